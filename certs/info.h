@@ -1,0 +1,65 @@
+/*
+ * What a certificate says, in words and numbers for people, logs and the console.
+ *
+ * A struct cert_info is plain data, made once from a certificate and immutable afterwards. Nothing
+ * in it depends on the time of day; what does (days left, warnings) is computed by functions that
+ * are told the time.
+ */
+#ifndef ELEXGATE_CERTS_INFO_H
+#define ELEXGATE_CERTS_INFO_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include "common/error.h"
+
+#define CERT_SHA256_LEN     32
+#define CERT_SHA256_HEX_LEN (2 * CERT_SHA256_LEN + 1)
+
+/* A certificate is due for renewal when fewer days than this are left. */
+#define CERT_RENEW_DAYS 30
+
+struct cert_info {
+    char *subject;     /* "CN=praxis-server,O=Praxis Dr. Muster", RFC 2253 order, UTF-8 */
+    char *issuer;      /* the same for who issued it */
+    char *common_name; /* "" when the subject has none */
+    char *serial;      /* upper-case hexadecimal without separators */
+    char *key;         /* "EC P-256", "RSA 3072", "Ed25519" */
+    char **dns;        /* DNS names of the SAN extension, NULL-terminated, never NULL itself */
+    char **ip;         /* IP addresses of the SAN extension as text, likewise */
+    time_t not_before, not_after;
+    uint8_t sha256[CERT_SHA256_LEN];              /* of the DER form */
+    char fingerprint_sha256[CERT_SHA256_HEX_LEN]; /* the same, upper-case hexadecimal */
+    bool is_ca;
+    bool self_signed; /* subject and issuer are the same name */
+};
+
+/* What an admin should know although the certificate can be used. Bits. */
+enum cert_warning {
+    CERT_WARN_NO_SAN = 1,          /* clients that check the name will refuse it */
+    CERT_WARN_EXPIRES_SOON = 2,    /* fewer than CERT_RENEW_DAYS left */
+    CERT_WARN_EXPIRED = 4,         /* happened while the program was running */
+    CERT_WARN_LONG_LIFE = 8,       /* more than 825 days: refused by macOS and iOS */
+    CERT_WARN_ISSUER_MISSING = 16, /* the file holds the leaf only, not who issued it */
+    CERT_WARN_LAST = 16,
+};
+
+/* Only unreadable dates or names can fail. *out is freed with cert_info_free. */
+int cert_info_new(X509 *x, struct cert_info **out, struct err *e) MUSTCHECK;
+void cert_info_free(struct cert_info *i); /* NULL allowed */
+
+/* Whole days until not_after, rounded down; negative once it has expired. */
+int cert_info_days_left(const struct cert_info *i, time_t now);
+/* The bits that follow from the certificate alone, i.e. all but CERT_WARN_ISSUER_MISSING. */
+unsigned cert_info_warnings(const struct cert_info *i, time_t now);
+/* One sentence for one bit; static storage. */
+const char *cert_warning_text(enum cert_warning one);
+const char *cert_warning_text_de(enum cert_warning one);
+
+/* "2027-12-24 07:30 UTC" for messages. Returns buf. */
+#define CERT_DATE_LEN sizeof("2027-12-24 07:30 UTC")
+char *cert_date(time_t t, char buf[static CERT_DATE_LEN]);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A server certificate with its chain and its private key: loaded, checked, ready for OpenSSL.
+ *
+ * Immutable and reference counted, so that several threads' SSL_CTX and the status command share
+ * one. Whoever reloads makes a new pair, applies it to a new SSL_CTX, and drops the old pair only
+ * then: a bad new pair leaves the old one serving.
+ */
+#ifndef ELEXGATE_CERTS_PAIR_H
+#define ELEXGATE_CERTS_PAIR_H
+
+#include <openssl/ssl.h>
+#include <time.h>
+#include "certs/info.h"
+#include "common/error.h"
+
+/* A longer certificate or key file is refused before it is parsed. */
+#define CERT_FILE_MAX (1024 * 1024)
+/* Certificates in one chain. */
+#define CERT_CHAIN_MAX 10
+
+struct cert_pair;
+
+/*
+ * Reads and checks both files. Each of these is an error with its own sentence that names the file
+ * and what to do:
+ *   -ENOENT, -EACCES  cannot be read, or the key file can be read by others
+ *   -EFBIG            longer than CERT_FILE_MAX
+ *   -EBADMSG          no PEM certificate or key in it, or damaged
+ *   -EINVAL           key encrypted; key of another certificate; leaf not in front; chain with a
+ * gap; key or signature too weak; certificate not for servers -EKEYEXPIRED      expired, or not
+ * valid yet; the date is in the text A certificate that is merely unwise gets a bit in
+ * cert_pair_warnings instead.
+ *
+ * `elexgate cert` publishes a new pair by switching one symlink (see certs/store.h). Should that
+ * happen while the two files are being read, they are read again, so that a certificate and a key
+ * of two generations never meet. Both paths may be the same file, which then holds certificate and
+ * key.
+ */
+int cert_pair_load(
+    const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e) MUSTCHECK;
+/* The same, judged as if it were now. */
+int cert_pair_load_at(const char *cert_path, const char *key_path, time_t now,
+    struct cert_pair **out, struct err *e) MUSTCHECK;
+/* The same checks on what is in memory already; the names stand in messages. Takes its own
+ * references on key and certificates (chain: leaf first). */
+int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
+    const char *key_name, time_t now, struct cert_pair **out, struct err *e) MUSTCHECK;
+
+struct cert_pair *cert_pair_ref(struct cert_pair *p); /* any thread; returns p */
+void cert_pair_unref(struct cert_pair *p);            /* any thread; NULL allowed */
+
+/* Sets certificate, chain and key. ctx keeps its own references. Safe on a shared pair. */
+int cert_pair_apply(const struct cert_pair *p, SSL_CTX *ctx, struct err *e) MUSTCHECK;
+
+/* All borrowed, valid while the caller holds its reference. */
+const struct cert_info *cert_pair_info(const struct cert_pair *p);
+X509 *cert_pair_leaf(const struct cert_pair *p);
+EVP_PKEY *cert_pair_key(const struct cert_pair *p);
+/* The certificates behind the leaf, may be empty. */
+STACK_OF(X509) * cert_pair_chain(const struct cert_pair *p);
+/* cert_warning bits at the time now. */
+unsigned cert_pair_warnings(const struct cert_pair *p, time_t now);
+
+#endif
