@@ -1,0 +1,1 @@
+"""Helpers of the system tests. Each module's docstring says what it is for."""

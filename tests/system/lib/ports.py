@@ -1,0 +1,31 @@
+"""Free TCP ports from a fixed range below the ephemeral one.
+
+The range starts at $ELEXGATE_TEST_PORT_BASE (default 20100) and has 100 ports, so that several test runs on one
+machine can be kept apart. A port is handed out once per run until the range is through; one that somebody else
+listens on is passed over.
+"""
+import itertools
+import os
+import socket
+
+BASE = int(os.environ.get("ELEXGATE_TEST_PORT_BASE", "20100"))
+COUNT = 100
+_next = itertools.cycle(range(BASE, BASE + COUNT))
+
+
+def is_free(port, address="127.0.0.1"):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port():
+    for _ in range(COUNT):
+        port = next(_next)
+        if is_free(port):
+            return port
+    raise RuntimeError(f"no free port in {BASE}..{BASE + COUNT - 1}")
