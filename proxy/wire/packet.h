@@ -79,11 +79,12 @@ const char *cursor_string(struct cursor *c, size_t *len);
 size_t cursor_left(const struct cursor *c);
 
 /* Builds a whole ERR packet with header. message is cut to fit MySQL's 511 bytes, never inside a UTF-8
- * character. with_state: protocol 4.1 form "#HY000"; in place of a greeting MariaDB's own servers leave
- * the state out for the codes 1040 and 1129 and clients take either. Returns the packet's length. */
+ * character. state: five characters ("HY000"), or NULL for the form without it, which is right in place of
+ * a greeting: nothing is negotiated then, and Connector/J would print the state as part of the text.
+ * Returns the packet's length. */
 #define ERROR_PACKET_MAX 600
 size_t error_packet(uint8_t out[static ERROR_PACKET_MAX], uint8_t seq, uint16_t code,
-    const char state[static 5], const char *message);
+    const char *state, const char *message);
 /* Reads an ERR payload (first byte 0xff) for the log: code and message, control characters made
  * harmless by the log. false if malformed. text gets at most size-1 bytes and a NUL. */
 bool error_payload(const uint8_t *payload, size_t n, uint16_t *code, char *text, size_t size);
