@@ -1,0 +1,38 @@
+/*
+ * Which generations may go.
+ *
+ * N per data type, counting only complete ones (archive and manifest there and sound), newest first
+ * by the manifest's UTC time. Beside that, optionally, grandfather-father-son: the newest of each
+ * of the last N days, weeks (Monday to Sunday), months and years that have one.
+ *
+ * Never: anything after a failed run; an incomplete or foreign file; a generation of another type
+ * (exact name); the newest complete one; the newest one that a drill has proven restorable.
+ */
+#ifndef ELEXGATE_BACKUP_RULES_RETENTION_H
+#define ELEXGATE_BACKUP_RULES_RETENTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "backup/rules/cron.h" /* struct cron_zone */
+
+struct retention_policy {
+    unsigned keep; /* generations; 0 is taken as 1 */
+    unsigned daily, weekly, monthly, yearly;
+};
+
+struct generation {
+    const char *type;
+    int64_t started_ms; /* UTC, from the manifest */
+    bool complete;
+    bool proven;         /* the last drill succeeded */
+    const void *owner;   /* the caller's */
+    const char *kept_by; /* out: "newest", "keep", "proven", "daily", "weekly", "monthly", "yearly",
+                            "incomplete", "other type", "failed run"; NULL = may go */
+};
+
+/* Sets kept_by of every element; the order of the array stays. Returns how many may go. */
+size_t retention_apply(struct generation *g, size_t n, const char *type,
+    const struct retention_policy *policy, const struct cron_zone *zone, bool run_succeeded);
+
+#endif
