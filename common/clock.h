@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <time.h>
 
-uint64_t clock_mono_ns(void);  /* CLOCK_MONOTONIC */
+uint64_t clock_mono_ns(void); /* CLOCK_MONOTONIC */
 uint64_t clock_mono_ms(void);
-int64_t clock_wall_ms(void);   /* milliseconds since 1970, UTC */
+int64_t clock_wall_ms(void); /* milliseconds since 1970, UTC */
 
 #define CLOCK_ISO_LEN sizeof("2026-11-22T21:46:56.123Z")
 /* RFC 3339, UTC, milliseconds. Returns buf. */

@@ -3,8 +3,9 @@
  *
  * The table (options.c) says for every option its section, name, type, default, whether a reload
  * takes it, which environment variable overrides it, and one line of help. The sample file, the
- * manual and `elexgate config` are checked against it by a test. Unknown sections and keys, values of the wrong type and
- * values out of range are errors that name file, line, section and key, and what would be right.
+ * manual and `elexgate config` are checked against it by a test. Unknown sections and keys, values
+ * of the wrong type and values out of range are errors that name file, line, section and key, and
+ * what would be right.
  *
  * Sections that may occur several times carry a name: [listen elexis], [data documents]. Their
  * options stand in the table under the section "listen" or "data".
@@ -37,13 +38,15 @@ struct option {
     const char *section;
     const char *key;
     enum option_type type;
-    const char *def; /* default as written in the file; NULL = not set */
-    int64_t min, max; /* both 0 = no limit */
+    const char *def;            /* default as written in the file; NULL = not set */
+    int64_t min, max;           /* both 0 = no limit */
     const char *const *choices; /* OPT_ENUM: NULL-terminated; others may list special words that are
                                    allowed beside the type, as "auto" */
-    bool named;      /* the section may occur several times, with a name */
-    bool reloadable; /* a reload takes a new value; otherwise the log says that a restart is needed */
-    const char *env; /* environment variable that overrides it (sections without a name only) */
+    bool named;                 /* the section may occur several times, with a name */
+    bool reloadable; /* a reload takes a new value; otherwise the log says that a restart is needed
+                      */
+    const char *env; /* environment variable that overrides it; an empty one counts as not set. In
+                        sections with a name it is for the first one in the file */
     const char *help;
 };
 
@@ -55,8 +58,8 @@ struct config; /* immutable once loaded; free from any thread */
 /* path NULL = default path. On failure *out is untouched. */
 int config_load(const char *path, struct config **out, struct err *e) MUSTCHECK;
 /* Parses text instead of a file, for tests and fuzzing; name stands in messages. */
-int config_parse(const char *text, size_t len, const char *name, struct config **out, struct err *e)
-    MUSTCHECK;
+int config_parse(
+    const char *text, size_t len, const char *name, struct config **out, struct err *e) MUSTCHECK;
 void config_free(struct config *c); /* NULL allowed */
 const char *config_path(const struct config *c);
 
@@ -65,18 +68,29 @@ const char *config_path(const struct config *c);
  * defaults. */
 const char *config_section(const struct config *c, const char *kind, size_t index);
 
+/* Whether the file has [kind name]. */
+bool config_has_section(const struct config *c, const char *kind, const char *name);
+
 /* name: the section's name, NULL for plain sections. Asking for an option that is not in the table,
  * or with the wrong type, is a programming error (CHECK). Strings live as long as the config. */
 const char *config_str(const struct config *c, const char *section, const char *name,
     const char *key); /* NULL when not set; OPT_STRING, OPT_PATH, OPT_ENUM and special words */
 bool config_bool(const struct config *c, const char *section, const char *name, const char *key);
-int64_t config_int(const struct config *c, const char *section, const char *name,
-    const char *key); /* OPT_INT, OPT_SIZE (bytes), OPT_DURATION (ms) */
+/* OPT_INT, OPT_SIZE (bytes), OPT_DURATION (ms); 0 for a special word as "auto" and when not set. */
+int64_t config_int(const struct config *c, const char *section, const char *name, const char *key);
 /* NULL-terminated array, empty when not set. */
-const char *const *config_list(const struct config *c, const char *section, const char *name,
-    const char *key);
+const char *const *config_list(
+    const struct config *c, const char *section, const char *name, const char *key);
 /* true if the value comes from file or environment rather than from the default */
 bool config_is_set(const struct config *c, const char *section, const char *name, const char *key);
+
+enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT };
+/* Calls fn for every value in the table's order, named sections in file order. value NULL = not
+ * set; line 0 = not from the file. */
+void config_each(const struct config *c,
+    void (*fn)(void *ctx, const struct option *o, const char *name, const char *value,
+        enum config_source source, int line),
+    void *ctx);
 
 /* Calls fn for every option whose value differs, e.g. to log what a reload changed. */
 void config_diff(const struct config *a, const struct config *b,

@@ -3,8 +3,9 @@
  *
  * A function that can fail returns 0 on success, a negative errno value (-ENOENT, -EINVAL, ...) on
  * a fatal error, and, where its header says so, a positive outcome that the caller must handle. The
- * words go into a struct err that the caller passes in; a NULL struct err is allowed and drops them.
- * Only owners log: library code fills in a message and returns. Outputs stay untouched on failure.
+ * words go into a struct err that the caller passes in; a NULL struct err is allowed and drops
+ * them. Only owners log: library code fills in a message and returns. Outputs stay untouched on
+ * failure.
  */
 #ifndef ELEXGATE_COMMON_ERROR_H
 #define ELEXGATE_COMMON_ERROR_H
@@ -12,8 +13,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define MUSTCHECK     __attribute__((warn_unused_result))
-#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define MUSTCHECK    __attribute__((warn_unused_result))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 struct err {
     int code;       /* positive errno value; 0 = no error recorded */
@@ -33,7 +34,8 @@ int err_uv(struct err *e, int uvcode, const char *fmt, ...) PRINTF(3, 4);
 /* Puts "prefix: " before an error that is already recorded; returns code unchanged. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
 
-/* ASSERT: programming errors, debug builds. CHECK: always on; prints place and expression, aborts. */
+/* ASSERT: programming errors, debug builds. CHECK: always on; prints place and expression, aborts.
+ */
 #define CHECK(x) ((x) ? (void)0 : check_failed(__FILE__, __LINE__, #x))
 #ifdef NDEBUG
 #define ASSERT(x) ((void)sizeof(x))

@@ -13,8 +13,8 @@
  * -EFBIG when longer. */
 int file_read(const char *path, size_t max, char **out, size_t *len, struct err *e) MUSTCHECK;
 /* Writes to a temporary name beside path, fsyncs, renames over path, fsyncs the folder. */
-int file_publish(const char *path, const void *data, size_t len, mode_t mode, struct err *e)
-    MUSTCHECK;
+int file_publish(
+    const char *path, const void *data, size_t len, mode_t mode, struct err *e) MUSTCHECK;
 /* fsync of the folder that holds path. */
 int file_sync_parent(const char *path, struct err *e) MUSTCHECK;
 /* rename + fsync of both folders. */
@@ -24,13 +24,16 @@ int file_mkdirs(const char *path, mode_t mode, struct err *e) MUSTCHECK;
 /* Removes a tree beneath an opened folder; never follows a symlink, never crosses a file system. A
  * missing one is success. */
 int file_remove_tree(int dirfd, const char *name, struct err *e) MUSTCHECK;
-/* 0 if only the owner (or root) can read it; -EACCES with a message that says which chmod is right. */
+/* 0 if only the owner (or root) can read it; -EACCES with a message that says which chmod is right.
+ */
 int file_check_private(const char *path, struct err *e) MUSTCHECK;
+/* The same for an open file; path stands in the message. */
+int fd_check_private(int fd, const char *path, struct err *e) MUSTCHECK;
 /* Writes all of it, through EINTR and short writes. */
 int fd_write_all(int fd, const void *data, size_t len, struct err *e) MUSTCHECK;
 /* Exclusive lock on a lock file (fcntl OFD lock; it goes away with the process however it ends).
- * 0: taken, *fd stays open; 1: held by another process, *holder (if not NULL) gets its pid or 0. The
- * file holds the owner's pid for people to read. */
+ * 0: taken, *fd stays open; 1: held by another process, *holder (if not NULL) gets its pid or 0.
+ * The file holds the owner's pid for people to read. */
 int file_lock(const char *path, int *fd, pid_t *holder, struct err *e) MUSTCHECK;
 
 #endif

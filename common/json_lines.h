@@ -38,8 +38,8 @@ json_t *json_error(int code, const char *fmt, ...) PRINTF(2, 3) MUSTCHECK;
 
 /* Blocking client. timeout_ms bounds connecting and each single wait for a line; -1 = none. */
 struct control;
-int control_connect(const char *socket_path, int timeout_ms, struct control **out, struct err *e)
-    MUSTCHECK;
+int control_connect(
+    const char *socket_path, int timeout_ms, struct control **out, struct err *e) MUSTCHECK;
 void control_close(struct control *c); /* NULL allowed */
 int control_fd(const struct control *c);
 int control_send(struct control *c, const json_t *request, struct err *e) MUSTCHECK;

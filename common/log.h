@@ -48,8 +48,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     do {                                                                                           \
         if ((level) <= log_get_level()) {                                                          \
             const struct log_field log_fields_[] = {__VA_ARGS__};                                  \
-            log_write(                                                                             \
-                (level), (event), log_fields_, sizeof log_fields_ / sizeof log_fields_[0]);        \
+            log_write((level), (event), log_fields_, sizeof log_fields_ / sizeof log_fields_[0]);  \
         }                                                                                          \
     } while (0)
 /* An event that carries an error: adds error="text". */

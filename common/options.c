@@ -28,12 +28,14 @@ const struct option config_options[] = {
     {"database", "port", OPT_INT, "3306", 1, 65535, .env = "DBPORT", .reloadable = true,
         .help = "port of the MariaDB server"},
     {"database", "socket", OPT_PATH, NULL, .reloadable = true,
-        .help = "unix socket of the MariaDB server; used instead of host and port when set (faster)"},
+        .help =
+            "unix socket of the MariaDB server; used instead of host and port when set (faster)"},
     {"database", "name", OPT_STRING, "elexis", .env = "DBNAME", .reloadable = true,
         .help = "name of the Elexis database"},
     {"database", "proxy_protocol", OPT_BOOL, "no", .reloadable = true,
-        .help = "send the client's address to the server (PROXY protocol v2); the server must allow "
-                "it in proxy_protocol_networks"},
+        .help =
+            "send the client's address to the server (PROXY protocol v2); the server must allow "
+            "it in proxy_protocol_networks"},
     {"database", "connect_timeout", OPT_DURATION, "5s", 100, 60 * SEC, .reloadable = true,
         .help = "time for one attempt to connect to the server"},
     {"database", "connect_retry", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
@@ -59,13 +61,16 @@ const struct option config_options[] = {
     {"proxy", "login_timeout", OPT_DURATION, "15s", 100, 10 * MIN, .reloadable = true,
         .help = "time from the TLS handshake to the end of the login"},
     {"proxy", "grace", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
-        .help = "time that a block leaves to running statements and transactions before it ends them"},
+        .help =
+            "time that a block leaves to running statements and transactions before it ends them"},
     {"proxy", "drain_timeout", OPT_DURATION, "30s", 0, DAY, .reloadable = true,
-        .help = "time that a drain (also the first SIGTERM) waits for sessions to end by themselves"},
+        .help =
+            "time that a drain (also the first SIGTERM) waits for sessions to end by themselves"},
     {"proxy", "keepalive", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
         .help = "TCP keepalive: silence after which a peer is asked whether it is still there"},
     {"proxy", "user_timeout", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
-        .help = "TCP user timeout: how long sent data may stay unacknowledged before the session ends"},
+        .help =
+            "TCP user timeout: how long sent data may stay unacknowledged before the session ends"},
 
     /* listen NAME */
     {"listen", "address", OPT_LIST, "*", .named = true,

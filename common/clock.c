@@ -1,0 +1,202 @@
+#include "common/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/error.h"
+
+static struct timespec now(clockid_t id)
+{
+    struct timespec ts;
+
+    CHECK(clock_gettime(id, &ts) == 0);
+    return ts;
+}
+
+uint64_t clock_mono_ns(void)
+{
+    struct timespec ts = now(CLOCK_MONOTONIC);
+
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t clock_mono_ms(void)
+{
+    return clock_mono_ns() / 1000000u;
+}
+
+int64_t clock_wall_ms(void)
+{
+    struct timespec ts = now(CLOCK_REALTIME);
+
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Rounds towards minus infinity, so that times before 1970 have a positive millisecond part. */
+static void split_ms(int64_t wall_ms, time_t *sec, int *ms)
+{
+    int64_t rest = wall_ms % 1000;
+
+    if (rest < 0)
+        rest += 1000;
+    *ms = (int)rest;
+    *sec = (time_t)((wall_ms - rest) / 1000);
+}
+
+char *clock_iso(int64_t wall_ms, char buf[static CLOCK_ISO_LEN])
+{
+    /* The years 0000 to 9999 are what RFC 3339 can write. */
+    const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
+    struct tm tm;
+    time_t sec;
+    int ms;
+
+    if (wall_ms < first)
+        wall_ms = first;
+    if (wall_ms > last)
+        wall_ms = last;
+    split_ms(wall_ms, &sec, &ms);
+    CHECK(gmtime_r(&sec, &tm));
+    /* The unsigned remainders change nothing; they show the compiler that the text fits. */
+    snprintf(buf, CLOCK_ISO_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+        (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+        (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+        (unsigned)tm.tm_sec % 100, (unsigned)ms % 1000);
+    return buf;
+}
+
+/* Exactly `digits` digits with a value of min..max; moves *p behind them. */
+static bool number(const char **p, int digits, int min, int max, int *out)
+{
+    int v = 0;
+
+    for (int i = 0; i < digits; i++, (*p)++) {
+        if (**p < '0' || **p > '9')
+            return false;
+        v = v * 10 + (**p - '0');
+    }
+    *out = v;
+    return v >= min && v <= max;
+}
+
+static bool literal(const char **p, char c)
+{
+    if (**p != c)
+        return false;
+    (*p)++;
+    return true;
+}
+
+/* HH:MM[:SS[.fff]]; ms gets the fraction. */
+static bool parse_time(const char **p, struct tm *tm, int *ms)
+{
+    *ms = 0;
+    tm->tm_sec = 0;
+    if (!number(p, 2, 0, 23, &tm->tm_hour) || !literal(p, ':') || !number(p, 2, 0, 59, &tm->tm_min))
+        return false;
+    if (!literal(p, ':'))
+        return true;
+    if (!number(p, 2, 0, 60, &tm->tm_sec))
+        return false;
+    if (literal(p, '.')) {
+        int scale = 100;
+        if (**p < '0' || **p > '9')
+            return false;
+        for (; **p >= '0' && **p <= '9'; (*p)++, scale /= 10)
+            *ms += (**p - '0') * scale;
+    }
+    return true;
+}
+
+/* Z, +HH:MM or -HH:MM; *offset in seconds east of Greenwich. */
+static bool parse_offset(const char **p, int *offset)
+{
+    int h, m, sign;
+
+    *offset = 0;
+    if (literal(p, 'Z') || literal(p, 'z'))
+        return true;
+    if (literal(p, '+'))
+        sign = 1;
+    else if (literal(p, '-'))
+        sign = -1;
+    else
+        return false;
+    if (!number(p, 2, 0, 23, &h) || !literal(p, ':') || !number(p, 2, 0, 59, &m))
+        return false;
+    *offset = sign * (h * 3600 + m * 60);
+    return true;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+static bool parse_date(const char **p, struct tm *tm)
+{
+    int year, month, day;
+
+    if (!number(p, 4, 1, 9999, &year) || !literal(p, '-') || !number(p, 2, 1, 12, &month) ||
+        !literal(p, '-') || !number(p, 2, 1, days_in_month(year, month), &day))
+        return false;
+    tm->tm_year = year - 1900;
+    tm->tm_mon = month - 1;
+    tm->tm_mday = day;
+    return true;
+}
+
+int clock_parse(const char *text, int64_t *wall_ms)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *p = text;
+    int ms, offset = 0;
+    bool local = true, has_date = strlen(text) > 4 && text[4] == '-';
+
+    if (has_date) {
+        if (!parse_date(&p, &tm) || !(literal(&p, 'T') || literal(&p, 't') || literal(&p, ' ')))
+            return -EINVAL;
+    } else {
+        time_t today = now(CLOCK_REALTIME).tv_sec;
+        if (!localtime_r(&today, &tm))
+            return -EINVAL;
+        tm.tm_isdst = -1;
+    }
+    if (!parse_time(&p, &tm, &ms))
+        return -EINVAL;
+    if (has_date && *p) {
+        if (!parse_offset(&p, &offset))
+            return -EINVAL;
+        local = false;
+    }
+    if (*p)
+        return -EINVAL;
+    time_t sec = local ? mktime(&tm) : timegm(&tm) - offset;
+    *wall_ms = (int64_t)sec * 1000 + ms;
+    return 0;
+}
+
+char *clock_human(uint64_t ms, char *buf, size_t size)
+{
+    uint64_t s = ms / 1000, min = s / 60, h = min / 60, d = h / 24;
+
+    if (s < 1)
+        snprintf(buf, size, "%" PRIu64 " ms", ms);
+    else if (min < 1)
+        snprintf(buf, size, "%" PRIu64 " s", s);
+    else if (h < 1)
+        snprintf(buf, size, "%" PRIu64 " min", min);
+    else if (d < 1 && min % 60)
+        snprintf(buf, size, "%" PRIu64 " h %" PRIu64 " min", h, min % 60);
+    else if (d < 2)
+        snprintf(buf, size, "%" PRIu64 " h", h);
+    else
+        snprintf(buf, size, "%" PRIu64 " d", d);
+    return buf;
+}

@@ -1,0 +1,200 @@
+/*
+ * One value: from text to its type, checked against the option's row.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/config_internal.h"
+#include "common/units.h"
+
+static bool is_choice(const struct option *o, const char *text)
+{
+    for (size_t i = 0; o->choices && o->choices[i]; i++)
+        if (strcmp(o->choices[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* "a, b or c" for messages. */
+static void describe_choices(const struct option *o, char *buf, size_t size)
+{
+    size_t used = 0;
+
+    buf[0] = '\0';
+    for (size_t i = 0; o->choices && o->choices[i] && used < size; i++) {
+        const char *sep = i == 0 ? "" : o->choices[i + 1] ? ", " : " or ";
+        int n = snprintf(buf + used, size - used, "%s%s", sep, o->choices[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void format_limit(enum option_type type, int64_t v, char *buf, size_t size)
+{
+    static const struct {
+        enum option_type type;
+        int64_t factor;
+        const char *unit;
+    } units[] = {{OPT_DURATION, 86400000, "d"}, {OPT_DURATION, 3600000, "h"},
+        {OPT_DURATION, 60000, "m"}, {OPT_DURATION, 1000, "s"}, {OPT_DURATION, 1, "ms"},
+        {OPT_SIZE, INT64_C(1) << 40, "T"}, {OPT_SIZE, 1 << 30, "G"}, {OPT_SIZE, 1 << 20, "M"},
+        {OPT_SIZE, 1 << 10, "k"}};
+
+    for (size_t i = 0; v != 0 && i < sizeof units / sizeof units[0]; i++)
+        if (units[i].type == type && v % units[i].factor == 0) {
+            snprintf(buf, size, "%" PRId64 "%s", v / units[i].factor, units[i].unit);
+            return;
+        }
+    snprintf(buf, size, "%" PRId64, v);
+}
+
+static int wrong(const struct option *o, const char *text, const char *what, struct err *e)
+{
+    char choices[200], special[220] = "";
+
+    if (o->choices) {
+        describe_choices(o, choices, sizeof choices);
+        snprintf(special, sizeof special, " or %s", choices);
+    }
+    return err_set(e, EINVAL, "must be %s%s, not \"%.100s\"", what, special, text);
+}
+
+static int set_bool(struct config_value *v, const char *text, struct err *e)
+{
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(text, words[i]) == 0) {
+            v->number = i % 2;
+            return 0;
+        }
+    return wrong(v->option, text, "yes or no", e);
+}
+
+static int set_number(struct config_value *v, const char *text, struct err *e)
+{
+    const struct option *o = v->option;
+    int64_t n;
+    int r;
+    const char *what;
+    char min[32], max[32], range[200];
+
+    if (o->type == OPT_INT) {
+        r = units_parse_int(text, &n);
+        what = "a whole number";
+    } else if (o->type == OPT_SIZE) {
+        r = units_parse_size(text, &n);
+        what = "a size such as 64k, 1M or 2G";
+    } else {
+        r = units_parse_duration(text, &n);
+        what = "a duration such as 250ms, 30s, 5m, 2h or 3d";
+    }
+    bool limited = o->min || o->max;
+    if (r == 0 && (!limited || (n >= o->min && n <= o->max))) {
+        v->number = n;
+        return 0;
+    }
+    if (!limited)
+        return wrong(o, text, what, e);
+    format_limit(o->type, o->min, min, sizeof min);
+    format_limit(o->type, o->max, max, sizeof max);
+    snprintf(range, sizeof range, "%s from %s to %s", what, min, max);
+    return wrong(o, text, range, e);
+}
+
+/* An absolute path; a relative one is taken from the config file's folder. */
+static char *absolute_path(const struct config *c, const char *text)
+{
+    if (text[0] == '/')
+        return xstrdup(text);
+    if (c->path[0] == '/') {
+        _cleanup_free_ char *copy = xstrdup(c->path);
+        const char *dir = dirname(copy);
+        return xasprintf("%s/%s", strcmp(dir, "/") == 0 ? "" : dir, text);
+    }
+    _cleanup_free_ char *cwd = getcwd(NULL, 0);
+    return xasprintf("%s/%s", cwd ? cwd : "", text);
+}
+
+static char **split_list(const char *text)
+{
+    const char *separators = ", \t";
+    char **list = xcalloc(strlen(text) / 2 + 2, sizeof *list);
+    size_t count = 0;
+
+    for (const char *p = text + strspn(text, separators); *p; p += strspn(p, separators)) {
+        size_t n = strcspn(p, separators);
+        list[count++] = xasprintf("%.*s", (int)n, p);
+        p += n;
+    }
+    return list;
+}
+
+static int set_typed(
+    struct config_value *v, const struct config *c, const char *text, struct err *e)
+{
+    const struct option *o = v->option;
+    char choices[200];
+
+    /* Special words and the choices of an enum. A list keeps them in the list as well. */
+    if (is_choice(o, text) && o->type != OPT_LIST) {
+        v->str = xstrdup(text);
+        return 0;
+    }
+    if (!*text && o->type != OPT_STRING && o->type != OPT_PATH && o->type != OPT_LIST)
+        return wrong(o, text, "set to something", e);
+    switch (o->type) {
+    case OPT_STRING:
+        v->str = *text ? xstrdup(text) : NULL;
+        return 0;
+    case OPT_PATH:
+        v->str = *text ? absolute_path(c, text) : NULL;
+        return 0;
+    case OPT_BOOL:
+        return set_bool(v, text, e);
+    case OPT_INT:
+    case OPT_SIZE:
+    case OPT_DURATION:
+        return set_number(v, text, e);
+    case OPT_ENUM:
+        describe_choices(o, choices, sizeof choices);
+        return err_set(e, EINVAL, "must be %s, not \"%.100s\"", choices, text);
+    case OPT_LIST:
+        v->list = split_list(text);
+        v->str = is_choice(o, text) ? xstrdup(text) : NULL;
+        return 0;
+    }
+    CHECK(!"option of a known type");
+    return -EINVAL;
+}
+
+int config_value_set(
+    struct config_value *v, const struct config *c, const char *text, struct err *e)
+{
+    struct config_value fresh = {
+        .option = v->option, .name = v->name, .source = v->source, .line = v->line};
+    int r = set_typed(&fresh, c, text, e);
+
+    if (r < 0)
+        return r;
+    fresh.text = *text ? xstrdup(text) : NULL;
+    config_value_clear(v);
+    *v = fresh;
+    return 0;
+}
+
+void config_value_clear(struct config_value *v)
+{
+    for (size_t i = 0; v->list && v->list[i]; i++)
+        free(v->list[i]);
+    free(v->list);
+    free(v->str);
+    free(v->text);
+    v->list = NULL;
+    v->str = v->text = NULL;
+    v->number = 0;
+}

@@ -1,0 +1,107 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+static int deliver(
+    const char *line, size_t n, int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e)
+{
+    json_error_t je;
+    json_t *object = json_loadb(line, n, JSON_REJECT_DUPLICATES, &je);
+
+    if (!object)
+        return err_set(e, EBADMSG, "not a line of JSON: %s (at byte %d)", je.text, je.position);
+    int r = json_is_object(object) ? fn(ctx, object)
+                                   : err_set(e, EBADMSG, "a JSON object is expected in each line");
+    json_decref(object);
+    return r;
+}
+
+/* Keeps what is not yet a whole line. */
+static void keep(struct json_splitter *s, const char *data, size_t n, size_t max)
+{
+    if (n == 0)
+        return;
+    if (s->cap - s->len < n) {
+        size_t cap = s->cap ? s->cap : 512;
+        while (cap < s->len + n)
+            cap *= 2;
+        if (cap > max)
+            cap = max;
+        s->buf = xrealloc(s->buf, cap);
+        s->cap = cap;
+    }
+    memcpy(s->buf + s->len, data, n);
+    s->len += n;
+}
+
+int json_splitter_feed(struct json_splitter *s, const char *data, size_t n,
+    int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e)
+{
+    size_t max = s->max ? s->max : JSON_LINE_MAX;
+
+    while (n > 0) {
+        const char *newline = memchr(data, '\n', n);
+        size_t part = newline ? (size_t)(newline - data) : n;
+        if (part > max - s->len)
+            return err_set(e, EMSGSIZE, "a line is longer than %zu bytes", max);
+        if (!newline) {
+            keep(s, data, part, max);
+            return 0;
+        }
+        int r;
+        if (s->len == 0) { /* the usual case: a whole line in one read, nothing is copied */
+            r = deliver(data, part, fn, ctx, e);
+        } else {
+            keep(s, data, part, max);
+            r = deliver(s->buf, s->len, fn, ctx, e);
+            json_splitter_clear(s);
+        }
+        if (r < 0)
+            return r;
+        data += part + 1;
+        n -= part + 1;
+    }
+    return 0;
+}
+
+void json_splitter_clear(struct json_splitter *s)
+{
+    free(s->buf);
+    s->buf = NULL;
+    s->len = s->cap = 0;
+}
+
+char *json_line(const json_t *object, size_t *len)
+{
+    size_t n = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    char *line = xmalloc(n + 2);
+
+    CHECK(n > 0); /* 0: not an object, or one that holds itself */
+    CHECK(json_dumpb(object, line, n, JSON_COMPACT) == n);
+    line[n] = '\n';
+    line[n + 1] = '\0';
+    if (len)
+        *len = n + 1;
+    return line;
+}
+
+json_t *json_error(int code, const char *fmt, ...)
+{
+    struct err e = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    const char *name = strerrorname_np(code < 0 ? -code : code);
+    /* A peer's bytes may stand in the text; what is not UTF-8 would make json_pack fail. */
+    for (char *p = e.text; p[utf8_check(p, strlen(p))];)
+        p[utf8_check(p, strlen(p))] = '?';
+    json_t *answer = json_pack(
+        "{s:b, s:s, s:s}", "ok", 0, "code", name ? name : "EIO", "error", e.text);
+    CHECK(answer);
+    return answer;
+}

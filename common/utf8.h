@@ -1,0 +1,20 @@
+/*
+ * UTF-8, as far as logs, messages and tables need it.
+ */
+#ifndef ELEXGATE_COMMON_UTF8_H
+#define ELEXGATE_COMMON_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decodes the character at s (n > 0 bytes are there). Returns its length 1..4, or 0 if the bytes
+ * are not well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
+size_t utf8_decode(const char *s, size_t n, uint32_t *out);
+/* Offset of the first byte that is not well-formed; n if all is. */
+size_t utf8_check(const char *s, size_t n);
+/* true for what must not reach a terminal or a log line: C0 and C1 controls, DEL, line separators
+ * and the marks that turn the direction of the text. */
+bool utf8_is_control(uint32_t c);
+
+#endif
