@@ -1,0 +1,244 @@
+#include "certs/chain.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/objects.h>
+#include <openssl/x509v3.h>
+#include "certs/info.h"
+#include "certs/pair.h"
+
+#define RSA_MIN_BITS       2048
+#define EC_MIN_BITS        256
+#define SIGNATURE_MIN_BITS 100 /* security bits: SHA-1 has 63, SHA-256 128 */
+
+/* The subject as text, for messages; long ones are cut. */
+#define NAME_LEN 96
+static char *name_of(X509_NAME *n, char buf[static NAME_LEN])
+{
+    BIO *b = BIO_new(BIO_s_mem());
+    CHECK(b != NULL);
+    X509_NAME_print_ex(b, n, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+    int len = BIO_read(b, buf, NAME_LEN - 1);
+    buf[len > 0 ? len : 0] = '\0';
+    BIO_free(b);
+    return buf;
+}
+
+static bool matches(X509 *x, EVP_PKEY *key)
+{
+    EVP_PKEY *pub = X509_get0_pubkey(x);
+    bool same = pub != NULL && EVP_PKEY_eq(pub, key) == 1;
+    ERR_clear_error();
+    return same;
+}
+
+bool chain_issued(X509 *issuer, X509 *subject)
+{
+    EVP_PKEY *pub = X509_get0_pubkey(issuer);
+    bool ok = pub != NULL && X509_check_issued(issuer, subject) == X509_V_OK &&
+              X509_verify(subject, pub) == 1;
+    ERR_clear_error();
+    return ok;
+}
+
+bool chain_is_root(X509 *x)
+{
+    return (X509_get_extension_flags(x) & EXFLAG_SI) != 0 && matches(x, X509_get0_pubkey(x)) &&
+           X509_self_signed(x, 1) == 1;
+}
+
+static int check_leaf_key(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
+    const char *key_name, struct err *e)
+{
+    char who[NAME_LEN];
+    if (matches(sk_X509_value(chain, 0), key)) {
+        return 0;
+    }
+    for (int i = 1; i < sk_X509_num(chain); i++) {
+        if (matches(sk_X509_value(chain, i), key)) {
+            return err_set(e, EINVAL,
+                "the certificates in %s are in the wrong order: the server's own comes first, here "
+                "it is number %d; `elexgate cert install` puts them right",
+                cert_name, i + 1);
+        }
+    }
+    name_of(X509_get_subject_name(sk_X509_value(chain, 0)), who);
+    return err_set(e, EINVAL,
+        "the key in %s does not belong to the certificate in %s (%s): use the key that was made "
+        "with its request",
+        key_name, cert_name, who);
+}
+
+static int check_link(STACK_OF(X509) * chain, int i, const char *name, struct err *e)
+{
+    X509 *cur = sk_X509_value(chain, i);
+    char who[NAME_LEN], issuer[NAME_LEN];
+    name_of(X509_get_subject_name(cur), who);
+    name_of(X509_get_issuer_name(cur), issuer);
+    if (chain_issued(sk_X509_value(chain, i + 1), cur)) {
+        return 0;
+    }
+    for (int j = 0; j < sk_X509_num(chain); j++) {
+        if (j != i && chain_issued(sk_X509_value(chain, j), cur)) {
+            return err_set(e, EINVAL,
+                "the certificates in %s are in the wrong order: the issuer of %s comes next, but "
+                "it "
+                "is number %d; `elexgate cert install` puts them right",
+                name, who, j + 1);
+        }
+    }
+    if (chain_is_root(cur)) {
+        return err_set(e, EINVAL,
+            "%s holds further certificates behind the root %s: remove what does not belong to the "
+            "chain",
+            name, who);
+    }
+    return err_set(e, EINVAL,
+        "%s lacks an intermediate certificate: %s was issued by %s, which is not in the file; get "
+        "it from the issuer",
+        name, who, issuer);
+}
+
+static int check_dates(X509 *x, const char *name, time_t now, struct err *e)
+{
+    char who[NAME_LEN], date[CERT_DATE_LEN];
+    struct cert_info *i = NULL;
+    int r = cert_info_new(x, &i, e);
+    if (r < 0) {
+        return err_prefix(e, r, "%s", name);
+    }
+    name_of(X509_get_subject_name(x), who);
+    if (now > i->not_after) {
+        r = err_set(e, EKEYEXPIRED,
+            "the certificate %s in %s expired on %s: make a new one with `elexgate cert renew`, or "
+            "install one that its issuer has renewed",
+            who, name, cert_date(i->not_after, date));
+    } else if (now < i->not_before) {
+        r = err_set(e, EKEYEXPIRED,
+            "the certificate %s in %s is not valid before %s: check the clock of this machine, or "
+            "wait until then",
+            who, name, cert_date(i->not_before, date));
+    }
+    cert_info_free(i);
+    return r;
+}
+
+static bool weak_key(EVP_PKEY *k)
+{
+    int bits = EVP_PKEY_get_bits(k);
+    switch (EVP_PKEY_get_base_id(k)) {
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS:
+        return bits < RSA_MIN_BITS;
+    case EVP_PKEY_EC:
+        return bits < EC_MIN_BITS;
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+        return false;
+    default:
+        return true; /* DSA, DH and what nobody uses in TLS */
+    }
+}
+
+static int check_strength(X509 *x, const char *name, struct err *e)
+{
+    char who[NAME_LEN];
+    name_of(X509_get_subject_name(x), who);
+    EVP_PKEY *k = X509_get0_pubkey(x);
+    if (k == NULL) {
+        ERR_clear_error();
+        return err_set(e, EBADMSG, "the public key of %s in %s cannot be read", who, name);
+    }
+    if (weak_key(k)) {
+        return err_set(e, EINVAL,
+            "the key of %s in %s is too weak (%s, %d bits): clients refuse it; make a new one, EC "
+            "P-256 or RSA with at least %d bits",
+            who, name, OBJ_nid2sn(EVP_PKEY_get_base_id(k)), EVP_PKEY_get_bits(k), RSA_MIN_BITS);
+    }
+    int bits = 0;
+    /* What a root signed itself with is no proof of anything, so it may be old. */
+    if (!chain_is_root(x) && X509_get_signature_info(x, NULL, NULL, &bits, NULL) == 1 &&
+        bits < SIGNATURE_MIN_BITS) {
+        return err_set(e, EINVAL,
+            "%s in %s is signed in an outdated way (%s): clients refuse it; have it issued anew "
+            "with SHA-256",
+            who, name, OBJ_nid2ln(X509_get_signature_nid(x)));
+    }
+    return 0;
+}
+
+static int check_purpose(X509 *leaf, const char *name, struct err *e)
+{
+    if (X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0) == 1) {
+        return 0;
+    }
+    return err_set(e, EINVAL,
+        "the certificate in %s is not made for servers (key usage): clients refuse it; make one "
+        "with "
+        "`elexgate cert init`",
+        name);
+}
+
+int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, const char *key_name,
+    time_t now, struct err *e)
+{
+    int n = sk_X509_num(chain);
+    if (n > CERT_CHAIN_MAX) {
+        return err_set(e, EINVAL, "%s holds %d certificates, a chain has at most %d", cert_name, n,
+            CERT_CHAIN_MAX);
+    }
+    int r = check_leaf_key(chain, key, cert_name, key_name, e);
+    for (int i = 0; r == 0 && i + 1 < n; i++) {
+        r = check_link(chain, i, cert_name, e);
+    }
+    for (int i = 0; r == 0 && i < n; i++) {
+        r = check_strength(sk_X509_value(chain, i), cert_name, e);
+    }
+    if (r == 0) {
+        r = check_purpose(sk_X509_value(chain, 0), cert_name, e);
+    }
+    for (int i = 0; r == 0 && i < n; i++) {
+        r = check_dates(sk_X509_value(chain, i), cert_name, now, e);
+    }
+    return r;
+}
+
+static X509 *find_issuer(STACK_OF(X509) * pool, X509 *of)
+{
+    X509 *best = NULL;
+    for (int i = 0; i < sk_X509_num(pool); i++) {
+        X509 *x = sk_X509_value(pool, i);
+        /* Two certificates of one issuer key (cross-signed or renewed): the one that lasts longer.
+         */
+        if (chain_issued(x, of) && (best == NULL || ASN1_TIME_compare(X509_get0_notAfter(x),
+                                                        X509_get0_notAfter(best)) > 0)) {
+            best = x;
+        }
+    }
+    return best;
+}
+
+int chain_build(
+    STACK_OF(X509) * pool, EVP_PKEY *key, const char *name, STACK_OF(X509) * *out, struct err *e)
+{
+    X509 *cur = NULL;
+    for (int i = 0; i < sk_X509_num(pool) && cur == NULL; i++) {
+        if (matches(sk_X509_value(pool, i), key)) {
+            cur = sk_X509_value(pool, i);
+        }
+    }
+    if (cur == NULL) {
+        return err_set(e, EINVAL,
+            "no certificate in %s belongs to the private key: use the key that was made with its "
+            "request",
+            name);
+    }
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    CHECK(chain != NULL);
+    while (cur != NULL && sk_X509_num(chain) < CERT_CHAIN_MAX) {
+        CHECK(X509_up_ref(cur) == 1 && sk_X509_push(chain, cur) > 0);
+        cur = chain_is_root(cur) ? NULL : find_issuer(pool, cur);
+    }
+    *out = chain;
+    return 0;
+}

@@ -1,0 +1,26 @@
+/*
+ * Order and soundness of a certificate chain: pure functions over certificates, no file, no clock.
+ */
+#ifndef ELEXGATE_CERTS_CHAIN_H
+#define ELEXGATE_CERTS_CHAIN_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <time.h>
+#include "common/error.h"
+
+/* All that cert_pair_load demands of key and chain (certs/pair.h), one sentence each. */
+int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, const char *key_name,
+    time_t now, struct err *e) MUSTCHECK;
+
+/* Picks out of pool, in any order and with strangers in it, the certificate of key and its issuers,
+ * leaf first. The self-signed root is included where pool has it. *out holds its own references. */
+int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, const char *name, STACK_OF(X509) * *out,
+    struct err *e) MUSTCHECK;
+
+/* issuer's name, key identifier and signature fit subject. */
+bool chain_issued(X509 *issuer, X509 *subject);
+/* Issued by itself, with its own key. */
+bool chain_is_root(X509 *x);
+
+#endif

@@ -1,0 +1,183 @@
+#include "certs/pair.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdatomic.h>
+#include <string.h>
+#include "certs/chain.h"
+#include "certs/pem.h"
+#include "common/file.h"
+
+#define LOAD_TRIES 5
+
+struct cert_pair {
+    atomic_uint refs;
+    X509 *leaf;
+    STACK_OF(X509) * chain;   /* behind the leaf, as in the file */
+    STACK_OF(X509) * on_wire; /* the same without the root */
+    EVP_PKEY *key;
+    struct cert_info *info;
+    bool issuer_missing;
+};
+
+static void push_ref(STACK_OF(X509) * to, X509 *x)
+{
+    CHECK(X509_up_ref(x) == 1 && sk_X509_push(to, x) > 0);
+}
+
+int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
+    const char *key_name, time_t now, struct cert_pair **out, struct err *e)
+{
+    struct cert_info *info = NULL;
+    int r = chain_check(chain, key, cert_name, key_name, now, e);
+    if (r == 0) {
+        r = cert_info_new(sk_X509_value(chain, 0), &info, e);
+    }
+    if (r < 0) {
+        return r;
+    }
+    struct cert_pair *p = xcalloc(1, sizeof *p);
+    atomic_init(&p->refs, 1);
+    p->info = info;
+    p->leaf = sk_X509_value(chain, 0);
+    p->key = key;
+    CHECK(X509_up_ref(p->leaf) == 1 && EVP_PKEY_up_ref(key) == 1);
+    p->chain = sk_X509_new_null();
+    p->on_wire = sk_X509_new_null();
+    CHECK(p->chain != NULL && p->on_wire != NULL);
+    for (int i = 1; i < sk_X509_num(chain); i++) {
+        X509 *x = sk_X509_value(chain, i);
+        push_ref(p->chain, x);
+        /* A client that trusts the root has it; half a kilobyte less in every handshake. */
+        if (!chain_is_root(x)) {
+            push_ref(p->on_wire, x);
+        }
+    }
+    p->issuer_missing = sk_X509_num(chain) == 1 && !chain_is_root(p->leaf);
+    *out = p;
+    return 0;
+}
+
+static int read_both(
+    const char *cert_path, const char *key_path, time_t now, struct cert_pair **out, struct err *e)
+{
+    _cleanup_free_ char *cert = NULL;
+    char *key = NULL;
+    size_t cert_len, key_len = 0;
+    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
+    _cleanup_pkey_ EVP_PKEY *pkey = NULL;
+    int r = pem_read_file(cert_path, &cert, &cert_len, e);
+    if (r == 0) {
+        r = pem_parse_chain(cert, cert_len, cert_path, &chain, e);
+    }
+    if (r == 0) {
+        r = pem_read_file(key_path, &key, &key_len, e);
+    }
+    if (r == 0) {
+        r = file_check_private(key_path, e);
+    }
+    if (r == 0) {
+        r = pem_parse_key(key, key_len, key_path, NULL, &pkey, e);
+    }
+    pem_wipe(key, key_len);
+    if (r == 0) {
+        r = cert_pair_make(chain, pkey, cert_path, key_path, now, out, e);
+    }
+    return r;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+int cert_pair_load_at(
+    const char *cert_path, const char *key_path, time_t now, struct cert_pair **out, struct err *e)
+{
+    int r = 0;
+    /* A new generation may be published between the two reads. Its folder has a name of its own, so
+     * that the resolved paths tell: if they are the same before and after, both files were of one
+     * generation. */
+    for (int i = 0; i < LOAD_TRIES; i++) {
+        char *cert_before = realpath(cert_path, NULL);
+        char *key_before = realpath(key_path, NULL);
+        struct cert_pair *p = NULL;
+        r = read_both(cert_path, key_path, now, &p, e);
+        char *cert_after = realpath(cert_path, NULL);
+        char *key_after = realpath(key_path, NULL);
+        bool still = same_text(cert_before, cert_after) && same_text(key_before, key_after);
+        free(cert_before);
+        free(key_before);
+        free(cert_after);
+        free(key_after);
+        if (still) {
+            if (r == 0) {
+                *out = p;
+            }
+            return r;
+        }
+        cert_pair_unref(p);
+    }
+    return err_set(e, EAGAIN, "%s and %s keep changing while they are read", cert_path, key_path);
+}
+
+int cert_pair_load(
+    const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e)
+{
+    return cert_pair_load_at(cert_path, key_path, time(NULL), out, e);
+}
+
+struct cert_pair *cert_pair_ref(struct cert_pair *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+void cert_pair_unref(struct cert_pair *p)
+{
+    if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    X509_free(p->leaf);
+    sk_X509_pop_free(p->chain, X509_free);
+    sk_X509_pop_free(p->on_wire, X509_free);
+    EVP_PKEY_free(p->key);
+    cert_info_free(p->info);
+    free(p);
+}
+
+int cert_pair_apply(const struct cert_pair *p, SSL_CTX *ctx, struct err *e)
+{
+    ERR_clear_error();
+    /* Else OpenSSL fills up the chain from the store of client CAs when that is set. */
+    SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
+    if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->on_wire, 1) != 1) {
+        return err_ssl(e, "OpenSSL does not take the certificate %s", p->info->subject);
+    }
+    return 0;
+}
+
+const struct cert_info *cert_pair_info(const struct cert_pair *p)
+{
+    return p->info;
+}
+
+X509 *cert_pair_leaf(const struct cert_pair *p)
+{
+    return p->leaf;
+}
+
+EVP_PKEY *cert_pair_key(const struct cert_pair *p)
+{
+    return p->key;
+}
+
+STACK_OF(X509) * cert_pair_chain(const struct cert_pair *p)
+{
+    return p->chain;
+}
+
+unsigned cert_pair_warnings(const struct cert_pair *p, time_t now)
+{
+    return cert_info_warnings(p->info, now) | (p->issuer_missing ? CERT_WARN_ISSUER_MISSING : 0);
+}

@@ -1,0 +1,65 @@
+/*
+ * The folder with the practice's certificates, and how a new pair gets into it.
+ *
+ *   DIR/ca.pem, ca.key        the private CA; ca.key may be encrypted, or kept elsewhere
+ *   DIR/server.pem            -> current/server.pem   leaf and chain, what [tls] certificate names
+ *   DIR/server.key            -> current/server.key   what [tls] key names
+ *   DIR/current               -> generations/20261122T220102Z-1f0c
+ *   DIR/generations/…/        server.pem and server.key of one generation, never changed again
+ *   DIR/pending.key           the key of a request that is out for signing
+ *   DIR/issued/SERIAL.pem     what the CA has issued to clients
+ *   DIR/revoked, crl.pem      what it has taken back (certs/revoke.h)
+ *
+ * A pair consists of two files, and two files cannot be renamed at once. Therefore a generation is
+ * a folder, and one rename of the symlink `current` changes both. Whoever reads the two through
+ * `current` while that happens sees it by the resolved paths (cert_pair_load does). A new pair is
+ * loaded and checked by the proxy's own rules before the switch. The last three generations are
+ * kept.
+ *
+ * Run as root, new server files get the owner of those that they replace, else the folder's owner,
+ * so that the proxy's user can read them; the CA's key stays with who made it.
+ */
+#ifndef ELEXGATE_CERTS_STORE_H
+#define ELEXGATE_CERTS_STORE_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <time.h>
+#include "certs/make.h"
+#include "certs/pair.h"
+#include "common/error.h"
+
+struct store {
+    char *dir;
+    char *cert_name, *key_name; /* "server.pem", "server.key" */
+    int lock_fd;
+};
+
+/* Makes the folder (mode 0755) where it is missing and takes its lock, so that two commands do not
+ * mix; -EBUSY when another one holds it. cert_name and key_name NULL: the defaults. */
+int store_open(const char *dir, const char *cert_name, const char *key_name, struct store *out,
+    struct err *e) MUSTCHECK;
+void store_close(struct store *s); /* also of a zeroed one */
+/* DIR/name, malloc'ed. */
+char *store_path(const struct store *s, const char *name) MUSTCHECK;
+
+/* Publishes a pair that has been checked by cert_pair_make. */
+int store_publish(
+    const struct store *s, const struct cert_pair *pair, time_t now, struct err *e) MUSTCHECK;
+/* The pair that is in use; expired ones are returned as well (now is set within their time). */
+int store_current(const struct store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
+
+/* 0: there is none; 1: ca.pem is there. */
+int store_has_ca(const struct store *s) MUSTCHECK;
+/* Writes a new CA. Where there is one: -EEXIST, or with replace the old files get the time as a
+ * suffix first and stay. passphrase NULL: the key is not encrypted. */
+int store_write_ca(const struct store *s, X509 *ca, EVP_PKEY *key, const char *passphrase,
+    bool replace, time_t now, struct err *e) MUSTCHECK;
+int store_read_ca_cert(const struct store *s, X509 **out, struct err *e) MUSTCHECK;
+/* key_path NULL: DIR/ca.key. ask is called for the passphrase when the key is encrypted; it returns
+ * malloc'ed text (freed with secret_free) or NULL with the error set. */
+typedef char *store_ask_fn(void *ctx, const char *what, struct err *e);
+int store_read_ca(const struct store *s, const char *key_path, store_ask_fn *ask, void *ctx,
+    X509 **ca, EVP_PKEY **key, struct err *e) MUSTCHECK;
+
+#endif
