@@ -9,7 +9,8 @@
     folder        a short-named empty folder (unix sockets need short paths), removed after a good test
 
 $ELEXGATE_BUILD names the build folder under test, $ELEXGATE_TEST_PORT_BASE the first of 100 ports. The marker
-`sanitize` marks what also runs on the sanitizer builds; `slow` what --quick leaves out.
+`sanitize` marks what also runs on the sanitizer builds; `slow` what --quick leaves out. $ELEXGATE_TEST_KEEP keeps all
+folders.
 """
 import collections
 import itertools
@@ -26,6 +27,7 @@ from lib.gate import Gate
 
 Practice = collections.namedtuple("Practice", "database user password patients documents_mb seed")
 _numbers = itertools.count(1)
+KEEP = bool(os.environ.get("ELEXGATE_TEST_KEEP"))
 
 
 def pytest_configure(config):
@@ -38,7 +40,7 @@ def session_folder(request):
     """Under $TMPDIR with a short name; kept when a test failed, for looking at it."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-"))
     yield folder
-    if request.session.testsfailed == 0:
+    if request.session.testsfailed == 0 and not KEEP:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"\nfiles of this run are kept in {folder}")
@@ -78,7 +80,7 @@ def folder(session_folder, request):
     path.mkdir()
     failed_before = request.session.testsfailed
     yield path
-    if request.session.testsfailed == failed_before:
+    if request.session.testsfailed == failed_before and not KEEP:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -173,10 +175,3 @@ def load_practice(server, sql, database="elexis", user="elexisuser", password="e
 @pytest.fixture(scope="module")
 def practice(server, practice_sql):
     return load_practice(server, practice_sql)
-
-
-@pytest.fixture
-def programs():
-    """Skips nothing: the programs must be there. Tests that need one that this build has not should say why."""
-    assert os.access(paths.PROXY, os.X_OK), f"{paths.PROXY} is missing: build first"
-    return paths
