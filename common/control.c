@@ -162,16 +162,6 @@ int control_receive(struct control *c, json_t **out, struct err *e)
     return 0;
 }
 
-static int code_from_name(const char *name)
-{
-    for (int code = 1; name && code < 134; code++) {
-        const char *known = strerrorname_np(code);
-        if (known && strcmp(known, name) == 0)
-            return code;
-    }
-    return EIO;
-}
-
 int control_call(
     const char *socket_path, int timeout_ms, const json_t *request, json_t **answer, struct err *e)
 {
@@ -192,8 +182,7 @@ int control_call(
     }
     const char *words = json_string_value(json_object_get(got, "error"));
     if (words)
-        r = err_set(
-            e, code_from_name(json_string_value(json_object_get(got, "code"))), "%s", words);
+        r = err_set(e, json_answer_errno(got), "%s", words);
     else
         r = err_set(
             e, EPROTO, "%s gave an answer without \"ok\" and without \"error\"", socket_path);

@@ -24,8 +24,8 @@ struct json_splitter {
     size_t len, cap, max; /* max 0 = JSON_LINE_MAX */
 };
 /* Feeds bytes; calls fn for each complete line's object (borrowed for the call). fn returns 0 or a
- * negative error that ends the feeding and is returned. -EMSGSIZE: line too long; -EBADMSG: not a
- * JSON object; the connection must then be dropped. */
+ * negative error that ends the feeding and is returned; it must not clear the splitter. -EMSGSIZE:
+ * line too long; -EBADMSG: not a JSON object; the connection must then be dropped. */
 int json_splitter_feed(struct json_splitter *s, const char *data, size_t n,
     int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e) MUSTCHECK;
 void json_splitter_clear(struct json_splitter *s);
@@ -35,6 +35,8 @@ char *json_line(const json_t *object, size_t *len) MUSTCHECK;
 
 /* Builds {"ok":false,"code":...,"error":...}. New reference. */
 json_t *json_error(int code, const char *fmt, ...) PRINTF(2, 3) MUSTCHECK;
+/* The errno value that "code" of such an object names; EIO where it names none. */
+int json_answer_errno(const json_t *answer) MUSTCHECK;
 
 /* Blocking client. timeout_ms bounds connecting and each single wait for a line; -1 = none. */
 struct control;

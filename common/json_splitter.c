@@ -105,3 +105,15 @@ json_t *json_error(int code, const char *fmt, ...)
     CHECK(answer);
     return answer;
 }
+
+int json_answer_errno(const json_t *answer)
+{
+    const char *name = json_string_value(json_object_get(answer, "code"));
+
+    for (int code = 1; name && code < 134; code++) { /* Linux ends at EHWPOISON, 133 */
+        const char *known = strerrorname_np(code);
+        if (known && strcmp(known, name) == 0)
+            return code;
+    }
+    return EIO;
+}

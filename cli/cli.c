@@ -1,0 +1,161 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct peer {
+    const char *program, *section;
+} peers[] = {
+    [CLI_PROXY] = {"elexgate-proxy", "proxy"},
+    [CLI_KEEPER] = {"elexgate-keeper", "backup"},
+};
+
+int cli_fail(const struct cli *cli, int code, const struct err *e)
+{
+    if (cli->json) {
+        json_t *answer = json_error(e->code ? e->code : EIO, "%s", e->text);
+        CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
+        cli_print_json(answer);
+        json_decref(answer);
+    }
+    fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
+        cli->command ? cli->command->name : "", e->text);
+    return code;
+}
+
+int cli_failf(const struct cli *cli, int code, const char *fmt, ...)
+{
+    struct err e = {.code = code == EXIT_USAGE ? EINVAL : EIO};
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    return cli_fail(cli, code, &e);
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+    struct err e = {.code = EINVAL};
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    cli_fail(cli, EXIT_USAGE, &e);
+    fprintf(stderr, "See: elexgate %s%s--help\n", cli->command ? cli->command->name : "",
+        cli->command ? " " : "");
+    return EXIT_USAGE;
+}
+
+int cli_exit_code(int code)
+{
+    switch (code < 0 ? -code : code) {
+    case 0:
+        return EXIT_GOOD;
+    case ENOSPC:
+    case EDQUOT:
+        return EXIT_NO_SPACE;
+    case EBADMSG:
+        return EXIT_INCONSISTENT;
+    case EBUSY:
+        return EXIT_BUSY;
+    case ECANCELED:
+        return EXIT_CANCELLED;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+const struct config *cli_config(struct cli *cli)
+{
+    struct err e = {0};
+
+    if (!cli->config && config_load(cli->config_path, &cli->config, &e) < 0)
+        cli_fail(cli, EXIT_FAILED, &e);
+    return cli->config;
+}
+
+static int unreachable(struct cli *cli, const struct peer *peer, const char *path, int r)
+{
+    const char *hint;
+
+    if (r == -EACCES || r == -EPERM)
+        hint = tr(cli, "run it as root or as a user named in control_users",
+            "als root ausführen, oder als ein Benutzer aus control_users");
+    else
+        hint = tr(cli, "is it running?", "läuft das Programm?");
+    struct err e = {.code = -r};
+    snprintf(e.text, sizeof e.text,
+        tr(cli, "%s cannot be reached at %s (%s); %s Start it with: systemctl start %s",
+            "%s ist unter %s nicht erreichbar (%s); %s Starten mit: systemctl start %s"),
+        peer->program, path, strerror(-r), hint, peer->program);
+    return cli_fail(cli, EXIT_UNREACHABLE, &e);
+}
+
+int cli_connect(struct cli *cli, enum cli_peer which, int timeout_ms, struct control **out)
+{
+    const struct config *c = cli_config(cli);
+    const struct peer *peer = &peers[which];
+    struct err e = {0};
+
+    if (!c)
+        return EXIT_FAILED;
+    const char *path = config_str(c, peer->section, NULL, "control_socket");
+    if (!path)
+        return cli_failf(cli, EXIT_FAILED, "[%s] control_socket is not set in %s", peer->section,
+            config_path(c));
+    int r = control_connect(path, timeout_ms, out, &e);
+    return r < 0 ? unreachable(cli, peer, path, r) : EXIT_GOOD;
+}
+
+/* How a failed exchange ends: no answer at all is "not reachable". */
+static int exchange_failed(struct cli *cli, int r, const struct err *e)
+{
+    return cli_fail(cli, r == -ETIMEDOUT || r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, e);
+}
+
+static int refused(struct cli *cli, const json_t *answer)
+{
+    const char *words = json_string_value(json_object_get(answer, "error"));
+    struct err e = {0};
+    int r = err_set(&e, json_answer_errno(answer), "%s", words ? words : "an answer without words");
+
+    return cli_fail(cli, cli_exit_code(r), &e);
+}
+
+int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request, json_t **answer)
+{
+    struct control *c = NULL;
+    struct err e = {0};
+    json_t *got = NULL;
+    int code = cli_connect(cli, peer, timeout_ms, &c);
+
+    CHECK(request);
+    if (code == EXIT_GOOD) {
+        int r = control_send(c, request, &e);
+        if (r == 0)
+            r = control_receive(c, &got, &e);
+        if (r < 0)
+            code = exchange_failed(cli, r, &e);
+    }
+    control_close(c);
+    json_decref(request);
+    if (code == EXIT_GOOD && !json_is_true(json_object_get(got, "ok"))) {
+        code = refused(cli, got);
+        json_decref(got);
+    } else if (code == EXIT_GOOD) {
+        *answer = got;
+    }
+    return code;
+}
+
+void cli_print_json(const json_t *value)
+{
+    size_t len;
+    _cleanup_free_ char *line = json_line(value, &len);
+
+    fwrite(line, 1, len, stdout);
+    fflush(stdout);
+}

@@ -1,0 +1,63 @@
+/*
+ * What the commands of elexgate(1) share: the global options, the configuration, talking to the
+ * programs, failing in one way, and the user's language.
+ *
+ * Output: what was asked for goes to standard output, in words or, with --json, as one JSON object
+ * (several commands stream: one object a line). Errors go to standard error, with --json as
+ * {"ok":false,...} to standard output as well.
+ */
+#ifndef ELEXGATE_CLI_CLI_H
+#define ELEXGATE_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "cli/command.h"
+#include "common/config.h"
+#include "common/error.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+struct cli {
+    const struct command *command;
+    const char *config_path; /* --config, else $ELEXGATE_CONFIG, else NULL = the default path */
+    bool json;
+    bool german;           /* LC_ALL, LC_MESSAGES or LANG begins with "de" */
+    struct config *config; /* loaded by cli_config */
+};
+
+/* The text in the user's language. */
+__attribute__((format_arg(2), format_arg(3))) static inline const char *tr(
+    const struct cli *cli, const char *english, const char *german)
+{
+    return cli->german ? german : english;
+}
+
+/* Loads the configuration once. NULL after a failure that has been told; return EXIT_FAILED then.
+ */
+const struct config *cli_config(struct cli *cli);
+
+/* Tells the error and returns code, for `return cli_fail(...)`. */
+int cli_fail(const struct cli *cli, int code, const struct err *e);
+int cli_failf(const struct cli *cli, int code, const char *fmt, ...) PRINTF(3, 4);
+/* Wrong arguments: tells it, with a hint to --help; returns EXIT_USAGE. */
+int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+/* The exit code that fits an error of the system or of a program asked (errno value, any sign). */
+int cli_exit_code(int code);
+
+/* The programs with a control socket. */
+enum cli_peer { CLI_PROXY, CLI_KEEPER };
+/* Connects, or tells that the program is not reachable, where, and how to start it. Returns an exit
+ * code; *out is set only with EXIT_GOOD; close it with control_close. timeout_ms: see
+ * control_connect. */
+int cli_connect(
+    struct cli *cli, enum cli_peer peer, int timeout_ms, struct control **out) MUSTCHECK;
+/* One request, one answer. Takes over the reference to request. A refusal ("ok":false) is told and
+ * becomes an exit code; *answer is set only with EXIT_GOOD. */
+int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request,
+    json_t **answer) MUSTCHECK;
+
+/* Prints one JSON value in one line and flushes. */
+void cli_print_json(const json_t *value);
+
+#endif

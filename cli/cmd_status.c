@@ -1,0 +1,189 @@
+/*
+ * elexgate status: the gate on one page.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define TIMEOUT_MS 5000
+
+/* "22.11.2026 23:10" or "2026-11-22 23:10", local time; "" if it is not a time. */
+static char *local_time(const struct cli *cli, const char *iso)
+{
+    int64_t ms;
+    struct tm tm;
+    char buf[64];
+
+    if (!iso || clock_parse(iso, &ms) < 0)
+        return xstrdup("");
+    time_t sec = (time_t)(ms / 1000);
+    if (!localtime_r(&sec, &tm))
+        return xstrdup("");
+    strftime(buf, sizeof buf, tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"), &tm);
+    return xstrdup(buf);
+}
+
+static const char *state_words(const struct cli *cli, const char *state)
+{
+    if (strcmp(state, "open") == 0)
+        return tr(cli, "open", "offen");
+    if (strcmp(state, "blocked") == 0)
+        return tr(cli, "BLOCKED", "GESPERRT");
+    if (strcmp(state, "draining") == 0)
+        return tr(
+            cli, "draining: takes no new clients", "läuft leer: nimmt keine neuen Clients an");
+    return state;
+}
+
+static void print_state(const struct cli *cli, const json_t *s)
+{
+    _cleanup_free_ char *state = output_member(s, "state");
+    _cleanup_free_ char *reason = output_member(s, "reason");
+    _cleanup_free_ char *reason_de = output_member(s, "reason_de");
+    _cleanup_free_ char *since = local_time(cli, json_string_value(json_object_get(s, "since")));
+    _cleanup_free_ char *until = local_time(cli, json_string_value(json_object_get(s, "until")));
+    const char *why = cli->german && *reason_de ? reason_de : reason;
+
+    printf("%-13s %s", tr(cli, "Gate", "Zugang"), state_words(cli, state));
+    if (*since)
+        printf(tr(cli, " since %s", " seit %s"), since);
+    if (*until)
+        printf(tr(cli, ", until about %s", ", bis etwa %s"), until);
+    printf("\n");
+    if (*why && strcmp(state, "open") != 0)
+        printf("%-13s %s\n", tr(cli, "Reason", "Grund"), why);
+}
+
+static void print_clients(const struct cli *cli, const json_t *s)
+{
+    const json_t *idle = json_object_get(s, "idle");
+    char write[32], statement[32];
+
+    printf("%-13s %" PRId64, "Clients", output_number(s, "sessions", 0));
+    if (output_number(s, "logins_pending", 0) > 0)
+        printf(tr(cli, " and %" PRId64 " logging in", " und %" PRId64 " beim Anmelden"),
+            output_number(s, "logins_pending", 0));
+    printf("\n");
+    if (!idle)
+        return;
+    printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n",
+               "%-13s zuletzt geschrieben vor %s, letzter Befehl vor %s\n"),
+        tr(cli, "Idle", "Ruhe"),
+        clock_human((uint64_t)output_number(idle, "write_ms", 0), write, sizeof write),
+        clock_human((uint64_t)output_number(idle, "statement_ms", 0), statement, sizeof statement));
+    printf(tr(cli, "%-13s %" PRId64 " statements running, %" PRId64 " transactions open\n",
+               "%-13s %" PRId64 " Befehle laufen, %" PRId64 " Transaktionen offen\n"),
+        "", output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
+}
+
+static void print_listeners(const struct cli *cli, const json_t *s)
+{
+    const char *label = tr(cli, "Listens on", "Lauscht auf");
+    const json_t *l;
+    size_t i;
+
+    json_array_foreach (json_object_get(s, "listeners"), i, l) {
+        _cleanup_free_ char *name = output_member(l, "name");
+        _cleanup_free_ char *address = output_member(l, "address");
+        _cleanup_free_ char *port = output_member(l, "port");
+        _cleanup_free_ char *tls = output_member(l, "tls");
+        _cleanup_free_ char *announce = output_member(l, "announce");
+        bool v6 = strchr(address, ':') != NULL;
+        printf("%-13s %s%s%s:%s (%s), TLS %s", label, v6 ? "[" : "", address, v6 ? "]" : "", port,
+            name, tls);
+        if (*announce)
+            printf(tr(cli, ", announces %s", ", meldet sich als %s"), announce);
+        printf("\n");
+        label = "";
+    }
+}
+
+static void print_certificate(const struct cli *cli, const json_t *s)
+{
+    const json_t *c = json_object_get(s, "certificate");
+    _cleanup_free_ char *subject = output_member(c, "subject");
+    _cleanup_free_ char *issuer = output_member(c, "issuer");
+    _cleanup_free_ char *fingerprint = output_member(c, "fingerprint_sha256");
+    _cleanup_free_ char *until = local_time(
+        cli, json_string_value(json_object_get(c, "not_after")));
+    int64_t days = output_number(c, "days_left", 0);
+
+    if (!json_is_object(c))
+        return;
+    printf(tr(cli, "%-13s %s, by %s\n", "%-13s %s, von %s\n"), tr(cli, "Certificate", "Zertifikat"),
+        subject, issuer);
+    if (days < 0)
+        printf(tr(cli, "%-13s EXPIRED on %s\n", "%-13s ABGELAUFEN am %s\n"), "", until);
+    else
+        printf(tr(cli, "%-13s valid until %s (%" PRId64 " days)\n",
+                   "%-13s gültig bis %s (%" PRId64 " Tage)\n"),
+            "", until, days);
+    printf("%-13s SHA-256 %s\n", "", fingerprint);
+}
+
+static void print_totals(const struct cli *cli, const json_t *s)
+{
+    const json_t *t = json_object_get(s, "totals");
+    char in[OUTPUT_BYTES_LEN], out[OUTPUT_BYTES_LEN];
+
+    if (!json_is_object(t))
+        return;
+    printf(tr(cli,
+               "%-13s %" PRId64 " connections, %" PRId64 " refused; logins: %" PRId64
+               " good, %" PRId64 " failed; TLS handshakes failed: %" PRId64 "\n",
+               "%-13s %" PRId64 " Verbindungen, %" PRId64 " abgewiesen; Anmeldungen: %" PRId64
+               " gut, %" PRId64 " fehlgeschlagen; TLS fehlgeschlagen: %" PRId64 "\n"),
+        tr(cli, "Since start", "Seit Start"), output_number(t, "accepted", 0),
+        output_number(t, "refused", 0), output_number(t, "logins_ok", 0),
+        output_number(t, "logins_failed", 0), output_number(t, "handshakes_failed", 0));
+    printf(
+        tr(cli, "%-13s %" PRId64 " statements that read, %" PRId64 " that write; %s in, %s out\n",
+            "%-13s %" PRId64 " lesende und %" PRId64
+            " schreibende Befehle; %s herein, %s hinaus\n"),
+        "", output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
+        output_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
+        output_bytes((uint64_t)output_number(t, "bytes_out", 0), out));
+}
+
+static void print_program(const struct cli *cli, const json_t *s)
+{
+    _cleanup_free_ char *program = output_member(s, "program");
+    _cleanup_free_ char *version = output_member(s, "version");
+    char up[32];
+
+    printf(tr(cli, "%-13s %s %s, process %" PRId64 ", %" PRId64 " workers, running for %s\n",
+               "%-13s %s %s, Prozess %" PRId64 ", %" PRId64 " Worker, läuft seit %s\n"),
+        tr(cli, "Program", "Programm"), program, version, output_number(s, "pid", 0),
+        output_number(s, "workers", 0),
+        clock_human((uint64_t)output_number(s, "uptime_ms", 0), up, sizeof up));
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    json_t *s = NULL;
+
+    if (argc > 1)
+        return cli_usage(cli, "\"%s\" is not expected here", argv[1]);
+    int code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json) {
+        cli_print_json(s);
+    } else {
+        print_state(cli, s);
+        print_clients(cli, s);
+        print_listeners(cli, s);
+        print_certificate(cli, s);
+        print_totals(cli, s);
+        print_program(cli, s);
+    }
+    json_decref(s);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_status = {
+    "status", "", "show the gate: state, clients, idle time, certificate, totals", run};

@@ -1,0 +1,19 @@
+/*
+ * The list of commands, in the order of the help. One line each.
+ */
+#ifndef ELEXGATE_CLI_COMMANDS_H
+#define ELEXGATE_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+/* clang-format off */
+#define COMMANDS(X) \
+    X(status) \
+    /* end of the list */
+/* clang-format on */
+
+#define COMMAND_DECLARE(name) extern const struct command cmd_##name;
+COMMANDS(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * elexgate(1): one command for people and scripts. This file takes the global options and calls the
+ * command; see cli/commands.h for the list.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+
+#define COMMAND_POINTER(name) &cmd_##name,
+static const struct command *const commands[] = {COMMANDS(COMMAND_POINTER) NULL};
+
+struct request {
+    struct cli cli;
+    bool help, version;
+    int argc; /* the command and its own arguments */
+    char **argv;
+};
+
+static bool speaks_german(void)
+{
+    static const char *const variables[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *v = getenv(variables[i]);
+        if (v && *v)
+            return strncmp(v, "de", 2) == 0 && (v[2] == '\0' || v[2] == '_' || v[2] == '.');
+    }
+    return false;
+}
+
+static void print_usage(FILE *f)
+{
+    fprintf(f, "Usage: elexgate [--config FILE] [--json] COMMAND [ARGUMENTS]\n"
+               "\n"
+               "Commands:\n");
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
+    fprintf(f,
+        "\n"
+        "Options:\n"
+        "  --config FILE  the configuration (else $ELEXGATE_CONFIG, else %s)\n"
+        "  --json         answers as JSON\n"
+        "  --help         this, or with a command: its arguments\n"
+        "  --version      the version\n"
+        "\n"
+        "Exit codes: 0 good, 1 failed, 2 usage, 3 not reachable, 4 not idle, 5 not enough space,\n"
+        "6 inconsistent, 7 busy, 8 vetoed by a hook, 9 refused, 10 cancelled. See elexgate(1).\n",
+        CONFIG_DEFAULT_PATH);
+}
+
+static void print_command_help(const struct command *c)
+{
+    printf("Usage: elexgate %s%s%s\n\n%s.\n", c->name, *c->args ? " " : "", c->args, c->help);
+    if (c->details)
+        printf("\n%s%s", c->details, c->details[strlen(c->details) - 1] == '\n' ? "" : "\n");
+}
+
+/* Takes the global options out, wherever they stand before a "--"; the rest stays in order. */
+static int take_global_options(struct request *rq, int argc, char **argv)
+{
+    int i;
+
+    rq->argv = xcalloc((size_t)argc + 1, sizeof *rq->argv);
+    for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            rq->cli.json = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            rq->help = true;
+        else if (strcmp(argv[i], "--version") == 0)
+            rq->version = true;
+        else if (strncmp(argv[i], "--config=", 9) == 0)
+            rq->cli.config_path = argv[i] + 9;
+        else if (strcmp(argv[i], "--config") == 0) {
+            if (++i == argc)
+                return cli_usage(&rq->cli, "--config needs a file");
+            rq->cli.config_path = argv[i];
+        } else
+            rq->argv[rq->argc++] = argv[i];
+    }
+    for (; i < argc; i++)
+        rq->argv[rq->argc++] = argv[i];
+    return EXIT_GOOD;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int dispatch(struct request *rq)
+{
+    if (rq->version) {
+        printf("elexgate %s\n", ELEXGATE_VERSION);
+        return EXIT_GOOD;
+    }
+    if (rq->argc == 0) {
+        print_usage(rq->help ? stdout : stderr);
+        return rq->help ? EXIT_GOOD : EXIT_USAGE;
+    }
+    const struct command *c = find_command(rq->argv[0]);
+    if (!c)
+        return cli_usage(&rq->cli, "there is no command \"%s\"", rq->argv[0]);
+    if (rq->help) {
+        print_command_help(c);
+        return EXIT_GOOD;
+    }
+    rq->cli.command = c;
+    return c->run(&rq->cli, rq->argc, rq->argv);
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static int flush_output(int code)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && code == EXIT_GOOD) {
+        fprintf(stderr, "elexgate: cannot write the output: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *from_env = getenv("ELEXGATE_CONFIG");
+    struct request rq = {
+        .cli = {.german = speaks_german(), .config_path = from_env && *from_env ? from_env : NULL}};
+
+    setlocale(LC_CTYPE, "");
+    int code = take_global_options(&rq, argc, argv);
+    if (code == EXIT_GOOD)
+        code = dispatch(&rq);
+    code = flush_output(code);
+    config_free(rq.cli.config);
+    free(rq.argv);
+    return code;
+}

@@ -1,0 +1,222 @@
+#include "cli/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "common/units.h"
+#include "common/utf8.h"
+
+#define GAP        2 /* blanks between columns */
+#define COLUMN_MIN 4 /* cut no column below this */
+
+size_t output_width(void)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize ws;
+    int64_t n;
+
+    if (columns && units_parse_int(columns, &n) == 0 && n >= 20 && n <= 10000)
+        return (size_t)n;
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col ? ws.ws_col : 80;
+}
+
+char *output_safe(const char *s)
+{
+    size_t n = s ? strlen(s) : 0, w = 0;
+    char *out = xmalloc(n + 1);
+    uint32_t c;
+
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_decode(s + i, n - i, &c);
+        if (len == 0 || utf8_is_control(c)) {
+            out[w++] = '?';
+            i += len ? len : 1;
+        } else {
+            memcpy(out + w, s + i, len);
+            w += len;
+            i += len;
+        }
+    }
+    out[w] = '\0';
+    return out;
+}
+
+static size_t columns_of(uint32_t c)
+{
+    int w = wcwidth((wchar_t)c);
+
+    return w < 0 ? 1 : (size_t)w; /* -1: not printable in this locale; a terminal shows one sign */
+}
+
+size_t output_columns(const char *s)
+{
+    size_t n = strlen(s), columns = 0;
+    uint32_t c;
+
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_decode(s + i, n - i, &c);
+        columns += len ? columns_of(c) : 1;
+        i += len ? len : 1;
+    }
+    return columns;
+}
+
+char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double v = (double)bytes;
+    size_t u = 0;
+
+    /* 999.5 would be printed as 1000. */
+    while (v >= 999.5 && u + 1 < sizeof units / sizeof units[0]) {
+        v /= 1000;
+        u++;
+    }
+    snprintf(buf, OUTPUT_BYTES_LEN, u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    return buf;
+}
+
+char *output_member(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+
+    if (json_is_string(v))
+        return output_safe(json_string_value(v));
+    if (json_is_integer(v))
+        return xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    if (json_is_real(v))
+        return xasprintf("%g", json_real_value(v));
+    if (json_is_boolean(v))
+        return xstrdup(json_is_true(v) ? "yes" : "no");
+    return xstrdup("");
+}
+
+int64_t output_number(const json_t *object, const char *key, int64_t fallback)
+{
+    const json_t *v = json_object_get(object, key);
+
+    return json_is_integer(v) ? (int64_t)json_integer_value(v) : fallback;
+}
+
+struct table {
+    size_t columns, rows;
+    bool *right;
+    char **cells; /* row by row; row 0 holds the headings */
+};
+
+struct table *table_create(const char *const *headings)
+{
+    struct table *t = xcalloc(1, sizeof *t);
+
+    while (headings[t->columns])
+        t->columns++;
+    t->right = xcalloc(t->columns, sizeof *t->right);
+    const char **row = xcalloc(t->columns, sizeof *row);
+    for (size_t i = 0; i < t->columns; i++) {
+        t->right[i] = headings[i][0] == '>';
+        row[i] = headings[i] + (headings[i][0] == '>' || headings[i][0] == '<');
+    }
+    table_add(t, row);
+    free(row);
+    return t;
+}
+
+void table_add(struct table *t, const char *const *cells)
+{
+    t->cells = xrealloc(t->cells, (t->rows + 1) * t->columns * sizeof *t->cells);
+    for (size_t i = 0; i < t->columns; i++)
+        t->cells[t->rows * t->columns + i] = output_safe(cells[i]);
+    t->rows++;
+}
+
+static const char *cell(const struct table *t, size_t row, size_t column)
+{
+    return t->cells[row * t->columns + column];
+}
+
+/* Takes columns away from whichever is the widest, one at a time: short columns stay whole. */
+static void fit(size_t *widths, size_t columns, size_t total)
+{
+    size_t sum = columns ? (columns - 1) * GAP : 0;
+
+    for (size_t i = 0; i < columns; i++)
+        sum += widths[i];
+    while (sum > total) {
+        size_t widest = 0;
+        for (size_t i = 1; i < columns; i++)
+            if (widths[i] > widths[widest])
+                widest = i;
+        if (widths[widest] <= COLUMN_MIN)
+            return;
+        widths[widest]--;
+        sum--;
+    }
+}
+
+/* Prints at most width columns of s; the last one is an ellipsis where something is cut off. */
+static void print_cut(const char *s, size_t width)
+{
+    size_t n = strlen(s), used = 0;
+    bool cut = output_columns(s) > width;
+    uint32_t c;
+
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_decode(s + i, n - i, &c);
+        size_t w = columns_of(c);
+        if (used + w > (cut ? width - 1 : width))
+            break;
+        fwrite(s + i, 1, len, stdout);
+        used += w;
+        i += len;
+    }
+    if (cut)
+        fputs("…", stdout);
+}
+
+static void print_cell(const char *s, size_t width, bool right, bool last)
+{
+    size_t columns = output_columns(s);
+    size_t pad = columns < width ? width - columns : 0;
+
+    if (right)
+        printf("%*s", (int)pad, "");
+    print_cut(s, width);
+    if (!right && !last)
+        printf("%*s", (int)pad, "");
+    fputs(last ? "\n" : "  ", stdout);
+}
+
+void table_print(const struct table *t, size_t width)
+{
+    size_t *widths = xcalloc(t->columns, sizeof *widths);
+
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t i = 0; i < t->columns; i++) {
+            size_t w = output_columns(cell(t, r, i));
+            if (w > widths[i])
+                widths[i] = w;
+        }
+    if (width)
+        fit(widths, t->columns, width);
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t i = 0; i < t->columns; i++)
+            print_cell(cell(t, r, i), widths[i], t->right[i], i + 1 == t->columns);
+    free(widths);
+}
+
+void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        free(t->cells[i]);
+    free(t->cells);
+    free(t->right);
+    free(t);
+}

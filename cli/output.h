@@ -1,0 +1,44 @@
+/*
+ * Output for people: tables that fit the terminal, sizes, and text from peers made harmless.
+ */
+#ifndef ELEXGATE_CLI_OUTPUT_H
+#define ELEXGATE_CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* Columns of the terminal on standard output ($COLUMNS first); 0 when it is not a terminal. */
+size_t output_width(void);
+
+/* malloc'ed copy of s in which control characters and bytes that are not UTF-8 are "?": names come
+ * from clients, and a terminal obeys escape sequences. NULL gives "". */
+char *output_safe(const char *s) MUSTCHECK;
+/* Columns that s takes: characters, combining marks not counted, wide ones twice. */
+size_t output_columns(const char *s);
+
+#define OUTPUT_BYTES_LEN 16
+/* "0 B", "12 kB", "1.5 GB" (decimal, three digits). Returns buf. */
+char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN]);
+
+/* A member of a JSON object as text, "" if missing; numbers are written out. malloc'ed, made safe.
+ */
+char *output_member(const json_t *object, const char *key) MUSTCHECK;
+/* A member as a number; fallback if missing or no number. */
+int64_t output_number(const json_t *object, const char *key, int64_t fallback);
+
+/* A table: create with its headings, add rows, print, free. */
+struct table;
+/* headings: NULL-terminated; "<" in front = left (default), ">" = right-aligned. */
+struct table *table_create(const char *const *headings) MUSTCHECK;
+/* cells: as many as headings; copied and made safe. */
+void table_add(struct table *t, const char *const *cells);
+/* width 0: as wide as needed. Otherwise the widest columns are cut, with an ellipsis, until a row
+ * fits. */
+void table_print(const struct table *t, size_t width);
+void table_free(struct table *t);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * Exit codes of elexgate(1) and of the job processes. Documented in the manual; scripts rely on
+ * them.
+ */
+#ifndef ELEXGATE_COMMON_EXIT_CODES_H
+#define ELEXGATE_COMMON_EXIT_CODES_H
+
+enum exit_code {
+    EXIT_GOOD = 0,
+    EXIT_FAILED = 1,       /* anything without a code of its own */
+    EXIT_USAGE = 2,        /* wrong options or arguments */
+    EXIT_UNREACHABLE = 3,  /* the program asked is not running or does not answer */
+    EXIT_NOT_IDLE = 4,     /* the database is in use */
+    EXIT_NO_SPACE = 5,     /* not enough space on the disk */
+    EXIT_INCONSISTENT = 6, /* archive or data are damaged */
+    EXIT_BUSY = 7,         /* another run is going on */
+    EXIT_VETOED = 8,       /* a hook said no */
+    EXIT_REFUSED = 9,      /* does not fit, or is unsafe */
+    EXIT_CANCELLED = 10,   /* by the user */
+};
+
+#endif
