@@ -1,0 +1,181 @@
+"""scripts/demo: what a stranger starts first."""
+import os
+import pathlib
+import shlex
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from lib import paths, ports, process
+
+DEMO = paths.ROOT / "scripts" / "demo"
+PARTS = ["mariadbd", "elexgate-proxy", "elexgate-keeper", "elexgate-console"]
+pytestmark = pytest.mark.sanitize
+
+
+class Demo:
+    """One demo folder. Its programs live in sessions of their own: end() must be called."""
+
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder) / "demo"
+        self.args = [DEMO, "--dir", self.dir, "--port", ports.free_port(), "--console-port", ports.free_port(),
+                     "--build", paths.BUILD, "--no-build", "--patients", 50, "--documents", 1]
+
+    def run(self, *args, check=True, wrapper=()):
+        return process.run([*wrapper, *self.args, *args], timeout=180, check=check)
+
+    def env(self):
+        """What DIR/env sets, as a shell reads it."""
+        out = process.run(["env", "-i", "/bin/bash", "-c", f"set -a; . {shlex.quote(str(self.dir / 'env'))}; env -0"]).stdout
+        values = dict(item.split("=", 1) for item in out.split("\0") if item)
+        return {k: v for k, v in values.items() if k.startswith("ELEXGATE_")}
+
+    def client(self, *args, env=None, ca=None, check=True):
+        e = env or self.env()
+        return process.run(
+            ["mariadb", "--no-defaults", "--protocol=tcp", f"--host={e['ELEXGATE_HOST']}", f"--port={e['ELEXGATE_PORT']}",
+             f"--user={e['ELEXGATE_USER']}", f"--ssl-ca={ca or e['ELEXGATE_CA']}", "--ssl-verify-server-cert", "-N", "-B",
+             *args, e["ELEXGATE_DATABASE"]], check=check, env=dict(os.environ, MYSQL_PWD=e["ELEXGATE_PASSWORD"]))
+
+    def processes(self):
+        """Pids of all processes that have our folder on their command line."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    if f"{self.dir}/" in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                        found.append(int(entry.name))
+                except OSError:
+                    pass
+        return found
+
+    def end(self):
+        if (self.dir / "pid").is_dir():
+            self.run("--stop", check=False)
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def demo(folder):
+    assert os.access(paths.PROXY, os.X_OK), f"{paths.PROXY} is missing: build first"
+    d = Demo(folder)
+    yield d
+    d.end()
+
+
+def test_start_connect_stop(demo):
+    out = demo.run("--detach").stdout
+    env = demo.env()
+    assert set(env) == {f"ELEXGATE_{name}" for name in (
+        "HOST PORT CA USER PASSWORD DATABASE CONFIG CLI BACKUP_DIR CONSOLE_URL DB_SOCKET DB_USER DB_PASSWORD").split()}
+    assert f"{demo.dir}/env" in out
+
+    # as a workstation: TLS, certificate and name verified
+    assert demo.client("-e", "SELECT COUNT(*) FROM KONTAKT WHERE ISTPATIENT='1'").stdout == "50\n"
+    assert demo.client("-e", "SHOW STATUS LIKE 'Ssl_cipher'").returncode == 0
+    assert "ä" in demo.client("-e", "SELECT WERT FROM CONFIG WHERE PARAM='abgelaufen/grüezi'").stdout
+    refused = demo.client("-e", "SELECT 1", ca="/etc/ssl/certs/ca-certificates.crt", check=False)
+    assert refused.returncode != 0 and "SSL" in refused.stderr
+
+    # the direct way
+    direct = process.run(["mariadb", "--no-defaults", f"--socket={env['ELEXGATE_DB_SOCKET']}", f"--user={env['ELEXGATE_DB_USER']}",
+                          "-N", "-e", "SELECT CURRENT_USER()"], env=dict(os.environ, MYSQL_PWD=env["ELEXGATE_DB_PASSWORD"]))
+    assert direct.stdout == "root@localhost\n"
+
+    status = process.run([env["ELEXGATE_CLI"], "--config", env["ELEXGATE_CONFIG"], "--json", "status"]).stdout
+    assert '"open"' in status
+
+    # nobody else can read what is secret
+    assert (demo.dir.stat().st_mode & 0o077) == 0
+    for secret in [demo.dir / "env", demo.dir / "elexgate.ini", *(demo.dir / "secrets").iterdir()]:
+        assert (secret.stat().st_mode & 0o077) == 0, secret
+    for pid in demo.processes():
+        command = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        assert env["ELEXGATE_PASSWORD"] not in command and env["ELEXGATE_DB_PASSWORD"] not in command
+
+    assert len(demo.processes()) == sum(os.access(p, os.X_OK) for p in (paths.PROXY, paths.KEEPER, paths.CONSOLE)) + 1
+    demo.run("--stop")
+    assert demo.processes() == []
+    assert not (demo.dir / "env").exists()
+    with socket.socket() as s:
+        assert s.connect_ex(("127.0.0.1", int(env["ELEXGATE_PORT"]))) != 0
+
+
+def test_second_start_reuses_the_data(demo):
+    demo.run("--detach")
+    before = demo.env()
+    demo.client("-e", "INSERT INTO CONFIG (PARAM, WERT) VALUES ('demo/probe', 'Ä1')")
+    certificate = (demo.dir / "tls" / "server.pem").read_bytes()
+    again = demo.run("--detach")
+    assert "runs already" in again.stdout
+    demo.run("--stop")
+    demo.run("--detach")
+    assert demo.env() == before
+    assert demo.client("-e", "SELECT WERT FROM CONFIG WHERE PARAM='demo/probe'").stdout == "Ä1\n"
+    assert (demo.dir / "tls" / "server.pem").read_bytes() == certificate
+
+
+def test_foreground_ends_all_on_interrupt(demo, folder):
+    with open(folder / "out", "wb") as out:
+        shell = subprocess.Popen([str(a) for a in demo.args], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                 start_new_session=True)
+    process.wait_until(lambda: b"Ctrl-C" in (folder / "out").read_bytes() or shell.poll() is not None, 120, "demo ready")
+    assert shell.poll() is None, (folder / "out").read_text()
+    assert demo.client("-e", "SELECT 1").stdout == "1\n"
+    os.killpg(shell.pid, signal.SIGINT)  # as a terminal does
+    assert shell.wait(60) == 0
+    assert demo.processes() == []
+
+
+def test_a_failed_start_leaves_nothing_running(demo):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(demo.args[demo.args.index("--port") + 1])))
+        taken.listen(1)
+        done = demo.run("--detach", check=False)
+    assert done.returncode == 1
+    assert "in use" in done.stderr and "--port" in done.stderr
+    assert demo.processes() == []
+
+
+def test_two_instances_beside_each_other(demo, folder):
+    (folder / "b").mkdir()
+    other = Demo(folder / "b")
+    try:
+        demo.run("--detach")
+        other.run("--detach")
+        demo.client("-e", "INSERT INTO CONFIG (PARAM, WERT) VALUES ('demo/first', '1')")
+        assert other.client("-e", "SELECT COUNT(*) FROM CONFIG WHERE PARAM='demo/first'").stdout == "0\n"
+        demo.run("--stop")
+        assert other.client("-e", "SELECT 1").stdout == "1\n"
+    finally:
+        other.end()
+
+
+READ_ONLY = """
+set -e
+dir=$1; shift
+mount --bind "$dir" "$dir"
+findmnt -rno TARGET,OPTIONS | sort -u | while read -r target options; do
+    case $target in "$dir" | /proc | /proc/* | /dev | /dev/pts | /sys/* ) continue ;; esac
+    mount -o remount,bind,ro "$target"
+done
+if touch /tmp/elexgate-probe 2>/dev/null; then echo "/tmp is still writable"; exit 1; fi
+exec "$@"
+"""
+
+
+def test_nothing_outside_its_folder_is_written(demo, folder):
+    """Runs with every other file system mounted read-only, in a mount namespace of its own."""
+    demo.dir.mkdir()
+    wrapper = ["unshare", "--mount", "--propagation", "private", "bash", "-c", READ_ONLY, "-", demo.dir]
+    possible = process.run([*wrapper, "true"], check=False)
+    if possible.returncode != 0:
+        pytest.skip(f"needs to remount in a namespace of its own: {possible.stderr.strip()}")
+    demo.run("--detach", wrapper=wrapper)
+    assert demo.client("-e", "SELECT COUNT(*) FROM KONTAKT WHERE ISTPATIENT='1'").stdout == "50\n"
+    demo.run("--stop", wrapper=wrapper)
+    assert demo.processes() == []
