@@ -1,0 +1,178 @@
+"""Tables and goals. A result is results[measure][peer] = list of one dict a round."""
+
+from statistics import median
+
+TERMINATORS = ("haproxy", "hitch", "stunnel")
+
+# ProxySQL is not in Debian, so it cannot stand beside the others here. A session with both on one
+# machine (ProxySQL 2.7, interleaved rounds, MariaDB 10.11, TLS 1.3, P-256) gave these ratios of its
+# fast-forward mode, and for logins of its normal mode, to hitch in the same rounds; times hitch of
+# this run they say where ProxySQL would stand. An estimate, and printed as one.
+PROXYSQL_TO_HITCH = {1: 58.0 / 57.5, 8: 60 / 52, 64: 57 / 59, "login": 0.88 / 0.96}
+
+# measure, field, title, decimals; tables in the order in which people ask
+CPU = [("cpu", "proxy CPU, s per million", 1), ("server_cpu", "server CPU, s per million", 1)]
+ALONE = [("p50_us", "p50, µs", 1), ("added_us", "added p50, µs", 1), ("rate", "per s", 0), *CPU]
+MANY = [("rate", "per s", 0), ("p99_ms", "p99, ms", 2), *CPU]
+COLUMNS = [
+    ("Point selects, 1 connection, all on one core", "onecore1", ALONE),
+    ("Point selects, 8 connections, all on one core", "onecore8", MANY),
+    ("Point selects, 64 connections, all on one core", "onecore64", MANY),
+    ("Point selects, 1 connection, unpinned", "select1", ALONE),
+    ("Point selects, 8 connections, unpinned", "select8", MANY),
+    ("Point selects, 64 connections, unpinned", "select64", MANY),
+    ("Logins, full handshake", "login",
+     [("rate", "per s", 0), ("p50_ms", "p50, ms", 2), ("cpu_ms", "proxy CPU, ms", 2),
+      ("server_cpu_ms", "server CPU, ms", 2)]),
+    ("Logins, resumed", "resume",
+     [("rate", "per s", 0), ("p50_ms", "p50, ms", 2), ("cpu_ms", "proxy CPU, ms", 2),
+      ("server_cpu_ms", "server CPU, ms", 2), ("resumed", "share resumed", 2)]),
+    ("Bulk, 256 MiB as rows of 1 MiB", "bulk",
+     [("mb_s", "MB/s", 0), ("cpu", "proxy CPU, s per GB", 2), ("server_cpu", "server CPU, s per GB", 2)]),
+    ("Bulk, 100 MB as rows of 200 bytes", "rows",
+     [("mb_s", "MB/s", 0), ("cpu", "proxy CPU, s per GB", 2), ("server_cpu", "server CPU, s per GB", 2)]),
+    ("Memory of an idle session", "idle",
+     [("query_kib", "KiB after one query", 1), ("bulk_kib", "KiB after 1 MiB more", 1)]),
+]
+
+
+def add_derived(results):
+    """Added p50: against plaintext in the same round."""
+    for peers in results.values():
+        plain = peers.get("plaintext")
+        for rounds in peers.values():
+            for number, r in enumerate(rounds):
+                if plain and "p50_us" in r:
+                    r["added_us"] = r["p50_us"] - plain[number]["p50_us"]
+
+
+def spread(values, decimals):
+    """Median and, when there are several rounds, the smallest and the largest."""
+    text = f"{median(values):.{decimals}f}"
+    if len(values) > 1:
+        text += f" ({min(values):.{decimals}f}–{max(values):.{decimals}f})"
+    return text
+
+
+def field(results, measure, peer, key):
+    """The values of all rounds, or None where this was not measured."""
+    rounds = results.get(measure, {}).get(peer)
+    return [r[key] for r in rounds] if rounds and key in rounds[0] else None
+
+
+def tables(results):
+    lines = []
+    for title, measure, columns in COLUMNS:
+        peers = results.get(measure)
+        if not peers:
+            continue
+        lines += [f"**{title}**", "", "| | " + " | ".join(c[1] for c in columns) + " |",
+                  "|---" * (len(columns) + 1) + "|"]
+        for peer in peers:
+            cells = [field(results, measure, peer, key) for key, _, _ in columns]
+            lines.append(f"| {peer} | " + " | ".join(
+                spread(v, c[2]) if v else "–" for v, c in zip(cells, columns)) + " |")
+        lines.append("")
+    return lines
+
+
+def ratio(results, measure, key, peer, scale=1.0, subject="elexgate"):
+    """subject / (peer x scale), round by round; None where one of the two was not measured."""
+    a, b = field(results, measure, subject, key), field(results, measure, peer, key)
+    if not a or not b:
+        return None
+    return [x / (y * scale) if y * scale > 0 else float("inf") for x, y in zip(a, b)]
+
+
+def best_ratio(results, measure, key, peers, subject="elexgate"):
+    """subject / the best of the peers in the same round."""
+    mine = field(results, measure, subject, key)
+    others = [v for v in (field(results, measure, p, key) for p in peers) if v]
+    if not mine or not others:
+        return None
+    return [m / min(o) if min(o) > 0 else float("inf") for m, o in zip(mine, zip(*others))]
+
+
+RATIOS = [  # what is printed as ratios against named peers: title, measure, field
+    ("proxy CPU per select, 1 connection, one core", "onecore1", "cpu"),
+    ("proxy CPU per select, 8 connections, one core", "onecore8", "cpu"),
+    ("proxy CPU per select, 64 connections, one core", "onecore64", "cpu"),
+    ("proxy CPU per select, 1 connection, unpinned", "select1", "cpu"),
+    ("proxy CPU per select, 8 connections, unpinned", "select8", "cpu"),
+    ("proxy CPU per select, 64 connections, unpinned", "select64", "cpu"),
+    ("added p50, 1 connection, one core", "onecore1", "added_us"),
+    ("p99, 64 connections, one core", "onecore64", "p99_ms"),
+    ("p99, 64 connections, unpinned", "select64", "p99_ms"),
+    ("rate, 64 connections, unpinned", "select64", "rate"),
+    ("proxy CPU per full login", "login", "cpu_ms"),
+    ("proxy CPU per resumed login", "resume", "cpu_ms"),
+    ("proxy CPU per GB, rows of 1 MiB", "bulk", "cpu"),
+    ("proxy CPU per GB, rows of 200 bytes", "rows", "cpu"),
+    ("memory per idle session, after one query", "idle", "query_kib"),
+    ("memory per idle session, after 1 MiB", "idle", "bulk_kib"),
+]
+
+
+def ratios(results, subject):
+    """Ratios of one subject to every peer: median (min–max) of the rounds' own ratios."""
+    present = {p for peers in results.values() for p in peers} - {subject}
+    peers = [p for p in ("haproxy-pass", *TERMINATORS, "hop", "hop-unix") if p in present]
+    lines = [f"**{subject} as a ratio to** (median of the rounds, smallest–largest)", "",
+             "| | " + " | ".join(peers) + " |", "|---" * (len(peers) + 1) + "|"]
+    any_row = False
+    for title, measure, key in RATIOS:
+        cells = [ratio(results, measure, key, p, subject=subject) for p in peers]
+        if any(cells):
+            any_row = True
+            lines.append(f"| {title} | " + " | ".join(spread(c, 2) if c else "–" for c in cells) + " |")
+    return [*lines, ""] if any_row else []
+
+
+def goal_rows(results):
+    """(goal, limit, the rounds' values or None)"""
+    for layout, m in (("one core", "onecore"), ("unpinned", "select")):
+        for n in (1, 8, 64):
+            what = f"CPU per select, {n} conn., {layout}"
+            yield f"{what}, / hitch", 0.85, ratio(results, f"{m}{n}", "cpu", "hitch")
+            yield (f"{what}, / ProxySQL fast-forward (estimated)", 0.8,
+                   ratio(results, f"{m}{n}", "cpu", "hitch", PROXYSQL_TO_HITCH[n]))
+            yield f"{what}, / bare hop", 1.05, ratio(results, f"{m}{n}", "cpu", "hop")
+            yield (f"{what}, unix socket, / bare hop, unix socket", 1.05,
+                   ratio(results, f"{m}{n}", "cpu", "hop-unix", subject="elexgate-unix"))
+    for peer in TERMINATORS:
+        yield f"added p50, 1 conn., one core, / {peer}", 1.0, ratio(results, "onecore1", "added_us", peer)
+    for layout, m in (("one core", "onecore64"), ("unpinned", "select64")):
+        yield (f"p99, 64 conn., {layout}, / best terminator", 0.7,
+               best_ratio(results, m, "p99_ms", TERMINATORS))
+    yield "bulk CPU, rows of 1 MiB, / hitch", 1.0, ratio(results, "bulk", "cpu", "hitch")
+    yield "bulk CPU, rows of 200 bytes, / hitch", 1.0, ratio(results, "rows", "cpu", "hitch")
+    yield ("full login CPU / ProxySQL (estimated)", 1.0,
+           ratio(results, "login", "cpu_ms", "hitch", PROXYSQL_TO_HITCH["login"]))
+    resumed = field(results, "resume", "elexgate", "resumed")
+    yield "logins not resumed of those that offer a ticket", 0.01, resumed and [1 - r for r in resumed]
+    yield "KiB per idle session, after one query", 14.0, field(results, "idle", "elexgate", "query_kib")
+    yield "KiB per idle session, after 1 MiB", 14.0, field(results, "idle", "elexgate", "bulk_kib")
+
+
+def goals(results):
+    """Met when the median is within the limit; and in how many rounds it was."""
+    lines = ["| goal | limit | this run | |", "|---|---|---|---|"]
+    for title, limit, values in goal_rows(results):
+        if not values:
+            lines.append(f"| {title} | ≤ {limit} | not measured | |")
+            continue
+        within = sum(v <= limit for v in values)
+        verdict = "met" if median(values) <= limit else "**not met**"
+        lines.append(f"| {title} | ≤ {limit} | {spread(values, 2)} | {verdict}, "
+                     f"{within} of {len(values)} rounds |")
+    return [*lines, ""]
+
+
+def text(results):
+    add_derived(results)
+    lines = tables(results)
+    for subject in ("elexgate", "elexgate-unix", "hop"):
+        lines += ratios(results, subject)
+    if any("elexgate" in peers for peers in results.values()):
+        lines += ["**Goals**", "", *goals(results)]
+    return "\n".join(lines)
