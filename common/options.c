@@ -14,6 +14,9 @@ static const char *const auto_word[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
+static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
+static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
+static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
 const struct option config_options[] = {
     /* log: all programs */
@@ -93,6 +96,88 @@ const struct option config_options[] = {
         .help = "the server's certificate and its chain, PEM"},
     {"tls", "key", OPT_PATH, "/etc/elexgate/tls/server.key", .reloadable = true,
         .help = "its private key, PEM, readable only by its owner"},
+
+    /* admin: the keeper's own account on the server */
+    {"admin", "user", OPT_STRING, "elexgate", .reloadable = true,
+        .help = "account of the keeper on the MariaDB server; `elexgate doctor` prints its grants"},
+    {"admin", "password_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with its password, readable only by its owner; not set: unix_socket login"},
+    {"admin", "socket", OPT_PATH, NULL, .reloadable = true,
+        .help = "unix socket for this account; not set: as in [database]"},
+
+    /* backup */
+    {"backup", "schedule", OPT_STRING, NULL, .reloadable = true,
+        .help = "when a backup is due: minute hour day month weekday, or @daily and the like; not "
+                "set: never by itself"},
+    {"backup", "method", OPT_ENUM, "physical", 0, 0, backup_methods, .reloadable = true,
+        .help = "physical: the data directory; dump: SQL text; both: one archive of each"},
+    {"backup", "type", OPT_STRING, "elexisdb", .reloadable = true,
+        .help = "name of the data type of physical archives, the first part of their file names"},
+    {"backup", "dump_type", OPT_STRING, "elexisdb-sql", .reloadable = true,
+        .help = "name of the data type of dumps"},
+    {"backup", "idle", OPT_ENUM, "quiet", 0, 0, idle_modes, .reloadable = true,
+        .help = "quiet: nobody writes and no transaction is open; no-clients: nobody is connected"},
+    {"backup", "idle_for", OPT_DURATION, "5m", 15 * SEC, DAY, .reloadable = true,
+        .help = "how long that must have been so"},
+    {"backup", "deadline", OPT_DURATION, "6h", 0, 30 * DAY, .reloadable = true,
+        .help = "how long a due backup waits for it"},
+    {"backup", "after_deadline", OPT_ENUM, "skip", 0, 0, deadline_policies, .reloadable = true,
+        .help = "then: skip it and raise an alarm, dump without a lock, or lock out writers"},
+    {"backup", "catch_up", OPT_BOOL, "yes", .reloadable = true,
+        .help = "a run that was missed while the machine was off is made up for once"},
+    {"backup", "ask_proxy", OPT_BOOL, "yes", .reloadable = true,
+        .help = "no: clients do not come through the proxy; only the server is asked whether it is "
+                "idle"},
+    {"backup", "datadir", OPT_PATH, NULL, .reloadable = true,
+        .help = "the server's data directory as seen from here; not set: as the server says"},
+    {"backup", "settle", OPT_DURATION, "12s", 0, 10 * MIN, .reloadable = true,
+        .help = "time from stopping the server's statistics thread to the lock; less than 10s lets "
+                "it write into a copy, which is then discarded"},
+    {"backup", "hold", OPT_DURATION, "5s", 100, MIN, .reloadable = true,
+        .help = "how long the proxy may wait for a moment between all transactions"},
+    {"backup", "attempts", OPT_INT, "3", 1, 20, .reloadable = true,
+        .help = "how often a physical copy is tried in one run before it counts as failed"},
+    {"backup", "checksums", OPT_BOOL, "yes", .reloadable = true,
+        .help = "count the rows and take the checksum of every table, for the drill to compare"},
+    {"backup", "dump_program", OPT_STRING, "mariadb-dump", .reloadable = true,
+        .help = "program that writes a dump"},
+    {"backup", "state_dir", OPT_PATH, "/var/lib/elexgate/keeper",
+        .help = "folder for what the keeper remembers: runs, changed server settings"},
+    {"backup", "control_socket", OPT_PATH, "/run/elexgate/keeper.sock",
+        .help = "unix socket of the keeper for elexgate(1) and the console"},
+    {"backup", "control_users", OPT_LIST, "root", .reloadable = true,
+        .help = "users that may use the keeper's control socket, besides the one it runs as"},
+
+    /* data NAME: further data types */
+    {"data", "path", OPT_PATH, NULL, .named = true, .reloadable = true,
+        .help = "folder that is archived in the same run, as type NAME"},
+    {"data", "include", OPT_LIST, NULL, .named = true, .reloadable = true,
+        .help = "patterns of file names (* ? [...] and ** for folders) to take; empty = all"},
+    {"data", "exclude", OPT_LIST, NULL, .named = true, .reloadable = true,
+        .help = "patterns to leave out; a folder that matches is not entered"},
+
+    /* hooks */
+    {"hooks", "before_backup", OPT_PATH, NULL, .reloadable = true,
+        .help = "program that runs before a backup; when it fails the backup does not take place"},
+    {"hooks", "after_backup", OPT_PATH, NULL, .reloadable = true,
+        .help = "program that runs after a backup, whatever its result, and gets the result"},
+    {"hooks", "before_restore", OPT_PATH, NULL, .reloadable = true,
+        .help = "program that runs before a restore; when it fails the restore does not take place"},
+    {"hooks", "after_restore", OPT_PATH, NULL, .reloadable = true,
+        .help = "program that runs after a restore, whatever its result"},
+    {"hooks", "timeout", OPT_DURATION, "10m", SEC, DAY, .reloadable = true,
+        .help = "time after which a hook is ended; that counts as its failure"},
+
+    /* drill */
+    {"drill", "schedule", OPT_STRING, NULL, .reloadable = true,
+        .help = "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
+                "weekly, monthly; not set: never by itself"},
+    {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
+        .help = "folder to unpack into; not set: in the backup folder"},
+    {"drill", "server_program", OPT_STRING, "mariadbd", .reloadable = true,
+        .help = "the MariaDB server program, the same version as the real one or newer"},
+    {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
+        .help = "further options for it, e.g. for encryption keys"},
 };
 
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];
