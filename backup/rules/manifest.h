@@ -5,7 +5,8 @@
  *
  *   line 1      the head: {"format":"elexgate-manifest","version":1,…,"entries":[
  *   lines 2..   one entry a line, in the order of the archive, each but the last with a comma
- *   last line   ]}
+ *   last line   ],"manifest_sha256":"…"} — of all bytes before this line: a manifest that rotted or
+ *               was edited is noticed (it is no seal against somebody who edits on purpose)
  *
  * Validation is strict: an unknown or missing key, a wrong type, a number out of range, a path that
  * leaves the folder, is an error that names it. "info" is the one free object.
@@ -75,7 +76,7 @@ struct manifest {
 enum manifest_entry_type { ENTRY_FILE, ENTRY_DIRECTORY, ENTRY_SYMLINK };
 struct manifest_entry {
     enum manifest_entry_type type;
-    char *path;      /* as in the tar, without leading ./ or trailing / ; UTF-8 or escaped bytes */
+    char *path;      /* as in the tar, without leading ./ or trailing / ; bytes, mostly UTF-8 */
     uint64_t size;   /* ENTRY_FILE */
     uint64_t stored; /* bytes outside holes; == size when not sparse */
     uint32_t mode;   /* permission bits only */
@@ -91,6 +92,8 @@ void manifest_entry_clear(struct manifest_entry *en);
 void manifest_add_table(struct manifest *m, const char *schema, const char *name,
     const char *engine, int64_t rows, const char *checksum);
 void manifest_add_note(struct manifest *m, const char *fmt, ...) PRINTF(2, 3);
+
+/* In JSON a path or target that is not UTF-8 stands as "path_hex" or "target_hex". */
 
 /* The head line as text, with the final "\n", malloc'ed. */
 char *manifest_head_text(const struct manifest *m) MUSTCHECK;
