@@ -173,16 +173,34 @@ static int copy_in(
     return r;
 }
 
+/* Makes DIR/server.pem and DIR/server.key the links that lead through `current`. */
+static int link_names(const struct store *s, struct err *e)
+{
+    const char *const names[] = {s->key_name, s->cert_name};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < 2; i++) {
+        if (!is_our_link(s, names[i])) {
+            _cleanup_free_ char *target = xasprintf("current/%s", names[i]);
+            r = switch_link(s, target, names[i], e);
+        }
+    }
+    return r;
+}
+
+static bool is_plain(const struct store *s, const char *name)
+{
+    _cleanup_free_ char *path = store_path(s, name);
+    return access(path, F_OK) == 0 && !is_our_link(s, name);
+}
+
 /* Plain files that somebody put there become the first generation, so that the switch that follows
  * is one step for them as well, and nothing is lost. */
 static int adopt_plain_files(const struct store *s, time_t now, struct err *e)
 {
-    if (is_our_link(s, s->cert_name) && is_our_link(s, s->key_name)) {
+    if (!is_plain(s, s->cert_name) && !is_plain(s, s->key_name)) {
         return 0;
     }
     _cleanup_free_ char *generation = NULL;
-    _cleanup_free_ char *cert_target = xasprintf("current/%s", s->cert_name);
-    _cleanup_free_ char *key_target = xasprintf("current/%s", s->key_name);
     int r = new_generation(s, now, &generation, e);
     if (r == 0) {
         r = copy_in(s, generation, s->cert_name, 0644, e);
@@ -193,10 +211,7 @@ static int adopt_plain_files(const struct store *s, time_t now, struct err *e)
     if (r == 0) {
         r = switch_link(s, generation, "current", e);
     }
-    if (r == 0) {
-        r = switch_link(s, cert_target, s->cert_name, e);
-    }
-    return r < 0 ? r : switch_link(s, key_target, s->key_name, e);
+    return r < 0 ? r : link_names(s, e);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -257,6 +272,9 @@ int store_publish(const struct store *s, const struct cert_pair *pair, time_t no
     }
     if (r == 0) {
         r = switch_link(s, generation, "current", e);
+    }
+    if (r == 0) {
+        r = link_names(s, e);
     }
     if (r == 0) {
         remove_old(s, generation);

@@ -9,6 +9,16 @@
 /* clang-format off */
 #define COMMANDS(X) \
     X(status) \
+    X(sessions) \
+    X(watch) \
+    X(block) \
+    X(open) \
+    X(drain) \
+    X(kill) \
+    X(reload) \
+    X(log_level) \
+    X(config) \
+    X(cert) \
     /* end of the list */
 /* clang-format on */
 
