@@ -1,6 +1,6 @@
 /*
- * The server's greeting (initial handshake packet, protocol 10): parsed, and rewritten for a client.
- * Source: MariaDB knowledge base, "Connection", "Initial handshake packet".
+ * The server's greeting (initial handshake packet, protocol 10): parsed, and rewritten for a
+ * client. Source: MariaDB knowledge base, "Connection", "Initial handshake packet".
  */
 #ifndef ELEXGATE_PROXY_WIRE_GREETING_H
 #define ELEXGATE_PROXY_WIRE_GREETING_H
@@ -26,11 +26,11 @@ int greeting_parse(const uint8_t *payload, size_t n, struct greeting *out, struc
 /* What the client is to be told. */
 struct greeting_change {
     bool offer_tls;       /* sets or clears CLIENT_SSL */
-    const char *announce; /* NULL or "server": as it came; "elexis": 5.6.51-<server's version without
-                             5.5.5->; other: this text */
+    const char *announce; /* NULL or "server": as it came; "elexis": 5.6.51-<server's version
+                             without 5.5.5->; other: this text */
 };
-/* Rewrites a whole packet (header included, one packet) and always clears the compression bits. Leaves
- * thread id, scramble and everything unknown as they are. *out_len <= GREETING_MAX. */
+/* Rewrites a whole packet (header included, one packet) and always clears the compression bits.
+ * Leaves thread id, scramble and everything unknown as they are. *out_len <= GREETING_MAX. */
 int greeting_rewrite(const uint8_t *packet, size_t n, const struct greeting_change *change,
     uint8_t out[static GREETING_MAX], size_t *out_len, struct err *e) MUSTCHECK;
 

@@ -2,10 +2,21 @@
  * Does a statement write? Told from its first keyword, after comments, white space and opening
  * parentheses; bytes may arrive in any pieces. Anything not known to read counts as a write.
  *
- * Reads: SELECT SHOW DESC DESCRIBE EXPLAIN (not EXPLAIN with ANALYZE) WITH VALUES USE SET (not SET
- *   STATEMENT and SET PASSWORD/SET GLOBAL... see keyword.c) HELP DO CHECKSUM UNLOCK KILL BEGIN START SAVEPOINT RELEASE, the empty statement.
- * Ends: COMMIT, ROLLBACK: a write only if the transaction wrote (the dialogue knows).
- * Version comments (slash-star-bang NNNNN, slash-star-M-bang) are code: their inside is looked at.
+ * Reads: SELECT SHOW DESC DESCRIBE EXPLAIN WITH VALUES TABLE USE SET HELP DO CHECKSUM UNLOCK KILL
+ * BEGIN START SAVEPOINT RELEASE, and the empty statement; but these write: EXPLAIN, DESC, DESCRIBE
+ * followed by ANALYZE, which runs the statement; SET followed by PASSWORD, DEFAULT (ROLE), GLOBAL
+ * or PERSIST: they change the server, not the session; SET STATEMENT ... FOR statement: what the
+ * statement behind FOR does (Connector/J's time limits); BEGIN followed by anything but WORK: a
+ * compound statement (BEGIN NOT ATOMIC ...); START followed by anything but TRANSACTION (START
+ * SLAVE). Ends: COMMIT, ROLLBACK: a write only if the transaction wrote (the dialogue knows).
+ *
+ * Version comments are code: those that every MariaDB from 10.6 on runs (no number, a number up to
+ * 50699, or 100000 to 100600) are read as if their brackets were not there; a keyword in one with
+ * another number, which some servers run and others skip, counts as a write.
+ *
+ * Not seen from here: SELECT ... INTO OUTFILE, SELECT nextval(...) or another function that writes,
+ * SET with a GLOBAL in its second place. The keeper's second witness, the server's own counters,
+ * sees them.
  */
 #ifndef ELEXGATE_PROXY_WIRE_KEYWORD_H
 #define ELEXGATE_PROXY_WIRE_KEYWORD_H
@@ -20,11 +31,12 @@ enum keyword_kind { KEYWORD_UNDECIDED, KEYWORD_READ, KEYWORD_WRITE, KEYWORD_END 
 #define KEYWORD_SEARCH_MAX 4096
 
 struct keyword {
-    uint8_t state;
-    uint8_t len;
-    uint8_t words; /* some statements need their second word */
-    uint8_t first;
+    uint8_t state, phase; /* where in the text; which word is looked for */
+    uint8_t len;          /* of word, which is kept in upper case */
+    uint8_t code;         /* inside a version comment: sure or unsure */
+    uint8_t quote, digits;
     uint16_t seen;
+    uint32_t version;
     char word[16];
 };
 

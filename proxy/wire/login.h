@@ -10,6 +10,9 @@
 /* Larger than any real one: the attributes alone may have 64 KiB. */
 #define LOGIN_PACKET_MAX   (128u * 1024u)
 #define SSL_REQUEST_LENGTH 32u
+/* What is kept of it: longer names are cut, attributes that do not fit are left out. */
+#define LOGIN_NAME_MAX       512u
+#define LOGIN_ATTRIBUTES_MAX 4096u
 
 /* The first 32 bytes of both packets. */
 struct login_head {
@@ -17,11 +20,12 @@ struct login_head {
     uint32_t max_packet;
     uint8_t charset;
 };
-/* Outcomes: 0 = a HandshakeResponse, 1 = an SSLRequest (32 bytes and CAP_SSL). -EPROTO: neither; the
- * message says what it looks like (HTTP request, TLS ClientHello, protocol older than 4.1, ...). */
+/* Outcomes: 0 = a HandshakeResponse, 1 = an SSLRequest (32 bytes and CAP_SSL). -EPROTO: neither;
+ * the message says what it looks like (HTTP request, TLS ClientHello, protocol older than 4.1,
+ * ...). */
 int login_first(const uint8_t *payload, size_t n, struct login_head *out, struct err *e) MUSTCHECK;
-/* What the first bytes on a connection look like when they are no MySQL packet, for the log: "an HTTP
- * request", "a TLS ClientHello without SSLRequest", "an SSH banner", or NULL. */
+/* What the first bytes on a connection look like when they are no MySQL packet, for the log: "an
+ * HTTP request", "a TLS ClientHello without SSLRequest", "an SSH banner", or NULL. */
 const char *login_foreign(const uint8_t *bytes, size_t n);
 
 /* Who logs in. Strings are malloc'ed copies, never NULL; login_names_free frees and clears. */
@@ -32,18 +36,19 @@ struct login_names {
     size_t attributes_len;
 };
 void login_names_free(struct login_names *n);
-/* payload of a HandshakeResponse41. caps: those that count, i.e. the SSLRequest's where there was one. */
+/* payload of a HandshakeResponse41. caps: those that count, i.e. the SSLRequest's where there was
+ * one. */
 int login_parse(const uint8_t *payload, size_t n, uint64_t caps, struct login_names *out,
     struct err *e) MUSTCHECK;
 /* payload of a COM_CHANGE_USER, command byte included. */
-int login_parse_change_user(const uint8_t *payload, size_t n, uint64_t caps, struct login_names *out,
-    struct err *e) MUSTCHECK;
+int login_parse_change_user(const uint8_t *payload, size_t n, uint64_t caps,
+    struct login_names *out, struct err *e) MUSTCHECK;
 
 /* Makes the HandshakeResponse fit for a plaintext server, in place: capabilities (and the extended
  * ones) become those of the SSLRequest, since a server takes them from there, less CAP_SSL and the
  * compression bits. For a plaintext login pass the response's own head. */
-int login_rewrite(uint8_t *payload, size_t n, const struct login_head *counts, struct err *e)
-    MUSTCHECK;
+int login_rewrite(
+    uint8_t *payload, size_t n, const struct login_head *counts, struct err *e) MUSTCHECK;
 
 /* What a packet from the server means during the login (also after COM_CHANGE_USER). */
 enum login_reply { LOGIN_OK, LOGIN_ERROR, LOGIN_SWITCH, LOGIN_MORE };

@@ -1,6 +1,7 @@
 /*
- * MySQL packets: 3 bytes of length (little endian), 1 byte of sequence number, payload. A payload of
- * exactly PACKET_MAX bytes goes on in the next packet. Source: MariaDB knowledge base, "0 - Packet".
+ * MySQL packets: 3 bytes of length (little endian), 1 byte of sequence number, payload. A payload
+ * of exactly PACKET_MAX bytes goes on in the next packet. Source: MariaDB knowledge base, "0 -
+ * Packet".
  */
 #ifndef ELEXGATE_PROXY_WIRE_PACKET_H
 #define ELEXGATE_PROXY_WIRE_PACKET_H
@@ -13,8 +14,8 @@
 #define PACKET_HEADER 4u
 #define PACKET_MAX    0xffffffu
 
-/* Capabilities. The lower 32 bits are MySQL's; the upper 32 are MariaDB's extended ones, which a peer
- * has only when CAP_MYSQL is absent. */
+/* Capabilities. The lower 32 bits are MySQL's; the upper 32 are MariaDB's extended ones, which a
+ * peer has only when CAP_MYSQL is absent. */
 #define CAP_MYSQL             (UINT64_C(1) << 0) /* CLIENT_LONG_PASSWORD / CLIENT_MYSQL */
 #define CAP_CONNECT_WITH_DB   (UINT64_C(1) << 3)
 #define CAP_COMPRESS          (UINT64_C(1) << 5)
@@ -78,10 +79,10 @@ const uint8_t *cursor_bytes(struct cursor *c, size_t n);
 const char *cursor_string(struct cursor *c, size_t *len);
 size_t cursor_left(const struct cursor *c);
 
-/* Builds a whole ERR packet with header. message is cut to fit MySQL's 511 bytes, never inside a UTF-8
- * character. state: five characters ("HY000"), or NULL for the form without it, which is right in place of
- * a greeting: nothing is negotiated then, and Connector/J would print the state as part of the text.
- * Returns the packet's length. */
+/* Builds a whole ERR packet with header. message is cut to fit MySQL's 511 bytes, never inside a
+ * UTF-8 character. state: five characters ("HY000"), or NULL for the form without it, which is
+ * right in place of a greeting: nothing is negotiated then, and Connector/J would print the state
+ * as part of the text. Returns the packet's length. */
 #define ERROR_PACKET_MAX 600
 size_t error_packet(uint8_t out[static ERROR_PACKET_MAX], uint8_t seq, uint16_t code,
     const char *state, const char *message);

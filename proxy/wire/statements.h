@@ -12,7 +12,7 @@
 
 struct statements {
     uint32_t *slots; /* open addressing; NULL while empty; id + 1, since ids may be 0 */
-    uint32_t cap, used, tombs;
+    uint32_t cap, used;
 };
 
 void statements_add_reader(struct statements *s, uint32_t id);
