@@ -105,7 +105,7 @@ size_t error_packet(uint8_t out[static ERROR_PACKET_MAX], uint8_t seq, uint16_t 
     const char *state, const char *message)
 {
     size_t text = utf8_cut(message, strlen(message), ERROR_TEXT_MAX);
-    size_t payload = 1 + 2 + (state ? 1 + 5 : 0) + text;
+    size_t payload = 1 + 2 + (state ? 6u : 0u) + text;
     packet_header(out, (uint32_t)payload, seq);
     uint8_t *p = out + PACKET_HEADER;
     *p++ = 0xff;
