@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
@@ -164,11 +165,12 @@ static void print_program(const struct cli *cli, const json_t *s)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
+    struct args a = args_begin(cli, argc, argv);
     json_t *s = NULL;
+    int code = args_operands(&a, 0, 0);
 
-    if (argc > 1)
-        return cli_usage(cli, "\"%s\" is not expected here", argv[1]);
-    int code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
+    if (code == EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
     if (code != EXIT_GOOD)
         return code;
     if (cli->json) {

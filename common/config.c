@@ -33,20 +33,27 @@ static void add_value(struct config *c, const struct option *o, const char *name
     /* A default that its own row refuses is a mistake in the table. */
     if (o->def && config_value_set(v, c, o->def, &e) < 0) {
         fprintf(stderr, "[%s] %s: the default %s\n", o->section, o->key, e.text);
-        CHECK(!"default fits its option");
+        CHECK(false && "default fits its option");
     }
 }
 
+/* Named sections come one after the other, each with all its options. */
 void config_fill_defaults(struct config *c)
 {
+    const struct option *all = config_options;
+    size_t end;
+
     c->values = xcalloc(config_options_count * (c->section_count + 1), sizeof *c->values);
-    for (size_t i = 0; i < config_options_count; i++) {
-        const struct option *o = &config_options[i];
-        if (!o->named)
-            add_value(c, o, NULL);
-        for (size_t s = 0; o->named && s < c->section_count; s++)
-            if (strcmp(c->sections[s].kind, o->section) == 0)
-                add_value(c, o, c->sections[s].name);
+    for (size_t begin = 0; begin < config_options_count; begin = end) {
+        const char *kind = all[begin].section;
+        end = begin;
+        while (end < config_options_count && strcmp(all[end].section, kind) == 0)
+            end++;
+        for (size_t i = begin; !all[begin].named && i < end; i++)
+            add_value(c, &all[i], NULL);
+        for (size_t s = 0; all[begin].named && s < c->section_count; s++)
+            for (size_t i = begin; strcmp(c->sections[s].kind, kind) == 0 && i < end; i++)
+                add_value(c, &all[i], c->sections[s].name);
     }
 }
 
@@ -108,7 +115,7 @@ static const struct config_value *must_find(
     if (!v) {
         fprintf(stderr, "there is no option %s in section [%s%s%s]\n", key, section,
             name ? " " : "", name ? name : "");
-        CHECK(!"option is in the table");
+        CHECK(false && "option is in the table");
     }
     return v;
 }

@@ -53,6 +53,15 @@ struct option {
 extern const struct option config_options[];
 extern const size_t config_options_count;
 
+/* One or two sentences about a section, NULL if there are none; a fitting name for a named one.
+ * Both in option_sections.c. */
+const char *config_section_help(const char *section);
+const char *config_section_example(const char *section);
+
+/* A quantity as it is written in the file: "64k", "5m", "3312". Returns buf. */
+#define CONFIG_QUANTITY_LEN 32
+char *config_quantity(enum option_type type, int64_t v, char buf[static CONFIG_QUANTITY_LEN]);
+
 struct config; /* immutable once loaded; free from any thread */
 
 /* path NULL = default path. On failure *out is untouched. */

@@ -33,7 +33,7 @@ static void describe_choices(const struct option *o, char *buf, size_t size)
     }
 }
 
-static void format_limit(enum option_type type, int64_t v, char *buf, size_t size)
+char *config_quantity(enum option_type type, int64_t v, char buf[static CONFIG_QUANTITY_LEN])
 {
     static const struct {
         enum option_type type;
@@ -46,10 +46,11 @@ static void format_limit(enum option_type type, int64_t v, char *buf, size_t siz
 
     for (size_t i = 0; v != 0 && i < sizeof units / sizeof units[0]; i++)
         if (units[i].type == type && v % units[i].factor == 0) {
-            snprintf(buf, size, "%" PRId64 "%s", v / units[i].factor, units[i].unit);
-            return;
+            snprintf(buf, CONFIG_QUANTITY_LEN, "%" PRId64 "%s", v / units[i].factor, units[i].unit);
+            return buf;
         }
-    snprintf(buf, size, "%" PRId64, v);
+    snprintf(buf, CONFIG_QUANTITY_LEN, "%" PRId64, v);
+    return buf;
 }
 
 static int wrong(const struct option *o, const char *text, const char *what, struct err *e)
@@ -81,7 +82,7 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
     int64_t n;
     int r;
     const char *what;
-    char min[32], max[32], range[200];
+    char min[CONFIG_QUANTITY_LEN], max[CONFIG_QUANTITY_LEN], range[200];
 
     if (o->type == OPT_INT) {
         r = units_parse_int(text, &n);
@@ -100,9 +101,8 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
     }
     if (!limited)
         return wrong(o, text, what, e);
-    format_limit(o->type, o->min, min, sizeof min);
-    format_limit(o->type, o->max, max, sizeof max);
-    snprintf(range, sizeof range, "%s from %s to %s", what, min, max);
+    snprintf(range, sizeof range, "%s from %s to %s", what, config_quantity(o->type, o->min, min),
+        config_quantity(o->type, o->max, max));
     return wrong(o, text, range, e);
 }
 
@@ -168,7 +168,7 @@ static int set_typed(
         v->str = is_choice(o, text) ? xstrdup(text) : NULL;
         return 0;
     }
-    CHECK(!"option of a known type");
+    CHECK(false && "option of a known type");
     return -EINVAL;
 }
 

@@ -107,6 +107,11 @@ int control_fd(const struct control *c)
     return c->fd;
 }
 
+void control_set_timeout(struct control *c, int timeout_ms)
+{
+    c->timeout_ms = timeout_ms;
+}
+
 int control_send(struct control *c, const json_t *request, struct err *e)
 {
     uint64_t start = clock_mono_ms();

@@ -44,6 +44,8 @@ int control_connect(
     const char *socket_path, int timeout_ms, struct control **out, struct err *e) MUSTCHECK;
 void control_close(struct control *c); /* NULL allowed */
 int control_fd(const struct control *c);
+/* From now on; for a stream, where nothing may come for hours. */
+void control_set_timeout(struct control *c, int timeout_ms);
 int control_send(struct control *c, const json_t *request, struct err *e) MUSTCHECK;
 /* *out: new reference. -ETIMEDOUT, -EPIPE when the peer hung up. An answer with ok=false is
  * returned as any other object. */

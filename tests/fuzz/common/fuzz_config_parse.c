@@ -13,7 +13,7 @@ static void differs(void *ctx, const struct option *o, const char *name, const c
     const char *new_value)
 {
     (void)ctx, (void)o, (void)name, (void)old_value, (void)new_value;
-    CHECK(!"the same text gives the same configuration");
+    CHECK(false && "the same text gives the same configuration");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

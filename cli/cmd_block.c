@@ -1,0 +1,165 @@
+/*
+ * elexgate block, open, drain: the state of the gate.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+#include "common/units.h"
+
+#define TIMEOUT_MS       10000
+#define GRACE_DEFAULT_MS INT64_C(5000)
+#define GRACE_MAX_MS     INT64_C(600000)
+#define DRAIN_MAX_MS     INT64_C(86400000)
+
+static const char default_reason[] = "The practice database is under maintenance";
+static const char default_reason_de[] = "Die Praxis-Datenbank wird gewartet";
+
+/* JSON's ISO time, or null. */
+static json_t *moment_or_null(int64_t wall_ms)
+{
+    char iso[CLOCK_ISO_LEN];
+
+    return wall_ms ? json_string(clock_iso(wall_ms, iso)) : json_null();
+}
+
+struct block_options {
+    const char *reason, *reason_de;
+    int64_t until, grace;
+};
+
+static int parse_block(struct cli *cli, int argc, char **argv, struct block_options *o)
+{
+    static const char *const names[] = {"--reason=", "--reason-de=", "--until=", "--grace=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *option;
+
+    while ((option = args_next(&a, names))) {
+        if (strcmp(option, "--reason=") == 0)
+            o->reason = a.value;
+        else if (strcmp(option, "--reason-de=") == 0)
+            o->reason_de = a.value;
+        else if (strcmp(option, "--until=") == 0) {
+            if (args_parse_moment(a.value, &o->until) < 0)
+                return cli_usage(cli,
+                    "--until must be a time such as 14:30, +30m or \"2026-11-22 14:30\", not "
+                    "\"%s\"",
+                    a.value);
+            if (o->until <= clock_wall_ms())
+                return cli_usage(cli, "--until %s is in the past", a.value);
+        } else if (units_parse_duration(a.value, &o->grace) < 0 || o->grace < 0 ||
+                   o->grace > GRACE_MAX_MS)
+            return cli_usage(cli, "--grace must be from 0 to 10m, not \"%s\"", a.value);
+    }
+    /* One reason given: in both languages, rather than a default that says something else. */
+    if (!o->reason && !o->reason_de) {
+        o->reason = default_reason;
+        o->reason_de = default_reason_de;
+    } else if (!o->reason || !o->reason_de) {
+        o->reason = o->reason_de = o->reason ? o->reason : o->reason_de;
+    }
+    return args_operands(&a, 0, 0);
+}
+
+static int run_block(struct cli *cli, int argc, char **argv)
+{
+    struct block_options o = {.grace = GRACE_DEFAULT_MS};
+    json_t *answer = NULL;
+    char waited[32];
+    int code = parse_block(cli, argc, argv, &o);
+
+    if (code != EXIT_GOOD)
+        return code;
+    json_t *request = json_pack("{s:s, s:s, s:s, s:o, s:I}", "cmd", "block", "reason", o.reason,
+        "reason_de", o.reason_de, "until", moment_or_null(o.until), "grace_ms",
+        (json_int_t)o.grace);
+    if (!request)
+        return cli_usage(cli, "the reason is not UTF-8");
+    code = cli_call(cli, CLI_PROXY, (int)o.grace + TIMEOUT_MS, request, &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json) {
+        cli_print_json(answer);
+    } else {
+        printf(tr(cli,
+                   "Blocked. %" PRId64 " sessions ended within %s. New clients are told:\n  %s\n"
+                   "Let them in again with: elexgate open\n",
+                   "Gesperrt. %" PRId64
+                   " Sitzungen beendet innert %s. Neue Clients erhalten die Meldung:\n  %s\n"
+                   "Wieder öffnen mit: elexgate open\n"),
+            output_number(answer, "ended", 0),
+            clock_human((uint64_t)output_number(answer, "waited_ms", 0), waited, sizeof waited),
+            tr(cli, o.reason, o.reason_de));
+    }
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+static int run_open(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    int code = args_operands(&a, 0, 0);
+
+    if (code == EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "open"), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        printf("%s\n", tr(cli, "Open: clients are let in.", "Offen: Clients werden eingelassen."));
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+static int run_drain(struct cli *cli, int argc, char **argv)
+{
+    static const char *const names[] = {"--timeout=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    int64_t timeout = -1;
+
+    while (args_next(&a, names))
+        if (units_parse_duration(a.value, &timeout) < 0 || timeout < 0 || timeout > DRAIN_MAX_MS)
+            return cli_usage(cli, "--timeout must be from 0 to 1d, not \"%s\"", a.value);
+    int code = args_operands(&a, 0, 0);
+    const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
+    if (code != EXIT_GOOD || !c)
+        return code != EXIT_GOOD ? code : EXIT_FAILED;
+    if (timeout < 0)
+        timeout = config_int(c, "proxy", NULL, "drain_timeout");
+    code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
+        json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        printf(
+            "%s\n", tr(cli,
+                        "Draining: new clients are refused, sessions end by themselves. Undo: "
+                        "elexgate open",
+                        "Läuft leer: neue Clients werden abgewiesen, Sitzungen enden von selbst. "
+                        "Zurück mit: elexgate open"));
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_block = {"block",
+    "[--reason TEXT] [--reason-de TEXT] [--until TIME] [--grace TIME]",
+    "refuse clients with a message, and end the sessions", run_block,
+    "  --reason TEXT     what clients are told (default: maintenance, in German and English)\n"
+    "  --reason-de TEXT  the same in German\n"
+    "  --until TIME      when it is expected to end: 14:30, +30m, \"2026-11-22 14:30\"\n"
+    "  --grace TIME      left to running statements and transactions (default: 5s)\n"
+    "\n"
+    "The block stays until \"elexgate open\", also over a restart of the proxy.\n"};
+const struct command cmd_open = {"open", "", "let clients in again after block or drain", run_open};
+const struct command cmd_drain = {"drain", "[--timeout TIME]",
+    "refuse new clients, and let sessions end by themselves", run_drain,
+    "  --timeout TIME  afterwards the rest is ended (default: [proxy] drain_timeout)\n"};

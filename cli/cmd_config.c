@@ -1,0 +1,136 @@
+/*
+ * elexgate config: check the configuration, show what is in force and from where, print the sample.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/option_docs.h"
+#include "cli/output.h"
+
+struct show {
+    struct cli *cli;
+    json_t *list; /* with --json */
+    const char *section, *name;
+};
+
+static const char *source_name(enum config_source source)
+{
+    static const char *const names[] = {
+        [CONFIG_DEFAULT] = "default", [CONFIG_FILE] = "file", [CONFIG_ENVIRONMENT] = "environment"};
+
+    return names[source];
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void show_value(void *ctx, const struct option *o, const char *name, const char *value,
+    enum config_source source, int line)
+{
+    struct show *s = ctx;
+    char where[64] = "";
+
+    if (s->list) {
+        json_t *entry = json_pack("{s:s, s:s?, s:s, s:s?, s:s}", "section", o->section, "name",
+            name, "key", o->key, "value", value, "source", source_name(source));
+        CHECK(entry);
+        if (line)
+            CHECK(json_object_set_new(entry, "line", json_integer(line)) == 0);
+        CHECK(json_array_append_new(s->list, entry) == 0);
+        return;
+    }
+    if (!same(s->section, o->section) || !same(s->name, name)) {
+        printf(
+            "%s[%s%s%s]\n", s->section ? "\n" : "", o->section, name ? " " : "", name ? name : "");
+        s->section = o->section;
+        s->name = name;
+    }
+    if (source == CONFIG_FILE)
+        snprintf(where, sizeof where, "line %d", line);
+    else if (source == CONFIG_ENVIRONMENT)
+        snprintf(where, sizeof where, "environment %s", o->env);
+    else
+        snprintf(where, sizeof where, "default");
+    _cleanup_free_ char *safe = output_safe(value);
+    _cleanup_free_ char *setting = xasprintf("%s = %s", o->key, safe);
+    printf("%-50s # %s\n", setting, where);
+}
+
+static int run_show(struct cli *cli)
+{
+    const struct config *c = cli_config(cli);
+    struct show s = {.cli = cli};
+
+    if (!c)
+        return EXIT_FAILED;
+    if (cli->json)
+        s.list = json_array();
+    else
+        printf("# %s\n", config_path(c));
+    config_each(c, show_value, &s);
+    if (s.list) {
+        json_t *answer = json_pack(
+            "{s:b, s:s, s:o}", "ok", 1, "file", config_path(c), "options", s.list);
+        CHECK(answer);
+        cli_print_json(answer);
+        json_decref(answer);
+    }
+    return EXIT_GOOD;
+}
+
+static int run_check(struct cli *cli)
+{
+    const struct config *c = cli_config(cli);
+
+    if (!c)
+        return EXIT_FAILED;
+    if (cli->json) {
+        json_t *answer = json_pack("{s:b, s:s}", "ok", 1, "file", config_path(c));
+        CHECK(answer);
+        cli_print_json(answer);
+        json_decref(answer);
+    } else {
+        printf(tr(cli, "%s is good.\n", "%s ist in Ordnung.\n"), config_path(c));
+    }
+    return EXIT_GOOD;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--sample", "--man", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *option = args_next(&a, options);
+
+    if (option) {
+        int code = args_operands(&a, 0, 0);
+        if (code != EXIT_GOOD)
+            return code;
+        if (strcmp(option, "--sample") == 0)
+            option_docs_sample(stdout);
+        else
+            option_docs_man(stdout);
+        return EXIT_GOOD;
+    }
+    int code = args_operands(&a, 1, 2);
+    if (code != EXIT_GOOD)
+        return code;
+    const char *what = argv[a.next];
+    if (a.next + 1 < argc)
+        cli->config_path = argv[a.next + 1];
+    if (strcmp(what, "check") == 0)
+        return run_check(cli);
+    if (strcmp(what, "show") == 0)
+        return run_show(cli);
+    return cli_usage(cli, "there is no \"config %s\"; there are check and show", what);
+}
+
+const struct command cmd_config = {"config", "check | show [FILE] | --sample | --man",
+    "check the configuration, show what is in force, print a sample", run,
+    "  check [FILE]  look the file over: unknown names, wrong values\n"
+    "  show [FILE]   every option with its value and where it comes from\n"
+    "  --sample      a sample file with every option\n"
+    "  --man         the options as in elexgate.ini(5)\n"};

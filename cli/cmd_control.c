@@ -1,0 +1,113 @@
+/*
+ * elexgate kill, reload, log-level: small orders to the proxy.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/log.h"
+#include "common/units.h"
+
+#define TIMEOUT_MS 15000
+
+static int run_kill(struct cli *cli, int argc, char **argv)
+{
+    static const char *const none[] = {NULL};
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    int64_t id;
+
+    args_next(&a, none);
+    int code = args_operands(&a, 1, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    const char *text = argv[a.next];
+    if (units_parse_int(text, &id) < 0 || id < 0)
+        return cli_usage(cli, "\"%s\" is not a session's number; see: elexgate sessions", text);
+    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
+        json_pack("{s:s, s:I}", "cmd", "kill", "session", (json_int_t)id), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        printf(tr(cli, "Session %" PRId64 " was ended.\n", "Sitzung %" PRId64 " wurde beendet.\n"),
+            id);
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+static void print_list(const char *label, const json_t *list)
+{
+    const json_t *v;
+    size_t i;
+
+    if (json_array_size(list) == 0)
+        return;
+    printf("%s:\n", label);
+    json_array_foreach (list, i, v) {
+        _cleanup_free_ char *safe = output_safe(json_string_value(v));
+        printf("  %s\n", safe);
+    }
+}
+
+static int run_reload(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    int code = args_operands(&a, 0, 0);
+
+    if (code == EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "reload"), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json) {
+        cli_print_json(answer);
+    } else {
+        printf("%s\n", tr(cli, "Reloaded: configuration and certificates.",
+                           "Neu geladen: Einstellungen und Zertifikate."));
+        print_list(tr(cli, "Changed", "Geändert"), json_object_get(answer, "changed"));
+        print_list(tr(cli, "Needs a restart", "Braucht einen Neustart"),
+            json_object_get(answer, "restart_needed"));
+    }
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+static int run_log_level(struct cli *cli, int argc, char **argv)
+{
+    static const char *const none[] = {NULL};
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    enum log_level level;
+
+    args_next(&a, none);
+    int code = args_operands(&a, 1, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    if (!log_level_parse(argv[a.next], &level))
+        return cli_usage(
+            cli, "the level must be error, warning, info or debug, not \"%s\"", argv[a.next]);
+    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
+        json_pack("{s:s, s:s}", "cmd", "log-level", "level", log_level_name(level)), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        printf(tr(cli, "The proxy logs at level %s until its next restart or reload.\n",
+                   "Der Proxy protokolliert ab Stufe %s, bis er neu startet oder neu lädt.\n"),
+            log_level_name(level));
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_kill = {
+    "kill", "SESSION", "end one session, named by its number in \"elexgate sessions\"", run_kill};
+const struct command cmd_reload = {"reload", "",
+    "take over changed settings and certificates without touching sessions", run_reload};
+const struct command cmd_log_level = {"log-level", "LEVEL",
+    "set how much the proxy logs: error, warning, info or debug", run_log_level};

@@ -1,0 +1,122 @@
+/*
+ * elexgate sessions: who is connected.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define TIMEOUT_MS 10000
+
+/* What the client calls itself: drivers send it as a connection attribute. */
+static char *program_of(const json_t *s)
+{
+    static const char *const keys[] = {"program_name", "_client_name"};
+    char *program = output_member(s, "program");
+
+    for (size_t i = 0; !*program && i < sizeof keys / sizeof keys[0]; i++) {
+        free(program);
+        program = output_member(json_object_get(s, "attributes"), keys[i]);
+    }
+    return program;
+}
+
+/* "read 3 s ago" */
+static char *last_statement(const struct cli *cli, const json_t *s)
+{
+    const char *kind = json_string_value(json_object_get(s, "last_kind"));
+    int64_t ago = output_number(s, "last_activity_ms", -1);
+    char human[32];
+
+    if (!kind || strcmp(kind, "none") == 0)
+        return xstrdup("-");
+    const char *word = strcmp(kind, "write") == 0 ? tr(cli, "write", "schrieb")
+                                                  : tr(cli, "read", "las");
+    if (output_number(s, "in_flight", 0) > 0)
+        return xasprintf(tr(cli, "%s now", "%s jetzt"), word);
+    if (ago < 0)
+        return xstrdup(word);
+    return xasprintf(
+        tr(cli, "%s %s ago", "%s vor %s"), word, clock_human((uint64_t)ago, human, sizeof human));
+}
+
+static char *connected_for(const json_t *s)
+{
+    const char *since = json_string_value(json_object_get(s, "since"));
+    int64_t then, now = clock_wall_ms();
+    char human[32];
+
+    if (!since || clock_parse(since, &then) < 0)
+        return xstrdup("");
+    return xstrdup(clock_human(now > then ? (uint64_t)(now - then) : 0, human, sizeof human));
+}
+
+static char *tls_of(const json_t *s)
+{
+    char *version = output_member(s, "tls_version");
+
+    if (*version)
+        return version;
+    free(version);
+    return xstrdup("-");
+}
+
+static void add_row(const struct cli *cli, struct table *t, const json_t *s)
+{
+    _cleanup_free_ char *id = output_member(s, "id");
+    _cleanup_free_ char *user = output_member(s, "user");
+    _cleanup_free_ char *peer = output_member(s, "peer");
+    _cleanup_free_ char *database = output_member(s, "database");
+    _cleanup_free_ char *program = program_of(s);
+    _cleanup_free_ char *tls = tls_of(s);
+    _cleanup_free_ char *since = connected_for(s);
+    _cleanup_free_ char *last = last_statement(cli, s);
+    _cleanup_free_ char *state = output_member(s, "state");
+    bool transaction = json_is_true(json_object_get(s, "in_transaction"));
+    _cleanup_free_ char *state_words = xasprintf(
+        "%s%s", state, transaction ? tr(cli, ", transaction", ", Transaktion") : "");
+
+    table_add(
+        t, (const char *const[]){id, user, peer, database, program, tls, since, last, state_words});
+}
+
+static void print_sessions(const struct cli *cli, const json_t *answer)
+{
+    const json_t *sessions = json_object_get(answer, "sessions"), *s;
+    struct table *t = table_create((const char *const[]){">ID", tr(cli, "USER", "BENUTZER"),
+        tr(cli, "FROM", "VON"), tr(cli, "DATABASE", "DATENBANK"), tr(cli, "PROGRAM", "PROGRAMM"),
+        "TLS", tr(cli, ">FOR", ">SEIT"), tr(cli, "LAST", "ZULETZT"), tr(cli, "STATE", "ZUSTAND"),
+        NULL});
+    size_t i;
+
+    json_array_foreach (sessions, i, s)
+        add_row(cli, t, s);
+    if (json_array_size(sessions) == 0)
+        printf("%s\n", tr(cli, "Nobody is connected.", "Niemand ist verbunden."));
+    else
+        table_print(t, output_width());
+    table_free(t);
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    int code = args_operands(&a, 0, 0);
+
+    if (code == EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "sessions"), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        print_sessions(cli, answer);
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_sessions = {"sessions", "", "show who is connected", run};

@@ -1,0 +1,154 @@
+/*
+ * elexgate watch: what happens at the gate, as it happens.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+#include "common/units.h"
+
+#define CONNECT_TIMEOUT_MS 5000
+#define INTERVAL_MIN_MS    100
+#define INTERVAL_MAX_MS    3600000
+
+/* "state, session,write" -> ["state","session","write"]; NULL after telling a mistake. */
+static json_t *parse_events(struct cli *cli, const char *text)
+{
+    static const char *const known[] = {"state", "session", "write", "idle", NULL};
+    json_t *events = json_array();
+
+    for (const char *p = text + strspn(text, ", "); *p; p += strspn(p, ", ")) {
+        size_t n = strcspn(p, ", "), i = 0;
+        while (known[i] && (strlen(known[i]) != n || strncmp(known[i], p, n) != 0))
+            i++;
+        if (!known[i]) {
+            cli_usage(cli, "there is no event \"%.*s\"; there are state, session, write, idle",
+                (int)n, p);
+            json_decref(events);
+            return NULL;
+        }
+        CHECK(json_array_append_new(events, json_string(known[i])) == 0);
+        p += n;
+    }
+    return events;
+}
+
+static void print_value(const char *key, json_t *v)
+{
+    if (json_is_null(v) || json_is_array(v))
+        return;
+    if (json_is_object(v)) {
+        const char *inner;
+        json_t *member;
+        json_object_foreach (v, inner, member)
+            print_value(inner, member);
+        return;
+    }
+    _cleanup_free_ char *dumped = json_dumps(v, JSON_ENCODE_ANY);
+    _cleanup_free_ char *safe = output_safe(
+        json_is_string(v) && !strpbrk(json_string_value(v), " \"=\t") && *json_string_value(v)
+            ? json_string_value(v)
+            : dumped);
+    printf(" %s=%s", key, safe);
+}
+
+/* "23:10:05 connect session=7 user=elexis ...": one line an event, whatever its members. */
+static void print_event(json_t *event)
+{
+    _cleanup_free_ char *name = output_member(event, "event");
+    char stamp[16];
+    time_t now = time(NULL);
+    struct tm tm;
+    const char *key;
+    json_t *v;
+
+    localtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%H:%M:%S", &tm);
+    printf("%s %-10s", stamp, *name ? name : "-");
+    json_object_foreach (event, key, v)
+        if (strcmp(key, "event") != 0 && strcmp(key, "ok") != 0 && strcmp(key, "ts") != 0)
+            print_value(key, v);
+    printf("\n");
+    fflush(stdout);
+}
+
+/* Until the proxy hangs up or the reader of our output does. */
+static int stream(struct cli *cli, struct control *c, int64_t count)
+{
+    for (int64_t seen = 0; count == 0 || seen < count;) {
+        json_t *object = NULL;
+        struct err e = {0};
+        int r = control_receive(c, &object, &e);
+        if (r < 0)
+            return cli_fail(cli, r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, &e);
+        bool is_event = json_object_get(object, "event") != NULL;
+        if (json_is_false(json_object_get(object, "ok"))) {
+            const char *words = json_string_value(json_object_get(object, "error"));
+            int code = cli_failf(cli, EXIT_FAILED, "%s", words ? words : "refused");
+            json_decref(object);
+            return code;
+        }
+        if (is_event && cli->json)
+            cli_print_json(object);
+        else if (is_event)
+            print_event(object);
+        seen += is_event;
+        json_decref(object);
+        if (ferror(stdout))
+            return EXIT_GOOD;
+    }
+    return EXIT_GOOD;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--events=", "--interval=", "--count=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *events_text = "state,session,write", *option;
+    int64_t interval = 1000, count = 0;
+    struct control *c = NULL;
+    struct err e = {0};
+
+    while ((option = args_next(&a, options))) {
+        if (strcmp(option, "--events=") == 0)
+            events_text = a.value;
+        else if (strcmp(option, "--count=") == 0) {
+            if (units_parse_int(a.value, &count) < 0 || count < 1)
+                return cli_usage(cli, "--count must be a number above 0, not \"%s\"", a.value);
+        } else if (units_parse_duration(a.value, &interval) < 0 || interval < INTERVAL_MIN_MS ||
+                   interval > INTERVAL_MAX_MS)
+            return cli_usage(cli, "--interval must be from 100ms to 1h, not \"%s\"", a.value);
+    }
+    int code = args_operands(&a, 0, 0);
+    if (code != EXIT_GOOD)
+        return code;
+    json_t *events = parse_events(cli, events_text);
+    if (!events)
+        return EXIT_USAGE;
+    json_t *request = json_pack(
+        "{s:s, s:o, s:I}", "cmd", "watch", "events", events, "interval_ms", (json_int_t)interval);
+    CHECK(request);
+    code = cli_connect(cli, CLI_PROXY, CONNECT_TIMEOUT_MS, &c);
+    if (code == EXIT_GOOD) {
+        control_set_timeout(c, -1); /* nothing may happen for hours */
+        code = control_send(c, request, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e)
+                                                : stream(cli, c, count);
+    }
+    control_close(c);
+    json_decref(request);
+    return code;
+}
+
+const struct command cmd_watch = {"watch", "[--events LIST] [--interval TIME] [--count N]",
+    "print what happens at the gate, one line an event", run,
+    "  --events LIST    of state, session, write, idle (default: state,session,write)\n"
+    "  --interval TIME  between idle events (default: 1s)\n"
+    "  --count N        end after N events\n"
+    "\n"
+    "Runs until Ctrl-C. With --json one object a line.\n"};

@@ -1,0 +1,35 @@
+/*
+ * What each section of the configuration is about, for the sample file and the manual. A test
+ * compares it with the table of options.
+ */
+#include <string.h>
+
+#include "common/config.h"
+
+static const struct {
+    const char *section, *help, *example;
+} sections[] = {
+    {"log", "The operating log of all programs.", NULL},
+    {"database", "Where the MariaDB server is that holds the Elexis database.", NULL},
+    {"proxy", "The gate: limits, times, control socket.", NULL},
+    {"listen",
+        "One section for each listener. Without any there is one, elexis, with the defaults below.",
+        "elexis"},
+    {"tls", "The certificate that clients see; see elexgate cert in elexgate(1).", NULL},
+};
+
+const char *config_section_help(const char *section)
+{
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        if (strcmp(sections[i].section, section) == 0)
+            return sections[i].help;
+    return NULL;
+}
+
+const char *config_section_example(const char *section)
+{
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        if (strcmp(sections[i].section, section) == 0 && sections[i].example)
+            return sections[i].example;
+    return "NAME";
+}
