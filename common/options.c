@@ -18,6 +18,8 @@ static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
+static const char *const deflate_backends[] = {"auto", "isal", "zlib", NULL};
+
 const struct option config_options[] = {
     /* log: all programs */
     {"log", "level", OPT_ENUM, "info", 0, 0, log_levels, .reloadable = true,
@@ -155,6 +157,37 @@ const struct option config_options[] = {
         .help = "patterns of file names (* ? [...] and ** for folders) to take; empty = all"},
     {"data", "exclude", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "patterns to leave out; a folder that matches is not entered"},
+
+    /* archive */
+    {"archive", "folder", OPT_PATH, "/var/backups/elexgate", .reloadable = true,
+        .help = "the backup folder: archives, their manifests, nothing else is touched in it"},
+    {"archive", "backend", OPT_ENUM, "auto", 0, 0, deflate_backends, .reloadable = true,
+        .help = "what deflates: isal (much faster), zlib, or auto = isal where it is built in"},
+    {"archive", "level", OPT_INT, "0", 0, 9, .reloadable = true,
+        .help = "1 is fast, 9 is small (isal: 1 to 3); 0 = the backend's own default"},
+    {"archive", "threads", OPT_INT, "0", 0, 32, .reloadable = true,
+        .help = "threads that deflate; 0 = one for each processor"},
+    {"archive", "rate", OPT_SIZE, "0", .reloadable = true,
+        .help = "bytes a second that a backup reads at most, for example 50M; 0 = no limit"},
+    {"archive", "recipients", OPT_LIST, NULL, .reloadable = true,
+        .help = "public keys (age1...) to which archives are encrypted; empty = not encrypted"},
+    {"archive", "passphrase_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with a passphrase that encrypts archives, instead of recipients"},
+    {"archive", "identity_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with the secret keys (AGE-SECRET-KEY-1...) for verify, drill and restore; "
+                "better kept elsewhere"},
+
+    /* retention: for each data type */
+    {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true,
+        .help = "complete generations of each data type that are kept"},
+    {"retention", "keep_daily", OPT_INT, "0", 0, 10000, .reloadable = true,
+        .help = "beside those, the newest of each of the last N days that have one"},
+    {"retention", "keep_weekly", OPT_INT, "0", 0, 10000, .reloadable = true,
+        .help = "the same for weeks"},
+    {"retention", "keep_monthly", OPT_INT, "0", 0, 10000, .reloadable = true,
+        .help = "the same for months"},
+    {"retention", "keep_yearly", OPT_INT, "0", 0, 10000, .reloadable = true,
+        .help = "the same for years; records must be kept for 20 years"},
 
     /* hooks */
     {"hooks", "before_backup", OPT_PATH, NULL, .reloadable = true,
