@@ -1,0 +1,186 @@
+"""scripts/test, scripts/deps, scripts/format: do they say what happened? Tried on a tiny project of their own."""
+import os
+import shutil
+import textwrap
+
+import pytest
+
+from lib import paths, process
+
+MESON = """
+project('tiny', 'c')
+good = executable('good', 'good.c')
+test('good one', good)
+test('second', good)
+"""
+GOOD = "int main(void)\n{\n    return 0;\n}\n"
+LEAK = """#include <stdlib.h>
+void *volatile kept;
+int main(void)
+{
+    kept = malloc(10);
+    kept = NULL;
+    return 0;
+}
+"""
+SYSTEM = """
+import os, subprocess, pytest
+
+def test_good():
+    assert os.path.isdir(os.environ["ELEXGATE_BUILD"])
+
+@pytest.mark.slow
+def test_slow():
+    pass
+
+@pytest.mark.sanitize
+def test_also_on_sanitizer_builds():
+    pass
+
+def test_skipped():
+    pytest.skip("no reason")
+"""
+INI = "[pytest]\naddopts = -p no:cacheprovider --strict-markers\nmarkers =\n    slow: x\n    sanitize: x\n"
+
+
+class Project:
+    def __init__(self, folder):
+        self.folder = folder / "project"
+        (self.folder / "tests" / "system").mkdir(parents=True)
+        (self.folder / "scripts").mkdir()
+        for script in ("test", "count-results", "deps", "format"):
+            shutil.copy(paths.ROOT / "scripts" / script, self.folder / "scripts" / script)
+        shutil.copy(paths.ROOT / ".clang-format", self.folder)
+        self.write("scripts/packages", "[build]\ngcc # compiles\n[demo]\n[test]\n")
+        self.write("meson.build", MESON)
+        self.write("good.c", GOOD)
+        self.write("tests/system/test_tiny.py", SYSTEM)
+        self.write("tests/system/pytest.ini", INI)
+        process.run(["git", "init", "-q", self.folder])
+        process.run(["git", "-C", self.folder, "add", "."])
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def add_test(self, name, source):
+        self.write(f"{name}.c", source)
+        with open(self.folder / "meson.build", "a", encoding="utf-8") as f:
+            f.write(f"test('{name}', executable('{name}', '{name}.c'))\n")
+        process.run(["git", "-C", self.folder, "add", "."])
+
+    def run(self, *args):
+        """Returns (exit status, last line, whole output)."""
+        # the environment of the outer run must not leak into the inner one
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("ELEXGATE_", "PYTEST_", "ASAN_", "UBSAN_"))}
+        done = process.run([self.folder / "scripts" / "test", *args], timeout=240, check=False, env=env)
+        return done.returncode, done.stdout.splitlines()[-1], done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(folder):
+    return Project(folder)
+
+
+def test_unit_only(project):
+    assert project.run("--unit")[:2] == (0, "2 passed, 0 failed")
+
+
+def test_quick_leaves_out_what_is_slow(project):
+    status, last, out = project.run("--quick")
+    assert (status, last) == (0, "4 passed, 0 failed"), out  # 2 unit, 2 of 4 system tests
+    assert "1 skipped" in out
+
+
+def test_only_what_matches(project):
+    assert project.run("--only", "good")[:2] == (0, "2 passed, 0 failed")  # one unit test, one system test
+    assert project.run("--only", "nothing-like-it")[:2] == (1, "0 passed, 0 failed")
+
+
+def test_everything_on_every_build(project):
+    """gcc, clang and sanitizers each run the unit tests; the system tests run on gcc, the marked ones on sanitizers too."""
+    status, last, out = project.run()
+    assert (status, last) == (0, "11 passed, 0 failed"), out  # 3 × 2 unit, 3 + 1 system, 1 form
+
+
+def test_a_leak_fails_the_sanitizer_build_only(project):
+    project.add_test("leak", LEAK)
+    status, last, out = project.run()
+    assert (status, last) == (1, "13 passed, 1 failed"), out
+    assert "LeakSanitizer" in out
+
+
+def test_a_failing_unit_test_is_counted_and_shown(project):
+    project.add_test("bad", '#include <stdio.h>\nint main(void)\n{\n    puts("why it failed");\n    return 1;\n}\n')
+    status, last, out = project.run("--unit")
+    assert (status, last) == (1, "2 passed, 1 failed")
+    assert "why it failed" in out
+
+
+def test_a_test_that_fails_in_body_and_teardown_is_one_failure(project):
+    project.write("tests/system/test_tiny.py", textwrap.dedent("""
+        import pytest
+        @pytest.fixture
+        def broken():
+            yield
+            raise RuntimeError("teardown")
+        def test_it(broken):
+            assert False
+        def test_teardown_only(broken):
+            pass
+        def test_good():
+            pass
+    """))
+    assert project.run("--quick")[:2] == (1, "3 passed, 2 failed")
+
+
+def test_a_system_test_file_that_cannot_be_read_fails(project):
+    project.write("tests/system/test_tiny.py", "import nothing_of_that_name\n")
+    status, last, _ = project.run("--quick")
+    assert status == 1 and last == "2 passed, 1 failed"
+
+
+def test_a_warning_fails_the_build(project):
+    project.write("good.c", "int main(void)\n{\n    int unused;\n    return 0;\n}\n")
+    project.write("meson.build", MESON.replace("'c')", "'c', default_options: ['warning_level=3'])"))
+    status, last, out = project.run("--unit")
+    assert (status, last) == (1, "0 passed, 1 failed")
+    assert "unused" in out
+
+
+def test_wrong_form_is_named(project):
+    project.write("good.c", "int main(void) { return 0; }\n")
+    done = process.run([project.folder / "scripts" / "format", "--check"], check=False)
+    assert done.returncode == 1 and "good.c" in done.stdout
+    process.run([project.folder / "scripts" / "format"])
+    assert (project.folder / "good.c").read_text() == GOOD
+    process.run([project.folder / "scripts" / "format", "--check"])
+
+
+def test_deps_names_what_is_missing(project):
+    project.write("scripts/packages", textwrap.dedent("""
+        # a comment
+        [build]
+        bash                  # there
+        no-such-package-one   # a reason
+        [test]
+        no-such-package-two unless:bash        # there in another way
+        no-such-package-three unless:no-such-command   # a reason
+    """))
+    deps = project.folder / "scripts" / "deps"
+    assert process.run([deps, "--list", "build"]).stdout == "no-such-package-one\n"
+    assert process.run([deps, "--list", "test"]).stdout == "no-such-package-three\n"
+    assert process.run([deps, "--list"]).stdout == "no-such-package-one\nno-such-package-three\n"
+    project.write("scripts/packages", "[build]\nbash # there\n")
+    assert process.run([deps]).stdout == ""
+
+
+def test_unknown_option(project):
+    status = process.run([project.folder / "scripts" / "test", "--everything"], check=False)
+    assert status.returncode == 2 and "--everything" in status.stderr
+
+
+def test_shell_scripts_pass_shellcheck():
+    scripts = [p for p in sorted((paths.ROOT / "scripts").iterdir())
+               if p.is_file() and p.read_bytes().startswith((b"#!/bin/bash", b"#!/bin/sh", b"#!/usr/bin/env bash"))]
+    assert len(scripts) >= 4
+    process.run(["shellcheck", "--severity=warning", *scripts, paths.ROOT / ".ci" / "run"])
