@@ -137,7 +137,7 @@ def select_figures(run, peer, connections, count):
 
 def logins(run, peer, resume):
     count = run.scaled(400)
-    with Load(run, peer, "login", count=count, resume=resume) as load:
+    with one_core(run, peer, True), Load(run, peer, "login", count=count, resume=resume) as load:
         r = timed_step(run, peer, load)
     thousand = 1000 / r["count"]
     return {"rate": r["count"] / r["seconds"], "p50_ms": r["p50_us"] / 1000,
