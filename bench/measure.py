@@ -145,11 +145,12 @@ def logins(run, peer, resume):
             "resumed": r["resumed"] / r["count"]}
 
 
-def bulk(run, peer, table, rows, length):
+def bulk(run, peer, table, rows, length, pinned=False):
     """Some big result: the table's rows, repeated until the size is reached."""
     times = run.scaled({"blobs": 16, "texts": 5}[table])
     sql = f"SELECT t.v FROM {table} t JOIN seq_1_to_{times} s"
-    with Load(run, peer, "bulk", sql=sql, rows=rows * times, bytes=rows * times * length) as load:
+    size = {"rows": rows * times, "bytes": rows * times * length}
+    with one_core(run, peer, pinned), Load(run, peer, "bulk", sql=sql, **size) as load:
         r = timed_step(run, peer, load)
     giga = 1e9 / r["bytes"]
     return {"mb_s": r["bytes"] / 1e6 / r["seconds"], "cpu": r["peer_cpu"] * giga,
@@ -185,6 +186,8 @@ MEASURES = {
     "select64": lambda run, peer: selects(run, peer, 64),
     "login": lambda run, peer: logins(run, peer, False),
     "resume": lambda run, peer: logins(run, peer, True),
+    "onecorebulk": lambda run, peer: bulk(run, peer, "blobs", 16, MIB, pinned=True),
+    "onecorerows": lambda run, peer: bulk(run, peer, "texts", 100000, 200, pinned=True),
     "bulk": lambda run, peer: bulk(run, peer, "blobs", 16, MIB),
     "rows": lambda run, peer: bulk(run, peer, "texts", 100000, 200),
     "idle": idle,

@@ -14,6 +14,7 @@ PROXYSQL_TO_HITCH = {1: 58.0 / 57.5, 8: 60 / 52, 64: 57 / 59, "login": 0.88 / 0.
 CPU = [("cpu", "proxy CPU, s per million", 1), ("server_cpu", "server CPU, s per million", 1)]
 ALONE = [("p50_us", "p50, µs", 1), ("added_us", "added p50, µs", 1), ("rate", "per s", 0), *CPU]
 MANY = [("rate", "per s", 0), ("p99_ms", "p99, ms", 2), *CPU]
+BULK = [("mb_s", "MB/s", 0), ("cpu", "proxy CPU, s per GB", 2), ("server_cpu", "server CPU, s per GB", 2)]
 COLUMNS = [
     ("Point selects, 1 connection, all on one core", "onecore1", ALONE),
     ("Point selects, 8 connections, all on one core", "onecore8", MANY),
@@ -27,10 +28,10 @@ COLUMNS = [
     ("Logins, resumed, all on one core", "resume",
      [("rate", "per s", 0), ("p50_ms", "p50, ms", 2), ("cpu_ms", "proxy CPU, ms", 2),
       ("server_cpu_ms", "server CPU, ms", 2), ("resumed", "share resumed", 2)]),
-    ("Bulk, 256 MiB as rows of 1 MiB", "bulk",
-     [("mb_s", "MB/s", 0), ("cpu", "proxy CPU, s per GB", 2), ("server_cpu", "server CPU, s per GB", 2)]),
-    ("Bulk, 100 MB as rows of 200 bytes", "rows",
-     [("mb_s", "MB/s", 0), ("cpu", "proxy CPU, s per GB", 2), ("server_cpu", "server CPU, s per GB", 2)]),
+    ("Bulk, 256 MiB as rows of 1 MiB, all on one core", "onecorebulk", BULK),
+    ("Bulk, 100 MB as rows of 200 bytes, all on one core", "onecorerows", BULK),
+    ("Bulk, 256 MiB as rows of 1 MiB, unpinned", "bulk", BULK),
+    ("Bulk, 100 MB as rows of 200 bytes, unpinned", "rows", BULK),
     ("Memory of an idle session", "idle",
      [("query_kib", "KiB after one query", 1), ("bulk_kib", "KiB after 1 MiB more", 1)]),
 ]
@@ -106,8 +107,10 @@ RATIOS = [  # what is printed as ratios against named peers: title, measure, fie
     ("rate, 64 connections, unpinned", "select64", "rate"),
     ("proxy CPU per full login", "login", "cpu_ms"),
     ("proxy CPU per resumed login", "resume", "cpu_ms"),
-    ("proxy CPU per GB, rows of 1 MiB", "bulk", "cpu"),
-    ("proxy CPU per GB, rows of 200 bytes", "rows", "cpu"),
+    ("proxy CPU per GB, rows of 1 MiB, one core", "onecorebulk", "cpu"),
+    ("proxy CPU per GB, rows of 200 bytes, one core", "onecorerows", "cpu"),
+    ("proxy CPU per GB, rows of 1 MiB, unpinned", "bulk", "cpu"),
+    ("proxy CPU per GB, rows of 200 bytes, unpinned", "rows", "cpu"),
     ("memory per idle session, after one query", "idle", "query_kib"),
     ("memory per idle session, after 1 MiB", "idle", "bulk_kib"),
 ]
@@ -144,8 +147,9 @@ def goal_rows(results):
     for layout, m in (("one core", "onecore64"), ("unpinned", "select64")):
         yield (f"p99, 64 conn., {layout}, / best terminator", 0.7,
                best_ratio(results, m, "p99_ms", TERMINATORS))
-    yield "bulk CPU, rows of 1 MiB, / hitch", 1.0, ratio(results, "bulk", "cpu", "hitch")
-    yield "bulk CPU, rows of 200 bytes, / hitch", 1.0, ratio(results, "rows", "cpu", "hitch")
+    for layout, m in (("one core", "onecore"), ("unpinned", "")):
+        yield f"bulk CPU, rows of 1 MiB, {layout}, / hitch", 1.0, ratio(results, m + "bulk", "cpu", "hitch")
+        yield f"bulk CPU, rows of 200 bytes, {layout}, / hitch", 1.0, ratio(results, m + "rows", "cpu", "hitch")
     yield ("full login CPU / ProxySQL (estimated)", 1.0,
            ratio(results, "login", "cpu_ms", "hitch", PROXYSQL_TO_HITCH["login"]))
     resumed = field(results, "resume", "elexgate", "resumed")
