@@ -242,3 +242,86 @@ int chain_build(
     *out = chain;
     return 0;
 }
+
+/* Verifies x against store; returns OpenSSL's code and the certificate at fault. */
+static int verify(X509_STORE *store, X509 *x, STACK_OF(X509) * untrusted, unsigned long flags,
+    time_t now, X509 **at)
+{
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    CHECK(ctx != NULL && X509_STORE_CTX_init(ctx, store, x, untrusted) == 1);
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_flags(param, flags);
+    if (now != 0) {
+        X509_VERIFY_PARAM_set_time(param, now);
+    }
+    int code = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+    X509 *current = X509_STORE_CTX_get_current_cert(ctx);
+    if (at != NULL && current != NULL && X509_up_ref(current) == 1) {
+        *at = current;
+    }
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return code;
+}
+
+int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
+{
+    X509_STORE *store = X509_STORE_new();
+    CHECK(store != NULL && X509_STORE_add_cert(store, ca) == 1);
+    int code = verify(store, leaf, NULL, X509_V_FLAG_X509_STRICT, now, NULL);
+    X509_STORE_free(store);
+    if (code == X509_V_OK) {
+        return 0;
+    }
+    if (code == X509_V_ERR_PERMITTED_VIOLATION || code == X509_V_ERR_EXCLUDED_VIOLATION) {
+        return err_set(e, EINVAL,
+            "the CA may not issue for one of these names: it was made for the names and networks "
+            "that "
+            "`elexgate cert show` lists; others need a new CA, `elexgate cert init --force "
+            "--permit "
+            "NAME`");
+    }
+    return err_set(
+        e, EINVAL, "the CA cannot issue this certificate: %s", X509_verify_cert_error_string(code));
+}
+
+int chain_complete(STACK_OF(X509) * chain, STACK_OF(X509) * roots, const char *name, struct err *e)
+{
+    X509_STORE *store = X509_STORE_new();
+    X509 *at = NULL;
+    CHECK(store != NULL);
+    X509_STORE_set_default_paths(store); /* where there are none, nothing is added */
+    STACK_OF(X509) *const sources[] = {chain, roots};
+    for (size_t k = 0; k < 2; k++) {
+        for (int i = 0; i < sk_X509_num(sources[k]); i++) {
+            if (chain_is_root(sk_X509_value(sources[k], i))) {
+                X509_STORE_add_cert(store, sk_X509_value(sources[k], i));
+            }
+        }
+    }
+    /* Dates are chain_check's business, which says more about them. */
+    int code = verify(store, sk_X509_value(chain, 0), chain, X509_V_FLAG_NO_CHECK_TIME, 0, &at);
+    X509_STORE_free(store);
+    char who[NAME_LEN] = "", issuer[NAME_LEN] = "";
+    if (at != NULL) {
+        name_of(X509_get_subject_name(at), who);
+        name_of(X509_get_issuer_name(at), issuer);
+    }
+    X509_free(at);
+    switch (code) {
+    case X509_V_OK:
+        return 0;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return err_set(e, EINVAL,
+            "an intermediate certificate is missing: %s was issued by %s, which is neither in %s "
+            "nor "
+            "trusted by this system; name its file as a further argument, or with --trust if it is "
+            "the root that your workstations know",
+            who, issuer, name);
+    default:
+        return err_set(e, EINVAL, "the chain of %s does not hold: %s (%s)", name,
+            X509_verify_cert_error_string(code), who);
+    }
+}

@@ -18,6 +18,14 @@ int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, co
 int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, const char *name, STACK_OF(X509) * *out,
     struct err *e) MUSTCHECK;
 
+/* What a CA's name constraints say to a certificate that it is about to give out: OpenSSL verifies
+ * ca > leaf with its strict rules. The refusal names the constraint's remedy. */
+int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e) MUSTCHECK;
+/* Whether the chain leads to a root that clients can know: one in it, one of roots, or one that
+ * this system trusts. -EINVAL names the certificate that is missing. */
+int chain_complete(
+    STACK_OF(X509) * chain, STACK_OF(X509) * roots, const char *name, struct err *e) MUSTCHECK;
+
 /* issuer's name, key identifier and signature fit subject. */
 bool chain_issued(X509 *issuer, X509 *subject);
 /* Issued by itself, with its own key. */

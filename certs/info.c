@@ -128,6 +128,40 @@ static void read_names(X509 *x, struct cert_info *i)
     GENERAL_NAMES_free(names);
 }
 
+/* Address and mask to "192.168.0.0/16"; a mask with holes is not one that we know. */
+static char *network_text(const ASN1_OCTET_STRING *s)
+{
+    const unsigned char *p = ASN1_STRING_get0_data(s);
+    int half = ASN1_STRING_length(s) / 2, bits = 0;
+    char buf[INET6_ADDRSTRLEN];
+    if ((half != 4 && half != 16) || ASN1_STRING_length(s) != 2 * half) {
+        return NULL;
+    }
+    while (bits < 8 * half && (p[half + bits / 8] >> (7 - bits % 8) & 1) != 0) {
+        bits++;
+    }
+    if (inet_ntop(half == 4 ? AF_INET : AF_INET6, p, buf, sizeof buf) == NULL) {
+        return NULL;
+    }
+    return bits == 8 * half ? xstrdup(buf) : xasprintf("%s/%d", buf, bits);
+}
+
+static void read_constraints(X509 *x, struct cert_info *i)
+{
+    i->permitted = xcalloc(NAMES_MAX + 1, sizeof *i->permitted);
+    NAME_CONSTRAINTS *nc = X509_get_ext_d2i(x, NID_name_constraints, NULL, NULL);
+    size_t at = 0;
+    for (int k = 0; nc != NULL && k < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); k++) {
+        const GENERAL_NAME *g = sk_GENERAL_SUBTREE_value(nc->permittedSubtrees, k)->base;
+        if (at < NAMES_MAX && (g->type == GEN_DNS || g->type == GEN_IPADD)) {
+            i->permitted[at] = g->type == GEN_DNS ? dns_text(g->d.dNSName)
+                                                  : network_text(g->d.iPAddress);
+            at += i->permitted[at] != NULL;
+        }
+    }
+    NAME_CONSTRAINTS_free(nc);
+}
+
 static int read_time(const ASN1_TIME *t, time_t *out)
 {
     struct tm tm;
@@ -158,6 +192,7 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
     i->not_before = from;
     i->not_after = to;
     read_names(x, i);
+    read_constraints(x, i);
     memcpy(i->sha256, sha, CERT_SHA256_LEN);
     for (size_t k = 0; k < CERT_SHA256_LEN; k++) {
         snprintf(i->fingerprint_sha256 + 2 * k, 3, "%02X", sha[k]);
@@ -188,6 +223,7 @@ void cert_info_free(struct cert_info *i)
     free(i->key);
     free_list(i->dns);
     free_list(i->ip);
+    free_list(i->permitted);
     free(i);
 }
 

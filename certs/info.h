@@ -29,6 +29,7 @@ struct cert_info {
     char *key;         /* "EC P-256", "RSA 3072", "Ed25519" */
     char **dns;        /* DNS names of the SAN extension, NULL-terminated, never NULL itself */
     char **ip;         /* IP addresses of the SAN extension as text, likewise */
+    char **permitted;  /* of a CA: names and networks that it may issue for; empty: all */
     time_t not_before, not_after;
     uint8_t sha256[CERT_SHA256_LEN];              /* of the DER form */
     char fingerprint_sha256[CERT_SHA256_HEX_LEN]; /* the same, upper-case hexadecimal */

@@ -225,16 +225,14 @@ static int add_server_usage(X509 *x, EVP_PKEY *key, struct err *e)
     return r < 0 ? r : add_text_ext(x, x, NID_ext_key_usage, "serverAuth", e);
 }
 
-int make_server(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *subject_key,
+static int server_named(X509_NAME *subject, const struct cert_names *names, EVP_PKEY *subject_key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
 {
     X509 *x = NULL;
     GENERAL_NAMES *san = cert_names_san(names);
     int r = start(subject_key, signer, days, now, &x, e);
     if (r == 0) {
-        r = fill_name(X509_get_subject_name(x), s, e);
-    }
-    if (r == 0) {
+        CHECK(X509_set_subject_name(x, subject) == 1);
         r = add_server_usage(x, subject_key, e);
     }
     if (r == 0) {
@@ -250,6 +248,25 @@ int make_server(const struct make_subject *s, const struct cert_names *names, EV
     }
     *out = x;
     return 0;
+}
+
+int make_server(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *subject_key,
+    const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
+{
+    X509_NAME *subject = X509_NAME_new();
+    CHECK(subject != NULL);
+    int r = fill_name(subject, s, e);
+    if (r == 0) {
+        r = server_named(subject, names, subject_key, signer, days, now, out, e);
+    }
+    X509_NAME_free(subject);
+    return r;
+}
+
+int make_again(const X509 *old, const struct cert_names *names, EVP_PKEY *subject_key,
+    const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
+{
+    return server_named(X509_get_subject_name(old), names, subject_key, signer, days, now, out, e);
 }
 
 int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signer *signer, int days,

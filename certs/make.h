@@ -48,6 +48,9 @@ int make_ca(const struct make_subject *s, EVP_PKEY *key, const struct names *per
 /* The end never lies behind the signer's own. */
 int make_server(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *subject_key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e) MUSTCHECK;
+/* The same with the subject of an earlier certificate: renewal. */
+int make_again(const X509 *old, const struct cert_names *names, EVP_PKEY *subject_key,
+    const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e) MUSTCHECK;
 int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signer *signer, int days,
     time_t now, X509 **out, struct err *e) MUSTCHECK;
 

@@ -335,6 +335,60 @@ char *pem_write_key(EVP_PKEY *key, const char *passphrase, size_t *len)
     return bio_copy(b, len);
 }
 
+int pem_parse_request(const char *data, size_t len, const char *name, X509_REQ **out, struct err *e)
+{
+    BIO *b = memory(data, len);
+    ERR_clear_error();
+    X509_REQ *req = PEM_read_bio_X509_REQ(b, NULL, NULL, NULL);
+    BIO_free(b);
+    if (req == NULL) {
+        ERR_clear_error();
+        return err_set(e, EBADMSG,
+            "%s holds no request for a certificate (-----BEGIN CERTIFICATE REQUEST-----)", name);
+    }
+    *out = req;
+    return 0;
+}
+
+char *pem_write_request(X509_REQ *req, size_t *len)
+{
+    BIO *b = BIO_new(BIO_s_mem());
+    CHECK(b != NULL && PEM_write_bio_X509_REQ(b, req) == 1);
+    return bio_copy(b, len);
+}
+
+char *pem_write_crl(X509_CRL *crl, size_t *len)
+{
+    BIO *b = BIO_new(BIO_s_mem());
+    CHECK(b != NULL && PEM_write_bio_X509_CRL(b, crl) == 1);
+    return bio_copy(b, len);
+}
+
+int pem_parse_crls(
+    const char *data, size_t len, const char *name, STACK_OF(X509_CRL) * *out, struct err *e)
+{
+    STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+    BIO *b = memory(data, len);
+    X509_CRL *crl;
+    CHECK(all != NULL);
+    ERR_clear_error();
+    while ((crl = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL)) != NULL) {
+        CHECK(sk_X509_CRL_push(all, crl) > 0);
+    }
+    BIO_free(b);
+    if (ended_cleanly() && sk_X509_CRL_num(all) > 0) {
+        *out = all;
+        return 0;
+    }
+    int n = sk_X509_CRL_num(all);
+    sk_X509_CRL_pop_free(all, X509_CRL_free);
+    if (ERR_peek_error() != 0) {
+        (void)err_ssl(e, "revocation list number %d in %s is damaged", n + 1, name);
+        return damaged(e);
+    }
+    return err_set(e, EBADMSG, "%s holds no revocation list (-----BEGIN X509 CRL-----)", name);
+}
+
 void pem_wipe(char *text, size_t len)
 {
     if (text != NULL) {

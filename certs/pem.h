@@ -46,6 +46,13 @@ void pem_bag_clear(struct pem_bag *bag);
 char *pem_write_certs(STACK_OF(X509) * certs, size_t *len) MUSTCHECK;
 /* PKCS#8 PEM of a key; with a passphrase encrypted (AES-256, PBKDF2). Wipe it with pem_wipe. */
 char *pem_write_key(EVP_PKEY *key, const char *passphrase, size_t *len) MUSTCHECK;
+int pem_parse_request(
+    const char *data, size_t len, const char *name, X509_REQ **out, struct err *e) MUSTCHECK;
+char *pem_write_request(X509_REQ *req, size_t *len) MUSTCHECK;
+char *pem_write_crl(X509_CRL *crl, size_t *len) MUSTCHECK;
+/* All revocation lists of a PEM text, at least one. */
+int pem_parse_crls(const char *data, size_t len, const char *name, STACK_OF(X509_CRL) * *out,
+    struct err *e) MUSTCHECK;
 void pem_wipe(char *text, size_t len); /* overwrites and frees; NULL allowed */
 
 #endif

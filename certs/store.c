@@ -327,6 +327,35 @@ static int write_exclusive(const struct store *s, const char *name, const char *
     return r < 0 ? r : file_sync_parent(path, e);
 }
 
+int store_write(const struct store *s, const char *name, const char *data, size_t len, mode_t mode,
+    bool replace, struct err *e)
+{
+    _cleanup_free_ char *path = store_path(s, name);
+    return replace ? file_publish(path, data, len, mode, e)
+                   : write_exclusive(s, name, data, len, mode, e);
+}
+
+int store_note_issued(const struct store *s, X509 *x, struct err *e)
+{
+    size_t len;
+    struct cert_info *i = NULL;
+    _cleanup_free_ char *folder = store_path(s, "issued");
+    int r = file_mkdirs(folder, 0755, e);
+    if (r == 0) {
+        r = cert_info_new(x, &i, e);
+    }
+    if (r < 0) {
+        return r;
+    }
+    STACK_OF(X509) *one = sk_X509_new_null();
+    CHECK(one != NULL && sk_X509_push(one, x) > 0);
+    _cleanup_free_ char *pem = pem_write_certs(one, &len);
+    _cleanup_free_ char *name = xasprintf("issued/%s.pem", i->serial);
+    sk_X509_free(one);
+    cert_info_free(i);
+    return store_write(s, name, pem, len, 0644, true, e);
+}
+
 static int put_aside(const struct store *s, const char *name, time_t now, struct err *e)
 {
     _cleanup_free_ char *from = store_path(s, name);

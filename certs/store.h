@@ -49,6 +49,12 @@ int store_publish(
 /* The pair that is in use; expired ones are returned as well (now is set within their time). */
 int store_current(const struct store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
 
+/* Writes DIR/name whole; refuses to replace one unless told to. */
+int store_write(const struct store *s, const char *name, const char *data, size_t len, mode_t mode,
+    bool replace, struct err *e) MUSTCHECK;
+/* Notes in issued/ what the CA has signed, so that it can be revoked by name. */
+int store_note_issued(const struct store *s, X509 *x, struct err *e) MUSTCHECK;
+
 /* 0: there is none; 1: ca.pem is there. */
 int store_has_ca(const struct store *s) MUSTCHECK;
 /* Writes a new CA. Where there is one: -EEXIST, or with replace the old files get the time as a

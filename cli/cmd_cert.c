@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cert_sub *const groups[] = {cert_subs_make};
+static const struct cert_sub *const groups[] = {cert_subs_make, cert_subs_install, cert_subs_show};
 
 struct option_row {
     const char *name;

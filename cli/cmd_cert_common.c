@@ -181,15 +181,25 @@ char *cert_colons(const char *hex)
     return s;
 }
 
+static void append_all(json_t *to, char **list)
+{
+    for (char **p = list; *p != NULL; p++) {
+        json_array_append_new(to, json_string(*p));
+    }
+}
+
 static json_t *names_json(const struct cert_info *i)
 {
     json_t *all = json_array();
-    for (char **p = i->dns; *p != NULL; p++) {
-        json_array_append_new(all, json_string(*p));
-    }
-    for (char **p = i->ip; *p != NULL; p++) {
-        json_array_append_new(all, json_string(*p));
-    }
+    append_all(all, i->dns);
+    append_all(all, i->ip);
+    return all;
+}
+
+static json_t *permitted_json(const struct cert_info *i)
+{
+    json_t *all = json_array();
+    append_all(all, i->permitted);
     return all;
 }
 
@@ -216,11 +226,12 @@ static json_t *time_json(time_t t)
 
 json_t *cert_json(const struct cert_info *i, unsigned warnings, time_t now)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:s, s:s, s:b, s:o}", "subject",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:s, s:s, s:b, s:o, s:o}", "subject",
         i->subject, "issuer", i->issuer, "serial", i->serial, "not_before",
         time_json(i->not_before), "not_after", time_json(i->not_after), "days_left",
         cert_info_days_left(i, now), "names", names_json(i), "key", i->key, "fingerprint_sha256",
-        i->fingerprint_sha256, "is_ca", i->is_ca, "warnings", warnings_json(warnings));
+        i->fingerprint_sha256, "is_ca", i->is_ca, "permitted", permitted_json(i), "warnings",
+        warnings_json(warnings));
     CHECK(o != NULL);
     return o;
 }
@@ -232,12 +243,13 @@ static void print_row(const char *label, const char *value)
     printf("%s%*s %s\n", label, pad > 0 ? pad : 0, "", safe);
 }
 
-static char *join_names(const struct cert_info *i)
+/* The members of both lists with commas between; b may be NULL. malloc'ed. */
+static char *join(char **a, char **b)
 {
     char *all = xstrdup("");
-    char **const lists[] = {i->dns, i->ip};
+    char **const lists[] = {a, b};
     for (size_t k = 0; k < 2; k++) {
-        for (char **p = lists[k]; *p != NULL; p++) {
+        for (char **p = lists[k]; p != NULL && *p != NULL; p++) {
             char *longer = xasprintf("%s%s%s", all, all[0] != '\0' ? ", " : "", *p);
             free(all);
             all = longer;
@@ -249,13 +261,20 @@ static char *join_names(const struct cert_info *i)
 void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warnings, time_t now)
 {
     char from[CERT_DATE_LEN], to[CERT_DATE_LEN];
-    _cleanup_free_ char *names = join_names(i);
+    _cleanup_free_ char *names = join(i->dns, i->ip);
+    _cleanup_free_ char *permitted = join(i->permitted, NULL);
     _cleanup_free_ char *colons = cert_colons(i->fingerprint_sha256);
     _cleanup_free_ char *until = xasprintf(tr(cli, "%s (%d days)", "%s (%d Tage)"),
         cert_date(i->not_after, to), cert_info_days_left(i, now));
     print_row(tr(cli, "Certificate", "Zertifikat"), i->subject);
     print_row(tr(cli, "Issued by", "Ausgestellt von"), i->issuer);
-    print_row(tr(cli, "Names", "Namen"), names[0] != '\0' ? names : "-");
+    if (!i->is_ca || names[0] != '\0') {
+        print_row(tr(cli, "Names", "Namen"), names[0] != '\0' ? names : "-");
+    }
+    if (i->is_ca) {
+        print_row(tr(cli, "May issue for", "Stellt aus für"),
+            permitted[0] != '\0' ? permitted : tr(cli, "all names", "alle Namen"));
+    }
     print_row(tr(cli, "Valid from", "Gültig ab"), cert_date(i->not_before, from));
     print_row(tr(cli, "Valid until", "Gültig bis"), until);
     print_row(tr(cli, "Key", "Schlüssel"), i->key);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "certs/chain.h"
 #include "certs/pem.h"
 #include "cli/cmd_cert.h"
 #include "common/file.h"
@@ -179,10 +180,176 @@ static int run_init(struct cert_run *run)
     return code;
 }
 
+/* The key of a request goes to pending.key, the request to --out. The pair in use stays untouched
+ * until the answer is installed. */
+static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
+{
+    struct err e = {0};
+    size_t len;
+    char *pem = pem_write_key(key, NULL, &len);
+    int r = store_write(&run->store, "pending.key", pem, len, 0600, run->args.force, &e);
+    pem_wipe(pem, len);
+    if (r == -EEXIST) {
+        err_set(&e, EEXIST,
+            "a request is out already (%s/pending.key): install its answer first, or give it up "
+            "with --force",
+            run->store.dir);
+    }
+    if (r < 0) {
+        return cert_fail(run, &e);
+    }
+    _cleanup_free_ char *text = pem_write_request(req, &len);
+    _cleanup_free_ char *path = run->args.out != NULL ? xstrdup(run->args.out)
+                                                      : store_path(&run->store, "server.csr");
+    if (file_publish(path, text, len, 0644, &e) < 0) {
+        return cert_fail(run, &e);
+    }
+    if (run->cli->json) {
+        json_t *o = json_pack("{s:b, s:s}", "ok", 1, "request_file", path);
+        cli_print_json(o);
+        json_decref(o);
+    } else {
+        printf(
+            tr(run->cli,
+                "The request is in %s. Have it signed, then: elexgate cert install ANSWER\n",
+                "Der Antrag liegt in %s. Signieren lassen, dann: elexgate cert install ANTWORT\n"),
+            path);
+    }
+    return EXIT_GOOD;
+}
+
+static int run_csr(struct cert_run *run)
+{
+    struct err e = {0};
+    _cleanup_pkey_ EVP_PKEY *key = NULL;
+    X509_REQ *req = NULL;
+    int code = need_names(run);
+    if (code == EXIT_GOOD) {
+        code = cert_open(run);
+    }
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    struct make_subject s = subject_of(run, first_name(&run->args.names));
+    int r = make_key(cert_key_kind(run), &key, &e);
+    if (r == 0) {
+        r = make_request(&s, &run->args.names, key, &req, &e);
+    }
+    code = r < 0 ? cert_fail(run, &e) : write_request(run, req, key);
+    X509_REQ_free(req);
+    return code;
+}
+
+static int run_self_signed(struct cert_run *run)
+{
+    struct err e = {0};
+    _cleanup_x509_ X509 *leaf = NULL;
+    _cleanup_pkey_ EVP_PKEY *key = NULL;
+    int code = need_names(run);
+    if (code == EXIT_GOOD) {
+        code = cert_open(run);
+    }
+    if (code == EXIT_GOOD) {
+        code = refuse_overwrite(run);
+    }
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    if (make_leaf(run, &key, NULL, &leaf, &e) < 0) {
+        return cert_fail(run, &e);
+    }
+    return publish_chain(run, leaf, NULL, key,
+        tr(run->cli,
+            "A self-signed certificate has been made. Workstations need it itself; with a CA "
+            "(init) they need "
+            "the CA only, also after a renewal.",
+            "Ein selbst signiertes Zertifikat wurde erstellt. Die Arbeitsplätze brauchen es "
+            "selbst; mit einer "
+            "CA (init) genügt die CA, auch nach einer Erneuerung."),
+        NULL);
+}
+
+static int tell_signed(struct cert_run *run, X509 *x, const char *path)
+{
+    struct err e = {0};
+    struct cert_info *i = NULL;
+    if (cert_info_new(x, &i, &e) < 0) {
+        return cert_fail(run, &e);
+    }
+    if (run->cli->json) {
+        json_t *o = json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
+            cert_json(i, cert_info_warnings(i, run->now), run->now), "certificate_file", path);
+        cli_print_json(o);
+        json_decref(o);
+    } else {
+        printf(tr(run->cli, "Signed: %s\n\n", "Signiert: %s\n\n"), path);
+        cert_print(run->cli, i, cert_info_warnings(i, run->now), run->now);
+    }
+    cert_info_free(i);
+    return EXIT_GOOD;
+}
+
+static int sign_request(struct cert_run *run, X509_REQ *req)
+{
+    struct err e = {0};
+    _cleanup_x509_ X509 *ca = NULL, *x = NULL;
+    _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
+    size_t len;
+    int code = cert_open_ca(run, &ca, &ca_key);
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    struct make_signer signer = {ca, ca_key};
+    int r = make_from_request(
+        req, &signer, run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &x, &e);
+    if (r == 0) {
+        r = chain_permitted(ca, x, run->now, &e);
+    }
+    if (r == 0) {
+        r = store_note_issued(&run->store, x, &e);
+    }
+    if (r == 0) {
+        STACK_OF(X509) *both = sk_X509_new_null();
+        CHECK(both != NULL && sk_X509_push(both, x) > 0 && sk_X509_push(both, ca) > 0);
+        _cleanup_free_ char *pem = pem_write_certs(both, &len);
+        sk_X509_free(both);
+        r = file_publish(run->args.out, pem, len, 0644, &e);
+    }
+    return r < 0 ? cert_fail(run, &e) : tell_signed(run, x, run->args.out);
+}
+
+static int run_sign(struct cert_run *run)
+{
+    struct err e = {0};
+    size_t len;
+    _cleanup_free_ char *data = NULL;
+    X509_REQ *req = NULL;
+    if (run->args.out == NULL) {
+        return cli_usage(run->cli, "sign needs --out FILE for the certificate");
+    }
+    int code = cert_open(run);
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    int r = pem_read_file(run->argv[0], &data, &len, &e);
+    if (r == 0) {
+        r = pem_parse_request(data, len, run->argv[0], &req, &e);
+    }
+    code = r < 0 ? cert_fail(run, &e) : sign_request(run, req);
+    X509_REQ_free(req);
+    return code;
+}
+
 const struct cert_sub cert_subs_make[] = {
     {"init",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_PERMIT |
             CERT_CA_KEY | CERT_RELOAD,
         run_init, 0, 0},
+    {"self-signed",
+        CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_RELOAD,
+        run_self_signed, 0, 0},
+    {"csr", CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_SUBJECT | CERT_OUT, run_csr, 0,
+        0},
+    {"sign", CERT_DIR | CERT_DAYS | CERT_CA_KEY | CERT_OUT, run_sign, 1, 1},
     {0},
 };
