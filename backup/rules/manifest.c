@@ -90,7 +90,7 @@ static json_t *text_or_null(const char *s)
     return s ? json_string(s) : json_null();
 }
 
-static json_t *uint(uint64_t v)
+static json_t *unsigned_json(uint64_t v)
 {
     CHECK(v <= INT64_MAX);
     return json_integer((json_int_t)v);
@@ -101,8 +101,8 @@ static json_t *build_server(const struct manifest *m)
     if (!m->has_server)
         return json_null();
     return json_pack("{s:o,s:o,s:i,s:o,s:o}", "version", text_or_null(m->server.version),
-        "page_size", uint(m->server.page_size), "lower_case_table_names",
-        m->server.lower_case_table_names, "lsn", uint(m->server.lsn), "state",
+        "page_size", unsigned_json(m->server.page_size), "lower_case_table_names",
+        m->server.lower_case_table_names, "lsn", unsigned_json(m->server.lsn), "state",
         text_or_null(m->server.state));
 }
 
@@ -137,11 +137,12 @@ static json_t *build_head(const struct manifest *m)
         m->host, "program", m->program, "sealed", m->sealed);
     CHECK(head);
     json_t *archive = json_pack("{s:s,s:o,s:s,s:s,s:i,s:o}", "file", m->archive.file, "size",
-        uint(m->archive.size), "sha256", m->archive.sha256, "backend", m->archive.backend, "level",
-        m->archive.level, "encryption", text_or_null(m->archive.encryption));
-    json_t *content = json_pack("{s:o,s:o,s:o,s:o,s:o}", "files", uint(m->content.files),
-        "directories", uint(m->content.directories), "symlinks", uint(m->content.symlinks), "bytes",
-        uint(m->content.bytes), "tar_bytes", uint(m->content.tar_bytes));
+        unsigned_json(m->archive.size), "sha256", m->archive.sha256, "backend", m->archive.backend,
+        "level", m->archive.level, "encryption", text_or_null(m->archive.encryption));
+    json_t *content = json_pack("{s:o,s:o,s:o,s:o,s:o}", "files", unsigned_json(m->content.files),
+        "directories", unsigned_json(m->content.directories), "symlinks",
+        unsigned_json(m->content.symlinks), "bytes", unsigned_json(m->content.bytes), "tar_bytes",
+        unsigned_json(m->content.tar_bytes));
     CHECK(archive && content);
     json_object_set_new(head, "archive", archive);
     json_object_set_new(head, "content", content);
@@ -196,9 +197,9 @@ char *manifest_entry_text(const struct manifest_entry *en)
     json_object_set_new(obj, "mode", json_integer((json_int_t)en->mode));
     json_object_set_new(obj, "mtime_ns", json_integer((json_int_t)en->mtime_ns));
     if (en->type == ENTRY_FILE) {
-        json_object_set_new(obj, "size", uint(en->size));
+        json_object_set_new(obj, "size", unsigned_json(en->size));
         if (en->stored != en->size)
-            json_object_set_new(obj, "stored", uint(en->stored));
+            json_object_set_new(obj, "stored", unsigned_json(en->stored));
         json_object_set_new(obj, "sha256", json_string(en->sha256));
     }
     if (en->type == ENTRY_SYMLINK)
