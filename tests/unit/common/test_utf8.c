@@ -1,0 +1,71 @@
+#include "common/utf8.h"
+#include "unit.h"
+
+static void decodes(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        uint32_t c;
+    } good[] = {{"a", 1, 'a'}, {"\xC3\xA4", 2, 0xE4}, {"\xE2\x82\xAC", 3, 0x20AC},
+        {"\xF0\x9F\x98\x80", 4, 0x1F600}, {"\xF4\x8F\xBF\xBF", 4, 0x10FFFF}, {"\xC2\x80", 2, 0x80},
+        {"\xE0\xA0\x80", 3, 0x800}, {"\xF0\x90\x80\x80", 4, 0x10000}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        uint32_t c = 0;
+        assert_int_equal(utf8_decode(good[i].bytes, strlen(good[i].bytes), &c), good[i].len);
+        assert_int_equal(c, good[i].c);
+        /* One byte less is no character. */
+        for (size_t n = 1; n < good[i].len; n++)
+            assert_int_equal(utf8_decode(good[i].bytes, n, &c), 0);
+    }
+}
+
+static void refuses(void **state)
+{
+    static const char *const bad[] = {"\x80", "\xC3(", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF",
+        "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+        "\xF8\x88\x80\x80\x80", "\xFF", "\xFE", "\xE2\x82(", "\xF0\x9F\x98("};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        uint32_t c;
+        if (utf8_decode(bad[i], strlen(bad[i]), &c) != 0)
+            fail_msg("sequence %zu was accepted", i);
+    }
+}
+
+static void check_finds_the_place(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_check("", 0), 0);
+    assert_int_equal(utf8_check("Praxis Dr. M\xC3\xBCller", 18), 18);
+    assert_int_equal(utf8_check("M\xFCller", 6), 1);
+    assert_int_equal(utf8_check("abc\xC3", 4), 3);
+    assert_int_equal(utf8_check("a\0b", 3), 3);
+}
+
+static void controls(void **state)
+{
+    static const uint32_t bad[] = {
+        0, 7, 10, 27, 0x1F, 0x7F, 0x80, 0x9B, 0x9F, 0x2028, 0x2029, 0x202E, 0x2066, 0x200F, 0xFEFF};
+    static const uint32_t fine[] = {' ', 'a', '~', 0xA0, 0xE4, 0x20AC, 0x1F600, 0x200D};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_true(utf8_is_control(bad[i]));
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+        assert_false(utf8_is_control(fine[i]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decodes),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(check_finds_the_place),
+        cmocka_unit_test(controls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
