@@ -194,8 +194,11 @@ static unsigned query_first(struct dialogue *d, const struct packet *p)
 {
     switch (p->first) {
     case FIRST_OK:
-    case FIRST_EOF:
         return result_ended(d, p);
+    case FIRST_EOF:
+        if (is_eof(d, p))
+            return result_ended(d, p);
+        return dialogue_lose(d, "a result set begins with no number of columns");
     case FIRST_INFILE:
         if (!(d->caps & CAP_LOCAL_FILES))
             return dialogue_lose(d, "the server asks for a file that the client did not offer");
