@@ -162,11 +162,11 @@ static void parse_attributes(struct cursor *c, struct login_names *out)
     }
 
     if (program.len > 0) {
-        out->program = copy(program.p, program.len, LOGIN_NAME_MAX);
+        out->program = copy(program.p, program.len, LOGIN_TEXT_MAX);
     } else if (client.len > 0) {
-        _cleanup_free_ char *name = copy(client.p, client.len, LOGIN_NAME_MAX);
+        _cleanup_free_ char *name = copy(client.p, client.len, LOGIN_TEXT_MAX);
         _cleanup_free_ char *number = copy(
-            version.len ? version.p : client.p, version.len, LOGIN_NAME_MAX);
+            version.len ? version.p : client.p, version.len, LOGIN_TEXT_MAX);
         out->program = version.len > 0 ? xasprintf("%s %s", name, number) : xstrdup(name);
     }
 }
@@ -214,14 +214,14 @@ int login_parse(
     if (c.bad)
         return err_set(e, EPROTO, "the login packet ends inside the password's proof");
 
-    struct login_names names = {.user = copy(user, user_len, LOGIN_NAME_MAX)};
+    struct login_names names = {.user = copy(user, user_len, LOGIN_TEXT_MAX)};
     if (caps & CAP_CONNECT_WITH_DB) {
         const char *database = last_string(&c, &len);
-        names.database = copy(database, len, LOGIN_NAME_MAX);
+        names.database = copy(database, len, LOGIN_TEXT_MAX);
     }
     if (caps & CAP_PLUGIN_AUTH) {
         const char *plugin = last_string(&c, &len);
-        names.plugin = copy(plugin, len, LOGIN_NAME_MAX);
+        names.plugin = copy(plugin, len, LOGIN_TEXT_MAX);
     }
     if (caps & CAP_CONNECT_ATTRS && cursor_left(&c) > 0)
         parse_attributes(&c, &names);
@@ -243,14 +243,14 @@ int login_parse_change_user(
     if (c.bad)
         return err_set(e, EPROTO, "the change of user ends inside the password's proof");
 
-    struct login_names names = {.user = copy(user, user_len, LOGIN_NAME_MAX)};
+    struct login_names names = {.user = copy(user, user_len, LOGIN_TEXT_MAX)};
     const char *database = last_string(&c, &len);
-    names.database = copy(database, len, LOGIN_NAME_MAX);
+    names.database = copy(database, len, LOGIN_TEXT_MAX);
     if (cursor_left(&c) >= 2)
         cursor_u16(&c); /* character set */
     if (caps & CAP_PLUGIN_AUTH) {
         const char *plugin = last_string(&c, &len);
-        names.plugin = copy(plugin, len, LOGIN_NAME_MAX);
+        names.plugin = copy(plugin, len, LOGIN_TEXT_MAX);
     }
     if (caps & CAP_CONNECT_ATTRS && cursor_left(&c) > 0)
         parse_attributes(&c, &names);

@@ -11,7 +11,7 @@
 #define LOGIN_PACKET_MAX   (128u * 1024u)
 #define SSL_REQUEST_LENGTH 32u
 /* What is kept of it: longer names are cut, attributes that do not fit are left out. */
-#define LOGIN_NAME_MAX       512u
+#define LOGIN_TEXT_MAX       512u
 #define LOGIN_ATTRIBUTES_MAX 4096u
 
 /* The first 32 bytes of both packets. */

@@ -220,7 +220,7 @@ static void names_are_bounded(void **state)
     add(&m, "\0\0p\0", 4);
     struct login_names n;
     assert_int_equal(login_parse(m.p, m.n, BASE, &n, NULL), 0);
-    assert_int_equal(strlen(n.user), LOGIN_NAME_MAX);
+    assert_int_equal(strlen(n.user), LOGIN_TEXT_MAX);
     login_names_free(&n);
 }
 

@@ -1,0 +1,13 @@
+/*
+ * The command line of elexgate-proxy. Apart from main.c because getopt(3) and common/config.h both
+ * have a struct option.
+ */
+#ifndef ELEXGATE_PROXY_ARGS_H
+#define ELEXGATE_PROXY_ARGS_H
+
+#include <stdbool.h>
+
+/* 0: go on. 1: all is done (--help, --version). -1: wrong usage, said on standard error. */
+int args_parse(int argc, char **argv, const char **config_path, bool *check);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * Where the server is: the addresses of [database], looked up without blocking the loop and kept
+ * for a short while. One cache a worker.
+ */
+#ifndef ELEXGATE_PROXY_BACKEND_H
+#define ELEXGATE_PROXY_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <uv.h>
+#include "common/error.h"
+#include "proxy/settings.h"
+
+/* A name's addresses are asked for again after this; a container that was made anew has another
+ * one. */
+#define BACKEND_CACHE_MS      10000u
+#define BACKEND_ADDRESSES_MAX 8u
+
+struct backend_address {
+    struct sockaddr_storage sa;
+    socklen_t len;
+};
+
+struct backend_cache {
+    uv_loop_t *loop;
+    char *host;
+    uint16_t port;
+    struct backend_address list[BACKEND_ADDRESSES_MAX];
+    unsigned n;
+    uint64_t until_ms;
+};
+
+struct backend_lookup; /* one caller's wait */
+/* n = 0: failed, why says what. The list is valid during the call only. */
+typedef void backend_found_cb(
+    void *ctx, const struct backend_address *list, unsigned n, const char *why);
+
+void backend_cache_init(struct backend_cache *c, uv_loop_t *loop);
+void backend_cache_clear(struct backend_cache *c);
+/* Calls found at once when the answer is known (unix socket, numeric address, fresh cache), and
+ * returns NULL; otherwise later, and returns a handle to cancel with. */
+struct backend_lookup *backend_find(struct backend_cache *c, const struct settings *s,
+    uint64_t now_ms, backend_found_cb *found, void *ctx);
+/* found will not be called. */
+void backend_cancel(struct backend_lookup *l);
+/* The addresses were no good: ask again next time. */
+void backend_forget(struct backend_cache *c);
+/* Starts a non-blocking connect. >= 0: the socket, connected or connecting (wait for writable, then
+ * backend_connected). */
+int backend_connect(
+    const struct backend_address *a, const struct settings *s, struct err *e) MUSTCHECK;
+int backend_connected(int fd, struct err *e) MUSTCHECK;
+/* "127.0.0.1:3306", "unix:/run/..."; returns buf. */
+char *backend_text(const struct backend_address *a, char *buf, size_t size);
+/* TCP keepalive and user timeout of the settings, for either side. */
+void backend_set_timeouts(int fd, const struct settings *s);
+
+#endif

@@ -1,0 +1,346 @@
+#include "proxy/gate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+#include "proxy/proxy.h"
+
+#define BLOCK_FILE_MAX 65536u
+#define REASON_MAX     300u /* an error packet carries 511 bytes for both languages */
+
+const char *gate_state_name(const struct gate *g)
+{
+    static const char *const names[] = {"open", "draining", "blocked"};
+    return names[g->state];
+}
+
+const struct notice *gate_notice(const struct gate *g)
+{
+    return g->notice;
+}
+
+static void notice_words(struct gate *g)
+{
+    char de[REASON_MAX + 64], en[REASON_MAX + 64], at[16] = "";
+    if (g->until_ms) {
+        time_t t = (time_t)(g->until_ms / 1000);
+        struct tm tm;
+        localtime_r(&t, &tm);
+        strftime(at, sizeof at, "%H:%M", &tm);
+    }
+    snprintf(de, sizeof de, at[0] ? "%s (voraussichtlich bis %s)" : "%s%s", g->reason_de, at);
+    snprintf(en, sizeof en, at[0] ? "%s (expected until %s)" : "%s%s", g->reason, at);
+    notice_unref(g->notice);
+    g->notice = notice_make(de, en);
+}
+
+static char *path_of(const struct gate *g)
+{
+    return xasprintf("%s/block.json", g->proxy->settings->state_dir);
+}
+
+static int save(const struct gate *g, struct err *e)
+{
+    _cleanup_free_ char *path = path_of(g);
+    if (g->state != GATE_BLOCKED) {
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_sys(e, errno, "cannot remove %s", path);
+        return 0;
+    }
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I}", "reason", g->reason, "reason_de", g->reason_de,
+        "until_ms", (json_int_t)g->until_ms, "since_ms", (json_int_t)g->since_ms);
+    size_t n;
+    _cleanup_free_ char *line = json_line(o, &n);
+    json_decref(o);
+    return file_publish(path, line, n, 0600, e);
+}
+
+static void set_words(struct gate *g, const char *reason, const char *reason_de)
+{
+    char *en = xasprintf("%.*s", (int)REASON_MAX, reason);
+    char *de = xasprintf("%.*s", (int)REASON_MAX, reason_de);
+    free(g->reason);
+    free(g->reason_de);
+    g->reason = en;
+    g->reason_de = de;
+}
+
+/* A block file that cannot be read still means blocked: to open is a person's decision. */
+static int load(struct gate *g, struct err *e)
+{
+    _cleanup_free_ char *path = path_of(g);
+    char *data = NULL;
+    size_t n = 0;
+    int r = file_read(path, BLOCK_FILE_MAX, &data, &n, e);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    const char *reason = "The database is being restored", *reason_de = NULL;
+    json_int_t until = 0, since = clock_wall_ms();
+    json_t *o = json_loadb(data, n, 0, NULL);
+    if (!o || json_unpack(o, "{s:s, s:s, s:I, s:I}", "reason", &reason, "reason_de", &reason_de,
+                  "until_ms", &until, "since_ms", &since) < 0) {
+        log_event(LOG_WARNING, "block-file-damaged", LOG_S("file", path),
+            LOG_S("meaning", "clients stay blocked until `elexgate open`"));
+        reason_de = NULL;
+        until = 0;
+    }
+    g->state = GATE_BLOCKED;
+    g->until_ms = until;
+    g->since_ms = since;
+    set_words(g, reason, reason_de ? reason_de : "Die Praxis-Datenbank wird wiederhergestellt");
+    notice_words(g);
+    json_decref(o);
+    free(data);
+    log_event(LOG_WARNING, "still-blocked", LOG_S("reason", g->reason),
+        LOG_S("hint", "`elexgate open` lets clients in"));
+    return 0;
+}
+
+int gate_init(struct gate *g, struct proxy *p, struct err *e)
+{
+    *g = (struct gate){.proxy = p, .since_ms = clock_wall_ms()};
+    CHECK(uv_timer_init(&p->loop, &g->drain_timer) == 0);
+    CHECK(uv_timer_init(&p->loop, &g->hold_timer) == 0);
+    g->drain_timer.data = g->hold_timer.data = g;
+    return load(g, e);
+}
+
+static void finish(struct gate *g, json_t *answer)
+{
+    gate_done_cb *done = g->done;
+    g->done = NULL;
+    json_decref(g->addresses);
+    g->addresses = NULL;
+    if (done)
+        done(g->done_ctx, answer);
+    else
+        json_decref(answer);
+}
+
+static void all_ended(struct gate *g)
+{
+    uint64_t ms = clock_mono_ms() - g->asked_ms;
+    log_event(LOG_INFO, "all-ended", LOG_S("state", gate_state_name(g)), LOG_U("ended", g->ended),
+        LOG_U("ms", ms));
+    finish(g, json_pack("{s:b, s:i, s:I, s:O}", "ok", 1, "ended", (int)g->ended, "waited_ms",
+                  (json_int_t)ms, "addresses", g->addresses));
+}
+
+/* Ends every session: those between transactions at once, the others after grace_ms. */
+static void end_all(struct gate *g, uint64_t grace_ms)
+{
+    g->waiting = g->proxy->n_workers;
+    g->block_round = ++g->round;
+    g->ended = 0;
+    g->addresses = json_array();
+    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+        worker_block(&g->proxy->workers[i], g->block_round, g->notice, grace_ms);
+}
+
+void gate_start(struct gate *g)
+{
+    if (g->state == GATE_BLOCKED) {
+        g->asked_ms = clock_mono_ms();
+        end_all(g, 0);
+    }
+}
+
+void gate_on_blocked(struct gate *g, uint64_t round, unsigned ended, json_t *addresses)
+{
+    if (g->waiting == 0 || round != g->block_round) { /* opened in the mean time */
+        json_decref(addresses);
+        return;
+    }
+    g->ended += ended;
+    (void)json_array_extend(g->addresses, addresses);
+    json_decref(addresses);
+    if (--g->waiting == 0)
+        all_ended(g);
+}
+
+static int enter(struct gate *g, enum gate_state state, const char *reason, const char *reason_de,
+    int64_t until_ms, struct err *e)
+{
+    if (g->waiting > 0 || g->done)
+        return err_set(e, EBUSY, "a block or drain is being carried out already");
+    gate_release(g);
+    enum gate_state before = g->state;
+    g->state = state;
+    g->until_ms = until_ms;
+    g->since_ms = clock_wall_ms();
+    set_words(g, reason, reason_de);
+    int r = save(g, e);
+    if (r < 0) {
+        g->state = before;
+        return r;
+    }
+    notice_words(g);
+    g->asked_ms = clock_mono_ms();
+    log_event(LOG_WARNING, "gate", LOG_S("state", gate_state_name(g)), LOG_S("reason", reason));
+    return 0;
+}
+
+int gate_block(
+    struct gate *g, const struct gate_block *b, gate_done_cb *done, void *ctx, struct err *e)
+{
+    int r = enter(g, GATE_BLOCKED,
+        b->reason ? b->reason : "The practice database is being restored",
+        b->reason_de ? b->reason_de : "Die Praxis-Datenbank wird wiederhergestellt, bitte warten",
+        b->until_ms, e);
+    if (r < 0)
+        return r;
+    uv_timer_stop(&g->drain_timer);
+    g->done = done;
+    g->done_ctx = ctx;
+    end_all(g, b->grace_ms);
+    return 0;
+}
+
+static void on_drain_over(uv_timer_t *t)
+{
+    struct gate *g = t->data;
+    log_event(LOG_WARNING, "drain-timeout", LOG_U("sessions", proxy_sessions(g->proxy)),
+        LOG_S("meaning", "the remaining sessions are ended"));
+    end_all(g, g->proxy->settings->grace_ms);
+}
+
+static void drained(struct gate *g)
+{
+    uv_timer_stop(&g->drain_timer);
+    g->ended = 0;
+    g->addresses = json_array();
+    all_ended(g);
+}
+
+int gate_drain(struct gate *g, uint64_t timeout_ms, gate_done_cb *done, void *ctx, struct err *e)
+{
+    int r = enter(g, GATE_DRAINING, "The database proxy is in maintenance; please try again soon",
+        "Wartung am Datenbankzugang, bitte gleich erneut versuchen", 0, e);
+    if (r < 0)
+        return r;
+    g->done = done;
+    g->done_ctx = ctx;
+    CHECK(uv_timer_start(&g->drain_timer, on_drain_over, timeout_ms, 0) == 0);
+    gate_on_session_gone(g);
+    return 0;
+}
+
+void gate_on_session_gone(struct gate *g)
+{
+    if (g->state == GATE_DRAINING && g->done && g->waiting == 0 && proxy_sessions(g->proxy) == 0)
+        drained(g);
+}
+
+int gate_open(struct gate *g, struct err *e)
+{
+    enum gate_state before = g->state;
+    g->state = GATE_OPEN;
+    int r = save(g, e);
+    if (r < 0) {
+        g->state = before;
+        return r;
+    }
+    uv_timer_stop(&g->drain_timer);
+    gate_release(g);
+    g->waiting = 0;
+    notice_unref(g->notice);
+    g->notice = NULL;
+    g->until_ms = 0;
+    g->since_ms = clock_wall_ms();
+    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+        worker_open(&g->proxy->workers[i]);
+    if (before != GATE_OPEN)
+        log_event(LOG_INFO, "gate", LOG_S("state", "open"));
+    if (g->done)
+        finish(g, json_error(ECANCELED, "the gate was opened before all sessions had ended"));
+    return 0;
+}
+
+static void hold_answer(struct gate *g, json_t *answer)
+{
+    gate_done_cb *done = g->hold_done;
+    g->hold_done = NULL;
+    if (done)
+        done(g->hold_ctx, answer);
+    else
+        json_decref(answer);
+}
+
+static void on_hold_timer(uv_timer_t *t)
+{
+    struct gate *g = t->data;
+    if (g->hold_waiting == 0) {
+        log_event(LOG_WARNING, "hold-too-long", LOG_U("max_ms", g->hold_max_ms),
+            LOG_S("meaning", "clients are let go on"));
+        gate_release(g);
+        return;
+    }
+    struct idle_report idle = {0};
+    for (unsigned i = 0; i < g->proxy->n_workers; i++) {
+        idle.in_flight += SLOT_GET(g->proxy->workers[i].idle.in_flight);
+        idle.transactions += SLOT_GET(g->proxy->workers[i].idle.transactions);
+    }
+    json_t *answer = json_error(ETIMEDOUT,
+        "%u sessions with a statement in flight and %u with an open transaction did not come to "
+        "rest",
+        idle.in_flight, idle.transactions);
+    hold_answer(g, answer);
+    gate_release(g);
+}
+
+int gate_hold(struct gate *g, uint64_t timeout_ms, uint64_t max_ms, gate_done_cb *done, void *ctx,
+    struct err *e)
+{
+    if (g->state != GATE_OPEN)
+        return err_set(e, EPERM, "the gate is %s: nothing to hold", gate_state_name(g));
+    if (g->holding)
+        return err_set(e, EBUSY, "clients are held already");
+    g->holding = true;
+    g->hold_waiting = g->proxy->n_workers;
+    g->hold_round = ++g->round;
+    g->hold_done = done;
+    g->hold_ctx = ctx;
+    g->hold_max_ms = max_ms;
+    CHECK(uv_timer_start(&g->hold_timer, on_hold_timer, timeout_ms, 0) == 0);
+    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+        worker_hold(&g->proxy->workers[i], g->hold_round);
+    return 0;
+}
+
+void gate_on_held(struct gate *g, uint64_t round)
+{
+    if (!g->holding || round != g->hold_round || g->hold_waiting == 0 || --g->hold_waiting > 0)
+        return;
+    CHECK(uv_timer_start(&g->hold_timer, on_hold_timer, g->hold_max_ms, 0) == 0);
+    hold_answer(g, json_pack("{s:b, s:b}", "ok", 1, "held", 1));
+}
+
+void gate_release(struct gate *g)
+{
+    if (!g->holding)
+        return;
+    g->holding = false;
+    uv_timer_stop(&g->hold_timer);
+    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+        worker_release(&g->proxy->workers[i]);
+    if (g->hold_done)
+        hold_answer(g, json_error(ECANCELED, "the hold was called off"));
+}
+
+void gate_close(struct gate *g)
+{
+    uv_close((uv_handle_t *)&g->drain_timer, NULL);
+    uv_close((uv_handle_t *)&g->hold_timer, NULL);
+    free(g->reason);
+    free(g->reason_de);
+    json_decref(g->addresses);
+    notice_unref(g->notice);
+}

@@ -1,0 +1,289 @@
+#include "proxy/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+#include "common/log.h"
+#include "proxy/wire/packet.h"
+
+#define BACKLOG       1024
+#define ACCEPT_BURST  64   /* then the loop gets its turn */
+#define STARVED_PAUSE 100u /* ms without accepting after "too many open files" */
+
+struct listen_socket {
+    struct listeners *all;
+    size_t index; /* of the settings' listener */
+    int fd;
+    uv_poll_t poll;
+    uv_timer_t pause;
+};
+
+struct listeners {
+    struct proxy *proxy;
+    struct listen_socket *sockets;
+    size_t n;
+    unsigned handles; /* not closed yet */
+};
+
+static struct listen_socket *add(struct listeners *l, size_t index, int fd)
+{
+    l->sockets = xrealloc(l->sockets, (l->n + 1) * sizeof *l->sockets);
+    struct listen_socket *s = &l->sockets[l->n++];
+    *s = (struct listen_socket){.all = l, .index = index, .fd = fd};
+    return s;
+}
+
+static int bind_one(const struct addrinfo *a, struct err *e, const char *what)
+{
+    int on = 1, off = 0;
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot make a socket for %s", what);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->ai_family == AF_INET6) {
+        /* "*" is one socket for both families; an address is itself only. */
+        struct sockaddr_in6 in6;
+        memcpy(&in6, a->ai_addr, sizeof in6);
+        bool any = IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
+    }
+    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+        int r = err_sys(e, errno, "cannot listen on %s", what);
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int bind_address(const char *address, uint16_t port, struct err *e)
+{
+    char service[8], what[128];
+    bool any = !strcmp(address, "*");
+    snprintf(service, sizeof service, "%u", (unsigned)port);
+    snprintf(what, sizeof what, "%s port %s", address, service);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE};
+    struct addrinfo *list;
+    int r = getaddrinfo(any ? "::" : address, service, &hints, &list);
+    if (r != 0)
+        return err_set(
+            e, EINVAL, "cannot listen on %s: not an address (%s)", what, gai_strerror(r));
+    int fd = bind_one(list, e, what);
+    freeaddrinfo(list);
+    if (fd == -EAFNOSUPPORT && any) /* a machine without IPv6 */
+        return bind_address("0.0.0.0", port, e);
+    return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t n = sizeof sa;
+    struct sockaddr_in in;
+    if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0 ||
+        (sa.ss_family != AF_INET && sa.ss_family != AF_INET6))
+        return 0;
+    memcpy(&in, &sa, sizeof in);
+    return ntohs(in.sin_port);
+}
+
+#ifdef HAVE_SYSTEMD
+/* A socket unit's FileDescriptorName= is the listener's name; without one the port decides. */
+static int take_handed(struct listeners *l, bool *handed, struct err *e)
+{
+    const struct settings *s = l->proxy->settings;
+    char **names = NULL;
+    int n = sd_listen_fds_with_names(1, &names), r = 0;
+    for (int i = 0; i < n && r == 0; i++) {
+        int fd = SD_LISTEN_FDS_START + i;
+        size_t k = 0;
+        while (k < s->n_listeners && strcmp(names[i], s->listeners[k].name))
+            k++;
+        for (size_t j = 0; k == s->n_listeners && j < s->n_listeners; j++)
+            if (s->listeners[j].port == port_of(fd))
+                k = j;
+        if (k == s->n_listeners || sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+            r = err_set(e, EINVAL,
+                "systemd handed over socket \"%s\", which is no listener of %s; name it after a "
+                "[listen ...] section with FileDescriptorName=",
+                names[i], config_path(s->config));
+        else {
+            handed[k] = true;
+            add(l, k, fd);
+        }
+    }
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return r;
+}
+#else
+static int take_handed(struct listeners *l, bool *handed, struct err *e)
+{
+    (void)l, (void)handed, (void)e;
+    return 0;
+}
+#endif
+
+static int bind_all(struct listeners *l, const bool *handed, struct err *e)
+{
+    const struct settings *s = l->proxy->settings;
+    for (size_t i = 0; i < s->n_listeners; i++)
+        for (const char *const *a = s->listeners[i].addresses; *a && !handed[i]; a++) {
+            int fd = bind_address(*a, s->listeners[i].port, e);
+            if (fd < 0)
+                return err_prefix(e, fd, "[listen %s]", s->listeners[i].name);
+            add(l, i, fd);
+        }
+    return 0;
+}
+
+int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
+{
+    struct listeners *l = xcalloc(1, sizeof *l);
+    l->proxy = p;
+    _cleanup_free_ bool *handed = xcalloc(p->settings->n_listeners, sizeof *handed);
+    int r = take_handed(l, handed, e);
+    if (r == 0)
+        r = bind_all(l, handed, e);
+    if (r < 0) {
+        for (size_t i = 0; i < l->n; i++)
+            close(l->sockets[i].fd);
+        free(l->sockets);
+        free(l);
+        return r;
+    }
+    *out = l;
+    return 0;
+}
+
+/* A client that is not let in hears why, at once: its driver has no time limit of its own. */
+static void turn_away(struct proxy *p, int fd, const struct address *peer, const char *listener,
+    uint16_t code, const char *text, const char *reason)
+{
+    char addr[ADDRESS_TEXT_MAX];
+    uint8_t packet[ERROR_PACKET_MAX];
+    size_t n = error_packet(packet, 0, code, NULL, text);
+    p->refused++;
+    log_event(LOG_INFO, "refused", LOG_S("listener", listener),
+        LOG_S("peer", address_text(peer, addr)), LOG_S("reason", reason));
+    (void)send(fd, packet, n, MSG_NOSIGNAL);
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static struct worker *least_loaded(struct proxy *p)
+{
+    struct worker *best = &p->workers[0];
+    for (unsigned i = 1; i < p->n_workers; i++)
+        if (atomic_load(&p->workers[i].assigned) < atomic_load(&best->assigned))
+            best = &p->workers[i];
+    return best;
+}
+
+static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage *sa)
+{
+    struct proxy *p = s->all->proxy;
+    struct settings *set = p->settings;
+    const struct listen_settings *l = &set->listeners[s->index];
+    struct address peer = address_from((const struct sockaddr *)sa);
+    const struct notice *closed = gate_notice(&p->gate);
+
+    if (closed)
+        turn_away(p, fd, &peer, l->name, 1053, closed->ascii, gate_state_name(&p->gate));
+    else if (!settings_allows(l, &peer))
+        turn_away(p, fd, &peer, l->name, 1130,
+            "Von dieser Adresse ist kein Zugang erlaubt. / This address is not allowed.",
+            "address not allowed");
+    else if (proxy_sessions(p) >= set->max_sessions)
+        turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
+            "max_sessions");
+    else if (peers_count(p->peers, &peer) >= set->max_sessions_per_address)
+        turn_away(p, fd, &peer, l->name, 1040,
+            "Zu viele Verbindungen von dieser Adresse. / Too many connections from this address.",
+            "max_sessions_per_address");
+    else {
+        p->accepted++;
+        peers_add(p->peers, &peer);
+        worker_accept(least_loaded(p), fd, ++p->next_id, set, s->index, sa);
+    }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *t)
+{
+    struct listen_socket *s = t->data;
+    CHECK(uv_poll_start(&s->poll, UV_READABLE, on_connection) == 0);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct listen_socket *s = poll->data;
+    (void)status, (void)events;
+    for (unsigned i = 0; i < ACCEPT_BURST; i++) {
+        struct sockaddr_storage sa;
+        socklen_t n = sizeof sa;
+        int fd = accept4(s->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit(s, fd, &sa);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_event(LOG_ERROR, "accept-failed", LOG_S("error", strerror(errno)),
+                LOG_S("hint", "raise the limit of open files (LimitNOFILE=)"));
+            uv_poll_stop(poll);
+            CHECK(uv_timer_start(&s->pause, on_pause_over, STARVED_PAUSE, 0) == 0);
+            return;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+        /* ECONNABORTED and the like concern one client only. */
+    }
+}
+
+void listeners_start(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct listen_socket *s = &l->sockets[i];
+        const struct listen_settings *set = &l->proxy->settings->listeners[s->index];
+        CHECK(uv_poll_init(&l->proxy->loop, &s->poll, s->fd) == 0);
+        CHECK(uv_timer_init(&l->proxy->loop, &s->pause) == 0);
+        s->poll.data = s->pause.data = s;
+        l->handles += 2;
+        CHECK(uv_poll_start(&s->poll, UV_READABLE, on_connection) == 0);
+        log_event(LOG_INFO, "listening", LOG_S("listener", set->name),
+            LOG_U("port", port_of(s->fd)),
+            LOG_S("tls", set->tls == TLS_OFF        ? "off"
+                         : set->tls == TLS_REQUIRED ? "required"
+                                                    : "preferred"),
+            LOG_S("announce", set->announce));
+    }
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct listen_socket *s = h->data;
+    struct listeners *l = s->all;
+    if (--l->handles == 0) {
+        free(l->sockets);
+        free(l);
+    }
+}
+
+void listeners_close(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct listen_socket *s = &l->sockets[i];
+        uv_close((uv_handle_t *)&s->poll, on_closed);
+        uv_close((uv_handle_t *)&s->pause, on_closed);
+        close(s->fd);
+    }
+}

@@ -1,0 +1,264 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "proxy/args.h"
+#include "proxy/control.h"
+#include "proxy/listener.h"
+#include "proxy/proxy.h"
+
+#define ROTATE_CHECK_MS (10u * 60u * 1000u)
+
+static struct proxy proxy;
+static uv_signal_t on_term, on_int, on_hup;
+static uv_timer_t rotate_timer, watchdog_timer;
+static bool quitting, stopping;
+
+static void tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+    (void)sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+/* News from the workers. */
+
+static void ended(void *ctx, const struct address *peer)
+{
+    struct proxy *p = ctx;
+    peers_remove(p->peers, peer);
+    gate_on_session_gone(&p->gate);
+}
+
+static void session_event(void *ctx, json_t *object)
+{
+    struct proxy *p = ctx;
+    if (p->control)
+        control_publish(p->control, "session", object);
+    else
+        json_decref(object);
+}
+
+static void wrote(void *ctx, uint64_t session)
+{
+    struct proxy *p = ctx;
+    if (p->control)
+        control_publish(p->control, "write",
+            json_pack("{s:s, s:I}", "event", "write", "session", (json_int_t)session));
+}
+
+static void blocked(void *ctx, uint64_t round, unsigned n, json_t *addresses)
+{
+    struct proxy *p = ctx;
+    gate_on_blocked(&p->gate, round, n, addresses);
+}
+
+static void held(void *ctx, uint64_t round)
+{
+    struct proxy *p = ctx;
+    gate_on_held(&p->gate, round);
+}
+
+static const struct worker_events events = {.ctx = &proxy,
+    .ended = ended,
+    .session_event = session_event,
+    .wrote = wrote,
+    .blocked = blocked,
+    .held = held};
+
+void proxy_quit(struct proxy *p)
+{
+    if (quitting)
+        return;
+    quitting = true;
+    tell_systemd("STOPPING=1");
+    if (p->listeners)
+        listeners_close(p->listeners);
+    p->listeners = NULL;
+    for (unsigned i = 0; i < p->n_workers; i++)
+        worker_stop(&p->workers[i]);
+    if (p->control)
+        control_server_close(p->control);
+    p->control = NULL;
+    gate_close(&p->gate);
+    uv_close((uv_handle_t *)&on_term, NULL);
+    uv_close((uv_handle_t *)&on_int, NULL);
+    uv_close((uv_handle_t *)&on_hup, NULL);
+    uv_close((uv_handle_t *)&rotate_timer, NULL);
+    uv_close((uv_handle_t *)&watchdog_timer, NULL);
+    mailbox_close(&p->mail);
+}
+
+static void on_drained(void *ctx, json_t *object)
+{
+    json_decref(object);
+    proxy_quit(ctx);
+}
+
+/* The first asks sessions to end, the second ends them. */
+static void on_stop_signal(uv_signal_t *s, int signum)
+{
+    struct proxy *p = s->data;
+    struct err e;
+    log_event(LOG_INFO, "signal", LOG_S("name", signum == SIGTERM ? "SIGTERM" : "SIGINT"));
+    if (stopping || p->gate.state == GATE_BLOCKED ||
+        gate_drain(&p->gate, p->settings->drain_timeout_ms, on_drained, p, &e) < 0)
+        proxy_quit(p);
+    stopping = true;
+}
+
+static void on_reload_signal(uv_signal_t *s, int signum)
+{
+    (void)signum;
+    struct err e;
+    json_t *changed, *restart;
+    tell_systemd("RELOADING=1");
+    if (proxy_reload(s->data, &changed, &restart, &e) == 0) {
+        json_decref(changed);
+        json_decref(restart);
+    }
+    tell_systemd("READY=1");
+}
+
+static void on_rotate(uv_timer_t *t)
+{
+    struct proxy *p = t->data;
+    struct err e;
+    if (tickets_rotate(p->tickets, clock_wall_ms() / 1000, &e) < 0)
+        log_err(LOG_WARNING, "ticket-keys", &e);
+}
+
+static void on_watchdog(uv_timer_t *t)
+{
+    (void)t;
+    tell_systemd("WATCHDOG=1");
+}
+
+static void start_watchdog(void)
+{
+#ifdef HAVE_SYSTEMD
+    uint64_t usec = 0;
+    if (sd_watchdog_enabled(0, &usec) > 0 && usec > 0)
+        CHECK(uv_timer_start(&watchdog_timer, on_watchdog, 0, usec / 2000) == 0);
+#else
+    (void)on_watchdog;
+#endif
+}
+
+static void signal_on(uv_signal_t *s, uv_signal_cb cb, int signum)
+{
+    CHECK(uv_signal_init(&proxy.loop, s) == 0);
+    s->data = &proxy;
+    CHECK(uv_signal_start(s, cb, signum) == 0);
+}
+
+/* Two sockets a session: the soft limit of 1024 would be reached at 500 of them. */
+static void raise_open_files(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int load(struct proxy *p, struct err *e)
+{
+    struct config *config;
+    int r = config_load(p->config_path, &config, e);
+    if (r < 0)
+        return r;
+    enum log_level level = LOG_INFO;
+    (void)log_level_parse(config_str(config, "log", NULL, "level"), &level);
+    log_init("elexgate-proxy",
+        strcmp(config_str(config, "log", NULL, "format"), "json") ? LOG_LOGFMT : LOG_JSON, level);
+    const char *state = config_str(config, "proxy", NULL, "state_dir");
+    r = file_mkdirs(state, 0700, e);
+    if (r == 0)
+        r = tickets_open(state, &p->tickets, e);
+    if (r < 0) {
+        config_free(config);
+        return r;
+    }
+    return settings_make(config, p->tickets, &p->settings, e);
+}
+
+/* Everything that can fail is tried before the first client is let in. */
+static int start(struct proxy *p, struct err *e)
+{
+    int r = load(p, e);
+    if (r == 0)
+        r = link_tls_init(e);
+    if (r == 0)
+        r = mailbox_init(&p->mail, &p->loop, e);
+    if (r == 0)
+        r = gate_init(&p->gate, p, e);
+    if (r == 0)
+        r = listeners_open(p, &p->listeners, e);
+    if (r == 0)
+        r = control_server_open(p, &p->control, e);
+    if (r < 0)
+        return r;
+    p->peers = peers_new();
+    p->started_ms = clock_mono_ms();
+    p->workers = xcalloc(p->settings->workers, sizeof *p->workers);
+    for (; p->n_workers < p->settings->workers; p->n_workers++) {
+        r = worker_start(&p->workers[p->n_workers], p->n_workers, &p->mail, &events, e);
+        if (r < 0)
+            return r;
+    }
+    signal_on(&on_term, on_stop_signal, SIGTERM);
+    signal_on(&on_int, on_stop_signal, SIGINT);
+    signal_on(&on_hup, on_reload_signal, SIGHUP);
+    CHECK(uv_timer_init(&p->loop, &rotate_timer) == 0);
+    CHECK(uv_timer_init(&p->loop, &watchdog_timer) == 0);
+    rotate_timer.data = p;
+    CHECK(uv_timer_start(&rotate_timer, on_rotate, ROTATE_CHECK_MS, ROTATE_CHECK_MS) == 0);
+    start_watchdog();
+    gate_start(&p->gate);
+    listeners_start(p->listeners);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = {0};
+    bool check = false;
+    log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
+    int r = args_parse(argc, argv, &proxy.config_path, &check);
+    if (r != 0)
+        return r < 0 ? 2 : 0;
+    signal(SIGPIPE, SIG_IGN);
+    raise_open_files();
+    json_object_seed(0); /* before there are threads */
+    CHECK(uv_loop_init(&proxy.loop) == 0);
+    r = check ? load(&proxy, &e) : start(&proxy, &e);
+    if (r < 0) {
+        log_err(LOG_ERROR, "cannot-start", &e);
+        return 1;
+    }
+    if (check) {
+        puts("configuration and certificate are good");
+        return 0;
+    }
+    tell_systemd("READY=1");
+    log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
+        LOG_U("workers", proxy.n_workers), LOG_S("state", gate_state_name(&proxy.gate)));
+    uv_run(&proxy.loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&proxy.loop) == 0);
+    peers_free(proxy.peers);
+    free(proxy.workers);
+    tickets_close(proxy.tickets);
+    settings_unref(proxy.settings);
+    log_event(LOG_INFO, "stopped");
+    return 0;
+}

@@ -1,0 +1,174 @@
+#include "proxy/proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/clock.h"
+#include "common/log.h"
+#include "proxy/control.h"
+#include "proxy/listener.h"
+
+unsigned proxy_sessions(const struct proxy *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->n_workers; i++)
+        n += atomic_load_explicit(&p->workers[i].assigned, memory_order_relaxed);
+    return n;
+}
+
+static struct idle_report report(const struct proxy *p)
+{
+    struct idle_slot *slots[256];
+    for (unsigned i = 0; i < p->n_workers; i++)
+        slots[i] = &p->workers[i].idle;
+    return idle_clock_report(slots, p->n_workers, clock_mono_ms(), p->started_ms);
+}
+
+static json_t *idle_json(const struct idle_report *r)
+{
+    return json_pack("{s:I, s:I, s:i, s:i, s:i, s:i}", "write_ms", (json_int_t)r->write_ms,
+        "statement_ms", (json_int_t)r->statement_ms, "in_flight", (int)r->in_flight, "transactions",
+        (int)r->transactions, "sessions", (int)r->sessions, "write_in_flight",
+        (int)r->write_in_flight);
+}
+
+json_t *proxy_idle_json(const struct proxy *p)
+{
+    struct idle_report r = report(p);
+    return idle_json(&r);
+}
+
+static json_t *listeners_json(const struct proxy *p)
+{
+    static const char *const modes[] = {"required", "preferred", "off"};
+    json_t *array = json_array();
+    for (size_t i = 0; i < p->settings->n_listeners; i++) {
+        const struct listen_settings *l = &p->settings->listeners[i];
+        json_t *addresses = json_array();
+        for (const char *const *a = l->addresses; *a; a++)
+            (void)json_array_append_new(addresses, json_string(*a));
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:o, s:i, s:s, s:s}", "name", l->name, "address", addresses,
+                       "port", (int)l->port, "tls", modes[l->tls], "announce", l->announce));
+    }
+    return array;
+}
+
+static json_t *totals_json(const struct proxy *p)
+{
+    json_t *o = json_object();
+    json_int_t refused = (json_int_t)p->refused;
+#define SUM(field)                                                                                 \
+    do {                                                                                           \
+        json_int_t sum = 0;                                                                        \
+        for (unsigned i = 0; i < p->n_workers; i++)                                                \
+            sum += (json_int_t)SLOT_GET(p->workers[i].totals.field);                               \
+        (void)json_object_set_new(o, #field, json_integer(sum));                                   \
+    } while (0)
+    SUM(handshakes_ok);
+    SUM(handshakes_failed);
+    SUM(resumed);
+    SUM(tls13);
+    SUM(logins_ok);
+    SUM(logins_failed);
+    SUM(bytes_in);
+    SUM(bytes_out);
+    SUM(statements_read);
+    SUM(statements_write);
+    SUM(refused);
+#undef SUM
+    refused += json_integer_value(json_object_get(o, "refused"));
+    (void)json_object_set_new(o, "refused", json_integer(refused));
+    (void)json_object_set_new(o, "accepted", json_integer((json_int_t)p->accepted));
+    return o;
+}
+
+static json_t *certificate_json(const struct proxy *p)
+{
+    if (!p->settings->certificate)
+        return json_null();
+    const struct cert_info *i = cert_pair_info(p->settings->certificate);
+    char until[CLOCK_ISO_LEN];
+    return json_pack("{s:s, s:s, s:s, s:s, s:i}", "subject", i->subject, "issuer", i->issuer,
+        "not_after", clock_iso((int64_t)i->not_after * 1000, until), "fingerprint_sha256",
+        i->fingerprint_sha256, "days_left", cert_info_days_left(i, time(NULL)));
+}
+
+json_t *proxy_status(const struct proxy *p)
+{
+    const struct gate *g = &p->gate;
+    struct idle_report idle = report(p);
+    char since[CLOCK_ISO_LEN], until[CLOCK_ISO_LEN];
+    json_t *o = json_pack("{s:b, s:s, s:s, s:i, s:I, s:s, s:s?, s:s?, s:o, s:s}", "ok", 1,
+        "program", "elexgate-proxy", "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
+        (json_int_t)(clock_mono_ms() - p->started_ms), "state", gate_state_name(g), "reason",
+        g->notice ? g->reason : NULL, "reason_de", g->notice ? g->reason_de : NULL, "until",
+        g->until_ms ? json_string(clock_iso(g->until_ms, until)) : json_null(), "since",
+        clock_iso(g->since_ms, since));
+    json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b}", "sessions",
+        (int)idle.sessions, "logins_pending", (int)idle.pending, "workers", (int)p->n_workers,
+        "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p),
+        "certificate", certificate_json(p), "held", g->holding && g->hold_waiting == 0);
+    CHECK(o && more && json_object_update(o, more) == 0);
+    json_decref(more);
+    return o;
+}
+
+/* Sockets stay as they are: what they stand on must not change under them. */
+static int same_sockets(const struct settings *a, const struct settings *b, struct err *e)
+{
+    bool same = a->n_listeners == b->n_listeners;
+    for (size_t i = 0; same && i < a->n_listeners; i++)
+        same = !strcmp(a->listeners[i].name, b->listeners[i].name);
+    return same ? 0
+                : err_set(e, EINVAL,
+                      "[listen ...] sections were added, removed or moved: that needs a restart");
+}
+
+struct diff {
+    json_t *changed, *restart;
+};
+
+static void on_diff(void *ctx, const struct option *o, const char *name, const char *old_value,
+    const char *new_value)
+{
+    struct diff *d = ctx;
+    char what[256];
+    snprintf(
+        what, sizeof what, name ? "[%s %s] %s" : "[%s%s] %s", o->section, name ? name : "", o->key);
+    log_event(o->reloadable ? LOG_INFO : LOG_WARNING, o->reloadable ? "changed" : "restart-needed",
+        LOG_S("option", what), LOG_S("old", old_value), LOG_S("new", new_value));
+    (void)json_array_append_new(o->reloadable ? d->changed : d->restart, json_string(what));
+}
+
+int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err *e)
+{
+    struct config *config;
+    struct settings *next;
+    int r = config_load(p->config_path, &config, e);
+    if (r == 0)
+        r = settings_make(config, p->tickets, &next, e);
+    if (r == 0) {
+        r = same_sockets(p->settings, next, e);
+        if (r < 0)
+            settings_unref(next);
+    }
+    if (r < 0) {
+        log_err(LOG_ERROR, "reload-failed", e, LOG_S("meaning", "the old settings serve on"));
+        return r;
+    }
+    struct diff d = {json_array(), json_array()};
+    config_diff(p->settings->config, next->config, on_diff, &d);
+    next->workers = p->n_workers; /* limits are shared out over the workers that there are */
+    settings_unref(p->settings);
+    p->settings = next;
+    enum log_level level;
+    if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))
+        log_set_level(level);
+    const struct cert_info *i = next->certificate ? cert_pair_info(next->certificate) : NULL;
+    log_event(LOG_INFO, "reloaded", LOG_S("certificate", i ? i->fingerprint_sha256 : NULL));
+    *changed = d.changed;
+    *restart = d.restart;
+    return 0;
+}

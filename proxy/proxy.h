@@ -1,0 +1,46 @@
+/*
+ * The main thread's whole: what listeners, gate and control work on. One a process.
+ */
+#ifndef ELEXGATE_PROXY_PROXY_H
+#define ELEXGATE_PROXY_PROXY_H
+
+#include <uv.h>
+#include "proxy/gate.h"
+#include "proxy/mailbox.h"
+#include "proxy/peers.h"
+#include "proxy/settings.h"
+#include "proxy/tickets.h"
+#include "proxy/worker.h"
+
+struct listeners;
+struct control_server;
+
+struct proxy {
+    uv_loop_t loop;
+    struct mailbox mail;
+    const char *config_path; /* NULL = default */
+    struct settings *settings;
+    struct tickets *tickets;
+    struct worker *workers;
+    unsigned n_workers;
+    struct listeners *listeners;
+    struct control_server *control;
+    struct peers *peers;
+    struct gate gate;
+    uint64_t next_id;
+    uint64_t started_ms;
+    uint64_t accepted, refused; /* clients: handed to a worker; turned away before */
+};
+
+/* Sessions handed to workers and not gone yet. */
+unsigned proxy_sessions(const struct proxy *p);
+/* Reads the configuration again. On failure the old one serves on. restart: new array of options
+ * that need a restart; changed: those that took effect. */
+int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err *e) MUSTCHECK;
+/* Ends the loop: no new clients, sessions dropped, workers joined. */
+void proxy_quit(struct proxy *p);
+/* {"ok":true,...} of the status command. */
+json_t *proxy_status(const struct proxy *p);
+json_t *proxy_idle_json(const struct proxy *p);
+
+#endif

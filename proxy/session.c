@@ -1,0 +1,412 @@
+#include "proxy/session.h"
+
+#include <string.h>
+#include "common/clock.h"
+#include "common/log.h"
+
+void session_move(struct session *s, enum session_state to)
+{
+    ASSERT(session_state_may(s->state, to));
+    s->state = to;
+    s->deadline_ms = 0; /* a deadline belongs to a phase */
+}
+
+void session_enlist(struct session *s, struct session_list *list)
+{
+    if (s->list)
+        TAILQ_REMOVE(s->list, s, entry);
+    s->list = list;
+    if (list)
+        TAILQ_INSERT_TAIL(list, s, entry);
+}
+
+void session_deadline(struct session *s, uint64_t in_ms)
+{
+    s->deadline_ms = uv_now(&s->worker->loop) + in_ms;
+    worker_want_tick(s->worker);
+}
+
+static void session_free(struct session *s)
+{
+    struct worker *w = s->worker;
+    login_names_free(&s->names);
+    dialogue_clear(&s->dialogue);
+    buffer_free(&s->stash);
+    notice_unref(s->notice);
+    free(s->end_detail);
+    settings_unref(s->settings);
+    worker_session_gone(w, &s->peer);
+    free(s);
+}
+
+void session_link_closed(struct link *l)
+{
+    struct session *s = l->owner;
+    ASSERT(s->links_open > 0);
+    s->links_open--;
+    if (s->state == SESSION_CONNECTING) /* a failed attempt: the next address */
+        session_connect_next(s);
+    else if (s->state == SESSION_CLOSED && s->links_open == 0)
+        session_free(s);
+}
+
+static void login_free(struct session *s)
+{
+    if (!s->login)
+        return;
+    backend_cancel(s->login->lookup);
+    buffer_free(&s->login->from_client);
+    buffer_free(&s->login->from_server);
+    free(s->login);
+    s->login = NULL;
+}
+
+static void note_end(struct session *s, const char *reason, const char *detail)
+{
+    if (s->end_reason)
+        return; /* the first reason is the true one */
+    s->end_reason = reason;
+    s->end_detail = xstrdup(detail);
+}
+
+/* The server's side goes; what it counted for goes with it. */
+static void close_server(struct session *s)
+{
+    struct worker *w = s->worker;
+    if (s->login)
+        backend_cancel(s->login->lookup);
+    if (s->login)
+        s->login->lookup = NULL;
+    link_close(&s->server, session_link_closed);
+    session_account_off(s);
+    session_enlist(s, &w->leaving);
+    worker_check_blocked(w);
+    worker_check_held(w);
+}
+
+void session_drop(struct session *s, const char *reason, const char *detail)
+{
+    if (s->state == SESSION_CLOSED)
+        return;
+    note_end(s, reason, detail);
+    session_log_end(s);
+    session_move(s, SESSION_CLOSED);
+    close_server(s);
+    session_enlist(s, NULL);
+    login_free(s);
+    link_close(&s->client, session_link_closed);
+    if (s->links_open == 0) /* never got as far as a socket */
+        session_free(s);
+}
+
+void session_close_softly(struct session *s, const char *reason, const char *detail)
+{
+    if (s->state >= SESSION_CLOSING)
+        return;
+    note_end(s, reason, detail);
+    session_move(s, SESSION_CLOSING);
+    close_server(s);
+    session_deadline(s, SESSION_CLOSE_MS);
+    link_shutdown(&s->client);
+    session_poll(s);
+}
+
+/* The sequence number at which the client takes an error now; -1 = at none. */
+static int error_seq(const struct session *s)
+{
+    uint8_t seq;
+    switch (s->state) {
+    case SESSION_CONNECTING:
+    case SESSION_GREETING:
+        return 0;
+    case SESSION_FIRST:
+        /* Only as the answer to a packet; before one the client may be about to start TLS. */
+        return s->login->client_seq ? s->login->client_seq + 1 : -1;
+    case SESSION_LOGIN:
+        return s->login->client_turn ? -1 : s->login->client_seq + 1;
+    case SESSION_RELAY:
+        return dialogue_can_end(&s->dialogue, &seq) ? seq : -1;
+    default:
+        return -1;
+    }
+}
+
+void session_refuse(struct session *s, uint16_t code, const char *state, const char *text,
+    const char *reason, const char *detail)
+{
+    int seq = error_seq(s);
+    if (seq >= 0) {
+        uint8_t packet[ERROR_PACKET_MAX];
+        bool early = s->state <= SESSION_GREETING;
+        size_t n = error_packet(packet, (uint8_t)seq, code, early ? NULL : state, text);
+        if (link_write(&s->client, packet, n, NULL) < 0) {
+            session_drop(s, reason, detail);
+            return;
+        }
+    }
+    session_close_softly(s, reason, detail);
+}
+
+void session_end_now(struct session *s, struct notice *n, const char *reason)
+{
+    if (s->state >= SESSION_ENDING)
+        return;
+    if (s->state != SESSION_RELAY || !dialogue_between(&s->dialogue)) {
+        session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
+            s->state < SESSION_RELAY ? n->ascii : n->text, reason, NULL);
+        return;
+    }
+    /* Between two statements: the driver would read an error only with its next command, so keep it
+     * for that. */
+    note_end(s, reason, NULL);
+    s->notice = notice_ref(n);
+    session_move(s, SESSION_ENDING);
+    close_server(s);
+    session_deadline(s, SESSION_LINGER_MS);
+    session_poll(s);
+}
+
+void session_end_for(struct session *s, struct notice *n)
+{
+    if (s->state >= SESSION_ENDING)
+        return;
+    if (s->state < SESSION_RELAY ||
+        (dialogue_between(&s->dialogue) && !s->dialogue.in_transaction)) {
+        session_end_now(s, n, "blocked");
+        return;
+    }
+    s->end_asked = true;
+}
+
+static void deadline_passed(struct session *s)
+{
+    switch (s->state) {
+    case SESSION_GREETING:
+        session_refuse(s, SESSION_ERROR_CODE, NULL,
+            "Die Datenbank antwortet nicht. / The database does not answer.",
+            "server sent no greeting in time", NULL);
+        break;
+    case SESSION_FIRST:
+        session_drop(s, "client sent no login in time", NULL);
+        break;
+    case SESSION_TLS:
+        session_drop(s, "TLS handshake not finished in time", NULL);
+        break;
+    case SESSION_LOGIN:
+        session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
+            "Die Anmeldung hat zu lange gedauert. / The login took too long.",
+            "login not finished in time", NULL);
+        break;
+    case SESSION_ENDING: {
+        /* No command came: the error goes out as the answer to the next one. */
+        uint8_t packet[ERROR_PACKET_MAX];
+        size_t n = error_packet(
+            packet, 1, SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text);
+        if (link_write(&s->client, packet, n, NULL) < 0)
+            session_drop(s, "blocked", NULL);
+        else
+            session_close_softly(s, "blocked", NULL);
+        break;
+    }
+    default:
+        session_drop(s, "not closed by the client in time", NULL);
+    }
+}
+
+void session_tick(struct session *s, uint64_t now_ms)
+{
+    if (s->state == SESSION_CONNECTING)
+        session_connect_tick(s, now_ms);
+    else if (s->deadline_ms && now_ms >= s->deadline_ms)
+        deadline_passed(s);
+}
+
+void session_poll(struct session *s)
+{
+    int client = 0, server = 0;
+    if (link_backlog(&s->client))
+        client |= UV_WRITABLE;
+    if (link_backlog(&s->server))
+        server |= UV_WRITABLE;
+    switch (s->state) {
+    case SESSION_CONNECTING:
+        server |= UV_WRITABLE;
+        /* fall through */
+    case SESSION_GREETING:
+    case SESSION_FIRST:
+    case SESSION_TLS:
+    case SESSION_LOGIN:
+        /* What a client sends ahead of its turn is bounded; then it waits in the kernel. */
+        if (buffer_len(&s->login->from_client) <= LOGIN_PACKET_MAX)
+            client |= UV_READABLE;
+        if (s->state != SESSION_CONNECTING && !link_backlog(&s->client))
+            server |= UV_READABLE;
+        break;
+    case SESSION_RELAY:
+        if (!link_backlog(&s->server) && !session_client_held(s))
+            client |= UV_READABLE;
+        if (!link_backlog(&s->client))
+            server |= UV_READABLE;
+        break;
+    case SESSION_ENDING:
+    case SESSION_CLOSING:
+        client |= UV_READABLE;
+        break;
+    default:
+        return;
+    }
+    link_poll(&s->client, client);
+    link_poll(&s->server, server);
+}
+
+/* Bytes of a client that is not logged in yet. */
+static void client_bytes(struct session *s, const uint8_t *data, size_t n)
+{
+    if (s->state >= SESSION_TLS) {
+        session_on_client_login(s, data, n);
+        return;
+    }
+    struct buffer *b = &s->login->from_client;
+    if (buffer_append(b, data, n) < 0) {
+        session_drop(s, "client sent too much before its login", NULL);
+        return;
+    }
+    const char *foreign = login_foreign(buffer_ptr(b), buffer_len(b));
+    if (foreign)
+        session_drop(s, "not a database client", foreign);
+    else if (s->state == SESSION_FIRST)
+        session_on_client_first(s);
+}
+
+static void client_readable(struct session *s)
+{
+    const uint8_t *data;
+    struct err e;
+    ssize_t n = link_read(&s->client, &data, &e);
+    if (n < 0) {
+        if (s->state == SESSION_TLS)
+            SLOT_ADD(s->worker->totals.handshakes_failed, 1);
+        session_drop(s, s->state == SESSION_TLS ? "TLS handshake failed" : "client lost", e.text);
+        return;
+    }
+    if (s->state == SESSION_RELAY) {
+        if (n > 0)
+            session_on_client_relay(s, data, (size_t)n);
+    } else if (s->state == SESSION_ENDING) {
+        if (n > 0)
+            session_on_client_ending(s, data, (size_t)n);
+    } else if (s->state < SESSION_RELAY)
+        client_bytes(s, data, (size_t)n);
+    if (s->client.eof && s->state != SESSION_CLOSED)
+        session_drop(s, s->quit ? "quit" : "client closed", NULL);
+}
+
+static void on_client_event(struct link *l, int status, int events)
+{
+    struct session *s = l->owner;
+    if (events & UV_WRITABLE) {
+        struct err e;
+        if (link_flush(l, &e) < 0) {
+            session_drop(s, "client lost", e.text);
+            return;
+        }
+        if (s->state == SESSION_CLOSING)
+            link_shutdown(l);
+    }
+    if ((events & UV_READABLE) || status < 0)
+        client_readable(s);
+    if (s->state != SESSION_CLOSED)
+        session_poll(s);
+}
+
+static void server_readable(struct session *s)
+{
+    const uint8_t *data;
+    struct err e;
+    ssize_t n = link_read(&s->server, &data, &e);
+    if (n < 0) {
+        if (s->state == SESSION_GREETING)
+            session_connect_again(s, e.text);
+        else
+            session_close_softly(s, "server lost", e.text);
+        return;
+    }
+    if (n > 0 && s->state == SESSION_RELAY)
+        session_on_server_relay(s, data, (size_t)n);
+    else if (n > 0) {
+        if (buffer_append(&s->login->from_server, data, (size_t)n) < 0) {
+            session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
+                "Die Datenbank hat Unverstaendliches gesendet. / The database sent garbage.",
+                "server sent too much before the login", NULL);
+            return;
+        }
+        if (s->state == SESSION_GREETING)
+            session_on_greeting_bytes(s);
+        else
+            session_on_server_login(s);
+    }
+    if (s->server.eof && s->state == SESSION_GREETING)
+        session_connect_again(s, "the server closed before its greeting");
+    else if (s->server.eof && s->state < SESSION_ENDING)
+        session_close_softly(s, s->quit ? "quit" : "server closed", NULL);
+}
+
+void session_on_server_event(struct link *l, int status, int events)
+{
+    struct session *s = l->owner;
+    if (s->state == SESSION_CONNECTING) {
+        session_on_server_connecting(s, status, events);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        struct err e;
+        if (link_flush(l, &e) < 0)
+            session_close_softly(s, "server lost", e.text);
+        else if (!link_backlog(l) && s->state == SESSION_RELAY)
+            session_retry_stash(s);
+    }
+    if (((events & UV_READABLE) || status < 0) && s->state < SESSION_ENDING)
+        server_readable(s);
+    if (s->state != SESSION_CLOSED)
+        session_poll(s);
+}
+
+void session_start(struct worker *w, int fd, uint64_t id, struct settings *settings,
+    size_t listener, const struct sockaddr_storage *peer)
+{
+    struct session *s = xcalloc(1, sizeof *s);
+    *s = (struct session){
+        .worker = w,
+        .settings = settings_ref(settings),
+        .listener = &settings->listeners[listener],
+        .id = id,
+        .peer = address_from((const struct sockaddr *)peer),
+        .since_wall_ms = clock_wall_ms(),
+        .last_activity_ms = uv_now(&w->loop),
+        .client.fd = -1,
+        .server.fd = -1,
+    };
+    struct sockaddr_in in; /* the port stands at the same place in both families */
+    memcpy(&in, peer, sizeof in);
+    s->peer_port = ntohs(in.sin_port);
+    buffer_init(&s->stash, LINK_READ_MAX + 64u * 1024u);
+    s->login = xcalloc(1, sizeof *s->login);
+    buffer_init(&s->login->from_client, LOGIN_PACKET_MAX + LINK_READ_MAX + 64u * 1024u);
+    buffer_init(&s->login->from_server, LOGIN_PACKET_MAX + LINK_READ_MAX);
+
+    struct err e;
+    if (link_open(&s->client, &w->loop, fd, &w->scratch, on_client_event, s, &e) < 0) {
+        session_drop(s, "client lost", e.text);
+        return;
+    }
+    s->links_open = 1;
+    backend_set_timeouts(fd, settings);
+    session_enlist(s, &w->pending);
+    s->counted_pending = true;
+    SLOT_ADD(w->idle.pending, 1);
+    if (w->notice) {
+        SLOT_ADD(w->totals.refused, 1);
+        session_refuse(s, SESSION_ERROR_CODE, NULL, w->notice->ascii, "blocked", NULL);
+    } else
+        session_connect(s);
+}

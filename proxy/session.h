@@ -1,0 +1,137 @@
+/*
+ * A session: one client's connection and the server's connection that was made for it.
+ *
+ *   session.c         life: made, moved between states, ended, freed
+ *   session_connect.c the server is found and connected; its greeting goes to the client
+ *   session_login.c   SSLRequest, TLS, login, with the sequence shift
+ *   session_relay.c   the command phase: bytes through, back-pressure, idle clock
+ *   session_report.c  what others are told about it: JSON, log
+ *
+ * The client waits in silence for nothing: every way out either answers it or closes its socket.
+ * All functions are for the worker's own thread.
+ */
+#ifndef ELEXGATE_PROXY_SESSION_H
+#define ELEXGATE_PROXY_SESSION_H
+
+#include "proxy/link.h"
+#include "proxy/wire/dialogue.h"
+#include "proxy/wire/greeting.h"
+#include "proxy/wire/login.h"
+#include "proxy/wire/session_state.h"
+#include "proxy/worker.h"
+
+/* How long a session that was ended between two statements waits for its client's next command, so
+ * that the error arrives as that command's answer. Elexis polls every 5 to 30 s. */
+#define SESSION_LINGER_MS 35000u
+/* How long the client may take to close after our FIN. */
+#define SESSION_CLOSE_MS 2000u
+
+/* What is needed only until the login is over. */
+struct session_login {
+    struct buffer from_client, from_server; /* plaintext, not yet taken */
+    struct greeting greeting;
+    struct login_head head; /* the capabilities that count */
+    struct backend_lookup *lookup;
+    struct backend_address targets[BACKEND_ADDRESSES_MAX];
+    unsigned n_targets, next_target;
+    uint64_t retry_at_ms; /* 0 = not waiting to try again */
+    uint64_t retry_until_ms;
+    uint64_t attempt_until_ms; /* end of this attempt to connect; 0 = none under way */
+    char trouble[512];         /* why the last attempt failed */
+    uint8_t shift;             /* 1 when an SSLRequest took a sequence number */
+    uint8_t client_seq;        /* of the client's last packet, as the client counts */
+    bool client_turn;          /* the next packet is the client's */
+    bool response_seen;
+};
+
+struct session {
+    TAILQ_ENTRY(session) entry;
+    struct session_list *list; /* the worker's list that it is on; NULL = none */
+    struct worker *worker;
+    struct settings *settings;
+    const struct listen_settings *listener;
+    uint64_t id;
+    enum session_state state;
+    unsigned links_open;
+    struct link client, server;
+    struct address peer;
+    uint16_t peer_port;
+    uint64_t deadline_ms; /* of the state it is in; 0 = none */
+    struct session_login *login;
+    struct login_names names;
+    struct dialogue dialogue;
+    struct buffer stash;   /* client's bytes that the dialogue has not taken yet */
+    struct notice *notice; /* why it is being ended */
+    int64_t since_wall_ms;
+    uint64_t last_activity_ms;
+    uint32_t thread_id;
+    /* as counted in the idle slot */
+    bool counted_session, counted_flight, counted_write, counted_transaction, counted_pending;
+    bool end_asked;  /* ended as soon as it stands between transactions */
+    bool quit;       /* COM_QUIT was seen */
+    bool login_done; /* an "end" line in the log is owed */
+    bool resumed;
+    const char *end_reason; /* static text */
+    char *end_detail;
+};
+
+/* The error that an ended session's client gets; 08S01 makes pools throw the connection away. */
+#define SESSION_ERROR_CODE  1053 /* ER_SERVER_SHUTDOWN */
+#define SESSION_ERROR_STATE "08S01"
+
+void session_start(struct worker *w, int fd, uint64_t id, struct settings *settings,
+    size_t listener, const struct sockaddr_storage *peer);
+void session_move(struct session *s, enum session_state to);
+/* Puts it on another of the worker's lists. */
+void session_enlist(struct session *s, struct session_list *list);
+/* Ends it now: sockets closed, counted off, logged. Idempotent; always the last call. detail is
+ * copied. */
+void session_drop(struct session *s, const char *reason, const char *detail);
+/* Lets what waits go out, then FIN, then drop. */
+void session_close_softly(struct session *s, const char *reason, const char *detail);
+/* Sends an error packet as fits the phase, then as session_close_softly. */
+void session_refuse(struct session *s, uint16_t code, const char *state, const char *text,
+    const char *reason, const char *detail);
+/* A block: ends it now if it stands between transactions, or asks it to end as soon as it does. */
+void session_end_for(struct session *s, struct notice *n);
+/* The same without waiting: rolls back what is open. */
+void session_end_now(struct session *s, struct notice *n, const char *reason);
+/* From the worker's tick: whatever is due. */
+void session_tick(struct session *s, uint64_t now_ms);
+/* Asks each socket for what the state needs, and for nothing else. */
+void session_poll(struct session *s);
+void session_deadline(struct session *s, uint64_t in_ms);
+/* Callbacks of both links. */
+void session_on_server_event(struct link *l, int status, int events);
+void session_link_closed(struct link *l);
+
+/* session_connect.c */
+void session_connect(struct session *s);
+/* The socket of a failed attempt is gone. */
+void session_connect_next(struct session *s);
+/* The server closed before its greeting. */
+void session_connect_again(struct session *s, const char *why);
+void session_connect_tick(struct session *s, uint64_t now_ms);
+void session_on_server_connecting(struct session *s, int status, int events);
+void session_on_greeting_bytes(struct session *s);
+/* session_login.c */
+void session_on_client_first(struct session *s);
+void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
+void session_on_server_login(struct session *s);
+/* session_relay.c */
+void session_relay_start(struct session *s, uint16_t status);
+void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);
+void session_on_server_relay(struct session *s, const uint8_t *data, size_t n);
+void session_on_client_ending(struct session *s, const uint8_t *data, size_t n);
+void session_retry_stash(struct session *s);
+/* Brings the worker's idle slot up to what the dialogue says. */
+void session_account(struct session *s, unsigned events);
+void session_account_off(struct session *s);
+/* May the client be read in the relay: not held, not ending. */
+bool session_client_held(const struct session *s);
+/* session_report.c */
+void session_log_login(const struct session *s);
+void session_log_end(const struct session *s);
+json_t *session_json(const struct session *s);
+
+#endif

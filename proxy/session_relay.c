@@ -1,0 +1,179 @@
+/*
+ * The command phase. The hot path: one recv, the dialogue looks at the headers, one send.
+ * Everything else here is done only when something changes.
+ */
+#include "proxy/session.h"
+
+#include <string.h>
+#include "common/log.h"
+
+/* The slot's counters follow the dialogue; each flag says what this session has counted. */
+static void count(_Atomic uint32_t *counter, bool *counted, bool now)
+{
+    if (*counted == now)
+        return;
+    *counted = now;
+    uint32_t v = SLOT_GET(*counter);
+    SLOT_SET(*counter, now ? v + 1 : v - 1);
+}
+
+void session_account(struct session *s, unsigned events)
+{
+    const struct dialogue *d = &s->dialogue;
+    struct worker *w = s->worker;
+    struct idle_slot *slot = &w->idle;
+    uint64_t now = uv_now(&w->loop);
+    bool wrote = s->counted_write; /* a write that ends now moves the clock as well */
+
+    s->last_activity_ms = now;
+    count(&slot->in_flight, &s->counted_flight, d->outstanding > 0 || d->lost);
+    count(&slot->write_in_flight, &s->counted_write, d->write_outstanding > 0 || d->lost);
+    count(&slot->transactions, &s->counted_transaction, d->in_transaction);
+    if (events & DIALOGUE_READ)
+        SLOT_ADD(w->totals.statements_read, 1);
+    if (events & (DIALOGUE_WRITE | DIALOGUE_LATE_WRITE)) {
+        SLOT_ADD(w->totals.statements_write, 1);
+        worker_tell_write(w, s->id);
+        wrote = true;
+    }
+    if (wrote || d->lost)
+        SLOT_SET(slot->last_write_ms, now);
+    SLOT_SET(slot->last_statement_ms, now);
+}
+
+void session_account_off(struct session *s)
+{
+    struct idle_slot *slot = &s->worker->idle;
+    uint64_t now = uv_now(&s->worker->loop);
+    /* The server rolls back what was open, and that writes. */
+    if (s->counted_write || s->counted_transaction)
+        SLOT_SET(slot->last_write_ms, now);
+    count(&slot->in_flight, &s->counted_flight, false);
+    count(&slot->write_in_flight, &s->counted_write, false);
+    count(&slot->transactions, &s->counted_transaction, false);
+    count(&slot->sessions, &s->counted_session, false);
+    count(&slot->pending, &s->counted_pending, false);
+}
+
+bool session_client_held(const struct session *s)
+{
+    /* The dialogue cannot take more, or a hold keeps it where it stands between transactions. */
+    return buffer_len(&s->stash) > 0 ||
+           (s->worker->holding && dialogue_between(&s->dialogue) && !s->dialogue.in_transaction);
+}
+
+void session_relay_start(struct session *s, uint16_t status)
+{
+    struct worker *w = s->worker;
+    uint64_t caps = s->login->head.caps & s->login->greeting.caps;
+    dialogue_init(&s->dialogue, caps, status);
+    session_move(s, SESSION_RELAY);
+    session_enlist(s, &w->relaying);
+    buffer_free(&s->login->from_client);
+    buffer_free(&s->login->from_server);
+    free(s->login);
+    s->login = NULL;
+    s->login_done = true;
+    count(&w->idle.pending, &s->counted_pending, false);
+    count(&w->idle.sessions, &s->counted_session, true);
+    SLOT_ADD(w->totals.logins_ok, 1);
+    session_account(s, 0);
+    session_log_login(s);
+    if (w->notice)
+        session_end_for(s, w->notice);
+}
+
+/* What the dialogue reported beyond plain reads and writes. */
+static void rare_events(struct session *s, unsigned events)
+{
+    if (events & DIALOGUE_QUIT)
+        s->quit = true;
+    if (events & DIALOGUE_USER_CHANGED) {
+        login_names_free(&s->names);
+        s->names = s->dialogue.names;
+        s->dialogue.names = (struct login_names){0};
+        log_event(LOG_INFO, "user-changed", LOG_U("session", s->id), LOG_S("user", s->names.user),
+            LOG_S("database", s->names.database));
+    }
+    if (events & DIALOGUE_DB_CHANGED) {
+        free(s->names.database);
+        s->names.database = s->dialogue.names.database;
+        s->dialogue.names.database = NULL;
+    }
+    if (events & DIALOGUE_LOST)
+        log_event(LOG_WARNING, "dialogue-lost", LOG_U("session", s->id),
+            LOG_S("why", s->dialogue.lost_why),
+            LOG_S("meaning", "the session goes on and counts as writing"));
+}
+
+#define RARE_EVENTS (DIALOGUE_QUIT | DIALOGUE_USER_CHANGED | DIALOGUE_DB_CHANGED | DIALOGUE_LOST)
+
+/* Follows and forwards; what the dialogue does not take is kept. */
+static void client_forward(struct session *s, const uint8_t *data, size_t n)
+{
+    size_t taken;
+    struct err e;
+    unsigned events = dialogue_client(&s->dialogue, data, n, &taken);
+    int r = link_write(&s->server, data, taken, &e);
+    if (taken < n)
+        CHECK(buffer_append(&s->stash, data + taken, n - taken) == 0);
+    if (events & RARE_EVENTS)
+        rare_events(s, events);
+    session_account(s, events);
+    if (r < 0)
+        session_close_softly(s, "server lost", e.text);
+}
+
+void session_on_client_relay(struct session *s, const uint8_t *data, size_t n)
+{
+    SLOT_ADD(s->worker->totals.bytes_in, n);
+    client_forward(s, data, n);
+}
+
+void session_retry_stash(struct session *s)
+{
+    if (buffer_len(&s->stash) == 0 || link_backlog(&s->server))
+        return;
+    struct buffer stash = s->stash;
+    buffer_init(&s->stash, stash.max);
+    client_forward(s, buffer_ptr(&stash), buffer_len(&stash));
+    buffer_free(&stash);
+}
+
+void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
+{
+    struct worker *w = s->worker;
+    struct err e;
+    unsigned events = dialogue_server(&s->dialogue, data, n);
+    SLOT_ADD(w->totals.bytes_out, n);
+    int r = link_write(&s->client, data, n, &e);
+    if (events & RARE_EVENTS)
+        rare_events(s, events);
+    session_account(s, events);
+    if (r < 0) {
+        session_drop(s, "client lost", e.text);
+        return;
+    }
+    if (!(events & DIALOGUE_ANSWERED))
+        return;
+    session_retry_stash(s);
+    if (s->end_asked && w->notice && s->state == SESSION_RELAY)
+        session_end_for(s, w->notice);
+    if (w->holding)
+        worker_check_held(w);
+}
+
+void session_on_client_ending(struct session *s, const uint8_t *data, size_t n)
+{
+    uint8_t packet[ERROR_PACKET_MAX];
+    if (n <= PACKET_HEADER || data[PACKET_HEADER] == 0x01 /* COM_QUIT */) {
+        session_close_softly(s, "blocked", NULL);
+        return;
+    }
+    size_t len = error_packet(
+        packet, (uint8_t)(data[3] + 1), SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text);
+    if (link_write(&s->client, packet, len, NULL) < 0)
+        session_drop(s, "blocked", NULL);
+    else
+        session_close_softly(s, "blocked", NULL);
+}

@@ -1,0 +1,141 @@
+#include "proxy/settings.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include "proxy/tls.h"
+
+static int cidrs_make(
+    const struct config *c, const char *name, const char *key, struct cidr_list *out, struct err *e)
+{
+    const char *const *texts = config_list(c, "listen", name, key);
+    size_t n = 0;
+    while (texts[n])
+        n++;
+    out->items = xcalloc(n ? n : 1, sizeof *out->items);
+    out->n = n;
+    for (size_t i = 0; i < n; i++) {
+        int r = cidr_parse(texts[i], &out->items[i], e);
+        if (r < 0)
+            return err_prefix(e, r, "%s: [listen %s] %s", config_path(c), name, key);
+    }
+    return 0;
+}
+
+static enum tls_mode tls_mode_of(const char *text)
+{
+    if (!strcasecmp(text, "off"))
+        return TLS_OFF;
+    return !strcasecmp(text, "preferred") ? TLS_PREFERRED : TLS_REQUIRED;
+}
+
+static int listener_make(struct settings *s, const char *name, struct tickets *tickets,
+    struct listen_settings *l, struct err *e)
+{
+    const struct config *c = s->config;
+    l->name = name;
+    l->addresses = config_list(c, "listen", name, "address");
+    l->port = (uint16_t)config_int(c, "listen", name, "port");
+    l->tls = tls_mode_of(config_str(c, "listen", name, "tls"));
+    l->announce = config_str(c, "listen", name, "announce");
+    int r = cidrs_make(c, name, "allow", &l->allow, e);
+    if (r == 0)
+        r = cidrs_make(c, name, "deny", &l->deny, e);
+    if (r < 0 || l->tls == TLS_OFF)
+        return r;
+    if (!s->certificate) {
+        r = cert_pair_load(config_str(c, "tls", NULL, "certificate"),
+            config_str(c, "tls", NULL, "key"), &s->certificate, e);
+        if (r < 0)
+            return r;
+    }
+    return tls_context(s->certificate, tickets, name, &l->tls_ctx, e);
+}
+
+static void settings_read_plain(struct settings *s)
+{
+    const struct config *c = s->config;
+    s->db_host = config_str(c, "database", NULL, "host");
+    s->db_socket = config_str(c, "database", NULL, "socket");
+    s->db_port = (uint16_t)config_int(c, "database", NULL, "port");
+    s->proxy_protocol = config_bool(c, "database", NULL, "proxy_protocol");
+    s->connect_timeout_ms = (uint64_t)config_int(c, "database", NULL, "connect_timeout");
+    s->connect_retry_ms = (uint64_t)config_int(c, "database", NULL, "connect_retry");
+
+    const char *word = config_str(c, "proxy", NULL, "workers");
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    s->workers = word && !strcasecmp(word, "auto")
+                     ? (unsigned)(cpus < 1     ? 1
+                                  : cpus > 256 ? 256
+                                               : cpus)
+                     : (unsigned)config_int(c, "proxy", NULL, "workers");
+    s->control_socket = config_str(c, "proxy", NULL, "control_socket");
+    s->control_users = config_list(c, "proxy", NULL, "control_users");
+    s->state_dir = config_str(c, "proxy", NULL, "state_dir");
+    s->max_sessions = (uint32_t)config_int(c, "proxy", NULL, "max_sessions");
+    s->max_sessions_per_address = (uint32_t)config_int(
+        c, "proxy", NULL, "max_sessions_per_address");
+    s->max_logins_pending = (uint32_t)config_int(c, "proxy", NULL, "max_logins_pending");
+    s->handshake_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handshake_timeout");
+    s->login_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "login_timeout");
+    s->grace_ms = (uint64_t)config_int(c, "proxy", NULL, "grace");
+    s->drain_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "drain_timeout");
+    s->keepalive_s = (unsigned)(config_int(c, "proxy", NULL, "keepalive") / 1000);
+    s->user_timeout_ms = (unsigned)config_int(c, "proxy", NULL, "user_timeout");
+}
+
+int settings_make(
+    struct config *config, struct tickets *tickets, struct settings **out, struct err *e)
+{
+    struct settings *s = xcalloc(1, sizeof *s);
+    s->refs = 1;
+    s->config = config;
+    settings_read_plain(s);
+    while (config_section(config, "listen", s->n_listeners))
+        s->n_listeners++;
+    s->listeners = xcalloc(s->n_listeners, sizeof *s->listeners);
+    int r = 0;
+    for (size_t i = 0; i < s->n_listeners && r == 0; i++)
+        r = listener_make(s, config_section(config, "listen", i), tickets, &s->listeners[i], e);
+    if (r < 0) {
+        settings_unref(s);
+        return r;
+    }
+    *out = s;
+    return 0;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void settings_unref(struct settings *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        free(s->listeners[i].allow.items);
+        free(s->listeners[i].deny.items);
+        SSL_CTX_free(s->listeners[i].tls_ctx);
+    }
+    free(s->listeners);
+    cert_pair_unref(s->certificate);
+    config_free(s->config);
+    free(s);
+}
+
+static bool any_contains(const struct cidr_list *list, const struct address *a)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (cidr_contains(&list->items[i], a))
+            return true;
+    return false;
+}
+
+bool settings_allows(const struct listen_settings *l, const struct address *a)
+{
+    return !any_contains(&l->deny, a) && (l->allow.n == 0 || any_contains(&l->allow, a));
+}

@@ -1,0 +1,63 @@
+/*
+ * What the configuration says, checked and made ready to use: addresses resolved into structs, one
+ * TLS context a listener. Immutable and reference counted, since every session keeps the one that
+ * it was accepted under; a reload makes a new one whole or not at all.
+ */
+#ifndef ELEXGATE_PROXY_SETTINGS_H
+#define ELEXGATE_PROXY_SETTINGS_H
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "certs/pair.h"
+#include "common/config.h"
+#include "proxy/tickets.h"
+#include "proxy/wire/cidr.h"
+
+enum tls_mode { TLS_REQUIRED, TLS_PREFERRED, TLS_OFF };
+
+struct cidr_list {
+    struct cidr *items;
+    size_t n;
+};
+
+struct listen_settings {
+    const char *name;
+    const char *const *addresses; /* as in the config; "*" = all */
+    uint16_t port;
+    enum tls_mode tls;
+    const char *announce;
+    struct cidr_list allow, deny;
+    SSL_CTX *tls_ctx; /* NULL with TLS_OFF */
+};
+
+struct settings {
+    _Atomic unsigned refs;
+    struct config *config;
+    struct listen_settings *listeners;
+    size_t n_listeners;
+    struct cert_pair *certificate; /* NULL when no listener speaks TLS */
+
+    const char *db_host, *db_socket; /* db_socket NULL = TCP */
+    uint16_t db_port;
+    bool proxy_protocol;
+    uint64_t connect_timeout_ms, connect_retry_ms;
+
+    unsigned workers;
+    const char *control_socket, *state_dir;
+    const char *const *control_users;
+    uint32_t max_sessions, max_sessions_per_address, max_logins_pending;
+    uint64_t handshake_timeout_ms, login_timeout_ms, grace_ms, drain_timeout_ms;
+    unsigned keepalive_s, user_timeout_ms;
+};
+
+/* Takes over config, also on failure. tickets outlives the settings. */
+int settings_make(
+    struct config *config, struct tickets *tickets, struct settings **out, struct err *e) MUSTCHECK;
+struct settings *settings_ref(struct settings *s);
+void settings_unref(struct settings *s); /* any thread; NULL allowed */
+/* May this address use the listener? */
+bool settings_allows(const struct listen_settings *l, const struct address *a);
+
+#endif

@@ -1,0 +1,411 @@
+#include "proxy/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+#include "common/clock.h"
+#include "proxy/session.h"
+
+/* How fine phase deadlines and the grace of a block are looked at. */
+#define TICK_MS 50u
+/* Watchers hear of writes at most this often. */
+#define WRITE_NEWS_MS 50u
+
+static void for_each(struct session_list *list, void (*fn)(struct session *s, void *ctx), void *ctx)
+{
+    struct session *s = TAILQ_FIRST(list);
+    while (s) {
+        struct session *next = TAILQ_NEXT(s, entry); /* fn may move s to another list */
+        fn(s, ctx);
+        s = next;
+    }
+}
+
+static void tick_one(struct session *s, void *ctx)
+{
+    session_tick(s, *(const uint64_t *)ctx);
+}
+
+static void end_now(struct session *s, void *ctx)
+{
+    struct worker *w = ctx;
+    session_end_now(s, w->notice, "blocked: grace period over");
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    uint64_t now = uv_now(&w->loop);
+    for_each(&w->pending, tick_one, &now);
+    for_each(&w->leaving, tick_one, &now);
+    if (w->blocking && now >= w->grace_until)
+        for_each(&w->relaying, end_now, w);
+    if (TAILQ_EMPTY(&w->pending) && TAILQ_EMPTY(&w->leaving) && !w->blocking) {
+        uv_timer_stop(t);
+        w->ticking = false;
+    }
+}
+
+void worker_want_tick(struct worker *w)
+{
+    if (w->ticking || w->stopping)
+        return;
+    w->ticking = true;
+    CHECK(uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS) == 0);
+}
+
+/* Orders: from the main thread to the worker. */
+
+struct order {
+    struct task task;
+    struct worker *w;
+    int fd;
+    uint64_t id, grace_ms;
+    struct settings *settings;
+    size_t listener;
+    struct sockaddr_storage peer;
+    struct notice *notice;
+    void (*found)(void *ctx, bool found);
+    void (*listed)(void *ctx, json_t *array);
+    void *ctx;
+};
+
+static struct order *order_of(struct task *t)
+{
+    return (struct order *)t; /* task is the first member */
+}
+
+static void order_send(struct worker *w, void (*run)(struct task *), struct order o)
+{
+    struct order *p = xmalloc(sizeof *p);
+    *p = o;
+    p->w = w;
+    p->task.run = run;
+    mailbox_post(&w->mail, &p->task);
+}
+
+/* News: from the worker to the main thread. */
+
+struct news {
+    struct task task;
+    struct worker *w;
+    struct address peer;
+    uint64_t id;
+    unsigned n;
+    json_t *object;
+    bool found;
+    void (*found_cb)(void *ctx, bool found);
+    void (*listed_cb)(void *ctx, json_t *array);
+    void *ctx;
+};
+
+static void news_send(struct worker *w, void (*run)(struct task *), struct news n)
+{
+    struct news *p = xmalloc(sizeof *p);
+    *p = n;
+    p->w = w;
+    p->task.run = run;
+    mailbox_post(w->to_main, &p->task);
+}
+
+#define NEWS(name, body)                                                                           \
+    static void name(struct task *t)                                                               \
+    {                                                                                              \
+        struct news *n = (struct news *)t;                                                         \
+        const struct worker_events *ev = n->w->events;                                             \
+        (void)ev;                                                                                  \
+        body;                                                                                      \
+        free(n);                                                                                   \
+    }
+
+NEWS(news_gone, ev->ended(ev->ctx, &n->peer))
+NEWS(news_wrote, ev->wrote(ev->ctx, n->id))
+NEWS(news_session, ev->session_event(ev->ctx, n->object))
+NEWS(news_blocked, ev->blocked(ev->ctx, n->id, n->n, n->object))
+NEWS(news_held, ev->held(ev->ctx, n->id))
+NEWS(news_found, n->found_cb(n->ctx, n->found))
+NEWS(news_listed, n->listed_cb(n->ctx, n->object))
+
+void worker_session_gone(struct worker *w, const struct address *peer)
+{
+    atomic_fetch_sub_explicit(&w->assigned, 1, memory_order_relaxed);
+    news_send(w, news_gone, (struct news){.peer = *peer});
+}
+
+void worker_tell_session(struct worker *w, json_t *object)
+{
+    news_send(w, news_session, (struct news){.object = object});
+}
+
+void worker_tell_write(struct worker *w, uint64_t session_id)
+{
+    if (!atomic_load_explicit(&w->watch_writes, memory_order_relaxed))
+        return;
+    uint64_t now = uv_now(&w->loop);
+    if (w->write_told_ms && now - w->write_told_ms < WRITE_NEWS_MS)
+        return;
+    w->write_told_ms = now;
+    news_send(w, news_wrote, (struct news){.id = session_id});
+}
+
+void worker_check_held(struct worker *w)
+{
+    if (!w->holding || w->hold_told || SLOT_GET(w->idle.in_flight) > 0 ||
+        SLOT_GET(w->idle.transactions) > 0)
+        return;
+    w->hold_told = true;
+    news_send(w, news_held, (struct news){.id = w->hold_round});
+}
+
+void worker_check_blocked(struct worker *w)
+{
+    if (!w->blocking || !TAILQ_EMPTY(&w->relaying) || !TAILQ_EMPTY(&w->pending))
+        return;
+    w->blocking = false;
+    news_send(w, news_blocked,
+        (struct news){.id = w->block_round, .n = w->block_ended, .object = w->block_addresses});
+    w->block_addresses = NULL;
+}
+
+static void run_accept(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct worker *w = o->w;
+    struct session *oldest = TAILQ_FIRST(&w->pending);
+    uint32_t most = (o->settings->max_logins_pending + o->settings->workers - 1) /
+                    o->settings->workers;
+    if (w->stopping)
+        close(o->fd);
+    else {
+        /* A flood of half-open logins pushes out its own kind, never a session that is logged in.
+         */
+        if (oldest && SLOT_GET(w->idle.pending) >= most)
+            session_drop(oldest, "too many logins pending", "the oldest gives way");
+        session_start(w, o->fd, o->id, o->settings, o->listener, &o->peer);
+    }
+    settings_unref(o->settings);
+    free(o);
+}
+
+void worker_accept(struct worker *w, int fd, uint64_t id, struct settings *settings,
+    size_t listener, const struct sockaddr_storage *peer)
+{
+    atomic_fetch_add_explicit(&w->assigned, 1, memory_order_relaxed);
+    order_send(w, run_accept,
+        (struct order){.fd = fd,
+            .id = id,
+            .settings = settings_ref(settings),
+            .listener = listener,
+            .peer = *peer});
+}
+
+static void end_for(struct session *s, void *ctx)
+{
+    struct worker *w = ctx;
+    char peer[ADDRESS_TEXT_MAX];
+    if (s->state == SESSION_RELAY) {
+        w->block_ended++;
+        (void)json_array_append_new(w->block_addresses, json_string(address_text(&s->peer, peer)));
+    }
+    session_end_for(s, w->notice);
+}
+
+static void run_block(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct worker *w = o->w;
+    notice_unref(w->notice);
+    w->notice = o->notice;
+    w->grace_until = uv_now(&w->loop) + o->grace_ms;
+    json_decref(w->block_addresses);
+    w->block_addresses = json_array();
+    w->block_ended = 0;
+    w->block_round = o->id;
+    w->blocking = true;
+    w->holding = false;
+    for_each(&w->pending, end_for, w);
+    for_each(&w->relaying, end_for, w);
+    worker_want_tick(w);
+    worker_check_blocked(w);
+    free(o);
+}
+
+void worker_block(struct worker *w, uint64_t round, struct notice *notice, uint64_t grace_ms)
+{
+    order_send(w, run_block,
+        (struct order){.id = round, .notice = notice_ref(notice), .grace_ms = grace_ms});
+}
+
+static void poll_again(struct session *s, void *ctx)
+{
+    (void)ctx;
+    session_poll(s);
+}
+
+static void let_go(struct session *s, void *ctx)
+{
+    (void)ctx;
+    s->end_asked = false;
+    session_poll(s);
+}
+
+static void run_open(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct worker *w = o->w;
+    notice_unref(w->notice);
+    w->notice = NULL;
+    w->blocking = w->holding = false;
+    json_decref(w->block_addresses);
+    w->block_addresses = NULL;
+    for_each(&w->relaying, let_go, NULL);
+    free(o);
+}
+
+void worker_open(struct worker *w)
+{
+    order_send(w, run_open, (struct order){0});
+}
+
+static void run_hold(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct worker *w = o->w;
+    w->holding = true;
+    w->hold_round = o->id;
+    w->hold_told = false;
+    for_each(&w->relaying, poll_again, NULL);
+    worker_check_held(w);
+    free(o);
+}
+
+void worker_hold(struct worker *w, uint64_t round)
+{
+    order_send(w, run_hold, (struct order){.id = round});
+}
+
+static void run_release(struct task *t)
+{
+    struct order *o = order_of(t);
+    o->w->holding = false;
+    for_each(&o->w->relaying, poll_again, NULL);
+    free(o);
+}
+
+void worker_release(struct worker *w)
+{
+    order_send(w, run_release, (struct order){0});
+}
+
+static struct session *find(struct session_list *list, uint64_t id)
+{
+    struct session *s;
+    TAILQ_FOREACH (s, list, entry)
+        if (s->id == id)
+            return s;
+    return NULL;
+}
+
+static void run_kill(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct session *s = find(&o->w->relaying, o->id);
+    if (!s)
+        s = find(&o->w->pending, o->id);
+    if (s)
+        session_end_now(s, o->notice, "ended by the administrator");
+    news_send(
+        o->w, news_found, (struct news){.found = s != NULL, .found_cb = o->found, .ctx = o->ctx});
+    notice_unref(o->notice);
+    free(o);
+}
+
+void worker_kill(
+    struct worker *w, uint64_t id, struct notice *n, void (*done)(void *ctx, bool found), void *ctx)
+{
+    order_send(
+        w, run_kill, (struct order){.id = id, .notice = notice_ref(n), .found = done, .ctx = ctx});
+}
+
+static void list_one(struct session *s, void *ctx)
+{
+    (void)json_array_append_new(ctx, session_json(s));
+}
+
+static void run_list(struct task *t)
+{
+    struct order *o = order_of(t);
+    json_t *array = json_array();
+    for_each(&o->w->relaying, list_one, array);
+    for_each(&o->w->pending, list_one, array);
+    news_send(
+        o->w, news_listed, (struct news){.object = array, .listed_cb = o->listed, .ctx = o->ctx});
+    free(o);
+}
+
+void worker_list(struct worker *w, void (*done)(void *ctx, json_t *array), void *ctx)
+{
+    order_send(w, run_list, (struct order){.listed = done, .ctx = ctx});
+}
+
+static void drop_one(struct session *s, void *ctx)
+{
+    (void)ctx;
+    session_drop(s, "proxy stops", NULL);
+}
+
+static void run_stop(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct worker *w = o->w;
+    w->stopping = true;
+    for_each(&w->pending, drop_one, NULL);
+    for_each(&w->relaying, drop_one, NULL);
+    for_each(&w->leaving, drop_one, NULL);
+    uv_close((uv_handle_t *)&w->tick, NULL);
+    free(o);
+    mailbox_close(&w->mail);
+}
+
+static void worker_thread(void *arg)
+{
+    struct worker *w = arg;
+    sigset_t all;
+    sigfillset(&all); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&w->loop) == 0);
+}
+
+int worker_start(struct worker *w, unsigned index, struct mailbox *to_main,
+    const struct worker_events *events, struct err *e)
+{
+    *w = (struct worker){.index = index, .to_main = to_main, .events = events};
+    TAILQ_INIT(&w->pending);
+    TAILQ_INIT(&w->relaying);
+    TAILQ_INIT(&w->leaving);
+    int r = uv_loop_init(&w->loop);
+    if (r < 0)
+        return err_uv(e, r, "cannot make a loop");
+    r = mailbox_init(&w->mail, &w->loop, e);
+    if (r < 0)
+        return r;
+    CHECK(uv_timer_init(&w->loop, &w->tick) == 0);
+    w->tick.data = w;
+    link_scratch_init(&w->scratch);
+    backend_cache_init(&w->backend, &w->loop);
+    SLOT_SET(w->idle.last_write_ms, clock_mono_ms());
+    SLOT_SET(w->idle.last_statement_ms, clock_mono_ms());
+    r = uv_thread_create(&w->thread, worker_thread, w);
+    return r < 0 ? err_uv(e, r, "cannot start a thread") : 0;
+}
+
+void worker_stop(struct worker *w)
+{
+    order_send(w, run_stop, (struct order){0});
+    uv_thread_join(&w->thread);
+    link_scratch_free(&w->scratch);
+    backend_cache_clear(&w->backend);
+    notice_unref(w->notice);
+    json_decref(w->block_addresses);
+}

@@ -1,0 +1,110 @@
+/*
+ * A worker: one thread, one loop, the sessions that live on it.
+ *
+ * The main thread accepts and hands a socket to the worker with the fewest sessions; from then on
+ * the session never leaves it. Other threads reach a worker only through its mailbox; they read its
+ * idle slot and totals, which are atomics that the worker alone writes.
+ */
+#ifndef ELEXGATE_PROXY_WORKER_H
+#define ELEXGATE_PROXY_WORKER_H
+
+#include <jansson.h>
+#include <sys/queue.h>
+#include <uv.h>
+#include "proxy/backend.h"
+#include "proxy/idle_clock.h"
+#include "proxy/link.h"
+#include "proxy/mailbox.h"
+#include "proxy/settings.h"
+
+struct session;
+struct worker;
+TAILQ_HEAD(session_list, session);
+
+struct totals { /* one writer, as the idle slot */
+    _Atomic uint64_t handshakes_ok, handshakes_failed, resumed, tls13, logins_ok, logins_failed;
+    _Atomic uint64_t bytes_in, bytes_out, statements_read, statements_write, refused;
+};
+
+/* Told to the main thread; called on the main loop, in order. */
+struct worker_events {
+    void *ctx;
+    /* A session is gone; what is counted for its address can be let go. */
+    void (*ended)(void *ctx, const struct address *peer);
+    /* For watchers; object is the callee's. */
+    void (*session_event)(void *ctx, json_t *object);
+    void (*wrote)(void *ctx, uint64_t session_id);
+    /* What was asked of a worker by block or hold has happened; round is the asker's. */
+    void (*blocked)(void *ctx, uint64_t round, unsigned ended, json_t *addresses);
+    void (*held)(void *ctx, uint64_t round);
+};
+
+/* Why and how clients are turned away or ended. Immutable, reference counted. */
+struct notice {
+    _Atomic unsigned refs;
+    char *text;  /* what a client reads, UTF-8, German and English */
+    char *ascii; /* the same for where no character set is negotiated yet */
+};
+struct notice *notice_make(const char *german, const char *english);
+struct notice *notice_ref(struct notice *n);
+void notice_unref(struct notice *n); /* NULL allowed */
+
+struct worker {
+    unsigned index;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    struct mailbox mail; /* to this worker */
+    struct mailbox *to_main;
+    const struct worker_events *events;
+    struct idle_slot idle;
+    struct totals totals;
+    _Atomic uint32_t assigned; /* sessions handed over and not gone; written by both sides */
+    _Atomic bool watch_sessions, watch_writes; /* somebody listens */
+
+    /* own thread only */
+    struct link_scratch scratch;
+    struct session_list pending, relaying, leaving; /* oldest first */
+    uv_timer_t tick; /* runs while a list needs it: phase deadlines, the grace of a block */
+    bool ticking;
+    struct backend_cache backend;
+    struct notice *notice; /* set while blocked: why */
+    uint64_t grace_until;  /* while blocked: when running statements are ended */
+    uint64_t block_round, hold_round;
+    unsigned block_ended;
+    json_t *block_addresses; /* while a block is going on */
+    bool blocking;           /* the block has not been reported as done yet */
+    bool holding, hold_told;
+    uint64_t write_told_ms;
+    bool stopping;
+};
+
+/* Starts the thread. w stays where it is until worker_stop. */
+int worker_start(struct worker *w, unsigned index, struct mailbox *to_main,
+    const struct worker_events *events, struct err *e) MUSTCHECK;
+/* Hands over an accepted socket; the session lives under these settings. Main thread. */
+void worker_accept(struct worker *w, int fd, uint64_t id, struct settings *settings,
+    size_t listener, const struct sockaddr_storage *peer);
+/* Refuses, ends what stands between transactions, and ends the rest after grace_ms. events.blocked
+ * follows. */
+void worker_block(struct worker *w, uint64_t round, struct notice *notice, uint64_t grace_ms);
+void worker_open(struct worker *w); /* lets in again; also ends a hold */
+void worker_hold(
+    struct worker *w, uint64_t round); /* events.held follows once nothing is in flight */
+void worker_release(struct worker *w);
+/* id 0 cannot be. done(ctx, found) on the main loop. */
+void worker_kill(struct worker *w, uint64_t id, struct notice *n,
+    void (*done)(void *ctx, bool found), void *ctx);
+/* done(ctx, array) on the main loop; the array is the callee's. */
+void worker_list(struct worker *w, void (*done)(void *ctx, json_t *array), void *ctx);
+/* Ends all sessions at once and joins the thread. */
+void worker_stop(struct worker *w);
+
+/* For sessions, own thread. */
+void worker_want_tick(struct worker *w);
+void worker_session_gone(struct worker *w, const struct address *peer);
+void worker_check_held(struct worker *w);
+void worker_check_blocked(struct worker *w);
+void worker_tell_write(struct worker *w, uint64_t session_id);
+void worker_tell_session(struct worker *w, json_t *object);
+
+#endif
