@@ -1,0 +1,166 @@
+"""Every client, through the gate and directly: the gate must give what the server itself gives.
+
+Three ways to the same database:
+    direct       the server's own TLS: shows what is right, and that the client programs work at all
+    gate         a listener that announces the server's own version, backend by TCP
+    gate-elexis  a listener with the default version (announce = elexis), backend by unix socket
+"""
+import re
+
+import pytest
+
+import clients_matrix as matrix
+from lib import mariadb
+from lib.gate import Gate
+
+WAYS = ["direct", "gate", "gate-elexis"]
+
+
+@pytest.fixture(scope="module")
+def programs():
+    return matrix.build_programs()
+
+
+@pytest.fixture(scope="module")
+def files(session_folder):
+    folder = session_folder / "client-files"
+    folder.mkdir()
+    return matrix.Files(folder)
+
+
+@pytest.fixture(scope="module")
+def server(session_folder, template, pki):
+    server = mariadb.MariaDB(session_folder / "clients-db", template, certificate=pki.server.certificate, key=pki.server.key,
+                             args=["--performance-schema=ON", "--local-infile=1", "--plugin-load-add=auth_ed25519"])
+    server.start()
+    matrix.set_up(server)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def gates(session_folder, server, pki):
+    """The way's name -> a running gate."""
+    gates = {
+        "gate": Gate(session_folder / "gt", server, pki, listeners={
+            "tools": {"announce": "server"}, "text": {"announce": "8.0.36-elexgate"}}, backend="tcp"),
+        "gate-elexis": Gate(session_folder / "ge", server, pki, listeners={
+            "elexis": {}, "internal": {"tls": "off"}, "both": {"tls": "preferred"}}),
+    }
+    for gate in gates.values():
+        gate.start()
+    yield gates
+    for gate in gates.values():
+        gate.stop()
+
+
+def target(way, server, gates, pki, listener=None, tls="required"):
+    if way == "direct":
+        port = server.port
+    else:
+        port = gates[way].ports[listener] if listener else gates[way].port
+    return matrix.Target(way, "127.0.0.1", port, pki.ca_file, pki.other_ca_file, tls)
+
+
+@pytest.fixture(scope="module")
+def results(request, programs, files, server, pki):
+    """results(way, client) -> {scenario: result}; each pair runs once, all its scenarios in one process."""
+    known = {}
+
+    def get(way, client):
+        if (way, client) not in known:
+            # The direct way must not depend on the gate being there.
+            gates = request.getfixturevalue("gates") if way != "direct" else None
+            known[way, client] = matrix.run(programs[client], target(way, server, gates, pki), f"{way}-{client}",
+                                            matrix.SCENARIOS[client], server, files)
+        return known[way, client]
+    return get
+
+
+CASES = [(way, client, scenario) for way in WAYS for client, scenarios in matrix.SCENARIOS.items() for scenario in scenarios]
+
+
+def check_refused_plaintext(result):
+    error = result["error"]
+    assert error["code"] == 3159, error
+    assert "verschlüsselt" in error["message"] and "TLS" in error["message"], error
+
+
+def check_wrong_ca(result):
+    error = result["error"]
+    assert error["code"] in (None, 2026, 2002, 2006, 2013, 2003, 45009), "the server has nothing to do with it"
+    assert re.search(r"certif|verif|SSL|TLS|self.signed|PKIX", error["message"], re.I), error
+
+
+def check_lost(error):
+    """A killed connection: the server closes it, at most after a word (1927); each driver says it in its own way."""
+    assert error["code"] in (None, 1927, 2006, 2013, 2026, 45009, 45013), error
+    assert re.search(r"lost|gone away|closed|eof|end of stream|killed|fatal error", error["message"], re.I), error
+
+
+def check_access_denied(error, user="elx"):
+    assert error["code"] == 1045, error
+    assert re.search(rf"Access denied for user '{user}'@'\S+' \(using password: YES\)", error["message"]), error
+
+
+@pytest.mark.parametrize("way,client,scenario", CASES, ids=lambda v: v.split(":")[0])
+def test_client(results, files, server, way, client, scenario):
+    result = results(way, client)[scenario]
+    assert "unsupported" not in result
+    if scenario == "plaintext" and way != "direct":
+        return check_refused_plaintext(result)
+    if scenario == "wrong_ca":
+        return check_wrong_ca(result)
+    if scenario == "wrong_password":
+        return check_access_denied(result["error"])
+    if scenario == "unknown_database":
+        assert result["error"]["code"] == 1049, result
+        return None
+    if scenario == "cancelled":
+        assert (result["error"]["code"], "interrupted" in result["error"]["message"]) == (1317, True), result
+        return None
+    if scenario in ("sleep", "kill_idle"):
+        return check_lost(result["error"])
+    assert "error" not in result, result["error"]
+    return check_answer(results, files, server, way, client, scenario, result)
+
+
+def check_answer(results, files, server, way, client, scenario, result):
+    if client == "mariadb-dump":
+        # The same bytes whichever way; an announced 5.6 makes it write sequences as tables, which is why tools
+        # have a listener of their own.
+        assert (result["tables"], result["sequences"], result["routines"]) == ((3, 0, 1) if way == "gate-elexis" else (2, 1, 1))
+        if way == "gate":
+            assert result == results("direct", client)[scenario]
+    elif scenario in matrix.EXPECTED and not (client == "mariadb-npm" and scenario == "pipeline"):
+        got = {key: result[key] for key in matrix.EXPECTED[scenario]}
+        assert got == matrix.EXPECTED[scenario]
+    elif scenario in ("tls", "plaintext"):
+        assert result["user"] == "elx@%"
+    elif scenario == "packets":
+        assert set(result["sent"] + result["received"]) == {0}, result
+    elif scenario == "blob":
+        assert result["sha256"] == files.blob_sha256
+    elif scenario == "server":
+        assert result["version"] == server.value("SELECT VERSION()") and result["ping"] and result["same_thread"], result
+        if way != "gate-elexis":
+            assert result["announced"] == results("direct", client)["server"]["announced"]
+    elif scenario == "attributes":
+        assert attributes(result) == attributes(results("direct", client)["attributes"])
+    elif scenario == "compress":
+        assert result["compression"] == ("ON" if way == "direct" else "OFF") and result["length"] == "3892"
+    elif scenario == "sql_error":
+        assert result["refused"] == results("direct", client)["sql_error"]["refused"] and result["after"] == "1"
+        assert result["refused"]["code"] == 1064
+    elif scenario.startswith("change_user"):
+        assert (result["user"], result["database"]) == ("elx_second@%", matrix.DATABASE)
+        check_access_denied(result["refused"], "elx_second")
+    elif scenario == "pipeline":
+        assert result.get("right") or result == matrix.EXPECTED["bulk"], result
+    else:
+        pytest.fail(f"nothing known about {scenario}: {result}")
+
+
+def attributes(result):
+    """Without what differs from process to process."""
+    return {name: value for name, value in result["results"][0] if name not in ("_pid", "_thread", "_server_host")}
