@@ -45,12 +45,13 @@ static json_t *listeners_json(const struct proxy *p)
     json_t *array = json_array();
     for (size_t i = 0; i < p->settings->n_listeners; i++) {
         const struct listen_settings *l = &p->settings->listeners[i];
-        json_t *addresses = json_array();
-        for (const char *const *a = l->addresses; *a; a++)
-            (void)json_array_append_new(addresses, json_string(*a));
-        (void)json_array_append_new(
-            array, json_pack("{s:s, s:o, s:i, s:s, s:s}", "name", l->name, "address", addresses,
-                       "port", (int)l->port, "tls", modes[l->tls], "announce", l->announce));
+        char addresses[256] = "";
+        size_t n = 0;
+        for (const char *const *a = l->addresses; *a && n < sizeof addresses; a++)
+            n += (size_t)snprintf(addresses + n, sizeof addresses - n, n ? ", %s" : "%s", *a);
+        (void)json_array_append_new(array,
+            json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", l->name, "address", addresses, "port",
+                (int)l->port, "tls", modes[l->tls], "announce", l->announce));
     }
     return array;
 }
