@@ -168,14 +168,16 @@ static void enter_section(struct parser *p, char *heading)
             p->config->sections[p->section].line);
 }
 
-/* line: NUL-terminated, begins with '['. inih reports a missing ']' itself. */
+/* line: NUL-terminated, begins with '['. */
 static void note_heading(struct parser *p, const char *line)
 {
     char heading[SECTION_MAX + 1];
     const char *start = line + 1 + strspn(line + 1, " \t"), *end = strchr(start, ']');
 
-    if (!end)
+    if (!end) {
+        fail(p, p->line, EINVAL, "the section's heading has no closing bracket");
         return;
+    }
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     if (strchr(line, ']') - (line + 1) > SECTION_MAX) {
@@ -314,9 +316,13 @@ static int read_ini(struct parser *p)
 
     pthread_once(&once, configure_inih);
     int bad_line = ini_parse_stream(next_line, p, take_entry, p);
-    if (bad_line != 0)
-        fail(p, bad_line > 0 ? bad_line : 0, EINVAL,
+    /* inih goes on behind a line that it does not understand: what we noticed later comes second.
+     */
+    if (bad_line != 0 && (p->result == 0 || bad_line < p->line)) {
+        p->result = 0;
+        fail(p, bad_line, EINVAL,
             "this is neither a [section], nor a \"key = value\", nor a comment");
+    }
     return p->result;
 }
 

@@ -175,25 +175,26 @@ static void put_value(struct line *l, const struct log_field *f)
 
 static void put_field(struct line *l, const struct log_field *f)
 {
+    size_t before = l->len;
+    char last = before ? l->buf[before - 1] : '\0';
+
     if (f->type == LOG_FIELD_STR && !f->s)
         return;
-    struct line before = {.len = l->len};
     if (state.format == LOG_JSON) {
-        put_char(l, l->len && l->buf[l->len - 1] != '{' ? ',' : ' ');
-        if (l->buf[l->len - 1] == ' ')
-            l->len--;
+        if (last != '{')
+            put_char(l, ',');
         put_quoted(l, f->key);
         put_char(l, ':');
     } else {
-        if (l->len && l->buf[l->len - 1] != '>')
+        if (last && last != '>')
             put_char(l, ' ');
         put_str(l, f->key);
         put_char(l, '=');
     }
     put_value(l, f);
     /* A field goes in whole or not at all; the reserve is for "}" and the newline. */
-    if (l->len > sizeof l->buf - 8)
-        l->len = before.len;
+    if (l->len > sizeof l->buf - 2)
+        l->len = before;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)

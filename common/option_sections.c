@@ -15,7 +15,20 @@ static const struct {
     {"listen",
         "One section for each listener. Without any there is one, elexis, with the defaults below.",
         "elexis"},
-    {"tls", "The certificate that clients see; see elexgate cert in elexgate(1).", NULL},
+    {"tls", "The certificate that clients see; elexgate cert makes and installs it.", NULL},
+    {"admin",
+        "The keeper's own account on the MariaDB server; elexgate doctor prints the GRANT "
+        "statement.",
+        NULL},
+    {"backup", "When the Elexis database is backed up, and how.", NULL},
+    {"data",
+        "One section for each further folder that is archived in the same run: documents, images, "
+        "settings.",
+        "documents"},
+    {"archive", "Where archives go and how they are packed.", NULL},
+    {"retention", "How many archives are kept; counted for each data type on its own.", NULL},
+    {"hooks", "Programs that are run before and after a backup or a restore.", NULL},
+    {"drill", "Trial restores, which prove that an archive can be brought back.", NULL},
 };
 
 const char *config_section_help(const char *section)
