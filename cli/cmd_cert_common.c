@@ -239,7 +239,7 @@ json_t *cert_json(const struct cert_info *i, unsigned warnings, time_t now)
 static void print_row(const char *label, const char *value)
 {
     _cleanup_free_ char *safe = output_safe(value);
-    int pad = 14 - (int)output_columns(label);
+    int pad = 15 - (int)output_columns(label);
     printf("%s%*s %s\n", label, pad > 0 ? pad : 0, "", safe);
 }
 
