@@ -61,8 +61,8 @@ struct pack_options {
     void *ctx;
 };
 
-/* -EEXIST: that run's archive or manifest is there already; take another suffix
- * (store_free_suffix). -ENOSPC and the like carry the path. */
+/* The strings and lists in o must outlive the pack. -EEXIST: that run's archive or manifest is
+ * there already; take another suffix (store_free_suffix). -ENOSPC and the like carry the path. */
 int pack_open(const struct pack_options *o, struct pack **out, struct err *e) MUSTCHECK;
 
 enum pack_select { PACK_TAKE, PACK_SKIP, PACK_FIRST, PACK_LAST };

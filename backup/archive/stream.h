@@ -13,7 +13,7 @@
 struct sink {
     int (*write)(struct sink *s, const void *data, size_t len, struct err *e);
     /* Puts other bytes over the first len bytes; once, after everything was written, at most
-     * SINK_REWRITE_MAX bytes. */
+     * SINK_REWRITE_MAX bytes (a plain file takes any length). */
     int (*rewrite)(struct sink *s, const void *data, size_t len, struct err *e);
     /* No more bytes come: everything is handed on to the file. Not the fsync. */
     int (*finish)(struct sink *s, struct err *e);

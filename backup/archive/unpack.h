@@ -34,8 +34,9 @@ struct unpack_options {
         *manifest; /* its manifest; NULL = none (an archive of the old system): then the limits
                       below must be set, and nothing but gzip and tar can be checked */
     int into;      /* opened folder, should be empty; -1 = verify only */
-    bool symlinks; /* make symlinks (relative ones that stay beneath the folder only); else a
-                      symlink in the archive is UNPACK_UNSAFE when extracting */
+    bool symlinks; /* make symlinks that are relative and stay beneath the folder; others are left
+                      out and counted. false (a data directory): a symlink in the archive is
+                      UNPACK_UNSAFE when extracting */
     bool owners;   /* as root: owner and group as recorded; else the caller's */
     bool sync;     /* fsync every file and folder (restore); a drill need not */
     uint64_t max_bytes, max_files; /* 0 = from the manifest */
@@ -51,6 +52,8 @@ struct unpack_options {
 };
 
 struct unpack_result {
+    uint64_t links_left_out; /* symlinks that point out of the folder */
+    uint64_t tar_bytes;
     uint64_t files, directories, symlinks, bytes;
     char sha256[SHA256_HEX_LEN]; /* of the archive file */
 };

@@ -1,0 +1,241 @@
+/* Manifests on disk: read line by line, so that a million files need no more memory than one. */
+#include "backup/archive/manifest_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backup/archive/age.h"
+
+#define LINE_MAX_BYTES (64 * 1024 * 1024) /* the head, with its tables and notes */
+#define READ_STEP      65536
+#define LAST_BEGIN     "],\"manifest_sha256\":\""
+#define LAST_END       "\"}"
+
+struct manifest_file {
+    int fd;
+    struct source *file, *plain; /* plain = file, or the decryption over it */
+    bool own_sources, has_head, ended;
+    struct manifest head;
+    EVP_MD_CTX *hash; /* of all lines so far */
+    char *buf;
+    size_t start, end, cap;
+};
+
+static void hex(const uint8_t *in, size_t n, char *out)
+{
+    for (size_t i = 0; i < n; i++)
+        snprintf(out + 2 * i, 3, "%02x", in[i]);
+}
+
+static int damaged(struct err *e, const char *what)
+{
+    return err_set(e, EINVAL, "manifest: %s", what);
+}
+
+/* The next line with its "\n"; valid until the next call. 0, 1 = end of the file, or negative. */
+static int read_line(struct manifest_file *f, const char **line, size_t *len, struct err *e)
+{
+    size_t seen = 0;
+    for (;;) {
+        char *nl = f->end - f->start > seen
+                       ? memchr(f->buf + f->start + seen, '\n', f->end - f->start - seen)
+                       : NULL;
+        if (nl) {
+            *line = f->buf + f->start;
+            *len = (size_t)(nl + 1 - *line);
+            f->start += *len;
+            return 0;
+        }
+        seen = f->end - f->start;
+        if (seen > LINE_MAX_BYTES)
+            return damaged(e, "a line is too long");
+        memmove(f->buf, f->buf + f->start, seen);
+        f->start = 0;
+        f->end = seen;
+        if (f->cap - f->end < READ_STEP) {
+            f->cap = f->cap ? 2 * f->cap : 2 * READ_STEP;
+            f->buf = xrealloc(f->buf, f->cap);
+        }
+        ssize_t n = f->plain->read(f->plain, f->buf + f->end, READ_STEP, e);
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            return seen == 0 ? 1 : damaged(e, "it is cut off in the middle of a line");
+        f->end += (size_t)n;
+    }
+}
+
+static void hash_line(struct manifest_file *f, const char *line, size_t len)
+{
+    CHECK(EVP_DigestUpdate(f->hash, line, len));
+}
+
+static struct manifest_file *make(void)
+{
+    struct manifest_file *f = xcalloc(1, sizeof *f);
+    f->fd = -1;
+    f->hash = EVP_MD_CTX_new();
+    CHECK(f->hash && EVP_DigestInit_ex(f->hash, EVP_sha256(), NULL));
+    return f;
+}
+
+static int open_sources(struct manifest_file *f, const char *path, const char *identity_file,
+    const char *passphrase, struct err *e)
+{
+    size_t n = strlen(path);
+    f->own_sources = true;
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (f->fd < 0)
+        return err_sys(e, errno, "cannot open the manifest %s", path);
+    f->file = source_file(f->fd, "the manifest");
+    f->plain = f->file;
+    bool age = (n > 4 && strcmp(path + n - 4, ".age") == 0) ||
+               (n > 9 && strcmp(path + n - 9, ".age.part") == 0);
+    if (!age)
+        return 0;
+    int r = age_source(f->file, identity_file, passphrase, &f->plain, e);
+    return r == -EBADMSG ? -EINVAL : r;
+}
+
+int manifest_file_open(const char *path, const char *identity_file, const char *passphrase,
+    struct manifest_file **out, struct err *e)
+{
+    struct manifest_file *f = make();
+    const char *line;
+    size_t len;
+    int r = open_sources(f, path, identity_file, passphrase, e);
+    if (r == 0) {
+        r = read_line(f, &line, &len, e);
+        if (r == 1)
+            r = damaged(e, "it is empty");
+        if (r == 0)
+            r = manifest_head_parse(line, len, &f->head, e);
+    }
+    if (r != 0) {
+        manifest_file_close(f);
+        return r;
+    }
+    hash_line(f, line, len);
+    f->has_head = true;
+    *out = f;
+    return 0;
+}
+
+struct manifest_file *manifest_file_entries(struct source *lines)
+{
+    struct manifest_file *f = make();
+    f->plain = lines;
+    return f;
+}
+
+const struct manifest *manifest_file_head(const struct manifest_file *f)
+{
+    return f->has_head ? &f->head : NULL;
+}
+
+/* The last line carries the hash of all lines before it, and nothing follows. */
+static int check_last(struct manifest_file *f, const char *line, size_t len, struct err *e)
+{
+    static const size_t begin = sizeof LAST_BEGIN - 1, hex_len = 64, end = sizeof LAST_END - 1;
+    uint8_t sum[32];
+    char want[65];
+    CHECK(EVP_DigestFinal_ex(f->hash, sum, NULL));
+    hex(sum, sizeof sum, want);
+    if (len != begin + hex_len + end + 1 || memcmp(line, LAST_BEGIN, begin) != 0 ||
+        memcmp(line + begin + hex_len, LAST_END, end) != 0)
+        return damaged(e, "its last line is not as Elexgate writes it");
+    if (memcmp(line + begin, want, hex_len) != 0)
+        return damaged(e, "it was edited or has rotted (its own SHA-256 does not fit)");
+    int r = read_line(f, &line, &len, e);
+    if (r == 0)
+        return damaged(e, "something follows its last line");
+    f->ended = true;
+    return r < 0 ? r : 1;
+}
+
+int manifest_file_next(struct manifest_file *f, struct manifest_entry *en, struct err *e)
+{
+    const char *line;
+    size_t len;
+    if (f->ended)
+        return 1;
+    int r = read_line(f, &line, &len, e);
+    if (r < 0)
+        return r;
+    if (r == 1) {
+        f->ended = true;
+        return f->has_head ? damaged(e, "it is cut off: the last line is missing") : 1;
+    }
+    if (line[0] == ']' && f->has_head)
+        return check_last(f, line, len, e);
+    hash_line(f, line, len);
+    return manifest_entry_parse(line, len, en, e);
+}
+
+void manifest_file_close(struct manifest_file *f)
+{
+    if (!f)
+        return;
+    if (f->own_sources) {
+        if (f->plain && f->plain != f->file)
+            f->plain->drop(f->plain);
+        if (f->file)
+            f->file->drop(f->file);
+    }
+    if (f->fd >= 0)
+        close(f->fd);
+    manifest_clear(&f->head);
+    EVP_MD_CTX_free(f->hash);
+    free(f->buf);
+    free(f);
+}
+
+int manifest_file_write(
+    struct sink *to, const struct manifest *m, struct source *lines, struct err *e)
+{
+    uint8_t sum[32];
+    char last[sizeof LAST_BEGIN + 64 + sizeof LAST_END + 1];
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    CHECK(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL));
+    char *head = manifest_head_text(m), *buf = xmalloc(READ_STEP);
+    size_t n = strlen(head);
+    CHECK(EVP_DigestUpdate(hash, head, n));
+    int r = to->write(to, head, n, e);
+    while (lines && r == 0) {
+        ssize_t got = lines->read(lines, buf, READ_STEP, e);
+        if (got <= 0) {
+            r = (int)got;
+            break;
+        }
+        CHECK(EVP_DigestUpdate(hash, buf, (size_t)got));
+        r = to->write(to, buf, (size_t)got, e);
+    }
+    if (r == 0) {
+        CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
+        memcpy(last, LAST_BEGIN, sizeof LAST_BEGIN);
+        hex(sum, sizeof sum, last + sizeof LAST_BEGIN - 1);
+        strcat(last, LAST_END "\n");
+        r = to->write(to, last, strlen(last), e);
+    }
+    EVP_MD_CTX_free(hash);
+    free(buf);
+    free(head);
+    return r;
+}
+
+int manifest_file_head_read(const char *path, struct manifest *m, struct err *e)
+{
+    struct manifest_file *f;
+    int r = manifest_file_open(path, NULL, NULL, &f, e);
+    if (r == 0) {
+        *m = f->head;
+        memset(&f->head, 0, sizeof f->head);
+        manifest_file_close(f);
+    }
+    return r;
+}

@@ -1,0 +1,450 @@
+/*
+ * One file into the archive, between two stats.
+ *
+ * Trap 1: libarchive pads a file that shrank while it was read, so bytes are counted here.
+ * Trap 2: time stamps move in ticks of some milliseconds, so a file that was written just now could
+ * be written again without a trace; such a file is left to rest before it is read.
+ */
+#include "backup/archive/pack_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ATTEMPTS     3
+#define REST_NS      INT64_C(20000000)
+#define HOLES_MAX    32768 /* ranges kept in memory for one sparse file */
+#define SMALLEST_GAP 4096
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static int64_t ns_of(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           ns_of(a->st_mtim) == ns_of(b->st_mtim) && ns_of(a->st_ctim) == ns_of(b->st_ctim);
+}
+
+void pack_sum_add(struct tree_sum *sum, const char *path, const struct stat *st)
+{
+    char text[MANIFEST_PATH_MAX + 200];
+    uint64_t hash[4];
+    int n = snprintf(text, sizeof text,
+        "%s|%" PRIu64 "|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%" PRId64, path, (uint64_t)st->st_dev,
+        (uint64_t)st->st_ino, (int64_t)st->st_size, ns_of(st->st_mtim), ns_of(st->st_ctim));
+    CHECK(n > 0 && EVP_Digest(text, (size_t)n, (unsigned char *)hash, NULL, EVP_sha256(), NULL));
+    for (int i = 0; i < 4; i++)
+        sum->part[i] += hash[i];
+    sum->files++;
+}
+
+/* ---- holes ---- */
+
+struct range {
+    int64_t from, to; /* data */
+};
+struct ranges {
+    struct range *list;
+    size_t count;
+    uint64_t bytes;
+};
+
+/* Where the data lies. More than HOLES_MAX ranges: small holes are taken as zeros, so that a
+ * page-compressed table of 100 GB needs no more memory than another. */
+static int find_ranges(int fd, const struct stat *st, struct ranges *out)
+{
+    for (int64_t gap = SMALLEST_GAP;; gap *= 8) {
+        int64_t pos = 0;
+        out->count = 0;
+        out->bytes = 0;
+        while (pos < st->st_size && out->count < HOLES_MAX) {
+            int64_t from = lseek(fd, pos, SEEK_DATA);
+            if (from < 0 && errno == ENXIO)
+                break;
+            int64_t to = from < 0 ? -1 : lseek(fd, from, SEEK_HOLE);
+            if (from < 0 || to < 0)
+                return -errno;
+            to = to < st->st_size ? to : st->st_size;
+            if (out->count > 0 && from - out->list[out->count - 1].to < gap) {
+                out->list[out->count - 1].to = to;
+            } else {
+                if ((out->count & (out->count + 1)) == 0) /* grows by doubling: 1, 2, 4, … */
+                    out->list = xrealloc(out->list, (2 * out->count + 2) * sizeof *out->list);
+                out->list[out->count++] = (struct range){from, to};
+            }
+            pos = to;
+        }
+        if (out->count < HOLES_MAX)
+            break;
+    }
+    for (size_t i = 0; i < out->count; i++)
+        out->bytes += (uint64_t)(out->list[i].to - out->list[i].from);
+    return 0;
+}
+
+/* ---- headers ---- */
+
+static struct archive_entry *make_header(const char *path, const struct stat *st)
+{
+    struct archive_entry *ae = archive_entry_new();
+    CHECK(ae);
+    archive_entry_copy_stat(ae, st);
+    archive_entry_copy_pathname(ae, path);
+    archive_entry_unset_atime(ae);
+    archive_entry_unset_ctime(ae);
+    archive_entry_set_nlink(ae, 1); /* hard links become files of their own */
+    return ae;
+}
+
+static int write_header(struct pack *p, struct archive_entry *ae, struct err *e)
+{
+    int r = pack_tar_open(p, e);
+    if (r != 0)
+        return r;
+    locale_t old = uselocale(p->utf8 ? p->utf8 : LC_GLOBAL_LOCALE);
+    int x = archive_write_header(p->tar, ae);
+    uselocale(old);
+    return pack_tar_check(p, x, e);
+}
+
+static struct manifest_entry entry_of(const char *path, const struct stat *st)
+{
+    /* The path is copied by whoever keeps it; the text is written at once. */
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = path};
+    return (struct manifest_entry){
+        .path = u.out, .mode = (uint32_t)st->st_mode & 07777, .mtime_ns = ns_of(st->st_mtim)};
+}
+
+int pack_plain_entry(
+    struct pack *p, const char *path, const struct stat *st, const char *target, struct err *e)
+{
+    struct archive_entry *ae = make_header(path, st);
+    struct manifest_entry en = entry_of(path, st);
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = target};
+    archive_entry_set_size(ae, 0);
+    if (target) {
+        archive_entry_copy_symlink(ae, target);
+        en.type = ENTRY_SYMLINK;
+        en.target = u.out;
+        p->symlinks++;
+    } else {
+        en.type = ENTRY_DIRECTORY;
+        en.mode &= 03777; /* setgid and sticky folders are common on shares */
+        archive_entry_set_perm(ae, en.mode);
+        p->directories++;
+    }
+    int r = write_header(p, ae, e);
+    archive_entry_free(ae);
+    return r != 0 ? r : pack_spool(p, &en, e);
+}
+
+/* ---- content ---- */
+
+struct content {
+    int fd; /* -1: from memory */
+    const uint8_t *memory;
+    const struct stat *st;
+    const struct ranges *ranges; /* NULL: all of it is data */
+    EVP_MD_CTX *hash;
+    bool shrank;
+};
+
+static int put(struct pack *p, struct content *c, const uint8_t *data, size_t n, struct err *e)
+{
+    CHECK(EVP_DigestUpdate(c->hash, data, n));
+    la_ssize_t w = archive_write_data(p->tar, data, n);
+    int r = pack_tar_check(p, w < 0 ? (int)w : ARCHIVE_OK, e);
+    if (r == 0 && (size_t)w != n)
+        r = err_set(e, EIO, "tar: %s: %zu bytes of %zu written", p->path, (size_t)w, n);
+    return r == 0 ? pack_tick(p, n) : r;
+}
+
+/* Bytes from..to; zeros in holes (libarchive leaves them out again) and behind an end that moved.
+ */
+static int put_range(
+    struct pack *p, struct content *c, int64_t from, int64_t to, bool hole, struct err *e)
+{
+    int r = 0;
+    bool zero = false;
+    while (from < to && r == 0) {
+        size_t n = to - from < PACK_STEP ? (size_t)(to - from) : PACK_STEP;
+        if (c->memory) {
+            r = put(p, c, c->memory + from, n, e);
+            from += (int64_t)n;
+            continue;
+        }
+        ssize_t got = (ssize_t)n;
+        if (!hole && !c->shrank) {
+            zero = false;
+            got = pread(c->fd, p->buf, n, from);
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got < 0)
+                return err_sys(e, errno, "cannot read %s", p->path);
+            c->shrank = got == 0;
+        }
+        if (hole || c->shrank) {
+            if (!zero)
+                memset(p->buf, 0, n);
+            zero = true;
+            got = (ssize_t)n;
+        }
+        r = put(p, c, p->buf, (size_t)got, e);
+        from += got;
+    }
+    return r;
+}
+
+static int put_content(struct pack *p, struct content *c, struct err *e)
+{
+    int64_t pos = 0;
+    int r = 0;
+    if (!c->ranges)
+        return put_range(p, c, 0, c->st->st_size, false, e);
+    for (size_t i = 0; i < c->ranges->count && r == 0; i++) {
+        const struct range *x = &c->ranges->list[i];
+        r = put_range(p, c, pos, x->from, true, e);
+        if (r == 0)
+            r = put_range(p, c, x->from, x->to, false, e);
+        pos = x->to;
+    }
+    return r == 0 ? put_range(p, c, pos, c->st->st_size, true, e) : r;
+}
+
+/* Header and content; en gets size and hash. */
+static int write_file(
+    struct pack *p, const char *path, struct content *c, struct manifest_entry *en, struct err *e)
+{
+    uint8_t sum[32];
+    struct archive_entry *ae = make_header(path, c->st);
+    archive_entry_set_perm(ae, en->mode);
+    for (size_t i = 0; c->ranges && i < c->ranges->count; i++)
+        archive_entry_sparse_add_entry(
+            ae, c->ranges->list[i].from, c->ranges->list[i].to - c->ranges->list[i].from);
+    /* A file that is one hole: an empty range at its end says so. */
+    if (c->ranges && c->ranges->count == 0)
+        archive_entry_sparse_add_entry(ae, c->st->st_size, 0);
+    c->hash = EVP_MD_CTX_new();
+    CHECK(c->hash && EVP_DigestInit_ex(c->hash, EVP_sha256(), NULL));
+    int r = write_header(p, ae, e);
+    archive_entry_free(ae);
+    if (r == 0)
+        r = put_content(p, c, e);
+    if (r == 0)
+        r = pack_tar_check(p, archive_write_finish_entry(p->tar), e);
+    CHECK(EVP_DigestFinal_ex(c->hash, sum, NULL));
+    EVP_MD_CTX_free(c->hash);
+    pack_hex(sum, sizeof sum, en->sha256);
+    en->type = ENTRY_FILE;
+    en->size = (uint64_t)c->st->st_size;
+    en->stored = c->ranges ? c->ranges->bytes : en->size;
+    return r;
+}
+
+/* ---- one file ---- */
+
+struct opened {
+    int fd;
+    struct stat st;
+};
+
+/* 0, PACK_CHANGED if it is no longer what the walk saw, or negative. */
+static int open_file(struct pack *p, int dirfd, const char *name, struct opened *o, struct err *e)
+{
+    for (int round = 0;; round++) {
+        int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        o->fd = openat(dirfd, name, flags | O_NOATIME);
+        if (o->fd < 0 && errno == EPERM) /* O_NOATIME is for the owner */
+            o->fd = openat(dirfd, name, flags);
+        if (o->fd < 0) {
+            int code = errno;
+            err_sys(e, code, "cannot open %s", p->path);
+            return code == ENOENT || code == ELOOP ? PACK_CHANGED : -code;
+        }
+        if (fstat(o->fd, &o->st) < 0 || !S_ISREG(o->st.st_mode)) {
+            close_fd(&o->fd);
+            err_set(e, EBUSY, "%s is no longer a file", p->path);
+            return PACK_CHANGED;
+        }
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        int64_t age = ns_of(now) - ns_of(o->st.st_ctim);
+        if (age >= REST_NS || age < 0 || round > 0)
+            return 0;
+        close_fd(&o->fd);
+        struct timespec rest = {0, (long)(REST_NS - age)};
+        nanosleep(&rest, NULL);
+    }
+}
+
+/* false, with the words, if the file is not what it was when it was opened. */
+static bool unchanged(
+    struct pack *p, int dirfd, const char *name, const struct opened *o, bool shrank, struct err *e)
+{
+    struct stat now, by_name;
+    if (fstat(o->fd, &now) < 0 || fstatat(dirfd, name, &by_name, AT_SYMLINK_NOFOLLOW) < 0 ||
+        by_name.st_ino != now.st_ino || by_name.st_dev != now.st_dev) {
+        err_set(e, EBUSY, "%s was removed or replaced while it was read", p->path);
+        return false;
+    }
+    if (shrank || !same_file(&o->st, &now)) {
+        err_set(e, EBUSY,
+            "%s changed while it was read (%" PRId64 " bytes before, %" PRId64 " after)", p->path,
+            (int64_t)o->st.st_size, (int64_t)now.st_size);
+        return false;
+    }
+    return true;
+}
+
+/* Reads a small file whole; so it can be read again before anything of it is in the archive. */
+static int read_small(struct pack *p, struct opened *o, bool *shrank, struct err *e)
+{
+    size_t done = 0, size = (size_t)o->st.st_size;
+    if (!p->small)
+        p->small = xmalloc(PACK_SMALL);
+    while (done < size) {
+        ssize_t n = pread(o->fd, p->small + done, size - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(e, errno, "cannot read %s", p->path);
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    memset(p->small + done, 0, size - done);
+    *shrank = done < size;
+    return 0;
+}
+
+static int give_up(struct pack *p, struct manifest_entry *en, const struct err *why)
+{
+    if (p->o.strict)
+        return PACK_CHANGED;
+    en->unstable = true;
+    manifest_add_note(&p->notes,
+        "%s: it changed at each of %d attempts, so its content may be mixed", why->text, ATTEMPTS);
+    return 0;
+}
+
+/* A large one is streamed. If it changed, it is put in again under the same name: tar takes the
+ * later one, and the manifest says that the earlier one is replaced. */
+static int pack_large_file(
+    struct pack *p, int dirfd, const char *name, const char *path, struct opened *o, struct err *e)
+{
+    for (int attempt = 1;; attempt++) {
+        struct ranges ranges = {0};
+        struct err why = {0};
+        struct manifest_entry en = entry_of(path, &o->st);
+        struct content c = {.fd = o->fd, .st = &o->st};
+        en.mode &= 01777;
+        if ((int64_t)o->st.st_blocks * 512 < o->st.st_size &&
+            find_ranges(o->fd, &o->st, &ranges) == 0 && ranges.bytes < (uint64_t)o->st.st_size)
+            c.ranges = &ranges;
+        posix_fadvise(o->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        int r = write_file(p, path, &c, &en, e);
+        free(ranges.list);
+        if (r != 0)
+            return r;
+        bool good = unchanged(p, dirfd, name, o, c.shrank, &why);
+        if (!good && (p->o.strict || attempt == ATTEMPTS)) {
+            r = give_up(p, &en, &why);
+            if (r != 0 && e)
+                *e = why;
+        }
+        en.replaced = !good && !en.unstable;
+        if (r == 0)
+            r = pack_spool(p, &en, e);
+        if (r != 0 || !en.replaced)
+            return r;
+        close_fd(&o->fd);
+        r = open_file(p, dirfd, name, o, e);
+        if (r != 0)
+            return r;
+    }
+}
+
+static int pack_small_file(
+    struct pack *p, int dirfd, const char *name, const char *path, struct opened *o, struct err *e)
+{
+    struct manifest_entry en = entry_of(path, &o->st);
+    struct err why = {0};
+    bool shrank = false;
+    int r;
+    for (int attempt = 1;; attempt++) {
+        r = read_small(p, o, &shrank, e);
+        if (r < 0)
+            return r;
+        bool good = unchanged(p, dirfd, name, o, shrank, &why);
+        if (good || attempt == ATTEMPTS) {
+            en = entry_of(path, &o->st);
+            r = good ? 0 : give_up(p, &en, &why);
+            break;
+        }
+        close_fd(&o->fd);
+        r = open_file(p, dirfd, name, o, e);
+        if (r != 0)
+            return r;
+        if (o->st.st_size > PACK_SMALL) /* it grows */
+            return pack_large_file(p, dirfd, name, path, o, e);
+    }
+    if (r != 0)
+        return r;
+    en.mode &= 01777;
+    struct content c = {.fd = -1, .memory = p->small, .st = &o->st};
+    r = write_file(p, path, &c, &en, e);
+    return r != 0 ? r : pack_spool(p, &en, e);
+}
+
+int pack_file(struct pack *p, int dirfd, const char *name, const char *path, const struct stat *st,
+    struct err *e)
+{
+    struct opened o = {.fd = -1};
+    int r = open_file(p, dirfd, name, &o, e);
+    if (r == 0 && p->o.strict && !same_file(st, &o.st)) {
+        err_set(e, EBUSY, "%s changed before it was read", path);
+        r = PACK_CHANGED;
+    }
+    if (r == 0) {
+        pack_sum_add(&p->sum, path, &o.st);
+        bool small = o.st.st_size <= PACK_SMALL && !p->o.strict &&
+                     (int64_t)o.st.st_blocks * 512 >= o.st.st_size;
+        r = small ? pack_small_file(p, dirfd, name, path, &o, e)
+                  : pack_large_file(p, dirfd, name, path, &o, e);
+    }
+    if (r == 0)
+        p->files++;
+    close_fd(&o.fd);
+    return r;
+}
+
+int pack_memory(
+    struct pack *p, const char *path, const void *data, const struct stat *st, struct err *e)
+{
+    struct manifest_entry en = entry_of(path, st);
+    struct content c = {.fd = -1, .memory = data, .st = st};
+    en.mode &= 01777;
+    int r = write_file(p, path, &c, &en, e);
+    if (r == 0)
+        p->files++;
+    return r != 0 ? r : pack_spool(p, &en, e);
+}
