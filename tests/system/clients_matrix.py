@@ -19,7 +19,8 @@ import threading
 
 import pymysql
 
-from lib import paths, process
+from lib import mariadb, paths, process
+from lib.gate import Gate
 
 SOURCES = paths.ROOT / "tests" / "clients"
 CONNECTOR_J = pathlib.Path("/usr/share/java/mariadb-java-client.jar")
@@ -145,6 +146,42 @@ def build_programs():
     return {p.name: p for p in table}
 
 
+# The ways to the database that are compared: the server's own TLS; a listener that announces the server's own version,
+# backend by TCP; a listener with the default version (announce = elexis), backend by unix socket.
+WAYS = ["direct", "gate", "gate-elexis"]
+# Further listeners of "gate", by what they announce.
+ANNOUNCED = {"8.0.36-elexgate": "mysql8", "5.7.44": "mysql5", "11.8.9-MariaDB": "mariadb11"}
+
+
+def start_server(folder, template, pki):
+    server = mariadb.MariaDB(folder, template, certificate=pki.server.certificate, key=pki.server.key, args=[
+        "--performance-schema=ON", "--local-infile=1", "--plugin-load-add=auth_ed25519"])
+    server.start()
+    set_up(server)
+    return server
+
+
+def start_gates(folder, server, pki):
+    """The way's name -> a running gate."""
+    texts = {name: {"announce": text} for text, name in ANNOUNCED.items()}
+    gates = {
+        "gate": Gate(folder / "gt", server, pki, listeners={"tools": {"announce": "server"}, **texts}, backend="tcp"),
+        "gate-elexis": Gate(folder / "ge", server, pki, listeners={
+            "elexis": {}, "internal": {"tls": "off"}, "both": {"tls": "preferred"}}),
+    }
+    for gate in gates.values():
+        gate.start()
+    return gates
+
+
+def target(way, server, gates, pki, listener=None, tls="required"):
+    if way == "direct":
+        port = server.port
+    else:
+        port = gates[way].ports[listener] if listener else gates[way].port
+    return Target(way, "127.0.0.1", port, pki.ca_file, pki.other_ca_file, tls)
+
+
 SETUP = f"""
 CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4;
 USE {DATABASE};
@@ -215,24 +252,31 @@ class Killer(threading.Thread):
         self.join()
 
 
-def run(program, target, tag, scenarios, server=None, files=None, env=None, timeout=170, user="elx", password=PASSWORD,
-        database=DATABASE):
-    """Runs scenarios in one process of a client. Returns {scenario: result}; what the client did not reach is missing.
-
-    server is needed for the scenarios "sleep" and "cancelled" (the statement is killed on it), files for "blob" and "local_infile".
-    """
-    full = dict(os.environ, ELX_HOST=target.host, ELX_PORT=str(target.port), ELX_USER=user, ELX_PASSWORD=password,
-                ELX_DATABASE=database, ELX_CA=str(target.ca), ELX_WRONG_CA=str(target.wrong_ca), ELX_TLS=target.tls,
+def command(program, target, tag, scenarios, files=None, env=None):
+    """Argument list and environment of a client's process."""
+    full = dict(os.environ, ELX_HOST=target.host, ELX_PORT=str(target.port), ELX_USER="elx", ELX_PASSWORD=PASSWORD,
+                ELX_DATABASE=DATABASE, ELX_CA=str(target.ca), ELX_WRONG_CA=str(target.wrong_ca), ELX_TLS=target.tls,
                 ELX_TAG=tag, LC_ALL="C.UTF-8", **program.env)
     if files:
         full.update(ELX_BLOB=str(files.blob), ELX_INFILE=str(files.infile))
     full.update(env or {})
+    return [str(a) for a in (*program.argv, *scenarios)], full
+
+
+def run(program, target, tag, scenarios, server=None, files=None, env=None, timeout=170):
+    """Runs scenarios in one process of a client. Returns {scenario: result}; for what the client did not reach the
+    result is an error that says so.
+
+    server is needed for the scenarios "sleep" and "cancelled" (the statement is killed on it), files for "blob" and
+    "local_infile". env: further variables, e.g. ELX_USER.
+    """
+    argv, full = command(program, target, tag, scenarios, files, env)
     killer = Killer(server, tag) if {"sleep", "cancelled"} & set(scenarios) else None
     if killer:
         killer.start()
     try:
-        done = subprocess.run([str(a) for a in (*program.argv, *scenarios)], env=full, timeout=timeout,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = subprocess.run(argv, env=full, timeout=timeout, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
     finally:
         if killer:
             killer.end()

@@ -1,19 +1,14 @@
 """Every client, through the gate and directly: the gate must give what the server itself gives.
 
-Three ways to the same database:
-    direct       the server's own TLS: shows what is right, and that the client programs work at all
-    gate         a listener that announces the server's own version, backend by TCP
-    gate-elexis  a listener with the default version (announce = elexis), backend by unix socket
+The three ways to the database are clients_matrix.WAYS; "direct" shows what is right, and that the client programs
+work at all.
 """
 import re
 
 import pytest
 
 import clients_matrix as matrix
-from lib import mariadb
-from lib.gate import Gate
-
-WAYS = ["direct", "gate", "gate-elexis"]
+from lib import process
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +25,7 @@ def files(session_folder):
 
 @pytest.fixture(scope="module")
 def server(session_folder, template, pki):
-    server = mariadb.MariaDB(session_folder / "clients-db", template, certificate=pki.server.certificate, key=pki.server.key,
-                             args=["--performance-schema=ON", "--local-infile=1", "--plugin-load-add=auth_ed25519"])
-    server.start()
-    matrix.set_up(server)
+    server = matrix.start_server(session_folder / "clients-db", template, pki)
     yield server
     server.kill()
 
@@ -41,25 +33,10 @@ def server(session_folder, template, pki):
 @pytest.fixture(scope="module")
 def gates(session_folder, server, pki):
     """The way's name -> a running gate."""
-    gates = {
-        "gate": Gate(session_folder / "gt", server, pki, listeners={
-            "tools": {"announce": "server"}, "text": {"announce": "8.0.36-elexgate"}}, backend="tcp"),
-        "gate-elexis": Gate(session_folder / "ge", server, pki, listeners={
-            "elexis": {}, "internal": {"tls": "off"}, "both": {"tls": "preferred"}}),
-    }
-    for gate in gates.values():
-        gate.start()
+    gates = matrix.start_gates(session_folder, server, pki)
     yield gates
     for gate in gates.values():
         gate.stop()
-
-
-def target(way, server, gates, pki, listener=None, tls="required"):
-    if way == "direct":
-        port = server.port
-    else:
-        port = gates[way].ports[listener] if listener else gates[way].port
-    return matrix.Target(way, "127.0.0.1", port, pki.ca_file, pki.other_ca_file, tls)
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +48,13 @@ def results(request, programs, files, server, pki):
         if (way, client) not in known:
             # The direct way must not depend on the gate being there.
             gates = request.getfixturevalue("gates") if way != "direct" else None
-            known[way, client] = matrix.run(programs[client], target(way, server, gates, pki), f"{way}-{client}",
+            known[way, client] = matrix.run(programs[client], matrix.target(way, server, gates, pki), f"{way}-{client}",
                                             matrix.SCENARIOS[client], server, files)
         return known[way, client]
     return get
 
 
-CASES = [(way, client, scenario) for way in WAYS for client, scenarios in matrix.SCENARIOS.items() for scenario in scenarios]
+CASES = [(way, client, scenario) for way in matrix.WAYS for client, scenarios in matrix.SCENARIOS.items() for scenario in scenarios]
 
 
 def check_refused_plaintext(result):
@@ -164,3 +141,57 @@ def check_answer(results, files, server, way, client, scenario, result):
 def attributes(result):
     """Without what differs from process to process."""
     return {name: value for name, value in result["results"][0] if name not in ("_pid", "_thread", "_server_host")}
+
+
+@pytest.mark.parametrize("client", matrix.SCENARIOS)
+@pytest.mark.parametrize("announce", ["8.0.36-elexgate", "5.7.44", "11.8.9-MariaDB"])
+def test_announced_text(gates, programs, server, pki, client, announce):
+    """Any text may be announced: every client logs in, asks, and prepares a statement."""
+    to = matrix.target("gate", server, gates, pki, listener=matrix.ANNOUNCED[announce])
+    wanted = [s for s in ("tls", "query", "prepared", "umlauts", "server") if s in matrix.SCENARIOS[client]]
+    results = matrix.run(programs[client], to, f"{announce}-{client}", wanted)
+    for scenario, result in results.items():
+        assert "error" not in result, f"{scenario}: {result['error']}"
+        if client != "mariadb-dump" and scenario in matrix.EXPECTED:
+            assert {key: result[key] for key in matrix.EXPECTED[scenario]} == matrix.EXPECTED[scenario]
+    announced = results.get("server", {}).get("announced")
+    assert announced is None or announce in announced
+
+
+@pytest.mark.parametrize("client", [*matrix.SCENARIOS, "mysql2-1.7"])
+@pytest.mark.parametrize("listener", ["internal", "both"])
+def test_plaintext_listener(gates, programs, server, pki, client, listener):
+    """tls = off and tls = preferred let plaintext in. mysql2 1.7, which knows no other, is what Webelexis uses."""
+    to = matrix.target("gate-elexis", server, gates, pki, listener=listener, tls="off")
+    wanted = [s for s in ("tls", "query", "prepared", "wrong_password") if s in matrix.SCENARIOS.get(client, matrix.USUAL)]
+    results = matrix.run(programs[client], to, f"{listener}-{client}", wanted)
+    check_access_denied(results.pop("wrong_password")["error"])
+    for scenario, result in results.items():
+        assert "error" not in result, f"{scenario}: {result['error']}"
+        if client != "mariadb-dump" and scenario in matrix.EXPECTED:
+            assert result == matrix.EXPECTED[scenario]
+    assert results["tls"].get("cipher") is None
+
+
+@pytest.mark.parametrize("client", [c for c in matrix.SCENARIOS if c != "mariadb-dump"])
+def test_preferred_offers_tls(gates, programs, server, pki, client):
+    to = matrix.target("gate-elexis", server, gates, pki, listener="both")
+    result = matrix.run(programs[client], to, f"preferred-{client}", ["tls"])["tls"]
+    assert result.get("user") == "elx@%", result
+
+
+def test_session_names_the_client(gates, programs, server, pki, folder):
+    """What the gate tells about a session is what the client said of itself."""
+    gate = gates["gate"]
+    argv, env = matrix.command(programs["libmariadb"], matrix.target("gate", server, gates, pki), "named", ["sleep"])
+    client = process.Child("client", argv, folder / "client.log", env=env)
+    session = process.wait_until(lambda: next((s for s in gate.sessions() if s["in_flight"]), None), what="a session in flight")
+    thread = server.value("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%wait named%' AND COMMAND = 'Query' "
+                          "AND INFO LIKE 'SELECT SLEEP%'")
+    server.sql(f"KILL {thread}")
+    client.wait()
+    assert (session["user"], session["database"], session["program"]) == ("elx", matrix.DATABASE, "elx-client-c")
+    assert session["attributes"]["_client_name"] == "libmariadb"
+    assert session["tls_version"] == "TLSv1.3" and session["cipher"].startswith("TLS_")
+    assert session["peer"] == "127.0.0.1" and session["last_kind"] == "read"
+    assert session["thread_id"] == thread

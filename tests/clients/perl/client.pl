@@ -5,6 +5,7 @@ use warnings;
 use utf8;
 use DBI;
 use Digest::SHA;
+use Encode 'decode';
 use JSON::PP;
 
 binmode STDOUT, ':raw';
@@ -209,7 +210,7 @@ sub scenario {
 }
 
 $| = 1;
-for my $name (@ARGV) {
+for my $name (map { decode('UTF-8', $_) } @ARGV) {
     my $result = eval { scenario($name) } // { error => error() };
     print JSON::PP->new->utf8->canonical->encode({ scenario => $name, %$result }), "\n";
 }
