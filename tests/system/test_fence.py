@@ -163,25 +163,30 @@ def test_settings_come_back_after_a_kill(server, folder, fence, how):
 
 
 def test_without_checkpoint_now(make_server, folder, fence):
-    """The way for servers that do not have innodb_log_checkpoint_now."""
+    """The way for servers that do not have innodb_log_checkpoint_now. Their last checkpoint cannot be asked for and may come
+    in the middle of a copy, which is then rejected, and the next attempt is good."""
     server = make_server()
     work = load.Load(server).setup().start()
     before = settings(server)
-    f = fence(server, "ask", "old-server", settle=SETTLE)
-    assert f.receive()["event"] == "ready"
+    time.sleep(3)
     work.pause()
-    f.say()
-    print(f.held())
-    assert server.value("SELECT @@innodb_max_dirty_pages_pct") == 90  # put back before copying
-    tar_copy(server, folder / "copy")
-    expected = load.checksums(server)
-    assert f.check()["verdict"] == "clean"
-    assert f.end() == 0
+    for attempt in range(4):
+        f = fence(server, "old-server", settle=SETTLE)
+        print(f.held())
+        assert server.value("SELECT @@innodb_max_dirty_pages_pct") == 90  # put back before copying
+        tar_copy(server, folder / f"copy{attempt}")
+        expected = load.checksums(server)
+        verdict = f.check()
+        assert f.end() == 0
+        if verdict["verdict"] != "reject":
+            break
     work.stop()
+    assert verdict["verdict"] in ("clean", "recoverable"), verdict
     assert settings(server) == before
-    copy = make_server(datadir=folder / "copy", tcp=False)
-    assert not load.recovered(copy)
+    copy = make_server(datadir=folder / f"copy{attempt}", tcp=False)
+    assert load.recovered(copy) == (verdict["verdict"] == "recoverable")
     assert load.checksums(copy) == expected
+    assert load.damaged(copy) == []
 
 
 def test_it_lets_go_for_a_writer(server, fence):
@@ -203,27 +208,25 @@ def test_it_lets_go_for_a_writer(server, fence):
     assert settings(server)[0][:2] == (1, 30)
 
 
-def test_it_lets_go_while_it_is_being_set_up(server, fence):
-    """A read view holds the purge back for its whole limit of 5 s; a writer that comes then does not wait for it."""
-    server.sql("CREATE OR REPLACE DATABASE yields; CREATE TABLE yields.t (n INT PRIMARY KEY)")
-    with server.connect() as reader, server.connect() as writer, reader.cursor() as r, writer.cursor() as w:
-        f = fence(server, "ask")
-        f.receive()
-        server.sql("INSERT INTO yields.t VALUES (1)")
-        r.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        server.sql("UPDATE yields.t SET n = 2")
-        f.say()
-        waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SET GLOBAL innodb_max_purge_lag_wait%'"
-        process.wait_until(lambda: server.value(waiting), 30, "the purge wait before the lock")
-        process.wait_until(lambda: not server.value(waiting), 30, "its end")
-        process.wait_until(lambda: server.value(waiting), 30, "the purge wait under the lock")
+def test_it_lets_go_while_it_waits_for_the_lock(server, fence):
+    """A long statement keeps the lock from coming, and a writer behind the waiting lock must not pay for that."""
+    server.sql("CREATE OR REPLACE DATABASE yields; CREATE TABLE yields.slow (n INT) ENGINE=MyISAM; CREATE TABLE yields.t (n INT) ENGINE=MyISAM")
+    slow = threading.Thread(target=lambda: server.sql("INSERT INTO yields.slow SELECT SLEEP(5)"))
+    slow.start()
+    try:
+        f = fence(server)
+        process.wait_until(lambda: server.value(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'FLUSH TABLES WITH%'"), 30, "the lock is asked for")
         start = time.monotonic()
-        w.execute("UPDATE yields.t SET n = 3")
-        wait = time.monotonic() - start
+        server.sql("INSERT INTO yields.t VALUES (1)")
+        print(f"a writer behind the waiting lock waited {(time.monotonic() - start) * 1000:.0f} ms")
+        assert f.receive()["event"] == "ready"
         event = f.receive()
-        print(f"waited {wait * 1000:.0f} ms", event)
-        assert event["event"] in ("yielded", "busy")
+        assert event["event"] == "yielded" and "yields.t" in event["text"], event
+        assert slow.is_alive(), "the writer waited for the long statement"
         assert f.end() == 4
+    finally:
+        slow.join(30)
 
 
 def test_an_old_read_view_is_not_quiet(server, fence):
