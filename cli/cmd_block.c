@@ -123,6 +123,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
     int64_t timeout = -1;
+    char human[32];
 
     while (args_next(&a, names))
         if (units_parse_duration(a.value, &timeout) < 0 || timeout < 0 || timeout > DRAIN_MAX_MS)
@@ -133,6 +134,13 @@ static int run_drain(struct cli *cli, int argc, char **argv)
         return code != EXIT_GOOD ? code : EXIT_FAILED;
     if (timeout < 0)
         timeout = config_int(c, "proxy", NULL, "drain_timeout");
+    if (!cli->json &&
+        timeout > 0) /* it may take that long: on standard error, as it is no result */
+        fprintf(stderr,
+            tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n",
+                "Neue Clients werden abgewiesen; warte bis zu %s auf das Ende der "
+                "Sitzungen.\n"),
+            clock_human((uint64_t)timeout, human, sizeof human));
     code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
     if (code != EXIT_GOOD)
@@ -140,12 +148,9 @@ static int run_drain(struct cli *cli, int argc, char **argv)
     if (cli->json)
         cli_print_json(answer);
     else
-        printf(
-            "%s\n", tr(cli,
-                        "Draining: new clients are refused, sessions end by themselves. Undo: "
-                        "elexgate open",
-                        "Läuft leer: neue Clients werden abgewiesen, Sitzungen enden von selbst. "
-                        "Zurück mit: elexgate open"));
+        printf(tr(cli,
+            "Drained: nobody is connected any more. Let clients in again with: elexgate open\n",
+            "Leer: niemand ist mehr verbunden. Wieder öffnen mit: elexgate open\n"));
     json_decref(answer);
     return EXIT_GOOD;
 }

@@ -93,9 +93,8 @@ static void print_listeners(const struct cli *cli, const json_t *s)
         _cleanup_free_ char *port = output_member(l, "port");
         _cleanup_free_ char *tls = output_member(l, "tls");
         _cleanup_free_ char *announce = output_member(l, "announce");
-        bool v6 = strchr(address, ':') != NULL;
-        printf("%-13s %s%s%s:%s (%s), TLS %s", label, v6 ? "[" : "", address, v6 ? "]" : "", port,
-            name, tls);
+        printf(tr(cli, "%-13s %s port %s (%s), TLS %s", "%-13s %s Port %s (%s), TLS %s"), label,
+            address, port, name, tls);
         if (*announce)
             printf(tr(cli, ", announces %s", ", meldet sich als %s"), announce);
         printf("\n");

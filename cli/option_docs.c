@@ -144,6 +144,10 @@ static void print_mdoc(FILE *f, const char *text, bool sentence)
             fputs("\\e", f);
         else
             fputc(first ? toupper((unsigned char)*p) : *p, f);
+        if (p[0] == '.' && p[1] == ' ' && isupper((unsigned char)p[2])) {
+            fputc('\n', f); /* a new sentence, a new line */
+            p++;
+        }
         first = false;
     }
     if (sentence && text[strlen(text) - 1] != '.')
