@@ -17,13 +17,17 @@
 #define LOCKED_LIMIT  5
 /* How long the proxy holds at most if we die between lock and release. */
 #define HOLD_MAX_MS 10000
-/* Patience with open transactions: before, and while the proxy's clients wait for us. */
+/* Patience with open transactions before the lock, and the time between two looks: INNODB_TRX is a
+ * cache that is filled again only when nobody has read it for 100 ms, so who asks more often gets
+ * the same old answer for ever. */
 #define BUSY_MS       2000
-#define HELD_BUSY_MS  200
-#define BUSY_PAUSE_US 20000
-/* Reading the counters until all is written: usually the first time. */
-#define READY_TRIES    40
+#define BUSY_PAUSE_US 150000
+/* Reading the counters until all is written: usually the first time; without
+ * innodb_log_checkpoint_now the page cleaner takes its seconds. */
+#define READY_MS       1000
+#define READY_OLD_MS   6000
 #define READY_PAUSE_US 25000
+#define OLD_FLUSH_MS   20000
 
 struct fence {
     struct fence_options o;
@@ -36,6 +40,7 @@ struct fence {
     uint64_t settled_at;       /* monotonic ms */
     uint64_t age_limit;
     bool has_checkpoint_now;
+    bool behind; /* all pages are written, but an old server would not make its last checkpoint */
     atomic_bool standing; /* between FLUSH TABLES WITH READ LOCK and UNLOCK */
     atomic_bool lost;
     char why[256];
@@ -151,12 +156,51 @@ static int find_transaction(struct fence *f, struct err *e)
 }
 
 /* Transactions of a program are short; one that is open for longer than this is left open. */
-static int check_transactions(struct fence *f, unsigned patience_ms, struct err *e)
+static int check_transactions(struct fence *f, struct err *e)
 {
-    uint64_t end = clock_mono_ms() + patience_ms;
+    uint64_t end = clock_mono_ms() + BUSY_MS;
     int r;
     while ((r = find_transaction(f, e)) == FENCE_BUSY && clock_mono_ms() < end)
         usleep(BUSY_PAUSE_US);
+    return r;
+}
+
+/* Once more under the lock, where only what came before the lock can be open. */
+static int check_transactions_again(struct fence *f, struct err *e)
+{
+    usleep(BUSY_PAUSE_US);
+    return find_transaction(f, e);
+}
+
+static int read_marks(struct server *s, struct fence_marks *m, struct err *e)
+{
+    struct server_counter counters[] = {
+        {"Innodb_lsn_current", &m->lsn},
+        {"Innodb_lsn_last_checkpoint", &m->checkpoint_lsn},
+        {"Innodb_buffer_pool_pages_flushed", &m->pages_flushed},
+        {"Innodb_buffer_pool_pages_dirty", &m->pages_dirty},
+        {"Innodb_history_list_length", &m->history},
+        {"Innodb_checkpoint_age", &m->checkpoint_age},
+    };
+    return server_counters(s, counters, sizeof counters / sizeof counters[0], e);
+}
+
+/* Without innodb_log_checkpoint_now: the page cleaner is told to write all it has, at full speed.
+ * It looks once a second, hence the patience. */
+static int flush_old_server(struct fence *f, struct err *e)
+{
+    static const char *const changes[][2] = {{"innodb_io_capacity_max", "40000"},
+        {"innodb_io_capacity", "20000"}, {"innodb_max_dirty_pages_pct", "0"}};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        int r = globals_set(f->globals, f->admin, changes[i][0], changes[i][1], e);
+        if (r < 0)
+            return r;
+    }
+    uint64_t end = clock_mono_ms() + OLD_FLUSH_MS;
+    int r;
+    while ((r = read_marks(f->lock, &f->marks, e)) == 0 && f->marks.pages_dirty > 0 &&
+           clock_mono_ms() < end)
+        usleep(READY_PAUSE_US);
     return r;
 }
 
@@ -165,14 +209,11 @@ static int flush_before_lock(struct fence *f, struct err *e)
 {
     uint64_t start = clock_mono_ms();
     int r = server_exec(f->lock, e, "SET SESSION max_statement_time=%d", PREPARE_LIMIT);
-    if (r == 0 && f->has_checkpoint_now) {
+    if (r == 0 && f->has_checkpoint_now)
         r = server_exec(f->lock, e, "SET GLOBAL innodb_log_checkpoint_now=ON");
-    } else if (r == 0) {
-        r = globals_set(f->globals, f->admin, "innodb_io_capacity_max", "40000", e);
-        if (r == 0)
-            r = globals_set(f->globals, f->admin, "innodb_io_capacity", "20000", e);
-    }
-    if (r >= 0)
+    else if (r == 0)
+        r = flush_old_server(f, e);
+    if (r == 0)
         r = server_exec(f->lock, e, "SET SESSION max_statement_time=%d", LOCKED_LIMIT);
     f->marks.flush_ms = (unsigned)(clock_mono_ms() - start);
     return r;
@@ -191,42 +232,47 @@ static int write_all_pages(struct fence *f, struct err *e)
 {
     if (f->has_checkpoint_now)
         return server_exec(f->lock, e, "SET GLOBAL innodb_log_checkpoint_now=ON");
-    return globals_set(f->globals, f->admin, "innodb_max_dirty_pages_pct", "0", e);
+    return 0; /* the page cleaner is at it since before the lock */
 }
 
-static int read_marks(struct server *s, struct fence_marks *m, struct err *e)
+static int not_ready(const struct fence *f, struct err *e)
 {
-    struct server_counter counters[] = {
-        {"Innodb_lsn_current", &m->lsn},
-        {"Innodb_lsn_last_checkpoint", &m->checkpoint_lsn},
-        {"Innodb_buffer_pool_pages_flushed", &m->pages_flushed},
-        {"Innodb_buffer_pool_pages_dirty", &m->pages_dirty},
-        {"Innodb_history_list_length", &m->history},
-        {"Innodb_checkpoint_age", &m->checkpoint_age},
-    };
-    return server_counters(s, counters, sizeof counters / sizeof counters[0], e);
+    const struct fence_marks *m = &f->marks;
+    err_set(e, EBUSY,
+        "the server could not finish writing: history %" PRIu64 "%s, %" PRIu64
+        " dirty pages, checkpoint age %" PRIu64,
+        m->history, m->history ? " (an open transaction that reads holds it back)" : "",
+        m->pages_dirty, m->checkpoint_age);
+    return FENCE_BUSY;
 }
 
 static int wait_until_ready(struct fence *f, struct err *e)
 {
     struct fence_marks *m = &f->marks;
-    for (int i = 0; i < READY_TRIES && !atomic_load(&f->lost); i++) {
+    uint64_t end = clock_mono_ms() + (f->has_checkpoint_now ? READY_MS : READY_OLD_MS);
+    while (!atomic_load(&f->lost)) {
         int r = read_marks(f->lock, m, e);
         if (r < 0)
             return r;
         if (m->pages_dirty == 0 && m->history == 0 && m->checkpoint_age <= f->age_limit)
             return 0;
-        if (m->history != 0)
-            break; /* the purge had its time */
+        /* Putting the limit back wakes the page cleaner, which then finds nothing to write and
+         * makes the checkpoint that an old server cannot be asked for. */
+        if (m->pages_dirty == 0 &&
+            (r = globals_restore_one(f->globals, f->admin, "innodb_max_dirty_pages_pct", e)) < 0)
+            return r;
+        bool late = clock_mono_ms() >= end;
+        if (late && !f->has_checkpoint_now && m->pages_dirty == 0 && m->history == 0) {
+            f->behind = true;
+            return 0;
+        }
+        if (m->history != 0 || late) /* the purge has had its time */
+            break;
         usleep(READY_PAUSE_US);
         if (f->has_checkpoint_now && (r = write_all_pages(f, e)) < 0)
             return r;
     }
-    err_set(e, EBUSY,
-        "the server could not finish writing: %" PRIu64 " dirty pages, history %" PRIu64
-        " (an old read view holds it back), checkpoint age %" PRIu64,
-        m->pages_dirty, m->history, m->checkpoint_age);
-    return FENCE_BUSY;
+    return not_ready(f, e);
 }
 
 /* From the lock to the fence standing; with the lock connection's mutex held. */
@@ -262,6 +308,8 @@ static int lock_and_quiesce(struct fence *f, struct err *e)
     if (r == 0)
         r = globals_restore_one(f->globals, f->admin, "innodb_max_dirty_pages_pct", e);
     if (r == 0)
+        r = check_transactions_again(f, e);
+    if (r == 0)
         r = read_marks(f->lock, &f->marks, e);
     f->marks.lock_ms = (unsigned)(clock_mono_ms() - locked);
     clock_iso(clock_wall_ms(), f->marks.taken_at);
@@ -274,18 +322,19 @@ static int prepare(struct fence *f, struct err *e)
     if (r < 0)
         r = connect_lock(f, e);
     if (r == 0)
-        r = check_transactions(f, BUSY_MS, e);
+        r = check_transactions(f, e);
     if (r == 0)
         r = flush_before_lock(f, e);
     if (r == 0)
         r = wait_for_purge(f, e);
+    /* A read view that holds the purge back would do so under the lock, too: do not even lock. */
+    if (r == 0 && (r = read_marks(f->lock, &f->marks, e)) == 0 && f->marks.history > 0)
+        return not_ready(f, e);
     if (r == 0 && f->o.proxy_socket) {
         r = proxy_hold_take(f->o.proxy_socket, f->o.hold_ms, HOLD_MAX_MS, &f->hold, e);
         if (r == 1)
             return FENCE_BUSY;
     }
-    if (r == 0)
-        r = check_transactions(f, HELD_BUSY_MS, e);
     return r;
 }
 
@@ -294,6 +343,7 @@ int fence_take(struct fence *f, struct fence_marks *marks, struct err *e)
     CHECK(!atomic_load(&f->standing));
     memset(&f->marks, 0, sizeof f->marks);
     atomic_store(&f->lost, false);
+    f->behind = false;
     pthread_mutex_lock(&f->lock_busy);
     int r = prepare(f, e);
     if (r == 0)
@@ -347,8 +397,13 @@ enum fence_verdict fence_check(struct fence *f, bool files_changed, char *text, 
     else if (now.lsn != m->lsn) {
         snprintf(text, text_size, "the log moved from %" PRIu64 " to %" PRIu64, m->lsn, now.lsn);
         return FENCE_RECOVERABLE;
-    } else
+    } else if (f->behind) {
+        snprintf(
+            text, text_size, "the last checkpoint is %" PRIu64 " bytes behind", m->checkpoint_age);
+        return FENCE_RECOVERABLE;
+    } else {
         return FENCE_CLEAN;
+    }
     return FENCE_REJECT;
 }
 

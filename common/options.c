@@ -154,7 +154,9 @@ const struct option config_options[] = {
     {"data", "path", OPT_PATH, NULL, .named = true, .reloadable = true,
         .help = "folder that is archived in the same run, as type NAME"},
     {"data", "include", OPT_LIST, NULL, .named = true, .reloadable = true,
-        .help = "patterns of file names (* ? [...] and ** for folders) to take; empty = all"},
+        .help = "patterns of file names (* ? [...]) to take; one with a / is compared with the "
+                "whole path; "
+                "empty = all"},
     {"data", "exclude", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "patterns to leave out; a folder that matches is not entered"},
 
@@ -195,7 +197,8 @@ const struct option config_options[] = {
     {"hooks", "after_backup", OPT_PATH, NULL, .reloadable = true,
         .help = "program that runs after a backup, whatever its result, and gets the result"},
     {"hooks", "before_restore", OPT_PATH, NULL, .reloadable = true,
-        .help = "program that runs before a restore; when it fails the restore does not take place"},
+        .help =
+            "program that runs before a restore; when it fails the restore does not take place"},
     {"hooks", "after_restore", OPT_PATH, NULL, .reloadable = true,
         .help = "program that runs after a restore, whatever its result"},
     {"hooks", "timeout", OPT_DURATION, "10m", SEC, DAY, .reloadable = true,
@@ -203,8 +206,9 @@ const struct option config_options[] = {
 
     /* drill */
     {"drill", "schedule", OPT_STRING, NULL, .reloadable = true,
-        .help = "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
-                "weekly, monthly; not set: never by itself"},
+        .help =
+            "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
+            "weekly, monthly; not set: never by itself"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
         .help = "folder to unpack into; not set: in the backup folder"},
     {"drill", "server_program", OPT_STRING, "mariadbd", .reloadable = true,

@@ -1,0 +1,142 @@
+#include "backup/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "common/clock.h"
+
+extern char **environ;
+
+static char **merged_environment(const char *const *further)
+{
+    size_t n = 0, m = 0;
+    while (environ[n])
+        n++;
+    while (further && further[m])
+        m++;
+    char **all = xcalloc(n + m + 1, sizeof *all);
+    /* what is given comes first: getenv takes the first of a name */
+    for (size_t i = 0; i < m; i++)
+        all[i] = xstrdup(further[i]);
+    for (size_t i = 0; i < n; i++)
+        all[m + i] = environ[i];
+    return all;
+}
+
+/* Between fork and exec: async-signal-safe calls only. */
+static _Noreturn void become(const struct child_options *o, char **envp, pid_t parent, int report)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(
+        0, 0); /* Ctrl-C on the terminal is for the job, which then ends its children in order */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    int in = o->in > 0 ? o->in : open("/dev/null", O_RDONLY);
+    int out = o->out >= 0 ? o->out : 2;
+    int err = o->err >= 0 ? o->err : 2;
+    if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        _exit(127);
+    if (o->keep >= 0)
+        fcntl(o->keep, F_SETFD, 0);
+    environ = envp;
+    /* execvp takes an array of char * for history's sake and does not write to it */
+    execvp(o->argv[0], (char *const *)(uintptr_t)o->argv);
+    int code = errno;
+    ssize_t n = write(report, &code, sizeof code);
+    (void)n;
+    _exit(127);
+}
+
+int child_start(const struct child_options *o, struct child *out, struct err *e)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "cannot start %s", o->argv[0]);
+    char **envp = merged_environment(o->environment);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        become(o, envp, parent, report[1]);
+    int code = pid < 0 ? errno : 0;
+    close(report[1]);
+    for (size_t i = 0; o->environment && o->environment[i]; i++)
+        free(envp[i]);
+    free(envp);
+    ssize_t n = 0;
+    if (pid > 0) { /* closes without a word when exec succeeds */
+        do
+            n = read(report[0], &code, sizeof code);
+        while (n < 0 && errno == EINTR);
+    }
+    close(report[0]);
+    if (pid > 0 && n > 0)
+        waitpid(pid, NULL, 0);
+    if (pid < 0 || n > 0)
+        return err_sys(e, code, "cannot start %s", o->argv[0]);
+    *out = (struct child){.pid = pid};
+    return 0;
+}
+
+static bool reap(struct child *c)
+{
+    if (c->pid == 0)
+        return true;
+    pid_t got = waitpid(c->pid, &c->status, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR))
+        return false;
+    c->pid = 0;
+    return true;
+}
+
+int child_wait(struct child *c, int timeout_ms, bool (*go_on)(void *ctx), void *ctx)
+{
+    uint64_t end = clock_mono_ms() + (uint64_t)timeout_ms;
+    while (!reap(c)) {
+        if (go_on && !go_on(ctx))
+            return 1;
+        if (timeout_ms >= 0 && clock_mono_ms() >= end)
+            return 1;
+        usleep(10000);
+    }
+    return 0;
+}
+
+void child_end(struct child *c, int grace_ms)
+{
+    if (c->pid == 0)
+        return;
+    kill(c->pid, SIGTERM);
+    if (child_wait(c, grace_ms, NULL, NULL) == 0)
+        return;
+    kill(-c->pid, SIGKILL); /* with what it started itself */
+    kill(c->pid, SIGKILL);
+    int r = child_wait(c, -1, NULL, NULL);
+    (void)r;
+}
+
+bool child_good(const struct child *c)
+{
+    return c->pid == 0 && WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+}
+
+const char *child_how(const struct child *c, char *buf, size_t size)
+{
+    if (c->pid != 0)
+        snprintf(buf, size, "still runs");
+    else if (WIFSIGNALED(c->status))
+        snprintf(buf, size, "was ended by signal %d (%s)", WTERMSIG(c->status),
+            strsignal(WTERMSIG(c->status)));
+    else
+        snprintf(buf, size, "ended with %d", WEXITSTATUS(c->status));
+    return buf;
+}

@@ -1,0 +1,235 @@
+/*
+ * elexgate-job doctor: everything that a backup needs, asked before it is needed. One line a check:
+ *   {"event":"check","name":..,"good":BOOL,"text":WORDS,"fix":WORDS}
+ */
+#include "backup/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/layout.h"
+#include "backup/space.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+/* Exactly what is used: RELOAD for the lock and the flushes, PROCESS for the sign of a waiting
+ * writer and INNODB_TRX, SUPER for the settings, SELECT for checksums and dumps, SHUTDOWN and
+ * CONNECTION ADMIN for a restore, the rest for mariadb-dump. */
+static const char *const privileges[] = {"SELECT", "RELOAD", "SHUTDOWN", "PROCESS", "SUPER",
+    "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER", "CONNECTION ADMIN", NULL};
+
+struct doctor {
+    struct run *run;
+    struct server *server;
+    unsigned bad;
+};
+
+static void tell(struct doctor *d, const char *name, bool good, const char *text, const char *fix)
+{
+    d->bad += !good;
+    json_t *event = json_pack(
+        "{sssssbss}", "event", "check", "name", name, "good", good, "text", text);
+    if (!good && fix)
+        json_object_set_new(event, "fix", json_string(fix));
+    run_event(event);
+}
+
+static char *grant_statement(const struct backup_settings *s)
+{
+    char *list = xstrdup("");
+    for (size_t i = 0; privileges[i]; i++) {
+        char *longer = xasprintf("%s%s%s", list, i ? ", " : "", privileges[i]);
+        free(list);
+        list = longer;
+    }
+    const char *host = s->target.socket || strcmp(s->target.host, "127.0.0.1") == 0 ||
+                               strcmp(s->target.host, "localhost") == 0
+                           ? "localhost"
+                           : "%";
+    char *statement = xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, host);
+    free(list);
+    return statement;
+}
+
+/* "GRANT SELECT, RELOAD, ... ON *.* TO ...": is this one in the list? */
+static bool granted(const char *grants, const char *privilege)
+{
+    if (strstr(grants, "GRANT ALL PRIVILEGES ON *.*"))
+        return true;
+    const char *end = strstr(grants, " ON *.*"), *p = grants + strlen("GRANT ");
+    size_t n = strlen(privilege);
+    while (end && p < end) {
+        size_t len = strcspn(p, ",");
+        len = p + len > end ? (size_t)(end - p) : len;
+        if (len == n && memcmp(p, privilege, n) == 0)
+            return true;
+        p += len + strlen(", ");
+    }
+    return false;
+}
+
+static int keep_global(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    char **out = ctx;
+    if (!*out && columns && strstr(row[0], " ON *.* TO "))
+        *out = xstrdup(row[0]);
+    return 0;
+}
+
+static void check_grants(struct doctor *d)
+{
+    struct err e = {0};
+    _cleanup_free_ char *grants = NULL;
+    _cleanup_free_ char *statement = grant_statement(&d->run->s);
+    int r = server_rows(d->server, keep_global, &grants, &e, "SHOW GRANTS FOR CURRENT_USER");
+    char missing[256] = "";
+    for (size_t i = 0; r == 0 && privileges[i]; i++) {
+        if (!granted(grants ? grants : "", privileges[i]))
+            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
+                *missing ? ", " : "", privileges[i]);
+    }
+    char text[400];
+    snprintf(text, sizeof text, "%s%s", *missing ? "the admin account lacks " : "", missing);
+    if (r < 0)
+        tell(d, "grants", false, e.text, statement);
+    else
+        tell(d, "grants", !*missing,
+            *missing ? text : "the admin account has the privileges it needs", statement);
+}
+
+static void check_server(struct doctor *d)
+{
+    struct err e = {0};
+    const struct backup_settings *s = &d->run->s;
+    _cleanup_free_ char *statement = grant_statement(s);
+    _cleanup_free_ char *fix = xasprintf("CREATE USER IF NOT EXISTS '%s'@'localhost' %s; %s",
+        s->target.user,
+        s->password ? "IDENTIFIED BY '<the password in password_file>'"
+                    : "IDENTIFIED VIA unix_socket",
+        statement);
+    if (server_connect(&s->target, "elexgate-doctor", &d->server, &e) < 0) {
+        tell(d, "server", false, e.text, fix);
+        return;
+    }
+    char text[200];
+    snprintf(text, sizeof text, "the admin account %s can log in to MariaDB %s", s->target.user,
+        server_version(d->server));
+    tell(d, "server", true, text, NULL);
+    check_grants(d);
+}
+
+static void check_layout(struct doctor *d)
+{
+    if (!d->server || !d->run->s.physical)
+        return;
+    struct err e = {0};
+    struct layout l = {0};
+    int r = layout_read(d->server, config_str(d->run->s.config, "backup", NULL, "datadir"), &l, &e);
+    char text[400];
+    snprintf(
+        text, sizeof text, "the data directory %s can be copied whole", r == 0 ? l.datadir : "");
+    tell(d, "layout", r == 0, r == 0 ? text : e.text,
+        "set method = dump in [backup], or move the files into the data directory");
+    layout_clear(&l);
+}
+
+static void check_space(struct doctor *d)
+{
+    const char *types[68] = {0};
+    size_t n = 0;
+    if (d->run->s.physical)
+        types[n++] = d->run->s.physical_type;
+    if (d->run->s.dump)
+        types[n++] = d->run->s.dump_type;
+    const char *name;
+    for (size_t i = 0; n < 66 && (name = config_section(d->run->s.config, "data", i)); i++)
+        types[n++] = name;
+    struct err e = {0};
+    struct space_plan plan;
+    int r = space_check(d->run, types, &plan, &e);
+    char text[300];
+    snprintf(text, sizeof text, "the next backup needs about %llu MB in %s, %llu MB are free",
+        (unsigned long long)plan.needed >> 20, d->run->s.folder,
+        (unsigned long long)plan.free >> 20);
+    tell(d, "space", r == 0, r == 0 ? text : e.text,
+        "make room, keep fewer generations, or set another [archive] folder");
+}
+
+static void check_proxy(struct doctor *d)
+{
+    const char *socket = d->run->s.proxy_socket;
+    if (!socket)
+        return;
+    struct err e = {0};
+    json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
+    int r = control_call(socket, 3000, request, &answer, &e);
+    json_decref(request);
+    tell(d, "proxy", r == 0, r == 0 ? "the proxy answers" : e.text,
+        "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through "
+        "it");
+    json_decref(answer);
+}
+
+static void check_hook(struct doctor *d, const char *event)
+{
+    const char *program = config_str(d->run->s.config, "hooks", NULL, event);
+    if (!program)
+        return;
+    char text[400];
+    bool good = access(program, X_OK) == 0;
+    snprintf(text, sizeof text, "%s: %s%s", event, program, good ? "" : " cannot be executed");
+    tell(d, "hook", good, text, "make it executable (chmod 700), or take it out of [hooks]");
+}
+
+static bool in_path(const char *program)
+{
+    if (strchr(program, '/'))
+        return access(program, X_OK) == 0;
+    const char *path = getenv("PATH");
+    _cleanup_free_ char *copy = xstrdup(path ? path : "/usr/bin:/bin");
+    char *save = NULL;
+    for (char *p = strtok_r(copy, ":", &save); p; p = strtok_r(NULL, ":", &save)) {
+        _cleanup_free_ char *full = xasprintf("%s/%s", p, program);
+        if (access(full, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_program(struct doctor *d, const char *section, const char *key)
+{
+    const char *program = config_str(d->run->s.config, section, NULL, key);
+    char text[300];
+    bool good = in_path(program);
+    snprintf(text, sizeof text, "%s is %s", program, good ? "there" : "not installed");
+    tell(d, "program", good, text, "install it, or give its full path in the configuration");
+}
+
+int job_doctor(struct run *r, int argc, char **argv, struct err *e)
+{
+    (void)argc;
+    (void)argv;
+    struct doctor d = {.run = r};
+    _cleanup_free_ char *statement = grant_statement(&r->s);
+    run_event(json_pack("{ssss}", "event", "grant", "statement", statement));
+    check_server(&d);
+    check_layout(&d);
+    check_space(&d);
+    check_proxy(&d);
+    check_program(&d, "backup", "dump_program");
+    check_program(&d, "drill", "server_program");
+    static const char *const hooks[] = {
+        "before_backup", "after_backup", "before_restore", "after_restore"};
+    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++)
+        check_hook(&d, hooks[i]);
+    server_close(d.server);
+    if (d.bad == 0)
+        return 0;
+    err_set(e, EINVAL, "%u things are not as a backup needs them", d.bad);
+    return EXIT_FAILED;
+}

@@ -1,0 +1,276 @@
+/*
+ * The dump method: SQL text of the Elexis database from one consistent snapshot, written by the
+ * stock mariadb-dump and streamed into the archive.
+ */
+#include "backup/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/child.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+/* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
+ * not, whatever the exit status was. */
+#define END_MARKER "-- Dump completed"
+#define TAIL       256
+#define SAID_MAX   400
+
+/* Between mariadb-dump and the archive: passes everything on and keeps the end. */
+struct tap {
+    int in, out;
+    char tail[TAIL];
+    size_t tail_len;
+    uint64_t bytes;
+    pthread_t thread;
+};
+
+struct dump {
+    struct run *run;
+    struct child child;
+    int options_fd, said_fd; /* the login; what the program writes to standard error */
+    struct tap tap;
+    struct pack *pack;
+    char *version;
+    json_t *info;
+};
+
+static void keep_tail(struct tap *t, const char *data, size_t n)
+{
+    t->bytes += n;
+    if (n >= TAIL) {
+        memcpy(t->tail, data + n - TAIL, TAIL);
+        t->tail_len = TAIL;
+        return;
+    }
+    size_t keep = t->tail_len + n > TAIL ? TAIL - n : t->tail_len;
+    memmove(t->tail, t->tail + t->tail_len - keep, keep);
+    memcpy(t->tail + keep, data, n);
+    t->tail_len = keep + n;
+}
+
+static void *tap_main(void *arg)
+{
+    struct tap *t = arg;
+    static const size_t size = 64 * 1024;
+    char *chunk = xmalloc(size);
+    ssize_t n;
+    while ((n = read(t->in, chunk, size)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
+        keep_tail(t, chunk, (size_t)n);
+        if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
+            break; /* the archive does not read on: the run stops */
+    }
+    free(chunk);
+    close(t->in);
+    close(t->out);
+    return NULL;
+}
+
+/* In an option file's double quotes only the backslash and the quote are special. */
+static void append_quoted(char **text, const char *key, const char *value)
+{
+    char *quoted = xmalloc(2 * strlen(value) + 1), *p = quoted;
+    for (; *value; value++) {
+        if (*value == '\\' || *value == '"')
+            *p++ = '\\';
+        *p++ = *value;
+    }
+    *p = '\0';
+    char *longer = xasprintf("%s%s=\"%s\"\n", *text, key, quoted);
+    free(quoted);
+    free(*text);
+    *text = longer;
+}
+
+/* The login goes through a file in memory that only we can open: never argv, never the environment.
+ */
+static int write_options(struct dump *d, struct err *e)
+{
+    const struct server_target *t = &d->run->s.target;
+    _cleanup_free_ char *text = xstrdup("[client]\n");
+    append_quoted(&text, "user", t->user);
+    if (t->password)
+        append_quoted(&text, "password", t->password);
+    if (t->socket) {
+        append_quoted(&text, "socket", t->socket);
+    } else {
+        char port[16];
+        snprintf(port, sizeof port, "%u", t->port);
+        append_quoted(&text, "host", t->host);
+        append_quoted(&text, "port", port);
+        append_quoted(&text, "protocol", "tcp");
+    }
+    d->options_fd = memfd_create("login", MFD_CLOEXEC);
+    if (d->options_fd < 0 || fchmod(d->options_fd, 0600) < 0)
+        return err_sys(e, errno, "cannot make a file in memory");
+    return fd_write_all(d->options_fd, text, strlen(text), e);
+}
+
+static int start_program(struct dump *d, struct err *e)
+{
+    const struct config *c = d->run->s.config;
+    char options[64];
+    snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", d->options_fd);
+    const char *argv[] = {config_str(c, "backup", NULL, "dump_program"), options,
+        "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
+        "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
+        config_str(c, "database", NULL, "name"), NULL};
+    int from[2], to[2];
+    if (pipe2(from, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "cannot make a pipe");
+    d->said_fd = memfd_create("said", MFD_CLOEXEC);
+    struct child_options o = {
+        .argv = argv, .out = from[1], .err = d->said_fd, .keep = d->options_fd};
+    int r = child_start(&o, &d->child, e);
+    close(from[1]);
+    if (r < 0 || pipe2(to, O_CLOEXEC) < 0) {
+        close(from[0]);
+        return r < 0 ? r : err_sys(e, errno, "cannot make a pipe");
+    }
+    d->tap.in = from[0];
+    d->tap.out = to[1];
+    int code = pthread_create(&d->tap.thread, NULL, tap_main, &d->tap);
+    CHECK(code == 0);
+    return to[0];
+}
+
+/* What the program said last on standard error, in one line. */
+static const char *said(struct dump *d, char buf[static SAID_MAX])
+{
+    off_t size = lseek(d->said_fd, 0, SEEK_END);
+    off_t from = size > SAID_MAX - 1 ? size - (SAID_MAX - 1) : 0;
+    ssize_t n = pread(d->said_fd, buf, SAID_MAX - 1, from);
+    buf[n > 0 ? n : 0] = '\0';
+    for (char *p = buf; *p; p++) {
+        if (*p == '\n' || *p == '\r')
+            *p = p[1] ? ' ' : '\0';
+    }
+    return buf;
+}
+
+static int check_end(struct dump *d, struct err *e)
+{
+    char how[80], words[SAID_MAX];
+    if (!child_good(&d->child)) {
+        const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
+        child_how(&d->child, how, sizeof how);
+        return err_set(e, EIO, "%s %s: %s", program, how, said(d, words));
+    }
+    if (memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
+        return 0;
+    return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
+        END_MARKER, (unsigned long long)d->tap.bytes);
+}
+
+static int copy(struct dump *d, struct err *e)
+{
+    struct run *r = d->run;
+    struct pack_options o = run_pack_options(r, r->s.dump_type, false);
+    int code = pack_open(&o, &d->pack, e);
+    if (code == 0)
+        code = write_options(d, e);
+    if (code < 0)
+        return code;
+    int fd = start_program(d, e);
+    if (fd < 0)
+        return fd;
+    _cleanup_free_ char *name = xasprintf(
+        "%s.sql", config_str(r->s.config, "database", NULL, "name"));
+    code = pack_stream(d->pack, name, fd, e);
+    close(fd); /* should the program still write, it ends now */
+    if (code != 0)
+        child_end(&d->child, 1000);
+    pthread_join(d->tap.thread, NULL);
+    int ended = child_wait(&d->child, 10000, NULL, NULL);
+    if (ended != 0)
+        child_end(&d->child, 1000);
+    return code == 0 ? check_end(d, e) : run_pack_result(code, e);
+}
+
+static int note_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)columns;
+    (void)e;
+    manifest_add_table(ctx, row[0], row[1], row[2], -1, NULL);
+    return 0;
+}
+
+/* Which tables there are, and which of them no snapshot covers. */
+static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
+{
+    struct server *s = NULL;
+    int r = server_connect(&d->run->s.target, "elexgate-job", &s, e);
+    if (r < 0)
+        return r;
+    const char *database = config_str(d->run->s.config, "database", NULL, "name");
+    _cleanup_free_ char *name = server_quote_text(s, database);
+    uint64_t known = 0, page = 0, lower = 0, lsn = 0;
+    r = server_u64(s, &known, e,
+        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", name);
+    if (r == 0 && known == 0)
+        r = err_set(e, ENOENT, "the server has no database \"%s\" ([database] name)", database);
+    if (r == 0)
+        r = server_rows(s, note_table, m, e,
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE "
+            "TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE') ORDER BY 2",
+            name);
+    if (r == 0)
+        r = server_text(s, &d->version, e, "SELECT VERSION()");
+    if (r == 0)
+        r = server_u64(s, &page, e, "SELECT @@innodb_page_size");
+    if (r == 0)
+        r = server_u64(s, &lower, e, "SELECT @@lower_case_table_names");
+    struct server_counter counter = {"Innodb_lsn_current", &lsn};
+    if (r == 0)
+        r = server_counters(s, &counter, 1, e);
+    server_close(s);
+    m->has_server = true;
+    m->server.version = xstrdup(d->version);
+    m->server.page_size = (uint32_t)page;
+    m->server.lower_case_table_names = (int)lower;
+    m->server.lsn = lsn;
+    m->server.state = xstrdup("dump");
+    for (size_t i = 0; i < m->table_count; i++) {
+        const char *engine = m->tables[i].engine;
+        if (engine && strcmp(engine, "InnoDB") != 0)
+            manifest_add_note(m,
+                "%s is %s, which a snapshot does not cover: if it was written to "
+                "during the dump it may not fit the others",
+                m->tables[i].name, engine);
+    }
+    return r;
+}
+
+int dump_backup(struct run *r, struct err *e)
+{
+    struct dump d = {.run = r, .options_fd = -1, .said_fd = -1};
+    struct manifest m;
+    run_manifest(r, &m, MANIFEST_DUMP);
+    run_phase(r, r->s.dump_type, "copy", 0);
+    int code = look_at_tables(&d, &m, e);
+    if (code == 0)
+        code = copy(&d, e);
+    if (code == 0)
+        code = run_publish(r, d.pack, &m, "dump", e);
+    manifest_clear(&m);
+    pack_drop(d.pack);
+    child_end(&d.child, 1000);
+    if (d.options_fd >= 0)
+        close(d.options_fd);
+    if (d.said_fd >= 0)
+        close(d.said_fd);
+    free(d.version);
+    return code;
+}

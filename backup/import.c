@@ -1,0 +1,141 @@
+#include "backup/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/child.h"
+#include "common/exit_codes.h"
+
+#define INSTALL_MS 120000
+#define SAID_MAX   300
+
+/* What a child said last, from the file in memory that was its standard error. */
+static void said(int fd, char buf[static SAID_MAX])
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    off_t from = size > SAID_MAX - 1 ? size - (SAID_MAX - 1) : 0;
+    ssize_t n = pread(fd, buf, SAID_MAX - 1, from);
+    buf[n > 0 ? n : 0] = '\0';
+    for (char *p = buf; *p; p++) {
+        if (*p == '\n')
+            *p = p[1] ? ' ' : '\0';
+    }
+}
+
+static int run_program(struct run *r, const char *const *argv, int timeout_ms, struct err *e)
+{
+    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
+    struct child_options o = {.argv = argv, .out = words, .err = words, .keep = -1};
+    struct child c = {0};
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return code;
+    if (child_wait(&c, timeout_ms, run_go_on, r) != 0) {
+        child_end(&c, 1000);
+        return run_stopped() ? run_pack_result(PACK_STOPPED, e)
+                             : err_set(e, ETIMEDOUT, "%s does not end", argv[0]);
+    }
+    if (child_good(&c))
+        return 0;
+    char how[80], text[SAID_MAX];
+    said(words, text);
+    err_set(e, EIO, "%s %s: %s", argv[0], child_how(&c, how, sizeof how), text);
+    return EXIT_INCONSISTENT;
+}
+
+static int install(struct run *r, const char *datadir, const struct manifest *m, struct err *e)
+{
+    char page[48], dir[4200], lower[48];
+    snprintf(dir, sizeof dir, "--datadir=%s", datadir);
+    snprintf(page, sizeof page, "--innodb-page-size=%u", m->server.page_size);
+    snprintf(lower, sizeof lower, "--lower-case-table-names=%d", m->server.lower_case_table_names);
+    const char *argv[] = {"mariadb-install-db", "--no-defaults", dir, page, lower, "--skip-test-db",
+        "--auth-root-authentication-method=normal", geteuid() == 0 ? "--user=root" : NULL, NULL};
+    return run_program(r, argv, INSTALL_MS, e);
+}
+
+static int feed(struct run *r, const struct server_target *t, const char *file,
+    const char *database, struct err *e)
+{
+    char socket[200];
+    _cleanup_free_ char *source = xasprintf("--init-command=SET SESSION max_statement_time=0");
+    snprintf(socket, sizeof socket, "--socket=%s", t->socket);
+    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
+    _cleanup_fd_ int in = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (in < 0) {
+        err_sys(e, errno, "cannot open %s", file);
+        return EXIT_INCONSISTENT;
+    }
+    /* --sandbox: no `system`, no `source`, nothing but SQL */
+    const char *argv[] = {"mariadb", "--no-defaults", socket, "--user=root", "--sandbox",
+        "--binary-mode", "--max-allowed-packet=1G", "--default-character-set=utf8mb4", source,
+        database, NULL};
+    struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = -1};
+    struct child c = {0};
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return code;
+    if (child_wait(&c, -1, run_go_on, r) != 0) {
+        child_end(&c, 1000);
+        return run_pack_result(PACK_STOPPED, e);
+    }
+    if (child_good(&c))
+        return 0;
+    char how[80], text[SAID_MAX];
+    said(words, text);
+    err_set(e, EIO, "the import %s: %s", child_how(&c, how, sizeof how), text);
+    return EXIT_INCONSISTENT;
+}
+
+static int make_database(struct throwaway *t, const char *database, struct err *e)
+{
+    _cleanup_free_ char *name = server_quote_name(database);
+    return server_exec(throwaway_server(t), e, "CREATE DATABASE %s", name);
+}
+
+int import_into_new_server(struct run *r, const struct store_item *it, const char *scratch,
+    const char *folder, struct throwaway **out, struct err *e)
+{
+    const struct manifest *m = &it->manifest;
+    const char *database = m->table_count ? m->tables[0].schema : NULL;
+    if (!database) {
+        err_set(e, EINVAL, "the manifest of this dump names no table");
+        return EXIT_INCONSISTENT;
+    }
+    _cleanup_free_ char *datadir = xasprintf("%s/server", scratch);
+    _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
+    run_phase(r, it->type, "boot", 0);
+    int code = install(r, datadir, m, e);
+    if (code != 0)
+        return code;
+    struct throwaway_options o = {
+        .program = config_str(r->s.config, "drill", NULL, "server_program"),
+        .datadir = datadir,
+        .scratch = scratch,
+        .page_size = m->server.page_size,
+        .lower_case_table_names = m->server.lower_case_table_names,
+        .go_on = run_go_on,
+        .ctx = r,
+    };
+    struct throwaway *t = NULL;
+    code = throwaway_start(&o, &t, e);
+    if (code == 1)
+        return run_pack_result(PACK_STOPPED, e);
+    if (code == 0)
+        code = make_database(t, database, e);
+    struct server_target target = {0};
+    if (code == 0) {
+        target = throwaway_target(t);
+        run_phase(r, it->type, "import", 0);
+        code = feed(r, &target, file, database, e);
+    }
+    if (code != 0) {
+        throwaway_drop(t);
+        return code;
+    }
+    *out = t;
+    return 0;
+}

@@ -1,0 +1,17 @@
+/*
+ * SQL text into a server, through the stock client with its own commands disabled.
+ */
+#ifndef ELEXGATE_BACKUP_IMPORT_H
+#define ELEXGATE_BACKUP_IMPORT_H
+
+#include "backup/archive/store.h"
+#include "backup/run.h"
+#include "backup/throwaway.h"
+
+/* For the drill of a dump: makes an empty data directory beside the extracted one, starts a
+ * throwaway server on it and imports <folder>/<database>.sql. EXIT_INCONSISTENT when the import
+ * fails. */
+int import_into_new_server(struct run *r, const struct store_item *it, const char *scratch,
+    const char *folder, struct throwaway **out, struct err *e) MUSTCHECK;
+
+#endif

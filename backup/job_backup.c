@@ -1,0 +1,185 @@
+/*
+ * elexgate-job backup: one run, from the lock to the retention.
+ */
+#include "backup/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/archive/store.h"
+#include "backup/hooks.h"
+#include "backup/space.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+#define TYPES_MAX 64
+
+struct plan {
+    const char *types[TYPES_MAX + 1]; /* NULL-terminated, the physical one first */
+    size_t count;
+    char *words; /* the same with blanks between */
+    bool dry_run;
+};
+
+static bool asked_for(char *const *wanted, int n, const char *type)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(wanted[i], type) == 0)
+            return true;
+    }
+    return n == 0;
+}
+
+static void add_type(struct plan *p, const char *type)
+{
+    if (p->count < TYPES_MAX)
+        p->types[p->count++] = type;
+    p->types[p->count] = NULL;
+    char *words = xasprintf("%s%s%s", p->words ? p->words : "", p->words ? " " : "", type);
+    free(p->words);
+    p->words = words;
+}
+
+/* The physical one needs the lock, so it comes first: should it have to make way, nothing of this
+ * run has been published yet. */
+static int choose_types(
+    struct run *r, char *const *wanted, int n, bool dump_instead, struct plan *p, struct err *e)
+{
+    bool physical = r->s.physical && !dump_instead;
+    bool dump = r->s.dump || dump_instead;
+    for (int i = 0; i < n; i++) { /* asked for by name: also when it is not the usual method */
+        physical |= strcmp(wanted[i], r->s.physical_type) == 0;
+        dump |= strcmp(wanted[i], r->s.dump_type) == 0;
+    }
+    if (physical && asked_for(wanted, n, r->s.physical_type))
+        add_type(p, r->s.physical_type);
+    if (dump && (asked_for(wanted, n, r->s.dump_type) || dump_instead))
+        add_type(p, r->s.dump_type);
+    const char *name;
+    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++) {
+        if (asked_for(wanted, n, name))
+            add_type(p, name);
+    }
+    for (int i = 0; i < n; i++) {
+        bool known = false;
+        for (size_t k = 0; k < p->count; k++)
+            known |= strcmp(p->types[k], wanted[i]) == 0;
+        if (!known && !dump_instead) {
+            err_set(e, EINVAL, "there is no data type \"%.60s\"; there are: %s", wanted[i],
+                p->words ? p->words : r->s.physical_type);
+            return EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
+static int backup_one(struct run *r, const char *type, struct err *e)
+{
+    if (strcmp(type, r->s.physical_type) == 0)
+        return physical_backup(r, e);
+    if (strcmp(type, r->s.dump_type) == 0)
+        return dump_backup(r, e);
+    return data_backup(r, type, e);
+}
+
+static void tell_removed(void *ctx, const char *type, const char *run)
+{
+    (void)ctx;
+    run_event(json_pack("{ssssss}", "event", "removed", "type", type, "run", run));
+}
+
+/* Only after a run in which everything succeeded. */
+static int retain(struct run *r, const struct plan *p, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < p->count; i++)
+        code = store_retain(r->s.folder, p->types[i], &r->a.retention, &cron_zone_local, true,
+            tell_removed, NULL, e);
+    return code;
+}
+
+static void tell_start(struct run *r, const struct plan *p, const struct space_plan *space)
+{
+    json_t *types = json_array();
+    for (size_t i = 0; i < p->count; i++)
+        json_array_append_new(types, json_string(p->types[i]));
+    run_event(json_pack("{sssssosIsIsIsb}", "event", "start", "run", r->suffix, "types", types,
+        "sources", (json_int_t)space->sources, "needed", (json_int_t)space->needed, "free",
+        (json_int_t)space->free, "dry_run", p->dry_run));
+}
+
+/* With the lock: what a killed run left goes first. */
+static int prepare(struct run *r, const struct plan *p, struct err *e)
+{
+    unsigned parts = 0;
+    struct space_plan space;
+    int code = file_mkdirs(r->s.folder, 0700, e);
+    if (code == 0)
+        code = store_clean_parts(r->s.folder, &parts, e);
+    if (parts)
+        run_note("%u unfinished files of an earlier run were removed", parts);
+    if (code == 0)
+        code = space_check(r, p->types, &space, e);
+    if (code == 0)
+        code = store_free_suffix(r->s.folder, r->started_ms / 1000, &cron_zone_local, r->suffix, e);
+    if (code == 0)
+        tell_start(r, p, &space);
+    return code;
+}
+
+static int run_all(struct run *r, const struct plan *p, struct err *e)
+{
+    int code = hook_before(r, "before_backup", p->words, e);
+    for (size_t i = 0; code == 0 && i < p->count; i++)
+        code = backup_one(r, p->types[i], e);
+    if (code == 0)
+        code = retain(r, p, e);
+    int exit_code = job_exit_code(code);
+    hook_after(r, "after_backup", p->words, exit_code, code ? e->text : NULL);
+    return code;
+}
+
+static int parse(
+    struct run *r, int argc, char **argv, struct plan *p, bool *dump, int *first, struct err *e)
+{
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--now") == 0) {
+            r->now = true;
+        } else if (strcmp(argv[i], "--dump") == 0) {
+            *dump = true;
+        } else if (strcmp(argv[i], "--lock") == 0) {
+            r->yield = false;
+        } else if (strcmp(argv[i], "--dry-run") == 0) {
+            p->dry_run = true;
+        } else {
+            err_set(e, EINVAL, "unknown option %.40s; see elexgate-job --help", argv[i]);
+            return EXIT_USAGE;
+        }
+    }
+    *first = i;
+    return 0;
+}
+
+int job_backup(struct run *r, int argc, char **argv, struct err *e)
+{
+    struct plan p = {0};
+    bool dump_instead = false;
+    int first = argc;
+    r->yield = true;
+    int code = parse(r, argc, argv, &p, &dump_instead, &first, e);
+    if (code != 0)
+        return code;
+    int lock = -1;
+    code = job_lock(r, &lock, e);
+    if (code == 0)
+        code = choose_types(r, argv + first, argc - first, dump_instead, &p, e);
+    if (code == 0)
+        code = prepare(r, &p, e);
+    if (code == 0 && !p.dry_run)
+        code = run_all(r, &p, e);
+    free(p.words);
+    cleanup_fd(&lock);
+    return code;
+}

@@ -1,0 +1,194 @@
+#include "backup/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+static atomic_bool stop_asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_store(&stop_asked, true);
+}
+
+void run_catch_signals(void)
+{
+    struct sigaction ask = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &ask, NULL);
+    sigaction(SIGINT, &ask, NULL);
+    sigaction(SIGHUP, &ask, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool run_stopped(void)
+{
+    return atomic_load(&stop_asked);
+}
+
+int run_init(struct run *r, const struct config *c, struct err *e)
+{
+    memset(r, 0, sizeof *r);
+    int code = backup_settings_load(c, &r->s, e);
+    if (code == 0)
+        code = archive_settings_load(c, &r->a, e);
+    if (code < 0) {
+        backup_settings_clear(&r->s);
+        return code;
+    }
+    r->archives = json_array();
+    r->started_ms = clock_wall_ms();
+    return 0;
+}
+
+void run_clear(struct run *r)
+{
+    archive_settings_clear(&r->a);
+    backup_settings_clear(&r->s);
+    json_decref(r->archives);
+    memset(r, 0, sizeof *r);
+}
+
+void run_event(json_t *event)
+{
+    size_t len = 0;
+    _cleanup_free_ char *line = json_line(event, &len);
+    json_decref(event);
+    fwrite(line, 1, len, stdout);
+    fflush(stdout);
+}
+
+void run_note(const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    run_event(json_pack("{ssss}", "event", "note", "text", text));
+}
+
+void run_phase(struct run *r, const char *type, const char *phase, uint64_t total)
+{
+    r->type = type;
+    r->phase = phase;
+    r->total = total;
+    r->phase_since = clock_mono_ms();
+    run_event(json_pack(
+        "{sssssssI}", "event", "phase", "type", type, "phase", phase, "total", (json_int_t)total));
+}
+
+void run_progress(
+    struct run *r, uint64_t bytes, uint64_t bytes_out, uint64_t files, const char *path)
+{
+    uint64_t ms = clock_mono_ms() - r->phase_since;
+    double rate = ms ? (double)bytes / (double)ms * 1000.0 : 0;
+    json_t *event = json_pack("{sssssssIsIsIsI}", "event", "progress", "type", r->type, "phase",
+        r->phase, "bytes", (json_int_t)bytes, "total", (json_int_t)r->total, "bytes_out",
+        (json_int_t)bytes_out, "files", (json_int_t)files);
+    json_object_set_new(event, "mb_s", json_real((double)(int64_t)(rate / 1e5) / 10));
+    if (r->total > bytes && rate > 0)
+        json_object_set_new(
+            event, "eta_ms", json_integer((json_int_t)((double)(r->total - bytes) / rate * 1000)));
+    /* a name in the data folder may be any bytes; jansson takes only UTF-8 */
+    json_t *name = path ? json_string(path) : NULL;
+    if (name)
+        json_object_set_new(event, "path", name);
+    run_event(event);
+}
+
+bool run_go_on(void *ctx)
+{
+    struct run *r = ctx;
+    return !run_stopped() && !(r->also_stop && r->also_stop(r->also_ctx));
+}
+
+void run_pack_progress(void *ctx, const struct pack_progress *p)
+{
+    struct run *r = ctx;
+    if (strcmp(p->phase, r->phase) != 0)
+        run_phase(r, r->type, p->phase, strcmp(p->phase, "verify") == 0 ? p->bytes_in : 0);
+    run_progress(r, p->bytes_in, p->bytes_out, p->files, p->path);
+}
+
+void run_unpack_progress(void *ctx, uint64_t done, uint64_t total, const char *path)
+{
+    struct run *r = ctx;
+    r->total = total;
+    run_progress(r, done, 0, 0, path);
+}
+
+struct pack_options run_pack_options(struct run *r, const char *type, bool strict)
+{
+    struct pack_options o = r->a.pack;
+    o.folder = r->s.folder;
+    o.type = type;
+    o.run = r->suffix;
+    o.strict = strict;
+    o.go_on = run_go_on;
+    o.progress = run_pack_progress;
+    o.ctx = r;
+    return o;
+}
+
+int run_pack_result(int r, struct err *e)
+{
+    switch (r) {
+    case PACK_STOPPED:
+        err_set(e, ECANCELED, "stopped as asked; nothing of it was kept");
+        return EXIT_CANCELLED;
+    case PACK_CHANGED:
+    case PACK_DAMAGED:
+        return EXIT_INCONSISTENT;
+    case -ENOSPC:
+    case -EDQUOT:
+        return EXIT_NO_SPACE;
+    default:
+        return r;
+    }
+}
+
+void run_manifest(struct run *r, struct manifest *m, enum manifest_method method)
+{
+    memset(m, 0, sizeof *m);
+    m->method = method;
+    m->started_ms = r->started_ms;
+    time_t s = (time_t)(r->started_ms / 1000);
+    struct tm local;
+    localtime_r(&s, &local);
+    char stamp[40], zone[40];
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S%z", &local);
+    /* +0100 -> +01:00 */
+    size_t n = strlen(stamp);
+    memmove(stamp + n - 1, stamp + n - 2, 3);
+    stamp[n - 2] = ':';
+    strftime(zone, sizeof zone, "%Z", &local);
+    m->local_time = xstrdup(stamp);
+    m->zone = xstrdup(zone);
+}
+
+int run_publish(struct run *r, struct pack *p, struct manifest *m, const char *state, struct err *e)
+{
+    m->finished_ms = clock_wall_ms();
+    int code = pack_close(p, e);
+    if (code == 0)
+        code = pack_publish(p, m, e);
+    if (code != 0)
+        return run_pack_result(code, e);
+    json_t *archive = json_pack("{sssssIsIsIsssI}", "type", r->type, "file", pack_file_name(p),
+        "size", (json_int_t)m->archive.size, "bytes", (json_int_t)m->content.bytes, "files",
+        (json_int_t)m->content.files, "state", state, "tables", (json_int_t)m->table_count);
+    json_array_append(r->archives, archive);
+    json_object_set_new(archive, "event", json_string("archive"));
+    json_t *event = json_copy(archive);
+    json_object_del(archive, "event");
+    json_decref(archive);
+    run_event(event);
+    return 0;
+}

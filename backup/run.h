@@ -1,0 +1,78 @@
+/*
+ * One run of elexgate-job, as its parts share it: settings, the suffix of its archives, progress on
+ * standard output, and being told to stop.
+ *
+ * Results: 0 good, negative = an errno value with its words, positive = an exit code
+ * (common/exit_codes.h) with its words. Every function that returns one leaves nothing behind but
+ * what it has published.
+ *
+ * Standard output, one JSON object a line:
+ *   {"event":"start","run":SUFFIX,"types":[..],"method":..}
+ *   {"event":"phase","type":T,"phase":"settle|hold|copy|verify|publish|checksums|extract|boot|check|hook"}
+ *   {"event":"progress","type":T,"phase":P,"bytes":N,"total":N,"bytes_out":N,"files":N,"path":..,
+ *    "mb_s":R,"eta_ms":N}                         at most ten a second
+ *   {"event":"again","type":T,"attempt":N,"reason":WORDS}
+ *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
+ *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
+ *   {"event":"note","text":WORDS}
+ *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"run":SUFFIX,"archives":[..]}
+ */
+#ifndef ELEXGATE_BACKUP_RUN_H
+#define ELEXGATE_BACKUP_RUN_H
+
+#include <jansson.h>
+#include "backup/archive/archive_settings.h"
+#include "backup/settings.h"
+
+struct run {
+    struct backup_settings s;
+    struct archive_settings a;
+    char suffix[RUN_SUFFIX_LEN];
+    int64_t started_ms;
+    bool now;   /* asked for by a person: tries again by itself instead of waiting for idle */
+    bool yield; /* let go for writers */
+    json_t *archives;
+
+    /* the phase that progress is told for */
+    const char *type, *phase;
+    uint64_t total, phase_since;
+    bool (*also_stop)(void *ctx); /* a further reason to stop, besides the signal */
+    void *also_ctx;
+};
+
+int run_init(struct run *r, const struct config *c, struct err *e) MUSTCHECK;
+void run_clear(struct run *r);
+/* SIGTERM, SIGINT and SIGHUP ask for a stop; a reader of standard output that goes away does not.
+ */
+void run_catch_signals(void);
+bool run_stopped(void);
+
+/* Prints and takes over the reference. */
+void run_event(json_t *event);
+void run_note(const char *fmt, ...) PRINTF(1, 2);
+/* total: bytes that this phase will go through, 0 = unknown. */
+void run_phase(struct run *r, const char *type, const char *phase, uint64_t total);
+void run_progress(
+    struct run *r, uint64_t bytes, uint64_t bytes_out, uint64_t files, const char *path);
+
+/* Callbacks for pack and unpack; ctx is the struct run. */
+bool run_go_on(void *ctx);
+void run_pack_progress(void *ctx, const struct pack_progress *p);
+void run_unpack_progress(void *ctx, uint64_t done, uint64_t total, const char *path);
+
+/* Options for one archive of this run. */
+struct pack_options run_pack_options(struct run *r, const char *type, bool strict);
+/* What pack_* returned, as a result of the run: EXIT_CANCELLED, EXIT_NO_SPACE, ... */
+int run_pack_result(int r, struct err *e);
+/* Head of a manifest: method, times, zone. */
+void run_manifest(struct run *r, struct manifest *m, enum manifest_method method);
+/* Closes, publishes, tells and remembers the archive. state as in the event. */
+int run_publish(
+    struct run *r, struct pack *p, struct manifest *m, const char *state, struct err *e) MUSTCHECK;
+
+/* The parts of a backup. */
+int physical_backup(struct run *r, struct err *e) MUSTCHECK;
+int dump_backup(struct run *r, struct err *e) MUSTCHECK;
+int data_backup(struct run *r, const char *name, struct err *e) MUSTCHECK;
+
+#endif

@@ -1,0 +1,224 @@
+#include "backup/table_sums.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct table {
+    char *schema, *name, *engine, *checksum;
+    int64_t rows;
+    bool transactional;
+};
+
+struct table_sums {
+    struct server_target target;
+    const char *program;
+    struct server *server;
+    struct table *tables;
+    size_t count, locked_count; /* those that need the lock come first */
+    atomic_size_t read;
+    atomic_bool stop, done;
+    bool started;
+    pthread_t thread;
+    struct err error;
+};
+
+static int add_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)columns;
+    (void)e;
+    struct table_sums *ts = ctx;
+    ts->tables = xrealloc(ts->tables, (ts->count + 1) * sizeof *ts->tables);
+    struct table *t = &ts->tables[ts->count++];
+    *t = (struct table){.schema = xstrdup(row[0]),
+        .name = xstrdup(row[1]),
+        .engine = xstrdup(row[2]),
+        .transactional = strcmp(row[3], "1") == 0,
+        .rows = -1};
+    if (!t->transactional)
+        ts->locked_count = ts->count;
+    return 0;
+}
+
+/* MEMORY tables are empty after every start; the logs grow by being looked at; the GTID position
+ * follows the binary log, which a drill's server does not have. */
+static int list_tables(struct table_sums *ts, struct err *e)
+{
+    return server_rows(ts->server, add_table, ts, e,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, ENGINE='InnoDB' FROM information_schema.TABLES "
+        "WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE') AND ENGINE<>'MEMORY' AND "
+        "TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
+        "(TABLE_SCHEMA='mysql' AND TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
+        "'innodb_table_stats','innodb_index_stats')) ORDER BY ENGINE='InnoDB', 1, 2");
+}
+
+static int touch_table(struct server *s, const struct table *t, struct err *e)
+{
+    _cleanup_free_ char *schema = server_quote_name(t->schema);
+    _cleanup_free_ char *name = server_quote_name(t->name);
+    return server_exec(s, e, "SELECT 1 FROM %s.%s LIMIT 1", schema, name);
+}
+
+static int second_column(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    char **out = ctx;
+    if (columns > 1 && !*out)
+        *out = xstrdup(row[1]);
+    return 0;
+}
+
+static int read_table(struct server *s, struct table *t, struct err *e)
+{
+    _cleanup_free_ char *schema = server_quote_name(t->schema);
+    _cleanup_free_ char *name = server_quote_name(t->name);
+    uint64_t rows = 0;
+    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s.%s", schema, name);
+    if (r == 0)
+        r = server_rows(
+            s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
+    if (r == 0)
+        t->rows = (int64_t)rows;
+    return r;
+}
+
+static void free_tables(struct table_sums *ts)
+{
+    for (size_t i = 0; i < ts->count; i++) {
+        free(ts->tables[i].schema);
+        free(ts->tables[i].name);
+        free(ts->tables[i].engine);
+        free(ts->tables[i].checksum);
+    }
+    free(ts->tables);
+}
+
+int table_sums_open(
+    const struct server_target *t, const char *program, struct table_sums **out, struct err *e)
+{
+    struct table_sums *ts = xcalloc(1, sizeof *ts);
+    ts->target = *t;
+    ts->program = program;
+    int r = server_connect(t, program, &ts->server, e);
+    if (r == 0)
+        r = server_exec(ts->server, e, "SET SESSION max_statement_time=0");
+    if (r == 0)
+        r = list_tables(ts, e);
+    for (size_t i = 0; r == 0 && i < ts->count; i++) {
+        /* dropped since it was listed, or broken: CHECK TABLE of the drill is what tells */
+        if (touch_table(ts->server, &ts->tables[i], e) == -EPIPE)
+            r = -EPIPE;
+    }
+    if (r < 0) {
+        table_sums_close(ts);
+        return r;
+    }
+    *out = ts;
+    return 0;
+}
+
+static void *thread_main(void *arg)
+{
+    struct table_sums *ts = arg;
+    for (size_t i = 0; i < ts->count && !atomic_load(&ts->stop); i++) {
+        if (read_table(ts->server, &ts->tables[i], &ts->error) == -EPIPE)
+            break;
+        atomic_store(&ts->read, i + 1);
+    }
+    /* The snapshot would hold back the purge. */
+    int r = server_exec(ts->server, NULL, "COMMIT");
+    (void)r;
+    atomic_store(&ts->done, true);
+    return NULL;
+}
+
+int table_sums_start(struct table_sums *ts, struct err *e)
+{
+    int r = server_exec(ts->server, e, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    if (r == 0)
+        r = server_exec(ts->server, e, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    if (r < 0)
+        return r;
+    int code = pthread_create(&ts->thread, NULL, thread_main, ts);
+    if (code)
+        return err_sys(e, code, "cannot start the thread that reads the tables");
+    ts->started = true;
+    return 0;
+}
+
+bool table_sums_locked_part_done(struct table_sums *ts)
+{
+    return atomic_load(&ts->done) || atomic_load(&ts->read) >= ts->locked_count;
+}
+
+bool table_sums_done(struct table_sums *ts, size_t *read, size_t *total)
+{
+    *read = atomic_load(&ts->read);
+    *total = ts->count;
+    return atomic_load(&ts->done);
+}
+
+static void add_to_manifest(struct table_sums *ts, struct manifest *m)
+{
+    for (size_t i = 0; i < ts->count; i++) {
+        const struct table *t = &ts->tables[i];
+        manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
+    }
+}
+
+int table_sums_take(struct table_sums *ts, struct manifest *m, struct err *e)
+{
+    if (ts->started) {
+        pthread_join(ts->thread, NULL);
+        ts->started = false;
+    }
+    if (atomic_load(&ts->read) < ts->count)
+        return err_set(e, EIO, "the tables could not be counted: %s", ts->error.text);
+    add_to_manifest(ts, m);
+    return 0;
+}
+
+void table_sums_close(struct table_sums *ts)
+{
+    if (!ts)
+        return;
+    if (ts->started) {
+        atomic_store(&ts->stop, true);
+        struct server *other = NULL;
+        if (!atomic_load(&ts->done) &&
+            server_connect(&ts->target, ts->program, &other, NULL) == 0) {
+            int r = server_exec(other, NULL, "KILL QUERY %" PRIu64, server_thread_id(ts->server));
+            (void)r; /* it has ended by itself */
+            server_close(other);
+        }
+        pthread_join(ts->thread, NULL);
+    }
+    server_close(ts->server);
+    free_tables(ts);
+    free(ts);
+}
+
+int table_sums_read(
+    struct server *s, struct manifest *m, bool (*go_on)(void *ctx), void *ctx, struct err *e)
+{
+    struct table_sums ts = {.server = s};
+    int r = server_exec(s, e, "SET SESSION max_statement_time=0");
+    if (r == 0)
+        r = list_tables(&ts, e);
+    for (size_t i = 0; r == 0 && i < ts.count; i++) {
+        if (go_on && !go_on(ctx))
+            r = 1;
+        else
+            r = read_table(s, &ts.tables[i], e);
+    }
+    if (r == 0)
+        add_to_manifest(&ts, m);
+    free_tables(&ts);
+    return r;
+}

@@ -1,0 +1,219 @@
+#include "backup/throwaway.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/child.h"
+#include "backup/layout.h"
+#include "common/clock.h"
+#include "common/file.h"
+
+#define START_MS 300000
+#define STOP_MS  300000
+#define LOG_MAX  (1 << 20)
+#define ARGS_MAX 64
+
+struct throwaway {
+    struct child child;
+    struct server *server;
+    char *socket, *log;
+    char user[64];
+};
+
+struct args {
+    char *argv[ARGS_MAX + 1];
+    size_t n;
+};
+
+PRINTF(2, 3) static void add(struct args *a, const char *fmt, ...)
+{
+    CHECK(a->n < ARGS_MAX);
+    va_list ap;
+    va_start(ap, fmt);
+    CHECK(vasprintf(&a->argv[a->n++], fmt, ap) >= 0);
+    va_end(ap);
+}
+
+/* The settings come out of a manifest, and a manifest is a file that somebody may have written:
+ * only the known names, and only harmless characters. */
+static void add_settings(struct args *a, const json_t *settings)
+{
+    for (size_t i = 0; layout_settings[i]; i++) {
+        const char *value = json_string_value(json_object_get(settings, layout_settings[i]));
+        if (!value || !*value || strlen(value) > 200 ||
+            value[strspn(
+                value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.")])
+            continue;
+        add(a, "--%s=%s", layout_settings[i], value);
+    }
+}
+
+/* Everybody may go through each folder of the path. */
+static bool reachable(const char *path)
+{
+    _cleanup_free_ char *part = xstrdup(path);
+    for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
+        struct stat st;
+        *p = '\0';
+        if (stat(part, &st) < 0 || !(st.st_mode & S_IXOTH))
+            return false;
+        *p = '/';
+    }
+    return true;
+}
+
+/* As root the server runs as whoever owns the data, if that one gets through to it; it refuses to
+ * be root without being told. */
+static const char *run_as(const struct throwaway_options *o, char buf[static 64])
+{
+    struct stat st;
+    struct passwd *pw = stat(o->datadir, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+    snprintf(buf, 64, "%s", pw && reachable(o->scratch) ? pw->pw_name : "root");
+    return buf;
+}
+
+static void build_args(struct args *a, const struct throwaway_options *o, struct throwaway *t)
+{
+    add(a, "%s", o->program);
+    add(a, "--no-defaults");
+    if (geteuid() == 0)
+        add(a, "--user=%s", run_as(o, t->user));
+    add(a, "--datadir=%s", o->datadir);
+    add(a, "--socket=%s", t->socket);
+    add(a, "--pid-file=%s/server.pid", o->scratch);
+    add(a, "--log-error=%s", t->log);
+    add(a, "--tmpdir=%s", o->scratch);
+    add(a, "--skip-networking");
+    add(a, "--skip-grant-tables");
+    add(a, "--event-scheduler=OFF");
+    add(a, "--skip-log-bin");
+    add(a, "--skip-slave-start");
+    add(a, "--innodb-buffer-pool-size=256M");
+    add(a, "--innodb-buffer-pool-load-at-startup=OFF");
+    add(a, "--innodb-buffer-pool-dump-at-shutdown=OFF");
+    add(a, "--innodb-fast-shutdown=1");
+    add(a, "--innodb-flush-log-at-trx-commit=2");
+    add(a, "--performance-schema=OFF");
+    if (o->page_size)
+        add(a, "--innodb-page-size=%u", o->page_size);
+    if (o->lower_case_table_names >= 0)
+        add(a, "--lower-case-table-names=%d", o->lower_case_table_names);
+    if (o->settings)
+        add_settings(a, o->settings);
+    for (size_t i = 0; o->args && o->args[i]; i++)
+        add(a, "%s", o->args[i]);
+}
+
+struct server_target throwaway_target(const struct throwaway *t)
+{
+    return (struct server_target){.socket = t->socket, .user = "root", .connect_timeout_ms = 5000};
+}
+
+/* The last lines of its log, in one, for a message. */
+static void last_words(const struct throwaway *t, char *buf, size_t size)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    snprintf(buf, size, "it left no log");
+    if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0 || len == 0)
+        return;
+    char *error = strstr(text, "[ERROR]");
+    const char *from = error ? error : len > size ? text + len - size + 1 : text;
+    snprintf(buf, size, "%s", from);
+    for (char *p = buf; *p; p++) {
+        if (*p == '\n')
+            *p = p[1] ? ' ' : '\0';
+    }
+}
+
+static int wait_until_it_answers(
+    struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    struct server_target target = throwaway_target(t);
+    uint64_t end = clock_mono_ms() + START_MS;
+    while (clock_mono_ms() < end) {
+        if (o->go_on && !o->go_on(o->ctx))
+            return 1;
+        if (child_wait(&t->child, 20, NULL, NULL) == 0) {
+            char how[80], words[300];
+            last_words(t, words, sizeof words);
+            return err_set(e, EIO, "a server does not start on this data: %s %s: %s", o->program,
+                child_how(&t->child, how, sizeof how), words);
+        }
+        if (access(t->socket, F_OK) == 0 &&
+            server_connect(&target, "elexgate-job", &t->server, NULL) == 0)
+            return 0;
+    }
+    return err_set(
+        e, ETIMEDOUT, "a server on this data does not answer after %d s", START_MS / 1000);
+}
+
+int throwaway_start(const struct throwaway_options *o, struct throwaway **out, struct err *e)
+{
+    struct throwaway *t = xcalloc(1, sizeof *t);
+    t->socket = xasprintf("%s/s", o->scratch);
+    t->log = xasprintf("%s/server.log", o->scratch);
+    struct args a = {0};
+    build_args(&a, o, t);
+    struct child_options co = {
+        .argv = (const char *const *)a.argv, .out = -1, .err = -1, .keep = -1};
+    int r = strlen(t->socket) > 106
+                ? err_set(e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch",
+                      t->socket)
+                : 0;
+    if (r == 0)
+        r = child_start(&co, &t->child, e);
+    if (r == 0)
+        r = wait_until_it_answers(t, o, e);
+    for (size_t i = 0; i < a.n; i++)
+        free(a.argv[i]);
+    if (r != 0) {
+        throwaway_drop(t);
+        return r;
+    }
+    *out = t;
+    return 0;
+}
+
+struct server *throwaway_server(struct throwaway *t)
+{
+    return t->server;
+}
+
+bool throwaway_recovered(const struct throwaway *t)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0)
+        return false;
+    return strstr(text, "InnoDB: Starting crash recovery") ||
+           strstr(text, "Aria engine: starting recovery");
+}
+
+int throwaway_stop(struct throwaway *t, struct err *e)
+{
+    server_close(t->server);
+    t->server = NULL;
+    kill(t->child.pid, SIGTERM);
+    char how[80];
+    if (child_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !child_good(&t->child))
+        return err_set(e, EIO, "the throwaway server did not end well: it %s",
+            child_how(&t->child, how, sizeof how));
+    return 0;
+}
+
+void throwaway_drop(struct throwaway *t)
+{
+    if (!t)
+        return;
+    server_close(t->server);
+    child_end(&t->child, 2000);
+    free(t->socket);
+    free(t->log);
+    free(t);
+}
