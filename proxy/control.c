@@ -22,6 +22,8 @@ struct control_client {
     unsigned handles;
     struct json_splitter in;
     bool watch_state, watch_session, watch_write, holds;
+    uid_t uid;
+    bool denied; /* not in control_users: its first request is answered with that */
     char read_buf[4096];
 };
 
@@ -172,7 +174,11 @@ void control_set_holder(struct control_client *c, bool holds)
 static int on_object(void *ctx, json_t *object)
 {
     struct control_client *c = ctx;
-    if (c->server)
+    if (c->denied) {
+        control_answer(
+            c, json_error(EACCES, "user id %u is not in [proxy] control_users", (unsigned)c->uid));
+        hang_up(c);
+    } else if (c->server)
         command_run(c, object);
     return 0;
 }
@@ -236,18 +242,10 @@ static void on_connection(uv_stream_t *server, int status)
         hang_up(c);
         return;
     }
-    if (!user_allowed(s->proxy, who.uid)) {
+    c->uid = who.uid;
+    c->denied = !user_allowed(s->proxy, who.uid);
+    if (c->denied)
         log_event(LOG_WARNING, "control-refused", LOG_U("uid", who.uid), LOG_I("pid", who.pid));
-        json_t *no = json_error(
-            EACCES, "user id %u is not in [proxy] control_users", (unsigned)who.uid);
-        size_t n;
-        _cleanup_free_ char *line = json_line(no, &n);
-        json_decref(no);
-        uv_buf_t buf = uv_buf_init(line, (unsigned)n);
-        (void)uv_try_write((uv_stream_t *)&c->pipe, &buf, 1);
-        hang_up(c);
-        return;
-    }
     CHECK(uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) == 0);
 }
 
