@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cert_sub *const groups[] = {cert_subs_make, cert_subs_install, cert_subs_show};
+static const struct cert_sub *const groups[] = {
+    cert_subs_make, cert_subs_install, cert_subs_show, cert_subs_client, cert_subs_export};
 
 struct option_row {
     const char *name;
@@ -41,14 +42,13 @@ static const struct option_row rows[] = {
     {"passphrase-file", CERT_PASSPHRASE, TAKES_TEXT, AT(passphrase_file)},
     {"no-reload", CERT_RELOAD, TAKES_NOTHING, AT(no_reload)},
     {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
-    {"new-key", CERT_NEW_KEY, TAKES_NOTHING, AT(new_key)},
     {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
     {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
+    {"old-format", CERT_OLD_FORMAT, TAKES_NOTHING, AT(old_format)},
     {"for", CERT_FOR, TAKES_TEXT, AT(target)},
     {"port", CERT_FOR, TAKES_TEXT, AT(port)},
     {"database", CERT_FOR, TAKES_TEXT, AT(database)},
     {"lang", CERT_FOR, TAKES_TEXT, AT(lang)},
-    {"page", CERT_FOR, TAKES_NOTHING, AT(page)},
 };
 
 static const struct option_row *find_row(const char *name, size_t len)
@@ -185,10 +185,25 @@ static int run_cert(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "makes, installs, renews and shows certificates", run_cert,
-    "  init --host NAME [--host NAME] [--ip ADDRESS] [--rsa | --ed25519] [--days N]\n"
-    "       [--name ORGANISATION …] [--encrypt-ca] [--ca-passphrase-file FILE] [--ca-days N]\n"
-    "       [--permit NAME|NETWORK] [--no-constraints] [--force]\n"
-    "           a private CA and the server's certificate\n"
+    "  init --host NAME …       a private CA and the server's certificate\n"
+    "      [--ip ADDRESS] [--rsa | --ed25519] [--days N] [--encrypt-ca] [--permit NAME|NETWORK]\n"
+    "      [--no-constraints] [--ca-days N] [--force] and the subject's fields below\n"
+    "  self-signed --host NAME …  one certificate that signs itself\n"
+    "      [--name NAME] [--country CH] [--canton BE] [--place X] [--organisation X]\n"
+    "      [--department X]\n"
+    "  csr --host NAME …        a request, to be signed elsewhere; its key waits here\n"
+    "  sign REQUEST --out FILE  signs one with the CA, also on a machine of its own\n"
+    "  install FILE …           certificate, key, chain: PEM, DER or PKCS#12, in any order\n"
+    "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san]\n"
+    "  renew [--if-needed] [--host NAME]  a new certificate and key from the CA\n"
+    "  show [FILE], fingerprint [FILE]\n"
+    "  client NAME [--old-format]  a workstation's certificate, as PEM and PKCS#12\n"
+    "  revoke NAME|SERIAL, crl  takes one back; writes the revocation list\n"
+    "  export --for jdbc|windows|macos|linux|webelexis  files and instructions for workstations\n"
+    "      [--out DIR] [--host NAME] [--port N] [--database NAME] [--lang de|en]\n"
     "\n"
-    "All take --dir DIR: the folder; else that of [tls] certificate in the configuration.\n"
+    "--dir DIR          the folder; else that of [tls] certificate in the configuration\n"
+    "--ca-key FILE      the CA's key where it is kept elsewhere; --ca-passphrase-file FILE\n"
+    "--no-reload        do not tell the proxy\n"
+    "\n"
     "See elexgate-cert(1).\n"};

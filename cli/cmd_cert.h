@@ -28,10 +28,10 @@ enum cert_option {
     CERT_PASSPHRASE = 1 << 9, /* --passphrase-file: of a key or PKCS#12 that comes in or goes out */
     CERT_RELOAD = 1 << 10,    /* --no-reload */
     CERT_IF_NEEDED = 1 << 11,
-    CERT_NEW_KEY = 1 << 12,
     CERT_NO_SAN = 1 << 13, /* --allow-no-san */
     CERT_TRUST = 1 << 14,  /* --trust FILE: further roots, for install */
-    CERT_FOR = 1 << 15,    /* --for --port --database --page --lang */
+    CERT_OLD_FORMAT = 1 << 16,
+    CERT_FOR = 1 << 15, /* --for --port --database --lang */
 };
 
 struct cert_args {
@@ -41,8 +41,8 @@ struct cert_args {
     struct cert_names names;
     struct names permit;
     int days, ca_days; /* 0 = default */
-    bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed, new_key;
-    bool allow_no_san, page;
+    bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed;
+    bool allow_no_san, old_format;
 };
 
 struct cert_run {
@@ -52,8 +52,10 @@ struct cert_run {
     int argc; /* what is no option */
     char **argv;
     time_t now;
-    struct store store; /* open where cert_open was called */
-    char *proxy_socket; /* NULL: no configuration, or another folder than the proxy's */
+    struct store store;      /* open where cert_open was called */
+    char *proxy_socket;      /* NULL: no configuration, or another folder than the proxy's */
+    const char *reload_word; /* set by cert_reload, for JSON: off, done, not-running, refused */
+    const char *reload_text; /* the same for people */
 };
 
 struct cert_sub {
@@ -85,6 +87,9 @@ enum make_key_kind cert_key_kind(const struct cert_run *run);
  * or a reference that is taken over. Exit code. */
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
     json_t *extra) MUSTCHECK;
+
+/* Asks the proxy to read its files again. EXIT_FAILED when it refused, with its words in e. */
+int cert_reload(struct cert_run *run, struct err *e) MUSTCHECK;
 
 /* {"subject":…,"issuer":…,"serial":…,"not_before":…,"not_after":…,"days_left":…,"names":[…],
  *  "fingerprint_sha256":…,"key":…,"warnings":[…]} New reference. */

@@ -313,32 +313,42 @@ static const char *reload_text(const struct cli *cli, enum reload r)
 {
     switch (r) {
     case RELOAD_OFF:
-        return tr(cli, "takes it with: elexgate reload", "übernimmt es mit: elexgate reload");
+        return tr(
+            cli, "takes this over with: elexgate reload", "übernimmt das mit: elexgate reload");
     case RELOAD_DONE:
-        return tr(cli, "uses it from now on; open sessions go on",
-            "verwendet es ab sofort; offene Sitzungen laufen weiter");
+        return tr(cli, "has taken this over; open sessions go on",
+            "hat das übernommen; offene Sitzungen laufen weiter");
     case RELOAD_NOT_RUNNING:
-        return tr(cli, "is not running and takes it when it starts",
-            "läuft nicht und übernimmt es beim Start");
+        return tr(cli, "is not running and takes this over when it starts",
+            "läuft nicht und übernimmt das beim Start");
     case RELOAD_REFUSED:
-        return tr(cli, "did not take it; the old certificate serves on",
-            "hat es nicht übernommen; das alte Zertifikat gilt weiter");
+        return tr(cli, "did not take this over; what it had serves on",
+            "hat das nicht übernommen; was es hatte, gilt weiter");
     }
     return "";
 }
 
-static void tell_published(struct cert_run *run, const struct cert_pair *pair, const char *headline,
-    json_t *extra, enum reload reload)
+int cert_reload(struct cert_run *run, struct err *e)
 {
     static const char *const words[] = {"off", "done", "not-running", "refused"};
+    enum reload r = ask_reload(run, e);
+    run->reload_word = words[r];
+    run->reload_text = reload_text(run->cli, r);
+    return r == RELOAD_REFUSED ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static void tell_published(
+    struct cert_run *run, const struct cert_pair *pair, const char *headline, json_t *extra)
+{
     const struct cert_info *i = cert_pair_info(pair);
     unsigned warnings = cert_pair_warnings(pair, run->now);
     _cleanup_free_ char *cert = store_path(&run->store, run->store.cert_name);
     _cleanup_free_ char *key = store_path(&run->store, run->store.key_name);
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:o, s:s, s:s, s:s}", "ok", reload != RELOAD_REFUSED,
-            "certificate", cert_json(i, warnings, run->now), "certificate_file", cert, "key_file",
-            key, "reload", words[reload]);
+        json_t *o = json_pack("{s:b, s:o, s:s, s:s, s:s}", "ok",
+            strcmp(run->reload_word, "refused") != 0, "certificate",
+            cert_json(i, warnings, run->now), "certificate_file", cert, "key_file", key, "reload",
+            run->reload_word);
         CHECK(o != NULL);
         json_object_update(o, extra);
         cli_print_json(o);
@@ -349,7 +359,7 @@ static void tell_published(struct cert_run *run, const struct cert_pair *pair, c
     printf("%s\n\n", headline);
     cert_print(run->cli, i, warnings, run->now);
     print_row(tr(run->cli, "Files", "Dateien"), files);
-    print_row("Proxy", reload_text(run->cli, reload));
+    print_row("Proxy", run->reload_text);
 }
 
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
@@ -362,11 +372,10 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
         store_publish(&run->store, pair, run->now, &e) < 0) {
         code = cert_fail(run, &e);
     } else {
-        enum reload reload = ask_reload(run, &e);
-        tell_published(run, pair, headline, extra, reload);
-        if (reload == RELOAD_REFUSED) {
+        code = cert_reload(run, &e);
+        tell_published(run, pair, headline, extra);
+        if (code != EXIT_GOOD) {
             fprintf(stderr, "elexgate cert: %s\n", e.text);
-            code = EXIT_FAILED;
         }
     }
     cert_pair_unref(pair);
