@@ -83,6 +83,8 @@ def test_real_clients(recorder, programs, files, server, client, folder):
     assert not wrong
     keep = os.environ.get("ELEXGATE_KEEP_RECORDINGS")
     if keep:
+        (pathlib.Path(keep) / f"{client}.login").write_bytes(recorder.recordings[0].login)
+        (pathlib.Path(keep) / f"{client}.greeting").write_bytes(recorder.recordings[0].greeting)
         shutil.copytree(recorder.folder, pathlib.Path(keep) / client, dirs_exist_ok=True)
     reads = writes = 0
     for recording in recorder.recordings:

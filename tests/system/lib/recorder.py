@@ -2,7 +2,7 @@
 
     with Recorder(server.socket, folder) as recorder:
         ... clients connect to 127.0.0.1:recorder.port without TLS ...
-    recorder.recordings    -> [Recording]: .path .caps .user, in the order of their connects
+    recorder.recordings    -> [Recording]: .path .caps .user .greeting .login, in the order of their connects
 
 A recording begins behind the login; its format stands in tests/fuzz/proxy/recording.h. Every byte is written down
 before it is passed on, in one thread, so that an answer never stands before its question.
@@ -18,7 +18,7 @@ from lib import ports
 
 CLIENT, SERVER = 0, 1
 PIECE = 32768
-Recording = collections.namedtuple("Recording", "path caps user")
+Recording = collections.namedtuple("Recording", "path caps user greeting login")
 
 
 def _receive(sock, n):
@@ -120,12 +120,12 @@ class Recorder:
             if answer[4] == 0xff:
                 return None
             if answer[4] == 0x00:
-                return caps, user, _ok_status(answer[4:])
+                return caps, user, _ok_status(answer[4:]), greeting, response
             server.sendall(_packet(client))
 
-    def _record(self, client, server, caps, user, status):
+    def _record(self, client, server, caps, user, status, greeting, login):
         path = self.folder / f"{len(self.recordings):03}.dialogue"
-        self.recordings.append(Recording(path, caps, user))
+        self.recordings.append(Recording(path, caps, user, greeting, login))
         sides = {client: (CLIENT, server), server: (SERVER, client)}
         with open(path, "wb") as out:
             out.write(struct.pack("<Q", caps) + status)
