@@ -26,13 +26,13 @@ void age_hkdf(const uint8_t *secret, size_t secret_len, const uint8_t *salt, siz
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
     char digest[] = "SHA256";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, readable(secret), secret_len),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, readable(salt), salt_len),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, readable(info), strlen(info)),
-        OSSL_PARAM_construct_end(),
-    };
+    OSSL_PARAM params[5], *next = params;
+    *next++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
+    *next++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, readable(secret), secret_len);
+    if (salt_len > 0) /* OpenSSL takes no empty salt; leaving it out means the same */
+        *next++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, readable(salt), salt_len);
+    *next++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, readable(info), strlen(info));
+    *next = OSSL_PARAM_construct_end();
     CHECK(ctx && EVP_KDF_derive(ctx, out, 32, params) == 1);
     EVP_KDF_CTX_free(ctx);
     EVP_KDF_free(kdf);

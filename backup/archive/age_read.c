@@ -185,15 +185,15 @@ static int read_stanzas(struct age_reader *r, const struct keys *k, uint8_t *fil
 static int read_header(struct age_reader *r, const struct keys *k, struct err *e)
 {
     uint8_t file_key[AGE_FILE_KEY], mac_key[32], mac[32], want[32], nonce[16];
-    const char *mac_line;
-    size_t mac_len;
+    const char *mac_line = NULL;
+    size_t mac_len = 0;
     bool found = false;
     ssize_t n = source_fill(r->below, r->head, sizeof r->head, e);
     if (n < 0)
         return (int)n;
     r->head_len = (size_t)n;
     int x = read_stanzas(r, k, file_key, &found, &mac_line, &mac_len, e);
-    if (x < 0)
+    if (x < 0 || !mac_line)
         return x;
     if (k->file_key) {
         memcpy(file_key, k->file_key, sizeof file_key);

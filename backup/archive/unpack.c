@@ -106,6 +106,9 @@ static int reading_failed(struct unpack *u, const char *where, struct err *e)
             *e = u->read_error;
         return u->read_result;
     }
+    if (u->at_end)
+        return damage(e, "the archive was cut: its content ends at byte %" PRIu64 "%s%.200s",
+            u->tar_bytes, where ? ", in " : "", where ? where : "");
     const char *why = archive_error_string(u->tar);
     return damage(e, "the tar inside is broken behind byte %" PRIu64 "%s%.150s: %.150s",
         u->tar_bytes, where ? ", in " : "", where ? where : "", why ? why : "unknown");
