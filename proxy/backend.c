@@ -150,7 +150,7 @@ int backend_connect(const struct backend_address *a, const struct settings *s, s
     if (fd < 0)
         return err_sys(e, errno, "cannot make a socket");
     if (a->sa.ss_family != AF_UNIX)
-        backend_set_timeouts(fd, s);
+        backend_set_options(fd, s);
     /* A full backlog of a unix socket says EAGAIN, and waiting for it is not possible. */
     if (connect(fd, (const struct sockaddr *)&a->sa, a->len) < 0 && errno != EINPROGRESS) {
         int r = err_sys(e, errno, "cannot connect to %s", backend_text(a, text, sizeof text));
@@ -188,11 +188,12 @@ char *backend_text(const struct backend_address *a, char *buf, size_t size)
     return buf;
 }
 
-void backend_set_timeouts(int fd, const struct settings *s)
+void backend_set_options(int fd, const struct settings *s)
 {
     int on = 1, idle = (int)s->keepalive_s, gap = idle / 4 ? idle / 4 : 1, count = 4;
     unsigned user = s->user_timeout_ms;
     /* None of them can keep a session from working: failures are let pass. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &gap, sizeof gap);

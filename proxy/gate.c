@@ -229,6 +229,9 @@ int gate_drain(struct gate *g, uint64_t timeout_ms, gate_done_cb *done, void *ct
     g->done = done;
     g->done_ctx = ctx;
     CHECK(uv_timer_start(&g->drain_timer, on_drain_over, timeout_ms, 0) == 0);
+    /* First ask to be told, then look: a session that goes in between is seen either way. */
+    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+        atomic_store(&g->proxy->workers[i].watch_gone, true);
     gate_on_session_gone(g);
     return 0;
 }
@@ -255,8 +258,10 @@ int gate_open(struct gate *g, struct err *e)
     g->notice = NULL;
     g->until_ms = 0;
     g->since_ms = clock_wall_ms();
-    for (unsigned i = 0; i < g->proxy->n_workers; i++)
+    for (unsigned i = 0; i < g->proxy->n_workers; i++) {
+        atomic_store(&g->proxy->workers[i].watch_gone, false);
         worker_open(&g->proxy->workers[i]);
+    }
     if (before != GATE_OPEN)
         log_event(LOG_INFO, "gate", LOG_S("state", "open"));
     if (g->done)

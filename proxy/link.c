@@ -1,8 +1,6 @@
 #include "proxy/link.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,8 +26,6 @@ int link_open(struct link *l, uv_loop_t *loop, int fd, struct link_scratch *scra
     }
     l->poll.data = l;
     l->poll_open = true;
-    /* Fails on a unix socket, which needs none. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     return 0;
 }
 

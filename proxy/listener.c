@@ -224,33 +224,36 @@ static void on_pause_over(uv_timer_t *t)
     CHECK(uv_poll_start(&s->poll, UV_READABLE, on_connection) == 0);
 }
 
+/* One client a turn: the socket stays readable while more wait, and the call that would only say
+ * that nobody is left is spared. */
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct listen_socket *s = poll->data;
+    struct sockaddr_storage sa;
+    socklen_t n = sizeof sa;
     (void)status, (void)events;
-    for (unsigned i = 0; i < ACCEPT_BURST; i++) {
-        struct sockaddr_storage sa;
-        socklen_t n = sizeof sa;
-        int fd = accept4(s->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            admit(s, fd, &sa);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_event(LOG_ERROR, "accept-failed", LOG_S("error", strerror(errno)),
-                LOG_S("hint", "raise the limit of open files (LimitNOFILE=)"));
-            uv_poll_stop(poll);
-            CHECK(uv_timer_start(&s->pause, on_pause_over, STARVED_PAUSE, 0) == 0);
-            return;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        /* ECONNABORTED and the like concern one client only. */
+    int fd = accept4(s->fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        admit(s, fd, &sa);
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_event(LOG_ERROR, "accept-failed", LOG_S("error", strerror(errno)),
+            LOG_S("hint", "raise the limit of open files (LimitNOFILE=)"));
+        uv_poll_stop(poll);
+        CHECK(uv_timer_start(&s->pause, on_pause_over, STARVED_PAUSE, 0) == 0);
     }
+    /* Others, such as ECONNABORTED, concern one client only. */
+}
+
+/* What the accepted sockets inherit. */
+void listeners_update(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        backend_set_options(l->sockets[i].fd, l->proxy->settings);
 }
 
 void listeners_start(struct listeners *l)
 {
+    listeners_update(l);
     for (size_t i = 0; i < l->n; i++) {
         struct listen_socket *s = &l->sockets[i];
         const struct listen_settings *set = &l->proxy->settings->listeners[s->index];

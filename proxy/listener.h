@@ -12,6 +12,8 @@
 /* Binds all; nothing is accepted before listeners_start. */
 int listeners_open(struct proxy *p, struct listeners **out, struct err *e) MUSTCHECK;
 void listeners_start(struct listeners *l);
+/* After a reload: new clients get the new settings' socket options. */
+void listeners_update(struct listeners *l);
 /* Closes the sockets. The memory goes with the loop's close callbacks. */
 void listeners_close(struct listeners *l);
 

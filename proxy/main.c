@@ -32,10 +32,9 @@ static void tell_systemd(const char *state)
 
 /* News from the workers. */
 
-static void ended(void *ctx, const struct address *peer)
+static void gone(void *ctx)
 {
     struct proxy *p = ctx;
-    peers_remove(p->peers, peer);
     gate_on_session_gone(&p->gate);
 }
 
@@ -69,7 +68,7 @@ static void held(void *ctx, uint64_t round)
 }
 
 static const struct worker_events events = {.ctx = &proxy,
-    .ended = ended,
+    .gone = gone,
     .session_event = session_event,
     .wrote = wrote,
     .blocked = blocked,
@@ -212,7 +211,7 @@ static int start(struct proxy *p, struct err *e)
     p->started_ms = clock_mono_ms();
     p->workers = xcalloc(p->settings->workers, sizeof *p->workers);
     for (; p->n_workers < p->settings->workers; p->n_workers++) {
-        r = worker_start(&p->workers[p->n_workers], p->n_workers, &p->mail, &events, e);
+        r = worker_start(&p->workers[p->n_workers], p->n_workers, p->peers, &p->mail, &events, e);
         if (r < 0)
             return r;
     }

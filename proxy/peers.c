@@ -1,6 +1,7 @@
 #include "proxy/peers.h"
 
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <string.h>
 
 /* Chained buckets. The hash is keyed, because who connects chooses the addresses. */
@@ -13,6 +14,7 @@ struct peer {
 };
 
 struct peers {
+    pthread_mutex_t lock;
     uint64_t key;
     struct peer *buckets[BUCKETS];
 };
@@ -20,6 +22,7 @@ struct peers {
 struct peers *peers_new(void)
 {
     struct peers *p = xcalloc(1, sizeof *p);
+    CHECK(pthread_mutex_init(&p->lock, NULL) == 0);
     CHECK(RAND_bytes((unsigned char *)&p->key, sizeof p->key) == 1);
     return p;
 }
@@ -34,6 +37,7 @@ void peers_free(struct peers *p)
             free(p->buckets[i]);
             p->buckets[i] = next;
         }
+    pthread_mutex_destroy(&p->lock);
     free(p);
 }
 
@@ -54,27 +58,35 @@ static struct peer **slot(struct peers *p, const struct address *a)
 
 unsigned peers_count(struct peers *p, const struct address *a)
 {
+    pthread_mutex_lock(&p->lock);
     const struct peer *found = *slot(p, a);
-    return found ? found->count : 0;
+    unsigned count = found ? found->count : 0;
+    pthread_mutex_unlock(&p->lock);
+    return count;
 }
 
 void peers_add(struct peers *p, const struct address *a)
 {
+    pthread_mutex_lock(&p->lock);
     struct peer **at = slot(p, a);
     if (!*at) {
         *at = xcalloc(1, sizeof **at);
         (*at)->addr = *a;
     }
     (*at)->count++;
+    pthread_mutex_unlock(&p->lock);
 }
 
 void peers_remove(struct peers *p, const struct address *a)
 {
+    struct peer *gone = NULL;
+    pthread_mutex_lock(&p->lock);
     struct peer **at = slot(p, a);
     CHECK(*at && (*at)->count > 0);
     if (--(*at)->count == 0) {
-        struct peer *gone = *at;
+        gone = *at;
         *at = gone->next;
-        free(gone);
     }
+    pthread_mutex_unlock(&p->lock);
+    free(gone);
 }

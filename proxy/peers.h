@@ -1,5 +1,6 @@
 /*
- * How many sessions each client address has. Main thread only.
+ * How many sessions each client address has. Any thread: the main thread counts up, workers count
+ * down, so that the end of a session wakes nobody.
  */
 #ifndef ELEXGATE_PROXY_PEERS_H
 #define ELEXGATE_PROXY_PEERS_H

@@ -49,9 +49,9 @@ static json_t *listeners_json(const struct proxy *p)
         size_t n = 0;
         for (const char *const *a = l->addresses; *a && n < sizeof addresses; a++)
             n += (size_t)snprintf(addresses + n, sizeof addresses - n, n ? ", %s" : "%s", *a);
-        (void)json_array_append_new(array,
-            json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", l->name, "address", addresses, "port",
-                (int)l->port, "tls", modes[l->tls], "announce", l->announce));
+        (void)json_array_append_new(
+            array, json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", l->name, "address", addresses,
+                       "port", (int)l->port, "tls", modes[l->tls], "announce", l->announce));
     }
     return array;
 }
@@ -164,6 +164,7 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
     next->workers = p->n_workers; /* limits are shared out over the workers that there are */
     settings_unref(p->settings);
     p->settings = next;
+    listeners_update(p->listeners);
     enum log_level level;
     if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))
         log_set_level(level);

@@ -230,7 +230,9 @@ void session_poll(struct session *s)
         server |= UV_WRITABLE;
     switch (s->state) {
     case SESSION_CONNECTING:
-        server |= UV_WRITABLE;
+        /* The server speaks first, so its greeting is the sign that it is connected, and a failure
+         * is reported in any case; only the PROXY header has to be sent ahead. */
+        server |= s->settings->proxy_protocol ? UV_WRITABLE : UV_READABLE;
         /* fall through */
     case SESSION_GREETING:
     case SESSION_FIRST:
@@ -354,10 +356,8 @@ static void server_readable(struct session *s)
 void session_on_server_event(struct link *l, int status, int events)
 {
     struct session *s = l->owner;
-    if (s->state == SESSION_CONNECTING) {
-        session_on_server_connecting(s, status, events);
+    if (s->state == SESSION_CONNECTING && !session_server_connected(s, status))
         return;
-    }
     if (events & UV_WRITABLE) {
         struct err e;
         if (link_flush(l, &e) < 0)
@@ -400,7 +400,6 @@ void session_start(struct worker *w, int fd, uint64_t id, struct settings *setti
         return;
     }
     s->links_open = 1;
-    backend_set_timeouts(fd, settings);
     session_enlist(s, &w->pending);
     s->counted_pending = true;
     SLOT_ADD(w->idle.pending, 1);

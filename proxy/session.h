@@ -112,7 +112,8 @@ void session_connect_next(struct session *s);
 /* The server closed before its greeting. */
 void session_connect_again(struct session *s, const char *why);
 void session_connect_tick(struct session *s, uint64_t now_ms);
-void session_on_server_connecting(struct session *s, int status, int events);
+/* The connecting socket reported something. true: it is connected, go on with the event. */
+bool session_server_connected(struct session *s, int status);
 void session_on_greeting_bytes(struct session *s);
 /* session_login.c */
 void session_on_client_first(struct session *s);

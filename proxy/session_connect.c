@@ -140,23 +140,22 @@ static int send_proxy_header(struct session *s, struct err *e)
     return link_write(&s->server, header, len, e);
 }
 
-void session_on_server_connecting(struct session *s, int status, int events)
+bool session_server_connected(struct session *s, int status)
 {
     struct err e;
-    (void)events; /* writable or broken: the socket knows */
-    int r = backend_connected(s->server.fd, &e);
+    int r = status < 0 || s->settings->proxy_protocol ? backend_connected(s->server.fd, &e) : 0;
     if (r == 0 && status < 0)
         r = err_set(&e, EIO, "the connection to the server broke");
     if (r == 0)
         r = send_proxy_header(s, &e);
     if (r < 0) {
         attempt_failed(s, e.text);
-        return;
+        return false;
     }
     s->login->attempt_until_ms = 0;
     session_move(s, SESSION_GREETING);
     session_deadline(s, s->settings->connect_timeout_ms);
-    session_poll(s);
+    return true;
 }
 
 static void bad_greeting(struct session *s, const char *why)

@@ -150,8 +150,9 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
     OPENSSL_cleanse(&k, sizeof k);
     if (!good)
         return -1;
-    /* TLS 1.3 seals a new ticket at every resumption anyway. */
-    return !seal && which > 0 ? 2 : 1;
+    /* A TLS 1.3 client uses a ticket once (RFC 8446 appendix C.4), so it needs a new one each time;
+     * with this callback OpenSSL sends one only when asked to. */
+    return !seal && (which > 0 || SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 void tickets_use(struct tickets *t, SSL_CTX *ctx)

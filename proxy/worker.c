@@ -89,7 +89,6 @@ static void order_send(struct worker *w, void (*run)(struct task *), struct orde
 struct news {
     struct task task;
     struct worker *w;
-    struct address peer;
     uint64_t id;
     unsigned n;
     json_t *object;
@@ -118,7 +117,7 @@ static void news_send(struct worker *w, void (*run)(struct task *), struct news 
         free(n);                                                                                   \
     }
 
-NEWS(news_gone, ev->ended(ev->ctx, &n->peer))
+NEWS(news_gone, ev->gone(ev->ctx))
 NEWS(news_wrote, ev->wrote(ev->ctx, n->id))
 NEWS(news_session, ev->session_event(ev->ctx, n->object))
 NEWS(news_blocked, ev->blocked(ev->ctx, n->id, n->n, n->object))
@@ -128,8 +127,10 @@ NEWS(news_listed, n->listed_cb(n->ctx, n->object))
 
 void worker_session_gone(struct worker *w, const struct address *peer)
 {
-    atomic_fetch_sub_explicit(&w->assigned, 1, memory_order_relaxed);
-    news_send(w, news_gone, (struct news){.peer = *peer});
+    peers_remove(w->peers, peer);
+    atomic_fetch_sub(&w->assigned, 1);
+    if (atomic_load(&w->watch_gone))
+        news_send(w, news_gone, (struct news){0});
 }
 
 void worker_tell_session(struct worker *w, json_t *object)
@@ -377,10 +378,10 @@ static void worker_thread(void *arg)
     CHECK(uv_loop_close(&w->loop) == 0);
 }
 
-int worker_start(struct worker *w, unsigned index, struct mailbox *to_main,
+int worker_start(struct worker *w, unsigned index, struct peers *peers, struct mailbox *to_main,
     const struct worker_events *events, struct err *e)
 {
-    *w = (struct worker){.index = index, .to_main = to_main, .events = events};
+    *w = (struct worker){.index = index, .peers = peers, .to_main = to_main, .events = events};
     TAILQ_INIT(&w->pending);
     TAILQ_INIT(&w->relaying);
     TAILQ_INIT(&w->leaving);

@@ -15,6 +15,7 @@
 #include "proxy/idle_clock.h"
 #include "proxy/link.h"
 #include "proxy/mailbox.h"
+#include "proxy/peers.h"
 #include "proxy/settings.h"
 
 struct session;
@@ -29,8 +30,8 @@ struct totals { /* one writer, as the idle slot */
 /* Told to the main thread; called on the main loop, in order. */
 struct worker_events {
     void *ctx;
-    /* A session is gone; what is counted for its address can be let go. */
-    void (*ended)(void *ctx, const struct address *peer);
+    /* A session is gone; only while somebody counts (watch_gone). */
+    void (*gone)(void *ctx);
     /* For watchers; object is the callee's. */
     void (*session_event)(void *ctx, json_t *object);
     void (*wrote)(void *ctx, uint64_t session_id);
@@ -59,7 +60,8 @@ struct worker {
     struct idle_slot idle;
     struct totals totals;
     _Atomic uint32_t assigned; /* sessions handed over and not gone; written by both sides */
-    _Atomic bool watch_sessions, watch_writes; /* somebody listens */
+    _Atomic bool watch_sessions, watch_writes, watch_gone; /* somebody listens */
+    struct peers *peers;
 
     /* own thread only */
     struct link_scratch scratch;
@@ -79,7 +81,7 @@ struct worker {
 };
 
 /* Starts the thread. w stays where it is until worker_stop. */
-int worker_start(struct worker *w, unsigned index, struct mailbox *to_main,
+int worker_start(struct worker *w, unsigned index, struct peers *peers, struct mailbox *to_main,
     const struct worker_events *events, struct err *e) MUSTCHECK;
 /* Hands over an accepted socket; the session lives under these settings. Main thread. */
 void worker_accept(struct worker *w, int fd, uint64_t id, struct settings *settings,
