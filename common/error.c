@@ -21,7 +21,7 @@ static void trim_partial_utf8(char *text, size_t len)
         text[start - 1] = '\0';
 }
 
-static void append_v(struct err *e, const char *fmt, va_list ap)
+static PRINTF(2, 0) void append_v(struct err *e, const char *fmt, va_list ap)
 {
     size_t used = strlen(e->text);
     int n = vsnprintf(e->text + used, sizeof e->text - used, fmt, ap);
