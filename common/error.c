@@ -39,7 +39,7 @@ static void PRINTF(2, 3) append(struct err *e, const char *fmt, ...)
     va_end(ap);
 }
 
-static void record_v(struct err *e, int code, const char *fmt, va_list ap)
+static PRINTF(3, 0) void record_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     struct err fresh = {.code = code};
 

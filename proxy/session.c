@@ -233,7 +233,7 @@ void session_poll(struct session *s)
         /* The server speaks first, so its greeting is the sign that it is connected, and a failure
          * is reported in any case; only the PROXY header has to be sent ahead. */
         server |= s->settings->proxy_protocol ? UV_WRITABLE : UV_READABLE;
-        /* fall through */
+        __attribute__((fallthrough));
     case SESSION_GREETING:
     case SESSION_FIRST:
     case SESSION_TLS:
