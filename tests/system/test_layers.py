@@ -1,0 +1,220 @@
+"""Who may include whom: the table of docs/coding.md, held against every #include and every meson dependency."""
+import pathlib
+import re
+
+import pytest
+
+from lib import paths, process
+
+# The C library's own headers and folders of headers. What is in neither of these tables is refused.
+LIBC = set("""
+    arpa/inet.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h fts.h getopt.h glob.h grp.h inttypes.h libgen.h
+    limits.h locale.h math.h netdb.h netinet/in.h netinet/tcp.h netinet/ip.h poll.h pthread.h pwd.h sched.h setjmp.h
+    signal.h spawn.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h termios.h
+    threads.h time.h unistd.h utime.h wchar.h
+""".split())
+LIBC_FOLDERS = ("sys/", "linux/")
+LIBRARIES = {
+    "jansson.h": "jansson", "ini.h": "inih", "uv.h": "uv", "openssl/": "openssl", "systemd/": "systemd",
+    "mysql.h": "mariadb", "mysqld_error.h": "mariadb", "errmsg.h": "mariadb", "mysql/": "mariadb", "mariadb/": "mariadb",
+    "archive.h": "libarchive", "archive_entry.h": "libarchive", "zlib.h": "zlib", "isa-l/": "isal", "isa-l.h": "isal",
+    "microhttpd.h": "http", "libwebsockets.h": "http", "sodium.h": "sodium",
+}
+#: What touches the outside world; not for the pure parts. Headers with types that they need, as sys/socket.h, are let
+#: through: what counts is what they call, and that is read from the libraries.
+INPUT_OUTPUT = {"dirent.h", "fcntl.h", "netdb.h", "poll.h", "spawn.h", "sys/stat.h", "sys/un.h", "sys/wait.h", "termios.h",
+                "unistd.h"}
+INPUT_OUTPUT_CALLS = set("""
+    accept accept4 bind close connect execve fclose fopen fork fprintf fputs fread fwrite getaddrinfo getenv ioctl listen
+    open open64 openat openat64 poll popen posix_spawn printf puts read readv recv recvfrom recvmsg send sendmsg sendto
+    socket socketpair stat system unlink write writev log_write
+""".split())
+PURE_LIBRARIES = [paths.BUILD / "proxy" / "wire" / "libwire.a", paths.BUILD / "backup" / "librules.a"]
+
+
+class Rule:
+    def __init__(self, folders, libraries="", pure=False):
+        self.folders, self.libraries, self.pure = folders.split(), libraries.split(), pure
+
+
+#: The longest prefix that fits a file rules it. common is open to everybody, and so are its JSON and errors.
+RULES = {
+    "common/error_ssl.c": Rule("common", "openssl"),
+    "common/error_uv.c": Rule("common", "uv"),
+    "common/": Rule("common", "jansson inih"),
+    "certs/": Rule("common certs", "openssl"),
+    "proxy/wire/": Rule("common proxy/wire", pure=True),
+    "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
+    "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
+    "backup/": Rule("common certs backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
+    "cli/": Rule("common certs cli", "jansson openssl"),
+    "console/": Rule("common certs console", "jansson openssl uv systemd http sodium"),
+}
+#: Variables of the meson files, and the folder or library that they stand for.
+DEPENDENCIES = {
+    "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire",
+    "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
+    "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
+    "zlib": "zlib", "isal": "isal", "systemd": "systemd",
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def rule_of(name):
+    prefix = max((p for p in RULES if name.startswith(p)), key=len, default=None)
+    return RULES[prefix] if prefix else None
+
+
+def folder_of(included):
+    """"proxy/wire/packet.h" -> "proxy/wire": the longest folder that has a rule of its own."""
+    return max((p.rstrip("/") for p in RULES if p.endswith("/") and included.startswith(p)), key=len, default=None)
+
+
+def library_of(included):
+    for prefix, library in LIBRARIES.items():
+        if included == prefix or prefix.endswith("/") and included.startswith(prefix):
+            return library
+    return None
+
+
+def check_include(rule, quote, included, root):
+    """What is wrong with it, or None."""
+    if quote == '"':
+        if not (root / included).is_file():
+            return "is not a path from the top of the tree"
+        folder = folder_of(included)
+        if folder not in rule.folders:
+            return f"lies in {folder or 'a folder that nobody may include'}"
+        return None
+    library = library_of(included)
+    if library:
+        return None if library in rule.libraries else f"belongs to {library}"
+    if included not in LIBC and not included.startswith(LIBC_FOLDERS):
+        return "is a header that this test does not know: add it to LIBC or to LIBRARIES"
+    if rule.pure and included in INPUT_OUTPUT:
+        return "is input and output, in a part that is pure"
+    return None
+
+
+def sources(root):
+    for folder in ("common", "certs", "proxy", "backup", "cli", "console"):
+        yield from sorted(path for path in (root / folder).rglob("*.[ch]"))
+
+
+def include_violations(root):
+    found = []
+    for path in sources(root):
+        name = path.relative_to(root).as_posix()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            match = INCLUDE.match(line)
+            if match:
+                wrong = check_include(rule_of(name), *match.groups(), root)
+                if wrong:
+                    found.append(f"{name}:{number}: {match.group(2)} {wrong}")
+    return found
+
+
+def meson_violations(root):
+    """A folder's meson.build may name only the dependencies that its files may include. Backup's one file builds its
+    pure part too; there the #includes alone tell."""
+    found = []
+    for path in sorted(root.glob("*/meson.build")) + sorted(root.glob("*/*/meson.build")):
+        name = path.relative_to(root).as_posix()
+        rule = rule_of(name)
+        if rule is None:
+            continue
+        libraries = rule.libraries + (["openssl", "uv"] if name == "common/meson.build" else [])
+        text = re.sub(r"#.*|'[^']*'", "", path.read_text(encoding="utf-8"))
+        for word in re.findall(r"\b\w+\b", text):
+            needs = DEPENDENCIES.get(word)
+            if needs and needs not in rule.folders and needs not in libraries:
+                found.append(f"{name}: {word} stands for {needs}")
+    return sorted(set(found))
+
+
+def test_includes():
+    assert include_violations(paths.ROOT) == []
+
+
+def test_meson_dependencies():
+    assert meson_violations(paths.ROOT) == []
+
+
+def calls_of(library):
+    """The symbols that it takes from elsewhere; under -D_FORTIFY_SOURCE __read_chk stands for read."""
+    text = process.run(["nm", "--undefined-only", "--format=just-symbols", library]).stdout
+    return {re.sub(r"^__(isoc\d+_)?(\w+?)_chk$", r"\2", line.strip().removesuffix("@plt")) for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("library", PURE_LIBRARIES, ids=lambda path: path.name)
+def test_pure_parts_call_nothing_outside(library):
+    calls = calls_of(library)
+    assert "err_set" in calls
+    assert sorted(calls & INPUT_OUTPUT_CALLS) == []
+    assert [call for call in calls if call.startswith(("uv_", "SSL_", "EVP_", "mysql_", "archive_read_", "archive_write_"))] == []
+
+
+def test_calls_of_an_impure_library_are_found():
+    assert {"open", "write", "fsync"} <= {call.removesuffix("64") for call in calls_of(paths.BUILD / "common" / "libcommon.a")}
+
+
+def test_every_source_is_ruled():
+    names = [path.relative_to(paths.ROOT).as_posix() for path in sources(paths.ROOT)]
+    assert len(names) > 50
+    assert [name for name in names if rule_of(name) is None] == []
+
+
+def test_the_table_is_that_of_the_rules():
+    """docs/coding.md names the same modules, so that neither is changed alone."""
+    text = (paths.ROOT / "docs" / "coding.md").read_text(encoding="utf-8")
+    table = text[text.index("## Layers"):text.index("## Parsers")]
+    for prefix in RULES:
+        word = pathlib.PurePath(prefix).name if prefix.endswith(".c") else prefix
+        assert f"`{word}`" in table, f"docs/coding.md says nothing of {prefix}"
+
+
+PLANTED = [
+    ("common/x.c", "#include <uv.h>", "uv"),
+    ("common/error_uv.c", "#include <openssl/ssl.h>", "openssl"),
+    ("common/x.h", '#include "certs/pair.h"', "certs"),
+    ("certs/x.c", '#include "proxy/wire/packet.h"', "proxy/wire"),
+    ("proxy/wire/x.c", "#include <uv.h>", "uv"),
+    ("proxy/wire/x.c", "  #  include <fcntl.h>", "input and output"),
+    ("proxy/wire/x.h", '#include "proxy/session.h"', "proxy"),
+    ("proxy/x.c", '#include "backup/fence.h"', "backup"),
+    ("proxy/x.c", "#include <archive.h>", "libarchive"),
+    ("backup/rules/x.c", '#include "backup/fence.h"', "backup"),
+    ("backup/rules/x.c", "#include <unistd.h>", "input and output"),
+    ("backup/x.c", '#include "proxy/session.h"', "proxy"),
+    ("cli/x.c", '#include "backup/fence.h"', "backup"),
+    ("cli/x.c", '#include "proxy/wire/packet.h"', "proxy/wire"),
+    ("console/x.c", "#include <mysql.h>", "mariadb"),
+    ("cli/x.c", '#include "tests/unit.h"', "nobody may include"),
+    ("cli/x.c", '#include "cli.h"', "not a path from the top"),
+    ("cli/x.c", "#include <curl/curl.h>", "does not know"),
+]
+HEADERS = ["certs/pair.h", "proxy/wire/packet.h", "proxy/session.h", "backup/fence.h", "tests/unit.h", "cli/cli.h"]
+
+
+def plant(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name,line,says", PLANTED)
+def test_a_planted_violation_is_found(tmp_path, name, line, says):
+    for header in HEADERS:
+        plant(tmp_path, header, "")
+    assert include_violations(tmp_path) == []
+    plant(tmp_path, name, "\n" + line)
+    found = include_violations(tmp_path)
+    assert len(found) == 1 and found[0].startswith(f"{name}:2: ") and says in found[0]
+
+
+def test_a_planted_dependency_is_found(tmp_path):
+    plant(tmp_path, "cli/meson.build", "# backup_dep\nexecutable('wire_dep', dependencies: [common_dep, certs_dep])")
+    assert meson_violations(tmp_path) == []
+    plant(tmp_path, "cli/meson.build", "executable('elexgate', dependencies: [common_dep, backup_dep])")
+    plant(tmp_path, "proxy/wire/meson.build", "static_library('wire', dependencies: [common_dep, libuv])")
+    assert meson_violations(tmp_path) == ["cli/meson.build: backup_dep stands for backup", "proxy/wire/meson.build: libuv stands for uv"]
