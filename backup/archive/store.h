@@ -35,6 +35,7 @@ struct store_item {
     struct store_status status;
 };
 struct store_list {
+    char *folder;             /* where they lie */
     struct store_item *items; /* newest first by UTC time; those without a manifest last */
     size_t count;
 };

@@ -1,0 +1,110 @@
+/* <name>.status.json: text and file. */
+#include "backup/archive/status_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/utf8.h"
+
+#define STATUS_MAX 16384
+
+/* Text from a peer or a damaged file name goes into JSON only as UTF-8. */
+static json_t *words(const char *text)
+{
+    char copy[256];
+    snprintf(copy, sizeof copy, "%s", text);
+    size_t len = strlen(copy);
+    for (size_t at; (at = utf8_check(copy, len)) < len;)
+        copy[at] = '?';
+    return json_string(copy);
+}
+
+static json_t *build_check(int64_t at_ms, bool good, const char *text)
+{
+    char iso[CLOCK_ISO_LEN];
+    if (at_ms == 0)
+        return json_null();
+    return json_pack(
+        "{s:s,s:b,s:o}", "at", clock_iso(at_ms, iso), "good", (int)good, "words", words(text));
+}
+
+char *status_text(const struct store_status *s)
+{
+    json_t *o = json_pack("{s:s,s:i,s:o,s:o,s:I}", "format", "elexgate-status", "version", 1,
+        "verified", build_check(s->verified_ms, s->verified_good, s->verified_words), "proven",
+        build_check(s->proven_ms, s->proven_good, s->proven_words), "drill_ms",
+        (json_int_t)s->drill_ms);
+    CHECK(o);
+    char *text = json_dumps(o, JSON_COMPACT), *out = xasprintf("%s\n", text);
+    free(text);
+    json_decref(o);
+    return out;
+}
+
+static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
+{
+    const char *at = NULL, *said = NULL;
+    int g = 0;
+    if (json_is_null(v))
+        return true;
+    if (json_unpack(v, "{s:s,s:b,s:s!}", "at", &at, "good", &g, "words", &said) < 0 ||
+        clock_parse(at, at_ms) < 0)
+        return false;
+    *good = g != 0;
+    snprintf(text, 256, "%s", said);
+    return true;
+}
+
+int status_parse(const char *text, size_t len, struct store_status *out, struct err *e)
+{
+    struct store_status s = {0};
+    json_error_t je;
+    json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je), *verified, *proven;
+    const char *format;
+    int version;
+    json_int_t drill_ms;
+    bool good = o &&
+                json_unpack(o, "{s:s,s:i,s:o,s:o,s:I!}", "format", &format, "version", &version,
+                    "verified", &verified, "proven", &proven, "drill_ms", &drill_ms) == 0 &&
+                strcmp(format, "elexgate-status") == 0 && version == 1 &&
+                read_check(verified, &s.verified_ms, &s.verified_good, s.verified_words) &&
+                read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words);
+    if (good) {
+        s.drill_ms = drill_ms;
+        *out = s;
+    }
+    json_decref(o);
+    return good ? 0 : err_set(e, EINVAL, "status file: not as Elexgate writes it");
+}
+
+static char *status_path(const char *folder, const char *type, const char *run)
+{
+    struct archive_name n = {.kind = ARCHIVE_NAME_STATUS};
+    char name[ARCHIVE_NAME_LEN];
+    snprintf(n.type, sizeof n.type, "%s", type);
+    snprintf(n.run, sizeof n.run, "%s", run);
+    return xasprintf("%s/%s", folder, archive_name_format(&n, name));
+}
+
+int store_status_read(
+    const char *folder, const char *type, const char *run, struct store_status *out, struct err *e)
+{
+    _cleanup_free_ char *path = status_path(folder, type, run), *text = NULL;
+    size_t len;
+    int r = file_read(path, STATUS_MAX, &text, &len, e);
+    if (r == -ENOENT) {
+        *out = (struct store_status){0};
+        return 0;
+    }
+    return r < 0 ? r : status_parse(text, len, out, e);
+}
+
+int store_status_write(const char *folder, const char *type, const char *run,
+    const struct store_status *s, struct err *e)
+{
+    _cleanup_free_ char *path = status_path(folder, type, run), *text = status_text(s);
+    return file_publish(path, text, strlen(text), 0600, e);
+}
