@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include "certs/renew.h"
 
 #define DAY_SECONDS    86400
 #define APPLE_MAX_DAYS 825 /* https://support.apple.com/en-us/103769, also for private CAs */
@@ -242,7 +243,7 @@ unsigned cert_info_warnings(const struct cert_info *i, time_t now)
     }
     if (now > i->not_after) {
         w |= CERT_WARN_EXPIRED;
-    } else if (cert_info_days_left(i, now) < CERT_RENEW_DAYS) {
+    } else if (now >= renew_due(i->not_before, i->not_after)) {
         w |= CERT_WARN_EXPIRES_SOON;
     }
     if (!i->is_ca && (i->not_after - i->not_before) / DAY_SECONDS > APPLE_MAX_DAYS) {

@@ -18,9 +18,6 @@
 #define CERT_SHA256_LEN     32
 #define CERT_SHA256_HEX_LEN (2 * CERT_SHA256_LEN + 1)
 
-/* A certificate is due for renewal when fewer days than this are left. */
-#define CERT_RENEW_DAYS 30
-
 struct cert_info {
     char *subject;     /* "CN=praxis-server,O=Praxis Dr. Muster", RFC 2253 order, UTF-8 */
     char *issuer;      /* the same for who issued it */
@@ -40,7 +37,7 @@ struct cert_info {
 /* What an admin should know although the certificate can be used. Bits. */
 enum cert_warning {
     CERT_WARN_NO_SAN = 1,          /* clients that check the name will refuse it */
-    CERT_WARN_EXPIRES_SOON = 2,    /* fewer than CERT_RENEW_DAYS left */
+    CERT_WARN_EXPIRES_SOON = 2,    /* due for renewal: certs/renew.h */
     CERT_WARN_EXPIRED = 4,         /* happened while the program was running */
     CERT_WARN_LONG_LIFE = 8,       /* more than 825 days: refused by macOS and iOS */
     CERT_WARN_ISSUER_MISSING = 16, /* the file holds the leaf only, not who issued it */

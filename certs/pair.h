@@ -38,7 +38,8 @@ struct cert_pair;
  */
 int cert_pair_load(
     const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e) MUSTCHECK;
-/* The same, judged as if it were now. */
+/* The same, judged as if it were now. CERT_ANY_TIME: dates are not judged. */
+#define CERT_ANY_TIME ((time_t)0)
 int cert_pair_load_at(const char *cert_path, const char *key_path, time_t now,
     struct cert_pair **out, struct err *e) MUSTCHECK;
 /* The same checks on what is in memory already; the names stand in messages. Takes its own

@@ -286,24 +286,7 @@ int store_current(const struct store *s, struct cert_pair **out, struct err *e)
 {
     _cleanup_free_ char *cert_path = store_path(s, s->cert_name);
     _cleanup_free_ char *key_path = store_path(s, s->key_name);
-    _cleanup_free_ char *data = NULL;
-    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
-    struct cert_info *i = NULL;
-    size_t len;
-    int r = pem_read_file(cert_path, &data, &len, e);
-    if (r == 0) {
-        r = pem_parse_chain(data, len, cert_path, &chain, e);
-    }
-    if (r == 0) {
-        r = cert_info_new(sk_X509_value(chain, 0), &i, e);
-    }
-    if (r < 0) {
-        return r;
-    }
-    /* What has expired must still be readable, else it could not be renewed. */
-    time_t now = time(NULL), judged = now > i->not_after ? i->not_after : now;
-    cert_info_free(i);
-    return cert_pair_load_at(cert_path, key_path, judged, out, e);
+    return cert_pair_load_at(cert_path, key_path, CERT_ANY_TIME, out, e);
 }
 
 int store_has_ca(const struct store *s)

@@ -46,7 +46,7 @@ char *store_path(const struct store *s, const char *name) MUSTCHECK;
 /* Publishes a pair that has been checked by cert_pair_make. */
 int store_publish(
     const struct store *s, const struct cert_pair *pair, time_t now, struct err *e) MUSTCHECK;
-/* The pair that is in use; expired ones are returned as well (now is set within their time). */
+/* The pair that is in use, also an expired one: it must be readable to be renewed. */
 int store_current(const struct store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
 
 /* Writes DIR/name whole; refuses to replace one unless told to. */

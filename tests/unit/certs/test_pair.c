@@ -60,6 +60,7 @@ static void good_chain(void **state)
     assert_int_equal(cert_info_days_left(i, f->now), 397);
     assert_int_equal(cert_info_days_left(i, i->not_after + 1), -1);
     assert_int_equal(cert_pair_warnings(p, f->now), 0);
+    assert_int_equal(cert_pair_warnings(p, i->not_after - 31 * DAY), 0);
     assert_int_equal(cert_pair_warnings(p, i->not_after - 29 * DAY), CERT_WARN_EXPIRES_SOON);
     assert_int_equal(cert_pair_warnings(p, i->not_after + 1), CERT_WARN_EXPIRED);
 

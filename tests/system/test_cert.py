@@ -1,0 +1,464 @@
+"""elexgate cert: what it makes is good by OpenSSL's strict rules, and what it refuses leaves everything as it was."""
+import datetime
+import hashlib
+import json
+import os
+import re
+import socket
+import stat
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from lib import paths, process
+from lib.certs import Authority, Pki, make_key, pem, write_key
+
+pytestmark = pytest.mark.sanitize
+
+REFUSED, FAILED, USAGE, BUSY = 9, 1, 2, 7
+
+
+def cert(*args, check=True, lang="C", config=None):
+    """Runs elexgate cert; returns a CompletedProcess with text."""
+    env = dict(os.environ, LANG=lang, LC_ALL=lang)
+    env.pop("ELEXGATE_CONFIG", None)
+    before = ["--config", config] if config else []
+    return process.run([paths.CLI, *before, "cert", *args], 60, check, None, env=env)
+
+
+def answer(*args, **kwargs):
+    return json.loads(cert(*args, "--json", **kwargs).stdout)
+
+
+def init(folder, *args, host="praxis-server"):
+    return answer("init", "--dir", folder, "--host", host, *args)
+
+
+def verify(ca, leaf, *args, check=True):
+    return process.run(["openssl", "verify", "-x509_strict", "-CAfile", ca, *args, leaf], 20, check)
+
+
+def load(path):
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def digests(folder):
+    """What a reader of the two names gets; to show that a refusal replaced nothing."""
+    return [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("server.pem", "server.key")]
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_init_makes_a_strictly_valid_chain(folder):
+    a = init(folder / "tls", "--host", "srv.praxis.lan", "--ip", "192.168.1.5", "--ip", "fd00::5",
+             "--organisation", "Praxis Dr. Müller")
+    tls = folder / "tls"
+    for extra in (["-verify_hostname", "praxis-server"], ["-verify_hostname", "srv.praxis.lan"],
+                  ["-verify_ip", "192.168.1.5"], ["-verify_ip", "fd00::5"]):
+        verify(tls / "ca.pem", tls / "server.pem", "-purpose", "sslserver", *extra)
+    assert verify(tls / "ca.pem", tls / "server.pem", "-verify_hostname", "elsewhere", check=False).returncode != 0
+    assert mode(tls / "ca.key") == 0o600 and mode(tls / "server.key") == 0o600
+    assert (tls / "server.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
+    leaf, ca = load(tls / "server.pem"), load(tls / "ca.pem")
+    assert leaf.serial_number.bit_length() > 64 and ca.serial_number != leaf.serial_number
+    assert (leaf.not_valid_after - datetime.datetime.utcnow()).days in (396, 397)
+    assert (ca.not_valid_after - datetime.datetime.utcnow()).days in (3649, 3650)
+    assert leaf.public_key().curve.name == "secp256r1"
+    assert "Praxis Dr. Müller" in leaf.subject.rfc4514_string()
+    assert a["certificate"]["names"] == ["praxis-server", "srv.praxis.lan", "192.168.1.5", "fd00::5"]
+    assert a["certificate"]["fingerprint_sha256"] == hashlib.sha256(
+        leaf.public_bytes(serialization.Encoding.DER)).hexdigest().upper()
+    assert a["certificate"]["warnings"] == []
+
+
+@pytest.mark.parametrize("option,name", [("--rsa", "RSA 3072"), ("--ed25519", "Ed25519")])
+def test_other_kinds_of_keys(folder, option, name):
+    a = init(folder / "tls", option)
+    verify(folder / "tls/ca.pem", folder / "tls/server.pem", "-verify_hostname", "praxis-server")
+    assert a["certificate"]["key"] == name
+    assert answer("renew", "--dir", folder / "tls")["certificate"]["key"] == name  # the kind stays
+
+
+def test_a_ca_is_not_overwritten(folder):
+    tls = folder / "tls"
+    init(tls)
+    before = (tls / "ca.key").read_bytes()
+    refused = cert("init", "--dir", tls, "--host", "x", check=False)
+    assert refused.returncode == REFUSED and "holds a CA already" in refused.stderr
+    assert (tls / "ca.key").read_bytes() == before
+    init(tls, "--force")
+    assert (tls / "ca.key").read_bytes() != before
+    kept = list(tls.glob("ca.key.replaced-*"))
+    assert len(kept) == 1 and kept[0].read_bytes() == before
+    verify(tls / "ca.pem", tls / "server.pem")
+
+
+def test_ca_is_bound_to_the_practice(folder):
+    """Whoever steals the CA's key cannot speak for a bank: OpenSSL, hence every client, refuses."""
+    tls = folder / "tls"
+    init(tls, "--permit", "praxis-muster.ch", "--permit", "203.0.113.0/24")
+    ca_key = serialization.load_pem_private_key((tls / "ca.key").read_bytes(), None)
+    authority = Authority.__new__(Authority)
+    authority.folder, authority.key, authority.chain = folder, ca_key, (load(tls / "ca.pem"),)
+    authority.name = load(tls / "ca.pem").subject
+    for number, (dns, ips, good) in enumerate([
+            (["www.bank.example"], [], False), ([], ["8.8.8.8"], False), (["praxis-server"], ["10.1.2.3"], True),
+            (["db.praxis-muster.ch"], ["203.0.113.9"], True), (["printer.lan"], ["192.168.7.7"], True)]):
+        leaf = authority.issue(f"leaf{number}", dns=dns, ips=ips, common_name="x")
+        result = verify(tls / "ca.pem", leaf.certificate, check=False)
+        assert (result.returncode == 0) == good, result.stderr
+        if not good:
+            assert "permitted subtree violation" in result.stdout + result.stderr
+    before = digests(tls)
+    refused = cert("renew", "--dir", tls, "--host", "www.bank.example", check=False)
+    assert refused.returncode == REFUSED and "may not issue" in refused.stderr
+    assert digests(tls) == before
+    assert "203.0.113.0/24" in cert("show", tls / "ca.pem").stdout
+
+
+def test_encrypted_ca_key(folder):
+    tls, word = folder / "tls", folder / "word"
+    word.write_text("viele geheime Wörter\n")
+    word.chmod(0o600)
+    init(tls, "--encrypt-ca", "--ca-passphrase-file", word)
+    assert "ENCRYPTED PRIVATE KEY" in (tls / "ca.key").read_text()
+    before = digests(tls)
+    without = process.run(["setsid", paths.CLI, "cert", "renew", "--dir", tls], 20, False)
+    assert without.returncode != 0 and "--ca-passphrase-file" in without.stderr
+    wrong = folder / "wrong"
+    wrong.write_text("falsch\n")
+    wrong.chmod(0o600)
+    refused = cert("renew", "--dir", tls, "--ca-passphrase-file", wrong, check=False)
+    assert refused.returncode == REFUSED and "password does not open" in refused.stderr
+    wrong.chmod(0o644)
+    refused = cert("renew", "--dir", tls, "--ca-passphrase-file", wrong, check=False)
+    assert refused.returncode != 0 and "chmod 600" in refused.stderr
+    assert digests(tls) == before
+    cert("renew", "--dir", tls, "--ca-passphrase-file", word)
+    assert digests(tls) != before
+    verify(tls / "ca.pem", tls / "server.pem")
+
+
+def test_ca_kept_elsewhere(folder):
+    """csr here, sign where the CA's key is, install here."""
+    here, vault = folder / "here", folder / "vault"
+    init(vault)
+    cert("csr", "--dir", here, "--host", "praxis-server", "--host", "srv.lan", "--organisation", "Praxis")
+    assert mode(here / "pending.key") == 0o600 and not (here / "server.pem").exists()
+    again = cert("csr", "--dir", here, "--host", "x", check=False)
+    assert again.returncode == REFUSED and "is out already" in again.stderr
+    cert("sign", "--dir", vault, here / "server.csr", "--out", folder / "answer.pem")
+    cert("install", "--dir", here, folder / "answer.pem")
+    verify(vault / "ca.pem", here / "server.pem", "-verify_hostname", "srv.lan", "-purpose", "sslserver")
+    assert not (here / "pending.key").exists()
+    # Taken out of the vault for a renewal, the key itself may come along on a stick.
+    (here / "ca.pem").write_bytes((vault / "ca.pem").read_bytes())
+    due = cert("renew", "--dir", here, check=False)
+    assert due.returncode != 0 and "kept elsewhere" in due.stderr
+    cert("renew", "--dir", here, "--ca-key", vault / "ca.key")
+    verify(vault / "ca.pem", here / "server.pem", "-verify_hostname", "srv.lan")
+
+
+def test_sign_checks_the_request(folder):
+    vault = folder / "vault"
+    init(vault)
+    cert("csr", "--dir", folder / "a", "--host", "www.bank.example")
+    refused = cert("sign", "--dir", vault, folder / "a/server.csr", "--out", folder / "out.pem", check=False)
+    assert refused.returncode == REFUSED and "may not issue" in refused.stderr
+    text = (folder / "a/server.csr").read_text().split("\n")
+    text[2] = text[2][:10] + ("A" if text[2][10] != "A" else "B") + text[2][11:]
+    (folder / "bent.csr").write_text("\n".join(text))
+    refused = cert("sign", "--dir", vault, folder / "bent.csr", "--out", folder / "out.pem", check=False)
+    assert refused.returncode != 0
+    assert "signature is wrong" in refused.stderr or "holds no request" in refused.stderr
+    assert not (folder / "out.pem").exists()
+
+
+def test_self_signed_with_the_fields_of_the_old_form(folder):
+    tls = folder / "tls"
+    cert("self-signed", "--dir", tls, "--host", "praxis", "--ip", "10.0.0.5", "--name", "Praxis Muster", "--country",
+         "CH", "--canton", "BE", "--place", "Bern", "--organisation", "Praxis Muster", "--department", "IT")
+    verify(tls / "server.pem", tls / "server.pem", "-verify_hostname", "praxis", "-purpose", "sslserver")
+    assert load(tls / "server.pem").subject.rfc4514_string() == \
+        "CN=Praxis Muster,OU=IT,O=Praxis Muster,L=Bern,ST=BE,C=CH"
+    refused = cert("renew", "--dir", tls, check=False)
+    assert refused.returncode == REFUSED and "is self-signed" in refused.stderr
+
+
+@pytest.fixture
+def bought(folder):
+    """A leaf from an intermediate of a root, as bought certificates are."""
+    root = Authority(folder, "root", "Root")
+    middle = Authority(folder, "middle", "Intermediate", parent=root)
+    leaf = middle.issue("bought", dns=("praxis-server",), ips=())
+    only = folder / "leaf.pem"
+    only.write_bytes(pem(leaf.x509))
+    return root, middle, leaf, only
+
+
+def test_install_puts_the_chain_in_order(folder, bought):
+    root, middle, leaf, only = bought
+    jumble = folder / "jumble.pem"
+    jumble.write_bytes(pem(root.certificate) + pem(middle.certificate) + pem(leaf.x509))
+    cert("install", "--dir", folder / "tls", jumble, leaf.key)
+    got = (folder / "tls/server.pem").read_bytes()
+    assert got == pem(leaf.x509) + pem(middle.certificate) + pem(root.certificate)
+    # DER, each in a file of its own, the root only as what workstations know
+    for name, data in (("leaf", leaf.x509), ("middle", middle.certificate)):
+        (folder / f"{name}.der").write_bytes(data.public_bytes(serialization.Encoding.DER))
+    (folder / "key.der").write_bytes(leaf.private_key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    cert("install", "--dir", folder / "der", folder / "leaf.der", folder / "key.der", folder / "middle.der",
+         "--trust", folder / "root.pem")
+    assert (folder / "der/server.pem").read_bytes() == pem(leaf.x509) + pem(middle.certificate)
+    # PKCS#12 with a password
+    (folder / "all.p12").write_bytes(pkcs12.serialize_key_and_certificates(
+        b"x", leaf.private_key, leaf.x509, [root.certificate, middle.certificate],
+        serialization.BestAvailableEncryption(b"geheim")))
+    refused = cert("install", "--dir", folder / "p12", folder / "all.p12", check=False)
+    assert refused.returncode == REFUSED and "password" in refused.stderr
+    word = folder / "word"
+    word.write_text("geheim\n")
+    word.chmod(0o600)
+    cert("install", "--dir", folder / "p12", folder / "all.p12", "--passphrase-file", word)
+    assert (folder / "p12/server.pem").read_bytes() == got
+
+
+def refusals(folder, bought):
+    """What must be refused: name, arguments, words."""
+    root, middle, leaf, only = bought
+    pki = Pki(folder / "pki")
+    other = make_key()
+    write_key(folder / "other.key", other)
+    write_key(folder / "locked.key", leaf.private_key, password="geheim")
+    (folder / "junk").write_bytes(os.urandom(4000))
+    (folder / "huge").write_bytes(b"\0" * 10 * 1024 * 1024)
+    (folder / "empty").write_bytes(b"")
+    expired, future, weak, no_san = (pki.odd(k) for k in ("expired", "future", "weak", "no-san"))
+    client = pki.ca.issue("client", client=True, dns=(), ips=())
+    chain = [folder / "middle.pem", folder / "root.pem"]
+    return [
+        ("expired", [expired.certificate, expired.key, pki.ca_file], "expired on 20"),
+        ("future", [future.certificate, future.key, pki.ca_file], "is not valid before 20"),
+        ("weak", [weak.certificate, weak.key, pki.ca_file], "too weak (rsaEncryption, 1024 bits)"),
+        ("no-san", [no_san.certificate, no_san.key, pki.ca_file], "names no host"),
+        ("client", [client.certificate, client.key, pki.ca_file], "not made for servers"),
+        ("wrong key", [only, folder / "other.key", *chain], "belongs to the private key"),
+        ("locked key", [only, folder / "locked.key", *chain], "is encrypted and no password was given"),
+        ("no key", [only, *chain], "no private key was named"),
+        ("no intermediate", [only, leaf.key], "an intermediate certificate is missing: CN=bought was issued by "
+                                              "CN=Intermediate"),
+        ("unknown root", [only, leaf.key, folder / "only-middle.pem"], "was issued by CN=Root"),
+        ("junk", [folder / "junk"], "neither PEM nor DER nor PKCS#12"),
+        ("empty", [folder / "empty"], "neither PEM nor DER nor PKCS#12"),
+        ("huge", [folder / "huge"], "larger than 1 MB"),
+        ("missing", [folder / "none.pem"], "none.pem"),
+        ("two keys", [leaf.certificate, leaf.key, folder / "other.key"], "a second private key"),
+    ]
+
+
+def test_install_refuses_and_replaces_nothing(folder, bought):
+    root, middle, leaf, only = bought
+    (folder / "only-middle.pem").write_bytes(pem(middle.certificate))
+    (folder / "middle.pem").write_bytes(pem(middle.certificate))
+    tls = folder / "tls"
+    init(tls)
+    before = digests(tls)
+    sentences = set()
+    for name, files, words in refusals(folder, bought):
+        result = cert("install", "--dir", tls, *files, check=False)
+        assert result.returncode in (REFUSED, FAILED), (name, result)
+        assert words in result.stderr, (name, result.stderr)
+        sentences.add(re.sub(r"/\S+", "", result.stderr))
+        assert digests(tls) == before, name
+    assert len(sentences) >= 14
+    lenient = Pki(folder / "pki2").odd("no-san")
+    warned = cert("install", "--dir", tls, lenient.certificate, lenient.key, folder / "pki2/ca.pem", "--allow-no-san")
+    assert "names no host" in warned.stdout and "lacks the name praxis-server" in warned.stderr
+
+
+def age(tls, not_before, not_after, dns=("praxis-server",)):
+    """Puts a certificate of the folder's own CA there whose days (from now) are as given."""
+    authority = Authority.__new__(Authority)
+    authority.folder, authority.chain = tls.parent, (load(tls / "ca.pem"),)
+    authority.key = serialization.load_pem_private_key((tls / "ca.key").read_bytes(), None)
+    authority.name = load(tls / "ca.pem").subject
+    leaf = authority.issue("aged", dns=dns, ips=("10.0.0.5",), not_before=not_before, not_after=not_after)
+    for name, source in (("server.pem", leaf.certificate), ("server.key", leaf.key)):
+        (tls / name).unlink()
+        source.rename(tls / name)
+
+
+def test_renew_only_when_due(folder):
+    tls = folder / "tls"
+    init(tls)
+    before = digests(tls)
+    assert answer("renew", "--dir", tls, "--if-needed")["renewed"] is False
+    age(tls, -300, 31)
+    assert answer("renew", "--dir", tls, "--if-needed")["renewed"] is False
+    assert answer("show", "--dir", tls)["certificates"][0]["warnings"] == []
+    age(tls, -300, 29, ("praxis-server", "zweit.lan"))
+    assert "expires soon" in answer("show", "--dir", tls)["certificates"][0]["warnings"][0]
+    assert "bald ab" in cert("show", "--dir", tls, lang="de_CH.UTF-8").stdout
+    old = load(tls / "server.pem")
+    renewed = answer("renew", "--dir", tls, "--if-needed", "--host", "neu.lan")
+    new = load(tls / "server.pem")
+    assert renewed["renewed"] is True and renewed["certificate"]["days_left"] == 397
+    assert set(renewed["certificate"]["names"]) == {"praxis-server", "zweit.lan", "neu.lan", "10.0.0.5"}
+    assert new.subject == old.subject and new.serial_number != old.serial_number
+    assert new.public_key().public_numbers() != old.public_key().public_numbers()
+    verify(tls / "ca.pem", tls / "server.pem")
+    assert digests(tls) != before and answer("renew", "--dir", tls, "--if-needed")["renewed"] is False
+
+
+def test_expired_certificate_is_renewed(folder):
+    """Whoever notices late gets out by the same command."""
+    tls = folder / "tls"
+    init(tls)
+    age(tls, -400, -3)
+    assert "has expired" in cert("show", "--dir", tls).stdout
+    assert answer("renew", "--dir", tls, "--if-needed")["renewed"] is True
+    verify(tls / "ca.pem", tls / "server.pem", "-verify_ip", "10.0.0.5")
+    kept = [p.read_bytes() for p in (tls / "generations").glob("*/server.pem")]
+    assert len(kept) == 2  # the expired one as well: nothing is lost
+
+
+def test_not_ours_is_not_renewed(folder, bought):
+    root, middle, leaf, only = bought
+    short = middle.issue("short", dns=("praxis-server",), not_before=-300, not_after=5)
+    cert("install", "--dir", folder / "tls", short.certificate, short.key, folder / "root.pem")
+    result = cert("renew", "--dir", folder / "tls", "--if-needed", check=False)
+    assert result.returncode == REFUSED and "was issued by CN=Intermediate, not by a CA in" in result.stderr
+
+
+def test_client_certificates_and_revocation(folder):
+    tls = folder / "tls"
+    init(tls)
+    a = answer("client", "Labor Anna Müller", "--dir", tls)
+    b = answer("client", "empfang-1", "--dir", tls, "--rsa", "--old-format")
+    assert a["pkcs12_file"].endswith("clients/labor-anna-mueller/client.p12")
+    for made in (a, b):
+        assert all(mode(made[k]) == 0o600 for k in ("key_file", "pkcs12_file", "password_file"))
+        verify(tls / "ca.pem", made["certificate_file"], "-purpose", "sslclient")
+        assert verify(tls / "ca.pem", made["certificate_file"], "-purpose", "sslserver", check=False).returncode != 0
+        with open(made["pkcs12_file"], "rb") as f, open(made["password_file"], "rb") as w:
+            key, leaf, others = pkcs12.load_key_and_certificates(f.read(), w.read().strip())
+        assert key.public_key().public_numbers() == leaf.public_key().public_numbers() and len(others) == 1
+    again = cert("client", "empfang-1", "--dir", tls, check=False)
+    assert again.returncode == REFUSED and "is there already" in again.stderr
+    assert cert("client", "../../etc", "--dir", tls, check=False).returncode == REFUSED
+    nobody = cert("revoke", "niemand", "--dir", tls, check=False)
+    assert nobody.returncode != 0 and "has issued nothing" in nobody.stderr
+    assert answer("revoke", "Labor Anna Müller", "--dir", tls)["added"] == 1
+    crl = ["-crl_check", "-CRLfile", tls / "crl.pem"]
+    gone = verify(tls / "ca.pem", a["certificate_file"], *crl, check=False)
+    assert gone.returncode != 0 and "revoked" in gone.stderr
+    verify(tls / "ca.pem", b["certificate_file"], *crl)
+    assert answer("revoke", b["certificate"]["serial"], "--dir", tls)["revoked"] == 2
+    assert answer("crl", "--dir", tls)["revoked"] == 2
+
+
+@pytest.mark.parametrize("target", ["jdbc", "windows", "macos", "linux", "webelexis"])
+def test_export_in_two_languages(folder, target):
+    tls = folder / "tls"
+    init(tls)
+    fingerprint = ":".join(re.findall("..", answer("fingerprint", tls / "ca.pem")["fingerprint_sha256"]))
+    texts = {}
+    for lang in ("de", "en"):
+        out = folder / f"out-{lang}"
+        texts[lang] = cert("export", "--dir", tls, "--for", target, "--out", out, "--lang", lang, "--port", "3399",
+                           "--database", "praxisdb").stdout
+        html = next(out.glob("*.html")).read_text()
+        assert f'lang="{lang}"' in html and "<script" not in html and "praxis-server" in html
+        if target == "webelexis":
+            assert not (out / "elexgate-ca.pem").exists()
+        else:
+            assert fingerprint in html
+            verify(out / "elexgate-ca.pem", tls / "server.pem")
+    assert texts["de"] != texts["en"] and "praxis-server" in texts["de"]
+    if target == "jdbc":
+        assert "praxisdb?sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:/C:/" in texts["de"]
+        assert "jdbc:mysql://praxis-server:3399/praxisdb?" in texts["en"]
+        assert "&amp;trustCertificateKeyStoreType=PKCS12" in html
+
+
+def test_export_only_for_names_in_the_certificate(folder):
+    init(folder / "tls")
+    result = cert("export", "--dir", folder / "tls", "--for", "jdbc", "--host", "other", "--out", folder / "o", check=False)
+    assert result.returncode == REFUSED and "does not name other" in result.stderr
+
+
+def test_options_are_checked(folder):
+    for args, words in [
+            ([], "what shall be done"), (["polish"], "no subcommand"), (["init", "--dir", folder / "x"], "--host NAME"),
+            (["init", "--host"], "needs a value"), (["show", "--force"], "does not take"), (["init", "x"], "\"x\""),
+            (["init", "--host", "a", "--days", "0"], "from 1 to"), (["init", "--host", "praxis_server"], "underscore"),
+            (["install"], "an argument is missing"), (["export", "--for", "amiga"], "--for jdbc"),
+            (["init", "--force=1", "--host", "a"], "takes no value")]:
+        result = cert(*args, check=False)
+        assert result.returncode == USAGE and words in result.stderr, (args, result.stderr)
+    assert not (folder / "x").exists()
+
+
+class FakeProxy:
+    """Answers one kind of reload; a real proxy does not fail on request."""
+
+    def __init__(self, path, reply):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.reply, self.requests = reply, []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.socket.accept()
+            except OSError:
+                return
+            with c:
+                line = c.makefile().readline()
+                if line:
+                    self.requests.append(json.loads(line))
+                    c.sendall(json.dumps(self.reply).encode() + b"\n")
+
+
+def config_for(folder):
+    config = folder / "elexgate.ini"
+    config.write_text(f"[tls]\ncertificate = {folder}/tls/server.pem\nkey = {folder}/tls/server.key\n"
+                      f"[proxy]\ncontrol_socket = {folder}/p.sock\n")
+    return config
+
+
+def test_proxy_is_told(folder):
+    config = config_for(folder)
+    away = answer("init", "--host", "praxis-server", config=config)
+    assert away["reload"] == "not-running" and (folder / "tls/ca.pem").exists()
+    proxy = FakeProxy(folder / "p.sock", {"ok": True, "changed": [], "restart_needed": []})
+    assert answer("renew", config=config)["reload"] == "done"
+    assert proxy.requests == [{"cmd": "reload"}]
+    assert answer("renew", "--no-reload", config=config)["reload"] == "off"
+    assert len(proxy.requests) == 1
+    proxy.reply = {"ok": False, "code": "EINVAL", "error": "the certificate is not to my taste"}
+    result = cert("renew", config=config, check=False)
+    assert result.returncode == FAILED and "not to my taste" in result.stderr
+    assert "what it had serves on" in result.stdout
+    # Another folder than the proxy's is none of its business.
+    assert answer("init", "--dir", folder / "elsewhere", "--host", "a", config=config)["reload"] == "off"
+
+
+def test_names_of_the_configuration_are_used(folder):
+    config = folder / "elexgate.ini"
+    config.write_text(f"[tls]\ncertificate = {folder}/tls/gate.crt\nkey = {folder}/tls/gate.key\n")
+    answer("init", "--host", "praxis-server", config=config)
+    verify(folder / "tls/ca.pem", folder / "tls/gate.crt", "-verify_hostname", "praxis-server")
+    assert mode(folder / "tls/gate.key") == 0o600
+    config.write_text(f"[tls]\ncertificate = {folder}/tls/gate.crt\nkey = {folder}/other/gate.key\n")
+    result = cert("renew", config=config, check=False)
+    assert result.returncode == REFUSED and "different folders" in result.stderr
