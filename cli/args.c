@@ -39,14 +39,16 @@ static const char *mistake(struct args *a)
 const char *args_next(struct args *a, const char *const *options)
 {
     a->value = NULL;
-    if (a->failed || a->next >= a->argc)
+    if (a->failed || a->ended || a->next >= a->argc)
         return NULL;
     const char *arg = a->argv[a->next];
     if (arg[0] != '-' || arg[1] == '\0')
         return NULL;
     a->next++;
-    if (strcmp(arg, "--") == 0)
+    if (strcmp(arg, "--") == 0) {
+        a->ended = true;
         return NULL;
+    }
     const char *option = find_option(options, arg);
     if (!option) {
         cli_usage(a->cli, "there is no option %s", arg);
@@ -72,10 +74,12 @@ const char *args_next(struct args *a, const char *const *options)
 
 int args_operands(struct args *a, int min, int max)
 {
-    int n = a->argc - a->next;
+    static const char *const no_options[] = {NULL};
 
+    args_next(a, no_options); /* takes a "--", and refuses what looks like an option */
     if (a->failed)
         return a->failed;
+    int n = a->argc - a->next;
     if (n > max)
         return cli_usage(a->cli, "\"%s\" is not expected here", a->argv[a->next + max]);
     if (n < min)

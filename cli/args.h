@@ -4,6 +4,7 @@
 #ifndef ELEXGATE_CLI_ARGS_H
 #define ELEXGATE_CLI_ARGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -17,6 +18,7 @@ struct args {
     int argc, next;
     char **argv;
     const char *value; /* of the option that args_next returned, where one belongs to it */
+    bool ended;        /* by "--": what follows are operands */
     int failed;        /* EXIT_USAGE once a mistake has been told, else 0 */
 };
 struct args args_begin(struct cli *cli, int argc, char **argv);

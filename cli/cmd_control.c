@@ -15,12 +15,10 @@
 
 static int run_kill(struct cli *cli, int argc, char **argv)
 {
-    static const char *const none[] = {NULL};
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
     int64_t id;
 
-    args_next(&a, none);
     int code = args_operands(&a, 1, 1);
     if (code != EXIT_GOOD)
         return code;
@@ -79,12 +77,10 @@ static int run_reload(struct cli *cli, int argc, char **argv)
 
 static int run_log_level(struct cli *cli, int argc, char **argv)
 {
-    static const char *const none[] = {NULL};
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
     enum log_level level;
 
-    args_next(&a, none);
     int code = args_operands(&a, 1, 1);
     if (code != EXIT_GOOD)
         return code;

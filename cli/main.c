@@ -2,6 +2,7 @@
  * elexgate(1): one command for people and scripts. This file takes the global options and calls the
  * command; see cli/commands.h for the list.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "common/suggestion.h"
 
 #define COMMAND_POINTER(name) &cmd_##name,
 static const struct command *const commands[] = {COMMANDS(COMMAND_POINTER) NULL};
@@ -54,7 +56,8 @@ static void print_usage(FILE *f)
 
 static void print_command_help(const struct command *c)
 {
-    printf("Usage: elexgate %s%s%s\n\n%s.\n", c->name, *c->args ? " " : "", c->args, c->help);
+    printf("Usage: elexgate %s%s%s\n\n%c%s.\n", c->name, *c->args ? " " : "", c->args,
+        toupper((unsigned char)c->help[0]), c->help + 1);
     if (c->details)
         printf("\n%s%s", c->details, c->details[strlen(c->details) - 1] == '\n' ? "" : "\n");
 }
@@ -94,6 +97,18 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+static int unknown_command(const struct request *rq)
+{
+    struct suggestion s = {.wanted = rq->argv[0]};
+
+    for (size_t i = 0; commands[i]; i++)
+        suggestion_offer(&s, commands[i]->name);
+    if (s.best)
+        return cli_usage(
+            &rq->cli, "there is no command \"%s\"; did you mean \"%s\"?", rq->argv[0], s.best);
+    return cli_usage(&rq->cli, "there is no command \"%s\"", rq->argv[0]);
+}
+
 static int dispatch(struct request *rq)
 {
     if (rq->version) {
@@ -106,7 +121,7 @@ static int dispatch(struct request *rq)
     }
     const struct command *c = find_command(rq->argv[0]);
     if (!c)
-        return cli_usage(&rq->cli, "there is no command \"%s\"", rq->argv[0]);
+        return unknown_command(rq);
     if (rq->help) {
         print_command_help(c);
         return EXIT_GOOD;

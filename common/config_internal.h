@@ -42,12 +42,5 @@ struct config_value *config_find(
     const struct config *c, const char *section, const char *name, const char *key);
 /* Makes the value of each option, with its default. Sections must be complete. */
 void config_fill_defaults(struct config *c);
-/* The closest of the candidates if it is close enough to be meant, else NULL. Feed candidates one
- * by one. */
-struct suggestion {
-    const char *wanted, *best;
-    size_t distance;
-};
-void suggestion_offer(struct suggestion *s, const char *candidate);
 
 #endif

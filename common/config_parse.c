@@ -6,7 +6,6 @@
  * to its handler and tells nothing of a section without options. The reader below therefore hands
  * out whole lines only, counts them, and notes the section headings itself.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <limits.h>
@@ -16,6 +15,7 @@
 
 #include "common/config_internal.h"
 #include "common/file.h"
+#include "common/suggestion.h"
 #include "common/utf8.h"
 
 #define FILE_MAX     (1024 * 1024)
@@ -45,35 +45,6 @@ static void configure_inih(void)
 #ifdef HAVE_INI_MAX_LINE
     ini_max_line = LINE_BYTES + 3;
 #endif
-}
-
-void suggestion_offer(struct suggestion *s, const char *candidate)
-{
-    size_t n = strlen(s->wanted), m = strlen(candidate);
-    size_t row[64];
-
-    if (m + 1 > sizeof row / sizeof row[0] || n > 100)
-        return;
-    /* Levenshtein's distance, one row at a time. */
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-            size_t cost = diagonal + (tolower((unsigned char)s->wanted[i - 1]) != candidate[j - 1]);
-            row[j] = above + 1 < cost ? above + 1 : cost;
-            if (row[j - 1] + 1 < row[j])
-                row[j] = row[j - 1] + 1;
-            diagonal = above;
-        }
-    }
-    size_t allowed = m <= 4 ? 1 : m <= 8 ? 2 : 3;
-    if (row[m] <= allowed && (!s->best || row[m] < s->distance)) {
-        s->best = candidate;
-        s->distance = row[m];
-    }
 }
 
 /* "file:line: words". Only the first failure is kept. */
