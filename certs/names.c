@@ -182,7 +182,7 @@ static int parse_network(const char *text, uint8_t out[static 32])
     }
     for (int i = 0; i < n; i++) {
         long left = bits - 8L * i;
-        uint8_t mask = left >= 8 ? 0xff : left <= 0 ? 0 : (uint8_t)(0xff << (8 - left));
+        uint8_t mask = (uint8_t)(left >= 8 ? 0xff : left <= 0 ? 0 : 0xff << (8 - left));
         out[n + i] = mask;
         out[i] &= mask;
     }
