@@ -90,7 +90,8 @@ static unsigned writes(struct dialogue *d)
     d->last_kind = DIALOGUE_KIND_WRITE;
     d->writes++;
     d->transaction_wrote = true;
-    if (d->receiving) {
+    /* A server that answers early with several results has made it a write already. */
+    if (d->receiving && !(*ring_back(d) & REPLY_WRITES)) {
         flag_reply(d, REPLY_WRITES);
         d->write_outstanding++;
     }
