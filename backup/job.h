@@ -12,6 +12,8 @@ int job_backup(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 int job_drill(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* doctor: one JSON object a check, see doctor.c */
 int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
+/* alarm WORDS: tells the after_backup hook that a due backup did not take place (not-idle) */
+int job_alarm(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* put-back: server settings that a killed run left changed */
 int job_put_back(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 

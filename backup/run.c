@@ -10,6 +10,9 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 
+/* Between two lines of progress. */
+#define PROGRESS_MS 100
+
 static atomic_bool stop_asked;
 
 static void on_signal(int number)
@@ -87,17 +90,20 @@ void run_phase(struct run *r, const char *type, const char *phase, uint64_t tota
 void run_progress(
     struct run *r, uint64_t bytes, uint64_t bytes_out, uint64_t files, const char *path)
 {
-    uint64_t ms = clock_mono_ms() - r->phase_since;
-    double rate = ms ? (double)bytes / (double)ms * 1000.0 : 0;
-    json_t *event = json_pack("{sssssssIsIsIsI}", "event", "progress", "type", r->type, "phase",
+    uint64_t now = clock_mono_ms(), ms = now - r->phase_since;
+    bool last = r->total && bytes >= r->total;
+    if (now - r->told_at < PROGRESS_MS && !last)
+        return;
+    r->told_at = now;
+    uint64_t rate = ms ? bytes * 1000 / ms : 0;
+    json_t *event = json_pack("{sssssssIsIsIsIsI}", "event", "progress", "type", r->type, "phase",
         r->phase, "bytes", (json_int_t)bytes, "total", (json_int_t)r->total, "bytes_out",
-        (json_int_t)bytes_out, "files", (json_int_t)files);
-    json_object_set_new(event, "mb_s", json_real((double)(int64_t)(rate / 1e5) / 10));
+        (json_int_t)bytes_out, "files", (json_int_t)files, "bytes_s", (json_int_t)rate);
     if (r->total > bytes && rate > 0)
         json_object_set_new(
-            event, "eta_ms", json_integer((json_int_t)((double)(r->total - bytes) / rate * 1000)));
+            event, "eta_ms", json_integer((json_int_t)((r->total - bytes) * 1000 / rate)));
     /* a name in the data folder may be any bytes; jansson takes only UTF-8 */
-    json_t *name = path ? json_string(path) : NULL;
+    json_t *name = path && *path ? json_string(path) : NULL;
     if (name)
         json_object_set_new(event, "path", name);
     run_event(event);
@@ -109,11 +115,18 @@ bool run_go_on(void *ctx)
     return !run_stopped() && !(r->also_stop && r->also_stop(r->also_ctx));
 }
 
+/* What the phase is goes by the pack, except that it is still copying to its mind when the tables
+ * are being counted. The verification goes through what was copied. */
 void run_pack_progress(void *ctx, const struct pack_progress *p)
 {
     struct run *r = ctx;
-    if (strcmp(p->phase, r->phase) != 0)
-        run_phase(r, r->type, p->phase, strcmp(p->phase, "verify") == 0 ? p->bytes_in : 0);
+    bool copying = strcmp(p->phase, "copy") == 0;
+    if (copying && strcmp(r->phase, "copy") != 0)
+        return;
+    if (copying)
+        r->copied = p->bytes_in;
+    else if (strcmp(p->phase, r->phase) != 0)
+        run_phase(r, r->type, p->phase, strcmp(p->phase, "verify") == 0 ? r->copied : 0);
     run_progress(r, p->bytes_in, p->bytes_out, p->files, p->path);
 }
 
@@ -184,11 +197,9 @@ int run_publish(struct run *r, struct pack *p, struct manifest *m, const char *s
     json_t *archive = json_pack("{sssssIsIsIsssI}", "type", r->type, "file", pack_file_name(p),
         "size", (json_int_t)m->archive.size, "bytes", (json_int_t)m->content.bytes, "files",
         (json_int_t)m->content.files, "state", state, "tables", (json_int_t)m->table_count);
-    json_array_append(r->archives, archive);
-    json_object_set_new(archive, "event", json_string("archive"));
-    json_t *event = json_copy(archive);
-    json_object_del(archive, "event");
-    json_decref(archive);
+    json_t *event = json_pack("{ss}", "event", "archive");
+    json_object_update(event, archive);
+    json_array_append_new(r->archives, archive);
     run_event(event);
     return 0;
 }

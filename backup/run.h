@@ -9,8 +9,8 @@
  * Standard output, one JSON object a line:
  *   {"event":"start","run":SUFFIX,"types":[..],"method":..}
  *   {"event":"phase","type":T,"phase":"settle|hold|copy|verify|publish|checksums|extract|boot|check|hook"}
- *   {"event":"progress","type":T,"phase":P,"bytes":N,"total":N,"bytes_out":N,"files":N,"path":..,
- *    "mb_s":R,"eta_ms":N}                         at most ten a second
+ *   {"event":"progress","type":T,"phase":P,"bytes":N,"total":N,"bytes_out":N,"files":N,"bytes_s":N,
+ *    "eta_ms":N,"path":..}                         at most ten a second
  *   {"event":"again","type":T,"attempt":N,"reason":WORDS}
  *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
@@ -35,7 +35,7 @@ struct run {
 
     /* the phase that progress is told for */
     const char *type, *phase;
-    uint64_t total, phase_since;
+    uint64_t total, copied, phase_since, told_at;
     bool (*also_stop)(void *ctx); /* a further reason to stop, besides the signal */
     void *also_ctx;
 };

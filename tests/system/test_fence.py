@@ -184,7 +184,7 @@ def test_without_checkpoint_now(make_server, folder, fence):
     assert verdict["verdict"] in ("clean", "recoverable"), verdict
     assert settings(server) == before
     copy = make_server(datadir=folder / f"copy{attempt}", tcp=False)
-    assert load.recovered(copy) == (verdict["verdict"] == "recoverable")
+    assert verdict["verdict"] == "recoverable" or not load.recovered(copy)
     assert load.checksums(copy) == expected
     assert load.damaged(copy) == []
 

@@ -1,0 +1,83 @@
+/*
+ * The keeper: knows when a backup is due, waits until the database is idle, and starts one job.
+ *
+ *   keeper.c           the program: options, signals, reload, systemd
+ *   keeper_plan.c      what is due, whether it may run now, and what its end means
+ *   keeper_commands.c  the control socket's commands
+ *   keeper_gate.c      asks the witnesses; keeper_job.c runs the job; keeper_control.c the socket
+ *   keeper_state.c     what is remembered across restarts
+ *
+ * All of it on one loop, in one thread; only the questions to proxy and server go to a worker
+ * thread.
+ */
+#ifndef ELEXGATE_BACKUP_KEEPER_H
+#define ELEXGATE_BACKUP_KEEPER_H
+
+#include "backup/keeper_control.h"
+#include "backup/keeper_gate.h"
+#include "backup/keeper_job.h"
+#include "backup/keeper_state.h"
+#include "backup/rules/cron.h"
+#include "backup/settings.h"
+
+enum keeper_kind { JOB_NONE, JOB_BACKUP, JOB_DRILL, JOB_PUT_BACK, JOB_ALARM };
+
+struct keeper {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_signal_t signals[3];
+    const char *config_path; /* as given; NULL = the default */
+    struct config *config;
+    struct backup_settings settings;
+    bool has_backup, has_drill; /* a schedule is set */
+    struct cron backup, drill;
+    struct idle_settings idle;
+    int64_t deadline_ms; /* how long a due run waits; 0 = not at all */
+    struct keeper_state state;
+    struct keeper_gate *gate;
+    struct keeper_control *control;
+    int64_t started_mono_ms;
+
+    /* the witnesses' last answer and what follows from it */
+    struct keeper_witnesses witnesses;
+    struct idle_watch watch;
+    struct idle_decision decision;
+    bool decided;
+    int64_t asked_mono_ms;      /* when the witnesses were last asked */
+    int64_t not_before_mono_ms; /* pause after a run that made way or found another one */
+
+    /* the job that runs */
+    struct keeper_job *job;
+    enum keeper_kind kind;
+    bool scheduled_run; /* it is the pending one */
+    bool cancelled;
+    const char *method; /* "", "dump", "lock": why it is not the ordinary one */
+    char job_run[32];
+    int64_t job_started_ms;
+    json_t *job_phase, *job_last; /* the last phase or progress event; the line with done */
+    bool stopping;
+};
+
+/* keeper_plan.c */
+void keeper_plan_start(struct keeper *k); /* after state and settings are loaded */
+void keeper_plan_tick(struct keeper *k);
+void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w);
+/* Starts a job now. args begin with the command. -EBUSY when one runs. */
+int keeper_plan_run(
+    struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
+void keeper_plan_cancel(struct keeper *k);
+/* The next time a schedule comes, UTC ms; 0 = never. */
+int64_t keeper_plan_next(const struct keeper *k, bool drill);
+void keeper_save(struct keeper *k);
+/* Takes over the reference: to the log's readers on the control socket. */
+void keeper_publish(struct keeper *k, json_t *event);
+json_t *keeper_state_event(struct keeper *k); /* {"event":"state",...} */
+
+/* keeper_commands.c */
+void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
+
+/* keeper.c: two phases; the old settings serve on when the new ones are not good. */
+int keeper_reload(struct keeper *k, json_t **answer, struct err *e) MUSTCHECK;
+void keeper_stop(struct keeper *k);
+
+#endif

@@ -1,0 +1,245 @@
+#include "backup/keeper.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/rules/archive_name.h"
+#include "common/clock.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+
+static json_t *time_or_null(int64_t ms)
+{
+    char stamp[CLOCK_ISO_LEN];
+    return ms ? json_string(clock_iso(ms, stamp)) : json_null();
+}
+
+static json_t *schedule_object(const struct keeper *k)
+{
+    char words[200];
+    json_t *o = json_pack("{so?so?so?so?}", "backup",
+        json_string(config_str(k->config, "backup", NULL, "schedule") ?: ""), "next",
+        time_or_null(keeper_plan_next(k, false)), "drill",
+        json_string(config_str(k->config, "drill", NULL, "schedule") ?: ""), "drill_next",
+        time_or_null(keeper_plan_next(k, true)));
+    if (k->has_backup) {
+        json_object_set_new(
+            o, "words", json_string(cron_describe(&k->backup, CRON_ENGLISH, words, sizeof words)));
+        json_object_set_new(o, "words_de",
+            json_string(cron_describe(&k->backup, CRON_GERMAN, words, sizeof words)));
+    }
+    return o;
+}
+
+static json_t *pending_object(const struct keeper *k)
+{
+    const struct keeper_pending *p = &k->state.pending;
+    if (!p->due_ms)
+        return json_null();
+    json_t *o = json_pack("{sososbsbsisO}", "due", time_or_null(p->due_ms), "deadline",
+        p->by_hand ? json_null() : time_or_null(p->asked_ms + k->deadline_ms), "missed", p->missed,
+        "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
+    if (k->decided) {
+        json_object_set_new(o, "reason", json_string(k->decision.reason));
+        json_object_set_new(o, "words", json_string(k->decision.words));
+        json_object_set_new(o, "words_de", json_string(k->decision.words_de));
+    }
+    return o;
+}
+
+static json_t *job_object(const struct keeper *k)
+{
+    static const char *const kinds[] = {"none", "backup", "drill", "put-back", "alarm"};
+    if (!k->job)
+        return json_null();
+    json_t *o = json_pack("{sssisossss}", "kind", kinds[k->kind], "pid", keeper_job_pid(k->job),
+        "started", time_or_null(k->job_started_ms), "run", k->job_run, "method", k->method);
+    static const char *const keys[] = {
+        "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *value = json_object_get(k->job_phase, keys[i]);
+        if (value)
+            json_object_set(o, keys[i], value);
+    }
+    return o;
+}
+
+/* The newest run of a kind, good ones only if asked. */
+static json_t *find_run(const struct keeper *k, const char *kind, bool good)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (k->state.runs, i, run) {
+        if (strcmp(json_string_value(json_object_get(run, "kind")), kind) == 0 &&
+            (!good || json_integer_value(json_object_get(run, "exit")) == 0))
+            return json_incref(run);
+    }
+    return json_null();
+}
+
+static json_t *witness_object(const struct keeper *k)
+{
+    const struct keeper_witnesses *w = &k->witnesses;
+    int64_t now = (int64_t)clock_mono_ms();
+    json_t *o = json_pack("{sbsb}", "proxy", w->proxy.known, "server", w->server.known);
+    if (w->proxy_words[0])
+        json_object_set_new(o, "proxy_words", json_string(w->proxy_words));
+    if (w->server_words[0])
+        json_object_set_new(o, "server_words", json_string(w->server_words));
+    if (k->watch.server_seen)
+        json_object_set_new(o, "server_quiet_ms", json_integer(now - k->watch.server_since));
+    return o;
+}
+
+static json_t *status(struct keeper *k)
+{
+    struct statvfs fs;
+    json_t *o = json_pack("{sbsssssisIsosososososososo}", "ok", 1, "program", "elexgate-keeper",
+        "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
+        (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
+        "pending", pending_object(k), "job", job_object(k), "last_backup",
+        find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
+        find_run(k, "drill", false), "witnesses", witness_object(k), "folder",
+        json_string(k->settings.folder));
+    CHECK(o);
+    json_object_set_new(o, "state",
+        json_string(k->job                    ? "running"
+                    : k->state.pending.due_ms ? "waiting"
+                                              : "idle"));
+    if (statvfs(k->settings.folder, &fs) == 0)
+        json_object_set_new(
+            o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
+    return o;
+}
+
+static bool good_types(const json_t *types)
+{
+    size_t i;
+    json_t *type;
+    json_array_foreach (types, i, type) {
+        const char *name = json_string_value(type);
+        if (!name || !archive_type_valid(name))
+            return false;
+    }
+    return json_array_size(types) <= 64;
+}
+
+static json_t *run_when_idle(struct keeper *k, json_t *types)
+{
+    if (k->state.pending.due_ms)
+        return json_error(EBUSY, "a backup is waiting for the database to become idle already");
+    int64_t now = clock_wall_ms();
+    keeper_pending_set(&k->state.pending, now, now);
+    k->state.pending.by_hand = true;
+    json_array_extend(k->state.pending.types, types);
+    k->not_before_mono_ms = 0;
+    keeper_save(k);
+    keeper_publish(k, keeper_state_event(k));
+    return json_pack("{sbsb}", "ok", 1, "queued", 1);
+}
+
+static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
+{
+    const char *args[80] = {"backup", "--now"};
+    size_t n = 2, i;
+    json_t *type;
+    if (json_is_true(json_object_get(request, "dry_run")))
+        args[n++] = "--dry-run";
+    json_array_foreach (types, i, type) {
+        args[n++] = json_string_value(type);
+    }
+    struct err e = {0};
+    int r = keeper_plan_run(k, JOB_BACKUP, args, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *drill(struct keeper *k, const json_t *request)
+{
+    const char *which = json_string_value(json_object_get(request, "which"));
+    const char *type = json_string_value(json_object_get(request, "type"));
+    if (which && *which == '-')
+        return json_error(EINVAL, "no such backup: %.60s", which);
+    if (type && !archive_type_valid(type))
+        return json_error(EINVAL, "no such data type: %.60s", type);
+    const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
+    struct err e = {0};
+    int r = keeper_plan_run(k, JOB_DRILL, args, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *run(struct keeper *k, const json_t *request)
+{
+    json_t *types = json_object_get(request, "types");
+    const char *mode = json_string_value(json_object_get(request, "mode"));
+    if (types && !(json_is_array(types) && good_types(types)))
+        return json_error(EINVAL, "types must be a list of names of data types");
+    if (!mode || strcmp(mode, "when-idle") == 0)
+        return run_when_idle(k, types);
+    if (strcmp(mode, "now") == 0)
+        return run_now(k, request, types);
+    return json_error(EINVAL, "mode must be now or when-idle");
+}
+
+static json_t *cancel(struct keeper *k)
+{
+    if (!k->job && !k->state.pending.due_ms)
+        return json_error(ENOENT, "nothing runs and nothing waits");
+    bool running = k->job != NULL;
+    keeper_plan_cancel(k);
+    return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
+}
+
+static json_t *reload(struct keeper *k)
+{
+    struct err e = {0};
+    json_t *answer = NULL;
+    int r = keeper_reload(k, &answer, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : answer;
+}
+
+static json_t *log_level(const json_t *request)
+{
+    enum log_level level;
+    const char *name = json_string_value(json_object_get(request, "level"));
+    if (!name || !log_level_parse(name, &level))
+        return json_error(EINVAL, "level must be error, warning, info or debug");
+    log_set_level(level);
+    return json_pack("{sbss}", "ok", 1, "level", name);
+}
+
+void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
+{
+    struct keeper *k = ctx;
+    const char *cmd = json_string_value(json_object_get(request, "cmd"));
+    if (!cmd)
+        cmd = "";
+    bool follow = json_is_true(json_object_get(request, "follow"));
+    json_t *answer = NULL;
+    if (strcmp(cmd, "status") == 0)
+        answer = status(k);
+    else if (strcmp(cmd, "run") == 0)
+        answer = run(k, request);
+    else if (strcmp(cmd, "drill") == 0)
+        answer = drill(k, request);
+    else if (strcmp(cmd, "cancel") == 0)
+        answer = cancel(k);
+    else if (strcmp(cmd, "runs") == 0)
+        answer = json_pack("{sbsO}", "ok", 1, "runs", k->state.runs);
+    else if (strcmp(cmd, "reload") == 0)
+        answer = reload(k);
+    else if (strcmp(cmd, "log-level") == 0)
+        answer = log_level(request);
+    else if (strcmp(cmd, "watch") == 0)
+        answer = keeper_state_event(k);
+    else
+        answer = json_error(ENOSYS,
+            "unknown command \"%.40s\"; known: status run drill cancel runs watch reload log-level",
+            cmd);
+    bool refused = json_is_false(json_object_get(answer, "ok"));
+    keeper_client_answer(c, answer);
+    if (strcmp(cmd, "watch") == 0)
+        keeper_client_follow(c, false);
+    else if (follow && !refused && (strcmp(cmd, "run") == 0 || strcmp(cmd, "drill") == 0))
+        keeper_client_follow(c, true);
+}

@@ -1,0 +1,264 @@
+#include "backup/keeper_control.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "common/json_lines.h"
+#include "common/file.h"
+#include "common/log.h"
+
+#define CLIENTS_MAX 64
+#define BACKLOG_MAX (4u << 20)
+
+struct keeper_client {
+    uv_pipe_t pipe;
+    struct keeper_control *control;
+    struct keeper_client *next;
+    struct json_splitter splitter;
+    bool follows, until_done, closing;
+    char chunk[16384];
+};
+
+struct keeper_control {
+    uv_pipe_t listener;
+    uv_loop_t *loop;
+    char *path;
+    keeper_request_fn *fn;
+    void *ctx;
+    const char *const *users;
+    struct keeper_client *clients;
+    size_t count;
+    bool closing, listener_closed;
+};
+
+struct write_request {
+    uv_write_t request;
+    char *line;
+};
+
+static void maybe_free(struct keeper_control *k)
+{
+    if (k->listener_closed && k->count == 0) {
+        free(k->path);
+        free(k);
+    }
+}
+
+static void on_client_close(uv_handle_t *h)
+{
+    struct keeper_client *c = h->data;
+    struct keeper_control *k = c->control;
+    for (struct keeper_client **p = &k->clients; *p; p = &(*p)->next) {
+        if (*p == c) {
+            *p = c->next;
+            break;
+        }
+    }
+    k->count--;
+    json_splitter_clear(&c->splitter);
+    free(c);
+    maybe_free(k);
+}
+
+static void client_drop(struct keeper_client *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    uv_close((uv_handle_t *)&c->pipe, on_client_close);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct write_request *w = (struct write_request *)request;
+    struct keeper_client *c = request->data;
+    free(w->line);
+    free(w);
+    if (status < 0)
+        client_drop(c);
+}
+
+static void send_line(struct keeper_client *c, const json_t *object)
+{
+    if (c->closing)
+        return;
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > BACKLOG_MAX) {
+        client_drop(c); /* it does not read */
+        return;
+    }
+    struct write_request *w = xcalloc(1, sizeof *w);
+    size_t len = 0;
+    w->line = json_line(object, &len);
+    w->request.data = c;
+    uv_buf_t buf = uv_buf_init(w->line, (unsigned)len);
+    if (uv_write(&w->request, (uv_stream_t *)&c->pipe, &buf, 1, on_written) < 0) {
+        free(w->line);
+        free(w);
+        client_drop(c);
+    }
+}
+
+void keeper_client_answer(struct keeper_client *c, json_t *object)
+{
+    send_line(c, object);
+    json_decref(object);
+}
+
+void keeper_client_follow(struct keeper_client *c, bool until_done)
+{
+    c->follows = true;
+    c->until_done = until_done;
+}
+
+void keeper_control_publish(struct keeper_control *k, const json_t *event)
+{
+    bool done = json_is_true(json_object_get(event, "done"));
+    for (struct keeper_client *c = k->clients, *next; c; c = next) {
+        next = c->next;
+        if (!c->follows)
+            continue;
+        send_line(c, event);
+        if (done && c->until_done)
+            c->follows = false;
+    }
+}
+
+static int on_object(void *ctx, json_t *object)
+{
+    struct keeper_client *c = ctx;
+    c->control->fn(c->control->ctx, c, object);
+    return c->closing ? -ECANCELED : 0;
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+    struct keeper_client *c = h->data;
+    (void)suggested;
+    *buf = uv_buf_init(c->chunk, sizeof c->chunk);
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct keeper_client *c = s->data;
+    if (n < 0 ||
+        (n > 0 && json_splitter_feed(&c->splitter, buf->base, (size_t)n, on_object, c, NULL) < 0))
+        client_drop(c);
+}
+
+static bool may_ask(const struct keeper_control *k, uv_pipe_t *pipe)
+{
+    uv_os_fd_t fd;
+    struct ucred who;
+    socklen_t size = sizeof who;
+    if (uv_fileno((uv_handle_t *)pipe, &fd) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+        return false;
+    if (who.uid == 0 || who.uid == geteuid())
+        return true;
+    for (size_t i = 0; k->users && k->users[i]; i++) {
+        const struct passwd *pw = getpwnam(k->users[i]);
+        if (pw && pw->pw_uid == who.uid)
+            return true;
+    }
+    return false;
+}
+
+static void on_connection(uv_stream_t *s, int status)
+{
+    struct keeper_control *k = s->data;
+    if (status < 0)
+        return;
+    struct keeper_client *c = xcalloc(1, sizeof *c);
+    c->control = k;
+    uv_pipe_init(k->loop, &c->pipe, 0);
+    c->pipe.data = c;
+    c->next = k->clients;
+    k->clients = c;
+    k->count++;
+    if (uv_accept(s, (uv_stream_t *)&c->pipe) < 0 || k->count > CLIENTS_MAX) {
+        client_drop(c);
+    } else if (!may_ask(k, &c->pipe)) {
+        keeper_client_answer(
+            c, json_error(EACCES, "this user may not use the keeper's control socket"));
+        log_event(LOG_WARNING, "control-refused", LOG_S("socket", k->path));
+        client_drop(c);
+    } else {
+        uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+    }
+}
+
+/* A socket file that nobody listens on is left from a crash; one that answers is another keeper. */
+static int clear_way(const char *path, struct err *e)
+{
+    struct control *other = NULL;
+    if (access(path, F_OK) < 0)
+        return 0;
+    if (control_connect(path, 1000, &other, NULL) == 0) {
+        control_close(other);
+        return err_set(e, EADDRINUSE, "another keeper serves %s", path);
+    }
+    if (unlink(path) < 0)
+        return err_sys(e, errno, "cannot remove the old %s", path);
+    return 0;
+}
+
+static void on_listener_close(uv_handle_t *h)
+{
+    struct keeper_control *k = h->data;
+    k->listener_closed = true;
+    maybe_free(k);
+}
+
+int keeper_control_open(uv_loop_t *loop, const char *path, keeper_request_fn *fn, void *ctx,
+    struct keeper_control **out, struct err *e)
+{
+    _cleanup_free_ char *folder = xstrdup(path);
+    char *slash = strrchr(folder, '/');
+    if (slash && slash != folder)
+        *slash = '\0';
+    int r = file_mkdirs(folder, 0755, e);
+    if (r == 0)
+        r = clear_way(path, e);
+    if (r < 0)
+        return r;
+    struct keeper_control *k = xcalloc(1, sizeof *k);
+    k->loop = loop;
+    k->path = xstrdup(path);
+    k->fn = fn;
+    k->ctx = ctx;
+    uv_pipe_init(loop, &k->listener, 0);
+    k->listener.data = k;
+    /* Who may ask is decided at the connection, by the peer's user. */
+    mode_t before = umask(0);
+    r = uv_pipe_bind(&k->listener, path);
+    umask(before);
+    if (r == 0)
+        r = uv_listen((uv_stream_t *)&k->listener, 16, on_connection);
+    if (r < 0) {
+        err_uv(e, r, "cannot serve %s", path);
+        k->closing = true;
+        uv_close((uv_handle_t *)&k->listener, on_listener_close);
+        return r;
+    }
+    *out = k;
+    return 0;
+}
+
+void keeper_control_users(struct keeper_control *k, const char *const *names)
+{
+    k->users = names;
+}
+
+void keeper_control_close(struct keeper_control *k)
+{
+    if (!k || k->closing)
+        return;
+    k->closing = true;
+    unlink(k->path);
+    for (struct keeper_client *c = k->clients; c; c = c->next)
+        client_drop(c);
+    uv_close((uv_handle_t *)&k->listener, on_listener_close);
+}

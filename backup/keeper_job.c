@@ -1,0 +1,167 @@
+#include "backup/keeper_job.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+struct keeper_job {
+    uv_process_t process;
+    uv_pipe_t out;
+    struct json_splitter splitter;
+    struct keeper_job_events events;
+    char chunk[65536];
+    int exit_code, signal;
+    bool exited, eof;
+    int open_handles;
+};
+
+char *keeper_job_program(void)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash)
+            *slash = '\0';
+        char *beside = xasprintf("%s/elexgate-job", self);
+        if (access(beside, X_OK) == 0)
+            return beside;
+        free(beside);
+    }
+    return xstrdup(ELEXGATE_LIBEXECDIR "/elexgate-job");
+}
+
+static void on_close(uv_handle_t *h)
+{
+    struct keeper_job *j = h->data;
+    if (--j->open_handles > 0)
+        return;
+    struct keeper_job_events events = j->events;
+    int exit_code = j->exit_code, number = j->signal;
+    json_splitter_clear(&j->splitter);
+    free(j);
+    if (events.end)
+        events.end(events.ctx, exit_code, number);
+}
+
+/* The end is told once the process is reaped and its output read to the end, in whichever order. */
+static void close_when_over(struct keeper_job *j)
+{
+    if (!j->exited || !j->eof)
+        return;
+    uv_close((uv_handle_t *)&j->process, on_close);
+    uv_close((uv_handle_t *)&j->out, on_close);
+}
+
+static void on_process_exit(uv_process_t *p, int64_t status, int number)
+{
+    struct keeper_job *j = p->data;
+    j->exited = true;
+    j->exit_code = number ? EXIT_FAILED : (int)status;
+    j->signal = number;
+    close_when_over(j);
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+    struct keeper_job *j = h->data;
+    (void)suggested;
+    *buf = uv_buf_init(j->chunk, sizeof j->chunk);
+}
+
+static int on_line(void *ctx, json_t *event)
+{
+    struct keeper_job *j = ctx;
+    j->events.line(j->events.ctx, event);
+    return 0;
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct keeper_job *j = s->data;
+    if (n > 0 && json_splitter_feed(&j->splitter, buf->base, (size_t)n, on_line, j, NULL) == 0)
+        return;
+    if (n == 0)
+        return;
+    uv_read_stop(s);
+    j->eof = true;
+    close_when_over(j);
+}
+
+static size_t count(const char *const *args)
+{
+    size_t n = 0;
+    while (args[n])
+        n++;
+    return n;
+}
+
+static int spawn(struct keeper_job *j, uv_loop_t *loop, char **argv)
+{
+    uv_stdio_container_t stdio[3] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&j->out},
+        {.flags = UV_INHERIT_FD, .data.fd = 2},
+    };
+    uv_process_options_t o = {.exit_cb = on_process_exit,
+        .file = argv[0],
+        .args = argv,
+        .stdio_count = 3,
+        .stdio = stdio};
+    return uv_spawn(loop, &j->process, &o);
+}
+
+static void on_failed_close(uv_handle_t *h)
+{
+    struct keeper_job *j = h->data;
+    if (--j->open_handles == 0)
+        free(j);
+}
+
+int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const *args,
+    const struct keeper_job_events *events, struct keeper_job **out, struct err *e)
+{
+    struct keeper_job *j = xcalloc(1, sizeof *j);
+    j->events = *events;
+    uv_pipe_init(loop, &j->out, 0);
+    j->out.data = j->process.data = j;
+    j->open_handles = 2;
+    size_t n = count(args), k = 0;
+    char **argv = xcalloc(n + 4, sizeof *argv);
+    argv[k++] = keeper_job_program();
+    if (config_path) {
+        argv[k++] = xstrdup("--config");
+        argv[k++] = xstrdup(config_path);
+    }
+    for (size_t i = 0; i < n; i++)
+        argv[k++] = xstrdup(args[i]);
+    int r = spawn(j, loop, argv);
+    if (r < 0)
+        err_uv(e, r, "cannot start %s", argv[0]);
+    for (size_t i = 0; i < k; i++)
+        free(argv[i]);
+    free(argv);
+    if (r < 0) {
+        uv_close((uv_handle_t *)&j->process, on_failed_close);
+        uv_close((uv_handle_t *)&j->out, on_failed_close);
+        return r;
+    }
+    uv_read_start((uv_stream_t *)&j->out, on_alloc, on_read);
+    *out = j;
+    return 0;
+}
+
+void keeper_job_stop(struct keeper_job *j)
+{
+    if (!j->exited)
+        uv_process_kill(&j->process, SIGTERM);
+}
+
+int keeper_job_pid(const struct keeper_job *j)
+{
+    return uv_process_get_pid(&j->process);
+}

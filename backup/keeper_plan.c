@@ -1,0 +1,402 @@
+#include "backup/keeper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/hooks.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/log.h"
+
+/* How often the witnesses are asked: while a run waits, and otherwise, so that the quiet time is
+ * known when the next one becomes due. */
+#define ASK_WAITING_MS 1000
+#define ASK_MS         5000
+/* After a run that began and made way, and when another run has the lock. */
+#define AGAIN_MS 10000
+#define ARGS_MAX 80
+
+void keeper_save(struct keeper *k)
+{
+    struct err e = {0};
+    if (keeper_state_save(&k->state, &e) < 0)
+        log_err(LOG_ERROR, "state-not-saved", &e);
+}
+
+void keeper_publish(struct keeper *k, json_t *event)
+{
+    if (k->control)
+        keeper_control_publish(k->control, event);
+    json_decref(event);
+}
+
+static const char *state_name(const struct keeper *k)
+{
+    return k->job ? "running" : k->state.pending.due_ms ? "waiting" : "idle";
+}
+
+json_t *keeper_state_event(struct keeper *k)
+{
+    json_t *event = json_pack("{ssss}", "event", "state", "state", state_name(k));
+    if (k->decided && k->state.pending.due_ms) {
+        json_object_set_new(event, "reason", json_string(k->decision.reason));
+        json_object_set_new(event, "words", json_string(k->decision.words));
+        json_object_set_new(event, "words_de", json_string(k->decision.words_de));
+    }
+    return event;
+}
+
+int64_t keeper_plan_next(const struct keeper *k, bool drill)
+{
+    int64_t next = 0;
+    if (!(drill ? k->has_drill : k->has_backup) ||
+        cron_next(drill ? &k->drill : &k->backup, &cron_zone_local, clock_wall_ms() / 1000, &next) <
+            0)
+        return 0;
+    return next * 1000;
+}
+
+/* The latest time of the schedule after *seen and not after now; 0 = none. *seen moves to now. A
+ * clock that was set back does not make old runs due again. */
+static int64_t due_since(const struct cron *c, int64_t *seen_ms, int64_t now_ms, bool *several)
+{
+    int64_t from = *seen_ms / 1000, latest = 0, next = 0;
+    *several = false;
+    if (*seen_ms == 0 || now_ms < *seen_ms) {
+        *seen_ms = now_ms;
+        return 0;
+    }
+    /* bounded: a schedule of every minute over a year off is half a million steps */
+    if (now_ms / 1000 - from > 400 * 86400)
+        from = now_ms / 1000 - 400 * 86400;
+    while (cron_next(c, &cron_zone_local, from, &next) == 0 && next <= now_ms / 1000) {
+        *several = latest != 0;
+        latest = next;
+        from = next;
+    }
+    *seen_ms = now_ms;
+    return latest * 1000;
+}
+
+/* Later than two ticks: the keeper did not run at that time. */
+static bool was_missed(int64_t due_ms, int64_t now_ms)
+{
+    return now_ms - due_ms > 60000;
+}
+
+static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
+{
+    bool several = false;
+    int64_t due = due_since(&k->backup, &k->state.backup_seen_ms, now_ms, &several);
+    if (!due)
+        return;
+    bool missed = was_missed(due, now_ms);
+    char stamp[CLOCK_ISO_LEN];
+    if (missed && !config_bool(k->config, "backup", NULL, "catch_up")) {
+        log_event(LOG_WARNING, "backup-missed", LOG_S("due", clock_iso(due, stamp)));
+    } else if (k->state.pending.due_ms) {
+        log_event(LOG_WARNING, "backup-due-again", LOG_S("due", clock_iso(due, stamp)),
+            LOG_S("text", "one is waiting already; they become one"));
+    } else {
+        keeper_pending_set(&k->state.pending, due, now_ms);
+        k->state.pending.missed = missed;
+        log_event(
+            LOG_INFO, "backup-due", LOG_S("due", clock_iso(due, stamp)), LOG_B("missed", missed));
+        keeper_publish(k, keeper_state_event(k));
+    }
+    keeper_save(k);
+}
+
+static void look_at_drill_schedule(struct keeper *k, int64_t now_ms)
+{
+    bool several = false;
+    if (due_since(&k->drill, &k->state.drill_seen_ms, now_ms, &several)) {
+        k->state.drill_due = true;
+        log_event(LOG_INFO, "drill-due");
+        keeper_save(k);
+    }
+}
+
+static int64_t mono_ms(void)
+{
+    return (int64_t)clock_mono_ms();
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+static const char *kind_name(enum keeper_kind kind)
+{
+    static const char *const names[] = {"none", "backup", "drill", "put-back", "alarm"};
+    return names[kind];
+}
+
+static void on_job_line(void *ctx, json_t *event)
+{
+    struct keeper *k = ctx;
+    const char *name = json_string_value(json_object_get(event, "event"));
+    if (name && (strcmp(name, "phase") == 0 || strcmp(name, "progress") == 0)) {
+        json_decref(k->job_phase);
+        k->job_phase = json_incref(event);
+    } else if (name && strcmp(name, "start") == 0) {
+        snprintf(
+            k->job_run, sizeof k->job_run, "%s", json_string_value(json_object_get(event, "run")));
+    } else if (name && strcmp(name, "note") == 0) {
+        log_event(
+            LOG_INFO, "job-note", LOG_S("text", json_string_value(json_object_get(event, "text"))));
+    }
+    if (json_is_true(json_object_get(event, "done"))) {
+        json_decref(k->job_last); /* told at the end, when the process is gone too */
+        k->job_last = json_incref(event);
+        return;
+    }
+    json_object_set_new(event, "job", json_string(kind_name(k->kind)));
+    keeper_publish(k, json_incref(event));
+}
+
+static void record_run(struct keeper *k, int exit_code, const char *error)
+{
+    char started[CLOCK_ISO_LEN], ended[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
+    json_t *run = json_pack("{ssssssssisssss}", "kind", kind_name(k->kind), "started",
+        clock_iso(k->job_started_ms, started), "ended", clock_iso(clock_wall_ms(), ended), "result",
+        hook_result_name(exit_code), "exit", exit_code, "run", k->job_run, "method", k->method);
+    CHECK(run);
+    if (k->scheduled_run)
+        json_object_set_new(run, "due", json_string(clock_iso(k->state.pending.due_ms, due)));
+    if (error)
+        json_object_set_new(run, "error", json_string(error));
+    json_t *archives = json_object_get(k->job_last, "archives");
+    if (archives)
+        json_object_set(run, "archives", archives);
+    keeper_state_add_run(&k->state, run);
+}
+
+static void start_put_back(struct keeper *k)
+{
+    static const char *const args[] = {"put-back", NULL};
+    struct err e = {0};
+    if (keeper_plan_run(k, JOB_PUT_BACK, args, &e) < 0)
+        log_err(LOG_ERROR, "put-back-not-started", &e);
+}
+
+/* What the end of a backup means for the run that is due. */
+static void settle_pending(struct keeper *k, int exit_code, int signal)
+{
+    struct keeper_pending *p = &k->state.pending;
+    if (k->stopping || (signal && !k->cancelled)) {
+        k->not_before_mono_ms = mono_ms() + AGAIN_MS; /* it was cut off: it is still due */
+    } else if (exit_code == EXIT_NOT_IDLE || exit_code == EXIT_BUSY) {
+        p->yielded += exit_code == EXIT_NOT_IDLE;
+        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+    } else {
+        keeper_pending_drop(p);
+    }
+}
+
+static void on_job_end(void *ctx, int exit_code, int signal)
+{
+    struct keeper *k = ctx;
+    const char *error = json_string_value(json_object_get(k->job_last, "error"));
+    char words[80];
+    if (signal) {
+        snprintf(words, sizeof words, "the job was ended by signal %d", signal);
+        error = words;
+    } else if (!k->job_last && exit_code) {
+        error = "the job ended without a result; its log says why";
+    }
+    enum keeper_kind kind = k->kind;
+    log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end", LOG_S("kind", kind_name(kind)),
+        LOG_S("run", k->job_run), LOG_I("exit", exit_code),
+        LOG_S("result", hook_result_name(exit_code)), LOG_S("error", error));
+    if (kind == JOB_BACKUP || kind == JOB_DRILL)
+        record_run(k, exit_code, error);
+    if (kind == JOB_BACKUP && k->scheduled_run)
+        settle_pending(k, exit_code, signal);
+    if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
+        k->state.drill_due = false;
+    json_t *last = k->job_last ? json_incref(k->job_last)
+                               : json_pack("{sbsbsiss*}", "done", 1, "ok", exit_code == 0, "exit",
+                                     exit_code, "error", error);
+    json_object_set_new(last, "job", json_string(kind_name(kind)));
+    json_decref(k->job_phase);
+    json_decref(k->job_last);
+    k->job_phase = k->job_last = NULL;
+    k->job = NULL;
+    k->kind = JOB_NONE;
+    keeper_save(k);
+    if (kind == JOB_BACKUP || kind == JOB_DRILL)
+        keeper_publish(k, last);
+    else
+        json_decref(last);
+    keeper_publish(k, keeper_state_event(k));
+    if (k->stopping)
+        keeper_stop(k);
+    else if (signal && kind == JOB_BACKUP)
+        start_put_back(k);
+}
+
+int keeper_plan_run(struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e)
+{
+    if (k->job)
+        return err_set(e, EBUSY, "a %s is going on", kind_name(k->kind));
+    struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
+    int r = keeper_job_start(&k->loop, k->config_path, args, &events, &k->job, e);
+    if (r < 0)
+        return r;
+    k->kind = kind;
+    k->scheduled_run = k->cancelled = false;
+    k->method = "";
+    k->job_run[0] = '\0';
+    k->job_started_ms = clock_wall_ms();
+    log_event(LOG_INFO, "job-start", LOG_S("kind", kind_name(kind)),
+        LOG_I("pid", keeper_job_pid(k->job)));
+    keeper_publish(k, keeper_state_event(k));
+    return 0;
+}
+
+void keeper_plan_cancel(struct keeper *k)
+{
+    if (k->job) {
+        k->cancelled = true;
+        keeper_job_stop(k->job);
+    } else if (k->state.pending.due_ms) {
+        keeper_pending_drop(&k->state.pending);
+        keeper_save(k);
+        keeper_publish(k, json_pack("{sbsbsiss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
+                              "error", "cancelled before it began"));
+    }
+}
+
+/* --- the run that is due ---------------------------------------------------------------------- */
+
+static void start_pending(struct keeper *k, const char *method)
+{
+    const char *args[ARGS_MAX + 4] = {"backup"};
+    size_t n = 1, i;
+    json_t *type;
+    if (*method)
+        args[n++] = strcmp(method, "dump") == 0 ? "--dump" : "--lock";
+    json_array_foreach (k->state.pending.types, i, type) {
+        if (n < ARGS_MAX)
+            args[n++] = json_string_value(type);
+    }
+    struct err e = {0};
+    if (keeper_plan_run(k, JOB_BACKUP, args, &e) < 0) {
+        log_err(LOG_ERROR, "job-not-started", &e);
+        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+        return;
+    }
+    k->scheduled_run = true;
+    k->method = method;
+}
+
+/* The deadline has passed and the database was never idle: said loudly, since a backup that
+ * silently does not happen is the old system's worst fault. */
+static void skip_pending(struct keeper *k)
+{
+    char words[300];
+    snprintf(words, sizeof words, "the database was not idle before the deadline: %s",
+        k->decision.words);
+    log_event(
+        LOG_ERROR, "backup-skipped", LOG_S("reason", k->decision.reason), LOG_S("text", words));
+    k->kind = JOB_BACKUP;
+    k->scheduled_run = true;
+    k->method = "";
+    k->job_run[0] = '\0';
+    k->job_started_ms = clock_wall_ms();
+    record_run(k, EXIT_NOT_IDLE, words);
+    k->kind = JOB_NONE;
+    keeper_pending_drop(&k->state.pending);
+    keeper_save(k);
+    keeper_publish(k, json_pack("{sbsbsisssss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE, "error",
+                          words, "job", "backup"));
+    const char *args[] = {"alarm", words, NULL};
+    struct err e = {0};
+    if (keeper_plan_run(k, JOB_ALARM, args, &e) < 0)
+        log_err(LOG_ERROR, "alarm-not-started", &e);
+}
+
+static void tell_decision(struct keeper *k, const struct idle_decision *before, bool decided)
+{
+    if (decided && strcmp(before->reason, k->decision.reason) == 0)
+        return;
+    log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->decision.reason),
+        LOG_S("text", k->decision.words), LOG_S("proxy", k->witnesses.proxy_words),
+        LOG_S("server", k->witnesses.server_words));
+    keeper_publish(k, keeper_state_event(k));
+}
+
+static void decide(struct keeper *k)
+{
+    const struct keeper_pending *p = &k->state.pending;
+    int64_t now = mono_ms(), waited = clock_wall_ms() - p->asked_ms;
+    struct idle_times t = {.now_ms = now, .due_ms = now - (waited > 0 ? waited : 0)};
+    t.deadline_ms = p->by_hand ? INT64_MAX : t.due_ms + k->deadline_ms;
+    struct idle_decision before = k->decision;
+    bool decided = k->decided;
+    k->decision = idle_decide(&k->idle, &t, &k->witnesses.proxy, &k->witnesses.server, &k->watch);
+    k->decided = true;
+    switch (k->decision.action) {
+    case IDLE_RUN:
+        start_pending(k, "");
+        break;
+    case IDLE_DUMP:
+        start_pending(k, "dump");
+        break;
+    case IDLE_LOCK:
+        start_pending(k, "lock");
+        break;
+    case IDLE_SKIP:
+        skip_pending(k);
+        break;
+    case IDLE_WAIT:
+    case IDLE_NOT_DUE:
+        tell_decision(k, &before, decided);
+        break;
+    }
+}
+
+void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w)
+{
+    struct keeper *k = ctx;
+    k->witnesses = *w;
+    idle_watch_update(&k->watch, &w->proxy, &w->server, mono_ms());
+    if (k->state.pending.due_ms && !k->job && !k->stopping && mono_ms() >= k->not_before_mono_ms)
+        decide(k);
+}
+
+void keeper_plan_start(struct keeper *k)
+{
+    int64_t now = clock_wall_ms();
+    if (!k->state.backup_seen_ms)
+        k->state.backup_seen_ms = now;
+    if (!k->state.drill_seen_ms)
+        k->state.drill_seen_ms = now;
+    if (k->state.pending.due_ms) /* the deadline counts from when somebody is there to wait */
+        k->state.pending.asked_ms = now;
+    keeper_save(k);
+    start_put_back(k); /* what a job left that was killed together with the keeper */
+}
+
+void keeper_plan_tick(struct keeper *k)
+{
+    if (k->stopping)
+        return;
+    int64_t now = clock_wall_ms();
+    if (k->has_backup)
+        look_at_backup_schedule(k, now);
+    if (k->has_drill)
+        look_at_drill_schedule(k, now);
+    if (k->state.drill_due && !k->job && !k->state.pending.due_ms &&
+        mono_ms() >= k->not_before_mono_ms) {
+        static const char *const args[] = {"drill", "latest", NULL};
+        struct err e = {0};
+        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+        if (keeper_plan_run(k, JOB_DRILL, args, &e) < 0)
+            log_err(LOG_ERROR, "job-not-started", &e);
+    }
+    int64_t pause = k->state.pending.due_ms ? ASK_WAITING_MS : ASK_MS;
+    if (!k->job && mono_ms() - k->asked_mono_ms >= pause) {
+        k->asked_mono_ms = mono_ms();
+        keeper_gate_ask(k->gate, &k->settings);
+    }
+}
