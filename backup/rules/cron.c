@@ -130,6 +130,8 @@ static int parse_element(
 static int parse_field(
     const struct field *f, const char *s, size_t len, uint64_t *bits, struct err *e)
 {
+    const char *whole = s;
+    size_t whole_len = len;
     *bits = 0;
     if (len > FIELD_TEXT_MAX)
         return bad(f, s, len, "is too long", e);
@@ -137,7 +139,7 @@ static int parse_field(
         const char *comma = memchr(s, ',', len);
         size_t n = comma ? (size_t)(comma - s) : len;
         if (n == 0)
-            return bad(f, s, len, "has an empty place in its list", e);
+            return bad(f, whole, whole_len, "has an empty place in its list", e);
         int r = parse_element(f, s, n, bits, e);
         if (r < 0)
             return r;
