@@ -321,11 +321,11 @@ def test_expired_certificate_is_renewed(folder):
     tls = folder / "tls"
     init(tls)
     age(tls, -400, -3)
+    expired = (tls / "server.pem").read_bytes()
     assert "has expired" in cert("show", "--dir", tls).stdout
     assert answer("renew", "--dir", tls, "--if-needed")["renewed"] is True
     verify(tls / "ca.pem", tls / "server.pem", "-verify_ip", "10.0.0.5")
-    kept = [p.read_bytes() for p in (tls / "generations").glob("*/server.pem")]
-    assert len(kept) == 2  # the expired one as well: nothing is lost
+    assert expired in [p.read_bytes() for p in (tls / "generations").glob("*/server.pem")]  # nothing is lost
 
 
 def test_not_ours_is_not_renewed(folder, bought):
