@@ -1,5 +1,9 @@
 #include "proxy/mailbox.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 static void mailbox_run(struct mailbox *m)
 {
     uv_mutex_lock(&m->lock);
@@ -13,15 +17,24 @@ static void mailbox_run(struct mailbox *m)
     }
 }
 
-static void mailbox_on_wake(uv_async_t *a)
+static void mailbox_on_wake(uv_poll_t *wake, int status, int events)
 {
-    mailbox_run(a->data);
+    struct mailbox *m = wake->data;
+    eventfd_t n;
+    (void)status, (void)events;
+    (void)eventfd_read(m->fd, &n);
+    mailbox_run(m);
 }
 
 int mailbox_init(struct mailbox *m, uv_loop_t *loop, struct err *e)
 {
     *m = (struct mailbox){0};
-    int r = uv_async_init(loop, &m->wake, mailbox_on_wake);
+    m->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (m->fd < 0)
+        return err_sys(e, errno, "cannot make a mailbox");
+    int r = uv_poll_init(loop, &m->wake, m->fd);
+    if (r == 0)
+        r = uv_poll_start(&m->wake, UV_READABLE, mailbox_on_wake);
     if (r < 0)
         return err_uv(e, r, "cannot make a mailbox");
     m->wake.data = m;
@@ -39,15 +52,18 @@ void mailbox_post(struct mailbox *m, struct task *t)
     else
         m->tail->next = t;
     m->tail = t;
+    /* A mailbox with mail in it has been woken already. Under the lock: whoever empties the mailbox
+     * next may close it, and then the descriptor is somebody else's. */
+    if (first)
+        CHECK(eventfd_write(m->fd, 1) == 0);
     uv_mutex_unlock(&m->lock);
-    if (first) /* a mailbox with mail in it has been woken already */
-        CHECK(uv_async_send(&m->wake) == 0);
 }
 
 static void mailbox_on_closed(uv_handle_t *h)
 {
     struct mailbox *m = h->data;
     uv_mutex_destroy(&m->lock);
+    close(m->fd);
 }
 
 void mailbox_close(struct mailbox *m)

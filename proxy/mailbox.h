@@ -16,7 +16,9 @@ struct task {
 };
 
 struct mailbox {
-    uv_async_t wake;
+    uv_poll_t wake; /* of an eventfd, not uv_async_t: that one spins when sender and receiver share
+                       a processor */
+    int fd;
     uv_mutex_t lock;
     struct task *head, *tail;
 };

@@ -355,9 +355,15 @@ unsigned dialogue_client(struct dialogue *d, const uint8_t *p, size_t n, size_t 
                 events |= DIALOGUE_FULL;
                 break;
             }
-            s->head[s->head_len++] = p[at++];
-            if (s->head_len < PACKET_HEADER)
-                continue;
+            if (s->head_len == 0 && n - at >= PACKET_HEADER) {
+                memcpy(s->head, p + at, PACKET_HEADER);
+                s->head_len = PACKET_HEADER;
+                at += PACKET_HEADER;
+            } else {
+                s->head[s->head_len++] = p[at++];
+                if (s->head_len < PACKET_HEADER)
+                    continue;
+            }
             s->left = packet_length(s->head);
             s->seq = s->head[3];
         } else {

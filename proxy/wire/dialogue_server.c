@@ -1,4 +1,5 @@
 /* The server's direction: answers. Rows are passed over by their headers alone. */
+#include <endian.h>
 #include <string.h>
 #include "proxy/wire/dialogue.h"
 #include "proxy/wire/dialogue_private.h"
@@ -370,7 +371,9 @@ static const uint8_t *skip_rows(struct dialogue_side *s, const uint8_t *p, const
 {
     const uint8_t *last = NULL;
     while (end - p > (ptrdiff_t)PACKET_HEADER) {
-        uint32_t len = packet_length(p);
+        uint32_t len; /* one load instead of three: the next packet's place waits for it */
+        memcpy(&len, p, sizeof len);
+        len = le32toh(len) & PACKET_MAX;
         if (p[PACKET_HEADER] >= FIRST_EOF || len - 1 >= PACKET_MAX - 1 ||
             len > (size_t)(end - p) - PACKET_HEADER)
             break;
