@@ -86,10 +86,10 @@ static int run_block(struct cli *cli, int argc, char **argv)
         cli_print_json(answer);
     } else {
         printf(tr(cli,
-                   "Blocked. %" PRId64 " sessions ended within %s. New clients are told:\n  %s\n"
+                   "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
                    "Let them in again with: elexgate open\n",
-                   "Gesperrt. %" PRId64
-                   " Sitzungen beendet innert %s. Neue Clients erhalten die Meldung:\n  %s\n"
+                   "Gesperrt. Beendete Sitzungen: %" PRId64
+                   ", innert %s. Neue Clients erhalten die Meldung:\n  %s\n"
                    "Wieder öffnen mit: elexgate open\n"),
             output_number(answer, "ended", 0),
             clock_human((uint64_t)output_number(answer, "waited_ms", 0), waited, sizeof waited),

@@ -64,6 +64,22 @@ static char *tls_of(const json_t *s)
     return xstrdup("-");
 }
 
+/* The proxy's states in words that say something to a person. */
+static const char *state_words(const struct cli *cli, const json_t *s)
+{
+    const char *state = json_string_value(json_object_get(s, "state"));
+
+    if (!state)
+        return "";
+    if (json_is_true(json_object_get(s, "in_transaction")))
+        return tr(cli, "in transaction", "in Transaktion");
+    if (strcmp(state, "relay") == 0)
+        return tr(cli, "connected", "verbunden");
+    if (strcmp(state, "ending") == 0 || strncmp(state, "clos", 4) == 0)
+        return tr(cli, "ending", "endet");
+    return tr(cli, "logging in", "meldet sich an");
+}
+
 static void add_row(const struct cli *cli, struct table *t, const json_t *s)
 {
     _cleanup_free_ char *id = output_member(s, "id");
@@ -74,13 +90,9 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *s)
     _cleanup_free_ char *tls = tls_of(s);
     _cleanup_free_ char *since = connected_for(s);
     _cleanup_free_ char *last = last_statement(cli, s);
-    _cleanup_free_ char *state = output_member(s, "state");
-    bool transaction = json_is_true(json_object_get(s, "in_transaction"));
-    _cleanup_free_ char *state_words = xasprintf(
-        "%s%s", state, transaction ? tr(cli, ", transaction", ", Transaktion") : "");
 
-    table_add(
-        t, (const char *const[]){id, user, peer, database, program, tls, since, last, state_words});
+    table_add(t, (const char *const[]){
+                     id, user, peer, database, program, tls, since, last, state_words(cli, s)});
 }
 
 static void print_sessions(const struct cli *cli, const json_t *answer)

@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/cmd_cert.h"
 #include "cli/output.h"
 #include "common/clock.h"
 
@@ -76,9 +77,18 @@ static void print_clients(const struct cli *cli, const json_t *s)
         tr(cli, "Idle", "Ruhe"),
         clock_human((uint64_t)output_number(idle, "write_ms", 0), write, sizeof write),
         clock_human((uint64_t)output_number(idle, "statement_ms", 0), statement, sizeof statement));
-    printf(tr(cli, "%-13s %" PRId64 " statements running, %" PRId64 " transactions open\n",
-               "%-13s %" PRId64 " Befehle laufen, %" PRId64 " Transaktionen offen\n"),
+    printf(tr(cli, "%-13s running statements: %" PRId64 ", open transactions: %" PRId64 "\n",
+               "%-13s laufende Befehle: %" PRId64 ", offene Transaktionen: %" PRId64 "\n"),
         "", output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
+}
+
+static const char *tls_words(const struct cli *cli, const char *mode)
+{
+    if (strcmp(mode, "required") == 0)
+        return tr(cli, "TLS required", "TLS Pflicht");
+    if (strcmp(mode, "preferred") == 0)
+        return tr(cli, "TLS offered", "TLS angeboten");
+    return tr(cli, "without TLS", "ohne TLS");
 }
 
 static void print_listeners(const struct cli *cli, const json_t *s)
@@ -93,8 +103,8 @@ static void print_listeners(const struct cli *cli, const json_t *s)
         _cleanup_free_ char *port = output_member(l, "port");
         _cleanup_free_ char *tls = output_member(l, "tls");
         _cleanup_free_ char *announce = output_member(l, "announce");
-        printf(tr(cli, "%-13s %s port %s (%s), TLS %s", "%-13s %s Port %s (%s), TLS %s"), label,
-            address, port, name, tls);
+        printf(tr(cli, "%-13s %s port %s (%s), %s", "%-13s %s Port %s (%s), %s"), label, address,
+            port, name, tls_words(cli, tls));
         if (*announce)
             printf(tr(cli, ", announces %s", ", meldet sich als %s"), announce);
         printf("\n");
@@ -107,7 +117,8 @@ static void print_certificate(const struct cli *cli, const json_t *s)
     const json_t *c = json_object_get(s, "certificate");
     _cleanup_free_ char *subject = output_member(c, "subject");
     _cleanup_free_ char *issuer = output_member(c, "issuer");
-    _cleanup_free_ char *fingerprint = output_member(c, "fingerprint_sha256");
+    _cleanup_free_ char *hex = output_member(c, "fingerprint_sha256");
+    _cleanup_free_ char *fingerprint = cert_colons(hex);
     _cleanup_free_ char *until = local_time(
         cli, json_string_value(json_object_get(c, "not_after")));
     int64_t days = output_number(c, "days_left", 0);
@@ -133,17 +144,17 @@ static void print_totals(const struct cli *cli, const json_t *s)
     if (!json_is_object(t))
         return;
     printf(tr(cli,
-               "%-13s %" PRId64 " connections, %" PRId64 " refused; logins: %" PRId64
-               " good, %" PRId64 " failed; TLS handshakes failed: %" PRId64 "\n",
-               "%-13s %" PRId64 " Verbindungen, %" PRId64 " abgewiesen; Anmeldungen: %" PRId64
-               " gut, %" PRId64 " fehlgeschlagen; TLS fehlgeschlagen: %" PRId64 "\n"),
+               "%-13s connections: %" PRId64 ", refused: %" PRId64
+               ", failed TLS handshakes: %" PRId64 "\n",
+               "%-13s Verbindungen: %" PRId64 ", abgewiesen: %" PRId64
+               ", TLS fehlgeschlagen: %" PRId64 "\n"),
         tr(cli, "Since start", "Seit Start"), output_number(t, "accepted", 0),
-        output_number(t, "refused", 0), output_number(t, "logins_ok", 0),
-        output_number(t, "logins_failed", 0), output_number(t, "handshakes_failed", 0));
-    printf(
-        tr(cli, "%-13s %" PRId64 " statements that read, %" PRId64 " that write; %s in, %s out\n",
-            "%-13s %" PRId64 " lesende und %" PRId64
-            " schreibende Befehle; %s herein, %s hinaus\n"),
+        output_number(t, "refused", 0), output_number(t, "handshakes_failed", 0));
+    printf(tr(cli, "%-13s logins: %" PRId64 ", failed: %" PRId64 "\n",
+               "%-13s Anmeldungen: %" PRId64 ", fehlgeschlagen: %" PRId64 "\n"),
+        "", output_number(t, "logins_ok", 0), output_number(t, "logins_failed", 0));
+    printf(tr(cli, "%-13s statements: %" PRId64 " read, %" PRId64 " wrote; %s in, %s out\n",
+               "%-13s Befehle: %" PRId64 " lasen, %" PRId64 " schrieben; %s herein, %s hinaus\n"),
         "", output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
         output_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
         output_bytes((uint64_t)output_number(t, "bytes_out", 0), out));

@@ -238,9 +238,9 @@ def test_sessions(gate):
         assert lines[0].split() == ["ID", "USER", "FROM", "DATABASE", "PROGRAM", "TLS", "FOR", "LAST", "STATE"]
         assert len(lines) == 2
         assert " root " in lines[1] and "127.0.0.1" in lines[1] and "TLSv1.3" in lines[1] and " write " in lines[1]
-        assert lines[1].endswith(", transaction")
+        assert lines[1].endswith("in transaction")
         german = elexgate("sessions", config=gate.config, env=GERMAN).stdout.splitlines()
-        assert german[0].split()[1:4] == ["BENUTZER", "VON", "DATENBANK"] and german[1].endswith(", Transaktion")
+        assert german[0].split()[1:4] == ["BENUTZER", "VON", "DATENBANK"] and german[1].endswith("in Transaktion")
         narrow = elexgate("sessions", config=gate.config, env={"COLUMNS": "60"}).stdout.splitlines()
         assert max(map(len, narrow)) <= 60 and "…" in narrow[1]
         connection.rollback()
@@ -276,7 +276,7 @@ def test_block_and_open(gate):
     with gate.connect():
         done = elexgate("block", "--reason", "Server move", "--reason-de", "Serverumzug", "--until", "+30m", "--grace", "0",
                         config=gate.config)
-        assert re.match(r"Blocked\. 1 sessions? ended within .+\. New clients are told:\n  Server move\n", done.stdout)
+        assert re.match(r"Blocked\. Sessions ended: 1, within .+\. New clients are told:\n  Server move\n", done.stdout)
         assert "elexgate open" in done.stdout
     shown = elexgate("status", config=gate.config).stdout
     assert re.search(r"^Gate +BLOCKED since .+, until about \d{4}-\d\d-\d\d \d\d:\d\d\nReason +Server move$", shown, re.M)
