@@ -6,22 +6,6 @@
     511u /* MYSQL_ERRMSG_SIZE without the NUL: longer ones overrun old clients                     \
           */
 
-size_t cursor_left(const struct cursor *c)
-{
-    return c->bad ? 0 : (size_t)(c->end - c->p);
-}
-
-const uint8_t *cursor_bytes(struct cursor *c, size_t n)
-{
-    if (c->bad || (size_t)(c->end - c->p) < n) {
-        c->bad = true;
-        return NULL;
-    }
-    const uint8_t *at = c->p;
-    c->p += n;
-    return at;
-}
-
 /* Little endian, 1 to 8 bytes. */
 static uint64_t number(struct cursor *c, size_t n)
 {
@@ -32,16 +16,6 @@ static uint64_t number(struct cursor *c, size_t n)
     for (size_t i = n; i-- > 0;)
         v = v << 8 | at[i];
     return v;
-}
-
-uint8_t cursor_u8(struct cursor *c)
-{
-    return (uint8_t)number(c, 1);
-}
-
-uint16_t cursor_u16(struct cursor *c)
-{
-    return (uint16_t)number(c, 2);
 }
 
 uint32_t cursor_u24(struct cursor *c)

@@ -66,18 +66,38 @@ static inline struct cursor cursor_make(const void *data, size_t n)
 {
     return (struct cursor){.p = data, .end = (const uint8_t *)data + n};
 }
-uint8_t cursor_u8(struct cursor *c);
-uint16_t cursor_u16(struct cursor *c);
+static inline size_t cursor_left(const struct cursor *c)
+{
+    return c->bad ? 0 : (size_t)(c->end - c->p);
+}
+/* n bytes in place. */
+static inline const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+    if (c->bad || (size_t)(c->end - c->p) < n) {
+        c->bad = true;
+        return NULL;
+    }
+    const uint8_t *at = c->p;
+    c->p += n;
+    return at;
+}
+static inline uint8_t cursor_u8(struct cursor *c)
+{
+    const uint8_t *at = cursor_bytes(c, 1);
+    return at ? at[0] : 0;
+}
+static inline uint16_t cursor_u16(struct cursor *c)
+{
+    const uint8_t *at = cursor_bytes(c, 2);
+    return at ? (uint16_t)(at[0] | at[1] << 8) : 0;
+}
 uint32_t cursor_u24(struct cursor *c);
 uint32_t cursor_u32(struct cursor *c);
 uint64_t cursor_u64(struct cursor *c);
 /* Length-encoded integer; 0xfb (NULL) and 0xff set bad. */
 uint64_t cursor_lenenc(struct cursor *c);
-/* n bytes in place. */
-const uint8_t *cursor_bytes(struct cursor *c, size_t n);
 /* NUL-terminated string in place; *len without the NUL. Bad when there is no NUL. */
 const char *cursor_string(struct cursor *c, size_t *len);
-size_t cursor_left(const struct cursor *c);
 
 /* Builds a whole ERR packet with header. message is cut to fit MySQL's 511 bytes, never inside a
  * UTF-8 character. state: five characters ("HY000"), or NULL for the form without it, which is
