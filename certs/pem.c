@@ -14,6 +14,9 @@
 /* PKCS#8 key encryption: rounds of PBKDF2 with HMAC-SHA-256, what OWASP asks for in 2023. */
 #define KEY_PBKDF2_ROUNDS 600000
 #define PEM_CERTS_MAX     100
+/* Checking the password of a PKCS#12 file takes a second at this number; a damaged file may ask for
+ * 2^31. */
+#define PKCS12_ROUNDS_MAX 2000000
 
 void pem_cleanup_x509s(STACK_OF(X509) * *s)
 {
@@ -216,6 +219,13 @@ static int parse_pkcs12(const char *data, size_t len, const char *name, const ch
     }
     X509 *leaf = NULL;
     STACK_OF(X509) *others = NULL;
+    const ASN1_INTEGER *rounds = NULL;
+    PKCS12_get0_mac(NULL, NULL, NULL, &rounds, p12);
+    if (rounds != NULL && ASN1_INTEGER_get(rounds) > PKCS12_ROUNDS_MAX) {
+        PKCS12_free(p12);
+        return err_set(
+            e, EINVAL, "%s asks for an absurd number of rounds to check its password", name);
+    }
     int ok = PKCS12_parse(p12, passphrase != NULL ? passphrase : "", &bag->key, &leaf, &others);
     PKCS12_free(p12);
     if (ok != 1) {
