@@ -49,9 +49,10 @@ static bool suffix_read(const char *s, struct minute *m)
 {
     *m = (struct minute){
         digits(s, 4), digits(s + 5, 2), digits(s + 8, 2), digits(s + 11, 2), digits(s + 13, 2)};
-    return s[4] == '-' && s[7] == '-' && s[10] == '-' && m->year >= 1970 && m->month >= 1 &&
-           m->month <= 12 && m->day >= 1 && m->day <= month_days(m->year, m->month) &&
-           m->hour >= 0 && m->hour <= 23 && m->min >= 0 && m->min <= 59;
+    return s[4] == '-' && s[7] == '-' && s[10] == '-' && m->year >= 1970 && m->year <= 2999 &&
+           m->month >= 1 && m->month <= 12 && m->day >= 1 &&
+           m->day <= month_days(m->year, m->month) && m->hour >= 0 && m->hour <= 23 &&
+           m->min >= 0 && m->min <= 59;
 }
 
 static void suffix_write(const struct minute *m, char out[static RUN_SUFFIX_LEN])
