@@ -156,7 +156,7 @@ static void on_job_line(void *ctx, json_t *event)
 static void record_run(struct keeper *k, int exit_code, const char *error)
 {
     char started[CLOCK_ISO_LEN], ended[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
-    json_t *run = json_pack("{ssssssssisssss}", "kind", kind_name(k->kind), "started",
+    json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", kind_name(k->kind), "started",
         clock_iso(k->job_started_ms, started), "ended", clock_iso(clock_wall_ms(), ended), "result",
         hook_result_name(exit_code), "exit", exit_code, "run", k->job_run, "method", k->method);
     CHECK(run);
@@ -205,7 +205,7 @@ static void on_job_end(void *ctx, int exit_code, int signal)
     }
     enum keeper_kind kind = k->kind;
     log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end", LOG_S("kind", kind_name(kind)),
-        LOG_S("run", k->job_run), LOG_I("exit", exit_code),
+        LOG_S("run", *k->job_run ? k->job_run : NULL), LOG_I("exit", exit_code),
         LOG_S("result", hook_result_name(exit_code)), LOG_S("error", error));
     if (kind == JOB_BACKUP || kind == JOB_DRILL)
         record_run(k, exit_code, error);
@@ -214,8 +214,8 @@ static void on_job_end(void *ctx, int exit_code, int signal)
     if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
     json_t *last = k->job_last ? json_incref(k->job_last)
-                               : json_pack("{sbsbsiss*}", "done", 1, "ok", exit_code == 0, "exit",
-                                     exit_code, "error", error);
+                               : json_pack("{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0,
+                                     "exit", exit_code, "error", error);
     json_object_set_new(last, "job", json_string(kind_name(kind)));
     json_decref(k->job_phase);
     json_decref(k->job_last);
@@ -261,7 +261,7 @@ void keeper_plan_cancel(struct keeper *k)
     } else if (k->state.pending.due_ms) {
         keeper_pending_drop(&k->state.pending);
         keeper_save(k);
-        keeper_publish(k, json_pack("{sbsbsiss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
+        keeper_publish(k, json_pack("{sb,sb,si,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
                               "error", "cancelled before it began"));
     }
 }
@@ -307,8 +307,8 @@ static void skip_pending(struct keeper *k)
     k->kind = JOB_NONE;
     keeper_pending_drop(&k->state.pending);
     keeper_save(k);
-    keeper_publish(k, json_pack("{sbsbsisssss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE, "error",
-                          words, "job", "backup"));
+    keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE,
+                          "error", words, "job", "backup"));
     const char *args[] = {"alarm", words, NULL};
     struct err e = {0};
     if (keeper_plan_run(k, JOB_ALARM, args, &e) < 0)
@@ -320,8 +320,9 @@ static void tell_decision(struct keeper *k, const struct idle_decision *before, 
     if (decided && strcmp(before->reason, k->decision.reason) == 0)
         return;
     log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->decision.reason),
-        LOG_S("text", k->decision.words), LOG_S("proxy", k->witnesses.proxy_words),
-        LOG_S("server", k->witnesses.server_words));
+        LOG_S("text", k->decision.words),
+        LOG_S("proxy", *k->witnesses.proxy_words ? k->witnesses.proxy_words : NULL),
+        LOG_S("server", *k->witnesses.server_words ? k->witnesses.server_words : NULL));
     keeper_publish(k, keeper_state_event(k));
 }
 

@@ -19,6 +19,9 @@
     X(log_level) \
     X(config) \
     X(cert) \
+    X(backup) \
+    X(drill) \
+    X(doctor) \
     /* end of the list */
 /* clang-format on */
 

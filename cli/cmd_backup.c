@@ -1,0 +1,72 @@
+/*
+ * elexgate backup: one backup, now or when the database is idle.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/progress.h"
+
+#define TYPES_MAX 64
+
+static int run_job(struct cli *cli, char **types, int n, bool dry_run, struct progress *p)
+{
+    const char *args[TYPES_MAX + 4] = {"backup", "--now"};
+    size_t k = 2;
+    if (dry_run)
+        args[k++] = "--dry-run";
+    for (int i = 0; i < n && i < TYPES_MAX; i++)
+        args[k++] = types[i];
+    return job_stream_run(cli, args, progress_line, p);
+}
+
+static int run_backup(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--now", "--when-idle", "--dry-run", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    bool now = false, when_idle = false, dry_run = false, told = false;
+    const char *o;
+    while ((o = args_next(&a, options))) {
+        now |= strcmp(o, "--now") == 0;
+        when_idle |= strcmp(o, "--when-idle") == 0;
+        dry_run |= strcmp(o, "--dry-run") == 0;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, TYPES_MAX);
+    if (code != EXIT_GOOD)
+        return code;
+    if (now && when_idle)
+        return cli_usage(cli, "--now and --when-idle exclude each other");
+    struct progress p;
+    progress_init(&p, cli);
+    if (dry_run) /* it changes nothing, so it needs no keeper */
+        return run_job(cli, argv + a.next, argc - a.next, true, &p);
+    json_t *types = json_array();
+    for (int i = a.next; i < argc; i++)
+        json_array_append_new(types, json_string(argv[i]));
+    code = job_stream_keeper(cli,
+        json_pack(
+            "{s:s, s:s, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle", "types", types),
+        progress_line, &p, &told);
+    if (told || code != EXIT_UNREACHABLE)
+        return code;
+    if (now)
+        return run_job(cli, argv + a.next, argc - a.next, false, &p);
+    return cli_failf(cli, EXIT_UNREACHABLE,
+        "elexgate-keeper is not running, and it is the one that knows when the database is idle; "
+        "start it, or use --now");
+}
+
+const struct command cmd_backup = {
+    "backup",
+    "[TYPE...] [--now|--when-idle] [--dry-run]",
+    "take a backup",
+    run_backup,
+    "  --when-idle  wait until nobody writes (the default; needs the running keeper)\n"
+    "  --now        at once; it still makes way for writers, and tries again\n"
+    "  --dry-run    only say what would be done and whether there is space\n"
+    "  TYPE         only these data types; all without\n"
+    "\n"
+    "A bar on a terminal, JSON lines otherwise. Ctrl-C cancels and leaves nothing half done.\n",
+};

@@ -1,0 +1,46 @@
+/*
+ * elexgate drill: proves that a backup can be restored.
+ */
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/progress.h"
+
+static int run_drill(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--type=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *type = NULL;
+    bool told = false;
+    while (args_next(&a, options))
+        type = a.value;
+    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    const char *which = a.next < argc ? argv[a.next] : "latest";
+    if (*which == '-')
+        return cli_usage(cli, "\"%s\" is no backup", which);
+    struct progress p;
+    progress_init(&p, cli);
+    json_t *request = json_pack("{s:s, s:s, s:s*}", "cmd", "drill", "which", which, "type", type);
+    code = job_stream_keeper(cli, request, progress_line, &p, &told);
+    if (told || code != EXIT_UNREACHABLE)
+        return code;
+    const char *args[] = {"drill", which, type ? "--type" : NULL, type, NULL};
+    return job_stream_run(cli, args, progress_line, &p);
+}
+
+const struct command cmd_drill = {
+    "drill",
+    "[WHICH] [--type TYPE]",
+    "prove that a backup can be restored",
+    run_drill,
+    "  WHICH        a run such as 2026-11-22-0315, or latest (the default)\n"
+    "  --type TYPE  only this data type\n"
+    "\n"
+    "Unpacks the archive into scratch space, starts a throwaway server on it that nobody can "
+    "reach,\n"
+    "checks all tables, and compares rows and checksums with those taken at the backup.\n",
+};

@@ -1,0 +1,159 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define BAR_WIDTH 24
+
+void progress_init(struct progress *p, struct cli *cli)
+{
+    memset(p, 0, sizeof *p);
+    p->cli = cli;
+    p->raw = cli->json || !isatty(STDOUT_FILENO);
+}
+
+static const char *text(const json_t *line, const char *key)
+{
+    const char *s = json_string_value(json_object_get(line, key));
+    return s ? s : "";
+}
+
+static const char *phase_name(const struct cli *cli, const char *phase)
+{
+    static const struct {
+        const char *phase, *english, *german;
+    } names[] = {
+        {"settle", "waiting for the server to settle", "warte, bis der Server ruhig ist"},
+        {"hold", "taking the lock", "halte die Datenbank an"},
+        {"copy", "copying", "kopiere"},
+        {"checksums", "counting tables", "zähle Tabellen"},
+        {"verify", "reading back", "lese zurück"},
+        {"publish", "publishing", "stelle bereit"},
+        {"extract", "unpacking", "packe aus"},
+        {"boot", "starting a test server", "starte einen Probe-Server"},
+        {"import", "importing", "lese SQL ein"},
+        {"check", "checking all tables", "prüfe alle Tabellen"},
+        {"hook", "running the hook", "führe das Hilfsprogramm aus"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(phase, names[i].phase) == 0)
+            return tr(cli, names[i].english, names[i].german);
+    }
+    return phase;
+}
+
+static void clear_bar(struct progress *p)
+{
+    if (p->bar_open)
+        fputs("\r\033[K", stdout);
+    p->bar_open = false;
+}
+
+static void draw(struct progress *p, const json_t *line)
+{
+    int64_t bytes = output_number(line, "bytes", 0), total = output_number(line, "total", 0);
+    int64_t eta = output_number(line, "eta_ms", -1), rate = output_number(line, "bytes_s", 0);
+    char size[OUTPUT_BYTES_LEN], speed[OUTPUT_BYTES_LEN], left[32] = "", bar[BAR_WIDTH + 1];
+    bool known = total > 0;
+    size_t filled = known ? (size_t)((double)bytes / (double)total * BAR_WIDTH) : 0;
+    filled = filled > BAR_WIDTH ? BAR_WIDTH : filled;
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', filled);
+    bar[BAR_WIDTH] = '\0';
+    if (eta >= 0)
+        clock_human((uint64_t)eta, left, sizeof left);
+    clear_bar(p);
+    if (known)
+        printf("%s: %s [%s] %3d%%  %s  %s/s  %s", text(line, "type"),
+            phase_name(p->cli, text(line, "phase")), bar,
+            (int)(bytes > total ? 100 : (double)bytes * 100 / (double)total),
+            output_bytes((uint64_t)bytes, size), output_bytes((uint64_t)rate, speed), left);
+    else
+        printf("%s: %s  %s  %s/s", text(line, "type"), phase_name(p->cli, text(line, "phase")),
+            output_bytes((uint64_t)bytes, size), output_bytes((uint64_t)rate, speed));
+    fflush(stdout);
+    p->bar_open = true;
+}
+
+static void tell_phase(struct progress *p, const json_t *line)
+{
+    clear_bar(p);
+    printf("%s: %s ...", text(line, "type"), phase_name(p->cli, text(line, "phase")));
+    fflush(stdout);
+    p->bar_open = true;
+}
+
+static void tell_archive(struct progress *p, const json_t *line)
+{
+    char size[OUTPUT_BYTES_LEN];
+    clear_bar(p);
+    _cleanup_free_ char *file = output_member(line, "file");
+    printf("%s  %s, %s\n", file, output_bytes((uint64_t)output_number(line, "size", 0), size),
+        text(line, "state"));
+}
+
+static void tell_state(struct progress *p, const json_t *line)
+{
+    const char *words = text(line, p->cli->german ? "words_de" : "words");
+    if (strcmp(text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
+        return;
+    snprintf(p->waiting, sizeof p->waiting, "%s", words);
+    clear_bar(p);
+    printf("%s%s%s\n",
+        tr(p->cli, "waiting until the database is idle", "warte auf Ruhe in der Datenbank"),
+        *words ? ": " : "", words);
+}
+
+static void tell_done(struct progress *p, const json_t *line)
+{
+    clear_bar(p);
+    if (json_is_true(json_object_get(line, "ok"))) {
+        printf("%s\n", tr(p->cli, "Done.", "Fertig."));
+        return;
+    }
+    fflush(stdout);
+    _cleanup_free_ char *error = output_member(line, "error");
+    fprintf(stderr, "elexgate: %s\n", error);
+}
+
+void progress_line(void *ctx, const json_t *line)
+{
+    struct progress *p = ctx;
+    if (p->raw) {
+        cli_print_json(line);
+        return;
+    }
+    const char *event = text(line, "event");
+    if (json_is_true(json_object_get(line, "done"))) {
+        tell_done(p, line);
+    } else if (strcmp(event, "progress") == 0) {
+        draw(p, line);
+    } else if (strcmp(event, "phase") == 0) {
+        tell_phase(p, line);
+    } else if (strcmp(event, "archive") == 0) {
+        tell_archive(p, line);
+    } else if (strcmp(event, "state") == 0) {
+        tell_state(p, line);
+    } else if (strcmp(event, "again") == 0) {
+        clear_bar(p);
+        _cleanup_free_ char *reason = output_member(line, "reason");
+        printf("%s: %s\n", tr(p->cli, "once more", "noch einmal"), reason);
+    } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0) {
+        clear_bar(p);
+        _cleanup_free_ char *words = output_member(line, "text");
+        printf("%s%s%s\n", text(line, "type"), *text(line, "type") ? ": " : "", words);
+    } else if (strcmp(event, "removed") == 0) {
+        clear_bar(p);
+        printf("%s %s_%s\n", tr(p->cli, "removed the old", "alte Generation entfernt:"),
+            text(line, "type"), text(line, "run"));
+    } else if (strcmp(event, "start") == 0 && json_is_true(json_object_get(line, "dry_run"))) {
+        char needed[OUTPUT_BYTES_LEN], space[OUTPUT_BYTES_LEN];
+        printf(
+            tr(p->cli, "Would need about %s, %s are free.\n", "Bräuchte etwa %s, %s sind frei.\n"),
+            output_bytes((uint64_t)output_number(line, "needed", 0), needed),
+            output_bytes((uint64_t)output_number(line, "free", 0), space));
+    }
+}

@@ -1,0 +1,21 @@
+/*
+ * The lines of a job for people: a bar on a terminal; JSON lines where nobody looks.
+ */
+#ifndef ELEXGATE_CLI_PROGRESS_H
+#define ELEXGATE_CLI_PROGRESS_H
+
+#include <jansson.h>
+#include "cli/cli.h"
+
+struct progress {
+    struct cli *cli;
+    bool raw;      /* JSON lines as they come: --json, or standard output is no terminal */
+    bool bar_open; /* the cursor stands behind a bar */
+    char waiting[128];
+};
+
+void progress_init(struct progress *p, struct cli *cli);
+/* A job_stream_fn; ctx is the struct progress. */
+void progress_line(void *ctx, const json_t *line);
+
+#endif
