@@ -368,7 +368,7 @@ static unsigned packet(struct dialogue *d, const uint8_t *start, uint32_t len)
 }
 
 /* Rows that lie whole in the bytes: everything but what may end them, and the longest. */
-static const uint8_t *skip_rows(struct dialogue_side *s, const uint8_t *p, const uint8_t *end)
+static const uint8_t *skip_rows(struct dialogue *d, const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *last = NULL;
     while (end - p > (ptrdiff_t)PACKET_HEADER) {
@@ -382,8 +382,10 @@ static const uint8_t *skip_rows(struct dialogue_side *s, const uint8_t *p, const
         p += PACKET_HEADER + len;
         __builtin_prefetch(p + ROWS_AHEAD);
     }
-    if (last)
-        s->seq = last[3];
+    if (last) {
+        d->server.seq = last[3];
+        d->server_spoke_last = true;
+    }
     return p;
 }
 
@@ -420,8 +422,8 @@ unsigned dialogue_server(struct dialogue *d, const uint8_t *p, size_t n)
     const uint8_t *end = p + n;
     unsigned events = 0;
     while (p < end) {
-        if (s->head_len == 0 && d->reply_state == ANSWER_ROWS && !s->continued)
-            p = skip_rows(s, p, end);
+        if (s->head_len == 0 && d->reply_state == ANSWER_ROWS && !s->continued && !d->streaming)
+            p = skip_rows(d, p, end);
         size_t here = (size_t)(end - p);
         if (s->head_len == 0 && here >= PACKET_HEADER && packet_length(p) <= here - PACKET_HEADER) {
             uint32_t len = packet_length(p);
