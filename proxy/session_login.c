@@ -12,6 +12,7 @@
 #define ERROR_INSECURE     3159 /* ER_SECURE_TRANSPORT_REQUIRED */
 #define ERROR_OUT_OF_ORDER 1156 /* ER_NET_PACKETS_OUT_OF_ORDER */
 #define ERROR_HANDSHAKE    1043 /* ER_HANDSHAKE_ERROR */
+#define ERROR_UNSUPPORTED  1235 /* ER_NOT_SUPPORTED_YET */
 
 static void misunderstood(struct session *s, uint16_t code, const char *why)
 {
@@ -27,6 +28,17 @@ static void insecure(struct session *s)
         "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL "
         "sslMode=VERIFY_CA setzen. / This database accepts only encrypted connections (TLS).",
         "client refused TLS", NULL);
+}
+
+/* PHP's mysqlnd compresses when it is told to, whether or not that was offered; left alone it would
+ * wait for ever. A client that honours the greeting does not set the bit. */
+static void compresses(struct session *s)
+{
+    SLOT_ADD(s->worker->totals.refused, 1);
+    session_refuse(s, ERROR_UNSUPPORTED, "42000",
+        "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression "
+        "ausschalten. / Compression is not offered here; switch it off in the client.",
+        "client insists on compression", NULL);
 }
 
 /* Takes one whole packet from the front of b; NULL: not there yet. *n counts the header. */
@@ -129,10 +141,16 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
         r = login_parse(packet + PACKET_HEADER, n - PACKET_HEADER, l->head.caps, &s->names, &e);
     if (r == 0)
         r = login_rewrite(packet + PACKET_HEADER, n - PACKET_HEADER, &l->head, &e);
-    if (r < 0) {
+    if (r < 0 || (l->head.caps & CAP_COMPRESS)) {
         l->client_seq = packet[3];
         l->client_turn = false;
+    }
+    if (r < 0) {
         misunderstood(s, packet[3] != 1 + l->shift ? ERROR_OUT_OF_ORDER : ERROR_HANDSHAKE, e.text);
+        return false;
+    }
+    if (l->head.caps & CAP_COMPRESS) {
+        compresses(s);
         return false;
     }
     l->response_seen = true;

@@ -60,7 +60,7 @@ CASES = [(way, client, scenario) for way in matrix.WAYS for client, scenarios in
 def check_refused_plaintext(result):
     error = result["error"]
     assert error["code"] == 3159, error
-    assert "verschlüsselt" in error["message"] and "TLS" in error["message"], error
+    assert "verschluesselte Verbindungen" in error["message"] and "only encrypted connections" in error["message"], error
 
 
 def check_wrong_ca(result):
@@ -98,6 +98,10 @@ def test_client(results, files, server, way, client, scenario):
         return None
     if scenario in ("sleep", "kill_idle"):
         return check_lost(result["error"])
+    if scenario == "compress" and client in ("mysqli", "pdo") and way != "direct":
+        # mysqlnd compresses although nobody offered it: it must be told, or it waits for ever.
+        assert (result["error"]["code"], "Kompression" in result["error"]["message"]) == (1235, True), result
+        return None
     assert "error" not in result, result["error"]
     return check_answer(results, files, server, way, client, scenario, result)
 
