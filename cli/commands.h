@@ -22,6 +22,9 @@
     X(backup) \
     X(drill) \
     X(doctor) \
+    X(backups) \
+    X(verify) \
+    X(schedule) \
     /* end of the list */
 /* clang-format on */
 

@@ -1,0 +1,176 @@
+/*
+ * elexgate backups: what lies in the backup folder; elexgate backups rm: removes one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "common/clock.h"
+
+struct listing {
+    struct cli *cli;
+    json_t *last; /* the job's last line */
+};
+
+static void keep_last(void *ctx, const json_t *line)
+{
+    struct listing *l = ctx;
+    if (!json_is_true(json_object_get(line, "done")))
+        return;
+    json_decref(l->last);
+    l->last = json_deep_copy(line);
+}
+
+/* "3 h", "12 d": how long ago, in one unit. */
+static void age_of(const json_t *item, char *buf, size_t size)
+{
+    const char *started = json_string_value(json_object_get(item, "started"));
+    int64_t ms;
+    if (!started || clock_parse(started, &ms) < 0) {
+        snprintf(buf, size, "?");
+        return;
+    }
+    int64_t age = clock_wall_ms() - ms;
+    clock_human(age > 0 ? (uint64_t)age : 0, buf, size);
+}
+
+/* "yes", "no", "-", with the day of the check. */
+static void check_of(
+    const struct cli *cli, const json_t *item, const char *key, char *buf, size_t size)
+{
+    const json_t *check = json_object_get(item, key);
+    const char *at = json_string_value(json_object_get(check, "at"));
+    if (!at)
+        snprintf(buf, size, "-");
+    else
+        snprintf(buf, size, "%s %.10s",
+            json_is_true(json_object_get(check, "good")) ? tr(cli, "good", "gut")
+                                                         : tr(cli, "BAD", "SCHLECHT"),
+            at);
+}
+
+static void add_row(const struct cli *cli, struct table *t, const json_t *item)
+{
+    char size[OUTPUT_BYTES_LEN], age[32], verified[40], proven[40];
+    bool complete = json_is_true(json_object_get(item, "complete"));
+    _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
+                        *method = output_member(item, "method"),
+                        *problem = output_member(item, "problem");
+    output_bytes((uint64_t)output_number(item, "size", 0), size);
+    age_of(item, age, sizeof age);
+    check_of(cli, item, "verified", verified, sizeof verified);
+    check_of(cli, item, "proven", proven, sizeof proven);
+    const char *cells[] = {run, type, size, age, method, verified, proven,
+        complete ? json_is_true(json_object_get(item, "encrypted"))
+                       ? tr(cli, "encrypted", "verschlüsselt")
+                       : ""
+                 : problem};
+    table_add(t, cells);
+}
+
+static void print_list(struct cli *cli, const json_t *last)
+{
+    const json_t *list = json_object_get(last, "backups"), *item;
+    size_t i, incomplete = 0;
+    _cleanup_free_ char *folder = output_member(last, "folder");
+    if (json_array_size(list) == 0) {
+        printf(tr(cli, "There is no backup in %s yet.\n", "In %s liegt noch keine Sicherung.\n"),
+            folder);
+        return;
+    }
+    const char *const english[] = {
+        "RUN", "TYPE", ">SIZE", ">AGE", "METHOD", "VERIFIED", "PROVEN", "NOTE", NULL};
+    const char *const german[] = {
+        "LAUF", "TYP", ">GRÖSSE", ">ALTER", "METHODE", "GEPRÜFT", "BEWIESEN", "BEMERKUNG", NULL};
+    struct table *t = table_create(cli->german ? german : english);
+    json_array_foreach (list, i, item) {
+        add_row(cli, t, item);
+        incomplete += !json_is_true(json_object_get(item, "complete"));
+    }
+    table_print(t, output_width());
+    table_free(t);
+    if (incomplete > 0)
+        printf(tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n",
+                   "\n%zu nicht vollständig: sie zählen nicht und bleiben liegen; siehe "
+                   "BEMERKUNG.\n"),
+            incomplete);
+}
+
+static int list_backups(struct cli *cli, const char *type)
+{
+    struct listing l = {cli, NULL};
+    const char *args[] = {"list", type ? "--type" : NULL, type, NULL};
+    int code = job_stream_run(cli, args, keep_last, &l);
+    if (l.last && cli->json)
+        cli_print_json(l.last);
+    else if (l.last && code == EXIT_GOOD)
+        print_list(cli, l.last);
+    else if (l.last)
+        cli_failf(cli, code, "%s", json_string_value(json_object_get(l.last, "error")));
+    json_decref(l.last);
+    return code;
+}
+
+static int remove_backup(struct cli *cli, const char *which, const char *type, bool force)
+{
+    struct listing l = {cli, NULL};
+    const char *args[] = {"remove", which, NULL, NULL, NULL, NULL};
+    size_t n = 2, i;
+    const json_t *item;
+    if (force)
+        args[n++] = "--force";
+    if (type) {
+        args[n++] = "--type";
+        args[n++] = type;
+    }
+    int code = job_stream_run(cli, args, keep_last, &l);
+    if (l.last && cli->json) {
+        cli_print_json(l.last);
+    } else if (l.last) {
+        json_array_foreach (json_object_get(l.last, "removed"), i, item) {
+            _cleanup_free_ char *t = output_member(item, "type"), *run = output_member(item, "run");
+            printf(tr(cli, "removed %s_%s\n", "entfernt: %s_%s\n"), t, run);
+        }
+        if (code != EXIT_GOOD)
+            cli_failf(cli, code, "%s", json_string_value(json_object_get(l.last, "error")));
+    }
+    json_decref(l.last);
+    return code;
+}
+
+static int run_backups(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--type=", "--force", NULL};
+    bool rm = argc > 1 && strcmp(argv[1], "rm") == 0, force = false;
+    struct args a = args_begin(cli, argc - rm, argv + rm);
+    const char *option, *type = NULL;
+    while ((option = args_next(&a, options))) {
+        if (strcmp(option, "--force") == 0)
+            force = true;
+        else
+            type = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, rm, rm);
+    if (code != EXIT_GOOD)
+        return code;
+    if (force && !rm)
+        return cli_usage(cli, "--force goes with rm");
+    return rm ? remove_backup(cli, argv[rm + a.next], type, force) : list_backups(cli, type);
+}
+
+const struct command cmd_backups = {
+    "backups",
+    "[rm RUN [--force]] [--type TYPE]",
+    "list the backups, or remove one",
+    run_backups,
+    "  rm RUN       remove this run's archives, e.g. 2026-11-22-0315\n"
+    "  --type TYPE  only this data type\n"
+    "  --force      also the only complete one of its type\n"
+    "\n"
+    "VERIFIED: every file was read again and compared (elexgate verify). PROVEN: it was restored\n"
+    "into a throwaway server and found equal (elexgate drill).\n",
+};

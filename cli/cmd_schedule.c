@@ -1,0 +1,95 @@
+/*
+ * elexgate schedule: when backups and drills are due, in words and as the next times.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+
+static void keep_last(void *ctx, const json_t *line)
+{
+    json_t **last = ctx;
+    if (!json_is_true(json_object_get(line, "done")))
+        return;
+    json_decref(*last);
+    *last = json_deep_copy(line);
+}
+
+static const char *what_name(const struct cli *cli, const char *what)
+{
+    if (strcmp(what, "backup") == 0)
+        return tr(cli, "Backup", "Sicherung");
+    if (strcmp(what, "drill") == 0)
+        return tr(cli, "Drill", "Rückspiel-Probe");
+    return tr(cli, "Schedule", "Zeitplan");
+}
+
+static void print_schedule(const struct cli *cli, const json_t *s)
+{
+    static const char *const english[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const german[] = {"So", "Mo", "Di", "Mi", "Do", "Fr", "Sa"};
+    const json_t *run;
+    size_t i;
+    _cleanup_free_ char *what = output_member(s, "what"), *text = output_member(s, "schedule"),
+                        *words = output_member(s, cli->german ? "words_de" : "words");
+    printf("%s: %s  (%s)\n", what_name(cli, what), words, text);
+    json_array_foreach (json_object_get(s, "next"), i, run) {
+        _cleanup_free_ char *local = output_member(run, "local");
+        int64_t day = output_number(run, "weekday", 0);
+        printf("  %s %s\n", (cli->german ? german : english)[day >= 0 && day < 7 ? day : 0], local);
+    }
+}
+
+static void print_all(const struct cli *cli, const json_t *last)
+{
+    const json_t *list = json_object_get(last, "schedules"), *s;
+    size_t i;
+    json_array_foreach (list, i, s)
+        print_schedule(cli, s);
+    if (json_array_size(list) == 0)
+        printf("%s\n", tr(cli, "No schedule is set: [backup] schedule, e.g. 15 3 * * 1-5",
+                           "Kein Zeitplan gesetzt: [backup] schedule, z. B. 15 3 * * 1-5"));
+}
+
+static int run_schedule(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--count=", "--from=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *option, *args[8] = {"schedule"};
+    size_t n = 1;
+    json_t *last = NULL;
+    while ((option = args_next(&a, options)) && n < 5) {
+        args[n++] = strcmp(option, "--count=") == 0 ? "--count" : "--from";
+        args[n++] = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    if (a.next < argc)
+        args[n++] = argv[a.next];
+    code = job_stream_run(cli, args, keep_last, &last);
+    if (last && cli->json)
+        cli_print_json(last);
+    else if (last && code == EXIT_GOOD)
+        print_all(cli, last);
+    else if (last)
+        cli_failf(cli, code, "%s", json_string_value(json_object_get(last, "error")));
+    json_decref(last);
+    return code;
+}
+
+const struct command cmd_schedule = {
+    "schedule",
+    "[--count N] [--from TIME] [\"M H D M W\"]",
+    "show the next times of backups and drills",
+    run_schedule,
+    "  --count N    how many (default: 10)\n"
+    "  --from TIME  after this moment instead of now: \"2026-11-22 03:15\"\n"
+    "  \"M H D M W\"  another schedule, to try it out: minute hour day month weekday, @daily ...\n"
+    "\n"
+    "Daylight saving: what falls into the skipped hour runs once right after it, what falls into\n"
+    "the doubled hour runs once. A schedule of every hour follows elapsed time.\n",
+};

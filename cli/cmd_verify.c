@@ -1,0 +1,138 @@
+/*
+ * elexgate verify: reads archives again and compares every file with the manifest.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "common/clock.h"
+
+struct verify {
+    struct cli *cli;
+    struct progress progress; /* the bar, on a terminal */
+    bool terminal;
+};
+
+static bool is_true(const json_t *line, const char *key)
+{
+    return json_is_true(json_object_get(line, key));
+}
+
+static void tell_verified(struct verify *v, const json_t *line)
+{
+    struct cli *cli = v->cli;
+    char size[OUTPUT_BYTES_LEN], time[32];
+    bool good = is_true(line, "good");
+    _cleanup_free_ char *file = output_member(line, "file"), *words = output_member(line, "words");
+
+    if (good && is_true(line, "whole_file_only"))
+        snprintf(size, sizeof size, "-");
+    else
+        output_bytes((uint64_t)output_number(line, "bytes", 0), size);
+    clock_human((uint64_t)output_number(line, "ms", 0), time, sizeof time);
+    if (!good)
+        printf("%s  %s\n    %s\n", tr(cli, "DAMAGED", "BESCHÄDIGT"), file, words);
+    else if (is_true(line, "whole_file_only"))
+        printf("%s  %s\n    %s\n", tr(cli, "good", "gut"), file,
+            tr(cli, "the file is as it was written; its content is encrypted and was not looked at",
+                "die Datei ist wie geschrieben; ihr Inhalt ist verschlüsselt und wurde nicht "
+                "angesehen"));
+    else
+        printf(tr(cli, "good  %s  (%" PRId64 " files, %s, %s)\n",
+                   "gut  %s  (%" PRId64 " Dateien, %s, %s)\n"),
+            file, output_number(line, "files", 0), size, time);
+    fflush(stdout);
+}
+
+static void tell_done(struct verify *v, const json_t *line)
+{
+    int64_t checked = output_number(line, "checked", 0),
+            damaged = output_number(line, "damaged", 0);
+    if (is_true(line, "ok")) {
+        printf(tr(v->cli, "%" PRId64 " checked, none damaged\n",
+                   "%" PRId64 " geprüft, keine beschädigt\n"),
+            checked);
+        return;
+    }
+    fflush(stdout);
+    if (damaged > 0) {
+        fprintf(stderr,
+            tr(v->cli, "elexgate: %" PRId64 " of %" PRId64 " archives are damaged\n",
+                "elexgate: %" PRId64 " von %" PRId64 " Archiven sind beschädigt\n"),
+            damaged, checked);
+        return;
+    }
+    _cleanup_free_ char *error = output_member(line, "error");
+    fprintf(stderr, "elexgate: %s\n", error);
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct verify *v = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (v->cli->json) {
+        cli_print_json(line);
+        return;
+    }
+    if (event && strcmp(event, "progress") == 0) {
+        if (v->terminal)
+            progress_line(&v->progress, line);
+        return;
+    }
+    if (v->progress.bar_open)
+        fputs("\r\033[K", stdout);
+    v->progress.bar_open = false;
+    if (event && strcmp(event, "verified") == 0)
+        tell_verified(v, line);
+    else if (is_true(line, "done"))
+        tell_done(v, line);
+}
+
+static int run_verify(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--all", "--type=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    struct verify v = {.cli = cli, .terminal = isatty(STDOUT_FILENO)};
+    const char *option, *type = NULL;
+    bool all = false;
+
+    while ((option = args_next(&a, options))) {
+        if (strcmp(option, "--all") == 0)
+            all = true;
+        else
+            type = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    if (all && a.next < argc)
+        return cli_usage(cli, "--all, or one backup, not both");
+    const char *which = all ? "--all" : a.next < argc ? argv[a.next] : "latest";
+    if (!all && *which == '-')
+        return cli_usage(cli, "\"%s\" is no backup", which);
+    progress_init(&v.progress, cli);
+    const char *args[] = {"verify", which, type ? "--type" : NULL, type, NULL};
+    return job_stream_run(cli, args, on_line, &v);
+}
+
+const struct command cmd_verify = {
+    "verify",
+    "[WHICH|--all] [--type TYPE]",
+    "read archives again and compare every file with the manifest",
+    run_verify,
+    "  WHICH        latest (the default), a run such as 2026-11-22-0315, or the path of an "
+    "archive\n"
+    "  --all        every archive in the backup folder\n"
+    "  --type TYPE  only this data type\n"
+    "\n"
+    "Says of each archive whether it is good, or what is damaged and where. Exit code 6 if one "
+    "is.\n"
+    "An encrypted archive is opened with [archive] identity_file or passphrase_file; without them\n"
+    "only the file as a whole is compared.\n",
+};
