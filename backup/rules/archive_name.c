@@ -86,7 +86,7 @@ bool archive_name_parse(const char *name, struct archive_name *out)
     if (len >= ARCHIVE_NAME_LEN)
         return false;
     if (*name == '.') {
-        if (!cut_end(name, &len, ".part"))
+        if (!cut_end(name, &len, ".part") || len == 0)
             return false;
         a.part = true;
         name++;

@@ -42,7 +42,7 @@ static void test_ours(void **state)
 static void test_not_ours(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", ".", "..", "elexisdb.tar.gz",
+    static const char *const names[] = {"", ".", "..", ".part", "elexisdb.tar.gz",
         "elexisdb_2026-11-22.tar.gz", "elexisdb_2026-11-22-0315.tar",
         "elexisdb_2026-11-22-0315.tar.gz2", "elexisdb_2026-11-22-0315.tar.gz.part",
         ".elexisdb_2026-11-22-0315.tar.gz", "_2026-11-22-0315.tar.gz",
