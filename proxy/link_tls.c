@@ -84,13 +84,21 @@ static int batch_send(struct link *l, struct err *e)
     return n ? link_send(l, l->scratch->batch, n, e) : 0;
 }
 
+/* OpenSSL's queue must be empty before each call, or an old entry is taken for a new failure. It
+ * nearly always is, and looking is half as dear as clearing. */
+static inline void queue_empty(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 /* Decrypts all that is there. */
 static ssize_t decrypt(struct link *l, struct err *e)
 {
     size_t got = 0;
     for (;;) {
         size_t n = 0;
-        ERR_clear_error();
+        queue_empty();
         if (SSL_read_ex(l->ssl, l->scratch->plain + got, PLAIN_MAX - got, &n)) {
             got += n;
             /* Spares the call that would only say "nothing more". */
@@ -131,7 +139,7 @@ int link_tls_write(struct link *l, const uint8_t *data, size_t n, struct err *e)
 {
     while (n > 0) {
         size_t part = n < LINK_READ_MAX ? n : LINK_READ_MAX, written = 0;
-        ERR_clear_error();
+        queue_empty();
         if (!SSL_write_ex(l->ssl, data, part, &written))
             return err_ssl(e, "TLS failed");
         int r = batch_send(l, e);

@@ -13,6 +13,7 @@
 #include "proxy/control.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
+#include "proxy/record_pool.h"
 
 #define ROTATE_CHECK_MS (10u * 60u * 1000u)
 
@@ -232,6 +233,7 @@ int main(int argc, char **argv)
 {
     struct err e = {0};
     bool check = false;
+    record_pool_install();
     log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
     int r = args_parse(argc, argv, &proxy.config_path, &check);
     if (r != 0)

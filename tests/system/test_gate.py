@@ -641,3 +641,37 @@ def test_a_second_proxy_on_the_same_socket_is_refused(gate, make_gate, server):
         other.start()
     assert "another elexgate-proxy is running" in other.log
     assert gate.status()["ok"]
+
+
+# -- logs and sockets -------------------------------------------------------------------------------------------------
+
+
+def test_log_as_json(make_gate, server):
+    gate = make_gate(server, options={"log": {"format": "json"}})
+    gate.connect(program_name='quote " and \n newline').close()
+    gate.wait_log('"event":"end"')
+    lines = [json.loads(line) for line in gate.log.splitlines()]
+    login = next(line for line in lines if line["event"] == "login")
+    assert login["user"] == "root" and login["tls"] == "TLSv1.3" and login["program"] == 'quote " and \n newline'
+    end = next(line for line in lines if line["event"] == "end")
+    assert end["reason"] == "quit" and end["session"] == login["session"]
+
+
+def test_no_sql_text_in_the_log(make_gate, server):
+    gate = make_gate(server, options={"log": {"level": "debug"}})
+    c = gate.connect()
+    query(c, "SELECT 'Patient Muster Geheim'")
+    c.close()
+    gate.wait_log("event=end")
+    assert "Geheim" not in gate.log and "SELECT" not in gate.log
+
+
+def test_keepalive_and_user_timeout_are_set(make_gate, server):
+    gate = make_gate(server, backend="tcp", options={"proxy": {"keepalive": "77s"}})
+    c = gate.connect()
+    query(c, "SELECT 1")
+    out = process.run(["ss", "-tnoHp"]).stdout
+    mine = [line for line in out.splitlines() if f"pid={gate.pid}," in line]
+    assert len(mine) == 2, out
+    assert all("timer:(keepalive,1min1" in line for line in mine), mine
+    c.close()
