@@ -405,6 +405,18 @@ def test_options_are_checked(folder):
     assert not (folder / "x").exists()
 
 
+def test_manual_names_every_option_and_subcommand():
+    manual = (paths.ROOT / "docs/man/elexgate-cert.1").read_text()
+    code = (paths.ROOT / "cli/cmd_cert.c").read_text()
+    options = re.findall(r'^    \{"([a-z0-9-]+)", CERT_', code, re.M)
+    assert len(options) > 25
+    assert [o for o in options if f"-{o}" not in manual] == []
+    subs = re.findall(r'^    \{"([a-z-]+)",? ?(?:\n|CERT_)', "".join(
+        f.read_text() for f in (paths.ROOT / "cli").glob("cmd_cert_*.c")), re.M)
+    assert len(subs) == 12
+    assert [name for name in subs if name not in manual] == []
+
+
 class FakeProxy:
     """Answers one kind of reload; a real proxy does not fail on request."""
 
