@@ -54,7 +54,8 @@ static int read_line(struct manifest_file *f, const char **line, size_t *len, st
         seen = f->end - f->start;
         if (seen > LINE_MAX_BYTES)
             return damaged(e, "a line is too long");
-        memmove(f->buf, f->buf + f->start, seen);
+        if (f->start > 0)
+            memmove(f->buf, f->buf + f->start, seen);
         f->start = 0;
         f->end = seen;
         if (f->cap - f->end < READ_STEP) {

@@ -80,6 +80,8 @@ const char *pack_file_name(const struct pack *p)
 static la_ssize_t tar_write(struct archive *a, void *ctx, const void *data, size_t len)
 {
     struct pack *p = ctx;
+    if (p->given_up)
+        return (la_ssize_t)len;
     p->tar_result = gzip_write_data(p->gzip, data, len, &p->tar_error);
     if (p->tar_result == 0)
         return (la_ssize_t)len;
@@ -361,9 +363,9 @@ void pack_drop(struct pack *p)
     if (!p)
         return;
     if (p->tar) {
-        /* Freeing closes, which would write the end of the tar: not into what is given up. */
-        p->tar_result = p->closed ? 0 : -ECANCELED;
-        archive_write_fail(p->tar);
+        /* Freeing closes, which would write the end of the tar: not into what is given up. (Telling
+         * libarchive to fail instead leaks its buffers.) */
+        p->given_up = true;
         archive_write_free(p->tar);
     }
     gzip_write_drop(p->gzip);

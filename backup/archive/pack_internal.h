@@ -53,7 +53,7 @@ struct pack {
     int tar_result; /* what the gzip layer said inside libarchive's callback */
     struct err tar_error;
     locale_t utf8;
-    bool streamed;
+    bool streamed, given_up;
     uint8_t stream_header[512];
 
     struct spool spool;
