@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -94,7 +95,12 @@ static int run_check(struct cli *cli)
         cli_print_json(answer);
         json_decref(answer);
     } else {
-        printf(tr(cli, "%s is good.\n", "%s ist in Ordnung.\n"), config_path(c));
+        /* Only the default path may be missing (config_load). */
+        printf(access(config_path(c), F_OK) == 0
+                   ? tr(cli, "%s is good.\n", "%s ist in Ordnung.\n")
+                   : tr(cli, "There is no %s; the defaults are in force.\n",
+                         "%s gibt es nicht; es gelten die Vorgaben.\n"),
+            config_path(c));
     }
     return EXIT_GOOD;
 }

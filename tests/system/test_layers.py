@@ -8,10 +8,11 @@ from lib import paths, process
 
 # The C library's own headers and folders of headers. What is in neither of these tables is refused.
 LIBC = set("""
-    arpa/inet.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h fts.h getopt.h glob.h grp.h inttypes.h libgen.h
-    limits.h locale.h math.h netdb.h netinet/in.h netinet/tcp.h netinet/ip.h poll.h pthread.h pwd.h sched.h setjmp.h
-    signal.h spawn.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h termios.h
-    threads.h time.h unistd.h utime.h wchar.h
+    arpa/inet.h assert.h byteswap.h ctype.h dirent.h endian.h errno.h fcntl.h float.h fnmatch.h fts.h ftw.h
+    getopt.h glob.h grp.h iconv.h ifaddrs.h inttypes.h libgen.h limits.h locale.h malloc.h math.h mntent.h
+    net/if.h netdb.h netinet/in.h netinet/ip.h netinet/tcp.h poll.h pthread.h pwd.h regex.h sched.h search.h
+    semaphore.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
+    stdlib.h string.h strings.h syslog.h termios.h threads.h time.h unistd.h utime.h wchar.h wctype.h
 """.split())
 LIBC_FOLDERS = ("sys/", "linux/")
 LIBRARIES = {
