@@ -61,7 +61,7 @@ static const struct {
     {"DO", 2, .decision = DECIDED_READ},
     {"HELP", 4, .decision = DECIDED_READ},
     {"CHECKSUM", 8, .decision = DECIDED_READ},
-    {"UNLOCK", 6, .decision = DECIDED_READ},
+    {"UNLOCK", 6, .decision = DECIDED_END},
 };
 
 /* Second words of SET that change the server. */
@@ -119,7 +119,7 @@ static void word_after_set(struct keyword *k)
         look_for(k, AWAIT_FOR);
         return;
     }
-    k->state = DECIDED_READ;
+    k->state = DECIDED_END;
     for (size_t i = 0; i < sizeof set_writes / sizeof set_writes[0]; i++)
         if (word_is(k, set_writes[i]))
             k->state = DECIDED_WRITE;
@@ -137,10 +137,10 @@ static void word_ended(struct keyword *k)
         first_word(k);
         return;
     case AFTER_BEGIN:
-        k->state = word_is(k, "WORK") ? DECIDED_READ : DECIDED_WRITE;
+        k->state = word_is(k, "WORK") ? DECIDED_END : DECIDED_WRITE;
         return;
     case AFTER_START:
-        k->state = word_is(k, "TRANSACTION") ? DECIDED_READ : DECIDED_WRITE;
+        k->state = word_is(k, "TRANSACTION") ? DECIDED_END : DECIDED_WRITE;
         return;
     case AFTER_EXPLAIN:
         k->state = word_is(k, "ANALYZE") ? DECIDED_WRITE : DECIDED_READ;
@@ -163,14 +163,16 @@ static void other_character(struct keyword *k, uint8_t c)
             k->state = DECIDED_WRITE;
         return;
     case AFTER_BEGIN:
-        k->state = c == ';' ? DECIDED_READ : DECIDED_WRITE;
+        k->state = c == ';' ? DECIDED_END : DECIDED_WRITE;
         return;
     case AFTER_START:
         k->state = DECIDED_WRITE;
         return;
     case AFTER_EXPLAIN:
-    case AFTER_SET:
         k->state = DECIDED_READ;
+        return;
+    case AFTER_SET:
+        k->state = DECIDED_END;
         return;
     case AWAIT_FOR:
         if (c == '\'' || c == '"' || c == '`') {
@@ -370,6 +372,6 @@ enum keyword_kind keyword_finish(struct keyword *k)
     if (k->phase == AFTER_START || k->phase == AWAIT_FOR || !whole)
         k->state = DECIDED_WRITE;
     else
-        k->state = DECIDED_READ;
+        k->state = k->phase == AFTER_BEGIN || k->phase == AFTER_SET ? DECIDED_END : DECIDED_READ;
     return decision(k);
 }

@@ -2,13 +2,15 @@
  * Does a statement write? Told from its first keyword, after comments, white space and opening
  * parentheses; bytes may arrive in any pieces. Anything not known to read counts as a write.
  *
- * Reads: SELECT SHOW DESC DESCRIBE EXPLAIN WITH VALUES TABLE USE SET HELP DO CHECKSUM UNLOCK KILL
- * BEGIN START SAVEPOINT RELEASE, and the empty statement; but these write: EXPLAIN, DESC, DESCRIBE
+ * Reads: SELECT SHOW DESC DESCRIBE EXPLAIN WITH VALUES TABLE USE HELP DO CHECKSUM KILL SAVEPOINT
+ * RELEASE, and the empty statement. Ends: COMMIT ROLLBACK BEGIN START SET UNLOCK: they end an open
+ * transaction or may do so (BEGIN commits the one before, SET autocommit=1 as well), so they write
+ * only if the transaction wrote; the dialogue knows. But these write: EXPLAIN, DESC, DESCRIBE
  * followed by ANALYZE, which runs the statement; SET followed by PASSWORD, DEFAULT (ROLE), GLOBAL
- * or PERSIST: they change the server, not the session; SET STATEMENT ... FOR statement: what the
- * statement behind FOR does (Connector/J's time limits); BEGIN followed by anything but WORK: a
+ * or PERSIST: they change the server, not the session; BEGIN followed by anything but WORK: a
  * compound statement (BEGIN NOT ATOMIC ...); START followed by anything but TRANSACTION (START
- * SLAVE). Ends: COMMIT, ROLLBACK: a write only if the transaction wrote (the dialogue knows).
+ * SLAVE). SET STATEMENT ... FOR statement is what the statement behind FOR is (Connector/J's time
+ * limits).
  *
  * Version comments are code: those that every MariaDB from 10.6 on runs (no number, a number up to
  * 50699, or 100000 to 100600) are read as if their brackets were not there; a keyword in one with

@@ -177,6 +177,24 @@ static void transactions(void **state)
     assert_int_equal(query("COMMIT"), DIALOGUE_READ);
 }
 
+/* What ends a transaction by the way, or may do so. */
+static void ends_by_the_way(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {
+        "SET autocommit=1", "BEGIN", "START TRANSACTION", "UNLOCK TABLES"};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        use_caps(CAPS);
+        assert_int_equal(query(ways[i]), DIALOGUE_READ);
+        server(T(OK(IN_TRANS)));
+        query("UPDATE t SET a=1");
+        server(T(OK(IN_TRANS)));
+        assert_int_equal(query(ways[i]), DIALOGUE_WRITE);
+        server(T(OK(AUTOCOMMIT)));
+        assert_int_equal(query(ways[i]), DIALOGUE_READ);
+    }
+}
+
 static void a_pipelined_commit_knows_of_the_write_ahead(void **state)
 {
     (void)state;
@@ -716,6 +734,7 @@ int main(void)
         TEST(write_query),
         TEST(outstanding_from_the_first_byte),
         TEST(transactions),
+        TEST(ends_by_the_way),
         TEST(a_pipelined_commit_knows_of_the_write_ahead),
         TEST(leaving_with_an_open_write_is_a_write),
         TEST(several_statements_in_one),
