@@ -351,8 +351,22 @@ void keyword_start(struct keyword *k)
     k->seen = 0;
 }
 
+/* Most statements: told without the lexer. */
+static bool is_plain_select(const uint8_t *p, size_t n)
+{
+    static const char select[] = "select";
+    if (n <= strlen(select) || p[strlen(select)] != ' ')
+        return false;
+    for (size_t i = 0; i < strlen(select); i++)
+        if ((p[i] | 0x20) != select[i]) /* no other byte becomes one of these letters */
+            return false;
+    return true;
+}
+
 enum keyword_kind keyword_feed(struct keyword *k, const uint8_t *p, size_t n)
 {
+    if (k->seen == 0 && k->state == SPACE && is_plain_select(p, n))
+        k->state = DECIDED_READ;
     for (size_t i = 0; i < n && k->state < DECIDED_READ; i++) {
         step(k, p[i]);
         if (++k->seen > KEYWORD_SEARCH_MAX && k->state < DECIDED_READ)
