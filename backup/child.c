@@ -68,6 +68,8 @@ int child_start(const struct child_options *o, struct child *out, struct err *e)
     if (pid == 0)
         become(o, envp, parent, report[1]);
     int code = pid < 0 ? errno : 0;
+    if (pid > 0)
+        setpgid(pid, pid); /* both do it, so that it is done whoever runs first */
     close(report[1]);
     for (size_t i = 0; o->environment && o->environment[i]; i++)
         free(envp[i]);
@@ -113,15 +115,16 @@ int child_wait(struct child *c, int timeout_ms, bool (*go_on)(void *ctx), void *
 
 void child_end(struct child *c, int grace_ms)
 {
-    if (c->pid == 0)
+    pid_t group = c->pid;
+    if (group == 0)
         return;
-    kill(c->pid, SIGTERM);
-    if (child_wait(c, grace_ms, NULL, NULL) == 0)
-        return;
-    kill(-c->pid, SIGKILL); /* with what it started itself */
-    kill(c->pid, SIGKILL);
-    int r = child_wait(c, -1, NULL, NULL);
-    (void)r;
+    kill(-group, SIGTERM); /* with what it started itself */
+    if (child_wait(c, grace_ms, NULL, NULL) != 0) {
+        kill(-group, SIGKILL);
+        int r = child_wait(c, -1, NULL, NULL);
+        (void)r;
+    }
+    kill(-group, SIGKILL); /* what outlived it; the group's number is taken while one is left */
 }
 
 bool child_good(const struct child *c)

@@ -41,6 +41,18 @@ static void add_type(struct plan *p, const char *type)
     p->words = words;
 }
 
+static char *all_types(const struct run *r)
+{
+    char *all = xasprintf("%s %s", r->s.physical_type, r->s.dump_type);
+    const char *name;
+    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++) {
+        char *longer = xasprintf("%s %s", all, name);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
 /* The physical one needs the lock, so it comes first: should it have to make way, nothing of this
  * run has been published yet. */
 static int choose_types(
@@ -66,8 +78,8 @@ static int choose_types(
         for (size_t k = 0; k < p->count; k++)
             known |= strcmp(p->types[k], wanted[i]) == 0;
         if (!known && !dump_instead) {
-            err_set(e, EINVAL, "there is no data type \"%.60s\"; there are: %s", wanted[i],
-                p->words ? p->words : r->s.physical_type);
+            _cleanup_free_ char *all = all_types(r);
+            err_set(e, EINVAL, "there is no data type \"%.60s\"; there are: %s", wanted[i], all);
             return EXIT_USAGE;
         }
     }

@@ -11,7 +11,8 @@
 
 #define TYPES_MAX 64
 
-static int run_job(struct cli *cli, char **types, int n, bool dry_run, struct progress *p)
+static int run_job(
+    struct cli *cli, const char *const *types, int n, bool dry_run, struct progress *p)
 {
     const char *args[TYPES_MAX + 4] = {"backup", "--now"};
     size_t k = 2;
@@ -26,33 +27,40 @@ static int run_backup(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--now", "--when-idle", "--dry-run", NULL};
     struct args a = args_begin(cli, argc, argv);
+    const char *types[TYPES_MAX];
+    int count = 0;
     bool now = false, when_idle = false, dry_run = false, told = false;
     const char *o;
-    while ((o = args_next(&a, options))) {
-        now |= strcmp(o, "--now") == 0;
-        when_idle |= strcmp(o, "--when-idle") == 0;
-        dry_run |= strcmp(o, "--dry-run") == 0;
+    /* Options may stand before, between and after the types. */
+    for (;;) {
+        while ((o = args_next(&a, options))) {
+            now |= strcmp(o, "--now") == 0;
+            when_idle |= strcmp(o, "--when-idle") == 0;
+            dry_run |= strcmp(o, "--dry-run") == 0;
+        }
+        if (a.failed)
+            return a.failed;
+        if (a.next >= argc || count == TYPES_MAX)
+            break;
+        types[count++] = argv[a.next++];
     }
-    int code = a.failed ? a.failed : args_operands(&a, 0, TYPES_MAX);
-    if (code != EXIT_GOOD)
-        return code;
     if (now && when_idle)
         return cli_usage(cli, "--now and --when-idle exclude each other");
     struct progress p;
     progress_init(&p, cli);
     if (dry_run) /* it changes nothing, so it needs no keeper */
-        return run_job(cli, argv + a.next, argc - a.next, true, &p);
-    json_t *types = json_array();
-    for (int i = a.next; i < argc; i++)
-        json_array_append_new(types, json_string(argv[i]));
-    code = job_stream_keeper(cli,
+        return run_job(cli, types, count, true, &p);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_string(types[i]));
+    int code = job_stream_keeper(cli,
         json_pack(
-            "{s:s, s:s, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle", "types", types),
+            "{s:s, s:s, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle", "types", list),
         progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
     if (now)
-        return run_job(cli, argv + a.next, argc - a.next, false, &p);
+        return run_job(cli, types, count, false, &p);
     return cli_failf(cli, EXIT_UNREACHABLE,
         "elexgate-keeper is not running, and it is the one that knows when the database is idle; "
         "start it, or use --now");

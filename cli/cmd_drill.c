@@ -12,14 +12,18 @@ static int run_drill(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--type=", NULL};
     struct args a = args_begin(cli, argc, argv);
-    const char *type = NULL;
+    const char *type = NULL, *which = "latest";
     bool told = false;
     while (args_next(&a, options))
         type = a.value;
-    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    if (!a.failed && a.next < argc) {
+        which = argv[a.next++];
+        while (args_next(&a, options))
+            type = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
     if (code != EXIT_GOOD)
         return code;
-    const char *which = a.next < argc ? argv[a.next] : "latest";
     if (*which == '-')
         return cli_usage(cli, "\"%s\" is no backup", which);
     struct progress p;

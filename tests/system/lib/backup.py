@@ -1,0 +1,138 @@
+"""A backup setup under test: configuration, admin account with exactly the documented grants, job, keeper, command line."""
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+
+from lib import control, paths, process
+from lib.gate import write_config
+
+PASSWORD = 'adm "in\\ pass'
+
+
+class Backup:
+    """options: {"backup": {...}, ...} merged over the defaults. gate: a lib.gate.Gate that the clients come through."""
+
+    def __init__(self, folder, server, gate=None, options=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.server, self.gate = server, gate
+        self.archives = self.folder / "backups"
+        self.state = self.folder / "state"
+        self.socket = self.folder / "keeper.sock"
+        self.config = self.folder / "elexgate.ini"
+        secret = self.folder / "admin.secret"
+        secret.write_text(PASSWORD + "\n")
+        secret.chmod(0o600)
+        self.sections = {
+            "database": {"socket": server.socket, "name": "load_db"},
+            "proxy": {"control_socket": gate.control_socket if gate else self.folder / "none.sock"},
+            "admin": {"user": "elexgate", "password_file": secret},
+            "backup": {"state_dir": self.state, "control_socket": self.socket, "ask_proxy": gate is not None, "settle": "0s"},
+            "archive": {"folder": self.archives},
+        }
+        for section, keys in (options or {}).items():
+            self.sections.setdefault(section, {}).update(keys)
+        self.write_config()
+        self.keeper = None
+
+    def write_config(self):
+        write_config(self.config, self.sections)
+
+    def set(self, section, **keys):
+        self.sections.setdefault(section, {}).update(keys)
+        self.write_config()
+
+    def account(self):
+        """Makes the admin account with the statement that the doctor prints."""
+        lines = [json.loads(line) for line in self.run_job("doctor").stdout.splitlines()]
+        statement = next(line["statement"] for line in lines if line.get("event") == "grant")
+        quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+        self.server.sql(f"CREATE OR REPLACE USER 'elexgate'@'localhost' IDENTIFIED BY '{quoted}'; {statement}")
+        return self
+
+    def argv(self, *args):
+        return [str(a) for a in (paths.JOB, "--config", self.config, *args)]
+
+    def run_job(self, *args, timeout=300):
+        return process.run(self.argv(*args), timeout=timeout, check=False)
+
+    def job(self, *args, exit=0, timeout=300):
+        """Runs a job and returns its lines; its exit code must be the given one."""
+        done = self.run_job(*args, timeout=timeout)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == exit, f"exit {done.returncode}, not {exit}: {lines[-1:]} {done.stderr[-2000:]}"
+        assert lines[-1]["done"] and lines[-1]["exit"] == exit
+        return lines
+
+    def start_job(self, *args):
+        """A job in the background: Popen with its lines on stdout."""
+        return subprocess.Popen(self.argv(*args), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                preexec_fn=process._die_with_parent)
+
+    def cli(self, *args, exit=0, timeout=300):
+        done = process.run([paths.CLI, "--config", self.config, *args], timeout=timeout, check=False)
+        assert done.returncode == exit, f"exit {done.returncode}, not {exit}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+        return done
+
+    def files(self):
+        """What lies in the backup folder, hidden names too."""
+        return sorted(os.listdir(self.archives)) if self.archives.exists() else []
+
+    def complete(self, type="elexisdb"):
+        """The runs of one type that count, by the program's own list."""
+        done = self.run_job("list", "--type", type)
+        items = [item for line in done.stdout.splitlines() for item in json.loads(line).get("backups", [])]
+        return [item for item in items if item["complete"] and item["type"] == type]
+
+    def manifest(self, archive):
+        return json.loads((self.archives / archive.replace(".tar.gz", ".manifest.json")).read_text())
+
+    # --- keeper
+
+    def start_keeper(self, timeout=20):
+        self.keeper = process.Child("elexgate-keeper", [paths.KEEPER, "--config", self.config], self.folder / "keeper.log")
+        process.wait_until(lambda: self.ready() or not self.keeper.alive(), timeout, "elexgate-keeper ready")
+        assert self.keeper.alive(), self.keeper.log()
+        return self
+
+    def ready(self):
+        try:
+            return self.call("status").get("ok")
+        except (OSError, EOFError):
+            return False
+
+    def call(self, request, check=True, timeout=20):
+        if isinstance(request, str):
+            request = {"cmd": request}
+        return control.call(self.socket, request, timeout, check)
+
+    def stop_keeper(self):
+        if self.keeper and self.keeper.alive():
+            code = self.keeper.stop(60)
+            assert code == 0, self.keeper.log()[-3000:]
+
+    def runs(self, kind="backup"):
+        return [run for run in self.call("runs")["runs"] if run["kind"] == kind]
+
+
+def event(lines, name):
+    """The lines of one event."""
+    return [line for line in lines if line.get("event") == name]
+
+
+def archive_of(lines, type="elexisdb"):
+    """The file name that a finished job tells for a type."""
+    return next(a["file"] for a in lines[-1]["archives"] if a["type"] == type)
+
+
+def unpack(archive, target):
+    """Stock tar."""
+    target.mkdir(parents=True)
+    process.run(["tar", "-C", target, "-xzf", archive], timeout=300)
+    return target
+
+
+def moment(iso):
+    return datetime.datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp()
