@@ -1,0 +1,204 @@
+#include "backup/copy_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/archive/unpack.h"
+#include "backup/import.h"
+#include "backup/table_sums.h"
+#include "backup/throwaway.h"
+#include "common/exit_codes.h"
+
+#define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
+
+/* As root the data gets its owner back, and the server runs as that: it must get through to it. */
+static int hand_over(struct copy_check *c, struct err *e)
+{
+    struct stat st;
+    _cleanup_free_ char *probe = xasprintf("%s/ibdata1", c->datadir);
+    if (geteuid() != 0 || stat(probe, &st) < 0)
+        return 0;
+    if (chown(c->scratch, st.st_uid, st.st_gid) < 0 || chown(c->datadir, st.st_uid, st.st_gid) < 0)
+        return err_sys(e, errno, "cannot hand %s over", c->scratch);
+    return 0;
+}
+
+int copy_check_extract(struct copy_check *c, struct err *e)
+{
+    struct run *r = c->run;
+    run_phase(r, c->item->type, "extract", c->item->manifest.content.bytes);
+    _cleanup_fd_ int into = open(c->datadir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (into < 0)
+        return err_sys(e, errno, "cannot open %s", c->datadir);
+    struct unpack_options o = {
+        .archive = c->archive,
+        .manifest = c->manifest,
+        .into = into,
+        /* a link in a data directory is a layout that no backup of ours has */
+        .symlinks = c->item->manifest.method == MANIFEST_FILES,
+        .owners = geteuid() == 0,
+        .sync = c->sync,
+        .max_bytes = c->manifest ? 0 : c->max_bytes,
+        .max_files = c->manifest ? 0 : FOREIGN_FILES_MAX,
+        .strip = c->strip,
+        .identity_file = r->a.identity_file,
+        .passphrase = r->a.passphrase,
+        .go_on = run_go_on,
+        .progress = run_unpack_progress,
+        .ctx = r,
+    };
+    struct unpack_result result;
+    int code = unpack_run(&o, &result, e);
+    switch (code) {
+    case UNPACK_STOPPED:
+        return run_pack_result(PACK_STOPPED, e);
+    case UNPACK_DAMAGED:
+    case UNPACK_UNSAFE:
+        return EXIT_INCONSISTENT;
+    case UNPACK_LOCKED:
+        return EXIT_REFUSED;
+    default:
+        return code < 0 ? run_pack_result(code, e) : hand_over(c, e);
+    }
+}
+
+static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
+{
+    const struct manifest *m = &c->item->manifest;
+    const struct config *config = c->run->s.config;
+    run_phase(c->run, c->item->type, "boot", 0);
+    struct throwaway_options o = {
+        .program = config_str(config, "drill", NULL, "server_program"),
+        .args = config_list(config, "drill", NULL, "server_args"),
+        .datadir = c->datadir,
+        .scratch = c->scratch,
+        .page_size = m->server.page_size,
+        .lower_case_table_names = c->manifest ? m->server.lower_case_table_names : -1,
+        .settings = json_object_get(m->info, "server_settings"),
+        .go_on = run_go_on,
+        .ctx = c->run,
+    };
+    int r = throwaway_start(&o, server, e);
+    if (r == 1)
+        return run_pack_result(PACK_STOPPED, e);
+    if (r == -EIO)
+        return EXIT_INCONSISTENT;
+    if (r == 0 && throwaway_recovered(*server) && m->server.state &&
+        strcmp(m->server.state, "clean") == 0) {
+        err_set(
+            e, EIO, "the copy was said to be clean, but the server had to recover from a crash");
+        return EXIT_INCONSISTENT;
+    }
+    return r;
+}
+
+struct complaint {
+    char text[300];
+};
+
+static int note_complaint(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    struct complaint *c = ctx;
+    if (columns < 4 || c->text[0])
+        return 0;
+    bool status = strcmp(row[2], "status") == 0;
+    bool bad = strcmp(row[2], "error") == 0 || (strcmp(row[2], "warning") == 0) ||
+               (status && strcmp(row[3], "OK") != 0);
+    if (bad && !strstr(row[3], "doesn't support check"))
+        snprintf(c->text, sizeof c->text, "%s: %s", row[0], row[3]);
+    return 0;
+}
+
+static int check_table(struct server *s, const struct manifest_table *t, struct err *e)
+{
+    struct complaint complaint = {0};
+    _cleanup_free_ char *schema = server_quote_name(t->schema);
+    _cleanup_free_ char *name = server_quote_name(t->name);
+    int r = server_rows(s, note_complaint, &complaint, e, "CHECK TABLE %s.%s", schema, name);
+    if (r < 0)
+        return EXIT_INCONSISTENT;
+    if (!complaint.text[0])
+        return 0;
+    err_set(e, EIO, "%s", complaint.text);
+    return EXIT_INCONSISTENT;
+}
+
+static const struct manifest_table *find_table(
+    const struct manifest *m, const struct manifest_table *t)
+{
+    for (size_t i = 0; i < m->table_count; i++) {
+        if (strcmp(m->tables[i].schema, t->schema) == 0 && strcmp(m->tables[i].name, t->name) == 0)
+            return &m->tables[i];
+    }
+    return NULL;
+}
+
+/* Every table of the backup is there, with as many rows and the same checksum. */
+static int compare(struct copy_check *c, const struct manifest *now, struct err *e)
+{
+    const struct manifest *then = &c->item->manifest;
+    for (size_t i = 0; i < then->table_count; i++) {
+        const struct manifest_table *a = &then->tables[i], *b = find_table(now, a);
+        if (!b)
+            err_set(e, EIO, "table %s.%s is missing", a->schema, a->name);
+        else if (a->rows >= 0 && a->rows != b->rows)
+            err_set(e, EIO, "%s.%s has %" PRId64 " rows, it had %" PRId64, a->schema, a->name,
+                b->rows, a->rows);
+        else if (a->checksum && b->checksum && strcmp(a->checksum, b->checksum) != 0)
+            err_set(e, EIO, "%s.%s has the checksum %s, it had %s", a->schema, a->name, b->checksum,
+                a->checksum);
+        else {
+            c->compared += a->checksum != NULL;
+            continue;
+        }
+        return EXIT_INCONSISTENT;
+    }
+    return 0;
+}
+
+static int check_all(struct copy_check *c, struct server *s, struct err *e)
+{
+    struct manifest now = {0};
+    run_phase(c->run, c->item->type, "check", 0);
+    int r = table_sums_read(s, &now, run_go_on, c->run, e);
+    if (r == 1)
+        r = run_pack_result(PACK_STOPPED, e);
+    else if (r == -EIO)
+        r = EXIT_INCONSISTENT; /* a table that cannot be read */
+    for (size_t i = 0; r == 0 && i < now.table_count; i++) {
+        if (!run_go_on(c->run))
+            r = run_pack_result(PACK_STOPPED, e);
+        else
+            r = check_table(s, &now.tables[i], e);
+    }
+    c->tables = now.table_count;
+    if (r == 0)
+        r = compare(c, &now, e);
+    manifest_clear(&now);
+    return r;
+}
+
+int copy_check_boot(struct copy_check *c, struct err *e)
+{
+    struct throwaway *server = NULL;
+    int r;
+    if (c->item->manifest.method == MANIFEST_FILES)
+        return 0;
+    if (c->item->manifest.method == MANIFEST_DUMP)
+        r = import_into_new_server(c->run, c->item, c->scratch, c->datadir, &server, e);
+    else
+        r = boot(c, &server, e);
+    if (r == 0)
+        r = check_all(c, throwaway_server(server), e);
+    if (r == 0)
+        r = throwaway_stop(server, e);
+    throwaway_drop(server);
+    return r == -EIO ? EXIT_INCONSISTENT : r;
+}

@@ -1,0 +1,30 @@
+/*
+ * A copy of the data, unpacked from an archive and tried out: what a drill and a restore have in
+ * common.
+ */
+#ifndef ELEXGATE_BACKUP_COPY_CHECK_H
+#define ELEXGATE_BACKUP_COPY_CHECK_H
+
+#include "backup/archive/store.h"
+#include "backup/run.h"
+
+struct copy_check {
+    struct run *run;
+    const struct store_item *item;
+    const char *archive, *manifest; /* paths; manifest NULL = none (an archive of the old system) */
+    const char *datadir;            /* an empty folder that exists */
+    const char *scratch;            /* a private folder for the throwaway server */
+    bool sync;                      /* fsync every file: it is going to stay */
+    unsigned strip;                 /* leading path parts to drop */
+    uint64_t max_bytes;             /* without a manifest */
+    size_t tables, compared; /* result of copy_check_boot: tables checked, checksums compared */
+};
+
+/* Both: 0, or a result of the run with its words. */
+int copy_check_extract(struct copy_check *c, struct err *e) MUSTCHECK;
+/* Starts a throwaway server on the copy (which changes it as any start does), or imports a dump
+ * into one; CHECK TABLE over all tables; rows and checksums as at the backup; stops it cleanly.
+ * Nothing to do for plain folders. */
+int copy_check_boot(struct copy_check *c, struct err *e) MUSTCHECK;
+
+#endif
