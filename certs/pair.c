@@ -8,7 +8,7 @@
 #include "certs/pem.h"
 #include "common/file.h"
 
-#define LOAD_TRIES 5
+#define LOAD_TRIES 20
 
 struct cert_pair {
     atomic_uint refs;
@@ -58,9 +58,16 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
     return 0;
 }
 
-static int read_both(
-    const char *cert_path, const char *key_path, time_t now, struct cert_pair **out, struct err *e)
+/* Where the two files are, and what the messages call them. */
+struct place {
+    const char *cert_name, *key_name;
+    char *cert, *key; /* resolved; NULL when missing */
+};
+
+static int read_both(const struct place *at, time_t now, struct cert_pair **out, struct err *e)
 {
+    const char *cert_path = at->cert != NULL ? at->cert : at->cert_name;
+    const char *key_path = at->key != NULL ? at->key : at->key_name;
     _cleanup_free_ char *cert = NULL;
     char *key = NULL;
     size_t cert_len, key_len = 0;
@@ -68,7 +75,7 @@ static int read_both(
     _cleanup_pkey_ EVP_PKEY *pkey = NULL;
     int r = pem_read_file(cert_path, &cert, &cert_len, e);
     if (r == 0) {
-        r = pem_parse_chain(cert, cert_len, cert_path, &chain, e);
+        r = pem_parse_chain(cert, cert_len, at->cert_name, &chain, e);
     }
     if (r == 0) {
         r = pem_read_file(key_path, &key, &key_len, e);
@@ -77,11 +84,11 @@ static int read_both(
         r = file_check_private(key_path, e);
     }
     if (r == 0) {
-        r = pem_parse_key(key, key_len, key_path, NULL, &pkey, e);
+        r = pem_parse_key(key, key_len, at->key_name, NULL, &pkey, e);
     }
     pem_wipe(key, key_len);
     if (r == 0) {
-        r = cert_pair_make(chain, pkey, cert_path, key_path, now, out, e);
+        r = cert_pair_make(chain, pkey, at->cert_name, at->key_name, now, out, e);
     }
     return r;
 }
@@ -91,34 +98,36 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* A new generation may be published between the two look-ups. Its folder has a name of its own, so
+ * the certificate's place, the same before and after that of the key, tells that both are of one
+ * generation. What is read is then the resolved files, which never change. */
+static bool resolve(struct place *at)
+{
+    at->cert = realpath(at->cert_name, NULL);
+    at->key = realpath(at->key_name, NULL);
+    _cleanup_free_ char *again = realpath(at->cert_name, NULL);
+    return same_text(at->cert, again);
+}
+
 int cert_pair_load_at(
     const char *cert_path, const char *key_path, time_t now, struct cert_pair **out, struct err *e)
 {
-    int r = 0;
-    /* A new generation may be published between the two reads. Its folder has a name of its own, so
-     * that the resolved paths tell: if they are the same before and after, both files were of one
-     * generation. */
+    int r = err_set(e, EAGAIN, "%s and %s keep changing while they are read", cert_path, key_path);
     for (int i = 0; i < LOAD_TRIES; i++) {
-        char *cert_before = realpath(cert_path, NULL);
-        char *key_before = realpath(key_path, NULL);
-        struct cert_pair *p = NULL;
-        r = read_both(cert_path, key_path, now, &p, e);
-        char *cert_after = realpath(cert_path, NULL);
-        char *key_after = realpath(key_path, NULL);
-        bool still = same_text(cert_before, cert_after) && same_text(key_before, key_after);
-        free(cert_before);
-        free(key_before);
-        free(cert_after);
-        free(key_after);
-        if (still) {
-            if (r == 0) {
-                *out = p;
-            }
+        struct place at = {.cert_name = cert_path, .key_name = key_path};
+        bool consistent = resolve(&at);
+        if (consistent) {
+            r = read_both(&at, now, out, e);
+        }
+        /* Gone although it was there a moment ago: three generations were published meanwhile. */
+        bool gone = consistent && r == -ENOENT && at.cert != NULL && at.key != NULL;
+        free(at.cert);
+        free(at.key);
+        if (consistent && !gone) {
             return r;
         }
-        cert_pair_unref(p);
     }
-    return err_set(e, EAGAIN, "%s and %s keep changing while they are read", cert_path, key_path);
+    return r;
 }
 
 int cert_pair_load(

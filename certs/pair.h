@@ -32,9 +32,9 @@ struct cert_pair;
  * cert_pair_warnings instead.
  *
  * `elexgate cert` publishes a new pair by switching one symlink (see certs/store.h). Should that
- * happen while the two files are being read, they are read again, so that a certificate and a key
- * of two generations never meet. Both paths may be the same file, which then holds certificate and
- * key.
+ * happen while the two files are looked up, they are looked up again, so that a certificate and a
+ * key of two generations never meet. Both paths may be the same file, which then holds certificate
+ * and key.
  */
 int cert_pair_load(
     const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e) MUSTCHECK;

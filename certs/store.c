@@ -22,30 +22,64 @@ char *store_path(const struct store *s, const char *name)
     return xasprintf("%s/%s", s->dir, name);
 }
 
-int store_open(
-    const char *dir, const char *cert_name, const char *key_name, struct store *out, struct err *e)
+/* Root and the owner only; see the header. */
+static int check_folder(const char *dir, struct err *e)
 {
-    int r = file_mkdirs(dir, 0755, e);
+    struct stat st;
+    if (stat(dir, &st) < 0) {
+        return err_sys(e, errno, "cannot stat %s", dir);
+    }
+    if (geteuid() == 0 && st.st_uid != 0) {
+        return err_set(e, EPERM,
+            "%s belongs to another user (uid %u) and is not written as root: run this as that "
+            "user, or "
+            "`chown root %s` and name the proxy's user with --owner",
+            dir, (unsigned)st.st_uid, dir);
+    }
+    return 0;
+}
+
+static int open_for_writing(struct store *s, struct err *e)
+{
+    int r = file_mkdirs(s->dir, 0755, e);
+    if (r == 0) {
+        r = check_folder(s->dir, e);
+    }
     if (r < 0) {
         return r;
     }
+    _cleanup_free_ char *lock = store_path(s, ".lock");
+    pid_t holder = 0;
+    r = file_lock(lock, &s->lock_fd, &holder, e);
+    if (r == 1) {
+        return err_set(e, EBUSY,
+            "another elexgate cert (pid %d) works in %s: try again when it is done", (int)holder,
+            s->dir);
+    }
+    return r;
+}
+
+int store_open(const char *dir, const char *cert_name, const char *key_name,
+    enum store_access access, struct store *out, struct err *e)
+{
+    struct stat st;
     struct store s = {
         .dir = xstrdup(dir),
         .cert_name = xstrdup(cert_name != NULL ? cert_name : "server.pem"),
         .key_name = xstrdup(key_name != NULL ? key_name : "server.key"),
         .lock_fd = -1,
+        .owner = (uid_t)-1,
+        .group = (gid_t)-1,
     };
-    _cleanup_free_ char *lock = store_path(&s, ".lock");
-    pid_t holder = 0;
-    r = file_lock(lock, &s.lock_fd, &holder, e);
-    if (r == 1) {
-        r = err_set(e, EBUSY,
-            "another elexgate cert (pid %d) works in %s: try again when it is done", (int)holder,
-            dir);
-    }
+    int r = access == STORE_WRITE ? open_for_writing(&s, e) : 0;
     if (r < 0) {
         store_close(&s);
         return r;
+    }
+    _cleanup_free_ char *key = store_path(&s, s.key_name);
+    if (geteuid() == 0 && stat(key, &st) == 0) {
+        s.owner = st.st_uid;
+        s.group = st.st_gid;
     }
     *out = s;
     return 0;
@@ -62,36 +96,16 @@ void store_close(struct store *s)
     *s = (struct store){.lock_fd = -1};
 }
 
-/* Who shall own new server files; -1 = leave them to whoever runs this. */
-static void choose_owner(const struct store *s, uid_t *uid, gid_t *gid)
-{
-    struct stat st;
-    _cleanup_free_ char *key = store_path(s, s->key_name);
-    *uid = (uid_t)-1;
-    *gid = (gid_t)-1;
-    if (geteuid() == 0 && (stat(key, &st) == 0 || stat(s->dir, &st) == 0)) {
-        *uid = st.st_uid;
-        *gid = st.st_gid;
-    }
-}
-
-static int give(const char *path, uid_t uid, gid_t gid, struct err *e)
-{
-    if (uid != (uid_t)-1 && chown(path, uid, gid) < 0) {
-        return err_sys(e, errno, "cannot give %s to its owner", path);
-    }
-    return 0;
-}
-
+/* The parents are root's or the caller's own (check_folder), so nobody can exchange path. */
 static int write_owned(const char *folder, const char *name, const char *data, size_t len,
     mode_t mode, const struct store *s, struct err *e)
 {
-    uid_t uid;
-    gid_t gid;
     _cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
-    choose_owner(s, &uid, &gid);
     int r = file_publish(path, data, len, mode, e);
-    return r < 0 ? r : give(path, uid, gid, e);
+    if (r == 0 && s->owner != (uid_t)-1 && chown(path, s->owner, s->group) < 0) {
+        r = err_sys(e, errno, "cannot give %s to the proxy's user", path);
+    }
+    return r;
 }
 
 /* A folder of its own for one generation, under generations/; its name relative to DIR. */
@@ -100,8 +114,6 @@ static int new_generation(const struct store *s, time_t now, char **out, struct 
     char stamp[GENERATION_LEN];
     struct tm tm;
     unsigned char salt[2];
-    uid_t uid;
-    gid_t gid;
     _cleanup_free_ char *parent = store_path(s, "generations");
     int r = file_mkdirs(parent, 0755, e);
     if (r < 0) {
@@ -111,13 +123,8 @@ static int new_generation(const struct store *s, time_t now, char **out, struct 
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
     char *name = xasprintf("generations/%s-%02x%02x", stamp, salt[0], salt[1]);
     _cleanup_free_ char *path = store_path(s, name);
-    choose_owner(s, &uid, &gid);
     if (mkdir(path, 0755) < 0) {
         r = err_sys(e, errno, "cannot make the folder %s", path);
-    } else {
-        r = give(path, uid, gid, e);
-    }
-    if (r < 0) {
         free(name);
         return r;
     }

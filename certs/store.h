@@ -16,14 +16,16 @@
  * loaded and checked by the proxy's own rules before the switch. The last three generations are
  * kept.
  *
- * Run as root, new server files get the owner of those that they replace, else the folder's owner,
- * so that the proxy's user can read them; the CA's key stays with who made it.
+ * Run as root, the server's two files are given to the user that the proxy runs as; the folders and
+ * the CA's key stay root's. A folder that belongs to somebody else is not written as root: whoever
+ * owns it could have the files made, or given away, where he likes.
  */
 #ifndef ELEXGATE_CERTS_STORE_H
 #define ELEXGATE_CERTS_STORE_H
 
 #include <openssl/x509.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <time.h>
 #include "certs/make.h"
 #include "certs/pair.h"
@@ -32,13 +34,18 @@
 struct store {
     char *dir;
     char *cert_name, *key_name; /* "server.pem", "server.key" */
-    int lock_fd;
+    int lock_fd;                /* -1: opened for reading */
+    uid_t owner;                /* of new server files; -1: who runs this */
+    gid_t group;
 };
 
-/* Makes the folder (mode 0755) where it is missing and takes its lock, so that two commands do not
- * mix; -EBUSY when another one holds it. cert_name and key_name NULL: the defaults. */
-int store_open(const char *dir, const char *cert_name, const char *key_name, struct store *out,
-    struct err *e) MUSTCHECK;
+/* cert_name and key_name NULL: the defaults. For writing it makes the folder (mode 0755) where it
+ * is missing and takes its lock, so that two commands do not mix: -EBUSY when another one holds it,
+ * -EPERM when root would write to another user's folder. The owner of new server files is that of
+ * the present ones. */
+enum store_access { STORE_READ, STORE_WRITE };
+int store_open(const char *dir, const char *cert_name, const char *key_name,
+    enum store_access access, struct store *out, struct err *e) MUSTCHECK;
 void store_close(struct store *s); /* also of a zeroed one */
 /* DIR/name, malloc'ed. */
 char *store_path(const struct store *s, const char *name) MUSTCHECK;

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct cert_sub *const groups[] = {
     cert_subs_make, cert_subs_install, cert_subs_show, cert_subs_client, cert_subs_export};
@@ -44,6 +45,7 @@ static const struct option_row rows[] = {
     {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
     {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
     {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
+    {"owner", CERT_OWNER, TAKES_TEXT, AT(owner)},
     {"old-format", CERT_OLD_FORMAT, TAKES_NOTHING, AT(old_format)},
     {"for", CERT_FOR, TAKES_TEXT, AT(target)},
     {"port", CERT_FOR, TAKES_TEXT, AT(port)},
@@ -169,8 +171,14 @@ static int run_cert(struct cli *cli, int argc, char **argv)
     if (sub == NULL) {
         return cli_usage(cli, "there is no subcommand \"%s\"", argv[1]);
     }
-    struct cert_run run = {
-        .cli = cli, .sub = sub->name, .now = time(NULL), .store = {.lock_fd = -1}};
+    struct cert_run run = {.cli = cli,
+        .sub = sub->name,
+        .options = sub->options,
+        .now = time(NULL),
+        .store = {.lock_fd = -1}};
+    /* The proxy's user must be able to pass through the folders, whatever root's umask is; secrets
+     * get their modes one by one. */
+    umask(022);
     int code = take_arguments(&run, sub, argc - 2, argv + 2);
     if (code == EXIT_GOOD) {
         code = sub->run(&run);
@@ -204,6 +212,8 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "\n"
     "--dir DIR          the folder; else that of [tls] certificate in the configuration\n"
     "--ca-key FILE      the CA's key where it is kept elsewhere; --ca-passphrase-file FILE\n"
+    "--owner USER       who gets the server's key, when root runs this; else the present key's\n"
+    "                   owner, else the user elexgate where there is one\n"
     "--no-reload        do not tell the proxy\n"
     "\n"
     "See elexgate-cert(1).\n"};

@@ -31,13 +31,15 @@ enum cert_option {
     CERT_NO_SAN = 1 << 13, /* --allow-no-san */
     CERT_TRUST = 1 << 14,  /* --trust FILE: further roots, for install */
     CERT_OLD_FORMAT = 1 << 16,
-    CERT_FOR = 1 << 15, /* --for --port --database --lang */
+    CERT_OWNER = 1 << 17,
+    CERT_READS_ONLY = 1 << 18, /* no option: the folder is neither made nor locked */
+    CERT_FOR = 1 << 15,        /* --for --port --database --lang */
 };
 
 struct cert_args {
     const char *dir, *ca_key, *ca_passphrase_file, *passphrase_file, *out, *trust;
     const char *name, *country, *canton, *place, *organisation, *department;
-    const char *target, *port, *database, *lang;
+    const char *owner, *target, *port, *database, *lang;
     struct cert_names names;
     struct names permit;
     int days, ca_days; /* 0 = default */
@@ -47,7 +49,8 @@ struct cert_args {
 
 struct cert_run {
     struct cli *cli;
-    const char *sub; /* "init" */
+    const char *sub;  /* "init" */
+    unsigned options; /* of that subcommand */
     struct cert_args args;
     int argc; /* what is no option */
     char **argv;

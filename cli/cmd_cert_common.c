@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <libgen.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -13,12 +14,13 @@
 #include "cli/output.h"
 
 #define RELOAD_TIMEOUT_MS 10000
+#define PACKAGE_USER      "elexgate"
 
 int cert_fail(struct cert_run *run, const struct err *e)
 {
     int code = cli_exit_code(e->code);
     bool unfit = e->code == EINVAL || e->code == EBADMSG || e->code == EKEYEXPIRED ||
-                 e->code == EFBIG || e->code == EEXIST;
+                 e->code == EFBIG || e->code == EEXIST || e->code == EPERM;
     return cli_fail(run->cli, unfit ? EXIT_REFUSED : code, e);
 }
 
@@ -44,9 +46,35 @@ static bool same_folder(const char *a, const char *b)
     return ra != NULL && rb != NULL && strcmp(ra, rb) == 0;
 }
 
-static int open_configured(struct cert_run *run, const struct config *c, const char *cert_path)
+/* Who gets the server's files: --owner, else the owner of the present ones, else the packages'
+ * user. */
+static int choose_owner(struct cert_run *run)
+{
+    const char *name = run->args.owner;
+    if (name == NULL && (geteuid() != 0 || run->store.owner != (uid_t)-1)) {
+        return EXIT_GOOD;
+    }
+    const struct passwd *pw = getpwnam(name != NULL ? name : PACKAGE_USER);
+    if (pw == NULL) {
+        return name == NULL ? EXIT_GOOD : cli_usage(run->cli, "there is no user \"%s\"", name);
+    }
+    run->store.owner = pw->pw_uid;
+    run->store.group = pw->pw_gid;
+    return EXIT_GOOD;
+}
+
+static int open_store(struct cert_run *run, const char *dir, const char *cert, const char *key)
 {
     struct err e = {0};
+    enum store_access access = run->options & CERT_READS_ONLY ? STORE_READ : STORE_WRITE;
+    if (store_open(dir, cert, key, access, &run->store, &e) < 0) {
+        return cert_fail(run, &e);
+    }
+    return choose_owner(run);
+}
+
+static int open_configured(struct cert_run *run, const struct config *c, const char *cert_path)
+{
     _cleanup_free_ char *cert = xstrdup(cert_path);
     _cleanup_free_ char *cert2 = xstrdup(cert_path);
     _cleanup_free_ char *key = xstrdup(config_str(c, "tls", NULL, "key"));
@@ -58,16 +86,12 @@ static int open_configured(struct cert_run *run, const struct config *c, const c
             "with --dir",
             config_path(c));
     }
-    if (store_open(dir, basename(cert2), basename(key2), &run->store, &e) < 0) {
-        return cert_fail(run, &e);
-    }
     run->proxy_socket = xstrdup(config_str(c, "proxy", NULL, "control_socket"));
-    return EXIT_GOOD;
+    return open_store(run, dir, basename(cert2), basename(key2));
 }
 
 int cert_open(struct cert_run *run)
 {
-    struct err e = {0};
     const struct config *c = config_if_any(run);
     if (c == NULL && run->args.dir == NULL) {
         return EXIT_FAILED; /* told by cli_config */
@@ -80,10 +104,7 @@ int cert_open(struct cert_run *run)
     if (run->args.dir == NULL) {
         return cli_usage(run->cli, "name the folder with --dir: [tls] certificate is not set");
     }
-    if (store_open(run->args.dir, NULL, NULL, &run->store, &e) < 0) {
-        return cert_fail(run, &e);
-    }
-    return EXIT_GOOD;
+    return open_store(run, run->args.dir, NULL, NULL);
 }
 
 /* Reads one line from the terminal without showing it. malloc'ed; NULL when there is no terminal.

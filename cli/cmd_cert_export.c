@@ -221,6 +221,6 @@ static int run_export(struct cert_run *run)
 }
 
 const struct cert_sub cert_subs_export[] = {
-    {"export", CERT_DIR | CERT_HOST | CERT_FOR | CERT_OUT, run_export, 0, 0},
+    {"export", CERT_DIR | CERT_HOST | CERT_FOR | CERT_OUT | CERT_READS_ONLY, run_export, 0, 0},
     {0},
 };

@@ -408,11 +408,11 @@ static int run_renew(struct cert_run *run)
 }
 
 const struct cert_sub cert_subs_install[] = {
-    {"install", CERT_DIR | CERT_PASSPHRASE | CERT_RELOAD | CERT_NO_SAN | CERT_TRUST, run_install, 1,
-        20},
+    {"install", CERT_DIR | CERT_PASSPHRASE | CERT_RELOAD | CERT_NO_SAN | CERT_TRUST | CERT_OWNER,
+        run_install, 1, 20},
     {"renew",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_DAYS | CERT_CA_KEY | CERT_RELOAD |
-            CERT_IF_NEEDED,
+            CERT_IF_NEEDED | CERT_OWNER,
         run_renew, 0, 0},
     {0},
 };

@@ -343,10 +343,11 @@ static int run_sign(struct cert_run *run)
 const struct cert_sub cert_subs_make[] = {
     {"init",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_PERMIT |
-            CERT_CA_KEY | CERT_RELOAD,
+            CERT_CA_KEY | CERT_RELOAD | CERT_OWNER,
         run_init, 0, 0},
     {"self-signed",
-        CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_RELOAD,
+        CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_RELOAD |
+            CERT_OWNER,
         run_self_signed, 0, 0},
     {"csr", CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_SUBJECT | CERT_OUT, run_csr, 0,
         0},

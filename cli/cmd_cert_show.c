@@ -105,7 +105,7 @@ static int run_fingerprint(struct cert_run *run)
 }
 
 const struct cert_sub cert_subs_show[] = {
-    {"show", CERT_DIR, run_show, 0, 1},
-    {"fingerprint", CERT_DIR, run_fingerprint, 0, 1},
+    {"show", CERT_DIR | CERT_READS_ONLY, run_show, 0, 1},
+    {"fingerprint", CERT_DIR | CERT_READS_ONLY, run_fingerprint, 0, 1},
     {0},
 };

@@ -405,6 +405,37 @@ def test_options_are_checked(folder):
     assert not (folder / "x").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_gives_only_the_servers_files_away(folder):
+    """The proxy's user can read its key, and can neither read the CA's nor put files in anybody's way."""
+    nobody = 65534
+    tls = folder / "tls"
+    result = process.run(["sh", "-c", 'umask 077; exec "$0" "$@"', paths.CLI, "cert", "init", "--dir", tls, "--host", "a",
+                          "--owner", "nobody"], 60)
+    assert "Certificate" in result.stdout
+    owners = {n: os.stat(tls / n).st_uid for n in ("server.key", "server.pem", "ca.key", "ca.pem", "generations", "current")}
+    assert owners == {"server.key": nobody, "server.pem": nobody, "ca.key": 0, "ca.pem": 0, "generations": 0, "current": 0}
+    assert mode(tls / "current") == 0o755 and mode(tls / "generations") == 0o755 and mode(tls / "server.key") == 0o600
+    answer("renew", "--dir", tls)
+    assert os.stat(tls / "server.key").st_uid == nobody  # remembered
+    os.chown(tls, nobody, nobody)
+    before = digests(tls)
+    refused = cert("renew", "--dir", tls, check=False)
+    assert refused.returncode == REFUSED and "belongs to another user" in refused.stderr
+    assert digests(tls) == before
+    assert cert("renew", "--dir", tls, "--owner", "niemand-den-es-gibt", check=False).returncode != 0
+
+
+def test_looking_changes_nothing(folder):
+    assert cert("show", "--dir", folder / "none", check=False).returncode == FAILED
+    assert not (folder / "none").exists()
+    init(folder / "tls")
+    before = sorted((p, p.lstat().st_mtime_ns) for p in (folder / "tls").rglob("*"))
+    cert("show", "--dir", folder / "tls")
+    cert("export", "--dir", folder / "tls", "--for", "linux", "--out", folder / "out")
+    assert sorted((p, p.lstat().st_mtime_ns) for p in (folder / "tls").rglob("*")) == before
+
+
 def test_manual_names_every_option_and_subcommand():
     manual = (paths.ROOT / "docs/man/elexgate-cert.1").read_text()
     code = (paths.ROOT / "cli/cmd_cert.c").read_text()
