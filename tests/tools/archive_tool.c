@@ -1,0 +1,160 @@
+/*
+ * The archive engine alone, for tests and for scripts/bench-archive:
+ *
+ *   archive-tool pack [--backend B] [--level N] [--threads N] [--rate BYTES] [--no-publish]
+ *                     FOLDER TYPE RUN SOURCE
+ *   archive-tool unpack [--threads N] [--max BYTES] [--manifest FILE] [--links] ARCHIVE INTO
+ *   archive-tool verify [--threads N] [--second-opinion] ARCHIVE MANIFEST
+ *
+ * Prints one JSON line with times and the process's largest memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "backup/archive/pack.h"
+#include "backup/archive/unpack.h"
+#include "common/clock.h"
+#include "common/units.h"
+
+struct settings {
+    const char *backend, *manifest;
+    int level;
+    unsigned threads;
+    int64_t rate, max;
+    bool publish, links, second_opinion;
+};
+
+static int report(int r, const struct err *e, const char *error_code, uint64_t copy_ms,
+    uint64_t total_ms, uint64_t bytes_in, uint64_t bytes_out)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    json_t *o = json_pack("{s:i,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:f}", "result", r, "outcome",
+        error_code, "error", r ? e->text : "", "copy_ms", (json_int_t)copy_ms, "total_ms",
+        (json_int_t)total_ms, "bytes_in", (json_int_t)bytes_in, "bytes_out", (json_int_t)bytes_out,
+        "max_rss_kib", (json_int_t)u.ru_maxrss, "cpu_s",
+        (double)u.ru_utime.tv_sec + (double)u.ru_utime.tv_usec / 1e6 + (double)u.ru_stime.tv_sec +
+            (double)u.ru_stime.tv_usec / 1e6);
+    CHECK(o);
+    json_dumpf(o, stdout, 0);
+    putchar('\n');
+    json_decref(o);
+    return r == 0 ? 0 : 1;
+}
+
+static int run_pack(const struct settings *s, char **argv)
+{
+    struct err e = {0};
+    struct pack *p = NULL;
+    struct manifest m = {.method = MANIFEST_FILES, .started_ms = clock_wall_ms()};
+    struct pack_options o = {.folder = argv[0],
+        .type = argv[1],
+        .run = argv[2],
+        .strict = true,
+        .backend = s->backend,
+        .level = s->level,
+        .threads = s->threads,
+        .rate = (uint64_t)s->rate};
+    uint64_t start = clock_mono_ms(), copied = 0;
+    int r = pack_open(&o, &p, &e);
+    if (r == 0)
+        r = pack_tree(p, argv[3], "", NULL, NULL, &e);
+    if (r == 0)
+        r = pack_recheck(p, &e);
+    if (r == 0)
+        r = pack_close(p, &e);
+    copied = clock_mono_ms() - start;
+    m.finished_ms = clock_wall_ms();
+    struct pack_progress t = p ? pack_totals(p) : (struct pack_progress){0};
+    if (r == 0 && s->publish)
+        r = pack_publish(p, &m, &e);
+    uint64_t total = clock_mono_ms() - start;
+    pack_drop(p);
+    manifest_clear(&m);
+    return report(r, &e,
+        r == PACK_CHANGED ? "changed"
+        : r               ? "failed"
+                          : "good",
+        copied, total, t.bytes_in, t.bytes_out);
+}
+
+static int run_unpack(const struct settings *s, const char *archive, const char *manifest, int into)
+{
+    static const char *const outcomes[] = {"good", "stopped", "damaged", "unsafe", "locked"};
+    struct err e = {0};
+    struct unpack_result result = {0};
+    struct unpack_options o = {.archive = archive,
+        .manifest = manifest,
+        .into = into,
+        .symlinks = s->links,
+        .threads = s->threads,
+        .second_opinion = s->second_opinion,
+        .max_bytes = (uint64_t)s->max,
+        .max_files = manifest ? 0 : 1000000};
+    uint64_t start = clock_mono_ms();
+    int r = unpack_run(&o, &result, &e);
+    uint64_t total = clock_mono_ms() - start;
+    return report(
+        r, &e, r < 0 ? "failed" : outcomes[r], total, total, result.tar_bytes, result.bytes);
+}
+
+static int usage(void)
+{
+    fputs("usage: archive-tool pack|unpack|verify ..., see tests/tools/archive_tool.c\n", stderr);
+    return 2;
+}
+
+static bool parse(struct settings *s, int argc, char **argv)
+{
+    static const struct option options[] = {{"backend", 1, NULL, 'b'}, {"level", 1, NULL, 'l'},
+        {"threads", 1, NULL, 't'}, {"rate", 1, NULL, 'r'}, {"max", 1, NULL, 'm'},
+        {"manifest", 1, NULL, 'f'}, {"no-publish", 0, NULL, 'n'}, {"links", 0, NULL, 's'},
+        {"second-opinion", 0, NULL, '2'}, {0}};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        int64_t n = 0;
+        if ((c == 'l' || c == 't') && units_parse_int(optarg, &n) < 0)
+            return false;
+        if ((c == 'r' && units_parse_size(optarg, &s->rate) < 0) ||
+            (c == 'm' && units_parse_size(optarg, &s->max) < 0) || c == '?')
+            return false;
+        s->backend = c == 'b' ? optarg : s->backend;
+        s->manifest = c == 'f' ? optarg : s->manifest;
+        s->level = c == 'l' ? (int)n : s->level;
+        s->threads = c == 't' ? (unsigned)n : s->threads;
+        s->publish = s->publish && c != 'n';
+        s->links = s->links || c == 's';
+        s->second_opinion = s->second_opinion || c == '2';
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {.backend = "auto", .publish = true, .max = INT64_C(1) << 40};
+    if (argc < 2 || !parse(&s, argc - 1, argv + 1))
+        return usage();
+    char **args = argv + 1 + optind;
+    int n = argc - 1 - optind;
+    if (strcmp(argv[1], "pack") == 0 && n == 4)
+        return run_pack(&s, args);
+    if (strcmp(argv[1], "verify") == 0 && n == 2) {
+        s.max = 0;
+        return run_unpack(&s, args[0], args[1], -1);
+    }
+    if (strcmp(argv[1], "unpack") != 0 || n != 2)
+        return usage();
+    int into = open(args[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (into < 0) {
+        perror(args[1]);
+        return 2;
+    }
+    int r = run_unpack(&s, args[0], s.manifest, into);
+    close(into);
+    return r;
+}
