@@ -50,8 +50,13 @@ class RawClient:
     def receive(self, n):
         return [self.packet() for _ in range(n)]
 
-    def send(self, sequence, payload):
-        self.sock.sendall(len(payload).to_bytes(3, "little") + bytes([sequence]) + payload)
+    @staticmethod
+    def _framed(sequence, payload):
+        return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
 
-    def command(self, payload):
-        self.send(0, payload)
+    def send(self, sequence, payload):
+        self.sock.sendall(self._framed(sequence, payload))
+
+    def command(self, *payloads):
+        """Sends one command, or several at once."""
+        self.sock.sendall(b"".join(self._framed(0, payload) for payload in payloads))
