@@ -179,6 +179,8 @@ static unsigned columns_begin(struct dialogue *d, const struct packet *p)
 {
     struct cursor c = packet_cursor(p);
     bool follow = true;
+    if (d->caps & CAP_OPTIONAL_METADATA) /* MySQL's own form of it, which no MariaDB offers */
+        return dialogue_lose(d, "result sets with MySQL's optional metadata are not followed");
     uint64_t columns = cursor_lenenc(&c);
     if (d->caps & CAP_CACHE_METADATA)
         follow = cursor_u8(&c) != 0;

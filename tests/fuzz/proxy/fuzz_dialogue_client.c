@@ -93,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned seed = (unsigned)size * 2654435761u | 2, none = 0, choice = (unsigned)size;
     if (r.rest.bad)
         return 0;
+    r.caps &= ~CAP_OPTIONAL_METADATA; /* not followed, and says so */
     dialogue_init(&whole, r.caps, r.status);
     dialogue_init(&pieces, r.caps, r.status);
     while (cursor_left(&r.rest) > 0) {

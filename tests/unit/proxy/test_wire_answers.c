@@ -52,6 +52,14 @@ static void metadata_left_out(void **state)
     assert_int_equal(server(T("\xfe\0\0" AUTOCOMMIT "\0\0")), DIALOGUE_ANSWERED);
 }
 
+static void optional_metadata_is_not_followed(void **state)
+{
+    (void)state;
+    use_caps(CAPS | CAP_OPTIONAL_METADATA | CAP_MYSQL);
+    query("SELECT 1");
+    assert_int_equal(server(T("\x01\1")), DIALOGUE_LOST);
+}
+
 static void prepare(const char *text, const char *id4, bool reads)
 {
     char payload[64], ok[] = "\0....\1\0\1\0\0\0\0";
@@ -333,6 +341,7 @@ int main(void)
         TEST(call_has_more_results),
         TEST(eofs_abolished),
         TEST(metadata_left_out),
+        TEST(optional_metadata_is_not_followed),
         TEST(prepared_statements),
         TEST(prepare_without_definitions),
         TEST(cursors),
