@@ -3,7 +3,9 @@ import datetime
 import hashlib
 import json
 import os
+import pty
 import re
+import select
 import socket
 import stat
 import threading
@@ -142,6 +144,46 @@ def test_encrypted_ca_key(folder):
     cert("renew", "--dir", tls, "--ca-passphrase-file", word)
     assert digests(tls) != before
     verify(tls / "ca.pem", tls / "server.pem")
+
+
+def on_terminal(argv, answers):
+    """Runs a command on a terminal of its own; each answer is typed when something new has been asked. Returns exit
+    code and everything shown."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ["LC_ALL"] = "C"
+        os.execv(str(argv[0]), [str(a) for a in argv])
+    shown, asked = b"", 0
+    try:
+        while True:
+            ready, _, _ = select.select([fd], [], [], 30)
+            assert ready, shown
+            try:
+                data = os.read(fd, 4096)
+            except OSError:  # the other end is closed
+                break
+            shown += data
+            if shown.rstrip(b" ").endswith(b":") and asked < len(answers):
+                os.write(fd, answers[asked].encode() + b"\n")
+                asked += 1
+                shown += b"|"
+    finally:
+        os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_passphrase_on_a_terminal(folder):
+    tls = folder / "tls"
+    new = [paths.CLI, "cert", "init", "--dir", tls, "--host", "praxis-server", "--encrypt-ca"]
+    code, shown = on_terminal(new, ["Wörter geheim", "andere"])
+    assert code != 0 and "the two passphrases differ" in shown and not (tls / "ca.key").exists()
+    code, shown = on_terminal(new, ["Wörter geheim", "Wörter geheim"])
+    assert code == 0 and "Wörter" not in shown  # never echoed
+    assert "ENCRYPTED" in (tls / "ca.key").read_text()
+    code, shown = on_terminal([paths.CLI, "cert", "renew", "--dir", tls], ["falsch"])
+    assert code == REFUSED and "password does not open" in shown
+    code, shown = on_terminal([paths.CLI, "cert", "renew", "--dir", tls], ["Wörter geheim"])
+    assert code == 0 and "renewed" in shown
 
 
 def test_ca_kept_elsewhere(folder):
