@@ -115,6 +115,7 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         .program = config_str(r->s.config, "drill", NULL, "server_program"),
         .datadir = datadir,
         .scratch = scratch,
+        .fresh = true,
         .page_size = m->server.page_size,
         .lower_case_table_names = m->server.lower_case_table_names,
         .go_on = run_go_on,

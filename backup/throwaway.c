@@ -89,7 +89,8 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
     add(a, "--log-error=%s", t->log);
     add(a, "--tmpdir=%s", o->scratch);
     add(a, "--skip-networking");
-    add(a, "--skip-grant-tables");
+    if (!o->fresh)
+        add(a, "--skip-grant-tables");
     add(a, "--event-scheduler=OFF");
     add(a, "--skip-log-bin");
     add(a, "--skip-slave-start");

@@ -17,7 +17,9 @@ struct throwaway_options {
     const char *scratch;        /* private folder for socket, pid file, log, temporary files */
     uint32_t page_size;         /* 0 = the program's default */
     int lower_case_table_names; /* -1 = default */
-    const json_t *settings;     /* layout.settings of the server that was copied; may be NULL */
+    bool fresh; /* a new, empty directory whose root has no password: with accounts, since without
+                   them the server does not take events */
+    const json_t *settings; /* layout.settings of the server that was copied; may be NULL */
     bool (*go_on)(void *ctx);
     void *ctx;
 };

@@ -1,0 +1,128 @@
+"""The drill: a backup counts when it was restored, and what is not as it was is found."""
+import json
+import os
+import signal
+
+import pytest
+
+from lib import load, process
+from lib.backup import Backup, archive_of, event
+
+
+@pytest.fixture
+def backup(folder, server):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    server.sql("INSERT INTO load_db.plain (who, body) SELECT seq, REPEAT('Befund ', 20) FROM load_db.seq_1_to_500; "
+               "INSERT INTO load_db.words (who, body) SELECT seq, 'Husten und Fieber' FROM load_db.seq_1_to_50; "
+               "INSERT INTO load_db.old (who, body) SELECT seq, 'Rezept' FROM load_db.seq_1_to_50")
+    return Backup(folder, server).account()
+
+
+def status(backup, archive):
+    return json.loads((backup.archives / archive.replace(".tar.gz", ".status.json")).read_text())
+
+
+def test_what_is_whole_is_proven(backup):
+    backup.set("backup", method="both")
+    lines = backup.job("backup", "--now")
+    lines_of_drill = backup.job("drill")
+    results = event(lines_of_drill, "drill")
+    assert [(r["type"], r["good"]) for r in results] == [("elexisdb", True), ("elexisdb-sql", True)]
+    print([(r["type"], r["text"], r["ms"]) for r in results])
+    for type in ("elexisdb", "elexisdb-sql"):
+        assert backup.complete(type)[0]["proven"]
+    assert not [n for n in backup.files() if "drill" in n], "scratch space is left"
+    tables = backup.manifest(archive_of(lines))["tables"]
+    assert any(t["name"] == "old" and t["rows"] == 50 and t["checksum"] for t in tables)
+
+
+@pytest.mark.parametrize("sql,words", [
+    ("DELETE FROM load_db.plain WHERE id = 7", "load_db.plain has 499 rows, it had 500"),
+    ("UPDATE load_db.old SET body = 'Rezept!' WHERE id = 7", "load_db.old has the checksum"),
+    ("DROP TABLE load_db.words", "load_db.words is missing"),
+])
+def test_what_differs_is_told_and_recorded(backup, folder, sql, words):
+    """The throwaway server changes the restored data as it starts."""
+    (folder / "change.sql").write_text(sql + ";\n")
+    archive = archive_of(backup.job("backup", "--now"))
+    backup.set("drill", server_args=f"--init-file={folder}/change.sql")
+    lines = backup.job("drill", exit=6)
+    assert words in lines[-1]["error"], lines[-1]
+    assert words in json.dumps(status(backup, archive))
+    assert not [n for n in backup.files() if "drill" in n]
+    assert backup.complete()[0]["proven"] != True  # noqa: E712: never counted as proven
+
+
+def test_data_that_no_server_starts_on(backup, folder):
+    """The archive is what its manifest says, but the server that it was taken from was damaged."""
+    data = folder / "fake"
+    data.mkdir()
+    archive = archive_of(backup.job("backup", "--now"))
+    backup.set("drill", server_args="--innodb-page-size=4096")
+    assert backup.job("drill", exit=6)[-1]["error"]
+    backup.set("drill", server_args=None)
+    backup.job("drill")
+    assert backup.complete()[0]["proven"] and archive
+
+
+def test_a_damaged_archive(backup):
+    archive = backup.archives / archive_of(backup.job("backup", "--now"))
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+    backup.job("drill", exit=6)
+
+
+def test_the_throwaway_server_dies_with_the_job(backup):
+    backup.job("backup", "--now")
+    job = backup.start_job("drill")
+    for line in job.stdout:
+        if '"phase":"check"' in line:
+            break
+    job.kill()
+    job.wait()
+
+    def left():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                command = open(f"/proc/{pid}/cmdline", "rb").read()
+            except OSError:
+                continue
+            if str(backup.archives).encode() in command:
+                return int(pid)
+        return None
+
+    process.wait_until(lambda: left() is None, 20, "the throwaway server is gone")
+    backup.job("drill")  # what the killed one left is no obstacle
+    assert not [n for n in backup.files() if "drill" in n]
+
+
+def test_stopped_cleanly(backup):
+    backup.job("backup", "--now")
+    job = backup.start_job("drill")
+    for line in job.stdout:
+        if '"phase":"extract"' in line:
+            break
+    job.send_signal(signal.SIGTERM)
+    last = json.loads(job.stdout.read().splitlines()[-1])
+    assert job.wait(60) == 10 and last["exit"] == 10
+    assert backup.complete()[0]["proven"] is None
+    assert not [n for n in backup.files() if "drill" in n]
+
+
+def test_nothing_to_drill(backup):
+    assert "backup" in backup.job("drill", exit=1)[-1]["error"]
+
+
+def test_undo_tablespaces_and_a_system_tablespace_of_its_own_shape(make_server, folder):
+    """What another server must be told to start on a copy is in the manifest."""
+    shape = ["--innodb-data-file-path=ibdata1:20M;ibdata2:12M:autoextend", "--innodb-undo-tablespaces=3", "--innodb-page-size=8192"]
+    data = folder / "data"
+    process.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db",
+                 "--auth-root-authentication-method=normal", *shape], timeout=120)
+    server = make_server(datadir=data, args=[*shape, "--log-bin=bin"])
+    server.sql("CREATE DATABASE load_db; CREATE TABLE load_db.t (n INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO load_db.t VALUES (1)")
+    backup = Backup(folder / "b", server).account()
+    backup.job("backup", "--now")
+    backup.job("drill")

@@ -1,0 +1,393 @@
+"""elexgate-keeper: due runs wait for idle, make way for writers, survive restarts, and are never silently absent."""
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from lib import control, load, process
+from lib.backup import Backup, event
+
+IDLE = 15  # seconds; less is not taken
+
+
+@pytest.fixture
+def backup(folder, server):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    b = Backup(folder, server, None, {"backup": {"idle_for": f"{IDLE}s"}}).account()
+    yield b
+    b.stop_keeper()
+
+
+@pytest.fixture
+def gated(folder, server, make_gate):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    server.add_user("practice", "p")
+    gate = make_gate(server)
+    b = Backup(folder, server, gate, {"backup": {"idle_for": f"{IDLE}s"}}).account()
+    yield b
+    b.stop_keeper()
+
+
+def seen(backup, seconds_ago, **more):
+    """The state of a keeper that last looked at its schedules then."""
+    backup.state.mkdir(exist_ok=True)
+    ms = int((time.time() - seconds_ago) * 1000)
+    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": ms, "runs": [], **more}))
+
+
+def wait_run(backup, count=1, kind="backup", timeout=90):
+    return process.wait_until(lambda: len(backup.runs(kind)) >= count and backup.runs(kind), timeout, f"{count} runs")
+
+
+def reason(backup):
+    pending = backup.call("status")["pending"]
+    return pending and pending.get("reason")
+
+
+def wait_reason(backup, *reasons, timeout=30):
+    return process.wait_until(lambda: reason(backup) in reasons, timeout, f"reason {reasons}")
+
+
+def test_a_due_run_waits_for_the_last_write(gated):
+    """With sessions left connected and polling: only writes and open transactions count."""
+    polling = threading.Event()
+
+    def poll():
+        with gated.gate.connect("practice", "p", "load_db") as c, c.cursor() as cursor:
+            while not polling.wait(1):
+                cursor.execute("SELECT COUNT(*) FROM plain")
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        gated.start_keeper()
+        with gated.gate.connect("practice", "p", "load_db") as c, c.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("INSERT INTO plain (body) VALUES ('x')")
+            gated.call({"cmd": "run", "mode": "when-idle"})
+            wait_reason(gated, "transaction", "server-transaction")
+            cursor.execute("COMMIT")
+            committed = time.time()
+            wait_reason(gated, "recent-write", "server-write")
+            run = wait_run(gated)[0]
+            assert run["result"] == "good", run
+            assert gated.complete()
+            started = time.time()
+            assert started - committed >= IDLE
+    finally:
+        polling.set()
+        thread.join()
+
+
+def test_a_write_in_the_middle_makes_it_yield_and_the_next_quiet_time_completes_it(gated):
+    gated.set("archive", rate="3M")
+    gated.start_keeper()
+    gated.call({"cmd": "run", "mode": "when-idle"})
+    process.wait_until(lambda: (gated.call("status")["job"] or {}).get("phase") == "copy", 90, "the copy")
+    with gated.gate.connect("practice", "p", "load_db") as c, c.cursor() as cursor:
+        start = time.monotonic()
+        cursor.execute("INSERT INTO plain (body) VALUES ('the doctor wins')")
+        print(f"the writer waited {(time.monotonic() - start) * 1000:.0f} ms")
+    first = wait_run(gated)[0]
+    assert first["result"] == "not-idle", first
+    status = gated.call("status")
+    assert status["state"] == "waiting" and status["pending"]["yielded"] == 1
+    assert gated.files() == []
+    gated.set("archive", rate="0")
+    assert wait_run(gated, 2)[0]["result"] == "good"
+    assert len(gated.complete()) == 1 and gated.call("status")["pending"] is None
+
+
+def test_a_proxy_that_cannot_be_asked_is_never_idle(gated):
+    gated.gate.kill()
+    gated.start_keeper()
+    gated.call({"cmd": "run", "mode": "when-idle"})
+    wait_reason(gated, "proxy-unknown")
+    time.sleep(IDLE + 3)
+    assert gated.call("status")["witnesses"]["proxy"] is False
+    assert reason(gated) == "proxy-unknown" and gated.runs() == []
+    gated.gate.start()
+    assert wait_run(gated)[0]["result"] == "good"
+
+
+@pytest.mark.parametrize("answer", [b"nonsense\n", b"{}\n", b'{"ok":true}\n', b'{"ok":true,"idle":[]}\n', b""], ids=repr)
+def test_a_proxy_that_talks_nonsense_is_never_idle(backup, folder, answer):
+    """A scripted control socket: a real proxy does not do this."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "fake.sock"))
+        listener.listen(8)
+
+        def serve():
+            while True:
+                try:
+                    c, _ = listener.accept()
+                except OSError:
+                    return
+                with c:
+                    c.recv(4096)
+                    c.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        backup.set("proxy", control_socket=folder / "fake.sock")
+        backup.set("backup", ask_proxy=True)
+        backup.start_keeper()
+        backup.call({"cmd": "run", "mode": "when-idle"})
+        wait_reason(backup, "proxy-unknown")
+        assert backup.call("status")["witnesses"]["proxy_words"]
+        backup.call("cancel")
+        backup.stop_keeper()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_that_cannot_be_asked_is_never_idle(folder, make_server):
+    server = make_server()
+    load.Load(server).setup()
+    b = Backup(folder, server, None, {"backup": {"idle_for": f"{IDLE}s"}}).account()
+    server.stop()
+    b.start_keeper()
+    b.call({"cmd": "run", "mode": "when-idle"})
+    wait_reason(b, "server-unknown")
+    server.start()
+    assert wait_run(b)[0]["result"] == "good"
+    b.stop_keeper()
+
+
+def test_a_writer_that_bypasses_the_proxy_counts(gated):
+    gated.start_keeper()
+    end = threading.Event()
+
+    def write():
+        with gated.server.connect(database="load_db") as c, c.cursor() as cursor:
+            while not end.wait(2):
+                cursor.execute("INSERT INTO old (body) VALUES ('MyISAM, and not through the proxy')")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        gated.call({"cmd": "run", "mode": "when-idle"})
+        wait_reason(gated, "server-write")
+        time.sleep(IDLE + 5)
+        assert reason(gated) == "server-write" and gated.runs() == []
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_missed_runs_are_made_up_for_once(backup):
+    """Three days off: one run, not three."""
+    backup.set("backup", schedule="15 3 * * *")
+    seen(backup, 3 * 86400)
+    backup.start_keeper()
+    pending = backup.call("status")["pending"]
+    assert pending["missed"] and not pending["by_hand"]
+    assert wait_run(backup)[0]["result"] == "good"
+    assert backup.call("status")["pending"] is None
+    backup.stop_keeper()
+    backup.start_keeper()
+    assert backup.call("status")["pending"] is None and len(backup.runs()) == 1
+
+
+def test_missed_runs_can_be_left_out(backup):
+    backup.set("backup", schedule="15 3 * * *", catch_up=False)
+    seen(backup, 3 * 86400)
+    backup.start_keeper()
+    assert backup.call("status")["pending"] is None
+    assert "backup-missed" in backup.keeper.log()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill -9"])
+def test_what_is_due_survives_a_restart(backup, how):
+    """The old system forgot its schedule and whatever was due with it."""
+    backup.set("backup", schedule="15 3 * * *")
+    seen(backup, 86400 * 2)
+    backup.start_keeper()
+    due = backup.call("status")["pending"]["due"]
+    next_run = backup.call("status")["schedule"]["next"]
+    if how == "stop":
+        backup.stop_keeper()
+    else:
+        backup.keeper.kill()
+    backup.start_keeper()
+    assert backup.call("status")["pending"]["due"] == due
+    assert backup.call("status")["schedule"]["next"] == next_run
+    assert wait_run(backup)[0]["due"] == due
+
+
+def test_a_job_dies_cleanly_with_the_keeper_and_is_done_again(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    backup.call({"cmd": "run", "mode": "when-idle"})
+    process.wait_until(lambda: (backup.call("status")["job"] or {}).get("phase") == "copy", 90, "the copy")
+    backup.stop_keeper()
+    assert backup.files() == []
+    assert backup.server.sql("SELECT @@aria_checkpoint_interval, @@innodb_stats_auto_recalc") == [(30, 1)]
+    backup.set("archive", rate="0")
+    backup.start_keeper()
+    assert backup.call("status")["pending"]
+    process.wait_until(lambda: backup.runs()[0]["result"] == "good", 60, "the run is made up for")
+
+
+def test_a_killed_job_is_cleaned_up_after_and_done_again(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    backup.call({"cmd": "run", "mode": "when-idle"})
+    job = process.wait_until(lambda: (backup.call("status")["job"] or {}).get("phase") == "copy" and backup.call("status")["job"], 90)
+    backup.set("archive", rate="0")
+    os.kill(job["pid"], signal.SIGKILL)
+    assert "signal 9" in wait_run(backup)[0]["error"]
+    process.wait_until(lambda: backup.server.sql("SELECT @@aria_checkpoint_interval, @@innodb_stats_auto_recalc") == [(30, 1)], 20,
+                       "the server's settings are put back")
+    process.wait_until(lambda: backup.runs()[0]["result"] == "good", 90, "the run is done again")
+    assert [n for n in backup.files() if n.endswith(".part")] == []
+
+
+@pytest.fixture
+def never_idle(backup):
+    """A transaction is open all the time, in a session that is not ours."""
+    with backup.server.connect(database="load_db") as c, c.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO plain (body) VALUES ('left open')")
+        backup.set("backup", schedule="15 3 * * *", deadline="3s")
+        seen(backup, 86400)
+        yield backup
+        cursor.execute("ROLLBACK")
+
+
+def test_deadline_skip_raises_an_alarm(never_idle, folder):
+    hook = folder / "after"
+    hook.write_text(f'#!/bin/sh\necho "$ELEXGATE_RESULT: $ELEXGATE_ERROR" > {folder}/alarm\n')
+    hook.chmod(0o755)
+    never_idle.set("hooks", after_backup=hook)
+    never_idle.start_keeper()
+    run = wait_run(never_idle, timeout=30)[0]
+    assert run["result"] == "not-idle" and "transaction" in run["error"]
+    assert "event=backup-skipped" in never_idle.keeper.log()
+    process.wait_until(lambda: (folder / "alarm").exists() and (folder / "alarm").read_text(), 20, "the alarm")
+    assert (folder / "alarm").read_text().startswith("not-idle: ")
+    assert never_idle.complete() == []
+
+
+def test_deadline_dump(never_idle):
+    never_idle.set("backup", after_deadline="dump")
+    never_idle.start_keeper()
+    run = wait_run(never_idle, timeout=60)[0]
+    assert run["result"] == "good" and run["method"] == "dump"
+    assert never_idle.complete("elexisdb-sql") and not never_idle.complete("elexisdb")
+
+
+def test_deadline_lock(backup):
+    """Somebody writes every second; after the deadline the backup goes first and the writer waits."""
+    backup.set("backup", schedule="15 3 * * *", deadline="3s", after_deadline="lock")
+    seen(backup, 86400)
+    end = threading.Event()
+
+    def write():
+        with backup.server.connect(database="load_db") as c, c.cursor() as cursor:
+            while not end.wait(1):
+                cursor.execute("INSERT INTO plain (body) VALUES ('busy')")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        backup.start_keeper()
+        run = wait_run(backup, timeout=60)[0]
+        assert run["method"] == "lock", run
+        assert run["result"] == "good", run
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_cancel(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    with control.Control(backup.socket) as c:
+        assert c.call({"cmd": "run", "mode": "now", "follow": True})["ok"]
+        while True:
+            line = c.receive()
+            if line.get("phase") == "copy":
+                break
+        backup.call("cancel")
+        while not line.get("done"):
+            line = c.receive()
+        assert line["exit"] == 10
+    assert backup.files() == []
+    backup.call({"cmd": "run", "mode": "when-idle"})
+    assert backup.call("cancel")["cancelled"] == "waiting"
+    assert backup.call("status")["pending"] is None
+    assert backup.call("cancel", check=False)["code"] == "ENOENT"
+
+
+def test_one_run_at_a_time_across_keeper_and_command_line(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    backup.call({"cmd": "run", "mode": "now"})
+    process.wait_until(lambda: (backup.call("status")["job"] or {}).get("phase") == "copy", 30, "the copy")
+    backup.job("backup", "--now", exit=7)
+    backup.cli("backup", "--now", exit=7)
+    assert backup.call({"cmd": "run", "mode": "now"}, check=False)["code"] == "EBUSY"
+    backup.call("cancel")
+
+
+def test_reload_takes_the_good_and_refuses_the_bad(backup):
+    backup.set("backup", schedule="15 3 * * *")
+    backup.start_keeper()
+    backup.set("backup", schedule="15 3 * * 9")
+    refused = backup.call("reload", check=False)
+    assert not refused["ok"] and "schedule" in refused["error"]
+    assert backup.call("status")["schedule"]["backup"] == "15 3 * * *"
+    backup.set("backup", schedule="30 4 * * 1-5")
+    assert backup.call("reload")["changed"] == ["[backup] schedule"]
+    assert "04:30" in backup.call("status")["schedule"]["words"]
+    backup.set("backup", schedule="@daily")
+    backup.keeper.signal(signal.SIGHUP)
+    process.wait_until(lambda: backup.call("status")["schedule"]["backup"] == "@daily", 10, "SIGHUP")
+
+
+def test_a_damaged_state_file_is_put_aside(backup):
+    backup.state.mkdir(exist_ok=True)
+    (backup.state / "keeper.json").write_text('{"version":1,"runs":')
+    backup.start_keeper()
+    assert (backup.state / "keeper.json.damaged").exists()
+    assert "state-damaged" in backup.keeper.log()
+
+
+def test_two_keepers_do_not_serve_one_socket(backup):
+    backup.start_keeper()
+    second = process.run(backup.argv()[:0] + [str(backup.keeper.argv[0]), "--config", str(backup.config)], check=False, timeout=20)
+    assert second.returncode == 1 and "another keeper" in second.stderr
+
+
+def test_the_control_socket_takes_no_nonsense(backup):
+    backup.start_keeper()
+    for request, code in (({"cmd": "dance"}, "ENOSYS"), ({"cmd": "run", "mode": "soon"}, "EINVAL"),
+                          ({"cmd": "run", "mode": "now", "types": ["--lock"]}, "EINVAL"), ({"cmd": "run", "types": "x"}, "EINVAL"),
+                          ({"cmd": "drill", "which": "--type"}, "EINVAL"), ({}, "ENOSYS")):
+        assert backup.call(request, check=False)["code"] == code, request
+    with control.Control(backup.socket) as c:
+        c.send_raw(b"not json\n")
+        with pytest.raises(EOFError):
+            c.receive()
+    assert backup.call("status")["ok"]
+
+
+def test_the_drill_comes_by_schedule(backup):
+    backup.job("backup", "--now")
+    backup.set("drill", schedule="weekly")
+    seen(backup, 8 * 86400)
+    backup.start_keeper()
+    assert wait_run(backup, kind="drill")[0]["result"] == "good"
+    assert backup.complete()[0]["proven"]
+
+
+def test_the_command_line_follows_a_run(backup):
+    backup.start_keeper()
+    lines = [json.loads(line) for line in backup.cli("backup", "--when-idle").stdout.splitlines()]
+    assert event(lines, "state")[0]["state"] == "waiting" and lines[-1]["ok"]
+    assert "unreachable" not in backup.cli("drill").stdout
