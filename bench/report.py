@@ -183,9 +183,19 @@ def goals(results):
     return [*lines, "", *([f"{missing} more goals were not measured in this run.", ""] if missing else [])]
 
 
+def disturbance(results):
+    """How much other programs worked during the measurements."""
+    others = [r["others"] for peers in results.values() for rounds in peers.values() for r in rounds
+              if "others" in r]
+    if not others:
+        return []
+    return [f"Other programs kept {median(others):.2f} processors busy during a measurement (median; "
+            f"at most {max(others):.2f}).", ""]
+
+
 def text(results):
     add_derived(results)
-    lines = tables(results)
+    lines = disturbance(results) + tables(results)
     for subject in ("elexgate", "elexgate-unix", "hop"):
         lines += ratios(results, subject)
     if any("elexgate" in peers for peers in results.values()):
