@@ -1,5 +1,6 @@
 """The private MariaDB server and the peers that stand in front of it: start, stop, their pids."""
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -80,7 +81,8 @@ class Process:
             pid = queue.pop()
             found.append(pid)
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                queue.extend(int(p) for p in children.read_text().split())
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended
+                    queue.extend(int(p) for p in children.read_text().split())
         return found
 
     def stop(self):
