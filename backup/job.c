@@ -15,6 +15,7 @@
 #include "backup/drill.h"
 #include "backup/globals.h"
 #include "backup/hooks.h"
+#include "backup/restore/restore.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -27,6 +28,7 @@ static const char usage[] =
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run "
     "left\n"
+    "  restore run|plan|undo|accept|recover|status ...        bring a backup back\n"
     "  verify | list | remove | schedule ...                  see elexgate(1)\n"
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
@@ -39,6 +41,7 @@ static const struct command {
     {"drill", job_drill},
     {"doctor", job_doctor},
     {"put-back", job_put_back},
+    {"restore", job_restore},
     {"alarm", job_alarm},
 };
 
@@ -197,7 +200,8 @@ int main(int argc, char **argv)
     log_init("elexgate-job", LOG_LOGFMT, LOG_INFO);
     umask(0077);
     run_catch_signals();
-    be_modest();
+    if (strcmp(argv[i], "restore") != 0) /* clients wait for that one, and the server inherits it */
+        be_modest();
     struct err e = {0};
     struct config *c = NULL;
     if (config_load(path, &c, &e) < 0) {

@@ -147,19 +147,27 @@ static int run_backups(struct cli *cli, int argc, char **argv)
     static const char *const options[] = {"--type=", "--force", NULL};
     bool rm = argc > 1 && strcmp(argv[1], "rm") == 0, force = false;
     struct args a = args_begin(cli, argc - rm, argv + rm);
-    const char *option, *type = NULL;
-    while ((option = args_next(&a, options))) {
-        if (strcmp(option, "--force") == 0)
-            force = true;
-        else
-            type = a.value;
+    const char *option, *type = NULL, *which = NULL;
+    /* Options may stand before and behind the run. */
+    for (;; which = argv[rm + a.next++]) {
+        while ((option = args_next(&a, options))) {
+            if (strcmp(option, "--force") == 0)
+                force = true;
+            else
+                type = a.value;
+        }
+        if (a.failed || a.next >= argc - rm)
+            break;
+        if (which || !rm)
+            return args_operands(&a, 0, 0);
     }
-    int code = a.failed ? a.failed : args_operands(&a, rm, rm);
-    if (code != EXIT_GOOD)
-        return code;
+    if (a.failed)
+        return a.failed;
+    if (rm && !which)
+        return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
     if (force && !rm)
         return cli_usage(cli, "--force goes with rm");
-    return rm ? remove_backup(cli, argv[rm + a.next], type, force) : list_backups(cli, type);
+    return rm ? remove_backup(cli, which, type, force) : list_backups(cli, type);
 }
 
 const struct command cmd_backups = {

@@ -99,23 +99,27 @@ static int run_verify(struct cli *cli, int argc, char **argv)
     static const char *const options[] = {"--all", "--type=", NULL};
     struct args a = args_begin(cli, argc, argv);
     struct verify v = {.cli = cli, .terminal = isatty(STDOUT_FILENO)};
-    const char *option, *type = NULL;
+    const char *option, *type = NULL, *which = NULL;
     bool all = false;
 
-    while ((option = args_next(&a, options))) {
-        if (strcmp(option, "--all") == 0)
-            all = true;
-        else
-            type = a.value;
+    /* Options may stand before and behind the backup. */
+    for (;; which = argv[a.next++]) {
+        while ((option = args_next(&a, options))) {
+            if (strcmp(option, "--all") == 0)
+                all = true;
+            else
+                type = a.value;
+        }
+        if (a.failed || a.next >= argc)
+            break;
+        if (which)
+            return args_operands(&a, 0, 0);
     }
-    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
-    if (code != EXIT_GOOD)
-        return code;
-    if (all && a.next < argc)
+    if (a.failed)
+        return a.failed;
+    if (all && which)
         return cli_usage(cli, "--all, or one backup, not both");
-    const char *which = all ? "--all" : a.next < argc ? argv[a.next] : "latest";
-    if (!all && *which == '-')
-        return cli_usage(cli, "\"%s\" is no backup", which);
+    which = all ? "--all" : which ? which : "latest";
     progress_init(&v.progress, cli);
     const char *args[] = {"verify", which, type ? "--type" : NULL, type, NULL};
     return job_stream_run(cli, args, on_line, &v);
