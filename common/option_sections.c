@@ -29,6 +29,7 @@ static const struct {
     {"retention", "How many archives are kept; counted for each data type on its own.", NULL},
     {"hooks", "Programs that are run before and after a backup or a restore.", NULL},
     {"drill", "Trial restores, which prove that an archive can be brought back.", NULL},
+    {"restore", "Bringing a backup back, while clients wait at the gate.", NULL},
 };
 
 const char *config_section_help(const char *section)

@@ -215,6 +215,23 @@ const struct option config_options[] = {
         .help = "the MariaDB server program, the same version as the real one or newer"},
     {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
         .help = "further options for it, e.g. for encryption keys"},
+
+    /* restore */
+    {"restore", "stop_command", OPT_LIST, NULL, .reloadable = true,
+        .help = "command that stops the database server; not set: SQL SHUTDOWN. Needed where "
+                "something would start it again at once, such as a container's restart policy"},
+    {"restore", "start_command", OPT_LIST, NULL, .reloadable = true,
+        .help = "command that starts the database server again, such as: systemctl start mariadb"},
+    {"restore", "stop_timeout", OPT_DURATION, "60s", SEC, HOUR, .reloadable = true,
+        .help = "how long the server may take to stop; then the restore is called off"},
+    {"restore", "start_timeout", OPT_DURATION, "120s", SEC, HOUR, .reloadable = true,
+        .help = "how long the server may take to answer; then the old data come back"},
+    {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, .reloadable = true,
+        .help =
+            "after a restore, addresses that were connected are refused with \"restart Elexis\" "
+            "until they have been silent for so long; 0 = off"},
+    {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true,
+        .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 };
 
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];

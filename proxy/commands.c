@@ -142,14 +142,41 @@ static void cmd_drain(struct control_client *c, const json_t *request)
         publish_state(p);
 }
 
+/* Reads "stale_addresses". -EINVAL with words. */
+static int stale_list(const json_t *array, struct address **out, unsigned *n, struct err *e)
+{
+    size_t count = json_array_size(array), i;
+    struct address *list = xcalloc(count ? count : 1, sizeof *list);
+    const json_t *v;
+    json_array_foreach (array, i, v) {
+        struct cidr one;
+        const char *text = json_string_value(v);
+        if (!text || cidr_parse(text, &one, NULL) < 0) {
+            free(list);
+            return err_set(
+                e, EINVAL, "\"stale_addresses\": %s is no address", text ? text : "that");
+        }
+        list[i] = one.net;
+    }
+    *out = list;
+    *n = (unsigned)count;
+    return 0;
+}
+
 static void cmd_open(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
+    const json_t *stale = json_object_get(request, "stale_addresses");
+    _cleanup_free_ struct address *list = NULL;
+    unsigned n = 0;
+    uint64_t silence;
     struct err e;
-    (void)request;
-    if (gate_open(&p->gate, &e) < 0)
+    if (!arg_ms(c, request, "stale_ms", 90000, DAY_MS, &silence))
+        return;
+    if ((stale && stale_list(stale, &list, &n, &e) < 0) || gate_open(&p->gate, &e) < 0)
         answer_error(c, &e);
     else {
+        stale_set(&p->stale, list, n, silence, clock_mono_ms());
         control_answer(c, ok());
         publish_state(p);
     }

@@ -11,6 +11,7 @@
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
+#include "common/clock.h"
 #include "common/log.h"
 #include "proxy/wire/packet.h"
 
@@ -202,6 +203,11 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
         turn_away(p, fd, &peer, l->name, 1130,
             "Von dieser Adresse ist kein Zugang erlaubt. / This address is not allowed.",
             "address not allowed");
+    else if (p->stale.n > 0 && stale_refuses(&p->stale, &peer, clock_mono_ms()))
+        turn_away(p, fd, &peer, l->name, 1053,
+            "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten. / The database was "
+            "restored: please close Elexis and start it again.",
+            "stale after a restore");
     else if (proxy_sessions(p) >= set->max_sessions)
         turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
             "max_sessions");

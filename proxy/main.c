@@ -257,6 +257,7 @@ int main(int argc, char **argv)
     uv_run(&proxy.loop, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&proxy.loop) == 0);
     peers_free(proxy.peers);
+    stale_clear(&proxy.stale);
     free(proxy.workers);
     tickets_close(proxy.tickets);
     settings_unref(proxy.settings);

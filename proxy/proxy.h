@@ -9,6 +9,7 @@
 #include "proxy/mailbox.h"
 #include "proxy/peers.h"
 #include "proxy/settings.h"
+#include "proxy/stale.h"
 #include "proxy/tickets.h"
 #include "proxy/worker.h"
 
@@ -27,6 +28,7 @@ struct proxy {
     struct control_server *control;
     struct peers *peers;
     struct gate gate;
+    struct stale stale;
     uint64_t next_id;
     uint64_t started_ms;
     uint64_t accepted, refused; /* clients: handed to a worker; turned away before */

@@ -188,6 +188,28 @@ def test_a_transaction_may_finish_within_the_grace(gate, server):
     gate.control("open")
 
 
+def test_stale_addresses_are_refused_until_they_are_silent(gate):
+    gate.control({"cmd": "block"})
+    gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1", "127.0.0.1", "10.0.0.1"], "stale_ms": 1500})
+    code, text = refused(gate)
+    assert code == 1053 and "Elexis neu starten" in text
+    with socket.socket() as s:  # another address comes in
+        s.bind(("127.0.0.9", 0))
+        s.settimeout(20)
+        s.connect(("127.0.0.1", gate.port))
+        assert starttls.read_packet(s)[1][0] == 10
+    time.sleep(1.6)  # the silence itself is what is tested
+    gate.connect().close()
+    assert gate.control({"cmd": "open", "stale_addresses": ["praxis"]}, check=False)["code"] == "EINVAL"
+
+
+def test_opening_without_a_list_lets_all_in(gate):
+    gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1"], "stale_ms": 600000})
+    refused(gate)
+    gate.control("open")
+    gate.connect().close()
+
+
 def test_block_survives_a_restart(gate):
     gate.control({"cmd": "block", "reason": "restoring", "reason_de": "Wiederherstellung"})
     gate.restart()

@@ -1,0 +1,202 @@
+/*
+ * The server is stopped, and nothing can start it, while its files change places: a running MariaDB
+ * holds fcntl write locks on aria_log_control and ibdata1, so whoever holds these locks knows that
+ * it stands still, and a server that something starts in the mean time ends with "unable to lock"
+ * before it has touched anything. Open-file-description locks (fcntl(2)) conflict with the server's
+ * and stay ours whatever else opens the files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "backup/child.h"
+#include "backup/restore/restore.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+
+#define COMMAND_MS 120000
+
+static const char *const locked_files[] = {"aria_log_control", "ibdata1"};
+
+static const char *const *command(const struct run *run, const char *key)
+{
+    const char *const *argv = config_list(run->s.config, "restore", NULL, key);
+    return argv[0] ? argv : NULL;
+}
+
+int restore_database_ready(struct run *run, struct err *e)
+{
+    if (command(run, "start_command"))
+        return 0;
+    err_set(e, EINVAL,
+        "[restore] start_command is not set: nothing would start the server again after the swap; "
+        "for example: start_command = systemctl start mariadb");
+    return EXIT_REFUSED;
+}
+
+static int run_command(struct run *run, const char *key, struct err *e)
+{
+    const char *const *argv = command(run, key);
+    struct child_options o = {.argv = argv, .out = -1, .err = -1, .keep = -1};
+    struct child c = {0};
+    char how[80];
+    (void)run;
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return err_prefix(e, code, "[restore] %s", key);
+    if (child_wait(&c, COMMAND_MS, NULL, NULL) != 0) {
+        child_end(&c, 1000);
+        return err_set(e, ETIMEDOUT, "[restore] %s: %s does not end", key, argv[0]);
+    }
+    return child_good(&c) ? 0
+                          : err_set(e, EIO, "[restore] %s: %s %s", key, argv[0],
+                                child_how(&c, how, sizeof how));
+}
+
+static int shut_down(struct run *run, struct err *e)
+{
+    struct server *s = NULL;
+    if (command(run, "stop_command"))
+        return run_command(run, "stop_command", e);
+    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
+    if (code < 0) /* it does not run: the locks will say whether that is so */
+        return 0;
+    code = server_exec(s, e, "SHUTDOWN");
+    server_close(s);
+    return code == -EPIPE ? 0 : code; /* it may be quicker than its answer */
+}
+
+/* 1: somebody has it. A file that is not there needs no lock. */
+static int lock_file(struct restore *r, const char *folder, const char *name, struct err *e)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", path);
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &l) < 0) {
+        int why = errno;
+        close(fd);
+        return why == EAGAIN || why == EACCES ? 1 : err_sys(e, why, "cannot lock %s", path);
+    }
+    CHECK(r->n_locks < sizeof r->locks / sizeof r->locks[0]);
+    r->locks[r->n_locks++] = fd;
+    return 0;
+}
+
+void restore_database_unlock(struct restore *r)
+{
+    while (r->n_locks > 0)
+        close(r->locks[--r->n_locks]);
+}
+
+/* All or none. */
+static int lock_all(struct restore *r, struct err *e)
+{
+    const struct restore_part *p = restore_database(r);
+    static const char *const places[] = {NULL, "new", "old"};
+    int code = 0;
+    for (size_t k = 0; k < sizeof places / sizeof places[0]; k++) {
+        _cleanup_free_ char *folder = places[k] ? xasprintf("%s/%s", p->root, places[k])
+                                                : xstrdup(p->live);
+        for (size_t i = 0; code == 0 && i < sizeof locked_files / sizeof locked_files[0]; i++)
+            code = lock_file(r, folder, locked_files[i], e);
+    }
+    if (code != 0)
+        restore_database_unlock(r);
+    return code;
+}
+
+int restore_database_stop(struct restore *r, struct err *e)
+{
+    uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "stop_timeout");
+    restore_database_unlock(r);
+    run_phase(r->run, r->run->s.physical_type, "stop", 0);
+    int code = shut_down(r->run, e);
+    uint64_t end = clock_mono_ms() + limit;
+    while (code == 0 && (code = lock_all(r, e)) == 1) {
+        if (clock_mono_ms() >= end)
+            return err_set(e, EBUSY,
+                "the server still holds its files %llu s after it was stopped: something starts it "
+                "again (a container's restart policy?); set [restore] stop_command to what really "
+                "stops it",
+                (unsigned long long)limit / 1000);
+        usleep(10000);
+        code = 0;
+    }
+    return code;
+}
+
+int restore_database_start(struct restore *r, struct err *e)
+{
+    uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "start_timeout");
+    run_phase(r->run, r->run->s.physical_type, "start", 0);
+    restore_database_unlock(r);
+    struct server *s = NULL;
+    struct err last = {0};
+    if (server_connect(&r->run->s.target, "elexgate-job", &s, &last) == 0) {
+        server_close(s); /* a recovery may find it running */
+        return 0;
+    }
+    int code = run_command(r->run, "start_command", e);
+    uint64_t end = clock_mono_ms() + limit;
+    while (code == 0) {
+        if (server_connect(&r->run->s.target, "elexgate-job", &s, &last) == 0) {
+            server_close(s);
+            return 0;
+        }
+        if (clock_mono_ms() >= end)
+            return err_set(e, ETIMEDOUT,
+                "the server does not answer %llu s after its start: %.300s",
+                (unsigned long long)limit / 1000, last.text);
+        usleep(20000);
+    }
+    return code;
+}
+
+struct tables {
+    struct server *server;
+    char **names;
+    size_t n;
+};
+
+static int note_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct tables *t = ctx;
+    (void)lengths, (void)columns, (void)e;
+    _cleanup_free_ char *schema = server_quote_name(row[0]);
+    _cleanup_free_ char *name = server_quote_name(row[1]);
+    t->names = xrealloc(t->names, (t->n + 1) * sizeof *t->names);
+    t->names[t->n++] = xasprintf("%s.%s", schema, name);
+    return 0;
+}
+
+static int ignore_row(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)ctx, (void)row, (void)lengths, (void)columns, (void)e;
+    return 0;
+}
+
+int restore_database_check(struct restore *r, struct err *e)
+{
+    struct tables t = {0};
+    run_phase(r->run, r->run->s.physical_type, "look", 0);
+    int code = server_connect(&r->run->s.target, "elexgate-job", &t.server, e);
+    if (code == 0)
+        code = server_rows(t.server, note_table, &t, e,
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = "
+            "'BASE "
+            "TABLE' AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')");
+    for (size_t i = 0; i < t.n; i++) {
+        if (code == 0)
+            code = server_rows(
+                t.server, ignore_row, NULL, e, "SELECT 1 FROM %s LIMIT 1", t.names[i]);
+        free(t.names[i]);
+    }
+    free(t.names);
+    server_close(t.server);
+    return code;
+}

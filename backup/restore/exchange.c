@@ -1,0 +1,245 @@
+/*
+ * From block to open. Clients wait only here, so whatever takes long was done before (stage.c) or
+ * is done after (accept). Before each step that could be found half done the journal says which one
+ * it is.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/restore/restore.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+/* Sessions get their grace period, then the proxy answers. */
+#define BLOCK_MS    60000
+#define EXPECTED_MS 60000
+
+/* The way to the clients goes through the proxy, or there is none to block. */
+static const char *proxy_of(const struct restore *r)
+{
+    return restore_database(r) ? r->run->s.proxy_socket : NULL;
+}
+
+int restore_block(struct restore *r, struct err *e)
+{
+    if (!proxy_of(r))
+        return 0;
+    char until[CLOCK_ISO_LEN];
+    json_t *answer = NULL;
+    run_phase(r->run, r->run->s.physical_type, "block", 0);
+    json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "cmd", "block", "reason",
+        "The practice database is being restored", "reason_de",
+        "Die Praxis-Datenbank wird wiederhergestellt, bitte warten", "until",
+        clock_iso(clock_wall_ms() + EXPECTED_MS, until));
+    r->blocked_at_ms = clock_mono_ms();
+    int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
+    json_decref(request);
+    if (code < 0)
+        return err_prefix(e, code, "the proxy could not block the clients");
+    json_t *addresses = json_object_get(answer, "addresses");
+    if (json_array_size(addresses) > 0) {
+        json_decref(r->addresses);
+        r->addresses = json_incref(addresses);
+    }
+    json_decref(answer);
+    return 0;
+}
+
+int restore_let_in(struct restore *r, struct err *e)
+{
+    if (!proxy_of(r))
+        return 0;
+    json_t *answer = NULL;
+    int64_t silence = config_int(r->run->s.config, "restore", NULL, "stale_clients");
+    run_phase(r->run, r->run->s.physical_type, "open", 0);
+    json_t *request = json_pack("{s:s}", "cmd", "open");
+    if (silence > 0 && r->addresses) {
+        (void)json_object_set(request, "stale_addresses", r->addresses);
+        (void)json_object_set_new(request, "stale_ms", json_integer(silence));
+    }
+    int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
+    json_decref(request);
+    json_decref(answer);
+    if (r->blocked_at_ms)
+        r->blocked_for_ms = clock_mono_ms() - r->blocked_at_ms;
+    return code < 0 ? err_prefix(e, code, "the proxy could not let the clients in") : 0;
+}
+
+static int settle(struct restore *r, bool to_new, struct err *e)
+{
+    int code = 0;
+    run_phase(r->run, r->run->s.physical_type, "swap", 0);
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        struct swap_folders f;
+        code = restore_open_folders(&r->parts[i], &f, e);
+        if (code == 0)
+            code = swap_settle(&f, &r->parts[i].swap, to_new, NULL, NULL, e);
+        restore_close_folders(&f);
+        if (code < 0)
+            err_prefix(e, code, "%s", r->parts[i].live);
+    }
+    return code;
+}
+
+/* Names in the live folder that belong to neither side. */
+static const char *const leave[] = {".elexgate-restore", "lost+found", NULL};
+
+/* Nothing has been swapped yet, the server stands still: what lies where is the plan. */
+static int plan(struct restore *r, bool to_new, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        struct swap_folders f;
+        struct swap now = {0};
+        code = restore_open_folders(&r->parts[i], &f, e);
+        if (code == 0) {
+            const struct swap_folders pair = {f.live, to_new ? f.fresh : f.old, -1};
+            code = swap_plan(&pair, leave, &now, e);
+        }
+        restore_close_folders(&f);
+        if (code < 0)
+            break;
+        for (size_t k = 0; !to_new && k < now.n;
+             k++) { /* on the way back the live ones are the new */
+            uint64_t live = now.entries[k].old_ino;
+            now.entries[k].old_ino = now.entries[k].new_ino;
+            now.entries[k].new_ino = live;
+        }
+        swap_clear(&r->parts[i].swap);
+        r->parts[i].swap = now;
+    }
+    return code;
+}
+
+/* All was swapped and the server ran since: it has made, replaced and removed files, and what lies
+ * in the live folder now is that side's. */
+static int plan_after_start(struct restore *r, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        struct swap_folders f;
+        struct swap now = {0};
+        code = restore_open_folders(&r->parts[i], &f, e);
+        if (code == 0) {
+            const struct swap_folders pair = {f.live, r->target_new ? f.old : f.fresh, -1};
+            code = swap_plan(&pair, leave, &now, e);
+        }
+        restore_close_folders(&f);
+        if (code < 0)
+            break;
+        for (size_t k = 0; r->target_new && k < now.n; k++) {
+            uint64_t live = now.entries[k].old_ino;
+            now.entries[k].old_ino = now.entries[k].new_ino;
+            now.entries[k].new_ino = live;
+        }
+        swap_clear(&r->parts[i].swap);
+        r->parts[i].swap = now;
+    }
+    return code;
+}
+
+static int start_and_look(struct restore *r, struct err *e)
+{
+    if (!restore_database(r))
+        return 0;
+    int code = restore_database_start(r, e);
+    return code == 0 ? restore_database_check(r, e) : code;
+}
+
+/* What is live now is what shall be: clients come in, and the journal says so or goes. */
+static int finish(struct restore *r, bool new_live, struct err *e)
+{
+    int code = restore_let_in(r, e);
+    if (code < 0)
+        return code;
+    r->new_live = new_live;
+    if (new_live || r->again)
+        return restore_journal_save(r, RESTORE_KEPT, e);
+    code = restore_remove_staging(r, e); /* a first restore that came to nothing leaves nothing */
+    return code == 0 ? restore_journal_remove(r, e) : code;
+}
+
+/* Back to what was live before this exchange, from wherever it stands. On failure clients stay
+ * blocked. */
+static int go_back(struct restore *r, struct err *e)
+{
+    bool was_new = r->new_live;
+    int code = 0;
+    if (r->phase == RESTORE_BLOCKED) /* nothing was moved */
+        return (code = start_and_look(r, e)) == 0 ? finish(r, was_new, e) : code;
+    if (restore_database(r) && r->n_locks == 0)
+        code = restore_database_stop(r, e);
+    if (code == 0 && r->phase == RESTORE_STARTING)
+        code = plan_after_start(r, e);
+    if (code == 0)
+        code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
+    if (code == 0)
+        code = settle(r, was_new, e);
+    if (code == 0)
+        code = start_and_look(r, e);
+    return code == 0 ? finish(r, was_new, e) : code;
+}
+
+static int exchange(struct restore *r, bool to_new, struct err *e)
+{
+    int code = restore_journal_save(r, RESTORE_BLOCKED, e);
+    if (code == 0)
+        code = restore_block(r, e);
+    if (code == 0 && restore_database(r))
+        code = restore_database_stop(r, e);
+    if (code == 0)
+        code = plan(r, to_new, e);
+    if (code == 0)
+        code = restore_journal_save(r, to_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
+    if (code == 0)
+        code = settle(r, to_new, e);
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STARTING, e);
+    return code == 0 ? start_and_look(r, e) : code;
+}
+
+static int blocked_for_good(int code, const struct err *back, struct err *e)
+{
+    return err_prefix(e, code,
+        "CLIENTS STAY BLOCKED, because going back failed as well (%.200s); put that right, then "
+        "run "
+        "`elexgate restore recover`",
+        back->text);
+}
+
+int restore_exchange(struct restore *r, bool to_new, struct err *e)
+{
+    r->target_new = to_new;
+    int code = exchange(r, to_new, e);
+    if (code == 0)
+        return finish(r, to_new, e);
+    struct err back = {0};
+    run_note("it failed and is being undone: %s", e->text);
+    if (go_back(r, &back) < 0)
+        return blocked_for_good(code, &back, e);
+    return err_prefix(e, code, "everything is as it was before, and clients are let in");
+}
+
+/*
+ * A mid-way swap goes to the side that was live before: that one is known to work. Once all was
+ * swapped, the new side gets its chance.
+ */
+int restore_recover(struct restore *r, struct err *e)
+{
+    int code = 0;
+    switch (r->phase) {
+    case RESTORE_KEPT:
+        return 0;
+    case RESTORE_STAGING:
+        code = restore_remove_staging(r, e);
+        return code == 0 ? restore_journal_remove(r, e) : code;
+    case RESTORE_STARTING:
+        if (start_and_look(r, e) == 0)
+            return finish(r, r->target_new, e);
+        run_note("what was restored does not start and is being undone: %s", e->text);
+        return go_back(r, e);
+    default:
+        return go_back(r, e);
+    }
+}

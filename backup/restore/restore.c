@@ -1,0 +1,238 @@
+/*
+ * elexgate-job restore run|undo|accept|recover|status|plan
+ */
+#include "backup/restore/restore.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/hooks.h"
+#include "backup/job.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+
+static void init(struct restore *r, struct run *run)
+{
+    *r = (struct restore){.run = run, .started_ms = clock_wall_ms()};
+    r->journal = xasprintf("%s/restore.json", run->s.state_dir);
+}
+
+static json_t *status_json(const struct restore *r)
+{
+    char started[CLOCK_ISO_LEN];
+    json_t *parts = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        (void)json_array_append_new(parts, json_pack("{s:s, s:s, s:s}", "type", r->parts[i].type,
+                                               "live", r->parts[i].live, "kept", r->parts[i].root));
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "event", "restore", "phase",
+        restore_phase_name(r->phase), "run", r->suffix, "new_live", r->new_live, "started",
+        clock_iso(r->started_ms, started), "parts", parts);
+}
+
+static void tell_restored(const struct restore *r)
+{
+    json_t *types = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        (void)json_array_append_new(types, json_string(r->parts[i].type));
+    run_event(json_pack("{s:s, s:s, s:I, s:b, s:o}", "event", "restored", "run", r->suffix,
+        "blocked_ms", (json_int_t)r->blocked_for_ms, "new_live", r->new_live, "types", types));
+}
+
+static char *type_words(const struct restore *r)
+{
+    char *words = xstrdup("");
+    for (size_t i = 0; i < r->n; i++) {
+        char *longer = xasprintf("%s%s%s", words, i ? " " : "", r->parts[i].type);
+        free(words);
+        words = longer;
+    }
+    return words;
+}
+
+/* Nothing of an earlier restore may be in the way: what was interrupted is settled first, what is
+ * kept is the admin's to decide. */
+static int clear_earlier(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 0 && r.phase != RESTORE_KEPT) {
+        run_note("an interrupted restore (%s) is settled first", restore_phase_name(r.phase));
+        code = restore_recover(&r, e);
+        if (code == 0)
+            code = restore_journal_load(&r, e) == 0 ? 2 : 1;
+    } else if (code == 0)
+        code = 2;
+    if (code == 2) {
+        err_set(e, EEXIST,
+            "the data from before the restore of %s are still kept; first let them go with "
+            "`elexgate "
+            "restore accept`, or bring them back with `elexgate restore undo`",
+            r.suffix);
+        code = EXIT_REFUSED;
+    }
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+static int give_up_staging(struct restore *r, int code, struct err *e)
+{
+    struct err left = {0};
+    int removed = restore_remove_staging(r, &left);
+    if (removed == 0)
+        removed = restore_journal_remove(r, &left);
+    if (removed < 0)
+        return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
+    return code;
+}
+
+static int run_restore(struct run *run, const struct restore_request *q, struct err *e)
+{
+    struct restore r;
+    int code = clear_earlier(run, e);
+    if (code != 0)
+        return code;
+    init(&r, run);
+    code = restore_stage(&r, q, e);
+    snprintf(run->suffix, sizeof run->suffix, "%s", r.suffix);
+    _cleanup_free_ char *words = type_words(&r);
+    if (code != 0 || q->dry_run) {
+        code = give_up_staging(&r, code, e);
+        restore_clear(&r);
+        return code;
+    }
+    code = hook_before(run, "before_restore", words, e);
+    if (code != 0)
+        code = give_up_staging(&r, code, e);
+    else
+        code = restore_exchange(&r, true, e);
+    if (code == 0)
+        tell_restored(&r);
+    hook_after(run, "after_restore", words, job_exit_code(code), code ? e->text : NULL);
+    restore_clear(&r);
+    return code;
+}
+
+/* Back to the old data, or, asked again, to the restored ones. */
+static int undo(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 1) {
+        code = err_set(e, ENOENT, "there is no restore to undo");
+    } else if (code == 0 && r.phase != RESTORE_KEPT) {
+        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
+        code = EXIT_REFUSED;
+    } else if (code == 0) {
+        r.again = true;
+        code = restore_database(&r) ? restore_database_ready(run, e) : 0;
+        if (code == 0)
+            code = restore_exchange(&r, !r.new_live, e);
+    }
+    if (code == 0)
+        tell_restored(&r);
+    restore_clear(&r);
+    return code;
+}
+
+static int accept_restore(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 1) {
+        code = err_set(e, ENOENT, "no data of an earlier restore are kept");
+    } else if (code == 0 && r.phase != RESTORE_KEPT) {
+        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
+        code = EXIT_REFUSED;
+    } else if (code == 0) {
+        code = restore_remove_staging(&r, e);
+        if (code == 0)
+            code = restore_journal_remove(&r, e);
+    }
+    restore_clear(&r);
+    return code;
+}
+
+static int recover(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 0 && r.phase != RESTORE_KEPT) {
+        run_note("a restore was interrupted in the phase %s", restore_phase_name(r.phase));
+        code = restore_recover(&r, e);
+        if (code == 0)
+            tell_restored(&r);
+    }
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+static int status(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    run_event(code == 0 ? status_json(&r) : json_pack("{s:s, s:n}", "event", "restore", "phase"));
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+static int parse_run(int argc, char **argv, struct restore_request *q, struct err *e)
+{
+    int i = 2;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (!strcmp(argv[i], "--dry-run"))
+            q->dry_run = true;
+        else if (!strcmp(argv[i], "--no-trial"))
+            q->skip_boot = true;
+        else {
+            err_set(e, EINVAL, "unknown option %.40s", argv[i]);
+            return EXIT_USAGE;
+        }
+    }
+    if (i == argc) {
+        err_set(e, EINVAL, "which backup? latest, a run's suffix, or an archive's path");
+        return EXIT_USAGE;
+    }
+    q->which = argv[i];
+    q->types = argv + i + 1;
+    return 0;
+}
+
+int job_restore(struct run *run, int argc, char **argv, struct err *e)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    struct restore_request q = {0};
+    int lock = -1;
+    if (!strcmp(what, "status"))
+        return status(run, e);
+    if (!strcmp(what, "plan") || !strcmp(what, "run")) {
+        int code = parse_run(argc, argv, &q, e);
+        if (code != 0)
+            return code;
+        if (!strcmp(what, "plan"))
+            return restore_plan(run, &q, e);
+    }
+    int code = job_lock(run, &lock, e);
+    if (code != 0)
+        return code;
+    if (!strcmp(what, "run"))
+        code = run_restore(run, &q, e);
+    else if (!strcmp(what, "undo"))
+        code = undo(run, e);
+    else if (!strcmp(what, "accept"))
+        code = accept_restore(run, e);
+    else if (!strcmp(what, "recover"))
+        code = recover(run, e);
+    else {
+        err_set(e, EINVAL, "restore run|plan|undo|accept|recover|status");
+        code = EXIT_USAGE;
+    }
+    cleanup_fd(&lock);
+    return code;
+}

@@ -1,0 +1,110 @@
+/*
+ * A restore: everything old or everything new.
+ *
+ *   stage.c     what is asked for is found, judged, unpacked beside the live data and tried out,
+ * while clients work exchange.c  from block to open: clients out, server stopped, folders swapped,
+ * server started, clients in database.c  stopping and starting the server, and the proof that it
+ * stands still journal.c   what has been begun, on disk, so that a killed restore is finished or
+ * undone swap.c      the folders change their contents plan.c      what would be replaced by what,
+ * for a person to decide restore.c   the commands: run, undo, accept, recover, status
+ *
+ * Staging lies beside the live folder (.elexgate-restore-NAME) where that is the same file system,
+ * else in it: new/ what comes, old/ what was, try/ for the throwaway server. While old data are
+ * kept, `undo` changes back and forth, and `accept` lets go of what is not live.
+ */
+#ifndef ELEXGATE_BACKUP_RESTORE_RESTORE_H
+#define ELEXGATE_BACKUP_RESTORE_RESTORE_H
+
+#include <jansson.h>
+#include "backup/archive/store.h"
+#include "backup/layout.h"
+#include "backup/restore/swap.h"
+#include "backup/run.h"
+
+#define RESTORE_PARTS_MAX 32
+
+/* In the order in which they are passed; names in journal.c. */
+enum restore_phase {
+    RESTORE_STAGING, /* clients work; nothing live has been touched */
+    RESTORE_BLOCKED, /* clients are or may be blocked, the server may be stopped; nothing swapped */
+    RESTORE_SWAPPING, /* folders on their way to the new state */
+    RESTORE_STARTING, /* all new; the server is being started and looked at */
+    RESTORE_UNDOING,  /* folders on their way to the old state */
+    RESTORE_KEPT,     /* done; what is not live is kept */
+    RESTORE_PHASES
+};
+
+struct restore_part {
+    char type[ARCHIVE_TYPE_MAX + 1];
+    bool database;
+    char *live, *root; /* the live folder, and the staging folder */
+    struct swap swap;  /* filled from RESTORE_SWAPPING on */
+};
+
+struct restore {
+    struct run *run;
+    char *journal; /* path */
+    enum restore_phase phase;
+    char suffix[RUN_SUFFIX_LEN];
+    int64_t started_ms;
+    bool new_live;   /* what was live before this exchange; with RESTORE_KEPT: what is */
+    bool target_new; /* what the exchange makes live */
+    bool again;      /* an exchange of what is kept already: undo, or undo of the undo */
+    struct restore_part parts[RESTORE_PARTS_MAX];
+    size_t n;
+    json_t *addresses;      /* clients that were connected when the block came */
+    uint64_t blocked_at_ms; /* monotonic, for the report */
+    uint64_t blocked_for_ms;
+    int locks[8]; /* held on the files of a stopped server */
+    size_t n_locks;
+};
+
+void restore_clear(struct restore *r);
+const struct restore_part *restore_database(
+    const struct restore *r); /* NULL: none in this restore */
+/* Opens live/, new/ and old/ of a part; the caller closes. */
+int restore_open_folders(
+    const struct restore_part *p, struct swap_folders *f, struct err *e) MUSTCHECK;
+void restore_close_folders(struct swap_folders *f);
+
+/* journal.c */
+const char *restore_phase_name(enum restore_phase p);
+int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e) MUSTCHECK;
+/* 1: there is none. */
+int restore_journal_load(struct restore *r, struct err *e) MUSTCHECK;
+int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
+
+/* stage.c: results of the run (run.h) */
+struct restore_request {
+    const char *which;
+    char *const *types; /* NULL-terminated; none = all of the run */
+    bool dry_run, skip_boot;
+};
+int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
+/* One event that says what would be replaced by what. */
+int restore_plan(struct run *run, const struct restore_request *q, struct err *e) MUSTCHECK;
+int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
+
+/* database.c */
+/* What must be known before anything is stopped: commands are set. EXIT_REFUSED with words. */
+int restore_database_ready(struct run *run, struct err *e) MUSTCHECK;
+/* Stops the server and takes its files' locks in both folders, which no server starts against. */
+int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
+void restore_database_unlock(struct restore *r);
+/* Starts it and waits until it answers. */
+int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
+/* Every table of the Elexis database can be opened. */
+int restore_database_check(struct restore *r, struct err *e) MUSTCHECK;
+
+/* exchange.c */
+int restore_block(struct restore *r, struct err *e) MUSTCHECK;
+int restore_let_in(struct restore *r, struct err *e) MUSTCHECK;
+/* Block, stop, swap, start, check, open; on any failure back to what was, and open. */
+int restore_exchange(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
+/* After a kill: finishes or undoes, then opens. */
+int restore_recover(struct restore *r, struct err *e) MUSTCHECK;
+
+/* restore.c: `elexgate-job restore ...` */
+int job_restore(struct run *run, int argc, char **argv, struct err *e) MUSTCHECK;
+
+#endif

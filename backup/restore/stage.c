@@ -1,0 +1,274 @@
+/*
+ * Everything that takes long, while clients work: found, judged, unpacked beside the live data
+ * (each file compared with the manifest on the way), and tried out by a throwaway server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/copy_check.h"
+#include "backup/restore/restore.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+#define SPARE (128u << 20) /* for what the trial server writes */
+
+static const char *live_folder(struct run *run, const char *type, struct layout *layout)
+{
+    return strcmp(type, run->s.physical_type) == 0
+               ? layout->datadir
+               : config_str(run->s.config, "data", type, "path");
+}
+
+/* Beside the live folder if that is the same file system, else in it (a mount point's parent is
+ * another one). */
+static int staging_root(const char *live, char **out, struct err *e)
+{
+    char real[4096];
+    struct stat in, above;
+    if (!realpath(live, real))
+        return err_sys(e, errno, "cannot find %s", live);
+    char *slash = strrchr(real, '/');
+    _cleanup_free_ char *parent = slash == real ? xstrdup("/")
+                                                : xasprintf("%.*s", (int)(slash - real), real);
+    if (stat(real, &in) < 0 || stat(parent, &above) < 0)
+        return err_sys(e, errno, "cannot look at %s", real);
+    *out = in.st_dev == above.st_dev ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
+                                     : xasprintf("%s/.elexgate-restore", real);
+    return 0;
+}
+
+/* "10.11" of "10.11.19-MariaDB": the same series reads the files, others need an upgrade. */
+static size_t series_length(const char *version)
+{
+    const char *dot = strchr(version, '.');
+    const char *second = dot ? strchr(dot + 1, '.') : NULL;
+    return second ? (size_t)(second - version) : strlen(version);
+}
+
+static int fits(const struct store_item *it, const struct layout *l, struct err *e)
+{
+    const struct manifest *m = &it->manifest;
+    size_t n = m->server.version ? series_length(m->server.version) : 0;
+    if (!m->server.version || strncmp(m->server.version, l->version, n) ||
+        series_length(l->version) != n)
+        err_set(e, EINVAL,
+            "the backup is of a MariaDB %s server, this one is %s: a physical backup fits the same "
+            "series "
+            "only; install that series, or restore a dump",
+            m->server.version ? m->server.version : "unknown", l->version);
+    else if (m->server.page_size != l->page_size)
+        err_set(e, EINVAL, "the backup has innodb_page_size %u, this server %u: they must be equal",
+            m->server.page_size, l->page_size);
+    else if (m->server.lower_case_table_names != l->lower_case_table_names)
+        err_set(e, EINVAL,
+            "the backup has lower_case_table_names %d, this server %d: they must be equal",
+            m->server.lower_case_table_names, l->lower_case_table_names);
+    else
+        return 0;
+    return EXIT_REFUSED;
+}
+
+static int enough_space(const char *root, uint64_t bytes, struct err *e)
+{
+    struct statvfs fs;
+    if (statvfs(root, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", root);
+    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (space >= bytes + SPARE)
+        return 0;
+    err_set(e, ENOSPC,
+        "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
+        " MB; nothing was changed",
+        (bytes + SPARE) >> 20, root, space >> 20);
+    return EXIT_NO_SPACE;
+}
+
+static int make_folders(const struct restore_part *p, struct err *e)
+{
+    static const char *const names[] = {"new", "old", "try"};
+    struct stat live;
+    if (mkdir(p->root, 0700) < 0)
+        return err_sys(e, errno, "cannot make %s", p->root);
+    if (stat(p->live, &live) < 0)
+        return err_sys(e, errno, "cannot look at %s", p->live);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", p->root, names[i]);
+        if (mkdir(path, 0700) < 0 || (geteuid() == 0 && chown(path, live.st_uid, live.st_gid) < 0))
+            return err_sys(e, errno, "cannot make %s", path);
+    }
+    /* the trial server runs as the data's owner and must get through */
+    return geteuid() == 0 && chown(p->root, live.st_uid, live.st_gid) < 0
+               ? err_sys(e, errno, "cannot hand %s over", p->root)
+               : 0;
+}
+
+static uid_t owner_uid;
+static gid_t owner_gid;
+
+static int give(const char *path, const struct stat *st, int flag, struct FTW *at)
+{
+    (void)st, (void)flag, (void)at;
+    return lchown(path, owner_uid, owner_gid);
+}
+
+/* A backup from another machine has that one's numbers: the files go to whom the live ones belong.
+ */
+static int give_to_owner(const struct restore_part *p, struct err *e)
+{
+    struct stat st;
+    _cleanup_free_ char *fresh = xasprintf("%s/new", p->root);
+    if (!p->database || geteuid() != 0)
+        return 0;
+    if (stat(p->live, &st) < 0)
+        return err_sys(e, errno, "cannot look at %s", p->live);
+    owner_uid = st.st_uid;
+    owner_gid = st.st_gid;
+    return nftw(fresh, give, 16, FTW_PHYS) == 0 ? 0
+                                                : err_sys(e, errno, "cannot hand %s over", fresh);
+}
+
+static int sync_all(const char *root, struct err *e)
+{
+    _cleanup_fd_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && syncfs(fd) == 0 ? 0 : err_sys(e, errno, "cannot sync %s", root);
+}
+
+static int stage_part(struct restore *r, const struct store_item *it, const char *folder,
+    const struct restore_part *p, bool trial, struct err *e)
+{
+    _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
+    _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
+    struct copy_check c = {.run = r->run,
+        .item = it,
+        .archive = archive,
+        .manifest = manifest,
+        .datadir = fresh,
+        .scratch = try,
+        .sync = true};
+    int code = make_folders(p, e);
+    if (code == 0)
+        code = enough_space(p->root, it->manifest.content.bytes, e);
+    if (code == 0)
+        code = copy_check_extract(&c, e);
+    if (code == 0)
+        code = give_to_owner(p, e);
+    if (code == 0 && trial && p->database)
+        code = copy_check_boot(&c, e);
+    return code == 0 ? sync_all(p->root, e) : code;
+}
+
+static bool asked_for(char *const *types, const char *type)
+{
+    bool any = false;
+    for (; types && *types; types++) {
+        any = true;
+        if (!strcmp(*types, type))
+            return true;
+    }
+    return !any;
+}
+
+/* Which of the run's archives are restored where. */
+static int choose(struct restore *r, const struct restore_request *q,
+    const struct store_list *found, struct layout *layout, const struct store_item **items,
+    struct err *e)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        const struct store_item *it = &found->items[i];
+        if (!asked_for(q->types, it->type))
+            continue;
+        if (!it->complete) {
+            err_set(e, EINVAL, "%s of %s is not complete: %s", it->type, it->run, it->problem);
+            return EXIT_INCONSISTENT;
+        }
+        if (it->manifest.method == MANIFEST_DUMP) {
+            err_set(e, EINVAL, "%s of %s is a dump: restore it with --sql", it->type, it->run);
+            return EXIT_REFUSED;
+        }
+        struct restore_part *p = &r->parts[r->n];
+        bool database = it->manifest.method == MANIFEST_PHYSICAL;
+        const char *live = live_folder(r->run, it->type, layout);
+        if (!live) {
+            err_set(e, EINVAL,
+                "there is no [data %s] section any more, so nobody knows where it goes", it->type);
+            return EXIT_REFUSED;
+        }
+        int code = database ? fits(it, layout, e) : 0;
+        if (code != 0)
+            return code;
+        snprintf(p->type, sizeof p->type, "%s", it->type);
+        p->database = database;
+        p->live = xstrdup(live);
+        items[r->n++] = it;
+        code = staging_root(p->live, &p->root, e);
+        if (code < 0)
+            return code;
+        snprintf(r->suffix, sizeof r->suffix, "%s", it->run);
+        if (r->n == RESTORE_PARTS_MAX)
+            break;
+    }
+    if (r->n > 0)
+        return 0;
+    return err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
+}
+
+static char *folder_of(const struct run *run, const char *which)
+{
+    const char *slash = strrchr(which, '/');
+    if (!slash)
+        return xstrdup(run->s.folder);
+    return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
+}
+
+static int read_layout(struct run *run, struct layout *out, struct err *e)
+{
+    struct server *s = NULL;
+    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = layout_read(s, config_str(run->s.config, "backup", NULL, "datadir"), out, e);
+    server_close(s);
+    return code == 1 ? EXIT_REFUSED : code;
+}
+
+int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)
+{
+    struct store_list found = {0};
+    struct layout layout = {0};
+    const struct store_item *items[RESTORE_PARTS_MAX];
+    _cleanup_free_ char *folder = folder_of(r->run, q->which);
+    int code = store_find(r->run->s.folder, q->which, NULL, &found, e);
+    if (code == 0)
+        code = read_layout(r->run, &layout, e);
+    if (code == 0)
+        code = choose(r, q, &found, &layout, items, e);
+    if (code == 0 && restore_database(r))
+        code = restore_database_ready(r->run, e);
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STAGING, e);
+    for (size_t i = 0; code == 0 && i < r->n; i++)
+        code = stage_part(r, items[i], folder, &r->parts[i], !q->skip_boot, e);
+    layout_clear(&layout);
+    store_list_clear(&found);
+    return code;
+}
+
+int restore_remove_staging(struct restore *r, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        const char *slash = strrchr(r->parts[i].root, '/');
+        _cleanup_free_ char *parent = xasprintf(
+            "%.*s", (int)(slash - r->parts[i].root), r->parts[i].root);
+        _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
+                      : file_remove_tree(fd, slash + 1, e);
+    }
+    return code;
+}
