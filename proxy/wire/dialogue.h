@@ -29,25 +29,23 @@
 
 #define DIALOGUE_PIPELINE_MAX 1024u
 
-/* Events of one call, or-ed together. */
-#define DIALOGUE_READ 0x01u /* a statement that reads was recognised */
-#define DIALOGUE_WRITE                                                                             \
-    0x02u /* a statement that may write was recognised; told as early as known                     \
-           */
-#define DIALOGUE_ANSWERED     0x04u /* at least one answer ended */
-#define DIALOGUE_QUIT         0x08u /* COM_QUIT was seen */
-#define DIALOGUE_USER_CHANGED 0x10u /* COM_CHANGE_USER was accepted: take dialogue.names */
-#define DIALOGUE_DB_CHANGED   0x20u /* COM_INIT_DB was accepted: take dialogue.names.database */
-#define DIALOGUE_LOST         0x40u /* no longer understood; dialogue.lost_why says where */
-#define DIALOGUE_FULL         0x80u /* pipeline full: *taken < n */
-#define DIALOGUE_LATE_WRITE                                                                        \
-    0x100u /* a "read" turned out to be several statements: the answer that                        \
-              runs is now one of write_outstanding */
+/* Events of one call, or-ed together. WRITE is told as early as known, for statements that may
+ * write and for what rolls back a transaction that wrote (QUIT, RESET_CONNECTION, CHANGE_USER).
+ * LATE_WRITE: a "read" turned out to be several statements; its answer is one of write_outstanding
+ * from now on. */
+#define DIALOGUE_READ         0x01u  /* a statement that reads was recognised */
+#define DIALOGUE_WRITE        0x02u  /* one that may write */
+#define DIALOGUE_ANSWERED     0x04u  /* at least one answer ended */
+#define DIALOGUE_QUIT         0x08u  /* COM_QUIT was seen */
+#define DIALOGUE_USER_CHANGED 0x10u  /* COM_CHANGE_USER was accepted: take dialogue.names */
+#define DIALOGUE_DB_CHANGED   0x20u  /* COM_INIT_DB was accepted: take dialogue.names.database */
+#define DIALOGUE_LOST         0x40u  /* no longer understood; dialogue.lost_why says where */
+#define DIALOGUE_FULL         0x80u  /* pipeline full: *taken < n */
+#define DIALOGUE_LATE_WRITE   0x100u /* see above */
 
 enum dialogue_kind { DIALOGUE_KIND_NONE, DIALOGUE_KIND_READ, DIALOGUE_KIND_WRITE };
 
-/* What is looked at of a packet: enough for OK, EOF and PREPARE answers and an ERR's first words.
- */
+/* What is looked at of a packet: enough for OK, EOF, PREPARE, and an ERR's first words. */
 #define DIALOGUE_START_MAX 64u
 
 struct dialogue_side { /* where a direction stands in its stream of packets */
@@ -86,7 +84,7 @@ struct dialogue {
     struct statements statements;
     struct buffer *collect; /* payload of COM_CHANGE_USER / COM_INIT_DB until it is answered */
     uint8_t *ring; /* outstanding answers: kind and flags, one byte each; NULL: the inline one */
-    uint8_t ring_inline[16]; /* no answer pipelined deeper than this costs memory */
+    uint8_t ring_inline[16]; /* deeper pipelines than this cost memory */
     uint16_t ring_cap, ring_head, ring_len;
     uint8_t command;         /* command byte of the packet being received */
     uint8_t feed;            /* what becomes of the client's payload */

@@ -73,6 +73,7 @@ def recorder(server, folder):
         yield recorder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_real_clients(recorder, programs, files, server, client, folder):
     scenarios = [s for s in matrix.SCENARIOS[client] if s not in LEFT_OUT]
