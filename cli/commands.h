@@ -25,6 +25,7 @@
     X(backups) \
     X(verify) \
     X(schedule) \
+    X(restore) \
     /* end of the list */
 /* clang-format on */
 

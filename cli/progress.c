@@ -37,6 +37,12 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"import", "importing", "lese SQL ein"},
         {"check", "checking all tables", "prüfe alle Tabellen"},
         {"hook", "running the hook", "führe das Hilfsprogramm aus"},
+        {"block", "keeping clients out", "sperre die Clients aus"},
+        {"stop", "stopping the server", "halte den Server an"},
+        {"swap", "changing the folders", "tausche die Ordner"},
+        {"start", "starting the server", "starte den Server"},
+        {"look", "looking at all tables", "sehe alle Tabellen an"},
+        {"open", "letting clients in", "lasse die Clients ein"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(phase, names[i].phase) == 0)

@@ -1,0 +1,281 @@
+/*
+ * elexgate restore: brings a backup back, or goes back to what was there before.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/restore_words.h"
+
+#define TYPES_MAX 32
+
+struct request {
+    const char *words[TYPES_MAX + 1]; /* WHICH and types, or the one word of another command */
+    size_t n;
+    bool yes, dry_run, no_trial, foreign;
+};
+
+static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
+{
+    static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *o;
+    /* Options may stand before, between and after the words. */
+    for (;;) {
+        while ((o = args_next(&a, options))) {
+            rq->yes |= strcmp(o, "--yes") == 0;
+            rq->dry_run |= strcmp(o, "--dry-run") == 0;
+            rq->no_trial |= strcmp(o, "--no-trial") == 0;
+            rq->foreign |= strcmp(o, "--foreign") == 0;
+        }
+        if (a.failed)
+            return a.failed;
+        if (a.next >= argc)
+            break;
+        if (rq->n == TYPES_MAX + 1)
+            return cli_usage(cli, "at most %d types at once", TYPES_MAX);
+        rq->words[rq->n++] = argv[a.next++];
+    }
+    if (rq->n == 0)
+        return cli_usage(cli, "%s",
+            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
+                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines "
+                "Archivs"));
+    return EXIT_GOOD;
+}
+
+/* --- asking --- */
+
+static bool on_terminal(const struct cli *cli)
+{
+    return !cli->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+/* Somebody must be there to answer, or have answered. */
+static int can_ask(const struct cli *cli, const struct request *rq)
+{
+    if (rq->yes || on_terminal(cli))
+        return EXIT_GOOD;
+    return cli_usage(cli, "%s",
+        tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
+            "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
+}
+
+/* The whole word must be typed: a restore is nothing to agree to by habit. */
+static int confirm(struct cli *cli, const char *english, const char *german)
+{
+    char line[80];
+    printf(tr(cli, "Type \"%s\" to go on, anything else cancels: ",
+               "Zum Fortfahren \"%s\" eintippen, alles andere bricht ab: "),
+        tr(cli, english, german));
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        line[0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
+        return EXIT_GOOD;
+    return cli_failf(cli, EXIT_CANCELLED, "%s",
+        tr(cli, "cancelled, nothing was changed", "abgebrochen, nichts wurde verändert"));
+}
+
+/* --- running --- */
+
+struct lines {
+    struct cli *cli;
+    struct progress progress;
+    json_t *event;    /* the one that the caller waits for */
+    const char *name; /* its name */
+};
+
+static const char *event_name(const json_t *line)
+{
+    const char *s = json_string_value(json_object_get(line, "event"));
+    return s ? s : "";
+}
+
+static void take(struct lines *l, const json_t *line)
+{
+    if (strcmp(event_name(line), l->name) == 0) {
+        json_decref(l->event);
+        l->event = json_deep_copy(line);
+    }
+}
+
+/* A question to the job: only its answer and its failure count. */
+static void on_answer(void *ctx, const json_t *line)
+{
+    struct lines *l = ctx;
+    take(l, line);
+    if (json_is_true(json_object_get(line, "done")) && !json_is_true(json_object_get(line, "ok")))
+        progress_line(&l->progress, line);
+}
+
+/* New reference in *event; NULL if it did not come. */
+static int ask_job(struct cli *cli, const char *const *args, const char *name, json_t **event)
+{
+    struct lines l = {.cli = cli, .name = name};
+    progress_init(&l.progress, cli);
+    int code = job_stream_run(cli, args, on_answer, &l);
+    *event = l.event;
+    return code;
+}
+
+static void on_work(void *ctx, const json_t *line)
+{
+    struct lines *l = ctx;
+    take(l, line);
+    progress_line(&l->progress, line);
+}
+
+/* Not through the keeper: a restore goes on when the keeper is stopped, and the job's lock keeps
+ * backups away meanwhile. */
+static int run_job(struct cli *cli, const char *const *args)
+{
+    struct lines l = {.cli = cli, .name = "restored"};
+    progress_init(&l.progress, cli);
+    int code = job_stream_run(cli, args, on_work, &l);
+    if (l.event && !l.progress.raw) {
+        json_t *status = NULL;
+        const char *ask[] = {"restore", "status", NULL};
+        if (ask_job(cli, ask, "restore", &status) == EXIT_GOOD)
+            restore_words_report(cli, l.event, status);
+        json_decref(status);
+    }
+    json_decref(l.event);
+    return code;
+}
+
+static size_t job_words(const struct request *rq, const char *what, const char **args)
+{
+    size_t n = 0;
+    args[n++] = "restore";
+    args[n++] = what;
+    if (rq->foreign)
+        args[n++] = "--foreign";
+    if (strcmp(what, "run") == 0 && rq->dry_run)
+        args[n++] = "--dry-run";
+    if (strcmp(what, "run") == 0 && rq->no_trial)
+        args[n++] = "--no-trial";
+    for (size_t i = 0; i < rq->n; i++)
+        args[n++] = rq->words[i];
+    args[n] = NULL;
+    return n;
+}
+
+static int restore(struct cli *cli, const struct request *rq)
+{
+    const char *args[TYPES_MAX + 8];
+    json_t *plan = NULL;
+    int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
+    if (code == EXIT_GOOD && on_terminal(cli)) {
+        job_words(rq, "plan", args);
+        code = ask_job(cli, args, "plan", &plan);
+        if (code == EXIT_GOOD && plan)
+            restore_words_plan(cli, plan);
+        json_decref(plan);
+        if (code == EXIT_GOOD && !rq->yes && !rq->dry_run)
+            code = confirm(cli, "restore", "wiederherstellen");
+    }
+    if (code != EXIT_GOOD)
+        return code;
+    job_words(rq, "run", args);
+    return run_job(cli, args);
+}
+
+static int show_status(struct cli *cli)
+{
+    const char *args[] = {"restore", "status", NULL};
+    json_t *status = NULL;
+    int code = ask_job(cli, args, "restore", &status);
+    if (code == EXIT_GOOD && status) {
+        if (cli->json)
+            cli_print_json(status);
+        else
+            restore_words_status(cli, status);
+    }
+    json_decref(status);
+    return code;
+}
+
+static int undo(struct cli *cli, const struct request *rq)
+{
+    const char *args[] = {"restore", "undo", NULL};
+    int code = can_ask(cli, rq);
+    if (code == EXIT_GOOD && !rq->yes) {
+        code = show_status(cli);
+        printf(
+            "%s\n", tr(cli,
+                        "This changes back and forth; clients are blocked for a few seconds. "
+                        "What was entered since stays with the side that goes.",
+                        "Das tauscht hin und her; die Clients warten einige Sekunden. Was seither "
+                        "erfasst wurde, bleibt bei der Seite, die geht."));
+        if (code == EXIT_GOOD)
+            code = confirm(cli, "undo", "zurück");
+    }
+    return code == EXIT_GOOD ? run_job(cli, args) : code;
+}
+
+static int accept_it(struct cli *cli, const struct request *rq)
+{
+    const char *args[] = {"restore", "accept", NULL};
+    int code = can_ask(cli, rq);
+    if (code == EXIT_GOOD && !rq->yes) {
+        code = show_status(cli);
+        printf("%s\n", tr(cli, "The data that are not in use are deleted for good.",
+                           "Die Daten, die nicht in Gebrauch sind, werden endgültig gelöscht."));
+        if (code == EXIT_GOOD)
+            code = confirm(cli, "accept", "annehmen");
+    }
+    return code == EXIT_GOOD ? run_job(cli, args) : code;
+}
+
+static int run_restore(struct cli *cli, int argc, char **argv)
+{
+    struct request rq = {0};
+    int code = parse(cli, argc, argv, &rq);
+    if (code != EXIT_GOOD)
+        return code;
+    const char *word = rq.words[0];
+    bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||
+                 strcmp(word, "recover") == 0 || strcmp(word, "status") == 0;
+    if (other && (rq.n > 1 || rq.dry_run || rq.no_trial || rq.foreign))
+        return cli_usage(cli, "restore %s takes nothing but --yes", word);
+    if (strcmp(word, "undo") == 0)
+        return undo(cli, &rq);
+    if (strcmp(word, "accept") == 0)
+        return accept_it(cli, &rq);
+    if (strcmp(word, "status") == 0)
+        return show_status(cli);
+    if (strcmp(word, "recover") == 0) {
+        const char *args[] = {"restore", "recover", NULL};
+        return run_job(cli, args);
+    }
+    return restore(cli, &rq);
+}
+
+const struct command cmd_restore = {
+    "restore",
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | undo | accept | recover | "
+    "status",
+    "bring a backup back: everything or nothing, clients told to wait",
+    run_restore,
+    "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
+    "  TYPE        only these data types; all of the run without\n"
+    "  --yes       without the question, for scripts\n"
+    "  --dry-run   everything but the swap: unpacks, checks and tries out, then removes it again\n"
+    "  --no-trial  without the throwaway server that tries the data out first\n"
+    "  --foreign   an archive without manifest, as the old system made them\n"
+    "\n"
+    "  undo        bring back what was there before; once more: the restored data again\n"
+    "  accept      let go of the data that are not in use\n"
+    "  recover     finish or undo a restore that was interrupted\n"
+    "  status      what is kept, or what was interrupted\n"
+    "\n"
+    "Unpacking and checking take place while everybody works; clients are kept out only while\n"
+    "the server is stopped, the folders change places and it is started again.\n",
+};

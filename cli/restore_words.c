@@ -1,0 +1,209 @@
+#include "cli/restore_words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define ROWS_SHOWN 15
+
+static bool is_true(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key));
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* --- the plan --- */
+
+static void print_parts(const struct cli *cli, const json_t *parts)
+{
+    const char *headings[] = {tr(cli, "TYPE", "ART"),
+        tr(cli, "BACKUP OF (UTC)", "SICHERUNG VOM (UTC)"), tr(cli, ">SIZE", ">GRÖSSE"), "SERVER",
+        tr(cli, "PROVEN", "ERPROBT"), tr(cli, "REPLACES", "ERSETZT"),
+        tr(cli, ">SIZE NOW", ">GRÖSSE JETZT"), NULL};
+    struct table *t = table_create(headings);
+    size_t i;
+    const json_t *p;
+    json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
+        char size[OUTPUT_BYTES_LEN], now[OUTPUT_BYTES_LEN];
+        const json_t *replaces = json_object_get(p, "replaces");
+        const char *cells[] = {text(p, "type"), text(p, "made"),
+            output_bytes((uint64_t)output_number(p, "bytes", 0), size), text(p, "server"),
+            is_true(p, "proven") ? tr(cli, "yes", "ja") : tr(cli, "no", "nein"), text(p, "live"),
+            output_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+}
+
+static int64_t gone(const json_t *row)
+{
+    return output_number(row, "now", 0) - output_number(row, "then", 0);
+}
+
+static int by_rows_lost(const void *a, const void *b)
+{
+    int64_t x = gone(*(const json_t *const *)a), y = gone(*(const json_t *const *)b);
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* What hurts most comes first. */
+static void print_rows(const struct cli *cli, const json_t *rows)
+{
+    size_t n = json_array_size(rows);
+    if (n == 0) {
+        printf("%s\n", tr(cli, "Every table has as many rows as then.",
+                           "Jede Tabelle hat so viele Zeilen wie damals."));
+        return;
+    }
+    printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:",
+                       "Tabellen, deren Zeilenzahl nicht mehr ist wie damals:"));
+    const json_t **sorted = xcalloc(n, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = json_array_get(rows, i);
+    qsort(sorted, n, sizeof *sorted, by_rows_lost);
+    const char *headings[] = {tr(cli, "TABLE", "TABELLE"), tr(cli, ">ROWS NOW", ">ZEILEN JETZT"),
+        tr(cli, ">THEN", ">DAMALS"), tr(cli, ">LOST", ">VERLOREN"), NULL};
+    struct table *t = table_create(headings);
+    for (size_t i = 0; i < n && i < ROWS_SHOWN; i++) {
+        _cleanup_free_ char *table = output_member(sorted[i], "table"),
+                            *now = output_member(sorted[i], "now"),
+                            *then = output_member(sorted[i], "then"),
+                            *lost = xasprintf(
+                                "%" PRId64, gone(sorted[i]) > 0 ? gone(sorted[i]) : 0);
+        const char *cells[] = {table, now, then, lost};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+    free(sorted);
+    if (n > ROWS_SHOWN)
+        printf(tr(cli, "and %zu more tables\n", "und %zu weitere Tabellen\n"), n - ROWS_SHOWN);
+}
+
+/* A workstation has many connections: one line for each, with their number. */
+static void print_sessions(const struct cli *cli, const json_t *sessions)
+{
+    json_t *counts = json_object();
+    size_t i;
+    const json_t *s;
+    json_array_foreach ((json_t *)(uintptr_t)sessions, i, s) {
+        _cleanup_free_ char *user = output_member(s, "user"), *peer = output_member(s, "peer"),
+                            *program = output_member(s, "program");
+        _cleanup_free_ char *who = xasprintf("%s  %s  %s", user, peer, program);
+        json_object_set_new(counts, who, json_integer(output_number(counts, who, 0) + 1));
+    }
+    if (json_object_size(counts) == 0)
+        printf("%s\n", tr(cli, "Nobody is connected.", "Niemand ist verbunden."));
+    else
+        printf("%s\n", tr(cli, "Connected now, and to be interrupted:",
+                           "Jetzt verbunden, und davon unterbrochen:"));
+    const char *who;
+    json_t *count;
+    json_object_foreach (counts, who, count)
+        printf(tr(cli, "  %s  (%" JSON_INTEGER_FORMAT " connections)\n",
+                   "  %s  (%" JSON_INTEGER_FORMAT " Verbindungen)\n"),
+            who, json_integer_value(count));
+    json_decref(counts);
+}
+
+void restore_words_plan(const struct cli *cli, const json_t *plan)
+{
+    _cleanup_free_ char *run = output_member(plan, "run");
+    printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
+    print_parts(cli, json_object_get(plan, "parts"));
+    putchar('\n');
+    print_rows(cli, json_object_get(plan, "rows"));
+    putchar('\n');
+    print_sessions(cli, json_object_get(plan, "sessions"));
+    putchar('\n');
+}
+
+/* --- afterwards --- */
+
+static void print_kept(const struct cli *cli, const json_t *status)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach (json_object_get(status, "parts"), i, p) {
+        _cleanup_free_ char *type = output_member(p, "type"), *kept = output_member(p, "kept");
+        printf("  %s: %s/%s\n", type, kept, is_true(status, "new_live") ? "old" : "new");
+    }
+    printf(
+        "%s\n", is_true(status, "new_live")
+                    ? tr(cli,
+                          "  elexgate restore undo    brings the earlier data back\n"
+                          "  elexgate restore accept  deletes them",
+                          "  elexgate restore undo    holt die früheren Daten zurück\n"
+                          "  elexgate restore accept  löscht sie")
+                    : tr(cli,
+                          "  elexgate restore undo    brings the restored data again\n"
+                          "  elexgate restore accept  deletes them",
+                          "  elexgate restore undo    bringt wieder die wiederhergestellten Daten\n"
+                          "  elexgate restore accept  löscht sie"));
+}
+
+void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
+{
+    char blocked[32];
+    int64_t ms = output_number(restored, "blocked_ms", 0);
+    _cleanup_free_ char *run = output_member(restored, "run");
+    if (is_true(restored, "new_live"))
+        printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
+    else
+        printf("%s\n", tr(cli, "The data from before the restore are live.",
+                           "Die Daten von vor der Wiederherstellung sind in Betrieb."));
+    if (ms > 0) {
+        clock_human((uint64_t)ms, blocked, sizeof blocked);
+        printf(
+            tr(cli,
+                "Clients were kept out for %s. Elexis must be closed and started again on every "
+                "workstation.\n",
+                "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und "
+                "neu gestartet werden.\n"),
+            blocked);
+    }
+    if (status && strcmp(text(status, "phase"), "kept") == 0) {
+        printf("%s\n", tr(cli, "The other data are kept in", "Die anderen Daten bleiben in"));
+        print_kept(cli, status);
+    }
+}
+
+void restore_words_status(const struct cli *cli, const json_t *status)
+{
+    const char *phase = text(status, "phase");
+    _cleanup_free_ char *run = output_member(status, "run"),
+                        *since = output_member(status, "started");
+    if (!*phase) {
+        printf(
+            "%s\n", tr(cli, "No restore is going on, and no data of an earlier one are kept.",
+                        "Keine Wiederherstellung ist im Gange, und keine Daten einer früheren sind "
+                        "aufbewahrt."));
+    } else if (strcmp(phase, "kept") == 0) {
+        printf(tr(cli, "Restore of %s, %s: %s.\n", "Wiederherstellung von %s, %s: %s.\n"), run,
+            since,
+            is_true(status, "new_live")
+                ? tr(cli, "the restored data are live, the earlier ones are kept in",
+                      "die wiederhergestellten Daten sind in Betrieb, die früheren bleiben in")
+                : tr(cli, "undone, the restored data are kept in",
+                      "rückgängig gemacht, die wiederhergestellten Daten bleiben in"));
+        print_kept(cli, status);
+    } else {
+        printf(
+            tr(cli,
+                "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"
+                "If no process works on it: elexgate restore recover\n",
+                "Eine Wiederherstellung von %s (%s) ist im Gange oder wurde unterbrochen, in der "
+                "Phase \"%s\".\nFalls kein Prozess daran arbeitet: elexgate restore recover\n"),
+            run, since, phase);
+    }
+}

@@ -1,0 +1,17 @@
+/*
+ * What elexgate restore says to a person: the plan before, the report after, the state between.
+ */
+#ifndef ELEXGATE_CLI_RESTORE_WORDS_H
+#define ELEXGATE_CLI_RESTORE_WORDS_H
+
+#include <jansson.h>
+#include "cli/cli.h"
+
+/* The events "plan", "restored" and "restore" of elexgate-job restore (borrowed); members that are
+ * missing are left out. */
+void restore_words_plan(const struct cli *cli, const json_t *plan);
+/* status: the event "restore" of after it; NULL allowed. */
+void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status);
+void restore_words_status(const struct cli *cli, const json_t *status);
+
+#endif
