@@ -12,7 +12,15 @@
 #include "cli/cmd_cert.h"
 #include "common/file.h"
 
-/* The subject from the options; common_name is the first host unless --name says otherwise. */
+/* The common name where --name gives none: the first host. For an address alone something that
+ * cannot be taken for a host: OpenSSL holds a bare "10.0.0.5" for a DNS name, which the CA's
+ * constraints forbid. */
+static char *default_name(const struct cert_names *n)
+{
+    return n->dns.n > 0 ? xstrdup(n->dns.v[0]) : xasprintf("Elexgate %s", n->ip.v[0]);
+}
+
+/* The subject from the options. */
 static struct make_subject subject_of(const struct cert_run *run, const char *common_name)
 {
     const struct cert_args *a = &run->args;
@@ -109,7 +117,8 @@ static int make_new_ca(struct cert_run *run, EVP_PKEY **key, X509 **ca, struct e
 static int make_leaf(struct cert_run *run, EVP_PKEY **key, const struct make_signer *signer,
     X509 **leaf, struct err *e)
 {
-    struct make_subject s = subject_of(run, first_name(&run->args.names));
+    _cleanup_free_ char *name = default_name(&run->args.names);
+    struct make_subject s = subject_of(run, name);
     int r = make_key(cert_key_kind(run), key, e);
     /* Self-signed: the certificate's own key signs it. */
     struct make_signer by = signer != NULL ? *signer : (struct make_signer){.key = *key};
@@ -160,6 +169,9 @@ static int run_init(struct cert_run *run)
     struct make_signer signer = {ca, ca_key};
     if (r == 0) {
         r = make_leaf(run, &key, &signer, &leaf, &e);
+    }
+    if (r == 0) {
+        r = chain_permitted(ca, leaf, run->now, &e);
     }
     if (r == 0) {
         r = write_ca(run, ca, ca_key, &e);
@@ -230,7 +242,8 @@ static int run_csr(struct cert_run *run)
     if (code != EXIT_GOOD) {
         return code;
     }
-    struct make_subject s = subject_of(run, first_name(&run->args.names));
+    _cleanup_free_ char *name = default_name(&run->args.names);
+    struct make_subject s = subject_of(run, name);
     int r = make_key(cert_key_kind(run), &key, &e);
     if (r == 0) {
         r = make_request(&s, &run->args.names, key, &req, &e);

@@ -78,6 +78,19 @@ def test_init_makes_a_strictly_valid_chain(folder):
     assert a["certificate"]["warnings"] == []
 
 
+@pytest.mark.parametrize("address", ["10.0.0.5", "fd00::5", "203.0.113.5"])
+def test_a_server_with_an_address_only(folder, address):
+    """A common name that looks like a host would be held against the CA's constraints."""
+    answer("init", "--dir", folder / "tls", "--ip", address)
+    verify(folder / "tls/ca.pem", folder / "tls/server.pem", "-verify_ip", address)
+    cert("csr", "--dir", folder / "there", "--ip", address)
+    cert("sign", "--dir", folder / "tls", folder / "there/server.csr", "--out", folder / "out.pem")
+    verify(folder / "tls/ca.pem", folder / "out.pem", "-verify_ip", address)
+    refused = cert("init", "--dir", folder / "x", "--ip", address, "--name", "www.bank.example", check=False)
+    assert refused.returncode == REFUSED and "may not issue" in refused.stderr
+    assert not (folder / "x/ca.key").exists()
+
+
 @pytest.mark.parametrize("option,name", [("--rsa", "RSA 3072"), ("--ed25519", "Ed25519")])
 def test_other_kinds_of_keys(folder, option, name):
     a = init(folder / "tls", option)
