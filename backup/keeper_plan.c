@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "backup/hooks.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -170,10 +171,13 @@ static void record_run(struct keeper *k, int exit_code, const char *error)
     keeper_state_add_run(&k->state, run);
 }
 
+/* Settings of the server that a killed job left changed. */
 static void start_put_back(struct keeper *k)
 {
     static const char *const args[] = {"put-back", NULL};
     struct err e = {0};
+    if (access(k->settings.journal, F_OK) < 0)
+        return;
     if (keeper_plan_run(k, JOB_PUT_BACK, args, &e) < 0)
         log_err(LOG_ERROR, "put-back-not-started", &e);
 }
