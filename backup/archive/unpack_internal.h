@@ -1,14 +1,51 @@
-/* What publish.c needs of unpack.c: the comparison with entries that are not a manifest file yet.
+/*
+ * What the parts of unpack share: unpack.c (layers, the whole archive), unpack_member.c (one
+ * member). publish.c reads back through unpack_entries.
  */
 #ifndef ELEXGATE_BACKUP_ARCHIVE_UNPACK_INTERNAL_H
 #define ELEXGATE_BACKUP_ARCHIVE_UNPACK_INTERNAL_H
 
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "backup/archive/gzip_read.h"
 #include "backup/archive/manifest_file.h"
+#include "backup/archive/place.h"
 #include "backup/archive/unpack.h"
+
+struct unpack {
+    const struct unpack_options *o;
+    struct manifest_file *entries;
+    struct source *file, *plain;
+    int fd;
+    struct gzip_reader *gzip;
+    struct archive *tar;
+    int read_result; /* what the gzip layer said inside libarchive's callback */
+    struct err read_error;
+    uint64_t tar_bytes, zeros_at_end;
+    uint64_t max_bytes, max_files, total;
+    struct place *place;
+    struct unpack_result result;
+    struct manifest_entry want; /* the manifest's entry of this place */
+    bool compare, stopped, at_end;
+};
 
 /* As unpack_run; entries (may be NULL) is compared with, age_key (may be NULL) opens the archive.
  */
 int unpack_entries(const struct unpack_options *o, struct manifest_file *entries,
     const uint8_t *age_key, struct unpack_result *r, struct err *e) MUSTCHECK;
+
+/* Both fill in e and return the outcome. */
+int unpack_damage(struct err *e, const char *fmt, ...) PRINTF(2, 3);
+int unpack_unsafe(struct err *e, const char *path, const char *what);
+/* What the layers below said inside libarchive, as an outcome. where: the member, or NULL. */
+int unpack_reading_failed(struct unpack *u, const char *where, struct err *e);
+
+/* Compares one member with the manifest's next entry, and puts it into its place. */
+int unpack_member(
+    struct unpack *u, const char *path, struct archive_entry *ae, struct err *e) MUSTCHECK;
+/* Without leading "./", without a trailing "/", and without the first `strip` parts; malloc'ed.
+ * Empty: the top folder itself. */
+char *unpack_clean_path(const char *raw, unsigned strip) MUSTCHECK;
 
 #endif

@@ -1,0 +1,239 @@
+/* One member of an archive: compared with the manifest, checked, put into its place. */
+#include "backup/archive/unpack_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- comparing with the manifest ---- */
+
+static const char *type_word(enum manifest_entry_type t)
+{
+    return t == ENTRY_FILE ? "a file" : t == ENTRY_DIRECTORY ? "a folder" : "a link";
+}
+
+static int next_entry(struct unpack *u, const char *path, struct err *e)
+{
+    struct err why = {0};
+    if (!u->compare)
+        return 0;
+    manifest_entry_clear(&u->want);
+    int r = manifest_file_next(u->entries, &u->want, &why);
+    if (r == 1)
+        return unpack_damage(e, "the archive holds %.200s, which the manifest does not know", path);
+    if (r < 0)
+        return unpack_damage(e, "%.390s", why.text);
+    if (strcmp(u->want.path, path) != 0)
+        return unpack_damage(
+            e, "the archive holds %.150s where the manifest has %.150s", path, u->want.path);
+    return 0;
+}
+
+static int compare_header(struct unpack *u, const char *path, enum manifest_entry_type type,
+    struct archive_entry *ae, struct err *e)
+{
+    if (!u->compare)
+        return 0;
+    const struct manifest_entry *w = &u->want;
+    if (w->type != type)
+        return unpack_damage(e, "%.200s is %s in the archive and %s in the manifest", path,
+            type_word(type), type_word(w->type));
+    if (type == ENTRY_FILE && (uint64_t)archive_entry_size(ae) != w->size)
+        return unpack_damage(e,
+            "%.200s has %" PRId64 " bytes in the archive and %" PRIu64 " in the manifest", path,
+            (int64_t)archive_entry_size(ae), w->size);
+    const char *target = archive_entry_symlink(ae);
+    if (type == ENTRY_SYMLINK && (!target || strcmp(target, w->target) != 0))
+        return unpack_damage(e, "the link %.200s points elsewhere than the manifest says", path);
+    if (type != ENTRY_SYMLINK && (archive_entry_perm(ae) & 07777) != w->mode)
+        return unpack_damage(e, "the mode of %.200s is not the manifest's", path);
+    return 0;
+}
+
+/* ---- one member ---- */
+
+int unpack_unsafe(struct err *e, const char *path, const char *what)
+{
+    err_set(e, EPERM, "%.300s: %s; nothing of it was written", path, what);
+    return UNPACK_UNSAFE;
+}
+
+char *unpack_clean_path(const char *raw, unsigned strip)
+{
+    while (raw[0] == '.' && raw[1] == '/')
+        raw += 2 + strspn(raw + 2, "/");
+    if (strcmp(raw, ".") == 0)
+        raw = "";
+    for (unsigned i = 0; i < strip && *raw; i++) {
+        const char *slash = strchr(raw, '/');
+        raw = slash ? slash + 1 : raw + strlen(raw);
+    }
+    char *path = xstrdup(raw);
+    size_t n = strlen(path);
+    while (n > 0 && path[n - 1] == '/')
+        path[--n] = 0;
+    return path;
+}
+
+static struct place_meta meta_of(struct unpack *u, struct archive_entry *ae)
+{
+    struct place_meta m = {.mode = (uint32_t)archive_entry_perm(ae),
+        .uid = (uid_t)archive_entry_uid(ae),
+        .gid = (gid_t)archive_entry_gid(ae),
+        .mtime_ns = (int64_t)archive_entry_mtime(ae) * 1000000000 + archive_entry_mtime_nsec(ae)};
+    if (u->compare)
+        m.mtime_ns = u->want.mtime_ns; /* the tar has whole seconds only */
+    return m;
+}
+
+static int write_at(int fd, const uint8_t *data, size_t n, int64_t at, struct err *e)
+{
+    while (n > 0) {
+        ssize_t w = pwrite(fd, data, n, at);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return err_sys(e, errno, "cannot write");
+        data += w;
+        n -= (size_t)w;
+        at += w;
+    }
+    return 0;
+}
+
+static void hash_zeros(EVP_MD_CTX *hash, uint64_t n)
+{
+    static const uint8_t zeros[65536];
+    while (n > 0) {
+        size_t part = n < sizeof zeros ? (size_t)n : sizeof zeros;
+        CHECK(EVP_DigestUpdate(hash, zeros, part));
+        n -= part;
+    }
+}
+
+/* The content: hashed, and written to fd if that is not -1. */
+static int copy_content(
+    struct unpack *u, const char *path, uint64_t size, int fd, EVP_MD_CTX *hash, struct err *e)
+{
+    uint64_t pos = 0;
+    for (;;) {
+        const void *data;
+        size_t n;
+        la_int64_t at;
+        int x = archive_read_data_block(u->tar, &data, &n, &at);
+        if (x == ARCHIVE_EOF)
+            break;
+        if (x != ARCHIVE_OK && x != ARCHIVE_WARN)
+            return unpack_reading_failed(u, path, e);
+        if (at < 0 || (uint64_t)at < pos || (uint64_t)at > size || n > size - (uint64_t)at)
+            return unpack_damage(e, "%.300s has data outside its size", path);
+        hash_zeros(hash, (uint64_t)at - pos);
+        CHECK(EVP_DigestUpdate(hash, data, n));
+        int r = fd >= 0 ? write_at(fd, data, n, at, e) : 0;
+        if (r < 0)
+            return err_prefix(e, r, "%s", path);
+        pos = (uint64_t)at + n;
+        u->total += n;
+    }
+    hash_zeros(hash, size - pos);
+    return 0;
+}
+
+static int check_limits(struct unpack *u, const char *path, uint64_t size, struct err *e)
+{
+    if (size > u->max_bytes || u->result.bytes > u->max_bytes - size)
+        return unpack_unsafe(e, path, "more bytes than the archive may hold");
+    return 0;
+}
+
+static int file_content(
+    struct unpack *u, const char *path, struct archive_entry *ae, int fd, struct err *e)
+{
+    uint8_t sum[32];
+    char text[SHA256_HEX_LEN];
+    uint64_t size = (uint64_t)archive_entry_size(ae);
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    CHECK(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL));
+    int r = copy_content(u, path, size, fd, hash, e);
+    CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
+    EVP_MD_CTX_free(hash);
+    if (r != 0)
+        return r;
+    for (int i = 0; i < 32; i++)
+        snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    if (u->compare && strcmp(text, u->want.sha256) != 0)
+        return unpack_damage(
+            e, "the content of %.300s is not what was backed up (SHA-256 differs)", path);
+    u->result.bytes += size;
+    return 0;
+}
+
+static int take_file(struct unpack *u, const char *path, struct archive_entry *ae, struct err *e)
+{
+    int fd = -1;
+    struct place_meta m = meta_of(u, ae);
+    int r = check_limits(u, path, (uint64_t)archive_entry_size(ae), e);
+    if (r != 0)
+        return r;
+    if (u->place && (m.mode & 06000))
+        return unpack_unsafe(e, path, "a file with setuid or setgid bits");
+    bool place = u->place && !(u->compare && u->want.replaced);
+    if (place)
+        r = place_file(u->place, path, &fd, e);
+    if (r != 0)
+        return r;
+    r = file_content(u, path, ae, fd, e);
+    if (place && r == 0)
+        return place_file_done(u->place, fd, (uint64_t)archive_entry_size(ae), &m, e);
+    if (place)
+        close(fd);
+    return r;
+}
+
+static int take_link(struct unpack *u, const char *path, struct archive_entry *ae, struct err *e)
+{
+    const char *target = archive_entry_symlink(ae);
+    u->result.symlinks++;
+    if (!u->place)
+        return 0;
+    if (!u->o->symlinks)
+        return unpack_unsafe(
+            e, path, "a symbolic link, which has no place in this kind of archive");
+    if (!target || !place_symlink_safe(path, target))
+        u->result.links_left_out++;
+    else
+        place_symlink(u->place, path, target);
+    return 0;
+}
+
+int unpack_member(struct unpack *u, const char *path, struct archive_entry *ae, struct err *e)
+{
+    mode_t type = archive_entry_filetype(ae);
+    if (u->result.files + u->result.directories + u->result.symlinks >= u->max_files)
+        return unpack_unsafe(e, path, "more files than the archive may hold");
+    if (archive_entry_hardlink(ae))
+        return unpack_unsafe(e, path, "a hard link");
+    if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
+        return unpack_unsafe(e, path, "neither a file nor a folder (a device, a FIFO or a socket)");
+    enum manifest_entry_type t = type == AE_IFREG   ? ENTRY_FILE
+                                 : type == AE_IFDIR ? ENTRY_DIRECTORY
+                                                    : ENTRY_SYMLINK;
+    int r = next_entry(u, path, e);
+    if (r == 0)
+        r = compare_header(u, path, t, ae, e);
+    if (r != 0)
+        return r;
+    if (t == ENTRY_FILE) {
+        r = take_file(u, path, ae, e);
+        u->result.files += !(u->compare && u->want.replaced);
+        return r;
+    }
+    if (t == ENTRY_SYMLINK)
+        return take_link(u, path, ae, e);
+    u->result.directories++;
+    struct place_meta m = meta_of(u, ae);
+    return u->place ? place_folder(u->place, path, &m, e) : 0;
+}
