@@ -1,0 +1,286 @@
+/* The backup folder: what counts, what goes, what is left alone. */
+#include "tests/unit/common/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backup/archive/pack.h"
+#include "backup/archive/status_file.h"
+#include "backup/archive/store.h"
+#include "backup/archive/verify.h"
+#include "common/clock.h"
+
+static char *dir;
+
+static int setup(void **state)
+{
+    (void)state;
+    dir = unit_make_dir();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unit_remove_dir(dir);
+    return 0;
+}
+
+/* A published archive with one small file. */
+static void make(const char *type, const char *run, const char *started)
+{
+    struct err e = {0};
+    struct pack *p;
+    struct manifest m = {.method = MANIFEST_FILES};
+    struct pack_options o = {.folder = dir, .type = type, .run = run, .threads = 1};
+    assert_int_equal(clock_parse(started, &m.started_ms), 0);
+    m.finished_ms = m.started_ms + 1000;
+    int r = pack_open(&o, &p, &e);
+    if (r == 0)
+        r = pack_bytes(p, "f", "x", 1, &e);
+    if (r == 0)
+        r = pack_close(p, &e);
+    if (r == 0)
+        r = pack_publish(p, &m, &e);
+    if (r != 0)
+        fail_msg("%s", e.text);
+    pack_drop(p);
+    manifest_clear(&m);
+}
+
+static void write_name(const char *name, const char *text)
+{
+    free(unit_write(dir, name, text, strlen(text), 0600));
+}
+
+static bool exists(const char *name)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static struct store_list list_all(const char *type)
+{
+    struct store_list l;
+    struct err e = {0};
+    if (store_read(dir, type, &l, &e) != 0)
+        fail_msg("%s", e.text);
+    return l;
+}
+
+static void test_listing(void **state)
+{
+    (void)state;
+    make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+    make("elexisdb", "2026-11-22-0315", "2026-11-22T02:15:00Z");
+    make("elexisdb2", "2026-11-21-0315", "2026-11-21T02:15:00Z");
+    write_name("elexisdb_2026-11-23-0315.tar.gz", "no manifest");
+    write_name("elexisdb_2026-11-24-0315.status.json", "a leftover");
+    write_name(".elexisdb_2026-11-25-0315.tar.gz.part", "unfinished");
+    write_name("elexisdb.tar.gz", "a stranger");
+    struct store_list l = list_all("elexisdb");
+    assert_int_equal(l.count, 3);
+    assert_string_equal(l.items[0].run, "2026-11-22-0315");
+    assert_true(l.items[0].complete && l.items[1].complete);
+    assert_false(l.items[2].complete);
+    assert_string_equal(l.items[2].problem, "the manifest is missing");
+    store_list_clear(&l);
+    l = list_all(NULL);
+    assert_int_equal(l.count, 4);
+    store_list_clear(&l);
+}
+
+static void test_incomplete(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command, *says;
+    } cases[] = {{"rm '%s'/*.tar.gz", "the archive is missing"},
+        {"printf x >> '%s'/elexisdb_2026-11-20-0315.tar.gz", "bytes, the manifest says"},
+        {"truncate -s 10 '%s'/*.manifest.json", "manifest: "},
+        {"cd '%s' && mv *.tar.gz elexisdb_2026-11-20-0316.tar.gz && mv *.manifest.json "
+         "elexisdb_2026-11-20-0316.manifest.json",
+            "the manifest is that of elexisdb_2026-11-20-0315"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        _cleanup_free_ char *clean = xasprintf("rm -f '%s'/*", dir);
+        assert_int_equal(system(clean), 0);
+        make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+        char command[600];
+        const char *at = strstr(cases[i].command, "%s");
+        snprintf(command, sizeof command, "%.*s%s%s", (int)(at - cases[i].command),
+            cases[i].command, dir, at + 2);
+        assert_int_equal(system(command), 0);
+        struct store_list l = list_all(NULL);
+        assert_int_equal(l.count, 1);
+        assert_false(l.items[0].complete);
+        if (!strstr(l.items[0].problem, cases[i].says))
+            fail_msg("%s: %s", cases[i].command, l.items[0].problem);
+        store_list_clear(&l);
+    }
+}
+
+static unsigned removed_count;
+static void removed(void *ctx, const char *type, const char *run)
+{
+    (void)ctx;
+    assert_string_equal(type, "elexisdb");
+    assert_true(strcmp(run, "2026-11-22-0315") < 0);
+    removed_count++;
+}
+
+static void test_retention_on_disk(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct retention_policy policy = {.keep = 2};
+    struct store_status bad = {.verified_ms = 1, .verified_words = "damaged"};
+    make("elexisdb", "2026-11-18-0315", "2026-11-18T02:15:00Z");
+    make("elexisdb", "2026-11-19-0315", "2026-11-19T02:15:00Z");
+    make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+    make("elexisdb", "2026-11-21-0315", "2026-11-21T02:15:00Z");
+    make("elexisdb", "2026-11-22-0315", "2026-11-22T02:15:00Z");
+    make("elexisdb2", "2020-01-01-0000", "2020-01-01T00:00:00Z");
+    make("elexisdb_old", "2020-01-01-0000", "2020-01-01T00:00:00Z");
+    write_name("elexisdb_2026-11-17-0315.tar.gz", "incomplete");
+    write_name("elexisdb_backup.tar.gz", "a stranger");
+    /* one that verify found damaged counts for nothing */
+    assert_int_equal(store_status_write(dir, "elexisdb", "2026-11-21-0315", &bad, &e), 0);
+    removed_count = 0;
+    assert_int_equal(
+        store_retain(dir, "elexisdb", &policy, &cron_zone_utc, false, removed, NULL, &e), 0);
+    assert_int_equal(removed_count, 0); /* a failed run deletes nothing */
+    assert_int_equal(
+        store_retain(dir, "elexisdb", &policy, &cron_zone_utc, true, removed, NULL, &e), 0);
+    assert_int_equal(removed_count, 2);
+    assert_true(exists("elexisdb_2026-11-22-0315.tar.gz"));
+    assert_true(exists("elexisdb_2026-11-21-0315.tar.gz"));
+    assert_true(exists("elexisdb_2026-11-20-0315.tar.gz"));
+    assert_false(exists("elexisdb_2026-11-19-0315.tar.gz"));
+    assert_false(exists("elexisdb_2026-11-19-0315.manifest.json"));
+    assert_false(exists("elexisdb_2026-11-18-0315.tar.gz"));
+    assert_true(exists("elexisdb_2026-11-17-0315.tar.gz"));
+    assert_true(exists("elexisdb2_2020-01-01-0000.tar.gz"));
+    assert_true(exists("elexisdb_old_2020-01-01-0000.tar.gz"));
+    assert_true(exists("elexisdb_backup.tar.gz"));
+}
+
+static void test_suffix_and_parts(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    char run[RUN_SUFFIX_LEN];
+    unsigned n;
+    int64_t at;
+    setenv("TZ", "Europe/Zurich", 1);
+    tzset();
+    assert_int_equal(clock_parse("2026-10-25T00:30:00Z", &at), 0);
+    assert_int_equal(store_free_suffix(dir, at / 1000, &cron_zone_local, run, &e), 0);
+    assert_string_equal(run, "2026-10-25-0230");
+    make("dokumente", "2026-10-25-0230", "2026-10-25T00:30:00Z");
+    /* the second pass of the hour, another type: the suffix is the run's, so it is taken */
+    assert_int_equal(store_free_suffix(dir, at / 1000 + 3600, &cron_zone_local, run, &e), 0);
+    assert_string_equal(run, "2026-10-25-0231");
+    write_name(".elexisdb_2026-10-25-0231.manifest.json.part", "");
+    write_name(".other.part", "");
+    assert_int_equal(store_free_suffix(dir, at / 1000 + 3600, &cron_zone_local, run, &e), 0);
+    assert_string_equal(run, "2026-10-25-0232");
+    assert_int_equal(store_clean_parts(dir, &n, &e), 0);
+    assert_int_equal(n, 1);
+    assert_true(exists(".other.part"));
+    assert_false(exists(".elexisdb_2026-10-25-0231.manifest.json.part"));
+}
+
+static void test_finding(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct store_list l;
+    make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+    make("dokumente", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+    make("elexisdb", "2026-11-21-0315", "2026-11-21T02:15:00Z");
+    write_name("elexisdb_2026-11-22-0315.tar.gz", "incomplete");
+    assert_int_equal(store_find(dir, "latest", NULL, &l, &e), 0);
+    assert_int_equal(l.count, 1);
+    assert_string_equal(l.items[0].run, "2026-11-21-0315");
+    assert_string_equal(l.folder, dir);
+    store_list_clear(&l);
+    assert_int_equal(store_find(dir, "latest", "dokumente", &l, &e), 0);
+    assert_string_equal(l.items[0].run, "2026-11-20-0315");
+    store_list_clear(&l);
+    assert_int_equal(store_find(dir, "2026-11-20-0315", NULL, &l, &e), 0);
+    assert_int_equal(l.count, 2);
+    store_list_clear(&l);
+    _cleanup_free_ char *path = xasprintf("%s/elexisdb_2026-11-20-0315.manifest.json", dir);
+    assert_int_equal(store_find("/nowhere", path, NULL, &l, &e), 0);
+    assert_int_equal(l.count, 1);
+    store_list_clear(&l);
+    static const char *const bad[] = {
+        "2026-11-19-0315", "yesterday", "/nowhere/elexisdb_2026-11-20-0315.tar.gz", "x.tar.gz", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(store_find(dir, bad[i], NULL, &l, &e), -ENOENT);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct store_status s = {.proven_ms = INT64_C(1795313700123),
+                            .proven_good = true,
+                            .drill_ms = 12345,
+                            .verified_ms = INT64_C(1795313700000)},
+                        back;
+    snprintf(s.verified_words, sizeof s.verified_words, "bad \xff name");
+    assert_int_equal(store_status_read(dir, "x", "2026-11-20-0315", &back, &e), 0);
+    assert_int_equal(back.proven_ms, 0);
+    assert_int_equal(store_status_write(dir, "x", "2026-11-20-0315", &s, &e), 0);
+    assert_int_equal(store_status_read(dir, "x", "2026-11-20-0315", &back, &e), 0);
+    assert_true(back.proven_good && !back.verified_good);
+    assert_true(back.proven_ms == s.proven_ms && back.drill_ms == 12345);
+    assert_string_equal(back.verified_words, "bad ? name");
+    static const char *const bad[] = {"", "{}", "[]",
+        "{\"format\":\"elexgate-status\",\"version\":2,\"verified\":null,\"proven\":null,\"drill_"
+        "ms\":0}",
+        "{\"format\":\"elexgate-status\",\"version\":1,\"verified\":1,\"proven\":null,\"drill_ms\":"
+        "0}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(status_parse(bad[i], strlen(bad[i]), &back, &e), -EINVAL);
+}
+
+static void test_verify_records(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct verify_result r;
+    struct verify_options o = {.threads = 1, .record = true};
+    make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
+    struct store_list l = list_all(NULL);
+    assert_int_equal(verify_item(dir, &l.items[0], &o, &r, &e), 0);
+    assert_true(r.good && r.files == 1);
+    store_list_clear(&l);
+    l = list_all(NULL);
+    assert_true(l.items[0].status.verified_good && l.items[0].status.verified_ms > 0);
+    _cleanup_free_ char *cut = xasprintf("truncate -s -1 '%s'/*.tar.gz", dir);
+    assert_int_equal(system(cut), 0);
+    assert_int_equal(verify_item(dir, &l.items[0], &o, &r, &e), 0);
+    assert_false(r.good);
+    store_list_clear(&l);
+    l = list_all(NULL);
+    assert_true(!l.items[0].status.verified_good && *l.items[0].status.verified_words);
+    store_list_clear(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_incomplete, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retention_on_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_suffix_and_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_finding, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_verify_records, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
