@@ -203,6 +203,31 @@ def test_rate_limit(tmp_path):
     assert answer["copy_ms"] >= 1900
 
 
+def test_full_disk(tmp_path, source):
+    """A clear error, nothing half done, and what was there before is still there."""
+    script = """
+        set -e
+        mount -t tmpfs -o size=3m none "$1"
+        mkdir "$1/b"
+        "$2" pack "$1/b" elexisdb 2026-11-21-0315 "$4" > "$3.first"
+        before=$(ls -A "$1/b" | sort)
+        "$2" pack "$1/b" elexisdb 2026-11-22-0315 "$5" > "$3" || true
+        [ "$before" = "$(ls -A "$1/b" | sort)" ]
+        "$2" verify "$1/b/elexisdb_2026-11-21-0315.tar.gz" "$1/b/elexisdb_2026-11-21-0315.manifest.json"
+    """
+    disk, big = tmp_path / "disk", tmp_path / "big"
+    disk.mkdir()
+    big.mkdir()
+    (big / "f").write_bytes(os.urandom(9_000_000))
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no user namespaces here")
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", disk, TOOL, tmp_path / "answer", source, big],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads((tmp_path / "answer").read_text())
+    assert answer["result"] == -28 and "No space left on device" in answer["error"], answer
+
+
 # As a person calls it
 
 @pytest.fixture
