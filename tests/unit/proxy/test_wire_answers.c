@@ -92,6 +92,16 @@ static void prepared_statements(void **state)
     assert_int_equal(client(T("\x17\1")), DIALOGUE_WRITE); /* malformed */
     server(T(ERR_));
 
+    client(T("\x1f"));
+    server(T(ERR_)); /* a reset that failed forgets nothing */
+    assert_int_equal(client(T("\x17\1\0\0\0\0\1\0\0\0")), DIALOGUE_READ);
+    server(T(ERR_));
+    client(T("\x1f"));
+    server(T(OK(AUTOCOMMIT)));
+    assert_int_equal(client(T("\x17\1\0\0\0\0\1\0\0\0")), DIALOGUE_WRITE);
+    server(T(ERR_));
+    prepare("SELECT ?", "\1\0\0\0", true);
+
     assert_int_equal(client(T("\x18\2\0\0\0\0\0abc")), 0); /* long data: no answer */
     assert_int_equal(d.outstanding, 0);
     assert_int_equal(client(T("\x1a\1\0\0\0")), 0);
@@ -205,7 +215,13 @@ static void change_user_with_switch(void **state)
     assert_true(dialogue_between(&d));
 
     client(T("\x11other\0\0\0"));
+    server_quiet(T("")); /* a plugin's data may be empty */
+    client_seq(T("proof"), 2);
+    assert_int_equal(d.outstanding, 1);
+    client(T("\x0e")); /* one packet for each turn: this is a command */
+    assert_int_equal(d.outstanding, 2);
     assert_int_equal(server(T(ERR_)), DIALOGUE_ANSWERED);
+    assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_ANSWERED);
     assert_string_equal(d.names.user, "praxis");
 }
 

@@ -193,6 +193,18 @@ static void an_answer_before_the_command_is_whole(void **state)
     assert_int_equal(d.outstanding, 1);
 }
 
+static void an_error_amid_what_has_no_answer(void **state)
+{
+    (void)state;
+    size_t taken;
+    dialogue_client(&d, (const uint8_t *)"\x0a\0\0\0\x18\1\0\0\0", 9, &taken);
+    assert_int_equal(d.outstanding, 1);
+    assert_int_equal(server(T(ERR_)), DIALOGUE_ANSWERED);
+    dialogue_client(&d, (const uint8_t *)"\0\0abc", 5, &taken);
+    assert_int_equal(d.outstanding, 0);
+    assert_true(dialogue_between(&d));
+}
+
 static void garbage_loses_it_once(void **state)
 {
     (void)state;
@@ -206,6 +218,7 @@ static void garbage_loses_it_once(void **state)
         {T("\x03SELECT 1"), T("\xfc\x01")},
         {T("\x03SELECT 1"), T("\xfe\1\0\0\0\0\0\0\0")},
         {T("\x03SELECT 1"), T("\0\0\0")},
+        {T("\x03SELECT 1"), T("\xfd\0\0\1")},
         {T("\x0e"), T("\0")},
         {T("\x16SELECT 1"), T("\0\1\0\0")},
         {T("\x16SELECT 1"), T("\1\1\0\0\0\0\0\0\0\0\0\0")},
@@ -312,6 +325,7 @@ int main(void)
         TEST(pipelined_prepare_and_execute),
         TEST(what_the_server_sends_unasked),
         TEST(an_answer_before_the_command_is_whole),
+        TEST(an_error_amid_what_has_no_answer),
         TEST(garbage_loses_it_once),
         TEST(the_pipeline_is_bounded),
         TEST(a_deep_pipeline_keeps_its_order),

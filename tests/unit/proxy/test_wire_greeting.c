@@ -104,11 +104,15 @@ static void foreign_servers_are_named(void **state)
     assert_int_equal(greeting_parse((const uint8_t *)"SSH-2.0-x", 9, &g, &e), -EPROTO);
     assert_int_equal(greeting_parse((const uint8_t *)"", 0, &g, &e), -EPROTO);
 
-    uint8_t packet[GREETING_MAX];
-    size_t n = make(packet, "4.0.1");
-    packet[PACKET_HEADER + 1 + 6 + 14] &= 0x7d; /* neither 4.1 nor secure connection */
-    assert_int_equal(greeting_parse(packet + PACKET_HEADER, n - PACKET_HEADER, &g, &e), -EPROTO);
-    assert_non_null(strstr(e.text, "4.1"));
+    static const uint8_t without[] = {0x80, 0x02, 0x82}; /* 4.1, secure connection, both */
+    for (size_t i = 0; i < sizeof without; i++) {
+        uint8_t packet[GREETING_MAX];
+        size_t n = make(packet, "4.0.1");
+        packet[PACKET_HEADER + 1 + 6 + 14] &= (uint8_t)~without[i];
+        assert_int_equal(
+            greeting_parse(packet + PACKET_HEADER, n - PACKET_HEADER, &g, &e), -EPROTO);
+        assert_non_null(strstr(e.text, "4.1"));
+    }
 }
 
 static void rewritten(const char *version, const char *announce, bool tls, const char *expected)
