@@ -6,7 +6,9 @@ user who would shadow 'name'@'%'.
 """
 import os
 import pathlib
+import shlex
 import shutil
+import signal
 
 import pymysql
 import pymysql.constants.CLIENT as FLAG
@@ -42,8 +44,11 @@ class MariaDB:
 
     args: further options of mariadbd, as ["--sql-mode=", ...]. certificate/key/ca: files for the server's own TLS.
     datadir: start on this directory as it is (e.g. a restored one) instead of on a copy of the template. tcp=False
-    starts it with --skip-networking.
+    starts it with --skip-networking. start_command() gives a script that starts it again, for a restore; alive(), stop()
+    and kill() then mean that one as well.
     """
+
+    program = (MARIADBD, "--no-defaults")  # a subclass may run another one
 
     def __init__(self, folder, template=None, args=(), certificate=None, key=None, ca=None, datadir=None, tcp=True,
                  port=None):
@@ -57,7 +62,9 @@ class MariaDB:
         if len(self.socket) > 100:
             raise RuntimeError(f"path too long for a unix socket: {self.socket}")
         self.port = (port or ports.free_port()) if tcp else None
-        self.args = list(args)
+        # A folder for temporary files of its own: a server that starts removes the #sql files that it finds there.
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        self.args = [f"--tmpdir={self.folder}/tmp", *args]
         if certificate:
             self.args += [f"--ssl-cert={certificate}", f"--ssl-key={key}"] + ([f"--ssl-ca={ca}"] if ca else [])
         self.process = None
@@ -76,7 +83,7 @@ class MariaDB:
         net = ["--skip-networking"] if self.port is None else [f"--port={self.port}", "--bind-address=127.0.0.1"]
         log_before = len(self.process.log()) if self.process else 0
         self.process = process.Child("mariadbd", [
-            MARIADBD, "--no-defaults", *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
+            *self.program, *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
             f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args], self.folder / "mariadbd.log")
         # The log says it, not a first connection: a test may look at the server's connection counters.
         process.wait_until(lambda: "ready for connections" in self.log[log_before:] or not self.process.alive(),
@@ -85,18 +92,53 @@ class MariaDB:
             raise RuntimeError(f"mariadbd ended with {self.process.returncode}:\n{self.log[-4000:]}")
         return self
 
+    def _argv(self):
+        net = ["--skip-networking"] if self.port is None else [f"--port={self.port}", "--bind-address=127.0.0.1"]
+        return [MARIADBD, "--no-defaults", *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
+                f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args]
+
+    def start_command(self):
+        """A script that starts the server in the background, as systemctl would. A second process ends it should this
+        one die before it could."""
+        script = self.folder / "start-server"
+        script.write_text(f"""#!/bin/sh
+setsid {shlex.join(str(a) for a in self._argv())} </dev/null >>{self.folder}/mariadbd.log 2>&1 &
+echo $! >{self.folder}/started.pid
+setsid sh -c "while kill -0 {os.getpid()}; do kill -0 $! || exit; sleep 1; done; kill -9 $!" </dev/null >/dev/null 2>&1 &
+""")
+        script.chmod(0o755)
+        return script
+
+    def started_pid(self):
+        """The server that the start command started, if it runs. The number may be another process's by now: ours has
+        our folder on its command line."""
+        try:
+            pid = int((self.folder / "started.pid").read_text())
+            ours = str(self.datadir).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            return pid if ours else None
+        except (OSError, ValueError):
+            return None
+
+    def _end_started(self, number, timeout):
+        pid = self.started_pid()
+        if pid:
+            os.kill(pid, number)
+            process.wait_until(lambda: self.started_pid() != pid, timeout, "the started mariadbd's end")
+
     def alive(self):
-        return self.process is not None and self.process.alive()
+        return self.process is not None and self.process.alive() or self.started_pid() is not None
 
     def stop(self, timeout=60.0):
         """Clean shutdown."""
         if self.process:
             self.process.stop(timeout)
+        self._end_started(signal.SIGTERM, timeout)
 
     def kill(self):
         """kill -9: a crash."""
         if self.process:
             self.process.kill()
+        self._end_started(signal.SIGKILL, 20)
 
     def connect(self, user="root", password="", database=None, tcp=False, **kwargs):
         """A PyMySQL connection, autocommit on, over the unix socket unless tcp is asked for."""
