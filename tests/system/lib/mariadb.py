@@ -30,13 +30,14 @@ def _as_user():
 
 def install_template(folder):
     """Makes a data directory that servers are copied from."""
-    process.run(["mariadb-install-db", "--no-defaults", *_as_user(), f"--datadir={folder}", "--innodb-log-file-size=10M",
-                 "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"], timeout=120)
+    # Temporary files in there too: any other server that starts removes the #sql files that it finds in /tmp.
+    process.run(["mariadb-install-db", "--no-defaults", *_as_user(), f"--datadir={folder}", f"--tmpdir={folder}",
+                 "--innodb-log-file-size=10M", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"], timeout=120)
     sql = ("DELETE FROM mysql.global_priv WHERE User='' OR (User='root' AND Host NOT IN ('localhost','127.0.0.1'));"
            "INSERT IGNORE INTO mysql.global_priv SELECT '127.0.0.1', User, Priv FROM mysql.global_priv "
            "WHERE User='root' AND Host='localhost';\n")
     process.run([MARIADBD, "--no-defaults", "--bootstrap", *_as_user(), f"--datadir={folder}",
-                 "--innodb-log-file-size=10M", "--skip-grant-tables"], input="USE mysql;\n" + sql.replace(";", ";\n"), timeout=120)
+                 f"--tmpdir={folder}", "--innodb-log-file-size=10M", "--skip-grant-tables"], input="USE mysql;\n" + sql.replace(";", ";\n"), timeout=120)
 
 
 class MariaDB:
