@@ -143,3 +143,16 @@ const char *child_how(const struct child *c, char *buf, size_t size)
         snprintf(buf, size, "ended with %d", WEXITSTATUS(c->status));
     return buf;
 }
+
+const char *child_said(int fd, char buf[static CHILD_SAID_MAX])
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    off_t from = size > CHILD_SAID_MAX - 1 ? size - (CHILD_SAID_MAX - 1) : 0;
+    ssize_t n = pread(fd, buf, CHILD_SAID_MAX - 1, from);
+    buf[n > 0 ? n : 0] = '\0';
+    for (char *p = buf; *p; p++) {
+        if (*p == '\n' || *p == '\r')
+            *p = p[1] ? ' ' : '\0';
+    }
+    return buf;
+}

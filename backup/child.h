@@ -32,4 +32,8 @@ void child_end(struct child *c, int grace_ms);
 const char *child_how(const struct child *c, char *buf, size_t size);
 bool child_good(const struct child *c); /* ended by itself with 0 */
 
+#define CHILD_SAID_MAX 400
+/* What it said last, in one line, from the file that was its output; returns buf. */
+const char *child_said(int fd, char buf[static CHILD_SAID_MAX]);
+
 #endif

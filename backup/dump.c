@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
+#include "backup/client_login.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
@@ -22,7 +23,6 @@
  * not, whatever the exit status was. */
 #define END_MARKER "-- Dump completed"
 #define TAIL       256
-#define SAID_MAX   400
 
 /* Between mariadb-dump and the archive: passes everything on and keeps the end. */
 struct tap {
@@ -76,46 +76,6 @@ static void *tap_main(void *arg)
     return NULL;
 }
 
-/* In an option file's double quotes only the backslash and the quote are special. */
-static void append_quoted(char **text, const char *key, const char *value)
-{
-    char *quoted = xmalloc(2 * strlen(value) + 1), *p = quoted;
-    for (; *value; value++) {
-        if (*value == '\\' || *value == '"')
-            *p++ = '\\';
-        *p++ = *value;
-    }
-    *p = '\0';
-    char *longer = xasprintf("%s%s=\"%s\"\n", *text, key, quoted);
-    free(quoted);
-    free(*text);
-    *text = longer;
-}
-
-/* The login goes through a file in memory that only we can open: never argv, never the environment.
- */
-static int write_options(struct dump *d, struct err *e)
-{
-    const struct server_target *t = &d->run->s.target;
-    _cleanup_free_ char *text = xstrdup("[client]\n");
-    append_quoted(&text, "user", t->user);
-    if (t->password)
-        append_quoted(&text, "password", t->password);
-    if (t->socket) {
-        append_quoted(&text, "socket", t->socket);
-    } else {
-        char port[16];
-        snprintf(port, sizeof port, "%u", t->port);
-        append_quoted(&text, "host", t->host);
-        append_quoted(&text, "port", port);
-        append_quoted(&text, "protocol", "tcp");
-    }
-    d->options_fd = memfd_create("login", MFD_CLOEXEC);
-    if (d->options_fd < 0 || fchmod(d->options_fd, 0600) < 0)
-        return err_sys(e, errno, "cannot make a file in memory");
-    return fd_write_all(d->options_fd, text, strlen(text), e);
-}
-
 static int start_program(struct dump *d, struct err *e)
 {
     const struct config *c = d->run->s.config;
@@ -144,27 +104,13 @@ static int start_program(struct dump *d, struct err *e)
     return to[0];
 }
 
-/* What the program said last on standard error, in one line. */
-static const char *said(struct dump *d, char buf[static SAID_MAX])
-{
-    off_t size = lseek(d->said_fd, 0, SEEK_END);
-    off_t from = size > SAID_MAX - 1 ? size - (SAID_MAX - 1) : 0;
-    ssize_t n = pread(d->said_fd, buf, SAID_MAX - 1, from);
-    buf[n > 0 ? n : 0] = '\0';
-    for (char *p = buf; *p; p++) {
-        if (*p == '\n' || *p == '\r')
-            *p = p[1] ? ' ' : '\0';
-    }
-    return buf;
-}
-
 static int check_end(struct dump *d, struct err *e)
 {
-    char how[80], words[SAID_MAX];
+    char how[80], words[CHILD_SAID_MAX];
     if (!child_good(&d->child)) {
         const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
         child_how(&d->child, how, sizeof how);
-        return err_set(e, EIO, "%s %s: %s", program, how, said(d, words));
+        return err_set(e, EIO, "%s %s: %s", program, how, child_said(d->said_fd, words));
     }
     if (memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
         return 0;
@@ -178,7 +124,7 @@ static int copy(struct dump *d, struct err *e)
     struct pack_options o = run_pack_options(r, r->s.dump_type, false);
     int code = pack_open(&o, &d->pack, e);
     if (code == 0)
-        code = write_options(d, e);
+        code = client_login(&d->run->s.target, &d->options_fd, e);
     if (code < 0)
         return code;
     int fd = start_program(d, e);

@@ -2,28 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
+#include "backup/client_login.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
-#define SAID_MAX   300
-
-/* What a child said last, from the file in memory that was its standard error. */
-static void said(int fd, char buf[static SAID_MAX])
-{
-    off_t size = lseek(fd, 0, SEEK_END);
-    off_t from = size > SAID_MAX - 1 ? size - (SAID_MAX - 1) : 0;
-    ssize_t n = pread(fd, buf, SAID_MAX - 1, from);
-    buf[n > 0 ? n : 0] = '\0';
-    for (char *p = buf; *p; p++) {
-        if (*p == '\n')
-            *p = p[1] ? ' ' : '\0';
-    }
-}
 
 static int run_program(struct run *r, const char *const *argv, int timeout_ms, struct err *e)
 {
@@ -40,8 +28,8 @@ static int run_program(struct run *r, const char *const *argv, int timeout_ms, s
     }
     if (child_good(&c))
         return 0;
-    char how[80], text[SAID_MAX];
-    said(words, text);
+    char how[80], text[CHILD_SAID_MAX];
+    child_said(words, text);
     err_set(e, EIO, "%s %s: %s", argv[0], child_how(&c, how, sizeof how), text);
     return EXIT_INCONSISTENT;
 }
@@ -57,37 +45,45 @@ static int install(struct run *r, const char *datadir, const struct manifest *m,
     return run_program(r, argv, INSTALL_MS, e);
 }
 
+int import_sql(
+    struct run *r, const struct server_target *t, int in, const char *database, struct err *e)
+{
+    char options[64];
+    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
+    int login = -1;
+    int code = client_login(t, &login, e);
+    if (code < 0)
+        return code;
+    snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
+    /* --sandbox: no `system`, no `source`, nothing but SQL */
+    const char *argv[] = {"mariadb", options, "--sandbox", "--binary-mode",
+        "--max-allowed-packet=1G", "--default-character-set=utf8mb4",
+        "--init-command=SET SESSION max_statement_time=0", database, NULL};
+    struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = login};
+    struct child c = {0};
+    code = child_start(&o, &c, e);
+    if (code == 0 && child_wait(&c, -1, run_go_on, r) != 0) {
+        child_end(&c, 1000);
+        code = run_pack_result(PACK_STOPPED, e);
+    } else if (code == 0 && !child_good(&c)) {
+        char how[80], text[CHILD_SAID_MAX];
+        child_said(words, text);
+        err_set(e, EIO, "the import %s: %s", child_how(&c, how, sizeof how), text);
+        code = EXIT_INCONSISTENT;
+    }
+    close(login);
+    return code;
+}
+
 static int feed(struct run *r, const struct server_target *t, const char *file,
     const char *database, struct err *e)
 {
-    char socket[200];
-    _cleanup_free_ char *source = xasprintf("--init-command=SET SESSION max_statement_time=0");
-    snprintf(socket, sizeof socket, "--socket=%s", t->socket);
-    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
     _cleanup_fd_ int in = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (in < 0) {
         err_sys(e, errno, "cannot open %s", file);
         return EXIT_INCONSISTENT;
     }
-    /* --sandbox: no `system`, no `source`, nothing but SQL */
-    const char *argv[] = {"mariadb", "--no-defaults", socket, "--user=root", "--sandbox",
-        "--binary-mode", "--max-allowed-packet=1G", "--default-character-set=utf8mb4", source,
-        database, NULL};
-    struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = -1};
-    struct child c = {0};
-    int code = child_start(&o, &c, e);
-    if (code < 0)
-        return code;
-    if (child_wait(&c, -1, run_go_on, r) != 0) {
-        child_end(&c, 1000);
-        return run_pack_result(PACK_STOPPED, e);
-    }
-    if (child_good(&c))
-        return 0;
-    char how[80], text[SAID_MAX];
-    said(words, text);
-    err_set(e, EIO, "the import %s: %s", child_how(&c, how, sizeof how), text);
-    return EXIT_INCONSISTENT;
+    return import_sql(r, t, in, database, e);
 }
 
 static int make_database(struct throwaway *t, const char *database, struct err *e)

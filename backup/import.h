@@ -8,6 +8,12 @@
 #include "backup/run.h"
 #include "backup/throwaway.h"
 
+/* Everything that `in` gives until its end, into one database of the server, as the target's user.
+ * `in` is not closed. The client's own commands are disabled; an error has the client's words with
+ * the line. EXIT_INCONSISTENT then. */
+int import_sql(struct run *r, const struct server_target *t, int in, const char *database,
+    struct err *e) MUSTCHECK;
+
 /* For the drill of a dump: makes an empty data directory beside the extracted one, starts a
  * throwaway server on it and imports <folder>/<database>.sql. EXIT_INCONSISTENT when the import
  * fails. */

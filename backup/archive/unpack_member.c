@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HOLE_BLOCK 4096
+
 /* ---- comparing with the manifest ---- */
 
 static const char *type_word(enum manifest_entry_type t)
@@ -104,6 +106,26 @@ static int write_at(int fd, const uint8_t *data, size_t n, int64_t at, struct er
     return 0;
 }
 
+/* As write_at, leaving out blocks of zeros: of a file with very many holes the small ones are
+ * stored as zeros, and become holes again here. */
+static int write_sparse(int fd, const uint8_t *data, size_t n, int64_t at, struct err *e)
+{
+    size_t from = 0; /* begin of what must be written */
+    for (size_t pos = 0; pos < n;) {
+        size_t block = HOLE_BLOCK - (size_t)((at + (int64_t)pos) % HOLE_BLOCK);
+        block = block < n - pos ? block : n - pos;
+        const uint8_t *p = data + pos;
+        if (p[0] == 0 && memcmp(p, p + 1, block - 1) == 0) {
+            int r = write_at(fd, data + from, pos - from, at + (int64_t)from, e);
+            if (r < 0)
+                return r;
+            from = pos + block;
+        }
+        pos += block;
+    }
+    return write_at(fd, data + from, n - from, at + (int64_t)from, e);
+}
+
 static void hash_zeros(EVP_MD_CTX *hash, uint64_t n)
 {
     static const uint8_t zeros[65536];
@@ -119,6 +141,7 @@ static int copy_content(
     struct unpack *u, const char *path, uint64_t size, int fd, EVP_MD_CTX *hash, struct err *e)
 {
     uint64_t pos = 0;
+    bool sparse = u->compare && u->want.stored < u->want.size;
     for (;;) {
         const void *data;
         size_t n;
@@ -132,7 +155,9 @@ static int copy_content(
             return unpack_damage(e, "%.300s has data outside its size", path);
         hash_zeros(hash, (uint64_t)at - pos);
         CHECK(EVP_DigestUpdate(hash, data, n));
-        int r = fd >= 0 ? write_at(fd, data, n, at, e) : 0;
+        int r = fd < 0   ? 0
+                : sparse ? write_sparse(fd, data, n, at, e)
+                         : write_at(fd, data, n, at, e);
         if (r < 0)
             return err_prefix(e, r, "%s", path);
         pos = (uint64_t)at + n;

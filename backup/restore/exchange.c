@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/restore/restore.h"
+#include "backup/restore/sql.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -18,7 +19,7 @@
 /* The way to the clients goes through the proxy, or there is none to block. */
 static const char *proxy_of(const struct restore *r)
 {
-    return restore_database(r) ? r->run->s.proxy_socket : NULL;
+    return restore_database(r) || r->phase == RESTORE_IMPORTING ? r->run->s.proxy_socket : NULL;
 }
 
 int restore_block(struct restore *r, struct err *e)
@@ -234,6 +235,8 @@ int restore_recover(struct restore *r, struct err *e)
     case RESTORE_STAGING:
         code = restore_remove_staging(r, e);
         return code == 0 ? restore_journal_remove(r, e) : code;
+    case RESTORE_IMPORTING:
+        return restore_sql_undo(r, e);
     case RESTORE_STARTING:
         if (start_and_look(r, e) == 0)
             return finish(r, r->target_new, e);

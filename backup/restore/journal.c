@@ -10,7 +10,7 @@
 #define JOURNAL_MAX (16u << 20)
 
 static const char *const phases[RESTORE_PHASES] = {
-    "staging", "blocked", "swapping", "starting", "undoing", "kept"};
+    "staging", "blocked", "swapping", "starting", "undoing", "kept", "importing"};
 
 const char *restore_phase_name(enum restore_phase p)
 {

@@ -1,5 +1,5 @@
 /*
- * elexgate-job restore run|undo|accept|recover|status|plan
+ * elexgate-job restore run|sql|undo|accept|recover|status|plan
  */
 #include "backup/restore/restore.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
+#include "backup/restore/sql.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -182,6 +183,18 @@ static int status(struct run *run, struct err *e)
     return code == 1 ? 0 : code;
 }
 
+/* sql [--dry-run] FILE */
+static int run_sql(struct run *run, int argc, char **argv, struct err *e)
+{
+    bool dry_run = argc > 2 && !strcmp(argv[2], "--dry-run");
+    if (argc != 3 + dry_run) {
+        err_set(e, EINVAL, "which file? a dump (.sql, .sql.gz, .sql.zst), or - for standard input");
+        return EXIT_USAGE;
+    }
+    int code = clear_earlier(run, e);
+    return code == 0 ? restore_sql(run, argv[2 + dry_run], dry_run, e) : code;
+}
+
 static int parse_run(int argc, char **argv, struct restore_request *q, struct err *e)
 {
     int i = 2;
@@ -223,6 +236,8 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         return code;
     if (!strcmp(what, "run"))
         code = run_restore(run, &q, e);
+    else if (!strcmp(what, "sql"))
+        code = run_sql(run, argc, argv, e);
     else if (!strcmp(what, "undo"))
         code = undo(run, e);
     else if (!strcmp(what, "accept"))
@@ -230,7 +245,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     else if (!strcmp(what, "recover"))
         code = recover(run, e);
     else {
-        err_set(e, EINVAL, "restore run|plan|undo|accept|recover|status");
+        err_set(e, EINVAL, "restore run|sql|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
     }
     cleanup_fd(&lock);

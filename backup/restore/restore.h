@@ -27,10 +27,11 @@
 enum restore_phase {
     RESTORE_STAGING, /* clients work; nothing live has been touched */
     RESTORE_BLOCKED, /* clients are or may be blocked, the server may be stopped; nothing swapped */
-    RESTORE_SWAPPING, /* folders on their way to the new state */
-    RESTORE_STARTING, /* all new; the server is being started and looked at */
-    RESTORE_UNDOING,  /* folders on their way to the old state */
-    RESTORE_KEPT,     /* done; what is not live is kept */
+    RESTORE_SWAPPING,  /* folders on their way to the new state */
+    RESTORE_STARTING,  /* all new; the server is being started and looked at */
+    RESTORE_UNDOING,   /* folders on their way to the old state */
+    RESTORE_KEPT,      /* done; what is not live is kept */
+    RESTORE_IMPORTING, /* SQL: the database is being replaced; the run named is its safety dump */
     RESTORE_PHASES
 };
 
@@ -45,7 +46,7 @@ struct restore {
     struct run *run;
     char *journal; /* path */
     enum restore_phase phase;
-    char suffix[RUN_SUFFIX_LEN];
+    char suffix[RUN_SUFFIX_LEN]; /* the run that is restored */
     int64_t started_ms;
     bool new_live;   /* what was live before this exchange; with RESTORE_KEPT: what is */
     bool target_new; /* what the exchange makes live */
