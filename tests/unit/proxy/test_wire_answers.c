@@ -336,6 +336,10 @@ static void huge_packets(void **state)
     assert_false(dialogue_can_end(&d, &seq));
     server_quiet(T(EOF_(AUTOCOMMIT))); /* the rest of the row */
     assert_true(dialogue_can_end(&d, &seq));
+    big[PACKET_HEADER] = 0xfd; /* one that looks like any other row */
+    assert_int_equal(dialogue_server(&d, big, n), 0);
+    assert_false(dialogue_can_end(&d, &seq));
+    server_quiet(T(EOF_(AUTOCOMMIT)));
     assert_int_equal(server(T(EOF_(AUTOCOMMIT))), DIALOGUE_ANSWERED);
 
     /* the same with an empty rest, in LOCAL INFILE: no end of the file */
