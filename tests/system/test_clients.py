@@ -48,13 +48,18 @@ def results(request, programs, files, server, pki):
         if (way, client) not in known:
             # The direct way must not depend on the gate being there.
             gates = request.getfixturevalue("gates") if way != "direct" else None
-            known[way, client] = matrix.run(programs[client], matrix.target(way, server, gates, pki), f"{way}-{client}",
-                                            matrix.SCENARIOS[client], server, files)
+            try:
+                known[way, client] = matrix.run(programs[client], matrix.target(way, server, gates, pki), f"{way}-{client}",
+                                                matrix.scenarios(way, client), server, files)
+            except Exception as error:  # a client that hangs costs its time once, not once a scenario
+                known[way, client] = error
+        if isinstance(known[way, client], Exception):
+            raise known[way, client]
         return known[way, client]
     return get
 
 
-CASES = [(way, client, scenario) for way in matrix.WAYS for client, scenarios in matrix.SCENARIOS.items() for scenario in scenarios]
+CASES = [(way, client, scenario) for way in matrix.WAYS for client in matrix.SCENARIOS for scenario in matrix.scenarios(way, client)]
 
 
 def check_refused_plaintext(result):
@@ -72,7 +77,12 @@ def check_wrong_ca(result):
 def check_lost(error):
     """A killed connection: the server closes it, at most after a word (1927); each driver says it in its own way."""
     assert error["code"] in (None, 1927, 2006, 2013, 2026, 45009, 45013), error
-    assert re.search(r"lost|gone away|closed|eof|end of stream|killed|fatal error", error["message"], re.I), error
+    assert re.search(r"lost|gone away|closed|eof|end of stream|killed|fatal error|ended", error["message"], re.I), error
+
+
+def without_number(error):
+    """Connector/J puts the connection's number in front of the server's words."""
+    return re.sub(r"\(conn=\d+\)", "", error["message"])
 
 
 def check_access_denied(error, user="elx"):
@@ -131,8 +141,9 @@ def check_answer(results, files, server, way, client, scenario, result):
     elif scenario == "compress":
         assert result["compression"] == ("ON" if way == "direct" else "OFF") and result["length"] == "3892"
     elif scenario == "sql_error":
-        assert result["refused"] == results("direct", client)["sql_error"]["refused"] and result["after"] == "1"
-        assert result["refused"]["code"] == 1064
+        refused = [r["refused"] | {"message": without_number(r["refused"])} for r in (result, results("direct", client)["sql_error"])]
+        assert refused[0] == refused[1] and refused[0]["code"] == 1064
+        assert result["after"] == "1"
     elif scenario.startswith("change_user"):
         assert (result["user"], result["database"]) == ("elx_second@%", matrix.DATABASE)
         check_access_denied(result["refused"], "elx_second")
