@@ -3,10 +3,12 @@ import gzip
 import io
 import json
 import os
-import pathlib
+import random
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 
 import pytest
 
@@ -226,6 +228,31 @@ def test_full_disk(tmp_path, source):
     assert done.returncode == 0, done.stderr
     answer = json.loads((tmp_path / "answer").read_text())
     assert answer["result"] == -28 and "No space left on device" in answer["error"], answer
+
+
+def test_killed_at_any_time(tmp_path, source):
+    """Whatever is left counts only if it is whole; a whole one is good; nothing older is touched."""
+    folder, config = tmp_path / "b", tmp_path / "elexgate.ini"
+    config.write_text(f"[archive]\nfolder = {folder}\n")
+    pack(folder, source, run="2026-11-01-0000")
+    started = time.monotonic()
+    pack(folder, source, run="2026-11-01-0001")
+    duration = time.monotonic() - started
+    rng, killed = random.Random(3), 0
+    for number in range(20):
+        run = f"2026-11-22-03{number:02}"
+        job = subprocess.Popen([str(a) for a in (TOOL, "pack", folder, "elexisdb", run, source)], stdout=subprocess.DEVNULL)
+        time.sleep(rng.random() * duration * 1.2)
+        job.kill()
+        killed += job.wait() == -signal.SIGKILL
+        archive, manifest = folder / f"elexisdb_{run}.tar.gz", folder / f"elexisdb_{run}.manifest.json"
+        if manifest.exists():
+            assert tool("verify", archive, manifest)["outcome"] == "good"
+    assert killed >= 5
+    listed = json.loads(elexgate(config, "--json", "backups").stdout)["backups"]
+    for backup in listed:
+        assert backup["complete"] == (folder / f"elexisdb_{backup['run']}.manifest.json").exists()
+    assert {"2026-11-01-0000", "2026-11-01-0001"} <= {b["run"] for b in listed if b["complete"]}
 
 
 # As a person calls it
