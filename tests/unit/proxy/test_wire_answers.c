@@ -125,6 +125,32 @@ static void prepare_without_definitions(void **state)
     assert_int_equal(server(T(ERR_)), DIALOGUE_ANSWERED);
 }
 
+static void prepare_with_several_definitions(void **state)
+{
+    (void)state;
+    client(T("\x16SELECT ?, ?"));
+    server_quiet(T("\0\3\0\0\0\2\0\2\0\0\0\0"));
+    for (int group = 0; group < 2; group++) {
+        server_quiet(T(COLUMN));
+        server_quiet(T(COLUMN));
+        assert_int_equal(server(T(EOF_(AUTOCOMMIT))), group ? DIALOGUE_ANSWERED : 0);
+    }
+}
+
+static void definitions_without_their_end(void **state)
+{
+    (void)state;
+    client(T("\x16SELECT ?"));
+    server_quiet(T("\0\3\0\0\0\1\0\1\0\0\0\0"));
+    server_quiet(T(COLUMN));
+    assert_int_equal(server(T(COLUMN)), DIALOGUE_LOST);
+    use_caps(CAPS);
+    query("SELECT 1");
+    server_quiet(T("\x01"));
+    server_quiet(T(COLUMN));
+    assert_int_equal(server(T(COLUMN)), DIALOGUE_LOST);
+}
+
 static void cursors(void **state)
 {
     (void)state;
@@ -225,6 +251,18 @@ static void change_user_with_switch(void **state)
     assert_string_equal(d.names.user, "praxis");
 }
 
+static void change_user_larger_than_any_real_one(void **state)
+{
+    (void)state;
+    size_t n = LOGIN_PACKET_MAX + 1000;
+    char *payload = calloc(1, n);
+    memcpy(payload, "\x11u", 2);
+    assert_int_equal(client(payload, n), 0);
+    free(payload);
+    assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_ANSWERED); /* its names stay unknown */
+    assert_null(d.names.user);
+}
+
 static void database_changes(void **state)
 {
     (void)state;
@@ -272,6 +310,8 @@ static void plain_commands(void **state)
 
     client(T("\x04t\0%")); /* FIELD_LIST */
     server_quiet(T(COLUMN));
+    assert_int_equal(server(T(EOF_(AUTOCOMMIT))), DIALOGUE_ANSWERED);
+    query("SHUTDOWN"); /* an EOF in place of an OK is taken as well */
     assert_int_equal(server(T(EOF_(AUTOCOMMIT))), DIALOGUE_ANSWERED);
     client(T("\x0a")); /* PROCESS_INFO */
     result_set(AUTOCOMMIT);
@@ -364,11 +404,14 @@ int main(void)
         TEST(optional_metadata_is_not_followed),
         TEST(prepared_statements),
         TEST(prepare_without_definitions),
+        TEST(prepare_with_several_definitions),
+        TEST(definitions_without_their_end),
         TEST(cursors),
         TEST(local_infile),
         TEST(local_infile_refused_midway),
         TEST(progress_is_no_end),
         TEST(change_user_with_switch),
+        TEST(change_user_larger_than_any_real_one),
         TEST(database_changes),
         TEST(plain_commands),
         TEST(binlog_stream),

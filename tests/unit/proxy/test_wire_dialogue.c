@@ -205,6 +205,21 @@ static void an_error_amid_what_has_no_answer(void **state)
     assert_true(dialogue_between(&d));
 }
 
+static void a_good_answer_to_what_is_not_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } cases[] = {{T("\x0a")}, {T("\x0a\0\0\0\x18\1\0")}};
+    for (size_t i = 0; i < 2; i++) {
+        size_t taken;
+        use_caps(CAPS);
+        dialogue_client(&d, (const uint8_t *)cases[i].bytes, cases[i].n, &taken);
+        assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_LOST);
+    }
+}
+
 static void garbage_loses_it_once(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ int main(void)
         TEST(what_the_server_sends_unasked),
         TEST(an_answer_before_the_command_is_whole),
         TEST(an_error_amid_what_has_no_answer),
+        TEST(a_good_answer_to_what_is_not_whole),
         TEST(garbage_loses_it_once),
         TEST(the_pipeline_is_bounded),
         TEST(a_deep_pipeline_keeps_its_order),

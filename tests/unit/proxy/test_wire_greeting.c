@@ -175,6 +175,9 @@ static void limits(void **state)
     change.announce = NULL;
     assert_int_equal(greeting_rewrite(packet, n - 1, &change, out, &out_len, &e), -EPROTO);
     assert_int_equal(greeting_rewrite(packet, n + 1, &change, out, &out_len, &e), -EPROTO);
+    memset(packet + n - 22, 'p', 200); /* a plugin's name without end */
+    assert_int_equal(
+        greeting_parse(packet + PACKET_HEADER, n + 150, &(struct greeting){0}, &e), -EPROTO);
     assert_int_equal(greeting_rewrite(packet, 3, &change, out, &out_len, &e), -EPROTO);
 
     n = make(packet, "10.11");

@@ -184,6 +184,8 @@ static const struct {
     {"SET STATEMENT a=1 /* FOR SELECT */ FOR INSERT INTO t", WRITE},
     {"SET STATEMENT a=1 FOR /* x */ (SELECT 1)", READ},
     {"SET STATEMENT a=1 FOR COMMIT", END},
+    {"SET STATEMENT a=4/2-1 FOR SELECT 1", READ},
+    {"SET STATEMENT a=4/*2*/-1 FOR UPDATE t SET a=1", WRITE},
     {"SET STATEMENT a=1", WRITE},
     {"SET STATEMENT a='not closed FOR SELECT 1", WRITE},
     {"SET STATEMENT a=1; DELETE FROM t", WRITE},
@@ -199,6 +201,7 @@ static const struct {
     {"START TRANSACTION WITH CONSISTENT SNAPSHOT", END},
     {"START SLAVE", WRITE},
     {"START", WRITE},
+    {"START 'x'", WRITE},
 };
 
 static enum keyword_kind in_pieces(const char *text, size_t n, size_t piece)

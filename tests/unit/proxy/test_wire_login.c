@@ -211,6 +211,17 @@ static void attributes_are_bounded(void **state)
     login_names_free(&names);
 }
 
+static void attributes_of_no_length(void **state)
+{
+    (void)state;
+    struct login_names n;
+    struct made m = head(BASE);
+    add(&m, "u\0\0p\0\xfb\x01k\x01v", 10);
+    assert_int_equal(login_parse(m.p, m.n, BASE, &n, NULL), 0);
+    assert_int_equal(n.attributes_len, 0);
+    login_names_free(&n);
+}
+
 static void names_are_bounded(void **state)
 {
     (void)state;
@@ -273,6 +284,8 @@ static void first_packets(void **state)
 
     for (size_t cut = 0; cut < 32; cut++)
         assert_int_equal(login_first(m.p, cut, &h, &e), -EPROTO);
+    assert_int_equal(login_first((const uint8_t *)"GET / HTTP/1.1\r\n", 16, &h, &e), -EPROTO);
+    assert_non_null(strstr(e.text, "HTTP"));
     m = response(CAP_MYSQL); /* no 4.1 */
     assert_int_equal(login_first(m.p, m.n, &h, &e), -EPROTO);
     assert_non_null(strstr(e.text, "4.1"));
@@ -360,6 +373,7 @@ int main(void)
         cmocka_unit_test(the_program_s_name),
         cmocka_unit_test(truncated_at_every_offset),
         cmocka_unit_test(attributes_are_bounded),
+        cmocka_unit_test(attributes_of_no_length),
         cmocka_unit_test(names_are_bounded),
         cmocka_unit_test(change_user),
         cmocka_unit_test(first_packets),
