@@ -20,7 +20,7 @@
 #include "backup/rules/cron.h"
 #include "backup/settings.h"
 
-enum keeper_kind { JOB_NONE, JOB_BACKUP, JOB_DRILL, JOB_PUT_BACK, JOB_ALARM };
+enum keeper_kind { JOB_NONE, JOB_BACKUP, JOB_DRILL, JOB_PUT_BACK, JOB_ALARM, JOB_RECOVER };
 
 struct keeper {
     uv_loop_t loop;
@@ -45,6 +45,9 @@ struct keeper {
     bool decided;
     int64_t asked_mono_ms;      /* when the witnesses were last asked */
     int64_t not_before_mono_ms; /* pause after a run that made way or found another one */
+
+    int64_t restore_seen_s;        /* change time of the restore's journal that was settled */
+    int64_t restore_tried_mono_ms; /* when that was last tried; 0 = never */
 
     /* the job that runs */
     struct keeper_job *job;

@@ -50,7 +50,7 @@ static json_t *pending_object(const struct keeper *k)
 
 static json_t *job_object(const struct keeper *k)
 {
-    static const char *const kinds[] = {"none", "backup", "drill", "put-back", "alarm"};
+    static const char *const kinds[] = {"none", "backup", "drill", "put-back", "alarm", "recover"};
     if (!k->job)
         return json_null();
     json_t *o = json_pack("{sssisossss}", "kind", kinds[k->kind], "pid", keeper_job_pid(k->job),

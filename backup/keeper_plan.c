@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/hooks.h"
 #include "common/clock.h"
@@ -14,8 +15,10 @@
 #define ASK_WAITING_MS 1000
 #define ASK_MS         5000
 /* After a run that began and made way, and when another run has the lock. */
-#define AGAIN_MS 10000
-#define ARGS_MAX 80
+#define AGAIN_MS         10000
+#define RESTORE_AGAIN_MS (60 * 1000) /* at most so often a restore's journal is settled */
+#define RESTORE_LOOK_MS  (60 * 60 * 1000)
+#define ARGS_MAX         80
 
 void keeper_save(struct keeper *k)
 {
@@ -127,7 +130,7 @@ static int64_t mono_ms(void)
 
 static const char *kind_name(enum keeper_kind kind)
 {
-    static const char *const names[] = {"none", "backup", "drill", "put-back", "alarm"};
+    static const char *const names[] = {"none", "backup", "drill", "put-back", "alarm", "recover"};
     return names[kind];
 }
 
@@ -182,6 +185,30 @@ static void start_put_back(struct keeper *k)
         log_err(LOG_ERROR, "put-back-not-started", &e);
 }
 
+static int64_t restore_journal_time(const struct keeper *k)
+{
+    struct stat st;
+    _cleanup_free_ char *path = xasprintf("%s/restore.json", k->settings.state_dir);
+    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
+}
+
+/* A restore that was killed keeps clients blocked until somebody settles it: that is done here, at
+ * the start and whenever its journal has changed. Once an hour old data that were kept long enough
+ * are let go. */
+static void look_at_restore(struct keeper *k)
+{
+    static const char *const args[] = {"restore", "recover", "--expire", NULL};
+    int64_t changed = restore_journal_time(k);
+    int64_t pause = changed == k->restore_seen_s ? RESTORE_LOOK_MS : RESTORE_AGAIN_MS;
+    if (k->job || !changed ||
+        (k->restore_tried_mono_ms && mono_ms() - k->restore_tried_mono_ms < pause))
+        return;
+    struct err e = {0};
+    k->restore_tried_mono_ms = mono_ms();
+    if (keeper_plan_run(k, JOB_RECOVER, args, &e) < 0)
+        log_err(LOG_ERROR, "recover-not-started", &e);
+}
+
 /* What the end of a backup means for the run that is due. */
 static void settle_pending(struct keeper *k, int exit_code, int signal)
 {
@@ -217,6 +244,8 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         settle_pending(k, exit_code, signal);
     if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
+    if (kind == JOB_RECOVER && exit_code == 0)
+        k->restore_seen_s = restore_journal_time(k);
     json_t *last = k->job_last ? json_incref(k->job_last)
                                : json_pack("{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0,
                                      "exit", exit_code, "error", error);
@@ -234,7 +263,7 @@ static void on_job_end(void *ctx, int exit_code, int signal)
     keeper_publish(k, keeper_state_event(k));
     if (k->stopping)
         keeper_stop(k);
-    else if (signal && kind == JOB_BACKUP)
+    else if ((signal && kind == JOB_BACKUP) || kind == JOB_RECOVER)
         start_put_back(k);
 }
 
@@ -379,7 +408,10 @@ void keeper_plan_start(struct keeper *k)
     if (k->state.pending.due_ms) /* the deadline counts from when somebody is there to wait */
         k->state.pending.asked_ms = now;
     keeper_save(k);
-    start_put_back(k); /* what a job left that was killed together with the keeper */
+    /* what jobs left that were killed together with the keeper; after the one comes the other */
+    look_at_restore(k);
+    if (!k->job)
+        start_put_back(k);
 }
 
 void keeper_plan_tick(struct keeper *k)
@@ -391,6 +423,7 @@ void keeper_plan_tick(struct keeper *k)
         look_at_backup_schedule(k, now);
     if (k->has_drill)
         look_at_drill_schedule(k, now);
+    look_at_restore(k);
     if (k->state.drill_due && !k->job && !k->state.pending.due_ms &&
         mono_ms() >= k->not_before_mono_ms) {
         static const char *const args[] = {"drill", "latest", NULL};

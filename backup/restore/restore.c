@@ -158,7 +158,18 @@ static int accept_restore(struct run *run, struct err *e)
     return code;
 }
 
-static int recover(struct run *run, struct err *e)
+/* Data that were kept for [restore] keep_old have had their time. */
+static int expire(struct restore *r, struct err *e)
+{
+    int64_t keep = config_int(r->run->s.config, "restore", NULL, "keep_old");
+    if (keep == 0 || clock_wall_ms() - r->started_ms < keep)
+        return 0;
+    run_note("the data kept since the restore of %s are old enough and are let go", r->suffix);
+    int code = restore_remove_staging(r, e);
+    return code == 0 ? restore_journal_remove(r, e) : code;
+}
+
+static int recover(struct run *run, bool old_too, struct err *e)
 {
     struct restore r;
     init(&r, run);
@@ -168,7 +179,8 @@ static int recover(struct run *run, struct err *e)
         code = restore_recover(&r, e);
         if (code == 0)
             tell_restored(&r);
-    }
+    } else if (code == 0 && old_too)
+        code = expire(&r, e);
     restore_clear(&r);
     return code == 1 ? 0 : code;
 }
@@ -243,7 +255,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     else if (!strcmp(what, "accept"))
         code = accept_restore(run, e);
     else if (!strcmp(what, "recover"))
-        code = recover(run, e);
+        code = recover(run, argc > 2 && !strcmp(argv[2], "--expire"), e);
     else {
         err_set(e, EINVAL, "restore run|sql|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
