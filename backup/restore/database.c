@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/restore/restore.h"
@@ -67,6 +70,52 @@ static int shut_down(struct run *run, struct err *e)
     return code == -EPIPE ? 0 : code; /* it may be quicker than its answer */
 }
 
+/*
+ * A server that was started again in the mean time opens aria_log_control and then waits for its
+ * lock, up to 30 s. If the file changed places under it, it would go on with the control file of
+ * one side and the logs of the other. A write lease (fcntl(2), F_SETLEASE) is granted only while
+ * nobody else has the file open, and is broken by whoever opens it: so the lease says both. 1:
+ * somebody has it open. A file system without leases, or a process that may not take one, goes
+ * without.
+ */
+static int lease(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || fcntl(fd, F_SETSIG, SIGURG) < 0) /* SIGIO would end us, SIGURG not */
+        return 0;
+    setfsuid(st.st_uid); /* the owner may, and root without CAP_LEASE may not */
+    int r = fcntl(fd, F_SETLEASE, F_WRLCK), why = errno;
+    setfsuid(geteuid());
+    return r < 0 && why == EAGAIN ? 1 : 0;
+}
+
+/* The inode that leaves the live folder as the database comes to the given side. */
+static bool leaves(const struct restore_part *p, uint64_t inode, bool to_new)
+{
+    for (size_t i = 0; i < p->swap.n; i++) {
+        const struct swap_entry *en = &p->swap.entries[i];
+        if (inode == (to_new ? en->old_ino : en->new_ino))
+            return true;
+    }
+    return false;
+}
+
+int restore_database_untouched(const struct restore *r, bool to_new, struct err *e)
+{
+    const struct restore_part *p = restore_database(r);
+    for (size_t i = 0; p && i < r->n_locks; i++) {
+        struct stat st;
+        if (!r->locks[i].leased || fstat(r->locks[i].fd, &st) < 0 ||
+            fcntl(r->locks[i].fd, F_GETLEASE) == F_WRLCK || !leaves(p, st.st_ino, to_new))
+            continue;
+        return err_set(e, EBUSY,
+            "something opened the server's files while it was stopped: it is started again by "
+            "somebody else (a container's restart policy?); set [restore] stop_command to what "
+            "really stops it");
+    }
+    return 0;
+}
+
 /* 1: somebody has it. A file that is not there needs no lock. */
 static int lock_file(struct restore *r, const char *folder, const char *name, struct err *e)
 {
@@ -81,14 +130,16 @@ static int lock_file(struct restore *r, const char *folder, const char *name, st
         return why == EAGAIN || why == EACCES ? 1 : err_sys(e, why, "cannot lock %s", path);
     }
     CHECK(r->n_locks < sizeof r->locks / sizeof r->locks[0]);
-    r->locks[r->n_locks++] = fd;
-    return 0;
+    int opened = lease(fd);
+    r->locks[r->n_locks].leased = fcntl(fd, F_GETLEASE) == F_WRLCK;
+    r->locks[r->n_locks++].fd = fd;
+    return opened;
 }
 
 void restore_database_unlock(struct restore *r)
 {
     while (r->n_locks > 0)
-        close(r->locks[--r->n_locks]);
+        close(r->locks[--r->n_locks].fd);
 }
 
 /* All or none. */
@@ -118,9 +169,9 @@ int restore_database_stop(struct restore *r, struct err *e)
     while (code == 0 && (code = lock_all(r, e)) == 1) {
         if (clock_mono_ms() >= end)
             return err_set(e, EBUSY,
-                "the server still holds its files %llu s after it was stopped: something starts it "
-                "again (a container's restart policy?); set [restore] stop_command to what really "
-                "stops it",
+                "the server's files are still in use %llu s after it was stopped: something starts "
+                "it again (a container's restart policy?); set [restore] stop_command to what "
+                "really stops it",
                 (unsigned long long)limit / 1000);
         usleep(10000);
         code = 0;

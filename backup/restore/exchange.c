@@ -69,7 +69,7 @@ int restore_let_in(struct restore *r, struct err *e)
 
 static int settle(struct restore *r, bool to_new, struct err *e)
 {
-    int code = 0;
+    int code = restore_database_untouched(r, to_new, e);
     run_phase(r->run, r->run->s.physical_type, "swap", 0);
     for (size_t i = 0; i < r->n && code == 0; i++) {
         struct swap_folders f;
@@ -80,7 +80,7 @@ static int settle(struct restore *r, bool to_new, struct err *e)
         if (code < 0)
             err_prefix(e, code, "%s", r->parts[i].live);
     }
-    return code;
+    return code == 0 ? restore_database_untouched(r, to_new, e) : code;
 }
 
 /* Names in the live folder that belong to neither side. */
@@ -177,6 +177,8 @@ static int go_back(struct restore *r, struct err *e)
         code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
     if (code == 0)
         code = settle(r, was_new, e);
+    if (code == 0) /* the server will make and replace files, which the entries do not know */
+        code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
         code = start_and_look(r, e);
     return code == 0 ? finish(r, was_new, e) : code;

@@ -56,7 +56,10 @@ struct restore {
     json_t *addresses;      /* clients that were connected when the block came */
     uint64_t blocked_at_ms; /* monotonic, for the report */
     uint64_t blocked_for_ms;
-    int locks[8]; /* held on the files of a stopped server */
+    struct {
+        int fd;
+        bool leased; /* nobody else had it open */
+    } locks[8];      /* held on the files of a stopped server */
     size_t n_locks;
 };
 
@@ -91,6 +94,8 @@ int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
 int restore_database_ready(struct run *run, struct err *e) MUSTCHECK;
 /* Stops the server and takes its files' locks in both folders, which no server starts against. */
 int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
+/* While they are held: nobody has opened what leaves the live folder for this side. -EBUSY. */
+int restore_database_untouched(const struct restore *r, bool to_new, struct err *e) MUSTCHECK;
 void restore_database_unlock(struct restore *r);
 /* Starts it and waits until it answers. */
 int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;

@@ -180,23 +180,24 @@ static int judge(const struct sql_restore *q, const char *path, struct err *e)
     return s->open || (!s->complete && s->statements) ? EXIT_INCONSISTENT : EXIT_REFUSED;
 }
 
+/* The tables of rights show all accounts' to one that may read mysql.*: only our own count. */
+#define OURS    "GRANTEE = CONCAT('\'', REPLACE(CURRENT_USER(), '@', '\'@\''), '\'')"
+#define NEEDED  "PRIVILEGE_TYPE IN ('CREATE', 'DROP', 'INSERT', 'ALTER', 'CREATE ROUTINE')"
+#define NEEDS_N 5
+
 /* May the admin account write to the one database? */
 static int may_write(struct sql_restore *q, struct server *s, struct err *e)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, global = 0;
     _cleanup_free_ char *name = server_quote_text(s, q->database);
     int code = server_u64(s, &n, e,
-        "SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE TABLE_SCHEMA IN (%s, "
-        "REPLACE(%s, '_', '\\\\_')) AND PRIVILEGE_TYPE IN "
-        "('CREATE','DROP','INSERT','ALTER','CREATE "
-        "ROUTINE')",
+        "SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE " OURS " AND " NEEDED
+        " AND TABLE_SCHEMA IN (%s, REPLACE(%s, '_', '\\\\_'))",
         name, name);
-    uint64_t global = 0;
     if (code == 0)
         code = server_u64(s, &global, e,
-            "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN "
-            "('CREATE','DROP','INSERT','ALTER','CREATE ROUTINE')");
-    if (code < 0 || n >= 5 || global >= 5)
+            "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE " OURS " AND " NEEDED);
+    if (code < 0 || n >= NEEDS_N || global >= NEEDS_N)
         return code;
     err_set(e, EACCES,
         "the admin account may not write to %s; to restore from SQL run once: GRANT ALL PRIVILEGES "

@@ -1,6 +1,8 @@
 """A restore brings everything or nothing: what was backed up, what is there now, and no third thing."""
 import json
 import os
+import re
+import subprocess
 
 import pytest
 
@@ -38,3 +40,239 @@ def test_under_ten_clients(site):
     assert changed <= {("load_db", "visits")}, changed
     assert site.documents_then == hashes(site.documents)
     assert site.is_open()
+
+
+def test_dry_run_changes_nothing(site):
+    site.prepare()
+    before = site.server.pid
+    lines = site.job("run", "--dry-run", "latest")
+    assert site.phases(lines)[:3] == ["extract", "boot", "check"] or "check" in site.phases(lines)
+    assert not {"block", "stop", "swap"} & set(site.phases(lines))
+    assert site.side() == "old" and site.documents_now == hashes(site.documents)
+    assert site.server.process.alive() and site.server.pid == before
+    site.nothing_left()
+
+
+def test_undo_and_undo_of_the_undo_and_accept(site):
+    """Back and forth, each side with what was written while it was live; then the other side is let go of."""
+    site.prepare()
+    site.job("run", "latest")
+    assert site.side() == "new" and site.documents_then == hashes(site.documents)
+    status = event(site.job("status"), "restore")[0]
+    assert status["phase"] == "kept" and status["new_live"]
+    refused = site.job("run", "latest", exit=9)
+    assert "accept" in refused[-1]["error"] and site.side() == "new"
+
+    site.server.sql("CREATE TABLE load_db.on_the_new (n INT PRIMARY KEY)")
+    site.then = site.sums()
+    site.job("undo")
+    assert site.side() == "old" and site.documents_now == hashes(site.documents)
+    site.server.sql("CREATE TABLE load_db.on_the_old (n INT PRIMARY KEY)")
+    site.now = site.sums()
+    site.job("undo")
+    assert site.side() == "new" and site.documents_then == hashes(site.documents)
+    site.job("undo")
+    assert site.side() == "old"
+    site.job("undo")
+    site.job("accept")
+    assert site.side() == "new"
+    site.nothing_left()
+    assert event(site.job("status"), "restore")[0]["phase"] is None
+    site.job("undo", exit=1)
+    site.job("accept", exit=1)
+
+
+def test_one_type_of_several(site):
+    """Documents alone: the server runs on, nobody is blocked."""
+    site.prepare()
+    before = site.server.pid
+    lines = site.job("run", "latest", "documents")
+    assert not {"block", "stop", "start"} & set(site.phases(lines))
+    assert site.documents_then == hashes(site.documents)
+    assert site.server.process.alive() and site.server.pid == before and site.side() == "old"
+    site.job("undo")
+    assert site.documents_now == hashes(site.documents)
+    site.job("accept")
+    site.job("run", "latest", "elexisdb")
+    assert site.side() == "new" and site.documents_now == hashes(site.documents)
+    site.job("accept")
+    site.nothing_left()
+    site.job("run", "latest", "no-such-type", exit=1)
+
+
+def test_what_was_unpacked_is_what_was_backed_up(site):
+    """Byte for byte, before any server has run on it, and the old side as it was stopped."""
+    import tarfile
+    site.prepare()
+    stopped = {}
+    # stopped by the restore, then looked at: the start command keeps the hashes of what it finds
+    script = site.folder / "look-and-start"
+    script.write_text(f"#!/bin/sh\ncd {site.server.datadir} && find . -type f -exec sha256sum {{}} + >{site.folder}/new.sums\n"
+                      f"cd {site.staging[0]}/old && find . -type f -exec sha256sum {{}} + >{site.folder}/old.sums\n"
+                      f"exec {site.server.start_command()}\n")
+    script.chmod(0o755)
+    site.backup.set("restore", start_command=script)
+    site.job("run", "--no-trial", "latest", "elexisdb")
+    expected = {}
+    import hashlib
+    with tarfile.open(site.backup.archives / site.archive) as archive:
+        for member in archive:
+            if member.isfile():
+                expected[os.path.normpath(member.name)] = hashlib.sha256(archive.extractfile(member).read()).hexdigest()
+    found = {}
+    for line in (site.folder / "new.sums").read_text().splitlines():
+        digest, name = line.split("  ", 1)
+        found[os.path.normpath(name)] = digest
+    assert len(expected) > 100
+    assert found == expected
+    # and the old side lies where it is kept, as it was stopped
+    kept = {os.path.normpath(line.split("  ", 1)[1]): line.split("  ", 1)[0]
+            for line in (site.folder / "old.sums").read_text().splitlines()}
+    assert kept == hashes(site.staging[0] / "old")
+
+
+def one_time_failure(site, name, then):
+    """A command that fails the first time and then does what it should."""
+    script = site.folder / name
+    script.write_text(f"#!/bin/sh\nif [ ! -e {site.folder}/{name}.failed ]; then touch {site.folder}/{name}.failed; exit 1; fi\nexec {then}\n")
+    script.chmod(0o755)
+    return script
+
+
+def test_a_failed_start_goes_back_by_itself(site):
+    site.prepare()
+    site.backup.set("restore", start_command=one_time_failure(site, "start-once", site.server.start_command()))
+    lines = site.job("run", "latest", exit=1)
+    assert "as it was before" in lines[-1]["error"] and "start_command" in lines[-1]["error"]
+    assert site.side() == "old" and site.documents_now == hashes(site.documents)
+    site.nothing_left()
+
+
+def test_a_server_that_does_not_come_up_on_the_new_data(site):
+    """It starts and ends: the time is waited out, then the old data are back."""
+    site.prepare()
+    site.backup.set("restore", start_command=one_time_failure(site, "start-nothing", site.server.start_command()), start_timeout="2s")
+    (site.folder / "start-nothing").write_text(
+        (site.folder / "start-nothing").read_text().replace("exit 1", "exit 0"))
+    lines = site.job("run", "latest", exit=1)
+    assert "does not answer" in lines[-1]["error"]
+    assert site.side() == "old"
+    site.nothing_left()
+
+
+def test_when_nothing_starts_clients_stay_out_until_recover(site):
+    site.prepare()
+    site.backup.set("restore", start_command="/bin/false")
+    lines = site.job("run", "latest", exit=1)
+    assert "recover" in lines[-1]["error"]
+    assert site.gate.status()["state"] == "blocked"
+    with pytest.raises(Exception, match="wiederhergestellt|restored"):
+        site.connect()
+    site.job("recover", exit=1)
+    assert site.gate.status()["state"] == "blocked"
+    site.backup.set("restore", start_command=site.server.start_command())
+    site.job("recover")
+    assert site.side() in ("old", "new")
+    assert site.is_open()
+
+
+def stop_and_start(site, between="", afterwards=""):
+    """A stop command as a container's restart policy would make of it: what was stopped is started again."""
+    start = site.server.start_command()
+    script = site.folder / "stop-and-start"
+    admin = f"mariadb-admin --no-defaults --socket={site.server.socket} --user=root"
+    script.write_text(f"#!/bin/sh\n{admin} shutdown\n{between}\n{start}\n{afterwards.format(admin=admin)}\n")
+    script.chmod(0o755)
+    return script
+
+
+def test_a_server_that_is_started_again_at_once(site):
+    """The stop never holds, so nothing is swapped."""
+    site.prepare()
+    script = stop_and_start(site, afterwards="until {admin} ping >/dev/null 2>&1; do sleep 0.05; done")
+    site.backup.set("restore", stop_command=script, stop_timeout="3s")
+    lines = site.job("run", "latest", exit=1)
+    assert "starts it again" in lines[-1]["error"] and "as it was before" in lines[-1]["error"]
+    assert "swap" not in site.phases(lines)
+    assert site.side() == "old" and site.documents_now == hashes(site.documents)
+    site.nothing_left()
+
+
+def test_a_server_that_waits_with_the_old_files_open(site):
+    """It has opened its control file and waits for the lock when the restore gets it: it must not go on with that file
+    beside the other side's logs."""
+    site.prepare()
+    holder = subprocess.Popen(["tail", "-f", site.server.datadir / "aria_log_control"], stdout=subprocess.DEVNULL)
+    try:
+        site.backup.set("restore", stop_timeout="2s")
+        lines = site.job("run", "latest", exit=1)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert "in use" in lines[-1]["error"] and "swap" not in site.phases(lines)
+    assert site.side() == "old"
+    site.nothing_left()
+
+
+@pytest.mark.parametrize("delay", ["0", "0.02", "0.1"])
+def test_a_rival_that_starts_in_between(site, delay):
+    """Whichever server wins, it runs on all of one side."""
+    site.prepare()
+    later = f"(sleep {delay}; exec setsid {site.server.start_command()}) >/dev/null 2>&1 &"
+    script = site.folder / "stop"
+    script.write_text(f"#!/bin/sh\nmariadb-admin --no-defaults --socket={site.server.socket} --user=root shutdown\n{later}\n")
+    script.chmod(0o755)
+    site.backup.set("restore", stop_command=script, stop_timeout="3s")
+    done = site.backup.run_job("restore", "run", "latest")
+    print(done.returncode, done.stdout.splitlines()[-1])
+    assert site.side() == ("new" if done.returncode == 0 else "old")
+    assert site.is_open()
+
+
+@pytest.mark.parametrize("key,value,words", [
+    ("version", "10.6.20-MariaDB", "10.6.20"),
+    ("version", "11.8.3-MariaDB", "11.8.3"),
+    ("page_size", 8192, "innodb_page_size"),
+    ("lower_case_table_names", 1, "lower_case_table_names"),
+])
+def test_what_does_not_fit_is_refused(site, key, value, words):
+    site.prepare()
+    path = site.backup.archives / site.archive.replace(".tar.gz", ".manifest.json")
+    # (the manifest's own version is a number)
+    old = '"[^"]*"' if isinstance(value, str) else r"\d+"
+    text, n = re.subn(rf'"{key}": ?{old}', f'"{key}":{json.dumps(value)}', path.read_text(), count=1)
+    assert n == 1
+    path.write_text(text)
+    lines = site.job("run", "latest", "elexisdb", exit=9)
+    assert words in lines[-1]["error"]
+    assert site.side() == "old"
+    site.nothing_left()
+
+
+def test_a_damaged_archive_never_gets_as_far_as_a_block(site):
+    site.prepare()
+    path = site.backup.archives / site.archive
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(data)
+    lines = site.job("run", "latest", exit=6)
+    assert "block" not in site.phases(lines)
+    assert site.side() == "old"
+    site.nothing_left()
+
+
+def test_a_start_command_must_be_there(site):
+    site.prepare()
+    site.backup.set("restore", start_command=None)
+    lines = site.job("run", "latest", exit=9)
+    assert "start_command" in lines[-1]["error"]
+    site.nothing_left()
+
+
+def test_a_hook_can_say_no(site):
+    site.prepare()
+    site.backup.set("hooks", before_restore="/bin/false")
+    lines = site.job("run", "latest", exit=8)
+    assert "block" not in site.phases(lines)
+    assert site.side() == "old"
+    site.nothing_left()
