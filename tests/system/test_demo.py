@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -179,3 +180,34 @@ def test_nothing_outside_its_folder_is_written(demo, folder):
     assert demo.client("-e", "SELECT COUNT(*) FROM KONTAKT WHERE ISTPATIENT='1'").stdout == "50\n"
     demo.run("--stop", wrapper=wrapper)
     assert demo.processes() == []
+
+
+@pytest.mark.slow
+def test_backup_proof_and_restore(demo):
+    """The story that the demo's last words tell: a backup, its proof, an accident, and everything is back."""
+    demo.run("--detach")
+    env = demo.env()
+
+    def elexgate(*args):
+        return process.run([env["ELEXGATE_CLI"], "--config", env["ELEXGATE_CONFIG"], *args], timeout=240).stdout
+
+    elexgate("backup", "--now")
+    archives = sorted(p.name.split("_")[0] for p in pathlib.Path(env["ELEXGATE_BACKUP_DIR"]).glob("*.tar.gz"))
+    assert archives == ["documents", "elexisdb"]
+    elexgate("drill")
+    demo.client("-e", "DELETE FROM KONTAKT")
+    shutil.rmtree(demo.dir / "documents" / "Briefe")
+    server = (demo.dir / "pid" / "mariadbd").read_text()
+    elexgate("restore", "latest", "--yes")
+    assert demo.client("-e", "SELECT COUNT(*) FROM KONTAKT WHERE ISTPATIENT='1'").stdout == "50\n"
+    assert "Müller" in (demo.dir / "documents" / "Briefe" / "Übung Müller.txt").read_text()
+    assert (demo.dir / "pid" / "mariadbd").read_text() != server, "the server was started again by the hook"
+    demo.run("--stop")
+    assert demo.processes() == []
+
+
+@pytest.mark.parametrize("name", ["mit Leerzeichen", 'quo"te', "semi;colon"])
+def test_a_folder_that_cannot_go_into_a_configuration_is_refused(folder, name):
+    done = process.run([DEMO, "--dir", folder / name, "--detach", "--no-build"], check=False)
+    assert done.returncode == 2 and "choose" in done.stderr
+    assert not (folder / name).exists()
