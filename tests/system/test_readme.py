@@ -57,3 +57,15 @@ def test_links_lead_somewhere():
             if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
     assert broken == []
+
+
+def test_pages_that_the_code_names_are_there():
+    """A comment or a message that sends somebody to docs/…"""
+    missing = set()
+    for path in tracked():
+        if path.suffix in (".c", ".h", ".md", ".ini", ".py", ".build") or path.parts[0] == "scripts":
+            text = (paths.ROOT / path).read_text(errors="replace") if (paths.ROOT / path).is_file() else ""
+            for page in re.findall(r"\bdocs/[\w./-]*\w", text):
+                if not (paths.ROOT / page).exists():
+                    missing.add(f"{path}: {page}")
+    assert sorted(missing) == []
