@@ -181,7 +181,9 @@ static int judge(const struct sql_restore *q, const char *path, struct err *e)
 }
 
 /* The tables of rights show all accounts' to one that may read mysql.*: only our own count. */
-#define OURS    "GRANTEE = CONCAT('\'', REPLACE(CURRENT_USER(), '@', '\'@\''), '\'')"
+#define OURS                                                                                       \
+    "GRANTEE = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', "                       \
+    "QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))"
 #define NEEDED  "PRIVILEGE_TYPE IN ('CREATE', 'DROP', 'INSERT', 'ALTER', 'CREATE ROUTINE')"
 #define NEEDS_N 5
 

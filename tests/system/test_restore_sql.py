@@ -1,0 +1,174 @@
+"""A restore from SQL text: looked through first, imported sandboxed, undone by itself. With a real server behind the gate."""
+import gzip
+import os
+import signal
+import subprocess
+
+import pytest
+
+from lib import process
+from lib.backup import Backup, event
+
+END = "-- Dump completed on 2026-11-22 12:00:00\n"
+
+
+@pytest.fixture
+def site(folder, make_server, make_gate):
+    server = make_server()
+    server.sql("CREATE DATABASE load_db CHARACTER SET utf8mb4; CREATE TABLE load_db.t (i INT PRIMARY KEY, s TEXT);"
+               "INSERT INTO load_db.t VALUES (1, 'Zürich'), (2, 'Genève; \\\\! it''s');"
+               "CREATE PROCEDURE load_db.p() SELECT 1; CREATE VIEW load_db.v AS SELECT i FROM load_db.t")
+    gate = make_gate(server, options={"proxy": {"grace": "200ms"}})
+    b = Backup(folder, server, gate, {"restore": {"stale_clients": 0}}).account()
+    server.sql("GRANT ALL PRIVILEGES ON load_db.* TO 'elexgate'@'localhost'")
+    yield b
+    b.stop_keeper()
+
+
+def dump(site, *more):
+    return site.server.client([*more, "--routines", "load_db"], program="mariadb-dump").stdout
+
+
+def rows(site):
+    return [tuple(r) for r in site.server.sql("SELECT i, s FROM load_db.t ORDER BY i")]
+
+
+def put(site, text, name="dump.sql"):
+    path = site.folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def nothing_done(site):
+    assert site.gate.status()["state"] == "open"
+    assert "state=blocked" not in site.gate.log
+    assert site.server.value("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='load_db'") == 2
+    assert not site.complete("elexisdb-sql") and site.run_job("restore", "status").returncode == 0
+
+
+@pytest.mark.parametrize("form", ["plain", "gz", "zst", "stdin", "crlf"])
+def test_brings_the_dump_back(site, form):
+    text = dump(site)
+    before = rows(site)
+    site.server.sql("DELETE FROM load_db.t WHERE i=1; CREATE TABLE load_db.later (i INT)")
+    if form == "gz":
+        path = put(site, gzip.compress(text.encode()), "dump.sql.gz")
+    elif form == "zst":
+        path = put(site, text)
+        process.run(["zstd", "-q", str(path)])
+        path = site.folder / "dump.sql.zst"
+    else:
+        path = put(site, text.replace("\n", "\r\n") if form == "crlf" else text)
+    if form == "stdin":
+        with open(path, "rb") as f:
+            done = subprocess.run(site.argv("restore", "sql", "-"), stdin=f, stdout=subprocess.PIPE, timeout=120, check=True)
+        assert b'"restored"' in done.stdout
+    else:
+        restored = event(site.job("restore", "sql", path), "restored")[0]
+        assert restored["tables"] >= 1 and restored["blocked_ms"] >= 0
+    assert rows(site) == before
+    assert site.server.value("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME='later'") == 0
+    assert site.server.value("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='load_db'") == 1
+    assert len(site.complete("elexisdb-sql")) == 1, "the safety dump is kept as a backup"
+    assert site.gate.status()["state"] == "open"
+    site.gate.connect().close()
+
+
+@pytest.mark.parametrize("name, change, exit, words", [
+    ("cut", lambda t: t[:len(t) // 2], 6, "cut off after line"),
+    ("no-end", lambda t: t.replace("-- Dump completed", "-- Dump"), 6, "Dump completed"),
+    ("other-use", lambda t: "USE `mysql`;\n" + t, 9, 'line 1, is about the database "mysql"'),
+    ("other-drop", lambda t: "\n/*!40000 DROP DATABASE IF EXISTS `mysql`*/;\n" + t, 9, 'line 2, is about the database "mysql"'),
+    ("shell", lambda t: "\\! touch PWNED\n" + t, 9, "is a command of the client program"),
+    ("system", lambda t: "system touch PWNED\n" + t, 9, '"system" is a command of the client program'),
+    ("accounts", lambda t: "GRANT ALL ON *.* TO x@'%';\n" + t, 9, "changes accounts or rights"),
+    ("mysql8", lambda t: t.replace("utf8mb4_general_ci", "utf8mb4_0900_ai_ci"), 9, "MySQL 8"),
+    ("empty", lambda t: "", 9, "no SQL statement"),
+    ("binary", lambda t: "\0\1\2" + t, 9, "NUL byte"),
+])
+def test_what_cannot_be_right_is_refused_before_anything_is_done(site, name, change, exit, words):
+    path = put(site, change(dump(site)))
+    last = site.job("restore", "sql", path, exit=exit)[-1]
+    assert words in last["error"] and str(path) in last["error"], last
+    assert not os.path.exists("PWNED") and not (site.folder / "PWNED").exists()
+    nothing_done(site)
+
+
+def test_a_damaged_gzip_file_is_refused(site):
+    path = put(site, gzip.compress(dump(site).encode())[:-12], "dump.sql.gz")
+    assert "cut off" in site.job("restore", "sql", path, exit=6)[-1]["error"]
+    nothing_done(site)
+
+
+def test_databases_of_the_same_name_and_the_sandbox_line_are_fine(site):
+    text = "/*M!999999\\- enable the sandbox mode */ \n" + dump(site, "--databases")
+    before = rows(site)
+    site.server.sql("DELETE FROM load_db.t")
+    site.job("restore", "sql", put(site, text))
+    assert rows(site) == before
+
+
+def test_a_dump_of_mysql_5_7_is_taken(site):
+    """Its comments, its integer widths, its latin1 default, a definer that is not here."""
+    text = ("-- MySQL dump 10.13  Distrib 5.7.44, for Linux (x86_64)\n/*!40101 SET NAMES utf8 */;\n"
+            "/*!50503 SET character_set_client = utf8mb4 */;\nDROP TABLE IF EXISTS `t`;\n"
+            "CREATE TABLE `t` (`i` int(11) NOT NULL, `s` text, PRIMARY KEY (`i`)) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n"
+            "LOCK TABLES `t` WRITE;\nINSERT INTO `t` VALUES (7,'Basel');\nUNLOCK TABLES;\nDELIMITER ;;\n"
+            "CREATE DEFINER=`gone`@`%` PROCEDURE `old`()\nBEGIN SELECT 1; END ;;\nDELIMITER ;\n" + END)
+    site.job("restore", "sql", put(site, text))
+    assert rows(site) == [(7, "Basel")]
+    assert site.server.value("SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_NAME='old'") == "gone@%"
+
+
+def test_a_failing_import_brings_everything_back(site):
+    site.server.sql("INSERT INTO load_db.t VALUES (3, 'only here')")
+    before = rows(site)
+    text = dump(site).replace(END[:17], "INSERT INTO nowhere VALUES (1);\n-- Dump completed", 1)
+    client = site.gate.connect()
+    last = site.job("restore", "sql", put(site, text), exit=6)[-1]
+    assert "everything" in last["error"] or "as it was before" in last["error"]
+    assert "nowhere" in last["error"] and "at line" in last["error"], last
+    assert rows(site) == before
+    assert site.gate.status()["state"] == "open"
+    with pytest.raises(Exception) as e:
+        client.query("SELECT 1")
+    assert "wiederhergestellt" in str(e.value)
+
+
+def test_a_dump_cannot_write_elsewhere(site):
+    """Qualified names are the server's to refuse: the account may write to the one database only."""
+    site.server.sql("CREATE DATABASE other; CREATE TABLE other.x (i INT)")
+    before = rows(site)
+    text = "INSERT INTO other.x VALUES (1);\n" + dump(site)
+    assert "denied" in site.job("restore", "sql", put(site, text), exit=6)[-1]["error"]
+    assert site.server.value("SELECT COUNT(*) FROM other.x") == 0 and rows(site) == before
+
+
+def test_without_the_right_to_write_it_says_which_grant(site):
+    site.server.sql("REVOKE ALL PRIVILEGES ON load_db.* FROM 'elexgate'@'localhost'")
+    last = site.job("restore", "sql", put(site, dump(site)), exit=9)[-1]
+    assert "GRANT ALL PRIVILEGES ON `load_db`" in last["error"]
+    nothing_done(site)
+
+
+def test_dry_run(site):
+    site.job("restore", "sql", "--dry-run", put(site, dump(site)))
+    nothing_done(site)
+
+
+def test_killed_in_the_import_the_keeper_brings_it_back(site):
+    before = rows(site)
+    slow = dump(site).replace(END[:17], "SELECT SLEEP(60);\n-- Dump completed", 1)
+    job = site.start_job("restore", "sql", put(site, slow))
+    for line in job.stdout:
+        if '"import"' in line:
+            break
+    process.wait_until(lambda: site.server.value(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%'") == 1, what="import under way")
+    job.send_signal(signal.SIGKILL)
+    job.wait(20)
+    assert site.gate.status()["state"] == "blocked", "clients wait until it is settled"
+    site.start_keeper()
+    process.wait_until(lambda: site.gate.status()["state"] == "open", 60, "settled")
+    assert rows(site) == before
+    assert not (site.state / "restore.json").exists()
