@@ -332,7 +332,7 @@ static int prepare(struct fence *f, struct err *e)
         return not_ready(f, e);
     if (r == 0 && f->o.proxy_socket) {
         r = proxy_hold_take(f->o.proxy_socket, f->o.hold_ms, HOLD_MAX_MS, &f->hold, e);
-        if (r == 1)
+        if (r != 0) /* also when it cannot be asked: then it is not known to be quiet */
             return FENCE_BUSY;
     }
     return r;

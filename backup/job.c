@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -189,6 +191,10 @@ int main(int argc, char **argv)
             return EXIT_GOOD;
         } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
             path = argv[++i];
+        } else if (strcmp(argv[i], "--with-parent") == 0) {
+            /* by the keeper: when it is killed, end in order, instead of doing what its successor
+             * will start again */
+            prctl(PR_SET_PDEATHSIG, SIGTERM);
         } else {
             break;
         }

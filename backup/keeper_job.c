@@ -131,8 +131,9 @@ int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const
     j->out.data = j->process.data = j;
     j->open_handles = 2;
     size_t n = count(args), k = 0;
-    char **argv = xcalloc(n + 4, sizeof *argv);
+    char **argv = xcalloc(n + 5, sizeof *argv);
     argv[k++] = keeper_job_program();
+    argv[k++] = xstrdup("--with-parent");
     if (config_path) {
         argv[k++] = xstrdup("--config");
         argv[k++] = xstrdup(config_path);

@@ -15,7 +15,10 @@
 #define ASK_WAITING_MS 1000
 #define ASK_MS         5000
 /* After a run that began and made way, and when another run has the lock. */
-#define AGAIN_MS         10000
+#define AGAIN_MS 10000
+/* After a failure, and how often; a person who asked hears of the first one. */
+#define AFTER_FAILURE_MS 120000
+#define FAILURES_MAX     2
 #define RESTORE_AGAIN_MS (60 * 1000) /* at most so often a restore's journal is settled */
 #define RESTORE_LOOK_MS  (60 * 60 * 1000)
 #define ARGS_MAX         80
@@ -218,9 +221,32 @@ static void settle_pending(struct keeper *k, int exit_code, int signal)
     } else if (exit_code == EXIT_NOT_IDLE || exit_code == EXIT_BUSY) {
         p->yielded += exit_code == EXIT_NOT_IDLE;
         k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+    } else if ((exit_code == EXIT_FAILED || exit_code == EXIT_INCONSISTENT) && !p->by_hand &&
+               p->failed <
+                   FAILURES_MAX) { /* the server restarts, a disk is away: worth another try */
+        p->failed++;
+        k->not_before_mono_ms = mono_ms() + AFTER_FAILURE_MS;
     } else {
         keeper_pending_drop(p);
     }
+}
+
+/* To those who follow: the job's last line, unless the run goes on later, since "done" would end
+ * their following. */
+static void publish_end(struct keeper *k, int exit_code, const char *error)
+{
+    bool goes_on = k->kind == JOB_BACKUP && k->scheduled_run && k->state.pending.due_ms;
+    json_t *event;
+    if (goes_on)
+        event = json_pack("{ss,ss,ss*,si}", "event", "again", "type", k->settings.physical_type,
+            "reason", error, "exit", exit_code);
+    else if (k->job_last)
+        event = json_incref(k->job_last);
+    else
+        event = json_pack(
+            "{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0, "exit", exit_code, "error", error);
+    json_object_set_new(event, "job", json_string(kind_name(k->kind)));
+    keeper_publish(k, event);
 }
 
 static void on_job_end(void *ctx, int exit_code, int signal)
@@ -244,26 +270,18 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         settle_pending(k, exit_code, signal);
     if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
-    if (kind == JOB_RECOVER && exit_code == 0)
-        k->restore_seen_s = restore_journal_time(k);
-    json_t *last = k->job_last ? json_incref(k->job_last)
-                               : json_pack("{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0,
-                                     "exit", exit_code, "error", error);
-    json_object_set_new(last, "job", json_string(kind_name(kind)));
+    keeper_save(k);
+    if (kind == JOB_BACKUP || kind == JOB_DRILL)
+        publish_end(k, exit_code, error);
     json_decref(k->job_phase);
     json_decref(k->job_last);
     k->job_phase = k->job_last = NULL;
     k->job = NULL;
     k->kind = JOB_NONE;
-    keeper_save(k);
-    if (kind == JOB_BACKUP || kind == JOB_DRILL)
-        keeper_publish(k, last);
-    else
-        json_decref(last);
     keeper_publish(k, keeper_state_event(k));
     if (k->stopping)
         keeper_stop(k);
-    else if ((signal && kind == JOB_BACKUP) || kind == JOB_RECOVER)
+    else if (signal && kind == JOB_BACKUP)
         start_put_back(k);
 }
 

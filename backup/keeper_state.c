@@ -40,6 +40,7 @@ static bool take(struct keeper_state *s, const json_t *root)
         s->pending.missed = json_is_true(json_object_get(p, "missed"));
         s->pending.by_hand = json_is_true(json_object_get(p, "by_hand"));
         s->pending.yielded = (unsigned)number(p, "yielded");
+        s->pending.failed = (unsigned)number(p, "failed");
         json_array_extend(s->pending.types, json_object_get(p, "types"));
     }
     json_t *runs = json_object_get(root, "runs");
@@ -84,9 +85,9 @@ int keeper_state_save(const struct keeper_state *s, struct err *e)
     const struct keeper_pending *p = &s->pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",
-            json_pack("{sIsIsbsbsisO}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
+            json_pack("{sI,sI,sb,sb,si,si,sO}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
                 (json_int_t)p->asked_ms, "missed", p->missed, "by_hand", p->by_hand, "yielded",
-                (int)p->yielded, "types", p->types));
+                (int)p->yielded, "failed", (int)p->failed, "types", p->types));
     _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
     return file_publish(s->path, text, strlen(text), 0600, e);

@@ -17,6 +17,7 @@ struct keeper_pending {
     bool missed;      /* made up for: the machine was off, or the keeper */
     bool by_hand;     /* asked for by a person, to run when idle */
     unsigned yielded; /* how often it began and made way */
+    unsigned failed;  /* how often it began and failed */
     json_t *types;    /* array of names; empty = all */
 };
 

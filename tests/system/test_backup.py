@@ -243,6 +243,13 @@ def test_a_write_through_the_proxy_makes_it_let_go(backup, folder, server, make_
     assert through.files() == []
 
 
+def test_without_the_proxy_only_when_told_to(backup, folder):
+    backup.set("backup", ask_proxy=True)
+    assert "not known to be idle" in backup.job("backup", exit=4)[-1]["error"]
+    lines = backup.job("backup", "--now")
+    assert any("proxy does not answer" in line["text"] for line in event(lines, "note"))
+
+
 def test_an_open_transaction_is_waited_for_not_waited_out(backup, server):
     with server.connect(database="load_db") as c, c.cursor() as cursor:
         cursor.execute("BEGIN")

@@ -88,7 +88,8 @@ def test_a_due_run_waits_for_the_last_write(gated):
 def test_a_write_in_the_middle_makes_it_yield_and_the_next_quiet_time_completes_it(gated):
     gated.set("archive", rate="3M")
     gated.start_keeper()
-    gated.call({"cmd": "run", "mode": "when-idle"})
+    follower = control.Control(gated.socket, timeout=120)
+    assert follower.call({"cmd": "run", "mode": "when-idle", "follow": True})["queued"]
     process.wait_until(lambda: (gated.call("status")["job"] or {}).get("phase") == "copy", 90, "the copy")
     with gated.gate.connect("practice", "p", "load_db") as c, c.cursor() as cursor:
         start = time.monotonic()
@@ -102,6 +103,11 @@ def test_a_write_in_the_middle_makes_it_yield_and_the_next_quiet_time_completes_
     gated.set("archive", rate="0")
     assert wait_run(gated, 2)[0]["result"] == "good"
     assert len(gated.complete()) == 1 and gated.call("status")["pending"] is None
+    with follower:
+        followed = []
+        while not followed or not followed[-1].get("done"):
+            followed.append(follower.receive())
+    assert [line["exit"] for line in event(followed, "again")] == [4] and followed[-1]["ok"]
 
 
 def test_a_proxy_that_cannot_be_asked_is_never_idle(gated):
@@ -231,6 +237,42 @@ def test_a_job_dies_cleanly_with_the_keeper_and_is_done_again(backup):
     backup.start_keeper()
     assert backup.call("status")["pending"]
     process.wait_until(lambda: backup.runs()[0]["result"] == "good", 60, "the run is made up for")
+
+
+def test_a_killed_keeper_takes_its_job_with_it(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    backup.call({"cmd": "run", "mode": "when-idle"})
+    job = process.wait_until(lambda: (backup.call("status")["job"] or {}).get("phase") == "copy" and backup.call("status")["job"], 90)
+    backup.keeper.kill()
+    process.wait_until(lambda: not os.path.exists(f"/proc/{job['pid']}") or "Z" in open(f"/proc/{job['pid']}/stat").read().split()[2], 30)
+    assert backup.files() == []
+    assert backup.server.sql("SELECT @@aria_checkpoint_interval, @@innodb_stats_auto_recalc") == [(30, 1)]
+    backup.set("archive", rate="0")
+    backup.start_keeper()
+    assert wait_run(backup)[0]["result"] == "good"
+    assert len(backup.complete()) == 1
+
+
+def test_no_clients_waits_until_all_have_gone(gated):
+    gated.set("backup", idle="no-clients")
+    gated.start_keeper()
+    with gated.gate.connect("practice", "p", "load_db"):
+        gated.call({"cmd": "run", "mode": "when-idle"})
+        wait_reason(gated, "sessions")
+        time.sleep(IDLE + 3)
+        assert reason(gated) == "sessions" and gated.runs() == []
+    wait_reason(gated, "recent-session")
+    assert wait_run(gated)[0]["result"] == "good"
+
+
+def test_a_failed_run_is_tried_again(backup):
+    """Nobody asked for it, so nobody would do it by hand."""
+    backup.set("backup", schedule="15 3 * * *", datadir="/nowhere")
+    seen(backup, 86400)
+    backup.start_keeper()
+    assert wait_run(backup)[0]["result"] == "failed"
+    assert backup.call("status")["pending"], "the run is given up after one failure"
 
 
 def test_a_killed_job_is_cleaned_up_after_and_done_again(backup):
