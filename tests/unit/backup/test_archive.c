@@ -656,6 +656,55 @@ static void test_age_passphrase(void **state)
     assert_int_equal(unpack_run(&u, &r, &e), UNPACK_LOCKED);
 }
 
+/* A stream's header is written last, into the first encrypted block; also where that is the only
+ * one. */
+static void test_age_stream(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {0, 10, 64000, 65536, 3000000};
+    if (sh("command -v age-keygen >/dev/null") != 0)
+        skip();
+    assert_int_equal(sh("age-keygen -o '%s/key' 2>/dev/null && age-keygen -y '%s/key' > '%s/pub'",
+                         f->dir, f->dir, f->dir),
+        0);
+    char *pub;
+    size_t len;
+    _cleanup_free_ char *pub_path = path_in(f->dir, "pub"), *dump = path_in(f->dir, "dump");
+    assert_int_equal(file_read(pub_path, 1000, &pub, &len, NULL), 0);
+    pub[strcspn(pub, "\n")] = 0;
+    const char *recipients[] = {pub, NULL};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char run[RUN_SUFFIX_LEN];
+        struct err e = {0};
+        struct pack *p;
+        struct manifest m = new_manifest();
+        struct pack_options o = options(f);
+        snprintf(run, sizeof run, "2026-11-22-000%zu", i);
+        o.run = run;
+        o.recipients = recipients;
+        uint8_t *data = content(sizes[i], 5);
+        write_file(f->dir, "dump", data, sizes[i]);
+        free(data);
+        int fd = open(dump, O_RDONLY);
+        int r = pack_open(&o, &p, &e);
+        if (r == 0)
+            r = pack_stream(p, "elexis.sql", fd, &e);
+        if (r == 0)
+            r = pack_close(p, &e);
+        if (r == 0)
+            r = pack_publish(p, &m, &e);
+        if (r != 0)
+            fail_msg("%zu bytes: %s", sizes[i], e.text);
+        assert_int_equal(sh("age -d -i '%s/key' '%s/%s' | tar xzO elexis.sql | cmp - '%s'", f->dir,
+                             f->folder, pack_file_name(p), dump),
+            0);
+        pack_drop(p);
+        manifest_clear(&m);
+        close(fd);
+    }
+    free(pub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -677,6 +726,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_manifest_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_age_recipient, setup, teardown),
         cmocka_unit_test_setup_teardown(test_age_passphrase, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_age_stream, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
