@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/archive/manifest_file.h"
+#include "backup/restore/foreign.h"
 #include "backup/restore/restore.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
@@ -76,7 +77,7 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     struct layout layout = {0};
     struct server *s = NULL;
     json_t *parts = json_array(), *rows = json_array();
-    int code = store_find(run->s.folder, q->which, NULL, &found, e);
+    int code = restore_find(run, q, &found, e);
     if (code == 0)
         code = server_connect(&run->s.target, "elexgate-job", &s, e);
     if (code == 0)

@@ -215,6 +215,8 @@ static int parse_run(int argc, char **argv, struct restore_request *q, struct er
             q->dry_run = true;
         else if (!strcmp(argv[i], "--no-trial"))
             q->skip_boot = true;
+        else if (!strcmp(argv[i], "--foreign"))
+            q->foreign = true;
         else {
             err_set(e, EINVAL, "unknown option %.40s", argv[i]);
             return EXIT_USAGE;

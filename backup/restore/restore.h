@@ -83,6 +83,7 @@ struct restore_request {
     const char *which;
     char *const *types; /* NULL-terminated; none = all of the run */
     bool dry_run, skip_boot;
+    bool foreign; /* an archive without manifest is taken; see foreign.h */
 };
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
 /* One event that says what would be replaced by what. */

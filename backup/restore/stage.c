@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/copy_check.h"
+#include "backup/restore/foreign.h"
 #include "backup/restore/restore.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -139,11 +140,17 @@ static int sync_all(const char *root, struct err *e)
     return fd >= 0 && syncfs(fd) == 0 ? 0 : err_sys(e, errno, "cannot sync %s", root);
 }
 
-static int stage_part(struct restore *r, const struct store_item *it, const char *folder,
-    const struct restore_part *p, bool trial, struct err *e)
+static char *folder_of(const struct run *run, const char *which)
 {
-    _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
-    _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
+    const char *slash = strrchr(which, '/');
+    if (!slash)
+        return xstrdup(run->s.folder);
+    return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
+}
+
+static int stage_part(struct restore *r, const struct store_item *it, const char *archive,
+    const char *manifest, const struct restore_part *p, bool trial, struct err *e)
+{
     _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
     struct copy_check c = {.run = r->run,
         .item = it,
@@ -155,13 +162,28 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
     int code = make_folders(p, e);
     if (code == 0)
         code = enough_space(p->root, it->manifest.content.bytes, e);
+    c.max_bytes = restore_foreign_limit(p->root);
     if (code == 0)
         code = copy_check_extract(&c, e);
+    if (code == 0 && !manifest)
+        code = restore_foreign_flatten(p, e);
     if (code == 0)
         code = give_to_owner(p, e);
     if (code == 0 && trial && p->database)
         code = copy_check_boot(&c, e);
     return code == 0 ? sync_all(p->root, e) : code;
+}
+
+/* The archives of a run by name; a foreign one is the path itself. */
+static int stage_item(struct restore *r, const struct restore_request *q,
+    const struct store_item *it, const struct restore_part *p, struct err *e)
+{
+    if (restore_is_foreign(it))
+        return stage_part(r, it, q->which, NULL, p, true, e);
+    _cleanup_free_ char *folder = folder_of(r->run, q->which);
+    _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
+    return stage_part(r, it, archive, manifest, p, !q->skip_boot, e);
 }
 
 static bool asked_for(char *const *types, const char *type)
@@ -200,7 +222,7 @@ static int choose(struct restore *r, const struct restore_request *q,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
             return EXIT_REFUSED;
         }
-        int code = database ? fits(it, layout, e) : 0;
+        int code = database && !restore_is_foreign(it) ? fits(it, layout, e) : 0;
         if (code != 0)
             return code;
         snprintf(p->type, sizeof p->type, "%s", it->type);
@@ -219,14 +241,6 @@ static int choose(struct restore *r, const struct restore_request *q,
     return err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
 }
 
-static char *folder_of(const struct run *run, const char *which)
-{
-    const char *slash = strrchr(which, '/');
-    if (!slash)
-        return xstrdup(run->s.folder);
-    return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
-}
-
 static int read_layout(struct run *run, struct layout *out, struct err *e)
 {
     struct server *s = NULL;
@@ -237,15 +251,25 @@ static int read_layout(struct run *run, struct layout *out, struct err *e)
     return code == 1 ? EXIT_REFUSED : code;
 }
 
+/* The trial server needs this server's page size; all else shows when it starts. */
+static void about_foreign(struct store_item *it, const struct layout *l)
+{
+    it->manifest.server.page_size = l->page_size;
+    run_note("this archive has no manifest: its date, its server's version and whether it is "
+             "complete are unknown; that a server starts on it and finds every table whole is the "
+             "only proof");
+}
+
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)
 {
     struct store_list found = {0};
     struct layout layout = {0};
     const struct store_item *items[RESTORE_PARTS_MAX];
-    _cleanup_free_ char *folder = folder_of(r->run, q->which);
-    int code = store_find(r->run->s.folder, q->which, NULL, &found, e);
+    int code = restore_find(r->run, q, &found, e);
     if (code == 0)
         code = read_layout(r->run, &layout, e);
+    if (code == 0 && restore_is_foreign(&found.items[0]))
+        about_foreign(&found.items[0], &layout);
     if (code == 0)
         code = choose(r, q, &found, &layout, items, e);
     if (code == 0 && restore_database(r))
@@ -253,7 +277,7 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     for (size_t i = 0; code == 0 && i < r->n; i++)
-        code = stage_part(r, items[i], folder, &r->parts[i], !q->skip_boot, e);
+        code = stage_item(r, q, items[i], &r->parts[i], e);
     layout_clear(&layout);
     store_list_clear(&found);
     return code;

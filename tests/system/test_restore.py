@@ -9,6 +9,7 @@ import pytest
 from lib import process
 from lib.backup import event
 from lib.restore import Client, Site, hashes
+from restore_campaign import Campaign
 
 
 @pytest.fixture
@@ -276,3 +277,27 @@ def test_a_hook_can_say_no(site):
     assert "block" not in site.phases(lines)
     assert site.side() == "old"
     site.nothing_left()
+
+
+def test_killed_at_any_time(site, capsys):
+    """The long form is scripts/restore-campaign; $ELEXGATE_RESTORE_KILLS is the number of kills here."""
+    site.prepare()
+    campaign = Campaign(site, seed=int(os.environ.get("ELEXGATE_SEED", "1")))
+    campaign.measure()
+    campaign.run(int(os.environ.get("ELEXGATE_RESTORE_KILLS", "6")))
+    with capsys.disabled():
+        print("\n" + campaign.table())
+    assert campaign.problems == []
+
+
+@pytest.mark.parametrize("phase", ["stop", "swap", "start", "look"])
+def test_killed_between_block_and_open(site, phase):
+    """Clients stay out until the recovery, which is killed as well, and then taken up again."""
+    site.prepare()
+    assert site.kill_at("run", "latest", phase=phase) == phase
+    assert site.gate.status()["state"] == "blocked"
+    for _ in range(2):
+        site.kill_at("recover", phase="start")
+    site.job("recover")
+    assert site.side() in ("old", "new")
+    assert site.is_open()

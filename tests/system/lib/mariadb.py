@@ -99,10 +99,11 @@ class MariaDB:
                 f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args]
 
     def start_command(self):
-        """A script that starts the server in the background, as systemctl would. A second process ends it should this
-        one die before it could."""
+        """A script that starts the server in the background, as systemctl would: nothing if it runs already. A second
+        process ends the server should this one die before it could."""
         script = self.folder / "start-server"
         script.write_text(f"""#!/bin/sh
+grep -qs -- --datadir={self.datadir} /proc/$(cat {self.folder}/started.pid 2>/dev/null || echo none)/cmdline && exit 0
 setsid {shlex.join(str(a) for a in self._argv())} </dev/null >>{self.folder}/mariadbd.log 2>&1 &
 echo $! >{self.folder}/started.pid
 setsid sh -c "while kill -0 {os.getpid()}; do kill -0 $! || exit; sleep 1; done; kill -9 $!" </dev/null >/dev/null 2>&1 &

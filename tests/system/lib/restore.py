@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import threading
 import time
 
@@ -109,11 +108,11 @@ class Site:
         return [line["phase"] for line in lines if line.get("event") == "phase"]
 
     def kill_at(self, *args, phase=None, after=None):
-        """Starts the job and kills it -9 as it tells of a phase, or so many seconds after its start. Returns the last
-        phase that it told of, or None when it was done before."""
+        """Starts the job and kills it -9: as it tells of the phase, or `after` seconds later, or without a phase so many
+        seconds after its start. Returns the last phase that it told of, or None when it was done before."""
         job = self.backup.start_job("restore", *args)
-        timer = threading.Timer(after, lambda: job.send_signal(signal.SIGKILL)) if after is not None else None
-        if timer:
+        timer = threading.Timer(after or 0, job.send_signal, [signal.SIGKILL])
+        if phase is None:
             timer.start()
         last, done = "begin", False
         for line in job.stdout:
@@ -124,10 +123,12 @@ class Site:
             last = line["phase"] if line.get("event") == "phase" else last
             done |= bool(line.get("done"))
             if phase and last == phase:
-                job.send_signal(signal.SIGKILL)
-                break
-        if timer:
-            timer.cancel()
+                phase = None
+                if after:
+                    timer.start()
+                else:
+                    job.send_signal(signal.SIGKILL)
+        timer.cancel()
         job.stdout.close()
         job.wait(60)
         return None if done else last
