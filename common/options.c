@@ -14,6 +14,7 @@ static const char *const auto_word[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
+static const char *const client_auth_modes[] = {"off", "request", "require", NULL};
 static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
@@ -92,6 +93,17 @@ const struct option config_options[] = {
         .help = "networks (CIDR) that may connect; empty = all"},
     {"listen", "deny", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "networks (CIDR) that may not connect; checked before allow"},
+    {"listen", "client_auth", OPT_ENUM, "off", 0, 0, client_auth_modes, .named = true,
+        .reloadable = true,
+        .help = "certificates of the workstations: off: not asked for; request: one that is shown "
+                "must be good; require: nobody comes in without one"},
+    {"listen", "client_ca", OPT_PATH, NULL, .named = true, .reloadable = true,
+        .help = "the CAs whose client certificates are taken, PEM; needed by client_auth"},
+    {"listen", "client_crl", OPT_PATH, NULL, .named = true, .reloadable = true,
+        .help = "their revocation lists, PEM; not set: no certificate is revoked"},
+    {"listen", "client_map", OPT_PATH, NULL, .named = true, .reloadable = true,
+        .help = "file that says which certificate may log in as which users, one certificate a "
+                "line: name = user, user; not set: any as any"},
 
     /* tls */
     {"tls", "certificate", OPT_PATH, "/etc/elexgate/tls/server.pem", .reloadable = true,

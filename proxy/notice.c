@@ -4,7 +4,7 @@
 
 /* Where no character set is negotiated drivers read ASCII: umlauts are written out, the rest
  * becomes "?". */
-static char *fold_ascii(const char *utf8)
+char *notice_ascii(const char *utf8)
 {
     static const struct {
         const char *from, *to;
@@ -38,7 +38,7 @@ struct notice *notice_make(const char *german, const char *english)
     struct notice *n = xcalloc(1, sizeof *n);
     n->refs = 1;
     n->text = xasprintf("%s / %s", german, english);
-    n->ascii = fold_ascii(n->text);
+    n->ascii = notice_ascii(n->text);
     return n;
 }
 

@@ -31,6 +31,7 @@ static void session_free(struct session *s)
     struct worker *w = s->worker;
     login_names_free(&s->names);
     dialogue_clear(&s->dialogue);
+    user_guard_free(s->guard);
     buffer_free(&s->stash);
     notice_unref(s->notice);
     free(s->end_detail);

@@ -18,6 +18,7 @@
 #include "proxy/wire/greeting.h"
 #include "proxy/wire/login.h"
 #include "proxy/wire/session_state.h"
+#include "proxy/wire/user_guard.h"
 #include "proxy/worker.h"
 
 /* How long a session that was ended between two statements waits for its client's next command, so
@@ -60,6 +61,8 @@ struct session {
     struct session_login *login;
     struct login_names names;
     struct dialogue dialogue;
+    struct user_guard
+        *guard;            /* where certificates decide who may log in: catches COM_CHANGE_USER */
     struct buffer stash;   /* client's bytes that the dialogue has not taken yet */
     struct notice *notice; /* why it is being ended */
     int64_t since_wall_ms;
@@ -119,6 +122,9 @@ void session_on_greeting_bytes(struct session *s);
 void session_on_client_first(struct session *s);
 void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);
+/* The listener's rules for client certificates, for this user. false: refused, and the session is
+ * ending. */
+bool session_certificate_may(struct session *s, const char *user);
 /* session_relay.c */
 void session_relay_start(struct session *s, uint16_t status);
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);
@@ -131,6 +137,8 @@ void session_account_off(struct session *s);
 /* May the client be read in the relay: not held, not ending. */
 bool session_client_held(const struct session *s);
 /* session_report.c */
+/* The name in the client's certificate, NULL if it has shown none. malloc'ed. */
+char *session_certificate(const struct session *s) MUSTCHECK;
 void session_log_login(const struct session *s);
 void session_log_end(const struct session *s);
 json_t *session_json(const struct session *s);

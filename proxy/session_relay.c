@@ -67,6 +67,8 @@ void session_relay_start(struct session *s, uint16_t status)
     struct worker *w = s->worker;
     uint64_t caps = s->login->head.caps & s->login->greeting.caps;
     dialogue_init(&s->dialogue, caps, status);
+    if (s->listener->client_auth)
+        s->guard = user_guard_new(caps);
     session_move(s, SESSION_RELAY);
     session_enlist(s, &w->relaying);
     buffer_free(&s->login->from_client);
@@ -124,10 +126,36 @@ static void client_forward(struct session *s, const uint8_t *data, size_t n)
         session_close_softly(s, "server lost", e.text);
 }
 
+/* A change of user must not get past the client certificate's map. What is refused ends here: the
+ * server never gets the end of the packet. */
+static bool guard_passes(struct session *s, const uint8_t *data, size_t n)
+{
+    while (n > 0) {
+        size_t taken;
+        struct login_names names;
+        struct err e;
+        int r = user_guard_feed(s->guard, data, n, &taken, &names, &e);
+        if (r < 0) {
+            session_close_softly(s, "a change of user that cannot be understood", e.text);
+            return false;
+        }
+        if (r == 1) {
+            bool may = session_certificate_may(s, names.user);
+            login_names_free(&names);
+            if (!may)
+                return false;
+        }
+        data += taken;
+        n -= taken;
+    }
+    return true;
+}
+
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n)
 {
     SLOT_ADD(s->worker->totals.bytes_in, n);
-    client_forward(s, data, n);
+    if (!s->guard || guard_passes(s, data, n))
+        client_forward(s, data, n);
 }
 
 void session_retry_stash(struct session *s)

@@ -14,6 +14,17 @@ static const char *tls_cipher(const struct session *s)
     return s->client.ssl ? SSL_get_cipher_name(s->client.ssl) : NULL;
 }
 
+char *session_certificate(const struct session *s)
+{
+    if (!s->listener->client_auth || !s->client.ssl)
+        return NULL;
+    char *name = client_auth_name(s->client.ssl);
+    if (*name)
+        return name;
+    free(name);
+    return NULL;
+}
+
 static json_t *event_json(const struct session *s, const char *event)
 {
     char peer[ADDRESS_TEXT_MAX];
@@ -25,12 +36,13 @@ static json_t *event_json(const struct session *s, const char *event)
 void session_log_login(const struct session *s)
 {
     char peer[ADDRESS_TEXT_MAX];
+    _cleanup_free_ char *certificate = session_certificate(s);
     log_event(LOG_INFO, "login", LOG_U("session", s->id), LOG_S("listener", s->listener->name),
         LOG_S("peer", address_text(&s->peer, peer)), LOG_U("port", s->peer_port),
         LOG_S("user", s->names.user), LOG_S("database", s->names.database),
         LOG_S("program", s->names.program), LOG_S("tls", tls_version(s)),
         LOG_S("cipher", tls_cipher(s)), LOG_B("resumed", s->resumed),
-        LOG_U("thread_id", s->thread_id));
+        LOG_S("certificate", certificate), LOG_U("thread_id", s->thread_id));
     if (atomic_load_explicit(&s->worker->watch_sessions, memory_order_relaxed))
         worker_tell_session(s->worker, event_json(s, "connect"));
 }
@@ -77,18 +89,19 @@ json_t *session_json(const struct session *s)
 {
     static const char *const kinds[] = {"none", "read", "write"};
     char peer[ADDRESS_TEXT_MAX], since[CLOCK_ISO_LEN];
+    _cleanup_free_ char *certificate = session_certificate(s);
     uint64_t now = uv_now(&s->worker->loop);
     uint64_t quiet = now > s->last_activity_ms ? now - s->last_activity_ms : 0;
-    return json_pack("{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:n, s:s, s:s, s:I, "
+    return json_pack("{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, "
                      "s:I, s:s, s:I, s:b, s:b, s:I, s:i}",
         "id", (json_int_t)s->id, "listener", s->listener->name, "peer",
         address_text(&s->peer, peer), "peer_port", (int)s->peer_port, "user",
         text_json(s->names.user), "database", text_json(s->names.database), "program",
         text_json(s->names.program), "attributes", attributes_json(&s->names), "tls_version",
         text_json(tls_version(s)), "cipher", text_json(tls_cipher(s)), "resumed", s->resumed,
-        "client_certificate", "since", clock_iso(s->since_wall_ms, since), "state",
-        session_state_name(s->state), "bytes_in", (json_int_t)s->client.bytes_in, "bytes_out",
-        (json_int_t)s->client.bytes_out, "last_kind",
+        "client_certificate", text_json(certificate), "since", clock_iso(s->since_wall_ms, since),
+        "state", session_state_name(s->state), "bytes_in", (json_int_t)s->client.bytes_in,
+        "bytes_out", (json_int_t)s->client.bytes_out, "last_kind",
         kinds[s->dialogue.last_kind < 3 ? s->dialogue.last_kind : 0], "last_activity_ms",
         (json_int_t)quiet, "in_transaction", s->counted_transaction, "in_flight", s->counted_flight,
         "thread_id", (json_int_t)s->thread_id, "worker", (int)s->worker->index);

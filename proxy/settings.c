@@ -30,6 +30,38 @@ static enum tls_mode tls_mode_of(const char *text)
     return !strcasecmp(text, "preferred") ? TLS_PREFERRED : TLS_REQUIRED;
 }
 
+/* A client without TLS has no certificate to show, so "require" must not leave it a way in. */
+static int client_auth_fits(const struct listen_settings *l, const struct client_auth_options *o,
+    const char *word, struct err *e)
+{
+    if (o->mode == CLIENT_AUTH_REQUIRE && l->tls != TLS_REQUIRED)
+        return err_set(e, EINVAL,
+            "client_auth = %s needs tls = required: clients without TLS have no certificate", word);
+    if (l->tls == TLS_OFF)
+        return err_set(e, EINVAL, "client_auth = %s needs TLS, but tls = off", word);
+    if (!o->ca)
+        return err_set(e, EINVAL,
+            "client_auth = %s needs client_ca, the CA whose certificates are taken", word);
+    return 0;
+}
+
+static int client_auth_make(const struct config *c, struct listen_settings *l, struct err *e)
+{
+    const char *word = config_str(c, "listen", l->name, "client_auth");
+    if (!strcasecmp(word, "off"))
+        return 0;
+    struct client_auth_options o = {
+        .mode = strcasecmp(word, "require") ? CLIENT_AUTH_REQUEST : CLIENT_AUTH_REQUIRE,
+        .ca = config_str(c, "listen", l->name, "client_ca"),
+        .crl = config_str(c, "listen", l->name, "client_crl"),
+        .map = config_str(c, "listen", l->name, "client_map"),
+    };
+    int r = client_auth_fits(l, &o, word, e);
+    if (r == 0)
+        r = client_auth_load(&o, &l->client_auth, e);
+    return r < 0 ? err_prefix(e, r, "%s: [listen %s]", config_path(c), l->name) : 0;
+}
+
 static int listener_make(struct settings *s, const char *name, struct tickets *tickets,
     struct listen_settings *l, struct err *e)
 {
@@ -42,6 +74,8 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
     int r = cidrs_make(c, name, "allow", &l->allow, e);
     if (r == 0)
         r = cidrs_make(c, name, "deny", &l->deny, e);
+    if (r == 0)
+        r = client_auth_make(c, l, e);
     if (r < 0 || l->tls == TLS_OFF)
         return r;
     if (!s->certificate) {
@@ -50,7 +84,9 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
         if (r < 0)
             return r;
     }
-    return tls_context(s->certificate, tickets, name, &l->tls_ctx, e);
+    r = tls_context(s->certificate, tickets, name, &l->tls_ctx, e);
+    /* After it: the session id context of the client CAs replaces that of the listener. */
+    return r == 0 && l->client_auth ? client_auth_apply(l->client_auth, l->tls_ctx, e) : r;
 }
 
 static void settings_read_plain(struct settings *s)
@@ -120,6 +156,7 @@ void settings_unref(struct settings *s)
         free(s->listeners[i].allow.items);
         free(s->listeners[i].deny.items);
         SSL_CTX_free(s->listeners[i].tls_ctx);
+        client_auth_unref(s->listeners[i].client_auth);
     }
     free(s->listeners);
     cert_pair_unref(s->certificate);

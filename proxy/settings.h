@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "certs/client_auth.h"
 #include "certs/pair.h"
 #include "common/config.h"
 #include "proxy/tickets.h"
@@ -29,7 +30,8 @@ struct listen_settings {
     enum tls_mode tls;
     const char *announce;
     struct cidr_list allow, deny;
-    SSL_CTX *tls_ctx; /* NULL with TLS_OFF */
+    SSL_CTX *tls_ctx;                /* NULL with TLS_OFF */
+    struct client_auth *client_auth; /* NULL: no certificate is asked for */
 };
 
 struct settings {

@@ -49,6 +49,8 @@ struct notice {
 struct notice *notice_make(const char *german, const char *english);
 struct notice *notice_ref(struct notice *n);
 void notice_unref(struct notice *n); /* NULL allowed */
+/* Any other words for a client that is not logged in yet: umlauts written out. malloc'ed. */
+char *notice_ascii(const char *utf8) MUSTCHECK;
 
 struct worker {
     unsigned index;
