@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,18 @@
 
 extern char **environ;
 
+static bool is_given(const char *const *further, const char *entry)
+{
+    size_t n = strcspn(entry, "=") + 1;
+    for (size_t i = 0; further && further[i]; i++) {
+        if (strncmp(further[i], entry, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Ours, with what is given in place of what has the same name: of two, some programs take the first
+ * and some (dash) the last. The strings are borrowed. */
 static char **merged_environment(const char *const *further)
 {
     size_t n = 0, m = 0;
@@ -21,11 +34,12 @@ static char **merged_environment(const char *const *further)
     while (further && further[m])
         m++;
     char **all = xcalloc(n + m + 1, sizeof *all);
-    /* what is given comes first: getenv takes the first of a name */
     for (size_t i = 0; i < m; i++)
-        all[i] = xstrdup(further[i]);
-    for (size_t i = 0; i < n; i++)
-        all[m + i] = environ[i];
+        all[i] = (char *)(uintptr_t)further[i];
+    for (size_t i = 0; i < n; i++) {
+        if (!is_given(further, environ[i]))
+            all[m++] = environ[i];
+    }
     return all;
 }
 
@@ -71,8 +85,6 @@ int child_start(const struct child_options *o, struct child *out, struct err *e)
     if (pid > 0)
         setpgid(pid, pid); /* both do it, so that it is done whoever runs first */
     close(report[1]);
-    for (size_t i = 0; o->environment && o->environment[i]; i++)
-        free(envp[i]);
     free(envp);
     ssize_t n = 0;
     if (pid > 0) { /* closes without a word when exec succeeds */
