@@ -17,12 +17,14 @@
 struct request {
     const char *words[TYPES_MAX + 1]; /* WHICH and types, or the one word of another command */
     size_t n;
+    const char *sql; /* the file, instead of the words */
     bool yes, dry_run, no_trial, foreign;
 };
 
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
-    static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign", NULL};
+    static const char *const options[] = {
+        "--yes", "--dry-run", "--no-trial", "--foreign", "--sql=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
     /* Options may stand before, between and after the words. */
@@ -32,6 +34,8 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             rq->dry_run |= strcmp(o, "--dry-run") == 0;
             rq->no_trial |= strcmp(o, "--no-trial") == 0;
             rq->foreign |= strcmp(o, "--foreign") == 0;
+            if (strcmp(o, "--sql=") == 0)
+                rq->sql = a.value;
         }
         if (a.failed)
             return a.failed;
@@ -41,7 +45,9 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             return cli_usage(cli, "at most %d types at once", TYPES_MAX);
         rq->words[rq->n++] = argv[a.next++];
     }
-    if (rq->n == 0)
+    if (rq->sql && (rq->n || rq->no_trial || rq->foreign))
+        return cli_usage(cli, "--sql goes with --yes and --dry-run only");
+    if (rq->n == 0 && !rq->sql)
         return cli_usage(cli, "%s",
             tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
                 "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines "
@@ -187,6 +193,29 @@ static int restore(struct cli *cli, const struct request *rq)
     return run_job(cli, args);
 }
 
+static int restore_sql(struct cli *cli, const struct request *rq)
+{
+    const char *args[] = {
+        "restore", "sql", rq->dry_run ? "--dry-run" : rq->sql, rq->dry_run ? rq->sql : NULL, NULL};
+    const struct config *c = cli_config(cli);
+    if (!c)
+        return EXIT_FAILED;
+    if (strcmp(rq->sql, "-") == 0 && !rq->yes && !rq->dry_run)
+        return cli_usage(cli, "SQL from standard input leaves nothing to answer on: add --yes");
+    int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
+    if (code == EXIT_GOOD && !rq->yes && !rq->dry_run) {
+        printf(
+            tr(cli,
+                "The database %s is emptied and made again from %s. A safety backup is taken "
+                "first, and comes back by itself if the import fails.\n",
+                "Die Datenbank %s wird geleert und aus %s neu gemacht. Vorher wird eine Sicherung "
+                "gemacht, die von selbst zurückkommt, falls es misslingt.\n"),
+            config_str(c, "database", NULL, "name"), rq->sql);
+        code = confirm(cli, "restore", "wiederherstellen");
+    }
+    return code == EXIT_GOOD ? run_job(cli, args) : code;
+}
+
 static int show_status(struct cli *cli)
 {
     const char *args[] = {"restore", "status", NULL};
@@ -240,6 +269,8 @@ static int run_restore(struct cli *cli, int argc, char **argv)
     int code = parse(cli, argc, argv, &rq);
     if (code != EXIT_GOOD)
         return code;
+    if (rq.sql)
+        return restore_sql(cli, &rq);
     const char *word = rq.words[0];
     bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||
                  strcmp(word, "recover") == 0 || strcmp(word, "status") == 0;
@@ -260,8 +291,8 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | undo | accept | recover | "
-    "status",
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE | undo | accept | "
+    "recover | status",
     "bring a backup back: everything or nothing, clients told to wait",
     run_restore,
     "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
@@ -270,6 +301,8 @@ const struct command cmd_restore = {
     "  --dry-run   everything but the swap: unpacks, checks and tries out, then removes it again\n"
     "  --no-trial  without the throwaway server that tries the data out first\n"
     "  --foreign   an archive without manifest, as the old system made them\n"
+    "  --sql FILE  from a dump: .sql, .sql.gz, .sql.zst, or - for standard input; into the Elexis\n"
+    "              database only\n"
     "\n"
     "  undo        bring back what was there before; once more: the restored data again\n"
     "  accept      let go of the data that are not in use\n"

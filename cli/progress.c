@@ -37,6 +37,8 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"import", "importing", "lese SQL ein"},
         {"check", "checking all tables", "prüfe alle Tabellen"},
         {"hook", "running the hook", "führe das Hilfsprogramm aus"},
+        {"read", "reading the file", "lese die Datei"},
+        {"undo", "bringing the safety backup back", "hole die Sicherung von vorher zurück"},
         {"block", "keeping clients out", "sperre die Clients aus"},
         {"stop", "stopping the server", "halte den Server an"},
         {"swap", "changing the folders", "tausche die Ordner"},

@@ -157,7 +157,16 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     char blocked[32];
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
-    if (is_true(restored, "new_live"))
+    const char *safety = text(restored, "safety");
+    if (*safety) {
+        _cleanup_free_ char *path = output_safe(safety);
+        printf(
+            tr(cli,
+                "Imported: %" PRId64 " tables, %" PRId64 " statements. The safety backup is %s\n",
+                "Eingelesen: %" PRId64 " Tabellen, %" PRId64
+                " Anweisungen. Die Sicherung von vorher ist %s\n"),
+            output_number(restored, "tables", 0), output_number(restored, "statements", 0), path);
+    } else if (is_true(restored, "new_live"))
         printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
     else
         printf("%s\n", tr(cli, "The data from before the restore are live.",
