@@ -91,13 +91,13 @@ def ratio(results, measure, key, peer, scale=1.0, subject="elexgate"):
     return [x / (y * scale) if y * scale > 0 else float("inf") for x, y in zip(a, b)]
 
 
-def best_ratio(results, measure, key, peers, subject="elexgate"):
-    """subject / the best of the peers in the same round."""
-    mine = field(results, measure, subject, key)
-    others = [v for v in (field(results, measure, p, key) for p in peers) if v]
-    if not mine or not others:
+def best_ratio(results, measure, key, peers):
+    """Elexgate / the best of the peers, round by round. The best is the one with the smallest median:
+    the smallest of each round would be the luckiest."""
+    known = [p for p in peers if field(results, measure, p, key)]
+    if not known or not field(results, measure, "elexgate", key):
         return None
-    return [m / min(o) if min(o) > 0 else float("inf") for m, o in zip(mine, zip(*others))]
+    return ratio(results, measure, key, min(known, key=lambda p: median(field(results, measure, p, key))))
 
 
 RATIOS = [  # what is printed as ratios against named peers: title, measure, field
