@@ -8,6 +8,8 @@ import pytest
 
 from lib import paths, ports, process
 
+pytestmark = pytest.mark.slow  # it makes a build of its own
+
 PEERS = "plaintext,hitch,hop,elexgate"
 
 
