@@ -18,7 +18,8 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
-#define COMMAND_MS 120000
+#define COMMAND_MS   120000
+#define ASK_AGAIN_MS 1000
 
 static const char *const locked_files[] = {"aria_log_control", "ibdata1"};
 
@@ -165,8 +166,13 @@ int restore_database_stop(struct restore *r, struct err *e)
     restore_database_unlock(r);
     run_phase(r->run, r->run->s.physical_type, "stop", 0);
     int code = shut_down(r->run, e);
-    uint64_t end = clock_mono_ms() + limit;
+    uint64_t now = clock_mono_ms(), end = now + limit, asked = now;
     while (code == 0 && (code = lock_all(r, e)) == 1) {
+        if (clock_mono_ms() - asked >= ASK_AGAIN_MS) { /* it was only starting when it was asked */
+            if ((code = shut_down(r->run, e)) < 0)
+                return code;
+            asked = clock_mono_ms();
+        }
         if (clock_mono_ms() >= end)
             return err_set(e, EBUSY,
                 "the server's files are still in use %llu s after it was stopped: something starts "

@@ -86,8 +86,12 @@ static int settle(struct restore *r, bool to_new, struct err *e)
 /* Names in the live folder that belong to neither side. */
 static const char *const leave[] = {".elexgate-restore", "lost+found", NULL};
 
-/* Nothing has been swapped yet, the server stands still: what lies where is the plan. */
-static int plan(struct restore *r, bool to_new, struct err *e)
+/*
+ * All of one side is live and the server stands still: what lies where now is what is to be
+ * swapped. That also takes in what the server has made, replaced or removed since it started on
+ * that side.
+ */
+static int plan(struct restore *r, bool live_is_new, struct err *e)
 {
     int code = 0;
     for (size_t i = 0; i < r->n && code == 0; i++) {
@@ -95,41 +99,14 @@ static int plan(struct restore *r, bool to_new, struct err *e)
         struct swap now = {0};
         code = restore_open_folders(&r->parts[i], &f, e);
         if (code == 0) {
-            const struct swap_folders pair = {f.live, to_new ? f.fresh : f.old, -1};
+            const struct swap_folders pair = {f.live, live_is_new ? f.old : f.fresh, -1};
             code = swap_plan(&pair, leave, &now, e);
         }
         restore_close_folders(&f);
         if (code < 0)
             break;
-        for (size_t k = 0; !to_new && k < now.n;
-             k++) { /* on the way back the live ones are the new */
-            uint64_t live = now.entries[k].old_ino;
-            now.entries[k].old_ino = now.entries[k].new_ino;
-            now.entries[k].new_ino = live;
-        }
-        swap_clear(&r->parts[i].swap);
-        r->parts[i].swap = now;
-    }
-    return code;
-}
-
-/* All was swapped and the server ran since: it has made, replaced and removed files, and what lies
- * in the live folder now is that side's. */
-static int plan_after_start(struct restore *r, struct err *e)
-{
-    int code = 0;
-    for (size_t i = 0; i < r->n && code == 0; i++) {
-        struct swap_folders f;
-        struct swap now = {0};
-        code = restore_open_folders(&r->parts[i], &f, e);
-        if (code == 0) {
-            const struct swap_folders pair = {f.live, r->target_new ? f.old : f.fresh, -1};
-            code = swap_plan(&pair, leave, &now, e);
-        }
-        restore_close_folders(&f);
-        if (code < 0)
-            break;
-        for (size_t k = 0; r->target_new && k < now.n; k++) {
+        for (size_t k = 0; live_is_new && k < now.n;
+             k++) { /* swap_plan takes the live ones for old */
             uint64_t live = now.entries[k].old_ino;
             now.entries[k].old_ino = now.entries[k].new_ino;
             now.entries[k].new_ino = live;
@@ -172,7 +149,7 @@ static int go_back(struct restore *r, struct err *e)
     if (restore_database(r) && r->n_locks == 0)
         code = restore_database_stop(r, e);
     if (code == 0 && r->phase == RESTORE_STARTING)
-        code = plan_after_start(r, e);
+        code = plan(r, r->target_new, e);
     if (code == 0)
         code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
     if (code == 0)
@@ -192,7 +169,7 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
     if (code == 0 && restore_database(r))
         code = restore_database_stop(r, e);
     if (code == 0)
-        code = plan(r, to_new, e);
+        code = plan(r, !to_new, e);
     if (code == 0)
         code = restore_journal_save(r, to_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
     if (code == 0)
@@ -224,6 +201,18 @@ int restore_exchange(struct restore *r, bool to_new, struct err *e)
     return err_prefix(e, code, "everything is as it was before, and clients are let in");
 }
 
+/* The server may be on its way down, or up: a start command would be lost, or make a second server
+ * that waits for the files. Once it was stopped it is known where it stands. If it cannot be held,
+ * it runs, and then that is looked at. */
+static void stand_still(struct restore *r)
+{
+    struct err e = {0};
+    if (!restore_database(r))
+        return;
+    if (restore_block(r, &e) < 0 || restore_database_stop(r, &e) < 0)
+        run_note("%s", e.text);
+}
+
 /*
  * A mid-way swap goes to the side that was live before: that one is known to work. Once all was
  * swapped, the new side gets its chance.
@@ -240,9 +229,13 @@ int restore_recover(struct restore *r, struct err *e)
     case RESTORE_IMPORTING:
         return restore_sql_undo(r, e);
     case RESTORE_STARTING:
+        stand_still(r);
         if (start_and_look(r, e) == 0)
             return finish(r, r->target_new, e);
         run_note("what was restored does not start and is being undone: %s", e->text);
+        return go_back(r, e);
+    case RESTORE_BLOCKED:
+        stand_still(r);
         return go_back(r, e);
     default:
         return go_back(r, e);
