@@ -207,7 +207,10 @@ static int choose(struct restore *r, const struct restore_request *q,
         if (!asked_for(q->types, it->type))
             continue;
         if (!it->complete) {
-            err_set(e, EINVAL, "%s of %s is not complete: %s", it->type, it->run, it->problem);
+            err_set(e, EINVAL, "%s of %s is not complete: %s%s", it->type, it->run, it->problem,
+                strchr(q->which, '/') ? "; an archive of the old system, which made no manifests, "
+                                        "is restored with --foreign"
+                                      : "");
             return EXIT_INCONSISTENT;
         }
         if (it->manifest.method == MANIFEST_DUMP) {
