@@ -47,6 +47,7 @@ int data_backup(struct run *r, const char *name, struct err *e)
     run_manifest(r, &m, MANIFEST_FILES);
     m.info = json_pack("{ss}", "path", path);
     run_phase(r, name, "copy", 0);
+    run_be_modest(r);
     int code = pack_open(&o, &p, e);
     if (code == 0)
         code = pack_tree(p, path, "", choose, &d, e);

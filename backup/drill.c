@@ -102,6 +102,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
     struct drill d = {.run = r, .item = it, .parent_fd = -1};
     uint64_t start = clock_mono_ms();
     int code = EXIT_INCONSISTENT;
+    run_be_modest(r);
     if (it->complete)
         code = restore_and_check(&d, e);
     else

@@ -205,6 +205,7 @@ int dump_backup(struct run *r, struct err *e)
     struct manifest m;
     run_manifest(r, &m, MANIFEST_DUMP);
     run_phase(r, r->s.dump_type, "copy", 0);
+    run_be_modest(r);
     int code = look_at_tables(&d, &m, e);
     if (code == 0)
         code = copy(&d, e);

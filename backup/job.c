@@ -9,9 +9,7 @@
 #include <string.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "backup/archive/commands.h"
 #include "backup/drill.h"
@@ -128,16 +126,6 @@ int job_alarm(struct run *r, int argc, char **argv, struct err *e)
     return 0;
 }
 
-/* A backup must not slow the practice down: last in line for processor and disk. */
-static void be_modest(void)
-{
-    enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_BEST_EFFORT_LAST = (2 << 13) | 7 };
-    int r = setpriority(PRIO_PROCESS, 0, 10);
-    long l = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
-    (void)r;
-    (void)l;
-}
-
 static int finish(struct run *r, int result, const struct err *e)
 {
     int code = job_exit_code(result);
@@ -160,6 +148,7 @@ static int run_command(const struct command *command, const struct config *c, in
             json_pack("{sbsbsiss}", "done", 1, "ok", 0, "exit", EXIT_FAILED, "error", e.text));
         return EXIT_FAILED;
     }
+    r.urgent = strcmp(command->name, "restore") == 0;
     result = command->run(&r, argc, argv, &e);
     int code = finish(&r, result, &e);
     run_clear(&r);
@@ -168,8 +157,10 @@ static int run_command(const struct command *command, const struct config *c, in
 
 static int dispatch(const struct config *c, int argc, char **argv)
 {
-    if (archive_command_known(argv[0]))
+    if (archive_command_known(argv[0])) {
+        run_be_modest(NULL);
         return archive_command_run(c, argc, argv);
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[0], commands[i].name) == 0)
             return run_command(&commands[i], c, argc, argv);
@@ -206,8 +197,6 @@ int main(int argc, char **argv)
     log_init("elexgate-job", LOG_LOGFMT, LOG_INFO);
     umask(0077);
     run_catch_signals();
-    if (strcmp(argv[i], "restore") != 0) /* clients wait for that one, and the server inherits it */
-        be_modest();
     struct err e = {0};
     struct config *c = NULL;
     if (config_load(path, &c, &e) < 0) {

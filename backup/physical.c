@@ -81,6 +81,7 @@ static int copy(struct physical *p, struct err *e)
     struct run *r = p->run;
     struct pack_options o = run_pack_options(r, r->s.physical_type, true);
     run_phase(r, r->s.physical_type, "copy", p->size);
+    run_be_modest(r);
     int code = pack_open(&o, &p->pack, e);
     if (code == 0)
         code = pack_tree(p->pack, p->layout.datadir, "", choose, p, e);

@@ -5,7 +5,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -33,6 +36,17 @@ void run_catch_signals(void)
 bool run_stopped(void)
 {
     return atomic_load(&stop_asked);
+}
+
+void run_be_modest(const struct run *r)
+{
+    if (r && r->urgent)
+        return;
+    enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_BEST_EFFORT_LAST = (2 << 13) | 7 };
+    int n = setpriority(PRIO_PROCESS, 0, 10);
+    long l = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
+    (void)n;
+    (void)l;
 }
 
 int run_init(struct run *r, const struct config *c, struct err *e)

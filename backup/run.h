@@ -29,8 +29,10 @@ struct run {
     struct archive_settings a;
     char suffix[RUN_SUFFIX_LEN];
     int64_t started_ms;
-    bool now;   /* asked for by a person: tries again by itself instead of waiting for idle */
-    bool yield; /* let go for writers */
+    bool now;    /* asked for by a person: tries again by itself instead of waiting for idle */
+    bool yield;  /* let go for writers */
+    bool urgent; /* a restore: clients wait for it, and the server that it starts inherits
+                    priorities */
     json_t *archives;
 
     /* the phase that progress is told for */
@@ -46,6 +48,11 @@ void run_clear(struct run *r);
  */
 void run_catch_signals(void);
 bool run_stopped(void);
+
+/* A backup must not slow the practice down: from here on this thread and those that it starts come
+ * last for processor and disk. The witness, which lets writers through, is started before. Not in
+ * an urgent run; NULL allowed. */
+void run_be_modest(const struct run *r);
 
 /* Prints and takes over the reference. */
 void run_event(json_t *event);

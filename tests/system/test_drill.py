@@ -54,6 +54,22 @@ def test_what_differs_is_told_and_recorded(backup, folder, sql, words):
     assert backup.complete()[0]["proven"] != True  # noqa: E712: never counted as proven
 
 
+def test_an_encrypted_archive_is_compared_too(backup, folder):
+    secret = folder / "passphrase"
+    secret.write_text("korrekt pferd batterie\n")
+    secret.chmod(0o600)
+    backup.set("archive", passphrase_file=secret)
+    archive = archive_of(backup.job("backup", "--now"))
+    assert archive.endswith(".tar.gz.age")
+    result = event(backup.job("drill"), "drill")[0]
+    assert result["good"] and not result["text"].endswith(" 0 checksums compared"), result
+    (folder / "change.sql").write_text("DELETE FROM load_db.plain WHERE id = 7;\n")
+    backup.set("drill", server_args=f"--init-file={folder}/change.sql")
+    assert "499 rows, it had 500" in backup.job("drill", exit=6)[-1]["error"]
+    backup.set("archive", passphrase_file=None)
+    assert backup.run_job("drill").returncode in (1, 9)  # without the key it cannot be tried
+
+
 def test_data_that_no_server_starts_on(backup, folder):
     """The archive is what its manifest says, but the server that it was taken from was damaged."""
     data = folder / "fake"
