@@ -112,6 +112,17 @@ static void print_listeners(const struct cli *cli, const json_t *s)
     }
 }
 
+/* "warnings" of the status itself or of its certificate. */
+static void print_warnings(const struct cli *cli, const json_t *of)
+{
+    size_t i;
+    json_t *w;
+    json_array_foreach (json_object_get(of, "warnings"), i, w) {
+        _cleanup_free_ char *text = output_member(w, tr(cli, "text", "text_de"));
+        printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), text);
+    }
+}
+
 static void print_certificate(const struct cli *cli, const json_t *s)
 {
     const json_t *c = json_object_get(s, "certificate");
@@ -134,6 +145,7 @@ static void print_certificate(const struct cli *cli, const json_t *s)
                    "%-13s gültig bis %s (%" PRId64 " Tage)\n"),
             "", until, days);
     printf("%-13s SHA-256 %s\n", "", fingerprint);
+    print_warnings(cli, c);
 }
 
 static void print_totals(const struct cli *cli, const json_t *s)
@@ -190,6 +202,7 @@ static int run(struct cli *cli, int argc, char **argv)
         print_clients(cli, s);
         print_listeners(cli, s);
         print_certificate(cli, s);
+        print_warnings(cli, s);
         print_totals(cli, s);
         print_program(cli, s);
     }

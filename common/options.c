@@ -14,6 +14,7 @@ static const char *const auto_word[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
+static const char *const tls_profiles[] = {"modern", "intermediate", "old", NULL};
 static const char *const client_auth_modes[] = {"off", "request", "require", NULL};
 static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
@@ -110,6 +111,9 @@ const struct option config_options[] = {
         .help = "the server's certificate and its chain, PEM"},
     {"tls", "key", OPT_PATH, "/etc/elexgate/tls/server.key", .reloadable = true,
         .help = "its private key, PEM, readable only by its owner"},
+    {"tls", "tls_profile", OPT_ENUM, "intermediate", 0, 0, tls_profiles, .reloadable = true,
+        .help = "modern: TLS 1.3 only; intermediate: 1.2 as well; old: also 1.0 and 1.1 with weak "
+                "ciphers, for workstations that cannot do better, with a warning"},
 
     /* admin: the keeper's own account on the server */
     {"admin", "user", OPT_STRING, "elexgate", .reloadable = true,

@@ -15,11 +15,11 @@
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
 
-#define ROTATE_CHECK_MS (10u * 60u * 1000u)
+#define HOUSEKEEPING_MS (10u * 60u * 1000u)
 
 static struct proxy proxy;
 static uv_signal_t on_term, on_int, on_hup;
-static uv_timer_t rotate_timer, watchdog_timer;
+static uv_timer_t housekeeping_timer, watchdog_timer;
 static bool quitting, stopping;
 
 static void tell_systemd(const char *state)
@@ -93,7 +93,7 @@ void proxy_quit(struct proxy *p)
     uv_close((uv_handle_t *)&on_term, NULL);
     uv_close((uv_handle_t *)&on_int, NULL);
     uv_close((uv_handle_t *)&on_hup, NULL);
-    uv_close((uv_handle_t *)&rotate_timer, NULL);
+    uv_close((uv_handle_t *)&housekeeping_timer, NULL);
     uv_close((uv_handle_t *)&watchdog_timer, NULL);
     mailbox_close(&p->mail);
 }
@@ -129,12 +129,14 @@ static void on_reload_signal(uv_signal_t *s, int signum)
     tell_systemd("READY=1");
 }
 
-static void on_rotate(uv_timer_t *t)
+/* What is due every now and then: ticket keys, the certificate's last days. */
+static void on_housekeeping(uv_timer_t *t)
 {
     struct proxy *p = t->data;
     struct err e;
     if (tickets_rotate(p->tickets, clock_wall_ms() / 1000, &e) < 0)
         log_err(LOG_WARNING, "ticket-keys", &e);
+    warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
 }
 
 static void on_watchdog(uv_timer_t *t)
@@ -219,11 +221,14 @@ static int start(struct proxy *p, struct err *e)
     signal_on(&on_term, on_stop_signal, SIGTERM);
     signal_on(&on_int, on_stop_signal, SIGINT);
     signal_on(&on_hup, on_reload_signal, SIGHUP);
-    CHECK(uv_timer_init(&p->loop, &rotate_timer) == 0);
+    CHECK(uv_timer_init(&p->loop, &housekeeping_timer) == 0);
     CHECK(uv_timer_init(&p->loop, &watchdog_timer) == 0);
-    rotate_timer.data = p;
-    CHECK(uv_timer_start(&rotate_timer, on_rotate, ROTATE_CHECK_MS, ROTATE_CHECK_MS) == 0);
+    housekeeping_timer.data = p;
+    CHECK(uv_timer_start(&housekeeping_timer, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS) ==
+          0);
     start_watchdog();
+    warnings_log(p->settings);
+    warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
     gate_start(&p->gate);
     listeners_start(p->listeners);
     return 0;

@@ -91,9 +91,10 @@ static json_t *certificate_json(const struct proxy *p)
         return json_null();
     const struct cert_info *i = cert_pair_info(p->settings->certificate);
     char until[CLOCK_ISO_LEN];
-    return json_pack("{s:s, s:s, s:s, s:s, s:i}", "subject", i->subject, "issuer", i->issuer,
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "subject", i->subject, "issuer", i->issuer,
         "not_after", clock_iso((int64_t)i->not_after * 1000, until), "fingerprint_sha256",
-        i->fingerprint_sha256, "days_left", cert_info_days_left(i, time(NULL)));
+        i->fingerprint_sha256, "days_left", cert_info_days_left(i, time(NULL)), "warnings",
+        warnings_certificate_json(p->settings, time(NULL)));
 }
 
 json_t *proxy_status(const struct proxy *p)
@@ -107,10 +108,11 @@ json_t *proxy_status(const struct proxy *p)
         g->notice ? g->reason : NULL, "reason_de", g->notice ? g->reason_de : NULL, "until",
         g->until_ms ? json_string(clock_iso(g->until_ms, until)) : json_null(), "since",
         clock_iso(g->since_ms, since));
-    json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b}", "sessions",
+    json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:b}", "sessions",
         (int)idle.sessions, "logins_pending", (int)idle.pending, "workers", (int)p->n_workers,
         "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p),
-        "certificate", certificate_json(p), "held", g->holding && g->hold_waiting == 0);
+        "certificate", certificate_json(p), "warnings", warnings_json(p->settings), "held",
+        g->holding && g->hold_waiting == 0);
     CHECK(o && more && json_object_update(o, more) == 0);
     json_decref(more);
     return o;
@@ -170,6 +172,9 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
         log_set_level(level);
     const struct cert_info *i = next->certificate ? cert_pair_info(next->certificate) : NULL;
     log_event(LOG_INFO, "reloaded", LOG_S("certificate", i ? i->fingerprint_sha256 : NULL));
+    warnings_log(next);
+    p->alarm = RENEW_ALARM_NONE; /* another certificate, or a reminder: told again */
+    warnings_log_certificate(next, time(NULL), &p->alarm);
     *changed = d.changed;
     *restart = d.restart;
     return 0;

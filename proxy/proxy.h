@@ -11,6 +11,7 @@
 #include "proxy/settings.h"
 #include "proxy/stale.h"
 #include "proxy/tickets.h"
+#include "proxy/warnings.h"
 #include "proxy/worker.h"
 
 struct listeners;
@@ -31,6 +32,7 @@ struct proxy {
     struct stale stale;
     uint64_t next_id;
     uint64_t started_ms;
+    enum renew_alarm alarm;     /* what the log was last told of the certificate's end */
     uint64_t accepted, refused; /* clients: handed to a worker; turned away before */
 };
 

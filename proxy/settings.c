@@ -84,7 +84,7 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
         if (r < 0)
             return r;
     }
-    r = tls_context(s->certificate, tickets, name, &l->tls_ctx, e);
+    r = tls_context(s->certificate, tickets, s->tls_profile, name, &l->tls_ctx, e);
     /* After it: the session id context of the client CAs replaces that of the listener. */
     return r == 0 && l->client_auth ? client_auth_apply(l->client_auth, l->tls_ctx, e) : r;
 }
@@ -92,6 +92,7 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
 static void settings_read_plain(struct settings *s)
 {
     const struct config *c = s->config;
+    s->tls_profile = tls_profile_of(config_str(c, "tls", NULL, "tls_profile"));
     s->db_host = config_str(c, "database", NULL, "host");
     s->db_socket = config_str(c, "database", NULL, "socket");
     s->db_port = (uint16_t)config_int(c, "database", NULL, "port");

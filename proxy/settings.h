@@ -14,6 +14,7 @@
 #include "certs/pair.h"
 #include "common/config.h"
 #include "proxy/tickets.h"
+#include "proxy/tls.h"
 #include "proxy/wire/cidr.h"
 
 enum tls_mode { TLS_REQUIRED, TLS_PREFERRED, TLS_OFF };
@@ -39,6 +40,7 @@ struct settings {
     struct config *config;
     struct listen_settings *listeners;
     size_t n_listeners;
+    enum tls_profile tls_profile;
     struct cert_pair *certificate; /* NULL when no listener speaks TLS */
 
     const char *db_host, *db_socket; /* db_socket NULL = TCP */

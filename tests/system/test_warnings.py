@@ -1,0 +1,78 @@
+"""What the proxy says of a certificate that is near its end: in the log once a step, in the status always."""
+import re
+
+import pytest
+
+from lib import certs
+
+pytestmark = pytest.mark.sanitize
+
+
+def use(gate, leaf):
+    gate.sections["tls"] = {"certificate": leaf.certificate, "key": leaf.key}
+    gate.write_config()
+
+
+def codes(gate):
+    return [w["code"] for w in gate.status()["certificate"]["warnings"]]
+
+
+def lines(gate):
+    return [line for line in gate.log.splitlines() if "event=certificate-expires" in line]
+
+
+@pytest.fixture
+def ca(folder):
+    return certs.Pki(folder / "pki")
+
+
+def test_a_year_left_is_nothing_to_say(make_gate, server, ca):
+    gate = make_gate(server, pki=ca)
+    assert codes(gate) == [] and gate.status()["warnings"] == []
+    assert lines(gate) == []
+
+
+@pytest.mark.parametrize("days", [25, 10, 2])
+def test_its_last_days_are_told_at_start_and_at_reload(make_gate, server, ca, days):
+    soon = ca.ca.issue("soon", not_before=-200, not_after=days + 0.5)
+    gate = make_gate(server, pki=ca, start=False)
+    use(gate, soon)
+    gate.start()
+    gate.connect().close()
+    (line,) = lines(gate)
+    assert "level=warning" in line and f"days_left={days}" in line and "elexgate cert renew" in line
+    assert codes(gate) == ["certificate-expires"]
+    (warning,) = gate.status()["certificate"]["warnings"]
+    until = gate.status()["certificate"]["not_after"][:10]
+    assert f"in {days} days" in warning["text"] and until in warning["text"]
+    assert f"in {days} Tagen" in warning["text_de"] and "läuft" in warning["text_de"]
+    shown = gate.cli("status").stdout
+    assert re.search(rf"^(WARNING|WARNUNG) .*{until}", shown, re.M), shown
+    gate.control("reload")
+    gate.wait_log("event=certificate-expires", count=2)
+
+    use(gate, ca.server)
+    gate.control("reload")
+    assert codes(gate) == [] and len(lines(gate)) == 2
+
+
+def test_a_day_before_the_first_step(make_gate, server, ca):
+    gate = make_gate(server, pki=ca, start=False)
+    use(gate, ca.ca.issue("later", not_before=-200, not_after=32))
+    gate.start()
+    assert codes(gate) == [] and lines(gate) == []
+
+
+def test_an_unwise_certificate_is_named(make_gate, server, ca):
+    gate = make_gate(server, pki=ca, start=False)
+    use(gate, ca.odd("no-san"))
+    gate.start()
+    (warning,) = gate.status()["certificate"]["warnings"]
+    assert warning["code"] == "certificate" and "no subject alternative name" in warning["text"]
+    assert "Servernamen" in warning["text_de"]
+
+
+def test_without_tls_there_is_nothing_to_warn_of(make_gate, server):
+    gate = make_gate(server, listeners={"inside": {"tls": "off"}}, options={"tls": {"tls_profile": "old"}})
+    status = gate.status()
+    assert status["certificate"] is None and status["warnings"] == []
