@@ -7,6 +7,8 @@ import pytest
 
 import clients_matrix as matrix
 
+pytestmark = pytest.mark.sanitize
+
 # Clients with the ed25519 plugin. The others say that they do not have it; the server never hears more of them.
 KNOW_ED25519 = {"mariadb", "mariadb-dump", "libmariadb", "connector-j", "mariadb-npm", "pymysql", "dbd-mariadb"}
 # PyMySQL 1.0.2 loses count at a second switch.

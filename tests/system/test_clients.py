@@ -59,7 +59,7 @@ def results(request, programs, files, server, pki):
     return get
 
 
-CASES = [(way, client, scenario) for way in matrix.WAYS for client in matrix.SCENARIOS for scenario in matrix.scenarios(way, client)]
+CASES = [pytest.param(way, client, scenario, marks=[pytest.mark.sanitize] if way != "direct" else []) for way in matrix.WAYS for client in matrix.SCENARIOS for scenario in matrix.scenarios(way, client)]
 
 
 def check_refused_plaintext(result):
@@ -90,7 +90,7 @@ def check_access_denied(error, user="elx"):
     assert re.search(rf"Access denied for user '{user}'@'\S+' \(using password: YES\)", error["message"]), error
 
 
-@pytest.mark.parametrize("way,client,scenario", CASES, ids=lambda v: v.split(":")[0])
+@pytest.mark.parametrize("way,client,scenario", CASES, ids=lambda value: value.split(":")[0])
 def test_client(results, files, server, way, client, scenario):
     result = results(way, client)[scenario]
     assert "unsupported" not in result
@@ -159,7 +159,8 @@ def attributes(result):
 
 
 @pytest.mark.parametrize("client", matrix.SCENARIOS)
-@pytest.mark.parametrize("announce", ["8.0.36-elexgate", "5.7.44", "11.8.9-MariaDB"])
+@pytest.mark.parametrize("announce", matrix.ANNOUNCED)
+@pytest.mark.sanitize
 def test_announced_text(gates, programs, server, pki, client, announce):
     """Any text may be announced: every client logs in, asks, and prepares a statement."""
     to = matrix.target("gate", server, gates, pki, listener=matrix.ANNOUNCED[announce])
