@@ -59,7 +59,8 @@ def results(request, programs, files, server, pki):
     return get
 
 
-CASES = [pytest.param(way, client, scenario, marks=[pytest.mark.sanitize] if way != "direct" else []) for way in matrix.WAYS for client in matrix.SCENARIOS for scenario in matrix.scenarios(way, client)]
+CASES = [pytest.param(way, client, scenario, marks=[pytest.mark.sanitize] if way != "direct" else [])
+         for way in matrix.WAYS for client in matrix.SCENARIOS for scenario in matrix.scenarios(way, client)]
 
 
 def check_refused_plaintext(result):
@@ -194,6 +195,20 @@ def test_preferred_offers_tls(gates, programs, server, pki, client):
     to = matrix.target("gate-elexis", server, gates, pki, listener="both")
     result = matrix.run(programs[client], to, f"preferred-{client}", ["tls"])["tls"]
     assert result.get("user") == "elx@%", result
+
+
+@pytest.mark.parametrize("client", matrix.SCENARIOS)
+def test_certificate_for_another_name(programs, server, pki, make_gate, client):
+    """Signed by the right CA, for another host: refused by every client that looks."""
+    other = pki.odd("wrong-host")
+    gate = make_gate(server, options={"tls": {"certificate": other.certificate, "key": other.key}})
+    to = matrix.Target("wrong-name", "127.0.0.1", gate.port, pki.ca_file, pki.other_ca_file)
+    result = matrix.run(programs[client], to, f"name-{client}", ["tls"])["tls"]
+    if client in matrix.CHECKS_NAME:
+        assert re.search(r"certif|verif|SSL|TLS|host|name|altname", result["error"]["message"], re.I), result
+        assert result["error"]["code"] != 1045
+    else:
+        assert "error" not in result, result
 
 
 def test_session_names_the_client(gates, programs, server, pki, folder):
