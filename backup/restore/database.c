@@ -18,8 +18,9 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
-#define COMMAND_MS   120000
-#define ASK_AGAIN_MS 1000
+#define COMMAND_MS     120000
+#define ASK_AGAIN_MS   1000
+#define START_AGAIN_MS 500
 
 static const char *const locked_files[] = {"aria_log_control", "ibdata1"};
 
@@ -185,31 +186,45 @@ int restore_database_stop(struct restore *r, struct err *e)
     return code;
 }
 
+/* Nobody has the server's files. A server that starts at this very moment tries again a second
+ * later. */
+static bool stands_still(struct restore *r)
+{
+    bool still = lock_all(r, NULL) == 0;
+    restore_database_unlock(r);
+    return still;
+}
+
+/*
+ * A server lets go of its files some moments before its process is gone. A start command that comes
+ * in between finds it running (systemctl start does) and does nothing; hence again, until somebody
+ * has the files.
+ */
 int restore_database_start(struct restore *r, struct err *e)
 {
     uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "start_timeout");
     run_phase(r->run, r->run->s.physical_type, "start", 0);
     restore_database_unlock(r);
-    struct server *s = NULL;
+    uint64_t now = clock_mono_ms(), end = now + limit, asked = 0;
     struct err last = {0};
-    if (server_connect(&r->run->s.target, "elexgate-job", &s, &last) == 0) {
-        server_close(s); /* a recovery may find it running */
-        return 0;
-    }
-    int code = run_command(r->run, "start_command", e);
-    uint64_t end = clock_mono_ms() + limit;
-    while (code == 0) {
+    for (;; now = clock_mono_ms()) {
+        struct server *s = NULL;
         if (server_connect(&r->run->s.target, "elexgate-job", &s, &last) == 0) {
             server_close(s);
             return 0;
         }
-        if (clock_mono_ms() >= end)
+        if (now >= end)
             return err_set(e, ETIMEDOUT,
                 "the server does not answer %llu s after its start: %.300s",
                 (unsigned long long)limit / 1000, last.text);
+        if (!asked || (now - asked >= START_AGAIN_MS && stands_still(r))) {
+            int code = run_command(r->run, "start_command", e);
+            if (code < 0)
+                return code;
+            asked = clock_mono_ms();
+        }
         usleep(20000);
     }
-    return code;
 }
 
 struct tables {
