@@ -89,7 +89,7 @@ static inline uint8_t cursor_u8(struct cursor *c)
 static inline uint16_t cursor_u16(struct cursor *c)
 {
     const uint8_t *at = cursor_bytes(c, 2);
-    return at ? (uint16_t)(at[0] | at[1] << 8) : 0;
+    return at ? (uint16_t)((unsigned)at[0] | (unsigned)at[1] << 8) : (uint16_t)0;
 }
 uint32_t cursor_u24(struct cursor *c);
 uint32_t cursor_u32(struct cursor *c);
