@@ -137,6 +137,8 @@ static void on_housekeeping(uv_timer_t *t)
     if (tickets_rotate(p->tickets, clock_wall_ms() / 1000, &e) < 0)
         log_err(LOG_WARNING, "ticket-keys", &e);
     warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
+    for (size_t i = 0; i < p->settings->n_listeners; i++)
+        warnings_log_kept_back(&p->settings->listeners[i], clock_mono_ms());
 }
 
 static void on_watchdog(uv_timer_t *t)

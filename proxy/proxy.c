@@ -164,6 +164,8 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
     struct diff d = {json_array(), json_array()};
     config_diff(p->settings->config, next->config, on_diff, &d);
     next->workers = p->n_workers; /* limits are shared out over the workers that there are */
+    for (size_t i = 0; i < p->settings->n_listeners; i++)
+        warnings_log_kept_back(&p->settings->listeners[i], UINT64_MAX); /* counts start anew */
     settings_unref(p->settings);
     p->settings = next;
     listeners_update(p->listeners);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/warnings.h"
 
 static const char *tls_version(const struct session *s)
 {
@@ -47,14 +48,27 @@ void session_log_login(const struct session *s)
         worker_tell_session(s->worker, event_json(s, "connect"));
 }
 
+/* A client that failed before its login: a workstation that distrusts the certificate, but also any
+ * scanner, as often as it likes. */
+static enum log_level failure_level(const struct session *s)
+{
+    struct log_limit *l = s->listener->failures;
+    uint64_t now = clock_mono_ms();
+    warnings_log_kept_back(s->listener, now);
+    return log_limit_may(l, now) ? LOG_WARNING : LOG_DEBUG;
+}
+
 void session_log_end(const struct session *s)
 {
     char peer[ADDRESS_TEXT_MAX];
     int64_t ms = clock_wall_ms() - s->since_wall_ms;
     /* A session that never logged in, for a reason of its own, is worth the admin's eye. */
-    log_event(s->login_done ? LOG_INFO : LOG_WARNING, "end", LOG_U("session", s->id),
-        LOG_S("listener", s->listener->name), LOG_S("peer", address_text(&s->peer, peer)),
-        LOG_U("port", s->peer_port), LOG_S("user", s->names.user), LOG_S("reason", s->end_reason),
+    enum log_level level = s->login_done                                          ? LOG_INFO
+                           : s->state == SESSION_FIRST || s->state == SESSION_TLS ? failure_level(s)
+                                                                                  : LOG_WARNING;
+    log_event(level, "end", LOG_U("session", s->id), LOG_S("listener", s->listener->name),
+        LOG_S("peer", address_text(&s->peer, peer)), LOG_U("port", s->peer_port),
+        LOG_S("user", s->names.user), LOG_S("reason", s->end_reason),
         LOG_S("detail", s->end_detail), LOG_U("bytes_in", s->client.bytes_in),
         LOG_U("bytes_out", s->client.bytes_out), LOG_U("reads", s->dialogue.reads),
         LOG_U("writes", s->dialogue.writes), LOG_I("ms", ms));

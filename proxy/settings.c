@@ -67,6 +67,7 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
 {
     const struct config *c = s->config;
     l->name = name;
+    l->failures = log_limit_new(FAILURE_LINES_MAX);
     l->addresses = config_list(c, "listen", name, "address");
     l->port = (uint16_t)config_int(c, "listen", name, "port");
     l->tls = tls_mode_of(config_str(c, "listen", name, "tls"));
@@ -158,6 +159,7 @@ void settings_unref(struct settings *s)
         free(s->listeners[i].deny.items);
         SSL_CTX_free(s->listeners[i].tls_ctx);
         client_auth_unref(s->listeners[i].client_auth);
+        log_limit_free(s->listeners[i].failures);
     }
     free(s->listeners);
     cert_pair_unref(s->certificate);

@@ -13,11 +13,15 @@
 #include "certs/client_auth.h"
 #include "certs/pair.h"
 #include "common/config.h"
+#include "proxy/log_limit.h"
 #include "proxy/tickets.h"
 #include "proxy/tls.h"
 #include "proxy/wire/cidr.h"
 
 enum tls_mode { TLS_REQUIRED, TLS_PREFERRED, TLS_OFF };
+
+/* Lines a minute and listener about clients that failed before they said who they are. */
+#define FAILURE_LINES_MAX 20u
 
 struct cidr_list {
     struct cidr *items;
@@ -33,6 +37,7 @@ struct listen_settings {
     struct cidr_list allow, deny;
     SSL_CTX *tls_ctx;                /* NULL with TLS_OFF */
     struct client_auth *client_auth; /* NULL: no certificate is asked for */
+    struct log_limit *failures;      /* lines about clients that never got as far as a login */
 };
 
 struct settings {

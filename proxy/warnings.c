@@ -93,3 +93,12 @@ void warnings_log_certificate(const struct settings *s, time_t now, enum renew_a
     }
     *told = alarm;
 }
+
+void warnings_log_kept_back(const struct listen_settings *l, uint64_t now_ms)
+{
+    unsigned n = log_limit_kept_back(l->failures, now_ms);
+    if (n > 0)
+        log_event(LOG_WARNING, "lines-kept-back", LOG_S("listener", l->name), LOG_U("count", n),
+            LOG_S("meaning", "so many more clients failed before their login; log-level debug "
+                             "shows each"));
+}

@@ -1,6 +1,7 @@
 /*
  * What works and is not well, for the log and the status: a TLS profile with weak ciphers, a
- * certificate near its end or made unwisely. Main thread.
+ * certificate near its end or made unwisely, log lines that were kept back.
+ * Main thread unless it says otherwise.
  */
 #ifndef ELEXGATE_PROXY_WARNINGS_H
 #define ELEXGATE_PROXY_WARNINGS_H
@@ -20,5 +21,7 @@ void warnings_log(const struct settings *s);
 /* A line when the certificate's end has come a step nearer (30, 14, 3 days, expired) than *told,
  * which is brought up to date. */
 void warnings_log_certificate(const struct settings *s, time_t now, enum renew_alarm *told);
+/* A line with the number of lines that the listener's limit has kept back, if any. Any thread. */
+void warnings_log_kept_back(const struct listen_settings *l, uint64_t now_ms);
 
 #endif

@@ -1,9 +1,10 @@
 """What the proxy says of a certificate that is near its end: in the log once a step, in the status always."""
 import re
 
+import pymysql
 import pytest
 
-from lib import certs
+from lib import certs, process, starttls
 
 pytestmark = pytest.mark.sanitize
 
@@ -76,3 +77,33 @@ def test_without_tls_there_is_nothing_to_warn_of(make_gate, server):
     gate = make_gate(server, listeners={"inside": {"tls": "off"}}, options={"tls": {"tls_profile": "old"}})
     status = gate.status()
     assert status["certificate"] is None and status["warnings"] == []
+
+
+def fail_in_the_handshake(gate):
+    with starttls.connect(gate.port) as s:
+        starttls.read_packet(s)
+        s.sendall(starttls.ssl_request() + b"no TLS at all")
+        s.settimeout(20)
+        while s.recv(4096):
+            pass
+
+
+def ends(gate, level):
+    return [line for line in gate.log.splitlines() if f"level={level} " in line and "event=end " in line]
+
+
+def test_a_scanner_does_not_fill_the_log(gate):
+    """Twenty lines a minute, then silence, and how many more there were. The tests log at level debug."""
+    for _ in range(30):
+        fail_in_the_handshake(gate)
+    process.wait_until(lambda: len(ends(gate, "warning")) + len(ends(gate, "debug")) == 30, what="all ends logged")
+    assert len(ends(gate, "warning")) == 20 and gate.status()["totals"]["handshakes_failed"] == 30
+    with pytest.raises(pymysql.err.OperationalError):
+        gate.connect(user="nobody-of-that-name", password="x")
+    gate.wait_log("event=login-failed")
+    assert len(ends(gate, "warning")) == 21, "who has said who they are is always told"
+    assert "event=lines-kept-back" not in gate.log
+    gate.control("reload")
+    gate.wait_log("event=lines-kept-back listener=elexis count=10")
+    fail_in_the_handshake(gate)
+    process.wait_until(lambda: len(ends(gate, "warning")) == 22, what="told again after the reload")
