@@ -132,6 +132,7 @@ def test_the_account_has_just_the_grants_it_needs(backup, server):
     assert bad[0]["name"] == "server" and "CREATE USER" in bad[0]["fix"]
 
 
+@pytest.mark.sanitize
 def test_all_types_of_a_run_share_its_suffix(backup, folder, server, make_server):
     documents = folder / "documents"
     (documents / "2026" / "tmp").mkdir(parents=True)
@@ -207,6 +208,7 @@ def test_a_secret_that_others_can_read_is_refused(backup, folder):
     assert done.returncode == 1 and "chmod" in done.stdout + done.stderr
 
 
+@pytest.mark.sanitize
 def test_it_makes_way_for_a_writer_in_the_middle(backup, server):
     """Without --now the run ends (the keeper waits for the next quiet time); nothing of it stays."""
     backup.set("archive", rate="2M")
@@ -288,6 +290,7 @@ def test_one_run_at_a_time(backup):
     backup.job("backup", "--now")  # the lock of the killed run is no lock
 
 
+@pytest.mark.sanitize
 def test_stopped_cleanly(backup, server):
     backup.set("archive", rate="2M")
     before = server.sql("SELECT @@aria_checkpoint_interval, @@innodb_stats_auto_recalc")
@@ -471,6 +474,7 @@ def test_hooks_get_the_run_and_its_result(backup, folder):
     assert any("ended with 9" in line["text"] for line in event(lines, "note"))  # told, and nothing else
 
 
+@pytest.mark.sanitize
 def test_a_before_hook_can_veto(backup, folder):
     backup.set("hooks", before_backup=hook(folder, "before", "exit 1"), after_backup=hook(folder, "after"))
     lines = backup.job("backup", "--now", exit=8)

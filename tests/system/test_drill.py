@@ -23,6 +23,7 @@ def status(backup, archive):
     return json.loads((backup.archives / archive.replace(".tar.gz", ".status.json")).read_text())
 
 
+@pytest.mark.sanitize
 def test_what_is_whole_is_proven(backup):
     backup.set("backup", method="both")
     lines = backup.job("backup", "--now")
@@ -54,6 +55,7 @@ def test_what_differs_is_told_and_recorded(backup, folder, sql, words):
     assert backup.complete()[0]["proven"] != True  # noqa: E712: never counted as proven
 
 
+@pytest.mark.sanitize
 def test_an_encrypted_archive_is_compared_too(backup, folder):
     secret = folder / "passphrase"
     secret.write_text("korrekt pferd batterie\n")

@@ -135,6 +135,7 @@ def test_the_same_check_catches_a_naive_copy(make_server, folder):
     assert found or load.recovered(copy)
 
 
+@pytest.mark.sanitize
 def test_settings_come_back(server, folder, fence):
     before = settings(server)
     f = fence(server)
@@ -189,6 +190,7 @@ def test_without_checkpoint_now(make_server, folder, fence):
     assert load.damaged(copy) == []
 
 
+@pytest.mark.sanitize
 def test_it_lets_go_for_a_writer(server, fence):
     """The longest wait of a writer is printed; the bench compares it with its goal."""
     server.sql("CREATE OR REPLACE DATABASE yields; CREATE TABLE yields.t (n INT PRIMARY KEY)")

@@ -54,6 +54,7 @@ def wait_reason(backup, *reasons, timeout=30):
     return process.wait_until(lambda: reason(backup) in reasons, timeout, f"reason {reasons}")
 
 
+@pytest.mark.sanitize
 def test_a_due_run_waits_for_the_last_write(gated):
     """With sessions left connected and polling: only writes and open transactions count."""
     polling = threading.Event()
@@ -225,6 +226,7 @@ def test_what_is_due_survives_a_restart(backup, how):
     assert wait_run(backup)[0]["due"] == due
 
 
+@pytest.mark.sanitize
 def test_a_job_dies_cleanly_with_the_keeper_and_is_done_again(backup):
     backup.set("archive", rate="3M")
     backup.start_keeper()
@@ -346,6 +348,7 @@ def test_deadline_lock(backup):
         thread.join()
 
 
+@pytest.mark.sanitize
 def test_cancel(backup):
     backup.set("archive", rate="3M")
     backup.start_keeper()
@@ -377,6 +380,7 @@ def test_one_run_at_a_time_across_keeper_and_command_line(backup):
     backup.call("cancel")
 
 
+@pytest.mark.sanitize
 def test_reload_takes_the_good_and_refuses_the_bad(backup):
     backup.set("backup", schedule="15 3 * * *")
     backup.start_keeper()
@@ -406,6 +410,7 @@ def test_two_keepers_do_not_serve_one_socket(backup):
     assert second.returncode == 1 and "another keeper" in second.stderr
 
 
+@pytest.mark.sanitize
 def test_the_control_socket_takes_no_nonsense(backup):
     backup.start_keeper()
     for request, code in (({"cmd": "dance"}, "ENOSYS"), ({"cmd": "run", "mode": "soon"}, "EINVAL"),

@@ -1,0 +1,155 @@
+"""elexgate backup, drill, doctor: the bar, the lines, Ctrl-C, the languages."""
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib import load, paths, process
+from lib.backup import Backup, event
+
+
+@pytest.fixture
+def backup(folder, server):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    b = Backup(folder, server, None, {"backup": {"idle_for": "15s"}}).account()
+    yield b
+    b.stop_keeper()
+
+
+def start(backup, *args, **kwargs):
+    return subprocess.Popen([paths.CLI, "--config", backup.config, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=process._die_with_parent, **kwargs)
+
+
+def until(stream, text):
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f"{text} never came")
+
+
+def on_terminal(backup, *args, language="C.UTF-8", timeout=120):
+    """What a person sees: the output on a pseudo terminal, and the exit code."""
+    parent, child = pty.openpty()
+    popen = subprocess.Popen([paths.CLI, "--config", backup.config, *args], stdin=child, stdout=child, stderr=child,
+                             env={**os.environ, "LC_ALL": language}, preexec_fn=process._die_with_parent)
+    os.close(child)
+    text, end = b"", time.monotonic() + timeout
+    while time.monotonic() < end:
+        if not select.select([parent], [], [], 0.5)[0]:
+            continue
+        try:
+            data = os.read(parent, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not data:
+            break
+        text += data
+    os.close(parent)
+    return popen.wait(20), text.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_without_a_keeper(backup, number):
+    backup.set("archive", rate="3M")
+    cli = start(backup, "backup", "--now")
+    until(cli.stdout, '"phase":"copy"')
+    cli.send_signal(number)
+    last = json.loads(cli.stdout.read().splitlines()[-1])
+    assert cli.wait(60) == 10 and last["exit"] == 10
+    assert backup.files() == []
+
+
+@pytest.mark.sanitize
+def test_ctrl_c_while_the_keeper_runs_it(backup):
+    backup.set("archive", rate="3M")
+    backup.start_keeper()
+    cli = start(backup, "backup", "--now")
+    until(cli.stdout, '"phase":"copy"')
+    cli.send_signal(signal.SIGINT)
+    assert cli.wait(60) == 10
+    assert backup.files() == [] and backup.call("status")["job"] is None
+
+
+def test_ctrl_c_while_it_waits(backup):
+    backup.start_keeper()
+    with backup.server.connect(database="load_db") as c, c.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO plain (body) VALUES ('x')")
+        cli = start(backup, "backup", "--when-idle")
+        until(cli.stdout, "server-transaction")
+        cli.send_signal(signal.SIGINT)
+        assert cli.wait(60) == 10
+        assert backup.call("status")["pending"] is None
+        cursor.execute("ROLLBACK")
+
+
+def test_a_command_line_that_is_killed_takes_its_job_with_it(backup):
+    backup.set("archive", rate="3M")
+    cli = start(backup, "backup", "--now")
+    until(cli.stdout, '"phase":"copy"')
+    cli.kill()
+    cli.wait()
+    process.wait_until(lambda: backup.files() == [], 20, "nothing is left")
+    backup.set("archive", rate="0")
+    process.wait_until(lambda: backup.run_job("backup", "--now").returncode == 0, 30, "the lock is free")
+
+
+@pytest.mark.parametrize("language,words", [("C.UTF-8", ("copying", "Done.")), ("de_CH.UTF-8", ("kopiere", "Fertig."))])
+def test_a_person_sees_a_bar(backup, language, words):
+    code, text = on_terminal(backup, "backup", "--now", language=language)
+    assert code == 0
+    assert "[####" in text and "MB/s" in text and "%" in text
+    assert all(word in text for word in words), text
+    assert "{" not in text
+
+
+@pytest.mark.sanitize
+def test_a_person_reads_why_not(backup):
+    os.symlink("/tmp", f"{backup.server.datadir}/linked")
+    try:
+        code, text = on_terminal(backup, "backup", "--now")
+    finally:
+        os.unlink(f"{backup.server.datadir}/linked")
+    assert code == 9 and "linked leads out of the data directory" in text
+
+
+def test_without_a_terminal_it_speaks_json(backup):
+    lines = [json.loads(line) for line in backup.cli("backup", "--now").stdout.splitlines()]
+    assert event(lines, "progress") and lines[-1]["ok"]
+    lines = [json.loads(line) for line in backup.cli("drill").stdout.splitlines()]
+    assert event(lines, "drill")[0]["good"]
+
+
+def test_dry_run_in_words(backup):
+    code, text = on_terminal(backup, "backup", "--dry-run", language="de_CH.UTF-8")
+    assert code == 0 and "frei" in text and backup.files() == []
+
+
+def test_when_idle_needs_the_keeper(backup):
+    assert "elexgate-keeper is not running" in backup.cli("backup", "--when-idle", exit=3).stderr
+
+
+def test_options_in_any_place(backup, folder):
+    (folder / "d").mkdir()
+    backup.sections["data bilder"] = {"path": folder / "d"}
+    backup.write_config()
+    for args in (("bilder", "--now"), ("--now", "bilder")):
+        assert [a["type"] for a in json.loads(backup.cli("backup", *args).stdout.splitlines()[-1])["archives"]] == ["bilder"]
+    backup.cli("backup", "--soon", exit=2)
+    backup.cli("backup", "--now", "--when-idle", exit=2)
+    backup.cli("drill", "latest", "another", exit=2)
+
+
+def test_the_doctor_in_words(backup):
+    text = backup.cli("doctor").stdout
+    assert "GRANT SELECT, RELOAD" in text and "BAD" not in text
+    backup.set("backup", dump_program="no-such-dump")
+    text = backup.cli("doctor", exit=1).stdout
+    assert "BAD" in text and "no-such-dump is not installed" in text and "->" in text
