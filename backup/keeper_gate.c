@@ -170,11 +170,6 @@ void keeper_gate_ask(struct keeper_gate *g, const struct backup_settings *s)
     CHECK(uv_queue_work(g->loop, &g->work, work, after_work) == 0);
 }
 
-bool keeper_gate_asking(const struct keeper_gate *g)
-{
-    return g->asking;
-}
-
 void keeper_gate_drop(struct keeper_gate *g)
 {
     g->dropped = true;

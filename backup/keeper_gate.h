@@ -23,7 +23,6 @@ typedef void keeper_gate_fn(void *ctx, const struct keeper_witnesses *w);
 struct keeper_gate *keeper_gate_new(uv_loop_t *loop, keeper_gate_fn *fn, void *ctx) MUSTCHECK;
 /* Asks, unless an answer is still awaited; fn is called on the loop. Settings are copied. */
 void keeper_gate_ask(struct keeper_gate *g, const struct backup_settings *s);
-bool keeper_gate_asking(const struct keeper_gate *g);
 /* fn is not called any more; memory goes when the last question is answered. */
 void keeper_gate_drop(struct keeper_gate *g);
 

@@ -65,10 +65,9 @@ int64_t keeper_plan_next(const struct keeper *k, bool drill)
 
 /* The latest time of the schedule after *seen and not after now; 0 = none. *seen moves to now. A
  * clock that was set back does not make old runs due again. */
-static int64_t due_since(const struct cron *c, int64_t *seen_ms, int64_t now_ms, bool *several)
+static int64_t due_since(const struct cron *c, int64_t *seen_ms, int64_t now_ms)
 {
     int64_t from = *seen_ms / 1000, latest = 0, next = 0;
-    *several = false;
     if (*seen_ms == 0 || now_ms < *seen_ms) {
         *seen_ms = now_ms;
         return 0;
@@ -77,7 +76,6 @@ static int64_t due_since(const struct cron *c, int64_t *seen_ms, int64_t now_ms,
     if (now_ms / 1000 - from > 400 * 86400)
         from = now_ms / 1000 - 400 * 86400;
     while (cron_next(c, &cron_zone_local, from, &next) == 0 && next <= now_ms / 1000) {
-        *several = latest != 0;
         latest = next;
         from = next;
     }
@@ -93,8 +91,7 @@ static bool was_missed(int64_t due_ms, int64_t now_ms)
 
 static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
 {
-    bool several = false;
-    int64_t due = due_since(&k->backup, &k->state.backup_seen_ms, now_ms, &several);
+    int64_t due = due_since(&k->backup, &k->state.backup_seen_ms, now_ms);
     if (!due)
         return;
     bool missed = was_missed(due, now_ms);
@@ -116,8 +113,7 @@ static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
 
 static void look_at_drill_schedule(struct keeper *k, int64_t now_ms)
 {
-    bool several = false;
-    if (due_since(&k->drill, &k->state.drill_seen_ms, now_ms, &several)) {
+    if (due_since(&k->drill, &k->state.drill_seen_ms, now_ms)) {
         k->state.drill_due = true;
         log_event(LOG_INFO, "drill-due");
         keeper_save(k);

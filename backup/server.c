@@ -113,11 +113,6 @@ const char *server_version(const struct server *s)
     return mysql_get_server_info(s->my);
 }
 
-unsigned server_version_number(const struct server *s)
-{
-    return (unsigned)mysql_get_server_version(s->my);
-}
-
 PRINTF(1, 0) static char *format(const char *fmt, va_list ap)
 {
     char *sql = NULL;

@@ -34,9 +34,8 @@ void server_close(struct server *s); /* NULL allowed */
 
 /* The server's id of this connection, as in PROCESSLIST. */
 uint64_t server_thread_id(const struct server *s);
-/* "10.11.19-MariaDB-0+deb12u1" and the same as a number, 101119. */
+/* "10.11.19-MariaDB-0+deb12u1" */
 const char *server_version(const struct server *s);
-unsigned server_version_number(const struct server *s);
 
 /* Errors of all of these: -EPIPE connection lost, -EACCES missing grant, -ETIMEDOUT statement or
  * lock limit reached, -EIO anything else the server says; the text has the server's words. */
