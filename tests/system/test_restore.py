@@ -1,8 +1,10 @@
 """A restore brings everything or nothing: what was backed up, what is there now, and no third thing."""
+import hashlib
 import json
 import os
 import re
 import subprocess
+import tarfile
 
 import pytest
 
@@ -47,7 +49,7 @@ def test_dry_run_changes_nothing(site):
     site.prepare()
     before = site.server.pid
     lines = site.job("run", "--dry-run", "latest")
-    assert site.phases(lines)[:3] == ["extract", "boot", "check"] or "check" in site.phases(lines)
+    assert {"extract", "boot", "check"} <= set(site.phases(lines))
     assert not {"block", "stop", "swap"} & set(site.phases(lines))
     assert site.side() == "old" and site.documents_now == hashes(site.documents)
     assert site.server.process.alive() and site.server.pid == before
@@ -103,9 +105,7 @@ def test_one_type_of_several(site):
 
 def test_what_was_unpacked_is_what_was_backed_up(site):
     """Byte for byte, before any server has run on it, and the old side as it was stopped."""
-    import tarfile
     site.prepare()
-    stopped = {}
     # stopped by the restore, then looked at: the start command keeps the hashes of what it finds
     script = site.folder / "look-and-start"
     script.write_text(f"#!/bin/sh\ncd {site.server.datadir} && find . -type f -exec sha256sum {{}} + >{site.folder}/new.sums\n"
@@ -115,7 +115,6 @@ def test_what_was_unpacked_is_what_was_backed_up(site):
     site.backup.set("restore", start_command=script)
     site.job("run", "--no-trial", "latest", "elexisdb")
     expected = {}
-    import hashlib
     with tarfile.open(site.backup.archives / site.archive) as archive:
         for member in archive:
             if member.isfile():
