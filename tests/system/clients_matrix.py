@@ -126,7 +126,7 @@ def _java(folder):
 
 def _c(folder):
     flags = process.run(["pkg-config", "--cflags", "--libs", "libmariadb", "libcrypto"]).stdout.split()
-    process.run(["cc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", SOURCES / "c" / "client.c", "-o",
+    process.run(["cc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *sorted((SOURCES / "c").glob("*.c")), "-o",
                  folder / "client", *flags], timeout=120)
 
 
@@ -140,7 +140,7 @@ def build_programs():
     node_sources = [SOURCES / "node" / n for n in ("package.json", "package-lock.json", ".npmrc")]
     modules = _cached("node", node_sources, _node) / "node_modules"
     java = _cached("java", [SOURCES / "java" / "Client.java"], _java)
-    libmariadb = _cached("c", [SOURCES / "c" / "client.c"], _c) / "client"
+    libmariadb = _cached("c", sorted((SOURCES / "c").iterdir()), _c) / "client"
     node = ["node", SOURCES / "node" / "client.js"]
     at = {"NODE_PATH": str(modules)}
     cli = [PYTHON, SOURCES / "python" / "cli_client.py"]
