@@ -398,6 +398,24 @@ def test_layouts_that_cannot_be_copied_whole_are_refused(backup, folder, server,
         assert "dump" in refused[-1]["error"]
 
 
+def test_keys_that_lie_elsewhere_are_refused(folder, make_server):
+    """Without them the copy could not be read; inside the data directory they are part of it, and the drill proves it."""
+    (folder / "keys").write_text("1;770A8A65DA156D24EE2A093277530142\n")
+    encrypt = ["--plugin-load-add=file_key_management", "--innodb-encrypt-tables=ON", "--innodb-encrypt-log=ON"]
+    server = make_server(args=[*encrypt, f"--file-key-management-filename={folder}/keys"])
+    load.Load(server).setup()
+    error = Backup(folder / "b", server).account().job("backup", "--now", exit=9)[-1]["error"]
+    assert "file_key_management_filename" in error and "dump" in error
+    server.stop()
+    inside = pathlib.Path(server.datadir) / "keys"
+    inside.write_text((folder / "keys").read_text())
+    server = make_server(datadir=server.datadir, args=[*encrypt, f"--file-key-management-filename={inside}"])
+    backup = Backup(folder / "c", server).account()
+    backup.job("backup", "--now")
+    backup.set("drill", server_args=f"--plugin-load-add=file_key_management --innodb-encrypt-log=ON --file-key-management-filename={inside}")
+    backup.job("drill")
+
+
 def test_another_servers_directory_is_noticed(backup, folder, make_server):
     """[backup] datadir that is not this server's: its log has another checkpoint."""
     other = make_server()

@@ -85,12 +85,16 @@ def tar_copy(server, target):
 SERVERS = {
     "plain": [],
     "binary log and undo tablespaces": ["--log-bin", "--innodb-undo-tablespaces=3"],
+    "encrypted": ["--plugin-load-add=file_key_management", "--file-key-management-filename={folder}/keys", "--innodb-encrypt-tables=ON",
+                  "--innodb-encrypt-log=ON", "--aria-encrypt-tables=ON", "--innodb-encryption-threads=0"],
 }
 
 
 @pytest.mark.parametrize("args", SERVERS.values(), ids=SERVERS)
 def test_a_copy_under_the_fence_is_whole(make_server, folder, fence, args):
     """Load up to the hold; the copy starts without recovery, equal in all tables, with every acknowledged commit."""
+    (folder / "keys").write_text("1;770A8A65DA156D24EE2A093277530142\n")
+    args = [arg.format(folder=folder) for arg in args]
     server = make_server(args=args)
     work = load.Load(server).setup().start()
     f = fence(server, "ask", settle=SETTLE)
