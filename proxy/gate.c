@@ -348,4 +348,9 @@ void gate_close(struct gate *g)
     free(g->reason_de);
     json_decref(g->addresses);
     notice_unref(g->notice);
+    /* Workers that were just stopped may have answered; the mailbox delivers that when it closes.
+     */
+    g->addresses = NULL;
+    g->block_round = g->hold_round = 0;
+    g->holding = false;
 }

@@ -583,6 +583,17 @@ def rss_kib(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("Rss:"))
 
 
+def test_second_signal_while_sessions_are_being_ended(gate):
+    """The workers' answers to the drain arrive when the gate is closed already."""
+    with starttls.login(gate.port, gate.pki.ca_file) as sock:
+        sock.sendall(starttls.packet(b"\x03SELECT SLEEP(30)", 0))
+        process.wait_until(lambda: gate.idle()["in_flight"] == 1, what="statement in flight")
+        gate.process.signal(signal.SIGTERM)
+        gate.wait_log("event=drain-timeout")
+        gate.process.signal(signal.SIGTERM)
+        assert gate.process.wait(20) == 0, gate.log
+
+
 @pytest.mark.skipif("asan" in os.environ.get("ELEXGATE_BUILD", ""), reason="a sanitizer's memory is not the proxy's")
 def test_a_slow_reader_costs_bounded_memory(gate):
     """600 MB wait behind a client that reads nothing; the proxy keeps no more than its buffers."""
