@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_cert.h"
 #include "cli/output.h"
+#include "cli/status_backup.h"
 #include "common/clock.h"
 
 #define TIMEOUT_MS 5000
@@ -195,6 +196,8 @@ static int run(struct cli *cli, int argc, char **argv)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
     if (code != EXIT_GOOD)
         return code;
+    json_t *keeper = status_backup_ask(cli);
+    json_object_set(s, "keeper", keeper);
     if (cli->json) {
         cli_print_json(s);
     } else {
@@ -203,9 +206,11 @@ static int run(struct cli *cli, int argc, char **argv)
         print_listeners(cli, s);
         print_certificate(cli, s);
         print_warnings(cli, s);
+        status_backup_print(cli, keeper);
         print_totals(cli, s);
         print_program(cli, s);
     }
+    json_decref(keeper);
     json_decref(s);
     return EXIT_GOOD;
 }

@@ -438,3 +438,18 @@ def test_the_command_line_follows_a_run(backup):
     lines = [json.loads(line) for line in backup.cli("backup", "--when-idle").stdout.splitlines()]
     assert event(lines, "state")[0]["state"] == "waiting" and lines[-1]["ok"]
     assert "unreachable" not in backup.cli("drill").stdout
+
+
+def test_status_says_how_the_backup_stands(gated):
+    """`elexgate status`: not running, due and waiting, done."""
+    def status():
+        return gated.cli("status").stdout
+    assert "elexgate-keeper is not running" in status()
+    gated.set("backup", schedule="15 3 * * *")
+    gated.start_keeper()
+    assert "03:15" in status() and "last good one: never" in status()
+    gated.call({"cmd": "run", "mode": "when-idle"})
+    process.wait_until(lambda: "waits: " in status() or "running: " in status(), 20, "it waits")
+    wait_run(gated)
+    assert "last good one: 20" in status()
+    assert json.loads(gated.cli("status", "--json").stdout)["keeper"]["last_good_backup"]["result"] == "good"

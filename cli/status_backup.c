@@ -1,0 +1,88 @@
+#include "cli/status_backup.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define TIMEOUT_MS 3000
+
+json_t *status_backup_ask(struct cli *cli)
+{
+    const struct config *c = cli_config(cli);
+    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+    int r = c ? control_call(config_str(c, "backup", NULL, "control_socket"), TIMEOUT_MS, request,
+                    &answer, NULL)
+              : -1;
+    json_decref(request);
+    return r == 0 ? answer : json_null();
+}
+
+/* "2026-11-22 03:15" of a member, or what to say when it is not there. */
+static const char *moment(
+    const struct cli *cli, const json_t *o, const char *key, const char *none, char buf[static 32])
+{
+    const char *iso = json_string_value(json_object_get(o, key));
+    int64_t ms;
+    struct tm local;
+    if (!iso || clock_parse(iso, &ms) < 0)
+        return none;
+    time_t s = (time_t)(ms / 1000);
+    localtime_r(&s, &local);
+    strftime(buf, 32, tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"), &local);
+    return buf;
+}
+
+static void print_now(const struct cli *cli, const json_t *keeper, const char *label)
+{
+    const json_t *job = json_object_get(keeper, "job"),
+                 *pending = json_object_get(keeper, "pending");
+    char since[32];
+    if (json_is_object(job)) {
+        _cleanup_free_ char *kind = output_member(job, "kind"),
+                            *phase = output_member(job, "phase");
+        printf(tr(cli, "%-13s running: %s %s\n", "%-13s läuft: %s %s\n"), label, kind, phase);
+    } else if (json_is_object(pending)) {
+        _cleanup_free_ char *words = output_member(pending, cli->german ? "words_de" : "words");
+        printf(tr(cli, "%-13s due since %s, waits: %s\n", "%-13s fällig seit %s, wartet: %s\n"),
+            label, moment(cli, pending, "due", "?", since), words);
+    } else {
+        const json_t *schedule = json_object_get(keeper, "schedule");
+        printf(tr(cli, "%-13s next: %s\n", "%-13s nächste: %s\n"), label,
+            moment(cli, schedule, "next", tr(cli, "never by itself", "nie von selbst"), since));
+    }
+}
+
+static void print_last(const struct cli *cli, const json_t *keeper)
+{
+    const json_t *last = json_object_get(keeper, "last_backup");
+    const json_t *good = json_object_get(keeper, "last_good_backup");
+    const json_t *drill = json_object_get(keeper, "last_drill");
+    const char *never = tr(cli, "never", "nie");
+    char when[32], proven[32];
+    bool drilled = output_number(drill, "exit", 1) == 0;
+    printf(tr(cli, "%-13s last good one: %s, last drill that succeeded: %s\n",
+               "%-13s letzte gute: %s, letzte bestandene Probe: %s\n"),
+        "", moment(cli, good, "started", never, when),
+        drilled ? moment(cli, drill, "started", never, proven) : never);
+    if (json_is_object(last) && output_number(last, "exit", 0) != 0) {
+        _cleanup_free_ char *error = output_member(last, "error");
+        printf(tr(cli, "%-13s the last one failed: %s\n", "%-13s die letzte misslang: %s\n"), "",
+            error);
+    }
+}
+
+void status_backup_print(const struct cli *cli, const json_t *keeper)
+{
+    const char *label = tr(cli, "Backup", "Sicherung");
+    if (!json_is_object(keeper)) {
+        printf(tr(cli, "%-13s elexgate-keeper is not running\n",
+                   "%-13s elexgate-keeper läuft nicht\n"),
+            label);
+        return;
+    }
+    print_now(cli, keeper, label);
+    print_last(cli, keeper);
+}
