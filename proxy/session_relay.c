@@ -116,13 +116,13 @@ static void client_forward(struct session *s, const uint8_t *data, size_t n)
     size_t taken;
     struct err e;
     unsigned events = dialogue_client(&s->dialogue, data, n, &taken);
-    int r = link_write(&s->server, data, taken, &e);
     if (taken < n)
         CHECK(buffer_append(&s->stash, data + taken, n - taken) == 0);
     if (events & RARE_EVENTS)
         rare_events(s, events);
+    /* Counted before it is passed on: nobody may see its effect and an idle clock that denies it. */
     session_account(s, events);
-    if (r < 0)
+    if (link_write(&s->server, data, taken, &e) < 0)
         session_close_softly(s, "server lost", e.text);
 }
 
@@ -174,11 +174,10 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
     struct err e;
     unsigned events = dialogue_server(&s->dialogue, data, n);
     SLOT_ADD(w->totals.bytes_out, n);
-    int r = link_write(&s->client, data, n, &e);
     if (events & RARE_EVENTS)
         rare_events(s, events);
     session_account(s, events);
-    if (r < 0) {
+    if (link_write(&s->client, data, n, &e) < 0) {
         session_drop(s, "client lost", e.text);
         return;
     }
