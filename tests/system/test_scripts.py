@@ -40,7 +40,7 @@ def test_also_on_sanitizer_builds():
 def test_skipped():
     pytest.skip("no reason")
 """
-INI = "[pytest]\naddopts = -p no:cacheprovider --strict-markers\nmarkers =\n    slow: x\n    sanitize: x\n"
+INI = "[pytest]\naddopts = --strict-markers\nmarkers =\n    slow: x\n    sanitize: x\n"
 
 
 class Project:
@@ -114,6 +114,26 @@ def test_a_failing_unit_test_is_counted_and_shown(project):
     status, last, out = project.run("--unit")
     assert (status, last) == (1, "2 passed, 1 failed")
     assert "why it failed" in out
+
+
+def test_what_fails_in_the_crowd_is_run_by_itself(project):
+    """A test that passes alone counts as passed, and the output says that it needed it; one that does not, failed."""
+    project.write("tests/system/test_tiny.py", textwrap.dedent("""
+        import pathlib
+        def test_passes_the_second_time():
+            seen = pathlib.Path(__file__).with_name("seen")
+            first = not seen.exists()
+            seen.touch()
+            assert not first
+        def test_never_passes():
+            assert False
+        def test_good():
+            pass
+    """))
+    code, last, output = project.run("--quick")
+    assert (code, last) == (1, "4 passed, 1 failed")
+    assert "2 failed among the others: once more, each by itself" in output
+    assert "by themselves: 1 passed, 1 failed" in output
 
 
 def test_a_test_that_fails_in_body_and_teardown_is_one_failure(project):
