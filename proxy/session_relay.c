@@ -46,7 +46,7 @@ void session_account_off(struct session *s)
     struct idle_slot *slot = &s->worker->idle;
     uint64_t now = uv_now(&s->worker->loop);
     /* The server rolls back what was open, and that writes. */
-    if (s->counted_write || s->counted_transaction)
+    if (s->counted_write || (s->counted_transaction && s->dialogue.transaction_wrote))
         SLOT_SET(slot->last_write_ms, now);
     count(&slot->in_flight, &s->counted_flight, false);
     count(&slot->write_in_flight, &s->counted_write, false);
@@ -110,6 +110,16 @@ static void rare_events(struct session *s, unsigned events)
 
 #define RARE_EVENTS (DIALOGUE_QUIT | DIALOGUE_USER_CHANGED | DIALOGUE_DB_CHANGED | DIALOGUE_LOST)
 
+/* Somebody may be waiting for this session to stand between transactions. */
+static void came_to_rest(struct session *s)
+{
+    struct worker *w = s->worker;
+    if (s->end_asked && w->notice && s->state == SESSION_RELAY)
+        session_end_for(s, w->notice);
+    if (w->holding)
+        worker_check_held(w);
+}
+
 /* Follows and forwards; what the dialogue does not take is kept. */
 static void client_forward(struct session *s, const uint8_t *data, size_t n)
 {
@@ -120,10 +130,14 @@ static void client_forward(struct session *s, const uint8_t *data, size_t n)
         CHECK(buffer_append(&s->stash, data + taken, n - taken) == 0);
     if (events & RARE_EVENTS)
         rare_events(s, events);
-    /* Counted before it is passed on: nobody may see its effect and an idle clock that denies it. */
+    /* Counted before it is passed on: nobody may see its effect and an idle clock that denies it.
+     */
     session_account(s, events);
     if (link_write(&s->server, data, taken, &e) < 0)
         session_close_softly(s, "server lost", e.text);
+    else /* a command without an answer, as the closing of a statement, may have been the last thing
+          */
+        came_to_rest(s);
 }
 
 /* A change of user must not get past the client certificate's map. What is refused ends here: the
@@ -184,10 +198,7 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
     if (!(events & DIALOGUE_ANSWERED))
         return;
     session_retry_stash(s);
-    if (s->end_asked && w->notice && s->state == SESSION_RELAY)
-        session_end_for(s, w->notice);
-    if (w->holding)
-        worker_check_held(w);
+    came_to_rest(s);
 }
 
 void session_on_client_ending(struct session *s, const uint8_t *data, size_t n)
