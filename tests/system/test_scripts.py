@@ -136,6 +136,20 @@ def test_what_fails_in_the_crowd_is_run_by_itself(project):
     assert "by themselves: 1 passed, 1 failed" in output
 
 
+def test_what_a_sanitizer_reported_is_not_tried_away(project):
+    project.write("tests/system/test_tiny.py", textwrap.dedent("""
+        import pathlib
+        def test_it():
+            seen = pathlib.Path(__file__).with_name("seen")
+            first = not seen.exists()
+            seen.touch()
+            assert not first, "a sanitizer reported: use after free"
+    """))
+    code, last, output = project.run("--quick")
+    assert (code, last) == (1, "2 passed, 1 failed")
+    assert "once more" not in output
+
+
 def test_a_test_that_fails_in_body_and_teardown_is_one_failure(project):
     project.write("tests/system/test_tiny.py", textwrap.dedent("""
         import pytest
