@@ -69,7 +69,7 @@ static char *replaced(const char *text, const char *from, const char *to)
 {
     const char *at = strstr(text, from);
     if (!at)
-        fail_msg("the text has no %s", from);
+        fail_msg("the text has no %s", from ? from : "NULL"); /* gcc with sanitizers insists */
     return xasprintf("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 }
 
