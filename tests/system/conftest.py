@@ -35,6 +35,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by scripts/test --quick")
 
 
+# The files that take longest, begun first when several processes share the work: whoever gets the longest one last would
+# still be at it when the others have long gone.
+LONGEST = ["test_keeper.py", "test_clients.py", "test_backup.py", "test_fence.py", "test_dialogue.py", "test_cert_scan.py",
+           "test_restore.py"]
+
+
+def pytest_collection_modifyitems(items):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def session_folder(request):
     """Under $TMPDIR with a short name; kept when a test failed, for looking at it."""
