@@ -103,6 +103,7 @@ def test_a_command_line_that_is_killed_takes_its_job_with_it(backup):
 
 @pytest.mark.parametrize("language,words", [("C.UTF-8", ("copying", "Done.")), ("de_CH.UTF-8", ("kopiere", "Fertig."))])
 def test_a_person_sees_a_bar(backup, language, words):
+    backup.set("archive", rate="20M")  # slow enough for a bar to appear, however fast the machine is
     code, text = on_terminal(backup, "backup", "--now", language=language)
     assert code == 0
     assert "[####" in text and "MB/s" in text and "%" in text
