@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "certs/chain.h"
 #include "certs/pem.h"
 #include "common/file.h"
@@ -64,6 +65,20 @@ struct place {
     char *cert, *key; /* resolved; NULL when missing */
 };
 
+bool cert_key_shared_by_group(const struct stat *st)
+{
+    return st->st_uid == 0 && st->st_gid != 0 && (st->st_mode & (S_IRWXG | S_IRWXO)) == S_IRGRP;
+}
+
+static int check_key_access(const char *path, struct err *e)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && cert_key_shared_by_group(&st)) {
+        return 0;
+    }
+    return file_check_private(path, e);
+}
+
 static int read_both(const struct place *at, time_t now, struct cert_pair **out, struct err *e)
 {
     const char *cert_path = at->cert != NULL ? at->cert : at->cert_name;
@@ -81,7 +96,7 @@ static int read_both(const struct place *at, time_t now, struct cert_pair **out,
         r = pem_read_file(key_path, &key, &key_len, e);
     }
     if (r == 0) {
-        r = file_check_private(key_path, e);
+        r = check_key_access(key_path, e);
     }
     if (r == 0) {
         r = pem_parse_key(key, key_len, at->key_name, NULL, &pkey, e);

@@ -9,6 +9,7 @@
 #define ELEXGATE_CERTS_PAIR_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <time.h>
 #include "certs/info.h"
 #include "common/error.h"
@@ -42,6 +43,13 @@ int cert_pair_load(
 #define CERT_ANY_TIME ((time_t)0)
 int cert_pair_load_at(const char *cert_path, const char *key_path, time_t now,
     struct cert_pair **out, struct err *e) MUSTCHECK;
+/*
+ * The key file's rule: its owner alone may read it (0600, 0400), or root owns it and a group that
+ * is not root's may read it and do nothing else (0640, 0440): the packages' way to let proxy and
+ * console share one key, each as a user of its own.
+ */
+struct stat;
+bool cert_key_shared_by_group(const struct stat *st);
 /* The same checks on what is in memory already; the names stand in messages. Takes its own
  * references on key and certificates (chain: leaf first). */
 int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,

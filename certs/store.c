@@ -70,6 +70,7 @@ int store_open(const char *dir, const char *cert_name, const char *key_name,
         .lock_fd = -1,
         .owner = (uid_t)-1,
         .group = (gid_t)-1,
+        .key_mode = 0600,
     };
     int r = access == STORE_WRITE ? open_for_writing(&s, e) : 0;
     if (r < 0) {
@@ -80,6 +81,7 @@ int store_open(const char *dir, const char *cert_name, const char *key_name,
     if (geteuid() == 0 && stat(key, &st) == 0) {
         s.owner = st.st_uid;
         s.group = st.st_gid;
+        s.key_mode = cert_key_shared_by_group(&st) ? 0640 : 0600;
     }
     *out = s;
     return 0;
@@ -213,7 +215,7 @@ static int adopt_plain_files(const struct store *s, time_t now, struct err *e)
         r = copy_in(s, generation, s->cert_name, 0644, e);
     }
     if (r == 0) {
-        r = copy_in(s, generation, s->key_name, 0600, e);
+        r = copy_in(s, generation, s->key_name, s->key_mode, e);
     }
     if (r == 0) {
         r = switch_link(s, generation, "current", e);
@@ -259,7 +261,7 @@ static int write_generation(
     _cleanup_free_ char *cert = pem_write_certs(all, &cert_len);
     char *key = pem_write_key(cert_pair_key(pair), NULL, &key_len);
     sk_X509_free(all);
-    int r = write_owned(folder, s->key_name, key, key_len, 0600, s, e);
+    int r = write_owned(folder, s->key_name, key, key_len, s->key_mode, s, e);
     if (r == 0) {
         r = write_owned(folder, s->cert_name, cert, cert_len, 0644, s, e);
     }

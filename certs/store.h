@@ -16,9 +16,10 @@
  * loaded and checked by the proxy's own rules before the switch. The last three generations are
  * kept.
  *
- * Run as root, the server's two files are given to the user that the proxy runs as; the folders and
- * the CA's key stay root's. A folder that belongs to somebody else is not written as root: whoever
- * owns it could have the files made, or given away, where he likes.
+ * Run as root, the server's two files are given to the user that the proxy runs as, or to the group
+ * that proxy and console are in; the folders and the CA's key stay root's. A folder that belongs to
+ * somebody else is not written as root: whoever owns it could have the files made, or given away,
+ * where he likes.
  */
 #ifndef ELEXGATE_CERTS_STORE_H
 #define ELEXGATE_CERTS_STORE_H
@@ -37,12 +38,13 @@ struct store {
     int lock_fd;                /* -1: opened for reading */
     uid_t owner;                /* of new server files; -1: who runs this */
     gid_t group;
+    mode_t key_mode; /* 0600, or 0640 where a group shares root's file; pair.h says when */
 };
 
 /* cert_name and key_name NULL: the defaults. For writing it makes the folder (mode 0755) where it
  * is missing and takes its lock, so that two commands do not mix: -EBUSY when another one holds it,
- * -EPERM when root would write to another user's folder. The owner of new server files is that of
- * the present ones. */
+ * -EPERM when root would write to another user's folder. Owner and key_mode of new server files are
+ * those of the present ones. */
 enum store_access { STORE_READ, STORE_WRITE };
 int store_open(const char *dir, const char *cert_name, const char *key_name,
     enum store_access access, struct store *out, struct err *e) MUSTCHECK;

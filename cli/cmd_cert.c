@@ -213,7 +213,8 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "--dir DIR          the folder; else that of [tls] certificate in the configuration\n"
     "--ca-key FILE      the CA's key where it is kept elsewhere; --ca-passphrase-file FILE\n"
     "--owner USER       who gets the server's key, when root runs this; else the present key's\n"
-    "                   owner, else the user elexgate where there is one\n"
+    "                   owner, else the group elexgate-tls or the user elexgate\n"
+    "                   where there is one\n"
     "--no-reload        do not tell the proxy\n"
     "\n"
     "See elexgate-cert(1).\n"};

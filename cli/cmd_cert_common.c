@@ -2,6 +2,7 @@
  * What the subcommands of `elexgate cert` share; see cmd_cert.h.
  */
 #include <errno.h>
+#include <grp.h>
 #include <libgen.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #define RELOAD_TIMEOUT_MS 10000
 #define PACKAGE_USER      "elexgate"
+#define PACKAGE_GROUP     "elexgate-tls" /* proxy and console share the key */
 
 int cert_fail(struct cert_run *run, const struct err *e)
 {
@@ -47,11 +49,18 @@ static bool same_folder(const char *a, const char *b)
 }
 
 /* Who gets the server's files: --owner, else the owner of the present ones, else the packages'
- * user. */
+ * group, else the packages' user. */
 static int choose_owner(struct cert_run *run)
 {
     const char *name = run->args.owner;
     if (name == NULL && (geteuid() != 0 || run->store.owner != (uid_t)-1)) {
+        return EXIT_GOOD;
+    }
+    const struct group *shared = name == NULL ? getgrnam(PACKAGE_GROUP) : NULL;
+    if (shared != NULL) {
+        run->store.owner = 0;
+        run->store.group = shared->gr_gid;
+        run->store.key_mode = 0640;
         return EXIT_GOOD;
     }
     const struct passwd *pw = getpwnam(name != NULL ? name : PACKAGE_USER);
@@ -60,6 +69,7 @@ static int choose_owner(struct cert_run *run)
     }
     run->store.owner = pw->pw_uid;
     run->store.group = pw->pw_gid;
+    run->store.key_mode = 0600;
     return EXIT_GOOD;
 }
 

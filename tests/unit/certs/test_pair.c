@@ -243,6 +243,37 @@ static void readable_key(void **state)
     cert_pair_unref(must_load(f));
 }
 
+/* Root's file, read by a group of its own and by nobody else. */
+static void shared_key(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uid_t uid;
+        gid_t gid;
+        mode_t mode;
+        bool good;
+    } table[] = {
+        {0, 65533, 0640, true},
+        {0, 65533, 0440, true},
+        {0, 0, 0640, false}, /* root's group is everybody's helper */
+        {1, 65533, 0640, false},
+        {0, 65533, 0660, false},
+        {0, 65533, 0644, false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct stat st = {.st_uid = table[i].uid, .st_gid = table[i].gid};
+        st.st_mode = S_IFREG | table[i].mode;
+        assert_int_equal(cert_key_shared_by_group(&st), table[i].good);
+    }
+    if (geteuid() != 0)
+        return;
+    fixture_write_certs(f, "cert.pem", f->direct, f->root, NULL);
+    fixture_write_key(f, "key.pem", f->leaf_key, NULL);
+    assert_int_equal(chown(fixture_path(f, "key.pem"), 0, 65533), 0);
+    assert_int_equal(chmod(fixture_path(f, "key.pem"), 0640), 0);
+    cert_pair_unref(must_load(f));
+}
+
 static void junk(void **state)
 {
     struct fixture *f = *state;
@@ -343,7 +374,8 @@ int main(void)
         cmocka_unit_test(encrypted_key), cmocka_unit_test(wrong_order),
         cmocka_unit_test(missing_intermediate), cmocka_unit_test(weak_key),
         cmocka_unit_test(no_san), cmocka_unit_test(not_for_servers), cmocka_unit_test(readable_key),
-        cmocka_unit_test(junk), cmocka_unit_test(mixed_up), cmocka_unit_test(too_large),
-        cmocka_unit_test(missing_file), cmocka_unit_test(truncated_everywhere)};
+        cmocka_unit_test(shared_key), cmocka_unit_test(junk), cmocka_unit_test(mixed_up),
+        cmocka_unit_test(too_large), cmocka_unit_test(missing_file),
+        cmocka_unit_test(truncated_everywhere)};
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
