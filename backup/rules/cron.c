@@ -3,7 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 
 struct name {
     const char *word;
@@ -18,19 +20,25 @@ static const struct name weekday_names[] = {{"sun", 0}, {"mon", 1}, {"tue", 2}, 
     {"fr", 5}, {"sa", 6}, {NULL, 0}};
 
 struct field {
-    const char *title;
+    const char *title, *title_de;
     int min, max;
     const struct name *names;
     const char *form; /* what would be right */
 };
 
+/* What can be wrong with a field, in both languages. */
+struct wrong {
+    const char *text, *text_de;
+};
+
 enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS };
 static const struct field fields[FIELDS] = {
-    {"minute", 0, 59, NULL, "0-59, *, */15, 0,30"},
-    {"hour", 0, 23, NULL, "0-23, *, */2, 8-18"},
-    {"day", 1, 31, NULL, "1-31, *, 1,15, */2"},
-    {"month", 1, 12, month_names, "1-12, jan-dec, *, 1-6"},
-    {"weekday", 0, 7, weekday_names, "0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri"},
+    {"minute", "Minute", 0, 59, NULL, "0-59, *, */15, 0,30"},
+    {"hour", "Stunde", 0, 23, NULL, "0-23, *, */2, 8-18"},
+    {"day", "Tag", 1, 31, NULL, "1-31, *, 1,15, */2"},
+    {"month", "Monat", 1, 12, month_names, "1-12, jan-dec, *, 1-6"},
+    {"weekday", "Wochentag", 0, 7, weekday_names,
+        "0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri"},
 };
 
 static const struct {
@@ -39,18 +47,50 @@ static const struct {
     {"@weekly", "0 0 * * 0"}, {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
     {"@annually", "0 0 1 1 *"}};
 
+static const struct wrong not_a_number = {"is not a number or a name", "ist weder Zahl noch Name"};
+static const struct wrong no_end = {"is a range without an end", "ist ein Bereich ohne Ende"};
+static const struct wrong step_on_number = {"has a step on a single number (write a range or *)",
+    "hat eine Schrittweite an einer einzelnen Zahl (Bereich oder * schreiben)"};
+static const struct wrong bad_step = {
+    "has a step that is not a number", "hat eine Schrittweite, die keine Zahl ist"};
+static const struct wrong far_step = {
+    "has a step out of range", "hat eine zu grosse oder zu kleine Schrittweite"};
+static const struct wrong trailing = {"has something behind it that does not belong there",
+    "hat etwas dahinter, das nicht dorthin gehört"};
+static const struct wrong out_of_range = {"is out of range", "liegt ausserhalb des Erlaubten"};
+static const struct wrong backwards = {
+    "is a range that runs backwards", "ist ein Bereich, der rückwärts läuft"};
+static const struct wrong too_long = {"is too long", "ist zu lang"};
+static const struct wrong empty_place = {
+    "has an empty place in its list", "hat eine leere Stelle in der Liste"};
+
 #define FIELD_TEXT_MAX 200
 
 /* A copy of the field for messages: user input, so cut and without control characters. */
-static int bad(const struct field *f, const char *text, size_t len, const char *what, struct err *e)
+static int bad(const struct field *f, const char *text, size_t len, const struct wrong *what,
+    struct cron_fault *fault)
 {
     char shown[64];
     size_t n = len < sizeof shown - 1 ? len : sizeof shown - 1;
     for (size_t i = 0; i < n; i++)
         shown[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
     shown[n] = 0;
-    return err_set(
-        e, EINVAL, "schedule: %s \"%s\" %s; right would be %s", f->title, shown, what, f->form);
+    for (size_t at; (at = utf8_check(shown, n)) < n;)
+        shown[at] = '?'; /* a character that was cut in two */
+    fault->field = f->title;
+    snprintf(fault->text, sizeof fault->text, "schedule: %s \"%s\" %s; right would be %s", f->title,
+        shown, what->text, f->form);
+    snprintf(fault->text_de, sizeof fault->text_de, "Zeitplan: %s \"%s\" %s; richtig wäre %s",
+        f->title_de, shown, what->text_de, f->form);
+    return -EINVAL;
+}
+
+static int bad_whole(struct cron_fault *fault, const char *text, const char *text_de)
+{
+    fault->field = "schedule";
+    snprintf(fault->text, sizeof fault->text, "schedule: %s", text);
+    snprintf(fault->text_de, sizeof fault->text_de, "Zeitplan: %s", text_de);
+    return -EINVAL;
 }
 
 static int parse_number(const struct field *f, const char **p, const char *end, int *value)
@@ -82,7 +122,7 @@ static int parse_number(const struct field *f, const char **p, const char *end, 
 
 /* One element of a list: `*`, `5`, `5-9`, each with an optional step. */
 static int parse_element(
-    const struct field *f, const char *s, size_t len, uint64_t *bits, struct err *e)
+    const struct field *f, const char *s, size_t len, uint64_t *bits, struct cron_fault *fault)
 {
     const char *p = s, *end = s + len;
     int from, to, step = 1;
@@ -94,13 +134,13 @@ static int parse_element(
         p++;
     } else {
         if (parse_number(f, &p, end, &from) < 0)
-            return bad(f, s, len, "is not a number or a name", e);
+            return bad(f, s, len, &not_a_number, fault);
         to = from;
         single = true;
         if (p < end && *p == '-') {
             p++;
             if (parse_number(f, &p, end, &to) < 0)
-                return bad(f, s, len, "is a range without an end", e);
+                return bad(f, s, len, &no_end, fault);
             single = false;
             /* fri-sun: Sunday as the end of a range is 7. */
             if (f->max == 7 && to == 0 && from > 0)
@@ -110,37 +150,37 @@ static int parse_element(
     if (p < end && *p == '/') {
         p++;
         if (single)
-            return bad(f, s, len, "has a step on a single number (write a range or *)", e);
+            return bad(f, s, len, &step_on_number, fault);
         if (p >= end || !isdigit((unsigned char)*p) || parse_number(f, &p, end, &step) < 0)
-            return bad(f, s, len, "has a step that is not a number", e);
+            return bad(f, s, len, &bad_step, fault);
         if (step < 1 || step > f->max)
-            return bad(f, s, len, "has a step out of range", e);
+            return bad(f, s, len, &far_step, fault);
     }
     if (p != end)
-        return bad(f, s, len, "has something behind it that does not belong there", e);
+        return bad(f, s, len, &trailing, fault);
     if (from < f->min || to > f->max)
-        return bad(f, s, len, "is out of range", e);
+        return bad(f, s, len, &out_of_range, fault);
     if (from > to)
-        return bad(f, s, len, "is a range that runs backwards", e);
+        return bad(f, s, len, &backwards, fault);
     for (int v = from; v <= to; v += step)
         *bits |= UINT64_C(1) << v;
     return 0;
 }
 
 static int parse_field(
-    const struct field *f, const char *s, size_t len, uint64_t *bits, struct err *e)
+    const struct field *f, const char *s, size_t len, uint64_t *bits, struct cron_fault *fault)
 {
     const char *whole = s;
     size_t whole_len = len;
     *bits = 0;
     if (len > FIELD_TEXT_MAX)
-        return bad(f, s, len, "is too long", e);
+        return bad(f, s, len, &too_long, fault);
     for (;;) {
         const char *comma = memchr(s, ',', len);
         size_t n = comma ? (size_t)(comma - s) : len;
         if (n == 0)
-            return bad(f, whole, whole_len, "has an empty place in its list", e);
-        int r = parse_element(f, s, n, bits, e);
+            return bad(f, whole, whole_len, &empty_place, fault);
+        int r = parse_element(f, s, n, bits, fault);
         if (r < 0)
             return r;
         if (!comma)
@@ -163,21 +203,43 @@ static bool ever_comes(const struct cron *c)
     return false;
 }
 
-static const char *expand_macro(const char *text, struct err *e)
+static const char *expand_macro(const char *text, struct cron_fault *fault)
 {
     size_t len = strcspn(text, " \t");
     if (text[len + strspn(text + len, " \t")] == 0)
         for (size_t i = 0; i < sizeof macros / sizeof macros[0]; i++)
             if (strlen(macros[i].word) == len && strncasecmp(text, macros[i].word, len) == 0)
                 return macros[i].text;
-    err_set(e, EINVAL,
-        "schedule: \"%.40s\" is not known; right would be @hourly, @daily, @weekly, @monthly, "
-        "@yearly or five fields",
-        text);
+    char shown[44], words[160], words_de[160];
+    snprintf(shown, sizeof shown, "%.40s", text);
+    for (size_t at, n = strlen(shown); (at = utf8_check(shown, n)) < n;)
+        shown[at] = '?';
+    snprintf(words, sizeof words,
+        "\"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five "
+        "fields",
+        shown);
+    snprintf(words_de, sizeof words_de,
+        "\"%s\" ist nicht bekannt; richtig wäre @hourly, @daily, @weekly, @monthly, @yearly oder "
+        "fünf Felder",
+        shown);
+    bad_whole(fault, words, words_de);
     return NULL;
 }
 
-int cron_parse(const char *text, struct cron *out, struct err *e)
+#define FORM    "right would be minute hour day month weekday, for example \"15 3 * * 1-5\""
+#define FORM_DE "richtig wäre Minute Stunde Tag Monat Wochentag, zum Beispiel \"15 3 * * 1-5\""
+
+static int missing(const struct field *f, struct cron_fault *fault)
+{
+    char words[160], words_de[160];
+    snprintf(words, sizeof words, "the field %s is missing; " FORM, f->title);
+    snprintf(words_de, sizeof words_de, "das Feld %s fehlt; " FORM_DE, f->title_de);
+    bad_whole(fault, words, words_de);
+    fault->field = f->title;
+    return -EINVAL;
+}
+
+int cron_check(const char *text, struct cron *out, struct cron_fault *fault)
 {
     struct cron c = {0};
     uint64_t bits[FIELDS];
@@ -185,17 +247,16 @@ int cron_parse(const char *text, struct cron *out, struct err *e)
 
     text += strspn(text, " \t");
     if (*text == '@') {
-        text = expand_macro(text, e);
+        text = expand_macro(text, fault);
         if (!text)
             return -EINVAL;
     }
     for (const char *p = text; *p;) {
         size_t len = strcspn(p, " \t");
         if (n == FIELDS)
-            return err_set(e, EINVAL,
-                "schedule: more than five fields; right would be minute hour day month weekday, "
-                "for example \"15 3 * * 1-5\"");
-        int r = parse_field(&fields[n], p, len, &bits[n], e);
+            return bad_whole(
+                fault, "more than five fields; " FORM, "mehr als fünf Felder; " FORM_DE);
+        int r = parse_field(&fields[n], p, len, &bits[n], fault);
         if (r < 0)
             return r;
         if (n == DAY)
@@ -207,10 +268,7 @@ int cron_parse(const char *text, struct cron *out, struct err *e)
         p += strspn(p, " \t");
     }
     if (n < FIELDS)
-        return err_set(e, EINVAL,
-            "schedule: the field %s is missing; right would be minute hour day month weekday, "
-            "for example \"15 3 * * 1-5\"",
-            fields[n].title);
+        return missing(&fields[n], fault);
 
     c.minutes = bits[MINUTE];
     c.hours = (uint32_t)bits[HOUR];
@@ -218,7 +276,15 @@ int cron_parse(const char *text, struct cron *out, struct err *e)
     c.months = (uint16_t)bits[MONTH];
     c.weekdays = (uint8_t)((bits[WEEKDAY] | bits[WEEKDAY] >> 7) & 0x7f);
     if (!ever_comes(&c))
-        return err_set(e, EINVAL, "schedule: the day never comes in the months that are given");
+        return bad_whole(fault, "the day never comes in the months that are given",
+            "den Tag gibt es in den angegebenen Monaten nie");
     *out = c;
     return 0;
+}
+
+int cron_parse(const char *text, struct cron *out, struct err *e)
+{
+    struct cron_fault fault;
+    int r = cron_check(text, out, &fault);
+    return r < 0 ? err_set(e, -r, "%s", fault.text) : 0;
 }

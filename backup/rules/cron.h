@@ -45,6 +45,12 @@ enum cron_language { CRON_ENGLISH, CRON_GERMAN };
 /* -EINVAL with a message that names the field, what was written, and the right form; also for a
  * schedule that never comes (30 February). */
 int cron_parse(const char *text, struct cron *out, struct err *e) MUSTCHECK;
+/* The same for a form that a person fills in: which field is wrong, in both languages. */
+struct cron_fault {
+    const char *field; /* "minute" "hour" "day" "month" "weekday", or "schedule" for all of it */
+    char text[240], text_de[280];
+};
+int cron_check(const char *text, struct cron *out, struct cron_fault *fault) MUSTCHECK;
 /* First run strictly after `after` (seconds since 1970, UTC). -ERANGE if there is none within 50
  * years, which cron_parse rules out. */
 int cron_next(
