@@ -26,6 +26,7 @@
     X(verify) \
     X(schedule) \
     X(restore) \
+    X(metrics) \
     /* end of the list */
 /* clang-format on */
 

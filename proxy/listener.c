@@ -167,14 +167,14 @@ int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
 
 /* A client that is not let in hears why, at once: its driver has no time limit of its own. */
 static void turn_away(struct proxy *p, int fd, const struct address *peer, const char *listener,
-    uint16_t code, const char *text, const char *reason)
+    uint16_t code, const char *text, enum refusal reason)
 {
     char addr[ADDRESS_TEXT_MAX];
     uint8_t packet[ERROR_PACKET_MAX];
     size_t n = error_packet(packet, 0, code, NULL, text);
-    p->refused++;
+    p->refused[reason]++;
     log_event(LOG_INFO, "refused", LOG_S("listener", listener),
-        LOG_S("peer", address_text(peer, addr)), LOG_S("reason", reason));
+        LOG_S("peer", address_text(peer, addr)), LOG_S("reason", refusal_name(reason)));
     (void)send(fd, packet, n, MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     close(fd);
@@ -198,23 +198,24 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
     const struct notice *closed = gate_notice(&p->gate);
 
     if (closed)
-        turn_away(p, fd, &peer, l->name, 1053, closed->ascii, gate_state_name(&p->gate));
+        turn_away(p, fd, &peer, l->name, 1053, closed->ascii,
+            p->gate.state == GATE_DRAINING ? REFUSAL_DRAINING : REFUSAL_BLOCKED);
     else if (!settings_allows(l, &peer))
         turn_away(p, fd, &peer, l->name, 1130,
             "Von dieser Adresse ist kein Zugang erlaubt. / This address is not allowed.",
-            "address not allowed");
+            REFUSAL_ADDRESS);
     else if (p->stale.n > 0 && stale_refuses(&p->stale, &peer, clock_mono_ms()))
         turn_away(p, fd, &peer, l->name, 1053,
             "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten. / The database was "
             "restored: please close Elexis and start it again.",
-            "stale after a restore");
+            REFUSAL_STALE);
     else if (proxy_sessions(p) >= set->max_sessions)
         turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
-            "max_sessions");
+            REFUSAL_MAX_SESSIONS);
     else if (peers_count(p->peers, &peer) >= set->max_sessions_per_address)
         turn_away(p, fd, &peer, l->name, 1040,
             "Zu viele Verbindungen von dieser Adresse. / Too many connections from this address.",
-            "max_sessions_per_address");
+            REFUSAL_MAX_PER_ADDRESS);
     else {
         p->accepted++;
         peers_add(p->peers, &peer);

@@ -9,6 +9,7 @@ static void mailbox_run(struct mailbox *m)
     uv_mutex_lock(&m->lock);
     struct task *t = m->head;
     m->head = m->tail = NULL;
+    m->waiting = 0;
     uv_mutex_unlock(&m->lock);
     while (t) {
         struct task *next = t->next; /* run() may free t */
@@ -52,11 +53,20 @@ void mailbox_post(struct mailbox *m, struct task *t)
     else
         m->tail->next = t;
     m->tail = t;
+    m->waiting++;
     /* A mailbox with mail in it has been woken already. Under the lock: whoever empties the mailbox
      * next may close it, and then the descriptor is somebody else's. */
     if (first)
         CHECK(eventfd_write(m->fd, 1) == 0);
     uv_mutex_unlock(&m->lock);
+}
+
+unsigned mailbox_depth(struct mailbox *m)
+{
+    uv_mutex_lock(&m->lock);
+    unsigned n = m->waiting;
+    uv_mutex_unlock(&m->lock);
+    return n;
 }
 
 static void mailbox_on_closed(uv_handle_t *h)

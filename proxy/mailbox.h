@@ -21,11 +21,14 @@ struct mailbox {
     int fd;
     uv_mutex_t lock;
     struct task *head, *tail;
+    unsigned waiting;
 };
 
 int mailbox_init(struct mailbox *m, uv_loop_t *loop, struct err *e) MUSTCHECK;
 /* Any thread. */
 void mailbox_post(struct mailbox *m, struct task *t);
+/* How many tasks wait to be run. Any thread. */
+unsigned mailbox_depth(struct mailbox *m);
 /* On the loop's own thread: runs what is waiting, then closes. Nobody may post after it. */
 void mailbox_close(struct mailbox *m);
 

@@ -95,6 +95,7 @@ void proxy_quit(struct proxy *p)
     uv_close((uv_handle_t *)&on_hup, NULL);
     uv_close((uv_handle_t *)&housekeeping_timer, NULL);
     uv_close((uv_handle_t *)&watchdog_timer, NULL);
+    loop_lag_stop(&proxy.lag);
     mailbox_close(&p->mail);
 }
 
@@ -226,6 +227,7 @@ static int start(struct proxy *p, struct err *e)
     CHECK(uv_timer_init(&p->loop, &housekeeping_timer) == 0);
     CHECK(uv_timer_init(&p->loop, &watchdog_timer) == 0);
     housekeeping_timer.data = p;
+    loop_lag_start(&p->lag, &p->loop);
     CHECK(uv_timer_start(&housekeeping_timer, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS) ==
           0);
     start_watchdog();

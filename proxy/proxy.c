@@ -59,7 +59,6 @@ static json_t *listeners_json(const struct proxy *p)
 static json_t *totals_json(const struct proxy *p)
 {
     json_t *o = json_object();
-    json_int_t refused = (json_int_t)p->refused;
 #define SUM(field)                                                                                 \
     do {                                                                                           \
         json_int_t sum = 0;                                                                        \
@@ -71,18 +70,43 @@ static json_t *totals_json(const struct proxy *p)
     SUM(handshakes_failed);
     SUM(resumed);
     SUM(tls13);
+    SUM(tls12);
+    SUM(tls_older);
     SUM(logins_ok);
     SUM(logins_failed);
     SUM(bytes_in);
     SUM(bytes_out);
     SUM(statements_read);
     SUM(statements_write);
-    SUM(refused);
 #undef SUM
-    refused += json_integer_value(json_object_get(o, "refused"));
+    json_int_t refused = 0;
+    json_t *by = json_object();
+    for (enum refusal r = 0; r < REFUSAL_COUNT; r++) {
+        json_int_t n = (json_int_t)p->refused[r];
+        for (unsigned i = 0; i < p->n_workers; i++)
+            n += (json_int_t)SLOT_GET(p->workers[i].totals.refused[r]);
+        (void)json_object_set_new(by, refusal_name(r), json_integer(n));
+        refused += n;
+    }
     (void)json_object_set_new(o, "refused", json_integer(refused));
+    (void)json_object_set_new(o, "refused_by", by);
     (void)json_object_set_new(o, "accepted", json_integer((json_int_t)p->accepted));
     return o;
+}
+
+/* What waits for each thread, and how late it is. */
+static json_t *loops_json(struct proxy *p)
+{
+    json_t *array = json_pack("[{s:s, s:i, s:I, s:i}]", "name", "main", "queue",
+        (int)mailbox_depth(&p->mail), "lag_us", (json_int_t)loop_lag_us(&p->lag), "sessions", 0);
+    for (unsigned i = 0; i < p->n_workers; i++) {
+        struct worker *w = &p->workers[i];
+        (void)json_array_append_new(array,
+            json_pack("{s:o, s:i, s:I, s:I}", "name", json_sprintf("worker-%u", i), "queue",
+                (int)mailbox_depth(&w->mail), "lag_us", (json_int_t)loop_lag_us(&w->lag),
+                "sessions", (json_int_t)atomic_load_explicit(&w->assigned, memory_order_relaxed)));
+    }
+    return array;
 }
 
 static json_t *certificate_json(const struct proxy *p)
@@ -97,7 +121,7 @@ static json_t *certificate_json(const struct proxy *p)
         warnings_certificate_json(p->settings, time(NULL)));
 }
 
-json_t *proxy_status(const struct proxy *p)
+json_t *proxy_status(struct proxy *p)
 {
     const struct gate *g = &p->gate;
     struct idle_report idle = report(p);
@@ -108,11 +132,11 @@ json_t *proxy_status(const struct proxy *p)
         g->notice ? g->reason : NULL, "reason_de", g->notice ? g->reason_de : NULL, "until",
         g->until_ms ? json_string(clock_iso(g->until_ms, until)) : json_null(), "since",
         clock_iso(g->since_ms, since));
-    json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:b}", "sessions",
+    json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "sessions",
         (int)idle.sessions, "logins_pending", (int)idle.pending, "workers", (int)p->n_workers,
-        "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p),
-        "certificate", certificate_json(p), "warnings", warnings_json(p->settings), "held",
-        g->holding && g->hold_waiting == 0);
+        "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p), "loops",
+        loops_json(p), "certificate", certificate_json(p), "warnings", warnings_json(p->settings),
+        "held", g->holding && g->hold_waiting == 0);
     CHECK(o && more && json_object_update(o, more) == 0);
     json_decref(more);
     return o;

@@ -32,8 +32,9 @@ struct proxy {
     struct stale stale;
     uint64_t next_id;
     uint64_t started_ms;
-    enum renew_alarm alarm;     /* what the log was last told of the certificate's end */
-    uint64_t accepted, refused; /* clients: handed to a worker; turned away before */
+    enum renew_alarm alarm; /* what the log was last told of the certificate's end */
+    struct loop_lag lag;
+    uint64_t accepted, refused[REFUSAL_COUNT]; /* clients: handed to a worker; turned away before */
 };
 
 /* Sessions handed to workers and not gone yet. */
@@ -44,7 +45,7 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
 /* Ends the loop: no new clients, sessions dropped, workers joined. */
 void proxy_quit(struct proxy *p);
 /* {"ok":true,...} of the status command. */
-json_t *proxy_status(const struct proxy *p);
+json_t *proxy_status(struct proxy *p);
 json_t *proxy_idle_json(const struct proxy *p);
 
 #endif

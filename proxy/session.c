@@ -405,7 +405,7 @@ void session_start(struct worker *w, int fd, uint64_t id, struct settings *setti
     s->counted_pending = true;
     SLOT_ADD(w->idle.pending, 1);
     if (w->notice) {
-        SLOT_ADD(w->totals.refused, 1);
+        SLOT_ADD(w->totals.refused[REFUSAL_BLOCKED], 1);
         session_refuse(s, SESSION_ERROR_CODE, NULL, w->notice->ascii, "blocked", NULL);
     } else
         session_connect(s);

@@ -24,7 +24,7 @@ static void misunderstood(struct session *s, uint16_t code, const char *why)
 
 static void insecure(struct session *s)
 {
-    SLOT_ADD(s->worker->totals.refused, 1);
+    SLOT_ADD(s->worker->totals.refused[REFUSAL_NO_TLS], 1);
     session_refuse(s, ERROR_INSECURE, "HY000",
         "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL "
         "sslMode=VERIFY_CA setzen. / This database accepts only encrypted connections (TLS).",
@@ -35,7 +35,7 @@ static void insecure(struct session *s)
  * wait for ever. A client that honours the greeting does not set the bit. */
 static void compresses(struct session *s)
 {
-    SLOT_ADD(s->worker->totals.refused, 1);
+    SLOT_ADD(s->worker->totals.refused[REFUSAL_COMPRESSION], 1);
     session_refuse(s, ERROR_UNSUPPORTED, "42000",
         "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression "
         "ausschalten. / Compression is not offered here; switch it off in the client.",
@@ -78,8 +78,13 @@ static void handshake_done(struct session *s)
     s->resumed = SSL_session_reused(s->client.ssl) == 1;
     if (s->resumed)
         SLOT_ADD(t->resumed, 1);
-    if (SSL_version(s->client.ssl) == TLS1_3_VERSION)
+    int version = SSL_version(s->client.ssl);
+    if (version == TLS1_3_VERSION)
         SLOT_ADD(t->tls13, 1);
+    else if (version == TLS1_2_VERSION)
+        SLOT_ADD(t->tls12, 1);
+    else
+        SLOT_ADD(t->tls_older, 1);
 }
 
 static void login_begin(struct session *s)

@@ -180,8 +180,10 @@ static void run_accept(struct task *t)
     else {
         /* A flood of half-open logins pushes out its own kind, never a session that is logged in.
          */
-        if (oldest && SLOT_GET(w->idle.pending) >= most)
+        if (oldest && SLOT_GET(w->idle.pending) >= most) {
+            SLOT_ADD(w->totals.refused[REFUSAL_MAX_LOGINS], 1);
             session_drop(oldest, "too many logins pending", "the oldest gives way");
+        }
         session_start(w, o->fd, o->id, o->settings, o->listener, &o->peer);
     }
     settings_unref(o->settings);
@@ -364,6 +366,7 @@ static void run_stop(struct task *t)
     for_each(&w->relaying, drop_one, NULL);
     for_each(&w->leaving, drop_one, NULL);
     uv_close((uv_handle_t *)&w->tick, NULL);
+    loop_lag_stop(&w->lag);
     free(o);
     mailbox_close(&w->mail);
 }
@@ -393,6 +396,7 @@ int worker_start(struct worker *w, unsigned index, struct peers *peers, struct m
         return r;
     CHECK(uv_timer_init(&w->loop, &w->tick) == 0);
     w->tick.data = w;
+    loop_lag_start(&w->lag, &w->loop);
     link_scratch_init(&w->scratch);
     backend_cache_init(&w->backend, &w->loop);
     SLOT_SET(w->idle.last_write_ms, clock_mono_ms());

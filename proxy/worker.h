@@ -14,8 +14,10 @@
 #include "proxy/backend.h"
 #include "proxy/idle_clock.h"
 #include "proxy/link.h"
+#include "proxy/loop_lag.h"
 #include "proxy/mailbox.h"
 #include "proxy/peers.h"
+#include "proxy/refusal.h"
 #include "proxy/settings.h"
 
 struct session;
@@ -23,8 +25,10 @@ struct worker;
 TAILQ_HEAD(session_list, session);
 
 struct totals { /* one writer, as the idle slot */
-    _Atomic uint64_t handshakes_ok, handshakes_failed, resumed, tls13, logins_ok, logins_failed;
-    _Atomic uint64_t bytes_in, bytes_out, statements_read, statements_write, refused;
+    _Atomic uint64_t handshakes_ok, handshakes_failed, resumed, tls13, tls12, tls_older;
+    _Atomic uint64_t logins_ok, logins_failed;
+    _Atomic uint64_t bytes_in, bytes_out, statements_read, statements_write;
+    _Atomic uint64_t refused[REFUSAL_COUNT];
 };
 
 /* Told to the main thread; called on the main loop, in order. */
@@ -61,6 +65,7 @@ struct worker {
     const struct worker_events *events;
     struct idle_slot idle;
     struct totals totals;
+    struct loop_lag lag;
     _Atomic uint32_t assigned; /* sessions handed over and not gone; written by both sides */
     _Atomic bool watch_sessions, watch_writes, watch_gone; /* somebody listens */
     struct peers *peers;

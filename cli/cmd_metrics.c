@@ -1,0 +1,46 @@
+/*
+ * elexgate metrics: what Prometheus is to collect, also where no console runs.
+ */
+#include <stdio.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "common/metrics_text.h"
+
+#define TIMEOUT_MS 5000
+
+/* The answer of a program to "status", NULL if it does not answer: that is a metric, not a failure.
+ */
+static json_t *ask(const char *socket_path)
+{
+    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+    int r = control_call(socket_path, TIMEOUT_MS, request, &answer, NULL);
+    json_decref(request);
+    return r == 0 ? answer : NULL;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    int code = args_operands(&a, 0, 0);
+    const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
+    if (!c)
+        return code != EXIT_GOOD ? code : EXIT_FAILED;
+    json_t *proxy = ask(config_str(c, "proxy", NULL, "control_socket"));
+    json_t *keeper = ask(config_str(c, "backup", NULL, "control_socket"));
+    if (cli->json) {
+        json_t *both = json_pack("{s:O?, s:O?}", "proxy", proxy, "keeper", keeper);
+        cli_print_json(both);
+        json_decref(both);
+    } else {
+        _cleanup_free_ char *text = metrics_text(proxy, keeper);
+        fputs(text, stdout);
+    }
+    json_decref(proxy);
+    json_decref(keeper);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_metrics = {"metrics", "", "print the metrics of gate and keeper", run,
+    "Prometheus' text format, for its node exporter's text collector or a script; the console\n"
+    "serves the same at /metrics. A program that does not answer is elexgate_up 0.\n"};
