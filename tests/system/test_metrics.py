@@ -1,11 +1,14 @@
 """elexgate metrics: what Prometheus collects, from a real gate and a real keeper, read by Prometheus' own tool."""
+import json
 import re
 import shutil
 import subprocess
+import tempfile
 
 import pymysql
 import pytest
 
+from lib import paths
 from lib.backup import Backup
 
 pytestmark = pytest.mark.sanitize
@@ -113,3 +116,44 @@ def test_backups(folder, server):
         assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     finally:
         b.stop_keeper()
+
+
+# monitoring/ and docs/metrics.md
+
+def words(path):
+    return set(re.findall(r"\belexgate_[a-z0-9_]+", (paths.ROOT / path).read_text(encoding="utf-8")))
+
+
+def test_alert_rules():
+    checked = promtool("check", "rules", paths.ROOT / "monitoring" / "alerts.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    tested = promtool("test", "rules", paths.ROOT / "monitoring" / "alerts_test.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    rules = (paths.ROOT / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
+    tests = (paths.ROOT / "monitoring" / "alerts_test.yml").read_text(encoding="utf-8")
+    names = re.findall(r"- alert: (\w+)", rules)
+    assert len(names) > 10 and [name for name in names if name not in tests] == []
+    assert len(re.findall(r"^ +summary_de: ", rules, re.MULTILINE)) == len(names)
+
+
+def test_only_metrics_that_there_are():
+    made = words("common/metrics_text.c")
+    assert len(made) > 30
+    assert made - words("docs/metrics.md") == set(), "not documented"
+    for path in ("docs/metrics.md", "monitoring/alerts.yml", "monitoring/alerts_test.yml", "monitoring/dashboard.json"):
+        assert words(path) - made == set(), path
+
+
+def test_dashboard():
+    dashboard = json.loads((paths.ROOT / "monitoring" / "dashboard.json").read_text(encoding="utf-8"))
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(expressions) > 15
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places) and len({panel["id"] for panel in dashboard["panels"]}) == len(places)
+    rules = {"groups": [{"name": "g", "rules": [
+        {"record": f"r{i}", "expr": e.replace("$__rate_interval", "5m").replace("$instance", ".*")} for i, e in enumerate(expressions)]}]}
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as f:
+        json.dump(rules, f)  # JSON is YAML
+        f.flush()
+        checked = promtool("check", "rules", f.name)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
