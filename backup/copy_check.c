@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "backup/archive/manifest_file.h"
+#include "backup/archive/age.h"
 #include "backup/archive/unpack.h"
 #include "backup/import.h"
 #include "backup/table_sums.h"
@@ -202,25 +202,37 @@ static int boot_and_check(struct copy_check *c, struct err *e)
     return r == -EIO ? EXIT_INCONSISTENT : r;
 }
 
-/* Beside an encrypted archive lies a short manifest that names no tables; with that alone nothing
- * would be compared. The full one is encrypted too. */
+int copy_check_manifest(struct run *r, const struct store_item *it, const char *path,
+    struct manifest_file **file, const struct manifest **m, struct err *e)
+{
+    *m = &it->manifest;
+    if (!it->manifest.sealed)
+        return 0;
+    int code = manifest_file_open(path, r->a.identity_file, r->a.passphrase, file, e);
+    if (code == AGE_LOCKED)
+        return EXIT_REFUSED;
+    if (code < 0)
+        return code == -EINVAL ? EXIT_INCONSISTENT : code;
+    *m = manifest_file_head(*file);
+    return 0;
+}
+
+/* With the short manifest alone nothing would be compared. */
 int copy_check_boot(struct copy_check *c, struct err *e)
 {
     const struct store_item *item = c->item;
     struct store_item full = *item;
     struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
     if (item->manifest.method == MANIFEST_FILES)
         return 0;
-    if (item->manifest.sealed) {
-        int r = manifest_file_open(
-            c->manifest, c->run->a.identity_file, c->run->a.passphrase, &file, e);
-        if (r < 0)
-            return r == -EINVAL ? EXIT_INCONSISTENT : r;
-        full.manifest = *manifest_file_head(file);
+    int r = copy_check_manifest(c->run, item, c->manifest, &file, &m, e);
+    if (r == 0) {
+        full.manifest = *m;
         c->item = &full;
+        r = boot_and_check(c, e);
+        c->item = item;
     }
-    int r = boot_and_check(c, e);
-    c->item = item;
     manifest_file_close(file);
     return r;
 }

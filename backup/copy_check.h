@@ -5,6 +5,7 @@
 #ifndef ELEXGATE_BACKUP_COPY_CHECK_H
 #define ELEXGATE_BACKUP_COPY_CHECK_H
 
+#include "backup/archive/manifest_file.h"
 #include "backup/archive/store.h"
 #include "backup/run.h"
 
@@ -19,6 +20,12 @@ struct copy_check {
     uint64_t max_bytes;             /* without a manifest */
     size_t tables, compared; /* result of copy_check_boot: tables checked, checksums compared */
 };
+
+/* The whole manifest of an archive: beside an encrypted one lies a short one that names no tables
+ * and no settings, and the full one is encrypted too. *m is it->manifest or that of *file, which
+ * the caller closes (manifest_file_close) when it needs *m no longer. path: of the manifest. */
+int copy_check_manifest(struct run *r, const struct store_item *it, const char *path,
+    struct manifest_file **file, const struct manifest **m, struct err *e) MUSTCHECK;
 
 /* Both: 0, or a result of the run with its words. */
 int copy_check_extract(struct copy_check *c, struct err *e) MUSTCHECK;

@@ -34,14 +34,18 @@ static int run_program(struct run *r, const char *const *argv, int timeout_ms, s
     return EXIT_INCONSISTENT;
 }
 
-static int install(struct run *r, const char *datadir, const struct manifest *m, struct err *e)
+/* --force: the program would refuse a host that cannot look up its own name and localhost, which
+ * only matters for accounts that nobody will use here. */
+static int install(struct run *r, const struct throwaway_options *o, struct err *e)
 {
-    char page[48], dir[4200], lower[48];
-    snprintf(dir, sizeof dir, "--datadir=%s", datadir);
-    snprintf(page, sizeof page, "--innodb-page-size=%u", m->server.page_size);
-    snprintf(lower, sizeof lower, "--lower-case-table-names=%d", m->server.lower_case_table_names);
-    const char *argv[] = {"mariadb-install-db", "--no-defaults", dir, page, lower, "--skip-test-db",
-        "--auth-root-authentication-method=normal", geteuid() == 0 ? "--user=root" : NULL, NULL};
+    char page[48], dir[4200], lower[48], temporary[4200];
+    snprintf(dir, sizeof dir, "--datadir=%s", o->datadir);
+    snprintf(temporary, sizeof temporary, "--tmpdir=%s", o->scratch);
+    snprintf(page, sizeof page, "--innodb-page-size=%u", o->page_size);
+    snprintf(lower, sizeof lower, "--lower-case-table-names=%d", o->lower_case_table_names);
+    const char *argv[] = {"mariadb-install-db", "--no-defaults", dir, temporary, page, lower,
+        "--force", "--skip-test-db", "--auth-root-authentication-method=normal",
+        geteuid() == 0 ? "--user=root" : NULL, NULL};
     return run_program(r, argv, INSTALL_MS, e);
 }
 
@@ -92,6 +96,33 @@ static int make_database(struct throwaway *t, const char *database, struct err *
     return server_exec(throwaway_server(t), e, "CREATE DATABASE %s", name);
 }
 
+int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,
+    const char *file, const char *database, struct throwaway **out, struct err *e)
+{
+    struct throwaway *t = NULL;
+    run_phase(r, type, "boot", 0);
+    int code = install(r, o, e);
+    if (code != 0)
+        return code;
+    code = throwaway_start(o, &t, e);
+    if (code == 1)
+        return run_pack_result(PACK_STOPPED, e);
+    if (code == 0)
+        code = make_database(t, database, e);
+    struct server_target target = {0};
+    if (code == 0) {
+        target = throwaway_target(t);
+        run_phase(r, type, "import", 0);
+        code = feed(r, &target, file, database, e);
+    }
+    if (code != 0) {
+        throwaway_drop(t);
+        return code;
+    }
+    *out = t;
+    return 0;
+}
+
 int import_into_new_server(struct run *r, const struct store_item *it, const char *scratch,
     const char *folder, struct throwaway **out, struct err *e)
 {
@@ -103,10 +134,6 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
     }
     _cleanup_free_ char *datadir = xasprintf("%s/server", scratch);
     _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
-    run_phase(r, it->type, "boot", 0);
-    int code = install(r, datadir, m, e);
-    if (code != 0)
-        return code;
     struct throwaway_options o = {
         .program = config_str(r->s.config, "drill", NULL, "server_program"),
         .datadir = datadir,
@@ -117,22 +144,5 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         .go_on = run_go_on,
         .ctx = r,
     };
-    struct throwaway *t = NULL;
-    code = throwaway_start(&o, &t, e);
-    if (code == 1)
-        return run_pack_result(PACK_STOPPED, e);
-    if (code == 0)
-        code = make_database(t, database, e);
-    struct server_target target = {0};
-    if (code == 0) {
-        target = throwaway_target(t);
-        run_phase(r, it->type, "import", 0);
-        code = feed(r, &target, file, database, e);
-    }
-    if (code != 0) {
-        throwaway_drop(t);
-        return code;
-    }
-    *out = t;
-    return 0;
+    return import_new_server(r, &o, it->type, file, database, out, e);
 }

@@ -125,8 +125,7 @@ struct server_target throwaway_target(const struct throwaway *t)
     return (struct server_target){.socket = t->socket, .user = "root", .connect_timeout_ms = 5000};
 }
 
-/* The last lines of its log, in one, for a message. */
-static void last_words(const struct throwaway *t, char *buf, size_t size)
+void throwaway_last_words(const struct throwaway *t, char *buf, size_t size)
 {
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
@@ -152,7 +151,7 @@ static int wait_until_it_answers(
             return 1;
         if (child_wait(&t->child, 20, NULL, NULL) == 0) {
             char how[80], words[300];
-            last_words(t, words, sizeof words);
+            throwaway_last_words(t, words, sizeof words);
             return err_set(e, EIO, "a server does not start on this data: %s %s: %s", o->program,
                 child_how(&t->child, how, sizeof how), words);
         }
@@ -194,6 +193,11 @@ int throwaway_start(const struct throwaway_options *o, struct throwaway **out, s
 struct server *throwaway_server(struct throwaway *t)
 {
     return t->server;
+}
+
+bool throwaway_runs(struct throwaway *t)
+{
+    return child_wait(&t->child, 0, NULL, NULL) != 0;
 }
 
 bool throwaway_recovered(const struct throwaway *t)

@@ -29,6 +29,10 @@ int throwaway_start(
     const struct throwaway_options *o, struct throwaway **out, struct err *e) MUSTCHECK;
 struct server *throwaway_server(struct throwaway *t);
 struct server_target throwaway_target(const struct throwaway *t);
+/* False once it has ended by itself. */
+bool throwaway_runs(struct throwaway *t);
+/* The end of its log, or its first error, in one line. */
+void throwaway_last_words(const struct throwaway *t, char *buf, size_t size);
 /* True if InnoDB or Aria had to recover from a crash. */
 bool throwaway_recovered(const struct throwaway *t);
 /* Clean shutdown, waits for it. */

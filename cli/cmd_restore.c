@@ -10,6 +10,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/restore_into.h"
 #include "cli/restore_words.h"
 
 #define TYPES_MAX 32
@@ -17,14 +18,34 @@
 struct request {
     const char *words[TYPES_MAX + 1]; /* WHICH and types, or the one word of another command */
     size_t n;
-    const char *sql; /* the file, instead of the words */
+    const char *sql;          /* the file, instead of the words */
+    const char *into, *serve; /* elsewhere: the folder, and a socket for a server on it */
     bool yes, dry_run, no_trial, foreign;
 };
+
+/* What goes together. */
+static int check(struct cli *cli, const struct request *rq)
+{
+    if (rq->sql && (rq->n || rq->no_trial || rq->foreign || rq->into || rq->serve))
+        return cli_usage(cli, "--sql goes with --yes and --dry-run only");
+    if (rq->serve && !rq->into)
+        return cli_usage(cli, "%s",
+            tr(cli, "--serve needs the folder: --into DIR",
+                "--serve braucht den Ordner: --into ORDNER"));
+    if (rq->into && (rq->dry_run || rq->no_trial))
+        return cli_usage(cli, "--into goes with WHICH, TYPE, --serve and --foreign only");
+    if (rq->n == 0 && !rq->sql && !rq->into)
+        return cli_usage(cli, "%s",
+            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
+                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines "
+                "Archivs"));
+    return EXIT_GOOD;
+}
 
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
     static const char *const options[] = {
-        "--yes", "--dry-run", "--no-trial", "--foreign", "--sql=", NULL};
+        "--yes", "--dry-run", "--no-trial", "--foreign", "--sql=", "--into=", "--serve=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
     /* Options may stand before, between and after the words. */
@@ -36,6 +57,10 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             rq->foreign |= strcmp(o, "--foreign") == 0;
             if (strcmp(o, "--sql=") == 0)
                 rq->sql = a.value;
+            if (strcmp(o, "--into=") == 0)
+                rq->into = a.value;
+            if (strcmp(o, "--serve=") == 0)
+                rq->serve = a.value;
         }
         if (a.failed)
             return a.failed;
@@ -45,14 +70,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             return cli_usage(cli, "at most %d types at once", TYPES_MAX);
         rq->words[rq->n++] = argv[a.next++];
     }
-    if (rq->sql && (rq->n || rq->no_trial || rq->foreign))
-        return cli_usage(cli, "--sql goes with --yes and --dry-run only");
-    if (rq->n == 0 && !rq->sql)
-        return cli_usage(cli, "%s",
-            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
-                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines "
-                "Archivs"));
-    return EXIT_GOOD;
+    return check(cli, rq);
 }
 
 /* --- asking --- */
@@ -271,6 +289,10 @@ static int run_restore(struct cli *cli, int argc, char **argv)
         return code;
     if (rq.sql)
         return restore_sql(cli, &rq);
+    if (rq.into) {
+        const struct restore_into in = {rq.into, rq.serve, rq.words, rq.n, rq.foreign};
+        return restore_into(cli, &in);
+    }
     const char *word = rq.words[0];
     bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||
                  strcmp(word, "recover") == 0 || strcmp(word, "status") == 0;
@@ -291,8 +313,9 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE | undo | accept | "
-    "recover | status",
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE | --into DIR "
+    "[--serve "
+    "SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
     "bring a backup back: everything or nothing, clients told to wait",
     run_restore,
     "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
@@ -303,6 +326,10 @@ const struct command cmd_restore = {
     "  --foreign   an archive without manifest, as the old system made them\n"
     "  --sql FILE  from a dump: .sql, .sql.gz, .sql.zst, or - for standard input; into the Elexis\n"
     "              database only\n"
+    "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; "
+    "with\n"
+    "              --serve SOCKET start a throwaway server on it, to look at the old state or to\n"
+    "              take one table out of it; --serve alone on a DIR that was made before\n"
     "\n"
     "  undo        bring back what was there before; once more: the restored data again\n"
     "  accept      let go of the data that are not in use\n"

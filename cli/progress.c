@@ -53,7 +53,7 @@ static const char *phase_name(const struct cli *cli, const char *phase)
     return phase;
 }
 
-static void clear_bar(struct progress *p)
+void progress_clear(struct progress *p)
 {
     if (p->bar_open)
         fputs("\r\033[K", stdout);
@@ -73,7 +73,7 @@ static void draw(struct progress *p, const json_t *line)
     bar[BAR_WIDTH] = '\0';
     if (eta >= 0)
         clock_human((uint64_t)eta, left, sizeof left);
-    clear_bar(p);
+    progress_clear(p);
     if (known)
         printf("%s: %s [%s] %3d%%  %s  %s/s  %s", text(line, "type"),
             phase_name(p->cli, text(line, "phase")), bar,
@@ -88,7 +88,7 @@ static void draw(struct progress *p, const json_t *line)
 
 static void tell_phase(struct progress *p, const json_t *line)
 {
-    clear_bar(p);
+    progress_clear(p);
     printf("%s: %s ...", text(line, "type"), phase_name(p->cli, text(line, "phase")));
     fflush(stdout);
     p->bar_open = true;
@@ -97,7 +97,7 @@ static void tell_phase(struct progress *p, const json_t *line)
 static void tell_archive(struct progress *p, const json_t *line)
 {
     char size[OUTPUT_BYTES_LEN];
-    clear_bar(p);
+    progress_clear(p);
     _cleanup_free_ char *file = output_member(line, "file");
     printf("%s  %s, %s\n", file, output_bytes((uint64_t)output_number(line, "size", 0), size),
         text(line, "state"));
@@ -109,7 +109,7 @@ static void tell_state(struct progress *p, const json_t *line)
     if (strcmp(text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
         return;
     snprintf(p->waiting, sizeof p->waiting, "%s", words);
-    clear_bar(p);
+    progress_clear(p);
     printf("%s%s%s\n",
         tr(p->cli, "waiting until the database is idle", "warte auf Ruhe in der Datenbank"),
         *words ? ": " : "", words);
@@ -117,7 +117,7 @@ static void tell_state(struct progress *p, const json_t *line)
 
 static void tell_done(struct progress *p, const json_t *line)
 {
-    clear_bar(p);
+    progress_clear(p);
     if (json_is_true(json_object_get(line, "ok"))) {
         printf("%s\n", tr(p->cli, "Done.", "Fertig."));
         return;
@@ -146,15 +146,15 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "state") == 0) {
         tell_state(p, line);
     } else if (strcmp(event, "again") == 0) {
-        clear_bar(p);
+        progress_clear(p);
         _cleanup_free_ char *reason = output_member(line, "reason");
         printf("%s: %s\n", tr(p->cli, "once more", "noch einmal"), reason);
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0) {
-        clear_bar(p);
+        progress_clear(p);
         _cleanup_free_ char *words = output_member(line, "text");
         printf("%s%s%s\n", text(line, "type"), *text(line, "type") ? ": " : "", words);
     } else if (strcmp(event, "removed") == 0) {
-        clear_bar(p);
+        progress_clear(p);
         printf("%s %s_%s\n", tr(p->cli, "removed the old", "alte Generation entfernt:"),
             text(line, "type"), text(line, "run"));
     } else if (strcmp(event, "start") == 0 && json_is_true(json_object_get(line, "dry_run"))) {

@@ -18,4 +18,7 @@ void progress_init(struct progress *p, struct cli *cli);
 /* A job_stream_fn; ctx is the struct progress. */
 void progress_line(void *ctx, const json_t *line);
 
+/* Takes an open bar away, before something else is printed. */
+void progress_clear(struct progress *p);
+
 #endif

@@ -57,9 +57,11 @@ static int by_rows_lost(const void *a, const void *b)
 }
 
 /* What hurts most comes first. */
-static void print_rows(const struct cli *cli, const json_t *rows)
+static void print_rows(const struct cli *cli, const json_t *rows, bool known)
 {
     size_t n = json_array_size(rows);
+    if (!known)
+        return;
     if (n == 0) {
         printf("%s\n", tr(cli, "Every table has as many rows as then.",
                            "Jede Tabelle hat so viele Zeilen wie damals."));
@@ -88,6 +90,24 @@ static void print_rows(const struct cli *cli, const json_t *rows)
     free(sorted);
     if (n > ROWS_SHOWN)
         printf(tr(cli, "and %zu more tables\n", "und %zu weitere Tabellen\n"), n - ROWS_SHOWN);
+}
+
+/* A dump goes another way than files. */
+static void print_dump(const struct cli *cli, const json_t *parts)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach ((json_t *)(uintptr_t)parts, i, p)
+        if (strcmp(text(p, "method"), "dump") == 0)
+            printf(
+                tr(cli,
+                    "The database %s is emptied and made again from the dump. A safety backup is "
+                    "taken first, and comes back by itself if the import fails.\n"
+                    "How many rows its tables had then is not known.\n",
+                    "Die Datenbank %s wird geleert und aus dem Dump neu gemacht. Vorher wird eine "
+                    "Sicherung gemacht, die von selbst zurückkommt, falls es misslingt.\n"
+                    "Wie viele Zeilen ihre Tabellen damals hatten, ist nicht bekannt.\n"),
+                text(p, "live"));
 }
 
 /* A workstation has many connections: one line for each, with their number. */
@@ -122,7 +142,8 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
-    print_rows(cli, json_object_get(plan, "rows"));
+    print_rows(cli, json_object_get(plan, "rows"), is_true(plan, "rows_known"));
+    print_dump(cli, json_object_get(plan, "parts"));
     putchar('\n');
     print_sessions(cli, json_object_get(plan, "sessions"));
     putchar('\n');

@@ -24,12 +24,18 @@ static bool has_manifest(const char *path)
     return access(manifest, F_OK) == 0;
 }
 
+/* The newest run that has the one type asked for need not be the newest of all. */
+static const char *only_type(const struct restore_request *q)
+{
+    return q->types && q->types[0] && !q->types[1] ? q->types[0] : NULL;
+}
+
 int restore_find(
     const struct run *run, const struct restore_request *q, struct store_list *out, struct err *e)
 {
     struct stat st;
     if (!q->foreign || !strchr(q->which, '/') || has_manifest(q->which))
-        return store_find(run->s.folder, q->which, NULL, out, e);
+        return store_find(run->s.folder, q->which, only_type(q), out, e);
     if (stat(q->which, &st) < 0)
         return err_sys(e, errno, "cannot find %s", q->which);
     if (!S_ISREG(st.st_mode))
@@ -84,13 +90,11 @@ static bool holds_data(const char *path)
     return access(file, F_OK) == 0;
 }
 
-int restore_foreign_flatten(const struct restore_part *p, struct err *e)
+int restore_foreign_flatten(const char *root, const char *name, struct err *e)
 {
-    _cleanup_free_ char *fresh = xasprintf("%s/new", p->root),
-                        *wrap = xasprintf("%s/wrap", p->root);
+    _cleanup_free_ char *fresh = xasprintf("%s/%s", root, name),
+                        *wrap = xasprintf("%s/.wrap", root);
     _cleanup_free_ char *at = xstrdup(fresh);
-    if (!p->database)
-        return 0;
     for (int depth = 0; !holds_data(at); depth++) {
         char *in = depth < DEPTH_MAX ? only_folder(at) : NULL;
         if (!in)
@@ -102,11 +106,10 @@ int restore_foreign_flatten(const struct restore_part *p, struct err *e)
     }
     if (!strcmp(at, fresh))
         return 0;
-    /* new/a/b -> new: the wrapping goes aside, its content comes up */
+    /* NAME/a/b -> NAME: the wrapping goes aside, its content comes up */
     _cleanup_free_ char *inner = xasprintf("%s%s", wrap, at + strlen(fresh));
     if (rename(fresh, wrap) < 0 || rename(inner, fresh) < 0)
         return err_sys(e, errno, "cannot move %s", at);
-    _cleanup_fd_ int root = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return root < 0 ? err_sys(e, errno, "cannot open %s", p->root)
-                    : file_remove_tree(root, "wrap", e);
+    _cleanup_fd_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_sys(e, errno, "cannot open %s", root) : file_remove_tree(fd, ".wrap", e);
 }

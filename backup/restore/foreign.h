@@ -17,7 +17,7 @@ static inline bool restore_is_foreign(const struct store_item *it)
 }
 /* Bytes that may be unpacked beneath root: what is free there, less a reserve. */
 uint64_t restore_foreign_limit(const char *root);
-/* The data may lie in a folder of the archive: its entries come up into p's new/. */
-int restore_foreign_flatten(const struct restore_part *p, struct err *e) MUSTCHECK;
+/* The data directory may lie in a folder of the archive: its entries come up into root/name. */
+int restore_foreign_flatten(const char *root, const char *name, struct err *e) MUSTCHECK;
 
 #endif

@@ -1,17 +1,19 @@
 /*
  * What a restore would replace by what, for a person to decide: nothing is changed.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "backup/archive/manifest_file.h"
+#include "backup/copy_check.h"
 #include "backup/restore/foreign.h"
+#include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 
 /* Rows now against rows then; a table that takes longer than the session's statement limit is left
  * out. */
-static json_t *rows_json(struct server *s, const struct manifest *m)
+static json_t *rows_json(struct server *s, const struct manifest *m, bool *known)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < m->table_count; i++) {
@@ -19,6 +21,7 @@ static json_t *rows_json(struct server *s, const struct manifest *m)
         uint64_t now = 0;
         if (t->rows < 0 || !strcmp(t->schema, "mysql"))
             continue;
+        *known = true;
         _cleanup_free_ char *schema = server_quote_name(t->schema),
                             *name = server_quote_name(t->name);
         if (server_u64(s, &now, NULL, "SELECT COUNT(*) FROM %s.%s", schema, name) == 0 &&
@@ -48,12 +51,11 @@ static json_t *sessions_json(const struct run *run)
     return array;
 }
 
-static json_t *part_json(const struct store_item *it, const struct layout *l, const char *live)
+/* live: the folder, or the database's name for a dump, that it replaces; with its size. */
+static json_t *part_json(
+    const struct store_item *it, const struct layout *l, const char *live, uint64_t bytes)
 {
     char made[CLOCK_ISO_LEN];
-    uint64_t bytes = 0;
-    if (live)
-        (void)!layout_size(live, &bytes, NULL);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s?, s:s?, s:{s:I, s:s?}}", "type", it->type,
         "method", manifest_method_name(it->manifest.method), "run", it->run, "made",
         clock_iso(it->manifest.started_ms, made), "bytes", (json_int_t)it->manifest.content.bytes,
@@ -62,48 +64,88 @@ static json_t *part_json(const struct store_item *it, const struct layout *l, co
         it->manifest.method == MANIFEST_FILES ? NULL : l->version);
 }
 
-static bool asked_for(char *const *types, const char *type)
+/* The size of the database that a dump would replace: what its tables and indexes hold. */
+static uint64_t database_bytes(struct server *s, const char *name)
 {
-    bool any = types && *types;
-    for (; types && *types; types++)
-        if (!strcmp(*types, type))
-            return true;
-    return !any;
+    uint64_t bytes = 0;
+    _cleanup_free_ char *quoted = server_quote_text(s, name);
+    (void)!server_u64(s, &bytes, NULL,
+        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE "
+        "TABLE_SCHEMA=%s",
+        quoted);
+    return bytes;
+}
+
+struct plan {
+    struct run *run;
+    struct server *server;
+    struct layout layout;
+    json_t *parts, *rows;
+    bool rows_known; /* the manifest says how many there were */
+};
+
+/* Everything that the manifest tells, the full one of an encrypted archive included. */
+static int plan_part(
+    struct plan *p, const struct store_list *found, const struct store_item *it, struct err *e)
+{
+    const struct config *c = p->run->s.config;
+    uint64_t bytes = 0;
+    struct store_item full = *it;
+    struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
+    _cleanup_free_ char *manifest = it->manifest.sealed
+                                        ? store_path(found->folder, it, ARCHIVE_NAME_MANIFEST)
+                                        : NULL;
+    int code = copy_check_manifest(p->run, it, manifest, &file, &m, e);
+    if (code != 0)
+        return code;
+    full.manifest = *m;
+    const char *live = m->method == MANIFEST_FILES  ? config_str(c, "data", it->type, "path")
+                       : m->method == MANIFEST_DUMP ? NULL
+                                                    : p->layout.datadir;
+    if (live)
+        (void)!layout_size(live, &bytes, NULL);
+    if (m->method == MANIFEST_DUMP) {
+        live = config_str(c, "database", NULL, "name");
+        bytes = database_bytes(p->server, live);
+    }
+    (void)json_array_append_new(p->parts, part_json(&full, &p->layout, live, bytes));
+    if (m->method != MANIFEST_FILES) {
+        json_t *more = rows_json(p->server, m, &p->rows_known);
+        (void)json_array_extend(p->rows, more);
+        json_decref(more);
+    }
+    snprintf(p->run->suffix, sizeof p->run->suffix, "%s", it->run);
+    manifest_file_close(file);
+    return 0;
 }
 
 int restore_plan(struct run *run, const struct restore_request *q, struct err *e)
 {
     struct store_list found = {0};
-    struct layout layout = {0};
-    struct server *s = NULL;
-    json_t *parts = json_array(), *rows = json_array();
+    const struct store_item *dump = NULL;
+    struct plan p = {.run = run, .parts = json_array(), .rows = json_array()};
     int code = restore_find(run, q, &found, e);
     if (code == 0)
-        code = server_connect(&run->s.target, "elexgate-job", &s, e);
+        code = restore_picked_dump(&found, q->types, &dump, e);
     if (code == 0)
-        code = layout_read(s, config_str(run->s.config, "backup", NULL, "datadir"), &layout, e);
-    for (size_t i = 0; code == 0 && i < found.count; i++) {
-        const struct store_item *it = &found.items[i];
-        if (!asked_for(q->types, it->type))
-            continue;
-        bool files = it->manifest.method == MANIFEST_FILES;
-        const char *live = files ? config_str(run->s.config, "data", it->type, "path")
-                                 : layout.datadir;
-        (void)json_array_append_new(parts, part_json(it, &layout, live));
-        if (!files) {
-            json_t *more = rows_json(s, &it->manifest);
-            (void)json_array_extend(rows, more);
-            json_decref(more);
-        }
-        snprintf(run->suffix, sizeof run->suffix, "%s", it->run);
-    }
+        code = server_connect(&run->s.target, "elexgate-job", &p.server, e);
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:O, s:O, s:o}", "event", "plan", "run", run->suffix,
-            "parts", parts, "rows", rows, "sessions", sessions_json(run)));
-    json_decref(parts);
-    json_decref(rows);
-    server_close(s);
-    layout_clear(&layout);
+        code = layout_read(
+            p.server, config_str(run->s.config, "backup", NULL, "datadir"), &p.layout, e);
+    for (size_t i = 0; code == 0 && i < found.count; i++)
+        if (restore_picked(&found, i, q->types))
+            code = plan_part(&p, &found, &found.items[i], e);
+    if (code == 0 && json_array_size(p.parts) == 0)
+        code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
+    if (code == 0)
+        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:o}", "event", "plan", "run", run->suffix,
+            "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "sessions",
+            sessions_json(run)));
+    json_decref(p.parts);
+    json_decref(p.rows);
+    server_close(p.server);
+    layout_clear(&p.layout);
     store_list_clear(&found);
     return code;
 }

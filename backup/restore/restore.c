@@ -1,5 +1,5 @@
 /*
- * elexgate-job restore run|sql|undo|accept|recover|status|plan
+ * elexgate-job restore run|sql|into|serve|undo|accept|recover|status|plan
  */
 #include "backup/restore/restore.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
+#include "backup/restore/into.h"
 #include "backup/restore/sql.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -207,7 +208,9 @@ static int run_sql(struct run *run, int argc, char **argv, struct err *e)
     return code == 0 ? restore_sql(run, argv[2 + dry_run], dry_run, e) : code;
 }
 
-static int parse_run(int argc, char **argv, struct restore_request *q, struct err *e)
+/* dir: NULL, or filled with a first word before WHICH. */
+static int parse_run(
+    int argc, char **argv, struct restore_request *q, const char **dir, struct err *e)
 {
     int i = 2;
     for (; i < argc && argv[i][0] == '-'; i++) {
@@ -222,6 +225,8 @@ static int parse_run(int argc, char **argv, struct restore_request *q, struct er
             return EXIT_USAGE;
         }
     }
+    if (dir && i < argc)
+        *dir = argv[i++];
     if (i == argc) {
         err_set(e, EINVAL, "which backup? latest, a run's suffix, or an archive's path");
         return EXIT_USAGE;
@@ -231,21 +236,40 @@ static int parse_run(int argc, char **argv, struct restore_request *q, struct er
     return 0;
 }
 
-int job_restore(struct run *run, int argc, char **argv, struct err *e)
+/* What neither changes the live data nor waits for who does: these run beside backups. */
+static int look_only(struct run *run, const char *what, int argc, char **argv, struct err *e)
 {
-    const char *what = argc > 1 ? argv[1] : "";
     struct restore_request q = {0};
-    int lock = -1;
+    const char *dir = NULL;
     if (!strcmp(what, "status"))
         return status(run, e);
-    if (!strcmp(what, "plan") || !strcmp(what, "run")) {
-        int code = parse_run(argc, argv, &q, e);
-        if (code != 0)
-            return code;
-        if (!strcmp(what, "plan"))
-            return restore_plan(run, &q, e);
+    if (!strcmp(what, "serve")) {
+        if (argc == 4)
+            return restore_serve(run, argv[2], argv[3], e);
+        err_set(e, EINVAL, "restore serve DIR SOCKET");
+        return EXIT_USAGE;
     }
-    int code = job_lock(run, &lock, e);
+    bool into = !strcmp(what, "into");
+    int code = parse_run(argc, argv, &q, into ? &dir : NULL, e);
+    if (code != 0)
+        return code;
+    run_be_modest(NULL);
+    return into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
+}
+
+int job_restore(struct run *run, int argc, char **argv, struct err *e)
+{
+    static const char *const lookers[] = {"status", "plan", "into", "serve"};
+    const char *what = argc > 1 ? argv[1] : "";
+    struct restore_request q = {0};
+    int lock = -1, code = 0;
+    for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
+        if (!strcmp(what, lookers[i]))
+            return look_only(run, what, argc, argv, e);
+    if (!strcmp(what, "run"))
+        code = parse_run(argc, argv, &q, NULL, e);
+    if (code == 0)
+        code = job_lock(run, &lock, e);
     if (code != 0)
         return code;
     if (!strcmp(what, "run"))
@@ -259,7 +283,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     else if (!strcmp(what, "recover"))
         code = recover(run, argc > 2 && !strcmp(argv[2], "--expire"), e);
     else {
-        err_set(e, EINVAL, "restore run|sql|plan|undo|accept|recover|status");
+        err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
     }
     cleanup_fd(&lock);

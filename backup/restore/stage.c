@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "backup/copy_check.h"
 #include "backup/restore/foreign.h"
+#include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -165,8 +166,8 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
     c.max_bytes = restore_foreign_limit(p->root);
     if (code == 0)
         code = copy_check_extract(&c, e);
-    if (code == 0 && !manifest)
-        code = restore_foreign_flatten(p, e);
+    if (code == 0 && !manifest && p->database)
+        code = restore_foreign_flatten(p->root, "new", e);
     if (code == 0)
         code = give_to_owner(p, e);
     if (code == 0 && trial && p->database)
@@ -186,17 +187,6 @@ static int stage_item(struct restore *r, const struct restore_request *q,
     return stage_part(r, it, archive, manifest, p, !q->skip_boot, e);
 }
 
-static bool asked_for(char *const *types, const char *type)
-{
-    bool any = false;
-    for (; types && *types; types++) {
-        any = true;
-        if (!strcmp(*types, type))
-            return true;
-    }
-    return !any;
-}
-
 /* Which of the run's archives are restored where. */
 static int choose(struct restore *r, const struct restore_request *q,
     const struct store_list *found, struct layout *layout, const struct store_item **items,
@@ -204,15 +194,11 @@ static int choose(struct restore *r, const struct restore_request *q,
 {
     for (size_t i = 0; i < found->count; i++) {
         const struct store_item *it = &found->items[i];
-        if (!asked_for(q->types, it->type))
+        if (!restore_picked(found, i, q->types))
             continue;
-        if (!it->complete) {
-            err_set(e, EINVAL, "%s of %s is not complete: %s%s", it->type, it->run, it->problem,
-                strchr(q->which, '/') ? "; an archive of the old system, which made no manifests, "
-                                        "is restored with --foreign"
-                                      : "");
-            return EXIT_INCONSISTENT;
-        }
+        int code = restore_picked_whole(it, q->which, e);
+        if (code != 0)
+            return code;
         if (it->manifest.method == MANIFEST_DUMP) {
             err_set(e, EINVAL, "%s of %s is a dump: restore it with --sql", it->type, it->run);
             return EXIT_REFUSED;
@@ -225,7 +211,7 @@ static int choose(struct restore *r, const struct restore_request *q,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
             return EXIT_REFUSED;
         }
-        int code = database && !restore_is_foreign(it) ? fits(it, layout, e) : 0;
+        code = database && !restore_is_foreign(it) ? fits(it, layout, e) : 0;
         if (code != 0)
             return code;
         snprintf(p->type, sizeof p->type, "%s", it->type);
