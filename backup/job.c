@@ -133,6 +133,8 @@ static int finish(struct run *r, int result, const struct err *e)
         r->suffix, "archives", r->archives);
     if (code != 0)
         json_object_set_new(last, "error", json_string(e->text));
+    if (code != 0 && e->code && strerrorname_np(e->code))
+        json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     run_event(last);
     return code;
 }

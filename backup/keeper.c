@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "backup/keeper_errand.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -52,24 +53,41 @@ static int parse_schedule(
     return r < 0 ? err_prefix(e, r, "[%s] schedule", section) : 0;
 }
 
-static int load(const char *path, struct loaded *out, struct err *e)
+/* All of *out but the config itself. */
+static int digest(const struct config *c, struct loaded *out, struct err *e)
 {
     struct loaded l = {0};
-    int r = config_load(path, &l.config, e);
-    if (r < 0)
-        return r;
-    r = backup_settings_load(l.config, &l.settings, e);
+    int r = backup_settings_load(c, &l.settings, e);
     if (r == 0)
-        r = parse_schedule(l.config, "backup", &l.has_backup, &l.backup, e);
+        r = parse_schedule(c, "backup", &l.has_backup, &l.backup, e);
     if (r == 0)
-        r = parse_schedule(l.config, "drill", &l.has_drill, &l.drill, e);
+        r = parse_schedule(c, "drill", &l.has_drill, &l.drill, e);
     if (r < 0) {
         backup_settings_clear(&l.settings);
-        config_free(l.config);
         return r;
     }
     *out = l;
     return 0;
+}
+
+int keeper_check_config(const struct config *c, struct err *e)
+{
+    struct loaded l;
+    int r = digest(c, &l, e);
+    if (r == 0)
+        backup_settings_clear(&l.settings);
+    return r;
+}
+
+static int load(const char *path, struct loaded *out, struct err *e)
+{
+    struct config *c = NULL;
+    int r = config_load(path, &c, e);
+    if (r == 0 && (r = digest(c, out, e)) < 0)
+        config_free(c);
+    if (r == 0)
+        out->config = c;
+    return r;
 }
 
 static void adopt(struct keeper *k, const struct loaded *l)
@@ -114,6 +132,13 @@ static void note_change(void *ctx, const struct option *o, const char *name, con
     json_array_append_new(o->reloadable ? changes->changed : changes->restart, json_string(text));
 }
 
+static bool schedule_differs(const struct config *a, const struct config *b, const char *section)
+{
+    const char *before = config_str(a, section, NULL, "schedule");
+    const char *after = config_str(b, section, NULL, "schedule");
+    return strcmp(before ? before : "", after ? after : "") != 0;
+}
+
 int keeper_reload(struct keeper *k, json_t **answer, struct err *e)
 {
     struct loaded l;
@@ -124,6 +149,11 @@ int keeper_reload(struct keeper *k, json_t **answer, struct err *e)
     }
     struct changes changes = {json_array(), json_array()};
     config_diff(k->config, l.config, note_change, &changes);
+    /* A time that had passed before there was this schedule is none that was missed. */
+    if (schedule_differs(k->config, l.config, "backup"))
+        k->state.backup_seen_ms = clock_wall_ms();
+    if (schedule_differs(k->config, l.config, "drill"))
+        k->state.drill_seen_ms = clock_wall_ms();
     struct config *old = k->config;
     struct backup_settings old_settings = k->settings;
     adopt(k, &l);
@@ -150,6 +180,7 @@ void keeper_stop(struct keeper *k)
         log_event(LOG_INFO, "stopping", LOG_B("job", k->job != NULL));
         tell_systemd("STOPPING=1");
     }
+    keeper_errands_tick(k, true);
     if (k->job) {
         keeper_job_stop(k->job);
         return;

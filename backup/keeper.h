@@ -3,7 +3,8 @@
  *
  *   keeper.c           the program: options, signals, reload, systemd
  *   keeper_plan.c      what is due, whether it may run now, and what its end means
- *   keeper_commands.c  the control socket's commands
+ *   keeper_commands.c  the control socket's commands: keeper_archives.c, keeper_config.c, ...
+ *   keeper_errand.c    questions that a child process answers
  *   keeper_gate.c      asks the witnesses; keeper_job.c runs the job; keeper_control.c the socket
  *   keeper_state.c     what is remembered across restarts
  *
@@ -20,7 +21,19 @@
 #include "backup/rules/cron.h"
 #include "backup/settings.h"
 
-enum keeper_kind { JOB_NONE, JOB_BACKUP, JOB_DRILL, JOB_PUT_BACK, JOB_ALARM, JOB_RECOVER };
+/* The names are in keeper_kind_name. */
+enum keeper_kind {
+    JOB_NONE,
+    JOB_BACKUP,
+    JOB_DRILL,
+    JOB_PUT_BACK,
+    JOB_ALARM,
+    JOB_RECOVER,
+    JOB_VERIFY,
+    JOB_RESTORE,
+};
+
+struct keeper_errand;
 
 struct keeper {
     uv_loop_t loop;
@@ -59,6 +72,8 @@ struct keeper {
     int64_t job_started_ms;
     json_t *job_phase, *job_last; /* the last phase or progress event; the line with done */
     bool stopping;
+
+    struct keeper_errand *errands; /* questions under way */
 };
 
 /* keeper_plan.c */
@@ -69,6 +84,7 @@ void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w);
 int keeper_plan_run(
     struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
 void keeper_plan_cancel(struct keeper *k);
+const char *keeper_kind_name(enum keeper_kind kind);
 /* The next time a schedule comes, UTC ms; 0 = never. */
 int64_t keeper_plan_next(const struct keeper *k, bool drill);
 void keeper_save(struct keeper *k);
@@ -79,8 +95,17 @@ json_t *keeper_state_event(struct keeper *k); /* {"event":"state",...} */
 /* keeper_commands.c */
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
 
+/* A command gives its answer (new reference), or NULL when it has sent it or will later. */
+typedef json_t *keeper_command_fn(struct keeper *k, struct keeper_client *c, json_t *request);
+keeper_command_fn keeper_archives, keeper_verify, keeper_delete,
+    keeper_fetch; /* keeper_archives.c */
+keeper_command_fn keeper_config_get, keeper_config_set,
+    keeper_schedule_preview; /* keeper_config.c */
+
 /* keeper.c: two phases; the old settings serve on when the new ones are not good. */
 int keeper_reload(struct keeper *k, json_t **answer, struct err *e) MUSTCHECK;
+/* Whether the keeper would take these settings over. */
+int keeper_check_config(const struct config *c, struct err *e) MUSTCHECK;
 void keeper_stop(struct keeper *k);
 
 #endif

@@ -50,11 +50,11 @@ static json_t *pending_object(const struct keeper *k)
 
 static json_t *job_object(const struct keeper *k)
 {
-    static const char *const kinds[] = {"none", "backup", "drill", "put-back", "alarm", "recover"};
     if (!k->job)
         return json_null();
-    json_t *o = json_pack("{sssisossss}", "kind", kinds[k->kind], "pid", keeper_job_pid(k->job),
-        "started", time_or_null(k->job_started_ms), "run", k->job_run, "method", k->method);
+    json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->kind), "pid",
+        keeper_job_pid(k->job), "started", time_or_null(k->job_started_ms), "run", k->job_run,
+        "method", k->method);
     static const char *const keys[] = {
         "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -92,8 +92,9 @@ static json_t *witness_object(const struct keeper *k)
     return o;
 }
 
-static json_t *status(struct keeper *k)
+static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)c, (void)request;
     struct statvfs fs;
     json_t *o = json_pack("{sbsssssisIsosososososososo}", "ok", 1, "program", "elexgate-keeper",
         "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
@@ -154,8 +155,9 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
-static json_t *drill(struct keeper *k, const json_t *request)
+static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)c;
     const char *which = json_string_value(json_object_get(request, "which"));
     const char *type = json_string_value(json_object_get(request, "type"));
     if (which && *which == '-')
@@ -168,8 +170,9 @@ static json_t *drill(struct keeper *k, const json_t *request)
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
-static json_t *run(struct keeper *k, const json_t *request)
+static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)c;
     json_t *types = json_object_get(request, "types");
     const char *mode = json_string_value(json_object_get(request, "mode"));
     if (types && !(json_is_array(types) && good_types(types)))
@@ -181,8 +184,9 @@ static json_t *run(struct keeper *k, const json_t *request)
     return json_error(EINVAL, "mode must be now or when-idle");
 }
 
-static json_t *cancel(struct keeper *k)
+static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)c, (void)request;
     if (!k->job && !k->state.pending.due_ms)
         return json_error(ENOENT, "nothing runs and nothing waits");
     bool running = k->job != NULL;
@@ -190,16 +194,18 @@ static json_t *cancel(struct keeper *k)
     return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
 }
 
-static json_t *reload(struct keeper *k)
+static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)c, (void)request;
     struct err e = {0};
     json_t *answer = NULL;
     int r = keeper_reload(k, &answer, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : answer;
 }
 
-static json_t *log_level(const json_t *request)
+static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *request)
 {
+    (void)k, (void)c;
     enum log_level level;
     const char *name = json_string_value(json_object_get(request, "level"));
     if (!name || !log_level_parse(name, &level))
@@ -208,38 +214,67 @@ static json_t *log_level(const json_t *request)
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
+static json_t *runs(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c, (void)request;
+    return json_pack("{sbsO}", "ok", 1, "runs", k->state.runs);
+}
+
+static json_t *watch(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)request;
+    keeper_client_answer(c, keeper_state_event(k));
+    keeper_client_follow(c, NULL);
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    keeper_command_fn *run;
+    const char *job; /* the kind of job that it starts, which "follow":true follows */
+} commands[] = {
+    {"status", status},
+    {"run", run, "backup"},
+    {"drill", drill, "drill"},
+    {"cancel", cancel},
+    {"runs", runs},
+    {"watch", watch},
+    {"reload", reload},
+    {"log-level", log_level},
+    {"archives", keeper_archives},
+    {"verify", keeper_verify, "verify"},
+    {"delete", keeper_delete},
+    {"fetch", keeper_fetch},
+    {"config-get", keeper_config_get},
+    {"config-set", keeper_config_set},
+    {"schedule-preview", keeper_schedule_preview},
+};
+
+static json_t *unknown(const char *cmd)
+{
+    char known[400] = "";
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        strncat(known, " ", sizeof known - strlen(known) - 1);
+        strncat(known, commands[i].name, sizeof known - strlen(known) - 1);
+    }
+    return json_error(ENOSYS, "unknown command \"%.40s\"; known:%s", cmd, known);
+}
+
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
 {
     struct keeper *k = ctx;
     const char *cmd = json_string_value(json_object_get(request, "cmd"));
-    if (!cmd)
-        cmd = "";
     bool follow = json_is_true(json_object_get(request, "follow"));
-    json_t *answer = NULL;
-    if (strcmp(cmd, "status") == 0)
-        answer = status(k);
-    else if (strcmp(cmd, "run") == 0)
-        answer = run(k, request);
-    else if (strcmp(cmd, "drill") == 0)
-        answer = drill(k, request);
-    else if (strcmp(cmd, "cancel") == 0)
-        answer = cancel(k);
-    else if (strcmp(cmd, "runs") == 0)
-        answer = json_pack("{sbsO}", "ok", 1, "runs", k->state.runs);
-    else if (strcmp(cmd, "reload") == 0)
-        answer = reload(k);
-    else if (strcmp(cmd, "log-level") == 0)
-        answer = log_level(request);
-    else if (strcmp(cmd, "watch") == 0)
-        answer = keeper_state_event(k);
-    else
-        answer = json_error(ENOSYS,
-            "unknown command \"%.40s\"; known: status run drill cancel runs watch reload log-level",
-            cmd);
-    bool refused = json_is_false(json_object_get(answer, "ok"));
-    keeper_client_answer(c, answer);
-    if (strcmp(cmd, "watch") == 0)
-        keeper_client_follow(c, false);
-    else if (follow && !refused && (strcmp(cmd, "run") == 0 || strcmp(cmd, "drill") == 0))
-        keeper_client_follow(c, true);
+    for (size_t i = 0; cmd && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(cmd, commands[i].name) != 0)
+            continue;
+        json_t *answer = commands[i].run(k, c, request);
+        bool started = answer && !json_is_false(json_object_get(answer, "ok"));
+        if (answer)
+            keeper_client_answer(c, answer);
+        if (started && follow && commands[i].job)
+            keeper_client_follow(c, commands[i].job);
+        return;
+    }
+    keeper_client_answer(c, unknown(cmd ? cmd : ""));
 }

@@ -18,7 +18,9 @@ struct keeper_client {
     struct keeper_control *control;
     struct keeper_client *next;
     struct json_splitter splitter;
-    bool follows, until_done, closing;
+    uint64_t id;
+    bool follows, closing;
+    const char *job; /* follows this kind of job to its end; NULL = everything for ever */
     char chunk[16384];
 };
 
@@ -31,6 +33,7 @@ struct keeper_control {
     const char *const *users;
     struct keeper_client *clients;
     size_t count;
+    uint64_t last_id;
     bool closing, listener_closed;
 };
 
@@ -107,21 +110,63 @@ void keeper_client_answer(struct keeper_client *c, json_t *object)
     json_decref(object);
 }
 
-void keeper_client_follow(struct keeper_client *c, bool until_done)
+uint64_t keeper_client_id(const struct keeper_client *c)
+{
+    return c->id;
+}
+
+void keeper_control_answer(struct keeper_control *k, uint64_t client, const json_t *object)
+{
+    for (struct keeper_client *c = k->clients; c; c = c->next)
+        if (c->id == client)
+            send_line(c, object);
+}
+
+/* libuv passes only its own handles on. A socket that has room for nothing else takes the one short
+ * line at once, or the client does not read. */
+void keeper_client_answer_file(struct keeper_client *c, json_t *object, int fd)
+{
+    size_t len = 0;
+    _cleanup_free_ char *line = json_line(object, &len);
+    json_decref(object);
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec iov = {.iov_base = line, .iov_len = len};
+    struct msghdr m = {.msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control};
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    uv_os_fd_t to;
+    if (c->closing)
+        return;
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > 0 ||
+        uv_fileno((uv_handle_t *)&c->pipe, &to) < 0 ||
+        sendmsg(to, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+        client_drop(c);
+}
+
+void keeper_client_follow(struct keeper_client *c, const char *job)
 {
     c->follows = true;
-    c->until_done = until_done;
+    c->job = job;
 }
 
 void keeper_control_publish(struct keeper_control *k, const json_t *event)
 {
     bool done = json_is_true(json_object_get(event, "done"));
+    const char *job = json_string_value(json_object_get(event, "job"));
     for (struct keeper_client *c = k->clients, *next; c; c = next) {
         next = c->next;
-        if (!c->follows)
+        if (!c->follows || (c->job && job && strcmp(job, c->job) != 0))
             continue;
         send_line(c, event);
-        if (done && c->until_done)
+        if (done && c->job)
             c->follows = false;
     }
 }
@@ -173,6 +218,7 @@ static void on_connection(uv_stream_t *s, int status)
         return;
     struct keeper_client *c = xcalloc(1, sizeof *c);
     c->control = k;
+    c->id = ++k->last_id;
     uv_pipe_init(k->loop, &c->pipe, 0);
     c->pipe.data = c;
     c->next = k->clients;
@@ -236,7 +282,7 @@ int keeper_control_open(uv_loop_t *loop, const char *path, keeper_request_fn *fn
     r = uv_pipe_bind(&k->listener, path);
     umask(before);
     if (r == 0)
-        r = uv_listen((uv_stream_t *)&k->listener, 16, on_connection);
+        r = uv_listen((uv_stream_t *)&k->listener, 128, on_connection);
     if (r < 0) {
         err_uv(e, r, "cannot serve %s", path);
         k->closing = true;

@@ -1,6 +1,6 @@
 /*
  * The keeper's control socket: JSON lines over a unix socket, for root, the keeper's own user and
- * those in control_users. What the commands do is in keeper_commands.c; docs/backup.md lists them.
+ * those in control_users. What the commands do is in keeper_commands.c; docs/control.md lists them.
  */
 #ifndef ELEXGATE_BACKUP_KEEPER_CONTROL_H
 #define ELEXGATE_BACKUP_KEEPER_CONTROL_H
@@ -22,9 +22,15 @@ void keeper_control_close(struct keeper_control *k); /* hangs up on all, removes
 
 /* Sends; takes over the reference. */
 void keeper_client_answer(struct keeper_client *c, json_t *object);
-/* From now on this client gets every event. until_done: it is one that follows a run, and the event
- * with "done":true is its last. */
-void keeper_client_follow(struct keeper_client *c, bool until_done);
+/* With a copy of an open file (SCM_RIGHTS, with the line's first byte). Takes over the reference.
+ */
+void keeper_client_answer_file(struct keeper_client *c, json_t *object, int fd);
+/* For an answer that comes later: the client may have gone by then. */
+uint64_t keeper_client_id(const struct keeper_client *c);
+void keeper_control_answer(struct keeper_control *k, uint64_t client, const json_t *object);
+/* From now on this client gets every event; with the kind of a job ("backup", static), only that
+ * one's and those about the keeper's own state, and its "done":true is the last one. */
+void keeper_client_follow(struct keeper_client *c, const char *job);
 /* To all that follow (borrowed). */
 void keeper_control_publish(struct keeper_control *k, const json_t *event);
 

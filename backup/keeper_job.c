@@ -18,21 +18,20 @@ struct keeper_job {
     int open_handles;
 };
 
-char *keeper_job_program(void)
+/* Beside this program, in the build's other folder, or where it is installed. malloc'ed. */
+static char *program(bool cli)
 {
+    static const char *const beside[] = {"elexgate-job", "../cli/elexgate", "elexgate"};
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash)
-            *slash = '\0';
-        char *beside = xasprintf("%s/elexgate-job", self);
-        if (access(beside, X_OK) == 0)
-            return beside;
-        free(beside);
+    char *slash = n > 0 ? (self[n] = '\0', strrchr(self, '/')) : NULL;
+    for (size_t i = cli ? 1 : 0; slash && i < (cli ? 3 : 1); i++) {
+        char *path = xasprintf("%.*s/%s", (int)(slash - self), self, beside[i]);
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
     }
-    return xstrdup(ELEXGATE_LIBEXECDIR "/elexgate-job");
+    return xstrdup(cli ? ELEXGATE_BINDIR "/elexgate" : ELEXGATE_LIBEXECDIR "/elexgate-job");
 }
 
 static void on_close(uv_handle_t *h)
@@ -100,19 +99,40 @@ static size_t count(const char *const *args)
     return n;
 }
 
-static int spawn(struct keeper_job *j, uv_loop_t *loop, char **argv)
+static int spawn(
+    struct keeper_job *j, uv_loop_t *loop, const struct keeper_job_options *options, char **argv)
 {
     uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
+        {.flags = options->in > 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = options->in},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&j->out},
         {.flags = UV_INHERIT_FD, .data.fd = 2},
     };
     uv_process_options_t o = {.exit_cb = on_process_exit,
         .file = argv[0],
         .args = argv,
+        .flags = options->lasting ? UV_PROCESS_DETACHED : 0,
         .stdio_count = 3,
         .stdio = stdio};
     return uv_spawn(loop, &j->process, &o);
+}
+
+/* NULL-terminated; each one malloc'ed, as the array. */
+static char **arguments(const struct keeper_job_options *o)
+{
+    size_t k = 0;
+    char **argv = xcalloc(count(o->args) + 6, sizeof *argv);
+    argv[k++] = program(o->cli);
+    if (!o->lasting && !o->cli)
+        argv[k++] = xstrdup("--with-parent");
+    if (o->cli)
+        argv[k++] = xstrdup("--json");
+    if (o->config_path) {
+        argv[k++] = xstrdup("--config");
+        argv[k++] = xstrdup(o->config_path);
+    }
+    for (size_t i = 0; o->args[i]; i++)
+        argv[k++] = xstrdup(o->args[i]);
+    return argv;
 }
 
 static void on_failed_close(uv_handle_t *h)
@@ -122,7 +142,7 @@ static void on_failed_close(uv_handle_t *h)
         free(j);
 }
 
-int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const *args,
+int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
     const struct keeper_job_events *events, struct keeper_job **out, struct err *e)
 {
     struct keeper_job *j = xcalloc(1, sizeof *j);
@@ -130,20 +150,11 @@ int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const
     uv_pipe_init(loop, &j->out, 0);
     j->out.data = j->process.data = j;
     j->open_handles = 2;
-    size_t n = count(args), k = 0;
-    char **argv = xcalloc(n + 5, sizeof *argv);
-    argv[k++] = keeper_job_program();
-    argv[k++] = xstrdup("--with-parent");
-    if (config_path) {
-        argv[k++] = xstrdup("--config");
-        argv[k++] = xstrdup(config_path);
-    }
-    for (size_t i = 0; i < n; i++)
-        argv[k++] = xstrdup(args[i]);
-    int r = spawn(j, loop, argv);
+    char **argv = arguments(options);
+    int r = spawn(j, loop, options, argv);
     if (r < 0)
         err_uv(e, r, "cannot start %s", argv[0]);
-    for (size_t i = 0; i < k; i++)
+    for (size_t i = 0; argv[i]; i++)
         free(argv[i]);
     free(argv);
     if (r < 0) {
@@ -154,6 +165,16 @@ int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const
     uv_read_start((uv_stream_t *)&j->out, on_alloc, on_read);
     *out = j;
     return 0;
+}
+
+void keeper_job_leave(struct keeper_job *j)
+{
+    if (j->exited && j->eof)
+        return; /* it is being closed already */
+    j->events = (struct keeper_job_events){0};
+    j->exited = j->eof = true;
+    uv_close((uv_handle_t *)&j->process, on_close);
+    uv_close((uv_handle_t *)&j->out, on_close);
 }
 
 void keeper_job_stop(struct keeper_job *j)

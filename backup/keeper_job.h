@@ -5,6 +5,7 @@
 #define ELEXGATE_BACKUP_KEEPER_JOB_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <uv.h>
 #include "common/error.h"
 
@@ -19,14 +20,23 @@ struct keeper_job_events {
     void *ctx;
 };
 
-/* args: NULL-terminated, beginning with the command ("backup"). Standard error is ours. */
-int keeper_job_start(uv_loop_t *loop, const char *config_path, const char *const *args,
+struct keeper_job_options {
+    const char *const *args; /* NULL-terminated, beginning with the command ("backup") */
+    const char *config_path; /* NULL = the default */
+    int in;                  /* becomes its standard input and stays the caller's; 0 = none */
+    /* It goes on when the keeper ends, in a session of its own; else it is told to end then. */
+    bool lasting;
+    bool cli; /* elexgate(1) instead of elexgate-job */
+};
+
+/* Standard error is ours. */
+int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
     const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
 /* SIGTERM: it ends by itself, leaving nothing half done. */
 void keeper_job_stop(struct keeper_job *j);
 int keeper_job_pid(const struct keeper_job *j);
 
-/* Path of elexgate-job: beside this program, else where it is installed. malloc'ed. */
-char *keeper_job_program(void);
+/* Not listened to any more, and freed; it goes on, and no end is told. For a lasting one. */
+void keeper_job_leave(struct keeper_job *j);
 
 #endif

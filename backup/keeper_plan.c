@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/hooks.h"
+#include "backup/keeper_errand.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/log.h"
@@ -127,10 +128,17 @@ static int64_t mono_ms(void)
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum keeper_kind kind)
+const char *keeper_kind_name(enum keeper_kind kind)
 {
-    static const char *const names[] = {"none", "backup", "drill", "put-back", "alarm", "recover"};
+    static const char *const names[] = {
+        "none", "backup", "drill", "put-back", "alarm", "recover", "verify", "restore"};
     return names[kind];
+}
+
+/* Those that somebody may have asked for: told to those who follow, and remembered. */
+static bool is_asked_for(enum keeper_kind kind)
+{
+    return kind == JOB_BACKUP || kind == JOB_DRILL || kind == JOB_VERIFY || kind == JOB_RESTORE;
 }
 
 static void on_job_line(void *ctx, json_t *event)
@@ -152,14 +160,14 @@ static void on_job_line(void *ctx, json_t *event)
         k->job_last = json_incref(event);
         return;
     }
-    json_object_set_new(event, "job", json_string(kind_name(k->kind)));
+    json_object_set_new(event, "job", json_string(keeper_kind_name(k->kind)));
     keeper_publish(k, json_incref(event));
 }
 
 static void record_run(struct keeper *k, int exit_code, const char *error)
 {
     char started[CLOCK_ISO_LEN], ended[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
-    json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", kind_name(k->kind), "started",
+    json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", keeper_kind_name(k->kind), "started",
         clock_iso(k->job_started_ms, started), "ended", clock_iso(clock_wall_ms(), ended), "result",
         hook_result_name(exit_code), "exit", exit_code, "run", k->job_run, "method", k->method);
     CHECK(run);
@@ -241,7 +249,7 @@ static void publish_end(struct keeper *k, int exit_code, const char *error)
     else
         event = json_pack(
             "{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0, "exit", exit_code, "error", error);
-    json_object_set_new(event, "job", json_string(kind_name(k->kind)));
+    json_object_set_new(event, "job", json_string(keeper_kind_name(k->kind)));
     keeper_publish(k, event);
 }
 
@@ -257,17 +265,18 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         error = "the job ended without a result; its log says why";
     }
     enum keeper_kind kind = k->kind;
-    log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end", LOG_S("kind", kind_name(kind)),
-        LOG_S("run", *k->job_run ? k->job_run : NULL), LOG_I("exit", exit_code),
-        LOG_S("result", hook_result_name(exit_code)), LOG_S("error", error));
-    if (kind == JOB_BACKUP || kind == JOB_DRILL)
+    log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end",
+        LOG_S("kind", keeper_kind_name(kind)), LOG_S("run", *k->job_run ? k->job_run : NULL),
+        LOG_I("exit", exit_code), LOG_S("result", hook_result_name(exit_code)),
+        LOG_S("error", error));
+    if (is_asked_for(kind))
         record_run(k, exit_code, error);
     if (kind == JOB_BACKUP && k->scheduled_run)
         settle_pending(k, exit_code, signal);
     if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
     keeper_save(k);
-    if (kind == JOB_BACKUP || kind == JOB_DRILL)
+    if (is_asked_for(kind))
         publish_end(k, exit_code, error);
     json_decref(k->job_phase);
     json_decref(k->job_last);
@@ -284,9 +293,10 @@ static void on_job_end(void *ctx, int exit_code, int signal)
 int keeper_plan_run(struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e)
 {
     if (k->job)
-        return err_set(e, EBUSY, "a %s is going on", kind_name(k->kind));
+        return err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->kind));
     struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
-    int r = keeper_job_start(&k->loop, k->config_path, args, &events, &k->job, e);
+    struct keeper_job_options options = {.args = args, .config_path = k->config_path};
+    int r = keeper_job_start(&k->loop, &options, &events, &k->job, e);
     if (r < 0)
         return r;
     k->kind = kind;
@@ -294,7 +304,7 @@ int keeper_plan_run(struct keeper *k, enum keeper_kind kind, const char *const *
     k->method = "";
     k->job_run[0] = '\0';
     k->job_started_ms = clock_wall_ms();
-    log_event(LOG_INFO, "job-start", LOG_S("kind", kind_name(kind)),
+    log_event(LOG_INFO, "job-start", LOG_S("kind", keeper_kind_name(kind)),
         LOG_I("pid", keeper_job_pid(k->job)));
     keeper_publish(k, keeper_state_event(k));
     return 0;
@@ -308,8 +318,8 @@ void keeper_plan_cancel(struct keeper *k)
     } else if (k->state.pending.due_ms) {
         keeper_pending_drop(&k->state.pending);
         keeper_save(k);
-        keeper_publish(k, json_pack("{sb,sb,si,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
-                              "error", "cancelled before it began"));
+        keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
+                              "error", "cancelled before it began", "job", "backup"));
     }
 }
 
@@ -438,6 +448,7 @@ void keeper_plan_tick(struct keeper *k)
     if (k->has_drill)
         look_at_drill_schedule(k, now);
     look_at_restore(k);
+    keeper_errands_tick(k, false);
     if (k->state.drill_due && !k->job && !k->state.pending.due_ms &&
         mono_ms() >= k->not_before_mono_ms) {
         static const char *const args[] = {"drill", "latest", NULL};

@@ -31,6 +31,8 @@ static int finish(int code, const struct err *e, json_t *last)
     json_object_set_new(last, "exit", json_integer(code));
     if (code != EXIT_GOOD && e->code)
         json_object_set_new(last, "error", json_string(e->text));
+    if (code != EXIT_GOOD && e->code && strerrorname_np(e->code))
+        json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     run_event(last);
     return code;
 }
@@ -202,18 +204,25 @@ static int command_list(struct request *r, struct err *e, json_t *last)
 
 /* ---- remove ---- */
 
-/* Not the only complete generation of a type: whoever wants that says so. */
+/* Complete, and nobody has found it damaged since. */
+static bool is_good(const struct store_item *it)
+{
+    return it->complete && (!it->status.verified_ms || it->status.verified_good) &&
+           (!it->status.proven_ms || it->status.proven_good);
+}
+
+/* Not the only good generation of a type: whoever wants that says so. */
 static int check_last_one(
     struct request *r, const struct store_list *all, const struct store_item *it, struct err *e)
 {
     unsigned others = 0;
     for (size_t i = 0; i < all->count; i++)
-        others += all->items[i].complete && strcmp(all->items[i].type, it->type) == 0 &&
+        others += is_good(&all->items[i]) && strcmp(all->items[i].type, it->type) == 0 &&
                   strcmp(all->items[i].run, it->run) != 0;
-    if (others > 0 || !it->complete || r->force)
+    if (others > 0 || !is_good(it) || r->force)
         return 0;
-    err_set(e, EPERM, "%s of type %s is the only complete backup of its type; --force removes it",
-        it->run, it->type);
+    err_set(e, EPERM, "%s of type %s is the only complete backup of its type%s; --force removes it",
+        it->run, it->type, all->count > 1 ? " that is not known to be damaged" : "");
     return EXIT_REFUSED;
 }
 
@@ -239,8 +248,8 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         if (store_remove(folder, it->type, it->run, e) < 0)
             code = EXIT_FAILED;
         else
-            json_array_append_new(
-                removed, json_pack("{s:s,s:s}", "type", it->type, "run", it->run));
+            json_array_append_new(removed, json_pack("{s:s,s:s,s:I}", "type", it->type, "run",
+                                               it->run, "size", (json_int_t)it->size));
     }
     store_list_clear(&found);
     store_list_clear(&all);

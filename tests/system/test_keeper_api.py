@@ -1,0 +1,230 @@
+"""The keeper's control socket as the console uses it: every command with good and bad input, against a real server."""
+import array
+import hashlib
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib import control, load, paths, process
+from lib.backup import Backup, event
+
+
+@pytest.fixture
+def backup(folder, server):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    b = Backup(folder, server, None, {"backup": {"idle_for": "15s"}}).account()
+    yield b
+    b.stop_keeper()
+
+
+@pytest.fixture
+def keeper(backup):
+    return backup.start_keeper()
+
+
+def refused(b, request, code, words=""):
+    answer = b.call(request, check=False)
+    assert answer["ok"] is False and answer["code"] == code and words in answer["error"], answer
+    return answer
+
+
+def follow(b, request, timeout=120):
+    """The answer and all events of a job up to its end."""
+    with control.Control(b.socket, timeout=timeout) as c:
+        answer = c.call({**request, "follow": True})
+        assert answer["ok"], answer
+        lines = []
+        while not lines or not lines[-1].get("done"):
+            lines.append(c.receive())
+    return lines
+
+
+def take(b):
+    """One backup; returns its run."""
+    return b.job("backup", "--now")[-1]["run"]
+
+
+def archive_path(b, run, type="elexisdb"):
+    return b.archives / f"{type}_{run}.tar.gz"
+
+
+def test_archives(keeper):
+    assert keeper.call("archives")["runs"] == []
+    run = take(keeper)
+    answer = keeper.call("archives")
+    listed = json.loads(keeper.cli("--json", "backups").stdout)["backups"]
+    assert answer["runs"] == listed and answer["folder"] == str(keeper.archives)
+    assert answer["runs"][0]["run"] == run and answer["runs"][0]["verified"] is None
+    # a stranger's file, and one of ours cut short
+    (keeper.archives / "notes.txt").write_text("x")
+    os.truncate(archive_path(keeper, run), 1000)
+    (item,) = keeper.call("archives")["runs"]
+    assert item["complete"] is False and "problem" in item
+
+
+def test_the_keeper_answers_while_a_question_is_under_way(keeper):
+    """Somebody who asks and goes away, and many at once."""
+    take(keeper)
+    for _ in range(5):
+        with control.Control(keeper.socket) as gone:
+            gone.send({"cmd": "archives"})
+    answers = []
+
+    def ask():
+        answers.append(keeper.call("archives", check=False))
+
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for t in threads:
+        t.start()
+    assert keeper.call("status")["ok"]
+    for t in threads:
+        t.join()
+    good = [a for a in answers if a["ok"]]
+    assert good and all(a["ok"] or a["code"] == "EBUSY" for a in answers)
+    assert keeper.call("archives")["ok"] and keeper.keeper.alive()
+
+
+# --- schedule ---
+
+def test_schedule_preview(keeper):
+    answer = keeper.call({"cmd": "schedule-preview", "schedule": "15 3 * * 1-5", "count": 3})
+    assert answer["words"] == "Monday to Friday at 03:15" and answer["words_de"] == "Montag bis Freitag um 03:15"
+    assert len(answer["next"]) == 3 and answer["next"] == sorted(answer["next"]) and answer["next"][0].endswith("Z")
+    assert len(keeper.call({"cmd": "schedule-preview", "schedule": "daily"})["next"]) == 5
+
+
+@pytest.mark.parametrize("text,field,german", [
+    ("75 3 * * *", "minute", "Minute"), ("15 25 * * *", "hour", "Stunde"), ("15 3 0 * *", "day", "Tag"),
+    ("15 3 * 13 *", "month", "Monat"), ("15 3 * * 9", "weekday", "Wochentag"), ("15 3 * *", "weekday", "fehlt"),
+    ("1 2 3 4 5 6", "schedule", "mehr als fünf"), ("0 0 30 2 *", "schedule", "nie"), ("@often", "schedule", "nicht bekannt"),
+    ("", "minute", "fehlt"), ("ü 3 * * *", "minute", "weder")])
+def test_schedule_preview_says_what_is_wrong(keeper, text, field, german):
+    answer = refused(keeper, {"cmd": "schedule-preview", "schedule": text}, "EINVAL")
+    assert answer["field"] == field and german in answer["error_de"], answer
+
+
+def test_schedule_preview_bad_input(keeper):
+    for request in ({}, {"schedule": 5}, {"schedule": "@daily", "count": 0}, {"schedule": "@daily", "count": 1000},
+                    {"schedule": "@daily", "count": "x"}):
+        refused(keeper, {"cmd": "schedule-preview", **request}, "EINVAL")
+
+
+# --- configuration ---
+
+COMMENTED = """\
+# Praxis Müller
+[backup]   ; unser Abend
+# wann
+#schedule =
+
+idle = quiet   ; bis Ruhe ist
+; Ende
+
+[retention]
+keep = 7
+"""
+
+
+def with_comments(b):
+    text = b.config.read_text()
+    b.config.write_text(text.replace("[backup]\n", COMMENTED.split("[retention]")[0], 1) + "\n[retention]\nkeep = 7\n")
+    b.call("reload")
+    return b.config.read_bytes()
+
+
+def test_config_get(keeper):
+    answer = keeper.call("config-get")
+    assert answer["file"] == str(keeper.config)
+    assert answer["sha256"] == hashlib.sha256(keeper.config.read_bytes()).hexdigest()
+    assert answer["values"]["backup.idle_for"] == "15s" and answer["values"]["backup.schedule"] is None
+    assert answer["defaults"]["retention.keep"] == "7" and "listen.elexis.port" in answer["values"]
+    assert "adm" not in json.dumps(answer["values"]["admin.password_file"]).replace("admin.secret", "")
+    assert "backup.schedule" in answer["settable"] and "archive.folder" not in answer["settable"]
+    assert "hooks.after_backup" not in answer["settable"] and "backup.control_users" not in answer["settable"]
+
+
+def test_config_set_keeps_comments_and_takes_effect_at_once(keeper):
+    before = with_comments(keeper)
+    os.chmod(keeper.config, 0o640)
+    mark = keeper.call("config-get")["sha256"]
+    answer = keeper.call({"cmd": "config-set", "sha256": mark, "values": {
+        "backup.schedule": "15 3 * * 1-5", "backup.idle": "no-clients", "retention.keep": 14, "drill.schedule": "weekly"}})
+    assert set(answer["changed"]) == {"[backup] schedule", "[backup] idle", "[retention] keep", "[drill] schedule"}
+    assert answer["restart_needed"] == []
+    expected = before.decode().replace("#schedule =\n", "#schedule =\nschedule = 15 3 * * 1-5\n")
+    expected = expected.replace("idle = quiet   ; bis", "idle = no-clients   ; bis").replace("keep = 7", "keep = 14")
+    expected += "\n[drill]\nschedule = weekly\n"
+    assert keeper.config.read_text() == expected
+    assert answer["sha256"] == hashlib.sha256(expected.encode()).hexdigest()
+    assert stat.S_IMODE(keeper.config.stat().st_mode) == 0o640
+    assert (keeper.config.parent / (keeper.config.name + "~")).read_bytes() == before
+    status = keeper.call("status")
+    assert status["schedule"]["words_de"] == "Montag bis Freitag um 03:15" and status["schedule"]["next"]
+    # null takes it away again
+    answer = keeper.call({"cmd": "config-set", "values": {"backup.schedule": None, "drill.schedule": None}})
+    assert keeper.call("status")["schedule"]["next"] is None
+    assert keeper.config.read_text() == expected.replace("schedule = 15 3 * * 1-5\n", "").replace("schedule = weekly\n", "")
+
+
+def test_a_new_schedule_makes_no_past_time_due(backup):
+    """A keeper that has run for hours without one: the time that has passed today was not missed."""
+    backup.state.mkdir()
+    ms = int((time.time() - 3 * 3600) * 1000)
+    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": ms, "runs": []}))
+    backup.start_keeper()
+    past = time.localtime(time.time() - 3600)
+    backup.call({"cmd": "config-set", "values": {"backup.schedule": f"{past.tm_min} {past.tm_hour} * * *"}})
+    time.sleep(2)
+    status = backup.call("status")
+    assert status["pending"] is None and status["schedule"]["next"]
+
+
+@pytest.mark.parametrize("values,code,section,key,words", [
+    ({"backup.schedule": "75 3 * * *"}, "EINVAL", "backup", "schedule", "minute"),
+    ({"retention.keep": "many"}, "EINVAL", "retention", "keep", "many"),
+    ({"retention.keep": 0}, "EINVAL", "retention", "keep", "0"),
+    ({"backup.idle": "sometimes"}, "EINVAL", "backup", "idle", "sometimes"),
+    ({"backup.type": "../x"}, "EINVAL", "backup", "type", "../x"),
+    ({"backup.type": "a\nb = c"}, "EINVAL", "backup", "type", "line break"),
+    ({"backup.idle_for": "20s", "backup.deadline": "x"}, "EINVAL", "backup", "deadline", "x"),
+    ({"backup.schedule": ["x"]}, "EINVAL", "backup", "schedule", "text"),
+    ({"backup.nothing": "1"}, "EINVAL", None, None, "backup.nothing"),
+    ({"nowhere.x": "1"}, "EINVAL", None, None, "nowhere.x"),
+    ({"schedule": "1"}, "EINVAL", None, None, "schedule"),
+    ({"archive.folder": "/tmp"}, "EPERM", "archive", "folder", "only in the file"),
+    ({"hooks.after_backup": "/bin/sh"}, "EPERM", "hooks", "after_backup", ""),
+    ({"restore.start_command": "reboot"}, "EPERM", "restore", "start_command", ""),
+    ({"drill.server_program": "sh"}, "EPERM", "drill", "server_program", ""),
+    ({"drill.server_args": "--init-file=/x"}, "EPERM", "drill", "server_args", ""),
+    ({"backup.control_users": "nobody"}, "EPERM", "backup", "control_users", ""),
+    ({"archive.recipients": "age1x"}, "EPERM", "archive", "recipients", ""),
+    ({"proxy.grace": "1s"}, "EPERM", "proxy", "grace", ""),
+    ({}, "EINVAL", None, None, ""), ("text", "EINVAL", None, None, ""), (None, "EINVAL", None, None, "")])
+def test_config_set_refuses_and_changes_nothing(keeper, values, code, section, key, words):
+    before = keeper.config.read_bytes()
+    answer = refused(keeper, {"cmd": "config-set", "values": values}, code, words)
+    assert answer.get("section") == section and answer.get("key") == key, answer
+    assert keeper.config.read_bytes() == before and not list(keeper.config.parent.glob("*~"))
+
+
+def test_config_set_with_an_old_mark(keeper):
+    before = keeper.config.read_bytes()
+    refused(keeper, {"cmd": "config-set", "values": {"retention.keep": 3}, "sha256": "0" * 64}, "ESTALE")
+    refused(keeper, {"cmd": "config-set", "values": {"retention.keep": 3}, "sha256": 5}, "ESTALE")
+    assert keeper.config.read_bytes() == before
+    assert keeper.call({"cmd": "config-set", "values": {"retention.keep": 3}, "sha256": None})["ok"]
+
+
+def test_config_set_on_a_file_that_was_broken_meanwhile(keeper):
+    keeper.config.write_text(keeper.config.read_text() + "\n[backup]\nnonsense = 1\n")
+    before = keeper.config.read_bytes()
+    refused(keeper, {"cmd": "config-set", "values": {"retention.keep": 3}}, "EINVAL", "nonsense")
+    assert keeper.config.read_bytes() == before and keeper.call("status")["ok"]
