@@ -105,6 +105,20 @@ const struct option config_options[] = {
     {"listen", "client_map", OPT_PATH, NULL, .named = true, .reloadable = true,
         .help = "file that says which certificate may log in as which users, one certificate a "
                 "line: name = user, user; not set: any as any"},
+    {"listen", "zero_config_proof", OPT_BOOL, "no", .named = true, .reloadable = true,
+        .help = "yes: clients since MariaDB 11.4 trust our certificate without knowing its CA; "
+                "elexgate-proof must run, and announce = server"},
+
+    /* proof: elexgate-proof, for zero_config_proof */
+    {"proof", "socket", OPT_PATH, "/run/elexgate-proof/proof.sock", .reloadable = true,
+        .help = "unix socket of elexgate-proof, for the proxy"},
+    {"proof", "users", OPT_LIST, "elexgate",
+        .help = "users that may ask it, besides root and the one it runs as: that of the proxy"},
+    {"proof", "account", OPT_STRING, "elexgate-proof",
+        .help = "its account on the MariaDB server; needs GRANT SELECT ON mysql.global_priv"},
+    {"proof", "password_file", OPT_PATH, NULL,
+        .help = "file with that account's password, readable only by its owner; not set: "
+                "unix_socket login"},
 
     /* tls */
     {"tls", "certificate", OPT_PATH, "/etc/elexgate/tls/server.pem", .reloadable = true,

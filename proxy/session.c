@@ -56,6 +56,7 @@ static void login_free(struct session *s)
     if (!s->login)
         return;
     backend_cancel(s->login->lookup);
+    session_proof_cancel(s);
     buffer_free(&s->login->from_client);
     buffer_free(&s->login->from_server);
     free(s->login);

@@ -4,6 +4,7 @@
  *   session.c         life: made, moved between states, ended, freed
  *   session_connect.c the server is found and connected; its greeting goes to the client
  *   session_login.c   SSLRequest, TLS, login, with the sequence shift
+ *   session_proof.c   the server's proof made one for our certificate
  *   session_relay.c   the command phase: bytes through, back-pressure, idle clock
  *   session_report.c  what others are told about it: JSON, log
  *
@@ -33,6 +34,7 @@ struct session_login {
     struct greeting greeting;
     struct login_head head; /* the capabilities that count */
     struct backend_lookup *lookup;
+    struct control_call *proof_call; /* elexgate-proof is being asked */
     struct backend_address targets[BACKEND_ADDRESSES_MAX];
     unsigned n_targets, next_target;
     uint64_t retry_at_ms; /* 0 = not waiting to try again */
@@ -43,6 +45,7 @@ struct session_login {
     uint8_t client_seq;        /* of the client's last packet, as the client counts */
     bool client_turn;          /* the next packet is the client's */
     bool response_seen;
+    bool proof_asked;
 };
 
 struct session {
@@ -125,6 +128,12 @@ void session_on_server_login(struct session *s);
 /* The listener's rules for client certificates, for this user. false: refused, and the session is
  * ending. */
 bool session_certificate_may(struct session *s, const char *user);
+/* session_proof.c */
+/* payload: of the OK packet that ends the login, the first in from_server. true: it has to wait
+ * there; session_on_server_login is called when it can go on. */
+bool session_proof_awaited(struct session *s, const uint8_t *payload, size_t n);
+/* The login ends otherwise. */
+void session_proof_cancel(struct session *s);
 /* session_relay.c */
 void session_relay_start(struct session *s, uint16_t status);
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);

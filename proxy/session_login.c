@@ -267,6 +267,9 @@ static bool pass_server(struct session *s)
     }
     if (!p)
         return false;
+    enum login_reply reply = login_classify(p + PACKET_HEADER, n - PACKET_HEADER);
+    if (reply == LOGIN_OK && session_proof_awaited(s, p + PACKET_HEADER, n - PACKET_HEADER))
+        return false;
     p[3] = (uint8_t)(p[3] + l->shift);
     struct err e;
     if (link_write(&s->client, p, n, &e) < 0) {
@@ -276,7 +279,6 @@ static bool pass_server(struct session *s)
     uint8_t payload[512];
     size_t len = n - PACKET_HEADER < sizeof payload ? n - PACKET_HEADER : sizeof payload;
     memcpy(payload, p + PACKET_HEADER, len);
-    enum login_reply reply = login_classify(p + PACKET_HEADER, n - PACKET_HEADER);
     buffer_consume(&l->from_server, n);
     if (reply == LOGIN_OK)
         login_succeeded(s, payload, len);

@@ -68,6 +68,7 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
     const struct config *c = s->config;
     l->name = name;
     l->failures = log_limit_new(FAILURE_LINES_MAX);
+    l->proof_trouble = log_limit_new(PROOF_LINES_MAX);
     l->addresses = config_list(c, "listen", name, "address");
     l->port = (uint16_t)config_int(c, "listen", name, "port");
     l->tls = tls_mode_of(config_str(c, "listen", name, "tls"));
@@ -77,6 +78,10 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
         r = cidrs_make(c, name, "deny", &l->deny, e);
     if (r == 0)
         r = client_auth_make(c, l, e);
+    l->zero_config_proof = config_bool(c, "listen", name, "zero_config_proof");
+    if (r == 0 && l->zero_config_proof && l->tls == TLS_OFF)
+        r = err_set(e, EINVAL, "%s: [listen %s] zero_config_proof needs TLS, but tls = off",
+            config_path(c), name);
     if (r < 0 || l->tls == TLS_OFF)
         return r;
     if (!s->certificate) {
@@ -111,6 +116,7 @@ static void settings_read_plain(struct settings *s)
     s->control_socket = config_str(c, "proxy", NULL, "control_socket");
     s->control_users = config_list(c, "proxy", NULL, "control_users");
     s->state_dir = config_str(c, "proxy", NULL, "state_dir");
+    s->proof_socket = config_str(c, "proof", NULL, "socket");
     s->max_sessions = (uint32_t)config_int(c, "proxy", NULL, "max_sessions");
     s->max_sessions_per_address = (uint32_t)config_int(
         c, "proxy", NULL, "max_sessions_per_address");
@@ -160,6 +166,7 @@ void settings_unref(struct settings *s)
         SSL_CTX_free(s->listeners[i].tls_ctx);
         client_auth_unref(s->listeners[i].client_auth);
         log_limit_free(s->listeners[i].failures);
+        log_limit_free(s->listeners[i].proof_trouble);
     }
     free(s->listeners);
     cert_pair_unref(s->certificate);

@@ -22,6 +22,8 @@ enum tls_mode { TLS_REQUIRED, TLS_PREFERRED, TLS_OFF };
 
 /* Lines a minute and listener about clients that failed before they said who they are. */
 #define FAILURE_LINES_MAX 20u
+/* The same about logins whose proof could not be replaced. */
+#define PROOF_LINES_MAX 5u
 
 struct cidr_list {
     struct cidr *items;
@@ -38,6 +40,8 @@ struct listen_settings {
     SSL_CTX *tls_ctx;                /* NULL with TLS_OFF */
     struct client_auth *client_auth; /* NULL: no certificate is asked for */
     struct log_limit *failures;      /* lines about clients that never got as far as a login */
+    bool zero_config_proof;
+    struct log_limit *proof_trouble; /* lines about logins without such a proof */
 };
 
 struct settings {
@@ -55,6 +59,7 @@ struct settings {
 
     unsigned workers;
     const char *control_socket, *state_dir;
+    const char *proof_socket; /* of elexgate-proof */
     const char *const *control_users;
     uint32_t max_sessions, max_sessions_per_address, max_logins_pending;
     uint64_t handshake_timeout_ms, login_timeout_ms, grace_ms, drain_timeout_ms;

@@ -136,9 +136,13 @@ def _node(folder):
     process.run(["npm", "ci", "--ignore-scripts"], timeout=300, cwd=folder)
 
 
+def node_modules():
+    """The npm drivers, for $NODE_PATH."""
+    return _cached("node", [SOURCES / "node" / n for n in ("package.json", "package-lock.json", ".npmrc")], _node) / "node_modules"
+
+
 def build_programs():
-    node_sources = [SOURCES / "node" / n for n in ("package.json", "package-lock.json", ".npmrc")]
-    modules = _cached("node", node_sources, _node) / "node_modules"
+    modules = node_modules()
     java = _cached("java", [SOURCES / "java" / "Client.java"], _java)
     libmariadb = _cached("c", sorted((SOURCES / "c").iterdir()), _c) / "client"
     node = ["node", SOURCES / "node" / "client.js"]

@@ -46,6 +46,7 @@ RULES = {
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
     "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
+    "proof/": Rule("common proof", "jansson openssl systemd mariadb"),
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
     "backup/": Rule("common certs backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
     "cli/": Rule("common certs cli", "jansson openssl"),
@@ -53,7 +54,7 @@ RULES = {
 }
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
-    "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire",
+    "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
     "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
     "zlib": "zlib", "isal": "isal", "systemd": "systemd",
@@ -98,7 +99,7 @@ def check_include(rule, quote, included, root):
 
 
 def sources(root):
-    for folder in ("common", "certs", "proxy", "backup", "cli", "console"):
+    for folder in ("common", "certs", "proxy", "proof", "backup", "cli", "console"):
         yield from sorted(path for path in (root / folder).rglob("*.[ch]"))
 
 

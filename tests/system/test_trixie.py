@@ -1,15 +1,11 @@
 """MariaDB 11.8 of the next Debian, as client and as server, through the gate.
 
-The programs come from a folder that scripts/trixie-root makes; $ELEXGATE_TRIXIE_ROOT names it. With ELEXGATE_TRIXIE=1
-and no such folder it is made here, once, under the build folder. Otherwise these tests are skipped.
+The programs come from a folder that scripts/trixie-root makes (lib/trixie.py). Without it these tests are skipped.
 """
-import os
-import pathlib
-
 import pytest
 
 import clients_matrix as matrix
-from lib import mariadb, paths, process
+from lib import trixie as lib_trixie
 from lib.gate import Gate
 
 PASSWORD = matrix.PASSWORD
@@ -19,15 +15,7 @@ SCENARIOS = ["tls", "wrong_ca", "plaintext", "wrong_password", "query", "server"
 
 @pytest.fixture(scope="module")
 def trixie():
-    """The folder of scripts/trixie-root, complete."""
-    root = os.environ.get("ELEXGATE_TRIXIE_ROOT")
-    if not root and os.environ.get("ELEXGATE_TRIXIE") != "1":
-        pytest.skip("no MariaDB 11.8: neither ELEXGATE_TRIXIE_ROOT nor ELEXGATE_TRIXIE=1 is set")
-    root = pathlib.Path(root or paths.BUILD / "trixie")
-    made = process.run([paths.ROOT / "scripts" / "trixie-root", root], timeout=360, check=False)
-    if made.returncode:
-        pytest.skip(f"no MariaDB 11.8: {made.stderr.strip()}")
-    return root
+    return lib_trixie.root()
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +26,7 @@ def programs():
 @pytest.fixture(scope="module")
 def clients(trixie, programs):
     """Version -> the command-line client, run by the same driver."""
-    plugins = next((trixie / "root" / "usr" / "lib").glob("*/libmariadb3/plugin"))
-    new = dict(ELX_CLI_PREFIX=str(trixie / "run"), ELX_PLUGIN_DIR=str(plugins))
+    new = dict(ELX_CLI_PREFIX=str(trixie / "run"), ELX_PLUGIN_DIR=str(lib_trixie.client_plugins(trixie)))
     return {"10.11": programs["mariadb"], "11.8": programs["mariadb"]._replace(env=new),
             "dump 10.11": programs["mariadb-dump"], "dump 11.8": programs["mariadb-dump"]._replace(env=new)}
 
@@ -51,29 +38,6 @@ def files(session_folder):
     return matrix.Files(folder)
 
 
-class NewServer(mariadb.MariaDB):
-    """A server that runs the folder's programs, on a data directory that they have made."""
-
-    def __init__(self, folder, trixie, **kwargs):
-        usr = trixie / "root" / "usr"
-        share = usr / "share" / "mariadb"
-        self.program = (trixie / "run", "mariadbd", "--no-defaults", f"--basedir={usr}", f"--lc-messages-dir={share}",
-                        f"--plugin-dir={usr}/lib/mysql/plugin", f"--character-sets-dir={share}/charsets")
-        folder.mkdir()
-        template = folder / "template"
-        self.install(template, share)
-        super().__init__(folder / "s", template, **kwargs)
-
-    def install(self, datadir, share):
-        """What mariadb-install-db does, which looks for its files in fixed places: system tables, and root on localhost."""
-        (datadir / "mysql").mkdir(parents=True)
-        files = ("mariadb_system_tables.sql", "mariadb_performance_tables.sql", "mariadb_system_tables_data.sql")
-        sql = "USE mysql;\nSET @auth_root_socket=NULL;\n" + "\n".join((share / f).read_text() for f in files)
-        sql += "\nDELETE FROM global_priv WHERE User='' OR (User='root' AND Host<>'localhost');\n"
-        process.run([*self.program, "--bootstrap", *(["--user=root"] if os.geteuid() == 0 else []), f"--datadir={datadir}",
-                     f"--tmpdir={datadir}", "--innodb-log-file-size=10M", "--skip-grant-tables"], input=sql, timeout=180)
-
-
 def accounts(server, plugins):
     for plugin in plugins:
         server.add_user(f"acc_{plugin}", PASSWORD, plugin=plugin)
@@ -83,7 +47,7 @@ def accounts(server, plugins):
 def servers(session_folder, template, pki, trixie):
     old = matrix.start_server(session_folder / "trixie-old", template, pki)
     accounts(old, ["mysql_native_password", "ed25519"])
-    new = NewServer(session_folder / "trixie-new", trixie, certificate=pki.server.certificate, key=pki.server.key, args=[
+    new = lib_trixie.NewServer(session_folder / "trixie-new", trixie, certificate=pki.server.certificate, key=pki.server.key, args=[
         "--local-infile=1", "--plugin-load-add=auth_ed25519", "--plugin-load-add=auth_parsec"])
     new.start()
     matrix.set_up(new)

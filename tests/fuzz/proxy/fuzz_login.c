@@ -3,11 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proxy/wire/login.h"
+#include "proxy/wire/server_proof.h"
 
 static void must(bool good)
 {
     if (!good)
         abort();
+}
+
+/* Within the payload, well-formed, and nowhere but in an OK. */
+static void check_proof(const uint8_t *p, size_t n)
+{
+    size_t at = server_proof_find(p, n);
+    must(at == 0 || (at >= 9 && at + SERVER_PROOF_LEN <= n && p[at - 1] == 1));
+    must(at == 0 || server_proof_well_formed((const char *)p + at, SERVER_PROOF_LEN));
+    must(at == 0 || login_classify(p, n) == LOGIN_OK);
 }
 
 static void check_names(struct login_names *n, int result)
@@ -43,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = cursor_left(&c);
     const uint8_t *p = c.p;
     login_foreign(p, n);
+    check_proof(p, n);
     if (login_classify(p, n) != LOGIN_OK)
         must(!login_ok_status(p, n, &status));
     else if (login_ok_status(p, n, &status))

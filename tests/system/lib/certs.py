@@ -92,6 +92,20 @@ class Authority:
         return Leaf(self.folder, name, builder.sign(self.key, _digest(self.key)), key, self.chain)
 
 
+def self_signed(folder, name, dns=("localhost",), ips=("127.0.0.1", "::1")):
+    """A Leaf that nobody else has signed."""
+    key = make_key()
+    now = datetime.datetime.utcnow()
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = [x509.DNSName(d) for d in dns] + [x509.IPAddress(ipaddress.ip_address(i)) for i in ips]
+    certificate = (
+        x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + 365 * _DAY)
+        .add_extension(x509.BasicConstraints(False, None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False).sign(key, _digest(key)))
+    return Leaf(folder, name, certificate, key)
+
+
 def _digest(key):
     return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
 
