@@ -61,6 +61,28 @@ static void print_state(const struct cli *cli, const json_t *s)
         printf("%-13s %s\n", tr(cli, "Reason", "Grund"), why);
 }
 
+/* After an upgrade: older processes that still carry sessions. */
+static void print_predecessors(const struct cli *cli, const json_t *s)
+{
+    const json_t *p;
+    size_t i;
+
+    json_array_foreach (json_object_get(s, "predecessors"), i, p) {
+        _cleanup_free_ char *error = output_member(p, "error");
+        _cleanup_free_ char *until = local_time(
+            cli, json_string_value(json_object_get(json_object_get(p, "handed_over"), "until")));
+        if (*error)
+            printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), error);
+        else
+            printf(tr(cli,
+                       "%-13s %" PRId64 " of them with the process from before (%" PRId64
+                       "), at most until %s\n",
+                       "%-13s %" PRId64 " davon beim vorherigen Prozess (%" PRId64
+                       "), höchstens bis %s\n"),
+                "", output_number(p, "sessions", 0), output_number(p, "pid", 0), until);
+    }
+}
+
 static void print_clients(const struct cli *cli, const json_t *s)
 {
     const json_t *idle = json_object_get(s, "idle");
@@ -71,6 +93,7 @@ static void print_clients(const struct cli *cli, const json_t *s)
         printf(tr(cli, " and %" PRId64 " logging in", " und %" PRId64 " beim Anmelden"),
             output_number(s, "logins_pending", 0));
     printf("\n");
+    print_predecessors(cli, s);
     if (!idle)
         return;
     printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n",

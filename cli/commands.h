@@ -16,6 +16,7 @@
     X(drain) \
     X(kill) \
     X(reload) \
+    X(upgrade) \
     X(log_level) \
     X(config) \
     X(cert) \

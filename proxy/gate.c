@@ -47,6 +47,8 @@ static char *path_of(const struct gate *g)
 
 static int save(const struct gate *g, struct err *e)
 {
+    if (g->handed_over)
+        return 0;
     _cleanup_free_ char *path = path_of(g);
     if (g->state != GATE_BLOCKED) {
         if (unlink(path) < 0 && errno != ENOENT)
@@ -169,6 +171,13 @@ void gate_on_blocked(struct gate *g, uint64_t round, unsigned ended, json_t *add
 static int enter(struct gate *g, enum gate_state state, const char *reason, const char *reason_de,
     int64_t until_ms, struct err *e)
 {
+    if (g->handed_over &&
+        g->state == GATE_DRAINING) { /* our own end gives way to a restore's block */
+        g->waiting = 0;
+        uv_timer_stop(&g->drain_timer);
+        if (g->done)
+            finish(g, json_error(ECANCELED, "another block or drain came"));
+    }
     if (g->waiting > 0 || g->done)
         return err_set(e, EBUSY, "a block or drain is being carried out already");
     gate_release(g);

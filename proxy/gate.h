@@ -27,6 +27,7 @@ typedef void gate_done_cb(void *ctx, json_t *object);
 
 struct gate {
     struct proxy *proxy;
+    bool handed_over; /* block.json belongs to the successor */
     enum gate_state state;
     char *reason, *reason_de;
     int64_t until_ms; /* expected end, wall clock; 0 = not known. Told to clients; opens nothing by

@@ -21,7 +21,8 @@
 
 struct listen_socket {
     struct listeners *all;
-    size_t index; /* of the settings' listener */
+    size_t index;  /* of the settings' listener */
+    char *address; /* as in the configuration; "" = systemd's */
     int fd;
     uv_poll_t poll;
     uv_timer_t pause;
@@ -34,12 +35,19 @@ struct listeners {
     unsigned handles; /* not closed yet */
 };
 
-static struct listen_socket *add(struct listeners *l, size_t index, int fd)
+static void add(struct listeners *l, size_t index, const char *address, int fd)
 {
     l->sockets = xrealloc(l->sockets, (l->n + 1) * sizeof *l->sockets);
-    struct listen_socket *s = &l->sockets[l->n++];
-    *s = (struct listen_socket){.all = l, .index = index, .fd = fd};
-    return s;
+    l->sockets[l->n++] = (struct listen_socket){
+        .all = l, .index = index, .address = xstrdup(address), .fd = fd};
+}
+
+static void sockets_free(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->sockets[i].address);
+    free(l->sockets);
+    free(l);
 }
 
 static int bind_one(const struct addrinfo *a, struct err *e, const char *what)
@@ -117,7 +125,7 @@ static int take_handed(struct listeners *l, bool *handed, struct err *e)
                 names[i], config_path(s->config));
         else {
             handed[k] = true;
-            add(l, k, fd);
+            add(l, k, "", fd);
         }
     }
     for (int i = 0; i < n; i++)
@@ -133,36 +141,79 @@ static int take_handed(struct listeners *l, bool *handed, struct err *e)
 }
 #endif
 
-static int bind_all(struct listeners *l, const bool *handed, struct err *e)
+/* A predecessor's socket for this address. What systemd made carries the listener's name only. */
+static int take_from(
+    struct listener_socket *handed, size_t n, const char *name, const char *address, uint16_t port)
 {
-    const struct settings *s = l->proxy->settings;
-    for (size_t i = 0; i < s->n_listeners; i++)
-        for (const char *const *a = s->listeners[i].addresses; *a && !handed[i]; a++) {
-            int fd = bind_address(*a, s->listeners[i].port, e);
-            if (fd < 0)
-                return err_prefix(e, fd, "[listen %s]", s->listeners[i].name);
-            add(l, i, fd);
+    for (size_t i = 0; i < n; i++) {
+        struct listener_socket *h = &handed[i];
+        if (h->fd >= 0 && h->port == port && !strcmp(h->address, address) &&
+            (*address || !strcmp(h->name, name))) {
+            int fd = h->fd;
+            h->fd = -1;
+            return fd;
         }
+    }
+    return -1;
+}
+
+static int open_one(
+    struct listeners *l, size_t index, struct listener_socket *handed, size_t n, struct err *e)
+{
+    const struct listen_settings *set = &l->proxy->settings->listeners[index];
+    int fd = take_from(handed, n, set->name, "", set->port);
+    if (fd >= 0) {
+        do
+            add(l, index, "", fd);
+        while ((fd = take_from(handed, n, set->name, "", set->port)) >= 0);
+        return 0;
+    }
+    for (const char *const *a = set->addresses; *a; a++) {
+        fd = take_from(handed, n, set->name, *a, set->port);
+        if (fd < 0)
+            fd = bind_address(*a, set->port, e);
+        if (fd < 0)
+            return err_prefix(e, fd, "[listen %s]", set->name);
+        add(l, index, *a, fd);
+    }
     return 0;
 }
 
-int listeners_open(struct proxy *p, struct listeners **out, struct err *e)
+int listeners_open(struct proxy *p, struct listener_socket *handed, size_t n_handed,
+    struct listeners **out, struct err *e)
 {
     struct listeners *l = xcalloc(1, sizeof *l);
     l->proxy = p;
-    _cleanup_free_ bool *handed = xcalloc(p->settings->n_listeners, sizeof *handed);
-    int r = take_handed(l, handed, e);
-    if (r == 0)
-        r = bind_all(l, handed, e);
+    _cleanup_free_ bool *activated = xcalloc(p->settings->n_listeners, sizeof *activated);
+    int r = take_handed(l, activated, e);
+    for (size_t i = 0; i < p->settings->n_listeners && r == 0; i++)
+        if (!activated[i])
+            r = open_one(l, i, handed, n_handed, e);
+    if (r == 0 && l->n > LISTENER_SOCKETS_MAX)
+        r = err_set(
+            e, ENOSPC, "%zu addresses to listen on; at most %u", l->n, LISTENER_SOCKETS_MAX);
     if (r < 0) {
         for (size_t i = 0; i < l->n; i++)
             close(l->sockets[i].fd);
-        free(l->sockets);
-        free(l);
+        sockets_free(l);
         return r;
     }
     *out = l;
     return 0;
+}
+
+size_t listeners_export(
+    const struct listeners *l, json_t **described, int fds[static LISTENER_SOCKETS_MAX])
+{
+    *described = json_array();
+    for (size_t i = 0; i < l->n; i++) {
+        const struct listen_socket *s = &l->sockets[i];
+        fds[i] = s->fd;
+        (void)json_array_append_new(*described,
+            json_pack("{s:s, s:s, s:i}", "name", l->proxy->settings->listeners[s->index].name,
+                "address", s->address, "port", (int)port_of(s->fd)));
+    }
+    return l->n;
 }
 
 /* A client that is not let in hears why, at once: its driver has no time limit of its own. */
@@ -258,6 +309,20 @@ void listeners_update(struct listeners *l)
         backend_set_options(l->sockets[i].fd, l->proxy->settings);
 }
 
+void listeners_pause(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        uv_poll_stop(&l->sockets[i].poll);
+        uv_timer_stop(&l->sockets[i].pause);
+    }
+}
+
+void listeners_resume(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        CHECK(uv_poll_start(&l->sockets[i].poll, UV_READABLE, on_connection) == 0);
+}
+
 void listeners_start(struct listeners *l)
 {
     listeners_update(l);
@@ -282,10 +347,8 @@ static void on_closed(uv_handle_t *h)
 {
     struct listen_socket *s = h->data;
     struct listeners *l = s->all;
-    if (--l->handles == 0) {
-        free(l->sockets);
-        free(l);
-    }
+    if (--l->handles == 0)
+        sockets_free(l);
 }
 
 void listeners_close(struct listeners *l)

@@ -14,6 +14,7 @@
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
+#include "proxy/takeover.h"
 
 #define HOUSEKEEPING_MS (10u * 60u * 1000u)
 
@@ -89,6 +90,8 @@ void proxy_quit(struct proxy *p)
     if (p->control)
         control_server_close(p->control);
     p->control = NULL;
+    predecessors_close(&p->predecessors);
+    handover_close(p);
     gate_close(&p->gate);
     uv_close((uv_handle_t *)&on_term, NULL);
     uv_close((uv_handle_t *)&on_int, NULL);
@@ -105,16 +108,34 @@ static void on_drained(void *ctx, json_t *object)
     proxy_quit(ctx);
 }
 
+/* Older processes know by now that they are to end as well. */
+static void on_told(void *ctx, json_t *answers)
+{
+    struct proxy *p = ctx;
+    struct err e;
+    json_decref(answers);
+    if (!quitting &&
+        (p->gate.state == GATE_BLOCKED ||
+            gate_drain(&p->gate, p->settings->drain_timeout_ms, on_drained, p, &e) < 0))
+        proxy_quit(p);
+}
+
 /* The first asks sessions to end, the second ends them. */
+void proxy_stop(struct proxy *p)
+{
+    if (stopping) {
+        proxy_quit(p);
+        return;
+    }
+    stopping = true;
+    predecessors_ask(
+        &p->predecessors, json_pack("{s:s}", "cmd", "stop"), PREDECESSOR_MS, on_told, p);
+}
+
 static void on_stop_signal(uv_signal_t *s, int signum)
 {
-    struct proxy *p = s->data;
-    struct err e;
     log_event(LOG_INFO, "signal", LOG_S("name", signum == SIGTERM ? "SIGTERM" : "SIGINT"));
-    if (stopping || p->gate.state == GATE_BLOCKED ||
-        gate_drain(&p->gate, p->settings->drain_timeout_ms, on_drained, p, &e) < 0)
-        proxy_quit(p);
-    stopping = true;
+    proxy_stop(s->data);
 }
 
 static void on_reload_signal(uv_signal_t *s, int signum)
@@ -135,7 +156,8 @@ static void on_housekeeping(uv_timer_t *t)
 {
     struct proxy *p = t->data;
     struct err e;
-    if (tickets_rotate(p->tickets, clock_wall_ms() / 1000, &e) < 0)
+    /* The keys' file belongs to the successor, once there is one. */
+    if (!p->handover.leaving && tickets_rotate(p->tickets, clock_wall_ms() / 1000, &e) < 0)
         log_err(LOG_WARNING, "ticket-keys", &e);
     warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
     for (size_t i = 0; i < p->settings->n_listeners; i++)
@@ -197,30 +219,22 @@ static int load(struct proxy *p, struct err *e)
     return settings_make(config, p->tickets, &p->settings, e);
 }
 
-/* Everything that can fail is tried before the first client is let in. */
-static int start(struct proxy *p, struct err *e)
+static int start_workers(struct proxy *p, struct err *e)
 {
-    int r = load(p, e);
-    if (r == 0)
-        r = link_tls_init(e);
-    if (r == 0)
-        r = mailbox_init(&p->mail, &p->loop, e);
-    if (r == 0)
-        r = gate_init(&p->gate, p, e);
-    if (r == 0)
-        r = listeners_open(p, &p->listeners, e);
-    if (r == 0)
-        r = control_server_open(p, &p->control, e);
-    if (r < 0)
-        return r;
     p->peers = peers_new();
     p->started_ms = clock_mono_ms();
     p->workers = xcalloc(p->settings->workers, sizeof *p->workers);
     for (; p->n_workers < p->settings->workers; p->n_workers++) {
-        r = worker_start(&p->workers[p->n_workers], p->n_workers, p->peers, &p->mail, &events, e);
+        int r = worker_start(
+            &p->workers[p->n_workers], p->n_workers, p->peers, &p->mail, &events, e);
         if (r < 0)
             return r;
     }
+    return 0;
+}
+
+static void start_timers(struct proxy *p)
+{
     signal_on(&on_term, on_stop_signal, SIGTERM);
     signal_on(&on_int, on_stop_signal, SIGINT);
     signal_on(&on_hup, on_reload_signal, SIGHUP);
@@ -230,36 +244,104 @@ static int start(struct proxy *p, struct err *e)
     loop_lag_start(&p->lag, &p->loop);
     CHECK(uv_timer_start(&housekeeping_timer, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS) ==
           0);
-    start_watchdog();
+    handover_init(p);
+}
+
+/* A new state_dir would forget a block that the running process enforces. */
+static int same_state(const struct proxy *p, const struct takeover *t, struct err *e)
+{
+    if (!t->active || t->blocked == (p->gate.state == GATE_BLOCKED))
+        return 0;
+    return err_set(e, EINVAL,
+        "the running process is %s, and [proxy] state_dir says otherwise: is it another folder?",
+        t->blocked ? "blocked" : "open");
+}
+
+/* Everything that can fail is tried before the first client is let in, and before a running process
+ * stops letting them in. */
+static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
+{
+    int r = load(p, e);
+    if (r == 0 && takeover)
+        r = takeover_ask(t, p->settings->control_socket, e);
+    if (r == 1) {
+        log_event(LOG_INFO, "nothing-to-take-over");
+        r = 0;
+    }
+    if (r == 0)
+        r = link_tls_init(e);
+    if (r == 0)
+        r = mailbox_init(&p->mail, &p->loop, e);
+    if (r == 0)
+        r = gate_init(&p->gate, p, e);
+    if (r == 0)
+        r = same_state(p, t, e);
+    if (r == 0)
+        r = listeners_open(p, t->sockets, t->n_sockets, &p->listeners, e);
+    if (r == 0)
+        r = control_server_open(p, t->active, &p->control, e);
+    return r == 0 ? start_workers(p, e) : r;
+}
+
+static int start(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
+{
+    predecessors_init(&p->predecessors, p);
+    int r = prepare(p, t, takeover, e);
+    if (r < 0)
+        return r;
+    start_timers(p);
     warnings_log(p->settings);
     warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
+    if (t->active)
+        r = takeover_take(t, p, e);
+    if (r == 0)
+        r = control_server_publish(p->control, e);
+    if (r == 0)
+        r = takeover_done(t, p, e);
+    if (r < 0)
+        return r;
+    predecessors_find(&p->predecessors); /* those of a process that crashed */
+    start_watchdog();
     gate_start(&p->gate);
     listeners_start(p->listeners);
     return 0;
 }
 
+static int failed(struct proxy *p, struct takeover *t, const struct err *e)
+{
+    log_err(LOG_ERROR, "cannot-start", e);
+    takeover_failed(t, e);
+    if (p->control)
+        control_server_close(p->control);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
-    bool check = false;
+    struct args args = {.takeover_fd = -1};
     record_pool_install();
     log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
-    int r = args_parse(argc, argv, &proxy.config_path, &check);
+    int r = args_parse(argc, argv, &args);
     if (r != 0)
         return r < 0 ? 2 : 0;
+    struct takeover takeover = {.fd = args.takeover_fd};
+    proxy.config_path = args.config_path;
     signal(SIGPIPE, SIG_IGN);
     raise_open_files();
     json_object_seed(0); /* before there are threads */
     CHECK(uv_loop_init(&proxy.loop) == 0);
-    r = check ? load(&proxy, &e) : start(&proxy, &e);
-    if (r < 0) {
-        log_err(LOG_ERROR, "cannot-start", &e);
-        return 1;
-    }
-    if (check) {
+    if (args.check)
+        r = load(&proxy, &e);
+    else
+        r = start(&proxy, &takeover, args.takeover || args.takeover_fd >= 0, &e);
+    if (r < 0)
+        return failed(&proxy, &takeover, &e);
+    if (args.check) {
         puts("configuration and certificate are good");
         return 0;
     }
+    takeover_end(&takeover);
     tell_systemd("READY=1");
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
         LOG_U("workers", proxy.n_workers), LOG_S("state", gate_state_name(&proxy.gate)));

@@ -22,7 +22,8 @@ static struct idle_report report(const struct proxy *p)
     struct idle_slot *slots[256];
     for (unsigned i = 0; i < p->n_workers; i++)
         slots[i] = &p->workers[i].idle;
-    return idle_clock_report(slots, p->n_workers, clock_mono_ms(), p->started_ms);
+    return idle_clock_report(slots, p->n_workers, clock_mono_ms(),
+        p->quiet_from_ms > p->started_ms ? p->quiet_from_ms : p->started_ms);
 }
 
 static json_t *idle_json(const struct idle_report *r)
@@ -139,6 +140,7 @@ json_t *proxy_status(struct proxy *p)
         "held", g->holding && g->hold_waiting == 0);
     CHECK(o && more && json_object_update(o, more) == 0);
     json_decref(more);
+    (void)json_object_set_new(o, "handed_over", handover_json(p));
     return o;
 }
 
@@ -173,6 +175,8 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
 {
     struct config *config;
     struct settings *next;
+    if (p->handover.leaving)
+        return err_set(e, EPERM, "this process has handed over; its successor has the settings");
     int r = config_load(p->config_path, &config, e);
     if (r == 0)
         r = settings_make(config, p->tickets, &next, e);

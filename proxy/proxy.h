@@ -6,8 +6,10 @@
 
 #include <uv.h>
 #include "proxy/gate.h"
+#include "proxy/handover.h"
 #include "proxy/mailbox.h"
 #include "proxy/peers.h"
+#include "proxy/predecessors.h"
 #include "proxy/settings.h"
 #include "proxy/stale.h"
 #include "proxy/tickets.h"
@@ -30,8 +32,11 @@ struct proxy {
     struct peers *peers;
     struct gate gate;
     struct stale stale;
+    struct handover handover;
+    struct predecessors predecessors;
     uint64_t next_id;
     uint64_t started_ms;
+    uint64_t quiet_from_ms; /* nothing is known of what was written before */
     enum renew_alarm alarm; /* what the log was last told of the certificate's end */
     struct loop_lag lag;
     uint64_t accepted, refused[REFUSAL_COUNT]; /* clients: handed to a worker; turned away before */
@@ -42,6 +47,9 @@ unsigned proxy_sessions(const struct proxy *p);
 /* Reads the configuration again. On failure the old one serves on. restart: new array of options
  * that need a restart; changed: those that took effect. */
 int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err *e) MUSTCHECK;
+/* As a SIGTERM: sessions may end by themselves for drain_timeout, also those of older processes; a
+ * second call is proxy_quit. */
+void proxy_stop(struct proxy *p);
 /* Ends the loop: no new clients, sessions dropped, workers joined. */
 void proxy_quit(struct proxy *p);
 /* {"ok":true,...} of the status command. */

@@ -125,6 +125,7 @@ static void settings_read_plain(struct settings *s)
     s->login_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "login_timeout");
     s->grace_ms = (uint64_t)config_int(c, "proxy", NULL, "grace");
     s->drain_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "drain_timeout");
+    s->handover_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handover_timeout");
     s->keepalive_s = (unsigned)(config_int(c, "proxy", NULL, "keepalive") / 1000);
     s->user_timeout_ms = (unsigned)config_int(c, "proxy", NULL, "user_timeout");
 }

@@ -62,7 +62,8 @@ struct settings {
     const char *proof_socket; /* of elexgate-proof */
     const char *const *control_users;
     uint32_t max_sessions, max_sessions_per_address, max_logins_pending;
-    uint64_t handshake_timeout_ms, login_timeout_ms, grace_ms, drain_timeout_ms;
+    uint64_t handshake_timeout_ms, login_timeout_ms, grace_ms, drain_timeout_ms,
+        handover_timeout_ms;
     unsigned keepalive_s, user_timeout_ms;
 };
 

@@ -1,0 +1,51 @@
+/*
+ * elexgate upgrade: the running proxy starts its own program anew, which takes over the listening
+ * sockets; the sessions stay with the old process.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+
+/* The proxy itself gives a new process 30 s. */
+#define TIMEOUT_MS 40000
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    char human[32];
+    int code = args_operands(&a, 0, 0);
+
+    if (code == EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "upgrade"), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    int64_t sessions = output_number(answer, "sessions", 0);
+    if (cli->json)
+        cli_print_json(answer);
+    else {
+        printf(tr(cli, "The new proxy serves: process %" PRId64 ".\n",
+                   "Der neue Proxy bedient die Clients: Prozess %" PRId64 ".\n"),
+            output_number(answer, "pid", 0));
+        if (sessions > 0)
+            printf(tr(cli,
+                       "%" PRId64 " sessions stay with the old one (process %" PRId64
+                       "), at most %s more.\n",
+                       "%" PRId64 " Sitzungen bleiben beim alten (Prozess %" PRId64
+                       "), höchstens noch %s.\n"),
+                sessions, output_number(answer, "old_pid", 0),
+                clock_human((uint64_t)output_number(answer, "timeout_ms", 0), human, sizeof human));
+    }
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_upgrade = {"upgrade", "",
+    "put a newly installed proxy in place of the running one; nobody is disconnected", run,
+    "The running proxy starts its own program anew, with the same configuration file. The new\n"
+    "process lets clients in from then on; sessions stay with the old one until they end, at\n"
+    "most for [proxy] handover_timeout. If the new one cannot start, nothing changes.\n"};
