@@ -31,6 +31,7 @@ static const struct {
     {"hooks", "Programs that are run before and after a backup or a restore.", NULL},
     {"drill", "Trial restores, which prove that an archive can be brought back.", NULL},
     {"restore", "Bringing a backup back, while clients wait at the gate.", NULL},
+    {"console", "The admin's page, elexgate-console.", NULL},
 };
 
 const char *config_section_help(const char *section)

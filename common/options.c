@@ -11,6 +11,7 @@
 #define MIB  (1024 * KIB)
 
 static const char *const auto_word[] = {"auto", NULL};
+static const char *const off_word[] = {"off", NULL}; /* as 0 */
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
@@ -259,12 +260,36 @@ const struct option config_options[] = {
         .help = "how long the server may take to stop; then the restore is called off"},
     {"restore", "start_timeout", OPT_DURATION, "120s", SEC, HOUR, .reloadable = true,
         .help = "how long the server may take to answer; then the old data come back"},
-    {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, .reloadable = true,
+    {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, off_word, .reloadable = true,
         .help =
             "after a restore, addresses that were connected are refused with \"restart Elexis\" "
-            "until they have been silent for so long; 0 = off"},
+            "until they have been silent for so long; off: they come in at once"},
     {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
+
+    /* console: the admin's page */
+    {"console", "address", OPT_LIST, "127.0.0.1",
+        .help = "addresses that the page listens on; 0.0.0.0 and :: let the whole network in"},
+    {"console", "port", OPT_INT, "8312", 1, 65535, .help = "port of the page, HTTPS only"},
+    {"console", "certificate", OPT_PATH, NULL, .reloadable = true,
+        .help = "PEM file: the page's certificate, then the chain; not set: that of [tls]"},
+    {"console", "key", OPT_PATH, NULL, .reloadable = true,
+        .help = "PEM file with its private key; not set: that of [tls]"},
+    {"console", "state_dir", OPT_PATH, "/var/lib/elexgate/console",
+        .help = "folder for accounts and sessions"},
+    {"console", "upload_dir", OPT_PATH, "/var/lib/elexgate/uploads",
+        .help = "folder for SQL files that come through the page; the keeper reads them there"},
+    {"console", "upload_max", OPT_SIZE, "64G", MIB, 0x7fffffffffffffff,
+        .help = "longest SQL file that the page takes"},
+    {"console", "session_idle", OPT_DURATION, "30m", MIN, 7 * DAY, .reloadable = true,
+        .help = "who does nothing for so long must sign in again"},
+    {"console", "session_max", OPT_DURATION, "12h", MIN, 30 * DAY, .reloadable = true,
+        .help = "after so long everybody must sign in again"},
+    {"console", "max_connections", OPT_INT, "300", 16, 10000,
+        .help = "connections at the same time, a thread each; one address gets three quarters"},
+    {"console", "metrics_token_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with the token that /metrics wants from other machines; not set: only this "
+                "machine may read it"},
 };
 
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];

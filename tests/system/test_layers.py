@@ -19,7 +19,7 @@ LIBRARIES = {
     "jansson.h": "jansson", "ini.h": "inih", "uv.h": "uv", "openssl/": "openssl", "systemd/": "systemd",
     "mysql.h": "mariadb", "mysqld_error.h": "mariadb", "errmsg.h": "mariadb", "mysql/": "mariadb", "mariadb/": "mariadb",
     "archive.h": "libarchive", "archive_entry.h": "libarchive", "zlib.h": "zlib", "isa-l/": "isal", "isa-l.h": "isal",
-    "microhttpd.h": "http", "libwebsockets.h": "http", "sodium.h": "sodium",
+    "microhttpd.h": "http", "libwebsockets.h": "http", "sodium.h": "sodium", "gnutls/": "gnutls",
 }
 #: What touches the outside world; not for the pure parts. Headers with types that they need, as sys/socket.h, are let
 #: through: what counts is what they call, and that is read from the libraries.
@@ -50,14 +50,15 @@ RULES = {
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
     "backup/": Rule("common certs backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
     "cli/": Rule("common certs cli", "jansson openssl"),
-    "console/": Rule("common certs console", "jansson openssl uv systemd http sodium"),
+    "console/": Rule("common certs console", "jansson openssl uv systemd http sodium gnutls"),
 }
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
     "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
     "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
-    "zlib": "zlib", "isal": "isal", "systemd": "systemd",
+    "zlib": "zlib", "isal": "isal", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium",
+    "console_pure_dep": "console", "console_keep_dep": "console",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

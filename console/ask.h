@@ -1,0 +1,27 @@
+/*
+ * Questions to proxy and keeper over their control sockets.
+ */
+#ifndef ELEXGATE_CONSOLE_ASK_H
+#define ELEXGATE_CONSOLE_ASK_H
+
+#include <jansson.h>
+#include "common/error.h"
+#include "console/request.h"
+
+#define ASK_MS 10000
+
+/* One request (taken over), one answer; ok=false is an error with its words. */
+int ask_proxy(const struct settings *s, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
+int ask_keeper(const struct settings *s, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
+/* What may take longer than ASK_MS. */
+int ask_keeper_long(const struct settings *s, json_t *request, int timeout_ms, json_t **answer,
+    struct err *e) MUSTCHECK;
+
+/* For models: sets model.KEY to the answer, or to null and model.KEY_error to the words. true if
+ * there is an answer. */
+bool ask_into(struct request *rq, json_t *model, const char *key, bool proxy, json_t *request);
+
+/* true if the program is not there: not running, no answer, no permission. */
+bool ask_unreachable(const struct err *e);
+
+#endif

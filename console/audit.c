@@ -1,0 +1,35 @@
+#include "console/audit.h"
+
+#include "common/log.h"
+#include "console/ask.h"
+#include "console/routes.h"
+
+static void tell(
+    struct request *rq, const char *name, enum role role, const char *action, const char *result)
+{
+    struct err e = {0};
+    json_t *answer = NULL;
+    log_event(LOG_INFO, "action", LOG_S("action", action), LOG_S("who", name),
+        LOG_S("address", rq->address), LOG_S("object", rq->object), LOG_S("result", result));
+    json_t *request = json_pack("{ss ss ss ss ss ss ss}", "cmd", "audit", "who", name ? name : "",
+        "role", role_name(role), "address", rq->address, "action", action, "object", rq->object,
+        "result", result);
+    if (!request || ask_keeper(rq->settings, request, &answer, &e) < 0)
+        log_err(LOG_DEBUG, "audit-not-taken", &e);
+    json_decref(answer);
+}
+
+void audit_action(struct request *rq, const char *name, enum role role)
+{
+    const char *result = !rq->refused                                 ? "ok"
+                         : rq->status == MHD_HTTP_BAD_GATEWAY         ? "failed"
+                         : rq->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "failed"
+                                                                      : "refused";
+    if (rq->route->name)
+        tell(rq, name, role, rq->route->name, result);
+}
+
+void audit_tell(struct request *rq, const char *action, const char *result)
+{
+    tell(rq, rq->name, rq->role, action, result);
+}

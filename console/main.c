@@ -1,0 +1,263 @@
+/*
+ * elexgate-console: starts, reloads, ends. See elexgate-console(8).
+ *
+ * The main thread only waits for signals and looks after what is due; each connection has a thread
+ * of its own.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "console/args.h"
+#include "console/console.h"
+#include "console/events.h"
+#include "console/server.h"
+#include "console/sign_in.h"
+#include "console/texts.h"
+#include "console/tls.h"
+
+#define TIDY_EVERY     60 /* ticks of a second */
+#define LOOK_EVERY     5
+#define UPLOAD_KEEP_MS (7 * INT64_C(24) * 3600 * 1000)
+
+static void tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+    (void)sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+struct settings *console_settings(struct console *c)
+{
+    pthread_mutex_lock(&c->lock);
+    struct settings *s = c->settings;
+    s->references++;
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+void console_settings_drop(struct console *c, struct settings *s)
+{
+    pthread_mutex_lock(&c->lock);
+    bool last = --s->references == 0;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        settings_free(s);
+}
+
+static void note_change(void *ctx, const struct option *o, const char *name, const char *old_value,
+    const char *new_value)
+{
+    char what[200];
+    (void)ctx;
+    (void)name;
+    if (strcmp(o->section, "console") != 0 && strcmp(o->section, "tls") != 0)
+        return;
+    snprintf(what, sizeof what, "[%s] %s", o->section, o->key);
+    log_event(o->reloadable ? LOG_INFO : LOG_WARNING, o->reloadable ? "changed" : "restart-needed",
+        LOG_S("option", what), LOG_S("old", old_value), LOG_S("new", new_value));
+}
+
+static void take_log_level(const struct settings *s)
+{
+    enum log_level level;
+    if (log_level_parse(config_str(s->config, "log", NULL, "level"), &level))
+        log_set_level(level);
+}
+
+int console_reload(struct console *c, struct err *e)
+{
+    struct settings *next;
+    int r = settings_load(c->config_path, &next, e);
+    if (r < 0)
+        return r;
+    r = tls_load(next->certificate, next->key, e);
+    if (r < 0) {
+        settings_free(next);
+        return r;
+    }
+    config_diff(c->settings->config, next->config, note_change, NULL);
+    take_log_level(next);
+    pthread_mutex_lock(&c->lock);
+    struct settings *old = c->settings;
+    c->settings = next;
+    pthread_mutex_unlock(&c->lock);
+    console_settings_drop(c, old);
+    return 0;
+}
+
+static void reload(struct console *c)
+{
+    struct err e = {0};
+    tell_systemd("RELOADING=1");
+    if (console_reload(c, &e) < 0)
+        log_err(LOG_ERROR, "reload-failed", &e, LOG_S("meaning", "the old settings serve on"));
+    else
+        log_event(LOG_INFO, "reloaded");
+    tell_systemd("READY=1");
+}
+
+/* A renewed certificate serves without anybody's doing. */
+static void look_at_certificate(struct console *c)
+{
+    struct err e = {0};
+    const struct settings *s = c->settings;
+    if (!tls_changed(s->certificate, s->key))
+        return;
+    if (tls_load(s->certificate, s->key, &e) < 0)
+        log_err(LOG_ERROR, "certificate-not-taken", &e,
+            LOG_S("meaning", "the old certificate serves on"));
+    else
+        log_event(LOG_INFO, "certificate-taken", LOG_S("file", s->certificate));
+}
+
+/* --- start and end ---------------------------------------------------------------------------- */
+
+/* A thread and a socket a connection. */
+static void raise_open_files(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+/* Everything that can fail is tried before the first browser is let in. */
+static int open_parts(struct console *c, struct err *e)
+{
+    const struct settings *s = c->settings;
+    int r = texts_load(c->assets_dir, "messages", &c->messages, e);
+    if (r == 0)
+        r = tls_load(s->certificate, s->key, e);
+    if (r == 0)
+        r = file_mkdirs(s->state_dir, 0700, e);
+    if (r == 0)
+        r = accounts_open(s->state_dir, &c->accounts, e);
+    if (r == 0)
+        r = sessions_open(s->state_dir, &c->sessions, e);
+    if (r == 0)
+        r = upload_store_open(s->upload_dir, s->upload_max, &c->uploads, e);
+    if (r < 0)
+        return r;
+    c->throttle = throttle_create();
+    c->live = live_create();
+    return sign_in_offer_setup(c, e);
+}
+
+static void close_parts(struct console *c)
+{
+    live_free(c->live);
+    throttle_free(c->throttle);
+    upload_store_close(c->uploads);
+    sessions_close(c->sessions);
+    accounts_close(c->accounts);
+    json_decref(c->messages);
+    settings_free(c->settings);
+    tls_unload();
+}
+
+static void tick(struct console *c, struct server *server, unsigned n)
+{
+    const struct session_times times = {c->settings->session_idle_ms, c->settings->session_max_ms};
+    server_tick(server);
+    tell_systemd("WATCHDOG=1");
+    if (n % LOOK_EVERY == 0)
+        look_at_certificate(c);
+    if (n % TIDY_EVERY == 0) {
+        sessions_tidy(c->sessions, times);
+        (void)upload_store_expire(c->uploads, UPLOAD_KEEP_MS);
+    }
+}
+
+static void serve(struct console *c, struct server *server, const sigset_t *signals)
+{
+    const struct timespec second = {.tv_sec = 1};
+    uint64_t due = clock_mono_ms();
+    for (unsigned n = 1;;) {
+        int number = sigtimedwait(signals, NULL, &second);
+        if (number == SIGTERM || number == SIGINT)
+            return;
+        if (number == SIGHUP)
+            reload(c);
+        if (clock_mono_ms() >= due) {
+            tick(c, server, n++);
+            due = clock_mono_ms() + 1000;
+        }
+    }
+}
+
+/* Before any thread is started: they inherit the mask, so that signals come to serve() alone. */
+static void take_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct console *c)
+{
+    struct err e = {0};
+    struct server *server = NULL;
+    sigset_t signals;
+    take_signals(&signals);
+    if (settings_load(c->config_path, &c->settings, &e) < 0) {
+        fprintf(stderr, "elexgate-console: %s\n", e.text);
+        return EXIT_FAILED;
+    }
+    const char *format = config_str(c->settings->config, "log", NULL, "format");
+    log_init("elexgate-console", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
+    take_log_level(c->settings);
+    raise_open_files();
+    int r = open_parts(c, &e);
+    if (r == 0)
+        r = server_start(c, &server, &e);
+    if (r < 0) {
+        log_err(LOG_ERROR, "not-started", &e);
+    } else {
+        log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
+            LOG_S("address", c->settings->addresses[0]), LOG_U("port", c->settings->port));
+        tell_systemd("READY=1");
+        serve(c, server, &signals);
+        tell_systemd("STOPPING=1");
+        server_stop(server);
+        log_event(LOG_INFO, "stopped");
+    }
+    close_parts(c);
+    return r < 0 ? EXIT_FAILED : EXIT_GOOD;
+}
+
+int main(int argc, char **argv)
+{
+    static struct console console = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .setup_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct args args = {0};
+    int r = args_parse(argc, argv, &args);
+    if (r != 0)
+        return r > 0 ? EXIT_GOOD : EXIT_USAGE;
+    console.config_path = args.config;
+    console.assets_dir = args.assets;
+    umask(0077);
+    if (sodium_init() < 0) {
+        fputs("elexgate-console: libsodium does not start\n", stderr);
+        return EXIT_FAILED;
+    }
+    return run(&console);
+}

@@ -1,0 +1,134 @@
+/*
+ * /account: one's own password; for admins the other accounts.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "console/forms.h"
+#include "console/pages.h"
+#include "console/sign_in.h"
+
+#define PAGE "/account"
+
+json_t *model_account(struct request *rq)
+{
+    json_t *model = json_pack("{si}", "password_min", PASSWORD_MIN), *account;
+    size_t i;
+    if (rq->role != ROLE_ADMIN)
+        return model;
+    json_t *list = accounts_list(rq->console->accounts);
+    json_array_foreach (list, i, account) {
+        const char *name = json_string_value(json_object_get(account, "name"));
+        const char *role = json_string_value(json_object_get(account, "role"));
+        (void)json_object_set_new(account, "own", json_boolean(strcmp(name, rq->name) == 0));
+        (void)json_object_set_new(account, "admin", json_boolean(strcmp(role, "admin") == 0));
+    }
+    (void)json_object_set_new(model, "accounts", list);
+    return model;
+}
+
+static const char *secret(const struct request *rq, const char *key)
+{
+    const char *s = json_string_value(json_object_get(rq->form, key));
+    return s ? s : "";
+}
+
+/* The account's name out of the form; for the audit log too. */
+static const char *named(struct request *rq)
+{
+    const char *name = form_text(rq->form, "name");
+    snprintf(rq->object, sizeof rq->object, "%.80s", name ? name : "");
+    return name ? name : "";
+}
+
+static void refuse(struct request *rq, const struct err *e)
+{
+    answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, sign_in_words(rq, e));
+}
+
+/* Whoever sits at a screen that was left open must not take over the account: the old password is
+ * asked for, and guessing it is as slow as at the door. */
+static bool knows_password(struct request *rq)
+{
+    struct console *c = rq->console;
+    enum role role;
+    struct err e = {0};
+    char seconds[24];
+    int64_t wait = throttle_wait(c->throttle, rq->name, rq->address, clock_mono_ms());
+    if (wait > 0) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)(wait + 999) / 1000);
+        answer_refused(
+            rq, MHD_HTTP_TOO_MANY_REQUESTS, PAGE, say(rq, "login-wait", "seconds", seconds, NULL));
+        return false;
+    }
+    int r = accounts_check(c->accounts, rq->name, secret(rq, "old"), &role, &e);
+    if (r < 0) {
+        refuse(rq, &e);
+    } else if (r > 0) {
+        throttle_failed(c->throttle, rq->name, rq->address, clock_mono_ms());
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "password-wrong", NULL));
+    }
+    return r == 0;
+}
+
+void action_account_password(struct request *rq)
+{
+    struct console *c = rq->console;
+    const char *password = secret(rq, "new");
+    struct err e = {0};
+    snprintf(rq->object, sizeof rq->object, "%.80s", rq->name);
+    if (strcmp(password, secret(rq, "again")) != 0) {
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "passwords-differ", NULL));
+        return;
+    }
+    if (!knows_password(rq))
+        return;
+    if (accounts_set_password(c->accounts, rq->name, password, &e) < 0) {
+        refuse(rq, &e);
+        return;
+    }
+    _cleanup_free_ char *name = xstrdup(rq->name);
+    sessions_end_all(c->sessions, name, NULL);
+    request_sign_in(rq, name, rq->role); /* this one goes on, with a new id */
+    answer_done(rq, PAGE, say(rq, "password-changed", NULL), json_pack("{ss}", "csrf", rq->csrf));
+}
+
+void action_account_add(struct request *rq)
+{
+    const char *name = named(rq), *password = secret(rq, "password");
+    enum role role = role_parse(form_text(rq->form, "role"));
+    struct err e = {0};
+    if (role == ROLE_NONE)
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "account-role", NULL));
+    else if (accounts_add(rq->console->accounts, name, role, password, false, &e) < 0)
+        refuse(rq, &e);
+    else
+        answer_done(rq, PAGE, say(rq, "account-added", "name", name, NULL), NULL);
+}
+
+void action_account_role(struct request *rq)
+{
+    const char *name = named(rq);
+    enum role role = role_parse(form_text(rq->form, "role"));
+    struct err e = {0};
+    if (role == ROLE_NONE)
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "account-role", NULL));
+    else if (accounts_set_role(rq->console->accounts, name, role, &e) < 0)
+        refuse(rq, &e);
+    else
+        answer_done(rq, PAGE, say(rq, "account-changed", "name", name, NULL), NULL);
+}
+
+void action_account_remove(struct request *rq)
+{
+    const char *name = named(rq);
+    struct err e = {0};
+    if (accounts_remove(rq->console->accounts, name, &e) < 0) {
+        refuse(rq, &e);
+        return;
+    }
+    sessions_end_all(rq->console->sessions, name, NULL);
+    answer_done(rq, PAGE, say(rq, "account-removed", "name", name, NULL), NULL);
+}

@@ -1,0 +1,231 @@
+#include "console/sign_in.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "console/forms.h"
+#include "console/tls.h"
+
+/* --- the one-time link ------------------------------------------------------------------------ */
+
+static char *link_file(const struct console *c)
+{
+    return xasprintf("%s/setup-link", c->settings->state_dir);
+}
+
+/* A name that the certificate holds, if it can be reached from elsewhere at all. */
+static char *link_host(const struct console *c)
+{
+    const char *address = c->settings->addresses[0];
+    bool certain = strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0 &&
+                   strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0;
+    if (strncmp(address, "127.", 4) == 0 && strcmp(address, "127.0.0.1") != 0)
+        return xstrdup(address); /* localhost would be another address */
+    if (!certain)
+        return tls_host_name();
+    return strchr(address, ':') ? xasprintf("[%s]", address) : xstrdup(address);
+}
+
+int sign_in_offer_setup(struct console *c, struct err *e)
+{
+    _cleanup_free_ char *path = link_file(c);
+    if (!accounts_empty(c->accounts)) {
+        (void)unlink(path);
+        return 0;
+    }
+    token_make(c->setup_token);
+    _cleanup_free_ char *host = link_host(c);
+    _cleanup_free_ char *link = xasprintf(
+        "https://%s:%u/setup?token=%s", host, (unsigned)c->settings->port, c->setup_token);
+    _cleanup_free_ char *line = xasprintf("%s\n", link);
+    log_event(LOG_WARNING, "first-start", LOG_S("open", link),
+        LOG_S("meaning", "nobody can sign in yet: open this link to make the first account"));
+    return file_publish(path, line, strlen(line), 0600, e);
+}
+
+static bool good_token(struct request *rq, const char *token)
+{
+    struct console *c = rq->console;
+    pthread_mutex_lock(&c->setup_lock);
+    bool good = token && c->setup_token[0] && token_equal(token, c->setup_token);
+    pthread_mutex_unlock(&c->setup_lock);
+    return good;
+}
+
+static void end_setup(struct console *c)
+{
+    _cleanup_free_ char *path = link_file(c);
+    pthread_mutex_lock(&c->setup_lock);
+    c->setup_token[0] = '\0';
+    pthread_mutex_unlock(&c->setup_lock);
+    (void)unlink(path);
+}
+
+/* --- forms ------------------------------------------------------------------------------------ */
+
+static bool good_next(const char *next)
+{
+    return next && next[0] == '/' && next[1] != '/' &&
+           next[strspn(next, "/abcdefghijklmnopqrstuvwxyz-")] == '\0';
+}
+
+json_t *model_login(struct request *rq)
+{
+    const char *next = request_query(rq, "next");
+    if (rq->role != ROLE_NONE) {
+        answer_redirect(rq, "/");
+        return NULL;
+    }
+    return json_pack("{sbss}", "setup_needed", accounts_empty(rq->console->accounts), "next",
+        good_next(next) ? next : "/");
+}
+
+json_t *model_setup(struct request *rq)
+{
+    const char *token = request_query(rq, "token");
+    if (!good_token(rq, token)) {
+        answer_error(rq, MHD_HTTP_FORBIDDEN, "setup-over");
+        return NULL;
+    }
+    return json_pack("{sssssi}", "token", token, "name", "admin", "password_min", PASSWORD_MIN);
+}
+
+/* The form once more, with what is wrong. */
+static void again(struct request *rq, unsigned status, const char *page, char *text, json_t *model)
+{
+    rq->refused = true;
+    if (rq->json) {
+        answer_json(rq, status, json_pack("{sbss}", "ok", 0, "error", text));
+        json_decref(model);
+    } else {
+        (void)json_object_set_new(model, "error", json_string(text));
+        answer_page(rq, status, page, model);
+    }
+    free(text);
+}
+
+static void login_again(
+    struct request *rq, unsigned status, const char *name, const char *next, char *text)
+{
+    again(rq, status, "login", text,
+        json_pack("{sssssb}", "name", name, "next", next, "setup_needed",
+            accounts_empty(rq->console->accounts)));
+}
+
+static void welcome(struct request *rq, const char *next)
+{
+    if (rq->json)
+        answer_json(rq, MHD_HTTP_OK,
+            json_pack("{sbssssss}", "ok", 1, "name", rq->name, "role", role_name(rq->role), "csrf",
+                rq->csrf));
+    else
+        answer_redirect(rq, next);
+}
+
+static void refuse_for_now(struct request *rq, int64_t wait_ms, const char *name, const char *next)
+{
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%lld", (long long)(wait_ms + 999) / 1000);
+    login_again(rq, MHD_HTTP_TOO_MANY_REQUESTS, name, next,
+        say(rq, "login-wait", "seconds", seconds, NULL));
+    (void)MHD_add_response_header(rq->response, "Retry-After", seconds);
+}
+
+void action_login(struct request *rq)
+{
+    struct console *c = rq->console;
+    const char *name = form_text(rq->form, "name"), *next = form_text(rq->form, "next");
+    const char *password = json_string_value(json_object_get(rq->form, "password"));
+    enum role role;
+    struct err e = {0};
+    name = name ? name : "";
+    next = good_next(next) ? next : "/";
+    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    int64_t wait = throttle_wait(c->throttle, name, rq->address, clock_mono_ms());
+    if (wait > 0) {
+        refuse_for_now(rq, wait, name, next);
+        return;
+    }
+    if (!password || strlen(password) > PASSWORD_MAX || strlen(name) > ACCOUNT_NAME_MAX)
+        password = ""; /* nobody has it; but it takes as long, and it counts */
+    int r = accounts_check(c->accounts, name, password, &role, &e);
+    if (r < 0) {
+        login_again(rq, MHD_HTTP_SERVICE_UNAVAILABLE, name, next, say(rq, "login-busy", NULL));
+    } else if (r > 0) {
+        throttle_failed(c->throttle, name, rq->address, clock_mono_ms());
+        login_again(rq, MHD_HTTP_UNAUTHORIZED, name, next, say(rq, "login-wrong", NULL));
+    } else {
+        throttle_succeeded(c->throttle, name, rq->address);
+        request_sign_in(rq, name, role);
+        welcome(rq, next);
+    }
+}
+
+void action_logout(struct request *rq)
+{
+    request_sign_out(rq);
+    answer_redirect(rq, "/login");
+}
+
+char *sign_in_words(const struct request *rq, const struct err *e)
+{
+    char min[12];
+    snprintf(min, sizeof min, "%d", PASSWORD_MIN);
+    switch (e->code) {
+    case EINVAL:
+        return say(rq, "account-name", NULL);
+    case ERANGE:
+        return say(rq, "account-password", "min", min, NULL);
+    case EEXIST:
+        return say(rq, "account-exists", NULL);
+    case ENOENT:
+        return say(rq, "account-unknown", NULL);
+    case EPERM:
+        return say(rq, "account-last-admin", NULL);
+    case EAGAIN:
+        return say(rq, "login-busy", NULL);
+    default:
+        return xstrdup(e->text);
+    }
+}
+
+static void setup_again(struct request *rq, const char *token, const char *name, char *text)
+{
+    again(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, "setup", text,
+        json_pack("{sssssi}", "token", token, "name", name, "password_min", PASSWORD_MIN));
+}
+
+void action_setup(struct request *rq)
+{
+    struct console *c = rq->console;
+    const char *token = form_text(rq->form, "token"), *name = form_text(rq->form, "name");
+    const char *password = json_string_value(json_object_get(rq->form, "password"));
+    const char *twice = json_string_value(json_object_get(rq->form, "again"));
+    struct err e = {0};
+    name = name ? name : "";
+    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    int64_t wait = throttle_wait(c->throttle, "", rq->address, clock_mono_ms());
+    if (wait > 0 || !good_token(rq, token)) {
+        if (wait == 0)
+            throttle_failed(c->throttle, "", rq->address, clock_mono_ms());
+        answer_error(rq, MHD_HTTP_FORBIDDEN, "setup-over");
+        return;
+    }
+    if (!password || !twice || strcmp(password, twice) != 0) {
+        setup_again(rq, token, name, say(rq, "passwords-differ", NULL));
+        return;
+    }
+    if (accounts_add(c->accounts, name, ROLE_ADMIN, password, true, &e) < 0) {
+        setup_again(rq, token, name, sign_in_words(rq, &e));
+        return;
+    }
+    end_setup(c);
+    log_event(LOG_INFO, "first-account", LOG_S("name", name), LOG_S("address", rq->address));
+    request_sign_in(rq, name, ROLE_ADMIN);
+    welcome(rq, "/");
+}

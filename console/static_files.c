@@ -1,0 +1,41 @@
+/*
+ * /assets/...: what needs no sign-in. And /healthz.
+ */
+#include <string.h>
+
+#include "console/assets.h"
+#include "console/static_files.h"
+
+/* With the version in the address (?v=) a file never changes. */
+static const char *lifetime(const struct request *rq)
+{
+    const char *version = request_query(rq, "v");
+    return version && strcmp(version, embedded_assets_version) == 0 && !rq->console->assets_dir
+               ? "public, max-age=31536000, immutable"
+               : "no-cache";
+}
+
+void get_asset(struct request *rq)
+{
+    const char *name = rq->path + 1, *type = asset_type(name), *text;
+    char *owned = NULL;
+    size_t len;
+    struct MHD_Response *r;
+    if (!type || asset_get(rq->console->assets_dir, name, &text, &len, &owned, NULL) < 0) {
+        answer_error(rq, MHD_HTTP_NOT_FOUND, "no-such-page");
+        return;
+    }
+    r = owned
+            ? MHD_create_response_from_buffer(len, owned, MHD_RESPMEM_MUST_FREE)
+            : MHD_create_response_from_buffer(len, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    CHECK(r);
+    (void)MHD_add_response_header(r, "Content-Type", type);
+    (void)MHD_add_response_header(r, "Cache-Control", lifetime(rq));
+    answer_response(rq, MHD_HTTP_OK, r);
+}
+
+/* Says that the console runs, and nothing about the practice: anybody may ask. */
+void get_healthz(struct request *rq)
+{
+    answer_json(rq, MHD_HTTP_OK, json_pack("{sbss}", "ok", 1, "program", "elexgate-console"));
+}

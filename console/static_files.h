@@ -1,0 +1,12 @@
+/*
+ * What needs no sign-in: files, and a sign of life.
+ */
+#ifndef ELEXGATE_CONSOLE_STATIC_FILES_H
+#define ELEXGATE_CONSOLE_STATIC_FILES_H
+
+#include "console/request.h"
+
+void get_asset(struct request *rq);
+void get_healthz(struct request *rq);
+
+#endif
