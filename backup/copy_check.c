@@ -31,14 +31,16 @@ static int hand_over(struct copy_check *c, struct err *e)
 int copy_check_extract(struct copy_check *c, struct err *e)
 {
     struct run *r = c->run;
-    run_phase(r, c->item->type, "extract", c->item->manifest.content.bytes);
-    _cleanup_fd_ int into = open(c->datadir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (into < 0)
+    run_phase(r, c->item->type, c->phase ? c->phase : "extract", c->item->manifest.content.bytes);
+    _cleanup_fd_ int into = c->datadir ? open(c->datadir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (c->datadir && into < 0)
         return err_sys(e, errno, "cannot open %s", c->datadir);
     struct unpack_options o = {
         .archive = c->archive,
         .manifest = c->manifest,
         .into = into,
+        .content = c->content,
+        .content_ctx = c->content_ctx,
         /* a link in a data directory is a layout that no backup of ours has */
         .symlinks = c->item->manifest.method == MANIFEST_FILES,
         .owners = geteuid() == 0,
@@ -63,7 +65,7 @@ int copy_check_extract(struct copy_check *c, struct err *e)
     case UNPACK_LOCKED:
         return EXIT_REFUSED;
     default:
-        return code < 0 ? run_pack_result(code, e) : hand_over(c, e);
+        return code < 0 ? run_pack_result(code, e) : c->datadir ? hand_over(c, e) : 0;
     }
 }
 

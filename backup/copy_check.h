@@ -13,11 +13,14 @@ struct copy_check {
     struct run *run;
     const struct store_item *item;
     const char *archive, *manifest; /* paths; manifest NULL = none (an archive of the old system) */
-    const char *datadir;            /* an empty folder that exists */
-    const char *scratch;            /* a private folder for the throwaway server */
-    bool sync;                      /* fsync every file: it is going to stay */
-    unsigned strip;                 /* leading path parts to drop */
-    uint64_t max_bytes;             /* without a manifest */
+    const char *datadir;            /* an empty folder that exists; NULL = only read it */
+    const char *phase;              /* for the progress; NULL = extract */
+    int (*content)(void *ctx, const void *data, size_t n, struct err *e); /* as in unpack.h */
+    void *content_ctx;
+    const char *scratch;     /* a private folder for the throwaway server */
+    bool sync;               /* fsync every file: it is going to stay */
+    unsigned strip;          /* leading path parts to drop */
+    uint64_t max_bytes;      /* without a manifest */
     size_t tables, compared; /* result of copy_check_boot: tables checked, checksums compared */
 };
 

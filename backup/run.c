@@ -137,6 +137,8 @@ void run_pack_progress(void *ctx, const struct pack_progress *p)
     bool copying = strcmp(p->phase, "copy") == 0;
     if (copying && strcmp(r->phase, "copy") != 0)
         return;
+    if (r->finishing)
+        return true;
     if (copying)
         r->copied = p->bytes_in;
     else if (strcmp(p->phase, r->phase) != 0)

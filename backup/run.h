@@ -29,10 +29,11 @@ struct run {
     struct archive_settings a;
     char suffix[RUN_SUFFIX_LEN];
     int64_t started_ms;
-    bool now;    /* asked for by a person: tries again by itself instead of waiting for idle */
-    bool yield;  /* let go for writers */
-    bool urgent; /* a restore: clients wait for it, and the server that it starts inherits
-                    priorities */
+    bool now;       /* asked for by a person: tries again by itself instead of waiting for idle */
+    bool yield;     /* let go for writers */
+    bool urgent;    /* a restore: clients wait for it, and the server that it starts inherits
+                       priorities */
+    bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
 
     /* the phase that progress is told for */

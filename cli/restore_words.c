@@ -179,14 +179,22 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
     const char *safety = text(restored, "safety");
+    if (*safety && *run)
+        printf(tr(cli, "The database is that of the dump of %s.\n",
+                   "Die Datenbank ist die des Dumps von %s.\n"),
+            run);
     if (*safety) {
-        _cleanup_free_ char *path = output_safe(safety);
+        _cleanup_free_ char *path = output_safe(safety),
+                            *type = output_member(restored, "safety_type");
+        printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n",
+                   "Eingelesen: %" PRId64 " Tabellen, %" PRId64 " Anweisungen.\n"),
+            output_number(restored, "tables", 0), output_number(restored, "statements", 0));
         printf(
-            tr(cli,
-                "Imported: %" PRId64 " tables, %" PRId64 " statements. The safety backup is %s\n",
-                "Eingelesen: %" PRId64 " Tabellen, %" PRId64
-                " Anweisungen. Die Sicherung von vorher ist %s\n"),
-            output_number(restored, "tables", 0), output_number(restored, "statements", 0), path);
+            tr(cli, "The safety backup is %s; back to what was before:  elexgate restore %s %s\n",
+                "Die Sicherung von vorher ist %s; zurück zum Stand von vorher:  elexgate restore "
+                "%s "
+                "%s\n"),
+            path, path, type);
     } else if (is_true(restored, "new_live"))
         printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
     else

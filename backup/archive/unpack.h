@@ -34,6 +34,11 @@ struct unpack_options {
         *manifest; /* its manifest; NULL = none (an archive of the old system): then the limits
                       below must be set, and nothing but gzip and tar can be checked */
     int into;      /* opened folder, should be empty; -1 = verify only */
+    /* Gets the content of every file as it is read, in order; what it returns but 0 ends the
+     * reading. For an archive that is one stream, as a dump is; a hole is damage then. NULL = none
+     */
+    int (*content)(void *ctx, const void *data, size_t n, struct err *e);
+    void *content_ctx;
     bool symlinks; /* make symlinks that are relative and stay beneath the folder; others are left
                       out and counted. false (a data directory): a symlink in the archive is
                       UNPACK_UNSAFE when extracting */

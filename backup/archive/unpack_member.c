@@ -136,6 +136,17 @@ static void hash_zeros(EVP_MD_CTX *hash, uint64_t n)
     }
 }
 
+/* To whom wants to have it besides. from: where the last piece ended. */
+static int hand_on(struct unpack *u, const char *path, const void *data, size_t n, uint64_t from,
+    uint64_t at, struct err *e)
+{
+    if (!u->o->content)
+        return 0;
+    if (at != from)
+        return unpack_damage(e, "%.300s has a hole at byte %" PRIu64, path, from);
+    return n ? u->o->content(u->o->content_ctx, data, n, e) : 0;
+}
+
 /* The content: hashed, and written to fd if that is not -1. */
 static int copy_content(
     struct unpack *u, const char *path, uint64_t size, int fd, EVP_MD_CTX *hash, struct err *e)
@@ -160,11 +171,13 @@ static int copy_content(
                          : write_at(fd, data, n, at, e);
         if (r < 0)
             return err_prefix(e, r, "%s", path);
+        if ((r = hand_on(u, path, data, n, pos, (uint64_t)at, e)) != 0)
+            return r;
         pos = (uint64_t)at + n;
         u->total += n;
     }
     hash_zeros(hash, size - pos);
-    return 0;
+    return hand_on(u, path, NULL, 0, pos, size, e);
 }
 
 static int check_limits(struct unpack *u, const char *path, uint64_t size, struct err *e)

@@ -8,7 +8,9 @@
 #include <string.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
+#include "backup/restore/foreign.h"
 #include "backup/restore/into.h"
+#include "backup/restore/pick.h"
 #include "backup/restore/sql.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -90,14 +92,11 @@ static int give_up_staging(struct restore *r, int code, struct err *e)
     return code;
 }
 
-static int run_restore(struct run *run, const struct restore_request *q, struct err *e)
+static int run_folders(struct run *run, const struct restore_request *q, struct err *e)
 {
     struct restore r;
-    int code = clear_earlier(run, e);
-    if (code != 0)
-        return code;
     init(&r, run);
-    code = restore_stage(&r, q, e);
+    int code = restore_stage(&r, q, e);
     snprintf(run->suffix, sizeof run->suffix, "%s", r.suffix);
     _cleanup_free_ char *words = type_words(&r);
     if (code != 0 || q->dry_run) {
@@ -118,6 +117,22 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
 }
 
 /* Back to the old data, or, asked again, to the restored ones. */
+/* Files change places, a dump goes in as SQL. */
+static int run_restore(struct run *run, const struct restore_request *q, struct err *e)
+{
+    struct store_list found = {0};
+    const struct store_item *dump = NULL;
+    int code = clear_earlier(run, e);
+    if (code == 0)
+        code = restore_find(run, q, &found, e);
+    if (code == 0)
+        code = restore_picked_dump(&found, q->types, &dump, e);
+    if (code == 0)
+        code = dump ? restore_dump(run, found.folder, dump, q->dry_run, e) : run_folders(run, q, e);
+    store_list_clear(&found);
+    return code;
+}
+
 static int undo(struct run *run, struct err *e)
 {
     struct restore r;

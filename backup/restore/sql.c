@@ -7,139 +7,25 @@
 #include "backup/restore/sql.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
-#include "backup/child.h"
-#include "backup/copy_check.h"
-#include "backup/import.h"
+#include "backup/hooks.h"
+#include "backup/job.h"
 #include "backup/restore/restore.h"
-#include "backup/rules/sql_scan.h"
+#include "backup/restore/sql_text.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/file.h"
-
-#define CHUNK (256u * 1024u)
 
 struct sql_restore {
     struct run *run;
     const char *database;
-    int spool; /* the text, decompressed, in an unlinked file in the backup folder */
-    struct sql_scan scan;
+    struct sql_text text;
 };
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
-static int take(struct sql_restore *q, const char *data, size_t n, struct err *e)
-{
-    sql_scan_feed(&q->scan, data, n);
-    int code = fd_write_all(q->spool, data, n, e);
-    return code < 0
-               ? err_prefix(e, code, "%s has no room for the decompressed text", q->run->s.folder)
-               : 0;
-}
-
-static int spool_plain(struct sql_restore *q, int in, const char *name, struct err *e)
-{
-    _cleanup_free_ char *buf = xmalloc(CHUNK);
-    for (;;) {
-        ssize_t n = read(in, buf, CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_sys(e, errno, "cannot read %s", name);
-        if (n == 0)
-            return 0;
-        int code = take(q, buf, (size_t)n, e);
-        if (code < 0 || !run_go_on(q->run))
-            return code < 0 ? code : run_pack_result(PACK_STOPPED, e);
-    }
-}
-
-static int spool_gzip(struct sql_restore *q, const char *path, struct err *e)
-{
-    _cleanup_free_ char *buf = xmalloc(CHUNK);
-    gzFile z = gzopen(path, "rbe");
-    if (!z)
-        return err_sys(e, errno, "cannot open %s", path);
-    int n, code = 0;
-    while (code == 0 && (n = gzread(z, buf, CHUNK)) > 0)
-        code = take(q, buf, (size_t)n, e);
-    int why = 0;
-    const char *words = gzerror(z, &why);
-    if (code == 0 && why < 0) {
-        err_set(e, EBADMSG, "%s is damaged or cut off: %s", path, words);
-        code = EXIT_INCONSISTENT;
-    }
-    /* gzclose alone tells of a last member without its trailer */
-    if (gzclose_r(z) != Z_OK && code == 0) {
-        err_set(e, EBADMSG, "%s is cut off", path);
-        code = EXIT_INCONSISTENT;
-    }
-    return code;
-}
-
-static int spool_zstd(struct sql_restore *q, const char *path, struct err *e)
-{
-    int from[2];
-    if (pipe2(from, O_CLOEXEC) < 0)
-        return err_sys(e, errno, "cannot make a pipe");
-    const char *argv[] = {"zstd", "-dcq", "--", path, NULL};
-    struct child_options o = {.argv = argv, .out = from[1], .err = -1, .keep = -1};
-    struct child c = {0};
-    int code = child_start(&o, &c, e);
-    close(from[1]);
-    if (code == 0)
-        code = spool_plain(q, from[0], path, e);
-    close(from[0]);
-    if (code == 0 && (child_wait(&c, 10000, NULL, NULL) != 0 || !child_good(&c))) {
-        char how[80];
-        err_set(
-            e, EBADMSG, "%s cannot be decompressed: zstd %s", path, child_how(&c, how, sizeof how));
-        code = EXIT_INCONSISTENT;
-    }
-    child_end(&c, 1000);
-    return code;
-}
-
-static int spool(struct sql_restore *q, const char *path, struct err *e)
-{
-    _cleanup_free_ char *name = xasprintf("%s/.restore-sql.part", q->run->s.folder);
-    int code = file_mkdirs(q->run->s.folder, 0700, e);
-    if (code < 0)
-        return code;
-    (void)unlink(name);
-    q->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (q->spool < 0)
-        return err_sys(e, errno, "cannot make %s", name);
-    (void)unlink(name); /* it goes with us, however we end */
-    run_phase(q->run, q->run->s.dump_type, "read", 0);
-    sql_scan_start(&q->scan, q->database);
-    if (!strcmp(path, "-"))
-        code = spool_plain(q, 0, "standard input", e);
-    else if (ends_with(path, ".gz"))
-        code = spool_gzip(q, path, e);
-    else if (ends_with(path, ".zst"))
-        code = spool_zstd(q, path, e);
-    else {
-        _cleanup_fd_ int in = open(path, O_RDONLY | O_CLOEXEC);
-        code = in < 0 ? err_sys(e, errno, "cannot open %s", path) : spool_plain(q, in, path, e);
-    }
-    sql_scan_finish(&q->scan);
-    return code;
-}
-
 /* Each refusal says what is wrong, where, and what would help. */
-static int judge(const struct sql_restore *q, const char *path, struct err *e)
+static int judge(const struct sql_restore *q, struct err *e)
 {
-    const struct sql_scan *s = &q->scan;
+    const struct sql_scan *s = &q->text.scan;
+    const char *path = q->text.name;
 #define AT(line) (unsigned long long)(line)
     if (s->nul_line)
         err_set(e, EINVAL, "%s is no SQL text: line %llu has a NUL byte", path, AT(s->nul_line));
@@ -237,64 +123,31 @@ static int make_anew(struct sql_restore *q, struct err *e)
     return code;
 }
 
-static int import(struct sql_restore *q, int text, const char *phase, struct err *e)
+static int import(
+    struct sql_restore *q, const struct sql_text *text, const char *phase, struct err *e)
 {
-    run_phase(q->run, q->run->s.dump_type, phase, 0);
-    if (lseek(text, 0, SEEK_SET) < 0)
-        return err_sys(e, errno, "cannot rewind the dump");
     int code = make_anew(q, e);
-    return code == 0 ? import_sql(q->run, &q->run->s.target, text, q->database, e) : code;
-}
-
-/* The text of a dump archive of ours, unpacked into the staging folder. */
-static int open_safety(struct sql_restore *q, struct restore *r, int *text, struct err *e)
-{
-    struct store_list found = {0};
-    int code = store_find(q->run->s.folder, r->suffix, q->run->s.dump_type, &found, e);
-    if (code == 0 && found.count != 1)
-        code = err_set(e, ENOENT, "the safety dump of %s is not there", r->suffix);
-    _cleanup_free_ char *folder = xasprintf("%s/safety", q->run->s.state_dir);
-    _cleanup_fd_ int state = open(q->run->s.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (code == 0)
-        code = file_remove_tree(state, "safety", e);
-    if (code == 0 && mkdir(folder, 0700) < 0)
-        code = err_sys(e, errno, "cannot make %s", folder);
-    if (code == 0) {
-        _cleanup_free_ char *archive = store_path(
-            q->run->s.folder, &found.items[0], ARCHIVE_NAME_ARCHIVE);
-        _cleanup_free_ char *manifest = store_path(
-            q->run->s.folder, &found.items[0], ARCHIVE_NAME_MANIFEST);
-        struct copy_check c = {.run = q->run,
-            .item = &found.items[0],
-            .archive = archive,
-            .manifest = manifest,
-            .datadir = folder,
-            .scratch = folder};
-        code = copy_check_extract(&c, e);
-    }
-    _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, q->database);
-    if (code == 0 && (*text = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
-        code = err_sys(e, errno, "cannot open %s", file);
-    struct err left;
-    if (state >= 0 &&
-        file_remove_tree(state, "safety", &left) < 0) /* the open file stays readable */
-        run_note("%s", left.text);
-    store_list_clear(&found);
-    return code;
+    return code == 0 ? sql_text_import(text, phase, &q->run->s.target, q->database, e) : code;
 }
 
 int restore_sql_undo(struct restore *r, struct err *e)
 {
-    struct sql_restore q = {.run = r->run,
-        .spool = -1,
-        .database = config_str(r->run->s.config, "database", NULL, "name")};
-    int text = -1;
+    struct sql_restore q = {
+        .run = r->run, .database = config_str(r->run->s.config, "database", NULL, "name")};
+    struct sql_text safety = {.run = r->run, .spool = -1};
+    struct store_list found = {0};
+    r->run->finishing = true; /* half a database is no state to stop in */
     int code = restore_block(r, e);
     if (code == 0)
-        code = open_safety(&q, r, &text, e);
-    if (code == 0)
-        code = import(&q, text, "undo", e);
-    cleanup_fd(&text);
+        code = store_find(r->run->s.folder, r->suffix, r->run->s.dump_type, &found, e);
+    if (code == 0 && found.count != 1)
+        code = err_set(e, ENOENT, "the safety dump of %s is not there", r->suffix);
+    if (code == 0) {
+        sql_text_from_archive(&safety, found.folder, &found.items[0]);
+        code = import(&q, &safety, "undo", e);
+    }
+    sql_text_clear(&safety);
+    store_list_clear(&found);
     if (code == 0)
         code = restore_let_in(r, e);
     return code == 0 ? restore_journal_remove(r, e) : code;
@@ -306,7 +159,7 @@ static int replace(struct sql_restore *q, struct restore *r, struct err *e)
     if (code == 0)
         code = restore_block(r, e);
     if (code == 0)
-        code = import(q, q->spool, "import", e);
+        code = import(q, &q->text, "import", e);
     if (code == 0) {
         code = restore_let_in(r, e);
         return code == 0 ? restore_journal_remove(r, e) : code;
@@ -321,35 +174,76 @@ static int replace(struct sql_restore *q, struct restore *r, struct err *e)
         r->suffix, back.text);
 }
 
+/* The safety dump is a backup like any other. */
+static int replace_with_safety(struct sql_restore *q, struct err *e)
+{
+    struct run *run = q->run;
+    struct restore r = {.run = run, .started_ms = clock_wall_ms()};
+    r.journal = xasprintf("%s/restore.json", run->s.state_dir);
+    int code = store_free_suffix(
+        run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
+    if (code == 0)
+        code = dump_backup(run, e);
+    snprintf(r.suffix, sizeof r.suffix, "%s", run->suffix);
+    if (code == 0)
+        code = replace(q, &r, e);
+    const struct store_item *it = q->text.item;
+    if (code == 0)
+        run_event(json_pack("{s:s, s:s*, s:s, s:s, s:I, s:I, s:I, s:b}", "event", "restored", "run",
+            it ? it->run : NULL, "safety", r.suffix, "safety_type", run->s.dump_type, "blocked_ms",
+            (json_int_t)r.blocked_for_ms, "tables", (json_int_t)q->text.scan.tables, "statements",
+            (json_int_t)q->text.scan.statements, "new_live", true));
+    if (it)
+        snprintf(run->suffix, sizeof run->suffix, "%s", it->run);
+    restore_clear(&r);
+    return code;
+}
+
+/* What is known to be good text goes in, unless the account or the admin's hook says no. */
+static int carry_out(struct sql_restore *q, bool dry_run, struct err *e)
+{
+    struct run *run = q->run;
+    struct server *s = NULL;
+    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = may_write(q, s, e);
+    server_close(s);
+    if (code != 0 || dry_run)
+        return code;
+    code = hook_before(run, "before_restore", run->s.dump_type, e);
+    if (code == 0)
+        code = replace_with_safety(q, e);
+    hook_after(run, "after_restore", run->s.dump_type, job_exit_code(code), code ? e->text : NULL);
+    return code;
+}
+
 int restore_sql(struct run *run, const char *path, bool dry_run, struct err *e)
 {
-    struct sql_restore q = {
-        .run = run, .spool = -1, .database = config_str(run->s.config, "database", NULL, "name")};
-    struct restore r = {.run = run, .started_ms = clock_wall_ms()};
-    struct server *s = NULL;
-    r.journal = xasprintf("%s/restore.json", run->s.state_dir);
-    int code = spool(&q, path, e);
+    struct sql_restore q = {.run = run,
+        .text = {.run = run, .spool = -1},
+        .database = config_str(run->s.config, "database", NULL, "name")};
+    int code = sql_text_from_file(&q.text, path, q.database, e);
     if (code == 0)
-        code = judge(&q, path, e);
+        code = judge(&q, e);
     if (code == 0)
-        code = server_connect(&run->s.target, "elexgate-job", &s, e);
+        code = carry_out(&q, dry_run, e);
+    sql_text_clear(&q.text);
+    return code;
+}
+
+int restore_dump(
+    struct run *run, const char *folder, const struct store_item *dump, bool dry_run, struct err *e)
+{
+    struct sql_restore q = {.run = run,
+        .text = {.run = run, .spool = -1},
+        .database = config_str(run->s.config, "database", NULL, "name")};
+    snprintf(run->suffix, sizeof run->suffix, "%s", dump->run);
+    sql_text_from_archive(&q.text, folder, dump);
+    int code = sql_text_scan(&q.text, q.database, e);
     if (code == 0)
-        code = may_write(&q, s, e);
-    server_close(s);
-    if (code == 0 && !dry_run) { /* the safety dump is a backup like any other */
-        code = store_free_suffix(
-            run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
-        if (code == 0)
-            code = dump_backup(run, e);
-        snprintf(r.suffix, sizeof r.suffix, "%s", run->suffix);
-        if (code == 0)
-            code = replace(&q, &r, e);
-        if (code == 0)
-            run_event(json_pack("{s:s, s:s, s:I, s:I, s:I}", "event", "restored", "safety",
-                r.suffix, "blocked_ms", (json_int_t)r.blocked_for_ms, "tables",
-                (json_int_t)q.scan.tables, "statements", (json_int_t)q.scan.statements));
-    }
-    cleanup_fd(&q.spool);
-    restore_clear(&r);
+        code = judge(&q, e);
+    if (code == 0)
+        code = carry_out(&q, dry_run, e);
+    sql_text_clear(&q.text);
     return code;
 }

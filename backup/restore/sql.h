@@ -10,6 +10,9 @@
  * EXIT_INCONSISTENT before anything was changed; any failure after the block brings the safety dump
  * back. */
 int restore_sql(struct run *run, const char *path, bool dry_run, struct err *e) MUSTCHECK;
+/* The same from a dump archive of ours, by its name. It is read as a stream, twice. */
+int restore_dump(struct run *run, const char *folder, const struct store_item *dump, bool dry_run,
+    struct err *e) MUSTCHECK;
 /* For recover: brings the safety dump that the journal names back and opens. */
 int restore_sql_undo(struct restore *r, struct err *e) MUSTCHECK;
 

@@ -199,10 +199,6 @@ static int choose(struct restore *r, const struct restore_request *q,
         int code = restore_picked_whole(it, q->which, e);
         if (code != 0)
             return code;
-        if (it->manifest.method == MANIFEST_DUMP) {
-            err_set(e, EINVAL, "%s of %s is a dump: restore it with --sql", it->type, it->run);
-            return EXIT_REFUSED;
-        }
         struct restore_part *p = &r->parts[r->n];
         bool database = it->manifest.method == MANIFEST_PHYSICAL;
         const char *live = live_folder(r->run, it->type, layout);

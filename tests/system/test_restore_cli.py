@@ -92,3 +92,156 @@ def test_without_a_terminal(site):
     assert site.side() == "old"
     site.backup.cli("restore", "recover")
     site.nothing_left()
+
+
+# --- from SQL, as it is typed
+
+END = "-- Dump completed on 2026-11-22 12:00:00\n"
+DEFINER = ("CREATE TABLE `old` (`id` int NOT NULL PRIMARY KEY);\nDELIMITER ;;\n"
+           "CREATE DEFINER=`gone`@`nowhere` PROCEDURE `p`()\nBEGIN SELECT 1; END ;;\nDELIMITER ;\n" + END)
+MYSQL57 = ("-- MySQL dump 10.13  Distrib 5.7.44, for Linux (x86_64)\n/*!40101 SET NAMES utf8 */;\nDROP TABLE IF EXISTS `old`;\n"
+           "CREATE TABLE `old` (`id` int(11) NOT NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n"
+           "INSERT INTO `old` VALUES (7);\n" + END)
+
+
+@pytest.fixture
+def sql_site(site):
+    site.backup.server.sql("GRANT ALL PRIVILEGES ON load_db.* TO 'elexgate'@'localhost'")
+    site.dump = site.server.client(["--routines", "load_db"], program="mariadb-dump").stdout
+    site.server.sql("DELETE FROM load_db.old; CREATE TABLE load_db.since (i INT)")
+    return site
+
+
+def dump_file(site, text, name="dump.sql"):
+    path = site.folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def old_rows(site):
+    return int(site.server.value("SELECT COUNT(*) FROM load_db.old"))
+
+
+def has_table(site, name):
+    return int(site.server.value(f"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='load_db' AND TABLE_NAME='{name}'"))
+
+
+@pytest.mark.parametrize("language, typed, words", [
+    ("C.UTF-8", "restore", ["is emptied and made again", "Imported:", "kept out for", "The safety backup is", "elexisdb-sql"]),
+    ("de_CH.UTF-8", "wiederherstellen", ["wird geleert und aus", "Eingelesen:", "ausgesperrt", "Die Sicherung von vorher ist"])])
+def test_from_sql_on_a_terminal(sql_site, language, typed, words):
+    path = dump_file(sql_site, sql_site.dump)
+    code, shown = on_a_terminal(sql_site, "restore", "--sql", str(path), answer="no", language=language)
+    assert code == 10 and old_rows(sql_site) == 0, shown
+    code, shown = on_a_terminal(sql_site, "restore", "--sql", str(path), answer=typed, language=language)
+    assert code == 0 and all(w in shown for w in words), shown
+    assert old_rows(sql_site) == 50 and not has_table(sql_site, "since") and sql_site.is_open()
+    # what it says brings back what was before does so
+    command = next(line for line in shown.splitlines() if "elexgate restore" in line).split("elexgate restore ")[1].split()
+    sql_site.backup.cli("restore", *command, "--yes")
+    assert old_rows(sql_site) == 0 and has_table(sql_site, "since")
+
+
+@pytest.mark.parametrize("form", ["gz", "zst", "-", "crlf", "sandbox", "definer", "mysql57", "databases"])
+def test_from_sql_what_works(sql_site, form):
+    """Each form of the issue that is fine, with --yes."""
+    text, expected = sql_site.dump, 50
+    if form == "databases":
+        text = sql_site.server.client(["--routines", "--databases", "load_db"], program="mariadb-dump").stdout
+        expected = 0
+    elif form in ("definer", "mysql57"):
+        text, expected = (DEFINER, 0) if form == "definer" else (MYSQL57, 1)
+    elif form == "sandbox":
+        text = "/*M!999999\\- enable the sandbox mode */ \n" + text
+    elif form == "crlf":
+        text = text.replace("\n", "\r\n")
+    path = dump_file(sql_site, text)
+    if form == "gz":
+        subprocess.run(["gzip", "-9", path], check=True)
+        path = path.with_suffix(".sql.gz")
+    elif form == "zst":
+        subprocess.run(["zstd", "-q", path], check=True)
+        path = path.with_suffix(".sql.zst")
+    if form == "-":
+        with open(path, "rb") as f:
+            argv = [str(a) for a in (paths.CLI, "--config", sql_site.backup.config, "restore", "--sql", "-")]
+            assert subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=60).returncode == 2, "needs --yes"
+            subprocess.run([*argv, "--yes"], stdin=f, stdout=subprocess.PIPE, timeout=120, check=True)
+    else:
+        sql_site.backup.cli("restore", "--sql", path, "--yes")
+    assert old_rows(sql_site) == expected and sql_site.is_open()
+    if form == "definer":
+        assert sql_site.server.value("SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_NAME='p'") == "gone@nowhere"
+
+
+@pytest.mark.parametrize("name, change, exit, words", [
+    ("other database", lambda t: "USE `mysql`;\n" + t, 9, 'about the database "mysql"'),
+    ("all databases", lambda t: "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `other`;\nUSE `other`;\n" + t, 9, 'about the database "other"'),
+    ("truncated", lambda t: t[:len(t) * 2 // 3], 6, "cut off after line"),
+    ("no end marker", lambda t: t.replace("-- Dump completed", "-- Dump"), 6, "Dump completed"),
+    ("mysql 8", lambda t: t.replace("utf8mb4_general_ci", "utf8mb4_0900_ai_ci"), 9, "MySQL 8"),
+    ("shell escape", lambda t: "\\! touch {pwned}\n" + t, 9, "command of the client program"),
+    ("system", lambda t: "system touch {pwned}\n" + t, 9, '"system" is a command'),
+    ("source", lambda t: "source /etc/passwd\n" + t, 9, '"source" is a command'),
+    ("tee", lambda t: "tee {pwned}\n" + t, 9, '"tee" is a command'),
+    ("crlf and shell", lambda t: "SELECT 1;\r\n\\! touch {pwned}\r\n" + t, 9, "command of the client program"),
+    ("accounts", lambda t: "GRANT ALL ON *.* TO x@'%';\n" + t, 9, "accounts or rights"),
+    ("binary", lambda t: "\0\1" + t, 9, "NUL byte"),
+    ("empty", lambda t: "", 9, "no SQL statement"),
+])
+def test_from_sql_what_is_refused(sql_site, name, change, exit, words):
+    """Each with a sentence that says why, before anything is done, and nothing of it is run."""
+    pwned = sql_site.folder / "pwned"
+    path = dump_file(sql_site, change(sql_site.dump).replace("{pwned}", str(pwned)))
+    done = sql_site.backup.cli("restore", "--sql", path, "--yes", exit=exit)
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert words in last["error"] and str(path) in last["error"], last
+    code, shown = on_a_terminal(sql_site, "restore", "--sql", str(path), answer="restore")
+    assert code == exit and words in shown.replace("\r\n", ""), shown
+    assert not pwned.exists() and old_rows(sql_site) == 0 and has_table(sql_site, "since")
+    assert "state=blocked" not in sql_site.gate.log and not sql_site.backup.complete("elexisdb-sql")
+
+
+def test_from_sql_a_failing_import_names_the_line(sql_site):
+    text = sql_site.dump.replace("-- Dump completed", "INSERT INTO nowhere VALUES (1);\n-- Dump completed")
+    code, shown = on_a_terminal(sql_site, "restore", "--sql", str(dump_file(sql_site, text)), answer="restore")
+    assert code == 6 and "at line" in shown and "nowhere" in shown and "as it was before" in shown, shown
+    assert old_rows(sql_site) == 0 and has_table(sql_site, "since") and sql_site.is_open()
+
+
+def test_from_sql_dry_run_and_a_missing_file(sql_site):
+    sql_site.backup.cli("restore", "--sql", dump_file(sql_site, sql_site.dump), "--dry-run")
+    missing = json.loads(sql_site.backup.cli("restore", "--sql", sql_site.folder / "none.sql", "--yes", exit=1).stdout.splitlines()[-1])
+    assert "none.sql" in missing["error"]
+    assert old_rows(sql_site) == 0 and has_table(sql_site, "since")
+
+
+# --- plans
+
+
+def test_the_plan_of_a_dump_archive(sql_site):
+    run = sql_site.backup.job("backup", "--now", "elexisdb-sql")[-1]["run"]
+    code, shown = on_a_terminal(sql_site, "restore", run, answer="no", language="de_CH.UTF-8")
+    assert code == 10, shown
+    for words in ("elexisdb-sql", "load_db", "wird geleert und aus dem Dump neu gemacht", "ist nicht bekannt"):
+        assert words in shown, shown
+    assert "so viele Zeilen wie damals" not in shown
+    code, shown = on_a_terminal(sql_site, "restore", run, answer="wiederherstellen", language="de_CH.UTF-8")
+    assert code == 0 and f"die des Dumps von {run}" in shown, shown
+
+
+def test_the_plan_of_an_encrypted_backup_shows_the_rows(site):
+    key = site.folder / "key.txt"
+    subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    public = next(line.split()[-1] for line in key.read_text().splitlines() if "public key" in line)
+    site.backup.set("archive", recipients=public, identity_file=key)
+    site.take_backup()
+    assert site.archive.endswith(".age")
+    site.server.sql("INSERT INTO load_db.plain (who, body) VALUES (9, 'later'), (9, 'later')")
+    code, shown = on_a_terminal(site, "restore", "latest", answer="no")
+    assert code == 10, shown
+    line = next(line for line in shown.splitlines() if "load_db.plain" in line)
+    assert line.split()[-1] == "2", "two rows would be lost"
+    site.backup.set("archive", identity_file=None)
+    code, shown = on_a_terminal(site, "restore", "latest", answer="restore")
+    assert code == 9 and "identity" in shown or "key" in shown, shown

@@ -166,6 +166,17 @@ static void wrong_values(void **state)
         "not \"99999999999999999999d\"");
 }
 
+static void off_is_nought(void **state)
+{
+    struct config *c = NULL;
+    struct err e = {0};
+    (void)state;
+    const char text[] = "[restore]\nstale_clients = off\n";
+    assert_int_equal(config_parse(text, sizeof text - 1, "f.ini", &c, &e), 0);
+    assert_int_equal(config_int(c, "restore", NULL, "stale_clients"), 0);
+    config_free(c);
+}
+
 static void wrong_structure(void **state)
 {
     (void)state;
@@ -415,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_plain_section_may_be_continued),
         cmocka_unit_test(unknown_names_get_a_hint),
         cmocka_unit_test(wrong_values),
+        cmocka_unit_test(off_is_nought),
         cmocka_unit_test(wrong_structure),
         cmocka_unit_test(only_the_first_mistake_is_told),
         cmocka_unit_test(the_earliest_line_is_told),
