@@ -257,8 +257,10 @@ def test_drain_and_stop_reach_the_old_process(gate, end):
     old = take_over(gate)
     end(old)
     gate.stop()
+    old.wait_log("event=drain-timeout")
     with pytest.raises(pymysql.err.OperationalError):
-        query(a, "SELECT 1")
+        while True:
+            query(a, "SELECT 1")
     assert gone(old) == 0
 
 
