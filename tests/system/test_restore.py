@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import tarfile
+import time
 
+import pymysql
 import pytest
 
 from lib import process
@@ -22,20 +24,24 @@ def site(folder, make_server, make_gate):
 
 
 def test_under_ten_clients(site):
-    """They are told why they wait, are back afterwards, and find the data of the backup."""
+    """Ten workstations write through the gate over TLS while `elexgate restore` runs: each is told in German why it waits, each
+    is back afterwards, and the data are those of the backup."""
     site.prepare()
     clients = [Client(site) for _ in range(10)]
     for client in clients:
         client.start()
     process.wait_until(lambda: all(c.acknowledged > 3 for c in clients), what="all clients at work")
-    lines = site.job("run", "latest")
+    done = site.backup.cli("restore", "latest", "--yes")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     process.wait_until(lambda: all(c.after_restore > 3 for c in clients), what="all clients at work again")
     for client in clients:
         client.end.set()
     for client in clients:
         client.join(20)
-    words = " ".join(w for c in clients for w in c.words)
-    assert "wiederhergestellt" in words and "restored" in words, words[:2000]
+    for number, client in enumerate(clients):
+        words = " ".join(client.words)
+        assert "Die Praxis-Datenbank wird wiederhergestellt, bitte warten" in words, (number, words[:2000])
+        assert "being restored" in words
     assert event(lines, "restored")[0]["blocked_ms"] > 0
     print("blocked", event(lines, "restored")[0]["blocked_ms"], "ms", site.phases(lines))
     sums = site.sums()
@@ -43,6 +49,50 @@ def test_under_ten_clients(site):
     assert changed <= {("load_db", "visits")}, changed
     assert site.documents_then == hashes(site.documents)
     assert site.is_open()
+
+
+def test_those_who_were_there_restart_elexis_and_others_come_in(site):
+    """A workstation that was connected holds what it has read: it is refused until it has been silent. Another comes in at once."""
+    site.backup.set("restore", stale_clients="3s")
+    site.prepare()
+    here = site.connect()  # from 127.0.0.1
+    lines = site.job("run", "latest", "elexisdb")
+    with pytest.raises(pymysql.err.MySQLError):
+        here.ping(reconnect=False)
+    for _ in range(3):  # each try starts the silence anew
+        with pytest.raises(pymysql.err.MySQLError) as refused:
+            site.connect()
+        assert refused.value.args[0] == 1053 and "bitte Elexis neu starten" in refused.value.args[1]
+    with site.gate.connect("practice", "Übung", "load_db", bind_address="127.0.0.9", host="127.0.0.1", tls=False, ssl=site.tls()) as other:
+        other.ping()  # another address comes in at once
+    with pytest.raises(pymysql.err.MySQLError, match="neu starten"):
+        site.connect()
+    time.sleep(3.2)  # the silence itself is what is tested
+    with site.connect() as again:
+        again.ping()
+    assert event(lines, "restored")
+
+
+@pytest.mark.parametrize("off", ["off", "0"])
+def test_without_stale_clients_all_come_in_at_once(site, off):
+    site.backup.set("restore", stale_clients=off)
+    site.prepare()
+    here = site.connect()
+    site.job("run", "latest", "elexisdb")
+    with pytest.raises(pymysql.err.MySQLError):
+        here.ping(reconnect=False)
+    with site.connect() as again:
+        again.ping()
+
+
+def test_after_an_undo_they_restart_elexis_as_well(site):
+    site.backup.set("restore", stale_clients="2s")
+    site.prepare()
+    site.job("run", "latest", "elexisdb")
+    with site.connect():
+        site.job("undo")
+        with pytest.raises(pymysql.err.MySQLError, match="neu starten"):
+            site.connect()
 
 
 def test_dry_run_changes_nothing(site):
