@@ -49,6 +49,21 @@ static int install(struct run *r, const struct throwaway_options *o, struct err 
     return run_program(r, argv, INSTALL_MS, e);
 }
 
+struct importing {
+    struct run *run;
+    int in;
+};
+
+/* The client reads from our file: its offset says how far it is. A pipe has none. */
+static bool import_goes_on(void *ctx)
+{
+    struct importing *i = ctx;
+    off_t at = lseek(i->in, 0, SEEK_CUR);
+    if (at > 0)
+        run_progress(i->run, (uint64_t)at, 0, 0, NULL);
+    return run_go_on(i->run);
+}
+
 int import_sql(
     struct run *r, const struct server_target *t, int in, const char *database, struct err *e)
 {
@@ -66,7 +81,8 @@ int import_sql(
     struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = login};
     struct child c = {0};
     code = child_start(&o, &c, e);
-    if (code == 0 && child_wait(&c, -1, run_go_on, r) != 0) {
+    struct importing i = {.run = r, .in = in};
+    if (code == 0 && child_wait(&c, -1, import_goes_on, &i) != 0) {
         child_end(&c, 1000);
         code = run_pack_result(PACK_STOPPED, e);
     } else if (code == 0 && !child_good(&c)) {

@@ -16,6 +16,7 @@
 #include "backup/globals.h"
 #include "backup/hooks.h"
 #include "backup/restore/restore.h"
+#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -135,6 +136,8 @@ static int finish(struct run *r, int result, const struct err *e)
         json_object_set_new(last, "error", json_string(e->text));
     if (code != 0 && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
+    char ended[CLOCK_ISO_LEN];
+    json_object_set_new(last, "ended", json_string(clock_iso(clock_wall_ms(), ended)));
     run_event(last);
     return code;
 }

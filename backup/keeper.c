@@ -181,6 +181,11 @@ void keeper_stop(struct keeper *k)
         tell_systemd("STOPPING=1");
     }
     keeper_errands_tick(k, true);
+    if (k->job && keeper_kind_lasts(k->kind)) {
+        log_event(LOG_INFO, "restore-goes-on", LOG_I("pid", keeper_job_pid(k->job)));
+        keeper_job_leave(k->job);
+        k->job = NULL;
+    }
     if (k->job) {
         keeper_job_stop(k->job);
         return;
@@ -288,6 +293,10 @@ static int run(struct keeper *k)
     ASSERT(r == 0);
     (void)r;
     keeper_state_clear(&k->state);
+    json_decref(k->job_phase);
+    json_decref(k->job_last);
+    json_decref(k->restore_begin);
+    json_decref(k->restore_done);
     backup_settings_clear(&k->settings);
     config_free(k->config);
     return code;

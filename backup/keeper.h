@@ -3,6 +3,8 @@
  *
  *   keeper.c           the program: options, signals, reload, systemd
  *   keeper_plan.c      what is due, whether it may run now, and what its end means
+ *   keeper_run.c       jobs: begun, listened to, ended, remembered
+ *   keeper_restore.c   restores, which go on when the keeper ends
  *   keeper_commands.c  the control socket's commands: keeper_archives.c, keeper_config.c, ...
  *   keeper_errand.c    questions that a child process answers
  *   keeper_gate.c      asks the witnesses; keeper_job.c runs the job; keeper_control.c the socket
@@ -61,6 +63,8 @@ struct keeper {
 
     int64_t restore_seen_s;        /* change time of the restore's journal that was settled */
     int64_t restore_tried_mono_ms; /* when that was last tried; 0 = never */
+    int64_t trail_seen_ns;         /* change time of the restore's trail that was looked at */
+    bool put_back_due;             /* a killed job may have left settings of the server changed */
 
     /* the job that runs */
     struct keeper_job *job;
@@ -70,7 +74,9 @@ struct keeper {
     const char *method; /* "", "dump", "lock": why it is not the ordinary one */
     char job_run[32];
     int64_t job_started_ms;
-    json_t *job_phase, *job_last; /* the last phase or progress event; the line with done */
+    json_t *job_phase, *job_last;         /* the last phase or progress event; the line with done */
+    json_t *restore_begin, *restore_done; /* a restore's events restore-begin and restored */
+    char blocked_since[40];               /* since when it keeps clients out; "" = it does not */
     bool stopping;
 
     struct keeper_errand *errands; /* questions under way */
@@ -80,11 +86,8 @@ struct keeper {
 void keeper_plan_start(struct keeper *k); /* after state and settings are loaded */
 void keeper_plan_tick(struct keeper *k);
 void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w);
-/* Starts a job now. args begin with the command. -EBUSY when one runs. */
-int keeper_plan_run(
-    struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
 void keeper_plan_cancel(struct keeper *k);
-const char *keeper_kind_name(enum keeper_kind kind);
+void keeper_plan_ended(struct keeper *k, int exit_code, int signal); /* the job that runs */
 /* The next time a schedule comes, UTC ms; 0 = never. */
 int64_t keeper_plan_next(const struct keeper *k, bool drill);
 void keeper_save(struct keeper *k);
@@ -92,13 +95,37 @@ void keeper_save(struct keeper *k);
 void keeper_publish(struct keeper *k, json_t *event);
 json_t *keeper_state_event(struct keeper *k); /* {"event":"state",...} */
 
+/* keeper_run.c */
+const char *keeper_kind_name(enum keeper_kind kind);
+bool keeper_kind_lasts(enum keeper_kind kind); /* goes on when the keeper ends */
+/* Starts a job now. args begin with the command. -EBUSY when one runs. */
+int keeper_run(
+    struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
+/* The same, with a file for its standard input, which stays the caller's; 0 = none. */
+int keeper_run_with(struct keeper *k, enum keeper_kind kind, const char *const *args, int in,
+    struct err *e) MUSTCHECK;
+/* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
+int keeper_run_adopt(struct keeper *k, const char *lines, int pid, struct err *e) MUSTCHECK;
+/* Remembers the job that runs as one that has ended. */
+void keeper_record_run(struct keeper *k, int exit_code, const char *error);
+
+/* keeper_restore.c */
+/* A restore that another process began is taken over; one that was cut off is settled, so that
+ * clients do not stay outside; data that were kept long enough are let go. */
+void keeper_restore_look(struct keeper *k);
+void keeper_restore_line(struct keeper *k, const char *name, json_t *event); /* of its job */
+void keeper_restore_ended(struct keeper *k, int exit_code);
+/* keeper_restore_words.c: adds to a run what the restore was and how it ended, in words */
+void keeper_restore_words(const struct keeper *k, json_t *run);
+
 /* keeper_commands.c */
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct keeper_client *c, json_t *request);
 keeper_command_fn keeper_archives, keeper_verify, keeper_delete,
-    keeper_fetch; /* keeper_archives.c */
+    keeper_fetch;                 /* keeper_archives.c */
+keeper_command_fn keeper_restore; /* keeper_restore.c */
 keeper_command_fn keeper_config_get, keeper_config_set,
     keeper_schedule_preview; /* keeper_config.c */
 

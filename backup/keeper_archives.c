@@ -54,7 +54,7 @@ json_t *keeper_verify(struct keeper *k, struct keeper_client *c, json_t *request
         args[n++] = "--type";
         args[n++] = type;
     }
-    int r = keeper_plan_run(k, JOB_VERIFY, args, &e);
+    int r = keeper_run(k, JOB_VERIFY, args, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 

@@ -55,6 +55,13 @@ static json_t *job_object(const struct keeper *k)
     json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->kind), "pid",
         keeper_job_pid(k->job), "started", time_or_null(k->job_started_ms), "run", k->job_run,
         "method", k->method);
+    if (*k->blocked_since)
+        json_object_set_new(o, "blocked_since", json_string(k->blocked_since));
+    if (k->restore_begin) {
+        json_object_set(o, "action", json_object_get(k->restore_begin, "action"));
+        json_object_set(o, "which", json_object_get(k->restore_begin, "which"));
+        json_object_set(o, "dry_run", json_object_get(k->restore_begin, "dry_run"));
+    }
     static const char *const keys[] = {
         "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -96,13 +103,13 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
 {
     (void)c, (void)request;
     struct statvfs fs;
-    json_t *o = json_pack("{sbsssssisIsosososososososo}", "ok", 1, "program", "elexgate-keeper",
+    json_t *o = json_pack("{sbsssssisIsososososososososo}", "ok", 1, "program", "elexgate-keeper",
         "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
         (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
         "pending", pending_object(k), "job", job_object(k), "last_backup",
         find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
-        find_run(k, "drill", false), "witnesses", witness_object(k), "folder",
-        json_string(k->settings.folder));
+        find_run(k, "drill", false), "last_restore", find_run(k, "restore", false), "witnesses",
+        witness_object(k), "folder", json_string(k->settings.folder));
     CHECK(o);
     json_object_set_new(o, "state",
         json_string(k->job                    ? "running"
@@ -151,7 +158,7 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
         args[n++] = json_string_value(type);
     }
     struct err e = {0};
-    int r = keeper_plan_run(k, JOB_BACKUP, args, &e);
+    int r = keeper_run(k, JOB_BACKUP, args, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -166,7 +173,7 @@ static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
         return json_error(EINVAL, "no such data type: %.60s", type);
     const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
     struct err e = {0};
-    int r = keeper_plan_run(k, JOB_DRILL, args, &e);
+    int r = keeper_run(k, JOB_DRILL, args, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -243,6 +250,7 @@ static const struct {
     {"log-level", log_level},
     {"archives", keeper_archives},
     {"verify", keeper_verify, "verify"},
+    {"restore", keeper_restore, "restore"},
     {"delete", keeper_delete},
     {"fetch", keeper_fetch},
     {"config-get", keeper_config_get},

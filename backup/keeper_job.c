@@ -1,10 +1,13 @@
 #include "backup/keeper_job.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 #include "common/exit_codes.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 
 struct keeper_job {
@@ -16,7 +19,16 @@ struct keeper_job {
     int exit_code, signal;
     bool exited, eof;
     int open_handles;
+
+    /* of an adopted one */
+    bool adopted;
+    uv_timer_t look;
+    int lines;
+    char *lock;
+    pid_t pid;
 };
+
+#define LOOK_MS 200 /* how often an adopted job's lines are looked for */
 
 /* Beside this program, in the build's other folder, or where it is installed. malloc'ed. */
 static char *program(bool cli)
@@ -42,6 +54,8 @@ static void on_close(uv_handle_t *h)
     struct keeper_job_events events = j->events;
     int exit_code = j->exit_code, number = j->signal;
     json_splitter_clear(&j->splitter);
+    cleanup_fd(&j->lines);
+    free(j->lock);
     free(j);
     if (events.end)
         events.end(events.ctx, exit_code, number);
@@ -147,6 +161,7 @@ int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
 {
     struct keeper_job *j = xcalloc(1, sizeof *j);
     j->events = *events;
+    j->lines = -1;
     uv_pipe_init(loop, &j->out, 0);
     j->out.data = j->process.data = j;
     j->open_handles = 2;
@@ -167,23 +182,86 @@ int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
     return 0;
 }
 
+/* --- adopted --- */
+
+static int on_adopted_line(void *ctx, json_t *event)
+{
+    struct keeper_job *j = ctx;
+    if (json_is_true(json_object_get(event, "done")))
+        j->exit_code = (int)json_integer_value(json_object_get(event, "exit"));
+    j->events.line(j->events.ctx, event);
+    return 0;
+}
+
+/* A line that was cut off, because the job was killed while it wrote, is never complete. */
+static void read_lines(struct keeper_job *j)
+{
+    ssize_t n;
+    while ((n = read(j->lines, j->chunk, sizeof j->chunk)) > 0)
+        if (json_splitter_feed(&j->splitter, j->chunk, (size_t)n, on_adopted_line, j, NULL) < 0)
+            break;
+}
+
+static void on_look(uv_timer_t *t)
+{
+    struct keeper_job *j = t->data;
+    pid_t holder = 0;
+    /* first whether it is over, then the lines: what it wrote before its end is not missed */
+    bool held = file_lock_held(j->lock, &holder) && holder == j->pid;
+    read_lines(j);
+    if (held)
+        return;
+    j->exited = j->eof = true;
+    uv_close((uv_handle_t *)&j->look, on_close);
+}
+
+int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t pid,
+    const struct keeper_job_events *events, struct keeper_job **out, struct err *e)
+{
+    int fd = open(lines, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", lines);
+    struct keeper_job *j = xcalloc(1, sizeof *j);
+    *j = (struct keeper_job){.events = *events,
+        .adopted = true,
+        .lines = fd,
+        .lock = xstrdup(lock),
+        .pid = pid,
+        .exit_code = EXIT_FAILED,
+        .open_handles = 1};
+    uv_timer_init(loop, &j->look);
+    j->look.data = j;
+    uv_timer_start(&j->look, on_look, 0, LOOK_MS);
+    *out = j;
+    return 0;
+}
+
+/* --- both --- */
+
 void keeper_job_leave(struct keeper_job *j)
 {
     if (j->exited && j->eof)
         return; /* it is being closed already */
     j->events = (struct keeper_job_events){0};
     j->exited = j->eof = true;
+    if (j->adopted) {
+        uv_close((uv_handle_t *)&j->look, on_close);
+        return;
+    }
     uv_close((uv_handle_t *)&j->process, on_close);
     uv_close((uv_handle_t *)&j->out, on_close);
 }
 
 void keeper_job_stop(struct keeper_job *j)
 {
-    if (!j->exited)
+    pid_t holder = 0;
+    if (!j->adopted && !j->exited)
         uv_process_kill(&j->process, SIGTERM);
+    else if (j->adopted && file_lock_held(j->lock, &holder) && holder == j->pid)
+        kill(j->pid, SIGTERM);
 }
 
 int keeper_job_pid(const struct keeper_job *j)
 {
-    return uv_process_get_pid(&j->process);
+    return j->adopted ? j->pid : uv_process_get_pid(&j->process);
 }

@@ -32,6 +32,11 @@ struct keeper_job_options {
 /* Standard error is ours. */
 int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
     const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
+/* Another process's job, known by the lines it leaves in a file, which is read from its beginning.
+ * It has ended when process pid no longer holds the lock file; its exit code is what its last line
+ * says, EXIT_FAILED without one. */
+int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t pid,
+    const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
 /* SIGTERM: it ends by itself, leaving nothing half done. */
 void keeper_job_stop(struct keeper_job *j);
 int keeper_job_pid(const struct keeper_job *j);

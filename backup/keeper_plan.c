@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include "backup/hooks.h"
 #include "backup/keeper_errand.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -20,8 +18,6 @@
 /* After a failure, and how often; a person who asked hears of the first one. */
 #define AFTER_FAILURE_MS 120000
 #define FAILURES_MAX     2
-#define RESTORE_AGAIN_MS (60 * 1000) /* at most so often a restore's journal is settled */
-#define RESTORE_LOOK_MS  (60 * 60 * 1000)
 #define ARGS_MAX         80
 
 void keeper_save(struct keeper *k)
@@ -126,60 +122,7 @@ static int64_t mono_ms(void)
     return (int64_t)clock_mono_ms();
 }
 
-/* --- jobs ------------------------------------------------------------------------------------- */
-
-const char *keeper_kind_name(enum keeper_kind kind)
-{
-    static const char *const names[] = {
-        "none", "backup", "drill", "put-back", "alarm", "recover", "verify", "restore"};
-    return names[kind];
-}
-
-/* Those that somebody may have asked for: told to those who follow, and remembered. */
-static bool is_asked_for(enum keeper_kind kind)
-{
-    return kind == JOB_BACKUP || kind == JOB_DRILL || kind == JOB_VERIFY || kind == JOB_RESTORE;
-}
-
-static void on_job_line(void *ctx, json_t *event)
-{
-    struct keeper *k = ctx;
-    const char *name = json_string_value(json_object_get(event, "event"));
-    if (name && (strcmp(name, "phase") == 0 || strcmp(name, "progress") == 0)) {
-        json_decref(k->job_phase);
-        k->job_phase = json_incref(event);
-    } else if (name && strcmp(name, "start") == 0) {
-        snprintf(
-            k->job_run, sizeof k->job_run, "%s", json_string_value(json_object_get(event, "run")));
-    } else if (name && strcmp(name, "note") == 0) {
-        log_event(
-            LOG_INFO, "job-note", LOG_S("text", json_string_value(json_object_get(event, "text"))));
-    }
-    if (json_is_true(json_object_get(event, "done"))) {
-        json_decref(k->job_last); /* told at the end, when the process is gone too */
-        k->job_last = json_incref(event);
-        return;
-    }
-    json_object_set_new(event, "job", json_string(keeper_kind_name(k->kind)));
-    keeper_publish(k, json_incref(event));
-}
-
-static void record_run(struct keeper *k, int exit_code, const char *error)
-{
-    char started[CLOCK_ISO_LEN], ended[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
-    json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", keeper_kind_name(k->kind), "started",
-        clock_iso(k->job_started_ms, started), "ended", clock_iso(clock_wall_ms(), ended), "result",
-        hook_result_name(exit_code), "exit", exit_code, "run", k->job_run, "method", k->method);
-    CHECK(run);
-    if (k->scheduled_run)
-        json_object_set_new(run, "due", json_string(clock_iso(k->state.pending.due_ms, due)));
-    if (error)
-        json_object_set_new(run, "error", json_string(error));
-    json_t *archives = json_object_get(k->job_last, "archives");
-    if (archives)
-        json_object_set(run, "archives", archives);
-    keeper_state_add_run(&k->state, run);
-}
+/* --- what jobs leave -------------------------------------------------------------------------- */
 
 /* Settings of the server that a killed job left changed. */
 static void start_put_back(struct keeper *k)
@@ -188,32 +131,8 @@ static void start_put_back(struct keeper *k)
     struct err e = {0};
     if (access(k->settings.journal, F_OK) < 0)
         return;
-    if (keeper_plan_run(k, JOB_PUT_BACK, args, &e) < 0)
+    if (keeper_run(k, JOB_PUT_BACK, args, &e) < 0)
         log_err(LOG_ERROR, "put-back-not-started", &e);
-}
-
-static int64_t restore_journal_time(const struct keeper *k)
-{
-    struct stat st;
-    _cleanup_free_ char *path = xasprintf("%s/restore.json", k->settings.state_dir);
-    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
-}
-
-/* A restore that was killed keeps clients blocked until somebody settles it: that is done here, at
- * the start and whenever its journal has changed. Once an hour old data that were kept long enough
- * are let go. */
-static void look_at_restore(struct keeper *k)
-{
-    static const char *const args[] = {"restore", "recover", "--expire", NULL};
-    int64_t changed = restore_journal_time(k);
-    int64_t pause = changed == k->restore_seen_s ? RESTORE_LOOK_MS : RESTORE_AGAIN_MS;
-    if (k->job || !changed ||
-        (k->restore_tried_mono_ms && mono_ms() - k->restore_tried_mono_ms < pause))
-        return;
-    struct err e = {0};
-    k->restore_tried_mono_ms = mono_ms();
-    if (keeper_plan_run(k, JOB_RECOVER, args, &e) < 0)
-        log_err(LOG_ERROR, "recover-not-started", &e);
 }
 
 /* What the end of a backup means for the run that is due. */
@@ -235,79 +154,13 @@ static void settle_pending(struct keeper *k, int exit_code, int signal)
     }
 }
 
-/* To those who follow: the job's last line, unless the run goes on later, since "done" would end
- * their following. */
-static void publish_end(struct keeper *k, int exit_code, const char *error)
+void keeper_plan_ended(struct keeper *k, int exit_code, int signal)
 {
-    bool goes_on = k->kind == JOB_BACKUP && k->scheduled_run && k->state.pending.due_ms;
-    json_t *event;
-    if (goes_on)
-        event = json_pack("{ss,ss,ss*,si}", "event", "again", "type", k->settings.physical_type,
-            "reason", error, "exit", exit_code);
-    else if (k->job_last)
-        event = json_incref(k->job_last);
-    else
-        event = json_pack(
-            "{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0, "exit", exit_code, "error", error);
-    json_object_set_new(event, "job", json_string(keeper_kind_name(k->kind)));
-    keeper_publish(k, event);
-}
-
-static void on_job_end(void *ctx, int exit_code, int signal)
-{
-    struct keeper *k = ctx;
-    const char *error = json_string_value(json_object_get(k->job_last, "error"));
-    char words[80];
-    if (signal) {
-        snprintf(words, sizeof words, "the job was ended by signal %d", signal);
-        error = words;
-    } else if (!k->job_last && exit_code) {
-        error = "the job ended without a result; its log says why";
-    }
-    enum keeper_kind kind = k->kind;
-    log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end",
-        LOG_S("kind", keeper_kind_name(kind)), LOG_S("run", *k->job_run ? k->job_run : NULL),
-        LOG_I("exit", exit_code), LOG_S("result", hook_result_name(exit_code)),
-        LOG_S("error", error));
-    if (is_asked_for(kind))
-        record_run(k, exit_code, error);
-    if (kind == JOB_BACKUP && k->scheduled_run)
+    if (k->kind == JOB_BACKUP && k->scheduled_run)
         settle_pending(k, exit_code, signal);
-    if (kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
+    if (k->kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
-    keeper_save(k);
-    if (is_asked_for(kind))
-        publish_end(k, exit_code, error);
-    json_decref(k->job_phase);
-    json_decref(k->job_last);
-    k->job_phase = k->job_last = NULL;
-    k->job = NULL;
-    k->kind = JOB_NONE;
-    keeper_publish(k, keeper_state_event(k));
-    if (k->stopping)
-        keeper_stop(k);
-    else if (signal && kind == JOB_BACKUP)
-        start_put_back(k);
-}
-
-int keeper_plan_run(struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e)
-{
-    if (k->job)
-        return err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->kind));
-    struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
-    struct keeper_job_options options = {.args = args, .config_path = k->config_path};
-    int r = keeper_job_start(&k->loop, &options, &events, &k->job, e);
-    if (r < 0)
-        return r;
-    k->kind = kind;
-    k->scheduled_run = k->cancelled = false;
-    k->method = "";
-    k->job_run[0] = '\0';
-    k->job_started_ms = clock_wall_ms();
-    log_event(LOG_INFO, "job-start", LOG_S("kind", keeper_kind_name(kind)),
-        LOG_I("pid", keeper_job_pid(k->job)));
-    keeper_publish(k, keeper_state_event(k));
-    return 0;
+    k->put_back_due |= signal && k->kind == JOB_BACKUP;
 }
 
 void keeper_plan_cancel(struct keeper *k)
@@ -337,7 +190,7 @@ static void start_pending(struct keeper *k, const char *method)
             args[n++] = json_string_value(type);
     }
     struct err e = {0};
-    if (keeper_plan_run(k, JOB_BACKUP, args, &e) < 0) {
+    if (keeper_run(k, JOB_BACKUP, args, &e) < 0) {
         log_err(LOG_ERROR, "job-not-started", &e);
         k->not_before_mono_ms = mono_ms() + AGAIN_MS;
         return;
@@ -360,7 +213,7 @@ static void skip_pending(struct keeper *k)
     k->method = "";
     k->job_run[0] = '\0';
     k->job_started_ms = clock_wall_ms();
-    record_run(k, EXIT_NOT_IDLE, words);
+    keeper_record_run(k, EXIT_NOT_IDLE, words);
     k->kind = JOB_NONE;
     keeper_pending_drop(&k->state.pending);
     keeper_save(k);
@@ -368,7 +221,7 @@ static void skip_pending(struct keeper *k)
                           "error", words, "job", "backup"));
     const char *args[] = {"alarm", words, NULL};
     struct err e = {0};
-    if (keeper_plan_run(k, JOB_ALARM, args, &e) < 0)
+    if (keeper_run(k, JOB_ALARM, args, &e) < 0)
         log_err(LOG_ERROR, "alarm-not-started", &e);
 }
 
@@ -432,10 +285,8 @@ void keeper_plan_start(struct keeper *k)
     if (k->state.pending.due_ms) /* the deadline counts from when somebody is there to wait */
         k->state.pending.asked_ms = now;
     keeper_save(k);
-    /* what jobs left that were killed together with the keeper; after the one comes the other */
-    look_at_restore(k);
-    if (!k->job)
-        start_put_back(k);
+    k->put_back_due = true; /* what a job left that was killed together with the keeper */
+    keeper_restore_look(k);
 }
 
 void keeper_plan_tick(struct keeper *k)
@@ -447,14 +298,18 @@ void keeper_plan_tick(struct keeper *k)
         look_at_backup_schedule(k, now);
     if (k->has_drill)
         look_at_drill_schedule(k, now);
-    look_at_restore(k);
+    keeper_restore_look(k);
     keeper_errands_tick(k, false);
+    if (k->put_back_due && !k->job) {
+        k->put_back_due = false;
+        start_put_back(k);
+    }
     if (k->state.drill_due && !k->job && !k->state.pending.due_ms &&
         mono_ms() >= k->not_before_mono_ms) {
         static const char *const args[] = {"drill", "latest", NULL};
         struct err e = {0};
         k->not_before_mono_ms = mono_ms() + AGAIN_MS;
-        if (keeper_plan_run(k, JOB_DRILL, args, &e) < 0)
+        if (keeper_run(k, JOB_DRILL, args, &e) < 0)
             log_err(LOG_ERROR, "job-not-started", &e);
     }
     int64_t pause = k->state.pending.due_ms ? ASK_WAITING_MS : ASK_MS;

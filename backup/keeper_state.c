@@ -34,6 +34,8 @@ static bool take(struct keeper_state *s, const json_t *root)
     s->backup_seen_ms = number(root, "backup_seen_ms");
     s->drill_seen_ms = number(root, "drill_seen_ms");
     s->drill_due = json_is_true(json_object_get(root, "drill_due"));
+    const char *seen = json_string_value(json_object_get(root, "restore_seen"));
+    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", seen ? seen : "");
     const json_t *p = json_object_get(root, "pending");
     if (json_is_object(p)) {
         keeper_pending_set(&s->pending, number(p, "due_ms"), number(p, "asked_ms"));
@@ -79,9 +81,9 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
 
 int keeper_state_save(const struct keeper_state *s, struct err *e)
 {
-    json_t *root = json_pack("{sisIsIsbsO}", "version", STATE_VERSION, "backup_seen_ms",
+    json_t *root = json_pack("{sisIsIsbsssO}", "version", STATE_VERSION, "backup_seen_ms",
         (json_int_t)s->backup_seen_ms, "drill_seen_ms", (json_int_t)s->drill_seen_ms, "drill_due",
-        s->drill_due, "runs", s->runs);
+        s->drill_due, "restore_seen", s->restore_seen, "runs", s->runs);
     const struct keeper_pending *p = &s->pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",

@@ -26,7 +26,8 @@ struct keeper_state {
     int64_t backup_seen_ms, drill_seen_ms; /* schedules are looked at up to here */
     struct keeper_pending pending;
     bool drill_due;
-    json_t *runs; /* newest first, at most KEEPER_RUNS_MAX objects */
+    char restore_seen[48]; /* id of the last restore that is among the runs (restore/trail.h) */
+    json_t *runs;          /* newest first, at most KEEPER_RUNS_MAX objects */
 };
 
 #define KEEPER_RUNS_MAX 100

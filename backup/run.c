@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 
 /* Between two lines of progress. */
@@ -72,6 +73,14 @@ void run_clear(struct run *r)
     memset(r, 0, sizeof *r);
 }
 
+static int also_to = -1;
+
+void run_also_to(int fd)
+{
+    cleanup_fd(&also_to);
+    also_to = fd;
+}
+
 void run_event(json_t *event)
 {
     size_t len = 0;
@@ -79,6 +88,8 @@ void run_event(json_t *event)
     json_decref(event);
     fwrite(line, 1, len, stdout);
     fflush(stdout);
+    if (also_to >= 0 && fd_write_all(also_to, line, len, NULL) < 0)
+        cleanup_fd(&also_to); /* a full disk does not end a restore */
 }
 
 void run_note(const char *fmt, ...)
@@ -126,6 +137,8 @@ void run_progress(
 bool run_go_on(void *ctx)
 {
     struct run *r = ctx;
+    if (r->finishing)
+        return true;
     return !run_stopped() && !(r->also_stop && r->also_stop(r->also_ctx));
 }
 
@@ -137,8 +150,6 @@ void run_pack_progress(void *ctx, const struct pack_progress *p)
     bool copying = strcmp(p->phase, "copy") == 0;
     if (copying && strcmp(r->phase, "copy") != 0)
         return;
-    if (r->finishing)
-        return true;
     if (copying)
         r->copied = p->bytes_in;
     else if (strcmp(p->phase, r->phase) != 0)

@@ -15,7 +15,9 @@
  *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
  *   {"event":"note","text":WORDS}
- *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"run":SUFFIX,"archives":[..]}
+ *   {"event":"restore-begin",..}                   see restore/trail.h
+ *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
+ *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"code":ERRNO,"run":SUFFIX,"archives":[..],"ended":TIME}
  */
 #ifndef ELEXGATE_BACKUP_RUN_H
 #define ELEXGATE_BACKUP_RUN_H
@@ -57,6 +59,8 @@ void run_be_modest(const struct run *r);
 
 /* Prints and takes over the reference. */
 void run_event(json_t *event);
+/* From now on every event goes there too, until the process ends; takes fd over. */
+void run_also_to(int fd);
 void run_note(const char *fmt, ...) PRINTF(1, 2);
 /* total: bytes that this phase will go through, 0 = unknown. */
 void run_phase(struct run *r, const char *type, const char *phase, uint64_t total);

@@ -186,20 +186,36 @@ int file_check_private(const char *path, struct err *e)
     return fd_check_private(fd, path, e);
 }
 
+static pid_t read_owner(int fd)
+{
+    char text[32];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+int file_lock_held(const char *path, pid_t *holder)
+{
+    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    _cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
+        return 0;
+    *holder = read_owner(fd);
+    return 1;
+}
+
 /* 0: taken; 1: held by somebody else; the file's text tells by whom. */
 static int try_lock(int fd, const char *path, pid_t *holder, struct err *e)
 {
     struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char text[32];
 
     if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
         return 0;
     if (errno != EAGAIN && errno != EACCES)
         return err_sys(e, errno, "cannot lock %s", path);
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
     if (holder)
-        *holder = (pid_t)strtol(text, NULL, 10);
+        *holder = read_owner(fd);
     return 1;
 }
 

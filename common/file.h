@@ -31,6 +31,9 @@ int file_check_private(const char *path, struct err *e) MUSTCHECK;
 int fd_check_private(int fd, const char *path, struct err *e) MUSTCHECK;
 /* Writes all of it, through EINTR and short writes. */
 int fd_write_all(int fd, const void *data, size_t len, struct err *e) MUSTCHECK;
+/* 1 while another process holds the lock, with the pid that it has noted in *holder; else 0. The
+ * lock is not touched. */
+int file_lock_held(const char *path, pid_t *holder);
 /* Exclusive lock on a lock file (fcntl OFD lock; it goes away with the process however it ends).
  * 0: taken, *fd stays open; 1: held by another process, *holder (if not NULL) gets its pid or 0.
  * The file holds the owner's pid for people to read. */

@@ -44,6 +44,9 @@ int restore_block(struct restore *r, struct err *e)
         r->addresses = json_incref(addresses);
     }
     json_decref(answer);
+    char since[CLOCK_ISO_LEN];
+    run_event(
+        json_pack("{s:s, s:s}", "event", "blocked", "since", clock_iso(clock_wall_ms(), since)));
     return 0;
 }
 
@@ -64,6 +67,8 @@ int restore_let_in(struct restore *r, struct err *e)
     json_decref(answer);
     if (r->blocked_at_ms)
         r->blocked_for_ms = clock_mono_ms() - r->blocked_at_ms;
+    if (code == 0)
+        run_event(json_pack("{s:s}", "event", "opened"));
     return code < 0 ? err_prefix(e, code, "the proxy could not let the clients in") : 0;
 }
 

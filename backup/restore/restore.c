@@ -12,6 +12,7 @@
 #include "backup/restore/into.h"
 #include "backup/restore/pick.h"
 #include "backup/restore/sql.h"
+#include "backup/restore/trail.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -116,7 +117,6 @@ static int run_folders(struct run *run, const struct restore_request *q, struct 
     return code;
 }
 
-/* Back to the old data, or, asked again, to the restored ones. */
 /* Files change places, a dump goes in as SQL. */
 static int run_restore(struct run *run, const struct restore_request *q, struct err *e)
 {
@@ -133,6 +133,7 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
     return code;
 }
 
+/* Back to the old data, or, asked again, to the restored ones. */
 static int undo(struct run *run, struct err *e)
 {
     struct restore r;
@@ -191,6 +192,7 @@ static int recover(struct run *run, bool old_too, struct err *e)
     init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
+        restore_trail_begin(run, "recover", r.suffix, false);
         run_note("a restore was interrupted in the phase %s", restore_phase_name(r.phase));
         code = restore_recover(&r, e);
         if (code == 0)
@@ -272,6 +274,17 @@ static int look_only(struct run *run, const char *what, int argc, char **argv, s
     return into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
 }
 
+/* recover says for itself whether there is anything to tell of. */
+static void begin_trail(
+    const struct run *run, int argc, char **argv, const struct restore_request *q)
+{
+    const char *what = argv[1];
+    bool sql = !strcmp(what, "sql");
+    if (!strcmp(what, "run") || sql || !strcmp(what, "undo") || !strcmp(what, "accept"))
+        restore_trail_begin(run, what, sql ? argv[argc - 1] : q->which,
+            sql ? argc > 3 && !strcmp(argv[2], "--dry-run") : q->dry_run);
+}
+
 int job_restore(struct run *run, int argc, char **argv, struct err *e)
 {
     static const char *const lookers[] = {"status", "plan", "into", "serve"};
@@ -287,6 +300,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         code = job_lock(run, &lock, e);
     if (code != 0)
         return code;
+    begin_trail(run, argc, argv, &q);
     if (!strcmp(what, "run"))
         code = run_restore(run, &q, e);
     else if (!strcmp(what, "sql"))

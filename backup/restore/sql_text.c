@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include "backup/child.h"
@@ -20,10 +21,26 @@
 
 #define CHUNK (256u * 1024u)
 
-static bool ends_with(const char *s, const char *end)
+enum form { FORM_PLAIN, FORM_GZIP, FORM_ZSTD };
+
+/* Told from the first bytes: a name may say anything, and an upload has none. A pipe cannot be
+ * looked into; what comes from one is text. */
+static enum form form_of(int in)
 {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
+    static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+    unsigned char head[4];
+    ssize_t n = pread(in, head, sizeof head, 0);
+    if (n >= (ssize_t)sizeof gzip && memcmp(head, gzip, sizeof gzip) == 0)
+        return FORM_GZIP;
+    return n == sizeof zstd && memcmp(head, zstd, sizeof zstd) == 0 ? FORM_ZSTD : FORM_PLAIN;
+}
+
+/* How much of the file has been read, by whoever shares its offset. */
+static void tell(const struct sql_text *t, int file)
+{
+    off_t at = lseek(file, 0, SEEK_CUR);
+    if (at > 0)
+        run_progress(t->run, (uint64_t)at, 0, 0, NULL);
 }
 
 static int take(struct sql_text *t, const char *data, size_t n, struct err *e)
@@ -35,7 +52,8 @@ static int take(struct sql_text *t, const char *data, size_t n, struct err *e)
                : 0;
 }
 
-static int spool_plain(struct sql_text *t, int in, const char *name, struct err *e)
+/* file: where the progress is seen; in itself, or what a decompressor reads. */
+static int spool_plain(struct sql_text *t, int in, int file, const char *name, struct err *e)
 {
     _cleanup_free_ char *buf = xmalloc(CHUNK);
     for (;;) {
@@ -47,51 +65,59 @@ static int spool_plain(struct sql_text *t, int in, const char *name, struct err 
         if (n == 0)
             return 0;
         int code = take(t, buf, (size_t)n, e);
+        tell(t, file);
         if (code < 0 || !run_go_on(t->run))
             return code < 0 ? code : run_pack_result(PACK_STOPPED, e);
     }
 }
 
-static int spool_gzip(struct sql_text *t, const char *path, struct err *e)
+static int spool_gzip(struct sql_text *t, int in, const char *name, struct err *e)
 {
     _cleanup_free_ char *buf = xmalloc(CHUNK);
-    gzFile z = gzopen(path, "rbe");
-    if (!z)
-        return err_sys(e, errno, "cannot open %s", path);
+    int copy = fcntl(in, F_DUPFD_CLOEXEC, 3); /* gzclose closes it */
+    gzFile z = copy < 0 ? NULL : gzdopen(copy, "rb");
+    if (!z) {
+        cleanup_fd(&copy);
+        return err_sys(e, errno, "cannot read %s", name);
+    }
     int n, code = 0;
-    while (code == 0 && (n = gzread(z, buf, CHUNK)) > 0)
+    while (code == 0 && (n = gzread(z, buf, CHUNK)) > 0) {
         code = take(t, buf, (size_t)n, e);
+        tell(t, in);
+        if (code == 0 && !run_go_on(t->run))
+            code = run_pack_result(PACK_STOPPED, e);
+    }
     int why = 0;
     const char *words = gzerror(z, &why);
     if (code == 0 && why < 0) {
-        err_set(e, EBADMSG, "%s is damaged or cut off: %s", path, words);
+        err_set(e, EBADMSG, "%s is damaged or cut off: %s", name, words);
         code = EXIT_INCONSISTENT;
     }
     /* gzclose alone tells of a last member without its trailer */
     if (gzclose_r(z) != Z_OK && code == 0) {
-        err_set(e, EBADMSG, "%s is cut off", path);
+        err_set(e, EBADMSG, "%s is cut off", name);
         code = EXIT_INCONSISTENT;
     }
     return code;
 }
 
-static int spool_zstd(struct sql_text *t, const char *path, struct err *e)
+static int spool_zstd(struct sql_text *t, int in, const char *name, struct err *e)
 {
     int from[2];
     if (pipe2(from, O_CLOEXEC) < 0)
         return err_sys(e, errno, "cannot make a pipe");
-    const char *argv[] = {"zstd", "-dcq", "--", path, NULL};
-    struct child_options o = {.argv = argv, .out = from[1], .err = -1, .keep = -1};
+    const char *argv[] = {"zstd", "-dcq", NULL};
+    struct child_options o = {.argv = argv, .in = in, .out = from[1], .err = -1, .keep = -1};
     struct child c = {0};
     int code = child_start(&o, &c, e);
     close(from[1]);
     if (code == 0)
-        code = spool_plain(t, from[0], path, e);
+        code = spool_plain(t, from[0], in, name, e);
     close(from[0]);
     if (code == 0 && (child_wait(&c, 10000, NULL, NULL) != 0 || !child_good(&c))) {
         char how[80];
         err_set(
-            e, EBADMSG, "%s cannot be decompressed: zstd %s", path, child_how(&c, how, sizeof how));
+            e, EBADMSG, "%s cannot be decompressed: zstd %s", name, child_how(&c, how, sizeof how));
         code = EXIT_INCONSISTENT;
     }
     child_end(&c, 1000);
@@ -110,17 +136,24 @@ int sql_text_from_file(struct sql_text *t, const char *path, const char *databas
     if (t->spool < 0)
         return err_sys(e, errno, "cannot make %s", name);
     (void)unlink(name); /* it goes with us, however we end */
-    run_phase(t->run, t->run->s.dump_type, "read", 0);
+    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
+    struct stat st;
+    _cleanup_fd_ int in = strcmp(path, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
+                                                 : open(path, O_RDONLY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        return err_sys(e, errno, "cannot open %s", shown);
+    run_phase(t->run, t->run->s.dump_type, "read", S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
     sql_scan_start(&t->scan, database);
-    if (!strcmp(path, "-"))
-        code = spool_plain(t, 0, "standard input", e);
-    else if (ends_with(path, ".gz"))
-        code = spool_gzip(t, path, e);
-    else if (ends_with(path, ".zst"))
-        code = spool_zstd(t, path, e);
-    else {
-        _cleanup_fd_ int in = open(path, O_RDONLY | O_CLOEXEC);
-        code = in < 0 ? err_sys(e, errno, "cannot open %s", path) : spool_plain(t, in, path, e);
+    switch (form_of(in)) {
+    case FORM_GZIP:
+        code = spool_gzip(t, in, shown, e);
+        break;
+    case FORM_ZSTD:
+        code = spool_zstd(t, in, shown, e);
+        break;
+    case FORM_PLAIN:
+        code = spool_plain(t, in, in, shown, e);
+        break;
     }
     sql_scan_finish(&t->scan);
     return code;
@@ -219,9 +252,10 @@ int sql_text_import(const struct sql_text *t, const char *phase, const struct se
 {
     if (t->item)
         return import_archive(t, phase, target, database, e);
-    run_phase(t->run, t->run->s.dump_type, phase, 0);
-    if (lseek(t->spool, 0, SEEK_SET) < 0)
+    off_t size = lseek(t->spool, 0, SEEK_END);
+    if (size < 0 || lseek(t->spool, 0, SEEK_SET) < 0)
         return err_sys(e, errno, "cannot rewind the dump");
+    run_phase(t->run, t->run->s.dump_type, phase, (uint64_t)size);
     return import_sql(t->run, target, t->spool, database, e);
 }
 
