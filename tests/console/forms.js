@@ -1,0 +1,238 @@
+// Every form with good and with bad input, in German.
+//   node forms.js FOLDER-WITH-CERTIFICATES
+import { readFileSync } from "node:fs";
+import { assert, assertEqual, context, flash, NAME, PASSWORD, quiet, scenario, send, signIn } from "./lib.js";
+
+const OTHER = "assistenz", OTHER_PASSWORD = "noch ein ganzer Satz";
+
+async function unchecked(page, selector) {
+    await page.$eval(selector, (form) => { form.noValidate = true; }); // what the server says, not the browser
+}
+
+async function alert(page) {
+    return (await page.locator("main [role=alert]").allInnerTexts()).join("\n");
+}
+
+async function signingIn(chrome, base) {
+    const made = await context(chrome), page = await made.newPage();
+    await page.goto(`${base}/login`);
+    await page.fill("#name", NAME);
+    await page.fill("#password", "falsch geraten");
+    await send(page, "form.card button");
+    assert((await alert(page)).includes("stimmt nicht"), "a wrong password is told");
+    assertEqual(await page.inputValue("#name"), NAME, "the name is still there");
+    assertEqual(await page.inputValue("#password"), "", "the password is not");
+    // a form without its token, as another site would send it
+    const status = await page.evaluate(async () =>
+        (await fetch("/login", { method: "POST", body: new URLSearchParams({ name: "a", password: "b" }), redirect: "manual" })).status);
+    assertEqual(status, 403, "a form without a token");
+    await page.goto(`${base}/login?next=/log`);
+    await page.fill("#name", NAME);
+    await page.fill("#password", PASSWORD);
+    await send(page, "form.card button");
+    assertEqual(new URL(page.url()).pathname, "/log", "back to where one wanted to go");
+    await page.goto(`${base}/login?next=https://example.org/`);
+    assertEqual(new URL(page.url()).origin, new URL(base).origin, "never to another site");
+    await made.close();
+}
+
+async function account(page, base, chrome) {
+    const change = async (old, fresh, again) => {
+        await page.goto(`${base}/account`);
+        await unchecked(page, "form[action='/account/password']");
+        await page.fill("#old", old);
+        await page.fill("#new", fresh);
+        await page.fill("#again", again);
+        await send(page, "form[action='/account/password'] button");
+    };
+    await change("falsch geraten", "ein anderer Satz", "ein anderer Satz");
+    assert((await flash(page, "bad")).includes("stimmt nicht"), "a wrong old password");
+    await change(PASSWORD, "ein anderer Satz", "ein anderer Saz");
+    assert((await flash(page, "bad")).includes("nicht gleich"), "two different passwords");
+    await change(PASSWORD, "kurz", "kurz");
+    assert((await flash(page, "bad")).includes("10"), "a short password");
+    await change(PASSWORD, "ein anderer Satz", "ein anderer Satz");
+    assert((await flash(page, "good")).includes("geändert"), "the password is changed");
+    await change("ein anderer Satz", PASSWORD, PASSWORD);
+    await flash(page, "good");
+
+    const add = async (name, password) => {
+        await page.goto(`${base}/account`);
+        await unchecked(page, "form[action='/account/add']");
+        await page.fill("#new-name", name);
+        await page.fill("#new-password", password);
+        await send(page, "form[action='/account/add'] button");
+    };
+    await add("<script>alert(1)</script>", OTHER_PASSWORD);
+    assert((await flash(page, "bad")).includes("Buchstaben"), "a bad name");
+    await add(OTHER, "kurz");
+    await flash(page, "bad");
+    await add(NAME, OTHER_PASSWORD);
+    assert((await flash(page, "bad")).includes("schon"), "a name that exists");
+    await add(OTHER, OTHER_PASSWORD);
+    await flash(page, "good");
+
+    // who may only look finds nothing to press, and is refused
+    const viewer = await context(chrome), look = await viewer.newPage();
+    await signIn(look, base, OTHER, OTHER_PASSWORD);
+    for (const path of ["/", "/clients", "/backups", "/schedule", "/restore", "/certificates", "/log"]) {
+        await look.goto(base + path);
+        assertEqual(await look.locator("main form[method=post] button").count(), path === "/schedule" ? 5 : 0, `buttons of a viewer on ${path}`);
+    }
+    await look.goto(`${base}/account`);
+    const csrf = await look.inputValue("form[action='/account/password'] input[name=csrf]");
+    const status = await look.evaluate(async (token) =>
+        (await fetch("/clients/block", { method: "POST", body: new URLSearchParams({ csrf: token, reason: "x", how: "block" }), redirect: "manual", headers: { Accept: "application/json" } })).status, csrf);
+    assertEqual(status, 403, "a viewer blocks");
+    await page.goto(`${base}/account`);
+    await send(page, `form[action='/account/remove']:has(input[value='${OTHER}']) button`);
+    await flash(page, "good");
+    assertEqual(new URL((await look.goto(`${base}/log`)).url()).pathname, "/login", "a removed account is signed out");
+    quiet(viewer, "viewer");
+    await viewer.close();
+}
+
+async function clients(page, base) {
+    await page.goto(`${base}/clients`);
+    assertEqual(await page.locator("#sessions tbody tr").count(), 1, "one client is connected");
+    const row = await page.locator("#sessions tbody tr").innerText();
+    assert(row.includes("elexisuser") && row.includes("127.0.0.1") && row.includes("TLSv1.3"), `the client's row: ${row}`);
+    await send(page, "form[action='/clients/kill'] button");
+    await flash(page, "good");
+    await page.locator("#sessions tbody tr").waitFor({ state: "detached" }); // by itself, without a reload
+
+    await unchecked(page, "form[action='/clients/block']");
+    await send(page, "form[action='/clients/block'] button.danger");
+    await flash(page, "bad");
+    assert(await page.locator("#gate .state.good").isVisible(), "without a reason nothing is blocked");
+    await page.fill("#reason", "Wartung bis 13:30 <Müller & Söhne>");
+    await send(page, "form[action='/clients/block'] button.danger");
+    const state = await page.locator("#gate .state.bad").innerText();
+    assert(state.includes("gesperrt") && state.includes("Wartung bis 13:30 <Müller & Söhne>"), `blocked: ${state}`);
+    await page.goto(`${base}/`);
+    assert((await page.locator("#status").innerText()).includes("Wartung bis 13:30"), "the overview tells it");
+    await page.goto(`${base}/clients`);
+    await send(page, "form[action='/clients/open'] button");
+    await page.locator("#gate .state.good").waitFor();
+}
+
+async function schedule(page, base) {
+    await page.goto(`${base}/schedule`);
+    await page.click("[data-preset='15 3 * * 1-5']");
+    await page.locator("#preview strong", { hasText: "Montag bis Freitag um 03:15" }).waitFor();
+    assertEqual(await page.locator("#preview li").count(), 5, "the next runs");
+    await page.fill("#minute", "61");
+    await page.locator("#preview.bad").waitFor();
+    await unchecked(page, "#schedule-form");
+    await send(page, "#schedule-form > .buttons button");
+    assert((await alert(page)).length > 10, "minute 61 is refused");
+    assertEqual(await page.inputValue("#minute"), "61", "what was typed is still there");
+    await page.fill("#minute", "20");
+    await page.fill("#idle_for", "bald");
+    await unchecked(page, "#schedule-form");
+    await send(page, "#schedule-form > .buttons button");
+    assert((await alert(page)).length > 10, "a duration in words is refused");
+    await page.fill("#idle_for", "45s");
+    await page.fill("#hour", "2,14");
+    await page.fill("#weekday", "1-5");
+    await page.fill("#keep", "9");
+    await page.selectOption("#after_deadline", "dump");
+    await page.selectOption("#drill_schedule", "monthly");
+    await send(page, "#schedule-form > .buttons button");
+    await flash(page, "good");
+    const kept = {};
+    for (const name of ["minute", "hour", "day", "month", "weekday", "keep", "idle_for", "after_deadline", "drill_schedule"]) kept[name] = await page.inputValue(`#${name}`);
+    assertEqual(JSON.stringify(Object.values(kept)), JSON.stringify(["20", "2,14", "*", "*", "1-5", "9", "45s", "dump", "monthly"]), "what was saved");
+    await page.goto(`${base}/`);
+    assert((await page.locator("#cards").innerText()).includes("Montag bis Freitag"), "effective at once");
+
+    await page.goto(`${base}/schedule`);
+    await page.uncheck("input[name=on]");
+    await send(page, "#schedule-form > .buttons button");
+    await flash(page, "good");
+    await page.goto(`${base}/`);
+    assert((await page.locator("#cards").innerText()).includes("kein Zeitplan"), "switched off");
+    await page.goto(`${base}/schedule`);
+    await page.check("input[name=on]");
+    await page.click("[data-preset='15 3 * * *']");
+    await page.fill("#idle_for", "15s");
+    await send(page, "#schedule-form > .buttons button");
+    await flash(page, "good");
+}
+
+async function certificates(page, base, folder) {
+    await page.goto(`${base}/certificates`);
+    const before = await page.locator(".fingerprint").innerText();
+    assert(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/.test(before), `the fingerprint: ${before}`);
+
+    const choose = (name, text) => ({ name, mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
+    await page.setInputFiles("#i-file", choose("kaputt.pem", "das ist kein Zertifikat"));
+    await send(page, "#install-form > .buttons button");
+    assert((await flash(page, "bad")).length > 10, "junk is refused with words");
+    assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate after junk");
+
+    await page.setInputFiles("#i-file", choose("server.pem", readFileSync(`${folder}/server.pem`)));
+    await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/ca.pem`)));
+    await send(page, "#install-form > .buttons button");
+    await flash(page, "bad");
+    await page.setInputFiles("#i-file", choose("server.pem", readFileSync(`${folder}/server.pem`)));
+    await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/server.key`)));
+    await send(page, "#install-form > .buttons button");
+    await flash(page, "good");
+    assertEqual(await page.locator(".fingerprint").innerText(), before, "the same certificate, installed once more");
+
+    await unchecked(page, "#make form");
+    await page.fill("#c-name", "elexis.praxis.local");
+    await page.fill("#c-country", "Schweiz");
+    await page.check("#make input[name=sure]");
+    await send(page, "#make .buttons button");
+    await flash(page, "bad");
+    await page.fill("#c-name", "localhost");
+    await page.fill("#c-country", "CH");
+    await page.fill("#c-canton", "Zürich");
+    await page.fill("#c-place", "Zürich");
+    await page.fill("#c-org", "Praxis Dr. Müller");
+    await page.fill("#c-dep", "Empfang");
+    await page.fill("#c-names", "127.0.0.1\nelexis.praxis.local");
+    await page.check("#make input[name=sure]");
+    await send(page, "#make .buttons button");
+    await flash(page, "good");
+    await page.goto(`${base}/certificates`);
+    const now = await page.locator("#current").innerText();
+    assert(!now.includes(before) && now.includes("elexis.praxis.local") && now.includes("Praxis Dr. Müller"), `the new certificate: ${now}`);
+
+    for (const link of await page.locator("#workstations a[download]").all()) {
+        const [file] = await Promise.all([page.waitForEvent("download"), link.click()]);
+        assert(readFileSync(await file.path()).length > 500, `${file.suggestedFilename()} is empty`);
+    }
+    await page.click("#workstations a[href='/certificates/guide']");
+    assert((await page.innerText(".guide")).length > 500, "the guide for a workstation");
+}
+
+async function log(page, base) {
+    await page.goto(`${base}/log`);
+    assert((await page.locator("#lines tbody tr").count()) > 5, "the log has lines");
+    await page.selectOption("#program", "keeper");
+    await send(page, "form[action='/log'] button");
+    const parts = await page.locator("#lines tbody td:nth-child(2)").allInnerTexts();
+    assert(parts.length > 0 && parts.every((text) => text.includes("Keeper")), `only the keeper's lines: ${parts}`);
+    await page.fill("#q", "gibt-es-nicht-\"<>&");
+    await send(page, "form[action='/log'] button");
+    assertEqual(await page.locator("#lines tbody tr").count(), 0, "nothing is found");
+    assertEqual(await page.inputValue("#q"), "gibt-es-nicht-\"<>&", "the word is still there");
+    await page.goto(`${base}/log`);
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click("a[download]")]);
+    assert(readFileSync(await file.path(), "utf8").includes("event"), "the log can be downloaded");
+}
+
+await scenario(async (chrome, base, [folder]) => {
+    await signingIn(chrome, base);
+    const made = await context(chrome), page = await made.newPage();
+    await signIn(page, base);
+    await clients(page, base);
+    await schedule(page, base);
+    await log(page, base);
+    await account(page, base, chrome);
+    await certificates(page, base, folder);
+    quiet(made, "forms");
+});

@@ -1,0 +1,109 @@
+// What the browser tests share: Debian's Chromium, a signed-in page, the checks that every page has to pass.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const BROWSER = process.env.ELEXGATE_CHROMIUM ?? "/usr/bin/chromium";
+
+export const NAME = "praxis", PASSWORD = "ein ganzer Satz als Passwort";
+export const PAGES = ["/", "/clients", "/backups", "/schedule", "/restore", "/certificates", "/certificates/guide", "/log", "/account"];
+
+export async function browser() {
+    return chromium.launch({
+        executablePath: BROWSER,
+        args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+    });
+}
+
+// A context of its own: cookies, language, screen. What the page says against its own policy, and errors of scripts, end up in
+// context.complaints: a test that ends with one fails.
+export async function context(chrome, { lang = "de", width = 1280, height = 800, dark = false, script = true, reducedMotion = "reduce" } = {}) {
+    const made = await chrome.newContext({
+        ignoreHTTPSErrors: true,
+        locale: lang === "de" ? "de-CH" : "en-GB",
+        timezoneId: "Europe/Zurich",
+        viewport: { width, height },
+        colorScheme: dark ? "dark" : "light",
+        javaScriptEnabled: script,
+        reducedMotion,
+        acceptDownloads: true,
+    });
+    made.complaints = [];
+    made.on("page", (page) => {
+        page.on("pageerror", (error) => made.complaints.push(`script: ${error.message}`));
+        page.on("console", (message) => {
+            // A refused form (422 and the like) is written there, too; only the policy's and the scripts' words count.
+            if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) made.complaints.push(message.text());
+        });
+    });
+    made.setDefaultTimeout(15000);
+    return made;
+}
+
+export async function signIn(page, base, name = NAME, password = PASSWORD) {
+    await page.goto(`${base}/login`);
+    await page.fill("#name", name);
+    await page.fill("#password", password);
+    await Promise.all([page.waitForURL((url) => url.pathname !== "/login"), page.click("form.card button")]);
+}
+
+// Serious and critical findings of axe-core, as text; empty when all is well.
+export async function axe(page) {
+    await page.evaluate(AXE);
+    const result = await page.evaluate(() =>
+        window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+    return result.violations
+        .filter((v) => ["serious", "critical"].includes(v.impact))
+        .map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);
+}
+
+// Nothing is wider than the screen.
+export async function overflow(page) {
+    return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+export function assert(condition, text) {
+    if (!condition) throw new Error(text);
+}
+
+export function assertEqual(got, wanted, what) {
+    assert(got === wanted, `${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(wanted)}`);
+}
+
+// Runs one scenario: fn(chrome, base, options) with $ELEXGATE_CONSOLE_URL and the words of the command line. When it fails, every
+// open page is kept as a picture in $ELEXGATE_PICTURES, and the process ends with 1.
+export async function scenario(fn) {
+    const base = process.env.ELEXGATE_CONSOLE_URL.replace(/\/$/, ""), chrome = await browser();
+    let status = 0;
+    try {
+        await fn(chrome, base, process.argv.slice(2));
+    } catch (error) {
+        status = 1;
+        console.error(error.stack);
+        let n = 0;
+        for (const open of chrome.contexts()) {
+            for (const page of open.pages()) {
+                console.error(`on ${page.url()}:\n${await page.innerText("body").catch(() => "?")}`);
+                if (process.env.ELEXGATE_PICTURES) await page.screenshot({ path: `${process.env.ELEXGATE_PICTURES}/failed-${++n}.png`, fullPage: true }).catch(() => {});
+            }
+        }
+    }
+    await chrome.close();
+    process.exitCode = status;
+}
+
+// Fails with what pages said against their own policy and with errors of scripts.
+export function quiet(made, where) {
+    assert(made.complaints.length === 0, `${where}: ${made.complaints.join("\n")}`);
+}
+
+// Sends a form by its button and waits for the next page.
+export async function send(page, button) {
+    const [response] = await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.locator(button).click()]);
+    return response;
+}
+
+export async function flash(page, kind) {
+    return page.locator(`main > .note.${kind}`).first().innerText();
+}

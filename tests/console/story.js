@@ -1,0 +1,88 @@
+// As a new user would, in German and with the browser alone: a backup is made, proven, and restored. The steps are words of the
+// command line, so that the test can do its own part between them.
+//   node story.js backup | prove | restore TYPES | watch-restore | undo | accept
+import { assert, assertEqual, axe, context, flash, quiet, scenario, send, signIn } from "./lib.js";
+
+const LONG = { timeout: 150000 };
+
+const STEPS = {
+    async backup(page) {
+        await page.getByRole("button", { name: "Jetzt sichern" }).click();
+        await page.locator("#job section").waitFor(); // it waits for quiet, or runs already
+        await page.getByRole("link", { name: "Sicherungen", exact: true }).first().click();
+        await page.locator("#runs-table tbody tr").first().waitFor(LONG); // by itself
+        assert((await page.locator("#runs-table tbody tr").first().innerText()).includes("ja"), "the backup is verified");
+        await page.getByRole("link", { name: "Übersicht" }).click();
+        assert(!(await page.locator("#cards").innerText()).includes("Es gibt noch keine Sicherung"), "the overview knows it");
+    },
+
+    async prove(page) {
+        await page.getByRole("button", { name: /Probelauf prüfen/ }).click();
+        await page.locator("#status .state.good").waitFor(LONG);
+        const text = await page.locator("#status .state.good").innerText();
+        assert(text.includes("Alles in Ordnung"), text);
+        await page.getByRole("link", { name: "Sicherungen", exact: true }).first().click();
+        assertEqual(await page.locator("#runs-table tbody tr").first().locator(".badge.good").count(), 2, "verified and proven");
+    },
+
+    async restore(page) {
+        await page.getByRole("link", { name: "Wiederherstellen" }).first().click();
+        await page.locator("#from-backup").getByRole("link", { name: "Auswählen" }).first().click();
+        const plan = page.locator("#plan");
+        const text = await plan.innerText();
+        assert(text.includes("geht verloren") || text.includes("gehen verloren") || text.includes("verloren"), `what is lost: ${text}`);
+        assert(text.includes("elexisuser"), `who is working: ${text}`);
+        assertEqual((await axe(page)).join("\n"), "", "accessibility of the plan");
+        const word = (await plan.locator("label[for=confirm]").innerText()).match(/«(.+)»/)[1];
+        await page.$eval("#plan form", (form) => { form.noValidate = true; });
+        await page.fill("#confirm", "irgendwas");
+        await send(page, "#plan button.danger");
+        assertEqual(await page.getAttribute("#confirm", "aria-invalid"), "true", "the wrong word is refused");
+        await page.fill("#confirm", word);
+        await send(page, "#plan button.danger");
+        await page.locator(".steps li.now").first().waitFor();
+        assertEqual((await axe(page)).join("\n"), "", "accessibility of the progress");
+        await STEPS["watch-restore"](page);
+    },
+
+    async "watch-restore"(page, base) {
+        if (base) await page.goto(`${base}/restore`);
+        await page.locator("#last-restore .state").waitFor(LONG);
+        assert(await page.locator("#last-restore .state.good").isVisible(), await page.locator("#last-restore").innerText());
+    },
+
+    async undo(page, base) {
+        await page.goto(`${base}/restore`);
+        await page.check("form[action='/restore/undo'] input[name=sure]");
+        await send(page, "form[action='/restore/undo'] button");
+        await page.locator("form[action='/restore/undo']").waitFor({ state: "detached", ...LONG });
+        await page.locator("#last-restore .state.good").waitFor(LONG);
+    },
+
+    async accept(page, base) {
+        await page.goto(`${base}/restore`);
+        await page.check("form[action='/restore/accept'] input[name=sure]");
+        await send(page, "form[action='/restore/accept'] button");
+        await page.locator("form[action='/restore/accept']").waitFor({ state: "detached", ...LONG });
+    },
+
+    async delete(page, base) {
+        await page.goto(`${base}/backups`);
+        const before = await page.locator("#runs-table tbody tr").count(), row = page.locator("#runs-table tbody tr").last();
+        await row.locator("summary").click();
+        const [file] = await Promise.all([page.waitForEvent("download"), row.locator("a[download]").first().click()]);
+        assert(file.suggestedFilename().endsWith(".tar.gz"), file.suggestedFilename());
+        await row.locator("input[name=sure]").check();
+        await row.locator("form[action='/backups/delete'] button").click();
+        await page.locator("main > .note").waitFor();
+        if (before > 1) assertEqual(await page.locator("#runs-table tbody tr").count(), before - 1, "backups after deleting one");
+        else assert((await flash(page, "bad")).length > 10, "the only good backup is kept");
+    },
+};
+
+await scenario(async (chrome, base, steps) => {
+    const made = await context(chrome), page = await made.newPage();
+    await signIn(page, base);
+    for (const step of steps) await STEPS[step](page, base);
+    quiet(made, steps.join(" "));
+});

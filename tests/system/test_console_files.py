@@ -1,0 +1,83 @@
+"""What the console ships to the browser: texts in both languages, templates, libraries as the lock pins them."""
+import json
+import re
+import string
+import subprocess
+
+import pytest
+
+from lib import paths
+
+CONSOLE = paths.ROOT / "console"
+# Words for codes that the programs tell; view_words() (console/view.h) looks them up, the page_*.c some of the others.
+BY_CODE = ("kind_", "phase_", "level_", "program_", "method_", "idle_", "after_deadline_", "drill_", "cert_kind_", "step_", "role_", "state_")
+
+
+def texts(name):
+    return json.loads((CONSOLE / "texts" / f"{name}.json").read_text())
+
+
+def used_in(folder, pattern, what):
+    found = set()
+    for path in sorted(folder.glob(pattern)):
+        found |= set(re.findall(what, path.read_text()))
+    return found
+
+
+def test_both_languages_say_the_same():
+    de, en = texts("de"), texts("en")
+    assert list(de) == list(en)
+    assert [k for k in de if not de[k].strip() or not en[k].strip()] == []
+    same = {k for k in de if de[k] == en[k]}
+    assert len(same) < 20, f"not translated? {sorted(same)}"
+
+
+def test_german_is_written_as_in_switzerland():
+    for key, text in texts("de").items():
+        assert not set(text) & set("ß„“”"), f"{key}: {text}"
+    for key, message in texts("messages").items():
+        assert not set(message["de"]) & set("ß„“”"), f"{key}: {message['de']}"
+
+
+def test_messages_take_the_same_words_in_both_languages():
+    for key, message in texts("messages").items():
+        assert set(message) == {"de", "en"}, key
+        fields = [sorted(f for _, f, _, _ in string.Formatter().parse(message[lang]) if f) for lang in ("de", "en")]
+        assert fields[0] == fields[1], key
+
+
+def test_every_text_is_there_and_used():
+    used = used_in(CONSOLE / "pages", "*.html", r"\{\{[#^/]?t\.([a-zA-Z0-9_-]+)")
+    named = used_in(CONSOLE, "*.c", r'"([a-z0-9_-]+)"')
+    de = texts("de")
+    assert sorted(used - set(de)) == []
+    assert sorted(k for k in de if k not in used and k not in named and not k.startswith(BY_CODE)) == []
+
+
+def test_pages_obey_their_own_policy():
+    """No inline script, style or event: the browser would refuse it, and a page would be broken without a word."""
+    for page in (CONSOLE / "pages").glob("*.html"):
+        text = page.read_text()
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text), page.name
+        for tag in re.findall(r"<script[^>]*>", text):
+            assert 'src="/assets/' in tag, f"{page.name}: {tag}"
+        for form in re.findall(r'<form method="post".*?</form>', text, re.S):
+            assert "{{>csrf}}" in form or 'name="csrf"' in form, f"{page.name}: {form[:100]}"
+        assert "{{{" not in text or page.name == "layout.html", page.name
+
+
+def test_libraries_are_what_the_lock_pins():
+    lock = json.loads((CONSOLE / "package-lock.json").read_text())
+    wanted = json.loads((CONSOLE / "package.json").read_text())["dependencies"]
+    for name, version in wanted.items():
+        assert lock["packages"][f"node_modules/{name}"]["version"] == version
+    for folder in (CONSOLE, paths.ROOT / "tests" / "console"):
+        assert '"resolved"' not in (folder / "package-lock.json").read_text()
+    done = subprocess.run([paths.ROOT / "scripts" / "vendor", "--check"], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["app.css", "app.js", "live.js", "forms.js", "schedule.js", "chart.js", "upload.js", "files.js"])
+def test_nothing_is_fetched_from_elsewhere(name):
+    text = (CONSOLE / "assets" / name).read_text()
+    assert not re.search(r"https?://|@import|eval\(|innerHTML\s*=", text), name
