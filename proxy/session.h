@@ -5,6 +5,7 @@
  *   session_connect.c the server is found and connected; its greeting goes to the client
  *   session_login.c   SSLRequest, TLS, login, with the sequence shift
  *   session_proof.c   the server's proof made one for our certificate
+ *   session_sha2.c    a password that must not go to the server as it is
  *   session_relay.c   the command phase: bytes through, back-pressure, idle clock
  *   session_report.c  what others are told about it: JSON, log
  *
@@ -19,6 +20,7 @@
 #include "proxy/wire/greeting.h"
 #include "proxy/wire/login.h"
 #include "proxy/wire/session_state.h"
+#include "proxy/wire/sha2_login.h"
 #include "proxy/wire/user_guard.h"
 #include "proxy/worker.h"
 
@@ -27,6 +29,9 @@
 #define SESSION_LINGER_MS 35000u
 /* How long the client may take to close after our FIN. */
 #define SESSION_CLOSE_MS 2000u
+
+/* With its NUL; longer ones do not fit into an RSA key of usual size. */
+#define SESSION_PASSWORD_MAX 512u
 
 /* What is needed only until the login is over. */
 struct session_login {
@@ -46,6 +51,9 @@ struct session_login {
     bool client_turn;          /* the next packet is the client's */
     bool response_seen;
     bool proof_asked;
+    struct sha2_login sha2;
+    uint8_t password[SESSION_PASSWORD_MAX]; /* between the client's packet and the server's key */
+    size_t password_len;
 };
 
 struct session {
@@ -58,6 +66,7 @@ struct session {
     enum session_state state;
     unsigned links_open;
     struct link client, server;
+    const struct backend_entry *backend; /* of the settings' pool; NULL: [database] */
     struct address peer;
     uint16_t peer_port;
     uint64_t deadline_ms; /* of the state it is in; 0 = none */
@@ -134,6 +143,15 @@ bool session_certificate_may(struct session *s, const char *user);
 bool session_proof_awaited(struct session *s, const uint8_t *payload, size_t n);
 /* The login ends otherwise. */
 void session_proof_cancel(struct session *s);
+/* session_sha2.c */
+/* The client's packet during the login. true: it was a password in clear, which does not go on. */
+bool session_sha2_password(struct session *s, uint8_t *packet, size_t n);
+/* The server's packet. true: it was the answer to that and is not for the client. */
+bool session_sha2_key(struct session *s, const uint8_t *packet, size_t n);
+void session_sha2_forget(struct session_login *l);
+/* After the login, at a change of user, the server asks for the password in clear in its packet
+ * seq. true: refused, and the session is ending. */
+bool session_sha2_refuses(struct session *s, uint8_t seq);
 /* session_relay.c */
 void session_relay_start(struct session *s, uint16_t status);
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);

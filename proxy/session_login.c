@@ -183,6 +183,7 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
             return false;
     }
     l->response_seen = true;
+    sha2_login_begin(&l->sha2, s->names.plugin, l->greeting.scramble);
     return true;
 }
 
@@ -199,6 +200,8 @@ static void pump_client(struct session *s)
     if (absurd)
         misunderstood(s, ERROR_HANDSHAKE, "its length is absurd");
     if (!p || (!l->response_seen && !take_response(s, p, n)))
+        return;
+    if (session_sha2_password(s, p, n))
         return;
     l->client_seq = p[3];
     l->client_turn = false;
@@ -267,10 +270,13 @@ static bool pass_server(struct session *s)
     }
     if (!p)
         return false;
+    if (session_sha2_key(s, p, n))
+        return s->state == SESSION_LOGIN;
     enum login_reply reply = login_classify(p + PACKET_HEADER, n - PACKET_HEADER);
     if (reply == LOGIN_OK && session_proof_awaited(s, p + PACKET_HEADER, n - PACKET_HEADER))
         return false;
-    p[3] = (uint8_t)(p[3] + l->shift);
+    /* The client has not seen what was said of the key. */
+    p[3] = l->sha2.step == SHA2_DONE ? (uint8_t)(l->client_seq + 1) : (uint8_t)(p[3] + l->shift);
     struct err e;
     if (link_write(&s->client, p, n, &e) < 0) {
         session_drop(s, "client lost", e.text);
@@ -279,6 +285,7 @@ static bool pass_server(struct session *s)
     uint8_t payload[512];
     size_t len = n - PACKET_HEADER < sizeof payload ? n - PACKET_HEADER : sizeof payload;
     memcpy(payload, p + PACKET_HEADER, len);
+    sha2_login_on_server(&l->sha2, p + PACKET_HEADER, n - PACKET_HEADER);
     buffer_consume(&l->from_server, n);
     if (reply == LOGIN_OK)
         login_succeeded(s, payload, len);

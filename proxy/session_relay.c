@@ -191,6 +191,8 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
     if (events & RARE_EVENTS)
         rare_events(s, events);
     session_account(s, events);
+    if (events & DIALOGUE_FULL_AUTH && session_sha2_refuses(s, s->dialogue.server.seq))
+        return;
     if (link_write(&s->client, data, n, &e) < 0) {
         session_drop(s, "client lost", e.text);
         return;

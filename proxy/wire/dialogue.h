@@ -42,6 +42,7 @@
 #define DIALOGUE_LOST         0x40u  /* no longer understood; dialogue.lost_why says where */
 #define DIALOGUE_FULL         0x80u  /* pipeline full: *taken < n */
 #define DIALOGUE_LATE_WRITE   0x100u /* see above */
+#define DIALOGUE_FULL_AUTH    0x200u /* at a change of user: the password itself is asked for */
 
 enum dialogue_kind { DIALOGUE_KIND_NONE, DIALOGUE_KIND_READ, DIALOGUE_KIND_WRITE };
 

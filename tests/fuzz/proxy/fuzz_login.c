@@ -4,6 +4,7 @@
 #include <string.h>
 #include "proxy/wire/login.h"
 #include "proxy/wire/server_proof.h"
+#include "proxy/wire/sha2_login.h"
 
 static void must(bool good)
 {
@@ -18,6 +19,20 @@ static void check_proof(const uint8_t *p, size_t n)
     must(at == 0 || (at >= 9 && at + SERVER_PROOF_LEN <= n && p[at - 1] == 1));
     must(at == 0 || server_proof_well_formed((const char *)p + at, SERVER_PROOF_LEN));
     must(at == 0 || login_classify(p, n) == LOGIN_OK);
+}
+
+/* A switch never asks for the password; only the two bytes that do, do. */
+static void check_sha2(const uint8_t *p, size_t n)
+{
+    static const uint8_t scramble[SHA2_SCRAMBLE_LEN];
+    struct sha2_login l;
+    size_t len;
+    sha2_login_begin(&l, "caching_sha2_password", scramble);
+    sha2_login_on_server(&l, p, n);
+    must(l.step == (n == 2 && p[0] == 1 && p[1] == 4 ? SHA2_PASSWORD : SHA2_NONE));
+    must(l.plugin || login_classify(p, n) == LOGIN_SWITCH);
+    const char *key = sha2_login_key(p, n, &len);
+    must(!key || ((const uint8_t *)key == p + 1 && len == n - 1));
 }
 
 static void check_names(struct login_names *n, int result)
@@ -54,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *p = c.p;
     login_foreign(p, n);
     check_proof(p, n);
+    check_sha2(p, n);
     if (login_classify(p, n) != LOGIN_OK)
         must(!login_ok_status(p, n, &status));
     else if (login_ok_status(p, n, &status))
