@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "backup/keeper_errand.h"
+#include "backup/keeper_audit.h"
+#include "common/audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -109,6 +111,7 @@ static void adopt(struct keeper *k, const struct loaded *l)
         .minutes_ms = config_int(c, "backup", NULL, "idle_for"),
     };
     k->deadline_ms = config_int(c, "backup", NULL, "deadline");
+    keeper_audit_open(c);
     enum log_level level;
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
@@ -207,7 +210,8 @@ static void on_signal(uv_signal_t *s, int number)
     if (number == SIGHUP) {
         struct err e = {0};
         int r = keeper_reload(k, NULL, &e);
-        (void)r; /* logged; the old settings serve on */
+        if (r < 0) /* told; the old settings serve on, but the file may have been rotated */
+            keeper_audit_open(k->config);
         return;
     }
     keeper_stop(k);
@@ -215,7 +219,9 @@ static void on_signal(uv_signal_t *s, int number)
 
 static void on_tick(uv_timer_t *t)
 {
-    keeper_plan_tick(t->data);
+    struct keeper *k = t->data;
+    keeper_plan_tick(k);
+    keeper_audit_tick(k->config);
 }
 
 static int open_state(struct keeper *k, struct err *e)
@@ -277,6 +283,7 @@ static int run(struct keeper *k)
     }
     const char *format = config_str(l.config, "log", NULL, "format");
     log_init("elexgate-keeper", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
+    audit_init("elexgate-keeper");
     adopt(k, &l);
     int code = EXIT_GOOD;
     if (start(k, &e) < 0) {
@@ -292,6 +299,7 @@ static int run(struct keeper *k)
     int r = uv_loop_close(&k->loop);
     ASSERT(r == 0);
     (void)r;
+    audit_stop();
     keeper_state_clear(&k->state);
     json_decref(k->job_phase);
     json_decref(k->job_last);

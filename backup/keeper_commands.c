@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/keeper_audit.h"
 #include "backup/rules/archive_name.h"
+#include "common/audit.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
@@ -115,6 +117,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         json_string(k->job                    ? "running"
                     : k->state.pending.due_ms ? "waiting"
                                               : "idle"));
+    json_object_set_new(o, "audit", audit_status());
     if (statvfs(k->settings.folder, &fs) == 0)
         json_object_set_new(
             o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
@@ -256,6 +259,7 @@ static const struct {
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
     {"schedule-preview", keeper_schedule_preview},
+    {"audit", keeper_audit_command},
 };
 
 static json_t *unknown(const char *cmd)
@@ -277,6 +281,7 @@ void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
         if (strcmp(cmd, commands[i].name) != 0)
             continue;
         json_t *answer = commands[i].run(k, c, request);
+        keeper_audit_request(keeper_client_uid(c), request, answer);
         bool started = answer && !json_is_false(json_object_get(answer, "ok"));
         if (answer)
             keeper_client_answer(c, answer);

@@ -193,19 +193,27 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         client_drop(c);
 }
 
-static bool may_ask(const struct keeper_control *k, uv_pipe_t *pipe)
+uid_t keeper_client_uid(const struct keeper_client *c)
 {
     uv_os_fd_t fd;
     struct ucred who;
     socklen_t size = sizeof who;
-    if (uv_fileno((uv_handle_t *)pipe, &fd) < 0 ||
+    if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+        return (uid_t)-1;
+    return who.uid;
+}
+
+static bool may_ask(const struct keeper_control *k, const struct keeper_client *c)
+{
+    uid_t uid = keeper_client_uid(c);
+    if (uid == (uid_t)-1)
         return false;
-    if (who.uid == 0 || who.uid == geteuid())
+    if (uid == 0 || uid == geteuid())
         return true;
     for (size_t i = 0; k->users && k->users[i]; i++) {
         const struct passwd *pw = getpwnam(k->users[i]);
-        if (pw && pw->pw_uid == who.uid)
+        if (pw && pw->pw_uid == uid)
             return true;
     }
     return false;
@@ -226,7 +234,7 @@ static void on_connection(uv_stream_t *s, int status)
     k->count++;
     if (uv_accept(s, (uv_stream_t *)&c->pipe) < 0 || k->count > CLIENTS_MAX) {
         client_drop(c);
-    } else if (!may_ask(k, &c->pipe)) {
+    } else if (!may_ask(k, c)) {
         keeper_client_answer(
             c, json_error(EACCES, "this user may not use the keeper's control socket"));
         log_event(LOG_WARNING, "control-refused", LOG_S("socket", k->path));

@@ -25,6 +25,8 @@ void keeper_client_answer(struct keeper_client *c, json_t *object);
 /* With a copy of an open file (SCM_RIGHTS, with the line's first byte). Takes over the reference.
  */
 void keeper_client_answer_file(struct keeper_client *c, json_t *object, int fd);
+/* Who it is, says the kernel; (uid_t)-1 where it does not. */
+uid_t keeper_client_uid(const struct keeper_client *c);
 /* For an answer that comes later: the client may have gone by then. */
 uint64_t keeper_client_id(const struct keeper_client *c);
 void keeper_control_answer(struct keeper_control *k, uint64_t client, const json_t *object);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/hooks.h"
+#include "backup/keeper_audit.h"
 #include "backup/keeper_errand.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -208,6 +210,7 @@ static void skip_pending(struct keeper *k)
         k->decision.words);
     log_event(
         LOG_ERROR, "backup-skipped", LOG_S("reason", k->decision.reason), LOG_S("text", words));
+    keeper_audit_job("backup", NULL, hook_result_name(EXIT_NOT_IDLE), words);
     k->kind = JOB_BACKUP;
     k->scheduled_run = true;
     k->method = "";

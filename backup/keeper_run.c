@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/hooks.h"
+#include "backup/keeper_audit.h"
 #include "backup/keeper.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -111,6 +112,7 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         LOG_S("kind", keeper_kind_name(kind)), LOG_S("run", *k->job_run ? k->job_run : NULL),
         LOG_I("exit", exit_code), LOG_S("result", hook_result_name(exit_code)),
         LOG_S("error", error));
+    keeper_audit_job(keeper_kind_name(kind), k->job_run, hook_result_name(exit_code), error);
     if (is_asked_for(kind) || k->restore_begin)
         keeper_record_run(k, exit_code, error);
     keeper_plan_ended(k, exit_code, signal);

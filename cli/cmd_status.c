@@ -147,6 +147,18 @@ static void print_warnings(const struct cli *cli, const json_t *of)
     }
 }
 
+/* Clients are served all the same, so nobody would notice. */
+static void print_audit(const struct cli *cli, const json_t *of)
+{
+    const json_t *a = json_object_get(of, "audit");
+    if (!json_is_false(json_object_get(a, "good")))
+        return;
+    _cleanup_free_ char *file = output_member(a, "file");
+    printf(tr(cli, "%-13s the audit log %s cannot be written, %" PRId64 " lines are lost\n",
+               "%-13s das Audit-Log %s ist nicht beschreibbar, %" PRId64 " Zeilen fehlen\n"),
+        tr(cli, "WARNING", "WARNUNG"), file, output_number(a, "lost", 0));
+}
+
 static void print_certificate(const struct cli *cli, const json_t *s)
 {
     const json_t *c = json_object_get(s, "certificate");
@@ -229,7 +241,9 @@ static int run(struct cli *cli, int argc, char **argv)
         print_listeners(cli, s);
         print_certificate(cli, s);
         print_warnings(cli, s);
+        print_audit(cli, s);
         status_backup_print(cli, keeper);
+        print_audit(cli, keeper);
         print_totals(cli, s);
         print_program(cli, s);
     }

@@ -296,6 +296,18 @@ static void programs(struct out *o, const char *const *names, const json_t *cons
         }
 }
 
+static void audits(struct out *o, const char *const *names, const json_t *const *status)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (json_is_number(find(status[i], "audit.lost"))) {
+            _cleanup_free_ char *labels = label("program", names[i]);
+            family(o, "elexgate_audit_lost_total", "counter",
+                "Lines of the audit log that could not be written.");
+            sample(o, "elexgate_audit_lost_total", labels,
+                json_number_value(find(status[i], "audit.lost")));
+        }
+}
+
 static const json_t *answered(const json_t *status)
 {
     return json_is_true(json_object_get(status, "ok")) ? status : NULL;
@@ -310,6 +322,7 @@ char *metrics_text_at(const json_t *proxy_status, const json_t *keeper_status, i
     struct out o = {.f = open_memstream(&result, &n), .now_ms = now_ms};
     CHECK(o.f);
     programs(&o, names, status);
+    audits(&o, names, status);
     if (status[0])
         proxy(&o, status[0]);
     if (status[1])

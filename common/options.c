@@ -250,6 +250,18 @@ const struct option config_options[] = {
     {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
         .help = "further options for it, e.g. for encryption keys"},
 
+    /* audit */
+    {"audit", "file", OPT_PATH, "/var/log/elexgate/audit.log", 0, 0, off_word, .reloadable = true,
+        .help = "who did what on the console and the command line, written by the keeper; off: "
+                "not recorded"},
+    {"audit", "proxy_file", OPT_PATH, "/var/log/elexgate-proxy/audit.log", 0, 0, off_word,
+        .reloadable = true,
+        .help = "who connected from where as which user, written by the proxy, which cannot change "
+                "the other file; off: not recorded"},
+    {"audit", "keep", OPT_DURATION, "400d", 0, 36500 * DAY, .reloadable = true,
+        .help = "age at which the keeper removes files that were rotated away (audit.log-...); "
+                "0 = never"},
+
     /* restore */
     {"restore", "stop_command", OPT_LIST, NULL, .reloadable = true,
         .help = "command that stops the database server; not set: SQL SHUTDOWN. Needed where "

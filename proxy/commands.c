@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "proxy/audit_trail.h"
 
 void command_error(struct control_client *c, const struct err *e)
 {
@@ -110,6 +111,7 @@ static const struct {
 void command_run(struct control_client *c, const json_t *request)
 {
     const char *name = json_string_value(json_object_get(request, "cmd"));
+    audit_trail_command(control_client_uid(c), request);
     for (size_t i = 0; name && i < sizeof commands / sizeof commands[0]; i++)
         if (!strcmp(commands[i].name, name)) {
             commands[i].run(c, request);

@@ -65,6 +65,11 @@ void control_client_unref(struct control_client *c)
     free(c);
 }
 
+unsigned control_client_uid(const struct control_client *c)
+{
+    return c->uid;
+}
+
 struct proxy *control_client_proxy(const struct control_client *c)
 {
     return c->server ? c->server->proxy : NULL;

@@ -13,6 +13,7 @@
 #endif
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/audit_trail.h"
 #include "proxy/wire/packet.h"
 
 #define BACKLOG       1024
@@ -226,6 +227,7 @@ static void turn_away(struct proxy *p, int fd, const struct address *peer, const
     p->refused[reason]++;
     log_event(LOG_INFO, "refused", LOG_S("listener", listener),
         LOG_S("peer", address_text(peer, addr)), LOG_S("reason", refusal_name(reason)));
+    audit_trail_refused(peer, listener, reason);
     (void)send(fd, packet, n, MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     close(fd);

@@ -6,10 +6,12 @@
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
+#include "common/audit.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "proxy/args.h"
+#include "proxy/audit_trail.h"
 #include "proxy/control.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
@@ -147,7 +149,8 @@ static void on_reload_signal(uv_signal_t *s, int signum)
     if (proxy_reload(s->data, &changed, &restart, &e) == 0) {
         json_decref(changed);
         json_decref(restart);
-    }
+    } else
+        audit_trail_open(((struct proxy *)s->data)->settings->config); /* it may have been rotated */
     tell_systemd("READY=1");
 }
 
@@ -290,6 +293,7 @@ static int start(struct proxy *p, struct takeover *t, bool takeover, struct err 
     if (r < 0)
         return r;
     start_timers(p);
+    audit_trail_open(p->settings->config);
     warnings_log(p->settings);
     warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);
     if (t->active)
@@ -322,6 +326,7 @@ int main(int argc, char **argv)
     struct args args = {.takeover_fd = -1};
     record_pool_install();
     log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
+    audit_init("elexgate-proxy");
     int r = args_parse(argc, argv, &args);
     if (r != 0)
         return r < 0 ? 2 : 0;
@@ -352,6 +357,7 @@ int main(int argc, char **argv)
     free(proxy.workers);
     tickets_close(proxy.tickets);
     settings_unref(proxy.settings);
+    audit_stop();
     log_event(LOG_INFO, "stopped");
     return 0;
 }

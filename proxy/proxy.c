@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/audit.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/audit_trail.h"
 #include "proxy/control.h"
 #include "proxy/listener.h"
 
@@ -139,6 +141,7 @@ json_t *proxy_status(struct proxy *p)
         loops_json(p), "certificate", certificate_json(p), "warnings", warnings_json(p->settings),
         "held", g->holding && g->hold_waiting == 0);
     CHECK(o && more && json_object_update(o, more) == 0);
+    (void)json_object_set_new(o, "audit", audit_status());
     json_decref(more);
     (void)json_object_set_new(o, "handed_over", handover_json(p));
     return o;
@@ -201,6 +204,7 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
     if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))
         log_set_level(level);
     const struct cert_info *i = next->certificate ? cert_pair_info(next->certificate) : NULL;
+    audit_trail_open(next->config);
     log_event(LOG_INFO, "reloaded", LOG_S("certificate", i ? i->fingerprint_sha256 : NULL));
     warnings_log(next);
     p->alarm = RENEW_ALARM_NONE; /* another certificate, or a reminder: told again */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/audit_trail.h"
 #include "proxy/warnings.h"
 
 static const char *tls_version(const struct session *s)
@@ -44,6 +45,7 @@ void session_log_login(const struct session *s)
         LOG_S("program", s->names.program), LOG_S("tls", tls_version(s)),
         LOG_S("cipher", tls_cipher(s)), LOG_B("resumed", s->resumed),
         LOG_S("certificate", certificate), LOG_U("thread_id", s->thread_id));
+    audit_trail_login(s);
     if (atomic_load_explicit(&s->worker->watch_sessions, memory_order_relaxed))
         worker_tell_session(s->worker, event_json(s, "connect"));
 }
@@ -72,6 +74,7 @@ void session_log_end(const struct session *s)
         LOG_S("detail", s->end_detail), LOG_U("bytes_in", s->client.bytes_in),
         LOG_U("bytes_out", s->client.bytes_out), LOG_U("reads", s->dialogue.reads),
         LOG_U("writes", s->dialogue.writes), LOG_I("ms", ms));
+    audit_trail_end(s, ms);
     if (s->login_done && atomic_load_explicit(&s->worker->watch_sessions, memory_order_relaxed)) {
         json_t *o = event_json(s, "disconnect");
         (void)json_object_set_new(o, "reason", json_string(s->end_reason));

@@ -31,6 +31,7 @@ class Backup:
             "admin": {"user": "elexgate", "password_file": secret},
             "backup": {"state_dir": self.state, "control_socket": self.socket, "ask_proxy": gate is not None, "settle": "0s"},
             "archive": {"folder": self.archives},
+            "audit": {"file": self.folder / "audit.log", "proxy_file": "off"},
         }
         for section, keys in (options or {}).items():
             self.sections.setdefault(section, {}).update(keys)

@@ -37,6 +37,7 @@ class Gate:
         self.control_socket = self.folder / "proxy.sock"
         self.sections = {
             "log": {"level": "debug"},
+            "audit": {"file": self.folder / "audit.log", "proxy_file": self.folder / "proxy-audit.log"},
             "database": {},
             "proxy": {"control_socket": self.control_socket, "state_dir": self.folder / "state", "workers": 2,
                       "drain_timeout": "2s"},

@@ -1,0 +1,302 @@
+#include "common/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/clock.h"
+#include "common/utf8.h"
+
+/* How often a file that could not be opened is tried again. */
+#define OPEN_AGAIN_MS 30000u
+
+struct line {
+    struct line *next;
+    size_t len;
+    char text[];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t thread;
+    const char *program;
+    bool running, stop;
+    /* under the lock */
+    char *path; /* NULL = off */
+    bool reopen;
+    struct line *head, **tail;
+    unsigned waiting;
+    uint64_t lost, untold; /* lines, in all; those that the file does not tell of yet */
+    bool failing;
+    /* the thread's own */
+    int fd;
+    bool torn; /* the last line went in only in part */
+    uint64_t tried_ms;
+} audit = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .fd = -1};
+
+/* What is no UTF-8 becomes \xHH, so that the line is JSON whatever a client sent. */
+static json_t *text_json(const char *s)
+{
+    size_t n = strlen(s);
+    if (utf8_check(s, n) == n)
+        return json_stringn(s, n);
+    char *clean = xmalloc(4 * n + 1);
+    size_t out = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        size_t len = utf8_decode(s + i, n - i, &c);
+        if (len > 0)
+            memcpy(clean + out, s + i, len);
+        else
+            snprintf(clean + out, 5, "\\x%02x", (unsigned char)s[i]);
+        out += len > 0 ? len : 4;
+        i += len > 0 ? len : 1;
+    }
+    json_t *v = json_stringn(clean, out);
+    free(clean);
+    return v;
+}
+
+static json_t *field_json(const struct log_field *f)
+{
+    switch (f->type) {
+    case LOG_FIELD_STR:
+        return f->s ? text_json(f->s) : NULL;
+    case LOG_FIELD_INT:
+        return json_integer(f->i);
+    case LOG_FIELD_UINT:
+        return json_integer((json_int_t)f->u);
+    case LOG_FIELD_BOOL:
+        return json_boolean(f->u);
+    case LOG_FIELD_DOUBLE:
+        return json_real(f->d);
+    }
+    return NULL;
+}
+
+static struct line *line_new(const char *event, const struct log_field *fields, size_t n)
+{
+    char stamp[CLOCK_ISO_LEN];
+    json_t *o = json_pack("{s:s, s:s, s:s}", "time", clock_iso(clock_wall_ms(), stamp), "program",
+        audit.program, "event", event);
+    for (size_t i = 0; i < n; i++) {
+        json_t *v = field_json(&fields[i]);
+        if (v)
+            (void)json_object_set_new(o, fields[i].key, v);
+    }
+    char *text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    CHECK(text);
+    size_t len = strlen(text);
+    struct line *l = xmalloc(sizeof *l + len + 2);
+    *l = (struct line){.len = len + 1};
+    snprintf(l->text, len + 2, "%s\n", text);
+    free(text);
+    return l;
+}
+
+static void open_file(const char *path)
+{
+    audit.tried_ms = clock_mono_ms();
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (audit.fd >= 0)
+        close(audit.fd);
+    audit.fd = fd;
+    audit.torn = false;
+}
+
+/* -errno when not all of it went in. */
+static int write_whole(const char *text, size_t len)
+{
+    if (audit.fd < 0)
+        return -EBADF;
+    if (audit.torn) { /* so that the rest of a line does not spoil the next one */
+        if (write(audit.fd, "\n", 1) != 1)
+            return errno ? -errno : -ENOSPC;
+        audit.torn = false;
+    }
+    ssize_t n;
+    do
+        n = write(audit.fd, text, len);
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)len)
+        return 0;
+    audit.torn = n > 0;
+    return n < 0 ? -errno : -ENOSPC;
+}
+
+/* Called with what happened to a line or to an attempt to open; tells a change, once. */
+static void note(const char *path, int error, bool a_line)
+{
+    pthread_mutex_lock(&audit.lock);
+    bool before = audit.failing;
+    audit.failing = error != 0;
+    if (error && a_line) {
+        audit.lost++;
+        audit.untold++;
+    }
+    pthread_mutex_unlock(&audit.lock);
+    if (error && !before)
+        log_event(LOG_ERROR, "audit-failed", LOG_S("file", path), LOG_S("error", strerror(error)),
+            LOG_S(
+                "hint", "who connects is not recorded; make room, or see to the folder's rights"));
+    else if (!error && before)
+        log_event(LOG_INFO, "audit-works-again", LOG_S("file", path));
+}
+
+/* Before the first line that goes in again: how many are missing. */
+static int tell_lost(void)
+{
+    pthread_mutex_lock(&audit.lock);
+    uint64_t untold = audit.untold;
+    pthread_mutex_unlock(&audit.lock);
+    if (untold == 0)
+        return 0;
+    struct line *l = line_new("lines-lost", &LOG_U("lines", untold), 1);
+    int r = write_whole(l->text, l->len);
+    free(l);
+    pthread_mutex_lock(&audit.lock);
+    audit.untold -= r == 0 ? untold : 0;
+    pthread_mutex_unlock(&audit.lock);
+    return r;
+}
+
+static void write_line(const char *path, const struct line *l)
+{
+    if (audit.fd < 0 && clock_mono_ms() - audit.tried_ms >= OPEN_AGAIN_MS)
+        open_file(path);
+    int r = tell_lost();
+    if (r == 0)
+        r = write_whole(l->text, l->len);
+    note(path, -r, true);
+}
+
+static void take_path(char *path, bool reopen)
+{
+    if (!path) {
+        if (audit.fd >= 0)
+            close(audit.fd);
+        audit.fd = -1;
+    } else if (reopen) {
+        open_file(path);
+        note(path, audit.fd < 0 ? errno : 0, false);
+    }
+}
+
+static void *audit_thread(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&audit.lock);
+    while (!audit.stop || audit.head || audit.reopen) {
+        if (!audit.head && !audit.reopen) {
+            pthread_cond_wait(&audit.wake, &audit.lock);
+            continue;
+        }
+        bool reopen = audit.reopen;
+        char *path = audit.path ? xstrdup(audit.path) : NULL;
+        struct line *l = audit.head;
+        audit.head = NULL;
+        audit.tail = &audit.head;
+        audit.waiting = 0;
+        audit.reopen = false;
+        pthread_mutex_unlock(&audit.lock);
+        take_path(path, reopen);
+        for (struct line *next; l; l = next) {
+            next = l->next;
+            if (path)
+                write_line(path, l);
+            free(l);
+        }
+        free(path);
+        pthread_mutex_lock(&audit.lock);
+    }
+    pthread_mutex_unlock(&audit.lock);
+    return NULL;
+}
+
+void audit_init(const char *program)
+{
+    audit.program = program;
+    audit.tail = &audit.head;
+}
+
+/* The thread gets no signals: they are the main thread's. */
+static void start_thread(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    CHECK(pthread_create(&audit.thread, NULL, audit_thread, NULL) == 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    audit.running = true;
+}
+
+void audit_use(const char *path)
+{
+    if (!audit.program || (!path && !audit.running))
+        return;
+    pthread_mutex_lock(&audit.lock);
+    free(audit.path);
+    audit.path = path ? xstrdup(path) : NULL;
+    audit.reopen = true;
+    if (!path)
+        audit.failing = false;
+    pthread_cond_signal(&audit.wake);
+    pthread_mutex_unlock(&audit.lock);
+    if (!audit.running)
+        start_thread();
+}
+
+void audit_write(const char *event, const struct log_field *fields, size_t n)
+{
+    if (!audit.running)
+        return;
+    struct line *l = line_new(event, fields, n);
+    pthread_mutex_lock(&audit.lock);
+    bool room = audit.path && audit.waiting < AUDIT_WAITING_MAX;
+    if (room) {
+        audit.waiting++;
+        *audit.tail = l;
+        audit.tail = &l->next;
+        pthread_cond_signal(&audit.wake);
+    } else if (audit.path) {
+        audit.lost++;
+        audit.untold++;
+    }
+    pthread_mutex_unlock(&audit.lock);
+    if (!room)
+        free(l);
+}
+
+json_t *audit_status(void)
+{
+    pthread_mutex_lock(&audit.lock);
+    json_t *o = audit.path ? json_pack("{s:s, s:b, s:I}", "file", audit.path, "good",
+                                 !audit.failing, "lost", (json_int_t)audit.lost)
+                           : json_null();
+    pthread_mutex_unlock(&audit.lock);
+    return o;
+}
+
+void audit_stop(void)
+{
+    if (!audit.running)
+        return;
+    pthread_mutex_lock(&audit.lock);
+    audit.stop = true;
+    pthread_cond_signal(&audit.wake);
+    pthread_mutex_unlock(&audit.lock);
+    pthread_join(audit.thread, NULL);
+    if (audit.fd >= 0)
+        close(audit.fd);
+    free(audit.path);
+    audit.fd = -1;
+    audit.path = NULL;
+    audit.running = audit.stop = audit.failing = audit.torn = false;
+    audit.lost = audit.untold = 0;
+}

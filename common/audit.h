@@ -1,0 +1,42 @@
+/*
+ * The audit log: who did what, apart from the operating log, kept for long. One JSON object a line,
+ * appended to a file; docs/audit.md says which events there are.
+ *
+ *     audit_event("login", LOG_S("user", user), LOG_S("peer", address));
+ *
+ * gives  {"time":"2026-11-22T21:46:56.123Z","program":"elexgate-proxy","event":"login",...}
+ *
+ * Lines are written by a thread of their own, so that a slow disk holds nobody up. A line that
+ * cannot be written is lost: the program serves on, the operating log says so once, and when the
+ * disk takes lines again the audit log says how many are missing. Never pass a password or a
+ * statement.
+ */
+#ifndef ELEXGATE_COMMON_AUDIT_H
+#define ELEXGATE_COMMON_AUDIT_H
+
+#include <jansson.h>
+#include "common/error.h"
+#include "common/log.h"
+
+/* Lines that may wait for the disk; more are lost. */
+#define AUDIT_WAITING_MAX 8192u
+
+/* program: in each line; static storage. Before it, and where no file was set, events go nowhere.
+ */
+void audit_init(const char *program);
+/* Opens the file anew, made with mode 0640 where it is not there: at the start, at each reload, and
+ * after it was rotated away. NULL: off. A file that cannot be opened is told in the operating log
+ * and tried again later. */
+void audit_use(const char *path);
+void audit_write(const char *event, const struct log_field *fields, size_t n);
+#define audit_event(event, ...)                                                                    \
+    do {                                                                                           \
+        const struct log_field audit_fields_[] = {__VA_ARGS__};                                    \
+        audit_write((event), audit_fields_, sizeof audit_fields_ / sizeof audit_fields_[0]);       \
+    } while (0)
+/* {"file":PATH,"good":BOOL,"lost":N}, for status; JSON null where it is off. New reference. */
+json_t *audit_status(void) MUSTCHECK;
+/* Writes what waits and ends the thread. */
+void audit_stop(void);
+
+#endif

@@ -1,0 +1,171 @@
+"""The audit log: who connected from where as which user, who did what; never a password, never a statement."""
+import json
+import os
+import signal
+import subprocess
+
+import pymysql
+import pytest
+
+from lib import control, paths, process
+from lib.backup import Backup
+
+pytestmark = pytest.mark.sanitize
+
+
+def events(path, name=None):
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return [e for e in found if name is None or e["event"] == name]
+
+
+def wait_events(path, name, count=1, timeout=20):
+    process.wait_until(lambda: len(events(path, name)) >= count, timeout, f"{count} {name} in the audit log")
+    return events(path, name)
+
+
+def proxy_log(gate):
+    return gate.folder / "proxy-audit.log"
+
+
+def test_who_connected(make_gate, server):
+    server.sql("CREATE OR REPLACE USER 'anna'@'%' IDENTIFIED BY 's3cret-word'; GRANT SELECT ON *.* TO 'anna'@'%'")
+    gate = make_gate(server, listeners={"elexis": {}, "closed": {"deny": "127.0.0.0/8"}})
+    log = proxy_log(gate)
+    with gate.connect(user="anna", password="s3cret-word", database="mysql") as c:
+        with c.cursor() as cursor:
+            cursor.execute("SELECT 'a patient name'")
+            cursor.fetchall()
+        login = wait_events(log, "login")[0]
+    logout = wait_events(log, "logout")[0]
+    assert (login["user"], login["peer"], login["database"], login["tls"]) == ("anna", "127.0.0.1", "mysql", "TLSv1.3")
+    assert login["listener"] == "elexis" and login["client"] and login["program"] == "elexgate-proxy" and login["port"] > 0
+    assert logout["session"] == login["session"] and logout["user"] == "anna" and logout["reads"] >= 1
+    with pytest.raises(pymysql.err.OperationalError):
+        gate.connect(user="anna", password="wr0ng-word")
+    failed = wait_events(log, "login-failed")[0]
+    assert failed["user"] == "anna" and failed["peer"] == "127.0.0.1" and "Access denied" in failed["detail"]
+    with pytest.raises(pymysql.err.OperationalError):
+        gate.connect(listener="closed")
+    assert wait_events(log, "refused")[0]["reason"] == "address_not_allowed"
+    text = log.read_text(encoding="utf-8")
+    for secret in ("s3cret-word", "wr0ng-word", "a patient name", "SELECT"):
+        assert secret not in text
+    assert os.stat(log).st_mode & 0o137 == 0
+
+
+def test_who_did_what_at_the_gate(make_gate, server):
+    gate = make_gate(server)
+    log = proxy_log(gate)
+    with gate.connect() as c:
+        session = gate.sessions()[0]["id"]
+        gate.cli("kill", session)
+        gate.cli("block", "--reason", "Umbau", "--grace", "0s")
+        gate.cli("open")
+        gate.cli("status")
+        del c
+    found = wait_events(log, "command", 3)
+    assert [(e["action"], e["who"]) for e in found] == [("kill", "root"), ("block", "root"), ("open", "root")]
+    assert found[0]["session"] == str(session) and found[1]["reason"] == "Umbau"
+
+
+def test_rotation(make_gate, server):
+    """As logrotate does it: the file is renamed, the program gets a signal, and goes on in a new one."""
+    gate = make_gate(server)
+    log = proxy_log(gate)
+    gate.connect().close()
+    wait_events(log, "logout")
+    rotated = log.with_name(log.name + "-20261122")
+    log.rename(rotated)
+    os.kill(gate.pid, signal.SIGHUP)
+    process.wait_until(log.exists, 20, "a new audit log")
+    gate.connect().close()
+    assert len(wait_events(log, "logout")) == 1
+    assert len(events(rotated, "login")) == 1
+    # also when the new configuration is not good: the old one serves on, and the file is a new one all the same
+    log.rename(log.with_name(log.name + "-20261123"))
+    gate.config.write_text("[nonsense]\n")
+    os.kill(gate.pid, signal.SIGHUP)
+    process.wait_until(log.exists, 20, "a new audit log")
+
+
+def test_a_full_disk_stops_nobody(make_gate, server):
+    """/dev/full takes no byte: clients are served, log and status say that nothing is recorded."""
+    gate = make_gate(server, options={"audit": {"proxy_file": "/dev/full"}})
+    with gate.connect() as c, c.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    gate.wait_log("event=audit-failed")
+    process.wait_until(lambda: gate.status()["audit"]["lost"] >= 2, 20, "lost lines in the status")
+    assert gate.status()["audit"]["good"] is False
+    assert gate.log.count("event=audit-failed") == 1
+    assert "audit" in gate.cli("status").stdout.lower()
+    gate.sections["audit"]["proxy_file"] = proxy_log(gate)
+    gate.write_config()
+    gate.cli("reload")
+    gate.connect().close()
+    wait_events(proxy_log(gate), "login")
+    assert events(proxy_log(gate))[0]["event"] == "lines-lost"
+    gate.wait_log("event=audit-works-again")
+
+
+def test_off(make_gate, server):
+    gate = make_gate(server, options={"audit": {"proxy_file": "off"}})
+    gate.connect().close()
+    assert gate.status()["audit"] is None and not proxy_log(gate).exists()
+
+
+def test_a_scanner_does_not_fill_the_disk(make_gate, server):
+    gate = make_gate(server, listeners={"elexis": {"deny": "127.0.0.0/8"}}, options={"log": {"level": "error"}})
+    import socket
+    for _ in range(700):
+        with socket.create_connection(("127.0.0.1", gate.port)) as s:
+            s.recv(100)
+    process.wait_until(lambda: gate.status()["totals"]["refused"] >= 700, 20, "700 refusals")
+    gate.stop()
+    assert 500 <= len(events(proxy_log(gate), "refused")) <= 600
+
+
+def test_the_keeper_writes_too(folder, server):
+    server.sql("CREATE DATABASE IF NOT EXISTS load_db; CREATE TABLE IF NOT EXISTS load_db.t (a INT PRIMARY KEY)")
+    b = Backup(folder, server, options={"backup": {"method": "dump"}}).account()
+    log = b.folder / "audit.log"
+    old = b.folder / "audit.log-20240101"
+    young = b.folder / "audit.log-20261101.gz"
+    other = b.folder / "audit.logbook"
+    for path in (old, young, other):
+        path.write_text("x")
+    os.utime(old, (1_700_000_000, 1_700_000_000))
+    os.utime(other, (1_700_000_000, 1_700_000_000))
+    b.start_keeper()
+    try:
+        b.cli("backup", "--now")
+        job = wait_events(log, "job")[0]
+        assert (job["kind"], job["result"]) == ("backup", b.runs()[0]["result"])
+        command = wait_events(log, "command")[0]
+        assert (command["action"], command["who"], command["result"]) == ("run", "root", "ok")
+        assert b.call({"cmd": "audit", "who": "anna", "role": "admin", "address": "10.0.0.7", "action": "login", "object": "",
+                       "result": "failed"})["ok"]
+        assert b.call({"cmd": "audit", "who": "anna"}, check=False)["ok"] is False
+        console = wait_events(log, "console")[0]
+        assert (console["who"], console["role"], console["address"], console["action"], console["result"]) == (
+            "anna", "admin", "10.0.0.7", "login", "failed")
+        b.call("status"), b.call("runs")
+        assert {e["action"] for e in events(log, "command")} == {"run"}
+        assert b.call("status")["audit"] == {"file": str(log), "good": True, "lost": 0}
+        process.wait_until(lambda: not old.exists(), 20, "the old file's removal")
+        assert young.exists() and other.exists()
+        log.rename(b.folder / "audit.log-20261123")
+        os.kill(b.keeper.pid, signal.SIGHUP)
+        process.wait_until(log.exists, 20, "a new audit log")
+    finally:
+        b.stop_keeper()
+
+
+def test_logrotate_file():
+    """logrotate itself reads what is installed."""
+    text = (paths.ROOT / "systemd" / "elexgate.logrotate").read_text(encoding="utf-8")
+    assert "/var/log/elexgate/audit.log" in text and "/var/log/elexgate-proxy/audit.log" in text
+    if os.path.exists("/usr/sbin/logrotate"):
+        done = subprocess.run(["/usr/sbin/logrotate", "--debug", "--state", "/dev/null", str(paths.ROOT / "systemd/elexgate.logrotate")],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and "error:" not in done.stderr, done.stderr

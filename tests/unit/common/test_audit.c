@@ -1,0 +1,223 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/audit.h"
+#include "common/file.h"
+#include "unit.h"
+
+static char *dir, *path;
+
+static int setup(void **state)
+{
+    (void)state;
+    dir = unit_make_dir();
+    path = xasprintf("%s/audit.log", dir);
+    audit_init("test");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    audit_stop();
+    free(path);
+    unit_remove_dir(dir);
+    return 0;
+}
+
+/* The objects in the file, which all must be JSON. */
+static json_t *lines(const char *file)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    assert_int_equal(file_read(file, 1 << 26, &text, &len, NULL), 0);
+    json_t *all = json_array();
+    char *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) && *line) {
+        json_t *o = json_loads(line, 0, NULL);
+        if (!o)
+            fail_msg("no JSON: %s", line);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static const char *get(const json_t *all, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(all, i), key));
+}
+
+static void a_line_an_event(void **state)
+{
+    (void)state;
+    audit_use(path);
+    audit_event("login", LOG_S("user", "anna \"x\"\n{"), LOG_S("peer", "\xff\xfe\x41"),
+        LOG_S("none", NULL), LOG_U("n", 7), LOG_I("i", -1), LOG_B("yes", true), LOG_D("d", 0.5));
+    audit_stop();
+    json_t *all = lines(path);
+    assert_int_equal(json_array_size(all), 1);
+    assert_string_equal(get(all, 0, "event"), "login");
+    assert_string_equal(get(all, 0, "program"), "test");
+    assert_string_equal(get(all, 0, "user"), "anna \"x\"\n{");
+    assert_string_equal(get(all, 0, "peer"), "\\xff\\xfeA");
+    assert_null(json_object_get(json_array_get(all, 0), "none"));
+    assert_non_null(get(all, 0, "time"));
+    json_decref(all);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0137, 0);
+}
+
+/* What is there stays there; a program that starts again goes on below. */
+static void appends(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        audit_use(path);
+        audit_event("start", LOG_I("i", i));
+        audit_stop();
+    }
+    json_t *all = lines(path);
+    assert_int_equal(json_array_size(all), 3);
+    json_decref(all);
+}
+
+static void rotated_away(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *old = xasprintf("%s-20261122", path);
+    audit_use(path);
+    audit_event("before");
+    audit_stop();
+    assert_int_equal(rename(path, old), 0);
+    audit_use(path);
+    audit_event("after");
+    audit_use(path); /* a second reload changes nothing */
+    audit_event("more");
+    audit_stop();
+    json_t *first = lines(old), *second = lines(path);
+    assert_int_equal(json_array_size(first), 1);
+    assert_int_equal(json_array_size(second), 2);
+    assert_string_equal(get(second, 1, "event"), "more");
+    json_decref(first);
+    json_decref(second);
+}
+
+static void off_is_off(void **state)
+{
+    (void)state;
+    audit_event("nothing");
+    audit_use(NULL);
+    audit_event("nothing");
+    json_t *s = audit_status();
+    assert_true(json_is_null(s));
+    json_decref(s);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void wait_status(bool good, json_int_t lost)
+{
+    for (int i = 0; i < 500; i++) {
+        json_t *s = audit_status();
+        bool fits = json_is_true(json_object_get(s, "good")) == good &&
+                    json_integer_value(json_object_get(s, "lost")) == lost;
+        json_decref(s);
+        if (fits)
+            return;
+        usleep(10000);
+    }
+    fail_msg("the status never became good=%d lost=%lld", good, (long long)lost);
+}
+
+/* A folder that is not there: told, counted, and once it is there the log says what is missing. */
+static void no_folder(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *sub = xasprintf("%s/sub", dir), *file = xasprintf("%s/audit.log", sub);
+    audit_use(file);
+    audit_event("one");
+    audit_event("two");
+    wait_status(false, 2);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    audit_use(file);
+    audit_event("three");
+    audit_stop();
+    json_t *all = lines(file);
+    assert_int_equal(json_array_size(all), 2);
+    assert_string_equal(get(all, 0, "event"), "lines-lost");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 0), "lines")), 2);
+    assert_string_equal(get(all, 1, "event"), "three");
+    json_decref(all);
+}
+
+/* A file that cannot grow stands for a full disk: a line goes in in part, the next ones not at all;
+ * afterwards every whole line is JSON again. */
+static void full_disk(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 150;
+    audit_use(path);
+    audit_event("fits");
+    wait_status(true, 0);
+    for (int i = 0; i < 500 && access(path, F_OK) < 0; i++)
+        usleep(10000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    audit_event("half", LOG_S("text", "a line that is too long for what is left of the disk, "
+                                      "and the rest of it is not written any more"));
+    wait_status(false, 1);
+    audit_event("lost");
+    wait_status(false, 2);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    audit_event("again");
+    wait_status(true, 2);
+    audit_stop();
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    assert_int_equal(file_read(path, 1 << 20, &text, &len, NULL), 0);
+    unsigned good = 0, bad = 0;
+    char *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) && *line) {
+        json_t *o = json_loads(line, 0, NULL);
+        o ? good++ : bad++;
+        json_decref(o);
+    }
+    assert_int_equal(good, 3); /* fits, lines-lost, again */
+    assert_int_equal(bad, 1);
+}
+
+static void a_link_is_refused(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *target = unit_write(dir, "target", "", 0, 0600);
+    assert_int_equal(symlink(target, path), 0);
+    audit_use(path);
+    audit_event("one");
+    wait_status(false, 1);
+    struct stat st;
+    assert_int_equal(stat(target, &st), 0);
+    assert_int_equal(st.st_size, 0);
+}
+
+int main(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_line_an_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(appends, setup, teardown),
+        cmocka_unit_test_setup_teardown(rotated_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(off_is_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_is_refused, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
