@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "common/log.h"
 
 #define KEY_BITS_MIN 2048
@@ -20,15 +21,20 @@
  * the client knows by itself what to do. */
 static bool has_to_step_in(const struct session *s)
 {
-    return s->client.ssl && !s->settings->database.socket;
+    struct sockaddr_storage server = {0};
+    socklen_t len = sizeof server;
+    if (!s->client.ssl)
+        return false;
+    (void)getsockname(s->server.fd, (struct sockaddr *)&server, &len);
+    return server.ss_family != AF_UNIX;
 }
 
 static void refuse(struct session *s, const char *why)
 {
     session_refuse(s, ERROR_DENIED, "28000",
         "Dieses Konto (caching_sha2_password) kann sich hier nicht anmelden: Der Server gibt "
-        "seinen "
-        "RSA-Schluessel nicht heraus. / This account (caching_sha2_password) cannot log in here: "
+        "seinen RSA-Schluessel nicht heraus. / This account (caching_sha2_password) cannot log in "
+        "here: "
         "the server does not give its RSA key.",
         "no RSA key for caching_sha2_password", why);
 }
