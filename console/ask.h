@@ -14,12 +14,16 @@
 int ask_proxy(const struct settings *s, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
 int ask_keeper(const struct settings *s, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
 /* What may take longer than ASK_MS. */
+int ask_proxy_long(const struct settings *s, json_t *request, int timeout_ms, json_t **answer,
+    struct err *e) MUSTCHECK;
 int ask_keeper_long(const struct settings *s, json_t *request, int timeout_ms, json_t **answer,
     struct err *e) MUSTCHECK;
-
-/* For models: sets model.KEY to the answer, or to null and model.KEY_error to the words. true if
- * there is an answer. */
-bool ask_into(struct request *rq, json_t *model, const char *key, bool proxy, json_t *request);
+/* The answer as it came: ok=false is no error. */
+int ask_keeper_raw(
+    const struct settings *s, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
+/* An answer that brings an open file; the caller closes fd. */
+int ask_keeper_file(
+    const struct settings *s, json_t *request, json_t **answer, int *fd, struct err *e) MUSTCHECK;
 
 /* true if the program is not there: not running, no answer, no permission. */
 bool ask_unreachable(const struct err *e);

@@ -1,6 +1,9 @@
 #include "console/audit.h"
 
+#include <string.h>
+
 #include "common/log.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/routes.h"
 
@@ -9,12 +12,14 @@ static void tell(
 {
     struct err e = {0};
     json_t *answer = NULL;
+    /* cut off in the middle of a character, perhaps */
+    rq->object[utf8_check(rq->object, strlen(rq->object))] = '\0';
     log_event(LOG_INFO, "action", LOG_S("action", action), LOG_S("who", name),
         LOG_S("address", rq->address), LOG_S("object", rq->object), LOG_S("result", result));
     json_t *request = json_pack("{ss ss ss ss ss ss ss}", "cmd", "audit", "who", name ? name : "",
         "role", role_name(role), "address", rq->address, "action", action, "object", rq->object,
         "result", result);
-    if (!request || ask_keeper(rq->settings, request, &answer, &e) < 0)
+    if (ask_keeper(rq->settings, request, &answer, &e) < 0)
         log_err(LOG_DEBUG, "audit-not-taken", &e);
     json_decref(answer);
 }

@@ -6,22 +6,19 @@
 
 #include "common/clock.h"
 #include "console/ask.h"
-#include "console/pages.h"
-#include "console/view.h"
 
 #define FRESH_MS   900
-#define LOOK_MS    250 /* how soon a stream sees that the console ends */
-#define PING_MS    10000
-#define RECHECK_MS 5000 /* how soon a stream ends after its session did */
+#define REPEAT_MS  15000 /* shorter than the server's limit for silence */
+#define LOOK_MS    250   /* how soon a stream sees that the console ends */
+#define RECHECK_MS 5000  /* how soon a stream ends after its session did */
 
 /* --- the shared snapshot ---------------------------------------------------------------------- */
 
-enum { GERMAN, ENGLISH };
 struct live {
     pthread_mutex_t
         lock; /* held while proxy and keeper are asked: the others wait for the answer */
-    uint64_t taken[2];
-    char *status[2], *sessions[2]; /* by language, as they are sent */
+    uint64_t taken;
+    char *status, *sessions; /* as they are sent */
 };
 
 struct live *live_create(void)
@@ -35,45 +32,64 @@ void live_free(struct live *l)
 {
     if (!l)
         return;
-    for (int i = 0; i < 2; i++) {
-        free(l->status[i]);
-        free(l->sessions[i]);
-    }
+    free(l->status);
+    free(l->sessions);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
 
-static char *as_text(json_t *model, const char *lang)
+/* Clocks run on in each answer: what only they change is no news. */
+static void drop_clocks(json_t *v)
 {
-    view_localise(model, lang);
+    const char *key;
+    json_t *member;
+    void *next;
+    for (size_t i = 0; i < json_array_size(v); i++)
+        drop_clocks(json_array_get(v, i));
+    json_object_foreach_safe(v, next, key, member)
+    {
+        size_t n = strlen(key);
+        if (n > 3 && strcmp(key + n - 3, "_ms") == 0 && strcmp(key, "eta_ms") != 0)
+            (void)json_object_del(v, key);
+        else
+            drop_clocks(member);
+    }
+}
+
+/* NULL answers become null: not there. */
+static json_t *ask(struct settings *s, bool proxy, const char *cmd)
+{
+    struct err e = {0};
+    json_t *answer = NULL, *request = json_pack("{ss}", "cmd", cmd);
+    int r = proxy ? ask_proxy(s, request, &answer, &e) : ask_keeper(s, request, &answer, &e);
+    if (r < 0)
+        return json_null();
+    (void)json_object_del(answer, "totals"); /* of old sessions too; they move all the time */
+    (void)json_object_del(answer, "loops");
+    drop_clocks(answer);
+    return answer;
+}
+
+static char *as_text(json_t *model)
+{
     char *text = json_dumps(model, JSON_COMPACT);
     json_decref(model);
     CHECK(text);
     return text;
 }
 
-static json_t *sessions_of(const struct settings *s)
-{
-    json_t *answer = NULL, *model;
-    struct err e = {0};
-    if (ask_proxy(s, json_pack("{ss}", "cmd", "sessions"), &answer, &e) < 0)
-        return json_pack("{sss[]}", "error", e.text, "sessions");
-    model = json_pack("{sO?}", "sessions", json_object_get(answer, "sessions"));
-    json_decref(answer);
-    return model;
-}
-
-static void refresh(struct console *c, struct live *l, const char *lang, int index)
+static void refresh(struct console *c, struct live *l)
 {
     uint64_t now = clock_mono_ms();
-    if (l->taken[index] && now - l->taken[index] < FRESH_MS)
+    if (l->taken && now - l->taken < FRESH_MS)
         return;
     struct settings *s = console_settings(c);
-    free(l->status[index]);
-    free(l->sessions[index]);
-    l->status[index] = as_text(overview_of(s, c->messages, lang), lang);
-    l->sessions[index] = as_text(sessions_of(s), lang);
-    l->taken[index] = clock_mono_ms();
+    free(l->status);
+    free(l->sessions);
+    l->status = as_text(
+        json_pack("{soso}", "proxy", ask(s, true, "status"), "keeper", ask(s, false, "status")));
+    l->sessions = as_text(ask(s, true, "sessions"));
+    l->taken = clock_mono_ms();
     console_settings_drop(c, s);
 }
 
@@ -81,16 +97,13 @@ static void refresh(struct console *c, struct live *l, const char *lang, int ind
 
 struct stream {
     struct console *console;
-    const char *lang;
-    char id[TOKEN_LEN], *name;
+    char id[TOKEN_LEN];
     char *status, *sessions; /* what was sent last */
     char *out;               /* what is being sent */
     size_t len, sent;
     uint64_t last_sent, last_checked;
 };
 
-/* A time stamp or a duration runs on in each snapshot: only what else changed is news. But each
- * page is to see the clocks move: once every few seconds is enough, and PING_MS is that. */
 static bool same(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
@@ -106,22 +119,22 @@ static void put(struct stream *s, const char *event, const char *data)
 static void compose(struct stream *s)
 {
     struct live *l = s->console->live;
-    int index = strcmp(s->lang, "de") == 0 ? GERMAN : ENGLISH;
+    uint64_t now = clock_mono_ms();
     pthread_mutex_lock(&l->lock);
-    refresh(s->console, l, s->lang, index);
-    if (!same(s->status, l->status[index])) {
+    refresh(s->console, l);
+    /* now and then without any news, so that "5 min ago" moves on, and so that a browser that is
+     * gone is noticed */
+    if (!same(s->status, l->status) || now - s->last_sent > REPEAT_MS) {
         free(s->status);
-        s->status = xstrdup(l->status[index]);
+        s->status = xstrdup(l->status);
         put(s, "status", s->status);
     }
-    if (!same(s->sessions, l->sessions[index])) {
+    if (!same(s->sessions, l->sessions)) {
         free(s->sessions);
-        s->sessions = xstrdup(l->sessions[index]);
+        s->sessions = xstrdup(l->sessions);
         put(s, "sessions", s->sessions);
     }
     pthread_mutex_unlock(&l->lock);
-    if (!s->out && clock_mono_ms() - s->last_sent > PING_MS)
-        s->out = xstrdup(": still here\n\n");
     s->sent = 0;
     s->len = s->out ? strlen(s->out) : 0;
 }
@@ -176,7 +189,6 @@ static void on_stream_end(void *ctx)
     free(s->status);
     free(s->sessions);
     free(s->out);
-    free(s->name);
     free(s);
 }
 
@@ -191,9 +203,7 @@ void get_events(struct request *rq)
     }
     struct stream *s = xcalloc(1, sizeof *s);
     s->console = c;
-    s->lang = rq->lang;
     memcpy(s->id, rq->id, TOKEN_LEN);
-    s->name = xstrdup(rq->name);
     s->last_sent = clock_mono_ms();
     struct MHD_Response *r = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, 64 * 1024, on_more, s, on_stream_end);

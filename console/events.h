@@ -1,10 +1,11 @@
 /*
  * /events: what happens, told to the page as it happens (server-sent events).
  *
- *     event: status    the overview's model, when it changed; at once, then at most every second
- *     event: sessions  {"sessions":[...]}, likewise
+ *     event: status    {"proxy":...,"keeper":...}: their status without clocks, when it changed; at
+ *                      once, then at most every second, and every 15 s in any case
+ *     event: sessions  {"sessions":[...]}, when they changed
  *
- * However many pages are open, proxy and keeper are asked once a second: live.c's snapshot is
+ * However many pages are open, proxy and keeper are asked once a second: the snapshot is
  * shared.
  */
 #ifndef ELEXGATE_CONSOLE_EVENTS_H

@@ -4,50 +4,90 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "console/ask.h"
 #include "console/pages.h"
+#include "console/parts.h"
 #include "console/problems.h"
 
-static json_t *status_of(const struct settings *s, bool proxy)
+/* One sentence for the whole. */
+static void add_status(struct request *rq, json_t *model, const json_t *problems)
 {
-    struct err e = {0};
-    json_t *answer = NULL, *request = json_pack("{ss}", "cmd", "status");
-    int r = proxy ? ask_proxy(s, request, &answer, &e) : ask_keeper(s, request, &answer, &e);
-    if (r == 0)
-        return answer;
-    return json_pack("{sbss}", "ok", 0, "error", e.text);
+    const char *worst = text_in(json_array_get(problems, 0), "level");
+    const char *key = !*worst                     ? "status-good"
+                      : strcmp(worst, "bad") == 0 ? "status-bad"
+                                                  : "status-warn";
+    _cleanup_free_ char *text = say(rq, key, NULL);
+    (void)json_object_set_new(
+        model, "status", json_pack("{sbss}", "ok", strcmp(worst, "bad") != 0, "text", text));
 }
 
-static bool there(const json_t *status)
+/* A run of the keeper's memory, as cards show it. */
+static void add_run(json_t *model, const char *key, const json_t *run)
 {
-    return json_is_true(json_object_get(status, "ok"));
+    size_t i;
+    json_t *archive;
+    json_int_t size = 0;
+    if (!json_is_object(run))
+        return;
+    json_array_foreach (json_object_get(run, "archives"), i, archive)
+        size += json_integer_value(json_object_get(archive, "size"));
+    json_t *card = json_pack("{ssssss}", "run", text_in(run, "run"), "started",
+        text_in(run, "started"), "finished", text_in(run, "ended"));
+    if (size > 0)
+        (void)json_object_set_new(card, "size", json_integer(size));
+    (void)json_object_set_new(model, key, card);
 }
 
-/* "good", "warning" or "error": the colour of the whole. */
-static const char *worst(const json_t *problems)
+static void add_clients(json_t *model, const json_t *proxy)
 {
-    const json_t *first = json_array_get(problems, 0);
-    return first ? json_string_value(json_object_get(first, "level")) : "good";
+    const json_t *idle = json_object_get(proxy, "idle");
+    (void)json_object_set(model, "clients", json_object_get(proxy, "sessions"));
+    (void)json_object_set_new(model, "idle",
+        json_pack("{sbsO?}", "is_writing",
+            json_integer_value(json_object_get(idle, "write_in_flight")) > 0, "write_ms",
+            json_object_get(idle, "write_ms")));
 }
 
-json_t *overview_of(const struct settings *s, const json_t *messages, const char *lang)
+static void add_certificate(struct request *rq, json_t *model, const json_t *proxy)
 {
-    json_t *proxy = status_of(s, true), *keeper = status_of(s, false);
-    json_t *problems = problems_find(there(proxy) ? proxy : NULL, there(keeper) ? keeper : NULL,
-        messages, lang, clock_wall_ms());
-    const char *level = worst(problems);
-    const json_t *job = json_object_get(keeper, "job");
-    const char *gate = json_string_value(json_object_get(proxy, "state"));
-    json_t *model = json_pack("{sss{sb}sososOsbsbsbss}", "level", level, "level_is", level, 1,
-        "proxy", proxy, "keeper", keeper, "problems", problems, "gate_open",
-        gate && strcmp(gate, "open") == 0, "proxy_there", there(proxy), "keeper_there",
-        there(keeper), "gate", gate ? gate : "unknown");
-    if (json_is_object(job))
-        (void)json_object_set(model, "job", (json_t *)(uintptr_t)job);
-    return model;
+    const json_t *certificate = json_object_get(proxy, "certificate");
+    if (!json_is_object(certificate))
+        return;
+    json_t *copy = json_deep_copy(certificate);
+    add_certificate_dates(rq, copy);
+    (void)json_object_set_new(model, "certificate", copy);
+}
+
+static void add_keeper(struct request *rq, json_t *model, const json_t *keeper)
+{
+    const json_t *drill = json_object_get(keeper, "last_drill");
+    const json_t *schedule = json_object_get(keeper, "schedule");
+    const char *next = text_in(schedule, "next");
+    add_run(model, "last_good", json_object_get(keeper, "last_good_backup"));
+    if (json_integer_value(json_object_get(drill, "exit")) == 0)
+        add_run(model, "proven", drill);
+    if (*next)
+        (void)json_object_set_new(model, "next",
+            json_pack("{ssss}", "at", next, "words", local_in(rq, schedule, "words")));
+    add_disk(model, keeper);
+    add_job(rq, model, keeper);
 }
 
 json_t *model_overview(struct request *rq)
 {
-    return overview_of(rq->settings, rq->console->messages, rq->lang);
+    json_t *model = json_object();
+    json_t *proxy = proxy_status_into(rq, model), *keeper = keeper_status_into(rq, model);
+    json_t *problems = problems_find(
+        proxy, keeper, rq->console->messages, rq->lang, clock_wall_ms());
+    add_status(rq, model, problems);
+    (void)json_object_set_new(model, "problems", problems);
+    add_gate(rq, model, proxy);
+    if (proxy) {
+        add_clients(model, proxy);
+        add_certificate(rq, model, proxy);
+    }
+    if (keeper)
+        add_keeper(rq, model, keeper);
+    json_decref(proxy);
+    json_decref(keeper);
+    return model;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 #include "console/audit.h"
 #include "console/forms.h"
 #include "console/routes.h"
@@ -15,9 +16,15 @@
 #define COOKIE_LANG       "__Host-elexgate-lang"
 #define BODY_LIMIT(route) ((route)->body_max ? (route)->body_max : BODY_MAX)
 
+static bool is_text(const char *s)
+{
+    return utf8_check(s, strlen(s)) == strlen(s);
+}
+
 const char *request_query(const struct request *rq, const char *key)
 {
-    return MHD_lookup_connection_value(rq->mhd, MHD_GET_ARGUMENT_KIND, key);
+    const char *value = MHD_lookup_connection_value(rq->mhd, MHD_GET_ARGUMENT_KIND, key);
+    return value && is_text(value) ? value : NULL;
 }
 
 const char *request_header(const struct request *rq, const char *key)
@@ -129,7 +136,7 @@ struct request *request_begin(struct console *console, struct MHD_Connection *mh
     rq->mhd = mhd;
     rq->connection = connection;
     rq->method = method;
-    rq->path = xstrdup(path);
+    rq->path = xstrdup(is_text(path) ? path : "?"); /* a page that there is not */
     const char *accept = request_header(rq, "Accept");
     rq->json = strncmp(path, "/api/", 5) == 0 ||
                (accept && strstr(accept, "application/json") != NULL);
@@ -350,6 +357,7 @@ void request_end(struct request *rq)
     connection_phase_set(rq->connection, CONNECTION_HEAD);
     console_settings_drop(rq->console, rq->settings);
     json_decref(rq->form);
+    json_decref(rq->texts);
     if (rq->body)
         explicit_bzero(rq->body, rq->capacity); /* passwords */
     free(rq->body);

@@ -43,6 +43,7 @@ struct request {
     size_t len, capacity;
     bool too_long;
     json_t *form;                 /* POST: what the body says */
+    json_t *texts;                /* texts/LANG.json, once somebody asked for one of them */
     struct upload_append *append; /* an upload's body goes there */
     int append_result;
     struct err append_error;

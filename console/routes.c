@@ -7,6 +7,8 @@
 #include "console/sign_in.h"
 #include "console/static_files.h"
 
+#define CERTIFICATE_MAX (1000u * 1024u) /* the control socket takes a line of 1 MiB */
+
 #define PAGE(path, role, name)                                                                     \
     {                                                                                              \
         path, ROUTE_PAGE, role, #name, model_##name, NULL, 0                                       \
@@ -19,6 +21,8 @@
     {                                                                                              \
         path, ROUTE_ACTION, role, audit, NULL, handle, 0                                           \
     }
+/* The page, and its model as JSON. */
+#define BOTH(path, name) PAGE(path, ROLE_VIEWER, name), PAGE("/api" path, ROLE_VIEWER, name)
 
 static const struct route routes[] = {
     /* for everybody */
@@ -28,19 +32,48 @@ static const struct route routes[] = {
     POST("/setup", ROLE_NONE, "first-account", action_setup),
     GET("/assets/*", ROLE_NONE, get_asset),
     GET("/healthz", ROLE_NONE, get_healthz),
+    GET("/metrics", ROLE_NONE, get_metrics), /* this machine, or a token */
 
-    /* for who is signed in */
+    /* to read */
     PAGE("/", ROLE_VIEWER, overview),
-    PAGE("/overview", ROLE_VIEWER, overview),
-    PAGE("/api/overview", ROLE_VIEWER, overview),
-    GET("/events", ROLE_VIEWER, get_events),
+    BOTH("/overview", overview),
+    BOTH("/clients", clients),
+    BOTH("/schedule", schedule),
+    BOTH("/backups", backups),
+    BOTH("/restore", restore),
+    BOTH("/certificates", certificates),
+    BOTH("/log", log),
     PAGE("/account", ROLE_VIEWER, account),
+    PAGE("/certificates/guide", ROLE_VIEWER, guide),
+    PAGE("/api/schedule-preview", ROLE_VIEWER, schedule_preview),
+    GET("/certificates/file", ROLE_VIEWER, get_certificate_file),
+    GET("/log/download", ROLE_VIEWER, get_log_download),
+    GET("/events", ROLE_VIEWER, get_events),
     POST("/logout", ROLE_VIEWER, "sign-out", action_logout),
     POST("/account/password", ROLE_VIEWER, "password", action_account_password),
+
+    /* to change; a backup is the patients' records, so is its download */
+    GET("/backups/download", ROLE_ADMIN, get_download),
+    POST("/clients/kill", ROLE_ADMIN, "session-kill", action_clients_kill),
+    POST("/clients/block", ROLE_ADMIN, "block", action_clients_block),
+    POST("/clients/open", ROLE_ADMIN, "open", action_clients_open),
+    POST("/schedule", ROLE_ADMIN, "settings", action_schedule),
+    POST("/backup", ROLE_ADMIN, "backup", action_backup),
+    POST("/job/cancel", ROLE_ADMIN, "cancel", action_cancel),
+    POST("/backups/verify", ROLE_ADMIN, "verify", action_verify),
+    POST("/backups/drill", ROLE_ADMIN, "drill", action_drill),
+    POST("/backups/delete", ROLE_ADMIN, "delete", action_delete),
+    POST("/restore", ROLE_ADMIN, "restore", action_restore),
+    POST("/restore/undo", ROLE_ADMIN, "restore-undo", action_restore_undo),
+    POST("/restore/accept", ROLE_ADMIN, "restore-accept", action_restore_accept),
+    POST("/uploads/remove", ROLE_ADMIN, "upload-remove", action_upload_remove),
+    POST("/certificates/make", ROLE_ADMIN, "certificate-make", action_certificate_make),
+    POST("/certificates/renew", ROLE_ADMIN, "certificate-renew", action_certificate_renew),
+    {"/certificates/install", ROUTE_ACTION, ROLE_ADMIN, "certificate-install", NULL,
+        action_certificate_install, CERTIFICATE_MAX},
     POST("/account/add", ROLE_ADMIN, "account-add", action_account_add),
     POST("/account/role", ROLE_ADMIN, "account-role", action_account_role),
     POST("/account/remove", ROLE_ADMIN, "account-remove", action_account_remove),
-
     {"/api/uploads", ROUTE_UPLOAD, ROLE_ADMIN, NULL, NULL, NULL, 0},
     {"/api/uploads/*", ROUTE_UPLOAD, ROLE_ADMIN, NULL, NULL, NULL, 0},
 };

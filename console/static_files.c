@@ -1,8 +1,10 @@
 /*
- * /assets/...: what needs no sign-in. And /healthz.
+ * What needs no sign-in: /assets/..., /healthz, /metrics.
  */
 #include <string.h>
 
+#include "common/metrics_text.h"
+#include "console/ask.h"
 #include "console/assets.h"
 #include "console/static_files.h"
 
@@ -38,4 +40,40 @@ void get_asset(struct request *rq)
 void get_healthz(struct request *rq)
 {
     answer_json(rq, MHD_HTTP_OK, json_pack("{sbss}", "ok", 1, "program", "elexgate-console"));
+}
+
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static bool from_here(const struct request *rq)
+{
+    return strncmp(rq->address, "127.", 4) == 0 || strcmp(rq->address, "::1") == 0;
+}
+
+static bool has_token(const struct request *rq)
+{
+    const char *given = request_header(rq, "Authorization"), *token = rq->settings->metrics_token;
+    return token && given && strncmp(given, "Bearer ", 7) == 0 && token_equal(given + 7, token);
+}
+
+/* GET /metrics for Prometheus: this machine, or whoever has the token. */
+void get_metrics(struct request *rq)
+{
+    json_t *proxy = NULL, *keeper = NULL;
+    if (!from_here(rq) && !has_token(rq)) {
+        rq->json = true;
+        answer_error(rq, MHD_HTTP_UNAUTHORIZED, "metrics-token");
+        return;
+    }
+    if (ask_proxy(rq->settings, json_pack("{ss}", "cmd", "status"), &proxy, &(struct err){0}) < 0)
+        proxy = NULL;
+    if (ask_keeper(rq->settings, json_pack("{ss}", "cmd", "status"), &keeper, &(struct err){0}) < 0)
+        keeper = NULL;
+    char *text = metrics_text(proxy, keeper);
+    json_decref(proxy);
+    json_decref(keeper);
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        strlen(text), text, MHD_RESPMEM_MUST_FREE);
+    CHECK(r);
+    (void)MHD_add_response_header(r, "Content-Type", METRICS_CONTENT_TYPE);
+    answer_response(rq, MHD_HTTP_OK, r);
 }

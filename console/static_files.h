@@ -1,5 +1,5 @@
 /*
- * What needs no sign-in: files, and a sign of life.
+ * What needs no sign-in: files, a sign of life, numbers for Prometheus.
  */
 #ifndef ELEXGATE_CONSOLE_STATIC_FILES_H
 #define ELEXGATE_CONSOLE_STATIC_FILES_H
@@ -8,5 +8,6 @@
 
 void get_asset(struct request *rq);
 void get_healthz(struct request *rq);
+void get_metrics(struct request *rq);
 
 #endif

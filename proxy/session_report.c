@@ -109,8 +109,8 @@ json_t *session_json(const struct session *s)
     _cleanup_free_ char *certificate = session_certificate(s);
     uint64_t now = uv_now(&s->worker->loop);
     uint64_t quiet = now > s->last_activity_ms ? now - s->last_activity_ms : 0;
-    return json_pack("{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, "
-                     "s:I, s:s, s:I, s:b, s:b, s:I, s:i}",
+    json_t *o = json_pack("{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, "
+                     "s:I, s:I, s:I, s:s, s:I, s:b, s:b, s:I, s:i}",
         "id", (json_int_t)s->id, "listener", s->listener->name, "peer",
         address_text(&s->peer, peer), "peer_port", (int)s->peer_port, "user",
         text_json(s->names.user), "database", text_json(s->names.database), "program",
@@ -118,8 +118,12 @@ json_t *session_json(const struct session *s)
         text_json(tls_version(s)), "cipher", text_json(tls_cipher(s)), "resumed", s->resumed,
         "client_certificate", text_json(certificate), "since", clock_iso(s->since_wall_ms, since),
         "state", session_state_name(s->state), "bytes_in", (json_int_t)s->client.bytes_in,
-        "bytes_out", (json_int_t)s->client.bytes_out, "last_kind",
+        "bytes_out", (json_int_t)s->client.bytes_out, "reads", (json_int_t)s->dialogue.reads,
+        "writes", (json_int_t)s->dialogue.writes, "last_kind",
         kinds[s->dialogue.last_kind < 3 ? s->dialogue.last_kind : 0], "last_activity_ms",
         (json_int_t)quiet, "in_transaction", s->counted_transaction, "in_flight", s->counted_flight,
         "thread_id", (json_int_t)s->thread_id, "worker", (int)s->worker->index);
+    if (s->backend)
+        (void)json_object_set_new(o, "backend", json_string(s->backend->name));
+    return o;
 }
