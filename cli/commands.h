@@ -8,6 +8,7 @@
 
 /* clang-format off */
 #define COMMANDS(X) \
+    X(init) \
     X(status) \
     X(sessions) \
     X(watch) \

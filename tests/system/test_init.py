@@ -1,0 +1,144 @@
+"""elexgate init: from nothing to a gate that a client comes through and a backup that works, with what it wrote itself."""
+import os
+import re
+import stat
+import subprocess
+
+import pymysql
+import pytest
+
+from lib import paths, ports, process
+from lib.gate import write_config
+
+pytestmark = pytest.mark.sanitize
+ENV = {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
+class Place:
+    """A machine's /etc/elexgate, elsewhere: the paths that init does not ask for are set before."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, ports.free_port()
+        self.config = folder / "etc" / "elexgate.ini"
+        self.config.parent.mkdir()
+
+    def package(self):
+        write_config(self.config, {
+            "proxy": {"control_socket": self.folder / "proxy.sock", "state_dir": self.folder / "proxy"},
+            "listen elexis": {"address": "127.0.0.1"},
+            "tls": {"certificate": self.folder / "tls/server.pem", "key": self.folder / "tls/server.key"},
+            "admin": {"password_file": self.folder / "etc/admin.password"},
+            "audit": {"file": "off", "proxy_file": "off"},
+            "backup": {"state_dir": self.folder / "state", "control_socket": self.folder / "keeper.sock", "settle": "0s", "ask_proxy": False}})
+        return self
+
+    def run(self, *args, input=None, env=ENV):
+        return subprocess.run([str(paths.CLI), "--config", str(self.config), "init", *map(str, args)], input=input, capture_output=True,
+                              text=True, timeout=120, env=env)
+
+    def options(self, server):
+        return ["--host", "localhost", "--host", "127.0.0.1", "--port", self.port, "--database-socket", server.socket, "--backup-folder",
+                self.folder / "backups", "--database", "mysql"]
+
+
+@pytest.fixture
+def place(folder):
+    return Place(folder)
+
+
+def test_from_a_package_to_a_working_gate(place, server):
+    place.package()
+    before = place.config.read_text()
+    done = place.run("--yes", *place.options(server))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "What comes next" in done.stdout
+    secret = place.folder / "etc/admin.password"
+    password = secret.read_text().strip()
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", password) and stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert password not in done.stdout + done.stderr + place.config.read_text()
+    text = place.config.read_text()
+    assert "schedule = 15 3 * * *" in text and f"socket = {server.socket}" in text
+    assert (place.config.parent / "elexgate.ini~").read_text() == before
+    # the account has exactly what the doctor asks for
+    doctor = subprocess.run([paths.CLI, "--config", place.config, "--json", "doctor"], capture_output=True, text=True, env=ENV)
+    assert '"name":"grants","good":true' in doctor.stdout.replace(" ", ""), doctor.stdout
+    # and clients come in, with the certificate and its names
+    proxy = process.Child("elexgate-proxy", [paths.PROXY, "--config", place.config], place.folder / "proxy.log")
+    try:
+        process.wait_until(lambda: (place.folder / "proxy.sock").exists(), 20, "the proxy")
+        ca = next((place.folder / "tls").rglob("ca.pem"))
+        for host in ("localhost", "127.0.0.1"):
+            c = pymysql.connect(host=host, port=place.port, user="elexgate", password=password, connect_timeout=20,
+                                ssl={"ca": str(ca), "check_hostname": True, "verify_mode": "required"})
+            with c, c.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                assert cursor.fetchone() == (1,)
+    finally:
+        proxy.stop(20)
+    backup = subprocess.run([paths.CLI, "--config", place.config, "backup", "--now"], capture_output=True, text=True, timeout=120, env=ENV)
+    assert backup.returncode == 0, backup.stdout + backup.stderr
+    assert any(name.startswith("elexisdb_") for name in os.listdir(place.folder / "backups"))
+    # again: nothing changes, nothing is asked, the certificate and the password stay
+    key = (place.folder / "tls/server.key").resolve().read_bytes()
+    again = place.run("--yes", *place.options(server))
+    assert again.returncode == 0, again.stderr
+    assert (place.config.read_text(), secret.read_text().strip()) == (text, password)
+    assert (place.folder / "tls/server.key").resolve().read_bytes() == key
+
+
+def test_nothing_is_overwritten_without_force(place, server):
+    place.package()
+    assert place.run("--yes", *place.options(server)).returncode == 0
+    text = place.config.read_text()
+    refused = place.run("--yes", "--schedule", "0 1 * * *", *place.options(server))
+    assert refused.returncode == 9
+    assert "[backup] schedule" in refused.stderr and "--force" in refused.stderr and place.config.read_text() == text
+    forced = place.run("--yes", "--force", "--schedule", "0 1 * * *", *place.options(server))
+    assert forced.returncode == 0, forced.stderr
+    assert "schedule = 0 1 * * *" in place.config.read_text()
+    assert (place.config.parent / "elexgate.ini~").read_text() == text
+
+
+def test_dry_run_does_nothing(place, server):
+    done = place.run("--dry-run", "--yes", *place.options(server))
+    assert done.returncode == 0, done.stderr
+    assert "GRANT SELECT, RELOAD" in done.stdout and "CREATE USER IF NOT EXISTS" in done.stdout and "'********'" in done.stdout
+    assert f"port = {place.port}" in done.stdout
+    assert os.listdir(place.config.parent) == [] and not (place.folder / "backups").exists()
+
+
+def test_asks_in_german(place, server):
+    """A new file, with comments in the admin's language; an empty line takes the proposal."""
+    answers = [str(server.socket), "mysql", "localhost", str(place.port), str(place.folder / "backups"), "", "", "nein"]
+    german = {**os.environ, "LC_ALL": "de_CH.UTF-8"}
+    done = place.run("--no-certificate", input="\n".join(answers) + "\n", env=german)
+    assert done.returncode == 10 and "Wann eine Sicherung fällig ist" in done.stdout and "Ausführen? (ja/nein)" in done.stdout
+    assert os.listdir(place.config.parent) == []
+    answers[-1] = "ja"
+    done = place.run("--no-certificate", "--no-grants", input="\n".join(answers) + "\n", env=german)
+    assert done.returncode == 0, done.stderr
+    text = place.config.read_text()
+    assert "# Wann eine Sicherung fällig ist" in text and "schedule = weekly" in text and "schedule = 15 3 * * *" in text
+    assert "Wie es weitergeht" in done.stdout and "GRANT SELECT" in done.stdout
+    checked = subprocess.run([paths.CLI, "--config", place.config, "config", "check"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("args,code,says", [
+    (["--yes", "--port", "99999"], 1, "port"),
+    (["--yes", "--database", "a\nb"], 1, ""),
+    (["--yes", "now"], 2, "not expected"),
+    ([], 1, "--yes"),
+])
+def test_wrong_answers(place, args, code, says):
+    done = place.run(*args, input="")
+    assert done.returncode == code and says in done.stderr, done.stderr
+    assert os.listdir(place.config.parent) == []
+
+
+def test_a_server_that_refuses(place, folder):
+    place.package()
+    done = place.run("--yes", "--no-certificate", "--host", "localhost", "--database-socket", folder / "none.sock", "--backup-folder",
+                     folder / "backups", "--port", place.port)
+    assert done.returncode == 1 and "did not take the keeper's account" in done.stderr
+    assert "GRANT SELECT" in done.stdout and (place.folder / "etc/admin.password").exists()
