@@ -140,7 +140,7 @@ json_t *restore_model(struct request *rq, const char *run, const char *upload)
         add_last(rq, model, keeper);
     if (keeper && !json_object_get(model, "running")) {
         if (run || upload)
-            restore_plan_into(rq, model, keeper, run, upload);
+            restore_plan_into(rq, model, run, upload);
         if (!json_object_get(model, "plan"))
             add_choice(rq, model);
     }

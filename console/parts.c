@@ -174,6 +174,18 @@ static void merge_check(json_t *run, const json_t *archive, const char *key, boo
         (void)json_object_set(run, key, at);
 }
 
+/* A drill restores the database: plain files say nothing about it, unless there is nothing else. */
+static void merge_proof(json_t *run, const json_t *archive)
+{
+    bool files = strcmp(text_in(archive, "method"), "files") == 0;
+    json_t *sure = json_object_get(run, "proof_of_database");
+    if (files && sure)
+        return;
+    merge_check(run, archive, "proven", files || !sure);
+    if (!files)
+        (void)json_object_set_new(run, "proof_of_database", json_true());
+}
+
 static void add_number(json_t *o, const char *key, int64_t n)
 {
     (void)json_object_set_new(
@@ -204,7 +216,7 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
     if (first || strcmp(text_in(archive, "finished"), text_in(run, "finished")) > 0)
         (void)json_object_set(run, "finished", json_object_get(archive, "finished"));
     merge_check(run, archive, "verified", first);
-    merge_check(run, archive, "proven", first);
+    merge_proof(run, archive);
 }
 
 static json_t *find_run(json_t *runs, const char *name)

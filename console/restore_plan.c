@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "common/clock.h"
 #include "console/ask.h"
@@ -97,7 +98,24 @@ static void add_loss(struct request *rq, json_t *plan, const json_t *source, int
 /* --- a run ---------------------------------------------------------------------------------------
  */
 
-static void add_parts(struct request *rq, json_t *plan, const json_t *source, const json_t *keeper)
+/* The new data are made beside the live ones. Left out where we may not ask how much is free. */
+static void add_space(json_t *plan, const json_t *source, int64_t needed)
+{
+    struct statvfs fs;
+    json_t *part;
+    size_t i;
+    json_array_foreach (json_object_get(source, "parts"), i, part) {
+        const char *live = text_in(part, "live");
+        if (*live != '/' || statvfs(live, &fs) < 0)
+            continue;
+        (void)json_object_set_new(plan, "space",
+            json_pack("{sIsI}", "needed", (json_int_t)needed, "free",
+                (json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
+        return;
+    }
+}
+
+static void add_parts(struct request *rq, json_t *plan, const json_t *source)
 {
     json_t *types = json_array(), *warnings = json_array(), *part;
     int64_t needed = 0;
@@ -126,8 +144,7 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source, co
         plan, "types_count", json_integer(json_array_size(types) > 1 ? 1 : 0));
     (void)json_object_set_new(plan, "types", types);
     (void)json_object_set_new(plan, "warnings", warnings);
-    (void)keeper;
-    (void)json_object_set_new(plan, "space", json_pack("{sI}", "needed", (json_int_t)needed));
+    add_space(plan, source, needed);
 }
 
 static int64_t oldest(const json_t *source)
@@ -143,7 +160,7 @@ static int64_t oldest(const json_t *source)
     return made;
 }
 
-static void plan_of_run(struct request *rq, json_t *model, const json_t *keeper, const char *run)
+static void plan_of_run(struct request *rq, json_t *model, const char *run)
 {
     json_t *answer = NULL;
     struct err e = {0};
@@ -163,7 +180,7 @@ static void plan_of_run(struct request *rq, json_t *model, const json_t *keeper,
         "confirm_word", restore_confirm_word(rq));
     add_loss(rq, plan, source, made);
     add_who(plan, json_object_get(source, "sessions"));
-    add_parts(rq, plan, source, keeper);
+    add_parts(rq, plan, source);
     (void)json_object_set_new(plan, "steps", steps(rq, "run", 4));
     (void)json_object_set_new(model, "plan", plan);
     json_decref(answer);
@@ -210,5 +227,5 @@ void restore_plan_into(
     if (upload)
         plan_of_upload(rq, model, upload);
     else
-        plan_of_run(rq, model, keeper, run);
+        plan_of_run(rq, model, run);
 }
