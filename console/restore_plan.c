@@ -221,8 +221,7 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
     json_decref(upload);
 }
 
-void restore_plan_into(
-    struct request *rq, json_t *model, const json_t *keeper, const char *run, const char *upload)
+void restore_plan_into(struct request *rq, json_t *model, const char *run, const char *upload)
 {
     if (upload)
         plan_of_upload(rq, model, upload);

@@ -7,8 +7,7 @@
 #include "console/request.h"
 
 /* model.plan for a run or an upload (one of them is NULL); without a plan model.error says why. */
-void restore_plan_into(
-    struct request *rq, json_t *model, const json_t *keeper, const char *run, const char *upload);
+void restore_plan_into(struct request *rq, json_t *model, const char *run, const char *upload);
 
 /* The word that must be typed. Borrowed. */
 const char *restore_confirm_word(struct request *rq);
