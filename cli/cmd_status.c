@@ -136,6 +136,41 @@ static void print_listeners(const struct cli *cli, const json_t *s)
     }
 }
 
+static const char *backend_words(const struct cli *cli, const char *state)
+{
+    if (strcmp(state, "writable") == 0)
+        return tr(cli, "writable", "beschreibbar");
+    if (strcmp(state, "read-only") == 0)
+        return tr(cli, "read-only", "nur lesbar");
+    if (strcmp(state, "alive") == 0)
+        return tr(cli, "answers", "antwortet");
+    if (strcmp(state, "down") == 0)
+        return tr(cli, "DOWN", "AUSGEFALLEN");
+    return tr(cli, "not known yet", "noch nicht bekannt");
+}
+
+/* Several database servers, [backend NAME]. */
+static void print_backends(const struct cli *cli, const json_t *s)
+{
+    const char *label = tr(cli, "Servers", "Server");
+    const json_t *b;
+    size_t i;
+
+    json_array_foreach (json_object_get(s, "backends"), i, b) {
+        _cleanup_free_ char *name = output_member(b, "name");
+        _cleanup_free_ char *address = output_member(b, "address");
+        _cleanup_free_ char *state = output_member(b, "state");
+        _cleanup_free_ char *detail = output_member(b, "detail");
+        printf("%-13s %s %s: %s", label, name, address, backend_words(cli, state));
+        if (json_is_true(json_object_get(b, "active")))
+            printf("%s", tr(cli, ", in use", ", in Gebrauch"));
+        if (*detail)
+            printf(" (%s)", detail);
+        printf("\n");
+        label = "";
+    }
+}
+
 /* "warnings" of the status itself or of its certificate. */
 static void print_warnings(const struct cli *cli, const json_t *of)
 {
@@ -239,6 +274,7 @@ static int run(struct cli *cli, int argc, char **argv)
         print_state(cli, s);
         print_clients(cli, s);
         print_listeners(cli, s);
+        print_backends(cli, s);
         print_certificate(cli, s);
         print_warnings(cli, s);
         print_audit(cli, s);

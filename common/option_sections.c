@@ -11,6 +11,11 @@ static const struct {
 } sections[] = {
     {"log", "The operating log of all programs.", NULL},
     {"database", "Where the MariaDB server is that holds the Elexis database.", NULL},
+    {"backend",
+        "One section for each server where there are several, a primary with replicas or a Galera "
+        "cluster: clients get the first that may be written to (docs/scaling.md). Keeper and jobs "
+        "use [database] all the same.",
+        "db1"},
     {"proxy", "The gate: limits, times, control socket.", NULL},
     {"listen",
         "One section for each listener. Without any there is one, elexis, with the defaults below.",

@@ -49,6 +49,28 @@ const struct option config_options[] = {
     {"database", "connect_retry", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
         .help = "how long to try again while the server restarts, before the client gets an error"},
 
+    {"database", "probe_interval", OPT_DURATION, "2s", 100, MIN, .reloadable = true,
+        .help = "with [backend ...] sections: how often each server is looked at"},
+    {"database", "probe_timeout", OPT_DURATION, "2s", 100, MIN, .reloadable = true,
+        .help = "time for one look at a server"},
+    {"database", "probe_fall", OPT_INT, "3", 1, 100, .reloadable = true,
+        .help = "looks in a row that must fail before a server is given up"},
+    {"database", "probe_rise", OPT_INT, "2", 1, 100, .reloadable = true,
+        .help = "looks in a row that must succeed before it is trusted again"},
+    {"database", "probe_user", OPT_STRING, NULL, .reloadable = true,
+        .help = "account that asks a server whether one may write to it; needs no rights "
+                "(GRANT USAGE); not set: any that answers will do"},
+    {"database", "probe_password_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with its password, readable only by its owner"},
+
+    /* backend NAME */
+    {"backend", "host", OPT_STRING, "127.0.0.1", .named = true, .reloadable = true,
+        .help = "name or address of this server"},
+    {"backend", "port", OPT_INT, "3306", 1, 65535, .named = true, .reloadable = true,
+        .help = "its port"},
+    {"backend", "socket", OPT_PATH, NULL, .named = true, .reloadable = true,
+        .help = "its unix socket, instead of host and port"},
+
     /* proxy */
     {"proxy", "workers", OPT_INT, "auto", 1, 256, auto_word,
         .help = "threads that relay, one loop each; auto = one for each processor"},

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "common/clock.h"
+#include "proxy/settings.h"
 
 struct backend_lookup {
     uv_getaddrinfo_t req;
@@ -101,31 +102,31 @@ static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
     free(l);
 }
 
-struct backend_lookup *backend_find(struct backend_cache *c, const struct settings *s,
+struct backend_lookup *backend_find(struct backend_cache *c, const struct backend_target *t,
     uint64_t now_ms, backend_found_cb *found, void *ctx)
 {
     struct backend_address one;
-    if (s->db_socket) {
-        bool fits = address_unix(s->db_socket, &one);
+    if (t->socket) {
+        bool fits = address_unix(t->socket, &one);
         found(ctx, &one, fits, "the path of the server's socket is too long");
         return NULL;
     }
-    if (address_numeric(s->db_host, s->db_port, &one)) {
+    if (address_numeric(t->host, t->port, &one)) {
         found(ctx, &one, 1, NULL);
         return NULL;
     }
-    if (now_ms < c->until_ms && c->host && !strcmp(c->host, s->db_host) && c->port == s->db_port) {
+    if (now_ms < c->until_ms && c->host && !strcmp(c->host, t->host) && c->port == t->port) {
         found(ctx, c->list, c->n, "no address");
         return NULL;
     }
     struct backend_lookup *l = xcalloc(1, sizeof *l);
     *l = (struct backend_lookup){
-        .cache = c, .host = xstrdup(s->db_host), .port = s->db_port, .found = found, .ctx = ctx};
+        .cache = c, .host = xstrdup(t->host), .port = t->port, .found = found, .ctx = ctx};
     l->req.data = l;
     char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)s->db_port);
+    snprintf(port, sizeof port, "%u", (unsigned)t->port);
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int r = uv_getaddrinfo(c->loop, &l->req, on_found, s->db_host, port, &hints);
+    int r = uv_getaddrinfo(c->loop, &l->req, on_found, t->host, port, &hints);
     if (r < 0) {
         found(ctx, NULL, 0, uv_strerror(r));
         free(l->host);

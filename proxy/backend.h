@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <uv.h>
 #include "common/error.h"
-#include "proxy/settings.h"
+
+struct settings;
 
 /* A name's addresses are asked for again after this; a container that was made anew has another
  * one. */
@@ -21,6 +22,12 @@
 struct backend_address {
     struct sockaddr_storage sa;
     socklen_t len;
+};
+
+/* Where a server is. */
+struct backend_target {
+    const char *host, *socket; /* socket NULL = TCP */
+    uint16_t port;
 };
 
 struct backend_cache {
@@ -41,7 +48,7 @@ void backend_cache_init(struct backend_cache *c, uv_loop_t *loop);
 void backend_cache_clear(struct backend_cache *c);
 /* Calls found at once when the answer is known (unix socket, numeric address, fresh cache), and
  * returns NULL; otherwise later, and returns a handle to cancel with. */
-struct backend_lookup *backend_find(struct backend_cache *c, const struct settings *s,
+struct backend_lookup *backend_find(struct backend_cache *c, const struct backend_target *t,
     uint64_t now_ms, backend_found_cb *found, void *ctx);
 /* found will not be called. */
 void backend_cancel(struct backend_lookup *l);

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/log_ring.h"
 #include "proxy/args.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control.h"
@@ -92,6 +93,7 @@ void proxy_quit(struct proxy *p)
     if (p->control)
         control_server_close(p->control);
     p->control = NULL;
+    backends_close(p);
     predecessors_close(&p->predecessors);
     handover_close(p);
     gate_close(&p->gate);
@@ -306,6 +308,7 @@ static int start(struct proxy *p, struct takeover *t, bool takeover, struct err 
         return r;
     predecessors_find(&p->predecessors); /* those of a process that crashed */
     start_watchdog();
+    backends_start(p);
     gate_start(&p->gate);
     listeners_start(p->listeners);
     return 0;
@@ -326,6 +329,7 @@ int main(int argc, char **argv)
     struct args args = {.takeover_fd = -1};
     record_pool_install();
     log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
+    log_ring_start();
     audit_init("elexgate-proxy");
     int r = args_parse(argc, argv, &args);
     if (r != 0)

@@ -144,6 +144,8 @@ json_t *proxy_status(struct proxy *p)
     (void)json_object_set_new(o, "audit", audit_status());
     json_decref(more);
     (void)json_object_set_new(o, "handed_over", handover_json(p));
+    (void)json_object_set_new(o, "backends", backends_json(p));
+    backends_warn(p, json_object_get(o, "warnings"));
     return o;
 }
 
@@ -194,11 +196,13 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
     }
     struct diff d = {json_array(), json_array()};
     config_diff(p->settings->config, next->config, on_diff, &d);
+    backends_keep(p, next);
     next->workers = p->n_workers; /* limits are shared out over the workers that there are */
     for (size_t i = 0; i < p->settings->n_listeners; i++)
         warnings_log_kept_back(&p->settings->listeners[i], UINT64_MAX); /* counts start anew */
     settings_unref(p->settings);
     p->settings = next;
+    backends_update(p);
     listeners_update(p->listeners);
     enum log_level level;
     if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))

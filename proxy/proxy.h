@@ -5,6 +5,7 @@
 #define ELEXGATE_PROXY_PROXY_H
 
 #include <uv.h>
+#include "proxy/backends.h"
 #include "proxy/gate.h"
 #include "proxy/handover.h"
 #include "proxy/mailbox.h"
@@ -34,6 +35,7 @@ struct proxy {
     struct stale stale;
     struct handover handover;
     struct predecessors predecessors;
+    struct backends backends;
     uint64_t next_id;
     uint64_t started_ms;
     uint64_t quiet_from_ms; /* nothing is known of what was written before */

@@ -324,6 +324,16 @@ static void on_client_event(struct link *l, int status, int events)
         session_poll(s);
 }
 
+/* Where another server may take over, the client is told so in words, with its next command if it
+ * stands between two. */
+static void server_gone(struct session *s, const char *reason, const char *detail)
+{
+    if (s->settings->backends && s->state == SESSION_RELAY && !s->quit)
+        session_end_now(s, s->settings->backends->lost, reason);
+    else
+        session_close_softly(s, reason, detail);
+}
+
 static void server_readable(struct session *s)
 {
     const uint8_t *data;
@@ -333,7 +343,7 @@ static void server_readable(struct session *s)
         if (s->state == SESSION_GREETING)
             session_connect_again(s, e.text);
         else
-            session_close_softly(s, "server lost", e.text);
+            server_gone(s, "server lost", e.text);
         return;
     }
     if (n > 0 && s->state == SESSION_RELAY)
@@ -353,7 +363,7 @@ static void server_readable(struct session *s)
     if (s->server.eof && s->state == SESSION_GREETING)
         session_connect_again(s, "the server closed before its greeting");
     else if (s->server.eof && s->state < SESSION_ENDING)
-        session_close_softly(s, s->quit ? "quit" : "server closed", NULL);
+        server_gone(s, s->quit ? "quit" : "server closed", NULL);
 }
 
 void session_on_server_event(struct link *l, int status, int events)
@@ -364,7 +374,7 @@ void session_on_server_event(struct link *l, int status, int events)
     if (events & UV_WRITABLE) {
         struct err e;
         if (link_flush(l, &e) < 0)
-            session_close_softly(s, "server lost", e.text);
+            server_gone(s, "server lost", e.text);
         else if (!link_backlog(l) && s->state == SESSION_RELAY)
             session_retry_stash(s);
     }

@@ -66,6 +66,7 @@ struct session {
     enum session_state state;
     unsigned links_open;
     struct link client, server;
+    const struct backend_entry *backend; /* of the settings' pool; NULL: [database] */
     struct address peer;
     uint16_t peer_port;
     uint64_t deadline_ms; /* of the state it is in; 0 = none */

@@ -94,9 +94,19 @@ static void look_up(struct session *s)
 {
     struct session_login *l = s->login;
     l->retry_at_ms = 0;
+    const struct backend_target *target = &s->settings->database;
+    if (s->settings->backends) { /* asked anew each time: another one may be in use by now */
+        struct backend_address none;
+        s->backend = backend_pool_active(s->settings->backends);
+        if (!s->backend) {
+            on_found(s, &none, 0, "no database server is writable");
+            return;
+        }
+        target = &s->backend->target;
+    }
     /* The answer may come within the call, and with it the end of the session's login state. */
     struct backend_lookup *pending = backend_find(
-        &s->worker->backend, s->settings, uv_now(&s->worker->loop), on_found, s);
+        &s->worker->backend, target, uv_now(&s->worker->loop), on_found, s);
     if (pending)
         l->lookup = pending;
 }

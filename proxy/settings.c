@@ -99,9 +99,14 @@ static void settings_read_plain(struct settings *s)
 {
     const struct config *c = s->config;
     s->tls_profile = tls_profile_of(config_str(c, "tls", NULL, "tls_profile"));
-    s->db_host = config_str(c, "database", NULL, "host");
-    s->db_socket = config_str(c, "database", NULL, "socket");
-    s->db_port = (uint16_t)config_int(c, "database", NULL, "port");
+    s->database = (struct backend_target){.host = config_str(c, "database", NULL, "host"),
+        .socket = config_str(c, "database", NULL, "socket"),
+        .port = (uint16_t)config_int(c, "database", NULL, "port")};
+    s->probe_interval_ms = (uint64_t)config_int(c, "database", NULL, "probe_interval");
+    s->probe_timeout_ms = (uint64_t)config_int(c, "database", NULL, "probe_timeout");
+    s->probe_fall = (unsigned)config_int(c, "database", NULL, "probe_fall");
+    s->probe_rise = (unsigned)config_int(c, "database", NULL, "probe_rise");
+    s->probe_user = config_str(c, "database", NULL, "probe_user");
     s->proxy_protocol = config_bool(c, "database", NULL, "proxy_protocol");
     s->connect_timeout_ms = (uint64_t)config_int(c, "database", NULL, "connect_timeout");
     s->connect_retry_ms = (uint64_t)config_int(c, "database", NULL, "connect_retry");
@@ -130,6 +135,20 @@ static void settings_read_plain(struct settings *s)
     s->user_timeout_ms = (unsigned)config_int(c, "proxy", NULL, "user_timeout");
 }
 
+/* Several servers, and the account by which they are asked whether one may write. */
+static int backends_make(struct settings *s, struct err *e)
+{
+    const struct config *c = s->config;
+    const char *file = config_str(c, "database", NULL, "probe_password_file");
+    int r = backend_pool_make(c, &s->backends, e);
+    if (r < 0 || !s->backends || !s->probe_user)
+        return r;
+    if (!file)
+        return err_set(e, EINVAL, "%s: [database] probe_user needs probe_password_file",
+            config_path(c));
+    return secret_read(file, &s->probe_password, e);
+}
+
 int settings_make(
     struct config *config, struct tickets *tickets, struct settings **out, struct err *e)
 {
@@ -140,7 +159,7 @@ int settings_make(
     while (config_section(config, "listen", s->n_listeners))
         s->n_listeners++;
     s->listeners = xcalloc(s->n_listeners, sizeof *s->listeners);
-    int r = 0;
+    int r = backends_make(s, e);
     for (size_t i = 0; i < s->n_listeners && r == 0; i++)
         r = listener_make(s, config_section(config, "listen", i), tickets, &s->listeners[i], e);
     if (r < 0) {
@@ -170,6 +189,8 @@ void settings_unref(struct settings *s)
         log_limit_free(s->listeners[i].proof_trouble);
     }
     free(s->listeners);
+    backend_pool_unref(s->backends);
+    secret_free(s->probe_password);
     cert_pair_unref(s->certificate);
     config_free(s->config);
     free(s);

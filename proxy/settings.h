@@ -13,6 +13,7 @@
 #include "certs/client_auth.h"
 #include "certs/pair.h"
 #include "common/config.h"
+#include "proxy/backend_pool.h"
 #include "proxy/log_limit.h"
 #include "proxy/tickets.h"
 #include "proxy/tls.h"
@@ -52,8 +53,12 @@ struct settings {
     enum tls_profile tls_profile;
     struct cert_pair *certificate; /* NULL when no listener speaks TLS */
 
-    const char *db_host, *db_socket; /* db_socket NULL = TCP */
-    uint16_t db_port;
+    struct backend_target database;
+    struct backend_pool *backends; /* NULL: database is the only one */
+    uint64_t probe_interval_ms, probe_timeout_ms;
+    unsigned probe_fall, probe_rise;
+    const char *probe_user; /* NULL: probes end with the greeting */
+    char *probe_password;
     bool proxy_protocol;
     uint64_t connect_timeout_ms, connect_retry_ms;
 

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 #include "common/clock.h"
 #include "proxy/session.h"
@@ -65,6 +66,7 @@ struct order {
     size_t listener;
     struct sockaddr_storage peer;
     struct notice *notice;
+    char *name;
     void (*found)(void *ctx, bool found);
     void (*listed)(void *ctx, json_t *array);
     void *ctx;
@@ -328,6 +330,29 @@ void worker_kill(
 {
     order_send(
         w, run_kill, (struct order){.id = id, .notice = notice_ref(n), .found = done, .ctx = ctx});
+}
+
+static void run_end_backend(struct task *t)
+{
+    struct order *o = order_of(t);
+    struct session_list *const lists[] = {&o->w->pending, &o->w->relaying};
+    for (size_t i = 0; i < 2; i++) {
+        struct session *s = TAILQ_FIRST(lists[i]);
+        while (s) {
+            struct session *next = TAILQ_NEXT(s, entry);
+            if (s->backend && !strcmp(s->backend->name, o->name))
+                session_end_now(s, o->notice, "another server is used now");
+            s = next;
+        }
+    }
+    notice_unref(o->notice);
+    free(o->name);
+    free(o);
+}
+
+void worker_end_backend(struct worker *w, const char *name, struct notice *n)
+{
+    order_send(w, run_end_backend, (struct order){.name = xstrdup(name), .notice = notice_ref(n)});
 }
 
 static void list_one(struct session *s, void *ctx)

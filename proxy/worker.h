@@ -103,6 +103,8 @@ void worker_release(struct worker *w);
 /* id 0 cannot be. done(ctx, found) on the main loop. */
 void worker_kill(struct worker *w, uint64_t id, struct notice *n,
     void (*done)(void *ctx, bool found), void *ctx);
+/* Ends the sessions of a server that is used no more ([backend NAME]). */
+void worker_end_backend(struct worker *w, const char *name, struct notice *n);
 /* done(ctx, array) on the main loop; the array is the callee's. */
 void worker_list(struct worker *w, void (*done)(void *ctx, json_t *array), void *ctx);
 /* Ends all sessions at once and joins the thread. */

@@ -1,0 +1,48 @@
+/*
+ * Several database servers behind the gate: which there are, and which one new sessions go to.
+ * Immutable but for that; reference counted. Sessions may outlive the settings' change.
+ */
+#ifndef ELEXGATE_PROXY_BACKEND_POOL_H
+#define ELEXGATE_PROXY_BACKEND_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "common/config.h"
+#include "proxy/backend.h"
+
+#define BACKENDS_MAX 16u
+
+struct notice;
+
+struct backend_pool {
+    _Atomic unsigned refs;
+    size_t n;
+    struct backend_entry {
+        char *name;
+        struct backend_target target; /* its strings are ours */
+    } items[BACKENDS_MAX];
+    _Atomic int active;  /* index; -1 = none yet. Written by the main thread. */
+    struct notice *lost; /* what a session of a failed one is told */
+};
+
+/* The [backend NAME] sections; *out NULL where there are none. */
+int backend_pool_make(const struct config *c, struct backend_pool **out, struct err *e) MUSTCHECK;
+struct backend_pool *backend_pool_ref(struct backend_pool *p);
+void backend_pool_unref(struct backend_pool *p); /* any thread; NULL allowed */
+bool backend_pool_same(const struct backend_pool *a, const struct backend_pool *b);
+/* NULL: none may be used now. */
+const struct backend_entry *backend_pool_active(struct backend_pool *p);
+
+/* What is known of one, for the choice. */
+struct backend_health {
+    bool known;    /* at least one answer, or the first attempt is over */
+    bool usable;   /* answers and is not known to be read-only */
+    bool writable; /* for sure */
+};
+/* The one to use from now on: the active one as long as it is usable; else the first that is surely
+ * writable, else the first usable; else the active one stays. active -1: none yet; then all have to
+ * be known first, and preferred (-1 = none) counts as the active one. */
+int backend_choose(const struct backend_health *list, size_t n, int active, int preferred);
+
+#endif
