@@ -78,6 +78,9 @@ const struct option config_options[] = {
         .help = "unix socket for elexgate(1), the keeper and the console"},
     {"proxy", "control_users", OPT_LIST, "root", .reloadable = true,
         .help = "users that may use the control socket, besides the one the proxy runs as"},
+    {"proxy", "allow_own_user", OPT_BOOL, "no", .reloadable = true,
+        .help = "yes: clients may log in under the name of the user that the proxy runs as, over a "
+                "unix socket, too; an account IDENTIFIED VIA unix_socket would let in anybody"},
     {"proxy", "state_dir", OPT_PATH, "/var/lib/elexgate/proxy",
         .help = "folder for what must survive a restart: a block, the ticket keys"},
     {"proxy", "max_sessions", OPT_INT, "2000", 1, 1000000, .reloadable = true,

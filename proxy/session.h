@@ -6,6 +6,7 @@
  *   session_login.c   SSLRequest, TLS, login, with the sequence shift
  *   session_proof.c   the server's proof made one for our certificate
  *   session_sha2.c    a password that must not go to the server as it is
+ *   session_user.c    who may not log in here
  *   session_relay.c   the command phase: bytes through, back-pressure, idle clock
  *   session_report.c  what others are told about it: JSON, log
  *
@@ -134,9 +135,6 @@ void session_on_greeting_bytes(struct session *s);
 void session_on_client_first(struct session *s);
 void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);
-/* The listener's rules for client certificates, for this user. false: refused, and the session is
- * ending. */
-bool session_certificate_may(struct session *s, const char *user);
 /* session_proof.c */
 /* payload: of the OK packet that ends the login, the first in from_server. true: it has to wait
  * there; session_on_server_login is called when it can go on. */
@@ -152,6 +150,14 @@ void session_sha2_forget(struct session_login *l);
 /* After the login, at a change of user, the server asks for the password in clear in its packet
  * seq. true: refused, and the session is ending. */
 bool session_sha2_refuses(struct session *s, uint8_t seq);
+/* session_user.c */
+/* May this user log in, by the listener's rules for client certificates and [proxy]
+ * allow_own_user? false: refused, and the session is ending. */
+bool session_user_may(struct session *s, const char *user);
+/* Whether there is anything to ask session_user_may. */
+bool session_user_is_watched(const struct session *s);
+/* The server is at the other end of a unix socket. */
+bool session_server_is_local(const struct session *s);
 /* session_relay.c */
 void session_relay_start(struct session *s, uint16_t status);
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);

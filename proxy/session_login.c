@@ -13,7 +13,6 @@
 #define ERROR_OUT_OF_ORDER 1156 /* ER_NET_PACKETS_OUT_OF_ORDER */
 #define ERROR_HANDSHAKE    1043 /* ER_HANDSHAKE_ERROR */
 #define ERROR_UNSUPPORTED  1235 /* ER_NOT_SUPPORTED_YET */
-#define ERROR_DENIED       1045 /* ER_ACCESS_DENIED_ERROR */
 
 static void misunderstood(struct session *s, uint16_t code, const char *why)
 {
@@ -40,23 +39,6 @@ static void compresses(struct session *s)
         "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression "
         "ausschalten. / Compression is not offered here; switch it off in the client.",
         "client insists on compression", NULL);
-}
-
-bool session_certificate_may(struct session *s, const char *user)
-{
-    const struct client_auth *a = s->listener->client_auth;
-    struct err e;
-    /* Without TLS there is no certificate; settings allow that with client_auth = request only. */
-    if (!a || !s->client.ssl || client_auth_check(a, s->client.ssl, user, &e) == 0)
-        return true;
-    SLOT_ADD(s->worker->totals.logins_failed, 1);
-    _cleanup_free_ char *name = session_certificate(s);
-    _cleanup_free_ char *detail = xasprintf(
-        "certificate %s, user %s: %s", name ? name : "(none)", user, e.text);
-    _cleanup_free_ char *ascii = notice_ascii(e.text);
-    session_refuse(s, ERROR_DENIED, "28000", s->state < SESSION_RELAY ? ascii : e.text,
-        "client certificate refused", detail);
-    return false;
 }
 
 /* Takes one whole packet from the front of b; NULL: not there yet. *n counts the header. */
@@ -176,10 +158,10 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
         compresses(s);
         return false;
     }
-    if (s->listener->client_auth) {
+    if (session_user_is_watched(s)) {
         l->client_seq = packet[3];
         l->client_turn = false;
-        if (!session_certificate_may(s, s->names.user))
+        if (!session_user_may(s, s->names.user))
             return false;
     }
     l->response_seen = true;

@@ -67,7 +67,7 @@ void session_relay_start(struct session *s, uint16_t status)
     struct worker *w = s->worker;
     uint64_t caps = s->login->head.caps & s->login->greeting.caps;
     dialogue_init(&s->dialogue, caps, status);
-    if (s->listener->client_auth)
+    if (session_user_is_watched(s))
         s->guard = user_guard_new(caps);
     session_move(s, SESSION_RELAY);
     session_enlist(s, &w->relaying);
@@ -154,7 +154,7 @@ static bool guard_passes(struct session *s, const uint8_t *data, size_t n)
             return false;
         }
         if (r == 1) {
-            bool may = session_certificate_may(s, names.user);
+            bool may = session_user_may(s, names.user);
             login_names_free(&names);
             if (!may)
                 return false;

@@ -9,7 +9,6 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <string.h>
-#include <sys/socket.h>
 #include "common/log.h"
 
 #define KEY_BITS_MIN 2048
@@ -21,12 +20,7 @@
  * the client knows by itself what to do. */
 static bool has_to_step_in(const struct session *s)
 {
-    struct sockaddr_storage server = {0};
-    socklen_t len = sizeof server;
-    if (!s->client.ssl)
-        return false;
-    (void)getsockname(s->server.fd, (struct sockaddr *)&server, &len);
-    return server.ss_family != AF_UNIX;
+    return s->client.ssl && !session_server_is_local(s);
 }
 
 static void refuse(struct session *s, const char *why)

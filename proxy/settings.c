@@ -1,6 +1,7 @@
 #include "proxy/settings.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -149,6 +150,13 @@ static int backends_make(struct settings *s, struct err *e)
     return secret_read(file, &s->probe_password, e);
 }
 
+/* The name that we run under. */
+static char *own_user(const struct config *c)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    return pw && !config_bool(c, "proxy", NULL, "allow_own_user") ? xstrdup(pw->pw_name) : NULL;
+}
+
 int settings_make(
     struct config *config, struct tickets *tickets, struct settings **out, struct err *e)
 {
@@ -156,6 +164,7 @@ int settings_make(
     s->refs = 1;
     s->config = config;
     settings_read_plain(s);
+    s->own_user = own_user(config);
     while (config_section(config, "listen", s->n_listeners))
         s->n_listeners++;
     s->listeners = xcalloc(s->n_listeners, sizeof *s->listeners);
@@ -189,6 +198,7 @@ void settings_unref(struct settings *s)
         log_limit_free(s->listeners[i].proof_trouble);
     }
     free(s->listeners);
+    free(s->own_user);
     backend_pool_unref(s->backends);
     secret_free(s->probe_password);
     cert_pair_unref(s->certificate);

@@ -40,7 +40,9 @@ class Gate:
             "audit": {"file": self.folder / "audit.log", "proxy_file": self.folder / "proxy-audit.log"},
             "database": {},
             "proxy": {"control_socket": self.control_socket, "state_dir": self.folder / "state", "workers": 2,
-                      "drain_timeout": "2s"},
+                      "drain_timeout": "2s",
+                      # The tests run as root, and log in as root.
+                      "allow_own_user": True},
         }
         if server is not None:
             self.sections["database"] = (
