@@ -168,6 +168,8 @@ static int go_back(struct restore *r, struct err *e)
 
 static int exchange(struct restore *r, bool to_new, struct err *e)
 {
+    if (restore_database(r))
+        restore_database_flush(r);
     int code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
         code = restore_block(r, e);

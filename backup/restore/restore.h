@@ -93,6 +93,9 @@ int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
 /* database.c */
 /* What must be known before anything is stopped: commands are set. EXIT_REFUSED with words. */
 int restore_database_ready(struct run *run, struct err *e) MUSTCHECK;
+/* Before anybody is blocked: the server writes its changed pages, so that it has few left to write
+ * when it is stopped. That it does not is no reason to give up. */
+void restore_database_flush(struct restore *r);
 /* Stops the server and takes its files' locks in both folders, which no server starts against. */
 int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
 /* While they are held: nobody has opened what leaves the live folder for this side. -EBUSY. */

@@ -27,22 +27,34 @@ static const char *live_folder(struct run *run, const char *type, struct layout 
                : config_str(run->s.config, "data", type, "path");
 }
 
+/* A rename within one file system fails all the same between two mounts of it, as a folder that is
+ * bound elsewhere (mount --bind, a container's volume). */
+static int same_mount(const char *a, const char *b, bool *same, struct err *e)
+{
+    struct statx x, y;
+    if (statx(AT_FDCWD, a, 0, STATX_MNT_ID, &x) < 0 || statx(AT_FDCWD, b, 0, STATX_MNT_ID, &y) < 0)
+        return err_sys(e, errno, "cannot look at %s", a);
+    *same = x.stx_dev_major == y.stx_dev_major && x.stx_dev_minor == y.stx_dev_minor &&
+            (!(x.stx_mask & y.stx_mask & STATX_MNT_ID) || x.stx_mnt_id == y.stx_mnt_id);
+    return 0;
+}
+
 /* Beside the live folder if that is the same file system, else in it (a mount point's parent is
  * another one). */
 static int staging_root(const char *live, char **out, struct err *e)
 {
     char real[4096];
-    struct stat in, above;
+    bool beside = false;
     if (!realpath(live, real))
         return err_sys(e, errno, "cannot find %s", live);
     char *slash = strrchr(real, '/');
     _cleanup_free_ char *parent = slash == real ? xstrdup("/")
                                                 : xasprintf("%.*s", (int)(slash - real), real);
-    if (stat(real, &in) < 0 || stat(parent, &above) < 0)
-        return err_sys(e, errno, "cannot look at %s", real);
-    *out = in.st_dev == above.st_dev ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
-                                     : xasprintf("%s/.elexgate-restore", real);
-    return 0;
+    int code = same_mount(real, parent, &beside, e);
+    if (code == 0)
+        *out = beside ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
+                      : xasprintf("%s/.elexgate-restore", real);
+    return code;
 }
 
 /* "10.11" of "10.11.19-MariaDB": the same series reads the files, others need an upgrade. */

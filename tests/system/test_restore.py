@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import tarfile
 import time
@@ -260,6 +261,90 @@ def test_a_server_that_is_started_again_at_once(site):
     site.nothing_left()
 
 
+class Supervisor:
+    """What systemd (Restart=always) or a container's restart policy does: it runs the server, starts it again as soon as it ends,
+    and lets it be only when it was itself told to stop. `start` does nothing while the server runs."""
+
+    def __init__(self, site):
+        self.folder, server = site.folder, site.server
+        server.stop()
+        argv = shlex.join(str(a) for a in server._argv())
+        run = site.folder / "supervise"
+        run.write_text(f"#!/bin/sh\ntrap 'kill $child' TERM\nwhile :; do\n"
+                       f"    if [ -e {site.folder}/down ]; then touch {site.folder}/is-down; sleep 0.02; continue; fi\n"
+                       f"    rm -f {site.folder}/is-down\n    {argv} </dev/null >>{site.folder}/supervised.log 2>&1 &\n"
+                       f"    child=$!\n    echo x >>{site.folder}/starts\n    wait $child || wait $child\ndone\n")
+        admin = f"mariadb-admin --no-defaults --socket={server.socket} --user=root"
+        self.stop = site.folder / "supervisor-stop"
+        self.stop.write_text(f"#!/bin/sh\ntouch {site.folder}/down\n{admin} shutdown\n"
+                             f"until [ -e {site.folder}/is-down ]; do sleep 0.02; done\n")
+        self.start = site.folder / "supervisor-start"
+        self.start.write_text(f"#!/bin/sh\nrm -f {site.folder}/down\n")
+        for script in (run, self.stop, self.start):
+            script.chmod(0o755)
+        (site.folder / "starts").write_text("")
+        self.site = site
+        self.process = process.Child("supervisor", [run], site.folder / "supervisor.log")
+        process.wait_until(self.answers, 60, "the supervised server")
+
+    def answers(self):
+        try:
+            return self.site.server.value("SELECT 1") == 1
+        except pymysql.err.MySQLError:
+            return False
+
+    def starts(self):
+        return len((self.folder / "starts").read_text().split())
+
+    def end(self):
+        process.run([self.stop], check=False)
+        self.process.kill()
+
+
+@pytest.fixture
+def supervisor(site):
+    site.prepare()
+    s = Supervisor(site)
+    yield s
+    s.end()
+
+
+def test_a_supervisor_that_restarts_at_once_without_a_stop_command(site, supervisor):
+    """SQL SHUTDOWN alone: it is up again before anything could be swapped. Refused in words, or one whole side."""
+    site.backup.set("restore", start_command=supervisor.start, stop_timeout="3s")
+    done = site.backup.run_job("restore", "run", "latest", "elexisdb")
+    last = json.loads(done.stdout.splitlines()[-1])
+    process.wait_until(supervisor.answers, 60, "the server again")
+    if done.returncode == 0:  # it was quicker than the supervisor, and kept it waiting
+        assert site.side() == "new"
+    else:
+        assert "stop_command" in last["error"] and "as it was before" in last["error"], last
+        assert site.side() == "old"
+        site.nothing_left()
+    assert supervisor.starts() > 1 and site.is_open()
+
+
+def test_a_supervisor_that_is_told_to_stop_and_start(site, supervisor):
+    """stop_command and start_command as `systemctl stop` and `start`, or `docker stop` and `start`: the supervisor's server is the one
+    that runs afterwards, and was started once for each direction."""
+    site.backup.set("restore", stop_command=supervisor.stop, start_command=supervisor.start)
+    site.job("run", "latest", "elexisdb")
+    assert site.side() == "new" and supervisor.starts() == 2
+    site.job("undo")
+    assert site.side() == "old" and supervisor.starts() == 3
+    site.job("accept")
+    site.nothing_left()
+
+
+def test_a_stop_command_that_fails_changes_nothing(site):
+    site.prepare()
+    site.backup.set("restore", stop_command="/bin/false")
+    lines = site.job("run", "latest", "elexisdb", exit=1)
+    assert "stop_command" in lines[-1]["error"] and "swap" not in site.phases(lines)
+    assert site.side() == "old"
+    site.nothing_left()
+
+
 def test_a_server_that_waits_with_the_old_files_open(site):
     """It has opened its control file and waits for the lock when the restore gets it: it must not go on with that file
     beside the other side's logs."""
@@ -362,3 +447,34 @@ def test_killed_between_block_and_open(site, phase):
     site.job("recover")
     assert site.side() in ("old", "new")
     assert site.is_open()
+
+
+@pytest.fixture(params=["file system", "bind"])
+def mounted(request, folder, template):
+    """A data directory that is a mount point, as a container's volume is: its root cannot be renamed. One on a file system of its own,
+    and one that is bound there from the same file system, which only its mount tells apart."""
+    volume, source = folder / "volume", folder / "source"
+    volume.mkdir()
+    source.mkdir()
+    how = ["-t", "tmpfs", "-o", "size=600m", "none"] if request.param == "file system" else ["--bind", source]
+    if subprocess.run(["mount", *how, volume], capture_output=True).returncode != 0:
+        pytest.skip("this user cannot mount")
+    process.run(["cp", "-a", "--sparse=always", f"{template}/.", volume])
+    yield volume
+    process.run(["umount", volume])
+
+
+def test_a_data_directory_that_is_a_mount_point(folder, mounted, make_server, make_gate):
+    server = make_server(datadir=mounted)
+    site = Site(folder, server, make_gate(server, options={"proxy": {"grace": "200ms"}}))
+    site.prepare()
+    site.job("run", "latest")
+    assert (mounted / ".elexgate-restore").exists(), "staging lies in it"
+    assert site.side() == "new" and site.documents_then == hashes(site.documents)
+    site.job("undo")
+    assert site.side() == "old"
+    site.job("accept")
+    assert not (mounted / ".elexgate-restore").exists()
+    lines = site.job("run", "--dry-run", "latest")
+    assert "check" in site.phases(lines) and not (mounted / ".elexgate-restore").exists()
+    server.stop()
