@@ -15,6 +15,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/log_ring.h"
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -283,6 +284,7 @@ static int run(struct keeper *k)
     }
     const char *format = config_str(l.config, "log", NULL, "format");
     log_init("elexgate-keeper", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
+    log_ring_start();
     audit_init("elexgate-keeper");
     adopt(k, &l);
     int code = EXIT_GOOD;
@@ -307,6 +309,7 @@ static int run(struct keeper *k)
     json_decref(k->restore_done);
     backup_settings_clear(&k->settings);
     config_free(k->config);
+    log_ring_stop();
     return code;
 }
 

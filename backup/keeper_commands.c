@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/log_ring.h"
 
 static json_t *time_or_null(int64_t ms)
 {
@@ -224,6 +225,12 @@ static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *requ
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
+static json_t *log_lines(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)k, (void)c;
+    return log_ring_answer("elexgate-keeper", request);
+}
+
 static json_t *runs(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c, (void)request;
@@ -251,6 +258,7 @@ static const struct {
     {"watch", watch},
     {"reload", reload},
     {"log-level", log_level},
+    {"log", log_lines},
     {"archives", keeper_archives},
     {"verify", keeper_verify, "verify"},
     {"restore", keeper_restore, "restore"},

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log_ring.h"
 #include "common/utf8.h"
 
 /* A pipe takes up to 4096 bytes (PIPE_BUF) in one piece: a line is kept below that. */
@@ -24,6 +25,8 @@ static struct {
 static atomic_int current_level = LOG_INFO;
 
 struct line {
+    enum log_format format;
+    bool stamp; /* with the time; the journal has its own */
     char buf[LINE_MAX_BYTES];
     size_t len;
 };
@@ -97,10 +100,8 @@ static void put_char(struct line *l, char c)
 }
 
 /* One character (len bytes) or, with len 0, one byte that is not UTF-8. Returns bytes for out. */
-static size_t escape(const char *s, size_t len, uint32_t c, char out[static 16])
+static size_t escape(bool json, const char *s, size_t len, uint32_t c, char out[static 16])
 {
-    bool json = state.format == LOG_JSON;
-
     if (len == 0) /* JSON knows no bytes: there the backslash itself is escaped */
         return (size_t)snprintf(out, 16, json ? "\\\\x%02x" : "\\x%02x", (unsigned char)*s);
     if (c == '"' || c == '\\')
@@ -122,7 +123,7 @@ static void put_quoted(struct line *l, const char *s)
     for (size_t i = 0; i < n;) {
         uint32_t c;
         size_t len = utf8_decode(s + i, n - i, &c);
-        size_t m = escape(s + i, len, c, out);
+        size_t m = escape(l->format == LOG_JSON, s + i, len, c, out);
         if (written + m > VALUE_MAX_BYTES) {
             put_str(l, "...");
             break;
@@ -152,7 +153,7 @@ static void put_value(struct line *l, const struct log_field *f)
 
     switch (f->type) {
     case LOG_FIELD_STR:
-        if (state.format == LOG_JSON || needs_quotes(f->s))
+        if (l->format == LOG_JSON || needs_quotes(f->s))
             put_quoted(l, f->s);
         else
             put_str(l, f->s);
@@ -180,7 +181,7 @@ static void put_field(struct line *l, const struct log_field *f)
 
     if (f->type == LOG_FIELD_STR && !f->s)
         return;
-    if (state.format == LOG_JSON) {
+    if (l->format == LOG_JSON) {
         if (last != '{')
             put_char(l, ',');
         put_quoted(l, f->key);
@@ -197,10 +198,27 @@ static void put_field(struct line *l, const struct log_field *f)
         l->len = before;
 }
 
+static void compose(struct line *l, enum log_level level, const char *event,
+    const struct log_field *fields, size_t n)
+{
+    if (l->format == LOG_JSON)
+        put_char(l, '{');
+    if (l->stamp) {
+        char ts[CLOCK_ISO_LEN];
+        put_field(l, &LOG_S("ts", clock_iso(clock_wall_ms(), ts)));
+    }
+    put_field(l, &LOG_S("level", log_level_name(level)));
+    put_field(l, &LOG_S("program", state.program));
+    put_field(l, &LOG_S("event", event));
+    for (size_t i = 0; i < n; i++)
+        put_field(l, &fields[i]);
+    if (l->format == LOG_JSON)
+        put_char(l, '}');
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
-    struct line l = {.len = 0};
-    char ts[CLOCK_ISO_LEN];
+    struct line l = {.format = state.format, .stamp = !state.journal};
     int saved = errno;
 
     if (state.journal) {
@@ -208,21 +226,16 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         snprintf(prefix, sizeof prefix, "<%d>", syslog_levels[level]);
         put_str(&l, prefix);
     }
-    if (state.format == LOG_JSON)
-        put_char(&l, '{');
-    if (!state.journal)
-        put_field(&l, &LOG_S("ts", clock_iso(clock_wall_ms(), ts)));
-    put_field(&l, &LOG_S("level", log_level_name(level)));
-    put_field(&l, &LOG_S("program", state.program));
-    put_field(&l, &LOG_S("event", event));
-    for (size_t i = 0; i < n; i++)
-        put_field(&l, &fields[i]);
-    if (state.format == LOG_JSON)
-        put_char(&l, '}');
+    compose(&l, level, event, fields, n);
     put_char(&l, '\n');
     ssize_t written;
     do
         written = write(STDERR_FILENO, l.buf, l.len);
     while (written < 0 && errno == EINTR);
+    if (log_ring_started()) {
+        struct line kept = {.format = LOG_JSON, .stamp = true};
+        compose(&kept, level, event, fields, n);
+        log_ring_add(level, kept.buf, kept.len);
+    }
     errno = saved; /* a log line that cannot be written must not disturb the program */
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/log_ring.h"
 #include "proxy/audit_trail.h"
 
 void command_error(struct control_client *c, const struct err *e)
@@ -72,6 +73,11 @@ static void cmd_log_level(struct control_client *c, const json_t *request)
     control_answer(c, command_ok());
 }
 
+static void cmd_log(struct control_client *c, const json_t *request)
+{
+    control_answer(c, log_ring_answer("elexgate-proxy", request));
+}
+
 /* From our successor, when it is stopped itself. */
 static void cmd_stop(struct control_client *c, const json_t *request)
 {
@@ -100,6 +106,7 @@ static const struct {
     {"kill", cmd_kill},
     {"reload", cmd_reload},
     {"log-level", cmd_log_level},
+    {"log", cmd_log},
     {"stop", cmd_stop},
     {"handover", handover_cmd_ask},
     {"handover-take", handover_cmd_take},

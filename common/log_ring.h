@@ -1,0 +1,34 @@
+/*
+ * The last lines of the operating log, kept in memory for the page and for `elexgate log`: at most
+ * LOG_RING_LINES. Each program that answers {"cmd":"log"} on its control socket starts it. What the
+ * level leaves out is not in it. Safe from several threads.
+ */
+#ifndef ELEXGATE_COMMON_LOG_RING_H
+#define ELEXGATE_COMMON_LOG_RING_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include "common/log.h"
+
+#define LOG_RING_LINES 2000
+
+void log_ring_start(void); /* from now on; log.c fills it */
+void log_ring_stop(void);  /* and forgets them */
+bool log_ring_started(void);
+/* For log.c: a line as a JSON object. Not kept before log_ring_start. */
+void log_ring_add(enum log_level level, const char *json, size_t len);
+
+/*
+ * The answer to {"cmd":"log","after":SEQ?,"level":"info"?,"limit":N?}; new reference.
+ *
+ *   {"ok":true,"program":NAME,"next":SEQ,"lines":[{"seq":N,"time":ISO,"level":..,"event":..,"text":..,
+ *    FIELDS}..]}
+ *
+ * Oldest first. With "after" the lines that came behind that one; without it the last ones. "next"
+ * is the "after" of the next question. "missed":true: lines have been forgotten in between.
+ * "restarted":true: the program is a new one, and its lines are given from the first. Bounded to
+ * half of what a line of the protocol takes; "more":true when there are further ones.
+ */
+json_t *log_ring_answer(const char *program, const json_t *request) MUSTCHECK;
+
+#endif

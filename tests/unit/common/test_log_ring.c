@@ -1,0 +1,196 @@
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/json_lines.h"
+#include "common/log_ring.h"
+#include "unit.h"
+
+static int start(void **state)
+{
+    (void)state;
+    log_init("tester", LOG_LOGFMT, LOG_DEBUG);
+    log_ring_start();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    log_ring_stop();
+    return 0;
+}
+
+static json_t *ask(const char *request)
+{
+    json_t *q = json_loads(request, 0, NULL), *answer = log_ring_answer("tester", q);
+    json_decref(q);
+    return answer;
+}
+
+static json_int_t number(const json_t *answer, const char *key)
+{
+    return json_integer_value(json_object_get(answer, key));
+}
+
+static const json_t *line(const json_t *answer, size_t i)
+{
+    return json_array_get(json_object_get(answer, "lines"), i);
+}
+
+static size_t count(const json_t *answer)
+{
+    return json_array_size(json_object_get(answer, "lines"));
+}
+
+static void assert_field(const json_t *line, const char *key, const char *value)
+{
+    const char *is = json_string_value(json_object_get(line, key));
+    assert_string_equal(is ? is : "(none)", value);
+}
+
+static void fields_and_order(void **state)
+{
+    (void)state;
+    log_event(LOG_INFO, "first", LOG_S("text", "Zürich \"x\"\n"), LOG_I("n", -5));
+    log_event(LOG_WARNING, "second", LOG_S("error", "no room"));
+    log_event(LOG_DEBUG, "third");
+    json_t *a = ask("{}");
+    assert_int_equal(count(a), 3);
+    assert_int_equal(number(a, "next"), 3);
+    assert_field(line(a, 0), "event", "first");
+    assert_field(line(a, 0), "text", "Zürich \"x\"\n");
+    assert_int_equal(number(line(a, 0), "n"), -5);
+    assert_int_equal(number(line(a, 0), "seq"), 1);
+    assert_int_equal(strlen(json_string_value(json_object_get(line(a, 0), "time"))), 24);
+    assert_null(json_object_get(line(a, 0), "ts"));
+    assert_field(line(a, 1), "text", "no room");
+    assert_field(line(a, 1), "level", "warning");
+    assert_field(line(a, 2), "text", "");
+    json_decref(a);
+}
+
+static void after_and_level_and_limit(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 10; i++)
+        log_event(i % 2 ? LOG_INFO : LOG_ERROR, "e", LOG_I("i", i));
+    json_t *a = ask("{\"after\":7}");
+    assert_int_equal(count(a), 3);
+    assert_int_equal(number(line(a, 0), "i"), 8);
+    assert_null(json_object_get(a, "more"));
+    json_decref(a);
+    a = ask("{\"after\":10}");
+    assert_int_equal(count(a), 0);
+    assert_int_equal(number(a, "next"), 10);
+    json_decref(a);
+    a = ask("{\"level\":\"error\",\"limit\":2}"); /* the newest two of them */
+    assert_int_equal(count(a), 2);
+    assert_int_equal(number(line(a, 0), "i"), 8);
+    assert_int_equal(number(line(a, 1), "i"), 10);
+    json_decref(a);
+    a = ask("{\"after\":0,\"limit\":4}");
+    assert_int_equal(count(a), 4);
+    assert_int_equal(number(a, "next"), 4);
+    assert_true(json_is_true(json_object_get(a, "more")));
+    json_decref(a);
+}
+
+static void forgets_and_says_so(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= LOG_RING_LINES + 500; i++)
+        log_event(LOG_INFO, "e", LOG_I("i", i));
+    json_t *a = ask("{\"after\":3,\"limit\":5}");
+    assert_int_equal(number(line(a, 0), "i"), 501);
+    assert_true(json_is_true(json_object_get(a, "missed")));
+    json_decref(a);
+    a = ask("{\"limit\":2000}");
+    assert_int_equal(count(a), 2000);
+    assert_int_equal(number(line(a, 1999), "i"), LOG_RING_LINES + 500);
+    json_decref(a);
+    a = ask("{\"after\":99999,\"limit\":1}"); /* the program was started anew */
+    assert_true(json_is_true(json_object_get(a, "restarted")));
+    assert_null(json_object_get(a, "missed"));
+    assert_int_equal(number(line(a, 0), "i"), 501);
+    json_decref(a);
+}
+
+/* However long its lines are: the answer goes through the control protocol. */
+static void an_answer_is_bounded(void **state)
+{
+    (void)state;
+    char text[1001];
+    memset(text, 'x', 1000);
+    text[1000] = '\0';
+    for (int i = 0; i < LOG_RING_LINES; i++)
+        log_event(LOG_INFO, "e", LOG_S("text", text), LOG_S("a", text), LOG_S("b", text));
+    json_t *a = ask("{\"limit\":2000}");
+    size_t len = 0;
+    char *l = json_line(a, &len);
+    assert_true(len < JSON_LINE_MAX && count(a) > 50);
+    assert_int_equal(number(a, "next"), LOG_RING_LINES); /* the newest, not the oldest */
+    free(l);
+    json_decref(a);
+    a = ask("{\"after\":0,\"limit\":2000}");
+    assert_true(json_is_true(json_object_get(a, "more")));
+    assert_int_equal(number(a, "next"), count(a));
+    json_decref(a);
+}
+
+static void bad_questions(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"{\"after\":-1}", "{\"after\":\"x\"}", "{\"limit\":0}",
+        "{\"limit\":2001}", "{\"limit\":\"all\"}", "{\"level\":\"loud\"}", "{\"level\":5}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        json_t *a = ask(bad[i]);
+        assert_true(json_is_false(json_object_get(a, "ok")));
+        assert_field(a, "code", "EINVAL");
+        json_decref(a);
+    }
+    json_t *a = ask("{\"after\":null,\"limit\":null,\"level\":null}");
+    assert_true(json_is_true(json_object_get(a, "ok")));
+    json_decref(a);
+}
+
+static void *writer(void *arg)
+{
+    for (int i = 0; i < 3000; i++)
+        log_event(LOG_INFO, "thread", LOG_S("name", arg), LOG_I("i", i));
+    return NULL;
+}
+
+static void several_threads(void **state)
+{
+    (void)state;
+    pthread_t t[4];
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, writer, (void *)(uintptr_t)"w"), 0);
+    for (int i = 0; i < 20; i++)
+        json_decref(ask("{\"limit\":50}"));
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    json_t *a = ask("{\"limit\":1}");
+    assert_int_equal(number(a, "next"), 12000);
+    json_decref(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(fields_and_order, start, stop),
+        cmocka_unit_test_setup_teardown(after_and_level_and_limit, start, stop),
+        cmocka_unit_test_setup_teardown(forgets_and_says_so, start, stop),
+        cmocka_unit_test_setup_teardown(an_answer_is_bounded, start, stop),
+        cmocka_unit_test_setup_teardown(bad_questions, start, stop),
+        cmocka_unit_test_setup_teardown(several_threads, start, stop),
+    };
+    int quiet = open(
+        "/dev/null", O_WRONLY | O_CLOEXEC); /* the log itself is not what is looked at */
+    if (quiet < 0 || dup2(quiet, STDERR_FILENO) < 0)
+        return 1;
+    close(quiet);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
