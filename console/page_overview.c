@@ -16,8 +16,8 @@ static void add_status(struct request *rq, json_t *model, const json_t *problems
                       : strcmp(worst, "bad") == 0 ? "status-bad"
                                                   : "status-warn";
     _cleanup_free_ char *text = say(rq, key, NULL);
-    (void)json_object_set_new(
-        model, "status", json_pack("{sbss}", "ok", strcmp(worst, "bad") != 0, "text", text));
+    (void)json_object_set_new(model, "status",
+        json_pack("{sbsbss}", "ok", !*worst, "bad", strcmp(worst, "bad") == 0, "text", text));
 }
 
 /* A run of the keeper's memory, as cards show it. */

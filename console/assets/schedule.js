@@ -17,7 +17,7 @@ function show(box, answer) {
     const list = document.createElement("ol");
     list.className = "next-runs";
     for (const next of answer.next ?? []) {
-        const item = element("li", `${next.at_text} `, list);
+        const item = element("li", `${next.at_when} `, list);
         element("span", `(${next.at_ago})`, item).className = "soft";
     }
     box.append(list);

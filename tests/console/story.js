@@ -1,6 +1,6 @@
 // As a new user would, in German and with the browser alone: a backup is made, proven, and restored. The steps are words of the
 // command line, so that the test can do its own part between them.
-//   node story.js backup | prove | restore TYPES | watch-restore | undo | accept
+//   node story.js backup | prove | begin-restore | watch-restore | find-restore | undo | accept | delete
 import { assert, assertEqual, axe, context, flash, quiet, scenario, send, signIn } from "./lib.js";
 
 const LONG = { timeout: 150000 };
@@ -11,7 +11,7 @@ const STEPS = {
         await page.locator("#job section").waitFor(); // it waits for quiet, or runs already
         await page.getByRole("link", { name: "Sicherungen", exact: true }).first().click();
         await page.locator("#runs-table tbody tr").first().waitFor(LONG); // by itself
-        assert((await page.locator("#runs-table tbody tr").first().innerText()).includes("ja"), "the backup is verified");
+        assert((await page.locator("#runs-table tbody tr").first().innerText()).includes("✓"), "the backup was read back");
         await page.getByRole("link", { name: "Übersicht" }).click();
         assert(!(await page.locator("#cards").innerText()).includes("Es gibt noch keine Sicherung"), "the overview knows it");
     },
@@ -25,7 +25,8 @@ const STEPS = {
         assertEqual(await page.locator("#runs-table tbody tr").first().locator(".badge.good").count(), 2, "verified and proven");
     },
 
-    async restore(page) {
+    // Up to the first phase; the caller does something in the middle of it.
+    async "begin-restore"(page) {
         await page.getByRole("link", { name: "Wiederherstellen" }).first().click();
         await page.locator("#from-backup").getByRole("link", { name: "Auswählen" }).first().click();
         const plan = page.locator("#plan");
@@ -42,11 +43,17 @@ const STEPS = {
         await send(page, "#plan button.danger");
         await page.locator(".steps li.now").first().waitFor();
         assertEqual((await axe(page)).join("\n"), "", "accessibility of the progress");
+        console.log("BEGUN");
+    },
+
+    // On a page of its own, as after closing the browser.
+    async "find-restore"(page, base) {
+        await page.goto(`${base}/restore`);
         await STEPS["watch-restore"](page);
     },
 
-    async "watch-restore"(page, base) {
-        if (base) await page.goto(`${base}/restore`);
+    // On the page that is open: it changes by itself.
+    async "watch-restore"(page) {
         await page.locator("#last-restore .state").waitFor(LONG);
         assert(await page.locator("#last-restore .state.good").isVisible(), await page.locator("#last-restore").innerText());
     },

@@ -10,7 +10,7 @@ from lib import paths
 
 CONSOLE = paths.ROOT / "console"
 # Words for codes that the programs tell; view_words() (console/view.h) looks them up, the page_*.c some of the others.
-BY_CODE = ("kind_", "phase_", "level_", "program_", "method_", "idle_", "after_deadline_", "drill_", "cert_kind_", "step_", "role_", "state_")
+BY_CODE = ("job_", "step-", "restore-", "confirm-", "phase_", "level_", "program_", "method_", "idle_", "after_deadline_", "drill_", "cert_kind_", "role_", "state_")
 
 
 def texts(name):

@@ -1,0 +1,210 @@
+"""The console in a real Chromium, in front of a whole demo: every page, every form, backup, upload and restore to the end.
+
+The scenarios are node scripts in tests/console/, driven by playwright-core with Debian's Chromium. What only the outside can
+do is done here: clients that work, a console that is killed.
+"""
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import threading
+
+import pymysql
+import pytest
+
+from lib import paths, process
+from lib.demo import Demo
+
+SOURCES = paths.ROOT / "tests" / "console"
+
+
+def node_modules():
+    """npm's packages as package-lock.json pins them, kept in the build folder."""
+    names = ("package.json", "package-lock.json", ".npmrc")
+    digest = hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in names)).hexdigest()[:16]
+    folder = paths.BUILD / "clients" / f"console-{digest}"
+    if not folder.exists():
+        making = folder.with_name(f"{folder.name}.{os.getpid()}")  # renamed when whole: two runs do not see half of it
+        making.mkdir(parents=True)
+        for name in names:
+            shutil.copy(SOURCES / name, making / name)
+        process.run(["npm", "ci", "--ignore-scripts"], timeout=300, cwd=making)
+        try:
+            making.rename(folder)
+        except OSError:
+            shutil.rmtree(making)
+    return folder / "node_modules"
+
+
+class Console:
+    """A demo with an account, and what runs scenarios against it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.demo = Demo(folder)
+        self.scripts = folder / "scripts"  # ECMAScript modules look for packages beside themselves
+        self.scripts.mkdir()
+        for source in SOURCES.glob("*.js"):
+            shutil.copy(source, self.scripts)
+        shutil.copy(SOURCES / "package.json", self.scripts)
+        (self.scripts / "node_modules").symlink_to(node_modules())
+        self.demo.run("--detach")
+        self.env = self.demo.env()
+        self.url = self.env["ELEXGATE_CONSOLE_URL"]
+
+    def scenario(self, name, *args, timeout=240):
+        env = dict(os.environ, ELEXGATE_CONSOLE_URL=self.url, ELEXGATE_PICTURES=str(self.folder), TZ="Europe/Zurich")
+        return process.run(["node", self.scripts / f"{name}.js", *args], timeout=timeout, env=env, cwd=self.folder)
+
+    def start_scenario(self, name, *args):
+        env = dict(os.environ, ELEXGATE_CONSOLE_URL=self.url, ELEXGATE_PICTURES=str(self.folder), TZ="Europe/Zurich")
+        return process.Child(name, ["node", self.scripts / f"{name}.js", *args], self.folder / f"{name}.log", env=env, cwd=self.folder)
+
+    def setup_link(self):
+        return (self.demo.dir / "state" / "console" / "setup-link").read_text().strip()
+
+    def pid(self):
+        return int((self.demo.dir / "pid" / "elexgate-console").read_text())
+
+    def start(self):
+        """The console alone, once more, as systemd would."""
+        log = open(self.demo.dir / "log" / "elexgate-console.log", "ab")
+        with log:
+            child = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.demo.dir / "elexgate.ini"],
+                                  self.demo.dir / "log" / "elexgate-console-2.log")
+        (self.demo.dir / "pid" / "elexgate-console").write_text(f"{child.pid}\n")
+        child.wait_log("event=ready")
+        return child
+
+    def client(self):
+        """A workstation: TLS, verified."""
+        e = self.env
+        return pymysql.connect(host=e["ELEXGATE_HOST"], port=int(e["ELEXGATE_PORT"]), user=e["ELEXGATE_USER"],
+                               password=e["ELEXGATE_PASSWORD"], database=e["ELEXGATE_DATABASE"], autocommit=True,
+                               ssl_ca=e["ELEXGATE_CA"], ssl_verify_identity=False, connect_timeout=10, read_timeout=30)
+
+    def ask(self, statement):
+        with contextlib.closing(self.client()) as c, c.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+
+@pytest.fixture(scope="module")
+def console(session_folder):
+    folder = session_folder / "console"
+    folder.mkdir()
+    made = Console(folder)
+    made.scenario("setup", made.setup_link())
+    yield made
+    made.demo.end()
+
+
+@pytest.mark.sanitize
+def test_every_page(console):
+    """Both languages, screen and phone, axe-core, the pages' policy, without JavaScript. With a client, so that there is a row."""
+    with contextlib.closing(console.client()):
+        console.scenario("pages")
+
+
+@pytest.mark.sanitize
+def test_every_form(console):
+    """Good and bad input; what the old page never told is told."""
+    with contextlib.closing(console.client()):
+        console.scenario("forms", str(console.demo.dir / "tls"))
+
+
+def test_settings_keep_the_file(console):
+    """What the schedule's form saved stands in the file; its comments and other sections are still there."""
+    text = (console.demo.dir / "elexgate.ini").read_text()
+    assert "# every night at a quarter past three" in text and "[data documents]" in text
+    assert "schedule = 15 3 * * *" in text and "keep = 9" in text
+
+
+class Worker:
+    """A workstation that asks something again and again, and remembers what it was told."""
+
+    def __init__(self, console):
+        self._console, self._stop, self.errors = console, threading.Event(), []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self):
+        connection = None
+        while not self._stop.wait(0.2):
+            try:
+                connection = connection or self._console.client()
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT COUNT(*) FROM KONTAKT")
+            except pymysql.MySQLError as error:
+                self.errors.append(str(error))
+                connection = None
+        if connection:
+            connection.close()
+
+    def end(self):
+        self._stop.set()
+        self._thread.join(40)
+
+
+@pytest.fixture
+def worker(console):
+    made = Worker(console)
+    yield made
+    made.end()
+
+
+@pytest.mark.slow
+def test_backup_proven_and_restored(console, worker):
+    """The whole way of a new user, with a workstation that reads all the time and is told to wait."""
+    console.scenario("story", "backup", "prove", timeout=280)
+    console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/probe', 'nachher')")
+    console.scenario("story", "begin-restore", "watch-restore", timeout=280)
+    worker.end()
+    assert any("Elexis" in error or "Wiederherstellung" in error for error in worker.errors), worker.errors
+    assert probes(console) == "0\n"
+    console.scenario("story", "undo", timeout=280)
+    assert probes(console) == "1\n"
+
+
+def probes(console):
+    """Rows that were written after the backup, counted past the gate."""
+    return process.run(["mariadb", "--no-defaults", f"--socket={console.env['ELEXGATE_DB_SOCKET']}", "--user=root", "-N", "-e",
+                        "SELECT COUNT(*) FROM elexis.CONFIG WHERE PARAM='browser/probe'"],
+                       env=dict(os.environ, MYSQL_PWD=console.env["ELEXGATE_DB_PASSWORD"])).stdout
+
+
+@pytest.mark.slow
+def test_the_console_dies_during_a_restore(console):
+    """The restore goes on, and the page that was open finds it again without a click."""
+    with contextlib.closing(console.client()):
+        browser = console.start_scenario("story", "begin-restore", "watch-restore")
+        browser.wait_log("BEGUN", timeout=60)
+    os.kill(console.pid(), signal.SIGKILL)
+    status = process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "--json", "status"]).stdout
+    assert '"kind":"restore"' in status.replace(" ", ""), "the restore was over before the console was killed"
+    again = console.start()
+    assert browser.wait(timeout=200) == 0, browser.log()
+    console.scenario("story", "find-restore", "accept", timeout=200)
+    assert again.alive()
+
+
+@pytest.mark.slow
+def test_sql_file_uploaded_in_pieces_and_imported(console, folder):
+    """Broken off, taken up again, paused, cancelled; and what the file says is in the database afterwards."""
+    dump = folder / "praxis.sql"
+    with open(dump, "wb") as out:
+        done = process.run(["mariadb-dump", "--no-defaults", f"--socket={console.env['ELEXGATE_DB_SOCKET']}", "--user=root", "--hex-blob", "elexis"],
+                           env=dict(os.environ, MYSQL_PWD=console.env["ELEXGATE_DB_PASSWORD"]), timeout=120)
+        out.write(done.stdout.encode())
+        out.write(b"INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/aus-der-datei', 'ja');\n")
+        line = b"-- " + b"x" * 997 + b"\n"
+        while out.tell() < 30_000_000:  # four pieces
+            out.write(line)
+    with contextlib.closing(console.client()):
+        console.scenario("upload", dump, "import", timeout=290)
+    assert console.ask("SELECT WERT FROM CONFIG WHERE PARAM='browser/aus-der-datei'") == (("ja",),)
+
+
+def test_downloaded_and_deleted(console):
+    console.scenario("story", "delete")
