@@ -158,7 +158,7 @@ static unsigned user_changed(struct dialogue *d, const struct packet *p)
     case LOGIN_SWITCH:
     case LOGIN_MORE:
         d->auth_turn = true;
-        return p->len == 2 && p->start[1] == 0x04 ? DIALOGUE_FULL_AUTH : 0;
+        return p->len == 2 && p->first == 0x01 && p->start[1] == 0x04 ? DIALOGUE_FULL_AUTH : 0;
     default:
         break;
     }

@@ -36,7 +36,7 @@ void sha2_login_on_server(struct sha2_login *l, const uint8_t *payload, size_t n
         switched(l, payload, n);
         break;
     case LOGIN_MORE:
-        if (l->plugin && n == 2 && payload[1] == FULL)
+        if (l->plugin && n == 2 && payload[0] == MORE && payload[1] == FULL)
             l->step = SHA2_PASSWORD;
         break;
     default:

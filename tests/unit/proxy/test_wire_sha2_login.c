@@ -32,6 +32,7 @@ static void full_authentication(void **state)
     (void)state;
     struct sha2_login l = begin(NAME);
     ON_SERVER(&l, "\1\3");
+    ON_SERVER(&l, "\x60\4"); /* of no known kind */
     assert_int_equal(l.step, SHA2_NONE);
     ON_SERVER(&l, "\1\4");
     assert_int_equal(l.step, SHA2_PASSWORD);
