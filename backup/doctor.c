@@ -1,14 +1,17 @@
 /*
  * elexgate-job doctor: everything that a backup needs, asked before it is needed. One line a check:
- *   {"event":"check","name":..,"good":BOOL,"text":WORDS,"fix":WORDS}
+ *   {"event":"check","name":..,"good":BOOL,"level":..,"text":WORDS,"fix":WORDS}
+ * "level":"warning" is to be looked at, but no backup fails for it; it does not count as bad.
  */
 #include "backup/job.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/doctor_bypass.h"
 #include "backup/layout.h"
 #include "backup/space.h"
 #include "common/exit_codes.h"
@@ -34,6 +37,44 @@ static void tell(struct doctor *d, const char *name, bool good, const char *text
     if (!good && fix)
         json_object_set_new(event, "fix", json_string(fix));
     run_event(event);
+}
+
+static void warn(struct doctor *d, const char *name, bool good, const char *text,
+    const char *text_de, const char *fix, const char *fix_de)
+{
+    (void)d;
+    json_t *event = json_pack("{ss,ss,sb,ss,ss,ss}", "event", "check", "name", name, "good", good,
+        "level", good ? "ok" : "warning", "text", text, "text_de", text_de);
+    if (!good) {
+        json_object_set_new(event, "fix", json_string(fix));
+        json_object_set_new(event, "fix_de", json_string(fix_de));
+    }
+    run_event(event);
+}
+
+/* Who goes past the gate is not encrypted, not counted as idle or not, and not kept out during a
+ * restore. */
+static void check_bypass(struct doctor *d)
+{
+    if (!d->server)
+        return;
+    char *text, *text_de;
+    bool good = doctor_port_closed(d->server, &text, &text_de);
+    warn(d, "port", good, text, text_de,
+        "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall",
+        "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der Firewall "
+        "schliessen");
+    free(text);
+    free(text_de);
+    if (!d->run->s.proxy_socket)
+        return;
+    good = doctor_nobody_past(
+        d->server, d->run->s.proxy_socket, d->run->s.target.user, &text, &text_de);
+    warn(d, "bypass", good, text, text_de,
+        "let them connect to the gate; a restore does not keep them out",
+        "auf Elexgate umstellen; eine Rücksicherung sperrt sie sonst nicht aus");
+    free(text);
+    free(text_de);
 }
 
 static char *grant_statement(const struct backup_settings *s)
@@ -181,9 +222,16 @@ static void check_hook(struct doctor *d, const char *event)
     if (!program)
         return;
     char text[400];
-    bool good = access(program, X_OK) == 0;
-    snprintf(text, sizeof text, "%s: %s%s", event, program, good ? "" : " cannot be executed");
-    tell(d, "hook", good, text, "make it executable (chmod 700), or take it out of [hooks]");
+    struct stat st;
+    bool runs = access(program, X_OK) == 0;
+    bool safe = stat(program, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+                !(st.st_mode & (S_IWGRP | S_IWOTH));
+    snprintf(text, sizeof text, "%s: %s%s", event, program,
+        !runs   ? " cannot be executed"
+        : !safe ? " can be changed by others than root"
+                : "");
+    tell(d, "hook", runs && safe, text,
+        "chown root and chmod 700: it runs as the keeper; or take it out of [hooks]");
 }
 
 static bool in_path(const char *program)
@@ -221,6 +269,7 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     check_layout(&d);
     check_space(&d);
     check_proxy(&d);
+    check_bypass(&d);
     check_program(&d, "backup", "dump_program");
     check_program(&d, "drill", "server_program");
     static const char *const hooks[] = {
