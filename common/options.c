@@ -67,9 +67,9 @@ const struct option config_options[] = {
     {"backend", "host", OPT_STRING, "127.0.0.1", .named = true, .reloadable = true,
         .help = "name or address of this server"},
     {"backend", "port", OPT_INT, "3306", 1, 65535, .named = true, .reloadable = true,
-        .help = "its port"},
+        .help = "port of this server"},
     {"backend", "socket", OPT_PATH, NULL, .named = true, .reloadable = true,
-        .help = "its unix socket, instead of host and port"},
+        .help = "unix socket of this server; used instead of host and port when set"},
 
     /* proxy */
     {"proxy", "workers", OPT_INT, "auto", 1, 256, auto_word,

@@ -34,15 +34,4 @@ bool backend_pool_same(const struct backend_pool *a, const struct backend_pool *
 /* NULL: none may be used now. */
 const struct backend_entry *backend_pool_active(struct backend_pool *p);
 
-/* What is known of one, for the choice. */
-struct backend_health {
-    bool known;    /* at least one answer, or the first attempt is over */
-    bool usable;   /* answers and is not known to be read-only */
-    bool writable; /* for sure */
-};
-/* The one to use from now on: the active one as long as it is usable; else the first that is surely
- * writable, else the first usable; else the active one stays. active -1: none yet; then all have to
- * be known first, and preferred (-1 = none) counts as the active one. */
-int backend_choose(const struct backend_health *list, size_t n, int active, int preferred);
-
 #endif

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "proxy/backend_choice.h"
 #include "proxy/probe.h"
 #include "proxy/proxy.h"
 

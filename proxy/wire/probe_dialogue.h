@@ -40,7 +40,7 @@ struct probe_dialogue {
     char trouble[256];
 };
 
-/* user and password's proof stay the caller's. */
+/* user stays the caller's. */
 void probe_dialogue_init(struct probe_dialogue *d, const char *user,
     void (*prove)(void *ctx, const uint8_t scramble[20], uint8_t proof[20]), void *ctx);
 /* Takes bytes of the server. After PROBE_SEND the caller sends out and goes on feeding (n may be
