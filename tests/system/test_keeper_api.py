@@ -228,3 +228,174 @@ def test_config_set_on_a_file_that_was_broken_meanwhile(keeper):
     before = keeper.config.read_bytes()
     refused(keeper, {"cmd": "config-set", "values": {"retention.keep": 3}}, "EINVAL", "nonsense")
     assert keeper.config.read_bytes() == before and keeper.call("status")["ok"]
+
+
+# --- verify, delete, fetch ---
+
+@pytest.fixture
+def two_runs(keeper):
+    """The older run and the newer one."""
+    older = take(keeper)
+    newer = take(keeper)
+    assert older != newer
+    return older, newer
+
+
+def test_verify(keeper, two_runs):
+    older, newer = two_runs
+    lines = follow(keeper, {"cmd": "verify", "which": older, "type": "elexisdb"})
+    (found,) = event(lines, "verified")
+    assert found["good"] and found["run"] == older and lines[-1]["ok"] and lines[-1]["job"] == "verify"
+    progress = event(lines, "progress")
+    assert all(line["phase"] == "verify" and line["total"] >= line["bytes"] for line in progress)
+    assert keeper.runs("verify")[0]["exit"] == 0
+    assert [i["run"] for i in keeper.call("archives")["runs"] if i["verified"]] == [older]
+    # damage in the middle, its length unchanged
+    path = archive_path(keeper, older)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    lines = follow(keeper, {"cmd": "verify", "which": "all"})
+    assert lines[-1]["exit"] == 6 and {v["run"]: v["good"] for v in event(lines, "verified")} == {older: False, newer: True}
+
+
+@pytest.mark.parametrize("request_", [
+    {"which": "../../etc/passwd"}, {"which": "/etc/passwd"}, {"which": "--all"}, {"which": 5}, {}, {"which": ""},
+    {"which": "2026-02-30-0000"}, {"which": "2026-11-22-0315", "type": "../x"}, {"which": "2026-11-22-0315", "type": "--force"},
+    {"which": "2026-11-22-0315", "type": 5}, {"which": "2026-11-22-0315", "type": "x" * 41}, {"which": "2026-11-22-0315\n"}])
+def test_names_that_are_none(keeper, request_):
+    for cmd in ("verify", "delete", "fetch"):
+        refused(keeper, {"cmd": cmd, **request_}, "EINVAL")
+    assert keeper.keeper.alive() and not keeper.runs("verify")
+
+
+def test_delete(keeper, two_runs):
+    older, newer = two_runs
+    size = archive_path(keeper, older).stat().st_size
+    answer = keeper.call({"cmd": "delete", "which": older})
+    assert answer["deleted"] == [f"elexisdb_{older}"] and answer["bytes"] == size
+    assert not [name for name in keeper.files() if older in name]
+    refused(keeper, {"cmd": "delete", "which": older}, "ENOENT")
+    refused(keeper, {"cmd": "delete", "which": newer}, "EPERM", "only complete backup")
+    assert archive_path(keeper, newer).exists()
+    assert keeper.call({"cmd": "delete", "which": newer, "type": "elexisdb", "force": True})["deleted"]
+    assert keeper.call("archives")["runs"] == []
+
+
+def test_delete_leaves_the_only_good_one(keeper, two_runs):
+    """Two complete backups, but the other one is known to be damaged."""
+    older, newer = two_runs
+    path = archive_path(keeper, older)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    follow(keeper, {"cmd": "verify", "which": older})
+    refused(keeper, {"cmd": "delete", "which": newer}, "EPERM", "not known to be damaged")
+    assert keeper.call({"cmd": "delete", "which": older})["deleted"] == [f"elexisdb_{older}"]
+
+
+def test_delete_while_somebody_else_works(keeper, two_runs):
+    """A job from the command line has the lock."""
+    keeper.set("archive", rate="1M")
+    job = keeper.start_job("backup", "--now")
+    json.loads(job.stdout.readline())
+    refused(keeper, {"cmd": "delete", "which": two_runs[0]}, "EBUSY")
+    job.terminate()
+    job.stdout.read()
+    job.stdout.close()
+    job.wait(60)
+
+
+def fetch(b, request):
+    """The answer and the bytes behind the descriptor that came with it."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(b.socket))
+        s.sendall(json.dumps({"cmd": "fetch", **request}).encode() + b"\n")
+        line, fds, flags, _ = socket.recv_fds(s, 65536, 4)
+        answer = json.loads(line)
+        if not answer["ok"]:
+            assert not fds
+            return answer, None
+        (fd,) = fds
+        with os.fdopen(fd, "rb") as f:
+            with pytest.raises(OSError):
+                os.write(f.fileno(), b"x")
+            return answer, f.read()
+
+
+def test_fetch(keeper, two_runs):
+    older, newer = two_runs
+    for run in two_runs:
+        answer, data = fetch(keeper, {"which": run, "type": "elexisdb"})
+        path = archive_path(keeper, run)
+        assert answer == {"ok": True, "name": path.name, "size": len(data)}
+        assert hashlib.sha256(data).digest() == hashlib.sha256(path.read_bytes()).digest()
+    answer, data = fetch(keeper, {"which": newer, "type": "elexisdb", "manifest": True})
+    assert json.loads(data)["type"] == "elexisdb" and answer["name"].endswith(".manifest.json")
+    # it is the file that was there, whatever happens to the name
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(keeper.socket))
+        s.sendall(json.dumps({"cmd": "fetch", "which": older, "type": "elexisdb"}).encode() + b"\n")
+        _, (fd,), _, _ = socket.recv_fds(s, 65536, 4)
+        keeper.call({"cmd": "delete", "which": older})
+        with os.fdopen(fd, "rb") as f:
+            assert len(f.read()) > 1000
+    assert fetch(keeper, {"which": older, "type": "elexisdb"})[0]["code"] == "ENOENT"
+    assert fetch(keeper, {"which": newer, "type": "other"})[0]["code"] == "ENOENT"
+    assert fetch(keeper, {"which": newer})[0]["code"] == "EINVAL"
+
+
+def test_fetch_follows_no_link(keeper, two_runs):
+    path = archive_path(keeper, two_runs[0])
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    answer, data = fetch(keeper, {"which": two_runs[0], "type": "elexisdb"})
+    assert not answer["ok"] and data is None
+    path.unlink()
+    os.mkfifo(path)
+    assert fetch(keeper, {"which": two_runs[0], "type": "elexisdb"})[0]["code"] == "EINVAL"
+
+
+# --- log, and who may ask ---
+
+def test_log(keeper):
+    answer = keeper.call("log")
+    assert answer["program"] == "elexgate-keeper"
+    ready = next(line for line in answer["lines"] if line["event"] == "ready")
+    assert ready["level"] == "info" and ready["time"].endswith("Z") and ready["seq"] > 0
+    keeper.keeper and keeper.call({"cmd": "config-set", "values": {"retention.keep": 9}})
+    fresh = keeper.call({"cmd": "log", "after": answer["next"]})
+    assert "config-set" in [line["event"] for line in fresh["lines"]]
+    assert all(line["seq"] > answer["next"] for line in fresh["lines"])
+    assert keeper.call({"cmd": "log", "after": fresh["next"]})["lines"] == []
+    assert keeper.call({"cmd": "log", "level": "error"})["lines"] == []
+    refused(keeper, {"cmd": "log", "after": "x"}, "EINVAL")
+    refused(keeper, {"cmd": "log", "limit": 0}, "EINVAL")
+
+
+def test_another_user_is_refused(keeper):
+    """The socket can be opened by everybody; the kernel says who it is."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    os.chmod(keeper.folder.parent.parent, 0o755)
+    for path in (keeper.folder.parent, keeper.folder):
+        os.chmod(path, 0o755)
+    program = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.makefile().read())"
+    done = subprocess.run(["/usr/bin/python3", "-c", program, str(keeper.socket)], user="nobody", capture_output=True, text=True,
+                          timeout=20)
+    assert '"EACCES"' in done.stdout and "runs" not in done.stdout, done
+
+
+def test_unknown_and_broken_requests(keeper):
+    assert "archives" in refused(keeper, {"cmd": "nothing"}, "ENOSYS")["error"]
+    refused(keeper, {"cmd": 5}, "ENOSYS")
+    refused(keeper, {}, "ENOSYS")
+    for data in (b"no json\n", b"[1]\n", b"\xff\xfe\n", b"{" * 100000 + b"\n", b"x" * (2 << 20)):
+        with control.Control(keeper.socket) as c:
+            try:
+                c.send_raw(data)
+                c.receive()
+            except (EOFError, OSError):
+                pass  # the connection ends, not the keeper
+    assert keeper.call("status")["ok"]
