@@ -1,0 +1,54 @@
+# Elexgate's images: "gate" (proxy, console, the command) and "keeper" (the same and what backups need). See docs/docker.md.
+#
+#   docker build --target gate -t elexgate:gate .
+#   docker build --target keeper -t elexgate:keeper .
+#
+# DEBIAN is any image of Debian 12.
+ARG DEBIAN=docker.io/library/debian:bookworm-slim
+
+FROM ${DEBIAN} AS build
+WORKDIR /src
+COPY scripts/packages scripts/deps scripts/
+RUN scripts/deps build
+COPY . .
+RUN meson setup /build --prefix=/usr --buildtype=release -Db_lto=true -Dtests=false \
+    && ninja -C /build \
+    && DESTDIR=/dest meson install -C /build --no-rebuild --strip \
+    && rm -rf /dest/usr/share/doc /dest/usr/share/man /dest/usr/lib/systemd /dest/usr/lib/sysusers.d /dest/usr/lib/tmpfiles.d \
+    && install -D -m 755 docker/entrypoint docker/healthcheck docker/database -t /dest/usr/libexec/elexgate \
+    && install -D -m 644 docker/elexgate.ini -t /dest/usr/share/elexgate/docker
+
+FROM ${DEBIAN} AS gate
+# The numbers are fixed, as volumes outlive images. mysql has the one of the official MariaDB image.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates libarchive13 libgnutls30 libinih1 libisal2 libjansson4 \
+        libmariadb3 libmicrohttpd12 libsodium23 libssl3 libsystemd0 libuv1 zlib1g \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/* \
+    && groupadd -g 3314 elexgate-tls \
+    && useradd -r -u 3312 -U -G elexgate-tls -d /var/lib/elexgate/proxy -s /usr/sbin/nologin elexgate \
+    && useradd -r -u 3313 -U -G elexgate-tls -d /var/lib/elexgate/console -s /usr/sbin/nologin elexgate-console \
+    && useradd -r -u 999 -U -d /nonexistent -s /usr/sbin/nologin mysql \
+    && install -d -m 755 /etc/elexgate /etc/elexgate/tls /var/lib/elexgate /var/log/elexgate \
+    && install -d -m 1775 -g elexgate /run/elexgate \
+    && install -d -m 700 -o elexgate -g elexgate /var/lib/elexgate/proxy \
+    && install -d -m 700 -o elexgate-console -g elexgate-console /var/lib/elexgate/console /var/lib/elexgate/uploads \
+    && install -d -m 700 /var/lib/elexgate/keeper /backup \
+    && install -d -m 755 /run/elexgate-hold
+COPY --from=build /dest /
+USER elexgate
+EXPOSE 3312
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/usr/libexec/elexgate/healthcheck"]
+ENTRYPOINT ["/usr/libexec/elexgate/entrypoint"]
+CMD ["elexgate-proxy"]
+
+# Root, with the capabilities that docker-compose.yaml leaves it: it copies the database's files and puts them back.
+FROM gate AS keeper
+USER root
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends mariadb-client-core mariadb-server-core \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
+CMD ["elexgate-keeper"]
+
+# What `docker build` without --target makes.
+FROM gate
