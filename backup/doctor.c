@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/doctor_bypass.h"
+#include "backup/doctor_gate.h"
 #include "backup/layout.h"
 #include "backup/space.h"
 #include "common/exit_codes.h"
@@ -50,6 +51,21 @@ static void warn(struct doctor *d, const char *name, bool good, const char *text
         json_object_set_new(event, "fix_de", json_string(fix_de));
     }
     run_event(event);
+}
+
+/* What doctor_gate found. */
+static void found(void *ctx, enum doctor_finding how, const char *name, const char *text,
+    const char *text_de, const char *fix, const char *fix_de)
+{
+    struct doctor *d = ctx;
+    bool bad = how == DOCTOR_FOUND_BAD;
+    d->bad += bad;
+    run_event(json_pack("{s:s, s:s, s:b, s:s*, s:s, s:s*, s:s*, s:s*}", "event", "check", "name",
+        name, "good", how == DOCTOR_FOUND_GOOD, "level",
+        bad                        ? NULL
+        : how == DOCTOR_FOUND_GOOD ? "ok"
+                                   : "warning",
+        "text", text, "text_de", text_de, "fix", fix, "fix_de", fix_de));
 }
 
 /* Who goes past the gate is not encrypted, not counted as idle or not, and not kept out during a
@@ -270,6 +286,8 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     check_space(&d);
     check_proxy(&d);
     check_bypass(&d);
+    if (d.server && r->s.proxy_socket)
+        doctor_gate(d.server, r->s.config, r->s.proxy_socket, found, &d);
     check_program(&d, "backup", "dump_program");
     check_program(&d, "drill", "server_program");
     static const char *const hooks[] = {

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <string.h>
+#include "certs/server_leaf.h"
 #include "common/json_lines.h"
 #include "common/log.h"
-#include "proof/server_leaf.h"
 
 /* A proof that no account fits means a new certificate of the server, or nonsense. After nonsense
  * the server is not asked again for so long. */
@@ -66,7 +66,7 @@ static int salt_used_now(struct answerer *a, const struct question *q, uint64_t 
 {
     if (a->leaf_in_vain_ms && now_ms - a->leaf_in_vain_ms < LEAF_AGAIN_MS)
         return 0;
-    int r = server_leaf(a->target, a->leaf, e);
+    int r = server_leaf(a->target->socket, a->target->host, a->target->port, a->leaf, e);
     a->leaf_known = r == 0;
     *used = salt_used(a, q, salts, n);
     a->leaf_in_vain_ms = *used ? 0 : now_ms;

@@ -46,7 +46,7 @@ RULES = {
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
     "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
-    "proof/": Rule("common proof", "jansson openssl systemd mariadb"),
+    "proof/": Rule("common certs proof", "jansson openssl systemd mariadb"),
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
     "backup/": Rule("common certs backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
     "cli/": Rule("common certs cli", "jansson openssl"),

@@ -1,4 +1,4 @@
-#include "proof/server_leaf.h"
+#include "certs/server_leaf.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -104,7 +104,7 @@ static int read_greeting(int fd, struct err *e)
     if (!caps || caps + 2 > p + n)
         return err_set(e, EPROTO, "the database server's greeting is not understood");
     if (!(((unsigned)caps[0] | (unsigned)caps[1] << 8) & HAS_SSL))
-        return err_set(e, ENOTSUP, "the database server has no TLS, and so no proofs");
+        return err_set(e, ENOTSUP, "the database server has no TLS");
     return 0;
 }
 
@@ -122,7 +122,7 @@ static int ask_for_tls(int fd, struct err *e)
 
 static int handshake(int fd, uint8_t *out, struct err *e)
 {
-    unsigned len = LEAF_LEN;
+    unsigned len = CERT_SHA256_LEN;
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL *ssl = ctx ? SSL_new(ctx) : NULL;
     int r = 0;
@@ -139,10 +139,11 @@ static int handshake(int fd, uint8_t *out, struct err *e)
     return r;
 }
 
-int server_leaf(const struct accounts_target *t, uint8_t out[static LEAF_LEN], struct err *e)
+int server_leaf(const char *socket_path, const char *host, unsigned port,
+    uint8_t out[static CERT_SHA256_LEN], struct err *e)
 {
-    uint8_t leaf[LEAF_LEN];
-    _cleanup_fd_ int fd = t->socket ? open_unix(t->socket, e) : open_tcp(t->host, t->port, e);
+    uint8_t leaf[CERT_SHA256_LEN];
+    _cleanup_fd_ int fd = socket_path ? open_unix(socket_path, e) : open_tcp(host, port, e);
     if (fd < 0)
         return fd;
     set_timeouts(fd);
@@ -152,6 +153,6 @@ int server_leaf(const struct accounts_target *t, uint8_t out[static LEAF_LEN], s
     if (r == 0)
         r = handshake(fd, leaf, e);
     if (r == 0)
-        memcpy(out, leaf, LEAF_LEN);
+        memcpy(out, leaf, CERT_SHA256_LEN);
     return r;
 }
