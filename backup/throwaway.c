@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
@@ -22,6 +23,7 @@ struct throwaway {
     struct child child;
     struct server *server;
     char *socket, *log;
+    int said; /* what it says before it has opened its log */
     char user[64];
 };
 
@@ -129,7 +131,10 @@ void throwaway_last_words(const struct throwaway *t, char *buf, size_t size)
 {
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
-    snprintf(buf, size, "it left no log");
+    char said[CHILD_SAID_MAX];
+    snprintf(buf, size, "%s", child_said(t->said, said));
+    if (!*buf)
+        snprintf(buf, size, "it left no log");
     if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0 || len == 0)
         return;
     char *error = strstr(text, "[ERROR]");
@@ -170,8 +175,9 @@ int throwaway_start(const struct throwaway_options *o, struct throwaway **out, s
     t->log = xasprintf("%s/server.log", o->scratch);
     struct args a = {0};
     build_args(&a, o, t);
+    t->said = memfd_create("said", MFD_CLOEXEC);
     struct child_options co = {
-        .argv = (const char *const *)a.argv, .out = -1, .err = -1, .keep = -1};
+        .argv = (const char *const *)a.argv, .out = t->said, .err = t->said, .keep = -1};
     int r = strlen(t->socket) > 106
                 ? err_set(e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch",
                       t->socket)
@@ -228,6 +234,7 @@ void throwaway_drop(struct throwaway *t)
         return;
     server_close(t->server);
     child_end(&t->child, 2000);
+    cleanup_fd(&t->said);
     free(t->socket);
     free(t->log);
     free(t);
