@@ -234,6 +234,7 @@ static int open_state(struct keeper *k, struct err *e)
     r = keeper_state_open(path, &k->state, e);
     if (r == 1)
         log_err(LOG_ERROR, "state-damaged", e);
+    keeper_cert_clean(k);
     return r < 0 ? r : 0;
 }
 

@@ -124,8 +124,10 @@ void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct keeper_client *c, json_t *request);
 keeper_command_fn keeper_archives, keeper_verify, keeper_delete,
-    keeper_fetch;                 /* keeper_archives.c */
-keeper_command_fn keeper_restore; /* keeper_restore.c */
+    keeper_fetch;                               /* keeper_archives.c */
+keeper_command_fn keeper_restore;               /* keeper_restore.c */
+keeper_command_fn keeper_cert;                  /* keeper_cert.c */
+void keeper_cert_clean(const struct keeper *k); /* files that a killed keeper left */
 keeper_command_fn keeper_config_get, keeper_config_set,
     keeper_schedule_preview; /* keeper_config.c */
 

@@ -267,6 +267,7 @@ static const struct {
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
     {"schedule-preview", keeper_schedule_preview},
+    {"cert", keeper_cert},
     {"audit", keeper_audit_command},
 };
 

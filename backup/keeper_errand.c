@@ -90,10 +90,11 @@ static void on_end(void *ctx, int exit_code, int signal)
         answer = keeper_failure(exit_code, a->last);
     else
         answer = a->o.answer(k, a->o.ctx, a->event, a->last);
+    uint64_t client = a->client;
+    errand_free(a); /* what it needed is gone when the answer is there */
     if (k->control)
-        keeper_control_answer(k->control, a->client, answer);
+        keeper_control_answer(k->control, client, answer);
     json_decref(answer);
-    errand_free(a);
 }
 
 static size_t count(const struct keeper *k)
