@@ -209,6 +209,11 @@ def test_clients_without_a_password_do_not_verify(far, trixie, elsewhere, user, 
     assert code == 0 and "ssl-verify-server-cert is disabled, because of an insecure passwordless login" in text, text
 
 
+def test_npm_mariadb_without_a_password_refuses(far):
+    gate, _ = far
+    assert "certificate" in node("127.0.0.1", gate.ports["proof"], "nobody_knows", password="")["error"].lower()
+
+
 def test_a_wrong_password_is_told_as_such(far, trixie, elsewhere):
     gate, _ = far
     code, text = cli(trixie, elsewhere.run, elsewhere.here, gate.ports["proof"], "by_ed25519", password="wrong")
