@@ -1,9 +1,10 @@
 /*
- * elexgate backups: what lies in the backup folder; elexgate backups rm: removes one.
+ * elexgate backups: what lies in the backup folder; elexgate backups delete, rm: removes one.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -142,10 +143,65 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
     return code;
 }
 
+/* Somebody must be there to answer, or have answered. */
+static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
+{
+    char line[80];
+    if (yes)
+        return EXIT_GOOD;
+    if (cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return cli_usage(cli, "%s",
+            tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
+                "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes "
+                "an"));
+    printf(tr(cli, "Delete the backup %s%s%s for good? Type \"delete\" to go on: ",
+               "Die Sicherung %s%s%s endgültig löschen? Zum Fortfahren \"löschen\" eintippen: "),
+        which, type ? " " : "", type ? type : "");
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        line[0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strcmp(line, "delete") == 0 || strcmp(line, "löschen") == 0)
+        return EXIT_GOOD;
+    return cli_failf(cli, EXIT_CANCELLED, "%s",
+        tr(cli, "cancelled, nothing was deleted", "abgebrochen, nichts wurde gelöscht"));
+}
+
+/* delete RUN [TYPE]; options before, between and behind them. argv[0] is "delete". */
+static int run_delete(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--type=", "--force", "--yes", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *option, *words[2] = {NULL, NULL};
+    bool force = false, yes = false;
+    size_t n = 0;
+    for (;;) {
+        while ((option = args_next(&a, options))) {
+            force |= strcmp(option, "--force") == 0;
+            yes |= strcmp(option, "--yes") == 0;
+            if (strcmp(option, "--type=") == 0)
+                words[1] = a.value;
+        }
+        if (a.failed)
+            return a.failed;
+        if (a.next >= a.argc)
+            break;
+        if (n == 2)
+            return args_operands(&a, 0, 0);
+        words[n++] = a.argv[a.next++];
+    }
+    if (!words[0])
+        return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
+    int code = confirm_delete(cli, words[0], words[1], yes);
+    return code == EXIT_GOOD ? remove_backup(cli, words[0], words[1], force) : code;
+}
+
 static int run_backups(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--type=", "--force", NULL};
     bool rm = argc > 1 && strcmp(argv[1], "rm") == 0, force = false;
+    if (argc > 1 && strcmp(argv[1], "delete") == 0)
+        return run_delete(cli, argc - 1, argv + 1);
     struct args a = args_begin(cli, argc - rm, argv + rm);
     const char *option, *type = NULL, *which = NULL;
     /* Options may stand before and behind the run. */
@@ -172,12 +228,14 @@ static int run_backups(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_backups = {
     "backups",
-    "[rm RUN [--force]] [--type TYPE]",
+    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force]",
     "list the backups, or remove one",
     run_backups,
-    "  rm RUN       remove this run's archives, e.g. 2026-11-22-0315\n"
+    "  delete RUN [TYPE]  remove this run's archives, e.g. 2026-11-22-0315, after a question\n"
+    "  --yes        without the question, for scripts\n"
+    "  rm RUN       the same without a question\n"
     "  --type TYPE  only this data type\n"
-    "  --force      also the only complete one of its type\n"
+    "  --force      also the only good one of its type\n"
     "\n"
     "VERIFIED: every file was read again and compared (elexgate verify). PROVEN: it was restored\n"
     "into a throwaway server and found equal (elexgate drill).\n",

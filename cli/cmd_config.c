@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/config_set.h"
 #include "cli/option_docs.h"
 #include "cli/output.h"
 
@@ -121,9 +122,12 @@ static int run(struct cli *cli, int argc, char **argv)
             option_docs_man(stdout);
         return EXIT_GOOD;
     }
-    int code = args_operands(&a, 1, 2);
+    bool set = a.next < argc && strcmp(argv[a.next], "set") == 0;
+    int code = set ? args_operands(&a, 2, 100) : args_operands(&a, 1, 2);
     if (code != EXIT_GOOD)
         return code;
+    if (set)
+        return config_set(cli, argv + a.next + 1, argc - a.next - 1);
     const char *what = argv[a.next];
     if (a.next + 1 < argc)
         cli->config_path = argv[a.next + 1];
@@ -131,12 +135,17 @@ static int run(struct cli *cli, int argc, char **argv)
         return run_check(cli);
     if (strcmp(what, "show") == 0)
         return run_show(cli);
-    return cli_usage(cli, "there is no \"config %s\"; there are check and show", what);
+    return cli_usage(cli, "there is no \"config %s\"; there are check, show and set", what);
 }
 
-const struct command cmd_config = {"config", "check | show [FILE] | --sample | --man",
-    "check the configuration, show what is in force, print a sample", run,
+const struct command cmd_config = {"config",
+    "check | show [FILE] | set SECTION.KEY=VALUE... | --sample | --man",
+    "check the configuration, show or change what is in force, print a sample", run,
     "  check [FILE]  look the file over: unknown names, wrong values\n"
     "  show [FILE]   every option with its value and where it comes from\n"
+    "  set SECTION.KEY=VALUE...  change options that the keeper uses, such as retention.keep=14;\n"
+    "                comments in the file stay, the whole file is checked first, and it is in "
+    "force\n"
+    "                at once; an empty value takes the option out of the file\n"
     "  --sample      a sample file with every option\n"
     "  --man         the options as in elexgate.ini(5)\n"};

@@ -57,7 +57,8 @@ static void print_all(const struct cli *cli, const json_t *last)
 static int run_schedule(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--count=", "--from=", NULL};
-    struct args a = args_begin(cli, argc, argv);
+    bool preview = argc > 1 && strcmp(argv[1], "preview") == 0;
+    struct args a = args_begin(cli, argc - preview, argv + preview);
     const char *option, *args[8] = {"schedule"};
     size_t n = 1;
     json_t *last = NULL;
@@ -65,30 +66,33 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
         args[n++] = strcmp(option, "--count=") == 0 ? "--count" : "--from";
         args[n++] = a.value;
     }
-    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    int code = a.failed ? a.failed : args_operands(&a, preview, 1);
     if (code != EXIT_GOOD)
         return code;
-    if (a.next < argc)
-        args[n++] = argv[a.next];
+    if (a.next < a.argc)
+        args[n++] = a.argv[a.next];
     code = job_stream_run(cli, args, keep_last, &last);
+    const json_t *error = json_object_get(last, "error");
+    const json_t *words = cli->german ? json_object_get(last, "error_de") : NULL;
     if (last && cli->json)
         cli_print_json(last);
     else if (last && code == EXIT_GOOD)
         print_all(cli, last);
     else if (last)
-        cli_failf(cli, code, "%s", json_string_value(json_object_get(last, "error")));
+        cli_failf(cli, code, "%s", json_string_value(words ? words : error));
     json_decref(last);
     return code;
 }
 
 const struct command cmd_schedule = {
     "schedule",
-    "[--count N] [--from TIME] [\"M H D M W\"]",
+    "[preview] [--count N] [--from TIME] [\"M H D M W\"]",
     "show the next times of backups and drills",
     run_schedule,
     "  --count N    how many (default: 10)\n"
     "  --from TIME  after this moment instead of now: \"2026-11-22 03:15\"\n"
     "  \"M H D M W\"  another schedule, to try it out: minute hour day month weekday, @daily ...\n"
+    "  preview      the same, and an error when no schedule is given\n"
     "\n"
     "Daylight saving: what falls into the skipped hour runs once right after it, what falls into\n"
     "the doubled hour runs once. A schedule of every hour follows elapsed time.\n",

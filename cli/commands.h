@@ -18,6 +18,7 @@
     X(kill) \
     X(reload) \
     X(upgrade) \
+    X(log) \
     X(log_level) \
     X(config) \
     X(cert) \

@@ -29,14 +29,18 @@ static json_t *run_json(int64_t utc)
         "{s:s,s:s,s:i}", "utc", clock_iso(utc * 1000, iso), "local", local, "weekday", tm.tm_wday);
 }
 
-static int add_schedule(
-    const struct request *r, const char *what, const char *text, json_t *list, struct err *e)
+static int add_schedule(const struct request *r, const char *what, const char *text, json_t *list,
+    json_t *last, struct err *e)
 {
     struct cron cron;
+    struct cron_fault fault;
     char words[300], words_de[300];
-    int x = cron_parse(backup_schedule_text(text), &cron, e);
-    if (x < 0)
-        return x;
+    int x = cron_check(backup_schedule_text(text), &cron, &fault);
+    if (x < 0) {
+        json_object_set_new(last, "error_de", json_string(fault.text_de));
+        json_object_set_new(last, "field", json_string(fault.field));
+        return err_set(e, -x, "%s", fault.text);
+    }
     json_t *runs = json_array();
     int64_t at = r->from_ms / 1000;
     for (int64_t i = 0; i < r->count && x == 0; i++) {
@@ -82,10 +86,11 @@ int command_schedule(const struct config *c, int argc, char **argv, json_t *last
     tzset();
     json_object_set_new(last, "zone", json_string(tzname[0]));
     if (r.expression)
-        return add_schedule(&r, "expression", r.expression, list, e) < 0 ? EXIT_USAGE : EXIT_GOOD;
+        return add_schedule(&r, "expression", r.expression, list, last, e) < 0 ? EXIT_USAGE
+                                                                               : EXIT_GOOD;
     for (size_t i = 0; i < 2; i++) {
         const char *text = config_str(c, sections[i], NULL, "schedule");
-        if (text && add_schedule(&r, sections[i], text, list, e) < 0) {
+        if (text && add_schedule(&r, sections[i], text, list, last, e) < 0) {
             err_prefix(e, -EINVAL, "[%s]", sections[i]);
             return EXIT_FAILED;
         }

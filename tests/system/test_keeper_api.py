@@ -399,3 +399,83 @@ def test_unknown_and_broken_requests(keeper):
             except (EOFError, OSError):
                 pass  # the connection ends, not the keeper
     assert keeper.call("status")["ok"]
+
+
+# --- the command line ---
+
+def test_cli_config_set(keeper):
+    before = with_comments(keeper)
+    out = keeper.cli("config", "set", "retention.keep=21", "backup.schedule=30 2 * * *").stdout
+    assert "[retention] keep" in out and "schedule = 30 2 * * *" in keeper.config.read_text()
+    assert "so already" in keeper.cli("config", "set", "retention.keep=21").stdout
+    keeper.cli("config", "set", "backup.schedule=")
+    assert keeper.config.read_bytes() == before.replace(b"keep = 7", b"keep = 21")
+    bad = keeper.cli("config", "set", "retention.keep=many", exit=1)
+    assert "retention" in bad.stderr and keeper.config.read_bytes() == before.replace(b"keep = 7", b"keep = 21")
+    for words in (["retention.keep"], ["keep=1"], ["=1"], []):
+        keeper.cli("config", "set", *words, exit=2)
+    assert json.loads(keeper.cli("--json", "config", "set", "retention.keep=7").stdout)["changed"] == ["[retention] keep"]
+    keeper.stop_keeper()
+    keeper.cli("config", "set", "retention.keep=5", exit=3)
+
+
+def test_cli_log(keeper):
+    text = keeper.cli("log").stdout
+    assert "keeper ready" in text
+    lines = [json.loads(line) for line in keeper.cli("--json", "log", "--limit", "1").stdout.splitlines()]
+    assert len(lines) == 1 and lines[0]["program"] == "elexgate-keeper"
+    follower = subprocess.Popen([paths.CLI, "--config", keeper.config, "--json", "log", "--follow"], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+    try:
+        for line in follower.stdout:
+            if json.loads(line)["event"] == "ready":
+                break
+        keeper.call({"cmd": "config-set", "values": {"retention.keep": 11}})
+        for line in follower.stdout:
+            if json.loads(line)["event"] == "config-set":
+                break
+        # another keeper: its lines are shown from the first
+        keeper.stop_keeper()
+        keeper.start_keeper()
+        for line in follower.stdout:
+            if json.loads(line)["event"] == "ready":
+                break
+        else:
+            pytest.fail("the follower ended")
+    finally:
+        follower.kill()
+        follower.wait()
+        follower.stdout.close()
+    for args in (["--limit", "0"], ["--level", "loud"], ["x"]):
+        keeper.cli("log", *args, exit=2)
+    keeper.stop_keeper()
+    keeper.cli("log", exit=3)
+
+
+def test_cli_log_merges_proxy_and_keeper(folder, server, make_gate):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    b = Backup(folder, server, make_gate(server)).account().start_keeper()
+    lines = [json.loads(line) for line in b.cli("--json", "log").stdout.splitlines()]
+    assert {line["program"] for line in lines} == {"elexgate-proxy", "elexgate-keeper"}
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    b.stop_keeper()
+
+
+def test_cli_schedule_preview(keeper):
+    assert "Monday to Friday at 03:15" in keeper.cli("schedule", "preview", "15 3 * * 1-5").stdout
+    keeper.cli("schedule", "preview", exit=2)
+    german = process.run([paths.CLI, "--config", keeper.config, "schedule", "preview", "15 25 * * *"], check=False,
+                         env={**os.environ, "LC_ALL": "de_CH.UTF-8"})
+    assert german.returncode == 2 and "Stunde" in german.stderr
+
+
+def test_cli_backups_delete(keeper, two_runs):
+    older, newer = two_runs
+    keeper.cli("backups", "delete", older, exit=2)  # no terminal, nobody to ask
+    keeper.cli("backups", "delete", older, "other", "--yes", exit=1)
+    assert f"elexisdb_{older}" in keeper.cli("backups", "delete", older, "elexisdb", "--yes").stdout
+    keeper.cli("backups", "delete", newer, "--yes", exit=9)
+    keeper.cli("backups", "delete", "--yes", exit=2)
+    keeper.cli("backups", "delete", "--yes", newer, "--force")
+    assert keeper.call("archives")["runs"] == []

@@ -1,0 +1,12 @@
+/*
+ * elexgate config set: options changed in the file, comments kept, and taken over by the keeper.
+ */
+#ifndef ELEXGATE_CLI_CONFIG_SET_H
+#define ELEXGATE_CLI_CONFIG_SET_H
+
+#include "cli/cli.h"
+
+/* words: "section.key=value"; an empty value takes the option out of the file. Exit code. */
+int config_set(struct cli *cli, char *const *words, int n) MUSTCHECK;
+
+#endif
