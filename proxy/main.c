@@ -318,6 +318,7 @@ static int failed(struct proxy *p, struct takeover *t, const struct err *e)
 {
     log_err(LOG_ERROR, "cannot-start", e);
     takeover_failed(t, e);
+    takeover_end(t);
     if (p->control)
         control_server_close(p->control);
     return 1;
