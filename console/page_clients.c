@@ -20,7 +20,10 @@
 static void complete(json_t *session)
 {
     (void)json_object_set(session, "tls", json_object_get(session, "tls_version"));
-    (void)json_object_set(session, "idle_ms", json_object_get(session, "last_activity_ms"));
+    /* whole seconds: nobody reads milliseconds, and the page would change all the time */
+    json_int_t ms = json_integer_value(json_object_get(session, "last_activity_ms"));
+    (void)json_object_set_new(
+        session, "idle_ms", json_integer(ms < 1000 ? 1000 : ms / 1000 * 1000));
 }
 
 json_t *model_clients(struct request *rq)

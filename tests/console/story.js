@@ -62,15 +62,16 @@ const STEPS = {
         await page.goto(`${base}/restore`);
         await page.check("form[action='/restore/undo'] input[name=sure]");
         await send(page, "form[action='/restore/undo'] button");
-        await page.locator("form[action='/restore/undo']").waitFor({ state: "detached", ...LONG });
-        await page.locator("#last-restore .state.good").waitFor(LONG);
+        await STEPS["watch-restore"](page);
+        assertEqual(await page.locator("form[action='/restore/undo']").count(), 0, "undone once");
     },
 
     async accept(page, base) {
         await page.goto(`${base}/restore`);
         await page.check("form[action='/restore/accept'] input[name=sure]");
         await send(page, "form[action='/restore/accept'] button");
-        await page.locator("form[action='/restore/accept']").waitFor({ state: "detached", ...LONG });
+        await STEPS["watch-restore"](page);
+        assertEqual(await page.locator("form[action='/restore/accept']").count(), 0, "accepted once");
     },
 
     async delete(page, base) {
