@@ -215,14 +215,18 @@ static bool is_good(const struct store_item *it)
 static int check_last_one(
     struct request *r, const struct store_list *all, const struct store_item *it, struct err *e)
 {
-    unsigned others = 0;
-    for (size_t i = 0; i < all->count; i++)
-        others += is_good(&all->items[i]) && strcmp(all->items[i].type, it->type) == 0 &&
-                  strcmp(all->items[i].run, it->run) != 0;
-    if (others > 0 || !is_good(it) || r->force)
+    unsigned good = 0, damaged = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct store_item *other = &all->items[i];
+        if (strcmp(other->type, it->type) != 0 || strcmp(other->run, it->run) == 0)
+            continue;
+        good += is_good(other);
+        damaged += other->complete && !is_good(other);
+    }
+    if (good > 0 || !is_good(it) || r->force)
         return 0;
     err_set(e, EPERM, "%s of type %s is the only complete backup of its type%s; --force removes it",
-        it->run, it->type, all->count > 1 ? " that is not known to be damaged" : "");
+        it->run, it->type, damaged ? " that is not known to be damaged" : "");
     return EXIT_REFUSED;
 }
 

@@ -23,7 +23,7 @@ struct field {
     const char *title, *title_de;
     int min, max;
     const struct name *names;
-    const char *form; /* what would be right */
+    const char *form, *form_de; /* what would be right; form_de NULL: the same */
 };
 
 /* What can be wrong with a field, in both languages. */
@@ -38,7 +38,8 @@ static const struct field fields[FIELDS] = {
     {"day", "Tag", 1, 31, NULL, "1-31, *, 1,15, */2"},
     {"month", "Monat", 1, 12, month_names, "1-12, jan-dec, *, 1-6"},
     {"weekday", "Wochentag", 0, 7, weekday_names,
-        "0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri"},
+        "0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri",
+        "0-7 (0 und 7 sind Sonntag), mo-so, *, mo-fr"},
 };
 
 static const struct {
@@ -81,7 +82,7 @@ static int bad(const struct field *f, const char *text, size_t len, const struct
     snprintf(fault->text, sizeof fault->text, "schedule: %s \"%s\" %s; right would be %s", f->title,
         shown, what->text, f->form);
     snprintf(fault->text_de, sizeof fault->text_de, "Zeitplan: %s \"%s\" %s; richtig wäre %s",
-        f->title_de, shown, what->text_de, f->form);
+        f->title_de, shown, what->text_de, f->form_de ? f->form_de : f->form);
     return -EINVAL;
 }
 

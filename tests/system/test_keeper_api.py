@@ -103,7 +103,7 @@ def test_schedule_preview(keeper):
 
 @pytest.mark.parametrize("text,field,german", [
     ("75 3 * * *", "minute", "Minute"), ("15 25 * * *", "hour", "Stunde"), ("15 3 0 * *", "day", "Tag"),
-    ("15 3 * 13 *", "month", "Monat"), ("15 3 * * 9", "weekday", "Wochentag"), ("15 3 * *", "weekday", "fehlt"),
+    ("15 3 * 13 *", "month", "Monat"), ("15 3 * * 9", "weekday", "0 und 7 sind Sonntag"), ("15 3 * *", "weekday", "fehlt"),
     ("1 2 3 4 5 6", "schedule", "mehr als fünf"), ("0 0 30 2 *", "schedule", "nie"), ("@often", "schedule", "nicht bekannt"),
     ("", "minute", "fehlt"), ("ü 3 * * *", "minute", "weder")])
 def test_schedule_preview_says_what_is_wrong(keeper, text, field, german):
@@ -276,7 +276,8 @@ def test_delete(keeper, two_runs):
     assert answer["deleted"] == [f"elexisdb_{older}"] and answer["bytes"] == size
     assert not [name for name in keeper.files() if older in name]
     refused(keeper, {"cmd": "delete", "which": older}, "ENOENT")
-    refused(keeper, {"cmd": "delete", "which": newer}, "EPERM", "only complete backup")
+    words = refused(keeper, {"cmd": "delete", "which": newer}, "EPERM", "only complete backup")["error"]
+    assert "damaged" not in words
     assert archive_path(keeper, newer).exists()
     assert keeper.call({"cmd": "delete", "which": newer, "type": "elexisdb", "force": True})["deleted"]
     assert keeper.call("archives")["runs"] == []
@@ -479,3 +480,9 @@ def test_cli_backups_delete(keeper, two_runs):
     keeper.cli("backups", "delete", "--yes", exit=2)
     keeper.cli("backups", "delete", "--yes", newer, "--force")
     assert keeper.call("archives")["runs"] == []
+
+
+def test_every_command_is_in_the_manual(keeper):
+    known = refused(keeper, {"cmd": "nothing"}, "ENOSYS")["error"].split("known:")[1].split()
+    chapter = (paths.ROOT / "docs" / "control.md").read_text().split("# The keeper's control socket")[1]
+    assert len(known) > 15 and [name for name in known if f'"cmd":"{name}"' not in chapter] == []
