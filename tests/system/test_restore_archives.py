@@ -90,6 +90,17 @@ MALICIOUS = {
 }
 
 
+def malicious_archive(folder, outside, kind):
+    """An archive of the old system with one of those in it; `outside` is the folder that it aims at."""
+    path = folder / "elexisdb_2024-05-06-0300.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for info, data in [member("ibdata1", b"i" * 4096), *MALICIOUS[kind]]:
+            info = copy.copy(info)
+            info.name, info.linkname = info.name.format(outside=outside), info.linkname.format(outside=outside)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
 @pytest.mark.parametrize("kind", MALICIOUS)
 def test_an_archive_made_to_do_harm(site, kind):
     """Refused with a sentence, before a block, and nothing is written outside staging."""
@@ -97,12 +108,7 @@ def test_an_archive_made_to_do_harm(site, kind):
     outside = site.folder / "outside"
     outside.mkdir()
     (outside / "victim").write_text("untouched")
-    path = site.folder / "elexisdb_2024-05-06-0300.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for info, data in [member("ibdata1", b"i" * 4096), *MALICIOUS[kind]]:
-            info = copy.copy(info)
-            info.name, info.linkname = info.name.format(outside=outside), info.linkname.format(outside=outside)
-            archive.addfile(info, io.BytesIO(data))
+    path = malicious_archive(site.folder, outside, kind)
     before = {str(p) for p in site.folder.rglob("*") if "b/state" not in str(p) and not p.name.endswith(".log")}
     lines = site.job("run", "--foreign", str(path), exit=6)
     print(lines[-1]["error"])

@@ -14,6 +14,7 @@ import pytest
 from lib import paths, process
 from lib.backup import event
 from lib.restore import Site, hashes
+from test_restore_archives import malicious_archive
 
 
 @pytest.fixture
@@ -249,6 +250,18 @@ def test_an_archive_of_the_old_system(site):
     serving = Serving(site, "--foreign", "--into", site.folder / "elsewhere", path)
     assert serving.value("SELECT COUNT(*) FROM load_db.plain") == "500"
     serving.stop()
+
+
+@pytest.mark.parametrize("kind", ["absolute", "dots inside", "through a symlink", "hard link", "fifo", "setuid", "duplicate"])
+def test_an_archive_made_to_do_harm(site, kind):
+    """Refused, and nothing stays."""
+    outside, elsewhere = site.folder / "outside", site.folder / "elsewhere"
+    outside.mkdir()
+    (outside / "victim").write_text("untouched")
+    path = malicious_archive(site.folder, outside, kind)
+    in_the_job(site, "--foreign", elsewhere, path, exit=6)
+    assert not elsewhere.exists() and os.listdir(outside) == ["victim"] and os.stat(outside / "victim").st_nlink == 1
+    assert not [p for p in site.folder.parent.rglob("planted")]
 
 
 def test_words_and_mistakes(site):
