@@ -88,8 +88,9 @@ static int settle(struct restore *r, bool to_new, struct err *e)
     return code == 0 ? restore_database_untouched(r, to_new, e) : code;
 }
 
-/* Names in the live folder that belong to neither side. */
-static const char *const leave[] = {".elexgate-restore", "lost+found", NULL};
+/* Names in the live folder that belong to neither side. A server lets go of its files' locks some
+ * moments before it removes its pid file and socket, which MariaDB puts there by default. */
+static const char *const leave[] = {".elexgate-restore", "lost+found", "*.pid", "*.sock", NULL};
 
 /*
  * All of one side is live and the server stands still: what lies where now is what is to be

@@ -26,9 +26,13 @@ static struct swap_entry *entry(struct swap *s, const char *name)
 
 static bool listed(const char *const *names, const char *name)
 {
-    for (; names && *names; names++)
-        if (!strcmp(*names, name))
+    size_t len = strlen(name);
+    for (; names && *names; names++) {
+        const char *end = *names + 1; /* behind a * */
+        if (**names != '*' ? !strcmp(*names, name)
+                           : len >= strlen(end) && !strcmp(name + len - strlen(end), end))
             return true;
+    }
     return false;
 }
 

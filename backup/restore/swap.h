@@ -33,7 +33,7 @@ struct swap_folders {
 };
 
 /* Lists what is to be swapped. leave: names in live that stay (NULL-terminated), such as
- * lost+found. */
+ * lost+found, or *.pid for all that end like this. */
 int swap_plan(const struct swap_folders *f, const char *const *leave, struct swap *out,
     struct err *e) MUSTCHECK;
 void swap_clear(struct swap *s);

@@ -194,6 +194,28 @@ static void a_stranger_in_the_way_is_never_overwritten(void **state)
     swap_clear(&s);
 }
 
+/* The server removes these when the list is made already. */
+static void what_a_server_leaves_until_its_end_is_left_out(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"lost+found", "*.pid", "ibdata1", NULL};
+    static const char *const names[] = {"praxis.pid", ".pid"};
+    struct swap s;
+    struct err e = {0};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int fd = openat(f.live, names[i], O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    assert_int_equal(mkdirat(f.live, "pid", 0700), 0); /* a database */
+    assert_int_equal(swap_plan(&f, patterns, &s, &e), 0);
+    assert_int_equal(s.n, 4); /* without ibdata1, with pid */
+    for (size_t i = 0; i < s.n; i++)
+        assert_false(strstr(s.entries[i].name, ".pid") || !strcmp(s.entries[i].name, "ibdata1"));
+    swap_clear(&s);
+    assert_int_equal(unlinkat(f.live, "pid", AT_REMOVEDIR), 0);
+}
+
 static void a_damaged_journal_is_refused(void **state)
 {
     (void)state;
@@ -216,6 +238,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_at_every_step, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_stranger_in_the_way_is_never_overwritten, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            what_a_server_leaves_until_its_end_is_left_out, setup, teardown),
         cmocka_unit_test(a_damaged_journal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
