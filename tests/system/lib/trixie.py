@@ -1,7 +1,9 @@
 """MariaDB 11.8 of the next Debian: its programs lie in a folder that scripts/trixie-root makes.
 
-$ELEXGATE_TRIXIE_ROOT names the folder. With ELEXGATE_TRIXIE=1 it is made, once, under the build folder.
+$ELEXGATE_TRIXIE_ROOT names the folder. With ELEXGATE_TRIXIE=1 it is made, once, under the build folder; with
+ELEXGATE_TRIXIE=0 there is none.
 """
+import fcntl
 import os
 import pathlib
 
@@ -12,11 +14,14 @@ from lib import mariadb, paths, process
 
 def root():
     """The folder, complete. Skips the test where it cannot be had."""
-    folder = os.environ.get("ELEXGATE_TRIXIE_ROOT")
-    if not folder and os.environ.get("ELEXGATE_TRIXIE") != "1":
-        pytest.skip("no MariaDB 11.8: neither ELEXGATE_TRIXIE_ROOT nor ELEXGATE_TRIXIE=1 is set")
+    folder, wanted = os.environ.get("ELEXGATE_TRIXIE_ROOT"), os.environ.get("ELEXGATE_TRIXIE")
+    if wanted == "0" or not folder and wanted != "1":
+        pytest.skip("no MariaDB 11.8: neither ELEXGATE_TRIXIE_ROOT nor ELEXGATE_TRIXIE=1 is set, or it could not be had")
     folder = pathlib.Path(folder or paths.BUILD / "trixie")
-    made = process.run([paths.ROOT / "scripts" / "trixie-root", folder], timeout=360, check=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes share the tests
+        made = process.run([paths.ROOT / "scripts" / "trixie-root", folder], timeout=360, check=False)
     if made.returncode:
         pytest.skip(f"no MariaDB 11.8: {made.stderr.strip()}")
     return folder
