@@ -22,7 +22,7 @@ static inline size_t buffer_len(const struct buffer *b)
 }
 static inline const uint8_t *buffer_ptr(const struct buffer *b)
 {
-    return b->data + b->start;
+    return b->data ? b->data + b->start : NULL; /* NULL + 0 is undefined */
 }
 void buffer_init(struct buffer *b, size_t max);
 /* -ENOBUFS when it would grow past max; the buffer is then unchanged. */

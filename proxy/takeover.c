@@ -151,6 +151,8 @@ int takeover_ask(struct takeover *t, const char *control_socket, struct err *e)
     (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     r = call(t, json_pack("{s:s, s:i}", "cmd", "handover", "version", HANDOVER_VERSION), e);
+    if (r == -EPIPE) /* it ended just now; if it did not, its control socket is found taken */
+        return 1;
     if (r < 0)
         return r;
     json_int_t version = json_integer_value(json_object_get(t->line, "version"));
