@@ -11,7 +11,8 @@
 /* A program that is not there gets a code that none of its own answers has. */
 static int away(struct err *e)
 {
-    e->code = EHOSTDOWN;
+    if (e)
+        e->code = EHOSTDOWN;
     return -EHOSTDOWN;
 }
 

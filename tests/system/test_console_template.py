@@ -1,0 +1,72 @@
+"""The console's templates, compared with another implementation of Mustache (python3-pystache)."""
+import html
+import json
+import random
+
+import pystache
+import pytest
+
+from lib import paths, process
+
+TOOL = paths.BUILD / "tests" / "tools" / "template-tool"
+pytestmark = pytest.mark.sanitize
+NAMES = ["a", "b", "c", "list", "o.x", "o.y.z", "none", "text"]
+PARTIALS = {"p": "({{a}}{{#list}}{{.}}{{/list}})", "q": "{{>p}}-{{text}}"}
+
+
+def render(cases):
+    """[(template, model)] -> what the console makes of each."""
+    lines = "".join(json.dumps({"template": t, "model": m, "partials": PARTIALS}) + "\n" for t, m in cases)
+    done = process.run([TOOL], input=lines, timeout=60)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def other(template, model):
+    """pystache's escape of an apostrophe is the hexadecimal one."""
+    return pystache.Renderer(partials=PARTIALS, missing_tags="ignore",
+                             escape=lambda s: html.escape(s).replace("&#x27;", "&#39;")).render(template, model)
+
+
+def a_model(r):
+    """Only values whose text is the same everywhere: true would be "True" in Python."""
+    leaf = lambda: r.choice(["", "x", "<&>\"'", "ü€", 7, None, False, 0])
+    return {"a": leaf(), "b": leaf(), "c": r.choice([[], ["1", "<2>"], {"a": "in c"}, leaf()]),
+            "list": [leaf() or "-" for _ in range(r.randrange(4))], "o": {"x": leaf(), "y": {"z": leaf(), "a": "deep"}},
+            "text": "a\nb"}
+
+
+def a_template(r, depth=0):
+    """No blank behind a tag alone on its line: mustache.js, like us, takes it as part of that line, pystache does not."""
+    parts = []
+    for _ in range(r.randrange(1, 6)):
+        name, kind, end = r.choice(NAMES), r.randrange(9), r.choice(["", "\n", "\n", " "])
+        begin = r.choice(["", "", "  "])
+        if kind < 3:
+            parts.append(begin + r.choice(["{{%s}}", "{{ %s }}", "{{{%s}}}"]) % name + end)
+        elif kind < 6 and depth < 3:
+            end = end.strip(" ")
+            sign, inside = r.choice("#^"), a_template(r, depth + 1)
+            parts.append(f"{begin}{{{{{sign}{name}}}}}{end}{inside}{begin}{{{{/{name}}}}}{end}")
+        elif kind == 6:
+            parts.append(f"{begin}{{{{! a comment }}}}{end.strip(' ')}")
+        elif kind == 7:
+            parts.append("x{{>" + r.choice("pq") + "}}" + end)  # not alone on its line: we do not indent partials
+        else:
+            parts.append(r.choice(["text", "<p>", "}}", "{ ", "\n", "é"]) + end)
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_as_another_implementation(seed):
+    r = random.Random(seed)
+    cases = [(a_template(r).rstrip(" "), a_model(r)) for _ in range(400)]
+    different, compared = [], 0
+    for (template, model), ours in zip(cases, render(cases)):
+        wanted = other(template, model)
+        if any(word in wanted for word in ("False", "None", "[", "{")):
+            continue  # Python's own text of a value
+        compared += 1
+        if ours.get("out") != wanted:
+            different.append((template, model, ours, wanted))
+    assert compared > 150
+    assert different == [], f"{len(different)} of {compared}; the first: {different[0]}"
