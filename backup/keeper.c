@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include "backup/keeper_errand.h"
 #include "backup/keeper_audit.h"
+#include "backup/keeper_notify.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -196,6 +197,7 @@ void keeper_stop(struct keeper *k)
     }
     if (!k->gate)
         return;
+    keeper_notify_stop(k->notify);
     keeper_control_close(k->control);
     k->control = NULL;
     keeper_gate_drop(k->gate);
@@ -223,6 +225,7 @@ static void on_tick(uv_timer_t *t)
     struct keeper *k = t->data;
     keeper_plan_tick(k);
     keeper_audit_tick(k->config);
+    keeper_notify_tick(k->notify);
 }
 
 static int open_state(struct keeper *k, struct err *e)
@@ -259,6 +262,7 @@ static int start(struct keeper *k, struct err *e)
         uv_signal_start(&k->signals[i], on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    k->notify = keeper_notify_new(k);
     keeper_plan_start(k);
     uv_timer_start(&k->tick, on_tick, 0, TICK_MS);
     return 0;
@@ -302,6 +306,7 @@ static int run(struct keeper *k)
     int r = uv_loop_close(&k->loop);
     ASSERT(r == 0);
     (void)r;
+    keeper_notify_free(k->notify);
     audit_stop();
     keeper_state_clear(&k->state);
     json_decref(k->job_phase);

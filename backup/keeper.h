@@ -51,6 +51,7 @@ struct keeper {
     struct keeper_state state;
     struct keeper_gate *gate;
     struct keeper_control *control;
+    struct keeper_notify *notify;
     int64_t started_mono_ms;
 
     /* the witnesses' last answer and what follows from it */

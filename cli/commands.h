@@ -30,6 +30,7 @@
     X(schedule) \
     X(restore) \
     X(metrics) \
+    X(notify) \
     /* end of the list */
 /* clang-format on */
 

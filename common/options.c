@@ -275,6 +275,26 @@ const struct option config_options[] = {
     {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
         .help = "further options for it, e.g. for encryption keys"},
 
+    /* notify */
+    {"notify", "mail_to", OPT_LIST, NULL, .reloadable = true,
+        .help = "addresses that are told when a backup fails or is missed, a drill fails, the "
+                "certificate ends soon, the disk is low; empty: no mail"},
+    {"notify", "mail_from", OPT_STRING, NULL, .reloadable = true,
+        .help = "sender of the mail; not set: elexgate@ and the host's name"},
+    {"notify", "sendmail", OPT_PATH, "/usr/sbin/sendmail", .reloadable = true,
+        .help = "program that takes mail, as postfix, msmtp and nullmailer bring it"},
+    {"notify", "webhook", OPT_STRING, NULL, .reloadable = true,
+        .help = "URL that gets each message as a JSON object by POST; not set: none"},
+    {"notify", "webhook_token_file", OPT_PATH, NULL, .reloadable = true,
+        .help = "file with a token for it (Authorization: Bearer), readable only by its owner"},
+    {"notify", "repeat", OPT_DURATION, "1d", 0, 30 * DAY, .reloadable = true,
+        .help = "how often one is reminded of what is still wrong; 0 = never"},
+    {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true,
+        .help = "free space in the backup folder below which one is told; also when the next backup "
+                "would not fit"},
+    {"notify", "timeout", OPT_DURATION, "30s", SEC, 10 * MIN, .reloadable = true,
+        .help = "time for one attempt to send; a failed one is repeated, later and later"},
+
     /* audit */
     {"audit", "file", OPT_PATH, "/var/log/elexgate/audit.log", 0, 0, off_word, .reloadable = true,
         .help = "who did what on the console and the command line, written by the keeper; off: "

@@ -1,0 +1,278 @@
+#include "backup/keeper_notify.h"
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/rules/notice_rule.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/log.h"
+
+#define LOOK_MS     5000
+#define SEND_MAX_MS (15 * 60 * 1000) /* both channels' time limits, and some to spare */
+#define LATE_MS     (INT64_C(3600) * 1000)
+#define LOOK_BACK_S (INT64_C(40) * 86400)
+#define STATE_MAX   (1u << 20)
+#define WORDS_MAX   400
+#define FACTS       5
+
+struct keeper_notify {
+    struct keeper *k;
+    char *path;
+    json_t *state;
+    int64_t born_ms; /* when it was first here: nothing from before is missed */
+    int64_t looked_mono_ms, sent_mono_ms;
+    struct keeper_job *sender;
+    json_t *message, *result; /* being sent */
+    bool stopping;
+};
+
+static void save(struct keeper_notify *n)
+{
+    struct err e = {0};
+    _cleanup_free_ char *text = json_dumps(n->state, JSON_INDENT(1));
+    if (file_publish(n->path, text, strlen(text), 0600, &e) < 0)
+        log_err(LOG_ERROR, "state-not-saved", &e);
+}
+
+struct keeper_notify *keeper_notify_new(struct keeper *k)
+{
+    struct keeper_notify *n = xcalloc(1, sizeof *n);
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    n->k = k;
+    n->path = xasprintf("%s/notify.json", k->settings.state_dir);
+    if (file_read(n->path, STATE_MAX, &text, &len, NULL) == 0)
+        n->state = json_loadb(text, len, 0, NULL);
+    if (!json_is_object(n->state)) { /* a first start; a damaged one begins anew */
+        json_decref(n->state);
+        n->state = json_pack("{s:I}", "born", (json_int_t)clock_wall_ms());
+    }
+    n->born_ms = json_integer_value(json_object_get(n->state, "born"));
+    return n;
+}
+
+/* --- what is wrong -----------------------------------------------------------------------------*/
+
+static const json_t *newest(const struct keeper *k, const char *kind, bool good)
+{
+    size_t i;
+    const json_t *run;
+    json_array_foreach (k->state.runs, i, run) {
+        const char *name = json_string_value(json_object_get(run, "kind"));
+        json_int_t code = json_integer_value(json_object_get(run, "exit"));
+        if (name && strcmp(name, kind) == 0 && code != EXIT_CANCELLED && code != EXIT_BUSY &&
+            (!good || code == EXIT_GOOD))
+            return run;
+    }
+    return NULL;
+}
+
+static void failed(struct notice_fact *f, const json_t *run, bool wrong, char words[WORDS_MAX])
+{
+    const char *error = json_string_value(json_object_get(run, "error"));
+    snprintf(words, WORDS_MAX, "%s: %s", json_string_value(json_object_get(run, "ended")),
+        error ? error : "");
+    f->is = wrong ? NOTICE_WRONG : NOTICE_WELL;
+    f->detail = words;
+}
+
+/* A run that will be tried again by itself has not failed yet. */
+static void look_at_backup(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
+{
+    const json_t *run = newest(k, "backup", false);
+    json_int_t code = json_integer_value(json_object_get(run, "exit"));
+    bool again = k->state.pending.due_ms && !k->state.pending.by_hand;
+    *f = (struct notice_fact){.event = "backup-failed"};
+    /* one that did not take place says nothing about whether the next one would succeed */
+    if (run && code != EXIT_NOT_IDLE && !(again && code != EXIT_GOOD) && !k->job)
+        failed(f, run, code != EXIT_GOOD, words);
+}
+
+/* The last time that was due and has had its time to wait, and an hour more, since when there was
+ * no good backup. */
+static void look_at_missed(
+    const struct keeper_notify *n, struct notice_fact *f, char words[WORDS_MAX])
+{
+    const struct keeper *k = n->k;
+    int64_t before = (clock_wall_ms() - k->deadline_ms - LATE_MS) / 1000;
+    int64_t at = before - LOOK_BACK_S, due = 0, good_ms = 0;
+    char stamp[CLOCK_ISO_LEN];
+    const json_t *last = newest(k, "backup", false), *good = newest(k, "backup", true);
+    *f = (struct notice_fact){.event = "backup-missed", .is = NOTICE_WELL, .detail = words};
+    const char *started = json_string_value(json_object_get(good, "started"));
+    if (started && clock_parse(started, &good_ms) < 0)
+        good_ms = 0;
+    if (at < n->born_ms / 1000)
+        at = n->born_ms / 1000;
+    if (at < good_ms / 1000) /* what was due before it is made up for */
+        at = good_ms / 1000;
+    while (k->has_backup && cron_next(&k->backup, &cron_zone_local, at, &at) == 0 && at <= before)
+        due = at * 1000;
+    if (json_integer_value(json_object_get(last, "exit")) == EXIT_NOT_IDLE) {
+        failed(f, last, true, words);
+        return;
+    }
+    if (k->job || !due || good_ms >= due)
+        return;
+    f->is = NOTICE_WRONG;
+    snprintf(words, WORDS_MAX, "due %s; last good backup: %s", clock_iso(due, stamp),
+        started ? started : "none");
+}
+
+static void look_at_drill(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
+{
+    const json_t *run = newest(k, "drill", false);
+    *f = (struct notice_fact){.event = "drill-failed"};
+    if (run)
+        failed(f, run, json_integer_value(json_object_get(run, "exit")) != EXIT_GOOD, words);
+}
+
+/* Of the file that the proxy serves. Graver 14 and 3 days before, and when it has ended. */
+static void look_at_certificate(
+    const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
+{
+    int days = 0, seconds = 0;
+    *f = (struct notice_fact){.event = "certificate-expires"};
+    FILE *file = fopen(config_str(k->config, "tls", NULL, "certificate"), "re");
+    X509 *x = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    if (file)
+        fclose(file);
+    if (!x || ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) != 1) {
+        X509_free(x);
+        return; /* not ours to say: the proxy would not start with it */
+    }
+    X509_free(x);
+    bool over = days < 0 || seconds < 0;
+    f->is = over || days < 30 ? NOTICE_WRONG : NOTICE_WELL;
+    f->grade = over ? 3 : days < 3 ? 2 : days < 14 ? 1 : 0;
+    f->detail = words;
+    snprintf(words, WORDS_MAX, over ? "%s" : "%s: %d days",
+        config_str(k->config, "tls", NULL, "certificate"), days);
+}
+
+/* What the next backup will about need is what the last one took. */
+static void look_at_disk(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
+{
+    struct statvfs fs;
+    size_t i;
+    const json_t *a;
+    uint64_t need = 0, least = (uint64_t)config_int(k->config, "notify", NULL, "min_free");
+    *f = (struct notice_fact){.event = "disk-low", .detail = words};
+    if (statvfs(k->settings.folder, &fs) < 0 || k->job)
+        return; /* while a backup is written, room comes and goes */
+    json_array_foreach (json_object_get(newest(k, "backup", true), "archives"), i, a)
+        need += (uint64_t)json_integer_value(json_object_get(a, "size"));
+    uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
+    f->is = have < least || have < need + need / 10 ? NOTICE_WRONG : NOTICE_WELL;
+    snprintf(words, WORDS_MAX, "%s: %llu MB", k->settings.folder, (unsigned long long)have >> 20);
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static void on_line(void *ctx, json_t *line)
+{
+    struct keeper_notify *n = ctx;
+    if (json_is_true(json_object_get(line, "done"))) {
+        json_decref(n->result);
+        n->result = json_incref(line);
+    }
+}
+
+static void on_end(void *ctx, int exit_code, int signal)
+{
+    struct keeper_notify *n = ctx;
+    bool good = exit_code == EXIT_GOOD && !signal;
+    n->sender = NULL;
+    log_event(good ? LOG_INFO : LOG_WARNING, good ? "notified" : "notify-failed",
+        LOG_S("about", json_string_value(json_object_get(n->message, "event"))),
+        LOG_S("state", json_string_value(json_object_get(n->message, "state"))),
+        LOG_S("mail", json_string_value(json_object_get(n->result, "mail"))),
+        LOG_S("webhook", json_string_value(json_object_get(n->result, "webhook"))),
+        LOG_S("error", json_string_value(json_object_get(n->result, "error"))));
+    if (!n->stopping) {
+        notice_rule_result(n->state, n->message, n->result, clock_wall_ms());
+        save(n);
+    }
+    json_decref(n->message);
+    json_decref(n->result);
+    n->message = n->result = NULL;
+}
+
+static void send_message(struct keeper_notify *n, json_t *message)
+{
+    static const char *const args[] = {"notify", "--send", NULL};
+    struct err e = {0};
+    _cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
+    int in = memfd_create("message", MFD_CLOEXEC);
+    int r = in < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(in, text, strlen(text), &e);
+    if (r == 0) {
+        (void)lseek(in, 0, SEEK_SET);
+        struct keeper_job_options o = {
+            .args = args, .config_path = n->k->config_path, .cli = true, .in = in};
+        struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = n};
+        r = keeper_job_start(&n->k->loop, &o, &events, &n->sender, &e);
+    }
+    if (in >= 0)
+        close(in);
+    if (r < 0) {
+        log_err(LOG_ERROR, "notify-failed", &e);
+        notice_rule_result(n->state, message, NULL, clock_wall_ms());
+        return;
+    }
+    n->message = json_incref(message);
+    n->sent_mono_ms = (int64_t)clock_mono_ms();
+}
+
+void keeper_notify_tick(struct keeper_notify *n)
+{
+    struct keeper *k = n->k;
+    int64_t now = (int64_t)clock_mono_ms();
+    if (n->stopping || now - n->looked_mono_ms < LOOK_MS)
+        return;
+    n->looked_mono_ms = now;
+    const char *channels[3] = {NULL};
+    size_t c = 0;
+    if (*config_list(k->config, "notify", NULL, "mail_to"))
+        channels[c++] = "mail";
+    if (config_str(k->config, "notify", NULL, "webhook"))
+        channels[c++] = "webhook";
+    char words[FACTS][WORDS_MAX] = {{0}};
+    struct notice_fact facts[FACTS];
+    look_at_backup(k, &facts[0], words[0]);
+    look_at_missed(n, &facts[1], words[1]);
+    look_at_drill(k, &facts[2], words[2]);
+    look_at_certificate(k, &facts[3], words[3]);
+    look_at_disk(k, &facts[4], words[4]);
+    if (notice_rule_update(n->state, facts, FACTS, channels,
+            config_int(k->config, "notify", NULL, "repeat"), clock_wall_ms()))
+        save(n);
+    if (n->sender && now - n->sent_mono_ms > SEND_MAX_MS)
+        keeper_job_stop(n->sender);
+    json_t *due = n->sender ? NULL : notice_rule_due(n->state, clock_wall_ms());
+    if (due)
+        send_message(n, due);
+}
+
+void keeper_notify_stop(struct keeper_notify *n)
+{
+    n->stopping = true;
+    if (n->sender)
+        keeper_job_stop(n->sender);
+}
+
+void keeper_notify_free(struct keeper_notify *n)
+{
+    if (!n)
+        return;
+    json_decref(n->state);
+    json_decref(n->message);
+    json_decref(n->result);
+    free(n->path);
+    free(n);
+}

@@ -1,0 +1,127 @@
+/*
+ * elexgate-notify [--config FILE] [--json] (--test | --send): see message.h.
+ *
+ * --send reads the message as a JSON object from standard input; "channels" in it names those that
+ * have not got it yet. The last line of --json:
+ * {"done":true,"ok":BOOL,"exit":N,"mail":R,"webhook":R} with R null (not configured or not asked
+ * for), "sent", or the words of the failure.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+#include "notify/message.h"
+
+#define INPUT_MAX (64u * 1024u)
+
+struct run {
+    const char *config_path;
+    bool json, test, send;
+    unsigned sent, failed;
+};
+
+static int take_arguments(struct run *run, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            run->config_path = argv[++i];
+        else if (strcmp(argv[i], "--json") == 0)
+            run->json = true;
+        else if (strcmp(argv[i], "--test") == 0)
+            run->test = true;
+        else if (strcmp(argv[i], "--send") == 0)
+            run->send = true;
+        else
+            return EXIT_USAGE;
+    }
+    return run->test != run->send ? EXIT_GOOD : EXIT_USAGE;
+}
+
+static json_t *read_message(const struct run *run)
+{
+    static char text[INPUT_MAX];
+    if (run->test)
+        return json_pack("{s:s, s:s}", "event", "test", "state", "raised");
+    size_t n = fread(text, 1, sizeof text, stdin);
+    return json_loadb(text, n, 0, NULL);
+}
+
+static bool wanted(const json_t *o, const char *channel)
+{
+    const json_t *channels = json_object_get(o, "channels"), *v;
+    size_t i;
+    if (!json_is_array(channels))
+        return true;
+    json_array_foreach (channels, i, v) {
+        if (json_is_string(v) && strcmp(json_string_value(v), channel) == 0)
+            return true;
+    }
+    return false;
+}
+
+typedef int send_fn(const struct config *c, const struct message *m, struct err *e);
+
+static json_t *by(struct run *run, const struct config *c, const json_t *o, const struct message *m,
+    const char *channel, send_fn *send)
+{
+    struct err e = {0};
+    int r = wanted(o, channel) ? send(c, m, &e) : 1;
+    if (r == 1)
+        return json_null();
+    run->sent += r == 0;
+    run->failed += r < 0;
+    if (!run->json)
+        fprintf(r < 0 ? stderr : stdout, "%s: %s\n", channel, r < 0 ? e.text : "sent");
+    return json_string(r < 0 ? e.text : "sent");
+}
+
+static int tell(const struct run *run, int code, const char *error, json_t *mail, json_t *webhook)
+{
+    json_t *o = json_pack("{s:b, s:b, s:i, s:s*, s:o, s:o}", "done", 1, "ok", code == EXIT_GOOD,
+        "exit", code, "error", error, "mail", mail, "webhook", webhook);
+    size_t len;
+    _cleanup_free_ char *line = json_line(o, &len);
+    if (run->json)
+        fwrite(line, 1, len, stdout);
+    else if (error)
+        fprintf(stderr, "elexgate-notify: %s\n", error);
+    json_decref(o);
+    return fflush(stdout) == 0 ? code : EXIT_FAILED;
+}
+
+static int run_all(struct run *run)
+{
+    struct err e = {0};
+    struct config *c = NULL;
+    struct message m = {0};
+    json_t *o = read_message(run);
+    int r = o ? config_load(run->config_path, &c, &e)
+              : err_set(&e, EBADMSG, "the message is no JSON object");
+    if (r == 0)
+        r = message_make(o, &m, &e);
+    json_t *mail = r == 0 ? by(run, c, o, &m, "mail", mail_send) : json_null();
+    json_t *webhook = r == 0 ? by(run, c, o, &m, "webhook", webhook_send) : json_null();
+    const char *error = r < 0                            ? e.text
+                        : run->sent == 0 && !run->failed ? "nobody is to be told: set [notify] "
+                                                           "mail_to or webhook"
+                                                         : NULL;
+    int code = tell(run, error || run->failed ? EXIT_FAILED : EXIT_GOOD, error, mail, webhook);
+    message_clear(&m);
+    json_decref(o);
+    config_free(c);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {0};
+    signal(SIGPIPE, SIG_IGN);
+    if (take_arguments(&run, argc, argv) != EXIT_GOOD) {
+        fputs("usage: elexgate-notify [--config FILE] [--json] (--test | --send)\n", stderr);
+        return EXIT_USAGE;
+    }
+    return run_all(&run);
+}
