@@ -291,6 +291,34 @@ def test_killed_in_the_import_of_a_dump(dumped):
     assert rows(dumped) == before and dumped.gate.status()["state"] == "open"
 
 
+@pytest.mark.parametrize("phase", ["read", "copy", "block", "import", "open"])
+def test_a_dump_killed_at_each_step_is_old_or_new(dumped, phase):
+    """The recovery is killed as well, where it has begun to bring the safety dump back."""
+    before = rows(dumped)
+    assert killed_at(dumped, phase, "run", dumped.run)
+    begun = phase in ("block", "import", "open")
+    assert (dumped.state / "restore.json").exists() == begun
+    if begun:
+        killed_at(dumped, "undo", "recover")
+    dumped.job("restore", "recover")
+    assert rows(dumped) in (before, dumped.before)
+    assert dumped.gate.status()["state"] == "open" and not (dumped.state / "restore.json").exists()
+    assert not list(dumped.archives.glob(".restore-sql*"))
+    dumped.job("restore", "run", dumped.run)
+    assert came_back(dumped)
+
+
+def killed_at(site, phase, *args):
+    """kill -9 as the job tells of the phase; False when it was done before."""
+    job = site.start_job("restore", *args)
+    for line in job.stdout:
+        if f'"phase":"{phase}"' in line.replace(" ", ""):
+            job.send_signal(signal.SIGKILL)
+            break
+    job.stdout.close()
+    return job.wait(60) == -signal.SIGKILL
+
+
 def test_a_dump_beside_other_data_is_restored_by_itself(dumped):
     documents = dumped.folder / "documents"
     documents.mkdir()
