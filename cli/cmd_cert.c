@@ -217,4 +217,5 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "                   where there is one\n"
     "--no-reload        do not tell the proxy\n"
     "\n"
-    "See elexgate-cert(1).\n"};
+    "See elexgate-cert(1).\n",
+    "init self-signed csr sign install renew show fingerprint client revoke crl export"};

@@ -106,4 +106,5 @@ const struct command cmd_kill = {
 const struct command cmd_reload = {"reload", "",
     "take over changed settings and certificates without touching sessions", run_reload};
 const struct command cmd_log_level = {"log-level", "LEVEL",
-    "set how much the proxy logs: error, warning, info or debug", run_log_level};
+    "set how much the proxy logs: error, warning, info or debug", run_log_level, NULL,
+    "error warning info debug"};

@@ -18,6 +18,7 @@ struct command {
      * out of argv wherever they stood before a "--". Returns an exit code (common/exit_codes.h). */
     int (*run)(struct cli *cli, int argc, char **argv);
     const char *details; /* further lines of help: options, examples; NULL if none */
+    const char *words;   /* for the shells: fixed words that args does not name; NULL if none */
 };
 
 #endif

@@ -31,6 +31,7 @@
     X(restore) \
     X(metrics) \
     X(notify) \
+    X(completion) \
     /* end of the list */
 /* clang-format on */
 
