@@ -163,13 +163,16 @@ static int run_job(struct cli *cli, const char *const *args)
     struct lines l = {.cli = cli, .name = "restored"};
     progress_init(&l.progress, cli);
     int code = job_stream_run(cli, args, on_work, &l);
-    if (l.event && !l.progress.raw) {
-        json_t *status = NULL;
-        const char *ask[] = {"restore", "status", NULL};
-        if (ask_job(cli, ask, "restore", &status) == EXIT_GOOD)
+    bool good = l.event != NULL, bad = code != EXIT_GOOD && code != EXIT_BUSY && code != EXIT_USAGE;
+    json_t *status = NULL;
+    const char *ask[] = {"restore", "status", NULL};
+    if ((good || bad) && !l.progress.raw && ask_job(cli, ask, "restore", &status) == EXIT_GOOD) {
+        if (good)
             restore_words_report(cli, l.event, status);
-        json_decref(status);
+        else
+            restore_words_failed(cli, status);
     }
+    json_decref(status);
     json_decref(l.event);
     return code;
 }

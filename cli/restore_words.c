@@ -245,3 +245,26 @@ void restore_words_status(const struct cli *cli, const json_t *status)
             run, since, phase);
     }
 }
+
+void restore_words_failed(const struct cli *cli, const json_t *status)
+{
+    const char *phase = text(status, "phase");
+    if (!*phase || strcmp(phase, "staging") == 0)
+        fprintf(stderr, "%s\n",
+            tr(cli, "The data are as they were before.", "Die Daten sind, wie sie vorher waren."));
+    else if (strcmp(phase, "kept") == 0)
+        fprintf(stderr, "%s\n",
+            tr(cli,
+                "The data in use are as they were before this command; those of an earlier restore "
+                "are still kept (elexgate restore status).",
+                "Die Daten in Betrieb sind, wie sie vor diesem Befehl waren; die einer früheren "
+                "Wiederherstellung sind noch aufbewahrt (elexgate restore status)."));
+    else
+        fprintf(stderr, "%s\n",
+            tr(cli,
+                "It was not finished, and clients stay out until it is: put right what the message "
+                "says, then  elexgate restore recover",
+                "Sie ist nicht zu Ende, und die Clients bleiben ausgesperrt, bis sie es ist: "
+                "beheben, "
+                "was die Meldung sagt, dann  elexgate restore recover"));
+}

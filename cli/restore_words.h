@@ -13,5 +13,7 @@ void restore_words_plan(const struct cli *cli, const json_t *plan);
 /* status: the event "restore" of after it; NULL allowed. */
 void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status);
 void restore_words_status(const struct cli *cli, const json_t *status);
+/* After a failure, to standard error: how things stand by the event "restore", and what to do. */
+void restore_words_failed(const struct cli *cli, const json_t *status);
 
 #endif

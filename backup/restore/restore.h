@@ -1,12 +1,19 @@
 /*
  * A restore: everything old or everything new.
  *
- *   stage.c     what is asked for is found, judged, unpacked beside the live data and tried out,
- * while clients work exchange.c  from block to open: clients out, server stopped, folders swapped,
- * server started, clients in database.c  stopping and starting the server, and the proof that it
- * stands still journal.c   what has been begun, on disk, so that a killed restore is finished or
- * undone swap.c      the folders change their contents plan.c      what would be replaced by what,
- * for a person to decide restore.c   the commands: run, undo, accept, recover, status
+ * - pick.c, foreign.c: which archives are meant
+ * - plan.c: what would be replaced by what, for a person to decide
+ * - stage.c: what is asked for is judged, unpacked beside the live data and tried out, while
+ * clients work
+ * - exchange.c: from block to open: clients out, server stopped, folders swapped, server started,
+ *   clients in
+ * - database.c: stopping and starting the server, and the proof that it stands still
+ * - swap.c: the folders change their contents
+ * - journal.c: what has been begun, on disk, so that a killed restore is finished or undone
+ * - sql.c, sql_text.c: a dump goes in as SQL instead, with a safety dump before
+ * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
+ * - trail.c: what it tells, on disk, for a keeper that comes later
+ * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status
  *
  * Staging lies beside the live folder (.elexgate-restore-NAME) where that is the same file system,
  * else in it: new/ what comes, old/ what was, try/ for the throwaway server. While old data are

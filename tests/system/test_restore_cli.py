@@ -76,6 +76,26 @@ def test_another_word_cancels(site, answer):
     site.nothing_left()
 
 
+@pytest.mark.parametrize("language, words", [("C.UTF-8", "The data are as they were before."),
+                                             ("de_CH.UTF-8", "Die Daten sind, wie sie vorher waren.")])
+def test_a_failure_ends_with_how_things_stand(site, language, words):
+    site.backup.set("restore", start_command="/bin/false")
+    code, shown = on_a_terminal(site, "restore", "latest", "--yes", language=language)
+    assert code == 1 and "recover" in shown and words not in shown, shown
+    assert {"C.UTF-8": "clients stay out until", "de_CH.UTF-8": "bleiben ausgesperrt"}[language] in shown
+    site.backup.set("restore", start_command=site.server.start_command())
+    site.backup.cli("restore", "recover")
+    site.backup.set("hooks", before_restore="/bin/false")
+    if site.journal.exists():
+        site.backup.cli("restore", "accept", "--yes")
+    code, shown = on_a_terminal(site, "restore", "latest", "--yes", language=language)
+    assert code == 8 and words in shown, shown
+    site.backup.set("hooks", before_restore=None)
+    site.backup.cli("restore", "latest", "--yes")
+    code, shown = on_a_terminal(site, "restore", "latest", "--yes", language=language)
+    assert code == 9 and {"C.UTF-8": "are still kept", "de_CH.UTF-8": "sind noch aufbewahrt"}[language] in shown.replace("\r\n", ""), shown
+
+
 def test_without_a_terminal(site):
     for args in (["latest"], ["undo"], ["accept"], ["--sql", "x.sql"]):
         assert "--yes" in site.backup.cli("restore", *args, exit=2).stderr
