@@ -119,9 +119,11 @@ int main(int argc, char **argv)
 {
     struct run run = {0};
     signal(SIGPIPE, SIG_IGN);
-    if (take_arguments(&run, argc, argv) != EXIT_GOOD) {
-        fputs("usage: elexgate-notify [--config FILE] [--json] (--test | --send)\n", stderr);
-        return EXIT_USAGE;
+    bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (help || take_arguments(&run, argc, argv) != EXIT_GOOD) {
+        fputs("usage: elexgate-notify [--config FILE] [--json] (--test | --send)\n",
+            help ? stdout : stderr);
+        return help ? EXIT_GOOD : EXIT_USAGE;
     }
     return run_all(&run);
 }
