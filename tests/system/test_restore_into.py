@@ -155,6 +155,24 @@ def test_what_is_damaged_leaves_nothing(site):
     assert os.listdir(elsewhere) == [], "the folder was there before, so it stays, empty"
 
 
+@pytest.mark.parametrize("there_before", [False, True])
+def test_a_stop_in_the_middle_leaves_nothing(site, there_before):
+    with open(site.documents / "large.img", "wb") as f:
+        f.write(os.urandom(1 << 20) * 150)
+    site.backup.job("backup", "--now", "documents")
+    elsewhere = site.folder / "elsewhere"
+    if there_before:
+        elsewhere.mkdir()
+    job = site.backup.start_job("restore", "into", elsewhere, "latest", "documents")
+    for line in job.stdout:
+        if json.loads(line).get("event") == "progress":
+            job.send_signal(signal.SIGINT)
+            break
+    last = json.loads(job.communicate(timeout=60)[0].splitlines()[-1])
+    assert last["exit"] == 10, last
+    assert elsewhere.exists() == there_before and (not there_before or os.listdir(elsewhere) == [])
+
+
 def test_serves_the_old_state_and_gives_one_table_back(site):
     """The doctor lost a table; it comes out of the backup while the practice works on."""
     site.prepare()
