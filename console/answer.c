@@ -258,6 +258,29 @@ void answer_refused(struct request *rq, unsigned status, const char *back, char 
     free(text);
 }
 
+/* Of a program's refusal. */
+static unsigned status_of(int code)
+{
+    switch (code) {
+    case EBUSY:
+    case ESTALE:
+    case EEXIST:
+        return MHD_HTTP_CONFLICT;
+    case EINVAL:
+    case EBADMSG:
+    case EKEYEXPIRED:
+    case EFBIG:
+        return MHD_HTTP_UNPROCESSABLE_CONTENT;
+    case ENOENT:
+        return MHD_HTTP_NOT_FOUND;
+    case EPERM:
+    case EACCES:
+        return MHD_HTTP_FORBIDDEN;
+    default:
+        return MHD_HTTP_BAD_GATEWAY;
+    }
+}
+
 void answer_failed(struct request *rq, const char *back, const char *what, const struct err *error)
 {
     unsigned status = MHD_HTTP_BAD_GATEWAY;
@@ -268,10 +291,7 @@ void answer_failed(struct request *rq, const char *back, const char *what, const
         text = say(rq, key, "text", error->text, NULL);
     } else {
         _cleanup_free_ char *key = xasprintf("%s-says", what);
-        status = error->code == EBUSY || error->code == ESTALE ? MHD_HTTP_CONFLICT
-                 : error->code == EINVAL                       ? MHD_HTTP_UNPROCESSABLE_CONTENT
-                 : error->code == ENOENT                       ? MHD_HTTP_NOT_FOUND
-                                                               : MHD_HTTP_BAD_GATEWAY;
+        status = status_of(error->code);
         text = say(rq, key, "text", error->text, NULL);
     }
     answer_refused(rq, status, back, text);

@@ -267,8 +267,24 @@ static json_t *options_of_form(const json_t *form)
     return o;
 }
 
-static void again(struct request *rq, const struct err *e)
+/* The keeper's working folder says nothing to whoever chose a file: "/.../cert-work/9/key" is
+ * "key". */
+static void drop_folder(char *text)
 {
+    char *at;
+    while ((at = strstr(text, "/cert-work/"))) {
+        char *begin = at, *end = at + strlen("/cert-work/");
+        while (begin > text && begin[-1] != ' ')
+            begin--;
+        end += strspn(end, "0123456789");
+        end += *end == '/';
+        memmove(begin, end, strlen(end) + 1);
+    }
+}
+
+static void again(struct request *rq, struct err *e)
+{
+    drop_folder(e->text);
     if (rq->json || ask_unreachable(e)) {
         answer_failed(rq, PAGE, "keeper", e);
         return;

@@ -15,7 +15,6 @@
 #include "console/tls.h"
 
 #define DAEMONS_MAX    8
-#define INACTIVE_S     30u
 #define HEAD_MAX_BYTES (32u * 1024u)
 #define STACK_BYTES    (512u * 1024u)
 
@@ -216,7 +215,7 @@ static struct MHD_Daemon *start_daemon(struct server *s, int fd, unsigned connec
         NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_retrieve,
         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_CONNECTION_LIMIT, connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, connections * 3 / 4, MHD_OPTION_CONNECTION_TIMEOUT,
-        INACTIVE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX_BYTES,
+        SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX_BYTES,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_END);

@@ -46,7 +46,8 @@ def console(make_console):
 
 
 class Fake:
-    """A control socket that answers with what the test gives: {"cmd": answer}. For what a real program will not say."""
+    """A control socket that answers with what the test gives: {"cmd": answer, or a function that returns it}. For what a
+    real program will not say."""
 
     def __init__(self, path, answers):
         self.answers, self.asked = answers, []
@@ -58,6 +59,8 @@ class Fake:
                     request = json.loads(line)
                     fake.asked.append(request)
                     answer = fake.answers.get(request["cmd"], {"ok": False, "code": "ENOSYS", "error": "unknown"})
+                    if callable(answer):
+                        answer = answer()
                     self.wfile.write(json.dumps(answer).encode() + b"\n")
 
         self.server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
@@ -360,6 +363,7 @@ def test_no_file_but_the_assets(console, path):
     assert b"root:" not in answer.body and b"<!doctype html>\n<html lang=\"{{lang}}\">" not in answer.body
 
 
+@pytest.mark.slow
 def test_slow_heads_end(console):
     """However slowly it drips: what is not complete after half a minute is over."""
     begin = time.monotonic()
@@ -478,6 +482,18 @@ def test_programs_that_do_not_run(console, lang, words):
     assert answer.status == 503 and "elexgate-keeper" in answer.json["error"]
     assert browser.do("/clients/open").status == 503
     assert "elexgate_up" in browser.get("/metrics").text
+
+
+@pytest.mark.slow
+def test_a_keeper_that_takes_its_time(console, make_fake):
+    """Longer than the silence after which a connection is ended."""
+    def show():
+        time.sleep(34)
+        return {"ok": True, "result": {"certificates": [{"subject": "CN=slow"}]}}
+
+    make_fake(console.folder / "keeper.sock", {"cert": show})
+    page = console.admin().get("/certificates")
+    assert page.status == 200 and "CN=slow" in page.text
 
 
 def test_answers_that_are_no_answers(console, make_fake):
