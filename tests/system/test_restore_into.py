@@ -259,6 +259,24 @@ def test_a_dump_is_unpacked_and_served(site, sealed):
     again.stop()
 
 
+def test_a_host_that_knows_no_names(site):
+    """mariadb-install-db would refuse it: neither its own name nor localhost can be looked up."""
+    nameless = ["unshare", "--uts", "--mount", "--net", "sh", "-ec", "hostname nowhere.invalid; for f in hosts resolv.conf nsswitch.conf; "
+                "do mount --bind /dev/null /etc/$f; done; exec \"$@\"", "sh"]
+    if process.run([*nameless, "true"], check=False).returncode != 0:
+        pytest.skip("this user may make no namespaces")
+    site.backup.job("backup", "--now", "elexisdb-sql")
+    in_the_job(site, site.folder / "e", "latest")
+    job = subprocess.Popen([*nameless, *site.backup.argv("restore", "serve", site.folder / "e", site.folder / "s")],
+                           stdout=subprocess.PIPE, text=True, preexec_fn=process._die_with_parent)
+    lines = []
+    for line in job.stdout:
+        lines.append(json.loads(line))
+        if lines[-1].get("event") == "serving":
+            job.send_signal(signal.SIGTERM)
+    assert job.wait(60) == 0 and event(lines, "serving"), lines
+
+
 def test_an_archive_of_the_old_system(site):
     site.then = site.sums()
     path = site.folder / "elexisdb_2024-05-06-0300.tar.gz"
