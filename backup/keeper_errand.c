@@ -128,9 +128,23 @@ json_t *keeper_errand(
     return NULL;
 }
 
+/* At the end nobody is left to answer, and a question that takes minutes does not hold us up. */
+static void drop_all(struct keeper *k)
+{
+    while (k->errands) {
+        struct keeper_errand *a = k->errands;
+        k->errands = a->next;
+        keeper_job_stop(a->job);
+        keeper_job_leave(a->job);
+        errand_free(a);
+    }
+}
+
 void keeper_errands_tick(struct keeper *k, bool all)
 {
+    if (all)
+        drop_all(k);
     for (struct keeper_errand *a = k->errands; a; a = a->next)
-        if (all || clock_mono_ms() - a->started_ms > ERRAND_MS)
+        if (clock_mono_ms() - a->started_ms > ERRAND_MS)
             keeper_job_stop(a->job);
 }

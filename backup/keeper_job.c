@@ -89,7 +89,8 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 static int on_line(void *ctx, json_t *event)
 {
     struct keeper_job *j = ctx;
-    j->events.line(j->events.ctx, event);
+    if (j->events.line)
+        j->events.line(j->events.ctx, event);
     return 0;
 }
 
@@ -240,10 +241,11 @@ int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t
 
 void keeper_job_leave(struct keeper_job *j)
 {
-    if (j->exited && j->eof)
-        return; /* it is being closed already */
+    bool closing = j->exited && j->eof;
     j->events = (struct keeper_job_events){0};
     j->exited = j->eof = true;
+    if (closing)
+        return;
     if (j->adopted) {
         uv_close((uv_handle_t *)&j->look, on_close);
         return;

@@ -354,6 +354,51 @@ def test_sql_from_an_upload(site, form):
     assert last["action"] == "sql" and last["safety"] in last["words_de"] and site.is_open()
 
 
+def test_sql_from_a_dump_of_ours(site):
+    """"which" instead of an upload: the dump that lies in the backup folder."""
+    site.backup.set("backup", method="dump")
+    run = site.backup.job("backup", "--now")[-1]["run"]
+    before = site.sums()
+    site.server.sql("DELETE FROM load_db.old")
+    site.backup.start_keeper()
+    lines = follow(site, "sql", which=run)
+    assert lines[-1]["ok"], lines[-1]
+    assert site.sums()[("load_db", "old")] == before[("load_db", "old")] and site.is_open()
+    last = site.backup.call("status")["last_restore"]
+    assert last["action"] == "run" and last["which"] == run and last["safety"] in last["words"]
+
+
+def test_an_archive_of_the_old_system_from_an_upload(site):
+    """A tar without a manifest, whose only proof is that a server starts on it."""
+    site.prepare()
+    upload(site, "old", (site.backup.archives / site.archive).read_bytes())
+    (site.backup.archives / "altes_system.tar.gz").write_bytes((site.uploads / "old").read_bytes())
+    site.backup.start_keeper()
+    lines = follow(site, "run", foreign=True, upload="old", dry_run=True)
+    assert lines[-1]["ok"] and "check" in site.phases(lines) and site.side() == "old"
+    assert follow(site, "run", foreign=True, which="altes_system.tar.gz", types=["elexisdb"])[-1]["ok"]
+    assert site.side() == "new" and site.is_open()
+    assert follow(site, "undo")[-1]["ok"] and follow(site, "accept")[-1]["ok"]
+    upload(site, "junk", os.urandom(10000))
+    assert not follow(site, "run", foreign=True, upload="junk")[-1]["ok"] and site.side() == "old"
+    site.nothing_left()
+
+
+def test_the_keeper_ends_while_questions_are_under_way(site):
+    site.prepare()
+    site.backup.start_keeper()
+    with control.Control(site.backup.socket) as a, control.Control(site.backup.socket) as b:
+        a.send({"cmd": "restore", "action": "plan", "which": "latest"})
+        b.send({"cmd": "archives"})
+        time.sleep(0.02)
+        site.backup.stop_keeper()
+        for asker in (a, b):
+            try:
+                asker.receive()
+            except (EOFError, OSError):
+                pass  # nobody is left to answer
+
+
 def test_uploads_that_are_none(site):
     """Only a plain file of that very folder."""
     site.backup.start_keeper()
