@@ -110,7 +110,7 @@ static void hang_up(struct control_client *c)
         predecessors_release(&s->proxy->predecessors);
     }
     if (c->successor)
-        handover_lost(s->proxy);
+        handover_lost(s->proxy, c);
     update_watches(s);
     uv_close((uv_handle_t *)&c->pipe, on_handle_closed);
     uv_close((uv_handle_t *)&c->idle_timer, on_handle_closed);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,7 +115,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
     if (!owner_only(c))
         return;
     int r = may(p, &e);
-    if (r == 0 && h->successor)
+    if (r == 0 && (h->successor || (h->given && h->given != c)))
         r = err_set(&e, EBUSY, "another process is taking over already");
     if (r == 0 && version != HANDOVER_VERSION)
         r = err_set(&e, EPROTONOSUPPORT,
@@ -136,6 +137,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
         return;
     }
     h->successor = c;
+    h->pid = (int)json_integer_value(json_object_get(request, "pid"));
     h->gate_since_ms = p->gate.since_ms;
     control_set_successor(c);
     log_event(LOG_INFO, "handover-asked");
@@ -157,7 +159,6 @@ static void take_back(struct proxy *p)
 {
     struct handover *h = &p->handover;
     struct err e;
-    h->successor = NULL;
     if (!h->paused)
         return;
     h->paused = false;
@@ -177,6 +178,7 @@ static void on_pause_over(uv_timer_t *t)
         LOG_S("meaning", "the new process did not begin to serve; this one serves on"));
     if (c)
         control_answer(c, json_error(ETIMEDOUT, "it took too long; the old process serves on"));
+    p->handover.successor = NULL;
     take_back(p);
 }
 
@@ -230,11 +232,12 @@ static void on_leaving(uv_timer_t *t)
     }
 }
 
+/* One that somebody else started is somebody else's to supervise. */
 static void tell_supervisor(const struct handover *h)
 {
 #ifdef HAVE_SYSTEMD
-    if (h->child_runs)
-        (void)sd_notifyf(0, "MAINPID=%d", (int)h->child.pid);
+    if (h->given && h->pid > 0)
+        (void)sd_notifyf(0, "MAINPID=%d", h->pid);
 #else
     (void)h;
 #endif
@@ -261,9 +264,8 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
     predecessors_close(&p->predecessors);
     tell_supervisor(h);
     control_answer(c, json_pack("{s:b}", "ok", 1));
-    asker_answer(
-        h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", (int)h->child.pid, "old_pid",
-               (int)getpid(), "sessions", (int)proxy_sessions(p), "timeout_ms", limit));
+    asker_answer(h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", h->pid, "old_pid",
+                        (int)getpid(), "sessions", (int)proxy_sessions(p), "timeout_ms", limit));
     control_server_leave_main(p->control);
     uv_timer_stop(&h->child_timer);
     CHECK(uv_timer_start(&h->timer, on_leaving, LEAVING_TICK_MS, LEAVING_TICK_MS) == 0);
@@ -281,13 +283,31 @@ void handover_cmd_failed(struct control_client *c, const json_t *request)
     }
 }
 
-void handover_lost(struct proxy *p)
+/* Once the words that it may have left behind are read. */
+static void on_child_failed(uv_timer_t *t)
+{
+    struct proxy *p = t->data;
+    struct handover *h = &p->handover;
+    if (!h->why[0])
+        snprintf(h->why, sizeof h->why, "%.300s ended%s%s before it served; its log says why",
+            h->program, h->how[0] ? " with " : "", h->how);
+    log_event(LOG_ERROR, "upgrade-failed", LOG_S("error", h->why));
+    asker_answer(h, json_error(EINVAL, "%s", h->why));
+}
+
+void handover_lost(struct proxy *p, const struct control_client *c)
 {
     struct handover *h = &p->handover;
-    if (h->leaving || !h->successor) {
-        h->successor = NULL;
-        return;
+    if (c == h->given) {
+        h->given = NULL;
+        if (!h->leaving)
+            CHECK(uv_timer_start(&h->child_timer, on_child_failed, LAST_WORDS_MS, 0) == 0);
     }
+    if (c != h->successor)
+        return;
+    h->successor = NULL;
+    if (h->leaving)
+        return;
     log_event(LOG_WARNING, "handover-failed",
         LOG_S("meaning", "the new process went away; this one serves on"));
     take_back(p);
@@ -299,30 +319,17 @@ static void on_child_closed(uv_handle_t *handle)
     p->handover.child_runs = false;
 }
 
-static void on_child_failed(uv_timer_t *t)
-{
-    struct proxy *p = t->data;
-    struct handover *h = &p->handover;
-    if (!h->why[0])
-        snprintf(h->why, sizeof h->why, "%.300s ended with %s before it served; its log says why",
-            h->program, h->how);
-    log_event(LOG_ERROR, "upgrade-failed", LOG_S("error", h->why), LOG_S("ended", h->how));
-    asker_answer(h, json_error(EINVAL, "%s", h->why));
-}
-
+/* A good one leaves its work to a child of its own, which is then no child of ours but of the
+ * supervisor, who hears of its end (takeover.c). */
 static void on_child_exit(uv_process_t *child, int64_t status, int signal)
 {
     struct proxy *p = child->data;
     struct handover *h = &p->handover;
     uv_close((uv_handle_t *)child, on_child_closed);
-    if (h->leaving)
-        return;
     if (signal)
         snprintf(h->how, sizeof h->how, "signal %d", signal);
-    else
+    else if (status != 0)
         snprintf(h->how, sizeof h->how, "exit status %d", (int)status);
-    /* Its last words may still wait to be read. */
-    CHECK(uv_timer_start(&h->child_timer, on_child_failed, LAST_WORDS_MS, 0) == 0);
 }
 
 static void on_child_slow(uv_timer_t *t)
@@ -331,7 +338,10 @@ static void on_child_slow(uv_timer_t *t)
     struct handover *h = &p->handover;
     snprintf(h->why, sizeof h->why, "%.400s did not take over within %u s", h->program,
         CHILD_MAX_MS / 1000);
-    (void)uv_process_kill(&h->child, SIGKILL);
+    if (h->child_runs)
+        (void)uv_process_kill(&h->child, SIGKILL);
+    else if (h->pid > 0)
+        (void)kill(h->pid, SIGKILL);
 }
 
 /* Our environment without what systemd means for this process only. */
@@ -391,7 +401,7 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
     if (!owner_only(c))
         return;
     int r = may(p, &e);
-    if (r == 0 && (h->successor || h->child_runs))
+    if (r == 0 && (h->successor || h->given || h->asker || h->child_runs))
         r = err_set(&e, EBUSY, "another process is taking over already");
     if (r == 0 && getpid() == 1)
         r = err_set(&e, EPERM,
@@ -402,7 +412,8 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
     if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         r = err_sys(&e, errno, "cannot make a socket pair");
     if (r == 0) {
-        h->why[0] = 0;
+        h->why[0] = h->how[0] = 0;
+        h->pid = 0;
         r = spawn(p, pair[1], &e);
         close(pair[1]);
         if (r < 0)
@@ -412,7 +423,8 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
         refuse(c, &e);
         return;
     }
-    (void)control_adopt(p->control, pair[0]);
+    h->given = control_adopt(p->control, pair[0]);
+    control_set_successor(h->given);
     h->asker = control_client_ref(c);
     CHECK(uv_timer_start(&h->child_timer, on_child_slow, CHILD_MAX_MS, 0) == 0);
     log_event(LOG_INFO, "upgrade", LOG_S("program", h->program), LOG_I("pid", h->child.pid));

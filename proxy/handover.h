@@ -40,8 +40,10 @@ struct handover {                     /* zero-initialise, then handover_init */
     char *program; /* our own executable, as it was called when we started */
     uv_process_t child;
     bool child_runs;
+    struct control_client *given; /* its connection; NULL = none */
     struct control_client *asker; /* of "upgrade" */
-    char why[512], how[32];       /* the child's own words; how it ended */
+    int pid;                      /* its process, which is no child of ours; 0 = not known yet */
+    char why[512], how[32];       /* its own words; how it ended, if as our child */
     uv_timer_t child_timer;
 };
 
@@ -49,8 +51,8 @@ void handover_init(struct proxy *p);
 void handover_close(struct proxy *p);
 /* {"since","until"} while leaving, else null; a new reference. */
 json_t *handover_json(const struct proxy *p) MUSTCHECK;
-/* From control.c: the successor's connection is over. */
-void handover_lost(struct proxy *p);
+/* From control.c: a successor's connection is over. */
+void handover_lost(struct proxy *p, const struct control_client *c);
 
 /* The commands; each answers. */
 void handover_cmd_ask(struct control_client *c, const json_t *request);

@@ -19,6 +19,7 @@
 #include "proxy/record_pool.h"
 #include "proxy/takeover.h"
 
+#define DYING_MS        2000u
 #define HOUSEKEEPING_MS (10u * 60u * 1000u)
 
 static struct proxy proxy;
@@ -26,10 +27,12 @@ static uv_signal_t on_term, on_int, on_hup;
 static uv_timer_t housekeeping_timer, watchdog_timer;
 static bool quitting, stopping;
 
+/* What a process says that has handed over would be taken for its successor's. */
 static void tell_systemd(const char *state)
 {
 #ifdef HAVE_SYSTEMD
-    (void)sd_notify(0, state);
+    if (!proxy.handover.leaving)
+        (void)sd_notify(0, state);
 #else
     (void)state;
 #endif
@@ -152,7 +155,8 @@ static void on_reload_signal(uv_signal_t *s, int signum)
         json_decref(changed);
         json_decref(restart);
     } else
-        audit_trail_open(((struct proxy *)s->data)->settings->config); /* it may have been rotated */
+        audit_trail_open(
+            ((struct proxy *)s->data)->settings->config); /* it may have been rotated */
     tell_systemd("READY=1");
 }
 
@@ -262,6 +266,17 @@ static int same_state(const struct proxy *p, const struct takeover *t, struct er
         t->blocked ? "blocked" : "open");
 }
 
+/* One that has just died may still be closing its sockets. */
+static int open_listeners(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
+{
+    int r = listeners_open(p, t->sockets, t->n_sockets, &p->listeners, e);
+    for (unsigned i = 0; r == -EADDRINUSE && takeover && !t->active && i < DYING_MS / 50; i++) {
+        uv_sleep(50);
+        r = listeners_open(p, t->sockets, t->n_sockets, &p->listeners, e);
+    }
+    return r;
+}
+
 /* Everything that can fail is tried before the first client is let in, and before a running process
  * stops letting them in. */
 static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
@@ -282,7 +297,7 @@ static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct er
     if (r == 0)
         r = same_state(p, t, e);
     if (r == 0)
-        r = listeners_open(p, t->sockets, t->n_sockets, &p->listeners, e);
+        r = open_listeners(p, t, takeover, e);
     if (r == 0)
         r = control_server_open(p, t->active, &p->control, e);
     return r == 0 ? start_workers(p, e) : r;
@@ -336,6 +351,8 @@ int main(int argc, char **argv)
     if (r != 0)
         return r < 0 ? 2 : 0;
     struct takeover takeover = {.fd = args.takeover_fd};
+    if (args.takeover_fd >= 0)
+        takeover_detach();
     proxy.config_path = args.config_path;
     signal(SIGPIPE, SIG_IGN);
     raise_open_files();

@@ -12,6 +12,13 @@
 
 #define ANSWER_S 10
 
+void takeover_detach(void)
+{
+    pid_t pid = fork();
+    if (pid > 0)
+        _exit(0); /* a failed fork leaves us what we are: a child that works as well */
+}
+
 static int connect_to(const char *path, int *out, struct err *e)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -150,7 +157,10 @@ int takeover_ask(struct takeover *t, const char *control_socket, struct err *e)
         return r;
     (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    r = call(t, json_pack("{s:s, s:i}", "cmd", "handover", "version", HANDOVER_VERSION), e);
+    r = call(t,
+        json_pack("{s:s, s:i, s:i}", "cmd", "handover", "version", HANDOVER_VERSION, "pid",
+            (int)getpid()),
+        e);
     if (r == -EPIPE) /* it ended just now; if it did not, its control socket is found taken */
         return 1;
     if (r < 0)

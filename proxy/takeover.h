@@ -25,6 +25,9 @@ struct takeover { /* zero-initialise; fd -1 unless the running process gave us a
     pid_t pid;
 };
 
+/* For a process that the old one has started, before it has threads: from here on it is no child of
+ * the old one but of the supervisor, systemd, who so hears when it ends. */
+void takeover_detach(void);
 /* Asks for the listening sockets, over fd or else over the control socket. 1: nobody answers there,
  * so there is nothing to take over. */
 int takeover_ask(struct takeover *t, const char *control_socket, struct err *e) MUSTCHECK;

@@ -421,7 +421,7 @@ class Successor:
             for level, kind, payload in ancillary:
                 assert (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
                 fds += struct.unpack(f"{len(payload) // 4}i", payload)
-        return json.loads(line), fds
+        return json.loads(line.split(b"\n")[0]), fds
 
     def close(self):
         self.socket.close()
@@ -663,4 +663,16 @@ def test_systemd_is_told_the_new_main_process(installed, folder):
         while seen[-1] != (answer["pid"], "WATCHDOG=1"):
             seen.append(message())
         order = [m for m in seen if m[1] != "WATCHDOG=1"]
-        assert order.index((i.gate.pid, f"MAINPID={answer['pid']}")) < order.index((answer["pid"], "READY=1"))
+        told = (i.gate.pid, f"MAINPID={answer['pid']}")
+        assert order.index(told) < order.index((answer["pid"], "READY=1"))
+        # the old one says nothing more: its end must not be taken for the service's
+        assert gone(i.gate.process) == 0
+        notify.setblocking(False)
+        try:
+            while True:
+                seen.append(message())
+        except BlockingIOError:
+            pass
+        assert {pid for pid, _ in seen[seen.index(told) + 1:]} == {answer["pid"]}
+        # and the new one is a child of the supervisor, who hears of its end
+        assert int(open(f"/proc/{answer['pid']}/stat").read().rsplit(")", 1)[1].split()[1]) != i.gate.pid
