@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pty
+import pwd
 import re
 import shutil
 import signal
@@ -257,6 +258,26 @@ def test_a_dump_is_unpacked_and_served(site, sealed):
     assert "import" not in [line["phase"] for line in again.event("phase")]
     assert again.value("SELECT COUNT(*) FROM load_db.old") == "50"
     again.stop()
+
+
+def test_served_as_whom_the_data_belong_to(site, session_folder):
+    """As root: the server is not root, and another user of the machine cannot read patients' data through it."""
+    if os.geteuid() != 0 or "mysql" not in {user.pw_name for user in pwd.getpwall()}:
+        pytest.skip("needs root, and a user mysql")
+    for folder in (session_folder, site.folder):
+        folder.chmod(0o755)
+    site.prepare()
+    elsewhere = site.folder / "elsewhere"
+    in_the_job(site, elsewhere, "latest", "elexisdb")
+    process.run(["chown", "-R", "mysql:mysql", elsewhere / "elexisdb"])
+    serving = Serving(site, "--into", elsewhere)
+    pid, = servers_on(elsewhere)
+    assert pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name == "mysql"
+    assert serving.value("SELECT COUNT(*) FROM load_db.old") == "50"
+    other = process.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "mariadb", "--no-defaults",
+                         f"--socket={serving.socket}", "-e", "SELECT 1"], check=False)
+    assert other.returncode != 0 and "(13)" in other.stderr
+    serving.stop()
 
 
 def test_a_host_that_knows_no_names(site):
