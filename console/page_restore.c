@@ -92,6 +92,8 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
         *text_in(last, "ended") ? text_in(last, "ended") : text_in(old, "started"), "run",
         *text_in(last, "run") ? text_in(last, "run") : text_in(old, "run"), "can_undo",
         old != NULL);
+    if (old)
+        (void)json_object_set(o, "new_live", json_object_get(old, "new_live"));
     int64_t keep = config_int(rq->settings->config, "restore", NULL, "keep_old");
     if (old && keep > 0 && time_in(old, "started"))
         (void)json_object_set_new(

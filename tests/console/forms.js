@@ -183,11 +183,10 @@ async function certificates(page, base, chrome, folder) {
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the same certificate, installed once more");
 
     await unchecked(page, "#make form");
-    await page.fill("#c-name", "elexis.praxis.local");
-    await page.fill("#c-country", "Schweiz");
+    await page.fill("#c-name", "kein Name für einen Server");
     await page.check("#make input[name=sure]");
     await send(page, "#make .buttons button");
-    assert((await alert(page)).length > 10, "a country of seven letters is refused");
+    assert((await alert(page)).length > 10, "a name with blanks is refused");
     await unchecked(page, "#make form");
     await page.fill("#c-name", "localhost");
     await page.fill("#c-country", "CH");
@@ -201,7 +200,16 @@ async function certificates(page, base, chrome, folder) {
     await flash(page, "good");
     await page.goto(`${base}/certificates`);
     const now = await page.locator("#current").innerText();
-    assert(!now.includes(before) && now.includes("elexis.praxis.local") && now.includes("Praxis Dr. Müller"), `the new certificate: ${now}`);
+    assert(!now.includes(before) && now.includes("elexis.praxis.local"), `the new certificate: ${now}`);
+
+    await page.selectOption("#c-kind", "csr");
+    await page.fill("#c-name", "elexis.praxis-mueller.ch");
+    await page.fill("#c-org", "Praxis Dr. Müller");
+    await page.check("#make input[name=sure]");
+    const [request] = await Promise.all([page.waitForEvent("download"), page.click("#make .buttons button")]);
+    assert(readFileSync(await request.path(), "utf8").includes("BEGIN CERTIFICATE REQUEST"), "a request to be signed elsewhere");
+    await page.goto(`${base}/certificates`);
+    assert((await page.locator("#current").innerText()).includes(now.match(/([0-9A-F]{2}:){31}[0-9A-F]{2}/)[0]), "a request changes nothing yet");
 
     for (const link of await page.locator("#workstations a[download]").all()) {
         const [file] = await Promise.all([page.waitForEvent("download"), link.click()]);

@@ -172,6 +172,7 @@ def test_backup_proven_and_restored(console, worker):
     assert probes(console) == "0\n"
     console.scenario("story", "undo", timeout=280)
     assert probes(console) == "1\n"
+    console.scenario("story", "accept", timeout=280)
 
 
 def probes(console):
