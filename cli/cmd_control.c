@@ -1,6 +1,7 @@
 /*
- * elexgate kill, reload, log-level: small orders to the proxy.
+ * elexgate kill, reload, log-level: small orders to the proxy; reload is for the keeper too.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,41 @@ static void print_list(const char *label, const json_t *list)
     }
 }
 
+static bool has(const json_t *list, const json_t *value)
+{
+    const json_t *v;
+    size_t i;
+    json_array_foreach (list, i, v)
+        if (json_equal(v, value))
+            return true;
+    return false;
+}
+
+/* Both programs read the one file and tell of all that changed in it: what only the keeper tells
+ * of is added. A keeper that does not run reads it when it starts. */
+static int reload_keeper(struct cli *cli, json_t *answer)
+{
+    static const char *const lists[] = {"changed", "restart_needed"};
+    const char *socket = config_str(cli_config(cli), "backup", NULL, "control_socket");
+    json_t *request = json_pack("{s:s}", "cmd", "reload"), *keeper = NULL, *v;
+    struct err e = {0};
+    int r = control_call(socket, TIMEOUT_MS, request, &keeper, &e);
+    json_decref(request);
+    if (r == -ENOENT || r == -ECONNREFUSED)
+        return EXIT_GOOD;
+    if (r < 0)
+        return cli_fail(cli, cli_exit_code(err_prefix(&e, r, "elexgate-keeper")), &e);
+    for (size_t l = 0; l < 2; l++) {
+        json_t *all = json_object_get(answer, lists[l]);
+        size_t i;
+        json_array_foreach (json_object_get(keeper, lists[l]), i, v)
+            if (!has(all, v))
+                json_array_append(all, v);
+    }
+    json_decref(keeper);
+    return EXIT_GOOD;
+}
+
 static int run_reload(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
@@ -60,6 +96,8 @@ static int run_reload(struct cli *cli, int argc, char **argv)
 
     if (code == EXIT_GOOD)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "reload"), &answer);
+    if (code == EXIT_GOOD && (code = reload_keeper(cli, answer)) != EXIT_GOOD)
+        json_decref(answer);
     if (code != EXIT_GOOD)
         return code;
     if (cli->json) {

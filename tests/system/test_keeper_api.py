@@ -463,6 +463,23 @@ def test_cli_log_merges_proxy_and_keeper(folder, server, make_gate):
     b.stop_keeper()
 
 
+def test_cli_reload_is_for_the_keeper_too(folder, server, make_gate):
+    server.sql("DROP DATABASE IF EXISTS load_db")
+    load.Load(server).setup()
+    b = Backup(folder, server, make_gate(server)).account().start_keeper()
+    try:
+        b.set("retention", keep="23")
+        done = json.loads(b.cli("--json", "reload").stdout)
+        assert "[retention] keep" in done["changed"] and b.call("config-get")["values"]["retention.keep"] == "23"
+        b.set("backup", schedule="75 * * * *")  # the proxy does not read it
+        assert "elexgate-keeper" in b.cli("reload", exit=1).stderr
+        b.set("backup", schedule="@daily")
+        b.stop_keeper()
+        b.cli("reload")
+    finally:
+        b.stop_keeper()
+
+
 def test_cli_schedule_preview(keeper):
     assert "Monday to Friday at 03:15" in keeper.cli("schedule", "preview", "15 3 * * 1-5").stdout
     keeper.cli("schedule", "preview", exit=2)
