@@ -24,11 +24,12 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libarchive13 libcurl4 libgnutls30 libinih1 libisal2 libjansson4 \
         libmariadb3 libmicrohttpd12 libsodium23 libssl3 libsystemd0 libuv1 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/* \
-    && groupadd -g 3314 elexgate-tls \
-    && useradd -r -u 3312 -U -G elexgate-tls -d /var/lib/elexgate/proxy -s /usr/sbin/nologin elexgate \
-    && useradd -r -u 3313 -U -G elexgate-tls -d /var/lib/elexgate/console -s /usr/sbin/nologin elexgate-console \
-    && useradd -r -u 999 -U -d /nonexistent -s /usr/sbin/nologin mysql \
+    && groupadd -g 999 mysql && groupadd -g 3312 elexgate && groupadd -g 3313 elexgate-console && groupadd -g 3314 elexgate-tls \
+    && useradd -M -u 999 -g mysql -s /usr/sbin/nologin mysql \
+    && useradd -M -u 3312 -g elexgate -G elexgate-tls -s /usr/sbin/nologin elexgate \
+    && useradd -M -u 3313 -g elexgate-console -G elexgate-tls -s /usr/sbin/nologin elexgate-console \
     && install -d -m 755 /etc/elexgate /etc/elexgate/tls /var/lib/elexgate /var/log/elexgate \
+    && install -d -m 750 -o elexgate -g elexgate /var/log/elexgate-proxy \
     && install -d -m 1775 -g elexgate /run/elexgate \
     && install -d -m 700 -o elexgate -g elexgate /var/lib/elexgate/proxy \
     && install -d -m 700 -o elexgate-console -g elexgate-console /var/lib/elexgate/console /var/lib/elexgate/uploads \
@@ -46,7 +47,7 @@ CMD ["elexgate-proxy"]
 FROM gate AS keeper
 USER root
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends mariadb-client-core mariadb-server-core \
+    && apt-get install -y --no-install-recommends mariadb-client mariadb-server-core \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
 CMD ["elexgate-keeper"]
 
