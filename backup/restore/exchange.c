@@ -32,7 +32,8 @@ int restore_block(struct restore *r, struct err *e)
     json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "cmd", "block", "reason",
         "The practice database is being restored", "reason_de",
         "Die Praxis-Datenbank wird wiederhergestellt, bitte warten", "until",
-        clock_iso(clock_wall_ms() + EXPECTED_MS, until));
+        clock_iso(
+            clock_wall_ms() + (int64_t)(r->expected_ms ? r->expected_ms : EXPECTED_MS), until));
     r->blocked_at_ms = clock_mono_ms();
     int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
     json_decref(request);

@@ -61,6 +61,7 @@ struct restore {
     struct restore_part parts[RESTORE_PARTS_MAX];
     size_t n;
     json_t *addresses;      /* clients that were connected when the block came */
+    uint64_t expected_ms;   /* how long clients are told to wait; 0 = as long as a swap takes */
     uint64_t blocked_at_ms; /* monotonic, for the report */
     uint64_t blocked_for_ms;
     struct {

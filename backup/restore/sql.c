@@ -137,15 +137,16 @@ int restore_sql_undo(struct restore *r, struct err *e)
     struct sql_text safety = {.run = r->run, .spool = -1};
     struct store_list found = {0};
     r->run->finishing = true; /* half a database is no state to stop in */
-    int code = restore_block(r, e);
-    if (code == 0)
-        code = store_find(r->run->s.folder, r->suffix, r->run->s.dump_type, &found, e);
+    int code = store_find(r->run->s.folder, r->suffix, r->run->s.dump_type, &found, e);
     if (code == 0 && found.count != 1)
         code = err_set(e, ENOENT, "the safety dump of %s is not there", r->suffix);
     if (code == 0) {
         sql_text_from_archive(&safety, found.folder, &found.items[0]);
-        code = import(&q, &safety, "undo", e);
+        r->expected_ms = sql_text_expected_ms(&safety);
+        code = restore_block(r, e);
     }
+    if (code == 0)
+        code = import(&q, &safety, "undo", e);
     sql_text_clear(&safety);
     store_list_clear(&found);
     if (code == 0)
@@ -155,6 +156,7 @@ int restore_sql_undo(struct restore *r, struct err *e)
 
 static int replace(struct sql_restore *q, struct restore *r, struct err *e)
 {
+    r->expected_ms = sql_text_expected_ms(&q->text);
     int code = restore_journal_save(r, RESTORE_IMPORTING, e);
     if (code == 0)
         code = restore_block(r, e);

@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
 from lib import process
-from lib.backup import Backup, event
+from lib.backup import Backup, event, moment
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
 
@@ -188,6 +189,18 @@ def test_a_stop_in_the_import_brings_everything_back(site):
     last = json.loads(out.splitlines()[-1])
     assert last["exit"] == 10 and "as it was before" in last["error"], last
     assert rows(site) == before and site.gate.status()["state"] == "open" and not (site.state / "restore.json").exists()
+
+
+def test_clients_are_told_how_long_a_long_import_takes(site):
+    """A swap takes a minute at most, an import as long as its text is."""
+    padding = ("-- " + "x" * 1000 + "\n") * 240_000
+    slow = padding + dump(site).replace(END[:17], "SELECT SLEEP(60);\n-- Dump completed", 1)
+    job = site.start_job("restore", "sql", put(site, slow))
+    process.wait_until(lambda: site.gate.status()["state"] == "blocked", 120, "the block")
+    expected = moment(site.gate.status()["until"]) - time.time()
+    job.send_signal(signal.SIGINT)
+    job.communicate(timeout=60)
+    assert 75 < expected < 95, expected
 
 
 # --- dump archives of ours, by their name
