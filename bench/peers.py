@@ -282,6 +282,8 @@ control_socket = {self.folder}/{self.name}.sock
 state_dir = {state}
 max_sessions = 3000
 max_sessions_per_address = 3000
+[audit]
+proxy_file = {state}/audit.log
 [listen bench]
 address = 127.0.0.1
 port = {self.port}
