@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -19,6 +20,7 @@ from lib.gate import Gate
 from lib.mitm import Mitm
 from lib.proof import ACCOUNT, Proof, account
 
+pytestmark = pytest.mark.sanitize
 PASSWORD = "Grüezi, geheim 1"
 PLUGINS = ["mysql_native_password", "ed25519", "parsec"]
 
@@ -385,6 +387,27 @@ def test_who_may_ask(far):
             folder.chmod(0o755)
         done = process.run(["setpriv", f"--reuid={user}", "--clear-groups", "/usr/bin/python3", "-c", ask, proof.socket])
         assert json.loads(done.stdout)["code"] == code
+
+
+def test_as_a_user_of_its_own(server, make_gate):
+    """As it is installed: a user without any rights, whose account needs no password, and a gate that may ask."""
+    gate = make_gate(server, listeners={"x": {"announce": "server", "zero_config_proof": True}}, start=False)
+    proof = Proof(gate)
+    gate.sections["proof"] |= {"account": "daemon", "password_file": None, "socket": proof.folder / "run" / "proof.sock"}
+    gate.write_config()
+    for folder in (proof.folder, proof.folder.parent, proof.folder.parent.parent):
+        folder.chmod(0o755)
+    (proof.folder / "run").mkdir()
+    shutil.chown(proof.folder / "run", "daemon")
+    server.sql("CREATE OR REPLACE USER daemon@'localhost' IDENTIFIED VIA unix_socket; GRANT SELECT ON mysql.global_priv TO daemon@'localhost'")
+    proof.start(["setpriv", "--reuid=daemon", "--clear-groups", "--bounding-set=-all"])
+    gate.start()
+    try:
+        assert node("127.0.0.1", gate.port, "by_parsec") == {"user": "by_parsec@%"}
+    finally:
+        gate.stop()
+        proof.stop()
+        server.sql("DROP USER daemon@'localhost'")
 
 
 def test_the_server_gets_another_certificate(trixie, session_folder, far, pki, make_gate, server_pki):

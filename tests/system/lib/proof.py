@@ -28,8 +28,9 @@ class Proof:
         self.config = gate.config
         self.process = None
 
-    def start(self):
-        self.process = process.Child("elexgate-proof", [PROGRAM, "--config", self.config], self.folder / "proof.log")
+    def start(self, before=()):
+        """before: a command that starts it, as setpriv."""
+        self.process = process.Child("elexgate-proof", [*before, PROGRAM, "--config", self.config], self.folder / "proof.log")
         self.process.wait_log("event=ready")
         return self
 
