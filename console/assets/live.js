@@ -34,7 +34,8 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
         const other = fresh.getElementById(part.id);
-        if (!other) { location.reload(); return; } // the page has another form now
+        // The page as a whole looks different now, such as when a restore has come to its end.
+        if (!other || other.dataset.shape !== part.dataset.shape) { location.reload(); return; }
         const html = other.innerHTML;
         const before = shown.get(part.id) ?? part.innerHTML;
         if (html === before || inUse(part)) continue;

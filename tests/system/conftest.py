@@ -37,7 +37,7 @@ def pytest_configure(config):
 
 # The files that take longest, begun first when several processes share the work: whoever gets the longest one last would
 # still be at it when the others have long gone.
-LONGEST = ["test_keeper.py", "test_clients.py", "test_backup.py", "test_fence.py", "test_dialogue.py", "test_cert_scan.py",
+LONGEST = ["test_console_browser.py", "test_keeper.py", "test_clients.py", "test_backup.py", "test_fence.py", "test_dialogue.py", "test_cert_scan.py",
            "test_restore.py"]
 
 

@@ -204,11 +204,13 @@ def test_sql_file_uploaded_in_pieces_and_imported(console, folder):
     with open(dump, "wb") as out:
         done = process.run(["mariadb-dump", "--no-defaults", f"--socket={console.env['ELEXGATE_DB_SOCKET']}", "--user=root", "--hex-blob", "elexis"],
                            env=dict(os.environ, MYSQL_PWD=console.env["ELEXGATE_DB_PASSWORD"]), timeout=120)
-        out.write(done.stdout.encode())
+        statements, end = done.stdout.rsplit("-- Dump completed", 1)  # the last line says that the dump is whole
+        out.write(statements.encode())
         out.write(b"INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/aus-der-datei', 'ja');\n")
         line = b"-- " + b"x" * 997 + b"\n"
         while out.tell() < 30_000_000:  # four pieces
             out.write(line)
+        out.write(f"-- Dump completed{end}".encode())
     with contextlib.closing(console.client()):
         console.scenario("upload", dump, "import", timeout=290)
     assert console.ask("SELECT WERT FROM CONFIG WHERE PARAM='browser/aus-der-datei'") == (("ja",),)
