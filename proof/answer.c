@@ -46,7 +46,7 @@ static int question_read(const json_t *request, struct question *q, struct err *
 
 /* The salt from which the server made its proof; NULL: none of these. */
 static const struct salt *salt_used(
-    const struct answerer *a, const struct question *q, const struct salt *salts, size_t n)
+    const struct answer_server *a, const struct question *q, const struct salt *salts, size_t n)
 {
     for (size_t i = 0; a->leaf_known && i < n; i++) {
         char text[PROOF_LEN + 1];
@@ -61,19 +61,19 @@ static const struct salt *salt_used(
 }
 
 /* As salt_used, with the server's certificate as it is now. 0, too, when it was no help. */
-static int salt_used_now(struct answerer *a, const struct question *q, uint64_t now_ms,
+static int salt_used_now(struct answer_server *a, const struct question *q, uint64_t now_ms,
     const struct salt *salts, size_t n, const struct salt **used, struct err *e)
 {
     if (a->leaf_in_vain_ms && now_ms - a->leaf_in_vain_ms < LEAF_AGAIN_MS)
         return 0;
-    int r = server_leaf(a->target->socket, a->target->host, a->target->port, a->leaf, e);
+    int r = server_leaf(a->target.socket, a->target.host, a->target.port, a->leaf, e);
     a->leaf_known = r == 0;
     *used = salt_used(a, q, salts, n);
     a->leaf_in_vain_ms = *used ? 0 : now_ms;
     return r;
 }
 
-static int find_proof(struct answerer *a, const struct question *q, uint64_t now_ms,
+static int find_proof(struct answer_server *a, const struct question *q, uint64_t now_ms,
     const struct salt *salts, size_t n, char *out, struct err *e)
 {
     const struct salt *used = salt_used(a, q, salts, n);
@@ -88,19 +88,40 @@ static int find_proof(struct answerer *a, const struct question *q, uint64_t now
     return 0;
 }
 
+static int ask_server(
+    struct answer_server *a, const struct question *q, uint64_t now_ms, char *out, struct err *e)
+{
+    struct salt salts[ACCOUNTS_SALTS_MAX];
+    size_t n = 0;
+    int r = accounts_salts(a->accounts, q->user, q->user_len, salts, &n, e);
+    if (r == 0)
+        r = find_proof(a, q, now_ms, salts, n, out, e);
+    OPENSSL_cleanse(salts, sizeof salts);
+    return r;
+}
+
+/* The gate does not say with which of its servers the client is: the proof does. */
+static int ask_servers(
+    struct answerer *a, const struct question *q, uint64_t now_ms, char *out, struct err *e)
+{
+    int r = -ENOENT;
+    for (size_t i = 0; i < a->n && r < 0; i++) {
+        size_t at = (a->last + i) % a->n;
+        r = ask_server(&a->servers[at], q, now_ms, out, e);
+        if (r == 0)
+            a->last = at;
+    }
+    return r;
+}
+
 json_t *answer_make(struct answerer *a, const json_t *request, uint64_t now_ms)
 {
     struct question q;
-    struct salt salts[ACCOUNTS_SALTS_MAX];
     char proof[PROOF_LEN + 1];
-    size_t n = 0;
     struct err e;
     int r = question_read(request, &q, &e);
     if (r == 0)
-        r = accounts_salts(a->accounts, q.user, q.user_len, salts, &n, &e);
-    if (r == 0)
-        r = find_proof(a, &q, now_ms, salts, n, proof, &e);
-    OPENSSL_cleanse(salts, sizeof salts);
+        r = ask_servers(a, &q, now_ms, proof, &e);
     if (r < 0) {
         log_err(LOG_WARNING, "no-proof", &e,
             LOG_S("user", json_string_value(json_object_get(request, "user"))));

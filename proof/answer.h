@@ -15,12 +15,21 @@
 #include <stdbool.h>
 #include "proof/accounts.h"
 
-struct answerer {
-    const struct accounts_target *target;
+#define ANSWER_SERVERS_MAX 16u /* as many as the gate may have */
+
+/* One database server. */
+struct answer_server {
+    struct accounts_target target;
     struct accounts *accounts;
-    uint8_t leaf[LEAF_LEN]; /* the database server's certificate */
+    uint8_t leaf[LEAF_LEN]; /* its certificate */
     bool leaf_known;
     uint64_t leaf_in_vain_ms; /* when asking for it last was no help; 0 = never */
+};
+
+struct answerer {
+    struct answer_server servers[ANSWER_SERVERS_MAX];
+    size_t n;
+    size_t last; /* the one that the last proof was from */
 };
 
 /* New reference, never NULL. now_ms: a steady clock, above 0. */

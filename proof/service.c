@@ -20,7 +20,6 @@ struct service {
     struct config *config;
     const char *const *users;
     char *password;
-    struct accounts_target target;
     struct answerer answerer;
     const char *path;
     int fd;
@@ -34,6 +33,20 @@ static void log_as_configured(const struct config *c)
         strcmp(config_str(c, "log", NULL, "format"), "json") ? LOG_LOGFMT : LOG_JSON, level);
 }
 
+static void add_server(struct service *s, const char *section, const char *name)
+{
+    const struct config *c = s->config;
+    struct answer_server *a = &s->answerer.servers[s->answerer.n++];
+    a->target = (struct accounts_target){
+        .host = config_str(c, section, name, "host"),
+        .port = (unsigned)config_int(c, section, name, "port"),
+        .socket = config_str(c, section, name, "socket"),
+        .user = config_str(c, "proof", NULL, "account"),
+        .password = s->password,
+    };
+    a->accounts = accounts_new(&a->target);
+}
+
 static int read_config(struct service *s, const char *config_path, struct err *e)
 {
     int r = config_load(config_path, &s->config, e);
@@ -45,13 +58,12 @@ static int read_config(struct service *s, const char *config_path, struct err *e
     s->users = config_list(c, "proof", NULL, "users");
     const char *file = config_str(c, "proof", NULL, "password_file");
     r = file ? secret_read(file, &s->password, e) : 0;
-    s->target = (struct accounts_target){
-        .host = config_str(c, "database", NULL, "host"),
-        .port = (unsigned)config_int(c, "database", NULL, "port"),
-        .socket = config_str(c, "database", NULL, "socket"),
-        .user = config_str(c, "proof", NULL, "account"),
-        .password = s->password,
-    };
+    /* The gate's servers: those of [backend NAME], or the one of [database]. */
+    const char *name = config_section(c, "backend", 0);
+    if (!name)
+        add_server(s, "database", NULL);
+    for (size_t i = 0; name && i < ANSWER_SERVERS_MAX; name = config_section(c, "backend", ++i))
+        add_server(s, "backend", name);
     return r;
 }
 
@@ -88,7 +100,6 @@ int service_open(const char *config_path, struct service **out, struct err *e)
         service_close(s);
         return r;
     }
-    s->answerer = (struct answerer){.target = &s->target, .accounts = accounts_new(&s->target)};
     *out = s;
     return 0;
 }
@@ -99,7 +110,8 @@ void service_close(struct service *s)
         (void)unlink(s->path);
         close(s->fd);
     }
-    accounts_free(s->answerer.accounts);
+    for (size_t i = 0; i < s->answerer.n; i++)
+        accounts_free(s->answerer.servers[i].accounts);
     secret_free(s->password);
     config_free(s->config);
     free(s);

@@ -389,6 +389,31 @@ def test_who_may_ask(far):
         assert json.loads(done.stdout)["code"] == code
 
 
+def test_several_servers(server, server_leaf, session_folder, trixie, server_pki, far, tmp_path):
+    """The account is known to the second one only, which has another certificate; the first one is away, then back."""
+    second_leaf = self_signed(server_pki.folder, "second-database")
+    second = lib_trixie.NewServer(session_folder / "zero-second", trixie, certificate=second_leaf.certificate, key=second_leaf.key)
+    second.start()
+    account(second)
+    second.add_user("only_there", PASSWORD)
+    gate = Gate(tmp_path, None, server_pki, options={"backend one": {"socket": server.socket}, "backend two": {"socket": second.socket}})
+    gate.sections.pop("database")
+    proof = Proof(gate).start()
+    try:
+        there = servers_proof(second, second_leaf, "only_there")
+        here = servers_proof(server, server_leaf)
+        for request in (there, here, there):
+            assert proof.ask(request) == {"ok": True, "proof": expected(request)}
+        second.stop()
+        assert proof.ask(here)["ok"] and not proof.ask(there)["ok"]
+        second.start()
+        there = servers_proof(second, second_leaf, "only_there")
+        assert proof.ask(there) == {"ok": True, "proof": expected(there)}
+    finally:
+        proof.stop()
+        second.kill()
+
+
 def test_as_a_user_of_its_own(server, make_gate):
     """As it is installed: a user without any rights, whose account needs no password, and a gate that may ask."""
     gate = make_gate(server, listeners={"x": {"announce": "server", "zero_config_proof": True}}, start=False)
