@@ -58,6 +58,15 @@ static void on_others(void *ctx, json_t *answers)
     both_step(b);
 }
 
+/* What is done to the gate in the moment of a handover would be done to half of it. */
+static bool in_between(struct control_client *c)
+{
+    if (!control_client_proxy(c)->handover.paused)
+        return false;
+    control_answer(c, json_error(EAGAIN, "a new process is taking over; ask again"));
+    return true;
+}
+
 static json_t *join_status(struct both *b)
 {
     struct proxy *p = control_client_proxy(b->c);
@@ -147,6 +156,8 @@ void cmd_block(struct control_client *c, const json_t *request)
         .reason_de = json_string_value(json_object_get(request, "reason_de")),
     };
     const char *until = json_string_value(json_object_get(request, "until"));
+    if (in_between(c))
+        return;
     if (until && clock_parse(until, &block.until_ms) < 0) {
         control_answer(c, json_error(EINVAL,
                               "\"until\": \"%s\" is no time; write it as 14:30 or "
@@ -174,6 +185,8 @@ void cmd_drain(struct control_client *c, const json_t *request)
     struct proxy *p = control_client_proxy(c);
     struct err e;
     uint64_t timeout;
+    if (in_between(c))
+        return;
     if (!command_ms(c, request, "timeout_ms", (int64_t)p->settings->drain_timeout_ms,
             COMMAND_DAY_MS, &timeout))
         return;
@@ -227,6 +240,8 @@ void cmd_open(struct control_client *c, const json_t *request)
     unsigned n = 0;
     uint64_t silence;
     struct err e;
+    if (in_between(c))
+        return;
     if (!command_ms(c, request, "stale_ms", 90000, COMMAND_DAY_MS, &silence))
         return;
     if ((stale && stale_list(stale, &list, &n, &e) < 0) || gate_open(&p->gate, &e) < 0) {
@@ -266,6 +281,8 @@ void cmd_hold(struct control_client *c, const json_t *request)
     struct proxy *p = control_client_proxy(c);
     struct err e;
     uint64_t timeout, max;
+    if (in_between(c))
+        return;
     if (!command_ms(c, request, "timeout_ms", 2000, 60000, &timeout) ||
         !command_ms(c, request, "max_ms", 5000, 60000, &max))
         return;

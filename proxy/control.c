@@ -32,6 +32,7 @@ struct control_client {
     unsigned handles;
     struct json_splitter in;
     bool watch_state, watch_session, watch_write, holds, successor;
+    bool second; /* came in by the second door */
     bool asking; /* an idle event waits for the predecessors' answers */
     uid_t uid;
     bool denied; /* not in control_users: its first request is answered with that */
@@ -251,6 +252,10 @@ static int on_object(void *ctx, json_t *object)
         control_answer(
             c, json_error(EACCES, "user id %u is not in [proxy] control_users", (unsigned)c->uid));
         hang_up(c);
+    } else if (c->server && c->server->proxy->handover.leaving && !c->second && !c->successor) {
+        /* It connected before the handover and means the gate, which we are no more. */
+        control_answer(c, json_error(EAGAIN, "a new process has taken over; connect again"));
+        hang_up(c);
     } else if (c->server)
         command_run(c, object);
     return 0;
@@ -321,6 +326,7 @@ static void on_connection(uv_stream_t *server, int status)
     if (status < 0)
         return;
     struct control_client *c = client_new(s);
+    c->second = server->data == s->second;
     uv_os_fd_t fd;
     struct ucred who = {.uid = (uid_t)-1};
     socklen_t len = sizeof who;

@@ -35,7 +35,11 @@ void handover_init(struct proxy *p)
     h->timer.data = h->child_timer.data = h->child.data = p;
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n > 0) {
+        static const char deleted[] = " (deleted)"; /* exchanged since we were started */
         path[n] = 0;
+        char *end = strstr(path, deleted);
+        if (end && end[sizeof deleted - 1] == 0)
+            *end = 0;
         h->program = xstrdup(path);
     }
 }

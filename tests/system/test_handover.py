@@ -113,6 +113,7 @@ def test_everybody_is_counted_in_both(gate, server, end):
     assert status["sessions"] == 2 and status["idle"]["sessions"] == 2 and status["pid"] == gate.pid
     (predecessor,) = status["predecessors"]
     assert predecessor["pid"] == old.pid and predecessor["sessions"] == 1 and predecessor["handed_over"]["until"]
+    assert str(old.pid) in gate.cli("status").stdout
     gate.control({"cmd": "kill", "session": before["id"]})
     with pytest.raises(pymysql.err.OperationalError):
         query(first, "SELECT 1")
@@ -454,6 +455,25 @@ def test_a_successor_that_dies_changes_nothing(gate, when):
     gate.connect().close()
     assert query(c, "SELECT 1") == ((1,),)
     assert list(gate.folder.glob("proxy.sock.*")) == []
+
+
+def test_nothing_is_done_to_half_of_the_gate(gate, end):
+    """In the moment of a handover, and over connections from before it."""
+    early = [control.Control(gate.control_socket) for _ in range(4)]
+    for c in early:
+        assert c.call({"cmd": "status"})["ok"]
+    s = Successor(gate)
+    assert s.ask({"cmd": "handover-take"})[0]["ok"]
+    for cmd in ("block", "drain", "open", "hold"):
+        assert early[0].call({"cmd": cmd})["code"] == "EAGAIN", cmd
+    s.close()
+    gate.wait_log("event=handover-failed")
+    kept = gate.connect()
+    end(take_over(gate))
+    for c, cmd in zip(early, ("block", "hold", "status", "release")):
+        assert c.call({"cmd": cmd})["code"] == "EAGAIN", cmd
+        c.close()
+    assert gate.status()["state"] == "open" and query(kept, "SELECT 1") == ((1,),)
 
 
 def test_a_successor_that_hangs_is_given_up(gate):
