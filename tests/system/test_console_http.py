@@ -3,7 +3,9 @@ import base64
 import concurrent.futures
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import socket
 import socketserver
@@ -568,6 +570,81 @@ def test_old_tls_is_refused(console):
         assert b"200" not in plain.recv(1000)[:20]
 
 
+def test_systemd_is_told(folder, pki):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(folder / "notify"))
+        notify.settimeout(20)
+        console = Console(folder / "c", pki)
+        console.start(env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")})
+
+        def told(what):
+            while (state := notify.recv(1000).decode()) != what:
+                assert state in ("READY=1", "WATCHDOG=1", "RELOADING=1", "STOPPING=1"), state
+            return True
+
+        assert told("READY=1") and told("WATCHDOG=1")
+        console.process.signal(signal.SIGHUP)
+        assert told("RELOADING=1") and told("READY=1")
+        console.process.signal(signal.SIGTERM)
+        assert told("STOPPING=1")
+        assert console.process.wait(20) == 0
+
+
+def test_a_reload_takes_new_settings_or_none(console):
+    browser = console.admin()
+    console.sections["console"].update({"session_max": "1m", "metrics_token_file": console.folder / "missing"})
+    write_config(console.config, console.sections)
+    console.process.signal(signal.SIGHUP)
+    console.process.wait_log("reload-failed")
+    stored = json.loads((console.state / "sessions.json").read_text())
+    assert browser.get("/").status == 200
+    del console.sections["console"]["metrics_token_file"]
+    console.sections["console"]["session_idle"] = "5d"
+    write_config(console.config, console.sections)
+    console.process.signal(signal.SIGHUP)
+    log = console.process.wait_log("event=reloaded")
+    assert 'option="[console] session_max"' in log and 'new=1m' in log
+    assert stored["key"] == json.loads((console.state / "sessions.json").read_text())["key"]
+    assert browser.get("/").status == 200
+
+
+@pytest.mark.parametrize("wrong,words", [({"address": "nowhere"}, "nowhere"), ({"certificate": "/missing.pem"}, "missing.pem"),
+                                         ({"port": "0"}, "port")])
+def test_what_cannot_start_says_why(folder, pki, wrong, words):
+    console = Console(folder / "c", pki, wrong)
+    write_config(console.config, console.sections)
+    done = process.run([paths.CONSOLE, "--config", console.config], check=False)
+    assert done.returncode == 1 and words in done.stderr
+
+
+def test_options():
+    assert "elexgate-console" in process.run([paths.CONSOLE, "--version"]).stdout
+    assert "--assets" in process.run([paths.CONSOLE, "--help"]).stdout
+    assert process.run([paths.CONSOLE, "--wrong"], check=False).returncode == 2
+    assert process.run([paths.CONSOLE, "argument"], check=False).returncode == 2
+
+
+def test_pages_are_read_from_a_folder(folder, pki):
+    """--assets: a change shows at the next request; a broken template is one page's error, not the program's."""
+    assets = folder / "pages"
+    shutil.copytree(paths.ROOT / "console", assets, ignore=shutil.ignore_patterns("node_modules"))
+    console = Console(folder / "c", pki)
+    write_config(console.config, console.sections)
+    child = process.Child("elexgate-console", [paths.CONSOLE, "--config", console.config, "--assets", assets], folder / "log")
+    console.process = child
+    child.wait_log("event=ready")
+    page = assets / "pages" / "login.html"
+    before = page.read_text()
+    page.write_text("<p>changed</p>" + before)
+    assert "<p>changed</p>" in console.browser().get("/login").text
+    page.write_text("{{#open}}" + before)
+    assert console.browser().get("/login").status == 500
+    assert "page-failed" in child.log()
+    page.write_text(before)
+    assert console.browser().get("/login").status == 200
+    console.stop()
+
+
 # A network of its own, in which 192.0.2.10 is no loopback address: prints the status of each question.
 ELSEWHERE = """
 ip link set lo up && ip addr add 192.0.2.10/32 dev lo || exit 99
@@ -631,6 +708,21 @@ def test_an_upload_in_pieces_outlives_the_console(make_console):
     assert tus(browser, "DELETE", place).status == 204
     assert tus(browser, "HEAD", place).status == 404
     assert not stored.exists()
+
+
+def test_a_large_upload_takes_no_memory(console):
+    def peak():
+        status = pathlib.Path(f"/proc/{console.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
+
+    browser, block = console.admin(), b"x" * (1 << 20)
+    place = tus(browser, "POST", "/api/uploads", Upload_Length=str(200 << 20)).headers["Location"]
+    before = peak()
+    done = tus(browser, "PATCH", place, (block for _ in range(200)), Upload_Offset="0", Content_Length=str(200 << 20),
+               Content_Type="application/offset+octet-stream")
+    assert done.headers["Upload-Offset"] == str(200 << 20)
+    assert peak() - before < 20_000
+    assert tus(browser, "DELETE", place).status == 204
 
 
 def test_uploads_that_are_refused(make_console):

@@ -32,10 +32,11 @@ class Console:
             self.sections.setdefault(section, {}).update(keys)
         self.process = None
 
-    def start(self):
+    def start(self, env=None):
         write_config(self.config, self.sections)
         known = len(self.process.log()) if self.process else 0
-        self.process = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.config], self.folder / "console.log")
+        self.process = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.config], self.folder / "console.log",
+                                     env=env)
         process.wait_until(lambda: "event=ready" in self.process.log()[known:] or not self.process.alive(), 30, "elexgate-console ready")
         assert self.process.alive(), self.process.log()
         return self
