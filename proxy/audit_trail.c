@@ -49,6 +49,14 @@ void audit_trail_login(const struct session *s)
         LOG_S("certificate", certificate));
 }
 
+void audit_trail_user_changed(const struct session *s)
+{
+    char peer[ADDRESS_TEXT_MAX];
+    audit_event("user-changed", LOG_U("session", s->id), LOG_S("listener", s->listener->name),
+        LOG_S("peer", address_text(&s->peer, peer)), LOG_S("user", s->names.user),
+        LOG_S("database", s->names.database));
+}
+
 void audit_trail_end(const struct session *s, int64_t ms)
 {
     char peer[ADDRESS_TEXT_MAX];

@@ -15,6 +15,7 @@ struct session;
 /* Opens the file of [audit] proxy_file anew: at the start, at each reload. */
 void audit_trail_open(const struct config *c);
 void audit_trail_login(const struct session *s);
+void audit_trail_user_changed(const struct session *s); /* a session goes on as somebody else */
 /* Its end, or that it never came to a login. Those and refusals are limited in number, so that a
  * scanner does not fill the disk; what was kept back is counted. */
 void audit_trail_end(const struct session *s, int64_t ms);

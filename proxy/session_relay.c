@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "common/log.h"
+#include "proxy/audit_trail.h"
 
 /* The slot's counters follow the dialogue; each flag says what this session has counted. */
 static void count(_Atomic uint32_t *counter, bool *counted, bool now)
@@ -96,6 +97,7 @@ static void rare_events(struct session *s, unsigned events)
         s->dialogue.names = (struct login_names){0};
         log_event(LOG_INFO, "user-changed", LOG_U("session", s->id), LOG_S("user", s->names.user),
             LOG_S("database", s->names.database));
+        audit_trail_user_changed(s);
     }
     if (events & DIALOGUE_DB_CHANGED) {
         free(s->names.database);

@@ -53,6 +53,22 @@ def test_who_connected(make_gate, server):
     assert os.stat(log).st_mode & 0o137 == 0
 
 
+def test_a_change_of_user(make_gate, server):
+    """A pool that passes a connection on to another user: the audit log says as whom it goes on."""
+    server.sql("CREATE OR REPLACE USER 'berta'@'%' IDENTIFIED BY ''; GRANT SELECT ON *.* TO 'berta'@'%'")
+    gate = make_gate(server)
+    with gate.connect() as c:
+        c._execute_command(0x11, b"berta\0" + b"\0" + b"mysql\0" + (45).to_bytes(2, "little") + b"mysql_native_password\0\0")
+        answer = c._read_packet()
+        if answer.is_auth_switch_request():
+            c.write_packet(b"")
+            answer = c._read_packet()
+        assert answer.is_ok_packet()
+        changed = wait_events(proxy_log(gate), "user-changed")[0]
+    assert (changed["user"], changed["database"], changed["peer"]) == ("berta", "mysql", "127.0.0.1")
+    assert wait_events(proxy_log(gate), "logout")[0]["user"] == "berta"
+
+
 def test_who_did_what_at_the_gate(make_gate, server):
     gate = make_gate(server)
     log = proxy_log(gate)
