@@ -12,7 +12,7 @@ from lib import paths
 
 PROGRAMS = ["bin/elexgate", "bin/elexgate-proxy", "bin/elexgate-keeper", "bin/elexgate-console", "bin/elexgate-proof",
             "libexec/elexgate/elexgate-job", "libexec/elexgate/elexgate-notify"]
-HELPERS = ["acme-hook-certbot", "acme-hook-lego", "hooks/container", "hooks/mail", "hooks/rclone", "hooks/restic"]
+HELPERS = ["acme-hook-certbot", "acme-hook-lego", "promote-replica", "hooks/container", "hooks/mail", "hooks/rclone", "hooks/restic"]
 # What systemd-analyze may find at most; 10 is a service without any protection.
 EXPOSURE = {"elexgate-proxy": 2.0, "elexgate-console": 2.0, "elexgate-cert-renew": 2.0, "elexgate-proof": 2.0,
             "elexgate-keeper": 4.0}
@@ -76,6 +76,16 @@ def test_hooks_are_installed_and_executable(installed):
     assert [h for h in HELPERS if not os.access(share / h, os.X_OK)] == []
     assert sorted(p.name for p in (paths.ROOT / "scripts/hooks").iterdir()) == sorted(
         pathlib.Path(h).name for h in HELPERS if h.startswith("hooks/"))
+
+
+def test_what_prometheus_and_grafana_take_is_installed(installed):
+    there = {p.name for p in (installed[1] / "share/elexgate/monitoring").iterdir()}
+    assert there == {p.name for p in (paths.ROOT / "monitoring").iterdir()} and "alerts.yml" in there
+
+
+def test_completion_is_where_the_shells_look(installed):
+    for name in ("bash-completion/completions/elexgate", "zsh/site-functions/_elexgate"):
+        assert "elexgate" in (installed[1] / "share" / name).read_text()
 
 
 def test_the_packages_configuration_is_good(installed, tmp_path):
