@@ -63,6 +63,13 @@ export async function overflow(page) {
     return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
 
+// Texts that are squeezed into a column of a few letters: nothing is too wide then, and still nobody can read it.
+export async function squeezed(page) {
+    return page.evaluate(() => [...document.querySelectorAll("main p, main caption, main h1, main h2, main label, main td span, main button")]
+        .filter((e) => e.offsetParent && !e.closest(".aside-text") && !e.matches(".aside-text") && e.innerText.length > 15 && e.clientWidth > 1 && e.clientWidth < 60)
+        .map((e) => `${e.tagName}: ${e.innerText}`));
+}
+
 export function assert(condition, text) {
     if (!condition) throw new Error(text);
 }

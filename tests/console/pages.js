@@ -1,7 +1,7 @@
 // Every page, in both languages, on a screen and on a phone, light and dark: nothing wider than the screen, no serious finding of
 // axe-core, nothing against the page's own policy, no text missing, and readable without JavaScript.
 //   node pages.js [EXTRA-PATH...]
-import { assert, assertEqual, axe, context, overflow, PAGES, quiet, scenario, signIn } from "./lib.js";
+import { assert, assertEqual, axe, context, overflow, PAGES, quiet, scenario, signIn, squeezed } from "./lib.js";
 
 const KINDS = [
     { lang: "de", width: 1280, height: 800 },
@@ -21,6 +21,7 @@ async function look(page, made, path, base, lang) {
     assert(!/\{\{|\}\}|undefined|NaN|\[object/.test(text), `a hole in ${where}:\n${text}`);
     assert(!text.includes("ß"), `${where} is not written as in Switzerland`);
     assert((await overflow(page)) <= 0, `${where} is wider than the screen`);
+    assertEqual((await squeezed(page)).join("\n"), "", `squeezed in ${where}`);
     assertEqual((await axe(page)).join("\n"), "", `accessibility of ${where}`);
     quiet(made, where);
     return text;
