@@ -227,7 +227,6 @@ static bool send_answer(struct request *rq)
         rq->route && rq->response && rq->status == MHD_HTTP_OK && rq->route->kind == ROUTE_GET
             ? CONNECTION_STREAM
             : CONNECTION_ANSWER);
-    (void)MHD_set_connection_option(rq->mhd, MHD_CONNECTION_OPTION_TIMEOUT, SILENCE_S);
     bool sent = MHD_queue_response(rq->mhd, rq->status, rq->response) == MHD_YES;
     MHD_destroy_response(rq->response);
     rq->response = NULL;
@@ -331,9 +330,6 @@ bool request_answer(struct request *rq)
     connection_phase_set(rq->connection, CONNECTION_ANSWER);
     if (rq->response)
         return send_answer(rq);
-    /* Proxy and keeper may take their time. To libmicrohttpd that is silence, and it would hang up
-     * before it sends the answer. */
-    (void)MHD_set_connection_option(rq->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
     switch (rq->route->kind) {
     case ROUTE_PAGE:
         run_page(rq);

@@ -15,6 +15,7 @@
 #include "console/tls.h"
 
 #define DAEMONS_MAX    8
+#define SILENCE_S      30u
 #define HEAD_MAX_BYTES (32u * 1024u)
 #define STACK_BYTES    (512u * 1024u)
 

@@ -14,9 +14,6 @@
 
 struct server;
 
-/* After so many seconds in which nothing moved libmicrohttpd ends a connection. */
-#define SILENCE_S 30u
-
 enum connection_phase {
     CONNECTION_HEAD,   /* waits for, or reads, the head of a request; also the TLS handshake */
     CONNECTION_BODY,   /* reads a form */
