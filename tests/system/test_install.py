@@ -84,7 +84,7 @@ def test_what_prometheus_and_grafana_take_is_installed(installed):
 
 
 def test_completion_is_where_the_shells_look(installed):
-    for name in ("bash-completion/completions/elexgate", "zsh/site-functions/_elexgate"):
+    for name in ("bash-completion/completions/elexgate", "zsh/vendor-completions/_elexgate"):
         assert "elexgate" in (installed[1] / "share" / name).read_text()
 
 
