@@ -31,8 +31,7 @@ static int cert(
     return r;
 }
 
-/* --- what is in use ----------------------------------------------------------------------------
- */
+/* --- what is in use --------------------------------------------------------------------------- */
 
 static json_t *names_text(const json_t *names)
 {
@@ -127,8 +126,7 @@ json_t *model_certificates(struct request *rq)
     return model;
 }
 
-/* --- files for workstations --------------------------------------------------------------------
- */
+/* --- files for workstations ------------------------------------------------------------------- */
 
 static bool ends_with(const char *name, const char *ending)
 {
@@ -218,8 +216,7 @@ void get_certificate_file(struct request *rq)
     json_decref(result);
 }
 
-/* --- making one ---------------------------------------------------------------------------------
- */
+/* --- making one ------------------------------------------------------------------------------- */
 
 /* Puts a name into host or ip. */
 static void add_name(json_t *hosts, json_t *ips, const char *name, size_t n)
@@ -335,8 +332,7 @@ void action_certificate_make(struct request *rq)
     json_decref(result);
 }
 
-/* --- installing one -----------------------------------------------------------------------------
- */
+/* --- installing one --------------------------------------------------------------------------- */
 
 /* A file as base64, or text that was pasted. */
 static void take_content(const json_t *form, json_t *o, const char *key, const char *text_key)

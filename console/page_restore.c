@@ -57,8 +57,7 @@ static void add_running(struct request *rq, json_t *model)
     (void)json_object_del(model, "job");
 }
 
-/* --- what was ----------------------------------------------------------------------------------
- */
+/* --- what was --------------------------------------------------------------------------------- */
 
 /* The data from before are still there: they can be taken back, or let go. */
 static json_t *kept(struct request *rq)
@@ -102,8 +101,7 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
     json_decref(old);
 }
 
-/* --- what could be ------------------------------------------------------------------------------
- */
+/* --- what could be ---------------------------------------------------------------------------- */
 
 static json_t *good_runs(struct request *rq)
 {
@@ -155,8 +153,7 @@ json_t *model_restore(struct request *rq)
     return restore_model(rq, request_query(rq, "run"), request_query(rq, "upload"));
 }
 
-/* --- actions ------------------------------------------------------------------------------------
- */
+/* --- actions ---------------------------------------------------------------------------------- */
 
 static void tell_keeper(struct request *rq, json_t *request, const char *done)
 {

@@ -17,8 +17,7 @@ const char *restore_confirm_word(struct request *rq)
     return label(rq, "confirm-", "word");
 }
 
-/* --- who works ---------------------------------------------------------------------------------
- */
+/* --- who works -------------------------------------------------------------------------------- */
 
 static bool same(const json_t *a, const json_t *b, const char *key, const char *other)
 {
@@ -54,8 +53,7 @@ static void add_who(json_t *plan, const json_t *sessions)
     (void)json_object_set_new(plan, "who", group(sessions));
 }
 
-/* --- what happens --------------------------------------------------------------------------------
- */
+/* --- what happens ----------------------------------------------------------------------------- */
 
 static json_t *steps(struct request *rq, const char *kind, unsigned n)
 {
@@ -95,8 +93,7 @@ static void add_loss(struct request *rq, json_t *plan, const json_t *source, int
     (void)json_object_set_new(plan, "loses", json_string(text));
 }
 
-/* --- a run ---------------------------------------------------------------------------------------
- */
+/* --- a run ------------------------------------------------------------------------------------ */
 
 /* The new data are made beside the live ones. Left out where we may not ask how much is free. */
 static void add_space(json_t *plan, const json_t *source, int64_t needed)

@@ -55,8 +55,7 @@ bool upload_id_valid(const char *id)
            strspn(id, "0123456789abcdef") == UPLOAD_ID_LEN - 1;
 }
 
-/* --- what is remembered about an upload ---------------------------------------------------------
- */
+/* --- what is remembered about an upload ------------------------------------------------------- */
 
 static int meta_load(const struct upload_store *s, const char *id, json_t **out, struct err *e)
 {
@@ -120,8 +119,7 @@ static int each_upload(
     return 0;
 }
 
-/* --- the store ----------------------------------------------------------------------------------
- */
+/* --- the store -------------------------------------------------------------------------------- */
 
 /* The final name of a complete upload. */
 static int publish(const struct upload_store *s, const char *id, struct err *e)
@@ -169,8 +167,7 @@ void upload_store_close(struct upload_store *s)
     free(s);
 }
 
-/* --- a new one ----------------------------------------------------------------------------------
- */
+/* --- a new one -------------------------------------------------------------------------------- */
 
 struct claims {
     const struct upload_store *store;
@@ -290,8 +287,7 @@ int upload_store_offset(
     return 0;
 }
 
-/* --- appending ----------------------------------------------------------------------------------
- */
+/* --- appending -------------------------------------------------------------------------------- */
 
 /* Opens ID.part and takes its lock, which goes with the descriptor. -ENOENT: complete already. */
 static int open_locked(const struct upload_store *s, const char *id, int *out, struct err *e)
@@ -406,8 +402,7 @@ int upload_store_append_end(struct upload_append *a, int64_t *offset, struct err
     return r;
 }
 
-/* --- what lies there ----------------------------------------------------------------------------
- */
+/* --- what lies there -------------------------------------------------------------------------- */
 
 int upload_store_remove(struct upload_store *s, const char *id, struct err *e)
 {
