@@ -166,15 +166,22 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
+static bool is_text_or_nothing(const json_t *v)
+{
+    return !v || json_is_null(v) || json_is_string(v);
+}
+
 static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c;
-    const char *which = json_string_value(json_object_get(request, "which"));
-    const char *type = json_string_value(json_object_get(request, "type"));
-    if (which && *which == '-')
-        return json_error(EINVAL, "no such backup: %.60s", which);
-    if (type && !archive_type_valid(type))
-        return json_error(EINVAL, "no such data type: %.60s", type);
+    const json_t *w = json_object_get(request, "which"), *t = json_object_get(request, "type");
+    const char *which = json_string_value(w), *type = json_string_value(t);
+    if (!is_text_or_nothing(w) ||
+        (which && strcmp(which, "latest") != 0 && !run_suffix_valid(which)))
+        return json_error(EINVAL, "no such backup: %.60s; a run, such as 2026-11-22-0315",
+            which ? which : "(not a text)");
+    if (!is_text_or_nothing(t) || (type && !archive_type_valid(type)))
+        return json_error(EINVAL, "no such data type: %.60s", type ? type : "(not a text)");
     const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
     struct err e = {0};
     int r = keeper_run(k, JOB_DRILL, args, &e);

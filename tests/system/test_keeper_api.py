@@ -266,6 +266,8 @@ def test_verify(keeper, two_runs):
 def test_names_that_are_none(keeper, request_):
     for cmd in ("verify", "delete", "fetch"):
         refused(keeper, {"cmd": cmd, **request_}, "EINVAL")
+    if isinstance(request_.get("which"), str):  # without one it is the latest
+        refused(keeper, {"cmd": "drill", **request_}, "EINVAL")
     assert keeper.keeper.alive() and not keeper.runs("verify")
 
 
