@@ -56,6 +56,7 @@ def archive_path(b, run, type="elexisdb"):
     return b.archives / f"{type}_{run}.tar.gz"
 
 
+@pytest.mark.sanitize
 def test_archives(keeper):
     assert keeper.call("archives")["runs"] == []
     run = take(keeper)
@@ -70,6 +71,7 @@ def test_archives(keeper):
     assert item["complete"] is False and "problem" in item
 
 
+@pytest.mark.sanitize
 def test_the_keeper_answers_while_a_question_is_under_way(keeper):
     """Somebody who asks and goes away, and many at once."""
     take(keeper)
@@ -151,6 +153,7 @@ def test_config_get(keeper):
     assert "hooks.after_backup" not in answer["settable"] and "backup.control_users" not in answer["settable"]
 
 
+@pytest.mark.sanitize
 def test_config_set_keeps_comments_and_takes_effect_at_once(keeper):
     before = with_comments(keeper)
     os.chmod(keeper.config, 0o640)
@@ -215,6 +218,7 @@ def test_config_set_refuses_and_changes_nothing(keeper, values, code, section, k
     assert keeper.config.read_bytes() == before and not list(keeper.config.parent.glob("*~"))
 
 
+@pytest.mark.sanitize
 def test_config_set_with_an_old_mark(keeper):
     before = keeper.config.read_bytes()
     refused(keeper, {"cmd": "config-set", "values": {"retention.keep": 3}, "sha256": "0" * 64}, "ESTALE")
@@ -241,6 +245,7 @@ def two_runs(keeper):
     return older, newer
 
 
+@pytest.mark.sanitize
 def test_verify(keeper, two_runs):
     older, newer = two_runs
     lines = follow(keeper, {"cmd": "verify", "which": older, "type": "elexisdb"})
@@ -271,6 +276,7 @@ def test_names_that_are_none(keeper, request_):
     assert keeper.keeper.alive() and not keeper.runs("verify")
 
 
+@pytest.mark.sanitize
 def test_delete(keeper, two_runs):
     older, newer = two_runs
     size = archive_path(keeper, older).stat().st_size
@@ -327,6 +333,7 @@ def fetch(b, request):
             return answer, f.read()
 
 
+@pytest.mark.sanitize
 def test_fetch(keeper, two_runs):
     older, newer = two_runs
     for run in two_runs:
@@ -362,6 +369,7 @@ def test_fetch_follows_no_link(keeper, two_runs):
 
 # --- log, and who may ask ---
 
+@pytest.mark.sanitize
 def test_log(keeper):
     answer = keeper.call("log")
     assert answer["program"] == "elexgate-keeper"
@@ -390,6 +398,7 @@ def test_another_user_is_refused(keeper):
     assert '"EACCES"' in done.stdout and "runs" not in done.stdout, done
 
 
+@pytest.mark.sanitize
 def test_unknown_and_broken_requests(keeper):
     assert "archives" in refused(keeper, {"cmd": "nothing"}, "ENOSYS")["error"]
     refused(keeper, {"cmd": 5}, "ENOSYS")

@@ -59,6 +59,7 @@ def make_pair(folder, name="gate.example"):
     return (folder / "c.pem").read_bytes(), (folder / "k.pem").read_bytes()
 
 
+@pytest.mark.sanitize
 def test_init_show_export_guide_client_revoke_renew(keeper):
     refused(keeper, None, "show")
     made = cert(keeper, "init", host=["gate.praxis.example", "gate"], ip=["127.0.0.1"], name="Praxis Müller", country="CH",
@@ -120,6 +121,7 @@ def test_install(keeper, folder, form):
     assert work_is_empty(keeper) and "secret" not in keeper.keeper.log() and "geheim" not in keeper.keeper.log()
 
 
+@pytest.mark.sanitize
 def test_junk_leaves_everything_in_place(keeper, folder):
     cert(keeper, "self-signed", host=["gate.example"])
     certificate, key = make_pair(folder)
@@ -142,6 +144,7 @@ def test_junk_leaves_everything_in_place(keeper, folder):
     assert work_is_empty(keeper)
 
 
+@pytest.mark.sanitize
 def test_bad_input(keeper):
     for action in (None, "", "sign", "--help", "../x", 5, ["show"]):
         answer = keeper.call({"cmd": "cert", "action": action}, check=False)

@@ -92,6 +92,7 @@ def follow(site, action, timeout=120, **more):
     return lines
 
 
+@pytest.mark.sanitize
 def test_plan_run_status_undo_accept(site):
     site.prepare()
     site.backup.start_keeper()
@@ -137,6 +138,7 @@ def test_dry_run(site):
     site.nothing_left()
 
 
+@pytest.mark.sanitize
 def test_bad_input(site):
     site.take_backup()
     site.backup.start_keeper()
@@ -222,6 +224,7 @@ def test_it_goes_on_when_the_keeper_is_restarted(site, how):
     assert len(site.backup.runs("restore")) == 1
 
 
+@pytest.mark.sanitize
 def test_it_ends_while_no_keeper_runs(site):
     site.prepare()
     site.backup.start_keeper()
@@ -354,6 +357,7 @@ def test_sql_from_an_upload(site, form):
     assert last["action"] == "sql" and last["safety"] in last["words_de"] and site.is_open()
 
 
+@pytest.mark.sanitize
 def test_sql_from_a_dump_of_ours(site):
     """"which" instead of an upload: the dump that lies in the backup folder."""
     site.backup.set("backup", method="dump")
@@ -384,6 +388,7 @@ def test_an_archive_of_the_old_system_from_an_upload(site):
     site.nothing_left()
 
 
+@pytest.mark.sanitize
 def test_the_keeper_ends_while_questions_are_under_way(site):
     site.prepare()
     site.backup.start_keeper()
@@ -399,6 +404,7 @@ def test_the_keeper_ends_while_questions_are_under_way(site):
                 pass  # nobody is left to answer
 
 
+@pytest.mark.sanitize
 def test_uploads_that_are_none(site):
     """Only a plain file of that very folder."""
     site.backup.start_keeper()

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "backup/rules/cron.h"
+#include "common/utf8.h"
 #include "common/clock.h"
 
 static struct cron parsed(const char *text)
@@ -244,6 +245,47 @@ static void test_words(void **state)
     }
 }
 
+/* For a form: the field, and the words in German; whatever was typed, they are whole UTF-8. */
+static void test_faults(void **state)
+{
+    static const struct {
+        const char *text, *field, *german;
+    } cases[] = {
+        {"75 3 * * *", "minute", "Minute \"75\" liegt ausserhalb"},
+        {"1 24 * * *", "hour", "Stunde \"24\""},
+        {"1 1 0 * *", "day", "Tag \"0\""},
+        {"1 1 1 jux *", "month", "Monat \"jux\" ist weder Zahl noch Name"},
+        {"1 1 1 1 8", "weekday", "0 und 7 sind Sonntag"},
+        {"1 2 3", "month", "das Feld Monat fehlt"},
+        {"1 2 3 4 5 6", "schedule", "mehr als fünf Felder"},
+        {"0 0 31 2,4 *", "schedule", "nie"},
+        {"@immer", "schedule", "\"@immer\" ist nicht bekannt"},
+        {"*/0 * * * *", "minute", "Schrittweite"},
+        {"\xff\xc3 * * * *", "minute", "weder Zahl"},
+        {"@\xf0\x9f\x90", "schedule", "nicht bekannt"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cron c;
+        struct cron_fault f = {0};
+        assert_int_equal(cron_check(cases[i].text, &c, &f), -EINVAL);
+        assert_string_equal(f.field, cases[i].field);
+        if (!strstr(f.text_de, cases[i].german))
+            fail_msg("\"%s\" does not say \"%s\"", f.text_de, cases[i].german);
+        assert_int_equal(utf8_check(f.text, strlen(f.text)), strlen(f.text));
+        assert_int_equal(utf8_check(f.text_de, strlen(f.text_de)), strlen(f.text_de));
+    }
+    /* a character that is cut in two, because the field is long */
+    char longer[200];
+    for (size_t i = 0; i < 60; i++)
+        memcpy(longer + 2 * i, "ü", 2);
+    memcpy(longer + 120, " * * * *", 9);
+    struct cron c;
+    struct cron_fault f = {0};
+    assert_int_equal(cron_check(longer, &c, &f), -EINVAL);
+    assert_int_equal(utf8_check(f.text_de, strlen(f.text_de)), strlen(f.text_de));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_change_at_midnight),
         cmocka_unit_test(test_against_every_minute),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

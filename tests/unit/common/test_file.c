@@ -327,17 +327,22 @@ static void end_holder(pid_t pid)
 static void locks_across_processes(void **state)
 {
     char *path = in(state, "lock"), text[32];
+    pid_t held_by = 0;
+    assert_int_equal(file_lock_held(path, &held_by), 0); /* there is no file yet */
     struct err e = {0};
     pid_t by = 0;
     int fd = -1;
 
     pid_t holder = start_holder(path);
     assert_int_equal(file_lock(path, &fd, &by, &e), 1);
+    assert_int_equal(file_lock_held(path, &held_by), 1);
+    assert_int_equal(held_by, by);
     assert_int_equal(by, holder);
     assert_int_equal(fd, -1);
     assert_int_equal(file_lock(path, &fd, NULL, &e), 1);
     end_holder(holder);
     /* The holder was killed: its lock went with it, its name in the file proves nothing. */
+    assert_int_equal(file_lock_held(path, &held_by), 0);
     assert_int_equal(file_lock(path, &fd, &by, &e), 0);
     assert_true(fd >= 0);
     snprintf(text, sizeof text, "%ld\n", (long)getpid());
