@@ -177,11 +177,23 @@ def test_the_keeper_writes_too(folder, server):
         b.stop_keeper()
 
 
-def test_logrotate_file():
-    """logrotate itself reads what is installed."""
+def test_logrotate_rotates(make_gate, server):
+    """logrotate itself, with the file that is installed: a new file, nothing lost, nothing removed."""
+    gate = make_gate(server)
+    log = proxy_log(gate)
+    gate.connect().close()
+    wait_events(log, "logout")
     text = (paths.ROOT / "systemd" / "elexgate.logrotate").read_text(encoding="utf-8")
-    assert "/var/log/elexgate/audit.log" in text and "/var/log/elexgate-proxy/audit.log" in text
-    if os.path.exists("/usr/sbin/logrotate"):
-        done = subprocess.run(["/usr/sbin/logrotate", "--debug", "--state", "/dev/null", str(paths.ROOT / "systemd/elexgate.logrotate")],
-                              capture_output=True, text=True)
-        assert done.returncode == 0 and "error:" not in done.stderr, done.stderr
+    assert "/var/log/elexgate/audit.log /var/log/elexgate-proxy/audit.log {" in text
+    mine = gate.folder / "logrotate.conf"
+    mine.write_text(text.replace("/var/log/elexgate/audit.log /var/log/elexgate-proxy/audit.log", str(log)).replace(
+        "systemctl try-reload-or-restart elexgate-keeper.service elexgate-proxy.service", f"kill -HUP {gate.pid}"))
+    mine.chmod(0o600)
+    gate.folder.chmod(0o700)
+    done = subprocess.run(["/usr/sbin/logrotate", "--force", "--state", gate.folder / "logrotate.state", mine], capture_output=True, text=True)
+    assert done.returncode == 0 and "error" not in done.stderr, done.stderr
+    process.wait_until(log.exists, 20, "a new audit log")
+    gate.connect().close()
+    wait_events(log, "login")
+    rotated, = [p for p in gate.folder.iterdir() if p.name.startswith(log.name + "-")]
+    assert len(events(rotated, "login")) == 1 and len(events(log, "login")) == 1

@@ -160,8 +160,7 @@ static void odd_state(void **s)
     }
     json_decref(state);
     state = json_object();
-    const struct notice_fact f = {
-        .event = "disk-low", .is = NOTICE_WRONG, .detail = "\xff\xfe"};
+    const struct notice_fact f = {.event = "disk-low", .is = NOTICE_WRONG, .detail = "\xff\xfe"};
     assert_true(notice_rule_update(state, &f, 1, both, 0, T0));
     assert_int_equal(waiting(state), 1);
     json_decref(state);
