@@ -251,6 +251,22 @@ static void change_user_with_switch(void **state)
     assert_string_equal(d.names.user, "praxis");
 }
 
+/* caching_sha2_password: who follows is told before the client would send its password in clear. */
+static void change_user_that_asks_for_the_password(void **state)
+{
+    (void)state;
+    client(T("\x11"
+             "beat\0\0\0\x2d\0mysql_native_password\0"));
+    server_quiet(T("\xfe"
+                   "caching_sha2_password\0scramble"));
+    client_seq(T("a hash"), 2);
+    server_quiet(T("\x01\x03"));
+    server_quiet(T("\x60\x04"));
+    assert_int_equal(server(T("\x01\x04")), DIALOGUE_FULL_AUTH);
+    client_seq(T("a hash"), 6);
+    assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_USER_CHANGED | DIALOGUE_ANSWERED);
+}
+
 static void change_user_larger_than_any_real_one(void **state)
 {
     (void)state;
@@ -411,6 +427,7 @@ int main(void)
         TEST(local_infile_refused_midway),
         TEST(progress_is_no_end),
         TEST(change_user_with_switch),
+        TEST(change_user_that_asks_for_the_password),
         TEST(change_user_larger_than_any_real_one),
         TEST(database_changes),
         TEST(plain_commands),
