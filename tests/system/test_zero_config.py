@@ -23,6 +23,7 @@ from lib.proof import ACCOUNT, Proof, account
 pytestmark = pytest.mark.sanitize
 PASSWORD = "Grüezi, geheim 1"
 PLUGINS = ["mysql_native_password", "ed25519", "parsec"]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 
 @pytest.fixture(scope="module")
@@ -377,6 +378,7 @@ def test_bad_requests(far, server, server_leaf):
     assert proof.ask(good)["ok"]
 
 
+@needs_root
 def test_who_may_ask(far):
     _, proof = far
     ask = ("import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'{\"cmd\":\"x\"}\\n');"
@@ -414,6 +416,7 @@ def test_several_servers(server, server_leaf, session_folder, trixie, server_pki
         second.kill()
 
 
+@needs_root
 def test_as_a_user_of_its_own(server, make_gate):
     """As it is installed: a user without any rights, whose account needs no password, and a gate that may ask."""
     gate = make_gate(server, listeners={"x": {"announce": "server", "zero_config_proof": True}}, start=False)
@@ -467,6 +470,7 @@ def test_its_account_reads_nothing_else(server):
     assert grants == ["GRANT USAGE ON *.*", "GRANT SELECT ON `mysql`.`global_priv`"]
 
 
+@needs_root
 def test_its_memory_is_private(far):
     """No core file with what it has read, and no debugger of the same user."""
     _, proof = far
