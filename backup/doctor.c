@@ -30,14 +30,17 @@ struct doctor {
     unsigned bad;
 };
 
-static void tell(struct doctor *d, const char *name, bool good, const char *text, const char *fix)
+/* What is the case and what to do, in both languages; German NULL: as the English. */
+struct words {
+    const char *text, *text_de, *fix, *fix_de;
+};
+
+static void tell(struct doctor *d, const char *name, bool good, struct words w)
 {
     d->bad += !good;
-    json_t *event = json_pack(
-        "{sssssbss}", "event", "check", "name", name, "good", good, "text", text);
-    if (!good && fix)
-        json_object_set_new(event, "fix", json_string(fix));
-    run_event(event);
+    run_event(json_pack("{s:s, s:s, s:b, s:s, s:s*, s:s*, s:s*}", "event", "check", "name", name,
+        "good", good, "text", w.text, "text_de", w.text_de, "fix", good ? NULL : w.fix, "fix_de",
+        good ? NULL : w.fix_de));
 }
 
 static void warn(struct doctor *d, const char *name, bool good, const char *text,
@@ -150,13 +153,15 @@ static void check_grants(struct doctor *d)
             snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
                 *missing ? ", " : "", privileges[i]);
     }
-    char text[400];
-    snprintf(text, sizeof text, "%s%s", *missing ? "the admin account lacks " : "", missing);
-    if (r < 0)
-        tell(d, "grants", false, e.text, statement);
-    else
-        tell(d, "grants", !*missing,
-            *missing ? text : "the admin account has the privileges it needs", statement);
+    _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing);
+    _cleanup_free_ char *lacks_de = xasprintf("dem Konto der Sicherung fehlt %s", missing);
+    struct words w = {"the admin account has the privileges it needs",
+        "das Konto der Sicherung hat die Rechte, die es braucht", statement, NULL};
+    if (r < 0 || *missing) {
+        w.text = r < 0 ? e.text : lacks;
+        w.text_de = r < 0 ? NULL : lacks_de;
+    }
+    tell(d, "grants", r == 0 && !*missing, w);
 }
 
 static void check_server(struct doctor *d)
@@ -170,13 +175,14 @@ static void check_server(struct doctor *d)
                     : "IDENTIFIED VIA unix_socket",
         statement);
     if (server_connect(&s->target, "elexgate-doctor", &d->server, &e) < 0) {
-        tell(d, "server", false, e.text, fix);
+        tell(d, "server", false, (struct words){e.text, NULL, fix, NULL});
         return;
     }
-    char text[200];
-    snprintf(text, sizeof text, "the admin account %s can log in to MariaDB %s", s->target.user,
-        server_version(d->server));
-    tell(d, "server", true, text, NULL);
+    _cleanup_free_ char *text = xasprintf(
+        "the admin account %s can log in to MariaDB %s", s->target.user, server_version(d->server));
+    _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei MariaDB %s anmelden",
+        s->target.user, server_version(d->server));
+    tell(d, "server", true, (struct words){.text = text, .text_de = text_de});
     check_grants(d);
 }
 
@@ -187,11 +193,14 @@ static void check_layout(struct doctor *d)
     struct err e = {0};
     struct layout l = {0};
     int r = layout_read(d->server, config_str(d->run->s.config, "backup", NULL, "datadir"), &l, &e);
-    char text[400];
-    snprintf(
-        text, sizeof text, "the data directory %s can be copied whole", r == 0 ? l.datadir : "");
-    tell(d, "layout", r == 0, r == 0 ? text : e.text,
-        "set method = dump in [backup], or move the files into the data directory");
+    const char *folder = r == 0 ? l.datadir : "";
+    _cleanup_free_ char *text = xasprintf("the data directory %s can be copied whole", folder);
+    _cleanup_free_ char *text_de = xasprintf(
+        "das Datenverzeichnis %s lässt sich als Ganzes kopieren", folder);
+    tell(d, "layout", r == 0,
+        (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
+            "set method = dump in [backup], or move the files into the data directory",
+            "method = dump in [backup] setzen, oder die Dateien ins Datenverzeichnis bringen"});
     layout_clear(&l);
 }
 
@@ -207,14 +216,20 @@ static void check_space(struct doctor *d)
     for (size_t i = 0; n < 66 && (name = config_section(d->run->s.config, "data", i)); i++)
         types[n++] = name;
     struct err e = {0};
-    struct space_plan plan;
+    struct space_plan plan = {0};
     int r = space_check(d->run, types, &plan, &e);
-    char text[300];
-    snprintf(text, sizeof text, "the next backup needs about %llu MB in %s, %llu MB are free",
-        (unsigned long long)plan.needed >> 20, d->run->s.folder,
-        (unsigned long long)plan.free >> 20);
-    tell(d, "space", r == 0, r == 0 ? text : e.text,
-        "make room, keep fewer generations, or set another [archive] folder");
+    unsigned long long needed = plan.needed >> 20, have = plan.free >> 20;
+    _cleanup_free_ char *text = xasprintf(
+        "the next backup needs about %llu MB in %s, %llu MB are free", needed, d->run->s.folder,
+        have);
+    _cleanup_free_ char *text_de = xasprintf(
+        "die nächste Sicherung braucht etwa %llu MB in %s, frei sind %llu MB", needed,
+        d->run->s.folder, have);
+    tell(d, "space", r == 0,
+        (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
+            "make room, keep fewer generations, or set another [archive] folder",
+            "Platz schaffen, weniger behalten oder einen anderen Ordner setzen ([archive] "
+            "folder)"});
 }
 
 static void check_proxy(struct doctor *d)
@@ -226,9 +241,12 @@ static void check_proxy(struct doctor *d)
     json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
     int r = control_call(socket, 3000, request, &answer, &e);
     json_decref(request);
-    tell(d, "proxy", r == 0, r == 0 ? "the proxy answers" : e.text,
-        "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through "
-        "it");
+    tell(d, "proxy", r == 0,
+        (struct words){r == 0 ? "the proxy answers" : e.text, r == 0 ? "der Proxy antwortet" : NULL,
+            "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come "
+            "through it",
+            "elexgate-proxy starten, oder ask_proxy = no in [backup] setzen, wenn die Clients "
+            "nicht durch ihn kommen"});
     json_decref(answer);
 }
 
@@ -237,17 +255,22 @@ static void check_hook(struct doctor *d, const char *event)
     const char *program = config_str(d->run->s.config, "hooks", NULL, event);
     if (!program)
         return;
-    char text[400];
     struct stat st;
     bool runs = access(program, X_OK) == 0;
     bool safe = stat(program, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
                 !(st.st_mode & (S_IWGRP | S_IWOTH));
-    snprintf(text, sizeof text, "%s: %s%s", event, program,
+    _cleanup_free_ char *text = xasprintf("%s: %s%s", event, program,
         !runs   ? " cannot be executed"
         : !safe ? " can be changed by others than root"
                 : "");
-    tell(d, "hook", runs && safe, text,
-        "chown root and chmod 700: it runs as the keeper; or take it out of [hooks]");
+    _cleanup_free_ char *text_de = xasprintf("%s: %s%s", event, program,
+        !runs   ? " lässt sich nicht ausführen"
+        : !safe ? " kann von anderen als root geändert werden"
+                : "");
+    tell(d, "hook", runs && safe,
+        (struct words){text, text_de,
+            "chown root and chmod 700: it runs as the keeper; or take it out of [hooks]",
+            "chown root und chmod 700: es läuft als Keeper; oder aus [hooks] nehmen"});
 }
 
 static bool in_path(const char *program)
@@ -268,10 +291,13 @@ static bool in_path(const char *program)
 static void check_program(struct doctor *d, const char *section, const char *key)
 {
     const char *program = config_str(d->run->s.config, section, NULL, key);
-    char text[300];
     bool good = in_path(program);
-    snprintf(text, sizeof text, "%s is %s", program, good ? "there" : "not installed");
-    tell(d, "program", good, text, "install it, or give its full path in the configuration");
+    _cleanup_free_ char *text = xasprintf("%s is %s", program, good ? "there" : "not installed");
+    _cleanup_free_ char *text_de = xasprintf(
+        "%s ist %s", program, good ? "da" : "nicht installiert");
+    tell(d, "program", good,
+        (struct words){text, text_de, "install it, or give its full path in the configuration",
+            "installieren, oder den ganzen Pfad in der Konfiguration angeben"});
 }
 
 int job_doctor(struct run *r, int argc, char **argv, struct err *e)

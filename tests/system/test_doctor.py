@@ -64,6 +64,8 @@ def test_a_practice_where_all_is_well(practice_setup):
     assert "TLSv1.3" in words(found, "tls") and "localhost" in words(found, "tls") and level(found, "clock")
     text = doctor(b.config, env=GERMAN)
     assert text.returncode == 0 and "die Konfiguration" in text.stdout and "HINWEIS" in text.stdout and "->" in text.stdout
+    for english in ("the admin account", "the next backup", "is there", "the proxy"):
+        assert english not in text.stdout
 
 
 def test_one_line_for_monitoring(practice_setup):
