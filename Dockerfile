@@ -47,7 +47,7 @@ CMD ["elexgate-proxy"]
 FROM gate AS keeper
 USER root
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends mariadb-client mariadb-server-core \
+    && apt-get install -y --no-install-recommends libcurl4 mariadb-client mariadb-server-core \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
 CMD ["elexgate-keeper"]
 
