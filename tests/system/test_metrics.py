@@ -1,14 +1,17 @@
 """elexgate metrics: what Prometheus collects, from a real gate and a real keeper, read by Prometheus' own tool."""
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 import pymysql
 import pytest
 
-from lib import paths
+from lib import paths, process
 from lib.backup import Backup
 
 pytestmark = pytest.mark.sanitize
@@ -80,6 +83,16 @@ def test_what_a_gate_counts(make_gate, server):
     assert after['elexgate_connections_refused_total{reason="blocked"}'] == 1
     checked = promtool("check", "metrics", input=gate.cli("metrics").stdout)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_a_loop_that_is_late(make_gate, server):
+    """A process that the machine gives no time to for two seconds says so, each of its threads."""
+    gate = make_gate(server)
+    os.kill(gate.pid, signal.SIGSTOP)
+    time.sleep(2.5)
+    os.kill(gate.pid, signal.SIGCONT)
+    for loop in ("main", "worker-0", "worker-1"):
+        process.wait_until(lambda: metrics(gate)[f'elexgate_loop_lag_seconds{{loop="{loop}"}}'] >= 1, 20, f"the lag of {loop}")
 
 
 def test_each_reason_is_counted_for_itself(make_gate, server):
