@@ -19,7 +19,7 @@ await scenario(async (chrome, base, [link, folder]) => {
         const made = await context(chrome, { width, height: width < 500 ? 844 : 800 }), shown = await made.newPage();
         await signIn(shown, base);
         await shown.goto(base + (path ?? "/restore"));
-        if (!path) await send(shown, "#from-backup a");
+        if (!path) await send(shown, "#from-backup tbody tr:first-child a");
         await shown.waitForTimeout(500); // the chart
         await shown.screenshot({ path: `${folder}/${name}.png`, fullPage: true, clip: await shown.evaluate(() => ({ x: 0, y: 0, width: innerWidth, height: Math.min(document.documentElement.scrollHeight, 1400) })) });
         await made.close();

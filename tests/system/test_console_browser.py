@@ -77,10 +77,8 @@ class Console:
 
     def start(self):
         """The console alone, once more, as systemd would."""
-        log = open(self.demo.dir / "log" / "elexgate-console.log", "ab")
-        with log:
-            child = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.demo.dir / "elexgate.ini"],
-                                  self.demo.dir / "log" / "elexgate-console-2.log")
+        child = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.demo.dir / "elexgate.ini"],
+                              self.demo.dir / "log" / "elexgate-console-2.log")
         (self.demo.dir / "pid" / "elexgate-console").write_text(f"{child.pid}\n")
         child.wait_log("event=ready")
         return child
