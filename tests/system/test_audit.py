@@ -1,16 +1,18 @@
 """The audit log: who connected from where as which user, who did what; never a password, never a statement."""
 import json
 import os
+import pwd
 import signal
 import subprocess
 
 import pymysql
 import pytest
 
-from lib import control, paths, process
+from lib import paths, process
 from lib.backup import Backup
 
 pytestmark = pytest.mark.sanitize
+ME = pwd.getpwuid(os.getuid()).pw_name
 
 
 def events(path, name=None):
@@ -80,7 +82,7 @@ def test_who_did_what_at_the_gate(make_gate, server):
         gate.cli("status")
         del c
     found = wait_events(log, "command", 3)
-    assert [(e["action"], e["who"]) for e in found] == [("kill", "root"), ("block", "root"), ("open", "root")]
+    assert [(e["action"], e["who"]) for e in found] == [("kill", ME), ("block", ME), ("open", ME)]
     assert found[0]["session"] == str(session) and found[1]["reason"] == "Umbau"
 
 
@@ -158,7 +160,7 @@ def test_the_keeper_writes_too(folder, server):
         job = wait_events(log, "job")[0]
         assert (job["kind"], job["result"]) == ("backup", b.runs()[0]["result"])
         command = wait_events(log, "command")[0]
-        assert (command["action"], command["who"], command["result"]) == ("run", "root", "ok")
+        assert (command["action"], command["who"], command["result"]) == ("run", ME, "ok")
         assert b.call({"cmd": "audit", "who": "anna", "role": "admin", "address": "10.0.0.7", "action": "login", "object": "",
                        "result": "failed"})["ok"]
         assert b.call({"cmd": "audit", "who": "anna"}, check=False)["ok"] is False
