@@ -27,6 +27,7 @@ struct console {
     struct live *live;
     json_t *messages;            /* texts/messages.json; immutable */
     char setup_token[TOKEN_LEN]; /* "" once there is an account; under setup_lock */
+    char *setup_link;            /* the file with the one-time link; set once */
     pthread_mutex_t setup_lock;
     atomic_bool stopping;
     atomic_uint streams; /* /events that are open */

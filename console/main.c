@@ -167,6 +167,7 @@ static void close_parts(struct console *c)
     sessions_close(c->sessions);
     accounts_close(c->accounts);
     json_decref(c->messages);
+    free(c->setup_link);
     settings_free(c->settings);
     tls_unload();
 }

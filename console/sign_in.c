@@ -13,11 +13,6 @@
 
 /* --- the one-time link ------------------------------------------------------------------------ */
 
-static char *link_file(const struct console *c)
-{
-    return xasprintf("%s/setup-link", c->settings->state_dir);
-}
-
 /* A name that the certificate holds, if it can be reached from elsewhere at all. */
 static char *link_host(const struct console *c)
 {
@@ -33,9 +28,9 @@ static char *link_host(const struct console *c)
 
 int sign_in_offer_setup(struct console *c, struct err *e)
 {
-    _cleanup_free_ char *path = link_file(c);
+    c->setup_link = xasprintf("%s/setup-link", c->settings->state_dir);
     if (!accounts_empty(c->accounts)) {
-        (void)unlink(path);
+        (void)unlink(c->setup_link);
         return 0;
     }
     token_make(c->setup_token);
@@ -45,7 +40,7 @@ int sign_in_offer_setup(struct console *c, struct err *e)
     _cleanup_free_ char *line = xasprintf("%s\n", link);
     log_event(LOG_WARNING, "first-start", LOG_S("open", link),
         LOG_S("meaning", "nobody can sign in yet: open this link to make the first account"));
-    return file_publish(path, line, strlen(line), 0600, e);
+    return file_publish(c->setup_link, line, strlen(line), 0600, e);
 }
 
 static bool good_token(struct request *rq, const char *token)
@@ -59,11 +54,10 @@ static bool good_token(struct request *rq, const char *token)
 
 static void end_setup(struct console *c)
 {
-    _cleanup_free_ char *path = link_file(c);
     pthread_mutex_lock(&c->setup_lock);
     c->setup_token[0] = '\0';
     pthread_mutex_unlock(&c->setup_lock);
-    (void)unlink(path);
+    (void)unlink(c->setup_link);
 }
 
 /* --- forms ------------------------------------------------------------------------------------ */
