@@ -164,13 +164,15 @@ static void say_next(const struct init *in)
         tr(in->cli,
             "\nWhat comes next:\n"
             "  elexgate doctor                       is everything as it should be?\n"
-            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper\n"
+            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper \\\n"
+            "      elexgate-console elexgate-cert-renew.timer\n"
             "  elexgate cert export --for jdbc       files and steps for the workstations\n"
             "  elexgate backup --now                 a first backup, then: elexgate drill\n"
             "Workstations connect to port %s; close the server's own port to the network.\n",
             "\nWie es weitergeht:\n"
             "  elexgate doctor                       ist alles, wie es sein soll?\n"
-            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper\n"
+            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper \\\n"
+            "      elexgate-console elexgate-cert-renew.timer\n"
             "  elexgate cert export --for jdbc       Dateien und Schritte für Arbeitsplätze\n"
             "  elexgate backup --now                 eine erste Sicherung, dann: elexgate drill\n"
             "Arbeitsplätze verbinden sich mit Port %s; den Port des Servers selbst fürs Netz "
