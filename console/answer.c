@@ -170,7 +170,9 @@ static int add_common(struct request *rq, const char *page, json_t *model, struc
         (void)json_object_set_new(common, "me",
             json_pack("{sssssb}", "name", rq->name, "role", role_name(rq->role), "admin",
                 rq->role == ROLE_ADMIN));
-    json_t *flash = rq->name ? sessions_take_flash(rq->console->sessions, rq->id) : NULL;
+    /* not for what a page asks by itself: the message is for who pressed a button */
+    bool by_hand = rq->name && !request_header(rq, "Elexgate-Background");
+    json_t *flash = by_hand ? sessions_take_flash(rq->console->sessions, rq->id) : NULL;
     if (flash)
         (void)json_object_set_new(common, "flash", flash);
     view_words(model, texts);

@@ -16,6 +16,9 @@ function rows() {
         .sort((a, b) => a[0] - b[0]);
 }
 
+// The same day or minute is written once.
+const unlike = (texts) => texts.map((text, i) => (i && text === texts[i - 1] ? "" : text));
+
 let plot = null;
 
 function draw(uPlot) {
@@ -37,13 +40,13 @@ function draw(uPlot) {
         width: box.clientWidth,
         height: 220,
         series: [
-            { value: (_, v) => (v === null ? "–" : when.format(v * 1000)) },
+            { label: box.dataset.time, value: (_, v) => (v === null ? "–" : when.format(v * 1000)) },
             { label: box.dataset.size, scale: "mb", stroke: colour("--accent"), width: 2, points: { size: 6 }, value: (_, v) => (v === null ? "–" : `${number.format(v)} MB`) },
             { label: box.dataset.duration, scale: "s", stroke: colour("--warn"), width: 2, dash: [6, 4], points: { size: 6 }, value: (_, v) => (v === null ? "–" : `${number.format(v)} s`) },
         ],
         scales: { mb: { range: (_, __, max) => [0, max * 1.15 || 1] }, s: { range: (_, __, max) => [0, max * 1.15 || 1] } },
         axes: [
-            { ...axis, space: 70, values: (_, splits) => splits.map((v) => (short ? clock : day).format(v * 1000)) },
+            { ...axis, space: 70, values: (_, splits) => unlike(splits.map((v) => (short ? clock : day).format(v * 1000))) },
             { ...axis, scale: "mb", size: 70, values: (_, splits) => splits.map((v) => `${number.format(v)} MB`) },
             { ...axis, scale: "s", side: 1, size: 60, grid: { show: false }, values: (_, splits) => splits.map((v) => `${number.format(v)} s`) },
         ],

@@ -20,6 +20,8 @@ await scenario(async (chrome, base, [link, folder]) => {
         await signIn(shown, base);
         await shown.goto(base + (path ?? "/restore"));
         if (!path) await send(shown, "#from-backup tbody tr:first-child a");
+        // The folder as an installation has it, not that of this demo.
+        await shown.evaluate(() => document.querySelectorAll("caption code").forEach((e) => { e.textContent = "/var/backups/elexgate"; }));
         await shown.waitForTimeout(500); // the chart
         await shown.screenshot({ path: `${folder}/${name}.png`, fullPage: true, clip: await shown.evaluate(() => ({ x: 0, y: 0, width: innerWidth, height: Math.min(document.documentElement.scrollHeight, 1400) })) });
         await made.close();
