@@ -9,6 +9,8 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/init.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
 #include "common/file.h"
 
 static const char *const option_names[] = {"--host=", "--port=", "--database=",
@@ -180,6 +182,31 @@ static void say_next(const struct init *in)
         in->port);
 }
 
+/* The proxy cannot run yet; everything else that the job looks at must be good by now. */
+static void show_check(void *ctx, const json_t *line)
+{
+    struct cli *cli = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *name = json_string_value(json_object_get(line, "name"));
+    const char *level = json_string_value(json_object_get(line, "level"));
+    const char *de = json_string_value(json_object_get(line, "text_de"));
+    if (!event || strcmp(event, "check") != 0 || !name || strcmp(name, "proxy") == 0 ||
+        (level && strcmp(level, "warning") == 0))
+        return;
+    bool good = json_is_true(json_object_get(line, "good"));
+    _cleanup_free_ char *text = output_member(line, cli->german && de ? "text_de" : "text");
+    printf("%-7s %s\n", good ? "ok" : tr(cli, "BAD", "FEHLT"), text);
+}
+
+static void check_result(const struct init *in)
+{
+    static const char *const args[] = {"doctor", NULL};
+    struct cli cli = {.config_path = in->path, .german = in->cli->german};
+    printf(tr(in->cli, "\nLooked at:\n", "\nGeprüft:\n"));
+    int code = job_stream_run(&cli, args, show_check, &cli);
+    (void)code; /* the lines say it; elexgate doctor says it again, with what to do */
+}
+
 static int carry_out(struct init *in)
 {
     struct err e = {0};
@@ -196,6 +223,8 @@ static int carry_out(struct init *in)
         _cleanup_free_ char *sql = init_account_shown(in);
         printf("%s", sql);
     }
+    if (code == EXIT_GOOD && !in->no_grants)
+        check_result(in);
     if (code == EXIT_GOOD)
         say_next(in);
     return code;

@@ -52,6 +52,8 @@ def test_from_a_package_to_a_working_gate(place, server):
     done = place.run("--yes", *place.options(server))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "What comes next" in done.stdout
+    looked = done.stdout[done.stdout.index("Looked at:"):done.stdout.index("What comes next")]
+    assert "ok      the admin account has the privileges" in looked and "BAD" not in looked
     secret = place.folder / "etc/admin.password"
     password = secret.read_text().strip()
     assert re.fullmatch(r"[A-Za-z0-9]{32}", password) and stat.S_IMODE(secret.stat().st_mode) == 0o600
