@@ -72,7 +72,7 @@ static json_t *ask(struct settings *s, bool proxy, const char *cmd)
 
 static char *as_text(json_t *model)
 {
-    char *text = json_dumps(model, JSON_COMPACT);
+    char *text = json_dumps(model, JSON_COMPACT | JSON_ENCODE_ANY); /* null, too */
     json_decref(model);
     CHECK(text);
     return text;

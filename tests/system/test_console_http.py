@@ -454,6 +454,16 @@ def test_events_are_shared(console, make_fake):
         s.close()
 
 
+def test_events_without_proxy_and_keeper(console, make_fake):
+    """The stream outlives them, and says when they are back."""
+    browser = console.admin()
+    with console.connect(30) as s:
+        s.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-elexgate={browser.session}\r\n\r\n".encode())
+        assert b'{"proxy":null,"keeper":null}' in read_until(s, b"event: sessions")
+        make_fake(console.folder / "proxy.sock", {"status": {"ok": True, "state": "open"}})
+        assert b'"state":"open"' in read_until(s, b'"open"')
+
+
 def read_until(s, what):
     """what None: to the end."""
     got = b""
