@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/assets.h"
 #include "console/request.h"
@@ -84,7 +85,10 @@ void answer_json(struct request *rq, unsigned status, json_t *object)
     view_localise(object, rq->lang);
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
-    CHECK(text);
+    if (!text) { /* something in it was no UTF-8, so that it could not be made */
+        status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+        text = xstrdup("{\"ok\":false,\"error\":\"the answer cannot be shown\"}");
+    }
     answer_text(rq, status, "application/json", text, strlen(text));
 }
 
@@ -117,6 +121,9 @@ char *say(const struct request *rq, const char *key, ...)
     va_start(ap, key);
     char *filled = fill(text ? text : key, ap);
     va_end(ap);
+    /* words of other programs may have been cut off in the middle of a character */
+    for (size_t bad; (bad = utf8_check(filled, strlen(filled))) < strlen(filled);)
+        filled[bad] = '?';
     return filled;
 }
 

@@ -524,6 +524,18 @@ def test_answers_that_are_no_answers(console, make_fake):
     assert console.process.alive()
 
 
+def test_words_that_are_cut_off(console, make_fake):
+    """A program's words are kept in 504 bytes: what is longer may end in the middle of a character."""
+    keeper = make_fake(console.folder / "keeper.sock", {})
+    browser = console.admin()
+    for n in range(490, 510):
+        keeper.answers["run"] = {"ok": False, "code": "EIO", "error": "x" * n + "€" * 20}
+        answer = browser.do("/backup", mode="now")
+        assert answer.status == 502 and answer.json["ok"] is False and "x" * 490 in answer.json["error"]
+        assert browser.post("/backup", mode="now").status == 303
+        assert "x" * 490 in browser.get("/account").text
+
+
 def test_what_clients_are_called_is_shown_as_text(console, make_fake):
     evil = "<script>alert(1)</script>\"'"
     make_fake(console.folder / "proxy.sock", {
