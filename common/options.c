@@ -100,8 +100,9 @@ const struct option config_options[] = {
         .help =
             "time that a drain (also the first SIGTERM) waits for sessions to end by themselves"},
     {"proxy", "handover_timeout", OPT_DURATION, "12h", 0, 30 * DAY, .reloadable = true,
-        .help = "how long the old process keeps its sessions after `elexgate upgrade`; those that are "
-                "left then are told to connect again"},
+        .help =
+            "how long the old process keeps its sessions after `elexgate upgrade`; those that are "
+            "left then are told to connect again"},
     {"proxy", "keepalive", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
         .help = "TCP keepalive: silence after which a peer is asked whether it is still there"},
     {"proxy", "user_timeout", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,

@@ -163,7 +163,7 @@ static enum probe_step on_answer(struct probe_dialogue *d, const uint8_t *p, siz
     }
 }
 
-enum probe_step probe_dialogue_feed(struct probe_dialogue *d, const void *data, size_t n)
+static enum probe_step take(struct probe_dialogue *d, const void *data, size_t n)
 {
     if (n > sizeof d->in - d->in_len)
         return trouble(d, PROBE_FAILED, "it sends more than a database would");
@@ -185,5 +185,18 @@ enum probe_step probe_dialogue_feed(struct probe_dialogue *d, const void *data, 
         memmove(d->in, d->in + whole, d->in_len - whole);
         d->in_len -= whole;
     }
+    return step;
+}
+
+enum probe_step probe_dialogue_feed(struct probe_dialogue *d, const void *data, size_t n)
+{
+    enum probe_step step = take(d, data, n);
+    if (step != PROBE_FAILED && step != PROBE_REFUSED)
+        return step;
+    if (!d->trouble[0])
+        (void)trouble(d, step, "it refuses, and says nothing");
+    for (char *c = d->trouble; *c; c++) /* goes into JSON and onto a terminal */
+        if (*c < ' ' || *c > '~')
+            *c = '?';
     return step;
 }

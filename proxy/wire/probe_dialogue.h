@@ -37,7 +37,7 @@ struct probe_dialogue {
 
     bool asked; /* the following are known */
     bool read_only, galera, galera_ready;
-    char trouble[256];
+    char trouble[256]; /* printable ASCII */
 };
 
 /* user stays the caller's. */

@@ -23,6 +23,8 @@ static enum probe_step check(const struct probe_dialogue *d, enum probe_step ste
         must(d->out_len > PACKET_HEADER && d->out_len <= sizeof d->out &&
              packet_length(d->out) + PACKET_HEADER == d->out_len);
     must((step != PROBE_FAILED && step != PROBE_REFUSED) || d->trouble[0]);
+    for (const char *c = d->trouble; *c; c++)
+        must(*c >= ' ' && *c <= '~');
     must(strlen(d->trouble) < sizeof d->trouble && d->in_len <= sizeof d->in);
     return step;
 }

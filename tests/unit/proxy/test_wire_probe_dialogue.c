@@ -153,6 +153,12 @@ static void refusals_keep_the_servers_words(void **state)
     f = start(NULL);
     assert_int_equal(feed(&f, BYTES("\x17\0\0\0\xff\x10\x04Too many connections")), PROBE_FAILED);
     assert_non_null(strstr(f.d.trouble, "Too many"));
+    f = start(NULL);
+    assert_int_equal(feed(&f, BYTES("\x07\0\0\0\xff\x10\x04\xfc\x1b[m")), PROBE_FAILED);
+    assert_string_equal(f.d.trouble, "??[m");
+    f = start(NULL);
+    assert_int_equal(feed(&f, BYTES("\x03\0\0\0\xff\x10\x04")), PROBE_FAILED);
+    assert_true(strlen(f.d.trouble) > 0);
 }
 
 static void nonsense_is_a_failure_with_words(void **state)
