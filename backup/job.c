@@ -29,7 +29,7 @@ static const char usage[] =
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run "
     "left\n"
-    "  restore run|plan|undo|accept|recover|status ...        bring a backup back\n"
+    "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
     "  verify | list | remove | schedule ...                  see elexgate(1)\n"
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
