@@ -91,7 +91,9 @@ static int settle(struct restore *r, bool to_new, struct err *e)
 
 /* Names in the live folder that belong to neither side. A server lets go of its files' locks some
  * moments before it removes its pid file and socket, which MariaDB puts there by default. */
-static const char *const leave[] = {".elexgate-restore", "lost+found", "*.pid", "*.sock", NULL};
+static const char *const leave[] = {".elexgate-restore", "lost+found", NULL};
+static const char *const leave_of_server[] = {
+    ".elexgate-restore", "lost+found", "*.pid", "*.sock", NULL};
 
 /*
  * All of one side is live and the server stands still: what lies where now is what is to be
@@ -107,7 +109,7 @@ static int plan(struct restore *r, bool live_is_new, struct err *e)
         code = restore_open_folders(&r->parts[i], &f, e);
         if (code == 0) {
             const struct swap_folders pair = {f.live, live_is_new ? f.old : f.fresh, -1};
-            code = swap_plan(&pair, leave, &now, e);
+            code = swap_plan(&pair, r->parts[i].database ? leave_of_server : leave, &now, e);
         }
         restore_close_folders(&f);
         if (code < 0)
