@@ -17,12 +17,13 @@ await scenario(async (chrome, base, [link, folder]) => {
     await first.close();
     for (const [name, path, width] of PICTURES) {
         const made = await context(chrome, { width, height: width < 500 ? 844 : 800 }), shown = await made.newPage();
+        await shown.route("**/events", (route) => route.abort()); // nothing moves while it is taken
         await signIn(shown, base);
         await shown.goto(base + (path ?? "/restore"));
         if (!path) await send(shown, "#from-backup tbody tr:first-child a");
+        await shown.waitForTimeout(500); // the chart
         // The folder as an installation has it, not that of this demo.
         await shown.evaluate(() => document.querySelectorAll("caption code").forEach((e) => { e.textContent = "/var/backups/elexgate"; }));
-        await shown.waitForTimeout(500); // the chart
         await shown.screenshot({ path: `${folder}/${name}.png`, fullPage: true, clip: await shown.evaluate(() => ({ x: 0, y: 0, width: innerWidth, height: Math.min(document.documentElement.scrollHeight, 1400) })) });
         await made.close();
     }
