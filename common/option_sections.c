@@ -35,9 +35,9 @@ static const struct {
     {"retention", "How many archives are kept; counted for each data type on its own.", NULL},
     {"hooks", "Programs that are run before and after a backup or a restore.", NULL},
     {"drill", "Trial restores, which prove that an archive can be brought back.", NULL},
-    {"notify", "Who is told when something is wrong with backups, drills, certificate or disk.", NULL},
-    {"audit", "The audit log: who connected, who did what. Never a password or a statement.",
+    {"notify", "Who is told when something is wrong with backups, drills, certificate or disk.",
         NULL},
+    {"audit", "The audit log: who connected, who did what. Never a password or a statement.", NULL},
     {"restore", "Bringing a backup back, while clients wait at the gate.", NULL},
     {"console", "The admin's page, elexgate-console.", NULL},
 };

@@ -291,8 +291,9 @@ const struct option config_options[] = {
     {"notify", "repeat", OPT_DURATION, "1d", 0, 30 * DAY, .reloadable = true,
         .help = "how often one is reminded of what is still wrong; 0 = never"},
     {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true,
-        .help = "free space in the backup folder below which one is told; also when the next backup "
-                "would not fit"},
+        .help =
+            "free space in the backup folder below which one is told; also when the next backup "
+            "would not fit"},
     {"notify", "timeout", OPT_DURATION, "30s", SEC, 10 * MIN, .reloadable = true,
         .help = "time for one attempt to send; a failed one is repeated, later and later"},
 

@@ -145,8 +145,8 @@ static int backends_make(struct settings *s, struct err *e)
     if (r < 0 || !s->backends || !s->probe_user)
         return r;
     if (!file)
-        return err_set(e, EINVAL, "%s: [database] probe_user needs probe_password_file",
-            config_path(c));
+        return err_set(
+            e, EINVAL, "%s: [database] probe_user needs probe_password_file", config_path(c));
     return secret_read(file, &s->probe_password, e);
 }
 

@@ -167,7 +167,7 @@ static void several_threads(void **state)
     (void)state;
     pthread_t t[4];
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&t[i], NULL, writer, (void *)(uintptr_t)"w"), 0);
+        assert_int_equal(pthread_create(&t[i], NULL, writer, (void *)(uintptr_t) "w"), 0);
     for (int i = 0; i < 20; i++)
         json_decref(ask("{\"limit\":50}"));
     for (size_t i = 0; i < 4; i++)
