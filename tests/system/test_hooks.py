@@ -63,6 +63,9 @@ def test_mail_only_when_it_went_wrong(call):
     assert code == 0 and "Subject: Elexgate: Sicherung no-space" in called and "Grund: not enough space" in called
 
 
-def test_the_container_is_stopped_and_started(call):
-    assert call("container", event="before_restore")[1] == "docker update --restart=no elexis-db\ndocker stop elexis-db\n"
-    assert call("container", event="after_restore")[1].endswith("docker update --restart=always elexis-db\ndocker start elexis-db\n")
+def test_the_container_keeps_still_during_a_restore_and_is_stopped_only_by_the_stop_command(call):
+    assert call("container", event="before_restore")[1] == "docker update --restart=no elexis-db\n"
+    assert call("container", event="stop")[1].endswith("\ndocker stop elexis-db\n")
+    assert call("container", event="start")[1].endswith("\ndocker start elexis-db\n")
+    assert call("container", event="after_restore")[1].endswith("\ndocker update --restart=unless-stopped elexis-db\n")
+    assert call("container", event="perhaps")[0] == 2

@@ -83,8 +83,11 @@ def wait_restore(site, count=1, timeout=90):
 
 
 def follow(site, action, timeout=120, **more):
+    request = {"cmd": "restore", "action": action, "follow": True, **more}
     with control.Control(site.backup.socket, timeout=timeout) as c:
-        answer = c.call({"cmd": "restore", "action": action, "follow": True, **more})
+        # The keeper looks by itself whether a restore was cut off or its old data are due; that takes a moment.
+        answer = process.wait_until(
+            lambda: (a := c.call(request)) and not (a.get("code") == "EBUSY" and "recover" in a["error"]) and a, 60, "the keeper's own look")
         assert answer["ok"], answer
         lines = []
         while not lines or not lines[-1].get("done"):
