@@ -134,6 +134,8 @@ static int finish(struct run *r, int result, const struct err *e)
         r->suffix, "archives", r->archives);
     if (code != 0)
         json_object_set_new(last, "error", json_string(e->text));
+    if (code != 0 && r->error_de[0])
+        json_object_set_new(last, "error_de", json_string(r->error_de));
     if (code != 0 && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     char ended[CLOCK_ISO_LEN];

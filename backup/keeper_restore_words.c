@@ -85,7 +85,8 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
             "Abgebrochen; die Daten sind, wie sie waren.");
     else {
         snprintf(w.en, sizeof w.en, "It failed: %s", error);
-        snprintf(w.de, sizeof w.de, "Sie ist gescheitert: %s", error);
+        const char *german = text(k->job_last, "error_de");
+        snprintf(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
     }
     json_object_set_new(run, "words", json_string(w.en));
     json_object_set_new(run, "words_de", json_string(w.de));

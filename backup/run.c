@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,17 @@ void run_be_modest(const struct run *r)
     long l = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
     (void)n;
     (void)l;
+}
+
+void run_error_de(struct run *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(r->error_de, sizeof r->error_de, fmt, ap);
+    va_end(ap);
+    /* cut off, it might end in the middle of a character; then the English words alone must do */
+    if (n < 0 || (size_t)n >= sizeof r->error_de)
+        r->error_de[0] = '\0';
 }
 
 int run_init(struct run *r, const struct config *c, struct err *e)

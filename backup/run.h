@@ -17,7 +17,8 @@
  *   {"event":"note","text":WORDS}
  *   {"event":"restore-begin",..}                   see restore/trail.h
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
- *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"code":ERRNO,"run":SUFFIX,"archives":[..],"ended":TIME}
+ *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"error_de":WORDS where there are
+ * some,"code":ERRNO,"run":SUFFIX,"archives":[..],"ended":TIME}
  */
 #ifndef ELEXGATE_BACKUP_RUN_H
 #define ELEXGATE_BACKUP_RUN_H
@@ -37,6 +38,7 @@ struct run {
                        priorities */
     bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
+    char error_de[600]; /* the final error in German, where it is the admin's to put right */
 
     /* the phase that progress is told for */
     const char *type, *phase;
@@ -44,6 +46,10 @@ struct run {
     bool (*also_stop)(void *ctx); /* a further reason to stop, besides the signal */
     void *also_ctx;
 };
+
+/* Puts the German words beside the error that ends this run; the English ones go the usual way, by
+ * struct err. */
+void run_error_de(struct run *r, const char *fmt, ...) PRINTF(2, 3);
 
 int run_init(struct run *r, const struct config *c, struct err *e) MUSTCHECK;
 void run_clear(struct run *r);

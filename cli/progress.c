@@ -123,7 +123,8 @@ static void tell_done(struct progress *p, const json_t *line)
         return;
     }
     fflush(stdout);
-    _cleanup_free_ char *error = output_member(line, "error");
+    bool german = p->cli->german && *text(line, "error_de");
+    _cleanup_free_ char *error = output_member(line, german ? "error_de" : "error");
     fprintf(stderr, "elexgate: %s\n", error);
 }
 

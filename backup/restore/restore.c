@@ -76,6 +76,10 @@ static int clear_earlier(struct run *run, struct err *e)
             "`elexgate "
             "restore accept`, or bring them back with `elexgate restore undo`",
             r.suffix);
+        run_error_de(run,
+            "die Daten von vor der Wiederherstellung von %s liegen noch da; zuerst mit `elexgate "
+            "restore accept` gehen lassen oder mit `elexgate restore undo` zurückholen",
+            r.suffix);
         code = EXIT_REFUSED;
     }
     restore_clear(&r);

@@ -21,12 +21,48 @@ struct sql_restore {
     struct sql_text text;
 };
 
+#define AT(line) (unsigned long long)(line)
+
+/* What judge() says, in German: an SQL file is what the admin chose, and can choose anew. */
+static void judge_de(const struct sql_restore *q)
+{
+    const struct sql_scan *s = &q->text.scan;
+    const char *path = q->text.name ? q->text.name : "der SQL-Text";
+#define SAY(fmt, ...) run_error_de(q->run, "%s" fmt, path, __VA_ARGS__)
+    if (s->nul_line)
+        SAY(" ist kein SQL-Text: Zeile %llu hat ein NUL-Byte", AT(s->nul_line));
+    else if (s->statements == 0)
+        SAY("%s", " enthält keinen SQL-Befehl");
+    else if (s->command_line)
+        SAY(", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump "
+            "enthält keinen, und er würde auf dieser Maschine ausgeführt",
+            AT(s->command_line), s->command);
+    else if (s->other_line)
+        SAY(", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump "
+            "mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
+            AT(s->other_line), s->other, q->database, q->database);
+    else if (s->account_line)
+        SAY(", Zeile %llu, ändert Konten oder Rechte; ein Dump einer Datenbank tut das nicht",
+            AT(s->account_line));
+    else if (s->collation_line)
+        SAY(", Zeile %llu: Die Sortierung utf8mb4_0900_... gehört zu MySQL 8, dieser Server hat "
+            "sie nicht; ersetzen, zum Beispiel mit: sed "
+            "'s/utf8mb4_0900_ai_ci/utf8mb4_unicode_520_ci/g'",
+            AT(s->collation_line));
+    else
+        SAY(" ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie "
+            "jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann "
+            "die "
+            "Zeile anfügen)",
+            AT(s->lines));
+#undef SAY
+}
+
 /* Each refusal says what is wrong, where, and what would help. */
 static int judge(const struct sql_restore *q, struct err *e)
 {
     const struct sql_scan *s = &q->text.scan;
-    const char *path = q->text.name;
-#define AT(line) (unsigned long long)(line)
+    const char *path = q->text.name ? q->text.name : "the SQL text";
     if (s->nul_line)
         err_set(e, EINVAL, "%s is no SQL text: line %llu has a NUL byte", path, AT(s->nul_line));
     else if (s->statements == 0)
@@ -62,7 +98,7 @@ static int judge(const struct sql_restore *q, struct err *e)
             path, AT(s->lines));
     else
         return 0;
-#undef AT
+    judge_de(q);
     return s->open || (!s->complete && s->statements) ? EXIT_INCONSISTENT : EXIT_REFUSED;
 }
 

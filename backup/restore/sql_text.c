@@ -134,13 +134,13 @@ int sql_text_from_file(struct sql_text *t, const char *path, const char *databas
     int code = file_mkdirs(t->run->s.folder, 0700, e);
     if (code < 0)
         return code;
-    t->name = xstrdup(path);
+    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
+    t->name = strcmp(path, "-") == 0 ? NULL : xstrdup(path);
     (void)unlink(name);
     t->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (t->spool < 0)
         return err_sys(e, errno, "cannot make %s", name);
     (void)unlink(name); /* it goes with us, however we end */
-    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
     struct stat st;
     _cleanup_fd_ int in = strcmp(path, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
                                                  : open(path, O_RDONLY | O_CLOEXEC);

@@ -10,7 +10,7 @@
 
 struct sql_text {
     struct run *run; /* set this, and spool = -1 */
-    char *name;      /* where it comes from, for messages */
+    char *name;      /* where it comes from, for messages; NULL: standard input */
     int spool;       /* a person's file, decompressed, unlinked, in the backup folder */
     const struct store_item *item; /* an archive of ours, borrowed; NULL = a person's file */
     char *manifest;

@@ -360,6 +360,14 @@ def test_sql_from_an_upload(site, form):
     assert last["action"] == "sql" and last["safety"] in last["words_de"] and site.is_open()
 
 
+def test_sql_that_is_refused_is_so_in_both_languages(site):
+    site.backup.start_keeper()
+    lines = follow(site, "sql", upload=upload(site, "half", "INSERT INTO t VALUES (1);\n"))
+    last = site.backup.call("status")["last_restore"]
+    assert not lines[-1]["ok"] and "the SQL text is cut off after line " in last["words"], last
+    assert "der SQL-Text ist nach Zeile " in last["words_de"] and "cut off" not in last["words_de"], last
+
+
 @pytest.mark.sanitize
 def test_sql_from_a_dump_of_ours(site):
     """"which" instead of an upload: the dump that lies in the backup folder."""

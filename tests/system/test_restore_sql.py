@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -92,6 +93,11 @@ def test_what_cannot_be_right_is_refused_before_anything_is_done(site, name, cha
     path = put(site, change(dump(site)))
     last = site.job("restore", "sql", path, exit=exit)[-1]
     assert words in last["error"] and str(path) in last["error"], last
+    german = {"cut": "abgeschnitten", "no-end": "abgeschnitten", "other-use": "betrifft die Datenbank", "other-drop": "betrifft die Datenbank",
+              "shell": "Client-Programms", "system": "Client-Programms", "accounts": "Konten oder Rechte", "mysql8": "Sortierung",
+              "empty": "keinen SQL-Befehl", "binary": "NUL-Byte"}
+    assert german[name] in last["error_de"] and str(path) in last["error_de"], last
+    assert re.findall(r"\d+|`.*?`", last["error_de"].replace(str(path), "")) == re.findall(r"\d+|`.*?`", last["error"].replace(str(path), "")), last
     assert not os.path.exists("PWNED") and not (site.folder / "PWNED").exists()
     nothing_done(site)
 
