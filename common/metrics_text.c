@@ -197,6 +197,28 @@ static void certificate(struct out *o, const json_t *status)
         "Time until the certificate ends; below zero: it has ended.", -age);
 }
 
+/* [backend NAME]; none where there is only the one of [database]. */
+static void backends(struct out *o, const json_t *status)
+{
+    const json_t *all = json_object_get(status, "backends"), *b;
+    size_t i;
+    json_array_foreach (all, i, b) {
+        const char *state = text(b, "state");
+        gauge_by(o, "elexgate_backend_up", "1: the database server answers.", "backend",
+            text(b, "name"), strcmp(state, "down") != 0 && strcmp(state, "unknown") != 0);
+    }
+    json_array_foreach (all, i, b) {
+        const char *state = text(b, "state");
+        gauge_by(o, "elexgate_backend_writable",
+            "1: it can be written to, as far as is known (without a probe account: it answers).",
+            "backend", text(b, "name"),
+            strcmp(state, "writable") == 0 || strcmp(state, "alive") == 0);
+    }
+    json_array_foreach (all, i, b)
+        gauge_by(o, "elexgate_backend_in_use", "1: new sessions go to this database server.",
+            "backend", text(b, "name"), json_is_true(json_object_get(b, "active")));
+}
+
 static void proxy(struct out *o, const json_t *s)
 {
     static const char *const states[] = {"open", "draining", "blocked", NULL};
@@ -205,6 +227,7 @@ static void proxy(struct out *o, const json_t *s)
     table(o, proxy_metrics, s);
     refused(o, s);
     loops(o, s);
+    backends(o, s);
     certificate(o, s);
 }
 

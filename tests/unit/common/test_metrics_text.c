@@ -17,6 +17,8 @@ static const char proxy_answer[] =
     "\"refused_by\":{\"blocked\":3,\"od\\\"d\\\\\\n\":1}},"
     "\"loops\":[{\"name\":\"main\",\"queue\":0,\"lag_us\":0},"
     "{\"name\":\"worker-0\",\"queue\":4,\"lag_us\":2500}],"
+    "\"backends\":[{\"name\":\"db1\",\"state\":\"down\",\"active\":false},"
+    "{\"name\":\"db2\",\"state\":\"writable\",\"active\":true}],"
     "\"certificate\":{\"not_after\":\"2026-11-23T12:00:00.000Z\"}}";
 
 static const char keeper_answer[] =
@@ -81,7 +83,11 @@ static void proxy_values(void **state)
         "elexgate_idle_seconds{since=\"write\"} 1.5", "elexgate_statements_in_flight 3",
         "elexgate_transactions_open 2", "elexgate_connections_refused_total{reason=\"blocked\"} 3",
         "elexgate_connections_refused_total{reason=\"od\\\"d\\\\\\n\"} 1",
-        "elexgate_queue_depth{loop=\"worker-0\"} 4",
+        "elexgate_backend_up{backend=\"db1\"} 0", "elexgate_backend_up{backend=\"db2\"} 1",
+        "elexgate_backend_in_use{backend=\"db1\"} 0",
+        "elexgate_backend_writable{backend=\"db1\"} 0",
+        "elexgate_backend_writable{backend=\"db2\"} 1",
+        "elexgate_backend_in_use{backend=\"db2\"} 1", "elexgate_queue_depth{loop=\"worker-0\"} 4",
         "elexgate_loop_lag_seconds{loop=\"worker-0\"} 0.0025",
         "elexgate_certificate_not_after_timestamp_seconds 1795435200",
         "elexgate_certificate_expires_in_seconds 86400", NULL};
