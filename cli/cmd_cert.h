@@ -55,10 +55,11 @@ struct cert_run {
     int argc; /* what is no option */
     char **argv;
     time_t now;
-    struct store store;      /* open where cert_open was called */
-    char *proxy_socket;      /* NULL: no configuration, or another folder than the proxy's */
-    const char *reload_word; /* set by cert_reload, for JSON: off, done, not-running, refused */
-    const char *reload_text; /* the same for people */
+    struct store store;          /* open where cert_open was called */
+    char *proxy_socket;          /* NULL: no configuration, or another folder than the proxy's */
+    const char *reload_word;     /* set by cert_reload, for JSON: off, done, not-running, refused */
+    const char *reload_text;     /* the same for people */
+    const struct config *config; /* the one that the folder belongs to; NULL: none */
 };
 
 struct cert_sub {

@@ -96,6 +96,7 @@ static int open_configured(struct cert_run *run, const struct config *c, const c
             "with --dir",
             config_path(c));
     }
+    run->config = c;
     run->proxy_socket = xstrdup(config_str(c, "proxy", NULL, "control_socket"));
     return open_store(run, dir, basename(cert2), basename(key2));
 }

@@ -153,6 +153,30 @@ static int choose_host(struct cert_run *run, const struct cert_info *leaf, const
     return cert_fail(run, &e);
 }
 
+/* The port of the first listener that workstations can use; malloc'ed. */
+static char *choose_port(const struct cert_run *run)
+{
+    const struct config *c = run->config;
+    const char *name;
+    if (run->args.port != NULL) {
+        return xstrdup(run->args.port);
+    }
+    for (size_t i = 0; c != NULL && (name = config_section(c, "listen", i)) != NULL; i++) {
+        if (strcmp(config_str(c, "listen", name, "tls"), "off") != 0) {
+            return xasprintf("%d", (int)config_int(c, "listen", name, "port"));
+        }
+    }
+    return xstrdup("3312");
+}
+
+static const char *choose_database(const struct cert_run *run)
+{
+    if (run->args.database != NULL) {
+        return run->args.database;
+    }
+    return run->config != NULL ? config_str(run->config, "database", NULL, "name") : "elexis";
+}
+
 static int export_pair(
     struct cert_run *run, enum guide_target target, const struct cert_pair *pair, bool german)
 {
@@ -162,9 +186,8 @@ static int export_pair(
     _cleanup_x509_ X509 *anchor = find_anchor(run, pair);
     _cleanup_free_ char *dir = run->args.out != NULL ? xstrdup(run->args.out)
                                                      : xasprintf("elexgate-%s", run->args.target);
-    struct guide_facts facts = {.german = german,
-        .port = run->args.port != NULL ? run->args.port : "3312",
-        .database = run->args.database != NULL ? run->args.database : "elexis"};
+    _cleanup_free_ char *port = choose_port(run);
+    struct guide_facts facts = {.german = german, .port = port, .database = choose_database(run)};
     int code = choose_host(run, cert_pair_info(pair), &facts.host);
     if (code != EXIT_GOOD) {
         return code;

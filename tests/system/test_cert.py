@@ -534,6 +534,17 @@ def config_for(folder):
     return config
 
 
+def test_export_names_the_port_and_the_database_of_the_configuration(folder):
+    config = config_for(folder)
+    with config.open("a") as f:
+        f.write("[database]\nname = praxisdb\n[listen inside]\nport = 3399\ntls = off\n[listen elexis]\nport = 3377\n")
+    answer("init", "--host", "praxis-server", "--no-reload", config=config)
+    told = cert("export", "--for", "jdbc", "--out", folder / "a", "--lang", "en", config=config).stdout
+    assert "jdbc:mysql://praxis-server:3377/praxisdb?" in told
+    told = cert("export", "--for", "jdbc", "--out", folder / "b", "--lang", "en", "--port", "4000", config=config).stdout
+    assert "jdbc:mysql://praxis-server:4000/praxisdb?" in told
+
+
 def test_proxy_is_told(folder):
     config = config_for(folder)
     away = answer("init", "--host", "praxis-server", config=config)
