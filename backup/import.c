@@ -74,8 +74,9 @@ int import_sql(
     if (code < 0)
         return code;
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
-    /* --sandbox: no `system`, no `source`, nothing but SQL */
-    const char *argv[] = {"mariadb", options, "--sandbox", "--binary-mode",
+    /* --sandbox: no `system`, no `source`, nothing but SQL; it does not keep LOAD DATA LOCAL from
+     * reading whatever we may read */
+    const char *argv[] = {"mariadb", options, "--sandbox", "--local-infile=0", "--binary-mode",
         "--max-allowed-packet=1G", "--default-character-set=utf8mb4",
         "--init-command=SET SESSION max_statement_time=0", database, NULL};
     struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = login};

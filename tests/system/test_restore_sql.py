@@ -102,6 +102,17 @@ def test_what_cannot_be_right_is_refused_before_anything_is_done(site, name, cha
     nothing_done(site)
 
 
+def test_no_file_of_this_machine_is_read_into_the_database(site):
+    """The job may read every file here, and whoever sends the text may read the database."""
+    before = rows(site)
+    secret = put(site, "secret\n", "secret")
+    path = put(site, f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE t (s);\n".join(["CREATE TABLE t (i INT, s TEXT);\n", END]))
+    last = site.job("restore", "sql", path, exit=6)[-1]
+    assert "local infile" in last["error"] and "as it was before" in last["error"], last
+    assert rows(site) == before
+    site.gate.connect().close()
+
+
 def test_a_damaged_gzip_file_is_refused(site):
     path = put(site, gzip.compress(dump(site).encode())[:-12], "dump.sql.gz")
     assert "cut off" in site.job("restore", "sql", path, exit=6)[-1]["error"]
