@@ -54,14 +54,14 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* What may be set from a page: nothing that runs a program, names a file, gives somebody rights or
- * decides who can read the archives. */
+/* What may be set from a page: nothing that runs a program, names a file, gives somebody rights,
+ * decides who can read the archives or who is given the webhook's token. */
 static bool may_set(const struct option *o)
 {
     static const char *const sections[] = {
         "backup", "archive", "retention", "drill", "notify", NULL};
-    static const char *const never[] = {
-        "control_users", "recipients", "server_args", "dump_program", "server_program", NULL};
+    static const char *const never[] = {"control_users", "recipients", "server_args",
+        "dump_program", "server_program", "webhook", NULL};
     static const char *const ends[] = {"_command", "_program", "_file", "_args", "_hook", NULL};
     if (strcmp(o->section, "restore") == 0)
         return strcmp(o->key, "stale_clients") == 0 || strcmp(o->key, "keep_old") == 0;

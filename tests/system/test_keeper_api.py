@@ -209,6 +209,7 @@ def test_a_new_schedule_makes_no_past_time_due(backup):
     ({"drill.server_args": "--init-file=/x"}, "EPERM", "drill", "server_args", ""),
     ({"backup.control_users": "nobody"}, "EPERM", "backup", "control_users", ""),
     ({"archive.recipients": "age1x"}, "EPERM", "archive", "recipients", ""),
+    ({"notify.webhook": "https://elsewhere.example/"}, "EPERM", "notify", "webhook", ""),
     ({"proxy.grace": "1s"}, "EPERM", "proxy", "grace", ""),
     ({}, "EINVAL", None, None, ""), ("text", "EINVAL", None, None, ""), (None, "EINVAL", None, None, "")])
 def test_config_set_refuses_and_changes_nothing(keeper, values, code, section, key, words):
