@@ -182,7 +182,8 @@ static int open_upload(const struct keeper *k, const char *id, struct err *e)
     _cleanup_fd_ int fd = openat(folder, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return err_set(e, ENOENT, "there is no upload %s, or it is not complete", id);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    /* one name: with a second one (link) it may be anybody's file */
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
         return err_set(e, EINVAL, "the upload %s is not a plain file", id);
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)

@@ -425,6 +425,8 @@ def test_uploads_that_are_none(site):
     (site.uploads / "dir").mkdir()
     os.mkfifo(site.uploads / "fifo")
     refused(site, "EINVAL", "sql", "plain file", upload="link")
+    os.link(secret, site.uploads / "second-name")
+    refused(site, "EINVAL", "sql", "plain file", upload="second-name")
     refused(site, "EINVAL", "sql", "plain file", upload="dir")
     refused(site, "EINVAL", "sql", "plain file", upload="fifo")
     refused(site, "ENOENT", "sql", upload="0" * 32)
