@@ -224,7 +224,9 @@ static void check_head(struct request *rq)
 static bool send_answer(struct request *rq)
 {
     connection_phase_set(rq->connection,
-        rq->route && rq->response && rq->status == MHD_HTTP_OK && rq->route->kind == ROUTE_GET
+        /* who has not signed in gets nothing that may last: it would hold a connection for ever */
+        rq->route && rq->response && rq->status == MHD_HTTP_OK && rq->route->kind == ROUTE_GET &&
+                rq->route->role != ROLE_NONE
             ? CONNECTION_STREAM
             : CONNECTION_ANSWER);
     bool sent = MHD_queue_response(rq->mhd, rq->status, rq->response) == MHD_YES;
