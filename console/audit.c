@@ -30,7 +30,8 @@ void audit_action(struct request *rq, const char *name, enum role role)
                          : rq->status == MHD_HTTP_BAD_GATEWAY         ? "failed"
                          : rq->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "failed"
                                                                       : "refused";
-    if (rq->route->name)
+    /* else anybody could fill the disk with it */
+    if (rq->route->name && !rq->throttled)
         tell(rq, name, role, rq->route->name, result);
 }
 

@@ -52,6 +52,7 @@ struct request {
     unsigned status;
     char object[200]; /* what the action was about, for the audit log */
     bool refused;     /* an answer_refused was given */
+    bool throttled;   /* turned away unseen: the attempts that led to it stand in the audit log */
 };
 
 struct request *request_begin(struct console *console, struct MHD_Connection *mhd,

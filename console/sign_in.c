@@ -124,6 +124,7 @@ static void welcome(struct request *rq, const char *next)
 static void refuse_for_now(struct request *rq, int64_t wait_ms, const char *name, const char *next)
 {
     char seconds[24];
+    rq->throttled = true;
     snprintf(seconds, sizeof seconds, "%lld", (long long)(wait_ms + 999) / 1000);
     login_again(rq, MHD_HTTP_TOO_MANY_REQUESTS, name, next,
         say(rq, "login-wait", "seconds", seconds, NULL));
@@ -149,6 +150,7 @@ void action_login(struct request *rq)
         password = ""; /* nobody has it; but it takes as long, and it counts */
     int r = accounts_check(c->accounts, name, password, &role, &e);
     if (r < 0) {
+        rq->throttled = true;
         login_again(rq, MHD_HTTP_SERVICE_UNAVAILABLE, name, next, say(rq, "login-busy", NULL));
     } else if (r > 0) {
         throttle_failed(c->throttle, name, rq->address, clock_mono_ms());
@@ -204,6 +206,7 @@ void action_setup(struct request *rq)
     name = name ? name : "";
     snprintf(rq->object, sizeof rq->object, "%.80s", name);
     int64_t wait = throttle_wait(c->throttle, "", rq->address, clock_mono_ms());
+    rq->throttled = wait > 0;
     if (wait > 0 || !good_token(rq, token)) {
         if (wait == 0)
             throttle_failed(c->throttle, "", rq->address, clock_mono_ms());

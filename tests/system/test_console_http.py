@@ -226,6 +226,10 @@ def test_guessing_is_slowed_down(console):
     answer = browser.post("/login", name="admin", password=PASSWORD)
     assert answer.status == 429 and int(answer.headers["Retry-After"]) > 0
     assert "warten" in answer.text
+    # what is turned away unseen fills no log
+    for _ in range(3):
+        assert browser.post("/login", name="admin", password=PASSWORD).status == 429
+    assert console.process.log().count("action=sign-in address=127.0.0.1 object=admin result=refused") == 5
     # somebody at another machine is not kept out
     elsewhere = console.browser(source="127.0.0.2")
     elsewhere.get("/login")
