@@ -4,9 +4,10 @@
  * nothing is changed.
  *
  * It knows strings, quoted names, comments, version comments (whose inside is code) and DELIMITER,
- * and looks at the first words of each statement only. What a dump may do to other databases in
- * other ways the server's grants forbid: it is imported as an account that may write to the one
- * database only.
+ * and looks at the first words of each statement only. It is there against mistakes, not against
+ * malice: the keeper's account may write to the one database only, but its SUPER lets a routine or
+ * trigger of the dump have any definer, whose rights are then the routine's. Who may bring SQL back
+ * is an administrator of the database.
  */
 #ifndef ELEXGATE_BACKUP_RULES_SQL_SCAN_H
 #define ELEXGATE_BACKUP_RULES_SQL_SCAN_H
