@@ -113,7 +113,8 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         LOG_I("exit", exit_code), LOG_S("result", hook_result_name(exit_code)),
         LOG_S("error", error));
     keeper_audit_job(keeper_kind_name(kind), k->job_run, hook_result_name(exit_code), error);
-    if (is_asked_for(kind) || k->restore_begin)
+    /* a slip of the pen ("no data type nix") is no failed backup: nothing had begun */
+    if ((is_asked_for(kind) && exit_code != EXIT_USAGE) || k->restore_begin)
         keeper_record_run(k, exit_code, error);
     keeper_plan_ended(k, exit_code, signal);
     if (keeper_kind_lasts(kind))

@@ -296,9 +296,8 @@ static void again(struct request *rq, struct err *e)
 /* A new one of the practice's own CA where there is one already; else the CA first. */
 static int make_own(struct request *rq, json_t **result, struct err *e)
 {
-    if (cert(rq, "renew", names_of_form(rq->form), result, e) == 0)
-        return 0;
-    return cert(rq, "init", options_of_form(rq->form), result, e);
+    int r = cert(rq, "renew", names_of_form(rq->form), result, e);
+    return r == -ENOENT ? cert(rq, "init", options_of_form(rq->form), result, e) : r;
 }
 
 void action_certificate_make(struct request *rq)

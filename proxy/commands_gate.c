@@ -244,11 +244,17 @@ void cmd_open(struct control_client *c, const json_t *request)
         return;
     if (!command_ms(c, request, "stale_ms", 90000, COMMAND_DAY_MS, &silence))
         return;
+    /* After a block by hand, or a second restore, those of the first still hold stale data. Who
+     * opens what is open already means everybody. */
+    bool all_in = !stale && !gate_notice(&p->gate);
     if ((stale && stale_list(stale, &list, &n, &e) < 0) || gate_open(&p->gate, &e) < 0) {
         command_error(c, &e);
         return;
     }
-    stale_set(&p->stale, list, n, silence, clock_mono_ms());
+    if (all_in)
+        stale_clear(&p->stale);
+    else
+        stale_add(&p->stale, list, n, silence, clock_mono_ms());
     struct both *b = both_new(c, join_opened);
     b->waiting = 1;
     publish_state(p);

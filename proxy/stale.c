@@ -10,16 +10,36 @@ static struct stale_address *find(struct stale *s, const struct address *a)
     return NULL;
 }
 
-void stale_set(
+/* Whose silence is over would come in anyway. */
+static void drop_expired(struct stale *s, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < s->n;)
+        if (now_ms >= s->items[i].until_ms)
+            s->items[i] = s->items[--s->n];
+        else
+            i++;
+    if (s->n == 0)
+        stale_clear(s);
+}
+
+void stale_add(
     struct stale *s, const struct address *list, unsigned n, uint64_t silence_ms, uint64_t now_ms)
 {
-    stale_clear(s);
-    s->items = xcalloc(n ? n : 1, sizeof *s->items);
-    s->silence_ms = silence_ms;
-    for (unsigned i = 0; i < n; i++)
-        if (!find(s, &list[i])) /* an address with several sessions comes several times */
-            s->items[s->n++] = (struct stale_address){
-                .addr = list[i], .until_ms = now_ms + silence_ms};
+    drop_expired(s, now_ms);
+    if (n == 0)
+        return;
+    s->items = xrealloc(s->items, (s->n + n) * sizeof *s->items);
+    if (s->silence_ms < silence_ms)
+        s->silence_ms = silence_ms;
+    for (unsigned i = 0; i < n; i++) {
+        struct stale_address *there = find(s, &list[i]); /* comes once for each of its sessions */
+        if (!there) {
+            there = &s->items[s->n++];
+            *there = (struct stale_address){.addr = list[i]};
+        }
+        if (there->until_ms < now_ms + silence_ms)
+            there->until_ms = now_ms + silence_ms;
+    }
 }
 
 bool stale_refuses(struct stale *s, const struct address *a, uint64_t now_ms)

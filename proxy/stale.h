@@ -16,11 +16,11 @@ struct stale { /* zero-initialise */
         uint64_t until_ms; /* monotonic */
     } * items;
     unsigned n;
-    uint64_t silence_ms;
+    uint64_t silence_ms; /* the longest asked for */
 };
 
-/* From now on; replaces an earlier list. n addresses. */
-void stale_set(
+/* From now on these n addresses too; one that is refused already is so at least as long. */
+void stale_add(
     struct stale *s, const struct address *list, unsigned n, uint64_t silence_ms, uint64_t now_ms);
 /* A client comes from there: true if it is refused, and then its time starts anew. */
 bool stale_refuses(struct stale *s, const struct address *a, uint64_t now_ms);

@@ -190,7 +190,7 @@ static void take_stale(struct proxy *p, const json_t *answer)
         if (json_is_string(v) && cidr_parse(json_string_value(v), &one, NULL) == 0)
             list[n++] = one.net;
     }
-    stale_set(&p->stale, list, n, (uint64_t)json_integer_value(json_object_get(answer, "stale_ms")),
+    stale_add(&p->stale, list, n, (uint64_t)json_integer_value(json_object_get(answer, "stale_ms")),
         clock_mono_ms());
 }
 

@@ -43,7 +43,7 @@ class Console:
     """A demo with an account, and what runs scenarios against it."""
 
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.started = folder, 0
         self.demo = Demo(folder)
         self.scripts = folder / "scripts"  # ECMAScript modules look for packages beside themselves
         self.scripts.mkdir()
@@ -53,7 +53,8 @@ class Console:
         (self.scripts / "node_modules").symlink_to(node_modules())
         self.demo.run("--detach")
         self.env = self.demo.env()
-        self.never_refuse_who_was_connected()
+        self.hold = folder / "hold"
+        self.prepare_restores()
         self.url = self.env["ELEXGATE_CONSOLE_URL"]
 
     def scenario(self, name, *args, timeout=400):
@@ -62,15 +63,23 @@ class Console:
 
     def start_scenario(self, name, *args):
         env = dict(os.environ, ELEXGATE_CONSOLE_URL=self.url, ELEXGATE_PICTURES=str(self.folder), TZ="Europe/Zurich")
-        return process.Child(name, ["node", self.scripts / f"{name}.js", *args], self.folder / f"{name}.log", env=env, cwd=self.folder)
+        self.started += 1  # a log each: what an earlier one said is not said by this one
+        return process.Child(name, ["node", self.scripts / f"{name}.js", *args], self.folder / f"{name}-{self.started}.log", env=env,
+                             cwd=self.folder)
 
     def setup_link(self):
         return (self.demo.dir / "state" / "console" / "setup-link").read_text().strip()
 
-    def never_refuse_who_was_connected(self):
-        """After a restore our clients come back at once; that others are told to restart Elexis is tested elsewhere."""
+    def prepare_restores(self):
+        """After a restore our clients come back at once; that others are told to restart Elexis is tested elsewhere. A hook makes
+        a restore wait before it blocks, for as long as the file `hold` is there: a small database is back before a browser looks."""
+        hook = self.folder / "wait-for-browser"
+        hook.write_text(f"#!/bin/sh\nwhile [ -e {self.hold} ]; do sleep 0.1; done\n")
+        hook.chmod(0o755)
         config = self.demo.dir / "elexgate.ini"
-        config.write_text(config.read_text().replace("[restore]\n", "[restore]\nstale_clients = 0\n"))
+        text = config.read_text()
+        assert "\n[hooks]\n" not in text
+        config.write_text(text.replace("[restore]\n", "[restore]\nstale_clients = 0\n") + f"\n[hooks]\nbefore_restore = {hook}\n")
         os.kill(int((self.demo.dir / "pid" / "elexgate-keeper").read_text()), signal.SIGHUP)
 
     def pid(self):
@@ -163,7 +172,11 @@ def test_backup_proven_and_restored(console, worker):
     """The whole way of a new user, with a workstation that reads all the time and is told to wait."""
     console.scenario("story", "backup", "prove")
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/probe', 'nachher')")
-    console.scenario("story", "begin-restore", "watch-restore")
+    console.hold.touch()
+    browser = console.start_scenario("story", "begin-restore", "watch-restore")
+    browser.wait_log("BEGUN", timeout=120)
+    console.hold.unlink()
+    assert browser.wait(timeout=400) == 0, browser.log()
     worker.end()
     assert any("wird wiederhergestellt, bitte warten" in error for error in worker.errors), worker.errors
     assert probes(console) == "0\n"
@@ -182,12 +195,16 @@ def probes(console):
 @pytest.mark.slow
 def test_the_console_dies_during_a_restore(console):
     """The restore goes on, and the page that was open finds it again without a click."""
+    if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
+        console.scenario("story", "backup")
+    console.hold.touch()
     with contextlib.closing(console.client()):
         browser = console.start_scenario("story", "begin-restore", "watch-restore")
-        browser.wait_log("BEGUN", timeout=60)
+        browser.wait_log("BEGUN", timeout=120)
     os.kill(console.pid(), signal.SIGKILL)
     status = process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "--json", "status"]).stdout
     assert '"kind":"restore"' in status.replace(" ", ""), "the restore was over before the console was killed"
+    console.hold.unlink()
     again = console.start()
     assert browser.wait(timeout=400) == 0, browser.log()
     console.scenario("story", "find-restore", "accept")

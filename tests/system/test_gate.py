@@ -203,7 +203,17 @@ def test_stale_addresses_are_refused_until_they_are_silent(gate):
     assert gate.control({"cmd": "open", "stale_addresses": ["praxis"]}, check=False)["code"] == "EINVAL"
 
 
-def test_opening_without_a_list_lets_all_in(gate):
+def test_stale_addresses_outlast_a_block_and_a_second_restore(gate):
+    gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1"], "stale_ms": 600000})
+    gate.control({"cmd": "block"})
+    gate.control("open")
+    assert "Elexis neu starten" in refused(gate)[1]
+    gate.control({"cmd": "block"})
+    gate.control({"cmd": "open", "stale_addresses": ["10.0.0.1", "10.0.0.2"], "stale_ms": 1})
+    assert "Elexis neu starten" in refused(gate)[1]
+
+
+def test_opening_what_is_open_lets_all_in(gate):
     gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1"], "stale_ms": 600000})
     refused(gate)
     gate.control("open")

@@ -515,3 +515,10 @@ def test_every_command_is_in_the_manual(keeper):
     known = refused(keeper, {"cmd": "nothing"}, "ENOSYS")["error"].split("known:")[1].split()
     chapter = (paths.ROOT / "docs" / "control.md").read_text().split("# The keeper's control socket")[1]
     assert len(known) > 15 and [name for name in known if f'"cmd":"{name}"' not in chapter] == []
+
+
+def test_a_slip_is_no_failed_backup(keeper):
+    """A data type that does not exist is told to who asked; the overview does not warn of the last backup for it."""
+    lines = follow(keeper, {"cmd": "run", "mode": "now", "types": ["nix"]})
+    assert lines[-1]["exit"] == 2 and "nix" in lines[-1]["error"], lines
+    assert keeper.runs() == [] and keeper.call("status")["last_backup"] is None
