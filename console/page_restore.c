@@ -19,23 +19,30 @@
 /* --- what goes on ----------------------------------------------------------------------------- */
 
 /* The phases of a restore in their order; the one of the job is now. */
-static json_t *steps_of(struct request *rq, const char *phase)
+static json_t *steps_of(struct request *rq, const json_t *job)
 {
-    static const char *const physical[] = {
-        "extract", "boot", "check", "block", "stop", "swap", "start", "look", "open", NULL};
-    static const char *const sql[] = {"read", "copy", "block", "import", "open", NULL};
+    static const char *const physical[] = {"extract", "boot", "check", "before_restore", "block",
+        "stop", "swap", "start", "look", "open", "after_restore", NULL};
+    static const char *const sql[] = {
+        "read", "before_restore", "copy", "block", "import", "open", "after_restore", NULL};
+    const char *phase = text_in(job, "phase");
+    if (strcmp(phase, "hook") == 0)
+        phase = text_in(job, "type"); /* before_restore or after_restore */
     bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
-                  strcmp(phase, "copy") == 0;
+                  strcmp(phase, "copy") == 0 || strcmp(text_in(job, "action"), "sql") == 0;
     const char *const *names = is_sql ? sql : physical;
     size_t now = 0;
     while (names[now] && strcmp(names[now], phase) != 0)
         now++;
     json_t *steps = json_array();
     for (size_t i = 0; names[i]; i++) {
+        bool hook = strstr(names[i], "_restore") != NULL;
+        if (hook && i != now)
+            continue; /* most practices have none */
         const char *state = !names[now] || i > now ? "todo" : i == now ? "now" : "done";
         (void)json_array_append_new(
-            steps, json_pack("{sssssb}", "words", label(rq, "phase_", names[i]), "state", state,
-                       "is_now", i == now));
+            steps, json_pack("{sssssb}", "words", label(rq, "phase_", hook ? "hook" : names[i]),
+                       "state", state, "is_now", i == now));
     }
     return steps;
 }
@@ -52,7 +59,7 @@ static void add_running(struct request *rq, json_t *model)
     json_t *job = json_object_get(model, "job");
     if (!is_restore(job))
         return;
-    (void)json_object_set_new(job, "steps", steps_of(rq, text_in(job, "phase")));
+    (void)json_object_set_new(job, "steps", steps_of(rq, job));
     (void)json_object_set(model, "running", job);
     (void)json_object_del(model, "job");
 }

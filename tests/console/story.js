@@ -55,7 +55,10 @@ const STEPS = {
         assertEqual(await page.getAttribute("#confirm", "aria-invalid"), "true", "the wrong word is refused");
         await page.fill("#confirm", word);
         await send(page, "#plan button.danger");
-        await page.locator(".steps li.now").first().waitFor();
+        await page.locator(".steps li.now").first().waitFor(LONG);
+        // the hook that holds it is a step as well; what came before it is done
+        await page.locator(".steps li.now", { hasText: "Programm der Praxis" }).waitFor(LONG);
+        assertEqual(await page.locator(".steps li.done").count(), 3, "unpacked, started on trial, compared");
         assertEqual((await axe(page)).join("\n"), "", "accessibility of the progress");
         console.log("BEGUN");
     },

@@ -174,8 +174,10 @@ def test_backup_proven_and_restored(console, worker):
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/probe', 'nachher')")
     console.hold.touch()
     browser = console.start_scenario("story", "begin-restore", "watch-restore")
-    browser.wait_log("BEGUN", timeout=120)
-    console.hold.unlink()
+    try:
+        browser.wait_log("BEGUN", timeout=120)
+    finally:
+        console.hold.unlink()
     assert browser.wait(timeout=400) == 0, browser.log()
     worker.end()
     assert any("wird wiederhergestellt, bitte warten" in error for error in worker.errors), worker.errors
@@ -198,9 +200,13 @@ def test_the_console_dies_during_a_restore(console):
     if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
         console.scenario("story", "backup")
     console.hold.touch()
-    with contextlib.closing(console.client()):
-        browser = console.start_scenario("story", "begin-restore", "watch-restore")
-        browser.wait_log("BEGUN", timeout=120)
+    try:
+        with contextlib.closing(console.client()):
+            browser = console.start_scenario("story", "begin-restore", "watch-restore")
+            browser.wait_log("BEGUN", timeout=120)
+    except BaseException:
+        console.hold.unlink()  # those that come after need the keeper
+        raise
     os.kill(console.pid(), signal.SIGKILL)
     status = process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "--json", "status"]).stdout
     assert '"kind":"restore"' in status.replace(" ", ""), "the restore was over before the console was killed"
