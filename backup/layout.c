@@ -44,6 +44,17 @@ void layout_clear(struct layout *l)
     memset(l, 0, sizeof *l);
 }
 
+bool layout_skips(const struct layout *l, const char *path)
+{
+    if (strncmp(path, "ibtmp", 5) == 0 || strcmp(path, "lost+found") == 0 ||
+        strncmp(path, ".elexgate", 9) == 0)
+        return true;
+    for (size_t i = 0; i < l->skip_count; i++)
+        if (strcmp(path, l->skip[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The same path, but for slashes at the end and "./". */
 static bool same_folder(const char *a, const char *b)
 {

@@ -25,6 +25,9 @@ extern const char *const layout_settings[];
  * text names the server's setting, file or table that makes a copy incomplete. */
 int layout_read(struct server *s, const char *datadir, struct layout *out, struct err *e) MUSTCHECK;
 void layout_clear(struct layout *l);
+/* Is this path in the data directory no data: temporary tablespaces, logs that grow while they are
+ * copied (a copy of them would count as changed), marks of the running server? */
+bool layout_skips(const struct layout *l, const char *path);
 
 /* Proof that this directory belongs to this server: the log file in it has the checkpoint that the
  * server reports. 0, or 1 with the reason. A log format that is not known passes. */

@@ -32,25 +32,11 @@ struct physical {
     char moved[256];
 };
 
-/* What is not part of the data: temporary tablespaces, logs that grow while we copy (a copy of them
- * would count as changed), marks of the running server. */
-static bool skipped(const struct layout *l, const char *path)
-{
-    if (strncmp(path, "ibtmp", 5) == 0 || strcmp(path, "lost+found") == 0 ||
-        strncmp(path, ".elexgate", 9) == 0)
-        return true;
-    for (size_t i = 0; i < l->skip_count; i++) {
-        if (strcmp(path, l->skip[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum pack_select choose(void *ctx, const char *path, const struct stat *st)
 {
     const struct physical *p = ctx;
     (void)st;
-    if (skipped(&p->layout, path))
+    if (layout_skips(&p->layout, path))
         return PACK_SKIP;
     /* Aria's control file before its logs, InnoDB's log after everything else. */
     if (strcmp(path, "aria_log_control") == 0)

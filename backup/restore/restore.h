@@ -97,6 +97,14 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
 /* One event that says what would be replaced by what. */
 int restore_plan(struct run *run, const struct restore_request *q, struct err *e) MUSTCHECK;
 int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
+/* Its steps, for what comes from SQL text. Where staging of a live folder lies, malloc'ed. */
+int restore_staging_root(const char *live, char **out, struct err *e) MUSTCHECK;
+/* What the files of the live server are; EXIT_REFUSED when a copy of them would not be all. */
+int restore_read_layout(struct run *run, struct layout *out, struct err *e) MUSTCHECK;
+/* Makes the folders; EXIT_NO_SPACE when so many bytes do not fit. */
+int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e) MUSTCHECK;
+/* The files to their owner, and all on the disk. */
+int restore_finish_staging(const struct restore_part *p, struct err *e) MUSTCHECK;
 
 /* database.c */
 /* What must be known before anything is stopped: commands are set. EXIT_REFUSED with words. */

@@ -41,7 +41,7 @@ static int same_mount(const char *a, const char *b, bool *same, struct err *e)
 
 /* Beside the live folder if that is the same file system, else in it (a mount point's parent is
  * another one). */
-static int staging_root(const char *live, char **out, struct err *e)
+int restore_staging_root(const char *live, char **out, struct err *e)
 {
     char real[4096];
     bool beside = false;
@@ -103,7 +103,7 @@ static int enough_space(const char *root, uint64_t bytes, struct err *e)
     return EXIT_NO_SPACE;
 }
 
-static int make_folders(const struct restore_part *p, struct err *e)
+int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e)
 {
     static const char *const names[] = {"new", "old", "try"};
     struct stat live;
@@ -119,7 +119,7 @@ static int make_folders(const struct restore_part *p, struct err *e)
     /* the trial server runs as the data's owner and must get through */
     return geteuid() == 0 && chown(p->root, live.st_uid, live.st_gid) < 0
                ? err_sys(e, errno, "cannot hand %s over", p->root)
-               : 0;
+               : enough_space(p->root, bytes, e);
 }
 
 static uid_t owner_uid;
@@ -153,6 +153,12 @@ static int sync_all(const char *root, struct err *e)
     return fd >= 0 && syncfs(fd) == 0 ? 0 : err_sys(e, errno, "cannot sync %s", root);
 }
 
+int restore_finish_staging(const struct restore_part *p, struct err *e)
+{
+    int code = give_to_owner(p, e);
+    return code == 0 ? sync_all(p->root, e) : code;
+}
+
 static char *folder_of(const struct run *run, const char *which)
 {
     const char *slash = strrchr(which, '/');
@@ -172,9 +178,7 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
         .datadir = fresh,
         .scratch = try,
         .sync = true};
-    int code = make_folders(p, e);
-    if (code == 0)
-        code = enough_space(p->root, it->manifest.content.bytes, e);
+    int code = restore_make_staging(p, it->manifest.content.bytes, e);
     c.max_bytes = restore_foreign_limit(p->root);
     if (code == 0)
         code = copy_check_extract(&c, e);
@@ -226,7 +230,7 @@ static int choose(struct restore *r, const struct restore_request *q,
         p->database = database;
         p->live = xstrdup(live);
         items[r->n++] = it;
-        code = staging_root(p->live, &p->root, e);
+        code = restore_staging_root(p->live, &p->root, e);
         if (code < 0)
             return code;
         snprintf(r->suffix, sizeof r->suffix, "%s", it->run);
@@ -238,7 +242,7 @@ static int choose(struct restore *r, const struct restore_request *q,
     return err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
 }
 
-static int read_layout(struct run *run, struct layout *out, struct err *e)
+int restore_read_layout(struct run *run, struct layout *out, struct err *e)
 {
     struct server *s = NULL;
     int code = server_connect(&run->s.target, "elexgate-job", &s, e);
@@ -264,7 +268,7 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
     const struct store_item *items[RESTORE_PARTS_MAX];
     int code = restore_find(r->run, q, &found, e);
     if (code == 0)
-        code = read_layout(r->run, &layout, e);
+        code = restore_read_layout(r->run, &layout, e);
     if (code == 0 && restore_is_foreign(&found.items[0]))
         about_foreign(&found.items[0], &layout);
     if (code == 0)
