@@ -56,8 +56,9 @@ static _Noreturn void become(const struct child_options *o, char **envp, pid_t p
     if (getppid() != parent)
         _exit(127);
     int in = o->in > 0 ? o->in : open("/dev/null", O_RDONLY);
-    int out = o->out >= 0 ? o->out : 2;
-    int err = o->err >= 0 ? o->err : 2;
+    int nowhere = isatty(2) ? 2 : open("/dev/null", O_WRONLY);
+    int out = o->out >= 0 ? o->out : nowhere;
+    int err = o->err >= 0 ? o->err : nowhere;
     if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(127);
     if (o->keep >= 0)
@@ -156,15 +157,17 @@ const char *child_how(const struct child *c, char *buf, size_t size)
     return buf;
 }
 
-const char *child_said(int fd, char buf[static CHILD_SAID_MAX])
+#define SAID_READ 65536 /* the end of it: the error is what is said last */
+
+const char *child_said(int fd, char buf[static SAID_MAX])
 {
     off_t size = lseek(fd, 0, SEEK_END);
-    off_t from = size > CHILD_SAID_MAX - 1 ? size - (CHILD_SAID_MAX - 1) : 0;
-    ssize_t n = pread(fd, buf, CHILD_SAID_MAX - 1, from);
-    buf[n > 0 ? n : 0] = '\0';
-    for (char *p = buf; *p; p++) {
-        if (*p == '\n' || *p == '\r')
-            *p = p[1] ? ' ' : '\0';
+    _cleanup_free_ char *text = xcalloc(SAID_READ, 1);
+    ssize_t n = pread(fd, text, SAID_READ - 1, size >= SAID_READ ? size - (SAID_READ - 1) : 0);
+    text[n > 0 ? n : 0] = '\0';
+    for (ssize_t i = 0; i < n; i++) {
+        if (!text[i])
+            text[i] = '?'; /* what follows a NUL is read as well */
     }
-    return buf;
+    return said_of_program(text, buf);
 }

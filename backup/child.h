@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "common/error.h"
+#include "common/said.h"
 
 struct child {
     pid_t pid;  /* 0 = none, or ended and reaped */
@@ -18,7 +19,9 @@ struct child_options {
     const char *const *argv;        /* argv[0] is looked up in PATH */
     const char *const *environment; /* further "NAME=value", NULL-terminated; may be NULL */
     int in;                         /* becomes its standard input; 0 = none (/dev/null) */
-    int out, err; /* become its standard output and error; -1 = our standard error */
+    int out, err; /* become its standard output and error; -1 = our standard error if that is a
+                     terminal, else nowhere: what programs say may quote patients' data, and our
+                     standard error is a log */
     int keep;     /* a further descriptor it inherits, under the same number; -1 = none */
 };
 
@@ -32,8 +35,8 @@ void child_end(struct child *c, int grace_ms);
 const char *child_how(const struct child *c, char *buf, size_t size);
 bool child_good(const struct child *c); /* ended by itself with 0 */
 
-#define CHILD_SAID_MAX 400
-/* What it said last, in one line, from the file that was its output; returns buf. */
-const char *child_said(int fd, char buf[static CHILD_SAID_MAX]);
+/* What a program of the server's said, from the file that was its output: number and line of its
+ * error, not its text (common/said.h). Returns buf. */
+const char *child_said(int fd, char buf[static SAID_MAX]);
 
 #endif

@@ -13,6 +13,7 @@
 #include "backup/table_sums.h"
 #include "backup/throwaway.h"
 #include "common/exit_codes.h"
+#include "common/said.h"
 
 #define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
 
@@ -100,7 +101,7 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
 }
 
 struct complaint {
-    char text[300];
+    char text[SAID_MAX + 140];
 };
 
 static int note_complaint(
@@ -109,13 +110,14 @@ static int note_complaint(
     (void)lengths;
     (void)e;
     struct complaint *c = ctx;
+    char said[SAID_MAX];
     if (columns < 4 || c->text[0])
         return 0;
     bool status = strcmp(row[2], "status") == 0;
     bool bad = strcmp(row[2], "error") == 0 || (strcmp(row[2], "warning") == 0) ||
                (status && strcmp(row[3], "OK") != 0);
     if (bad && !strstr(row[3], "doesn't support check"))
-        snprintf(c->text, sizeof c->text, "%s: %s", row[0], row[3]);
+        snprintf(c->text, sizeof c->text, "%.130s: %s", row[0], said_of_check(row[3], said));
     return 0;
 }
 

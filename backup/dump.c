@@ -106,7 +106,7 @@ static int start_program(struct dump *d, struct err *e)
 
 static int check_end(struct dump *d, struct err *e)
 {
-    char how[80], words[CHILD_SAID_MAX];
+    char how[80], words[SAID_MAX];
     if (!child_good(&d->child)) {
         const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
         child_how(&d->child, how, sizeof how);

@@ -28,7 +28,7 @@ static int run_program(struct run *r, const char *const *argv, int timeout_ms, s
     }
     if (child_good(&c))
         return 0;
-    char how[80], text[CHILD_SAID_MAX];
+    char how[80], text[SAID_MAX];
     child_said(words, text);
     err_set(e, EIO, "%s %s: %s", argv[0], child_how(&c, how, sizeof how), text);
     return EXIT_INCONSISTENT;
@@ -87,7 +87,7 @@ int import_sql(
         child_end(&c, 1000);
         code = run_pack_result(PACK_STOPPED, e);
     } else if (code == 0 && !child_good(&c)) {
-        char how[80], text[CHILD_SAID_MAX];
+        char how[80], text[SAID_MAX];
         child_said(words, text);
         err_set(e, EIO, "the import %s: %s", child_how(&c, how, sizeof how), text);
         code = EXIT_INCONSISTENT;

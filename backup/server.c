@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "common/said.h"
 
 #ifndef ER_STATEMENT_TIMEOUT
 #define ER_STATEMENT_TIMEOUT 1969
@@ -18,6 +19,7 @@
 struct server {
     MYSQL *my;
     char *where; /* for messages: "127.0.0.1:3306" or the socket */
+    char said[SAID_MAX];
 };
 
 /* libmariadb initialises itself in the first mysql_init, which is not safe in two threads at once.
@@ -53,8 +55,8 @@ static int code_of(unsigned int number)
 
 static int fail(struct server *s, const char *what, struct err *e)
 {
-    return err_set(e, code_of(mysql_errno(s->my)), "%.80s on %s: %s (error %u)", what, s->where,
-        mysql_error(s->my), mysql_errno(s->my));
+    return err_set(
+        e, code_of(mysql_errno(s->my)), "%.80s on %s: %s", what, s->where, server_error(s));
 }
 
 static int session_setup(struct server *s, struct err *e)
@@ -79,9 +81,9 @@ int server_connect(
     mysql_options4(s->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", program);
     if (!mysql_real_connect(
             s->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0)) {
-        int code = code_of(mysql_errno(s->my));
-        int r = err_set(e, code, "cannot log in to the database server at %s as %s: %s (error %u)",
-            s->where, t->user, mysql_error(s->my), mysql_errno(s->my));
+        int r = err_set(e, code_of(mysql_errno(s->my)),
+            "cannot log in to the database server at %s as %s: %s", s->where, t->user,
+            server_error(s));
         server_close(s);
         return r;
     }
@@ -111,6 +113,16 @@ uint64_t server_thread_id(const struct server *s)
 const char *server_version(const struct server *s)
 {
     return mysql_get_server_info(s->my);
+}
+
+unsigned server_errno(const struct server *s)
+{
+    return mysql_errno(s->my);
+}
+
+const char *server_error(struct server *s)
+{
+    return said_of_ours(mysql_errno(s->my), mysql_error(s->my), s->said);
 }
 
 PRINTF(1, 0) static char *format(const char *fmt, va_list ap)
@@ -214,8 +226,7 @@ int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, 
     char *end = NULL;
     unsigned long long v = value ? strtoull(value, &end, 10) : 0;
     if (!value || end == value)
-        return err_set(e, EIO, "%.80s on %s: no number but \"%.40s\"", sql, s->where,
-            value ? value : "nothing");
+        return err_set(e, EIO, "%.80s on %s: the answer is no number", sql, s->where);
     *out = v;
     return 0;
 }

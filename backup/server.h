@@ -38,8 +38,12 @@ uint64_t server_thread_id(const struct server *s);
 const char *server_version(const struct server *s);
 
 /* Errors of all of these: -EPIPE connection lost, -EACCES missing grant, -ETIMEDOUT statement or
- * lock limit reached, -EIO anything else the server says; the text has the server's words. */
+ * lock limit reached, -EIO anything else the server says; the text has the server's words, as far
+ * as they can hold no data (common/said.h): the statements must be ours. */
 int server_exec(struct server *s, struct err *e, const char *fmt, ...) PRINTF(3, 4) MUSTCHECK;
+/* Number and words of the server's last error on this connection, without the statement. */
+unsigned server_errno(const struct server *s);
+const char *server_error(struct server *s);
 /* Calls fn for each row; fn returns 0 or a negative error, which ends the reading. */
 typedef int server_row_fn(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e);

@@ -127,23 +127,14 @@ struct server_target throwaway_target(const struct throwaway *t)
     return (struct server_target){.socket = t->socket, .user = "root", .connect_timeout_ms = 5000};
 }
 
-void throwaway_last_words(const struct throwaway *t, char *buf, size_t size)
+void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
 {
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
-    char said[CHILD_SAID_MAX];
-    snprintf(buf, size, "%s", child_said(t->said, said));
-    if (!*buf)
-        snprintf(buf, size, "it left no log");
     if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0 || len == 0)
-        return;
-    char *error = strstr(text, "[ERROR]");
-    const char *from = error ? error : len > size ? text + len - size + 1 : text;
-    snprintf(buf, size, "%s", from);
-    for (char *p = buf; *p; p++) {
-        if (*p == '\n')
-            *p = p[1] ? ' ' : '\0';
-    }
+        child_said(t->said, buf);
+    else
+        said_of_log(text, buf);
 }
 
 static int wait_until_it_answers(
@@ -155,8 +146,8 @@ static int wait_until_it_answers(
         if (o->go_on && !o->go_on(o->ctx))
             return 1;
         if (child_wait(&t->child, 20, NULL, NULL) == 0) {
-            char how[80], words[300];
-            throwaway_last_words(t, words, sizeof words);
+            char how[80], words[SAID_MAX];
+            throwaway_last_words(t, words);
             return err_set(e, EIO, "a server does not start on this data: %s %s: %s", o->program,
                 child_how(&t->child, how, sizeof how), words);
         }

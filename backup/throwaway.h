@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include "backup/server.h"
+#include "common/said.h"
 
 struct throwaway;
 
@@ -31,8 +32,8 @@ struct server *throwaway_server(struct throwaway *t);
 struct server_target throwaway_target(const struct throwaway *t);
 /* False once it has ended by itself. */
 bool throwaway_runs(struct throwaway *t);
-/* The end of its log, or its first error, in one line. */
-void throwaway_last_words(const struct throwaway *t, char *buf, size_t size);
+/* The first error in its log that is known to hold no data (common/said.h). */
+void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX]);
 /* True if InnoDB or Aria had to recover from a crash. */
 bool throwaway_recovered(const struct throwaway *t);
 /* Clean shutdown, waits for it. */

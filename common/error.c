@@ -4,30 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/utf8.h"
 
-/* Cutting a message in the middle of a UTF-8 sequence would make the log escape its tail. */
-static void trim_partial_utf8(char *text, size_t len)
-{
-    size_t start = len;
-
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t have = len - start + 1;
-    size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (have < need)
-        text[start - 1] = '\0';
-}
-
+/* A message quotes what came from outside: names of files, values, a peer's words. Whatever bytes
+ * those were, a message is UTF-8 and is cut between two characters, so that it can stand in JSON,
+ * in a log and on a terminal. */
 static PRINTF(2, 0) void append_v(struct err *e, const char *fmt, va_list ap)
 {
     size_t used = strlen(e->text);
-    int n = vsnprintf(e->text + used, sizeof e->text - used, fmt, ap);
+    char more[sizeof e->text + 4]; /* what is cut shows where a character ends */
 
-    if (n > 0 && (size_t)n >= sizeof e->text - used)
-        trim_partial_utf8(e->text, strlen(e->text));
+    if (vsnprintf(more, sizeof more, fmt, ap) < 0)
+        more[0] = '\0';
+    utf8_copy(e->text + used, sizeof e->text - used, more);
 }
 
 static void PRINTF(2, 3) append(struct err *e, const char *fmt, ...)

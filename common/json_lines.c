@@ -74,15 +74,34 @@ void json_splitter_clear(struct json_splitter *s)
     s->len = s->cap = 0;
 }
 
+json_t *json_text(const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 0;
+
+    if (!text)
+        return json_null();
+    _cleanup_free_ char *valid = xmalloc(size);
+    return json_string(utf8_copy(valid, size, text));
+}
+
+/* Never nothing: whoever reads waits for a line. */
+static const char no_line[] =
+    "{\"ok\":false,\"code\":\"EILSEQ\",\"error\":\"something was not told: it holds text that is "
+    "not UTF-8\"}\n";
+
 char *json_line(const json_t *object, size_t *len)
 {
-    size_t n = json_dumpb(object, NULL, 0, JSON_COMPACT);
-    char *line = xmalloc(n + 2);
+    size_t n = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
+    char *line = xmalloc(n + sizeof no_line);
 
-    CHECK(n > 0); /* 0: not an object, or one that holds itself */
-    CHECK(json_dumpb(object, line, n, JSON_COMPACT) == n);
-    line[n] = '\n';
-    line[n + 1] = '\0';
+    if (n == 0) {
+        memcpy(line, no_line, sizeof no_line);
+        n = sizeof no_line - 2;
+    } else {
+        json_dumpb(object, line, n, JSON_COMPACT);
+        line[n] = '\n';
+        line[n + 1] = '\0';
+    }
     if (len)
         *len = n + 1;
     return line;
@@ -97,13 +116,8 @@ json_t *json_error(int code, const char *fmt, ...)
     vsnprintf(e.text, sizeof e.text, fmt, ap);
     va_end(ap);
     const char *name = strerrorname_np(code < 0 ? -code : code);
-    /* A peer's bytes may stand in the text; what is not UTF-8 would make json_pack fail. */
-    for (char *p = e.text; p[utf8_check(p, strlen(p))];)
-        p[utf8_check(p, strlen(p))] = '?';
-    json_t *answer = json_pack(
-        "{s:b, s:s, s:s}", "ok", 0, "code", name ? name : "EIO", "error", e.text);
-    CHECK(answer);
-    return answer;
+    return json_pack(
+        "{s:b, s:s, s:o}", "ok", 0, "code", name ? name : "EIO", "error", json_text(e.text));
 }
 
 int json_answer_errno(const json_t *answer)

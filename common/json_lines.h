@@ -30,7 +30,11 @@ int json_splitter_feed(struct json_splitter *s, const char *data, size_t n,
     int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e) MUSTCHECK;
 void json_splitter_clear(struct json_splitter *s);
 
-/* Serialises in one line with the final newline; malloc'ed. */
+/* A string from outside (a file's name, a value, somebody's words) as JSON: bytes that are not
+ * UTF-8 become '?', so that no line is lost for them. NULL gives null. */
+json_t *json_text(const char *text) MUSTCHECK;
+/* Serialises in one line with the final newline; malloc'ed. NULL, which is what jansson makes of
+ * text that is not UTF-8, gives a line that says so: whoever waits for an answer gets one. */
 char *json_line(const json_t *object, size_t *len) MUSTCHECK;
 
 /* Builds {"ok":false,"code":...,"error":...}. New reference. */

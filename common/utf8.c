@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *s, size_t n, uint32_t *out)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -48,6 +50,40 @@ size_t utf8_check(const char *s, size_t n)
         i += len;
     }
     return i;
+}
+
+size_t utf8_cut(const char *s, size_t n, size_t max)
+{
+    if (n <= max)
+        return n;
+    size_t at = max, back = 0;
+    while (at > 0 && back < 3 && ((unsigned char)s[at] & 0xC0) == 0x80) {
+        at--;
+        back++;
+    }
+    uint32_t c;
+    /* bytes that are no character can be cut anywhere */
+    return utf8_decode(s + at, n - at, &c) > back ? at : max;
+}
+
+char *utf8_copy(char *buf, size_t size, const char *text)
+{
+    size_t n = strlen(text), out = 0;
+    uint32_t c;
+    while (n > 0) {
+        size_t len = utf8_decode(text, n, &c), step = len ? len : 1;
+        if (out + step >= size)
+            break;
+        if (len)
+            memmove(buf + out, text, len);
+        else
+            buf[out] = '?';
+        out += step;
+        text += step;
+        n -= step;
+    }
+    buf[out] = '\0';
+    return buf;
 }
 
 bool utf8_is_control(uint32_t c)

@@ -13,6 +13,12 @@
 size_t utf8_decode(const char *s, size_t n, uint32_t *out);
 /* Offset of the first byte that is not well-formed; n if all is. */
 size_t utf8_check(const char *s, size_t n);
+/* The longest beginning of s (n bytes) that has at most max bytes and cuts no character in two. */
+size_t utf8_cut(const char *s, size_t n, size_t max);
+/* Copies text from outside to where only UTF-8 may stand (JSON, messages): each byte that is not
+ * well-formed becomes '?', and what does not fit is cut off between two characters. size > 0 is
+ * that of buf, with the NUL. text may be buf itself. Returns buf. */
+char *utf8_copy(char *buf, size_t size, const char *text);
 /* true for what must not reach a terminal or a log line: C0 and C1 controls, DEL, line separators
  * and the marks that turn the direction of the text. */
 bool utf8_is_control(uint32_t c);

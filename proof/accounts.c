@@ -1,4 +1,5 @@
 #include "proof/accounts.h"
+#include "common/said.h"
 
 #include <errmsg.h>
 #include <errno.h>
@@ -55,8 +56,9 @@ static int connect_server(struct accounts *a, struct err *e)
     if (mysql_real_connect(
             a->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0))
         return 0;
-    err_set(e, ECONNREFUSED, "cannot log in to the database server as %s: %s (error %u)", t->user,
-        mysql_error(a->my), mysql_errno(a->my));
+    char said[SAID_MAX];
+    err_set(e, ECONNREFUSED, "cannot log in to the database server as %s: %s", t->user,
+        said_of_ours(mysql_errno(a->my), mysql_error(a->my), said));
     disconnect(a);
     return -ECONNREFUSED;
 }
@@ -87,7 +89,9 @@ static int ask(struct accounts *a, const char *sql, struct salt *out, size_t *n,
         return 0;
     }
     unsigned code = mysql_errno(a->my);
-    err_set(e, EIO, "cannot read mysql.global_priv: %s (error %u)", mysql_error(a->my), code);
+    char said[SAID_MAX];
+    err_set(
+        e, EIO, "cannot read mysql.global_priv: %s", said_of_ours(code, mysql_error(a->my), said));
     disconnect(a);
     return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ? 1 : -EIO;
 }

@@ -7,20 +7,10 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/json_lines.h"
 #include "common/utf8.h"
 
 #define STATUS_MAX 16384
-
-/* Text from a peer or a damaged file name goes into JSON only as UTF-8. */
-static json_t *words(const char *text)
-{
-    char copy[256];
-    snprintf(copy, sizeof copy, "%s", text);
-    size_t len = strlen(copy);
-    for (size_t at; (at = utf8_check(copy, len)) < len;)
-        copy[at] = '?';
-    return json_string(copy);
-}
 
 static json_t *build_check(int64_t at_ms, bool good, const char *text)
 {
@@ -28,7 +18,7 @@ static json_t *build_check(int64_t at_ms, bool good, const char *text)
     if (at_ms == 0)
         return json_null();
     return json_pack(
-        "{s:s,s:b,s:o}", "at", clock_iso(at_ms, iso), "good", (int)good, "words", words(text));
+        "{s:s,s:b,s:o}", "at", clock_iso(at_ms, iso), "good", (int)good, "words", json_text(text));
 }
 
 char *status_text(const struct store_status *s)
@@ -54,7 +44,7 @@ static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
         clock_parse(at, at_ms) < 0)
         return false;
     *good = g != 0;
-    snprintf(text, 256, "%s", said);
+    utf8_copy(text, 256, said);
     return true;
 }
 

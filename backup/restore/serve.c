@@ -253,8 +253,8 @@ static int watch(struct serve *s, struct err *e)
 {
     while (run_go_on(s->run)) {
         if (!throwaway_runs(s->server)) {
-            char words[300];
-            throwaway_last_words(s->server, words, sizeof words);
+            char words[SAID_MAX];
+            throwaway_last_words(s->server, words);
             return err_set(e, EIO, "the server ended by itself: %s", words);
         }
         usleep(WATCH_US);

@@ -57,15 +57,12 @@ void manifest_add_table(struct manifest *m, const char *schema, const char *name
 
 void manifest_add_note(struct manifest *m, const char *fmt, ...)
 {
-    char text[1000];
+    char raw[1004], text[1000];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    vsnprintf(raw, sizeof raw, fmt, ap);
     va_end(ap);
-    /* A file name that is not UTF-8 may be in it; JSON cannot carry that. */
-    size_t len = strlen(text);
-    for (size_t at; (at = utf8_check(text, len)) < len;)
-        text[at] = '?';
+    utf8_copy(text, sizeof text, raw);
     m->notes = xrealloc(m->notes, (m->note_count + 1) * sizeof *m->notes);
     m->notes[m->note_count++] = xstrdup(text);
 }

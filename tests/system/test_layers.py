@@ -223,3 +223,11 @@ def test_a_planted_dependency_is_found(tmp_path):
     plant(tmp_path, "cli/meson.build", "executable('elexgate', dependencies: [common_dep, backup_dep])")
     plant(tmp_path, "proxy/wire/meson.build", "static_library('wire', dependencies: [common_dep, libuv])")
     assert meson_violations(tmp_path) == ["cli/meson.build: backup_dep stands for backup", "proxy/wire/meson.build: libuv stands for uv"]
+
+
+def test_what_a_server_says_is_cleaned_in_one_place():
+    """The text of an error may quote patients' data: it leaves libmariadb only through common/said.h."""
+    for path in sources(paths.ROOT):
+        text = path.read_text(encoding="utf-8")
+        raw = len(re.findall(r"\bmysql_(?:stmt_)?error\(", text))
+        assert raw == len(re.findall(r"said_of_ours\(\s*[^;]*?\bmysql_(?:stmt_)?error\(", text)), path

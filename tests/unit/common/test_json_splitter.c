@@ -158,6 +158,17 @@ static void lines_and_errors(void **state)
     assert_string_equal(json_string_value(json_object_get(o, "error")), "name ?? is bad");
     json_decref(o);
 
+    json_t *none = json_text(NULL);
+    assert_true(json_is_null(none));
+    json_decref(none);
+    none = json_text("M\xFCller");
+    assert_string_equal(json_string_value(none), "M?ller");
+    json_decref(none);
+    line = json_line(NULL, &len); /* what json_pack makes of such bytes */
+    assert_int_equal(len, strlen(line));
+    assert_non_null(strstr(line, "\"code\":\"EILSEQ\""));
+    free(line);
+
     o = json_pack("{s:s}", "code", "EWHATEVER");
     assert_int_equal(json_answer_errno(o), EIO);
     json_decref(o);

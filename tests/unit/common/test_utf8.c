@@ -46,6 +46,24 @@ static void check_finds_the_place(void **state)
     assert_int_equal(utf8_check("a\0b", 3), 3);
 }
 
+static void cut_between_characters(void **state)
+{
+    static const char text[] = "a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z"; /* 1 2 3 4 1 bytes */
+    static const size_t ends[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11};
+    char buf[32];
+
+    (void)state;
+    for (size_t max = 0; max < sizeof ends / sizeof ends[0]; max++) {
+        assert_int_equal(utf8_cut(text, strlen(text), max), ends[max]);
+        assert_int_equal(strlen(utf8_copy(buf, max + 1, text)), ends[max]);
+        assert_memory_equal(buf, text, ends[max]);
+    }
+    assert_int_equal(utf8_cut("\x80\x80\x80\x80\x80\x80", 6, 5), 5); /* no characters at all */
+    assert_string_equal(utf8_copy(buf, sizeof buf, "M\xFCller \xC3"), "M?ller ?");
+    strcpy(buf, "\xE4\xF6\xFC");
+    assert_string_equal(utf8_copy(buf, sizeof buf, buf), "???");
+}
+
 static void controls(void **state)
 {
     static const uint32_t bad[] = {
@@ -65,6 +83,7 @@ int main(void)
         cmocka_unit_test(decodes),
         cmocka_unit_test(refuses),
         cmocka_unit_test(check_finds_the_place),
+        cmocka_unit_test(cut_between_characters),
         cmocka_unit_test(controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
