@@ -55,13 +55,13 @@ static bool ends_with(const char *s, const char *end)
 }
 
 /* What may be set from a page: nothing that runs a program, names a file, gives somebody rights,
- * decides who can read the archives or who is given the webhook's token. */
+ * decides who can read the archives or who is given the webhook's token or the mail's password. */
 static bool may_set(const struct option *o)
 {
     static const char *const sections[] = {
         "backup", "archive", "retention", "drill", "notify", NULL};
     static const char *const never[] = {"control_users", "recipients", "server_args",
-        "dump_program", "server_program", "webhook", NULL};
+        "dump_program", "server_program", "webhook", "smtp", "smtp_starttls", NULL};
     static const char *const ends[] = {"_command", "_program", "_file", "_args", "_hook", NULL};
     if (strcmp(o->section, "restore") == 0)
         return strcmp(o->key, "stale_clients") == 0 || strcmp(o->key, "keep_old") == 0;

@@ -194,7 +194,8 @@ static void on_end(void *ctx, int exit_code, int signal)
         LOG_S("state", json_string_value(json_object_get(n->message, "state"))),
         LOG_S("mail", json_string_value(json_object_get(n->result, "mail"))),
         LOG_S("webhook", json_string_value(json_object_get(n->result, "webhook"))),
-        LOG_S("error", json_string_value(json_object_get(n->result, "error"))));
+        LOG_S("error", json_string_value(json_object_get(n->result, "error"))),
+        LOG_S("warning", json_string_value(json_object_get(n->result, "warning"))));
     if (!n->stopping) {
         notice_rule_result(n->state, n->message, n->result, clock_wall_ms());
         save(n);

@@ -1,24 +1,15 @@
 /*
- * Mail through the system's sendmail, whichever program plays it (postfix, msmtp, nullmailer ...).
- * RFC 5322 and 2047; the body in German and in English.
+ * A message as a mail: RFC 5322 and 2047; the body in German and in English.
  */
-#include "notify/message.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/file.h"
-
-#define RECIPIENTS_MAX 20
-#define SAID_MAX       300
+#include "notify/mail.h"
+#include "notify/message.h"
 
 /* An address goes into a header and onto a command line. */
 static bool good_address(const char *a)
@@ -80,102 +71,37 @@ static void write_mail(FILE *f, const char *from, const char *const *to, const s
     fprintf(f, "%s\n\n%s\n-----\n\n%s\n\n%s", m->subject_de, m->body_de, m->subject, m->body);
 }
 
-static _Noreturn void become(const char *program, const char *const *argv, int in, int out)
+static int check_addresses(const char *from, const char *const *to, struct err *e)
 {
-    signal(SIGPIPE, SIG_DFL);
-    dup2(in, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    execv(program, (char *const *)(uintptr_t)argv);
-    dprintf(STDERR_FILENO, "%s", strerror(errno));
-    _exit(127);
-}
-
-/* Waits; past its time it is ended. */
-static int wait_for(pid_t pid, int64_t limit_ms)
-{
-    int status = 0;
-    uint64_t until = clock_mono_ms() + (uint64_t)limit_ms;
-    for (;;) {
-        pid_t r = waitpid(pid, &status, WNOHANG);
-        if (r == pid)
-            return status;
-        if (r < 0 && errno != EINTR)
-            return -1;
-        if (clock_mono_ms() >= until) {
-            kill(pid, SIGKILL);
-            waitpid(pid, &status, 0);
-            return -1;
-        }
-        usleep(20000);
+    if (!good_address(from))
+        return err_set(e, EINVAL, "[notify] mail_from: \"%s\" is no address", from);
+    for (size_t i = 0; to[i]; i++) {
+        if (i == MAIL_RECIPIENTS_MAX)
+            return err_set(
+                e, EINVAL, "[notify] mail_to: more than %d addresses", MAIL_RECIPIENTS_MAX);
+        if (!good_address(to[i]))
+            return err_set(e, EINVAL, "[notify] mail_to: \"%s\" is no address", to[i]);
     }
-}
-
-/* What it said, for the error; one line. */
-static void said(int fd, char buf[static SAID_MAX])
-{
-    ssize_t n = pread(fd, buf, SAID_MAX - 1, 0);
-    buf[n > 0 ? n : 0] = '\0';
-    for (char *p = buf; *p; p++)
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
-}
-
-static int run_sendmail(const struct config *c, const char *const *argv, int in, struct err *e)
-{
-    char words[SAID_MAX];
-    int out = memfd_create("sendmail-output", MFD_CLOEXEC);
-    CHECK(out >= 0);
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(argv[0], argv, in, out);
-    int status = pid < 0 ? -1 : wait_for(pid, config_int(c, "notify", NULL, "timeout"));
-    said(out, words);
-    close(out);
-    if (status == -1)
-        return err_set(e, ETIMEDOUT, "%s did not end in time", argv[0]);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    return err_set(e, EIO, "%s failed (%d): %s", argv[0],
-        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), words);
+    return 0;
 }
 
 int mail_send(const struct config *c, const struct message *m, struct err *e)
 {
     const char *const *to = config_list(c, "notify", NULL, "mail_to");
-    const char *argv[RECIPIENTS_MAX + 8] = {config_str(c, "notify", NULL, "sendmail"), "-i"};
-    size_t n = 2;
     if (!*to)
         return 1;
     const char *set = config_str(c, "notify", NULL, "mail_from");
     _cleanup_free_ char *from = set ? xstrdup(set) : xasprintf("elexgate@%s", m->host);
-    if (!good_address(from))
-        return err_set(e, EINVAL, "[notify] mail_from: \"%s\" is no address", from);
-    argv[n++] = "-f";
-    argv[n++] = from;
-    argv[n++] = "--";
-    for (size_t i = 0; to[i]; i++) {
-        if (i == RECIPIENTS_MAX)
-            return err_set(e, EINVAL, "[notify] mail_to: more than %d addresses", RECIPIENTS_MAX);
-        if (!good_address(to[i]))
-            return err_set(e, EINVAL, "[notify] mail_to: \"%s\" is no address", to[i]);
-        argv[n++] = to[i];
-    }
-    char *text = NULL;
+    int r = check_addresses(from, to, e);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
     CHECK(f);
     write_mail(f, from, to, m);
     CHECK(fclose(f) == 0);
-    int in = memfd_create("mail", MFD_CLOEXEC);
-    int r = in < 0 ? err_sys(e, errno, "memfd") : fd_write_all(in, text, len, e);
-    free(text);
-    if (r == 0) {
-        (void)lseek(in, 0, SEEK_SET);
-        r = run_sendmail(c, argv, in, e);
-    }
-    if (in >= 0)
-        close(in);
-    return r;
+    struct mail mail = {from, to, text, len};
+    const char *smtp = config_str(c, "notify", NULL, "smtp");
+    return smtp && *smtp ? smtp_send(c, &mail, e) : sendmail_send(c, &mail, e);
 }

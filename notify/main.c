@@ -4,7 +4,7 @@
  * --send reads the message as a JSON object from standard input; "channels" in it names those that
  * have not got it yet. The last line of --json:
  * {"done":true,"ok":BOOL,"exit":N,"mail":R,"webhook":R} with R null (not configured or not asked
- * for), "sent", or the words of the failure.
+ * for), "sent", or the words of the failure. "warning": a mail went out, but not to all.
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,6 +21,7 @@ struct run {
     const char *config_path;
     bool json, test, send;
     unsigned sent, failed;
+    char warning[sizeof((struct err *)0)->text]; /* sent, and still somebody was not told */
 };
 
 static int take_arguments(struct run *run, int argc, char **argv)
@@ -73,6 +74,8 @@ static json_t *by(struct run *run, const struct config *c, const json_t *o, cons
         return json_null();
     run->sent += r == 0;
     run->failed += r < 0;
+    if (r == 0 && *e.text)
+        snprintf(run->warning, sizeof run->warning, "%s", e.text);
     if (!run->json)
         fprintf(r < 0 ? stderr : stdout, "%s: %s\n", channel, r < 0 ? e.text : "sent");
     return json_string(r < 0 ? e.text : "sent");
@@ -80,14 +83,15 @@ static json_t *by(struct run *run, const struct config *c, const json_t *o, cons
 
 static int tell(const struct run *run, int code, const char *error, json_t *mail, json_t *webhook)
 {
-    json_t *o = json_pack("{s:b, s:b, s:i, s:s*, s:o, s:o}", "done", 1, "ok", code == EXIT_GOOD,
-        "exit", code, "error", error, "mail", mail, "webhook", webhook);
+    json_t *o = json_pack("{s:b, s:b, s:i, s:s*, s:s*, s:o, s:o}", "done", 1, "ok",
+        code == EXIT_GOOD, "exit", code, "error", error, "warning",
+        *run->warning ? run->warning : NULL, "mail", mail, "webhook", webhook);
     size_t len;
     _cleanup_free_ char *line = json_line(o, &len);
     if (run->json)
         fwrite(line, 1, len, stdout);
-    else if (error)
-        fprintf(stderr, "elexgate-notify: %s\n", error);
+    else if (error || *run->warning)
+        fprintf(stderr, "elexgate-notify: %s\n", error ? error : run->warning);
     json_decref(o);
     return fflush(stdout) == 0 ? code : EXIT_FAILED;
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "notify/address.h"
+
 static char *payload(const struct message *m)
 {
     _cleanup_free_ char *text = xasprintf("%s\n\n%s", m->subject, m->body);
@@ -64,6 +66,19 @@ static int post(
     return 0;
 }
 
+static int read_token(const char *url, const char *file, char **token, struct err *e)
+{
+    struct address to = {0};
+    int r = address_parse(url, &to, e);
+    if (r < 0)
+        return r;
+    bool in_the_clear = strcmp(to.scheme, "https") != 0 && !to.local;
+    address_clear(&to);
+    if (in_the_clear)
+        return err_set(e, EPERM, "[notify] webhook: the token goes out over https only");
+    return secret_read(file, token, e);
+}
+
 int webhook_send(const struct config *c, const struct message *m, struct err *e)
 {
     const char *url = config_str(c, "notify", NULL, "webhook");
@@ -71,7 +86,7 @@ int webhook_send(const struct config *c, const struct message *m, struct err *e)
     char *token = NULL;
     if (!url || !*url)
         return 1;
-    int r = file ? secret_read(file, &token, e) : 0;
+    int r = file ? read_token(url, file, &token, e) : 0;
     if (r < 0)
         return r;
     CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) == 0 ? curl_easy_init() : NULL;
