@@ -121,14 +121,16 @@ int import_new_server(struct run *r, const struct throwaway_options *o, const ch
     int code = install(r, o, e);
     if (code != 0)
         return code;
-    code = throwaway_start(o, &t, e);
+    struct throwaway_options with = *o;
+    with.database = database;
+    code = throwaway_start(&with, &t, e);
     if (code == 1)
         return run_pack_result(PACK_STOPPED, e);
     if (code == 0)
         code = make_database(t, database, e);
     struct server_target target = {0};
     if (code == 0) {
-        target = throwaway_target(t);
+        target = throwaway_import_target(t);
         run_phase(r, type, "import", 0);
         code = feed(r, &target, file, database, e);
     }
@@ -155,7 +157,6 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         .program = config_str(r->s.config, "drill", NULL, "server_program"),
         .datadir = datadir,
         .scratch = scratch,
-        .fresh = true,
         .page_size = m->server.page_size,
         .lower_case_table_names = m->server.lower_case_table_names,
         .go_on = run_go_on,

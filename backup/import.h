@@ -14,7 +14,7 @@
 int import_sql(struct run *r, const struct server_target *t, int in, const char *database,
     struct err *e) MUSTCHECK;
 
-/* Makes an empty data directory (o->datadir, with o->fresh and a page size), starts a throwaway
+/* Makes an empty data directory (o->datadir, with a page size), starts a throwaway
  * server on it and imports the file into a new database. EXIT_INCONSISTENT when the import fails.
  * type: for the progress. */
 int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,

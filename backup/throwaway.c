@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
@@ -14,10 +15,11 @@
 #include "common/clock.h"
 #include "common/file.h"
 
-#define START_MS 300000
-#define STOP_MS  300000
-#define LOG_MAX  (1 << 20)
-#define ARGS_MAX 64
+#define START_MS     300000
+#define STOP_MS      300000
+#define LOG_MAX      (1 << 20)
+#define ARGS_MAX     64
+#define PASSWORD_LEN 32
 
 struct throwaway {
     struct child child;
@@ -25,7 +27,13 @@ struct throwaway {
     char *socket, *log;
     int said; /* what it says before it has opened its log */
     char user[64];
+    bool accounts; /* those two are there */
+    char password[2][PASSWORD_LEN + 1];
 };
+
+/* The two accounts of a server that takes an import. */
+enum { OURS, IMPORTS };
+static const char *const account_names[] = {"elexgate-trial-root", "elexgate-import"};
 
 struct args {
     char *argv[ARGS_MAX + 1];
@@ -101,7 +109,9 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
     add(a, "--log-error=%s", t->log);
     add(a, "--tmpdir=%s", o->scratch);
     add(a, "--skip-networking");
-    if (!o->fresh)
+    if (o->database)
+        add(a, "--init-file=%s/accounts.sql", o->scratch);
+    else
         add(a, "--skip-grant-tables");
     add(a, "--event-scheduler=OFF");
     add(a, "--skip-log-bin");
@@ -122,9 +132,82 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
         add(a, "%s", o->args[i]);
 }
 
+static struct server_target target_as(const struct throwaway *t, int account)
+{
+    return (struct server_target){.socket = t->socket,
+        .user = t->accounts ? account_names[account] : "root",
+        .password = t->accounts ? t->password[account] : NULL,
+        .connect_timeout_ms = 5000};
+}
+
 struct server_target throwaway_target(const struct throwaway *t)
 {
-    return (struct server_target){.socket = t->socket, .user = "root", .connect_timeout_ms = 5000};
+    return target_as(t, OURS);
+}
+
+struct server_target throwaway_import_target(const struct throwaway *t)
+{
+    CHECK(t->accounts);
+    return target_as(t, IMPORTS);
+}
+
+static int make_password(char out[static PASSWORD_LEN + 1], struct err *e)
+{
+    unsigned char raw[PASSWORD_LEN / 2];
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        return err_sys(e, errno, "cannot make a password");
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    return 0;
+}
+
+/* In a GRANT the name of a database is a pattern. */
+static char *quote_pattern(const char *name)
+{
+    _cleanup_free_ char *plain = xmalloc(2 * strlen(name) + 1);
+    char *p = plain;
+    for (; *name; name++) {
+        if (*name == '_' || *name == '%' || *name == '\\')
+            *p++ = '\\';
+        *p++ = *name;
+    }
+    *p = '\0';
+    return server_quote_name(plain);
+}
+
+/* Read by the server before it listens, a statement a line. What a killed trial has left in the
+ * data is replaced, rights and all. */
+static int write_accounts(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    _cleanup_free_ char *path = xasprintf("%s/accounts.sql", o->scratch);
+    _cleanup_free_ char *database = quote_pattern(o->database);
+    int r = make_password(t->password[OURS], e);
+    if (r == 0)
+        r = make_password(t->password[IMPORTS], e);
+    if (r < 0)
+        return r;
+    if (strpbrk(o->database, "\r\n"))
+        return err_set(e, EINVAL, "the name of the database has a line break");
+    const char *ours = account_names[OURS], *imports = account_names[IMPORTS];
+    _cleanup_free_ char *text = xasprintf(
+        "SET sql_mode='';\n"
+        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "GRANT ALL PRIVILEGES ON *.* TO `%s`@localhost WITH GRANT OPTION;\n"
+        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "GRANT ALL PRIVILEGES ON %s.* TO `%s`@localhost;\n"
+        "GRANT SET USER ON *.* TO `%s`@localhost;\n",
+        ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports, imports);
+    t->accounts = true;
+    return file_publish(path, text, strlen(text), 0600, e);
+}
+
+/* Ours last: the session goes on without its account. */
+static int remove_accounts(struct throwaway *t, struct err *e)
+{
+    if (!t->accounts || !t->server)
+        return 0;
+    return server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
+        account_names[IMPORTS], account_names[OURS]);
 }
 
 void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
@@ -166,13 +249,12 @@ int throwaway_start(const struct throwaway_options *o, struct throwaway **out, s
     t->log = xasprintf("%s/server.log", o->scratch);
     struct args a = {0};
     build_args(&a, o, t);
+    int r = o->database ? write_accounts(t, o, e) : 0;
     t->said = memfd_create("said", MFD_CLOEXEC);
     struct child_options co = {
         .argv = (const char *const *)a.argv, .out = t->said, .err = t->said, .keep = -1};
-    int r = strlen(t->socket) > 106
-                ? err_set(e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch",
-                      t->socket)
-                : 0;
+    if (r == 0 && strlen(t->socket) > 106)
+        r = err_set(e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch", t->socket);
     if (r == 0)
         r = child_start(&co, &t->child, e);
     if (r == 0)
@@ -209,6 +291,9 @@ bool throwaway_recovered(const struct throwaway *t)
 
 int throwaway_stop(struct throwaway *t, struct err *e)
 {
+    int r = remove_accounts(t, e);
+    if (r < 0)
+        return r;
     server_close(t->server);
     t->server = NULL;
     kill(t->child.pid, SIGTERM);

@@ -1,6 +1,11 @@
 /*
- * A throwaway server on a copied data directory: no network, no events, no binary log, no accounts;
- * its socket lies in a folder that only we can enter. It dies with us.
+ * A throwaway server on a copied data directory: no network, no events, no binary log; its socket
+ * lies in a folder that only we can enter. It dies with us.
+ *
+ * Without accounts (--skip-grant-tables), or, to import SQL text, with the accounts of the data and
+ * two more: one that may do everything, which is ours, and one with all rights on one database and
+ * none anywhere else, which the text is read in with. Both have passwords that nobody knows, and
+ * are gone from the data when the server was stopped in order.
  */
 #ifndef ELEXGATE_BACKUP_THROWAWAY_H
 #define ELEXGATE_BACKUP_THROWAWAY_H
@@ -18,9 +23,8 @@ struct throwaway_options {
     const char *scratch;        /* private folder for socket, pid file, log, temporary files */
     uint32_t page_size;         /* 0 = the program's default */
     int lower_case_table_names; /* -1 = default */
-    bool fresh; /* a new, empty directory whose root has no password: with accounts, since without
-                   them the server does not take events */
-    const json_t *settings; /* layout.settings of the server that was copied; may be NULL */
+    const char *database;       /* the one that an import may write to; NULL: no accounts */
+    const json_t *settings;     /* layout.settings of the server that was copied; may be NULL */
     bool (*go_on)(void *ctx);
     void *ctx;
 };
@@ -29,14 +33,17 @@ struct throwaway_options {
 int throwaway_start(
     const struct throwaway_options *o, struct throwaway **out, struct err *e) MUSTCHECK;
 struct server *throwaway_server(struct throwaway *t);
+/* As the account that may do everything. */
 struct server_target throwaway_target(const struct throwaway *t);
+/* As the account of the import; only with options.database. Strings are the throwaway's. */
+struct server_target throwaway_import_target(const struct throwaway *t);
 /* False once it has ended by itself. */
 bool throwaway_runs(struct throwaway *t);
 /* The first error in its log that is known to hold no data (common/said.h). */
 void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX]);
 /* True if InnoDB or Aria had to recover from a crash. */
 bool throwaway_recovered(const struct throwaway *t);
-/* Clean shutdown, waits for it. */
+/* The accounts go, then a clean shutdown; waits for it. */
 int throwaway_stop(struct throwaway *t, struct err *e) MUSTCHECK;
 /* Ends it in any case. NULL allowed. */
 void throwaway_drop(struct throwaway *t);

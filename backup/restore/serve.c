@@ -207,7 +207,6 @@ static int start(struct serve *s, struct err *e)
         .args = s->dump ? NULL : config_list(c, "drill", NULL, "server_args"),
         .datadir = s->dump ? s->imported : s->folder,
         .scratch = s->scratch,
-        .fresh = s->dump,
         .page_size = (uint32_t)number(s->item, "page_size"),
         .lower_case_table_names = number(s->item, "lower_case_table_names"),
         .settings = json_object_get(s->item, "settings"),
