@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backup/archive/age.h"
 #include "backup/archive/unpack.h"
+#include "backup/broken_tables.h"
 #include "backup/import.h"
 #include "backup/table_sums.h"
 #include "backup/throwaway.h"
@@ -153,6 +154,8 @@ static int compare(struct copy_check *c, const struct manifest *now, struct err 
         const struct manifest_table *a = &then->tables[i], *b = find_table(now, a);
         if (!b)
             err_set(e, EIO, "table %s.%s is missing", a->schema, a->name);
+        else if (b->rows < 0 && a->rows < 0)
+            continue; /* it was so: see broken_as_it_was */
         else if (a->rows >= 0 && a->rows != b->rows)
             err_set(e, EIO, "%s.%s has %" PRId64 " rows, it had %" PRId64, a->schema, a->name,
                 b->rows, a->rows);
@@ -168,24 +171,79 @@ static int compare(struct copy_check *c, const struct manifest *now, struct err 
     return 0;
 }
 
+/* A table that can be read is checked. One that holds what it held, and whose index is damaged, was
+ * so before. */
+static int check_tables(struct copy_check *c, struct server *s, struct manifest *now, struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < now->table_count; i++) {
+        const struct manifest_table *t = &now->tables[i], *then = NULL;
+        if (!run_go_on(c->run))
+            return run_pack_result(PACK_STOPPED, e);
+        if (t->rows < 0)
+            continue;
+        then = find_table(&c->item->manifest, t);
+        r = check_table(s, t, e);
+        if (r == EXIT_INCONSISTENT && c->as_it_was && then && then->checksum) {
+            run_note("it holds what it held at the backup, and was damaged then: %s", e->text);
+            r = 0;
+        }
+    }
+    return r;
+}
+
+/* Judges the tables that cannot be read. */
+static int judge_broken(struct copy_check *c, const json_t *broken, struct err *e)
+{
+    const char *database = config_str(c->run->s.config, "database", NULL, "name");
+    json_t *then = broken_tables_of(&c->item->manifest);
+    json_t *fresh = broken_tables_new(broken, then, c->as_it_was ? c->before : NULL);
+    bool told = c->item->manifest.table_count > 0; /* what there was is known */
+    json_t *ours = broken_tables_ours(broken, database);
+    if (!told) { /* of other databases the archive of an old system may hold what it likes */
+        json_t *of_ours = broken_tables_ours(fresh, database);
+        json_decref(fresh);
+        fresh = of_ours;
+    }
+    _cleanup_free_ char *words = broken_tables_words(broken), *worse = broken_tables_words(fresh),
+                        *these = broken_tables_words(ours);
+    int r = EXIT_INCONSISTENT;
+    if (c->as_it_is)
+        r = 0;
+    else if (json_object_size(fresh) > 0)
+        err_set(e, EIO, "cannot be read: %s%s", worse,
+            told ? "" : "; to bring back all else, add --no-trial");
+    else if (!c->as_it_was && json_object_size(ours) > 0)
+        err_set(e, EIO, "cannot be read, and could not be when the backup was made: %s", these);
+    else
+        r = 0;
+    if (r == 0 && json_object_size(broken) > 0)
+        run_note("these tables cannot be read%s; all else is whole: %s",
+            told ? ", as when the backup was made" : "", words);
+    json_decref(then);
+    json_decref(fresh);
+    json_decref(ours);
+    return r;
+}
+
 static int check_all(struct copy_check *c, struct server *s, struct err *e)
 {
     struct manifest now = {0};
+    json_t *broken = json_object();
     run_phase(c->run, c->item->type, "check", 0);
-    int r = table_sums_read(s, &now, run_go_on, c->run, e);
+    int r = table_sums_read(s, &now, broken, run_go_on, c->run, e);
     if (r == 1)
         r = run_pack_result(PACK_STOPPED, e);
-    else if (r == -EIO)
-        r = EXIT_INCONSISTENT; /* a table that cannot be read */
-    for (size_t i = 0; r == 0 && i < now.table_count; i++) {
-        if (!run_go_on(c->run))
-            r = run_pack_result(PACK_STOPPED, e);
-        else
-            r = check_table(s, &now.tables[i], e);
-    }
+    if (r == 0)
+        r = judge_broken(c, broken, e);
+    if (r == 0)
+        r = check_tables(c, s, &now, e);
     c->tables = now.table_count;
     if (r == 0)
         r = compare(c, &now, e);
+    if (c->broken)
+        json_object_update(c->broken, broken);
+    json_decref(broken);
     manifest_clear(&now);
     return r;
 }

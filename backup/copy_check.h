@@ -17,10 +17,16 @@ struct copy_check {
     const char *phase;              /* for the progress; NULL = extract */
     int (*content)(void *ctx, const void *data, size_t n, struct err *e); /* as in unpack.h */
     void *content_ctx;
-    const char *scratch;     /* a private folder for the throwaway server */
-    bool sync;               /* fsync every file: it is going to stay */
-    unsigned strip;          /* leading path parts to drop */
-    uint64_t max_bytes;      /* without a manifest */
+    const char *scratch; /* a private folder for the throwaway server */
+    bool sync;           /* fsync every file: it is going to stay */
+    unsigned strip;      /* leading path parts to drop */
+    uint64_t max_bytes;  /* without a manifest */
+    /* What is broken in the copy as it was when the backup was made does not count: it brings back
+     * all else. Not for a proof, which says what is good. */
+    bool as_it_was;
+    bool as_it_is;        /* not even what a manifest-less archive holds broken: it is named */
+    const json_t *before; /* tables that the live server cannot open either; NULL = not known */
+    json_t *broken; /* object: gets the tables that cannot be read, with words; NULL allowed */
     size_t tables, compared; /* result of copy_check_boot: tables checked, checksums compared */
 };
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/broken_tables.h"
 #include "backup/doctor_bypass.h"
 #include "backup/doctor_gate.h"
 #include "backup/layout.h"
@@ -204,6 +205,36 @@ static void check_layout(struct doctor *d)
     layout_clear(&l);
 }
 
+/* Old damage that nobody looks at: no backup can heal it, and no older one may be left one day. */
+static void check_tables(struct doctor *d)
+{
+    json_t *broken = NULL;
+    if (!d->server || broken_tables_find(d->server, &broken, NULL) < 0)
+        return;
+    const char *database = config_str(d->run->s.config, "database", NULL, "name");
+    json_t *ours = broken_tables_ours(broken, database);
+    _cleanup_free_ char *words = broken_tables_words(broken);
+    _cleanup_free_ char *text = xasprintf("the server cannot open these tables: %s", words);
+    _cleanup_free_ char *text_de = xasprintf(
+        "der Server kann diese Tabellen nicht öffnen: %s", words);
+    static const char fix[] =
+        "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of "
+        "an older backup: elexgate restore --into DIR --serve SOCKET",
+                      fix_de[] = "REPAIR TABLE, oder DROP TABLE, wenn sie niemandem fehlt; sonst "
+                                 "aus einer älteren Sicherung holen: elexgate restore --into "
+                                 "ORDNER --serve SOCKET";
+    if (json_object_size(broken) == 0)
+        tell(d, "tables", true,
+            (struct words){"the server can open every table", "der Server kann jede Tabelle öffnen",
+                NULL, NULL});
+    else if (json_object_size(ours) > 0)
+        tell(d, "tables", false, (struct words){text, text_de, fix, fix_de});
+    else
+        warn(d, "tables", false, text, text_de, fix, fix_de);
+    json_decref(broken);
+    json_decref(ours);
+}
+
 static void check_space(struct doctor *d)
 {
     const char *types[68] = {0};
@@ -309,6 +340,7 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     run_event(json_pack("{ssss}", "event", "grant", "statement", statement));
     check_server(&d);
     check_layout(&d);
+    check_tables(&d);
     check_space(&d);
     check_proxy(&d);
     check_bypass(&d);

@@ -67,7 +67,10 @@ int job_lock(struct run *r, int *fd, struct err *e)
         code = file_lock(r->s.run_lock, fd, &holder, e);
     if (code != 1)
         return code;
-    err_set(e, EBUSY, "another backup, drill or restore is going on (process %d)", (int)holder);
+    if (holder > 0)
+        err_set(e, EBUSY, "another backup, drill or restore is going on (process %d)", (int)holder);
+    else
+        err_set(e, EBUSY, "another backup, drill or restore is going on");
     return EXIT_BUSY;
 }
 

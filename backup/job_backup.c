@@ -145,6 +145,11 @@ static int run_all(struct run *r, const struct plan *p, struct err *e)
     int code = hook_before(r, "before_backup", p->words, e);
     for (size_t i = 0; code == 0 && i < p->count; i++)
         code = backup_one(r, p->types[i], e);
+    if (code == 0 && r->doubt[0]) { /* older ones, which may be whole, are kept */
+        err_set(e, EIO, "%s", r->doubt);
+        run_error_de(r, "%s", r->doubt_de);
+        code = EXIT_INCONSISTENT;
+    }
     if (code == 0)
         code = retain(r, p, e);
     int exit_code = job_exit_code(code);

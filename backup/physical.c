@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/broken_tables.h"
 #include "backup/drill.h"
 #include "backup/fence.h"
 #include "backup/layout.h"
@@ -24,7 +25,8 @@ struct physical {
     struct layout layout;
     struct fence *fence;
     struct table_sums *sums;
-    uint64_t size; /* of the data directory */
+    json_t *broken; /* tables that could not be read, of the present attempt */
+    uint64_t size;  /* of the data directory */
     /* of the present attempt */
     struct fence_marks marks;
     struct pack *pack;
@@ -92,12 +94,46 @@ static int wait_for_sums(struct physical *p, struct manifest *m, struct err *e)
             return run_pack_result(PACK_STOPPED, e);
         usleep(20000);
     }
-    int r = table_sums_take(p->sums, m, e);
+    int r = table_sums_take(p->sums, m, p->broken, e);
     if (r < 0) { /* the archive is as good without; the drill then has less to compare */
         run_note("%s", e->text);
         r = 0;
     }
     return r;
+}
+
+/* A table that nobody can read is in the copy as it is, broken: said at once and on the archive,
+ * not by the drill in a week. */
+static int judge_tables(struct physical *p, struct err *e)
+{
+    struct run *r = p->run;
+    struct store_status status;
+    const char *type = r->s.physical_type;
+    if (json_object_size(p->broken) == 0)
+        return 0;
+    _cleanup_free_ char *words = broken_tables_words(p->broken);
+    run_note("tables that cannot be read, and are in the backup as they are: %s", words);
+    json_t *ours = broken_tables_ours(p->broken, config_str(r->s.config, "database", NULL, "name"));
+    bool matter = json_object_size(ours) > 0;
+    _cleanup_free_ char *these = broken_tables_words(ours);
+    json_decref(ours);
+    if (!matter)
+        return 0;
+    snprintf(r->doubt, sizeof r->doubt,
+        "the backup was made and is kept, but these tables of the server cannot be read: %.280s; "
+        "see `elexgate doctor`",
+        these);
+    snprintf(r->doubt_de, sizeof r->doubt_de,
+        "die Sicherung ist gemacht und bleibt, aber diese Tabellen des Servers sind nicht lesbar: "
+        "%.270s; siehe `elexgate doctor`",
+        these);
+    int code = store_status_read(r->s.folder, type, r->suffix, &status, e);
+    if (code < 0)
+        return code;
+    status.proven_ms = clock_wall_ms();
+    status.proven_good = false;
+    snprintf(status.proven_words, sizeof status.proven_words, "%.255s", r->doubt);
+    return store_status_write(r->s.folder, type, r->suffix, &status, e);
 }
 
 static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
@@ -115,7 +151,12 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
         (int)p->marks.flush_ms, "hold_ms", (int)p->marks.hold_ms, "fence_at", p->marks.taken_at,
         "server_settings", p->layout.settings);
     CHECK(m->info);
-    return wait_for_sums(p, m, e);
+    int code = wait_for_sums(p, m, e);
+    if (code == 0 && json_object_size(p->broken) > 0) {
+        _cleanup_free_ char *words = broken_tables_words(p->broken);
+        manifest_add_note(m, "not readable when this was made: %s", words);
+    }
+    return code;
 }
 
 /* The log moved, but no page was written: right after crash recovery in every trial, so it counts
@@ -173,7 +214,7 @@ static int attempt(struct physical *p, bool last, struct err *e)
     manifest_clear(&m);
     if (code == 0 && p->verdict == FENCE_RECOVERABLE)
         code = prove(p, e);
-    return code;
+    return code == 0 ? judge_tables(p, e) : code;
 }
 
 static void end_attempt(struct physical *p)
@@ -182,12 +223,26 @@ static void end_attempt(struct physical *p)
     p->pack = NULL;
     table_sums_close(p->sums);
     p->sums = NULL;
+    json_object_clear(p->broken);
+}
+
+static int find_broken(struct physical *p, struct err *e)
+{
+    struct server *s = NULL;
+    json_t *broken = NULL;
+    int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = broken_tables_find(s, &broken, e);
+    server_close(s);
+    json_object_update(p->broken, broken);
+    json_decref(broken);
+    return code;
 }
 
 static int open_sums(struct physical *p, struct err *e)
 {
-    if (!config_bool(p->run->s.config, "backup", NULL, "checksums"))
-        return 0;
+    if (!config_bool(p->run->s.config, "backup", NULL, "checksums")) /* they are opened at least */
+        return find_broken(p, e);
     return table_sums_open(&p->run->s.target, "elexgate-job", &p->sums, e);
 }
 
@@ -246,7 +301,7 @@ static int check_proxy(struct run *r, struct fence_options *o, struct err *e)
 
 int physical_backup(struct run *r, struct err *e)
 {
-    struct physical p = {.run = r};
+    struct physical p = {.run = r, .broken = json_object()};
     const struct config *c = r->s.config;
     struct fence_options o = {
         .target = r->s.target,
@@ -274,5 +329,6 @@ int physical_backup(struct run *r, struct err *e)
         }
     }
     layout_clear(&p.layout);
+    json_decref(p.broken);
     return code;
 }

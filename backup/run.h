@@ -38,6 +38,8 @@ struct run {
                        priorities */
     bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
+    /* What was made is kept, and is not what it should be; the run then ends as inconsistent. */
+    char doubt[400], doubt_de[400];
     char error_de[600]; /* the final error in German, where it is the admin's to put right */
 
     /* the phase that progress is told for */

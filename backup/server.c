@@ -36,6 +36,7 @@ static int code_of(unsigned int number)
     case CR_SERVER_LOST:
     case CR_CONNECTION_ERROR:
     case CR_CONN_HOST_ERROR:
+    case CR_UNKNOWN_HOST: /* a container that is down has no name */
     case ER_CONNECTION_KILLED:
     case ER_SERVER_SHUTDOWN:
         return EPIPE;

@@ -5,9 +5,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include "backup/broken_tables.h"
 
 struct table {
     char *schema, *name, *engine, *checksum;
+    char *why; /* it could not be read */
+    bool gone; /* dropped since it was listed */
     int64_t rows;
     bool transactional;
 };
@@ -37,7 +40,7 @@ static int add_table(
     *t = (struct table){.schema = xstrdup(row[0]),
         .name = xstrdup(row[1]),
         .engine = xstrdup(row[2]),
-        .transactional = strcmp(row[3], "1") == 0,
+        .transactional = row[3] && strcmp(row[3], "1") == 0,
         .rows = -1};
     if (!t->transactional)
         ts->locked_count = ts->count;
@@ -49,8 +52,9 @@ static int add_table(
 static int list_tables(struct table_sums *ts, struct err *e)
 {
     return server_rows(ts->server, add_table, ts, e,
-        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, ENGINE='InnoDB' FROM information_schema.TABLES "
-        "WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE') AND ENGINE<>'MEMORY' AND "
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE,''), ENGINE='InnoDB' FROM "
+        "information_schema.TABLES "
+        "WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE') AND COALESCE(ENGINE,'')<>'MEMORY' AND "
         "TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
         "(TABLE_SCHEMA='mysql' AND TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
         "'innodb_table_stats','innodb_index_stats')) ORDER BY ENGINE='InnoDB', 1, 2");
@@ -85,6 +89,10 @@ static int read_table(struct server *s, struct table *t, struct err *e)
             s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
     if (r == 0)
         t->rows = (int64_t)rows;
+    else {
+        t->why = xstrdup(server_error(s));
+        t->gone = broken_tables_dropped(s, t->schema, t->name);
+    }
     return r;
 }
 
@@ -95,6 +103,7 @@ static void free_tables(struct table_sums *ts)
         free(ts->tables[i].name);
         free(ts->tables[i].engine);
         free(ts->tables[i].checksum);
+        free(ts->tables[i].why);
     }
     free(ts->tables);
 }
@@ -111,7 +120,7 @@ int table_sums_open(
     if (r == 0)
         r = list_tables(ts, e);
     for (size_t i = 0; r == 0 && i < ts->count; i++) {
-        /* dropped since it was listed, or broken: CHECK TABLE of the drill is what tells */
+        /* dropped since it was listed, or broken: the thread that reads it tells */
         if (touch_table(ts->server, &ts->tables[i], e) == -EPIPE)
             r = -EPIPE;
     }
@@ -164,15 +173,20 @@ bool table_sums_done(struct table_sums *ts, size_t *read, size_t *total)
     return atomic_load(&ts->done);
 }
 
-static void add_to_manifest(struct table_sums *ts, struct manifest *m)
+static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *broken)
 {
     for (size_t i = 0; i < ts->count; i++) {
         const struct table *t = &ts->tables[i];
+        if (t->gone)
+            continue;
         manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
+        _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
+        if (t->why)
+            (void)json_object_set_new(broken, both, json_string(t->why));
     }
 }
 
-int table_sums_take(struct table_sums *ts, struct manifest *m, struct err *e)
+int table_sums_take(struct table_sums *ts, struct manifest *m, json_t *broken, struct err *e)
 {
     if (ts->started) {
         pthread_join(ts->thread, NULL);
@@ -180,7 +194,7 @@ int table_sums_take(struct table_sums *ts, struct manifest *m, struct err *e)
     }
     if (atomic_load(&ts->read) < ts->count)
         return err_set(e, EIO, "the tables could not be counted: %s", ts->error.text);
-    add_to_manifest(ts, m);
+    add_to_manifest(ts, m, broken);
     return 0;
 }
 
@@ -204,8 +218,8 @@ void table_sums_close(struct table_sums *ts)
     free(ts);
 }
 
-int table_sums_read(
-    struct server *s, struct manifest *m, bool (*go_on)(void *ctx), void *ctx, struct err *e)
+int table_sums_read(struct server *s, struct manifest *m, json_t *broken, bool (*go_on)(void *ctx),
+    void *ctx, struct err *e)
 {
     struct table_sums ts = {.server = s};
     int r = server_exec(s, e, "SET SESSION max_statement_time=0");
@@ -214,11 +228,11 @@ int table_sums_read(
     for (size_t i = 0; r == 0 && i < ts.count; i++) {
         if (go_on && !go_on(ctx))
             r = 1;
-        else
-            r = read_table(s, &ts.tables[i], e);
+        else if (read_table(s, &ts.tables[i], e) == -EPIPE)
+            r = -EPIPE; /* all else is told table by table */
     }
     if (r == 0)
-        add_to_manifest(&ts, m);
+        add_to_manifest(&ts, m, broken);
     free_tables(&ts);
     return r;
 }

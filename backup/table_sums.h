@@ -9,6 +9,7 @@
 #ifndef ELEXGATE_BACKUP_TABLE_SUMS_H
 #define ELEXGATE_BACKUP_TABLE_SUMS_H
 
+#include <jansson.h>
 #include "backup/rules/manifest.h"
 #include "backup/server.h"
 
@@ -24,15 +25,16 @@ int table_sums_start(struct table_sums *ts, struct err *e) MUSTCHECK;
 bool table_sums_locked_part_done(struct table_sums *ts);
 /* True once all are read, or the thread gave up. */
 bool table_sums_done(struct table_sums *ts, size_t *read, size_t *total);
-/* Waits for the thread and adds the tables to the manifest. One that could not be read has rows -1.
- */
-int table_sums_take(struct table_sums *ts, struct manifest *m, struct err *e) MUSTCHECK;
+/* Waits for the thread and adds the tables to the manifest. One that could not be read has rows -1
+ * there, and is added to `broken` with the server's words (broken_tables.h). */
+int table_sums_take(
+    struct table_sums *ts, struct manifest *m, json_t *broken, struct err *e) MUSTCHECK;
 /* Ends the thread's statement, waits for it, frees. NULL allowed. */
 void table_sums_close(struct table_sums *ts);
 
 /* For a drill: reads all tables of a server that nobody else uses, in this thread; go_on as for
  * archives. 1: stopped. */
-int table_sums_read(struct server *s, struct manifest *m, bool (*go_on)(void *ctx), void *ctx,
-    struct err *e) MUSTCHECK;
+int table_sums_read(struct server *s, struct manifest *m, json_t *broken, bool (*go_on)(void *ctx),
+    void *ctx, struct err *e) MUSTCHECK;
 
 #endif

@@ -224,7 +224,8 @@ static int write_owner(int fd, const char *path, struct err *e)
     char text[32];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+    /* never empty in between: who finds it locked reads whose it is */
+    if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) < 0)
         return err_sys(e, errno ? errno : EIO, "cannot write the lock file %s", path);
     return 0;
 }

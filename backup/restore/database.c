@@ -13,6 +13,7 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/broken_tables.h"
 #include "backup/child.h"
 #include "backup/restore/restore.h"
 #include "common/clock.h"
@@ -244,48 +245,45 @@ int restore_database_start(struct restore *r, struct err *e)
     }
 }
 
-struct tables {
-    struct server *server;
-    char **names;
-    size_t n;
-};
-
-static int note_table(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+void restore_database_remember(struct restore *r)
 {
-    struct tables *t = ctx;
-    (void)lengths, (void)columns, (void)e;
-    _cleanup_free_ char *schema = server_quote_name(row[0]);
-    _cleanup_free_ char *name = server_quote_name(row[1]);
-    t->names = xrealloc(t->names, (t->n + 1) * sizeof *t->names);
-    t->names[t->n++] = xasprintf("%s.%s", schema, name);
-    return 0;
-}
-
-static int ignore_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)ctx, (void)row, (void)lengths, (void)columns, (void)e;
-    return 0;
-}
-
-int restore_database_check(struct restore *r, struct err *e)
-{
-    struct tables t = {0};
-    run_phase(r->run, r->run->s.physical_type, "look", 0);
-    int code = server_connect(&r->run->s.target, "elexgate-job", &t.server, e);
+    struct server *s = NULL;
+    json_t *broken = NULL;
+    int code = server_connect(&r->run->s.target, "elexgate-job", &s, NULL);
     if (code == 0)
-        code = server_rows(t.server, note_table, &t, e,
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = "
-            "'BASE "
-            "TABLE' AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')");
-    for (size_t i = 0; i < t.n; i++) {
-        if (code == 0)
-            code = server_rows(
-                t.server, ignore_row, NULL, e, "SELECT 1 FROM %s LIMIT 1", t.names[i]);
-        free(t.names[i]);
+        code = broken_tables_find(s, &broken, NULL);
+    server_close(s);
+    if (code < 0) /* it does not run: nothing is known of its tables */
+        return;
+    bool told = r->broken[r->new_live] != NULL;
+    json_decref(r->broken[r->new_live]);
+    r->broken[r->new_live] = broken;
+    if (json_object_size(broken) > 0 && !told) {
+        _cleanup_free_ char *words = broken_tables_words(broken);
+        run_note("the server cannot open these tables, before anything was done: %s", words);
     }
-    free(t.names);
-    server_close(t.server);
+}
+
+int restore_database_check(struct restore *r, bool new_side, struct err *e)
+{
+    struct server *s = NULL;
+    json_t *now = NULL;
+    run_phase(r->run, r->run->s.physical_type, "look", 0);
+    int code = server_connect(&r->run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = broken_tables_find(s, &now, e);
+    server_close(s);
+    if (code < 0)
+        return code;
+    /* What is brought back may lack what already lacked before. */
+    const json_t *then = r->broken[new_side], *also = new_side ? r->broken[0] : NULL;
+    json_t *worse = broken_tables_new(now, then, also);
+    _cleanup_free_ char *words = broken_tables_words(worse);
+    if (json_object_size(worse) > 0 && (then || also))
+        code = err_set(e, EIO, "tables that could be opened before cannot be opened: %s", words);
+    else if (json_object_size(worse) > 0)
+        run_note("these tables cannot be opened: %s", words);
+    json_decref(worse);
+    json_decref(now);
     return code;
 }

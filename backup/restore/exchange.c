@@ -126,12 +126,25 @@ static int plan(struct restore *r, bool live_is_new, struct err *e)
     return code;
 }
 
-static int start_and_look(struct restore *r, struct err *e)
+static int start_and_look(struct restore *r, bool new_side, struct err *e)
 {
     if (!restore_database(r))
         return 0;
     int code = restore_database_start(r, e);
-    return code == 0 ? restore_database_check(r, e) : code;
+    return code == 0 ? restore_database_check(r, new_side, e) : code;
+}
+
+/* What was live before is let in as it is, whatever can be said against it: it is what there was.
+ */
+static int start_again(struct restore *r, struct err *e)
+{
+    struct err why = {0};
+    if (!restore_database(r))
+        return 0;
+    int code = restore_database_start(r, e);
+    if (code == 0 && restore_database_check(r, r->new_live, &why) < 0)
+        run_note("%s", why.text);
+    return code;
 }
 
 /* What is live now is what shall be: clients come in, and the journal says so or goes. */
@@ -154,7 +167,7 @@ static int go_back(struct restore *r, struct err *e)
     bool was_new = r->new_live;
     int code = 0;
     if (r->phase == RESTORE_BLOCKED) /* nothing was moved */
-        return (code = start_and_look(r, e)) == 0 ? finish(r, was_new, e) : code;
+        return (code = start_again(r, e)) == 0 ? finish(r, was_new, e) : code;
     if (restore_database(r) && r->n_locks == 0)
         code = restore_database_stop(r, e);
     if (code == 0 && r->phase == RESTORE_STARTING)
@@ -166,14 +179,16 @@ static int go_back(struct restore *r, struct err *e)
     if (code == 0) /* the server will make and replace files, which the entries do not know */
         code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
-        code = start_and_look(r, e);
+        code = start_again(r, e);
     return code == 0 ? finish(r, was_new, e) : code;
 }
 
 static int exchange(struct restore *r, bool to_new, struct err *e)
 {
-    if (restore_database(r))
+    if (restore_database(r)) {
+        restore_database_remember(r);
         restore_database_flush(r);
+    }
     int code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
         code = restore_block(r, e);
@@ -187,7 +202,7 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
         code = settle(r, to_new, e);
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STARTING, e);
-    return code == 0 ? start_and_look(r, e) : code;
+    return code == 0 ? start_and_look(r, to_new, e) : code;
 }
 
 static int blocked_for_good(int code, const struct err *back, struct err *e)
@@ -241,7 +256,7 @@ int restore_recover(struct restore *r, struct err *e)
         return restore_sql_undo(r, e);
     case RESTORE_STARTING:
         stand_still(r);
-        if (start_and_look(r, e) == 0)
+        if (start_and_look(r, r->target_new, e) == 0)
             return finish(r, r->target_new, e);
         run_note("what was restored does not start and is being undone: %s", e->text);
         return go_back(r, e);

@@ -31,10 +31,11 @@ static json_t *parts_json(const struct restore *r)
 
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e)
 {
-    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:O?}", "version", 1, "phase",
-        phases[phase], "run", r->suffix, "started_ms", (json_int_t)r->started_ms, "new_live",
-        r->new_live, "target_new", r->target_new, "again", r->again, "parts", parts_json(r),
-        "addresses", r->addresses);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?}", "version",
+        1, "phase", phases[phase], "run", r->suffix, "started_ms", (json_int_t)r->started_ms,
+        "new_live", r->new_live, "target_new", r->target_new, "again", r->again, "parts",
+        parts_json(r), "addresses", r->addresses, "broken_old", r->broken[0], "broken_new",
+        r->broken[1]);
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
@@ -73,6 +74,12 @@ static int load_part(struct restore *r, const json_t *j, struct err *e)
     return 0;
 }
 
+static json_t *take_object(const json_t *o, const char *key)
+{
+    json_t *v = json_object_get(o, key);
+    return json_is_object(v) ? json_incref(v) : NULL;
+}
+
 int restore_journal_load(struct restore *r, struct err *e)
 {
     _cleanup_free_ char *text = NULL;
@@ -101,6 +108,8 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->again = again;
     snprintf(r->suffix, sizeof r->suffix, "%s", suffix);
     r->addresses = json_incref(json_object_get(o, "addresses"));
+    r->broken[0] = take_object(o, "broken_old");
+    r->broken[1] = take_object(o, "broken_new");
     json_array_foreach (parts, i, part)
         if ((code = load_part(r, part, e)) < 0)
             break;
@@ -124,6 +133,8 @@ void restore_clear(struct restore *r)
         swap_clear(&r->parts[i].swap);
     }
     json_decref(r->addresses);
+    json_decref(r->broken[0]);
+    json_decref(r->broken[1]);
     free(r->journal);
     *r = (struct restore){0};
 }

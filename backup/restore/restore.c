@@ -182,12 +182,27 @@ static int accept_restore(struct run *run, struct err *e)
 /* Data that were kept for [restore] keep_old have had their time. */
 static int expire(struct restore *r, struct err *e)
 {
-    int64_t keep = config_int(r->run->s.config, "restore", NULL, "keep_old");
-    if (keep == 0 || clock_wall_ms() - r->started_ms < keep)
-        return 0;
     run_note("the data kept since the restore of %s are old enough and are let go", r->suffix);
     int code = restore_remove_staging(r, e);
     return code == 0 ? restore_journal_remove(r, e) : code;
+}
+
+static bool expired(const struct restore *r)
+{
+    int64_t keep = config_int(r->run->s.config, "restore", NULL, "keep_old");
+    return keep > 0 && clock_wall_ms() - r->started_ms >= keep;
+}
+
+/* The keeper asks after every restore and once an hour: the run lock, which a person's command
+ * would then find taken, is for when there is something to do. */
+static bool nothing_to_recover(struct run *run, bool old_too)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, NULL);
+    bool nothing = code == 1 || (code == 0 && r.phase == RESTORE_KEPT && !(old_too && expired(&r)));
+    restore_clear(&r);
+    return nothing;
 }
 
 static int recover(struct run *run, bool old_too, struct err *e)
@@ -201,7 +216,7 @@ static int recover(struct run *run, bool old_too, struct err *e)
         code = restore_recover(&r, e);
         if (code == 0)
             tell_restored(&r);
-    } else if (code == 0 && old_too)
+    } else if (code == 0 && old_too && expired(&r))
         code = expire(&r, e);
     restore_clear(&r);
     return code == 1 ? 0 : code;
@@ -300,6 +315,9 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
             return look_only(run, what, argc, argv, e);
     if (!strcmp(what, "run"))
         code = parse_run(argc, argv, &q, NULL, e);
+    bool old_too = argc > 2 && !strcmp(argv[2], "--expire");
+    if (!strcmp(what, "recover") && nothing_to_recover(run, old_too))
+        return 0;
     if (code == 0)
         code = job_lock(run, &lock, e);
     if (code != 0)
@@ -314,7 +332,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     else if (!strcmp(what, "accept"))
         code = accept_restore(run, e);
     else if (!strcmp(what, "recover"))
-        code = recover(run, argc > 2 && !strcmp(argv[2], "--expire"), e);
+        code = recover(run, old_too, e);
     else {
         err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
         code = EXIT_USAGE;

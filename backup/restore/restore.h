@@ -60,6 +60,8 @@ struct restore {
     bool again;      /* an exchange of what is kept already: undo, or undo of the undo */
     struct restore_part parts[RESTORE_PARTS_MAX];
     size_t n;
+    /* Tables that could not be opened on the old and the new side before; NULL = not known. */
+    json_t *broken[2];
     json_t *addresses;      /* clients that were connected when the block came */
     uint64_t expected_ms;   /* how long clients are told to wait; 0 = as long as a swap takes */
     uint64_t blocked_at_ms; /* monotonic, for the report */
@@ -119,8 +121,10 @@ int restore_database_untouched(const struct restore *r, bool to_new, struct err 
 void restore_database_unlock(struct restore *r);
 /* Starts it and waits until it answers. */
 int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
-/* Every table of the Elexis database can be opened. */
-int restore_database_check(struct restore *r, struct err *e) MUSTCHECK;
+/* Before the block: which tables of the live side cannot be opened. */
+void restore_database_remember(struct restore *r);
+/* Every table of that side can be opened that could be opened before. */
+int restore_database_check(struct restore *r, bool new_side, struct err *e) MUSTCHECK;
 
 /* exchange.c */
 int restore_block(struct restore *r, struct err *e) MUSTCHECK;

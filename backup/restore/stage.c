@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/broken_tables.h"
 #include "backup/copy_check.h"
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
@@ -167,6 +168,21 @@ static char *folder_of(const struct run *run, const char *which)
     return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
 }
 
+/* Without a trial, what the manifest says of tables that could not be read. */
+static int broken_then(
+    struct restore *r, const struct store_item *it, const char *manifest, struct err *e)
+{
+    struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
+    int code = copy_check_manifest(r->run, it, manifest, &file, &m, e);
+    if (code == 0) {
+        json_decref(r->broken[1]);
+        r->broken[1] = broken_tables_of(m);
+    }
+    manifest_file_close(file);
+    return code;
+}
+
 static int stage_part(struct restore *r, const struct store_item *it, const char *archive,
     const char *manifest, const struct restore_part *p, bool trial, struct err *e)
 {
@@ -177,7 +193,10 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
         .manifest = manifest,
         .datadir = fresh,
         .scratch = try,
-        .sync = true};
+        .sync = true,
+        .as_it_was = true,
+        .as_it_is = !manifest && !trial,
+        .before = r->broken[0]};
     int code = restore_make_staging(p, it->manifest.content.bytes, e);
     c.max_bytes = restore_foreign_limit(p->root);
     if (code == 0)
@@ -186,8 +205,12 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
         code = restore_foreign_flatten(p->root, "new", e);
     if (code == 0)
         code = give_to_owner(p, e);
-    if (code == 0 && trial && p->database)
+    if (p->database)
+        r->broken[1] = c.broken = json_object();
+    if (code == 0 && p->database && (trial || !manifest))
         code = copy_check_boot(&c, e);
+    else if (code == 0 && p->database)
+        code = broken_then(r, it, manifest, e);
     return code == 0 ? sync_all(p->root, e) : code;
 }
 
@@ -196,7 +219,7 @@ static int stage_item(struct restore *r, const struct restore_request *q,
     const struct store_item *it, const struct restore_part *p, struct err *e)
 {
     if (restore_is_foreign(it))
-        return stage_part(r, it, q->which, NULL, p, true, e);
+        return stage_part(r, it, q->which, NULL, p, !q->skip_boot, e);
     _cleanup_free_ char *folder = folder_of(r->run, q->which);
     _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
     _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
@@ -273,8 +296,10 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
         about_foreign(&found.items[0], &layout);
     if (code == 0)
         code = choose(r, q, &found, &layout, items, e);
-    if (code == 0 && restore_database(r))
+    if (code == 0 && restore_database(r)) {
+        restore_database_remember(r);
         code = restore_database_ready(r->run, e);
+    }
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     for (size_t i = 0; code == 0 && i < r->n; i++)
