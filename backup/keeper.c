@@ -11,6 +11,7 @@
 #include "backup/keeper_errand.h"
 #include "backup/keeper_audit.h"
 #include "backup/keeper_notify.h"
+#include "backup/keeper_renew.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -197,6 +198,7 @@ void keeper_stop(struct keeper *k)
     }
     if (!k->gate)
         return;
+    keeper_renew_stop(k);
     keeper_notify_stop(k->notify);
     keeper_control_close(k->control);
     k->control = NULL;
@@ -225,6 +227,7 @@ static void on_tick(uv_timer_t *t)
     struct keeper *k = t->data;
     keeper_plan_tick(k);
     keeper_audit_tick(k->config);
+    keeper_renew_tick(k);
     keeper_notify_tick(k->notify);
 }
 

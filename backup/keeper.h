@@ -81,6 +81,10 @@ struct keeper {
     bool stopping;
 
     struct keeper_errand *errands; /* questions under way */
+
+    struct keeper_job *renewal; /* of the certificate; NULL = none runs */
+    json_t *renewal_said;
+    int64_t renewal_looked_ms, renewal_told_ms; /* monotonic; 0 = never */
 };
 
 /* keeper_plan.c */

@@ -7,12 +7,20 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/utf8.h"
 
 /* How often a file that could not be opened is tried again. */
 #define OPEN_AGAIN_MS 30000u
+/* How often it is looked whether a month is over, and how long logrotate has had its chance then.
+ */
+#define LOOK_MS     3600000u
+#define GRACE_DAYS  2
+#define SEEN_NEVER  UINT64_MAX
+#define STAMP_BYTES sizeof "{\"time\":\"2026-11"
 
 struct line {
     struct line *next;
@@ -36,8 +44,11 @@ static struct {
     /* the thread's own */
     int fd;
     bool torn; /* the last line went in only in part */
-    uint64_t tried_ms;
-} audit = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .fd = -1};
+    uint64_t tried_ms, looked_ms;
+} audit = {.lock = PTHREAD_MUTEX_INITIALIZER,
+    .wake = PTHREAD_COND_INITIALIZER,
+    .fd = -1,
+    .looked_ms = SEEN_NEVER};
 
 /* What is no UTF-8 becomes \xHH, so that the line is JSON whatever a client sent. */
 static json_t *text_json(const char *s)
@@ -110,6 +121,51 @@ static void open_file(const char *path)
     audit.torn = false;
 }
 
+/* Months since year 0 of the first line; -1: there is none, or not one of ours. */
+static int first_month(int fd)
+{
+    char text[STAMP_BYTES] = "";
+    int year, month;
+    if (pread(fd, text, sizeof text - 1, 0) != (ssize_t)sizeof text - 1 ||
+        sscanf(text, "{\"time\":\"%4d-%2d", &year, &month) != 2)
+        return -1;
+    return 12 * year + month - 1;
+}
+
+/* Where logrotate runs, it has begun a new file on the first day; what it has left is rotated here,
+ * under the same name. */
+static void rotate(const char *path)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    int begun = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? first_month(fd) : -1;
+    CHECK(gmtime_r(&now, &tm));
+    int over = 12 * (tm.tm_year + 1900) + tm.tm_mon - begun;
+    if (begun < 0 || over < 1 || (over == 1 && tm.tm_mday <= GRACE_DAYS))
+        return;
+    _cleanup_free_ char *name = xasprintf(
+        "%s-%04d%02d%02d", path, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    if (renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) == 0)
+        log_event(LOG_INFO, "audit-rotated", LOG_S("file", name));
+}
+
+/* A month that is over gets a file of its own; a file that somebody renamed is let go of. */
+static void look(const char *path)
+{
+    struct stat ours, there;
+    if (audit.fd < 0 ||
+        (audit.looked_ms != SEEN_NEVER && clock_mono_ms() - audit.looked_ms < LOOK_MS))
+        return;
+    audit.looked_ms = clock_mono_ms();
+    rotate(path);
+    bool same = fstat(audit.fd, &ours) == 0 && stat(path, &there) == 0 &&
+                ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    if (!same)
+        open_file(path);
+}
+
 /* -errno when not all of it went in. */
 static int write_whole(const char *text, size_t len)
 {
@@ -170,6 +226,7 @@ static void write_line(const char *path, const struct line *l)
 {
     if (audit.fd < 0 && clock_mono_ms() - audit.tried_ms >= OPEN_AGAIN_MS)
         open_file(path);
+    look(path);
     int r = tell_lost();
     if (r == 0)
         r = write_whole(l->text, l->len);
@@ -183,6 +240,7 @@ static void take_path(char *path, bool reopen)
             close(audit.fd);
         audit.fd = -1;
     } else if (reopen) {
+        audit.looked_ms = SEEN_NEVER;
         open_file(path);
         note(path, audit.fd < 0 ? errno : 0, false);
     }
@@ -299,4 +357,5 @@ void audit_stop(void)
     audit.path = NULL;
     audit.running = audit.stop = audit.failing = audit.torn = false;
     audit.lost = audit.untold = 0;
+    audit.looked_ms = SEEN_NEVER;
 }

@@ -6,6 +6,9 @@
  *
  * gives  {"time":"2026-11-22T21:46:56.123Z","program":"elexgate-proxy","event":"login",...}
  *
+ * The file is the month's: once the month is over (and logrotate has not done it within two days)
+ * it is renamed to FILE-YYYYMMDD, and the next line goes into a new one.
+ *
  * Lines are written by a thread of their own, so that a slow disk holds nobody up. A line that
  * cannot be written is lost: the program serves on, the operating log says so once, and when the
  * disk takes lines again the audit log says how many are missing. Never pass a password or a

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/audit.h"
@@ -207,6 +209,82 @@ static void a_link_is_refused(void **state)
     assert_int_equal(st.st_size, 0);
 }
 
+static char *stamp_of(int months_ago)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    assert_non_null(gmtime_r(&now, &tm));
+    int m = 12 * (tm.tm_year + 1900) + tm.tm_mon - months_ago;
+    return xasprintf("%04d-%02d-15T08:00:00.000Z", m / 12, m % 12 + 1);
+}
+
+static char *rotated_name(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    assert_non_null(gmtime_r(&now, &tm));
+    return xasprintf("%s-%04d%02d%02d", path, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+}
+
+static void write_text(const char *file, const char *text)
+{
+    assert_int_equal(file_publish(file, text, strlen(text), 0640, NULL), 0);
+}
+
+static size_t count(const char *file)
+{
+    json_t *all = lines(file);
+    size_t n = json_array_size(all);
+    json_decref(all);
+    return n;
+}
+
+/* Nobody but the program itself: no signal, no logrotate. */
+static void a_month_that_is_over_gets_its_own_file(void **state)
+{
+    (void)state;
+    static const struct {
+        int months_ago;
+        bool rotated;
+    } rows[] = {{0, false}, {2, true}, {14, true}};
+    _cleanup_free_ char *there = rotated_name();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        _cleanup_free_ char *stamp = stamp_of(rows[i].months_ago);
+        _cleanup_free_ char *text = xasprintf("{\"time\":\"%s\",\"event\":\"login\"}\n", stamp);
+        write_text(path, text);
+        audit_use(path);
+        audit_event("login", LOG_S("user", "anna"));
+        audit_stop();
+        assert_int_equal(access(there, F_OK) == 0, rows[i].rotated);
+        assert_int_equal(count(path), rows[i].rotated ? 1 : 2);
+        if (rows[i].rotated) {
+            assert_int_equal(count(there), 1);
+            assert_int_equal(unlink(there), 0);
+        }
+    }
+}
+
+/* Nothing is overwritten, and what is not ours is not moved. */
+static void only_its_own_file_is_rotated(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *there = rotated_name(), *stamp = stamp_of(3);
+    _cleanup_free_ char *old = xasprintf("{\"time\":\"%s\"}\n", stamp);
+    write_text(path, old);
+    write_text(there, "{\"kept\":true}\n");
+    audit_use(path);
+    audit_event("login", LOG_S("user", "anna"));
+    audit_stop();
+    assert_int_equal(count(there), 1);
+    assert_int_equal(count(path), 2);
+    assert_int_equal(unlink(there), 0);
+    write_text(path, "# somebody's notes\n");
+    audit_use(path);
+    audit_event("login", LOG_S("user", "anna"));
+    audit_stop();
+    assert_int_equal(access(there, F_OK), -1);
+}
+
 int main(void)
 {
     signal(SIGXFSZ, SIG_IGN);
@@ -218,6 +296,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_month_that_is_over_gets_its_own_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_its_own_file_is_rotated, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
