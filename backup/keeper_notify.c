@@ -1,17 +1,18 @@
 #include "backup/keeper_notify.h"
 
 #include <errno.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/rules/notice_rule.h"
+#include "certs/life.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define LOOK_MS     5000
 #define SEND_MAX_MS (15 * 60 * 1000) /* both channels' time limits, and some to spare */
@@ -57,6 +58,18 @@ struct keeper_notify *keeper_notify_new(struct keeper *k)
     return n;
 }
 
+/* A detail goes into JSON, a mail, a webhook: it is UTF-8 and ends with a whole character. */
+static void PRINTF(2, 3) put_words(char words[WORDS_MAX], const char *fmt, ...)
+{
+    va_list ap;
+    char *text = NULL;
+    va_start(ap, fmt);
+    CHECK(vasprintf(&text, fmt, ap) >= 0);
+    va_end(ap);
+    utf8_copy(words, WORDS_MAX, text);
+    free(text);
+}
+
 /* --- what is wrong -----------------------------------------------------------------------------*/
 
 static const json_t *newest(const struct keeper *k, const char *kind, bool good)
@@ -76,8 +89,8 @@ static const json_t *newest(const struct keeper *k, const char *kind, bool good)
 static void failed(struct notice_fact *f, const json_t *run, bool wrong, char words[WORDS_MAX])
 {
     const char *error = json_string_value(json_object_get(run, "error"));
-    snprintf(words, WORDS_MAX, "%s: %s", json_string_value(json_object_get(run, "ended")),
-        error ? error : "");
+    put_words(
+        words, "%s: %s", json_string_value(json_object_get(run, "ended")), error ? error : "");
     f->is = wrong ? NOTICE_WRONG : NOTICE_WELL;
     f->detail = words;
 }
@@ -121,8 +134,8 @@ static void look_at_missed(
     if (k->job || !due || good_ms >= due)
         return;
     f->is = NOTICE_WRONG;
-    snprintf(words, WORDS_MAX, "due %s; last good backup: %s", clock_iso(due, stamp),
-        started ? started : "none");
+    put_words(
+        words, "due %s; last good backup: %s", clock_iso(due, stamp), started ? started : "none");
 }
 
 static void look_at_drill(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
@@ -133,27 +146,30 @@ static void look_at_drill(const struct keeper *k, struct notice_fact *f, char wo
         failed(f, run, json_integer_value(json_object_get(run, "exit")) != EXIT_GOOD, words);
 }
 
-/* Of the file that the proxy serves. Graver 14 and 3 days before, and when it has ended. */
+/* Of the file that the proxy serves, with its chain. Graver 14 and 3 days before, and when it has
+ * ended or is not valid yet. */
 static void look_at_certificate(
     const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
 {
-    int days = 0, seconds = 0;
-    *f = (struct notice_fact){.event = "certificate-expires"};
-    FILE *file = fopen(config_str(k->config, "tls", NULL, "certificate"), "re");
-    X509 *x = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-    if (file)
-        fclose(file);
-    if (!x || ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) != 1) {
-        X509_free(x);
+    const char *path = config_str(k->config, "tls", NULL, "certificate");
+    struct cert_info *ends = NULL, *begins = NULL;
+    char date[CERT_DATE_LEN];
+    time_t now = clock_wall_ms() / 1000;
+    *f = (struct notice_fact){.event = "certificate-expires", .detail = words};
+    if (life_of_file(path, &ends, &begins, NULL) < 0)
         return; /* not ours to say: the proxy would not start with it */
-    }
-    X509_free(x);
-    bool over = days < 0 || seconds < 0;
-    f->is = over || days < 30 ? NOTICE_WRONG : NOTICE_WELL;
-    f->grade = over ? 3 : days < 3 ? 2 : days < 14 ? 1 : 0;
-    f->detail = words;
-    snprintf(words, WORDS_MAX, over ? "%s" : "%s: %d days",
-        config_str(k->config, "tls", NULL, "certificate"), days);
+    int days = cert_info_days_left(ends, now);
+    bool early = now < begins->not_before;
+    f->is = days < 30 || early ? NOTICE_WRONG : NOTICE_WELL;
+    f->grade = days < 0 || early ? 3 : days < 3 ? 2 : days < 14 ? 1 : 0;
+    if (early)
+        put_words(words, "%s: %s is not valid before %s", path, begins->subject,
+            cert_date(begins->not_before, date));
+    else
+        put_words(words, "%s: %d days (%s, until %s)", path, days, ends->subject,
+            cert_date(ends->not_after, date));
+    cert_info_free(ends);
+    cert_info_free(begins);
 }
 
 /* What the next backup will about need is what the last one took. */
@@ -170,7 +186,7 @@ static void look_at_disk(const struct keeper *k, struct notice_fact *f, char wor
         need += (uint64_t)json_integer_value(json_object_get(a, "size"));
     uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
     f->is = have < least || have < need + need / 10 ? NOTICE_WRONG : NOTICE_WELL;
-    snprintf(words, WORDS_MAX, "%s: %llu MB", k->settings.folder, (unsigned long long)have >> 20);
+    put_words(words, "%s: %llu MB", k->settings.folder, (unsigned long long)have >> 20);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 #include "certs/info.h"
+#include "certs/names.h"
 #include "certs/pair.h"
 
 #define RSA_MIN_BITS       2048
@@ -99,30 +100,6 @@ static int check_link(STACK_OF(X509) * chain, int i, const char *name, struct er
         name, who, issuer);
 }
 
-static int check_dates(X509 *x, const char *name, time_t now, struct err *e)
-{
-    char who[NAME_LEN], date[CERT_DATE_LEN];
-    struct cert_info *i = NULL;
-    int r = cert_info_new(x, &i, e);
-    if (r < 0) {
-        return err_prefix(e, r, "%s", name);
-    }
-    name_of(X509_get_subject_name(x), who);
-    if (now > i->not_after) {
-        r = err_set(e, EKEYEXPIRED,
-            "the certificate %s in %s expired on %s: make a new one with `elexgate cert renew`, or "
-            "install one that its issuer has renewed",
-            who, name, cert_date(i->not_after, date));
-    } else if (now < i->not_before) {
-        r = err_set(e, EKEYEXPIRED,
-            "the certificate %s in %s is not valid before %s: check the clock of this machine, or "
-            "wait until then",
-            who, name, cert_date(i->not_before, date));
-    }
-    cert_info_free(i);
-    return r;
-}
-
 static bool weak_key(EVP_PKEY *k)
 {
     int bits = EVP_PKEY_get_bits(k);
@@ -179,8 +156,76 @@ static int check_purpose(X509 *leaf, const char *name, struct err *e)
         name);
 }
 
+/* Java has disabled the others, and GnuTLS never had them. */
+static bool known_curve(EVP_PKEY *k)
+{
+    char group[64];
+    size_t len = 0;
+    if (EVP_PKEY_get_group_name(k, group, sizeof group, &len) != 1) {
+        ERR_clear_error();
+        return false; /* explicit parameters */
+    }
+    int nid = OBJ_txt2nid(group);
+    return nid == NID_X9_62_prime256v1 || nid == NID_secp384r1 || nid == NID_secp521r1;
+}
+
+static int check_curve(X509 *x, const char *name, struct err *e)
+{
+    char who[NAME_LEN];
+    EVP_PKEY *k = X509_get0_pubkey(x);
+    if (k == NULL || EVP_PKEY_get_base_id(k) != EVP_PKEY_EC || known_curve(k)) {
+        return 0;
+    }
+    return err_set(e, EINVAL,
+        "the key of %s in %s is on an elliptic curve that Java and other clients do not take; have "
+        "it issued for a key of EC P-256, P-384, P-521 or RSA",
+        name_of(X509_get_subject_name(x), who), name);
+}
+
+static bool constrains_hosts(X509 *ca)
+{
+    NAME_CONSTRAINTS *nc = X509_get_ext_d2i(ca, NID_name_constraints, NULL, NULL);
+    bool any = false;
+    for (int i = 0; nc != NULL && i < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); i++) {
+        any = any || sk_GENERAL_SUBTREE_value(nc->permittedSubtrees, i)->base->type == GEN_DNS;
+    }
+    NAME_CONSTRAINTS_free(nc);
+    return any;
+}
+
+/* What GnuTLS does and OpenSSL does not: without a host name among the SANs any common name counts
+ * as one, and a CA's constraints are held against it. */
+static int check_common_name(STACK_OF(X509) * chain, const char *name, struct err *e)
+{
+    struct cert_info *i = NULL;
+    bool constrained = false;
+    int r = cert_info_new(sk_X509_value(chain, 0), &i, e);
+    for (int k = 1; k < sk_X509_num(chain); k++) {
+        constrained = constrained || constrains_hosts(sk_X509_value(chain, k));
+    }
+    if (r == 0 && constrained && i->dns[0] == NULL && i->common_name[0] != '\0' &&
+        names_check_host(i->common_name, NULL) < 0) {
+        r = err_set(e, EINVAL,
+            "the certificate in %s has no host name, and its common name \"%s\" can be none "
+            "either: programs with GnuTLS hold it against the CA's constraints and refuse it; "
+            "`elexgate cert renew` makes one without it",
+            name, i->common_name);
+    }
+    cert_info_free(i);
+    return r;
+}
+
+int chain_fits_clients(STACK_OF(X509) * chain, const char *name, struct err *e)
+{
+    int r = 0;
+    for (int i = 0; r == 0 && i < sk_X509_num(chain); i++) {
+        r = check_curve(sk_X509_value(chain, i), name, e);
+    }
+    return r < 0 ? r : check_common_name(chain, name, e);
+}
+
 int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, const char *key_name,
-    time_t now, struct err *e)
+    struct err *e)
 {
     int n = sk_X509_num(chain);
     if (n > CERT_CHAIN_MAX) {
@@ -196,9 +241,6 @@ int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, co
     }
     if (r == 0) {
         r = check_purpose(sk_X509_value(chain, 0), cert_name, e);
-    }
-    for (int i = 0; r == 0 && now != CERT_ANY_TIME && i < n; i++) {
-        r = check_dates(sk_X509_value(chain, i), cert_name, now, e);
     }
     return r;
 }

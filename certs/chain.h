@@ -9,9 +9,12 @@
 #include <time.h>
 #include "common/error.h"
 
-/* All that cert_pair_load demands of key and chain (certs/pair.h), one sentence each. */
+/* What cert_pair_load demands of key and chain (certs/pair.h), one sentence each. */
 int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, const char *key_name,
-    time_t now, struct err *e) MUSTCHECK;
+    struct err *e) MUSTCHECK;
+
+/* The rules of Java and GnuTLS that OpenSSL does not have. */
+int chain_fits_clients(STACK_OF(X509) * chain, const char *name, struct err *e) MUSTCHECK;
 
 /* Picks out of pool, in any order and with strangers in it, the certificate of key and its issuers,
  * leaf first. The self-signed root is included where pool has it. *out holds its own references. */

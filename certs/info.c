@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include "certs/names.h"
 #include "certs/renew.h"
 
 #define DAY_SECONDS    86400
@@ -241,6 +242,12 @@ unsigned cert_info_warnings(const struct cert_info *i, time_t now)
     if (i->dns[0] == NULL && i->ip[0] == NULL) {
         w |= CERT_WARN_NO_SAN;
     }
+    for (char **name = i->dns; *name != NULL; name++) {
+        w |= names_check_host(*name, NULL) < 0 ? (unsigned)CERT_WARN_BAD_NAME : 0;
+    }
+    if (now < i->not_before) {
+        w |= CERT_WARN_NOT_YET;
+    }
     if (now > i->not_after) {
         w |= CERT_WARN_EXPIRED;
     } else if (now >= renew_due(i->not_before, i->not_after)) {
@@ -267,6 +274,14 @@ const char *cert_warning_text(enum cert_warning one)
     case CERT_WARN_ISSUER_MISSING:
         return "the file holds the server's certificate only: add the intermediate certificates of "
                "its issuer, if it has any";
+    case CERT_WARN_NOT_YET:
+        return "it is not valid yet: clients refuse it until then; check the clock of this machine";
+    case CERT_WARN_CHAIN_ENDS_FIRST:
+        return "a certificate of its chain ends before it: have the chain renewed by its issuer";
+    case CERT_WARN_BAD_NAME:
+        return "one of its names is no host name: Java, hence Elexis, refuses the whole "
+               "certificate; "
+               "have it issued without that name";
     }
     return "unknown warning";
 }
@@ -286,6 +301,14 @@ const char *cert_warning_text_de(enum cert_warning one)
     case CERT_WARN_ISSUER_MISSING:
         return "Die Datei enthält nur das Zertifikat des Servers: die Zwischenzertifikate des "
                "Ausstellers ergänzen, falls es welche gibt";
+    case CERT_WARN_NOT_YET:
+        return "Es gilt noch nicht und wird bis dahin abgelehnt: die Uhr dieser Maschine prüfen";
+    case CERT_WARN_CHAIN_ENDS_FIRST:
+        return "Ein Zertifikat seiner Kette läuft vor ihm ab: die Kette beim Aussteller erneuern "
+               "lassen";
+    case CERT_WARN_BAD_NAME:
+        return "Einer seiner Namen ist kein Servername: Java, also Elexis, lehnt das ganze "
+               "Zertifikat ab. Ohne diesen Namen ausstellen lassen";
     }
     return "unbekannte Warnung";
 }

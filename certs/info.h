@@ -36,12 +36,15 @@ struct cert_info {
 
 /* What an admin should know although the certificate can be used. Bits. */
 enum cert_warning {
-    CERT_WARN_NO_SAN = 1,          /* clients that check the name will refuse it */
-    CERT_WARN_EXPIRES_SOON = 2,    /* due for renewal: certs/renew.h */
-    CERT_WARN_EXPIRED = 4,         /* happened while the program was running */
-    CERT_WARN_LONG_LIFE = 8,       /* more than 825 days: refused by macOS and iOS */
-    CERT_WARN_ISSUER_MISSING = 16, /* the file holds the leaf only, not who issued it */
-    CERT_WARN_LAST = 16,
+    CERT_WARN_NO_SAN = 1,            /* clients that check the name will refuse it */
+    CERT_WARN_EXPIRES_SOON = 2,      /* due for renewal: certs/renew.h */
+    CERT_WARN_EXPIRED = 4,           /* happened while the program was running */
+    CERT_WARN_LONG_LIFE = 8,         /* more than 825 days: refused by macOS and iOS */
+    CERT_WARN_ISSUER_MISSING = 16,   /* the file holds the leaf only, not who issued it */
+    CERT_WARN_NOT_YET = 32,          /* begins in the future: the clock is wrong, or the date is */
+    CERT_WARN_CHAIN_ENDS_FIRST = 64, /* a certificate of its chain ends before it */
+    CERT_WARN_BAD_NAME = 128,        /* a name that Java refuses the whole certificate for */
+    CERT_WARN_LAST = 128,
 };
 
 /* Only unreadable dates or names can fail. *out is freed with cert_info_free. */
@@ -50,7 +53,7 @@ void cert_info_free(struct cert_info *i); /* NULL allowed */
 
 /* Whole days until not_after, rounded down; negative once it has expired. */
 int cert_info_days_left(const struct cert_info *i, time_t now);
-/* The bits that follow from the certificate alone, i.e. all but CERT_WARN_ISSUER_MISSING. */
+/* The bits that follow from the certificate alone, i.e. not those about its chain. */
 unsigned cert_info_warnings(const struct cert_info *i, time_t now);
 /* One sentence for one bit; static storage. */
 const char *cert_warning_text(enum cert_warning one);

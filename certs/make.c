@@ -178,7 +178,7 @@ int make_ca(const struct make_subject *s, EVP_PKEY *key, const struct names *per
         r = fill_name(X509_get_subject_name(x), s, e);
     }
     if (r == 0) {
-        r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0", e);
+        r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:1", e);
     }
     if (r == 0) {
         r = add_text_ext(x, x, NID_key_usage, "critical,keyCertSign,cRLSign", e);
@@ -225,6 +225,31 @@ static int add_server_usage(X509 *x, EVP_PKEY *key, struct err *e)
     return r < 0 ? r : add_text_ext(x, x, NID_ext_key_usage, "serverAuth", e);
 }
 
+/* GnuTLS holds any common name for a host name when there is no other, and the CA's constraints
+ * then forbid "Elexgate 10.0.0.5". What can be no host name gives way to one that they always
+ * permit; what can be one is a claim, and stays for the constraints to judge. */
+static void fit_common_name(X509_NAME *n, GENERAL_NAMES *san)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
+        if (sk_GENERAL_NAME_value(san, i)->type == GEN_DNS) {
+            return;
+        }
+    }
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(n, NID_commonName, at)) >= 0;) {
+        unsigned char *text = NULL;
+        const ASN1_STRING *s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(n, at));
+        int len = ASN1_STRING_to_UTF8(&text, s);
+        bool host = len > 0 && strlen((char *)text) == (size_t)len &&
+                    names_check_host((char *)text, NULL) == 0;
+        OPENSSL_free(text);
+        if (!host) {
+            X509_NAME_ENTRY_free(X509_NAME_delete_entry(n, at));
+            CHECK(X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_UTF8,
+                      (unsigned char *)(uintptr_t)MAKE_ADDRESS_ONLY_NAME, -1, at, 0) == 1);
+        }
+    }
+}
+
 static int server_named(X509_NAME *subject, const struct cert_names *names, EVP_PKEY *subject_key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
 {
@@ -233,6 +258,9 @@ static int server_named(X509_NAME *subject, const struct cert_names *names, EVP_
     int r = start(subject_key, signer, days, now, &x, e);
     if (r == 0) {
         CHECK(X509_set_subject_name(x, subject) == 1);
+        if (signer->cert != NULL) {
+            fit_common_name(X509_get_subject_name(x), san);
+        }
         r = add_server_usage(x, subject_key, e);
     }
     if (r == 0) {
@@ -370,6 +398,7 @@ int make_from_request(X509_REQ *req, const struct make_signer *signer, int days,
     r = start(key, signer, days, now, &x, e);
     if (r == 0) {
         CHECK(X509_set_subject_name(x, X509_REQ_get_subject_name(req)) == 1);
+        fit_common_name(X509_get_subject_name(x), san);
         r = add_server_usage(x, key, e);
     }
     if (r == 0) {

@@ -22,6 +22,8 @@
 #define MAKE_CA_DAYS     3650
 #define MAKE_SERVER_DAYS 397
 #define MAKE_CLIENT_DAYS 730
+/* The common name of a certificate for addresses only. */
+#define MAKE_ADDRESS_ONLY_NAME "elexgate.internal"
 
 enum make_key_kind { MAKE_KEY_P256, MAKE_KEY_RSA3072, MAKE_KEY_ED25519 };
 
@@ -42,10 +44,12 @@ struct make_signer {
 
 int make_key(enum make_key_kind kind, EVP_PKEY **out, struct err *e) MUSTCHECK;
 
-/* A root CA that may issue end certificates only (path length 0). permit NULL: for all names. */
+/* A root CA. It may sign its successor (path length 1), which issues end certificates. permit NULL:
+ * for all names. */
 int make_ca(const struct make_subject *s, EVP_PKEY *key, const struct names *permit, int days,
     time_t now, X509 **out, struct err *e) MUSTCHECK;
-/* The end never lies behind the signer's own. */
+/* The end never lies behind the signer's own. Without a host name among names a common
+ * name that can be none is replaced by MAKE_ADDRESS_ONLY_NAME. */
 int make_server(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *subject_key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e) MUSTCHECK;
 /* The same with the subject of an earlier certificate: renewal. */

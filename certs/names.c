@@ -94,20 +94,47 @@ static int check_label(const char *label, size_t n, const char *host, struct err
     return 0;
 }
 
-static int check_host(const char *host, struct err *e)
+/* Names and the domains of constraints have one grammar; only names may begin with "*.". */
+static int check_domain(const char *host, const char *p, struct err *e)
 {
     if (host[0] == '\0' || strlen(host) > HOST_MAX) {
         return err_set(e, EINVAL, "a host name has 1 to %d characters", HOST_MAX);
     }
-    const char *p = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
     for (;;) {
         size_t n = strcspn(p, ".");
         int r = check_label(p, n, host, e);
-        if (r < 0 || p[n] == '\0') {
+        if (r < 0) {
             return r;
+        }
+        if (p[n] == '\0') {
+            return p[strspn(p, "0123456789")] != '\0'
+                       ? 0
+                       : err_set(e, EINVAL,
+                             "%s is neither a host name nor an address: the last part of a name "
+                             "is never a number",
+                             host);
         }
         p += n + 1;
     }
+}
+
+static const char *without_star(const char *host)
+{
+    return strncmp(host, "*.", 2) == 0 ? host + 2 : host;
+}
+
+int names_check_host(const char *host, struct err *e)
+{
+    return check_domain(host, without_star(host), e);
+}
+
+static char *lower_case(const char *text)
+{
+    char *lower = xstrdup(text);
+    for (char *p = lower; *p != '\0'; p++) {
+        *p = (char)tolower((unsigned char)*p);
+    }
+    return lower;
 }
 
 int cert_names_add_host(struct cert_names *c, const char *text, struct err *e)
@@ -116,14 +143,11 @@ int cert_names_add_host(struct cert_names *c, const char *text, struct err *e)
     if (parse_ip(text, addr) > 0) {
         return cert_names_add_ip(c, text, e);
     }
-    int r = check_host(text, e);
+    int r = names_check_host(text, e);
     if (r < 0) {
         return r;
     }
-    _cleanup_free_ char *lower = xstrdup(text);
-    for (char *p = lower; *p != '\0'; p++) {
-        *p = (char)tolower((unsigned char)*p);
-    }
+    _cleanup_free_ char *lower = lower_case(text);
     names_add(&c->dns, lower);
     return 0;
 }
@@ -198,7 +222,9 @@ int names_constraints(const struct names *permit, NAME_CONSTRAINTS **out, struct
     for (size_t i = 0; i < permit->n; i++) {
         uint8_t network[32];
         int n = parse_network(permit->v[i], network);
-        int r = n > 0 ? 0 : check_host(permit->v[i], e);
+        /* RFC 5280 means all names below a domain anyway; "*." in front would match none. */
+        const char *domain = without_star(permit->v[i]);
+        int r = n > 0 ? 0 : check_domain(permit->v[i], domain, e);
         if (r < 0) {
             NAME_CONSTRAINTS_free(nc);
             return r;
@@ -206,7 +232,8 @@ int names_constraints(const struct names *permit, NAME_CONSTRAINTS **out, struct
         GENERAL_SUBTREE *s = GENERAL_SUBTREE_new();
         CHECK(s != NULL);
         GENERAL_NAME_free(s->base);
-        s->base = n > 0 ? general_ip(network, 2 * n) : general_dns(permit->v[i]);
+        _cleanup_free_ char *lower = lower_case(domain);
+        s->base = n > 0 ? general_ip(network, 2 * n) : general_dns(lower);
         CHECK(sk_GENERAL_SUBTREE_push(nc->permittedSubtrees, s) > 0);
     }
     *out = nc;
@@ -221,8 +248,7 @@ void names_default_permit(const struct cert_names *c, struct names *permit)
         "home.arpa", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
         "127.0.0.0/8", "::1/128", "fc00::/7", "fe80::/10"};
     for (size_t i = 0; i < c->dns.n; i++) {
-        const char *name = c->dns.v[i];
-        names_add(permit, strncmp(name, "*.", 2) == 0 ? name + 2 : name);
+        names_add(permit, without_star(c->dns.v[i]));
     }
     for (size_t i = 0; i < c->ip.n; i++) {
         names_add(permit, c->ip.v[i]);

@@ -28,11 +28,15 @@ void cert_names_clear(struct cert_names *c);
 int cert_names_add_host(struct cert_names *c, const char *text, struct err *e) MUSTCHECK;
 int cert_names_add_ip(struct cert_names *c, const char *text, struct err *e) MUSTCHECK;
 
+/* The one grammar of host names, also for those of a certificate that comes from elsewhere. */
+int names_check_host(const char *host, struct err *e) MUSTCHECK;
+
 /* The SAN extension; the caller frees. */
 GENERAL_NAMES *cert_names_san(const struct cert_names *c) MUSTCHECK;
 
 /* What a CA may issue for. permit: DNS names (with all names below them), addresses or networks
- * ("192.168.0.0/16", "fd00::/8"). */
+ * ("192.168.0.0/16", "fd00::/8"); "*.x" means x, which
+ * RFC 5280 takes with all names below it. */
 int names_constraints(const struct names *permit, NAME_CONSTRAINTS **out, struct err *e) MUSTCHECK;
 /* The default permit list: the hosts and addresses themselves, the domains of local networks, the
  * private address ranges. So a stolen CA key cannot speak for a bank. */

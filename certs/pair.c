@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "certs/chain.h"
+#include "certs/life.h"
 #include "certs/pem.h"
+#include "certs/trial.h"
 #include "common/file.h"
 
 #define LOAD_TRIES 20
@@ -18,7 +20,9 @@ struct cert_pair {
     STACK_OF(X509) * on_wire; /* the same without the root */
     EVP_PKEY *key;
     struct cert_info *info;
+    struct cert_info *ends, *begins; /* info itself, or of a certificate of the chain */
     bool issuer_missing;
+    char *unfit; /* why clients refuse it, whatever the date; NULL: they take it */
 };
 
 static void push_ref(STACK_OF(X509) * to, X509 *x)
@@ -26,20 +30,28 @@ static void push_ref(STACK_OF(X509) * to, X509 *x)
     CHECK(X509_up_ref(x) == 1 && sk_X509_push(to, x) > 0);
 }
 
-int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
-    const char *key_name, time_t now, struct cert_pair **out, struct err *e)
+static int info_of(struct cert_pair *p, X509 *x, struct cert_info **out, struct err *e)
 {
-    struct cert_info *info = NULL;
-    int r = chain_check(chain, key, cert_name, key_name, now, e);
+    if (x == p->leaf) {
+        *out = p->info;
+        return 0;
+    }
+    return cert_info_new(x, out, e);
+}
+
+static int take_dates(
+    struct cert_pair *p, STACK_OF(X509) * chain, STACK_OF(X509) * known, struct err *e)
+{
+    struct life life = life_of(chain, known);
+    int r = cert_info_new(p->leaf, &p->info, e);
     if (r == 0) {
-        r = cert_info_new(sk_X509_value(chain, 0), &info, e);
+        r = info_of(p, life.ends, &p->ends, e);
     }
-    if (r < 0) {
-        return r;
-    }
-    struct cert_pair *p = xcalloc(1, sizeof *p);
-    atomic_init(&p->refs, 1);
-    p->info = info;
+    return r < 0 ? r : info_of(p, life.begins, &p->begins, e);
+}
+
+static void take_chain(struct cert_pair *p, STACK_OF(X509) * chain, EVP_PKEY *key)
+{
     p->leaf = sk_X509_value(chain, 0);
     p->key = key;
     CHECK(X509_up_ref(p->leaf) == 1 && EVP_PKEY_up_ref(key) == 1);
@@ -55,6 +67,27 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
         }
     }
     p->issuer_missing = sk_X509_num(chain) == 1 && !chain_is_root(p->leaf);
+}
+
+int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known,
+    const char *cert_name, const char *key_name, struct cert_pair **out, struct err *e)
+{
+    int r = chain_check(chain, key, cert_name, key_name, e);
+    if (r < 0) {
+        return r;
+    }
+    struct cert_pair *p = xcalloc(1, sizeof *p);
+    atomic_init(&p->refs, 1);
+    take_chain(p, chain, key);
+    r = take_dates(p, chain, known, e);
+    if (r < 0) {
+        cert_pair_unref(p);
+        return r;
+    }
+    struct err why = {0};
+    if (chain_fits_clients(chain, cert_name, &why) < 0 || trial_handshake(p, cert_name, &why) < 0) {
+        p->unfit = xstrdup(why.text);
+    }
     *out = p;
     return 0;
 }
@@ -79,7 +112,7 @@ static int check_key_access(const char *path, struct err *e)
     return file_check_private(path, e);
 }
 
-static int read_both(const struct place *at, time_t now, struct cert_pair **out, struct err *e)
+static int read_both(const struct place *at, struct cert_pair **out, struct err *e)
 {
     const char *cert_path = at->cert != NULL ? at->cert : at->cert_name;
     const char *key_path = at->key != NULL ? at->key : at->key_name;
@@ -87,6 +120,7 @@ static int read_both(const struct place *at, time_t now, struct cert_pair **out,
     char *key = NULL;
     size_t cert_len, key_len = 0;
     _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
+    _cleanup_x509s_ STACK_OF(X509) *known = life_known(at->cert_name);
     _cleanup_pkey_ EVP_PKEY *pkey = NULL;
     int r = pem_read_file(cert_path, &cert, &cert_len, e);
     if (r == 0) {
@@ -103,7 +137,7 @@ static int read_both(const struct place *at, time_t now, struct cert_pair **out,
     }
     pem_wipe(key, key_len);
     if (r == 0) {
-        r = cert_pair_make(chain, pkey, at->cert_name, at->key_name, now, out, e);
+        r = cert_pair_make(chain, pkey, known, at->cert_name, at->key_name, out, e);
     }
     return r;
 }
@@ -124,15 +158,15 @@ static bool resolve(struct place *at)
     return same_text(at->cert, again);
 }
 
-int cert_pair_load_at(
-    const char *cert_path, const char *key_path, time_t now, struct cert_pair **out, struct err *e)
+int cert_pair_load(
+    const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e)
 {
     int r = err_set(e, EAGAIN, "%s and %s keep changing while they are read", cert_path, key_path);
     for (int i = 0; i < LOAD_TRIES; i++) {
         struct place at = {.cert_name = cert_path, .key_name = key_path};
         bool consistent = resolve(&at);
         if (consistent) {
-            r = read_both(&at, now, out, e);
+            r = read_both(&at, out, e);
         }
         /* Gone although it was there a moment ago: three generations were published meanwhile. */
         bool gone = consistent && r == -ENOENT && at.cert != NULL && at.key != NULL;
@@ -143,12 +177,6 @@ int cert_pair_load_at(
         }
     }
     return r;
-}
-
-int cert_pair_load(
-    const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e)
-{
-    return cert_pair_load_at(cert_path, key_path, time(NULL), out, e);
 }
 
 struct cert_pair *cert_pair_ref(struct cert_pair *p)
@@ -166,7 +194,14 @@ void cert_pair_unref(struct cert_pair *p)
     sk_X509_pop_free(p->chain, X509_free);
     sk_X509_pop_free(p->on_wire, X509_free);
     EVP_PKEY_free(p->key);
+    if (p->ends != p->info) {
+        cert_info_free(p->ends);
+    }
+    if (p->begins != p->info) {
+        cert_info_free(p->begins);
+    }
     cert_info_free(p->info);
+    free(p->unfit);
     free(p);
 }
 
@@ -201,7 +236,60 @@ STACK_OF(X509) * cert_pair_chain(const struct cert_pair *p)
     return p->chain;
 }
 
+const struct cert_info *cert_pair_ends(const struct cert_pair *p)
+{
+    return p->ends;
+}
+
+const struct cert_info *cert_pair_begins(const struct cert_pair *p)
+{
+    return p->begins;
+}
+
+int cert_pair_dates(const struct cert_pair *p, const char *name, time_t now, struct err *e)
+{
+    char date[CERT_DATE_LEN];
+    if (now > p->ends->not_after) {
+        return err_set(e, EKEYEXPIRED,
+            "the certificate %s in %s expired on %s: make a new one with `elexgate cert renew`, or "
+            "install one that its issuer has renewed",
+            p->ends->subject, name, cert_date(p->ends->not_after, date));
+    }
+    if (now < p->begins->not_before) {
+        return err_set(e, EKEYEXPIRED,
+            "the certificate %s in %s is not valid before %s: check the clock of this machine, or "
+            "wait until then",
+            p->begins->subject, name, cert_date(p->begins->not_before, date));
+    }
+    return 0;
+}
+
+int cert_pair_fits(const struct cert_pair *p, const char *name, time_t now, struct err *e)
+{
+    return p->unfit != NULL ? err_set(e, EINVAL, "%s", p->unfit) : cert_pair_dates(p, name, now, e);
+}
+
+const char *cert_pair_unfit(const struct cert_pair *p)
+{
+    return p->unfit;
+}
+
+int cert_pair_replaces(const struct cert_pair *old, const struct cert_pair *next, const char *name,
+    time_t now, struct err *e)
+{
+    if (old == NULL || next == NULL || X509_cmp(old->leaf, next->leaf) == 0 ||
+        cert_pair_fits(old, name, now, NULL) < 0) {
+        return 0;
+    }
+    return cert_pair_fits(next, name, now, e);
+}
+
 unsigned cert_pair_warnings(const struct cert_pair *p, time_t now)
 {
-    return cert_info_warnings(p->info, now) | (p->issuer_missing ? CERT_WARN_ISSUER_MISSING : 0);
+    const unsigned by_date = CERT_WARN_EXPIRES_SOON | CERT_WARN_EXPIRED | CERT_WARN_NOT_YET;
+    return (cert_info_warnings(p->info, now) & ~by_date) |
+           (cert_info_warnings(p->ends, now) & by_date) |
+           (cert_info_warnings(p->begins, now) & CERT_WARN_NOT_YET) |
+           (p->ends != p->info ? CERT_WARN_CHAIN_ENDS_FIRST : 0) |
+           (p->issuer_missing ? CERT_WARN_ISSUER_MISSING : 0);
 }

@@ -28,9 +28,12 @@ struct cert_pair;
  *   -EFBIG            longer than CERT_FILE_MAX
  *   -EBADMSG          no PEM certificate or key in it, or damaged
  *   -EINVAL           key encrypted; key of another certificate; leaf not in front; chain with a
- * gap; key or signature too weak; certificate not for servers -EKEYEXPIRED      expired, or not
- * valid yet; the date is in the text A certificate that is merely unwise gets a bit in
- * cert_pair_warnings instead.
+ *                     gap; key or signature too weak; certificate not for servers
+ * Whether clients take it is not judged: a program that has served up to the last day must start on
+ * the next one, for the clients that do not look. cert_pair_fits judges that, before a pair is
+ * exchanged for another one. A certificate that is merely unwise gets a bit in cert_pair_warnings.
+ *
+ * Roots in ca.pem beside the certificate count as known to the clients (certs/life.h).
  *
  * `elexgate cert` publishes a new pair by switching one symlink (see certs/store.h). Should that
  * happen while the two files are looked up, they are looked up again, so that a certificate and a
@@ -39,10 +42,6 @@ struct cert_pair;
  */
 int cert_pair_load(
     const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e) MUSTCHECK;
-/* The same, judged as if it were now. CERT_ANY_TIME: dates are not judged. */
-#define CERT_ANY_TIME ((time_t)0)
-int cert_pair_load_at(const char *cert_path, const char *key_path, time_t now,
-    struct cert_pair **out, struct err *e) MUSTCHECK;
 /*
  * The key file's rule: its owner alone may read it (0600, 0400), or root owns it and a group that
  * is not root's may read it and do nothing else (0640, 0440): the packages' way to let proxy and
@@ -51,9 +50,10 @@ int cert_pair_load_at(const char *cert_path, const char *key_path, time_t now,
 struct stat;
 bool cert_key_shared_by_group(const struct stat *st);
 /* The same checks on what is in memory already; the names stand in messages. Takes its own
- * references on key and certificates (chain: leaf first). */
-int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name,
-    const char *key_name, time_t now, struct cert_pair **out, struct err *e) MUSTCHECK;
+ * references on key and certificates (chain: leaf first). known: roots that the clients have; NULL:
+ * only those of this system. */
+int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known,
+    const char *cert_name, const char *key_name, struct cert_pair **out, struct err *e) MUSTCHECK;
 
 struct cert_pair *cert_pair_ref(struct cert_pair *p); /* any thread; returns p */
 void cert_pair_unref(struct cert_pair *p);            /* any thread; NULL allowed */
@@ -67,6 +67,24 @@ X509 *cert_pair_leaf(const struct cert_pair *p);
 EVP_PKEY *cert_pair_key(const struct cert_pair *p);
 /* The certificates behind the leaf, may be empty. */
 STACK_OF(X509) * cert_pair_chain(const struct cert_pair *p);
+/* Of leaf and chain, the certificate that ends first and the one that begins last: nobody who looks
+ * comes in after the one or before the other. */
+const struct cert_info *cert_pair_ends(const struct cert_pair *p);
+const struct cert_info *cert_pair_begins(const struct cert_pair *p);
+/* -EKEYEXPIRED: one of them has ended, or is not valid yet; name, subject and date in the text. */
+int cert_pair_dates(
+    const struct cert_pair *p, const char *name, time_t now, struct err *e) MUSTCHECK;
+/* Whether a client of today that checks everything would get in: a trial handshake, the rules of
+ * Java and GnuTLS, dates. -EINVAL, -EKEYEXPIRED. */
+int cert_pair_fits(
+    const struct cert_pair *p, const char *name, time_t now, struct err *e) MUSTCHECK;
+/* The first of these two alone, NULL where clients take it. */
+const char *cert_pair_unfit(const struct cert_pair *p);
+/* For every exchange of a served pair: one that clients take is not given up for one that they
+ * refuse; what they refuse already (old NULL: nothing) may be replaced by anything. The same leaf
+ * as before is no exchange, since other settings must still be taken. */
+int cert_pair_replaces(const struct cert_pair *old, const struct cert_pair *next, const char *name,
+    time_t now, struct err *e) MUSTCHECK;
 /* cert_warning bits at the time now. */
 unsigned cert_pair_warnings(const struct cert_pair *p, time_t now);
 

@@ -295,7 +295,7 @@ int store_current(const struct store *s, struct cert_pair **out, struct err *e)
 {
     _cleanup_free_ char *cert_path = store_path(s, s->cert_name);
     _cleanup_free_ char *key_path = store_path(s, s->key_name);
-    return cert_pair_load_at(cert_path, key_path, CERT_ANY_TIME, out, e);
+    return cert_pair_load(cert_path, key_path, out, e);
 }
 
 int store_has_ca(const struct store *s)
@@ -378,26 +378,29 @@ int store_write_ca(const struct store *s, X509 *ca, EVP_PKEY *key, const char *p
     return r < 0 ? r : write_exclusive(s, "ca.pem", cert, cert_len, 0644, e);
 }
 
-int store_read_ca_cert(const struct store *s, X509 **out, struct err *e)
+int store_read_cas(const struct store *s, STACK_OF(X509) * *out, struct err *e)
 {
     size_t len;
     _cleanup_free_ char *path = store_path(s, "ca.pem");
     _cleanup_free_ char *data = NULL;
-    _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     if (access(path, F_OK) < 0) {
         return err_set(
             e, ENOENT, "there is no CA in %s: make one with `elexgate cert init`", s->dir);
     }
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0) {
-        r = pem_parse_chain(data, len, path, &certs, e);
-    }
+    return r < 0 ? r : pem_parse_chain(data, len, path, out, e);
+}
+
+int store_read_ca_cert(const struct store *s, X509 **out, struct err *e)
+{
+    _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
+    int r = store_read_cas(s, &certs, e);
     if (r < 0) {
         return r;
     }
     X509 *ca = sk_X509_value(certs, 0);
     if (X509_check_ca(ca) != 1) {
-        return err_set(e, EINVAL, "%s is not the certificate of a CA", path);
+        return err_set(e, EINVAL, "%s/ca.pem is not the certificate of a CA", s->dir);
     }
     CHECK(X509_up_ref(ca) == 1);
     *out = ca;

@@ -70,6 +70,9 @@ int store_has_ca(const struct store *s) MUSTCHECK;
  * suffix first and stay. passphrase NULL: the key is not encrypted. */
 int store_write_ca(const struct store *s, X509 *ca, EVP_PKEY *key, const char *passphrase,
     bool replace, time_t now, struct err *e) MUSTCHECK;
+/* All of ca.pem: the CA that issues, then those that it follows and that are still good. */
+int store_read_cas(const struct store *s, STACK_OF(X509) * *out, struct err *e) MUSTCHECK;
+/* The first of them. */
 int store_read_ca_cert(const struct store *s, X509 **out, struct err *e) MUSTCHECK;
 /* key_path NULL: DIR/ca.key. ask is called for the passphrase when the key is encrypted; it returns
  * malloc'ed text (freed with secret_free) or NULL with the error set. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "certs/pair.h"
+#include "certs/pem.h"
 #include "cli/cmd_cert.h"
 #include "cli/output.h"
 
@@ -400,7 +401,11 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
     struct err e = {0};
     struct cert_pair *pair = NULL;
     int code = EXIT_GOOD;
-    if (cert_pair_make(chain, key, "the new certificate", "the new key", run->now, &pair, &e) < 0 ||
+    _cleanup_x509s_ STACK_OF(X509) *known = NULL;
+    int r = store_has_ca(&run->store) ? store_read_cas(&run->store, &known, &e) : 0;
+    if (r < 0 ||
+        cert_pair_make(chain, key, known, "the new certificate", "the new key", &pair, &e) < 0 ||
+        cert_pair_fits(pair, "the new certificate", run->now, &e) < 0 ||
         store_publish(&run->store, pair, run->now, &e) < 0) {
         code = cert_fail(run, &e);
     } else {

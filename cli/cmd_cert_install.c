@@ -198,7 +198,7 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     /* Dates, strength and purpose come first: they are the plainer reasons to refuse. */
     int r = chain_build(all->certs, all->key, run->argv[0], &chain, &e);
     if (r == 0) {
-        r = chain_check(chain, all->key, run->argv[0], "the key", run->now, &e);
+        r = chain_check(chain, all->key, run->argv[0], "the key", &e);
     }
     if (r == 0) {
         r = chain_complete(chain, roots, run->argv[0], &e);

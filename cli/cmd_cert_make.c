@@ -12,12 +12,10 @@
 #include "cli/cmd_cert.h"
 #include "common/file.h"
 
-/* The common name where --name gives none: the first host. For an address alone something that
- * cannot be taken for a host: OpenSSL holds a bare "10.0.0.5" for a DNS name, which the CA's
- * constraints forbid. */
+/* The common name where --name gives none: the first host, else something that is none. */
 static char *default_name(const struct cert_names *n)
 {
-    return n->dns.n > 0 ? xstrdup(n->dns.v[0]) : xasprintf("Elexgate %s", n->ip.v[0]);
+    return xstrdup(n->dns.n > 0 ? n->dns.v[0] : MAKE_ADDRESS_ONLY_NAME);
 }
 
 /* The subject from the options. */

@@ -79,6 +79,15 @@ static void take_log_level(const struct settings *s)
         log_set_level(level);
 }
 
+/* The page is where an admin looks for help with just that, so it comes up all the same. */
+static void warn_of_certificate(const struct settings *s)
+{
+    struct err e = {0};
+    if (tls_fits(s->certificate, &e) < 0)
+        log_err(LOG_WARNING, "certificate-unfit", &e,
+            LOG_S("meaning", "the page is served, and browsers warn of it"));
+}
+
 int console_reload(struct console *c, struct err *e)
 {
     struct settings *next;
@@ -91,6 +100,7 @@ int console_reload(struct console *c, struct err *e)
         return r;
     }
     config_diff(c->settings->config, next->config, note_change, NULL);
+    warn_of_certificate(next);
     take_log_level(next);
     pthread_mutex_lock(&c->lock);
     struct settings *old = c->settings;
@@ -146,6 +156,8 @@ static int open_parts(struct console *c, struct err *e)
         r = tls_load(s->certificate, s->key, e);
     if (r == 0)
         r = file_mkdirs(s->state_dir, 0700, e);
+    if (r == 0)
+        warn_of_certificate(s);
     if (r == 0)
         r = accounts_open(s->state_dir, &c->accounts, e);
     if (r == 0)

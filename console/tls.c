@@ -15,6 +15,7 @@ static struct {
     unsigned n;
     gnutls_datum_t key; /* DER, PKCS #8 */
     char *host;
+    struct cert_pair *checked; /* what it was made from; NULL: none yet */
 } pair;
 /* The files as they were when they were read last. */
 static struct stat seen_certificate, seen_key;
@@ -34,6 +35,7 @@ static void drop_pair(void)
         wipe(&pair.certificates[i]);
     wipe(&pair.key);
     free(pair.host);
+    cert_pair_unref(pair.checked);
     memset(&pair, 0, sizeof pair);
 }
 
@@ -46,7 +48,7 @@ static void add_certificate(X509 *x)
     pair.certificates[pair.n++] = d;
 }
 
-static void adopt(const struct cert_pair *p)
+static void adopt(struct cert_pair *p)
 {
     const struct cert_info *info = cert_pair_info(p);
     drop_pair();
@@ -61,6 +63,7 @@ static void adopt(const struct cert_pair *p)
     pair.key.size = (unsigned)n;
     const char *host = info->dns[0] && info->dns[0][0] != '*' ? info->dns[0] : "localhost";
     pair.host = xstrdup(host);
+    pair.checked = cert_pair_ref(p);
 }
 
 static void look(const char *path, struct stat *st)
@@ -79,10 +82,21 @@ int tls_load(const char *certificate, const char *key, struct err *e)
     pthread_mutex_lock(&lock);
     seen_certificate = a;
     seen_key = b;
+    time_t now = time(NULL);
+    if (r == 0)
+        r = cert_pair_replaces(pair.checked, p, certificate, now, e);
     if (r == 0)
         adopt(p);
     pthread_mutex_unlock(&lock);
     cert_pair_unref(p);
+    return r;
+}
+
+int tls_fits(const char *certificate, struct err *e)
+{
+    pthread_mutex_lock(&lock);
+    int r = pair.checked ? cert_pair_fits(pair.checked, certificate, time(NULL), e) : 0;
+    pthread_mutex_unlock(&lock);
     return r;
 }
 

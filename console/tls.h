@@ -18,8 +18,11 @@
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"                  \
     "-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE"
 
-/* Loads both files and serves them from now on. On failure the old pair serves on. */
+/* Loads both files and serves them from now on. On failure the old pair serves on. What browsers
+ * refuse is kept out only where something better serves. */
 int tls_load(const char *certificate, const char *key, struct err *e) MUSTCHECK;
+/* -EKEYEXPIRED, -EINVAL: browsers refuse what is served; certificate stands in the text. */
+int tls_fits(const char *certificate, struct err *e) MUSTCHECK;
 /* Whether one of the files is another one than at the last tls_load, good or bad. */
 bool tls_changed(const char *certificate, const char *key);
 /* The first DNS name of the certificate; "localhost" where there is none. malloc'ed. */

@@ -117,10 +117,12 @@ static json_t *certificate_json(const struct proxy *p)
     if (!p->settings->certificate)
         return json_null();
     const struct cert_info *i = cert_pair_info(p->settings->certificate);
+    const struct cert_info *end = cert_pair_ends(p->settings->certificate);
     char until[CLOCK_ISO_LEN];
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "subject", i->subject, "issuer", i->issuer,
-        "not_after", clock_iso((int64_t)i->not_after * 1000, until), "fingerprint_sha256",
-        i->fingerprint_sha256, "days_left", cert_info_days_left(i, time(NULL)), "warnings",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "subject", i->subject, "issuer",
+        i->issuer, "not_after", clock_iso((int64_t)end->not_after * 1000, until), "ends_first",
+        end->subject, "fingerprint_sha256", i->fingerprint_sha256, "days_left",
+        cert_info_days_left(end, time(NULL)), "warnings",
         warnings_certificate_json(p->settings, time(NULL)));
 }
 
@@ -187,6 +189,9 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
         r = settings_make(config, p->tickets, &next, e);
     if (r == 0) {
         r = same_sockets(p->settings, next, e);
+        if (r == 0)
+            r = cert_pair_replaces(p->settings->certificate, next->certificate,
+                config_str(next->config, "tls", NULL, "certificate"), time(NULL), e);
         if (r < 0)
             settings_unref(next);
     }

@@ -30,9 +30,31 @@ void warnings_log(const struct settings *s)
     json_decref(array);
 }
 
-static void append_end(json_t *array, const struct cert_info *c, time_t now)
+/* What to do about a certificate of the chain, after what it is. */
+struct advice {
+    const char *who, *who_de, *what, *what_de;
+};
+static struct advice advice_for(const struct settings *s, const struct cert_info *c)
+{
+    if (c == cert_pair_info(s->certificate))
+        return (struct advice){"the certificate", "Das Zertifikat",
+            "`elexgate cert renew` or install a new one",
+            "`elexgate cert renew` oder ein neues einspielen"};
+    if (c->self_signed)
+        return (struct advice){"the CA of the certificate", "Die CA des Zertifikats",
+            "`elexgate cert new-ca` makes the next one, which every workstation is then given",
+            "`elexgate cert new-ca` macht die nächste, die dann jeder Arbeitsplatz erhält"};
+    return (struct advice){"an intermediate certificate of the chain",
+        "Ein Zwischenzertifikat der Kette",
+        "get the new chain from its issuer, then `elexgate cert install`",
+        "die neue Kette beim Aussteller holen, dann `elexgate cert install`"};
+}
+
+static void append_end(json_t *array, const struct settings *s, time_t now)
 {
     char date[CERT_DATE_LEN];
+    const struct cert_info *c = cert_pair_ends(s->certificate);
+    struct advice a = advice_for(s, c);
     cert_date(c->not_after, date);
     int days = cert_info_days_left(c, now);
     _cleanup_free_ char *text = NULL, *text_de = NULL;
@@ -40,23 +62,39 @@ static void append_end(json_t *array, const struct cert_info *c, time_t now)
     case RENEW_ALARM_NONE:
         return;
     case RENEW_ALARM_EXPIRED:
-        text = xasprintf("the certificate expired on %s: clients that check it are cut off; "
-                         "`elexgate cert renew` or install a new one",
-            date);
-        text_de = xasprintf("Das Zertifikat ist am %s abgelaufen: Programme, die es prüfen, kommen "
-                            "nicht mehr herein; `elexgate cert renew` oder ein neues einspielen",
-            date);
+        text = xasprintf("%s (%s) expired on %s: clients that check it are cut off; %s", a.who,
+            c->subject, date, a.what);
+        text_de = xasprintf("%s (%s) ist am %s abgelaufen: Programme, die es prüfen, kommen nicht "
+                            "mehr herein; %s",
+            a.who_de, c->subject, date, a.what_de);
         append(array, "certificate-expired", text, text_de);
         return;
     default:
-        text = xasprintf("the certificate expires on %s, in %d days: `elexgate cert renew` or "
-                         "install a new one",
-            date, days);
-        text_de = xasprintf("Das Zertifikat läuft am %s ab, in %d Tagen: `elexgate cert renew` "
-                            "oder ein neues einspielen",
-            date, days);
+        text = xasprintf(
+            "%s (%s) expires on %s, in %d days: %s", a.who, c->subject, date, days, a.what);
+        text_de = xasprintf(
+            "%s (%s) läuft am %s ab, in %d Tagen: %s", a.who_de, c->subject, date, days, a.what_de);
         append(array, "certificate-expires", text, text_de);
     }
+}
+
+static void append_begin(json_t *array, const struct settings *s, time_t now)
+{
+    char date[CERT_DATE_LEN], today[CERT_DATE_LEN];
+    const struct cert_info *c = cert_pair_begins(s->certificate);
+    if (now >= c->not_before)
+        return;
+    cert_date(c->not_before, date);
+    cert_date(now, today);
+    _cleanup_free_ char *text = xasprintf(
+        "the certificate (%s) is not valid before %s, and the clock of this machine says %s: "
+        "clients that check it are cut off; put the clock right, or install another one",
+        c->subject, date, today);
+    _cleanup_free_ char *text_de = xasprintf(
+        "Das Zertifikat (%s) gilt erst ab %s, und die Uhr dieser Maschine zeigt %s: Programme, die "
+        "es prüfen, kommen nicht herein; die Uhr richten oder ein anderes einspielen",
+        c->subject, date, today);
+    append(array, "certificate-not-yet-valid", text, text_de);
 }
 
 json_t *warnings_certificate_json(const struct settings *s, time_t now)
@@ -64,12 +102,19 @@ json_t *warnings_certificate_json(const struct settings *s, time_t now)
     json_t *array = json_array();
     if (!s->certificate)
         return array;
-    append_end(array, cert_pair_info(s->certificate), now);
-    /* Its end has been told above, with the date. That its issuer is not in the file is a mere
-     * hint, and so with every certificate that a root has signed itself. */
+    append_end(array, s, now);
+    append_begin(array, s, now);
+    const char *unfit = cert_pair_unfit(s->certificate);
+    if (unfit) {
+        _cleanup_free_ char *german = xasprintf(
+            "Programme von heute lehnen das Zertifikat ab: %s", unfit);
+        append(array, "certificate-unfit", unfit, german);
+    }
+    /* Dates have been told above. That its issuer is not in the file is a mere hint, and so with
+     * every certificate that a root has signed itself. */
     unsigned bits = cert_pair_warnings(s->certificate, now) &
-                    ~(unsigned)(CERT_WARN_EXPIRES_SOON | CERT_WARN_EXPIRED |
-                                CERT_WARN_ISSUER_MISSING);
+                    ~(unsigned)(CERT_WARN_EXPIRES_SOON | CERT_WARN_EXPIRED | CERT_WARN_NOT_YET |
+                                CERT_WARN_CHAIN_ENDS_FIRST | CERT_WARN_ISSUER_MISSING);
     for (unsigned one = 1; one <= CERT_WARN_LAST; one <<= 1)
         if (bits & one)
             append(array, "certificate", cert_warning_text((enum cert_warning)one),
@@ -81,15 +126,25 @@ void warnings_log_certificate(const struct settings *s, time_t now, enum renew_a
 {
     if (!s->certificate)
         return;
-    const struct cert_info *c = cert_pair_info(s->certificate);
+    const struct cert_info *c = cert_pair_ends(s->certificate);
+    const char *unfit = cert_pair_unfit(s->certificate);
+    if (unfit && *told == RENEW_ALARM_NONE)
+        log_event(LOG_WARNING, "certificate-unfit", LOG_S("reason", unfit));
+    const struct cert_info *first = cert_pair_begins(s->certificate);
     enum renew_alarm alarm = renew_alarm_at(c->not_before, c->not_after, now);
+    char date[CERT_DATE_LEN];
     if (alarm > *told) {
-        char date[CERT_DATE_LEN];
         log_event(LOG_WARNING,
             alarm == RENEW_ALARM_EXPIRED ? "certificate-expired" : "certificate-expires",
             LOG_S("subject", c->subject), LOG_S("not_after", cert_date(c->not_after, date)),
             LOG_I("days_left", cert_info_days_left(c, now)),
-            LOG_S("advice", "elexgate cert renew, or install a new one"));
+            LOG_S("advice", advice_for(s, c).what));
+    } else if (now < first->not_before) {
+        alarm = RENEW_ALARM_30; /* told once, not every hour */
+        if (*told == RENEW_ALARM_NONE)
+            log_event(LOG_WARNING, "certificate-not-yet-valid", LOG_S("subject", first->subject),
+                LOG_S("not_before", cert_date(first->not_before, date)),
+                LOG_S("advice", "put the clock of this machine right, or install another one"));
     }
     *told = alarm;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/utf8.h"
 
 #define AGAIN_MS     INT64_C(60000)
 #define AGAIN_MAX_MS INT64_C(3600000)
@@ -43,8 +44,9 @@ static void put(json_t *state, const char *event, const char *what, const json_t
 
 static json_t *text_json(const char *s)
 {
-    json_t *v = json_string(s ? s : "");
-    return v ? v : json_string("?"); /* no UTF-8 */
+    size_t size = s ? strlen(s) + 1 : 1;
+    _cleanup_free_ char *valid = xmalloc(size);
+    return json_string(utf8_copy(valid, size, s ? s : ""));
 }
 
 static bool begins(json_t *state, json_t *active, const struct notice_fact *f,

@@ -52,9 +52,9 @@ class Leaf:
 
 
 class Authority:
-    """A CA. parent: makes it an intermediate."""
+    """A CA. parent: makes it an intermediate. not_after: days from now."""
 
-    def __init__(self, folder, name="ca", common_name="Elexgate Test-CA", kind="p256", parent=None):
+    def __init__(self, folder, name="ca", common_name="Elexgate Test-CA", kind="p256", parent=None, not_after=3650):
         self.folder = pathlib.Path(folder)
         self.key = make_key(kind)
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -63,7 +63,7 @@ class Authority:
         public = self.key.public_key()
         self.certificate = (
             x509.CertificateBuilder().subject_name(self.name).issuer_name(issuer.name).public_key(public)
-            .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + 3650 * _DAY)
+            .serial_number(x509.random_serial_number()).not_valid_before(now - _DAY).not_valid_after(now + not_after * _DAY)
             .add_extension(x509.BasicConstraints(True, None), critical=True)
             .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)

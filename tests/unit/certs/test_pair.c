@@ -20,8 +20,12 @@ static void must_fail(const struct fixture *f, int code, const char *words)
 {
     struct err e = {0};
     struct cert_pair *p = NULL;
-    int r = cert_pair_load_at(
-        fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), f->now, &p, &e);
+    int r = cert_pair_load(fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), &p, &e);
+    if (r == 0) { /* loads all the same: what clients say is judged apart */
+        r = cert_pair_fits(p, "x", f->now, &e);
+        cert_pair_unref(p);
+        p = NULL;
+    }
     if (r != -code) {
         fail_msg("returned %d, expected %d: %s", r, -code, e.text);
     }
@@ -34,8 +38,7 @@ static struct cert_pair *must_load(const struct fixture *f)
 {
     struct err e = {0};
     struct cert_pair *p = NULL;
-    int r = cert_pair_load_at(
-        fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), f->now, &p, &e);
+    int r = cert_pair_load(fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), &p, &e);
     if (r != 0) {
         fail_msg("%s", e.text);
     }
@@ -129,9 +132,26 @@ static void expired_issuer(void **state)
     X509_sign(x, f->root_key, EVP_sha256());
     fixture_write_certs(f, "cert.pem", f->leaf, x, f->root);
     assert_int_equal(
-        cert_pair_load_at(fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), f->now, &p, &e),
-        -EKEYEXPIRED);
+        cert_pair_load(fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), &p, &e), 0);
+    assert_int_equal(cert_pair_dates(p, "x", f->now, &e), -EKEYEXPIRED);
     assert_contains(e.text, "Test Intermediate");
+    assert_int_equal(cert_pair_warnings(p, f->now), CERT_WARN_EXPIRED | CERT_WARN_CHAIN_ENDS_FIRST);
+    assert_string_equal(cert_pair_ends(p)->subject, "CN=Test Intermediate");
+    assert_ptr_equal(cert_pair_begins(p), cert_pair_info(p));
+    cert_pair_unref(p);
+
+    /* One that this machine's clients need not look at, since they have its issuer, bounds nothing:
+     * the expired cross-signature of a public CA. */
+    X509 *ours = X509_dup(f->middle);
+    X509_set_issuer_name(ours, X509_get_subject_name(ours));
+    X509_sign(ours, f->middle_key, EVP_sha256());
+    fixture_write_certs(f, "ca.pem", ours, NULL, NULL);
+    p = must_load(f);
+    assert_int_equal(cert_pair_dates(p, "x", f->now, &e), 0);
+    assert_ptr_equal(cert_pair_ends(p), cert_pair_info(p));
+    cert_pair_unref(p);
+    unlink(fixture_path(f, "ca.pem"));
+    X509_free(ours);
     X509_free(x);
 }
 
@@ -217,6 +237,51 @@ static void no_san(void **state)
     assert_contains(cert_warning_text_de(CERT_WARN_NO_SAN), "Servernamen");
     cert_pair_unref(p);
     X509_free(x);
+}
+
+/* Keys that Java has disabled and GnuTLS never had; chains that every client refuses. */
+static void nobody_would_get_in(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const curves[] = {"brainpoolP256r1", "secp256k1", "brainpoolP512r1"};
+    for (size_t i = 0; i < 3; i++) {
+        EVP_PKEY *k = EVP_EC_gen(curves[i]);
+        X509 *x = fixture_server(f, k, f->root, f->root_key, 100, f->now);
+        fixture_write_certs(f, "cert.pem", x, f->root, NULL);
+        fixture_write_key(f, "key.pem", k, NULL);
+        must_fail(f, EINVAL, "elliptic curve that Java and other clients do not take");
+        X509_free(x);
+        EVP_PKEY_free(k);
+    }
+    EVP_PKEY *good[] = {EVP_EC_gen("P-384"), EVP_EC_gen("P-521"), EVP_RSA_gen(2048),
+        EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), EVP_PKEY_Q_keygen(NULL, NULL, "ED448")};
+    for (size_t i = 0; i < 5; i++) {
+        X509 *x = fixture_server(f, good[i], f->root, f->root_key, 100, f->now);
+        fixture_write_certs(f, "cert.pem", x, f->root, NULL);
+        fixture_write_key(f, "key.pem", good[i], NULL);
+        struct cert_pair *p = must_load(f);
+        struct err e = {0};
+        if (cert_pair_fits(p, "x", f->now, &e) != 0) {
+            fail_msg("%zu: %s", i, e.text);
+        }
+        cert_pair_unref(p);
+        X509_free(x);
+        EVP_PKEY_free(good[i]);
+    }
+    /* Its constraints forbid the name: found by the client's own check, not by a rule of ours. */
+    struct err e = {0};
+    struct names permit = {0};
+    struct make_subject s = {.common_name = "Narrow CA"};
+    X509 *ca = NULL;
+    names_add(&permit, "elsewhere.example");
+    assert_int_equal(make_ca(&s, f->other_key, &permit, 100, f->now, &ca, &e), 0);
+    X509 *x = fixture_server(f, f->leaf_key, ca, f->other_key, 50, f->now);
+    fixture_write_certs(f, "cert.pem", x, ca, NULL);
+    fixture_write_key(f, "key.pem", f->leaf_key, NULL);
+    must_fail(f, EINVAL, "a trial handshake with TLS 1.2 failed (permitted subtree violation)");
+    names_clear(&permit);
+    X509_free(x);
+    X509_free(ca);
 }
 
 static void not_for_servers(void **state)
@@ -373,7 +438,8 @@ int main(void)
         cmocka_unit_test(expired_issuer), cmocka_unit_test(wrong_key),
         cmocka_unit_test(encrypted_key), cmocka_unit_test(wrong_order),
         cmocka_unit_test(missing_intermediate), cmocka_unit_test(weak_key),
-        cmocka_unit_test(no_san), cmocka_unit_test(not_for_servers), cmocka_unit_test(readable_key),
+        cmocka_unit_test(no_san), cmocka_unit_test(nobody_would_get_in),
+        cmocka_unit_test(not_for_servers), cmocka_unit_test(readable_key),
         cmocka_unit_test(shared_key), cmocka_unit_test(junk), cmocka_unit_test(mixed_up),
         cmocka_unit_test(too_large), cmocka_unit_test(missing_file),
         cmocka_unit_test(truncated_everywhere)};

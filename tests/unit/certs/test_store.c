@@ -37,7 +37,7 @@ static struct cert_pair *new_pair(const struct fixture *f)
     STACK_OF(X509) *one = sk_X509_new_null();
     assert_int_equal(make_key(MAKE_KEY_P256, &key, &e), 0);
     sk_X509_push(one, fixture_server(f, key, f->root, f->root_key, 100, f->now));
-    assert_int_equal(cert_pair_make(one, key, "c", "k", f->now, &p, &e), 0);
+    assert_int_equal(cert_pair_make(one, key, NULL, "c", "k", &p, &e), 0);
     sk_X509_pop_free(one, X509_free);
     EVP_PKEY_free(key);
     return p;
@@ -119,7 +119,7 @@ static void *read_on(void *arg)
     while (!r->stop) {
         struct err e = {0};
         struct cert_pair *p = NULL;
-        if (cert_pair_load_at(r->cert, r->key, r->now, &p, &e) == 0) {
+        if (cert_pair_load(r->cert, r->key, &p, &e) == 0) {
             r->good++;
         } else if (r->bad++ == 0) {
             memcpy(r->first_error, e.text, sizeof e.text);

@@ -1,0 +1,15 @@
+/*
+ * A handshake in memory between us and a client of today: whether anybody would get in with a pair,
+ * found out before it is used. The rules of OpenSSL are OpenSSL's to say.
+ */
+#ifndef ELEXGATE_CERTS_TRIAL_H
+#define ELEXGATE_CERTS_TRIAL_H
+
+#include "certs/pair.h"
+#include "common/error.h"
+
+/* TLS 1.2 and 1.3; the client has Java's and OpenSSL's usual groups and checks the chain up to the
+ * pair's last certificate, without its dates. -EINVAL names the file and what the client said. */
+int trial_handshake(const struct cert_pair *pair, const char *name, struct err *e) MUSTCHECK;
+
+#endif
