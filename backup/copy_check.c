@@ -11,10 +11,12 @@
 #include "backup/archive/unpack.h"
 #include "backup/broken_tables.h"
 #include "backup/import.h"
+#include "backup/layout.h"
 #include "backup/table_sums.h"
 #include "backup/throwaway.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
+#include "common/utf8.h"
 
 #define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
 
@@ -56,8 +58,10 @@ int copy_check_extract(struct copy_check *c, struct err *e)
         .progress = run_unpack_progress,
         .ctx = r,
     };
-    struct unpack_result result;
+    struct unpack_result result = {0};
     int code = unpack_run(&o, &result, e);
+    c->proof.files = (int64_t)result.files;
+    c->proof.bytes = (int64_t)result.bytes;
     switch (code) {
     case UNPACK_STOPPED:
         return run_pack_result(PACK_STOPPED, e);
@@ -163,7 +167,8 @@ static int compare(struct copy_check *c, const struct manifest *now, struct err 
             err_set(e, EIO, "%s.%s has the checksum %s, it had %s", a->schema, a->name, b->checksum,
                 a->checksum);
         else {
-            c->compared += a->checksum != NULL;
+            c->proof.rows += a->rows >= 0 ? a->rows : 0;
+            c->proof.checksums += a->checksum && b->checksum;
             continue;
         }
         return EXIT_INCONSISTENT;
@@ -238,13 +243,32 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
         r = judge_broken(c, broken, e);
     if (r == 0)
         r = check_tables(c, s, &now, e);
-    c->tables = now.table_count;
+    c->proof.tables = (int64_t)now.table_count;
     if (r == 0)
         r = compare(c, &now, e);
     if (c->broken)
         json_object_update(c->broken, broken);
     json_decref(broken);
     manifest_clear(&now);
+    return r;
+}
+
+/* Those that the trial was made under, as the server itself has them. */
+static int note_settings(struct copy_check *c, struct server *s, struct err *e)
+{
+    json_t *settings = NULL;
+    const char *name;
+    json_t *value;
+    int r = layout_read_settings(s, &settings, e);
+    _cleanup_free_ char *all = xstrdup("");
+    json_object_foreach (settings, name, value) {
+        char *longer = xasprintf("%s%s%s=%s", all, *all ? " " : "", name, json_string_value(value));
+        free(all);
+        all = longer;
+    }
+    utf8_copy(c->proof.settings, sizeof c->proof.settings, all);
+    utf8_copy(c->proof.server, sizeof c->proof.server, server_version(s));
+    json_decref(settings);
     return r;
 }
 
@@ -256,6 +280,8 @@ static int boot_and_check(struct copy_check *c, struct err *e)
         r = import_into_new_server(c->run, c->item, c->scratch, c->datadir, &server, e);
     else
         r = boot(c, &server, e);
+    if (r == 0)
+        r = note_settings(c, throwaway_server(server), e);
     if (r == 0)
         r = check_all(c, throwaway_server(server), e);
     if (r == 0)

@@ -27,7 +27,7 @@ struct copy_check {
     bool as_it_is;        /* not even what a manifest-less archive holds broken: it is named */
     const json_t *before; /* tables that the live server cannot open either; NULL = not known */
     json_t *broken; /* object: gets the tables that cannot be read, with words; NULL allowed */
-    size_t tables, compared; /* result of copy_check_boot: tables checked, checksums compared */
+    struct store_proof proof; /* result: what was gone through */
 };
 
 /* The whole manifest of an archive: beside an encrypted one lies a short one that names no tables

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/archive/status_file.h"
 #include "backup/copy_check.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define SCRATCH_NAME  ".elexgate-drill"
 #define SCRATCH_SPARE (64u << 20)
@@ -21,7 +23,7 @@ struct drill {
     const struct store_item *item;
     char *parent, *scratch, *datadir;
     int parent_fd;
-    size_t tables, compared;
+    struct store_proof proof;
 };
 
 static int enough_space(struct drill *d, uint64_t bytes, struct err *e)
@@ -70,8 +72,9 @@ static int record(struct drill *d, bool good, const char *words, uint64_t took_m
         return r;
     status.proven_ms = clock_wall_ms();
     status.proven_good = good;
-    snprintf(status.proven_words, sizeof status.proven_words, "%.255s", words);
+    utf8_copy(status.proven_words, sizeof status.proven_words, words);
     status.drill_ms = (int64_t)took_ms;
+    status.proof = d->proof;
     return store_status_write(d->run->s.folder, it->type, it->run, &status, e);
 }
 
@@ -80,21 +83,35 @@ static int restore_and_check(struct drill *d, struct err *e)
     const struct store_item *it = d->item;
     _cleanup_free_ char *archive = store_path(d->run->s.folder, it, ARCHIVE_NAME_ARCHIVE);
     _cleanup_free_ char *manifest = store_path(d->run->s.folder, it, ARCHIVE_NAME_MANIFEST);
-    int r = make_scratch(d, e);
+    /* folders of documents, which may be large, are read and compared file by file */
+    bool server = it->manifest.method != MANIFEST_FILES;
+    int r = server ? make_scratch(d, e) : 0;
     if (r != 0)
         return r;
     struct copy_check c = {.run = d->run,
         .item = it,
         .archive = archive,
         .manifest = manifest,
-        .datadir = d->datadir,
+        .datadir = server ? d->datadir : NULL,
         .scratch = d->scratch};
     r = copy_check_extract(&c, e);
     if (r == 0)
         r = copy_check_boot(&c, e);
-    d->tables = c.tables;
-    d->compared = c.compared;
+    d->proof = c.proof;
     return r;
+}
+
+/* What was proven. A proof that went through nothing says so, instead of "good". */
+static void tell(const struct drill *d, char *words, size_t size)
+{
+    const struct store_proof *p = &d->proof;
+    if (d->item->manifest.method == MANIFEST_FILES)
+        snprintf(words, size, "%" PRId64 " files with %" PRId64 " bytes read and compared",
+            p->files, p->bytes);
+    else
+        snprintf(words, size,
+            "%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64 " checksums compared",
+            p->tables, p->rows, p->checksums);
 }
 
 int drill_item(struct run *r, const struct store_item *it, struct err *e)
@@ -109,8 +126,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
         err_set(e, EIO, "the archive is not complete: %s", it->problem);
     uint64_t took = clock_mono_ms() - start;
     char words[200];
-    snprintf(
-        words, sizeof words, "%zu tables checked, %zu checksums compared", d.tables, d.compared);
+    tell(&d, words, sizeof words);
     if (code == 0 || code == EXIT_INCONSISTENT) {
         struct err unwritten = {0};
         if (record(&d, code == 0, code == 0 ? words : e->text, took, &unwritten) < 0 && code == 0) {
@@ -118,8 +134,15 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
             code = EXIT_FAILED;
         }
     }
-    run_event(json_pack("{sssssssbsIss}", "event", "drill", "type", it->type, "run", it->run,
-        "good", code == 0, "ms", (json_int_t)took, "text", code == 0 ? words : e->text));
+    json_t *told = json_pack("{sssssssbsIss}", "type", it->type, "run", it->run, "method",
+        manifest_method_name(it->manifest.method), "good", code == 0, "ms", (json_int_t)took,
+        "text", code == 0 ? words : e->text);
+    json_t *event = json_pack("{ss}", "event", "drill");
+    json_object_update(event, told);
+    json_object_set_new(event, "proof",
+        status_proof_json(&(struct store_status){.proven_ms = 1, .proof = d.proof}));
+    json_array_append_new(r->proofs, told);
+    run_event(event);
     struct err left = {0};
     if (d.parent_fd >= 0) {
         if (file_remove_tree(d.parent_fd, SCRATCH_NAME, &left) < 0)

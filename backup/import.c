@@ -159,6 +159,7 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         .scratch = scratch,
         .page_size = m->server.page_size,
         .lower_case_table_names = m->server.lower_case_table_names,
+        .settings = json_object_get(m->info, "server_settings"),
         .go_on = run_go_on,
         .ctx = r,
     };

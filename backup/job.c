@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_lines.h"
 #include "common/log.h"
 
 static const char usage[] =
@@ -74,6 +75,68 @@ int job_lock(struct run *r, int *fd, struct err *e)
     return EXIT_BUSY;
 }
 
+/* The newest archive of each type: of the database, whatever the newest run was of, and of each
+ * folder. One that turns out damaged is not stepped over, since it is the one that counts. */
+static void keep_newest_of_each(struct store_list *l)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < kept; k++)
+            seen |= strcmp(l->items[k].type, l->items[i].type) == 0;
+        struct store_item it = l->items[i];
+        if (seen)
+            manifest_clear(&it.manifest);
+        else
+            l->items[kept++] = it;
+    }
+    l->count = kept;
+}
+
+static int find_for_drill(
+    struct run *r, const char *which, const char *type, struct store_list *out, struct err *e)
+{
+    if (strcmp(which, "latest") != 0)
+        return store_find(r->s.folder, which, type, out, e);
+    int code = store_read(r->s.folder, type, out, e);
+    if (code < 0)
+        return code;
+    keep_newest_of_each(out);
+    bool found = false;
+    for (size_t i = 0; i < out->count; i++)
+        found |= type || strcmp(out->items[i].type, r->s.physical_type) == 0 ||
+                 strcmp(out->items[i].type, r->s.dump_type) == 0;
+    if (found)
+        return 0;
+    store_list_clear(out);
+    return err_set(e, ENOENT, "there is no backup%s%s to drill",
+        type ? " of type " : " of the database", type ? type : "");
+}
+
+/* All are tried; the first that fails is the result, with its name. */
+static int drill_all(struct run *r, const struct store_list *found, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        const struct store_item *it = &found->items[i];
+        struct err why = {0};
+        if (i == 0 || strcmp(r->suffix, it->run) < 0)
+            snprintf(r->suffix, sizeof r->suffix, "%s", it->run);
+        int one = drill_item(r, it, &why);
+        if (one == EXIT_CANCELLED) {
+            *e = why;
+            return one;
+        }
+        if (one != 0 && code == 0) {
+            code = one;
+            *e = why;
+            if (found->count > 1)
+                code = err_prefix(e, code, "%s of %s", it->type, it->run);
+        }
+    }
+    return code;
+}
+
 int job_drill(struct run *r, int argc, char **argv, struct err *e)
 {
     const char *which = "latest", *type = NULL;
@@ -87,17 +150,9 @@ int job_drill(struct run *r, int argc, char **argv, struct err *e)
     struct store_list found = {0};
     int code = job_lock(r, &lock, e);
     if (code == 0)
-        code = store_find(r->s.folder, which, type, &found, e);
-    size_t tried = 0;
-    for (size_t i = 0; code == 0 && i < found.count; i++) {
-        if (found.items[i].manifest.method == MANIFEST_FILES && !type && found.count > 1)
-            continue; /* plain folders: verify says all there is to say */
-        snprintf(r->suffix, sizeof r->suffix, "%s", found.items[i].run);
-        code = drill_item(r, &found.items[i], e);
-        tried++;
-    }
-    if (code == 0 && tried == 0)
-        code = err_set(e, ENOENT, "there is no backup of the database to drill");
+        code = find_for_drill(r, which, type, &found, e);
+    if (code == 0)
+        code = drill_all(r, &found, e);
     store_list_clear(&found);
     cleanup_fd(&lock);
     return code;
@@ -135,10 +190,12 @@ static int finish(struct run *r, int result, const struct err *e)
     int code = job_exit_code(result);
     json_t *last = json_pack("{sbsbsisssO}", "done", 1, "ok", code == 0, "exit", code, "run",
         r->suffix, "archives", r->archives);
+    if (json_array_size(r->proofs) > 0)
+        json_object_set(last, "proofs", r->proofs);
     if (code != 0)
-        json_object_set_new(last, "error", json_string(e->text));
+        json_object_set_new(last, "error", json_text(e->text));
     if (code != 0 && r->error_de[0])
-        json_object_set_new(last, "error_de", json_string(r->error_de));
+        json_object_set_new(last, "error_de", json_text(r->error_de));
     if (code != 0 && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     char ended[CLOCK_ISO_LEN];

@@ -88,6 +88,30 @@ static json_t *find_run(const struct keeper *k, const char *kind, bool good)
     return json_null();
 }
 
+/* A drill of folders alone says nothing about the database, unless it failed. One of an older
+ * version does not tell what it tried. */
+static bool tells_of_database(const json_t *drill)
+{
+    const json_t *proofs = json_object_get(drill, "proofs"), *proof;
+    size_t i;
+    bool database = !proofs || json_integer_value(json_object_get(drill, "exit")) != 0;
+    json_array_foreach (proofs, i, proof)
+        database |= strcmp(json_string_value(json_object_get(proof, "method")) ?: "", "files") != 0;
+    return database;
+}
+
+static json_t *find_drill(const struct keeper *k)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (k->state.runs, i, run) {
+        if (strcmp(json_string_value(json_object_get(run, "kind")), "drill") == 0 &&
+            tells_of_database(run))
+            return json_incref(run);
+    }
+    return json_null();
+}
+
 static json_t *witness_object(const struct keeper *k)
 {
     const struct keeper_witnesses *w = &k->witnesses;
@@ -111,7 +135,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
         "pending", pending_object(k), "job", job_object(k), "last_backup",
         find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
-        find_run(k, "drill", false), "last_restore", find_run(k, "restore", false), "witnesses",
+        find_drill(k), "last_restore", find_run(k, "restore", false), "witnesses",
         witness_object(k), "folder", json_string(k->settings.folder));
     CHECK(o);
     json_object_set_new(o, "state",

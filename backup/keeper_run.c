@@ -73,6 +73,9 @@ void keeper_record_run(struct keeper *k, int exit_code, const char *error)
     json_t *archives = json_object_get(k->job_last, "archives");
     if (archives)
         json_object_set(run, "archives", archives);
+    json_t *proofs = json_object_get(k->job_last, "proofs");
+    if (proofs)
+        json_object_set(run, "proofs", proofs);
     if (kind == JOB_RESTORE)
         keeper_restore_words(k, run);
     keeper_state_add_run(&k->state, run);

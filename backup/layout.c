@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/json_lines.h"
 
 /* Settings whose value must be the data directory itself (or empty, or relative to it). */
 static const char *const inside[] = {
@@ -32,6 +33,12 @@ static const char *const no_data[] = {
 
 const char *const layout_settings[] = {
     "innodb_data_file_path", "innodb_undo_tablespaces", "innodb_log_file_size", NULL};
+const char *const layout_manners[] = {"max_allowed_packet", "sql_mode", "old_mode",
+    "character_set_server", "collation_server", "character_set_collations", "innodb_strict_mode",
+    "innodb_default_row_format", "innodb_read_only_compressed", "default_storage_engine",
+    "explicit_defaults_for_timestamp", "log_bin_trust_function_creators", "max_heap_table_size",
+    "ft_min_word_len", "ft_max_word_len", "innodb_ft_min_token_size", "innodb_ft_max_token_size",
+    NULL};
 
 void layout_clear(struct layout *l)
 {
@@ -215,18 +222,35 @@ static int read_no_data(
     return 0;
 }
 
-static int read_settings(struct server *s, struct layout *l, struct err *e)
+static int take_setting(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
-    l->settings = json_object();
-    for (size_t i = 0; layout_settings[i]; i++) {
-        _cleanup_free_ char *value = NULL;
-        int r = server_variable(s, layout_settings[i], &value, e);
-        if (r < 0)
-            return r;
-        if (value)
-            json_object_set_new(l->settings, layout_settings[i], json_string(value));
-    }
+    (void)lengths;
+    (void)e;
+    if (columns > 1 && row[0] && row[1])
+        json_object_set_new(ctx, row[0], json_text(row[1]));
     return 0;
+}
+
+int layout_read_settings(struct server *s, json_t **out, struct err *e)
+{
+    _cleanup_free_ char *list = xstrdup("''");
+    const char *const *both[] = {layout_settings, layout_manners};
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; both[k][i]; i++) {
+            char *longer = xasprintf("%s,'%s'", list, both[k][i]);
+            free(list);
+            list = longer;
+        }
+    }
+    json_t *settings = json_object();
+    int r = server_rows(
+        s, take_setting, settings, e, "SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s)", list);
+    if (r < 0)
+        json_decref(settings);
+    else
+        *out = settings;
+    return r;
 }
 
 static int read_values(struct server *s, struct layout *l, struct err *e)
@@ -263,7 +287,7 @@ int layout_read(struct server *s, const char *datadir, struct layout *out, struc
     if (r == 0)
         r = read_no_data(s, server_datadir, &l, e);
     if (r == 0)
-        r = read_settings(s, &l, e);
+        r = layout_read_settings(s, &l.settings, e);
     if (r == 0)
         r = find_datadir(datadir ? datadir : server_datadir, &l, e);
     if (r == 0)

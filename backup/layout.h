@@ -18,8 +18,13 @@ struct layout {
     json_t *settings; /* object: what another server must be told to start on a copy */
 };
 
-/* The settings that may stand in layout.settings, NULL-terminated. */
+/* The settings that may stand in layout.settings, NULL-terminated: those without which another
+ * server does not start on the files, and those that decide which values and statements a server
+ * takes, which a server of another version may lack. */
 extern const char *const layout_settings[];
+extern const char *const layout_manners[];
+/* Both of a running server, as an object of texts; a new reference. */
+int layout_read_settings(struct server *s, json_t **out, struct err *e) MUSTCHECK;
 
 /* datadir: from the settings, or NULL to take what the server says. 0 or negative; 1: refused, the
  * text names the server's setting, file or table that makes a copy incomplete. */

@@ -73,6 +73,7 @@ int run_init(struct run *r, const struct config *c, struct err *e)
         return code;
     }
     r->archives = json_array();
+    r->proofs = json_array();
     r->started_ms = clock_wall_ms();
     return 0;
 }
@@ -82,6 +83,7 @@ void run_clear(struct run *r)
     archive_settings_clear(&r->a);
     backup_settings_clear(&r->s);
     json_decref(r->archives);
+    json_decref(r->proofs);
     memset(r, 0, sizeof *r);
 }
 

@@ -18,7 +18,7 @@
  *   {"event":"restore-begin",..}                   see restore/trail.h
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
  *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"error_de":WORDS where there are
- * some,"code":ERRNO,"run":SUFFIX,"archives":[..],"ended":TIME}
+ * some,"code":ERRNO,"run":SUFFIX,"archives":[..],"proofs":[..] of a drill,"ended":TIME}
  */
 #ifndef ELEXGATE_BACKUP_RUN_H
 #define ELEXGATE_BACKUP_RUN_H
@@ -38,6 +38,7 @@ struct run {
                        priorities */
     bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
+    json_t *proofs; /* of a drill: what was tried, and how it went */
     /* What was made is kept, and is not what it should be; the run then ends as inconsistent. */
     char doubt[400], doubt_de[400];
     char error_de[600]; /* the final error in German, where it is the admin's to put right */

@@ -18,7 +18,6 @@
 #define START_MS     300000
 #define STOP_MS      300000
 #define LOG_MAX      (1 << 20)
-#define ARGS_MAX     64
 #define PASSWORD_LEN 32
 
 struct throwaway {
@@ -36,13 +35,14 @@ enum { OURS, IMPORTS };
 static const char *const account_names[] = {"elexgate-trial-root", "elexgate-import"};
 
 struct args {
-    char *argv[ARGS_MAX + 1];
+    char **argv; /* NULL-terminated; how many there are is the configuration's */
     size_t n;
 };
 
 PRINTF(2, 3) static void add(struct args *a, const char *fmt, ...)
 {
-    CHECK(a->n < ARGS_MAX);
+    a->argv = xrealloc(a->argv, (a->n + 2) * sizeof *a->argv);
+    a->argv[a->n + 1] = NULL;
     va_list ap;
     va_start(ap, fmt);
     CHECK(vasprintf(&a->argv[a->n++], fmt, ap) >= 0);
@@ -51,15 +51,19 @@ PRINTF(2, 3) static void add(struct args *a, const char *fmt, ...)
 
 /* The settings come out of a manifest, and a manifest is a file that somebody may have written:
  * only the known names, and only harmless characters. */
-static void add_settings(struct args *a, const json_t *settings)
+static void add_settings(
+    struct args *a, const json_t *settings, const char *const *names, const char *prefix)
 {
-    for (size_t i = 0; layout_settings[i]; i++) {
-        const char *value = json_string_value(json_object_get(settings, layout_settings[i]));
-        if (!value || !*value || strlen(value) > 200 ||
-            value[strspn(
-                value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.")])
+    static const char harmless[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.,";
+    for (size_t i = 0; names[i]; i++) {
+        const json_t *given = json_object_get(settings, names[i]);
+        const char *value = json_string_value(given);
+        bool empty = value && !*value; /* sql_mode= is a setting as well */
+        if (!value || strlen(value) > 1000 || value[strspn(value, harmless)] ||
+            (empty && names == layout_settings))
             continue;
-        add(a, "--%s=%s", layout_settings[i], value);
+        add(a, "--%s%s=%s", prefix, names[i], value);
     }
 }
 
@@ -127,7 +131,9 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
     if (o->lower_case_table_names >= 0)
         add(a, "--lower-case-table-names=%d", o->lower_case_table_names);
     if (o->settings)
-        add_settings(a, o->settings);
+        add_settings(a, o->settings, layout_settings, "");
+    if (o->settings)
+        add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
     for (size_t i = 0; o->args && o->args[i]; i++)
         add(a, "%s", o->args[i]);
 }
@@ -261,6 +267,7 @@ int throwaway_start(const struct throwaway_options *o, struct throwaway **out, s
         r = wait_until_it_answers(t, o, e);
     for (size_t i = 0; i < a.n; i++)
         free(a.argv[i]);
+    free(a.argv);
     if (r != 0) {
         throwaway_drop(t);
         return r;

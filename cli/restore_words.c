@@ -56,17 +56,35 @@ static int by_rows_lost(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* What hurts most comes first. */
-static void print_rows(const struct cli *cli, const json_t *rows, bool known)
+/* How many rows it had; of a table that is newer than the backup, that it is not in there. */
+static char *then_of(const struct cli *cli, const json_t *row)
 {
+    return is_true(row, "newer") ? xstrdup(tr(cli, "not in the backup", "nicht in der Sicherung"))
+                                 : output_member(row, "then");
+}
+
+/* What hurts most comes first. */
+static void print_rows(const struct cli *cli, const json_t *plan)
+{
+    const json_t *rows = json_object_get(plan, "rows");
     size_t n = json_array_size(rows);
-    if (!known)
+    int64_t uncounted = output_number(plan, "uncounted", 0);
+    if (!is_true(plan, "rows_known") && n == 0)
         return;
-    if (n == 0) {
+    if (uncounted > 0)
+        printf(
+            tr(cli,
+                "%lld tables are too large to be counted in time; what they would lose is not "
+                "known.\n",
+                "%lld Tabellen sind zu gross, um rechtzeitig gezählt zu werden; was sie verlören, "
+                "ist nicht bekannt.\n"),
+            (long long)uncounted);
+    if (n == 0 && uncounted == 0) {
         printf("%s\n", tr(cli, "Every table has as many rows as then.",
                            "Jede Tabelle hat so viele Zeilen wie damals."));
-        return;
     }
+    if (n == 0)
+        return;
     printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:",
                        "Tabellen, deren Zeilenzahl nicht mehr ist wie damals:"));
     const json_t **sorted = xcalloc(n, sizeof *sorted);
@@ -78,8 +96,7 @@ static void print_rows(const struct cli *cli, const json_t *rows, bool known)
     struct table *t = table_create(headings);
     for (size_t i = 0; i < n && i < ROWS_SHOWN; i++) {
         _cleanup_free_ char *table = output_member(sorted[i], "table"),
-                            *now = output_member(sorted[i], "now"),
-                            *then = output_member(sorted[i], "then"),
+                            *now = output_member(sorted[i], "now"), *then = then_of(cli, sorted[i]),
                             *lost = xasprintf(
                                 "%" PRId64, gone(sorted[i]) > 0 ? gone(sorted[i]) : 0);
         const char *cells[] = {table, now, then, lost};
@@ -142,7 +159,7 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
-    print_rows(cli, json_object_get(plan, "rows"), is_true(plan, "rows_known"));
+    print_rows(cli, plan);
     print_dump(cli, json_object_get(plan, "parts"));
     putchar('\n');
     print_sessions(cli, json_object_get(plan, "sessions"));

@@ -144,6 +144,31 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
     add_space(plan, source, needed);
 }
 
+#define NEWER_SHOWN 8
+
+/* Tables that were made since the backup: with it they are gone. */
+static void add_newer(struct request *rq, json_t *plan, const json_t *source)
+{
+    json_t *warnings = json_object_get(plan, "warnings"), *row;
+    size_t i, shown = 0;
+    json_array_foreach (json_object_get(source, "rows"), i, row) {
+        char rows[24];
+        if (!json_is_true(json_object_get(row, "newer")) || shown++ >= NEWER_SHOWN)
+            continue;
+        snprintf(
+            rows, sizeof rows, "%lld", (long long)json_integer_value(json_object_get(row, "now")));
+        _cleanup_free_ char *text = say(
+            rq, "warn-newer", "table", text_in(row, "table"), "rows", rows, NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
+    if (shown > NEWER_SHOWN) {
+        char more[24];
+        snprintf(more, sizeof more, "%zu", shown - NEWER_SHOWN);
+        _cleanup_free_ char *text = say(rq, "warn-newer-more", "more", more, NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
+}
+
 static int64_t oldest(const json_t *source)
 {
     int64_t made = 0;
@@ -178,6 +203,7 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run)
     add_loss(rq, plan, source, made);
     add_who(plan, json_object_get(source, "sessions"));
     add_parts(rq, plan, source);
+    add_newer(rq, plan, source);
     (void)json_object_set_new(plan, "steps", steps(rq, "run", 4));
     (void)json_object_set_new(model, "plan", plan);
     json_decref(answer);

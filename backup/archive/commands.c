@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "backup/archive/archive_settings.h"
+#include "backup/archive/status_file.h"
 #include "backup/archive/command_schedule.h"
 #include "backup/archive/verify.h"
 #include "backup/run.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_lines.h"
 #include "common/file.h"
 
 #define PROGRESS_MS 100
@@ -155,7 +157,8 @@ static json_t *check_json(int64_t at_ms, bool good, const char *words)
 {
     if (!at_ms)
         return json_null();
-    return json_pack("{s:o,s:b,s:s}", "at", time_or_null(at_ms), "good", (int)good, "words", words);
+    return json_pack(
+        "{s:o,s:b,s:o}", "at", time_or_null(at_ms), "good", (int)good, "words", json_text(words));
 }
 
 static json_t *item_json(const char *folder, const struct store_item *it)
@@ -170,8 +173,9 @@ static json_t *item_json(const char *folder, const struct store_item *it)
         "proven",
         check_json(it->status.proven_ms, it->status.proven_good, it->status.proven_words));
     CHECK(o);
+    json_object_set_new(o, "proof", status_proof_json(&it->status));
     if (!it->complete)
-        json_object_set_new(o, "problem", json_string(it->problem));
+        json_object_set_new(o, "problem", json_text(it->problem));
     if (!known)
         return o;
     json_object_set_new(o, "started", time_or_null(m->started_ms));

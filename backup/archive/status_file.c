@@ -21,12 +21,39 @@ static json_t *build_check(int64_t at_ms, bool good, const char *text)
         "{s:s,s:b,s:o}", "at", clock_iso(at_ms, iso), "good", (int)good, "words", json_text(text));
 }
 
+json_t *status_proof_json(const struct store_status *s)
+{
+    const struct store_proof *p = &s->proof;
+    if (!s->proven_ms)
+        return json_null();
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "tables", (json_int_t)p->tables, "rows",
+        (json_int_t)p->rows, "checksums", (json_int_t)p->checksums, "files", (json_int_t)p->files,
+        "bytes", (json_int_t)p->bytes, "server", json_text(p->server), "settings",
+        json_text(p->settings));
+}
+
+static bool read_proof(json_t *v, struct store_proof *p)
+{
+    json_int_t tables, rows, checksums, files, bytes;
+    const char *server, *settings;
+    if (!v || json_is_null(v)) /* one of an older version has none */
+        return true;
+    if (json_unpack(v, "{s:I,s:I,s:I,s:I,s:I,s:s,s:s!}", "tables", &tables, "rows", &rows,
+            "checksums", &checksums, "files", &files, "bytes", &bytes, "server", &server,
+            "settings", &settings) < 0)
+        return false;
+    *p = (struct store_proof){tables, rows, checksums, files, bytes, "", ""};
+    utf8_copy(p->server, sizeof p->server, server);
+    utf8_copy(p->settings, sizeof p->settings, settings);
+    return true;
+}
+
 char *status_text(const struct store_status *s)
 {
-    json_t *o = json_pack("{s:s,s:i,s:o,s:o,s:I}", "format", "elexgate-status", "version", 1,
+    json_t *o = json_pack("{s:s,s:i,s:o,s:o,s:I,s:o}", "format", "elexgate-status", "version", 1,
         "verified", build_check(s->verified_ms, s->verified_good, s->verified_words), "proven",
         build_check(s->proven_ms, s->proven_good, s->proven_words), "drill_ms",
-        (json_int_t)s->drill_ms);
+        (json_int_t)s->drill_ms, "proof", status_proof_json(s));
     CHECK(o);
     char *text = json_dumps(o, JSON_COMPACT), *out = xasprintf("%s\n", text);
     free(text);
@@ -53,15 +80,18 @@ int status_parse(const char *text, size_t len, struct store_status *out, struct 
     struct store_status s = {0};
     json_error_t je;
     json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je), *verified, *proven;
+    json_t *proof = NULL;
     const char *format;
     int version;
     json_int_t drill_ms;
     bool good = o &&
-                json_unpack(o, "{s:s,s:i,s:o,s:o,s:I!}", "format", &format, "version", &version,
-                    "verified", &verified, "proven", &proven, "drill_ms", &drill_ms) == 0 &&
+                json_unpack(o, "{s:s,s:i,s:o,s:o,s:I,s?o!}", "format", &format, "version", &version,
+                    "verified", &verified, "proven", &proven, "drill_ms", &drill_ms, "proof",
+                    &proof) == 0 &&
                 strcmp(format, "elexgate-status") == 0 && version == 1 &&
                 read_check(verified, &s.verified_ms, &s.verified_good, s.verified_words) &&
-                read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words);
+                read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words) &&
+                read_proof(proof, &s.proof);
     if (good) {
         s.drill_ms = drill_ms;
         *out = s;

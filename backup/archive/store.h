@@ -13,6 +13,14 @@
 #include "backup/rules/retention.h"
 #include "common/error.h"
 
+/* What a drill went through, and under which settings: for people, and for what shows them. */
+struct store_proof {
+    int64_t tables, rows, checksums; /* checked; counted and found equal; compared */
+    int64_t files, bytes;            /* read, with their SHA-256 compared */
+    char server[64];                 /* version of the throwaway server; "" = none was needed */
+    char settings[700];              /* "max_allowed_packet=16777216 sql_mode=..." */
+};
+
 /* What was found out about an archive later: beside it, in <name>.status.json. */
 struct store_status {
     int64_t verified_ms; /* 0 = never */
@@ -22,6 +30,7 @@ struct store_status {
     bool proven_good;
     char proven_words[256];
     int64_t drill_ms; /* how long the drill took */
+    struct store_proof proof;
 };
 
 struct store_item {

@@ -11,27 +11,99 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 
-/* Rows now against rows then; a table that takes longer than the session's statement limit is left
- * out. */
-static json_t *rows_json(struct server *s, const struct manifest *m, bool *known)
+struct plan {
+    struct run *run;
+    struct server *server;
+    struct layout layout;
+    json_t *parts, *rows;
+    bool rows_known;  /* the manifest says how many there were */
+    size_t uncounted; /* tables that could not be counted within the session's limit */
+};
+
+static json_t *row_json(const char *schema, const char *name, int64_t now, int64_t then)
 {
-    json_t *array = json_array();
+    _cleanup_free_ char *both = xasprintf("%s.%s", schema, name);
+    return json_pack("{s:o, s:I, s:I}", "table", json_text(both), "now", (json_int_t)now, "then",
+        (json_int_t)then);
+}
+
+/* 0: counted; 1: there is no such table, or no one can read it; 2: it takes too long. */
+static int count_rows(struct plan *p, const char *schema, const char *name, uint64_t *rows)
+{
+    _cleanup_free_ char *s = server_quote_name(schema), *n = server_quote_name(name);
+    int r = server_u64(p->server, rows, NULL, "SELECT COUNT(*) FROM %s.%s", s, n);
+    p->uncounted += r == -ETIMEDOUT;
+    return r == 0 ? 0 : r == -ETIMEDOUT ? 2 : 1;
+}
+
+/* Rows now against rows then. */
+static void compare_rows(struct plan *p, const struct manifest *m)
+{
     for (size_t i = 0; i < m->table_count; i++) {
         const struct manifest_table *t = &m->tables[i];
         uint64_t now = 0;
         if (t->rows < 0 || !strcmp(t->schema, "mysql"))
             continue;
-        *known = true;
-        _cleanup_free_ char *schema = server_quote_name(t->schema),
-                            *name = server_quote_name(t->name);
-        if (server_u64(s, &now, NULL, "SELECT COUNT(*) FROM %s.%s", schema, name) == 0 &&
-            now != (uint64_t)t->rows) {
-            _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
-            (void)json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "table", both, "now",
-                                                   (json_int_t)now, "then", (json_int_t)t->rows));
-        }
+        p->rows_known = true;
+        int r = count_rows(p, t->schema, t->name, &now);
+        if (r == 2 || (r == 0 && now == (uint64_t)t->rows))
+            continue;
+        json_t *row = row_json(t->schema, t->name, (int64_t)now, t->rows);
+        if (r == 1)
+            json_object_set_new(row, "gone", json_true());
+        json_array_append_new(p->rows, row);
     }
-    return array;
+}
+
+struct newer {
+    const struct manifest *m;
+    json_t *tables; /* {"schema","name"} */
+};
+
+static int take_newer(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct newer *n = ctx;
+    (void)lengths, (void)columns, (void)e;
+    for (size_t i = 0; i < n->m->table_count; i++) {
+        const struct manifest_table *t = &n->m->tables[i];
+        if (strcmp(t->schema, row[0]) == 0 && strcmp(t->name, row[1]) == 0)
+            return 0;
+    }
+    json_array_append_new(
+        n->tables, json_pack("{s:o, s:o}", "schema", json_text(row[0]), "name", json_text(row[1])));
+    return 0;
+}
+
+/* Tables that were made since: a restore takes them away, with all their rows. A physical one
+ * replaces every schema, a dump its own. */
+static void find_newer(struct plan *p, const struct manifest *m, const char *database)
+{
+    struct newer n = {.m = m, .tables = json_array()};
+    _cleanup_free_ char *only = m->method == MANIFEST_DUMP ? server_quote_text(p->server, database)
+                                                           : NULL;
+    size_t i;
+    json_t *t;
+    if (m->table_count == 0) { /* it does not say what there was */
+        json_decref(n.tables);
+        return;
+    }
+    (void)!server_rows(p->server, take_newer, &n, NULL,
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN "
+        "('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "
+        "('mysql','information_schema','performance_schema','sys') %s%s ORDER BY 1, 2",
+        only ? "AND TABLE_SCHEMA=" : "", only ? only : "");
+    json_array_foreach (n.tables, i, t) {
+        const char *schema = json_string_value(json_object_get(t, "schema"));
+        const char *name = json_string_value(json_object_get(t, "name"));
+        uint64_t now = 0;
+        if (count_rows(p, schema, name, &now) == 1)
+            continue;
+        json_t *row = row_json(schema, name, (int64_t)now, 0);
+        json_object_set_new(row, "newer", json_true());
+        json_array_append_new(p->rows, row);
+    }
+    json_decref(n.tables);
 }
 
 static json_t *sessions_json(const struct run *run)
@@ -76,14 +148,6 @@ static uint64_t database_bytes(struct server *s, const char *name)
     return bytes;
 }
 
-struct plan {
-    struct run *run;
-    struct server *server;
-    struct layout layout;
-    json_t *parts, *rows;
-    bool rows_known; /* the manifest says how many there were */
-};
-
 /* Everything that the manifest tells, the full one of an encrypted archive included. */
 static int plan_part(
     struct plan *p, const struct store_list *found, const struct store_item *it, struct err *e)
@@ -111,9 +175,8 @@ static int plan_part(
     }
     (void)json_array_append_new(p->parts, part_json(&full, &p->layout, live, bytes));
     if (m->method != MANIFEST_FILES) {
-        json_t *more = rows_json(p->server, m, &p->rows_known);
-        (void)json_array_extend(p->rows, more);
-        json_decref(more);
+        compare_rows(p, m);
+        find_newer(p, m, config_str(c, "database", NULL, "name"));
     }
     snprintf(p->run->suffix, sizeof p->run->suffix, "%s", it->run);
     manifest_file_close(file);
@@ -139,9 +202,9 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     if (code == 0 && json_array_size(p.parts) == 0)
         code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:o}", "event", "plan", "run", run->suffix,
-            "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "sessions",
-            sessions_json(run)));
+        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:o}", "event", "plan", "run",
+            run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "uncounted",
+            (json_int_t)p.uncounted, "sessions", sessions_json(run)));
     json_decref(p.parts);
     json_decref(p.rows);
     server_close(p.server);

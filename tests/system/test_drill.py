@@ -144,3 +144,29 @@ def test_undo_tablespaces_and_a_system_tablespace_of_its_own_shape(make_server, 
     backup = Backup(folder / "b", server).account()
     backup.job("backup", "--now")
     backup.job("drill")
+
+
+def test_latest_is_the_newest_of_each_type(backup, folder):
+    """A newer run of documents alone does not take the place of the database's proof; what is damaged is not stepped over."""
+    documents = folder / "documents"
+    documents.mkdir()
+    (documents / "brief.txt").write_text("Befund")
+    backup.set("data documents", path=documents)
+    backup.job("backup", "--now", "elexisdb")
+    newest = backup.archives / archive_of(backup.job("backup", "--now", "documents"), "documents")
+    lines = backup.job("drill", "latest")
+    results = {r["type"]: r for r in event(lines, "drill")}
+    assert set(results) == {"elexisdb", "documents"} and all(r["good"] for r in results.values())
+    proof = status(backup, results["elexisdb"]["run"] and f"elexisdb_{results['elexisdb']['run']}.tar.gz")["proof"]
+    assert proof["tables"] > 10 and proof["rows"] >= 600 and proof["checksums"] > 10, proof
+    assert "max_allowed_packet=" in proof["settings"] and "sql_mode=" in proof["settings"] and proof["server"], proof
+    assert [(p["type"], p["method"], p["good"]) for p in lines[-1]["proofs"]] == [("documents", "files", True), ("elexisdb", "physical", True)]
+    assert "1 files" in results["documents"]["text"] and "Befund" not in json.dumps(lines)
+    newest.write_bytes(newest.read_bytes()[:-20])
+    lines = backup.job("drill", exit=6)
+    assert "documents" in lines[-1]["error"] and {r["type"]: r["good"] for r in event(lines, "drill")} == {"elexisdb": True, "documents": False}
+    newest.with_name(newest.name.replace(".tar.gz", ".manifest.json")).unlink()
+    assert backup.job("drill", exit=6)
+    for archive in backup.archives.glob("elexisdb_*"):
+        archive.unlink()
+    assert "of the database" in backup.job("drill", exit=1)[-1]["error"]
