@@ -236,7 +236,11 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
     struct manifest now = {0};
     json_t *broken = json_object();
     run_phase(c->run, c->item->type, "check", 0);
-    int r = table_sums_read(s, &now, broken, run_go_on, c->run, e);
+    const struct manifest *then = &c->item->manifest;
+    struct table_sums_options o = {.all = true,
+        .rows_only = then->method == MANIFEST_DUMP,
+        .history = json_is_true(json_object_get(then->info, "history"))};
+    int r = table_sums_read(s, &o, &now, broken, run_go_on, c->run, e);
     if (r == 1)
         r = run_pack_result(PACK_STOPPED, e);
     if (r == 0)

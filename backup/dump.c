@@ -16,8 +16,11 @@
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/client_login.h"
+#include "backup/dump_rows.h"
+#include "backup/layout.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_lines.h"
 
 /* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
  * not, whatever the exit status was. */
@@ -29,18 +32,19 @@ struct tap {
     int in, out;
     char tail[TAIL];
     size_t tail_len;
-    uint64_t bytes;
+    atomic_uint_fast64_t bytes;
     pthread_t thread;
 };
 
 struct dump {
     struct run *run;
+    struct dump_rows *rows; /* NULL: they are not counted */
+    bool history;           /* of tables WITH SYSTEM VERSIONING */
     struct child child;
     int options_fd, said_fd; /* the login; what the program writes to standard error */
     struct tap tap;
     struct pack *pack;
     char *version;
-    json_t *info;
 };
 
 static void keep_tail(struct tap *t, const char *data, size_t n)
@@ -84,7 +88,8 @@ static int start_program(struct dump *d, struct err *e)
     const char *argv[] = {config_str(c, "backup", NULL, "dump_program"), options,
         "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
         "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
-        config_str(c, "database", NULL, "name"), NULL};
+        d->history ? "--loose-dump-history" : config_str(c, "database", NULL, "name"),
+        d->history ? config_str(c, "database", NULL, "name") : NULL, NULL};
     int from[2], to[2];
     if (pipe2(from, O_CLOEXEC) < 0)
         return err_sys(e, errno, "cannot make a pipe");
@@ -115,21 +120,63 @@ static int check_end(struct dump *d, struct err *e)
     if (memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
         return 0;
     return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
-        END_MARKER, (unsigned long long)d->tap.bytes);
+        END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
 }
 
-static int copy(struct dump *d, struct err *e)
+/* It writes nothing before its transaction is open, or it has ended. */
+static bool has_begun(void *ctx)
+{
+    struct dump *d = ctx;
+    return atomic_load(&d->tap.bytes) > 0 || child_wait(&d->child, 0, NULL, NULL) == 0;
+}
+
+/* A dump without them is as good; its drill then has less to compare, which it says. */
+static void rows_not_counted(struct dump *d, struct manifest *m, const struct err *why)
+{
+    dump_rows_close(d->rows);
+    d->rows = NULL;
+    manifest_add_note(m, "the rows were not counted: %s", why->text);
+    run_note("the rows were not counted: %s", why->text);
+}
+
+static void begin_to_count(struct dump *d, struct manifest *m)
+{
+    struct err why = {0};
+    const struct config *c = d->run->s.config;
+    if (config_bool(c, "backup", NULL, "checksums") &&
+        dump_rows_begin(&d->run->s.target, config_str(c, "database", NULL, "name"), d->history,
+            &d->rows, &why) < 0)
+        rows_not_counted(d, m, &why);
+}
+
+static int take_rows(struct dump *d, struct manifest *m, struct err *e)
+{
+    struct err why = {0};
+    if (!d->rows)
+        return 0;
+    run_phase(d->run, d->run->s.dump_type, "checksums", 0);
+    int r = dump_rows_take(d->rows, m, run_go_on, d->run, &why);
+    if (r < 0)
+        rows_not_counted(d, m, &why);
+    return r == 1 ? run_pack_result(PACK_STOPPED, e) : 0;
+}
+
+static int copy(struct dump *d, struct manifest *m, struct err *e)
 {
     struct run *r = d->run;
+    struct err why = {0};
     struct pack_options o = run_pack_options(r, r->s.dump_type, false);
     int code = pack_open(&o, &d->pack, e);
     if (code == 0)
         code = client_login(&d->run->s.target, &d->options_fd, e);
     if (code < 0)
         return code;
+    begin_to_count(d, m);
     int fd = start_program(d, e);
     if (fd < 0)
         return fd;
+    if (dump_rows_go(d->rows, has_begun, d, &why) < 0)
+        rows_not_counted(d, m, &why);
     _cleanup_free_ char *name = xasprintf(
         "%s.sql", config_str(r->s.config, "database", NULL, "name"));
     code = pack_stream(d->pack, name, fd, e);
@@ -140,7 +187,8 @@ static int copy(struct dump *d, struct err *e)
     int ended = child_wait(&d->child, 10000, NULL, NULL);
     if (ended != 0)
         child_end(&d->child, 1000);
-    return code == 0 ? check_end(d, e) : run_pack_result(code, e);
+    code = code == 0 ? check_end(d, e) : run_pack_result(code, e);
+    return code == 0 ? take_rows(d, m, e) : code;
 }
 
 static int note_table(
@@ -151,6 +199,55 @@ static int note_table(
     (void)e;
     manifest_add_table(ctx, row[0], row[1], row[2], -1, NULL);
     return 0;
+}
+
+static int note_database(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    json_object_set_new(ctx, "character_set", json_text(row[0]));
+    json_object_set_new(ctx, "collation", json_text(row[1]));
+    json_object_set_new(ctx, "comment", json_text(row[2]));
+    return 0;
+}
+
+/* What the text of the tables does not hold: the settings that decide what a server takes, what the
+ * database itself is like, past rows. */
+static int look_beside_tables(
+    struct dump *d, struct server *s, const char *name, struct manifest *m, struct err *e)
+{
+    json_t *settings = NULL, *database = json_object();
+    _cleanup_free_ char *precise = NULL;
+    uint64_t versioned = 0, comments = 0;
+    int r = layout_read_settings(s, &settings, e);
+    if (r == 0)
+        r = server_u64(s, &comments, e,
+            "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA="
+            "'information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
+    if (r == 0)
+        r = server_rows(s, note_database, database, e,
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM "
+            "information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
+            comments ? "SCHEMA_COMMENT" : "''", name);
+    if (r == 0)
+        r = server_u64(s, &versioned, e,
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
+            "TABLE_TYPE='SYSTEM VERSIONED'",
+            name);
+    if (r == 0 && versioned)
+        r = server_text(s, &precise, e,
+            "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s "
+            "AND GENERATION_EXPRESSION='ROW START' AND DATA_TYPE='bigint'",
+            name);
+    d->history = versioned && !precise;
+    if (precise)
+        manifest_add_note(m,
+            "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history "
+            "of %.200s counts transactions; a physical backup has them",
+            precise);
+    m->info = json_pack("{s:o?, s:o, s:b}", "server_settings", settings, "database", database,
+        "history", d->history);
+    return r;
 }
 
 /* Which tables there are, and which of them no snapshot covers. */
@@ -170,7 +267,8 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
     if (r == 0)
         r = server_rows(s, note_table, m, e,
             "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE "
-            "TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE') ORDER BY 2",
+            "TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') ORDER "
+            "BY 2",
             name);
     if (r == 0)
         r = server_text(s, &d->version, e, "SELECT VERSION()");
@@ -181,6 +279,8 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
     struct server_counter counter = {"Innodb_lsn_current", &lsn};
     if (r == 0)
         r = server_counters(s, &counter, 1, e);
+    if (r == 0)
+        r = look_beside_tables(d, s, name, m, e);
     server_close(s);
     m->has_server = true;
     m->server.version = xstrdup(d->version);
@@ -208,12 +308,13 @@ int dump_backup(struct run *r, struct err *e)
     run_be_modest(r);
     int code = look_at_tables(&d, &m, e);
     if (code == 0)
-        code = copy(&d, e);
+        code = copy(&d, &m, e);
     if (code == 0)
         code = run_publish(r, d.pack, &m, "dump", e);
     manifest_clear(&m);
     pack_drop(d.pack);
     child_end(&d.child, 1000);
+    dump_rows_close(d.rows);
     if (d.options_fd >= 0)
         close(d.options_fd);
     if (d.said_fd >= 0)

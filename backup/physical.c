@@ -243,7 +243,8 @@ static int open_sums(struct physical *p, struct err *e)
 {
     if (!config_bool(p->run->s.config, "backup", NULL, "checksums")) /* they are opened at least */
         return find_broken(p, e);
-    return table_sums_open(&p->run->s.target, "elexgate-job", &p->sums, e);
+    return table_sums_open(
+        &p->run->s.target, "elexgate-job", &(struct table_sums_options){0}, &p->sums, e);
 }
 
 static int attempts(struct physical *p, struct err *e)

@@ -12,12 +12,13 @@ struct table {
     char *why; /* it could not be read */
     bool gone; /* dropped since it was listed */
     int64_t rows;
-    bool transactional;
+    bool transactional, versioned;
 };
 
 struct table_sums {
     struct server_target target;
     const char *program;
+    struct table_sums_options o;
     struct server *server;
     struct table *tables;
     size_t count, locked_count; /* those that need the lock come first */
@@ -41,6 +42,7 @@ static int add_table(
         .name = xstrdup(row[1]),
         .engine = xstrdup(row[2]),
         .transactional = row[3] && strcmp(row[3], "1") == 0,
+        .versioned = row[4] && strcmp(row[4], "1") == 0,
         .rows = -1};
     if (!t->transactional)
         ts->locked_count = ts->count;
@@ -48,16 +50,23 @@ static int add_table(
 }
 
 /* MEMORY tables are empty after every start; the logs grow by being looked at; the GTID position
- * follows the binary log, which a drill's server does not have. */
+ * follows the binary log, which a drill's server does not have. A precise history (columns of
+ * transaction numbers) does not go into a dump. */
 static int list_tables(struct table_sums *ts, struct err *e)
 {
+    _cleanup_free_ char *schema = ts->o.schema ? server_quote_text(ts->server, ts->o.schema) : NULL;
     return server_rows(ts->server, add_table, ts, e,
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE,''), ENGINE='InnoDB' FROM "
-        "information_schema.TABLES "
-        "WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE') AND COALESCE(ENGINE,'')<>'MEMORY' AND "
-        "TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
-        "(TABLE_SCHEMA='mysql' AND TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
-        "'innodb_table_stats','innodb_index_stats')) ORDER BY ENGINE='InnoDB', 1, 2");
+        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE,''), t.ENGINE='InnoDB', "
+        "t.TABLE_TYPE='SYSTEM VERSIONED' AND NOT EXISTS (SELECT 1 FROM information_schema.COLUMNS "
+        "c WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME AND "
+        "c.GENERATION_EXPRESSION='ROW START' AND c.DATA_TYPE='bigint') "
+        "FROM information_schema.TABLES t "
+        "WHERE t.TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND "
+        "(COALESCE(t.ENGINE,'')<>'MEMORY' OR %d) AND "
+        "t.TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
+        "(t.TABLE_SCHEMA='mysql' AND t.TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
+        "'innodb_table_stats','innodb_index_stats')) %s%s ORDER BY t.ENGINE='InnoDB', 1, 2",
+        ts->o.all || ts->o.rows_only, schema ? "AND t.TABLE_SCHEMA=" : "", schema ? schema : "");
 }
 
 static int touch_table(struct server *s, const struct table *t, struct err *e)
@@ -78,13 +87,17 @@ static int second_column(
     return 0;
 }
 
-static int read_table(struct server *s, struct table *t, struct err *e)
+static int read_table(
+    struct server *s, const struct table_sums_options *o, struct table *t, struct err *e)
 {
+    if (o->rows_only && !o->all && !t->transactional)
+        return 0; /* no snapshot covers it */
     _cleanup_free_ char *schema = server_quote_name(t->schema);
     _cleanup_free_ char *name = server_quote_name(t->name);
     uint64_t rows = 0;
-    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s.%s", schema, name);
-    if (r == 0)
+    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s.%s%s", schema, name,
+        o->history && t->versioned ? " FOR SYSTEM_TIME ALL" : "");
+    if (r == 0 && !o->rows_only)
         r = server_rows(
             s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
     if (r == 0)
@@ -108,10 +121,11 @@ static void free_tables(struct table_sums *ts)
     free(ts->tables);
 }
 
-int table_sums_open(
-    const struct server_target *t, const char *program, struct table_sums **out, struct err *e)
+int table_sums_open(const struct server_target *t, const char *program,
+    const struct table_sums_options *o, struct table_sums **out, struct err *e)
 {
     struct table_sums *ts = xcalloc(1, sizeof *ts);
+    ts->o = *o;
     ts->target = *t;
     ts->program = program;
     int r = server_connect(t, program, &ts->server, e);
@@ -136,7 +150,7 @@ static void *thread_main(void *arg)
 {
     struct table_sums *ts = arg;
     for (size_t i = 0; i < ts->count && !atomic_load(&ts->stop); i++) {
-        if (read_table(ts->server, &ts->tables[i], &ts->error) == -EPIPE)
+        if (read_table(ts->server, &ts->o, &ts->tables[i], &ts->error) == -EPIPE)
             break;
         atomic_store(&ts->read, i + 1);
     }
@@ -218,17 +232,17 @@ void table_sums_close(struct table_sums *ts)
     free(ts);
 }
 
-int table_sums_read(struct server *s, struct manifest *m, json_t *broken, bool (*go_on)(void *ctx),
-    void *ctx, struct err *e)
+int table_sums_read(struct server *s, const struct table_sums_options *o, struct manifest *m,
+    json_t *broken, bool (*go_on)(void *ctx), void *ctx, struct err *e)
 {
-    struct table_sums ts = {.server = s};
+    struct table_sums ts = {.server = s, .o = *o};
     int r = server_exec(s, e, "SET SESSION max_statement_time=0");
     if (r == 0)
         r = list_tables(&ts, e);
     for (size_t i = 0; r == 0 && i < ts.count; i++) {
         if (go_on && !go_on(ctx))
             r = 1;
-        else if (read_table(s, &ts.tables[i], e) == -EPIPE)
+        else if (read_table(s, o, &ts.tables[i], e) == -EPIPE)
             r = -EPIPE; /* all else is told table by table */
     }
     if (r == 0)

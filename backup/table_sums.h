@@ -15,10 +15,17 @@
 
 struct table_sums;
 
+struct table_sums_options {
+    const char *schema; /* of this one alone; NULL = of all */
+    bool rows_only;     /* for what comes back as text: no checksums, InnoDB alone is counted */
+    bool history;       /* of a table WITH SYSTEM VERSIONING count its past rows as well */
+    bool all;           /* for a drill: MEMORY tables too, which are empty after a start */
+};
+
 /* Connects, lists the tables, and opens each once: a reader's first look at a table without
  * persistent statistics writes to the log, which must not happen under the lock. */
-int table_sums_open(const struct server_target *t, const char *program, struct table_sums **out,
-    struct err *e) MUSTCHECK;
+int table_sums_open(const struct server_target *t, const char *program,
+    const struct table_sums_options *o, struct table_sums **out, struct err *e) MUSTCHECK;
 /* Lock held: opens the snapshot and starts the thread. */
 int table_sums_start(struct table_sums *ts, struct err *e) MUSTCHECK;
 /* True once all tables are read that need the lock. */
@@ -34,7 +41,7 @@ void table_sums_close(struct table_sums *ts);
 
 /* For a drill: reads all tables of a server that nobody else uses, in this thread; go_on as for
  * archives. 1: stopped. */
-int table_sums_read(struct server *s, struct manifest *m, json_t *broken, bool (*go_on)(void *ctx),
-    void *ctx, struct err *e) MUSTCHECK;
+int table_sums_read(struct server *s, const struct table_sums_options *o, struct manifest *m,
+    json_t *broken, bool (*go_on)(void *ctx), void *ctx, struct err *e) MUSTCHECK;
 
 #endif

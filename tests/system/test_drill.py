@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import threading
 
 import pytest
 
@@ -170,3 +171,39 @@ def test_latest_is_the_newest_of_each_type(backup, folder):
     for archive in backup.archives.glob("elexisdb_*"):
         archive.unlink()
     assert "of the database" in backup.job("drill", exit=1)[-1]["error"]
+
+
+def test_a_dump_is_compared_with_the_rows_of_its_snapshot(backup, folder):
+    """Counted beside the dump while somebody writes all the time; kinds of tables that are no plain ones; a program that leaves rows out."""
+    backup.server.sql(
+        "CREATE TABLE load_db.heap (n INT) ENGINE=MEMORY; INSERT INTO load_db.heap VALUES (1); CREATE SEQUENCE load_db.seq_a; "
+        "CREATE TABLE load_db.past (n INT PRIMARY KEY) WITH SYSTEM VERSIONING; INSERT INTO load_db.past VALUES (1), (2), (3); "
+        "UPDATE load_db.past SET n = n + 10; DELETE FROM load_db.past WHERE n = 11; "
+        "ALTER DATABASE load_db CHARACTER SET latin1 COMMENT 'Praxis'")
+    writer, stop = backup.server.connect(), threading.Event()
+
+    def write():
+        while not stop.is_set():
+            writer.query("INSERT INTO load_db.plain (who, body) VALUES (1, REPEAT('x', 200))")
+            writer.query("INSERT INTO load_db.old (who, body) VALUES (1, 'y')")
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        archives = [archive_of(backup.job("backup", "--now", "elexisdb-sql"), "elexisdb-sql") for _ in range(2)]
+    finally:
+        stop.set()
+        thread.join()
+    for archive in archives:
+        manifest = backup.manifest(archive)
+        rows = {t["name"]: t["rows"] for t in manifest["tables"]}
+        assert rows["plain"] > 500 and rows["past"] == 6 and rows["heap"] == rows["old"] == -1, rows
+        assert manifest["info"]["database"] == {"character_set": "latin1", "collation": "latin1_swedish_ci", "comment": "Praxis"}
+        result = event(backup.job("drill", archive.split("_")[1].split(".")[0], "--type", "elexisdb-sql"), "drill")[0]
+        assert result["good"] and result["proof"]["rows"] >= rows["plain"] + 6, result
+    program = folder / "without-rows"
+    program.write_text('#!/bin/sh\na=$1; shift; exec mariadb-dump "$a" --no-data "$@"\n')
+    program.chmod(0o755)
+    backup.set("backup", dump_program=program)
+    backup.job("backup", "--now", "elexisdb-sql")
+    assert "has 0 rows, it had" in backup.job("drill", "latest", "--type", "elexisdb-sql", exit=6)[-1]["error"]
