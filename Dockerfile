@@ -30,7 +30,8 @@ RUN apt-get update \
     && useradd -M -u 3313 -g elexgate-console -G elexgate-tls -s /usr/sbin/nologin elexgate-console \
     && install -d -m 755 /etc/elexgate /etc/elexgate/tls /var/lib/elexgate /var/log/elexgate \
     && install -d -m 750 -o elexgate -g elexgate /var/log/elexgate-proxy \
-    && install -d -m 1775 -g elexgate /run/elexgate \
+    && install -d -m 755 /run/elexgate /run/elexgate/keeper \
+    && install -d -m 755 -o elexgate -g elexgate /run/elexgate/proxy \
     && install -d -m 700 -o elexgate -g elexgate /var/lib/elexgate/proxy \
     && install -d -m 700 -o elexgate-console -g elexgate-console /var/lib/elexgate/console /var/lib/elexgate/uploads \
     && install -d -m 700 /var/lib/elexgate/keeper /backup \

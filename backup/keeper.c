@@ -12,6 +12,7 @@
 #include "backup/keeper_audit.h"
 #include "backup/keeper_notify.h"
 #include "backup/keeper_renew.h"
+#include "backup/keeper_people.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -119,7 +120,8 @@ static void adopt(struct keeper *k, const struct loaded *l)
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
     if (k->control)
-        keeper_control_users(k->control, config_list(c, "backup", NULL, "control_users"));
+        keeper_control_users(k->control, config_list(c, "backup", NULL, "control_users"),
+            config_str(c, "console", NULL, "user"));
 }
 
 struct changes {
@@ -241,7 +243,7 @@ static int open_state(struct keeper *k, struct err *e)
     if (r == 1)
         log_err(LOG_ERROR, "state-damaged", e);
     keeper_cert_clean(k);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : keeper_people_open(k->settings.state_dir, &k->people, e);
 }
 
 static int start(struct keeper *k, struct err *e)
@@ -255,7 +257,8 @@ static int start(struct keeper *k, struct err *e)
             keeper_command, k, &k->control, e);
     if (r < 0)
         return r;
-    keeper_control_users(k->control, config_list(k->config, "backup", NULL, "control_users"));
+    keeper_control_users(k->control, config_list(k->config, "backup", NULL, "control_users"),
+        config_str(k->config, "console", NULL, "user"));
     k->gate = keeper_gate_new(&k->loop, keeper_plan_witnesses, k);
     uv_timer_init(&k->loop, &k->tick);
     k->tick.data = k;
@@ -310,6 +313,7 @@ static int run(struct keeper *k)
     ASSERT(r == 0);
     (void)r;
     keeper_notify_free(k->notify);
+    keeper_people_free(k->people);
     audit_stop();
     keeper_state_clear(&k->state);
     json_decref(k->job_phase);

@@ -36,6 +36,8 @@ enum keeper_kind {
 };
 
 struct keeper_errand;
+struct keeper_people;
+struct right;
 
 struct keeper {
     uv_loop_t loop;
@@ -52,6 +54,7 @@ struct keeper {
     struct keeper_gate *gate;
     struct keeper_control *control;
     struct keeper_notify *notify;
+    struct keeper_people *people;
     int64_t started_mono_ms;
 
     /* the witnesses' last answer and what follows from it */
@@ -125,13 +128,15 @@ void keeper_restore_words(const struct keeper *k, json_t *run);
 
 /* keeper_commands.c */
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
+/* One that may be done: whoever asks has the right, and has confirmed it where that is needed. */
+void keeper_command_run(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right);
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct keeper_client *c, json_t *request);
-keeper_command_fn keeper_archives, keeper_verify, keeper_delete,
-    keeper_fetch;                               /* keeper_archives.c */
-keeper_command_fn keeper_restore;               /* keeper_restore.c */
-keeper_command_fn keeper_cert;                  /* keeper_cert.c */
+keeper_command_fn keeper_archives, keeper_verify, keeper_delete; /* keeper_archives.c */
+keeper_command_fn keeper_restore;                                /* keeper_restore.c */
+keeper_command_fn keeper_cert;                                   /* keeper_cert.c */
 void keeper_cert_clean(const struct keeper *k); /* files that a killed keeper left */
 keeper_command_fn keeper_config_get, keeper_config_set,
     keeper_schedule_preview; /* keeper_config.c */

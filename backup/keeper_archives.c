@@ -1,9 +1,6 @@
 /* The control socket's commands about the archives that there are. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "backup/keeper_errand.h"
 #include "backup/rules/archive_name.h"
 #include "common/json_lines.h"
@@ -35,9 +32,8 @@ static json_t *list_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
 json_t *keeper_archives(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     static const char *const args[] = {"list", NULL};
-    (void)request;
-    return keeper_errand(
-        k, c, &(struct keeper_errand_options){.args = args, .answer = list_answer});
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){.args = args, .request = request, .answer = list_answer});
 }
 
 json_t *keeper_verify(struct keeper *k, struct keeper_client *c, json_t *request)
@@ -91,53 +87,6 @@ json_t *keeper_delete(struct keeper *k, struct keeper_client *c, json_t *request
     }
     if (json_is_true(json_object_get(request, "force")))
         args[n++] = "--force";
-    return keeper_errand(
-        k, c, &(struct keeper_errand_options){.args = args, .answer = delete_answer});
-}
-
-/* The file of that name, encrypted or not; the backup folder is ours, and still no link is
- * followed. */
-static int open_file(const struct keeper *k, struct archive_name *name, char *buf, struct stat *st)
-{
-    _cleanup_fd_ int folder = open(k->settings.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (int encrypted = 0; folder >= 0 && encrypted < 2; encrypted++) {
-        name->encrypted = encrypted;
-        archive_name_format(name, buf);
-        int fd = openat(folder, buf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT)
-            continue;
-        if (fd >= 0 && (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))) {
-            close(fd);
-            fd = -EINVAL;
-        }
-        return fd >= 0 || fd == -EINVAL ? fd : -errno;
-    }
-    return -ENOENT;
-}
-
-json_t *keeper_fetch(struct keeper *k, struct keeper_client *c, json_t *request)
-{
-    const char *which, *type;
-    char buf[ARCHIVE_NAME_LEN];
-    struct stat st;
-    json_t *wrong = take_names(request, NULL, &which, &type);
-    if (wrong)
-        return wrong;
-    if (!type)
-        return json_error(EINVAL, "\"type\" must be a data type, such as elexisdb");
-    bool manifest = json_is_true(json_object_get(request, "manifest"));
-    struct archive_name name = {.kind = manifest ? ARCHIVE_NAME_MANIFEST : ARCHIVE_NAME_ARCHIVE};
-    strcpy(name.type, type);
-    strcpy(name.run, which);
-    int fd = open_file(k, &name, buf, &st);
-    if (fd < 0)
-        return json_error(-fd,
-            fd == -ENOENT ? "there is no backup %s of type %s"
-                          : "the backup %s of type %s cannot be read",
-            which, type);
-    log_event(LOG_INFO, "backup-fetched", LOG_S("name", buf));
-    keeper_client_answer_file(
-        c, json_pack("{s:b, s:s, s:I}", "ok", 1, "name", buf, "size", (json_int_t)st.st_size), fd);
-    close(fd);
-    return NULL;
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){.args = args, .request = request, .answer = delete_answer});
 }

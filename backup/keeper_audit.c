@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/keeper_people.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
@@ -69,16 +70,6 @@ void keeper_audit_tick(const struct config *c)
             remove_old(path_of(c, keys[i]), (clock_wall_ms() - keep) / 1000);
 }
 
-static bool changes_nothing(const char *cmd)
-{
-    static const char *const names[] = {"status", "runs", "watch", "archives", "log", "config-get",
-        "schedule-preview", "audit", "fetch-progress"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(cmd, names[i]) == 0)
-            return true;
-    return false;
-}
-
 /* What a request is about, in one field: the names of what it touches, never their values. */
 static char *object_of(const json_t *request)
 {
@@ -102,18 +93,23 @@ static char *object_of(const json_t *request)
     return text;
 }
 
+static char *user_name(unsigned uid)
+{
+    const struct passwd *pw = getpwuid(uid);
+    return pw ? xstrdup(pw->pw_name) : xasprintf("%u", uid);
+}
+
 void keeper_audit_request(unsigned uid, const json_t *request, const json_t *answer)
 {
-    const char *cmd = json_string_value(json_object_get(request, "cmd"));
-    if (!cmd || changes_nothing(cmd))
-        return;
-    const struct passwd *pw = getpwuid(uid);
-    char number[16];
-    snprintf(number, sizeof number, "%u", uid);
+    struct right right;
     bool refused = json_is_false(json_object_get(answer, "ok"));
-    _cleanup_free_ char *object = object_of(request);
-    audit_event("command", LOG_S("who", pw ? pw->pw_name : number), LOG_S("action", cmd),
-        LOG_S("object", *object ? object : NULL), LOG_S("result", refused ? "refused" : "ok"),
+    if (!rights_find(RIGHTS_KEEPER, request, &right) || !right.logged)
+        return;
+    const char *account = rights_account(request);
+    _cleanup_free_ char *object = object_of(request), *who = user_name(uid);
+    audit_event("command", LOG_S("who", who), LOG_S("account", *account ? account : NULL),
+        LOG_S("action", right.cmd), LOG_S("object", *object ? object : NULL),
+        LOG_S("result", refused ? "refused" : "ok"),
         LOG_S("error", json_string_value(json_object_get(answer, "error"))));
 }
 
@@ -123,16 +119,21 @@ void keeper_audit_job(const char *kind, const char *run, const char *result, con
         LOG_S("result", result), LOG_S("error", error));
 }
 
+/* The page's program tells what was done there; for whom is what "as" says, as in every request,
+ * and by which program, says the kernel. */
 json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *request)
 {
-    (void)k, (void)c;
-    static const char *const keys[] = {"who", "role", "address", "action", "object", "result"};
-    const char *v[6];
-    for (size_t i = 0; i < 6; i++)
+    static const char *const keys[] = {"address", "action", "object", "result"};
+    const char *v[4], *account = rights_account(request);
+    for (size_t i = 0; i < 4; i++)
         v[i] = json_string_value(json_object_get(request, keys[i]));
-    if (!v[0] || !v[3])
-        return json_error(EINVAL, "\"who\" and \"action\" must be given");
-    audit_event("console", LOG_S("who", v[0]), LOG_S("role", v[1]), LOG_S("address", v[2]),
-        LOG_S("action", v[3]), LOG_S("object", v[4]), LOG_S("result", v[5] ? v[5] : "ok"));
+    if (!v[1] || !json_is_object(json_object_get(request, "as")))
+        return json_error(EINVAL, "\"as\" and \"action\" must be given");
+    enum rights_level level = keeper_people_level(
+        k->people, rights_level(keeper_client_page(c), request), request);
+    _cleanup_free_ char *by = user_name(keeper_client_uid(c));
+    audit_event("console", LOG_S("who", account), LOG_S("role", rights_level_name(level)),
+        LOG_S("by", by), LOG_S("address", v[0]), LOG_S("action", v[1]), LOG_S("object", v[2]),
+        LOG_S("result", v[3] ? v[3] : "ok"));
     return json_pack("{sb}", "ok", 1);
 }

@@ -382,6 +382,7 @@ json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *requ
     }
     return keeper_errand(k, client,
         &(struct keeper_errand_options){.args = (const char *const *)c->words,
+            .request = request,
             .cli = true,
             .answer = cert_answer,
             .ctx = c,

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/keeper_audit.h"
+#include "backup/keeper_people.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
 #include "common/clock.h"
@@ -294,11 +295,11 @@ static const struct {
     {"verify", keeper_verify, "verify"},
     {"restore", keeper_restore, "restore"},
     {"delete", keeper_delete},
-    {"fetch", keeper_fetch},
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
     {"schedule-preview", keeper_schedule_preview},
     {"cert", keeper_cert},
+    {"account", keeper_account},
     {"audit", keeper_audit_command},
 };
 
@@ -312,22 +313,43 @@ static json_t *unknown(const char *cmd)
     return json_error(ENOSYS, "unknown command \"%.40s\"; known:%s", cmd, known);
 }
 
-void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
+void keeper_command_run(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
 {
-    struct keeper *k = ctx;
-    const char *cmd = json_string_value(json_object_get(request, "cmd"));
     bool follow = json_is_true(json_object_get(request, "follow"));
-    for (size_t i = 0; cmd && i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(cmd, commands[i].name) != 0)
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(right->cmd, commands[i].name) != 0)
             continue;
         json_t *answer = commands[i].run(k, c, request);
+        if (!answer) /* it comes later, and so does its line in the audit log */
+            return;
+        bool started = !json_is_false(json_object_get(answer, "ok"));
         keeper_audit_request(keeper_client_uid(c), request, answer);
-        bool started = answer && !json_is_false(json_object_get(answer, "ok"));
-        if (answer)
-            keeper_client_answer(c, answer);
+        keeper_client_answer(c, answer);
         if (started && follow && commands[i].job)
             keeper_client_follow(c, commands[i].job);
         return;
     }
-    keeper_client_answer(c, unknown(cmd ? cmd : ""));
+}
+
+void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
+{
+    struct keeper *k = ctx;
+    const char *cmd = json_string_value(json_object_get(request, "cmd"));
+    enum rights_level level = keeper_people_level(
+        k->people, rights_level(keeper_client_page(c), request), request);
+    struct right right;
+    struct err e = {0};
+    int r = rights_check(RIGHTS_KEEPER, level, request, &right, &e);
+    if (r == -ENOSYS) {
+        keeper_client_answer(c, unknown(cmd ? cmd : ""));
+    } else if (r < 0) {
+        json_t *answer = json_error(-r, "%s", e.text);
+        keeper_audit_request(keeper_client_uid(c), request, answer);
+        keeper_client_answer(c, answer);
+    } else if (right.confirm && level < RIGHTS_MACHINE) {
+        keeper_people_confirm(k, c, request, &right);
+    } else {
+        keeper_command_run(k, c, request, &right);
+    }
 }

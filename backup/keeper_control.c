@@ -1,7 +1,6 @@
 #include "backup/keeper_control.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 #include "common/json_lines.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/peer.h"
 
 #define CLIENTS_MAX 64
 #define BACKLOG_MAX (4u << 20)
@@ -31,6 +31,7 @@ struct keeper_control {
     keeper_request_fn *fn;
     void *ctx;
     const char *const *users;
+    const char *page_user;
     struct keeper_client *clients;
     size_t count;
     uint64_t last_id;
@@ -115,40 +116,19 @@ uint64_t keeper_client_id(const struct keeper_client *c)
     return c->id;
 }
 
-void keeper_control_answer(struct keeper_control *k, uint64_t client, const json_t *object)
+struct keeper_client *keeper_control_client(struct keeper_control *k, uint64_t id)
 {
-    for (struct keeper_client *c = k->clients; c; c = c->next)
-        if (c->id == client)
-            send_line(c, object);
+    for (struct keeper_client *c = k ? k->clients : NULL; c; c = c->next)
+        if (c->id == id && !c->closing)
+            return c;
+    return NULL;
 }
 
-/* libuv passes only its own handles on. A socket that has room for nothing else takes the one short
- * line at once, or the client does not read. */
-void keeper_client_answer_file(struct keeper_client *c, json_t *object, int fd)
+void keeper_control_answer(struct keeper_control *k, uint64_t client, const json_t *object)
 {
-    size_t len = 0;
-    _cleanup_free_ char *line = json_line(object, &len);
-    json_decref(object);
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec iov = {.iov_base = line, .iov_len = len};
-    struct msghdr m = {.msg_iov = &iov,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof control};
-    control.head.cmsg_level = SOL_SOCKET;
-    control.head.cmsg_type = SCM_RIGHTS;
-    control.head.cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    uv_os_fd_t to;
-    if (c->closing)
-        return;
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > 0 ||
-        uv_fileno((uv_handle_t *)&c->pipe, &to) < 0 ||
-        sendmsg(to, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
-        client_drop(c);
+    struct keeper_client *c = keeper_control_client(k, client);
+    if (c)
+        send_line(c, object);
 }
 
 void keeper_client_follow(struct keeper_client *c, const char *job)
@@ -196,27 +176,20 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 uid_t keeper_client_uid(const struct keeper_client *c)
 {
     uv_os_fd_t fd;
-    struct ucred who;
-    socklen_t size = sizeof who;
-    if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
-        return (uid_t)-1;
-    return who.uid;
+    return uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0 ? (uid_t)-1 : peer_uid(fd);
+}
+
+bool keeper_client_page(const struct keeper_client *c)
+{
+    const char *const page[] = {c->control->page_user, NULL};
+    uid_t uid = keeper_client_uid(c);
+    return !peer_is_own(uid) && peer_is_named(uid, page);
 }
 
 static bool may_ask(const struct keeper_control *k, const struct keeper_client *c)
 {
     uid_t uid = keeper_client_uid(c);
-    if (uid == (uid_t)-1)
-        return false;
-    if (uid == 0 || uid == geteuid())
-        return true;
-    for (size_t i = 0; k->users && k->users[i]; i++) {
-        const struct passwd *pw = getpwnam(k->users[i]);
-        if (pw && pw->pw_uid == uid)
-            return true;
-    }
-    return false;
+    return peer_is_own(uid) || peer_is_named(uid, k->users) || keeper_client_page(c);
 }
 
 static void on_connection(uv_stream_t *s, int status)
@@ -301,9 +274,10 @@ int keeper_control_open(uv_loop_t *loop, const char *path, keeper_request_fn *fn
     return 0;
 }
 
-void keeper_control_users(struct keeper_control *k, const char *const *names)
+void keeper_control_users(struct keeper_control *k, const char *const *names, const char *page_user)
 {
     k->users = names;
+    k->page_user = page_user;
 }
 
 void keeper_control_close(struct keeper_control *k)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "backup/keeper_audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -15,8 +16,9 @@ struct keeper_errand {
     struct keeper_errand *next;
     struct keeper_job *job;
     uint64_t client, started_ms;
+    uid_t uid;
     struct keeper_errand_options o;
-    json_t *event, *last;
+    json_t *request, *event, *last;
 };
 
 static int errno_of_exit(int exit_code)
@@ -68,6 +70,7 @@ static void errand_free(struct keeper_errand *a)
 {
     if (a->o.drop)
         a->o.drop(a->o.ctx);
+    json_decref(a->request);
     json_decref(a->event);
     json_decref(a->last);
     free(a);
@@ -91,6 +94,7 @@ static void on_end(void *ctx, int exit_code, int signal)
     else
         answer = a->o.answer(k, a->o.ctx, a->event, a->last);
     uint64_t client = a->client;
+    keeper_audit_request(a->uid, a->request, answer);
     errand_free(a); /* what it needed is gone when the answer is there */
     if (k->control)
         keeper_control_answer(k->control, client, answer);
@@ -112,6 +116,8 @@ json_t *keeper_errand(
     struct err e = {0};
     *a = (struct keeper_errand){
         .k = k, .client = keeper_client_id(c), .started_ms = clock_mono_ms(), .o = *o};
+    a->uid = keeper_client_uid(c);
+    a->request = json_incref(o->request);
     struct keeper_job_options options = {
         .args = o->args, .config_path = k->config_path, .cli = o->cli};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = a};
@@ -122,7 +128,8 @@ json_t *keeper_errand(
         errand_free(a);
         return json_error(-r, "%s", e.text);
     }
-    a->o.args = NULL; /* the caller's */
+    a->o.args = NULL; /* the caller's, as is the request */
+    a->o.request = NULL;
     a->next = k->errands;
     k->errands = a;
     return NULL;

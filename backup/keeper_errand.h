@@ -14,6 +14,7 @@ typedef json_t *keeper_errand_fn(struct keeper *k, void *ctx, json_t *event, jso
 
 struct keeper_errand_options {
     const char *const *args; /* as in keeper_job_options */
+    json_t *request;         /* borrowed; its end goes into the audit log */
     bool cli;
     const char *event;        /* the line that matters besides the last one; NULL = none */
     keeper_errand_fn *answer; /* after a good end; a failure is answered with the program's words */

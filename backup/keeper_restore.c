@@ -297,7 +297,8 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
         k->job && keeper_kind_lasts(k->kind));
 }
 
-static json_t *start(struct keeper *k, struct keeper_client *c, const struct request *q)
+static json_t *start(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct request *q)
 {
     const char *args[TYPES_MAX + 10] = {NULL};
     _cleanup_free_ char *path = NULL;
@@ -308,7 +309,8 @@ static json_t *start(struct keeper *k, struct keeper_client *c, const struct req
             return json_error(
                 EINVAL, "a plan is made for a backup; try an upload out with dry_run");
         return keeper_errand(k, c,
-            &(struct keeper_errand_options){.args = args, .event = "plan", .answer = plan_answer});
+            &(struct keeper_errand_options){
+                .args = args, .request = request, .event = "plan", .answer = plan_answer});
     }
     if (r == 0)
         r = keeper_run_with(k, JOB_RESTORE, args, q->upload, &e);
@@ -325,14 +327,14 @@ json_t *keeper_restore(struct keeper *k, struct keeper_client *c, json_t *reques
     if (q.action && strcmp(q.action, "status") == 0)
         return keeper_errand(k, c,
             &(struct keeper_errand_options){
-                .args = status, .event = "restore", .answer = status_answer});
+                .args = status, .request = request, .event = "restore", .answer = status_answer});
     for (size_t i = 0; q.action && i < sizeof actions / sizeof actions[0]; i++)
         known |= strcmp(q.action, actions[i]) == 0;
     if (!known)
         return json_error(
             EINVAL, "\"action\" must be plan, run, sql, undo, accept, recover or status");
     int r = take_request(k, request, &q, &e);
-    json_t *answer = r < 0 ? json_error(-r, "%s", e.text) : start(k, c, &q);
+    json_t *answer = r < 0 ? json_error(-r, "%s", e.text) : start(k, c, request, &q);
     if (q.upload)
         close(q.upload);
     return answer;

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/peer.h"
 
 struct control {
     int fd;
@@ -83,6 +84,8 @@ int control_connect(const char *socket_path, int timeout_ms, struct control **ou
     c->pending = json_array();
     CHECK(c->pending);
     int r = connect_patiently(c, &sa, e);
+    if (r == 0)
+        r = peer_check_server(fd, socket_path, e);
     if (r < 0) {
         control_close(c);
         return r;

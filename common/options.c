@@ -74,10 +74,11 @@ const struct option config_options[] = {
     /* proxy */
     {"proxy", "workers", OPT_INT, "auto", 1, 256, auto_word,
         .help = "threads that relay, one loop each; auto = one for each processor"},
-    {"proxy", "control_socket", OPT_PATH, "/run/elexgate/proxy.sock",
+    {"proxy", "control_socket", OPT_PATH, "/run/elexgate/proxy/proxy.sock",
         .help = "unix socket for elexgate(1), the keeper and the console"},
     {"proxy", "control_users", OPT_LIST, "root", .reloadable = true,
-        .help = "users that may use the control socket, besides the one the proxy runs as"},
+        .help = "users that may use the control socket for everything, besides the one the proxy "
+                "runs as and [console] user, who may what people may on the page"},
     {"proxy", "allow_own_user", OPT_BOOL, "no", .reloadable = true,
         .help = "yes: clients may log in under the name of the user that the proxy runs as, over a "
                 "unix socket, too; an account IDENTIFIED VIA unix_socket would let in anybody"},
@@ -205,10 +206,11 @@ const struct option config_options[] = {
         .help = "program that writes a dump"},
     {"backup", "state_dir", OPT_PATH, "/var/lib/elexgate/keeper",
         .help = "folder for what the keeper remembers: runs, changed server settings"},
-    {"backup", "control_socket", OPT_PATH, "/run/elexgate/keeper.sock",
+    {"backup", "control_socket", OPT_PATH, "/run/elexgate/keeper/keeper.sock",
         .help = "unix socket of the keeper for elexgate(1) and the console"},
     {"backup", "control_users", OPT_LIST, "root", .reloadable = true,
-        .help = "users that may use the keeper's control socket, besides the one it runs as"},
+        .help = "users that may use the keeper's control socket for everything, besides the one it "
+                "runs as and [console] user, who may what people may on the page"},
 
     /* data NAME: further data types */
     {"data", "path", OPT_PATH, NULL, .named = true, .reloadable = true,
@@ -339,6 +341,9 @@ const struct option config_options[] = {
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 
     /* console: the admin's page */
+    {"console", "user", OPT_STRING, "elexgate-console", .reloadable = true,
+        .help = "user that the page's program runs as: over the control sockets it may do what the "
+                "person who is signed in may, and nothing else"},
     {"console", "address", OPT_LIST, "127.0.0.1",
         .help = "addresses that the page listens on; 0.0.0.0 and :: let the whole network in"},
     {"console", "port", OPT_INT, "8312", 1, 65535, .help = "port of the page, HTTPS only"},

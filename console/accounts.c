@@ -8,7 +8,6 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/utf8.h"
 
 #define FILE_MAX_BYTES (1024 * 1024)
 #define ACCOUNTS_MAX   100
@@ -19,8 +18,8 @@ struct accounts {
     pthread_mutex_t lock;    /* the list and its file */
     pthread_mutex_t hashing; /* one password at a time */
     atomic_int waiting;
-    json_t *list;                       /* objects: name role hash created changed generation */
-    char dummy[crypto_pwhash_STRBYTES]; /* what a wrong name's password is compared with */
+    json_t *list;                  /* objects: name role hash created changed generation */
+    char dummy[PASSWORD_HASH_LEN]; /* what a wrong name's password is compared with */
 };
 
 const char *role_name(enum role role)
@@ -104,9 +103,8 @@ int accounts_open(const char *state_dir, struct accounts **out, struct err *e)
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->hashing, NULL);
     int r = load(a, e);
-    if (r == 0 && crypto_pwhash_str(a->dummy, nobody, sizeof nobody - 1,
-                      crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) < 0)
-        r = err_set(e, ENOMEM, "not enough memory to hash a password (64 MiB)");
+    if (r == 0)
+        r = password_hash(nobody, a->dummy, e);
     if (r < 0) {
         accounts_close(a);
         return r;
@@ -202,7 +200,7 @@ static void end_hashing(struct accounts *a)
 int accounts_check(
     struct accounts *a, const char *name, const char *password, enum role *role, struct err *e)
 {
-    char hash[crypto_pwhash_STRBYTES] = {0};
+    char hash[PASSWORD_HASH_LEN] = {0};
     pthread_mutex_lock(&a->lock);
     const json_t *account = find(a->list, name, NULL);
     enum role found = account ? role_parse(text_of(account, "role")) : ROLE_NONE;
@@ -212,7 +210,7 @@ int accounts_check(
     int r = begin_hashing(a, e);
     if (r < 0)
         return r;
-    bool good = crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
+    bool good = password_fits(hash, password);
     end_hashing(a);
     if (!good || found == ROLE_NONE)
         return 1;
@@ -220,8 +218,8 @@ int accounts_check(
     return 0;
 }
 
-static int hash_password(struct accounts *a, const char *password,
-    char hash[static crypto_pwhash_STRBYTES], struct err *e)
+static int hash_password(
+    struct accounts *a, const char *password, char hash[static PASSWORD_HASH_LEN], struct err *e)
 {
     size_t n = strlen(password);
     if (n < PASSWORD_MIN || n > PASSWORD_MAX)
@@ -229,28 +227,12 @@ static int hash_password(struct accounts *a, const char *password,
     int r = begin_hashing(a, e);
     if (r < 0)
         return r;
-    r = crypto_pwhash_str(hash, password, n, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-            crypto_pwhash_MEMLIMIT_INTERACTIVE) < 0
-            ? err_set(e, ENOMEM, "not enough memory to hash a password (64 MiB)")
-            : 0;
+    r = password_hash(password, hash, e);
     end_hashing(a);
     return r;
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
-
-/* Letters of any alphabet, digits and . _ - @; what is shown and logged must not deceive. */
-static bool good_name(const char *name)
-{
-    size_t n = strlen(name);
-    if (n == 0 || n > ACCOUNT_NAME_MAX || utf8_check(name, n) != n)
-        return false;
-    for (; *name; name++)
-        if (!strchr("._-@", *name) && (unsigned char)*name < 0x80 &&
-            !((*name >= '0' && *name <= '9') || ((*name | 0x20) >= 'a' && (*name | 0x20) <= 'z')))
-            return false;
-    return true;
-}
 
 static int by_name(const void *x, const void *y)
 {
@@ -291,8 +273,8 @@ static size_t count_admins(const json_t *list)
 int accounts_add(struct accounts *a, const char *name, enum role role, const char *password,
     bool first, struct err *e)
 {
-    char hash[crypto_pwhash_STRBYTES], now[CLOCK_ISO_LEN];
-    if (!good_name(name))
+    char hash[PASSWORD_HASH_LEN], now[CLOCK_ISO_LEN];
+    if (!account_name_good(name))
         return err_set(e, EINVAL, "a name has 1 to %d letters, digits or the characters . _ - @",
             ACCOUNT_NAME_MAX);
     int r = hash_password(a, password, hash, e);
@@ -318,7 +300,7 @@ int accounts_add(struct accounts *a, const char *name, enum role role, const cha
 
 int accounts_set_password(struct accounts *a, const char *name, const char *password, struct err *e)
 {
-    char hash[crypto_pwhash_STRBYTES];
+    char hash[PASSWORD_HASH_LEN];
     int r = hash_password(a, password, hash, e);
     if (r < 0)
         return r;

@@ -11,14 +11,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include "common/error.h"
+#include "people/name.h"
+#include "people/password.h"
 
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_ADMIN };
 const char *role_name(enum role role);  /* "viewer", "admin", "" */
 enum role role_parse(const char *name); /* ROLE_NONE for anything else */
-
-#define ACCOUNT_NAME_MAX 40
-#define PASSWORD_MIN     10
-#define PASSWORD_MAX     200
 
 struct accounts;
 

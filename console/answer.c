@@ -284,24 +284,24 @@ static unsigned status_of(int code)
         return MHD_HTTP_NOT_FOUND;
     case EPERM:
     case EACCES:
+    case ENOKEY:
         return MHD_HTTP_FORBIDDEN;
     default:
         return MHD_HTTP_BAD_GATEWAY;
     }
 }
 
+char *answer_words(struct request *rq, const char *what, const struct err *error)
+{
+    if (error->code == EACCES || error->code == ENOKEY)
+        return say(rq, error->code == EACCES ? "confirm-password-wrong" : "confirm-password", NULL);
+    _cleanup_free_ char *key = xasprintf("%s-%s", what, ask_unreachable(error) ? "away" : "says");
+    return say(rq, key, "text", error->text, NULL);
+}
+
 void answer_failed(struct request *rq, const char *back, const char *what, const struct err *error)
 {
-    unsigned status = MHD_HTTP_BAD_GATEWAY;
-    char *text;
-    if (ask_unreachable(error)) {
-        _cleanup_free_ char *key = xasprintf("%s-away", what);
-        status = MHD_HTTP_SERVICE_UNAVAILABLE;
-        text = say(rq, key, "text", error->text, NULL);
-    } else {
-        _cleanup_free_ char *key = xasprintf("%s-says", what);
-        status = status_of(error->code);
-        text = say(rq, key, "text", error->text, NULL);
-    }
-    answer_refused(rq, status, back, text);
+    unsigned status = ask_unreachable(error) ? MHD_HTTP_SERVICE_UNAVAILABLE
+                                             : status_of(error->code);
+    answer_refused(rq, status, back, answer_words(rq, what, error));
 }

@@ -16,10 +16,10 @@ static void tell(
     rq->object[utf8_check(rq->object, strlen(rq->object))] = '\0';
     log_event(LOG_INFO, "action", LOG_S("action", action), LOG_S("who", name),
         LOG_S("address", rq->address), LOG_S("object", rq->object), LOG_S("result", result));
-    json_t *request = json_pack("{ss ss ss ss ss ss ss}", "cmd", "audit", "who", name ? name : "",
-        "role", role_name(role), "address", rq->address, "action", action, "object", rq->object,
-        "result", result);
-    if (ask_keeper(rq->settings, request, &answer, &e) < 0)
+    json_t *request = json_pack("{ss ss ss ss ss s{ss ss}}", "cmd", "audit", "address", rq->address,
+        "action", action, "object", rq->object, "result", result, "as", "account", name ? name : "",
+        "role", role_name(role));
+    if (ask_told(rq->settings->keeper_socket, request, &answer, &e) < 0)
         log_err(LOG_DEBUG, "audit-not-taken", &e);
     json_decref(answer);
 }

@@ -26,6 +26,7 @@ struct console {
     struct upload_store *uploads;
     struct live *live;
     json_t *messages;            /* texts/messages.json; immutable */
+    atomic_bool keeper_knows;    /* ... the first account */
     char setup_token[TOKEN_LEN]; /* "" once there is an account; under setup_lock */
     char *setup_link;            /* the file with the one-time link; set once */
     pthread_mutex_t setup_lock;

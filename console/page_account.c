@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "console/ask.h"
 #include "console/forms.h"
 #include "console/pages.h"
 #include "console/sign_in.h"
 
-#define PAGE "/account"
+#define PAGE      "/account"
+#define KEEPER_MS 20000 /* it checks passwords, one after the other */
 
 json_t *model_account(struct request *rq)
 {
@@ -73,6 +75,32 @@ static bool knows_password(struct request *rq)
     return r == 0;
 }
 
+/* The keeper has a list of its own, which decides what may be confirmed; it asks for the password
+ * of whoever changes it. false: it said no, and that is the answer. A keeper that is not there is
+ * no reason to keep people from the page. */
+static bool tell_keeper(
+    struct request *rq, const char *action, const char *name, enum role role, const char *password)
+{
+    struct err e = {0};
+    json_t *answer = NULL,
+           *request = json_pack("{ss ss ss}", "cmd", "account", "action", action, "name", name);
+    if (role != ROLE_NONE)
+        (void)json_object_set_new(request, "role", json_string(role_name(role)));
+    if (password)
+        (void)json_object_set_new(request, "password", json_string(password));
+    if (*secret(rq, "old"))
+        (void)json_object_set_new(request, "confirm", json_string(secret(rq, "old")));
+    int r = ask_keeper_long(rq, request, KEEPER_MS, &answer, &e);
+    json_decref(answer);
+    if (r == 0 || ask_unreachable(&e))
+        return true;
+    if (e.code == EEXIST || e.code == ERANGE || e.code == EINVAL)
+        refuse(rq, &e);
+    else
+        answer_failed(rq, PAGE, "keeper", &e);
+    return false;
+}
+
 void action_account_password(struct request *rq)
 {
     struct console *c = rq->console;
@@ -83,7 +111,7 @@ void action_account_password(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "passwords-differ", NULL));
         return;
     }
-    if (!knows_password(rq))
+    if (!knows_password(rq) || !tell_keeper(rq, "set", rq->name, ROLE_NONE, password))
         return;
     if (accounts_set_password(c->accounts, rq->name, password, &e) < 0) {
         refuse(rq, &e);
@@ -102,6 +130,8 @@ void action_account_add(struct request *rq)
     struct err e = {0};
     if (role == ROLE_NONE)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "account-role", NULL));
+    else if (!tell_keeper(rq, "add", name, role, password))
+        return;
     else if (accounts_add(rq->console->accounts, name, role, password, false, &e) < 0)
         refuse(rq, &e);
     else
@@ -115,6 +145,8 @@ void action_account_role(struct request *rq)
     struct err e = {0};
     if (role == ROLE_NONE)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "account-role", NULL));
+    else if (!tell_keeper(rq, "role", name, role, NULL))
+        return;
     else if (accounts_set_role(rq->console->accounts, name, role, &e) < 0)
         refuse(rq, &e);
     else
@@ -125,6 +157,8 @@ void action_account_remove(struct request *rq)
 {
     const char *name = named(rq);
     struct err e = {0};
+    if (!tell_keeper(rq, "remove", name, ROLE_NONE, NULL))
+        return;
     if (accounts_remove(rq->console->accounts, name, &e) < 0) {
         refuse(rq, &e);
         return;

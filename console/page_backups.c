@@ -24,8 +24,8 @@ json_t *model_backups(struct request *rq)
     size_t i;
     add_job(rq, model, keeper);
     add_disk(model, keeper);
-    if (keeper && ask_keeper_long(rq->settings, json_pack("{ss}", "cmd", "archives"), LIST_MS,
-                      &archives, &e) == 0) {
+    if (keeper &&
+        ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) == 0) {
         json_t *runs = runs_of(rq, archives);
         json_array_foreach (runs, i, run)
             total += json_integer_value(json_object_get(run, "size"));
@@ -56,7 +56,7 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
 {
     struct err e = {0};
     json_t *answer = NULL;
-    if (ask_keeper_long(rq->settings, request, LIST_MS, &answer, &e) == 0)
+    if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_done(rq, back(rq), say(rq, done, NULL), NULL);
     else if (e.code == EBUSY)
         answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", e.text, NULL));
@@ -112,46 +112,5 @@ void action_delete(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back(rq), say(rq, "not-sure", NULL));
         return;
     }
-    if (form_flag(rq->form, "force"))
-        (void)json_object_set_new(request, "force", json_true());
     tell_keeper(rq, request, "deleted");
-}
-
-/* --- download --------------------------------------------------------------------------------- */
-
-/* Names of archives are letters, digits and . _ - ; nothing else goes into a header. */
-static bool plain_name(const char *s)
-{
-    return *s &&
-           s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
-               '\0';
-}
-
-/* GET /backups/download?run=&type=: the keeper opens the file and hands it over; the console may
- * not look into the folder. */
-void get_download(struct request *rq)
-{
-    const char *run = request_query(rq, "run"), *type = request_query(rq, "type");
-    struct err e = {0};
-    json_t *answer = NULL;
-    int fd = -1;
-    snprintf(rq->object, sizeof rq->object, "%.60s %.60s", run ? run : "", type ? type : "");
-    int r = ask_keeper_file(rq->settings,
-        json_pack("{ssssss}", "cmd", "fetch", "which", run ? run : "", "type", type ? type : ""),
-        &answer, &fd, &e);
-    audit_tell(rq, "download", r == 0 ? "ok" : "refused");
-    if (r < 0) {
-        answer_failed(rq, PAGE, "keeper", &e);
-        return;
-    }
-    const char *name = text_in(answer, "name");
-    int64_t size = json_integer_value(json_object_get(answer, "size"));
-    struct MHD_Response *response = MHD_create_response_from_fd64((uint64_t)size, fd);
-    CHECK(response); /* it closes fd */
-    _cleanup_free_ char *disposition = xasprintf(
-        "attachment; filename=\"%s\"", plain_name(name) ? name : "backup.tar.gz");
-    (void)MHD_add_response_header(response, "Content-Type", "application/octet-stream");
-    (void)MHD_add_response_header(response, "Content-Disposition", disposition);
-    answer_response(rq, MHD_HTTP_OK, response);
-    json_decref(answer);
 }

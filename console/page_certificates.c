@@ -24,7 +24,7 @@ static int cert(
     json_t *answer = NULL;
     json_t *request = json_pack(
         "{ssssso}", "cmd", "cert", "action", action, "options", options ? options : json_object());
-    int r = ask_keeper_long(rq->settings, request, CERT_MS, &answer, e);
+    int r = ask_keeper_long(rq, request, CERT_MS, &answer, e);
     if (r == 0)
         *result = json_incref(json_object_get(answer, "result"));
     json_decref(answer);
@@ -69,7 +69,7 @@ static void add_current(struct request *rq, json_t *model)
     struct err e = {0};
     if (cert(rq, "show", NULL, &result, &e) == 0)
         current = json_deep_copy(json_array_get(json_object_get(result, "certificates"), 0));
-    else if (ask_proxy(rq->settings, json_pack("{ss}", "cmd", "status"), &status, NULL) == 0)
+    else if (ask_proxy(rq, json_pack("{ss}", "cmd", "status"), &status, NULL) == 0)
         current = json_deep_copy(json_object_get(status, "certificate"));
     json_decref(result);
     json_decref(status);
@@ -174,8 +174,7 @@ json_t *model_guide(struct request *rq)
     struct err e = {0};
     size_t len = 0;
     if (export(rq, &result, &e) < 0) {
-        _cleanup_free_ char *text = say(
-            rq, ask_unreachable(&e) ? "keeper-away" : "keeper-says", "text", e.text, NULL);
+        _cleanup_free_ char *text = answer_words(rq, "keeper", &e);
         (void)json_object_set_new(model, "error", json_string(text));
     } else {
         _cleanup_free_ char *text = file_content(result, "txt", &len, NULL);
@@ -287,7 +286,7 @@ static void again(struct request *rq, struct err *e)
         return;
     }
     json_t *model = model_certificates(rq);
-    _cleanup_free_ char *text = say(rq, "keeper-says", "text", e->text, NULL);
+    _cleanup_free_ char *text = answer_words(rq, "keeper", e);
     rq->refused = true;
     (void)json_object_set_new(model, "error", json_string(text));
     answer_page(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, "certificates", model);

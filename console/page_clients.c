@@ -33,7 +33,7 @@ json_t *model_clients(struct request *rq)
     struct err e = {0};
     size_t i;
     add_gate(rq, model, proxy);
-    if (proxy && ask_proxy(rq->settings, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0) {
+    if (proxy && ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0) {
         json_t *sessions = json_object_get(answer, "sessions");
         json_array_foreach (sessions, i, session)
             complete(session);
@@ -53,7 +53,7 @@ static void tell_proxy(
 {
     struct err e = {0};
     json_t *answer = NULL;
-    int r = ask_proxy_long(rq->settings, request, timeout_ms, &answer, &e);
+    int r = ask_proxy_long(rq, request, timeout_ms, &answer, &e);
     json_decref(answer);
     if (r == 0)
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);

@@ -76,8 +76,7 @@ static void collect(
     if (strcmp(f->program, "all") != 0 && strcmp(f->program, program) != 0)
         return;
     json_t *request = json_pack("{sssssi}", "cmd", "log", "level", f->level, "limit", ALL_MAX);
-    int r = proxy ? ask_proxy(rq->settings, request, &answer, &e)
-                  : ask_keeper(rq->settings, request, &answer, &e);
+    int r = proxy ? ask_proxy(rq, request, &answer, &e) : ask_keeper(rq, request, &answer, &e);
     if (r < 0) {
         _cleanup_free_ char *key = xasprintf(
             "%s-%s", program, ask_unreachable(&e) ? "away" : "says");

@@ -71,8 +71,8 @@ static json_t *kept(struct request *rq)
 {
     struct err e = {0};
     json_t *answer = NULL, *restore;
-    if (ask_keeper_long(rq->settings, json_pack("{ssss}", "cmd", "restore", "action", "status"),
-            LIST_MS, &answer, &e) < 0)
+    if (ask_keeper_long(rq, json_pack("{ssss}", "cmd", "restore", "action", "status"), LIST_MS,
+            &answer, &e) < 0)
         return NULL;
     restore = json_incref(json_object_get(answer, "restore"));
     json_decref(answer);
@@ -115,8 +115,7 @@ static json_t *good_runs(struct request *rq)
     json_t *archives = NULL, *good = json_array(), *run;
     struct err e = {0};
     size_t i;
-    if (ask_keeper_long(
-            rq->settings, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) < 0)
+    if (ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) < 0)
         return good;
     json_t *runs = runs_of(rq, archives);
     json_array_foreach (runs, i, run)
@@ -166,7 +165,7 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
 {
     struct err e = {0};
     json_t *answer = NULL;
-    if (ask_keeper_long(rq->settings, request, LIST_MS, &answer, &e) == 0)
+    if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
     else if (e.code == EBUSY)
         answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "busy", "text", e.text, NULL));

@@ -100,7 +100,7 @@ static json_t *preview(struct request *rq, const char *schedule)
     size_t i;
     struct err e = {0};
     /* not by ask_keeper: of a refusal the field and the German words are wanted too */
-    int r = ask_keeper_raw(rq->settings,
+    int r = ask_keeper_raw(rq,
         json_pack("{sssssi}", "cmd", "schedule-preview", "schedule", schedule, "count", PREVIEWS),
         &answer, &e);
     if (r < 0) {
@@ -198,7 +198,7 @@ json_t *model_schedule(struct request *rq)
     add_job(rq, model, keeper);
     if (!keeper)
         (void)json_object_set(model, "error", json_object_get(model, "keeper_error"));
-    else if (ask_keeper(rq->settings, json_pack("{ss}", "cmd", "config-get"), &config, &e) == 0)
+    else if (ask_keeper(rq, json_pack("{ss}", "cmd", "config-get"), &config, &e) == 0)
         add_config(rq, model, config);
     else
         (void)json_object_set_new(model, "error", json_string(e.text));
@@ -271,7 +271,7 @@ void action_schedule(struct request *rq)
         "{ssso}", "cmd", "config-set", "values", values_of_form(rq->form, schedule));
     if (sha256 && *sha256)
         (void)json_object_set_new(request, "sha256", json_string(sha256));
-    if (ask_keeper(rq->settings, request, &answer, &e) == 0)
+    if (ask_keeper(rq, request, &answer, &e) == 0)
         answer_done(rq, PAGE, say(rq, "schedule-saved", NULL), NULL);
     else if (e.code == EINVAL)
         again(rq, say(rq, "keeper-says", "text", e.text, NULL));

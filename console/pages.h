@@ -28,7 +28,6 @@ void action_cancel(struct request *rq);
 void action_verify(struct request *rq);
 void action_drill(struct request *rq);
 void action_delete(struct request *rq);
-void get_download(struct request *rq);
 
 /* page_restore.c */
 json_t *model_restore(struct request *rq);

@@ -61,8 +61,7 @@ static json_t *status_into(struct request *rq, json_t *model, bool proxy)
     const char *what = proxy ? "proxy" : "keeper";
     struct err e = {0};
     json_t *answer = NULL, *request = json_pack("{ss}", "cmd", "status");
-    int r = proxy ? ask_proxy(rq->settings, request, &answer, &e)
-                  : ask_keeper(rq->settings, request, &answer, &e);
+    int r = proxy ? ask_proxy(rq, request, &answer, &e) : ask_keeper(rq, request, &answer, &e);
     if (r == 0)
         return answer;
     _cleanup_free_ char *key = xasprintf("%s_error", what),

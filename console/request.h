@@ -89,7 +89,9 @@ void answer_error(struct request *rq, unsigned status, const char *message);
 void answer_done(struct request *rq, const char *back, char *text, json_t *extra);
 /* The same for what did not work. */
 void answer_refused(struct request *rq, unsigned status, const char *back, char *text);
-/* ... because proxy or keeper said no: their words and code. what: "proxy" or "keeper". */
+/* What proxy or keeper said, for the reader; what: "proxy" or "keeper". malloc'ed. */
+char *answer_words(struct request *rq, const char *what, const struct err *error) MUSTCHECK;
+/* ... because proxy or keeper said no: their words and code. */
 void answer_failed(struct request *rq, const char *back, const char *what, const struct err *error);
 /* A ready response; takes it over. */
 void answer_response(struct request *rq, unsigned status, struct MHD_Response *response);

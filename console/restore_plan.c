@@ -186,9 +186,8 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run)
 {
     json_t *answer = NULL;
     struct err e = {0};
-    if (ask_keeper_long(rq->settings,
-            json_pack("{ssssss}", "cmd", "restore", "action", "plan", "which", run), PLAN_MS,
-            &answer, &e) < 0) {
+    if (ask_keeper_long(rq, json_pack("{ssssss}", "cmd", "restore", "action", "plan", "which", run),
+            PLAN_MS, &answer, &e) < 0) {
         _cleanup_free_ char *text = say(rq, "keeper-says", "text", e.text, NULL);
         (void)json_object_set_new(model, "error", json_string(text));
         return;
@@ -234,9 +233,10 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
         return;
     }
     _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
-    json_t *plan = json_pack("{sssssssss[]}", "title", text_in(upload, "name"), "upload", id,
-        "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings");
-    if (ask_proxy(rq->settings, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
+    json_t *plan = json_pack("{sssssssss[]sb}", "title", text_in(upload, "name"), "upload", id,
+        "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
+        1); /* common/rights.h */
+    if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
         add_who(plan, json_object_get(answer, "sessions"));
     (void)json_object_set_new(plan, "steps", steps(rq, "sql", 4));
     (void)json_object_set_new(model, "plan", plan);

@@ -52,8 +52,7 @@ static const struct route routes[] = {
     POST("/logout", ROLE_VIEWER, "sign-out", action_logout),
     POST("/account/password", ROLE_VIEWER, "password", action_account_password),
 
-    /* to change; a backup is the patients' records, so is its download */
-    GET("/backups/download", ROLE_ADMIN, get_download),
+    /* to change; a whole archive, which is every patient's record, leaves the machine otherwise */
     POST("/clients/kill", ROLE_ADMIN, "session-kill", action_clients_kill),
     POST("/clients/block", ROLE_ADMIN, "block", action_clients_block),
     POST("/clients/open", ROLE_ADMIN, "open", action_clients_open),

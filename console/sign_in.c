@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "console/ask.h"
 #include "console/forms.h"
 #include "console/tls.h"
 
@@ -103,6 +104,24 @@ static void again(struct request *rq, unsigned status, const char *page, char *t
     free(text);
 }
 
+/* The keeper takes the first account of the page as it comes, and from then on only what one that
+ * it knows has confirmed (backup/keeper_people.h). Told with the sign-in, when the password is at
+ * hand; until it has answered once. */
+static void tell_first(struct request *rq, const char *name, enum role role, const char *password)
+{
+    struct err e = {0};
+    json_t *answer = NULL;
+    if (role != ROLE_ADMIN || atomic_load(&rq->console->keeper_knows))
+        return;
+    int r = ask_keeper(rq,
+        json_pack("{ss ss ss ss ss}", "cmd", "account", "action", "first", "name", name, "role",
+            role_name(role), "password", password),
+        &answer, &e);
+    json_decref(answer);
+    if (r == 0 || e.code == EEXIST)
+        atomic_store(&rq->console->keeper_knows, true);
+}
+
 static void login_again(
     struct request *rq, unsigned status, const char *name, const char *next, char *text)
 {
@@ -157,6 +176,7 @@ void action_login(struct request *rq)
         login_again(rq, MHD_HTTP_UNAUTHORIZED, name, next, say(rq, "login-wrong", NULL));
     } else {
         throttle_succeeded(c->throttle, name, rq->address);
+        tell_first(rq, name, role, password);
         request_sign_in(rq, name, role);
         welcome(rq, next);
     }
@@ -222,6 +242,7 @@ void action_setup(struct request *rq)
         return;
     }
     end_setup(c);
+    tell_first(rq, name, ROLE_ADMIN, password);
     log_event(LOG_INFO, "first-account", LOG_S("name", name), LOG_S("address", rq->address));
     request_sign_in(rq, name, ROLE_ADMIN);
     welcome(rq, "/");

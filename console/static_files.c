@@ -64,9 +64,9 @@ void get_metrics(struct request *rq)
         answer_error(rq, MHD_HTTP_UNAUTHORIZED, "metrics-token");
         return;
     }
-    if (ask_proxy(rq->settings, json_pack("{ss}", "cmd", "status"), &proxy, &(struct err){0}) < 0)
+    if (ask_proxy(rq, json_pack("{ss}", "cmd", "status"), &proxy, &(struct err){0}) < 0)
         proxy = NULL;
-    if (ask_keeper(rq->settings, json_pack("{ss}", "cmd", "status"), &keeper, &(struct err){0}) < 0)
+    if (ask_keeper(rq, json_pack("{ss}", "cmd", "status"), &keeper, &(struct err){0}) < 0)
         keeper = NULL;
     char *text = metrics_text(proxy, keeper);
     json_decref(proxy);

@@ -1,7 +1,6 @@
 #include "proof/service.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/peer.h"
 #include "proof/answer.h"
 
 struct service {
@@ -124,19 +124,11 @@ int service_fd(const struct service *s)
 
 static bool may_ask(const struct service *s, int fd)
 {
-    struct ucred who = {.uid = (uid_t)-1};
-    socklen_t len = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-        return false;
-    if (who.uid == 0 || who.uid == geteuid())
-        return true;
-    for (const char *const *name = s->users; *name; name++) {
-        const struct passwd *pw = getpwnam(*name);
-        if (pw && pw->pw_uid == who.uid)
-            return true;
-    }
-    log_event(LOG_WARNING, "refused", LOG_U("uid", who.uid), LOG_I("pid", who.pid));
-    return false;
+    uid_t uid = peer_uid(fd);
+    bool may = peer_is_own(uid) || peer_is_named(uid, s->users);
+    if (!may)
+        log_event(LOG_WARNING, "refused", LOG_U("uid", uid));
+    return may;
 }
 
 static void set_wait(int fd, unsigned ms)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/rights.h"
 #include "proxy/log_limit.h"
 #include "proxy/session.h"
 
@@ -84,14 +85,10 @@ void audit_trail_refused(const struct address *peer, const char *listener, enum 
 
 void audit_trail_command(unsigned uid, const json_t *request)
 {
-    static const char *const changing[] = {
-        "block", "open", "drain", "kill", "reload", "log-level", "upgrade"};
-    const char *cmd = json_string_value(json_object_get(request, "cmd"));
-    size_t i = 0, n = sizeof changing / sizeof changing[0];
-    while (cmd && i < n && strcmp(cmd, changing[i]) != 0)
-        i++;
-    if (!cmd || i == n)
+    struct right right;
+    if (!rights_find(RIGHTS_PROXY, request, &right) || !right.logged)
         return;
+    const char *account = rights_account(request);
     struct passwd pw, *found = NULL;
     char names[1024], who[32];
     snprintf(who, sizeof who, "%u", uid);
@@ -99,7 +96,8 @@ void audit_trail_command(unsigned uid, const json_t *request)
     json_int_t session = json_integer_value(json_object_get(request, "session"));
     char number[32];
     snprintf(number, sizeof number, "%lld", (long long)session);
-    audit_event("command", LOG_S("who", found ? found->pw_name : who), LOG_S("action", cmd),
+    audit_event("command", LOG_S("who", found ? found->pw_name : who),
+        LOG_S("account", *account ? account : NULL), LOG_S("action", right.cmd),
         LOG_S("session", session > 0 ? number : NULL),
         LOG_S("reason", json_string_value(json_object_get(request, "reason"))),
         LOG_S("level", json_string_value(json_object_get(request, "level"))));

@@ -5,6 +5,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/log_ring.h"
+#include "common/rights.h"
 #include "proxy/audit_trail.h"
 
 void command_error(struct control_client *c, const struct err *e)
@@ -118,6 +119,15 @@ static const struct {
 void command_run(struct control_client *c, const json_t *request)
 {
     const char *name = json_string_value(json_object_get(request, "cmd"));
+    struct err e = {0};
+    enum rights_level level = rights_level(control_client_page(c), request);
+    int r = name ? rights_check(RIGHTS_PROXY, level, request, NULL, &e) : 0;
+    if (r == -EPERM) {
+        log_event(LOG_WARNING, "control-refused", LOG_U("uid", control_client_uid(c)),
+            LOG_S("cmd", name), LOG_S("account", rights_account(request)));
+        command_error(c, &e);
+        return;
+    }
     audit_trail_command(control_client_uid(c), request);
     for (size_t i = 0; name && i < sizeof commands / sizeof commands[0]; i++)
         if (!strcmp(commands[i].name, name)) {

@@ -1,7 +1,6 @@
 #include "proxy/control.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
@@ -12,6 +11,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/peer.h"
 #include "proxy/predecessors.h"
 
 /* A socket that is listened on. */
@@ -35,6 +35,7 @@ struct control_client {
     bool second; /* came in by the second door */
     bool asking; /* an idle event waits for the predecessors' answers */
     uid_t uid;
+    bool page;   /* the page's program, see common/rights.h */
     bool denied; /* not in control_users: its first request is answered with that */
     char read_buf[4096];
 };
@@ -69,6 +70,11 @@ void control_client_unref(struct control_client *c)
 unsigned control_client_uid(const struct control_client *c)
 {
     return c->uid;
+}
+
+bool control_client_page(const struct control_client *c)
+{
+    return c->page;
 }
 
 struct proxy *control_client_proxy(const struct control_client *c)
@@ -215,7 +221,7 @@ void control_set_successor(struct control_client *c)
 
 bool control_client_owner(const struct control_client *c)
 {
-    return c->uid == 0 || c->uid == geteuid();
+    return peer_is_own(c->uid);
 }
 
 int control_send_fds(
@@ -285,18 +291,6 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     control_client_unref(c);
 }
 
-static bool user_allowed(const struct proxy *p, uid_t uid)
-{
-    if (uid == 0 || uid == geteuid())
-        return true;
-    for (const char *const *name = p->settings->control_users; *name; name++) {
-        const struct passwd *pw = getpwnam(*name);
-        if (pw && pw->pw_uid == uid)
-            return true;
-    }
-    return false;
-}
-
 static struct control_client *client_new(struct control_server *s)
 {
     struct control_client *c = xcalloc(1, sizeof *c);
@@ -328,18 +322,17 @@ static void on_connection(uv_stream_t *server, int status)
     struct control_client *c = client_new(s);
     c->second = server->data == s->second;
     uv_os_fd_t fd;
-    struct ucred who = {.uid = (uid_t)-1};
-    socklen_t len = sizeof who;
+    const struct settings *set = s->proxy->settings;
     if (uv_accept(server, (uv_stream_t *)&c->pipe) < 0 || s->n > CONTROL_CLIENTS_MAX ||
-        uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
+        uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0) {
         hang_up(c);
         return;
     }
-    c->uid = who.uid;
-    c->denied = !user_allowed(s->proxy, who.uid);
+    c->uid = peer_uid(fd);
+    c->page = !peer_is_own(c->uid) && peer_is_named(c->uid, set->page_user);
+    c->denied = !c->page && !peer_is_own(c->uid) && !peer_is_named(c->uid, set->control_users);
     if (c->denied)
-        log_event(LOG_WARNING, "control-refused", LOG_U("uid", who.uid), LOG_I("pid", who.pid));
+        log_event(LOG_WARNING, "control-refused", LOG_U("uid", c->uid));
     CHECK(uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) == 0);
 }
 

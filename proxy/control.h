@@ -41,6 +41,7 @@ struct control_client *control_client_ref(struct control_client *c);
 void control_client_unref(struct control_client *c);
 struct proxy *control_client_proxy(const struct control_client *c);
 unsigned control_client_uid(const struct control_client *c);   /* who it is, says the kernel */
+bool control_client_page(const struct control_client *c);      /* the page's program */
 void control_answer(struct control_client *c, json_t *object); /* object is the callee's */
 /* Starts sending events of these kinds; "idle" every interval_ms. */
 void control_watch(struct control_client *c, const json_t *kinds, uint64_t interval_ms);

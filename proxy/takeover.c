@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/peer.h"
 #include "proxy/proxy.h"
 
 #define ANSWER_S 10
@@ -42,15 +43,12 @@ static int connect_to(const char *path, int *out, struct err *e)
 /* A stranger who sits on the socket must not get our clients. */
 static int check_peer(int fd, struct err *e)
 {
-    struct ucred who = {.uid = (uid_t)-1};
-    socklen_t n = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
-        return err_sys(e, errno, "cannot tell who runs the other process");
-    if (who.uid != 0 && who.uid != geteuid())
-        return err_set(e, EACCES,
-            "the running process belongs to user id %u, this one to %u: start it as the same user",
-            (unsigned)who.uid, (unsigned)geteuid());
-    return 0;
+    uid_t uid = peer_uid(fd);
+    if (peer_is_own(uid))
+        return 0;
+    return err_set(e, EACCES,
+        "the running process belongs to user id %u, this one to %u: start it as the same user",
+        (unsigned)uid, (unsigned)geteuid());
 }
 
 static void keep_descriptors(struct takeover *t, struct msghdr *m)

@@ -61,6 +61,7 @@ async function account(page, base, chrome) {
         await unchecked(page, "form[action='/account/add']");
         await page.fill("#new-name", name);
         await page.fill("#new-password", password);
+        await page.fill("form[action='/account/add'] [name=own_password]", PASSWORD);
         await send(page, "form[action='/account/add'] button");
     };
     await add("<script>alert(1)</script>", OTHER_PASSWORD);
@@ -85,7 +86,10 @@ async function account(page, base, chrome) {
         (await fetch("/clients/block", { method: "POST", body: new URLSearchParams({ csrf: token, reason: "x", how: "block" }), redirect: "manual", headers: { Accept: "application/json" } })).status, csrf);
     assertEqual(status, 403, "a viewer blocks");
     await page.goto(`${base}/account`);
-    await send(page, `form[action='/account/remove']:has(input[value='${OTHER}']) button`);
+    await page.locator("#accounts summary").first().click();
+    const removal = `form[action='/account/remove']:has(input[value='${OTHER}'])`;
+    await page.fill(`${removal} [name=own_password]`, PASSWORD);
+    await send(page, `${removal} button`);
     await flash(page, "good");
     assertEqual(new URL((await look.goto(`${base}/log`)).url()).pathname, "/login", "a removed account is signed out");
     quiet(viewer, "viewer");
@@ -167,23 +171,27 @@ async function certificates(page, base, chrome, folder) {
 
     const choose = (name, text) => ({ name, mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
     await page.setInputFiles("#i-file", choose("kaputt.pem", "das ist kein Zertifikat"));
+    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
     assert((await alert(page)).length > 10, "junk is refused with words");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate after junk");
 
     await page.setInputFiles("#i-file", choose("fremd.pem", readFileSync(`${folder}/ca.pem`))); // the key belongs to another one
     await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/server.key`)));
+    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
     assert((await alert(page)).length > 10, "a key that does not fit is refused");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate after a wrong pair");
     await page.setInputFiles("#i-file", choose("server.pem", readFileSync(`${folder}/server.pem`)));
     await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/server.key`)));
+    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
     await flash(page, "good");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the same certificate, installed once more");
 
     await unchecked(page, "#make form");
     await page.fill("#c-name", "kein Name für einen Server");
+    await page.fill("#make [name=own_password]", PASSWORD);
     await page.check("#make input[name=sure]");
     await send(page, "#make .buttons button");
     assert((await alert(page)).length > 10, "a name with blanks is refused");
@@ -195,6 +203,7 @@ async function certificates(page, base, chrome, folder) {
     await page.fill("#c-org", "Praxis Dr. Müller");
     await page.fill("#c-dep", "Empfang");
     await page.fill("#c-names", "127.0.0.1\nelexis.praxis.local");
+    await page.fill("#make [name=own_password]", PASSWORD);
     await page.check("#make input[name=sure]");
     await send(page, "#make .buttons button");
     await flash(page, "good");
@@ -205,6 +214,7 @@ async function certificates(page, base, chrome, folder) {
     await page.selectOption("#c-kind", "csr");
     await page.fill("#c-name", "elexis.praxis-mueller.ch");
     await page.fill("#c-org", "Praxis Dr. Müller");
+    await page.fill("#make [name=own_password]", PASSWORD);
     await page.check("#make input[name=sure]");
     const [request] = await Promise.all([page.waitForEvent("download"), page.click("#make .buttons button")]);
     assert(readFileSync(await request.path(), "utf8").includes("BEGIN CERTIFICATE REQUEST"), "a request to be signed elsewhere");

@@ -161,12 +161,13 @@ def test_the_keeper_writes_too(folder, server):
         assert (job["kind"], job["result"]) == ("backup", b.runs()[0]["result"])
         command = wait_events(log, "command")[0]
         assert (command["action"], command["who"], command["result"]) == ("run", ME, "ok")
-        assert b.call({"cmd": "audit", "who": "anna", "role": "admin", "address": "10.0.0.7", "action": "login", "object": "",
-                       "result": "failed"})["ok"]
-        assert b.call({"cmd": "audit", "who": "anna"}, check=False)["ok"] is False
+        assert b.call({"cmd": "audit", "as": {"account": "anna", "role": "admin"}, "address": "10.0.0.7", "action": "login",
+                       "object": "", "result": "failed"})["ok"]
+        assert b.call({"cmd": "audit", "who": "anna", "action": "login"}, check=False)["ok"] is False
         console = wait_events(log, "console")[0]
         assert (console["who"], console["role"], console["address"], console["action"], console["result"]) == (
             "anna", "admin", "10.0.0.7", "login", "failed")
+        assert console["by"] == ME
         b.call("status"), b.call("runs")
         assert {e["action"] for e in events(log, "command")} == {"run"}
         assert b.call("status")["audit"] == {"file": str(log), "good": True, "lost": 0}

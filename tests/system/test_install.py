@@ -124,7 +124,9 @@ def test_users_and_folders_can_be_made(installed, tmp_path):
     assert look("var/backups/elexgate") == ("root", "0o700")
     assert look("var/lib/elexgate/proxy") == ("elexgate", "0o700")
     assert look("var/lib/elexgate/console") == ("elexgate-console", "0o700")
-    assert look("run/elexgate") == ("root", "0o1775")
+    assert look("run/elexgate") == ("root", "0o755")
+    assert look("run/elexgate/keeper") == ("root", "0o755")
+    assert look("run/elexgate/proxy") == ("elexgate", "0o755")
 
 
 @pytest.fixture(scope="module")

@@ -270,7 +270,7 @@ def test_verify(keeper, two_runs):
     {"which": "2026-02-30-0000"}, {"which": "2026-11-22-0315", "type": "../x"}, {"which": "2026-11-22-0315", "type": "--force"},
     {"which": "2026-11-22-0315", "type": 5}, {"which": "2026-11-22-0315", "type": "x" * 41}, {"which": "2026-11-22-0315\n"}])
 def test_names_that_are_none(keeper, request_):
-    for cmd in ("verify", "delete", "fetch"):
+    for cmd in ("verify", "delete"):
         refused(keeper, {"cmd": cmd, **request_}, "EINVAL")
     if isinstance(request_.get("which"), str):  # without one it is the latest
         refused(keeper, {"cmd": "drill", **request_}, "EINVAL")
@@ -314,58 +314,6 @@ def test_delete_while_somebody_else_works(keeper, two_runs):
     job.stdout.read()
     job.stdout.close()
     job.wait(60)
-
-
-def fetch(b, request):
-    """The answer and the bytes behind the descriptor that came with it."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(20)
-        s.connect(str(b.socket))
-        s.sendall(json.dumps({"cmd": "fetch", **request}).encode() + b"\n")
-        line, fds, flags, _ = socket.recv_fds(s, 65536, 4)
-        answer = json.loads(line)
-        if not answer["ok"]:
-            assert not fds
-            return answer, None
-        (fd,) = fds
-        with os.fdopen(fd, "rb") as f:
-            with pytest.raises(OSError):
-                os.write(f.fileno(), b"x")
-            return answer, f.read()
-
-
-@pytest.mark.sanitize
-def test_fetch(keeper, two_runs):
-    older, newer = two_runs
-    for run in two_runs:
-        answer, data = fetch(keeper, {"which": run, "type": "elexisdb"})
-        path = archive_path(keeper, run)
-        assert answer == {"ok": True, "name": path.name, "size": len(data)}
-        assert hashlib.sha256(data).digest() == hashlib.sha256(path.read_bytes()).digest()
-    answer, data = fetch(keeper, {"which": newer, "type": "elexisdb", "manifest": True})
-    assert json.loads(data)["type"] == "elexisdb" and answer["name"].endswith(".manifest.json")
-    # it is the file that was there, whatever happens to the name
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(str(keeper.socket))
-        s.sendall(json.dumps({"cmd": "fetch", "which": older, "type": "elexisdb"}).encode() + b"\n")
-        _, (fd,), _, _ = socket.recv_fds(s, 65536, 4)
-        keeper.call({"cmd": "delete", "which": older})
-        with os.fdopen(fd, "rb") as f:
-            assert len(f.read()) > 1000
-    assert fetch(keeper, {"which": older, "type": "elexisdb"})[0]["code"] == "ENOENT"
-    assert fetch(keeper, {"which": newer, "type": "other"})[0]["code"] == "ENOENT"
-    assert fetch(keeper, {"which": newer})[0]["code"] == "EINVAL"
-
-
-def test_fetch_follows_no_link(keeper, two_runs):
-    path = archive_path(keeper, two_runs[0])
-    path.unlink()
-    path.symlink_to("/etc/hostname")
-    answer, data = fetch(keeper, {"which": two_runs[0], "type": "elexisdb"})
-    assert not answer["ok"] and data is None
-    path.unlink()
-    os.mkfifo(path)
-    assert fetch(keeper, {"which": two_runs[0], "type": "elexisdb"})[0]["code"] == "EINVAL"
 
 
 # --- log, and who may ask ---

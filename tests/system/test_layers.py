@@ -43,15 +43,16 @@ RULES = {
     "common/error_ssl.c": Rule("common", "openssl"),
     "common/error_uv.c": Rule("common", "uv"),
     "common/": Rule("common", "jansson inih"),
+    "people/": Rule("common people", "sodium"),
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
     "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
     "proof/": Rule("common certs proof", "jansson openssl systemd mariadb"),
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
-    "backup/": Rule("common certs backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
+    "backup/": Rule("common certs people backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
     "notify/": Rule("common notify", "jansson curl"),
     "cli/": Rule("common certs cli", "jansson openssl"),
-    "console/": Rule("common certs console", "jansson openssl uv systemd http sodium gnutls"),
+    "console/": Rule("common certs people console", "jansson openssl uv systemd http sodium gnutls"),
 }
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
@@ -59,7 +60,7 @@ DEPENDENCIES = {
     "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
     "zlib": "zlib", "isal": "isal", "curl": "curl", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium",
-    "console_pure_dep": "console", "console_keep_dep": "console",
+    "console_pure_dep": "console", "console_keep_dep": "console", "people_dep": "people",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -101,7 +102,7 @@ def check_include(rule, quote, included, root):
 
 
 def sources(root):
-    for folder in ("common", "certs", "proxy", "proof", "notify", "backup", "cli", "console"):
+    for folder in ("common", "people", "certs", "proxy", "proof", "notify", "backup", "cli", "console"):
         yield from sorted(path for path in (root / folder).rglob("*.[ch]"))
 
 

@@ -1,0 +1,168 @@
+#include "common/rights.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ROW(program, cmd, action, member, least, confirm, logged)                                  \
+    {                                                                                              \
+        RIGHTS_##program, cmd, action, member, RIGHTS_##least, confirm, logged                     \
+    }
+
+static const struct right rows[] = {
+    /* program  command            action       member       least  confirm logged */
+    ROW(PROXY, "status", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "watch", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "sessions", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "log", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "block", NULL, NULL, ADMIN, false, true),
+    ROW(PROXY, "drain", NULL, NULL, ADMIN, false, true),
+    ROW(PROXY, "open", NULL, NULL, ADMIN, false, true),
+    ROW(PROXY, "kill", NULL, NULL, ADMIN, false, true),
+    /* a held client waits; the backup's own */
+    ROW(PROXY, "hold", NULL, NULL, MACHINE, false, false),
+    ROW(PROXY, "release", NULL, NULL, MACHINE, false, false),
+    ROW(PROXY, "reload", NULL, NULL, MACHINE, false, true),
+    ROW(PROXY, "log-level", NULL, NULL, MACHINE, false, true),
+    ROW(PROXY, "stop", NULL, NULL, MACHINE, false, true),
+    ROW(PROXY, "upgrade", NULL, NULL, MACHINE, false, true),
+    ROW(PROXY, "handover", NULL, NULL, MACHINE, false, false),
+    ROW(PROXY, "handover-take", NULL, NULL, MACHINE, false, false),
+    ROW(PROXY, "handover-done", NULL, NULL, MACHINE, false, false),
+    ROW(PROXY, "handover-failed", NULL, NULL, MACHINE, false, false),
+
+    ROW(KEEPER, "status", NULL, NULL, PAGE, false, false),
+    ROW(KEEPER, "watch", NULL, NULL, PAGE, false, false),
+    ROW(KEEPER, "runs", NULL, NULL, PAGE, false, false),
+    ROW(KEEPER, "log", NULL, NULL, PAGE, false, false),
+    ROW(KEEPER, "audit", NULL, NULL, PAGE, false, false), /* writes its own line */
+    ROW(KEEPER, "archives", NULL, NULL, VIEWER, false, false),
+    ROW(KEEPER, "config-get", NULL, NULL, VIEWER, false, false),
+    ROW(KEEPER, "schedule-preview", NULL, NULL, VIEWER, false, false),
+    ROW(KEEPER, "config-set", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "run", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "cancel", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "verify", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "drill", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "delete", NULL, "force", MACHINE, false, true),
+    ROW(KEEPER, "delete", NULL, NULL, ADMIN, true, true),
+    ROW(KEEPER, "restore", "status", NULL, VIEWER, false, false),
+    ROW(KEEPER, "restore", "plan", NULL, VIEWER, false, false),
+    ROW(KEEPER, "restore", "sql", NULL, ADMIN, true, true),
+    ROW(KEEPER, "restore", NULL, "foreign", ADMIN, true, true),
+    ROW(KEEPER, "restore", NULL, "no_trial", MACHINE, false, true),
+    ROW(KEEPER, "restore", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "cert", NULL, "options.force", MACHINE, false, true),
+    ROW(KEEPER, "cert", NULL, "options.no-constraints", MACHINE, false, true),
+    ROW(KEEPER, "cert", NULL, "options.no_constraints", MACHINE, false, true),
+    ROW(KEEPER, "cert", NULL, "options.allow-no-san", MACHINE, false, true),
+    ROW(KEEPER, "cert", NULL, "options.allow_no_san", MACHINE, false, true),
+    ROW(KEEPER, "cert", "show", NULL, VIEWER, false, false),
+    ROW(KEEPER, "cert", "fingerprint", NULL, VIEWER, false, false),
+    ROW(KEEPER, "cert", "guide", NULL, VIEWER, false, false),
+    ROW(KEEPER, "cert", "export", NULL, VIEWER, false, false),
+    ROW(KEEPER, "cert", "renew", NULL, ADMIN, false, true), /* the same CA, the same names */
+    ROW(KEEPER, "cert", NULL, NULL, ADMIN, true, true),
+    ROW(KEEPER, "account", "first", NULL, PAGE, false, true),
+    ROW(KEEPER, "account", NULL, NULL, VIEWER, true, true),
+    ROW(KEEPER, "reload", NULL, NULL, MACHINE, false, true),
+    ROW(KEEPER, "log-level", NULL, NULL, MACHINE, false, true),
+};
+
+/* false, null and "no such member" are not set; everything else is, so that no odd value slips by.
+ */
+static bool is_set(const json_t *request, const char *member)
+{
+    const char *dot = strchr(member, '.');
+    const json_t *in = request;
+    if (dot) {
+        _cleanup_free_ char *outer = xasprintf("%.*s", (int)(dot - member), member);
+        in = json_object_get(request, outer);
+        member = dot + 1;
+    }
+    const json_t *v = json_object_get(in, member);
+    return v && !json_is_null(v) && !json_is_false(v);
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
+}
+
+bool rights_find(enum rights_program program, const json_t *request, struct right *out)
+{
+    const char *cmd = text(request, "cmd"), *action = text(request, "action");
+    bool found = false;
+    struct right sum = {.program = program};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct right *r = &rows[i];
+        if (r->program != program || strcmp(r->cmd, cmd) != 0 ||
+            (r->action && strcmp(r->action, action) != 0) ||
+            (r->member ? !is_set(request, r->member) : found))
+            continue;
+        if (r->least >= sum.least) { /* what is asked for most is what a refusal names */
+            sum.action = r->action;
+            sum.member = r->member;
+        }
+        sum.cmd = r->cmd;
+        sum.least = r->least > sum.least ? r->least : sum.least;
+        sum.confirm |= r->confirm;
+        sum.logged |= r->logged;
+        found |= !r->member;
+    }
+    if (found)
+        *out = sum;
+    return found;
+}
+
+enum rights_level rights_level(bool page, const json_t *request)
+{
+    const json_t *as = json_object_get(request, "as");
+    const char *role = text(as, "role");
+    if (!as)
+        return page ? RIGHTS_PAGE : RIGHTS_MACHINE;
+    if (!*text(as, "account"))
+        return RIGHTS_PAGE;
+    return !strcmp(role, "admin")    ? RIGHTS_ADMIN
+           : !strcmp(role, "viewer") ? RIGHTS_VIEWER
+                                     : RIGHTS_PAGE;
+}
+
+const char *rights_level_name(enum rights_level level)
+{
+    static const char *const names[] = {"", "viewer", "admin", "machine"};
+    return names[level];
+}
+
+const char *rights_account(const json_t *request)
+{
+    return text(json_object_get(request, "as"), "account");
+}
+
+static const char *who_may(enum rights_level least)
+{
+    return least == RIGHTS_MACHINE ? "root, with elexgate(1) on the machine itself"
+           : least == RIGHTS_ADMIN ? "an admin who is signed in"
+                                   : "somebody who is signed in";
+}
+
+int rights_check(enum rights_program program, enum rights_level level, const json_t *request,
+    struct right *out, struct err *e)
+{
+    struct right r;
+    if (!rights_find(program, request, &r))
+        return err_set(e, ENOSYS, "there is no command \"%.40s\"", text(request, "cmd"));
+    if (level < r.least)
+        return err_set(e, EPERM, "%s%s%s%s%s is for %s", r.cmd, r.action ? " " : "",
+            r.action ? r.action : "", r.member ? " with " : "", r.member ? r.member : "",
+            who_may(r.least));
+    if (out)
+        *out = r;
+    return 0;
+}
+
+void rights_name(json_t *request, const char *name, const char *role)
+{
+    (void)json_object_set_new(
+        request, "as", json_pack("{ss ss}", "account", name ? name : "", "role", role));
+}

@@ -1,0 +1,209 @@
+"""What a program that was taken over can ask for: the page's program at the keeper's and the gate's control sockets, and
+whoever puts a socket of his own where ours should be."""
+import contextlib
+import json
+import os
+import pwd
+import socket
+import threading
+
+import pytest
+
+from lib import control, paths, process
+from lib.backup import Backup
+
+pytestmark = [pytest.mark.sanitize, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")]
+PAGE = "nobody"  # stands for elexgate-console
+PASSWORD = "ein langes Passwort für Tests"
+ADMIN = {"account": "anna", "role": "admin"}
+
+
+def as_user(name, path, request):
+    """One request as another user: the kernel tells the server who asked."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            who = pwd.getpwnam(name)
+            os.setgroups([])
+            os.setgid(who.pw_gid)
+            os.setuid(who.pw_uid)
+            answer = control.call(path, request, check=False)
+        except Exception as e:  # pylint: disable=broad-except
+            answer = {"ok": False, "code": "EXCEPTION", "error": repr(e)}
+        os.write(write, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as f:
+        answer = json.loads(f.read())
+    os.waitpid(pid, 0)
+    return answer
+
+
+@pytest.fixture
+def keeper(folder, server):
+    folder.parent.chmod(0o711)
+    folder.chmod(0o711)
+    b = Backup(folder / "b", server, options={"backup": {"method": "dump"}, "console": {"user": PAGE}})
+    b.folder.chmod(0o711)
+    b.start_keeper()
+    yield b
+    b.stop_keeper()
+
+
+def ask(b, cmd, user=PAGE, **more):
+    return as_user(user, b.socket, {"cmd": cmd, **more})
+
+
+@pytest.mark.parametrize("cmd,more", [
+    ("fetch", {"which": "2026-11-22-0315", "type": "elexisdb"}),
+    ("reload", {}), ("log-level", {"level": "debug"}),
+    ("delete", {"which": "2026-11-22-0315", "force": True}),
+    ("delete", {"which": "2026-11-22-0315", "force": 1}),
+    ("restore", {"action": "run", "which": "latest", "no_trial": True}),
+    ("cert", {"action": "init", "options": {"force": True}}),
+    ("cert", {"action": "init", "options": {"no-constraints": True}}),
+    ("cert", {"action": "init", "options": {"no_constraints": True}}),
+    ("cert", {"action": "client", "options": {"name": "x"}}),
+    ("cert", {"action": "init", "options": {}}),
+    ("cert", {"action": "csr", "options": {}}),
+    ("cert", {"action": "install", "options": {"certificate": "eA=="}}),
+    ("delete", {"which": "2026-11-22-0315"}),
+    ("restore", {"action": "sql", "upload": "x"}),
+    ("restore", {"action": "run", "which": "old.tar.gz", "foreign": True}),
+    ("account", {"action": "add", "name": "eve", "role": "admin", "password": PASSWORD}),
+    ("account", {"action": "role", "name": "eve", "role": "admin"}),
+    ("account", {"action": "remove", "name": "anna"}),
+])
+def test_a_page_that_was_taken_over(keeper, cmd, more):
+    """It says that an admin asks, and has no password of one."""
+    assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"]
+    for confirm in ({}, {"confirm": ""}, {"confirm": ["x"]}, {"confirm": "x" * 300}):
+        answer = ask(keeper, cmd, **{"as": ADMIN, **more, **confirm})
+        assert not answer["ok"] and answer["code"] in ("EPERM", "ENOKEY", "ENOSYS", "EACCES"), answer
+        if answer["code"] == "EACCES":
+            break
+    answer = ask(keeper, cmd, **more)
+    assert not answer["ok"] and answer["code"] in ("EPERM", "ENOSYS"), answer
+    assert ask(keeper, "status")["ok"] and keeper.keeper.alive()
+
+
+def test_who_confirms(keeper):
+    assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"]
+    # a second first one is none, with or without the machine's rights
+    assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EEXIST"
+    delete = {"which": "2026-11-22-0315"}
+    assert ask(keeper, "delete", **{"as": {"account": "eve", "role": "admin"}}, confirm=PASSWORD, **delete)["code"] == "ENOENT"
+    right = ask(keeper, "delete", **{"as": ADMIN}, confirm=PASSWORD, **delete)
+    assert right["code"] == "ENOENT" and "2026-11-22-0315" in right["error"], right  # the keeper looked for it
+    # a viewer of the keeper's own list stays one, whatever the page says
+    assert ask(keeper, "account", action="add", name="mpa", role="viewer", password=PASSWORD + "2", confirm=PASSWORD, **{"as": ADMIN})["ok"]
+    mpa = {"account": "mpa", "role": "admin"}
+    assert ask(keeper, "delete", **{"as": mpa}, confirm=PASSWORD + "2", **delete)["code"] == "EPERM"
+    assert ask(keeper, "run", **{"as": mpa})["code"] == "EPERM"
+    assert ask(keeper, "account", action="role", name="mpa", role="admin", confirm=PASSWORD + "2", **{"as": mpa})["code"] == "EPERM"
+    # her own password she may change, with the old one
+    new = {"action": "set", "name": "mpa", "password": PASSWORD + "3", "as": mpa}
+    assert ask(keeper, "account", confirm=PASSWORD, **new)["code"] == "EACCES"
+    process.wait_until(lambda: ask(keeper, "account", confirm=PASSWORD + "2", **new)["ok"], 20, "the pause after a wrong password")
+    assert ask(keeper, "account", action="set", name="anna", password=PASSWORD, confirm=PASSWORD + "3", **{"as": mpa})["code"] == "EPERM"
+    # over a restart
+    keeper.stop_keeper()
+    keeper.start_keeper()
+    assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EEXIST"
+    people = (keeper.state / "people.json")
+    assert people.stat().st_mode & 0o777 == 0o600 and PASSWORD not in people.read_text()
+
+
+def test_the_audit_log_names_whom_the_kernel_names(keeper):
+    ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)
+    ask(keeper, "cert", action="client", options={"name": "x"}, **{"as": ADMIN})
+    ask(keeper, "audit", who="root", action="restore", object="all", **{"as": {"account": "", "role": "admin"}})
+    log = keeper.folder / "audit.log"
+    process.wait_until(lambda: "event=console" in log.read_text() or '"console"' in log.read_text(), 10, "the audit log")
+    text = log.read_text()
+    assert PASSWORD not in text and "root" not in [line for line in text.splitlines() if "console" in line][-1].replace("by", "")
+    refused = [line for line in text.splitlines() if "cert" in line and "client" in line]
+    assert len(refused) == 1 and "refused" in refused[0] and PAGE in refused[0] and "anna" in refused[0], text
+
+
+def test_a_stranger_is_told_nothing(keeper):
+    answer = ask(keeper, "status", user="daemon")
+    assert not answer["ok"]
+
+
+def test_the_page_at_the_gate(make_gate, server):
+    gate = make_gate(server, options={"console": {"user": PAGE}})
+    for part in (gate.control_socket.parent, *gate.control_socket.parent.parents):
+        if part.stat().st_uid == os.geteuid() and not part.stat().st_mode & 1:
+            part.chmod(0o711)
+    path = gate.control_socket
+    for cmd in ("hold", "release", "stop", "reload", "upgrade", "handover", "handover-take", "log-level"):
+        answer = as_user(PAGE, path, {"cmd": cmd, "as": ADMIN, "level": "debug"})
+        assert answer["code"] == "EPERM", (cmd, answer)
+    assert as_user(PAGE, path, {"cmd": "block", "reason": "x"})["code"] == "EPERM"
+    assert as_user(PAGE, path, {"cmd": "block", "reason": "x", "as": {"account": "mpa", "role": "viewer"}})["code"] == "EPERM"
+    assert as_user(PAGE, path, {"cmd": "sessions"})["ok"] and as_user(PAGE, path, {"cmd": "status"})["ok"]
+    assert as_user(PAGE, path, {"cmd": "block", "reason": "x", "as": ADMIN})["ok"]
+    assert as_user(PAGE, path, {"cmd": "open", "as": ADMIN})["ok"]
+
+
+@contextlib.contextmanager
+def squatter(path, user):
+    """Somebody else answers on a socket where ours is expected, and notes what he is told."""
+    heard = []
+    s = socket.socket(socket.AF_UNIX)
+    who = pwd.getpwnam(user)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(who.pw_gid)
+        os.setuid(who.pw_uid)
+        s.bind(str(path))
+        s.listen()
+        os.write(write, b"!")
+        while True:
+            c, _ = s.accept()
+            c.settimeout(2)
+            with contextlib.suppress(OSError):
+                data = c.recv(65536)
+                os.write(write, data or b"")
+                c.sendall(b'{"ok":true}\n')
+            c.close()
+    os.close(write)
+    assert os.read(read, 1) == b"!"
+
+    def listen():
+        while chunk := os.read(read, 65536):
+            heard.append(chunk)
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield heard
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        s.close()
+        thread.join(5)
+        os.close(read)
+        path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o1775, 0o777, 0o755])
+def test_a_socket_that_is_not_ours(folder, mode):
+    """Root's request does not go to whoever sits on the socket, unless the folder is his alone."""
+    folder.parent.chmod(0o711)
+    folder.chmod(0o711)
+    there = folder / "run"
+    there.mkdir()
+    who = pwd.getpwnam(PAGE)
+    os.chown(there, who.pw_uid if mode in (0o777, 0o755) else 0, who.pw_gid)
+    there.chmod(mode)
+    config = folder / "elexgate.ini"
+    config.write_text(f"[backup]\ncontrol_socket = {there}/keeper.sock\n[proxy]\ncontrol_socket = {there}/keeper.sock\n")
+    with squatter(there / "keeper.sock", PAGE) as heard:
+        done = process.run([paths.CLI, "--config", config, "log"], check=False)
+        if mode == 0o755:
+            process.wait_until(lambda: heard, 10, "the request")  # whose folder it is may answer there, as the proxy does
+        else:
+            assert done.returncode != 0 and not heard, (done.stdout, done.stderr, heard)
