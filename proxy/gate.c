@@ -300,7 +300,8 @@ static void on_hold_timer(uv_timer_t *t)
     struct idle_report idle = {0};
     for (unsigned i = 0; i < g->proxy->n_workers; i++) {
         idle.in_flight += SLOT_GET(g->proxy->workers[i].idle.in_flight);
-        idle.transactions += SLOT_GET(g->proxy->workers[i].idle.transactions);
+        idle.transactions += SLOT_GET(g->proxy->workers[i].idle.transactions) +
+                             SLOT_GET(g->proxy->workers[i].idle.unknown);
     }
     json_t *answer = json_error(ETIMEDOUT,
         "%u sessions with a statement in flight and %u with an open transaction did not come to "

@@ -20,6 +20,7 @@ struct idle_report idle_clock_report(
         r.in_flight += SLOT_GET(slots[i]->in_flight);
         r.write_in_flight += SLOT_GET(slots[i]->write_in_flight);
         r.transactions += SLOT_GET(slots[i]->transactions);
+        r.unknown += SLOT_GET(slots[i]->unknown);
         r.pending += SLOT_GET(slots[i]->pending);
     }
     r.write_ms = r.write_in_flight ? 0 : ago(now_ms, write);

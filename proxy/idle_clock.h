@@ -17,12 +17,13 @@ struct idle_slot {
     _Atomic uint32_t in_flight;         /* sessions with a statement in flight */
     _Atomic uint32_t write_in_flight;   /* those whose statement may write */
     _Atomic uint32_t transactions;      /* sessions with an open transaction */
+    _Atomic uint32_t unknown;           /* those whose last answer, an error, left that open */
     _Atomic uint32_t pending;           /* not logged in yet */
 } __attribute__((aligned(64)));
 
 struct idle_report {
     uint64_t write_ms, statement_ms; /* ago */
-    uint32_t sessions, in_flight, write_in_flight, transactions, pending;
+    uint32_t sessions, in_flight, write_in_flight, transactions, unknown, pending;
 };
 
 /* For the slot's own thread. */

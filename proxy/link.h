@@ -23,8 +23,9 @@
 /* One record's overhead is at most 16384/16406; a read's worth of plaintext in records of 16 KiB.
  */
 #define LINK_BATCH_MAX (LINK_READ_MAX + 17u * 512u + 32u * 1024u)
-/* What may wait for a slow peer: what one read can bring, and a last error packet. */
-#define LINK_OUT_MAX (LINK_BATCH_MAX + 64u * 1024u)
+/* What may wait for a slow peer: what one read can bring, what a client may have sent ahead of its
+ * login, and a last error packet. */
+#define LINK_OUT_MAX (LINK_BATCH_MAX + 192u * 1024u)
 
 /* The buffers that all links of one worker share; valid only until the next call on any link. */
 struct link_scratch {

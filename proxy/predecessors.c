@@ -293,7 +293,8 @@ static void sum(json_t *o, const json_t *other, const char *key)
 
 void predecessors_merge_idle(json_t *idle, const json_t *all)
 {
-    static const char *const sums[] = {"in_flight", "write_in_flight", "transactions", "sessions"};
+    static const char *const sums[] = {
+        "in_flight", "write_in_flight", "transactions", "transactions_unknown", "sessions"};
     size_t i;
     const json_t *one;
     json_array_foreach (all, i, one) {

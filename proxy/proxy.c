@@ -30,10 +30,10 @@ static struct idle_report report(const struct proxy *p)
 
 static json_t *idle_json(const struct idle_report *r)
 {
-    return json_pack("{s:I, s:I, s:i, s:i, s:i, s:i}", "write_ms", (json_int_t)r->write_ms,
+    return json_pack("{s:I, s:I, s:i, s:i, s:i, s:i, s:i}", "write_ms", (json_int_t)r->write_ms,
         "statement_ms", (json_int_t)r->statement_ms, "in_flight", (int)r->in_flight, "transactions",
-        (int)r->transactions, "sessions", (int)r->sessions, "write_in_flight",
-        (int)r->write_in_flight);
+        (int)r->transactions, "transactions_unknown", (int)r->unknown, "sessions", (int)r->sessions,
+        "write_in_flight", (int)r->write_in_flight);
 }
 
 json_t *proxy_idle_json(const struct proxy *p)

@@ -55,9 +55,6 @@ static void login_free(struct session *s)
 {
     if (!s->login)
         return;
-    backend_cancel(s->login->lookup);
-    session_proof_cancel(s);
-    session_sha2_forget(s->login);
     buffer_free(&s->login->from_client);
     buffer_free(&s->login->from_server);
     free(s->login);
@@ -72,34 +69,65 @@ static void note_end(struct session *s, const char *reason, const char *detail)
     s->end_detail = xstrdup(detail);
 }
 
-/* The server's side goes; what it counted for goes with it. */
-static void close_server(struct session *s)
+/* The client is done with the server. */
+static void leave(struct session *s, enum session_state to)
 {
     struct worker *w = s->worker;
-    if (s->login)
-        backend_cancel(s->login->lookup);
-    if (s->login)
-        s->login->lookup = NULL;
-    link_close(&s->server, session_link_closed);
-    session_account_off(s);
+    session_server_leave(s);
+    session_move(s, to);
     session_enlist(s, &w->leaving);
     worker_check_blocked(w);
     worker_check_held(w);
+    if (s->finish)
+        worker_want_tick(w);
+}
+
+static void close_last(struct session *s)
+{
+    if (s->state == SESSION_FINISHING)
+        session_move(s, SESSION_CLOSED);
+    session_enlist(s, NULL);
+    login_free(s);
+    if (s->links_open == 0) /* never got as far as a socket, or both are gone */
+        session_free(s);
 }
 
 void session_drop(struct session *s, const char *reason, const char *detail)
 {
-    if (s->state == SESSION_CLOSED)
+    if (s->state >= SESSION_FINISHING)
         return;
     note_end(s, reason, detail);
     session_log_end(s);
-    session_move(s, SESSION_CLOSED);
-    close_server(s);
-    session_enlist(s, NULL);
-    login_free(s);
+    leave(s, SESSION_FINISHING);
     link_close(&s->client, session_link_closed);
-    if (s->links_open == 0) /* never got as far as a socket */
-        session_free(s);
+    if (s->finish)
+        session_poll(s);
+    else
+        close_last(s);
+}
+
+void session_finished(struct session *s)
+{
+    struct worker *w = s->worker;
+    s->finish = SESSION_UNFINISHED;
+    link_close(&s->server, session_link_closed);
+    session_account_off(s);
+    if (s->state == SESSION_FINISHING)
+        close_last(s);
+    worker_check_held(w);
+}
+
+/* What is left to say goes out; whoever has closed already will say no more. */
+static void session_closing_step(struct session *s)
+{
+    uint64_t now = uv_now(&s->worker->loop), end = s->closing_until_ms;
+    link_shutdown(&s->client);
+    if (s->client.eof && !link_backlog(&s->client)) {
+        session_drop(s, s->end_reason, NULL);
+        return;
+    }
+    s->deadline_ms = now + SESSION_CLOSE_MS < end ? now + SESSION_CLOSE_MS : end;
+    session_poll(s);
 }
 
 void session_close_softly(struct session *s, const char *reason, const char *detail)
@@ -107,11 +135,10 @@ void session_close_softly(struct session *s, const char *reason, const char *det
     if (s->state >= SESSION_CLOSING)
         return;
     note_end(s, reason, detail);
-    session_move(s, SESSION_CLOSING);
-    close_server(s);
-    session_deadline(s, SESSION_CLOSE_MS);
-    link_shutdown(&s->client);
-    session_poll(s);
+    leave(s, SESSION_CLOSING);
+    worker_want_tick(s->worker);
+    s->closing_until_ms = uv_now(&s->worker->loop) + SESSION_CLOSE_MAX_MS;
+    session_closing_step(s);
 }
 
 /* The sequence number at which the client takes an error now; -1 = at none. */
@@ -154,7 +181,7 @@ void session_end_now(struct session *s, struct notice *n, const char *reason)
 {
     if (s->state >= SESSION_ENDING)
         return;
-    if (s->state != SESSION_RELAY || !dialogue_between(&s->dialogue)) {
+    if (s->state != SESSION_RELAY || !session_between(s) || s->client.eof) {
         session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
             s->state < SESSION_RELAY ? n->ascii : n->text, reason, NULL);
         return;
@@ -163,8 +190,7 @@ void session_end_now(struct session *s, struct notice *n, const char *reason)
      * for that. */
     note_end(s, reason, NULL);
     s->notice = notice_ref(n);
-    session_move(s, SESSION_ENDING);
-    close_server(s);
+    leave(s, SESSION_ENDING);
     session_deadline(s, SESSION_LINGER_MS);
     session_poll(s);
 }
@@ -174,7 +200,7 @@ void session_end_for(struct session *s, struct notice *n)
     if (s->state >= SESSION_ENDING)
         return;
     if (s->state < SESSION_RELAY ||
-        (dialogue_between(&s->dialogue) && !s->dialogue.in_transaction)) {
+        (dialogue_between(&s->dialogue) && s->dialogue.transaction == TRANSACTION_NONE)) {
         session_end_now(s, n, "blocked");
         return;
     }
@@ -218,6 +244,10 @@ static void deadline_passed(struct session *s)
 
 void session_tick(struct session *s, uint64_t now_ms)
 {
+    if (s->finish)
+        session_finish_tick(s, now_ms);
+    if (s->state >= SESSION_FINISHING)
+        return;
     if (s->state == SESSION_CONNECTING)
         session_connect_tick(s, now_ms);
     else if (s->deadline_ms && now_ms >= s->deadline_ms)
@@ -248,14 +278,19 @@ void session_poll(struct session *s)
             server |= UV_READABLE;
         break;
     case SESSION_RELAY:
-        if (!link_backlog(&s->server) && !session_client_held(s))
+        if (!link_backlog(&s->server) && !session_client_held(s) && !s->client.eof)
             client |= UV_READABLE;
         if (!link_backlog(&s->client))
             server |= UV_READABLE;
         break;
     case SESSION_ENDING:
     case SESSION_CLOSING:
-        client |= UV_READABLE;
+        if (!s->client.eof)
+            client |= UV_READABLE;
+        __attribute__((fallthrough));
+    case SESSION_FINISHING:
+        if (s->finish) /* the PROXY header is due before a greeting comes */
+            server |= s->login && s->login->header_due ? UV_WRITABLE : UV_READABLE;
         break;
     default:
         return;
@@ -283,6 +318,20 @@ static void client_bytes(struct session *s, const uint8_t *data, size_t n)
         session_on_client_first(s);
 }
 
+/* The client sends no more. It may still wait for the answer to what it sent last: then the server
+ * hears of the end behind it, answers, and closes. */
+static void client_ended(struct session *s)
+{
+    bool waits = s->state == SESSION_RELAY && !s->quit &&
+                 (s->dialogue.outstanding > 0 || buffer_len(&s->stash) > 0);
+    if (s->state == SESSION_CLOSING)
+        session_closing_step(s);
+    else if (!waits)
+        session_drop(s, s->quit ? "quit" : "client closed", NULL);
+    else if (!link_backlog(&s->server) && buffer_len(&s->stash) == 0)
+        link_shutdown(&s->server);
+}
+
 static void client_readable(struct session *s)
 {
     const uint8_t *data;
@@ -302,8 +351,8 @@ static void client_readable(struct session *s)
             session_on_client_ending(s, data, (size_t)n);
     } else if (s->state < SESSION_RELAY)
         client_bytes(s, data, (size_t)n);
-    if (s->client.eof && s->state != SESSION_CLOSED)
-        session_drop(s, s->quit ? "quit" : "client closed", NULL);
+    if (s->client.eof)
+        client_ended(s);
 }
 
 static void on_client_event(struct link *l, int status, int events)
@@ -315,12 +364,12 @@ static void on_client_event(struct link *l, int status, int events)
             session_drop(s, "client lost", e.text);
             return;
         }
-        if (s->state == SESSION_CLOSING)
-            link_shutdown(l);
     }
     if ((events & UV_READABLE) || status < 0)
         client_readable(s);
-    if (s->state != SESSION_CLOSED)
+    if (s->state == SESSION_CLOSING)
+        session_closing_step(s);
+    else if (s->state < SESSION_FINISHING)
         session_poll(s);
 }
 
@@ -328,7 +377,10 @@ static void on_client_event(struct link *l, int status, int events)
  * stands between two. */
 static void server_gone(struct session *s, const char *reason, const char *detail)
 {
-    if (s->settings->backends && s->state == SESSION_RELAY && !s->quit)
+    s->server.eof = true;
+    if (session_login_server_lost(s))
+        return;
+    if (s->settings->backends && s->state == SESSION_RELAY && !s->quit && !s->client.eof)
         session_end_now(s, s->settings->backends->lost, reason);
     else
         session_close_softly(s, reason, detail);
@@ -369,6 +421,12 @@ static void server_readable(struct session *s)
 void session_on_server_event(struct link *l, int status, int events)
 {
     struct session *s = l->owner;
+    if (s->finish) {
+        session_on_finishing(s, status, events);
+        if (s->finish)
+            session_poll(s);
+        return;
+    }
     if (s->state == SESSION_CONNECTING && !session_server_connected(s, status))
         return;
     if (events & UV_WRITABLE) {
@@ -377,10 +435,12 @@ void session_on_server_event(struct link *l, int status, int events)
             server_gone(s, "server lost", e.text);
         else if (!link_backlog(l) && s->state == SESSION_RELAY)
             session_retry_stash(s);
+        if (s->client.eof && s->state == SESSION_RELAY)
+            client_ended(s);
     }
     if (((events & UV_READABLE) || status < 0) && s->state < SESSION_ENDING)
         server_readable(s);
-    if (s->state != SESSION_CLOSED)
+    if (s->state < SESSION_FINISHING)
         session_poll(s);
 }
 
@@ -402,9 +462,10 @@ void session_start(struct worker *w, int fd, uint64_t id, struct settings *setti
     struct sockaddr_in in; /* the port stands at the same place in both families */
     memcpy(&in, peer, sizeof in);
     s->peer_port = ntohs(in.sin_port);
-    buffer_init(&s->stash, LINK_READ_MAX + 64u * 1024u);
+    buffer_init(&s->stash, SESSION_CLIENT_MAX);
     s->login = xcalloc(1, sizeof *s->login);
-    buffer_init(&s->login->from_client, LOGIN_PACKET_MAX + LINK_READ_MAX + 64u * 1024u);
+    s->login->header_due = settings->proxy_protocol;
+    buffer_init(&s->login->from_client, SESSION_CLIENT_MAX);
     buffer_init(&s->login->from_server, LOGIN_PACKET_MAX + LINK_READ_MAX);
 
     struct err e;

@@ -7,6 +7,8 @@
  *   session_proof.c   the server's proof made one for our certificate
  *   session_sha2.c    a password that must not go to the server as it is
  *   session_user.c    who may not log in here
+ *   session_ask.c     the server is asked whether a transaction is open
+ *   session_finish.c  the server's side once the client is done with it
  *   session_relay.c   the command phase: bytes through, back-pressure, idle clock
  *   session_report.c  what others are told about it: JSON, log
  *
@@ -28,8 +30,15 @@
 /* How long a session that was ended between two statements waits for its client's next command, so
  * that the error arrives as that command's answer. Elexis polls every 5 to 30 s. */
 #define SESSION_LINGER_MS 35000u
-/* How long the client may take to close after our FIN. */
-#define SESSION_CLOSE_MS 2000u
+/* How long the client may be silent before it closes after our FIN, and how long it may send or
+ * take what is left: a reset before it has read its error would hide that. */
+#define SESSION_CLOSE_MS     2000u
+#define SESSION_CLOSE_MAX_MS 60000u
+
+/* One bound for a client's bytes wherever they wait: before its login, for room in the pipeline,
+ * for the server. So what has been taken always has a place. */
+#define SESSION_CLIENT_MAX (LOGIN_PACKET_MAX + LINK_READ_MAX + 64u * 1024u)
+_Static_assert(SESSION_CLIENT_MAX + ERROR_PACKET_MAX <= LINK_OUT_MAX, "it fits into a link");
 
 /* With its NUL; longer ones do not fit into an RSA key of usual size. */
 #define SESSION_PASSWORD_MAX 512u
@@ -50,12 +59,19 @@ struct session_login {
     uint8_t shift;             /* 1 when an SSLRequest took a sequence number */
     uint8_t client_seq;        /* of the client's last packet, as the client counts */
     bool client_turn;          /* the next packet is the client's */
-    bool response_seen;
+    bool response_seen, response_sent;
+    uint8_t server_seq; /* of the server's last packet, as it counts */
+    bool header_due;    /* the PROXY header has not been sent */
+    bool nobody;        /* the server was sent a login of nobody, to be refused */
+    bool server_lost;   /* the client is told with its next packet */
     bool proof_asked;
     struct sha2_login sha2;
     uint8_t password[SESSION_PASSWORD_MAX]; /* between the client's packet and the server's key */
     size_t password_len;
 };
+
+/* What the server's side does once the client is done: session_finish.c. */
+enum session_finish { SESSION_UNFINISHED, SESSION_DRAIN, SESSION_DISMISS };
 
 struct session {
     TAILQ_ENTRY(session) entry;
@@ -78,14 +94,21 @@ struct session {
         *guard;            /* where certificates decide who may log in: catches COM_CHANGE_USER */
     struct buffer stash;   /* client's bytes that the dialogue has not taken yet */
     struct notice *notice; /* why it is being ended */
+    uint8_t next_command[PACKET_HEADER + 1]; /* while ENDING: what has come of it */
+    uint8_t next_command_len;
+    enum session_finish finish;
+    uint64_t finish_until_ms, closing_until_ms;
+    uint64_t drained;
     int64_t since_wall_ms;
     uint64_t last_activity_ms;
     uint32_t thread_id;
     /* as counted in the idle slot */
-    bool counted_session, counted_flight, counted_write, counted_transaction, counted_pending;
-    bool end_asked;  /* ended as soon as it stands between transactions */
-    bool quit;       /* COM_QUIT was seen */
-    bool login_done; /* an "end" line in the log is owed */
+    bool counted_session, counted_flight, counted_write, counted_transaction, counted_unknown,
+        counted_pending;
+    bool asking, asked; /* session_ask.c: on its way; since the client's last word */
+    bool end_asked;     /* ended as soon as it stands between transactions */
+    bool quit;          /* COM_QUIT was seen */
+    bool login_done;    /* an "end" line in the log is owed */
     bool resumed;
     const char *end_reason; /* static text */
     char *end_detail;
@@ -121,7 +144,22 @@ void session_deadline(struct session *s, uint64_t in_ms);
 void session_on_server_event(struct link *l, int status, int events);
 void session_link_closed(struct link *l);
 
+/* session.c, for session_finish.c: the server's side is over as well. */
+void session_finished(struct session *s);
+
+/* session_finish.c */
+/* Nothing more comes from this client: the server's side is closed, or goes on by itself until the
+ * server has ended what it does. Before the state moves. Idempotent. */
+void session_server_leave(struct session *s);
+void session_on_finishing(struct session *s, int status, int events);
+void session_finish_tick(struct session *s, uint64_t now_ms);
+/* session_ask.c */
+/* From the worker's tick, while the state of some transaction is unknown. */
+void session_ask_tick(struct session *s);
+/* Bytes of the server. true: they answer our question and are not the client's. */
+bool session_asked(struct session *s, const uint8_t *data, size_t n);
 /* session_connect.c */
+int session_send_proxy_header(struct session *s, struct err *e) MUSTCHECK;
 void session_connect(struct session *s);
 /* The socket of a failed attempt is gone. */
 void session_connect_next(struct session *s);
@@ -135,6 +173,8 @@ void session_on_greeting_bytes(struct session *s);
 void session_on_client_first(struct session *s);
 void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);
+/* The server has closed. true: the client is told when it says its next word. */
+bool session_login_server_lost(struct session *s);
 /* session_proof.c */
 /* payload: of the OK packet that ends the login, the first in from_server. true: it has to wait
  * there; session_on_server_login is called when it can go on. */
@@ -164,8 +204,18 @@ void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_relay(struct session *s, const uint8_t *data, size_t n);
 void session_on_client_ending(struct session *s, const uint8_t *data, size_t n);
 void session_retry_stash(struct session *s);
+/* A hold is over: what it kept goes on. */
+void session_resume(struct session *s);
+/* Both directions between packets and no answer awaited but our own. */
+bool session_between(const struct session *s);
+/* Somebody may be waiting for this session to stand between transactions. */
+void session_came_to_rest(struct session *s);
 /* Brings the worker's idle slot up to what the dialogue says. */
 void session_account(struct session *s, unsigned events);
+/* The same without moving the clock: no statement of the client's. */
+void session_account_state(struct session *s);
+/* The client is gone, what the server does still counts. */
+void session_account_gone(struct session *s);
 void session_account_off(struct session *s);
 /* May the client be read in the relay: not held, not ending. */
 bool session_client_held(const struct session *s);

@@ -122,6 +122,7 @@ void session_connect(struct session *s)
 void session_connect_again(struct session *s, const char *why)
 {
     session_move(s, SESSION_CONNECTING);
+    s->login->header_due = s->settings->proxy_protocol;
     buffer_free(&s->login->from_server);
     attempt_failed(s, why);
 }
@@ -136,7 +137,7 @@ void session_connect_tick(struct session *s, uint64_t now_ms)
 }
 
 /* The PROXY header goes ahead of everything; the server's greeting comes only after it. */
-static int send_proxy_header(struct session *s, struct err *e)
+int session_send_proxy_header(struct session *s, struct err *e)
 {
     struct sockaddr_storage peer = {0}, local = {0};
     socklen_t n = sizeof peer;
@@ -147,6 +148,7 @@ static int send_proxy_header(struct session *s, struct err *e)
     n = sizeof local;
     (void)getsockname(s->client.fd, (struct sockaddr *)&local, &n);
     size_t len = proxy_header(header, (struct sockaddr *)&peer, (struct sockaddr *)&local);
+    s->login->header_due = false;
     return link_write(&s->server, header, len, e);
 }
 
@@ -157,7 +159,7 @@ bool session_server_connected(struct session *s, int status)
     if (r == 0 && status < 0)
         r = err_set(&e, EIO, "the connection to the server broke");
     if (r == 0)
-        r = send_proxy_header(s, &e);
+        r = session_send_proxy_header(s, &e);
     if (r < 0) {
         attempt_failed(s, e.text);
         return false;

@@ -53,6 +53,38 @@ static uint8_t *packet_whole(struct buffer *b, size_t *n, bool *absurd)
     return buffer_len(b) < *n || *absurd ? NULL : p;
 }
 
+/* Of a packet whose header is there. */
+static uint8_t packet_sequence(const struct buffer *b)
+{
+    return buffer_ptr(b)[PACKET_HEADER - 1];
+}
+
+/* It waits for a login for connect_timeout, 10 s unless somebody has changed that. A client can be
+ * told in answer to its own packet only. */
+static void server_gave_up(struct session *s)
+{
+    SLOT_ADD(s->worker->totals.logins_failed, 1);
+    session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
+        "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut "
+        "versuchen. / The login took too long for the database server (connect_timeout); please "
+        "try again.",
+        "server closed during the login", NULL);
+}
+
+bool session_login_server_lost(struct session *s)
+{
+    struct session_login *l = s->login;
+    if (s->state < SESSION_FIRST || s->state > SESSION_LOGIN ||
+        (s->state == SESSION_LOGIN && !l->client_turn))
+        return false;
+    l->server_lost = true;
+    log_event(LOG_WARNING, "server-gave-up", LOG_U("session", s->id),
+        LOG_S("meaning", "it closed before the client had logged in (connect_timeout), and gave up "
+                         "the session"));
+    session_server_leave(s);
+    return true;
+}
+
 static void handshake_done(struct session *s)
 {
     struct totals *t = &s->worker->totals;
@@ -106,6 +138,7 @@ void session_on_client_first(struct session *s)
     size_t n;
     uint8_t *p = packet_whole(&l->from_client, &n, &absurd);
     if (absurd) {
+        l->client_seq = packet_sequence(&l->from_client);
         misunderstood(s, ERROR_HANDSHAKE, "its length is absurd");
         return;
     }
@@ -179,8 +212,16 @@ static void pump_client(struct session *s)
     if (!l->client_turn)
         return;
     uint8_t *p = packet_whole(&l->from_client, &n, &absurd);
-    if (absurd)
+    if (absurd) {
+        l->client_seq = packet_sequence(&l->from_client);
+        l->client_turn = false;
         misunderstood(s, ERROR_HANDSHAKE, "its length is absurd");
+    } else if (p && l->server_lost) {
+        l->client_seq = p[3];
+        l->client_turn = false;
+        server_gave_up(s);
+        return;
+    }
     if (!p || (!l->response_seen && !take_response(s, p, n)))
         return;
     if (session_sha2_password(s, p, n))
@@ -188,6 +229,7 @@ static void pump_client(struct session *s)
     l->client_seq = p[3];
     l->client_turn = false;
     p[3] = (uint8_t)(p[3] - l->shift);
+    l->response_sent = true;
     struct err e;
     if (link_write(&s->server, p, n, &e) < 0)
         session_close_softly(s, "server lost", e.text);
@@ -252,6 +294,7 @@ static bool pass_server(struct session *s)
     }
     if (!p)
         return false;
+    l->server_seq = p[3];
     if (session_sha2_key(s, p, n))
         return s->state == SESSION_LOGIN;
     enum login_reply reply = login_classify(p + PACKET_HEADER, n - PACKET_HEADER);

@@ -18,6 +18,16 @@ static void count(_Atomic uint32_t *counter, bool *counted, bool now)
     SLOT_SET(*counter, now ? v + 1 : v - 1);
 }
 
+void session_account_state(struct session *s)
+{
+    const struct dialogue *d = &s->dialogue;
+    struct idle_slot *slot = &s->worker->idle;
+    count(&slot->in_flight, &s->counted_flight, d->outstanding > 0 || d->lost);
+    count(&slot->write_in_flight, &s->counted_write, d->write_outstanding > 0 || d->lost);
+    count(&slot->transactions, &s->counted_transaction, d->transaction == TRANSACTION_OPEN);
+    count(&slot->unknown, &s->counted_unknown, d->transaction == TRANSACTION_UNKNOWN);
+}
+
 void session_account(struct session *s, unsigned events)
 {
     const struct dialogue *d = &s->dialogue;
@@ -27,9 +37,9 @@ void session_account(struct session *s, unsigned events)
     bool wrote = s->counted_write; /* a write that ends now moves the clock as well */
 
     s->last_activity_ms = now;
-    count(&slot->in_flight, &s->counted_flight, d->outstanding > 0 || d->lost);
-    count(&slot->write_in_flight, &s->counted_write, d->write_outstanding > 0 || d->lost);
-    count(&slot->transactions, &s->counted_transaction, d->in_transaction);
+    session_account_state(s);
+    if (s->counted_unknown)
+        worker_want_tick(w);
     if (events & DIALOGUE_READ)
         SLOT_ADD(w->totals.statements_read, 1);
     if (events & (DIALOGUE_WRITE | DIALOGUE_LATE_WRITE)) {
@@ -42,25 +52,44 @@ void session_account(struct session *s, unsigned events)
     SLOT_SET(slot->last_statement_ms, now);
 }
 
+void session_account_gone(struct session *s)
+{
+    struct idle_slot *slot = &s->worker->idle;
+    count(&slot->sessions, &s->counted_session, false);
+    count(&slot->pending, &s->counted_pending, false);
+}
+
 void session_account_off(struct session *s)
 {
     struct idle_slot *slot = &s->worker->idle;
     uint64_t now = uv_now(&s->worker->loop);
     /* The server rolls back what was open, and that writes. */
-    if (s->counted_write || (s->counted_transaction && s->dialogue.transaction_wrote))
+    if (s->counted_write ||
+        ((s->counted_transaction || s->counted_unknown) && s->dialogue.transaction_wrote))
         SLOT_SET(slot->last_write_ms, now);
     count(&slot->in_flight, &s->counted_flight, false);
     count(&slot->write_in_flight, &s->counted_write, false);
     count(&slot->transactions, &s->counted_transaction, false);
-    count(&slot->sessions, &s->counted_session, false);
-    count(&slot->pending, &s->counted_pending, false);
+    count(&slot->unknown, &s->counted_unknown, false);
+    session_account_gone(s);
+}
+
+static bool kept_by_hold(const struct session *s)
+{
+    return s->worker->holding && dialogue_between(&s->dialogue) &&
+           s->dialogue.transaction == TRANSACTION_NONE;
 }
 
 bool session_client_held(const struct session *s)
 {
-    /* The dialogue cannot take more, or a hold keeps it where it stands between transactions. */
-    return buffer_len(&s->stash) > 0 ||
-           (s->worker->holding && dialogue_between(&s->dialogue) && !s->dialogue.in_transaction);
+    /* The dialogue cannot take more, or a hold keeps it where it stands between transactions, or
+     * the answer to our own question is awaited. */
+    return buffer_len(&s->stash) > 0 || s->asking || kept_by_hold(s);
+}
+
+bool session_between(const struct session *s)
+{
+    return s->asking || dialogue_between(&s->dialogue);
 }
 
 void session_relay_start(struct session *s, uint16_t status)
@@ -112,8 +141,7 @@ static void rare_events(struct session *s, unsigned events)
 
 #define RARE_EVENTS (DIALOGUE_QUIT | DIALOGUE_USER_CHANGED | DIALOGUE_DB_CHANGED | DIALOGUE_LOST)
 
-/* Somebody may be waiting for this session to stand between transactions. */
-static void came_to_rest(struct session *s)
+void session_came_to_rest(struct session *s)
 {
     struct worker *w = s->worker;
     if (s->end_asked && w->notice && s->state == SESSION_RELAY)
@@ -122,14 +150,24 @@ static void came_to_rest(struct session *s)
         worker_check_held(w);
 }
 
+/* Kept for later. The bound is the one of all places that these bytes can have come from. */
+static bool stash(struct session *s, const uint8_t *data, size_t n)
+{
+    if (n == 0 || buffer_append(&s->stash, data, n) == 0)
+        return true;
+    session_close_softly(s, "client sent too much ahead", NULL);
+    return false;
+}
+
 /* Follows and forwards; what the dialogue does not take is kept. */
 static void client_forward(struct session *s, const uint8_t *data, size_t n)
 {
     size_t taken;
     struct err e;
     unsigned events = dialogue_client(&s->dialogue, data, n, &taken);
-    if (taken < n)
-        CHECK(buffer_append(&s->stash, data + taken, n - taken) == 0);
+    if (!stash(s, data + taken, n - taken))
+        return;
+    s->asked = false;
     if (events & RARE_EVENTS)
         rare_events(s, events);
     /* Counted before it is passed on: nobody may see its effect and an idle clock that denies it.
@@ -139,7 +177,7 @@ static void client_forward(struct session *s, const uint8_t *data, size_t n)
         session_close_softly(s, "server lost", e.text);
     else /* a command without an answer, as the closing of a statement, may have been the last thing
           */
-        came_to_rest(s);
+        session_came_to_rest(s);
 }
 
 /* A change of user must not get past the client certificate's map. What is refused ends here: the
@@ -170,13 +208,17 @@ static bool guard_passes(struct session *s, const uint8_t *data, size_t n)
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n)
 {
     SLOT_ADD(s->worker->totals.bytes_in, n);
-    if (!s->guard || guard_passes(s, data, n))
+    if (s->guard && !guard_passes(s, data, n))
+        return;
+    if (kept_by_hold(s)) /* sent ahead of its login, or behind it in the same read */
+        (void)stash(s, data, n);
+    else
         client_forward(s, data, n);
 }
 
 void session_retry_stash(struct session *s)
 {
-    if (buffer_len(&s->stash) == 0 || link_backlog(&s->server))
+    if (buffer_len(&s->stash) == 0 || link_backlog(&s->server) || kept_by_hold(s))
         return;
     struct buffer stash = s->stash;
     buffer_init(&s->stash, stash.max);
@@ -184,10 +226,18 @@ void session_retry_stash(struct session *s)
     buffer_free(&stash);
 }
 
+void session_resume(struct session *s)
+{
+    session_retry_stash(s);
+    session_poll(s);
+}
+
 void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
 {
     struct worker *w = s->worker;
     struct err e;
+    if (session_asked(s, data, n))
+        return;
     unsigned events = dialogue_server(&s->dialogue, data, n);
     SLOT_ADD(w->totals.bytes_out, n);
     if (events & RARE_EVENTS)
@@ -202,18 +252,26 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
     if (!(events & DIALOGUE_ANSWERED))
         return;
     session_retry_stash(s);
-    came_to_rest(s);
+    session_came_to_rest(s);
 }
 
+/* The next command, in whatever pieces it comes: its header and first byte say what to answer. */
 void session_on_client_ending(struct session *s, const uint8_t *data, size_t n)
 {
-    uint8_t packet[ERROR_PACKET_MAX];
-    if (n <= PACKET_HEADER || data[PACKET_HEADER] == 0x01 /* COM_QUIT */) {
+    uint8_t packet[ERROR_PACKET_MAX], *head = s->next_command;
+    while (n > 0 && s->next_command_len < sizeof s->next_command) {
+        head[s->next_command_len++] = *data++;
+        n--;
+    }
+    bool empty = s->next_command_len == PACKET_HEADER && packet_length(head) == 0;
+    if (s->next_command_len < sizeof s->next_command && !empty)
+        return;
+    if (!empty && head[PACKET_HEADER] == 0x01 /* COM_QUIT */) {
         session_close_softly(s, "blocked", NULL);
         return;
     }
     size_t len = error_packet(
-        packet, (uint8_t)(data[3] + 1), SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text);
+        packet, (uint8_t)(head[3] + 1), SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text);
     if (link_write(&s->client, packet, len, NULL) < 0)
         session_drop(s, "blocked", NULL);
     else

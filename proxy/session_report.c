@@ -111,7 +111,7 @@ json_t *session_json(const struct session *s)
     uint64_t quiet = now > s->last_activity_ms ? now - s->last_activity_ms : 0;
     json_t *o = json_pack(
         "{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, "
-        "s:I, s:I, s:I, s:s, s:I, s:b, s:b, s:I, s:i}",
+        "s:I, s:I, s:I, s:s, s:I, s:o, s:b, s:I, s:i}",
         "id", (json_int_t)s->id, "listener", s->listener->name, "peer",
         address_text(&s->peer, peer), "peer_port", (int)s->peer_port, "user",
         text_json(s->names.user), "database", text_json(s->names.database), "program",
@@ -122,8 +122,9 @@ json_t *session_json(const struct session *s)
         "bytes_out", (json_int_t)s->client.bytes_out, "reads", (json_int_t)s->dialogue.reads,
         "writes", (json_int_t)s->dialogue.writes, "last_kind",
         kinds[s->dialogue.last_kind < 3 ? s->dialogue.last_kind : 0], "last_activity_ms",
-        (json_int_t)quiet, "in_transaction", s->counted_transaction, "in_flight", s->counted_flight,
-        "thread_id", (json_int_t)s->thread_id, "worker", (int)s->worker->index);
+        (json_int_t)quiet, "in_transaction",
+        s->counted_unknown ? json_null() : json_boolean(s->counted_transaction), "in_flight",
+        s->counted_flight, "thread_id", (json_int_t)s->thread_id, "worker", (int)s->worker->index);
     if (s->backend)
         (void)json_object_set_new(o, "backend", json_string(s->backend->name));
     return o;

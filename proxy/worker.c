@@ -27,6 +27,12 @@ static void tick_one(struct session *s, void *ctx)
     session_tick(s, *(const uint64_t *)ctx);
 }
 
+static void ask_one(struct session *s, void *ctx)
+{
+    (void)ctx;
+    session_ask_tick(s);
+}
+
 static void end_now(struct session *s, void *ctx)
 {
     struct worker *w = ctx;
@@ -39,9 +45,12 @@ static void on_tick(uv_timer_t *t)
     uint64_t now = uv_now(&w->loop);
     for_each(&w->pending, tick_one, &now);
     for_each(&w->leaving, tick_one, &now);
+    bool unknown = SLOT_GET(w->idle.unknown) > 0;
+    if (unknown)
+        for_each(&w->relaying, ask_one, NULL);
     if (w->blocking && now >= w->grace_until)
         for_each(&w->relaying, end_now, w);
-    if (TAILQ_EMPTY(&w->pending) && TAILQ_EMPTY(&w->leaving) && !w->blocking) {
+    if (TAILQ_EMPTY(&w->pending) && TAILQ_EMPTY(&w->leaving) && !w->blocking && !unknown) {
         uv_timer_stop(t);
         w->ticking = false;
     }
@@ -154,7 +163,7 @@ void worker_tell_write(struct worker *w, uint64_t session_id)
 void worker_check_held(struct worker *w)
 {
     if (!w->holding || w->hold_told || SLOT_GET(w->idle.in_flight) > 0 ||
-        SLOT_GET(w->idle.transactions) > 0)
+        SLOT_GET(w->idle.transactions) > 0 || SLOT_GET(w->idle.unknown) > 0)
         return;
     w->hold_told = true;
     news_send(w, news_held, (struct news){.id = w->hold_round});
@@ -251,7 +260,7 @@ static void let_go(struct session *s, void *ctx)
 {
     (void)ctx;
     s->end_asked = false;
-    session_poll(s);
+    session_resume(s);
 }
 
 static void run_open(struct task *t)
@@ -293,7 +302,7 @@ static void run_release(struct task *t)
 {
     struct order *o = order_of(t);
     o->w->holding = false;
-    for_each(&o->w->relaying, poll_again, NULL);
+    for_each(&o->w->relaying, let_go, NULL);
     free(o);
 }
 
@@ -360,12 +369,20 @@ static void list_one(struct session *s, void *ctx)
     (void)json_array_append_new(ctx, session_json(s));
 }
 
+/* Nobody's any more, but the server still works for it. */
+static void list_finishing(struct session *s, void *ctx)
+{
+    if (s->finish == SESSION_DRAIN)
+        list_one(s, ctx);
+}
+
 static void run_list(struct task *t)
 {
     struct order *o = order_of(t);
     json_t *array = json_array();
     for_each(&o->w->relaying, list_one, array);
     for_each(&o->w->pending, list_one, array);
+    for_each(&o->w->leaving, list_finishing, array);
     news_send(
         o->w, news_listed, (struct news){.object = array, .listed_cb = o->listed, .ctx = o->ctx});
     free(o);
@@ -380,6 +397,8 @@ static void drop_one(struct session *s, void *ctx)
 {
     (void)ctx;
     session_drop(s, "proxy stops", NULL);
+    if (s->finish)
+        session_finished(s);
 }
 
 static void run_stop(struct task *t)

@@ -7,7 +7,8 @@ void dialogue_init(struct dialogue *d, uint64_t caps, uint16_t status)
 {
     *d = (struct dialogue){
         .caps = caps,
-        .in_transaction = status & STATUS_IN_TRANS,
+        .transaction = status & STATUS_IN_TRANS ? TRANSACTION_OPEN : TRANSACTION_NONE,
+        .autocommit = status & STATUS_AUTOCOMMIT,
         .multi_statements = caps & CAP_MULTI_STATEMENTS,
         .ring_cap = sizeof d->ring_inline,
     };
@@ -50,6 +51,7 @@ unsigned dialogue_lose(struct dialogue *d, const char *why)
     d->outstanding = 1;
     d->write_outstanding = 1;
     d->last_kind = DIALOGUE_KIND_WRITE;
+    d->transaction = TRANSACTION_UNKNOWN;
     d->transaction_wrote = true;
     d->ring_len = 0;
     d->receiving = false;

@@ -22,6 +22,7 @@
 #define ELEXGATE_PROXY_WIRE_DIALOGUE_H
 
 #include "common/buffer.h"
+#include "proxy/wire/calls.h"
 #include "proxy/wire/keyword.h"
 #include "proxy/wire/login.h"
 #include "proxy/wire/packet.h"
@@ -43,6 +44,12 @@
 #define DIALOGUE_FULL         0x80u  /* pipeline full: *taken < n */
 #define DIALOGUE_LATE_WRITE   0x100u /* see above */
 #define DIALOGUE_FULL_AUTH    0x200u /* at a change of user: the password itself is asked for */
+
+/* Is a transaction open on the server? UNKNOWN: an answer without status flags (an error) has come
+ * since it last said so, to a statement that may have begun or ended one: a deadlock's victim, DDL
+ * that failed behind its implicit commit, a CALL that wrote and failed. Whoever must not cut work
+ * short treats it as open; the next answer with flags tells, to a ping as well. */
+enum dialogue_transaction { TRANSACTION_NONE, TRANSACTION_OPEN, TRANSACTION_UNKNOWN };
 
 enum dialogue_kind { DIALOGUE_KIND_NONE, DIALOGUE_KIND_READ, DIALOGUE_KIND_WRITE };
 
@@ -66,8 +73,9 @@ struct dialogue {
     uint32_t outstanding;       /* commands begun by the client and not yet answered in full; falls
                                    without an event where a command has no answer */
     uint32_t write_outstanding; /* those among them that may write */
-    bool in_transaction;
-    bool transaction_wrote; /* ending the open transaction, or the connection, writes */
+    uint8_t transaction;        /* enum dialogue_transaction */
+    bool autocommit;            /* as the server last said */
+    bool transaction_wrote;     /* ending the open transaction, or the connection, may write */
     bool lost;
     bool multi_statements;    /* may be switched by COM_SET_OPTION */
     uint8_t last_kind;        /* enum dialogue_kind of the last statement */
@@ -82,6 +90,7 @@ struct dialogue {
     /* private to dialogue*.c */
     struct dialogue_side client, server;
     struct keyword keyword;
+    struct calls calls;
     struct statements statements;
     struct buffer *collect; /* payload of COM_CHANGE_USER / COM_INIT_DB until it is answered */
     uint8_t *ring; /* outstanding answers: kind and flags, one byte each; NULL: the inline one */
@@ -91,6 +100,7 @@ struct dialogue {
     uint8_t feed;            /* what becomes of the client's payload */
     uint8_t reply_state;     /* where the current answer stands */
     bool receiving;          /* the newest outstanding command has not come in whole */
+    bool calls_decide;       /* the text's functions decide what it is, not only its transaction */
     bool last_prepare_reads; /* for COM_STMT_EXECUTE of "the last prepared" */
     bool infile;             /* the client is sending LOCAL INFILE data */
     bool auth_turn;          /* COM_CHANGE_USER: the client's next packet is its proof */

@@ -32,15 +32,15 @@ enum command {
 
 enum feed { /* what becomes of the payload's bytes */
     FEED_SKIP,
-    FEED_COMMAND,      /* the next byte is the command */
-    FEED_START,        /* kept in start[] until START_WANTED */
-    FEED_ATTRIBUTES,   /* query attributes in front of the text */
-    FEED_SET,          /* their number of sets */
-    FEED_TEXT,         /* the statement's text */
-    FEED_PREPARE_TEXT, /* the same, not run yet */
-    FEED_COLLECT,      /* names: into collect */
-    FEED_INFILE,       /* file data: an empty packet ends it */
-    FEED_PROOF,        /* COM_CHANGE_USER's next proof */
+    FEED_COMMAND,    /* the next byte is the command */
+    FEED_START,      /* kept in start[] until START_WANTED */
+    FEED_ATTRIBUTES, /* query attributes in front of the text */
+    FEED_SET,        /* their number of sets */
+    FEED_TEXT,       /* the statement's text */
+    FEED_CALLS,      /* the rest of a text that is a read unless it calls a function */
+    FEED_COLLECT,    /* names: into collect */
+    FEED_INFILE,     /* file data: an empty packet ends it */
+    FEED_PROOF,      /* COM_CHANGE_USER's next proof */
 };
 
 #define START_WANTED  5u /* behind the command: statement id, cursor flags */
@@ -65,7 +65,7 @@ static const struct {
     [COM_BINLOG_DUMP] = {true, FEED_SKIP, REPLY_NONE},
     [COM_BINLOG_DUMP_GTID] = {true, FEED_SKIP, REPLY_NONE},
     [COM_REGISTER_SLAVE] = {true, FEED_SKIP, REPLY_ONE},
-    [COM_STMT_PREPARE] = {true, FEED_PREPARE_TEXT, REPLY_PREPARE},
+    [COM_STMT_PREPARE] = {true, FEED_TEXT, REPLY_PREPARE},
     [COM_STMT_EXECUTE] = {true, FEED_START, REPLY_QUERY},
     [COM_STMT_BULK_EXECUTE] = {true, FEED_START, REPLY_QUERY},
     [COM_STMT_SEND_LONG_DATA] = {true, FEED_SKIP, REPLY_NONE},
@@ -112,18 +112,64 @@ static unsigned rolls_back(struct dialogue *d)
     return d->transaction_wrote ? writes(d) : 0;
 }
 
+/* Each statement is its own transaction, as far as can be told: none is on its way that begins one.
+ */
+static bool commits_itself(const struct dialogue *d)
+{
+    return d->autocommit && d->transaction == TRANSACTION_NONE && d->outstanding <= 1;
+}
+
+/* The first keyword has decided. */
 static unsigned text_decided(struct dialogue *d, enum keyword_kind kind)
 {
-    bool prepare = d->feed == FEED_PREPARE_TEXT;
+    bool prepare = d->command == COM_STMT_PREPARE;
+    bool pending = kind == KEYWORD_EXPLAIN || (prepare && kind == KEYWORD_READ);
     d->feed = FEED_SKIP;
-    if (prepare) {
-        d->last_prepare_reads = kind == KEYWORD_READ;
-        flag_reply(d, kind == KEYWORD_READ ? REPLY_READS : 0);
+    if (prepare && !pending) {
+        d->last_prepare_reads = false;
         return 0;
     }
     if (kind == KEYWORD_WRITE || (kind == KEYWORD_END && d->transaction_wrote))
         return writes(d);
-    return reads(d);
+    if (pending || !commits_itself(d)) {
+        d->feed = FEED_CALLS;
+        d->calls_decide = pending;
+        calls_start(&d->calls);
+    }
+    if (pending)
+        return 0;
+    if (kind == KEYWORD_READ)
+        return reads(d);
+    d->last_kind = DIALOGUE_KIND_READ; /* no mark of a reader: it moves the transaction */
+    d->reads++;
+    return DIALOGUE_READ;
+}
+
+/* The text calls a function of somebody's, or is over and did not. */
+static unsigned calls_known(struct dialogue *d, bool found)
+{
+    d->feed = FEED_SKIP;
+    if (!d->calls_decide) { /* what it writes, the end of its transaction writes */
+        d->transaction_wrote |= found;
+        return 0;
+    }
+    if (d->command != COM_STMT_PREPARE)
+        return found ? writes(d) : reads(d);
+    d->last_prepare_reads = !found;
+    flag_reply(d, found ? 0 : REPLY_READS);
+    return 0;
+}
+
+static unsigned text(struct dialogue *d, const uint8_t *p, size_t n)
+{
+    enum keyword_kind kind = keyword_feed(&d->keyword, p, n);
+    if (kind == KEYWORD_UNDECIDED)
+        return 0;
+    size_t at = d->keyword.at;
+    unsigned events = text_decided(d, kind);
+    if (d->feed == FEED_CALLS && calls_feed(&d->calls, p + at, n - at))
+        events |= calls_known(d, true);
+    return events;
 }
 
 static uint32_t start_u32(const struct dialogue *d)
@@ -244,10 +290,9 @@ static unsigned payload(struct dialogue *d, const uint8_t *p, size_t n)
             events |= attribute_byte(d, p[0]);
             break;
         case FEED_TEXT:
-        case FEED_PREPARE_TEXT: {
-            enum keyword_kind kind = keyword_feed(&d->keyword, p, n);
-            return kind == KEYWORD_UNDECIDED ? events : events | text_decided(d, kind);
-        }
+            return events | text(d, p, n);
+        case FEED_CALLS:
+            return calls_feed(&d->calls, p, n) ? events | calls_known(d, true) : events;
         case FEED_START:
             d->client.start[d->client.start_len++] = p[0];
             if (d->client.start_len == START_WANTED)
@@ -274,8 +319,12 @@ static unsigned command_ended(struct dialogue *d)
         flag_reply(d, REPLY_ONE);
         break;
     case FEED_TEXT:
-    case FEED_PREPARE_TEXT:
         events = text_decided(d, keyword_finish(&d->keyword));
+        if (d->feed == FEED_CALLS)
+            events |= calls_known(d, false);
+        break;
+    case FEED_CALLS:
+        events = calls_known(d, false);
         break;
     case FEED_ATTRIBUTES:
     case FEED_SET:
@@ -328,6 +377,7 @@ static unsigned packet_ended(struct dialogue *d)
  */
 static bool packet_begins(struct dialogue *d)
 {
+    struct dialogue_side *s = &d->client;
     if (d->lost) {
         d->feed = FEED_SKIP;
     } else if (d->infile) {
@@ -338,6 +388,8 @@ static bool packet_begins(struct dialogue *d)
         if (d->ring_len >= DIALOGUE_PIPELINE_MAX)
             return false;
         ring_push(d);
+        s->seq =
+            0; /* a command's, until its header says so: an error may have to answer half of one */
         d->command = 0;
         d->feed = FEED_COMMAND;
     }

@@ -20,7 +20,8 @@ enum reply {
     REPLY_KIND = 0x0f,
     REPLY_CURSOR = 0x10, /* a cursor may be opened: then no rows follow the definitions */
     REPLY_NAMES = 0x20,  /* d->collect belongs to this one */
-    REPLY_READS = 0x40,  /* a statement that reads; PREPARE: of one */
+    REPLY_READS = 0x40,  /* a statement that reads and leaves transactions as they are; PREPARE: of
+                            one */
     REPLY_WRITES = 0x80, /* counted in write_outstanding */
 };
 

@@ -57,14 +57,34 @@ static unsigned answered_well(struct dialogue *d)
 static unsigned answered_with_status(struct dialogue *d)
 {
     unsigned events = answered_well(d);
-    if (!d->in_transaction && d->write_outstanding == 0)
+    if (d->transaction == TRANSACTION_NONE && d->outstanding == 0)
         d->transaction_wrote = false;
     return events;
 }
 
-/* ERR has no status flags: what was known of the transaction stays until the next answer. */
+/* Can what failed have begun or ended a transaction? Only what runs statements can; a read leaves
+ * the state as it is where each statement is its own transaction, since functions may neither begin
+ * nor commit. In an open one even a read may have been a deadlock's victim. */
+static bool error_may_move_transaction(struct dialogue *d)
+{
+    uint8_t front = *ring_front(d);
+    switch (front & REPLY_KIND) {
+    case REPLY_QUERY:
+    case REPLY_LIST:
+        return d->transaction != TRANSACTION_NONE || !d->autocommit || !(front & REPLY_READS);
+    case REPLY_RESET:
+    case REPLY_AUTH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ERR has no status flags. */
 static unsigned answered_with_error(struct dialogue *d, const struct packet *p)
 {
+    if (error_may_move_transaction(d))
+        d->transaction = TRANSACTION_UNKNOWN;
     struct cursor c = packet_cursor(p);
     cursor_u8(&c);
     d->server_error = cursor_u16(&c);
@@ -85,7 +105,8 @@ static bool status(struct dialogue *d, const struct packet *p, uint16_t *flags)
     *flags = cursor_u16(&c);
     if (c.bad)
         return false;
-    d->in_transaction = *flags & STATUS_IN_TRANS;
+    d->transaction = *flags & STATUS_IN_TRANS ? TRANSACTION_OPEN : TRANSACTION_NONE;
+    d->autocommit = *flags & STATUS_AUTOCOMMIT;
     return true;
 }
 
@@ -103,6 +124,7 @@ static unsigned result_ended(struct dialogue *d, const struct packet *p)
     if (*front & REPLY_WRITES)
         return 0;
     /* What was read was only the first of several statements. */
+    *front &= (uint8_t)~REPLY_READS;
     *front |= REPLY_WRITES;
     d->write_outstanding++;
     d->writes++;

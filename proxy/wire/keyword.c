@@ -22,6 +22,7 @@ enum state { /* where in the text */
     DECIDED_READ,
     DECIDED_WRITE,
     DECIDED_END,
+    DECIDED_EXPLAIN,
 };
 
 enum phase { /* which word is looked for */
@@ -143,7 +144,7 @@ static void word_ended(struct keyword *k)
         k->state = word_is(k, "TRANSACTION") ? DECIDED_END : DECIDED_WRITE;
         return;
     case AFTER_EXPLAIN:
-        k->state = word_is(k, "ANALYZE") ? DECIDED_WRITE : DECIDED_READ;
+        k->state = word_is(k, "ANALYZE") ? DECIDED_WRITE : DECIDED_EXPLAIN;
         return;
     case AFTER_SET:
         word_after_set(k);
@@ -169,7 +170,7 @@ static void other_character(struct keyword *k, uint8_t c)
         k->state = DECIDED_WRITE;
         return;
     case AFTER_EXPLAIN:
-        k->state = DECIDED_READ;
+        k->state = DECIDED_EXPLAIN;
         return;
     case AFTER_SET:
         k->state = DECIDED_END;
@@ -337,6 +338,8 @@ static enum keyword_kind decision(const struct keyword *k)
         return KEYWORD_WRITE;
     case DECIDED_END:
         return KEYWORD_END;
+    case DECIDED_EXPLAIN:
+        return KEYWORD_EXPLAIN;
     default:
         return KEYWORD_UNDECIDED;
     }
@@ -349,6 +352,7 @@ void keyword_start(struct keyword *k)
     k->code = NO_CODE;
     k->len = 0;
     k->seen = 0;
+    k->at = 0;
 }
 
 /* Most statements: told without the lexer. */
@@ -365,9 +369,13 @@ static bool is_plain_select(const uint8_t *p, size_t n)
 
 enum keyword_kind keyword_feed(struct keyword *k, const uint8_t *p, size_t n)
 {
-    if (k->seen == 0 && k->state == SPACE && is_plain_select(p, n))
+    k->at = 0;
+    if (k->seen == 0 && k->state == SPACE && is_plain_select(p, n)) {
         k->state = DECIDED_READ;
+        k->at = (uint16_t)strlen("select");
+    }
     for (size_t i = 0; i < n && k->state < DECIDED_READ; i++) {
+        k->at = (uint16_t)i; /* never past KEYWORD_SEARCH_MAX */
         step(k, p[i]);
         if (++k->seen > KEYWORD_SEARCH_MAX && k->state < DECIDED_READ)
             k->state = DECIDED_WRITE;

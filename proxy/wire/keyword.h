@@ -3,7 +3,9 @@
  * parentheses; bytes may arrive in any pieces. Anything not known to read counts as a write.
  *
  * Reads: SELECT SHOW DESC DESCRIBE EXPLAIN WITH VALUES TABLE USE HELP DO CHECKSUM KILL SAVEPOINT
- * RELEASE, and the empty statement. Ends: COMMIT ROLLBACK BEGIN START SET UNLOCK: they end an open
+ * RELEASE, and the empty statement. Explains: EXPLAIN DESC DESCRIBE in front of a statement: a read
+ * unless that calls a function, which the server runs where it stands in a derived table (calls.h).
+ * Ends: COMMIT ROLLBACK BEGIN START SET UNLOCK: they end an open
  * transaction or may do so (BEGIN commits the one before, SET autocommit=1 as well), so they write
  * only if the transaction wrote; the dialogue knows. But these write: EXPLAIN, DESC, DESCRIBE
  * followed by ANALYZE, which runs the statement; SET followed by PASSWORD, DEFAULT (ROLE), GLOBAL
@@ -27,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum keyword_kind { KEYWORD_UNDECIDED, KEYWORD_READ, KEYWORD_WRITE, KEYWORD_END };
+enum keyword_kind { KEYWORD_UNDECIDED, KEYWORD_READ, KEYWORD_WRITE, KEYWORD_END, KEYWORD_EXPLAIN };
 
 /* More than this many bytes before the keyword (comments): decided as a write. */
 #define KEYWORD_SEARCH_MAX 4096
@@ -38,6 +40,7 @@ struct keyword {
     uint8_t code;         /* inside a version comment: sure or unsure */
     uint8_t quote, digits;
     uint16_t seen;
+    uint16_t at; /* once decided: of the bytes fed last, how many stand before what decided */
     uint32_t version;
     char word[16];
 };

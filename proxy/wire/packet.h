@@ -39,6 +39,7 @@
 
 /* Server status flags in OK and EOF packets. */
 #define STATUS_IN_TRANS      0x0001u
+#define STATUS_AUTOCOMMIT    0x0002u
 #define STATUS_MORE_RESULTS  0x0008u
 #define STATUS_CURSOR_EXISTS 0x0040u
 #define STATUS_LAST_ROW_SENT 0x0080u

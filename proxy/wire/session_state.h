@@ -14,8 +14,9 @@ enum session_state {
     SESSION_TLS,        /* TLS handshake */
     SESSION_LOGIN,      /* from the client's HandshakeResponse to the server's OK or ERR */
     SESSION_RELAY,      /* logged in: bytes go through as they come */
-    SESSION_ENDING,     /* the server's side is gone; the client's next command gets an error */
+    SESSION_ENDING,     /* given up; the client's next command gets an error */
     SESSION_CLOSING,    /* last bytes on their way to the client, then FIN, then its FIN */
+    SESSION_FINISHING,  /* the client's side is gone, the server has not finished yet */
     SESSION_CLOSED,     /* both sockets closed; memory goes with the last close callback */
     SESSION_STATES
 };

@@ -28,6 +28,7 @@ static void follow(const char *name, const uint8_t *data, size_t n)
     dialogue_init(&whole, r.caps, r.status);
     dialogue_init(&pieces, r.caps, r.status);
     dialogue_init(&bytes, r.caps, r.status);
+    static const char *const open[] = {"false", "true", "null"};
     while (recording_next(&r, &piece)) {
         unsigned events = recording_feed(&whole, &piece, &whole_seed);
         if (recording_feed(&pieces, &piece, &pieces_seed) != events)
@@ -46,7 +47,7 @@ static void follow(const char *name, const uint8_t *data, size_t n)
         printf("{\"from\":\"%s\",\"bytes\":%zu,\"events\":%u,\"outstanding\":%u,\"writing\":%u,"
                "\"in_transaction\":%s,\"between\":%s,\"error\":%u}\n",
             piece.from_server ? "server" : "client", piece.n, events, whole.outstanding,
-            whole.write_outstanding, whole.in_transaction ? "true" : "false",
+            whole.write_outstanding, open[whole.transaction],
             dialogue_between(&whole) ? "true" : "false", whole.server_error);
     }
     printf("{\"end\":true,\"outstanding\":%u,\"reads\":%llu,\"writes\":%llu,\"between\":%s,"

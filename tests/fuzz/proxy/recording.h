@@ -83,7 +83,7 @@ static inline const char *recording_difference(const struct dialogue *a, const s
 {
     RECORDING_SAME(outstanding);
     RECORDING_SAME(write_outstanding);
-    RECORDING_SAME(in_transaction);
+    RECORDING_SAME(transaction);
     RECORDING_SAME(transaction_wrote);
     RECORDING_SAME(lost);
     RECORDING_SAME(lost_why);

@@ -3,6 +3,7 @@
     with FakeServer() as fake:
         fake.script = [GREETING, OK]      what it sends: one item at the start, one more after each packet it gets;
                                           after the last item it closes
+        fake.script = function            it is called with the socket
 Behaviours apply to connections that come later; `healthy()` ones serve for ever.
 """
 import random
@@ -57,6 +58,9 @@ class FakeServer:
             s.settimeout(120)
             if script is None:
                 self._healthy(s)
+            if callable(script):
+                script(s)
+                return
             for i, item in enumerate(script):
                 if i > 0:
                     starttls.read_packet(s)

@@ -21,13 +21,13 @@ static void eofs_abolished(void **state)
     server_quiet(T(COLUMN));
     server_quiet(T("\x01x"));
     assert_int_equal(server(T("\xfe\0\0" IN_TRANS "\0\0")), DIALOGUE_ANSWERED);
-    assert_true(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_OPEN);
     /* with a text behind it that is longer than a classic EOF could be */
     query("SELECT 1");
     server_quiet(T("\x01"));
     server_quiet(T(COLUMN));
     assert_int_equal(server(T("\xfe\0\0" AUTOCOMMIT "\0\0 some long text")), DIALOGUE_ANSWERED);
-    assert_false(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_NONE);
 }
 
 static void metadata_left_out(void **state)

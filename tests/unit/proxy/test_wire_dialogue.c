@@ -48,13 +48,13 @@ static void transactions(void **state)
     /* one that only read: its end is no write */
     query("BEGIN");
     server(T(OK(IN_TRANS)));
-    assert_true(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_OPEN);
     query("SELECT 1");
     result_set(IN_TRANS);
-    assert_true(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_OPEN);
     assert_int_equal(query("COMMIT"), DIALOGUE_READ);
     server(T(OK(AUTOCOMMIT)));
-    assert_false(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_NONE);
 
     /* one that wrote */
     query("BEGIN");
@@ -63,15 +63,146 @@ static void transactions(void **state)
     server(T(OK(IN_TRANS)));
     assert_int_equal(query("SELECT 1"), DIALOGUE_READ);
     result_set(IN_TRANS);
-    query("INSERT INTO t VALUES (1)"); /* an error leaves the transaction open */
+    query("INSERT INTO t VALUES (1)"); /* open still, or a deadlock's victim */
     assert_int_equal(server(T(ERR_)), DIALOGUE_ANSWERED);
     assert_int_equal(d.server_error, 1045);
-    assert_true(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_UNKNOWN);
     assert_int_equal(query("ROLLBACK"), DIALOGUE_WRITE);
     server(T(OK(AUTOCOMMIT)));
-    assert_false(d.in_transaction);
+    assert_int_equal(d.transaction, TRANSACTION_NONE);
     assert_int_equal(d.server_error, 0);
     assert_int_equal(query("COMMIT"), DIALOGUE_READ);
+}
+
+/* What is known after an error: the state before it, autocommit, the command that failed. */
+static void errors_say_nothing_of_transactions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *status; /* of the OK before */
+        const char *payload;
+        size_t n;
+        enum dialogue_transaction then;
+    } cases[] = {
+        {AUTOCOMMIT, T("\x03SELECT broken"), TRANSACTION_NONE},
+        {AUTOCOMMIT, T("\x03SHOW nothing"), TRANSACTION_NONE},
+        {AUTOCOMMIT, T("\x03INSERT INTO t VALUES (1)"), TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT,
+            T("\x03"
+              "CALL p()"),
+            TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT,
+            T("\x03"
+              "BEGIN"),
+            TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT, T("\x03SET autocommit=0, x=1"), TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT, T("\x17\1\0\0\0\0\1\0\0\0"), TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT, T("\x02nowhere"), TRANSACTION_NONE},
+        {AUTOCOMMIT,
+            T("\x16"
+              "CALL p()"),
+            TRANSACTION_NONE},
+        {AUTOCOMMIT, T("\x0e"), TRANSACTION_NONE},
+        {AUTOCOMMIT, T("\x1f"), TRANSACTION_UNKNOWN},
+        {AUTOCOMMIT, T("\x77"), TRANSACTION_NONE}, /* no command that this server knows */
+        {"\0\0", T("\x03SELECT broken"), TRANSACTION_UNKNOWN},
+        {"\0\0", T("\x02nowhere"), TRANSACTION_NONE},
+        {IN_TRANS, T("\x03SELECT broken"), TRANSACTION_UNKNOWN},
+        {IN_TRANS, T("\x02nowhere"), TRANSACTION_OPEN},
+        {IN_TRANS, T("\x1c\1\0\0\0\1\0\0\0"), TRANSACTION_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char ok[] = OK(AUTOCOMMIT);
+        use_caps(CAPS);
+        memcpy(ok + 3, cases[i].status, 2);
+        query("DO 1");
+        server(T(ok));
+        client(cases[i].payload, cases[i].n);
+        assert_int_equal(server(T(ERR_)), DIALOGUE_ANSWERED);
+        if (d.transaction != cases[i].then)
+            fail_msg("case %zu: %d", i, d.transaction);
+        client(T("\x0e"));
+        server(T(OK(AUTOCOMMIT)));
+        assert_int_equal(d.transaction, TRANSACTION_NONE);
+    }
+    query("SELECT 1; CALL p()"); /* the first of two was a read, and good */
+    result_set(MORE);
+    server(T(ERR_));
+    assert_int_equal(d.transaction, TRANSACTION_UNKNOWN);
+}
+
+/* What a function wrote, the end of its transaction writes. */
+static void ends_of_what_only_a_function_wrote(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned end;
+    } cases[] = {
+        {"SELECT f()", DIALOGUE_WRITE},
+        {"/* a */ SELECT 1 FROM (SELECT db.f()) x", DIALOGUE_WRITE},
+        {"SELECT(f(1))", DIALOGUE_WRITE},
+        {"SET @a = f(1)", DIALOGUE_WRITE},
+        {"DO f()", DIALOGUE_WRITE},
+        {"SHOW TABLES WHERE f()", DIALOGUE_WRITE},
+        {"SELECT NEXT VALUE FOR s", DIALOGUE_WRITE},
+        {"SELECT COUNT(*), MAX(a) FROM t WHERE a IN (1, 2) AND b = 'f(1)'", DIALOGUE_READ},
+        {"SELECT * FROM t", DIALOGUE_READ},
+    };
+    static const char *const ends[] = {"COMMIT", "BEGIN", "SET autocommit=1"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (size_t k = 0; k < 3; k++) {
+            use_caps(CAPS);
+            query("BEGIN");
+            server(T(OK(IN_TRANS)));
+            assert_int_equal(query(cases[i].text), DIALOGUE_READ);
+            result_set(IN_TRANS);
+            if (query(ends[k]) != cases[i].end)
+                fail_msg("%s behind %s", ends[k], cases[i].text);
+            server(T(OK(AUTOCOMMIT)));
+            assert_int_equal(query("COMMIT"), DIALOGUE_READ);
+        }
+    /* pipelined: nothing is known of the transaction yet */
+    use_caps(CAPS);
+    query("BEGIN");
+    query("SELECT f()");
+    server(T(OK(IN_TRANS)));
+    result_set(IN_TRANS);
+    assert_int_equal(query("COMMIT"), DIALOGUE_WRITE);
+    /* autocommit is off: the SELECT begins it */
+    use_caps(CAPS);
+    query("SET autocommit=0");
+    server(T(OK("\0\0")));
+    query("SELECT f()");
+    result_set("\1\0");
+    assert_int_equal(query("COMMIT"), DIALOGUE_WRITE);
+}
+
+/* EXPLAIN runs a function in a derived table; a prepared statement that calls one may write. */
+static void explained_and_prepared_calls(void **state)
+{
+    (void)state;
+    assert_int_equal(query("EXPLAIN SELECT * FROM (SELECT f()) d"), DIALOGUE_WRITE);
+    server(T(OK(AUTOCOMMIT)));
+    assert_int_equal(query("EXPLAIN SELECT * FROM t WHERE a IN (1)"), DIALOGUE_READ);
+    server(T(OK(AUTOCOMMIT)));
+    assert_int_equal(query("DESC t"), DIALOGUE_READ);
+    server(T(OK(AUTOCOMMIT)));
+    client(T("\x16SELECT f(?)"));
+    assert_int_equal(client(T("\x17\xff\xff\xff\xff\0\1\0\0\0")), DIALOGUE_WRITE);
+}
+
+/* An error that answers the first bytes of a command has the number of one that came whole. */
+static void half_a_header_is_answered_with_1(void **state)
+{
+    (void)state;
+    uint8_t seq;
+    size_t taken;
+    client_seq(T("\x03SELECT 1"), 7);
+    result_set(AUTOCOMMIT);
+    dialogue_client(&d, (const uint8_t *)"\x09", 1, &taken);
+    assert_true(dialogue_can_end(&d, &seq));
+    assert_int_equal(seq, 1);
 }
 
 /* What ends a transaction by the way, or may do so. */
@@ -333,6 +464,10 @@ int main(void)
         TEST(write_query),
         TEST(outstanding_from_the_first_byte),
         TEST(transactions),
+        TEST(errors_say_nothing_of_transactions),
+        TEST(ends_of_what_only_a_function_wrote),
+        TEST(explained_and_prepared_calls),
+        TEST(half_a_header_is_answered_with_1),
         TEST(ends_by_the_way),
         TEST(a_pipelined_commit_knows_of_the_write_ahead),
         TEST(leaving_with_an_open_write_is_a_write),

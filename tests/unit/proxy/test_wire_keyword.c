@@ -6,9 +6,10 @@
 #include <string.h>
 #include "proxy/wire/keyword.h"
 
-#define READ  KEYWORD_READ
-#define WRITE KEYWORD_WRITE
-#define END   KEYWORD_END
+#define READ    KEYWORD_READ
+#define WRITE   KEYWORD_WRITE
+#define END     KEYWORD_END
+#define EXPLAIN KEYWORD_EXPLAIN
 
 static const struct {
     const char *text;
@@ -143,15 +144,15 @@ static const struct {
     {"/*M!", WRITE},
 
     /* EXPLAIN and its kin */
-    {"EXPLAIN SELECT 1", READ},
-    {"EXPLAIN UPDATE t SET a=1", READ},
+    {"EXPLAIN SELECT 1", EXPLAIN},
+    {"EXPLAIN UPDATE t SET a=1", EXPLAIN},
     {"EXPLAIN ANALYZE DELETE FROM t", WRITE},
     {"explain /* x */ analyze select 1", WRITE},
-    {"DESC t", READ},
-    {"DESC `t`", READ},
-    {"DESCRIBE t", READ},
+    {"DESC t", EXPLAIN},
+    {"DESC `t`", EXPLAIN},
+    {"DESCRIBE t", EXPLAIN},
     {"DESCRIBE ANALYZE SELECT 1", WRITE},
-    {"EXPLAIN (SELECT 1)", READ},
+    {"EXPLAIN (SELECT 1)", EXPLAIN},
     {"EXPLAIN", READ},
 
     /* SET */

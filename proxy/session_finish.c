@@ -1,0 +1,182 @@
+/*
+ * The server's side of a session whose client is done. What the server still does counts until the
+ * server has ended it, and what a client breaks off before its login is not left to the server to
+ * complain of:
+ *
+ *   drained    after a login: the server hears that nothing more comes, its answer is read and
+ *              thrown away, and its own end is the end, behind the rollback of what was open.
+ *   dismissed  before one: a server counts connections that break off against the address that
+ *              they come from, ours, and blocks it for everybody after max_connect_errors of them
+ *              (1129). A refused login is not counted (tried on 10.11 and 11.8): so one is made.
+ */
+#include "proxy/session.h"
+
+#include <string.h>
+
+/* What a server may take to refuse a login. */
+#define DISMISS_MS 10000u
+/* So much of a result that nobody reads is read; then the server may find the line cut. */
+#define DRAIN_MAX (1024u * 1024u)
+/* No account of anybody; were there one without a password, the next word would be COM_QUIT. */
+#define NOBODY "elexgate: no login"
+
+static bool server_works(const struct session *s)
+{
+    const struct dialogue *d = &s->dialogue;
+    return s->state == SESSION_RELAY &&
+           (d->outstanding > 0 || d->lost || d->transaction != TRANSACTION_NONE || s->asking);
+}
+
+static bool server_waits_for_login(const struct session *s)
+{
+    return s->state < SESSION_RELAY && s->login && !session_server_is_local(s);
+}
+
+/* A broken link tells by its end, which is awaited anyway. */
+static void send_server(struct session *s, const void *payload, size_t n, uint8_t seq)
+{
+    uint8_t packet[PACKET_HEADER + 128];
+    struct err e;
+    ASSERT(n <= sizeof packet - PACKET_HEADER); /* constants of this file */
+    packet_header(packet, (uint32_t)n, seq);
+    memcpy(packet + PACKET_HEADER, payload, n);
+    if (link_write(&s->server, packet, PACKET_HEADER + n, &e) < 0)
+        s->server.eof = true;
+}
+
+static void refused_login(struct session *s)
+{
+    static const char plugin[] = "mysql_native_password";
+    const uint32_t caps = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH;
+    uint8_t p[128] = {0};
+    size_t n = SSL_REQUEST_LENGTH;
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = (uint8_t)(caps >> (8 * i));
+    p[6] = 1;  /* packets up to 64 KiB */
+    p[8] = 45; /* utf8mb4 */
+    memcpy(p + n, NOBODY, sizeof NOBODY);
+    n += sizeof NOBODY + 1; /* and a password of no bytes */
+    memcpy(p + n, plugin, sizeof plugin);
+    send_server(s, p, n + sizeof plugin, 1);
+    s->login->nobody = true;
+}
+
+static void dismiss_packet(struct session *s, uint8_t *p, size_t n)
+{
+    struct session_login *l = s->login;
+    uint8_t *payload = p + PACKET_HEADER;
+    if (!l->nobody && !l->response_sent) { /* the greeting */
+        if (n > 0 && payload[0] != 0xff)
+            refused_login(s);
+        return;
+    }
+    switch (login_classify(payload, n)) {
+    case LOGIN_OK:
+        send_server(s, "\x01", 1, 0);
+        return;
+    case LOGIN_ERROR:
+        return; /* and it closes */
+    default:
+        send_server(s, "", 0, (uint8_t)(p[3] + 1));
+    }
+}
+
+/* false: that is enough. */
+static bool dismiss_bytes(struct session *s, const uint8_t *data, size_t n)
+{
+    struct buffer *b = &s->login->from_server;
+    if (buffer_append(b, data, n) < 0)
+        return false;
+    while (buffer_len(b) >= PACKET_HEADER) {
+        uint8_t *p = b->data + b->start;
+        size_t len = packet_length(p);
+        if (len > LOGIN_PACKET_MAX)
+            return false;
+        if (buffer_len(b) < PACKET_HEADER + len)
+            break;
+        dismiss_packet(s, p, len);
+        buffer_consume(b, PACKET_HEADER + len);
+    }
+    return true;
+}
+
+/* A server in the middle of a login, or one whose greeting has not come yet. */
+static void dismiss(struct session *s)
+{
+    struct session_login *l = s->login;
+    s->finish = SESSION_DISMISS;
+    s->finish_until_ms = uv_now(&s->worker->loop) + DISMISS_MS;
+    if (s->state == SESSION_CONNECTING || s->state == SESSION_GREETING)
+        return;
+    if (!l->response_sent)
+        refused_login(s);
+    else if (l->client_turn)
+        send_server(s, "", 0, (uint8_t)(l->server_seq + 1));
+    (void)dismiss_bytes(s, NULL, 0); /* what has come already */
+}
+
+void session_server_leave(struct session *s)
+{
+    if (s->finish != SESSION_UNFINISHED)
+        return;
+    if (s->login) {
+        backend_cancel(s->login->lookup);
+        s->login->lookup = NULL;
+        session_proof_cancel(s);
+        session_sha2_forget(s->login);
+    }
+    bool there = s->server.poll_open && !s->server.eof && !s->worker->stopping;
+    if (there && server_works(s)) {
+        s->finish = SESSION_DRAIN;
+        link_shutdown(&s->server);
+        session_account_gone(s);
+    } else {
+        if (there && server_waits_for_login(s))
+            dismiss(s);
+        else
+            link_close(&s->server, session_link_closed);
+        session_account_off(s);
+    }
+}
+
+/* A result without end that nobody reads is no work: the server may find the line cut. What writes
+ * is read to its end. */
+static bool drain_bytes(struct session *s, const uint8_t *data, size_t n)
+{
+    struct dialogue *d = &s->dialogue;
+    session_account(s, dialogue_server(d, data, n));
+    s->drained += n;
+    return s->drained < DRAIN_MAX || d->write_outstanding > 0 || d->transaction_wrote || d->lost;
+}
+
+void session_on_finishing(struct session *s, int status, int events)
+{
+    const uint8_t *data;
+    struct err e;
+    bool more = true;
+    if (s->finish == SESSION_DISMISS && s->login->header_due) {
+        s->login->header_due = false;
+        more = session_send_proxy_header(s, &e) == 0;
+    }
+    if (events & UV_WRITABLE)
+        more = more && link_flush(&s->server, &e) == 0;
+    if (more && s->finish == SESSION_DRAIN)
+        link_shutdown(&s->server);
+    if (more && ((events & UV_READABLE) || status < 0)) {
+        ssize_t n = link_read(&s->server, &data, &e);
+        if (n < 0)
+            more = false;
+        else if (n > 0)
+            more = s->finish == SESSION_DRAIN ? drain_bytes(s, data, (size_t)n)
+                                              : dismiss_bytes(s, data, (size_t)n);
+        more = more && !s->server.eof;
+    }
+    if (!more)
+        session_finished(s);
+}
+
+void session_finish_tick(struct session *s, uint64_t now_ms)
+{
+    if (s->finish == SESSION_DISMISS && now_ms >= s->finish_until_ms)
+        session_finished(s);
+}
