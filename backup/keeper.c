@@ -15,6 +15,7 @@
 #include "backup/keeper_people.h"
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/config_intent.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -147,12 +148,16 @@ static bool schedule_differs(const struct config *a, const struct config *b, con
     return strcmp(before ? before : "", after ? after : "") != 0;
 }
 
-int keeper_reload(struct keeper *k, json_t **answer, struct err *e)
+int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
 {
     struct loaded l;
     int r = load(k->config_path, &l, e);
+    if (r == 0 && !force && (r = config_intent_check(k->config, l.config, e)) < 0) {
+        backup_settings_clear(&l.settings);
+        config_free(l.config);
+    }
     if (r < 0) {
-        log_err(LOG_ERROR, "reload-failed", e);
+        log_err(LOG_ERROR, "reload-failed", e, LOG_S("meaning", "the old settings stay in force"));
         return r;
     }
     struct changes changes = {json_array(), json_array()};
@@ -216,7 +221,7 @@ static void on_signal(uv_signal_t *s, int number)
     struct keeper *k = s->data;
     if (number == SIGHUP) {
         struct err e = {0};
-        int r = keeper_reload(k, NULL, &e);
+        int r = keeper_reload(k, false, NULL, &e);
         if (r < 0) /* told; the old settings serve on, but the file may have been rotated */
             keeper_audit_open(k->config);
         return;

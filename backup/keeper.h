@@ -142,7 +142,7 @@ keeper_command_fn keeper_config_get, keeper_config_set,
     keeper_schedule_preview; /* keeper_config.c */
 
 /* keeper.c: two phases; the old settings serve on when the new ones are not good. */
-int keeper_reload(struct keeper *k, json_t **answer, struct err *e) MUSTCHECK;
+int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e) MUSTCHECK;
 /* Whether the keeper would take these settings over. */
 int keeper_check_config(const struct config *c, struct err *e) MUSTCHECK;
 void keeper_stop(struct keeper *k);

@@ -239,10 +239,10 @@ static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request
 
 static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request)
 {
-    (void)c, (void)request;
+    (void)c;
     struct err e = {0};
     json_t *answer = NULL;
-    int r = keeper_reload(k, &answer, &e);
+    int r = keeper_reload(k, json_is_true(json_object_get(request, "force")), &answer, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : answer;
 }
 

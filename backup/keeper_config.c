@@ -11,6 +11,7 @@
 #include "backup/keeper.h"
 #include "common/clock.h"
 #include "common/config_edit.h"
+#include "common/config_intent.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
@@ -228,6 +229,8 @@ static int replace(
     mode_t mode = there ? st.st_mode & 07777 : 0644;
     int r = there ? file_publish(before, old, old_len, mode, e) : 0;
     if (r == 0)
+        r = config_intent_vouch(path, text, len, mode, e);
+    if (r == 0)
         r = file_publish(path, text, len, mode, e);
     if (r == 0 && there && geteuid() == 0)
         if (chown(path, st.st_uid, st.st_gid) < 0 || chown(before, st.st_uid, st.st_gid) < 0)
@@ -253,7 +256,7 @@ static json_t *apply(struct keeper *k, const char *text, size_t len, const struc
         return find_culprit(k, text, len, ch, &e);
     r = replace(path, text, len, out, n, &e);
     if (r == 0)
-        r = keeper_reload(k, &answer, &e);
+        r = keeper_reload(k, true, &answer, &e);
     if (r < 0)
         return json_error(-r, "%s", e.text);
     log_event(LOG_INFO, "config-set", LOG_S("file", path), LOG_U("options", ch->n));

@@ -65,11 +65,11 @@ static bool has(const json_t *list, const json_t *value)
 
 /* Both programs read the one file and tell of all that changed in it: what only the keeper tells
  * of is added. A keeper that does not run reads it when it starts. */
-static int reload_keeper(struct cli *cli, json_t *answer)
+static int reload_keeper(struct cli *cli, bool force, json_t *answer)
 {
     static const char *const lists[] = {"changed", "restart_needed"};
     const char *socket = config_str(cli_config(cli), "backup", NULL, "control_socket");
-    json_t *request = json_pack("{s:s}", "cmd", "reload"), *keeper = NULL, *v;
+    json_t *request = json_pack("{s:s, s:b}", "cmd", "reload", "force", force), *keeper = NULL, *v;
     struct err e = {0};
     int r = control_call(socket, TIMEOUT_MS, request, &keeper, &e);
     json_decref(request);
@@ -90,13 +90,18 @@ static int reload_keeper(struct cli *cli, json_t *answer)
 
 static int run_reload(struct cli *cli, int argc, char **argv)
 {
+    static const char *const options[] = {"--force", NULL};
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
+    bool force = false;
+    while (args_next(&a, options))
+        force = true;
     int code = args_operands(&a, 0, 0);
 
     if (code == EXIT_GOOD)
-        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "reload"), &answer);
-    if (code == EXIT_GOOD && (code = reload_keeper(cli, answer)) != EXIT_GOOD)
+        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
+            json_pack("{s:s, s:b}", "cmd", "reload", "force", force), &answer);
+    if (code == EXIT_GOOD && (code = reload_keeper(cli, force, answer)) != EXIT_GOOD)
         json_decref(answer);
     if (code != EXIT_GOOD)
         return code;
@@ -141,8 +146,11 @@ static int run_log_level(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_kill = {
     "kill", "SESSION", "end one session, named by its number in \"elexgate sessions\"", run_kill};
-const struct command cmd_reload = {"reload", "",
-    "take over changed settings and certificates without touching sessions", run_reload};
+const struct command cmd_reload = {"reload", "[--force]",
+    "take over changed settings and certificates without touching sessions", run_reload,
+    "A file that lacks options which it had before, or that is cut off, is refused: the old "
+    "settings\n"
+    "serve on. --force takes it over all the same.\n"};
 const struct command cmd_log_level = {"log-level", "LEVEL",
     "set how much the proxy logs: error, warning, info or debug", run_log_level, NULL,
     "error warning info debug"};

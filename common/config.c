@@ -70,6 +70,7 @@ void config_free(struct config *c)
     free(c->values);
     free(c->sections);
     free(c->path);
+    free(c->text);
     free(c);
 }
 

@@ -26,6 +26,9 @@ struct config_section {
 
 struct config {
     char *path; /* stands in messages; relative paths are taken from its folder */
+    char *text; /* the file as it was read */
+    size_t len;
+    bool whole; /* our own editor wrote just this text */
     struct config_section *sections;
     size_t section_count;
     struct config_value *values; /* every option of the table, for each of its sections */

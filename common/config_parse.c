@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/config_intent.h"
 #include "common/config_internal.h"
 #include "common/file.h"
 #include "common/suggestion.h"
@@ -303,6 +304,10 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
     struct parser p = {.config = c, .pos = text, .end = text + len, .section = SIZE_MAX, .e = e};
 
     c->path = xstrdup(name);
+    c->text = xmalloc(len + 1);
+    memcpy(c->text, text, len);
+    c->text[len] = '\0';
+    c->len = len;
     if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         p.pos += 3;
     if (read_ini(&p) == 0) {
@@ -341,5 +346,8 @@ int config_load(const char *path, struct config **out, struct err *e)
     if (r < 0)
         return err_set(e, -r, "%s", reading.text);
     absolute = realpath(path, NULL);
-    return config_parse(text, len, absolute ? absolute : path, out, e);
+    r = config_parse(text, len, absolute ? absolute : path, out, e);
+    if (r == 0)
+        (*out)->whole = config_intent_whole((*out)->path, text, len);
+    return r;
 }

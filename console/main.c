@@ -15,6 +15,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 #include "common/clock.h"
+#include "common/config_intent.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -94,7 +95,9 @@ int console_reload(struct console *c, struct err *e)
     int r = settings_load(c->config_path, &next, e);
     if (r < 0)
         return r;
-    r = tls_load(next->certificate, next->key, e);
+    r = config_intent_check(c->settings->config, next->config, e);
+    if (r == 0)
+        r = tls_load(next->certificate, next->key, e);
     if (r < 0) {
         settings_free(next);
         return r;

@@ -53,8 +53,8 @@ static void cmd_reload(struct control_client *c, const json_t *request)
 {
     struct err e;
     json_t *changed, *restart;
-    (void)request;
-    if (proxy_reload(control_client_proxy(c), &changed, &restart, &e) < 0)
+    bool force = json_is_true(json_object_get(request, "force"));
+    if (proxy_reload(control_client_proxy(c), force, &changed, &restart, &e) < 0)
         command_error(c, &e);
     else
         control_answer(c,

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 #include "common/clock.h"
+#include "common/config_intent.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "proxy/control.h"
@@ -395,6 +396,18 @@ static int spawn(struct proxy *p, int fd, struct err *e)
     return 0;
 }
 
+/* The successor starts with whatever the file says. */
+static int whole_file(const struct proxy *p, struct err *e)
+{
+    struct config *next;
+    int r = config_load(p->config_path, &next, e);
+    if (r < 0)
+        return r;
+    r = config_intent_check(p->settings->config, next, e);
+    config_free(next);
+    return r;
+}
+
 void handover_cmd_upgrade(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
@@ -411,6 +424,8 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
         r = err_set(&e, EPERM,
             "this is process 1 of a container, and the container ends with it; start a new "
             "container with --takeover (docs/upgrade.md)");
+    if (r == 0)
+        r = whole_file(p, &e);
     if (r == 0 && !h->program)
         r = err_set(&e, ENOENT, "our own program's path is not known");
     if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)

@@ -151,7 +151,7 @@ static void on_reload_signal(uv_signal_t *s, int signum)
     struct err e;
     json_t *changed, *restart;
     tell_systemd("RELOADING=1");
-    if (proxy_reload(s->data, &changed, &restart, &e) == 0) {
+    if (proxy_reload(s->data, false, &changed, &restart, &e) == 0) {
         json_decref(changed);
         json_decref(restart);
     } else

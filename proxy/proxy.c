@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/config_intent.h"
 #include "common/log.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control.h"
@@ -178,7 +179,7 @@ static void on_diff(void *ctx, const struct option *o, const char *name, const c
     (void)json_array_append_new(o->reloadable ? d->changed : d->restart, json_string(what));
 }
 
-int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err *e)
+int proxy_reload(struct proxy *p, bool force, json_t **changed, json_t **restart, struct err *e)
 {
     struct config *config;
     struct settings *next;
@@ -189,6 +190,8 @@ int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err
         r = settings_make(config, p->tickets, &next, e);
     if (r == 0) {
         r = same_sockets(p->settings, next, e);
+        if (r == 0 && !force)
+            r = config_intent_check(p->settings->config, next->config, e);
         if (r == 0)
             r = cert_pair_replaces(p->settings->certificate, next->certificate,
                 config_str(next->config, "tls", NULL, "certificate"), time(NULL), e);

@@ -48,7 +48,8 @@ struct proxy {
 unsigned proxy_sessions(const struct proxy *p);
 /* Reads the configuration again. On failure the old one serves on. restart: new array of options
  * that need a restart; changed: those that took effect. */
-int proxy_reload(struct proxy *p, json_t **changed, json_t **restart, struct err *e) MUSTCHECK;
+int proxy_reload(
+    struct proxy *p, bool force, json_t **changed, json_t **restart, struct err *e) MUSTCHECK;
 /* As a SIGTERM: sessions may end by themselves for drain_timeout, also those of older processes; a
  * second call is proxy_quit. */
 void proxy_stop(struct proxy *p);
