@@ -18,6 +18,7 @@
 #include "backup/client_login.h"
 #include "backup/dump_rows.h"
 #include "backup/layout.h"
+#include "backup/rules/sql_lexer.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -27,8 +28,11 @@
 #define END_MARKER "-- Dump completed"
 #define TAIL       256
 
-/* Between mariadb-dump and the archive: passes everything on and keeps the end. */
+/* Between mariadb-dump and the archive: passes everything on, keeps the end, and reads it as an
+ * import would. The body of a routine is written out as it was stored, and may be made such that a
+ * program that reads it in takes a part of it for a statement. */
 struct tap {
+    struct sql_lexer *lexer;
     int in, out;
     char tail[TAIL];
     size_t tail_len;
@@ -61,6 +65,16 @@ static void keep_tail(struct tap *t, const char *data, size_t n)
     t->tail_len = keep + n;
 }
 
+static void look_through(struct tap *t, const char *data, size_t n)
+{
+    struct sql_statement s;
+    sql_lexer_feed(t->lexer, data, n);
+    if (n == 0)
+        sql_lexer_end(t->lexer);
+    while (sql_lexer_next(t->lexer, &s) > 0)
+        ;
+}
+
 static void *tap_main(void *arg)
 {
     struct tap *t = arg;
@@ -71,6 +85,7 @@ static void *tap_main(void *arg)
         if (n < 0)
             continue;
         keep_tail(t, chunk, (size_t)n);
+        look_through(t, chunk, (size_t)n);
         if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
             break; /* the archive does not read on: the run stops */
     }
@@ -116,6 +131,21 @@ static int check_end(struct dump *d, struct err *e)
         const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
         child_how(&d->child, how, sizeof how);
         return err_set(e, EIO, "%s %s: %s", program, how, child_said(d->said_fd, words));
+    }
+    look_through(&d->tap, NULL, 0);
+    enum sql_refusal why = sql_lexer_refused(d->tap.lexer);
+    unsigned long long line = sql_lexer_line(d->tap.lexer);
+    if (why) {
+        run_error_de(d->run,
+            "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist "
+            "steht "
+            "es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das "
+            "neu anlegen",
+            line, sql_refusal_words_de(why));
+        return err_set(e, EPERM,
+            "line %llu of the dump has %s: it could not be brought back safely. Most likely it "
+            "stands in a procedure, a function, a trigger or an event; make that anew without it",
+            line, sql_refusal_words(why));
     }
     if (memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
         return 0;
@@ -302,6 +332,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
 int dump_backup(struct run *r, struct err *e)
 {
     struct dump d = {.run = r, .options_fd = -1, .said_fd = -1};
+    d.tap.lexer = sql_lexer_new(false, 0);
     struct manifest m;
     run_manifest(r, &m, MANIFEST_DUMP);
     run_phase(r, r->s.dump_type, "copy", 0);
@@ -319,6 +350,7 @@ int dump_backup(struct run *r, struct err *e)
         close(d.options_fd);
     if (d.said_fd >= 0)
         close(d.said_fd);
+    sql_lexer_free(d.tap.lexer);
     free(d.version);
     return code;
 }

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
-#include "backup/client_login.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
@@ -47,53 +46,6 @@ static int install(struct run *r, const struct throwaway_options *o, struct err 
         "--force", "--skip-test-db", "--auth-root-authentication-method=normal",
         geteuid() == 0 ? "--user=root" : NULL, NULL};
     return run_program(r, argv, INSTALL_MS, e);
-}
-
-struct importing {
-    struct run *run;
-    int in;
-};
-
-/* The client reads from our file: its offset says how far it is. A pipe has none. */
-static bool import_goes_on(void *ctx)
-{
-    struct importing *i = ctx;
-    off_t at = lseek(i->in, 0, SEEK_CUR);
-    if (at > 0)
-        run_progress(i->run, (uint64_t)at, 0, 0, NULL);
-    return run_go_on(i->run);
-}
-
-int import_sql(
-    struct run *r, const struct server_target *t, int in, const char *database, struct err *e)
-{
-    char options[64];
-    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
-    int login = -1;
-    int code = client_login(t, &login, e);
-    if (code < 0)
-        return code;
-    snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
-    /* --sandbox: no `system`, no `source`, nothing but SQL; it does not keep LOAD DATA LOCAL from
-     * reading whatever we may read */
-    const char *argv[] = {"mariadb", options, "--sandbox", "--local-infile=0", "--binary-mode",
-        "--max-allowed-packet=1G", "--default-character-set=utf8mb4",
-        "--init-command=SET SESSION max_statement_time=0", database, NULL};
-    struct child_options o = {.argv = argv, .in = in, .out = words, .err = words, .keep = login};
-    struct child c = {0};
-    code = child_start(&o, &c, e);
-    struct importing i = {.run = r, .in = in};
-    if (code == 0 && child_wait(&c, -1, import_goes_on, &i) != 0) {
-        child_end(&c, 1000);
-        code = run_pack_result(PACK_STOPPED, e);
-    } else if (code == 0 && !child_good(&c)) {
-        char how[80], text[SAID_MAX];
-        child_said(words, text);
-        err_set(e, EIO, "the import %s: %s", child_how(&c, how, sizeof how), text);
-        code = EXIT_INCONSISTENT;
-    }
-    close(login);
-    return code;
 }
 
 static int feed(struct run *r, const struct server_target *t, const char *file,

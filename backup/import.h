@@ -1,5 +1,5 @@
 /*
- * SQL text into a server, through the stock client with its own commands disabled.
+ * SQL text into a server, statement by statement.
  */
 #ifndef ELEXGATE_BACKUP_IMPORT_H
 #define ELEXGATE_BACKUP_IMPORT_H
@@ -8,9 +8,10 @@
 #include "backup/run.h"
 #include "backup/throwaway.h"
 
-/* Everything that `in` gives until its end, into one database of the server, as the target's user.
- * `in` is not closed. The client's own commands are disabled; an error has the client's words with
- * the line. EXIT_INCONSISTENT then. */
+/* Everything that `in` gives until its end, into one database of the server, as the target's user,
+ * statement by statement (rules/sql_lexer.h says what is refused). With t->definers each definer is
+ * noted there and replaced by that user. `in` is not closed. An error has its number and kind, the
+ * line and the table, never the statement: EXIT_INCONSISTENT. */
 int import_sql(struct run *r, const struct server_target *t, int in, const char *database,
     struct err *e) MUSTCHECK;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "backup/rules/sql_lexer.h"
 #include "common/said.h"
 
 #ifndef ER_STATEMENT_TIMEOUT
@@ -15,6 +16,11 @@
 /* The longest single answer of the server: FLUSH TABLES and the purge wait have limits of their own
  * far below it. It only ends a wait for a server that hangs. */
 #define READ_TIMEOUT_S 7200
+#define PACKET_MAX     (1ul << 30)
+
+#ifndef SERVER_STATUS_ANSI_QUOTES
+#define SERVER_STATUS_ANSI_QUOTES 32768
+#endif
 
 struct server {
     MYSQL *my;
@@ -79,6 +85,11 @@ int server_connect(
     mysql_options(s->my, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     mysql_options(s->my, MYSQL_OPT_READ_TIMEOUT, &read_s);
     mysql_options(s->my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    /* A server could ask for any file that we may read. */
+    unsigned no_files = 0;
+    unsigned long packet = PACKET_MAX;
+    mysql_options(s->my, MYSQL_OPT_LOCAL_INFILE, &no_files);
+    mysql_options(s->my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
     mysql_options4(s->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", program);
     if (!mysql_real_connect(
             s->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0)) {
@@ -180,6 +191,51 @@ int server_rows(struct server *s, server_row_fn *fn, void *ctx, struct err *e, c
     _cleanup_free_ char *sql = format(fmt, ap);
     va_end(ap);
     return run(s, sql, fn, ctx, e);
+}
+
+static void note_reply(const struct server *s, struct server_reply *reply)
+{
+    snprintf(reply->state, sizeof reply->state, "%s", mysql_sqlstate(s->my));
+    reply->ansi_quotes = s->my->server_status & SERVER_STATUS_ANSI_QUOTES;
+    reply->no_backslash_escapes = s->my->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES;
+}
+
+unsigned server_send(struct server *s, const char *sql, size_t n, struct server_reply *reply)
+{
+    int more = mysql_real_query(s->my, sql, n) != 0 ? 1 : 0;
+    unsigned number = more ? mysql_errno(s->my) : 0;
+    while (more == 0 && number == 0) {
+        MYSQL_RES *res = mysql_use_result(s->my);
+        while (res && mysql_fetch_row(res))
+            ;
+        number = mysql_errno(s->my);
+        if (res)
+            mysql_free_result(res);
+        more = number ? 1 : mysql_next_result(s->my);
+        if (more > 0 && !number)
+            number = mysql_errno(s->my);
+    }
+    note_reply(s, reply);
+    return number;
+}
+
+unsigned server_modes(const struct server *s)
+{
+    struct server_reply reply;
+    note_reply(s, &reply);
+    return (reply.ansi_quotes ? SQL_ANSI_QUOTES : 0) |
+           (reply.no_backslash_escapes ? SQL_NO_BACKSLASH_ESCAPES : 0);
+}
+
+void server_hang_up(struct server *s)
+{
+    shutdown(mysql_get_socket(s->my), SHUT_RDWR);
+}
+
+int server_peer(const struct server *s, struct ucred *out)
+{
+    socklen_t size = sizeof *out;
+    return getsockopt(mysql_get_socket(s->my), SOL_SOCKET, SO_PEERCRED, out, &size);
 }
 
 static int take_first(

@@ -12,7 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include "common/error.h"
+
+struct definers;
 
 struct server_target {
     const char *host;
@@ -21,6 +24,9 @@ struct server_target {
     const char *user;
     const char *password; /* NULL: none (unix_socket authentication) */
     unsigned connect_timeout_ms;
+    /* For an import as an account that may name nobody but itself as a definer: whom the text named
+     * is noted here (definers.h). NULL: definers stay as they stand in the text. */
+    struct definers *definers;
 };
 
 struct server;
@@ -54,6 +60,22 @@ int server_text(struct server *s, char **out, struct err *e, const char *fmt, ..
     PRINTF(4, 5) MUSTCHECK;
 int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
+
+/* A statement that came from outside, of any bytes, as one packet; its rows are read away. Returns
+ * the server's error number, 0 = good. Its words may quote data and are not told. */
+#define SERVER_EMPTY_QUERY 1065
+struct server_reply {
+    char state[6];
+    bool ansi_quotes, no_backslash_escapes; /* the session's sql_mode afterwards */
+};
+unsigned server_send(
+    struct server *s, const char *sql, size_t n, struct server_reply *reply) MUSTCHECK;
+/* The same two as flags of sql_lexer.h, as the last answer had them. */
+unsigned server_modes(const struct server *s);
+/* From another thread: ends what the connection is waiting for, with an error. */
+void server_hang_up(struct server *s);
+/* Who listens there: pid and user, as the kernel says; -1 over TCP. */
+int server_peer(const struct server *s, struct ucred *out);
 
 /* A global variable as text; *out = NULL if this server does not have it. */
 int server_variable(struct server *s, const char *name, char **out, struct err *e) MUSTCHECK;

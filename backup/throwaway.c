@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
+#include "backup/definers.h"
 #include "backup/layout.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -28,6 +29,8 @@ struct throwaway {
     char user[64];
     bool accounts; /* those two are there */
     char password[2][PASSWORD_LEN + 1];
+    char *database;
+    struct definers definers; /* of what was read in */
 };
 
 /* The two accounts of a server that takes an import. */
@@ -134,6 +137,8 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
         add_settings(a, o->settings, layout_settings, "");
     if (o->settings)
         add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
+    if (o->database)
+        add(a, "--max-allowed-packet=1G");
     for (size_t i = 0; o->args && o->args[i]; i++)
         add(a, "%s", o->args[i]);
 }
@@ -151,10 +156,12 @@ struct server_target throwaway_target(const struct throwaway *t)
     return target_as(t, OURS);
 }
 
-struct server_target throwaway_import_target(const struct throwaway *t)
+struct server_target throwaway_import_target(struct throwaway *t)
 {
     CHECK(t->accounts);
-    return target_as(t, IMPORTS);
+    struct server_target target = target_as(t, IMPORTS);
+    target.definers = &t->definers;
+    return target;
 }
 
 static int make_password(char out[static PASSWORD_LEN + 1], struct err *e)
@@ -200,10 +207,10 @@ static int write_accounts(struct throwaway *t, const struct throwaway_options *o
         "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
         "GRANT ALL PRIVILEGES ON *.* TO `%s`@localhost WITH GRANT OPTION;\n"
         "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
-        "GRANT ALL PRIVILEGES ON %s.* TO `%s`@localhost;\n"
-        "GRANT SET USER ON *.* TO `%s`@localhost;\n",
-        ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports, imports);
+        "GRANT ALL PRIVILEGES ON %s.* TO `%s`@localhost;\n",
+        ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports);
     t->accounts = true;
+    t->database = xstrdup(o->database);
     return file_publish(path, text, strlen(text), 0600, e);
 }
 
@@ -212,8 +219,10 @@ static int remove_accounts(struct throwaway *t, struct err *e)
 {
     if (!t->accounts || !t->server)
         return 0;
-    return server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
-        account_names[IMPORTS], account_names[OURS]);
+    int r = definers_put_right(t->server, t->database, account_names[IMPORTS], &t->definers, e);
+    return r < 0 ? r
+                 : server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
+                       account_names[IMPORTS], account_names[OURS]);
 }
 
 void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
@@ -318,6 +327,8 @@ void throwaway_drop(struct throwaway *t)
     server_close(t->server);
     child_end(&t->child, 2000);
     cleanup_fd(&t->said);
+    definers_clear(&t->definers);
+    free(t->database);
     free(t->socket);
     free(t->log);
     free(t);

@@ -36,14 +36,15 @@ struct server *throwaway_server(struct throwaway *t);
 /* As the account that may do everything. */
 struct server_target throwaway_target(const struct throwaway *t);
 /* As the account of the import; only with options.database. Strings are the throwaway's. */
-struct server_target throwaway_import_target(const struct throwaway *t);
+struct server_target throwaway_import_target(struct throwaway *t);
 /* False once it has ended by itself. */
 bool throwaway_runs(struct throwaway *t);
 /* The first error in its log that is known to hold no data (common/said.h). */
 void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX]);
 /* True if InnoDB or Aria had to recover from a crash. */
 bool throwaway_recovered(const struct throwaway *t);
-/* The accounts go, then a clean shutdown; waits for it. */
+/* What was imported gets the definers that its text named, the accounts go, then a clean shutdown;
+ * waits for it. */
 int throwaway_stop(struct throwaway *t, struct err *e) MUSTCHECK;
 /* Ends it in any case. NULL allowed. */
 void throwaway_drop(struct throwaway *t);

@@ -169,6 +169,8 @@ static const struct number numbers[] = {
     {4078, false, "a value cannot be converted", "ein Wert lässt sich nicht umwandeln"},
     {4151, true, "the account is locked", "das Konto ist gesperrt"},
     {4161, false, "the server does not know a data type", "der Server kennt einen Datentyp nicht"},
+    {4166, false, "it wants a file of the machine that reads it in",
+        "sie will eine Datei der Maschine, die sie einliest"},
 };
 
 /* CHECK TABLE: what a text begins with that goes on with names and figures only. Not among them:

@@ -1,0 +1,89 @@
+"""Dumps, data directories and archives made to harm: what an ordinary account, the medium or the server's own user could try."""
+import os
+
+import pytest
+
+from lib.backup import Backup, event
+
+RIGHTS = ("CREATE OR REPLACE USER worker@localhost IDENTIFIED BY 'w'; GRANT ALL ON load_db.* TO worker@localhost")
+
+
+@pytest.fixture
+def backup(folder, server):
+    server.sql("DROP DATABASE IF EXISTS load_db; CREATE DATABASE load_db; CREATE TABLE load_db.t (i INT PRIMARY KEY, s TEXT);"
+               f"INSERT INTO load_db.t VALUES (1, 'Bern'), (2, 'Chur'); {RIGHTS}")
+    return Backup(folder, server, None, {"backup": {"method": "dump"}}).account()
+
+
+def routine(server, body, charset="utf8mb4"):
+    """A procedure of the ordinary account, its body as bytes."""
+    import pymysql
+
+    connection = pymysql.connect(unix_socket=server.socket, user="worker", password="w", database="load_db", charset=charset)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(b"CREATE OR REPLACE PROCEDURE p() BEGIN SELECT 1; " + body + b"\nEND")
+    finally:
+        connection.close()
+
+
+# What the server stores as a comment or a string and another program could read otherwise.
+BODIES = [
+    pytest.param(b"--\x01 a", "utf8mb4", id="control"),
+    pytest.param(b"--\x7f a", "utf8mb4", id="delete"),
+    pytest.param(b"--\xa0 a", "latin1", id="blank-of-latin1"),
+    pytest.param(b"/* \x02 */", "utf8mb4", id="in-a-comment"),
+    pytest.param(b"SELECT '\x95\\';", "sjis", id="letters-with-backslashes"),
+]
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("body,charset", BODIES)
+def test_a_routine_that_is_read_in_otherwise_is_not_dumped(backup, server, body, charset):
+    routine(server, body, charset)
+    last = backup.job("backup", "--now", "elexisdb-sql", exit=1)[-1]
+    assert "line " in last["error"] and "procedure" in last["error"] and "Zeile " in last["error_de"], last
+    assert not backup.complete("elexisdb-sql")
+
+
+def test_harmless_routines_are(backup, server):
+    routine(server, b"-- ; ;; \n# ;;\n/* ;; */ SELECT ';;', \"\\\";;\", `i` FROM t WHERE i = 5--1;")
+    server.sql("CREATE TRIGGER load_db.tr BEFORE INSERT ON load_db.t FOR EACH ROW BEGIN /* a; */ SET NEW.s = ';'; END")
+    backup.job("backup", "--now", "elexisdb-sql")
+    result, = event(backup.job("drill"), "drill")
+    assert result["good"], result
+
+
+OBJECTS = """
+CREATE DEFINER=`gone`@`nowhere` VIEW v AS SELECT 'ä' a, t.i FROM t;
+CREATE ALGORITHM=MERGE DEFINER=worker@localhost SQL SECURITY INVOKER VIEW w AS SELECT * FROM t;
+CREATE DEFINER=`gone`@`%` FUNCTION f() RETURNS INT RETURN 5;
+CREATE DEFINER=worker@localhost PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;
+CREATE DEFINER=root@localhost EVENT e ON SCHEDULE EVERY 1 YEAR DO DO 1;
+CREATE DEFINER=worker@localhost TRIGGER b1 BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, '1');
+CREATE DEFINER=`gone`@`nowhere` TRIGGER b2 BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, 'ü');
+"""
+WHOSE = ("SELECT 'v', TABLE_NAME, DEFINER, SECURITY_TYPE, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA='load_db' UNION "
+         "SELECT 'r', ROUTINE_NAME, DEFINER, ROUTINE_TYPE, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='load_db' UNION "
+         "SELECT 'e', name, definer, sql_mode, CONVERT(body USING utf8mb4) FROM mysql.event WHERE db='load_db' UNION "
+         "SELECT 't', TRIGGER_NAME, DEFINER, CONCAT(ACTION_ORDER, CHARACTER_SET_CLIENT), ACTION_STATEMENT FROM information_schema.TRIGGERS "
+         "WHERE TRIGGER_SCHEMA='load_db' ORDER BY 1, 2")
+
+
+def test_everything_belongs_to_whom_it_belonged(backup, server, folder):
+    """Read in by an account that may name nobody else, and put right afterwards."""
+    from test_restore_into import Serving
+
+    for statement in OBJECTS.strip().split("\n"):
+        server.sql(statement, "load_db")
+    whose = server.client(["-N", "-e", WHOSE]).stdout
+    backup.job("backup", "--now", "elexisdb-sql")
+    elsewhere = folder / "elsewhere"
+    backup.job("restore", "into", elsewhere, "latest")
+    site = type("Site", (), {"backup": backup, "folder": folder})
+    Serving(site, "--into", elsewhere).stop()
+    again = Serving(site, "--into", elsewhere)
+    assert again.client("mariadb", "-N", "-e", WHOSE) == whose
+    assert again.value("SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'elexgate%'") == "0"
+    assert again.value("INSERT INTO load_db.t VALUES (9, ''); SELECT s FROM load_db.t WHERE i = 9") == "1ü"
+    again.stop()
