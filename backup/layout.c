@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/layout_logs.h"
 #include "common/json_lines.h"
 
 /* Settings whose value must be the data directory itself (or empty, or relative to it). */
@@ -26,10 +27,6 @@ static const char *const encrypting[] = {
     "aria_encrypt_tables",
     "encrypt_binlog",
 };
-
-/* They grow while the server runs, or are no files at all. */
-static const char *const no_data[] = {
-    "log_error", "general_log_file", "slow_query_log_file", "pid_file", "socket"};
 
 const char *const layout_settings[] = {
     "innodb_data_file_path", "innodb_undo_tablespaces", "innodb_log_file_size", NULL};
@@ -198,30 +195,6 @@ static int find_datadir(const char *folder, struct layout *l, struct err *e)
     return 0;
 }
 
-static int read_no_data(
-    struct server *s, const char *server_datadir, struct layout *l, struct err *e)
-{
-    size_t n = sizeof no_data / sizeof no_data[0];
-    l->skip = xcalloc(n, sizeof *l->skip);
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_free_ char *value = NULL;
-        int r = server_variable(s, no_data[i], &value, e);
-        if (r < 0)
-            return r;
-        if (!value || !*value)
-            continue;
-        const char *name = value;
-        if (beneath(value, server_datadir))
-            name = value + strlen(server_datadir);
-        else if (strncmp(value, "./", 2) == 0)
-            name = value + 2;
-        name += strspn(name, "/");
-        if (*value != '/' || beneath(value, server_datadir))
-            l->skip[l->skip_count++] = xstrdup(name);
-    }
-    return 0;
-}
-
 static int take_setting(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
@@ -285,11 +258,11 @@ int layout_read(struct server *s, const char *datadir, struct layout *out, struc
     if (r == 0)
         r = read_values(s, &l, e);
     if (r == 0)
-        r = read_no_data(s, server_datadir, &l, e);
-    if (r == 0)
         r = layout_read_settings(s, &l.settings, e);
     if (r == 0)
         r = find_datadir(datadir ? datadir : server_datadir, &l, e);
+    if (r == 0)
+        r = layout_logs_find(s, server_datadir, &l, e);
     if (r == 0)
         r = links_in(l.datadir, false, e);
     if (r != 0) {

@@ -11,6 +11,7 @@
 #include "backup/drill.h"
 #include "backup/fence.h"
 #include "backup/layout.h"
+#include "backup/layout_logs.h"
 #include "backup/table_sums.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -40,6 +41,8 @@ static enum pack_select choose(void *ctx, const char *path, const struct stat *s
     (void)st;
     if (layout_skips(&p->layout, path))
         return PACK_SKIP;
+    if (layout_logs_is_table(path))
+        return PACK_GROWS;
     /* Aria's control file before its logs, InnoDB's log after everything else. */
     if (strcmp(path, "aria_log_control") == 0)
         return PACK_FIRST;

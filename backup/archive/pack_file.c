@@ -415,16 +415,28 @@ static int pack_small_file(
     return r != 0 ? r : pack_spool(p, &en, e);
 }
 
+/* As long as it was when it was opened, whatever comes behind. */
+static int pack_growing_file(struct pack *p, const char *path, struct opened *o, struct err *e)
+{
+    struct manifest_entry en = entry_of(path, &o->st);
+    struct content c = {.fd = o->fd, .st = &o->st};
+    en.mode &= 01777;
+    int r = write_file(p, path, &c, &en, e);
+    return r != 0 ? r : pack_spool(p, &en, e);
+}
+
 int pack_file(struct pack *p, int dirfd, const char *name, const char *path, const struct stat *st,
     struct err *e)
 {
     struct opened o = {.fd = -1};
     int r = open_file(p, dirfd, name, &o, e);
-    if (r == 0 && p->o.strict && !same_file(st, &o.st)) {
+    if (r == 0 && !st) {
+        r = pack_growing_file(p, path, &o, e);
+    } else if (r == 0 && p->o.strict && !same_file(st, &o.st)) {
         err_set(e, EBUSY, "%s changed before it was read", path);
         r = PACK_CHANGED;
     }
-    if (r == 0) {
+    if (r == 0 && st) {
         pack_sum_add(&p->sum, path, &o.st);
         bool small = o.st.st_size <= PACK_SMALL && !p->o.strict &&
                      (int64_t)o.st.st_blocks * 512 >= o.st.st_size;

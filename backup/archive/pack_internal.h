@@ -81,7 +81,8 @@ int pack_tar_open(struct pack *p, struct err *e) MUSTCHECK;
 int pack_tar_check(struct pack *p, int result, struct err *e) MUSTCHECK;
 int pack_spool(struct pack *p, const struct manifest_entry *en, struct err *e) MUSTCHECK;
 
-/* One regular file, opened in dirfd under name; path: as in the archive. */
+/* One regular file, opened in dirfd under name; path: as in the archive. st: as the walk saw it;
+ * NULL: it may change, and is taken as it is. */
 int pack_file(struct pack *p, int dirfd, const char *name, const char *path, const struct stat *st,
     struct err *e) MUSTCHECK;
 /* A file whose content is in memory. */

@@ -21,6 +21,7 @@ struct walk {
     struct pack *pack;
     const struct pack_root *root;
     const char *prefix;
+    bool grows; /* the name that is looked at may change */
     struct tree_sum sum;
     char newest[256]; /* the file that changed last, for the words of a failed recheck */
     struct timespec newest_time;
@@ -144,7 +145,7 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
         return 0;
     }
     if (!p) {
-        if (S_ISREG(st->st_mode))
+        if (S_ISREG(st->st_mode) && !w->grows)
             sum_only(w, path, st);
         return 0;
     }
@@ -154,8 +155,8 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
         return symlink_entry(p, fd, name, path, st, e);
     if (st->st_mode & 06000)
         manifest_add_note(&p->notes, "%s: its setuid and setgid bits were left out", path);
-    int r = pack_file(p, fd, name, path, st, e);
-    if (r == PACK_CHANGED && !p->o.strict) {
+    int r = pack_file(p, fd, name, path, w->grows ? NULL : st, e);
+    if (r == PACK_CHANGED && (w->grows || !p->o.strict)) {
         manifest_add_note(&p->notes, "%s was left out: it vanished before it was read", path);
         return 0;
     }
@@ -171,7 +172,8 @@ static bool in_pass(
         s = PACK_SKIP;
     else if (w->root->select)
         s = w->root->select(w->root->ctx, rel, st);
-    return s == pass || (depth > 0 && s != PACK_SKIP);
+    w->grows = s == PACK_GROWS;
+    return s == pass || (pass == PACK_TAKE && w->grows) || (depth > 0 && s != PACK_SKIP);
 }
 
 static int walk_pass(struct walk *w, int fd, const char *rel, const struct names *names, int depth,

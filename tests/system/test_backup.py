@@ -516,3 +516,25 @@ def test_only_the_owner_can_read_what_is_made(backup):
     backup.job("backup", "--now")
     for path in [backup.archives, *backup.archives.iterdir(), backup.state]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_logs_in_the_data_directory(backup, server, proc):
+    """Log files under any name, rotated ones, and log tables grow all the time, by our own statements too: no backup is lost for them."""
+    server.sql("INSTALL SONAME 'server_audit'; INSTALL SONAME 'sql_errlog'; SET GLOBAL server_audit_file_path='praxis.txt', "
+               "server_audit_logging=ON, log_output='FILE,TABLE', general_log_file='alles', general_log=ON, slow_query_log_file='langsam.1', "
+               "slow_query_log=ON, long_query_time=0, server_audit_file_rotate_now=ON; "
+               "CREATE TABLE load_db.csv (n INT NOT NULL) ENGINE=CSV; INSERT INTO load_db.csv VALUES (7)")
+    try:
+        # without a look at the server's process, as in a container, its variables must do
+        hide = [] if proc else ["unshare", "--pid", "--fork", "--mount-proc"]
+        done = process.run([*hide, *backup.argv("backup", "--now", "elexisdb")], timeout=300, check=False)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 0 and not event(lines, "again"), lines[-1]
+        names = {e["path"] for e in backup.manifest(archive_of(lines))["entries"]}
+        assert {"mysql/general_log.CSV", "mysql/slow_log.CSV", "load_db/csv.CSV"} <= names
+        assert not {"praxis.txt", "praxis.txt.1", "sql_errors.log", "alles", "langsam.1"} & names, names
+        backup.job("drill")
+    finally:
+        server.sql("SET GLOBAL general_log=OFF, slow_query_log=OFF, log_output='FILE', long_query_time=10; UNINSTALL SONAME 'server_audit'; "
+                   "UNINSTALL SONAME 'sql_errlog'; DROP TABLE load_db.csv; TRUNCATE mysql.general_log; TRUNCATE mysql.slow_log")
