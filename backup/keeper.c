@@ -170,6 +170,7 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
     struct config *old = k->config;
     struct backup_settings old_settings = k->settings;
     adopt(k, &l);
+    keeper_notify_again(k->notify);
     backup_settings_clear(&old_settings);
     config_free(old);
     log_event(LOG_INFO, "reloaded", LOG_U("changed", json_array_size(changes.changed)),

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/keeper_audit.h"
+#include "backup/keeper_notify.h"
 #include "backup/keeper_people.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
@@ -144,6 +145,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
                     : k->state.pending.due_ms ? "waiting"
                                               : "idle"));
     json_object_set_new(o, "audit", audit_status());
+    json_object_set_new(o, "notify", keeper_notify_status(k->notify));
     if (statvfs(k->settings.folder, &fs) == 0)
         json_object_set_new(
             o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));

@@ -12,6 +12,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/notify_check.h"
 #include "common/utf8.h"
 
 #define LOOK_MS     5000
@@ -20,7 +21,7 @@
 #define LOOK_BACK_S (INT64_C(40) * 86400)
 #define STATE_MAX   (1u << 20)
 #define WORDS_MAX   400
-#define FACTS       5
+#define FACTS       6
 
 struct keeper_notify {
     struct keeper *k;
@@ -189,6 +190,21 @@ static void look_at_disk(const struct keeper *k, struct notice_fact *f, char wor
     put_words(words, "%s: %llu MB", k->settings.folder, (unsigned long long)have >> 20);
 }
 
+/* A failed alarm is an alarm: told over the way that still works, where there is one. */
+static void look_at_channels(const struct keeper_notify *n, const char *const *channels,
+    struct notice_fact *f, char words[WORDS_MAX])
+{
+    const json_t *failing = json_object_get(n->state, "failing");
+    *f = (struct notice_fact){.event = "notify-failed", .detail = words, .is = NOTICE_WELL};
+    for (size_t i = 0; channels[0] && channels[1] && i < 2; i++) {
+        const json_t *a = json_object_get(failing, channels[i]);
+        if (!a || json_object_get(failing, channels[1 - i]))
+            continue;
+        f->is = NOTICE_WRONG;
+        put_words(words, "%s: %s", channels[i], json_string_value(json_object_get(a, "error")));
+    }
+}
+
 /* --- sending ---------------------------------------------------------------------------------- */
 
 static void on_line(void *ctx, json_t *line)
@@ -198,6 +214,35 @@ static void on_line(void *ctx, json_t *line)
         json_decref(n->result);
         n->result = json_incref(line);
     }
+}
+
+/* What became of each channel, until it works again. */
+static void note_channels(struct keeper_notify *n)
+{
+    static const char *const channels[] = {"mail", "webhook"};
+    json_t *failing = json_object_get(n->state, "failing");
+    char now[CLOCK_ISO_LEN];
+    if (!failing)
+        (void)json_object_set_new(n->state, "failing", failing = json_object());
+    const char *whole = json_string_value(json_object_get(n->result, "error"));
+    const char *warning = json_string_value(json_object_get(n->result, "warning"));
+    for (size_t i = 0; i < 2; i++) {
+        const char *words = json_string_value(json_object_get(n->result, channels[i]));
+        bool sent = words && strcmp(words, "sent") == 0;
+        if (i == 0 && sent && warning) /* but not to all */
+            words = warning;
+        else if (sent)
+            (void)json_object_del(failing, channels[i]);
+        if (words && (!sent || words == warning) && !json_object_get(failing, channels[i]))
+            (void)json_object_set_new(failing, channels[i],
+                json_pack("{s:s, s:o}", "since", clock_iso(clock_wall_ms(), now), "error",
+                    json_string(words)));
+    }
+    (void)json_object_del(failing, "program");
+    if (!n->result || whole)
+        (void)json_object_set_new(failing, "program",
+            json_pack("{s:s, s:s}", "since", clock_iso(clock_wall_ms(), now), "error",
+                whole ? whole : "elexgate-notify could not be run"));
 }
 
 static void on_end(void *ctx, int exit_code, int signal)
@@ -213,6 +258,7 @@ static void on_end(void *ctx, int exit_code, int signal)
         LOG_S("error", json_string_value(json_object_get(n->result, "error"))),
         LOG_S("warning", json_string_value(json_object_get(n->result, "warning"))));
     if (!n->stopping) {
+        note_channels(n);
         notice_rule_result(n->state, n->message, n->result, clock_wall_ms());
         save(n);
     }
@@ -266,6 +312,7 @@ void keeper_notify_tick(struct keeper_notify *n)
     look_at_drill(k, &facts[2], words[2]);
     look_at_certificate(k, &facts[3], words[3]);
     look_at_disk(k, &facts[4], words[4]);
+    look_at_channels(n, channels, &facts[5], words[5]);
     if (notice_rule_update(n->state, facts, FACTS, channels,
             config_int(k->config, "notify", NULL, "repeat"), clock_wall_ms()))
         save(n);
@@ -274,6 +321,46 @@ void keeper_notify_tick(struct keeper_notify *n)
     json_t *due = n->sender ? NULL : notice_rule_due(n->state, clock_wall_ms());
     if (due)
         send_message(n, due);
+}
+
+/* The first way that failed last time, in words; false: none. */
+static bool failed_last(const struct keeper_notify *n, struct notify_trouble *t)
+{
+    const char *channel;
+    json_t *a;
+    json_object_foreach (json_object_get(n->state, "failing"), channel, a) {
+        const char *since = json_string_value(json_object_get(a, "since"));
+        const char *error = json_string_value(json_object_get(a, "error"));
+        _cleanup_free_ char *en = xasprintf(
+            "a notification could not be sent (%s, %s: %s): elexgate notify --test", channel,
+            since ? since : "?", error ? error : "?");
+        _cleanup_free_ char *de = xasprintf(
+            "eine Benachrichtigung kam nicht an (%s, %s: %s): elexgate notify --test", channel,
+            since ? since : "?", error ? error : "?");
+        utf8_copy(t->text, sizeof t->text, en);
+        utf8_copy(t->text_de, sizeof t->text_de, de);
+        return true;
+    }
+    return false;
+}
+
+json_t *keeper_notify_status(const struct keeper_notify *n)
+{
+    struct notify_trouble t = {0};
+    bool good = notify_check(n->k->config, &t) && !failed_last(n, &t);
+    return json_pack("{s:b, s:b, s:s, s:s, s:i}", "good", good, "nobody", t.nobody, "text", t.text,
+        "text_de", t.text_de, "waiting", (int)json_array_size(json_object_get(n->state, "outbox")));
+}
+
+void keeper_notify_again(struct keeper_notify *n)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach (json_object_get(n->state, "outbox"), i, m)
+        (void)json_object_set_new(m, "next", json_integer(clock_wall_ms()));
+    if (i == 0) /* nothing will show whether the ways work now */
+        (void)json_object_del(n->state, "failing");
+    save(n);
 }
 
 void keeper_notify_stop(struct keeper_notify *n)

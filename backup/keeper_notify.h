@@ -15,6 +15,11 @@ struct keeper_notify;
 struct keeper_notify *keeper_notify_new(struct keeper *k);
 /* Looks, every few seconds, and sends what is due. */
 void keeper_notify_tick(struct keeper_notify *n);
+/* {"good":BOOL,"nobody":BOOL,"text","text_de","waiting":N}: whether anybody would be told, and was
+ * told last time. New reference. */
+json_t *keeper_notify_status(const struct keeper_notify *n) MUSTCHECK;
+/* The settings have changed: what could not be sent is tried again at once. */
+void keeper_notify_again(struct keeper_notify *n);
 /* Ends what is being sent; it is sent again after the next start. */
 void keeper_notify_stop(struct keeper_notify *n);
 void keeper_notify_free(struct keeper_notify *n); /* after the loop has ended; NULL allowed */

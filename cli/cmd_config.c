@@ -10,6 +10,7 @@
 #include "cli/config_set.h"
 #include "cli/option_docs.h"
 #include "cli/output.h"
+#include "common/notify_check.h"
 
 struct show {
     struct cli *cli;
@@ -90,9 +91,13 @@ static int run_check(struct cli *cli)
 
     if (!c)
         return EXIT_FAILED;
+    struct notify_trouble t = {0};
+    bool told = notify_check(c, &t);
     if (cli->json) {
-        json_t *answer = json_pack("{s:b, s:s}", "ok", 1, "file", config_path(c));
+        json_t *answer = json_pack("{s:b, s:s, s:[]}", "ok", 1, "file", config_path(c), "warnings");
         CHECK(answer);
+        if (!told)
+            json_array_append_new(json_object_get(answer, "warnings"), json_string(t.text));
         cli_print_json(answer);
         json_decref(answer);
     } else {
@@ -102,6 +107,9 @@ static int run_check(struct cli *cli)
                    : tr(cli, "There is no %s; the defaults are in force.\n",
                          "%s gibt es nicht; es gelten die Vorgaben.\n"),
             config_path(c));
+        _cleanup_free_ char *safe = output_safe(tr(cli, t.text, t.text_de));
+        if (!told)
+            fprintf(stderr, tr(cli, "Warning: %s.\n", "Warnung: %s.\n"), safe);
     }
     return EXIT_GOOD;
 }

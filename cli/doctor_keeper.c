@@ -5,6 +5,7 @@
 
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/notify_check.h"
 
 #define ASK_MS   3000
 #define HOUR_MS  (INT64_C(3600) * 1000)
@@ -114,8 +115,30 @@ static void drill(struct doctor *d)
         "drill", text, fix);
 }
 
+/* The keeper knows more than the configuration does: what became of the last message. */
+static void notify(struct doctor *d)
+{
+    struct notify_trouble t = {0};
+    const json_t *said = json_object_get(d->keeper, "notify");
+    bool good = notify_check(cli_config(d->cli), &t);
+    _cleanup_free_ char *text = json_is_false(json_object_get(said, "good"))
+                                    ? output_member(said, tr(d->cli, "text", "text_de"))
+                                : good ? xstrdup(tr(d->cli, "somebody is told when something fails",
+                                             "jemand erfährt, wenn etwas misslingt"))
+                                       : output_safe(tr(d->cli, t.text, t.text_de));
+    good = good && !json_is_false(json_object_get(said, "good"));
+    doctor_tell(d,
+        good       ? DOCTOR_GOOD
+        : t.nobody ? DOCTOR_WARNING
+                   : DOCTOR_CRITICAL,
+        "notify", text,
+        tr(d->cli, "[notify] in the configuration, then: elexgate notify --test",
+            "[notify] in der Konfiguration, dann: elexgate notify --test"));
+}
+
 void doctor_keeper(struct doctor *d)
 {
+    notify(d);
     if (!d->keeper)
         return;
     backup(d, cli_config(d->cli));

@@ -85,4 +85,9 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     }
     print_now(cli, keeper, label);
     print_last(cli, keeper);
+    const json_t *notify = json_object_get(keeper, "notify");
+    if (json_is_false(json_object_get(notify, "good"))) {
+        _cleanup_free_ char *text = output_member(notify, tr(cli, "text", "text_de"));
+        printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), text);
+    }
 }

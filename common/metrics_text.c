@@ -289,6 +289,19 @@ static void restore(struct out *o, const json_t *s)
         "1: the last restore succeeded; 0: it failed.");
 }
 
+static void notify(struct out *o, const json_t *s)
+{
+    const json_t *n = json_object_get(s, "notify");
+    if (!json_is_object(n))
+        return;
+    gauge(o, "elexgate_notify_working",
+        "1: somebody is told when something fails; 0: nobody is, or the last message did not "
+        "arrive.",
+        json_is_true(json_object_get(n, "good")));
+    gauge(o, "elexgate_notify_waiting", "Messages that could not be sent yet.",
+        json_number_value(json_object_get(n, "waiting")));
+}
+
 static void keeper(struct out *o, const json_t *s)
 {
     static const char *const states[] = {"idle", "waiting", "running", NULL};
@@ -298,6 +311,7 @@ static void keeper(struct out *o, const json_t *s)
     backup(o, s);
     drill(o, s);
     restore(o, s);
+    notify(o, s);
 }
 
 static void programs(struct out *o, const char *const *names, const json_t *const *status)

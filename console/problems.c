@@ -151,6 +151,15 @@ static void look_at_disk(struct search *s)
             "/backups");
 }
 
+/* A failed alarm is an alarm; that none was asked for is a hint. */
+static void look_at_notify(struct search *s)
+{
+    const json_t *n = json_object_get(s->keeper, "notify");
+    if (json_is_false(json_object_get(n, "good")))
+        add(s, !json_is_true(json_object_get(n, "nobody")), "notify", "text",
+            local(s, n, "text", "text_de"), "notify", "/log");
+}
+
 static void look_at_witnesses(struct search *s)
 {
     const json_t *w = json_object_get(s->keeper, "witnesses");
@@ -170,6 +179,7 @@ json_t *problems_find(const json_t *proxy, const json_t *keeper, const json_t *m
         look_at_drills(&s);
         look_at_disk(&s);
         look_at_witnesses(&s);
+        look_at_notify(&s);
     } else {
         add(&s, true, "keeper-away", "", "", "keeper-away", "/log");
     }

@@ -8,19 +8,9 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/notify_check.h"
 #include "notify/mail.h"
 #include "notify/message.h"
-
-/* An address goes into a header and onto a command line. */
-static bool good_address(const char *a)
-{
-    if (!*a || *a == '-' || strlen(a) > 254)
-        return false;
-    for (; *a; a++)
-        if ((unsigned char)*a <= ' ' || *a == 0x7f || strchr("<>,;:\"\\()", *a))
-            return false;
-    return true;
-}
 
 /* RFC 2047: words of at most 75 characters, each with whole UTF-8 characters. */
 static void write_encoded(FILE *f, const char *s)
@@ -73,13 +63,13 @@ static void write_mail(FILE *f, const char *from, const char *const *to, const s
 
 static int check_addresses(const char *from, const char *const *to, struct err *e)
 {
-    if (!good_address(from))
+    if (!notify_address_good(from))
         return err_set(e, EINVAL, "[notify] mail_from: \"%s\" is no address", from);
     for (size_t i = 0; to[i]; i++) {
         if (i == MAIL_RECIPIENTS_MAX)
             return err_set(
                 e, EINVAL, "[notify] mail_to: more than %d addresses", MAIL_RECIPIENTS_MAX);
-        if (!good_address(to[i]))
+        if (!notify_address_good(to[i]))
             return err_set(e, EINVAL, "[notify] mail_to: \"%s\" is no address", to[i]);
     }
     return 0;

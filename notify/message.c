@@ -31,6 +31,13 @@ static const struct {
         "Make room, keep fewer ([retention]), or set another [archive] folder.",
         "Platz schaffen, weniger behalten ([retention]) oder einen anderen Ordner setzen "
         "([archive] folder)."},
+    {"notify-failed", "a notification could not be sent",
+        "eine Benachrichtigung liess sich nicht senden",
+        "Another way still works, as you see. elexgate notify --test shows what the failing one "
+        "says; "
+        "its settings are in [notify].",
+        "Ein anderer Weg geht noch, wie man sieht. elexgate notify --test zeigt, was der andere "
+        "meldet; seine Einstellungen stehen in [notify]."},
     {"test", "a test, all is well", "ein Test, alles in Ordnung",
         "This message was asked for with elexgate notify --test.",
         "Diese Nachricht wurde mit elexgate notify --test verlangt."},

@@ -246,3 +246,41 @@ def test_a_backup_that_was_missed(setup, mailbox):
     assert "last good backup: none" in mailbox.mails()[0].get_content()
     run_backup(b)
     wait_told(mailbox, [("backup-missed", "raised"), ("backup-missed", "recovered")])
+
+
+@pytest.mark.parametrize("notify,says,nobody", [
+    ({"mail_to": None}, "nobody is told", True),
+    ({"mail_to": "a; b"}, '"a;" is no address', False),
+    ({"mail_from": "x@y@<z>"}, "is no address", False),
+    ({"sendmail": "/nonexistent/sendmail"}, "/nonexistent/sendmail cannot be run", False),
+    ({"smtp": "mail.example:25"}, "begins neither with smtp://", False),
+    ({"mail_to": None, "webhook": "praxis.example/hook"}, "begins neither with http://", False),
+    ({"webhook": "https://praxis.example/", "webhook_token_file": "/nonexistent/token"}, "token cannot be read", False),
+])
+def test_that_nobody_would_be_told_is_told(setup, notify, says, nobody):
+    b = setup(**notify)
+    assert says in b.cli("config", "check").stderr and says in json.loads(b.cli("--json", "config", "check").stdout)["warnings"][0]
+    lines = [json.loads(line) for line in process.run([paths.CLI, "--config", b.config, "--json", "doctor"], check=False).stdout.splitlines()]
+    line = next(line for line in lines if line.get("name") == "notify")
+    assert line["level"] == ("warning" if nobody else "critical") and says in line["text"]
+    b.start_keeper()
+    status = b.call("status")["notify"]
+    assert not status["good"] and status["nobody"] == nobody and says in status["text"] and status["text_de"]
+    assert "elexgate_notify_working 0" in process.run([paths.CLI, "--config", b.config, "metrics"], check=False).stdout
+
+
+def test_a_failed_alarm_is_an_alarm(setup, mailbox, hook, make_gate, server):
+    gate = make_gate(server)
+    b = setup(webhook=hook.url)
+    b.set("proxy", control_socket=gate.control_socket)
+    b.set("tls", certificate=gate.pki.ca.issue("soon", not_after=10).certificate)
+    (mailbox.folder / "refuse").touch()
+    b.start_keeper()
+    process.wait_until(lambda: not b.call("status")["notify"]["good"], 60, "the failed message shows")
+    assert "no route to the mail server" in b.call("status")["notify"]["text"]
+    assert "no route to the mail server" in b.cli("status").stdout
+    process.wait_until(lambda: "notify-failed" in [body["event"] for _, _, body, _ in hook.got], 60, "told by the other way")
+    (mailbox.folder / "refuse").unlink()
+    b.call("reload")  # tried again at once
+    process.wait_until(lambda: b.call("status")["notify"]["good"], 60, "good again")
+    assert ("certificate-expires", "raised") in mailbox.told()
