@@ -47,6 +47,7 @@ int copy_check_extract(struct copy_check *c, struct err *e)
         .content_ctx = c->content_ctx,
         /* a link in a data directory is a layout that no backup of ours has */
         .symlinks = c->item->manifest.method == MANIFEST_FILES,
+        .links_out = c->manifest && geteuid() == 0, /* as they were, for who may have made them */
         .owners = geteuid() == 0,
         .sync = c->sync,
         .max_bytes = c->manifest ? 0 : c->max_bytes,
@@ -60,6 +61,14 @@ int copy_check_extract(struct copy_check *c, struct err *e)
     };
     struct unpack_result result = {0};
     int code = unpack_run(&o, &result, e);
+    if (into >= 0 && result.links_left_out)
+        run_note("%llu links that lead out of the folder were left out",
+            (unsigned long long)result.links_left_out);
+    if (into >= 0 && result.attributes_left_out)
+        run_note(
+            "%llu access control lists or extended attributes could not be set: the file system "
+            "has none, or they need root",
+            (unsigned long long)result.attributes_left_out);
     c->proof.files = (int64_t)result.files;
     c->proof.bytes = (int64_t)result.bytes;
     switch (code) {

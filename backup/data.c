@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <string.h>
 #include "common/exit_codes.h"
+#include "common/json_lines.h"
 
 struct data {
     const char *const *include, *const *exclude;
@@ -51,7 +52,15 @@ int data_backup(struct run *r, const char *name, struct err *e)
     int code = pack_open(&o, &p, e);
     if (code == 0)
         code = pack_tree(p, path, "", choose, &d, e);
-    code = code == 0 ? run_publish(r, p, &m, "files", e) : run_pack_result(code, e);
+    const char *first = "";
+    uint64_t left_out = code == 0 ? pack_left_out(p, &first) : 0;
+    if (left_out) {
+        json_object_set_new(m.info, "left_out", json_integer((json_int_t)left_out));
+        json_object_set_new(r->incomplete, name,
+            json_pack("{sIso}", "files", (json_int_t)left_out, "first", json_text(first)));
+    }
+    code = code == 0 ? run_publish(r, p, &m, left_out ? "incomplete" : "files", e)
+                     : run_pack_result(code, e);
     manifest_clear(&m);
     pack_drop(p);
     return code;

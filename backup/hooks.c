@@ -28,6 +28,8 @@ const char *hook_result_name(int exit_code)
         return "refused";
     case EXIT_CANCELLED:
         return "cancelled";
+    case EXIT_INCOMPLETE:
+        return "incomplete";
     default:
         return "failed";
     }

@@ -101,14 +101,48 @@ static void tell_removed(void *ctx, const char *type, const char *run)
     run_event(json_pack("{ssssss}", "event", "removed", "type", type, "run", run));
 }
 
-/* Only after a run in which everything succeeded. */
+/* Only after a run in which everything succeeded, or of the types that did: where some files could
+ * not be read, older generations may still have them. */
 static int retain(struct run *r, const struct plan *p, struct err *e)
 {
     int code = 0;
-    for (size_t i = 0; code == 0 && i < p->count; i++)
+    for (size_t i = 0; code == 0 && i < p->count; i++) {
+        if (json_object_get(r->incomplete, p->types[i]))
+            continue;
         code = store_retain(r->s.folder, p->types[i], &r->a.retention, &cron_zone_local, true,
             tell_removed, NULL, e);
+    }
     return code;
+}
+
+/* What was made is good, and is not all. */
+static int judge_incomplete(struct run *r, struct err *e)
+{
+    const char *type, *first = "";
+    json_t *part;
+    json_int_t files = 0;
+    _cleanup_free_ char *types = xstrdup("");
+    json_object_foreach (r->incomplete, type, part) {
+        char *longer = xasprintf("%s%s%s", types, *types ? ", " : "", type);
+        free(types);
+        types = longer;
+        files += json_integer_value(json_object_get(part, "files"));
+        if (!*first)
+            first = json_string_value(json_object_get(part, "first"));
+    }
+    if (files == 0)
+        return 0;
+    err_set(e, EIO,
+        "the backup was made, but is incomplete: %lld files or folders of %s could not be read; "
+        "the "
+        "first: %.250s; the manifest names all",
+        (long long)files, types, first);
+    run_error_de(r,
+        "die Sicherung ist gemacht, aber unvollständig: %lld Dateien oder Ordner von %s liessen "
+        "sich "
+        "nicht lesen; der erste Fall: %.250s; das Manifest nennt alle",
+        (long long)files, types, first);
+    return EXIT_INCOMPLETE;
 }
 
 static void tell_start(struct run *r, const struct plan *p, const struct space_plan *space)
@@ -152,6 +186,8 @@ static int run_all(struct run *r, const struct plan *p, struct err *e)
     }
     if (code == 0)
         code = retain(r, p, e);
+    if (code == 0)
+        code = judge_incomplete(r, e);
     int exit_code = job_exit_code(code);
     hook_after(r, "after_backup", p->words, exit_code, code ? e->text : NULL);
     return code;

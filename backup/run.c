@@ -74,6 +74,7 @@ int run_init(struct run *r, const struct config *c, struct err *e)
     }
     r->archives = json_array();
     r->proofs = json_array();
+    r->incomplete = json_object();
     r->started_ms = clock_wall_ms();
     return 0;
 }
@@ -84,6 +85,7 @@ void run_clear(struct run *r)
     backup_settings_clear(&r->s);
     json_decref(r->archives);
     json_decref(r->proofs);
+    json_decref(r->incomplete);
     memset(r, 0, sizeof *r);
 }
 

@@ -39,6 +39,8 @@ struct run {
     bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
     json_t *proofs; /* of a drill: what was tried, and how it went */
+    json_t
+        *incomplete; /* types of which not all could be read: {TYPE: {"files":N,"first":WORDS}} */
     /* What was made is kept, and is not what it should be; the run then ends as inconsistent. */
     char doubt[400], doubt_de[400];
     char error_de[600]; /* the final error in German, where it is the admin's to put right */

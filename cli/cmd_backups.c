@@ -72,6 +72,20 @@ static char *proof_of(const struct cli *cli, const json_t *item)
                        tables, rows);
 }
 
+/* Of one that counts. */
+static char *note_of(const struct cli *cli, const json_t *item)
+{
+    int64_t left_out = output_number(item, "left_out", 0);
+    const char *encrypted = json_is_true(json_object_get(item, "encrypted"))
+                                ? tr(cli, "encrypted", "verschlüsselt")
+                                : "";
+    if (left_out == 0)
+        return xstrdup(encrypted);
+    return xasprintf(tr(cli, "%s%sincomplete: %lld files could not be read",
+                         "%s%sunvollständig: %lld Dateien waren nicht lesbar"),
+        encrypted, *encrypted ? ", " : "", (long long)left_out);
+}
+
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
 {
     char size[OUTPUT_BYTES_LEN], age[32], verified[40];
@@ -82,11 +96,9 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *item)
     output_bytes((uint64_t)output_number(item, "size", 0), size);
     age_of(item, age, sizeof age);
     check_of(cli, item, "verified", verified, sizeof verified);
-    const char *cells[] = {run, type, size, age, method, verified, proven,
-        complete ? json_is_true(json_object_get(item, "encrypted"))
-                       ? tr(cli, "encrypted", "verschlüsselt")
-                       : ""
-                 : problem};
+    _cleanup_free_ char *note = note_of(cli, item);
+    const char *cells[] = {
+        run, type, size, age, method, verified, proven, complete ? note : problem};
     table_add(t, cells);
 }
 

@@ -17,6 +17,7 @@ enum exit_code {
     EXIT_VETOED = 8,       /* a hook said no */
     EXIT_REFUSED = 9,      /* does not fit, or is unsafe */
     EXIT_CANCELLED = 10,   /* by the user */
+    EXIT_INCOMPLETE = 11,  /* the backup was made, but some files could not be read */
 };
 
 #endif

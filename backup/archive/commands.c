@@ -185,6 +185,8 @@ static json_t *item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "files", json_integer((json_int_t)m->content.files));
     json_object_set_new(o, "bytes", json_integer((json_int_t)m->content.bytes));
     json_object_set_new(o, "host", json_string(m->host));
+    if (json_object_get(m->info, "left_out"))
+        json_object_set(o, "left_out", json_object_get(m->info, "left_out"));
     if (m->has_server) {
         json_object_set_new(o, "server", json_string(m->server.version));
         json_object_set_new(o, "state", json_string(m->server.state));

@@ -29,9 +29,10 @@
 struct pack;
 
 enum pack_outcome {
-    PACK_STOPPED = 1, /* go_on said no */
-    PACK_CHANGED = 2, /* a source file changed, vanished or appeared (pack_options.strict) */
-    PACK_DAMAGED = 3, /* pack_publish: what was read back is not what was written */
+    PACK_STOPPED = 1,    /* go_on said no */
+    PACK_CHANGED = 2,    /* a source file changed, vanished or appeared (pack_options.strict) */
+    PACK_UNREADABLE = 4, /* within pack: a file of many could not be read (not strict) */
+    PACK_DAMAGED = 3,    /* pack_publish: what was read back is not what was written */
 };
 
 struct pack_progress {
@@ -46,7 +47,8 @@ struct pack_options {
     const char *folder; /* the backup folder */
     const char *type, *run;
     bool strict; /* true (physical): any change of a source file ends with PACK_CHANGED. false: it
-                    is read again, up to 3 times, then taken as it is and noted */
+                    is read again, up to 3 times, then taken as it is and noted, and a file or
+                    folder that cannot be read is left out (pack_left_out) */
     const char *backend; /* "auto", "isal", "zlib" */
     int level;        /* 0 = the backend's own default; zlib 1..9, isal 1..3 (more counts as 3) */
     unsigned threads; /* 0 = one a processor */
@@ -90,6 +92,9 @@ int pack_close(struct pack *p, struct err *e) MUSTCHECK;
 int pack_publish(struct pack *p, struct manifest *m, struct err *e) MUSTCHECK;
 void pack_drop(struct pack *p); /* NULL allowed */
 
+/* Not strict: how many files and folders could not be read, in whole or in part, and why the first
+ * one could not. The archive is good without them. */
+uint64_t pack_left_out(const struct pack *p, const char **first);
 struct pack_progress pack_totals(const struct pack *p);
 const char *pack_file_name(const struct pack *p); /* final name, without folder */
 

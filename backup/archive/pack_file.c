@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "backup/archive/attributes.h"
 
 #define ATTEMPTS     3
 #define REST_NS      INT64_C(20000000)
@@ -97,8 +98,11 @@ static int find_ranges(int fd, const struct stat *st, struct ranges *out)
 
 /* ---- headers ---- */
 
-static struct archive_entry *make_header(const char *path, const struct stat *st)
+/* fd: for ACLs and attributes; -1 = it has none that are kept, as links. */
+static struct archive_entry *make_header(
+    struct pack *p, const char *path, const struct stat *st, int fd)
 {
+    char left_out[ATTRIBUTES_WORDS] = "";
     struct archive_entry *ae = archive_entry_new();
     CHECK(ae);
     archive_entry_copy_stat(ae, st);
@@ -106,6 +110,11 @@ static struct archive_entry *make_header(const char *path, const struct stat *st
     archive_entry_unset_atime(ae);
     archive_entry_unset_ctime(ae);
     archive_entry_set_nlink(ae, 1); /* hard links become files of their own */
+    if (fd >= 0)
+        attributes_read(fd, ae, left_out);
+    if (left_out[0])
+        manifest_add_note(
+            &p->notes, "%s: these of its attributes are not kept: %s", path, left_out);
     return ae;
 }
 
@@ -131,10 +140,10 @@ static struct manifest_entry entry_of(const char *path, const struct stat *st)
         .path = u.out, .mode = (uint32_t)st->st_mode & 07777, .mtime_ns = ns_of(st->st_mtim)};
 }
 
-int pack_plain_entry(
-    struct pack *p, const char *path, const struct stat *st, const char *target, struct err *e)
+int pack_plain_entry(struct pack *p, const char *path, const struct stat *st, int fd,
+    const char *target, struct err *e)
 {
-    struct archive_entry *ae = make_header(path, st);
+    struct archive_entry *ae = make_header(p, path, st, fd);
     struct manifest_entry en = entry_of(path, st);
     union {
         const char *in;
@@ -149,7 +158,7 @@ int pack_plain_entry(
     } else {
         en.type = ENTRY_DIRECTORY;
         en.mode &= 03777; /* setgid and sticky folders are common on shares */
-        archive_entry_set_perm(ae, en.mode);
+        attributes_set_mode(ae, en.mode);
         p->directories++;
     }
     int r = write_header(p, ae, e);
@@ -160,12 +169,14 @@ int pack_plain_entry(
 /* ---- content ---- */
 
 struct content {
-    int fd; /* -1: from memory */
+    int fd;            /* -1: from memory */
+    int attributes_of; /* the file; -1 = it is made up */
     const uint8_t *memory;
     const struct stat *st;
     const struct ranges *ranges; /* NULL: all of it is data */
     EVP_MD_CTX *hash;
     bool shrank;
+    int failed; /* errno of reading: what could not be read is zeros (not strict) */
 };
 
 static int put(struct pack *p, struct content *c, const uint8_t *data, size_t n, struct err *e)
@@ -198,9 +209,11 @@ static int put_range(
             got = pread(c->fd, p->buf, n, from);
             if (got < 0 && errno == EINTR)
                 continue;
-            if (got < 0)
+            if (got < 0 && p->o.strict)
                 return err_sys(e, errno, "cannot read %s", p->path);
-            c->shrank = got == 0;
+            if (got < 0 && !c->failed) /* its header is written: the rest is zeros */
+                c->failed = errno;
+            c->shrank = got <= 0;
         }
         if (hole || c->shrank) {
             if (!zero)
@@ -235,8 +248,8 @@ static int write_file(
     struct pack *p, const char *path, struct content *c, struct manifest_entry *en, struct err *e)
 {
     uint8_t sum[32];
-    struct archive_entry *ae = make_header(path, c->st);
-    archive_entry_set_perm(ae, en->mode);
+    struct archive_entry *ae = make_header(p, path, c->st, c->attributes_of);
+    attributes_set_mode(ae, en->mode);
     for (size_t i = 0; c->ranges && i < c->ranges->count; i++)
         archive_entry_sparse_add_entry(
             ae, c->ranges->list[i].from, c->ranges->list[i].to - c->ranges->list[i].from);
@@ -267,6 +280,12 @@ struct opened {
     struct stat st;
 };
 
+/* Nothing that the file is to blame for. */
+static bool is_ours(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 /* 0, PACK_CHANGED if it is no longer what the walk saw, or negative. */
 static int open_file(struct pack *p, int dirfd, const char *name, struct opened *o, struct err *e)
 {
@@ -278,7 +297,9 @@ static int open_file(struct pack *p, int dirfd, const char *name, struct opened 
         if (o->fd < 0) {
             int code = errno;
             err_sys(e, code, "cannot open %s", p->path);
-            return code == ENOENT || code == ELOOP ? PACK_CHANGED : -code;
+            return code == ENOENT || code == ELOOP ? PACK_CHANGED
+                   : p->o.strict || is_ours(code)  ? -code
+                                                   : PACK_UNREADABLE;
         }
         if (fstat(o->fd, &o->st) < 0 || !S_ISREG(o->st.st_mode)) {
             close_fd(&o->fd);
@@ -325,8 +346,11 @@ static int read_small(struct pack *p, struct opened *o, bool *shrank, struct err
         ssize_t n = pread(o->fd, p->small + done, size - done, (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return err_sys(e, errno, "cannot read %s", p->path);
+        if (n < 0) {
+            int code = errno;
+            err_sys(e, code, "cannot read %s", p->path);
+            return p->o.strict ? -code : PACK_UNREADABLE;
+        }
         if (n == 0)
             break;
         done += (size_t)n;
@@ -355,7 +379,7 @@ static int pack_large_file(
         struct ranges ranges = {0};
         struct err why = {0};
         struct manifest_entry en = entry_of(path, &o->st);
-        struct content c = {.fd = o->fd, .st = &o->st};
+        struct content c = {.fd = o->fd, .attributes_of = o->fd, .st = &o->st};
         en.mode &= 01777;
         if ((int64_t)o->st.st_blocks * 512 < o->st.st_size &&
             find_ranges(o->fd, &o->st, &ranges) == 0 && ranges.bytes < (uint64_t)o->st.st_size)
@@ -365,6 +389,12 @@ static int pack_large_file(
         free(ranges.list);
         if (r != 0)
             return r;
+        if (c.failed) {
+            err_sys(&why, c.failed, "cannot read all of %s", path);
+            pack_leave_out(p, why.text);
+            en.unstable = true;
+            return pack_spool(p, &en, e);
+        }
         bool good = unchanged(p, dirfd, name, o, c.shrank, &why);
         if (!good && (p->o.strict || attempt == ATTEMPTS)) {
             r = give_up(p, &en, &why);
@@ -392,7 +422,7 @@ static int pack_small_file(
     int r;
     for (int attempt = 1;; attempt++) {
         r = read_small(p, o, &shrank, e);
-        if (r < 0)
+        if (r != 0)
             return r;
         bool good = unchanged(p, dirfd, name, o, shrank, &why);
         if (good || attempt == ATTEMPTS) {
@@ -410,7 +440,7 @@ static int pack_small_file(
     if (r != 0)
         return r;
     en.mode &= 01777;
-    struct content c = {.fd = -1, .memory = p->small, .st = &o->st};
+    struct content c = {.fd = -1, .attributes_of = o->fd, .memory = p->small, .st = &o->st};
     r = write_file(p, path, &c, &en, e);
     return r != 0 ? r : pack_spool(p, &en, e);
 }
@@ -419,7 +449,7 @@ static int pack_small_file(
 static int pack_growing_file(struct pack *p, const char *path, struct opened *o, struct err *e)
 {
     struct manifest_entry en = entry_of(path, &o->st);
-    struct content c = {.fd = o->fd, .st = &o->st};
+    struct content c = {.fd = o->fd, .attributes_of = o->fd, .st = &o->st};
     en.mode &= 01777;
     int r = write_file(p, path, &c, &en, e);
     return r != 0 ? r : pack_spool(p, &en, e);
@@ -453,7 +483,7 @@ int pack_memory(
     struct pack *p, const char *path, const void *data, const struct stat *st, struct err *e)
 {
     struct manifest_entry en = entry_of(path, st);
-    struct content c = {.fd = -1, .memory = data, .st = st};
+    struct content c = {.fd = -1, .attributes_of = -1, .memory = data, .st = st};
     en.mode &= 01777;
     int r = write_file(p, path, &c, &en, e);
     if (r == 0)

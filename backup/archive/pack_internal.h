@@ -63,6 +63,8 @@ struct pack {
     size_t root_count;
 
     uint64_t files, directories, symlinks, bytes;
+    uint64_t left_out; /* could not be read */
+    char first_left_out[300];
     uint64_t content_bytes; /* of the files as the manifest lists them */
     const char *phase;
     char *path; /* being read */
@@ -89,8 +91,10 @@ int pack_file(struct pack *p, int dirfd, const char *name, const char *path, con
 int pack_memory(struct pack *p, const char *path, const void *data, const struct stat *st,
     struct err *e) MUSTCHECK;
 /* Header of a folder or symlink. */
-int pack_plain_entry(struct pack *p, const char *path, const struct stat *st, const char *target,
-    struct err *e) MUSTCHECK;
+int pack_plain_entry(struct pack *p, const char *path, const struct stat *st, int fd,
+    const char *target, struct err *e) MUSTCHECK;
+/* Counts, notes. */
+void pack_leave_out(struct pack *p, const char *words);
 void pack_sum_add(struct tree_sum *sum, const char *path, const struct stat *st);
 void pack_hex(const uint8_t *in, size_t n, char *out);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "common/utf8.h"
 
 #define DEPTH_MAX 100
 
@@ -87,10 +88,12 @@ static int symlink_entry(struct pack *p, int fd, const char *name, const char *p
 {
     char target[MANIFEST_PATH_MAX + 1];
     ssize_t n = readlinkat(fd, name, target, sizeof target);
-    if (n <= 0 || n == (ssize_t)sizeof target)
-        return err_sys(e, n < 0 ? errno : ENAMETOOLONG, "cannot read the link %s", path);
+    if (n <= 0 || n == (ssize_t)sizeof target) {
+        int code = err_sys(e, n < 0 ? errno : ENAMETOOLONG, "cannot read the link %s", path);
+        return p->o.strict ? code : PACK_UNREADABLE;
+    }
     target[n] = 0;
-    return pack_plain_entry(p, path, st, target, e);
+    return pack_plain_entry(p, path, st, -1, target, e);
 }
 
 static int folder_entry(struct walk *w, int fd, const char *name, const char *rel, const char *path,
@@ -102,9 +105,11 @@ static int folder_entry(struct walk *w, int fd, const char *name, const char *re
     if (sub < 0) {
         int code = errno;
         err_sys(e, code, "cannot open the folder %s", path);
-        return code == ENOENT || code == ENOTDIR || code == ELOOP ? PACK_CHANGED : -code;
+        return code == ENOENT || code == ENOTDIR || code == ELOOP ? PACK_CHANGED
+               : w->pack && !w->pack->o.strict                    ? PACK_UNREADABLE
+                                                                  : -code;
     }
-    int r = w->pack ? pack_plain_entry(w->pack, path, st, NULL, e) : 0;
+    int r = w->pack ? pack_plain_entry(w->pack, path, st, sub, NULL, e) : 0;
     if (r != 0) {
         close(sub);
         return r;
@@ -123,6 +128,14 @@ static void sum_only(struct walk *w, const char *path, const struct stat *st)
     }
 }
 
+/* e has why. */
+static int leave_out(struct pack *p, const char *path, struct err *e)
+{
+    _cleanup_free_ char *words = xasprintf("%s was left out: %s", path, e ? e->text : "unreadable");
+    pack_leave_out(p, words);
+    return 0;
+}
+
 /* One name that was selected. */
 static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     const struct stat *st, int depth, struct err *e)
@@ -137,7 +150,7 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
             manifest_add_note(&p->notes, "%s was left out: it vanished before it was read", path);
             return 0;
         }
-        return x;
+        return x == PACK_UNREADABLE ? leave_out(p, path, e) : x;
     }
     if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode)) {
         if (p)
@@ -151,8 +164,10 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     }
     free(p->path);
     p->path = xstrdup(path);
-    if (S_ISLNK(st->st_mode))
-        return symlink_entry(p, fd, name, path, st, e);
+    if (S_ISLNK(st->st_mode)) {
+        int x = symlink_entry(p, fd, name, path, st, e);
+        return x == PACK_UNREADABLE ? leave_out(p, path, e) : x;
+    }
     if (st->st_mode & 06000)
         manifest_add_note(&p->notes, "%s: its setuid and setgid bits were left out", path);
     int r = pack_file(p, fd, name, path, w->grows ? NULL : st, e);
@@ -160,7 +175,7 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
         manifest_add_note(&p->notes, "%s was left out: it vanished before it was read", path);
         return 0;
     }
-    return r;
+    return r == PACK_UNREADABLE ? leave_out(p, path, e) : r;
 }
 
 /* Whether a name belongs to the pass: FIRST, then TAKE, then LAST (top folder only). */
@@ -183,8 +198,15 @@ static int walk_pass(struct walk *w, int fd, const char *rel, const struct names
         struct stat st;
         _cleanup_free_ char *sub = join(rel, names->list[i]);
         if (fstatat(fd, names->list[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            if (errno != ENOENT)
-                return err_sys(e, errno, "cannot look at %s/%s", w->root->folder, sub);
+            int code = errno;
+            if (code != ENOENT && w->pack && !w->pack->o.strict) {
+                struct err why = {0};
+                err_sys(&why, code, "cannot look at it");
+                (void)!leave_out(w->pack, sub, &why);
+                continue;
+            }
+            if (code != ENOENT)
+                return err_sys(e, code, "cannot look at %s/%s", w->root->folder, sub);
             if (w->pack && w->pack->o.strict) {
                 err_set(e, EBUSY, "%s/%s vanished", w->root->folder, sub);
                 return PACK_CHANGED;
@@ -214,6 +236,8 @@ static int walk_folder(struct walk *w, int fd, const char *rel, int depth, struc
         return err_sys(e, code, "cannot read the folder %s", rel);
     }
     int r = read_names(fd, *rel ? rel : w->root->folder, &names, e);
+    if (r < 0 && depth > 0 && w->pack && !w->pack->o.strict) /* what it told is taken */
+        r = leave_out(w->pack, rel, e);
     for (size_t i = 0; i < 3 && r == 0; i++) {
         if (depth == 0 || passes[i] == PACK_TAKE)
             r = walk_pass(w, copy, rel, &names, depth, passes[i], e);
@@ -241,6 +265,19 @@ int pack_tree(struct pack *p, const char *folder, const char *prefix,
     *root = (struct pack_root){xstrdup(folder), xstrdup(prefix), select, ctx};
     struct walk w = {.pack = p, .root = root, .prefix = root->prefix};
     return walk_root(&w, e);
+}
+
+void pack_leave_out(struct pack *p, const char *words)
+{
+    if (p->left_out++ == 0)
+        utf8_copy(p->first_left_out, sizeof p->first_left_out, words);
+    manifest_add_note(&p->notes, "%s", words);
+}
+
+uint64_t pack_left_out(const struct pack *p, const char **first)
+{
+    *first = p->first_left_out;
+    return p->left_out;
 }
 
 int pack_recheck(struct pack *p, struct err *e)

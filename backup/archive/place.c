@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/archive/attributes.h"
 #include "backup/rules/manifest.h" /* manifest_path_valid */
 
 struct kept_folder {
@@ -15,11 +16,13 @@ struct kept_folder {
 };
 struct kept_link {
     char *path, *target;
+    struct place_meta meta;
 };
 
 struct place {
     int root;
     bool owners, sync;
+    uint64_t attributes_left_out;
     struct kept_folder *folders;
     size_t folder_count;
     struct kept_link *links;
@@ -120,7 +123,10 @@ int place_folder(struct place *p, const char *path, const struct place_meta *m, 
             return unsafe(e, path, "comes twice");
     }
     p->folders = xrealloc(p->folders, (p->folder_count + 1) * sizeof *p->folders);
-    p->folders[p->folder_count++] = (struct kept_folder){xstrdup(path), *m};
+    struct kept_folder *kept = &p->folders[p->folder_count++];
+    *kept = (struct kept_folder){xstrdup(path), *m};
+    if (m->attributes)
+        kept->meta.attributes = archive_entry_clone(m->attributes);
     return 0;
 }
 
@@ -141,16 +147,29 @@ int place_file(struct place *p, const char *path, int *fd, struct err *e)
     return 0;
 }
 
+static void times_of(const struct place_meta *m, struct timespec times[2])
+{
+    int64_t s = m->mtime_ns / 1000000000, ns = m->mtime_ns % 1000000000;
+    times[0] = (struct timespec){0, UTIME_OMIT};
+    times[1].tv_sec = (time_t)(ns < 0 ? s - 1 : s);
+    times[1].tv_nsec = (long)(ns < 0 ? ns + 1000000000 : ns);
+}
+
 static int set_meta(struct place *p, int fd, const char *path, const struct place_meta *m,
     mode_t allowed, struct err *e)
 {
-    struct timespec times[2] = {{0, UTIME_OMIT}};
-    int64_t s = m->mtime_ns / 1000000000, ns = m->mtime_ns % 1000000000;
-    times[1].tv_sec = (time_t)(ns < 0 ? s - 1 : s);
-    times[1].tv_nsec = (long)(ns < 0 ? ns + 1000000000 : ns);
+    struct timespec times[2];
+    times_of(m, times);
     if (p->owners && fchown(fd, m->uid, m->gid) < 0)
         return err_sys(e, errno, "cannot set the owner of %s", path);
-    if (fchmod(fd, (mode_t)m->mode & allowed) < 0)
+    mode_t mode = (mode_t)m->mode & allowed;
+    if (m->attributes) { /* before the mode, which may forbid it */
+        struct stat st;
+        p->attributes_left_out += attributes_write(fd, m->attributes);
+        if (attributes_have_acl(m->attributes) && fstat(fd, &st) == 0)
+            mode = (mode & ~(mode_t)070) | (st.st_mode & 070); /* the ACL's mask */
+    }
+    if (fchmod(fd, mode) < 0)
         return err_sys(e, errno, "cannot set the mode of %s", path);
     if (futimens(fd, times) < 0)
         return err_sys(e, errno, "cannot set the time of %s", path);
@@ -192,10 +211,11 @@ bool place_symlink_safe(const char *path, const char *target)
     return true;
 }
 
-void place_symlink(struct place *p, const char *path, const char *target)
+void place_symlink(
+    struct place *p, const char *path, const char *target, const struct place_meta *m)
 {
     p->links = xrealloc(p->links, (p->link_count + 1) * sizeof *p->links);
-    p->links[p->link_count++] = (struct kept_link){xstrdup(path), xstrdup(target)};
+    p->links[p->link_count++] = (struct kept_link){xstrdup(path), xstrdup(target), *m};
 }
 
 static int make_link(struct place *p, const struct kept_link *l, struct err *e)
@@ -209,6 +229,12 @@ static int make_link(struct place *p, const struct kept_link *l, struct err *e)
     if (symlinkat(l->target, at, name) < 0)
         return errno == EEXIST ? unsafe(e, l->path, "comes twice")
                                : err_sys(e, errno, "cannot make the link %s", l->path);
+    struct timespec times[2];
+    times_of(&l->meta, times);
+    if (p->owners && fchownat(at, name, l->meta.uid, l->meta.gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "cannot set the owner of the link %s", l->path);
+    if (utimensat(at, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "cannot set the time of the link %s", l->path);
     return 0;
 }
 
@@ -244,12 +270,19 @@ int place_finish(struct place *p, struct err *e)
     return 0;
 }
 
+uint64_t place_attributes_left_out(const struct place *p)
+{
+    return p->attributes_left_out;
+}
+
 void place_drop(struct place *p)
 {
     if (!p)
         return;
-    for (size_t i = 0; i < p->folder_count; i++)
+    for (size_t i = 0; i < p->folder_count; i++) {
         free(p->folders[i].path);
+        archive_entry_free(p->folders[i].meta.attributes);
+    }
     for (size_t i = 0; i < p->link_count; i++) {
         free(p->links[i].path);
         free(p->links[i].target);

@@ -17,6 +17,7 @@
 
 #define PLACE_UNSAFE 3 /* = UNPACK_UNSAFE */
 
+struct archive_entry;
 struct place;
 
 struct place_meta {
@@ -24,6 +25,7 @@ struct place_meta {
     uid_t uid;
     gid_t gid;
     int64_t mtime_ns;
+    struct archive_entry *attributes; /* borrowed: ACLs and extended attributes; NULL = none */
 };
 
 /* fd stays the caller's. owners: set owner and group; sync: fsync files and folders. */
@@ -35,10 +37,13 @@ int place_folder(
 int place_file(struct place *p, const char *path, int *fd, struct err *e) MUSTCHECK;
 int place_file_done(
     struct place *p, int fd, uint64_t size, const struct place_meta *m, struct err *e) MUSTCHECK;
-/* Kept until place_finish. */
-void place_symlink(struct place *p, const char *path, const char *target);
+/* Kept until place_finish. A link has owner and time, no mode. */
+void place_symlink(
+    struct place *p, const char *path, const char *target, const struct place_meta *m);
 /* Makes the symlinks and sets what was kept for folders. */
 int place_finish(struct place *p, struct err *e) MUSTCHECK;
+/* Attributes that could not be set. */
+uint64_t place_attributes_left_out(const struct place *p);
 void place_drop(struct place *p); /* NULL allowed */
 
 /* true: relative, and does not lead out of the folder from where the link lies (by its text). */

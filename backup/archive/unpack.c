@@ -240,6 +240,8 @@ static int read_all(struct unpack *u, struct err *e)
         r = check_file(u, e);
     if (r == 0 && u->place)
         r = place_finish(u->place, e);
+    if (u->place)
+        u->result.attributes_left_out = place_attributes_left_out(u->place);
     tell(u, "");
     return r;
 }

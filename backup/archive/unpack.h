@@ -39,11 +39,12 @@ struct unpack_options {
      */
     int (*content)(void *ctx, const void *data, size_t n, struct err *e);
     void *content_ctx;
-    bool symlinks; /* make symlinks that are relative and stay beneath the folder; others are left
-                      out and counted. false (a data directory): a symlink in the archive is
-                      UNPACK_UNSAFE when extracting */
-    bool owners;   /* as root: owner and group as recorded; else the caller's */
-    bool sync;     /* fsync every file and folder (restore); a drill need not */
+    bool symlinks;  /* make symlinks that are relative and stay beneath the folder; others are left
+                       out and counted. false (a data directory): a symlink in the archive is
+                       UNPACK_UNSAFE when extracting */
+    bool links_out; /* make those too: nothing is ever written through a link */
+    bool owners;    /* as root: owner and group as recorded; else the caller's */
+    bool sync;      /* fsync every file and folder (restore); a drill need not */
     uint64_t max_bytes, max_files; /* 0 = from the manifest */
     unsigned strip;                /* leading path parts to drop (old archives) */
     bool second_opinion; /* inflate with zlib even if ISA-L is there: for checking what ISA-L wrote
@@ -57,7 +58,8 @@ struct unpack_options {
 };
 
 struct unpack_result {
-    uint64_t links_left_out; /* symlinks that point out of the folder */
+    uint64_t links_left_out;      /* symlinks that point out of the folder */
+    uint64_t attributes_left_out; /* ACLs, extended attributes that could not be set */
     uint64_t tar_bytes;
     uint64_t files, directories, symlinks, bytes;
     char sha256[SHA256_HEX_LEN]; /* of the archive file */

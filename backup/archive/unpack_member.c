@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/archive/attributes.h"
 
 #define HOLE_BLOCK 4096
 
@@ -50,7 +51,8 @@ static int compare_header(struct unpack *u, const char *path, enum manifest_entr
     const char *target = archive_entry_symlink(ae);
     if (type == ENTRY_SYMLINK && (!target || strcmp(target, w->target) != 0))
         return unpack_damage(e, "the link %.200s points elsewhere than the manifest says", path);
-    if (type != ENTRY_SYMLINK && (archive_entry_perm(ae) & 07777) != w->mode)
+    unsigned told = attributes_have_acl(ae) ? 07707 : 07777;
+    if (type != ENTRY_SYMLINK && (archive_entry_perm(ae) & told) != (w->mode & told))
         return unpack_damage(e, "the mode of %.200s is not the manifest's", path);
     return 0;
 }
@@ -88,6 +90,8 @@ static struct place_meta meta_of(struct unpack *u, struct archive_entry *ae)
         .mtime_ns = (int64_t)archive_entry_mtime(ae) * 1000000000 + archive_entry_mtime_nsec(ae)};
     if (u->compare)
         m.mtime_ns = u->want.mtime_ns; /* the tar has whole seconds only */
+    if (attributes_any(ae))
+        m.attributes = ae;
     return m;
 }
 
@@ -234,16 +238,18 @@ static int take_file(struct unpack *u, const char *path, struct archive_entry *a
 static int take_link(struct unpack *u, const char *path, struct archive_entry *ae, struct err *e)
 {
     const char *target = archive_entry_symlink(ae);
+    struct place_meta m = meta_of(u, ae);
+    m.attributes = NULL;
     u->result.symlinks++;
     if (!u->place)
         return 0;
     if (!u->o->symlinks)
         return unpack_unsafe(
             e, path, "a symbolic link, which has no place in this kind of archive");
-    if (!target || !place_symlink_safe(path, target))
+    if (!target || !*target || (!u->o->links_out && !place_symlink_safe(path, target)))
         u->result.links_left_out++;
     else
-        place_symlink(u->place, path, target);
+        place_symlink(u->place, path, target, &m);
     return 0;
 }
 

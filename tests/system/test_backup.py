@@ -8,6 +8,7 @@ import pathlib
 import random
 import signal
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -538,3 +539,84 @@ def test_logs_in_the_data_directory(backup, server, proc):
     finally:
         server.sql("SET GLOBAL general_log=OFF, slow_query_log=OFF, log_output='FILE', long_query_time=10; UNINSTALL SONAME 'server_audit'; "
                    "UNINSTALL SONAME 'sql_errlog'; DROP TABLE load_db.csv; TRUNCATE mysql.general_log; TRUNCATE mysql.slow_log")
+
+
+def acl(*entries):
+    """The kernel's form: (tag, permissions, id) each."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+
+
+OBJ = 0xFFFFFFFF
+ACCESS = acl((1, 6, OBJ), (2, 6, 1000), (4, 4, OBJ), (8, 7, 4711), (16, 7, OBJ), (32, 0, OBJ))  # its mask is wider than the group's own rights
+DEFAULT = acl((1, 7, OBJ), (4, 5, OBJ), (8, 7, 100), (16, 7, OBJ), (32, 0, OBJ))
+
+
+def attributes(path):
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+
+
+def test_acls_attributes_owners_and_links_come_back(backup, folder):
+    documents = folder / "documents"
+    (documents / "acl").mkdir(parents=True)
+    for name, size in (("small", 10), ("large", 9_000_000)):
+        path = documents / "acl" / name
+        path.write_bytes(os.urandom(size))
+        os.chown(path, 1234, 2345)
+        path.chmod(0o640)
+        os.setxattr(path, "user.DOSATTRIB", b"0x2\0\xff")
+        os.setxattr(path, "security.NTACL", os.urandom(300))
+        os.setxattr(path, "trusted.praxis", b"")
+        os.setxattr(path, "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+        os.setxattr(path, "system.posix_acl_access", ACCESS)
+    os.setxattr(documents / "acl", "system.posix_acl_default", DEFAULT)
+    os.setxattr(documents / "acl", "user.ordner", "Müller".encode())
+    (documents / "archiv").symlink_to("/srv/archiv/2019")
+    (documents / "oben").symlink_to("../../..")
+    backup.set("data documents", path=documents)
+
+    def look():
+        return {p: (os.lstat(p).st_uid, os.lstat(p).st_gid, os.lstat(p).st_mode, os.lstat(p).st_mtime_ns,
+                    os.readlink(p) if p.is_symlink() else attributes(p)) for p in sorted(documents.rglob("*"))}
+
+    before = look()
+    lines = backup.job("backup", "--now", "documents")
+    notes = backup.manifest(archive_of(lines, "documents"))["notes"]
+    assert len(notes) == 2 and all("security.capability" in note for note in notes), notes
+    backup.job("drill", "latest", "--type", "documents")
+    lines = backup.job("restore", "run", "latest", "documents")
+    assert not event(lines, "note"), lines
+    for name in ("small", "large"):
+        before[documents / "acl" / name][4].pop("security.capability")  # what gives a program rights does not come back
+    assert look() == before
+    # stock tar keeps them as well
+    there = unpack(backup.archives / archive_of(backup.job("backup", "--now", "documents"), "documents"), folder / "stock")
+    process.run(["tar", "-C", there, "--xattrs", "--acls", "-xzf", next(backup.archives.glob("documents_*.tar.gz"))])
+    assert os.getxattr(there / "acl" / "small", "user.DOSATTRIB") == b"0x2\0\xff"
+    assert os.getxattr(there / "acl" / "small", "system.posix_acl_access") == ACCESS
+
+
+def test_what_cannot_be_read_costs_itself(backup, folder):
+    """The archive is made without it, the run is incomplete, in words, with an exit code of its own; nothing older of that type goes."""
+    documents = folder / "documents"
+    (documents / "zu").mkdir(parents=True)
+    (documents / "zu" / "innen").write_text("nie gesehen")
+    for name in ("a", "b", "c"):
+        (documents / name).write_text(name)
+    backup.set("data documents", path=documents)
+    backup.set("retention", keep=1)
+    backup.job("backup", "--now", "documents")
+    (documents / "b").chmod(0)
+    (documents / "zu").chmod(0)
+    # root without the right to read everything
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    done = process.run([*plain, *backup.argv("backup", "--now", "elexisdb-sql", "documents")], timeout=300, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 11 == lines[-1]["exit"], lines[-1]
+    assert "2 files or folders of documents" in lines[-1]["error"] and "b" in lines[-1]["error"] and "unvollständig" in lines[-1]["error_de"]
+    manifest = backup.manifest(archive_of(lines, "documents"))
+    assert {e["path"] for e in manifest["entries"]} == {"a", "c"} and manifest["info"]["left_out"] == 2
+    assert len(manifest["notes"]) == 2 and all("left out" in note for note in manifest["notes"])
+    assert [a["state"] for a in lines[-1]["archives"]] == ["dump", "incomplete"]
+    assert len(backup.complete("documents")) == 2, "the older one, which is whole, was removed"
+    assert "incomplete: 2" in backup.cli("backups").stdout
+    backup.job("drill", "latest", "--type", "documents")  # what is in it is good
