@@ -326,6 +326,7 @@ static int run(struct keeper *k)
     json_decref(k->job_last);
     json_decref(k->restore_begin);
     json_decref(k->restore_done);
+    json_decref(k->restore_difference);
     backup_settings_clear(&k->settings);
     config_free(k->config);
     log_ring_stop();

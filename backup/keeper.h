@@ -78,9 +78,10 @@ struct keeper {
     const char *method; /* "", "dump", "lock": why it is not the ordinary one */
     char job_run[32];
     int64_t job_started_ms;
-    json_t *job_phase, *job_last;         /* the last phase or progress event; the line with done */
-    json_t *restore_begin, *restore_done; /* a restore's events restore-begin and restored */
-    char blocked_since[40];               /* since when it keeps clients out; "" = it does not */
+    json_t *job_phase, *job_last; /* the last phase or progress event; the line with done */
+    /* a restore's events restore-begin, restored and difference */
+    json_t *restore_begin, *restore_done, *restore_difference;
+    char blocked_since[40]; /* since when it keeps clients out; "" = it does not */
     bool stopping;
 
     struct keeper_errand *errands; /* questions under way */

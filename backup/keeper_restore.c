@@ -112,6 +112,9 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
         run = json_string_value(json_object_get(event, "which"));
     } else if (strcmp(name, "restored") == 0) {
         keep(&k->restore_done, event);
+    } else if (strcmp(name, "difference") == 0) {
+        keep(&k->restore_difference, event);
+        return;
     } else if (strcmp(name, "blocked") == 0) {
         const char *since = json_string_value(json_object_get(event, "since"));
         if (!*k->blocked_since)
@@ -139,16 +142,17 @@ void keeper_restore_ended(struct keeper *k, int exit_code)
     k->blocked_since[0] = '\0';
     json_decref(k->restore_begin);
     json_decref(k->restore_done);
-    k->restore_begin = k->restore_done = NULL;
+    json_decref(k->restore_difference);
+    k->restore_begin = k->restore_done = k->restore_difference = NULL;
 }
 
 /* --- the command --- */
 
 struct request {
-    const char *action, *which;
+    const char *action, *which, *names;
     const char *types[TYPES_MAX + 1];
     size_t n;
-    bool dry_run, foreign, no_trial;
+    bool dry_run, foreign, no_trial, accept_loss;
     int upload; /* 0 = none */
 };
 
@@ -231,8 +235,15 @@ static int take_request(struct keeper *k, const json_t *request, struct request 
         r = take_flag(request, "foreign", &q->foreign, e);
     if (r == 0)
         r = take_flag(request, "no_trial", &q->no_trial, e);
+    if (r == 0)
+        r = take_flag(request, "accept_loss", &q->accept_loss, e);
     if (r < 0)
         return r;
+    const json_t *names = json_object_get(request, "names");
+    q->names = json_string_value(names);
+    if (names && !json_is_null(names) &&
+        !(q->names && (!strcmp(q->names, "live") || !strcmp(q->names, "file"))))
+        return err_set(e, EINVAL, "\"names\" must be live or file");
     if (which && !json_is_null(which) &&
         !(q->which && (run_suffix_valid(q->which) || strcmp(q->which, "latest") == 0 ||
                           (q->foreign && is_plain_name(q->which)))))
@@ -276,6 +287,12 @@ static int job_arguments(
         args[n++] = "--no-trial";
     if (q->foreign && !sql)
         args[n++] = "--foreign";
+    if (q->accept_loss && !plan)
+        args[n++] = "--accept-loss";
+    if (q->names && !plan) {
+        args[n++] = "--names";
+        args[n++] = q->names;
+    }
     args[n++] = which;
     for (size_t i = 0; i < q->n && !(sql && q->upload); i++)
         args[n++] = q->types[i];
@@ -300,7 +317,7 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 static json_t *start(
     struct keeper *k, struct keeper_client *c, json_t *request, const struct request *q)
 {
-    const char *args[TYPES_MAX + 10] = {NULL};
+    const char *args[TYPES_MAX + 14] = {NULL};
     _cleanup_free_ char *path = NULL;
     struct err e = {0};
     int r = job_arguments(k, q, args, &path, &e);

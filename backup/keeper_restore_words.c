@@ -25,20 +25,17 @@ static void went_well(
     struct words *w, const char *action, bool dry_run, const json_t *done, const char *run)
 {
     bool new_live = json_is_true(json_object_get(done, "new_live"));
-    const char *safety = text(done, "safety");
     if (dry_run) {
         say(w, "Tried out and found good; nothing was changed.",
             "Ausprobiert und für gut befunden; nichts wurde verändert.");
     } else if (strcmp(action, "accept") == 0) {
         say(w, "The data that were not in use have been deleted.",
             "Die Daten, die nicht in Gebrauch waren, sind gelöscht.");
-    } else if (*safety) {
-        snprintf(w->en, sizeof w->en,
-            "The SQL text has been read in; the backup from just before is %s.", safety);
-        snprintf(w->de, sizeof w->de,
-            "Der SQL-Text ist eingelesen; die Sicherung von unmittelbar vorher ist %s.", safety);
     } else if (!done) {
         say(w, "There was nothing to do.", "Es gab nichts zu tun.");
+    } else if (new_live && strcmp(text(done, "method"), "dump") == 0) {
+        say(w, "The database is that of the SQL text; the data from before are kept.",
+            "Die Datenbank ist die des SQL-Texts; die Daten von vorher sind aufbewahrt.");
     } else if (new_live) {
         snprintf(w->en, sizeof w->en, "The data of %s are in use.", run);
         snprintf(w->de, sizeof w->de, "Die Daten von %s sind in Betrieb.", run);
@@ -69,10 +66,12 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
     const char *error = text(run, "error");
     for (size_t i = 0; k->restore_begin && i < sizeof copied / sizeof copied[0]; i++)
         json_object_set(run, copied[i], json_object_get(k->restore_begin, copied[i]));
-    static const char *const told[] = {"new_live", "blocked_ms", "safety", "types"};
+    static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
         if (json_object_get(k->restore_done, told[i]))
             json_object_set(run, told[i], json_object_get(k->restore_done, told[i]));
+    if (k->restore_difference)
+        json_object_set(run, "difference", k->restore_difference);
     if (exit_code == EXIT_GOOD)
         went_well(&w, text(run, "action"), json_is_true(json_object_get(run, "dry_run")),
             k->restore_done, text(run, "run"));

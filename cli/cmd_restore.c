@@ -20,14 +20,15 @@ struct request {
     size_t n;
     const char *sql;          /* the file, instead of the words */
     const char *into, *serve; /* elsewhere: the folder, and a socket for a server on it */
-    bool yes, dry_run, no_trial, foreign;
+    const char *names;        /* of SQL: live or file */
+    bool yes, dry_run, no_trial, foreign, accept_loss;
 };
 
 /* What goes together. */
 static int check(struct cli *cli, const struct request *rq)
 {
     if (rq->sql && (rq->n || rq->no_trial || rq->foreign || rq->into || rq->serve))
-        return cli_usage(cli, "--sql goes with --yes and --dry-run only");
+        return cli_usage(cli, "--sql goes with --yes, --dry-run, --accept-loss and --names only");
     if (rq->serve && !rq->into)
         return cli_usage(cli, "%s",
             tr(cli, "--serve needs the folder: --into DIR",
@@ -44,8 +45,8 @@ static int check(struct cli *cli, const struct request *rq)
 
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
-    static const char *const options[] = {
-        "--yes", "--dry-run", "--no-trial", "--foreign", "--sql=", "--into=", "--serve=", NULL};
+    static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign",
+        "--accept-loss", "--sql=", "--names=", "--into=", "--serve=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
     /* Options may stand before, between and after the words. */
@@ -55,8 +56,11 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             rq->dry_run |= strcmp(o, "--dry-run") == 0;
             rq->no_trial |= strcmp(o, "--no-trial") == 0;
             rq->foreign |= strcmp(o, "--foreign") == 0;
+            rq->accept_loss |= strcmp(o, "--accept-loss") == 0;
             if (strcmp(o, "--sql=") == 0)
                 rq->sql = a.value;
+            if (strcmp(o, "--names=") == 0)
+                rq->names = a.value;
             if (strcmp(o, "--into=") == 0)
                 rq->into = a.value;
             if (strcmp(o, "--serve=") == 0)
@@ -112,8 +116,9 @@ static int confirm(struct cli *cli, const char *english, const char *german)
 struct lines {
     struct cli *cli;
     struct progress progress;
-    json_t *event;    /* the one that the caller waits for */
-    const char *name; /* its name */
+    json_t *event;      /* the one that the caller waits for */
+    const char *name;   /* its name */
+    json_t *difference; /* what SQL would lose, when nobody has agreed to it yet */
 };
 
 static const char *event_name(const json_t *line)
@@ -153,12 +158,20 @@ static void on_work(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     take(l, line);
+    if (strcmp(event_name(line), "difference") == 0) {
+        json_decref(l->difference);
+        l->difference = json_deep_copy(line);
+        if (!l->progress.raw) {
+            progress_clear(&l->progress);
+            restore_words_difference(l->cli, line);
+        }
+    }
     progress_line(&l->progress, line);
 }
 
 /* Not through the keeper: a restore goes on when the keeper is stopped, and the job's lock keeps
- * backups away meanwhile. */
-static int run_job(struct cli *cli, const char *const *args)
+ * backups away meanwhile. *loss, unless NULL: it ended because nobody has agreed to a loss. */
+static int run_job(struct cli *cli, const char *const *args, bool *loss)
 {
     struct lines l = {.cli = cli, .name = "restored"};
     progress_init(&l.progress, cli);
@@ -172,9 +185,42 @@ static int run_job(struct cli *cli, const char *const *args)
         else
             restore_words_failed(cli, status);
     }
+    if (loss)
+        *loss = code == EXIT_REFUSED && json_is_true(json_object_get(l.difference, "grave")) &&
+                json_is_false(json_object_get(l.difference, "accepted"));
     json_decref(status);
+    json_decref(l.difference);
     json_decref(l.event);
     return code;
+}
+
+/* A loss is agreed to by a word of its own, which nobody types by habit. */
+static int run_and_ask(struct cli *cli, const struct request *rq, const char **args, size_t n)
+{
+    bool loss = false;
+    args[n] = NULL;
+    int code = run_job(cli, args, &loss);
+    if (!loss || !on_terminal(cli) || rq->dry_run)
+        return code;
+    code = confirm(cli, "lose them", "verlieren");
+    if (code != EXIT_GOOD)
+        return code;
+    for (size_t i = n; i > 2; i--)
+        args[i] = args[i - 1];
+    args[2] = "--accept-loss";
+    args[n + 1] = NULL;
+    return run_job(cli, args, NULL);
+}
+
+static size_t sql_words(const struct request *rq, const char **args, size_t n)
+{
+    if (rq->accept_loss)
+        args[n++] = "--accept-loss";
+    if (rq->names) {
+        args[n++] = "--names";
+        args[n++] = rq->names;
+    }
+    return n;
 }
 
 static size_t job_words(const struct request *rq, const char *what, const char **args)
@@ -188,6 +234,8 @@ static size_t job_words(const struct request *rq, const char *what, const char *
         args[n++] = "--dry-run";
     if (strcmp(what, "run") == 0 && rq->no_trial)
         args[n++] = "--no-trial";
+    if (strcmp(what, "run") == 0)
+        n = sql_words(rq, args, n);
     for (size_t i = 0; i < rq->n; i++)
         args[n++] = rq->words[i];
     args[n] = NULL;
@@ -196,7 +244,7 @@ static size_t job_words(const struct request *rq, const char *what, const char *
 
 static int restore(struct cli *cli, const struct request *rq)
 {
-    const char *args[TYPES_MAX + 8];
+    const char *args[TYPES_MAX + 12];
     json_t *plan = NULL;
     int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
     if (code == EXIT_GOOD && on_terminal(cli)) {
@@ -210,14 +258,13 @@ static int restore(struct cli *cli, const struct request *rq)
     }
     if (code != EXIT_GOOD)
         return code;
-    job_words(rq, "run", args);
-    return run_job(cli, args);
+    return run_and_ask(cli, rq, args, job_words(rq, "run", args));
 }
 
 static int restore_sql(struct cli *cli, const struct request *rq)
 {
-    const char *args[] = {
-        "restore", "sql", rq->dry_run ? "--dry-run" : rq->sql, rq->dry_run ? rq->sql : NULL, NULL};
+    const char *args[12] = {"restore", "sql"};
+    size_t n = 2;
     const struct config *c = cli_config(cli);
     if (!c)
         return EXIT_FAILED;
@@ -227,14 +274,21 @@ static int restore_sql(struct cli *cli, const struct request *rq)
     if (code == EXIT_GOOD && !rq->yes && !rq->dry_run) {
         printf(
             tr(cli,
-                "The database %s is emptied and made again from %s. A safety backup is taken "
-                "first, and comes back by itself if the import fails.\n",
-                "Die Datenbank %s wird geleert und aus %s neu gemacht. Vorher wird eine Sicherung "
-                "gemacht, die von selbst zurückkommt, falls es misslingt.\n"),
+                "The database %s is made anew from %s, beside the present one and while everybody "
+                "works; then the two change places. The present data are kept.\n",
+                "Die Datenbank %s wird aus %s neu gemacht, neben der jetzigen und während alle "
+                "arbeiten; dann tauschen die beiden den Platz. Die jetzigen Daten bleiben "
+                "aufbewahrt.\n"),
             config_str(c, "database", NULL, "name"), rq->sql);
         code = confirm(cli, "restore", "wiederherstellen");
     }
-    return code == EXIT_GOOD ? run_job(cli, args) : code;
+    if (code != EXIT_GOOD)
+        return code;
+    if (rq->dry_run)
+        args[n++] = "--dry-run";
+    n = sql_words(rq, args, n);
+    args[n++] = rq->sql;
+    return run_and_ask(cli, rq, args, n);
 }
 
 static int show_status(struct cli *cli)
@@ -267,7 +321,7 @@ static int undo(struct cli *cli, const struct request *rq)
         if (code == EXIT_GOOD)
             code = confirm(cli, "undo", "zurück");
     }
-    return code == EXIT_GOOD ? run_job(cli, args) : code;
+    return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }
 
 static int accept_it(struct cli *cli, const struct request *rq)
@@ -281,7 +335,7 @@ static int accept_it(struct cli *cli, const struct request *rq)
         if (code == EXIT_GOOD)
             code = confirm(cli, "accept", "annehmen");
     }
-    return code == EXIT_GOOD ? run_job(cli, args) : code;
+    return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }
 
 static int run_restore(struct cli *cli, int argc, char **argv)
@@ -309,14 +363,15 @@ static int run_restore(struct cli *cli, int argc, char **argv)
         return show_status(cli);
     if (strcmp(word, "recover") == 0) {
         const char *args[] = {"restore", "recover", NULL};
-        return run_job(cli, args);
+        return run_job(cli, args, NULL);
     }
     return restore(cli, &rq);
 }
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE | --into DIR "
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE [--accept-loss] "
+    "[--names live|file] | --into DIR "
     "[--serve "
     "SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
     "bring a backup back: everything or nothing, clients told to wait",
@@ -327,8 +382,12 @@ const struct command cmd_restore = {
     "  --dry-run   everything but the swap: unpacks, checks and tries out, then removes it again\n"
     "  --no-trial  without the throwaway server that tries the data out first\n"
     "  --foreign   an archive without manifest, as the old system made them\n"
-    "  --sql FILE  from a dump: .sql, .sql.gz, .sql.zst, or - for standard input; into the Elexis\n"
+    "  --sql FILE  from a dump: .sql, also compressed, or - for standard input; into the Elexis\n"
     "              database only\n"
+    "  --accept-loss  SQL may lose tables or most rows of what is there now; without, a terminal\n"
+    "              asks, and a script is refused\n"
+    "  --names live|file  SQL whose tables are called as the present ones but for upper and lower\n"
+    "              case (Windows): give them the present names, or leave them\n"
     "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; "
     "with\n"
     "              --serve SOCKET start a throwaway server on it, to look at the old state or to\n"

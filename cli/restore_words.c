@@ -118,13 +118,56 @@ static void print_dump(const struct cli *cli, const json_t *parts)
         if (strcmp(text(p, "method"), "dump") == 0)
             printf(
                 tr(cli,
-                    "The database %s is emptied and made again from the dump. A safety backup is "
-                    "taken first, and comes back by itself if the import fails.\n"
-                    "How many rows its tables had then is not known.\n",
-                    "Die Datenbank %s wird geleert und aus dem Dump neu gemacht. Vorher wird eine "
-                    "Sicherung gemacht, die von selbst zurückkommt, falls es misslingt.\n"
-                    "Wie viele Zeilen ihre Tabellen damals hatten, ist nicht bekannt.\n"),
+                    "The database %s is made anew from the dump, beside the present one; then the "
+                    "two change places, and the present data are kept.\n",
+                    "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann "
+                    "tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
                 text(p, "live"));
+}
+
+/* --- what SQL would lose --- */
+
+static void print_lost(const char *heading, const json_t *list)
+{
+    size_t n = json_array_size(list), i;
+    const json_t *it;
+    if (n == 0)
+        return;
+    printf("%s\n", heading);
+    json_array_foreach ((json_t *)(uintptr_t)list, i, it) {
+        if (i == ROWS_SHOWN) {
+            printf("  ... %zu\n", n);
+            break;
+        }
+        _cleanup_free_ char *name = output_member(it, "name");
+        const char *kind = text(it, "kind");
+        int64_t rows = output_number(it, "rows", -1), then = output_number(it, "then", -1);
+        printf("  %s", name);
+        if (*kind && strcmp(kind, "table") != 0)
+            printf("  %s", kind);
+        if (rows >= 0 && then >= 0)
+            printf("  %" PRId64 " -> %" PRId64, rows, then);
+        else if (rows >= 0)
+            printf("  (%" PRId64 ")", rows);
+        putchar('\n');
+    }
+}
+
+void restore_words_difference(const struct cli *cli, const json_t *difference)
+{
+    print_lost(tr(cli, "Would be gone (with so many rows):", "Wären weg (mit so vielen Zeilen):"),
+        json_object_get(difference, "vanish"));
+    print_lost(tr(cli, "Would be empty (rows now):", "Wären leer (Zeilen jetzt):"),
+        json_object_get(difference, "empty"));
+    print_lost(tr(cli, "Would lose most of their rows:", "Verlören die meisten ihrer Zeilen:"),
+        json_object_get(difference, "fewer"));
+    print_lost(tr(cli, "Foreign keys of other databases would point to nothing (rows):",
+                   "Fremdschlüssel anderer Datenbanken zeigten ins Leere (Zeilen):"),
+        json_object_get(difference, "dangling"));
+    if (is_true(difference, "grave"))
+        printf(tr(cli, "Rows now: %" PRId64 ", from the SQL text: %" PRId64 "\n",
+                   "Zeilen jetzt: %" PRId64 ", aus dem SQL-Text: %" PRId64 "\n"),
+            output_number(difference, "rows", 0), output_number(difference, "then", 0));
 }
 
 /* A workstation has many connections: one line for each, with their number. */
@@ -195,23 +238,12 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     char blocked[32];
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
-    const char *safety = text(restored, "safety");
-    if (*safety && *run)
-        printf(tr(cli, "The database is that of the dump of %s.\n",
-                   "Die Datenbank ist die des Dumps von %s.\n"),
-            run);
-    if (*safety) {
-        _cleanup_free_ char *path = output_safe(safety),
-                            *type = output_member(restored, "safety_type");
+    if (strcmp(text(restored, "method"), "dump") == 0) {
+        printf(tr(cli, "The database is that of the SQL text.\n",
+            "Die Datenbank ist die des SQL-Texts.\n"));
         printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n",
                    "Eingelesen: %" PRId64 " Tabellen, %" PRId64 " Anweisungen.\n"),
             output_number(restored, "tables", 0), output_number(restored, "statements", 0));
-        printf(
-            tr(cli, "The safety backup is %s; back to what was before:  elexgate restore %s %s\n",
-                "Die Sicherung von vorher ist %s; zurück zum Stand von vorher:  elexgate restore "
-                "%s "
-                "%s\n"),
-            path, path, type);
     } else if (is_true(restored, "new_live"))
         printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
     else

@@ -16,4 +16,7 @@ void restore_words_status(const struct cli *cli, const json_t *status);
 /* After a failure, to standard error: how things stand by the event "restore", and what to do. */
 void restore_words_failed(const struct cli *cli, const json_t *status);
 
+/* What SQL text would lose of what is there now; nothing is printed when it loses nothing. */
+void restore_words_difference(const struct cli *cli, const json_t *difference);
+
 #endif

@@ -23,8 +23,8 @@ static json_t *steps_of(struct request *rq, const json_t *job)
 {
     static const char *const physical[] = {"extract", "boot", "check", "before_restore", "block",
         "stop", "swap", "start", "look", "open", "after_restore", NULL};
-    static const char *const sql[] = {
-        "read", "before_restore", "copy", "block", "import", "open", "after_restore", NULL};
+    static const char *const sql[] = {"read", "copy", "boot", "import", "check", "before_restore",
+        "block", "carry", "stop", "swap", "start", "look", "open", "after_restore", NULL};
     const char *phase = text_in(job, "phase");
     if (strcmp(phase, "hook") == 0)
         phase = text_in(job, "type"); /* before_restore or after_restore */
@@ -82,6 +82,27 @@ static json_t *kept(struct request *rq)
     return NULL;
 }
 
+/* It ended because SQL would have lost something that nobody has agreed to: asked about in the next
+ * plan. */
+static void add_loss(struct request *rq, json_t *o, const json_t *last)
+{
+    const json_t *d = json_object_get(last, "difference");
+    char rows[60];
+    if (json_integer_value(json_object_get(last, "exit")) == 0 ||
+        !json_is_true(json_object_get(d, "grave")))
+        return;
+    snprintf(rows, sizeof rows, "%lld, %lld",
+        (long long)json_integer_value(json_object_get(d, "rows")),
+        (long long)json_integer_value(json_object_get(d, "then")));
+    json_t *loss = json_pack("{ssss}", "rows_words", rows, "word", label(rq, "confirm-", "loss"));
+    static const char *const lists[] = {"vanish", "empty", "fewer"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        if (json_array_size(json_object_get(d, lists[i])) > 0)
+            (void)json_object_set_new(
+                loss, lists[i], json_pack("{sO}", "tables", json_object_get(d, lists[i])));
+    (void)json_object_set_new(o, "loss", loss);
+}
+
 static void add_last(struct request *rq, json_t *model, const json_t *keeper)
 {
     const json_t *last = json_object_get(keeper, "last_restore");
@@ -98,6 +119,7 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
         *text_in(last, "ended") ? text_in(last, "ended") : text_in(old, "started"), "run",
         *text_in(last, "run") ? text_in(last, "run") : text_in(old, "run"), "can_undo",
         old != NULL);
+    add_loss(rq, o, last);
     if (old)
         (void)json_object_set(o, "new_live", json_object_get(old, "new_live"));
     int64_t keep = config_int(rq->settings->config, "restore", NULL, "keep_old");
@@ -198,7 +220,7 @@ static bool complete(struct request *rq, const char *upload)
 void action_restore(struct request *rq)
 {
     const char *run = form_text(rq->form, "run"), *upload = form_text(rq->form, "upload");
-    const char *word = form_text(rq->form, "confirm");
+    const char *word = form_text(rq->form, "confirm"), *loss = form_text(rq->form, "loss");
     run = run && *run ? run : NULL;
     upload = upload && *upload ? upload : NULL;
     snprintf(rq->object, sizeof rq->object, "%.60s%.60s", run ? run : "", upload ? upload : "");
@@ -211,7 +233,8 @@ void action_restore(struct request *rq)
             rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "upload-incomplete", NULL));
         return;
     }
-    if (!word || strcasecmp(word, restore_confirm_word(rq)) != 0) {
+    if (!word || strcasecmp(word, restore_confirm_word(rq)) != 0 ||
+        (loss && *loss && strcasecmp(loss, label(rq, "confirm-", "loss")) != 0)) {
         ask_again(rq, run, upload);
         return;
     }
@@ -223,6 +246,8 @@ void action_restore(struct request *rq)
     if (run && json_array_size(types) > 0)
         (void)json_object_set(request, "types", types);
     json_decref(types);
+    if (loss && *loss)
+        (void)json_object_set_new(request, "accept_loss", json_true());
     tell_keeper(rq, request, "restore-begun");
 }
 

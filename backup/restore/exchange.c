@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/restore/restore.h"
-#include "backup/restore/sql.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -19,7 +18,7 @@
 /* The way to the clients goes through the proxy, or there is none to block. */
 static const char *proxy_of(const struct restore *r)
 {
-    return restore_database(r) || r->phase == RESTORE_IMPORTING ? r->run->s.proxy_socket : NULL;
+    return restore_database(r) ? r->run->s.proxy_socket : NULL;
 }
 
 int restore_block(struct restore *r, struct err *e)
@@ -192,6 +191,8 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
     int code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
         code = restore_block(r, e);
+    if (code == 0 && to_new && r->before_stop)
+        code = r->before_stop(r, r->before_stop_ctx, e);
     if (code == 0 && restore_database(r))
         code = restore_database_stop(r, e);
     if (code == 0)
@@ -250,10 +251,10 @@ int restore_recover(struct restore *r, struct err *e)
     case RESTORE_KEPT:
         return 0;
     case RESTORE_STAGING:
-        code = restore_remove_staging(r, e);
+        code = r->clients_out ? restore_let_in(r, e) : 0;
+        if (code == 0)
+            code = restore_remove_staging(r, e);
         return code == 0 ? restore_journal_remove(r, e) : code;
-    case RESTORE_IMPORTING:
-        return restore_sql_undo(r, e);
     case RESTORE_STARTING:
         stand_still(r);
         if (start_and_look(r, r->target_new, e) == 0)

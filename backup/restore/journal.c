@@ -10,7 +10,7 @@
 #define JOURNAL_MAX (16u << 20)
 
 static const char *const phases[RESTORE_PHASES] = {
-    "staging", "blocked", "swapping", "starting", "undoing", "kept", "importing"};
+    "staging", "blocked", "swapping", "starting", "undoing", "kept"};
 
 const char *restore_phase_name(enum restore_phase p)
 {
@@ -31,11 +31,11 @@ static json_t *parts_json(const struct restore *r)
 
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e)
 {
-    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?}", "version",
-        1, "phase", phases[phase], "run", r->suffix, "started_ms", (json_int_t)r->started_ms,
-        "new_live", r->new_live, "target_new", r->target_new, "again", r->again, "parts",
-        parts_json(r), "addresses", r->addresses, "broken_old", r->broken[0], "broken_new",
-        r->broken[1]);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?}",
+        "version", 1, "phase", phases[phase], "run", r->suffix, "started_ms",
+        (json_int_t)r->started_ms, "new_live", r->new_live, "target_new", r->target_new, "again",
+        r->again, "clients_out", r->clients_out, "parts", parts_json(r), "addresses", r->addresses,
+        "broken_old", r->broken[0], "broken_new", r->broken[1]);
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
@@ -106,6 +106,7 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->new_live = new_live;
     r->target_new = target_new;
     r->again = again;
+    r->clients_out = json_is_true(json_object_get(o, "clients_out"));
     snprintf(r->suffix, sizeof r->suffix, "%s", suffix);
     r->addresses = json_incref(json_object_get(o, "addresses"));
     r->broken[0] = take_object(o, "broken_old");

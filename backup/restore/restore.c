@@ -86,7 +86,7 @@ static int clear_earlier(struct run *run, struct err *e)
     return code == 1 ? 0 : code;
 }
 
-static int give_up_staging(struct restore *r, int code, struct err *e)
+int restore_give_up_staging(struct restore *r, int code, struct err *e)
 {
     struct err left = {0};
     int removed = restore_remove_staging(r, &left);
@@ -105,13 +105,13 @@ static int run_folders(struct run *run, const struct restore_request *q, struct 
     snprintf(run->suffix, sizeof run->suffix, "%s", r.suffix);
     _cleanup_free_ char *words = type_words(&r);
     if (code != 0 || q->dry_run) {
-        code = give_up_staging(&r, code, e);
+        code = restore_give_up_staging(&r, code, e);
         restore_clear(&r);
         return code;
     }
     code = hook_before(run, "before_restore", words, e);
     if (code != 0)
-        code = give_up_staging(&r, code, e);
+        code = restore_give_up_staging(&r, code, e);
     else
         code = restore_exchange(&r, true, e);
     if (code == 0)
@@ -132,7 +132,7 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
     if (code == 0)
         code = restore_picked_dump(&found, q->types, &dump, e);
     if (code == 0)
-        code = dump ? restore_dump(run, found.folder, dump, q->dry_run, e) : run_folders(run, q, e);
+        code = dump ? restore_dump(run, found.folder, dump, &q->sql, e) : run_folders(run, q, e);
     store_list_clear(&found);
     return code;
 }
@@ -232,26 +232,44 @@ static int status(struct run *run, struct err *e)
     return code == 1 ? 0 : code;
 }
 
-/* sql [--dry-run] FILE */
-static int run_sql(struct run *run, int argc, char **argv, struct err *e)
+/* What SQL text may do; words[i] is one of its options or not. Returns how many words it took. */
+static int sql_option(int argc, char **words, int i, struct sql_options *o, struct err *e)
 {
-    bool dry_run = argc > 2 && !strcmp(argv[2], "--dry-run");
-    if (argc != 3 + dry_run) {
-        err_set(e, EINVAL, "which file? a dump (.sql, .sql.gz, .sql.zst), or - for standard input");
+    if (!strcmp(words[i], "--accept-loss")) {
+        o->accept_loss = true;
+        return 1;
+    }
+    if (strcmp(words[i], "--names") != 0)
+        return 0;
+    if (i + 1 < argc && restore_sql_names(words[i + 1], &o->names))
+        return 2;
+    err_set(e, EINVAL, "--names live, or --names file");
+    return -EINVAL;
+}
+
+/* sql [--dry-run] [--accept-loss] [--names live|file] FILE */
+static int run_sql(struct run *run, const struct restore_request *q, struct err *e)
+{
+    if (!q->which || q->types[0]) {
+        err_set(e, EINVAL, "which file? a dump (.sql, also compressed), or - for standard input");
         return EXIT_USAGE;
     }
     int code = clear_earlier(run, e);
-    return code == 0 ? restore_sql(run, argv[2 + dry_run], dry_run, e) : code;
+    return code == 0 ? restore_sql(run, q->which, &q->sql, e) : code;
 }
 
 /* dir: NULL, or filled with a first word before WHICH. */
 static int parse_run(
     int argc, char **argv, struct restore_request *q, const char **dir, struct err *e)
 {
-    int i = 2;
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        if (!strcmp(argv[i], "--dry-run"))
-            q->dry_run = true;
+    int i = 2, took;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        if ((took = sql_option(argc, argv, i, &q->sql, e)) != 0) {
+            if (took < 0)
+                return EXIT_USAGE;
+            i += took - 1;
+        } else if (!strcmp(argv[i], "--dry-run"))
+            q->dry_run = q->sql.dry_run = true;
         else if (!strcmp(argv[i], "--no-trial"))
             q->skip_boot = true;
         else if (!strcmp(argv[i], "--foreign"))
@@ -294,14 +312,12 @@ static int look_only(struct run *run, const char *what, int argc, char **argv, s
 }
 
 /* recover says for itself whether there is anything to tell of. */
-static void begin_trail(
-    const struct run *run, int argc, char **argv, const struct restore_request *q)
+static void begin_trail(const struct run *run, char **argv, const struct restore_request *q)
 {
     const char *what = argv[1];
-    bool sql = !strcmp(what, "sql");
-    if (!strcmp(what, "run") || sql || !strcmp(what, "undo") || !strcmp(what, "accept"))
-        restore_trail_begin(run, what, sql ? argv[argc - 1] : q->which,
-            sql ? argc > 3 && !strcmp(argv[2], "--dry-run") : q->dry_run);
+    if (!strcmp(what, "run") || !strcmp(what, "sql") || !strcmp(what, "undo") ||
+        !strcmp(what, "accept"))
+        restore_trail_begin(run, what, q->which, q->dry_run);
 }
 
 int job_restore(struct run *run, int argc, char **argv, struct err *e)
@@ -313,7 +329,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
         if (!strcmp(what, lookers[i]))
             return look_only(run, what, argc, argv, e);
-    if (!strcmp(what, "run"))
+    if (!strcmp(what, "run") || !strcmp(what, "sql"))
         code = parse_run(argc, argv, &q, NULL, e);
     bool old_too = argc > 2 && !strcmp(argv[2], "--expire");
     if (!strcmp(what, "recover") && nothing_to_recover(run, old_too))
@@ -322,11 +338,11 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         code = job_lock(run, &lock, e);
     if (code != 0)
         return code;
-    begin_trail(run, argc, argv, &q);
+    begin_trail(run, argv, &q);
     if (!strcmp(what, "run"))
         code = run_restore(run, &q, e);
     else if (!strcmp(what, "sql"))
-        code = run_sql(run, argc, argv, e);
+        code = run_sql(run, &q, e);
     else if (!strcmp(what, "undo"))
         code = undo(run, e);
     else if (!strcmp(what, "accept"))

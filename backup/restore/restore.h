@@ -10,7 +10,9 @@
  * - database.c: stopping and starting the server, and the proof that it stands still
  * - swap.c: the folders change their contents
  * - journal.c: what has been begun, on disk, so that a killed restore is finished or undone
- * - sql.c, sql_text.c: a dump goes in as SQL instead, with a safety dump before
+ * - sql.c, sql_text.c, sql_stage.c: SQL text becomes a data directory, and goes the way of files
+ * - live_copy.c, mirror.c: the copy that it is read into; carry.c: what was written elsewhere since
+ * - inventory.c: what a database holds, and what would be lost
  * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
  * - trail.c: what it tells, on disk, for a keeper that comes later
  * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status
@@ -25,6 +27,7 @@
 #include <jansson.h>
 #include "backup/archive/store.h"
 #include "backup/layout.h"
+#include "backup/restore/sql_options.h"
 #include "backup/restore/swap.h"
 #include "backup/run.h"
 
@@ -34,11 +37,10 @@
 enum restore_phase {
     RESTORE_STAGING, /* clients work; nothing live has been touched */
     RESTORE_BLOCKED, /* clients are or may be blocked, the server may be stopped; nothing swapped */
-    RESTORE_SWAPPING,  /* folders on their way to the new state */
-    RESTORE_STARTING,  /* all new; the server is being started and looked at */
-    RESTORE_UNDOING,   /* folders on their way to the old state */
-    RESTORE_KEPT,      /* done; what is not live is kept */
-    RESTORE_IMPORTING, /* SQL: the database is being replaced; the run named is its safety dump */
+    RESTORE_SWAPPING, /* folders on their way to the new state */
+    RESTORE_STARTING, /* all new; the server is being started and looked at */
+    RESTORE_UNDOING,  /* folders on their way to the old state */
+    RESTORE_KEPT,     /* done; what is not live is kept */
     RESTORE_PHASES
 };
 
@@ -55,9 +57,10 @@ struct restore {
     enum restore_phase phase;
     char suffix[RUN_SUFFIX_LEN]; /* the run that is restored */
     int64_t started_ms;
-    bool new_live;   /* what was live before this exchange; with RESTORE_KEPT: what is */
-    bool target_new; /* what the exchange makes live */
-    bool again;      /* an exchange of what is kept already: undo, or undo of the undo */
+    bool new_live;    /* what was live before this exchange; with RESTORE_KEPT: what is */
+    bool target_new;  /* what the exchange makes live */
+    bool again;       /* an exchange of what is kept already: undo, or undo of the undo */
+    bool clients_out; /* with RESTORE_STAGING: clients are blocked for a copy of the live data */
     struct restore_part parts[RESTORE_PARTS_MAX];
     size_t n;
     /* Tables that could not be opened on the old and the new side before; NULL = not known. */
@@ -71,6 +74,10 @@ struct restore {
         bool leased; /* nobody else had it open */
     } locks[8];      /* held on the files of a stopped server */
     size_t n_locks;
+    /* Called when clients are out and the server still runs, on the way to the new side; NULL = no
+     * one. What it returns but 0 ends the exchange, back to the old side. */
+    int (*before_stop)(struct restore *r, void *ctx, struct err *e);
+    void *before_stop_ctx;
 };
 
 void restore_clear(struct restore *r);
@@ -93,12 +100,15 @@ struct restore_request {
     const char *which;
     char *const *types; /* NULL-terminated; none = all of the run */
     bool dry_run, skip_boot;
-    bool foreign; /* an archive without manifest is taken; see foreign.h */
+    bool foreign;           /* an archive without manifest is taken; see foreign.h */
+    struct sql_options sql; /* for a dump, and SQL text */
 };
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
 /* One event that says what would be replaced by what. */
 int restore_plan(struct run *run, const struct restore_request *q, struct err *e) MUSTCHECK;
 int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
+/* Staging and journal go; returns code, with what else went wrong in *e. */
+int restore_give_up_staging(struct restore *r, int code, struct err *e) MUSTCHECK;
 /* Its steps, for what comes from SQL text. Where staging of a live folder lies, malloc'ed. */
 int restore_staging_root(const char *live, char **out, struct err *e) MUSTCHECK;
 /* What the files of the live server are; EXIT_REFUSED when a copy of them would not be all. */

@@ -1,30 +1,27 @@
 /*
- * A restore from SQL text, into the Elexis database only: looked through first, then a safety dump,
- * clients blocked, database made anew, import through the stock client with its own commands
- * disabled. If anything fails after the block, the safety dump comes back by the same way. The
- * journal names that dump, so that a killed import is undone as well.
+ * A restore from SQL text, into the Elexis database only. The text is looked through, then read
+ * into a copy of the data directory in a server that nobody can reach (sql_stage.c), while
+ * everybody works; what it would lose is told and asked about; and then the folders change places
+ * as those of any other restore do (exchange.c). Nothing is dropped on the live server, and what it
+ * holds now is what `undo` brings back.
  */
 #include "backup/restore/sql.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
 #include "backup/restore/restore.h"
+#include "backup/restore/sql_stage.h"
 #include "backup/restore/sql_text.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
-struct sql_restore {
-    struct run *run;
-    const char *database;
-    struct sql_text text;
-};
-
 #define AT(line) (unsigned long long)(line)
 
 /* What judge() says, in German: an SQL file is what the admin chose, and can choose anew. */
-static void judge_de(const struct sql_restore *q)
+static void judge_de(const struct sql_stage *q)
 {
     const struct sql_scan *s = &q->text.scan;
     const char *path = q->text.name ? q->text.name : "der SQL-Text";
@@ -59,7 +56,7 @@ static void judge_de(const struct sql_restore *q)
 }
 
 /* Each refusal says what is wrong, where, and what would help. */
-static int judge(const struct sql_restore *q, struct err *e)
+static int judge(const struct sql_stage *q, struct err *e)
 {
     const struct sql_scan *s = &q->text.scan;
     const char *path = q->text.name ? q->text.name : "the SQL text";
@@ -102,177 +99,77 @@ static int judge(const struct sql_restore *q, struct err *e)
     return s->open || (!s->complete && s->statements) ? EXIT_INCONSISTENT : EXIT_REFUSED;
 }
 
-/* The tables of rights show all accounts' to one that may read mysql.*: only our own count. */
-#define OURS                                                                                       \
-    "GRANTEE = CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', "                       \
-    "QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))"
-#define NEEDED  "PRIVILEGE_TYPE IN ('CREATE', 'DROP', 'INSERT', 'ALTER', 'CREATE ROUTINE')"
-#define NEEDS_N 5
-
-/* May the admin account write to the one database? */
-static int may_write(struct sql_restore *q, struct server *s, struct err *e)
+bool restore_sql_names(const char *word, enum sql_names *out)
 {
-    uint64_t n = 0, global = 0;
-    _cleanup_free_ char *name = server_quote_text(s, q->database);
-    int code = server_u64(s, &n, e,
-        "SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE " OURS " AND " NEEDED
-        " AND TABLE_SCHEMA IN (%s, REPLACE(%s, '_', '\\\\_'))",
-        name, name);
-    if (code == 0)
-        code = server_u64(s, &global, e,
-            "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE " OURS " AND " NEEDED);
-    if (code < 0 || n >= NEEDS_N || global >= NEEDS_N)
-        return code;
-    err_set(e, EACCES,
-        "the admin account may not write to %s; to restore from SQL run once: GRANT ALL PRIVILEGES "
-        "ON "
-        "`%s`.* TO '%s'@'localhost'",
-        q->database, q->database, q->run->s.target.user);
-    return EXIT_REFUSED;
+    if (strcmp(word, "live") != 0 && strcmp(word, "file") != 0)
+        return false;
+    *out = *word == 'l' ? SQL_NAMES_LIVE : SQL_NAMES_FILE;
+    return true;
 }
 
-/* Drops and makes the database with the character set that it had. */
-static int make_anew(struct sql_restore *q, struct err *e)
+static void tell_restored(const struct sql_stage *q, const struct restore *r)
 {
-    struct server *s = NULL;
-    char *charset = NULL, *order = NULL;
-    _cleanup_free_ char *name = server_quote_name(q->database);
-    int code = server_connect(&q->run->s.target, "elexgate-job", &s, e);
-    _cleanup_free_ char *text = code == 0 ? server_quote_text(s, q->database) : NULL;
+    run_event(json_pack("{s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:b, s:O?}", "event", "restored",
+        "run", r->suffix, "method", "dump", "types", q->run->s.dump_type, "blocked_ms",
+        (json_int_t)r->blocked_for_ms, "tables", (json_int_t)q->text.scan.tables, "statements",
+        (json_int_t)q->text.scan.statements, "new_live", true, "difference", q->difference));
+}
+
+/* Up to the swap nothing live has been touched, and staging goes. */
+static int replace(struct sql_stage *q, struct restore *r, struct err *e)
+{
+    const char *types = q->run->s.dump_type;
+    int code = sql_stage(q, r, e);
+    if (code != 0 || q->options->dry_run)
+        return restore_give_up_staging(r, code, e);
+    code = hook_before(q->run, "before_restore", types, e);
+    if (code != 0)
+        code = restore_give_up_staging(r, code, e);
+    else
+        code = restore_exchange(r, true, e);
     if (code == 0)
-        code = server_text(s, &charset, e,
-            "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE "
-            "SCHEMA_NAME=%s",
-            text);
-    if (code == 0)
-        code = server_text(s, &order, e,
-            "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
-            text);
-    if (code == 0)
-        code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", name);
-    if (code == 0)
-        code = server_exec(s, e, "CREATE DATABASE %s CHARACTER SET %s COLLATE %s", name,
-            charset ? charset : "utf8mb4", order ? order : "utf8mb4_general_ci");
-    free(charset);
-    free(order);
-    server_close(s);
+        tell_restored(q, r);
+    hook_after(q->run, "after_restore", types, job_exit_code(code), code ? e->text : NULL);
     return code;
 }
 
-static int import(
-    struct sql_restore *q, const struct sql_text *text, const char *phase, struct err *e)
+/* What is known to be good text goes in. */
+static int carry_out(struct sql_stage *q, struct err *e)
 {
-    int code = make_anew(q, e);
-    return code == 0 ? sql_text_import(text, phase, &q->run->s.target, q->database, e) : code;
-}
-
-int restore_sql_undo(struct restore *r, struct err *e)
-{
-    struct sql_restore q = {
-        .run = r->run, .database = config_str(r->run->s.config, "database", NULL, "name")};
-    struct sql_text safety = {.run = r->run, .spool = -1};
-    struct store_list found = {0};
-    r->run->finishing = true; /* half a database is no state to stop in */
-    int code = store_find(r->run->s.folder, r->suffix, r->run->s.dump_type, &found, e);
-    if (code == 0 && found.count != 1)
-        code = err_set(e, ENOENT, "the safety dump of %s is not there", r->suffix);
-    if (code == 0) {
-        sql_text_from_archive(&safety, found.folder, &found.items[0]);
-        r->expected_ms = sql_text_expected_ms(&safety);
-        code = restore_block(r, e);
-    }
+    struct restore r = {.run = q->run, .started_ms = clock_wall_ms()};
+    r.journal = xasprintf("%s/restore.json", q->run->s.state_dir);
+    int code = restore_read_layout(q->run, &q->layout, e);
     if (code == 0)
-        code = import(&q, &safety, "undo", e);
-    sql_text_clear(&safety);
-    store_list_clear(&found);
-    if (code == 0)
-        code = restore_let_in(r, e);
-    return code == 0 ? restore_journal_remove(r, e) : code;
-}
-
-static int replace(struct sql_restore *q, struct restore *r, struct err *e)
-{
-    r->expected_ms = sql_text_expected_ms(&q->text);
-    int code = restore_journal_save(r, RESTORE_IMPORTING, e);
-    if (code == 0)
-        code = restore_block(r, e);
-    if (code == 0)
-        code = import(q, &q->text, "import", e);
-    if (code == 0) {
-        code = restore_let_in(r, e);
-        return code == 0 ? restore_journal_remove(r, e) : code;
-    }
-    struct err back = {0};
-    run_note("the import failed, the safety dump comes back: %s", e->text);
-    if (restore_sql_undo(r, &back) == 0)
-        return err_prefix(e, code, "the database is as it was before, and clients are let in");
-    return err_prefix(e, code,
-        "CLIENTS STAY BLOCKED, because the safety dump of %s did not come back (%.200s); put that "
-        "right, then run `elexgate restore recover`",
-        r->suffix, back.text);
-}
-
-/* The safety dump is a backup like any other. */
-static int replace_with_safety(struct sql_restore *q, struct err *e)
-{
-    struct run *run = q->run;
-    struct restore r = {.run = run, .started_ms = clock_wall_ms()};
-    r.journal = xasprintf("%s/restore.json", run->s.state_dir);
-    int code = store_free_suffix(
-        run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
-    if (code == 0)
-        code = dump_backup(run, e);
-    snprintf(r.suffix, sizeof r.suffix, "%s", run->suffix);
+        code = restore_database_ready(q->run, e);
     if (code == 0)
         code = replace(q, &r, e);
-    const struct store_item *it = q->text.item;
-    if (code == 0)
-        run_event(json_pack("{s:s, s:s*, s:s, s:s, s:I, s:I, s:I, s:b}", "event", "restored", "run",
-            it ? it->run : NULL, "safety", r.suffix, "safety_type", run->s.dump_type, "blocked_ms",
-            (json_int_t)r.blocked_for_ms, "tables", (json_int_t)q->text.scan.tables, "statements",
-            (json_int_t)q->text.scan.statements, "new_live", true));
-    if (it)
-        snprintf(run->suffix, sizeof run->suffix, "%s", it->run);
     restore_clear(&r);
     return code;
 }
 
-/* What is known to be good text goes in, unless the account or the admin's hook says no. */
-static int carry_out(struct sql_restore *q, bool dry_run, struct err *e)
+int restore_sql(struct run *run, const char *path, const struct sql_options *o, struct err *e)
 {
-    struct run *run = q->run;
-    struct server *s = NULL;
-    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
-    if (code == 0)
-        code = may_write(q, s, e);
-    server_close(s);
-    if (code != 0 || dry_run)
-        return code;
-    code = hook_before(run, "before_restore", run->s.dump_type, e);
-    if (code == 0)
-        code = replace_with_safety(q, e);
-    hook_after(run, "after_restore", run->s.dump_type, job_exit_code(code), code ? e->text : NULL);
-    return code;
-}
-
-int restore_sql(struct run *run, const char *path, bool dry_run, struct err *e)
-{
-    struct sql_restore q = {.run = run,
+    struct sql_stage q = {.run = run,
+        .options = o,
         .text = {.run = run, .spool = -1},
         .database = config_str(run->s.config, "database", NULL, "name")};
     int code = sql_text_from_file(&q.text, path, q.database, e);
     if (code == 0)
         code = judge(&q, e);
     if (code == 0)
-        code = carry_out(&q, dry_run, e);
-    sql_text_clear(&q.text);
+        code = store_free_suffix(
+            run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
+    if (code == 0)
+        code = carry_out(&q, e);
+    sql_stage_clear(&q);
     return code;
 }
 
-int restore_dump(
-    struct run *run, const char *folder, const struct store_item *dump, bool dry_run, struct err *e)
+int restore_dump(struct run *run, const char *folder, const struct store_item *dump,
+    const struct sql_options *o, struct err *e)
 {
-    struct sql_restore q = {.run = run,
+    struct sql_stage q = {.run = run,
+        .options = o,
         .text = {.run = run, .spool = -1},
         .database = config_str(run->s.config, "database", NULL, "name")};
     snprintf(run->suffix, sizeof run->suffix, "%s", dump->run);
@@ -281,7 +178,7 @@ int restore_dump(
     if (code == 0)
         code = judge(&q, e);
     if (code == 0)
-        code = carry_out(&q, dry_run, e);
-    sql_text_clear(&q.text);
+        code = carry_out(&q, e);
+    sql_stage_clear(&q);
     return code;
 }

@@ -21,10 +21,6 @@
 
 #define CHUNK (256u * 1024u)
 
-/* What a small server takes in; who is told too long a time is glad in the end. */
-#define BEGIN_MS   60000
-#define BYTES_A_MS 8000
-
 enum form { FORM_PLAIN, FORM_GZIP, FORM_ZSTD };
 
 /* Told from the first bytes: a name may say anything, and an upload has none. A pipe cannot be
@@ -263,13 +259,12 @@ int sql_text_import(const struct sql_text *t, const char *phase, const struct se
     return import_sql(t->run, target, t->spool, database, e);
 }
 
-uint64_t sql_text_expected_ms(const struct sql_text *t)
+uint64_t sql_text_bytes(const struct sql_text *t)
 {
     struct stat st = {0};
-    if (!t->item && fstat(t->spool, &st) < 0)
-        return 0;
-    uint64_t bytes = t->item ? t->item->manifest.content.bytes : (uint64_t)st.st_size;
-    return BEGIN_MS + bytes / BYTES_A_MS;
+    if (t->item)
+        return t->item->manifest.content.bytes;
+    return fstat(t->spool, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
 void sql_text_clear(struct sql_text *t)

@@ -31,8 +31,8 @@ int sql_text_scan(struct sql_text *t, const char *database, struct err *e) MUSTC
 int sql_text_import(const struct sql_text *t, const char *phase, const struct server_target *target,
     const char *database, struct err *e) MUSTCHECK;
 
-/* How long that may take, for what clients are told. */
-uint64_t sql_text_expected_ms(const struct sql_text *t);
+/* Of the text, decompressed. */
+uint64_t sql_text_bytes(const struct sql_text *t);
 
 void sql_text_clear(struct sql_text *t);
 

@@ -357,7 +357,7 @@ def test_sql_from_an_upload(site, form):
     assert [line for line in lines if line.get("phase") == "import" and line.get("total")]
     assert {k: v for k, v in site.sums().items() if k[0] == "load_db"} == {k: v for k, v in before.items() if k[0] == "load_db"}
     last = site.backup.call("status")["last_restore"]
-    assert last["action"] == "sql" and last["safety"] in last["words_de"] and site.is_open()
+    assert last["action"] == "sql" and "aufbewahrt" in last["words_de"] and site.is_open()
 
 
 def test_sql_that_is_refused_is_so_in_both_languages(site):
@@ -380,7 +380,7 @@ def test_sql_from_a_dump_of_ours(site):
     assert lines[-1]["ok"], lines[-1]
     assert site.sums()[("load_db", "old")] == before[("load_db", "old")] and site.is_open()
     last = site.backup.call("status")["last_restore"]
-    assert last["action"] == "run" and last["which"] == run and last["safety"] in last["words"]
+    assert last["action"] == "run" and last["which"] == run and "are kept" in last["words"]
 
 
 def test_an_archive_of_the_old_system_from_an_upload(site):

@@ -19,7 +19,7 @@ MARIADBD = shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbi
 
 _SMALL = [
     "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=10M", "--key-buffer-size=1M",
-    "--aria-pagecache-buffer-size=2M", "--max-allowed-packet=1G", "--skip-name-resolve", "--performance-schema=OFF",
+    "--aria-pagecache-buffer-size=2M", "--skip-name-resolve", "--performance-schema=OFF",
     "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4",
 ]
 
