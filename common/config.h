@@ -93,6 +93,10 @@ const char *const *config_list(
 /* true if the value comes from file or environment rather than from the default */
 bool config_is_set(const struct config *c, const char *section, const char *name, const char *key);
 
+/* How [proxy] keepalive goes on: so many questions, so many seconds apart. */
+#define KEEPALIVE_PROBES         4
+#define KEEPALIVE_GAP(keepalive) ((keepalive) / 4 > 0 ? (keepalive) / 4 : 1)
+
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT };
 /* Calls fn for every value in the table's order, named sections in file order. value NULL = not
  * set; line 0 = not from the file. */

@@ -41,6 +41,9 @@ int config_value_set(
     struct config_value *v, const struct config *c, const char *text, struct err *e) MUSTCHECK;
 void config_value_clear(struct config_value *v);
 
+/* -EINVAL: options that contradict each other. */
+int config_check_together(const struct config *c, struct err *e) MUSTCHECK;
+
 struct config_value *config_find(
     const struct config *c, const char *section, const char *name, const char *key);
 /* Makes the value of each option, with its default. Sections must be complete. */

@@ -318,6 +318,8 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
             apply_entry(&p, &p.entries[i]);
         if (p.result == 0)
             p.result = apply_environment(c, e);
+        if (p.result == 0)
+            p.result = config_check_together(c, e);
     }
     for (size_t i = 0; i < p.entry_count; i++) {
         free(p.entries[i].key);

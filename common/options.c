@@ -88,12 +88,16 @@ const struct option config_options[] = {
         .help = "sessions in all; a further client gets an error"},
     {"proxy", "max_sessions_per_address", OPT_INT, "200", 1, 1000000, .reloadable = true,
         .help = "sessions from one address"},
-    {"proxy", "max_logins_pending", OPT_INT, "200", 1, 1000000, .reloadable = true,
-        .help = "connections that have not logged in yet; the oldest gives way to a new one"},
-    {"proxy", "handshake_timeout", OPT_DURATION, "10s", 100, 10 * MIN, .reloadable = true,
-        .help = "time from connecting to the end of the TLS handshake"},
+    {"proxy", "max_logins_pending", OPT_INT, "auto", 1, 1000000, auto_word, .reloadable = true,
+        .help =
+            "connections that have not logged in yet; above it those that have taken a second or "
+            "more are told that there are too many. auto = 500 for each worker"},
+    {"proxy", "handshake_timeout", OPT_DURATION, "8s", 100, 10 * MIN, .reloadable = true,
+        .help =
+            "time from the server's greeting to the client's name, TLS handshake included; less "
+            "than the server's connect_timeout (10s), or the server counts an error against us"},
     {"proxy", "login_timeout", OPT_DURATION, "15s", 100, 10 * MIN, .reloadable = true,
-        .help = "time from the TLS handshake to the end of the login"},
+        .help = "time from the client's name to the end of the login"},
     {"proxy", "grace", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
         .help =
             "time that a block leaves to running statements and transactions before it ends them"},
@@ -105,10 +109,14 @@ const struct option config_options[] = {
             "how long the old process keeps its sessions after `elexgate upgrade`; those that are "
             "left then are told to connect again"},
     {"proxy", "keepalive", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
-        .help = "TCP keepalive: silence after which a peer is asked whether it is still there"},
-    {"proxy", "user_timeout", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
         .help =
-            "TCP user timeout: how long sent data may stay unacknowledged before the session ends"},
+            "TCP keepalive: silence after which a peer is asked whether it is still there, four "
+            "times, a quarter of this apart; a machine that sleeps for longer than both together "
+            "loses its session"},
+    {"proxy", "user_timeout", OPT_DURATION, "3m", SEC, DAY, .reloadable = true,
+        .help = "how long a peer may acknowledge nothing of what was sent before the session ends; "
+                "must exceed the time of keepalive and its four questions. A peer that answers and "
+                "only takes nothing is left to the server's own time limits"},
 
     /* listen NAME */
     {"listen", "address", OPT_LIST, "*", .named = true,

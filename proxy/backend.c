@@ -191,13 +191,12 @@ char *backend_text(const struct backend_address *a, char *buf, size_t size)
 
 void backend_set_options(int fd, const struct settings *s)
 {
-    int on = 1, idle = (int)s->keepalive_s, gap = idle / 4 ? idle / 4 : 1, count = 4;
-    unsigned user = s->user_timeout_ms;
+    int on = 1, idle = (int)s->keepalive_s;
+    int gap = (int)KEEPALIVE_GAP(s->keepalive_s), count = KEEPALIVE_PROBES;
     /* None of them can keep a session from working: failures are let pass. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &gap, sizeof gap);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user, sizeof user);
 }

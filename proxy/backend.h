@@ -61,7 +61,7 @@ int backend_connect(
 int backend_connected(int fd, struct err *e) MUSTCHECK;
 /* "127.0.0.1:3306", "unix:/run/..."; returns buf. */
 char *backend_text(const struct backend_address *a, char *buf, size_t size);
-/* TCP_NODELAY, keepalive and user timeout as in the settings, for a TCP socket of either side. On a
+/* TCP_NODELAY and keepalive as in the settings, for a TCP socket of either side. On a
  * listening socket they are inherited by what it accepts, which spares six system calls a client.
  */
 void backend_set_options(int fd, const struct settings *s);

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,4 +137,28 @@ int link_flush(struct link *l, struct err *e)
         buffer_consume(&l->out, (size_t)n);
     }
     return 0;
+}
+
+bool link_silent(struct link *l, uint64_t now_ms, uint64_t limit_ms)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    int queued = 0;
+    if (l->fd < 0 || l->out_taken == l->bytes_out)
+        return false;
+    if (ioctl(l->fd, SIOCOUTQ, &queued) < 0 || queued == 0) {
+        l->out_taken = l->bytes_out;
+        l->untaken_since_ms = 0;
+        return false;
+    }
+    if (l->untaken_since_ms == 0)
+        l->untaken_since_ms = now_ms;
+    if (getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+        return false;
+    uint64_t heard_ms = now_ms > info.tcpi_last_ack_recv ? now_ms - info.tcpi_last_ack_recv : 0;
+    uint64_t since_ms = heard_ms > l->untaken_since_ms ? heard_ms : l->untaken_since_ms;
+    /* Data repeated in vain, or the question whether the window is open: one of these may just be
+     * on its way. */
+    bool asked = info.tcpi_unacked > 0 ? info.tcpi_retransmits > 0 : info.tcpi_probes > 1;
+    return asked && now_ms - since_ms >= limit_ms;
 }

@@ -59,6 +59,8 @@ struct link {
     size_t cipher_in_len;
     struct buffer out;            /* bytes that the kernel would not take yet */
     uint64_t bytes_in, bytes_out; /* on the wire */
+    uint64_t out_taken;           /* of bytes_out: all known to have reached the peer */
+    uint64_t untaken_since_ms;    /* since when some have been seen not to; 0 = none */
     link_event_cb *on_event;
     link_closed_cb *on_closed;
     void *owner;
@@ -85,6 +87,13 @@ static inline bool link_backlog(const struct link *l)
 {
     return buffer_len(&l->out) > 0;
 }
+
+/* Has the peer, or the network, been silent for limit_ms although it owes an acknowledgement? A
+ * peer that answers and takes nothing (zero window) has not. Looks at the socket only when
+ * something was sent since all was acknowledged; false for what is no TCP socket. To be asked every
+ * so often. Linux: tcp(7), TCP_INFO. (TCP_USER_TIMEOUT would end live peers that take nothing, and
+ * overrides the number of keepalive probes.) */
+bool link_silent(struct link *l, uint64_t now_ms, uint64_t limit_ms);
 
 /* Starts TLS as the server on a link that was raw; `ahead` are bytes that were read already and
  * belong to TLS. Then as link_read. */

@@ -105,14 +105,21 @@ static void send_bytes(struct probe *p, const void *data, size_t n)
     }
 }
 
+/* A polite end, so that the server does not count an aborted connection. */
+static void farewell(struct probe *p)
+{
+    static const uint8_t quit[] = {1, 0, 0, 0, 1};
+    const struct probe_dialogue *d = &p->dialogue;
+    const uint8_t *last = d->asked ? quit : d->out;
+    size_t n = d->asked ? sizeof quit : d->out_len;
+    if (n > 0)
+        (void)uv_try_write(&p->u.stream, &(uv_buf_t){.base = (char *)(uintptr_t)last, .len = n}, 1);
+}
+
 static void learnt(struct probe *p)
 {
     const struct probe_dialogue *d = &p->dialogue;
-    static const uint8_t quit[] = {1, 0, 0, 0, 1};
     p->answer.galera = d->galera;
-    if (d->asked) /* a polite end, so that the server does not count an aborted connection */
-        (void)uv_try_write(
-            &p->u.stream, &(uv_buf_t){.base = (char *)(uintptr_t)quit, .len = sizeof quit}, 1);
     if (!d->asked)
         finish(p, PROBE_ALIVE, "no account: not known whether one may write");
     else if (d->galera && !d->galera_ready)
@@ -135,6 +142,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         send_bytes(p, p->dialogue.out, p->dialogue.out_len);
         step = probe_dialogue_feed(&p->dialogue, NULL, 0);
     }
+    if (step == PROBE_DONE || step == PROBE_REFUSED)
+        farewell(p);
     if (step == PROBE_DONE)
         learnt(p);
     else if (step == PROBE_REFUSED) /* a Galera node that is not ready answers so as well */

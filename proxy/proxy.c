@@ -78,6 +78,7 @@ static json_t *totals_json(const struct proxy *p)
     SUM(tls_older);
     SUM(logins_ok);
     SUM(logins_failed);
+    SUM(server_blocked);
     SUM(bytes_in);
     SUM(bytes_out);
     SUM(statements_read);
@@ -149,6 +150,7 @@ json_t *proxy_status(struct proxy *p)
     (void)json_object_set_new(o, "handed_over", handover_json(p));
     (void)json_object_set_new(o, "backends", backends_json(p));
     backends_warn(p, json_object_get(o, "warnings"));
+    warnings_server_blocked(json_object_get(o, "warnings"), p->workers, p->n_workers);
     return o;
 }
 

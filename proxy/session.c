@@ -216,15 +216,9 @@ static void deadline_passed(struct session *s)
             "server sent no greeting in time", NULL);
         break;
     case SESSION_FIRST:
-        session_drop(s, "client sent no login in time", NULL);
-        break;
     case SESSION_TLS:
-        session_drop(s, "TLS handshake not finished in time", NULL);
-        break;
     case SESSION_LOGIN:
-        session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
-            "Die Anmeldung hat zu lange gedauert. / The login took too long.",
-            "login not finished in time", NULL);
+        session_login_too_late(s);
         break;
     case SESSION_ENDING: {
         /* No command came: the error goes out as the answer to the next one. */
@@ -384,6 +378,14 @@ static void server_gone(struct session *s, const char *reason, const char *detai
         session_end_now(s, s->settings->backends->lost, reason);
     else
         session_close_softly(s, reason, detail);
+}
+
+void session_server_silent(struct session *s)
+{
+    if (s->finish)
+        session_finished(s);
+    else
+        server_gone(s, "server lost", "it has acknowledged nothing for user_timeout");
 }
 
 static void server_readable(struct session *s)

@@ -43,6 +43,14 @@ _Static_assert(SESSION_CLIENT_MAX + ERROR_PACKET_MAX <= LINK_OUT_MAX, "it fits i
 /* With its NUL; longer ones do not fit into an RSA key of usual size. */
 #define SESSION_PASSWORD_MAX 512u
 
+/* Why a login is given up, in words that the client can be told only in answer to its own packet.
+ */
+struct session_verdict {
+    uint16_t code;
+    const char *text, *reason;
+};
+extern const struct session_verdict session_too_late, session_too_many;
+
 /* What is needed only until the login is over. */
 struct session_login {
     struct buffer from_client, from_server; /* plaintext, not yet taken */
@@ -63,7 +71,7 @@ struct session_login {
     uint8_t server_seq; /* of the server's last packet, as it counts */
     bool header_due;    /* the PROXY header has not been sent */
     bool nobody;        /* the server was sent a login of nobody, to be refused */
-    bool server_lost;   /* the client is told with its next packet */
+    const struct session_verdict *verdict; /* the client is told with its next packet */
     bool proof_asked;
     struct sha2_login sha2;
     uint8_t password[SESSION_PASSWORD_MAX]; /* between the client's packet and the server's key */
@@ -140,6 +148,8 @@ void session_tick(struct session *s, uint64_t now_ms);
 /* Asks each socket for what the state needs, and for nothing else. */
 void session_poll(struct session *s);
 void session_deadline(struct session *s, uint64_t in_ms);
+/* The server acknowledges nothing any more. */
+void session_server_silent(struct session *s);
 /* Callbacks of both links. */
 void session_on_server_event(struct link *l, int status, int events);
 void session_link_closed(struct link *l);
@@ -175,6 +185,11 @@ void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);
 /* The server has closed. true: the client is told when it says its next word. */
 bool session_login_server_lost(struct session *s);
+/* The login is given up, and the server has no more to do with it. The client is told at once, or
+ * with its next packet if it has the word. false: it is in no such phase, nothing was done. */
+bool session_login_give_up(struct session *s, const struct session_verdict *why);
+/* The deadline of one of its phases has passed. */
+void session_login_too_late(struct session *s);
 /* session_proof.c */
 /* payload: of the OK packet that ends the login, the first in from_server. true: it has to wait
  * there; session_on_server_login is called when it can go on. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "common/clock.h"
 #include "common/log.h"
 #include "proxy/wire/proxy_header.h"
 
@@ -177,13 +178,20 @@ static void bad_greeting(struct session *s, const char *why)
         "server's greeting is not understood", why);
 }
 
-/* The server refuses (too many connections, host blocked): its own words go through. */
+#define ERROR_HOST_BLOCKED 1129 /* ER_HOST_IS_BLOCKED */
+
+/* The server refuses (too many connections): its own words go through. That it has blocked us is
+ * remembered for whoever can help (warnings.c). */
 static void pass_refusal(struct session *s, const uint8_t *packet, size_t n)
 {
     uint16_t code = 0;
     char text[256] = "";
     (void)error_payload(packet + PACKET_HEADER, n - PACKET_HEADER, &code, text, sizeof text);
     SLOT_ADD(s->worker->totals.logins_failed, 1);
+    if (code == ERROR_HOST_BLOCKED) {
+        SLOT_ADD(s->worker->totals.server_blocked, 1);
+        SLOT_SET(s->worker->totals.server_blocked_ms, clock_mono_ms());
+    }
     if (link_write(&s->client, packet, n, NULL) < 0)
         session_drop(s, "server refused", text);
     else

@@ -17,8 +17,6 @@
 #define DISMISS_MS 10000u
 /* So much of a result that nobody reads is read; then the server may find the line cut. */
 #define DRAIN_MAX (1024u * 1024u)
-/* No account of anybody; were there one without a password, the next word would be COM_QUIT. */
-#define NOBODY "elexgate: no login"
 
 static bool server_works(const struct session *s)
 {
@@ -35,7 +33,7 @@ static bool server_waits_for_login(const struct session *s)
 /* A broken link tells by its end, which is awaited anyway. */
 static void send_server(struct session *s, const void *payload, size_t n, uint8_t seq)
 {
-    uint8_t packet[PACKET_HEADER + 128];
+    uint8_t packet[PACKET_HEADER + 1];
     struct err e;
     ASSERT(n <= sizeof packet - PACKET_HEADER); /* constants of this file */
     packet_header(packet, (uint32_t)n, seq);
@@ -46,19 +44,12 @@ static void send_server(struct session *s, const void *payload, size_t n, uint8_
 
 static void refused_login(struct session *s)
 {
-    static const char plugin[] = "mysql_native_password";
-    const uint32_t caps = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH;
-    uint8_t p[128] = {0};
-    size_t n = SSL_REQUEST_LENGTH;
-    for (unsigned i = 0; i < 4; i++)
-        p[i] = (uint8_t)(caps >> (8 * i));
-    p[6] = 1;  /* packets up to 64 KiB */
-    p[8] = 45; /* utf8mb4 */
-    memcpy(p + n, NOBODY, sizeof NOBODY);
-    n += sizeof NOBODY + 1; /* and a password of no bytes */
-    memcpy(p + n, plugin, sizeof plugin);
-    send_server(s, p, n + sizeof plugin, 1);
+    uint8_t packet[LOGIN_NOBODY_LEN];
+    struct err e;
+    login_nobody(packet);
     s->login->nobody = true;
+    if (link_write(&s->server, packet, sizeof packet, &e) < 0)
+        s->server.eof = true;
 }
 
 static void dismiss_packet(struct session *s, uint8_t *p, size_t n)

@@ -59,30 +59,69 @@ static uint8_t packet_sequence(const struct buffer *b)
     return buffer_ptr(b)[PACKET_HEADER - 1];
 }
 
-/* It waits for a login for connect_timeout, 10 s unless somebody has changed that. A client can be
- * told in answer to its own packet only. */
-static void server_gave_up(struct session *s)
+/* A server waits for a login for connect_timeout, 10 s unless somebody has changed that. */
+static const struct session_verdict server_gave_up = {SESSION_ERROR_CODE,
+    "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut "
+    "versuchen. / The login took too long for the database server (connect_timeout); please try "
+    "again.",
+    "server closed during the login"};
+const struct session_verdict session_too_late = {SESSION_ERROR_CODE,
+    "Die Anmeldung hat zu lange gedauert. / The login took too long.",
+    "login not finished in time"};
+const struct session_verdict session_too_many = {1040,
+    "Zu viele Anmeldungen zugleich; bitte erneut versuchen. / Too many logins at once; please try "
+    "again.",
+    "too many logins pending"};
+
+static void tell(struct session *s, const struct session_verdict *v)
 {
+    session_refuse(
+        s, v->code, v->code == 1040 ? "08004" : SESSION_ERROR_STATE, v->text, v->reason, NULL);
+}
+
+/* The client has the word: an error that it has not asked for could come between its TLS. */
+static bool client_speaks(const struct session *s)
+{
+    return s->state == SESSION_TLS || (s->state == SESSION_FIRST && !s->login->client_seq) ||
+           (s->state == SESSION_LOGIN && s->login->client_turn);
+}
+
+bool session_login_give_up(struct session *s, const struct session_verdict *why)
+{
+    if (s->state > SESSION_LOGIN || (s->login && s->login->verdict))
+        return false;
     SLOT_ADD(s->worker->totals.logins_failed, 1);
-    session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
-        "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut "
-        "versuchen. / The login took too long for the database server (connect_timeout); please "
-        "try again.",
-        "server closed during the login", NULL);
+    if (!client_speaks(s)) {
+        tell(s, why);
+        return true;
+    }
+    log_event(LOG_WARNING, "login-given-up", LOG_U("session", s->id), LOG_S("reason", why->reason));
+    s->login->verdict = why;
+    session_server_leave(s);
+    session_enlist(s, &s->worker->leaving);
+    worker_check_blocked(s->worker);
+    return true;
 }
 
 bool session_login_server_lost(struct session *s)
 {
-    struct session_login *l = s->login;
-    if (s->state < SESSION_FIRST || s->state > SESSION_LOGIN ||
-        (s->state == SESSION_LOGIN && !l->client_turn))
-        return false;
-    l->server_lost = true;
-    log_event(LOG_WARNING, "server-gave-up", LOG_U("session", s->id),
-        LOG_S("meaning", "it closed before the client had logged in (connect_timeout), and gave up "
-                         "the session"));
-    session_server_leave(s);
-    return true;
+    return client_speaks(s) && session_login_give_up(s, &server_gave_up);
+}
+
+/* The client is told if it says something within the same time again. */
+void session_login_too_late(struct session *s)
+{
+    uint64_t again = s->settings->handshake_timeout_ms;
+    if (session_login_give_up(s, &session_too_late)) {
+        if (s->state < SESSION_RELAY)
+            session_deadline(s, again < SESSION_LINGER_MS ? again : SESSION_LINGER_MS);
+        return;
+    }
+    session_drop(s,
+        s->state == SESSION_FIRST ? "client sent no login in time"
+        : s->state == SESSION_TLS ? "TLS handshake not finished in time"
+                                  : session_too_late.reason,
+        NULL);
 }
 
 static void handshake_done(struct session *s)
@@ -101,10 +140,17 @@ static void handshake_done(struct session *s)
         SLOT_ADD(t->tls_older, 1);
 }
 
+/* The server's patience lasts from its greeting to the client's name, and so does ours. */
+static void move_on(struct session *s, enum session_state to)
+{
+    uint64_t deadline = s->deadline_ms;
+    session_move(s, to);
+    s->deadline_ms = deadline;
+}
+
 static void login_begin(struct session *s)
 {
-    session_move(s, SESSION_LOGIN);
-    session_deadline(s, s->settings->login_timeout_ms);
+    move_on(s, SESSION_LOGIN);
     s->login->client_turn = true;
 }
 
@@ -115,8 +161,7 @@ static void start_tls(struct session *s, size_t request_len)
     buffer_init(&l->from_client, ahead.max);
     buffer_consume(&ahead, request_len);
     l->shift = 1;
-    session_move(s, SESSION_TLS);
-    session_deadline(s, s->settings->handshake_timeout_ms);
+    move_on(s, SESSION_TLS);
 
     const uint8_t *data;
     struct err e;
@@ -216,10 +261,10 @@ static void pump_client(struct session *s)
         l->client_seq = packet_sequence(&l->from_client);
         l->client_turn = false;
         misunderstood(s, ERROR_HANDSHAKE, "its length is absurd");
-    } else if (p && l->server_lost) {
+    } else if (p && l->verdict) {
         l->client_seq = p[3];
         l->client_turn = false;
-        server_gave_up(s);
+        tell(s, l->verdict);
         return;
     }
     if (!p || (!l->response_seen && !take_response(s, p, n)))
@@ -229,6 +274,8 @@ static void pump_client(struct session *s)
     l->client_seq = p[3];
     l->client_turn = false;
     p[3] = (uint8_t)(p[3] - l->shift);
+    if (!l->response_sent)
+        session_deadline(s, s->settings->login_timeout_ms);
     l->response_sent = true;
     struct err e;
     if (link_write(&s->server, p, n, &e) < 0)

@@ -109,6 +109,7 @@ void session_relay_start(struct session *s, uint16_t status)
     count(&w->idle.pending, &s->counted_pending, false);
     count(&w->idle.sessions, &s->counted_session, true);
     SLOT_ADD(w->totals.logins_ok, 1);
+    SLOT_SET(w->totals.login_ok_ms, uv_now(&w->loop));
     session_account(s, 0);
     session_log_login(s);
     if (w->notice)

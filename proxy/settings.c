@@ -127,7 +127,10 @@ static void settings_read_plain(struct settings *s)
     s->max_sessions = (uint32_t)config_int(c, "proxy", NULL, "max_sessions");
     s->max_sessions_per_address = (uint32_t)config_int(
         c, "proxy", NULL, "max_sessions_per_address");
-    s->max_logins_pending = (uint32_t)config_int(c, "proxy", NULL, "max_logins_pending");
+    word = config_str(c, "proxy", NULL, "max_logins_pending");
+    s->max_logins_pending = word && !strcasecmp(word, "auto")
+                                ? LOGINS_PENDING_PER_WORKER * s->workers
+                                : (uint32_t)config_int(c, "proxy", NULL, "max_logins_pending");
     s->handshake_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handshake_timeout");
     s->login_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "login_timeout");
     s->grace_ms = (uint64_t)config_int(c, "proxy", NULL, "grace");

@@ -26,6 +26,9 @@ enum tls_mode { TLS_REQUIRED, TLS_PREFERRED, TLS_OFF };
 /* The same about logins whose proof could not be replaced. */
 #define PROOF_LINES_MAX 5u
 
+/* [proxy] max_logins_pending = auto: a worker makes about so many handshakes in half a second. */
+#define LOGINS_PENDING_PER_WORKER 500u
+
 struct cidr_list {
     struct cidr *items;
     size_t n;

@@ -1,6 +1,7 @@
 #include "proxy/warnings.h"
 
 #include "common/log.h"
+#include "proxy/worker.h"
 
 static void append(json_t *array, const char *code, const char *text, const char *text_de)
 {
@@ -18,6 +19,24 @@ json_t *warnings_json(const struct settings *s)
             "[tls] tls_profile = old: TLS 1.0 und 1.1 und schwache Verfahren sind erlaubt; die "
             "Arbeitsplätze, die sie brauchen, erneuern, dann zurück zu intermediate");
     return array;
+}
+
+void warnings_server_blocked(json_t *array, const struct worker *workers, size_t n)
+{
+    uint64_t blocked = 0, good = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct totals *t = &workers[i].totals;
+        uint64_t b = SLOT_GET(t->server_blocked_ms), g = SLOT_GET(t->login_ok_ms);
+        blocked = b > blocked ? b : blocked;
+        good = g > good ? g : good;
+    }
+    if (blocked > 0 && blocked >= good)
+        append(array, "server-blocks-gate",
+            "the database server refuses every login that comes through the gate (error 1129): too "
+            "many connections from here broke off (its max_connect_errors); run FLUSH HOSTS there",
+            "Der Datenbankserver weist jede Anmeldung durch Elexgate ab (Fehler 1129): Zu viele "
+            "Verbindungen von hier sind abgebrochen (max_connect_errors); dort FLUSH HOSTS "
+            "ausführen");
 }
 
 void warnings_log(const struct settings *s)

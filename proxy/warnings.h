@@ -14,6 +14,10 @@
 /* Arrays of {"code","text","text_de"}, empty when all is well: about the settings, and about the
  * certificate as of now. */
 json_t *warnings_json(const struct settings *s) MUSTCHECK;
+struct worker;
+/* Appends that the server refuses us for max_connect_errors (1129), as long as nobody has got in
+ * since. */
+void warnings_server_blocked(json_t *array, const struct worker *workers, size_t n);
 json_t *warnings_certificate_json(const struct settings *s, time_t now) MUSTCHECK;
 
 /* A line for each of the settings' warnings; at start and after each reload. */

@@ -9,6 +9,12 @@
 
 /* How fine phase deadlines and the grace of a block are looked at. */
 #define TICK_MS 50u
+/* How often links are looked at whose peer owes an answer: [proxy] user_timeout is minutes. */
+#define PULSE_MS 1000u
+/* So old a login must be before it gives way to others. */
+#define LOGIN_AGE_MIN_MS 1000u
+/* So many times the limit are a crowd; more are a flood. */
+#define LOGINS_CROWD 4u
 /* Watchers hear of writes at most this often. */
 #define WRITE_NEWS_MS 50u
 
@@ -39,10 +45,44 @@ static void end_now(struct session *s, void *ctx)
     session_end_now(s, w->notice, "blocked: grace period over");
 }
 
+/* Too many are logging in: who has taken long gives way, but not for being in a crowd. Beyond the
+ * crowd it is a flood, and the oldest go at any age; never a session that is logged in. */
+static void shed_logins(struct worker *w, uint64_t now)
+{
+    struct session *oldest;
+    while (SLOT_GET(w->idle.pending) > w->logins_pending_max &&
+           (oldest = TAILQ_FIRST(&w->pending)) != NULL &&
+           (now - oldest->last_activity_ms >= LOGIN_AGE_MIN_MS ||
+               SLOT_GET(w->idle.pending) > LOGINS_CROWD * w->logins_pending_max)) {
+        SLOT_ADD(w->totals.refused[REFUSAL_MAX_LOGINS], 1);
+        if (!session_login_give_up(oldest, &session_too_many))
+            session_drop(oldest, session_too_many.reason, NULL);
+    }
+}
+
+static void end_if_silent(struct session *s, void *ctx)
+{
+    uint64_t now = *(const uint64_t *)ctx, limit = s->settings->user_timeout_ms;
+    if (link_silent(&s->client, now, limit))
+        session_drop(s, "client lost", "it has acknowledged nothing for user_timeout");
+    else if (link_silent(&s->server, now, limit))
+        session_server_silent(s);
+}
+
+static void on_pulse(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    uint64_t now = uv_now(&w->loop);
+    for_each(&w->pending, end_if_silent, &now);
+    for_each(&w->relaying, end_if_silent, &now);
+    for_each(&w->leaving, end_if_silent, &now);
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct worker *w = t->data;
     uint64_t now = uv_now(&w->loop);
+    shed_logins(w, now);
     for_each(&w->pending, tick_one, &now);
     for_each(&w->leaving, tick_one, &now);
     bool unknown = SLOT_GET(w->idle.unknown) > 0;
@@ -183,20 +223,13 @@ static void run_accept(struct task *t)
 {
     struct order *o = order_of(t);
     struct worker *w = o->w;
-    struct session *oldest = TAILQ_FIRST(&w->pending);
-    uint32_t most = (o->settings->max_logins_pending + o->settings->workers - 1) /
-                    o->settings->workers;
+    w->logins_pending_max = (o->settings->max_logins_pending + o->settings->workers - 1) /
+                            o->settings->workers;
     if (w->stopping)
         close(o->fd);
-    else {
-        /* A flood of half-open logins pushes out its own kind, never a session that is logged in.
-         */
-        if (oldest && SLOT_GET(w->idle.pending) >= most) {
-            SLOT_ADD(w->totals.refused[REFUSAL_MAX_LOGINS], 1);
-            session_drop(oldest, "too many logins pending", "the oldest gives way");
-        }
+    else
         session_start(w, o->fd, o->id, o->settings, o->listener, &o->peer);
-    }
+    shed_logins(w, uv_now(&w->loop));
     settings_unref(o->settings);
     free(o);
 }
@@ -410,6 +443,7 @@ static void run_stop(struct task *t)
     for_each(&w->relaying, drop_one, NULL);
     for_each(&w->leaving, drop_one, NULL);
     uv_close((uv_handle_t *)&w->tick, NULL);
+    uv_close((uv_handle_t *)&w->pulse, NULL);
     loop_lag_stop(&w->lag);
     free(o);
     mailbox_close(&w->mail);
@@ -439,7 +473,9 @@ int worker_start(struct worker *w, unsigned index, struct peers *peers, struct m
     if (r < 0)
         return r;
     CHECK(uv_timer_init(&w->loop, &w->tick) == 0);
-    w->tick.data = w;
+    CHECK(uv_timer_init(&w->loop, &w->pulse) == 0);
+    CHECK(uv_timer_start(&w->pulse, on_pulse, PULSE_MS, PULSE_MS) == 0);
+    w->tick.data = w->pulse.data = w;
     loop_lag_start(&w->lag, &w->loop);
     link_scratch_init(&w->scratch);
     backend_cache_init(&w->backend, &w->loop);

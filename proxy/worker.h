@@ -27,6 +27,9 @@ TAILQ_HEAD(session_list, session);
 struct totals { /* one writer, as the idle slot */
     _Atomic uint64_t handshakes_ok, handshakes_failed, resumed, tls13, tls12, tls_older;
     _Atomic uint64_t logins_ok, logins_failed;
+    /* The server refused us for max_connect_errors (1129): how often, and when last; and when it
+     * last let somebody in. Monotonic, 0 = never. */
+    _Atomic uint64_t server_blocked, server_blocked_ms, login_ok_ms;
     _Atomic uint64_t bytes_in, bytes_out, statements_read, statements_write;
     _Atomic uint64_t refused[REFUSAL_COUNT];
 };
@@ -73,6 +76,8 @@ struct worker {
     /* own thread only */
     struct link_scratch scratch;
     struct session_list pending, relaying, leaving; /* oldest first */
+    uint32_t logins_pending_max;                    /* this worker's part */
+    uv_timer_t pulse;                               /* looks for peers that are gone */
     uv_timer_t tick; /* runs while a list needs it: phase deadlines, the grace of a block */
     bool ticking;
     struct backend_cache backend;

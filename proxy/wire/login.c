@@ -261,6 +261,27 @@ int login_parse_change_user(
 
 /* ---- the server's part ---- */
 
+void login_nobody(uint8_t packet[static LOGIN_NOBODY_LEN])
+{
+    /* No account of anybody; were there one without a password, nothing would be said to it. */
+    static const char user[] = "elexgate: no login", plugin[] = "mysql_native_password";
+    _Static_assert(
+        PACKET_HEADER + SSL_REQUEST_LENGTH + sizeof user + 1 + sizeof plugin == LOGIN_NOBODY_LEN,
+        "its parts");
+    const uint32_t caps = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH;
+    uint8_t *p = packet + PACKET_HEADER;
+    memset(packet, 0, LOGIN_NOBODY_LEN);
+    packet_header(packet, LOGIN_NOBODY_LEN - PACKET_HEADER, 1);
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = (uint8_t)(caps >> (8 * i));
+    p[6] = 1;  /* packets up to 64 KiB */
+    p[8] = 45; /* utf8mb4 */
+    p += SSL_REQUEST_LENGTH;
+    memcpy(p, user, sizeof user);
+    p += sizeof user + 1; /* and a password of no bytes */
+    memcpy(p, plugin, sizeof plugin);
+}
+
 enum login_reply login_classify(const uint8_t *payload, size_t n)
 {
     if (n == 0)

@@ -50,6 +50,11 @@ int login_parse_change_user(const uint8_t *payload, size_t n, uint64_t caps,
 int login_rewrite(
     uint8_t *payload, size_t n, const struct login_head *counts, struct err *e) MUSTCHECK;
 
+/* A whole packet that logs nobody in, number 1: a server refuses it and, other than a connection
+ * that breaks off, does not count that against our address (max_connect_errors). */
+#define LOGIN_NOBODY_LEN 78u
+void login_nobody(uint8_t packet[static LOGIN_NOBODY_LEN]);
+
 /* What a packet from the server means during the login (also after COM_CHANGE_USER). */
 enum login_reply { LOGIN_OK, LOGIN_ERROR, LOGIN_SWITCH, LOGIN_MORE };
 enum login_reply login_classify(const uint8_t *payload, size_t n);

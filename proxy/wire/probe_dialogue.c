@@ -41,9 +41,11 @@ static enum probe_step error_of(
 
 static void send_packet(struct probe_dialogue *d, uint8_t seq, const void *payload, size_t n)
 {
+    /* The callers': a name of at most 128 bytes with its proof, a proof, a constant question. */
     CHECK(n + PACKET_HEADER <= sizeof d->out);
     packet_header(d->out, (uint32_t)n, seq);
-    memcpy(d->out + PACKET_HEADER, payload, n);
+    if (n > 0)
+        memcpy(d->out + PACKET_HEADER, payload, n);
     d->out_len = PACKET_HEADER + n;
 }
 
@@ -55,8 +57,11 @@ static enum probe_step on_greeting(struct probe_dialogue *d, const uint8_t *p, s
         return error_of(d, p, n, PROBE_FAILED);
     if (greeting_parse(p, n, &g, &e) < 0)
         return trouble(d, PROBE_FAILED, e.text);
-    if (!d->user)
+    if (!d->user) {
+        login_nobody(d->out);
+        d->out_len = LOGIN_NOBODY_LEN;
         return PROBE_DONE;
+    }
     if (strlen(d->user) > 128)
         return trouble(d, PROBE_REFUSED, "the account's name is too long");
     uint8_t payload[256] = {0}, *at = payload;
@@ -87,9 +92,11 @@ static enum probe_step on_switch(struct probe_dialogue *d, uint8_t seq, const ui
     const char *plugin = cursor_string(&c, &len);
     const uint8_t *scramble = cursor_bytes(&c, 20);
     uint8_t proof[20];
-    if (!plugin || strcmp(plugin, NATIVE) != 0)
+    if (!plugin || strcmp(plugin, NATIVE) != 0) {
+        send_packet(d, (uint8_t)(seq + 1), NULL, 0);
         return trouble(d, PROBE_REFUSED,
             "the probe's account must log in by mysql_native_password (IDENTIFIED BY)");
+    }
     if (!scramble)
         return trouble(d, PROBE_FAILED, "its request for another login method is malformed");
     d->prove(d->ctx, scramble, proof);
@@ -114,6 +121,7 @@ static enum probe_step on_login(struct probe_dialogue *d, uint8_t seq, const uin
         return on_switch(d, seq, p, n);
     case LOGIN_MORE:
     default:
+        send_packet(d, (uint8_t)(seq + 1), NULL, 0);
         return trouble(d, PROBE_REFUSED, "the login needs more than mysql_native_password");
     }
 }

@@ -44,7 +44,8 @@ struct probe_dialogue {
 void probe_dialogue_init(struct probe_dialogue *d, const char *user,
     void (*prove)(void *ctx, const uint8_t scramble[20], uint8_t proof[20]), void *ctx);
 /* Takes bytes of the server. After PROBE_SEND the caller sends out and goes on feeding (n may be
- * 0); after the last three nothing more is to be fed. */
+ * 0); after the last three nothing more is to be fed, but what is in out (out_len > 0) is to be
+ * sent before the end: a login that breaks off would be counted against our address. */
 enum probe_step probe_dialogue_feed(struct probe_dialogue *d, const void *data, size_t n) MUSTCHECK;
 
 #endif

@@ -154,13 +154,13 @@ def test_a_server_that_gives_up_a_login_is_told_to_the_client(make_gate):
         fake.script = [greeting()]  # and closes
         gate = make_gate(None, listeners={**PLAIN, "elexis": {}}, options={"database": {"host": "127.0.0.1", "port": fake.port}})
         sock = connect(gate)
-        gate.wait_log("gave up")
+        gate.wait_log("given-up")
         sock.sendall(frame(login(), 1))
         sequence, payload = read_packet(sock)
         assert sequence == 2 and b"connect_timeout" in payload
         sock = socket.create_connection(("127.0.0.1", gate.ports["elexis"]), 30)
         read_packet(sock)
-        gate.wait_log("gave up", count=2)
+        gate.wait_log("given-up", count=2)
         sock.sendall(starttls.ssl_request())
         sock = starttls.context(gate.pki.ca_file).wrap_socket(sock, server_hostname="localhost")
         sock.sendall(frame(login(), 2))

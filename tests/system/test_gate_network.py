@@ -1,0 +1,158 @@
+"""Networks that lose a packet or a peer, clients that only pause, and connections that break off before their login."""
+import ctypes
+import socket
+import threading
+import time
+
+import pytest
+
+from lib import process, rawclient, starttls
+from lib.fakeserver import FakeServer, greeting
+from test_gate_endings import frame, login, read_packet
+
+PLAIN = {"inner": {"tls": "off"}}
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(_Instruction))]
+
+
+def network(sock, away):
+    """A socket filter that drops what arrives: to the other side this machine is gone."""
+    instruction = _Instruction(6, 0, 0, 0)
+    program = bytes(_Program(1, ctypes.pointer(instruction))) if away else bytes(4)
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER if away else SO_DETACH_FILTER, program)
+
+
+def test_a_silent_peer_goes_and_a_pausing_one_stays(make_gate, server):
+    """keepalive = 2s gives a silent peer up after 6 s, user_timeout = 7s one that owes an answer."""
+    gate = make_gate(server, listeners=PLAIN, backend="tcp", options={"proxy": {"keepalive": "2s", "user_timeout": "7s"}})
+    begun = time.monotonic()
+    lost, paused, dead = (rawclient.RawClient("127.0.0.1", gate.port) for _ in range(3))
+    with server.connect() as c, c.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS pause; CREATE OR REPLACE TABLE pause.t (a LONGTEXT)")
+    paused.command(b"\x03SELECT REPEAT('x', 12000000)")
+    dead.command(b"\x03SELECT SLEEP(2), REPEAT('y', 3000000)")
+    network(dead.sock, away=True)
+    time.sleep(1.5)  # the first two of four questions are lost
+    network(lost.sock, away=True)
+    time.sleep(2)
+    network(lost.sock, away=False)
+    process.wait_until(lambda: len(gate.sessions()) == 2, 60, "the one that is gone is ended")
+    process.wait_until(lambda: time.monotonic() - begun > 15, what="more than twice user_timeout")
+    lost.command(b"\x03DO 1")
+    assert lost.receive(1)[0][:1] == b"\0"
+    assert sum(len(p) for p in paused.receive(3)) > 0
+    assert paused._exactly(4)[3] == 4 and paused._exactly(12000000 - 8 + 8).count(b"x") > 11999000
+
+
+@pytest.mark.parametrize("values, place", [({"keepalive": "60s", "user_timeout": "120s"}, "user_timeout"), ({"keepalive": "10m"}, "keepalive"),
+                                           ({"user_timeout": "60s"}, "user_timeout"), ({"keepalive": "3s", "user_timeout": "7s"}, "user_timeout")])
+def test_timers_that_contradict_each_other(make_gate, server, values, place):
+    gate = make_gate(server, start=False, options={"proxy": values})
+    with pytest.raises(RuntimeError) as e:
+        gate.start()
+    assert f"[proxy] {place}: " in str(e.value) and "elexgate.ini:" in str(e.value)
+    assert gate.cli("config", "check", check=False).returncode != 0
+
+
+# Where a client breaks off: what it does before it closes.
+def _nothing(_sock):
+    pass
+
+
+def _half_a_login(sock):
+    read_packet(sock)
+    sock.sendall(frame(login(), 1)[:20])
+
+
+def _tls_asked(sock):
+    read_packet(sock)
+    sock.sendall(starttls.ssl_request())
+
+
+def _tls_begun(sock):
+    _tls_asked(sock)
+    sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+
+
+def _garbage(sock):
+    read_packet(sock)
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+
+def _in_the_middle(sock):
+    read_packet(sock)
+    sock.sendall(frame(login(), 1))
+    read_packet(sock)  # the server asks for another proof
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("breaks_off", [_nothing, read_packet, _half_a_login, _tls_asked, _tls_begun, _garbage, _in_the_middle])
+def test_no_login_breaks_off_at_the_server(make_gate, breaks_off):
+    """A server counts those against the gate's address, and then refuses everybody (1129)."""
+    seen, over = [], threading.Event()
+
+    def server(sock):
+        sock.sendall(greeting())
+        seen.append(starttls.read_packet(sock))
+        if b"root" in seen[-1][1]:
+            sock.sendall(frame(b"\xfemysql_native_password\0" + b"s" * 20 + b"\0", 2))
+            seen.append(starttls.read_packet(sock))
+        sock.sendall(frame(b"\xff\x15\x04#28000no", 3))
+        over.set()
+
+    with FakeServer() as fake:
+        fake.script = server
+        gate = make_gate(None, listeners={"soft": {"tls": "preferred"}}, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        sock = socket.create_connection(("127.0.0.1", gate.port), 30)
+        breaks_off(sock)
+        sock.close()
+        assert over.wait(30), f"the server got {seen}"
+        assert b"elexgate: no login" in seen[0][1] or seen[-1] == (3, b"")
+        process.wait_until(lambda: gate.status()["logins_pending"] == 0, what="nobody pending")
+
+
+def test_a_server_that_blocks_the_gate_is_known(make_gate):
+    with FakeServer() as fake:
+        fake.script = [frame(b"\xff\x69\x04Host 'x' is blocked because of many connection errors")]
+        gate = make_gate(None, listeners=PLAIN, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        with socket.create_connection(("127.0.0.1", gate.port), 30) as sock:
+            assert b"is blocked" in read_packet(sock)[1]
+        status = gate.status()
+        assert status["totals"]["server_blocked"] == 1
+        assert [w["code"] for w in status["warnings"]] == ["server-blocks-gate"]
+        assert "max_connect_errors" in gate.cli("status").stdout
+        fake.script = None
+        with rawclient.RawClient("127.0.0.1", gate.port):
+            assert gate.status()["warnings"] == [], "somebody got in: it is over"
+
+
+def test_many_logins_at_once(make_gate, make_server):
+    """A burst is no flood: all are in. Who takes long gives way with words."""
+    server = make_server(args=["--max-connections=1000"])
+    gate = make_gate(server, listeners={"elexis": {}, **PLAIN}, options={"proxy": {"max_sessions_per_address": 1000}})
+    clients = [socket.create_connection(("127.0.0.1", gate.ports["inner"]), 60) for _ in range(400)]
+    for c in clients:
+        read_packet(c)
+    for c in clients:
+        c.sendall(frame(login(), 1))
+    assert [read_packet(c)[1][:1] for c in clients] == [b"\0"] * 400
+    for c in clients:
+        c.close()
+    tight = make_gate(server, listeners=PLAIN, options={"proxy": {"max_logins_pending": 2, "workers": 1}})
+    slow = [socket.create_connection(("127.0.0.1", tight.port), 60) for _ in range(4)]
+    for c in slow:
+        read_packet(c)
+    process.wait_until(lambda: tight.status()["totals"]["refused_by"]["max_logins_pending"] == 2, what="two gave way")
+    answers = []
+    for c in slow:
+        c.sendall(frame(login(), 1))
+        answers.append(read_packet(c)[1][:3])
+        c.close()
+    assert answers[:2] == [b"\xff\x10\x04"] * 2 and all(a[:1] == b"\0" for a in answers[2:])
