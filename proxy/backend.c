@@ -8,17 +8,8 @@
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "common/clock.h"
+#include "proxy/resolver.h"
 #include "proxy/settings.h"
-
-struct backend_lookup {
-    uv_getaddrinfo_t req;
-    struct backend_cache *cache; /* NULL once cancelled */
-    char *host;
-    uint16_t port;
-    backend_found_cb *found;
-    void *ctx;
-};
 
 void backend_cache_init(struct backend_cache *c, uv_loop_t *loop)
 {
@@ -27,14 +18,14 @@ void backend_cache_init(struct backend_cache *c, uv_loop_t *loop)
 
 void backend_forget(struct backend_cache *c)
 {
-    c->until_ms = 0;
+    if (c->host)
+        resolver_forget(c->host);
 }
 
 void backend_cache_clear(struct backend_cache *c)
 {
     free(c->host);
     c->host = NULL;
-    c->n = 0;
 }
 
 static bool address_unix(const char *path, struct backend_address *out)
@@ -67,81 +58,31 @@ static bool address_numeric(const char *host, uint16_t port, struct backend_addr
     return false;
 }
 
-static void cache_fill(
-    struct backend_cache *c, struct backend_lookup *l, const struct addrinfo *list)
+bool backend_address_of(const struct backend_target *t, struct backend_address *out)
 {
-    c->n = 0;
-    for (const struct addrinfo *a = list; a && c->n < BACKEND_ADDRESSES_MAX; a = a->ai_next) {
-        if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
-            continue;
-        memset(&c->list[c->n], 0, sizeof c->list[c->n]);
-        memcpy(&c->list[c->n].sa, a->ai_addr, a->ai_addrlen);
-        c->list[c->n++].len = a->ai_addrlen;
-    }
-    free(c->host);
-    c->host = l->host;
-    l->host = NULL;
-    c->port = l->port;
-    c->until_ms = clock_mono_ms() + BACKEND_CACHE_MS;
-}
-
-static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
-{
-    struct backend_lookup *l = req->data;
-    struct backend_cache *c = l->cache;
-    if (c) {
-        char why[256] = "no address";
-        if (status < 0)
-            snprintf(why, sizeof why, "looking up \"%s\" failed: %s", l->host, uv_strerror(status));
-        else
-            cache_fill(c, l, list);
-        l->found(l->ctx, c->list, status < 0 ? 0 : c->n, why);
-    }
-    uv_freeaddrinfo(list);
-    free(l->host);
-    free(l);
+    return t->socket ? address_unix(t->socket, out) : address_numeric(t->host, t->port, out);
 }
 
 struct backend_lookup *backend_find(struct backend_cache *c, const struct backend_target *t,
     uint64_t now_ms, backend_found_cb *found, void *ctx)
 {
     struct backend_address one;
-    if (t->socket) {
-        bool fits = address_unix(t->socket, &one);
-        found(ctx, &one, fits, "the path of the server's socket is too long");
+    (void)now_ms;
+    bool known = backend_address_of(t, &one);
+    if (known || t->socket) {
+        found(ctx, &one, known, "the path of the server's socket is too long");
         return NULL;
     }
-    if (address_numeric(t->host, t->port, &one)) {
-        found(ctx, &one, 1, NULL);
-        return NULL;
+    if (!c->host || strcmp(c->host, t->host)) {
+        free(c->host);
+        c->host = xstrdup(t->host);
     }
-    if (now_ms < c->until_ms && c->host && !strcmp(c->host, t->host) && c->port == t->port) {
-        found(ctx, c->list, c->n, "no address");
-        return NULL;
-    }
-    struct backend_lookup *l = xcalloc(1, sizeof *l);
-    *l = (struct backend_lookup){
-        .cache = c, .host = xstrdup(t->host), .port = t->port, .found = found, .ctx = ctx};
-    l->req.data = l;
-    char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)t->port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int r = uv_getaddrinfo(c->loop, &l->req, on_found, t->host, port, &hints);
-    if (r < 0) {
-        found(ctx, NULL, 0, uv_strerror(r));
-        free(l->host);
-        free(l);
-        return NULL;
-    }
-    return l;
+    return resolver_find(c->loop, t->host, t->port, found, ctx);
 }
 
 void backend_cancel(struct backend_lookup *l)
 {
-    if (!l)
-        return;
-    l->cache = NULL;
-    (void)uv_cancel((uv_req_t *)&l->req); /* too late is fine: on_found frees in any case */
+    resolver_cancel(l);
 }
 
 int backend_connect(const struct backend_address *a, const struct settings *s, struct err *e)

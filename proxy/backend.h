@@ -1,6 +1,5 @@
 /*
- * Where the server is: the addresses of [database], looked up without blocking the loop and kept
- * for a short while. One cache a worker.
+ * Where the server is: its addresses, and connections to them. Names are looked up by resolver.h.
  */
 #ifndef ELEXGATE_PROXY_BACKEND_H
 #define ELEXGATE_PROXY_BACKEND_H
@@ -30,13 +29,10 @@ struct backend_target {
     uint16_t port;
 };
 
+/* What a loop asked for last; the answers themselves are the process's (resolver.h). */
 struct backend_cache {
     uv_loop_t *loop;
     char *host;
-    uint16_t port;
-    struct backend_address list[BACKEND_ADDRESSES_MAX];
-    unsigned n;
-    uint64_t until_ms;
 };
 
 struct backend_lookup; /* one caller's wait */
@@ -50,6 +46,8 @@ void backend_cache_clear(struct backend_cache *c);
  * returns NULL; otherwise later, and returns a handle to cancel with. */
 struct backend_lookup *backend_find(struct backend_cache *c, const struct backend_target *t,
     uint64_t now_ms, backend_found_cb *found, void *ctx);
+/* A path or an address by number; false: it is a name, or too long a path. */
+bool backend_address_of(const struct backend_target *t, struct backend_address *out);
 /* found will not be called. */
 void backend_cancel(struct backend_lookup *l);
 /* The addresses were no good: ask again next time. */

@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
+#include "proxy/resolver.h"
 #include "proxy/wire/probe_dialogue.h"
 #include "proxy/wire/proxy_header.h"
 
@@ -15,12 +17,13 @@ struct probe {
         uv_pipe_t pipe;
     } u;
     uv_timer_t timer;
-    uv_getaddrinfo_t lookup;
+    struct backend_lookup *lookup; /* NULL: none is under way */
     uv_connect_t connect;
     struct settings *settings;
+    const char *host; /* a name, the caller's; NULL where there is none */
     uint16_t port;
     unsigned handles;
-    bool stream_open, looking, over;
+    bool stream_open, over;
     struct probe_dialogue dialogue;
     struct probe_answer answer;
     probe_cb *cb;
@@ -35,7 +38,7 @@ struct sending {
 
 static void free_if_over(struct probe *p)
 {
-    if (p->handles > 0 || p->looking)
+    if (p->handles > 0)
         return;
     settings_unref(p->settings);
     free(p);
@@ -53,8 +56,8 @@ void probe_drop(struct probe *p)
     if (!p || p->over)
         return;
     p->over = true;
-    if (p->looking)
-        (void)uv_cancel((uv_req_t *)&p->lookup);
+    resolver_cancel(p->lookup);
+    p->lookup = NULL;
     uv_close((uv_handle_t *)&p->timer, on_closed);
     if (p->stream_open)
         uv_close(&p->u.handle, on_closed);
@@ -65,7 +68,9 @@ static void finish(struct probe *p, enum probe_result result, const char *troubl
     if (p->over)
         return;
     p->answer.result = result;
-    snprintf(p->answer.trouble, sizeof p->answer.trouble, "%s", trouble);
+    utf8_copy(p->answer.trouble, sizeof p->answer.trouble, trouble);
+    if (result == PROBE_DOWN && p->host) /* a container that was made anew has another address */
+        resolver_forget(p->host);
     probe_drop(p);
     p->cb(p->ctx, &p->answer);
 }
@@ -176,6 +181,15 @@ static void on_connected(uv_connect_t *req, int status)
     }
 }
 
+static void on_timeout(uv_timer_t *t)
+{
+    struct probe *p = t->data;
+    finish(p, PROBE_DOWN,
+        *p->answer.trouble ? p->answer.trouble
+        : p->lookup        ? "the name server does not answer"
+                           : "no answer in time");
+}
+
 static void connect_tcp(struct probe *p, const struct sockaddr *sa)
 {
     CHECK(uv_tcp_init(p->timer.loop, &p->u.tcp) == 0);
@@ -183,26 +197,21 @@ static void connect_tcp(struct probe *p, const struct sockaddr *sa)
     p->handles++;
     p->u.handle.data = p;
     int r = uv_tcp_connect(&p->connect, &p->u.tcp, sa, on_connected);
-    if (r < 0)
-        finish(p, PROBE_DOWN, uv_strerror(r));
+    if (r < 0) { /* told by the timer: we may be within probe_start */
+        snprintf(p->answer.trouble, sizeof p->answer.trouble, "%s", uv_strerror(r));
+        CHECK(uv_timer_start(&p->timer, on_timeout, 0, 0) == 0);
+    }
 }
 
-static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
+/* Only the first address. */
+static void on_found(void *ctx, const struct backend_address *list, unsigned n, const char *why)
 {
-    struct probe *p = req->data;
-    p->looking = false;
-    if (p->over)
-        free_if_over(p);
-    else if (status < 0)
-        finish(p, PROBE_DOWN, uv_strerror(status));
+    struct probe *p = ctx;
+    p->lookup = NULL;
+    if (n == 0)
+        finish(p, PROBE_DOWN, why);
     else
-        connect_tcp(p, list->ai_addr);
-    uv_freeaddrinfo(list);
-}
-
-static void on_timeout(uv_timer_t *t)
-{
-    finish(t->data, PROBE_DOWN, "no answer in time");
+        connect_tcp(p, (const struct sockaddr *)&list[0].sa);
 }
 
 struct probe *probe_start(uv_loop_t *loop, const struct backend_target *target, struct settings *s,
@@ -215,7 +224,7 @@ struct probe *probe_start(uv_loop_t *loop, const struct backend_target *target, 
     probe_dialogue_init(&p->dialogue, s->probe_user, prove, p);
     CHECK(uv_timer_init(loop, &p->timer) == 0);
     p->handles = 1;
-    p->timer.data = p->lookup.data = p->connect.data = p;
+    p->timer.data = p->connect.data = p;
     CHECK(uv_timer_start(&p->timer, on_timeout, s->probe_timeout_ms, 0) == 0);
     if (target->socket) {
         CHECK(uv_pipe_init(loop, &p->u.pipe, 0) == 0);
@@ -225,11 +234,12 @@ struct probe *probe_start(uv_loop_t *loop, const struct backend_target *target, 
         uv_pipe_connect(&p->connect, &p->u.pipe, target->socket, on_connected);
         return p;
     }
-    char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)target->port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    p->looking = uv_getaddrinfo(loop, &p->lookup, on_found, target->host, port, &hints) == 0;
-    if (!p->looking) /* told by the timer, at once */
-        CHECK(uv_timer_start(&p->timer, on_timeout, 0, 0) == 0);
+    struct backend_address one;
+    if (backend_address_of(target, &one))
+        connect_tcp(p, (const struct sockaddr *)&one.sa);
+    else {
+        p->host = target->host;
+        p->lookup = resolver_find(loop, target->host, target->port, on_found, p);
+    }
     return p;
 }
