@@ -16,6 +16,8 @@
 #include "backup/globals.h"
 #include "backup/hooks.h"
 #include "backup/restore/restore.h"
+#include "certs/secure_heap.h"
+#include "common/private_memory.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -238,6 +240,8 @@ static int dispatch(const struct config *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    private_memory_begin();
+    secure_heap_begin();
     const char *path = NULL;
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {

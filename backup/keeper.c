@@ -13,6 +13,7 @@
 #include "backup/keeper_notify.h"
 #include "backup/keeper_renew.h"
 #include "backup/keeper_people.h"
+#include "common/private_memory.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
@@ -335,6 +336,7 @@ static int run(struct keeper *k)
 
 int main(int argc, char **argv)
 {
+    private_memory_begin();
     static struct keeper k;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {

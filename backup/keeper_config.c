@@ -61,7 +61,7 @@ static bool may_set(const struct option *o)
 {
     static const char *const sections[] = {
         "backup", "archive", "retention", "drill", "notify", NULL};
-    static const char *const never[] = {"control_users", "recipients", "server_args",
+    static const char *const never[] = {"control_users", "user", "recipients", "server_args",
         "dump_program", "server_program", "webhook", "smtp", "smtp_starttls", NULL};
     static const char *const ends[] = {"_command", "_program", "_file", "_args", "_hook", NULL};
     if (strcmp(o->section, "restore") == 0)

@@ -10,6 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "certs/secure_heap.h"
+#include "common/private_memory.h"
 #include "common/suggestion.h"
 
 #define COMMAND_POINTER(name) &cmd_##name,
@@ -142,6 +144,8 @@ static int flush_output(int code)
 
 int main(int argc, char **argv)
 {
+    private_memory_begin();
+    secure_heap_begin();
     const char *from_env = getenv("ELEXGATE_CONFIG");
     struct request rq = {
         .cli = {.german = speaks_german(), .config_path = from_env && *from_env ? from_env : NULL}};

@@ -287,6 +287,10 @@ const struct option config_options[] = {
         .help = "further options for it, e.g. for encryption keys"},
 
     /* notify */
+    {"notify", "user", OPT_STRING, "nobody", .reloadable = true,
+        .help =
+            "as root: user that mails and webhooks are sent as; the files with password and token "
+            "are read before"},
     {"notify", "mail_to", OPT_LIST, NULL, .reloadable = true,
         .help = "addresses that are told when a backup fails or is missed, a drill fails, the "
                 "certificate ends soon, the disk is low; empty: no mail"},
@@ -369,6 +373,10 @@ const struct option config_options[] = {
         .help = "who does nothing for so long must sign in again"},
     {"console", "session_max", OPT_DURATION, "12h", MIN, 30 * DAY, .reloadable = true,
         .help = "after so long everybody must sign in again"},
+    {"console", "require_totp", OPT_BOOL, "no", .reloadable = true,
+        .help =
+            "yes: whoever signs in sets up a code of an authenticator app first, and gives one at "
+            "each sign-in"},
     {"console", "max_connections", OPT_INT, "300", 16, 10000,
         .help = "connections at the same time, a thread each; one address gets three quarters"},
     {"console", "metrics_token_file", OPT_PATH, NULL, .reloadable = true,

@@ -1,5 +1,6 @@
 #include "console/accounts.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -8,6 +9,8 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "console/random.h"
+#include "people/totp.h"
 
 #define FILE_MAX_BYTES (1024 * 1024)
 #define ACCOUNTS_MAX   100
@@ -172,9 +175,9 @@ json_t *accounts_list(struct accounts *a)
     pthread_mutex_lock(&a->lock);
     json_array_foreach (a->list, i, account)
         (void)json_array_append_new(
-            list, json_pack("{ssssssss}", "name", text_of(account, "name"), "role",
+            list, json_pack("{sssssssssb}", "name", text_of(account, "name"), "role",
                       text_of(account, "role"), "created", text_of(account, "created"), "changed",
-                      text_of(account, "changed")));
+                      text_of(account, "changed"), "code", *text_of(account, "totp") != 0));
     pthread_mutex_unlock(&a->lock);
     return list;
 }
@@ -349,6 +352,112 @@ static void take_away(json_t *list, size_t index, enum role role)
 {
     (void)role;
     (void)json_array_remove(list, index);
+}
+
+/* --- the second factor ------------------------------------------------------------------------ */
+
+bool accounts_has_code(struct accounts *a, const char *name)
+{
+    pthread_mutex_lock(&a->lock);
+    bool has = *text_of(find(a->list, name, NULL), "totp");
+    pthread_mutex_unlock(&a->lock);
+    return has;
+}
+
+/* As somebody types it: blanks and capitals do not matter. */
+static void plain_code(const char *code, char out[static RECOVERY_LEN])
+{
+    size_t n = 0;
+    for (; *code && n < RECOVERY_LEN - 1; code++)
+        if (*code != ' ')
+            out[n++] = (char)tolower((unsigned char)*code);
+    out[n] = '\0';
+}
+
+/* Changes the account if it is right; 1: it is not. */
+static int use_code(json_t *account, const char *typed)
+{
+    char code[RECOVERY_LEN], hash[HASH_LEN];
+    uint64_t step, last = (uint64_t)json_integer_value(json_object_get(account, "totp_step"));
+    plain_code(typed, code);
+    if (totp_check(text_of(account, "totp"), code, clock_wall_ms() / 1000, last, &step) == 0) {
+        (void)json_object_set_new(account, "totp_step", json_integer((json_int_t)step));
+        return 0;
+    }
+    token_hash(code, hash);
+    json_t *left = json_object_get(account, "recovery"), *one;
+    size_t i;
+    json_array_foreach (left, i, one)
+        if (json_is_string(one) && token_equal(json_string_value(one), hash)) {
+            (void)json_array_remove(left, i);
+            return 0;
+        }
+    return 1;
+}
+
+int accounts_check_code(struct accounts *a, const char *name, const char *code, struct err *e)
+{
+    pthread_mutex_lock(&a->lock);
+    json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
+    int r = account && *text_of(account, "totp") ? use_code(account, code) : 1;
+    if (r == 0)
+        r = adopt(a, next, e); /* first on the disk: it may not be used twice */
+    else
+        json_decref(next);
+    pthread_mutex_unlock(&a->lock);
+    return r;
+}
+
+static json_t *make_recovery(char recovery[static RECOVERY_CODES][RECOVERY_LEN])
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    json_t *hashes = json_array();
+    for (size_t i = 0; i < RECOVERY_CODES; i++) {
+        char hash[HASH_LEN];
+        for (size_t k = 0; k < RECOVERY_LEN - 1; k++)
+            recovery[i][k] = k % 5 == 4 ? '-' : letters[randombytes_uniform(sizeof letters - 1)];
+        recovery[i][RECOVERY_LEN - 1] = '\0';
+        (void)json_array_append_new(hashes, json_string(token_hash(recovery[i], hash)));
+    }
+    return hashes;
+}
+
+/* secret NULL: none from now on. */
+static int put_code(struct accounts *a, const char *name, const char *secret, uint64_t step,
+    json_t *hashes, struct err *e)
+{
+    pthread_mutex_lock(&a->lock);
+    json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
+    int r = account ? 0 : err_set(e, ENOENT, "there is no account %s", name);
+    if (r == 0 && secret) {
+        (void)json_object_set_new(account, "totp", json_string(secret));
+        (void)json_object_set_new(account, "totp_step", json_integer((json_int_t)step));
+        (void)json_object_set(account, "recovery", hashes);
+    } else if (r == 0) {
+        (void)json_object_del(account, "totp");
+        (void)json_object_del(account, "totp_step");
+        (void)json_object_del(account, "recovery");
+    }
+    if (r == 0)
+        r = adopt(a, next, e);
+    else
+        json_decref(next);
+    pthread_mutex_unlock(&a->lock);
+    return r;
+}
+
+int accounts_set_code(struct accounts *a, const char *name, const char *secret, uint64_t step,
+    char recovery[static RECOVERY_CODES][RECOVERY_LEN], struct err *e)
+{
+    json_t *hashes = make_recovery(recovery);
+    int r = put_code(a, name, secret, step, hashes, e);
+    json_decref(hashes);
+    return r;
+}
+
+int accounts_drop_code(struct accounts *a, const char *name, struct err *e)
+{
+    return put_code(a, name, NULL, 0, NULL, e);
 }
 
 int accounts_set_role(struct accounts *a, const char *name, enum role role, struct err *e)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "common/error.h"
 #include "people/name.h"
 #include "people/password.h"
@@ -46,6 +47,23 @@ int accounts_set_password(
     struct accounts *a, const char *name, const char *password, struct err *e) MUSTCHECK;
 int accounts_set_role(
     struct accounts *a, const char *name, enum role role, struct err *e) MUSTCHECK;
+/* --- the second factor: a code of people/totp.h, or one of the codes for when the phone is lost
+ * --- */
+
+#define RECOVERY_CODES 10
+#define RECOVERY_LEN   15 /* "abcd-efgh-ijkl", with the NUL */
+
+/* It asks for a code. */
+bool accounts_has_code(struct accounts *a, const char *name);
+/* 0: right, and used up. 1: wrong. */
+int accounts_check_code(
+    struct accounts *a, const char *name, const char *code, struct err *e) MUSTCHECK;
+/* From now on it asks for one; step: that of the code that was shown to work. The recovery codes
+ * are made and given once; only their hashes are kept. */
+int accounts_set_code(struct accounts *a, const char *name, const char *secret, uint64_t step,
+    char recovery[static RECOVERY_CODES][RECOVERY_LEN], struct err *e) MUSTCHECK;
+int accounts_drop_code(struct accounts *a, const char *name, struct err *e) MUSTCHECK;
+
 int accounts_remove(struct accounts *a, const char *name, struct err *e) MUSTCHECK;
 
 #endif

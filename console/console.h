@@ -28,6 +28,7 @@ struct console {
     json_t *messages;            /* texts/messages.json; immutable */
     atomic_bool keeper_knows;    /* ... the first account */
     char setup_token[TOKEN_LEN]; /* "" once there is an account; under setup_lock */
+    uint64_t setup_drawn_ms;     /* when it was made */
     char *setup_link;            /* the file with the one-time link; set once */
     pthread_mutex_t setup_lock;
     atomic_bool stopping;

@@ -14,6 +14,7 @@
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
+#include "common/private_memory.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
@@ -197,6 +198,7 @@ static void tick(struct console *c, struct server *server, unsigned n)
     if (n % TIDY_EVERY == 0) {
         sessions_tidy(c->sessions, times);
         (void)upload_store_expire(c->uploads, UPLOAD_KEEP_MS);
+        sign_in_tick(c);
     }
 }
 
@@ -262,6 +264,7 @@ static int run(struct console *c)
 
 int main(int argc, char **argv)
 {
+    private_memory_begin();
     static struct console console = {
         .lock = PTHREAD_MUTEX_INITIALIZER, .setup_lock = PTHREAD_MUTEX_INITIALIZER};
     struct args args = {0};

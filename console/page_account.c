@@ -16,7 +16,9 @@
 
 json_t *model_account(struct request *rq)
 {
-    json_t *model = json_pack("{si}", "password_min", PASSWORD_MIN), *account;
+    json_t *account, *model = json_pack("{sisbsb}", "password_min", PASSWORD_MIN, "has_code",
+                         accounts_has_code(rq->console->accounts, rq->name), "code_required",
+                         request_code_missing(rq));
     size_t i;
     if (rq->role != ROLE_ADMIN)
         return model;
@@ -48,31 +50,6 @@ static const char *named(struct request *rq)
 static void refuse(struct request *rq, const struct err *e)
 {
     answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, sign_in_words(rq, e));
-}
-
-/* Whoever sits at a screen that was left open must not take over the account: the old password is
- * asked for, and guessing it is as slow as at the door. */
-static bool knows_password(struct request *rq)
-{
-    struct console *c = rq->console;
-    enum role role;
-    struct err e = {0};
-    char seconds[24];
-    int64_t wait = throttle_wait(c->throttle, rq->name, rq->address, clock_mono_ms());
-    if (wait > 0) {
-        snprintf(seconds, sizeof seconds, "%lld", (long long)(wait + 999) / 1000);
-        answer_refused(
-            rq, MHD_HTTP_TOO_MANY_REQUESTS, PAGE, say(rq, "login-wait", "seconds", seconds, NULL));
-        return false;
-    }
-    int r = accounts_check(c->accounts, rq->name, secret(rq, "old"), &role, &e);
-    if (r < 0) {
-        refuse(rq, &e);
-    } else if (r > 0) {
-        throttle_failed(c->throttle, rq->name, rq->address, clock_mono_ms());
-        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "password-wrong", NULL));
-    }
-    return r == 0;
 }
 
 /* The keeper has a list of its own, which decides what may be confirmed; it asks for the password
@@ -111,7 +88,8 @@ void action_account_password(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "passwords-differ", NULL));
         return;
     }
-    if (!knows_password(rq) || !tell_keeper(rq, "set", rq->name, ROLE_NONE, password))
+    if (!sign_in_knows_password(rq, "old", PAGE) ||
+        !tell_keeper(rq, "set", rq->name, ROLE_NONE, password))
         return;
     if (accounts_set_password(c->accounts, rq->name, password, &e) < 0) {
         refuse(rq, &e);

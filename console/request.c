@@ -61,6 +61,14 @@ static void take_language(struct request *rq)
     }
 }
 
+bool device_sign(const struct request *rq, const char *account, char out[static HASH_LEN])
+{
+    long generation = accounts_generation(rq->console->accounts, account);
+    _cleanup_free_ char *text = xasprintf("device|%s|%ld", account, generation);
+    token_sign(text, sessions_key(rq->console->sessions), out);
+    return generation != 0;
+}
+
 static bool good_id(const char *id)
 {
     size_t n = 0;
@@ -112,6 +120,23 @@ void request_sign_in(struct request *rq, const char *name, enum role role)
     rq->name = xstrdup(name);
     rq->role = role;
     sign(rq);
+}
+
+/* The cookie holds a token; what it is worth is signed with the console's own key, for one account
+ * and its present password. */
+const char *request_device(const struct request *rq, const char *account, char out[static HASH_LEN])
+{
+    _cleanup_free_ char *cookie = cookie_find(request_header(rq, "Cookie"), COOKIE_DEVICE);
+    char right[HASH_LEN];
+    if (!cookie || !device_sign(rq, account, right) || !token_equal(cookie, right))
+        return NULL;
+    return token_hash(cookie, out);
+}
+
+bool request_code_missing(const struct request *rq)
+{
+    return rq->name && config_bool(rq->settings->config, "console", NULL, "require_totp") &&
+           !accounts_has_code(rq->console->accounts, rq->name);
 }
 
 void request_sign_out(struct request *rq)
@@ -182,10 +207,24 @@ static void ask_to_sign_in(struct request *rq)
     answer_redirect(rq, to ? to : "/login");
 }
 
+/* What is open before the second factor is set up. */
+static bool leads_to_code(const char *path)
+{
+    return strcmp(path, "/account") == 0 || strncmp(path, "/account/code/", 14) == 0 ||
+           strcmp(path, "/account/password") == 0 || strcmp(path, "/logout") == 0;
+}
+
 static void check_role(struct request *rq)
 {
-    if (rq->role >= rq->route->role)
+    if (rq->role >= rq->route->role) {
+        if (rq->route->role == ROLE_NONE || leads_to_code(rq->path) || !request_code_missing(rq))
+            return;
+        if (rq->json || strcmp(rq->method, "POST") == 0)
+            answer_error(rq, MHD_HTTP_FORBIDDEN, "code-first");
+        else
+            answer_redirect(rq, "/account");
         return;
+    }
     if (rq->role == ROLE_NONE)
         ask_to_sign_in(rq);
     else

@@ -18,6 +18,8 @@
 #include "console/random.h"
 #include "console/server.h"
 
+#define COOKIE_DEVICE "__Host-elexgate-device"
+
 struct route;
 
 struct request {
@@ -30,6 +32,7 @@ struct request {
     const char *method; /* the connection's */
     bool json;          /* the answer is to be JSON */
     const char *lang;   /* "de" or "en" */
+    bool new_device;    /* the browser is remembered as one of rq->name's */
     bool set_lang;      /* ... was asked for by ?lang= and goes into the cookie */
     char address[INET6_ADDRSTRLEN];
 
@@ -70,6 +73,17 @@ const char *request_header(const struct request *rq, const char *key);
 /* The session with this id is the request's from now on; its cookie goes with the answer. */
 void request_sign_in(struct request *rq, const char *name, enum role role);
 void request_sign_out(struct request *rq);
+
+/* What the browser has to show for having been one of this account's, in the throttle's terms;
+ * NULL: it has nothing. Returns out. */
+const char *request_device(
+    const struct request *rq, const char *account, char out[static HASH_LEN]);
+/* The cookie's value for an account; false: there is no such account. */
+bool device_sign(const struct request *rq, const char *account, char out[static HASH_LEN]);
+/* Signed in, without the code that [console] require_totp asks for: only the account's page is
+ * open.
+ */
+bool request_code_missing(const struct request *rq);
 
 /* A message of texts/messages.json in the request's language; {name} is replaced by the value that
  * follows it. Pairs of const char *, then NULL. malloc'ed. */

@@ -4,6 +4,7 @@
 
 #include "console/events.h"
 #include "console/pages.h"
+#include "console/second_factor.h"
 #include "console/sign_in.h"
 #include "console/static_files.h"
 
@@ -51,6 +52,9 @@ static const struct route routes[] = {
     GET("/events", ROLE_VIEWER, get_events),
     POST("/logout", ROLE_VIEWER, "sign-out", action_logout),
     POST("/account/password", ROLE_VIEWER, "password", action_account_password),
+    POST("/account/code/begin", ROLE_VIEWER, "code-begin", action_code_begin),
+    POST("/account/code/on", ROLE_VIEWER, "code-on", action_code_on),
+    POST("/account/code/off", ROLE_VIEWER, "code-off", action_code_off),
 
     /* to change; a whole archive, which is every patient's record, leaves the machine otherwise */
     POST("/clients/kill", ROLE_ADMIN, "session-kill", action_clients_kill),

@@ -11,16 +11,21 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "console/network.h"
 #include "console/request.h"
 #include "console/tls.h"
 
 #define DAEMONS_MAX    8
 #define SILENCE_S      30u
+#define NETWORKS       10u /* that share the connections, at the least */
+#define NETWORK_LEAST  16u /* a browser with a few tabs */
 #define HEAD_MAX_BYTES (32u * 1024u)
 #define STACK_BYTES    (512u * 1024u)
 
 struct connection {
     int fd;
+    char network[NETWORK_TEXT_MAX];
+    bool loopback, asked; /* asked: its first request has come, behind TLS */
     enum connection_phase phase;
     uint64_t since;
     struct server *server;
@@ -38,10 +43,11 @@ struct server {
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-static uint64_t limit_ms(enum connection_phase phase)
+static uint64_t limit_ms(const struct connection *c)
 {
-    switch (phase) {
+    switch (c->phase) {
     case CONNECTION_HEAD:
+        return c->asked ? 30000 : 10000; /* TLS and the first head take no time for an honest one */
     case CONNECTION_BODY:
         return 30000;
     case CONNECTION_ANSWER:
@@ -55,6 +61,7 @@ void connection_phase_set(struct connection *c, enum connection_phase phase)
 {
     pthread_mutex_lock(&c->server->lock);
     c->phase = phase;
+    c->asked = true;
     c->since = clock_mono_ms();
     pthread_mutex_unlock(&c->server->lock);
 }
@@ -81,6 +88,35 @@ static void unlink_connection(struct server *s, struct connection *c)
     pthread_mutex_unlock(&s->lock);
 }
 
+static void note_peer(struct connection *c, const struct sockaddr *peer)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (peer && peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, text, sizeof text);
+    else if (peer && peer->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, text, sizeof text);
+    network_of(text, c->network);
+    c->loopback = network_is_loopback(text);
+}
+
+/* One network gets a tenth of the connections, so that a few cannot have them all. What comes from
+ * this machine may be everybody behind a proxy, and still not all. */
+static enum MHD_Result may_connect(void *ctx, const struct sockaddr *peer, socklen_t len)
+{
+    struct server *s = ctx;
+    struct connection comes = {0};
+    unsigned others = 0, all = s->console->settings->max_connections;
+    (void)len;
+    note_peer(&comes, peer);
+    unsigned share = comes.loopback ? all * 3 / 4 : all / NETWORKS;
+    pthread_mutex_lock(&s->lock);
+    for (const struct connection *c = s->connections; c; c = c->next)
+        others += strcmp(c->network, comes.network) == 0;
+    pthread_mutex_unlock(&s->lock);
+    return others < (share > NETWORK_LEAST || comes.loopback ? share : NETWORK_LEAST) ? MHD_YES
+                                                                                      : MHD_NO;
+}
+
 static void on_connection(
     void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode code)
 {
@@ -90,6 +126,8 @@ static void on_connection(
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(
             mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         c->fd = info ? info->connect_fd : -1;
+        info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        note_peer(c, info ? info->client_addr : NULL);
         c->server = s;
         c->since = clock_mono_ms();
         link_connection(s, c);
@@ -108,7 +146,7 @@ void server_tick(struct server *s)
     unsigned ended = 0;
     pthread_mutex_lock(&s->lock);
     for (struct connection *c = s->connections; c; c = c->next) {
-        if (now - c->since > limit_ms(c->phase)) {
+        if (now - c->since > limit_ms(c)) {
             (void)shutdown(c->fd, SHUT_RDWR);
             ended++;
         }
@@ -212,14 +250,13 @@ static struct MHD_Daemon *start_daemon(struct server *s, int fd, unsigned connec
 {
     unsigned flags = MHD_USE_TLS | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_retrieve,
+    return MHD_start_daemon(flags, 0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+        on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_retrieve,
         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_CONNECTION_LIMIT, connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, connections * 3 / 4, MHD_OPTION_CONNECTION_TIMEOUT,
-        SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX_BYTES,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        s, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HEAD_MAX_BYTES, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
 }
 
 int server_start(struct console *console, struct server **out, struct err *e)

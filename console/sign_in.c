@@ -10,7 +10,10 @@
 #include "common/log.h"
 #include "console/ask.h"
 #include "console/forms.h"
+#include "console/second_factor.h"
 #include "console/tls.h"
+
+#define SETUP_MS (30u * 60u * 1000u)
 
 /* --- the one-time link ------------------------------------------------------------------------ */
 
@@ -27,6 +30,20 @@ static char *link_host(const struct console *c)
     return strchr(address, ':') ? xasprintf("[%s]", address) : xstrdup(address);
 }
 
+/* The link works for half an hour, then a new one lies in the file: one that somebody found in an
+ * old copy of it is worth nothing. It is not in the log, which many may read and which is kept. */
+static int draw_link(struct console *c, struct err *e)
+{
+    pthread_mutex_lock(&c->setup_lock);
+    token_make(c->setup_token);
+    c->setup_drawn_ms = clock_mono_ms();
+    _cleanup_free_ char *host = link_host(c);
+    _cleanup_free_ char *line = xasprintf(
+        "https://%s:%u/setup?token=%s\n", host, (unsigned)c->settings->port, c->setup_token);
+    pthread_mutex_unlock(&c->setup_lock);
+    return file_publish(c->setup_link, line, strlen(line), 0600, e);
+}
+
 int sign_in_offer_setup(struct console *c, struct err *e)
 {
     c->setup_link = xasprintf("%s/setup-link", c->settings->state_dir);
@@ -34,14 +51,19 @@ int sign_in_offer_setup(struct console *c, struct err *e)
         (void)unlink(c->setup_link);
         return 0;
     }
-    token_make(c->setup_token);
-    _cleanup_free_ char *host = link_host(c);
-    _cleanup_free_ char *link = xasprintf(
-        "https://%s:%u/setup?token=%s", host, (unsigned)c->settings->port, c->setup_token);
-    _cleanup_free_ char *line = xasprintf("%s\n", link);
-    log_event(LOG_WARNING, "first-start", LOG_S("open", link),
-        LOG_S("meaning", "nobody can sign in yet: open this link to make the first account"));
-    return file_publish(c->setup_link, line, strlen(line), 0600, e);
+    int r = draw_link(c, e);
+    if (r == 0)
+        log_event(LOG_WARNING, "first-start", LOG_S("file", c->setup_link),
+            LOG_S("meaning",
+                "nobody can sign in yet: open the link in that file to make the first account"));
+    return r;
+}
+
+void sign_in_tick(struct console *c)
+{
+    struct err e = {0};
+    if (c->setup_token[0] && clock_mono_ms() - c->setup_drawn_ms > SETUP_MS && draw_link(c, &e) < 0)
+        log_err(LOG_ERROR, "setup-link-not-written", &e);
 }
 
 static bool good_token(struct request *rq, const char *token)
@@ -150,17 +172,48 @@ static void refuse_for_now(struct request *rq, int64_t wait_ms, const char *name
     (void)MHD_add_response_header(rq->response, "Retry-After", seconds);
 }
 
-void action_login(struct request *rq)
+/* Behind password, and code where one is asked for. */
+static void let_in(
+    struct request *rq, const struct throttle_who *who, enum role role, const char *next)
+{
+    throttle_succeeded(rq->console->throttle, who);
+    request_sign_in(rq, who->account, role);
+    rq->new_device = true;
+    welcome(rq, next);
+}
+
+static void check_code(struct request *rq, const char *next)
 {
     struct console *c = rq->console;
-    const char *name = form_text(rq->form, "name"), *next = form_text(rq->form, "next");
+    struct err e = {0};
+    char device[HASH_LEN];
+    _cleanup_free_ char *name = second_factor_pending(rq);
+    const char *code = form_text(rq->form, "code");
+    if (!name) {
+        login_again(rq, MHD_HTTP_UNAUTHORIZED, "", next, say(rq, "code-late", NULL));
+        return;
+    }
+    const struct throttle_who who = {name, rq->address, request_device(rq, name, device)};
+    int64_t wait = throttle_wait(c->throttle, &who, clock_mono_ms());
+    if (wait > 0) {
+        refuse_for_now(rq, wait, name, next);
+    } else if (accounts_check_code(c->accounts, name, code ? code : "", &e) == 0) {
+        let_in(rq, &who, accounts_role(c->accounts, name), next);
+    } else {
+        throttle_failed(c->throttle, &who, clock_mono_ms());
+        second_factor_ask(rq, name, next, say(rq, "code-wrong", NULL));
+    }
+}
+
+static void check_password(struct request *rq, const char *name, const char *next)
+{
+    struct console *c = rq->console;
     const char *password = json_string_value(json_object_get(rq->form, "password"));
     enum role role;
     struct err e = {0};
-    name = name ? name : "";
-    next = good_next(next) ? next : "/";
-    snprintf(rq->object, sizeof rq->object, "%.80s", name);
-    int64_t wait = throttle_wait(c->throttle, name, rq->address, clock_mono_ms());
+    char device[HASH_LEN];
+    const struct throttle_who who = {name, rq->address, request_device(rq, name, device)};
+    int64_t wait = throttle_wait(c->throttle, &who, clock_mono_ms());
     if (wait > 0) {
         refuse_for_now(rq, wait, name, next);
         return;
@@ -172,14 +225,54 @@ void action_login(struct request *rq)
         rq->throttled = true;
         login_again(rq, MHD_HTTP_SERVICE_UNAVAILABLE, name, next, say(rq, "login-busy", NULL));
     } else if (r > 0) {
-        throttle_failed(c->throttle, name, rq->address, clock_mono_ms());
+        throttle_failed(c->throttle, &who, clock_mono_ms());
         login_again(rq, MHD_HTTP_UNAUTHORIZED, name, next, say(rq, "login-wrong", NULL));
     } else {
-        throttle_succeeded(c->throttle, name, rq->address);
         tell_first(rq, name, role, password);
-        request_sign_in(rq, name, role);
-        welcome(rq, next);
+        if (accounts_has_code(c->accounts, name))
+            second_factor_ask(rq, name, next, NULL);
+        else
+            let_in(rq, &who, role, next);
     }
+}
+
+void action_login(struct request *rq)
+{
+    const char *name = form_text(rq->form, "name"), *next = form_text(rq->form, "next");
+    name = name ? name : "";
+    next = good_next(next) ? next : "/";
+    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    if (form_text(rq->form, "sign"))
+        check_code(rq, next);
+    else
+        check_password(rq, name, next);
+}
+
+bool sign_in_knows_password(struct request *rq, const char *field, const char *back)
+{
+    struct console *c = rq->console;
+    const char *password = json_string_value(json_object_get(rq->form, field));
+    enum role role;
+    struct err e = {0};
+    char seconds[24], device[HASH_LEN];
+    const struct throttle_who who = {rq->name, rq->address, request_device(rq, rq->name, device)};
+    int64_t wait = throttle_wait(c->throttle, &who, clock_mono_ms());
+    if (wait > 0) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)(wait + 999) / 1000);
+        answer_refused(
+            rq, MHD_HTTP_TOO_MANY_REQUESTS, back, say(rq, "login-wait", "seconds", seconds, NULL));
+        return false;
+    }
+    if (!password || strlen(password) > PASSWORD_MAX)
+        password = "";
+    int r = accounts_check(c->accounts, rq->name, password, &role, &e);
+    if (r < 0) {
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back, sign_in_words(rq, &e));
+    } else if (r > 0) {
+        throttle_failed(c->throttle, &who, clock_mono_ms());
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back, say(rq, "password-wrong", NULL));
+    }
+    return r == 0;
 }
 
 void action_logout(struct request *rq)
@@ -225,11 +318,12 @@ void action_setup(struct request *rq)
     struct err e = {0};
     name = name ? name : "";
     snprintf(rq->object, sizeof rq->object, "%.80s", name);
-    int64_t wait = throttle_wait(c->throttle, "", rq->address, clock_mono_ms());
+    const struct throttle_who who = {"", rq->address, NULL};
+    int64_t wait = throttle_wait(c->throttle, &who, clock_mono_ms());
     rq->throttled = wait > 0;
     if (wait > 0 || !good_token(rq, token)) {
         if (wait == 0)
-            throttle_failed(c->throttle, "", rq->address, clock_mono_ms());
+            throttle_failed(c->throttle, &who, clock_mono_ms());
         answer_error(rq, MHD_HTTP_FORBIDDEN, "setup-over");
         return;
     }
@@ -245,5 +339,6 @@ void action_setup(struct request *rq)
     tell_first(rq, name, ROLE_ADMIN, password);
     log_event(LOG_INFO, "first-account", LOG_S("name", name), LOG_S("address", rq->address));
     request_sign_in(rq, name, ROLE_ADMIN);
+    rq->new_device = true;
     welcome(rq, "/");
 }

@@ -6,6 +6,7 @@
 #include "common/metrics_text.h"
 #include "console/ask.h"
 #include "console/assets.h"
+#include "console/network.h"
 #include "console/static_files.h"
 
 /* With the version in the address (?v=) a file never changes. */
@@ -44,9 +45,16 @@ void get_healthz(struct request *rq)
 
 /* --- metrics ---------------------------------------------------------------------------------- */
 
+/* Behind a proxy on this machine everybody comes from here; it says so (RFC 7239, RFC 9110 7.6.3).
+ */
 static bool from_here(const struct request *rq)
 {
-    return strncmp(rq->address, "127.", 4) == 0 || strcmp(rq->address, "::1") == 0;
+    static const char *const forwarded[] = {"Forwarded", "Via", "X-Forwarded-For",
+        "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"};
+    for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++)
+        if (request_header(rq, forwarded[i]))
+            return false;
+    return network_is_loopback(rq->address);
 }
 
 static bool has_token(const struct request *rq)

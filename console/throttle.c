@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "console/network.h"
 
 #define ENTRIES        2048
 #define KEY_LEN        64
@@ -16,7 +17,7 @@
 #define FIRST_WAIT_MS  5000
 
 struct entry {
-    char key[KEY_LEN]; /* "a:name" or "p:address"; "" = free */
+    char key[KEY_LEN]; /* "a:name", "p:network" or "d:device"; "" = free */
     unsigned failures;
     uint64_t last, until;
 };
@@ -78,10 +79,17 @@ static int64_t left(const struct entry *e, uint64_t now)
     return e && e->failures && e->until > now ? (int64_t)(e->until - now) : 0;
 }
 
-int64_t throttle_wait(struct throttle *t, const char *account, const char *address, uint64_t now)
+int64_t throttle_wait(struct throttle *t, const struct throttle_who *who, uint64_t now)
 {
+    char network[NETWORK_TEXT_MAX];
+    int64_t a = 0, b = 0;
     pthread_mutex_lock(&t->lock);
-    int64_t a = left(find(t, 'a', account, now), now), b = left(find(t, 'p', address, now), now);
+    if (who->device) {
+        a = left(find(t, 'd', who->device, now), now);
+    } else {
+        a = left(find(t, 'a', who->account, now), now);
+        b = left(find(t, 'p', network_of(who->address, network), now), now);
+    }
     pthread_mutex_unlock(&t->lock);
     return a > b ? a : b;
 }
@@ -101,21 +109,35 @@ static void count(
     e->until = now + (wait < max_ms ? wait : max_ms);
 }
 
-void throttle_failed(struct throttle *t, const char *account, const char *address, uint64_t now)
+void throttle_failed(struct throttle *t, const struct throttle_who *who, uint64_t now)
 {
+    char network[NETWORK_TEXT_MAX];
     pthread_mutex_lock(&t->lock);
-    count(t, 'a', account, now, FREE_ACCOUNT, ACCOUNT_MAX_MS);
-    count(t, 'p', address, now, FREE_ADDRESS, ADDRESS_MAX_MS);
+    if (who->device) {
+        count(t, 'd', who->device, now, FREE_ADDRESS, ADDRESS_MAX_MS);
+    } else {
+        count(t, 'a', who->account, now, FREE_ACCOUNT, ACCOUNT_MAX_MS);
+        count(t, 'p', network_of(who->address, network), now, FREE_ADDRESS, ADDRESS_MAX_MS);
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
-void throttle_succeeded(struct throttle *t, const char *account, const char *address)
+static void forget(struct throttle *t, char kind, const char *name)
 {
+    struct entry *e = find(t, kind, name, 0);
+    if (e)
+        e->failures = 0;
+}
+
+void throttle_succeeded(struct throttle *t, const struct throttle_who *who)
+{
+    char network[NETWORK_TEXT_MAX];
     pthread_mutex_lock(&t->lock);
-    struct entry *a = find(t, 'a', account, 0), *p = find(t, 'p', address, 0);
-    if (a)
-        a->failures = 0;
-    if (p)
-        p->failures = 0;
+    if (who->device) {
+        forget(t, 'd', who->device);
+    } else {
+        forget(t, 'a', who->account);
+        forget(t, 'p', network_of(who->address, network));
+    }
     pthread_mutex_unlock(&t->lock);
 }

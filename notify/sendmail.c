@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "notify/mail.h"
+#include "notify/privileges.h"
 
 #define SAID_MAX 300
 
@@ -63,6 +64,11 @@ static int run(const struct config *c, const char *const *argv, int in, struct e
     int out = memfd_create("sendmail-output", MFD_CLOEXEC);
     CHECK(out >= 0);
     fflush(stdout);
+    int r = privileges_drop(c, e);
+    if (r < 0) {
+        close(out);
+        return r;
+    }
     pid_t pid = fork();
     if (pid == 0)
         become(argv[0], argv, in, out);

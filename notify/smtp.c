@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "notify/address.h"
 #include "notify/mail.h"
+#include "notify/privileges.h"
 
 #define SAID_MAX 160
 
@@ -192,6 +193,8 @@ int smtp_send(const struct config *c, const struct mail *m, struct err *e)
     int r = set_tls(curl, c, user || file, e);
     if (r == 0)
         r = set_login(curl, user, file, e);
+    if (r == 0)
+        r = privileges_drop(c, e);
     if (r == 0)
         r = transfer(curl, c, m, e);
     curl_easy_cleanup(curl);

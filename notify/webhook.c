@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "notify/address.h"
+#include "notify/privileges.h"
 
 static char *payload(const struct message *m)
 {
@@ -87,8 +88,12 @@ int webhook_send(const struct config *c, const struct message *m, struct err *e)
     if (!url || !*url)
         return 1;
     int r = file ? read_token(url, file, &token, e) : 0;
-    if (r < 0)
+    if (r == 0)
+        r = privileges_drop(c, e);
+    if (r < 0) {
+        secret_free(token);
         return r;
+    }
     CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) == 0 ? curl_easy_init() : NULL;
     CHECK(curl);
     _cleanup_free_ char *body = payload(m);

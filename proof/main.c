@@ -9,12 +9,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
 #include "common/log.h"
+#include "common/private_memory.h"
 #include "proof/service.h"
 
 static volatile sig_atomic_t stopping;
@@ -36,14 +35,6 @@ static void catch_signals(sigset_t *while_waiting)
     CHECK(sigprocmask(SIG_BLOCK, &blocked, while_waiting) == 0);
     CHECK(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
     CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0);
-}
-
-/* What it reads of passwords must not end up in a core file, nor be read by a debugger. */
-static void keep_memory_private(void)
-{
-    const struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 static void usage(FILE *out)
@@ -105,7 +96,7 @@ int main(int argc, char **argv)
     int r = args_parse(argc, argv, &config_path);
     if (r != 0)
         return r < 0 ? 2 : 0;
-    keep_memory_private();
+    private_memory_begin();
     r = service_open(config_path, &s, &e);
     if (r < 0) {
         log_err(LOG_ERROR, "cannot-start", &e);

@@ -6,6 +6,8 @@
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
+#include "certs/secure_heap.h"
+#include "common/private_memory.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -341,6 +343,8 @@ static int failed(struct proxy *p, struct takeover *t, const struct err *e)
 
 int main(int argc, char **argv)
 {
+    private_memory_begin();
+    secure_heap_begin();
     struct err e = {0};
     struct args args = {.takeover_fd = -1};
     record_pool_install();

@@ -15,8 +15,10 @@
 
 #define HEADER_MAX    16384
 #define RECIPIENT_MAX 50
-/* 32 MiB of memory for scrypt; age's own default of 2^18 would take 256 MiB during every backup. */
-#define SCRYPT_LOG_N 15
+/* 128 MiB of memory for scrypt; age's own default of 2^18 would take 256 MiB in every backup, on a
+ * machine that serves a practice meanwhile. What is missing to it a longer passphrase makes good:
+ * archive_settings.c has the least one. */
+#define SCRYPT_LOG_N 17
 
 struct stream {
     EVP_CIPHER_CTX *ctx;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define PASSPHRASE_MIN 16
+
 int archive_settings_load(const struct config *c, struct archive_settings *out, struct err *e)
 {
     struct archive_settings s = {0};
@@ -17,6 +19,14 @@ int archive_settings_load(const struct config *c, struct archive_settings *out, 
         int r = secret_read(passphrase_file, &s.passphrase, e);
         if (r < 0)
             return err_prefix(e, r, "[archive] passphrase_file");
+        if (strlen(s.passphrase) < PASSPHRASE_MIN) {
+            secret_free(s.passphrase);
+            return err_set(e, ERANGE,
+                "[archive] passphrase_file: a passphrase has at least %d characters, since whoever "
+                "has an archive may guess for as long as he likes; better is a key pair: "
+                "[archive] recipients",
+                PASSPHRASE_MIN);
+        }
     }
     s.pack = (struct pack_options){
         .folder = config_str(c, "archive", NULL, "folder"),

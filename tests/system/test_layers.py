@@ -20,6 +20,7 @@ LIBRARIES = {
     "mysql.h": "mariadb", "mysqld_error.h": "mariadb", "errmsg.h": "mariadb", "mysql/": "mariadb", "mariadb/": "mariadb",
     "archive.h": "libarchive", "archive_entry.h": "libarchive", "zlib.h": "zlib", "isa-l/": "isal", "isa-l.h": "isal",
     "curl/": "curl", "microhttpd.h": "http", "libwebsockets.h": "http", "sodium.h": "sodium", "gnutls/": "gnutls",
+    "liboath/": "oath", "qrencode.h": "qrencode",
 }
 #: What touches the outside world; not for the pure parts. Headers with types that they need, as sys/socket.h, are let
 #: through: what counts is what they call, and that is read from the libraries.
@@ -43,7 +44,7 @@ RULES = {
     "common/error_ssl.c": Rule("common", "openssl"),
     "common/error_uv.c": Rule("common", "uv"),
     "common/": Rule("common", "jansson inih"),
-    "people/": Rule("common people", "sodium"),
+    "people/": Rule("common people", "sodium oath"),
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
     "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
@@ -52,14 +53,14 @@ RULES = {
     "backup/": Rule("common certs people backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
     "notify/": Rule("common notify", "jansson curl"),
     "cli/": Rule("common certs cli", "jansson openssl"),
-    "console/": Rule("common certs people console", "jansson openssl uv systemd http sodium gnutls"),
+    "console/": Rule("common certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
 }
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
     "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
     "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
-    "zlib": "zlib", "isal": "isal", "curl": "curl", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium",
+    "zlib": "zlib", "isal": "isal", "curl": "curl", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium", "oath": "oath", "qrencode": "qrencode",
     "console_pure_dep": "console", "console_keep_dep": "console", "people_dep": "people",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

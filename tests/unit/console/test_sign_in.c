@@ -1,4 +1,5 @@
 /* Accounts, sessions, throttling: who may come in, who is in, how often one may guess. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "console/accounts.h"
 #include "console/sessions.h"
 #include "console/throttle.h"
+#include "people/totp.h"
 #include "tests/unit/common/unit.h"
 
 static char *folder;
@@ -200,34 +202,103 @@ static void a_damaged_session_file_signs_all_out(void **state)
     sessions_close(s);
 }
 
+#define WHO(name, from)                                                                            \
+    &(const struct throttle_who)                                                                   \
+    {                                                                                              \
+        name, from, NULL                                                                           \
+    }
+
 static void guessing_is_slow(void **state)
 {
     struct throttle *t = throttle_create();
     uint64_t now = 1000;
     (void)state;
     for (int i = 0; i < 4; i++)
-        throttle_failed(t, "boss", "10.0.0.1", now);
-    assert_int_equal(throttle_wait(t, "boss", "10.0.0.1", now), 0);
-    throttle_failed(t, "boss", "10.0.0.1", now);
-    int64_t first = throttle_wait(t, "boss", "10.0.0.1", now);
+        throttle_failed(t, WHO("boss", "10.0.0.1"), now);
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.1"), now), 0);
+    throttle_failed(t, WHO("boss", "10.0.0.1"), now);
+    int64_t first = throttle_wait(t, WHO("boss", "10.0.0.1"), now);
     assert_true(first > 0);
-    assert_int_equal(throttle_wait(t, "boss", "10.0.0.2", now), 0); /* the admin elsewhere */
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.2"), now), 0); /* the admin elsewhere */
     assert_true(
-        throttle_wait(t, "other", "10.0.0.1", now) > 0); /* not another account from there */
-    assert_int_equal(throttle_wait(t, "boss", "10.0.0.1", now + (uint64_t)first), 0);
+        throttle_wait(t, WHO("other", "10.0.0.1"), now) > 0); /* not another account from there */
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.1"), now + (uint64_t)first), 0);
     for (int i = 0; i < 40; i++)
-        throttle_failed(t, "boss", "10.0.0.1", now);
-    assert_int_equal(throttle_wait(t, "x", "10.0.0.1", now), 15 * 60 * 1000);
-    assert_int_equal(
-        throttle_wait(t, "boss", "10.0.0.2", now), 60 * 1000); /* nobody is locked out for long */
+        throttle_failed(t, WHO("boss", "10.0.0.1"), now);
+    assert_int_equal(throttle_wait(t, WHO("x", "10.0.0.1"), now), 15 * 60 * 1000);
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.2"), now),
+        60 * 1000); /* nobody is locked out for long */
     now += 2 * 60 * 60 * 1000;
-    throttle_failed(t, "boss", "10.0.0.1", now); /* forgotten after an hour */
-    assert_int_equal(throttle_wait(t, "boss", "10.0.0.1", now), 0);
+    throttle_failed(t, WHO("boss", "10.0.0.1"), now); /* forgotten after an hour */
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.1"), now), 0);
     for (int i = 0; i < 10; i++)
-        throttle_failed(t, "boss", "10.0.0.1", now);
-    throttle_succeeded(t, "boss", "10.0.0.1");
-    assert_int_equal(throttle_wait(t, "boss", "10.0.0.1", now), 0);
+        throttle_failed(t, WHO("boss", "10.0.0.1"), now);
+    throttle_succeeded(t, WHO("boss", "10.0.0.1"));
+    assert_int_equal(throttle_wait(t, WHO("boss", "10.0.0.1"), now), 0);
     throttle_free(t);
+}
+
+/* A household's IPv6 addresses are one; the same address in another form, too. */
+static void a_network_counts_as_one(void **state)
+{
+    struct throttle *t = throttle_create();
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        char address[40];
+        snprintf(address, sizeof address, "2001:db8:1:2:%d::1", i);
+        throttle_failed(t, WHO("boss", address), 1000);
+    }
+    assert_true(throttle_wait(t, WHO("x", "2001:db8:1:2:ffff::9"), 1000) > 0);
+    assert_int_equal(throttle_wait(t, WHO("x", "2001:db8:1:3::1"), 1000), 0);
+    for (int i = 0; i < 5; i++)
+        throttle_failed(t, WHO("y", "192.0.2.9"), 1000);
+    assert_true(throttle_wait(t, WHO("x", "::ffff:192.0.2.9"), 1000) > 0);
+    throttle_free(t);
+}
+
+/* Whoever guesses cannot keep out somebody whose browser is known, not even from the same network;
+ * and that browser is no way around the wait. */
+static void nobody_locks_another_out(void **state)
+{
+    struct throttle *t = throttle_create();
+    const struct throttle_who known = {"boss", "10.0.0.1", "a device"};
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        throttle_failed(t, WHO("boss", "10.0.0.1"), 1000);
+    assert_true(throttle_wait(t, WHO("boss", "10.0.0.2"), 1000) > 0);
+    assert_int_equal(throttle_wait(t, &known, 1000), 0);
+    for (int i = 0; i < 5; i++)
+        throttle_failed(t, &known, 1000);
+    assert_true(throttle_wait(t, &known, 1000) > 0);
+    throttle_free(t);
+}
+
+static void a_code_counts_once(void **state)
+{
+    struct accounts *a = open_accounts();
+    char recovery[RECOVERY_CODES][RECOVERY_LEN], secret[TOTP_SECRET_LEN], typed[40];
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(accounts_add(a, "boss", ROLE_ADMIN, "a long password", true, &e), 0);
+    assert_false(accounts_has_code(a, "boss"));
+    assert_int_equal(accounts_check_code(a, "boss", "123456", &e), 1);
+    assert_int_equal(accounts_set_code(a, "boss", totp_make(secret), 0, recovery, &e), 0);
+    accounts_close(a);
+    char *text = content("accounts.json");
+    assert_null(strstr(text, recovery[0]));
+    free(text);
+    a = open_accounts();
+    assert_true(accounts_has_code(a, "boss"));
+    assert_int_equal(accounts_check_code(a, "boss", "", &e), 1);
+    /* as from paper */
+    snprintf(typed, sizeof typed, " %s ", recovery[3]);
+    typed[1] = (char)toupper((unsigned char)typed[1]);
+    assert_int_equal(accounts_check_code(a, "boss", typed, &e), 0);
+    assert_int_equal(accounts_check_code(a, "boss", typed, &e), 1);
+    assert_int_equal(accounts_check_code(a, "boss", recovery[4], &e), 0);
+    assert_int_equal(accounts_drop_code(a, "boss", &e), 0);
+    assert_int_equal(accounts_check_code(a, "boss", recovery[5], &e), 1);
+    accounts_close(a);
 }
 
 /* More addresses than there is room for: the oldest give way, the newest are remembered. */
@@ -238,11 +309,11 @@ static void throttling_is_bounded(void **state)
     (void)state;
     for (unsigned i = 0; i < 5000; i++) {
         snprintf(address, sizeof address, "10.%u.%u.1", i >> 8, i & 255);
-        throttle_failed(t, "x", address, 1000 + i);
+        throttle_failed(t, WHO("x", address), 1000 + i);
     }
     for (int i = 0; i < 5; i++)
-        throttle_failed(t, "y", address, 7000);
-    assert_true(throttle_wait(t, "z", address, 7000) > 0);
+        throttle_failed(t, WHO("y", address), 7000);
+    assert_true(throttle_wait(t, WHO("z", address), 7000) > 0);
     throttle_free(t);
 }
 
@@ -256,6 +327,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(sessions_are_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_session_file_signs_all_out, setup, teardown),
         cmocka_unit_test(guessing_is_slow),
+        cmocka_unit_test(a_network_counts_as_one),
+        cmocka_unit_test(nobody_locks_another_out),
+        cmocka_unit_test_setup_teardown(a_code_counts_once, setup, teardown),
         cmocka_unit_test(throttling_is_bounded),
     };
     if (sodium_init() < 0)
