@@ -12,6 +12,7 @@
 #include "backup/fence.h"
 #include "backup/layout.h"
 #include "backup/layout_logs.h"
+#include "backup/layout_memory.h"
 #include "backup/table_sums.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -279,6 +280,8 @@ static int look_at_layout(struct physical *p, struct err *e)
     int r = server_connect(&p->run->s.target, "elexgate-job", &s, e);
     if (r == 0)
         r = layout_read(s, config_str(p->run->s.config, "backup", NULL, "datadir"), &p->layout, e);
+    if (r == 0)
+        layout_remember(&p->run->s, s, &p->layout);
     server_close(s);
     if (r == 1)
         return EXIT_REFUSED;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include "backup/rules/sql_lexer.h"
+#include <sys/socket.h>
 #include "common/said.h"
 
 #ifndef ER_STATEMENT_TIMEOUT
@@ -115,6 +116,14 @@ void server_close(struct server *s)
     mysql_close(s->my);
     free(s->where);
     free(s);
+}
+
+pid_t server_pid(const struct server *s)
+{
+    struct ucred peer = {0};
+    socklen_t n = sizeof peer;
+    int fd = (int)mysql_get_socket(s->my);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0 ? peer.pid : 0;
 }
 
 uint64_t server_thread_id(const struct server *s)

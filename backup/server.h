@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include "common/error.h"
 
 struct definers;
@@ -38,6 +39,8 @@ int server_connect(const struct server_target *t, const char *program, struct se
     struct err *e) MUSTCHECK;
 void server_close(struct server *s); /* NULL allowed */
 
+/* The server's process, over a unix socket and where it can be seen from here; else 0. */
+pid_t server_pid(const struct server *s);
 /* The server's id of this connection, as in PROCESSLIST. */
 uint64_t server_thread_id(const struct server *s);
 /* "10.11.19-MariaDB-0+deb12u1" */

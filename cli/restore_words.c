@@ -202,6 +202,16 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
+    if (*text(plan, "server_down")) {
+        _cleanup_free_ char *why = output_member(plan, "server_down");
+        printf(tr(cli,
+                   "The database server does not answer (%s): what was entered since the backup "
+                   "cannot be counted.\nThe restore puts the backup in its place, and starts it.\n",
+                   "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst "
+                   "wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an "
+                   "seine Stelle und startet ihn.\n"),
+            why);
+    }
     print_rows(cli, plan);
     print_dump(cli, json_object_get(plan, "parts"));
     putchar('\n');

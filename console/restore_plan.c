@@ -140,6 +140,10 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
     (void)json_object_set_new(
         plan, "types_count", json_integer(json_array_size(types) > 1 ? 1 : 0));
     (void)json_object_set_new(plan, "types", types);
+    if (*text_in(source, "server_down")) {
+        _cleanup_free_ char *text = say(rq, "warn-server-down", NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
     (void)json_object_set_new(plan, "warnings", warnings);
     add_space(plan, source, needed);
 }

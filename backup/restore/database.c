@@ -7,23 +7,39 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "backup/broken_tables.h"
 #include "backup/child.h"
+#include "backup/restore/holder.h"
 #include "backup/restore/restore.h"
+#include "backup/restore/site.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 
 #define COMMAND_MS     120000
 #define ASK_AGAIN_MS   1000
 #define START_AGAIN_MS 500
+#define REFUSED_MS     5000 /* a server that comes up may refuse for a moment */
+#define COMES_UP_MS    3000 /* one that has the files and does not answer */
 
-static const char *const locked_files[] = {"aria_log_control", "ibdata1"};
+/* Stands in for a file that is missing in the live folder, so that nothing starts there meanwhile.
+ */
+static const char guard[] = "stands in for a missing file while elexgate restores\n";
+
+static const char *const places[] = {NULL, "new", "old"};
+
+static char *place_of(const struct restore_part *p, size_t k)
+{
+    return places[k] ? xasprintf("%s/%s", p->root, places[k]) : xstrdup(p->live);
+}
 
 static const char *const *command(const struct run *run, const char *key)
 {
@@ -60,17 +76,34 @@ static int run_command(struct run *run, const char *key, struct err *e)
                                 child_how(&c, how, sizeof how));
 }
 
-static int shut_down(struct run *run, struct err *e)
+/* By the configured command, by SQL, or, when the server lets nobody in or does not answer, by a
+ * signal to the process that holds its files: no account in the data that go can keep them. */
+static int shut_down(struct restore *r, struct err *e)
 {
     struct server *s = NULL;
-    if (command(run, "stop_command"))
-        return run_command(run, "stop_command", e);
-    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
-    if (code < 0) /* it does not run: the locks will say whether that is so */
-        return 0;
-    code = server_exec(s, e, "SHUTDOWN");
-    server_close(s);
-    return code == -EPIPE ? 0 : code; /* it may be quicker than its answer */
+    struct err why = {0};
+    if (command(r->run, "stop_command"))
+        return run_command(r->run, "stop_command", e);
+    if (site_ask(r->run, &s, &why) == SITE_ANSWERS) {
+        pid_t pid = server_pid(s);
+        if (pid > 0 && r->server_fd == 0)
+            r->server_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        int code = server_exec(s, &why, "SHUTDOWN");
+        server_close(s);
+        if (code == 0 || code == -EPIPE) /* it may be quicker than its answer */
+            return 0;
+    }
+    int code = holder_end(restore_database(r)->live, e);
+    if (code == 0)
+        run_note("the server is ended by its process: %s", why.text);
+    return code < 0 ? code : 0; /* it does not run: the locks will say whether that is so */
+}
+
+/* Who holds no lock because the files were taken away under it may live all the same. */
+static bool still_lives(const struct restore *r)
+{
+    struct pollfd p = {.fd = r->server_fd, .events = POLLIN};
+    return r->guarded && r->server_fd > 0 && poll(&p, 1, 0) == 0;
 }
 
 void restore_database_flush(struct restore *r)
@@ -136,13 +169,48 @@ int restore_database_untouched(const struct restore *r, bool to_new, struct err 
     return 0;
 }
 
-/* 1: somebody has it. A file that is not there needs no lock. */
-static int lock_file(struct restore *r, const char *folder, const char *name, struct err *e)
+static int make_guard(struct restore *r, const char *path, int *fd, struct err *e)
+{
+    struct stat st;
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+    if (*fd < 0)
+        return err_sys(e, errno, "cannot make %s", path);
+    r->guarded = true;
+    if (stat(restore_database(r)->live, &st) < 0 ||
+        (geteuid() == 0 && fchown(*fd, st.st_uid, st.st_gid) < 0))
+        return err_sys(e, errno, "cannot hand %s over", path);
+    return fd_write_all(*fd, guard, strlen(guard), e);
+}
+
+/* Once the locks are gone: opening a file breaks our own lease on it. */
+static void drop_guards(const struct restore_part *p)
+{
+    for (size_t k = 0; k < sizeof places / sizeof places[0]; k++)
+        for (size_t i = 0; holder_files[i]; i++) {
+            char text[sizeof guard];
+            _cleanup_free_ char *folder = place_of(p, k);
+            _cleanup_free_ char *path = xasprintf("%s/%s", folder, holder_files[i]);
+            _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+            if (fd >= 0 && read(fd, text, sizeof text) == (ssize_t)strlen(guard) &&
+                memcmp(text, guard, strlen(guard)) == 0)
+                (void)unlink(path);
+        }
+}
+
+/* 1: somebody has it. A file that is not there needs no lock, but where a server would start. */
+static int lock_file(
+    struct restore *r, const char *folder, const char *name, bool guarded, struct err *e)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", path);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW), code = 0;
+    if (fd < 0 && errno != ENOENT)
+        return err_sys(e, errno, "cannot open %s", path);
+    if (fd < 0 && !guarded)
+        return 0;
+    if (fd < 0 && (code = make_guard(r, path, &fd, e)) < 0) {
+        cleanup_fd(&fd);
+        return code;
+    }
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_SETLK, &l) < 0) {
         int why = errno;
@@ -163,17 +231,17 @@ void restore_database_unlock(struct restore *r)
 }
 
 /* All or none. */
-static int lock_all(struct restore *r, struct err *e)
+static int lock_all(struct restore *r, bool guarded, struct err *e)
 {
     const struct restore_part *p = restore_database(r);
-    static const char *const places[] = {NULL, "new", "old"};
     int code = 0;
     for (size_t k = 0; k < sizeof places / sizeof places[0]; k++) {
-        _cleanup_free_ char *folder = places[k] ? xasprintf("%s/%s", p->root, places[k])
-                                                : xstrdup(p->live);
-        for (size_t i = 0; code == 0 && i < sizeof locked_files / sizeof locked_files[0]; i++)
-            code = lock_file(r, folder, locked_files[i], e);
+        _cleanup_free_ char *folder = place_of(p, k);
+        for (size_t i = 0; code == 0 && holder_files[i]; i++)
+            code = lock_file(r, folder, holder_files[i], guarded && !places[k], e);
     }
+    if (code == 0 && still_lives(r))
+        code = 1;
     if (code != 0)
         restore_database_unlock(r);
     return code;
@@ -184,11 +252,11 @@ int restore_database_stop(struct restore *r, struct err *e)
     uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "stop_timeout");
     restore_database_unlock(r);
     run_phase(r->run, r->run->s.physical_type, "stop", 0);
-    int code = shut_down(r->run, e);
+    int code = shut_down(r, e);
     uint64_t now = clock_mono_ms(), end = now + limit, asked = now;
-    while (code == 0 && (code = lock_all(r, e)) == 1) {
+    while (code == 0 && (code = lock_all(r, true, e)) == 1) {
         if (clock_mono_ms() - asked >= ASK_AGAIN_MS) { /* it was only starting when it was asked */
-            if ((code = shut_down(r->run, e)) < 0)
+            if ((code = shut_down(r, e)) < 0)
                 return code;
             asked = clock_mono_ms();
         }
@@ -208,7 +276,7 @@ int restore_database_stop(struct restore *r, struct err *e)
  * later. */
 static bool stands_still(struct restore *r)
 {
-    bool still = lock_all(r, NULL) == 0;
+    bool still = lock_all(r, false, NULL) == 0;
     restore_database_unlock(r);
     return still;
 }
@@ -223,19 +291,24 @@ int restore_database_start(struct restore *r, struct err *e)
     uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "start_timeout");
     run_phase(r->run, r->run->s.physical_type, "start", 0);
     restore_database_unlock(r);
-    uint64_t now = clock_mono_ms(), end = now + limit, asked = 0;
+    drop_guards(restore_database(r));
+    uint64_t now = clock_mono_ms(), end = now + limit, asked = 0, refused = 0;
     struct err last = {0};
     for (;; now = clock_mono_ms()) {
         struct server *s = NULL;
-        if (server_connect(&r->run->s.target, "elexgate-job", &s, &last) == 0) {
-            server_close(s);
+        enum site_server how = site_ask(r->run, &s, &last);
+        server_close(s);
+        if (how == SITE_ANSWERS)
             return 0;
-        }
+        refused = how == SITE_SILENT ? 0 : refused ? refused : now;
+        if (refused && now - refused >= REFUSED_MS)
+            return err_set(
+                e, EACCES, "the server runs, and does not let the keeper in: %.300s", last.text);
         if (now >= end)
             return err_set(e, ETIMEDOUT,
                 "the server does not answer %llu s after its start: %.300s",
                 (unsigned long long)limit / 1000, last.text);
-        if (!asked || (now - asked >= START_AGAIN_MS && stands_still(r))) {
+        if (!asked || (!refused && now - asked >= START_AGAIN_MS && stands_still(r))) {
             int code = run_command(r->run, "start_command", e);
             if (code < 0)
                 return code;
@@ -249,11 +322,16 @@ void restore_database_remember(struct restore *r)
 {
     struct server *s = NULL;
     json_t *broken = NULL;
-    int code = server_connect(&r->run->s.target, "elexgate-job", &s, NULL);
-    if (code == 0)
-        code = broken_tables_find(s, &broken, NULL);
+    const char *live = restore_database(r)->live;
+    enum site_server how = site_ask(r->run, &s, NULL);
+    if (how == SITE_SILENT && holder_that_stays(live, COMES_UP_MS))
+        how = site_ask(r->run, &s, NULL) == SITE_ANSWERS ? SITE_ANSWERS : SITE_REFUSES;
+    r->before = how == SITE_ANSWERS   ? RESTORE_ANSWERED
+                : how == SITE_REFUSES ? RESTORE_RAN
+                                      : RESTORE_DEAD;
+    int code = how == SITE_ANSWERS ? broken_tables_find(s, &broken, NULL) : -EPIPE;
     server_close(s);
-    if (code < 0) /* it does not run: nothing is known of its tables */
+    if (code < 0) /* nothing is known of its tables */
         return;
     bool told = r->broken[r->new_live] != NULL;
     json_decref(r->broken[r->new_live]);
@@ -286,4 +364,28 @@ int restore_database_check(struct restore *r, bool new_side, struct err *e)
     json_decref(worse);
     json_decref(now);
     return code;
+}
+
+/* Back to what the server was before; it may have been in a bad way. */
+int restore_database_start_again(struct restore *r, struct err *e)
+{
+    struct err why = {0};
+    if (r->before == RESTORE_DEAD) {
+        restore_database_unlock(r);
+        drop_guards(restore_database(r));
+        if (command(r->run, "stop_command") && run_command(r->run, "start_command", &why) < 0)
+            run_note("%s", why.text); /* what was held back is let go */
+        run_note("the server did not run before, and does not now");
+        return 0;
+    }
+    int code = restore_database_start(r, &why);
+    if (code < 0 && code != -EACCES && r->before == RESTORE_ANSWERED) {
+        *e = why;
+        return code;
+    }
+    if (code == 0)
+        code = restore_database_check(r, r->new_live, &why);
+    if (code < 0)
+        run_note("%s", why.text);
+    return 0;
 }

@@ -133,17 +133,9 @@ static int start_and_look(struct restore *r, bool new_side, struct err *e)
     return code == 0 ? restore_database_check(r, new_side, e) : code;
 }
 
-/* What was live before is let in as it is, whatever can be said against it: it is what there was.
- */
 static int start_again(struct restore *r, struct err *e)
 {
-    struct err why = {0};
-    if (!restore_database(r))
-        return 0;
-    int code = restore_database_start(r, e);
-    if (code == 0 && restore_database_check(r, r->new_live, &why) < 0)
-        run_note("%s", why.text);
-    return code;
+    return restore_database(r) ? restore_database_start_again(r, e) : 0;
 }
 
 /* What is live now is what shall be: clients come in, and the journal says so or goes. */

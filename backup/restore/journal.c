@@ -31,11 +31,13 @@ static json_t *parts_json(const struct restore *r)
 
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e)
 {
-    json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?}",
-        "version", 1, "phase", phases[phase], "run", r->suffix, "started_ms",
-        (json_int_t)r->started_ms, "new_live", r->new_live, "target_new", r->target_new, "again",
-        r->again, "clients_out", r->clients_out, "parts", parts_json(r), "addresses", r->addresses,
-        "broken_old", r->broken[0], "broken_new", r->broken[1]);
+    json_t *o = json_pack(
+        "{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?, s:i, s:b}", "version", 1,
+        "phase", phases[phase], "run", r->suffix, "started_ms", (json_int_t)r->started_ms,
+        "new_live", r->new_live, "target_new", r->target_new, "again", r->again, "clients_out",
+        r->clients_out, "parts", parts_json(r), "addresses", r->addresses, "broken_old",
+        r->broken[0], "broken_new", r->broken[1], "before", (int)r->before, "made_live",
+        r->made_live);
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
@@ -109,6 +111,10 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->clients_out = json_is_true(json_object_get(o, "clients_out"));
     snprintf(r->suffix, sizeof r->suffix, "%s", suffix);
     r->addresses = json_incref(json_object_get(o, "addresses"));
+    json_int_t before = json_integer_value(json_object_get(o, "before"));
+    r->before = before == RESTORE_RAN || before == RESTORE_DEAD ? (enum restore_before)before
+                                                                : RESTORE_ANSWERED;
+    r->made_live = json_is_true(json_object_get(o, "made_live"));
     r->broken[0] = take_object(o, "broken_old");
     r->broken[1] = take_object(o, "broken_new");
     json_array_foreach (parts, i, part)
@@ -128,6 +134,8 @@ int restore_journal_remove(struct restore *r, struct err *e)
 void restore_clear(struct restore *r)
 {
     restore_database_unlock(r);
+    if (r->server_fd > 0)
+        close(r->server_fd);
     for (size_t i = 0; i < r->n; i++) {
         free(r->parts[i].live);
         free(r->parts[i].root);

@@ -8,13 +8,14 @@
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
+#include "backup/restore/site.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 
 struct plan {
     struct run *run;
     struct server *server;
-    struct layout layout;
+    struct site site;
     json_t *parts, *rows;
     bool rows_known;  /* the manifest says how many there were */
     size_t uncounted; /* tables that could not be counted within the session's limit */
@@ -166,15 +167,15 @@ static int plan_part(
     full.manifest = *m;
     const char *live = m->method == MANIFEST_FILES  ? config_str(c, "data", it->type, "path")
                        : m->method == MANIFEST_DUMP ? NULL
-                                                    : p->layout.datadir;
+                                                    : p->site.layout.datadir;
     if (live)
         (void)!layout_size(live, &bytes, NULL);
     if (m->method == MANIFEST_DUMP) {
         live = config_str(c, "database", NULL, "name");
-        bytes = database_bytes(p->server, live);
+        bytes = p->server ? database_bytes(p->server, live) : 0;
     }
-    (void)json_array_append_new(p->parts, part_json(&full, &p->layout, live, bytes));
-    if (m->method != MANIFEST_FILES) {
+    (void)json_array_append_new(p->parts, part_json(&full, &p->site.layout, live, bytes));
+    if (m->method != MANIFEST_FILES && p->server) {
         compare_rows(p, m);
         find_newer(p, m, config_str(c, "database", NULL, "name"));
     }
@@ -192,23 +193,23 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     if (code == 0)
         code = restore_picked_dump(&found, q->types, &dump, e);
     if (code == 0)
-        code = server_connect(&run->s.target, "elexgate-job", &p.server, e);
+        code = site_look(run, &p.site, e);
     if (code == 0)
-        code = layout_read(
-            p.server, config_str(run->s.config, "backup", NULL, "datadir"), &p.layout, e);
+        (void)site_ask(run, &p.server, NULL);
     for (size_t i = 0; code == 0 && i < found.count; i++)
         if (restore_picked(&found, i, q->types))
             code = plan_part(&p, &found, &found.items[i], e);
     if (code == 0 && json_array_size(p.parts) == 0)
         code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:o}", "event", "plan", "run",
+        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:s?, s:o}", "event", "plan", "run",
             run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "uncounted",
-            (json_int_t)p.uncounted, "sessions", sessions_json(run)));
+            (json_int_t)p.uncounted, "server_down", p.server ? NULL : p.site.why.text, "sessions",
+            sessions_json(run)));
     json_decref(p.parts);
     json_decref(p.rows);
     server_close(p.server);
-    layout_clear(&p.layout);
+    site_clear(&p.site);
     store_list_clear(&found);
     return code;
 }

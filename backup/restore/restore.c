@@ -11,6 +11,7 @@
 #include "backup/restore/foreign.h"
 #include "backup/restore/into.h"
 #include "backup/restore/pick.h"
+#include "backup/restore/site.h"
 #include "backup/restore/sql.h"
 #include "backup/restore/trail.h"
 #include "common/clock.h"
@@ -151,6 +152,8 @@ static int undo(struct run *run, struct err *e)
     } else if (code == 0) {
         r.again = true;
         code = restore_database(&r) ? restore_database_ready(run, e) : 0;
+        if (code == 0 && restore_database(&r))
+            code = site_can_stop(run, restore_database(&r)->live, e);
         if (code == 0)
             code = restore_exchange(&r, !r.new_live, e);
     }

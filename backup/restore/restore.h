@@ -2,6 +2,8 @@
  * A restore: everything old or everything new.
  *
  * - pick.c, foreign.c: which archives are meant
+ * - site.c, holder.c: what is found: a server that answers or not, where its files are, who has
+ * them
  * - plan.c: what would be replaced by what, for a person to decide
  * - stage.c: what is asked for is judged, unpacked beside the live data and tried out, while
  * clients work
@@ -44,6 +46,13 @@ enum restore_phase {
     RESTORE_PHASES
 };
 
+/* The database server before the block: what going back must reach again. */
+enum restore_before {
+    RESTORE_ANSWERED,
+    RESTORE_RAN,  /* and did not answer, or refused the keeper */
+    RESTORE_DEAD, /* it did not run */
+};
+
 struct restore_part {
     char type[ARCHIVE_TYPE_MAX + 1];
     bool database;
@@ -63,6 +72,8 @@ struct restore {
     bool clients_out; /* with RESTORE_STAGING: clients are blocked for a copy of the live data */
     struct restore_part parts[RESTORE_PARTS_MAX];
     size_t n;
+    enum restore_before before;
+    bool made_live; /* the live folder had to be made */
     /* Tables that could not be opened on the old and the new side before; NULL = not known. */
     json_t *broken[2];
     json_t *addresses;      /* clients that were connected when the block came */
@@ -78,6 +89,8 @@ struct restore {
      * one. What it returns but 0 ends the exchange, back to the old side. */
     int (*before_stop)(struct restore *r, void *ctx, struct err *e);
     void *before_stop_ctx;
+    bool guarded;  /* files were missing, and stand-ins are locked instead */
+    int server_fd; /* pidfd of the server that was asked to end; 0 = not known */
 };
 
 void restore_clear(struct restore *r);
@@ -129,9 +142,11 @@ int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
 /* While they are held: nobody has opened what leaves the live folder for this side. -EBUSY. */
 int restore_database_untouched(const struct restore *r, bool to_new, struct err *e) MUSTCHECK;
 void restore_database_unlock(struct restore *r);
-/* Starts it and waits until it answers. */
+/* Starts it and waits until it answers. -EACCES: it runs, and does not let the keeper in. */
 int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
-/* Before the block: which tables of the live side cannot be opened. */
+/* For going back: as it was before, and that may have been badly. */
+int restore_database_start_again(struct restore *r, struct err *e) MUSTCHECK;
+/* Before the block: does it run, and which tables of the live side cannot be opened. */
 void restore_database_remember(struct restore *r);
 /* Every table of that side can be opened that could be opened before. */
 int restore_database_check(struct restore *r, bool new_side, struct err *e) MUSTCHECK;

@@ -16,15 +16,16 @@
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
+#include "backup/restore/site.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
 #define SPARE (128u << 20) /* for what the trial server writes */
 
-static const char *live_folder(struct run *run, const char *type, struct layout *layout)
+static const char *live_folder(struct run *run, const char *type, const struct site *site)
 {
     return strcmp(type, run->s.physical_type) == 0
-               ? layout->datadir
+               ? site->layout.datadir
                : config_str(run->s.config, "data", type, "path");
 }
 
@@ -66,10 +67,13 @@ static size_t series_length(const char *version)
     return second ? (size_t)(second - version) : strlen(version);
 }
 
-static int fits(const struct store_item *it, const struct layout *l, struct err *e)
+static int fits(const struct store_item *it, const struct site *site, struct err *e)
 {
     const struct manifest *m = &it->manifest;
+    const struct layout *l = &site->layout;
     size_t n = m->server.version ? series_length(m->server.version) : 0;
+    if (!site->known) /* of a server that was never seen only its trial start can tell */
+        return 0;
     if (!m->server.version || strncmp(m->server.version, l->version, n) ||
         series_length(l->version) != n)
         err_set(e, EINVAL,
@@ -228,7 +232,7 @@ static int stage_item(struct restore *r, const struct restore_request *q,
 
 /* Which of the run's archives are restored where. */
 static int choose(struct restore *r, const struct restore_request *q,
-    const struct store_list *found, struct layout *layout, const struct store_item **items,
+    const struct store_list *found, const struct site *site, const struct store_item **items,
     struct err *e)
 {
     for (size_t i = 0; i < found->count; i++) {
@@ -240,13 +244,17 @@ static int choose(struct restore *r, const struct restore_request *q,
             return code;
         struct restore_part *p = &r->parts[r->n];
         bool database = it->manifest.method == MANIFEST_PHYSICAL;
-        const char *live = live_folder(r->run, it->type, layout);
+        const char *live = live_folder(r->run, it->type, site);
         if (!live) {
             err_set(e, EINVAL,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
             return EXIT_REFUSED;
         }
-        code = database && !restore_is_foreign(it) ? fits(it, layout, e) : 0;
+        code = database && !restore_is_foreign(it) ? fits(it, site, e) : 0;
+        bool made = false;
+        if (code == 0)
+            code = site_make_folder(site, live, database, &made, e);
+        r->made_live |= made;
         if (code != 0)
             return code;
         snprintf(p->type, sizeof p->type, "%s", it->type);
@@ -287,24 +295,26 @@ static void about_foreign(struct store_item *it, const struct layout *l)
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)
 {
     struct store_list found = {0};
-    struct layout layout = {0};
+    struct site site = {0};
     const struct store_item *items[RESTORE_PARTS_MAX];
     int code = restore_find(r->run, q, &found, e);
     if (code == 0)
-        code = restore_read_layout(r->run, &layout, e);
+        code = site_look(r->run, &site, e);
     if (code == 0 && restore_is_foreign(&found.items[0]))
-        about_foreign(&found.items[0], &layout);
+        about_foreign(&found.items[0], &site.layout);
     if (code == 0)
-        code = choose(r, q, &found, &layout, items, e);
+        code = choose(r, q, &found, &site, items, e);
+    if (code == 0 && restore_database(r))
+        code = restore_database_ready(r->run, e);
     if (code == 0 && restore_database(r)) {
         restore_database_remember(r);
-        code = restore_database_ready(r->run, e);
+        code = site_can_stop(r->run, restore_database(r)->live, e);
     }
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     for (size_t i = 0; code == 0 && i < r->n; i++)
         code = stage_item(r, q, items[i], &r->parts[i], e);
-    layout_clear(&layout);
+    site_clear(&site);
     store_list_clear(&found);
     return code;
 }
@@ -319,6 +329,8 @@ int restore_remove_staging(struct restore *r, struct err *e)
         _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
                       : file_remove_tree(fd, slash + 1, e);
+        if (code == 0 && r->made_live)
+            (void)rmdir(r->parts[i].live); /* fails, as it should, once something is in it */
     }
     return code;
 }

@@ -1,0 +1,216 @@
+"""A restore when the disaster has happened: the server does not start, its files are damaged or gone, its socket is missing, or it lets
+nobody in. One command brings a working server, from the command line and as the page asks for it."""
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from lib import process
+from lib.backup import event
+from lib.gate import Gate
+from lib.mariadb import MariaDB
+from lib.restore import Site, hashes
+
+MYSQL_TABLES = ["global_priv.MAI", "global_priv.MAD", "db.MAI", "plugin.MAD"]
+
+
+@pytest.fixture(scope="module")
+def site(session_folder, template, pki):
+    folder = session_folder / "restore-dead"
+    server = MariaDB(folder / "db", template).start()
+    gate = Gate(folder / "gate", server, pki, options={"proxy": {"grace": "200ms"}}).start()
+    site = Site(folder, server, gate, {"restore": {"start_timeout": "5s", "stop_timeout": "20s"}})
+    site.take_backup()
+    yield site
+    site.backup.stop_keeper()
+    gate.stop()
+    server.kill()
+
+
+@pytest.fixture(autouse=True)
+def as_backed_up(request, site):
+    """After each test the state of the backup again, and nothing kept."""
+    yield
+    if site.journal.exists():
+        site.job("accept")
+    if not site.server.alive():
+        site.server.start()
+
+
+def crash(site):
+    site.server.kill()
+
+
+def zeroed(site):
+    crash(site)
+    with open(site.server.datadir / "ibdata1", "r+b") as f:
+        f.write(bytes(1 << 20))
+
+
+def system_tables_damaged(site):
+    crash(site)
+    for name in MYSQL_TABLES:
+        (site.server.datadir / "mysql" / name).write_bytes(b"\0" * 100)
+
+
+def emptied(site):
+    crash(site)
+    shutil.rmtree(site.server.datadir)
+    site.server.datadir.mkdir()
+
+
+def removed(site):
+    crash(site)
+    shutil.rmtree(site.server.datadir)
+
+
+def emptied_beneath_the_server(site):
+    for path in site.server.datadir.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def log_missing(site):
+    crash(site)
+    (site.server.datadir / "ib_logfile0").unlink()
+
+
+def database_dropped(site):
+    site.server.sql("DROP DATABASE load_db")
+
+
+def socket_missing(site):
+    os.unlink(site.server.socket)
+
+
+def account_dropped(site):
+    site.server.sql("DROP USER elexgate@localhost")
+
+
+DISASTERS = [crash, zeroed, system_tables_damaged, emptied, removed, emptied_beneath_the_server, log_missing, database_dropped,
+             socket_missing, account_dropped]
+
+
+@pytest.mark.parametrize("disaster", DISASTERS, ids=lambda f: f.__name__)
+def test_one_command(site, disaster):
+    """Dry run and plan, then the restore: everybody is back, on files that belong to whom they belonged."""
+    datadir = site.server.datadir
+    owner = os.stat(datadir)
+    disaster(site)
+    lost = disaster in (emptied, removed)
+    before = hashes(datadir) if not site.server.alive() else None
+    if disaster in (zeroed, removed):
+        site.job("run", "--dry-run", "latest", "elexisdb")
+    plan = event(site.job("plan", "latest", "elexisdb"), "plan")[0]
+    assert plan["parts"][0]["live"] == str(datadir)
+    assert bool(plan.get("server_down")) == (disaster is not database_dropped and disaster is not emptied_beneath_the_server)
+    if before is not None:
+        assert datadir.exists() == (disaster is not removed) and (hashes(datadir) if datadir.exists() else {}) == before
+    lines = site.job("run", "latest", "elexisdb")
+    assert site.side() == "new" and site.is_open()
+    with site.connect() as connection:
+        connection.ping()
+    now = os.stat(datadir)
+    assert (now.st_uid, now.st_gid, now.st_mode) == (owner.st_uid, owner.st_gid, owner.st_mode)
+    assert site.journal.exists(), "what was there is kept"
+    old = site.staging[0] / "old"
+    assert not [p for p in (*old.rglob("*"), *datadir.rglob("*")) if p.is_file() and p.read_bytes()[:9] == b"stands in"]
+    assert not lost or list(old.iterdir()) == []
+    assert event(lines, "restored")[0]["new_live"]
+
+
+def test_the_page_asks_the_keeper(site):
+    """Plan and restore by the keeper's socket, as the console asks for them, and the keeper started on a dead server."""
+    zeroed(site)
+    site.backup.start_keeper()
+    plan = site.backup.call({"cmd": "restore", "action": "plan", "which": "latest"}, timeout=60)["plan"]
+    assert plan["server_down"] and len(plan["parts"]) == 2
+    runs = len(site.backup.runs("restore"))
+    site.backup.call({"cmd": "restore", "action": "run", "which": "latest", "types": ["elexisdb"]})
+    process.wait_until(lambda: len(site.backup.runs("restore")) > runs, 120, "the restore's end")
+    assert all(run["result"] == "good" for run in site.backup.runs("restore")), site.backup.runs("restore")
+    assert site.side() == "new" and site.is_open()
+    site.backup.stop_keeper()
+
+
+def test_undo_to_a_dead_side_and_back(site):
+    """The old data do not start: undo says so and ends on the restored ones, which are let in."""
+    zeroed(site)
+    site.job("run", "latest", "elexisdb")
+    lines = site.job("undo", exit=1)
+    assert "as it was before" in lines[-1]["error"]
+    assert site.side() == "new" and site.is_open()
+
+
+def test_undo_from_a_dead_side(site):
+    """What was restored dies later; the data from before come back with one command."""
+    site.server.sql("INSERT INTO load_db.visits (n) VALUES (1)")
+    site.now = site.sums()
+    site.job("run", "latest", "elexisdb")
+    zeroed(site)
+    site.job("undo")
+    assert site.side() == "old" and site.is_open()
+    site.server.sql("DELETE FROM load_db.visits; ALTER TABLE load_db.visits AUTO_INCREMENT = 1")
+
+
+def test_a_dead_server_and_a_restore_that_fails(site):
+    """What is restored does not start either: the old files are there byte for byte, clients are let in, the server is left as it was."""
+    crash(site)
+    before = hashes(site.server.datadir)
+    site.backup.set("restore", start_command="/bin/false")
+    lines = site.job("run", "latest", "elexisdb", exit=1)
+    site.backup.set("restore", start_command=site.server.start_command())
+    assert "as it was before" in lines[-1]["error"]
+    assert "did not run before" in " ".join(line["text"] for line in event(lines, "note"))
+    assert hashes(site.server.datadir) == before and not site.server.alive()
+    site.nothing_left()
+
+
+class Loop:
+    """systemd with Restart=always, or a container's restart policy, on a server that cannot start."""
+
+    def __init__(self, server):
+        command = f"while :; do {' '.join(map(str, server._argv()))}; sleep 0.1; done"
+        self.process = subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True, stdin=subprocess.DEVNULL,
+                                        stdout=open(server.folder / "loop.log", "ab"), stderr=subprocess.STDOUT)
+
+    def end(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.mark.parametrize("disaster", [zeroed, emptied], ids=lambda f: f.__name__)
+def test_a_server_that_is_started_again_and_again(site, disaster):
+    """It takes none of the files in between, and runs on the restored ones in the end."""
+    disaster(site)
+    loop = Loop(site.server)
+    site.backup.set("restore", start_command="/bin/true")
+    try:
+        site.job("run", "latest", "elexisdb")
+        assert site.side() == "new" and site.is_open()
+    finally:
+        loop.end()
+        site.backup.set("restore", start_command=site.server.start_command())
+
+
+def test_a_server_that_answers_elsewhere_is_not_touched(site):
+    """The configuration looks at the wrong place: a running server is not stopped for that."""
+    pid = site.server.pid if site.server.process.alive() else site.server.started_pid()
+    site.backup.set("database", socket=site.folder / "elsewhere.sock")
+    lines = site.job("run", "latest", "elexisdb", exit=9)
+    site.backup.set("database", socket=site.server.socket)
+    assert "nothing answers where the configuration looks" in lines[-1]["error"] and lines[-1]["error_de"]
+    assert os.path.exists(f"/proc/{pid}") and site.side() == "new"
+    site.nothing_left()
+
+
+def test_a_new_machine(site, folder, template):
+    """No backup was ever made here, so nothing is remembered: [backup] datadir says where."""
+    zeroed(site)
+    (site.backup.state / "server.json").unlink()
+    refused = site.job("run", "latest", "elexisdb", exit=9)
+    assert "[backup] datadir" in refused[-1]["error"] and "[backup] datadir" in refused[-1]["error_de"]
+    site.backup.set("backup", datadir=site.server.datadir)
+    site.job("run", "latest", "elexisdb")
+    assert site.side() == "new" and site.is_open()
