@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/archive/store.h"
 #include "backup/hooks.h"
 #include "backup/keeper_audit.h"
 #include "backup/keeper_errand.h"
@@ -110,11 +111,21 @@ static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
     keeper_save(k);
 }
 
+/* By default a drill is due every week, in a practice without backups too. */
+static bool has_backups(const struct keeper *k)
+{
+    struct store_list list = {0};
+    bool any = store_read(k->settings.folder, NULL, &list, NULL) == 0 && list.count > 0;
+    store_list_clear(&list);
+    return any;
+}
+
 static void look_at_drill_schedule(struct keeper *k, int64_t now_ms)
 {
     if (due_since(&k->drill, &k->state.drill_seen_ms, now_ms)) {
-        k->state.drill_due = true;
-        log_event(LOG_INFO, "drill-due");
+        k->state.drill_due = has_backups(k);
+        if (k->state.drill_due)
+            log_event(LOG_INFO, "drill-due");
         keeper_save(k);
     }
 }

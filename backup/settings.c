@@ -87,5 +87,5 @@ const char *backup_schedule_text(const char *text)
         if (strcmp(text, words[i] + 1) == 0)
             return words[i];
     }
-    return text;
+    return text && strcmp(text, "never") == 0 ? "" : text;
 }

@@ -76,5 +76,6 @@ const struct command cmd_backup = {
     "  --dry-run    only say what would be done and whether there is space\n"
     "  TYPE         only these data types; all without\n"
     "\n"
-    "A bar on a terminal, JSON lines otherwise. Ctrl-C cancels and leaves nothing half done.\n",
+    "A bar on a terminal, a line a step elsewhere, JSON lines with --json. Ctrl-C cancels and "
+    "leaves nothing half done.\n",
 };

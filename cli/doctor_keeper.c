@@ -87,8 +87,8 @@ static void backup(struct doctor *d, const struct config *c)
 static void drill(struct doctor *d)
 {
     const json_t *last = json_object_get(d->keeper, "last_drill");
-    const char *fix = tr(d->cli, "elexgate drill; then [drill] schedule = weekly",
-        "elexgate drill; dann [drill] schedule = weekly");
+    const char *fix = tr(d->cli, "elexgate drill does it now; [drill] schedule by itself",
+        "elexgate drill tut es jetzt; [drill] schedule von selbst");
     int64_t at = moment(last, "started");
     if (!at) {
         doctor_tell(d, DOCTOR_WARNING, "drill",

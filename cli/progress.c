@@ -12,7 +12,8 @@ void progress_init(struct progress *p, struct cli *cli)
 {
     memset(p, 0, sizeof *p);
     p->cli = cli;
-    p->raw = cli->json || !isatty(STDOUT_FILENO);
+    p->raw = cli->json;
+    p->terminal = isatty(STDOUT_FILENO);
 }
 
 static const char *text(const json_t *line, const char *key)
@@ -63,6 +64,8 @@ void progress_clear(struct progress *p)
 
 static void draw(struct progress *p, const json_t *line)
 {
+    if (!p->terminal)
+        return;
     int64_t bytes = output_number(line, "bytes", 0), total = output_number(line, "total", 0);
     int64_t eta = output_number(line, "eta_ms", -1), rate = output_number(line, "bytes_s", 0);
     char size[OUTPUT_BYTES_LEN], speed[OUTPUT_BYTES_LEN], left[32] = "", bar[BAR_WIDTH + 1];
@@ -90,9 +93,10 @@ static void draw(struct progress *p, const json_t *line)
 static void tell_phase(struct progress *p, const json_t *line)
 {
     progress_clear(p);
-    printf("%s: %s ...", text(line, "type"), phase_name(p->cli, text(line, "phase")));
+    printf("%s: %s ...%s", text(line, "type"), phase_name(p->cli, text(line, "phase")),
+        p->terminal ? "" : "\n");
     fflush(stdout);
-    p->bar_open = true;
+    p->bar_open = p->terminal;
 }
 
 static void tell_archive(struct progress *p, const json_t *line)

@@ -1,5 +1,6 @@
 /*
- * The lines of a job for people: a bar on a terminal; JSON lines where nobody looks.
+ * The lines of a job for people: a bar on a terminal, a line a step elsewhere; with --json the
+ * lines as they come.
  */
 #ifndef ELEXGATE_CLI_PROGRESS_H
 #define ELEXGATE_CLI_PROGRESS_H
@@ -9,7 +10,8 @@
 
 struct progress {
     struct cli *cli;
-    bool raw;      /* JSON lines as they come: --json, or standard output is no terminal */
+    bool raw;      /* JSON lines as they come: --json */
+    bool terminal; /* one line is written over again and again */
     bool bar_open; /* the cursor stands behind a bar */
     char waiting[128];
 };

@@ -275,10 +275,10 @@ const struct option config_options[] = {
         .help = "time after which a hook is ended; that counts as its failure"},
 
     /* drill */
-    {"drill", "schedule", OPT_STRING, NULL, .reloadable = true,
+    {"drill", "schedule", OPT_STRING, "weekly", .reloadable = true,
         .help =
             "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
-            "weekly, monthly; not set: never by itself"},
+            "weekly, monthly, never"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
         .help = "folder to unpack into; not set: in the backup folder"},
     {"drill", "server_program", OPT_STRING, "mariadbd", .reloadable = true,

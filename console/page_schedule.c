@@ -221,8 +221,8 @@ static json_t *values_of_form(const json_t *form, const char *schedule)
     (void)json_object_set_new(
         values, "backup.schedule", form_flag(form, "on") ? json_string(schedule) : json_null());
     if (drill)
-        (void)json_object_set_new(values, "drill.schedule",
-            *drill && strcmp(drill, "never") != 0 ? json_string(drill) : json_null());
+        (void)json_object_set_new(
+            values, "drill.schedule", *drill ? json_string(drill) : json_null());
     return values;
 }
 

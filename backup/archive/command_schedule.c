@@ -90,7 +90,8 @@ int command_schedule(const struct config *c, int argc, char **argv, json_t *last
                                                                                : EXIT_GOOD;
     for (size_t i = 0; i < 2; i++) {
         const char *text = config_str(c, sections[i], NULL, "schedule");
-        if (text && add_schedule(&r, sections[i], text, list, last, e) < 0) {
+        if (text && *backup_schedule_text(text) &&
+            add_schedule(&r, sections[i], text, list, last, e) < 0) {
             err_prefix(e, -EINVAL, "[%s]", sections[i]);
             return EXIT_FAILED;
         }

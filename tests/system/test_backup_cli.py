@@ -22,8 +22,8 @@ def backup(folder, server):
     b.stop_keeper()
 
 
-def start(backup, *args, **kwargs):
-    return subprocess.Popen([paths.CLI, "--config", backup.config, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+def start(backup, *args, json_lines=True, **kwargs):
+    return subprocess.Popen([paths.CLI, "--config", backup.config, *["--json"] * json_lines, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             preexec_fn=process._die_with_parent, **kwargs)
 
 
@@ -121,7 +121,20 @@ def test_a_person_reads_why_not(backup):
     assert code == 9 and "linked leads out of the data directory" in text
 
 
-def test_without_a_terminal_it_speaks_json(backup):
+def test_without_a_terminal_it_speaks_words(backup):
+    """A line a step for a log or a mail; JSON lines only for who asks for them."""
+    for args, words in ((("backup", "--now"), "copying"), (("drill",), "tables checked"), (("verify",), "good"), (("backup", "--dry-run"), "Would need")):
+        done = start(backup, *args, json_lines=False)
+        out, err = done.communicate(timeout=120)
+        assert done.returncode == 0 and words in out and "{" not in out and "\r" not in out and "\033" not in out, (out, err)
+    (backup.archives / "x").mkdir()
+    backup.set("data bilder", path=backup.folder / "gone")
+    done = start(backup, "backup", "--now", "bilder", json_lines=False)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 1 and "{" not in out + err and "gone" in err and err.startswith("elexgate: "), (out, err)
+
+
+def test_with_json_it_speaks_json(backup):
     lines = [json.loads(line) for line in backup.cli("backup", "--now").stdout.splitlines()]
     assert event(lines, "progress") and lines[-1]["ok"]
     lines = [json.loads(line) for line in backup.cli("drill").stdout.splitlines()]

@@ -38,7 +38,7 @@ def seen(backup, seconds_ago, **more):
     """The state of a keeper that last looked at its schedules then."""
     backup.state.mkdir(exist_ok=True)
     ms = int((time.time() - seconds_ago) * 1000)
-    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": ms, "runs": [], **more}))
+    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": int(time.time() * 1000), "runs": [], **more}))
 
 
 def wait_run(backup, count=1, kind="backup", timeout=90):
@@ -424,13 +424,25 @@ def test_the_control_socket_takes_no_nonsense(backup):
     assert backup.call("status")["ok"]
 
 
-def test_the_drill_comes_by_schedule(backup):
+def test_the_drill_comes_every_week_unless_told_otherwise(backup):
+    last_week = int((time.time() - 8 * 86400) * 1000)
+    seen(backup, 0, drill_seen_ms=last_week)
+    backup.start_keeper()  # without any backup there is nothing to prove, and nothing wrong
+    assert backup.call("status")["schedule"]["drill"] == "weekly"
+    process.wait_until(lambda: json.loads((backup.state / "keeper.json").read_text())["drill_seen_ms"] > last_week + 1000, 20, "it has looked")
+    assert not backup.runs("drill") and "drill-due" not in backup.keeper.log()
+    backup.stop_keeper()
     backup.job("backup", "--now")
-    backup.set("drill", schedule="weekly")
-    seen(backup, 8 * 86400)
+    seen(backup, 0, drill_seen_ms=last_week)
+    backup.set("drill", schedule="never")
     backup.start_keeper()
-    assert wait_run(backup, kind="drill")[0]["result"] == "good"
-    assert backup.complete()[0]["proven"]
+    assert backup.call("status")["schedule"]["drill_next"] is None
+    backup.stop_keeper()
+    backup.set("drill", schedule=None)
+    backup.start_keeper()
+    run = wait_run(backup, kind="drill")[0]
+    assert run["result"] == "good" and run["proofs"][0]["type"] == "elexisdb"
+    assert backup.complete()[0]["proven"] and backup.call("status")["last_drill"]["run"] == run["run"]
 
 
 def test_the_command_line_follows_a_run(backup):

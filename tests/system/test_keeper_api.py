@@ -159,12 +159,12 @@ def test_config_set_keeps_comments_and_takes_effect_at_once(keeper):
     os.chmod(keeper.config, 0o640)
     mark = keeper.call("config-get")["sha256"]
     answer = keeper.call({"cmd": "config-set", "sha256": mark, "values": {
-        "backup.schedule": "15 3 * * 1-5", "backup.idle": "no-clients", "retention.keep": 14, "drill.schedule": "weekly"}})
+        "backup.schedule": "15 3 * * 1-5", "backup.idle": "no-clients", "retention.keep": 14, "drill.schedule": "monthly"}})
     assert set(answer["changed"]) == {"[backup] schedule", "[backup] idle", "[retention] keep", "[drill] schedule"}
     assert answer["restart_needed"] == []
     expected = before.decode().replace("#schedule =\n", "#schedule =\nschedule = 15 3 * * 1-5\n")
     expected = expected.replace("idle = quiet   ; bis", "idle = no-clients   ; bis").replace("keep = 7", "keep = 14")
-    expected += "\n[drill]\nschedule = weekly\n"
+    expected += "\n[drill]\nschedule = monthly\n"
     assert keeper.config.read_text() == expected
     assert answer["sha256"] == hashlib.sha256(expected.encode()).hexdigest()
     assert stat.S_IMODE(keeper.config.stat().st_mode) == 0o640
@@ -174,14 +174,14 @@ def test_config_set_keeps_comments_and_takes_effect_at_once(keeper):
     # null takes it away again
     answer = keeper.call({"cmd": "config-set", "values": {"backup.schedule": None, "drill.schedule": None}})
     assert keeper.call("status")["schedule"]["next"] is None
-    assert keeper.config.read_text() == expected.replace("schedule = 15 3 * * 1-5\n", "").replace("schedule = weekly\n", "")
+    assert keeper.config.read_text() == expected.replace("schedule = 15 3 * * 1-5\n", "").replace("schedule = monthly\n", "")
 
 
 def test_a_new_schedule_makes_no_past_time_due(backup):
     """A keeper that has run for hours without one: the time that has passed today was not missed."""
     backup.state.mkdir()
     ms = int((time.time() - 3 * 3600) * 1000)
-    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": ms, "runs": []}))
+    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": ms, "drill_seen_ms": int(time.time() * 1000), "runs": []}))
     backup.start_keeper()
     past = time.localtime(time.time() - 3600)
     backup.call({"cmd": "config-set", "values": {"backup.schedule": f"{past.tm_min} {past.tm_hour} * * *"}})

@@ -76,7 +76,9 @@ class Backup:
                                 preexec_fn=process._die_with_parent)
 
     def cli(self, *args, exit=0, timeout=300):
-        done = process.run([paths.CLI, "--config", self.config, *args], timeout=timeout, check=False)
+        # what a job tells is read as JSON lines here; words are for people
+        json_lines = ["--json"] if args[0] in ("backup", "drill", "restore") else []
+        done = process.run([paths.CLI, "--config", self.config, *json_lines, *args], timeout=timeout, check=False)
         assert done.returncode == exit, f"exit {done.returncode}, not {exit}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
         return done
 
