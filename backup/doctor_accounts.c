@@ -112,6 +112,28 @@ static int password_in_clear(const char *name, const char *plugin, struct accoun
     return 1;
 }
 
+#define SUPER_BIT (1 << 15) /* SUPER_ACL in the server's privilege.h */
+
+/* Who may do everything has no business on the network. */
+static int may_everything(const struct gate_way *way, const json_t *account, const char *user,
+    const char *name, struct account_fault *out)
+{
+    if (!(json_integer_value(json_object_get(account, "access")) & SUPER_BIT))
+        return 0;
+    const char *listener = way->listener_for(way->ctx, user);
+    if (!listener)
+        return 0;
+    out->text = xasprintf(
+        "%s may do everything on the server (SUPER), and can log in through [listen %s]", name,
+        listener);
+    out->text_de = xasprintf(
+        "%s darf auf dem Server alles (SUPER), und kann sich durch [listen %s] anmelden", name,
+        listener);
+    out->fix = xasprintf("add %s to deny_users in [listen %s]; or REVOKE SUPER ON *.* FROM %s;",
+        user, listener, name);
+    return 1;
+}
+
 /* One of the account's ways to log in. */
 static int judge_way(const struct gate_way *way, const json_t *one, const char *user,
     const char *name, struct account_fault *out)
@@ -153,6 +175,20 @@ int account_judge(const struct gate_way *way, const char *user, const char *host
             if (r == 0)
                 r = judge_way(way, one, user, name, out);
     }
+    json_decref(account);
+    return r;
+}
+
+int account_judge_super(const struct gate_way *way, const char *user, const char *host,
+    const char *priv, size_t priv_len, struct account_fault *out)
+{
+    json_t *account = json_loadb(priv, priv_len, 0, NULL);
+    _cleanup_free_ char *name = full_name(user, host);
+    bool role = json_is_true(json_object_get(account, "is_role"));
+    bool locked = json_is_true(json_object_get(account, "account_locked"));
+    *out = (struct account_fault){0};
+    int r = !role && !locked && reached(way, host) ? may_everything(way, account, user, name, out)
+                                                   : 0;
     json_decref(account);
     return r;
 }

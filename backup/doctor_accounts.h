@@ -19,6 +19,9 @@ struct gate_way {
     bool client_addresses; /* the server sees each client's own address (PROXY protocol) */
     const char *gate_user; /* the operating system user that the gate runs as; NULL = unknown */
     bool allow_own_user;   /* the gate does not refuse logins under that name */
+    /* A listener that lets this account in ([listen] deny_users), NULL = none does. */
+    const char *(*listener_for)(const void *ctx, const char *user);
+    const void *ctx;
 };
 
 struct account_fault {
@@ -30,6 +33,10 @@ void account_fault_clear(struct account_fault *f);
 /* priv: the row's JSON. 1: there is something to say, *out is the caller's. 0: nothing. */
 int account_judge(const struct gate_way *way, const char *user, const char *host, const char *priv,
     size_t priv_len, struct account_fault *out) MUSTCHECK;
+
+/* The same for an account that may do everything and that some listener lets in. */
+int account_judge_super(const struct gate_way *way, const char *user, const char *host,
+    const char *priv, size_t priv_len, struct account_fault *out) MUSTCHECK;
 
 /* The server's pattern for hosts: % for any characters, _ for one. */
 bool account_host_matches(const char *pattern, const char *host);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include "backup/doctor_accounts.h"
 #include "certs/server_leaf.h"
@@ -15,7 +16,7 @@ struct accounts {
     const struct gate_way *way;
     doctor_tell_fn *tell;
     void *ctx;
-    unsigned bad;
+    unsigned bad, super;
 };
 
 static int judge_row(
@@ -30,6 +31,12 @@ static int judge_row(
         a->bad++;
         a->tell(a->ctx, fault.open ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, "account", fault.text,
             fault.text_de, fault.fix, NULL);
+        account_fault_clear(&fault);
+    }
+    if (row[0] && row[1] && row[2] &&
+        account_judge_super(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
+        a->super++;
+        a->tell(a->ctx, DOCTOR_FOUND_WARNING, "super", fault.text, fault.text_de, fault.fix, NULL);
         account_fault_clear(&fault);
     }
     return 0;
@@ -49,6 +56,46 @@ static char *gate_user(const char *proxy_socket)
     return pw ? xstrdup(pw->pw_name) : NULL;
 }
 
+static const char *listener_for(const void *ctx, const char *user)
+{
+    const struct config *c = ctx;
+    const char *name;
+    for (size_t i = 0; (name = config_section(c, "listen", i)); i++) {
+        const char *const *denied = config_list(c, "listen", name, "deny_users");
+        while (*denied && strcasecmp(*denied, user) != 0)
+            denied++;
+        if (!*denied)
+            return name;
+    }
+    return NULL;
+}
+
+/* A server counts connections that break off before their login against the gate's address. The
+ * gate gives up first, and by a login that is refused, unless it is more patient than the server.
+ */
+static void check_patience(
+    struct server *server, const struct config *c, doctor_tell_fn *tell, void *ctx)
+{
+    uint64_t seconds = 0, errors = 0;
+    int64_t ours = config_int(c, "proxy", NULL, "handshake_timeout");
+    if (config_str(c, "database", NULL, "socket") ||
+        server_u64(server, &seconds, NULL, "SELECT @@connect_timeout") < 0 ||
+        server_u64(server, &errors, NULL, "SELECT @@max_connect_errors") < 0)
+        return;
+    _cleanup_free_ char *text = xasprintf(
+        "logins are given up after %lld s by the gate and after %llu s by the server; %llu that "
+        "the "
+        "server gives up block the gate for everybody (max_connect_errors)",
+        (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
+    _cleanup_free_ char *text_de = xasprintf(
+        "Anmeldungen gibt Elexgate nach %lld s auf, der Server nach %llu s; %llu, die der Server "
+        "aufgibt, sperren Elexgate für alle (max_connect_errors)",
+        (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
+    bool good = ours < (int64_t)seconds * 1000;
+    tell(ctx, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "logins", text, text_de,
+        good ? NULL : "[proxy] handshake_timeout less than the server's connect_timeout", NULL);
+}
+
 static void check_accounts(struct server *server, const struct config *c, const char *proxy_socket,
     doctor_tell_fn *tell, void *ctx)
 {
@@ -59,6 +106,8 @@ static void check_accounts(struct server *server, const struct config *c, const 
         .client_addresses = config_bool(c, "database", NULL, "proxy_protocol"),
         .gate_user = user,
         .allow_own_user = config_bool(c, "proxy", NULL, "allow_own_user"),
+        .listener_for = listener_for,
+        .ctx = c,
     };
     struct accounts a = {.way = &way, .tell = tell, .ctx = ctx};
     struct err e;
@@ -72,6 +121,10 @@ static void check_accounts(struct server *server, const struct config *c, const 
             "no account is kept out by the gate, or let in by mistake",
             "kein Konto wird durch Elexgate ausgesperrt oder versehentlich eingelassen", NULL,
             NULL);
+    if (r == 0 && a.super == 0)
+        tell(ctx, DOCTOR_FOUND_GOOD, "super",
+            "no account that may do everything (SUPER) can log in through the gate",
+            "kein Konto, das alles darf (SUPER), kann sich durch Elexgate anmelden", NULL, NULL);
 }
 
 /* The certificate that the gate serves, upper-case hexadecimal; NULL: it does not answer, or has
@@ -166,5 +219,6 @@ void doctor_gate(struct server *server, const struct config *c, const char *prox
     doctor_tell_fn *tell, void *ctx)
 {
     check_accounts(server, c, proxy_socket, tell, ctx);
+    check_patience(server, c, tell, ctx);
     check_proofs(server, c, proxy_socket, tell, ctx);
 }

@@ -133,6 +133,11 @@ const struct option config_options[] = {
         .help = "networks (CIDR) that may connect; empty = all"},
     {"listen", "deny", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "networks (CIDR) that may not connect; checked before allow"},
+    {"listen", "deny_users", OPT_LIST, "root, elexgate", .named = true, .reloadable = true,
+        .help =
+            "accounts that cannot log in here, whatever their password: those that may do "
+            "everything (SUPER) belong here, the keeper's own too; `elexgate doctor` names them. "
+            "Empty = none"},
     {"listen", "client_auth", OPT_ENUM, "off", 0, 0, client_auth_modes, .named = true,
         .reloadable = true,
         .help = "certificates of the workstations: off: not asked for; request: one that is shown "

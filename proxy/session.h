@@ -68,6 +68,7 @@ struct session_login {
     uint8_t client_seq;        /* of the client's last packet, as the client counts */
     bool client_turn;          /* the next packet is the client's */
     bool response_seen, response_sent;
+    uint8_t charset;    /* of the packet with the name; head has the SSLRequest's */
     uint8_t server_seq; /* of the server's last packet, as it counts */
     bool header_due;    /* the PROXY header has not been sent */
     bool nobody;        /* the server was sent a login of nobody, to be refused */

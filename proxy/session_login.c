@@ -221,6 +221,8 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
     if (r == 1)
         r = err_set(&e, EPROTO, "a second SSLRequest");
     if (r == 0)
+        l->charset = own.charset;
+    if (r == 0)
         r = login_parse(packet + PACKET_HEADER, n - PACKET_HEADER, l->head.caps, &s->names, &e);
     if (r == 0)
         r = login_rewrite(packet + PACKET_HEADER, n - PACKET_HEADER, &l->head, &e);

@@ -79,6 +79,7 @@ static int listener_make(struct settings *s, const char *name, struct tickets *t
         r = cidrs_make(c, name, "deny", &l->deny, e);
     if (r == 0)
         r = client_auth_make(c, l, e);
+    l->deny_users = config_list(c, "listen", name, "deny_users");
     l->zero_config_proof = config_bool(c, "listen", name, "zero_config_proof");
     if (r == 0 && l->zero_config_proof && l->tls == TLS_OFF)
         r = err_set(e, EINVAL, "%s: [listen %s] zero_config_proof needs TLS, but tls = off",

@@ -41,6 +41,7 @@ struct listen_settings {
     enum tls_mode tls;
     const char *announce;
     struct cidr_list allow, deny;
+    const char *const *deny_users;
     SSL_CTX *tls_ctx;                /* NULL with TLS_OFF */
     struct client_auth *client_auth; /* NULL: no certificate is asked for */
     struct log_limit *failures;      /* lines about clients that never got as far as a login */

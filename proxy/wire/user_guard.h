@@ -23,7 +23,7 @@ void user_guard_free(struct user_guard *g); /* NULL allowed */
 
 /* Bytes from the client, in order and in any pieces. 0: nothing more in them. 1: a change of user
  * ends at *taken, *out says to whom (the caller's; login_names_free); go on behind it. -EPROTO: one
- * that cannot be read; feed it no more. */
+ * that cannot be read; who feeds on behind *taken passes it over. */
 int user_guard_feed(struct user_guard *g, const uint8_t *p, size_t n, size_t *taken,
     struct login_names *out, struct err *e) MUSTCHECK;
 

@@ -67,6 +67,31 @@ def test_accounts_that_cannot_log_in(accounts, doctor, backend):
                     ALTER USER ciphered REQUIRE CIPHER 'TLS_AES_256_GCM_SHA384'""")
 
 
+def test_accounts_that_may_do_everything(server, doctor):
+    """Named with the listener that lets them in; in deny_users they are no more."""
+    server.sql("CREATE OR REPLACE USER chief IDENTIFIED BY 'x'; GRANT ALL ON *.* TO chief")
+    gate, backup, lines = doctor(server, listeners={"elexis": {"deny_users": None}, "inner": {"tls": "off", "deny_users": "chief, root, elexgate"}})
+    (line,) = lines("super")
+    assert line["level"] == "warning" and line["text"].startswith("'chief'@'%' may do everything") and "[listen elexis]" in line["text"]
+    backup.sections["listen elexis"]["deny_users"] = "root, elexgate, Chief"
+    backup.write_config()
+    assert [line["good"] for line in lines("super")] == [True]
+    server.sql("DROP USER chief")
+
+
+@pytest.mark.parametrize("seconds, good", [(10, True), (8, False)])
+def test_a_gate_that_is_more_patient_than_its_server(server, doctor, seconds, good):
+    server.sql(f"SET GLOBAL connect_timeout = {seconds}")
+    _, backup, lines = doctor(server, backend="tcp")
+    backup.sections["database"]["socket"] = None
+    server.sql("REPLACE INTO mysql.global_priv SELECT '127.0.0.1', User, Priv FROM mysql.global_priv WHERE User = 'elexgate' "
+               "AND Host = 'localhost'; FLUSH PRIVILEGES")
+    backup.write_config()
+    (line,) = lines("logins")
+    assert line["good"] is good and f"after {seconds} s by the server" in line["text"]
+    server.sql("SET GLOBAL connect_timeout = DEFAULT")
+
+
 def test_an_older_server_has_no_proofs(server, doctor):
     _, backup, _ = doctor(server)
     assert [line for line in all_lines(backup) if line.get("name") == "zero-config"] == []

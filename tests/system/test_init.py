@@ -69,8 +69,11 @@ def test_from_a_package_to_a_working_gate(place, server):
     try:
         process.wait_until(lambda: (place.folder / "proxy.sock").exists(), 20, "the proxy")
         ca = next((place.folder / "tls").rglob("ca.pem"))
+        server.sql("CREATE OR REPLACE USER anna IDENTIFIED BY 'anna'")
         for host in ("localhost", "127.0.0.1"):
-            c = pymysql.connect(host=host, port=place.port, user="elexgate", password=password, connect_timeout=20,
+            with pytest.raises(pymysql.OperationalError, match="deny_users"):  # the keeper's account is not for the network
+                pymysql.connect(host=host, port=place.port, user="elexgate", password=password, connect_timeout=20, ssl={"ca": str(ca)})
+            c = pymysql.connect(host=host, port=place.port, user="anna", password="anna", connect_timeout=20,
                                 ssl={"ca": str(ca), "check_hostname": True, "verify_mode": "required"})
             with c, c.cursor() as cursor:
                 cursor.execute("SELECT 1")

@@ -51,7 +51,7 @@ class Gate:
             self.sections["tls"] = {"certificate": pki.server.certificate, "key": pki.server.key}
         self.ports = {}
         for name, keys in (listeners or {"elexis": {}}).items():
-            keys = {"address": "127.0.0.1", **keys}
+            keys = {"address": "127.0.0.1", "deny_users": "", **keys}  # the tests log in as root
             if "port" not in keys:
                 keys["port"] = ports.free_port()
             self.ports[name] = int(keys["port"])
