@@ -42,6 +42,7 @@ int copy_check_extract(struct copy_check *c, struct err *e)
     struct unpack_options o = {
         .archive = c->archive,
         .manifest = c->manifest,
+        .expect = store_expect(c->item),
         .into = into,
         .content = c->content,
         .content_ctx = c->content_ctx,
@@ -307,9 +308,10 @@ int copy_check_manifest(struct run *r, const struct store_item *it, const char *
     struct manifest_file **file, const struct manifest **m, struct err *e)
 {
     *m = &it->manifest;
-    if (!it->manifest.sealed)
+    if (!it->manifest.brief)
         return 0;
-    int code = manifest_file_open(path, r->a.identity_file, r->a.passphrase, file, e);
+    int code = manifest_file_open(
+        path, r->a.identity_file, r->a.passphrase, store_expect(it), file, e);
     if (code == AGE_LOCKED)
         return EXIT_REFUSED;
     if (code < 0)

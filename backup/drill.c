@@ -127,7 +127,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
     uint64_t took = clock_mono_ms() - start;
     char words[200];
     tell(&d, words, sizeof words);
-    if (code == 0 || code == EXIT_INCONSISTENT) {
+    if ((code == 0 || code == EXIT_INCONSISTENT) && !it->gone) {
         struct err unwritten = {0};
         if (record(&d, code == 0, code == 0 ? words : e->text, took, &unwritten) < 0 && code == 0) {
             *e = unwritten;

@@ -27,8 +27,8 @@
 static const char usage[] =
     "usage: elexgate-job [--config FILE] COMMAND ...\n"
     "\n"
-    "  backup [--now] [--dump|--lock] [--dry-run] [TYPE...]   one run\n"
-    "  drill [WHICH] [--type TYPE]                            prove that a backup can be restored\n"
+    "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [TYPE...]   one run\n"
+    "  drill [WHICH] [--type TYPE] [--foreign]                prove that a backup can be restored\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run "
     "left\n"
@@ -87,7 +87,7 @@ static void keep_newest_of_each(struct store_list *l)
         for (size_t k = 0; k < kept; k++)
             seen |= strcmp(l->items[k].type, l->items[i].type) == 0;
         struct store_item it = l->items[i];
-        if (seen)
+        if (seen || !standing_ours(it.standing)) /* a stranger's is not proven by itself */
             manifest_clear(&it.manifest);
         else
             l->items[kept++] = it;
@@ -95,22 +95,24 @@ static void keep_newest_of_each(struct store_list *l)
     l->count = kept;
 }
 
-static int find_for_drill(
-    struct run *r, const char *which, const char *type, struct store_list *out, struct err *e)
+static int find_for_drill(struct run *r, const char *which, const char *type, bool foreign,
+    struct store_list *out, struct err *e)
 {
     if (strcmp(which, "latest") != 0)
-        return store_find(r->s.folder, which, type, out, e);
-    int code = store_read(r->s.folder, type, out, e);
+        return run_find(r, which, type, foreign, out, e);
+    int code = store_read(r->s.folder, type, &r->trust, out, e);
     if (code < 0)
         return code;
     keep_newest_of_each(out);
-    bool found = false;
+    bool found = false, none = out->count == 0;
     for (size_t i = 0; i < out->count; i++)
         found |= type || strcmp(out->items[i].type, r->s.physical_type) == 0 ||
                  strcmp(out->items[i].type, r->s.dump_type) == 0;
     if (found)
         return 0;
     store_list_clear(out);
+    if (none)
+        return run_find(r, which, type, foreign, out, e);
     return err_set(e, ENOENT, "there is no backup%s%s to drill",
         type ? " of type " : " of the database", type ? type : "");
 }
@@ -142,9 +144,12 @@ static int drill_all(struct run *r, const struct store_list *found, struct err *
 int job_drill(struct run *r, int argc, char **argv, struct err *e)
 {
     const char *which = "latest", *type = NULL;
+    bool foreign = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
             type = argv[++i];
+        else if (strcmp(argv[i], "--foreign") == 0)
+            foreign = true;
         else
             which = argv[i];
     }
@@ -152,7 +157,7 @@ int job_drill(struct run *r, int argc, char **argv, struct err *e)
     struct store_list found = {0};
     int code = job_lock(r, &lock, e);
     if (code == 0)
-        code = find_for_drill(r, which, type, &found, e);
+        code = find_for_drill(r, which, type, foreign, &found, e);
     if (code == 0)
         code = drill_all(r, &found, e);
     store_list_clear(&found);

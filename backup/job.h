@@ -8,7 +8,7 @@
 #include "backup/run.h"
 
 int job_backup(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
-/* drill [WHICH] [--type TYPE] */
+/* drill [WHICH] [--type TYPE] [--foreign] */
 int job_drill(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* doctor: one JSON object a check, see doctor.c */
 int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/archive/medium.h"
 #include "backup/archive/store.h"
 #include "backup/hooks.h"
 #include "backup/space.h"
@@ -101,16 +102,37 @@ static void tell_removed(void *ctx, const char *type, const char *run)
     run_event(json_pack("{ssssss}", "event", "removed", "type", type, "run", run));
 }
 
+static void warn_clock(const struct err *why)
+{
+    _cleanup_free_ char *english = xasprintf("no old backup was removed: %s; set this machine's "
+                                             "clock right, or remove that backup by hand",
+                            why->text),
+                        *german = xasprintf("es wurde keine alte Sicherung entfernt, denn eine "
+                                            "liegt in der Zukunft (%s); die Uhr dieser Maschine "
+                                            "stellen oder jene Sicherung von Hand entfernen",
+                            why->text);
+    run_warn("clock", english, german);
+}
+
 /* Only after a run in which everything succeeded, or of the types that did: where some files could
- * not be read, older generations may still have them. */
+ * not be read, older generations may still have them. A wrong clock, now or
+ * then, removes nothing either. */
 static int retain(struct run *r, const struct plan *p, struct err *e)
 {
+    struct store_retention o = {.policy = r->a.retention,
+        .zone = &cron_zone_local,
+        .run = r->suffix,
+        .now_ms = clock_wall_ms(),
+        .removed = tell_removed};
     int code = 0;
-    for (size_t i = 0; code == 0 && i < p->count; i++) {
+    for (size_t i = 0; code == 0 && i < p->count && !r->remove_nothing; i++) {
         if (json_object_get(r->incomplete, p->types[i]))
             continue;
-        code = store_retain(r->s.folder, p->types[i], &r->a.retention, &cron_zone_local, true,
-            tell_removed, NULL, e);
+        code = store_retain(r->s.folder, p->types[i], &r->trust, &o, e);
+        if (code == 1) {
+            warn_clock(e);
+            code = 0;
+        }
     }
     return code;
 }
@@ -155,20 +177,68 @@ static void tell_start(struct run *r, const struct plan *p, const struct space_p
         (json_int_t)space->free, "dry_run", p->dry_run));
 }
 
+/* The disk that is meant, and no empty mount point. */
+static int check_medium(struct run *r, bool mark, struct err *e)
+{
+    bool marked = false;
+    int code = mark ? medium_ready(r->trust.folder, r->s.folder, r->medium, &marked, e)
+                    : medium_look(r->trust.folder, r->s.folder, r->medium, e);
+    if (marked)
+        run_note("%s is now marked as the backup medium (%s)", r->s.folder, MEDIUM_FILE);
+    if (code <= 0 || code == MEDIUM_FRESH)
+        return code < 0 ? code : 0;
+    char german[500];
+    medium_words_de(code, r->s.folder, german, sizeof german);
+    run_error_de(r, "%s", german);
+    return -ENODEV;
+}
+
+/* The run's number is above all that is known here and in the folder: the ledger may have been put
+ * back to an older state. */
+static int begin(struct run *r, struct err *e)
+{
+    struct store_list all;
+    struct ledger_entry n = {.what = LEDGER_BEGIN};
+    bool made = false;
+    if (r->trust.ledger.problem[0])
+        run_warn("ledger", r->trust.ledger.problem, r->trust.ledger.problem);
+    int code = trust_ready(&r->trust, &made, e);
+    if (made)
+        run_note("a key that seals the backups was made: print its sheet with `elexgate backup-key "
+                 "sheet` and keep it away from this machine");
+    if (code == 0)
+        code = store_read(r->s.folder, NULL, &r->trust, &all, e);
+    if (code < 0)
+        return code;
+    r->sequence = store_sequence(&all);
+    store_list_clear(&all);
+    if (ledger_sequence(&r->trust.ledger) > r->sequence)
+        r->sequence = ledger_sequence(&r->trust.ledger);
+    n.sequence = ++r->sequence;
+    code = store_take_suffix(r->s.folder, r->started_ms / 1000, &cron_zone_local, r->suffix, e);
+    if (code < 0)
+        return code;
+    memcpy(n.run, r->suffix, sizeof n.run);
+    memcpy(n.medium, r->medium, sizeof n.medium);
+    return ledger_append(&r->trust.ledger, &n, e);
+}
+
 /* With the lock: what a killed run left goes first. */
 static int prepare(struct run *r, const struct plan *p, struct err *e)
 {
     unsigned parts = 0;
     struct space_plan space;
-    int code = file_mkdirs(r->s.folder, 0700, e);
+    int code = check_medium(r, !p->dry_run, e);
     if (code == 0)
-        code = store_clean_parts(r->s.folder, &parts, e);
+        code = store_clean_parts(r->s.folder, &r->trust, &parts, e);
     if (parts)
         run_note("%u unfinished files of an earlier run were removed", parts);
     if (code == 0)
         code = space_check(r, p->types, &space, e);
-    if (code == 0)
+    if (code == 0 && p->dry_run)
         code = store_free_suffix(r->s.folder, r->started_ms / 1000, &cron_zone_local, r->suffix, e);
+    else if (code == 0)
+        code = begin(r, e);
     if (code == 0)
         tell_start(r, p, &space);
     return code;
@@ -177,13 +247,18 @@ static int prepare(struct run *r, const struct plan *p, struct err *e)
 static int run_all(struct run *r, const struct plan *p, struct err *e)
 {
     int code = hook_before(r, "before_backup", p->words, e);
-    for (size_t i = 0; code == 0 && i < p->count; i++)
-        code = backup_one(r, p->types[i], e);
+    for (size_t i = 0; code == 0 && i < p->count; i++) {
+        code = check_medium(r, false, e); /* it may have been pulled out meanwhile */
+        if (code == 0)
+            code = backup_one(r, p->types[i], e);
+    }
     if (code == 0 && r->doubt[0]) { /* older ones, which may be whole, are kept */
         err_set(e, EIO, "%s", r->doubt);
         run_error_de(r, "%s", r->doubt_de);
         code = EXIT_INCONSISTENT;
     }
+    if (code == 0)
+        code = check_medium(r, false, e);
     if (code == 0)
         code = retain(r, p, e);
     if (code == 0)
@@ -206,6 +281,8 @@ static int parse(
             r->yield = false;
         } else if (strcmp(argv[i], "--dry-run") == 0) {
             p->dry_run = true;
+        } else if (strcmp(argv[i], "--accept-smaller") == 0) {
+            r->accept_smaller = true;
         } else {
             err_set(e, EINVAL, "unknown option %.40s; see elexgate-job --help", argv[i]);
             return EXIT_USAGE;
@@ -232,6 +309,8 @@ int job_backup(struct run *r, int argc, char **argv, struct err *e)
         code = prepare(r, &p, e);
     if (code == 0 && !p.dry_run)
         code = run_all(r, &p, e);
+    if (r->sequence > 0)
+        store_give_suffix(r->s.folder, r->suffix);
     free(p.words);
     cleanup_fd(&lock);
     return code;

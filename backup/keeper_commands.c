@@ -185,6 +185,8 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
     json_t *type;
     if (json_is_true(json_object_get(request, "dry_run")))
         args[n++] = "--dry-run";
+    if (json_is_true(json_object_get(request, "accept_smaller")))
+        args[n++] = "--accept-smaller";
     json_array_foreach (types, i, type) {
         args[n++] = json_string_value(type);
     }

@@ -111,12 +111,18 @@ static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
     keeper_save(k);
 }
 
-/* By default a drill is due every week, in a practice without backups too. */
+/* By default a drill is due every week, in a practice without backups too. Only our own count. */
 static bool has_backups(const struct keeper *k)
 {
+    struct trust trust = {0};
     struct store_list list = {0};
-    bool any = store_read(k->settings.folder, NULL, &list, NULL) == 0 && list.count > 0;
+    bool any = false;
+    if (trust_open(k->settings.state_dir, NULL, &trust, NULL) == 0 &&
+        store_read(k->settings.folder, NULL, &trust, &list, NULL) == 0)
+        for (size_t i = 0; i < list.count; i++)
+            any |= standing_ours(list.items[i].standing);
     store_list_clear(&list);
+    trust_close(&trust);
     return any;
 }
 

@@ -169,12 +169,13 @@ static int prove(struct physical *p, struct err *e)
 {
     run_note("%s; the archive counts only if it can be restored", p->moved);
     struct store_list found;
-    int r = store_find(p->run->s.folder, p->run->suffix, p->run->s.physical_type, &found, e);
+    int r = run_find(p->run, p->run->suffix, p->run->s.physical_type, false, &found, e);
     if (r == 0)
         r = found.count == 1 ? drill_item(p->run, &found.items[0], e) : EXIT_INCONSISTENT;
     store_list_clear(&found);
     if (r != 0) {
-        int removed = store_remove(p->run->s.folder, p->run->s.physical_type, p->run->suffix, NULL);
+        int removed = store_remove(
+            p->run->s.folder, p->run->s.physical_type, p->run->suffix, &p->run->trust, NULL);
         (void)removed;
         json_array_clear(p->run->archives);
     }

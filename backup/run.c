@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "backup/rules/shrink.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -68,7 +69,10 @@ int run_init(struct run *r, const struct config *c, struct err *e)
     int code = backup_settings_load(c, &r->s, e);
     if (code == 0)
         code = archive_settings_load(c, &r->a, e);
+    if (code == 0)
+        code = trust_open(r->s.state_dir, r->a.trust, &r->trust, e);
     if (code < 0) {
+        archive_settings_clear(&r->a);
         backup_settings_clear(&r->s);
         return code;
     }
@@ -81,6 +85,7 @@ int run_init(struct run *r, const struct config *c, struct err *e)
 
 void run_clear(struct run *r)
 {
+    trust_close(&r->trust);
     archive_settings_clear(&r->a);
     backup_settings_clear(&r->s);
     json_decref(r->archives);
@@ -116,6 +121,36 @@ void run_note(const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     run_event(json_pack("{ssss}", "event", "note", "text", text));
+}
+
+void run_warn(const char *what, const char *text, const char *text_de)
+{
+    run_event(json_pack(
+        "{ssssssss}", "event", "warning", "what", what, "text", text, "text_de", text_de));
+}
+
+int run_find(struct run *r, const char *which, const char *type, bool foreign,
+    struct store_list *out, struct err *e)
+{
+    int code = store_find(r->s.folder, which, type, &r->trust, foreign, out, e);
+    if (code == -EPERM) {
+        run_error_de(r,
+            "%s wird nicht genommen, weil das Siegel dieser Installation fehlt (`elexgate backups` "
+            "sagt es genauer); wer weiss, woher die Sicherung kommt, sagt --foreign oder übernimmt "
+            "sie nach einer Prüfung mit `elexgate backups adopt`",
+            which);
+        return EXIT_REFUSED;
+    }
+    if (code < 0)
+        return code;
+    if (out->left_out)
+        run_note("%zu further archives of this run are left out: %s", out->left_out,
+            standing_words(out->left_out_for, false));
+    for (size_t i = 0; i < out->count; i++)
+        if (!standing_good(out->items[i].standing))
+            run_note("%s of %s, taken because of --foreign: %s", out->items[i].type,
+                out->items[i].run, standing_words(out->items[i].standing, false));
+    return 0;
 }
 
 void run_phase(struct run *r, const char *type, const char *phase, uint64_t total)
@@ -187,6 +222,8 @@ struct pack_options run_pack_options(struct run *r, const char *type, bool stric
     o.type = type;
     o.run = r->suffix;
     o.strict = strict;
+    o.key = r->trust.has_key ? &r->trust.key : NULL;
+    o.sequence = r->sequence;
     o.go_on = run_go_on;
     o.progress = run_pack_progress;
     o.ctx = r;
@@ -229,12 +266,77 @@ void run_manifest(struct run *r, struct manifest *m, enum manifest_method method
     m->zone = xstrdup(zone);
 }
 
+/* What is in it, as far as it can be compared: a data directory's bytes are mostly logs, and its
+ * tables are counted only when their sums are taken. */
+static struct shrink_counts counts_of(
+    const struct pack *p, const struct manifest *m, const struct ledger_entry *before)
+{
+    struct shrink_counts now = {.tables = m->table_count};
+    pack_content(p, &now.files, &now.bytes);
+    if (m->method == MANIFEST_PHYSICAL) {
+        now.bytes = before ? before->bytes : now.bytes;
+        now.tables = before && now.tables == 0 ? before->tables : now.tables;
+    }
+    return now;
+}
+
+/* Before anything of it counts, and before anything old goes. */
+static int check_shrink(
+    struct run *r, const struct manifest *m, const struct shrink_counts *now, struct err *e)
+{
+    const struct ledger_entry *last = ledger_last_made(&r->trust.ledger, r->type);
+    struct shrink_counts before = {0};
+    char english[400], german[600];
+    if (last)
+        before = (struct shrink_counts){last->files, last->bytes, last->tables};
+    enum shrink s = shrink_judge(last ? &before : NULL, now);
+    bool files = m->method == MANIFEST_FILES;
+    if (s == SHRINK_NONE || r->accept_smaller ||
+        (files && config_bool(r->s.config, "data", r->type, "may_be_empty")))
+        return 0;
+    const char *path = files ? config_str(r->s.config, "data", r->type, "path") : NULL;
+    _cleanup_free_ char *what = path ? xasprintf("the folder %s", path) : xstrdup("the database"),
+                        *was = path ? xasprintf("der Ordner %s", path) : xstrdup("die Datenbank");
+    const struct shrink_counts *then = last ? &before : NULL;
+    /* A database may have been tidied up; its tables do not go by themselves. */
+    bool taken = !last || (!files && s == SHRINK_BYTES);
+    shrink_words(s, what, r->type, then, now, taken, false, english, sizeof english);
+    shrink_words(s, was, r->type, then, now, taken, true, german, sizeof german);
+    if (taken) {
+        run_warn(last ? "smaller" : "empty", english, german);
+        r->remove_nothing |= last != NULL;
+        return 0;
+    }
+    run_error_de(r, "%s", german);
+    return err_set(e, ENODATA, "%s", english);
+}
+
+static int list_in_ledger(struct run *r, const struct pack *p, const struct manifest *m,
+    const struct shrink_counts *counts, struct err *e)
+{
+    struct ledger_entry n = {.what = LEDGER_MADE,
+        .sequence = r->sequence,
+        .files = counts->files,
+        .bytes = counts->bytes,
+        .tables = counts->tables};
+    memcpy(n.type, m->type, sizeof n.type);
+    memcpy(n.run, m->run, sizeof n.run);
+    memcpy(n.medium, r->medium, sizeof n.medium);
+    snprintf(n.digest, sizeof n.digest, "%s", pack_digest(p));
+    return ledger_append(&r->trust.ledger, &n, e);
+}
+
 int run_publish(struct run *r, struct pack *p, struct manifest *m, const char *state, struct err *e)
 {
     m->finished_ms = clock_wall_ms();
     int code = pack_close(p, e);
+    struct shrink_counts counts = counts_of(p, m, ledger_last_made(&r->trust.ledger, r->type));
+    if (code == 0)
+        code = check_shrink(r, m, &counts, e);
     if (code == 0)
         code = pack_publish(p, m, e);
+    if (code == 0)
+        code = list_in_ledger(r, p, m, &counts, e);
     if (code != 0)
         return run_pack_result(code, e);
     json_t *archive = json_pack("{sssssIsIsIsssI}", "type", r->type, "file", pack_file_name(p),

@@ -15,6 +15,8 @@
  *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
  *   {"event":"note","text":WORDS}
+ *   {"event":"warning","what":WORD,"text":WORDS,"text_de":WORDS}   the run is good, and something
+ * is not
  *   {"event":"restore-begin",..}                   see restore/trail.h
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
  *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"error_de":WORDS where there are
@@ -25,12 +27,19 @@
 
 #include <jansson.h>
 #include "backup/archive/archive_settings.h"
+#include "backup/archive/store.h"
+#include "backup/archive/trust.h"
 #include "backup/settings.h"
 
 struct run {
     struct backup_settings s;
     struct archive_settings a;
+    struct trust trust;
     char suffix[RUN_SUFFIX_LEN];
+    uint64_t sequence; /* its number, of a backup */
+    char medium[MEDIUM_ID_LEN];
+    bool remove_nothing; /* a source lost much: older backups stay, whatever retention says */
+    bool accept_smaller; /* a source may have lost most of its content: somebody said so */
     int64_t started_ms;
     bool now;       /* asked for by a person: tries again by itself instead of waiting for idle */
     bool yield;     /* let go for writers */
@@ -68,11 +77,19 @@ bool run_stopped(void);
  * an urgent run; NULL allowed. */
 void run_be_modest(const struct run *r);
 
+/* store_find with our folder and trust. EXIT_REFUSED, in German too, when there are only backups
+ * that nobody vouches for; those that were left out beside others, and those that come because of
+ * `foreign`, are told in a note. */
+int run_find(struct run *r, const char *which, const char *type, bool foreign,
+    struct store_list *out, struct err *e) MUSTCHECK;
+
 /* Prints and takes over the reference. */
 void run_event(json_t *event);
 /* From now on every event goes there too, until the process ends; takes fd over. */
 void run_also_to(int fd);
 void run_note(const char *fmt, ...) PRINTF(1, 2);
+/* What must be seen by people though the run is good: kept with the run. what: one word. */
+void run_warn(const char *what, const char *text, const char *text_de);
 /* total: bytes that this phase will go through, 0 = unknown. */
 void run_phase(struct run *r, const char *type, const char *phase, uint64_t total);
 void run_progress(

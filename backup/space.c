@@ -17,11 +17,11 @@
 static bool last_size(const struct run *r, const char *type, uint64_t *size)
 {
     struct store_list list;
-    if (store_read(r->s.folder, type, &list, NULL) < 0)
+    if (store_read(r->s.folder, type, &r->trust, &list, NULL) < 0)
         return false;
     bool found = false;
     for (size_t i = 0; i < list.count && !found; i++) {
-        if (list.items[i].complete) {
+        if (list.items[i].complete && standing_good(list.items[i].standing)) {
             *size = list.items[i].size;
             found = true;
         }

@@ -11,13 +11,15 @@
 
 #define TYPES_MAX 64
 
-static int run_job(
-    struct cli *cli, const char *const *types, int n, bool dry_run, struct progress *p)
+static int run_job(struct cli *cli, const char *const *types, int n, bool dry_run, bool smaller,
+    struct progress *p)
 {
-    const char *args[TYPES_MAX + 4] = {"backup", "--now"};
+    const char *args[TYPES_MAX + 5] = {"backup", "--now"};
     size_t k = 2;
     if (dry_run)
         args[k++] = "--dry-run";
+    if (smaller)
+        args[k++] = "--accept-smaller";
     for (int i = 0; i < n && i < TYPES_MAX; i++)
         args[k++] = types[i];
     return job_stream_run(cli, args, progress_line, p);
@@ -25,11 +27,12 @@ static int run_job(
 
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--now", "--when-idle", "--dry-run", NULL};
+    static const char *const options[] = {
+        "--now", "--when-idle", "--dry-run", "--accept-smaller", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *types[TYPES_MAX];
     int count = 0;
-    bool now = false, when_idle = false, dry_run = false, told = false;
+    bool now = false, when_idle = false, dry_run = false, told = false, smaller = false;
     const char *o;
     /* Options may stand before, between and after the types. */
     for (;;) {
@@ -37,6 +40,7 @@ static int run_backup(struct cli *cli, int argc, char **argv)
             now |= strcmp(o, "--now") == 0;
             when_idle |= strcmp(o, "--when-idle") == 0;
             dry_run |= strcmp(o, "--dry-run") == 0;
+            smaller |= strcmp(o, "--accept-smaller") == 0;
         }
         if (a.failed)
             return a.failed;
@@ -44,23 +48,25 @@ static int run_backup(struct cli *cli, int argc, char **argv)
             break;
         types[count++] = argv[a.next++];
     }
+    now |= smaller; /* who says it looks at what is there now */
     if (now && when_idle)
-        return cli_usage(cli, "--now and --when-idle exclude each other");
+        return cli_usage(
+            cli, "%s and --when-idle exclude each other", smaller ? "--accept-smaller" : "--now");
     struct progress p;
     progress_init(&p, cli);
     if (dry_run) /* it changes nothing, so it needs no keeper */
-        return run_job(cli, types, count, true, &p);
+        return run_job(cli, types, count, true, smaller, &p);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
         json_array_append_new(list, json_string(types[i]));
     int code = job_stream_keeper(cli,
-        json_pack(
-            "{s:s, s:s, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle", "types", list),
+        json_pack("{s:s, s:s, s:b, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle",
+            "accept_smaller", (int)smaller, "types", list),
         progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
     if (now)
-        return run_job(cli, types, count, false, &p);
+        return run_job(cli, types, count, false, smaller, &p);
     return cli_failf(cli, EXIT_UNREACHABLE,
         "elexgate-keeper is not running, and it is the one that knows when the database is idle; "
         "start it, or use --now");
@@ -68,12 +74,14 @@ static int run_backup(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_backup = {
     "backup",
-    "[TYPE...] [--now|--when-idle] [--dry-run]",
+    "[TYPE...] [--now|--when-idle] [--dry-run] [--accept-smaller]",
     "take a backup",
     run_backup,
     "  --when-idle  wait until nobody writes (the default; needs the running keeper)\n"
     "  --now        at once; it still makes way for writers, and tries again\n"
     "  --dry-run    only say what would be done and whether there is space\n"
+    "  --accept-smaller  at once, and even if a source is empty or lost most of its content since\n"
+    "               the last backup: somebody has looked, and it is meant\n"
     "  TYPE         only these data types; all without\n"
     "\n"
     "A bar on a terminal, a line a step elsewhere, JSON lines with --json. Ctrl-C cancels and "

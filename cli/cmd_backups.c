@@ -1,5 +1,5 @@
 /*
- * elexgate backups: what lies in the backup folder; elexgate backups delete, rm: removes one.
+ * elexgate backups: what lies in the backup folder; delete, rm: removes one; adopt: takes over.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -72,40 +72,53 @@ static char *proof_of(const struct cli *cli, const json_t *item)
                        tables, rows);
 }
 
-/* Of one that counts. */
+/* What there is to say beside the numbers: what is wrong, whose it is, whether it is locked. */
 static char *note_of(const struct cli *cli, const json_t *item)
 {
+    static const struct {
+        const char *standing, *english, *german;
+    } words[] = {{"own", "", ""}, {"adopted", "taken over", "übernommen"},
+        {"trusted", "of a trusted machine", "von vertrauter Maschine"},
+        {"foreign", "FOREIGN: sealed by another", "FREMD: anderes Siegel"},
+        {"unlisted", "ours, NOT LISTED here", "unser Siegel, hier NICHT GEFÜHRT"},
+        {"broken", "SEAL BROKEN", "SIEGEL GEBROCHEN"}, {"replaced", "REPLACED", "AUSGETAUSCHT"},
+        {"unsealed", "NOT SEALED", "NICHT VERSIEGELT"}};
+    const char *standing = json_string_value(json_object_get(item, "standing")), *whose = "";
+    bool complete = json_is_true(json_object_get(item, "complete"));
+    bool locked = json_is_true(json_object_get(item, "encrypted"));
+    for (size_t i = 0; standing && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i].standing, standing) == 0)
+            whose = cli->german ? words[i].german : words[i].english;
+    _cleanup_free_ char *problem = output_member(item, "problem");
     int64_t left_out = output_number(item, "left_out", 0);
-    const char *encrypted = json_is_true(json_object_get(item, "encrypted"))
-                                ? tr(cli, "encrypted", "verschlüsselt")
-                                : "";
-    if (left_out == 0)
-        return xstrdup(encrypted);
-    return xasprintf(tr(cli, "%s%sincomplete: %lld files could not be read",
-                         "%s%sunvollständig: %lld Dateien waren nicht lesbar"),
-        encrypted, *encrypted ? ", " : "", (long long)left_out);
+    _cleanup_free_ char *missing = left_out
+                                       ? xasprintf(
+                                             tr(cli, "incomplete: %lld files could not be read",
+                                                 "unvollständig: %lld Dateien waren nicht lesbar"),
+                                             (long long)left_out)
+                                       : xstrdup("");
+    const char *more = !complete ? problem : locked ? tr(cli, "encrypted", "verschlüsselt") : "";
+    return xasprintf("%s%s%s%s%s", whose, *whose && *more ? "; " : "", more,
+        *missing && (*whose || *more) ? ", " : "", missing);
 }
 
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
 {
     char size[OUTPUT_BYTES_LEN], age[32], verified[40];
-    bool complete = json_is_true(json_object_get(item, "complete"));
     _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
-                        *method = output_member(item, "method"),
-                        *problem = output_member(item, "problem"), *proven = proof_of(cli, item);
+                        *method = output_member(item, "method"), *note = note_of(cli, item),
+                        *proven = proof_of(cli, item);
     output_bytes((uint64_t)output_number(item, "size", 0), size);
     age_of(item, age, sizeof age);
     check_of(cli, item, "verified", verified, sizeof verified);
-    _cleanup_free_ char *note = note_of(cli, item);
-    const char *cells[] = {
-        run, type, size, age, method, verified, proven, complete ? note : problem};
+    const char *cells[] = {run, type, size, age, method, verified, proven, note};
     table_add(t, cells);
 }
 
 static void print_list(struct cli *cli, const json_t *last)
 {
     const json_t *list = json_object_get(last, "backups"), *item;
-    size_t i, incomplete = 0;
+    size_t i, incomplete = 0, others = 0;
     _cleanup_free_ char *folder = output_member(last, "folder");
     if (json_array_size(list) == 0) {
         printf(tr(cli, "There is no backup in %s yet.\n", "In %s liegt noch keine Sicherung.\n"),
@@ -119,7 +132,11 @@ static void print_list(struct cli *cli, const json_t *last)
     struct table *t = table_create(cli->german ? german : english);
     json_array_foreach (list, i, item) {
         add_row(cli, t, item);
-        incomplete += !json_is_true(json_object_get(item, "complete"));
+        const char *standing = json_string_value(json_object_get(item, "standing"));
+        bool good = standing && (strcmp(standing, "own") == 0 || strcmp(standing, "adopted") == 0 ||
+                                    strcmp(standing, "trusted") == 0);
+        incomplete += good && !json_is_true(json_object_get(item, "complete"));
+        others += !good;
     }
     table_print(t, output_width());
     table_free(t);
@@ -128,6 +145,14 @@ static void print_list(struct cli *cli, const json_t *last)
                    "\n%zu nicht vollständig: sie zählen nicht und bleiben liegen; siehe "
                    "BEMERKUNG.\n"),
             incomplete);
+    if (others > 0)
+        printf(tr(cli,
+                   "\n%zu not sealed by this installation: never restored, drilled or removed by "
+                   "themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n",
+                   "\n%zu nicht von dieser Installation versiegelt: sie werden nie von selbst "
+                   "zurückgeholt, geprobt oder entfernt.\nWenn eine sicher Ihre ist: elexgate "
+                   "backups adopt LAUF\n"),
+            others);
 }
 
 static int list_backups(struct cli *cli, const char *type)
@@ -172,28 +197,36 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
     return code;
 }
 
-/* Somebody must be there to answer, or have answered. */
-static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
+/* Somebody must be there to answer, or have answered. The question is on the terminal already. */
+static int confirm(struct cli *cli, const char *english, const char *german)
 {
     char line[80];
-    if (yes)
-        return EXIT_GOOD;
     if (cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage(cli, "%s",
             tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
                 "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes "
                 "an"));
-    printf(tr(cli, "Delete the backup %s%s%s for good? Type \"delete\" to go on: ",
-               "Die Sicherung %s%s%s endgültig löschen? Zum Fortfahren \"löschen\" eintippen: "),
-        which, type ? " " : "", type ? type : "");
+    printf(tr(cli, "Type \"%s\" to go on: ", "Zum Fortfahren \"%s\" eintippen: "),
+        cli->german ? german : english);
     fflush(stdout);
     if (!fgets(line, sizeof line, stdin))
         line[0] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
-    if (strcmp(line, "delete") == 0 || strcmp(line, "löschen") == 0)
+    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
         return EXIT_GOOD;
     return cli_failf(cli, EXIT_CANCELLED, "%s",
-        tr(cli, "cancelled, nothing was deleted", "abgebrochen, nichts wurde gelöscht"));
+        tr(cli, "cancelled, nothing was done", "abgebrochen, nichts wurde getan"));
+}
+
+static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
+{
+    if (yes)
+        return EXIT_GOOD;
+    if (!cli->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        printf(tr(cli, "Delete the backup %s%s%s for good? ",
+                   "Die Sicherung %s%s%s endgültig löschen? "),
+            which, type ? " " : "", type ? type : "");
+    return confirm(cli, "delete", "löschen");
 }
 
 /* delete RUN [TYPE]; options before, between and behind them. argv[0] is "delete". */
@@ -225,12 +258,79 @@ static int run_delete(struct cli *cli, int argc, char **argv)
     return code == EXIT_GOOD ? remove_backup(cli, words[0], words[1], force) : code;
 }
 
+struct adopting {
+    struct cli *cli;
+    json_t *last;
+};
+
+static void on_adopt_line(void *ctx, const json_t *line)
+{
+    struct adopting *a = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (a->cli->json)
+        cli_print_json(line);
+    if (json_is_true(json_object_get(line, "done"))) {
+        json_decref(a->last);
+        a->last = json_deep_copy(line);
+    } else if (event && strcmp(event, "adopted") == 0 && !a->cli->json) {
+        _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run");
+        printf(tr(a->cli, "taken over: %s_%s\n", "übernommen: %s_%s\n"), type, run);
+    }
+}
+
+/* adopt RUN... [--type TYPE] [--yes] */
+static int run_adopt(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--type=", "--yes", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    const char *args[70] = {"adopt"}, *option, *type = NULL;
+    size_t n = 1;
+    bool yes = false;
+    for (;;) {
+        while ((option = args_next(&a, options))) {
+            yes |= strcmp(option, "--yes") == 0;
+            if (strcmp(option, "--type=") == 0)
+                type = a.value;
+        }
+        if (a.failed)
+            return a.failed;
+        if (a.next >= a.argc || n > 64)
+            break;
+        args[n++] = a.argv[a.next++];
+    }
+    if (n == 1)
+        return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
+    if (type) {
+        args[n++] = "--type";
+        args[n++] = type;
+    }
+    if (!yes)
+        printf("%s",
+            tr(cli,
+                "Whoever can write to the backup medium can have made it. Take over only what you\n"
+                "know to be yours: from before backups were sealed, or from your former machine.\n",
+                "Wer auf das Sicherungsmedium schreiben kann, kann sie gemacht haben. Übernehmen "
+                "Sie nur,\nwas sicher von Ihnen ist: aus der Zeit vor dem Siegel oder von Ihrer "
+                "früheren Maschine.\n"));
+    int code = yes ? EXIT_GOOD : confirm(cli, "adopt", "übernehmen");
+    struct adopting adopting = {cli, NULL};
+    if (code == EXIT_GOOD) {
+        code = job_stream_run(cli, args, on_adopt_line, &adopting);
+        if (code != EXIT_GOOD && !cli->json && adopting.last)
+            cli_failf(cli, code, "%s", json_string_value(json_object_get(adopting.last, "error")));
+    }
+    json_decref(adopting.last);
+    return code;
+}
+
 static int run_backups(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--type=", "--force", NULL};
     bool rm = argc > 1 && strcmp(argv[1], "rm") == 0, force = false;
     if (argc > 1 && strcmp(argv[1], "delete") == 0)
         return run_delete(cli, argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "adopt") == 0)
+        return run_adopt(cli, argc - 1, argv + 1);
     struct args a = args_begin(cli, argc - rm, argv + rm);
     const char *option, *type = NULL, *which = NULL;
     /* Options may stand before and behind the run. */
@@ -257,12 +357,15 @@ static int run_backups(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_backups = {
     "backups",
-    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force]",
-    "list the backups, or remove one",
+    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force] | adopt "
+    "RUN... [--type TYPE] [--yes]",
+    "list the backups, remove one, or take one over",
     run_backups,
     "  delete RUN [TYPE]  remove this run's archives, e.g. 2026-11-22-0315, after a question\n"
     "  --yes        without the question, for scripts\n"
     "  rm RUN       the same without a question\n"
+    "  adopt RUN    take over what this installation has not sealed, after every file of it was\n"
+    "               checked: backups from before the seal, or of a former machine\n"
     "  --type TYPE  only this data type\n"
     "  --force      also the only good one of its type\n"
     "\n"

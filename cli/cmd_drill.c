@@ -10,16 +10,20 @@
 
 static int run_drill(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", NULL};
+    static const char *const options[] = {"--type=", "--foreign", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *type = NULL, *which = "latest";
-    bool told = false;
-    while (args_next(&a, options))
-        type = a.value;
-    if (!a.failed && a.next < argc) {
-        which = argv[a.next++];
-        while (args_next(&a, options))
-            type = a.value;
+    bool told = false, foreign = false;
+    const char *o;
+    for (int part = 0; part < 2; part++) { /* before WHICH and behind it */
+        while ((o = args_next(&a, options))) {
+            if (strcmp(o, "--foreign") == 0)
+                foreign = true;
+            else
+                type = a.value;
+        }
+        if (part == 0 && !a.failed && a.next < argc)
+            which = argv[a.next++];
     }
     int code = a.failed ? a.failed : args_operands(&a, 0, 0);
     if (code != EXIT_GOOD)
@@ -28,21 +32,26 @@ static int run_drill(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "\"%s\" is no backup", which);
     struct progress p;
     progress_init(&p, cli);
+    const char *args[6] = {"drill", which, type ? "--type" : NULL, type};
+    if (foreign) { /* not over the keeper, which never does that for anybody */
+        args[type ? 4 : 2] = "--foreign";
+        return job_stream_run(cli, args, progress_line, &p);
+    }
     json_t *request = json_pack("{s:s, s:s, s:s*}", "cmd", "drill", "which", which, "type", type);
     code = job_stream_keeper(cli, request, progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
-    const char *args[] = {"drill", which, type ? "--type" : NULL, type, NULL};
     return job_stream_run(cli, args, progress_line, &p);
 }
 
 const struct command cmd_drill = {
     "drill",
-    "[WHICH] [--type TYPE]",
+    "[WHICH] [--type TYPE] [--foreign]",
     "prove that a backup can be restored",
     run_drill,
     "  WHICH        a run such as 2026-11-22-0315, or latest (the default)\n"
     "  --type TYPE  only this data type\n"
+    "  --foreign    also one that this installation has not sealed: only if you know who made it\n"
     "\n"
     "Unpacks the archive into scratch space, starts a throwaway server on it that nobody can "
     "reach,\n"

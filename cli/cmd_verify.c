@@ -50,6 +50,14 @@ static void tell_verified(struct verify *v, const json_t *line)
     fflush(stdout);
 }
 
+static void tell_passed_over(struct verify *v, const json_t *line)
+{
+    struct cli *cli = v->cli;
+    _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run"),
+                        *words = output_member(line, cli->german ? "words_de" : "words");
+    printf("%s  %s_%s\n    %s\n", tr(cli, "passed over", "übergangen"), type, run, words);
+}
+
 static void tell_done(struct verify *v, const json_t *line)
 {
     int64_t checked = output_number(line, "checked", 0),
@@ -90,23 +98,27 @@ static void on_line(void *ctx, const json_t *line)
     v->progress.bar_open = false;
     if (event && strcmp(event, "verified") == 0)
         tell_verified(v, line);
+    else if (event && strcmp(event, "passed-over") == 0)
+        tell_passed_over(v, line);
     else if (is_true(line, "done"))
         tell_done(v, line);
 }
 
 static int run_verify(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--all", "--type=", NULL};
+    static const char *const options[] = {"--all", "--type=", "--foreign", NULL};
     struct args a = args_begin(cli, argc, argv);
     struct verify v = {.cli = cli, .terminal = isatty(STDOUT_FILENO)};
     const char *option, *type = NULL, *which = NULL;
-    bool all = false;
+    bool all = false, foreign = false;
 
     /* Options may stand before and behind the backup. */
     for (;; which = argv[a.next++]) {
         while ((option = args_next(&a, options))) {
             if (strcmp(option, "--all") == 0)
                 all = true;
+            else if (strcmp(option, "--foreign") == 0)
+                foreign = true;
             else
                 type = a.value;
         }
@@ -121,19 +133,28 @@ static int run_verify(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--all, or one backup, not both");
     which = all ? "--all" : which ? which : "latest";
     progress_init(&v.progress, cli);
-    const char *args[] = {"verify", which, type ? "--type" : NULL, type, NULL};
+    const char *args[6] = {"verify", which};
+    size_t n = 2;
+    if (foreign)
+        args[n++] = "--foreign";
+    if (type) {
+        args[n++] = "--type";
+        args[n++] = type;
+    }
     return job_stream_run(cli, args, on_line, &v);
 }
 
 const struct command cmd_verify = {
     "verify",
-    "[WHICH|--all] [--type TYPE]",
+    "[WHICH|--all] [--type TYPE] [--foreign]",
     "read archives again and compare every file with the manifest",
     run_verify,
     "  WHICH        latest (the default), a run such as 2026-11-22-0315, or the path of an "
     "archive\n"
     "  --all        every archive in the backup folder\n"
     "  --type TYPE  only this data type\n"
+    "  --foreign    also what this installation has not sealed: the files then agree with each\n"
+    "               other, which says nothing about who made them\n"
     "\n"
     "Says of each archive whether it is good, or what is damaged and where. Exit code 6 if one "
     "is.\n"

@@ -26,6 +26,8 @@
     X(drill) \
     X(doctor) \
     X(backups) \
+    X(backup_key) \
+    X(backup_folder) \
     X(verify) \
     X(schedule) \
     X(restore) \

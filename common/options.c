@@ -234,6 +234,9 @@ const struct option config_options[] = {
                 "empty = all"},
     {"data", "exclude", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "patterns to leave out; a folder that matches is not entered"},
+    {"data", "may_be_empty", OPT_BOOL, "no", .named = true, .reloadable = true,
+        .help = "take the folder as it is, even if it is empty or lost most of its files since the "
+                "last backup; otherwise such a backup fails, since a disk may not be mounted"},
 
     /* archive */
     {"archive", "folder", OPT_PATH, "/var/backups/elexgate", .reloadable = true,
@@ -253,6 +256,10 @@ const struct option config_options[] = {
     {"archive", "identity_file", OPT_PATH, NULL, .reloadable = true,
         .help = "file with the secret keys (AGE-SECRET-KEY-1...) for verify, drill and restore; "
                 "better kept elsewhere"},
+
+    {"archive", "trust", OPT_LIST, NULL, .reloadable = true,
+        .help = "public keys of other installations (elexgate backup-key) whose backups may be "
+                "restored here without --foreign"},
 
     /* retention: for each data type */
     {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true,

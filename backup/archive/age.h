@@ -10,6 +10,7 @@
 #ifndef ELEXGATE_BACKUP_ARCHIVE_AGE_H
 #define ELEXGATE_BACKUP_ARCHIVE_AGE_H
 
+#include <stdbool.h>
 #include "backup/archive/stream.h"
 
 #define AGE_KEY_SIZE 32
@@ -21,6 +22,9 @@ int age_recipient_parse(
     const char *text, uint8_t key[static AGE_KEY_SIZE], struct err *e) MUSTCHECK;
 /* "AGE-SECRET-KEY-1…" → 32 bytes. */
 int age_identity_parse(const char *text, uint8_t key[static AGE_KEY_SIZE], struct err *e) MUSTCHECK;
+
+/* Whether a file is encrypted, by its first bytes: a name can say anything. The position stays. */
+bool age_begins(int fd);
 
 /* Encrypts what is written and hands it on to `below`, which it owns from then on (also dropped on
  * failure). Exactly one of recipients (NULL-terminated) and passphrase. The first 64 KiB are handed

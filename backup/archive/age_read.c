@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backup/archive/age_crypto.h"
 #include "common/config.h"
@@ -44,6 +45,14 @@ struct stanza {
     const char *body;
     size_t body_len;
 };
+
+bool age_begins(int fd)
+{
+    static const char begin[] = "age-encryption.org/v";
+    char got[sizeof begin - 1];
+    return pread(fd, got, sizeof got, 0) == (ssize_t)sizeof got &&
+           memcmp(got, begin, sizeof got) == 0;
+}
 
 static int broken(struct err *e, const char *what)
 {

@@ -45,6 +45,7 @@ int archive_settings_load(const struct config *c, struct archive_settings *out, 
         .yearly = (unsigned)config_int(c, "retention", NULL, "keep_yearly"),
     };
     s.identity_file = config_str(c, "archive", NULL, "identity_file");
+    s.trust = config_list(c, "archive", NULL, "trust");
     *out = s;
     return 0;
 }

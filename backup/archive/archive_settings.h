@@ -13,6 +13,7 @@ struct archive_settings {
                                  caller adds type, run, strict and the callbacks */
     struct retention_policy retention;
     const char *identity_file; /* NULL when not set */
+    const char *const *trust;  /* public keys of others, NULL-terminated */
     char *passphrase;          /* owned; NULL = none */
 };
 

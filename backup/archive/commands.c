@@ -10,6 +10,7 @@
 #include "backup/archive/archive_settings.h"
 #include "backup/archive/status_file.h"
 #include "backup/archive/command_schedule.h"
+#include "backup/archive/command_seal.h"
 #include "backup/archive/verify.h"
 #include "backup/run.h"
 #include "common/clock.h"
@@ -22,8 +23,9 @@
 struct request {
     const struct config *config;
     struct archive_settings settings;
+    struct trust trust;
     const char *which, *type;
-    bool all, force;
+    bool all, force, foreign;
 };
 
 static int finish(int code, const struct err *e, json_t *last)
@@ -39,7 +41,7 @@ static int finish(int code, const struct err *e, json_t *last)
     return code;
 }
 
-/* The options of all three; false after a mistake. */
+/* The options of all of them; false after a mistake. */
 static bool parse(struct request *r, int argc, char **argv, struct err *e)
 {
     for (int i = 1; i < argc; i++) {
@@ -47,6 +49,8 @@ static bool parse(struct request *r, int argc, char **argv, struct err *e)
             r->all = true;
         } else if (strcmp(argv[i], "--force") == 0) {
             r->force = true;
+        } else if (strcmp(argv[i], "--foreign") == 0) {
+            r->foreign = true;
         } else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc) {
             r->type = argv[++i];
         } else if (argv[i][0] == '-' || r->which) {
@@ -120,35 +124,66 @@ static int verify_one(struct request *r, const char *folder, const struct store_
     return 0;
 }
 
-static int command_verify(struct request *r, struct err *e, json_t *last)
+/* Without a seal of ours a hash says nothing: whoever changed the one has changed the other. */
+static bool passed_over(struct request *r, const struct store_item *it)
 {
-    struct store_list l;
-    unsigned damaged = 0, checked = 0;
-    const char *folder = r->settings.pack.folder;
-    int x = r->all ? store_read(folder, r->type, &l, e)
-                   : store_find(folder, r->which ? r->which : "latest", r->type, &l, e);
-    if (x < 0)
-        return EXIT_FAILED;
-    if (l.count == 0)
-        err_set(e, ENOENT, "there is no backup in %s", folder);
-    for (size_t i = 0; i < l.count && x == 0; i++) {
-        x = verify_one(r, l.folder, &l.items[i], &damaged, e);
+    if (r->foreign || standing_good(it->standing))
+        return false;
+    run_event(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "event", "passed-over", "type", it->type,
+        "run", it->run, "standing", standing_name(it->standing), "words",
+        standing_words(it->standing, false), "words_de", standing_words(it->standing, true)));
+    return true;
+}
+
+static int verify_list(struct request *r, const struct store_list *l, json_t *last, struct err *e)
+{
+    unsigned damaged = 0, checked = 0, passed = 0;
+    int x = 0;
+    for (size_t i = 0; i < l->count && x == 0; i++) {
+        if (passed_over(r, &l->items[i])) {
+            passed++;
+            continue;
+        }
+        x = verify_one(r, l->folder, &l->items[i], &damaged, e);
         checked += x == 0;
     }
     json_object_set_new(last, "checked", json_integer(checked));
     json_object_set_new(last, "damaged", json_integer(damaged));
-    bool none = l.count == 0;
-    store_list_clear(&l);
+    json_object_set_new(last, "passed_over", json_integer(passed));
     if (x == UNPACK_STOPPED) {
         err_set(e, ECANCELED, "stopped");
         return EXIT_CANCELLED;
     }
-    if (x != 0 || none)
+    if (x != 0)
         return EXIT_FAILED;
+    if (checked == 0 && passed > 0) {
+        err_set(e, EPERM,
+            "none of the %u backups is sealed by this installation; --foreign checks them all the "
+            "same",
+            passed);
+        return EXIT_REFUSED;
+    }
     if (damaged == 0)
         return EXIT_GOOD;
     err_set(e, EBADMSG, "%u of %u archives are damaged", damaged, checked);
     return EXIT_INCONSISTENT;
+}
+
+static int command_verify(struct request *r, struct err *e, json_t *last)
+{
+    struct store_list l;
+    const char *folder = r->settings.pack.folder, *which = r->which ? r->which : "latest";
+    int x = r->all ? store_read(folder, r->type, &r->trust, &l, e)
+                   : store_find(folder, which, r->type, &r->trust, r->foreign, &l, e);
+    if (x < 0)
+        return x == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
+    int code = EXIT_FAILED;
+    if (l.count == 0)
+        err_set(e, ENOENT, "there is no backup in %s", folder);
+    else
+        code = verify_list(r, &l, last, e);
+    store_list_clear(&l);
+    return code;
 }
 
 /* ---- list ---- */
@@ -174,6 +209,10 @@ static json_t *item_json(const char *folder, const struct store_item *it)
         check_json(it->status.proven_ms, it->status.proven_good, it->status.proven_words));
     CHECK(o);
     json_object_set_new(o, "proof", status_proof_json(&it->status));
+    json_object_set_new(o, "standing", json_string(standing_name(it->standing)));
+    json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
+    json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
+    json_object_set_new(o, "gone", json_boolean(it->gone));
     if (!it->complete)
         json_object_set_new(o, "problem", json_text(it->problem));
     if (!known)
@@ -187,6 +226,9 @@ static json_t *item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "host", json_string(m->host));
     if (json_object_get(m->info, "left_out"))
         json_object_set(o, "left_out", json_object_get(m->info, "left_out"));
+    json_object_set_new(o, "sequence", json_integer((json_int_t)m->sequence));
+    json_object_set_new(
+        o, "installation", *m->installation ? json_string(m->installation) : json_null());
     if (m->has_server) {
         json_object_set_new(o, "server", json_string(m->server.version));
         json_object_set_new(o, "state", json_string(m->server.state));
@@ -197,7 +239,7 @@ static json_t *item_json(const char *folder, const struct store_item *it)
 static int command_list(struct request *r, struct err *e, json_t *last)
 {
     struct store_list l;
-    if (store_read(r->settings.pack.folder, r->type, &l, e) < 0)
+    if (store_read(r->settings.pack.folder, r->type, &r->trust, &l, e) < 0)
         return EXIT_FAILED;
     json_t *list = json_array();
     for (size_t i = 0; i < l.count; i++)
@@ -210,10 +252,11 @@ static int command_list(struct request *r, struct err *e, json_t *last)
 
 /* ---- remove ---- */
 
-/* Complete, and nobody has found it damaged since. */
+/* Ours, complete, and nobody has found it damaged since. */
 static bool is_good(const struct store_item *it)
 {
-    return it->complete && (!it->status.verified_ms || it->status.verified_good) &&
+    return standing_good(it->standing) && it->complete &&
+           (!it->status.verified_ms || it->status.verified_good) &&
            (!it->status.proven_ms || it->status.proven_good);
 }
 
@@ -241,9 +284,9 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
     const char *folder = r->settings.pack.folder;
     struct store_list all, found;
     int code = 0;
-    if (store_read(folder, NULL, &all, e) < 0)
+    if (store_read(folder, NULL, &r->trust, &all, e) < 0)
         return EXIT_FAILED;
-    if (store_find(folder, r->which, r->type, &found, e) < 0) {
+    if (store_find(folder, r->which, r->type, &r->trust, true, &found, e) < 0) {
         store_list_clear(&all);
         return EXIT_FAILED;
     }
@@ -255,7 +298,7 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         code = check_last_one(r, &all, &found.items[i], e);
     for (size_t i = 0; i < found.count && code == 0; i++) {
         const struct store_item *it = &found.items[i];
-        if (store_remove(folder, it->type, it->run, e) < 0)
+        if (store_remove(folder, it->type, it->run, &r->trust, e) < 0)
             code = EXIT_FAILED;
         else
             json_array_append_new(removed, json_pack("{s:s,s:s,s:I}", "type", it->type, "run",
@@ -266,25 +309,31 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
     return code;
 }
 
+int archive_command_lock(const struct config *c, int *lock, struct err *e)
+{
+    const char *state_dir = config_str(c, "backup", NULL, "state_dir");
+    _cleanup_free_ char *lock_path = xasprintf("%s/run.lock", state_dir);
+    struct stat st;
+    pid_t holder = 0;
+    /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
+    if (stat(state_dir, &st) < 0)
+        return EXIT_GOOD;
+    int x = file_lock(lock_path, lock, &holder, e);
+    if (x == 1)
+        err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
+    return x == 1 ? EXIT_BUSY : x < 0 ? EXIT_FAILED : EXIT_GOOD;
+}
+
 static int command_remove(struct request *r, struct err *e, json_t *last)
 {
     _cleanup_fd_ int lock = -1;
-    const char *state_dir = config_str(r->config, "backup", NULL, "state_dir");
-    _cleanup_free_ char *lock_path = xasprintf("%s/run.lock", state_dir);
-    struct stat st;
     if (!r->which) {
         err_set(e, EINVAL, "which backup? `elexgate backups` lists them");
         return EXIT_USAGE;
     }
-    /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
-    if (stat(state_dir, &st) == 0) {
-        pid_t holder = 0;
-        int x = file_lock(lock_path, &lock, &holder, e);
-        if (x == 1)
-            err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
-        if (x != 0)
-            return x == 1 ? EXIT_BUSY : EXIT_FAILED;
-    }
+    int code = archive_command_lock(r->config, &lock, e);
+    if (code != EXIT_GOOD)
+        return code;
     json_t *removed = json_array();
     json_object_set_new(last, "removed", removed);
     return remove_run(r, removed, e);
@@ -297,12 +346,21 @@ static const struct {
     int (*run)(struct request *r, struct err *e, json_t *last);
 } commands[] = {{"verify", command_verify}, {"list", command_list}, {"remove", command_remove}};
 
+static const struct {
+    const char *name;
+    int (*run)(const struct config *c, int argc, char **argv, json_t *last, struct err *e);
+} others[] = {{"schedule", command_schedule}, {"adopt", command_adopt}, {"key", command_key},
+    {"folder", command_folder}};
+
 bool archive_command_known(const char *name)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
             return true;
-    return strcmp(name, "schedule") == 0;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(name, others[i].name) == 0)
+            return true;
+    return false;
 }
 
 int archive_command_run(const struct config *c, int argc, char **argv)
@@ -311,16 +369,22 @@ int archive_command_run(const struct config *c, int argc, char **argv)
     struct request r = {.config = c};
     json_t *last = json_object();
     int code = EXIT_USAGE;
-    if (strcmp(argv[0], "schedule") == 0)
-        return finish(command_schedule(c, argc, argv, last, &e), &e, last);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(argv[0], others[i].name) == 0)
+            return finish(others[i].run(c, argc, argv, last, &e), &e, last);
     if (parse(&r, argc, argv, &e))
-        code = archive_settings_load(c, &r.settings, &e) < 0 ? EXIT_FAILED : EXIT_GOOD;
+        code = archive_settings_load(c, &r.settings, &e) < 0 ||
+                       trust_open(config_str(c, "backup", NULL, "state_dir"), r.settings.trust,
+                           &r.trust, &e) < 0
+                   ? EXIT_FAILED
+                   : EXIT_GOOD;
     for (size_t i = 0; code == EXIT_GOOD && i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[0], commands[i].name) != 0)
             continue;
         code = commands[i].run(&r, &e, last);
         break;
     }
+    trust_close(&r.trust);
     archive_settings_clear(&r.settings);
     return finish(code, &e, last);
 }

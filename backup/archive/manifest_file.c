@@ -10,18 +10,23 @@
 #include <unistd.h>
 
 #include "backup/archive/age.h"
+#include "backup/archive/seal.h"
 
 #define LINE_MAX_BYTES (64 * 1024 * 1024) /* the head, with its tables and notes */
 #define READ_STEP      65536
-#define LAST_BEGIN     "],\"manifest_sha256\":\""
-#define LAST_END       "\"}"
+#define LAST           "]}\n"
+#define OLD_LAST_BEGIN "],\"manifest_sha256\":\"" /* of version 1 */
+#define OLD_LAST_END   "\"}"
 
 struct manifest_file {
     int fd;
     struct source *file, *plain; /* plain = file, or the decryption over it */
     bool own_sources, has_head, ended;
     struct manifest head;
-    EVP_MD_CTX *hash; /* of all lines so far */
+    struct manifest_seal seal;
+    char digest[SHA256_HEX_LEN]; /* see manifest_file_digest */
+    char expect[SHA256_HEX_LEN]; /* "" = whatever comes */
+    EVP_MD_CTX *hash;            /* of the entries' lines; in version 1 of all lines so far */
     char *buf;
     size_t start, end, cap;
 };
@@ -88,41 +93,73 @@ static struct manifest_file *make(void)
 static int open_sources(struct manifest_file *f, const char *path, const char *identity_file,
     const char *passphrase, struct err *e)
 {
-    size_t n = strlen(path);
     f->own_sources = true;
     f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (f->fd < 0)
         return err_sys(e, errno, "cannot open the manifest %s", path);
     f->file = source_file(f->fd, "the manifest");
     f->plain = f->file;
-    bool age = (n > 4 && strcmp(path + n - 4, ".age") == 0) ||
-               (n > 9 && strcmp(path + n - 9, ".age.part") == 0);
-    if (!age)
-        return 0;
+    size_t n = strlen(path);
+    if (!age_begins(f->fd))
+        return n > 4 && strcmp(path + n - 4, ".age") == 0
+                   ? damaged(e, "it is not encrypted, though its name says so")
+                   : 0;
     int r = age_source(f->file, identity_file, passphrase, &f->plain, e);
     return r == -EBADMSG ? -EINVAL : r;
 }
 
-int manifest_file_open(const char *path, const char *identity_file, const char *passphrase,
-    struct manifest_file **out, struct err *e)
+static int rotten(struct err *e)
 {
-    struct manifest_file *f = make();
+    return damaged(e, "it was edited or has rotted (its own SHA-256 does not fit)");
+}
+
+static int swapped(struct err *e)
+{
+    return damaged(e, "it is not the one that belongs to this archive: it was exchanged");
+}
+
+/* The lines before the entries. */
+static int read_head(struct manifest_file *f, struct err *e)
+{
     const char *line;
     size_t len;
-    int r = open_sources(f, path, identity_file, passphrase, e);
-    if (r == 0) {
+    int r = read_line(f, &line, &len, e);
+    if (r == 1)
+        r = damaged(e, "it is empty");
+    int old = r == 0 ? manifest_seal_parse(line, len, &f->seal, e) : 0;
+    if (r == 0 && old < 0)
+        r = old;
+    if (r == 0 && !old) {
         r = read_line(f, &line, &len, e);
         if (r == 1)
-            r = damaged(e, "it is empty");
-        if (r == 0)
-            r = manifest_head_parse(line, len, &f->head, e);
+            r = damaged(e, "it is cut off: the head is missing");
     }
+    if (r == 0)
+        r = manifest_head_parse(line, len, &f->head, e);
+    if (r < 0)
+        return r;
+    f->has_head = true;
+    if (old)
+        hash_line(f, line, len); /* its digest is known at the end */
+    else
+        seal_digest(line, len, f->digest);
+    if (!old && strcmp(f->digest, f->seal.digest) != 0)
+        return rotten(e);
+    return !old && *f->expect && strcmp(f->expect, f->digest) != 0 ? swapped(e) : 0;
+}
+
+int manifest_file_open(const char *path, const char *identity_file, const char *passphrase,
+    const char *expect, struct manifest_file **out, struct err *e)
+{
+    struct manifest_file *f = make();
+    snprintf(f->expect, sizeof f->expect, "%s", expect ? expect : "");
+    int r = open_sources(f, path, identity_file, passphrase, e);
+    if (r == 0)
+        r = read_head(f, e);
     if (r != 0) {
         manifest_file_close(f);
         return r;
     }
-    hash_line(f, line, len);
-    f->has_head = true;
     *out = f;
     return 0;
 }
@@ -139,20 +176,37 @@ const struct manifest *manifest_file_head(const struct manifest_file *f)
     return f->has_head ? &f->head : NULL;
 }
 
-/* The last line carries the hash of all lines before it, and nothing follows. */
+static int check_old_last(
+    struct manifest_file *f, const char *line, size_t len, const char *sum, struct err *e)
+{
+    static const size_t begin = sizeof OLD_LAST_BEGIN - 1, hex_len = 64,
+                        end = sizeof OLD_LAST_END - 1;
+    if (len != begin + hex_len + end + 1 || memcmp(line, OLD_LAST_BEGIN, begin) != 0 ||
+        memcmp(line + begin + hex_len, OLD_LAST_END, end) != 0)
+        return damaged(e, "its last line is not as Elexgate writes it");
+    if (memcmp(line + begin, sum, hex_len) != 0)
+        return rotten(e);
+    memcpy(f->digest, sum, sizeof f->digest);
+    return *f->expect && strcmp(f->expect, f->digest) != 0 ? swapped(e) : 0;
+}
+
+/* The hash of all lines before is the right one, and nothing follows. */
 static int check_last(struct manifest_file *f, const char *line, size_t len, struct err *e)
 {
-    static const size_t begin = sizeof LAST_BEGIN - 1, hex_len = 64, end = sizeof LAST_END - 1;
     uint8_t sum[32];
-    char want[65];
+    char got[SHA256_HEX_LEN];
+    int r = 0;
     CHECK(EVP_DigestFinal_ex(f->hash, sum, NULL));
-    hex(sum, sizeof sum, want);
-    if (len != begin + hex_len + end + 1 || memcmp(line, LAST_BEGIN, begin) != 0 ||
-        memcmp(line + begin + hex_len, LAST_END, end) != 0)
-        return damaged(e, "its last line is not as Elexgate writes it");
-    if (memcmp(line + begin, want, hex_len) != 0)
-        return damaged(e, "it was edited or has rotted (its own SHA-256 does not fit)");
-    int r = read_line(f, &line, &len, e);
+    hex(sum, sizeof sum, got);
+    if (f->head.version == 1)
+        r = check_old_last(f, line, len, got, e);
+    else if (len != sizeof LAST - 1 || memcmp(line, LAST, len) != 0)
+        r = damaged(e, "its last line is not as Elexgate writes it");
+    else if (strcmp(got, f->head.entries_sha256) != 0)
+        r = rotten(e);
+    if (r < 0)
+        return r;
+    r = read_line(f, &line, &len, e);
     if (r == 0)
         return damaged(e, "something follows its last line");
     f->ended = true;
@@ -196,47 +250,82 @@ void manifest_file_close(struct manifest_file *f)
     free(f);
 }
 
-int manifest_file_write(
-    struct sink *to, const struct manifest *m, struct source *lines, struct err *e)
+int manifest_file_digest_lines(struct source *lines, char out[static SHA256_HEX_LEN], struct err *e)
 {
     uint8_t sum[32];
-    char last[sizeof LAST_BEGIN + 64 + sizeof LAST_END + 1];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     CHECK(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL));
+    char *buf = xmalloc(READ_STEP);
+    ssize_t got = 0;
+    while (lines && (got = lines->read(lines, buf, READ_STEP, e)) > 0)
+        CHECK(EVP_DigestUpdate(hash, buf, (size_t)got));
+    CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
+    hex(sum, sizeof sum, out);
+    EVP_MD_CTX_free(hash);
+    free(buf);
+    return (int)got;
+}
+
+int manifest_file_write(struct sink *to, const struct manifest *m, struct source *lines,
+    const struct seal_key *key, char digest[static SHA256_HEX_LEN], struct err *e)
+{
+    struct manifest_seal seal = {0};
     char *head = manifest_head_text(m), *buf = xmalloc(READ_STEP);
-    size_t n = strlen(head);
-    CHECK(EVP_DigestUpdate(hash, head, n));
-    int r = to->write(to, head, n, e);
+    seal_digest(head, strlen(head), digest);
+    memcpy(seal.digest, digest, sizeof seal.digest);
+    if (key) {
+        memcpy(seal.key, key->public, sizeof seal.key);
+        seal_sign(key, SEAL_MANIFEST, digest, seal.signature);
+    }
+    char *first = manifest_seal_text(&seal);
+    int r = to->write(to, first, strlen(first), e);
+    if (r == 0)
+        r = to->write(to, head, strlen(head), e);
     while (lines && r == 0) {
         ssize_t got = lines->read(lines, buf, READ_STEP, e);
         if (got <= 0) {
             r = (int)got;
             break;
         }
-        CHECK(EVP_DigestUpdate(hash, buf, (size_t)got));
         r = to->write(to, buf, (size_t)got, e);
     }
-    if (r == 0) {
-        CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
-        memcpy(last, LAST_BEGIN, sizeof LAST_BEGIN);
-        hex(sum, sizeof sum, last + sizeof LAST_BEGIN - 1);
-        strcat(last, LAST_END "\n");
-        r = to->write(to, last, strlen(last), e);
-    }
-    EVP_MD_CTX_free(hash);
+    if (r == 0)
+        r = to->write(to, LAST, sizeof LAST - 1, e);
+    free(first);
     free(buf);
     free(head);
     return r;
 }
 
-int manifest_file_head_read(const char *path, struct manifest *m, struct err *e)
+const struct manifest_seal *manifest_file_seal(const struct manifest_file *f)
+{
+    return &f->seal;
+}
+
+const char *manifest_file_digest(const struct manifest_file *f)
+{
+    return f->digest;
+}
+
+int manifest_file_head_read(const char *path, struct manifest *m, struct manifest_seal *seal,
+    char digest[static SHA256_HEX_LEN], struct err *e)
 {
     struct manifest_file *f;
-    int r = manifest_file_open(path, NULL, NULL, &f, e);
-    if (r == 0) {
+    struct manifest_entry entry = {0};
+    int r = manifest_file_open(path, NULL, NULL, NULL, &f, e);
+    if (r < 0)
+        return r;
+    /* the digest of version 1 is that of the whole file */
+    while (r == 0 && f->head.version == 1) {
+        r = manifest_file_next(f, &entry, e);
+        manifest_entry_clear(&entry);
+    }
+    if (r >= 0) {
         *m = f->head;
         memset(&f->head, 0, sizeof f->head);
-        manifest_file_close(f);
+        *seal = f->seal;
+        memcpy(digest, f->digest, SHA256_HEX_LEN);
     }
-    return r;
+    manifest_file_close(f);
+    return r < 0 ? r : 0;
 }

@@ -396,3 +396,9 @@ void pack_drop(struct pack *p)
     free(p->folder);
     free(p);
 }
+
+void pack_content(const struct pack *p, uint64_t *files, uint64_t *bytes)
+{
+    *files = p->files;
+    *bytes = p->content_bytes;
+}

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include "backup/archive/seal.h"
 #include "backup/rules/manifest.h"
 #include "common/error.h"
 
@@ -55,6 +56,8 @@ struct pack_options {
     uint64_t rate;    /* bytes a second read at most; 0 = no limit */
     const char *const *recipients; /* age recipients, NULL-terminated; NULL = not encrypted */
     const char *passphrase;        /* instead of recipients */
+    const struct seal_key *key;    /* seals the manifest; NULL = not sealed */
+    uint64_t sequence;             /* of the run */
     /* Asked at least every MiB and every 20 ms of waiting, on the caller's thread; NULL = always.
      */
     bool (*go_on)(void *ctx);
@@ -90,12 +93,16 @@ int pack_close(struct pack *p, struct err *e) MUSTCHECK;
 /* m: the caller has filled method, times, server, tables, info and maybe notes; type, run, archive,
  * content, host, program and the notes of skipped files are filled in here. */
 int pack_publish(struct pack *p, struct manifest *m, struct err *e) MUSTCHECK;
+/* What the seal of a published archive signs: manifest_file_digest of the manifest in clear. */
+const char *pack_digest(const struct pack *p);
 void pack_drop(struct pack *p); /* NULL allowed */
 
 /* Not strict: how many files and folders could not be read, in whole or in part, and why the first
  * one could not. The archive is good without them. */
 uint64_t pack_left_out(const struct pack *p, const char **first);
 struct pack_progress pack_totals(const struct pack *p);
+/* What the archive holds, as its manifest will say. */
+void pack_content(const struct pack *p, uint64_t *files, uint64_t *bytes);
 const char *pack_file_name(const struct pack *p); /* final name, without folder */
 
 #endif

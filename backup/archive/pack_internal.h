@@ -44,6 +44,7 @@ struct pack {
     int dirfd, fd;
     char name[ARCHIVE_NAME_LEN], part[ARCHIVE_NAME_LEN];
     bool created, published, closed, broken, encrypted;
+    char digest[SHA256_HEX_LEN]; /* of the manifest in clear */
     const struct deflate_backend *backend;
 
     struct sink *file_sink,

@@ -125,6 +125,9 @@ static int fill_manifest(
         return err_sys(e, errno, "cannot look at %s", p->part);
     snprintf(m->type, sizeof m->type, "%s", p->type);
     snprintf(m->run, sizeof m->run, "%s", p->run);
+    m->sequence = p->o.sequence;
+    if (p->o.key)
+        memcpy(m->installation, p->o.key->public, sizeof m->installation);
     gethostname(host, sizeof host - 1);
     free(m->host);
     m->host = xstrdup(host);
@@ -159,8 +162,8 @@ static struct archive_name name_of(struct pack *p, bool encrypted, bool part)
 }
 
 /* One manifest under its .part name, on the disk. */
-static int write_manifest(
-    struct pack *p, const struct manifest *m, bool encrypted, struct source *lines, struct err *e)
+static int write_manifest(struct pack *p, const struct manifest *m, bool encrypted,
+    struct source *lines, char digest[static SHA256_HEX_LEN], struct err *e)
 {
     char name[ARCHIVE_NAME_LEN];
     struct archive_name n = name_of(p, encrypted, true);
@@ -176,7 +179,7 @@ static int write_manifest(
         r = age_sink(below, p->o.recipients, p->o.passphrase, &sink, e);
     }
     if (r == 0)
-        r = manifest_file_write(sink, m, lines, e);
+        r = manifest_file_write(sink, m, lines, p->o.key, digest, e);
     if (r == 0)
         r = sink->finish(sink, e);
     if (r == 0 && fsync(fd) < 0)
@@ -187,26 +190,41 @@ static int write_manifest(
     return r;
 }
 
-static int write_manifests(struct pack *p, const struct manifest *m, struct err *e)
+static int digest_entries(struct pack *p, struct manifest *m, struct err *e)
 {
     struct source *file, *plain;
     int r = spool_source(&p->spool, &file, &plain, e);
     if (r < 0)
         return r;
-    r = write_manifest(p, m, p->encrypted, plain, e);
+    r = manifest_file_digest_lines(plain, m->entries_sha256, e);
+    drop_sources(file, plain);
+    return r;
+}
+
+static int write_manifests(struct pack *p, struct manifest *m, struct err *e)
+{
+    struct source *file, *plain;
+    int r = digest_entries(p, m, e);
+    if (r == 0)
+        r = spool_source(&p->spool, &file, &plain, e);
+    if (r < 0)
+        return r;
+    r = write_manifest(p, m, p->encrypted, plain, p->digest, e);
     drop_sources(file, plain);
     if (r < 0 || !p->encrypted)
         return r;
     /* Beside an encrypted archive: what is needed to list, count and check it, and nothing that
-     * names a file or a table. */
+     * names a file or a table. Its seal covers the whole one too. */
     struct manifest open = *m;
-    open.sealed = true;
+    open.brief = true;
+    memcpy(open.full_sha256, p->digest, sizeof open.full_sha256);
+    r = manifest_file_digest_lines(NULL, open.entries_sha256, e);
     open.tables = NULL;
     open.table_count = 0;
     open.notes = NULL;
     open.note_count = 0;
     open.info = NULL;
-    return write_manifest(p, &open, false, NULL, e);
+    return r < 0 ? r : write_manifest(p, &open, false, NULL, p->digest, e);
 }
 
 /* From .part to its name, never over something that is there. */
@@ -228,8 +246,8 @@ static int give_names(struct pack *p, struct err *e)
     char from[ARCHIVE_NAME_LEN], to[ARCHIVE_NAME_LEN];
     int r = give_name(p, p->part, p->name, e);
     bool named = r == 0;
-    for (int sealed = p->encrypted; sealed >= 0 && r == 0; sealed--) {
-        struct archive_name n = name_of(p, sealed, true);
+    for (int encrypted = p->encrypted; encrypted >= 0 && r == 0; encrypted--) {
+        struct archive_name n = name_of(p, encrypted, true);
         archive_name_format(&n, from);
         n.part = false;
         r = give_name(p, from, archive_name_format(&n, to), e);
@@ -260,4 +278,9 @@ int pack_publish(struct pack *p, struct manifest *m, struct err *e)
         r = give_names(p, e);
     p->published = r == 0;
     return r;
+}
+
+const char *pack_digest(const struct pack *p)
+{
+    return p->digest;
 }

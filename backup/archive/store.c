@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backup/archive/manifest_file.h"
+#include "backup/archive/medium.h"
 
 char *store_path(const char *folder, const struct store_item *it, enum archive_name_kind kind)
 {
@@ -31,7 +32,7 @@ static char *plain_manifest_path(const char *folder, const struct store_item *it
 }
 
 /* Calls fn for each name of ours; fn's result other than 0 ends it. */
-static int each_name(const char *folder,
+int store_each_name(const char *folder,
     int (*fn)(void *ctx, const char *name, const struct archive_name *n), void *ctx, struct err *e)
 {
     DIR *d = opendir(folder);
@@ -90,9 +91,10 @@ static void problem(struct store_item *it, const char *fmt, ...)
 }
 
 /* What can be said without reading the archive. */
-static void look_at(const char *folder, struct store_item *it)
+static void look_at(const char *folder, const struct trust *trust, struct store_item *it)
 {
     struct err e = {0};
+    struct manifest_seal seal = {0};
     struct stat st;
     _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
     _cleanup_free_ char *plain = plain_manifest_path(folder, it);
@@ -104,7 +106,12 @@ static void look_at(const char *folder, struct store_item *it)
         memset(&it->status, 0, sizeof it->status);
     bool there = lstat(archive, &st) == 0 && S_ISREG(st.st_mode);
     it->size = there ? (uint64_t)st.st_size : 0;
-    int r = manifest_file_head_read(plain, &it->manifest, &e);
+    int r = manifest_file_head_read(plain, &it->manifest, &seal, it->digest, &e);
+    memcpy(it->expect, it->encrypted ? it->manifest.full_sha256 : it->digest, sizeof it->expect);
+    if (r == 0 && trust)
+        it->standing = trust_standing(trust, &it->manifest, &seal, it->digest);
+    if (r == 0 && trust && trust_is_own_key(trust, seal.key))
+        it->sequence = it->manifest.sequence; /* of another's, it counts something else */
     if (r < 0) {
         if (access(plain, F_OK) < 0)
             problem(it, "the manifest is missing");
@@ -124,32 +131,116 @@ static void look_at(const char *folder, struct store_item *it)
     }
 }
 
-/* Newest first by UTC time; what has no manifest last, by its name. */
+/* What is ours by its number, the others behind it. */
+static int by_number(const void *a, const void *b)
+{
+    const struct store_item *x = a, *y = b;
+    bool ox = standing_ours(x->standing), oy = standing_ours(y->standing);
+    if (ox != oy)
+        return ox ? -1 : 1;
+    if (x->sequence != y->sequence)
+        return x->sequence < y->sequence ? -1 : 1;
+    return (x->order_ms > y->order_ms) - (x->order_ms < y->order_ms);
+}
+
+/* Newest first; what has no manifest last, by its name. */
 static int order(const void *a, const void *b)
 {
     const struct store_item *x = a, *y = b;
-    int64_t tx = x->manifest.started_ms, ty = y->manifest.started_ms;
-    if (tx != ty)
-        return tx < ty ? 1 : -1;
+    if (x->order_ms != y->order_ms)
+        return x->order_ms < y->order_ms ? 1 : -1;
+    if (x->sequence != y->sequence)
+        return x->sequence < y->sequence ? 1 : -1;
     int c = strcmp(y->run, x->run);
     return c != 0 ? c : strcmp(x->type, y->type);
 }
 
-int store_read(const char *folder, const char *type, struct store_list *out, struct err *e)
+/* A clock that fell back does not make a new backup an old one: of what is ours none stands before
+ * one that was made earlier. */
+static void sort_items(struct store_list *l)
+{
+    int64_t latest = INT64_MIN;
+    if (l->count == 0)
+        return;
+    qsort(l->items, l->count, sizeof *l->items, by_number);
+    for (size_t i = 0; i < l->count && standing_ours(l->items[i].standing); i++) {
+        if (l->items[i].order_ms < latest)
+            l->items[i].order_ms = latest;
+        latest = l->items[i].order_ms;
+    }
+    qsort(l->items, l->count, sizeof *l->items, order);
+}
+
+/* What we have made on this medium and not removed must be there. */
+static void add_gone(struct store_list *l, const char *type, const struct trust *trust)
+{
+    size_t n = 0;
+    size_t *live = *l->medium ? ledger_live(&trust->ledger, l->medium, &n) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        const struct ledger_entry *entry = &trust->ledger.entries[live[i]];
+        struct archive_name name = {.kind = ARCHIVE_NAME_MANIFEST};
+        if (type && strcmp(type, entry->type) != 0)
+            continue;
+        memcpy(name.type, entry->type, sizeof name.type);
+        memcpy(name.run, entry->run, sizeof name.run);
+        size_t before = l->count;
+        struct store_item *it = item_of(l, &name);
+        if (l->count == before && standing_ours(it->standing))
+            continue;
+        it->gone = l->count > before;
+        it->standing = entry->what == LEDGER_ADOPTED ? STANDING_ADOPTED : STANDING_OWN;
+        if (it->gone) {
+            problem(it, "it is gone: this machine made it and did not remove it");
+        } else if (*it->digest) {
+            it->standing = STANDING_REPLACED;
+            problem(it, "%s", standing_words(STANDING_REPLACED, false));
+        }
+        it->sequence = entry->sequence;
+        it->order_ms = it->manifest.started_ms ? it->manifest.started_ms : entry->at_ms;
+    }
+    free(live);
+}
+
+int store_read(const char *folder, const char *type, const struct trust *trust,
+    struct store_list *out, struct err *e)
 {
     struct reading r = {.type = type};
-    int x = each_name(folder, collect, &r, e);
+    int x = store_each_name(folder, collect, &r, e);
+    if (x == 0)
+        x = medium_read(folder, r.list.medium, e);
     if (x < 0) {
         store_list_clear(&r.list);
         return x;
     }
-    for (size_t i = 0; i < r.list.count; i++)
-        look_at(folder, &r.list.items[i]);
-    if (r.list.count > 0)
-        qsort(r.list.items, r.list.count, sizeof *r.list.items, order);
+    for (size_t i = 0; i < r.list.count; i++) {
+        look_at(folder, trust, &r.list.items[i]);
+        r.list.items[i].order_ms = r.list.items[i].manifest.started_ms;
+    }
+    if (trust)
+        add_gone(&r.list, type, trust);
+    sort_items(&r.list);
     r.list.folder = xstrdup(folder);
     *out = r.list;
     return 0;
+}
+
+const char *store_expect(const struct store_item *it)
+{
+    return *it->expect ? it->expect : NULL;
+}
+
+uint64_t store_sequence(const struct store_list *l)
+{
+    uint64_t highest = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const struct store_item *it = &l->items[i];
+        uint64_t n = it->standing == STANDING_UNLISTED ? it->manifest.sequence
+                     : standing_ours(it->standing)     ? it->sequence
+                                                       : 0;
+        if (n > highest)
+            highest = n;
+    }
+    return highest;
 }
 
 void store_list_clear(struct store_list *l)
@@ -159,200 +250,4 @@ void store_list_clear(struct store_list *l)
     free(l->items);
     free(l->folder);
     *l = (struct store_list){0};
-}
-
-/* ---- suffixes ---- */
-
-struct suffix_search {
-    const char *run;
-};
-
-static int suffix_taken(void *ctx, const char *name, const struct archive_name *n)
-{
-    struct suffix_search *s = ctx;
-    (void)name;
-    return strcmp(n->run, s->run) == 0;
-}
-
-int store_free_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
-    char out[static RUN_SUFFIX_LEN], struct err *e)
-{
-    char run[RUN_SUFFIX_LEN];
-    run_suffix_format(utc_s, zone, run);
-    for (int i = 0; i < 24 * 60; i++) {
-        struct suffix_search s = {run};
-        int r = each_name(folder, suffix_taken, &s, e);
-        if (r < 0)
-            return r;
-        if (r == 0) {
-            memcpy(out, run, sizeof run);
-            return 0;
-        }
-        run_suffix_next(run, run);
-    }
-    return err_set(e, EEXIST, "every minute of a day is taken in %s", folder);
-}
-
-/* ---- removing ---- */
-
-static int remove_one(int dirfd, const char *type, const char *run, enum archive_name_kind kind,
-    bool encrypted, struct err *e)
-{
-    struct archive_name n = {.kind = kind, .encrypted = encrypted};
-    char name[ARCHIVE_NAME_LEN];
-    snprintf(n.type, sizeof n.type, "%s", type);
-    snprintf(n.run, sizeof n.run, "%s", run);
-    if (unlinkat(dirfd, archive_name_format(&n, name), 0) < 0 && errno != ENOENT)
-        return err_sys(e, errno, "cannot remove %s", name);
-    return 0;
-}
-
-int store_remove(const char *folder, const char *type, const char *run, struct err *e)
-{
-    if (!archive_type_valid(type) || !run_suffix_valid(run))
-        return err_set(e, EINVAL, "\"%.60s\" of type \"%.60s\" is not a backup's name", run, type);
-    _cleanup_fd_ int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0)
-        return err_sys(e, errno, "cannot open the backup folder %s", folder);
-    int r = remove_one(dirfd, type, run, ARCHIVE_NAME_MANIFEST, false, e);
-    if (r == 0 && fsync(dirfd) < 0)
-        r = err_sys(e, errno, "cannot write the folder %s to the disk", folder);
-    if (r == 0)
-        r = remove_one(dirfd, type, run, ARCHIVE_NAME_MANIFEST, true, e);
-    for (int encrypted = 0; encrypted < 2 && r == 0; encrypted++)
-        r = remove_one(dirfd, type, run, ARCHIVE_NAME_ARCHIVE, encrypted, e);
-    if (r == 0)
-        r = remove_one(dirfd, type, run, ARCHIVE_NAME_STATUS, false, e);
-    return r;
-}
-
-int store_retain(const char *folder, const char *type, const struct retention_policy *policy,
-    const struct cron_zone *zone, bool run_succeeded,
-    void (*removed)(void *ctx, const char *type, const char *run), void *ctx, struct err *e)
-{
-    struct store_list l;
-    int r = store_read(folder, type, &l, e);
-    if (r < 0)
-        return r;
-    struct generation *g = xcalloc(l.count + 1, sizeof *g);
-    for (size_t i = 0; i < l.count; i++) {
-        const struct store_item *it = &l.items[i];
-        g[i] = (struct generation){.type = it->type,
-            .started_ms = it->manifest.started_ms,
-            .complete = it->complete && !(it->status.verified_ms && !it->status.verified_good),
-            .proven = it->status.proven_ms && it->status.proven_good,
-            .owner = it};
-    }
-    retention_apply(g, l.count, type, policy, zone, run_succeeded);
-    for (size_t i = 0; i < l.count && r == 0; i++) {
-        if (g[i].kept_by)
-            continue;
-        const struct store_item *it = g[i].owner;
-        r = store_remove(folder, it->type, it->run, e);
-        if (r == 0 && removed)
-            removed(ctx, it->type, it->run);
-    }
-    free(g);
-    store_list_clear(&l);
-    return r;
-}
-
-struct cleaning {
-    const char *folder;
-    unsigned removed;
-    struct err *e;
-};
-
-static int clean_part(void *ctx, const char *name, const struct archive_name *n)
-{
-    struct cleaning *c = ctx;
-    if (!n->part)
-        return 0;
-    _cleanup_free_ char *path = xasprintf("%s/%s", c->folder, name);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_sys(c->e, errno, "cannot remove %s", path);
-    c->removed++;
-    return 0;
-}
-
-int store_clean_parts(const char *folder, unsigned *n, struct err *e)
-{
-    struct cleaning c = {folder, 0, e};
-    int r = each_name(folder, clean_part, &c, e);
-    *n = c.removed;
-    return r;
-}
-
-/* ---- finding ---- */
-
-/* Keeps the items for which the run (and type) fits. */
-static void keep_run(struct store_list *l, const char *run, const char *type)
-{
-    size_t kept = 0;
-    char wanted[RUN_SUFFIX_LEN];
-    snprintf(wanted, sizeof wanted, "%s", run); /* it may be one of the items' own */
-    for (size_t i = 0; i < l->count; i++) {
-        struct store_item *it = &l->items[i];
-        if (strcmp(it->run, wanted) == 0 && (!type || strcmp(it->type, type) == 0)) {
-            struct store_item copy = *it;
-            l->items[kept++] = copy;
-        } else {
-            manifest_clear(&it->manifest);
-        }
-    }
-    l->count = kept;
-}
-
-static int find_by_path(const char *path, struct store_list *out, struct err *e)
-{
-    struct archive_name n;
-    const char *slash = strrchr(path, '/');
-    if (!archive_name_parse(slash ? slash + 1 : path, &n) || n.part)
-        return err_set(e, ENOENT,
-            "%.300s is not the name of an archive of Elexgate (TYPE_YYYY-MM-DD-HHmm.tar.gz)", path);
-    _cleanup_free_ char *folder = slash ? xstrdup(path) : xstrdup(".");
-    if (slash)
-        folder[slash - path + (slash == path)] = 0;
-    int r = store_read(folder, n.type, out, e);
-    if (r < 0)
-        return r;
-    keep_run(out, n.run, n.type);
-    if (out->count > 0)
-        return 0;
-    store_list_clear(out);
-    return err_set(e, ENOENT, "%.300s does not exist", path);
-}
-
-int store_find(
-    const char *folder, const char *which, const char *type, struct store_list *out, struct err *e)
-{
-    if (strchr(which, '/') || strstr(which, ".tar.gz") || strstr(which, ".json"))
-        return find_by_path(which, out, e);
-    bool latest = strcmp(which, "latest") == 0;
-    if (!latest && !run_suffix_valid(which))
-        return err_set(e, ENOENT,
-            "\"%.60s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or "
-            "the path of an archive",
-            which);
-    struct store_list l;
-    int r = store_read(folder, NULL, &l, e);
-    if (r < 0)
-        return r;
-    const char *run = which;
-    if (latest) {
-        run = NULL;
-        for (size_t i = 0; i < l.count && !run; i++)
-            if (l.items[i].complete && (!type || strcmp(l.items[i].type, type) == 0))
-                run = l.items[i].run;
-    }
-    if (run)
-        keep_run(&l, run, type);
-    if (!run || l.count == 0) {
-        store_list_clear(&l);
-        return err_set(e, ENOENT, "there is no %sbackup%s%s%s%s in %s", latest ? "complete " : "",
-            latest ? "" : " ", latest ? "" : which, type ? " of type " : "", type ? type : "",
-            folder);
-    }
-    *out = l;
-    return 0;
 }

@@ -1,5 +1,7 @@
 /*
- * The backup folder: which generations there are, what is known about them, which may go.
+ * The backup folder: which generations there are, who made them, what is known about them, which
+ * may go. Whoever can write to the folder can put anything into it: what is ours is known by the
+ * seal and the ledger (trust.h), and by nothing that a file name or a time says.
  *
  * Only names that archive_name_parse knows are looked at, and only files are ever removed whose
  * manifest says that they are ours; a stranger's tarball, `elexisdb2_…`, a folder: left alone.
@@ -9,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "backup/archive/trust.h"
 #include "backup/rules/manifest.h"
 #include "backup/rules/retention.h"
 #include "common/error.h"
@@ -38,25 +41,45 @@ struct store_item {
     char run[RUN_SUFFIX_LEN];
     bool encrypted;
     bool complete;     /* archive there with the manifest's size, manifest readable and fitting */
+    bool gone;         /* nothing of it is there, though the ledger says that we made it */
     char problem[200]; /* why it is not complete */
     uint64_t size;     /* of the archive file, 0 when missing */
-    struct manifest manifest; /* the head; empty when unreadable */
+    struct manifest manifest;    /* the head; empty when unreadable */
+    char digest[SHA256_HEX_LEN]; /* of the manifest in clear; "" when unreadable */
+    char expect[SHA256_HEX_LEN]; /* what manifest_file_digest of its whole manifest must be */
+    enum standing standing;
+    uint64_t sequence; /* what is ours is ordered by it; 0 = not known */
+    int64_t order_ms;  /* started_ms, but never before what we made earlier */
     struct store_status status;
 };
 struct store_list {
-    char *folder;             /* where they lie */
-    struct store_item *items; /* newest first by UTC time; those without a manifest last */
+    char *folder;               /* where they lie */
+    char medium[MEDIUM_ID_LEN]; /* its mark; "" = none */
+    struct store_item *items;   /* newest first: what is ours by its number, the rest by UTC time;
+                                   those without a manifest last */
     size_t count;
+    size_t left_out; /* by store_find: of the same run, and not to be trusted */
+    enum standing left_out_for;
 };
 
-/* type NULL = all. A missing folder is an empty list. */
-int store_read(
-    const char *folder, const char *type, struct store_list *out, struct err *e) MUSTCHECK;
+/* type NULL = all. A missing folder is an empty list. What the ledger knows on this medium and what
+ * is not there is an item too, `gone`. */
+int store_read(const char *folder, const char *type, const struct trust *trust,
+    struct store_list *out, struct err *e) MUSTCHECK;
 void store_list_clear(struct store_list *l);
+/* The digest that the file store_path(…, ARCHIVE_NAME_MANIFEST) must have; NULL = none is known. */
+const char *store_expect(const struct store_item *it);
+/* The highest number of a run in a list that is ours, or says so. */
+uint64_t store_sequence(const struct store_list *l);
 
 /* First suffix from utc_s on that no file in the folder has, whatever its type. */
 int store_free_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
     char out[static RUN_SUFFIX_LEN], struct err *e) MUSTCHECK;
+/* The same, and taken at once, so that another machine that writes to the same folder takes the
+ * next. Given back when the run is over. */
+int store_take_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
+    char out[static RUN_SUFFIX_LEN], struct err *e) MUSTCHECK;
+void store_give_suffix(const char *folder, const char *run);
 /* Path of one of an item's files, malloc'ed. */
 char *store_path(
     const char *folder, const struct store_item *it, enum archive_name_kind kind) MUSTCHECK;
@@ -67,21 +90,39 @@ int store_status_write(const char *folder, const char *type, const char *run,
     const struct store_status *s, struct err *e) MUSTCHECK;
 
 /* Removes archive, manifest and status of one run's type, the manifest first, so that what is left
- * by a crash is incomplete and never counted. */
-int store_remove(const char *folder, const char *type, const char *run, struct err *e) MUSTCHECK;
-/* Applies the policy to one type; calls removed for each run that went. Nothing after a failed run.
- */
-int store_retain(const char *folder, const char *type, const struct retention_policy *policy,
-    const struct cron_zone *zone, bool run_succeeded,
-    void (*removed)(void *ctx, const char *type, const char *run), void *ctx,
+ * by a crash is incomplete and never counted. The ledger is told before. */
+int store_remove(const char *folder, const char *type, const char *run, struct trust *trust,
     struct err *e) MUSTCHECK;
-/* Removes .part files of earlier, killed runs. Call only while holding the run lock. Counts in *n.
- */
-int store_clean_parts(const char *folder, unsigned *n, struct err *e) MUSTCHECK;
+
+struct store_retention {
+    struct retention_policy policy;
+    const struct cron_zone *zone;
+    const char *run; /* what this run has made stays, whatever else is said */
+    int64_t now_ms;
+    void (*removed)(void *ctx, const char *type, const char *run);
+    void *ctx;
+};
+/* Applies the policy to what is ours of one type, after a run that succeeded. 1: nothing was
+ * removed, since a backup lies in the future; e says which. */
+int store_retain(const char *folder, const char *type, struct trust *trust,
+    const struct store_retention *o, struct err *e) MUSTCHECK;
+/* Removes .part files of runs that began here and were killed, and those that nobody has written to
+ * for a day. Call only while holding the run lock. Counts in *n. */
+int store_clean_parts(
+    const char *folder, const struct trust *trust, unsigned *n, struct err *e) MUSTCHECK;
 
 /* WHICH: "latest", a run's suffix, or a path of an archive or manifest. Fills out with the items of
- * that run (one, for a path), newest complete run for "latest". -ENOENT with words if none. */
-int store_find(const char *folder, const char *which, const char *type, struct store_list *out,
+ * that run (one, for a path). Latest is the newest run that is ours, whole or not, gone or not:
+ * what is wrong with it is for the caller to say; where nothing is ours, the newest trusted one.
+ * Items that nobody vouches for are left out and counted, unless foreign says that they may come.
+ * -ENOENT with words if there is none, -EPERM if there are only such. */
+int store_find(const char *folder, const char *which, const char *type, const struct trust *trust,
+    bool foreign, struct store_list *out, struct err *e) MUSTCHECK;
+
+/* For the other files of the store: calls fn for each name of ours; its result other than 0 ends
+ * it. */
+int store_each_name(const char *folder,
+    int (*fn)(void *ctx, const char *name, const struct archive_name *n), void *ctx,
     struct err *e) MUSTCHECK;
 
 #endif

@@ -122,13 +122,16 @@ static int next_member(struct unpack *u, struct err *e)
 static int open_layers(struct unpack *u, const uint8_t *age_key, struct err *e)
 {
     const char *name = u->o->archive;
-    size_t n = strlen(name);
-    bool age = age_key || (n > 4 && strcmp(name + n - 4, ".age") == 0);
+    const struct manifest *m = u->entries ? manifest_file_head(u->entries) : NULL;
     u->fd = open(name, O_RDONLY | O_CLOEXEC);
     if (u->fd < 0)
         return err_sys(e, errno, "cannot open the archive %s", name);
     u->file = source_file(u->fd, name);
     u->plain = u->file;
+    bool age = age_key || age_begins(u->fd);
+    if (m && age != (m->archive.encryption != NULL))
+        return unpack_damage(e, age ? "the archive is encrypted, its manifest says that it is not"
+                                    : "the archive is not encrypted, its manifest says that it is");
     int r = 0;
     if (age_key)
         r = age_source_with_key(u->file, age_key, &u->plain, e);
@@ -252,9 +255,9 @@ static void set_limits(struct unpack *u)
     u->max_bytes = u->o->max_bytes ? u->o->max_bytes : UINT64_MAX;
     u->max_files = u->o->max_files ? u->o->max_files : UINT64_MAX;
     /* Files that were put in again (entry.replaced) come on top: three attempts at most. */
-    if (m && !u->o->max_bytes && !m->sealed)
+    if (m && !u->o->max_bytes && !m->brief)
         u->max_bytes = m->content.bytes <= UINT64_MAX / 3 ? 3 * m->content.bytes : UINT64_MAX;
-    u->compare = u->entries && !(m && m->sealed);
+    u->compare = u->entries && !(m && m->brief);
 }
 
 int unpack_entries(const struct unpack_options *o, struct manifest_file *entries,
@@ -295,7 +298,7 @@ int unpack_run(const struct unpack_options *o, struct unpack_result *r, struct e
     struct manifest_file *f = NULL;
     CHECK(o->manifest || (o->max_bytes && o->max_files));
     if (o->manifest) {
-        int x = manifest_file_open(o->manifest, o->identity_file, o->passphrase, &f, e);
+        int x = manifest_file_open(o->manifest, o->identity_file, o->passphrase, o->expect, &f, e);
         if (x == AGE_LOCKED)
             return UNPACK_LOCKED;
         if (x == -EINVAL || x == -ENOENT)

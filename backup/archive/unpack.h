@@ -31,9 +31,10 @@ enum unpack_outcome {
 struct unpack_options {
     const char *archive; /* path of the .tar.gz or .tar.gz.age */
     const char
-        *manifest; /* its manifest; NULL = none (an archive of the old system): then the limits
-                      below must be set, and nothing but gzip and tar can be checked */
-    int into;      /* opened folder, should be empty; -1 = verify only */
+        *manifest;      /* its manifest; NULL = none (an archive of the old system): then the limits
+                           below must be set, and nothing but gzip and tar can be checked */
+    const char *expect; /* the manifest's digest, see manifest_file_open; NULL = any */
+    int into;           /* opened folder, should be empty; -1 = verify only */
     /* Gets the content of every file as it is read, in order; what it returns but 0 ends the
      * reading. For an archive that is one stream, as a dump is; a hole is damage then. NULL = none
      */

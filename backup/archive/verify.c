@@ -53,6 +53,7 @@ static int check(const char *folder, const struct store_item *it, const struct v
     _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
     struct unpack_options uo = {.archive = archive,
         .manifest = manifest,
+        .expect = store_expect(it),
         .into = -1,
         .threads = o->threads,
         .identity_file = o->identity_file,
@@ -100,7 +101,7 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
             v.whole_file_only ? "the file is as it was written; its content is encrypted and was "
                                 "not looked at"
                               : "every file is as it was backed up");
-    if (o->record) {
+    if (o->record && !it->gone) {
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();
         s.verified_good = v.good;

@@ -31,11 +31,11 @@ static const char *only_type(const struct restore_request *q)
 }
 
 int restore_find(
-    const struct run *run, const struct restore_request *q, struct store_list *out, struct err *e)
+    struct run *run, const struct restore_request *q, struct store_list *out, struct err *e)
 {
     struct stat st;
     if (!q->foreign || !strchr(q->which, '/') || has_manifest(q->which))
-        return store_find(run->s.folder, q->which, only_type(q), out, e);
+        return run_find(run, q->which, only_type(q), q->foreign, out, e);
     if (stat(q->which, &st) < 0)
         return err_sys(e, errno, "cannot find %s", q->which);
     if (!S_ISREG(st.st_mode))

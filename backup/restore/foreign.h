@@ -7,9 +7,9 @@
 
 #include "backup/restore/restore.h"
 
-/* What is asked for: store_find, or, with q->foreign and a path that has no manifest beside it, a
+/* What is asked for: run_find, or, with q->foreign and a path that has no manifest beside it, a
  * list of one item whose run is "". */
-int restore_find(const struct run *run, const struct restore_request *q, struct store_list *out,
+int restore_find(struct run *run, const struct restore_request *q, struct store_list *out,
     struct err *e) MUSTCHECK;
 static inline bool restore_is_foreign(const struct store_item *it)
 {

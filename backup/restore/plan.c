@@ -158,7 +158,7 @@ static int plan_part(
     struct store_item full = *it;
     struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
-    _cleanup_free_ char *manifest = it->manifest.sealed
+    _cleanup_free_ char *manifest = it->manifest.brief
                                         ? store_path(found->folder, it, ARCHIVE_NAME_MANIFEST)
                                         : NULL;
     int code = copy_check_manifest(p->run, it, manifest, &file, &m, e);
@@ -197,8 +197,11 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     if (code == 0)
         (void)site_ask(run, &p.server, NULL);
     for (size_t i = 0; code == 0 && i < found.count; i++)
-        if (restore_picked(&found, i, q->types))
-            code = plan_part(&p, &found, &found.items[i], e);
+        if (restore_picked(&found, i, q->types)) {
+            code = restore_picked_whole(&found.items[i], q->which, e);
+            if (code == 0)
+                code = plan_part(&p, &found, &found.items[i], e);
+        }
     if (code == 0 && json_array_size(p.parts) == 0)
         code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
     if (code == 0)

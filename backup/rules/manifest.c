@@ -87,6 +87,11 @@ static json_t *text_or_null(const char *s)
     return s ? json_string(s) : json_null();
 }
 
+static json_t *filled_or_null(const char *s)
+{
+    return *s ? json_string(s) : json_null();
+}
+
 static json_t *unsigned_json(uint64_t v)
 {
     CHECK(v <= INT64_MAX);
@@ -127,11 +132,13 @@ static json_t *build_notes(const struct manifest *m)
 static json_t *build_head(const struct manifest *m)
 {
     char started[CLOCK_ISO_LEN], finished[CLOCK_ISO_LEN];
-    json_t *head = json_pack("{s:s,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "format",
-        "elexgate-manifest", "version", MANIFEST_VERSION, "type", m->type, "run", m->run, "method",
-        manifest_method_name(m->method), "started", clock_iso(m->started_ms, started), "finished",
-        clock_iso(m->finished_ms, finished), "local_time", m->local_time, "zone", m->zone, "host",
-        m->host, "program", m->program, "sealed", m->sealed);
+    json_t *head = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:o,s:s}",
+        "format", "elexgate-manifest", "version", MANIFEST_VERSION, "type", m->type, "run", m->run,
+        "sequence", unsigned_json(m->sequence), "installation", filled_or_null(m->installation),
+        "method", manifest_method_name(m->method), "started", clock_iso(m->started_ms, started),
+        "finished", clock_iso(m->finished_ms, finished), "local_time", m->local_time, "zone",
+        m->zone, "host", m->host, "program", m->program, "brief", m->brief, "full_sha256",
+        filled_or_null(m->full_sha256), "entries_sha256", m->entries_sha256);
     CHECK(head);
     json_t *archive = json_pack("{s:s,s:o,s:s,s:s,s:i,s:o}", "file", m->archive.file, "size",
         unsigned_json(m->archive.size), "sha256", m->archive.sha256, "backend", m->archive.backend,
@@ -153,6 +160,14 @@ static json_t *build_head(const struct manifest *m)
     return head;
 }
 
+char *manifest_seal_text(const struct manifest_seal *seal)
+{
+    if (!seal->key[0])
+        return xasprintf("{\"head_sha256\":\"%s\",\"seal\":null,\n", seal->digest);
+    return xasprintf("{\"head_sha256\":\"%s\",\"seal\":{\"key\":\"%s\",\"signature\":\"%s\"},\n",
+        seal->digest, seal->key, seal->signature);
+}
+
 char *manifest_head_text(const struct manifest *m)
 {
     json_t *head = build_head(m);
@@ -160,9 +175,9 @@ char *manifest_head_text(const struct manifest *m)
     json_decref(head);
     CHECK(text);
     size_t len = strlen(text);
-    CHECK(len > 2 && text[len - 1] == '}');
+    CHECK(len > 2 && text[0] == '{' && text[len - 1] == '}');
     text[len - 1] = 0;
-    char *out = xasprintf("%s,\"entries\":[\n", text);
+    char *out = xasprintf("%s,\"entries\":[\n", text + 1);
     free(text);
     return out;
 }

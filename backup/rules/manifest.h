@@ -3,10 +3,17 @@
  *
  * A manifest is one JSON document, laid out so that it can be read line by line, whatever its size:
  *
- *   line 1      the head: {"format":"elexgate-manifest","version":1,…,"entries":[
- *   lines 2..   one entry a line, in the order of the archive, each but the last with a comma
- *   last line   ],"manifest_sha256":"…"} — of all bytes before this line: a manifest that rotted or
- *               was edited is noticed (it is no seal against somebody who edits on purpose)
+ *   line 1      {"head_sha256":"…","seal":{"key":"…","signature":"…"}, or "seal":null
+ *   line 2      the head: "format":"elexgate-manifest","version":2,…,"entries":[
+ *   lines 3..   one entry a line, in the order of the archive, each but the last with a comma
+ *   last line   ]}
+ *
+ * head_sha256 is that of line 2, which in turn holds the SHA-256 of the archive, of all entry
+ * lines, and, beside an encrypted archive, of the whole manifest's line 2. It notices rot; the seal
+ * signs it, and so covers everything.
+ *
+ * Version 1, read and never written: no seal; line 1 is the head behind a "{", and the last line is
+ * ],"manifest_sha256":"…"}, of all bytes before it, which notices rot and nothing else.
  *
  * Validation is strict: an unknown or missing key, a wrong type, a number out of range, a path that
  * leaves the folder, is an error that names it. "info" is the one free object.
@@ -23,9 +30,11 @@
 #include "backup/rules/archive_name.h"
 #include "common/error.h"
 
-#define MANIFEST_VERSION  1
-#define MANIFEST_PATH_MAX 4095
-#define SHA256_HEX_LEN    65 /* with the NUL */
+#define MANIFEST_VERSION       2
+#define MANIFEST_PATH_MAX      4095
+#define SHA256_HEX_LEN         65 /* with the NUL, as all of these */
+#define SEAL_KEY_HEX_LEN       65
+#define SEAL_SIGNATURE_HEX_LEN 129
 
 enum manifest_method { MANIFEST_PHYSICAL, MANIFEST_DUMP, MANIFEST_FILES };
 
@@ -35,8 +44,19 @@ struct manifest_table {
     char *checksum;               /* CHECKSUM TABLE, decimal; NULL = not taken */
 };
 
+/* The first line. Who vouches for a manifest: key[0] = 0: nobody. Only archive/trust.h says whether
+ * it is true. */
+struct manifest_seal {
+    char digest[SHA256_HEX_LEN]; /* of the head's line */
+    char key[SEAL_KEY_HEX_LEN];
+    char signature[SEAL_SIGNATURE_HEX_LEN];
+};
+
 /* All strings are malloc'ed and owned; manifest_clear frees them and zeroes the struct. */
 struct manifest {
+    int version;       /* 1 or 2; written is always 2 */
+    uint64_t sequence; /* counts the runs of an installation, whatever its clock says; 0 = none */
+    char installation[SEAL_KEY_HEX_LEN]; /* the public key that it sealed with; "" = none */
     char type[ARCHIVE_TYPE_MAX + 1];
     char run[RUN_SUFFIX_LEN];
     enum manifest_method method;
@@ -70,7 +90,9 @@ struct manifest {
     char **notes; /* for people: what was skipped and why */
     size_t note_count;
     json_t *info; /* free object or NULL; owned */
-    bool sealed;  /* the short one beside an encrypted archive: no entries, tables, notes, info */
+    bool brief;   /* the short one beside an encrypted archive: no entries, tables, notes, info */
+    char full_sha256[SHA256_HEX_LEN];    /* brief: of the whole manifest's line 2; else "" */
+    char entries_sha256[SHA256_HEX_LEN]; /* of the lines of all entries; "" in version 1 */
 };
 
 enum manifest_entry_type { ENTRY_FILE, ENTRY_DIRECTORY, ENTRY_SYMLINK };
@@ -95,6 +117,11 @@ void manifest_add_note(struct manifest *m, const char *fmt, ...) PRINTF(2, 3);
 
 /* In JSON a path or target that is not UTF-8 stands as "path_hex" or "target_hex". */
 
+/* The first line, malloc'ed. */
+char *manifest_seal_text(const struct manifest_seal *seal) MUSTCHECK;
+/* 1: the line is the head of version 1, *out stays. */
+int manifest_seal_parse(
+    const char *text, size_t len, struct manifest_seal *out, struct err *e) MUSTCHECK;
 /* The head line as text, with the final "\n", malloc'ed. */
 char *manifest_head_text(const struct manifest *m) MUSTCHECK;
 /* One entry as text, without comma or newline, malloc'ed. */

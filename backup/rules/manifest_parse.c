@@ -103,13 +103,19 @@ static bool hex_valid(const char *s, size_t len)
     return strlen(s) == len && strspn(s, "0123456789abcdef") == len;
 }
 
+/* Hexadecimal digits into an array of size bytes with its NUL; stays empty for an allowed null. */
+static void take_hex(struct taking *t, const char *key, bool null_allowed, char *out, size_t size)
+{
+    const char *s = take_text(t, key, null_allowed);
+    if (s && !hex_valid(s, size - 1))
+        complain(t, key, "is not as long as it must be, in lower-case hexadecimal");
+    else if (s)
+        memcpy(out, s, size);
+}
+
 static void take_sha256(struct taking *t, const char *key, char out[static SHA256_HEX_LEN])
 {
-    const char *s = take_text(t, key, false);
-    if (s && !hex_valid(s, SHA256_HEX_LEN - 1))
-        complain(t, key, "is not a SHA-256 in lower-case hexadecimal");
-    else if (s)
-        memcpy(out, s, SHA256_HEX_LEN);
+    take_hex(t, key, false, out, SHA256_HEX_LEN);
 }
 
 static int64_t take_time(struct taking *t, const char *key)
@@ -273,8 +279,8 @@ static bool read_identity(struct taking *t, struct manifest *m)
         complain(t, "format", "is not elexgate-manifest");
     if (t->bad)
         return false;
-    if (take_int(t, "version", 0, INT64_MAX) != MANIFEST_VERSION)
-        complain(t, "version", "is not 1: it was written by another version of Elexgate");
+    if (take_int(t, "version", 0, INT64_MAX) != m->version)
+        complain(t, "version", "is not known: it was written by another version of Elexgate");
     const char *type = take_text(t, "type", false);
     if (type && !archive_type_valid(type))
         complain(t, "type", "is not a valid name");
@@ -292,22 +298,36 @@ static bool read_identity(struct taking *t, struct manifest *m)
     m->zone = xstrdup(take_text(t, "zone", false));
     m->host = xstrdup(take_text(t, "host", false));
     m->program = xstrdup(take_text(t, "program", false));
-    m->sealed = take_bool(t, "sealed");
+    m->brief = take_bool(t, m->version == 1 ? "sealed" : "brief");
+    return !t->bad;
+}
+
+/* What version 1 had not. */
+static bool read_bonds(struct taking *t, struct manifest *m)
+{
+    if (m->version == 1)
+        return true;
+    m->sequence = take_uint(t, "sequence");
+    take_hex(t, "installation", true, m->installation, sizeof m->installation);
+    take_hex(t, "full_sha256", true, m->full_sha256, sizeof m->full_sha256);
+    take_sha256(t, "entries_sha256", m->entries_sha256);
+    if (!t->bad && m->brief != (m->full_sha256[0] != 0))
+        complain(t, "full_sha256", "does not fit to brief");
     return !t->bad;
 }
 
 static bool read_head(struct taking *t, struct manifest *m)
 {
-    if (!read_identity(t, m) || !read_archive(t, m) || !read_content(t, m) || !read_server(t, m) ||
-        !read_tables(t, m) || !read_notes(t, m))
+    if (!read_identity(t, m) || !read_bonds(t, m) || !read_archive(t, m) || !read_content(t, m) ||
+        !read_server(t, m) || !read_tables(t, m) || !read_notes(t, m))
         return false;
     json_t *info = take(t, "info");
     if (info && !json_is_object(info))
         complain(t, "info", "is not an object");
     m->info = json_incref(info);
     take(t, "entries");
-    if (m->sealed && (m->table_count > 0 || m->note_count > 0))
-        complain(t, "sealed", "does not fit: tables or notes are readable");
+    if (m->brief && (m->table_count > 0 || m->note_count > 0))
+        complain(t, "brief", "does not fit: tables or notes are readable");
     return done(t);
 }
 
@@ -325,6 +345,43 @@ static json_t *load(const char *text, size_t len, struct err *e)
     return obj;
 }
 
+int manifest_seal_parse(const char *text, size_t len, struct manifest_seal *out, struct err *e)
+{
+    static const char old[] = "{\"format\":", begin[] = "{\"head_sha256\":";
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        len--;
+    if (len >= sizeof old - 1 && memcmp(text, old, sizeof old - 1) == 0)
+        return 1;
+    if (len < sizeof begin || memcmp(text, begin, sizeof begin - 1) != 0 || text[len - 1] != ',')
+        return err_set(e, EINVAL,
+            "manifest: the first line is not as Elexgate writes it; the file was cut or "
+            "reformatted");
+    char *whole = xmalloc(len);
+    memcpy(whole, text, len - 1);
+    whole[len - 1] = '}';
+    json_t *obj = load(whole, len, e);
+    free(whole);
+    if (!obj)
+        return -EINVAL;
+    struct manifest_seal seal = {0};
+    struct taking head = {obj, "", 0, e, false}, t;
+    take_sha256(&head, "head_sha256", seal.digest);
+    bool none = json_is_null(json_object_get(obj, "seal"));
+    if (none) {
+        take(&head, "seal");
+    } else if (inner(&head, "seal", "seal.", &t)) {
+        take_hex(&t, "key", false, seal.key, sizeof seal.key);
+        take_hex(&t, "signature", false, seal.signature, sizeof seal.signature);
+        head.bad = !done(&t);
+    }
+    bool good = done(&head);
+    json_decref(obj);
+    if (!good)
+        return -EINVAL;
+    *out = seal;
+    return 0;
+}
+
 int manifest_head_parse(const char *text, size_t len, struct manifest *out, struct err *e)
 {
     static const char end[] = HEAD_END;
@@ -334,15 +391,17 @@ int manifest_head_parse(const char *text, size_t len, struct manifest *out, stru
         return err_set(e, EINVAL,
             "manifest: the first line does not end with the begin of the entries; the file was cut "
             "or reformatted");
-    char *whole = xmalloc(len + 2);
-    memcpy(whole, text, len);
-    memcpy(whole + len, "]}", 2);
-    json_t *obj = load(whole, len + 2, e);
+    bool old = text[0] == '{'; /* version 1 has no line before it */
+    char *whole = xmalloc(len + 3);
+    whole[0] = '{';
+    memcpy(whole + !old, text, len);
+    memcpy(whole + !old + len, "]}", 2);
+    json_t *obj = load(whole, !old + len + 2, e);
     free(whole);
     if (!obj)
         return -EINVAL;
 
-    struct manifest m = {0};
+    struct manifest m = {.version = old ? 1 : MANIFEST_VERSION};
     struct taking t = {obj, "", 0, e, false};
     bool good = read_head(&t, &m);
     json_decref(obj);

@@ -7,12 +7,15 @@
 
 #include "common/error.h"
 
-#define DAY_S INT64_C(86400)
+#define DAY_S     INT64_C(86400)
+#define FUTURE_MS INT64_C(600000) /* clocks of two machines differ, and a run takes its time */
 
 static int newest_first(const void *a, const void *b)
 {
     const struct generation *x = *(struct generation *const *)a;
     const struct generation *y = *(struct generation *const *)b;
+    if (x->sequence != y->sequence)
+        return x->sequence < y->sequence ? 1 : -1;
     return (x->started_ms < y->started_ms) - (x->started_ms > y->started_ms);
 }
 
@@ -75,6 +78,8 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
         g[i].kept_by = NULL;
         if (strcmp(g[i].type, type) != 0)
             g[i].kept_by = "other type";
+        else if (!g[i].ours)
+            g[i].kept_by = "foreign";
         else if (!g[i].complete)
             g[i].kept_by = "incomplete";
         else if (!run_succeeded)
@@ -86,6 +91,9 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
 
     if (count > 0)
         keep(sorted[0], "newest");
+    for (size_t i = 0; i < count; i++)
+        if (sorted[i]->just_made)
+            keep(sorted[i], "just made");
     for (size_t i = 0; i < count && i < policy->keep; i++)
         keep(sorted[i], "keep");
     for (size_t i = 0; i < count; i++) {
@@ -103,4 +111,13 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
         may_go += !sorted[i]->kept_by;
     free(sorted);
     return may_go;
+}
+
+const struct generation *retention_future(
+    const struct generation *g, size_t n, const char *type, int64_t now_ms)
+{
+    for (size_t i = 0; i < n; i++)
+        if (g[i].ours && strcmp(g[i].type, type) == 0 && g[i].started_ms > now_ms + FUTURE_MS)
+            return &g[i];
+    return NULL;
 }

@@ -262,11 +262,11 @@ def test_killed_at_any_time(tmp_path, source):
 @pytest.fixture
 def practice_backups(tmp_path, source):
     """Two runs, and strangers that are none of our business."""
-    folder = tmp_path / "backups"
-    pack(folder, source, run="2026-11-21-0315")
-    pack(folder, source, run=RUN)
+    folder, ours = tmp_path / "backups", ("--state-dir", tmp_path / "state")
+    pack(folder, source, *ours, run="2026-11-21-0315")
+    pack(folder, source, *ours, run=RUN)
     (source / "link").unlink()
-    pack(folder, source, type_="dokumente", run=RUN)
+    pack(folder, source, *ours, type_="dokumente", run=RUN)
     (folder / "elexisdb.tar.gz").write_bytes(b"a user's own tarball")
     (folder / "elexisdb2_2020-01-01-0000.tar.gz").write_bytes(b"x")
     config = tmp_path / "elexgate.ini"
@@ -312,8 +312,11 @@ def test_verify_names_the_damage(practice_backups):
     elexgate(config, "verify", archive, code=6)
     archive.unlink()
     assert "archive is missing" in elexgate(config, "verify", RUN, "--type", "elexisdb", code=6).stdout
-    # all: the two others are good, the stranger with our kind of name has no manifest
+    # all: the two others are good, the stranger with our kind of name has no seal of ours
     done = elexgate(config, "verify", "--all", code=6)
+    assert done.stdout.count("good  ") == 2 and done.stdout.count("DAMAGED") == 1
+    assert "elexisdb2_2020-01-01-0000" in done.stdout and "not sealed" in done.stdout
+    done = elexgate(config, "verify", "--all", "--foreign", code=6)
     assert done.stdout.count("good  ") == 2 and done.stdout.count("DAMAGED") == 2
     assert elexgate(config, "verify", "2020-01-01-0000", "--type", "nothing", code=1).stderr
 
@@ -333,7 +336,7 @@ def test_list(practice_backups):
 
 def test_remove(practice_backups):
     folder, config = practice_backups
-    strangers = {"elexisdb.tar.gz", "elexisdb2_2020-01-01-0000.tar.gz"}
+    strangers = {"elexisdb.tar.gz", "elexisdb2_2020-01-01-0000.tar.gz", "elexgate-medium.json"}
     before = set(os.listdir(folder))
     elexgate(config, "backups", "rm", code=2)
     elexgate(config, "backups", "rm", "2019-01-01-0000", code=1)

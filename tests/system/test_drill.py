@@ -170,7 +170,7 @@ def test_latest_is_the_newest_of_each_type(backup, folder):
     assert backup.job("drill", exit=6)
     for archive in backup.archives.glob("elexisdb_*"):
         archive.unlink()
-    assert "of the database" in backup.job("drill", exit=1)[-1]["error"]
+    assert "it is gone" in backup.job("drill", "--type", "elexisdb", exit=6)[-1]["error"]
 
 
 def test_a_dump_is_compared_with_the_rows_of_its_snapshot(backup, folder):

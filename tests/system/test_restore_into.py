@@ -132,11 +132,8 @@ def test_where_it_may_not_go(site):
 
 def test_too_little_space_is_said_before_anything_is_written(site):
     site.prepare()
-    path = site.backup.archives / site.archive.replace(".tar.gz", ".manifest.json")
-    *lines, last = path.read_text().splitlines(keepends=True)
-    lines[0] = re.sub(r'("content":\{[^}]*"bytes":)\d+', r"\g<1>400000000000000", lines[0])  # as if it were far larger
-    text = "".join(lines)
-    path.write_text(text + re.sub(r'[0-9a-f]{64}', hashlib.sha256(text.encode()).hexdigest(), last))
+    site.backup.edit_manifest(site.archive, lambda head: re.sub(  # as if it were far larger
+        r'("content":\{[^}]*"bytes":)\d+', r"\g<1>400000000000000", head))
     elsewhere = site.folder / "elsewhere"
     error = in_the_job(site, elsewhere, "latest", "elexisdb", exit=5)[-1]["error"]
     assert "needs 3814" in error and str(elsewhere) in error and not elsewhere.exists()

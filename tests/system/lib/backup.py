@@ -83,8 +83,8 @@ class Backup:
         return done
 
     def files(self):
-        """What lies in the backup folder, hidden names too."""
-        return sorted(os.listdir(self.archives)) if self.archives.exists() else []
+        """What lies in the backup folder, hidden names too; without the medium's mark."""
+        return sorted(set(os.listdir(self.archives)) - {"elexgate-medium.json"}) if self.archives.exists() else []
 
     def complete(self, type="elexisdb"):
         """The runs of one type that count, by the program's own list."""
@@ -94,6 +94,13 @@ class Backup:
 
     def manifest(self, archive):
         return json.loads((self.archives / archive.replace(".tar.gz", ".manifest.json")).read_text())
+
+    def edit_manifest(self, archive, edit):
+        """edit gets the head's line and returns another; sealed anew, so that the edit is found and not a broken seal."""
+        path = self.archives / archive.replace(".tar.gz", ".manifest.json")
+        seal, head, *rest = path.read_text().splitlines(keepends=True)
+        path.write_text(seal + edit(head) + "".join(rest))
+        process.run([paths.BUILD / "tests" / "tools" / "archive-tool", "reseal", "--state-dir", self.state, path])
 
     # --- keeper
 

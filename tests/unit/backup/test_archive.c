@@ -255,8 +255,10 @@ static void test_manifest_says_all(void **state)
     struct err e = {0};
     struct pack_options o = options(f);
     struct manifest m;
+    struct manifest_seal seal;
+    char digest[SHA256_HEX_LEN];
     _cleanup_free_ char *archive = make_archive(f, &o), *manifest = manifest_of(f);
-    assert_int_equal(manifest_file_head_read(manifest, &m, &e), 0);
+    assert_int_equal(manifest_file_head_read(manifest, &m, &seal, digest, &e), 0);
     assert_string_equal(m.type, "elexisdb");
     assert_string_equal(m.run, RUN);
     assert_string_equal(m.server.version, "10.11.19-MariaDB");
@@ -568,7 +570,7 @@ static void test_manifest_damage(void **state)
         {"truncate -s 100", "cut"},
         {"truncate -s 0", "empty"},
         {"sh -c 'jq . \"$0\" > \"$0\".x; mv \"$0\".x \"$0\"'", "reformatted"},
-        {"sed -i 's/\"version\":1,/\"version\":2,/'", "another version"},
+        {"sed -i 's/\"version\":2,/\"version\":3,/'", "another version"},
         {"rm", "cannot open the manifest"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -11,6 +11,10 @@
 static struct manifest sample(void)
 {
     struct manifest m = {.type = "elexisdb", .run = "2026-11-22-0315", .method = MANIFEST_PHYSICAL};
+    m.version = MANIFEST_VERSION;
+    m.sequence = 41;
+    memcpy(m.installation, SUM, sizeof SUM);
+    memcpy(m.entries_sha256, SUM, sizeof SUM);
     m.started_ms = INT64_C(1795313700123);
     m.finished_ms = m.started_ms + 60000;
     m.local_time = xstrdup("2026-11-22T03:15:00+01:00");
@@ -53,6 +57,8 @@ static void test_head_round_trip(void **state)
     assert_int_equal(back.started_ms, m.started_ms);
     assert_string_equal(back.archive.sha256, SUM);
     assert_true(back.archive.size == m.archive.size && back.server.lsn == m.server.lsn);
+    assert_true(back.sequence == 41 && back.version == MANIFEST_VERSION && !back.brief);
+    assert_string_equal(back.installation, SUM);
     assert_int_equal(back.table_count, 2);
     assert_null(back.tables[1].engine);
     assert_int_equal(back.tables[1].rows, -1);
@@ -80,9 +86,15 @@ static void test_head_refused(void **state)
         const char *from, *to, *says;
     } cases[] = {
         {"elexgate-manifest", "other", "format is not elexgate-manifest"},
-        {"\"version\":1,", "\"version\":2,", "another version"},
-        {"\"version\":1,", "", "version is missing"},
-        {"\"version\":1,", "\"version\":1,\"extra\":1,", "does not know"},
+        {"\"version\":2,", "\"version\":3,", "another version"},
+        {"\"version\":2,", "\"version\":1,", "another version"},
+        {"\"version\":2,", "", "version is missing"},
+        {"\"version\":2,", "\"version\":2,\"extra\":1,", "does not know"},
+        {"\"version\":2,", "\"version\":2,\"sealed\":false,", "does not know"},
+        {"\"sequence\":41", "\"sequence\":-1", "sequence is out of range"},
+        {"\"sequence\":41,", "", "sequence is missing"},
+        {"\"installation\":\"01", "\"installation\":\"1", "installation is not as long"},
+        {"\"full_sha256\":null", "\"full_sha256\":\"" SUM "\"", "does not fit to brief"},
         {"\"type\":\"elexisdb\"", "\"type\":\"../x\"", "type is not a valid name"},
         {"\"run\":\"2026-11-22-0315\"", "\"run\":\"2026-11-22-2515\"", "run is not"},
         {"\"physical\"", "\"magic\"", "method is not one of the known words"},
@@ -93,7 +105,7 @@ static void test_head_refused(void **state)
         {"\"size\":5000000000", "\"size\":5e9", "archive.size is not a whole number"},
         {"\"file\":\"elexisdb_", "\"file\":\"elexisdb2_", "archive.file is not the name"},
         {"\"file\":\"elexisdb_", "\"file\":\"../elexisdb_", "archive.file is not the name"},
-        {"0123456789abcdef\"", "0123456789ABCDEF\"", "archive.sha256 is not a SHA-256"},
+        {"0123456789abcdef\"", "0123456789ABCDEF\"", "is not as long as it must be"},
         {"\"encryption\":null", "\"encryption\":\"rot13\"", "archive.encryption is not known"},
         {"\"files\":3", "\"files\":true", "content.files is not a whole number"},
         {"\"state\":\"clean\"", "\"state\":\"fine\"", "server.state is not one"},
@@ -101,11 +113,14 @@ static void test_head_refused(void **state)
         {"\"rows\":12345", "\"rows\":-2", "tables.rows is out of range"},
         {"\"schema\":\"elexis\",\"name\":\"kontakt\"", "\"schema\":\"elexis\"",
             "tables.name is missing"},
-        {"\"sealed\":false", "\"sealed\":true", "sealed does not fit"},
-        {"\"sealed\":false", "\"sealed\":0", "sealed is not true or false"},
+        {"\"brief\":false", "\"brief\":true", "does not fit to brief"},
+        {"\"brief\":false,\"full_sha256\":null", "\"brief\":true,\"full_sha256\":\"" SUM "\"",
+            "brief does not fit"},
+        {"\"brief\":false", "\"brief\":0", "brief is not true or false"},
         {"\"info\":{\"lock_ms\":17}", "\"info\":[]", "info is not an object"},
         {"\"host\":\"praxis\"", "\"host\":\"praxis\",\"host\":\"x\"", "not JSON"},
-        {"{", "[", "not JSON"},
+        {"\"format\"", "{\"format\"", "version"},
+        {"\"format\"", "[\"format\"", "not JSON"},
         {"\"entries\":[", "\"entries\":{", "cut or reformatted"},
     };
     struct manifest m = sample();
@@ -126,6 +141,57 @@ static void test_head_refused(void **state)
         assert_int_equal(manifest_head_parse(text, n, &back, NULL), -EINVAL);
     }
     manifest_clear(&m);
+}
+
+/* What the version before the seal wrote is read, and is what it was. */
+static void test_old_head(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"format\":\"elexgate-manifest\",\"version\":1,\"type\":\"bilder\",\"run\":"
+        "\"2026-11-22-0315\",\"method\":\"files\",\"started\":\"2026-11-22T02:15:00.123Z\","
+        "\"finished\":\"2026-11-22T02:15:01.123Z\",\"local_time\":\"2026-11-22T03:15:00+01:00\","
+        "\"zone\":\"CET\",\"host\":\"praxis\",\"program\":\"elexgate 0.1.0\",\"sealed\":false,"
+        "\"archive\":{\"file\":\"bilder_2026-11-22-0315.tar.gz\",\"size\":5,\"sha256\":\"" SUM
+        "\",\"backend\":\"isal\",\"level\":1,\"encryption\":null},\"content\":{\"files\":1,"
+        "\"directories\":0,\"symlinks\":0,\"bytes\":1,\"tar_bytes\":10240},\"server\":null,"
+        "\"tables\":[],\"notes\":[],\"info\":{},\"entries\":[\n";
+    struct manifest m;
+    struct manifest_seal seal = {0};
+    struct err e = {0};
+    assert_int_equal(manifest_seal_parse(text, sizeof text - 1, &seal, &e), 1);
+    if (manifest_head_parse(text, sizeof text - 1, &m, &e) != 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(m.version, 1);
+    assert_true(m.sequence == 0 && !*m.installation && !m.brief);
+    manifest_clear(&m);
+}
+
+static void test_seal_line(void **state)
+{
+    (void)state;
+    struct manifest_seal seal = {.digest = SUM, .key = SUM, .signature = SUM SUM}, back;
+    struct err e = {0};
+    _cleanup_free_ char *text = manifest_seal_text(&seal);
+    seal.key[0] = 0;
+    _cleanup_free_ char *none = manifest_seal_text(&seal);
+    assert_int_equal(manifest_seal_parse(text, strlen(text), &back, &e), 0);
+    assert_string_equal(back.key, SUM);
+    assert_string_equal(back.digest, SUM);
+    assert_string_equal(back.signature, SUM SUM);
+    assert_int_equal(manifest_seal_parse(none, strlen(none), &back, &e), 0);
+    assert_int_equal(back.key[0], 0);
+#define HEAD "{\"head_sha256\":\"" SUM "\""
+    static const char *const bad[] = {"", "{", HEAD, HEAD ",",
+        HEAD ",\"seal\":", HEAD ",\"seal\":0,", "{\"seal\":null,",
+        "{\"head_sha256\":null,\"seal\":null,", HEAD ",\"seal\":{},",
+        HEAD ",\"seal\":null,\"x\":1,", HEAD ",\"seal\":{\"key\":\"" SUM "\"},",
+        HEAD ",\"seal\":{\"key\":\"" SUM "\",\"signature\":\"" SUM "\"},",
+        HEAD ",\"seal\":{\"key\":\"" SUM "\",\"signature\":\"" SUM SUM "\",\"more\":1},"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(manifest_seal_parse(bad[i], strlen(bad[i]), &back, NULL), -EINVAL);
+    for (size_t n = 0; n + 1 < strlen(text); n++) /* cut anywhere */
+        assert_int_equal(manifest_seal_parse(text, n, &back, NULL), -EINVAL);
 }
 
 static void test_entries(void **state)
@@ -212,6 +278,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_head_round_trip),
         cmocka_unit_test(test_head_refused),
+        cmocka_unit_test(test_old_head),
+        cmocka_unit_test(test_seal_line),
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_entries_refused),
         cmocka_unit_test(test_paths),

@@ -16,7 +16,8 @@ static int64_t ms_of(const char *text)
 
 static struct generation gen(const char *type, const char *at)
 {
-    return (struct generation){.type = type, .started_ms = ms_of(at), .complete = true};
+    return (struct generation){
+        .type = type, .started_ms = ms_of(at), .ours = true, .complete = true};
 }
 
 static size_t apply(struct generation *g, size_t n, struct retention_policy p)
@@ -111,8 +112,10 @@ static void test_grandfather(void **state)
     tzset();
     int64_t last = ms_of("2026-11-22T03:15:00+01:00");
     for (int i = 0; i < N; i++)
-        g[i] = (struct generation){
-            .type = "elexisdb", .started_ms = last - i * INT64_C(86400000), .complete = true};
+        g[i] = (struct generation){.type = "elexisdb",
+            .started_ms = last - i * INT64_C(86400000),
+            .ours = true,
+            .complete = true};
     struct retention_policy p = {.keep = 3, .daily = 7, .weekly = 4, .monthly = 12, .yearly = 20};
     size_t gone = retention_apply(g, N, "elexisdb", &p, &cron_zone_local, true);
     unsigned daily = 0, weekly = 0, monthly = 0, yearly = 0;
@@ -140,6 +143,75 @@ static void test_grandfather(void **state)
     assert_int_equal(retention_apply(left, n, "elexisdb", &p, &cron_zone_local, true), 0);
 }
 
+/* Three runs each, in the order in which they were made; what may go of a keep of one. */
+static void test_clocks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *at[3], *kept[3];
+        const char *now;
+        bool numbered;
+        int future;
+    } cases[] = {
+        {"the clock goes right",
+            {"2026-11-20T03:15:00Z", "2026-11-21T03:15:00Z", "2026-11-22T03:15:00Z"},
+            {NULL, NULL, "newest"}, "2026-11-22T03:16:00Z", true, -1},
+        {"it fell back ten years",
+            {"2026-11-20T03:15:00Z", "2026-11-21T03:15:00Z", "2016-11-22T03:15:00Z"},
+            {NULL, NULL, "newest"}, "2016-11-22T03:16:00Z", true, 0},
+        {"it was ahead for a night",
+            {"2026-11-20T03:15:00Z", "2036-11-21T03:15:00Z", "2026-11-22T03:15:00Z"},
+            {NULL, NULL, "newest"}, "2026-11-22T03:16:00Z", true, 1},
+        {"and nobody set it right",
+            {"2026-11-20T03:15:00Z", "2036-11-21T03:15:00Z", "2036-11-22T03:15:00Z"},
+            {NULL, NULL, "newest"}, "2036-11-22T03:16:00Z", true, -1},
+        {"the same minute",
+            {"2026-11-22T03:15:00Z", "2026-11-22T03:15:00Z", "2026-11-22T03:15:00Z"},
+            {NULL, NULL, "newest"}, "2026-11-22T03:15:00Z", true, -1},
+        {"from before there were numbers",
+            {"2026-11-20T03:15:00Z", "2026-11-22T03:15:00Z", "2026-11-21T03:15:00Z"},
+            {NULL, "newest", NULL}, "2026-11-22T03:16:00Z", false, -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct generation g[3];
+        for (int k = 0; k < 3; k++) {
+            g[k] = gen("elexisdb", cases[i].at[k]);
+            g[k].sequence = cases[i].numbered ? 7 + (uint64_t)k : 0;
+        }
+        apply(g, 3, (struct retention_policy){.keep = 1});
+        for (int k = 0; k < 3; k++)
+            if (!g[k].kept_by != !cases[i].kept[k] ||
+                (g[k].kept_by && strcmp(g[k].kept_by, cases[i].kept[k]) != 0))
+                fail_msg("%s: run %d is kept by %s", cases[i].what, k,
+                    g[k].kept_by ? g[k].kept_by : "nothing");
+        const struct generation *future = retention_future(g, 3, "elexisdb", ms_of(cases[i].now));
+        if (future != (cases[i].future < 0 ? NULL : &g[cases[i].future]))
+            fail_msg("%s: the future", cases[i].what);
+    }
+}
+
+/* What others have made is neither counted nor removed, and stops nothing. */
+static void test_only_ours(void **state)
+{
+    (void)state;
+    struct generation g[] = {gen("elexisdb", "2026-11-19T03:15:00Z"),
+        gen("elexisdb", "2026-11-20T03:15:00Z"), gen("elexisdb", "2036-11-21T03:15:00Z"),
+        gen("elexisdb", "2026-11-18T03:15:00Z")};
+    g[2].ours = g[3].ours = false;
+    g[2].sequence = UINT64_MAX;
+    g[2].proven = true;
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 1}), 1);
+    assert_null(g[0].kept_by);
+    assert_string_equal(g[1].kept_by, "newest");
+    assert_string_equal(g[2].kept_by, "foreign");
+    assert_string_equal(g[3].kept_by, "foreign");
+    assert_null(retention_future(g, 4, "elexisdb", ms_of("2026-11-21T03:15:00Z")));
+    /* what this run has made stays even where its number were lost */
+    g[0].just_made = true;
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 1}), 0);
+    assert_string_equal(g[0].kept_by, "just made");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +222,8 @@ int main(void)
         cmocka_unit_test(test_proven_stays),
         cmocka_unit_test(test_sorted_by_utc),
         cmocka_unit_test(test_grandfather),
+        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_only_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

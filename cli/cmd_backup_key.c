@@ -1,0 +1,132 @@
+/*
+ * elexgate backup-key: the key that seals the backups, and the sheet that brings it back.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+
+static void keep_last(void *ctx, const json_t *line)
+{
+    json_t **last = ctx;
+    if (!json_is_true(json_object_get(line, "done")))
+        return;
+    json_decref(*last);
+    *last = json_deep_copy(line);
+}
+
+static void tell_key(struct cli *cli, const json_t *last)
+{
+    const json_t *former = json_object_get(last, "former"), *key;
+    size_t i;
+    if (!json_string_value(json_object_get(last, "public"))) {
+        puts(tr(cli, "There is no key yet; the first backup makes it.",
+            "Es gibt noch keinen Schlüssel; die erste Sicherung macht ihn."));
+        return;
+    }
+    _cleanup_free_ char *public = output_member(last, "public"),
+                        *print = output_member(last, "fingerprint");
+    printf(tr(cli, "public key   %s\nfingerprint  %s\n",
+               "öffentlicher Schlüssel  %s\nFingerabdruck           %s\n"),
+        public, print);
+    json_array_foreach (former, i, key)
+        printf(
+            tr(cli, "former key   %s\n", "früherer Schlüssel      %s\n"), json_string_value(key));
+}
+
+/* To be printed and put into the safe. */
+static void tell_sheet(struct cli *cli, const json_t *last)
+{
+    _cleanup_free_ char *host = output_member(last, "host"),
+                        *folder = output_member(last, "folder"),
+                        *secret = output_member(last, "secret");
+    printf(tr(cli,
+               "Elexgate: recovery sheet of the backups of %s (%s)\n\n"
+               "Print this, put it into the safe, and delete the file. Whoever has it can make\n"
+               "backups that this practice takes for its own.\n\n",
+               "Elexgate: Notfallblatt der Sicherungen von %s (%s)\n\n"
+               "Drucken, in den Tresor legen, die Datei löschen. Wer es hat, kann Sicherungen\n"
+               "machen, die diese Praxis für ihre eigenen hält.\n\n"),
+        host, folder);
+    tell_key(cli, last);
+    printf(tr(cli, "secret key   %s\n\n", "geheimer Schlüssel      %s\n\n"), secret);
+    puts(tr(cli,
+        "On a machine that was built anew: install Elexgate, set [archive] folder, connect the\n"
+        "backup medium, write the secret key into a file, then\n\n"
+        "    elexgate backup-key import FILE\n"
+        "    elexgate backups\n"
+        "    elexgate restore latest\n\n"
+        "Without the secret key: [archive] trust = PUBLIC KEY, and the same restore.\n"
+        "Without this sheet: elexgate restore RUN --foreign, if you know where the backup has "
+        "lain.\n"
+        "Encrypted backups also need the secret age key ([archive] identity_file).",
+        "Auf einer neu aufgesetzten Maschine: Elexgate installieren, [archive] folder setzen, das\n"
+        "Sicherungsmedium anschliessen, den geheimen Schlüssel in eine Datei schreiben, dann\n\n"
+        "    elexgate backup-key import DATEI\n"
+        "    elexgate backups\n"
+        "    elexgate restore latest\n\n"
+        "Ohne den geheimen Schlüssel: [archive] trust = ÖFFENTLICHER SCHLÜSSEL, und dasselbe.\n"
+        "Ohne dieses Blatt: elexgate restore LAUF --foreign, wenn Sie wissen, wo die Sicherung "
+        "lag.\n"
+        "Verschlüsselte Sicherungen brauchen auch den geheimen age-Schlüssel ([archive]\n"
+        "identity_file)."));
+}
+
+static void tell(struct cli *cli, const json_t *last, const char *what)
+{
+    if (strcmp(what, "sheet") == 0) {
+        tell_sheet(cli, last);
+        return;
+    }
+    tell_key(cli, last);
+    if (strcmp(what, "import") == 0)
+        printf(tr(cli, "%" JSON_INTEGER_FORMAT " backups that it has sealed are ours again.\n",
+                   "%" JSON_INTEGER_FORMAT " Sicherungen mit seinem Siegel sind wieder unsere.\n"),
+            json_integer_value(json_object_get(last, "listed")));
+    if (strcmp(what, "rotate") == 0)
+        puts(tr(cli,
+            "From now on this key seals; what the former ones sealed stays ours. Print the sheet\n"
+            "anew: elexgate backup-key sheet",
+            "Ab jetzt siegelt dieser Schlüssel; was die früheren versiegelt haben, bleibt unser.\n"
+            "Das Notfallblatt neu drucken: elexgate backup-key sheet"));
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    static const char *const known[] = {"show", "sheet", "rotate", "import"};
+    struct args a = args_begin(cli, argc, argv);
+    const char *what = argc > 1 ? argv[1] : "show";
+    bool import = strcmp(what, "import") == 0, found = false;
+    json_t *last = NULL;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        found |= strcmp(known[i], what) == 0;
+    if (!found)
+        return cli_usage(cli, "show, sheet, rotate or import FILE, not \"%s\"", what);
+    int code = args_operands(&a, import ? 2 : 0, import ? 2 : 1);
+    if (code != EXIT_GOOD)
+        return code;
+    const char *args[] = {"key", what, import ? argv[2] : NULL, NULL};
+    code = job_stream_run(cli, args, keep_last, &last);
+    if (last && cli->json)
+        cli_print_json(last);
+    else if (last && code == EXIT_GOOD)
+        tell(cli, last, what);
+    else if (last)
+        cli_failf(cli, code, "%s", json_string_value(json_object_get(last, "error")));
+    json_decref(last);
+    return code;
+}
+
+const struct command cmd_backup_key = {"backup-key", "[show | sheet | rotate | import FILE]",
+    "the key that seals the backups", run,
+    "  show         the public key and its fingerprint; for [archive] trust of another machine\n"
+    "  sheet        the recovery sheet, with the secret key: print it, put it into the safe\n"
+    "  rotate       a new key from now on; what the former ones sealed stays ours\n"
+    "  import FILE  the secret key of the sheet, on a machine that was built anew: its backups\n"
+    "               are ours again (/dev/stdin reads it from a pipe)\n"
+    "\n"
+    "Every backup is sealed with this key. What is not is never restored, drilled or removed by\n"
+    "itself: whoever can write to the backup medium could have put it there.\n"};
