@@ -51,8 +51,8 @@ static void warn(struct doctor *d, const char *name, bool good, const char *text
     json_t *event = json_pack("{ss,ss,sb,ss,ss,ss}", "event", "check", "name", name, "good", good,
         "level", good ? "ok" : "warning", "text", text, "text_de", text_de);
     if (!good) {
-        json_object_set_new(event, "fix", json_string(fix));
-        json_object_set_new(event, "fix_de", json_string(fix_de));
+        json_object_set_new(event, "fix", json_text(fix));
+        json_object_set_new(event, "fix_de", json_text(fix_de));
     }
     run_event(event);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 #define WHO_MAX 8 /* so many are named */
 
@@ -77,8 +78,9 @@ static int on_row(
     if (columns < 3 || !row[0] || !row[1] || !row[2] || strcmp(row[1], s->admin) == 0 ||
         came_through(s->sessions, strtoll(row[0], NULL, 10)))
         return 0;
-    char name[160];
-    snprintf(name, sizeof name, "%.60s@%.60s", row[1], row[2]);
+    char name[160], user[64], host[64];
+    snprintf(name, sizeof name, "%s@%s", utf8_copy(user, sizeof user, row[1]),
+        utf8_copy(host, sizeof host, row[2]));
     name[strcspn(name, ":")] = '\0'; /* the port says nothing */
     if (!strstr(s->who, name) && s->n < WHO_MAX) {
         s->n++;

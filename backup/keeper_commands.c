@@ -46,9 +46,9 @@ static json_t *pending_object(const struct keeper *k)
         p->by_hand ? json_null() : time_or_null(p->asked_ms + k->deadline_ms), "missed", p->missed,
         "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
     if (k->decided) {
-        json_object_set_new(o, "reason", json_string(k->decision.reason));
-        json_object_set_new(o, "words", json_string(k->decision.words));
-        json_object_set_new(o, "words_de", json_string(k->decision.words_de));
+        json_object_set_new(o, "reason", json_text(k->decision.reason));
+        json_object_set_new(o, "words", json_text(k->decision.words));
+        json_object_set_new(o, "words_de", json_text(k->decision.words_de));
     }
     return o;
 }
@@ -120,9 +120,9 @@ static json_t *witness_object(const struct keeper *k)
     int64_t now = (int64_t)clock_mono_ms();
     json_t *o = json_pack("{sbsb}", "proxy", w->proxy.known, "server", w->server.known);
     if (w->proxy_words[0])
-        json_object_set_new(o, "proxy_words", json_string(w->proxy_words));
+        json_object_set_new(o, "proxy_words", json_text(w->proxy_words));
     if (w->server_words[0])
-        json_object_set_new(o, "server_words", json_string(w->server_words));
+        json_object_set_new(o, "server_words", json_text(w->server_words));
     if (k->watch.server_seen)
         json_object_set_new(o, "server_quiet_ms", json_integer(now - k->watch.server_since));
     return o;
@@ -138,7 +138,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         "pending", pending_object(k), "job", job_object(k), "last_backup",
         find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
         find_drill(k), "last_restore", find_run(k, "restore", false), "witnesses",
-        witness_object(k), "folder", json_string(k->settings.folder));
+        witness_object(k), "folder", json_text(k->settings.folder));
     CHECK(o);
     json_object_set_new(o, "state",
         json_string(k->job                    ? "running"

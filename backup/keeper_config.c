@@ -304,8 +304,8 @@ json_t *keeper_schedule_preview(struct keeper *k, struct keeper_client *c, json_
             EINVAL, "\"schedule\" must be text, and \"count\" from 1 to %d", PREVIEW_MAX);
     if (cron_check(backup_schedule_text(text), &cron, &fault) < 0) {
         json_t *answer = json_error(EINVAL, "%s", fault.text);
-        json_object_set_new(answer, "error_de", json_string(fault.text_de));
-        json_object_set_new(answer, "field", json_string(fault.field));
+        json_object_set_new(answer, "error_de", json_text(fault.text_de));
+        json_object_set_new(answer, "field", json_text(fault.field));
         return answer;
     }
     json_t *next = json_array();

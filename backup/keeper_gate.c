@@ -4,6 +4,7 @@
 #include <string.h>
 #include "backup/server.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 #define PROXY_MS 2000
 
@@ -58,7 +59,7 @@ static void ask_proxy(struct keeper_gate *g)
     json_decref(request);
     const json_t *idle = json_object_get(answer, "idle");
     if (r < 0 || !json_is_object(idle)) {
-        snprintf(g->answer.proxy_words, sizeof g->answer.proxy_words, "%.200s",
+        utf8_copy(g->answer.proxy_words, sizeof g->answer.proxy_words,
             r < 0 ? e.text : "the proxy's answer says nothing about being idle");
     } else {
         *p = (struct idle_proxy){.known = true,
@@ -109,7 +110,7 @@ static void ask_server(struct keeper_gate *g)
         return;
     server_close(g->server);
     g->server = NULL;
-    snprintf(g->answer.server_words, sizeof g->answer.server_words, "%.250s", e.text);
+    utf8_copy(g->answer.server_words, sizeof g->answer.server_words, e.text);
 }
 
 static void work(uv_work_t *w)

@@ -10,6 +10,7 @@
 #include "backup/keeper_errand.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_lines.h"
 #include "common/log.h"
 
 /* How often the witnesses are asked: while a run waits, and otherwise, so that the quiet time is
@@ -46,9 +47,9 @@ json_t *keeper_state_event(struct keeper *k)
 {
     json_t *event = json_pack("{ssss}", "event", "state", "state", state_name(k));
     if (k->decided && k->state.pending.due_ms) {
-        json_object_set_new(event, "reason", json_string(k->decision.reason));
-        json_object_set_new(event, "words", json_string(k->decision.words));
-        json_object_set_new(event, "words_de", json_string(k->decision.words_de));
+        json_object_set_new(event, "reason", json_text(k->decision.reason));
+        json_object_set_new(event, "words", json_text(k->decision.words));
+        json_object_set_new(event, "words_de", json_text(k->decision.words_de));
     }
     return event;
 }

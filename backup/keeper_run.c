@@ -10,6 +10,7 @@
 #include "backup/keeper.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_lines.h"
 #include "common/log.h"
 
 const char *keeper_kind_name(enum keeper_kind kind)
@@ -69,7 +70,7 @@ void keeper_record_run(struct keeper *k, int exit_code, const char *error)
     if (k->scheduled_run)
         json_object_set_new(run, "due", json_string(clock_iso(k->state.pending.due_ms, due)));
     if (error)
-        json_object_set_new(run, "error", json_string(error));
+        json_object_set_new(run, "error", json_text(error));
     json_t *archives = json_object_get(k->job_last, "archives");
     if (archives)
         json_object_set(run, "archives", archives);

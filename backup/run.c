@@ -15,6 +15,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 /* Between two lines of progress. */
 #define PROGRESS_MS 100
@@ -56,11 +57,11 @@ void run_error_de(struct run *r, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(r->error_de, sizeof r->error_de, fmt, ap);
+    char text[sizeof r->error_de + 4]; /* what is cut shows where a character ends */
+    if (vsnprintf(text, sizeof text, fmt, ap) < 0)
+        text[0] = '\0';
     va_end(ap);
-    /* cut off, it might end in the middle of a character; then the English words alone must do */
-    if (n < 0 || (size_t)n >= sizeof r->error_de)
-        r->error_de[0] = '\0';
+    utf8_copy(r->error_de, sizeof r->error_de, text);
 }
 
 int run_init(struct run *r, const struct config *c, struct err *e)
@@ -120,7 +121,7 @@ void run_note(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    run_event(json_pack("{ssss}", "event", "note", "text", text));
+    run_event(json_pack("{ssso}", "event", "note", "text", json_text(text)));
 }
 
 void run_warn(const char *what, const char *text, const char *text_de)

@@ -13,6 +13,7 @@
 #include "certs/secure_heap.h"
 #include "common/private_memory.h"
 #include "common/suggestion.h"
+#include "common/utf8.h"
 
 #define COMMAND_POINTER(name) &cmd_##name,
 static const struct command *const commands[] = {COMMANDS(COMMAND_POINTER) NULL};
@@ -70,6 +71,15 @@ static int take_global_options(struct request *rq, int argc, char **argv)
     int i;
 
     rq->argv = xcalloc((size_t)argc + 1, sizeof *rq->argv);
+    /* what is asked goes as JSON to the other programs */
+    for (i = 1; i < argc; i++) {
+        size_t n = strlen(argv[i]);
+        _cleanup_free_ char *shown = xmalloc(n + 1);
+        if (utf8_check(argv[i], n) != n)
+            return cli_usage(&rq->cli,
+                "\"%s\" is not UTF-8; give a file of that name another one, or a link to it",
+                utf8_copy(shown, n + 1, argv[i]));
+    }
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--json") == 0)
             rq->cli.json = true;

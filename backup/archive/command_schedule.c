@@ -9,6 +9,7 @@
 #include "backup/settings.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_lines.h"
 #include "common/units.h"
 
 #define COUNT_MAX 1000
@@ -37,8 +38,8 @@ static int add_schedule(const struct request *r, const char *what, const char *t
     char words[300], words_de[300];
     int x = cron_check(backup_schedule_text(text), &cron, &fault);
     if (x < 0) {
-        json_object_set_new(last, "error_de", json_string(fault.text_de));
-        json_object_set_new(last, "field", json_string(fault.field));
+        json_object_set_new(last, "error_de", json_text(fault.text_de));
+        json_object_set_new(last, "field", json_text(fault.field));
         return err_set(e, -x, "%s", fault.text);
     }
     json_t *runs = json_array();
@@ -84,7 +85,7 @@ int command_schedule(const struct config *c, int argc, char **argv, json_t *last
     json_t *list = json_array();
     json_object_set_new(last, "schedules", list);
     tzset();
-    json_object_set_new(last, "zone", json_string(tzname[0]));
+    json_object_set_new(last, "zone", json_text(tzname[0]));
     if (r.expression)
         return add_schedule(&r, "expression", r.expression, list, last, e) < 0 ? EXIT_USAGE
                                                                                : EXIT_GOOD;

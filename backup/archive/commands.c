@@ -34,7 +34,7 @@ static int finish(int code, const struct err *e, json_t *last)
     json_object_set_new(last, "ok", json_boolean(code == EXIT_GOOD));
     json_object_set_new(last, "exit", json_integer(code));
     if (code != EXIT_GOOD && e->code)
-        json_object_set_new(last, "error", json_string(e->text));
+        json_object_set_new(last, "error", json_text(e->text));
     if (code != EXIT_GOOD && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     run_event(last);
@@ -219,18 +219,18 @@ static json_t *item_json(const char *folder, const struct store_item *it)
         return o;
     json_object_set_new(o, "started", time_or_null(m->started_ms));
     json_object_set_new(o, "finished", time_or_null(m->finished_ms));
-    json_object_set_new(o, "local_time", json_string(m->local_time));
+    json_object_set_new(o, "local_time", json_text(m->local_time));
     json_object_set_new(o, "method", json_string(manifest_method_name(m->method)));
     json_object_set_new(o, "files", json_integer((json_int_t)m->content.files));
     json_object_set_new(o, "bytes", json_integer((json_int_t)m->content.bytes));
-    json_object_set_new(o, "host", json_string(m->host));
+    json_object_set_new(o, "host", json_text(m->host));
     if (json_object_get(m->info, "left_out"))
         json_object_set(o, "left_out", json_object_get(m->info, "left_out"));
     json_object_set_new(o, "sequence", json_integer((json_int_t)m->sequence));
     json_object_set_new(
         o, "installation", *m->installation ? json_string(m->installation) : json_null());
     if (m->has_server) {
-        json_object_set_new(o, "server", json_string(m->server.version));
+        json_object_set_new(o, "server", json_text(m->server.version));
         json_object_set_new(o, "state", json_string(m->server.state));
     }
     return o;
@@ -244,7 +244,7 @@ static int command_list(struct request *r, struct err *e, json_t *last)
     json_t *list = json_array();
     for (size_t i = 0; i < l.count; i++)
         json_array_append_new(list, item_json(l.folder, &l.items[i]));
-    json_object_set_new(last, "folder", json_string(r->settings.pack.folder));
+    json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
     store_list_clear(&l);
     return EXIT_GOOD;

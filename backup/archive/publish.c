@@ -10,6 +10,7 @@
 
 #include "backup/archive/unpack_internal.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* The entry lines from their begin. Both sources are the caller's to drop, plain first. */
 static int spool_source(struct spool *s, struct source **file, struct source **plain, struct err *e)
@@ -130,7 +131,7 @@ static int fill_manifest(
         memcpy(m->installation, p->o.key->public, sizeof m->installation);
     gethostname(host, sizeof host - 1);
     free(m->host);
-    m->host = xstrdup(host);
+    m->host = xstrdup(utf8_copy(host, sizeof host, host));
     free(m->program);
     m->program = xstrdup("elexgate " ELEXGATE_VERSION);
     fill_times(m);

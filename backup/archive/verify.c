@@ -9,6 +9,7 @@
 
 #include "backup/archive/stream.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* Encrypted and no key here: the file's own size and hash are what can be compared. */
 static int whole_file(const char *path, const struct store_item *it, const struct verify_options *o,
@@ -95,7 +96,7 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
     v.good = x == 0;
     v.elapsed_ms = clock_mono_ms() - start;
     if (!v.good)
-        snprintf(v.words, sizeof v.words, "%.250s", why.text);
+        utf8_copy(v.words, sizeof v.words, why.text);
     else
         snprintf(v.words, sizeof v.words, "%s",
             v.whole_file_only ? "the file is as it was written; its content is encrypted and was "
