@@ -8,8 +8,10 @@
 #include "backup/restore/sql.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
 #include "backup/restore/restore.h"
@@ -18,85 +20,159 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
-#define AT(line) (unsigned long long)(line)
-
-/* What judge() says, in German: an SQL file is what the admin chose, and can choose anew. */
-static void judge_de(const struct sql_stage *q)
+/* Why a text is not taken: what is wrong, where, and what would help, in both languages. The
+ * formats take the same arguments. */
+static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, const char *de, ...)
 {
-    const struct sql_scan *s = &q->text.scan;
-    const char *path = q->text.name ? q->text.name : "der SQL-Text";
-#define SAY(fmt, ...) run_error_de(q->run, "%s" fmt, path, __VA_ARGS__)
-    if (s->nul_line)
-        SAY(" ist kein SQL-Text: Zeile %llu hat ein NUL-Byte", AT(s->nul_line));
-    else if (s->statements == 0)
-        SAY("%s", " enthält keinen SQL-Befehl");
-    else if (s->command_line)
-        SAY(", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump "
-            "enthält keinen, und er würde auf dieser Maschine ausgeführt",
-            AT(s->command_line), s->command);
-    else if (s->other_line)
-        SAY(", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump "
-            "mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
-            AT(s->other_line), s->other, q->database, q->database);
-    else if (s->account_line)
-        SAY(", Zeile %llu, ändert Konten oder Rechte; ein Dump einer Datenbank tut das nicht",
-            AT(s->account_line));
-    else if (s->collation_line)
-        SAY(", Zeile %llu: Die Sortierung utf8mb4_0900_... gehört zu MySQL 8, dieser Server hat "
-            "sie nicht; ersetzen, zum Beispiel mit: sed "
-            "'s/utf8mb4_0900_ai_ci/utf8mb4_unicode_520_ci/g'",
-            AT(s->collation_line));
-    else
-        SAY(" ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie "
-            "jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann "
-            "die "
-            "Zeile anfügen)",
-            AT(s->lines));
-#undef SAY
+    char words[700], german[500];
+    va_list ap;
+    va_start(ap, de);
+    vsnprintf(words, sizeof words, en, ap);
+    va_end(ap);
+    va_start(ap, de);
+    vsnprintf(german, sizeof german, de, ap);
+    va_end(ap);
+    err_set(e, EINVAL, "%s%s", q->text.name ? q->text.name : "the SQL text", words);
+    run_error_de(q->run, "%s%s", q->text.name ? q->text.name : "der SQL-Text", german);
+    return code;
 }
 
-/* Each refusal says what is wrong, where, and what would help. */
-static int judge(const struct sql_stage *q, struct err *e)
+#define AT(line) (unsigned long long)(line)
+
+/* What the lexer has refused. */
+static int judge_form(struct sql_stage *q, struct err *e)
 {
     const struct sql_scan *s = &q->text.scan;
-    const char *path = q->text.name ? q->text.name : "the SQL text";
-    if (s->nul_line)
-        err_set(e, EINVAL, "%s is no SQL text: line %llu has a NUL byte", path, AT(s->nul_line));
-    else if (s->statements == 0)
-        err_set(e, EINVAL, "%s has no SQL statement in it", path);
-    else if (s->command_line)
-        err_set(e, EINVAL,
-            "%s, line %llu: \"%s\" is a command of the client program, not SQL; a dump has none, "
-            "and it "
-            "would be run on this machine",
-            path, AT(s->command_line), s->command);
-    else if (s->other_line)
-        err_set(e, EINVAL,
-            "%s, line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump "
-            "with "
-            "`mariadb-dump %s`, without --databases or --all-databases",
-            path, AT(s->other_line), s->other, q->database, q->database);
-    else if (s->account_line)
-        err_set(e, EINVAL,
-            "%s, line %llu, changes accounts or rights; a dump of one database does not", path,
-            AT(s->account_line));
-    else if (s->collation_line)
-        err_set(e, EINVAL,
-            "%s, line %llu: the collation utf8mb4_0900_... is MySQL 8's, which this server does "
-            "not have; "
-            "replace it, for example with: sed 's/utf8mb4_0900_ai_ci/utf8mb4_unicode_520_ci/g'",
-            path, AT(s->collation_line));
-    else if (s->open || !s->complete)
-        err_set(e, EINVAL,
-            "%s is cut off after line %llu: it does not end with \"-- Dump completed\", as every "
-            "whole "
-            "dump of mariadb-dump or mysqldump does (made with --skip-comments? then add that "
-            "line)",
-            path, AT(s->lines));
-    else
+    switch (s->refused) {
+    case SQL_ACCEPTED:
+    case SQL_OPEN:
         return 0;
-    judge_de(q);
-    return s->open || (!s->complete && s->statements) ? EXIT_INCONSISTENT : EXIT_REFUSED;
+    case SQL_NUL:
+        return refuse(q, EXIT_REFUSED, e, " is no SQL text: line %llu has a NUL byte",
+            " ist kein SQL-Text: Zeile %llu hat ein NUL-Byte", AT(s->refused_line));
+    case SQL_COMMAND:
+    case SQL_BACKSLASH:
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu: \"%s\" is a command of the client program, not SQL; a dump has none",
+            ", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump "
+            "enthält keinen",
+            AT(s->refused_line), s->command);
+    default: {
+        _cleanup_free_ char *en = xasprintf(", line %%llu: %s", sql_refusal_words(s->refused));
+        _cleanup_free_ char *de = xasprintf(", Zeile %%llu: %s", sql_refusal_words_de(s->refused));
+        return refuse(q, EXIT_REFUSED, e, en, de, AT(s->refused_line));
+    }
+    }
+}
+
+static int judge(struct sql_stage *q, struct err *e)
+{
+    const struct sql_scan *s = &q->text.scan;
+    int code = judge_form(q, e);
+    if (code != 0)
+        return code;
+    if (s->statements == 0 && s->refused == SQL_ACCEPTED)
+        return refuse(
+            q, EXIT_REFUSED, e, " has no SQL statement in it", " enthält keinen SQL-Befehl");
+    if (s->other_line)
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump "
+            "with `mariadb-dump %s`, without --databases or --all-databases",
+            ", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump "
+            "mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
+            AT(s->other_line), s->other, q->database, q->database);
+    if (s->account_line)
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, changes accounts or rights; a dump of one database does not",
+            ", Zeile %llu, ändert Konten oder Rechte; ein Dump einer Datenbank tut das nicht",
+            AT(s->account_line));
+    if (s->refused == SQL_OPEN || !s->complete)
+        return refuse(q, EXIT_INCONSISTENT, e,
+            " is cut off after line %llu: it does not end with \"-- Dump completed\", as every "
+            "whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add "
+            "that line)",
+            " ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie "
+            "jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann "
+            "die Zeile anfügen)",
+            AT(s->lines));
+    return 0;
+}
+
+/* --- what it asks of this server --- */
+
+/* Errors of the server: unknown character set, unknown collation, unknown variable. */
+static bool is_unknown(const struct err *e)
+{
+    return strstr(e->text, "(error 1115)") || strstr(e->text, "(error 1273)") ||
+           strstr(e->text, "(error 1193)");
+}
+
+static bool lacks(struct server *s, const struct sql_scan_need *n)
+{
+    struct err why = {0};
+    _cleanup_free_ char *name = server_quote_name(n->name);
+    int code = n->collation ? server_exec(s, &why, "DO _utf8mb4'' COLLATE %s", name)
+                            : server_exec(s, &why, "DO CONVERT('' USING %s)", name);
+    return code < 0 && is_unknown(&why);
+}
+
+static int judge_needs(struct sql_stage *q, struct server *s, struct err *e)
+{
+    const struct sql_scan *scan = &q->text.scan;
+    for (size_t i = 0; i < scan->n_needs; i++) {
+        const struct sql_scan_need *n = &scan->needs[i];
+        if (!lacks(s, n))
+            continue;
+        const char *whose = strncasecmp(n->name, "utf8mb4_0900", 12) == 0 ? " (MySQL 8)" : "";
+        return refuse(q, EXIT_REFUSED, e,
+            n->collation
+                ? ", line %llu: this server does not have the collation %s%s; replace it, for "
+                  "example with: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", line %llu: this server does not have the character set %s%s; replace "
+                  "it, for example with: sed 's/%s/utf8mb4/g'",
+            n->collation
+                ? ", Zeile %llu: Die Sortierung %s%s hat dieser Server nicht; ersetzen, zum "
+                  "Beispiel mit: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", Zeile %llu: Den Zeichensatz %s%s hat dieser Server nicht; ersetzen, zum "
+                  "Beispiel mit: sed 's/%s/utf8mb4/g'",
+            AT(n->line), n->name, whose, n->name);
+    }
+    struct err why = {0};
+    if (scan->gtid_line && server_exec(s, &why, "DO @@GLOBAL.GTID_PURGED") < 0 && is_unknown(&why))
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with "
+            "--set-gtid-purged=OFF, or take the line out",
+            ", Zeile %llu, setzt GTID_PURGED, das nur MySQL kennt: den Dump mit "
+            "--set-gtid-purged=OFF machen oder die Zeile herausnehmen",
+            AT(scan->gtid_line));
+    return 0;
+}
+
+/* "10.11" is newer than "10.6"; another product counts by itself. */
+static void note_origin(const struct sql_stage *q, struct server *s)
+{
+    const char *theirs = q->text.scan.server, *ours = server_version(s);
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    bool mysql = !strstr(theirs, "MariaDB");
+    if (sscanf(theirs, "%u.%u", &a, &b) != 2 || sscanf(ours, "%u.%u", &c, &d) != 2)
+        return;
+    if (mysql ? a >= 8 : a > c || (a == c && b > d))
+        run_note(
+            "the dump is of a newer server (%.40s), this one is %.40s: what only that one knows "
+            "is an error when it is tried out, before anybody is kept out",
+            theirs, ours);
+}
+
+/* A server that does not run answers nothing; then reading the text in shows it. */
+static int ask_server(struct sql_stage *q, struct err *e)
+{
+    struct server *s = NULL;
+    if (server_connect(&q->run->s.target, "elexgate-job", &s, NULL) < 0)
+        return 0;
+    note_origin(q, s);
+    int code = judge_needs(q, s, e);
+    server_close(s);
+    return code;
 }
 
 bool restore_sql_names(const char *word, enum sql_names *out)
@@ -111,7 +187,7 @@ static void tell_restored(const struct sql_stage *q, const struct restore *r)
 {
     run_event(json_pack("{s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:b, s:O?}", "event", "restored",
         "run", r->suffix, "method", "dump", "types", q->run->s.dump_type, "blocked_ms",
-        (json_int_t)r->blocked_for_ms, "tables", (json_int_t)q->text.scan.tables, "statements",
+        (json_int_t)r->blocked_for_ms, "tables", (json_int_t)q->text.scan.n_tables, "statements",
         (json_int_t)q->text.scan.statements, "new_live", true, "difference", q->difference));
 }
 
@@ -157,6 +233,8 @@ int restore_sql(struct run *run, const char *path, const struct sql_options *o, 
     if (code == 0)
         code = judge(&q, e);
     if (code == 0)
+        code = ask_server(&q, e);
+    if (code == 0)
         code = store_free_suffix(
             run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
     if (code == 0)
@@ -177,6 +255,8 @@ int restore_dump(struct run *run, const char *folder, const struct store_item *d
     int code = sql_text_scan(&q.text, q.database, e);
     if (code == 0)
         code = judge(&q, e);
+    if (code == 0)
+        code = ask_server(&q, e);
     if (code == 0)
         code = carry_out(&q, e);
     sql_stage_clear(&q);

@@ -270,6 +270,7 @@ uint64_t sql_text_bytes(const struct sql_text *t)
 void sql_text_clear(struct sql_text *t)
 {
     cleanup_fd(&t->spool);
+    sql_scan_clear(&t->scan);
     free(t->name);
     free(t->manifest);
     *t = (struct sql_text){.spool = -1};

@@ -158,8 +158,15 @@ static bool delimiter_at(const struct sql_lexer *l)
            memcmp(l->window + l->at, l->delimiter, l->delimiter_len) == 0;
 }
 
+static void tell_sign(const struct sql_lexer *l)
+{
+    if (l->words)
+        l->words(l->words_ctx, l->window + l->at, 1, true);
+}
+
 static void literal_begins(struct sql_lexer *l, char quote)
 {
+    tell_sign(l);
     bool name = quote == '`' || (quote == '"' && (l->modes & SQL_ANSI_QUOTES));
     token_begins(l, name ? SQL_NAME : SQL_STRING);
     l->quote = quote;
@@ -279,16 +286,23 @@ static void read_word(struct sql_lexer *l)
         token_begins(l, SQL_WORD);
     if (l->version == SKIPPED && word_at(l, "sql_mode"))
         l->refused = SQL_COMMENT;
+    bool told = l->words && l->version != SKIPPED;
+    if (told)
+        l->words(l->words_ctx, l->window + l->at, n, false);
     take(l, n);
     l->in_word = is_word(byte(l, 0)) && !delimiter_at(l);
-    if (!l->in_word)
-        token_ends(l);
+    if (l->in_word)
+        return;
+    if (told)
+        l->words(l->words_ctx, NULL, 0, false);
+    token_ends(l);
 }
 
 static void read_sign(struct sql_lexer *l)
 {
     char c = byte(l, 0);
     if (c == '*' && byte(l, 1) == '/' && l->version != NONE) {
+        tell_sign(l);
         l->version = NONE;
         l->state = CODE;
         take(l, 2);
@@ -298,6 +312,7 @@ static void read_sign(struct sql_lexer *l)
         l->refused = SQL_BACKSLASH;
     if (c == '[' && (l->modes & SQL_MSSQL))
         l->refused = SQL_MODE;
+    tell_sign(l);
     token_begins(l, SQL_SIGN);
     take(l, 1);
     token_ends(l);
@@ -318,6 +333,7 @@ static void read_code(struct sql_lexer *l)
         return;
     }
     if (delimiter_at(l)) {
+        tell_sign(l);
         l->split = true;
         return;
     }

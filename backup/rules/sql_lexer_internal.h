@@ -51,6 +51,11 @@ struct sql_lexer {
         unsigned modes;
     } variables[SQL_VARIABLES_MAX]; /* user variables that hold a sql_mode */
     size_t n_variables;
+
+    /* Told of every word outside of literals and comments, in pieces; n = 0: it ends. sign: a sign,
+     * a literal, a comment's or a statement's end instead. NULL = nobody asks. */
+    void (*words)(void *ctx, const char *data, size_t n, bool sign);
+    void *words_ctx;
 };
 
 /* The client reads up to `to`. Where it ends a statement, or SQL_NO_PLACE. */

@@ -310,8 +310,9 @@ def test_a_damaged_gzip_file_is_refused(site):
 @pytest.mark.parametrize("name, statement, words", [
     ("unknown table", "INSERT INTO nowhere VALUES (1);", "1146"),
     ("a file of this machine", "LOAD DATA LOCAL INFILE '{secret}' INTO TABLE t (s);", "4166"),
-    ("another database", "INSERT INTO other.x VALUES (1);", "1142"),
-    ("the server's own", "DELETE FROM mysql.global_priv;", ""),
+    ("another database", "INSERT INTO other.x VALUES (1);", 'about the database "other"'),
+    ("the server's own", "DELETE FROM mysql.global_priv;", 'about the database "mysql"'),
+    ("another database by a detour", "SET @s = 'INSERT INTO other.x VALUES (1)'; EXECUTE IMMEDIATE @s;", "1142"),
 ])
 def test_an_import_that_fails_has_touched_nothing(site, name, statement, words):
     """The last line says that it failed, and clients never noticed."""

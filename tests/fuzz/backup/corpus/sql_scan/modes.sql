@@ -1,0 +1,5 @@
+SET sql_mode='NO_BACKSLASH_ESCAPES';
+DELIMITER ;;
+CREATE PROCEDURE p() SELECT 'C:\' ;;
+DELIMITER ;
+-- Dump completed
