@@ -12,116 +12,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
-#include "backup/child.h"
 #include "backup/copy_check.h"
 #include "backup/import.h"
+#include "backup/restore/sql_open.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
-#define CHUNK (256u * 1024u)
-
-enum form { FORM_PLAIN, FORM_GZIP, FORM_ZSTD };
-
-/* Told from the first bytes: a name may say anything, and an upload has none. A pipe cannot be
- * looked into; what comes from one is text. */
-static enum form form_of(int in)
+static int take(void *ctx, const char *data, size_t n, struct err *e)
 {
-    static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
-    unsigned char head[4];
-    ssize_t n = pread(in, head, sizeof head, 0);
-    if (n >= (ssize_t)sizeof gzip && memcmp(head, gzip, sizeof gzip) == 0)
-        return FORM_GZIP;
-    return n == sizeof zstd && memcmp(head, zstd, sizeof zstd) == 0 ? FORM_ZSTD : FORM_PLAIN;
-}
-
-/* How much of the file has been read, by whoever shares its offset. */
-static void tell(const struct sql_text *t, int file)
-{
-    off_t at = lseek(file, 0, SEEK_CUR);
-    if (at > 0)
-        run_progress(t->run, (uint64_t)at, 0, 0, NULL);
-}
-
-static int take(struct sql_text *t, const char *data, size_t n, struct err *e)
-{
+    struct sql_text *t = ctx;
     sql_scan_feed(&t->scan, data, n);
     int code = fd_write_all(t->spool, data, n, e);
     return code < 0
                ? err_prefix(e, code, "%s has no room for the decompressed text", t->run->s.folder)
                : 0;
-}
-
-/* file: where the progress is seen; in itself, or what a decompressor reads. */
-static int spool_plain(struct sql_text *t, int in, int file, const char *name, struct err *e)
-{
-    _cleanup_free_ char *buf = xmalloc(CHUNK);
-    for (;;) {
-        ssize_t n = read(in, buf, CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_sys(e, errno, "cannot read %s", name);
-        if (n == 0)
-            return 0;
-        int code = take(t, buf, (size_t)n, e);
-        tell(t, file);
-        if (code < 0 || !run_go_on(t->run))
-            return code < 0 ? code : run_pack_result(PACK_STOPPED, e);
-    }
-}
-
-static int spool_gzip(struct sql_text *t, int in, const char *name, struct err *e)
-{
-    _cleanup_free_ char *buf = xmalloc(CHUNK);
-    int copy = fcntl(in, F_DUPFD_CLOEXEC, 3); /* gzclose closes it */
-    gzFile z = copy < 0 ? NULL : gzdopen(copy, "rb");
-    if (!z) {
-        cleanup_fd(&copy);
-        return err_sys(e, errno, "cannot read %s", name);
-    }
-    int n, code = 0;
-    while (code == 0 && (n = gzread(z, buf, CHUNK)) > 0) {
-        code = take(t, buf, (size_t)n, e);
-        tell(t, in);
-        if (code == 0 && !run_go_on(t->run))
-            code = run_pack_result(PACK_STOPPED, e);
-    }
-    int why = 0;
-    const char *words = gzerror(z, &why);
-    if (code == 0 && why < 0) {
-        err_set(e, EBADMSG, "%s is damaged or cut off: %s", name, words);
-        code = EXIT_INCONSISTENT;
-    }
-    /* gzclose alone tells of a last member without its trailer */
-    if (gzclose_r(z) != Z_OK && code == 0) {
-        err_set(e, EBADMSG, "%s is cut off", name);
-        code = EXIT_INCONSISTENT;
-    }
-    return code;
-}
-
-static int spool_zstd(struct sql_text *t, int in, const char *name, struct err *e)
-{
-    int from[2];
-    if (pipe2(from, O_CLOEXEC) < 0)
-        return err_sys(e, errno, "cannot make a pipe");
-    const char *argv[] = {"zstd", "-dcq", NULL};
-    struct child_options o = {.argv = argv, .in = in, .out = from[1], .err = -1, .keep = -1};
-    struct child c = {0};
-    int code = child_start(&o, &c, e);
-    close(from[1]);
-    if (code == 0)
-        code = spool_plain(t, from[0], in, name, e);
-    close(from[0]);
-    if (code == 0 && (child_wait(&c, 10000, NULL, NULL) != 0 || !child_good(&c))) {
-        char how[80];
-        err_set(
-            e, EBADMSG, "%s cannot be decompressed: zstd %s", name, child_how(&c, how, sizeof how));
-        code = EXIT_INCONSISTENT;
-    }
-    child_end(&c, 1000);
-    return code;
 }
 
 int sql_text_from_file(struct sql_text *t, const char *path, const char *database, struct err *e)
@@ -144,17 +48,7 @@ int sql_text_from_file(struct sql_text *t, const char *path, const char *databas
         return err_sys(e, errno, "cannot open %s", shown);
     run_phase(t->run, t->run->s.dump_type, "read", S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
     sql_scan_start(&t->scan, database);
-    switch (form_of(in)) {
-    case FORM_GZIP:
-        code = spool_gzip(t, in, shown, e);
-        break;
-    case FORM_ZSTD:
-        code = spool_zstd(t, in, shown, e);
-        break;
-    case FORM_PLAIN:
-        code = spool_plain(t, in, in, shown, e);
-        break;
-    }
+    code = sql_open_read(t->run, in, shown, take, t, e);
     sql_scan_finish(&t->scan);
     return code;
 }

@@ -17,8 +17,8 @@ struct sql_text {
     struct sql_scan scan;
 };
 
-/* path: a file, also compressed with gzip or zstd, or "-" for standard input, compressed only where
- * that is a file. Reads it all and fills scan. */
+/* path: a file, also packed (sql_open.h), or "-" for standard input. Reads it all and fills scan.
+ */
 int sql_text_from_file(
     struct sql_text *t, const char *path, const char *database, struct err *e) MUSTCHECK;
 

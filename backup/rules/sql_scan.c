@@ -29,7 +29,7 @@ static void word_ends(struct sql_scan *s)
 {
     s->word[s->word_len] = '\0';
     s->word_len = 0;
-    int expects = s->expects;
+    unsigned expects = s->expects;
     s->expects = NEED_NOTHING;
     if (expects == NEED_CHARSET || expects == NEED_COLLATION)
         note_need(s, expects == NEED_COLLATION);
