@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "backup/rules/notice_rule.h"
 #include "certs/life.h"
+#include "certs/successor.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -19,9 +20,10 @@
 #define SEND_MAX_MS (15 * 60 * 1000) /* both channels' time limits, and some to spare */
 #define LATE_MS     (INT64_C(3600) * 1000)
 #define LOOK_BACK_S (INT64_C(40) * 86400)
+#define DAY_S       86400
 #define STATE_MAX   (1u << 20)
 #define WORDS_MAX   400
-#define FACTS       6
+#define FACTS       7
 
 struct keeper_notify {
     struct keeper *k;
@@ -173,6 +175,27 @@ static void look_at_certificate(
     cert_info_free(begins);
 }
 
+/* A year ahead: the next CA has to reach every workstation. Graver 90 and 30 days before. */
+static void look_at_ca(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
+{
+    const char *path = config_str(k->config, "tls", NULL, "certificate");
+    struct cert_info *root = NULL;
+    char date[CERT_DATE_LEN];
+    time_t old = 0, now = clock_wall_ms() / 1000;
+    *f = (struct notice_fact){.event = "ca-ends", .detail = words};
+    if (life_ca_of_file(path, &root, &old, NULL) < 0)
+        return;
+    bool due = root && now >= successor_due(root->not_before, root->not_after);
+    bool changes = !due && old && now >= old - 90 * DAY_S && now <= old;
+    time_t end = due ? root->not_after : old;
+    time_t left = (end - now) / DAY_S;
+    f->is = due || changes ? NOTICE_WRONG : NOTICE_WELL;
+    f->grade = left < 30 ? 2 : left < 90 ? 1 : 0;
+    if (f->is == NOTICE_WRONG)
+        put_words(words, "%s: %s", root ? root->subject : path, cert_date(end, date));
+    cert_info_free(root);
+}
+
 /* What the next backup will about need is what the last one took. */
 static void look_at_disk(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
 {
@@ -312,7 +335,8 @@ void keeper_notify_tick(struct keeper_notify *n)
     look_at_drill(k, &facts[2], words[2]);
     look_at_certificate(k, &facts[3], words[3]);
     look_at_disk(k, &facts[4], words[4]);
-    look_at_channels(n, channels, &facts[5], words[5]);
+    look_at_ca(k, &facts[5], words[5]);
+    look_at_channels(n, channels, &facts[6], words[6]);
     if (notice_rule_update(n->state, facts, FACTS, channels,
             config_int(k->config, "notify", NULL, "repeat"), clock_wall_ms()))
         save(n);

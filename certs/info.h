@@ -44,7 +44,8 @@ enum cert_warning {
     CERT_WARN_NOT_YET = 32,          /* begins in the future: the clock is wrong, or the date is */
     CERT_WARN_CHAIN_ENDS_FIRST = 64, /* a certificate of its chain ends before it */
     CERT_WARN_BAD_NAME = 128,        /* a name that Java refuses the whole certificate for */
-    CERT_WARN_LAST = 128,
+    CERT_WARN_CA_ENDS = 256,         /* it was cut to the end of its CA */
+    CERT_WARN_LAST = 256,
 };
 
 /* Only unreadable dates or names can fail. *out is freed with cert_info_free. */

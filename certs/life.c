@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
 #include "certs/chain.h"
@@ -99,18 +100,65 @@ STACK_OF(X509) * life_known(const char *cert_path)
     return roots;
 }
 
-int life_of_file(
-    const char *cert_path, struct cert_info **ends, struct cert_info **begins, struct err *e)
+X509 *life_root(STACK_OF(X509) * chain, STACK_OF(X509) * known)
+{
+    struct life best = {0};
+    for (int k = 0; k < sk_X509_num(known); k++) {
+        X509 *root = sk_X509_value(known, k);
+        for (int i = 0; i < sk_X509_num(chain); i++) {
+            X509 *x = sk_X509_value(chain, i);
+            if (!chain_is_root(x) && chain_issued(root, x)) {
+                offer(&best, root);
+            }
+        }
+    }
+    return best.ends;
+}
+
+time_t life_of_old_ca(STACK_OF(X509) * chain)
+{
+    X509 *x = sk_X509_num(chain) > 1 ? sk_X509_value(chain, 1) : NULL;
+    struct tm tm;
+    if (x == NULL || (X509_get_extension_flags(x) & EXFLAG_SI) == 0 || chain_is_root(x) ||
+        ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1) {
+        return 0;
+    }
+    return timegm(&tm);
+}
+
+static int read_chain(const char *path, STACK_OF(X509) * *out, struct err *e)
 {
     size_t len;
     _cleanup_free_ char *data = NULL;
+    int r = pem_read_file(path, &data, &len, e);
+    return r < 0 ? r : pem_parse_chain(data, len, path, out, e);
+}
+
+int life_ca_of_file(
+    const char *cert_path, struct cert_info **root, time_t *old_until, struct err *e)
+{
+    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
+    _cleanup_x509s_ STACK_OF(X509) *known = life_known(cert_path);
+    struct cert_info *info = NULL;
+    int r = read_chain(cert_path, &chain, e);
+    X509 *x = r == 0 ? life_root(chain, known) : NULL;
+    if (x != NULL) {
+        r = cert_info_new(x, &info, e);
+    }
+    if (r == 0) {
+        *old_until = life_of_old_ca(chain);
+        *root = info;
+    }
+    return r;
+}
+
+int life_of_file(
+    const char *cert_path, struct cert_info **ends, struct cert_info **begins, struct err *e)
+{
     _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
     _cleanup_x509s_ STACK_OF(X509) *known = life_known(cert_path);
     struct cert_info *end = NULL;
-    int r = pem_read_file(cert_path, &data, &len, e);
-    if (r == 0) {
-        r = pem_parse_chain(data, len, cert_path, &chain, e);
-    }
+    int r = read_chain(cert_path, &chain, e);
     if (r < 0) {
         return r;
     }

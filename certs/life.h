@@ -24,6 +24,16 @@ struct life life_of(STACK_OF(X509) * chain, STACK_OF(X509) * known);
 /* The CA that workstations were given: ca.pem beside the certificate. NULL: there is none. The
  * caller frees. */
 STACK_OF(X509) * life_known(const char *cert_path) MUSTCHECK;
+/* Of the roots that clients have, the one that lasts longest of those that issued something of the
+ * chain; borrowed, NULL: none. */
+X509 *life_root(STACK_OF(X509) * chain, STACK_OF(X509) * known);
+/* When the old CA ends that the chain leads to by a cross-signature (certs/successor.h); 0: none.
+ */
+time_t life_of_old_ca(STACK_OF(X509) * chain);
+/* For those who may not read the key: the root in ca.pem beside the certificate (*root NULL: none
+ * issued it), to be freed with cert_info_free, and the end of the one that it follows. */
+int life_ca_of_file(
+    const char *cert_path, struct cert_info **root, time_t *old_until, struct err *e) MUSTCHECK;
 /* For those who may not read the key: both certificates of the chain in a file, to be freed with
  * cert_info_free. */
 int life_of_file(const char *cert_path, struct cert_info **ends, struct cert_info **begins,

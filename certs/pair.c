@@ -20,6 +20,8 @@ struct cert_pair {
     STACK_OF(X509) * on_wire; /* the same without the root */
     EVP_PKEY *key;
     struct cert_info *info;
+    struct cert_info *root;          /* that clients know it by; NULL: none in ca.pem */
+    time_t old_ca_until;             /* 0: the CA follows no other one */
     struct cert_info *ends, *begins; /* info itself, or of a certificate of the chain */
     bool issuer_missing;
     char *unfit; /* why clients refuse it, whatever the date; NULL: they take it */
@@ -47,7 +49,12 @@ static int take_dates(
     if (r == 0) {
         r = info_of(p, life.ends, &p->ends, e);
     }
-    return r < 0 ? r : info_of(p, life.begins, &p->begins, e);
+    if (r == 0) {
+        r = info_of(p, life.begins, &p->begins, e);
+    }
+    X509 *root = life_root(chain, known);
+    p->old_ca_until = life_of_old_ca(chain);
+    return r < 0 || root == NULL ? r : cert_info_new(root, &p->root, e);
 }
 
 static void take_chain(struct cert_pair *p, STACK_OF(X509) * chain, EVP_PKEY *key)
@@ -201,6 +208,7 @@ void cert_pair_unref(struct cert_pair *p)
         cert_info_free(p->begins);
     }
     cert_info_free(p->info);
+    cert_info_free(p->root);
     free(p->unfit);
     free(p);
 }
@@ -244,6 +252,16 @@ const struct cert_info *cert_pair_ends(const struct cert_pair *p)
 const struct cert_info *cert_pair_begins(const struct cert_pair *p)
 {
     return p->begins;
+}
+
+const struct cert_info *cert_pair_root(const struct cert_pair *p)
+{
+    return p->root;
+}
+
+time_t cert_pair_old_ca_until(const struct cert_pair *p)
+{
+    return p->old_ca_until;
 }
 
 int cert_pair_dates(const struct cert_pair *p, const char *name, time_t now, struct err *e)
@@ -290,6 +308,7 @@ unsigned cert_pair_warnings(const struct cert_pair *p, time_t now)
     return (cert_info_warnings(p->info, now) & ~by_date) |
            (cert_info_warnings(p->ends, now) & by_date) |
            (cert_info_warnings(p->begins, now) & CERT_WARN_NOT_YET) |
+           (p->root != NULL && p->root->not_after == p->info->not_after ? CERT_WARN_CA_ENDS : 0) |
            (p->ends != p->info ? CERT_WARN_CHAIN_ENDS_FIRST : 0) |
            (p->issuer_missing ? CERT_WARN_ISSUER_MISSING : 0);
 }

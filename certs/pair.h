@@ -71,6 +71,10 @@ STACK_OF(X509) * cert_pair_chain(const struct cert_pair *p);
  * comes in after the one or before the other. */
 const struct cert_info *cert_pair_ends(const struct cert_pair *p);
 const struct cert_info *cert_pair_begins(const struct cert_pair *p);
+/* The CA in ca.pem beside it that clients know it by, NULL: none there issued it; and when the CA
+ * ends that this one follows, 0: none. */
+const struct cert_info *cert_pair_root(const struct cert_pair *p);
+time_t cert_pair_old_ca_until(const struct cert_pair *p);
 /* -EKEYEXPIRED: one of them has ended, or is not valid yet; name, subject and date in the text. */
 int cert_pair_dates(
     const struct cert_pair *p, const char *name, time_t now, struct err *e) MUSTCHECK;

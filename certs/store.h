@@ -2,6 +2,7 @@
  * The folder with the practice's certificates, and how a new pair gets into it.
  *
  *   DIR/ca.pem, ca.key        the private CA; ca.key may be encrypted, or kept elsewhere
+ *   DIR/cross.pem             where that CA follows another one (certs/successor.h)
  *   DIR/server.pem            -> current/server.pem   leaf and chain, what [tls] certificate names
  *   DIR/server.key            -> current/server.key   what [tls] key names
  *   DIR/current               -> generations/20261122T220102Z-1f0c

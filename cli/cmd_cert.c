@@ -35,13 +35,14 @@ static const struct option_row rows[] = {
     {"department", CERT_SUBJECT, TAKES_TEXT, AT(department)},
     {"permit", CERT_PERMIT, TAKES_PERMIT, 0},
     {"no-constraints", CERT_PERMIT, TAKES_NOTHING, AT(no_constraints)},
-    {"encrypt-ca", CERT_PERMIT, TAKES_NOTHING, AT(encrypt_ca)},
-    {"ca-days", CERT_PERMIT, TAKES_DAYS, AT(ca_days)},
+    {"encrypt-ca", CERT_CA_DAYS, TAKES_NOTHING, AT(encrypt_ca)},
+    {"ca-days", CERT_CA_DAYS, TAKES_DAYS, AT(ca_days)},
     {"ca-key", CERT_CA_KEY, TAKES_TEXT, AT(ca_key)},
     {"ca-passphrase-file", CERT_CA_KEY, TAKES_TEXT, AT(ca_passphrase_file)},
     {"out", CERT_OUT, TAKES_TEXT, AT(out)},
     {"passphrase-file", CERT_PASSPHRASE, TAKES_TEXT, AT(passphrase_file)},
     {"no-reload", CERT_RELOAD, TAKES_NOTHING, AT(no_reload)},
+    {"new-ca", CERT_NEW_CA, TAKES_NOTHING, AT(new_ca)},
     {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
     {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
     {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
@@ -204,6 +205,7 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "  install FILE …           certificate, key, chain: PEM, DER or PKCS#12, in any order\n"
     "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san]\n"
     "  renew [--if-needed] [--host NAME]  a new certificate and key from the CA\n"
+    "      [--new-ca [--ca-days N]]  from the CA's successor, which the old one signs as well\n"
     "  show [FILE], fingerprint [FILE]\n"
     "  client NAME [--old-format]  a workstation's certificate, as PEM and PKCS#12\n"
     "  revoke NAME|SERIAL, crl  takes one back; writes the revocation list\n"

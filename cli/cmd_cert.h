@@ -22,7 +22,7 @@ enum cert_option {
     CERT_FORCE = 1 << 3,
     CERT_DAYS = 1 << 4,
     CERT_SUBJECT = 1 << 5, /* --name --country --canton --place --organisation --department */
-    CERT_PERMIT = 1 << 6,  /* --permit, --no-constraints, --encrypt-ca, --ca-days */
+    CERT_PERMIT = 1 << 6,  /* --permit, --no-constraints */
     CERT_CA_KEY = 1 << 7,  /* --ca-key, --ca-passphrase-file */
     CERT_OUT = 1 << 8,
     CERT_PASSPHRASE = 1 << 9, /* --passphrase-file: of a key or PKCS#12 that comes in or goes out */
@@ -33,7 +33,9 @@ enum cert_option {
     CERT_OLD_FORMAT = 1 << 16,
     CERT_OWNER = 1 << 17,
     CERT_READS_ONLY = 1 << 18, /* no option: the folder is neither made nor locked */
-    CERT_FOR = 1 << 15,        /* --for --port --database --lang */
+    CERT_CA_DAYS = 1 << 19,    /* --ca-days, --encrypt-ca */
+    CERT_NEW_CA = 1 << 20,
+    CERT_FOR = 1 << 15, /* --for --port --database --lang */
 };
 
 struct cert_args {
@@ -44,7 +46,7 @@ struct cert_args {
     struct names permit;
     int days, ca_days; /* 0 = default */
     bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed;
-    bool allow_no_san, old_format;
+    bool allow_no_san, old_format, new_ca;
 };
 
 struct cert_run {
@@ -85,6 +87,13 @@ int cert_open_ca(struct cert_run *run, X509 **ca, EVP_PKEY **key) MUSTCHECK;
 char *cert_new_passphrase(
     struct cert_run *run, const char *file, const char *what, struct err *e) MUSTCHECK;
 enum make_key_kind cert_key_kind(const struct cert_run *run);
+
+/* renew --new-ca: the CA that follows ours. Exit code. */
+int cert_new_ca(struct cert_run *run) MUSTCHECK;
+/* CERT_WARN_CA_ENDS where our CA has cut x to its own end, else 0. */
+unsigned cert_cut_by_ca(const struct cert_run *run, X509 *x);
+/* Adds the names of a certificate to those that were asked for. Exit code. */
+int cert_names_of(struct cert_run *run, const struct cert_info *old) MUSTCHECK;
 
 /* Checks chain (leaf first) and key by the proxy's own rules, publishes them, asks the proxy to
  * take them, and tells all that under the headline. extra: further members of the JSON answer, NULL

@@ -138,7 +138,8 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
         return cert_fail(run, &e);
     }
     /* A client's certificate names no host. */
-    unsigned warnings = cert_info_warnings(i, run->now) & ~(unsigned)CERT_WARN_NO_SAN;
+    unsigned warnings = (cert_info_warnings(i, run->now) & ~(unsigned)CERT_WARN_NO_SAN) |
+                        cert_cut_by_ca(run, x);
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:o, s:s, s:s, s:s, s:s}", "ok", 1, "certificate",
             cert_json(i, warnings, run->now), "certificate_file", f->pem, "key_file", f->key,

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "certs/chain.h"
 #include "certs/pair.h"
 #include "certs/pem.h"
 #include "cli/cmd_cert.h"
@@ -320,6 +321,15 @@ void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warni
                 cli->german ? cert_warning_text_de(one) : cert_warning_text(one));
         }
     }
+}
+
+unsigned cert_cut_by_ca(const struct cert_run *run, X509 *x)
+{
+    _cleanup_x509_ X509 *ca = NULL;
+    bool cut = store_has_ca(&run->store) && store_read_ca_cert(&run->store, &ca, NULL) == 0 &&
+               X509_cmp(x, ca) != 0 && chain_issued(ca, x) &&
+               ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) == 0;
+    return cut ? (unsigned)CERT_WARN_CA_ENDS : 0;
 }
 
 enum reload { RELOAD_OFF, RELOAD_DONE, RELOAD_NOT_RUNNING, RELOAD_REFUSED };

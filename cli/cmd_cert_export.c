@@ -13,26 +13,31 @@
 #include "cli/cmd_cert_guide.h"
 #include "common/file.h"
 
-/* The certificate that clients must trust: the root of the chain in use, our CA, or the self-signed
- * one itself. NULL: its issuer is a public CA. */
-static X509 *find_anchor(struct cert_run *run, const struct cert_pair *pair)
+/* The certificates that clients must trust, the lasting one first: the CAs of the folder where one
+ * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:
+ * the issuer is a public CA. */
+static STACK_OF(X509) * find_anchors(struct cert_run *run, const struct cert_pair *pair)
 {
-    X509 *last = cert_pair_leaf(pair), *ca = NULL;
-    STACK_OF(X509) *chain = cert_pair_chain(pair);
-    if (sk_X509_num(chain) > 0) {
-        last = sk_X509_value(chain, sk_X509_num(chain) - 1);
-    }
-    if (chain_is_root(last)) {
-        CHECK(X509_up_ref(last) == 1);
-        return last;
-    }
-    if (store_has_ca(&run->store) && store_read_ca_cert(&run->store, &ca, NULL) == 0) {
-        if (chain_issued(ca, last)) {
-            return ca;
+    STACK_OF(X509) *chain = cert_pair_chain(pair), *all = NULL;
+    X509 *last = sk_X509_num(chain) > 0 ? sk_X509_value(chain, sk_X509_num(chain) - 1)
+                                        : cert_pair_leaf(pair);
+    bool ours = false;
+    if (store_has_ca(&run->store) && store_read_cas(&run->store, &all, NULL) == 0) {
+        for (int i = 0; i < sk_X509_num(all); i++) {
+            X509 *ca = sk_X509_value(all, i);
+            ours = ours || X509_cmp(ca, last) == 0 || chain_issued(ca, last);
         }
-        X509_free(ca);
     }
-    return NULL;
+    if (ours) {
+        return all;
+    }
+    sk_X509_pop_free(all, X509_free);
+    all = sk_X509_new_null();
+    CHECK(all != NULL);
+    if (chain_is_root(last)) {
+        CHECK(X509_up_ref(last) == 1 && sk_X509_push(all, last) > 0);
+    }
+    return all;
 }
 
 static char *sha1_colons(X509 *x)
@@ -59,30 +64,36 @@ static int write_file(struct cert_run *run, const char *dir, const char *name, c
     return EXIT_GOOD;
 }
 
-static int write_anchor(struct cert_run *run, const char *dir, X509 *anchor, json_t *files)
+/* Windows takes one certificate a file. */
+static int write_der(struct cert_run *run, const char *dir, X509 *x, int number, json_t *files)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(x, &der);
+    CHECK(len > 0);
+    _cleanup_free_ char *name = number == 0 ? xstrdup(GUIDE_CA_DER)
+                                            : xasprintf("elexgate-ca-%d.cer", number + 1);
+    int code = write_file(run, dir, name, (char *)der, (size_t)len, files);
+    OPENSSL_free(der);
+    return code;
+}
+
+static int write_anchors(
+    struct cert_run *run, const char *dir, STACK_OF(X509) * anchors, json_t *files)
 {
     struct err e = {0};
     size_t pem_len, p12_len;
     char *p12 = NULL;
-    unsigned char *der = NULL;
-    STACK_OF(X509) *one = sk_X509_new_null();
-    CHECK(one != NULL && sk_X509_push(one, anchor) > 0);
-    _cleanup_free_ char *pem = pem_write_certs(one, &pem_len);
-    int r = pkcs12_trust_store(one, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &e);
-    sk_X509_free(one);
-    if (r < 0) {
+    _cleanup_free_ char *pem = pem_write_certs(anchors, &pem_len);
+    if (pkcs12_trust_store(anchors, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &e) < 0) {
         return cert_fail(run, &e);
     }
-    int der_len = i2d_X509(anchor, &der);
-    CHECK(der_len > 0);
     int code = write_file(run, dir, GUIDE_CA_PEM, pem, pem_len, files);
-    if (code == EXIT_GOOD) {
-        code = write_file(run, dir, GUIDE_CA_DER, (char *)der, (size_t)der_len, files);
+    for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(anchors); i++) {
+        code = write_der(run, dir, sk_X509_value(anchors, i), i, files);
     }
     if (code == EXIT_GOOD) {
         code = write_file(run, dir, GUIDE_TRUST_FILE, p12, p12_len, files);
     }
-    OPENSSL_free(der);
     free(p12);
     return code;
 }
@@ -183,7 +194,8 @@ static int export_pair(
     struct err e = {0};
     struct cert_info *ai = NULL;
     char until[CERT_DATE_LEN];
-    _cleanup_x509_ X509 *anchor = find_anchor(run, pair);
+    _cleanup_x509s_ STACK_OF(X509) *anchors = find_anchors(run, pair);
+    X509 *anchor = sk_X509_num(anchors) > 0 ? sk_X509_value(anchors, 0) : NULL;
     _cleanup_free_ char *dir = run->args.out != NULL ? xstrdup(run->args.out)
                                                      : xasprintf("elexgate-%s", run->args.target);
     _cleanup_free_ char *port = choose_port(run);
@@ -205,7 +217,7 @@ static int export_pair(
     }
     json_t *files = json_array();
     if (anchor != NULL && target != GUIDE_WEBELEXIS) {
-        code = write_anchor(run, dir, anchor, files);
+        code = write_anchors(run, dir, anchors, files);
     }
     if (code == EXIT_GOOD) {
         code = write_guide(run, dir, target, &facts, files);

@@ -9,6 +9,7 @@
 #include "certs/chain.h"
 #include "certs/pem.h"
 #include "certs/renew.h"
+#include "certs/successor.h"
 #include "cli/cmd_cert.h"
 
 /* ---- install ---- */
@@ -240,7 +241,7 @@ static int run_install(struct cert_run *run)
 
 /* ---- renew ---- */
 
-static int names_of_old(struct cert_run *run, const struct cert_info *old)
+int cert_names_of(struct cert_run *run, const struct cert_info *old)
 {
     struct err e = {0};
     int r = 0;
@@ -301,12 +302,26 @@ static int refuse_by_advice(
         break;
     case RENEW_CA_EXPIRED:
         err_set(&e, EKEYEXPIRED,
-            "the CA itself is at its end: make a new one with `elexgate cert init --force` and "
-            "install "
-            "it on every workstation");
+            "the CA itself is at its end, and a certificate never outlives it: `elexgate cert "
+            "renew --new-ca` "
+            "makes the next one, which every workstation must be given");
         break;
     }
     return cert_fail(run, &e);
+}
+
+/* Issued by our CA, or by one that it follows. */
+static bool ours(struct cert_run *run, X509 *leaf)
+{
+    _cleanup_x509s_ STACK_OF(X509) *all = NULL;
+    bool found = false;
+    if (store_read_cas(&run->store, &all, NULL) < 0) {
+        return false;
+    }
+    for (int i = 0; i < sk_X509_num(all); i++) {
+        found = found || chain_issued(sk_X509_value(all, i), leaf);
+    }
+    return found;
 }
 
 static enum renew_advice advice_for(struct cert_run *run, const struct cert_pair *old, X509 *ca)
@@ -319,7 +334,7 @@ static enum renew_advice advice_for(struct cert_run *run, const struct cert_pair
     f.have_ca_key = access(run->args.ca_key != NULL ? run->args.ca_key : own, R_OK) == 0;
     if (ca != NULL && cert_info_new(ca, &ci, NULL) == 0) {
         f.have_ca = true;
-        f.ours = chain_issued(ca, cert_pair_leaf(old));
+        f.ours = ours(run, cert_pair_leaf(old));
         f.ca_not_after = ci->not_after;
         cert_info_free(ci);
     }
@@ -353,7 +368,7 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = cert_open_ca(run, &ca, &ca_key);
     if (code == EXIT_GOOD) {
-        code = names_of_old(run, cert_pair_info(old));
+        code = cert_names_of(run, cert_pair_info(old));
     }
     if (code != EXIT_GOOD) {
         return code;
@@ -370,14 +385,32 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     if (r < 0) {
         return cert_fail(run, &e);
     }
-    STACK_OF(X509) *chain = sk_X509_new_null();
-    CHECK(chain != NULL && sk_X509_push(chain, leaf) > 0 && sk_X509_push(chain, ca) > 0);
+    _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
+    CHECK(chain != NULL && X509_up_ref(leaf) == 1 && sk_X509_push(chain, leaf) > 0);
+    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0) {
+        return cert_fail(run, &e);
+    }
     code = cert_publish(run, chain, key,
         tr(run->cli, "The server's certificate has been renewed.",
             "Das Zertifikat des Servers wurde erneuert."),
         json_pack("{s:b}", "renewed", 1));
-    sk_X509_free(chain);
     return code;
+}
+
+/* The old CA is at its end: the same certificate goes on without its cross-signature. */
+static int leave_cross_out(struct cert_run *run, const struct cert_pair *old, X509 *ca)
+{
+    struct err e = {0};
+    _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
+    CHECK(chain != NULL && X509_up_ref(cert_pair_leaf(old)) == 1 &&
+          sk_X509_push(chain, cert_pair_leaf(old)) > 0);
+    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0) {
+        return cert_fail(run, &e);
+    }
+    return cert_publish(run, chain, cert_pair_key(old),
+        tr(run->cli, "The old CA ends; its cross-signature is no longer sent.",
+            "Die alte CA endet; ihre Gegensignatur wird nicht mehr mitgeschickt."),
+        json_pack("{s:b}", "renewed", 0));
 }
 
 static int run_renew(struct cert_run *run)
@@ -386,16 +419,22 @@ static int run_renew(struct cert_run *run)
     struct cert_pair *old = NULL;
     _cleanup_x509_ X509 *ca = NULL;
     int code = cert_open(run);
+    if (code == EXIT_GOOD && run->args.new_ca) {
+        return cert_new_ca(run);
+    }
     if (code != EXIT_GOOD) {
         return code;
     }
     if (store_current(&run->store, &old, &e) < 0 ||
+        (store_has_ca(&run->store) && successor_prune(&run->store, run->now, &e) < 0) ||
         (store_has_ca(&run->store) && store_read_ca_cert(&run->store, &ca, &e) < 0)) {
         cert_pair_unref(old);
         return cert_fail(run, &e);
     }
     enum renew_advice advice = advice_for(run, old, ca);
-    if (advice == RENEW_LATER) {
+    if (advice == RENEW_LATER && ca != NULL && successor_is_over(old, run->now)) {
+        code = leave_cross_out(run, old, ca);
+    } else if (advice == RENEW_LATER) {
         code = tell_not_needed(run, cert_pair_info(old));
     } else {
         code = refuse_by_advice(run, advice, cert_pair_info(old));
@@ -412,7 +451,7 @@ const struct cert_sub cert_subs_install[] = {
         run_install, 1, 20},
     {"renew",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_DAYS | CERT_CA_KEY | CERT_RELOAD |
-            CERT_IF_NEEDED | CERT_OWNER,
+            CERT_IF_NEEDED | CERT_NEW_CA | CERT_CA_DAYS | CERT_FORCE | CERT_OWNER,
         run_renew, 0, 0},
     {0},
 };

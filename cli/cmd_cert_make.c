@@ -287,14 +287,15 @@ static int tell_signed(struct cert_run *run, X509 *x, const char *path)
     if (cert_info_new(x, &i, &e) < 0) {
         return cert_fail(run, &e);
     }
+    unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
-            cert_json(i, cert_info_warnings(i, run->now), run->now), "certificate_file", path);
+            cert_json(i, warnings, run->now), "certificate_file", path);
         cli_print_json(o);
         json_decref(o);
     } else {
         printf(tr(run->cli, "Signed: %s\n\n", "Signiert: %s\n\n"), path);
-        cert_print(run->cli, i, cert_info_warnings(i, run->now), run->now);
+        cert_print(run->cli, i, warnings, run->now);
     }
     cert_info_free(i);
     return EXIT_GOOD;
@@ -354,7 +355,7 @@ static int run_sign(struct cert_run *run)
 const struct cert_sub cert_subs_make[] = {
     {"init",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_PERMIT |
-            CERT_CA_KEY | CERT_RELOAD | CERT_OWNER,
+            CERT_CA_DAYS | CERT_CA_KEY | CERT_RELOAD | CERT_OWNER,
         run_init, 0, 0},
     {"self-signed",
         CERT_DIR | CERT_HOST | CERT_KEY_KIND | CERT_FORCE | CERT_DAYS | CERT_SUBJECT | CERT_RELOAD |

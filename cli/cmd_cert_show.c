@@ -46,7 +46,7 @@ static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
     if (cert_info_new(x, &i, &e) < 0) {
         return cert_fail(run, &e);
     }
-    unsigned warnings = cert_info_warnings(i, run->now);
+    unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (i->is_ca && (!first || run->argc > 0)) {
         warnings &= ~(unsigned)CERT_WARN_NO_SAN; /* an issuer needs to name nobody */
     }

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "certs/info.h"
+#include "certs/life.h"
+#include "certs/pem.h"
 #include "cli/output.h"
 
 #define WAIT_S      5
@@ -114,6 +116,18 @@ static long verify_chain(SSL *ssl, const char *ca_file)
     return result;
 }
 
+/* As the workstations see it: their CA may end first as well. */
+static int first_end(SSL *ssl, const char *ca_file, struct seen *out, struct err *e)
+{
+    _cleanup_x509s_ STACK_OF(X509) *known = life_known(ca_file);
+    struct cert_info *end = NULL;
+    int r = cert_info_new(life_of(SSL_get_peer_cert_chain(ssl), known).ends, &end, e);
+    if (r == 0)
+        out->days = cert_info_days_left(end, time(NULL));
+    cert_info_free(end);
+    return r;
+}
+
 static int shake_hands(int fd, const char *ca_file, struct seen *out, struct err *e)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -129,6 +143,8 @@ static int shake_hands(int fd, const char *ca_file, struct seen *out, struct err
         snprintf(out->version, sizeof out->version, "%s", SSL_get_version(ssl));
         out->verify = verify_chain(ssl, ca_file);
         r = cert_info_new(SSL_get0_peer_certificate(ssl), &out->info, e);
+        if (r == 0)
+            r = first_end(ssl, ca_file, out, e);
         (void)SSL_shutdown(ssl);
     }
     SSL_free(ssl);
@@ -197,7 +213,6 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
     if (fd >= 0)
         close(fd);
     if (r == 0) {
-        s.days = cert_info_days_left(s.info, time(NULL));
         judge(d, &s);
         cert_info_free(s.info);
         return;

@@ -27,6 +27,14 @@ static const struct {
         "practice's own CA; a bought one is put in place with elexgate cert install.",
         "Danach kann sich kein Arbeitsplatz mehr verbinden. elexgate cert renew stellt ein neues "
         "aus der eigenen CA aus; ein gekauftes baut elexgate cert install ein."},
+    {"ca-ends", "the practice's own CA ends", "die eigene CA der Praxis läuft ab",
+        "Workstations that know only this CA are cut off then. elexgate cert renew --new-ca makes "
+        "the next "
+        "one, and elexgate cert export writes both into one file for the workstations.",
+        "Arbeitsplätze, die nur diese CA kennen, kommen danach nicht mehr herein. elexgate cert "
+        "renew --new-ca "
+        "macht die nächste, und elexgate cert export legt beide für die Arbeitsplätze in eine "
+        "Datei."},
     {"disk-low", "there is little room for backups", "für Sicherungen ist kaum mehr Platz",
         "Make room, keep fewer ([retention]), or set another [archive] folder.",
         "Platz schaffen, weniger behalten ([retention]) oder einen anderen Ordner setzen "

@@ -1,6 +1,10 @@
 #include "proxy/warnings.h"
 
+#include "certs/successor.h"
 #include "common/log.h"
+
+#define DAY_S       86400
+#define OLD_CA_DAYS 90 /* the last chance to hand out the new one */
 #include "proxy/worker.h"
 
 static void append(json_t *array, const char *code, const char *text, const char *text_de)
@@ -39,10 +43,14 @@ void warnings_server_blocked(json_t *array, const struct worker *workers, size_t
             "ausführen");
 }
 
+static void append_ca(json_t *array, const struct settings *s, time_t now);
+
 void warnings_log(const struct settings *s)
 {
     json_t *array = warnings_json(s), *w;
     size_t i;
+    if (s->certificate && cert_pair_dates(s->certificate, "", time(NULL), NULL) == 0)
+        append_ca(array, s, time(NULL));
     json_array_foreach (array, i, w)
         log_event(LOG_WARNING, json_string_value(json_object_get(w, "code")),
             LOG_S("warning", json_string_value(json_object_get(w, "text"))));
@@ -55,14 +63,23 @@ struct advice {
 };
 static struct advice advice_for(const struct settings *s, const struct cert_info *c)
 {
-    if (c == cert_pair_info(s->certificate))
+    const struct cert_info *root = cert_pair_root(s->certificate);
+    bool with_ca = root && root->not_after <= c->not_after;
+    if (c == cert_pair_info(s->certificate) && !with_ca)
         return (struct advice){"the certificate", "Das Zertifikat",
             "`elexgate cert renew` or install a new one",
             "`elexgate cert renew` oder ein neues einspielen"};
+    if (c == cert_pair_info(s->certificate))
+        return (struct advice){"the certificate, with its CA,", "Das Zertifikat, mit seiner CA,",
+            "`elexgate cert renew --new-ca` makes the next CA, which every workstation is then "
+            "given",
+            "`elexgate cert renew --new-ca` macht die nächste CA, die dann jeder Arbeitsplatz "
+            "erhält"};
     if (c->self_signed)
         return (struct advice){"the CA of the certificate", "Die CA des Zertifikats",
-            "`elexgate cert new-ca` makes the next one, which every workstation is then given",
-            "`elexgate cert new-ca` macht die nächste, die dann jeder Arbeitsplatz erhält"};
+            "`elexgate cert renew --new-ca` makes the next one, which every workstation is then "
+            "given",
+            "`elexgate cert renew --new-ca` macht die nächste, die dann jeder Arbeitsplatz erhält"};
     return (struct advice){"an intermediate certificate of the chain",
         "Ein Zwischenzertifikat der Kette",
         "get the new chain from its issuer, then `elexgate cert install`",
@@ -116,12 +133,45 @@ static void append_begin(json_t *array, const struct settings *s, time_t now)
     append(array, "certificate-not-yet-valid", text, text_de);
 }
 
+/* In good time: a new CA has to reach every workstation. */
+static void append_ca(json_t *array, const struct settings *s, time_t now)
+{
+    char date[CERT_DATE_LEN];
+    const struct cert_info *root = cert_pair_root(s->certificate);
+    time_t old = cert_pair_old_ca_until(s->certificate);
+    _cleanup_free_ char *text = NULL, *text_de = NULL;
+    if (root && now >= successor_due(root->not_before, root->not_after)) {
+        cert_date(root->not_after, date);
+        text = xasprintf(
+            "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert "
+            "renew --new-ca` makes the next one; until then workstations are given both",
+            root->subject, date, cert_info_days_left(root, now));
+        text_de = xasprintf(
+            "Die CA, die die Arbeitsplätze kennen (%s), endet am %s, in %d Tagen: "
+            "`elexgate cert renew --new-ca` macht die nächste; bis dahin erhalten die "
+            "Arbeitsplätze beide",
+            root->subject, date, cert_info_days_left(root, now));
+        append(array, "ca-ends", text, text_de);
+    } else if (old && now >= old - OLD_CA_DAYS * DAY_S && now <= old) {
+        cert_date(old, date);
+        text = xasprintf("the old CA ends on %s: workstations that were not given the new one yet "
+                         "(elexgate cert export) are cut off then",
+            date);
+        text_de = xasprintf("Die alte CA endet am %s: Arbeitsplätze, die die neue noch nicht haben "
+                            "(elexgate cert export), kommen dann nicht mehr herein",
+            date);
+        append(array, "ca-changes", text, text_de);
+    }
+}
+
 json_t *warnings_certificate_json(const struct settings *s, time_t now)
 {
     json_t *array = json_array();
     if (!s->certificate)
         return array;
     append_end(array, s, now);
+    if (json_array_size(array) == 0)
+        append_ca(array, s, now);
     append_begin(array, s, now);
     const char *unfit = cert_pair_unfit(s->certificate);
     if (unfit) {
@@ -133,7 +183,8 @@ json_t *warnings_certificate_json(const struct settings *s, time_t now)
      * every certificate that a root has signed itself. */
     unsigned bits = cert_pair_warnings(s->certificate, now) &
                     ~(unsigned)(CERT_WARN_EXPIRES_SOON | CERT_WARN_EXPIRED | CERT_WARN_NOT_YET |
-                                CERT_WARN_CHAIN_ENDS_FIRST | CERT_WARN_ISSUER_MISSING);
+                                CERT_WARN_CHAIN_ENDS_FIRST | CERT_WARN_CA_ENDS |
+                                CERT_WARN_ISSUER_MISSING);
     for (unsigned one = 1; one <= CERT_WARN_LAST; one <<= 1)
         if (bits & one)
             append(array, "certificate", cert_warning_text((enum cert_warning)one),
