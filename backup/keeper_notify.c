@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "backup/rules/notice_rule.h"
 #include "certs/life.h"
-#include "certs/successor.h"
+#include "certs/renew.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -185,7 +185,7 @@ static void look_at_ca(const struct keeper *k, struct notice_fact *f, char words
     *f = (struct notice_fact){.event = "ca-ends", .detail = words};
     if (life_ca_of_file(path, &root, &old, NULL) < 0)
         return;
-    bool due = root && now >= successor_due(root->not_before, root->not_after);
+    bool due = root && now >= renew_ca_due(root->not_before, root->not_after);
     bool changes = !due && old && now >= old - 90 * DAY_S && now <= old;
     time_t end = due ? root->not_after : old;
     time_t left = (end - now) / DAY_S;

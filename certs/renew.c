@@ -2,6 +2,7 @@
 
 #define DAY        ((time_t)86400)
 #define DUE_DAYS   30
+#define CA_DAYS    365
 #define SHORT_LIFE (90 * DAY)
 
 time_t renew_due(time_t not_before, time_t not_after)
@@ -9,6 +10,12 @@ time_t renew_due(time_t not_before, time_t not_after)
     time_t life = not_after - not_before;
     /* Certificates of a week exist; for them "30 days before" is before they were made. */
     return not_after - (life < SHORT_LIFE ? life / 3 : DUE_DAYS * DAY);
+}
+
+time_t renew_ca_due(time_t not_before, time_t not_after)
+{
+    time_t third = (not_after - not_before) / 3;
+    return not_after - (third < CA_DAYS * DAY ? third : CA_DAYS * DAY);
 }
 
 enum renew_advice renew_decide(const struct renew_facts *f)

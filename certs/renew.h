@@ -29,6 +29,9 @@ enum renew_advice renew_decide(const struct renew_facts *f);
 /* The moment from which on it is due. */
 time_t renew_due(time_t not_before, time_t not_after);
 
+/* From when on a CA is announced as ending: a year before, or the last third of a shorter life. */
+time_t renew_ca_due(time_t not_before, time_t not_after);
+
 /* The step of alarm that a certificate has reached. Whoever warns does so when the step grows. */
 enum renew_alarm {
     RENEW_ALARM_NONE,

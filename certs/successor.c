@@ -14,14 +14,7 @@
 
 #define DAY         ((time_t)86400)
 #define SERIAL_LEN  16
-#define ANNOUNCE    (365 * DAY)
 #define OVER_BEFORE (3 * DAY) /* a renewal's timer comes once a day */
-
-time_t successor_due(time_t not_before, time_t not_after)
-{
-    time_t third = (not_after - not_before) / 3;
-    return not_after - (third < ANNOUNCE ? third : ANNOUNCE);
-}
 
 static void set_serial(X509 *x)
 {

@@ -44,7 +44,4 @@ bool successor_is_over(const struct cert_pair *pair, time_t now);
 /* Takes CAs that have ended out of ca.pem; the first one stays. */
 int successor_prune(const struct store *s, time_t now, struct err *e) MUSTCHECK;
 
-/* From when on a CA is announced as ending: a year before, or the last third of a shorter life. */
-time_t successor_due(time_t not_before, time_t not_after);
-
 #endif

@@ -1,6 +1,5 @@
 #include "proxy/warnings.h"
 
-#include "certs/successor.h"
 #include "common/log.h"
 
 #define DAY_S       86400
@@ -140,7 +139,7 @@ static void append_ca(json_t *array, const struct settings *s, time_t now)
     const struct cert_info *root = cert_pair_root(s->certificate);
     time_t old = cert_pair_old_ca_until(s->certificate);
     _cleanup_free_ char *text = NULL, *text_de = NULL;
-    if (root && now >= successor_due(root->not_before, root->not_after)) {
+    if (root && now >= renew_ca_due(root->not_before, root->not_after)) {
         cert_date(root->not_after, date);
         text = xasprintf(
             "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert "
