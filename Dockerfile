@@ -22,7 +22,7 @@ FROM ${DEBIAN} AS gate
 # The numbers are fixed, as volumes outlive images. mysql has the one of the official MariaDB image.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libarchive13 libcurl4 libgnutls30 libinih1 libisal2 libjansson4 \
-        libmariadb3 libmicrohttpd12 liboath0 libqrencode4 libsodium23 libssl3 libsystemd0 libuv1 zlib1g \
+        libmariadb3 libmicrohttpd12 liboath0 libqrencode4 libsodium23 libssl3 libsystemd0 libuv1 tzdata zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/* \
     && groupadd -g 999 mysql && groupadd -g 3312 elexgate && groupadd -g 3313 elexgate-console && groupadd -g 3314 elexgate-tls \
     && useradd -M -u 999 -g mysql -s /usr/sbin/nologin mysql \
@@ -48,7 +48,7 @@ CMD ["elexgate-proxy"]
 FROM gate AS keeper
 USER root
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libcurl4 mariadb-client mariadb-server-core \
+    && apt-get install -y --no-install-recommends libcurl4 mariadb-client mariadb-server-core nano \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
 CMD ["elexgate-keeper"]
 

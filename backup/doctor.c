@@ -187,6 +187,41 @@ static void check_server(struct doctor *d)
     check_grants(d);
 }
 
+/* Another name than the practice's has nothing to back up, and dumps and checks of an empty name
+ * are good. elexis-oob called it elexisoob. */
+static void check_database(struct doctor *d)
+{
+    struct err e = {0};
+    char *others = NULL;
+    uint64_t there = 0;
+    const char *name = config_str(d->run->s.config, "database", NULL, "name");
+    if (!d->server)
+        return;
+    _cleanup_free_ char *quoted = server_quote_text(d->server, name);
+    int r = server_u64(d->server, &there, &e,
+        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s OR "
+        "(@@lower_case_table_names<>0 AND LOWER(SCHEMA_NAME)=LOWER(%s))",
+        quoted, quoted);
+    if (r == 0 && !there)
+        r = server_text(d->server, &others, &e,
+            "SELECT COALESCE(GROUP_CONCAT(SCHEMA_NAME SEPARATOR ', '),'-') FROM "
+            "information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN "
+            "('mysql','information_schema','performance_schema','sys')");
+    char *text = others
+                     ? xasprintf("there is no database %s on the server; it has: %s", name, others)
+                     : xasprintf("the database %s is there", name);
+    char *text_de = others ? xasprintf("auf dem Server gibt es keine Datenbank %s, sondern: %s",
+                                 name, others)
+                           : xasprintf("die Datenbank %s ist da", name);
+    free(others);
+    tell(d, "database", r == 0 && there,
+        (struct words){r < 0 ? e.text : text, r < 0 ? NULL : text_de,
+            "set name in [database] (DBNAME in containers) to the one that Elexis uses",
+            "name in [database] (in Containern DBNAME) auf die setzen, die Elexis benutzt"});
+    free(text);
+    free(text_de);
+}
+
 static void check_layout(struct doctor *d)
 {
     if (!d->server || !d->run->s.physical)
@@ -339,6 +374,7 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     _cleanup_free_ char *statement = grant_statement(&r->s);
     run_event(json_pack("{ssss}", "event", "grant", "statement", statement));
     check_server(&d);
+    check_database(&d);
     check_layout(&d);
     check_tables(&d);
     check_space(&d);

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/server.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 
-#define PROXY_MS 2000
+#define PROXY_MS       2000
+#define WORDS_FILE_MAX 4096
 
 struct keeper_gate {
     uv_work_t work;
@@ -17,7 +19,7 @@ struct keeper_gate {
     /* used by the thread while asking */
     struct server *server; /* kept open between questions */
     struct server_target target;
-    char *host, *socket, *user, *password, *proxy_socket;
+    char *host, *socket, *user, *password, *proxy_socket, *setup_failed;
     struct keeper_witnesses answer;
 };
 
@@ -38,6 +40,7 @@ static void forget_settings(struct keeper_gate *g)
     free(g->user);
     secret_free(g->password);
     free(g->proxy_socket);
+    free(g->setup_failed);
 }
 
 static int64_t number(const json_t *o, const char *key)
@@ -110,7 +113,13 @@ static void ask_server(struct keeper_gate *g)
         return;
     server_close(g->server);
     g->server = NULL;
-    utf8_copy(g->answer.server_words, sizeof g->answer.server_words, e.text);
+    /* Where the set-up of a container has not made the account, that is the cause. */
+    _cleanup_free_ char *cause = NULL;
+    size_t len = 0;
+    bool known = file_read(g->setup_failed, WORDS_FILE_MAX, &cause, &len, NULL) == 0 && *cause;
+    if (known)
+        cause[strcspn(cause, "\n")] = '\0';
+    utf8_copy(g->answer.server_words, sizeof g->answer.server_words, known ? cause : e.text);
 }
 
 static void work(uv_work_t *w)
@@ -161,6 +170,7 @@ void keeper_gate_ask(struct keeper_gate *g, const struct backup_settings *s)
         g->user = xstrdup(t->user);
         g->password = xstrdup(t->password);
         g->proxy_socket = xstrdup(s->proxy_socket);
+        g->setup_failed = xasprintf("%s/setup-failed", s->state_dir);
         g->target = *t;
         g->target.host = g->host;
         g->target.socket = g->socket;

@@ -174,7 +174,8 @@ static char *choose_port(const struct cert_run *run)
     }
     for (size_t i = 0; c != NULL && (name = config_section(c, "listen", i)) != NULL; i++) {
         if (strcmp(config_str(c, "listen", name, "tls"), "off") != 0) {
-            return xasprintf("%d", (int)config_int(c, "listen", name, "port"));
+            int outside = (int)config_int(c, "listen", name, "public_port");
+            return xasprintf("%d", outside ? outside : (int)config_int(c, "listen", name, "port"));
         }
     }
     return xstrdup("3312");

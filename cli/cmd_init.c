@@ -15,7 +15,8 @@
 
 static const char *const option_names[] = {"--host=", "--port=", "--database=",
     "--database-socket=", "--database-host=", "--database-port=", "--backup-folder=", "--schedule=",
-    "--user=", "--yes", "--dry-run", "--force", "--no-grants", "--no-certificate", NULL};
+    "--user=", "--login=", "--login-password-file=", "--login-socket=", "--yes", "--dry-run",
+    "--force", "--no-grants", "--no-certificate", "--account-only", NULL};
 
 /* What was given on the command line; NULL: to be asked. */
 struct given {
@@ -33,7 +34,9 @@ static int take_options(struct init *in, struct given *g, int argc, char **argv)
     } rows[] = {{"--port=", &g->port}, {"--database=", &g->database},
         {"--database-socket=", &g->socket}, {"--database-host=", &g->db_host},
         {"--database-port=", &g->db_port}, {"--backup-folder=", &g->folder},
-        {"--schedule=", &g->schedule}, {"--user=", &g->user}, {"--yes", NULL, &in->yes},
+        {"--schedule=", &g->schedule}, {"--user=", &g->user}, {"--login=", &in->login},
+        {"--login-password-file=", &in->login_file}, {"--login-socket=", &in->login_way},
+        {"--account-only", NULL, &in->account_only}, {"--yes", NULL, &in->yes},
         {"--dry-run", NULL, &in->dry_run}, {"--force", NULL, &in->force},
         {"--no-grants", NULL, &in->no_grants}, {"--no-certificate", NULL, &in->no_certificate}};
     const char *o;
@@ -230,6 +233,20 @@ static int carry_out(struct init *in)
     return code;
 }
 
+/* For containers: the configuration and the certificate are made elsewhere. */
+static int only_account(struct init *in)
+{
+    int code = init_account_prepare(in);
+    if (code == EXIT_GOOD && in->dry_run) {
+        _cleanup_free_ char *sql = init_account_shown(in);
+        printf("%s", sql);
+        return EXIT_GOOD;
+    }
+    if (code == EXIT_GOOD)
+        code = init_account_write(in);
+    return code == EXIT_GOOD ? init_account_grant(in) : code;
+}
+
 static bool confirmed(struct init *in)
 {
     char answer[INIT_TEXT] = "";
@@ -241,6 +258,15 @@ static bool confirmed(struct init *in)
                strcmp(answer, "j") == 0);
 }
 
+static void init_free(struct init *in)
+{
+    free(in->old_text);
+    free(in->new_text);
+    free(in->secret_path);
+    secret_free(in->password);
+    secret_free(in->sql);
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
     struct init in = {
@@ -249,6 +275,11 @@ static int run(struct cli *cli, int argc, char **argv)
     int code = take_options(&in, &given, argc, argv);
     if (code == EXIT_GOOD)
         code = init_config_begin(&in);
+    if (code == EXIT_GOOD && in.account_only) {
+        code = only_account(&in);
+        init_free(&in);
+        return code;
+    }
     if (code == EXIT_GOOD)
         code = ask_all(&in, &given);
     if (code == EXIT_GOOD)
@@ -259,11 +290,7 @@ static int run(struct cli *cli, int argc, char **argv)
         show_plan(&in);
     else if (code == EXIT_GOOD)
         code = confirmed(&in) ? carry_out(&in) : EXIT_CANCELLED;
-    free(in.old_text);
-    free(in.new_text);
-    free(in.secret_path);
-    secret_free(in.password);
-    secret_free(in.sql);
+    init_free(&in);
     return code;
 }
 
@@ -279,6 +306,9 @@ const struct command cmd_init = {"init", "[--yes] [--dry-run] [--force] [OPTIONS
     "--backup-folder DIR      where archives go\n"
     "--schedule \"15 3 * * *\"  when a backup is due\n"
     "--user NAME              the keeper's account on the server (elexgate)\n"
+    "--login NAME             who makes that account (root, by unix_socket), with\n"
+    "--login-password-file FILE and --login-socket FILE\n"
+    "--account-only           makes the account and nothing else, asks nothing\n"
     "--yes                    takes the proposals, asks nothing\n"
     "--dry-run                shows what would be done, and does nothing\n"
     "--force                  may change what the configuration says; it is kept as FILE~\n"

@@ -12,8 +12,10 @@
 struct init {
     struct cli *cli;
     bool yes, dry_run, force, no_grants, no_certificate;
-    const char *path; /* of the configuration */
-    char *old_text;   /* what stands in it; NULL: there is none */
+    bool account_only;                          /* nothing but the account on the server */
+    const char *login, *login_file, *login_way; /* who makes it; NULL: root by unix_socket */
+    const char *path;                           /* of the configuration */
+    char *old_text;                             /* what stands in it; NULL: there is none */
     size_t old_len;
     char *new_text;
     size_t new_len;
@@ -40,7 +42,8 @@ int init_config_write(struct init *in) MUSTCHECK;
 int init_account_prepare(struct init *in) MUSTCHECK;
 /* Writes the password's file if it is new. */
 int init_account_write(struct init *in) MUSTCHECK;
-/* Gives the statements to the server through the mariadb client, as this machine's root. */
+/* Gives the statements to the server through the mariadb client, as this machine's root or as
+ * in->login. EXIT_UNREACHABLE: with account_only, the server does not answer yet. */
 int init_account_grant(struct init *in) MUSTCHECK;
 /* The statements as they may be shown: without the password. malloc'ed. */
 char *init_account_shown(const struct init *in) MUSTCHECK;

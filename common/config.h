@@ -64,7 +64,9 @@ char *config_quantity(enum option_type type, int64_t v, char buf[static CONFIG_Q
 
 struct config; /* immutable once loaded; free from any thread */
 
-/* path NULL = default path. On failure *out is untouched. */
+/* path NULL = default path. A TZ that is no time zone is an error too. On failure *out is
+ * untouched.
+ */
 int config_load(const char *path, struct config **out, struct err *e) MUSTCHECK;
 /* Parses text instead of a file, for tests and fuzzing; name stands in messages. */
 int config_parse(

@@ -18,6 +18,7 @@
 #include "common/file.h"
 #include "common/suggestion.h"
 #include "common/utf8.h"
+#include "common/zone.h"
 
 #define FILE_MAX     (1024 * 1024)
 #define SECTION_MAX  48 /* inih cuts section headings at 49 bytes */
@@ -339,7 +340,10 @@ int config_load(const char *path, struct config **out, struct err *e)
     _cleanup_free_ char *absolute = NULL;
     size_t len = 0;
     struct err reading = {0};
+    const char *zone = getenv("TZ");
 
+    if (zone && zone_check(zone, e) < 0)
+        return -EINVAL;
     if (!path)
         path = CONFIG_DEFAULT_PATH;
     int r = file_read(path, FILE_MAX, &text, &len, &reading);

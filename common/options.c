@@ -123,6 +123,10 @@ const struct option config_options[] = {
         .help = "addresses to listen on: IPv4, IPv6, or * for all of both"},
     {"listen", "port", OPT_INT, "3312", 1, 65535, .named = true, .env = "PUBLIC_DBPORT",
         .help = "port to listen on (the environment variable is for the first listener)"},
+    {"listen", "public_port", OPT_INT, "auto", 1, 65535, auto_word, .named = true,
+        .reloadable = true, .env = "ELEXGATE_PUBLIC_PORT",
+        .help = "port that workstations connect to where that is another one (a container, a "
+                "router that maps it); auto: port"},
     {"listen", "tls", OPT_ENUM, "required", 0, 0, tls_modes, .named = true, .reloadable = true,
         .help = "required: a client without TLS is refused; preferred: TLS offered; off: plaintext "
                 "only, for an internal network"},

@@ -151,3 +151,13 @@ def test_hook_that_others_can_change(practice_setup, folder):
     assert level(found, "hook") == ["critical"] and "can be changed by others" in words(found, "hook")
     hook.chmod(0o700)
     assert level(checks(b.config)[1], "hook") == ["ok"]
+
+
+def test_a_database_that_is_not_there(practice_setup):
+    """elexis-oob's was called elexisoob: an empty name must not look like a good practice."""
+    b = practice_setup
+    for name, good in (("elexisoob", False), ("load_db", True), ("x'y`z", False)):
+        b.set("database", name=name)
+        _, found = checks(b.config)
+        assert (level(found, "database") == ["critical"]) is not good, found
+        assert good or (f"no database {name}" in words(found, "database") and "load_db" in words(found, "database"))

@@ -147,3 +147,45 @@ def test_a_server_that_refuses(place, folder):
                      folder / "backups", "--port", place.port)
     assert done.returncode == 1 and "did not take the keeper's account" in done.stderr
     assert "GRANT SELECT" in done.stdout and (place.folder / "etc/admin.password").exists()
+
+
+def account_only(place, server, *args, **env):
+    """As the container of the keeper makes it: over TCP, the way that DBHOST and DBPORT name."""
+    return place.run("--account-only", "--login-password-file", place.folder / "root.password", *args,
+                     env={**ENV, "DBHOST": "127.1", "DBPORT": str(server.port), "DBNAME": "elexis-oob`x", **env})
+
+
+def test_only_the_account(place, server, folder):
+    """By an account with a password (127.1: a server elsewhere), once over TCP and once over the socket; again, and nothing is lost."""
+    place.package()
+    server.sql("CREATE OR REPLACE USER 'setup'@'%' IDENTIFIED BY 'p\"a #''s\\\\'; GRANT ALL ON *.* TO 'setup'@'%' WITH GRANT OPTION")
+    secret = folder / "root.password"
+    secret.write_text("p\"a #'s\\\n")
+    secret.chmod(0o600)
+    before = place.config.read_text()
+    for way in ([], ["--login-socket", server.socket], []):
+        done = account_only(place, server, "--login", "setup", *way)
+        assert done.returncode == 0, done.stdout + done.stderr
+        password = (place.folder / "etc/admin.password").read_text().strip()
+        c = pymysql.connect(host="127.0.0.1", port=server.port, user="elexgate", password=password)
+        with c, c.cursor() as cursor:
+            cursor.execute("SHOW GRANTS")
+            grants = " ".join(row[0] for row in cursor.fetchall())
+        assert "`elexis-oob``x`.*" in grants and "RELOAD" in grants and "ALL PRIVILEGES ON *.*" not in grants
+    assert place.config.read_text() == before and not (place.folder / "tls").exists() and password not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("login,right,code", [("elexisuser", True, 1), ("setup2", False, 1), (None, True, 3)])
+def test_an_account_that_may_not_make_accounts(place, server, folder, login, right, code):
+    """elexis-oob's DBUSER; a wrong password; no server. Words, and no secret in them."""
+    place.package()
+    for user in ("elexisuser", "setup2"):
+        server.sql(f"CREATE OR REPLACE USER {user}@'%' IDENTIFIED BY 'elexis-geheim'; GRANT ALL ON elexis.* TO {user}@'%'")
+    (folder / "root.password").write_text("elexis-geheim" if right else "falsch-geheim")
+    (folder / "root.password").chmod(0o600)
+    env = {} if login else {"DBPORT": str(ports.free_port())}
+    done = account_only(place, server, "--login", login or "elexisuser", **env)
+    said = done.stdout + done.stderr
+    assert done.returncode == code and "did not take the keeper's account" in said, said
+    assert "geheim" not in said and "IDENTIFIED BY" not in said and (place.folder / "etc/admin.password").read_text().strip() not in said
+    assert {"elexisuser": "1227", "setup2": "1045", None: "200"}[login] in said
