@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/client_login.h"
+#include "backup/dump_beside.h"
 #include "backup/dump_rows.h"
 #include "backup/layout.h"
 #include "backup/rules/sql_lexer.h"
@@ -191,6 +192,18 @@ static int take_rows(struct dump *d, struct manifest *m, struct err *e)
     return r == 1 ? run_pack_result(PACK_STOPPED, e) : 0;
 }
 
+/* A dump without them is as good; a physical backup has them. */
+static void keep_accounts(struct dump *d, struct manifest *m)
+{
+    struct err why = {0};
+    _cleanup_free_ char *accounts = NULL;
+    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
+    if (dump_beside_accounts(program, d->options_fd, &accounts, run_go_on, d->run, &why) == 0)
+        json_object_set_new(m->info, "accounts", json_text(accounts));
+    else
+        manifest_add_note(m, "the server's accounts are not kept: %s", why.text);
+}
+
 static int copy(struct dump *d, struct manifest *m, struct err *e)
 {
     struct run *r = d->run;
@@ -201,6 +214,7 @@ static int copy(struct dump *d, struct manifest *m, struct err *e)
         code = client_login(&d->run->s.target, &d->options_fd, e);
     if (code < 0)
         return code;
+    keep_accounts(d, m);
     begin_to_count(d, m);
     int fd = start_program(d, e);
     if (fd < 0)
@@ -231,34 +245,18 @@ static int note_table(
     return 0;
 }
 
-static int note_database(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    json_object_set_new(ctx, "character_set", json_text(row[0]));
-    json_object_set_new(ctx, "collation", json_text(row[1]));
-    json_object_set_new(ctx, "comment", json_text(row[2]));
-    return 0;
-}
-
 /* What the text of the tables does not hold: the settings that decide what a server takes, what the
  * database itself is like, past rows. */
 static int look_beside_tables(
     struct dump *d, struct server *s, const char *name, struct manifest *m, struct err *e)
 {
-    json_t *settings = NULL, *database = json_object();
+    json_t *settings = NULL, *database = NULL;
     _cleanup_free_ char *precise = NULL;
-    uint64_t versioned = 0, comments = 0;
+    uint64_t versioned = 0;
     int r = layout_read_settings(s, &settings, e);
     if (r == 0)
-        r = server_u64(s, &comments, e,
-            "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA="
-            "'information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
-    if (r == 0)
-        r = server_rows(s, note_database, database, e,
-            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM "
-            "information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
-            comments ? "SCHEMA_COMMENT" : "''", name);
+        r = dump_beside_database(
+            s, config_str(d->run->s.config, "database", NULL, "name"), &database, e);
     if (r == 0)
         r = server_u64(s, &versioned, e,
             "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
@@ -275,7 +273,7 @@ static int look_beside_tables(
             "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history "
             "of %.200s counts transactions; a physical backup has them",
             precise);
-    m->info = json_pack("{s:o?, s:o, s:b}", "server_settings", settings, "database", database,
+    m->info = json_pack("{s:o?, s:o?, s:b}", "server_settings", settings, "database", database,
         "history", d->history);
     return r;
 }

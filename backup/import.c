@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
+#include "backup/dump_beside.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
@@ -59,14 +60,17 @@ static int feed(struct run *r, const struct server_target *t, const char *file,
     return import_sql(r, t, in, database, e);
 }
 
-static int make_database(struct throwaway *t, const char *database, struct err *e)
+static int make_database(
+    struct throwaway *t, const char *database, const json_t *like, struct err *e)
 {
     _cleanup_free_ char *name = server_quote_name(database);
-    return server_exec(throwaway_server(t), e, "CREATE DATABASE %s", name);
+    _cleanup_free_ char *clause = dump_beside_clause(throwaway_server(t), like);
+    return server_exec(throwaway_server(t), e, "CREATE DATABASE %s %s", name, clause);
 }
 
 int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,
-    const char *file, const char *database, struct throwaway **out, struct err *e)
+    const char *file, const char *database, const json_t *like, struct throwaway **out,
+    struct err *e)
 {
     struct throwaway *t = NULL;
     run_phase(r, type, "boot", 0);
@@ -79,7 +83,7 @@ int import_new_server(struct run *r, const struct throwaway_options *o, const ch
     if (code == 1)
         return run_pack_result(PACK_STOPPED, e);
     if (code == 0)
-        code = make_database(t, database, e);
+        code = make_database(t, database, like, e);
     struct server_target target = {0};
     if (code == 0) {
         target = throwaway_import_target(t);
@@ -115,5 +119,6 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         .go_on = run_go_on,
         .ctx = r,
     };
-    return import_new_server(r, &o, it->type, file, database, out, e);
+    return import_new_server(
+        r, &o, it->type, file, database, json_object_get(m->info, "database"), out, e);
 }

@@ -17,9 +17,10 @@ int import_sql(struct run *r, const struct server_target *t, int in, const char 
 
 /* Makes an empty data directory (o->datadir, with a page size), starts a throwaway
  * server on it and imports the file into a new database. EXIT_INCONSISTENT when the import fails.
- * type: for the progress. */
+ * type: for the progress. like: of the database (dump_beside.h); NULL = the server's defaults. */
 int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,
-    const char *file, const char *database, struct throwaway **out, struct err *e) MUSTCHECK;
+    const char *file, const char *database, const json_t *like, struct throwaway **out,
+    struct err *e) MUSTCHECK;
 
 /* For the drill of a dump: makes an empty data directory beside the extracted one, starts a
  * throwaway server on it and imports <folder>/<database>.sql. EXIT_INCONSISTENT when the import

@@ -149,10 +149,11 @@ static void record(struct into *in, const struct store_item *it, const struct ma
 {
     json_t *settings = json_object_get(m->info, "server_settings");
     (void)json_array_append_new(json_object_get(in->record, "items"),
-        json_pack("{s:s, s:s, s:I, s:s?, s:i, s:i, s:O?}", "type", it->type, "method",
+        json_pack("{s:s, s:s, s:I, s:s?, s:i, s:i, s:O?, s:O?}", "type", it->type, "method",
             manifest_method_name(m->method), "bytes", (json_int_t)m->content.bytes, "server",
             m->server.version, "page_size", (int)m->server.page_size, "lower_case_table_names",
-            restore_is_foreign(it) ? -1 : m->server.lower_case_table_names, "settings", settings));
+            restore_is_foreign(it) ? -1 : m->server.lower_case_table_names, "settings", settings,
+            "database_is", json_object_get(m->info, "database")));
 }
 
 static int unpack_files(struct into *in, const struct store_item *it, const char *archive,

@@ -28,14 +28,10 @@ static int note_item(
 /* A database that is not there has nothing. */
 static int read_database(struct server *s, const char *name, struct inventory *v, struct err *e)
 {
-    int code = server_text(s, &v->charset, e,
-        "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
-        name);
-    if (code == 0)
-        code = server_text(s, &v->collation, e,
-            "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
-            name);
-    v->exists = v->charset != NULL;
+    uint64_t n = 0;
+    int code = server_u64(
+        s, &n, e, "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", name);
+    v->exists = n > 0;
     return code;
 }
 
@@ -92,8 +88,6 @@ void inventory_clear(struct inventory *v)
     for (size_t i = 0; i < v->n; i++)
         free(v->items[i].name);
     free(v->items);
-    free(v->charset);
-    free(v->collation);
     *v = (struct inventory){0};
 }
 

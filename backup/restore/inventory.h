@@ -15,8 +15,7 @@ struct inventory_item {
 };
 
 struct inventory {
-    bool exists; /* the database is there */
-    char *charset, *collation;
+    bool exists;                  /* the database is there */
     struct inventory_item *items; /* by kind and name */
     size_t n;
 };

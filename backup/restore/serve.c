@@ -188,7 +188,8 @@ static int import_dump(struct serve *s, const struct throwaway_options *o, struc
     if (code == 0)
         code = file_remove_tree(s->fd, IMPORTED, e);
     if (code == 0)
-        code = import_new_server(s->run, o, text(s->item, "type"), file, database, &s->server, e);
+        code = import_new_server(s->run, o, text(s->item, "type"), file, database,
+            json_object_get(s->item, "database_is"), &s->server, e);
     if (code != 0) {
         struct err left;
         if (file_remove_tree(s->fd, IMPORTED, &left) < 0)

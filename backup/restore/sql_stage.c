@@ -1,3 +1,5 @@
+#include "backup/dump_beside.h"
+#include "backup/copy_check.h"
 #include "backup/restore/sql_stage.h"
 
 #include <errno.h>
@@ -218,16 +220,37 @@ int sql_stage_judge(struct sql_stage *q, struct server *s, const char *database,
 
 /* --- the staged copy --- */
 
+/* What the database is like: as it was when a dump of ours was made; of other text, as it is. */
+static int like_what(struct sql_stage *q, struct server *s, char **clause, struct err *e)
+{
+    struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
+    json_t *like = NULL;
+    int code = q->text.item
+                   ? copy_check_manifest(q->run, q->text.item, q->text.manifest, &file, &m, e)
+                   : 0;
+    if (m)
+        like = json_incref(json_object_get(m->info, "database"));
+    manifest_file_close(file);
+    if (code == 0 && !like)
+        code = dump_beside_database(s, q->database, &like, e);
+    if (code == 0)
+        *clause = dump_beside_clause(s, like);
+    json_decref(like);
+    return code;
+}
+
 static int make_anew(struct sql_stage *q, struct server *s, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(q->database);
-    int code = server_exec(s, e, "SET SESSION foreign_key_checks=0, max_statement_time=0");
+    _cleanup_free_ char *name = server_quote_name(q->database), *clause = NULL;
+    int code = like_what(q, s, &clause, e);
+    if (code == 0)
+        code = server_exec(s, e, "SET SESSION foreign_key_checks=0, max_statement_time=0");
     if (code == 0)
         code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", name);
     if (code == 0)
-        code = server_exec(s, e, "CREATE DATABASE %s CHARACTER SET %s COLLATE %s", name,
-            q->before.exists ? q->before.charset : "utf8mb4",
-            q->before.exists ? q->before.collation : "utf8mb4_general_ci");
+        code = server_exec(s, e, "CREATE DATABASE %s %s", name,
+            *clause ? clause : "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
     return code;
 }
 

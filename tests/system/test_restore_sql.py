@@ -17,7 +17,7 @@ import pymysql
 import pytest
 
 from lib import process
-from lib.backup import Backup, event
+from lib.backup import Backup, archive_of, event
 from lib.gate import Gate
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
@@ -654,3 +654,22 @@ def test_hooks_may_say_no_to_sql(dumped):
     dumped.job("restore", "run", "latest")
     assert heard.read_text().splitlines() == ["before_restore elexisdb-sql", "after_restore elexisdb-sql good"]
     assert came_back(dumped)
+
+
+def test_the_database_itself_comes_back_from_a_dump(site):
+    """Its character set and comment do not stand in the text of its tables; accounts are kept beside them."""
+    site.server.sql("ALTER DATABASE load_db CHARACTER SET latin1 COLLATE latin1_german1_ci COMMENT 'Praxis O''Brien \\\\ Müller'; "
+                    "CREATE OR REPLACE USER 'praxis'@'%' IDENTIFIED BY 'geheim'; GRANT SELECT ON load_db.* TO 'praxis'@'%'; CREATE OR REPLACE ROLE mpa")
+    like = "SELECT CONCAT(DEFAULT_COLLATION_NAME, SCHEMA_COMMENT) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='load_db'"
+    before = site.server.value(like)
+    manifest = site.manifest(archive_of(site.job("backup", "--now", "elexisdb-sql"), "elexisdb-sql"))
+    accounts = manifest["info"]["accounts"]
+    assert "CREATE USER" in accounts and "`praxis`@`%`" in accounts and "CREATE ROLE" in accounts and "GRANT SELECT" in accounts, accounts
+    site.server.sql("ALTER DATABASE load_db CHARACTER SET utf8mb4 COMMENT 'anders'")
+    site.job("restore", "run", "latest", "elexisdb-sql")
+    assert site.server.value(like) == before
+    site.job("restore", "accept")
+    # of text that says nothing of it, the database stays what it is
+    site.job("restore", "sql", put(site, dump(site)))
+    assert site.server.value(like) == before
+    site.server.sql("DROP USER 'praxis'@'%'; DROP ROLE mpa")
