@@ -62,6 +62,7 @@ struct keeper {
     struct idle_watch watch;
     struct idle_decision decision;
     bool decided;
+    int64_t database_since_ms;  /* UTC: since when it is as the last answer said; 0 = unknown */
     int64_t asked_mono_ms;      /* when the witnesses were last asked */
     int64_t not_before_mono_ms; /* pause after a run that made way or found another one */
 

@@ -128,6 +128,17 @@ static json_t *witness_object(const struct keeper *k)
     return o;
 }
 
+/* down: nobody answers; refusing: it runs, and does not let the keeper in. */
+static json_t *database_object(const struct keeper *k)
+{
+    const char *state = !k->database_since_ms       ? "unknown"
+                        : k->witnesses.server.known ? "up"
+                        : k->witnesses.server_down  ? "down"
+                                                    : "refusing";
+    return json_pack("{sssoss*}", "state", state, "since", time_or_null(k->database_since_ms),
+        "cause", k->witnesses.cause_known ? k->witnesses.server_words : NULL);
+}
+
 static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c, (void)request;
@@ -144,6 +155,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         json_string(k->job                    ? "running"
                     : k->state.pending.due_ms ? "waiting"
                                               : "idle"));
+    json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", audit_status());
     json_object_set_new(o, "notify", keeper_notify_status(k->notify));
     if (statvfs(k->settings.folder, &fs) == 0)

@@ -1,5 +1,6 @@
 #include "backup/keeper_gate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "backup/server.h"
@@ -105,20 +106,26 @@ static void ask_server(struct keeper_gate *g)
 {
     struct err e = {0};
     int r = 0;
-    if (!g->server)
-        r = server_connect(&g->target, "elexgate-keeper", &g->server, &e);
-    if (r == 0)
-        r = ask_counters(g, &e);
-    if (r == 0)
-        return;
-    server_close(g->server);
-    g->server = NULL;
+    for (int try = 0; try < 2; try++) { /* a connection of before the server's restart is no sign */
+        bool kept = g->server != NULL;
+        r = kept ? 0 : server_connect(&g->target, "elexgate-keeper", &g->server, &e);
+        if (r == 0)
+            r = ask_counters(g, &e);
+        if (r == 0)
+            return;
+        server_close(g->server);
+        g->server = NULL;
+        if (!kept)
+            break;
+    }
+    g->answer.server_down = r == -EPIPE || r == -ETIMEDOUT;
     /* Where the set-up of a container has not made the account, that is the cause. */
     _cleanup_free_ char *cause = NULL;
     size_t len = 0;
     bool known = file_read(g->setup_failed, WORDS_FILE_MAX, &cause, &len, NULL) == 0 && *cause;
     if (known)
         cause[strcspn(cause, "\n")] = '\0';
+    g->answer.cause_known = known;
     utf8_copy(g->answer.server_words, sizeof g->answer.server_words, known ? cause : e.text);
 }
 

@@ -16,6 +16,8 @@ struct keeper_witnesses {
     struct idle_proxy proxy;
     struct idle_server server;
     char proxy_words[256], server_words[256];
+    bool cause_known; /* server_words are for people: what a set-up says that failed */
+    bool server_down; /* nobody answers there; else an unknown server runs, and refuses */
 };
 
 typedef void keeper_gate_fn(void *ctx, const struct keeper_witnesses *w);

@@ -290,6 +290,9 @@ static void decide(struct keeper *k)
 void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w)
 {
     struct keeper *k = ctx;
+    if (!k->database_since_ms || k->witnesses.server_down != w->server_down ||
+        k->witnesses.server.known != w->server.known)
+        k->database_since_ms = clock_wall_ms();
     k->witnesses = *w;
     idle_watch_update(&k->watch, &w->proxy, &w->server, mono_ms());
     if (k->state.pending.due_ms && !k->job && !k->stopping && mono_ms() >= k->not_before_mono_ms)

@@ -389,6 +389,9 @@ const struct option config_options[] = {
         .help = "who does nothing for so long must sign in again"},
     {"console", "session_max", OPT_DURATION, "12h", MIN, 30 * DAY, .reloadable = true,
         .help = "after so long everybody must sign in again"},
+    {"console", "support", OPT_STRING, NULL, .reloadable = true,
+        .help =
+            "whom the page says to call when a program does not run: name and telephone number"},
     {"console", "require_totp", OPT_BOOL, "no", .reloadable = true,
         .help =
             "yes: whoever signs in sets up a code of an authenticator app first, and gives one at "

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "console/parts.h"
 #include "console/ask.h"
 #include "console/assets.h"
 #include "console/request.h"
@@ -180,6 +181,11 @@ static int add_common(struct request *rq, const char *page, json_t *model, struc
         "asset_version", rq->console->assets_dir ? "dev" : embedded_assets_version, "other_lang",
         german ? "en" : "de", "now", clock_iso(clock_wall_ms(), now));
     CHECK(common);
+    const char *support = config_str(rq->settings->config, "console", NULL, "support");
+    if (support)
+        (void)json_object_set_new(common, "support", json_string(support));
+    if (rq->name)
+        (void)json_object_set_new(common, "services", services(rq));
     if (rq->name)
         (void)json_object_set_new(common, "me",
             json_pack("{sssssb}", "name", rq->name, "role", role_name(rq->role), "admin",

@@ -95,6 +95,15 @@ static void refresh(struct console *c, struct live *l)
     console_settings_drop(c, s);
 }
 
+json_t *live_status(struct console *c)
+{
+    pthread_mutex_lock(&c->live->lock);
+    refresh(c, c->live);
+    json_t *status = json_loads(c->live->status, 0, NULL);
+    pthread_mutex_unlock(&c->live->lock);
+    return status;
+}
+
 /* --- one stream ------------------------------------------------------------------------------- */
 
 struct stream {

@@ -14,6 +14,8 @@
 #include "console/request.h"
 
 void get_events(struct request *rq);
+/* {"proxy":...,"keeper":...} as of the last second; null: does not answer. New reference. */
+json_t *live_status(struct console *c) MUSTCHECK;
 
 struct live *live_create(void);
 void live_free(struct live *l); /* NULL allowed */

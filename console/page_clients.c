@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/units.h"
 #include "console/ask.h"
+#include "console/events.h"
 #include "console/forms.h"
 #include "console/pages.h"
 #include "console/parts.h"
@@ -33,6 +34,11 @@ json_t *model_clients(struct request *rq)
     struct err e = {0};
     size_t i;
     add_gate(rq, model, proxy);
+    json_t *status = live_status(rq->console);
+    json_t *down = database_down(json_object_get(status, "keeper"));
+    json_decref(status);
+    if (down)
+        (void)json_object_set_new(model, "database_down", down);
     if (proxy && ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0) {
         json_t *sessions = json_object_get(answer, "sessions");
         json_array_foreach (sessions, i, session)

@@ -81,6 +81,9 @@ json_t *model_overview(struct request *rq)
     add_status(rq, model, problems);
     (void)json_object_set_new(model, "problems", problems);
     add_gate(rq, model, proxy);
+    json_t *down = database_down(keeper);
+    if (down)
+        (void)json_object_set_new(model, "database_down", down);
     if (proxy) {
         add_clients(model, proxy);
         add_certificate(rq, model, proxy);

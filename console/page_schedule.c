@@ -105,11 +105,12 @@ static json_t *preview(struct request *rq, const char *schedule)
         &answer, &e);
     if (r < 0) {
         json_decref(list);
-        return json_pack("{sbss}", "ok", 0, "error", e.text);
+        return json_pack("{sbssss}", "ok", 0, "error", e.text, "wrong", e.text);
     }
     if (!json_is_true(json_object_get(answer, "ok"))) {
-        json_t *wrong = json_pack("{sbsssO?}", "ok", 0, "error", local_in(rq, answer, "error"),
-            "field", json_object_get(answer, "field"));
+        const char *words = local_in(rq, answer, "error");
+        json_t *wrong = json_pack("{sbsssssO?}", "ok", 0, "error", words, "wrong", words, "field",
+            json_object_get(answer, "field"));
         json_decref(list);
         json_decref(answer);
         return wrong;

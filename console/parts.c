@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "console/ask.h"
+#include "console/events.h"
 #include "console/texts.h"
 #include "console/view.h"
 
@@ -79,6 +80,40 @@ json_t *proxy_status_into(struct request *rq, json_t *model)
 json_t *keeper_status_into(struct request *rq, json_t *model)
 {
     return status_into(rq, model, false);
+}
+
+/* --- services --------------------------------------------------------------------------------- */
+
+json_t *database_down(const json_t *keeper)
+{
+    const json_t *database = json_object_get(keeper, "database");
+    if (strcmp(text_in(database, "state"), "down") != 0)
+        return NULL;
+    return json_pack("{sO?}", "since", json_object_get(database, "since"));
+}
+
+static json_t *service(struct request *rq, const char *name, bool good, bool bad)
+{
+    _cleanup_free_ char *key = xasprintf("service_%s", good ? "good" : bad ? "bad" : "unknown");
+    _cleanup_free_ char *label_key = xasprintf("service_%s", name);
+    return json_pack("{sssssbsbss}", "name", name, "label", label(rq, "", label_key), "good", good,
+        "bad", bad, "words", label(rq, "", key));
+}
+
+json_t *services(struct request *rq)
+{
+    json_t *status = live_status(rq->console);
+    const json_t *proxy = json_object_get(status, "proxy"),
+                 *keeper = json_object_get(status, "keeper");
+    const char *database = text_in(json_object_get(keeper, "database"), "state");
+    bool gate = json_is_object(proxy), backup = json_is_object(keeper);
+    json_t *list = json_array();
+    (void)json_array_append_new(list, service(rq, "gate", gate, !gate));
+    (void)json_array_append_new(list, service(rq, "backup", backup, !backup));
+    (void)json_array_append_new(
+        list, service(rq, "database", strcmp(database, "up") == 0, strcmp(database, "down") == 0));
+    json_decref(status);
+    return list;
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */

@@ -25,6 +25,12 @@ const char *local_in(const struct request *rq, const json_t *object, const char 
 json_t *proxy_status_into(struct request *rq, json_t *model) MUSTCHECK;
 json_t *keeper_status_into(struct request *rq, json_t *model) MUSTCHECK;
 
+/* A dot for each service: [{"name","label","good","bad","words"}]; neither good nor bad is unknown.
+ */
+json_t *services(struct request *rq) MUSTCHECK;
+/* The database is known not to run: {"since","words"}; NULL. New reference. */
+json_t *database_down(const json_t *keeper) MUSTCHECK;
+
 /* model.gate, from the proxy's status (may be NULL). */
 void add_gate(struct request *rq, json_t *model, const json_t *proxy);
 /* model.job and model.pending, from the keeper's status (may be NULL). */

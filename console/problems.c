@@ -50,8 +50,9 @@ static void add(struct search *s, bool error, const char *code, const char *name
                         *what = message(s, "a", advice, name, value);
     const char *link = text_of(json_object_get(s->messages, page), s->lang);
     (void)json_array_append_new(error ? s->errors : s->warnings,
-        json_pack("{ssssssssssss}", "code", code, "level", error ? "bad" : "warn", "text", text,
-            "action", what, "href", page, "link", link));
+        json_pack("{sssssssssssssb}", "code", code, "level", error ? "bad" : "warn", "text", text,
+            "action", what, "href", page, "link", link, "call",
+            strstr(what, "systemctl") || strstr(what, "elexgate doctor")));
 }
 
 static int64_t time_of(const json_t *o, const char *key)
@@ -160,9 +161,29 @@ static void look_at_notify(struct search *s)
             local(s, n, "text", "text_de"), "notify", "/log");
 }
 
+/* What nobody can work without comes first, and says nothing of SQL. */
+static void look_at_database(struct search *s)
+{
+    const json_t *database = json_object_get(s->keeper, "database");
+    const char *state = text_of(database, "state"), *cause = text_of(database, "cause");
+    char since[64];
+    view_time(time_of(database, "since"), s->lang, since, sizeof since);
+    if (restoring(s))
+        return;
+    if (strcmp(state, "down") == 0)
+        add(s, true, "database-down", "since", since, "database-down", "/log");
+    else if (strcmp(state, "refusing") == 0)
+        add(s, true, "database-refusing", "since", since, "database-refusing", "/log");
+    if (*cause)
+        add(s, true, "blind", "text", cause, "blind", "/log");
+}
+
 static void look_at_witnesses(struct search *s)
 {
     const json_t *w = json_object_get(s->keeper, "witnesses");
+    const char *database = text_of(json_object_get(s->keeper, "database"), "state");
+    if (strcmp(database, "down") == 0 || strcmp(database, "refusing") == 0)
+        return; /* said already, in words */
     const char *words = *text_of(w, "server_words") ? text_of(w, "server_words")
                                                     : text_of(w, "proxy_words");
     if (*words && !restoring(s))
@@ -173,6 +194,8 @@ json_t *problems_find(const json_t *proxy, const json_t *keeper, const json_t *m
     const char *lang, int64_t now_ms)
 {
     struct search s = {proxy, keeper, messages, lang, now_ms, json_array(), json_array()};
+    if (keeper)
+        look_at_database(&s);
     look_at_proxy(&s);
     if (keeper) {
         look_at_backups(&s);

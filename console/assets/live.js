@@ -44,14 +44,32 @@ async function refresh() {
     }
 }
 
+// What is on the screen may be old: it says so, with the time of the last look, until the console answers again.
+let seen = Date.now(), silent = 0;
+function reached() {
+    seen = Date.now();
+    const note = document.getElementById("offline");
+    if (!note || note.hidden) return false;
+    note.hidden = true;
+    return true;
+}
+function unreachable() {
+    const note = document.getElementById("offline");
+    if (!note || !note.hidden) return;
+    const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }).format(seen);
+    note.textContent = note.dataset.text.replace("{time}", time);
+    note.hidden = false;
+}
+
 async function run() {
     if (running) { again = true; return; }
     running = true;
     last = Date.now();
     try {
         await refresh();
+        reached();
     } catch {
-        // The console is away for a moment; the event stream tells when it is back.
+        unreachable(); // the event stream tells when it is back
     }
     running = false;
     if (again) { again = false; soon(); }
@@ -68,9 +86,10 @@ export function live(url) {
     const begin = () => {
         began = Date.now();
         stream = new EventSource(url);
-        for (const name of ["status", "job", "sessions"]) stream.addEventListener(name, soon);
+        for (const name of ["status", "job", "sessions"]) stream.addEventListener(name, () => { clearTimeout(silent); silent = 0; if (reached()) last = 0; soon(); });
         // A browser gives up for good when an answer is not a stream, such as while the console restarts.
         stream.onerror = () => {
+            silent ||= setTimeout(unreachable, 5 * SECOND); // a restart takes less
             if (stream.readyState !== EventSource.CLOSED) return;
             clearTimeout(retry);
             retry = setTimeout(() => { begin(); soon(); }, Date.now() - began < 10 * SECOND ? 3 * SECOND : 0);
