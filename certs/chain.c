@@ -245,31 +245,101 @@ int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, co
     return r;
 }
 
-static X509 *find_issuer(STACK_OF(X509) * pool, X509 *of)
+static bool valid_at(X509 *x, time_t now)
+{
+    return X509_cmp_time(X509_get0_notBefore(x), &now) < 0 &&
+           X509_cmp_time(X509_get0_notAfter(x), &now) > 0;
+}
+
+/* A later end is better; one that is valid now is better than any that is not. */
+static bool better(X509 *x, X509 *than, time_t now)
+{
+    return than == NULL || (valid_at(x, now) && !valid_at(than, now)) ||
+           (valid_at(x, now) == valid_at(than, now) &&
+               ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(than)) > 0);
+}
+
+static X509 *find_issuer(STACK_OF(X509) * pool, X509 *of, time_t now)
 {
     X509 *best = NULL;
     for (int i = 0; i < sk_X509_num(pool); i++) {
         X509 *x = sk_X509_value(pool, i);
-        /* Two certificates of one issuer key (cross-signed or renewed): the one that lasts longer.
-         */
-        if (chain_issued(x, of) && (best == NULL || ASN1_TIME_compare(X509_get0_notAfter(x),
-                                                        X509_get0_notAfter(best)) > 0)) {
+        if (chain_issued(x, of) && better(x, best, now)) {
             best = x;
         }
     }
     return best;
 }
 
-int chain_build(
-    STACK_OF(X509) * pool, EVP_PKEY *key, const char *name, STACK_OF(X509) * *out, struct err *e)
+/* The certificate of key: a bundle may hold an old one as well, for the same key. */
+static X509 *find_leaf(STACK_OF(X509) * pool, EVP_PKEY *key, time_t now)
 {
-    X509 *cur = NULL;
-    for (int i = 0; i < sk_X509_num(pool) && cur == NULL; i++) {
-        if (matches(sk_X509_value(pool, i), key)) {
-            cur = sk_X509_value(pool, i);
+    X509 *best = NULL;
+    for (int i = 0; i < sk_X509_num(pool); i++) {
+        X509 *x = sk_X509_value(pool, i);
+        if (matches(x, key) && better(x, best, now)) {
+            best = x;
         }
     }
-    if (cur == NULL) {
+    return best;
+}
+
+static bool holds(STACK_OF(X509) * list, X509 *x)
+{
+    for (int i = 0; i < sk_X509_num(list); i++) {
+        if (X509_cmp(sk_X509_value(list, i), x) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_roots(X509_STORE *store, STACK_OF(X509) * list)
+{
+    for (int i = 0; i < sk_X509_num(list); i++) {
+        if (chain_is_root(sk_X509_value(list, i))) {
+            X509_STORE_add_cert(store, sk_X509_value(list, i));
+        }
+    }
+}
+
+/* The path that OpenSSL finds from leaf to a root: of clients, else also one in pool. NULL: none.
+ */
+static STACK_OF(X509) *
+    verified_path(STACK_OF(X509) * pool, STACK_OF(X509) * roots, X509 *leaf, time_t now)
+{
+    STACK_OF(X509) *path = NULL;
+    for (int attempt = 0; attempt < 2 && path == NULL; attempt++) {
+        X509_STORE *store = X509_STORE_new();
+        X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+        CHECK(store != NULL && ctx != NULL);
+        X509_STORE_set_default_paths(store);
+        add_roots(store, roots);
+        if (attempt == 1) {
+            add_roots(store, pool);
+        }
+        CHECK(X509_STORE_CTX_init(ctx, store, leaf, pool) == 1);
+        X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(ctx), now);
+        if (X509_verify_cert(ctx) == 1) {
+            path = X509_STORE_CTX_get1_chain(ctx);
+        }
+        X509_STORE_CTX_free(ctx);
+        X509_STORE_free(store);
+        ERR_clear_error();
+    }
+    return path;
+}
+
+static void push_ref(STACK_OF(X509) * to, X509 *x)
+{
+    CHECK(X509_up_ref(x) == 1 && sk_X509_push(to, x) > 0);
+}
+
+int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, time_t now,
+    const char *name, STACK_OF(X509) * *out, struct err *e)
+{
+    X509 *leaf = find_leaf(pool, key, now);
+    if (leaf == NULL) {
         return err_set(e, EINVAL,
             "no certificate in %s belongs to the private key: use the key that was made with its "
             "request",
@@ -277,10 +347,22 @@ int chain_build(
     }
     STACK_OF(X509) *chain = sk_X509_new_null();
     CHECK(chain != NULL);
-    while (cur != NULL && sk_X509_num(chain) < CERT_CHAIN_MAX) {
-        CHECK(X509_up_ref(cur) == 1 && sk_X509_push(chain, cur) > 0);
-        cur = chain_is_root(cur) ? NULL : find_issuer(pool, cur);
+    STACK_OF(X509) *path = verified_path(pool, roots, leaf, now);
+    push_ref(chain, leaf);
+    for (int i = 1; i < sk_X509_num(path) && holds(pool, sk_X509_value(path, i)); i++) {
+        push_ref(chain, sk_X509_value(path, i));
     }
+    /* Beyond the path: cross-signatures for old clients, as long as they are valid. Without a path
+     * everything that fits, so that the checks can say what is wrong with it. */
+    X509 *cur = sk_X509_value(chain, sk_X509_num(chain) - 1);
+    while (!chain_is_root(cur) && sk_X509_num(chain) < CERT_CHAIN_MAX) {
+        cur = find_issuer(pool, cur, now);
+        if (cur == NULL || holds(chain, cur) || (path != NULL && !valid_at(cur, now))) {
+            break;
+        }
+        push_ref(chain, cur);
+    }
+    sk_X509_pop_free(path, X509_free);
     *out = chain;
     return 0;
 }
@@ -333,14 +415,8 @@ int chain_complete(STACK_OF(X509) * chain, STACK_OF(X509) * roots, const char *n
     X509 *at = NULL;
     CHECK(store != NULL);
     X509_STORE_set_default_paths(store); /* where there are none, nothing is added */
-    STACK_OF(X509) *const sources[] = {chain, roots};
-    for (size_t k = 0; k < 2; k++) {
-        for (int i = 0; i < sk_X509_num(sources[k]); i++) {
-            if (chain_is_root(sk_X509_value(sources[k], i))) {
-                X509_STORE_add_cert(store, sk_X509_value(sources[k], i));
-            }
-        }
-    }
+    add_roots(store, chain);
+    add_roots(store, roots);
     /* Dates are chain_check's business, which says more about them. */
     int code = verify(store, sk_X509_value(chain, 0), chain, X509_V_FLAG_NO_CHECK_TIME, 0, &at);
     X509_STORE_free(store);

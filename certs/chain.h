@@ -17,9 +17,12 @@ int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, co
 int chain_fits_clients(STACK_OF(X509) * chain, const char *name, struct err *e) MUSTCHECK;
 
 /* Picks out of pool, in any order and with strangers in it, the certificate of key and its issuers,
- * leaf first. The self-signed root is included where pool has it. *out holds its own references. */
-int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, const char *name, STACK_OF(X509) * *out,
-    struct err *e) MUSTCHECK;
+ * leaf first: the path that OpenSSL finds now to a root of this system, of roots (NULL: none) or of
+ * pool, then valid cross-signatures beyond it. What is not in *out is superfluous: expired roots,
+ * an old leaf, others' certificates. The self-signed root is included where pool has it. *out holds
+ * its own references. */
+int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, time_t now,
+    const char *name, STACK_OF(X509) * *out, struct err *e) MUSTCHECK;
 
 /* What a CA's name constraints say to a certificate that it is about to give out: OpenSSL verifies
  * ca > leaf with its strict rules. The refusal names the constraint's remedy. */

@@ -9,14 +9,11 @@
 #include <stdbool.h>
 #include <string.h>
 #include "certs/pair.h"
+#include "certs/pem_der.h"
 #include "common/file.h"
 
 /* PKCS#8 key encryption: rounds of PBKDF2 with HMAC-SHA-256, what OWASP asks for in 2023. */
 #define KEY_PBKDF2_ROUNDS 600000
-#define PEM_CERTS_MAX     100
-/* Checking the password of a PKCS#12 file takes a second at this number; a damaged file may ask for
- * 2^31. */
-#define PKCS12_ROUNDS_MAX 2000000
 
 void pem_cleanup_x509s(STACK_OF(X509) * *s)
 {
@@ -67,10 +64,27 @@ static int no_certificate(const char *data, size_t len, const char *name, struct
             "%s is a request for a certificate (CSR), not a certificate: have it signed first",
             name);
     }
+    if (pem_der_is_utf16(data, len)) {
+        return err_set(
+            e, EBADMSG, "%s is text in UTF-16, as Windows may write it: save it as UTF-8", name);
+    }
     return err_set(e, EBADMSG,
         "%s holds no PEM certificate (-----BEGIN CERTIFICATE-----): other forms are converted by "
         "`elexgate cert install`",
         name);
+}
+
+/* The same for those who are at it already. */
+static int no_certificate_to_install(const char *data, size_t len, const char *name, struct err *e)
+{
+    int r = no_certificate(data, len, name, e);
+    if (e != NULL && strstr(e->text, "`elexgate cert install`") != NULL) {
+        r = err_set(e, EBADMSG,
+            "%s holds neither a certificate nor a key that is understood: PEM (-----BEGIN "
+            "CERTIFICATE-----), DER, PKCS#7 and PKCS#12 are; ask its issuer for one of them",
+            name);
+    }
+    return r;
 }
 
 /* OpenSSL's reason in the text, but the code says that the content is at fault. */
@@ -133,26 +147,8 @@ int pem_parse_chain(
     return 0;
 }
 
-struct password {
-    const char *text; /* NULL: none */
-    bool asked;
-};
-
-static int give_password(char *buf, int size, int writing, void *ctx)
-{
-    struct password *p = ctx;
-    (void)writing;
-    p->asked = true;
-    size_t n = p->text != NULL ? strlen(p->text) : 0;
-    if (n == 0 || n > (size_t)size) {
-        return -1;
-    }
-    memcpy(buf, p->text, n);
-    return (int)n;
-}
-
 static int no_key(
-    const char *data, size_t len, const char *name, const struct password *p, struct err *e)
+    const char *data, size_t len, const char *name, const struct pem_der_password *p, struct err *e)
 {
     if (p->asked && p->text == NULL) {
         ERR_clear_error();
@@ -180,10 +176,10 @@ static int no_key(
 int pem_parse_key(const char *data, size_t len, const char *name, const char *passphrase,
     EVP_PKEY **out, struct err *e)
 {
-    struct password p = {.text = passphrase};
+    struct pem_der_password p = {.text = passphrase};
     BIO *b = memory(data, len);
     ERR_clear_error();
-    EVP_PKEY *k = PEM_read_bio_PrivateKey(b, NULL, give_password, &p);
+    EVP_PKEY *k = PEM_read_bio_PrivateKey(b, NULL, pem_der_give_password, &p);
     BIO_free(b);
     if (k == NULL) {
         return no_key(data, len, name, &p, e);
@@ -199,75 +195,17 @@ static int parse_pem(const char *data, size_t len, const char *name, const char 
     BIO *b = memory(data, len);
     int r = read_certs(b, name, bag->certs, e);
     BIO_free(b);
+    if (r == 0 && has_marker(data, len, "-----BEGIN PKCS7-----")) {
+        BIO *again = memory(data, len);
+        (void)pem_der_take_pkcs7(PEM_read_bio_PKCS7(again, NULL, NULL, NULL), bag);
+        BIO_free(again);
+        ERR_clear_error();
+    }
     if (r == 0 && has_marker(data, len, "PRIVATE KEY-----")) {
         r = pem_parse_key(data, len, name, passphrase, &bag->key, e);
     }
     if (r == 0 && sk_X509_num(bag->certs) == 0 && bag->key == NULL) {
-        r = no_certificate(data, len, name, e);
-    }
-    return r;
-}
-
-/* Returns 1 when data is no PKCS#12 at all. */
-static int parse_pkcs12(const char *data, size_t len, const char *name, const char *passphrase,
-    struct pem_bag *bag, struct err *e)
-{
-    const unsigned char *p = (const unsigned char *)data;
-    PKCS12 *p12 = d2i_PKCS12(NULL, &p, (long)len);
-    if (p12 == NULL) {
-        return 1;
-    }
-    X509 *leaf = NULL;
-    STACK_OF(X509) *others = NULL;
-    const ASN1_INTEGER *rounds = NULL;
-    PKCS12_get0_mac(NULL, NULL, NULL, &rounds, p12);
-    if (rounds != NULL && ASN1_INTEGER_get(rounds) > PKCS12_ROUNDS_MAX) {
-        PKCS12_free(p12);
-        return err_set(
-            e, EINVAL, "%s asks for an absurd number of rounds to check its password", name);
-    }
-    int ok = PKCS12_parse(p12, passphrase != NULL ? passphrase : "", &bag->key, &leaf, &others);
-    PKCS12_free(p12);
-    if (ok != 1) {
-        ERR_clear_error();
-        return passphrase == NULL ? err_set(e, EINVAL,
-                                        "%s is protected by a password: give it with "
-                                        "--passphrase-file",
-                                        name)
-                                  : err_set(e, EINVAL,
-                                        "the password does not open %s, or the file is damaged "
-                                        "or encrypted in an outdated way (RC2)",
-                                        name);
-    }
-    if (leaf != NULL) {
-        CHECK(sk_X509_push(bag->certs, leaf) > 0);
-    }
-    for (int i = 0; i < sk_X509_num(others); i++) {
-        CHECK(sk_X509_push(bag->certs, sk_X509_value(others, i)) > 0);
-    }
-    sk_X509_free(others); /* its members have moved */
-    return 0;
-}
-
-static int parse_der(const char *data, size_t len, const char *name, const char *passphrase,
-    struct pem_bag *bag, struct err *e)
-{
-    const unsigned char *p = (const unsigned char *)data;
-    X509 *x = d2i_X509(NULL, &p, (long)len);
-    if (x != NULL) {
-        CHECK(sk_X509_push(bag->certs, x) > 0);
-        return 0;
-    }
-    p = (const unsigned char *)data;
-    bag->key = d2i_AutoPrivateKey(NULL, &p, (long)len);
-    if (bag->key != NULL) {
-        return 0;
-    }
-    int r = parse_pkcs12(data, len, name, passphrase, bag, e);
-    if (r == 1) {
-        ERR_clear_error();
-        return err_set(e, EBADMSG,
-            "%s is neither a certificate nor a key, neither PEM nor DER nor PKCS#12", name);
+        r = no_certificate_to_install(data, len, name, e);
     }
     return r;
 }
@@ -278,8 +216,9 @@ int pem_parse_any(const char *data, size_t len, const char *name, const char *pa
     struct pem_bag bag = {.certs = sk_X509_new_null()};
     CHECK(bag.certs != NULL);
     ERR_clear_error();
-    int r = has_marker(data, len, "-----BEGIN ") ? parse_pem(data, len, name, passphrase, &bag, e)
-                                                 : parse_der(data, len, name, passphrase, &bag, e);
+    int r = has_marker(data, len, "-----BEGIN ")
+                ? parse_pem(data, len, name, passphrase, &bag, e)
+                : pem_der_parse(data, len, name, passphrase, &bag, e);
     ERR_clear_error();
     if (r < 0) {
         pem_bag_clear(&bag);

@@ -37,7 +37,7 @@ struct pem_bag {
     STACK_OF(X509) * certs;
     EVP_PKEY *key;
 };
-/* PEM, DER (certificate, PKCS#7 is not understood, key) or PKCS#12. passphrase may be NULL. */
+/* PEM, DER (certificate, PKCS#7, key, also an encrypted one) or PKCS#12. passphrase may be NULL. */
 int pem_parse_any(const char *data, size_t len, const char *name, const char *passphrase,
     struct pem_bag *out, struct err *e) MUSTCHECK;
 void pem_bag_clear(struct pem_bag *bag);

@@ -35,6 +35,7 @@ enum cert_option {
     CERT_READS_ONLY = 1 << 18, /* no option: the folder is neither made nor locked */
     CERT_CA_DAYS = 1 << 19,    /* --ca-days, --encrypt-ca */
     CERT_NEW_CA = 1 << 20,
+    CERT_SAME_NAMES = 1 << 21,
     CERT_FOR = 1 << 15, /* --for --port --database --lang */
 };
 
@@ -46,7 +47,7 @@ struct cert_args {
     struct names permit;
     int days, ca_days; /* 0 = default */
     bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed;
-    bool allow_no_san, old_format, new_ca;
+    bool allow_no_san, old_format, new_ca, same_names;
 };
 
 struct cert_run {
@@ -73,7 +74,8 @@ struct cert_sub {
 
 /* One array per file, ended by a row without a name. */
 extern const struct cert_sub cert_subs_make[];    /* init self-signed csr sign */
-extern const struct cert_sub cert_subs_install[]; /* install renew */
+extern const struct cert_sub cert_subs_install[]; /* install */
+extern const struct cert_sub cert_subs_renew[];   /* renew */
 extern const struct cert_sub cert_subs_show[];    /* show fingerprint */
 extern const struct cert_sub cert_subs_client[];  /* client revoke crl */
 extern const struct cert_sub cert_subs_export[];  /* export */

@@ -45,6 +45,9 @@ int secret_read(const char *path, char **out, struct err *e)
             break;
         len += (size_t)n;
     }
+    /* Windows' editor puts a byte order mark in front, which belongs to no password. */
+    if (len >= 3 && memcmp(buf, "\xEF\xBB\xBF", 3) == 0)
+        memmove(buf, buf + 3, len -= 3);
     if (len > 0 && buf[len - 1] == '\n')
         len--;
     if (len > 0 && buf[len - 1] == '\r')
@@ -53,6 +56,8 @@ int secret_read(const char *path, char **out, struct err *e)
         r = err_set(e, EFBIG, "the secret file %s is longer than %d bytes", path, SECRET_MAX);
     else if (len == 0)
         r = err_set(e, EINVAL, "the secret file %s is empty", path);
+    else if (len > 1 && (memcmp(buf, "\xFF\xFE", 2) == 0 || memcmp(buf, "\xFE\xFF", 2) == 0))
+        r = err_set(e, EINVAL, "the secret file %s is text in UTF-16: save it as UTF-8", path);
     else if (memchr(buf, '\n', len) || memchr(buf, '\0', len))
         r = err_set(e, EINVAL, "the secret file %s must hold one line of text", path);
     else {

@@ -13,9 +13,10 @@ import threading
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from lib import paths, process
+from lib import certs, paths, process
 from lib.certs import Authority, Pki, make_key, pem, write_key
 
 pytestmark = pytest.mark.sanitize
@@ -335,6 +336,79 @@ def test_install_refuses_and_replaces_nothing(folder, bought):
     lenient = Pki(folder / "pki2").odd("no-san")
     warned = cert("install", "--dir", tls, lenient.certificate, lenient.key, folder / "pki2/ca.pem", "--allow-no-san")
     assert "names no host" in warned.stdout and "lacks the name praxis-server" in warned.stderr
+
+
+def convert(*args, input=None):
+    process.run(["openssl", *args], 60, input=input)
+
+
+def test_forms_of_other_systems(folder, bought):
+    """p7b, an encrypted DER key, a password file with a byte order mark; what is not understood is named."""
+    root, middle, leaf, only = bought
+    (folder / "chain.pem").write_bytes(only.read_bytes() + pem(middle.certificate))
+    convert("crl2pkcs7", "-nocrl", "-certfile", folder / "chain.pem", "-out", folder / "chain.p7b", "-outform", "DER")
+    convert("crl2pkcs7", "-nocrl", "-certfile", folder / "chain.pem", "-out", folder / "chain.p7c")
+    convert("pkcs8", "-topk8", "-in", leaf.key, "-outform", "DER", "-out", folder / "sealed.der", "-passout", "pass:geheim")
+    word = folder / "word"
+    word.write_bytes(b"\xef\xbb\xbfgeheim\r\n")
+    word.chmod(0o600)
+    for form in ("chain.p7b", "chain.p7c"):
+        tls = folder / form.replace(".", "-")
+        cert("install", "--dir", tls, folder / form, folder / "sealed.der", folder / "root.pem", "--passphrase-file", word)
+        assert load(tls / "server.pem") == leaf.x509
+    refused = cert("install", "--dir", folder / "x", folder / "chain.p7b", folder / "sealed.der", check=False)
+    assert "is encrypted and no password was given: give it with --passphrase-file" in refused.stderr
+    (folder / "wrong").write_text("falsch\n")
+    (folder / "wrong").chmod(0o600)
+    refused = cert("install", "--dir", folder / "x", folder / "sealed.der", "--passphrase-file", folder / "wrong", check=False)
+    assert "the password does not open the private key" in refused.stderr
+    for name, data, words in [("utf16.pem", only.read_text().encode("utf-16"), "UTF-16"), ("store.jks", b"\xfe\xed\xfe\xed" + bytes(40), "keytool -importkeystore"),
+                              ("text.pem", b"-----BEGIN PGP MESSAGE-----\n\naGFsbG8=\n-----END PGP MESSAGE-----\n", "PKCS#7 and PKCS#12 are")]:
+        (folder / name).write_bytes(data)
+        refused = cert("install", "--dir", folder / "x", folder / name, check=False)
+        assert words in refused.stderr and "cert install`" not in refused.stderr, (name, refused.stderr)
+
+
+def test_the_best_chain_is_chosen(folder):
+    """What openssl verify takes is taken: an expired old root, an old cross-signature, an old leaf first; and what is left out is named."""
+    new = certs.Authority(folder, "new-root", "New Root")
+    old = certs.Authority(folder, "old-root", "Old Root", not_after=-0.5)
+    middle = certs.Authority(folder, "middle", "Middle", parent=new)
+    cross = certs.cross_sign(new, old, not_after=-0.5)
+    leaf = middle.issue("leaf", dns=("praxis-server",), ips=())
+    earlier = middle.issue("earlier", dns=("praxis-server",), ips=(), not_before=-400, not_after=-10, key=leaf.private_key)
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes(b"".join(pem(c) for c in (earlier.x509, old.certificate, cross, leaf.x509, middle.certificate)) + leaf.key.read_bytes())
+    done = cert("install", "--dir", folder / "tls", bundle, "--trust", new.file)
+    assert [load(folder / "tls/server.pem")] == [leaf.x509]
+    written = (folder / "tls/server.pem").read_bytes()
+    assert written == pem(leaf.x509) + pem(middle.certificate)
+    assert "Left out: CN=Old Root" in done.stderr and done.stderr.count("Left out:") == 3
+    # A cross-signature that is still good stays, for old clients.
+    good_old = certs.Authority(folder, "good-old", "Good Old Root")
+    bundle.write_bytes(b"".join(pem(c) for c in (certs.cross_sign(new, good_old), leaf.x509, middle.certificate)) + leaf.key.read_bytes())
+    cert("install", "--dir", folder / "tls", bundle, "--trust", new.file)
+    assert (folder / "tls/server.pem").read_bytes().count(b"BEGIN CERT") == 3
+    # An underscore passes no more than in init.
+    under = middle.issue("under", dns=("praxis_server",), ips=())
+    refused = cert("install", "--dir", folder / "tls", under.certificate, under.key, "--trust", new.file, check=False)
+    assert refused.returncode == REFUSED and "praxis_server contains an underscore" in refused.stderr
+    # keys that nobody takes
+    for curve in (ec.BrainpoolP256R1(), ec.SECP256K1()):
+        odd = middle.issue("odd", dns=("praxis-server",), ips=(), key=ec.generate_private_key(curve))
+        refused = cert("install", "--dir", folder / "tls", odd.certificate, odd.key, "--trust", new.file, check=False)
+        assert refused.returncode == REFUSED and "Java and other clients do not take" in refused.stderr
+
+
+@pytest.mark.parametrize("permit,refused", [("*.praxis.ch", None), ("PRAXIS.CH", None), ("*", "host name"), ("a_b.ch", "underscore"), ("*.*.ch", "host name"),
+                                            ("10.0.0.300", "never a number"), ("", "1 to 253"), ("x..ch", "host name"), ("10.0.0.0/33", "host name")])
+def test_permit_has_the_grammar_of_names(folder, permit, refused):
+    done = cert("init", "--dir", folder / "tls", "--host", "praxis.ch", "--permit", permit, check=False)
+    if refused:
+        assert done.returncode in (REFUSED, 2) and refused in done.stderr and not (folder / "tls/ca.pem").exists()
+        return
+    cert("renew", "--dir", folder / "tls", "--host", "db.praxis.ch")
+    verify(folder / "tls/ca.pem", folder / "tls/server.pem", "-verify_hostname", "db.praxis.ch")
 
 
 def age(tls, not_before, not_after, dns=("praxis-server",)):

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from lib import paths, ports, process
+from lib import certs, paths, ports, process
 
 pytestmark = pytest.mark.skipif(shutil.which("pebble") is None, reason="pebble is not installed")
 
@@ -105,3 +105,24 @@ def test_a_hook_fails_loudly(folder, hook, variables):
     result = process.run([paths.ROOT / f"scripts/acme-hook-{hook}"], 20, False, env=env)
     assert result.returncode != 0 and "nowhere" in result.stderr
     assert not (folder / "tls/server.pem").exists()
+
+
+@pytest.mark.parametrize("hook,variables", [("certbot", {"RENEWED_LINEAGE": ""}),
+                                            ("lego", {"LEGO_CERT_PATH": "/fullchain.pem", "LEGO_CERT_KEY_PATH": "/privkey.pem"})])
+def test_another_sites_certificate_is_refused(folder, hook, variables):
+    """renewal-hooks/deploy: certbot calls the hook for every lineage of the machine."""
+    pki = certs.Pki(folder / "pki")
+    def lineage(name, **names):
+        leaf = pki.ca.issue(name, **names)
+        (folder / name).mkdir()
+        shutil.copy(leaf.certificate, folder / name / "fullchain.pem")
+        shutil.copy(leaf.key, folder / name / "privkey.pem")
+        env = dict(environment(folder, folder), ELEXGATE_TRUST=str(pki.ca_file), **{k: f"{folder}/{name}{v}" for k, v in variables.items()})
+        return process.run([paths.ROOT / f"scripts/acme-hook-{hook}"], 20, False, env=env)
+    served = lambda: (folder / "tls/server.pem").read_bytes()
+    assert lineage("practice", dns=("db.praxis.example", "praxis.example"), ips=()).returncode == 0
+    before = served()
+    for name, dns in (("shop", ("shop.example",)), ("part", ("praxis.example",)), ("deeper", ("*.db.praxis.example", "praxis.example"))):
+        other = lineage(name, dns=dns, ips=())
+        assert other.returncode != 0 and "lacks the name db.praxis.example" in other.stderr and served() == before, name
+    assert lineage("renewed", dns=("*.praxis.example", "praxis.example", "new.example"), ips=()).returncode == 0 and served() != before

@@ -36,7 +36,8 @@ static void judge(const struct pem_bag *bag)
     STACK_OF(X509) *chain = NULL;
     struct cert_pair *pair = NULL;
     struct err e = {0};
-    if (bag->key == NULL || chain_build(bag->certs, bag->key, "x", &chain, &e) < 0) {
+    if (bag->key == NULL ||
+        chain_build(bag->certs, bag->key, NULL, time(NULL), "x", &chain, &e) < 0) {
         return;
     }
     if (cert_pair_make(chain, bag->key, NULL, "c", "k", &pair, &e) < 0) {

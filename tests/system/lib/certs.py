@@ -92,6 +92,18 @@ class Authority:
         return Leaf(self.folder, name, builder.sign(self.key, _digest(self.key)), key, self.chain)
 
 
+def cross_sign(authority, by, not_after=3650):
+    """The authority's name and key, signed by another one."""
+    now = datetime.datetime.utcnow()
+    public = authority.key.public_key()
+    return (x509.CertificateBuilder().subject_name(authority.name).issuer_name(by.name).public_key(public)
+            .serial_number(x509.random_serial_number()).not_valid_before(now - 2 * _DAY).not_valid_after(now + not_after * _DAY)
+            .add_extension(x509.BasicConstraints(True, None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key()), critical=False)
+            .sign(by.key, _digest(by.key)))
+
+
 def self_signed(folder, name, dns=("localhost",), ips=("127.0.0.1", "::1")):
     """A Leaf that nobody else has signed."""
     key = make_key()
