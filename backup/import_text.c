@@ -25,6 +25,7 @@ struct reading {
     struct server *s;
     struct sql_lexer *lexer;
     struct definers *definers; /* NULL: they stay as they stand */
+    const char *also_called;   /* as in server.h */
     pthread_t thread;
     atomic_bool done;
     int code;
@@ -57,6 +58,26 @@ static bool is_for_a_log(const struct sql_statement *s)
     return false;
 }
 
+/* USE, or CREATE, DROP, ALTER DATABASE, of that name. */
+static bool is_about_the_database(const struct sql_statement *s, const char *name)
+{
+    char text[80];
+    size_t i = 1;
+    bool use = sql_token_is(s, 0, "USE");
+    if (!use && !sql_token_is(s, 0, "CREATE") && !sql_token_is(s, 0, "DROP") &&
+        !sql_token_is(s, 0, "ALTER"))
+        return false;
+    if (!use) {
+        i += sql_token_is(s, i, "OR") ? 2 : 0;
+        if (!sql_token_is(s, i, "DATABASE") && !sql_token_is(s, i, "SCHEMA"))
+            return false;
+        i++;
+        if (sql_token_is(s, i, "IF"))
+            i += sql_token_is(s, i + 1, "NOT") ? 3 : 2;
+    }
+    return i < s->n_tokens && sql_token_text(s, i, text, sizeof text) && strcmp(text, name) == 0;
+}
+
 /* With CURRENT_USER in place of the account that it names; malloc'ed. */
 static char *without_definer(const struct sql_statement *s, const struct sql_definer *d, size_t *n)
 {
@@ -69,6 +90,31 @@ static char *without_definer(const struct sql_statement *s, const struct sql_def
     return text;
 }
 
+/* Without `name`. before what it names, so that it goes into the database that is in use;
+ * malloc'ed, NULL when there is nothing to leave out. */
+static char *without_database(const struct sql_statement *s, const char *name, size_t *n)
+{
+    char word[80], *text = NULL;
+    size_t done = 0, len = 0;
+    for (size_t i = 0; i + 2 < s->n_tokens; i++) {
+        const struct sql_token *t = &s->tokens[i];
+        bool dot = s->tokens[i + 1].kind == SQL_SIGN && s->text[s->tokens[i + 1].at] == '.';
+        if (!dot || (t->kind != SQL_NAME && t->kind != SQL_WORD) ||
+            (i > 0 && s->text[s->tokens[i - 1].at] == '.') ||
+            !sql_token_text(s, i, word, sizeof word) || strcmp(word, name) != 0)
+            continue;
+        text = text ? text : xmalloc(s->len);
+        memcpy(text + len, s->text + done, t->at - done);
+        len += t->at - done;
+        done = s->tokens[i + 2].at;
+    }
+    if (!text)
+        return NULL;
+    memcpy(text + len, s->text + done, s->len - done);
+    *n = len + s->len - done;
+    return text;
+}
+
 static unsigned send_statement(
     struct reading *r, const struct sql_statement *s, struct server_reply *reply)
 {
@@ -78,6 +124,8 @@ static unsigned send_statement(
     bool owned = r->definers && sql_definer_find(s, &d);
     if (owned && d.len > 0)
         other = without_definer(s, &d, &n);
+    else if (r->also_called)
+        other = without_database(s, r->also_called, &n);
     unsigned number = server_send(r->s, other ? other : s->text, n, reply);
     if (number == 0 && owned)
         definers_add(r->definers, &d);
@@ -96,7 +144,7 @@ static int carry_out(struct reading *r, const struct sql_statement *s)
     struct server_reply reply;
     r->line = s->line;
     note_table(r, s);
-    if (is_for_a_log(s))
+    if (is_for_a_log(s) || (r->also_called && is_about_the_database(s, r->also_called)))
         return 0;
     unsigned number = send_statement(r, s, &reply);
     if (number != 0 && number != SERVER_EMPTY_QUERY) {
@@ -178,7 +226,7 @@ static int prepare(struct server *s, const char *database, struct err *e)
 int import_sql(
     struct run *run, const struct server_target *t, int in, const char *database, struct err *e)
 {
-    struct reading r = {.in = in, .definers = t->definers};
+    struct reading r = {.in = in, .definers = t->definers, .also_called = t->also_called};
     int code = server_connect(t, "elexgate-job", &r.s, e);
     if (code == 0)
         code = prepare(r.s, database, e);

@@ -28,6 +28,9 @@ struct server_target {
     /* For an import as an account that may name nobody but itself as a definer: whom the text named
      * is noted here (definers.h). NULL: definers stay as they stand in the text. */
     struct definers *definers;
+    /* For an import into a database of another name: statements that only choose, make or drop the
+     * database of this name are left out, and so is the name before a table's. NULL: none. */
+    const char *also_called;
 };
 
 struct server;

@@ -227,7 +227,8 @@ static void print_kept(const struct cli *cli, const json_t *status)
     const json_t *p;
     json_array_foreach (json_object_get(status, "parts"), i, p) {
         _cleanup_free_ char *type = output_member(p, "type"), *kept = output_member(p, "kept");
-        printf("  %s: %s/%s\n", type, kept, is_true(status, "new_live") ? "old" : "new");
+        const char *side = is_true(status, "new_live") ? "/old" : "/new";
+        printf("  %s: %s%s\n", type, kept, *kept == '/' ? side : ""); /* else a database */
     }
     printf(
         "%s\n", is_true(status, "new_live")

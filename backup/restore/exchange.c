@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/restore/beside.h"
 #include "backup/restore/restore.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -18,7 +19,7 @@
 /* The way to the clients goes through the proxy, or there is none to block. */
 static const char *proxy_of(const struct restore *r)
 {
-    return restore_database(r) ? r->run->s.proxy_socket : NULL;
+    return restore_database(r) || r->beside ? r->run->s.proxy_socket : NULL;
 }
 
 int restore_block(struct restore *r, struct err *e)
@@ -209,6 +210,8 @@ static int blocked_for_good(int code, const struct err *back, struct err *e)
 
 int restore_exchange(struct restore *r, bool to_new, struct err *e)
 {
+    if (r->beside)
+        return beside_exchange(r, to_new, e);
     r->target_new = to_new;
     int code = exchange(r, to_new, e);
     if (code == 0)
@@ -239,6 +242,8 @@ static void stand_still(struct restore *r)
 int restore_recover(struct restore *r, struct err *e)
 {
     int code = 0;
+    if (r->beside)
+        return beside_recover(r, e);
     switch (r->phase) {
     case RESTORE_KEPT:
         return 0;

@@ -38,6 +38,8 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
         r->clients_out, "parts", parts_json(r), "addresses", r->addresses, "broken_old",
         r->broken[0], "broken_new", r->broken[1], "before", (int)r->before, "made_live",
         r->made_live);
+    if (r->beside)
+        (void)json_object_set(o, "beside", r->beside);
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
@@ -117,6 +119,7 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->made_live = json_is_true(json_object_get(o, "made_live"));
     r->broken[0] = take_object(o, "broken_old");
     r->broken[1] = take_object(o, "broken_new");
+    r->beside = take_object(o, "beside");
     json_array_foreach (parts, i, part)
         if ((code = load_part(r, part, e)) < 0)
             break;
@@ -144,6 +147,7 @@ void restore_clear(struct restore *r)
     json_decref(r->addresses);
     json_decref(r->broken[0]);
     json_decref(r->broken[1]);
+    json_decref(r->beside);
     free(r->journal);
     *r = (struct restore){0};
 }

@@ -32,6 +32,11 @@ static json_t *status_json(const struct restore *r)
     for (size_t i = 0; i < r->n; i++)
         (void)json_array_append_new(parts, json_pack("{s:s, s:s, s:s}", "type", r->parts[i].type,
                                                "live", r->parts[i].live, "kept", r->parts[i].root));
+    if (r->beside)
+        (void)json_array_append_new(
+            parts, json_pack("{s:s, s:O, s:O}", "type", r->run->s.dump_type, "live",
+                       json_object_get(r->beside, "database"), "kept",
+                       json_object_get(r->beside, r->new_live ? "old" : "new")));
     return json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "event", "restore", "phase",
         restore_phase_name(r->phase), "run", r->suffix, "new_live", r->new_live, "started",
         clock_iso(r->started_ms, started), "parts", parts);

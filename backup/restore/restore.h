@@ -14,6 +14,7 @@
  * - journal.c: what has been begun, on disk, so that a killed restore is finished or undone
  * - sql.c, sql_text.c, sql_stage.c: SQL text becomes a data directory, and goes the way of files
  * - live_copy.c, mirror.c: the copy that it is read into; carry.c: what was written elsewhere since
+ * - beside.c, objects.c: the same within a server whose files are out of reach
  * - inventory.c: what a database holds, and what would be lost
  * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
  * - trail.c: what it tells, on disk, for a keeper that comes later
@@ -76,6 +77,8 @@ struct restore {
     bool made_live; /* the live folder had to be made */
     /* Tables that could not be opened on the old and the new side before; NULL = not known. */
     json_t *broken[2];
+    json_t
+        *beside; /* SQL in a database beside the live one (beside.h); NULL: folders change places */
     json_t *addresses;      /* clients that were connected when the block came */
     uint64_t expected_ms;   /* how long clients are told to wait; 0 = as long as a swap takes */
     uint64_t blocked_at_ms; /* monotonic, for the report */

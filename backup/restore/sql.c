@@ -14,6 +14,7 @@
 #include <strings.h>
 #include "backup/hooks.h"
 #include "backup/job.h"
+#include "backup/restore/beside.h"
 #include "backup/restore/restore.h"
 #include "backup/restore/sql_stage.h"
 #include "backup/restore/sql_text.h"
@@ -195,7 +196,7 @@ static void tell_restored(const struct sql_stage *q, const struct restore *r)
 static int replace(struct sql_stage *q, struct restore *r, struct err *e)
 {
     const char *types = q->run->s.dump_type;
-    int code = sql_stage(q, r, e);
+    int code = q->beside ? beside_stage(q, r, e) : sql_stage(q, r, e);
     if (code != 0 || q->options->dry_run)
         return restore_give_up_staging(r, code, e);
     code = hook_before(q->run, "before_restore", types, e);
@@ -209,14 +210,31 @@ static int replace(struct sql_stage *q, struct restore *r, struct err *e)
     return code;
 }
 
+/* By way of the files, where they can be reached and a server can be started on them; else beside
+ * the live database, in the server itself. */
+static int choose_way(struct sql_stage *q, struct err *e)
+{
+    struct server *s = NULL;
+    int code = restore_read_layout(q->run, &q->layout, e);
+    if (code == 0)
+        code = restore_database_ready(q->run, e);
+    if (code == 0 || server_connect(&q->run->s.target, "elexgate-job", &s, NULL) < 0)
+        return code;
+    server_close(s);
+    run_note(
+        "the way by the files is closed (%.250s); the SQL goes into a database beside the live "
+        "one",
+        e->text);
+    q->beside = true;
+    return 0;
+}
+
 /* What is known to be good text goes in. */
 static int carry_out(struct sql_stage *q, struct err *e)
 {
     struct restore r = {.run = q->run, .started_ms = clock_wall_ms()};
     r.journal = xasprintf("%s/restore.json", q->run->s.state_dir);
-    int code = restore_read_layout(q->run, &q->layout, e);
-    if (code == 0)
-        code = restore_database_ready(q->run, e);
+    int code = choose_way(q, e);
     if (code == 0)
         code = replace(q, &r, e);
     restore_clear(&r);

@@ -220,8 +220,7 @@ int sql_stage_judge(struct sql_stage *q, struct server *s, const char *database,
 
 /* --- the staged copy --- */
 
-/* What the database is like: as it was when a dump of ours was made; of other text, as it is. */
-static int like_what(struct sql_stage *q, struct server *s, char **clause, struct err *e)
+int sql_stage_like(struct sql_stage *q, struct server *s, char **clause, struct err *e)
 {
     struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
@@ -236,6 +235,10 @@ static int like_what(struct sql_stage *q, struct server *s, char **clause, struc
         code = dump_beside_database(s, q->database, &like, e);
     if (code == 0)
         *clause = dump_beside_clause(s, like);
+    if (code == 0 && !**clause) {
+        free(*clause);
+        *clause = xstrdup("CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
+    }
     json_decref(like);
     return code;
 }
@@ -243,14 +246,13 @@ static int like_what(struct sql_stage *q, struct server *s, char **clause, struc
 static int make_anew(struct sql_stage *q, struct server *s, struct err *e)
 {
     _cleanup_free_ char *name = server_quote_name(q->database), *clause = NULL;
-    int code = like_what(q, s, &clause, e);
+    int code = sql_stage_like(q, s, &clause, e);
     if (code == 0)
         code = server_exec(s, e, "SET SESSION foreign_key_checks=0, max_statement_time=0");
     if (code == 0)
         code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", name);
     if (code == 0)
-        code = server_exec(s, e, "CREATE DATABASE %s %s", name,
-            *clause ? clause : "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
+        code = server_exec(s, e, "CREATE DATABASE %s %s", name, clause);
     return code;
 }
 

@@ -15,6 +15,7 @@ struct sql_stage {
     const char *database;
     const struct sql_options *options;
     struct sql_text text;
+    bool beside; /* the files are out of reach (beside.h) */
     struct layout layout;
     struct live_copy *copy;
     struct carry carry;
@@ -25,6 +26,10 @@ struct sql_stage {
 /* r: new, with its journal's path. Stages its one part, up to the swap; before_stop is set. */
 int sql_stage(struct sql_stage *q, struct restore *r, struct err *e) MUSTCHECK;
 void sql_stage_clear(struct sql_stage *q);
+
+/* What the new database is like, as CREATE DATABASE says it: as it was when a dump of ours was
+ * made; of other text, as the present one is. malloc'ed. */
+int sql_stage_like(struct sql_stage *q, struct server *s, char **clause, struct err *e) MUSTCHECK;
 
 /* What is compared, whichever way the text comes in; s holds the new database. EXIT_REFUSED with
  * words when the loss is grave and nobody has accepted it, or when the tables' names differ from

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "backup/broken_tables.h"
 #include "backup/copy_check.h"
+#include "backup/restore/beside.h"
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
@@ -321,7 +322,7 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
 
 int restore_remove_staging(struct restore *r, struct err *e)
 {
-    int code = 0;
+    int code = r->beside ? beside_remove(r, e) : 0;
     for (size_t i = 0; i < r->n && code == 0; i++) {
         const char *slash = strrchr(r->parts[i].root, '/');
         _cleanup_free_ char *parent = xasprintf(

@@ -115,6 +115,8 @@ static void look_at_all(struct sql_scan *s, const struct sql_statement *st)
     for (size_t i = 1; i < st->n_tokens; i++)
         if (!is_sign(st, i - 1, '.'))
             look_at_object(s, st, i);
+    if (st->n_tokens == SQL_TOKENS_MAX && !s->long_line)
+        s->long_line = st->line;
 }
 
 static struct sql_scan_table *table_of(struct sql_scan *s, const struct sql_statement *st, size_t i)

@@ -39,6 +39,7 @@ struct sql_scan {
     size_t n_tables;
     uint64_t other_line; /* 0 = none: first statement about another database */
     char other[SQL_SCAN_NAME_MAX];
+    uint64_t long_line;    /* 0 = none: first list of tables too long to know which ones it names */
     uint64_t account_line; /* 0 = none: first GRANT, CREATE USER and the like */
     uint64_t gtid_line;    /* 0 = none: MySQL's GTID_PURGED is set */
     enum sql_refusal refused;

@@ -48,7 +48,7 @@ def site(shared):
     """The shared one as new, with its settings put back afterwards."""
     settle(shared)
     shared.server.sql("".join(f"DROP DATABASE IF EXISTS `{name}`;" for name in OTHERS) + MAKE)
-    for path in [*shared.archives.glob("*"), *shared.archives.glob(".[!.]*")]:
+    for path in [*shared.archives.glob("elexisdb*"), *shared.archives.glob("documents_*")]:
         path.unlink()
     shared.mark = len(shared.gate.log)
     sections = {name: dict(keys) for name, keys in shared.sections.items()}
@@ -544,6 +544,106 @@ def test_a_stop_in_the_import(site):
     job.stdout.close()
     job.wait(20)
     assert last["exit"] == 10 and nothing_done(site), last
+
+
+# --- where the files are out of reach
+
+
+@pytest.fixture
+def remote(site):
+    """Nobody knows how to start the server, as with one elsewhere: the SQL goes into a database beside the live one."""
+    site.set("restore", start_command="")
+    site.server.sql("CREATE TABLE load_db.parent (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE load_db.child (p INT, FOREIGN KEY (p) REFERENCES load_db.parent (id));"
+                    "INSERT INTO load_db.parent VALUES (1); INSERT INTO load_db.child VALUES (1); CREATE SEQUENCE load_db.numbers; CREATE VIEW load_db.a_above AS SELECT i FROM load_db.v;"
+                    "CREATE DEFINER='gone'@'nowhere' TRIGGER load_db.touch BEFORE UPDATE ON load_db.t FOR EACH ROW SET NEW.s = 'x';"
+                    "CREATE EVENT load_db.nightly ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM t WHERE i < 0")
+    for name in ("load_db", "load_db_elexgate_new", "load_db_elexgate_old"):
+        site.server.sql(f"GRANT ALL PRIVILEGES ON `{name}`.* TO 'elexgate'@'localhost'")
+    yield site
+
+def everything(site, database="load_db"):
+    where = f"_SCHEMA='{database}'"
+    return {"tables": sorted(r[0] for r in site.server.sql(f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE{where}")),
+            "triggers": sorted(site.server.sql(f"SELECT TRIGGER_NAME, DEFINER, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER{where}")),
+            "routines": sorted(site.server.sql(f"SELECT ROUTINE_NAME, DEFINER, SQL_MODE FROM information_schema.ROUTINES WHERE ROUTINE{where}")),
+            "events": sorted(site.server.sql(f"SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT{where}")),
+            "keys": sorted(site.server.sql(f"SELECT TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT{where}")),
+            "rows": rows(site), "seen": site.server.sql("SELECT COUNT(*) FROM load_db.a_above") if database == "load_db" else None}
+
+
+def ours(site):
+    return count(site, "SCHEMATA", "SCHEMA_NAME LIKE '%elexgate%'")
+
+
+def test_beside_the_live_database(remote):
+    """All of it changes place, and back, and again; accept lets the rest go."""
+    before = everything(remote)
+    text = dump(remote, "--events", "--databases").replace("INSERT INTO `t`", "INSERT INTO `load_db`.`t`")
+    remote.server.sql("DELETE FROM load_db.t WHERE i=1; CREATE TABLE load_db.later (i INT); DROP TRIGGER load_db.touch; DROP VIEW load_db.a_above; CREATE VIEW load_db.a_above AS SELECT 1 AS i;"
+                      "DROP EVENT load_db.nightly; INSERT INTO load_db.child VALUES (1)")
+    changed = everything(remote)
+    assert event(remote.job("restore", "sql", "--dry-run", put(remote, text)), "difference") and ours(remote) == 0
+    assert everything(remote) == changed and never_blocked(remote)
+    lines = remote.job("restore", "sql", put(remote, text))
+    assert "beside the live one" in event(lines, "note")[0]["text"] and event(lines, "restored")[0]["method"] == "dump"
+    assert everything(remote) == before and remote.gate.status()["state"] == "open"
+    status = event(remote.job("restore", "status"), "restore")[0]
+    assert status["phase"] == "kept" and "load_db_elexgate_old" in json.dumps(status["parts"]), status
+    with pytest.raises(pymysql.MySQLError):
+        remote.server.sql("INSERT INTO load_db.child VALUES (99)")
+    for expected in (changed, before):
+        remote.job("restore", "undo")
+        assert everything(remote) == expected
+    remote.job("restore", "accept")
+    assert everything(remote) == before and ours(remote) == 0 and not (remote.state / "restore.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["import fails", "loss", "key from elsewhere", "a database is there", "a long list", "rights"])
+def test_beside_what_fails_has_touched_nothing(remote, kind):
+    text, exit, words = dump(remote, "--events"), 9, ""
+    if kind == "import fails":
+        text, exit, words = text.replace("-- Dump completed", "INSERT INTO nowhere VALUES (1);\n-- Dump completed"), 6, "1146"
+    elif kind == "loss":
+        text, words = remote.server.client(["load_db", "parent"], program="mariadb-dump").stdout, "--accept-loss"
+    elif kind == "key from elsewhere":
+        remote.server.sql("CREATE DATABASE statistik; CREATE TABLE statistik.s (p INT, FOREIGN KEY (p) REFERENCES load_db.parent (id)) ENGINE=InnoDB")
+        words = "statistik.s"
+    elif kind == "rights":
+        remote.server.sql("REVOKE ALL PRIVILEGES ON load_db_elexgate_old.* FROM 'elexgate'@'localhost'")
+        words = "GRANT ALL PRIVILEGES ON `load_db_elexgate_old`"
+    elif kind == "a database is there":
+        remote.server.sql("CREATE DATABASE load_db_elexgate_old; CREATE TABLE load_db_elexgate_old.mine (i INT)")
+        words = "load_db_elexgate_old already"
+    elif kind == "a long list":
+        text, words = f"DROP TABLE IF EXISTS {', '.join(f'x{n}' for n in range(60))}, load_db.t;\n" + text, "a list of more tables"
+    before = everything(remote)
+    last = remote.job("restore", "sql", put(remote, text), exit=exit)[-1]
+    assert words in last["error"], last
+    assert everything(remote) == before and never_blocked(remote) and not (remote.state / "restore.json").exists()
+    if kind == "a database is there":
+        assert count(remote, "TABLES", "TABLE_NAME='mine'") == 1
+        remote.server.sql("DROP DATABASE load_db_elexgate_old")
+    assert ours(remote) == 0
+
+
+@pytest.mark.parametrize("phase", ["import", "check", "block", "swap", "open", "undo swap"])
+def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
+    before = everything(remote)
+    text = dump(remote, "--events")
+    remote.server.sql("DELETE FROM load_db.t WHERE i=1; CREATE TABLE load_db.later (i INT)")
+    changed = everything(remote)
+    if phase == "undo swap":
+        remote.job("restore", "sql", put(remote, text))
+        assert killed_at(remote, "swap", "undo")
+    else:
+        assert killed_at(remote, phase, "sql", put(remote, text))
+    if phase in ("import", "check"):
+        assert never_blocked(remote)
+    killed_at(remote, "swap", "recover")
+    remote.job("restore", "recover")
+    assert everything(remote) in (before, changed) and remote.gate.status()["state"] == "open"
+    settle(remote)
+    assert ours(remote) == 0
 
 
 # --- dump archives of ours, by their name
