@@ -128,14 +128,20 @@ static bool has_certificate(struct init *in, struct err *e, int *r)
     return has;
 }
 
+static bool needs_certificate(struct init *in)
+{
+    struct err e = {0};
+    int r;
+    return !in->no_certificate && !has_certificate(in, &e, &r);
+}
+
 /* elexgate cert init --host NAME --ip ADDRESS ... */
 static int make_certificate(struct init *in)
 {
     const char *argv[40] = {"cert", "init"};
-    int n = 2, r;
-    struct err e = {0};
+    int n = 2;
     struct in6_addr any;
-    if (in->no_certificate || has_certificate(in, &e, &r))
+    if (!needs_certificate(in))
         return EXIT_GOOD;
     _cleanup_free_ char *names = xstrdup(in->names);
     char *save = NULL;
@@ -220,7 +226,13 @@ static int carry_out(struct init *in)
         code = cli_fail(in->cli, EXIT_FAILED, &e);
     if (code == EXIT_GOOD)
         code = make_certificate(in);
-    if (code == EXIT_GOOD && !in->no_grants)
+    if (code != EXIT_GOOD) { /* all or nothing: the server has not been told of anything yet */
+        init_config_undo(in);
+        if (in->new_password)
+            unlink(in->secret_path);
+        return code;
+    }
+    if (!in->no_grants)
         code = init_account_grant(in);
     if (code != EXIT_GOOD || in->no_grants) {
         _cleanup_free_ char *sql = init_account_shown(in);
@@ -284,6 +296,8 @@ static int run(struct cli *cli, int argc, char **argv)
         code = ask_all(&in, &given);
     if (code == EXIT_GOOD)
         code = init_config_make(&in);
+    if (code == EXIT_GOOD && needs_certificate(&in))
+        code = init_names_check(&in);
     if (code == EXIT_GOOD)
         code = init_account_prepare(&in);
     if (code == EXIT_GOOD && in.dry_run)

@@ -38,6 +38,11 @@ int init_config_make(struct init *in) MUSTCHECK;
 /* Writes it; what was there is kept as FILE~. */
 int init_config_write(struct init *in) MUSTCHECK;
 
+/* Puts back what was there before. */
+void init_config_undo(const struct init *in);
+/* Whether a certificate can be made for the names, before anything is written. Exit code. */
+int init_names_check(struct init *in) MUSTCHECK;
+
 /* The password, read from its file or made, and the statements. Exit code. */
 int init_account_prepare(struct init *in) MUSTCHECK;
 /* Writes the password's file if it is new. */

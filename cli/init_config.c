@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/if_addr.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -10,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "certs/names.h"
 #include "common/config_edit.h"
+#include "common/config_intent.h"
 #include "common/file.h"
 
 #define CONFIG_MAX (1u << 20)
@@ -70,31 +73,95 @@ static void set(char out[static INIT_TEXT], const char *value)
     snprintf(out, INIT_TEXT, "%s", value ? value : "");
 }
 
-/* The names that a workstation may use for this machine: the host's name and its addresses. */
+/* Only what a certificate takes is proposed. */
+static void propose(char out[static INIT_TEXT], const char *name)
+{
+    struct cert_names n = {0};
+    size_t used = strlen(out);
+    if (cert_names_add_host(&n, name, NULL) == 0)
+        snprintf(out + used, INIT_TEXT - used, "%s%s", used ? " " : "", name);
+    cert_names_clear(&n);
+}
+
+/* Privacy addresses change every day, and deprecated ones go: the flags of /proc/net/if_inet6. */
+static bool lasts(const struct in6_addr *a)
+{
+    char hex[33], line[128];
+    unsigned flags;
+    bool found = false, good = true;
+    for (size_t i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02x", a->s6_addr[i]);
+    FILE *f = fopen("/proc/net/if_inet6", "re");
+    while (f && !found && fgets(line, sizeof line, f))
+        if (strncmp(line, hex, 32) == 0 && sscanf(line + 32, "%*x %*x %*x %x", &flags) == 1) {
+            found = true;
+            good = (flags & (IFA_F_TEMPORARY | IFA_F_DEPRECATED)) == 0;
+        }
+    if (f)
+        fclose(f);
+    return good;
+}
+
+static void propose_addresses(char out[static INIT_TEXT], const struct ifaddrs *all, int family)
+{
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        char text[INET6_ADDRSTRLEN];
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        if (!i->ifa_addr || i->ifa_addr->sa_family != family || (i->ifa_flags & IFF_LOOPBACK))
+            continue;
+        memcpy(&in, i->ifa_addr, sizeof in);
+        if (family == AF_INET6)
+            memcpy(&in6, i->ifa_addr, sizeof in6);
+        if (family == AF_INET6 && (IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) || !lasts(&in6.sin6_addr)))
+            continue;
+        const void *bytes = family == AF_INET6 ? (void *)&in6.sin6_addr : (void *)&in.sin_addr;
+        if (inet_ntop(family, bytes, text, sizeof text))
+            propose(out, text);
+    }
+}
+
+/* The names that a workstation may use for this machine: the host's name and its addresses; those
+ * of IPv6 where there are no others. */
 static void default_names(char out[static INIT_TEXT])
 {
     char host[256] = "";
     struct ifaddrs *all = NULL;
     (void)gethostname(host, sizeof host - 1);
-    set(out, host);
+    set(out, "");
     struct addrinfo hints = {.ai_flags = AI_CANONNAME}, *found = NULL;
     if (*host && getaddrinfo(host, NULL, &hints, &found) == 0 && found->ai_canonname &&
         strchr(found->ai_canonname, '.') && strcmp(found->ai_canonname, host) != 0)
-        snprintf(out, INIT_TEXT, "%s %s", found->ai_canonname, host);
+        propose(out, found->ai_canonname);
     if (found)
         freeaddrinfo(found);
+    propose(out, host);
     if (getifaddrs(&all) < 0)
         return;
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        char text[INET_ADDRSTRLEN + 1] = " ";
-        struct sockaddr_in in;
-        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_LOOPBACK))
-            continue;
-        memcpy(&in, i->ifa_addr, sizeof in);
-        if (inet_ntop(AF_INET, &in.sin_addr, text + 1, INET_ADDRSTRLEN))
-            strncat(out, text, INIT_TEXT - strlen(out) - 1);
-    }
+    size_t before = strlen(out);
+    propose_addresses(out, all, AF_INET);
+    if (strlen(out) == before)
+        propose_addresses(out, all, AF_INET6);
     freeifaddrs(all);
+}
+
+int init_names_check(struct init *in)
+{
+    struct cert_names names = {0};
+    struct err e = {0};
+    int r = 0;
+    char *save = NULL;
+    _cleanup_free_ char *text = xstrdup(in->names);
+    for (char *p = strtok_r(text, " ,", &save); r == 0 && p; p = strtok_r(NULL, " ,", &save))
+        r = cert_names_add_host(&names, p, &e);
+    if (r == 0 && names.dns.n + names.ip.n == 0)
+        r = err_set(&e, EINVAL, "%s",
+            tr(in->cli,
+                "no name was given under which workstations reach this machine: --host NAME",
+                "es fehlt ein Name, unter dem die Arbeitsplätze diese Maschine erreichen: --host "
+                "NAME"));
+    cert_names_clear(&names);
+    return r < 0 ? cli_fail(in->cli, EXIT_REFUSED, &e) : EXIT_GOOD;
 }
 
 static const char *find_socket(void)
@@ -237,6 +304,21 @@ int init_config_write(struct init *in)
         }
     }
     if (r == 0)
+        r = config_intent_vouch(in->path, in->new_text, in->new_len, mode, &e);
+    if (r == 0)
         r = file_publish(in->path, in->new_text, in->new_len, mode, &e);
     return r < 0 ? cli_fail(in->cli, EXIT_FAILED, &e) : EXIT_GOOD;
+}
+
+void init_config_undo(const struct init *in)
+{
+    struct stat st;
+    struct err e = {0};
+    _cleanup_free_ char *voucher = xasprintf("%s.whole", in->path);
+    mode_t mode = stat(in->path, &st) == 0 ? st.st_mode & 0777 : 0644;
+    unlink(voucher);
+    if (!in->old_text)
+        unlink(in->path);
+    else if (file_publish(in->path, in->old_text, in->old_len, mode, &e) < 0)
+        fprintf(stderr, "elexgate init: %s\n", e.text);
 }

@@ -189,3 +189,46 @@ def test_an_account_that_may_not_make_accounts(place, server, folder, login, rig
     assert done.returncode == code and "did not take the keeper's account" in said, said
     assert "geheim" not in said and "IDENTIFIED BY" not in said and (place.folder / "etc/admin.password").read_text().strip() not in said
     assert {"elexisuser": "1227", "setup2": "1045", None: "200"}[login] in said
+
+
+def everything(folder):
+    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("hosts,words", [(["praxis_server"], "underscore"), (["praxis", "m\u00fcller"], "xn--"), (["10.0.0.300"], "never a number"), ([""], "--host")])
+def test_bad_names_are_told_before_anything_is_written(place, server, hosts, words):
+    place.package()
+    before = everything(place.folder)
+    options = [o for h in hosts for o in ("--host", h)]
+    done = place.run("--yes", "--no-grants", *options, *place.options(server)[4:])
+    if hosts == [""]:  # as nobody named one: what this machine proposes, or a word
+        assert done.returncode == 0 or words in done.stderr
+        return
+    assert done.returncode == 9 and words in done.stderr, done
+    assert everything(place.folder) == before
+
+
+def test_all_or_nothing(place, server):
+    """A step that fails later takes back what was written: here a CA that is there already, without its certificate."""
+    place.package()
+    (place.folder / "tls").mkdir()
+    (place.folder / "tls/ca.pem").write_text("kept")
+    before = everything(place.folder)
+    done = place.run("--yes", "--no-grants", *place.options(server))
+    assert done.returncode != 0 and "holds a CA already" in done.stderr
+    after = everything(place.folder)
+    after.pop(f"{place.folder}/tls/.lock", None)
+    after.pop(f"{place.config}~", None)  # a copy of what was there
+    assert after == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network of its own")
+def test_an_ipv6_only_machine_proposes_its_address(place):
+    place.package()
+    script = ("ip link set lo up && ip link add e0 type veth peer name e1 && ip link set e0 up && ip link set e1 up && "
+              "ip addr add 2001:db8:1::5/64 dev e0 nodad && echo praxis_server >/proc/sys/kernel/hostname && exec \"$@\"")
+    done = subprocess.run(["unshare", "--net", "--uts", "sh", "-c", script, "sh", str(paths.CLI), "--config", str(place.config), "init", "--yes", "--dry-run",
+                           "--database-socket", "/nowhere"], capture_output=True, text=True, timeout=60, env=ENV)
+    assert done.returncode == 0, done
+    names = re.search(r"--- Certificate for: (.*)", done.stdout).group(1)
+    assert names == "2001:db8:1::5"  # the host's name has an underscore and would be refused
