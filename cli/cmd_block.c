@@ -101,16 +101,29 @@ static int run_block(struct cli *cli, int argc, char **argv)
 
 static int run_open(struct cli *cli, int argc, char **argv)
 {
+    static const char *const names[] = {"--address=", NULL};
     struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "open"), *admit = json_array();
+    while (args_next(&a, names))
+        (void)json_array_append_new(admit, json_string(a.value));
     int code = args_operands(&a, 0, 0);
+    bool some = json_array_size(admit) > 0;
 
-    if (code == EXIT_GOOD)
-        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "open"), &answer);
+    if (some)
+        (void)json_object_set(request, "admit", admit);
+    json_decref(admit);
+    if (code != EXIT_GOOD) {
+        json_decref(request);
+        return code;
+    }
+    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
     if (code != EXIT_GOOD)
         return code;
     if (cli->json)
         cli_print_json(answer);
+    else if (some)
+        printf("%s\n", tr(cli, "Let in: it need not wait any longer.",
+                           "Eingelassen: Es muss nicht länger warten."));
     else
         printf("%s\n", tr(cli, "Open: clients are let in.", "Offen: Clients werden eingelassen."));
     json_decref(answer);
@@ -164,7 +177,10 @@ const struct command cmd_block = {"block",
     "  --grace TIME      left to running statements and transactions (default: 5s)\n"
     "\n"
     "The block stays until \"elexgate open\", also over a restart of the proxy.\n"};
-const struct command cmd_open = {"open", "", "let clients in again after block or drain", run_open};
+const struct command cmd_open = {"open", "[--address IP]...",
+    "let clients in again after block or drain", run_open,
+    "  --address IP  only this workstation, which waits after a restore since it had been\n"
+    "                connected: its Elexis was started anew (elexgate status lists them)\n"};
 const struct command cmd_drain = {"drain", "[--timeout TIME]",
     "refuse new clients, and let sessions end by themselves", run_drain,
     "  --timeout TIME  afterwards the rest is ended (default: [proxy] drain_timeout)\n"};

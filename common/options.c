@@ -362,9 +362,9 @@ const struct option config_options[] = {
     {"restore", "start_timeout", OPT_DURATION, "120s", SEC, HOUR, .reloadable = true,
         .help = "how long the server may take to answer; then the old data come back"},
     {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, off_word, .reloadable = true,
-        .help =
-            "after a restore, addresses that were connected are refused with \"restart Elexis\" "
-            "until they have been silent for so long; off: they come in at once"},
+        .help = "after a restore, addresses that were connected are refused with \"restart "
+                "Elexis\" for "
+                "so long; off: they come in at once"},
     {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 

@@ -39,6 +39,11 @@ json_t *model_clients(struct request *rq)
     json_decref(status);
     if (down)
         (void)json_object_set_new(model, "database_down", down);
+    json_t *waiting = json_object_get(proxy, "waiting_for_restart");
+    if (json_array_size(waiting) > 0) {
+        (void)json_object_set(model, "waiting", waiting);
+        (void)json_object_set_new(model, "waiting_count", json_true());
+    }
     if (proxy && ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0) {
         json_t *sessions = json_object_get(answer, "sessions");
         json_array_foreach (sessions, i, session)
@@ -97,6 +102,14 @@ void action_clients_block(struct request *rq)
         "reason_de", german && *german ? german : reason);
     tell_proxy(rq, request, drain ? DRAIN_MS : BLOCK_MS, drain ? "drained" : "blocked",
         drain ? "draining" : "blocking");
+}
+
+void action_clients_admit(struct request *rq)
+{
+    const char *address = form_text(rq->form, "address");
+    snprintf(rq->object, sizeof rq->object, "%.60s", address ? address : "");
+    tell_proxy(rq, json_pack("{sss[s]}", "cmd", "open", "admit", address ? address : ""), ASK_MS,
+        "admitted", NULL);
 }
 
 void action_clients_open(struct request *rq)

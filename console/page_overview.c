@@ -39,6 +39,8 @@ static void add_run(json_t *model, const char *key, const json_t *run)
 
 static void add_clients(json_t *model, const json_t *proxy)
 {
+    if (json_array_size(json_object_get(proxy, "waiting_for_restart")) > 0)
+        (void)json_object_set_new(model, "waiting", json_true());
     const json_t *idle = json_object_get(proxy, "idle");
     (void)json_object_set(model, "clients", json_object_get(proxy, "sessions"));
     (void)json_object_set_new(model, "idle",

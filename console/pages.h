@@ -15,6 +15,7 @@ json_t *model_clients(struct request *rq);
 void action_clients_kill(struct request *rq);
 void action_clients_block(struct request *rq);
 void action_clients_open(struct request *rq);
+void action_clients_admit(struct request *rq);
 
 /* page_schedule.c */
 json_t *model_schedule(struct request *rq);

@@ -60,6 +60,7 @@ static const struct route routes[] = {
     POST("/clients/kill", ROLE_ADMIN, "session-kill", action_clients_kill),
     POST("/clients/block", ROLE_ADMIN, "block", action_clients_block),
     POST("/clients/open", ROLE_ADMIN, "open", action_clients_open),
+    POST("/clients/admit", ROLE_ADMIN, "admit", action_clients_admit),
     POST("/schedule", ROLE_ADMIN, "settings", action_schedule),
     POST("/backup", ROLE_ADMIN, "backup", action_backup),
     POST("/job/cancel", ROLE_ADMIN, "cancel", action_cancel),

@@ -232,6 +232,27 @@ static json_t *join_opened(struct both *b)
     return command_ok();
 }
 
+/* {"cmd":"open","admit":[IP, ...]}: these need not wait any longer; the gate stays as it is. */
+static void admit_stale(struct control_client *c, const json_t *addresses)
+{
+    struct proxy *p = control_client_proxy(c);
+    _cleanup_free_ struct address *list = NULL;
+    unsigned n = 0, admitted = 0;
+    struct err e;
+    if (!json_is_array(addresses) || stale_list(addresses, &list, &n, &e) < 0) {
+        control_answer(c, json_error(EINVAL, "\"admit\" must be a list of addresses"));
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        admitted += stale_admit(&p->stale, &list[i]);
+    if (admitted < n)
+        control_answer(
+            c, json_error(ENOENT, "%u of %u addresses were not waiting", n - admitted, n));
+    else
+        control_answer(c, json_pack("{s:b, s:i}", "ok", 1, "admitted", (int)admitted));
+    publish_state(p);
+}
+
 void cmd_open(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
@@ -242,6 +263,10 @@ void cmd_open(struct control_client *c, const json_t *request)
     struct err e;
     if (in_between(c))
         return;
+    if (json_object_get(request, "admit")) {
+        admit_stale(c, json_object_get(request, "admit"));
+        return;
+    }
     if (!command_ms(c, request, "stale_ms", 90000, COMMAND_DAY_MS, &silence))
         return;
     /* After a block by hand, or a second restore, those of the first still hold stale data. Who

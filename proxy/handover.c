@@ -208,9 +208,10 @@ void handover_cmd_take(struct control_client *c, const json_t *request)
     CHECK(uv_timer_start(&h->timer, on_pause_over, PAUSE_MAX_MS, 0) == 0);
     json_t *controls = predecessors_paths(&p->predecessors);
     (void)json_array_append_new(controls, json_string(control_server_second(p->control)));
-    control_answer(c, json_pack("{s:b, s:I, s:o, s:o, s:I}", "ok", 1, "last_id",
-                          (json_int_t)p->next_id, "controls", controls, "stale_addresses",
-                          stale_json(&p->stale), "stale_ms", (json_int_t)p->stale.silence_ms));
+    control_answer(
+        c, json_pack("{s:b, s:I, s:o, s:o, s:I}", "ok", 1, "last_id", (json_int_t)p->next_id,
+               "controls", controls, "stale_addresses", stale_json(&p->stale), "stale_ms",
+               (json_int_t)stale_longest(&p->stale, clock_mono_ms())));
 }
 
 static void on_all_ended(void *ctx, json_t *object)

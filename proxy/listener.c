@@ -242,6 +242,19 @@ static struct worker *least_loaded(struct proxy *p)
     return best;
 }
 
+/* The rest, so that nobody tries for minutes what comes true in one. */
+static void turn_away_stale(
+    struct proxy *p, int fd, const struct address *peer, const char *listener, uint64_t left_ms)
+{
+    char text[300];
+    unsigned long long s = (left_ms + 999) / 1000;
+    snprintf(text, sizeof text,
+        "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten (noch %llu s). / The "
+        "database was restored: please close Elexis and start it again (%llu s left).",
+        s, s);
+    turn_away(p, fd, peer, listener, 1053, text, REFUSAL_STALE);
+}
+
 static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage *sa)
 {
     struct proxy *p = s->all->proxy;
@@ -249,6 +262,7 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
     const struct listen_settings *l = &set->listeners[s->index];
     struct address peer = address_from((const struct sockaddr *)sa);
     const struct notice *closed = gate_notice(&p->gate);
+    uint64_t left;
 
     if (closed)
         turn_away(p, fd, &peer, l->name, 1053, closed->ascii,
@@ -257,11 +271,8 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
         turn_away(p, fd, &peer, l->name, 1130,
             "Von dieser Adresse ist kein Zugang erlaubt. / This address is not allowed.",
             REFUSAL_ADDRESS);
-    else if (p->stale.n > 0 && stale_refuses(&p->stale, &peer, clock_mono_ms()))
-        turn_away(p, fd, &peer, l->name, 1053,
-            "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten. / The database was "
-            "restored: please close Elexis and start it again.",
-            REFUSAL_STALE);
+    else if (p->stale.n > 0 && (left = stale_left(&p->stale, &peer, clock_mono_ms())) > 0)
+        turn_away_stale(p, fd, &peer, l->name, left);
     else if (proxy_sessions(p) >= set->max_sessions)
         turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
             REFUSAL_MAX_SESSIONS);

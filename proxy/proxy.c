@@ -128,6 +128,20 @@ static json_t *certificate_json(const struct proxy *p)
         warnings_certificate_json(p->settings, time(NULL)));
 }
 
+/* Who is told to restart Elexis, and for how long. */
+static json_t *stale_json(struct proxy *p)
+{
+    json_t *list = json_array();
+    char text[ADDRESS_TEXT_MAX];
+    uint64_t now = clock_mono_ms();
+    stale_drop_expired(&p->stale, now);
+    for (unsigned i = 0; i < p->stale.n; i++)
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:I}", "address", address_text(&p->stale.items[i].addr, text),
+                      "left_s", (json_int_t)((p->stale.items[i].until_ms - now + 999) / 1000)));
+    return list;
+}
+
 json_t *proxy_status(struct proxy *p)
 {
     const struct gate *g = &p->gate;
@@ -147,6 +161,7 @@ json_t *proxy_status(struct proxy *p)
     CHECK(o && more && json_object_update(o, more) == 0);
     (void)json_object_set_new(o, "audit", audit_status());
     json_decref(more);
+    (void)json_object_set_new(o, "waiting_for_restart", stale_json(p));
     (void)json_object_set_new(o, "handed_over", handover_json(p));
     (void)json_object_set_new(o, "backends", backends_json(p));
     backends_warn(p, json_object_get(o, "warnings"));

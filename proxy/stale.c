@@ -10,8 +10,8 @@ static struct stale_address *find(struct stale *s, const struct address *a)
     return NULL;
 }
 
-/* Whose silence is over would come in anyway. */
-static void drop_expired(struct stale *s, uint64_t now_ms)
+/* Whose time is over would come in anyway. */
+void stale_drop_expired(struct stale *s, uint64_t now_ms)
 {
     for (unsigned i = 0; i < s->n;)
         if (now_ms >= s->items[i].until_ms)
@@ -23,35 +23,49 @@ static void drop_expired(struct stale *s, uint64_t now_ms)
 }
 
 void stale_add(
-    struct stale *s, const struct address *list, unsigned n, uint64_t silence_ms, uint64_t now_ms)
+    struct stale *s, const struct address *list, unsigned n, uint64_t ms, uint64_t now_ms)
 {
-    drop_expired(s, now_ms);
+    stale_drop_expired(s, now_ms);
     if (n == 0)
         return;
     s->items = xrealloc(s->items, (s->n + n) * sizeof *s->items);
-    if (s->silence_ms < silence_ms)
-        s->silence_ms = silence_ms;
     for (unsigned i = 0; i < n; i++) {
         struct stale_address *there = find(s, &list[i]); /* comes once for each of its sessions */
         if (!there) {
             there = &s->items[s->n++];
             *there = (struct stale_address){.addr = list[i]};
         }
-        if (there->until_ms < now_ms + silence_ms)
-            there->until_ms = now_ms + silence_ms;
+        if (there->until_ms < now_ms + ms)
+            there->until_ms = now_ms + ms;
     }
 }
 
-bool stale_refuses(struct stale *s, const struct address *a, uint64_t now_ms)
+uint64_t stale_left(struct stale *s, const struct address *a, uint64_t now_ms)
+{
+    const struct stale_address *found = find(s, a);
+    uint64_t left = found && found->until_ms > now_ms ? found->until_ms - now_ms : 0;
+    if (found && left == 0)
+        stale_drop_expired(s, now_ms);
+    return left;
+}
+
+uint64_t stale_longest(const struct stale *s, uint64_t now_ms)
+{
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < s->n; i++)
+        if (s->items[i].until_ms > now_ms + longest)
+            longest = s->items[i].until_ms - now_ms;
+    return longest;
+}
+
+bool stale_admit(struct stale *s, const struct address *a)
 {
     struct stale_address *found = find(s, a);
     if (!found)
         return false;
-    if (now_ms >= found->until_ms) {
-        *found = s->items[--s->n];
-        return false;
-    }
-    found->until_ms = now_ms + s->silence_ms;
+    *found = s->items[--s->n];
+    if (s->n == 0)
+        stale_clear(s);
     return true;
 }
 

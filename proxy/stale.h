@@ -1,8 +1,9 @@
 /*
  * Addresses whose programs hold stale data: Elexis keeps what it has read, so a workstation that
  * was connected during a restore would write old things over restored ones if it merely
- * reconnected. Such an address is refused until nothing has come from it for a while, which is when
- * its Elexis was closed. Main thread only.
+ * reconnected. Such an address is refused for a while, counted from the restore: long enough for
+ * its Elexis to give up and for its user to read why, and with an end that can be told. Main thread
+ * only.
  */
 #ifndef ELEXGATE_PROXY_STALE_H
 #define ELEXGATE_PROXY_STALE_H
@@ -16,14 +17,17 @@ struct stale { /* zero-initialise */
         uint64_t until_ms; /* monotonic */
     } * items;
     unsigned n;
-    uint64_t silence_ms; /* the longest asked for */
 };
 
-/* From now on these n addresses too; one that is refused already is so at least as long. */
+/* For ms from now on these n addresses too; one that is refused already is so at least as long. */
 void stale_add(
-    struct stale *s, const struct address *list, unsigned n, uint64_t silence_ms, uint64_t now_ms);
-/* A client comes from there: true if it is refused, and then its time starts anew. */
-bool stale_refuses(struct stale *s, const struct address *a, uint64_t now_ms);
+    struct stale *s, const struct address *list, unsigned n, uint64_t ms, uint64_t now_ms);
+/* For how long a client from there is still refused, ms; 0: not at all. */
+uint64_t stale_left(struct stale *s, const struct address *a, uint64_t now_ms);
+/* An admin knows that its Elexis was started anew. false: it was not refused. */
+bool stale_admit(struct stale *s, const struct address *a);
+uint64_t stale_longest(const struct stale *s, uint64_t now_ms); /* the last one's ms */
+void stale_drop_expired(struct stale *s, uint64_t now_ms);
 void stale_clear(struct stale *s); /* frees */
 
 #endif

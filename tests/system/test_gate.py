@@ -188,18 +188,30 @@ def test_a_transaction_may_finish_within_the_grace(gate, server):
     gate.control("open")
 
 
-def test_stale_addresses_are_refused_until_they_are_silent(gate):
+def test_stale_addresses_are_refused_for_a_while_from_the_restore_on(gate):
+    """Counted from the restore: a program that tries again and again does not make it longer."""
     gate.control({"cmd": "block"})
     gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1", "127.0.0.1", "10.0.0.1"], "stale_ms": 1500})
     code, text = refused(gate)
-    assert code == 1053 and "Elexis neu starten" in text
+    assert code == 1053 and "Elexis neu starten (noch 2 s)" in text and "(2 s left)" in text
+    assert gate.status()["waiting_for_restart"] == [{"address": "127.0.0.1", "left_s": 2}, {"address": "10.0.0.1", "left_s": 2}]
     with socket.socket() as s:  # another address comes in
         s.bind(("127.0.0.9", 0))
         s.settimeout(20)
         s.connect(("127.0.0.1", gate.port))
         assert starttls.read_packet(s)[1][0] == 10
-    time.sleep(1.6)  # the silence itself is what is tested
-    gate.connect().close()
+    tries = 0
+
+    def comes_in():
+        nonlocal tries
+        tries += 1
+        try:
+            gate.connect().close()
+            return True
+        except pymysql.err.MySQLError:
+            return False
+    process.wait_until(comes_in, 20, "an end of the waiting, tried all the time", 0.1)
+    assert tries > 3 and gate.status()["waiting_for_restart"] == []
     assert gate.control({"cmd": "open", "stale_addresses": ["praxis"]}, check=False)["code"] == "EINVAL"
 
 
@@ -211,6 +223,16 @@ def test_stale_addresses_outlast_a_block_and_a_second_restore(gate):
     gate.control({"cmd": "block"})
     gate.control({"cmd": "open", "stale_addresses": ["10.0.0.1", "10.0.0.2"], "stale_ms": 1})
     assert "Elexis neu starten" in refused(gate)[1]
+
+
+def test_one_that_waits_is_let_in(gate):
+    gate.control({"cmd": "open", "stale_addresses": ["127.0.0.1", "10.0.0.1"], "stale_ms": 600000})
+    refused(gate)
+    assert gate.control({"cmd": "open", "admit": ["10.9.9.9"]}, check=False)["code"] == "ENOENT"
+    assert gate.control({"cmd": "open", "admit": "127.0.0.1"}, check=False)["code"] == "EINVAL"
+    assert gate.control({"cmd": "open", "admit": ["127.0.0.1"]})["admitted"] == 1
+    gate.connect().close()
+    assert [w["address"] for w in gate.status()["waiting_for_restart"]] == ["10.0.0.1"]
 
 
 def test_opening_what_is_open_lets_all_in(gate):

@@ -32,7 +32,7 @@ def messages():
 
 
 def plain(text):
-    return re.sub(r"\s+", " ", re.sub(r"%[.\d]*s", "…", text)).strip()
+    return re.sub(r"\s+", " ", re.sub(r"%[.\d]*(?:s|llu)", "…", text)).strip()
 
 
 def test_messages_are_found():
