@@ -42,7 +42,7 @@ class Serving:
         self.log = site.folder / "serve.log"
         self.log.unlink(missing_ok=True)
         self.socket = site.folder / "old.sock"
-        self.child = process.Child("restore --serve", [paths.CLI, "--config", site.backup.config, "restore", *args,
+        self.child = process.Child("restore --serve", [paths.CLI, "--config", site.backup.config, "--json", "restore", *args,
                                                        "--serve", self.socket], self.log)
         process.wait_until(lambda: self.event("serving") or not self.child.alive(), 120, "the throwaway server")
         assert self.child.alive(), self.child.log()
