@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json_lines.h"
 #include "common/utf8.h"
 
 const char *manifest_method_name(enum manifest_method m)
@@ -84,7 +85,7 @@ bool manifest_path_valid(const char *path)
 
 static json_t *text_or_null(const char *s)
 {
-    return s ? json_string(s) : json_null();
+    return json_text(s);
 }
 
 static json_t *filled_or_null(const char *s)
@@ -94,8 +95,7 @@ static json_t *filled_or_null(const char *s)
 
 static json_t *unsigned_json(uint64_t v)
 {
-    CHECK(v <= INT64_MAX);
-    return json_integer((json_int_t)v);
+    return json_integer((json_int_t)(v <= INT64_MAX ? v : INT64_MAX)); /* a server's figures */
 }
 
 static json_t *build_server(const struct manifest *m)
@@ -114,9 +114,9 @@ static json_t *build_tables(const struct manifest *m)
     for (size_t i = 0; i < m->table_count; i++) {
         const struct manifest_table *t = &m->tables[i];
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:o,s:I,s:o}", "schema", t->schema, "name", t->name, "engine",
-                      text_or_null(t->engine), "rows", (json_int_t)t->rows, "checksum",
-                      text_or_null(t->checksum)));
+            list, json_pack("{s:o,s:o,s:o,s:I,s:o}", "schema", json_text(t->schema), "name",
+                      json_text(t->name), "engine", text_or_null(t->engine), "rows",
+                      (json_int_t)t->rows, "checksum", text_or_null(t->checksum)));
     }
     return list;
 }
@@ -125,20 +125,21 @@ static json_t *build_notes(const struct manifest *m)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->note_count; i++)
-        json_array_append_new(list, json_string(m->notes[i]));
+        json_array_append_new(list, json_text(m->notes[i]));
     return list;
 }
 
 static json_t *build_head(const struct manifest *m)
 {
     char started[CLOCK_ISO_LEN], finished[CLOCK_ISO_LEN];
-    json_t *head = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:o,s:s}",
+    json_t *head = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:b,s:o,s:s}",
         "format", "elexgate-manifest", "version", MANIFEST_VERSION, "type", m->type, "run", m->run,
         "sequence", unsigned_json(m->sequence), "installation", filled_or_null(m->installation),
         "method", manifest_method_name(m->method), "started", clock_iso(m->started_ms, started),
-        "finished", clock_iso(m->finished_ms, finished), "local_time", m->local_time, "zone",
-        m->zone, "host", m->host, "program", m->program, "brief", m->brief, "full_sha256",
-        filled_or_null(m->full_sha256), "entries_sha256", m->entries_sha256);
+        "finished", clock_iso(m->finished_ms, finished), "local_time", json_text(m->local_time),
+        "zone", json_text(m->zone), "host", json_text(m->host), "program", json_text(m->program),
+        "brief", m->brief, "full_sha256", filled_or_null(m->full_sha256), "entries_sha256",
+        m->entries_sha256);
     CHECK(head);
     json_t *archive = json_pack("{s:s,s:o,s:s,s:s,s:i,s:o}", "file", m->archive.file, "size",
         unsigned_json(m->archive.size), "sha256", m->archive.sha256, "backend", m->archive.backend,
