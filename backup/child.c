@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,8 +44,51 @@ static char **merged_environment(const char *const *further)
     return all;
 }
 
+/* What a child tells before it becomes the program; it becomes it without a word. */
+struct report {
+    pid_t pid; /* of the process in new namespaces, when that is what is told; else a failure */
+    int code;
+    const char *what; /* static, so it means the same on both sides of a fork; NULL: exec itself */
+};
+
+static void tell(int fd, pid_t pid, int code, const char *what)
+{
+    struct report r = {.pid = pid, .code = code, .what = what};
+    ssize_t n = write(fd, &r, sizeof r);
+    (void)n;
+}
+
+static _Noreturn void give_up(int report, const struct sandbox_failure *f)
+{
+    tell(report, 0, f->code, f->what);
+    _exit(127);
+}
+
+/* Into the sandbox. In namespaces the process that was forked goes, and another one goes on. */
+static void lock_in(const struct sandbox_plan *p, enum sandbox_kind kind, int report)
+{
+    struct sandbox_failure f = {0};
+    pid_t inside = 0;
+    if (kind == SANDBOX_NAMESPACES) {
+        int r = sandbox_clone(p, &inside, &f);
+        if (inside > 0)
+            tell(report, inside, 0, NULL);
+        if (r < 0)
+            give_up(report, &f);
+        if (inside > 0)
+            _exit(0);
+        setpgid(0, 0);
+    }
+    if (sandbox_enter(p, &f) < 0)
+        give_up(report, &f);
+    struct pollfd reader = {.fd = report}; /* gone, if the job has died meanwhile */
+    if (poll(&reader, 1, 0) > 0)
+        _exit(127);
+}
+
 /* Between fork and exec: async-signal-safe calls only. */
-static _Noreturn void become(const struct child_options *o, char **envp, pid_t parent, int report)
+static _Noreturn void become(const struct child_options *o, const struct sandbox_plan *plan,
+    enum sandbox_kind kind, char **envp, pid_t parent, int report)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -56,23 +100,58 @@ static _Noreturn void become(const struct child_options *o, char **envp, pid_t p
     if (getppid() != parent)
         _exit(127);
     int in = o->in > 0 ? o->in : open("/dev/null", O_RDONLY);
-    int nowhere = isatty(2) ? 2 : open("/dev/null", O_WRONLY);
-    int out = o->out >= 0 ? o->out : nowhere;
-    int err = o->err >= 0 ? o->err : nowhere;
+    int out = o->out >= 0 ? o->out : 2;
+    int err = o->err >= 0 ? o->err : 2;
     if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(127);
     if (o->keep >= 0)
         fcntl(o->keep, F_SETFD, 0);
+    if (plan)
+        lock_in(plan, kind, report);
     environ = envp;
     /* execvp takes an array of char * for history's sake and does not write to it */
     execvp(o->argv[0], (char *const *)(uintptr_t)o->argv);
-    int code = errno;
-    ssize_t n = write(report, &code, sizeof code);
-    (void)n;
+    tell(report, 0, errno, NULL);
     _exit(127);
 }
 
-int child_start(const struct child_options *o, struct child *out, struct err *e)
+static bool next_report(int fd, struct report *out)
+{
+    ssize_t n;
+    do
+        n = read(fd, out, sizeof *out);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof *out;
+}
+
+/* Until the pipe closes, which exec does. 0, or 1 when a sandbox of this kind cannot be had. */
+static int hear(
+    int fd, pid_t forked, const struct child_options *o, struct child *out, struct err *e)
+{
+    struct report r;
+    int code = 0;
+    pid_t inside = 0;
+    while (next_report(fd, &r)) {
+        if (r.pid > 0)
+            inside = r.pid;
+        else if (code != 0)
+            continue;
+        else if (r.what) {
+            err_set(e, r.code, "no sandbox for %s: %s: %s", o->argv[0], r.what, strerror(r.code));
+            code = 1;
+        } else
+            code = err_sys(e, r.code, "cannot start %s", o->argv[0]);
+    }
+    if (inside > 0 || code != 0)
+        waitpid(forked, NULL, 0);
+    if (inside > 0 && code != 0)
+        waitpid(inside, NULL, 0);
+    *out = (struct child){.pid = code ? 0 : inside ? inside : forked};
+    return code;
+}
+
+static int start(const struct child_options *o, const struct sandbox_plan *plan,
+    enum sandbox_kind kind, struct child *out, struct err *e)
 {
     int report[2];
     if (pipe2(report, O_CLOEXEC) < 0)
@@ -81,25 +160,45 @@ int child_start(const struct child_options *o, struct child *out, struct err *e)
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
-        become(o, envp, parent, report[1]);
-    int code = pid < 0 ? errno : 0;
+        become(o, plan, kind, envp, parent, report[1]);
+    int code = pid < 0 ? err_sys(e, errno, "cannot start %s", o->argv[0]) : 0;
     if (pid > 0)
         setpgid(pid, pid); /* both do it, so that it is done whoever runs first */
     close(report[1]);
     free(envp);
-    ssize_t n = 0;
-    if (pid > 0) { /* closes without a word when exec succeeds */
-        do
-            n = read(report[0], &code, sizeof code);
-        while (n < 0 && errno == EINTR);
-    }
+    if (pid > 0)
+        code = hear(report[0], pid, o, out, e);
+    out->sandbox = kind;
     close(report[0]);
-    if (pid > 0 && n > 0)
-        waitpid(pid, NULL, 0);
-    if (pid < 0 || n > 0)
-        return err_sys(e, code, "cannot start %s", o->argv[0]);
-    *out = (struct child){.pid = pid};
-    return 0;
+    return code;
+}
+
+/* 1: refused by the kernel or a profile of it. */
+static int start_in(
+    const struct child_options *o, enum sandbox_kind kind, struct child *out, struct err *e)
+{
+    struct sandbox_plan *plan = NULL;
+    int r = sandbox_prepare(o->sandbox, o->argv[0], kind, &plan, e);
+    if (r == 0)
+        r = start(o, plan, kind, out, e);
+    sandbox_plan_drop(plan);
+    return r;
+}
+
+int child_start(const struct child_options *o, struct child *out, struct err *e)
+{
+    if (!o->sandbox)
+        return start(o, NULL, SANDBOX_AUTO, out, e);
+    enum sandbox_kind kind = o->sandbox->kind;
+    struct err first = {0};
+    int r = start_in(o, kind == SANDBOX_AUTO ? SANDBOX_NAMESPACES : kind, out, &first);
+    if (r == 1 && kind == SANDBOX_AUTO) {
+        r = start_in(o, SANDBOX_LANDLOCK, out, e);
+        return r == 0 ? 0 : err_prefix(e, r == 1 ? -EPERM : r, "%.250s", first.text);
+    }
+    if (r != 0 && e)
+        *e = first;
+    return r == 1 ? -EPERM : r;
 }
 
 static bool reap(struct child *c)

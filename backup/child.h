@@ -7,12 +7,14 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include "backup/sandbox.h"
 #include "common/error.h"
 #include "common/said.h"
 
 struct child {
-    pid_t pid;  /* 0 = none, or ended and reaped */
-    int status; /* as waitpid gives it, once reaped */
+    pid_t pid;                 /* 0 = none, or ended and reaped */
+    int status;                /* as waitpid gives it, once reaped */
+    enum sandbox_kind sandbox; /* which one it got */
 };
 
 struct child_options {
@@ -23,8 +25,10 @@ struct child_options {
                      terminal, else nowhere: what programs say may quote patients' data, and our
                      standard error is a log */
     int keep;     /* a further descriptor it inherits, under the same number; -1 = none */
+    const struct sandbox *sandbox; /* it runs in one, see sandbox.h; NULL: as we do */
 };
 
+/* With a sandbox of SANDBOX_AUTO: in namespaces, or with Landlock where those are refused. */
 int child_start(const struct child_options *o, struct child *out, struct err *e) MUSTCHECK;
 /* Waits up to timeout_ms (-1 = without limit) while go_on says yes (NULL = always). 0: ended, see
  * status; 1: time is up or go_on said no, and it still runs. */

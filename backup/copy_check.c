@@ -11,6 +11,7 @@
 #include "backup/archive/unpack.h"
 #include "backup/broken_tables.h"
 #include "backup/import.h"
+#include "backup/owned.h"
 #include "backup/layout.h"
 #include "backup/table_sums.h"
 #include "backup/throwaway.h"
@@ -20,25 +21,22 @@
 
 #define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
 
-/* As root the data gets its owner back, and the server runs as that: it must get through to it. */
-static int hand_over(struct copy_check *c, struct err *e)
+/* Nobody else may be at work where we unpack. */
+static int open_folder(const char *path, struct err *e)
 {
-    struct stat st;
-    _cleanup_free_ char *probe = xasprintf("%s/ibdata1", c->datadir);
-    if (geteuid() != 0 || stat(probe, &st) < 0)
-        return 0;
-    if (chown(c->scratch, st.st_uid, st.st_gid) < 0 || chown(c->datadir, st.st_uid, st.st_gid) < 0)
-        return err_sys(e, errno, "cannot hand %s over", c->scratch);
-    return 0;
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *parent = xasprintf("%.*s", (int)(slash - path), path);
+    _cleanup_fd_ int home = owned_open(parent, e);
+    return home < 0 ? home : owned_open_at(home, slash + 1, e);
 }
 
 int copy_check_extract(struct copy_check *c, struct err *e)
 {
     struct run *r = c->run;
     run_phase(r, c->item->type, c->phase ? c->phase : "extract", c->item->manifest.content.bytes);
-    _cleanup_fd_ int into = c->datadir ? open(c->datadir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    _cleanup_fd_ int into = c->datadir ? open_folder(c->datadir, e) : -1;
     if (c->datadir && into < 0)
-        return err_sys(e, errno, "cannot open %s", c->datadir);
+        return into;
     struct unpack_options o = {
         .archive = c->archive,
         .manifest = c->manifest,
@@ -49,7 +47,8 @@ int copy_check_extract(struct copy_check *c, struct err *e)
         /* a link in a data directory is a layout that no backup of ours has */
         .symlinks = c->item->manifest.method == MANIFEST_FILES,
         .links_out = c->manifest && geteuid() == 0, /* as they were, for who may have made them */
-        .owners = geteuid() == 0,
+        /* a database's files are ours until they are finished */
+        .owners = geteuid() == 0 && c->item->manifest.method == MANIFEST_FILES,
         .sync = c->sync,
         .max_bytes = c->manifest ? 0 : c->max_bytes,
         .max_files = c->manifest ? 0 : FOREIGN_FILES_MAX,
@@ -81,7 +80,7 @@ int copy_check_extract(struct copy_check *c, struct err *e)
     case UNPACK_LOCKED:
         return EXIT_REFUSED;
     default:
-        return code < 0 ? run_pack_result(code, e) : c->datadir ? hand_over(c, e) : 0;
+        return code < 0 ? run_pack_result(code, e) : 0;
     }
 }
 
@@ -91,6 +90,7 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
     const struct config *config = c->run->s.config;
     run_phase(c->run, c->item->type, "boot", 0);
     struct throwaway_options o = {
+        .config = config,
         .program = config_str(config, "drill", NULL, "server_program"),
         .args = config_list(config, "drill", NULL, "server_args"),
         .datadir = c->datadir,

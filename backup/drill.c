@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "backup/archive/status_file.h"
 #include "backup/copy_check.h"
+#include "backup/trial.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -21,7 +22,7 @@
 struct drill {
     struct run *run;
     const struct store_item *item;
-    char *parent, *scratch, *datadir;
+    char *parent, *home, *scratch, *datadir;
     int parent_fd;
     struct store_proof proof;
 };
@@ -45,8 +46,9 @@ static int make_scratch(struct drill *d, struct err *e)
 {
     const char *scratch = config_str(d->run->s.config, "drill", NULL, "scratch");
     d->parent = xstrdup(scratch ? scratch : d->run->s.folder);
-    d->scratch = xasprintf("%s/%s", d->parent, SCRATCH_NAME);
-    d->datadir = xasprintf("%s/data", d->scratch);
+    d->home = xasprintf("%s/%s", d->parent, SCRATCH_NAME);
+    d->datadir = xasprintf("%s/data", d->home);
+    d->scratch = xasprintf("%s/try", d->home);
     int r = file_mkdirs(d->parent, 0700, e);
     if (r < 0)
         return r;
@@ -58,7 +60,7 @@ static int make_scratch(struct drill *d, struct err *e)
         r = enough_space(d, d->item->manifest.content.bytes, e);
     if (r != 0)
         return r;
-    if (mkdir(d->scratch, 0700) < 0 || mkdir(d->datadir, 0700) < 0)
+    if (mkdir(d->home, 0700) < 0 || mkdir(d->scratch, 0700) < 0 || mkdir(d->datadir, 0700) < 0)
         return err_sys(e, errno, "cannot make %s", d->datadir);
     return 0;
 }
@@ -85,7 +87,9 @@ static int restore_and_check(struct drill *d, struct err *e)
     _cleanup_free_ char *manifest = store_path(d->run->s.folder, it, ARCHIVE_NAME_MANIFEST);
     /* folders of documents, which may be large, are read and compared file by file */
     bool server = it->manifest.method != MANIFEST_FILES;
-    int r = server ? make_scratch(d, e) : 0;
+    int r = server ? trial_ready(d->run, e) : 0;
+    if (r == 0 && server)
+        r = make_scratch(d, e);
     if (r != 0)
         return r;
     struct copy_check c = {.run = d->run,
@@ -150,6 +154,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
         close(d.parent_fd);
     }
     free(d.parent);
+    free(d.home);
     free(d.scratch);
     free(d.datadir);
     return code;

@@ -9,14 +9,17 @@
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/dump_beside.h"
+#include "backup/trial.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
 
-static int run_program(struct run *r, const char *const *argv, int timeout_ms, struct err *e)
+static int run_program(struct run *r, const char *const *argv, const struct sandbox *sandbox,
+    int timeout_ms, struct err *e)
 {
     _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
-    struct child_options o = {.argv = argv, .out = words, .err = words, .keep = -1};
+    struct child_options o = {
+        .argv = argv, .out = words, .err = words, .keep = -1, .sandbox = sandbox};
     struct child c = {0};
     int code = child_start(&o, &c, e);
     if (code < 0)
@@ -36,7 +39,8 @@ static int run_program(struct run *r, const char *const *argv, int timeout_ms, s
 
 /* --force: the program would refuse a host that cannot look up its own name and localhost, which
  * only matters for accounts that nobody will use here. */
-static int install(struct run *r, const struct throwaway_options *o, struct err *e)
+static int install_in(
+    struct run *r, const struct throwaway_options *o, struct trial *trial, struct err *e)
 {
     char page[48], dir[4200], lower[48], temporary[4200];
     snprintf(dir, sizeof dir, "--datadir=%s", o->datadir);
@@ -44,9 +48,23 @@ static int install(struct run *r, const struct throwaway_options *o, struct err 
     snprintf(page, sizeof page, "--innodb-page-size=%u", o->page_size);
     snprintf(lower, sizeof lower, "--lower-case-table-names=%d", o->lower_case_table_names);
     const char *argv[] = {"mariadb-install-db", "--no-defaults", dir, temporary, page, lower,
-        "--force", "--skip-test-db", "--auth-root-authentication-method=normal",
-        geteuid() == 0 ? "--user=root" : NULL, NULL};
-    return run_program(r, argv, INSTALL_MS, e);
+        "--innodb-use-native-aio=OFF", "--force", "--skip-test-db",
+        "--auth-root-authentication-method=normal", NULL};
+    trial->sandbox.scripts = true;
+    return run_program(r, argv, &trial->sandbox, INSTALL_MS, e);
+}
+
+static int install(struct run *r, const struct throwaway_options *o, struct err *e)
+{
+    struct trial trial;
+    if (mkdir(o->datadir, 0700) < 0)
+        return err_sys(e, errno, "cannot make %s", o->datadir);
+    int code = trial_open(&trial, o->config, o->datadir, o->scratch, e);
+    if (code < 0)
+        return code;
+    code = install_in(r, o, &trial, e);
+    int closed = trial_close(&trial, code == 0 ? e : NULL);
+    return code == 0 ? closed : code;
 }
 
 static int feed(struct run *r, const struct server_target *t, const char *file,
@@ -107,9 +125,11 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
         err_set(e, EINVAL, "the manifest of this dump names no table");
         return EXIT_INCONSISTENT;
     }
-    _cleanup_free_ char *datadir = xasprintf("%s/server", scratch);
+    _cleanup_free_ char *datadir = xasprintf(
+        "%.*s/server", (int)(strrchr(scratch, '/') - scratch), scratch);
     _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
     struct throwaway_options o = {
+        .config = r->s.config,
         .program = config_str(r->s.config, "drill", NULL, "server_program"),
         .datadir = datadir,
         .scratch = scratch,

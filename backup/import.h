@@ -15,14 +15,14 @@
 int import_sql(struct run *r, const struct server_target *t, int in, const char *database,
     struct err *e) MUSTCHECK;
 
-/* Makes an empty data directory (o->datadir, with a page size), starts a throwaway
+/* Makes a data directory (o->datadir is not there yet; with a page size), starts a throwaway
  * server on it and imports the file into a new database. EXIT_INCONSISTENT when the import fails.
  * type: for the progress. like: of the database (dump_beside.h); NULL = the server's defaults. */
 int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,
     const char *file, const char *database, const json_t *like, struct throwaway **out,
     struct err *e) MUSTCHECK;
 
-/* For the drill of a dump: makes an empty data directory beside the extracted one, starts a
+/* For the drill of a dump: makes an empty data directory beside the scratch folder, starts a
  * throwaway server on it and imports <folder>/<database>.sql. EXIT_INCONSISTENT when the import
  * fails. */
 int import_into_new_server(struct run *r, const struct store_item *it, const char *scratch,

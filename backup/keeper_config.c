@@ -225,17 +225,14 @@ static int replace(
 {
     struct stat st;
     _cleanup_free_ char *before = xasprintf("%s~", path);
-    bool there = stat(path, &st) == 0;
+    bool there = stat(path, &st) == 0, root = there && geteuid() == 0;
     mode_t mode = there ? st.st_mode & 07777 : 0644;
-    int r = there ? file_publish(before, old, old_len, mode, e) : 0;
+    uid_t uid = root ? st.st_uid : (uid_t)-1;
+    gid_t gid = root ? st.st_gid : (gid_t)-1;
+    int r = there ? file_publish_for(before, old, old_len, mode, uid, gid, e) : 0;
     if (r == 0)
         r = config_intent_vouch(path, text, len, mode, e);
-    if (r == 0)
-        r = file_publish(path, text, len, mode, e);
-    if (r == 0 && there && geteuid() == 0)
-        if (chown(path, st.st_uid, st.st_gid) < 0 || chown(before, st.st_uid, st.st_gid) < 0)
-            return err_sys(e, errno, "cannot give %s back to its owner", path);
-    return r;
+    return r == 0 ? file_publish_for(path, text, len, mode, uid, gid, e) : r;
 }
 
 static json_t *apply(struct keeper *k, const char *text, size_t len, const struct change *ch)

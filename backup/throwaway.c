@@ -2,32 +2,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/definers.h"
 #include "backup/layout.h"
+#include "backup/trial.h"
 #include "common/clock.h"
-#include "common/file.h"
 
 #define START_MS     300000
 #define STOP_MS      300000
 #define LOG_MAX      (1 << 20)
 #define PASSWORD_LEN 32
+#define ACCOUNTS     "accounts.sql"
+#define NOTHING      "nothing" /* an empty folder */
+#define WATCH_US     200000
 
 struct throwaway {
+    struct trial trial;
     struct child child;
     struct server *server;
-    char *socket, *log;
-    int said; /* what it says before it has opened its log */
-    char user[64];
-    bool accounts; /* those two are there */
+    char *socket;
+    int log; /* its error log, and whatever else it says */
+    pthread_t watcher;
+    atomic_bool watching, full; /* it was ended, since it filled the disk */
+    bool accounts;              /* those two are there */
     char password[2][PASSWORD_LEN + 1];
     char *database;
     struct definers definers; /* of what was read in */
@@ -70,30 +75,6 @@ static void add_settings(
     }
 }
 
-/* Everybody may go through each folder of the path. */
-static bool reachable(const char *path)
-{
-    _cleanup_free_ char *part = xstrdup(path);
-    for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
-        struct stat st;
-        *p = '\0';
-        if (stat(part, &st) < 0 || !(st.st_mode & S_IXOTH))
-            return false;
-        *p = '/';
-    }
-    return true;
-}
-
-/* As root the server runs as whoever owns the data, if that one gets through to it; it refuses to
- * be root without being told. */
-static const char *run_as(const struct throwaway_options *o, char buf[static 64])
-{
-    struct stat st;
-    struct passwd *pw = stat(o->datadir, &st) == 0 ? getpwuid(st.st_uid) : NULL;
-    snprintf(buf, 64, "%s", pw && reachable(o->scratch) ? pw->pw_name : "root");
-    return buf;
-}
-
 /* Every table is read more than once: a quarter of the memory that is free, within reason. */
 static unsigned long long pool_mb(void)
 {
@@ -104,20 +85,32 @@ static unsigned long long pool_mb(void)
     return mb < 128 ? 128 : mb > 2048 ? 2048 : mb;
 }
 
-static void build_args(struct args *a, const struct throwaway_options *o, struct throwaway *t)
+/* What would take it out of its folders. io_uring is not for those in a sandbox. */
+static void add_walls(struct args *a, const struct throwaway_options *o)
+{
+    bool plugins = false;
+    for (size_t i = 0; o->args && o->args[i]; i++)
+        plugins |= strncmp(o->args[i], "--plugin", 8) == 0;
+    add(a, "--skip-networking");
+    add(a, "--skip-symbolic-links");
+    add(a, "--secure-file-priv=%s/" NOTHING, o->scratch);
+    if (!plugins) /* the data can name some as well, which are then not found */
+        add(a, "--plugin-dir=%s/" NOTHING, o->scratch);
+    add(a, "--innodb-use-native-aio=OFF");
+}
+
+static int build_args(
+    struct args *a, const struct throwaway_options *o, struct throwaway *t, struct err *e)
 {
     add(a, "%s", o->program);
     add(a, "--no-defaults");
-    if (geteuid() == 0)
-        add(a, "--user=%s", run_as(o, t->user));
     add(a, "--datadir=%s", o->datadir);
     add(a, "--socket=%s", t->socket);
     add(a, "--pid-file=%s/server.pid", o->scratch);
-    add(a, "--log-error=%s", t->log);
     add(a, "--tmpdir=%s", o->scratch);
-    add(a, "--skip-networking");
+    add_walls(a, o);
     if (o->database)
-        add(a, "--init-file=%s/accounts.sql", o->scratch);
+        add(a, "--init-file=%s/" ACCOUNTS, o->scratch);
     else
         add(a, "--skip-grant-tables");
     add(a, "--event-scheduler=OFF");
@@ -139,8 +132,15 @@ static void build_args(struct args *a, const struct throwaway_options *o, struct
         add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
     if (o->database)
         add(a, "--max-allowed-packet=1G");
-    for (size_t i = 0; o->args && o->args[i]; i++)
-        add(a, "%s", o->args[i]);
+    for (size_t i = 0; o->args && o->args[i]; i++) {
+        char *shown = NULL;
+        int r = trial_show(&t->trial, o->args[i], &shown, e);
+        if (r < 0)
+            return r;
+        add(a, "%s", shown);
+        free(shown);
+    }
+    return 0;
 }
 
 static struct server_target target_as(const struct throwaway *t, int account)
@@ -192,7 +192,6 @@ static char *quote_pattern(const char *name)
  * data is replaced, rights and all. */
 static int write_accounts(struct throwaway *t, const struct throwaway_options *o, struct err *e)
 {
-    _cleanup_free_ char *path = xasprintf("%s/accounts.sql", o->scratch);
     _cleanup_free_ char *database = quote_pattern(o->database);
     int r = make_password(t->password[OURS], e);
     if (r == 0)
@@ -211,7 +210,7 @@ static int write_accounts(struct throwaway *t, const struct throwaway_options *o
         ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports);
     t->accounts = true;
     t->database = xstrdup(o->database);
-    return file_publish(path, text, strlen(text), 0600, e);
+    return trial_write(&t->trial, ACCOUNTS, text, strlen(text), e);
 }
 
 /* Ours last: the session goes on without its account. */
@@ -225,14 +224,31 @@ static int remove_accounts(struct throwaway *t, struct err *e)
                        account_names[IMPORTS], account_names[OURS]);
 }
 
+/* malloc'ed */
+static char *read_log(const struct throwaway *t)
+{
+    char *text = xmalloc(LOG_MAX + 1);
+    ssize_t n = pread(t->log, text, LOG_MAX, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
 void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
 {
-    _cleanup_free_ char *text = NULL;
-    size_t len = 0;
-    if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0 || len == 0)
-        child_said(t->said, buf);
-    else
+    _cleanup_free_ char *text = read_log(t);
+    if (atomic_load(&t->full))
+        snprintf(buf, SAID_MAX, "it was ended, since it filled the disk");
+    else if (*text)
         said_of_log(text, buf);
+    else
+        child_said(t->log, buf);
+}
+
+/* What answers at the socket is the server that we have started, and none that it leads us to. */
+static bool is_ours(const struct throwaway *t)
+{
+    struct ucred peer;
+    return server_peer(t->server, &peer) == 0 && peer.pid == t->child.pid;
 }
 
 static int wait_until_it_answers(
@@ -249,34 +265,80 @@ static int wait_until_it_answers(
             return err_set(e, EIO, "a server does not start on this data: %s %s: %s", o->program,
                 child_how(&t->child, how, sizeof how), words);
         }
-        if (access(t->socket, F_OK) == 0 &&
-            server_connect(&target, "elexgate-job", &t->server, NULL) == 0)
-            return 0;
+        if (access(t->socket, F_OK) < 0 ||
+            server_connect(&target, "elexgate-job", &t->server, NULL) < 0)
+            continue;
+        return is_ours(t) ? 0 : err_set(e, EPERM, "another server answers at %s", t->socket);
     }
     return err_set(
         e, ETIMEDOUT, "a server on this data does not answer after %d s", START_MS / 1000);
 }
 
-int throwaway_start(const struct throwaway_options *o, struct throwaway **out, struct err *e)
+static void *watcher_main(void *arg)
 {
-    struct throwaway *t = xcalloc(1, sizeof *t);
-    t->socket = xasprintf("%s/s", o->scratch);
-    t->log = xasprintf("%s/server.log", o->scratch);
+    struct throwaway *t = arg;
+    while (atomic_load(&t->watching)) {
+        if (!trial_has_room(&t->trial) && !atomic_exchange(&t->full, true))
+            kill(t->child.pid, SIGKILL);
+        usleep(WATCH_US);
+    }
+    return NULL;
+}
+
+static void stop_watching(struct throwaway *t)
+{
+    if (atomic_exchange(&t->watching, false))
+        pthread_join(t->watcher, NULL);
+}
+
+/* The log is a file that we hold: whatever becomes of its name. */
+static int furnish(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    (void)unlinkat(t->trial.scratch, "server.log", 0);
+    t->log = openat(t->trial.scratch, "server.log",
+        O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (t->log < 0 || (mkdirat(t->trial.scratch, NOTHING, 0555) < 0 && errno != EEXIST))
+        return err_sys(e, errno, "cannot make what a server needs in %s", o->scratch);
+    if (strlen(t->socket) > 106)
+        return err_set(
+            e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch", t->socket);
+    return o->database ? write_accounts(t, o, e) : 0;
+}
+
+static int start_program(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
     struct args a = {0};
-    build_args(&a, o, t);
-    int r = o->database ? write_accounts(t, o, e) : 0;
-    t->said = memfd_create("said", MFD_CLOEXEC);
-    struct child_options co = {
-        .argv = (const char *const *)a.argv, .out = t->said, .err = t->said, .keep = -1};
-    if (r == 0 && strlen(t->socket) > 106)
-        r = err_set(e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch", t->socket);
+    int r = build_args(&a, o, t, e);
+    t->trial.sandbox.memory += (uint64_t)pool_mb() << 21;
+    struct child_options co = {.argv = (const char *const *)a.argv,
+        .out = t->log,
+        .err = t->log,
+        .keep = -1,
+        .sandbox = &t->trial.sandbox};
     if (r == 0)
         r = child_start(&co, &t->child, e);
-    if (r == 0)
-        r = wait_until_it_answers(t, o, e);
     for (size_t i = 0; i < a.n; i++)
         free(a.argv[i]);
     free(a.argv);
+    if (r == 0) {
+        atomic_store(&t->watching, true);
+        CHECK(pthread_create(&t->watcher, NULL, watcher_main, t) == 0);
+    }
+    return r;
+}
+
+int throwaway_start(const struct throwaway_options *o, struct throwaway **out, struct err *e)
+{
+    struct throwaway *t = xcalloc(1, sizeof *t);
+    t->log = -1;
+    t->socket = xasprintf("%s/s", o->scratch);
+    int r = trial_open(&t->trial, o->config, o->datadir, o->scratch, e);
+    if (r == 0)
+        r = furnish(t, o, e);
+    if (r == 0)
+        r = start_program(t, o, e);
+    if (r == 0)
+        r = wait_until_it_answers(t, o, e);
     if (r != 0) {
         throwaway_drop(t);
         return r;
@@ -297,10 +359,7 @@ bool throwaway_runs(struct throwaway *t)
 
 bool throwaway_recovered(const struct throwaway *t)
 {
-    _cleanup_free_ char *text = NULL;
-    size_t len = 0;
-    if (file_read(t->log, LOG_MAX, &text, &len, NULL) < 0)
-        return false;
+    _cleanup_free_ char *text = read_log(t);
     return strstr(text, "InnoDB: Starting crash recovery") ||
            strstr(text, "Aria engine: starting recovery");
 }
@@ -312,24 +371,29 @@ int throwaway_stop(struct throwaway *t, struct err *e)
         return r;
     server_close(t->server);
     t->server = NULL;
-    kill(t->child.pid, SIGTERM);
+    stop_watching(t);
+    if (t->child.pid > 0)
+        kill(t->child.pid, SIGTERM);
     char how[80];
     if (child_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !child_good(&t->child))
         return err_set(e, EIO, "the throwaway server did not end well: it %s",
             child_how(&t->child, how, sizeof how));
-    return 0;
+    return trial_close(&t->trial, e);
 }
 
 void throwaway_drop(struct throwaway *t)
 {
     if (!t)
         return;
+    stop_watching(t);
     server_close(t->server);
     child_end(&t->child, 2000);
-    cleanup_fd(&t->said);
+    struct err left = {0};
+    int closed = trial_close(&t->trial, &left); /* what nobody looks at any more */
+    (void)closed;
+    cleanup_fd(&t->log);
     definers_clear(&t->definers);
     free(t->database);
     free(t->socket);
-    free(t->log);
     free(t);
 }

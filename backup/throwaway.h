@@ -1,6 +1,7 @@
 /*
  * A throwaway server on a copied data directory: no network, no events, no binary log; its socket
- * lies in a folder that only we can enter. It dies with us.
+ * lies in a folder that only we can enter. It runs in a sandbox (sandbox.h), as root under a user
+ * of its own, and dies with us.
  *
  * Without accounts (--skip-grant-tables), or, to import SQL text, with the accounts of the data and
  * two more: one that may do everything, which is ours, and one with all rights on one database and
@@ -17,10 +18,13 @@
 struct throwaway;
 
 struct throwaway_options {
-    const char *program;        /* mariadbd */
-    const char *const *args;    /* further arguments, NULL-terminated; may be NULL */
+    const struct config *config; /* [drill] user, sandbox; NULL = their defaults */
+    const char *program;         /* mariadbd */
+    const char *const *args;     /* further arguments, NULL-terminated; may be NULL */
+    /* Two folders in a folder of ours that nobody else can write to. As root both are given to the
+     * user of trials while the server runs, and are ours again afterwards. */
     const char *datadir;        /* is changed by the start */
-    const char *scratch;        /* private folder for socket, pid file, log, temporary files */
+    const char *scratch;        /* for socket, pid file, log, temporary files */
     uint32_t page_size;         /* 0 = the program's default */
     int lower_case_table_names; /* -1 = default */
     const char *database;       /* the one that an import may write to; NULL: no accounts */

@@ -103,11 +103,8 @@ static int write_owned(const char *folder, const char *name, const char *data, s
     mode_t mode, const struct store *s, struct err *e)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
-    int r = file_publish(path, data, len, mode, e);
-    if (r == 0 && s->owner != (uid_t)-1 && chown(path, s->owner, s->group) < 0) {
-        r = err_sys(e, errno, "cannot give %s to the proxy's user", path);
-    }
-    return r;
+    bool other = s->owner != (uid_t)-1;
+    return file_publish_for(path, data, len, mode, s->owner, other ? s->group : (gid_t)-1, e);
 }
 
 /* A folder of its own for one generation, under generations/; its name relative to DIR. */

@@ -92,13 +92,15 @@ int file_sync_parent(const char *path, struct err *e)
     return 0;
 }
 
-static int write_temporary(
-    int fd, const char *path, const void *data, size_t len, mode_t mode, struct err *e)
+static int write_temporary(int fd, const char *path, const void *data, size_t len, mode_t mode,
+    uid_t uid, gid_t gid, struct err *e)
 {
     int r = fd_write_all(fd, data, len, e);
 
     if (r < 0)
         return err_prefix(e, r, "%s", path);
+    if ((uid != (uid_t)-1 || gid != (gid_t)-1) && fchown(fd, uid, gid) < 0)
+        return err_sys(e, errno, "cannot give %s to its owner", path);
     if (fchmod(fd, mode) < 0)
         return err_sys(e, errno, "cannot set the mode of %s", path);
     if (fsync(fd) < 0)
@@ -107,6 +109,12 @@ static int write_temporary(
 }
 
 int file_publish(const char *path, const void *data, size_t len, mode_t mode, struct err *e)
+{
+    return file_publish_for(path, data, len, mode, (uid_t)-1, (gid_t)-1, e);
+}
+
+int file_publish_for(const char *path, const void *data, size_t len, mode_t mode, uid_t uid,
+    gid_t gid, struct err *e)
 {
     _cleanup_free_ char *dir = parent_of(path);
     _cleanup_free_ char *copy = xstrdup(path);
@@ -117,7 +125,7 @@ int file_publish(const char *path, const void *data, size_t len, mode_t mode, st
 
     if (fd < 0)
         return err_sys(e, errno, "cannot make a file in %s", dir);
-    int r = write_temporary(fd, path, data, len, mode, e);
+    int r = write_temporary(fd, path, data, len, mode, uid, gid, e);
     if (close(fd) < 0 && r == 0)
         r = err_sys(e, errno, "cannot close %s", path);
     if (r == 0 && rename(tmp, path) < 0)

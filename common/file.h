@@ -15,6 +15,9 @@ int file_read(const char *path, size_t max, char **out, size_t *len, struct err 
 /* Writes to a temporary name beside path, fsyncs, renames over path, fsyncs the folder. */
 int file_publish(
     const char *path, const void *data, size_t len, mode_t mode, struct err *e) MUSTCHECK;
+/* The same for somebody else (-1 = unchanged): it is theirs before it has its name. */
+int file_publish_for(const char *path, const void *data, size_t len, mode_t mode, uid_t uid,
+    gid_t gid, struct err *e) MUSTCHECK;
 /* fsync of the folder that holds path. */
 int file_sync_parent(const char *path, struct err *e) MUSTCHECK;
 /* rename + fsync of both folders. */

@@ -12,6 +12,7 @@
 
 static const char *const auto_word[] = {"auto", NULL};
 static const char *const off_word[] = {"off", NULL}; /* as 0 */
+static const char *const sandboxes[] = {"auto", "namespaces", "landlock", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
@@ -297,10 +298,18 @@ const struct option config_options[] = {
             "weekly, monthly, never"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
         .help = "folder to unpack into; not set: in the backup folder"},
+    {"drill", "user", OPT_STRING, "elexgate-trial", .reloadable = true,
+        .help = "whom servers on restored data and imports run as where the keeper is root; a user "
+                "of its own that owns nothing, never root"},
+    {"drill", "sandbox", OPT_ENUM, "auto", 0, 0, sandboxes, .reloadable = true,
+        .help = "what they run in: namespaces; landlock, where the kernel refuses those; auto: "
+                "namespaces, else landlock; never nothing"},
     {"drill", "server_program", OPT_STRING, "mariadbd", .reloadable = true,
         .help = "the MariaDB server program, the same version as the real one or newer"},
     {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
-        .help = "further options for it, e.g. for encryption keys"},
+        .help =
+            "further options for it, e.g. for encryption keys; files and folders that they name "
+            "with their whole path are shown to it, read-only"},
 
     /* notify */
     {"notify", "user", OPT_STRING, "nobody", .reloadable = true,

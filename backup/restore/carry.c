@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "backup/child.h"
 #include "backup/client_login.h"
+#include "backup/import.h"
 #include "backup/restore/throwaway_of.h"
 #include "common/exit_codes.h"
 
@@ -139,7 +140,7 @@ static size_t dump_args(const struct carry *c, const char *options, const struct
 static int pipe_databases(
     struct carry *c, const struct changes *ch, struct throwaway *t, struct err *e)
 {
-    char options[64], socket[4200];
+    char options[64];
     size_t max = 20 + json_array_size(ch->changed);
     _cleanup_free_ const char **from_argv = xcalloc(max, sizeof *from_argv);
     _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC), login = -1, into = -1, from = -1;
@@ -153,27 +154,18 @@ static int pipe_databases(
     from = ends[0];
     into = ends[1];
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
-    snprintf(socket, sizeof socket, "--socket=%s", target.socket);
     (void)dump_args(c, options, ch, from_argv, max);
-    const char *const to_argv[] = {"mariadb", "--no-defaults", socket, "--user=root",
-        "--binary-mode", "--max-allowed-packet=1G", "--default-character-set=utf8mb4",
-        "--init-command=SET SESSION max_statement_time=0, foreign_key_checks=0, "
-        "innodb_strict_mode=0",
-        "mysql", NULL};
-    struct child dump = {0}, client = {0};
+    struct child dump = {0};
     struct child_options od = {.argv = from_argv, .out = into, .err = words, .keep = login};
-    struct child_options oc = {.argv = to_argv, .in = from, .out = words, .err = words, .keep = -1};
     code = child_start(&od, &dump, e);
-    if (code == 0)
-        code = child_start(&oc, &client, e);
     cleanup_fd(&into);
+    into = -1;
+    if (code == 0) /* their triggers are not ours: no client may cut this either */
+        code = import_sql(c->run, &target, from, "mysql", e);
     cleanup_fd(&from);
-    into = from = -1;
-    if (code == 0)
-        code = program_ended(&client, "mariadb", words, e);
+    from = -1;
     if (code == 0)
         code = program_ended(&dump, from_argv[0], words, e);
-    child_end(&client, 1000);
     child_end(&dump, 1000);
     return code;
 }

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/copy_check.h"
+#include "backup/owned.h"
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
 #include "common/exit_codes.h"
@@ -99,15 +100,12 @@ static int outside_live_data(const struct into *in, struct err *e)
 
 static int make_dir(struct into *in, struct err *e)
 {
-    /* A server that does not run as root must get through; what lies in it is closed. */
-    in->made = mkdir(in->dir, geteuid() == 0 ? 0711 : 0700) == 0;
+    in->made = mkdir(in->dir, 0700) == 0;
     if (!in->made && errno != EEXIST)
         return err_sys(e, errno, "cannot make %s", in->dir);
-    if (in->made && geteuid() == 0 && chmod(in->dir, 0711) < 0) /* our umask is in the way */
-        return err_sys(e, errno, "cannot open %s up", in->dir);
-    in->fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    in->fd = owned_open(in->dir, e);
     if (in->fd < 0)
-        return err_sys(e, errno, "cannot open %s", in->dir);
+        return in->made ? in->fd : err_prefix(e, in->fd, "give a folder that does not exist yet");
     int fd = openat(in->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d)

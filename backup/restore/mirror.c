@@ -151,8 +151,7 @@ static int copy_file(struct mirror *m, struct entry *en, struct err *e)
     int code = copy_bytes(m, in, out, en->path, e);
     if (code != 0)
         return code;
-    if ((geteuid() == 0 && fchown(out, en->was.st_uid, en->was.st_gid) < 0) ||
-        fchmod(out, en->was.st_mode & 07777) < 0 || fstat(in, &after) < 0)
+    if (fchmod(out, en->was.st_mode & 07777) < 0 || fstat(in, &after) < 0)
         return err_sys(e, errno, "cannot finish %s/%s", m->o.into, en->path);
     en->sure = settled(&en->was, &now) && same(&en->was, &after);
     return 0;
@@ -161,8 +160,6 @@ static int copy_file(struct mirror *m, struct entry *en, struct err *e)
 static int make_folder(struct mirror *m, const char *path, const struct stat *st, struct err *e)
 {
     if ((mkdirat(m->into, path, 0700) < 0 && errno != EEXIST) ||
-        (geteuid() == 0 &&
-            fchownat(m->into, path, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0) ||
         fchmodat(m->into, path, st->st_mode & 07777, 0) < 0)
         return err_sys(e, errno, "cannot make %s/%s", m->o.into, path);
     return 0;

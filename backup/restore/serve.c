@@ -13,6 +13,7 @@
 #include "backup/import.h"
 #include "backup/restore/into.h"
 #include "backup/throwaway.h"
+#include "backup/trial.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -133,13 +134,22 @@ static int free_socket(struct serve *s, const char *path, struct err *e)
 }
 
 /* The server makes a socket that everybody may open, and asks nobody for a password: it lies in a
- * folder of its own that is closed, and gets its name outside once it is closed itself. */
+ * folder of its own that is closed, and gets its name outside once it is closed itself. What lies
+ * there is looked at before anything is done with it. */
 static int publish_socket(struct serve *s, struct err *e)
 {
+    struct stat st;
+    char held[40];
+    _cleanup_fd_ int folder = openat(s->fd, SCRATCH, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_fd_ int fd = openat(folder, "s", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    snprintf(held, sizeof held, "/proc/self/fd/%d", fd);
+    if (folder < 0 || fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return err_set(e, EPERM, "%s has no socket of the server", s->scratch);
+    if (chmod(held, 0600) < 0)
+        return err_sys(e, errno, "cannot close the server's socket");
     struct server_target t = throwaway_target(s->server);
-    if (chmod(t.socket, 0600) < 0)
-        return err_sys(e, errno, "cannot close %s", t.socket);
-    if (link(t.socket, s->socket) < 0 && symlink(t.socket, s->socket) < 0)
+    if (linkat(AT_FDCWD, held, AT_FDCWD, s->socket, AT_SYMLINK_FOLLOW) < 0 &&
+        symlink(t.socket, s->socket) < 0)
         return err_sys(e, errno, "cannot make %s", s->socket);
     s->published = true;
     return 0;
@@ -147,20 +157,14 @@ static int publish_socket(struct serve *s, struct err *e)
 
 /* --- the server --- */
 
-/* The server runs as whom the data belong to and must be able to write here. */
 static int make_scratch(struct serve *s, struct err *e)
 {
-    struct stat st;
     if (strlen(s->scratch) > 100)
         return err_set(e, ENAMETOOLONG, "%s is too long for a server's socket", s->dir);
     int code = file_remove_tree(s->fd, SCRATCH, e);
-    if (code < 0)
-        return code;
-    if (mkdir(s->scratch, 0700) < 0 || stat(s->folder, &st) < 0)
-        return err_sys(e, errno, "cannot make %s", s->scratch);
-    return geteuid() == 0 && !s->dump && chown(s->scratch, st.st_uid, st.st_gid) < 0
-               ? err_sys(e, errno, "cannot hand %s over", s->scratch)
-               : 0;
+    if (code == 0 && mkdirat(s->fd, SCRATCH, 0700) < 0)
+        code = err_sys(e, errno, "cannot make %s", s->scratch);
+    return code;
 }
 
 /* The dump is the one file that its archive holds, and is called as its database was. Both
@@ -204,6 +208,7 @@ static int start(struct serve *s, struct err *e)
 {
     const struct config *c = s->run->s.config;
     struct throwaway_options o = {
+        .config = c,
         .program = config_str(c, "drill", NULL, "server_program"),
         .args = s->dump ? NULL : config_list(c, "drill", NULL, "server_args"),
         .datadir = s->dump ? s->imported : s->folder,
@@ -279,6 +284,8 @@ int restore_serve(struct run *run, const char *dir, const char *socket, struct e
         code = err_sys(e, errno, "cannot open %s", s.dir);
     if (code == 0)
         code = free_socket(&s, socket, e);
+    if (code == 0)
+        code = trial_ready(run, e);
     if (code == 0)
         code = make_scratch(&s, e);
     if (code == 0)

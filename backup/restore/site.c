@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -173,9 +174,9 @@ int site_make_folder(
     if (!there && mkdir(path, 0700) < 0)
         return err_sys(e, errno, "cannot make %s", path);
     *made = !there;
-    if (geteuid() == 0 && chown(path, st.st_uid, st.st_gid) < 0)
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) < 0))
         return err_sys(e, errno, "cannot give %s to its owner", path);
-    return chmod(path, st.st_mode & 07777) < 0
-               ? err_sys(e, errno, "cannot set the mode of %s", path)
-               : 0;
+    return fchmod(fd, st.st_mode & 07777) < 0 ? err_sys(e, errno, "cannot set the mode of %s", path)
+                                              : 0;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/restore/throwaway_of.h"
+#include "backup/trial.h"
 #include "common/exit_codes.h"
 
 /* Text becomes pages, indexes and a log. */
@@ -308,7 +309,9 @@ static int make_part(struct sql_stage *q, struct restore *r, struct err *e)
 int sql_stage(struct sql_stage *q, struct restore *r, struct err *e)
 {
     uint64_t size = 0;
-    int code = make_part(q, r, e);
+    int code = trial_ready(q->run, e);
+    if (code == 0)
+        code = make_part(q, r, e);
     if (code == 0)
         code = layout_size(q->layout.datadir, &size, e);
     if (code == 0)

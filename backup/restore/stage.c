@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +13,12 @@
 #include "backup/broken_tables.h"
 #include "backup/copy_check.h"
 #include "backup/restore/beside.h"
+#include "backup/owned.h"
 #include "backup/restore/foreign.h"
 #include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
 #include "backup/restore/site.h"
+#include "backup/trial.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
@@ -109,32 +110,21 @@ static int enough_space(const char *root, uint64_t bytes, struct err *e)
     return EXIT_NO_SPACE;
 }
 
+/* All ours until it is finished: the trial gets what it needs for as long as it runs (trial.h). */
 int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e)
 {
     static const char *const names[] = {"new", "old", "try"};
-    struct stat live;
     if (mkdir(p->root, 0700) < 0)
         return err_sys(e, errno, "cannot make %s", p->root);
-    if (stat(p->live, &live) < 0)
-        return err_sys(e, errno, "cannot look at %s", p->live);
+    _cleanup_fd_ int root = owned_open(p->root, e);
+    if (root < 0)
+        return root;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", p->root, names[i]);
-        if (mkdir(path, 0700) < 0 || (geteuid() == 0 && chown(path, live.st_uid, live.st_gid) < 0))
-            return err_sys(e, errno, "cannot make %s", path);
+        _cleanup_fd_ int fd = owned_make_at(root, names[i], e);
+        if (fd < 0)
+            return fd;
     }
-    /* the trial server runs as the data's owner and must get through */
-    return geteuid() == 0 && chown(p->root, live.st_uid, live.st_gid) < 0
-               ? err_sys(e, errno, "cannot hand %s over", p->root)
-               : enough_space(p->root, bytes, e);
-}
-
-static uid_t owner_uid;
-static gid_t owner_gid;
-
-static int give(const char *path, const struct stat *st, int flag, struct FTW *at)
-{
-    (void)st, (void)flag, (void)at;
-    return lchown(path, owner_uid, owner_gid);
+    return enough_space(p->root, bytes, e);
 }
 
 /* A backup from another machine has that one's numbers: the files go to whom the live ones belong.
@@ -142,15 +132,13 @@ static int give(const char *path, const struct stat *st, int flag, struct FTW *a
 static int give_to_owner(const struct restore_part *p, struct err *e)
 {
     struct stat st;
-    _cleanup_free_ char *fresh = xasprintf("%s/new", p->root);
     if (!p->database || geteuid() != 0)
         return 0;
     if (stat(p->live, &st) < 0)
         return err_sys(e, errno, "cannot look at %s", p->live);
-    owner_uid = st.st_uid;
-    owner_gid = st.st_gid;
-    return nftw(fresh, give, 16, FTW_PHYS) == 0 ? 0
-                                                : err_sys(e, errno, "cannot hand %s over", fresh);
+    _cleanup_fd_ int root = owned_open(p->root, e);
+    _cleanup_fd_ int fresh = root < 0 ? -1 : owned_open_at(root, "new", e);
+    return fresh < 0 ? -EPERM : owned_give(fresh, st.st_uid, st.st_gid, e);
 }
 
 static int sync_all(const char *root, struct err *e)
@@ -208,15 +196,13 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
         code = copy_check_extract(&c, e);
     if (code == 0 && !manifest && p->database)
         code = restore_foreign_flatten(p->root, "new", e);
-    if (code == 0)
-        code = give_to_owner(p, e);
     if (p->database)
         r->broken[1] = c.broken = json_object();
     if (code == 0 && p->database && (trial || !manifest))
         code = copy_check_boot(&c, e);
     else if (code == 0 && p->database)
         code = broken_then(r, it, manifest, e);
-    return code == 0 ? sync_all(p->root, e) : code;
+    return code == 0 ? restore_finish_staging(p, e) : code;
 }
 
 /* The archives of a run by name; a foreign one is the path itself. */
@@ -310,6 +296,8 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
     if (code == 0 && restore_database(r)) {
         restore_database_remember(r);
         code = site_can_stop(r->run, restore_database(r)->live, e);
+        if (code == 0 && !q->skip_boot)
+            code = trial_ready(r->run, e);
     }
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);

@@ -21,6 +21,7 @@ int throwaway_of_copy(struct run *run, const struct layout *l, const char *fresh
     for (size_t i = 0; ours[i]; i++)
         args[n++] = ours[i];
     struct throwaway_options o = {
+        .config = run->s.config,
         .program = config_str(run->s.config, "drill", NULL, "server_program"),
         .args = args,
         .datadir = fresh,

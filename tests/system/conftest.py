@@ -58,6 +58,12 @@ def session_folder(request):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def trial_user():
+    """As root, drills and trials run as a user of their own."""
+    process.run([paths.ROOT / "scripts" / "deps", "--user"])
+
+
+@pytest.fixture(scope="session", autouse=True)
 def sanitizer_reports(session_folder):
     return sanitize.Reports(session_folder / "sanitizer")
 

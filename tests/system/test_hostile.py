@@ -1,8 +1,10 @@
 """Dumps, data directories and archives made to harm: what an ordinary account, the medium or the server's own user could try."""
+import json
 import os
 
 import pytest
 
+from lib import process
 from lib.backup import Backup, event
 
 RIGHTS = ("CREATE OR REPLACE USER worker@localhost IDENTIFIED BY 'w'; GRANT ALL ON load_db.* TO worker@localhost")
@@ -87,3 +89,51 @@ def test_everything_belongs_to_whom_it_belonged(backup, server, folder):
     assert again.value("SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'elexgate%'") == "0"
     assert again.value("INSERT INTO load_db.t VALUES (9, ''); SELECT s FROM load_db.t WHERE i = 9") == "1ü"
     again.stop()
+
+
+# --- the sandbox ---
+
+def trial_gone():
+    """Runs a command where the user of trials has no entry; None where this cannot be made."""
+    hidden = ["unshare", "--mount", "sh", "-ec", "grep -v ^elexgate-trial: /etc/passwd > /tmp/passwd.$$; mount --bind /tmp/passwd.$$ /etc/passwd; "
+              "rm /tmp/passwd.$$; exec \"$@\"", "sh"]
+    return hidden if process.run([*hidden, "true"], check=False).returncode == 0 else None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_without_the_user_of_trials_nothing_is_tried_out(backup, folder):
+    hidden = trial_gone()
+    if not hidden:
+        pytest.skip("may make no namespaces")
+    backup.set("backup", method="both")
+    backup.set("restore", start_command="true")
+    backup.job("backup", "--now")
+    for argv in (("drill",), ("restore", "run", "--dry-run", "latest", "elexisdb")):
+        done = process.run([*hidden, *backup.argv(*argv)], check=False)
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert done.returncode == 9 and "useradd" in last["error"] and "useradd" in last["error_de"], last
+    backup.set("drill", user="root")
+    assert "root" in backup.job("drill", exit=9)[-1]["error"]
+
+
+# What elexgate-keeper.service leaves the keeper.
+AS_UNDER_SYSTEMD = ["setpriv", "--no-new-privs", "--bounding-set=-all,+dac_override,+chown,+fowner,+setuid,+setgid,+kill,+lease"]
+
+
+@pytest.mark.sanitize
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("kind", ["namespaces", "landlock"])
+def test_a_drill_in_either_sandbox(backup, folder, session_folder, kind):
+    for path in (session_folder, folder):
+        path.chmod(0o711)
+    scratch = folder / "d"
+    scratch.mkdir(mode=0o700)
+    scratch.chmod(0o711 if kind == "landlock" else 0o700)
+    backup.set("backup", method="both")
+    backup.set("drill", sandbox=kind, scratch=scratch)
+    backup.job("backup", "--now")
+    done = process.run([*AS_UNDER_SYSTEMD, *backup.argv("drill")], check=False)
+    assert [r["good"] for r in event([json.loads(line) for line in done.stdout.splitlines()], "drill")] == [True, True], done.stdout[-2000:]
+    if kind == "landlock":
+        scratch.chmod(0o700)
+        assert "o+x" in backup.job("drill", exit=1)[-1]["error"]

@@ -257,19 +257,26 @@ def test_a_dump_is_unpacked_and_served(site, sealed):
     again.stop()
 
 
-def test_served_as_whom_the_data_belong_to(site, session_folder):
-    """As root: the server is not root, and another user of the machine cannot read patients' data through it."""
-    if os.geteuid() != 0 or "mysql" not in {user.pw_name for user in pwd.getpwall()}:
-        pytest.skip("needs root, and a user mysql")
+def test_served_in_a_sandbox(site, session_folder):
+    """As root: the server is not root, sees nothing, and another user of the machine cannot read patients' data through it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
     for folder in (session_folder, site.folder):
         folder.chmod(0o755)
     site.prepare()
     elsewhere = site.folder / "elsewhere"
     in_the_job(site, elsewhere, "latest", "elexisdb")
-    process.run(["chown", "-R", "mysql:mysql", elsewhere / "elexisdb"])
     serving = Serving(site, "--into", elsewhere)
     pid, = servers_on(elsewhere)
-    assert pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name == "mysql"
+    assert pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name == "elexgate-trial"
+    for space in ("user", "mnt", "pid", "net", "ipc"):
+        assert os.readlink(f"/proc/{pid}/ns/{space}") != os.readlink(f"/proc/self/ns/{space}")
+    status = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0 and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    assert sorted(os.listdir(f"/proc/{pid}/root")) == sorted({"dev", "etc", str(elsewhere).split("/")[1], "usr", "bin", "lib", "sbin"} | (
+        {"lib64"} if os.path.lexists("/lib64") else set()) | ({"lib32"} if os.path.lexists("/lib32") else set()))
+    assert os.listdir(f"/proc/{pid}/root/etc") == ["ld.so.cache"]
+    assert serving.value("SELECT LOAD_FILE('/etc/passwd') IS NULL") == "1"
     assert serving.value("SELECT COUNT(*) FROM load_db.old") == "50"
     other = process.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "mariadb", "--no-defaults",
                          f"--socket={serving.socket}", "-e", "SELECT 1"], check=False)
