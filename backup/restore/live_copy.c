@@ -1,6 +1,7 @@
 #include "backup/restore/live_copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "backup/fence.h"
@@ -162,7 +163,34 @@ static int blocked_attempt(struct live_copy *c, struct err *e)
     return code == 1 ? EXIT_NOT_IDLE : code ? code : saved;
 }
 
-int live_copy_take(struct restore *r, const struct layout *l, struct live_copy **out, struct err *e)
+/* As a server locks it. The leases of restore_database_stop would be broken by our own reading. */
+static int hold(const struct live_copy *c, const char *name, int *fd, struct err *e)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    _cleanup_free_ char *path = xasprintf("%s/%s", c->layout->datadir, name);
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (*fd < 0)
+        return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", path);
+    return fcntl(*fd, F_OFD_SETLK, &l) == 0 ? 0 : err_sys(e, errno, "cannot lock %s", path);
+}
+
+/* Nobody writes, and whoever would start the server finds its files locked. */
+static int copy_at_rest(struct live_copy *c, struct err *e)
+{
+    _cleanup_fd_ int aria = -1, innodb = -1;
+    int code = restore_database_stop(c->r, e);
+    restore_database_unlock(c->r);
+    if (code == 0)
+        code = hold(c, "aria_log_control", &aria, e);
+    if (code == 0)
+        code = hold(c, "ibdata1", &innodb, e);
+    if (code == 0 && (code = pass(c, e)) == 1)
+        code = run_pack_result(PACK_STOPPED, e);
+    return code;
+}
+
+int live_copy_take(
+    struct restore *r, const struct layout *l, bool runs, struct live_copy **out, struct err *e)
 {
     struct live_copy *c = xcalloc(1, sizeof *c);
     *c = (struct live_copy){.r = r, .layout = l};
@@ -178,7 +206,7 @@ int live_copy_take(struct restore *r, const struct layout *l, struct live_copy *
     int code = layout_size(l->datadir, &c->size, e);
     run_phase(r->run, r->run->s.physical_type, "copy", c->size);
     if (code == 0)
-        code = attempts(c, e);
+        code = runs ? attempts(c, e) : copy_at_rest(c, e);
     if (code == 1)
         code = blocked_attempt(c, e);
     if (code != 0) {

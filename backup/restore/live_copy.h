@@ -13,18 +13,18 @@
 
 struct live_copy;
 
-/* l must last as long as the copy. The folders are made (restore_make_staging). Results of the
- * run. */
-int live_copy_take(
-    struct restore *r, const struct layout *l, struct live_copy **out, struct err *e) MUSTCHECK;
+/* l must last as long as the copy. The folders are made (restore_make_staging). runs: the server
+ * does; else its files are held against a start while they are copied. Results of the run. */
+int live_copy_take(struct restore *r, const struct layout *l, bool runs, struct live_copy **out,
+    struct err *e) MUSTCHECK;
 void live_copy_drop(struct live_copy *c); /* NULL allowed */
 
 /* Nobody can commit on the live server from here until it ends, or until *lock is closed, and its
  * files are complete. 1: this server cannot be told to write its files, so that any of them may
  * have changed. */
 int live_copy_freeze(struct live_copy *c, struct server **lock, struct err *e) MUSTCHECK;
-/* While it is frozen: does this file or folder of the data directory differ from the copied one? 0
- * no, 1 yes. */
+/* While it is frozen: does this file or folder of the data directory (NULL: any of it) differ from
+ * the copied one? 0 no, 1 yes. */
 int live_copy_changed(struct live_copy *c, const char *path, struct err *e) MUSTCHECK;
 
 #endif

@@ -127,8 +127,6 @@ int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
 int restore_give_up_staging(struct restore *r, int code, struct err *e) MUSTCHECK;
 /* Its steps, for what comes from SQL text. Where staging of a live folder lies, malloc'ed. */
 int restore_staging_root(const char *live, char **out, struct err *e) MUSTCHECK;
-/* What the files of the live server are; EXIT_REFUSED when a copy of them would not be all. */
-int restore_read_layout(struct run *run, struct layout *out, struct err *e) MUSTCHECK;
 /* Makes the folders; EXIT_NO_SPACE when so many bytes do not fit. */
 int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e) MUSTCHECK;
 /* The files to their owner, and all on the disk. */

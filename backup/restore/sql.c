@@ -214,13 +214,23 @@ static int replace(struct sql_stage *q, struct restore *r, struct err *e)
  * the live database, in the server itself. */
 static int choose_way(struct sql_stage *q, struct err *e)
 {
-    struct server *s = NULL;
-    int code = restore_read_layout(q->run, &q->layout, e);
+    int code = site_look(q->run, &q->site, e);
+    bool answers = q->site.server == SITE_ANSWERS;
+    if (code == 0 && answers && !q->site.known) {
+        *e = q->site.why;
+        code = EXIT_REFUSED;
+    }
     if (code == 0)
         code = restore_database_ready(q->run, e);
-    if (code == 0 || server_connect(&q->run->s.target, "elexgate-job", &s, NULL) < 0)
+    if (code == 0 && q->site.server == SITE_REFUSES) {
+        err_set(e, EACCES,
+            "the server runs and does not let the keeper in (%.300s): put the account right "
+            "(`elexgate doctor`), or stop the server and try again",
+            q->site.why.text);
+        return EXIT_REFUSED;
+    }
+    if (code == 0 || !answers)
         return code;
-    server_close(s);
     run_note(
         "the way by the files is closed (%.250s); the SQL goes into a database beside the live "
         "one",

@@ -118,7 +118,7 @@ static int rename_as_live(
 /* Without a live database to compare with, Elexis' own table that every version of it has. */
 static bool lower_without_live(const struct sql_stage *q)
 {
-    return !q->before.exists && q->layout.lower_case_table_names == 0 &&
+    return !q->before.exists && q->site.layout.lower_case_table_names == 0 &&
            inventory_find(&q->after, "table", "kontakt") &&
            !inventory_find(&q->after, "table", "KONTAKT");
 }
@@ -279,7 +279,7 @@ static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch
 {
     struct throwaway *t = NULL;
     run_phase(q->run, q->run->s.physical_type, "boot", 0);
-    int code = throwaway_of_copy(q->run, &q->layout, fresh, scratch, q->database, &t, e);
+    int code = throwaway_of_copy(q->run, &q->site.layout, fresh, scratch, q->database, &t, e);
     if (code == 0)
         code = fill(q, t, e);
     if (code == 0)
@@ -288,9 +288,25 @@ static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch
     return code;
 }
 
+/* The server did not run when its files were copied: then they are as they were, and it still does
+ * not. */
+static int still_dead(struct sql_stage *q, struct err *e)
+{
+    struct server *s = NULL;
+    bool silent = site_ask(q->run, &s, NULL) == SITE_SILENT;
+    server_close(s);
+    int changed = silent ? live_copy_changed(q->copy, NULL, e) : 1;
+    return changed == 1
+               ? err_set(e, EBUSY,
+                     "the database server was started since its files were copied: begin again")
+               : changed;
+}
+
 static int bring_up_to_date(struct restore *r, void *ctx, struct err *e)
 {
     struct sql_stage *q = ctx;
+    if (q->site.server != SITE_ANSWERS)
+        return still_dead(q, e);
     int code = carry_over(&q->carry, e);
     return code == 0 ? restore_finish_staging(restore_database(r), e) : code;
 }
@@ -298,10 +314,17 @@ static int bring_up_to_date(struct restore *r, void *ctx, struct err *e)
 static int make_part(struct sql_stage *q, struct restore *r, struct err *e)
 {
     struct restore_part *p = &r->parts[0];
+    if (q->site.server != SITE_ANSWERS) {
+        int code = site_can_stop(q->run, q->site.layout.datadir, e);
+        if (code == 0)
+            code = site_make_folder(&q->site, q->site.layout.datadir, true, &r->made_live, e);
+        if (code != 0)
+            return code;
+    }
     snprintf(p->type, sizeof p->type, "%s", q->run->s.physical_type);
     snprintf(r->suffix, sizeof r->suffix, "%s", q->run->suffix);
     p->database = true;
-    p->live = xstrdup(q->layout.datadir);
+    p->live = xstrdup(q->site.layout.datadir);
     r->n = 1;
     return restore_staging_root(p->live, &p->root, e);
 }
@@ -313,14 +336,14 @@ int sql_stage(struct sql_stage *q, struct restore *r, struct err *e)
     if (code == 0)
         code = make_part(q, r, e);
     if (code == 0)
-        code = layout_size(q->layout.datadir, &size, e);
+        code = layout_size(q->site.layout.datadir, &size, e);
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     struct restore_part *p = &r->parts[0];
     if (code == 0)
         code = restore_make_staging(p, size + TEXT_GROWS * sql_text_bytes(&q->text), e);
     if (code == 0)
-        code = live_copy_take(r, &q->layout, &q->copy, e);
+        code = live_copy_take(r, &q->site.layout, q->site.server == SITE_ANSWERS, &q->copy, e);
     _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
     if (code == 0)
         code = fill_copy(q, fresh, try, e);
@@ -328,7 +351,7 @@ int sql_stage(struct sql_stage *q, struct restore *r, struct err *e)
         code = restore_finish_staging(p, e);
     q->carry.run = q->run;
     q->carry.copy = q->copy;
-    q->carry.layout = &q->layout;
+    q->carry.layout = &q->site.layout;
     q->carry.database = q->database;
     q->carry.fresh = xstrdup(fresh);
     q->carry.scratch = xstrdup(try);
@@ -348,7 +371,7 @@ void sql_stage_clear(struct sql_stage *q)
     inventory_clear(&q->after);
     json_decref(q->difference);
     sql_text_clear(&q->text);
-    layout_clear(&q->layout);
+    site_clear(&q->site);
     *q = (struct sql_stage){0};
     q->text.spool = -1;
 }

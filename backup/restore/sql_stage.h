@@ -7,6 +7,7 @@
 
 #include "backup/restore/carry.h"
 #include "backup/restore/inventory.h"
+#include "backup/restore/site.h"
 #include "backup/restore/sql.h"
 #include "backup/restore/sql_text.h"
 
@@ -16,7 +17,7 @@ struct sql_stage {
     const struct sql_options *options;
     struct sql_text text;
     bool beside; /* the files are out of reach (beside.h) */
-    struct layout layout;
+    struct site site;
     struct live_copy *copy;
     struct carry carry;
     struct inventory before, after;

@@ -260,16 +260,6 @@ static int choose(struct restore *r, const struct restore_request *q,
     return err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
 }
 
-int restore_read_layout(struct run *run, struct layout *out, struct err *e)
-{
-    struct server *s = NULL;
-    int code = server_connect(&run->s.target, "elexgate-job", &s, e);
-    if (code == 0)
-        code = layout_read(s, config_str(run->s.config, "backup", NULL, "datadir"), out, e);
-    server_close(s);
-    return code == 1 ? EXIT_REFUSED : code;
-}
-
 /* The trial server needs this server's page size; all else shows when it starts. */
 static void about_foreign(struct store_item *it, const struct layout *l)
 {

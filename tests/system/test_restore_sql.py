@@ -290,6 +290,20 @@ def test_what_is_there_now_is_in_no_order(site, state):
     site.server.sql("DROP DATABASE IF EXISTS load_db")
 
 
+@pytest.mark.parametrize("state", ["stopped", "crashed"])
+def test_the_server_does_not_run(site, state):
+    """The files say what there was; the SQL goes in beside them, and the server is started on the result."""
+    text = dump(site)
+    before = rows(site)
+    site.job("backup", "--now", "elexisdb")  # from then on it is known where the files are
+    site.server.sql("CREATE DATABASE other; CREATE TABLE other.x (i INT); INSERT INTO other.x VALUES (1); DELETE FROM load_db.t WHERE i = 1")
+    site.server.stop() if state == "stopped" else site.server.kill()
+    lines = site.job("restore", "sql", put(site, text))
+    assert event(lines, "restored") and rows(site) == before and site.server.value("SELECT COUNT(*) FROM other.x") == 1
+    site.job("restore", "undo")
+    assert len(rows(site)) == 1
+
+
 # --- what it would lose
 
 
