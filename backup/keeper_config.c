@@ -49,33 +49,6 @@ static char *dotted(const struct option *o, const char *name)
     return xasprintf("%s%s%s.%s", o->section, name ? "." : "", name ? name : "", o->key);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-/* What may be set from a page: nothing that runs a program, names a file, gives somebody rights,
- * decides who can read the archives or who is given the webhook's token or the mail's password. */
-static bool may_set(const struct option *o)
-{
-    static const char *const sections[] = {
-        "backup", "archive", "retention", "drill", "notify", NULL};
-    static const char *const never[] = {"control_users", "user", "recipients", "server_args",
-        "dump_program", "server_program", "webhook", "smtp", "smtp_starttls", NULL};
-    static const char *const ends[] = {"_command", "_program", "_file", "_args", "_hook", NULL};
-    if (strcmp(o->section, "restore") == 0)
-        return strcmp(o->key, "stale_clients") == 0 || strcmp(o->key, "keep_old") == 0;
-    bool open = false;
-    for (size_t i = 0; sections[i]; i++)
-        open |= strcmp(o->section, sections[i]) == 0;
-    for (size_t i = 0; never[i]; i++)
-        open = open && strcmp(o->key, never[i]) != 0;
-    for (size_t i = 0; ends[i]; i++)
-        open = open && !ends_with(o->key, ends[i]);
-    return open && o->type != OPT_PATH;
-}
-
 struct shown {
     json_t *values, *defaults, *settable, *environment;
 };
@@ -88,7 +61,7 @@ static void show(void *ctx, const struct option *o, const char *name, const char
     (void)line;
     json_object_set_new(s->values, key, value ? json_string(value) : json_null());
     json_object_set_new(s->defaults, key, o->def ? json_string(o->def) : json_null());
-    if (may_set(o))
+    if (o->page)
         json_array_append_new(s->settable, json_string(key));
     if (source == CONFIG_ENVIRONMENT)
         json_array_append_new(s->environment, json_string(key));
@@ -179,7 +152,7 @@ static json_t *take_change(json_t *values, struct change *ch)
         const struct option *o = find_option(name);
         if (!o)
             return refuse(EINVAL, NULL, NULL, "there is no option \"%.80s\"", name);
-        if (!may_set(o))
+        if (!o->page)
             return refuse(EPERM, o->section, o->key,
                 "[%s] %s is not changed from here, only in the file", o->section, o->key);
         if (!as_text(value, &ch->values[ch->n]))

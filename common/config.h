@@ -45,6 +45,8 @@ struct option {
     bool named;                 /* the section may occur several times, with a name */
     bool reloadable; /* a reload takes a new value; otherwise the log says that a restart is needed
                       */
+    bool page; /* may be set from the admin's page: runs no program, names no file, gives nobody
+                  rights, decides neither who can read archives nor who is given a secret */
     const char *env; /* environment variable that overrides it; an empty one counts as not set. In
                         sections with a name it is for the first one in the file */
     const char *help;

@@ -187,38 +187,40 @@ const struct option config_options[] = {
         .help = "unix socket for this account; not set: as in [database]"},
 
     /* backup */
-    {"backup", "schedule", OPT_STRING, NULL, .reloadable = true,
+    {"backup", "schedule", OPT_STRING, NULL, .reloadable = true, .page = true,
         .help = "when a backup is due: minute hour day month weekday, or @daily and the like; not "
                 "set: never by itself"},
     {"backup", "method", OPT_ENUM, "physical", 0, 0, backup_methods, .reloadable = true,
+        .page = true,
         .help = "physical: the data directory; dump: SQL text; both: one archive of each"},
     {"backup", "type", OPT_STRING, "elexisdb", .reloadable = true,
         .help = "name of the data type of physical archives, the first part of their file names"},
     {"backup", "dump_type", OPT_STRING, "elexisdb-sql", .reloadable = true,
         .help = "name of the data type of dumps"},
-    {"backup", "idle", OPT_ENUM, "quiet", 0, 0, idle_modes, .reloadable = true,
+    {"backup", "idle", OPT_ENUM, "quiet", 0, 0, idle_modes, .reloadable = true, .page = true,
         .help = "quiet: nobody writes and no transaction is open; no-clients: nobody is connected"},
-    {"backup", "idle_for", OPT_DURATION, "5m", 15 * SEC, DAY, .reloadable = true,
+    {"backup", "idle_for", OPT_DURATION, "5m", 15 * SEC, DAY, .reloadable = true, .page = true,
         .help = "how long that must have been so"},
-    {"backup", "deadline", OPT_DURATION, "6h", 0, 30 * DAY, .reloadable = true,
+    {"backup", "deadline", OPT_DURATION, "6h", 0, 30 * DAY, .reloadable = true, .page = true,
         .help = "how long a due backup waits for it"},
     {"backup", "after_deadline", OPT_ENUM, "skip", 0, 0, deadline_policies, .reloadable = true,
+        .page = true,
         .help = "then: skip it and raise an alarm, dump without a lock, or lock out writers"},
-    {"backup", "catch_up", OPT_BOOL, "yes", .reloadable = true,
+    {"backup", "catch_up", OPT_BOOL, "yes", .reloadable = true, .page = true,
         .help = "a run that was missed while the machine was off is made up for once"},
     {"backup", "ask_proxy", OPT_BOOL, "yes", .reloadable = true,
         .help = "no: clients do not come through the proxy; only the server is asked whether it is "
                 "idle"},
     {"backup", "datadir", OPT_PATH, NULL, .reloadable = true,
         .help = "the server's data directory as seen from here; not set: as the server says"},
-    {"backup", "settle", OPT_DURATION, "12s", 0, 10 * MIN, .reloadable = true,
+    {"backup", "settle", OPT_DURATION, "12s", 0, 10 * MIN, .reloadable = true, .page = true,
         .help = "time from stopping the server's statistics thread to the lock; less than 10s lets "
                 "it write into a copy, which is then discarded"},
-    {"backup", "hold", OPT_DURATION, "5s", 100, MIN, .reloadable = true,
+    {"backup", "hold", OPT_DURATION, "5s", 100, MIN, .reloadable = true, .page = true,
         .help = "how long the proxy may wait for a moment between all transactions"},
     {"backup", "attempts", OPT_INT, "3", 1, 20, .reloadable = true,
         .help = "how often a physical copy is tried in one run before it counts as failed"},
-    {"backup", "checksums", OPT_BOOL, "yes", .reloadable = true,
+    {"backup", "checksums", OPT_BOOL, "yes", .reloadable = true, .page = true,
         .help = "count the rows and take the checksum of every table, for the drill to compare"},
     {"backup", "dump_program", OPT_STRING, "mariadb-dump", .reloadable = true,
         .help = "program that writes a dump"},
@@ -248,11 +250,11 @@ const struct option config_options[] = {
         .help = "the backup folder: archives, their manifests, nothing else is touched in it"},
     {"archive", "backend", OPT_ENUM, "auto", 0, 0, deflate_backends, .reloadable = true,
         .help = "what deflates: isal (much faster), zlib, or auto = isal where it is built in"},
-    {"archive", "level", OPT_INT, "0", 0, 9, .reloadable = true,
+    {"archive", "level", OPT_INT, "0", 0, 9, .reloadable = true, .page = true,
         .help = "1 is fast, 9 is small (isal: 1 to 3); 0 = the backend's own default"},
-    {"archive", "threads", OPT_INT, "0", 0, 32, .reloadable = true,
+    {"archive", "threads", OPT_INT, "0", 0, 32, .reloadable = true, .page = true,
         .help = "threads that deflate; 0 = one for each processor"},
-    {"archive", "rate", OPT_SIZE, "0", .reloadable = true,
+    {"archive", "rate", OPT_SIZE, "0", .reloadable = true, .page = true,
         .help = "bytes a second that a backup reads at most, for example 50M; 0 = no limit"},
     {"archive", "recipients", OPT_LIST, NULL, .reloadable = true,
         .help = "public keys (age1...) to which archives are encrypted; empty = not encrypted"},
@@ -267,15 +269,15 @@ const struct option config_options[] = {
                 "restored here without --foreign"},
 
     /* retention: for each data type */
-    {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true,
+    {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true, .page = true,
         .help = "complete generations of each data type that are kept"},
-    {"retention", "keep_daily", OPT_INT, "0", 0, 10000, .reloadable = true,
+    {"retention", "keep_daily", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "beside those, the newest of each of the last N days that have one"},
-    {"retention", "keep_weekly", OPT_INT, "0", 0, 10000, .reloadable = true,
+    {"retention", "keep_weekly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "the same for weeks"},
-    {"retention", "keep_monthly", OPT_INT, "0", 0, 10000, .reloadable = true,
+    {"retention", "keep_monthly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "the same for months"},
-    {"retention", "keep_yearly", OPT_INT, "0", 0, 10000, .reloadable = true,
+    {"retention", "keep_yearly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "the same for years; records must be kept for 20 years"},
 
     /* hooks */
@@ -292,7 +294,7 @@ const struct option config_options[] = {
         .help = "time after which a hook is ended; that counts as its failure"},
 
     /* drill */
-    {"drill", "schedule", OPT_STRING, "weekly", .reloadable = true,
+    {"drill", "schedule", OPT_STRING, "weekly", .reloadable = true, .page = true,
         .help =
             "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
             "weekly, monthly, never"},
@@ -316,10 +318,10 @@ const struct option config_options[] = {
         .help =
             "as root: user that mails and webhooks are sent as; the files with password and token "
             "are read before"},
-    {"notify", "mail_to", OPT_LIST, NULL, .reloadable = true,
+    {"notify", "mail_to", OPT_LIST, NULL, .reloadable = true, .page = true,
         .help = "addresses that are told when a backup fails or is missed, a drill fails, the "
                 "certificate ends soon, the disk is low; empty: no mail"},
-    {"notify", "mail_from", OPT_STRING, NULL, .reloadable = true,
+    {"notify", "mail_from", OPT_STRING, NULL, .reloadable = true, .page = true,
         .help = "sender of the mail; not set: elexgate@ and the host's name"},
     {"notify", "sendmail", OPT_PATH, "/usr/sbin/sendmail", .reloadable = true,
         .help = "program that takes mail when smtp is not set, as postfix, msmtp and nullmailer "
@@ -339,9 +341,9 @@ const struct option config_options[] = {
         .help = "URL that gets each message as a JSON object by POST; not set: none"},
     {"notify", "webhook_token_file", OPT_PATH, NULL, .reloadable = true,
         .help = "file with a token for it (Authorization: Bearer), readable only by its owner"},
-    {"notify", "repeat", OPT_DURATION, "1d", 0, 30 * DAY, .reloadable = true,
+    {"notify", "repeat", OPT_DURATION, "1d", 0, 30 * DAY, .reloadable = true, .page = true,
         .help = "how often one is reminded of what is still wrong; 0 = never"},
-    {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true,
+    {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true, .page = true,
         .help =
             "free space in the backup folder below which one is told; also when the next backup "
             "would not fit"},
@@ -371,10 +373,11 @@ const struct option config_options[] = {
     {"restore", "start_timeout", OPT_DURATION, "120s", SEC, HOUR, .reloadable = true,
         .help = "how long the server may take to answer; then the old data come back"},
     {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, off_word, .reloadable = true,
+        .page = true,
         .help = "after a restore, addresses that were connected are refused with \"restart "
                 "Elexis\" for "
                 "so long; off: they come in at once"},
-    {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true,
+    {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true, .page = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 
     /* console: the admin's page */
