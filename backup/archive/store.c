@@ -108,16 +108,18 @@ static void look_at(const char *folder, const struct trust *trust, struct store_
     it->size = there ? (uint64_t)st.st_size : 0;
     int r = manifest_file_head_read(plain, &it->manifest, &seal, it->digest, &e);
     memcpy(it->expect, it->encrypted ? it->manifest.full_sha256 : it->digest, sizeof it->expect);
-    if (r == 0 && trust)
-        it->standing = trust_standing(trust, &it->manifest, &seal, it->digest);
-    if (r == 0 && trust && trust_is_own_key(trust, seal.key))
+    bool fits = strcmp(it->manifest.type, it->type) == 0 && strcmp(it->manifest.run, it->run) == 0;
+    if (r == 0 && trust) /* under another name it is not what was sealed */
+        it->standing = fits ? trust_standing(trust, &it->manifest, &seal, it->digest)
+                            : STANDING_BROKEN;
+    if (r == 0 && trust && fits && trust_is_own_key(trust, seal.key))
         it->sequence = it->manifest.sequence; /* of another's, it counts something else */
     if (r < 0) {
         if (access(plain, F_OK) < 0)
             problem(it, "the manifest is missing");
         else
             problem(it, "%.190s", e.text);
-    } else if (strcmp(it->manifest.type, it->type) != 0 || strcmp(it->manifest.run, it->run) != 0) {
+    } else if (!fits) {
         problem(it, "the manifest is that of %.40s_%s", it->manifest.type, it->manifest.run);
     } else if (!there) {
         problem(it, "the archive is missing");
@@ -185,7 +187,8 @@ static void add_gone(struct store_list *l, const char *type, const struct trust 
         memcpy(name.run, entry->run, sizeof name.run);
         size_t before = l->count;
         struct store_item *it = item_of(l, &name);
-        if (l->count == before && standing_ours(it->standing))
+        if (l->count == before && standing_ours(it->standing) &&
+            strcmp(it->digest, entry->digest) == 0)
             continue;
         it->gone = l->count > before;
         it->standing = entry->what == LEDGER_ADOPTED ? STANDING_ADOPTED : STANDING_OWN;
