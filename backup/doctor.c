@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/archive/medium.h"
 #include "backup/broken_tables.h"
 #include "backup/doctor_bypass.h"
 #include "backup/doctor_gate.h"
@@ -270,6 +271,78 @@ static void check_tables(struct doctor *d)
     json_decref(ours);
 }
 
+/* The disk that is meant, or its empty mount point. */
+static bool check_medium(struct doctor *d)
+{
+    char id[MEDIUM_ID_LEN], german[500];
+    struct err e = {0};
+    const char *folder = d->run->s.folder;
+    int r = medium_look(d->run->trust.folder, folder, id, &e);
+    bool good = r == 0 || r == MEDIUM_FRESH;
+    medium_words_de(r, folder, german, sizeof german);
+    _cleanup_free_ char *text = r == 0
+                                    ? xasprintf("the backup medium in %s is the right one", folder)
+                                    : xasprintf("%s is not marked as a backup medium yet; the "
+                                                "first backup does that",
+                                          folder);
+    _cleanup_free_ char *text_de =
+        r == 0 ? xasprintf("das Sicherungsmedium in %s ist das richtige", folder)
+               : xasprintf("%s ist noch nicht als Sicherungsmedium markiert; das tut die erste "
+                           "Sicherung",
+                     folder);
+    tell(d, "medium", good,
+        (struct words){good ? text : e.text,
+            good      ? text_de
+            : *german ? german
+                      : NULL,
+            "connect and mount the disk, or `elexgate backup-folder init`",
+            "die Platte anschliessen und einhängen, oder `elexgate backup-folder init`"});
+    return good;
+}
+
+/* What lies there and is not ours, and what is ours and does not lie there. */
+static void check_seal(struct doctor *d)
+{
+    struct store_list l = {0};
+    struct err e = {0};
+    size_t strangers = 0, missing = 0;
+    const struct ledger *ledger = &d->run->trust.ledger;
+    int r = trust_load_key(&d->run->trust, &e);
+    tell(d, "seal", r >= 0,
+        (struct words){r < 0 ? e.text : "the key that seals the backups is in order",
+            r < 0 ? NULL : "der Schlüssel, der die Sicherungen versiegelt, ist in Ordnung",
+            "put it right, or bring it back with `elexgate backup-key import`",
+            "in Ordnung bringen, oder mit `elexgate backup-key import` zurückholen"});
+    if (ledger->problem[0])
+        warn(d, "ledger", false, ledger->problem, ledger->problem,
+            "the next backup mends it; then `elexgate backups`, and adopt what is yours",
+            "die nächste Sicherung flickt es; dann `elexgate backups`, und mit adopt übernehmen, "
+            "was Ihres ist");
+    if (store_read(d->run->s.folder, NULL, &d->run->trust, &l, NULL) < 0)
+        return;
+    for (size_t i = 0; i < l.count; i++) {
+        strangers += !standing_good(l.items[i].standing);
+        missing += l.items[i].gone || l.items[i].standing == STANDING_REPLACED;
+    }
+    store_list_clear(&l);
+    _cleanup_free_ char *of = xasprintf("%zu of the archives are not sealed by us", strangers),
+                        *von = xasprintf(
+                            "%zu der Archive sind nicht von uns versiegelt", strangers),
+                        *gone = xasprintf(
+                            "%zu archives that this machine made are gone or exchanged", missing),
+                        *weg = xasprintf("%zu Archive, die diese Maschine gemacht hat, sind weg "
+                                         "oder ausgetauscht",
+                            missing);
+    if (strangers)
+        warn(d, "foreign", false, of, von,
+            "`elexgate backups` shows them; `elexgate backups adopt RUN` takes over what is yours",
+            "`elexgate backups` zeigt sie; `elexgate backups adopt LAUF` übernimmt, was Ihres ist");
+    if (missing)
+        warn(d, "missing", false, gone, weg,
+            "find out who did that; `elexgate backups rm RUN` says that you know",
+            "herausfinden, wer das war; `elexgate backups rm LAUF` sagt, dass Sie es wissen");
+}
+
 static void check_space(struct doctor *d)
 {
     const char *types[68] = {0};
@@ -377,7 +450,9 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     check_database(&d);
     check_layout(&d);
     check_tables(&d);
-    check_space(&d);
+    if (check_medium(&d))
+        check_space(&d);
+    check_seal(&d);
     check_proxy(&d);
     check_bypass(&d);
     if (d.server && r->s.proxy_socket)

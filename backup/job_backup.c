@@ -215,7 +215,8 @@ static int begin(struct run *r, struct err *e)
     if (ledger_sequence(&r->trust.ledger) > r->sequence)
         r->sequence = ledger_sequence(&r->trust.ledger);
     n.sequence = ++r->sequence;
-    code = store_take_suffix(r->s.folder, r->started_ms / 1000, &cron_zone_local, r->suffix, e);
+    code = store_take_suffix(
+        r->s.folder, r->started_ms / 1000, &cron_zone_local, &r->trust.ledger, r->suffix, e);
     if (code < 0)
         return code;
     memcpy(n.run, r->suffix, sizeof n.run);

@@ -324,6 +324,7 @@ static int run(struct keeper *k)
     audit_stop();
     keeper_state_clear(&k->state);
     json_decref(k->job_phase);
+    json_decref(k->job_warnings);
     json_decref(k->job_last);
     json_decref(k->restore_begin);
     json_decref(k->restore_done);

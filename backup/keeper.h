@@ -80,6 +80,7 @@ struct keeper {
     char job_run[32];
     int64_t job_started_ms;
     json_t *job_phase, *job_last; /* the last phase or progress event; the line with done */
+    json_t *job_warnings;         /* its warnings so far; NULL = none */
     /* a restore's events restore-begin, restored and difference */
     json_t *restore_begin, *restore_done, *restore_difference;
     char blocked_since[40]; /* since when it keeps clients out; "" = it does not */

@@ -46,6 +46,13 @@ static void on_job_line(void *ctx, json_t *event)
     } else if (name && strcmp(name, "note") == 0) {
         log_event(
             LOG_INFO, "job-note", LOG_S("text", json_string_value(json_object_get(event, "text"))));
+    } else if (name && strcmp(name, "warning") == 0) {
+        log_event(LOG_WARNING, "job-warning",
+            LOG_S("what", json_string_value(json_object_get(event, "what"))),
+            LOG_S("text", json_string_value(json_object_get(event, "text"))));
+        if (!k->job_warnings)
+            k->job_warnings = json_array();
+        json_array_append_new(k->job_warnings, json_copy(event));
     }
     if (json_is_true(json_object_get(event, "done"))) {
         json_decref(k->job_last); /* told at the end, when the process is gone too */
@@ -71,6 +78,11 @@ void keeper_record_run(struct keeper *k, int exit_code, const char *error)
         json_object_set_new(run, "due", json_string(clock_iso(k->state.pending.due_ms, due)));
     if (error)
         json_object_set_new(run, "error", json_text(error));
+    json_t *error_de = json_object_get(k->job_last, "error_de");
+    if (error && error_de)
+        json_object_set(run, "error_de", error_de);
+    if (k->job_warnings)
+        json_object_set(run, "warnings", k->job_warnings);
     json_t *archives = json_object_get(k->job_last, "archives");
     if (archives)
         json_object_set(run, "archives", archives);
@@ -128,7 +140,8 @@ static void on_job_end(void *ctx, int exit_code, int signal)
         publish_end(k, exit_code, error);
     json_decref(k->job_phase);
     json_decref(k->job_last);
-    k->job_phase = k->job_last = NULL;
+    json_decref(k->job_warnings);
+    k->job_phase = k->job_last = k->job_warnings = NULL;
     k->job = NULL;
     k->kind = JOB_NONE;
     keeper_publish(k, keeper_state_event(k));

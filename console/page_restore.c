@@ -141,7 +141,7 @@ static json_t *good_runs(struct request *rq)
         return good;
     json_t *runs = runs_of(rq, archives);
     json_array_foreach (runs, i, run)
-        if (!json_object_get(run, "problem"))
+        if (!json_object_get(run, "problem") && !json_is_true(json_object_get(run, "stranger")))
             (void)json_array_append(good, run);
     json_decref(runs);
     json_decref(archives);

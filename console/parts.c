@@ -270,48 +270,56 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
     add_proof(rq, run, archive);
 }
 
-static json_t *find_run(json_t *runs, const char *name)
+/* Nothing of a run that nobody vouches for stands in the row of ours, whatever it is called. */
+static bool is_stranger(const json_t *archive)
+{
+    static const char *const good[] = {"own", "adopted", "trusted", "replaced"};
+    const char *standing = text_in(archive, "standing");
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (strcmp(standing, good[i]) == 0)
+            return false;
+    return *standing;
+}
+
+static json_t *find_run(json_t *runs, const json_t *archive)
 {
     size_t i;
     json_t *run;
+    bool stranger = is_stranger(archive);
     json_array_foreach (runs, i, run)
-        if (strcmp(text_in(run, "run"), name) == 0)
+        if (strcmp(text_in(run, "run"), text_in(archive, "run")) == 0 &&
+            json_is_true(json_object_get(run, "stranger")) == stranger)
             return run;
-    run = json_pack("{sss[]}", "run", name, "types");
+    run = json_pack("{sss[]sb}", "run", text_in(archive, "run"), "types", "stranger", stranger);
     (void)json_array_append_new(runs, run);
     return run;
 }
 
-static int newest_first(const void *x, const void *y)
+/* Whose it is, where that is not simply ours. */
+static void add_standing(struct request *rq, json_t *run, const json_t *archive)
 {
-    json_t *const *a = x, *const *b = y;
-    return strcmp(text_in(*b, "run"), text_in(*a, "run"));
+    const char *standing = text_in(archive, "standing");
+    if (!*standing || strcmp(standing, "own") == 0)
+        return;
+    (void)json_object_set_new(run, "standing", json_string(label(rq, "standing_", standing)));
+    (void)json_object_set_new(
+        run, "standing_words", json_string(local_in(rq, archive, "standing_words")));
 }
 
-static json_t *sorted(json_t *runs)
-{
-    size_t n = json_array_size(runs);
-    json_t **list = xcalloc(n + 1, sizeof *list), *result = json_array();
-    for (size_t i = 0; i < n; i++)
-        list[i] = json_array_get(runs, i);
-    qsort(list, n, sizeof list[0], newest_first);
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_append(result, list[i]);
-    free(list);
-    json_decref(runs);
-    return result;
-}
-
+/* Newest first, as the keeper lists them: by the order in which they were made. */
 json_t *runs_of(struct request *rq, const json_t *archives)
 {
     json_t *runs = json_array(), *archive, *run;
     size_t i;
-    json_array_foreach (json_object_get(archives, "runs"), i, archive)
-        merge_archive(rq, find_run(runs, text_in(archive, "run")), archive);
+    json_array_foreach (json_object_get(archives, "runs"), i, archive) {
+        run = find_run(runs, archive);
+        merge_archive(rq, run, archive);
+        add_standing(rq, run, archive);
+    }
     json_array_foreach (runs, i, run) {
         int64_t ms = time_in(run, "finished") - time_in(run, "started");
         if (time_in(run, "finished") && time_in(run, "started"))
             (void)json_object_set_new(run, "duration_ms", json_integer(ms));
     }
-    return sorted(runs);
+    return runs;
 }

@@ -115,8 +115,10 @@ static void look_at_backups(struct search *s)
 {
     const json_t *last = json_object_get(s->keeper, "last_backup"),
                  *good = json_object_get(s->keeper, "last_good_backup");
+    const json_t *warning;
     int64_t made = time_of(good, "started");
     char age[40];
+    size_t i;
     if (!json_is_object(good))
         add(s, true, "no-backup", "", "", "no-backup", "/backups");
     if (failed(last))
@@ -125,6 +127,9 @@ static void look_at_backups(struct search *s)
     else if (made && s->now_ms - made > BACKUP_OLD_DAYS * DAY_MS)
         add(s, true, "backup-old", "age", view_duration(s->now_ms - made, s->lang, age, sizeof age),
             "backup-old", "/schedule");
+    json_array_foreach (json_object_get(last, "warnings"), i, warning)
+        add(s, false, "backup-warning", "text", local(s, warning, "text", "text_de"),
+            "backup-warning", "/backups");
     if (!*text_of(json_object_get(s->keeper, "schedule"), "next"))
         add(s, false, "no-schedule", "", "", "no-schedule", "/schedule");
 }

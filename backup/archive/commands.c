@@ -215,6 +215,11 @@ static json_t *item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "gone", json_boolean(it->gone));
     if (!it->complete)
         json_object_set_new(o, "problem", json_text(it->problem));
+    if (it->gone)
+        json_object_set_new(o, "problem_de",
+            json_string("sie ist weg: diese Maschine hat sie gemacht und nicht entfernt"));
+    else if (it->standing == STANDING_REPLACED)
+        json_object_set_new(o, "problem_de", json_string(standing_words(it->standing, true)));
     if (!known)
         return o;
     json_object_set_new(o, "started", time_or_null(m->started_ms));

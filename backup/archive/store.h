@@ -75,10 +75,10 @@ uint64_t store_sequence(const struct store_list *l);
 /* First suffix from utc_s on that no file in the folder has, whatever its type. */
 int store_free_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
     char out[static RUN_SUFFIX_LEN], struct err *e) MUSTCHECK;
-/* The same, and taken at once, so that another machine that writes to the same folder takes the
- * next. Given back when the run is over. */
+/* The same, also none of a run that began here at any time, and taken at once, so that another
+ * machine that writes to the same folder takes the next. Given back when the run is over. */
 int store_take_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
-    char out[static RUN_SUFFIX_LEN], struct err *e) MUSTCHECK;
+    const struct ledger *ledger, char out[static RUN_SUFFIX_LEN], struct err *e) MUSTCHECK;
 void store_give_suffix(const char *folder, const char *run);
 /* Path of one of an item's files, malloc'ed. */
 char *store_path(

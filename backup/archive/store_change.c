@@ -54,24 +54,30 @@ static char *claim_path(const char *folder, const char *run)
 }
 
 int store_take_suffix(const char *folder, int64_t utc_s, const struct cron_zone *zone,
-    char out[static RUN_SUFFIX_LEN], struct err *e)
+    const struct ledger *ledger, char out[static RUN_SUFFIX_LEN], struct err *e)
 {
     char run[RUN_SUFFIX_LEN];
-    for (int i = 0; i < 100; i++) {
-        int r = store_free_suffix(folder, utc_s, zone, run, e);
+    run_suffix_format(utc_s, zone, run);
+    for (int i = 0; i < 24 * 60; i++, run_suffix_next(run, run)) {
+        struct suffix_search s = {run};
+        if (ledger_began_run(ledger, run)) /* an old archive of ours could stand in for it */
+            continue;
+        int r = store_each_name(folder, suffix_taken, &s, e);
         if (r < 0)
             return r;
+        if (r > 0)
+            continue;
         _cleanup_free_ char *path = claim_path(folder, run);
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 && errno != EEXIST)
+        if (fd < 0 && errno != EEXIST) /* EEXIST: somebody was quicker */
             return err_sys(e, errno, "cannot make %s", path);
         if (fd < 0)
-            continue; /* somebody was quicker, and is seen in the next look */
+            continue;
         close(fd);
         memcpy(out, run, sizeof run);
         return 0;
     }
-    return err_set(e, EEXIST, "no free minute was found in %s", folder);
+    return err_set(e, EEXIST, "every minute of a day is taken in %s", folder);
 }
 
 void store_give_suffix(const char *folder, const char *run)

@@ -234,13 +234,16 @@ static void test_suffix_and_parts(void **state)
     assert_false(exists(".elexisdb_2026-10-25-0231.manifest.json.part"));
     /* taken at once: the next one gets the next minute */
     char other[RUN_SUFFIX_LEN];
-    assert_int_equal(store_take_suffix(dir, at / 1000, &cron_zone_local, run, &e), 0);
-    assert_int_equal(store_take_suffix(dir, at / 1000, &cron_zone_local, other, &e), 0);
-    assert_string_equal(run, "2026-10-25-0231");
-    assert_string_equal(other, "2026-10-25-0232");
+    assert_int_equal(
+        store_take_suffix(dir, at / 1000, &cron_zone_local, &trust.ledger, run, &e), 0);
+    assert_int_equal(
+        store_take_suffix(dir, at / 1000, &cron_zone_local, &trust.ledger, other, &e), 0);
+    assert_string_equal(run, "2026-10-25-0232"); /* 0231 began here once */
+    assert_string_equal(other, "2026-10-25-0233");
     store_give_suffix(dir, run);
-    assert_int_equal(store_free_suffix(dir, at / 1000, &cron_zone_local, run, &e), 0);
-    assert_string_equal(run, "2026-10-25-0231");
+    assert_int_equal(
+        store_take_suffix(dir, at / 1000, &cron_zone_local, &trust.ledger, run, &e), 0);
+    assert_string_equal(run, "2026-10-25-0232");
 }
 
 static void test_finding(void **state)
