@@ -35,14 +35,16 @@ bool layout_logs_is_table(const char *path)
     return false;
 }
 
-/* Opened for appending, and data all the same: tables of the CSV engine, and relay logs, whose
- * names end with a number of six digits, and their index. */
-static bool is_data(const char *name)
+/* Opened for appending, and data all the same: tables of the CSV engine, and the logs of
+ * replication, which begin with one of `logs`. */
+static bool is_data(const char *name, char *const logs[2])
 {
-    const char *dot = strrchr(name, '.');
-    bool numbered = dot && strlen(dot + 1) >= 6 && dot[1 + strspn(dot + 1, "0123456789")] == '\0';
-    return ends_with(name, ".CSV") || ends_with(name, ".CSM") || ends_with(name, ".index") ||
-           ends_with(name, ".state") || numbered;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = logs[i] ? strlen(logs[i]) : 0;
+        if (n > 0 && strncmp(name, logs[i], n) == 0 && (name[n] == '.' || name[n] == '-'))
+            return true;
+    }
+    return ends_with(name, ".CSV") || ends_with(name, ".CSM");
 }
 
 /* --- as /proc tells --------------------------------------------------------------------------- */
@@ -114,7 +116,8 @@ static bool find_appended(const char *datadir, struct appended *out)
 }
 
 /* Names of those files, in the data directory and in the folders of its schemas. */
-static void skip_appended(struct layout *l, const struct appended *a, const char *folder)
+static void skip_appended(
+    struct layout *l, const struct appended *a, char *const logs[2], const char *folder)
 {
     _cleanup_free_ char *full = *folder ? xasprintf("%s/%s", l->datadir, folder)
                                         : xstrdup(l->datadir);
@@ -127,11 +130,11 @@ static void skip_appended(struct layout *l, const struct appended *a, const char
             continue;
         _cleanup_free_ char *name = xasprintf("%s%s%s", folder, *folder ? "/" : "", entry->d_name);
         if (S_ISDIR(st.st_mode) && !*folder)
-            skip_appended(l, a, name);
+            skip_appended(l, a, logs, name);
         bool open = false;
         for (size_t i = 0; S_ISREG(st.st_mode) && i < a->n; i++)
             open |= a->files[i].dev == st.st_dev && a->files[i].ino == st.st_ino;
-        if (open && !is_data(name))
+        if (open && !is_data(name, logs))
             skip(l, name);
     }
     if (d)
@@ -143,6 +146,7 @@ static void skip_appended(struct layout *l, const struct appended *a, const char
 struct telling {
     const char *server_datadir;
     struct layout *l;
+    char *logs[2]; /* begin of the names of binary and relay logs; NULL = there are none */
 };
 
 /* The value relative to the data directory; NULL if it leads elsewhere. */
@@ -168,8 +172,14 @@ static int take_variable(
 {
     static const char *const engines[] = {
         "innodb_", "aria_", "rocksdb_", "log_bin", "relay_log", "log_tc", NULL};
-    const struct telling *t = ctx;
+    struct telling *t = ctx;
     (void)lengths, (void)e;
+    for (size_t i = 0; i < 2 && columns > 1 && row[1]; i++) {
+        static const char *const names[] = {"log_bin_basename", "relay_log_basename"};
+        const char *base = strcmp(row[0], names[i]) == 0 ? inside(t, row[1]) : NULL;
+        if (base && !t->logs[i])
+            t->logs[i] = xstrdup(base);
+    }
     bool log = strstr(row[0], "log") || strstr(row[0], "audit") || !strcmp(row[0], "pid_file") ||
                !strcmp(row[0], "socket");
     const char *name = log && columns > 1 && row[1] ? inside(t, row[1]) : NULL;
@@ -208,12 +218,14 @@ static void skip_rotated(struct layout *l)
 
 int layout_logs_find(struct server *s, const char *server_datadir, struct layout *l, struct err *e)
 {
-    struct telling t = {server_datadir, l};
+    struct telling t = {server_datadir, l, {NULL, NULL}};
     struct appended a = {0};
     int r = server_rows(s, take_variable, &t, e, "SHOW GLOBAL VARIABLES");
     if (r == 0 && find_appended(l->datadir, &a))
-        skip_appended(l, &a, "");
+        skip_appended(l, &a, t.logs, "");
     free(a.files);
+    free(t.logs[0]);
+    free(t.logs[1]);
     if (r == 0)
         skip_rotated(l);
     return r;

@@ -63,7 +63,7 @@ static void add_settings(
     struct args *a, const json_t *settings, const char *const *names, const char *prefix)
 {
     static const char harmless[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.,";
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.,=";
     for (size_t i = 0; names[i]; i++) {
         const json_t *given = json_object_get(settings, names[i]);
         const char *value = json_string_value(given);

@@ -523,7 +523,7 @@ def test_only_the_owner_can_read_what_is_made(backup):
 def test_logs_in_the_data_directory(backup, server, proc):
     """Log files under any name, rotated ones, and log tables grow all the time, by our own statements too: no backup is lost for them."""
     server.sql("INSTALL SONAME 'server_audit'; INSTALL SONAME 'sql_errlog'; SET GLOBAL server_audit_file_path='praxis.txt', "
-               "server_audit_logging=ON, log_output='FILE,TABLE', general_log_file='alles', general_log=ON, slow_query_log_file='langsam.1', "
+               "server_audit_logging=ON, log_output='FILE,TABLE', general_log_file='alles', general_log=ON, slow_query_log_file='langsam.20261130', "
                "slow_query_log=ON, long_query_time=0, server_audit_file_rotate_now=ON; "
                "CREATE TABLE load_db.csv (n INT NOT NULL) ENGINE=CSV; INSERT INTO load_db.csv VALUES (7)")
     try:
@@ -534,7 +534,7 @@ def test_logs_in_the_data_directory(backup, server, proc):
         assert done.returncode == 0 and not event(lines, "again"), lines[-1]
         names = {e["path"] for e in backup.manifest(archive_of(lines))["entries"]}
         assert {"mysql/general_log.CSV", "mysql/slow_log.CSV", "load_db/csv.CSV"} <= names
-        assert not {"praxis.txt", "praxis.txt.1", "sql_errors.log", "alles", "langsam.1"} & names, names
+        assert not {"praxis.txt", "praxis.txt.1", "sql_errors.log", "alles", "langsam.20261130"} & names, names
         backup.job("drill")
     finally:
         server.sql("SET GLOBAL general_log=OFF, slow_query_log=OFF, log_output='FILE', long_query_time=10; UNINSTALL SONAME 'server_audit'; "
