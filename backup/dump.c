@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/broken_tables.h"
 #include "backup/child.h"
 #include "backup/client_login.h"
 #include "backup/dump_beside.h"
@@ -125,14 +126,29 @@ static int start_program(struct dump *d, struct err *e)
     return to[0];
 }
 
+/* What the program said names no table (common/said.h): those that cannot be read are looked for.
+ */
+static int program_failed(struct dump *d, struct err *e)
+{
+    char how[80], said[SAID_MAX];
+    struct server *s = NULL;
+    struct err ignored = {0};
+    json_t *broken = NULL;
+    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
+    if (server_connect(&d->run->s.target, "elexgate-job", &s, NULL) == 0)
+        (void)!broken_tables_find(s, &broken, &ignored);
+    server_close(s);
+    _cleanup_free_ char *tables = broken_tables_words(broken);
+    int r = err_set(e, EIO, "%s %s: %s%s%s", program, child_how(&d->child, how, sizeof how),
+        child_said(d->said_fd, said), *tables ? "; tables that cannot be read: " : "", tables);
+    json_decref(broken);
+    return r;
+}
+
 static int check_end(struct dump *d, struct err *e)
 {
-    char how[80], words[SAID_MAX];
-    if (!child_good(&d->child)) {
-        const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
-        child_how(&d->child, how, sizeof how);
-        return err_set(e, EIO, "%s %s: %s", program, how, child_said(d->said_fd, words));
-    }
+    if (!child_good(&d->child))
+        return program_failed(d, e);
     look_through(&d->tap, NULL, 0);
     enum sql_refusal why = sql_lexer_refused(d->tap.lexer);
     unsigned long long line = sql_lexer_line(d->tap.lexer);

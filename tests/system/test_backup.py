@@ -620,3 +620,17 @@ def test_what_cannot_be_read_costs_itself(backup, folder):
     assert len(backup.complete("documents")) == 2, "the older one, which is whole, was removed"
     assert "incomplete: 2" in backup.cli("backups").stdout
     backup.job("drill", "latest", "--type", "documents")  # what is in it is good
+
+
+def test_a_dump_that_fails_names_the_table(backup, server):
+    """What the program says may quote rows; which table cannot be read is found out without it."""
+    server.sql("CREATE TABLE load_db.kaputt (n INT, KEY (n)) ENGINE=MyISAM; INSERT INTO load_db.kaputt VALUES (1); FLUSH TABLES")
+    index = pathlib.Path(server.datadir) / "load_db" / "kaputt.MYI"
+    index.unlink()
+    try:
+        error = backup.job("backup", "--now", "elexisdb-sql", exit=1)[-1]["error"]
+        assert "load_db.kaputt" in error and "(error 1017" in error, error
+    finally:
+        server.sql("DROP TABLE IF EXISTS load_db.kaputt")
+        index.with_suffix(".MYD").unlink(missing_ok=True)
+        index.with_suffix(".frm").unlink(missing_ok=True)
