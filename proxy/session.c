@@ -177,10 +177,32 @@ void session_refuse(struct session *s, uint16_t code, const char *state, const c
     session_close_softly(s, reason, detail);
 }
 
+/* In the middle of a packet no error can be put in: its end is awaited, for a moment. */
+static void cut(struct session *s, struct notice *n, const char *reason)
+{
+    note_end(s, reason, NULL);
+    s->cutting = true;
+    s->notice = notice_ref(n);
+    session_enlist(s, &s->worker->leaving);
+    session_deadline(s, SESSION_CLOSE_MS);
+    worker_check_blocked(s->worker);
+    session_poll(s);
+}
+
+void session_cut(struct session *s)
+{
+    session_refuse(
+        s, SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text, s->end_reason, NULL);
+}
+
 void session_end_now(struct session *s, struct notice *n, const char *reason)
 {
-    if (s->state >= SESSION_ENDING)
+    if (s->state >= SESSION_ENDING || s->cutting)
         return;
+    if (s->state == SESSION_RELAY && !session_between(s) && error_seq(s) < 0) {
+        cut(s, n, reason);
+        return;
+    }
     if (s->state != SESSION_RELAY || !session_between(s) || s->client.eof) {
         session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
             s->state < SESSION_RELAY ? n->ascii : n->text, reason, NULL);
@@ -219,6 +241,9 @@ static void deadline_passed(struct session *s)
     case SESSION_TLS:
     case SESSION_LOGIN:
         session_login_too_late(s);
+        break;
+    case SESSION_RELAY: /* the packet that it was to be cut behind does not end */
+        session_close_softly(s, s->end_reason, NULL);
         break;
     case SESSION_ENDING: {
         /* No command came: the error goes out as the answer to the next one. */
@@ -293,25 +318,6 @@ void session_poll(struct session *s)
     link_poll(&s->server, server);
 }
 
-/* Bytes of a client that is not logged in yet. */
-static void client_bytes(struct session *s, const uint8_t *data, size_t n)
-{
-    if (s->state >= SESSION_TLS) {
-        session_on_client_login(s, data, n);
-        return;
-    }
-    struct buffer *b = &s->login->from_client;
-    if (buffer_append(b, data, n) < 0) {
-        session_drop(s, "client sent too much before its login", NULL);
-        return;
-    }
-    const char *foreign = login_foreign(buffer_ptr(b), buffer_len(b));
-    if (foreign)
-        session_drop(s, "not a database client", foreign);
-    else if (s->state == SESSION_FIRST)
-        session_on_client_first(s);
-}
-
 /* The client sends no more. It may still wait for the answer to what it sent last: then the server
  * hears of the end behind it, answers, and closes. */
 static void client_ended(struct session *s)
@@ -344,7 +350,7 @@ static void client_readable(struct session *s)
         if (n > 0)
             session_on_client_ending(s, data, (size_t)n);
     } else if (s->state < SESSION_RELAY)
-        client_bytes(s, data, (size_t)n);
+        session_on_client_early(s, data, (size_t)n);
     if (s->client.eof)
         client_ended(s);
 }

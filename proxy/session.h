@@ -114,6 +114,7 @@ struct session {
     /* as counted in the idle slot */
     bool counted_session, counted_flight, counted_write, counted_transaction, counted_unknown,
         counted_pending;
+    bool cutting;       /* ended as soon as the server's packet is over, for its notice */
     bool asking, asked; /* session_ask.c: on its way; since the client's last word */
     bool end_asked;     /* ended as soon as it stands between transactions */
     bool quit;          /* COM_QUIT was seen */
@@ -144,6 +145,8 @@ void session_refuse(struct session *s, uint16_t code, const char *state, const c
 void session_end_for(struct session *s, struct notice *n);
 /* The same without waiting: rolls back what is open. */
 void session_end_now(struct session *s, struct notice *n, const char *reason);
+/* The packet is over that kept session_end_now waiting. */
+void session_cut(struct session *s);
 /* From the worker's tick: whatever is due. */
 void session_tick(struct session *s, uint64_t now_ms);
 /* Asks each socket for what the state needs, and for nothing else. */
@@ -181,6 +184,8 @@ void session_connect_tick(struct session *s, uint64_t now_ms);
 bool session_server_connected(struct session *s, int status);
 void session_on_greeting_bytes(struct session *s);
 /* session_login.c */
+/* Bytes of a client that is not logged in yet, in any of those states. */
+void session_on_client_early(struct session *s, const uint8_t *data, size_t n);
 void session_on_client_first(struct session *s);
 void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);

@@ -301,6 +301,24 @@ void session_on_client_login(struct session *s, const uint8_t *data, size_t n)
         pump_client(s);
 }
 
+void session_on_client_early(struct session *s, const uint8_t *data, size_t n)
+{
+    if (s->state >= SESSION_TLS) {
+        session_on_client_login(s, data, n);
+        return;
+    }
+    struct buffer *b = &s->login->from_client;
+    if (buffer_append(b, data, n) < 0) {
+        session_drop(s, "client sent too much before its login", NULL);
+        return;
+    }
+    const char *foreign = login_foreign(buffer_ptr(b), buffer_len(b));
+    if (foreign)
+        session_drop(s, "not a database client", foreign);
+    else if (s->state == SESSION_FIRST)
+        session_on_client_first(s);
+}
+
 static void login_failed(struct session *s, const uint8_t *payload, size_t n)
 {
     uint16_t code = 0;

@@ -84,7 +84,7 @@ bool session_client_held(const struct session *s)
 {
     /* The dialogue cannot take more, or a hold keeps it where it stands between transactions, or
      * the answer to our own question is awaited. */
-    return buffer_len(&s->stash) > 0 || s->asking || kept_by_hold(s);
+    return buffer_len(&s->stash) > 0 || s->asking || s->cutting || kept_by_hold(s);
 }
 
 bool session_between(const struct session *s)
@@ -241,6 +241,8 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
     struct err e;
     if (session_asked(s, data, n))
         return;
+    if (s->cutting)
+        n = dialogue_server_rest(&s->dialogue, data, n);
     unsigned events = dialogue_server(&s->dialogue, data, n);
     SLOT_ADD(w->totals.bytes_out, n);
     if (events & RARE_EVENTS)
@@ -250,6 +252,11 @@ void session_on_server_relay(struct session *s, const uint8_t *data, size_t n)
         return;
     if (link_write(&s->client, data, n, &e) < 0) {
         session_drop(s, "client lost", e.text);
+        return;
+    }
+    if (s->cutting) {
+        if (dialogue_can_end(&s->dialogue, &(uint8_t){0}))
+            session_cut(s);
         return;
     }
     if (!(events & DIALOGUE_ANSWERED))

@@ -59,6 +59,28 @@ unsigned dialogue_lose(struct dialogue *d, const char *why)
     return DIALOGUE_LOST;
 }
 
+size_t dialogue_server_rest(const struct dialogue *d, const uint8_t *p, size_t n)
+{
+    struct dialogue_side s = d->server;
+    size_t at = 0;
+    while (at < n && (s.head_len > 0 || s.continued)) {
+        if (s.head_len < PACKET_HEADER) {
+            s.head[s.head_len++] = p[at++];
+            if (s.head_len < PACKET_HEADER)
+                continue;
+            s.left = packet_length(s.head);
+        }
+        size_t here = n - at < s.left ? n - at : s.left;
+        at += here;
+        s.left -= (uint32_t)here;
+        if (s.left > 0)
+            break;
+        s.continued = packet_length(s.head) == PACKET_MAX;
+        s.head_len = 0;
+    }
+    return at;
+}
+
 bool dialogue_can_end(const struct dialogue *d, uint8_t *seq)
 {
     if (d->server.head_len != 0 || d->server.continued)

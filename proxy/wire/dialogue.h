@@ -28,7 +28,9 @@
 #include "proxy/wire/packet.h"
 #include "proxy/wire/statements.h"
 
+#ifndef DIALOGUE_PIPELINE_MAX /* smaller where it is to be reached: elexgate-proxy-small */
 #define DIALOGUE_PIPELINE_MAX 1024u
+#endif
 
 /* Events of one call, or-ed together. WRITE is told as early as known, for statements that may
  * write and for what rolls back a transaction that wrote (QUIT, RESET_CONNECTION, CHANGE_USER).
@@ -129,5 +131,8 @@ static inline bool dialogue_between(const struct dialogue *d)
 /* An error packet may follow what the server has sent so far: the server's direction stands between
  * packets (and not inside one that is continued). *seq: its sequence number. */
 bool dialogue_can_end(const struct dialogue *d, uint8_t *seq);
+/* How many of these n bytes, the server's next ones, belong to the packet that it is in the middle
+ * of: 0 = it is in none, n = perhaps more than are here. */
+size_t dialogue_server_rest(const struct dialogue *d, const uint8_t *p, size_t n);
 
 #endif

@@ -8,7 +8,9 @@
 #include "proxy/wire/packet.h"
 
 /* Larger than any real one: the attributes alone may have 64 KiB. */
-#define LOGIN_PACKET_MAX   (128u * 1024u)
+#ifndef LOGIN_PACKET_MAX /* smaller where it is to be reached: elexgate-proxy-small */
+#define LOGIN_PACKET_MAX (128u * 1024u)
+#endif
 #define SSL_REQUEST_LENGTH 32u
 /* What is kept of it: longer names are cut, attributes that do not fit are left out. */
 #define LOGIN_TEXT_MAX       512u

@@ -31,6 +31,7 @@ class Gate:
 
     def __init__(self, folder, server=None, pki=None, listeners=None, options=None, backend="socket", env=None):
         self.folder = pathlib.Path(folder)
+        self.program = paths.PROXY
         self.folder.mkdir(parents=True, exist_ok=True)
         self.server, self.pki, self.env = server, pki, env
         self.config = self.folder / "elexgate.ini"
@@ -70,7 +71,7 @@ class Gate:
         if self.process and self.process.alive():
             raise RuntimeError("the proxy runs already")
         env = dict(os.environ, **(self.env or {}))
-        self.process = process.Child("elexgate-proxy", [paths.PROXY, "--config", self.config],
+        self.process = process.Child("elexgate-proxy", [self.program, "--config", self.config],
                                      self.folder / "proxy.log", env=env, pass_fds=pass_fds)
         process.wait_until(lambda: self._ready() or not self.process.alive(), timeout, "elexgate-proxy ready")
         if not self.process.alive():
