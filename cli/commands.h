@@ -9,6 +9,7 @@
 /* clang-format off */
 #define COMMANDS(X) \
     X(init) \
+    X(migrate) \
     X(status) \
     X(sessions) \
     X(watch) \
