@@ -41,11 +41,12 @@ struct run {
     bool remove_nothing; /* a source lost much: older backups stay, whatever retention says */
     bool accept_smaller; /* a source may have lost most of its content: somebody said so */
     int64_t started_ms;
-    bool now;       /* asked for by a person: tries again by itself instead of waiting for idle */
-    bool yield;     /* let go for writers */
-    bool urgent;    /* a restore: clients wait for it, and the server that it starts inherits
-                       priorities */
-    bool finishing; /* from here on it goes to its end, and being asked to stop is not heeded */
+    bool now;         /* asked for by a person: tries again by itself instead of waiting for idle */
+    bool yield;       /* let go for writers */
+    bool urgent;      /* a restore: clients wait for it, and the server that it starts inherits
+                         priorities */
+    bool clients_out; /* a restore before this one, which could not be settled, keeps them out */
+    bool finishing;   /* from here on it goes to its end, and being asked to stop is not heeded */
     json_t *archives;
     json_t *proofs; /* of a drill: what was tried, and how it went */
     json_t

@@ -203,8 +203,7 @@ static int blocked_for_good(int code, const struct err *back, struct err *e)
 {
     return err_prefix(e, code,
         "CLIENTS STAY BLOCKED, because going back failed as well (%.200s); put that right, then "
-        "run "
-        "`elexgate restore recover`",
+        "run `elexgate restore recover`, or restore another backup in its place",
         back->text);
 }
 

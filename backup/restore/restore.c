@@ -21,7 +21,8 @@
 
 static void init(struct restore *r, struct run *run)
 {
-    *r = (struct restore){.run = run, .started_ms = clock_wall_ms()};
+    *r = (struct restore){
+        .run = run, .started_ms = clock_wall_ms(), .clients_out = run->clients_out};
     r->journal = xasprintf("%s/restore.json", run->s.state_dir);
 }
 
@@ -62,6 +63,31 @@ static char *type_words(const struct restore *r)
     return words;
 }
 
+/* The folders of a restore that can neither be finished nor undone get another name: all of one
+ * side is live, and a person may still want what lies in them. */
+static int set_aside(struct restore *r, struct err *e)
+{
+    char stamp[CLOCK_ISO_LEN];
+    clock_iso(clock_wall_ms(), stamp);
+    for (size_t i = 0; i < r->n; i++) {
+        _cleanup_free_ char *aside = xasprintf("%s.%s", r->parts[i].root, stamp);
+        if (rename(r->parts[i].root, aside) < 0 && errno != ENOENT)
+            return err_sys(e, errno, "cannot rename %s", r->parts[i].root);
+        run_note("what it has left is kept in %s; delete that when all is well", aside);
+    }
+    return 0;
+}
+
+/* A restore is the cure for what keeps the earlier one from its end: no server starts on these
+ * files, for example. Clients stay out until it has succeeded. */
+static int go_on_without(struct restore *r, struct err *e)
+{
+    run_note("it cannot be settled (%.250s); what is asked for now goes on in its place", e->text);
+    r->run->clients_out = true;
+    int code = set_aside(r, e);
+    return code == 0 ? 1 : code;
+}
+
 /* Nothing of an earlier restore may be in the way: what was interrupted is settled first, what is
  * kept is the admin's to decide. */
 static int clear_earlier(struct run *run, struct err *e)
@@ -74,6 +100,8 @@ static int clear_earlier(struct run *run, struct err *e)
         code = restore_recover(&r, e);
         if (code == 0)
             code = restore_journal_load(&r, e) == 0 ? 2 : 1;
+        else if (r.phase == RESTORE_BLOCKED && !r.beside)
+            code = go_on_without(&r, e);
     } else if (code == 0)
         code = 2;
     if (code == 2) {
@@ -96,11 +124,23 @@ int restore_give_up_staging(struct restore *r, int code, struct err *e)
 {
     struct err left = {0};
     int removed = restore_remove_staging(r, &left);
-    if (removed == 0)
+    if (removed == 0 && r->clients_out)
+        removed = restore_journal_save(r, RESTORE_BLOCKED, &left);
+    else if (removed == 0)
         removed = restore_journal_remove(r, &left);
     if (removed < 0)
         return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
     return code;
+}
+
+/* What follows a restore that could not be settled must say so when it fails as well. */
+static int still_out(const struct run *run, int code, struct err *e)
+{
+    if (code == 0 || !run->clients_out || strncmp(e->text, "CLIENTS", 7) == 0)
+        return code;
+    return err_prefix(e, code,
+        "CLIENTS STAY BLOCKED, by a restore before this one: restore another backup, or put right "
+        "what keeps the server from running and then run `elexgate restore recover`");
 }
 
 static int run_folders(struct run *run, const struct restore_request *q, struct err *e)
@@ -140,7 +180,7 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
     if (code == 0)
         code = dump ? restore_dump(run, found.folder, dump, &q->sql, e) : run_folders(run, q, e);
     store_list_clear(&found);
-    return code;
+    return still_out(run, code, e);
 }
 
 /* Back to the old data, or, asked again, to the restored ones. */
@@ -263,7 +303,9 @@ static int run_sql(struct run *run, const struct restore_request *q, struct err 
         return EXIT_USAGE;
     }
     int code = clear_earlier(run, e);
-    return code == 0 ? restore_sql(run, q->which, &q->sql, e) : code;
+    if (code == 0)
+        code = restore_sql(run, q->which, &q->sql, e);
+    return still_out(run, code, e);
 }
 
 /* dir: NULL, or filled with a first word before WHICH. */

@@ -242,7 +242,8 @@ static int choose_way(struct sql_stage *q, struct err *e)
 /* What is known to be good text goes in. */
 static int carry_out(struct sql_stage *q, struct err *e)
 {
-    struct restore r = {.run = q->run, .started_ms = clock_wall_ms()};
+    struct restore r = {
+        .run = q->run, .started_ms = clock_wall_ms(), .clients_out = q->run->clients_out};
     r.journal = xasprintf("%s/restore.json", q->run->s.state_dir);
     int code = choose_way(q, e);
     if (code == 0)

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -534,6 +535,35 @@ def test_killed_at_each_step_is_old_or_new(site, phase):
         assert rows(site) == before[1:] and not (site.state / "restore.json").exists() and staging(site) == []
     settle(site)
     assert not list(site.archives.glob(".restore-sql*"))
+
+
+@pytest.mark.parametrize("phase", ["swap", "undo", *(pytest.param(p, marks=pytest.mark.slow) for p in ("stop", "start"))])
+def test_what_cannot_be_undone_is_no_obstacle(site, phase):
+    """The old data are so damaged meanwhile that no server starts on them: recover says so, and a physical restore is the way
+    out, which lets clients in again."""
+    site.set("restore", start_timeout="3s")
+    site.job("backup", "--now", "elexisdb")
+    before, text, data = rows(site), dump(site), site.server.datadir
+    site.server.sql("DELETE FROM load_db.t WHERE i=1")
+    if phase == "undo":
+        site.job("restore", "sql", put(site, text))
+        killed_at(site, "stop", "undo")
+    else:
+        killed_at(site, phase, "sql", put(site, text))
+    site.server.stop()
+    for folder in [data, *(f / side for f in staging(site) for side in ("old", "new"))]:
+        for name in ("ibdata1", "ib_logfile0"):
+            if (folder / name).exists():
+                (folder / name).write_bytes(b"no server starts on this")
+    last = site.job("restore", "recover", exit=1)[-1]
+    assert site.gate.status()["state"] == "blocked" and last["error"], last
+    assert "CLIENTS STAY BLOCKED" in site.job("restore", "sql", put(site, text[:300]), exit=6)[-1]["error"]
+    lines = site.job("restore", "run", "latest", "elexisdb")
+    assert event(lines, "restored") and rows(site) == before and site.gate.status()["state"] == "open"
+    site.job("restore", "accept")
+    for left in staging(site):
+        assert "T" in left.name, left
+        shutil.rmtree(left)
 
 
 def test_killed_in_the_import_the_keeper_clears_up(site):
