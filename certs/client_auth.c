@@ -121,6 +121,32 @@ void client_auth_unref(struct client_auth *a)
     free(a);
 }
 
+time_t client_auth_list_due(const struct client_auth *a)
+{
+    time_t first = 0;
+    for (int i = 0; i < sk_X509_CRL_num(a->crls); i++) {
+        const ASN1_TIME *t = X509_CRL_get0_nextUpdate(sk_X509_CRL_value(a->crls, i));
+        struct tm tm;
+        if (t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 && (first == 0 || timegm(&tm) < first)) {
+            first = timegm(&tm);
+        }
+    }
+    return first;
+}
+
+time_t client_auth_ends(const struct client_auth *a)
+{
+    time_t last = 0;
+    for (int i = 0; i < sk_X509_num(a->cas); i++) {
+        struct tm tm;
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(a->cas, i)), &tm) == 1 &&
+            timegm(&tm) > last) {
+            last = timegm(&tm);
+        }
+    }
+    return last;
+}
+
 /* ---- the handshake ---- */
 
 /* Lets the handshake go on; OpenSSL remembers the verdict for SSL_get_verify_result. */

@@ -36,6 +36,10 @@ struct client_auth;
  * CA of the file has signed is one. */
 int client_auth_load(
     const struct client_auth_options *o, struct client_auth **out, struct err *e) MUSTCHECK;
+/* When the first of the revocation lists should have been replaced by a newer one; 0: never. It
+ * still counts then: what it revokes stays revoked. And when the last of the CAs ends. */
+time_t client_auth_list_due(const struct client_auth *a);
+time_t client_auth_ends(const struct client_auth *a);
 struct client_auth *client_auth_ref(struct client_auth *a);
 void client_auth_unref(struct client_auth *a); /* NULL allowed */
 

@@ -199,6 +199,16 @@ static bool is_plain(const struct store *s, const char *name)
     return access(path, F_OK) == 0 && !is_our_link(s, name);
 }
 
+/* What was begun and is in use by nobody: a full disk leaves nothing behind. */
+static void remove_generation(const struct store *s, const char *generation)
+{
+    _cleanup_free_ char *parent = store_path(s, "generations");
+    _cleanup_fd_ int dirfd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd >= 0) {
+        (void)!file_remove_tree(dirfd, strrchr(generation, '/') + 1, NULL);
+    }
+}
+
 /* Plain files that somebody put there become the first generation, so that the switch that follows
  * is one step for them as well, and nothing is lost. */
 static int adopt_plain_files(const struct store *s, time_t now, struct err *e)
@@ -216,6 +226,9 @@ static int adopt_plain_files(const struct store *s, time_t now, struct err *e)
     }
     if (r == 0) {
         r = switch_link(s, generation, "current", e);
+    }
+    if (r < 0 && generation != NULL) {
+        remove_generation(s, generation);
     }
     return r < 0 ? r : link_names(s, e);
 }
@@ -279,9 +292,13 @@ int store_publish(const struct store *s, const struct cert_pair *pair, time_t no
     if (r == 0) {
         r = switch_link(s, generation, "current", e);
     }
-    if (r == 0) {
-        r = link_names(s, e);
+    if (r < 0) {
+        if (generation != NULL) {
+            remove_generation(s, generation);
+        }
+        return r;
     }
+    r = link_names(s, e);
     if (r == 0) {
         remove_old(s, generation);
     }

@@ -51,7 +51,8 @@ static void sockets_free(struct listeners *l)
     free(l);
 }
 
-static int bind_one(const struct addrinfo *a, struct err *e, const char *what)
+/* both: an IPv6 wildcard takes IPv4 as well. */
+static int bind_one(const struct addrinfo *a, bool both, struct err *e, const char *what)
 {
     int on = 1, off = 0;
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -59,21 +60,26 @@ static int bind_one(const struct addrinfo *a, struct err *e, const char *what)
         return err_sys(e, errno, "cannot make a socket for %s", what);
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a->ai_family == AF_INET6) {
-        /* "*" is one socket for both families; an address is itself only. */
         struct sockaddr_in6 in6;
         memcpy(&in6, a->ai_addr, sizeof in6);
-        bool any = IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+        bool any = both && IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
     }
     if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-        int r = err_sys(e, errno, "cannot listen on %s", what);
+        int r =
+            errno == EADDRINUSE
+                ? err_set(e, EADDRINUSE,
+                      "cannot listen on %s: the address is in use, by another program (ss -ltnp "
+                      "shows it) or by another address of [listen]; \"*\" is all addresses",
+                      what)
+                : err_sys(e, errno, "cannot listen on %s", what);
         close(fd);
         return r;
     }
     return fd;
 }
 
-static int bind_address(const char *address, uint16_t port, struct err *e)
+static int bind_address(const char *address, bool both, uint16_t port, struct err *e)
 {
     char service[8], what[128];
     bool any = !strcmp(address, "*");
@@ -85,10 +91,10 @@ static int bind_address(const char *address, uint16_t port, struct err *e)
     if (r != 0)
         return err_set(
             e, EINVAL, "cannot listen on %s: not an address (%s)", what, gai_strerror(r));
-    int fd = bind_one(list, e, what);
+    int fd = bind_one(list, both, e, what);
     freeaddrinfo(list);
     if (fd == -EAFNOSUPPORT && any) /* a machine without IPv6 */
-        return bind_address("0.0.0.0", port, e);
+        return bind_address("0.0.0.0", both, port, e);
     return fd;
 }
 
@@ -158,6 +164,15 @@ static int take_from(
     return -1;
 }
 
+/* "0.0.0.0, ::" means each family its own socket; "::" alone is both, as "*" always is. */
+static bool is_both(const char *address, const char *const *all)
+{
+    for (; strcmp(address, "*") && *all; all++)
+        if (!strcmp(*all, "0.0.0.0"))
+            return false;
+    return true;
+}
+
 static int open_one(
     struct listeners *l, size_t index, struct listener_socket *handed, size_t n, struct err *e)
 {
@@ -172,7 +187,7 @@ static int open_one(
     for (const char *const *a = set->addresses; *a; a++) {
         fd = take_from(handed, n, set->name, *a, set->port);
         if (fd < 0)
-            fd = bind_address(*a, set->port, e);
+            fd = bind_address(*a, is_both(*a, set->addresses), set->port, e);
         if (fd < 0)
             return err_prefix(e, fd, "[listen %s]", set->name);
         add(l, index, *a, fd);

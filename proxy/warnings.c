@@ -2,14 +2,53 @@
 
 #include "common/log.h"
 
-#define DAY_S       86400
-#define OLD_CA_DAYS 90 /* the last chance to hand out the new one */
+#define DAY_S          86400
+#define CLIENT_CA_DAYS 30
+#define OLD_CA_DAYS    90 /* the last chance to hand out the new one */
 #include "proxy/worker.h"
 
 static void append(json_t *array, const char *code, const char *text, const char *text_de)
 {
     (void)json_array_append_new(
         array, json_pack("{s:s, s:s, s:s}", "code", code, "text", text, "text_de", text_de));
+}
+
+/* What is known of the workstations' own certificates: a stale list, a CA at its end. */
+static void append_client_auth(json_t *array, const struct settings *s, time_t now)
+{
+    char date[CERT_DATE_LEN];
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        const struct listen_settings *l = &s->listeners[i];
+        if (!l->client_auth)
+            continue;
+        time_t due = client_auth_list_due(l->client_auth), end = client_auth_ends(l->client_auth);
+        if (due && now > due) {
+            cert_date(due, date);
+            _cleanup_free_ char *text = xasprintf(
+                "[listen %s] client_crl: a newer list was due on %s; what was revoked since then "
+                "still comes in. Fetch it from the CA, or `elexgate cert crl`, then `elexgate "
+                "reload`",
+                l->name, date);
+            _cleanup_free_ char *text_de = xasprintf(
+                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; was seither "
+                "gesperrt "
+                "wurde, kommt noch herein. Bei der CA holen oder `elexgate cert crl`, dann "
+                "`elexgate reload`",
+                l->name, date);
+            append(array, "crl-stale", text, text_de);
+        }
+        if (now > end - CLIENT_CA_DAYS * DAY_S) {
+            cert_date(end, date);
+            _cleanup_free_ char *text = xasprintf("[listen %s] client_ca: the CA ends on %s, and "
+                                                  "then no workstation's certificate is taken",
+                l->name, date);
+            _cleanup_free_ char *text_de = xasprintf(
+                "[listen %s] client_ca: Die CA endet am %s, danach wird kein Zertifikat eines "
+                "Arbeitsplatzes mehr angenommen",
+                l->name, date);
+            append(array, "client-ca-ends", text, text_de);
+        }
+    }
 }
 
 json_t *warnings_json(const struct settings *s)
@@ -21,6 +60,7 @@ json_t *warnings_json(const struct settings *s)
             "workstations that need them, then go back to intermediate",
             "[tls] tls_profile = old: TLS 1.0 und 1.1 und schwache Verfahren sind erlaubt; die "
             "Arbeitsplätze, die sie brauchen, erneuern, dann zurück zu intermediate");
+    append_client_auth(array, s, time(NULL));
     return array;
 }
 

@@ -445,6 +445,20 @@ def test_renew_only_when_due(folder):
     assert digests(tls) != before and answer("renew", "--dir", tls, "--if-needed")["renewed"] is False
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a small disk")
+def test_a_full_disk_leaves_nothing_behind(folder):
+    tls = folder / "tls"
+    tls.mkdir()
+    script = (f'mount -t tmpfs -o size=64k tmpfs {tls} && "$0" cert init --dir {tls} --host praxis-server >/dev/null && ls {tls}/generations && '
+              f'dd if=/dev/zero of={tls}/full bs=1k 2>/dev/null; "$0" cert renew --dir {tls}; echo code $?; ls {tls}/generations; '
+              f'rm {tls}/full; "$0" cert renew --dir {tls} >/dev/null && echo renewed')
+    done = process.run(["unshare", "--mount", "sh", "-c", script, paths.CLI], 60)
+    lines = done.stdout.split()
+    assert lines[1:3] == ["code", lines[2]] and lines[2] != "0" and "renewed" in lines, done.stdout
+    assert lines[3] == lines[0] and lines.count(lines[0]) == 2, "a stray folder in generations/"
+    assert "No space left" in done.stderr
+
+
 def test_expired_certificate_is_renewed(folder):
     """Whoever notices late gets out by the same command."""
     tls = folder / "tls"

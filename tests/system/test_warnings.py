@@ -1,8 +1,12 @@
 """What the proxy says of a certificate that is near its end: in the log once a step, in the status always."""
+import datetime
 import re
+import socket
 
 import pymysql
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from lib import certs, process, starttls
 
@@ -107,3 +111,31 @@ def test_a_scanner_does_not_fill_the_log(gate):
     gate.wait_log("event=lines-kept-back listener=elexis count=10")
     fail_in_the_handshake(gate)
     process.wait_until(lambda: len(ends(gate, "warning")) == 22, what="told again after the reload")
+
+
+@pytest.mark.parametrize("addresses,words", [("0.0.0.0, ::", None), ("::, 0.0.0.0", None), ("*, 127.0.0.1", "by another address of [listen]"),
+                                             ("127.0.0.1, 127.0.0.1", "by another address of [listen]")])
+def test_addresses_side_by_side(make_gate, server, addresses, words):
+    gate = make_gate(server, start=False, listeners={"elexis": {"address": addresses}})
+    if words:
+        with pytest.raises(RuntimeError) as refused:
+            gate.start()
+        assert words in str(refused.value)
+        return
+    gate.start()
+    for host in ("127.0.0.1", "::1"):
+        with socket.create_connection((host, gate.port), 20) as s:
+            assert s.recv(5)
+
+
+def test_a_stale_revocation_list_is_told(make_gate, server, ca, folder):
+    now = datetime.datetime.utcnow()
+    crl = (x509.CertificateRevocationListBuilder().issuer_name(ca.ca.name).last_update(now - datetime.timedelta(30))
+           .next_update(now - datetime.timedelta(2)).sign(ca.ca.key, hashes.SHA256()))
+    file = folder / "crl.pem"
+    file.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
+    gate = make_gate(server, pki=ca, listeners={"elexis": {"client_auth": "request", "client_ca": ca.ca_file, "client_crl": file}})
+    (warning,) = gate.status()["warnings"]
+    assert warning["code"] == "crl-stale" and str((now - datetime.timedelta(2)).date()) in warning["text"] and "gesperrt" in warning["text_de"]
+    assert "event=crl-stale" in gate.log and "client_crl" in gate.cli("status").stdout
+    gate.connect().close()
