@@ -43,8 +43,8 @@ static void append_client_auth(json_t *array, const struct settings *s, time_t n
                                                   "then no workstation's certificate is taken",
                 l->name, date);
             _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_ca: Die CA endet am %s, danach wird kein Zertifikat eines "
-                "Arbeitsplatzes mehr angenommen",
+                "[listen %s] client_ca: Die CA endet am %s, danach kommt kein Arbeitsplatz "
+                "mit seinem Zertifikat mehr herein",
                 l->name, date);
             append(array, "client-ca-ends", text, text_de);
         }

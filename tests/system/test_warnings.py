@@ -136,6 +136,6 @@ def test_a_stale_revocation_list_is_told(make_gate, server, ca, folder):
     file.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
     gate = make_gate(server, pki=ca, listeners={"elexis": {"client_auth": "request", "client_ca": ca.ca_file, "client_crl": file}})
     (warning,) = gate.status()["warnings"]
-    assert warning["code"] == "crl-stale" and str((now - datetime.timedelta(2)).date()) in warning["text"] and "gesperrt" in warning["text_de"]
+    assert warning["code"] == "crl-stale" and str((now - datetime.timedelta(2)).date()) in warning["text"] and "Gesperrte" in warning["text_de"]
     assert "event=crl-stale" in gate.log and "client_crl" in gate.cli("status").stdout
     gate.connect().close()
