@@ -30,10 +30,9 @@ static void append_client_auth(json_t *array, const struct settings *s, time_t n
                 "reload`",
                 l->name, date);
             _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; was seither "
-                "gesperrt "
-                "wurde, kommt noch herein. Bei der CA holen oder `elexgate cert crl`, dann "
-                "`elexgate reload`",
+                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; seither Gesperrte "
+                "kommen noch herein. Bei der CA holen oder `elexgate cert crl`, dann `elexgate "
+                "reload`",
                 l->name, date);
             append(array, "crl-stale", text, text_de);
         }
