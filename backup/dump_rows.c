@@ -6,8 +6,8 @@
 #include "backup/table_sums.h"
 #include "common/clock.h"
 
-#define LOCK_S   5     /* a statement that holds up the block for longer: counting is given up */
-#define BEGIN_MS 10000 /* the same for a dump program that does not begin */
+#define LOCK_S   5    /* a statement that holds up the block for longer: counting is given up */
+#define BEGIN_MS 5000 /* the same for a dump program that does not begin */
 #define POLL_US  10000
 
 struct dump_rows {

@@ -101,6 +101,11 @@ void attributes_read(int fd, struct archive_entry *ae, char left_out[static ATTR
     }
 }
 
+void attributes_inherit_nothing(int fd)
+{
+    (void)!fremovexattr(fd, acls[1].name);
+}
+
 bool attributes_any(struct archive_entry *ae)
 {
     return archive_entry_xattr_count(ae) > 0 ||

@@ -19,6 +19,9 @@ void attributes_read(int fd, struct archive_entry *ae, char left_out[static ATTR
 /* From the entry to the file; anything else than the kinds above is not set. How many could not be
  * set, because of missing rights or a file system that has none. */
 unsigned attributes_write(int fd, struct archive_entry *ae);
+/* What is made in this folder of ours gets no ACL but its own: a default ACL of the folder above
+ * would add rights that the file never had. */
+void attributes_inherit_nothing(int fd);
 bool attributes_any(struct archive_entry *ae);
 /* Whether the entry's bits for the group are those of its ACL; the file's are the ACL's mask. */
 bool attributes_have_acl(struct archive_entry *ae);

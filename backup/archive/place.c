@@ -39,6 +39,7 @@ struct place *place_open(int fd, bool owners, bool sync)
     p->owners = owners;
     p->sync = sync;
     p->last_fd = -1;
+    attributes_inherit_nothing(fd);
     return p;
 }
 
