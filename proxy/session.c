@@ -208,6 +208,10 @@ void session_end_now(struct session *s, struct notice *n, const char *reason)
             s->state < SESSION_RELAY ? n->ascii : n->text, reason, NULL);
         return;
     }
+    if (s->quit) { /* it has said its last word */
+        session_close_softly(s, reason, NULL);
+        return;
+    }
     /* Between two statements: the driver would read an error only with its next command, so keep it
      * for that. */
     note_end(s, reason, NULL);
@@ -215,6 +219,8 @@ void session_end_now(struct session *s, struct notice *n, const char *reason)
     leave(s, SESSION_ENDING);
     session_deadline(s, SESSION_LINGER_MS);
     session_poll(s);
+    if (buffer_len(&s->stash) > 0) /* the next command is here already: a hold kept it */
+        session_on_client_ending(s, buffer_ptr(&s->stash), buffer_len(&s->stash));
 }
 
 void session_end_for(struct session *s, struct notice *n)
@@ -227,50 +233,6 @@ void session_end_for(struct session *s, struct notice *n)
         return;
     }
     s->end_asked = true;
-}
-
-static void deadline_passed(struct session *s)
-{
-    switch (s->state) {
-    case SESSION_GREETING:
-        session_refuse(s, SESSION_ERROR_CODE, NULL,
-            "Die Datenbank antwortet nicht. / The database does not answer.",
-            "server sent no greeting in time", NULL);
-        break;
-    case SESSION_FIRST:
-    case SESSION_TLS:
-    case SESSION_LOGIN:
-        session_login_too_late(s);
-        break;
-    case SESSION_RELAY: /* the packet that it was to be cut behind does not end */
-        session_close_softly(s, s->end_reason, NULL);
-        break;
-    case SESSION_ENDING: {
-        /* No command came: the error goes out as the answer to the next one. */
-        uint8_t packet[ERROR_PACKET_MAX];
-        size_t n = error_packet(
-            packet, 1, SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text);
-        if (link_write(&s->client, packet, n, NULL) < 0)
-            session_drop(s, "blocked", NULL);
-        else
-            session_close_softly(s, "blocked", NULL);
-        break;
-    }
-    default:
-        session_drop(s, "not closed by the client in time", NULL);
-    }
-}
-
-void session_tick(struct session *s, uint64_t now_ms)
-{
-    if (s->finish)
-        session_finish_tick(s, now_ms);
-    if (s->state >= SESSION_FINISHING)
-        return;
-    if (s->state == SESSION_CONNECTING)
-        session_connect_tick(s, now_ms);
-    else if (s->deadline_ms && now_ms >= s->deadline_ms)
-        deadline_passed(s);
 }
 
 void session_poll(struct session *s)
@@ -358,6 +320,11 @@ static void client_readable(struct session *s)
 static void on_client_event(struct link *l, int status, int events)
 {
     struct session *s = l->owner;
+    if (status < 0 && l->eof) {
+        /* Behind its FIN reading says nothing but "end", whatever is wrong with the socket. */
+        session_drop(s, s->quit ? "quit" : "client lost", "the connection was reset");
+        return;
+    }
     if (events & UV_WRITABLE) {
         struct err e;
         if (link_flush(l, &e) < 0) {

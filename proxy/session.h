@@ -6,6 +6,7 @@
  *   session_login.c   SSLRequest, TLS, login, with the sequence shift
  *   session_proof.c   the server's proof made one for our certificate
  *   session_sha2.c    a password that must not go to the server as it is
+ *   session_tick.c    what is due: the phases' deadlines
  *   session_user.c    who may not log in here
  *   session_ask.c     the server is asked whether a transaction is open
  *   session_finish.c  the server's side once the client is done with it

@@ -40,7 +40,7 @@ def connect(gate, timeout=30):
 @pytest.mark.parametrize("tls", [False, True])
 def test_many_commands_ahead_of_a_slow_login(make_gate, tls):
     """More than the pipeline holds (1,024), and as many bytes as are taken before a login ends: all are answered."""
-    slow, pings = threading.Event(), 80000
+    slow, pings = threading.Event(), 60000
 
     def server(sock):
         sock.sendall(greeting())
@@ -71,14 +71,12 @@ def test_many_commands_ahead_of_a_slow_login(make_gate, tls):
         os.kill(gate.pid, signal.SIGSTOP)
         threading.Timer(0.3, os.kill, (gate.pid, signal.SIGCONT)).start()
         threading.Timer(0.6, slow.set).start()
-        sender = threading.Thread(target=sock.sendall, args=(PING * (pings - 26000),))
-        sender.start()
+        sock.sendall(PING * (pings - 26000))  # into this side's buffer, as far as the gate does not take it
         answers, want = b"", len(OK) + pings * len(OK)
         while len(answers) < want:
             more = sock.recv(65536)
             assert more, f"closed after {len(answers)} of {want} bytes"
             answers += more
-        sender.join(30)
         sock.close()
         process.wait_until(lambda: gate.sessions() == [], what="nobody left")
         assert gate.alive()
@@ -146,6 +144,52 @@ def test_a_hold_keeps_what_was_sent_behind_the_login(make_gate, server):
         assert gate.sessions()[0]["reads"] == 0 and gate.idle()["in_flight"] == 0
         w.send({"cmd": "release"})
         assert read_packet(sock)[1][:1] == b"\0"
+
+
+def test_a_command_that_a_hold_keeps_is_answered_when_a_block_comes(make_gate, server):
+    gate = make_gate(server, listeners=PLAIN)
+    with gate.watch() as w:
+        w.send({"cmd": "hold", "timeout_ms": 20000, "max_ms": 20000})
+        while "held" not in (answer := w.receive()):
+            pass
+        sock = connect(gate)
+        sock.sendall(frame(login(), 1) + frame(b"\x03DO 1"))
+        assert read_packet(sock)[1][:1] == b"\0"
+        process.wait_until(lambda: len(gate.sessions()) == 1, what="logged in")
+        gate.control({"cmd": "block", "reason": "restore", "reason_de": "Wiederherstellung"})
+        assert read_packet(sock)[1][:1] in (b"\0", b"\xff"), "done before the block, or refused: never silence"
+
+
+def test_a_half_closed_client_that_is_reset(make_gate):
+    """With an answer that waits for it. Behind a FIN a socket's error is seen by nobody who only reads."""
+    with FakeServer() as fake:
+        stop = threading.Event()
+
+        def script(sock):
+            sock.sendall(greeting())
+            starttls.read_packet(sock)
+            sock.sendall(OK)
+            starttls.read_packet(sock)
+            sock.sendall(frame(b"\1", 1) + frame(b"\3def\0\0\0\1a\0\x0c\x3f\0\1\0\0\0\x08\x81\0\0\0\0", 2) + frame(b"\xfe\0\0\2\0", 3))
+            while not stop.is_set():
+                sock.sendall(frame(b"\xfa" + b"x" * 250, 4) * 100)
+
+        fake.script = script
+        gate = make_gate(None, listeners=PLAIN, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.connect(("127.0.0.1", gate.port))
+        read_packet(sock)
+        sock.sendall(frame(login(), 1))
+        read_packet(sock)
+        sock.sendall(frame(b"\x03SELECT 1"))
+        process.wait_until(lambda: gate.sessions()[0]["bytes_out"] > 100000, what="the client's buffer is full")
+        sock.shutdown(socket.SHUT_WR)
+        process.wait_until(lambda: gate.control("sessions") is not None, what="a turn of the loop")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        process.wait_until(lambda: not [s for s in gate.sessions() if s["state"] == "relay"], what="it is gone")
+        stop.set()
 
 
 def test_a_server_that_gives_up_a_login_is_told_to_the_client(make_gate):
