@@ -38,6 +38,8 @@ RUN apt-get update \
     && install -d -m 700 /var/lib/elexgate/keeper && install -d -m 711 /backup \
     && install -d -m 755 /run/elexgate-hold
 COPY --from=build /dest /
+# What the doctor advises is then for the machine outside.
+ENV ELEXGATE_CONTAINER=1
 USER elexgate
 EXPOSE 3312
 STOPSIGNAL SIGTERM

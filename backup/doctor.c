@@ -17,6 +17,7 @@
 #include "backup/doctor_gate.h"
 #include "backup/layout.h"
 #include "backup/space.h"
+#include "common/container.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 
@@ -81,10 +82,13 @@ static void check_bypass(struct doctor *d)
         return;
     char *text, *text_de;
     bool good = doctor_port_closed(d->server, &text, &text_de);
-    warn(d, "port", good, text, text_de,
-        "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall",
-        "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der Firewall "
-        "schliessen");
+    /* All addresses of a container are those of the networks that it was put into. */
+    if (!container_inside())
+        warn(d, "port", good, text, text_de,
+            "bind_address = 127.0.0.1 in the server's configuration, or close the port in the "
+            "firewall",
+            "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der "
+            "Firewall schliessen");
     free(text);
     free(text_de);
     if (!d->run->s.proxy_socket)

@@ -6,6 +6,7 @@
 #include <sys/timex.h>
 
 #include "cli/output.h"
+#include "common/container.h"
 
 #define ASK_MS 3000
 
@@ -96,7 +97,10 @@ static void clock_set(struct doctor *d)
                    "die Uhr wird übers Netz richtig gehalten")
              : tr(d->cli, "nothing keeps the clock right: certificates and schedules go by it",
                    "nichts hält die Uhr richtig; Zertifikate und Zeitpläne richten sich nach ihr"),
-        "apt-get install systemd-timesyncd; timedatectl set-ntp yes");
+        container_inside()
+            ? tr(d->cli, "on the machine that runs the containers: timedatectl set-ntp yes",
+                  "auf der Maschine, auf der die Container laufen: timedatectl set-ntp yes")
+            : "apt-get install systemd-timesyncd; timedatectl set-ntp yes");
 }
 
 void doctor_gate(struct doctor *d)

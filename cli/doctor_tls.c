@@ -200,9 +200,14 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
     _cleanup_free_ char *address = output_member(l, "address");
     int port = (int)output_number(l, "port", 0);
     address[strcspn(address, ", ")] = '\0';
-    const char *host = strcmp(address, "*") == 0 || strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1"
-                       : strcmp(address, "::") == 0                                 ? "::1"
-                                                                                    : address;
+    const struct config *c = cli_config(d->cli);
+    const char *elsewhere = config_has_section(c, "listen", name)
+                                ? config_str(c, "listen", name, "doctor_host")
+                                : NULL;
+    const char *host = elsewhere && *elsewhere                                        ? elsewhere
+                       : strcmp(address, "*") == 0 || strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1"
+                       : strcmp(address, "::") == 0                                   ? "::1"
+                                                                                      : address;
     snprintf(s.where, sizeof s.where, "%s (%s port %d)", name, host, port);
     int fd = connect_to(host, port, &e);
     int r = fd < 0 ? fd : read_greeting(fd, &e);

@@ -128,6 +128,10 @@ const struct option config_options[] = {
         .reloadable = true, .env = "ELEXGATE_PUBLIC_PORT",
         .help = "port that workstations connect to where that is another one (a container, a "
                 "router that maps it); auto: port"},
+    {"listen", "doctor_host", OPT_STRING, NULL, .named = true, .reloadable = true,
+        .env = "ELEXGATE_GATE_HOST",
+        .help = "name or address under which elexgate doctor finds the gate where it is not on "
+                "this machine (containers); not set: what it listens on"},
     {"listen", "tls", OPT_ENUM, "required", 0, 0, tls_modes, .named = true, .reloadable = true,
         .help = "required: a client without TLS is refused; preferred: TLS offered; off: plaintext "
                 "only, for an internal network"},

@@ -153,6 +153,15 @@ def test_hook_that_others_can_change(practice_setup, folder):
     assert level(checks(b.config)[1], "hook") == ["ok"]
 
 
+def test_in_a_container(practice_setup):
+    """Nothing is advised that cannot be done in there, and the gate is looked for where it is."""
+    b = practice_setup
+    b.set("listen elexis", doctor_host="127.0.0.3")  # the gate listens on 127.0.0.1
+    done = doctor(b.config, env={**ENGLISH, "ELEXGATE_CONTAINER": "1"})
+    assert "timesyncd" not in done.stdout and "bind_address" not in done.stdout
+    assert "127.0.0.3 port" in done.stdout, done.stdout
+
+
 def test_a_database_that_is_not_there(practice_setup):
     """elexis-oob's was called elexisoob: an empty name must not look like a good practice."""
     b = practice_setup
