@@ -38,6 +38,25 @@ bool config_intent_whole(const char *path, const char *text, size_t len)
     return file_read(beside, VOUCHER_MAX, &had, &n, NULL) == 0 && strcmp(had, line) == 0;
 }
 
+int config_intent_not_lost(const char *path, const char *text, size_t len, struct err *e)
+{
+    _cleanup_free_ char *beside = xasprintf("%s.whole", path);
+    _cleanup_free_ char *had = NULL;
+    size_t n;
+    unsigned long long before = 0;
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i] != '\0' && !strchr(" \t\r\n", text[i]))
+            return 0;
+    if (file_read(beside, VOUCHER_MAX, &had, &n, NULL) < 0 || sscanf(had, "%llu", &before) != 1 ||
+        before == 0)
+        return 0;
+    return err_set(e, ENODATA,
+        "%s is empty and had %llu bytes: was it lost in a crash? Put it back, for example from "
+        "%s~; or remove %s as well for the defaults",
+        path, before, path, beside);
+}
+
 struct losses {
     unsigned had, lost; /* options that the file set; those of them that are gone */
     unsigned fresh;     /* options that are set in another way, or anew */

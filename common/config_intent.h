@@ -17,6 +17,8 @@
 /* Vouches for a text that is about to be published at path. */
 int config_intent_vouch(
     const char *path, const char *text, size_t len, mode_t mode, struct err *e) MUSTCHECK;
+/* -ENODATA: the text is empty, and one that was not was vouched for: after a crash, say. */
+int config_intent_not_lost(const char *path, const char *text, size_t len, struct err *e) MUSTCHECK;
 /* Whether path was vouched for with just this text. */
 bool config_intent_whole(const char *path, const char *text, size_t len);
 

@@ -352,7 +352,9 @@ int config_load(const char *path, struct config **out, struct err *e)
     if (r < 0)
         return err_set(e, -r, "%s", reading.text);
     absolute = realpath(path, NULL);
-    r = config_parse(text, len, absolute ? absolute : path, out, e);
+    r = config_intent_not_lost(absolute ? absolute : path, text, len, e);
+    if (r == 0)
+        r = config_parse(text, len, absolute ? absolute : path, out, e);
     if (r == 0)
         (*out)->whole = config_intent_whole((*out)->path, text, len);
     return r;

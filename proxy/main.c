@@ -369,7 +369,12 @@ int main(int argc, char **argv)
     if (r < 0)
         return failed(&proxy, &takeover, &e);
     if (args.check) {
-        puts("configuration and certificate are good");
+        const struct cert_pair *pair = proxy.settings->certificate;
+        const char *path = config_str(proxy.settings->config, "tls", NULL, "certificate");
+        if (pair && cert_pair_fits(pair, path, time(NULL), &e) < 0)
+            printf("it starts, but clients that check refuse the certificate: %s\n", e.text);
+        else
+            puts("configuration and certificate are good");
         return 0;
     }
     takeover_end(&takeover);

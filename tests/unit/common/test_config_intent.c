@@ -119,6 +119,11 @@ static void vouched(void **state)
         config_free(b);
     }
     free(path);
+    /* and an empty one is refused at a start as well */
+    path = unit_write(dir, "f.ini", "\n \n", 3, 0644);
+    assert_int_equal(config_load(path, &b, &e), -ENODATA);
+    assert_says(&e, "is empty and had 20 bytes");
+    free(path);
     config_free(a);
     unit_remove_dir(dir);
 }
