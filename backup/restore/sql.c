@@ -21,8 +21,18 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
+static int refuse_with(
+    struct sql_stage *q, int code, struct err *e, const char *words, const char *german)
+{
+    err_set(e, EINVAL, "%s%s", q->text.name ? q->text.name : "the SQL text", words);
+    run_error_de(q->run, "%s%s", q->text.name ? q->text.name : "der SQL-Text", german);
+    return code;
+}
+
 /* Why a text is not taken: what is wrong, where, and what would help, in both languages. The
  * formats take the same arguments. */
+PRINTF(4, 6)
+PRINTF(5, 6)
 static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, const char *de, ...)
 {
     char words[700], german[500];
@@ -33,9 +43,7 @@ static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, 
     va_start(ap, de);
     vsnprintf(german, sizeof german, de, ap);
     va_end(ap);
-    err_set(e, EINVAL, "%s%s", q->text.name ? q->text.name : "the SQL text", words);
-    run_error_de(q->run, "%s%s", q->text.name ? q->text.name : "der SQL-Text", german);
-    return code;
+    return refuse_with(q, code, e, words, german);
 }
 
 #define AT(line) (unsigned long long)(line)
@@ -59,9 +67,11 @@ static int judge_form(struct sql_stage *q, struct err *e)
             "enthält keinen",
             AT(s->refused_line), s->command);
     default: {
-        _cleanup_free_ char *en = xasprintf(", line %%llu: %s", sql_refusal_words(s->refused));
-        _cleanup_free_ char *de = xasprintf(", Zeile %%llu: %s", sql_refusal_words_de(s->refused));
-        return refuse(q, EXIT_REFUSED, e, en, de, AT(s->refused_line));
+        unsigned long long line = AT(s->refused_line);
+        _cleanup_free_ char *en = xasprintf(", line %llu: %s", line, sql_refusal_words(s->refused));
+        _cleanup_free_ char *de = xasprintf(
+            ", Zeile %llu: %s", line, sql_refusal_words_de(s->refused));
+        return refuse_with(q, EXIT_REFUSED, e, en, de);
     }
     }
 }

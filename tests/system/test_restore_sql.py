@@ -171,14 +171,16 @@ FORMS = {"xz": lzma.compress, "bz2": bz2.compress, "zip": lambda d: zip_of(LIESM
 def test_a_dump_that_is_packed(site, form):
     """Told from the content; as a file, and through a pipe, which cannot be looked into."""
     site.server.sql("INSERT INTO load_db.t VALUES (3, REPEAT('Würze ', 3000))")
-    data = FORMS[form](dump(site).encode())
-    before = rows(site)
-    site.server.sql("UPDATE load_db.t SET s = 'x'")
-    lines = site.job("restore", "sql", "--dry-run", put(site, data))
-    assert event(lines, "difference")[0]["then"] == 3
-    if form in ("utf-16", "zip", "tar.gz"):
-        piped = subprocess.run(site.argv("restore", "sql", "-"), input=data, stdout=subprocess.PIPE, timeout=60)
-        assert piped.returncode == 0, piped.stdout[-500:]
+    text = dump(site)
+    refused = FORMS[form]((text + "USE `mysql`;\n" + END).encode())  # so that it ends once it was read
+    line = (text + "x").count("\n") + 1
+    for how in ({"args": [put(site, refused)]}, {"args": ["-"], "input": refused}):
+        done = subprocess.run(site.argv("restore", "sql", *how["args"]), input=how.get("input"), stdout=subprocess.PIPE, timeout=60)
+        assert f"line {line}, is about the database" in json.loads(done.stdout.splitlines()[-1])["error"], done.stdout[-500:]
+    if form == "utf-16":
+        before = rows(site)
+        site.server.sql("UPDATE load_db.t SET s = 'x'")
+        site.job("restore", "sql", put(site, FORMS[form](text.encode())))
         assert rows(site) == before
 
 
@@ -312,7 +314,7 @@ def table(site, name, n=50):
     site.server.sql(f"CREATE TABLE load_db.{name} (i INT PRIMARY KEY, b TEXT); INSERT INTO load_db.{name} SELECT seq, 'x' FROM load_db.seq_1_to_{n}")
 
 
-@pytest.mark.parametrize("kind", ["one table", "no rows", "few rows", "one table emptied"])
+@pytest.mark.parametrize("kind", ["one table", "few rows", *(pytest.param(k, marks=pytest.mark.slow) for k in ("no rows", "one table emptied"))])
 def test_a_loss_is_told_and_needs_a_second_word(site, kind):
     table(site, "kontakt")
     table(site, "fall", 200)
@@ -513,7 +515,11 @@ def killed_at(site, phase, *args):
     return job.wait(60) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("phase", ["read", "copy", "boot", "import", "check", "block", "carry", "stop", "swap", "start", "look", "open"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("phase", ["copy", "import", "block", "carry", "swap", "start", "open",
+                                   *(pytest.param(p, marks=SLOW) for p in ("read", "boot", "check", "stop", "look"))])
 def test_killed_at_each_step_is_old_or_new(site, phase):
     """The recovery is killed as well, where it has begun; then it is let do its work."""
     before = rows(site)
@@ -537,7 +543,7 @@ def test_killed_at_each_step_is_old_or_new(site, phase):
     assert not list(site.archives.glob(".restore-sql*"))
 
 
-@pytest.mark.parametrize("phase", ["swap", "undo", *(pytest.param(p, marks=pytest.mark.slow) for p in ("stop", "start"))])
+@pytest.mark.parametrize("phase", ["swap", *(pytest.param(p, marks=SLOW) for p in ("stop", "start", "undo"))])
 def test_what_cannot_be_undone_is_no_obstacle(site, phase):
     """The old data are so damaged meanwhile that no server starts on them: recover says so, and a physical restore is the way
     out, which lets clients in again."""
@@ -670,7 +676,7 @@ def test_beside_what_fails_has_touched_nothing(remote, kind):
     assert ours(remote) == 0
 
 
-@pytest.mark.parametrize("phase", ["import", "check", "block", "swap", "open", "undo swap"])
+@pytest.mark.parametrize("phase", ["import", "swap", "undo swap", *(pytest.param(p, marks=SLOW) for p in ("check", "block", "open"))])
 def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
     before = everything(remote)
     text = dump(remote, "--events")
