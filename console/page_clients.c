@@ -70,6 +70,8 @@ static void tell_proxy(
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
     else if (e.code == ETIMEDOUT && waiting)
         answer_done(rq, PAGE, say(rq, waiting, NULL), NULL);
+    else if (e.code == EINVAL && json_object_get(rq->form, "until"))
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "block-until", NULL));
     else
         answer_failed(rq, PAGE, "proxy", &e);
 }
@@ -83,6 +85,10 @@ void action_clients_kill(struct request *rq)
         return;
     }
     snprintf(rq->object, sizeof rq->object, "session %lld", (long long)n);
+    if (!form_flag(rq->form, "sure")) { /* what is not saved there is lost */
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
+        return;
+    }
     tell_proxy(rq, json_pack("{sssI}", "cmd", "kill", "session", (json_int_t)n), ASK_MS,
         "session-ended", NULL);
 }
@@ -100,6 +106,9 @@ void action_clients_block(struct request *rq)
     snprintf(rq->object, sizeof rq->object, "%.190s", reason);
     json_t *request = json_pack("{ssssss}", "cmd", drain ? "drain" : "block", "reason", reason,
         "reason_de", german && *german ? german : reason);
+    const char *until = form_text(rq->form, "until");
+    if (until && *until)
+        (void)json_object_set_new(request, "until", json_string(until));
     tell_proxy(rq, request, drain ? DRAIN_MS : BLOCK_MS, drain ? "drained" : "blocked",
         drain ? "draining" : "blocking");
 }

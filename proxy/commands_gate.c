@@ -147,24 +147,30 @@ static json_t *join_ended(struct both *b)
     return b->own;
 }
 
+/* What clients are told, and until when. false: the answer says what is wrong. */
+static bool take_words(struct control_client *c, const json_t *request, struct gate_block *out)
+{
+    const char *until = json_string_value(json_object_get(request, "until"));
+    *out = (struct gate_block){
+        .reason = json_string_value(json_object_get(request, "reason")),
+        .reason_de = json_string_value(json_object_get(request, "reason_de")),
+    };
+    if (!until || clock_parse(until, &out->until_ms) == 0)
+        return true;
+    control_answer(c, json_error(EINVAL,
+                          "\"until\": \"%s\" is no time; write it as 14:30 or "
+                          "2026-11-22T14:30:00Z",
+                          until));
+    return false;
+}
+
 void cmd_block(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
     struct err e;
-    struct gate_block block = {
-        .reason = json_string_value(json_object_get(request, "reason")),
-        .reason_de = json_string_value(json_object_get(request, "reason_de")),
-    };
-    const char *until = json_string_value(json_object_get(request, "until"));
-    if (in_between(c))
+    struct gate_block block;
+    if (in_between(c) || !take_words(c, request, &block))
         return;
-    if (until && clock_parse(until, &block.until_ms) < 0) {
-        control_answer(c, json_error(EINVAL,
-                              "\"until\": \"%s\" is no time; write it as 14:30 or "
-                              "2026-11-22T14:30:00Z",
-                              until));
-        return;
-    }
     if (!command_ms(c, request, "grace_ms", (int64_t)p->settings->grace_ms, COMMAND_DAY_MS,
             &block.grace_ms))
         return;
@@ -184,15 +190,16 @@ void cmd_drain(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
     struct err e;
+    struct gate_block words;
     uint64_t timeout;
-    if (in_between(c))
+    if (in_between(c) || !take_words(c, request, &words))
         return;
     if (!command_ms(c, request, "timeout_ms", (int64_t)p->settings->drain_timeout_ms,
             COMMAND_DAY_MS, &timeout))
         return;
     struct both *b = both_new(c, join_ended);
     b->waiting = 3; /* the third is this function: the drain may be over within the call */
-    if (gate_drain(&p->gate, timeout, on_own, b, &e) < 0) {
+    if (gate_drain(&p->gate, &words, timeout, on_own, b, &e) < 0) {
         both_free(b);
         command_error(c, &e);
         return;

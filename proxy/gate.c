@@ -229,10 +229,15 @@ static void drained(struct gate *g)
     all_ended(g);
 }
 
-int gate_drain(struct gate *g, uint64_t timeout_ms, gate_done_cb *done, void *ctx, struct err *e)
+int gate_drain(struct gate *g, const struct gate_block *words, uint64_t timeout_ms,
+    gate_done_cb *done, void *ctx, struct err *e)
 {
-    int r = enter(g, GATE_DRAINING, "The database proxy is in maintenance; please try again soon",
-        "Wartung am Datenbankzugang, bitte gleich erneut versuchen", 0, e);
+    int r = enter(g, GATE_DRAINING,
+        words && words->reason ? words->reason
+                               : "The database proxy is in maintenance; please try again soon",
+        words && words->reason_de ? words->reason_de
+                                  : "Wartung am Datenbankzugang, bitte gleich erneut versuchen",
+        words ? words->until_ms : 0, e);
     if (r < 0)
         return r;
     g->done = done;

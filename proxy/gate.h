@@ -76,8 +76,9 @@ struct gate_block {
  * is blocked changes the words. */
 int gate_block(struct gate *g, const struct gate_block *b, gate_done_cb *done, void *ctx,
     struct err *e) MUSTCHECK;
-int gate_drain(
-    struct gate *g, uint64_t timeout_ms, gate_done_cb *done, void *ctx, struct err *e) MUSTCHECK;
+/* words: NULL = the standard ones; its grace_ms does not count. */
+int gate_drain(struct gate *g, const struct gate_block *words, uint64_t timeout_ms,
+    gate_done_cb *done, void *ctx, struct err *e) MUSTCHECK;
 /* Opens, and answers whoever waits for a block or drain that it was called off. */
 int gate_open(struct gate *g, struct err *e) MUSTCHECK;
 /* done once every session stands between transactions and is kept there, or timeout_ms is over; let

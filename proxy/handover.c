@@ -233,7 +233,7 @@ static void on_leaving(uv_timer_t *t)
     } else if (p->gate.state == GATE_OPEN && clock_mono_ms() >= h->end_at_ms) {
         log_event(LOG_WARNING, "handover-timeout", LOG_U("sessions", proxy_sessions(p)),
             LOG_S("meaning", "they are ended between two statements"));
-        if (gate_drain(&p->gate, 0, on_all_ended, NULL, &e) < 0)
+        if (gate_drain(&p->gate, NULL, 0, on_all_ended, NULL, &e) < 0)
             log_err(LOG_ERROR, "handover-timeout", &e);
     }
 }

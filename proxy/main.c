@@ -125,7 +125,7 @@ static void on_told(void *ctx, json_t *answers)
     json_decref(answers);
     if (!quitting &&
         (p->gate.state == GATE_BLOCKED ||
-            gate_drain(&p->gate, p->settings->drain_timeout_ms, on_drained, p, &e) < 0))
+            gate_drain(&p->gate, NULL, p->settings->drain_timeout_ms, on_drained, p, &e) < 0))
         proxy_quit(p);
 }
 

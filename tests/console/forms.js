@@ -101,6 +101,8 @@ async function clients(page, base) {
     assertEqual(await page.locator("#sessions tbody tr").count(), 1, "one client is connected");
     const row = await page.locator("#sessions tbody tr").innerText();
     assert(row.includes("elexisuser") && row.includes("127.0.0.1") && row.includes("TLSv1.3"), `the client's row: ${row}`);
+    await page.locator("form[action='/clients/kill'] summary").first().click();
+    await page.locator("form[action='/clients/kill'] input[name=sure]").first().check();
     await send(page, "form[action='/clients/kill'] button");
     await flash(page, "good");
     await page.locator("#sessions tbody tr").waitFor({ state: "detached" }); // by itself, without a reload
@@ -109,6 +111,10 @@ async function clients(page, base) {
     await send(page, "form[action='/clients/block'] button.danger");
     await flash(page, "bad");
     assert(await page.locator("#gate .state.good").isVisible(), "without a reason nothing is blocked");
+    await page.fill("#reason", "Wartung");
+    await page.fill("#until", "bald");
+    await send(page, "form[action='/clients/block'] button.danger");
+    assert((await flash(page, "bad")).includes("14:30"), "a time that is none");
     await page.fill("#reason", "Wartung bis 13:30 <Müller & Söhne>");
     await send(page, "form[action='/clients/block'] button.danger");
     const state = await page.locator("#gate .state.bad").innerText();

@@ -275,7 +275,9 @@ def test_drain_waits_for_the_clients(gate):
 
 def test_drain_ends_who_stays_too_long(gate):
     c = gate.connect()
-    assert gate.control({"cmd": "drain", "timeout_ms": 100})["ended"] == 1
+    assert gate.control({"cmd": "drain", "timeout_ms": 100, "until": "bald"}, check=False)["code"] == "EINVAL"
+    assert gate.control({"cmd": "drain", "timeout_ms": 100, "reason": "moving", "reason_de": "Wegen Umzug zu", "until": "23:59"})["ended"] == 1
+    assert "Umzug" in refused(gate)[1] and "23:59" in refused(gate)[1] and gate.status()["reason"] == "moving"
     with pytest.raises(pymysql.err.OperationalError):
         query(c, "SELECT 1")
     gate.control("open")
