@@ -51,6 +51,7 @@ function reached() {
     const note = document.getElementById("offline");
     if (!note || note.hidden) return false;
     note.hidden = true;
+    note.className = "";
     return true;
 }
 function unreachable() {
@@ -58,6 +59,7 @@ function unreachable() {
     if (!note || !note.hidden) return;
     const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }).format(seen);
     note.textContent = note.dataset.text.replace("{time}", time);
+    note.className = "note bad";
     note.hidden = false;
 }
 
