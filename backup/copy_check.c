@@ -91,12 +91,12 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
     run_phase(c->run, c->item->type, "boot", 0);
     struct throwaway_options o = {
         .config = config,
-        .program = config_str(config, "drill", NULL, "server_program"),
-        .args = config_list(config, "drill", NULL, "server_args"),
+        .program = c->program ? c->program : config_str(config, "drill", NULL, "server_program"),
+        .args = c->program ? NULL : config_list(config, "drill", NULL, "server_args"),
         .datadir = c->datadir,
         .scratch = c->scratch,
         .page_size = m->server.page_size,
-        .lower_case_table_names = c->manifest ? m->server.lower_case_table_names : -1,
+        .lower_case_table_names = m->server.lower_case_table_names,
         .settings = json_object_get(m->info, "server_settings"),
         .go_on = run_go_on,
         .ctx = c->run,
@@ -296,8 +296,22 @@ static int boot_and_check(struct copy_check *c, struct err *e)
         r = boot(c, &server, e);
     if (r == 0)
         r = note_settings(c, throwaway_server(server), e);
+    if (r == 0 && c->begun)
+        r = c->begun(c->ctx, server, e);
     if (r == 0)
         r = check_all(c, throwaway_server(server), e);
+    if (r == 0 && c->checked)
+        r = c->checked(c->ctx, server, e);
+    if (r == 0)
+        r = throwaway_stop(server, e);
+    throwaway_drop(server);
+    return r == -EIO ? EXIT_INCONSISTENT : r;
+}
+
+int copy_check_recover(struct copy_check *c, struct err *e)
+{
+    struct throwaway *server = NULL;
+    int r = boot(c, &server, e);
     if (r == 0)
         r = throwaway_stop(server, e);
     throwaway_drop(server);

@@ -9,6 +9,8 @@
 #include "backup/archive/store.h"
 #include "backup/run.h"
 
+struct throwaway;
+
 struct copy_check {
     struct run *run;
     const struct store_item *item;
@@ -24,6 +26,11 @@ struct copy_check {
     /* What is broken in the copy as it was when the backup was made does not count: it brings back
      * all else. Not for a proof, which says what is good. */
     bool as_it_was;
+    /* In the trial server, before the tables are looked at and after; NULL allowed. */
+    int (*begun)(void *ctx, struct throwaway *t, struct err *e);
+    int (*checked)(void *ctx, struct throwaway *t, struct err *e);
+    void *ctx;
+    const char *program;  /* instead of [drill] server_program and server_args; NULL = those */
     bool as_it_is;        /* not even what a manifest-less archive holds broken: it is named */
     const json_t *before; /* tables that the live server cannot open either; NULL = not known */
     json_t *broken; /* object: gets the tables that cannot be read, with words; NULL allowed */
@@ -38,6 +45,8 @@ int copy_check_manifest(struct run *r, const struct store_item *it, const char *
 
 /* Both: 0, or a result of the run with its words. */
 int copy_check_extract(struct copy_check *c, struct err *e) MUSTCHECK;
+/* Starts a server on the copy once, which puts its files in order, and stops it. */
+int copy_check_recover(struct copy_check *c, struct err *e) MUSTCHECK;
 /* Starts a throwaway server on the copy (which changes it as any start does), or imports a dump
  * into one; CHECK TABLE over all tables; rows and checksums as at the backup; stops it cleanly.
  * Nothing to do for plain folders. */

@@ -15,17 +15,12 @@
 #include "backup/broken_tables.h"
 #include "backup/doctor_bypass.h"
 #include "backup/doctor_gate.h"
+#include "backup/doctor_grants.h"
 #include "backup/layout.h"
 #include "backup/space.h"
 #include "common/container.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
-
-/* Exactly what is used: RELOAD for the lock and the flushes, PROCESS for the sign of a waiting
- * writer and INNODB_TRX, SUPER for the settings, SELECT for checksums and dumps, SHUTDOWN and
- * CONNECTION ADMIN for a restore, the rest for mariadb-dump. */
-static const char *const privileges[] = {"SELECT", "RELOAD", "SHUTDOWN", "PROCESS", "SUPER",
-    "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER", "CONNECTION ADMIN", NULL};
 
 struct doctor {
     struct run *run;
@@ -104,19 +99,8 @@ static void check_bypass(struct doctor *d)
 
 static char *grant_statement(const struct backup_settings *s)
 {
-    char *list = xstrdup("");
-    for (size_t i = 0; privileges[i]; i++) {
-        char *longer = xasprintf("%s%s%s", list, i ? ", " : "", privileges[i]);
-        free(list);
-        list = longer;
-    }
-    const char *host = s->target.socket || strcmp(s->target.host, "127.0.0.1") == 0 ||
-                               strcmp(s->target.host, "localhost") == 0
-                           ? "localhost"
-                           : "%";
-    char *statement = xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, host);
-    free(list);
-    return statement;
+    _cleanup_free_ char *list = doctor_grants_list();
+    return xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, doctor_grants_host(s));
 }
 
 /* "GRANT SELECT, RELOAD, ... ON *.* TO ...": is this one in the list? */
@@ -154,10 +138,10 @@ static void check_grants(struct doctor *d)
     _cleanup_free_ char *statement = grant_statement(&d->run->s);
     int r = server_rows(d->server, keep_global, &grants, &e, "SHOW GRANTS FOR CURRENT_USER");
     char missing[256] = "";
-    for (size_t i = 0; r == 0 && privileges[i]; i++) {
-        if (!granted(grants ? grants : "", privileges[i]))
+    for (size_t i = 0; r == 0 && doctor_grants[i]; i++) {
+        if (!granted(grants ? grants : "", doctor_grants[i]))
             snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
-                *missing ? ", " : "", privileges[i]);
+                *missing ? ", " : "", doctor_grants[i]);
     }
     _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing);
     _cleanup_free_ char *lacks_de = xasprintf("dem Konto der Sicherung fehlt %s", missing);

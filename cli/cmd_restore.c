@@ -18,7 +18,8 @@
 struct request {
     const char *words[TYPES_MAX + 1]; /* WHICH and types, or the one word of another command */
     size_t n;
-    const char *sql;          /* the file, instead of the words */
+    const char *sql; /* the file, instead of the words */
+    const char *recover_with;
     const char *into, *serve; /* elsewhere: the folder, and a socket for a server on it */
     const char *names;        /* of SQL: live or file */
     bool yes, dry_run, no_trial, foreign, accept_loss;
@@ -35,6 +36,10 @@ static int check(struct cli *cli, const struct request *rq)
                 "--serve braucht den Ordner: --into ORDNER"));
     if (rq->into && (rq->dry_run || rq->no_trial))
         return cli_usage(cli, "--into goes with WHICH, TYPE, --serve and --foreign only");
+    if (rq->recover_with && !rq->foreign)
+        return cli_usage(cli, "%s",
+            tr(cli, "--recover-with is for an archive of the old system: add --foreign",
+                "--recover-with ist für ein Archiv des alten Systems: --foreign dazu"));
     if (rq->n == 0 && !rq->sql && !rq->into)
         return cli_usage(cli, "%s",
             tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
@@ -46,7 +51,7 @@ static int check(struct cli *cli, const struct request *rq)
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
     static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign",
-        "--accept-loss", "--sql=", "--names=", "--into=", "--serve=", NULL};
+        "--accept-loss", "--recover-with=", "--sql=", "--names=", "--into=", "--serve=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
     /* Options may stand before, between and after the words. */
@@ -57,6 +62,8 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
             rq->no_trial |= strcmp(o, "--no-trial") == 0;
             rq->foreign |= strcmp(o, "--foreign") == 0;
             rq->accept_loss |= strcmp(o, "--accept-loss") == 0;
+            if (strcmp(o, "--recover-with=") == 0)
+                rq->recover_with = a.value;
             if (strcmp(o, "--sql=") == 0)
                 rq->sql = a.value;
             if (strcmp(o, "--names=") == 0)
@@ -234,6 +241,10 @@ static size_t job_words(const struct request *rq, const char *what, const char *
         args[n++] = "--dry-run";
     if (strcmp(what, "run") == 0 && rq->no_trial)
         args[n++] = "--no-trial";
+    if (strcmp(what, "run") == 0 && rq->recover_with) {
+        args[n++] = "--recover-with";
+        args[n++] = rq->recover_with;
+    }
     if (strcmp(what, "run") == 0)
         n = sql_words(rq, args, n);
     for (size_t i = 0; i < rq->n; i++)
@@ -244,7 +255,7 @@ static size_t job_words(const struct request *rq, const char *what, const char *
 
 static int restore(struct cli *cli, const struct request *rq)
 {
-    const char *args[TYPES_MAX + 12];
+    const char *args[TYPES_MAX + 14];
     json_t *plan = NULL;
     int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
     if (code == EXIT_GOOD && on_terminal(cli)) {
@@ -370,7 +381,8 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign] | --sql FILE [--accept-loss] "
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql "
+    "FILE [--accept-loss] "
     "[--names live|file] | --into DIR "
     "[--serve "
     "SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
@@ -383,6 +395,9 @@ const struct command cmd_restore = {
     "  --no-trial  without the throwaway server that tries the data out first\n"
     "  --foreign   also what this installation has not sealed, or what has no manifest, as the\n"
     "              old system made them: only if you know who made it\n"
+    "  --recover-with PROGRAM  with --foreign: a mariadbd of the series that the archive was "
+    "taken\n"
+    "              of while it ran; it is started once on the unpacked copy\n"
     "  --sql FILE  from a dump: .sql, also compressed, or - for standard input; into the Elexis\n"
     "              database only\n"
     "  --accept-loss  SQL may lose tables or most rows of what is there now; without, a terminal\n"

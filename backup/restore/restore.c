@@ -324,6 +324,8 @@ static int parse_run(
             q->skip_boot = true;
         else if (!strcmp(argv[i], "--foreign"))
             q->foreign = true;
+        else if (!strcmp(argv[i], "--recover-with") && i + 1 < argc)
+            q->recover_with = argv[++i];
         else {
             err_set(e, EINVAL, "unknown option %.40s", argv[i]);
             return EXIT_USAGE;

@@ -7,6 +7,8 @@
  * - plan.c: what would be replaced by what, for a person to decide
  * - stage.c: what is asked for is judged, unpacked beside the live data and tried out, while
  * clients work
+ * - stage_trial.c, accounts.c, foreign_look.c: the copy is judged and booted, and gets the accounts
+ * that the restore needs
  * - exchange.c: from block to open: clients out, server stopped, folders swapped, server started,
  *   clients in
  * - database.c: stopping and starting the server, and the proof that it stands still
@@ -116,8 +118,9 @@ struct restore_request {
     const char *which;
     char *const *types; /* NULL-terminated; none = all of the run */
     bool dry_run, skip_boot;
-    bool foreign;           /* an archive without manifest is taken; see foreign.h */
-    struct sql_options sql; /* for a dump, and SQL text */
+    bool foreign;             /* an archive without manifest is taken; see foreign.h */
+    const char *recover_with; /* with foreign: a mariadbd that is started on the copy first */
+    struct sql_options sql;   /* for a dump, and SQL text */
 };
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
 /* One event that says what would be replaced by what. */

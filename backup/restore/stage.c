@@ -18,6 +18,7 @@
 #include "backup/restore/pick.h"
 #include "backup/restore/restore.h"
 #include "backup/restore/site.h"
+#include "backup/restore/stage_trial.h"
 #include "backup/trial.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -176,9 +177,11 @@ static int broken_then(
     return code;
 }
 
-static int stage_part(struct restore *r, const struct store_item *it, const char *archive,
-    const char *manifest, const struct restore_part *p, bool trial, struct err *e)
+static int stage_part(struct restore *r, const struct restore_request *q, const struct site *site,
+    const struct store_item *it, const char *archive, const char *manifest,
+    const struct restore_part *p, struct err *e)
 {
+    bool trial = !q->skip_boot;
     _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
     struct copy_check c = {.run = r->run,
         .item = it,
@@ -199,22 +202,22 @@ static int stage_part(struct restore *r, const struct store_item *it, const char
     if (p->database)
         r->broken[1] = c.broken = json_object();
     if (code == 0 && p->database && (trial || !manifest))
-        code = copy_check_boot(&c, e);
+        code = restore_try_out(&c, site, q->recover_with, e);
     else if (code == 0 && p->database)
         code = broken_then(r, it, manifest, e);
     return code == 0 ? restore_finish_staging(p, e) : code;
 }
 
 /* The archives of a run by name; a foreign one is the path itself. */
-static int stage_item(struct restore *r, const struct restore_request *q,
+static int stage_item(struct restore *r, const struct restore_request *q, const struct site *site,
     const struct store_item *it, const struct restore_part *p, struct err *e)
 {
     if (restore_is_foreign(it))
-        return stage_part(r, it, q->which, NULL, p, !q->skip_boot, e);
+        return stage_part(r, q, site, it, q->which, NULL, p, e);
     _cleanup_free_ char *folder = folder_of(r->run, q->which);
     _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
     _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
-    return stage_part(r, it, archive, manifest, p, !q->skip_boot, e);
+    return stage_part(r, q, site, it, archive, manifest, p, e);
 }
 
 /* Which of the run's archives are restored where. */
@@ -264,6 +267,7 @@ static int choose(struct restore *r, const struct restore_request *q,
 static void about_foreign(struct store_item *it, const struct layout *l)
 {
     it->manifest.server.page_size = l->page_size;
+    it->manifest.server.lower_case_table_names = l->lower_case_table_names;
     run_note("this archive has no manifest: its date, its server's version and whether it is "
              "complete are unknown; that a server starts on it and finds every table whole is the "
              "only proof");
@@ -292,7 +296,7 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     for (size_t i = 0; code == 0 && i < r->n; i++)
-        code = stage_item(r, q, items[i], &r->parts[i], e);
+        code = stage_item(r, q, &site, items[i], &r->parts[i], e);
     site_clear(&site);
     store_list_clear(&found);
     return code;

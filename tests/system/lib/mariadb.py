@@ -95,7 +95,7 @@ class MariaDB:
 
     def _argv(self):
         net = ["--skip-networking"] if self.port is None else [f"--port={self.port}", "--bind-address=127.0.0.1"]
-        return [MARIADBD, "--no-defaults", *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
+        return [*self.program, *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
                 f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args]
 
     def start_command(self):
