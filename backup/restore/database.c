@@ -28,6 +28,7 @@
 #define ASK_AGAIN_MS   1000
 #define START_AGAIN_MS 500
 #define REFUSED_MS     5000 /* a server that comes up may refuse for a moment */
+#define SILENT_MS      4000
 #define COMES_UP_MS    3000 /* one that has the files and does not answer */
 
 /* Stands in for a file that is missing in the live folder, so that nothing starts there meanwhile.
@@ -76,34 +77,59 @@ static int run_command(struct run *run, const char *key, struct err *e)
                                 child_how(&c, how, sizeof how));
 }
 
+/* A server lets go of its locks before it has done with its folder (tc.log, its pid file), and one
+ * whose files were taken away under it holds none. */
+static bool still_lives(const struct restore *r)
+{
+    struct pollfd p = {.fd = r->server_fd, .events = POLLIN};
+    return r->server_fd > 0 && poll(&p, 1, 0) == 0;
+}
+
+static void remember_process(struct restore *r, const struct server *s)
+{
+    pid_t pid = holder_of(restore_database(r)->live);
+    if (pid <= 0 && s)
+        pid = server_pid(s);
+    if (pid <= 0 || still_lives(r))
+        return;
+    if (r->server_fd > 0)
+        close(r->server_fd);
+    r->server_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* A signal that comes while a server starts may leave it hanging. */
+static bool silent_for_long(struct restore *r)
+{
+    uint64_t now = clock_mono_ms();
+    r->silent_ms = r->silent_ms ? r->silent_ms : now;
+    return now - r->silent_ms >= SILENT_MS;
+}
+
 /* By the configured command, by SQL, or, when the server lets nobody in or does not answer, by a
  * signal to the process that holds its files: no account in the data that go can keep them. */
 static int shut_down(struct restore *r, struct err *e)
 {
     struct server *s = NULL;
     struct err why = {0};
-    if (command(r->run, "stop_command"))
+    if (command(r->run, "stop_command")) {
+        remember_process(r, NULL);
         return run_command(r->run, "stop_command", e);
-    if (site_ask(r->run, &s, &why) == SITE_ANSWERS) {
-        pid_t pid = server_pid(s);
-        if (pid > 0 && r->server_fd == 0)
-            r->server_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    }
+    enum site_server how = site_ask(r->run, &s, &why);
+    if (how == SITE_ANSWERS) {
+        remember_process(r, s);
         int code = server_exec(s, &why, "SHUTDOWN");
         server_close(s);
         if (code == 0 || code == -EPIPE) /* it may be quicker than its answer */
             return 0;
     }
+    remember_process(r, NULL);
+    if (how == SITE_SILENT && !silent_for_long(r))
+        return 0; /* the locks will say whether it does not run, or only comes up */
     int code = holder_end(restore_database(r)->live, e);
     if (code == 0)
         run_note("the server is ended by its process: %s", why.text);
-    return code < 0 ? code : 0; /* it does not run: the locks will say whether that is so */
-}
-
-/* Who holds no lock because the files were taken away under it may live all the same. */
-static bool still_lives(const struct restore *r)
-{
-    struct pollfd p = {.fd = r->server_fd, .events = POLLIN};
-    return r->guarded && r->server_fd > 0 && poll(&p, 1, 0) == 0;
+    return code < 0 ? code : 0;
 }
 
 void restore_database_flush(struct restore *r)
@@ -175,7 +201,6 @@ static int make_guard(struct restore *r, const char *path, int *fd, struct err *
     *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (*fd < 0)
         return err_sys(e, errno, "cannot make %s", path);
-    r->guarded = true;
     if (stat(restore_database(r)->live, &st) < 0 ||
         (geteuid() == 0 && fchown(*fd, st.st_uid, st.st_gid) < 0))
         return err_sys(e, errno, "cannot hand %s over", path);
@@ -251,6 +276,7 @@ int restore_database_stop(struct restore *r, struct err *e)
 {
     uint64_t limit = (uint64_t)config_int(r->run->s.config, "restore", NULL, "stop_timeout");
     restore_database_unlock(r);
+    r->silent_ms = 0;
     run_phase(r->run, r->run->s.physical_type, "stop", 0);
     int code = shut_down(r, e);
     uint64_t now = clock_mono_ms(), end = now + limit, asked = now;

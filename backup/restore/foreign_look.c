@@ -14,8 +14,8 @@
 #include "common/file.h"
 #include "common/said.h"
 
-#define CREATOR_AT 16 /* in ib_logfile0, all formats since 5.7: "MariaDB 10.5.8", "Backup 10.5.8"  \
-                       */
+/* In ib_logfile0, all formats since 5.7: "MariaDB 10.5.8", "Backup 10.5.8". */
+#define CREATOR_AT  16
 #define CREATOR_LEN 32
 #define LOG_MAX     (1u << 20)
 #define UPGRADE_MS  (30 * 60 * 1000) /* it looks at every table */

@@ -86,6 +86,7 @@ def test_a_backup_of_what_cannot_be_read(site):
     """A table of the practice is gone: backup, drill and doctor say so by name; an older backup cures it, and this one is kept."""
     good = site.backup.archives / site.archive
     discard(site, "load_db.visits")
+    (site.documents / "gescannt.img").write_bytes(bytes(60000))
     lines = site.backup.job("backup", "--now", exit=6)
     assert "load_db.visits" in lines[-1]["error"] and "load_db.visits" in lines[-1]["error_de"], lines[-1]
     assert {a["type"] for a in lines[-1]["archives"]} == {"elexisdb", "documents"}, "what can be kept is kept"
