@@ -6,11 +6,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 
 import pymysql
 import pytest
 
-from lib import paths, process, trixie as lib_trixie
+from lib import paths, process
 from lib.backup import Backup, event
 from lib.gate import Gate
 from lib.mariadb import MARIADBD, MariaDB
@@ -189,47 +190,28 @@ def test_hot_of_an_older_series(site, archives, folder):
     site.nothing_left()
 
 
-@pytest.fixture(scope="module")
-def new_site(session_folder, pki):
-    """A practice whose server is MariaDB 11.8, and whose trial server and mariadb-upgrade are too."""
-    trixie = lib_trixie.root()
-    folder = session_folder / "restore-foreign-new"
-    folder.mkdir()
-    server = lib_trixie.NewServer(folder / "db", trixie).start()
-    bin = folder / "bin"
-    bin.mkdir()
-    run, root = server.program[0], trixie / "root"
-    library = next((root / "usr" / "lib").glob("x86_64-linux-gnu"))
-    # it runs `mariadb` and `mariadb-check` from where it lies itself
-    shutil.copy(root / "usr" / "bin" / "mariadb-upgrade", bin / "upgrade.bin")
-    programs = {name: f"{run} {name}" for name in ("mariadb", "mariadb-check")}
-    programs["mariadbd"] = " ".join(map(str, server.program))
-    programs["mariadb-upgrade"] = f"{library}/ld-linux-x86-64.so.2 --library-path {library} {bin}/upgrade.bin"
-    for name, command in programs.items():
-        (bin / name).write_text(f"#!/bin/sh\n{'shift' if name == 'mariadbd' else ''}\nexec {command} \"$@\"\n")
-        (bin / name).chmod(0o755)
-    gate = Gate(folder / "gate", server, pki, options={"proxy": {"grace": "200ms"}}).start()
-    path = os.environ["PATH"]
-    os.environ["PATH"] = f"{bin}:{path}"
-    site = Site(folder, server, gate, {"restore": START, "drill": {"server_program": bin / "mariadbd"}})
-    site.now = site.sums()
-    yield site
-    os.environ["PATH"] = path
-    gate.stop()
-    server.kill()
-
-
-@pytest.mark.parametrize("how", ["cold", "hot"])
-def test_of_an_older_series_onto_a_newer_server(new_site, archives, how):
-    """10.11 under 11.8, really: the cold one as it is, the hot one put in order by its own series first."""
-    site, more = new_site, ["--recover-with", MARIADBD] if how == "hot" else []
-    lines = site.job("run", "--foreign", *more, str(archives[how]))
-    assert site.server.value("SELECT t FROM load_db.KONTAKT WHERE n = 1") == "alt"
-    assert site.server.value("SELECT COUNT(*) FROM load_db.KONTAKT") == (501 if how == "hot" else 1)
-    assert "system tables were those of MariaDB 10.11" in notes(lines)
-    assert how == "cold" or f"{MARIADBD} has put the files of MariaDB 10.11" in notes(lines)
-    assert site.server.value("SELECT VERSION()").startswith("11.8")
+def test_of_an_older_series_shut_down(site, archives, folder):
+    """Its system tables are brought up to this server in the trial."""
+    path = with_log(archives["cold"], folder, "MariaDB 10.6.18", b"Phys")
+    lines = site.job("run", "--foreign", str(path))
+    assert "system tables were those of MariaDB 10.6.18" in notes(lines)
+    assert site.server.value("SELECT t FROM load_db.KONTAKT WHERE n = 1") == "alt" and site.is_open()
     back(site)
+
+
+def test_recover_with_another_program(site, archives, folder, request):
+    """A server from a folder of its own puts a hot archive in order, once, before this one sees it."""
+    place = tempfile.mkdtemp(prefix="elexgate-old-", dir="/tmp")  # everybody gets through to it, as to /opt
+    request.addfinalizer(lambda: shutil.rmtree(place))
+    os.chmod(place, 0o755)
+    program = shutil.copy(MARIADBD, place)
+    lines = site.job("run", "--foreign", "--recover-with", str(program), str(archives["hot"]))
+    assert f"{program} has put the files of MariaDB 10.11" in notes(lines)
+    assert site.server.value("SELECT COUNT(*) FROM load_db.KONTAKT") == 501
+    back(site)
+    refused = site.job("run", "--foreign", "--recover-with", str(folder / "none"), str(archives["hot"]), exit=1)
+    assert "none" in refused[-1]["error"]
+    site.nothing_left()
 
 
 class Container:
