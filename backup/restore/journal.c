@@ -8,6 +8,7 @@
 #include "common/json_lines.h"
 
 #define JOURNAL_MAX (16u << 20)
+#define SPARE_BYTES (1u << 20)
 
 static const char *const phases[RESTORE_PHASES] = {
     "staging", "blocked", "swapping", "starting", "undoing", "kept"};
@@ -29,6 +30,20 @@ static json_t *parts_json(const struct restore *r)
     return array;
 }
 
+static char *spare_path(const struct restore *r)
+{
+    return xasprintf("%s.spare", r->journal);
+}
+
+/* Room for the journal's next lines: a disk that fills up in the middle of a restore must not keep
+ * it from saying how far it got. Without it works too, as long as there is room. */
+static void keep_spare(const char *path)
+{
+    _cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && posix_fallocate(fd, 0, SPARE_BYTES) != 0)
+        (void)unlink(path);
+}
+
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e)
 {
     json_t *o = json_pack(
@@ -43,7 +58,14 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
+    _cleanup_free_ char *spare = spare_path(r);
+    if (phase == RESTORE_STAGING || phase == RESTORE_BLOCKED)
+        keep_spare(spare);
     int code = file_publish(r->journal, line, n, 0600, e);
+    if ((code == -ENOSPC || code == -EDQUOT) && unlink(spare) == 0)
+        code = file_publish(r->journal, line, n, 0600, e);
+    if (code == 0 && phase == RESTORE_KEPT)
+        (void)unlink(spare);
     if (code == 0)
         r->phase = phase;
     return code;
@@ -129,6 +151,8 @@ int restore_journal_load(struct restore *r, struct err *e)
 
 int restore_journal_remove(struct restore *r, struct err *e)
 {
+    _cleanup_free_ char *spare = spare_path(r);
+    (void)unlink(spare);
     if (unlink(r->journal) < 0 && errno != ENOENT)
         return err_sys(e, errno, "cannot remove %s", r->journal);
     return file_sync_parent(r->journal, e);

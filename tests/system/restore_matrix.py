@@ -189,7 +189,8 @@ class Matrix:
             assert (code == 0) == (side == "new"), f"{where}: but the {side} side is live"
         assert side == "new" or words or condition.startswith("kill"), f"{where}: without a word"
         if (self.disk / "state" / "restore.json").exists():
-            self.backup.job("restore", "accept")
+            done = self.backup.run_job("restore", "accept")
+            assert done.returncode == 0, f"{where}; accept: {done.stdout[-600:]}"
         assert not list(self.disk.glob(".elexgate-restore-*")), f"{where}: something is left behind"
         return side, code, words
 
