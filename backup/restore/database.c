@@ -201,6 +201,7 @@ static int make_guard(struct restore *r, const char *path, int *fd, struct err *
     *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (*fd < 0)
         return err_sys(e, errno, "cannot make %s", path);
+    r->guarded = true;
     if (stat(restore_database(r)->live, &st) < 0 ||
         (geteuid() == 0 && fchown(*fd, st.st_uid, st.st_gid) < 0))
         return err_sys(e, errno, "cannot hand %s over", path);
@@ -253,6 +254,9 @@ void restore_database_unlock(struct restore *r)
 {
     while (r->n_locks > 0)
         close(r->locks[--r->n_locks].fd);
+    if (r->guarded && restore_database(r))
+        drop_guards(restore_database(r));
+    r->guarded = false;
 }
 
 /* All or none. */

@@ -94,6 +94,7 @@ struct restore {
      * one. What it returns but 0 ends the exchange, back to the old side. */
     int (*before_stop)(struct restore *r, void *ctx, struct err *e);
     void *before_stop_ctx;
+    bool guarded;       /* files were missing, and stand-ins are locked instead */
     uint64_t silent_ms; /* monotonic: since when the server that is to end answers nothing; 0 = it
                            does */
     int server_fd;      /* pidfd of the server that was asked to end; 0 = not known */
