@@ -603,8 +603,8 @@ def test_what_cannot_be_read_costs_itself(backup, folder):
     documents = folder / "documents"
     (documents / "zu").mkdir(parents=True)
     (documents / "zu" / "innen").write_text("nie gesehen")
-    for name in ("a", "b", "c"):
-        (documents / name).write_text(name)
+    for name in ("a", "b", "c", "d", "e"):
+        (documents / name).write_text(name * 1000)
     backup.set("data documents", path=documents)
     backup.set("retention", keep=1)
     backup.job("backup", "--now", "documents")
@@ -617,7 +617,7 @@ def test_what_cannot_be_read_costs_itself(backup, folder):
     assert done.returncode == 11 == lines[-1]["exit"], lines[-1]
     assert "2 files or folders of documents" in lines[-1]["error"] and "b" in lines[-1]["error"] and "unvollständig" in lines[-1]["error_de"]
     manifest = backup.manifest(archive_of(lines, "documents"))
-    assert {e["path"] for e in manifest["entries"]} == {"a", "c"} and manifest["info"]["left_out"] == 2
+    assert {e["path"] for e in manifest["entries"]} == {"a", "c", "d", "e"} and manifest["info"]["left_out"] == 2
     assert len(manifest["notes"]) == 2 and all("left out" in note for note in manifest["notes"])
     assert [a["state"] for a in lines[-1]["archives"]] == ["dump", "incomplete"]
     assert len(backup.complete("documents")) == 2, "the older one, which is whole, was removed"
