@@ -196,7 +196,9 @@ static int doubts(const char *folder, struct err *e)
                        "%s lies on the system's own disk, though disks are mounted beneath %s: %s",
                        folder, places[i], what),
                    MEDIUM_DOUBTFUL;
-    if (!mount && strcmp(there, folder) != 0 && is_empty(there) && !is_mounted(there))
+    /* /var/backups of a fresh system is empty too, and no stick's place */
+    if (!mount && strcmp(there, folder) != 0 && is_empty(there) && !is_mounted(there) &&
+        !lies_in(there, "/var"))
         return err_set(e, ENODEV,
                    "%s does not exist, and %s is empty, as a mount point whose disk is away: %s",
                    folder, there, what),
