@@ -43,7 +43,7 @@ static void print_usage(FILE *f)
                "\n"
                "Commands:\n");
     for (size_t i = 0; commands[i]; i++)
-        fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
+        fprintf(f, "  %-13s  %s\n", commands[i]->name, commands[i]->help);
     fprintf(f,
         "\n"
         "Options:\n"
