@@ -73,6 +73,14 @@ static void build_jdbc(const struct guide_facts *f, struct guide *g)
         "Als Datenbankname, unter macOS und Linux, in einer Zeile:",
         guide_database_field(f, false));
     step(g,
+        "Before a MariaDB put the first of these in front of z=, so that times are found again; "
+        "Elexis "
+        "3.7 and 3.8 need the second as well:",
+        "Vor einer MariaDB gehört das Erste vor z=, damit Zeiten wiedergefunden werden; Elexis 3.7 "
+        "und "
+        "3.8 brauchen auch das Zweite:",
+        xstrdup("sendFractionalSeconds=false&\nenabledTLSProtocols=TLSv1.2&"));
+    step(g,
         "User and password stay as they are. For programs that take a whole JDBC URL (MySQL "
         "Connector/J 8.0 and 9):",
         "Benutzer und Passwort bleiben. Für Programme, die eine ganze JDBC-URL nehmen (MySQL "

@@ -137,7 +137,7 @@ const struct option config_options[] = {
                 "only, for an internal network"},
     {"listen", "announce", OPT_STRING, "elexis", .named = true, .reloadable = true,
         .help = "version that clients see: server = the server's own; elexis = one that all Elexis "
-                "versions accept (5.6.51-...); or any text"},
+                "versions accept (5.6.51-... for a MariaDB, a MySQL's own); or any text"},
     {"listen", "allow", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "networks (CIDR) that may connect; empty = all"},
     {"listen", "deny", OPT_LIST, NULL, .named = true, .reloadable = true,

@@ -209,6 +209,10 @@ bool session_sha2_password(struct session *s, uint8_t *packet, size_t n);
 /* The server's packet. true: it was the answer to that and is not for the client. */
 bool session_sha2_key(struct session *s, const uint8_t *packet, size_t n);
 void session_sha2_forget(struct session_login *l);
+/* The older sha256_password, to a client with TLS: what it sends the server cannot use. true: it is
+ * told so. */
+bool session_sha256_refuses(
+    struct session *s, enum login_reply reply, const uint8_t *payload, size_t n);
 /* After the login, at a change of user, the server asks for the password in clear in its packet
  * seq. true: refused, and the session is ending. */
 bool session_sha2_refuses(struct session *s, uint8_t seq);

@@ -26,7 +26,7 @@ static void insecure(struct session *s)
     SLOT_ADD(s->worker->totals.refused[REFUSAL_NO_TLS], 1);
     session_refuse(s, ERROR_INSECURE, "HY000",
         "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL "
-        "sslMode=VERIFY_CA setzen. / This database accepts only encrypted connections (TLS).",
+        "sslMode=VERIFY_IDENTITY setzen. / This database accepts only encrypted connections (TLS).",
         "client refused TLS", NULL);
 }
 
@@ -366,6 +366,8 @@ static bool pass_server(struct session *s)
         return s->state == SESSION_LOGIN;
     enum login_reply reply = login_classify(p + PACKET_HEADER, n - PACKET_HEADER);
     if (reply == LOGIN_OK && session_proof_awaited(s, p + PACKET_HEADER, n - PACKET_HEADER))
+        return false;
+    if (session_sha256_refuses(s, reply, p + PACKET_HEADER, n - PACKET_HEADER))
         return false;
     /* The client has not seen what was said of the key. */
     p[3] = l->sha2.step == SHA2_DONE ? (uint8_t)(l->client_seq + 1) : (uint8_t)(p[3] + l->shift);

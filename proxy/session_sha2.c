@@ -151,3 +151,22 @@ bool session_sha2_refuses(struct session *s, uint8_t seq)
         session_close_softly(s, "change of user with a password in clear", NULL);
     return true;
 }
+
+/* The client sends its password in clear inside its TLS, the server behind our line without TLS
+ * waits for it encrypted, and says 1045 as if it were wrong. MySQL has given the method up. */
+bool session_sha256_refuses(
+    struct session *s, enum login_reply reply, const uint8_t *payload, size_t n)
+{
+    static const char name[] = "sha256_password";
+    bool asked = reply == LOGIN_SWITCH && n > sizeof name &&
+                 memcmp(payload + 1, name, sizeof name) == 0;
+    if (!s->client.ssl || (!asked && !(reply == LOGIN_ERROR && strcmp(s->names.plugin, name) == 0)))
+        return false;
+    SLOT_ADD(s->worker->totals.logins_failed, 1);
+    session_refuse(s, ERROR_DENIED, "28000",
+        "Ein Konto mit sha256_password kann sich hier nicht anmelden; auf caching_sha2_password "
+        "umstellen. / An account with sha256_password cannot log in here; change it to "
+        "caching_sha2_password.",
+        "sha256_password", NULL);
+    return true;
+}

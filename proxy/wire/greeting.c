@@ -104,11 +104,19 @@ int greeting_parse(const uint8_t *payload, size_t n, struct greeting *out, struc
     return 0;
 }
 
+/* MySQL's own, and what descends from it. Its drivers know what each of its versions can do; told
+ * an older one, they ask for variables that it has lost. */
+static bool is_mysql(const struct greeting *g)
+{
+    return (g->caps & CAP_MYSQL) && !strstr(g->version, "MariaDB");
+}
+
 static int announced_version(const struct greeting *g, const char *announce,
     char out[static GREETING_VERSION_MAX], struct err *e)
 {
     const char *prefix = "", *text = announce;
-    if (!announce || strcmp(announce, "server") == 0) {
+    if (!announce || strcmp(announce, "server") == 0 ||
+        (strcmp(announce, "elexis") == 0 && is_mysql(g))) {
         text = g->version;
     } else if (strcmp(announce, "elexis") == 0) {
         size_t skip = strlen(MARIADB_PREFIX);

@@ -26,8 +26,8 @@ int greeting_parse(const uint8_t *payload, size_t n, struct greeting *out, struc
 /* What the client is to be told. */
 struct greeting_change {
     bool offer_tls;       /* sets or clears CLIENT_SSL */
-    const char *announce; /* NULL or "server": as it came; "elexis": 5.6.51-<server's version
-                             without 5.5.5->; other: this text */
+    const char *announce; /* NULL or "server": as it came; "elexis": MariaDB's as 5.6.51-<version
+                             without 5.5.5->, MySQL's as it came; other: this text */
 };
 /* Rewrites a whole packet (header included, one packet) and always clears the compression bits.
  * Leaves thread id, scramble and everything unknown as they are. *out_len <= GREETING_MAX. */

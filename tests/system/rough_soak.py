@@ -165,8 +165,10 @@ class Rough:
                 w.send({"cmd": "hold", "timeout_ms": 1500, "max_ms": 3000})
                 while "held" not in (answer := w.receive()) and "error" not in answer:
                     pass
-                if answer.get("held") and (n := self._open_on_server()):
-                    raise RuntimeError(f"held, and the server has open transactions: {n}")
+                if answer.get("held"):
+                    time.sleep(0.3)  # INNODB_TRX is a snapshot that may be 0.1 s old
+                    if n := self._open_on_server():
+                        raise RuntimeError(f"held, and the server has open transactions: {n}; {self.gate.idle()}; {self.gate.sessions()}")
         elif what == "kill":
             sessions = self.gate.sessions()
             if sessions:

@@ -131,6 +131,20 @@ def test_attributes_beyond_all_measure(make_gate, server):
         assert sock.recv(100)[:3] == b"\xff\x13\x04", "1043, as the server says"
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_sha256_password_is_told_in_words(make_gate, asked):
+    """Asked for by the server, or begun with by the client and refused as if the password were wrong."""
+    with FakeServer() as fake:
+        fake.script = [greeting(), frame(b"\xfesha256_password\0" + b"s" * 20 + b"\0", 2) if asked else frame(b"\xff\x15\x04#28000no", 2)]
+        gate = make_gate(None, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        sock = socket.create_connection(("127.0.0.1", gate.port), 30)
+        read_packet(sock)
+        sock.sendall(starttls.ssl_request())
+        sock = starttls.context(gate.pki.ca_file).wrap_socket(sock, server_hostname="localhost")
+        sock.sendall(frame(login(rest=b"mysql_native_password\0" if asked else b"sha256_password\0"), 2))
+        assert sock.recv(4)[3] == 3 and b"caching_sha2_password" in sock.recv(1000)
+
+
 def test_a_hold_keeps_what_was_sent_behind_the_login(make_gate, server):
     gate = make_gate(server, listeners=PLAIN)
     with gate.watch() as w:

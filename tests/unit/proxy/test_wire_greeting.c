@@ -139,6 +139,23 @@ static void rewritten(const char *version, const char *announce, bool tls, const
     assert_string_equal(after.plugin, before.plugin);
 }
 
+/* Its drivers ask a MySQL that calls itself 5.6 for what it has lost. */
+static void a_mysql_keeps_its_own_text(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {"8.0.36", "9.1.0", "5.7.44-log"};
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t packet[GREETING_MAX], out[GREETING_MAX];
+        size_t n = make(packet, versions[i]), out_len;
+        struct greeting g;
+        const struct greeting_change change = {.offer_tls = true, .announce = "elexis"};
+        packet[PACKET_HEADER + 1 + strlen(versions[i]) + 1 + 13] |= 1; /* CAP_MYSQL */
+        assert_int_equal(greeting_rewrite(packet, n, &change, out, &out_len, NULL), 0);
+        assert_int_equal(greeting_parse(out + PACKET_HEADER, out_len - PACKET_HEADER, &g, NULL), 0);
+        assert_string_equal(g.version, versions[i]);
+    }
+}
+
 static void announces_what_was_asked_for(void **state)
 {
     (void)state;
@@ -199,6 +216,7 @@ int main(void)
         cmocka_unit_test(truncated_at_every_offset),
         cmocka_unit_test(foreign_servers_are_named),
         cmocka_unit_test(announces_what_was_asked_for),
+        cmocka_unit_test(a_mysql_keeps_its_own_text),
         cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
