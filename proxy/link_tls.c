@@ -154,6 +154,7 @@ int link_tls_write(struct link *l, const uint8_t *data, size_t n, struct err *e)
 ssize_t link_start_tls(struct link *l, SSL_CTX *ctx, const uint8_t *ahead, size_t ahead_len,
     const uint8_t **data, struct err *e)
 {
+    /* Called once, in SESSION_FIRST, which a session leaves for good. */
     ASSERT(!l->ssl && method);
     ERR_clear_error();
     l->ssl = SSL_new(ctx);

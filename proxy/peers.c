@@ -82,6 +82,7 @@ void peers_remove(struct peers *p, const struct address *a)
     struct peer *gone = NULL;
     pthread_mutex_lock(&p->lock);
     struct peer **at = slot(p, a);
+    /* Our own book-keeping: every remove has its add, at accepting and at the session's end. */
     CHECK(*at && (*at)->count > 0);
     if (--(*at)->count == 0) {
         gone = *at;

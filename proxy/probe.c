@@ -81,6 +81,7 @@ static void prove(void *ctx, const uint8_t scramble[20], uint8_t proof[20])
     const char *password = ((struct probe *)ctx)->settings->probe_password;
     uint8_t once[20], both[40], mask[20];
     memcpy(both, scramble, 20);
+    /* SHA-1 of bounded input: fails only without memory. */
     CHECK(EVP_Digest(password, strlen(password), once, NULL, EVP_sha1(), NULL) == 1 &&
           EVP_Digest(once, sizeof once, both + 20, NULL, EVP_sha1(), NULL) == 1 &&
           EVP_Digest(both, sizeof both, mask, NULL, EVP_sha1(), NULL) == 1);
@@ -99,6 +100,7 @@ static void on_sent(uv_write_t *req, int status)
 static void send_bytes(struct probe *p, const void *data, size_t n)
 {
     struct sending *s = xmalloc(sizeof *s);
+    /* Callers: the dialogue's out (PROBE_OUT_MAX) and a PROXY header. */
     CHECK(n <= sizeof s->data);
     memcpy(s->data, data, n);
     s->req.data = s;

@@ -158,6 +158,7 @@ json_t *proxy_status(struct proxy *p)
         "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p), "loops",
         loops_json(p), "certificate", certificate_json(p), "warnings", warnings_json(p->settings),
         "held", g->holding && g->hold_waiting == 0);
+    /* Built of numbers and of text that was checked for UTF-8 when it was read. */
     CHECK(o && more && json_object_update(o, more) == 0);
     (void)json_object_set_new(o, "audit", audit_status());
     json_decref(more);

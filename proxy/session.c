@@ -6,6 +6,7 @@
 
 void session_move(struct session *s, enum session_state to)
 {
+    /* Every caller asks for the state first; the moves are a table (session_state.c). */
     ASSERT(session_state_may(s->state, to));
     s->state = to;
     s->deadline_ms = 0; /* a deadline belongs to a phase */
@@ -43,6 +44,7 @@ static void session_free(struct session *s)
 void session_link_closed(struct link *l)
 {
     struct session *s = l->owner;
+    /* Once a link, from its close callback. */
     ASSERT(s->links_open > 0);
     s->links_open--;
     if (s->state == SESSION_CONNECTING) /* a failed attempt: the next address */

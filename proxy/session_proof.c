@@ -47,6 +47,8 @@ static void replace(struct session *s, const char *proof)
     struct buffer *b = &s->login->from_server;
     uint8_t *payload = b->data + b->start + PACKET_HEADER;
     size_t at = server_proof_find(payload, packet_length(b->data + b->start));
+    /* Found in the same packet before elexgate-proof was asked; only bytes behind it have come
+     * since. */
     CHECK(at > 0);
     memcpy(payload + at, proof, SERVER_PROOF_LEN);
 }

@@ -37,6 +37,7 @@ static void send_server(struct session *s, const uint8_t *payload, size_t n, uin
 {
     uint8_t packet[PACKET_HEADER + KEY_BITS_MAX / 8];
     struct err e;
+    /* Callers: one byte, or an RSA block of at most KEY_BITS_MAX, which is checked before. */
     CHECK(n <= sizeof packet - PACKET_HEADER);
     packet_header(packet, (uint32_t)n, seq);
     memcpy(packet + PACKET_HEADER, payload, n);

@@ -27,6 +27,7 @@ void dialogue_clear(struct dialogue *d)
 
 void ring_push(struct dialogue *d)
 {
+    /* packet_begins has asked. */
     ASSERT(d->ring_len < DIALOGUE_PIPELINE_MAX);
     if (d->ring_len == d->ring_cap) {
         uint8_t *bigger = xmalloc(d->ring_cap * 2u);
