@@ -18,6 +18,7 @@ import pymysql
 import pytest
 
 from lib import process
+from lib import trixie as lib_trixie
 from lib.backup import Backup, archive_of, event
 from lib.gate import Gate
 
@@ -694,6 +695,26 @@ def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
     assert everything(remote) in (before, changed) and remote.gate.status()["state"] == "open"
     settle(remote)
     assert ours(remote) == 0
+
+
+def test_beside_on_mariadb_11_8(session_folder, folder):
+    """There SUPER does not let an account name other definers: the missing right is told before anything is done."""
+    server = lib_trixie.NewServer(session_folder / "sql-new", lib_trixie.root()).start()
+    try:
+        server.sql(MAKE + "; CREATE DEFINER='gone'@'x' PROCEDURE load_db.q() SELECT 1")
+        b = Backup(folder, server, None, {"restore": {"stale_clients": 0}}).account()
+        for name in ("load_db", "load_db_elexgate_new", "load_db_elexgate_old"):
+            server.sql(f"GRANT ALL PRIVILEGES ON `{name}`.* TO 'elexgate'@'localhost'")
+        before, path = rows(b), put(b, dump(b))
+        assert "GRANT SET USER" in b.job("restore", "sql", path, exit=9)[-1]["error"]
+        server.sql("GRANT SET USER ON *.* TO 'elexgate'@'localhost'; DELETE FROM load_db.t WHERE i=1")
+        b.job("restore", "sql", path)
+        assert rows(b) == before and server.value("SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_NAME='q'") == "gone@x"
+        b.job("restore", "undo")
+        assert len(rows(b)) == 1
+        b.job("restore", "accept")
+    finally:
+        server.kill()
 
 
 # --- dump archives of ours, by their name
