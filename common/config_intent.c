@@ -65,7 +65,7 @@ struct losses {
 
 static bool same(const struct config_value *v, const struct config_value *w)
 {
-    return v->text && w->text && strcmp(v->text, w->text) == 0;
+    return v->text == w->text || (v->text && w->text && strcmp(v->text, w->text) == 0);
 }
 
 static void compare(const struct config *running, const struct config *next, struct losses *l)

@@ -87,6 +87,9 @@ static void losses(void **state)
         "[listen elexis]\nport = 3314\n", "lacks 2 of the 3");
     check("[listen elexis]\ndeny = 1.2.3.4\nport = 3313\n", "[listen elexis]\nport = 3314\n", NULL);
     check("[data x]\npath = /a\n[log]\nlevel = debug\n", "[log]\nlevel = debug\n", "[data x] path");
+    /* an option that is set to nothing is the same nothing afterwards */
+    check("[listen elexis]\ndeny =\nport = 3313\n[log]\nlevel = debug\n",
+        "[listen elexis]\ndeny =\nport = 3313\n", "[log] level");
     /* another value, a further option, the default itself left out: all as people write them */
     check("[log]\nlevel = debug\n", "[log]\nlevel = error\n", NULL);
     check("[log]\nlevel = debug\n", "[log]\nlevel = debug\n[retention]\nkeep = 3\n", NULL);
