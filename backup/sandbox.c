@@ -238,8 +238,10 @@ static int new_view(const struct sandbox_plan *p, struct sandbox_failure *f)
         return fail(f, "pivot_root");
     for (size_t i = 0; i < p->n; i++)
         if (show(&p->entries[i]) < 0)
-            return fail(f, p->entries[i].access == SANDBOX_WRITE ? "binding its folders"
-                                                                 : "binding the system's files");
+            return fail(f, p->entries[i].access == SANDBOX_WRITE
+                               ? "binding its folders"
+                               : "binding what it reads (its user must get through to "
+                                 "it)");
     if (chdir(p->start) < 0)
         return fail(f, "its folder");
     if (umount2(OLD, MNT_DETACH) < 0 || rmdir(OLD) < 0)

@@ -446,6 +446,8 @@ static int finish(struct sql_lexer *l, struct sql_statement *out)
 {
     if (l->state == LITERAL || l->state == BLOCK || l->version != NONE)
         l->refused = SQL_OPEN;
+    else if (l->substance && (l->client.comment || l->client.string))
+        l->refused = SQL_SPLIT; /* it would send nothing of it */
     if (l->refused)
         return -1;
     return l->substance && statement_ends(l, out) ? 1 : l->refused ? -1 : 0;

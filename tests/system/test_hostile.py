@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lib import process
+from lib import paths, process, sqlfuzz
 from lib.backup import Backup, event
 
 RIGHTS = ("CREATE OR REPLACE USER worker@localhost IDENTIFIED BY 'w'; GRANT ALL ON load_db.* TO worker@localhost")
@@ -137,3 +137,58 @@ def test_a_drill_in_either_sandbox(backup, folder, session_folder, kind):
     if kind == "landlock":
         scratch.chmod(0o700)
         assert "o+x" in backup.job("drill", exit=1)[-1]["error"]
+
+
+# --- our reading of SQL beside the client's and the server's ---
+
+CORPUS = paths.ROOT / "tests" / "fuzz" / "backup" / "corpus"
+
+
+@pytest.mark.sanitize
+def test_the_client_and_the_server_cut_as_we_do(make_server):
+    """The short form of scripts/fuzz-sql: the lexer's corpora, then a hundred texts that are made up."""
+    judge = sqlfuzz.Judge(server := make_server())
+    try:
+        for path in sorted([*(CORPUS / "sql_lexer").iterdir(), *(CORPUS / "sql_scan").iterdir()]):
+            assert judge.check(path.read_bytes()) is None, path.name
+        assert judge.accepted >= 5 and judge.refused >= 5
+    finally:
+        judge.close()
+    judge, wrong = sqlfuzz.campaign(server, 12, lambda j: j.cases >= 100)
+    assert not wrong and judge.accepted > 10 and judge.refused > 10, wrong
+
+
+# --- what the user of trials could plant while a server runs ---
+
+PLANTS = {
+    "link": "symlink('{victim}', 'planted')",
+    "folder link": "symlink('{folder}', 'mysql/planted')",
+    "second name": "link('{folder}/open/victim', 'planted') || link('ibdata1', 'mysql/planted')",
+    "set-id": "open(F, '>planted') && chmod(06777, 'planted')",
+    "fifo": "require POSIX; POSIX::mkfifo('planted', 0666)",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("plant", PLANTS)
+def test_what_a_server_on_trial_plants_goes_nowhere(backup, folder, session_folder, plant):
+    """[drill] server_program stands for a server that was taken over: it plants, then is mariadbd."""
+    for path in (session_folder, folder):
+        path.chmod(0o711)
+    victim = folder / "open" / "victim"
+    victim.parent.mkdir(mode=0o777)
+    victim.parent.chmod(0o777)
+    victim.write_text("x")
+    victim.chmod(0o666)
+    program = folder / "server"
+    program.write_text("#!/usr/bin/perl\n" + PLANTS[plant].format(victim=victim, folder=folder) + ";\nexec('mariadbd', @ARGV);\n")
+    program.chmod(0o755)
+    backup.set("backup", method="physical")
+    backup.set("restore", start_command="true")
+    backup.job("backup", "--now")
+    backup.set("drill", server_program=program)
+    done = backup.run_job("restore", "run", "--dry-run", "latest", "elexisdb")
+    last = json.loads(done.stdout.splitlines()[-1])
+    harmless = plant in ("set-id", "fifo")
+    assert (done.returncode == 0) == harmless and ("planted" in last.get("error", "")) != harmless, last
+    assert (victim.stat().st_uid, victim.stat().st_mode & 0o7777, victim.stat().st_nlink) == (0, 0o666, 1)
