@@ -159,7 +159,8 @@ def test_failing_programs_and_hooks(watched):
     watched.server.sql("DROP TABLE load_db.parts")
     assert watched.cli("backup", "--now", "elexisdb").returncode == 0
     b.set("drill", server_program=program)
-    assert watched.cli("drill", "latest", "--type", "elexisdb").returncode == 6
+    # as root the trial runs as somebody else, who need not get through to the program
+    assert watched.cli("drill", "latest", "--type", "elexisdb").returncode in (1, 6)
     watched.nothing_told()
     assert watched.hook.got and watched.mailbox.mails(), "nobody was told of anything"
 
