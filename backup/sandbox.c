@@ -251,7 +251,7 @@ static int new_view(const struct sandbox_plan *p, struct sandbox_failure *f)
     return 0;
 }
 
-static int limit(int what, uint64_t value)
+static int limit(__rlimit_resource_t what, uint64_t value)
 {
     struct rlimit was, now = {value, value};
     if (value == 0)
