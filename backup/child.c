@@ -100,8 +100,10 @@ static _Noreturn void become(const struct child_options *o, const struct sandbox
     if (getppid() != parent)
         _exit(127);
     int in = o->in > 0 ? o->in : open("/dev/null", O_RDONLY);
-    int out = o->out >= 0 ? o->out : 2;
-    int err = o->err >= 0 ? o->err : 2;
+    /* our standard error is a log, unless somebody looks on (child.h) */
+    int nowhere = isatty(2) ? 2 : open("/dev/null", O_WRONLY);
+    int out = o->out >= 0 ? o->out : nowhere;
+    int err = o->err >= 0 ? o->err : nowhere;
     if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(127);
     if (o->keep >= 0)
