@@ -52,23 +52,27 @@ static void refused_login(struct session *s)
         s->server.eof = true;
 }
 
-static void dismiss_packet(struct session *s, uint8_t *p, size_t n)
+/* false: that is enough. */
+static bool dismiss_packet(struct session *s, uint8_t *p, size_t n)
 {
     struct session_login *l = s->login;
     uint8_t *payload = p + PACKET_HEADER;
     if (!l->nobody && !l->response_sent) { /* the greeting */
         if (n > 0 && payload[0] != 0xff)
             refused_login(s);
-        return;
+        return true;
     }
     switch (login_classify(payload, n)) {
     case LOGIN_OK:
         send_server(s, "\x01", 1, 0);
-        return;
-    case LOGIN_ERROR:
-        return; /* and it closes */
+        return true;
+    case LOGIN_ERROR: /* and it closes */
+        return true;
+    case LOGIN_MORE: /* caching_sha2_password: what is sent now would be a password in clear */
+        return n == 2 && payload[1] == 0x03;
     default:
         send_server(s, "", 0, (uint8_t)(p[3] + 1));
+        return true;
     }
 }
 
@@ -85,25 +89,31 @@ static bool dismiss_bytes(struct session *s, const uint8_t *data, size_t n)
             return false;
         if (buffer_len(b) < PACKET_HEADER + len)
             break;
-        dismiss_packet(s, p, len);
+        bool more = dismiss_packet(s, p, len);
         buffer_consume(b, PACKET_HEADER + len);
+        if (!more)
+            return false;
     }
     return true;
 }
 
-/* A server in the middle of a login, or one whose greeting has not come yet. */
-static void dismiss(struct session *s)
+/* A server in the middle of a login, or one whose greeting has not come yet. false: it is left as
+ * it is. */
+static bool dismiss(struct session *s)
 {
     struct session_login *l = s->login;
+    bool early = s->state == SESSION_CONNECTING || s->state == SESSION_GREETING;
+    if (l->sha2.step != SHA2_NONE)
+        return false; /* the next packet would be a password */
+    if (!early && !l->response_sent)
+        refused_login(s);
+    else if (!early && l->client_turn)
+        send_server(s, "", 0, (uint8_t)(l->server_seq + 1));
+    if (!dismiss_bytes(s, NULL, 0)) /* what has come already */
+        return false;
     s->finish = SESSION_DISMISS;
     s->finish_until_ms = uv_now(&s->worker->loop) + DISMISS_MS;
-    if (s->state == SESSION_CONNECTING || s->state == SESSION_GREETING)
-        return;
-    if (!l->response_sent)
-        refused_login(s);
-    else if (l->client_turn)
-        send_server(s, "", 0, (uint8_t)(l->server_seq + 1));
-    (void)dismiss_bytes(s, NULL, 0); /* what has come already */
+    return true;
 }
 
 void session_server_leave(struct session *s)
@@ -122,9 +132,7 @@ void session_server_leave(struct session *s)
         link_shutdown(&s->server);
         session_account_gone(s);
     } else {
-        if (there && server_waits_for_login(s))
-            dismiss(s);
-        else
+        if (!there || !server_waits_for_login(s) || !dismiss(s))
             link_close(&s->server, session_link_closed);
         session_account_off(s);
     }
