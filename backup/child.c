@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
+#include "common/utf8.h"
 
 extern char **environ;
 
@@ -196,7 +197,7 @@ int child_start(const struct child_options *o, struct child *out, struct err *e)
     int r = start_in(o, kind == SANDBOX_AUTO ? SANDBOX_NAMESPACES : kind, out, &first);
     if (r == 1 && kind == SANDBOX_AUTO) {
         r = start_in(o, SANDBOX_LANDLOCK, out, e);
-        return r == 0 ? 0 : err_prefix(e, r == 1 ? -EPERM : r, "%.250s", first.text);
+        return r == 0 ? 0 : err_prefix(e, r == 1 ? -EPERM : r, "%s", UTF8_SHORT(first.text, 250));
     }
     if (r != 0 && e)
         *e = first;
@@ -251,7 +252,7 @@ const char *child_how(const struct child *c, char *buf, size_t size)
     if (c->pid != 0)
         snprintf(buf, size, "still runs");
     else if (WIFSIGNALED(c->status))
-        snprintf(buf, size, "was ended by signal %d (%s)", WTERMSIG(c->status),
+        utf8_format(buf, size, "was ended by signal %d (%s)", WTERMSIG(c->status),
             strsignal(WTERMSIG(c->status)));
     else
         snprintf(buf, size, "ended with %d", WEXITSTATUS(c->status));

@@ -132,7 +132,8 @@ static int note_complaint(
     bool bad = strcmp(row[2], "error") == 0 || (strcmp(row[2], "warning") == 0) ||
                (status && strcmp(row[3], "OK") != 0);
     if (bad && !strstr(row[3], "doesn't support check"))
-        snprintf(c->text, sizeof c->text, "%.130s: %s", row[0], said_of_check(row[3], said));
+        utf8_format(c->text, sizeof c->text, "%s: %s", UTF8_SHORT(row[0], 130),
+            said_of_check(row[3], said));
     return 0;
 }
 

@@ -21,6 +21,7 @@
 #include "common/container.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 struct doctor {
     struct run *run;
@@ -140,7 +141,7 @@ static void check_grants(struct doctor *d)
     char missing[256] = "";
     for (size_t i = 0; r == 0 && doctor_grants[i]; i++) {
         if (!granted(grants ? grants : "", doctor_grants[i]))
-            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
+            utf8_format(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
                 *missing ? ", " : "", doctor_grants[i]);
     }
     _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing);

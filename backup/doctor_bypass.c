@@ -84,7 +84,7 @@ static int on_row(
     name[strcspn(name, ":")] = '\0'; /* the port says nothing */
     if (!strstr(s->who, name) && s->n < WHO_MAX) {
         s->n++;
-        snprintf(s->who + strlen(s->who), sizeof s->who - strlen(s->who), "%s%s",
+        utf8_format(s->who + strlen(s->who), sizeof s->who - strlen(s->who), "%s%s",
             *s->who ? ", " : "", name);
     }
     return 0;

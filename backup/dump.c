@@ -24,6 +24,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 /* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
  * not, whatever the exit status was. */
@@ -287,8 +288,8 @@ static int look_beside_tables(
     if (precise)
         manifest_add_note(m,
             "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history "
-            "of %.200s counts transactions; a physical backup has them",
-            precise);
+            "of %s counts transactions; a physical backup has them",
+            UTF8_SHORT(precise, 200));
     m->info = json_pack("{s:o?, s:o?, s:b}", "server_settings", settings, "database", database,
         "history", d->history);
     return r;

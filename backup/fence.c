@@ -11,6 +11,7 @@
 #include "backup/proxy_link.h"
 #include "backup/witness.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* Statement limits in seconds, while nobody waits for us, and under the lock. */
 #define PREPARE_LIMIT 60
@@ -60,7 +61,7 @@ const char *fence_verdict_name(enum fence_verdict v)
 static void let_go(void *ctx, struct server *own, const char *why)
 {
     struct fence *f = ctx;
-    snprintf(f->why, sizeof f->why, "%s", why);
+    utf8_copy(f->why, sizeof f->why, why);
     atomic_store(&f->lost, true);
     if (pthread_mutex_trylock(&f->lock_busy) == 0) {
         int r = server_exec(f->lock, NULL, "UNLOCK TABLES");
@@ -385,9 +386,9 @@ enum fence_verdict fence_check(struct fence *f, bool files_changed, char *text, 
     const struct fence_marks *m = &f->marks;
     text[0] = '\0';
     if (atomic_load(&f->lost))
-        snprintf(text, text_size, "%s", f->why);
+        utf8_copy(text, text_size, f->why);
     else if (r < 0)
-        snprintf(text, text_size, "the lock was lost: %s", lost_e.text);
+        utf8_format(text, text_size, "the lock was lost: %s", lost_e.text);
     else if (files_changed)
         snprintf(text, text_size, "a file changed while it was copied");
     else if (now.pages_flushed != m->pages_flushed || now.checkpoint_lsn != m->checkpoint_lsn)

@@ -15,6 +15,7 @@
 #include "backup/rules/sql_lexer.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
+#include "common/utf8.h"
 
 #define CHUNK         (256u * 1024u)
 #define STATEMENT_MAX (1u << 30) /* as long as a packet may be */
@@ -134,8 +135,8 @@ static unsigned send_statement(
 
 static int failed(struct reading *r, const char *english, const char *german)
 {
-    snprintf(r->said, sizeof r->said, "%s", english);
-    snprintf(r->said_de, sizeof r->said_de, "%s", german);
+    utf8_copy(r->said, sizeof r->said, english);
+    utf8_copy(r->said_de, sizeof r->said_de, german);
     return EXIT_INCONSISTENT;
 }
 
@@ -185,8 +186,8 @@ static void *reading_main(void *arg)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            snprintf(r->said, sizeof r->said, "cannot read on: %s", strerror(errno));
-            snprintf(r->said_de, sizeof r->said_de, "%s", r->said);
+            utf8_format(r->said, sizeof r->said, "cannot read on: %s", strerror(errno));
+            utf8_copy(r->said_de, sizeof r->said_de, r->said);
             r->code = EXIT_INCONSISTENT;
             break;
         }

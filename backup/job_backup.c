@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define TYPES_MAX 64
 
@@ -80,7 +81,8 @@ static int choose_types(
             known |= strcmp(p->types[k], wanted[i]) == 0;
         if (!known && !dump_instead) {
             _cleanup_free_ char *all = all_types(r);
-            err_set(e, EINVAL, "there is no data type \"%.60s\"; there are: %s", wanted[i], all);
+            err_set(e, EINVAL, "there is no data type \"%s\"; there are: %s",
+                UTF8_SHORT(wanted[i], 60), all);
             return EXIT_USAGE;
         }
     }
@@ -157,13 +159,13 @@ static int judge_incomplete(struct run *r, struct err *e)
     err_set(e, EIO,
         "the backup was made, but is incomplete: %lld files or folders of %s could not be read; "
         "the "
-        "first: %.250s; the manifest names all",
-        (long long)files, types, first);
+        "first: %s; the manifest names all",
+        (long long)files, types, UTF8_SHORT(first, 250));
     run_error_de(r,
         "die Sicherung ist gemacht, aber unvollständig: %lld Dateien oder Ordner von %s liessen "
         "sich "
-        "nicht lesen; der erste Fall: %.250s; das Manifest nennt alle",
-        (long long)files, types, first);
+        "nicht lesen; der erste Fall: %s; das Manifest nennt alle",
+        (long long)files, types, UTF8_SHORT(first, 250));
     return EXIT_INCOMPLETE;
 }
 
@@ -285,7 +287,8 @@ static int parse(
         } else if (strcmp(argv[i], "--accept-smaller") == 0) {
             r->accept_smaller = true;
         } else {
-            err_set(e, EINVAL, "unknown option %.40s; see elexgate-job --help", argv[i]);
+            err_set(
+                e, EINVAL, "unknown option %s; see elexgate-job --help", UTF8_SHORT(argv[i], 40));
             return EXIT_USAGE;
         }
     }

@@ -21,6 +21,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/log_ring.h"
+#include "common/utf8.h"
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -137,7 +138,7 @@ static void note_change(void *ctx, const struct option *o, const char *name, con
     (void)old_value;
     (void)new_value;
     char text[200];
-    snprintf(
+    utf8_format(
         text, sizeof text, "[%s%s%s] %s", o->section, name ? " " : "", name ? name : "", o->key);
     json_array_append_new(o->reloadable ? changes->changed : changes->restart, json_string(text));
 }

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define WORK        "cert-work" /* in state_dir */
 #define CONTENT_MAX (256 * 1024)
@@ -249,7 +250,8 @@ static int take_options(struct cert_errand *c, json_t *options, struct err *e)
         if (r < 0 || is_content(key) || json_is_null(v))
             continue;
         if (!a)
-            r = err_set(e, EINVAL, "there is no option \"%.60s\" for certificates here", key);
+            r = err_set(
+                e, EINVAL, "there is no option \"%s\" for certificates here", UTF8_SHORT(key, 60));
         else if (c->action->word && strcmp(a->name, c->action->word) == 0)
             argument = json_string_value(v);
         else

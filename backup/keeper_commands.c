@@ -13,6 +13,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/log_ring.h"
+#include "common/utf8.h"
 
 static json_t *time_or_null(int64_t ms)
 {
@@ -219,10 +220,11 @@ static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
     const char *which = json_string_value(w), *type = json_string_value(t);
     if (!is_text_or_nothing(w) ||
         (which && strcmp(which, "latest") != 0 && !run_suffix_valid(which)))
-        return json_error(EINVAL, "no such backup: %.60s; a run, such as 2026-11-22-0315",
-            which ? which : "(not a text)");
+        return json_error(EINVAL, "no such backup: %s; a run, such as 2026-11-22-0315",
+            UTF8_SHORT(which ? which : "(not a text)", 60));
     if (!is_text_or_nothing(t) || (type && !archive_type_valid(type)))
-        return json_error(EINVAL, "no such data type: %.60s", type ? type : "(not a text)");
+        return json_error(
+            EINVAL, "no such data type: %s", UTF8_SHORT(type ? type : "(not a text)", 60));
     const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
     struct err e = {0};
     int r = keeper_run(k, JOB_DRILL, args, &e);
@@ -326,7 +328,7 @@ static json_t *unknown(const char *cmd)
         strncat(known, " ", sizeof known - strlen(known) - 1);
         strncat(known, commands[i].name, sizeof known - strlen(known) - 1);
     }
-    return json_error(ENOSYS, "unknown command \"%.40s\"; known:%s", cmd, known);
+    return json_error(ENOSYS, "unknown command \"%s\"; known:%s", UTF8_SHORT(cmd, 40), known);
 }
 
 void keeper_command_run(

@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define TEXT_MAX    (1024 * 1024)
 #define EDITS_MAX   100
@@ -106,7 +107,7 @@ static json_t *PRINTF(4, 5)
     char words[300];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(words, sizeof words, fmt, ap);
+    utf8_format_v(words, sizeof words, fmt, ap);
     va_end(ap);
     json_t *answer = json_error(code, "%s", words);
     json_object_set_new(answer, "section", section ? json_string(section) : json_null());
@@ -151,7 +152,7 @@ static json_t *take_change(json_t *values, struct change *ch)
     json_object_foreach (values, name, value) {
         const struct option *o = find_option(name);
         if (!o)
-            return refuse(EINVAL, NULL, NULL, "there is no option \"%.80s\"", name);
+            return refuse(EINVAL, NULL, NULL, "there is no option \"%s\"", UTF8_SHORT(name, 80));
         if (!o->page)
             return refuse(EPERM, o->section, o->key,
                 "[%s] %s is not changed from here, only in the file", o->section, o->key);

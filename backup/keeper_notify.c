@@ -65,12 +65,9 @@ struct keeper_notify *keeper_notify_new(struct keeper *k)
 static void PRINTF(2, 3) put_words(char words[WORDS_MAX], const char *fmt, ...)
 {
     va_list ap;
-    char *text = NULL;
     va_start(ap, fmt);
-    CHECK(vasprintf(&text, fmt, ap) >= 0);
+    utf8_format_v(words, WORDS_MAX, fmt, ap);
     va_end(ap);
-    utf8_copy(words, WORDS_MAX, text);
-    free(text);
 }
 
 /* --- what is wrong -----------------------------------------------------------------------------*/

@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "people/name.h"
 #include "people/password.h"
 
@@ -244,9 +245,9 @@ static json_t *confirm(
         return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
     if (!person)
         return json_error(ENOENT,
-            "the keeper does not know the account %.40s, which therefore cannot confirm: an admin "
+            "the keeper does not know the account %s, which therefore cannot confirm: an admin "
             "removes it on the page and adds it anew",
-            rights_account(request));
+            UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
         return wrong_password(k->people);
     return begin_check(k, c, request, password, text(person, "hash"), right);

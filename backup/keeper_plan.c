@@ -12,6 +12,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 /* How often the witnesses are asked: while a run waits, and otherwise, so that the quiet time is
  * known when the next one becomes due. */
@@ -224,7 +225,7 @@ static void start_pending(struct keeper *k, const char *method)
 static void skip_pending(struct keeper *k)
 {
     char words[300];
-    snprintf(words, sizeof words, "the database was not idle before the deadline: %s",
+    utf8_format(words, sizeof words, "the database was not idle before the deadline: %s",
         k->decision.words);
     log_event(
         LOG_ERROR, "backup-skipped", LOG_S("reason", k->decision.reason), LOG_S("text", words));

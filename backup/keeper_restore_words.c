@@ -4,6 +4,7 @@
 #include "backup/keeper.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 struct words {
     char en[600], de[700];
@@ -17,8 +18,8 @@ static const char *text(const json_t *o, const char *key)
 
 static void say(struct words *w, const char *en, const char *de)
 {
-    snprintf(w->en, sizeof w->en, "%s", en);
-    snprintf(w->de, sizeof w->de, "%s", de);
+    utf8_copy(w->en, sizeof w->en, en);
+    utf8_copy(w->de, sizeof w->de, de);
 }
 
 static void went_well(
@@ -37,8 +38,8 @@ static void went_well(
         say(w, "The database is that of the SQL text; the data from before are kept.",
             "Die Datenbank ist die des SQL-Texts; die Daten von vorher sind aufbewahrt.");
     } else if (new_live) {
-        snprintf(w->en, sizeof w->en, "The data of %s are in use.", run);
-        snprintf(w->de, sizeof w->de, "Die Daten von %s sind in Betrieb.", run);
+        utf8_format(w->en, sizeof w->en, "The data of %s are in use.", run);
+        utf8_format(w->de, sizeof w->de, "Die Daten von %s sind in Betrieb.", run);
     } else {
         say(w, "The data from before the restore are in use.",
             "Die Daten von vor der Wiederherstellung sind in Betrieb.");
@@ -48,10 +49,10 @@ static void went_well(
         char human[32];
         size_t en = strlen(w->en), de = strlen(w->de);
         clock_human((uint64_t)ms, human, sizeof human);
-        snprintf(w->en + en, sizeof w->en - en,
+        utf8_format(w->en + en, sizeof w->en - en,
             " Clients were kept out for %s; Elexis must be closed and started again everywhere.",
             human);
-        snprintf(w->de + de, sizeof w->de - de,
+        utf8_format(w->de + de, sizeof w->de - de,
             " Die Arbeitsplätze waren %s ausgesperrt; Elexis muss überall beendet und neu "
             "gestartet werden.",
             human);
@@ -83,9 +84,9 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
         say(&w, "Cancelled; the data are as they were.",
             "Abgebrochen; die Daten sind, wie sie waren.");
     else {
-        snprintf(w.en, sizeof w.en, "It failed: %s", error);
+        utf8_format(w.en, sizeof w.en, "It failed: %s", error);
         const char *german = text(k->job_last, "error_de");
-        snprintf(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
+        utf8_format(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
     }
     json_object_set_new(run, "words", json_string(w.en));
     json_object_set_new(run, "words_de", json_string(w.de));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/utf8.h"
 
 #define FOLDER    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define DEPTH_MAX 64
@@ -75,7 +76,8 @@ struct giving {
 
 static int odd(const struct giving *g, const char *what, struct err *e)
 {
-    return err_set(e, EPERM, "%.300s is %s: no data directory of ours has that", g->path, what);
+    return err_set(
+        e, EPERM, "%s is %s: no data directory of ours has that", UTF8_SHORT(g->path, 300), what);
 }
 
 static int give_file(
@@ -84,7 +86,9 @@ static int give_file(
     if (S_ISLNK(seen->st_mode))
         return odd(g, "a link", e);
     if (g->remains && (S_ISSOCK(seen->st_mode) || S_ISFIFO(seen->st_mode)))
-        return unlinkat(dir, name, 0) < 0 ? err_sys(e, errno, "cannot remove %.300s", g->path) : 0;
+        return unlinkat(dir, name, 0) < 0
+                   ? err_sys(e, errno, "cannot remove %s", UTF8_SHORT(g->path, 300))
+                   : 0;
     if (!S_ISREG(seen->st_mode))
         return odd(g, "neither a file nor a folder", e);
     /* O_NONBLOCK: should a pipe be there by now */
@@ -92,13 +96,13 @@ static int give_file(
         dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_sys(e, errno, "cannot open %.300s", g->path);
+        return err_sys(e, errno, "cannot open %s", UTF8_SHORT(g->path, 300));
     if (!S_ISREG(st.st_mode))
         return odd(g, "neither a file nor a folder", e);
     if (st.st_nlink != 1)
         return odd(g, "a file that has another name elsewhere", e);
     if (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, st.st_mode & 0666) < 0)
-        return err_sys(e, errno, "cannot hand %.300s over", g->path);
+        return err_sys(e, errno, "cannot hand %s over", UTF8_SHORT(g->path, 300));
     return 0;
 }
 
@@ -110,15 +114,15 @@ static int give_entry(struct giving *g, int dir, const char *name, int depth, st
     size_t was = strlen(g->path);
     int n = snprintf(g->path + was, sizeof g->path - was, "%s%s", was ? "/" : "", name);
     if (n < 0 || (size_t)n >= sizeof g->path - was || depth > DEPTH_MAX)
-        return err_set(e, ENAMETOOLONG, "%.300s lies too deep", g->path);
+        return err_set(e, ENAMETOOLONG, "%s lies too deep", UTF8_SHORT(g->path, 300));
     int r = 0;
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        r = err_sys(e, errno, "cannot look at %.300s", g->path);
+        r = err_sys(e, errno, "cannot look at %s", UTF8_SHORT(g->path, 300));
     else if (!S_ISDIR(st.st_mode))
         r = give_file(g, dir, name, &st, e);
     else {
         _cleanup_fd_ int fd = openat(dir, name, FOLDER);
-        r = fd < 0 ? err_sys(e, errno, "cannot open %.300s", g->path)
+        r = fd < 0 ? err_sys(e, errno, "cannot open %s", UTF8_SHORT(g->path, 300))
                    : give_folder(g, fd, depth + 1, e);
     }
     g->path[was] = '\0';
@@ -130,12 +134,12 @@ static int give_folder(struct giving *g, int fd, int depth, struct err *e)
 {
     struct stat st;
     if (fstat(fd, &st) < 0 || fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0700) < 0)
-        return err_sys(e, errno, "cannot take %.300s over", g->path);
+        return err_sys(e, errno, "cannot take %s over", UTF8_SHORT(g->path, 300));
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = copy < 0 ? NULL : fdopendir(copy);
     if (!d) {
         cleanup_fd(&copy);
-        return err_sys(e, errno, "cannot read %.300s", g->path);
+        return err_sys(e, errno, "cannot read %s", UTF8_SHORT(g->path, 300));
     }
     const struct dirent *de;
     int r = 0;
@@ -143,10 +147,10 @@ static int give_folder(struct giving *g, int fd, int depth, struct err *e)
         if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
             r = give_entry(g, fd, de->d_name, depth, e);
     if (r == 0 && errno)
-        r = err_sys(e, errno, "cannot read %.300s", g->path);
+        r = err_sys(e, errno, "cannot read %s", UTF8_SHORT(g->path, 300));
     closedir(d);
     if (r == 0 && (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, st.st_mode & 0777) < 0))
-        r = err_sys(e, errno, "cannot hand %.300s over", g->path);
+        r = err_sys(e, errno, "cannot hand %s over", UTF8_SHORT(g->path, 300));
     return r;
 }
 

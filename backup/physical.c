@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 /* A pause before the next attempt of a run that a person asked for. */
 #define AGAIN_PAUSE_MS 2000
@@ -123,20 +124,20 @@ static int judge_tables(struct physical *p, struct err *e)
     json_decref(ours);
     if (!matter)
         return 0;
-    snprintf(r->doubt, sizeof r->doubt,
-        "the backup was made and is kept, but these tables of the server cannot be read: %.280s; "
+    utf8_format(r->doubt, sizeof r->doubt,
+        "the backup was made and is kept, but these tables of the server cannot be read: %s; "
         "see `elexgate doctor`",
-        these);
-    snprintf(r->doubt_de, sizeof r->doubt_de,
+        UTF8_SHORT(these, 280));
+    utf8_format(r->doubt_de, sizeof r->doubt_de,
         "die Sicherung ist gemacht und bleibt, aber diese Tabellen des Servers sind nicht lesbar: "
-        "%.270s; siehe `elexgate doctor`",
-        these);
+        "%s; siehe `elexgate doctor`",
+        UTF8_SHORT(these, 270));
     int code = store_status_read(r->s.folder, type, r->suffix, &status, e);
     if (code < 0)
         return code;
     status.proven_ms = clock_wall_ms();
     status.proven_good = false;
-    snprintf(status.proven_words, sizeof status.proven_words, "%.255s", r->doubt);
+    utf8_copy(status.proven_words, sizeof status.proven_words, r->doubt);
     return store_status_write(r->s.folder, type, r->suffix, &status, e);
 }
 

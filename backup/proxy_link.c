@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 /* Connecting and the first answer; the proxy answers a watch at once. */
 #define ANSWER_MS 3000
@@ -48,8 +49,8 @@ int proxy_hold_take(const char *socket_path, unsigned wait_ms, unsigned max_ms,
     const char *text = json_string_value(json_object_get(answer, "error"));
     if (!held) {
         bool busy = code && strcmp(code, "ETIMEDOUT") == 0;
-        r = err_set(e, busy ? EBUSY : EIO, "the proxy could not hold its clients: %.200s",
-            text ? text : "no reason given");
+        r = err_set(e, busy ? EBUSY : EIO, "the proxy could not hold its clients: %s",
+            UTF8_SHORT(text ? text : "no reason given", 200));
         r = busy ? 1 : r;
     }
     json_decref(answer);

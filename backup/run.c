@@ -57,11 +57,8 @@ void run_error_de(struct run *r, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    char text[sizeof r->error_de + 4]; /* what is cut shows where a character ends */
-    if (vsnprintf(text, sizeof text, fmt, ap) < 0)
-        text[0] = '\0';
+    utf8_format_v(r->error_de, sizeof r->error_de, fmt, ap);
     va_end(ap);
-    utf8_copy(r->error_de, sizeof r->error_de, text);
 }
 
 int run_init(struct run *r, const struct config *c, struct err *e)
@@ -119,7 +116,7 @@ void run_note(const char *fmt, ...)
     char text[400];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    utf8_format_v(text, sizeof text, fmt, ap);
     va_end(ap);
     run_event(json_pack("{ssso}", "event", "note", "text", json_text(text)));
 }

@@ -10,6 +10,7 @@
 #include "backup/rules/sql_lexer.h"
 #include <sys/socket.h>
 #include "common/said.h"
+#include "common/utf8.h"
 
 #ifndef ER_STATEMENT_TIMEOUT
 #define ER_STATEMENT_TIMEOUT 1969
@@ -63,8 +64,8 @@ static int code_of(unsigned int number)
 
 static int fail(struct server *s, const char *what, struct err *e)
 {
-    return err_set(
-        e, code_of(mysql_errno(s->my)), "%.80s on %s: %s", what, s->where, server_error(s));
+    return err_set(e, code_of(mysql_errno(s->my)), "%s on %s: %s", UTF8_SHORT(what, 80), s->where,
+        server_error(s));
 }
 
 static int session_setup(struct server *s, struct err *e)
@@ -292,7 +293,7 @@ int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, 
     char *end = NULL;
     unsigned long long v = value ? strtoull(value, &end, 10) : 0;
     if (!value || end == value)
-        return err_set(e, EIO, "%.80s on %s: the answer is no number", sql, s->where);
+        return err_set(e, EIO, "%s on %s: the answer is no number", UTF8_SHORT(sql, 80), s->where);
     *out = v;
     return 0;
 }

@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <string.h>
 #include "backup/rules/archive_name.h"
+#include "common/utf8.h"
 
 static int check_type(const char *type, const char *where, struct err *e)
 {
     if (archive_type_valid(type))
         return 0;
     return err_set(e, EINVAL,
-        "%s: \"%.60s\" cannot be the first part of a file name; letters, digits, - and _ are "
+        "%s: \"%s\" cannot be the first part of a file name; letters, digits, - and _ are "
         "allowed, at most %d",
-        where, type, ARCHIVE_TYPE_MAX);
+        where, UTF8_SHORT(type, 60), ARCHIVE_TYPE_MAX);
 }
 
 static int check_types(const struct backup_settings *s, struct err *e)

@@ -9,6 +9,7 @@
 #include "certs/client_map.h"
 #include "certs/info.h"
 #include "certs/pem.h"
+#include "common/utf8.h"
 
 struct client_auth {
     atomic_uint refs;
@@ -262,16 +263,16 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
         return 0;
     case CLIENT_MAP_UNKNOWN:
         return err_set(e, EACCES,
-            "Das Zertifikat \"%.64s\" ist keinem Benutzer zugeordnet / the certificate is not "
+            "Das Zertifikat \"%s\" ist keinem Benutzer zugeordnet / the certificate is not "
             "mapped to "
             "any user",
-            name);
+            UTF8_SHORT(name, 64));
     case CLIENT_MAP_OTHER_USER:
         return err_set(e, EACCES,
-            "Das Zertifikat \"%.64s\" gilt nicht für den Benutzer \"%.64s\" / the certificate is "
+            "Das Zertifikat \"%s\" gilt nicht für den Benutzer \"%s\" / the certificate is "
             "not "
             "for this user",
-            name, user);
+            UTF8_SHORT(name, 64), UTF8_SHORT(user, 64));
     }
     return -EACCES;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 
 static const struct peer {
     const char *program, *section;
@@ -30,7 +31,7 @@ int cli_failf(const struct cli *cli, int code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    utf8_format_v(e.text, sizeof e.text, fmt, ap);
     va_end(ap);
     return cli_fail(cli, code, &e);
 }
@@ -41,7 +42,7 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    utf8_format_v(e.text, sizeof e.text, fmt, ap);
     va_end(ap);
     cli_fail(cli, EXIT_USAGE, &e);
     fprintf(stderr, "See: elexgate %s%s--help\n", cli->command ? cli->command->name : "",
@@ -87,7 +88,7 @@ static int unreachable(struct cli *cli, const struct peer *peer, const char *pat
     else
         hint = tr(cli, "is it running?", "läuft das Programm?");
     struct err e = {.code = -r};
-    snprintf(e.text, sizeof e.text,
+    utf8_format(e.text, sizeof e.text,
         tr(cli, "%s cannot be reached at %s (%s); %s Start it with: systemctl start %s",
             "%s ist unter %s nicht erreichbar (%s); %s Starten mit: systemctl start %s"),
         peer->program, path, strerror(-r), hint, peer->program);

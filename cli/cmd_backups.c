@@ -11,6 +11,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 struct listing {
     struct cli *cli;
@@ -48,10 +49,10 @@ static void check_of(
     if (!at)
         snprintf(buf, size, "-");
     else
-        snprintf(buf, size, "%s %.10s",
+        utf8_format(buf, size, "%s %s",
             json_is_true(json_object_get(check, "good")) ? tr(cli, "good", "gut")
                                                          : tr(cli, "BAD", "SCHLECHT"),
-            at);
+            UTF8_SHORT(at, 10));
 }
 
 /* What the proof went through: "good 2026-11-30: 38 tables, 51203 rows". */

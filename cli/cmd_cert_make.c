@@ -11,6 +11,7 @@
 #include "certs/pem.h"
 #include "cli/cmd_cert.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 /* The common name where --name gives none: the first host, else something that is none. */
 static char *default_name(const struct cert_names *n)
@@ -48,8 +49,8 @@ static char *ca_name(const struct cert_run *run)
     if (localtime_r(&run->now, &tm) != NULL) {
         strftime(day, sizeof day, "%Y-%m-%d", &tm);
     }
-    return xasprintf(
-        "Elexgate CA %.32s %s %02x%02x", first_name(&run->args.names), day, salt[0], salt[1]);
+    return xasprintf("Elexgate CA %s %s %02x%02x", UTF8_SHORT(first_name(&run->args.names), 32),
+        day, salt[0], salt[1]);
 }
 
 static int refuse_overwrite(struct cert_run *run)

@@ -11,6 +11,7 @@
 #include "cli/option_docs.h"
 #include "cli/output.h"
 #include "common/notify_check.h"
+#include "common/utf8.h"
 
 struct show {
     struct cli *cli;
@@ -55,7 +56,7 @@ static void show_value(void *ctx, const struct option *o, const char *name, cons
     if (source == CONFIG_FILE)
         snprintf(where, sizeof where, "line %d", line);
     else if (source == CONFIG_ENVIRONMENT)
-        snprintf(where, sizeof where, "environment %s", o->env);
+        utf8_format(where, sizeof where, "environment %s", o->env);
     else
         snprintf(where, sizeof where, "default");
     _cleanup_free_ char *safe = output_safe(value);

@@ -12,6 +12,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 static const char *const option_names[] = {"--host=", "--port=", "--database=",
     "--database-socket=", "--database-host=", "--database-port=", "--backup-folder=", "--schedule=",
@@ -43,7 +44,7 @@ static int take_options(struct init *in, struct given *g, int argc, char **argv)
     while ((o = args_next(&a, option_names))) {
         if (strcmp(o, "--host=") == 0) {
             size_t n = strlen(g->names);
-            snprintf(g->names + n, sizeof g->names - n, "%s%s", n ? " " : "", a.value);
+            utf8_format(g->names + n, sizeof g->names - n, "%s%s", n ? " " : "", a.value);
         }
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
             if (strcmp(o, rows[i].name) == 0) {

@@ -17,6 +17,7 @@
 #include "certs/life.h"
 #include "certs/pem.h"
 #include "cli/output.h"
+#include "common/utf8.h"
 
 #define WAIT_S      5
 #define SOON_DAYS   14
@@ -208,7 +209,7 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
                        : strcmp(address, "*") == 0 || strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1"
                        : strcmp(address, "::") == 0                                   ? "::1"
                                                                                       : address;
-    snprintf(s.where, sizeof s.where, "%s (%s port %d)", name, host, port);
+    utf8_format(s.where, sizeof s.where, "%s (%s port %d)", name, host, port);
     int fd = connect_to(host, port, &e);
     int r = fd < 0 ? fd : read_greeting(fd, &e);
     if (r == 0)

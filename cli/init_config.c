@@ -15,6 +15,7 @@
 #include "common/config_edit.h"
 #include "common/config_intent.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define CONFIG_MAX (1u << 20)
 
@@ -79,7 +80,7 @@ static void propose(char out[static INIT_TEXT], const char *name)
     struct cert_names n = {0};
     size_t used = strlen(out);
     if (cert_names_add_host(&n, name, NULL) == 0)
-        snprintf(out + used, INIT_TEXT - used, "%s%s", used ? " " : "", name);
+        utf8_format(out + used, INIT_TEXT - used, "%s%s", used ? " " : "", name);
     cert_names_clear(&n);
 }
 

@@ -78,7 +78,7 @@ char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN])
         v /= 1000;
         u++;
     }
-    snprintf(buf, OUTPUT_BYTES_LEN, u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    utf8_format(buf, OUTPUT_BYTES_LEN, u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
     return buf;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 #define BAR_WIDTH 24
 
@@ -113,7 +114,7 @@ static void tell_state(struct progress *p, const json_t *line)
     const char *words = text(line, p->cli->german ? "words_de" : "words");
     if (strcmp(text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
         return;
-    snprintf(p->waiting, sizeof p->waiting, "%s", words);
+    utf8_copy(p->waiting, sizeof p->waiting, words);
     progress_clear(p);
     printf("%s%s%s\n",
         tr(p->cli, "waiting until the database is idle", "warte auf Ruhe in der Datenbank"),

@@ -7,6 +7,7 @@
 
 #include "common/config_internal.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define VOUCHER_MAX 64
 
@@ -81,7 +82,7 @@ static void compare(const struct config *running, const struct config *next, str
         if (!gone || (w && same(v, w))) /* the default itself, left out */
             l->fresh += !gone && !same(v, w);
         else if (l->lost++ == 0)
-            snprintf(l->first, sizeof l->first, "[%s%s%s] %s", o->section, v->name ? " " : "",
+            utf8_format(l->first, sizeof l->first, "[%s%s%s] %s", o->section, v->name ? " " : "",
                 v->name ? v->name : "", o->key);
     }
     for (size_t i = 0; i < next->value_count; i++) {

@@ -58,7 +58,7 @@ static int PRINTF(4, 5) fail(struct parser *p, int line, int code, const char *f
     if (p->result < 0)
         return p->result;
     va_start(ap, fmt);
-    vsnprintf(words.text, sizeof words.text, fmt, ap);
+    utf8_format_v(words.text, sizeof words.text, fmt, ap);
     va_end(ap);
     return p->result = err_set(p->e, code, "%s:%d: %s", p->config->path, line, words.text);
 }

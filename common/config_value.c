@@ -11,6 +11,7 @@
 
 #include "common/config_internal.h"
 #include "common/units.h"
+#include "common/utf8.h"
 
 static bool is_choice(const struct option *o, const char *text)
 {
@@ -59,9 +60,9 @@ static int wrong(const struct option *o, const char *text, const char *what, str
 
     if (o->choices) {
         describe_choices(o, choices, sizeof choices);
-        snprintf(special, sizeof special, " or %s", choices);
+        utf8_format(special, sizeof special, " or %s", choices);
     }
-    return err_set(e, EINVAL, "must be %s%s, not \"%.100s\"", what, special, text);
+    return err_set(e, EINVAL, "must be %s%s, not \"%s\"", what, special, UTF8_SHORT(text, 100));
 }
 
 static int set_bool(struct config_value *v, const char *text, struct err *e)
@@ -101,8 +102,8 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
     }
     if (!limited)
         return wrong(o, text, what, e);
-    snprintf(range, sizeof range, "%s from %s to %s", what, config_quantity(o->type, o->min, min),
-        config_quantity(o->type, o->max, max));
+    utf8_format(range, sizeof range, "%s from %s to %s", what,
+        config_quantity(o->type, o->min, min), config_quantity(o->type, o->max, max));
     return wrong(o, text, range, e);
 }
 
@@ -162,7 +163,7 @@ static int set_typed(
         return set_number(v, text, e);
     case OPT_ENUM:
         describe_choices(o, choices, sizeof choices);
-        return err_set(e, EINVAL, "must be %s, not \"%.100s\"", choices, text);
+        return err_set(e, EINVAL, "must be %s, not \"%s\"", choices, UTF8_SHORT(text, 100));
     case OPT_LIST:
         v->list = split_list(text);
         v->str = is_choice(o, text) ? xstrdup(text) : NULL;

@@ -12,11 +12,8 @@
 static PRINTF(2, 0) void append_v(struct err *e, const char *fmt, va_list ap)
 {
     size_t used = strlen(e->text);
-    char more[sizeof e->text + 4]; /* what is cut shows where a character ends */
 
-    if (vsnprintf(more, sizeof more, fmt, ap) < 0)
-        more[0] = '\0';
-    utf8_copy(e->text + used, sizeof e->text - used, more);
+    utf8_format_v(e->text + used, sizeof e->text - used, fmt, ap);
 }
 
 static void PRINTF(2, 3) append(struct err *e, const char *fmt, ...)

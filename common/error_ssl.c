@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 
 #include "common/error.h"
 
@@ -32,16 +33,15 @@ int err_ssl(struct err *e, const char *fmt, ...)
             snprintf(unnamed, sizeof unnamed, "OpenSSL error %08lX", packed);
             reason = unnamed;
         }
-        if (shown++ >= SHOWN || used >= sizeof queue)
+        if (shown++ >= SHOWN)
             continue; /* the queue is emptied all the same */
         bool has_data = data && *data && (flags & ERR_TXT_STRING);
-        int n = snprintf(queue + used, sizeof queue - used, "%s%s%s%s%s", used ? "; " : "", reason,
-            has_data ? " (" : "", has_data ? data : "", has_data ? ")" : "");
-        used += n > 0 ? (size_t)n : 0;
+        used += utf8_format(queue + used, sizeof queue - used, "%s%s%s%s%s", used ? "; " : "",
+            reason, has_data ? " (" : "", has_data ? data : "", has_data ? ")" : "");
     }
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(prefix, sizeof prefix, fmt, ap);
+    utf8_format_v(prefix, sizeof prefix, fmt, ap);
     va_end(ap);
     if (!shown)
         return err_set(e, code, "%s", prefix);

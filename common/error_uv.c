@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <uv.h>
+#include "common/utf8.h"
 
 #include "common/error.h"
 
@@ -14,7 +15,7 @@ int err_uv(struct err *e, int uvcode, const char *fmt, ...)
 
     CHECK(uvcode < 0);
     va_start(ap, fmt);
-    vsnprintf(prefix, sizeof prefix, fmt, ap);
+    utf8_format_v(prefix, sizeof prefix, fmt, ap);
     va_end(ap);
     /* libuv's own codes (UV_EOF, UV_EAI_*) are below every errno value: to the caller they are an
      * I/O error whose words say more. */

@@ -113,7 +113,7 @@ json_t *json_error(int code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    utf8_format_v(e.text, sizeof e.text, fmt, ap);
     va_end(ap);
     const char *name = strerrorname_np(code < 0 ? -code : code);
     return json_pack(

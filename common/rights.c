@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "common/utf8.h"
 
 #define ROW(program, cmd, action, member, least, confirm, logged)                                  \
     {                                                                                              \
@@ -151,7 +152,8 @@ int rights_check(enum rights_program program, enum rights_level level, const jso
 {
     struct right r;
     if (!rights_find(program, request, &r))
-        return err_set(e, ENOSYS, "there is no command \"%.40s\"", text(request, "cmd"));
+        return err_set(
+            e, ENOSYS, "there is no command \"%s\"", UTF8_SHORT(text(request, "cmd"), 40));
     if (level < r.least)
         return err_set(e, EPERM, "%s%s%s%s%s is for %s", r.cmd, r.action ? " " : "",
             r.action ? r.action : "", r.member ? " with " : "", r.member ? r.member : "",

@@ -232,7 +232,7 @@ const char *said_of_ours(unsigned number, const char *text, char buf[static SAID
     const char *words = !n ? "the server refuses" : n->names ? text : n->en;
     char copy[SAID_MAX - 24];
     utf8_copy(copy, sizeof copy, words);
-    snprintf(buf, SAID_MAX, "%s (error %u)", copy, number);
+    utf8_format(buf, SAID_MAX, "%s (error %u)", copy, number);
     return buf;
 }
 
@@ -249,7 +249,7 @@ const char *said_of_theirs(
     if (!words)
         words = german ? "der Server lehnt eine Anweisung ab" : "the server refuses a statement";
     bool known = state_valid(state);
-    snprintf(buf, SAID_MAX, "%s (%s %u%s%s)", words, german ? "Fehler" : "error", number,
+    utf8_format(buf, SAID_MAX, "%s (%s %u%s%s)", words, german ? "Fehler" : "error", number,
         known ? ", " : "", known ? state : "");
     return buf;
 }
@@ -333,7 +333,7 @@ static const char *show(const struct found *f, char buf[static SAID_MAX])
         snprintf(where, sizeof where, " at line %lu", f->line);
     else if (f->row)
         snprintf(where, sizeof where, " at row %lu", f->row);
-    snprintf(buf, SAID_MAX, "%.200s%s", words, where);
+    utf8_format(buf, SAID_MAX, "%s%s", UTF8_SHORT(words, 200), where);
     return buf;
 }
 

@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 size_t utf8_decode(const char *s, size_t n, uint32_t *out)
@@ -68,7 +70,7 @@ size_t utf8_cut(const char *s, size_t n, size_t max)
 
 char *utf8_copy(char *buf, size_t size, const char *text)
 {
-    size_t n = strlen(text), out = 0;
+    size_t n = text ? strlen(text) : 0, out = 0;
     uint32_t c;
     while (n > 0) {
         size_t len = utf8_decode(text, n, &c), step = len ? len : 1;
@@ -84,6 +86,25 @@ char *utf8_copy(char *buf, size_t size, const char *text)
     }
     buf[out] = '\0';
     return buf;
+}
+
+size_t utf8_format_v(char *buf, size_t size, const char *fmt, va_list ap)
+{
+    char *text = NULL;
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    utf8_copy(buf, size, text ? text : "");
+    free(text);
+    return strlen(buf);
+}
+
+size_t utf8_format(char *buf, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    size_t n = utf8_format_v(buf, size, fmt, ap);
+    va_end(ap);
+    return n;
 }
 
 bool utf8_is_control(uint32_t c)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/suggestion.h"
+#include "common/utf8.h"
 
 #define DEFAULT_FOLDER "/usr/share/zoneinfo"
 #define NAME_MAX_LEN   64
@@ -90,6 +91,6 @@ int zone_check(const char *name, struct err *e)
         return 0;
     bool hint = nearest(s, meant);
     return err_set(e, EINVAL,
-        "TZ: there is no time zone \"%.60s\"%s%s%s (or the package tzdata is missing)", s,
-        hint ? "; did you mean " : "", hint ? meant : "", hint ? "?" : "");
+        "TZ: there is no time zone \"%s\"%s%s%s (or the package tzdata is missing)",
+        UTF8_SHORT(s, 60), hint ? "; did you mean " : "", hint ? meant : "", hint ? "?" : "");
 }

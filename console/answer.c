@@ -40,19 +40,19 @@ static void add_cookies(struct request *rq)
 {
     char cookie[200];
     if (rq->new_id) {
-        snprintf(cookie, sizeof cookie,
+        utf8_format(cookie, sizeof cookie,
             "__Host-elexgate=%s; Path=/; Secure; HttpOnly; SameSite=Strict", rq->id);
         (void)MHD_add_response_header(rq->response, "Set-Cookie", cookie);
     }
     char device[HASH_LEN];
     if (rq->new_device && rq->name && device_sign(rq, rq->name, device)) {
-        snprintf(cookie, sizeof cookie,
+        utf8_format(cookie, sizeof cookie,
             COOKIE_DEVICE "=%s; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Strict",
             device);
         (void)MHD_add_response_header(rq->response, "Set-Cookie", cookie);
     }
     if (rq->set_lang) {
-        snprintf(cookie, sizeof cookie,
+        utf8_format(cookie, sizeof cookie,
             "__Host-elexgate-lang=%s; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Strict",
             rq->lang);
         (void)MHD_add_response_header(rq->response, "Set-Cookie", cookie);

@@ -117,7 +117,7 @@ int form_parse_json(const char *body, size_t len, json_t **out, struct err *e)
         return err_set(e, EINVAL, "the JSON is nested too deep");
     json_t *form = json_loadb(body, len, JSON_REJECT_DUPLICATES, &je);
     if (!form)
-        return err_set(e, EINVAL, "not JSON: %.100s", je.text);
+        return err_set(e, EINVAL, "not JSON: %s", UTF8_SHORT(je.text, 100));
     if (!json_is_object(form)) {
         json_decref(form);
         return err_set(e, EINVAL, "a JSON object is expected");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/forms.h"
 #include "console/pages.h"
@@ -43,7 +44,7 @@ static const char *secret(const struct request *rq, const char *key)
 static const char *named(struct request *rq)
 {
     const char *name = form_text(rq->form, "name");
-    snprintf(rq->object, sizeof rq->object, "%.80s", name ? name : "");
+    utf8_copy(rq->object, sizeof rq->object, name ? name : "");
     return name ? name : "";
 }
 
@@ -83,7 +84,7 @@ void action_account_password(struct request *rq)
     struct console *c = rq->console;
     const char *password = secret(rq, "new");
     struct err e = {0};
-    snprintf(rq->object, sizeof rq->object, "%.80s", rq->name);
+    utf8_copy(rq->object, sizeof rq->object, rq->name);
     if (strcmp(password, secret(rq, "again")) != 0) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "passwords-differ", NULL));
         return;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "console/ask.h"
+#include "common/utf8.h"
 #include "console/audit.h"
 #include "console/forms.h"
 #include "console/pages.h"
@@ -74,7 +75,7 @@ void action_backup(struct request *rq)
     if (json_array_size(types) > 0)
         (void)json_object_set(request, "types", types);
     json_decref(types);
-    snprintf(rq->object, sizeof rq->object, "%s", now ? "now" : "when-idle");
+    utf8_copy(rq->object, sizeof rq->object, now ? "now" : "when-idle");
     tell_keeper(rq, request, now ? "backup-begun" : "backup-queued");
 }
 
@@ -90,7 +91,8 @@ static json_t *about_run(struct request *rq, const char *cmd)
     json_t *request = json_pack("{ssss}", "cmd", cmd, "which", run && *run ? run : "");
     if (type && *type)
         (void)json_object_set_new(request, "type", json_string(type));
-    snprintf(rq->object, sizeof rq->object, "%.60s %.60s", run ? run : "", type ? type : "");
+    utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(run ? run : "", 60),
+        UTF8_SHORT(type ? type : "", 60));
     return request;
 }
 

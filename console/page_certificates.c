@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "console/ask.h"
+#include "common/utf8.h"
 #include "console/forms.h"
 #include "console/pages.h"
 #include "console/parts.h"
@@ -307,7 +308,8 @@ void action_certificate_make(struct request *rq)
     size_t len = 0;
     int r;
     kind = kind ? kind : "init";
-    snprintf(rq->object, sizeof rq->object, "%.20s %.120s", kind, text_in(rq->form, "name"));
+    utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(kind, 20),
+        UTF8_SHORT(text_in(rq->form, "name"), 120));
     if (!form_flag(rq->form, "sure")) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
         return;

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/units.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/events.h"
 #include "console/forms.h"
@@ -103,7 +104,7 @@ void action_clients_block(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "block-reason", NULL));
         return;
     }
-    snprintf(rq->object, sizeof rq->object, "%.190s", reason);
+    utf8_copy(rq->object, sizeof rq->object, reason);
     json_t *request = json_pack("{ssssss}", "cmd", drain ? "drain" : "block", "reason", reason,
         "reason_de", german && *german ? german : reason);
     const char *until = form_text(rq->form, "until");
@@ -116,7 +117,7 @@ void action_clients_block(struct request *rq)
 void action_clients_admit(struct request *rq)
 {
     const char *address = form_text(rq->form, "address");
-    snprintf(rq->object, sizeof rq->object, "%.60s", address ? address : "");
+    utf8_copy(rq->object, sizeof rq->object, address ? address : "");
     tell_proxy(rq, json_pack("{sss[s]}", "cmd", "open", "admit", address ? address : ""), ASK_MS,
         "admitted", NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/forms.h"
 #include "console/pages.h"
@@ -223,7 +224,8 @@ void action_restore(struct request *rq)
     const char *word = form_text(rq->form, "confirm"), *loss = form_text(rq->form, "loss");
     run = run && *run ? run : NULL;
     upload = upload && *upload ? upload : NULL;
-    snprintf(rq->object, sizeof rq->object, "%.60s%.60s", run ? run : "", upload ? upload : "");
+    utf8_format(rq->object, sizeof rq->object, "%s%s", UTF8_SHORT(run ? run : "", 60),
+        UTF8_SHORT(upload ? upload : "", 60));
     if (!run == !upload) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "bad-form", NULL));
         return;
@@ -273,7 +275,7 @@ void action_upload_remove(struct request *rq)
 {
     const char *id = form_text(rq->form, "id");
     struct err e = {0};
-    snprintf(rq->object, sizeof rq->object, "%.60s", id ? id : "");
+    utf8_copy(rq->object, sizeof rq->object, id ? id : "");
     if (upload_store_remove(rq->console->uploads, id ? id : "", &e) == 0)
         answer_done(rq, PAGE, say(rq, "upload-removed", NULL), NULL);
     else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "console/ask.h"
+#include "common/utf8.h"
 #include "console/forms.h"
 #include "console/pages.h"
 #include "console/parts.h"
@@ -267,7 +268,7 @@ void action_schedule(struct request *rq)
         }
         json_decref(wrong);
     }
-    snprintf(rq->object, sizeof rq->object, "%s", form_flag(rq->form, "on") ? schedule : "off");
+    utf8_copy(rq->object, sizeof rq->object, form_flag(rq->form, "on") ? schedule : "off");
     json_t *request = json_pack(
         "{ssso}", "cmd", "config-set", "values", values_of_form(rq->form, schedule));
     if (sha256 && *sha256)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 #include "console/forms.h"
 #include "console/pages.h"
 #include "console/sign_in.h"
@@ -147,7 +148,7 @@ void action_code_off(struct request *rq)
     const char *name = form_text(rq->form, "name");
     struct err e = {0};
     name = name && *name ? name : rq->name;
-    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    utf8_copy(rq->object, sizeof rq->object, name);
     if (rq->role != ROLE_ADMIN && strcmp(name, rq->name) != 0)
         answer_error(rq, MHD_HTTP_FORBIDDEN, "only-admin");
     else if (!sign_in_knows_password(rq, "own_password", PAGE))

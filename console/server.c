@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "console/network.h"
 #include "console/request.h"
 #include "console/tls.h"
@@ -194,7 +195,7 @@ static void PRINTF(2, 0) on_log(void *ctx, const char *fmt, va_list ap)
 {
     char text[300];
     (void)ctx;
-    vsnprintf(text, sizeof text, fmt, ap);
+    utf8_format_v(text, sizeof text, fmt, ap);
     text[strcspn(text, "\n")] = '\0';
     log_event(LOG_DEBUG, "http", LOG_S("text", text));
 }

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/forms.h"
 #include "console/second_factor.h"
@@ -241,7 +242,7 @@ void action_login(struct request *rq)
     const char *name = form_text(rq->form, "name"), *next = form_text(rq->form, "next");
     name = name ? name : "";
     next = good_next(next) ? next : "/";
-    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    utf8_copy(rq->object, sizeof rq->object, name);
     if (form_text(rq->form, "sign"))
         check_code(rq, next);
     else
@@ -317,7 +318,7 @@ void action_setup(struct request *rq)
     const char *twice = json_string_value(json_object_get(rq->form, "again"));
     struct err e = {0};
     name = name ? name : "";
-    snprintf(rq->object, sizeof rq->object, "%.80s", name);
+    utf8_copy(rq->object, sizeof rq->object, name);
     const struct throttle_who who = {"", rq->address, NULL};
     int64_t wait = throttle_wait(c->throttle, &who, clock_mono_ms());
     rq->throttled = wait > 0;

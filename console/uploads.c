@@ -202,7 +202,7 @@ static void create(struct request *rq)
     _cleanup_free_ char *location = xasprintf(FOLDER "/%s", id);
     (void)MHD_add_response_header(r, "Location", location);
     add_number(r, "Upload-Offset", 0);
-    snprintf(rq->object, sizeof rq->object, "%s %.120s", id, name);
+    utf8_format(rq->object, sizeof rq->object, "%s %s", id, UTF8_SHORT(name, 120));
     audit_tell(rq, "upload-begin", "ok");
     answer(rq, MHD_HTTP_CREATED, r);
 }
@@ -241,7 +241,7 @@ static void end_append(struct request *rq)
 static void terminate(struct request *rq)
 {
     struct err e = {0};
-    snprintf(rq->object, sizeof rq->object, "%.60s", upload_id(rq));
+    utf8_copy(rq->object, sizeof rq->object, upload_id(rq));
     if (upload_store_remove(rq->console->uploads, upload_id(rq), &e) < 0) {
         answer_failure(rq, &e);
         return;

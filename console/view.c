@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/utf8.h"
 
 #define DEPTH_MAX 16
 
@@ -24,7 +25,7 @@ char *view_bytes(int64_t bytes, const char *lang, char *buf, size_t size)
         v /= 1000;
         unit++;
     }
-    snprintf(buf, size, unit > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
+    utf8_format(buf, size, unit > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
     char *dot = strchr(buf, '.');
     if (dot && german(lang))
         *dot = ',';
@@ -83,7 +84,7 @@ static char *view_when(int64_t wall_ms, const char *lang, char *buf, size_t size
     if (days < -1 || days > 1)
         return view_time(wall_ms, lang, buf, size);
     localtime_r(&t, &local);
-    snprintf(buf, size, "%s %02d:%02d", names[german(lang) ? 0 : 1][days + 1], local.tm_hour,
+    utf8_format(buf, size, "%s %02d:%02d", names[german(lang) ? 0 : 1][days + 1], local.tm_hour,
         local.tm_min);
     return buf;
 }
@@ -97,9 +98,9 @@ static void view_ago(int64_t wall_ms, const char *lang, char *buf, size_t size)
     if (past && ago < 1000)
         snprintf(buf, size, german(lang) ? "gerade eben" : "just now");
     else if (!past)
-        snprintf(buf, size, "in %s", duration);
+        utf8_format(buf, size, "in %s", duration);
     else
-        snprintf(buf, size, german(lang) ? "vor %s" : "%s ago", duration);
+        utf8_format(buf, size, german(lang) ? "vor %s" : "%s ago", duration);
     /* "vor 3 Tagen", "in 3 Tagen" */
     size_t n = strlen(buf);
     if (german(lang) && n > 4 && n + 1 < size && strcmp(buf + n - 4, "Tage") == 0)

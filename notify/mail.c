@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/notify_check.h"
+#include "common/utf8.h"
 #include "notify/mail.h"
 #include "notify/message.h"
 
@@ -46,8 +47,8 @@ static void write_mail(FILE *f, const char *from, const char *const *to, const s
     static const char *const months[] = {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     CHECK(gmtime_r(&now, &tm));
-    snprintf(date, sizeof date, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday,
-        months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    utf8_format(date, sizeof date, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday],
+        tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     fprintf(f, "From: Elexgate <%s>\nTo: ", from);
     for (size_t i = 0; to[i]; i++)
         fprintf(f, "%s%s", i ? ",\n " : "", to[i]);

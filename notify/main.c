@@ -17,6 +17,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/private_memory.h"
+#include "common/utf8.h"
 #include "notify/message.h"
 
 #define INPUT_MAX (64u * 1024u)
@@ -110,7 +111,7 @@ static json_t *by(struct run *run, const struct config *c, const json_t *o, cons
     run->sent += r == 0;
     run->failed += r < 0;
     if (r == 0 && *e.text)
-        snprintf(run->warning, sizeof run->warning, "%s", e.text);
+        utf8_copy(run->warning, sizeof run->warning, e.text);
     if (!run->json)
         fprintf(r < 0 ? stderr : stdout, "%s: %s\n", channel, r < 0 ? e.text : "sent");
     return json_string(r < 0 ? e.text : "sent");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/utf8.h"
 
 /* What each event means and what to do; the first pair of words stands in the subject. */
 static const struct {
@@ -90,7 +91,7 @@ int message_make(const json_t *o, struct message *out, struct err *e)
     while (i < n && strcmp(events[i].event, m.event) != 0)
         i++;
     if (i == n)
-        return err_set(e, EINVAL, "there is no event \"%.40s\" to tell of", m.event);
+        return err_set(e, EINVAL, "there is no event \"%s\" to tell of", UTF8_SHORT(m.event, 40));
     (void)gethostname(host, sizeof host - 1);
     m.host = xstrdup(*host ? host : "localhost");
     m.subject = subject(&m, events[i].subject, false);

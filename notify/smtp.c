@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/config.h"
+#include "common/utf8.h"
 #include "notify/address.h"
 #include "notify/mail.h"
 #include "notify/privileges.h"
@@ -70,7 +71,7 @@ static int on_dialogue(CURL *curl, curl_infotype type, char *data, size_t n, voi
         copy_line(t->said, sizeof t->said, data, n);
         size_t used = strlen(t->refused);
         if (*t->asked)
-            snprintf(t->refused + used, sizeof t->refused - used, "%s%s: %s", used ? "; " : "",
+            utf8_format(t->refused + used, sizeof t->refused - used, "%s%s: %s", used ? "; " : "",
                 t->asked, t->said);
     }
     return 0;

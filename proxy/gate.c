@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proxy/proxy.h"
 
 #define BLOCK_FILE_MAX 65536u
@@ -34,8 +35,8 @@ static void notice_words(struct gate *g)
         localtime_r(&t, &tm);
         strftime(at, sizeof at, "%H:%M", &tm);
     }
-    snprintf(de, sizeof de, at[0] ? "%s (voraussichtlich bis %s)" : "%s%s", g->reason_de, at);
-    snprintf(en, sizeof en, at[0] ? "%s (expected until %s)" : "%s%s", g->reason, at);
+    utf8_format(de, sizeof de, at[0] ? "%s (voraussichtlich bis %s)" : "%s%s", g->reason_de, at);
+    utf8_format(en, sizeof en, at[0] ? "%s (expected until %s)" : "%s%s", g->reason, at);
     notice_unref(g->notice);
     g->notice = notice_make(de, en);
 }
@@ -65,8 +66,8 @@ static int save(const struct gate *g, struct err *e)
 
 static void set_words(struct gate *g, const char *reason, const char *reason_de)
 {
-    char *en = xasprintf("%.*s", (int)REASON_MAX, reason);
-    char *de = xasprintf("%.*s", (int)REASON_MAX, reason_de);
+    char *en = xstrdup(UTF8_SHORT(reason, REASON_MAX));
+    char *de = xstrdup(UTF8_SHORT(reason_de, REASON_MAX));
     free(g->reason);
     free(g->reason_de);
     g->reason = en;

@@ -14,6 +14,7 @@
 #include "common/config_intent.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proxy/control.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
@@ -284,7 +285,7 @@ void handover_cmd_failed(struct control_client *c, const json_t *request)
     struct handover *h = &control_client_proxy(c)->handover;
     const char *why = json_string_value(json_object_get(request, "error"));
     if (owner_only(c)) {
-        snprintf(h->why, sizeof h->why, "%s", why ? why : "no reason given");
+        utf8_copy(h->why, sizeof h->why, why ? why : "no reason given");
         control_answer(c, json_pack("{s:b}", "ok", 1));
     }
 }
@@ -295,8 +296,8 @@ static void on_child_failed(uv_timer_t *t)
     struct proxy *p = t->data;
     struct handover *h = &p->handover;
     if (!h->why[0])
-        snprintf(h->why, sizeof h->why, "%.300s ended%s%s before it served; its log says why",
-            h->program, h->how[0] ? " with " : "", h->how);
+        utf8_format(h->why, sizeof h->why, "%s ended%s%s before it served; its log says why",
+            UTF8_SHORT(h->program, 300), h->how[0] ? " with " : "", h->how);
     log_event(LOG_ERROR, "upgrade-failed", LOG_S("error", h->why));
     asker_answer(h, json_error(EINVAL, "%s", h->why));
 }
@@ -342,8 +343,8 @@ static void on_child_slow(uv_timer_t *t)
 {
     struct proxy *p = t->data;
     struct handover *h = &p->handover;
-    snprintf(h->why, sizeof h->why, "%.400s did not take over within %u s", h->program,
-        CHILD_MAX_MS / 1000);
+    utf8_format(h->why, sizeof h->why, "%s did not take over within %u s",
+        UTF8_SHORT(h->program, 400), CHILD_MAX_MS / 1000);
     if (h->child_runs)
         (void)uv_process_kill(&h->child, SIGKILL);
     else if (h->pid > 0)

@@ -13,6 +13,7 @@
 #endif
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proxy/audit_trail.h"
 #include "proxy/wire/packet.h"
 
@@ -84,7 +85,7 @@ static int bind_address(const char *address, bool both, uint16_t port, struct er
     char service[8], what[128];
     bool any = !strcmp(address, "*");
     snprintf(service, sizeof service, "%u", (unsigned)port);
-    snprintf(what, sizeof what, "%s port %s", address, service);
+    utf8_format(what, sizeof what, "%s port %s", address, service);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE};
     struct addrinfo *list;
     int r = getaddrinfo(any ? "::" : address, service, &hints, &list);

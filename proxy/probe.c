@@ -200,7 +200,7 @@ static void connect_tcp(struct probe *p, const struct sockaddr *sa)
     p->u.handle.data = p;
     int r = uv_tcp_connect(&p->connect, &p->u.tcp, sa, on_connected);
     if (r < 0) { /* told by the timer: we may be within probe_start */
-        snprintf(p->answer.trouble, sizeof p->answer.trouble, "%s", uv_strerror(r));
+        utf8_copy(p->answer.trouble, sizeof p->answer.trouble, uv_strerror(r));
         CHECK(uv_timer_start(&p->timer, on_timeout, 0, 0) == 0);
     }
 }

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control.h"
 #include "proxy/listener.h"
@@ -52,7 +53,7 @@ static json_t *listeners_json(const struct proxy *p)
         char addresses[256] = "";
         size_t n = 0;
         for (const char *const *a = l->addresses; *a && n < sizeof addresses; a++)
-            n += (size_t)snprintf(addresses + n, sizeof addresses - n, n ? ", %s" : "%s", *a);
+            n += utf8_format(addresses + n, sizeof addresses - n, n ? ", %s" : "%s", *a);
         (void)json_array_append_new(
             array, json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", l->name, "address", addresses,
                        "port", (int)l->port, "tls", modes[l->tls], "announce", l->announce));
@@ -190,7 +191,7 @@ static void on_diff(void *ctx, const struct option *o, const char *name, const c
 {
     struct diff *d = ctx;
     char what[256];
-    snprintf(
+    utf8_format(
         what, sizeof what, name ? "[%s %s] %s" : "[%s%s] %s", o->section, name ? name : "", o->key);
     log_event(o->reloadable ? LOG_INFO : LOG_WARNING, o->reloadable ? "changed" : "restart-needed",
         LOG_S("option", what), LOG_S("old", old_value), LOG_S("new", new_value));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define STACK_BYTES (512u * 1024u)
 
@@ -81,7 +82,7 @@ static void settle(struct name *n, int code, const struct addrinfo *list)
     n->failed = failed;
     n->again_ms = now + (!failed ? 0 : n->n > 0 ? RESOLVER_AGAIN_MS : RESOLVER_FIRST_MS);
     if (failed)
-        snprintf(n->why, sizeof n->why, "looking up \"%.120s\" failed: %s", n->host,
+        utf8_format(n->why, sizeof n->why, "looking up \"%s\" failed: %s", UTF8_SHORT(n->host, 120),
             code ? gai_strerror(code) : "no address");
     else {
         take(n, list);

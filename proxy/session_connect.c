@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "proxy/wire/proxy_header.h"
 
 /* Pause before a failed round over all addresses is repeated. */
@@ -51,7 +52,7 @@ static void on_found(void *ctx, const struct backend_address *list, unsigned n, 
     l->n_targets = n;
     l->next_target = 0;
     if (n == 0)
-        snprintf(l->trouble, sizeof l->trouble, "%s", why);
+        utf8_copy(l->trouble, sizeof l->trouble, why);
     try_next(s);
 }
 
@@ -59,7 +60,7 @@ static void on_found(void *ctx, const struct backend_address *list, unsigned n, 
 static void attempt_failed(struct session *s, const char *why)
 {
     struct session_login *l = s->login;
-    snprintf(l->trouble, sizeof l->trouble, "%s", why);
+    utf8_copy(l->trouble, sizeof l->trouble, why);
     l->attempt_until_ms = 0;
     if (s->server.poll_open)
         link_close(&s->server, session_link_closed); /* comes back through session_connect_next */
@@ -81,7 +82,7 @@ static void try_next(struct session *s)
             session_poll(s);
             return;
         }
-        snprintf(l->trouble, sizeof l->trouble, "%s", e.text);
+        utf8_copy(l->trouble, sizeof l->trouble, e.text);
     }
     round_failed(s);
 }

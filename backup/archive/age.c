@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backup/archive/age_crypto.h"
+#include "common/utf8.h"
 
 #define HEADER_MAX    16384
 #define RECIPIENT_MAX 50
@@ -109,8 +110,8 @@ static int make_header(
             return err_set(e, EINVAL, "more than %d recipients", RECIPIENT_MAX);
         size_t len = wrap_x25519(file_key, key, text + n);
         if (len == 0)
-            return err_set(
-                e, EINVAL, "recipient %.70s is a key that protects nothing", recipients[i]);
+            return err_set(e, EINVAL, "recipient %s is a key that protects nothing",
+                UTF8_SHORT(recipients[i], 70));
         n += len;
     }
     n += (size_t)sprintf(text + n, "---");

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include "common/utf8.h"
 
 #define CHARSET  "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 #define TEXT_MAX 100
@@ -82,9 +83,9 @@ int age_recipient_parse(const char *text, uint8_t key[static AGE_KEY_SIZE], stru
             "a recipient is a secret key; put the public one (age1...) there, and keep the secret "
             "one off this machine");
     return err_set(e, EINVAL,
-        "\"%.70s\" is not an age recipient; right would be age1 and 58 characters, as `age-keygen` "
+        "\"%s\" is not an age recipient; right would be age1 and 58 characters, as `age-keygen` "
         "prints it",
-        text);
+        UTF8_SHORT(text, 70));
 }
 
 int age_identity_parse(const char *text, uint8_t key[static AGE_KEY_SIZE], struct err *e)

@@ -94,9 +94,7 @@ void attributes_read(int fd, struct archive_entry *ae, char left_out[static ATTR
             archive_entry_xattr_add_entry(ae, name, value, (size_t)size);
         } else if (!made_by_system(name)) {
             size_t used = strlen(left_out);
-            char more[300];
-            snprintf(more, sizeof more, "%s%s", used ? ", " : "", name);
-            utf8_copy(left_out + used, ATTRIBUTES_WORDS - used, more);
+            utf8_format(left_out + used, ATTRIBUTES_WORDS - used, "%s%s", used ? ", " : "", name);
         }
     }
 }

@@ -11,6 +11,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/units.h"
+#include "common/utf8.h"
 
 #define COUNT_MAX 1000
 
@@ -67,8 +68,8 @@ static int parse(struct request *r, int argc, char **argv, struct err *e)
                 return err_set(e, EINVAL, "--from must be a time such as \"2026-11-22 03:15\"");
         } else if (argv[i][0] == '-' || r->expression) {
             return err_set(e, EINVAL,
-                "schedule: \"%.60s\" is not understood; an expression is one argument, in quotes",
-                argv[i]);
+                "schedule: \"%s\" is not understood; an expression is one argument, in quotes",
+                UTF8_SHORT(argv[i], 60));
         } else {
             r->expression = argv[i];
         }

@@ -17,6 +17,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define PROGRESS_MS 100
 
@@ -54,7 +55,7 @@ static bool parse(struct request *r, int argc, char **argv, struct err *e)
         } else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc) {
             r->type = argv[++i];
         } else if (argv[i][0] == '-' || r->which) {
-            err_set(e, EINVAL, "%s: \"%.60s\" is not understood", argv[0], argv[i]);
+            err_set(e, EINVAL, "%s: \"%s\" is not understood", argv[0], UTF8_SHORT(argv[i], 60));
             return false;
         } else {
             r->which = argv[i];

@@ -11,6 +11,7 @@
 #include "backup/archive/seal.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define LEDGER_MAX  (256u * 1024 * 1024) /* a hundred years of many types */
 #define CHAIN_BEGIN ",\"chain\":\""
@@ -132,8 +133,8 @@ int ledger_read(const char *path, struct ledger *out, struct err *e)
             break;
         }
         if (ledger_line_parse(text + at, (size_t)(end - text) - at, l.chain, &n, &why) < 0) {
-            snprintf(
-                l.problem, sizeof l.problem, "%.100s, line %zu: %.60s", path, number, why.text);
+            utf8_format(l.problem, sizeof l.problem, "%s, line %zu: %s", UTF8_SHORT(path, 100),
+                number, UTF8_SHORT(why.text, 60));
             break;
         }
         add(&l, &n);

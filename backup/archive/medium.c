@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define MARK_MAX   4096
 #define MEDIA_MAX  (256 * 1024)
@@ -253,7 +254,7 @@ void medium_words_de(int outcome, const char *folder, char *buf, size_t size)
     };
     buf[0] = 0;
     if (outcome >= MEDIUM_ABSENT && outcome <= MEDIUM_DOUBTFUL)
-        snprintf(buf, size, "%s %s; %s", words[outcome][0], folder, words[outcome][1]);
+        utf8_format(buf, size, "%s %s; %s", words[outcome][0], folder, words[outcome][1]);
 }
 
 static int write_mark(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e)

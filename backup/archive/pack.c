@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 
 #define PROGRESS_MS 100
 #define WAIT_MS     20
@@ -200,8 +201,8 @@ int pack_open(const struct pack_options *o, struct pack **out, struct err *e)
 {
     const struct deflate_backend *backend;
     if (!archive_type_valid(o->type) || !run_suffix_valid(o->run))
-        return err_set(e, EINVAL, "\"%.60s\" or \"%.30s\" cannot be part of an archive's name",
-            o->type, o->run);
+        return err_set(e, EINVAL, "\"%s\" or \"%s\" cannot be part of an archive's name",
+            UTF8_SHORT(o->type, 60), UTF8_SHORT(o->run, 30));
     int r = deflate_find(o->backend ? o->backend : "auto", &backend, e);
     if (r < 0)
         return r;
@@ -312,7 +313,7 @@ int pack_stream(struct pack *p, const char *name, int fd, struct err *e)
 {
     CHECK(!p->tar && !p->streamed);
     if (!manifest_path_valid(name) || strlen(name) > 99)
-        return err_set(e, EINVAL, "\"%.100s\" cannot be the name of a stream", name);
+        return err_set(e, EINVAL, "\"%s\" cannot be the name of a stream", UTF8_SHORT(name, 100));
     p->streamed = true;
     free(p->path);
     p->path = xstrdup(name);

@@ -143,7 +143,7 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     struct pack *p = w->pack;
     _cleanup_free_ char *path = join(w->prefix, rel);
     if (strlen(path) > MANIFEST_PATH_MAX)
-        return err_set(e, ENAMETOOLONG, "%.200s… is too long a path", path);
+        return err_set(e, ENAMETOOLONG, "%s… is too long a path", UTF8_SHORT(path, 200));
     if (S_ISDIR(st->st_mode)) {
         int x = folder_entry(w, fd, name, rel, path, st, depth, e);
         if (x == PACK_CHANGED && p && !p->o.strict) {

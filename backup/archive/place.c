@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backup/archive/attributes.h"
+#include "common/utf8.h"
 #include "backup/rules/manifest.h" /* manifest_path_valid */
 
 struct kept_folder {
@@ -45,7 +46,7 @@ struct place *place_open(int fd, bool owners, bool sync)
 
 static int unsafe(struct err *e, const char *path, const char *what)
 {
-    err_set(e, EPERM, "%.300s: %s", path, what);
+    err_set(e, EPERM, "%s: %s", UTF8_SHORT(path, 300), what);
     return PLACE_UNSAFE;
 }
 
@@ -61,8 +62,8 @@ static int step(int at, const char *name, bool make, const char *path, struct er
     if (fd >= 0)
         return fd;
     if (errno == ENOTDIR || errno == ELOOP)
-        return err_set(
-            e, EPERM, "%.300s: a part of this path is no folder (a link or a file)", path);
+        return err_set(e, EPERM, "%s: a part of this path is no folder (a link or a file)",
+            UTF8_SHORT(path, 300));
     return err_sys(e, errno, "cannot open the folder of %s", path);
 }
 

@@ -11,6 +11,7 @@
 
 #include "backup/archive/manifest_file.h"
 #include "backup/archive/medium.h"
+#include "common/utf8.h"
 
 char *store_path(const char *folder, const struct store_item *it, enum archive_name_kind kind)
 {
@@ -85,7 +86,7 @@ static void problem(struct store_item *it, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(it->problem, sizeof it->problem, fmt, ap);
+    utf8_format_v(it->problem, sizeof it->problem, fmt, ap);
     va_end(ap);
     it->complete = false;
 }
@@ -118,9 +119,10 @@ static void look_at(const char *folder, const struct trust *trust, struct store_
         if (access(plain, F_OK) < 0)
             problem(it, "the manifest is missing");
         else
-            problem(it, "%.190s", e.text);
+            problem(it, "%s", UTF8_SHORT(e.text, 190));
     } else if (!fits) {
-        problem(it, "the manifest is that of %.40s_%s", it->manifest.type, it->manifest.run);
+        problem(it, "the manifest is that of %s_%s", UTF8_SHORT(it->manifest.type, 40),
+            it->manifest.run);
     } else if (!there) {
         problem(it, "the archive is missing");
     } else if (it->size != it->manifest.archive.size) {

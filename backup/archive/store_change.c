@@ -11,6 +11,7 @@
 
 #include "backup/archive/medium.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* ---- suffixes ---- */
 
@@ -123,7 +124,8 @@ int store_remove(
     const char *folder, const char *type, const char *run, struct trust *trust, struct err *e)
 {
     if (!archive_type_valid(type) || !run_suffix_valid(run))
-        return err_set(e, EINVAL, "\"%.60s\" of type \"%.60s\" is not a backup's name", run, type);
+        return err_set(e, EINVAL, "\"%s\" of type \"%s\" is not a backup's name",
+            UTF8_SHORT(run, 60), UTF8_SHORT(type, 60));
     _cleanup_fd_ int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
         return err_sys(e, errno, "cannot open the backup folder %s", folder);

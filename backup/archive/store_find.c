@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 
 /* Keeps the items for which the run (and type) fits. */
 static void keep_run(struct store_list *l, const char *run, const char *type)
@@ -56,7 +57,8 @@ static int find_by_path(const char *path, const struct trust *trust, bool foreig
     const char *slash = strrchr(path, '/');
     if (!archive_name_parse(slash ? slash + 1 : path, &n) || n.part)
         return err_set(e, ENOENT,
-            "%.300s is not the name of an archive of Elexgate (TYPE_YYYY-MM-DD-HHmm.tar.gz)", path);
+            "%s is not the name of an archive of Elexgate (TYPE_YYYY-MM-DD-HHmm.tar.gz)",
+            UTF8_SHORT(path, 300));
     _cleanup_free_ char *folder = slash ? xstrdup(path) : xstrdup(".");
     if (slash)
         folder[slash - path + (slash == path)] = 0;
@@ -65,7 +67,7 @@ static int find_by_path(const char *path, const struct trust *trust, bool foreig
         return r;
     keep_run(&l, n.run, n.type);
     if (l.count == 0)
-        r = err_set(e, ENOENT, "%.300s does not exist", path);
+        r = err_set(e, ENOENT, "%s does not exist", UTF8_SHORT(path, 300));
     if (r == 0)
         r = keep_trusted(&l, foreign, e);
     if (r < 0)
@@ -117,9 +119,9 @@ int store_find(const char *folder, const char *which, const char *type, const st
     bool latest = strcmp(which, "latest") == 0;
     if (!latest && !run_suffix_valid(which))
         return err_set(e, ENOENT,
-            "\"%.60s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or "
+            "\"%s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or "
             "the path of an archive",
-            which);
+            UTF8_SHORT(which, 60));
     struct store_list l;
     int r = store_read(folder, NULL, trust, &l, e);
     if (r < 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define FOLDER   "seal"
 #define OWN_MAX  (64 * 1024)
@@ -55,9 +56,9 @@ int trust_open(const char *state_dir, const char *const *trusted, struct trust *
     for (size_t i = 0; t.trusted[i] && r == 0; i++)
         if (!seal_public_valid(t.trusted[i]))
             r = err_set(e, EINVAL,
-                "[archive] trust: \"%.80s\" is no public key; `elexgate backup-key` of the other "
+                "[archive] trust: \"%s\" is no public key; `elexgate backup-key` of the other "
                 "machine shows it, 64 signs of 0-9 and a-f",
-                t.trusted[i]);
+                UTF8_SHORT(t.trusted[i], 80));
     if (r == 0)
         r = read_own(&t, e);
     if (r == 0) {

@@ -14,6 +14,7 @@
 
 #include "backup/archive/age.h"
 #include "backup/archive/unpack_internal.h"
+#include "common/utf8.h"
 
 #define STEP        (1024 * 1024)
 #define TAR_END     1024 /* zeros at the end of a tar */
@@ -64,7 +65,7 @@ int unpack_damage(struct err *e, const char *fmt, ...)
     char text[400];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    utf8_format_v(text, sizeof text, fmt, ap);
     va_end(ap);
     err_set(e, EBADMSG, "%s", text);
     return UNPACK_DAMAGED;
@@ -75,19 +76,21 @@ int unpack_reading_failed(struct unpack *u, const char *where, struct err *e)
     if (u->stopped)
         return UNPACK_STOPPED;
     if (u->read_result == GZIP_READ_DAMAGED || u->read_result == -EBADMSG)
-        return where ? unpack_damage(e, "%.200s (in %.150s)", u->read_error.text, where)
-                     : unpack_damage(e, "%.390s", u->read_error.text);
+        return where ? unpack_damage(e, "%s (in %s)", UTF8_SHORT(u->read_error.text, 200),
+                           UTF8_SHORT(where, 150))
+                     : unpack_damage(e, "%s", UTF8_SHORT(u->read_error.text, 390));
     if (u->read_result < 0) {
         if (e)
             *e = u->read_error;
         return u->read_result;
     }
     if (u->at_end)
-        return unpack_damage(e, "the archive was cut: its content ends at byte %" PRIu64 "%s%.200s",
-            u->tar_bytes, where ? ", in " : "", where ? where : "");
+        return unpack_damage(e, "the archive was cut: its content ends at byte %" PRIu64 "%s%s",
+            u->tar_bytes, where ? ", in " : "", UTF8_SHORT(where ? where : "", 200));
     const char *why = archive_error_string(u->tar);
-    return unpack_damage(e, "the tar inside is broken behind byte %" PRIu64 "%s%.150s: %.150s",
-        u->tar_bytes, where ? ", in " : "", where ? where : "", why ? why : "unknown");
+    return unpack_damage(e, "the tar inside is broken behind byte %" PRIu64 "%s%s: %s",
+        u->tar_bytes, where ? ", in " : "", UTF8_SHORT(where ? where : "", 150),
+        UTF8_SHORT(why ? why : "unknown", 150));
 }
 
 static void tell(struct unpack *u, const char *path)
@@ -190,9 +193,10 @@ static int check_totals(struct unpack *u, struct err *e)
     struct manifest_entry more;
     int r = manifest_file_next(u->entries, &more, &why);
     if (r < 0)
-        return unpack_damage(e, "%.390s", why.text);
+        return unpack_damage(e, "%s", UTF8_SHORT(why.text, 390));
     if (r == 0) {
-        r = unpack_damage(e, "the manifest has %.200s, which is missing in the archive", more.path);
+        r = unpack_damage(
+            e, "the manifest has %s, which is missing in the archive", UTF8_SHORT(more.path, 200));
         manifest_entry_clear(&more);
         return r;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/archive/attributes.h"
+#include "common/utf8.h"
 
 #define HOLE_BLOCK 4096
 
@@ -26,12 +27,13 @@ static int next_entry(struct unpack *u, const char *path, struct err *e)
     manifest_entry_clear(&u->want);
     int r = manifest_file_next(u->entries, &u->want, &why);
     if (r == 1)
-        return unpack_damage(e, "the archive holds %.200s, which the manifest does not know", path);
-    if (r < 0)
-        return unpack_damage(e, "%.390s", why.text);
-    if (strcmp(u->want.path, path) != 0)
         return unpack_damage(
-            e, "the archive holds %.150s where the manifest has %.150s", path, u->want.path);
+            e, "the archive holds %s, which the manifest does not know", UTF8_SHORT(path, 200));
+    if (r < 0)
+        return unpack_damage(e, "%s", UTF8_SHORT(why.text, 390));
+    if (strcmp(u->want.path, path) != 0)
+        return unpack_damage(e, "the archive holds %s where the manifest has %s",
+            UTF8_SHORT(path, 150), UTF8_SHORT(u->want.path, 150));
     return 0;
 }
 
@@ -42,18 +44,19 @@ static int compare_header(struct unpack *u, const char *path, enum manifest_entr
         return 0;
     const struct manifest_entry *w = &u->want;
     if (w->type != type)
-        return unpack_damage(e, "%.200s is %s in the archive and %s in the manifest", path,
-            type_word(type), type_word(w->type));
+        return unpack_damage(e, "%s is %s in the archive and %s in the manifest",
+            UTF8_SHORT(path, 200), type_word(type), type_word(w->type));
     if (type == ENTRY_FILE && (uint64_t)archive_entry_size(ae) != w->size)
         return unpack_damage(e,
-            "%.200s has %" PRId64 " bytes in the archive and %" PRIu64 " in the manifest", path,
-            (int64_t)archive_entry_size(ae), w->size);
+            "%s has %" PRId64 " bytes in the archive and %" PRIu64 " in the manifest",
+            UTF8_SHORT(path, 200), (int64_t)archive_entry_size(ae), w->size);
     const char *target = archive_entry_symlink(ae);
     if (type == ENTRY_SYMLINK && (!target || strcmp(target, w->target) != 0))
-        return unpack_damage(e, "the link %.200s points elsewhere than the manifest says", path);
+        return unpack_damage(
+            e, "the link %s points elsewhere than the manifest says", UTF8_SHORT(path, 200));
     unsigned told = attributes_have_acl(ae) ? 07707 : 07777;
     if (type != ENTRY_SYMLINK && (archive_entry_perm(ae) & told) != (w->mode & told))
-        return unpack_damage(e, "the mode of %.200s is not the manifest's", path);
+        return unpack_damage(e, "the mode of %s is not the manifest's", UTF8_SHORT(path, 200));
     return 0;
 }
 
@@ -61,7 +64,7 @@ static int compare_header(struct unpack *u, const char *path, enum manifest_entr
 
 int unpack_unsafe(struct err *e, const char *path, const char *what)
 {
-    err_set(e, EPERM, "%.300s: %s; nothing of it was written", path, what);
+    err_set(e, EPERM, "%s: %s; nothing of it was written", UTF8_SHORT(path, 300), what);
     return UNPACK_UNSAFE;
 }
 
@@ -147,7 +150,7 @@ static int hand_on(struct unpack *u, const char *path, const void *data, size_t 
     if (!u->o->content)
         return 0;
     if (at != from)
-        return unpack_damage(e, "%.300s has a hole at byte %" PRIu64, path, from);
+        return unpack_damage(e, "%s has a hole at byte %" PRIu64, UTF8_SHORT(path, 300), from);
     return n ? u->o->content(u->o->content_ctx, data, n, e) : 0;
 }
 
@@ -167,7 +170,7 @@ static int copy_content(
         if (x != ARCHIVE_OK && x != ARCHIVE_WARN)
             return unpack_reading_failed(u, path, e);
         if (at < 0 || (uint64_t)at < pos || (uint64_t)at > size || n > size - (uint64_t)at)
-            return unpack_damage(e, "%.300s has data outside its size", path);
+            return unpack_damage(e, "%s has data outside its size", UTF8_SHORT(path, 300));
         hash_zeros(hash, (uint64_t)at - pos);
         CHECK(EVP_DigestUpdate(hash, data, n));
         int r = fd < 0   ? 0
@@ -207,8 +210,8 @@ static int file_content(
     for (int i = 0; i < 32; i++)
         snprintf(text + 2 * i, 3, "%02x", sum[i]);
     if (u->compare && strcmp(text, u->want.sha256) != 0)
-        return unpack_damage(
-            e, "the content of %.300s is not what was backed up (SHA-256 differs)", path);
+        return unpack_damage(e, "the content of %s is not what was backed up (SHA-256 differs)",
+            UTF8_SHORT(path, 300));
     u->result.bytes += size;
     return 0;
 }

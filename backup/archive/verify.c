@@ -98,7 +98,7 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
     if (!v.good)
         utf8_copy(v.words, sizeof v.words, why.text);
     else
-        snprintf(v.words, sizeof v.words, "%s",
+        utf8_format(v.words, sizeof v.words, "%s",
             v.whole_file_only ? "the file is as it was written; its content is encrypted and was "
                                 "not looked at"
                               : "every file is as it was backed up");
@@ -106,7 +106,7 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();
         s.verified_good = v.good;
-        snprintf(s.verified_words, sizeof s.verified_words, "%s", v.good ? "" : v.words);
+        utf8_copy(s.verified_words, sizeof s.verified_words, v.good ? "" : v.words);
         x = store_status_write(folder, it->type, it->run, &s, e);
         if (x < 0)
             return x;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "backup/restore/objects.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 /* How long a RENAME waits for those who do not come through the gate. */
 #define LOCK_WAIT_S 60
@@ -444,10 +445,10 @@ int beside_exchange(struct restore *r, bool to_new, struct err *e)
     run_note("it failed and is being undone: %s", e->text);
     if (go_back(r, &back) < 0)
         return err_prefix(e, code,
-            "CLIENTS STAY BLOCKED, because going back failed as well (%.200s); put that right, "
+            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, "
             "then "
             "run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
-            back.text, text(r, "database"), text(r, "new"), text(r, "old"));
+            UTF8_SHORT(back.text, 200), text(r, "database"), text(r, "new"), text(r, "old"));
     return err_prefix(e, code, "everything is as it was before, and clients are let in");
 }
 

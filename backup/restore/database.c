@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/utf8.h"
 
 #define COMMAND_MS     120000
 #define ASK_AGAIN_MS   1000
@@ -332,12 +333,11 @@ int restore_database_start(struct restore *r, struct err *e)
             return 0;
         refused = how == SITE_SILENT ? 0 : refused ? refused : now;
         if (refused && now - refused >= REFUSED_MS)
-            return err_set(
-                e, EACCES, "the server runs, and does not let the keeper in: %.300s", last.text);
+            return err_set(e, EACCES, "the server runs, and does not let the keeper in: %s",
+                UTF8_SHORT(last.text, 300));
         if (now >= end)
-            return err_set(e, ETIMEDOUT,
-                "the server does not answer %llu s after its start: %.300s",
-                (unsigned long long)limit / 1000, last.text);
+            return err_set(e, ETIMEDOUT, "the server does not answer %llu s after its start: %s",
+                (unsigned long long)limit / 1000, UTF8_SHORT(last.text, 300));
         if (!asked || (!refused && now - asked >= START_AGAIN_MS && stands_still(r))) {
             int code = run_command(r->run, "start_command", e);
             if (code < 0)

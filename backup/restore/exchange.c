@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 /* Sessions get their grace period, then the proxy answers. */
 #define BLOCK_MS    60000
@@ -202,9 +203,9 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
 static int blocked_for_good(int code, const struct err *back, struct err *e)
 {
     return err_prefix(e, code,
-        "CLIENTS STAY BLOCKED, because going back failed as well (%.200s); put that right, then "
+        "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then "
         "run `elexgate restore recover`, or restore another backup in its place",
-        back->text);
+        UTF8_SHORT(back->text, 200));
 }
 
 int restore_exchange(struct restore *r, bool to_new, struct err *e)

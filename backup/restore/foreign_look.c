@@ -13,6 +13,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/said.h"
+#include "common/utf8.h"
 
 /* In ib_logfile0, all formats since 5.7: "MariaDB 10.5.8", "Backup 10.5.8". */
 #define CREATOR_AT  16
@@ -119,30 +120,30 @@ static int refuse_names(struct run *run, const char *name, int lower, struct err
 {
     if (lower == 0) {
         err_set(e, EINVAL,
-            "the archive's tables have lower-case names (%.80s), as a server with "
+            "the archive's tables have lower-case names (%s), as a server with "
             "lower_case_table_names = 1 makes them (Windows, the old containers); this server has "
             "0, and Elexis would not find its tables: set lower_case_table_names = 1 below "
             "[mysqld], "
             "restart the server, and restore then",
-            name);
+            UTF8_SHORT(name, 80));
         run_error_de(run,
-            "die Tabellen des Archivs haben klein geschriebene Namen (%.80s), wie ein Server mit "
+            "die Tabellen des Archivs haben klein geschriebene Namen (%s), wie ein Server mit "
             "lower_case_table_names = 1 sie macht (Windows, die alten Container); dieser Server "
             "hat "
             "0, und Elexis fände seine Tabellen nicht: lower_case_table_names = 1 unter [mysqld] "
             "setzen, den Server neu starten, dann zurückspielen",
-            name);
+            UTF8_SHORT(name, 80));
     } else {
         err_set(e, EINVAL,
-            "the archive's tables have names with capitals (%.80s), which a server with "
+            "the archive's tables have names with capitals (%s), which a server with "
             "lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the "
             "server, and restore then",
-            name, lower);
+            UTF8_SHORT(name, 80), lower);
         run_error_de(run,
-            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%.80s), die ein Server mit "
+            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%s), die ein Server mit "
             "lower_case_table_names = %d nicht findet: unter [mysqld] auf 0 setzen, den Server neu "
             "starten, dann zurückspielen",
-            name, lower);
+            UTF8_SHORT(name, 80), lower);
     }
     return EXIT_REFUSED;
 }
@@ -165,7 +166,7 @@ static int names_fit(struct run *run, const char *datadir, const struct site *si
     bool small = ours ? any_table(theirs, differs_from_live, ours, name)
                       : any_table(theirs, differs_in_case, "KONTAKT", name);
     if (strcmp(written, database) != 0)
-        snprintf(name, sizeof name, "%.200s", written);
+        utf8_copy(name, sizeof name, written);
     return small || strcmp(written, database) != 0 ? refuse_names(run, name, 0, e) : 0;
 }
 

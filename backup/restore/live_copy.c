@@ -8,6 +8,7 @@
 #include "backup/restore/mirror.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 /* What is left for the last try is little; a server that writes for its life gets longer. */
 #define BYTES_A_MS     50000
@@ -157,7 +158,8 @@ static int blocked_attempt(struct live_copy *c, struct err *e)
     c->r->addresses = NULL;
     if (restore_let_in(c->r, &open) < 0)
         return err_prefix(e, code ? code : -EIO,
-            "CLIENTS STAY BLOCKED (%.200s); let them in with `elexgate open`", open.text);
+            "CLIENTS STAY BLOCKED (%s); let them in with `elexgate open`",
+            UTF8_SHORT(open.text, 200));
     c->r->clients_out = false;
     int saved = restore_journal_save(c->r, RESTORE_STAGING, code == 0 ? e : NULL);
     return code == 1 ? EXIT_NOT_IDLE : code ? code : saved;

@@ -18,6 +18,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/utf8.h"
 
 static void init(struct restore *r, struct run *run)
 {
@@ -82,7 +83,8 @@ static int set_aside(struct restore *r, struct err *e)
  * files, for example. Clients stay out until it has succeeded. */
 static int go_on_without(struct restore *r, struct err *e)
 {
-    run_note("it cannot be settled (%.250s); what is asked for now goes on in its place", e->text);
+    run_note("it cannot be settled (%s); what is asked for now goes on in its place",
+        UTF8_SHORT(e->text, 250));
     r->run->clients_out = true;
     int code = set_aside(r, e);
     return code == 0 ? 1 : code;
@@ -327,7 +329,7 @@ static int parse_run(
         else if (!strcmp(argv[i], "--recover-with") && i + 1 < argc)
             q->recover_with = argv[++i];
         else {
-            err_set(e, EINVAL, "unknown option %.40s", argv[i]);
+            err_set(e, EINVAL, "unknown option %s", UTF8_SHORT(argv[i], 40));
             return EXIT_USAGE;
         }
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backup/restore/holder.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 #define STAYS_MS 3000 /* a server that starts in vain lets go of its files sooner */
 
@@ -50,14 +51,14 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     const struct layout *was = &s->was.layout;
     if (!datadir && !s->was.where) {
         err_set(e, ENOENT,
-            "the server does not say where its files are (%.200s), and no backup was made here "
+            "the server does not say where its files are (%s), and no backup was made here "
             "from which that is known: set [backup] datadir, for example /var/lib/mysql",
-            s->why.text);
+            UTF8_SHORT(s->why.text, 200));
         run_error_de(run,
-            "der Server sagt nicht, wo seine Dateien liegen (%.200s), und hier wurde noch keine "
+            "der Server sagt nicht, wo seine Dateien liegen (%s), und hier wurde noch keine "
             "Sicherung gemacht, aus der das bekannt wäre: [backup] datadir setzen, zum Beispiel "
             "/var/lib/mysql",
-            s->why.text);
+            UTF8_SHORT(s->why.text, 200));
         return EXIT_REFUSED;
     }
     s->layout = (struct layout){.datadir = xstrdup(datadir ? datadir : was->datadir),
@@ -68,10 +69,10 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     s->known = s->was.where != NULL;
     for (size_t n = strlen(s->layout.datadir); n > 1 && s->layout.datadir[n - 1] == '/'; n--)
         s->layout.datadir[n - 1] = '\0';
-    run_note("the server cannot be asked (%.300s): the restore goes by %s; the data directory is "
+    run_note("the server cannot be asked (%s): the restore goes by %s; the data directory is "
              "%s",
-        s->why.text, s->known ? "what was known of it" : "the configuration and the archive",
-        s->layout.datadir);
+        UTF8_SHORT(s->why.text, 300),
+        s->known ? "what was known of it" : "the configuration and the archive", s->layout.datadir);
     return 0;
 }
 
@@ -107,8 +108,8 @@ int site_has_data(struct run *run, const struct site *s, struct err *e)
 static int refuse(
     struct run *run, const char *english, const char *german, const struct err *why, struct err *e)
 {
-    err_set(e, EACCES, "%s: %.400s", english, why->text);
-    run_error_de(run, "%s: %.300s", german, why->text);
+    err_set(e, EACCES, "%s: %s", english, UTF8_SHORT(why->text, 400));
+    run_error_de(run, "%s: %s", german, UTF8_SHORT(why->text, 300));
     return EXIT_REFUSED;
 }
 

@@ -20,6 +20,7 @@
 #include "backup/restore/sql_text.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 static int refuse_with(
     struct sql_stage *q, int code, struct err *e, const char *words, const char *german)
@@ -38,10 +39,10 @@ static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, 
     char words[700], german[500];
     va_list ap;
     va_start(ap, de);
-    vsnprintf(words, sizeof words, en, ap);
+    utf8_format_v(words, sizeof words, en, ap);
     va_end(ap);
     va_start(ap, de);
-    vsnprintf(german, sizeof german, de, ap);
+    utf8_format_v(german, sizeof german, de, ap);
     va_end(ap);
     return refuse_with(q, code, e, words, german);
 }
@@ -168,10 +169,9 @@ static void note_origin(const struct sql_stage *q, struct server *s)
     if (sscanf(theirs, "%u.%u", &a, &b) != 2 || sscanf(ours, "%u.%u", &c, &d) != 2)
         return;
     if (mysql ? a >= 8 : a > c || (a == c && b > d))
-        run_note(
-            "the dump is of a newer server (%.40s), this one is %.40s: what only that one knows "
-            "is an error when it is tried out, before anybody is kept out",
-            theirs, ours);
+        run_note("the dump is of a newer server (%s), this one is %s: what only that one knows "
+                 "is an error when it is tried out, before anybody is kept out",
+            UTF8_SHORT(theirs, 40), UTF8_SHORT(ours, 40));
 }
 
 /* A server that does not run answers nothing; then reading the text in shows it. */
@@ -236,17 +236,16 @@ static int choose_way(struct sql_stage *q, struct err *e)
         code = restore_database_ready(q->run, e);
     if (code == 0 && q->site.server == SITE_REFUSES) {
         err_set(e, EACCES,
-            "the server runs and does not let the keeper in (%.300s): put the account right "
+            "the server runs and does not let the keeper in (%s): put the account right "
             "(`elexgate doctor`), or stop the server and try again",
-            q->site.why.text);
+            UTF8_SHORT(q->site.why.text, 300));
         return EXIT_REFUSED;
     }
     if (code == 0 || !answers)
         return code;
-    run_note(
-        "the way by the files is closed (%.250s); the SQL goes into a database beside the live "
-        "one",
-        e->text);
+    run_note("the way by the files is closed (%s); the SQL goes into a database beside the live "
+             "one",
+        UTF8_SHORT(e->text, 250));
     q->beside = true;
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "backup/restore/throwaway_of.h"
 #include "backup/trial.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 /* Text becomes pages, indexes and a log. */
 #define TEXT_GROWS 2
@@ -19,7 +20,7 @@ static void append(char *text, size_t size, const char *what, const char *names,
 {
     size_t len = strlen(text);
     if (n > 0)
-        snprintf(text + len, size - len, "%s%s %zu (%s)", len ? "; " : "", what, n, names);
+        utf8_format(text + len, size - len, "%s%s %zu (%s)", len ? "; " : "", what, n, names);
 }
 
 /* The first few names of a list. */
@@ -61,7 +62,7 @@ static void words_of(const json_t *d, bool german, char *text, size_t size)
         append(text, size, german ? de[i] : en[i], names, json_array_size(list));
     }
     size_t len = strlen(text);
-    snprintf(text + len, size - len,
+    utf8_format(text + len, size - len,
         german ? "%s%" PRId64 " Zeilen statt %" PRId64 " wie jetzt"
                : "%s%" PRId64 " rows instead of %" PRId64 " as now",
         len ? "; " : "", (int64_t)json_integer_value(json_object_get(d, "then")),
@@ -78,9 +79,9 @@ static int refuse_loss(struct sql_stage *q, struct err *e)
         "meant: --accept-loss",
         q->database, en);
     run_error_de(q->run,
-        "dieses SQL verlöre, was die Datenbank %s jetzt hat: %.380s. Nichts wurde verändert. Falls "
+        "dieses SQL verlöre, was die Datenbank %s jetzt hat: %s. Nichts wurde verändert. Falls "
         "das so gemeint ist: --accept-loss",
-        q->database, de);
+        q->database, UTF8_SHORT(de, 380));
     return EXIT_REFUSED;
 }
 

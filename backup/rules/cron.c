@@ -72,16 +72,15 @@ static int bad(const struct field *f, const char *text, size_t len, const struct
     struct cron_fault *fault)
 {
     char shown[64];
-    size_t n = len < sizeof shown - 1 ? len : sizeof shown - 1;
+    size_t n = utf8_cut(text, len, sizeof shown - 1);
     for (size_t i = 0; i < n; i++)
         shown[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
     shown[n] = 0;
-    for (size_t at; (at = utf8_check(shown, n)) < n;)
-        shown[at] = '?'; /* a character that was cut in two */
+    utf8_copy(shown, sizeof shown, shown);
     fault->field = f->title;
-    snprintf(fault->text, sizeof fault->text, "schedule: %s \"%s\" %s; right would be %s", f->title,
-        shown, what->text, f->form);
-    snprintf(fault->text_de, sizeof fault->text_de, "Zeitplan: %s \"%s\" %s; richtig wäre %s",
+    utf8_format(fault->text, sizeof fault->text, "schedule: %s \"%s\" %s; right would be %s",
+        f->title, shown, what->text, f->form);
+    utf8_format(fault->text_de, sizeof fault->text_de, "Zeitplan: %s \"%s\" %s; richtig wäre %s",
         f->title_de, shown, what->text_de, f->form_de ? f->form_de : f->form);
     return -EINVAL;
 }
@@ -89,8 +88,8 @@ static int bad(const struct field *f, const char *text, size_t len, const struct
 static int bad_whole(struct cron_fault *fault, const char *text, const char *text_de)
 {
     fault->field = "schedule";
-    snprintf(fault->text, sizeof fault->text, "schedule: %s", text);
-    snprintf(fault->text_de, sizeof fault->text_de, "Zeitplan: %s", text_de);
+    utf8_format(fault->text, sizeof fault->text, "schedule: %s", text);
+    utf8_format(fault->text_de, sizeof fault->text_de, "Zeitplan: %s", text_de);
     return -EINVAL;
 }
 
@@ -212,14 +211,12 @@ static const char *expand_macro(const char *text, struct cron_fault *fault)
             if (strlen(macros[i].word) == len && strncasecmp(text, macros[i].word, len) == 0)
                 return macros[i].text;
     char shown[44], words[160], words_de[160];
-    snprintf(shown, sizeof shown, "%.40s", text);
-    for (size_t at, n = strlen(shown); (at = utf8_check(shown, n)) < n;)
-        shown[at] = '?';
-    snprintf(words, sizeof words,
+    utf8_copy(shown, sizeof shown, text);
+    utf8_format(words, sizeof words,
         "\"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five "
         "fields",
         shown);
-    snprintf(words_de, sizeof words_de,
+    utf8_format(words_de, sizeof words_de,
         "\"%s\" ist nicht bekannt; richtig wäre @hourly, @daily, @weekly, @monthly, @yearly oder "
         "fünf Felder",
         shown);
@@ -233,8 +230,8 @@ static const char *expand_macro(const char *text, struct cron_fault *fault)
 static int missing(const struct field *f, struct cron_fault *fault)
 {
     char words[160], words_de[160];
-    snprintf(words, sizeof words, "the field %s is missing; " FORM, f->title);
-    snprintf(words_de, sizeof words_de, "das Feld %s fehlt; " FORM_DE, f->title_de);
+    utf8_format(words, sizeof words, "the field %s is missing; " FORM, f->title);
+    utf8_format(words_de, sizeof words_de, "das Feld %s fehlt; " FORM_DE, f->title_de);
     bad_whole(fault, words, words_de);
     fault->field = f->title;
     return -EINVAL;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 
 struct text {
     char *buf;
@@ -15,10 +16,7 @@ static PRINTF(2, 3) void add(struct text *t, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     if (t->len + 1 < t->size) {
-        int n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, ap);
-        t->len += n < 0 ? 0 : (size_t)n;
-        if (t->len >= t->size)
-            t->len = t->size - 1;
+        t->len += utf8_format_v(t->buf + t->len, t->size - t->len, fmt, ap);
     }
     va_end(ap);
 }

@@ -58,12 +58,11 @@ void manifest_add_table(struct manifest *m, const char *schema, const char *name
 
 void manifest_add_note(struct manifest *m, const char *fmt, ...)
 {
-    char raw[1004], text[1000];
+    char text[1000];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(raw, sizeof raw, fmt, ap);
+    utf8_format_v(text, sizeof text, fmt, ap);
     va_end(ap);
-    utf8_copy(text, sizeof text, raw);
     m->notes = xrealloc(m->notes, (m->note_count + 1) * sizeof *m->notes);
     m->notes[m->note_count++] = xstrdup(text);
 }

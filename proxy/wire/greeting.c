@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "common/utf8.h"
 
 #define MARIADB_PREFIX "5.5.5-" /* in front of MariaDB's version up to 10.x, for old replicas */
 #define ELEXIS_PREFIX  "5.6.51-"
@@ -91,7 +92,8 @@ int greeting_parse(const uint8_t *payload, size_t n, struct greeting *out, struc
 
     struct greeting g = {.caps = caps_read(fixed), .charset = fixed[AT_CHARSET]};
     if (!(g.caps & CAP_PROTOCOL_41) || !(g.caps & CAP_SECURE_CONNECTION))
-        return err_set(e, EPROTO, "the server (%.64s) speaks a protocol older than 4.1", version);
+        return err_set(
+            e, EPROTO, "the server (%s) speaks a protocol older than 4.1", UTF8_SHORT(version, 64));
     struct cursor thread = cursor_make(fixed + AT_THREAD, 4);
     struct cursor status = cursor_make(fixed + AT_STATUS, 2);
     g.thread_id = cursor_u32(&thread);
@@ -124,7 +126,7 @@ static int announced_version(const struct greeting *g, const char *announce,
         text = strncmp(g->version, MARIADB_PREFIX, skip) == 0 ? g->version + skip : g->version;
     }
     if (strlen(prefix) + strlen(text) >= GREETING_VERSION_MAX)
-        return err_set(e, EINVAL, "the announced version is too long: %.64s...", text);
+        return err_set(e, EINVAL, "the announced version is too long: %s...", UTF8_SHORT(text, 64));
     strcpy(out, prefix);
     strcat(out, text);
     return 0;

@@ -1,6 +1,7 @@
 #include "proxy/wire/packet.h"
 
 #include <string.h>
+#include "common/utf8.h"
 
 #define ERROR_TEXT_MAX                                                                             \
     511u /* MYSQL_ERRMSG_SIZE without the NUL: longer ones overrun old clients                     \
@@ -62,17 +63,6 @@ const char *cursor_string(struct cursor *c, size_t *len)
     }
     *len = (size_t)(nul - c->p);
     return (const char *)cursor_bytes(c, *len + 1);
-}
-
-/* The longest start of text that has at most max bytes and ends between UTF-8 characters. */
-static size_t utf8_cut(const char *text, size_t n, size_t max)
-{
-    if (n <= max)
-        return n;
-    size_t cut = max;
-    while (cut > 0 && max - cut < 4 && ((uint8_t)text[cut] & 0xc0) == 0x80)
-        cut--;
-    return ((uint8_t)text[cut] & 0xc0) == 0x80 ? max : cut; /* no UTF-8 at all: cut anywhere */
 }
 
 size_t error_packet(uint8_t out[static ERROR_PACKET_MAX], uint8_t seq, uint16_t code,

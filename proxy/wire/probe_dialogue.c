@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "common/utf8.h"
 #include "proxy/wire/greeting.h"
 #include "proxy/wire/login.h"
 
@@ -26,7 +27,7 @@ void probe_dialogue_init(struct probe_dialogue *d, const char *user,
 
 static enum probe_step trouble(struct probe_dialogue *d, enum probe_step step, const char *text)
 {
-    snprintf(d->trouble, sizeof d->trouble, "%.255s", text);
+    utf8_copy(d->trouble, sizeof d->trouble, text);
     return step;
 }
 

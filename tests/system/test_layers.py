@@ -250,3 +250,40 @@ def test_nothing_changes_hands_by_its_path():
             if match and BY_PATH_ALLOWED.get(name) != match.group(1) and "held" not in line:
                 found.append(f"{name}:{number}: {line.strip()}")
     assert not found, found
+
+
+# A message, JSON and a log line hold whole characters: common/utf8.h cuts, nothing else does. "%.60s" cuts bytes; so does snprintf, which
+# is for numbers, paths and names of fixed form. Words are those formats that have a space beside a letter, and what goes into a field for words.
+LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"')
+WORDS = re.compile(r"[A-Za-z\x80-\uffff,;:] | [A-Za-z(]")
+FOR_WORDS = re.compile(r"(?:why|said|said_de|trouble|words|problem|warning|waiting|reason|reason_de|->en|->de)$")
+HEX_ONLY = {"backup/archive/seal.c"}  # parts of a fingerprint
+
+
+def byte_cuts(text):
+    found = re.findall(r"%-?\d*\.\d+s", "".join(LITERAL.findall(text))) + re.findall(r"\bvsnprintf\(", text)
+    for match in re.finditer(r"(?<![\w])snprintf\(((?:[^;\"]|\"(?:\\.|[^\"\\\n])*\")*);", text):
+        call = match.group(1)
+        literals = "".join(literal[1:-1] for literal in LITERAL.findall(call))
+        if "%s" in literals and (WORDS.search(literals) or FOR_WORDS.search(call.split(",")[0].strip())):
+            found.append(" ".join(match.group(0).split()))
+    return found
+
+
+def test_words_are_cut_in_one_place():
+    found = {}
+    for path in sources(paths.ROOT):
+        name = path.relative_to(paths.ROOT).as_posix()
+        cuts = byte_cuts(path.read_text(encoding="utf-8"))
+        if cuts and name not in HEX_ONLY:
+            found[name] = cuts
+    assert not found, f"utf8_format, utf8_copy or UTF8_SHORT (common/utf8.h) instead: {found}"
+
+
+@pytest.mark.parametrize("line,bad", [
+    ('err_set(e, EIO, "cannot read %.60s", path);', True), ("vsnprintf(text, sizeof text, fmt, ap);", True),
+    ('snprintf(buf, size, "the lock was lost: %s",\n    e.text);', True), ('snprintf(f->why, sizeof f->why, "%s", why);', True),
+    ('utf8_format(buf, size, "the lock was lost: %s", e.text);', False), ('snprintf(path, sizeof path, "/proc/%d/%s", pid, name);', False),
+    ('snprintf(buf, size, "%d of %d", a, b);', False)])
+def test_a_planted_cut_is_found(line, bad):
+    assert bool(byte_cuts(line)) == bad

@@ -3,6 +3,7 @@
 
 #include "../common/unit.h"
 #include "backup/rules/notice_rule.h"
+#include "common/utf8.h"
 
 #define MIN  INT64_C(60000)
 #define HOUR (60 * MIN)
@@ -35,6 +36,32 @@ static void check_sent(json_t *state, const char *what, int64_t now)
     json_t *r = json_pack("{ssss}", "mail", "sent", "webhook", "sent");
     notice_rule_result(state, m, r, now);
     json_decref(r);
+}
+
+/* The border of the keeper's words lies in each byte of a character once. */
+static void umlauts_at_the_border(void **s)
+{
+    static const char *const characters[] = {"\xC3\xBC", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+    (void)s;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t pad = 0; pad < 4; pad++) {
+            char words[400], error[700] = "";
+            memset(error, 'x', pad);
+            while (strlen(error) + 5 < sizeof error)
+                strcat(error, characters[i]);
+            size_t n = utf8_format(words, sizeof words, "%s: %s", "2026-11-30T03:15:00Z", error);
+            assert_true(n < sizeof words && n + strlen(characters[i]) >= sizeof words);
+            const struct notice_fact f = {
+                .event = "backup-failed", .is = NOTICE_WRONG, .detail = words};
+            json_t *state = json_object();
+            assert_true(notice_rule_update(state, &f, 1, both, DAY, T0));
+            const char *told = json_string_value(
+                json_object_get(notice_rule_due(state, T0), "detail"));
+            assert_non_null(told);
+            assert_int_equal(strlen(told), n);
+            assert_memory_equal(told + 22, error, n - 22);
+            json_decref(state);
+        }
 }
 
 static void one_message_an_event(void **s)
@@ -169,6 +196,7 @@ static void odd_state(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(umlauts_at_the_border),
         cmocka_unit_test(one_message_an_event),
         cmocka_unit_test(worse_is_told_at_once),
         cmocka_unit_test(tried_again_later_and_later),

@@ -64,6 +64,35 @@ static void cut_between_characters(void **state)
     assert_string_equal(utf8_copy(buf, sizeof buf, buf), "???");
 }
 
+/* Each size of the buffer and each short part of a message: what is there is the beginning of the
+ * whole, in whole characters, and as much as fits. */
+static void words_are_cut_between_characters(void **state)
+{
+    static const char text[] = "K\xC3\xB6rper \xE2\x82\xAC\xF0\x9F\x98\x80";
+    char buf[64], whole[64];
+
+    (void)state;
+    size_t n = utf8_format(whole, sizeof whole, "%s: %s!", text, text);
+    assert_int_equal(n, 2 * strlen(text) + 3);
+    for (size_t size = 1; size <= n + 1; size++) {
+        size_t len = utf8_format(buf, size, "%s: %s!", text, text);
+        assert_int_equal(len, utf8_cut(whole, n, size - 1));
+        assert_int_equal(strlen(buf), len);
+        assert_memory_equal(buf, whole, len);
+    }
+    for (size_t max = 0; max <= strlen(text); max++) {
+        utf8_format(buf, sizeof buf, "<%s>", utf8_copy((char[32]){""}, max + 1, text));
+        size_t len = utf8_cut(text, strlen(text), max);
+        assert_int_equal(strlen(buf), len + 2);
+        assert_memory_equal(buf + 1, text, len);
+        assert_string_equal(buf + 1 + len, ">");
+    }
+    assert_int_equal(utf8_format(buf, 1, "%s", text), 0);
+    strcpy(buf, "\xC3\xA4");
+    utf8_format(buf, sizeof buf, "%s and %s \xFC", buf, UTF8_SHORT(NULL, 8));
+    assert_string_equal(buf, "\xC3\xA4 and  ?");
+}
+
 static void controls(void **state)
 {
     static const uint32_t bad[] = {
@@ -84,6 +113,7 @@ int main(void)
         cmocka_unit_test(refuses),
         cmocka_unit_test(check_finds_the_place),
         cmocka_unit_test(cut_between_characters),
+        cmocka_unit_test(words_are_cut_between_characters),
         cmocka_unit_test(controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
