@@ -174,9 +174,13 @@ WAYS = ["direct", "gate", "gate-elexis"]
 ANNOUNCED = {"8.0.36-elexgate": "mysql8", "5.7.44": "mysql5", "11.8.9-MariaDB": "mariadb11"}
 
 
+# Beyond Debian's 16M, because packets longer than one frame (16 MiB) are among what the clients exchange.
+LONG_PACKETS = "--max-allowed-packet=1G"
+
+
 def start_server(folder, template, pki):
     server = mariadb.MariaDB(folder, template, certificate=pki.server.certificate, key=pki.server.key, args=[
-        "--performance-schema=ON", "--local-infile=1", "--plugin-load-add=auth_ed25519"])
+        "--performance-schema=ON", "--local-infile=1", "--plugin-load-add=auth_ed25519", LONG_PACKETS])
     server.start()
     set_up(server)
     return server

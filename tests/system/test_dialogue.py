@@ -60,7 +60,7 @@ def files(session_folder):
 @pytest.fixture(scope="module")
 def server(session_folder, template):
     server = mariadb.MariaDB(session_folder / "dialogue-db", template,
-                             args=["--local-infile=1", "--plugin-load-add=auth_ed25519", "--log-bin", "--server-id=1"])
+                             args=["--local-infile=1", "--plugin-load-add=auth_ed25519", "--log-bin", "--server-id=1", matrix.LONG_PACKETS])
     server.start()
     matrix.set_up(server)
     yield server

@@ -48,7 +48,7 @@ def servers(session_folder, template, pki, trixie):
     old = matrix.start_server(session_folder / "trixie-old", template, pki)
     accounts(old, ["mysql_native_password", "ed25519"])
     new = lib_trixie.NewServer(session_folder / "trixie-new", trixie, certificate=pki.server.certificate, key=pki.server.key, args=[
-        "--local-infile=1", "--plugin-load-add=auth_ed25519", "--plugin-load-add=auth_parsec"])
+        "--local-infile=1", "--plugin-load-add=auth_ed25519", "--plugin-load-add=auth_parsec", matrix.LONG_PACKETS])
     new.start()
     matrix.set_up(new)
     accounts(new, ["mysql_native_password", "ed25519", "parsec"])
