@@ -150,6 +150,10 @@ static int check_end(struct dump *d, struct err *e)
 {
     if (!child_good(&d->child))
         return program_failed(d, e);
+    /* first: what is cut off ends inside a literal as well */
+    if (!memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
+        return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
+            END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
     look_through(&d->tap, NULL, 0);
     enum sql_refusal why = sql_lexer_refused(d->tap.lexer);
     unsigned long long line = sql_lexer_line(d->tap.lexer);
@@ -165,10 +169,7 @@ static int check_end(struct dump *d, struct err *e)
             "stands in a procedure, a function, a trigger or an event; make that anew without it",
             line, sql_refusal_words(why));
     }
-    if (memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
-        return 0;
-    return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
-        END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
+    return 0;
 }
 
 /* It writes nothing before its transaction is open, or it has ended. */

@@ -55,8 +55,8 @@ class Site:
     def sums(self):
         return {k: v for k, v in load.checksums(self.server).items() if k not in OWN}
 
-    def take_backup(self):
-        lines = self.backup.job("backup", "--now")
+    def take_backup(self, *more):
+        lines = self.backup.job("backup", "--now", *more)
         self.archive = archive_of(lines)
         self.then = self.sums()
         self.documents_then = hashes(self.documents)
