@@ -182,6 +182,18 @@ static int check_curve(X509 *x, const char *name, struct err *e)
         name_of(X509_get_subject_name(x), who), name);
 }
 
+/* With forward secrecy the server's key signs. Java and GnuTLS hold the key usage to that. */
+static int check_signs(X509 *leaf, const char *name, struct err *e)
+{
+    if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0) { /* all bits when it has none */
+        return 0;
+    }
+    return err_set(e, EINVAL,
+        "the key of the certificate in %s may not sign (key usage without digitalSignature): Java, "
+        "browsers and others refuse it; have it issued with that usage",
+        name);
+}
+
 static bool constrains_hosts(X509 *ca)
 {
     NAME_CONSTRAINTS *nc = X509_get_ext_d2i(ca, NID_name_constraints, NULL, NULL);
@@ -217,7 +229,7 @@ static int check_common_name(STACK_OF(X509) * chain, const char *name, struct er
 
 int chain_fits_clients(STACK_OF(X509) * chain, const char *name, struct err *e)
 {
-    int r = 0;
+    int r = check_signs(sk_X509_value(chain, 0), name, e);
     for (int i = 0; r == 0 && i < sk_X509_num(chain); i++) {
         r = check_curve(sk_X509_value(chain, i), name, e);
     }

@@ -40,13 +40,21 @@ static bool shake(SSL *server, SSL *client)
     return s == 1 && c == 1;
 }
 
-static const char *reason(const SSL *client)
+static const char *reason_of(const SSL *client)
 {
     long code = SSL_get_verify_result(client);
     const char *why = ERR_reason_error_string(ERR_peek_error());
     return code != X509_V_OK ? X509_verify_cert_error_string(code)
            : why != NULL     ? why
                              : "no agreement";
+}
+
+int trial_failed(const char *name, const char *version, const char *reason, struct err *e)
+{
+    return err_set(e, EINVAL,
+        "nobody could connect with the certificate in %s: a trial handshake with %s failed (%s); "
+        "have it issued for a key of EC P-256 or RSA 3072, with the issuer's own chain",
+        name, version, reason);
 }
 
 static int one_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx, int version, const char *word,
@@ -64,10 +72,7 @@ static int one_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx, int version, co
     ERR_clear_error();
     int r = 0;
     if (!shake(server, client)) {
-        r = err_set(e, EINVAL,
-            "nobody could connect with the certificate in %s: a trial handshake with %s failed "
-            "(%s); have it issued for a key of EC P-256 or RSA 3072, with the issuer's own chain",
-            name, word, reason(client));
+        r = trial_failed(name, word, reason_of(client), e);
     }
     SSL_free(server);
     SSL_free(client);

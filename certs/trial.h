@@ -11,5 +11,7 @@
 /* TLS 1.2 and 1.3; the client has Java's and OpenSSL's usual groups and checks the chain up to the
  * pair's last certificate, without its dates. -EINVAL names the file and what the client said. */
 int trial_handshake(const struct cert_pair *pair, const char *name, struct err *e) MUSTCHECK;
+/* The words for it, for a trial with another library as well. Returns -EINVAL. */
+int trial_failed(const char *name, const char *version, const char *reason, struct err *e);
 
 #endif

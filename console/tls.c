@@ -7,15 +7,18 @@
 #include <sys/stat.h>
 
 #include "certs/pair.h"
+#include "certs/trial.h"
+#include "console/tls_trial.h"
 
 /* GnuTLS's callback has no room for a context: the process has one page, and so one pair. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
+static struct served {
     gnutls_datum_t certificates[CERT_CHAIN_MAX + 1]; /* DER, leaf first */
     unsigned n;
     gnutls_datum_t key; /* DER, PKCS #8 */
     char *host;
     struct cert_pair *checked; /* what it was made from; NULL: none yet */
+    char *unfit;               /* why nobody can connect with it; NULL: the trial went well */
 } pair;
 /* The files as they were when they were read last. */
 static struct stat seen_certificate, seen_key;
@@ -29,41 +32,125 @@ static void wipe(gnutls_datum_t *d)
     d->size = 0;
 }
 
-static void drop_pair(void)
+static void drop(struct served *s)
 {
-    for (unsigned i = 0; i < pair.n; i++)
-        wipe(&pair.certificates[i]);
-    wipe(&pair.key);
-    free(pair.host);
-    cert_pair_unref(pair.checked);
-    memset(&pair, 0, sizeof pair);
+    for (unsigned i = 0; i < s->n; i++)
+        wipe(&s->certificates[i]);
+    wipe(&s->key);
+    free(s->host);
+    free(s->unfit);
+    cert_pair_unref(s->checked);
+    memset(s, 0, sizeof *s);
 }
 
-static void add_certificate(X509 *x)
+static void add_certificate(struct served *s, X509 *x)
 {
     gnutls_datum_t d = {0};
     int n = i2d_X509(x, &d.data);
     CHECK(n > 0);
     d.size = (unsigned)n;
-    pair.certificates[pair.n++] = d;
+    s->certificates[s->n++] = d;
 }
 
-static void adopt(struct cert_pair *p)
+static struct served prepare(struct cert_pair *p)
 {
+    struct served s = {0};
     const struct cert_info *info = cert_pair_info(p);
-    drop_pair();
-    add_certificate(cert_pair_leaf(p));
-    for (int i = 0; i < sk_X509_num(cert_pair_chain(p)) && pair.n <= CERT_CHAIN_MAX; i++)
-        add_certificate(sk_X509_value(cert_pair_chain(p), i));
+    add_certificate(&s, cert_pair_leaf(p));
+    for (int i = 0; i < sk_X509_num(cert_pair_chain(p)) && s.n <= CERT_CHAIN_MAX; i++)
+        add_certificate(&s, sk_X509_value(cert_pair_chain(p), i));
     PKCS8_PRIV_KEY_INFO *p8 = EVP_PKEY2PKCS8(cert_pair_key(p));
     CHECK(p8);
-    int n = i2d_PKCS8_PRIV_KEY_INFO(p8, &pair.key.data);
+    int n = i2d_PKCS8_PRIV_KEY_INFO(p8, &s.key.data);
     PKCS8_PRIV_KEY_INFO_free(p8);
     CHECK(n > 0);
-    pair.key.size = (unsigned)n;
+    s.key.size = (unsigned)n;
     const char *host = info->dns[0] && info->dns[0][0] != '*' ? info->dns[0] : "localhost";
-    pair.host = xstrdup(host);
-    pair.checked = cert_pair_ref(p);
+    s.host = xstrdup(host);
+    s.checked = cert_pair_ref(p);
+    return s;
+}
+
+/* GnuTLS frees what it is given (GNUTLS_CERT_RETR_DEINIT_ALL): each handshake gets its own, and a
+ * reload needs to wait for nobody. */
+static int hand_out(
+    const struct served *s, gnutls_pcert_st **certificates, unsigned *n, gnutls_privkey_t *key)
+{
+    gnutls_pcert_st *list = gnutls_calloc(s->n, sizeof *list);
+    unsigned made = 0;
+    int r = list && s->n > 0 ? 0 : GNUTLS_E_MEMORY_ERROR;
+    for (; r == 0 && made < s->n; made++) {
+        r = gnutls_pcert_import_x509_raw(
+            &list[made], &s->certificates[made], GNUTLS_X509_FMT_DER, 0);
+        if (r < 0)
+            break;
+    }
+    if (r == 0)
+        r = gnutls_privkey_init(key);
+    if (r == 0) {
+        r = gnutls_privkey_import_x509_raw(*key, &s->key, GNUTLS_X509_FMT_DER, NULL, 0);
+        if (r < 0)
+            gnutls_privkey_deinit(*key);
+    }
+    if (r < 0) {
+        for (unsigned i = 0; i < made; i++)
+            gnutls_pcert_deinit(&list[i]);
+        gnutls_free(list);
+        return r;
+    }
+    *certificates = list;
+    *n = made;
+    return 0;
+}
+
+static int hand_out_whole(const struct served *s, gnutls_pcert_st **certificates, unsigned *n,
+    gnutls_ocsp_data_st **ocsp, unsigned *n_ocsp, gnutls_privkey_t *key, unsigned *flags)
+{
+    *ocsp = NULL;
+    *n_ocsp = 0;
+    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
+    return hand_out(s, certificates, n, key);
+}
+
+/* As tls_retrieve, with the pair that the session is about. */
+static int retrieve_on_trial(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+    gnutls_pcert_st **certificates, unsigned *n_certificates, gnutls_ocsp_data_st **ocsp,
+    unsigned *n_ocsp, gnutls_privkey_t *key, unsigned *flags)
+{
+    (void)info;
+    return hand_out_whole(gnutls_session_get_ptr(session), certificates, n_certificates, ocsp,
+               n_ocsp, key, flags) < 0
+               ? -1
+               : 0;
+}
+
+/* Whether GnuTLS can serve with it, and a browser would come in. */
+static int try_out(struct served *s, const char *name, struct err *e)
+{
+    gnutls_pcert_st *certificates = NULL;
+    gnutls_privkey_t key = NULL;
+    unsigned n = 0;
+    int r = hand_out(s, &certificates, &n, &key); /* has the better words */
+    if (r < 0)
+        return trial_failed(name, "GnuTLS", gnutls_strerror(r), e);
+    for (unsigned i = 0; i < n; i++)
+        gnutls_pcert_deinit(&certificates[i]);
+    gnutls_free(certificates);
+    gnutls_privkey_deinit(key);
+    return tls_trial(retrieve_on_trial, s, &s->certificates[s->n - 1], name, e);
+}
+
+/* What browsers refuse may not take the place of what serves them well, by GnuTLS's own judgement
+ * as by OpenSSL's (cert_pair_replaces). */
+static int replaces(const struct served *next, const char *name, struct err *e)
+{
+    time_t now = time(NULL);
+    int r = cert_pair_replaces(pair.checked, next->checked, name, now, e);
+    if (r < 0 || !next->unfit || !pair.checked || pair.unfit ||
+        X509_cmp(cert_pair_leaf(pair.checked), cert_pair_leaf(next->checked)) == 0 ||
+        cert_pair_fits(pair.checked, name, now, NULL) < 0)
+        return r;
+    return err_set(e, EINVAL, "%s", next->unfit);
 }
 
 static void look(const char *path, struct stat *st)
@@ -79,15 +166,25 @@ int tls_load(const char *certificate, const char *key, struct err *e)
     look(certificate, &a);
     look(key, &b);
     int r = cert_pair_load(certificate, key, &p, e);
+    struct served next = {0};
+    struct err why = {0};
+    if (r == 0) {
+        next = prepare(p);
+        if (try_out(&next, certificate, &why) < 0)
+            next.unfit = xstrdup(why.text);
+    }
     pthread_mutex_lock(&lock);
     seen_certificate = a;
     seen_key = b;
-    time_t now = time(NULL);
     if (r == 0)
-        r = cert_pair_replaces(pair.checked, p, certificate, now, e);
-    if (r == 0)
-        adopt(p);
+        r = replaces(&next, certificate, e);
+    if (r == 0) {
+        struct served old = pair;
+        pair = next;
+        next = old;
+    }
     pthread_mutex_unlock(&lock);
+    drop(&next);
     cert_pair_unref(p);
     return r;
 }
@@ -96,6 +193,8 @@ int tls_fits(const char *certificate, struct err *e)
 {
     pthread_mutex_lock(&lock);
     int r = pair.checked ? cert_pair_fits(pair.checked, certificate, time(NULL), e) : 0;
+    if (r == 0 && pair.unfit)
+        r = err_set(e, EINVAL, "%s", pair.unfit);
     pthread_mutex_unlock(&lock);
     return r;
 }
@@ -129,39 +228,8 @@ char *tls_host_name(void)
 void tls_unload(void)
 {
     pthread_mutex_lock(&lock);
-    drop_pair();
+    drop(&pair);
     pthread_mutex_unlock(&lock);
-}
-
-/* GnuTLS frees what it is given (GNUTLS_CERT_RETR_DEINIT_ALL): each handshake gets its own, and a
- * reload needs to wait for nobody. */
-static int hand_out(gnutls_pcert_st **certificates, unsigned *n, gnutls_privkey_t *key)
-{
-    gnutls_pcert_st *list = gnutls_calloc(pair.n, sizeof *list);
-    unsigned made = 0;
-    int r = list && pair.n > 0 ? 0 : GNUTLS_E_MEMORY_ERROR;
-    for (; r == 0 && made < pair.n; made++) {
-        r = gnutls_pcert_import_x509_raw(
-            &list[made], &pair.certificates[made], GNUTLS_X509_FMT_DER, 0);
-        if (r < 0)
-            break;
-    }
-    if (r == 0)
-        r = gnutls_privkey_init(key);
-    if (r == 0) {
-        r = gnutls_privkey_import_x509_raw(*key, &pair.key, GNUTLS_X509_FMT_DER, NULL, 0);
-        if (r < 0)
-            gnutls_privkey_deinit(*key);
-    }
-    if (r < 0) {
-        for (unsigned i = 0; i < made; i++)
-            gnutls_pcert_deinit(&list[i]);
-        gnutls_free(list);
-        return r;
-    }
-    *certificates = list;
-    *n = made;
-    return 0;
 }
 
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
@@ -170,13 +238,8 @@ int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *inf
 {
     (void)session;
     (void)info;
-    *ocsp = NULL;
-    *n_ocsp = 0;
     pthread_mutex_lock(&lock);
-    int r = hand_out(certificates, n_certificates, key);
+    int r = hand_out_whole(&pair, certificates, n_certificates, ocsp, n_ocsp, key, flags);
     pthread_mutex_unlock(&lock);
-    if (r < 0)
-        return -1;
-    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
-    return 0;
+    return r < 0 ? -1 : 0;
 }

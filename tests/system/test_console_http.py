@@ -18,6 +18,7 @@ import pytest
 
 from lib import load, paths, process
 from lib.backup import Backup
+from lib.certs import Authority
 from lib.console import PASSWORD, Console
 from lib.gate import write_config
 
@@ -720,6 +721,41 @@ def test_a_renewed_certificate_serves_and_a_bad_one_does_not(folder, pki, make_c
     console.process.signal(signal.SIGHUP)
     console.process.wait_log("event=reloaded")
     assert shown() == der(first)
+
+
+def test_a_pair_that_no_browser_takes_is_refused(folder, pki, make_console):
+    """In the gate's words. What only the page's own library minds: tests/unit/console/test_tls_trial.c."""
+    live = pki.ca.issue("console-trial", key=None)
+    first = (live.certificate.read_bytes(), live.key.read_bytes())
+    odd_ca = Authority(folder, "odd-ca", "Odd CA", kind="brainpool")
+    console = make_console(leaf=live)
+    said = 0
+    for leaf, above, words in ((pki.ca.issue("brainpool", kind="brainpool"), pki.ca, "that Java and other clients do not take"),
+                               (pki.ca.issue("k1", kind="secp256k1"), pki.ca, "that Java and other clients do not take"),
+                               (odd_ca.issue("below"), odd_ca, "that Java and other clients do not take"),
+                               (pki.ca.issue("enciphers", kind="rsa2048", only_encipher=True), pki.ca, "may not sign")):
+        live.certificate.write_bytes(leaf.certificate.read_bytes() + above.file.read_bytes())
+        live.key.write_bytes(leaf.key.read_bytes())
+        console.process.signal(signal.SIGHUP)
+        said += 1
+        process.wait_until(lambda: console.process.log().count("event=reload-failed") == said, 30, "the refusal")
+        assert words in console.process.log().split("event=reload-failed")[-1]
+        with console.connect() as s:
+            assert s.getpeercert(True) == ssl.PEM_cert_to_DER_cert(first[0].decode().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----")
+    # where nothing better serves, the page comes up all the same and says so
+    make_console(leaf=live).process.wait_log("event=certificate-unfit")
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "ed25519", "rsa2048", "rsa3072"])
+def test_what_browsers_and_clients_take_passes_the_trial(folder, pki, make_console, kind):
+    live = pki.ca.issue(f"console-{kind}")
+    console = make_console(leaf=live)
+    good = pki.ca.issue(f"next-{kind}", kind=kind)
+    live.certificate.write_bytes(good.certificate.read_bytes())
+    live.key.write_bytes(good.key.read_bytes())
+    console.process.signal(signal.SIGHUP)
+    console.process.wait_log("event=reloaded")
+    assert "certificate-unfit" not in console.process.log()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -18,6 +18,10 @@ def make_key(kind="p256"):
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "p384":
         return ec.generate_private_key(ec.SECP384R1())
+    if kind == "brainpool":
+        return ec.generate_private_key(ec.BrainpoolP256R1())
+    if kind == "secp256k1":
+        return ec.generate_private_key(ec.SECP256K1())
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     return rsa.generate_private_key(65537, int(kind.removeprefix("rsa")))
@@ -73,8 +77,9 @@ class Authority:
         self.file.write_bytes(pem(self.certificate))
 
     def issue(self, name, dns=("localhost",), ips=("127.0.0.1", "::1"), kind="p256", not_before=-1, not_after=365,
-              client=False, common_name=None, key=None):
-        """A Leaf. not_before/not_after: days from now. Without dns and ips it has no subjectAltName at all."""
+              client=False, common_name=None, key=None, only_encipher=False):
+        """A Leaf. not_before/not_after: days from now. Without dns and ips it has no subjectAltName at all. only_encipher: a key
+        usage as for TLS without forward secrecy."""
         key = key or make_key(kind)
         now = datetime.datetime.utcnow()
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
@@ -89,6 +94,8 @@ class Authority:
         names = [x509.DNSName(d) for d in dns] + [x509.IPAddress(ipaddress.ip_address(i)) for i in ips]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if only_encipher:
+            builder = builder.add_extension(x509.KeyUsage(False, False, True, False, False, False, False, False, False), critical=True)
         return Leaf(self.folder, name, builder.sign(self.key, _digest(self.key)), key, self.chain)
 
 

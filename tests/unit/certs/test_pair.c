@@ -268,6 +268,18 @@ static void nobody_would_get_in(void **state)
         X509_free(x);
         EVP_PKEY_free(good[i]);
     }
+    /* OpenSSL does not mind */
+    X509 *mute = X509_dup(f->direct);
+    X509_EXTENSION_free(X509_delete_ext(mute, X509_get_ext_by_NID(mute, NID_key_usage, -1)));
+    X509_EXTENSION *usage = X509V3_EXT_conf_nid(
+        NULL, NULL, NID_key_usage, "critical,keyEncipherment");
+    assert_int_equal(X509_add_ext(mute, usage, -1), 1);
+    assert_true(X509_sign(mute, f->root_key, EVP_sha256()) > 0);
+    fixture_write_certs(f, "cert.pem", mute, f->root, NULL);
+    fixture_write_key(f, "key.pem", f->leaf_key, NULL);
+    must_fail(f, EINVAL, "may not sign (key usage without digitalSignature)");
+    X509_EXTENSION_free(usage);
+    X509_free(mute);
     /* Its constraints forbid the name: found by the client's own check, not by a rule of ours. */
     struct err e = {0};
     struct names permit = {0};
