@@ -62,12 +62,12 @@ int job_exit_code(int result)
     }
 }
 
-int job_lock(struct run *r, int *fd, struct err *e)
+int job_lock(struct run *r, struct err *e)
 {
     pid_t holder = 0;
     int code = file_mkdirs(r->s.state_dir, 0700, e);
     if (code == 0)
-        code = file_lock(r->s.run_lock, fd, &holder, e);
+        code = file_lock(r->s.run_lock, &r->lock, &holder, e);
     if (code != 1)
         return code;
     if (holder > 0)
@@ -153,15 +153,13 @@ int job_drill(struct run *r, int argc, char **argv, struct err *e)
         else
             which = argv[i];
     }
-    int lock = -1;
     struct store_list found = {0};
-    int code = job_lock(r, &lock, e);
+    int code = job_lock(r, e);
     if (code == 0)
         code = find_for_drill(r, which, type, foreign, &found, e);
     if (code == 0)
         code = drill_all(r, &found, e);
     store_list_clear(&found);
-    cleanup_fd(&lock);
     return code;
 }
 
@@ -169,10 +167,9 @@ int job_put_back(struct run *r, int argc, char **argv, struct err *e)
 {
     (void)argc;
     (void)argv;
-    int lock = -1;
     unsigned n = 0;
     struct server *s = NULL;
-    int code = job_lock(r, &lock, e);
+    int code = job_lock(r, e);
     if (code == 0)
         code = server_connect(&r->s.target, "elexgate-job", &s, e);
     if (code == 0)
@@ -180,7 +177,6 @@ int job_put_back(struct run *r, int argc, char **argv, struct err *e)
     if (code == 0 && n)
         run_note("%u settings of the server were put back", n);
     server_close(s);
-    cleanup_fd(&lock);
     return code;
 }
 

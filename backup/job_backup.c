@@ -305,8 +305,7 @@ int job_backup(struct run *r, int argc, char **argv, struct err *e)
     int code = parse(r, argc, argv, &p, &dump_instead, &first, e);
     if (code != 0)
         return code;
-    int lock = -1;
-    code = job_lock(r, &lock, e);
+    code = job_lock(r, e);
     if (code == 0)
         code = choose_types(r, argv + first, argc - first, dump_instead, &p, e);
     if (code == 0)
@@ -316,6 +315,5 @@ int job_backup(struct run *r, int argc, char **argv, struct err *e)
     if (r->sequence > 0)
         store_give_suffix(r->s.folder, r->suffix);
     free(p.words);
-    cleanup_fd(&lock);
     return code;
 }

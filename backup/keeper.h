@@ -109,6 +109,8 @@ json_t *keeper_state_event(struct keeper *k); /* {"event":"state",...} */
 /* keeper_run.c */
 const char *keeper_kind_name(enum keeper_kind kind);
 bool keeper_kind_lasts(enum keeper_kind kind); /* goes on when the keeper ends */
+/* -EBUSY, in words, while a job goes on; the only place that says so to anybody. */
+int keeper_run_busy(struct keeper *k, struct err *e) MUSTCHECK;
 /* Starts a job now. args begin with the command. -EBUSY when one runs. */
 int keeper_run(
     struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;

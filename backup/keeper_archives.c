@@ -78,8 +78,10 @@ json_t *keeper_delete(struct keeper *k, struct keeper_client *c, json_t *request
     json_t *wrong = take_names(request, NULL, &which, &type);
     if (wrong)
         return wrong;
-    if (k->job) /* it may be the archive that is read */
-        return json_error(EBUSY, "a %s is going on", keeper_kind_name(k->kind));
+    struct err e = {0};
+    int r = keeper_run_busy(k, &e); /* it may be the archive that is read */
+    if (r < 0)
+        return json_error(-r, "%s", e.text);
     args[n++] = which;
     if (type) {
         args[n++] = "--type";

@@ -203,17 +203,27 @@ static void read_lines(struct keeper_job *j)
             break;
 }
 
-static void on_look(uv_timer_t *t)
+void keeper_job_look(struct keeper_job *j)
 {
-    struct keeper_job *j = t->data;
     pid_t holder = 0;
+    if (!j->adopted || j->exited)
+        return;
     /* first whether it is over, then the lines: what it wrote before its end is not missed */
     bool held = file_lock_held(j->lock, &holder) && holder == j->pid;
     read_lines(j);
     if (held)
         return;
+    struct keeper_job_events events = j->events;
+    int exit_code = j->exit_code;
     j->exited = j->eof = true;
+    j->events = (struct keeper_job_events){0};
     uv_close((uv_handle_t *)&j->look, on_close);
+    events.end(events.ctx, exit_code, 0);
+}
+
+static void on_look(uv_timer_t *t)
+{
+    keeper_job_look(t->data);
 }
 
 int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t pid,

@@ -37,6 +37,9 @@ int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
  * says, EXIT_FAILED without one. */
 int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t pid,
     const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
+/* Tells of an adopted one what it has to tell by now, its end included, without waiting for the
+ * next look: on its end j is gone when this returns. Of one that was started here nothing. */
+void keeper_job_look(struct keeper_job *j);
 /* SIGTERM: it ends by itself, leaving nothing half done. */
 void keeper_job_stop(struct keeper_job *j);
 int keeper_job_pid(const struct keeper_job *j);

@@ -159,15 +159,23 @@ static void begin(struct keeper *k, enum keeper_kind kind)
     k->job_started_ms = clock_wall_ms();
 }
 
+int keeper_run_busy(struct keeper *k, struct err *e)
+{
+    if (k->job)
+        keeper_job_look(k->job); /* whoever saw it end may ask at once */
+    return k->job ? err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->kind)) : 0;
+}
+
 int keeper_run_with(
     struct keeper *k, enum keeper_kind kind, const char *const *args, int in, struct err *e)
 {
-    if (k->job)
-        return err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->kind));
+    int r = keeper_run_busy(k, e);
+    if (r < 0)
+        return r;
     struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
     struct keeper_job_options options = {
         .args = args, .config_path = k->config_path, .in = in, .lasting = keeper_kind_lasts(kind)};
-    int r = keeper_job_start(&k->loop, &options, &events, &k->job, e);
+    r = keeper_job_start(&k->loop, &options, &events, &k->job, e);
     if (r < 0)
         return r;
     begin(k, kind);

@@ -64,6 +64,7 @@ void run_error_de(struct run *r, const char *fmt, ...)
 int run_init(struct run *r, const struct config *c, struct err *e)
 {
     memset(r, 0, sizeof *r);
+    r->lock = -1;
     int code = backup_settings_load(c, &r->s, e);
     if (code == 0)
         code = archive_settings_load(c, &r->a, e);
@@ -89,7 +90,9 @@ void run_clear(struct run *r)
     json_decref(r->archives);
     json_decref(r->proofs);
     json_decref(r->incomplete);
+    cleanup_fd(&r->lock);
     memset(r, 0, sizeof *r);
+    r->lock = -1;
 }
 
 static int also_to = -1;

@@ -35,6 +35,7 @@ struct run {
     struct backup_settings s;
     struct archive_settings a;
     struct trust trust;
+    int lock; /* of all runs: held until the end is told, by which others know that it is over */
     char suffix[RUN_SUFFIX_LEN];
     uint64_t sequence; /* its number, of a backup */
     char medium[MEDIUM_ID_LEN];

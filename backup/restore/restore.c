@@ -379,7 +379,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     static const char *const lookers[] = {"status", "plan", "into", "serve"};
     const char *what = argc > 1 ? argv[1] : "";
     struct restore_request q = {0};
-    int lock = -1, code = 0;
+    int code = 0;
     for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
         if (!strcmp(what, lookers[i]))
             return look_only(run, what, argc, argv, e);
@@ -389,7 +389,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     if (!strcmp(what, "recover") && nothing_to_recover(run, old_too))
         return 0;
     if (code == 0)
-        code = job_lock(run, &lock, e);
+        code = job_lock(run, e);
     if (code != 0)
         return code;
     begin_trail(run, argv, &q);
@@ -407,6 +407,5 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
     }
-    cleanup_fd(&lock);
     return code;
 }

@@ -314,6 +314,30 @@ def test_a_restore_from_the_command_line_is_seen(site):
     assert wait_restore(site)["exit"] == 0 and site.side() == "new"
 
 
+def test_whoever_saw_it_end_may_ask_at_once(site):
+    """The end of a restore that the keeper only watches is known as soon as its process is gone, with the exit that it had."""
+    site.prepare()
+    run = site.backup.complete()[0]["run"]
+    site.hold.write_text(site.hold.read_text() + "exit 1\n")
+    site.backup.start_keeper()
+    held(site)
+    requests = ({"cmd": "restore", "action": "run", "which": run, "types": ["documents"], "dry_run": True}, {"cmd": "drill"},
+                {"cmd": "delete", "which": run, "force": True})
+    for count, request in enumerate(requests, 1):
+        site.go.unlink(missing_ok=True)
+        started = site.backup.start_job("restore", "run", run, "documents")
+        wait_phase(site, "hook")
+        site.go.touch()
+        last = json.loads(started.stdout.read().splitlines()[-1])
+        started.stdout.close()
+        assert started.wait(60) == last["exit"] != 0
+        answer = site.backup.call(request, check=False, timeout=60)
+        assert answer["ok"], (request, answer)
+        process.wait_until(lambda: job(site) is None, 120, "the end of what was asked for")
+        failed = [r for r in site.backup.runs("restore") if not r["dry_run"]]
+        assert len(failed) == count and failed[0]["exit"] == last["exit"] and failed[0]["error"] == last["error"], failed[0]
+
+
 def test_cancel_before_the_block(site):
     site.prepare()
     site.backup.start_keeper()
