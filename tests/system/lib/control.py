@@ -62,9 +62,13 @@ class Control:
 
 
 def call(path, request, timeout=30.0, check=True):
-    """Connect, one request, one answer, close. An answer with ok=false is raised unless check is off."""
-    with Control(path, timeout) as c:
-        answer = c.call(request)
+    """Connect, one request, one answer, close. An answer with ok=false is raised unless check is off. Who connected just before
+    a handover is told to connect again, and does."""
+    for _ in range(5):
+        with Control(path, timeout) as c:
+            answer = c.call(request)
+        if not (answer.get("code") == "EAGAIN" and "connect again" in answer.get("error", "")):
+            break
     if check and not answer.get("ok"):
         raise ControlError(answer)
     return answer
