@@ -152,20 +152,16 @@ class Matrix:
             done = process.run([str(a) for a in self.cli("--json", "restore", "--yes", *self.words(source, condition))], check=False, timeout=300)
             lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
             return done.returncode, next((line.get("error", "") for line in reversed(lines) if line.get("done")), done.stderr)
-        job = self.backup.start_job("restore", *self.job_words(source))
+        job, lines = process.start_held(self.backup.argv("restore", *self.job_words(source)))
         told, filler, last = False, self.disk / "filler", {}
-        for line in job.stdout:
-            try:
-                last = json.loads(line)
-            except ValueError:
-                break
+        for last in map(json.loads, lines):
             if not told and last.get("event") == "phase" and last["phase"] == phase:
                 told = True
                 if kind == "kill -9":
                     job.kill()
+                    job.wait(60)
                 else:
                     fill(filler)
-        job.stdout.close()
         code = job.wait(300)
         filler.unlink(missing_ok=True)
         return code, last.get("error", "")

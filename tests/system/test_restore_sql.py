@@ -505,17 +505,6 @@ def test_a_writer_who_never_rests(site):
 # --- cut off
 
 
-def killed_at(site, phase, *args):
-    """kill -9 as the job tells of the phase; False when it was done before."""
-    job = site.start_job("restore", *args)
-    for line in job.stdout:
-        if f'"phase":"{phase}"' in line.replace(" ", ""):
-            job.send_signal(signal.SIGKILL)
-            break
-    job.stdout.close()
-    return job.wait(60) == -signal.SIGKILL
-
-
 SLOW = pytest.mark.slow
 
 
@@ -531,9 +520,9 @@ def test_killed_at_each_step_is_old_or_new(site, phase):
         hook.write_text("#!/bin/sh\n" + " ".join(["exec mariadb --no-defaults -uroot", f"-S{site.server.socket}", "-e 'INSERT INTO statistik.s VALUES (1)'\n"]))
         hook.chmod(0o755)
         site.set("hooks", before_restore=hook)
-    assert killed_at(site, phase, "sql", put(site, text))
+    assert site.kill_at("restore", "sql", put(site, text), phase=phase) == phase
     if phase in ("block", "carry", "stop", "swap", "start"):
-        killed_at(site, "start", "recover")
+        site.kill_at("restore", "recover", phase="start")
     elif phase in ("read", "copy", "boot", "import", "check"):
         assert never_blocked(site)
     site.job("restore", "recover")
@@ -554,9 +543,9 @@ def test_what_cannot_be_undone_is_no_obstacle(site, phase):
     site.server.sql("DELETE FROM load_db.t WHERE i=1")
     if phase == "undo":
         site.job("restore", "sql", put(site, text))
-        killed_at(site, "stop", "undo")
+        site.kill_at("restore", "undo", phase="stop")
     else:
-        killed_at(site, phase, "sql", put(site, text))
+        site.kill_at("restore", "sql", put(site, text), phase=phase)
     site.server.stop()
     for folder in [data, *(f / side for f in staging(site) for side in ("old", "new"))]:
         for name in ("ibdata1", "ib_logfile0"):
@@ -576,7 +565,7 @@ def test_what_cannot_be_undone_is_no_obstacle(site, phase):
 def test_killed_in_the_import_the_keeper_clears_up(site):
     before = rows(site)
     slow = dump(site).replace(END[:17], "DO SLEEP(60);\n-- Dump completed", 1)
-    assert killed_at(site, "import", "sql", put(site, slow))
+    assert site.kill_at("restore", "sql", put(site, slow), phase="import") == "import"
     assert never_blocked(site), "nobody was ever kept out"
     site.start_keeper()
     process.wait_until(lambda: not (site.state / "restore.json").exists(), 60, "settled")
@@ -685,12 +674,12 @@ def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
     changed = everything(remote)
     if phase == "undo swap":
         remote.job("restore", "sql", put(remote, text))
-        assert killed_at(remote, "swap", "undo")
+        assert remote.kill_at("restore", "undo", phase="swap") == "swap"
     else:
-        assert killed_at(remote, phase, "sql", put(remote, text))
+        assert remote.kill_at("restore", "sql", put(remote, text), phase=phase) == phase
     if phase in ("import", "check"):
         assert never_blocked(remote)
-    killed_at(remote, "swap", "recover")
+    remote.kill_at("restore", "recover", phase="swap")
     remote.job("restore", "recover")
     assert everything(remote) in (before, changed) and remote.gate.status()["state"] == "open"
     settle(remote)

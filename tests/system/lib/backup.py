@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import subprocess
+import threading
 
 from lib import control, paths, process
 from lib.gate import write_config
@@ -74,6 +75,30 @@ class Backup:
         """A job in the background: Popen with its lines on stdout."""
         return subprocess.Popen(self.argv(*args), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                 preexec_fn=process._die_with_parent)
+
+    def kill_at(self, *args, phase=None, after=None):
+        """Starts a job and kills it -9: within the phase, or `after` seconds after its beginning, or without a phase so many
+        seconds after the start. Returns the last phase that it told of, or None when it was done before."""
+        job, lines = process.start_held(self.argv(*args))
+        timer = threading.Timer(after or 0, job.kill)
+        if phase is None:
+            timer.start()
+        last, done = "begin", False
+        for line in map(json.loads, lines):
+            last = line["phase"] if line.get("event") == "phase" else last
+            done |= bool(line.get("done"))
+            if phase and last == phase:
+                phase = None
+                if after:
+                    timer.start()
+                else:
+                    job.kill()
+                    job.wait(60)
+                    break
+        lines.close()
+        timer.cancel()
+        job.wait(60)
+        return None if done else last
 
     def cli(self, *args, exit=0, timeout=300):
         # what a job tells is read as JSON lines here; words are for people

@@ -4,6 +4,8 @@ Every child gets PR_SET_PDEATHSIG, so that the kernel kills it when pytest dies 
 out when the *thread* that started the child ends: start children from the main thread.
 """
 import ctypes
+import fcntl
+import os
 import pathlib
 import signal
 import subprocess
@@ -30,6 +32,32 @@ def wait_until(check, timeout=20.0, what="condition", interval=0.02):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout:g} s")
         time.sleep(interval)
+
+
+def start_held(argv):
+    """A program and a generator of the lines it tells. Its output is a pipe with room for one write, where a line stays while the loop's
+    body has it: the program cannot tell another before that."""
+    out, into = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+    popen = subprocess.Popen([str(a) for a in argv], stdout=into, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+    os.close(into)
+    return popen, _held_lines(out)
+
+
+def _held_lines(out):
+    seen, copy = os.pipe2(os.O_CLOEXEC)
+    begun = b""
+    try:
+        while (size := _libc.tee(out, copy, 1 << 16, 0)) > 0:
+            *lines, begun = (begun + os.read(seen, size)).split(b"\n")
+            for line in lines:
+                yield line.decode()
+            os.read(out, size)
+        if size < 0:
+            raise OSError(ctypes.get_errno(), "tee")
+    finally:
+        for fd in (out, seen, copy):
+            os.close(fd)
 
 
 class Child:

@@ -3,7 +3,6 @@ import hashlib
 import json
 import os
 import pathlib
-import signal
 import threading
 import time
 
@@ -112,30 +111,7 @@ class Site:
         return [line["phase"] for line in lines if line.get("event") == "phase"]
 
     def kill_at(self, *args, phase=None, after=None):
-        """Starts the job and kills it -9: as it tells of the phase, or `after` seconds later, or without a phase so many
-        seconds after its start. Returns the last phase that it told of, or None when it was done before."""
-        job = self.backup.start_job("restore", *args)
-        timer = threading.Timer(after or 0, job.send_signal, [signal.SIGKILL])
-        if phase is None:
-            timer.start()
-        last, done = "begin", False
-        for line in job.stdout:
-            try:
-                line = json.loads(line)
-            except ValueError:
-                break  # killed in the middle of it
-            last = line["phase"] if line.get("event") == "phase" else last
-            done |= bool(line.get("done"))
-            if phase and last == phase:
-                phase = None
-                if after:
-                    timer.start()
-                else:
-                    job.send_signal(signal.SIGKILL)
-        timer.cancel()
-        job.stdout.close()
-        job.wait(60)
-        return None if done else last
+        return self.backup.kill_at("restore", *args, phase=phase, after=after)
 
 
 class Client(threading.Thread):
