@@ -42,6 +42,13 @@ static void send_server(struct session *s, const void *payload, size_t n, uint8_
         s->server.eof = true;
 }
 
+/* MySQL's plugin takes 0x02 for the question for its key, and anything else over TCP for a password
+ * that is encrypted. */
+static void no_password(struct session *s, uint8_t seq)
+{
+    send_server(s, "", s->login->sha2.plugin ? 1 : 0, seq);
+}
+
 static void refused_login(struct session *s)
 {
     uint8_t packet[LOGIN_NOBODY_LEN];
@@ -52,27 +59,25 @@ static void refused_login(struct session *s)
         s->server.eof = true;
 }
 
-/* false: that is enough. */
-static bool dismiss_packet(struct session *s, uint8_t *p, size_t n)
+static void dismiss_packet(struct session *s, uint8_t *p, size_t n)
 {
     struct session_login *l = s->login;
     uint8_t *payload = p + PACKET_HEADER;
     if (!l->nobody && !l->response_sent) { /* the greeting */
         if (n > 0 && payload[0] != 0xff)
             refused_login(s);
-        return true;
+        return;
     }
+    sha2_login_on_server(&l->sha2, payload, n);
     switch (login_classify(payload, n)) {
     case LOGIN_OK:
         send_server(s, "\x01", 1, 0);
-        return true;
+        break;
     case LOGIN_ERROR: /* and it closes */
-        return true;
-    case LOGIN_MORE: /* caching_sha2_password: what is sent now would be a password in clear */
-        return n == 2 && payload[1] == 0x03;
+        break;
     default:
-        send_server(s, "", 0, (uint8_t)(p[3] + 1));
-        return true;
+        if (!login_goes_on(payload, n))
+            no_password(s, (uint8_t)(p[3] + 1));
     }
 }
 
@@ -89,10 +94,8 @@ static bool dismiss_bytes(struct session *s, const uint8_t *data, size_t n)
             return false;
         if (buffer_len(b) < PACKET_HEADER + len)
             break;
-        bool more = dismiss_packet(s, p, len);
+        dismiss_packet(s, p, len);
         buffer_consume(b, PACKET_HEADER + len);
-        if (!more)
-            return false;
     }
     return true;
 }
@@ -103,12 +106,10 @@ static bool dismiss(struct session *s)
 {
     struct session_login *l = s->login;
     bool early = s->state == SESSION_CONNECTING || s->state == SESSION_GREETING;
-    if (l->sha2.step != SHA2_NONE)
-        return false; /* the next packet would be a password */
     if (!early && !l->response_sent)
         refused_login(s);
     else if (!early && l->client_turn)
-        send_server(s, "", 0, (uint8_t)(l->server_seq + 1));
+        no_password(s, (uint8_t)(l->server_seq + 1));
     if (!dismiss_bytes(s, NULL, 0)) /* what has come already */
         return false;
     s->finish = SESSION_DISMISS;

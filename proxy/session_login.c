@@ -386,9 +386,7 @@ static bool pass_server(struct session *s)
     else if (reply == LOGIN_ERROR)
         login_failed(s, payload, len);
     else {
-        /* caching_sha2's "fast path worked" (0x01 0x03) is followed by the OK: the server goes on.
-         */
-        l->client_turn = !(reply == LOGIN_MORE && len == 2 && payload[1] == 0x03);
+        l->client_turn = !login_goes_on(payload, len);
         pump_client(s);
         return s->state == SESSION_LOGIN;
     }

@@ -299,6 +299,11 @@ enum login_reply login_classify(const uint8_t *payload, size_t n)
     }
 }
 
+bool login_goes_on(const uint8_t *payload, size_t n)
+{
+    return n == 2 && payload[0] == 0x01 && payload[1] == 0x03;
+}
+
 bool login_ok_status(const uint8_t *payload, size_t n, uint16_t *status)
 {
     struct cursor c = cursor_make(payload, n);

@@ -60,6 +60,8 @@ void login_nobody(uint8_t packet[static LOGIN_NOBODY_LEN]);
 /* What a packet from the server means during the login (also after COM_CHANGE_USER). */
 enum login_reply { LOGIN_OK, LOGIN_ERROR, LOGIN_SWITCH, LOGIN_MORE };
 enum login_reply login_classify(const uint8_t *payload, size_t n);
+/* caching_sha2_password's "the fast path worked" (0x01 0x03): the server's OK follows unasked. */
+bool login_goes_on(const uint8_t *payload, size_t n);
 /* Status flags of the OK packet that ends a login. false if malformed. */
 bool login_ok_status(const uint8_t *payload, size_t n, uint16_t *status);
 

@@ -4,6 +4,7 @@ Real clients, and a server of our own that keeps to the protocol (lib/sha2server
 this plugin on the server's side.
 """
 import struct
+import threading
 
 import pytest
 
@@ -65,14 +66,17 @@ def test_full_authentication_over_the_unix_socket(programs, server, make_gate, p
 
 
 def raw_login(gate, pki, user, password):
-    """As mysql2 does it, by hand. The last packet: (number, payload)."""
+    """As mysql2 does it, by hand. The last packet: (number, payload). Without a password: the socket, before it is sent."""
     raw = starttls.connect(gate.port)
     starttls.read_packet(raw)
     raw.sendall(starttls.ssl_request())
     sock = starttls.context(pki.ca_file).wrap_socket(raw, server_hostname="localhost")
     body = struct.pack("<IIB23x", starttls.CAPS, 1 << 24, 45) + user.encode() + b"\0\x20" + bytes(32) + b"caching_sha2_password\0"
     sock.sendall(starttls.packet(body, 2))
-    assert starttls.read_packet(sock) == (3, b"\x01\x04")
+    asked = starttls.read_packet(sock)
+    if password is None:
+        return sock
+    assert asked == (3, b"\x01\x04")
     sock.sendall(starttls.packet(password.encode() + b"\0", 4))
     return sock, starttls.read_packet(sock)
 
@@ -86,6 +90,24 @@ def test_the_clients_count_stays_right(server, make_gate, pki):
     assert starttls.read_packet(sock) == (1, b"\x01")
     sock, (number, payload) = raw_login(gate, pki, "anna", "wrong")
     assert number == 5 and payload[:3] == b"\xff" + struct.pack("<H", 1045)
+
+
+@pytest.mark.parametrize("place", ["switched", "asked", "key"])
+def test_a_login_that_breaks_off_is_not_counted(server, make_gate, pki, place):
+    """Else all clients pay for it (1129), since to the server all come from one address."""
+    server.switch = place == "switched"
+    gone, begun = threading.Event(), threading.Event()
+    server.holds = lambda: (begun.set(), gone.wait(30))
+    gate = gate_of(make_gate, server, "tcp")
+    sock = raw_login(gate, pki, "anna", None)
+    if place == "key":
+        sock.sendall(starttls.packet(PASSWORD.encode() + b"\0", 4))
+        assert begun.wait(30)
+    sock.close()
+    process.wait_until(lambda: gate.status()["logins_pending"] == 0 or place != "key", what="the gate has noticed")
+    gone.set()
+    process.wait_until(lambda: server.nothing or server.counted, what="the server has heard of it")
+    assert server.counted == [] and server.nothing == [b"anna"]
 
 
 def test_long_passwords(server, make_gate, pki):

@@ -29,13 +29,38 @@ def network(sock, away):
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER if away else SO_DETACH_FILTER, program)
 
 
+class _Loading(threading.Thread):
+    """LOAD DATA LOCAL of 24 MiB whose first row waits for a lock: meanwhile the server takes nothing."""
+
+    def __init__(self, gate):
+        super().__init__(daemon=True)
+        self.client, self.answer = rawclient.RawClient("127.0.0.1", gate.port, caps=rawclient.USUAL | rawclient.LOCAL_FILES), None
+        self.client.sock.settimeout(120)
+        self.client.command(b"\x03SET innodb_lock_wait_timeout = 300")
+        assert self.client.receive(1)[0][:1] == b"\0"
+        self.start()
+
+    def run(self):
+        self.client.command(b"\x03LOAD DATA LOCAL INFILE 'rows' INTO TABLE pause.loaded")
+        assert self.client.receive(1)[0] == b"\xfbrows"
+        for i in range(24):
+            self.client.send(2 + i, b"%d\t%s\n" % (i, b"x" * (1 << 20)))
+        self.client.send(26, b"")
+        self.answer = self.client.receive(1)[0]
+
+
 def test_a_silent_peer_goes_and_a_pausing_one_stays(make_gate, server):
-    """keepalive = 2s gives a silent peer up after 6 s, user_timeout = 7s one that owes an answer."""
+    """keepalive = 2s gives a silent peer up after 6 s, user_timeout = 7s one that owes an answer; a server that waits takes nothing."""
     gate = make_gate(server, listeners=PLAIN, backend="tcp", options={"proxy": {"keepalive": "2s", "user_timeout": "7s"}})
     begun = time.monotonic()
     lost, paused, dead = (rawclient.RawClient("127.0.0.1", gate.port) for _ in range(3))
     with server.connect() as c, c.cursor() as cursor:
-        cursor.execute("CREATE DATABASE IF NOT EXISTS pause; CREATE OR REPLACE TABLE pause.t (a LONGTEXT)")
+        cursor.execute("CREATE DATABASE IF NOT EXISTS pause; CREATE OR REPLACE TABLE pause.t (a LONGTEXT);"
+                       "CREATE OR REPLACE TABLE pause.loaded (i INT PRIMARY KEY, a LONGTEXT)")
+    holder = server.connect()
+    holder.begin()
+    holder.cursor().execute("INSERT INTO pause.loaded VALUES (0, '')")
+    loading = _Loading(gate)
     paused.command(b"\x03SELECT REPEAT('x', 12000000)")
     dead.command(b"\x03SELECT SLEEP(2), REPEAT('y', 3000000)")
     network(dead.sock, away=True)
@@ -43,12 +68,16 @@ def test_a_silent_peer_goes_and_a_pausing_one_stays(make_gate, server):
     network(lost.sock, away=True)
     time.sleep(2)
     network(lost.sock, away=False)
-    process.wait_until(lambda: len(gate.sessions()) == 2, 60, "the one that is gone is ended")
+    process.wait_until(lambda: len(gate.sessions()) == 3, 60, "the one that is gone is ended")
     process.wait_until(lambda: time.monotonic() - begun > 15, what="more than twice user_timeout")
     lost.command(b"\x03DO 1")
     assert lost.receive(1)[0][:1] == b"\0"
     assert sum(len(p) for p in paused.receive(3)) > 0
     assert paused._exactly(4)[3] == 4 and paused._exactly(12000000 - 8 + 8).count(b"x") > 11999000
+    assert loading.is_alive(), "the server took all of it, or the gate gave the session up"
+    holder.rollback()
+    loading.join(60)
+    assert loading.answer and loading.answer[:2] == b"\0\x18", loading.answer
 
 
 @pytest.mark.parametrize("values, place", [({"keepalive": "60s", "user_timeout": "120s"}, "user_timeout"), ({"keepalive": "10m"}, "keepalive"),

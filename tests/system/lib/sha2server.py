@@ -7,6 +7,9 @@ itself. Behind the login it answers just enough for drivers to come up.
     server = Sha2Server({"anna": "secret"}); server.port, server.socket
     server.clear          passwords that came over TCP in clear: must stay empty
     server.logins         "fast", "rsa" or "socket" of each good one
+    server.counted        what a server counts against the address (max_connect_errors): logins over TCP that broke off
+    server.nothing        logins that ended with one byte in place of a password, which it does not count
+    server.holds          is called before the key is sent
 """
 import hashlib
 import os
@@ -95,12 +98,18 @@ class _Connection:
                 return "fast"
         self.send(b"\x01\x04")
         answer = self.receive()
+        if not answer:
+            raise EOFError("an empty packet, which MySQL takes for one that could not be read")
         if self.secure:
             return "socket" if answer == password + b"\0" else None
         if answer == b"\x02":
             key = self.server.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            self.server.holds()
             self.send(b"\x01" + (self.server.key_text or key))
             answer = self.receive()
+        if answer == b"\0":
+            self.server.nothing.append(self.user)
+            return None
         try:
             clear = self.server.key.decrypt(answer, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
         except ValueError:
@@ -145,7 +154,8 @@ class Sha2Server:
     def __init__(self, users, folder):
         self.users, self.switch, self.key_text = users, False, None
         self.key = rsa.generate_private_key(65537, 2048)
-        self.cache, self.clear, self.logins, self.faults = set(), [], [], []
+        self.cache, self.clear, self.logins, self.faults, self.counted, self.nothing = set(), [], [], [], [], []
+        self.holds = lambda: None
         self.port, self.socket = ports.free_port(), str(folder / "sha2.sock")
         unix = socket.socket(socket.AF_UNIX)
         unix.bind(self.socket)
@@ -170,11 +180,14 @@ class Sha2Server:
     def _serve(self, sock, secure):
         sock.settimeout(30)
         connection = _Connection(sock, self, secure)
+        entered = None
         try:
-            if connection.login():
+            entered = connection.login()
+            if entered:
                 connection.commands()
-        except (OSError, EOFError):
-            pass
+        except (OSError, EOFError) as cut:
+            if entered is None and not secure:
+                self.counted.append(repr(cut))
         except Exception as fault:  # the test asks for them
             self.faults.append(repr(fault))
         finally:
