@@ -32,9 +32,9 @@ static const struct allowed {
     enum { FLAG, TEXT, NUMBER, LIST } kind;
 } allowed[] = {{"host", LIST}, {"ip", LIST}, {"permit", LIST}, {"rsa", FLAG}, {"ed25519", FLAG},
     {"force", FLAG}, {"no-constraints", FLAG}, {"if-needed", FLAG}, {"allow-no-san", FLAG},
-    {"old-format", FLAG}, {"days", NUMBER}, {"ca-days", NUMBER}, {"name", TEXT}, {"country", TEXT},
-    {"canton", TEXT}, {"place", TEXT}, {"organisation", TEXT}, {"department", TEXT}, {"for", TEXT},
-    {"port", TEXT}, {"database", TEXT}, {"lang", TEXT}};
+    {"other-names", FLAG}, {"old-format", FLAG}, {"days", NUMBER}, {"ca-days", NUMBER},
+    {"name", TEXT}, {"country", TEXT}, {"canton", TEXT}, {"place", TEXT}, {"organisation", TEXT},
+    {"department", TEXT}, {"for", TEXT}, {"port", TEXT}, {"database", TEXT}, {"lang", TEXT}};
 
 static const struct action {
     const char *name, *sub;

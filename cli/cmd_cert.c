@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
     {"new-ca", CERT_NEW_CA, TAKES_NOTHING, AT(new_ca)},
     {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
     {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
-    {"same-names", CERT_SAME_NAMES, TAKES_NOTHING, AT(same_names)},
+    {"other-names", CERT_OTHER_NAMES, TAKES_NOTHING, AT(other_names)},
     {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
     {"owner", CERT_OWNER, TAKES_TEXT, AT(owner)},
     {"old-format", CERT_OLD_FORMAT, TAKES_NOTHING, AT(old_format)},
@@ -204,7 +204,7 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "  csr --host NAME …        a request, to be signed elsewhere; its key waits here\n"
     "  sign REQUEST --out FILE  signs one with the CA, also on a machine of its own\n"
     "  install FILE …           certificate, key, chain: PEM, DER or PKCS#12, in any order\n"
-    "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--same-names]\n"
+    "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--other-names]\n"
     "  renew [--if-needed] [--host NAME]  a new certificate and key from the CA\n"
     "      [--new-ca [--ca-days N]]  from the CA's successor, which the old one signs as well\n"
     "  show [FILE], fingerprint [FILE]\n"

@@ -35,7 +35,7 @@ enum cert_option {
     CERT_READS_ONLY = 1 << 18, /* no option: the folder is neither made nor locked */
     CERT_CA_DAYS = 1 << 19,    /* --ca-days, --encrypt-ca */
     CERT_NEW_CA = 1 << 20,
-    CERT_SAME_NAMES = 1 << 21,
+    CERT_OTHER_NAMES = 1 << 21,
     CERT_FOR = 1 << 15, /* --for --port --database --lang */
 };
 
@@ -47,7 +47,7 @@ struct cert_args {
     struct names permit;
     int days, ca_days; /* 0 = default */
     bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed;
-    bool allow_no_san, old_format, new_ca, same_names;
+    bool allow_no_san, old_format, new_ca, other_names;
 };
 
 struct cert_run {

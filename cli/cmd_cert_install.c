@@ -140,7 +140,8 @@ static bool covered(char **names, const char *name)
 {
     const char *dot = strchr(name, '.');
     for (; *names != NULL; names++) {
-        bool wild = strncmp(*names, "*.", 2) == 0 && dot != NULL && strcmp(*names + 1, dot) == 0;
+        bool wild = strncmp(*names, "*.", 2) == 0 && dot != NULL &&
+                    strcasecmp(*names + 1, dot) == 0;
         if (strcasecmp(*names, name) == 0 || wild) {
             return true;
         }
@@ -148,39 +149,53 @@ static bool covered(char **names, const char *name)
     return false;
 }
 
-/* Names that workstations use today and that the new certificate does not have: a warning for
- * people; for a hook, which gets the certificates of all sorts of sites, a refusal. */
-static int check_lost_names(struct cert_run *run, const struct cert_info *next)
+/* Names of the present certificate that the new one lacks, with commas; NULL: none. */
+static char *lost_names(const struct cert_info *now, const struct cert_info *next)
 {
-    struct err e = {0};
-    struct cert_pair *old = NULL;
-    int code = EXIT_GOOD;
-    if (store_current(&run->store, &old, NULL) < 0) {
-        return EXIT_GOOD;
-    }
-    const struct cert_info *i = cert_pair_info(old);
-    char **const had[] = {i->dns, i->ip}, **const has[] = {next->dns, next->ip};
+    char *all = NULL;
+    char **const had[] = {now->dns, now->ip}, **const has[] = {next->dns, next->ip};
     for (size_t k = 0; k < 2; k++) {
-        for (char **p = had[k]; code == EXIT_GOOD && *p != NULL; p++) {
+        for (char **p = had[k]; *p != NULL; p++) {
             if (covered(has[k], *p)) {
                 continue;
             }
-            if (run->args.same_names) {
-                err_set(&e, EINVAL,
-                    "the certificate %s lacks the name %s, which workstations use today: it is "
-                    "another site's, and nothing is replaced. If the practice changes its name, "
-                    "install this one once by hand",
-                    next->subject, *p);
-                code = cert_fail(run, &e);
-                continue;
-            }
-            fprintf(stderr,
-                tr(run->cli,
-                    "Warning: the new certificate lacks the name %s, which the present one has.\n",
-                    "Warnung: Dem neuen Zertifikat fehlt der Name %s, den das jetzige hat.\n"),
-                *p);
+            char *longer = xasprintf("%s%s%s", all ? all : "", all ? ", " : "", *p);
+            free(all);
+            all = longer;
         }
     }
+    return all;
+}
+
+/* Workstations that use such a name would be refused by themselves, and an ACME client's hook gets
+ * the certificates of all sorts of sites: it takes a word, unless a request of ours asked for just
+ * these names. */
+static int check_lost_names(struct cert_run *run, const struct cert_info *next, EVP_PKEY *key)
+{
+    struct err e = {0};
+    struct cert_pair *old = NULL;
+    if (store_current(&run->store, &old, NULL) < 0) {
+        return EXIT_GOOD;
+    }
+    int code = EXIT_GOOD;
+    EVP_PKEY *pending = read_own_key(run, "pending.key");
+    bool asked = pending != NULL && EVP_PKEY_eq(pending, key) == 1;
+    _cleanup_free_ char *lost = lost_names(cert_pair_info(old), next);
+    if (lost != NULL && (asked || run->args.other_names)) {
+        fprintf(stderr,
+            tr(run->cli,
+                "Warning: the new certificate lacks the name %s, which the present one has.\n",
+                "Warnung: Dem neuen Zertifikat fehlt der Name %s, den das jetzige hat.\n"),
+            lost);
+    } else if (lost != NULL) {
+        err_set(&e, EINVAL,
+            "the certificate %s lacks the name %s, which the present one has: workstations that "
+            "use it would be refused, or the certificate is another site's. Nothing is replaced. "
+            "If the names are to change, say so: --other-names, or the box on the page",
+            next->subject, lost);
+        code = cert_fail(run, &e);
+    }
+    EVP_PKEY_free(pending);
     cert_pair_unref(old);
     return code;
 }
@@ -196,7 +211,7 @@ static const char *bad_name(const struct cert_info *i)
     return NULL;
 }
 
-static int check_names(struct cert_run *run, X509 *leaf)
+static int check_names(struct cert_run *run, X509 *leaf, EVP_PKEY *key)
 {
     struct err e = {0};
     struct cert_info *i = NULL;
@@ -213,7 +228,7 @@ static int check_names(struct cert_run *run, X509 *leaf)
     } else if (bad_name(i) != NULL && names_check_host(bad_name(i), &e) < 0) {
         code = cert_fail(run, &e);
     } else {
-        code = check_lost_names(run, i);
+        code = check_lost_names(run, i, key);
     }
     cert_info_free(i);
     return code;
@@ -255,7 +270,7 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     if (code != EXIT_GOOD) {
         return code;
     }
-    /* Dates, strength and purpose come first: they are the plainer reasons to refuse. */
+    /* Dates, strength and purpose come before names: they are the plainer reasons to refuse. */
     int r = chain_build(all->certs, all->key, roots, run->now, run->argv[0], &chain, &e);
     if (r == 0) {
         r = chain_check(chain, all->key, run->argv[0], "the key", &e);
@@ -263,10 +278,18 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     if (r == 0) {
         r = chain_complete(chain, roots, run->argv[0], &e);
     }
+    struct cert_pair *pair = NULL;
+    if (r == 0) {
+        r = cert_pair_make(chain, all->key, roots, run->argv[0], "the key", &pair, &e);
+    }
+    if (r == 0) {
+        r = cert_pair_fits(pair, run->argv[0], run->now, &e);
+    }
+    cert_pair_unref(pair);
     if (r < 0) {
         return cert_fail(run, &e);
     }
-    code = check_names(run, sk_X509_value(chain, 0));
+    code = check_names(run, sk_X509_value(chain, 0), all->key);
     if (code == EXIT_GOOD) {
         code = cert_publish(run, chain, all->key,
             tr(run->cli, "The certificate has been installed.",
@@ -300,7 +323,7 @@ static int run_install(struct cert_run *run)
 
 const struct cert_sub cert_subs_install[] = {
     {"install",
-        CERT_DIR | CERT_PASSPHRASE | CERT_RELOAD | CERT_NO_SAN | CERT_SAME_NAMES | CERT_TRUST |
+        CERT_DIR | CERT_PASSPHRASE | CERT_RELOAD | CERT_NO_SAN | CERT_OTHER_NAMES | CERT_TRUST |
             CERT_OWNER,
         run_install, 1, 20},
     {0},

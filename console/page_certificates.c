@@ -362,6 +362,8 @@ void action_certificate_install(struct request *rq)
     take_content(rq->form, o, "chain", "chain_text");
     if (password && *password)
         (void)json_object_set_new(o, "password", json_string(password));
+    if (form_flag(rq->form, "other_names"))
+        (void)json_object_set_new(o, "other_names", json_true());
     if (!json_object_get(o, "certificate")) {
         json_decref(o);
         answer_refused(

@@ -84,6 +84,9 @@ def test_a_server_with_an_address_only(folder, address):
     """A common name that looks like a host would be held against the CA's constraints."""
     answer("init", "--dir", folder / "tls", "--ip", address)
     verify(folder / "tls/ca.pem", folder / "tls/server.pem", "-verify_ip", address)
+    for known_as in (["--verify-hostname", address], ["--verify-purpose", "1.3.6.1.5.5.7.3.1"]):  # GnuTLS holds any common name to the constraints
+        process.run(["certtool", "--verify", "--load-ca-certificate", folder / "tls/ca.pem", *known_as], 60,
+                    input=(folder / "tls/server.pem").read_text())
     cert("csr", "--dir", folder / "there", "--ip", address)
     cert("sign", "--dir", folder / "tls", folder / "there/server.csr", "--out", folder / "out.pem")
     verify(folder / "tls/ca.pem", folder / "out.pem", "-verify_ip", address)
@@ -334,8 +337,36 @@ def test_install_refuses_and_replaces_nothing(folder, bought):
         assert digests(tls) == before, name
     assert len(sentences) >= 14
     lenient = Pki(folder / "pki2").odd("no-san")
-    warned = cert("install", "--dir", tls, lenient.certificate, lenient.key, folder / "pki2/ca.pem", "--allow-no-san")
+    arguments = ["install", "--dir", tls, lenient.certificate, lenient.key, folder / "pki2/ca.pem", "--allow-no-san"]
+    refused = cert(*arguments, check=False)
+    assert refused.returncode == REFUSED and "lacks the name praxis-server, which" in refused.stderr and "--other-names" in refused.stderr
+    assert digests(tls) == before
+    warned = cert(*arguments, "--other-names")
     assert "names no host" in warned.stdout and "lacks the name praxis-server" in warned.stderr
+
+
+def test_names_in_use_stay_covered(folder, bought):
+    """Each kind of name; a wildcard covers; an answer to our own request has the names that were asked for."""
+    root, middle, leaf, only = bought
+    tls = folder / "tls"
+
+    def install(check=True, **kwargs):
+        new = middle.issue(f"n{len(list(folder.iterdir()))}", **kwargs)
+        return cert("install", "--dir", tls, new.certificate, new.key, "--trust", root.file, check=check)
+
+    install(dns=("db.praxis.example", "srv.praxis.example"), ips=("10.0.0.5",))  # a first one: any names
+    for lost, dns, ips in (("srv.praxis.example", ("db.praxis.example",), ("10.0.0.5",)), ("10.0.0.5", ("*.praxis.example",), ()),
+                           ("db.praxis.example, srv.praxis.example", ("praxis.example", "*.example"), ("10.0.0.5",)),
+                           ("db.praxis.example, srv.praxis.example, 10.0.0.5", ("shop.example",), ())):
+        before = digests(tls)
+        refused = install(False, dns=dns, ips=ips)
+        assert refused.returncode == REFUSED and f"lacks the name {lost}, which the present one has" in refused.stderr
+        assert digests(tls) == before
+    assert "lacks" not in install(dns=("*.Praxis.example",), ips=("10.0.0.5", "10.0.0.6")).stderr
+    init(folder / "vault")
+    cert("csr", "--dir", tls, "--host", "praxis-server")
+    cert("sign", "--dir", folder / "vault", tls / "server.csr", "--out", folder / "answer.pem")
+    assert "lacks the name *.Praxis.example" in cert("install", "--dir", tls, folder / "answer.pem", "--trust", folder / "vault/ca.pem").stderr
 
 
 def convert(*args, input=None):

@@ -115,7 +115,8 @@ def test_install(keeper, folder, form):
     elif form == "encrypted-key":
         openssl("pkcs8", "-topk8", "-in", folder / "k.pem", "-passout", "pass:secret", "-out", folder / "e.pem")
         options = {"certificate": b64(certificate), "key": b64((folder / "e.pem").read_bytes()), "password": "secret"}
-    answer = cert(keeper, "install", **options)
+    refused(keeper, None, "install", **options)  # old.example would be lost
+    answer = cert(keeper, "install", other_names=True, **options)
     assert "gate.example" in str(answer["result"]["certificate"])
     assert b"PRIVATE KEY" in (keeper.tls / "server.key").read_bytes() and (keeper.tls / "server.key").stat().st_mode & 0o007 == 0
     assert work_is_empty(keeper) and "secret" not in keeper.keeper.log() and "geheim" not in keeper.keeper.log()

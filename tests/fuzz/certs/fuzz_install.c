@@ -4,9 +4,11 @@
  *
  * Certificates are never committed, so the corpus holds edits: byte 0 chooses a form of a pair that
  * is made at the start, each further three bytes are an offset and what is XORed there. Byte 0 with
- * its high bit set: the rest is taken as it is.
+ * its high bit set: the rest is taken as it is. What is encrypted opens with PASSPHRASE.
  */
 #include <openssl/err.h>
+#include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,7 +49,8 @@ static void judge(const struct pem_bag *bag)
     sk_X509_pop_free(chain, X509_free);
 }
 
-enum form { PEM_BOTH, DER_CERT, DER_KEY, PKCS12_BOTH, FORMS };
+enum form { PEM_BOTH, DER_CERT, DER_KEY, PKCS12_BOTH, PKCS7_CERTS, DER_SEALED, FORMS };
+#define PASSPHRASE "fuzz"
 static struct base {
     char *data;
     size_t len;
@@ -88,7 +91,23 @@ static void make_bases(void)
     der = NULL;
     len = i2d_PrivateKey(key, &der);
     take_der(&bases[DER_KEY], der, len);
-    CHECK(pkcs12_key_store(key, leaf, chain, "fuzz", "", true, &bases[PKCS12_BOTH].data,
+    der = NULL;
+    PKCS7 *p7 = PKCS7_new();
+    CHECK(PKCS7_set_type(p7, NID_pkcs7_signed) == 1 && PKCS7_content_new(p7, NID_pkcs7_data) == 1 &&
+          PKCS7_add_certificate(p7, leaf) == 1 && PKCS7_add_certificate(p7, ca) == 1);
+    len = i2d_PKCS7(p7, &der);
+    take_der(&bases[PKCS7_CERTS], der, len);
+    PKCS7_free(p7);
+    der = NULL;
+    PKCS8_PRIV_KEY_INFO *p8 = EVP_PKEY2PKCS8(key);
+    X509_SIG *sealed = PKCS8_encrypt(-1, EVP_aes_256_cbc(), PASSPHRASE, sizeof PASSPHRASE - 1, NULL,
+        0, 1, p8); /* one round: fast */
+    CHECK(p8 != NULL && sealed != NULL);
+    len = i2d_X509_SIG(sealed, &der);
+    take_der(&bases[DER_SEALED], der, len);
+    X509_SIG_free(sealed);
+    PKCS8_PRIV_KEY_INFO_free(p8);
+    CHECK(pkcs12_key_store(key, leaf, chain, "fuzz", PASSPHRASE, true, &bases[PKCS12_BOTH].data,
               &bases[PKCS12_BOTH].len, NULL) == 0);
     free(certs);
     pem_wipe(key_pem, key_len);
@@ -127,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_bases();
     }
     char *text = make_input(data, size, &len);
-    int r = pem_parse_any(text, len, "x", NULL, &bag, &e);
+    bool untold = size > 1 && data[0] < 0x80 && data[1] == 1; /* an encrypted one without a word */
+    int r = pem_parse_any(text, len, "x", untold ? NULL : PASSPHRASE, &bag, &e);
+    CHECK(r == 0 || size != 1 || data[0] >= FORMS); /* as they were made, all are understood */
     if (r == 0) {
         CHECK(bag.key != NULL || sk_X509_num(bag.certs) > 0);
         for (int i = 0; i < sk_X509_num(bag.certs); i++) {
