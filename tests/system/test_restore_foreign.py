@@ -1,6 +1,7 @@
 """Archives of the old system never end with the practice locked out: {cold, hot, without the keeper's account, other case of names,
 older and newer series}, and a server that lets nobody in."""
 import os
+import pathlib
 import shlex
 import shutil
 import signal
@@ -11,7 +12,7 @@ import tempfile
 import pymysql
 import pytest
 
-from lib import paths, process
+from lib import paths, process, trixie as lib_trixie
 from lib.backup import Backup, event
 from lib.gate import Gate
 from lib.mariadb import MARIADBD, MariaDB
@@ -212,6 +213,40 @@ def test_recover_with_another_program(site, archives, folder, request):
     refused = site.job("run", "--foreign", "--recover-with", str(folder / "none"), str(archives["hot"]), exit=1)
     assert "none" in refused[-1]["error"]
     site.nothing_left()
+
+
+@pytest.fixture(scope="module")
+def new_site(session_folder, pki):
+    """A practice whose server is MariaDB 11.8, and whose trial server and mariadb-upgrade are too."""
+    trixie = lib_trixie.root()
+    folder = session_folder / "restore-foreign-new"
+    folder.mkdir()
+    server = lib_trixie.NewServer(folder / "db", trixie).start()
+    gate = Gate(folder / "gate", server, pki, options={"proxy": {"grace": "200ms"}}).start()
+    path = os.environ["PATH"]
+    with tempfile.TemporaryDirectory(prefix="elexgate-new-", dir="/tmp") as bin:  # everybody gets through to it, as to /opt
+        os.chmod(bin, 0o755)
+        lib_trixie.programs(trixie, pathlib.Path(bin))
+        os.environ["PATH"] = f"{bin}:{path}"
+        site = Site(folder, server, gate, {"restore": START, "drill": {"server_program": f"{bin}/mariadbd"}})
+        site.now = site.sums()
+        yield site
+    os.environ["PATH"] = path
+    gate.stop()
+    server.kill()
+
+
+@pytest.mark.parametrize("how", ["cold", "hot"])
+def test_of_an_older_series_onto_a_newer_server(new_site, archives, how):
+    """10.11 under 11.8, really: the cold one as it is, the hot one put in order by its own series first."""
+    site, more = new_site, ["--recover-with", MARIADBD] if how == "hot" else []
+    lines = site.job("run", "--foreign", *more, str(archives[how]))
+    assert site.server.value("SELECT t FROM load_db.KONTAKT WHERE n = 1") == "alt"
+    assert site.server.value("SELECT COUNT(*) FROM load_db.KONTAKT") == (501 if how == "hot" else 1)
+    assert "system tables were those of MariaDB 10.11" in notes(lines)
+    assert how == "cold" or f"{MARIADBD} has put the files of MariaDB 10.11" in notes(lines)
+    assert site.server.value("SELECT VERSION()").startswith("11.8")
+    back(site)
 
 
 class Container:

@@ -6,6 +6,8 @@ ELEXGATE_TRIXIE=0 there is none.
 import fcntl
 import os
 import pathlib
+import re
+import shutil
 
 import pytest
 
@@ -29,6 +31,20 @@ def root():
 
 def client_plugins(folder):
     return next((folder / "root" / "usr" / "lib").glob("*/libmariadb3/plugin"))
+
+
+def programs(trixie, folder, names=("mariadbd", "mariadb", "mariadb-check", "mariadb-upgrade")):
+    """Puts programs into a folder with the loader and the libraries they need, so that they start by themselves, also in a
+    sandbox (where there is no /proc, and so no $ORIGIN)."""
+    usr, loader = trixie / "root" / "usr", "ld-linux-x86-64.so.2"
+    library = usr / "lib" / "x86_64-linux-gnu"
+    for name in names:
+        program = shutil.copy(next(p for p in (usr / "sbin" / name, usr / "bin" / name) if p.exists()), folder)
+        needed = process.run([library / loader, "--library-path", library, "--list", program]).stdout
+        for path in (library / loader, *re.findall(r"=> (/\S+)", needed)):
+            if not (folder / os.path.basename(path)).exists():
+                shutil.copy(path, folder)
+        process.run(["patchelf", "--set-interpreter", folder / loader, "--force-rpath", "--set-rpath", folder, program])
 
 
 class NewServer(mariadb.MariaDB):
