@@ -30,6 +30,8 @@ static void on_end(void *ctx, int exit_code, int signal)
         log_event(LOG_WARNING, "certificate-not-renewed",
             LOG_S("error", json_string_value(json_object_get(k->renewal_said, "error"))));
     }
+    if (exit_code == EXIT_GOOD && !json_is_true(json_object_get(k->renewal_said, "renewed")))
+        log_event(LOG_DEBUG, "certificate-not-due");
     json_decref(k->renewal_said);
     k->renewal_said = NULL;
 }

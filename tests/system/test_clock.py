@@ -1,5 +1,6 @@
 """The clock trial: leaf, intermediate and CA, thirty days before their end, on the day and after it, with programs that
 run on and programs that are started on that day. Who gets in, what is said, where."""
+import datetime
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ from lib import certs, process
 from lib.backup import Backup
 from lib.clock import LIBRARIES, Clock
 from lib.console import Console
+from test_cert import init, load
 from test_notify import Mailbox
 
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="no faketime")
@@ -32,6 +34,13 @@ def chain(folder, what, end=END):
 SUBJECT = {"leaf": "CN=localhost", "intermediate": "CN=Clock Intermediate", "ca": "CN=Clock CA"}
 
 
+def start_keeper(b, env):
+    argv = ["env", *(f"{k}={v}" for k, v in env.items()), *b.argv()]
+    argv[len(env) + 1] = str(pathlib.Path(argv[len(env) + 1]).parent / "elexgate-keeper")
+    b.keeper = process.Child("elexgate-keeper", argv, b.folder / "keeper.log")
+    process.wait_until(b.ready, what="keeper")
+
+
 class Practice:
     def __init__(self, folder, server, make_gate, what):
         self.clock, self.what = Clock(folder), what
@@ -49,10 +58,7 @@ class Practice:
         self.start_keeper()
 
     def start_keeper(self):
-        argv = ["env", *(f"{k}={v}" for k, v in self.env.items()), *self.keeper.argv()]
-        argv[len(self.env) + 1] = str(pathlib.Path(argv[len(self.env) + 1]).parent / "elexgate-keeper")
-        self.keeper.keeper = process.Child("elexgate-keeper", argv, self.keeper.folder / "keeper.log")
-        process.wait_until(self.keeper.ready, what="keeper")
+        start_keeper(self.keeper, self.env)
 
     def restart(self):
         self.gate.restart()
@@ -113,6 +119,42 @@ def test_the_days_of_a_chain(folder, server, make_gate, what):
             assert "event=certificate-unfit" in p.console.process.log()
     assert p.gate.control("reload")["ok"], "other settings are taken while the certificate has ended"
     p.close()
+
+
+def test_the_keeper_renews_from_year_to_year(folder, server):
+    """One keeper that runs on, by its own clock: nothing 31 days before the end, a new certificate at 29, and so again the next year. One
+    that was switched off for years renews what has ended as soon as it is back."""
+    tls = folder / "tls"
+    init(tls)
+    clock = Clock(folder)
+    env = {**clock.env(), "FAKETIME_DONT_FAKE_MONOTONIC": "0"}
+    b = Backup(folder / "b", server, options={"log": {"level": "debug"},
+                                              "tls": {"certificate": tls / "server.pem", "key": tls / "server.key"}})
+
+    def end():
+        return (load(tls / "server.pem").not_valid_after - datetime.datetime.utcnow()).total_seconds() / 86400
+
+    def on_day(day, event):
+        """The next look at the certificate ends with that event."""
+        looks = len(re.findall(r"event=certificate-\S+", b.keeper.log()))
+        clock.days(day)
+        if b.keeper.popen.poll() is not None:
+            start_keeper(b, env)
+        process.wait_until(lambda: len(re.findall(r"event=certificate-\S+", b.keeper.log())) > looks, 60, f"a look on day {day}")
+        assert re.findall(r"event=(certificate-\S+)", b.keeper.log())[looks] == event, (day, b.keeper.log())
+
+    start_keeper(b, env)
+    for _ in range(2):
+        before = end()
+        on_day(before - 31, "certificate-not-due")
+        assert end() == pytest.approx(before, abs=0.01)
+        on_day(before - 29, "certificate-renewed")
+        assert end() - before == pytest.approx(397 - 29, abs=1.1)
+    b.stop_keeper()
+    day = end() + 500
+    on_day(day, "certificate-renewed")
+    assert end() - day == pytest.approx(397, abs=1.1)
+    b.stop_keeper()
 
 
 def test_a_clock_at_2000(folder, server, make_gate):
