@@ -223,7 +223,7 @@ static int carry_out(struct init *in)
     int code = init_config_write(in);
     if (code == EXIT_GOOD)
         code = init_account_write(in);
-    if (code == EXIT_GOOD && file_mkdirs(in->folder, 0700, &e) < 0)
+    if (code == EXIT_GOOD && file_mkdirs(in->folder, 0711, &e) < 0)
         code = cli_fail(in->cli, EXIT_FAILED, &e);
     if (code == EXIT_GOOD)
         code = make_certificate(in);

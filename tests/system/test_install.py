@@ -121,7 +121,7 @@ def test_users_and_folders_can_be_made(installed, tmp_path):
         st = (tmp_path / path).stat()
         owner = next((n for n, f in passwd.items() if int(f[2]) == st.st_uid), "root")
         return owner, oct(st.st_mode & 0o7777)
-    assert look("var/backups/elexgate") == ("root", "0o700")
+    assert look("var/backups/elexgate") == ("root", "0o711")
     assert look("var/lib/elexgate/proxy") == ("elexgate", "0o700")
     assert look("var/lib/elexgate/console") == ("elexgate-console", "0o700")
     assert look("run/elexgate") == ("root", "0o755")
