@@ -104,7 +104,7 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
     int r = throwaway_start(&o, server, e);
     if (r == 1)
         return run_pack_result(PACK_STOPPED, e);
-    if (r == -EIO)
+    if (r == -EIO || r == -ENOSPC)
         return EXIT_INCONSISTENT;
     if (r == 0 && throwaway_recovered(*server) && m->server.state &&
         strcmp(m->server.state, "clean") == 0) {

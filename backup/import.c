@@ -39,22 +39,29 @@ static int run_program(struct run *r, const char *const *argv, const struct sand
 
 /* --force: the program would refuse a host that cannot look up its own name and localhost, which
  * only matters for accounts that nobody will use here. */
-static int install_in(
-    struct run *r, const struct throwaway_options *o, struct trial *trial, struct err *e)
+static int install_in(struct run *r, const struct throwaway_options *o, bool stays,
+    struct trial *trial, struct err *e)
 {
     char page[48], dir[4200], lower[48], temporary[4200];
     snprintf(dir, sizeof dir, "--datadir=%s", o->datadir);
     snprintf(temporary, sizeof temporary, "--tmpdir=%s", o->scratch);
     snprintf(page, sizeof page, "--innodb-page-size=%u", o->page_size);
     snprintf(lower, sizeof lower, "--lower-case-table-names=%d", o->lower_case_table_names);
-    const char *argv[] = {"mariadb-install-db", "--no-defaults", dir, temporary, page, lower,
+    const char *argv[12] = {"mariadb-install-db", "--no-defaults", dir, temporary,
         "--innodb-use-native-aio=OFF", "--force", "--skip-test-db",
-        "--auth-root-authentication-method=normal", NULL};
+        stays ? "--auth-root-authentication-method=socket"
+              : "--auth-root-authentication-method=normal",
+        "--auth-root-socket-user=root"};
+    size_t n = 9;
+    if (o->page_size)
+        argv[n++] = page;
+    if (o->lower_case_table_names >= 0)
+        argv[n++] = lower;
     trial->sandbox.scripts = true;
     return run_program(r, argv, &trial->sandbox, INSTALL_MS, e);
 }
 
-static int install(struct run *r, const struct throwaway_options *o, struct err *e)
+int import_install(struct run *r, const struct throwaway_options *o, bool stays, struct err *e)
 {
     struct trial trial;
     if (mkdir(o->datadir, 0700) < 0)
@@ -62,7 +69,7 @@ static int install(struct run *r, const struct throwaway_options *o, struct err 
     int code = trial_open(&trial, o->config, o->datadir, o->scratch, e);
     if (code < 0)
         return code;
-    code = install_in(r, o, &trial, e);
+    code = install_in(r, o, stays, &trial, e);
     int closed = trial_close(&trial, code == 0 ? e : NULL);
     return code == 0 ? closed : code;
 }
@@ -92,7 +99,7 @@ int import_new_server(struct run *r, const struct throwaway_options *o, const ch
 {
     struct throwaway *t = NULL;
     run_phase(r, type, "boot", 0);
-    int code = install(r, o, e);
+    int code = import_install(r, o, false, e);
     if (code != 0)
         return code;
     struct throwaway_options with = *o;

@@ -15,7 +15,13 @@
 int import_sql(struct run *r, const struct server_target *t, int in, const char *database,
     struct err *e) MUSTCHECK;
 
-/* Makes a data directory (o->datadir is not there yet; with a page size), starts a throwaway
+/* Makes a data directory: o->datadir is not there yet; page size and the case of names if known.
+ * stays: root is let in by the socket only, as the system's root; else without a password, for what
+ * nobody else can reach. Results of the run. */
+int import_install(
+    struct run *r, const struct throwaway_options *o, bool stays, struct err *e) MUSTCHECK;
+
+/* Makes a data directory as import_install does, starts a throwaway
  * server on it and imports the file into a new database. EXIT_INCONSISTENT when the import fails.
  * type: for the progress. like: of the database (dump_beside.h); NULL = the server's defaults. */
 int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,

@@ -262,7 +262,8 @@ static int wait_until_it_answers(
         if (child_wait(&t->child, 20, NULL, NULL) == 0) {
             char how[80], words[SAID_MAX];
             throwaway_last_words(t, words);
-            return err_set(e, EIO, "a server does not start on this data: %s %s: %s", o->program,
+            return err_set(e, atomic_load(&t->full) ? ENOSPC : EIO,
+                "a server does not start on this data: %s %s: %s", o->program,
                 child_how(&t->child, how, sizeof how), words);
         }
         if (access(t->socket, F_OK) < 0 ||

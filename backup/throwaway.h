@@ -33,7 +33,8 @@ struct throwaway_options {
     void *ctx;
 };
 
-/* Starts and waits until it answers. -EIO: it ended, with the last words of its log. 1: stopped. */
+/* Starts and waits until it answers. -EIO: it ended, with the last words of its log; -ENOSPC: since
+ * the disk was full. 1: stopped. */
 int throwaway_start(
     const struct throwaway_options *o, struct throwaway **out, struct err *e) MUSTCHECK;
 struct server *throwaway_server(struct throwaway *t);

@@ -146,7 +146,10 @@ static bool tables_are_missed(const json_t *loss)
     json_int_t gone = 0;
     for (size_t i = 0; i < json_array_size(vanish); i++) {
         const json_t *it = json_array_get(vanish, i);
-        if (!is_stored(json_string_value(json_object_get(it, "kind"))))
+        const char *kind = json_string_value(json_object_get(it, "kind"));
+        if (strcmp(kind, "database") == 0) /* another one, with tables (sql_fresh.c) */
+            return true;
+        if (!is_stored(kind))
             continue;
         gone++;
         if (json_integer_value(json_object_get(it, "rows")) != 0)

@@ -85,24 +85,10 @@ int site_look(struct run *run, struct site *out, struct err *e)
     return code == 1 ? recall_layout(run, out, e) : code;
 }
 
-int site_has_data(struct run *run, const struct site *s, struct err *e)
+bool site_has_data(const struct site *s)
 {
     _cleanup_free_ char *path = xasprintf("%s/ibdata1", s->layout.datadir);
-    if (s->server == SITE_ANSWERS || access(path, F_OK) == 0)
-        return 0;
-    err_set(e, ENOENT,
-        "SQL is read into a copy of the server's data, and there are none in %s: first bring the "
-        "files of a backup back (elexgate restore latest %s), or have the server make a new "
-        "database (mariadb-install-db) and start it; then the SQL",
-        s->layout.datadir, run->s.physical_type);
-    run_error_de(run,
-        "SQL wird in eine Kopie der Daten des Servers eingelesen, und in %s liegen keine: zuerst "
-        "die "
-        "Dateien einer Sicherung zurückholen (elexgate restore latest %s), oder den Server eine "
-        "neue "
-        "Datenbank machen lassen (mariadb-install-db) und starten; danach das SQL",
-        s->layout.datadir, run->s.physical_type);
-    return EXIT_REFUSED;
+    return s->server == SITE_ANSWERS || access(path, F_OK) == 0;
 }
 
 static int refuse(

@@ -29,8 +29,8 @@ enum site_server site_ask(const struct run *run, struct server **out, struct err
  * that is. Changes nothing. The caller clears. */
 int site_look(struct run *run, struct site *out, struct err *e) MUSTCHECK;
 void site_clear(struct site *s);
-/* For what is read into a copy of the data: there are some. EXIT_REFUSED with words. */
-int site_has_data(struct run *run, const struct site *s, struct err *e) MUSTCHECK;
+/* There is something that a server may start on. */
+bool site_has_data(const struct site *s);
 /* Before anybody is blocked: the server can be stopped without an account in it, if it must be so.
  * EXIT_REFUSED with the real cause. */
 int site_can_stop(struct run *run, const char *datadir, struct err *e) MUSTCHECK;

@@ -231,8 +231,6 @@ static int choose_way(struct sql_stage *q, struct err *e)
         code = EXIT_REFUSED;
     }
     if (code == 0)
-        code = site_has_data(q->run, &q->site, e);
-    if (code == 0)
         code = restore_database_ready(q->run, e);
     if (code == 0 && q->site.server == SITE_REFUSES) {
         err_set(e, EACCES,

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/restore/sql_fresh.h"
 #include "backup/restore/throwaway_of.h"
 #include "backup/trial.h"
 #include "common/exit_codes.h"
@@ -208,6 +209,8 @@ int sql_stage_judge(struct sql_stage *q, struct server *s, const char *database,
     json_decref(q->difference);
     q->difference = inventory_loss(&q->before, &q->after);
     code = find_dangling(q, s, database, e);
+    if (code == 0 && q->fresh)
+        code = sql_fresh_loss(q, s, q->difference, e);
     if (code != 0)
         return code;
     bool grave = inventory_loss_is_grave(q->difference) ||
@@ -279,10 +282,21 @@ static int fill(struct sql_stage *q, struct throwaway *t, struct err *e)
 static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch, struct err *e)
 {
     struct throwaway *t = NULL;
+    struct err why = {0};
     run_phase(q->run, q->run->s.physical_type, "boot", 0);
-    int code = throwaway_of_copy(q->run, &q->site.layout, fresh, scratch, q->database, &t, e);
+    int code = EXIT_INCONSISTENT;
+    if (q->copy)
+        code = throwaway_of_copy(q->run, &q->site.layout, fresh, scratch, q->database, &t, &why);
+    else
+        err_set(&why, ENOENT, "there are no data in %s", q->site.layout.datadir);
+    if (code == EXIT_INCONSISTENT && q->site.server == SITE_SILENT)
+        code = sql_fresh_start(q, fresh, scratch, why.text, &t, e);
+    else if (code != 0)
+        *e = why;
     if (code == 0)
         code = fill(q, t, e);
+    if (code == 0 && q->fresh)
+        code = sql_fresh_accounts(q, throwaway_server(t), e);
     if (code == 0)
         code = throwaway_stop(t, e);
     throwaway_drop(t);
@@ -296,7 +310,9 @@ static int still_dead(struct sql_stage *q, struct err *e)
     struct server *s = NULL;
     bool silent = site_ask(q->run, &s, NULL) == SITE_SILENT;
     server_close(s);
-    int changed = silent ? live_copy_changed(q->copy, NULL, e) : 1;
+    int changed = !silent   ? 1
+                  : q->copy ? live_copy_changed(q->copy, NULL, e)
+                            : site_has_data(&q->site);
     return changed == 1
                ? err_set(e, EBUSY,
                      "the database server was started since its files were copied: begin again")
@@ -343,7 +359,7 @@ int sql_stage(struct sql_stage *q, struct restore *r, struct err *e)
     struct restore_part *p = &r->parts[0];
     if (code == 0)
         code = restore_make_staging(p, size + TEXT_GROWS * sql_text_bytes(&q->text), e);
-    if (code == 0)
+    if (code == 0 && site_has_data(&q->site))
         code = live_copy_take(r, &q->site.layout, q->site.server == SITE_ANSWERS, &q->copy, e);
     _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
     if (code == 0)

@@ -17,6 +17,7 @@ struct sql_stage {
     const struct sql_options *options;
     struct sql_text text;
     bool beside; /* the files are out of reach (beside.h) */
+    bool fresh;  /* into a new installation (sql_fresh.h) */
     struct site site;
     struct live_copy *copy;
     struct carry carry;

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 
+import pymysql
 import pytest
 
 from lib import process
@@ -214,3 +215,80 @@ def test_a_new_machine(site, folder, template):
     site.backup.set("backup", datadir=site.server.datadir)
     site.job("run", "latest", "elexisdb")
     assert site.side() == "new" and site.is_open()
+
+
+# --- SQL, and no server to copy
+
+
+@pytest.fixture
+def written(site):
+    """What the practice has; afterwards the whole server comes back as it was backed up."""
+    if site.side() != "new":
+        site.job("run", "latest", "elexisdb")
+        site.job("accept")
+    site.text = site.folder / "practice.sql"
+    site.text.write_text(site.server.client(["--hex-blob", "load_db"], program="mariadb-dump").stdout)
+    site.backup.set("backup", method="both")
+    site.run = site.backup.job("backup", "--now", "elexisdb-sql")[-1]["run"]
+    site.practice = {k: v for k, v in site.sums().items() if k[0] == "load_db"}
+    yield site
+    site.backup.set("backup", method=None)
+    if site.journal.exists():
+        site.job("accept")
+    site.job("run", "latest", "elexisdb")
+    assert site.side() == "new"
+
+
+def hopeless(site):
+    """Where the log is whole, a server may put the pages right again."""
+    crash(site)
+    for name in ("ibdata1", "ib_logfile0"):
+        path = site.server.datadir / name
+        path.write_bytes(bytes(path.stat().st_size))
+
+
+def a_file_in_the_way(site):
+    emptied(site)
+    (site.server.datadir / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("disaster,form", [(emptied, "text"), (hopeless, "archive"), pytest.param(removed, "archive", marks=pytest.mark.slow),
+                                           pytest.param(a_file_in_the_way, "text", marks=pytest.mark.slow)], ids=lambda x: getattr(x, "__name__", x))
+def test_sql_onto_nothing(written, disaster, form):
+    """A new installation, made and tried out in staging, with the accounts that a restore needs; all else that was there is named and kept."""
+    site = written
+    owner = os.stat(site.server.datadir)
+    disaster(site)
+    owner = os.stat(site.server.datadir) if disaster is a_file_in_the_way else owner
+    before = hashes(site.server.datadir) if site.server.datadir.exists() else {}
+    command = ["sql", site.text] if form == "text" else ["run", site.run, "elexisdb-sql"]
+    site.job(command[0], "--dry-run", "--accept-loss", *command[1:])
+    assert (hashes(site.server.datadir) if site.server.datadir.exists() else {}) == before and site.is_open()
+    if disaster is hopeless:  # files of other databases are there, on which no server starts
+        refused = site.job(*command, exit=9)
+        assert "gone_since" in refused[-1]["error"] and "gone_since" in refused[-1]["error_de"]
+        assert hashes(site.server.datadir) == before and site.is_open()
+        command.insert(1, "--accept-loss")
+    lines = site.job(*command)
+    said = " ".join(line.get("text", "") for line in event(lines, "note"))
+    assert "new installation" in said
+    assert "practice" in said if form == "archive" else "accounts" in said
+    assert {k: v for k, v in site.sums().items() if k[0] == "load_db"} == site.practice and site.is_open()
+    users = {row[0] for row in site.server.sql("SELECT User FROM mysql.global_priv")}
+    assert users == {"root", "mariadb.sys", "elexgate"}
+    with pytest.raises(pymysql.err.OperationalError, match="1045|1130|1698"):
+        site.server.connect(tcp=True)  # root has no password: nobody else may be it
+    now = os.stat(site.server.datadir)
+    assert (now.st_uid, now.st_gid, now.st_mode) == (owner.st_uid, owner.st_gid, owner.st_mode)
+    assert hashes(site.staging[0] / "old") == before, "what was there is kept"
+    site.backup.job("backup", "--now", "elexisdb-sql")  # the keeper's account does all that it has to
+
+
+def test_undo_of_sql_onto_nothing(written):
+    """No server starts on an empty folder: undo says so and ends on what was restored."""
+    site = written
+    emptied(site)
+    site.job("sql", site.text)
+    site.server.sql("INSERT INTO load_db.visits (n) VALUES (1)")
+    site.job("undo", exit=1)
+    assert site.server.value("SELECT COUNT(*) FROM load_db.visits") == 1 and site.is_open()

@@ -11,11 +11,10 @@ from restore_matrix import CONDITIONS, SOURCES, STATES, Matrix
 SHORT = [("physical", "orphan file"), ("physical", "full disk at block"), ("physical", "full disk at start"), ("physical", "kill -9 at start"),
          ("foreign", "missing database"), ("foreign", "empty directory"), ("dump", "discarded table"), ("sql-mysql8", "healthy"),
          ("sql-10.11", "broken view"), ("sql-10.11", "16M packets"), ("sql-5.5", "strict mode"), ("sql-11.8", "missing database"),
-         ("sql-10.11", "dead server")]
+         ("sql-10.11", "dead server"), ("dump", "empty directory")]
 FULL = [(s, c) for s in SOURCES for c in CONDITIONS]
 CELLS = FULL if os.environ.get("ELEXGATE_RESTORE_MATRIX") else SHORT
-MUST_BE_NEW = {(s, c) for s in ("physical", "foreign") for c in STATES}
-MUST_BE_NEW |= {(s, c) for s in SOURCES for c in STATES if c not in ("dead server", "empty directory")}
+MUST_BE_NEW = {(s, c) for s in SOURCES for c in STATES}
 RESULTS = collections.defaultdict(dict)
 
 
