@@ -61,7 +61,7 @@ static void add_cookies(struct request *rq)
 
 void answer_response(struct request *rq, unsigned status, struct MHD_Response *response)
 {
-    CHECK(response && !rq->response);
+    CHECK(response && !rq->response); /* whoever answers returns; no input decides that */
     rq->response = response;
     rq->status = status;
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
@@ -84,6 +84,7 @@ static void answer_text(
 void answer_redirect(struct request *rq, const char *path)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    /* path: a constant, or one of letters and slashes (good_next) */
     CHECK(r && MHD_add_response_header(r, "Location", path) == MHD_YES);
     answer_response(rq, MHD_HTTP_SEE_OTHER, r);
 }
@@ -180,7 +181,7 @@ static int add_common(struct request *rq, const char *page, json_t *model, struc
         page, "is", page, 1, "path", rq->path, "csrf", rq->csrf, "version", ELEXGATE_VERSION,
         "asset_version", rq->console->assets_dir ? "dev" : embedded_assets_version, "other_lang",
         german ? "en" : "de", "now", clock_iso(clock_wall_ms(), now));
-    CHECK(common);
+    CHECK(common); /* all UTF-8: request_begin replaces a path that is not */
     const char *support = config_str(rq->settings->config, "console", NULL, "support");
     if (support)
         (void)json_object_set_new(common, "support", json_string(support));

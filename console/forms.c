@@ -141,6 +141,7 @@ const char *form_text(const json_t *form, const char *key)
     if (from == 0 && n == json_string_length(v))
         return s;
     _cleanup_free_ char *trimmed = strndup(s + from, n - from);
+    /* UTF-8 less blanks at its ends is UTF-8: both parsers above let nothing else through. */
     CHECK(trimmed && json_string_set(v, trimmed) == 0);
     return json_string_value(v);
 }

@@ -385,7 +385,8 @@ bool request_answer(struct request *rq)
         uploads_answer(rq);
         break;
     }
-    CHECK(rq->response);
+    if (!rq->response) /* a handler's mistake: this request ends, not the page for all */
+        answer_error(rq, MHD_HTTP_INTERNAL_SERVER_ERROR, "no-such-page");
     return send_answer(rq);
 }
 

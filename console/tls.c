@@ -47,7 +47,7 @@ static void add_certificate(struct served *s, X509 *x)
 {
     gnutls_datum_t d = {0};
     int n = i2d_X509(x, &d.data);
-    CHECK(n > 0);
+    CHECK(n > 0); /* parsed before, so it encodes again; cert_pair has checked the key, too */
     d.size = (unsigned)n;
     s->certificates[s->n++] = d;
 }

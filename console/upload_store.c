@@ -93,7 +93,7 @@ static int meta_save(
     _cleanup_free_ char *path = meta_path(s, id);
     _cleanup_free_ char *text = json_dumps(meta, JSON_COMPACT);
 
-    CHECK(text);
+    CHECK(text); /* name and owner: good_text; or what meta_load has read as JSON */
     return file_publish(path, text, strlen(text), 0600, e);
 }
 

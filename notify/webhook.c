@@ -20,7 +20,7 @@ static char *payload(const struct message *m)
         m->subject, "subject_de", m->subject_de, "text", text, "text_de", text_de);
     char *line = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
-    CHECK(line);
+    CHECK(line); /* UTF-8: parts of a JSON text, and the machine's own name */
     return line;
 }
 

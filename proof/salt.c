@@ -122,7 +122,7 @@ void proof_make(const struct salt *salt, const uint8_t scramble[static SCRAMBLE_
 {
     static const char digits[] = "0123456789ABCDEF";
     uint8_t text[SALT_MAX + SCRAMBLE_LEN + LEAF_LEN], sum[SHA256_DIGEST_LENGTH];
-    CHECK(salt->len <= SALT_MAX);
+    CHECK(salt->len <= SALT_MAX); /* one of three constants: the readers above */
     memcpy(text, salt->bytes, salt->len);
     memcpy(text + salt->len, scramble, SCRAMBLE_LEN);
     memcpy(text + salt->len + SCRAMBLE_LEN, leaf, LEAF_LEN);

@@ -68,6 +68,7 @@ struct session_login {
     uint8_t shift;             /* 1 when an SSLRequest took a sequence number */
     uint8_t client_seq;        /* of the client's last packet, as the client counts */
     bool client_turn;          /* the next packet is the client's */
+    bool server_waits;         /* for one, behind the response; also while the client is refused */
     bool response_seen, response_sent;
     uint8_t charset;    /* of the packet with the name; head has the SSLRequest's */
     uint8_t server_seq; /* of the server's last packet, as it counts */

@@ -108,7 +108,7 @@ static bool dismiss(struct session *s)
     bool early = s->state == SESSION_CONNECTING || s->state == SESSION_GREETING;
     if (!early && !l->response_sent)
         refused_login(s);
-    else if (!early && l->client_turn)
+    else if (!early && l->server_waits)
         no_password(s, (uint8_t)(l->server_seq + 1));
     if (!dismiss_bytes(s, NULL, 0)) /* what has come already */
         return false;

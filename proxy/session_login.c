@@ -225,6 +225,8 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
     if (r == 0)
         r = login_parse(packet + PACKET_HEADER, n - PACKET_HEADER, l->head.caps, &s->names, &e);
     if (r == 0)
+        r = login_check(packet + PACKET_HEADER, n - PACKET_HEADER, l->head.caps, &e);
+    if (r == 0)
         r = login_rewrite(packet + PACKET_HEADER, n - PACKET_HEADER, &l->head, &e);
     if (r < 0 || (l->head.caps & CAP_COMPRESS)) {
         l->client_seq = packet[3];
@@ -271,6 +273,12 @@ static void pump_client(struct session *s)
     }
     if (!p || (!l->response_seen && !take_response(s, p, n)))
         return;
+    if (l->response_sent && l->sha2.native && !login_native_fits(n - PACKET_HEADER)) {
+        l->client_seq = p[3];
+        l->client_turn = false;
+        misunderstood(s, ERROR_HANDSHAKE, "no proof of mysql_native_password");
+        return;
+    }
     if (session_sha2_password(s, p, n))
         return;
     l->client_seq = p[3];
@@ -279,6 +287,7 @@ static void pump_client(struct session *s)
     if (!l->response_sent)
         session_deadline(s, s->settings->login_timeout_ms);
     l->response_sent = true;
+    l->server_waits = false;
     struct err e;
     if (link_write(&s->server, p, n, &e) < 0)
         session_close_softly(s, "server lost", e.text);
@@ -386,7 +395,7 @@ static bool pass_server(struct session *s)
     else if (reply == LOGIN_ERROR)
         login_failed(s, payload, len);
     else {
-        l->client_turn = !login_goes_on(payload, len);
+        l->client_turn = l->server_waits = !login_goes_on(payload, len);
         pump_client(s);
         return s->state == SESSION_LOGIN;
     }

@@ -59,6 +59,7 @@ bool session_sha2_password(struct session *s, uint8_t *packet, size_t n)
         refuse(s, "the client sent no password, or one that is too long");
         return true;
     }
+    l->server_waits = false;
     memcpy(l->password, packet + PACKET_HEADER, len);
     l->password_len = len;
     explicit_bzero(packet, n);

@@ -230,6 +230,44 @@ int login_parse(
     return 0;
 }
 
+bool login_native_fits(size_t n)
+{
+    return n == 0 || n == 20; /* SHA-1 */
+}
+
+static int check_attributes(struct cursor *c, struct err *e)
+{
+    uint64_t total = cursor_lenenc(c);
+    if (c->bad || total > cursor_left(c) || total > 65535)
+        return err_set(
+            e, EPROTO, "the login's attributes are missing, longer than the packet or than 64 KiB");
+    return 0;
+}
+
+int login_check(const uint8_t *payload, size_t n, uint64_t caps, struct err *e)
+{
+    struct cursor c = cursor_make(payload, n);
+    size_t len;
+    cursor_bytes(&c, HEAD_LENGTH);
+    cursor_string(&c, &len);
+    if (!(caps & CAP_SECURE_CONNECTION))
+        return err_set(e, EPROTO, "the client knows only passwords as before MySQL 4.1");
+    size_t proof = caps & CAP_AUTH_LENENC ? (size_t)cursor_lenenc(&c) : cursor_u8(&c);
+    cursor_bytes(&c, proof);
+    if (c.bad)
+        return err_set(e, EPROTO, "the login packet ends inside the password's proof");
+    if (caps & CAP_CONNECT_WITH_DB)
+        last_string(&c, &len);
+    struct text plugin = {(const uint8_t *)"mysql_native_password", 21};
+    if (caps & CAP_PLUGIN_AUTH)
+        plugin.p = (const uint8_t *)last_string(&c, &plugin.len);
+    if (text_is(plugin, "mysql_old_password"))
+        return err_set(e, EPROTO, "the client knows only passwords as before MySQL 4.1");
+    if (text_is(plugin, "mysql_native_password") && !login_native_fits(proof))
+        return err_set(e, EPROTO, "a proof of %zu bytes is none of mysql_native_password", proof);
+    return caps & CAP_CONNECT_ATTRS ? check_attributes(&c, e) : 0;
+}
+
 int login_parse_change_user(
     const uint8_t *payload, size_t n, uint64_t caps, struct login_names *out, struct err *e)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define NAME       "caching_sha2_password"
+#define NATIVE     "mysql_native_password"
 #define MORE       0x01 /* AuthMoreData's first byte */
 #define FULL       0x04 /* then: send the password itself */
 #define KEY_BEGINS "-----BEGIN"
@@ -22,6 +23,7 @@ static void switched(struct sha2_login *l, const uint8_t *payload, size_t n)
     (void)cursor_u8(&c);
     const char *name = cursor_string(&c, &len);
     l->plugin = name && len == sizeof NAME - 1 && memcmp(name, NAME, len) == 0;
+    l->native = name && len == sizeof NATIVE - 1 && memcmp(name, NATIVE, len) == 0;
     const uint8_t *scramble = cursor_bytes(&c, SHA2_SCRAMBLE_LEN);
     if (l->plugin && scramble)
         memcpy(l->scramble, scramble, SHA2_SCRAMBLE_LEN);

@@ -31,6 +31,7 @@ enum sha2_step {
 
 struct sha2_login {
     bool plugin; /* caching_sha2_password is what both speak now */
+    bool native; /* the server has changed to mysql_native_password */
     uint8_t scramble[SHA2_SCRAMBLE_LEN];
     enum sha2_step step;
 };

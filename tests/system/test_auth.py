@@ -103,7 +103,8 @@ def test_account(logins, way, client, account):
     direct = logins("direct", client)[account]
     if client not in KNOW_ED25519 and ("ed25519" in account or account == "unknown") or (client, account) in CANNOT:
         # (The server asks an unknown user for some account's plugin, so that nobody learns who exists.)
-        assert outcome(result) == outcome(direct)
+        # What PyMySQL sends then is no proof: the server just closes and counts it, the gate says so itself.
+        assert outcome(result) == outcome(direct) or (client, account) in CANNOT and result["error"]["code"] == 1043
         assert "error" in result or account == "ed25519_then_native"
     elif isinstance(expected, int):
         assert result["error"]["code"] == expected, result

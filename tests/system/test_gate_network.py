@@ -1,6 +1,7 @@
 """Networks that lose a packet or a peer, clients that only pause, and connections that break off before their login."""
 import ctypes
 import socket
+import struct
 import threading
 import time
 
@@ -145,6 +146,59 @@ def test_no_login_breaks_off_at_the_server(make_gate, breaks_off):
         assert over.wait(30), f"the server got {seen}"
         assert b"elexgate: no login" in seen[0][1] or seen[-1] == (3, b"")
         process.wait_until(lambda: gate.status()["logins_pending"] == 0, what="nobody pending")
+
+
+def _packet(rest, caps=rawclient.USUAL, user=b"named"):
+    return frame(struct.pack("<IIB23x", caps, 1 << 24, 45) + user + b"\0" + rest, 1)
+
+
+_NATIVE, _ATTRS = b"mysql_native_password\0", rawclient.USUAL | 1 << 20
+# What a server answers with an error that it counts: (the login, the answer to a switch)
+COUNTED = {
+    "before-4.1": (_packet(b"abcdefgh\0", 1 << 9), None),
+    "old-plugin": (_packet(b"\0mysql_old_password\0"), None),
+    "short-proof": (_packet(b"\x05abcde" + _NATIVE), None),
+    "long-proof": (_packet(b"\xc8" + b"q" * 200 + _NATIVE), None),
+    "no-attributes": (_packet(b"\0" + _NATIVE, _ATTRS), None),
+    "attributes-too-short": (_packet(b"\0" + _NATIVE + b"\x09\x20abc", _ATTRS), None),
+    "attributes-above-64K": (_packet(b"\0" + _NATIVE + b"\xfd\0\0\1" + (b"\1a\xfa" + b"x" * 250) * 400, _ATTRS), None),
+    "switched-short": (_packet(b"\0client_ed25519\0"), b"\0"),
+    "switched-long": (_packet(b"\0client_ed25519\0"), b"z" * 3000),
+    "switched-and-gone": (_packet(b"\0client_ed25519\0"), b""),
+}
+
+
+def test_what_clients_send_is_not_counted_against_the_gate(make_gate, make_server):
+    """The server sees 127.0.0.7, for which it counts, other than for its own 127.0.0.1."""
+    server = make_server(args=["--skip-name-resolve=OFF", "--performance-schema=ON", "--proxy-protocol-networks=127.0.0.1"])
+    server.sql("CREATE USER named@'%' IDENTIFIED BY 'secret'; CREATE USER free@'%'")
+    gate = make_gate(server, listeners=PLAIN, backend="tcp", options={"database": {"proxy_protocol": "yes"}})
+
+    def attempt(login_packet, answer):
+        with socket.socket() as sock:
+            sock.settimeout(30)
+            sock.bind(("127.0.0.7", 0))
+            sock.connect(("127.0.0.1", gate.port))
+            read_packet(sock)
+            sock.sendall(login_packet)
+            number, payload = read_packet(sock)
+            if answer is not None:
+                assert payload[:1] == b"\xfe"
+                sock.sendall(frame(answer, number + 1))
+                payload = read_packet(sock)[1]
+            return payload
+
+    def errors():
+        with server.connect() as c, c.cursor() as cursor:
+            cursor.execute("SELECT SUM_CONNECT_ERRORS, COUNT_AUTHENTICATION_ERRORS + COUNT_AUTH_PLUGIN_ERRORS "
+                           "FROM performance_schema.host_cache WHERE IP = '127.0.0.7'")
+            return cursor.fetchone()
+
+    assert attempt(_packet(b"\0" + _NATIVE, user=b"free"), None)[:1] == b"\0"
+    for i, (name, (packet, answer)) in enumerate(COUNTED.items()):
+        assert attempt(packet, answer)[:3] in (b"\xff\x13\x04", b"\xff\x15\x04"), name
+        process.wait_until(lambda: sum(errors()) == i + 1, what=f"{name}: the server has refused somebody")
+        assert errors()[0] == 0, name
 
 
 def test_a_server_that_blocks_the_gate_is_known(make_gate):

@@ -75,6 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else if (login_ok_status(p, n, &status))
         must(n >= 5);
     check_names(&names, login_parse(p, n, caps, &names, &e));
+    e.text[0] = '\0';
+    must(login_check(p, n, caps, &e) == 0 || e.text[0] != '\0');
     check_names(&names, login_parse_change_user(p, n, caps, &names, &e));
 
     int first = login_first(p, n, &head, &e);
