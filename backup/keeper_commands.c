@@ -67,6 +67,8 @@ static json_t *job_object(const struct keeper *k)
         json_object_set(o, "action", json_object_get(k->restore_begin, "action"));
         json_object_set(o, "which", json_object_get(k->restore_begin, "which"));
         json_object_set(o, "dry_run", json_object_get(k->restore_begin, "dry_run"));
+        json_object_set_new(
+            o, "sql", json_boolean(json_is_true(json_object_get(k->restore_begin, "sql"))));
     }
     static const char *const keys[] = {
         "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};

@@ -115,6 +115,11 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
     } else if (strcmp(name, "difference") == 0) {
         keep(&k->restore_difference, event);
         return;
+    } else if (strcmp(name, "phase") == 0) {
+        const char *phase = json_string_value(json_object_get(event, "phase"));
+        if (k->restore_begin && phase && strcmp(phase, "read") == 0) /* files are not read first */
+            json_object_set_new(k->restore_begin, "sql", json_true());
+        return;
     } else if (strcmp(name, "blocked") == 0) {
         const char *since = json_string_value(json_object_get(event, "since"));
         if (!*k->blocked_since)

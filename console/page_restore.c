@@ -30,7 +30,8 @@ static json_t *steps_of(struct request *rq, const json_t *job)
     if (strcmp(phase, "hook") == 0)
         phase = text_in(job, "type"); /* before_restore or after_restore */
     bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
-                  strcmp(phase, "copy") == 0 || strcmp(text_in(job, "action"), "sql") == 0;
+                  strcmp(phase, "copy") == 0 || strcmp(text_in(job, "action"), "sql") == 0 ||
+                  json_is_true(json_object_get(job, "sql")); /* a dump archive */
     const char *const *names = is_sql ? sql : physical;
     size_t now = 0;
     while (names[now] && strcmp(names[now], phase) != 0)

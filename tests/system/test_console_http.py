@@ -670,6 +670,22 @@ def test_answers_that_are_no_answers(console, make_fake):
     assert console.process.alive()
 
 
+def test_a_restore_of_a_dump_and_a_loss_that_is_agreed_to(console, make_fake):
+    """Its steps are those of SQL in each phase; the second word becomes accept_loss, and a wrong one asks nothing."""
+    job = {"kind": "restore", "action": "run", "phase": "boot", "type": "elexisdb", "run": "2026-11-22-0315"}
+    keeper = make_fake(console.folder / "keeper.sock", {"status": {"ok": True, "job": job}, "restore": {"ok": True}})
+    browser = console.admin()
+    steps = [len(re.findall(r'class="(?:todo|done|now)"', browser.get("/restore").text))]
+    job["sql"] = True
+    steps.append(len(re.findall(r'class="(?:todo|done|now)"', browser.get("/restore").text)))
+    assert steps[1] == steps[0] + 3, steps
+    job.clear()
+    for loss in ("falsch", "verlieren"):
+        browser.do("/restore", run="2026-11-22-0315", confirm="wiederherstellen", loss=loss)
+    asked = [r for r in keeper.asked if r.get("action") == "run"]
+    assert [r.get("accept_loss") for r in asked] == [True], asked
+
+
 def test_words_that_are_cut_off(console, make_fake):
     """A program's words are kept in 504 bytes: what is longer may end in the middle of a character."""
     keeper = make_fake(console.folder / "keeper.sock", {})
