@@ -32,13 +32,14 @@ static char *quoted_account(const char *user, const char *host)
     return *host ? xasprintf("%s@%s", u, h) : xstrdup(u);
 }
 
-/* As the text's last word on it has it; NULL: it named nobody. Without a host it is a role, which
+/* As the text's last word on it has it, by its exact name: beside root's `trg` anybody may make a
+ * `TRG`, and must not become its owner's. NULL: it named nobody. Without a host it is a role, which
  * is how the server would read it if there is one of that name. */
 static const struct sql_definer *named(
     const struct definers *d, enum sql_object object, const char *name)
 {
     for (size_t i = d->n; i > 0; i--)
-        if (d->list[i - 1].object == object && strcasecmp(d->list[i - 1].name, name) == 0)
+        if (d->list[i - 1].object == object && strcmp(d->list[i - 1].name, name) == 0)
             return d->list[i - 1].user[0] ? &d->list[i - 1] : NULL;
     return NULL;
 }

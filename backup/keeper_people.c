@@ -105,7 +105,8 @@ enum rights_level keeper_people_level(
     const struct keeper_people *p, enum rights_level level, const json_t *request)
 {
     const json_t *person = find_person(p, rights_account(request), NULL);
-    if (level == RIGHTS_ADMIN && person && strcmp(text(person, "role"), "admin") != 0)
+    bool known = json_array_size(p->list) > 0; /* before there is anybody, the page's word counts */
+    if (level == RIGHTS_ADMIN && known && strcmp(text(person, "role"), "admin") != 0)
         return RIGHTS_VIEWER;
     return level;
 }
@@ -269,6 +270,8 @@ static json_t *change_list(struct keeper_people *p, const json_t *request, bool 
 {
     struct err e = {0};
     size_t index;
+    if (remove && json_array_size(p->list) == 1) /* else the next one would be a first one */
+        return json_error(EPERM, "the last account stays");
     if (!find_person(p, text(request, "name"), &index))
         return remove ? json_pack("{sb}", "ok", 1)
                       : json_error(ENOENT, "the keeper does not know this account");

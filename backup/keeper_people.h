@@ -19,8 +19,7 @@ struct keeper_people;
 int keeper_people_open(const char *state_dir, struct keeper_people **out, struct err *e) MUSTCHECK;
 void keeper_people_free(struct keeper_people *p); /* NULL allowed; no check may be under way */
 
-/* At most what the account that a request names has here; an account that is not here has what the
- * page says, but cannot confirm. */
+/* At most what the account that a request names has here; an account that is not here may read. */
 enum rights_level keeper_people_level(
     const struct keeper_people *p, enum rights_level level, const json_t *request);
 

@@ -12,6 +12,8 @@
 static void add_status(struct request *rq, json_t *model, const json_t *problems)
 {
     const char *worst = text_in(json_array_get(problems, 0), "level");
+    if (strcmp(worst, "hint") == 0)
+        worst = "";
     const char *key = !*worst                     ? "status-good"
                       : strcmp(worst, "bad") == 0 ? "status-bad"
                                                   : "status-warn";

@@ -164,6 +164,9 @@ static void look_at_notify(struct search *s)
     if (json_is_false(json_object_get(n, "good")))
         add(s, !json_is_true(json_object_get(n, "nobody")), "notify", "text",
             local(s, n, "text", "text_de"), "notify", "/log");
+    if (json_is_true(json_object_get(n, "nobody")) && json_array_size(s->warnings) > 0)
+        (void)json_object_set_new(json_array_get(s->warnings, json_array_size(s->warnings) - 1),
+            "level", json_string("hint"));
 }
 
 /* What nobody can work without comes first, and says nothing of SQL. */

@@ -185,6 +185,7 @@ static void client_forward(struct session *s, const uint8_t *data, size_t n)
  * server never gets the end of the packet. */
 static bool guard_passes(struct session *s, const uint8_t *data, size_t n)
 {
+    user_guard_set_file(s->guard, s->dialogue.infile);
     while (n > 0) {
         size_t taken;
         struct login_names names;
@@ -192,7 +193,7 @@ static bool guard_passes(struct session *s, const uint8_t *data, size_t n)
         int r = user_guard_feed(s->guard, data, n, &taken, &names, &e);
         /* Data of LOAD DATA LOCAL may look like one; what the guard can read is asked all the same.
          */
-        if (r < 0 && !s->dialogue.infile) {
+        if (r < 0 && !user_guard_in_file(s->guard)) {
             session_close_softly(s, "a change of user that cannot be understood", e.text);
             return false;
         }

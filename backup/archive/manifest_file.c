@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/archive/age.h"
@@ -94,9 +95,13 @@ static int open_sources(struct manifest_file *f, const char *path, const char *i
     const char *passphrase, struct err *e)
 {
     f->own_sources = true;
-    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* not blocking: a FIFO of this name would hold whoever reads the folder for ever */
+    struct stat st;
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (f->fd < 0)
         return err_sys(e, errno, "cannot open the manifest %s", path);
+    if (fstat(f->fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return err_set(e, EINVAL, "the manifest %s is no plain file", path);
     f->file = source_file(f->fd, "the manifest");
     f->plain = f->file;
     size_t n = strlen(path);

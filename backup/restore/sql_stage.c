@@ -172,7 +172,9 @@ static int note_key(
     "SEPARATOR ' AND '), ' WHERE ', GROUP_CONCAT('c.`', REPLACE(COLUMN_NAME, '`', '``'), '` IS "   \
     "NOT NULL AND p.`', REPLACE(REFERENCED_COLUMN_NAME, '`', '``'), '` IS NULL' SEPARATOR ' AND "  \
     "')) FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA=%s AND "           \
-    "TABLE_SCHEMA <> %s GROUP BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, "                      \
+    "TABLE_SCHEMA <> %s AND EXISTS (SELECT 1 FROM information_schema.TABLES p WHERE "              \
+    "p.TABLE_SCHEMA=REFERENCED_TABLE_SCHEMA AND p.TABLE_NAME=REFERENCED_TABLE_NAME AND "           \
+    "p.TABLE_TYPE='BASE TABLE') GROUP BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, "              \
     "REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME"
 
 static int find_dangling(struct sql_stage *q, struct server *s, const char *database, struct err *e)

@@ -14,6 +14,7 @@ struct user_guard {
     bool continued; /* the packet before had PACKET_MAX bytes: no command begins here */
     bool first;     /* the next byte of payload is the packet's first */
     bool collecting;
+    bool file; /* in the data of LOAD DATA LOCAL */
     struct buffer packet;
 };
 
@@ -51,6 +52,8 @@ static int packet_bytes(struct user_guard *g, const uint8_t *p, size_t n, struct
 static int packet_over(struct user_guard *g, struct login_names *out, struct err *e)
 {
     g->head_len = 0;
+    if (packet_length(g->head) == 0 && !g->continued)
+        g->file = false;
     g->continued = packet_length(g->head) == PACKET_MAX;
     if (!g->collecting || g->continued)
         return 0;
@@ -67,6 +70,16 @@ static bool is_one_harmless_packet(const struct user_guard *g, const uint8_t *p,
     return g->head_len == 0 && !g->continued && n > PACKET_HEADER &&
            packet_length(p) == n - PACKET_HEADER && n - PACKET_HEADER < PACKET_MAX &&
            !(p[3] == 0 && p[PACKET_HEADER] == COM_CHANGE_USER);
+}
+
+void user_guard_set_file(struct user_guard *g, bool file)
+{
+    g->file = file;
+}
+
+bool user_guard_in_file(const struct user_guard *g)
+{
+    return g->file;
 }
 
 int user_guard_feed(struct user_guard *g, const uint8_t *p, size_t n, size_t *taken,

@@ -11,6 +11,7 @@
 #ifndef ELEXGATE_PROXY_WIRE_USER_GUARD_H
 #define ELEXGATE_PROXY_WIRE_USER_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "proxy/wire/login.h"
@@ -20,6 +21,13 @@ struct user_guard;
 /* caps: as for dialogue_init. */
 struct user_guard *user_guard_new(uint64_t caps) MUSTCHECK;
 void user_guard_free(struct user_guard *g); /* NULL allowed */
+
+/* Before each feed: whether the dialogue, as far as it has read, is in the data of a LOAD DATA
+ * LOCAL. Behind the empty packet that ends them in the same bytes it is not, which only the guard
+ * sees. */
+void user_guard_set_file(struct user_guard *g, bool file);
+/* What was just refused may be data. */
+bool user_guard_in_file(const struct user_guard *g);
 
 /* Bytes from the client, in order and in any pieces. 0: nothing more in them. 1: a change of user
  * ends at *taken, *out says to whom (the caller's; login_names_free); go on behind it. -EPROTO: one

@@ -131,6 +131,33 @@ static void one_without_end_is_an_error(void **state)
     user_guard_free(g);
 }
 
+/* Behind the empty packet that ends a file, in the same bytes, what cannot be read is a change of
+ * user: the dialogue has not seen the end yet. */
+static void a_files_end_is_seen_in_the_same_bytes(void **state)
+{
+    (void)state;
+    static uint8_t long_one[4 + 4 + LOGIN_PACKET_MAX + 100];
+    struct user_guard *g = user_guard_new(CAPS);
+    struct login_names names;
+    size_t taken, n = LOGIN_PACKET_MAX + 100;
+    uint8_t *change = long_one + 4; /* the four bytes before it: an empty packet, number 9 */
+    long_one[3] = 9;
+    change[0] = n & 255;
+    change[1] = n >> 8 & 255;
+    change[2] = (uint8_t)(n >> 16);
+    change[4] = 0x11;
+    user_guard_set_file(g, true);
+    assert_true(user_guard_feed(g, long_one, sizeof long_one, &taken, &names, NULL) < 0);
+    assert_false(user_guard_in_file(g));
+    user_guard_free(g);
+    /* without the end it may be a row */
+    g = user_guard_new(CAPS);
+    user_guard_set_file(g, true);
+    assert_true(user_guard_feed(g, change, sizeof long_one - 4, &taken, &names, NULL) < 0);
+    assert_true(user_guard_in_file(g));
+    user_guard_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +165,7 @@ int main(void)
         cmocka_unit_test(only_commands_count),
         cmocka_unit_test(what_cannot_be_read_is_an_error),
         cmocka_unit_test(a_continued_packet_begins_no_command),
+        cmocka_unit_test(a_files_end_is_seen_in_the_same_bytes),
         cmocka_unit_test(one_without_end_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
