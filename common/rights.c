@@ -39,7 +39,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "archives", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-get", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "schedule-preview", NULL, NULL, VIEWER, false, false),
-    ROW(KEEPER, "config-set", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "config-set", NULL, NULL, ADMIN, true, true), /* fewer generations delete, too */
     ROW(KEEPER, "run", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "cancel", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "verify", NULL, NULL, ADMIN, false, true),
@@ -49,6 +49,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "restore", "status", NULL, VIEWER, false, false),
     ROW(KEEPER, "restore", "plan", NULL, VIEWER, false, false),
     ROW(KEEPER, "restore", "sql", NULL, ADMIN, true, true),
+    ROW(KEEPER, "restore", "accept", NULL, ADMIN, true, true), /* deletes the other side */
     ROW(KEEPER, "restore", NULL, "foreign", ADMIN, true, true),
     ROW(KEEPER, "restore", NULL, "no_trial", MACHINE, false, true),
     ROW(KEEPER, "restore", NULL, NULL, ADMIN, false, true),

@@ -275,8 +275,8 @@ void action_schedule(struct request *rq)
         (void)json_object_set_new(request, "sha256", json_string(sha256));
     if (ask_keeper(rq, request, &answer, &e) == 0)
         answer_done(rq, PAGE, say(rq, "schedule-saved", NULL), NULL);
-    else if (e.code == EINVAL)
-        again(rq, say(rq, "keeper-says", "text", e.text, NULL));
+    else if (e.code == EINVAL || e.code == ENOKEY || e.code == EACCES)
+        again(rq, answer_words(rq, "keeper", &e));
     else if (e.code == ESTALE)
         answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "schedule-stale", NULL));
     else

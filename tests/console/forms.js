@@ -134,12 +134,14 @@ async function schedule(page, base) {
     await page.fill("#minute", "61");
     await page.locator("#preview.bad").waitFor();
     await unchecked(page, "#schedule-form");
+    await page.fill("#schedule-form [name=own_password]", PASSWORD);
     await send(page, "#schedule-form > .buttons button");
     assert((await alert(page)).length > 10, "minute 61 is refused");
     assertEqual(await page.inputValue("#minute"), "61", "what was typed is still there");
     await page.fill("#minute", "20");
     await page.fill("#idle_for", "bald");
     await unchecked(page, "#schedule-form");
+    await page.fill("#schedule-form [name=own_password]", PASSWORD);
     await send(page, "#schedule-form > .buttons button");
     assert((await alert(page)).length > 10, "a duration in words is refused");
     await page.fill("#idle_for", "45s");
@@ -148,6 +150,7 @@ async function schedule(page, base) {
     await page.fill("#keep", "9");
     await page.selectOption("#after_deadline", "dump");
     await page.selectOption("#drill_schedule", "monthly");
+    await page.fill("#schedule-form [name=own_password]", PASSWORD);
     await send(page, "#schedule-form > .buttons button");
     await flash(page, "good");
     const kept = {};
@@ -158,6 +161,7 @@ async function schedule(page, base) {
 
     await page.goto(`${base}/schedule`);
     await page.uncheck("input[name=on]");
+    await page.fill("#schedule-form [name=own_password]", PASSWORD);
     await send(page, "#schedule-form > .buttons button");
     await flash(page, "good");
     await page.goto(`${base}/`);
@@ -166,6 +170,7 @@ async function schedule(page, base) {
     await page.check("input[name=on]");
     await page.click("[data-preset='15 3 * * *']");
     await page.fill("#idle_for", "15s");
+    await page.fill("#schedule-form [name=own_password]", PASSWORD);
     await send(page, "#schedule-form > .buttons button");
     await flash(page, "good");
 }

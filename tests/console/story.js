@@ -87,6 +87,7 @@ const STEPS = {
     async accept(page, base) {
         await page.goto(`${base}/restore`);
         await page.check("form[action='/restore/accept'] input[name=sure]");
+        await page.fill("form[action='/restore/accept'] [name=own_password]", PASSWORD);
         await send(page, "form[action='/restore/accept'] button");
         await STEPS["watch-restore"](page);
         assertEqual(await page.locator("form[action='/restore/accept']").count(), 0, "accepted once");

@@ -1029,12 +1029,13 @@ def test_a_backup_goes_on_when_the_console_is_killed(backed):
 def test_the_schedule_is_saved_into_the_file(backed):
     browser = backed.console.admin()
     fields = {"on": "1", "minute": "15", "hour": "3", "day": "*", "month": "*", "weekday": "1-5", "keep": "14", "idle": "no-clients",
-              "idle_for": "10m", "deadline": "3h", "after_deadline": "dump", "method": "both", "drill_schedule": "weekly"}
+              "idle_for": "10m", "deadline": "3h", "after_deadline": "dump", "method": "both", "drill_schedule": "weekly", "own_password": PASSWORD}
     sha256 = browser.api("/api/schedule")["sha256"]
     text = backed.config.read_text()
     backed.config.write_text("# a comment that stays\n" + text)
     assert browser.do("/schedule", sha256=sha256, **fields).status == 409
     sha256 = browser.api("/api/schedule")["sha256"]
+    assert browser.do("/schedule", sha256=sha256, **{**fields, "own_password": ""}).status == 422  # fewer generations delete
     assert browser.do("/schedule", sha256=sha256, **fields).json["ok"]
     saved = backed.config.read_text()
     assert saved.startswith("# a comment that stays\n") and "15 3 * * 1-5" in saved

@@ -69,6 +69,7 @@ def ask(b, cmd, user=PAGE, **more):
     ("cert", {"action": "csr", "options": {}}),
     ("cert", {"action": "install", "options": {"certificate": "eA=="}}),
     ("delete", {"which": "2026-11-22-0315"}),
+    ("config-set", {"values": {"retention.keep": 1}}), ("restore", {"action": "accept"}),
     ("restore", {"action": "sql", "upload": "x"}),
     ("restore", {"action": "run", "which": "old.tar.gz", "foreign": True}),
     ("account", {"action": "add", "name": "eve", "role": "admin", "password": PASSWORD}),
@@ -93,7 +94,10 @@ def test_who_confirms(keeper):
     # a second first one is none, with or without the machine's rights
     assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EEXIST"
     delete = {"which": "2026-11-22-0315"}
-    assert ask(keeper, "delete", **{"as": {"account": "eve", "role": "admin"}}, confirm=PASSWORD, **delete)["code"] == "ENOENT"
+    # whom the keeper does not know may read, whatever the page says
+    assert ask(keeper, "delete", **{"as": {"account": "eve", "role": "admin"}}, confirm=PASSWORD, **delete)["code"] == "EPERM"
+    assert ask(keeper, "run", **{"as": {"account": "ghost", "role": "admin"}})["code"] == "EPERM"
+    assert ask(keeper, "account", action="remove", name="anna", confirm=PASSWORD, **{"as": ADMIN})["code"] == "EPERM"  # the last
     right = ask(keeper, "delete", **{"as": ADMIN}, confirm=PASSWORD, **delete)
     assert right["code"] == "ENOENT" and "2026-11-22-0315" in right["error"], right  # the keeper looked for it
     # a viewer of the keeper's own list stays one, whatever the page says

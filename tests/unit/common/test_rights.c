@@ -26,6 +26,8 @@ static const struct {
     {RIGHTS_KEEPER, "{'cmd':'restore','action':'run','foreign':true,'no_trial':true}",
         RIGHTS_MACHINE, true},
     {RIGHTS_KEEPER, "{'cmd':'restore','action':'plan','no_trial':true}", RIGHTS_MACHINE, false},
+    {RIGHTS_KEEPER, "{'cmd':'restore','action':'accept'}", RIGHTS_ADMIN, true},
+    {RIGHTS_KEEPER, "{'cmd':'config-set','values':{}}", RIGHTS_ADMIN, true},
     {RIGHTS_KEEPER, "{'cmd':'cert','action':'show'}", RIGHTS_VIEWER, false},
     {RIGHTS_KEEPER, "{'cmd':'cert','action':'client','options':{'name':'x'}}", RIGHTS_ADMIN, true},
     {RIGHTS_KEEPER, "{'cmd':'cert','action':'init','options':{}}", RIGHTS_ADMIN, true},
