@@ -110,6 +110,20 @@ def test_dry_run_changes_nothing(site):
     site.nothing_left()
 
 
+def test_the_plan_names_what_is_newer_and_what_is_gone(site):
+    """Tables that were made since would go, with their rows; and a view in a table's place is not asked anything: it would run
+    what somebody put into it, with the keeper's rights."""
+    site.prepare()
+    site.server.sql("INSERT INTO load_db.later VALUES (1), (2), (3); CREATE TABLE load_db.asked (n INT);"
+                    "CREATE FUNCTION load_db.f() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO load_db.asked VALUES (1); RETURN 1; END;"
+                    "GRANT EXECUTE, INSERT ON load_db.* TO elexgate@localhost;"
+                    "RENAME TABLE load_db.old TO load_db.old_; CREATE SQL SECURITY INVOKER VIEW load_db.old AS SELECT * FROM load_db.old_ WHERE load_db.f() = 1")
+    rows = {r["table"]: r for r in event(site.job("plan", "latest"), "plan")[0]["rows"]}
+    assert rows["load_db.later"]["now"] == 3 and rows["load_db.later"]["newer"], rows
+    assert rows["load_db.old"].get("gone") and rows["load_db.old_"]["newer"], rows
+    assert site.server.value("SELECT COUNT(*) FROM load_db.asked") == 0
+
+
 def test_undo_and_undo_of_the_undo_and_accept(site):
     """Back and forth, each side with what was written while it was live; then the other side is let go of."""
     site.prepare()
