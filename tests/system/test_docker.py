@@ -206,7 +206,7 @@ def held(container):
 def test_a_refused_login_is_a_server_that_runs(container):
     """Never taken for one that is down: files would be exchanged under it."""
     container.put("/etc/elexgate/admin.password", "falsch")
-    done = database(container, "stop")
+    done = database(container, "stop", STOP_SECONDS=2)
     assert done.returncode == 1 and "does not let itself be shut down" in done.stderr and "Access denied" in done.stderr
     assert not held(container) and container.server.sql("SELECT 1") is not None
     done = database(container, "stop", DBPORT=str(ports.free_port()))
