@@ -35,10 +35,10 @@ struct cert_pair;
  *
  * Roots in ca.pem beside the certificate count as known to the clients (certs/life.h).
  *
- * `elexgate cert` publishes a new pair by switching one symlink (see certs/store.h). Should that
- * happen while the two files are looked up, they are looked up again, so that a certificate and a
- * key of two generations never meet. Both paths may be the same file, which then holds certificate
- * and key.
+ * `elexgate cert` publishes a new pair by switching one symlink (see certs/cert_store.h). Should
+ * that happen while the two files are looked up, they are looked up again, so that a certificate
+ * and a key of two generations never meet. Both paths may be the same file, which then holds
+ * certificate and key.
  */
 int cert_pair_load(
     const char *cert_path, const char *key_path, struct cert_pair **out, struct err *e) MUSTCHECK;

@@ -68,10 +68,10 @@ void revoke_clear(struct revoke_list *l)
     *l = (struct revoke_list){0};
 }
 
-int revoke_read(const struct store *s, struct revoke_list *out, struct err *e)
+int revoke_read(const struct cert_store *s, struct revoke_list *out, struct err *e)
 {
     size_t len;
-    _cleanup_free_ char *path = store_path(s, "revoked");
+    _cleanup_free_ char *path = cert_store_path(s, "revoked");
     _cleanup_free_ char *text = NULL;
     if (access(path, F_OK) < 0) {
         *out = (struct revoke_list){0};
@@ -104,10 +104,10 @@ static int read_issued(const char *path, struct cert_info **out, struct err *e)
 }
 
 /* Appends to text a line for each match in issued/ that is not in l. */
-static int match_issued(const struct store *s, const char *wanted, const struct revoke_list *l,
+static int match_issued(const struct cert_store *s, const char *wanted, const struct revoke_list *l,
     time_t now, char **text, size_t *found, size_t *added, struct err *e)
 {
-    _cleanup_free_ char *folder = store_path(s, "issued");
+    _cleanup_free_ char *folder = cert_store_path(s, "issued");
     DIR *d = opendir(folder);
     int r = 0;
     for (struct dirent *f; r == 0 && d != NULL && (f = readdir(d)) != NULL;) {
@@ -137,10 +137,10 @@ static int match_issued(const struct store *s, const char *wanted, const struct 
 }
 
 /* The present text of `revoked`, ended by a newline. malloc'ed. */
-static int read_text(const struct store *s, char **out, struct err *e)
+static int read_text(const struct cert_store *s, char **out, struct err *e)
 {
     size_t len;
-    _cleanup_free_ char *path = store_path(s, "revoked");
+    _cleanup_free_ char *path = cert_store_path(s, "revoked");
     if (access(path, F_OK) < 0) {
         *out = xstrdup("");
         return 0;
@@ -154,8 +154,8 @@ static int read_text(const struct store *s, char **out, struct err *e)
     return r;
 }
 
-int revoke_add(
-    const struct store *s, const char *name_or_serial, time_t now, size_t *added, struct err *e)
+int revoke_add(const struct cert_store *s, const char *name_or_serial, time_t now, size_t *added,
+    struct err *e)
 {
     struct revoke_list l = {0};
     size_t found = 0, fresh = 0;
@@ -174,7 +174,7 @@ int revoke_add(
             name_or_serial);
     }
     if (r == 0 && fresh > 0) {
-        r = store_write(s, "revoked", text, strlen(text), 0644, true, e);
+        r = cert_store_write(s, "revoked", text, strlen(text), 0644, true, e);
     }
     if (r == 0) {
         *added = fresh;
@@ -183,7 +183,7 @@ int revoke_add(
 }
 
 int revoke_publish(
-    const struct store *s, const struct make_signer *signer, time_t now, struct err *e)
+    const struct cert_store *s, const struct make_signer *signer, time_t now, struct err *e)
 {
     struct revoke_list l = {0};
     X509_CRL *crl = NULL;
@@ -198,5 +198,5 @@ int revoke_publish(
     }
     _cleanup_free_ char *pem = pem_write_crl(crl, &len);
     X509_CRL_free(crl);
-    return store_write(s, "crl.pem", pem, len, 0644, true, e);
+    return cert_store_write(s, "crl.pem", pem, len, 0644, true, e);
 }

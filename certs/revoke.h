@@ -1,6 +1,6 @@
 /*
  * What our CA has given out and taken back: issued/SERIAL.pem, the text file `revoked`, crl.pem.
- * See certs/store.h for the folder.
+ * See certs/cert_store.h for the folder.
  *
  * `revoked` has a line for each: SERIAL UNIX-TIME NAME. The list for programs, crl.pem, is always
  * made from it as a whole.
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <time.h>
 #include "certs/make.h"
-#include "certs/store.h"
+#include "certs/cert_store.h"
 #include "common/error.h"
 
 struct revoke_list {
@@ -25,14 +25,14 @@ int revoke_parse(const char *text, size_t len, const char *name, struct revoke_l
     struct err *e) MUSTCHECK;
 void revoke_clear(struct revoke_list *l);
 /* An absent file is an empty list. */
-int revoke_read(const struct store *s, struct revoke_list *out, struct err *e) MUSTCHECK;
+int revoke_read(const struct cert_store *s, struct revoke_list *out, struct err *e) MUSTCHECK;
 
 /* Adds every issued certificate with that common name or serial number that is not revoked yet;
  * *added says how many. -ENOENT when the CA never issued one. */
-int revoke_add(const struct store *s, const char *name_or_serial, time_t now, size_t *added,
+int revoke_add(const struct cert_store *s, const char *name_or_serial, time_t now, size_t *added,
     struct err *e) MUSTCHECK;
 /* Makes crl.pem from `revoked`. */
-int revoke_publish(
-    const struct store *s, const struct make_signer *signer, time_t now, struct err *e) MUSTCHECK;
+int revoke_publish(const struct cert_store *s, const struct make_signer *signer, time_t now,
+    struct err *e) MUSTCHECK;
 
 #endif

@@ -108,34 +108,35 @@ void successor_clear(struct successor *s)
     *s = (struct successor){0};
 }
 
-static int write_certs(const struct store *s, const char *name, X509 *a, X509 *b, struct err *e)
+static int write_certs(
+    const struct cert_store *s, const char *name, X509 *a, X509 *b, struct err *e)
 {
     size_t len;
     STACK_OF(X509) *list = sk_X509_new_null();
     CHECK(list != NULL && sk_X509_push(list, a) > 0 && (b == NULL || sk_X509_push(list, b) > 0));
     _cleanup_free_ char *pem = pem_write_certs(list, &len);
     sk_X509_free(list);
-    return store_write(s, name, pem, len, 0644, true, e);
+    return cert_store_write(s, name, pem, len, 0644, true, e);
 }
 
 /* The old key gets a second name first: at no moment is there none. A crash between the last two
- * files leaves the new key with the old certificate, which store_read_ca says in words. */
+ * files leaves the new key with the old certificate, which cert_store_read_ca says in words. */
 static int write_key(
-    const struct store *s, EVP_PKEY *key, const char *passphrase, time_t now, struct err *e)
+    const struct cert_store *s, EVP_PKEY *key, const char *passphrase, time_t now, struct err *e)
 {
     size_t len;
-    _cleanup_free_ char *path = store_path(s, "ca.key");
+    _cleanup_free_ char *path = cert_store_path(s, "ca.key");
     _cleanup_free_ char *kept = xasprintf("%s.replaced-%lld", path, (long long)now);
     if (link(path, kept) < 0 && errno != ENOENT && errno != EEXIST) {
         return err_sys(e, errno, "cannot keep the old CA's key as %s", kept);
     }
     char *pem = pem_write_key(key, passphrase, &len);
-    int r = store_write(s, "ca.key", pem, len, 0600, true, e);
+    int r = cert_store_write(s, "ca.key", pem, len, 0600, true, e);
     pem_wipe(pem, len);
     return r;
 }
 
-int successor_publish(const struct store *s, const struct successor *next, X509 *old,
+int successor_publish(const struct cert_store *s, const struct successor *next, X509 *old,
     const char *passphrase, time_t now, struct err *e)
 {
     int r = next->cross != NULL ? write_certs(s, "cross.pem", next->cross, NULL, e) : 0;
@@ -156,10 +157,10 @@ static bool ends_by(X509 *x, time_t moment)
 }
 
 /* cross.pem, where it belongs to ca and is of use; NULL otherwise. */
-static X509 *read_cross(const struct store *s, X509 *ca, time_t now)
+static X509 *read_cross(const struct cert_store *s, X509 *ca, time_t now)
 {
     size_t len;
-    _cleanup_free_ char *path = store_path(s, "cross.pem");
+    _cleanup_free_ char *path = cert_store_path(s, "cross.pem");
     _cleanup_free_ char *data = NULL;
     _cleanup_x509s_ STACK_OF(X509) *list = NULL;
     if (access(path, F_OK) < 0 || pem_read_file(path, &data, &len, NULL) < 0 ||
@@ -177,7 +178,7 @@ static X509 *read_cross(const struct store *s, X509 *ca, time_t now)
 }
 
 int successor_issuers(
-    const struct store *s, X509 *ca, time_t now, STACK_OF(X509) * chain, struct err *e)
+    const struct cert_store *s, X509 *ca, time_t now, STACK_OF(X509) * chain, struct err *e)
 {
     _cleanup_x509_ X509 *cross = read_cross(s, ca, now);
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
@@ -186,7 +187,7 @@ int successor_issuers(
         return 0;
     }
     push(chain, cross);
-    int r = store_read_cas(s, &all, e);
+    int r = cert_store_read_cas(s, &all, e);
     for (int i = 1; r == 0 && i < sk_X509_num(all); i++) {
         if (chain_issued(sk_X509_value(all, i), cross)) {
             push(chain, sk_X509_value(all, i));
@@ -204,10 +205,10 @@ bool successor_is_over(const struct cert_pair *pair, time_t now)
            ends_by(x, now + OVER_BEFORE);
 }
 
-int successor_prune(const struct store *s, time_t now, struct err *e)
+int successor_prune(const struct cert_store *s, time_t now, struct err *e)
 {
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
-    int r = store_read_cas(s, &all, e), n = r == 0 ? sk_X509_num(all) : 0;
+    int r = cert_store_read_cas(s, &all, e), n = r == 0 ? sk_X509_num(all) : 0;
     for (int i = n - 1; i > 0; i--) {
         if (ends_by(sk_X509_value(all, i), now)) {
             X509_free(sk_X509_delete(all, i));
@@ -218,5 +219,5 @@ int successor_prune(const struct store *s, time_t now, struct err *e)
     }
     size_t len;
     _cleanup_free_ char *pem = pem_write_certs(all, &len);
-    return store_write(s, "ca.pem", pem, len, 0644, true, e);
+    return cert_store_write(s, "ca.pem", pem, len, 0644, true, e);
 }

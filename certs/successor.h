@@ -18,7 +18,7 @@
 #include <openssl/x509.h>
 #include <time.h>
 #include "certs/make.h"
-#include "certs/store.h"
+#include "certs/cert_store.h"
 #include "common/error.h"
 
 struct successor {
@@ -32,16 +32,16 @@ int successor_make(const struct make_signer *old, enum make_key_kind kind, int d
 void successor_clear(struct successor *s);
 
 /* Puts it into the folder; the old CA's key is kept. */
-int successor_publish(const struct store *s, const struct successor *next, X509 *old,
+int successor_publish(const struct cert_store *s, const struct successor *next, X509 *old,
     const char *passphrase, time_t now, struct err *e) MUSTCHECK;
 
 /* What stands behind a certificate of ca in the server's file: the cross-signature and the old CA
  * while they help, else ca itself. Pushes references. */
-int successor_issuers(
-    const struct store *s, X509 *ca, time_t now, STACK_OF(X509) * chain, struct err *e) MUSTCHECK;
+int successor_issuers(const struct cert_store *s, X509 *ca, time_t now, STACK_OF(X509) * chain,
+    struct err *e) MUSTCHECK;
 /* Whether the chain in use has a cross-signature that is to be left out now. */
 bool successor_is_over(const struct cert_pair *pair, time_t now);
 /* Takes CAs that have ended out of ca.pem; the first one stays. */
-int successor_prune(const struct store *s, time_t now, struct err *e) MUSTCHECK;
+int successor_prune(const struct cert_store *s, time_t now, struct err *e) MUSTCHECK;
 
 #endif

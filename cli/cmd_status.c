@@ -7,7 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/cmd_cert.h"
+#include "cli/cert/cmd_cert.h"
 #include "cli/output.h"
 #include "cli/status_backup.h"
 #include "common/clock.h"

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 #include "common/error.h"
-#include "console/request.h"
+#include "console/http/request.h"
 
 #define ASK_MS 10000
 

@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "console/ask.h"
-#include "console/routes.h"
+#include "console/http/routes.h"
 
 static void tell(
     struct request *rq, const char *name, enum role role, const char *action, const char *result)

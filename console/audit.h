@@ -5,7 +5,7 @@
 #ifndef ELEXGATE_CONSOLE_AUDIT_H
 #define ELEXGATE_CONSOLE_AUDIT_H
 
-#include "console/request.h"
+#include "console/http/request.h"
 
 /* After an action has answered. name: who did it, NULL if nobody is signed in. */
 void audit_action(struct request *rq, const char *name, enum role role);

@@ -7,11 +7,11 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include "console/accounts.h"
-#include "console/sessions.h"
+#include "console/who/accounts.h"
+#include "console/who/sessions.h"
 #include "console/settings.h"
-#include "console/throttle.h"
-#include "console/upload_store.h"
+#include "console/who/throttle.h"
+#include "console/http/upload_store.h"
 
 struct live;
 

@@ -11,7 +11,7 @@ def files(folder):
     for part in ("assets", "pages", "texts"):
         root = folder / part
         folders += [root] + [p for p in root.rglob("*") if p.is_dir()]
-        found += [p for p in root.rglob("*") if p.is_file() and not p.name.startswith(".")]
+        found += [p for p in root.rglob("*") if p.is_file() and not p.name.startswith(".") and p.suffix not in (".c", ".h")]
     return sorted(found, key=lambda p: p.relative_to(folder).as_posix()), folders
 
 
@@ -24,7 +24,7 @@ def as_bytes(data):
 def main(out, depfile, folder):
     folder = pathlib.Path(folder)
     found, folders = files(folder)
-    lines, table, version = ['#include "console/assets.h"\n'], [], hashlib.sha256()
+    lines, table, version = ['#include "console/http/assets.h"\n'], [], hashlib.sha256()
     for number, path in enumerate(found):
         name, data = path.relative_to(folder).as_posix(), path.read_bytes()
         version.update(f"{name}\0{len(data)}\0".encode() + data)

@@ -22,11 +22,11 @@
 #include "common/log.h"
 #include "console/args.h"
 #include "console/console.h"
-#include "console/events.h"
-#include "console/server.h"
-#include "console/sign_in.h"
-#include "console/texts.h"
-#include "console/tls.h"
+#include "console/http/events.h"
+#include "console/http/server.h"
+#include "console/who/sign_in.h"
+#include "console/view/texts.h"
+#include "console/http/tls.h"
 
 #define TIDY_EVERY     60 /* ticks of a second */
 #define LOOK_EVERY     5

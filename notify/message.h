@@ -1,6 +1,6 @@
 /*
  * elexgate-notify: one message, by mail and to a webhook. The keeper decides when there is
- * something to say (backup/keeper_notify.h) and starts this for each message, so that nothing that
+ * something to say (backup/keeper/notify.h) and starts this for each message, so that nothing that
  * speaks HTTP or waits for a mail server runs in it.
  */
 #ifndef ELEXGATE_NOTIFY_MESSAGE_H

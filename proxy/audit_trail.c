@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "common/rights.h"
 #include "proxy/log_limit.h"
-#include "proxy/session.h"
+#include "proxy/session/session.h"
 
 /* Lines a minute about clients that never logged in. */
 #define STRANGERS_MAX 600u

@@ -15,11 +15,11 @@
 #include "common/log_ring.h"
 #include "proxy/args.h"
 #include "proxy/audit_trail.h"
-#include "proxy/control.h"
+#include "proxy/control/control.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
-#include "proxy/takeover.h"
+#include "proxy/control/takeover.h"
 
 #define DYING_MS        2000u
 #define HOUSEKEEPING_MS (10u * 60u * 1000u)

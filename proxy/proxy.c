@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
-#include "proxy/control.h"
+#include "proxy/control/control.h"
 #include "proxy/listener.h"
 
 unsigned proxy_sessions(const struct proxy *p)

@@ -5,12 +5,12 @@
 #define ELEXGATE_PROXY_PROXY_H
 
 #include <uv.h>
-#include "proxy/backends.h"
+#include "proxy/backend/backends.h"
 #include "proxy/gate.h"
-#include "proxy/handover.h"
+#include "proxy/control/handover.h"
 #include "proxy/mailbox.h"
 #include "proxy/peers.h"
-#include "proxy/predecessors.h"
+#include "proxy/control/predecessors.h"
 #include "proxy/settings.h"
 #include "proxy/stale.h"
 #include "proxy/tickets.h"

@@ -13,7 +13,7 @@
 #include "certs/client_auth.h"
 #include "certs/pair.h"
 #include "common/config.h"
-#include "proxy/backend_pool.h"
+#include "proxy/backend/backend_pool.h"
 #include "proxy/log_limit.h"
 #include "proxy/tickets.h"
 #include "proxy/tls.h"

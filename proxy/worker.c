@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "common/clock.h"
-#include "proxy/session.h"
+#include "proxy/session/session.h"
 
 /* How fine phase deadlines and the grace of a block are looked at. */
 #define TICK_MS 50u

@@ -11,9 +11,9 @@
 #include <jansson.h>
 #include <sys/queue.h>
 #include <uv.h>
-#include "proxy/backend.h"
+#include "proxy/backend/backend.h"
 #include "proxy/idle_clock.h"
-#include "proxy/link.h"
+#include "proxy/session/link.h"
 #include "proxy/loop_lag.h"
 #include "proxy/mailbox.h"
 #include "proxy/peers.h"

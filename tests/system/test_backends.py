@@ -1,4 +1,4 @@
-"""Several database servers behind the gate: looked at, one used, another one when it fails (proxy/backends.h).
+"""Several database servers behind the gate: looked at, one used, another one when it fails (proxy/backend/backends.h).
 
 Real MariaDB in primary/replica replication and as a Galera cluster; what stands in docs/scaling.md is done here.
 """

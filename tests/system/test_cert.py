@@ -612,7 +612,7 @@ def test_looking_changes_nothing(folder):
 
 def test_manual_names_every_option_and_subcommand():
     manual = (paths.ROOT / "docs/man/elexgate-cert.1").read_text()
-    code = (paths.ROOT / "cli/cmd_cert.c").read_text()
+    code = (paths.ROOT / "cli/cert/cmd_cert.c").read_text()
     options = re.findall(r'^    \{"([a-z0-9-]+)", CERT_', code, re.M)
     assert len(options) > 25
     assert [o for o in options if f"-{o}" not in manual] == []

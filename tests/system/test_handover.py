@@ -1,4 +1,4 @@
-"""Restart without loss: a new process takes the listeners, the old one keeps its sessions (proxy/handover.h)."""
+"""Restart without loss: a new process takes the listeners, the old one keeps its sessions (proxy/control/handover.h)."""
 import json
 import os
 import shutil

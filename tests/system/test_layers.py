@@ -50,7 +50,10 @@ RULES = {
     "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
     "proof/": Rule("common certs proof", "jansson openssl systemd mariadb"),
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
-    "backup/": Rule("common certs people backup backup/rules", "jansson uv openssl systemd mariadb libarchive zlib isal"),
+    "backup/server/": Rule("common backup/rules backup/server", "jansson mariadb"),
+    "backup/archive/": Rule("common backup/rules backup/archive", "jansson openssl libarchive zlib isal"),
+    "backup/job/": Rule("common certs backup/rules backup/server backup/archive backup/job", "jansson openssl mariadb libarchive zlib"),
+    "backup/keeper/": Rule("common certs people backup/rules backup/server backup/archive backup/job backup/keeper", "jansson uv openssl systemd"),
     "notify/": Rule("common notify", "jansson curl"),
     "cli/": Rule("common certs cli", "jansson openssl"),
     "console/": Rule("common certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
@@ -58,7 +61,7 @@ RULES = {
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
     "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
-    "rules_dep": "backup/rules", "archive_dep": "backup", "fence_dep": "backup", "backup_dep": "backup", "libuv": "uv",
+    "rules_dep": "backup/rules", "archive_dep": "backup/archive", "server_dep": "backup/server", "job_dep": "backup/job", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
     "zlib": "zlib", "isal": "isal", "curl": "curl", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium", "oath": "oath", "qrencode": "qrencode",
     "console_pure_dep": "console", "console_keep_dep": "console", "people_dep": "people",
@@ -186,13 +189,16 @@ PLANTED = [
     ("certs/x.c", '#include "proxy/wire/packet.h"', "proxy/wire"),
     ("proxy/wire/x.c", "#include <uv.h>", "uv"),
     ("proxy/wire/x.c", "  #  include <fcntl.h>", "input and output"),
-    ("proxy/wire/x.h", '#include "proxy/session.h"', "proxy"),
-    ("proxy/x.c", '#include "backup/fence.h"', "backup"),
+    ("proxy/wire/x.h", '#include "proxy/session/session.h"', "proxy"),
+    ("proxy/x.c", '#include "backup/server/fence.h"', "backup/server"),
     ("proxy/x.c", "#include <archive.h>", "libarchive"),
-    ("backup/rules/x.c", '#include "backup/fence.h"', "backup"),
+    ("backup/rules/x.c", '#include "backup/server/fence.h"', "backup/server"),
     ("backup/rules/x.c", "#include <unistd.h>", "input and output"),
-    ("backup/x.c", '#include "proxy/session.h"', "proxy"),
-    ("cli/x.c", '#include "backup/fence.h"', "backup"),
+    ("backup/job/x.c", '#include "proxy/session/session.h"', "proxy"),
+    ("backup/archive/x.c", '#include "backup/job/run.h"', "backup/job"),
+    ("backup/keeper/x.c", "#include <archive.h>", "libarchive"),
+    ("backup/server/x.c", '#include "backup/job/run.h"', "backup/job"),
+    ("cli/x.c", '#include "backup/server/fence.h"', "backup/server"),
     ("cli/x.c", '#include "proxy/wire/packet.h"', "proxy/wire"),
     ("console/x.c", "#include <mysql.h>", "mariadb"),
     ("cli/x.c", '#include "tests/unit.h"', "nobody may include"),
@@ -200,7 +206,7 @@ PLANTED = [
     ("cli/x.c", "#include <curl/curl.h>", "curl"),
     ("cli/x.c", "#include <nettle/aes.h>", "does not know"),
 ]
-HEADERS = ["certs/pair.h", "proxy/wire/packet.h", "proxy/session.h", "backup/fence.h", "tests/unit.h", "cli/cli.h"]
+HEADERS = ["certs/pair.h", "proxy/wire/packet.h", "proxy/session/session.h", "backup/server/fence.h", "tests/unit.h", "cli/cli.h", "backup/job/run.h"]
 
 
 def plant(root, name, text):
@@ -220,11 +226,11 @@ def test_a_planted_violation_is_found(tmp_path, name, line, says):
 
 
 def test_a_planted_dependency_is_found(tmp_path):
-    plant(tmp_path, "cli/meson.build", "# backup_dep\nexecutable('wire_dep', dependencies: [common_dep, certs_dep])")
+    plant(tmp_path, "cli/meson.build", "# job_dep\nexecutable('wire_dep', dependencies: [common_dep, certs_dep])")
     assert meson_violations(tmp_path) == []
-    plant(tmp_path, "cli/meson.build", "executable('elexgate', dependencies: [common_dep, backup_dep])")
+    plant(tmp_path, "cli/meson.build", "executable('elexgate', dependencies: [common_dep, job_dep])")
     plant(tmp_path, "proxy/wire/meson.build", "static_library('wire', dependencies: [common_dep, libuv])")
-    assert meson_violations(tmp_path) == ["cli/meson.build: backup_dep stands for backup", "proxy/wire/meson.build: libuv stands for uv"]
+    assert meson_violations(tmp_path) == ["cli/meson.build: job_dep stands for backup/job", "proxy/wire/meson.build: libuv stands for uv"]
 
 
 def test_what_a_server_says_is_cleaned_in_one_place():
@@ -236,9 +242,9 @@ def test_what_a_server_says_is_cleaned_in_one_place():
 
 
 # Root that changes an owner or a mode by a path goes wherever somebody's link leads: fchown, or fchownat beneath an opened folder that is
-# ours (backup/owned.h). A socket's mode, set by the program that has just made it in its own folder, gives nothing away.
+# ours (backup/job/trial/owned.h). A socket's mode, set by the program that has just made it in its own folder, gives nothing away.
 BY_PATH = re.compile(r"(?<![\w>.])(l?chown|chmod)\s*\(")
-BY_PATH_ALLOWED = {"proof/service.c": "chmod", "proxy/control.c": "chmod", "backup/keeper_control.c": "chmod", "console/server.c": "chmod"}
+BY_PATH_ALLOWED = {"proof/service.c": "chmod", "proxy/control/control.c": "chmod", "backup/keeper/control.c": "chmod", "console/http/server.c": "chmod"}
 
 
 def test_nothing_changes_hands_by_its_path():

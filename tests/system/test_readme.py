@@ -18,15 +18,16 @@ def tracked():
 
 
 def code_map():
-    """The paths that the map names; an indented name lies in the folder above it."""
+    """The paths that the map names; an indented name lies in the folder above it, two blanks a level."""
     block = re.search(r"## Code map\n+```\n(.*?)```", README, re.DOTALL).group(1)
-    found, folder = [], ""
+    found, folders = [], []
     for line in block.splitlines():
         indent, names = re.match(r"( *)(\S+(?: \S+)*)", line).groups()
+        depth = len(indent) // 2
+        folders = folders[:depth]
         for name in names.split():
-            found.append(pathlib.PurePosixPath(folder if indent else "", name))
-        if not indent:
-            folder = names if names.endswith("/") else ""
+            found.append(pathlib.PurePosixPath(*folders, name))
+        folders.append(names.split()[0] if names.endswith("/") else "")
     return found
 
 

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "backup/fence.h"
+#include "backup/server/fence.h"
 #include "common/clock.h"
 
 static void say(json_t *o)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "console/template.h"
+#include "console/view/template.h"
 
 static const char *partial(void *ctx, const char *name, size_t *len)
 {

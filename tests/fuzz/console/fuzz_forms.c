@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/utf8.h"
-#include "console/forms.h"
+#include "console/pages/forms.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "console/template.h"
+#include "console/view/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

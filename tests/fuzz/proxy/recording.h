@@ -6,8 +6,8 @@
  *     2 bytes  status flags of the login's OK packet
  *     then pieces: 1 byte 0 = client, 1 = server; 2 bytes length; the bytes
  */
-#ifndef ELEXGATE_TESTS_FUZZ_RECORDING_H
-#define ELEXGATE_TESTS_FUZZ_RECORDING_H
+#ifndef ELEXGATE_TESTS_FUZZ_PROXY_RECORDING_H
+#define ELEXGATE_TESTS_FUZZ_PROXY_RECORDING_H
 
 #include <stdio.h>
 #include <stdlib.h>

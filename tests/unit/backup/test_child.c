@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backup/child.h"
+#include "backup/job/child.h"
 
 static struct child start(const char *script, int out, const char *const *environment)
 {

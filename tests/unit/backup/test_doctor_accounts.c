@@ -4,7 +4,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "backup/doctor_accounts.h"
+#include "backup/job/doctor/doctor_accounts.h"
 
 static const struct gate_way over_socket = {.over_socket = true, .gate_user = "elexgate"};
 static const struct gate_way over_tcp = {.loopback = true, .gate_user = "elexgate"};

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "backup/keeper_state.h"
+#include "backup/keeper/state.h"
 
 static char *dir;
 static char path[512];

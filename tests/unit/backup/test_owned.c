@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "backup/owned.h"
+#include "backup/job/trial/owned.h"
 
 #define THEM 65533
 

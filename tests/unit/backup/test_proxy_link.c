@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "backup/proxy_link.h"
+#include "backup/server/proxy_link.h"
 
 static char *dir;
 static char path[100];

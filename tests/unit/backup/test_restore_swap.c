@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "backup/restore/swap.h"
+#include "backup/job/restore/swap.h"
 #include "common/file.h"
 
 static char base[64];

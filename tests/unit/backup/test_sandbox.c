@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backup/child.h"
-#include "backup/owned.h"
+#include "backup/job/child.h"
+#include "backup/job/trial/owned.h"
 
 struct box {
     char *dir, *home, *secret, *theirs;

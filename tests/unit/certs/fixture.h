@@ -1,8 +1,8 @@
 /*
  * A scratch folder and certificates for the tests of certs/. Everything is made at run time.
  */
-#ifndef ELEXGATE_TESTS_CERTS_FIXTURE_H
-#define ELEXGATE_TESTS_CERTS_FIXTURE_H
+#ifndef ELEXGATE_TESTS_UNIT_CERTS_FIXTURE_H
+#define ELEXGATE_TESTS_UNIT_CERTS_FIXTURE_H
 
 #include <openssl/x509.h>
 #include <stddef.h>

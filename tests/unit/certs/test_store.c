@@ -14,15 +14,15 @@
 #include <cmocka.h>
 #include "certs/pem.h"
 #include "certs/revoke.h"
-#include "certs/store.h"
+#include "certs/cert_store.h"
 #include "common/config.h"
 #include "tests/unit/certs/fixture.h"
 
-static struct store open_store(const struct fixture *f, const char *name)
+static struct cert_store open_store(const struct fixture *f, const char *name)
 {
     struct err e = {0};
-    struct store s = {.lock_fd = -1};
-    if (store_open(fixture_path(f, name), NULL, NULL, STORE_WRITE, &s, &e) != 0) {
+    struct cert_store s = {.lock_fd = -1};
+    if (cert_store_open(fixture_path(f, name), NULL, NULL, CERT_STORE_WRITE, &s, &e) != 0) {
         fail_msg("%s", e.text);
     }
     return s;
@@ -48,10 +48,10 @@ static void publish_and_read_back(void **state)
     struct fixture *f = *state;
     struct err e = {0};
     struct stat st;
-    struct store s = open_store(f, "a");
+    struct cert_store s = open_store(f, "a");
     struct cert_pair *p = new_pair(f), *back = NULL;
-    assert_int_equal(store_publish(&s, p, f->now, &e), 0);
-    assert_int_equal(store_current(&s, &back, &e), 0);
+    assert_int_equal(cert_store_publish(&s, p, f->now, &e), 0);
+    assert_int_equal(cert_store_current(&s, &back, &e), 0);
     assert_string_equal(cert_pair_info(back)->serial, cert_pair_info(p)->serial);
     assert_int_equal(stat(fixture_path(f, "a/server.key"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
@@ -59,7 +59,7 @@ static void publish_and_read_back(void **state)
     assert_true(S_ISLNK(st.st_mode));
     cert_pair_unref(back);
     cert_pair_unref(p);
-    store_close(&s);
+    cert_store_close(&s);
 }
 
 static size_t count_in(const char *path)
@@ -77,14 +77,14 @@ static void three_generations_stay(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    struct store s = open_store(f, "b");
+    struct cert_store s = open_store(f, "b");
     for (int i = 0; i < 6; i++) {
         struct cert_pair *p = new_pair(f);
-        assert_int_equal(store_publish(&s, p, f->now + i, &e), 0);
+        assert_int_equal(cert_store_publish(&s, p, f->now + i, &e), 0);
         cert_pair_unref(p);
     }
     assert_int_equal(count_in(fixture_path(f, "b/generations")), 3);
-    store_close(&s);
+    cert_store_close(&s);
 }
 
 /* Plain files of the admin: kept as a generation, and never a moment without a pair. */
@@ -92,17 +92,17 @@ static void adopts_plain_files(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    struct store s = open_store(f, "c");
+    struct cert_store s = open_store(f, "c");
     fixture_write_certs(f, "c/server.pem", f->direct, f->root, NULL);
     fixture_write_key(f, "c/server.key", f->leaf_key, NULL);
     struct cert_pair *p = new_pair(f), *back = NULL;
-    assert_int_equal(store_publish(&s, p, f->now, &e), 0);
-    assert_int_equal(store_current(&s, &back, &e), 0);
+    assert_int_equal(cert_store_publish(&s, p, f->now, &e), 0);
+    assert_int_equal(cert_store_current(&s, &back, &e), 0);
     assert_string_equal(cert_pair_info(back)->serial, cert_pair_info(p)->serial);
     assert_int_equal(count_in(fixture_path(f, "c/generations")), 2);
     cert_pair_unref(back);
     cert_pair_unref(p);
-    store_close(&s);
+    cert_store_close(&s);
 }
 
 struct reader {
@@ -138,9 +138,9 @@ static void make_generations(const struct fixture *f, struct cert_pair *const pa
     char made[2][64];
     for (int k = 0; k < 2; k++) {
         snprintf(made[k], sizeof made[k], "d%d", k);
-        struct store s = open_store(f, made[k]);
-        assert_int_equal(store_publish(&s, pairs[k], f->now, &e), 0);
-        store_close(&s);
+        struct cert_store s = open_store(f, made[k]);
+        assert_int_equal(cert_store_publish(&s, pairs[k], f->now, &e), 0);
+        cert_store_close(&s);
     }
     assert_int_equal(mkdir(fixture_path(f, "d"), 0755), 0);
     for (int i = 0; i < SWITCHES; i++) {
@@ -164,8 +164,8 @@ static void point_current_at(const struct fixture *f, int i)
     assert_int_equal(rename(fixture_path(f, "d/next"), fixture_path(f, "d/current")), 0);
 }
 
-/* Switching far faster than store_publish can. Without the second look at the certificate's place,
- * or with two renames in place of one link, readers meet the key of another generation. */
+/* Switching far faster than cert_store_publish can. Without the second look at the certificate's
+ * place, or with two renames in place of one link, readers meet the key of another generation. */
 static void readers_never_see_a_mixed_pair(void **state)
 {
     struct fixture *f = *state;
@@ -196,14 +196,15 @@ static void one_command_at_a_time(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    struct store s = open_store(f, "e"), second = {.lock_fd = -1};
+    struct cert_store s = open_store(f, "e"), second = {.lock_fd = -1};
     assert_int_equal(
-        store_open(fixture_path(f, "e"), NULL, NULL, STORE_WRITE, &second, &e), -EBUSY);
+        cert_store_open(fixture_path(f, "e"), NULL, NULL, CERT_STORE_WRITE, &second, &e), -EBUSY);
     assert_contains(e.text, "another elexgate cert");
-    store_close(&s);
-    assert_int_equal(store_open(fixture_path(f, "e"), NULL, NULL, STORE_WRITE, &second, &e), 0);
-    store_close(&second);
-    store_close(&second);
+    cert_store_close(&s);
+    assert_int_equal(
+        cert_store_open(fixture_path(f, "e"), NULL, NULL, CERT_STORE_WRITE, &second, &e), 0);
+    cert_store_close(&second);
+    cert_store_close(&second);
 }
 
 static char *say(void *ctx, const char *what, struct err *e)
@@ -223,45 +224,47 @@ static void ca_is_kept(void **state)
     X509 *ca = NULL;
     EVP_PKEY *key = NULL;
     char right[] = "offen", wrong[] = "zu";
-    struct store s = open_store(f, "g");
-    assert_int_equal(store_has_ca(&s), 0);
-    assert_int_equal(store_read_ca(&s, NULL, say, NULL, &ca, &key, &e), -ENOENT);
+    struct cert_store s = open_store(f, "g");
+    assert_int_equal(cert_store_has_ca(&s), 0);
+    assert_int_equal(cert_store_read_ca(&s, NULL, say, NULL, &ca, &key, &e), -ENOENT);
     assert_contains(e.text, "cert init");
-    assert_int_equal(store_write_ca(&s, f->root, f->root_key, "offen", false, f->now, &e), 0);
+    assert_int_equal(cert_store_write_ca(&s, f->root, f->root_key, "offen", false, f->now, &e), 0);
     assert_int_equal(stat(fixture_path(f, "g/ca.key"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
-    assert_int_equal(store_write_ca(&s, f->root, f->root_key, NULL, false, f->now, &e), -EEXIST);
-    assert_int_equal(store_read_ca(&s, NULL, say, NULL, &ca, &key, &e), -EACCES);
-    assert_int_equal(store_read_ca(&s, NULL, say, wrong, &ca, &key, &e), -EINVAL);
+    assert_int_equal(
+        cert_store_write_ca(&s, f->root, f->root_key, NULL, false, f->now, &e), -EEXIST);
+    assert_int_equal(cert_store_read_ca(&s, NULL, say, NULL, &ca, &key, &e), -EACCES);
+    assert_int_equal(cert_store_read_ca(&s, NULL, say, wrong, &ca, &key, &e), -EINVAL);
     assert_contains(e.text, "password does not open");
-    assert_int_equal(store_read_ca(&s, NULL, say, right, &ca, &key, &e), 0);
+    assert_int_equal(cert_store_read_ca(&s, NULL, say, right, &ca, &key, &e), 0);
     X509_free(ca);
     EVP_PKEY_free(key);
     /* The key on a medium that is not plugged in, or another CA's. */
     assert_int_equal(
-        store_read_ca(&s, fixture_path(f, "stick/ca.key"), say, right, &ca, &key, &e), -ENOENT);
+        cert_store_read_ca(&s, fixture_path(f, "stick/ca.key"), say, right, &ca, &key, &e),
+        -ENOENT);
     assert_contains(e.text, "--ca-key");
     fixture_write_key(f, "other.key", f->other_key, NULL);
     assert_int_equal(
-        store_read_ca(&s, fixture_path(f, "other.key"), say, right, &ca, &key, &e), -EINVAL);
+        cert_store_read_ca(&s, fixture_path(f, "other.key"), say, right, &ca, &key, &e), -EINVAL);
     /* Replaced on request only, and the old one stays. */
-    assert_int_equal(store_write_ca(&s, f->root, f->root_key, NULL, true, f->now, &e), 0);
+    assert_int_equal(cert_store_write_ca(&s, f->root, f->root_key, NULL, true, f->now, &e), 0);
     char old[64];
     snprintf(old, sizeof old, "g/ca.key.replaced-%lld", (long long)f->now);
     assert_int_equal(stat(fixture_path(f, old), &st), 0);
-    store_close(&s);
+    cert_store_close(&s);
 }
 
 static void revocation(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    struct store s = open_store(f, "h");
+    struct cert_store s = open_store(f, "h");
     struct make_signer signer = {f->root, f->root_key};
     X509 *x = NULL;
     size_t added = 7;
     assert_int_equal(make_client("Empfang 1", f->other_key, &signer, 50, f->now, &x, &e), 0);
-    assert_int_equal(store_note_issued(&s, x, &e), 0);
+    assert_int_equal(cert_store_note_issued(&s, x, &e), 0);
     assert_int_equal(revoke_add(&s, "Empfang 2", f->now, &added, &e), -ENOENT);
     assert_contains(e.text, "has issued nothing");
     assert_int_equal(revoke_add(&s, "Empfang 1", f->now, &added, &e), 0);
@@ -286,7 +289,7 @@ static void revocation(void **state)
     fixture_write(f, "h/revoked", torn, strlen(torn), 0644);
     assert_int_equal(revoke_publish(&s, &signer, f->now, &e), -EBADMSG);
     assert_contains(e.text, "line 2");
-    store_close(&s);
+    cert_store_close(&s);
 }
 
 static void host_names(void **state)

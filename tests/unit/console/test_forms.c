@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "console/forms.h"
+#include "console/pages/forms.h"
 
 static void expect(const char *body, const char *wanted)
 {

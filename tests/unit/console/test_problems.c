@@ -11,8 +11,8 @@
 
 #include "common/clock.h"
 #include "common/error.h"
-#include "console/problems.h"
-#include "console/view.h"
+#include "console/pages/problems.h"
+#include "console/view/view.h"
 
 #define NOW INT64_C(1795400000000) /* 2026-11-23T02:13:20Z */
 

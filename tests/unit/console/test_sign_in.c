@@ -9,9 +9,9 @@
 #include <sodium.h>
 
 #include "common/file.h"
-#include "console/accounts.h"
-#include "console/sessions.h"
-#include "console/throttle.h"
+#include "console/who/accounts.h"
+#include "console/who/sessions.h"
+#include "console/who/throttle.h"
 #include "people/totp.h"
 #include "tests/unit/common/unit.h"
 

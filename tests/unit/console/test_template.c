@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "console/template.h"
+#include "console/view/template.h"
 
 static const char *partial(void *ctx, const char *name, size_t *len)
 {

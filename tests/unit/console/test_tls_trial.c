@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "console/tls_trial.h"
+#include "console/http/tls_trial.h"
 #include "tests/unit/certs/fixture.h"
 
 struct pair {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "console/upload_store.h"
+#include "console/http/upload_store.h"
 #include "tests/unit/common/unit.h"
 
 #define GB (1024LL * 1024 * 1024)

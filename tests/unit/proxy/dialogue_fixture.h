@@ -1,8 +1,8 @@
 /*
  * For the tests of the dialogue: answers written by hand, and packets fed whole.
  */
-#ifndef ELEXGATE_TESTS_DIALOGUE_FIXTURE_H
-#define ELEXGATE_TESTS_DIALOGUE_FIXTURE_H
+#ifndef ELEXGATE_TESTS_UNIT_PROXY_DIALOGUE_FIXTURE_H
+#define ELEXGATE_TESTS_UNIT_PROXY_DIALOGUE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "proxy/backend_choice.h"
+#include "proxy/backend/backend_choice.h"
 
 /* '?' unknown, 'd' down, 'r' read-only (neither is usable), 'a' alive, 'w' writable */
 static int choose(const char *states, int active, int preferred)

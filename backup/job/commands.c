@@ -1,0 +1,396 @@
+/* What elexgate-job does for `elexgate verify` and `elexgate backups`. */
+#include "backup/job/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/archive/archive_settings.h"
+#include "backup/archive/status_file.h"
+#include "backup/job/command_schedule.h"
+#include "backup/job/command_seal.h"
+#include "backup/archive/verify.h"
+#include "backup/job/run.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+#include "common/file.h"
+#include "common/utf8.h"
+
+#define PROGRESS_MS 100
+
+struct request {
+    const struct config *config;
+    struct archive_settings settings;
+    struct trust trust;
+    const char *which, *type;
+    bool all, force, foreign;
+};
+
+static int finish(int code, const struct err *e, json_t *last)
+{
+    json_object_set_new(last, "done", json_true());
+    json_object_set_new(last, "ok", json_boolean(code == EXIT_GOOD));
+    json_object_set_new(last, "exit", json_integer(code));
+    if (code != EXIT_GOOD && e->code)
+        json_object_set_new(last, "error", json_text(e->text));
+    if (code != EXIT_GOOD && e->code && strerrorname_np(e->code))
+        json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
+    run_event(last);
+    return code;
+}
+
+/* The options of all of them; false after a mistake. */
+static bool parse(struct request *r, int argc, char **argv, struct err *e)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--all") == 0) {
+            r->all = true;
+        } else if (strcmp(argv[i], "--force") == 0) {
+            r->force = true;
+        } else if (strcmp(argv[i], "--foreign") == 0) {
+            r->foreign = true;
+        } else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc) {
+            r->type = argv[++i];
+        } else if (argv[i][0] == '-' || r->which) {
+            err_set(e, EINVAL, "%s: \"%s\" is not understood", argv[0], UTF8_SHORT(argv[i], 60));
+            return false;
+        } else {
+            r->which = argv[i];
+        }
+    }
+    return true;
+}
+
+static json_t *time_or_null(int64_t ms)
+{
+    char iso[CLOCK_ISO_LEN];
+    return ms ? json_string(clock_iso(ms, iso)) : json_null();
+}
+
+/* ---- verify ---- */
+
+struct progress {
+    const struct store_item *item;
+    uint64_t next_ms;
+};
+
+static bool go_on(void *ctx)
+{
+    (void)ctx;
+    return !run_stopped();
+}
+
+static void tell(void *ctx, uint64_t done, uint64_t total, const char *path)
+{
+    struct progress *p = ctx;
+    (void)path; /* a file's name may be a patient's: not into what others may log */
+    uint64_t now = clock_mono_ms();
+    if (now < p->next_ms)
+        return;
+    p->next_ms = now + PROGRESS_MS;
+    run_event(json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "event", "progress", "type", p->item->type,
+        "run", p->item->run, "phase", "verify", "bytes", (json_int_t)done, "total",
+        (json_int_t)total));
+}
+
+/* Damage is counted; what could not even be tried ends it. */
+static int verify_one(struct request *r, const char *folder, const struct store_item *it,
+    unsigned *damaged, struct err *e)
+{
+    struct verify_result v;
+    struct progress p = {.item = it};
+    struct verify_options o = {.identity_file = r->settings.identity_file,
+        .passphrase = r->settings.passphrase,
+        .threads = r->settings.pack.threads,
+        .record = true,
+        .go_on = go_on,
+        .progress = tell,
+        .ctx = &p};
+    _cleanup_free_ char *path = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    int x = verify_item(folder, it, &o, &v, e);
+    if (x == -EROFS || x == -EACCES) { /* a copy on a disk that is only read: verify all the same */
+        o.record = false;
+        x = verify_item(folder, it, &o, &v, e);
+    }
+    if (x != 0)
+        return x;
+    *damaged += !v.good;
+    run_event(json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:I,s:I,s:I}", "event", "verified", "type",
+        it->type, "run", it->run, "file", path, "good", (int)v.good, "words", v.words,
+        "whole_file_only", (int)v.whole_file_only, "files", (json_int_t)v.files, "bytes",
+        (json_int_t)v.bytes, "ms", (json_int_t)v.elapsed_ms));
+    return 0;
+}
+
+/* Without a seal of ours a hash says nothing: whoever changed the one has changed the other. */
+static bool passed_over(struct request *r, const struct store_item *it)
+{
+    if (r->foreign || standing_good(it->standing))
+        return false;
+    run_event(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "event", "passed-over", "type", it->type,
+        "run", it->run, "standing", standing_name(it->standing), "words",
+        standing_words(it->standing, false), "words_de", standing_words(it->standing, true)));
+    return true;
+}
+
+static int verify_list(struct request *r, const struct store_list *l, json_t *last, struct err *e)
+{
+    unsigned damaged = 0, checked = 0, passed = 0;
+    int x = 0;
+    for (size_t i = 0; i < l->count && x == 0; i++) {
+        if (passed_over(r, &l->items[i])) {
+            passed++;
+            continue;
+        }
+        x = verify_one(r, l->folder, &l->items[i], &damaged, e);
+        checked += x == 0;
+    }
+    json_object_set_new(last, "checked", json_integer(checked));
+    json_object_set_new(last, "damaged", json_integer(damaged));
+    json_object_set_new(last, "passed_over", json_integer(passed));
+    if (x == UNPACK_STOPPED) {
+        err_set(e, ECANCELED, "stopped");
+        return EXIT_CANCELLED;
+    }
+    if (x != 0)
+        return EXIT_FAILED;
+    if (checked == 0 && passed > 0) {
+        err_set(e, EPERM,
+            "none of the %u backups is sealed by this installation; --foreign checks them all the "
+            "same",
+            passed);
+        return EXIT_REFUSED;
+    }
+    if (damaged == 0)
+        return EXIT_GOOD;
+    err_set(e, EBADMSG, "%u of %u archives are damaged", damaged, checked);
+    return EXIT_INCONSISTENT;
+}
+
+static int command_verify(struct request *r, struct err *e, json_t *last)
+{
+    struct store_list l;
+    const char *folder = r->settings.pack.folder, *which = r->which ? r->which : "latest";
+    int x = r->all ? store_read(folder, r->type, &r->trust, &l, e)
+                   : store_find(folder, which, r->type, &r->trust, r->foreign, &l, e);
+    if (x < 0)
+        return x == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
+    int code = EXIT_FAILED;
+    if (l.count == 0)
+        err_set(e, ENOENT, "there is no backup in %s", folder);
+    else
+        code = verify_list(r, &l, last, e);
+    store_list_clear(&l);
+    return code;
+}
+
+/* ---- list ---- */
+
+static json_t *check_json(int64_t at_ms, bool good, const char *words)
+{
+    if (!at_ms)
+        return json_null();
+    return json_pack(
+        "{s:o,s:b,s:o}", "at", time_or_null(at_ms), "good", (int)good, "words", json_text(words));
+}
+
+static json_t *item_json(const char *folder, const struct store_item *it)
+{
+    const struct manifest *m = &it->manifest;
+    bool known = *m->type;
+    _cleanup_free_ char *path = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:b,s:I,s:o,s:o}", "type", it->type, "run", it->run,
+        "file", path, "complete", (int)it->complete, "encrypted", (int)it->encrypted, "size",
+        (json_int_t)it->size, "verified",
+        check_json(it->status.verified_ms, it->status.verified_good, it->status.verified_words),
+        "proven",
+        check_json(it->status.proven_ms, it->status.proven_good, it->status.proven_words));
+    CHECK(o);
+    json_object_set_new(o, "proof", status_proof_json(&it->status));
+    json_object_set_new(o, "standing", json_string(standing_name(it->standing)));
+    json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
+    json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
+    json_object_set_new(o, "gone", json_boolean(it->gone));
+    if (!it->complete)
+        json_object_set_new(o, "problem", json_text(it->problem));
+    if (it->gone)
+        json_object_set_new(o, "problem_de",
+            json_string("sie ist weg: diese Maschine hat sie gemacht und nicht entfernt"));
+    else if (it->standing == STANDING_REPLACED)
+        json_object_set_new(o, "problem_de", json_string(standing_words(it->standing, true)));
+    if (!known)
+        return o;
+    json_object_set_new(o, "started", time_or_null(m->started_ms));
+    json_object_set_new(o, "finished", time_or_null(m->finished_ms));
+    json_object_set_new(o, "local_time", json_text(m->local_time));
+    json_object_set_new(o, "method", json_string(manifest_method_name(m->method)));
+    json_object_set_new(o, "files", json_integer((json_int_t)m->content.files));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)m->content.bytes));
+    json_object_set_new(o, "host", json_text(m->host));
+    if (json_object_get(m->info, "left_out"))
+        json_object_set(o, "left_out", json_object_get(m->info, "left_out"));
+    json_object_set_new(o, "sequence", json_integer((json_int_t)m->sequence));
+    json_object_set_new(
+        o, "installation", *m->installation ? json_string(m->installation) : json_null());
+    if (m->has_server) {
+        json_object_set_new(o, "server", json_text(m->server.version));
+        json_object_set_new(o, "state", json_string(m->server.state));
+    }
+    return o;
+}
+
+static int command_list(struct request *r, struct err *e, json_t *last)
+{
+    struct store_list l;
+    if (store_read(r->settings.pack.folder, r->type, &r->trust, &l, e) < 0)
+        return EXIT_FAILED;
+    json_t *list = json_array();
+    for (size_t i = 0; i < l.count; i++)
+        json_array_append_new(list, item_json(l.folder, &l.items[i]));
+    json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
+    json_object_set_new(last, "backups", list);
+    store_list_clear(&l);
+    return EXIT_GOOD;
+}
+
+/* ---- remove ---- */
+
+/* Ours, complete, and nobody has found it damaged since. */
+static bool is_good(const struct store_item *it)
+{
+    return standing_good(it->standing) && it->complete &&
+           (!it->status.verified_ms || it->status.verified_good) &&
+           (!it->status.proven_ms || it->status.proven_good);
+}
+
+/* Not the only good generation of a type: whoever wants that says so. */
+static int check_last_one(
+    struct request *r, const struct store_list *all, const struct store_item *it, struct err *e)
+{
+    unsigned good = 0, damaged = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct store_item *other = &all->items[i];
+        if (strcmp(other->type, it->type) != 0 || strcmp(other->run, it->run) == 0)
+            continue;
+        good += is_good(other);
+        damaged += other->complete && !is_good(other);
+    }
+    if (good > 0 || !is_good(it) || r->force)
+        return 0;
+    err_set(e, EPERM, "%s of type %s is the only complete backup of its type%s; --force removes it",
+        it->run, it->type, damaged ? " that is not known to be damaged" : "");
+    return EXIT_REFUSED;
+}
+
+static int remove_run(struct request *r, json_t *removed, struct err *e)
+{
+    const char *folder = r->settings.pack.folder;
+    struct store_list all, found;
+    int code = 0;
+    if (store_read(folder, NULL, &r->trust, &all, e) < 0)
+        return EXIT_FAILED;
+    if (store_find(folder, r->which, r->type, &r->trust, true, &found, e) < 0) {
+        store_list_clear(&all);
+        return EXIT_FAILED;
+    }
+    if (strcmp(found.folder, folder) != 0)
+        code = EXIT_REFUSED;
+    if (code)
+        err_set(e, EPERM, "only backups in %s are removed", folder);
+    for (size_t i = 0; i < found.count && code == 0; i++)
+        code = check_last_one(r, &all, &found.items[i], e);
+    for (size_t i = 0; i < found.count && code == 0; i++) {
+        const struct store_item *it = &found.items[i];
+        if (store_remove(folder, it->type, it->run, &r->trust, e) < 0)
+            code = EXIT_FAILED;
+        else
+            json_array_append_new(removed, json_pack("{s:s,s:s,s:I}", "type", it->type, "run",
+                                               it->run, "size", (json_int_t)it->size));
+    }
+    store_list_clear(&found);
+    store_list_clear(&all);
+    return code;
+}
+
+int archive_command_lock(const struct config *c, int *lock, struct err *e)
+{
+    const char *state_dir = config_str(c, "backup", NULL, "state_dir");
+    _cleanup_free_ char *lock_path = xasprintf("%s/run.lock", state_dir);
+    struct stat st;
+    pid_t holder = 0;
+    /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
+    if (stat(state_dir, &st) < 0)
+        return EXIT_GOOD;
+    int x = file_lock(lock_path, lock, &holder, e);
+    if (x == 1)
+        err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
+    return x == 1 ? EXIT_BUSY : x < 0 ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static int command_remove(struct request *r, struct err *e, json_t *last)
+{
+    _cleanup_fd_ int lock = -1;
+    if (!r->which) {
+        err_set(e, EINVAL, "which backup? `elexgate backups` lists them");
+        return EXIT_USAGE;
+    }
+    int code = archive_command_lock(r->config, &lock, e);
+    if (code != EXIT_GOOD)
+        return code;
+    json_t *removed = json_array();
+    json_object_set_new(last, "removed", removed);
+    return remove_run(r, removed, e);
+}
+
+/* ---- dispatch ---- */
+
+static const struct {
+    const char *name;
+    int (*run)(struct request *r, struct err *e, json_t *last);
+} commands[] = {{"verify", command_verify}, {"list", command_list}, {"remove", command_remove}};
+
+static const struct {
+    const char *name;
+    int (*run)(const struct config *c, int argc, char **argv, json_t *last, struct err *e);
+} others[] = {{"schedule", command_schedule}, {"adopt", command_adopt}, {"key", command_key},
+    {"folder", command_folder}};
+
+bool archive_command_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(name, others[i].name) == 0)
+            return true;
+    return false;
+}
+
+int archive_command_run(const struct config *c, int argc, char **argv)
+{
+    struct err e = {0};
+    struct request r = {.config = c};
+    json_t *last = json_object();
+    int code = EXIT_USAGE;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(argv[0], others[i].name) == 0)
+            return finish(others[i].run(c, argc, argv, last, &e), &e, last);
+    if (parse(&r, argc, argv, &e))
+        code = archive_settings_load(c, &r.settings, &e) < 0 ||
+                       trust_open(config_str(c, "backup", NULL, "state_dir"), r.settings.trust,
+                           &r.trust, &e) < 0
+                   ? EXIT_FAILED
+                   : EXIT_GOOD;
+    for (size_t i = 0; code == EXIT_GOOD && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[0], commands[i].name) != 0)
+            continue;
+        code = commands[i].run(&r, &e, last);
+        break;
+    }
+    trust_close(&r.trust);
+    archive_settings_clear(&r.settings);
+    return finish(code, &e, last);
+}

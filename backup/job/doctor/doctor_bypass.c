@@ -1,0 +1,117 @@
+#include "backup/job/doctor/doctor_bypass.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+#define WHO_MAX 8 /* so many are named */
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+           strcmp(address, "localhost") == 0;
+}
+
+/* bind_address may hold several, separated by commas. */
+static bool all_loopback(const char *list)
+{
+    _cleanup_free_ char *copy = xstrdup(list);
+    char *save = NULL;
+    bool any = false;
+    for (char *p = strtok_r(copy, ", ", &save); p; p = strtok_r(NULL, ", ", &save)) {
+        any = true;
+        if (!is_loopback(p))
+            return false;
+    }
+    return any;
+}
+
+bool doctor_port_closed(struct server *s, char **text, char **text_de)
+{
+    _cleanup_free_ char *skip = NULL, *bind = NULL, *port = NULL;
+    if (server_variable(s, "skip_networking", &skip, NULL) < 0 ||
+        server_variable(s, "bind_address", &bind, NULL) < 0 ||
+        server_variable(s, "port", &port, NULL) < 0) {
+        *text = xstrdup("the server does not say where it listens");
+        *text_de = xstrdup("der Server sagt nicht, wo er lauscht");
+        return false;
+    }
+    bool closed = (skip && strcmp(skip, "ON") == 0) || (bind && all_loopback(bind));
+    *text = closed ? xstrdup("the server's own port can be reached from this machine only")
+                   : xasprintf("the server's own port %s is open to the network (bind_address %s): "
+                               "whoever uses it goes past the gate, unencrypted",
+                         port, bind ? bind : "*");
+    *text_de = closed
+                   ? xstrdup("der Port des Servers selbst ist nur von dieser Maschine erreichbar")
+                   : xasprintf("der Port %s des Servers selbst ist im Netz offen (bind_address "
+                               "%s): wer ihn benützt, umgeht Elexgate, unverschlüsselt",
+                         port, bind ? bind : "*");
+    return closed;
+}
+
+struct strangers {
+    const json_t *sessions; /* of the proxy */
+    const char *admin;
+    unsigned n;
+    char who[600];
+};
+
+/* Is this the server's end of a session that came through the proxy? */
+static bool came_through(const json_t *sessions, json_int_t thread)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (sessions, i, one) {
+        if (json_integer_value(json_object_get(one, "thread_id")) == thread)
+            return true;
+    }
+    return false;
+}
+
+static int on_row(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct strangers *s = ctx;
+    (void)lengths, (void)e;
+    if (columns < 3 || !row[0] || !row[1] || !row[2] || strcmp(row[1], s->admin) == 0 ||
+        came_through(s->sessions, strtoll(row[0], NULL, 10)))
+        return 0;
+    char name[160], user[64], host[64];
+    snprintf(name, sizeof name, "%s@%s", utf8_copy(user, sizeof user, row[1]),
+        utf8_copy(host, sizeof host, row[2]));
+    name[strcspn(name, ":")] = '\0'; /* the port says nothing */
+    if (!strstr(s->who, name) && s->n < WHO_MAX) {
+        s->n++;
+        utf8_format(s->who + strlen(s->who), sizeof s->who - strlen(s->who), "%s%s",
+            *s->who ? ", " : "", name);
+    }
+    return 0;
+}
+
+bool doctor_nobody_past(
+    struct server *s, const char *proxy_socket, const char *admin, char **text, char **text_de)
+{
+    json_t *request = json_pack("{ss}", "cmd", "sessions"), *answer = NULL;
+    struct strangers found = {.admin = admin};
+    if (proxy_socket && control_call(proxy_socket, 3000, request, &answer, NULL) == 0)
+        found.sessions = json_object_get(answer, "sessions");
+    json_decref(request);
+    struct err e = {0};
+    int r = server_rows(s, on_row, &found, &e,
+        "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN "
+        "('Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL') AND USER NOT IN ('system user', "
+        "'event_scheduler', 'unauthenticated user') AND ID <> CONNECTION_ID()");
+    json_decref(answer);
+    bool good = r == 0 && found.n == 0;
+    *text = r < 0  ? xstrdup(e.text)
+            : good ? xstrdup("every client of the server came through the gate")
+                   : xasprintf("these are connected to the server, and not through the gate: %s",
+                         found.who);
+    *text_de = r < 0  ? xstrdup(e.text)
+               : good ? xstrdup("alle Clients des Servers kamen durch Elexgate")
+                      : xasprintf(
+                            "direkt mit dem Server verbunden, an Elexgate vorbei: %s", found.who);
+    return good;
+}

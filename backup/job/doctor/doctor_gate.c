@@ -1,0 +1,224 @@
+#include "backup/job/doctor/doctor_gate.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include "backup/job/doctor/doctor_accounts.h"
+#include "certs/server_leaf.h"
+#include "common/json_lines.h"
+
+#define ASK_MS 3000
+
+struct accounts {
+    const struct gate_way *way;
+    doctor_tell_fn *tell;
+    void *ctx;
+    unsigned bad, super;
+};
+
+static int judge_row(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct accounts *a = ctx;
+    struct account_fault fault;
+    (void)columns;
+    (void)e;
+    if (row[0] && row[1] && row[2] &&
+        account_judge(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
+        a->bad++;
+        a->tell(a->ctx, fault.open ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, "account", fault.text,
+            fault.text_de, fault.fix, NULL);
+        account_fault_clear(&fault);
+    }
+    if (row[0] && row[1] && row[2] &&
+        account_judge_super(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
+        a->super++;
+        a->tell(a->ctx, DOCTOR_FOUND_WARNING, "super", fault.text, fault.text_de, fault.fix, NULL);
+        account_fault_clear(&fault);
+    }
+    return 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "::1") == 0;
+}
+
+/* The gate's control socket belongs to the user that it runs as. */
+static char *gate_user(const char *proxy_socket)
+{
+    struct stat st;
+    const struct passwd *pw = stat(proxy_socket, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+    return pw ? xstrdup(pw->pw_name) : NULL;
+}
+
+static const char *listener_for(const void *ctx, const char *user)
+{
+    const struct config *c = ctx;
+    const char *name;
+    for (size_t i = 0; (name = config_section(c, "listen", i)); i++) {
+        const char *const *denied = config_list(c, "listen", name, "deny_users");
+        while (*denied && strcasecmp(*denied, user) != 0)
+            denied++;
+        if (!*denied)
+            return name;
+    }
+    return NULL;
+}
+
+/* A server counts connections that break off before their login against the gate's address. The
+ * gate gives up first, and by a login that is refused, unless it is more patient than the server.
+ */
+static void check_patience(
+    struct server *server, const struct config *c, doctor_tell_fn *tell, void *ctx)
+{
+    uint64_t seconds = 0, errors = 0;
+    int64_t ours = config_int(c, "proxy", NULL, "handshake_timeout");
+    if (config_str(c, "database", NULL, "socket") ||
+        server_u64(server, &seconds, NULL, "SELECT @@connect_timeout") < 0 ||
+        server_u64(server, &errors, NULL, "SELECT @@max_connect_errors") < 0)
+        return;
+    _cleanup_free_ char *text = xasprintf(
+        "logins are given up after %lld s by the gate and after %llu s by the server; %llu that "
+        "the "
+        "server gives up block the gate for everybody (max_connect_errors)",
+        (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
+    _cleanup_free_ char *text_de = xasprintf(
+        "Anmeldungen gibt Elexgate nach %lld s auf, der Server nach %llu s; %llu, die der Server "
+        "aufgibt, sperren Elexgate für alle (max_connect_errors)",
+        (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
+    bool good = ours < (int64_t)seconds * 1000;
+    tell(ctx, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "logins", text, text_de,
+        good ? NULL : "[proxy] handshake_timeout less than the server's connect_timeout", NULL);
+}
+
+static void check_accounts(struct server *server, const struct config *c, const char *proxy_socket,
+    doctor_tell_fn *tell, void *ctx)
+{
+    _cleanup_free_ char *user = gate_user(proxy_socket);
+    const struct gate_way way = {
+        .over_socket = config_str(c, "database", NULL, "socket") != NULL,
+        .loopback = is_loopback(config_str(c, "database", NULL, "host")),
+        .client_addresses = config_bool(c, "database", NULL, "proxy_protocol"),
+        .gate_user = user,
+        .allow_own_user = config_bool(c, "proxy", NULL, "allow_own_user"),
+        .listener_for = listener_for,
+        .ctx = c,
+    };
+    struct accounts a = {.way = &way, .tell = tell, .ctx = ctx};
+    struct err e;
+    int r = server_rows(server, judge_row, &a, &e,
+        "SELECT User, Host, Priv FROM mysql.global_priv WHERE User <> '' ORDER BY User, Host");
+    if (r < 0)
+        tell(ctx, DOCTOR_FOUND_WARNING, "account", e.text, NULL,
+            "GRANT SELECT ON mysql.global_priv, for the keeper's account", NULL);
+    else if (a.bad == 0)
+        tell(ctx, DOCTOR_FOUND_GOOD, "account",
+            "no account is kept out by the gate, or let in by mistake",
+            "kein Konto wird durch Elexgate ausgesperrt oder versehentlich eingelassen", NULL,
+            NULL);
+    if (r == 0 && a.super == 0)
+        tell(ctx, DOCTOR_FOUND_GOOD, "super",
+            "no account that may do everything (SUPER) can log in through the gate",
+            "kein Konto, das alles darf (SUPER), kann sich durch Elexgate anmelden", NULL, NULL);
+}
+
+/* The certificate that the gate serves, upper-case hexadecimal; NULL: it does not answer, or has
+ * none. */
+static char *gate_leaf(const char *proxy_socket)
+{
+    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+    char *leaf = NULL;
+    if (control_call(proxy_socket, ASK_MS, request, &answer, NULL) == 0)
+        leaf = xstrdup(json_string_value(
+            json_object_get(json_object_get(answer, "certificate"), "fingerprint_sha256")));
+    json_decref(request);
+    json_decref(answer);
+    return leaf;
+}
+
+static bool same(const uint8_t *leaf, const char *hex)
+{
+    char text[2 * CERT_SHA256_LEN + 1];
+    for (size_t i = 0; i < CERT_SHA256_LEN; i++)
+        snprintf(text + 2 * i, 3, "%02X", leaf[i]);
+    return strcmp(text, hex) == 0;
+}
+
+static bool a_listener_replaces_proofs(const struct config *c)
+{
+    const char *name;
+    for (size_t i = 0; (name = config_section(c, "listen", i)); i++)
+        if (config_bool(c, "listen", name, "zero_config_proof"))
+            return true;
+    return false;
+}
+
+/* Its only command is "proof"; that it says so to another one shows that it lives, and lets us ask.
+ */
+static void check_proof_program(const struct config *c, doctor_tell_fn *tell, void *ctx)
+{
+    const char *path = config_str(c, "proof", NULL, "socket");
+    json_t *request = json_pack("{s:s}", "cmd", "ping"), *answer = NULL;
+    struct control *line = NULL;
+    struct err e;
+    int r = control_connect(path, ASK_MS, &line, &e);
+    if (r == 0)
+        r = control_send(line, request, &e);
+    if (r == 0)
+        r = control_receive(line, &answer, &e);
+    control_close(line);
+    if (r == 0)
+        tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
+            "elexgate-proof answers: clients since MariaDB 11.4 trust the gate's certificate",
+            "elexgate-proof antwortet: Programme ab MariaDB 11.4 vertrauen dem Zertifikat", NULL,
+            NULL);
+    else
+        tell(ctx, DOCTOR_FOUND_WARNING, "zero-config", e.text, NULL,
+            "systemctl enable --now elexgate-proof; or zero_config_proof = no in [listen]", NULL);
+    json_decref(request);
+    json_decref(answer);
+}
+
+static void check_proofs(struct server *server, const struct config *c, const char *proxy_socket,
+    doctor_tell_fn *tell, void *ctx)
+{
+    uint8_t leaf[CERT_SHA256_LEN];
+    unsigned major = 0, minor = 0;
+    _cleanup_free_ char *gate = gate_leaf(proxy_socket);
+    if (!gate || sscanf(server_version(server), "%u.%u", &major, &minor) != 2 || major < 11 ||
+        (major == 11 && minor < 4))
+        return;
+    if (a_listener_replaces_proofs(c))
+        check_proof_program(c, tell, ctx);
+    else if (server_leaf(config_str(c, "database", NULL, "socket"),
+                 config_str(c, "database", NULL, "host"),
+                 (unsigned)config_int(c, "database", NULL, "port"), leaf, NULL) < 0)
+        return; /* no TLS there, no proofs, nothing to compare */
+    else if (same(leaf, gate))
+        tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
+            "server and gate have the same certificate: clients since MariaDB 11.4 trust it",
+            "Server und Elexgate haben dasselbe Zertifikat: Programme ab MariaDB 11.4 vertrauen "
+            "ihm",
+            NULL, NULL);
+    else
+        tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
+            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, "
+            "or zero_config_proof = yes, or both the same certificate (docs/tls.md)",
+            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 "
+            "brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat "
+            "(docs/tls.de.md)",
+            NULL, NULL);
+}
+
+void doctor_gate(struct server *server, const struct config *c, const char *proxy_socket,
+    doctor_tell_fn *tell, void *ctx)
+{
+    check_accounts(server, c, proxy_socket, tell, ctx);
+    check_patience(server, c, tell, ctx);
+    check_proofs(server, c, proxy_socket, tell, ctx);
+}

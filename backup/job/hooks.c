@@ -1,0 +1,114 @@
+#include "backup/job/hooks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/job/child.h"
+#include "common/exit_codes.h"
+
+#define ENV_MAX 10
+#define END_MS  3000
+
+const char *hook_result_name(int exit_code)
+{
+    switch (exit_code) {
+    case EXIT_GOOD:
+        return "good";
+    case EXIT_NOT_IDLE:
+        return "not-idle";
+    case EXIT_NO_SPACE:
+        return "no-space";
+    case EXIT_INCONSISTENT:
+        return "inconsistent";
+    case EXIT_BUSY:
+        return "busy";
+    case EXIT_VETOED:
+        return "vetoed";
+    case EXIT_REFUSED:
+        return "refused";
+    case EXIT_CANCELLED:
+        return "cancelled";
+    case EXIT_INCOMPLETE:
+        return "incomplete";
+    default:
+        return "failed";
+    }
+}
+
+static char *archive_paths(const struct run *r)
+{
+    char *all = xstrdup("");
+    size_t i;
+    json_t *archive;
+    json_array_foreach (r->archives, i, archive) {
+        char *longer = xasprintf("%s%s%s/%s", all, *all ? "\n" : "", r->s.folder,
+            json_string_value(json_object_get(archive, "file")));
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+static int call(
+    struct run *r, const char *program, const char *event, char **environment, struct err *e)
+{
+    const char *argv[] = {program, event, r->suffix, NULL};
+    struct child_options o = {.argv = argv,
+        .environment = (const char *const *)environment,
+        .out = -1,
+        .err = -1,
+        .keep = -1};
+    struct child c = {0};
+    run_phase(r, event, "hook", 0);
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return code;
+    int64_t timeout = config_int(r->s.config, "hooks", NULL, "timeout");
+    char how[80];
+    if (child_wait(&c, (int)timeout, NULL, NULL) != 0) {
+        child_end(&c, END_MS);
+        return err_set(e, ETIMEDOUT, "the hook %s did not end within %lld s and was ended", program,
+            (long long)timeout / 1000);
+    }
+    if (child_good(&c))
+        return 0;
+    return err_set(e, EIO, "the hook %s %s", program, child_how(&c, how, sizeof how));
+}
+
+static int run_hook(struct run *r, const char *event, const char *types, const int *exit_code,
+    const char *error, struct err *e)
+{
+    const char *program = config_str(r->s.config, "hooks", NULL, event);
+    if (!program)
+        return 0;
+    char *environment[ENV_MAX] = {0};
+    size_t n = 0;
+    environment[n++] = xasprintf("ELEXGATE_EVENT=%s", event);
+    environment[n++] = xasprintf("ELEXGATE_RUN=%s", r->suffix);
+    environment[n++] = xasprintf("ELEXGATE_FOLDER=%s", r->s.folder);
+    environment[n++] = xasprintf("ELEXGATE_TYPES=%s", types);
+    if (exit_code) {
+        _cleanup_free_ char *archives = archive_paths(r);
+        environment[n++] = xasprintf("ELEXGATE_RESULT=%s", hook_result_name(*exit_code));
+        environment[n++] = xasprintf("ELEXGATE_EXIT=%d", *exit_code);
+        environment[n++] = xasprintf("ELEXGATE_ERROR=%s", error ? error : "");
+        environment[n++] = xasprintf("ELEXGATE_ARCHIVES=%s", archives);
+    }
+    int code = call(r, program, event, environment, e);
+    for (size_t i = 0; i < n; i++)
+        free(environment[i]);
+    return code;
+}
+
+int hook_before(struct run *r, const char *event, const char *types, struct err *e)
+{
+    return run_hook(r, event, types, NULL, NULL, e) < 0 ? EXIT_VETOED : 0;
+}
+
+void hook_after(
+    struct run *r, const char *event, const char *types, int exit_code, const char *error)
+{
+    struct err e = {0};
+    if (run_hook(r, event, types, &exit_code, error, &e) < 0)
+        run_note("%s", e.text);
+}

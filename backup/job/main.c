@@ -1,0 +1,281 @@
+/*
+ * elexgate-job: one backup, drill or check, started by the keeper or by elexgate(1). It loads the
+ * configuration, does one thing, tells of it on standard output, and ends.
+ */
+#include "backup/job/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/commands.h"
+#include "backup/job/trial/drill.h"
+#include "backup/server/globals.h"
+#include "backup/job/hooks.h"
+#include "backup/job/restore/restore.h"
+#include "certs/secure_heap.h"
+#include "common/private_memory.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+
+static const char usage[] =
+    "usage: elexgate-job [--config FILE] COMMAND ...\n"
+    "\n"
+    "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [TYPE...]   one run\n"
+    "  drill [WHICH] [--type TYPE] [--foreign]                prove that a backup can be restored\n"
+    "  doctor                                                 check what a backup needs\n"
+    "  put-back                                               server settings that a killed run "
+    "left\n"
+    "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
+    "  verify | list | remove | schedule ...                  see elexgate(1)\n"
+    "\n"
+    "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
+
+static const struct command {
+    const char *name;
+    int (*run)(struct run *r, int argc, char **argv, struct err *e);
+} commands[] = {
+    {"backup", job_backup},
+    {"drill", job_drill},
+    {"doctor", job_doctor},
+    {"put-back", job_put_back},
+    {"restore", job_restore},
+    {"alarm", job_alarm},
+};
+
+int job_exit_code(int result)
+{
+    switch (result) {
+    case -ENOSPC:
+    case -EDQUOT:
+        return EXIT_NO_SPACE;
+    case -ECANCELED:
+        return EXIT_CANCELLED;
+    default:
+        return result < 0 ? EXIT_FAILED : result;
+    }
+}
+
+int job_lock(struct run *r, struct err *e)
+{
+    pid_t holder = 0;
+    int code = file_mkdirs(r->s.state_dir, 0700, e);
+    if (code == 0)
+        code = file_lock(r->s.run_lock, &r->lock, &holder, e);
+    if (code != 1)
+        return code;
+    if (holder > 0)
+        err_set(e, EBUSY, "another backup, drill or restore is going on (process %d)", (int)holder);
+    else
+        err_set(e, EBUSY, "another backup, drill or restore is going on");
+    return EXIT_BUSY;
+}
+
+/* The newest archive of each type: of the database, whatever the newest run was of, and of each
+ * folder. One that turns out damaged is not stepped over, since it is the one that counts. */
+static void keep_newest_of_each(struct store_list *l)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < kept; k++)
+            seen |= strcmp(l->items[k].type, l->items[i].type) == 0;
+        struct store_item it = l->items[i];
+        if (seen || !standing_ours(it.standing)) /* a stranger's is not proven by itself */
+            manifest_clear(&it.manifest);
+        else
+            l->items[kept++] = it;
+    }
+    l->count = kept;
+}
+
+static int find_for_drill(struct run *r, const char *which, const char *type, bool foreign,
+    struct store_list *out, struct err *e)
+{
+    if (strcmp(which, "latest") != 0)
+        return run_find(r, which, type, foreign, out, e);
+    int code = store_read(r->s.folder, type, &r->trust, out, e);
+    if (code < 0)
+        return code;
+    keep_newest_of_each(out);
+    bool found = false, none = out->count == 0;
+    for (size_t i = 0; i < out->count; i++)
+        found |= type || strcmp(out->items[i].type, r->s.physical_type) == 0 ||
+                 strcmp(out->items[i].type, r->s.dump_type) == 0;
+    if (found)
+        return 0;
+    store_list_clear(out);
+    if (none)
+        return run_find(r, which, type, foreign, out, e);
+    return err_set(e, ENOENT, "there is no backup%s%s to drill",
+        type ? " of type " : " of the database", type ? type : "");
+}
+
+/* All are tried; the first that fails is the result, with its name. */
+static int drill_all(struct run *r, const struct store_list *found, struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        const struct store_item *it = &found->items[i];
+        struct err why = {0};
+        if (i == 0 || strcmp(r->suffix, it->run) < 0)
+            snprintf(r->suffix, sizeof r->suffix, "%s", it->run);
+        int one = drill_item(r, it, &why);
+        if (one == EXIT_CANCELLED) {
+            *e = why;
+            return one;
+        }
+        if (one != 0 && code == 0) {
+            code = one;
+            *e = why;
+            if (found->count > 1)
+                code = err_prefix(e, code, "%s of %s", it->type, it->run);
+        }
+    }
+    return code;
+}
+
+int job_drill(struct run *r, int argc, char **argv, struct err *e)
+{
+    const char *which = "latest", *type = NULL;
+    bool foreign = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
+            type = argv[++i];
+        else if (strcmp(argv[i], "--foreign") == 0)
+            foreign = true;
+        else
+            which = argv[i];
+    }
+    struct store_list found = {0};
+    int code = job_lock(r, e);
+    if (code == 0)
+        code = find_for_drill(r, which, type, foreign, &found, e);
+    if (code == 0)
+        code = drill_all(r, &found, e);
+    store_list_clear(&found);
+    return code;
+}
+
+int job_put_back(struct run *r, int argc, char **argv, struct err *e)
+{
+    (void)argc;
+    (void)argv;
+    unsigned n = 0;
+    struct server *s = NULL;
+    int code = job_lock(r, e);
+    if (code == 0)
+        code = server_connect(&r->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = globals_recover(s, r->s.journal, &n, e);
+    if (code == 0 && n)
+        run_note("%u settings of the server were put back", n);
+    server_close(s);
+    return code;
+}
+
+int job_alarm(struct run *r, int argc, char **argv, struct err *e)
+{
+    (void)e;
+    hook_after(r, "after_backup", r->s.physical_type, EXIT_NOT_IDLE,
+        argc > 1 ? argv[1] : "the database was not idle");
+    return 0;
+}
+
+static int finish(struct run *r, int result, const struct err *e)
+{
+    int code = job_exit_code(result);
+    json_t *last = json_pack("{sbsbsisssO}", "done", 1, "ok", code == 0, "exit", code, "run",
+        r->suffix, "archives", r->archives);
+    if (json_array_size(r->proofs) > 0)
+        json_object_set(last, "proofs", r->proofs);
+    if (code != 0)
+        json_object_set_new(last, "error", json_text(e->text));
+    if (code != 0 && r->error_de[0])
+        json_object_set_new(last, "error_de", json_text(r->error_de));
+    if (code != 0 && e->code && strerrorname_np(e->code))
+        json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
+    char ended[CLOCK_ISO_LEN];
+    json_object_set_new(last, "ended", json_string(clock_iso(clock_wall_ms(), ended)));
+    run_event(last);
+    return code;
+}
+
+static int run_command(const struct command *command, const struct config *c, int argc, char **argv)
+{
+    struct err e = {0};
+    struct run r;
+    int result = run_init(&r, c, &e);
+    if (result < 0) {
+        fprintf(stderr, "elexgate-job: %s\n", e.text);
+        run_event(
+            json_pack("{sbsbsiss}", "done", 1, "ok", 0, "exit", EXIT_FAILED, "error", e.text));
+        return EXIT_FAILED;
+    }
+    r.urgent = strcmp(command->name, "restore") == 0;
+    result = command->run(&r, argc, argv, &e);
+    int code = finish(&r, result, &e);
+    run_clear(&r);
+    return code;
+}
+
+static int dispatch(const struct config *c, int argc, char **argv)
+{
+    if (archive_command_known(argv[0])) {
+        run_be_modest(NULL);
+        return archive_command_run(c, argc, argv);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[0], commands[i].name) == 0)
+            return run_command(&commands[i], c, argc, argv);
+    }
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    private_memory_begin();
+    secure_heap_begin();
+    const char *path = NULL;
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return EXIT_GOOD;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("elexgate-job " ELEXGATE_VERSION);
+            return EXIT_GOOD;
+        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            path = argv[++i];
+        } else if (strcmp(argv[i], "--with-parent") == 0) {
+            /* by the keeper: when it is killed, end in order, instead of doing what its successor
+             * will start again */
+            prctl(PR_SET_PDEATHSIG, SIGTERM);
+        } else {
+            break;
+        }
+    }
+    if (i >= argc || argv[i][0] == '-') {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    log_init("elexgate-job", LOG_LOGFMT, LOG_INFO);
+    umask(0077);
+    run_catch_signals();
+    struct err e = {0};
+    struct config *c = NULL;
+    if (config_load(path, &c, &e) < 0) {
+        fprintf(stderr, "elexgate-job: %s\n", e.text);
+        return EXIT_FAILED;
+    }
+    int code = dispatch(c, argc - i, argv + i);
+    config_free(c);
+    return code;
+}

@@ -1,0 +1,372 @@
+/*
+ * The dump method: SQL text of the Elexis database from one consistent snapshot, written by the
+ * stock mariadb-dump and streamed into the archive.
+ */
+#include "backup/job/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/trial/broken_tables.h"
+#include "backup/job/child.h"
+#include "backup/job/trial/client_login.h"
+#include "backup/job/method/dump_beside.h"
+#include "backup/job/method/dump_rows.h"
+#include "backup/job/method/layout.h"
+#include "backup/rules/sql_lexer.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+/* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
+ * not, whatever the exit status was. */
+#define END_MARKER "-- Dump completed"
+#define TAIL       256
+
+/* Between mariadb-dump and the archive: passes everything on, keeps the end, and reads it as an
+ * import would. The body of a routine is written out as it was stored, and may be made such that a
+ * program that reads it in takes a part of it for a statement. */
+struct tap {
+    struct sql_lexer *lexer;
+    int in, out;
+    char tail[TAIL];
+    size_t tail_len;
+    atomic_uint_fast64_t bytes;
+    pthread_t thread;
+};
+
+struct dump {
+    struct run *run;
+    struct dump_rows *rows; /* NULL: they are not counted */
+    bool history;           /* of tables WITH SYSTEM VERSIONING */
+    struct child child;
+    int options_fd, said_fd; /* the login; what the program writes to standard error */
+    struct tap tap;
+    struct pack *pack;
+    char *version;
+};
+
+static void keep_tail(struct tap *t, const char *data, size_t n)
+{
+    t->bytes += n;
+    if (n >= TAIL) {
+        memcpy(t->tail, data + n - TAIL, TAIL);
+        t->tail_len = TAIL;
+        return;
+    }
+    size_t keep = t->tail_len + n > TAIL ? TAIL - n : t->tail_len;
+    memmove(t->tail, t->tail + t->tail_len - keep, keep);
+    memcpy(t->tail + keep, data, n);
+    t->tail_len = keep + n;
+}
+
+static void look_through(struct tap *t, const char *data, size_t n)
+{
+    struct sql_statement s;
+    sql_lexer_feed(t->lexer, data, n);
+    if (n == 0)
+        sql_lexer_end(t->lexer);
+    while (sql_lexer_next(t->lexer, &s) > 0)
+        ;
+}
+
+static void *tap_main(void *arg)
+{
+    struct tap *t = arg;
+    static const size_t size = 64 * 1024;
+    char *chunk = xmalloc(size);
+    ssize_t n;
+    while ((n = read(t->in, chunk, size)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
+        keep_tail(t, chunk, (size_t)n);
+        look_through(t, chunk, (size_t)n);
+        if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
+            break; /* the archive does not read on: the run stops */
+    }
+    free(chunk);
+    close(t->in);
+    close(t->out);
+    return NULL;
+}
+
+static int start_program(struct dump *d, struct err *e)
+{
+    const struct config *c = d->run->s.config;
+    char options[64];
+    snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", d->options_fd);
+    const char *argv[] = {config_str(c, "backup", NULL, "dump_program"), options,
+        "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
+        "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
+        d->history ? "--loose-dump-history" : config_str(c, "database", NULL, "name"),
+        d->history ? config_str(c, "database", NULL, "name") : NULL, NULL};
+    int from[2], to[2];
+    if (pipe2(from, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "cannot make a pipe");
+    d->said_fd = memfd_create("said", MFD_CLOEXEC);
+    struct child_options o = {
+        .argv = argv, .out = from[1], .err = d->said_fd, .keep = d->options_fd};
+    int r = child_start(&o, &d->child, e);
+    close(from[1]);
+    if (r < 0 || pipe2(to, O_CLOEXEC) < 0) {
+        close(from[0]);
+        return r < 0 ? r : err_sys(e, errno, "cannot make a pipe");
+    }
+    d->tap.in = from[0];
+    d->tap.out = to[1];
+    int code = pthread_create(&d->tap.thread, NULL, tap_main, &d->tap);
+    CHECK(code == 0);
+    return to[0];
+}
+
+/* What the program said names no table (common/said.h): those that cannot be read are looked for.
+ */
+static int program_failed(struct dump *d, struct err *e)
+{
+    char how[80], said[SAID_MAX];
+    struct server *s = NULL;
+    struct err ignored = {0};
+    json_t *broken = NULL;
+    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
+    if (server_connect(&d->run->s.target, "elexgate-job", &s, NULL) == 0)
+        (void)!broken_tables_find(s, &broken, &ignored);
+    server_close(s);
+    _cleanup_free_ char *tables = broken_tables_words(broken);
+    int r = err_set(e, EIO, "%s %s: %s%s%s", program, child_how(&d->child, how, sizeof how),
+        child_said(d->said_fd, said), *tables ? "; tables that cannot be read: " : "", tables);
+    json_decref(broken);
+    return r;
+}
+
+static int check_end(struct dump *d, struct err *e)
+{
+    if (!child_good(&d->child))
+        return program_failed(d, e);
+    /* first: what is cut off ends inside a literal as well */
+    if (!memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
+        return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
+            END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
+    look_through(&d->tap, NULL, 0);
+    enum sql_refusal why = sql_lexer_refused(d->tap.lexer);
+    unsigned long long line = sql_lexer_line(d->tap.lexer);
+    if (why) {
+        run_error_de(d->run,
+            "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist "
+            "steht "
+            "es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das "
+            "neu anlegen",
+            line, sql_refusal_words_de(why));
+        return err_set(e, EPERM,
+            "line %llu of the dump has %s: it could not be brought back safely. Most likely it "
+            "stands in a procedure, a function, a trigger or an event; make that anew without it",
+            line, sql_refusal_words(why));
+    }
+    return 0;
+}
+
+/* It writes nothing before its transaction is open, or it has ended. */
+static bool has_begun(void *ctx)
+{
+    struct dump *d = ctx;
+    return atomic_load(&d->tap.bytes) > 0 || child_wait(&d->child, 0, NULL, NULL) == 0;
+}
+
+/* A dump without them is as good; its drill then has less to compare, which it says. */
+static void rows_not_counted(struct dump *d, struct manifest *m, const struct err *why)
+{
+    dump_rows_close(d->rows);
+    d->rows = NULL;
+    manifest_add_note(m, "the rows were not counted: %s", why->text);
+    run_note("the rows were not counted: %s", why->text);
+}
+
+static void begin_to_count(struct dump *d, struct manifest *m)
+{
+    struct err why = {0};
+    const struct config *c = d->run->s.config;
+    if (config_bool(c, "backup", NULL, "checksums") &&
+        dump_rows_begin(&d->run->s.target, config_str(c, "database", NULL, "name"), d->history,
+            &d->rows, &why) < 0)
+        rows_not_counted(d, m, &why);
+}
+
+static int take_rows(struct dump *d, struct manifest *m, struct err *e)
+{
+    struct err why = {0};
+    if (!d->rows)
+        return 0;
+    run_phase(d->run, d->run->s.dump_type, "checksums", 0);
+    int r = dump_rows_take(d->rows, m, run_go_on, d->run, &why);
+    if (r < 0)
+        rows_not_counted(d, m, &why);
+    return r == 1 ? run_pack_result(PACK_STOPPED, e) : 0;
+}
+
+/* A dump without them is as good; a physical backup has them. */
+static void keep_accounts(struct dump *d, struct manifest *m)
+{
+    struct err why = {0};
+    _cleanup_free_ char *accounts = NULL;
+    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
+    if (dump_beside_accounts(program, d->options_fd, &accounts, run_go_on, d->run, &why) == 0)
+        json_object_set_new(m->info, "accounts", json_text(accounts));
+    else
+        manifest_add_note(m, "the server's accounts are not kept: %s", why.text);
+}
+
+static int copy(struct dump *d, struct manifest *m, struct err *e)
+{
+    struct run *r = d->run;
+    struct err why = {0};
+    struct pack_options o = run_pack_options(r, r->s.dump_type, false);
+    int code = pack_open(&o, &d->pack, e);
+    if (code == 0)
+        code = client_login(&d->run->s.target, &d->options_fd, e);
+    if (code < 0)
+        return code;
+    keep_accounts(d, m);
+    begin_to_count(d, m);
+    int fd = start_program(d, e);
+    if (fd < 0)
+        return fd;
+    if (dump_rows_go(d->rows, has_begun, d, &why) < 0)
+        rows_not_counted(d, m, &why);
+    _cleanup_free_ char *name = xasprintf(
+        "%s.sql", config_str(r->s.config, "database", NULL, "name"));
+    code = pack_stream(d->pack, name, fd, e);
+    close(fd); /* should the program still write, it ends now */
+    if (code != 0)
+        child_end(&d->child, 1000);
+    pthread_join(d->tap.thread, NULL);
+    int ended = child_wait(&d->child, 10000, NULL, NULL);
+    if (ended != 0)
+        child_end(&d->child, 1000);
+    code = code == 0 ? check_end(d, e) : run_pack_result(code, e);
+    return code == 0 ? take_rows(d, m, e) : code;
+}
+
+static int note_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)columns;
+    (void)e;
+    manifest_add_table(ctx, row[0], row[1], row[2], -1, NULL);
+    return 0;
+}
+
+/* What the text of the tables does not hold: the settings that decide what a server takes, what the
+ * database itself is like, past rows. */
+static int look_beside_tables(
+    struct dump *d, struct server *s, const char *name, struct manifest *m, struct err *e)
+{
+    json_t *settings = NULL, *database = NULL;
+    _cleanup_free_ char *precise = NULL;
+    uint64_t versioned = 0;
+    int r = layout_read_settings(s, &settings, e);
+    if (r == 0)
+        r = dump_beside_database(
+            s, config_str(d->run->s.config, "database", NULL, "name"), &database, e);
+    if (r == 0)
+        r = server_u64(s, &versioned, e,
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
+            "TABLE_TYPE='SYSTEM VERSIONED'",
+            name);
+    if (r == 0 && versioned)
+        r = server_text(s, &precise, e,
+            "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s "
+            "AND GENERATION_EXPRESSION='ROW START' AND DATA_TYPE='bigint'",
+            name);
+    d->history = versioned && !precise;
+    if (precise)
+        manifest_add_note(m,
+            "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history "
+            "of %s counts transactions; a physical backup has them",
+            UTF8_SHORT(precise, 200));
+    m->info = json_pack("{s:o?, s:o?, s:b}", "server_settings", settings, "database", database,
+        "history", d->history);
+    return r;
+}
+
+/* Which tables there are, and which of them no snapshot covers. */
+static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
+{
+    struct server *s = NULL;
+    int r = server_connect(&d->run->s.target, "elexgate-job", &s, e);
+    if (r < 0)
+        return r;
+    const char *database = config_str(d->run->s.config, "database", NULL, "name");
+    _cleanup_free_ char *name = server_quote_text(s, database);
+    uint64_t known = 0, page = 0, lower = 0, lsn = 0;
+    r = server_u64(s, &known, e,
+        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", name);
+    if (r == 0 && known == 0)
+        r = err_set(e, ENOENT, "the server has no database \"%s\" ([database] name)", database);
+    if (r == 0)
+        r = server_rows(s, note_table, m, e,
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE "
+            "TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') ORDER "
+            "BY 2",
+            name);
+    if (r == 0)
+        r = server_text(s, &d->version, e, "SELECT VERSION()");
+    if (r == 0)
+        r = server_u64(s, &page, e, "SELECT @@innodb_page_size");
+    if (r == 0)
+        r = server_u64(s, &lower, e, "SELECT @@lower_case_table_names");
+    struct server_counter counter = {"Innodb_lsn_current", &lsn};
+    if (r == 0)
+        r = server_counters(s, &counter, 1, e);
+    if (r == 0)
+        r = look_beside_tables(d, s, name, m, e);
+    server_close(s);
+    m->has_server = true;
+    m->server.version = xstrdup(d->version);
+    m->server.page_size = (uint32_t)page;
+    m->server.lower_case_table_names = (int)lower;
+    m->server.lsn = lsn;
+    m->server.state = xstrdup("dump");
+    for (size_t i = 0; i < m->table_count; i++) {
+        const char *engine = m->tables[i].engine;
+        if (engine && strcmp(engine, "InnoDB") != 0)
+            manifest_add_note(m,
+                "%s is %s, which a snapshot does not cover: if it was written to "
+                "during the dump it may not fit the others",
+                m->tables[i].name, engine);
+    }
+    return r;
+}
+
+int dump_backup(struct run *r, struct err *e)
+{
+    struct dump d = {.run = r, .options_fd = -1, .said_fd = -1};
+    d.tap.lexer = sql_lexer_new(false, 0);
+    struct manifest m;
+    run_manifest(r, &m, MANIFEST_DUMP);
+    run_phase(r, r->s.dump_type, "copy", 0);
+    run_be_modest(r);
+    int code = look_at_tables(&d, &m, e);
+    if (code == 0)
+        code = copy(&d, &m, e);
+    if (code == 0)
+        code = run_publish(r, d.pack, &m, "dump", e);
+    manifest_clear(&m);
+    pack_drop(d.pack);
+    child_end(&d.child, 1000);
+    dump_rows_close(d.rows);
+    if (d.options_fd >= 0)
+        close(d.options_fd);
+    if (d.said_fd >= 0)
+        close(d.said_fd);
+    sql_lexer_free(d.tap.lexer);
+    free(d.version);
+    return code;
+}

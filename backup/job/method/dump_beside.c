@@ -1,0 +1,100 @@
+#include "backup/job/method/dump_beside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "backup/job/child.h"
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+#define ACCOUNTS_MS  60000
+#define ACCOUNTS_MAX (4 << 20)
+
+static int note_database(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    json_object_set_new(ctx, "character_set", json_text(row[0]));
+    json_object_set_new(ctx, "collation", json_text(row[1]));
+    json_object_set_new(ctx, "comment", json_text(row[2] ? row[2] : ""));
+    return 0;
+}
+
+int dump_beside_database(struct server *s, const char *database, json_t **out, struct err *e)
+{
+    uint64_t comments = 0; /* servers before 10.5 have none */
+    json_t *like = json_object();
+    _cleanup_free_ char *name = server_quote_text(s, database);
+    int r = server_u64(s, &comments, e,
+        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA="
+        "'information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
+    if (r == 0)
+        r = server_rows(s, note_database, like, e,
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM "
+            "information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
+            comments ? "SCHEMA_COMMENT" : "''", name);
+    if (r < 0)
+        json_decref(like);
+    else
+        *out = like;
+    return r;
+}
+
+/* A manifest may come from anywhere: a name of these has letters, digits and "_". */
+static const char *word(const json_t *like, const char *key)
+{
+    const char *s = json_string_value(json_object_get(like, key));
+    return s && *s && strlen(s) < 64 &&
+                   !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")]
+               ? s
+               : NULL;
+}
+
+char *dump_beside_clause(struct server *s, const json_t *like)
+{
+    const char *set = word(like, "character_set"), *collation = word(like, "collation");
+    const char *comment = json_string_value(json_object_get(like, "comment"));
+    _cleanup_free_ char *quoted = comment && *comment ? server_quote_text(s, comment) : NULL;
+    return xasprintf("%s%s%s%s%s%s", set ? "CHARACTER SET " : "", set ? set : "",
+        set && collation ? " COLLATE " : "", set && collation ? collation : "",
+        quoted ? " COMMENT " : "", quoted ? quoted : "");
+}
+
+static int take_text(int fd, char **out, struct err *e)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    if (size <= 0 || size > ACCOUNTS_MAX)
+        return err_set(e, EFBIG, "they are %lld bytes", (long long)size);
+    _cleanup_free_ char *text = xcalloc((size_t)size + 1, 1);
+    if (pread(fd, text, (size_t)size, 0) != (ssize_t)size)
+        return err_sys(e, EIO, "cannot read them");
+    if (utf8_check(text, (size_t)size) != (size_t)size || strlen(text) != (size_t)size)
+        return err_set(e, EILSEQ, "their text is not UTF-8");
+    *out = xstrdup(text);
+    return 0;
+}
+
+int dump_beside_accounts(
+    const char *program, int login, char **out, bool (*go_on)(void *ctx), void *ctx, struct err *e)
+{
+    char options[64], how[80], words[SAID_MAX];
+    _cleanup_fd_ int text = memfd_create("accounts", MFD_CLOEXEC);
+    _cleanup_fd_ int said = memfd_create("said", MFD_CLOEXEC);
+    snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
+    const char *argv[] = {program, options, "--system=users", NULL};
+    struct child_options o = {.argv = argv, .out = text, .err = said, .keep = login};
+    struct child c = {0};
+    int r = child_start(&o, &c, e);
+    if (r < 0)
+        return r;
+    if (child_wait(&c, ACCOUNTS_MS, go_on, ctx) != 0) {
+        child_end(&c, 1000);
+        return err_set(e, ETIMEDOUT, "%s does not end", program);
+    }
+    if (!child_good(&c))
+        return err_set(e, EIO, "%s --system=users %s: %s", program, child_how(&c, how, sizeof how),
+            child_said(said, words));
+    return take_text(text, out, e);
+}

@@ -1,0 +1,320 @@
+#include "backup/job/method/layout.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/method/layout_logs.h"
+#include "common/json_lines.h"
+
+/* Settings whose value must be the data directory itself (or empty, or relative to it). */
+static const char *const inside[] = {
+    "innodb_data_home_dir",
+    "innodb_log_group_home_dir",
+    "innodb_undo_directory",
+    "aria_log_dir_path",
+};
+static const char *const encrypting[] = {
+    "innodb_encrypt_log",
+    "innodb_encrypt_tables",
+    "aria_encrypt_tables",
+    "encrypt_binlog",
+};
+
+const char *const layout_settings[] = {
+    "innodb_data_file_path", "innodb_undo_tablespaces", "innodb_log_file_size", NULL};
+const char *const layout_manners[] = {"max_allowed_packet", "sql_mode", "old_mode",
+    "character_set_server", "collation_server", "character_set_collations", "innodb_strict_mode",
+    "innodb_default_row_format", "innodb_read_only_compressed", "default_storage_engine",
+    "explicit_defaults_for_timestamp", "log_bin_trust_function_creators", "max_heap_table_size",
+    "ft_min_word_len", "ft_max_word_len", "innodb_ft_min_token_size", "innodb_ft_max_token_size",
+    NULL};
+
+void layout_clear(struct layout *l)
+{
+    for (size_t i = 0; i < l->skip_count; i++)
+        free(l->skip[i]);
+    free(l->skip);
+    json_decref(l->settings);
+    free(l->datadir);
+    free(l->version);
+    memset(l, 0, sizeof *l);
+}
+
+bool layout_skips(const struct layout *l, const char *path)
+{
+    if (strncmp(path, "ibtmp", 5) == 0 || strcmp(path, "lost+found") == 0 ||
+        strncmp(path, ".elexgate", 9) == 0)
+        return true;
+    for (size_t i = 0; i < l->skip_count; i++)
+        if (strcmp(path, l->skip[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The same path, but for slashes at the end and "./". */
+static bool same_folder(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    while (n > 1 && a[n - 1] == '/')
+        n--;
+    while (m > 1 && b[m - 1] == '/')
+        m--;
+    return n == m && memcmp(a, b, n) == 0;
+}
+
+static bool beneath(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/')
+        n--;
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+static int check_inside(struct server *s, const char *server_datadir, struct err *e)
+{
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        _cleanup_free_ char *value = NULL;
+        int r = server_variable(s, inside[i], &value, e);
+        if (r < 0)
+            return r;
+        /* a relative path begins at the data directory */
+        if (!value || (*value != '/' && !strstr(value, "..")) || same_folder(value, server_datadir))
+            continue;
+        err_set(e, EINVAL,
+            "%s=%s lies outside the data directory %s: a copy of that would not be whole; use "
+            "method = dump",
+            inside[i], value, server_datadir);
+        return 1;
+    }
+    return 0;
+}
+
+static int check_system_space(struct server *s, struct err *e)
+{
+    _cleanup_free_ char *value = NULL;
+    int r = server_variable(s, "innodb_data_file_path", &value, e);
+    if (r < 0 || !value)
+        return r;
+    /* file:size[:autoextend[:max]];file:... ; a folder in a name, or a raw device */
+    if (!strchr(value, '/') && !strstr(value, "raw"))
+        return 0;
+    err_set(e, EINVAL,
+        "innodb_data_file_path=%s names files outside the data directory; use method = dump",
+        value);
+    return 1;
+}
+
+static int check_keys(struct server *s, const char *server_datadir, struct err *e)
+{
+    for (size_t i = 0; i < sizeof encrypting / sizeof encrypting[0]; i++) {
+        _cleanup_free_ char *value = NULL, *keys = NULL;
+        int r = server_variable(s, encrypting[i], &value, e);
+        if (r == 0)
+            r = server_variable(s, "file_key_management_filename", &keys, e);
+        if (r < 0)
+            return r;
+        if (!value || strcasecmp(value, "OFF") == 0 || strcmp(value, "0") == 0)
+            continue;
+        if (keys && *keys && beneath(keys, server_datadir))
+            continue;
+        err_set(e, EINVAL,
+            "%s=%s, and the keys (file_key_management_filename=%s) lie outside the data directory: "
+            "without them the copy cannot be read; use method = dump",
+            encrypting[i], value, keys && *keys ? keys : "none, another plugin has them");
+        return 1;
+    }
+    return 0;
+}
+
+static int check_engines(struct server *s, struct err *e)
+{
+    _cleanup_free_ char *table = NULL;
+    int r = server_text(s, &table, e,
+        "SELECT CONCAT(TABLE_SCHEMA,'.',TABLE_NAME,' has engine ',ENGINE) FROM "
+        "information_schema.TABLES WHERE ENGINE NOT IN "
+        "('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE',"
+        "'FEDERATED','PERFORMANCE_SCHEMA') LIMIT 1");
+    if (r < 0 || !table)
+        return r;
+    err_set(e, EINVAL, "%s: its files are not held still by the lock; use method = dump", table);
+    return 1;
+}
+
+static int links_in(const char *folder, bool nested, struct err *e)
+{
+    DIR *d = opendir(folder);
+    if (!d)
+        return err_sys(e, errno, "cannot read %s", folder);
+    int r = 0;
+    struct dirent *entry;
+    while (r == 0 && (entry = readdir(d))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
+        size_t n = strlen(entry->d_name);
+        struct stat st;
+        if (lstat(path, &st) < 0)
+            continue; /* went away */
+        if (S_ISLNK(st.st_mode) || (n > 4 && strcmp(entry->d_name + n - 4, ".isl") == 0)) {
+            err_set(e, EINVAL,
+                "%s leads out of the data directory (a symlink, or DATA DIRECTORY of a table): a "
+                "copy would not be whole; use method = dump",
+                path);
+            r = 1;
+        } else if (S_ISDIR(st.st_mode) && !nested) {
+            r = links_in(path, true, e);
+        }
+    }
+    closedir(d);
+    return r;
+}
+
+static int find_datadir(const char *folder, struct layout *l, struct err *e)
+{
+    l->datadir = xstrdup(folder);
+    for (size_t n = strlen(folder); n > 1 && l->datadir[n - 1] == '/'; n--)
+        l->datadir[n - 1] = '\0';
+    static const char *const must[] = {"ibdata1", "ib_logfile0", "aria_log_control", "mysql"};
+    for (size_t i = 0; i < sizeof must / sizeof must[0]; i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", l->datadir, must[i]);
+        if (access(path, R_OK) == 0)
+            continue;
+        return err_sys(e, errno,
+            "cannot read %s: is this the server's data directory as seen from here ([backup] "
+            "datadir), and may this user read it?",
+            path);
+    }
+    return 0;
+}
+
+static int take_setting(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    if (columns > 1 && row[0] && row[1])
+        json_object_set_new(ctx, row[0], json_text(row[1]));
+    return 0;
+}
+
+int layout_read_settings(struct server *s, json_t **out, struct err *e)
+{
+    _cleanup_free_ char *list = xstrdup("''");
+    const char *const *both[] = {layout_settings, layout_manners};
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; both[k][i]; i++) {
+            char *longer = xasprintf("%s,'%s'", list, both[k][i]);
+            free(list);
+            list = longer;
+        }
+    }
+    json_t *settings = json_object();
+    int r = server_rows(
+        s, take_setting, settings, e, "SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s)", list);
+    if (r < 0)
+        json_decref(settings);
+    else
+        *out = settings;
+    return r;
+}
+
+static int read_values(struct server *s, struct layout *l, struct err *e)
+{
+    uint64_t page = 0, lower = 0, binlog = 0;
+    int r = server_text(s, &l->version, e, "SELECT VERSION()");
+    if (r == 0)
+        r = server_u64(s, &page, e, "SELECT @@innodb_page_size");
+    if (r == 0)
+        r = server_u64(s, &lower, e, "SELECT @@lower_case_table_names");
+    if (r == 0)
+        r = server_u64(s, &binlog, e, "SELECT @@log_bin");
+    l->page_size = (uint32_t)page;
+    l->lower_case_table_names = (int)lower;
+    l->binary_log = binlog != 0;
+    return r;
+}
+
+int layout_read(struct server *s, const char *datadir, struct layout *out, struct err *e)
+{
+    struct layout l = {0};
+    _cleanup_free_ char *server_datadir = NULL;
+    int r = server_text(s, &server_datadir, e, "SELECT @@datadir");
+    if (r == 0)
+        r = check_inside(s, server_datadir, e);
+    if (r == 0)
+        r = check_system_space(s, e);
+    if (r == 0)
+        r = check_keys(s, server_datadir, e);
+    if (r == 0)
+        r = check_engines(s, e);
+    if (r == 0)
+        r = read_values(s, &l, e);
+    if (r == 0)
+        r = layout_read_settings(s, &l.settings, e);
+    if (r == 0)
+        r = find_datadir(datadir ? datadir : server_datadir, &l, e);
+    if (r == 0)
+        r = layout_logs_find(s, server_datadir, &l, e);
+    if (r == 0)
+        r = links_in(l.datadir, false, e);
+    if (r != 0) {
+        layout_clear(&l);
+        return r;
+    }
+    *out = l;
+    return 0;
+}
+
+/* Format of 10.8 and later: "Phys" at the start, checkpoint blocks at 4096 and 8192, each with the
+ * checkpoint's LSN as its first eight bytes. */
+int layout_check_log(const struct layout *l, uint64_t checkpoint_lsn, struct err *e)
+{
+    _cleanup_free_ char *path = xasprintf("%s/ib_logfile0", l->datadir);
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", path);
+    char magic[4];
+    uint64_t first, second;
+    if (pread(fd, magic, sizeof magic, 0) != sizeof magic || memcmp(magic, "Phys", 4) != 0)
+        return 0;
+    if (pread(fd, &first, 8, 4096) != 8 || pread(fd, &second, 8, 8192) != 8)
+        return err_set(e, EIO, "%s is too short", path);
+    first = be64toh(first);
+    second = be64toh(second);
+    uint64_t newest = first > second ? first : second;
+    if (newest == checkpoint_lsn)
+        return 0;
+    err_set(e, EINVAL,
+        "%s has the checkpoint %llu, the server says %llu: this is not the data directory of the "
+        "server asked",
+        path, (unsigned long long)newest, (unsigned long long)checkpoint_lsn);
+    return 1;
+}
+
+int layout_size(const char *folder, uint64_t *bytes, struct err *e)
+{
+    char *roots[] = {xstrdup(folder), NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (!fts) {
+        free(roots[0]);
+        return err_sys(e, errno, "cannot read %s", folder);
+    }
+    uint64_t sum = 0;
+    FTSENT *entry;
+    while ((entry = fts_read(fts))) {
+        if (entry->fts_info == FTS_F)
+            sum += (uint64_t)entry->fts_statp->st_blocks * 512;
+    }
+    fts_close(fts);
+    free(roots[0]);
+    *bytes = sum;
+    return 0;
+}

@@ -1,0 +1,471 @@
+#include "backup/job/restore/beside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/job/restore/objects.h"
+#include "common/exit_codes.h"
+#include "common/utf8.h"
+
+/* How long a RENAME waits for those who do not come through the gate. */
+#define LOCK_WAIT_S 60
+
+/* r->beside: {"database","new","old","like",
+ *   "tables":{"new":[..],"old":[..]}, "objects":{"new":[..],"old":[..]}} */
+
+static const char *text(const struct restore *r, const char *key)
+{
+    return json_string_value(json_object_get(r->beside, key));
+}
+
+static int open_server(const struct restore *r, struct server **out, struct err *e)
+{
+    int code = server_connect(&r->run->s.target, "elexgate-job", out, e);
+    if (code == 0)
+        code = server_exec(*out, e,
+            "SET SESSION max_statement_time=0, lock_wait_timeout=%d, foreign_key_checks=0",
+            LOCK_WAIT_S);
+    return code;
+}
+
+/* --- rights, asked for before anything is done --- */
+
+static int note_grant(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    char **all = ctx;
+    (void)lengths, (void)columns, (void)e;
+    char *longer = xasprintf("%s%s\n", *all ? *all : "", row[0]);
+    free(*all);
+    *all = longer;
+    return 0;
+}
+
+/* Tried out, not read from the grants: they may come from a role or with patterns. */
+static bool may_make(struct server *s, const char *database)
+{
+    _cleanup_free_ char *name = server_quote_name(database);
+    int code = server_exec(s, NULL, "CREATE DATABASE IF NOT EXISTS %s", name);
+    if (code == 0)
+        code = server_exec(s, NULL, "CREATE TABLE %s.elexgate_try (i INT)", name);
+    if (code == 0)
+        code = server_exec(s, NULL, "CREATE VIEW %s.elexgate_look AS SELECT 1 AS i", name);
+    if (code == 0)
+        code = server_exec(s, NULL, "CREATE PROCEDURE %s.elexgate_do() SELECT 1", name);
+    if (code == 0)
+        code = server_exec(
+            s, NULL, "RENAME TABLE %s.elexgate_try TO %s.elexgate_tried", name, name);
+    bool dropped = server_exec(s, NULL, "DROP DATABASE IF EXISTS %s", name) == 0;
+    return code == 0 && dropped;
+}
+
+/* Definers are kept only by who may name others. From 11.0 on SUPER alone does not allow it. */
+static int may_name_others(struct server *s, bool *may, struct err *e)
+{
+    char *grants = NULL;
+    unsigned major = 0;
+    int code = server_rows(s, note_grant, &grants, e, "SHOW GRANTS");
+    (void)sscanf(server_version(s), "%u", &major);
+    *may = code == 0 && grants &&
+           (strstr(grants, "GRANT ALL PRIVILEGES ON *.*") || strstr(grants, "SET USER") ||
+               (major < 11 && strstr(grants, "SUPER")));
+    free(grants);
+    return code;
+}
+
+static int check_rights(
+    struct sql_stage *q, struct server *s, const char *fresh, const char *old, struct err *e)
+{
+    bool others = false;
+    int code = may_name_others(s, &others, e);
+    if (code < 0)
+        return code;
+    const char *user = q->run->s.target.user;
+    if (!may_make(s, fresh) || !may_make(s, old) || !others) {
+        err_set(e, EACCES,
+            "the data directory is out of reach here, so the SQL goes into a database beside the "
+            "live one, for which the admin account lacks rights; run once: GRANT ALL PRIVILEGES ON "
+            "`%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON "
+            "`%s`.* TO '%s'; GRANT SET USER ON *.* TO '%s' (with the account's host)",
+            q->database, user, fresh, user, old, user, user);
+        run_error_de(q->run,
+            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine "
+            "Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal ausführen: "
+            "die GRANT-Befehle der englischen Meldung, für `%s`, `%s` und `%s`",
+            q->database, fresh, old);
+        return EXIT_REFUSED;
+    }
+    return 0;
+}
+
+static int exists(struct server *s, const char *database, bool *there, struct err *e)
+{
+    uint64_t n = 0;
+    _cleanup_free_ char *name = server_quote_text(s, database);
+    int code = server_u64(
+        s, &n, e, "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", name);
+    *there = n > 0;
+    return code;
+}
+
+/* Ours are made and dropped; what somebody else has is not. */
+static int check_free(struct server *s, const char *database, struct err *e)
+{
+    bool there = false;
+    int code = exists(s, database, &there, e);
+    if (code < 0 || !there)
+        return code;
+    err_set(e, EEXIST,
+        "there is a database %s already, which this restore would need for itself: rename or drop "
+        "it",
+        database);
+    return EXIT_REFUSED;
+}
+
+/* They would go with the tables that they point to. */
+static int check_keys(struct sql_stage *q, struct server *s, struct err *e)
+{
+    _cleanup_free_ char *name = server_quote_text(s, q->database), *key = NULL;
+    int code = server_text(s, &key, e,
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', CONSTRAINT_NAME) FROM "
+        "information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA=%s AND TABLE_SCHEMA <> "
+        "%s LIMIT 1",
+        name, name);
+    if (code < 0 || !key)
+        return code;
+    err_set(e, EINVAL,
+        "the foreign key %s of another database points into %s and would go with the old tables: "
+        "drop it, restore, and add it again",
+        key, q->database);
+    return EXIT_REFUSED;
+}
+
+/* --- staging --- */
+
+static int make_scratch(struct restore *r, struct server *s, struct err *e)
+{
+    _cleanup_free_ char *name = server_quote_name(text(r, "new"));
+    return server_exec(s, e, "CREATE DATABASE %s %s", name, text(r, "like"));
+}
+
+static int fill(struct sql_stage *q, struct restore *r, struct server *s, struct err *e)
+{
+    const char *fresh = text(r, "new");
+    struct server_target target = q->run->s.target;
+    target.also_called = q->database;
+    run_phase(q->run, q->run->s.dump_type, "check", 0);
+    int code = inventory_read(s, q->database, run_go_on, q->run, &q->before, e);
+    if (code == 1)
+        code = run_pack_result(PACK_STOPPED, e);
+    _cleanup_free_ char *like = NULL;
+    if (code == 0)
+        code = sql_stage_like(q, s, &like, e);
+    (void)json_object_set_new(r->beside, "like", json_string(like));
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STAGING, e);
+    if (code == 0)
+        code = make_scratch(r, s, e);
+    if (code == 0)
+        code = sql_text_import(&q->text, "import", &target, fresh, e);
+    run_phase(q->run, q->run->s.dump_type, "check", 0);
+    return code == 0 ? sql_stage_judge(q, s, fresh, e) : code;
+}
+
+int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
+{
+    struct server *s = NULL;
+    _cleanup_free_ char *fresh = xasprintf("%s_elexgate_new", q->database);
+    _cleanup_free_ char *old = xasprintf("%s_elexgate_old", q->database);
+    if (q->text.scan.long_line) {
+        err_set(e, EINVAL,
+            "%s, line %llu, is a list of more tables than can be looked through, and this SQL goes "
+            "into a database beside %s, whose tables it must not name: make it several statements",
+            q->text.name ? q->text.name : "the SQL text",
+            (unsigned long long)q->text.scan.long_line, q->database);
+        return EXIT_REFUSED;
+    }
+    r->beside = json_pack("{s:s, s:s, s:s, s:{}, s:{}}", "database", q->database, "new", fresh,
+        "old", old, "tables", "objects");
+    snprintf(r->suffix, sizeof r->suffix, "%s", q->run->suffix);
+    int code = open_server(r, &s, e);
+    if (code == 0)
+        code = check_free(s, fresh, e);
+    if (code == 0)
+        code = check_free(s, old, e);
+    if (code == 0)
+        code = check_keys(q, s, e);
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STAGING, e);
+    if (code == 0)
+        code = check_rights(q, s, fresh, old, e);
+    if (code == 0)
+        code = fill(q, r, s, e);
+    server_close(s);
+    return code;
+}
+
+/* --- the exchange --- */
+
+static const char *side(bool to_new)
+{
+    return to_new ? "new" : "old";
+}
+
+static int note_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
+}
+
+static int tables_in(struct server *s, const char *database, json_t **out, struct err *e)
+{
+    json_t *names = json_array();
+    _cleanup_free_ char *name = server_quote_text(s, database);
+    int code = server_rows(s, note_table, names, e,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN "
+        "('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') ORDER BY 1",
+        name);
+    if (code == 0)
+        *out = names;
+    else
+        json_decref(names);
+    return code;
+}
+
+static int note_objects(
+    struct restore *r, struct server *s, const char *database, bool of_new, struct err *e)
+{
+    json_t *objects = NULL;
+    int code = objects_read(s, database, &objects, e);
+    if (code == 0)
+        (void)json_object_set_new(json_object_get(r->beside, "objects"), side(of_new), objects);
+    return code;
+}
+
+static int note_tables(
+    struct restore *r, struct server *s, const char *database, bool of_new, struct err *e)
+{
+    json_t *names = NULL;
+    int code = tables_in(s, database, &names, e);
+    if (code == 0)
+        (void)json_object_set_new(json_object_get(r->beside, "tables"), side(of_new), names);
+    return code;
+}
+
+static int drop(struct server *s, const char *database, struct err *e)
+{
+    bool there = false;
+    _cleanup_free_ char *name = server_quote_name(database);
+    int code = exists(s, database, &there, e);
+    return code == 0 && there ? server_exec(s, e, "DROP DATABASE IF EXISTS %s", name) : code;
+}
+
+/* What should hold nothing goes only if that is so. */
+static int drop_empty(struct server *s, const char *database, struct err *e)
+{
+    json_t *tables = NULL;
+    int code = tables_in(s, database, &tables, e);
+    size_t n = json_array_size(tables);
+    json_decref(tables);
+    if (code == 0 && n > 0)
+        return err_set(e, ENOTEMPTY,
+            "the database %s holds %zu tables that should not be there; it is left as it is: look "
+            "at "
+            "them, move them away, and try again",
+            database, n);
+    return code == 0 ? drop(s, database, e) : code;
+}
+
+int beside_remove(struct restore *r, struct err *e)
+{
+    struct server *s = NULL;
+    int code = open_server(r, &s, e);
+    if (code == 0)
+        code = drop_empty(s, text(r, r->new_live ? "new" : "old"), e);
+    if (code == 0)
+        code = drop(s, text(r, r->new_live ? "old" : "new"), e);
+    server_close(s);
+    return code;
+}
+
+/* What leaves, as it is now; what comes, as it lies there. Definitions of a side that was live once
+ * stand in the journal already. */
+static int plan(struct restore *r, struct server *s, bool to_new, struct err *e)
+{
+    const char *comes_from = text(r, side(to_new));
+    int code = note_tables(r, s, text(r, "database"), !to_new, e);
+    if (code == 0)
+        code = note_objects(r, s, text(r, "database"), !to_new, e);
+    if (code == 0)
+        code = note_tables(r, s, comes_from, to_new, e);
+    if (code == 0 && !json_object_get(json_object_get(r->beside, "objects"), side(to_new)))
+        code = note_objects(r, s, comes_from, to_new, e);
+    return code;
+}
+
+static bool listed(const json_t *names, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(names); i++)
+        if (strcmp(json_string_value(json_array_get(names, i)), name) == 0)
+            return true;
+    return false;
+}
+
+static void add_move(char **moves, const char *from, const char *to, const char *table)
+{
+    _cleanup_free_ char *a = server_quote_name(from), *b = server_quote_name(to),
+                        *t = server_quote_name(table);
+    char *longer = xasprintf("%s%s%s.%s TO %s.%s", *moves, **moves ? ", " : "", a, t, b, t);
+    free(*moves);
+    *moves = longer;
+}
+
+/* Those of the tables that lie in `from`, to `to`. */
+static int add_moves(struct server *s, const json_t *tables, const char *from, const char *to,
+    char **moves, struct err *e)
+{
+    json_t *there = NULL;
+    int code = tables_in(s, from, &there, e);
+    for (size_t i = 0; code == 0 && i < json_array_size(tables); i++) {
+        const char *name = json_string_value(json_array_get(tables, i));
+        if (listed(there, name))
+            add_move(moves, from, to, name);
+    }
+    json_decref(there);
+    return code;
+}
+
+/* Brings the tables to a side: those of the other one leave the live database first. A name may be
+ * one of both sides: then the table in the live database is the other side's exactly as long as
+ * this side's still lies in its own. */
+static int move_tables(struct restore *r, struct server *s, bool to_new, struct err *e)
+{
+    const json_t *tables = json_object_get(r->beside, "tables");
+    const char *live = text(r, "database"), *home = text(r, side(to_new)),
+               *away = text(r, side(!to_new));
+    json_t *gone = NULL, *here = NULL, *leaving = json_array();
+    const json_t *ours = json_object_get(tables, side(to_new)),
+                 *theirs = json_object_get(tables, side(!to_new));
+    char *moves = xstrdup("");
+    int code = tables_in(s, away, &gone, e);
+    if (code == 0)
+        code = tables_in(s, home, &here, e);
+    for (size_t i = 0; code == 0 && i < json_array_size(theirs); i++) {
+        json_t *name = json_array_get(theirs, i);
+        const char *n = json_string_value(name);
+        if (!listed(gone, n) && (!listed(ours, n) || listed(here, n)))
+            (void)json_array_append(leaving, name);
+    }
+    if (code == 0)
+        code = add_moves(s, leaving, live, away, &moves, e);
+    if (code == 0)
+        code = add_moves(s, ours, home, live, &moves, e);
+    if (code == 0 && *moves)
+        code = server_exec(s, e, "RENAME TABLE %s", moves);
+    free(moves);
+    json_decref(gone);
+    json_decref(here);
+    json_decref(leaving);
+    return code;
+}
+
+/* From wherever it stands to all of one side. */
+static int settle(struct restore *r, struct server *s, bool to_new, struct err *e)
+{
+    const char *const all[] = {text(r, "database"), text(r, "new"), text(r, "old")};
+    int code = 0;
+    run_phase(r->run, r->run->s.dump_type, "swap", 0);
+    for (size_t i = 0; code == 0 && i < 3; i++) {
+        _cleanup_free_ char *name = server_quote_name(all[i]);
+        code = server_exec(s, e, "CREATE DATABASE IF NOT EXISTS %s %s", name, text(r, "like"));
+        if (code == 0)
+            code = objects_drop(s, all[i], e);
+    }
+    if (code == 0)
+        code = move_tables(r, s, to_new, e);
+    if (code == 0)
+        code = objects_make(
+            s, all[0], json_object_get(json_object_get(r->beside, "objects"), side(to_new)), e);
+    return code;
+}
+
+static int finish(struct restore *r, bool new_live, struct err *e)
+{
+    int code = restore_let_in(r, e);
+    if (code < 0)
+        return code;
+    r->new_live = new_live;
+    if (new_live || r->again)
+        return restore_journal_save(r, RESTORE_KEPT, e);
+    code = beside_remove(r, e);
+    return code == 0 ? restore_journal_remove(r, e) : code;
+}
+
+static int go_back(struct restore *r, struct err *e)
+{
+    bool was_new = r->new_live;
+    struct server *s = NULL;
+    int code = open_server(r, &s, e);
+    if (code == 0 && r->phase != RESTORE_BLOCKED)
+        code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
+    if (code == 0 && r->phase != RESTORE_BLOCKED)
+        code = settle(r, s, was_new, e);
+    server_close(s);
+    return code == 0 ? finish(r, was_new, e) : code;
+}
+
+static int exchange(struct restore *r, bool to_new, struct err *e)
+{
+    struct server *s = NULL;
+    int code = restore_journal_save(r, RESTORE_BLOCKED, e);
+    if (code == 0)
+        code = restore_block(r, e);
+    if (code == 0)
+        code = open_server(r, &s, e);
+    if (code == 0)
+        code = plan(r, s, to_new, e);
+    if (code == 0)
+        code = restore_journal_save(r, to_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
+    if (code == 0)
+        code = settle(r, s, to_new, e);
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STARTING, e);
+    server_close(s);
+    return code;
+}
+
+int beside_exchange(struct restore *r, bool to_new, struct err *e)
+{
+    r->target_new = to_new;
+    int code = exchange(r, to_new, e);
+    if (code == 0)
+        return finish(r, to_new, e);
+    struct err back = {0};
+    run_note("it failed and is being undone: %s", e->text);
+    if (go_back(r, &back) < 0)
+        return err_prefix(e, code,
+            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, "
+            "then "
+            "run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
+            UTF8_SHORT(back.text, 200), text(r, "database"), text(r, "new"), text(r, "old"));
+    return err_prefix(e, code, "everything is as it was before, and clients are let in");
+}
+
+int beside_recover(struct restore *r, struct err *e)
+{
+    int code = 0;
+    switch (r->phase) {
+    case RESTORE_KEPT:
+        return 0;
+    case RESTORE_STAGING:
+        code = beside_remove(r, e);
+        return code == 0 ? restore_journal_remove(r, e) : code;
+    case RESTORE_STARTING:
+        code = restore_block(r, e);
+        return code == 0 ? finish(r, r->target_new, e) : code;
+    default:
+        code = restore_block(r, e);
+        return code == 0 ? go_back(r, e) : code;
+    }
+}

@@ -1,0 +1,252 @@
+#include "backup/job/restore/foreign_look.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "backup/job/child.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/said.h"
+#include "common/utf8.h"
+
+/* In ib_logfile0, all formats since 5.7: "MariaDB 10.5.8", "Backup 10.5.8". */
+#define CREATOR_AT  16
+#define CREATOR_LEN 32
+#define LOG_MAX     (1u << 20)
+#define UPGRADE_MS  (30 * 60 * 1000) /* it looks at every table */
+
+const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION_LEN])
+{
+    char text[CREATOR_LEN + 1] = "";
+    _cleanup_free_ char *path = xasprintf("%s/ib_logfile0", datadir);
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, CREATOR_LEN, CREATOR_AT);
+    const char *at = n > 0 ? strpbrk(text, "0123456789") : NULL;
+    size_t len = at ? strspn(at, "0123456789.") : 0;
+    buf[0] = '\0';
+    if (len > 0 && len < FOREIGN_VERSION_LEN && memchr(at, '.', len))
+        snprintf(buf, FOREIGN_VERSION_LEN, "%.*s", (int)len, at);
+    return buf;
+}
+
+/* 1011 of "10.11.19-MariaDB"; 0 = none. */
+static unsigned series(const char *version)
+{
+    unsigned major = 0, minor = 0;
+    return version && sscanf(version, "%3u.%3u", &major, &minor) == 2 ? major * 1000 + minor : 0;
+}
+
+static int refuse_version(struct run *run, const char *theirs, const char *ours, struct err *e)
+{
+    err_set(e, EINVAL,
+        "the archive is of MariaDB %s, this server is %s: a server cannot read the files of a "
+        "newer "
+        "one; install that series, or bring back a dump",
+        theirs, ours);
+    run_error_de(run,
+        "das Archiv stammt von MariaDB %s, dieser Server ist %s: Ein Server liest keine Dateien "
+        "eines neueren; jene Serie installieren oder einen Dump zurückspielen",
+        theirs, ours);
+    return EXIT_REFUSED;
+}
+
+/* --- the case of names ------------------------------------------------------------------------ */
+
+/* Calls fn with each table's name, without ".frm", until it says true; that name in buf. */
+static bool any_table(const char *folder, bool (*fn)(const void *ctx, const char *name),
+    const void *ctx, char buf[static 256])
+{
+    DIR *d = opendir(folder);
+    const struct dirent *de;
+    bool hit = false;
+    while (d && !hit && (de = readdir(d))) {
+        size_t n = strlen(de->d_name);
+        if (n < 5 || strcmp(de->d_name + n - 4, ".frm") != 0)
+            continue;
+        snprintf(buf, 256, "%.*s", (int)(n - 4), de->d_name);
+        hit = fn(ctx, buf);
+    }
+    if (d)
+        closedir(d);
+    return hit;
+}
+
+static bool has_capital(const void *ctx, const char *name)
+{
+    (void)ctx;
+    for (; *name; name++)
+        if (isupper((unsigned char)*name))
+            return true;
+    return false;
+}
+
+static bool differs_in_case(const void *ctx, const char *name)
+{
+    const char *other = ctx;
+    return strcasecmp(other, name) == 0 && strcmp(other, name) != 0;
+}
+
+/* The live database has this name, but for its case. */
+static bool differs_from_live(const void *ctx, const char *name)
+{
+    char live[256];
+    _cleanup_free_ char *exact = xasprintf("%s/%s.frm", (const char *)ctx, name);
+    return access(exact, F_OK) < 0 && any_table(ctx, differs_in_case, name, live);
+}
+
+/* The database's folder, however its name is written. */
+static char *folder_of(const char *datadir, const char *database)
+{
+    DIR *d = opendir(datadir);
+    const struct dirent *de;
+    char *found = NULL;
+    while (d && (de = readdir(d)))
+        if (strcasecmp(de->d_name, database) == 0 && (!found || !strcmp(de->d_name, database))) {
+            free(found);
+            found = xasprintf("%s/%s", datadir, de->d_name);
+        }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+static int refuse_names(struct run *run, const char *name, int lower, struct err *e)
+{
+    if (lower == 0) {
+        err_set(e, EINVAL,
+            "the archive's tables have lower-case names (%s), as a server with "
+            "lower_case_table_names = 1 makes them (Windows, the old containers); this server has "
+            "0, and Elexis would not find its tables: set lower_case_table_names = 1 below "
+            "[mysqld], "
+            "restart the server, and restore then",
+            UTF8_SHORT(name, 80));
+        run_error_de(run,
+            "die Tabellen des Archivs haben klein geschriebene Namen (%s), wie ein Server mit "
+            "lower_case_table_names = 1 sie macht (Windows, die alten Container); dieser Server "
+            "hat "
+            "0, und Elexis fände seine Tabellen nicht: lower_case_table_names = 1 unter [mysqld] "
+            "setzen, den Server neu starten, dann zurückspielen",
+            UTF8_SHORT(name, 80));
+    } else {
+        err_set(e, EINVAL,
+            "the archive's tables have names with capitals (%s), which a server with "
+            "lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the "
+            "server, and restore then",
+            UTF8_SHORT(name, 80), lower);
+        run_error_de(run,
+            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%s), die ein Server mit "
+            "lower_case_table_names = %d nicht findet: unter [mysqld] auf 0 setzen, den Server neu "
+            "starten, dann zurückspielen",
+            UTF8_SHORT(name, 80), lower);
+    }
+    return EXIT_REFUSED;
+}
+
+static int names_fit(struct run *run, const char *datadir, const struct site *site, struct err *e)
+{
+    char name[256];
+    const char *database = config_str(run->s.config, "database", NULL, "name");
+    int lower = site->layout.lower_case_table_names > 0 ? site->layout.lower_case_table_names : 0;
+    _cleanup_free_ char *theirs = folder_of(datadir, database);
+    _cleanup_free_ char *ours = folder_of(site->layout.datadir, database);
+    if (!theirs)
+        return 0; /* the trial and the person see what it is */
+    const char *written = strrchr(theirs, '/') + 1;
+    if (lower && (has_capital(NULL, written) || any_table(theirs, has_capital, NULL, name)))
+        return refuse_names(run, has_capital(NULL, written) ? written : name, lower, e);
+    if (lower)
+        return 0;
+    /* Elexis writes its names in capitals */
+    bool small = ours ? any_table(theirs, differs_from_live, ours, name)
+                      : any_table(theirs, differs_in_case, "KONTAKT", name);
+    if (strcmp(written, database) != 0)
+        utf8_copy(name, sizeof name, written);
+    return small || strcmp(written, database) != 0 ? refuse_names(run, name, 0, e) : 0;
+}
+
+int foreign_fits(struct run *run, const char *datadir, const struct site *site, struct err *e)
+{
+    char version[FOREIGN_VERSION_LEN];
+    unsigned theirs = series(foreign_version(datadir, version));
+    unsigned ours = series(site->layout.version);
+    if (theirs && ours && theirs > ours)
+        return refuse_version(run, version, site->layout.version, e);
+    return names_fit(run, datadir, site, e);
+}
+
+/* --- taken of a running server ---------------------------------------------------------------- */
+
+bool foreign_was_hot(struct run *run, const char *log, const char *datadir, struct err *e)
+{
+    static const char *const signs[] = {"Upgrade after a crash is not supported",
+        "Unsupported redo log format", "log was created with", "InnoDB: Cannot upgrade"};
+    char version[FOREIGN_VERSION_LEN];
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    bool hot = false;
+    if (file_read(log, LOG_MAX, &text, &len, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        hot |= strstr(text, signs[i]) != NULL;
+    if (!hot)
+        return false;
+    foreign_version(datadir, version);
+    const char *of = *version ? version : "an older series";
+    err_set(e, EIO,
+        "the archive was taken while its server (MariaDB %s) was running, and only that series can "
+        "put such files in order: add --recover-with PROGRAM, a mariadbd of that series; it is "
+        "started once on the unpacked copy",
+        of);
+    run_error_de(run,
+        "das Archiv wurde von einem laufenden Server (MariaDB %s) gemacht, und nur jene Serie kann "
+        "solche Dateien in Ordnung bringen: --recover-with PROGRAMM dazu, ein mariadbd jener "
+        "Serie; er wird einmal auf der ausgepackten Kopie gestartet",
+        *version ? version : "einer älteren Serie");
+    return true;
+}
+
+/* --- of an older series ----------------------------------------------------------------------- */
+
+int foreign_upgrade(struct run *run, struct server *s, const struct server_target *t,
+    const char *version, struct err *e)
+{
+    char how[80], said[SAID_MAX];
+    if (*version && series(version) == series(server_version(s)))
+        return 0;
+    run_phase(run, run->s.physical_type, "upgrade", 0);
+    _cleanup_free_ char *socket = xasprintf("--socket=%s", t->socket),
+                        *user = xasprintf("--user=%s", t->user);
+    const char *argv[] = {
+        "mariadb-upgrade", "--no-defaults", socket, user, "--force", "--silent", NULL};
+    _cleanup_fd_ int out = memfd_create("upgrade", MFD_CLOEXEC);
+    _cleanup_free_ char *password = t->password ? xasprintf("MYSQL_PWD=%s", t->password) : NULL;
+    const char *environment[] = {password, NULL};
+    struct child_options o = {
+        .argv = argv, .environment = environment, .out = out, .err = out, .keep = -1};
+    struct child c = {0};
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return code;
+    if (child_wait(&c, UPGRADE_MS, run_go_on, run) != 0) {
+        child_end(&c, 2000);
+        if (!run_go_on(run))
+            return run_pack_result(PACK_STOPPED, e);
+        return err_set(e, ETIMEDOUT, "mariadb-upgrade does not end");
+    }
+    if (!child_good(&c)) {
+        child_said(out, said);
+        err_set(e, EIO, "the system tables of MariaDB %s could not be brought up to %s: %s %s: %s",
+            *version ? version : "unknown", server_version(s), argv[0],
+            child_how(&c, how, sizeof how), said);
+        return EXIT_INCONSISTENT;
+    }
+    run_note("the system tables were those of MariaDB %s, and are now those of %s",
+        *version ? version : "an unknown series", server_version(s));
+    return 0;
+}

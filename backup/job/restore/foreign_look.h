@@ -1,0 +1,26 @@
+/*
+ * What an unpacked archive of the old system tells of the server that it came from, and whether
+ * this one can do anything with it.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_RESTORE_FOREIGN_LOOK_H
+#define ELEXGATE_BACKUP_JOB_RESTORE_FOREIGN_LOOK_H
+
+#include "backup/job/restore/site.h"
+#include "backup/server/server.h"
+
+#define FOREIGN_VERSION_LEN 24
+
+/* "10.5.8": the server that made InnoDB's log in this data directory; "" when that is not known. */
+const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION_LEN]);
+/* Before a server is started on it. EXIT_REFUSED with words: it is of a newer series, or its tables
+ * have names that this server would not find. */
+int foreign_fits(
+    struct run *run, const char *datadir, const struct site *site, struct err *e) MUSTCHECK;
+/* After a start in vain: replaces the words when the archive was taken of a running older server.
+ * log: the trial server's. Returns true when it did. */
+bool foreign_was_hot(struct run *run, const char *log, const char *datadir, struct err *e);
+/* The system tables of an older series are brought up to the server that runs on the copy. */
+int foreign_upgrade(struct run *run, struct server *s, const struct server_target *t,
+    const char *version, struct err *e) MUSTCHECK;
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * What a restore would replace by what, for a person to decide: nothing is changed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/job/trial/copy_check.h"
+#include "backup/job/restore/foreign.h"
+#include "backup/job/restore/pick.h"
+#include "backup/job/restore/restore.h"
+#include "backup/job/restore/site.h"
+#include "common/clock.h"
+#include "common/json_lines.h"
+
+struct plan {
+    struct run *run;
+    struct server *server;
+    struct site site;
+    json_t *parts, *rows;
+    bool rows_known;  /* the manifest says how many there were */
+    size_t uncounted; /* tables that could not be counted within the session's limit */
+};
+
+static json_t *row_json(const char *schema, const char *name, int64_t now, int64_t then)
+{
+    _cleanup_free_ char *both = xasprintf("%s.%s", schema, name);
+    return json_pack("{s:o, s:I, s:I}", "table", json_text(both), "now", (json_int_t)now, "then",
+        (json_int_t)then);
+}
+
+/* 0: counted; 1: there is no such table, or no one can read it; 2: it takes too long. */
+static int count_rows(struct plan *p, const char *schema, const char *name, uint64_t *rows)
+{
+    _cleanup_free_ char *s = server_quote_name(schema), *n = server_quote_name(name);
+    _cleanup_free_ char *st = server_quote_text(p->server, schema),
+                        *nt = server_quote_text(p->server, name);
+    uint64_t there = 0;
+    /* A view in its place would run what somebody put into it, with our rights. */
+    if (server_u64(p->server, &there, NULL,
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
+            "TABLE_NAME=%s AND TABLE_TYPE <> 'VIEW'",
+            st, nt) < 0 ||
+        there == 0)
+        return 1;
+    int r = server_u64(p->server, rows, NULL, "SELECT COUNT(*) FROM %s.%s", s, n);
+    p->uncounted += r == -ETIMEDOUT;
+    return r == 0 ? 0 : r == -ETIMEDOUT ? 2 : 1;
+}
+
+/* Rows now against rows then. */
+static void compare_rows(struct plan *p, const struct manifest *m)
+{
+    for (size_t i = 0; i < m->table_count; i++) {
+        const struct manifest_table *t = &m->tables[i];
+        uint64_t now = 0;
+        if (t->rows < 0 || !strcmp(t->schema, "mysql"))
+            continue;
+        p->rows_known = true;
+        int r = count_rows(p, t->schema, t->name, &now);
+        if (r == 2 || (r == 0 && now == (uint64_t)t->rows))
+            continue;
+        json_t *row = row_json(t->schema, t->name, (int64_t)now, t->rows);
+        if (r == 1)
+            json_object_set_new(row, "gone", json_true());
+        json_array_append_new(p->rows, row);
+    }
+}
+
+struct newer {
+    const struct manifest *m;
+    json_t *tables; /* {"schema","name"} */
+};
+
+static int take_newer(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct newer *n = ctx;
+    (void)lengths, (void)columns, (void)e;
+    for (size_t i = 0; i < n->m->table_count; i++) {
+        const struct manifest_table *t = &n->m->tables[i];
+        if (strcmp(t->schema, row[0]) == 0 && strcmp(t->name, row[1]) == 0)
+            return 0;
+    }
+    json_array_append_new(
+        n->tables, json_pack("{s:o, s:o}", "schema", json_text(row[0]), "name", json_text(row[1])));
+    return 0;
+}
+
+/* Tables that were made since: a restore takes them away, with all their rows. A physical one
+ * replaces every schema, a dump its own. */
+static void find_newer(struct plan *p, const struct manifest *m, const char *database)
+{
+    struct newer n = {.m = m, .tables = json_array()};
+    _cleanup_free_ char *only = m->method == MANIFEST_DUMP ? server_quote_text(p->server, database)
+                                                           : NULL;
+    size_t i;
+    json_t *t;
+    if (m->table_count == 0) { /* it does not say what there was */
+        json_decref(n.tables);
+        return;
+    }
+    (void)!server_rows(p->server, take_newer, &n, NULL,
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN "
+        "('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "
+        "('mysql','information_schema','performance_schema','sys') %s%s ORDER BY 1, 2",
+        only ? "AND TABLE_SCHEMA=" : "", only ? only : "");
+    json_array_foreach (n.tables, i, t) {
+        const char *schema = json_string_value(json_object_get(t, "schema"));
+        const char *name = json_string_value(json_object_get(t, "name"));
+        uint64_t now = 0;
+        if (count_rows(p, schema, name, &now) == 1)
+            continue;
+        json_t *row = row_json(schema, name, (int64_t)now, 0);
+        json_object_set_new(row, "newer", json_true());
+        json_array_append_new(p->rows, row);
+    }
+    json_decref(n.tables);
+}
+
+static json_t *sessions_json(const struct run *run)
+{
+    json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "sessions"), *array = json_array();
+    if (run->s.proxy_socket &&
+        control_call(run->s.proxy_socket, 3000, request, &answer, NULL) == 0) {
+        size_t i;
+        json_t *s;
+        json_array_foreach (json_object_get(answer, "sessions"), i, s)
+            (void)json_array_append_new(
+                array, json_pack("{s:O?, s:O?, s:O?}", "user", json_object_get(s, "user"), "peer",
+                           json_object_get(s, "peer"), "program", json_object_get(s, "program")));
+    }
+    json_decref(answer);
+    json_decref(request);
+    return array;
+}
+
+/* live: the folder, or the database's name for a dump, that it replaces; with its size. */
+static json_t *part_json(
+    const struct store_item *it, const struct layout *l, const char *live, uint64_t bytes)
+{
+    char made[CLOCK_ISO_LEN];
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:s?, s:s?, s:{s:I, s:s?}}", "type", it->type,
+        "method", manifest_method_name(it->manifest.method), "run", it->run, "made",
+        clock_iso(it->manifest.started_ms, made), "bytes", (json_int_t)it->manifest.content.bytes,
+        "proven", it->status.proven_ms && it->status.proven_good, "server",
+        it->manifest.server.version, "live", live, "replaces", "bytes", (json_int_t)bytes, "server",
+        it->manifest.method == MANIFEST_FILES ? NULL : l->version);
+}
+
+/* The size of the database that a dump would replace: what its tables and indexes hold. */
+static uint64_t database_bytes(struct server *s, const char *name)
+{
+    uint64_t bytes = 0;
+    _cleanup_free_ char *quoted = server_quote_text(s, name);
+    (void)!server_u64(s, &bytes, NULL,
+        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE "
+        "TABLE_SCHEMA=%s",
+        quoted);
+    return bytes;
+}
+
+/* Everything that the manifest tells, the full one of an encrypted archive included. */
+static int plan_part(
+    struct plan *p, const struct store_list *found, const struct store_item *it, struct err *e)
+{
+    const struct config *c = p->run->s.config;
+    uint64_t bytes = 0;
+    struct store_item full = *it;
+    struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
+    _cleanup_free_ char *manifest = it->manifest.brief
+                                        ? store_path(found->folder, it, ARCHIVE_NAME_MANIFEST)
+                                        : NULL;
+    int code = copy_check_manifest(p->run, it, manifest, &file, &m, e);
+    if (code != 0)
+        return code;
+    full.manifest = *m;
+    const char *live = m->method == MANIFEST_FILES  ? config_str(c, "data", it->type, "path")
+                       : m->method == MANIFEST_DUMP ? NULL
+                                                    : p->site.layout.datadir;
+    if (live)
+        (void)!layout_size(live, &bytes, NULL);
+    if (m->method == MANIFEST_DUMP) {
+        live = config_str(c, "database", NULL, "name");
+        bytes = p->server ? database_bytes(p->server, live) : 0;
+    }
+    (void)json_array_append_new(p->parts, part_json(&full, &p->site.layout, live, bytes));
+    if (m->method != MANIFEST_FILES && p->server) {
+        compare_rows(p, m);
+        find_newer(p, m, config_str(c, "database", NULL, "name"));
+    }
+    snprintf(p->run->suffix, sizeof p->run->suffix, "%s", it->run);
+    manifest_file_close(file);
+    return 0;
+}
+
+int restore_plan(struct run *run, const struct restore_request *q, struct err *e)
+{
+    struct store_list found = {0};
+    const struct store_item *dump = NULL;
+    struct plan p = {.run = run, .parts = json_array(), .rows = json_array()};
+    int code = restore_find(run, q, &found, e);
+    if (code == 0)
+        code = restore_picked_dump(&found, q->types, &dump, e);
+    if (code == 0)
+        code = site_look(run, &p.site, e);
+    if (code == 0)
+        (void)site_ask(run, &p.server, NULL);
+    for (size_t i = 0; code == 0 && i < found.count; i++)
+        if (restore_picked(&found, i, q->types)) {
+            code = restore_picked_whole(&found.items[i], q->which, e);
+            if (code == 0)
+                code = plan_part(&p, &found, &found.items[i], e);
+        }
+    if (code == 0 && json_array_size(p.parts) == 0)
+        code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
+    if (code == 0)
+        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:s?, s:o}", "event", "plan", "run",
+            run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "uncounted",
+            (json_int_t)p.uncounted, "server_down", p.server ? NULL : p.site.why.text, "sessions",
+            sessions_json(run)));
+    json_decref(p.parts);
+    json_decref(p.rows);
+    server_close(p.server);
+    site_clear(&p.site);
+    store_list_clear(&found);
+    return code;
+}

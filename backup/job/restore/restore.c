@@ -1,0 +1,411 @@
+/*
+ * elexgate-job restore run|sql|into|serve|undo|accept|recover|status|plan
+ */
+#include "backup/job/restore/restore.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/job/hooks.h"
+#include "backup/job/job.h"
+#include "backup/job/restore/foreign.h"
+#include "backup/job/restore/into.h"
+#include "backup/job/restore/pick.h"
+#include "backup/job/restore/site.h"
+#include "backup/job/restore/sql.h"
+#include "backup/job/restore/trail.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+static void init(struct restore *r, struct run *run)
+{
+    *r = (struct restore){
+        .run = run, .started_ms = clock_wall_ms(), .clients_out = run->clients_out};
+    r->journal = xasprintf("%s/restore.json", run->s.state_dir);
+}
+
+static json_t *status_json(const struct restore *r)
+{
+    char started[CLOCK_ISO_LEN];
+    json_t *parts = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        (void)json_array_append_new(parts, json_pack("{s:s, s:s, s:s}", "type", r->parts[i].type,
+                                               "live", r->parts[i].live, "kept", r->parts[i].root));
+    if (r->beside)
+        (void)json_array_append_new(
+            parts, json_pack("{s:s, s:O, s:O}", "type", r->run->s.dump_type, "live",
+                       json_object_get(r->beside, "database"), "kept",
+                       json_object_get(r->beside, r->new_live ? "old" : "new")));
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "event", "restore", "phase",
+        restore_phase_name(r->phase), "run", r->suffix, "new_live", r->new_live, "started",
+        clock_iso(r->started_ms, started), "parts", parts);
+}
+
+static void tell_restored(const struct restore *r)
+{
+    json_t *types = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        (void)json_array_append_new(types, json_string(r->parts[i].type));
+    run_event(json_pack("{s:s, s:s, s:I, s:b, s:o}", "event", "restored", "run", r->suffix,
+        "blocked_ms", (json_int_t)r->blocked_for_ms, "new_live", r->new_live, "types", types));
+}
+
+static char *type_words(const struct restore *r)
+{
+    char *words = xstrdup("");
+    for (size_t i = 0; i < r->n; i++) {
+        char *longer = xasprintf("%s%s%s", words, i ? " " : "", r->parts[i].type);
+        free(words);
+        words = longer;
+    }
+    return words;
+}
+
+/* The folders of a restore that can neither be finished nor undone get another name: all of one
+ * side is live, and a person may still want what lies in them. */
+static int set_aside(struct restore *r, struct err *e)
+{
+    char stamp[CLOCK_ISO_LEN];
+    clock_iso(clock_wall_ms(), stamp);
+    for (size_t i = 0; i < r->n; i++) {
+        _cleanup_free_ char *aside = xasprintf("%s.%s", r->parts[i].root, stamp);
+        if (rename(r->parts[i].root, aside) < 0 && errno != ENOENT)
+            return err_sys(e, errno, "cannot rename %s", r->parts[i].root);
+        run_note("what it has left is kept in %s; delete that when all is well", aside);
+    }
+    return 0;
+}
+
+/* A restore is the cure for what keeps the earlier one from its end: no server starts on these
+ * files, for example. Clients stay out until it has succeeded. */
+static int go_on_without(struct restore *r, struct err *e)
+{
+    run_note("it cannot be settled (%s); what is asked for now goes on in its place",
+        UTF8_SHORT(e->text, 250));
+    r->run->clients_out = true;
+    int code = set_aside(r, e);
+    return code == 0 ? 1 : code;
+}
+
+/* Nothing of an earlier restore may be in the way: what was interrupted is settled first, what is
+ * kept is the admin's to decide. */
+static int clear_earlier(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 0 && r.phase != RESTORE_KEPT) {
+        run_note("an interrupted restore (%s) is settled first", restore_phase_name(r.phase));
+        code = restore_recover(&r, e);
+        if (code == 0)
+            code = restore_journal_load(&r, e) == 0 ? 2 : 1;
+        else if (r.phase == RESTORE_BLOCKED && !r.beside)
+            code = go_on_without(&r, e);
+    } else if (code == 0)
+        code = 2;
+    if (code == 2) {
+        err_set(e, EEXIST,
+            "the data from before the restore of %s are still kept; first let them go with "
+            "`elexgate "
+            "restore accept`, or bring them back with `elexgate restore undo`",
+            r.suffix);
+        run_error_de(run,
+            "die Daten von vor der Wiederherstellung von %s liegen noch da; zuerst mit `elexgate "
+            "restore accept` gehen lassen oder mit `elexgate restore undo` zurückholen",
+            r.suffix);
+        code = EXIT_REFUSED;
+    }
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+int restore_give_up_staging(struct restore *r, int code, struct err *e)
+{
+    struct err left = {0};
+    int removed = restore_remove_staging(r, &left);
+    if (removed == 0 && r->clients_out)
+        removed = restore_journal_save(r, RESTORE_BLOCKED, &left);
+    else if (removed == 0)
+        removed = restore_journal_remove(r, &left);
+    if (removed < 0)
+        return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
+    return code;
+}
+
+/* What follows a restore that could not be settled must say so when it fails as well. */
+static int still_out(const struct run *run, int code, struct err *e)
+{
+    if (code == 0 || !run->clients_out || strncmp(e->text, "CLIENTS", 7) == 0)
+        return code;
+    return err_prefix(e, code,
+        "CLIENTS STAY BLOCKED, by a restore before this one: restore another backup, or put right "
+        "what keeps the server from running and then run `elexgate restore recover`");
+}
+
+static int run_folders(struct run *run, const struct restore_request *q, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_stage(&r, q, e);
+    snprintf(run->suffix, sizeof run->suffix, "%s", r.suffix);
+    _cleanup_free_ char *words = type_words(&r);
+    if (code != 0 || q->dry_run) {
+        code = restore_give_up_staging(&r, code, e);
+        restore_clear(&r);
+        return code;
+    }
+    code = hook_before(run, "before_restore", words, e);
+    if (code != 0)
+        code = restore_give_up_staging(&r, code, e);
+    else
+        code = restore_exchange(&r, true, e);
+    if (code == 0)
+        tell_restored(&r);
+    hook_after(run, "after_restore", words, job_exit_code(code), code ? e->text : NULL);
+    restore_clear(&r);
+    return code;
+}
+
+/* Files change places, a dump goes in as SQL. */
+static int run_restore(struct run *run, const struct restore_request *q, struct err *e)
+{
+    struct store_list found = {0};
+    const struct store_item *dump = NULL;
+    int code = clear_earlier(run, e);
+    if (code == 0)
+        code = restore_find(run, q, &found, e);
+    if (code == 0)
+        code = restore_picked_dump(&found, q->types, &dump, e);
+    if (code == 0)
+        code = dump ? restore_dump(run, found.folder, dump, &q->sql, e) : run_folders(run, q, e);
+    store_list_clear(&found);
+    return still_out(run, code, e);
+}
+
+/* Back to the old data, or, asked again, to the restored ones. */
+static int undo(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 1) {
+        code = err_set(e, ENOENT, "there is no restore to undo");
+    } else if (code == 0 && r.phase != RESTORE_KEPT) {
+        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
+        code = EXIT_REFUSED;
+    } else if (code == 0) {
+        r.again = true;
+        code = restore_database(&r) ? restore_database_ready(run, e) : 0;
+        if (code == 0 && restore_database(&r))
+            code = site_can_stop(run, restore_database(&r)->live, e);
+        if (code == 0)
+            code = restore_exchange(&r, !r.new_live, e);
+    }
+    if (code == 0)
+        tell_restored(&r);
+    restore_clear(&r);
+    return code;
+}
+
+static int accept_restore(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 1) {
+        code = err_set(e, ENOENT, "no data of an earlier restore are kept");
+    } else if (code == 0 && r.phase != RESTORE_KEPT) {
+        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
+        code = EXIT_REFUSED;
+    } else if (code == 0) {
+        code = restore_remove_staging(&r, e);
+        if (code == 0)
+            code = restore_journal_remove(&r, e);
+    }
+    restore_clear(&r);
+    return code;
+}
+
+/* Data that were kept for [restore] keep_old have had their time. */
+static int expire(struct restore *r, struct err *e)
+{
+    run_note("the data kept since the restore of %s are old enough and are let go", r->suffix);
+    int code = restore_remove_staging(r, e);
+    return code == 0 ? restore_journal_remove(r, e) : code;
+}
+
+static bool expired(const struct restore *r)
+{
+    int64_t keep = config_int(r->run->s.config, "restore", NULL, "keep_old");
+    return keep > 0 && clock_wall_ms() - r->started_ms >= keep;
+}
+
+/* The keeper asks after every restore and once an hour: the run lock, which a person's command
+ * would then find taken, is for when there is something to do. */
+static bool nothing_to_recover(struct run *run, bool old_too)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, NULL);
+    bool nothing = code == 1 || (code == 0 && r.phase == RESTORE_KEPT && !(old_too && expired(&r)));
+    restore_clear(&r);
+    return nothing;
+}
+
+static int recover(struct run *run, bool old_too, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    if (code == 0 && r.phase != RESTORE_KEPT) {
+        restore_trail_begin(run, "recover", r.suffix, false);
+        run_note("a restore was interrupted in the phase %s", restore_phase_name(r.phase));
+        code = restore_recover(&r, e);
+        if (code == 0)
+            tell_restored(&r);
+    } else if (code == 0 && old_too && expired(&r))
+        code = expire(&r, e);
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+static int status(struct run *run, struct err *e)
+{
+    struct restore r;
+    init(&r, run);
+    int code = restore_journal_load(&r, e);
+    run_event(code == 0 ? status_json(&r) : json_pack("{s:s, s:n}", "event", "restore", "phase"));
+    restore_clear(&r);
+    return code == 1 ? 0 : code;
+}
+
+/* What SQL text may do; words[i] is one of its options or not. Returns how many words it took. */
+static int sql_option(int argc, char **words, int i, struct sql_options *o, struct err *e)
+{
+    if (!strcmp(words[i], "--accept-loss")) {
+        o->accept_loss = true;
+        return 1;
+    }
+    if (strcmp(words[i], "--names") != 0)
+        return 0;
+    if (i + 1 < argc && restore_sql_names(words[i + 1], &o->names))
+        return 2;
+    err_set(e, EINVAL, "--names live, or --names file");
+    return -EINVAL;
+}
+
+/* sql [--dry-run] [--accept-loss] [--names live|file] FILE */
+static int run_sql(struct run *run, const struct restore_request *q, struct err *e)
+{
+    if (!q->which || q->types[0]) {
+        err_set(e, EINVAL, "which file? a dump (.sql, also compressed), or - for standard input");
+        return EXIT_USAGE;
+    }
+    int code = clear_earlier(run, e);
+    if (code == 0)
+        code = restore_sql(run, q->which, &q->sql, e);
+    return still_out(run, code, e);
+}
+
+/* dir: NULL, or filled with a first word before WHICH. */
+static int parse_run(
+    int argc, char **argv, struct restore_request *q, const char **dir, struct err *e)
+{
+    int i = 2, took;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        if ((took = sql_option(argc, argv, i, &q->sql, e)) != 0) {
+            if (took < 0)
+                return EXIT_USAGE;
+            i += took - 1;
+        } else if (!strcmp(argv[i], "--dry-run"))
+            q->dry_run = q->sql.dry_run = true;
+        else if (!strcmp(argv[i], "--no-trial"))
+            q->skip_boot = true;
+        else if (!strcmp(argv[i], "--foreign"))
+            q->foreign = true;
+        else if (!strcmp(argv[i], "--recover-with") && i + 1 < argc)
+            q->recover_with = argv[++i];
+        else {
+            err_set(e, EINVAL, "unknown option %s", UTF8_SHORT(argv[i], 40));
+            return EXIT_USAGE;
+        }
+    }
+    if (dir && i < argc)
+        *dir = argv[i++];
+    if (i == argc) {
+        err_set(e, EINVAL, "which backup? latest, a run's suffix, or an archive's path");
+        return EXIT_USAGE;
+    }
+    q->which = argv[i];
+    q->types = argv + i + 1;
+    return 0;
+}
+
+/* What neither changes the live data nor waits for who does: these run beside backups. */
+static int look_only(struct run *run, const char *what, int argc, char **argv, struct err *e)
+{
+    struct restore_request q = {0};
+    const char *dir = NULL;
+    if (!strcmp(what, "status"))
+        return status(run, e);
+    if (!strcmp(what, "serve")) {
+        if (argc == 4)
+            return restore_serve(run, argv[2], argv[3], e);
+        err_set(e, EINVAL, "restore serve DIR SOCKET");
+        return EXIT_USAGE;
+    }
+    bool into = !strcmp(what, "into");
+    int code = parse_run(argc, argv, &q, into ? &dir : NULL, e);
+    if (code != 0)
+        return code;
+    run_be_modest(NULL);
+    return into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
+}
+
+/* recover says for itself whether there is anything to tell of. */
+static void begin_trail(const struct run *run, char **argv, const struct restore_request *q)
+{
+    const char *what = argv[1];
+    if (!strcmp(what, "run") || !strcmp(what, "sql") || !strcmp(what, "undo") ||
+        !strcmp(what, "accept"))
+        restore_trail_begin(run, what, q->which, q->dry_run);
+}
+
+int job_restore(struct run *run, int argc, char **argv, struct err *e)
+{
+    static const char *const lookers[] = {"status", "plan", "into", "serve"};
+    const char *what = argc > 1 ? argv[1] : "";
+    struct restore_request q = {0};
+    int code = 0;
+    for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
+        if (!strcmp(what, lookers[i]))
+            return look_only(run, what, argc, argv, e);
+    if (!strcmp(what, "run") || !strcmp(what, "sql"))
+        code = parse_run(argc, argv, &q, NULL, e);
+    bool old_too = argc > 2 && !strcmp(argv[2], "--expire");
+    if (!strcmp(what, "recover") && nothing_to_recover(run, old_too))
+        return 0;
+    if (code == 0)
+        code = job_lock(run, e);
+    if (code != 0)
+        return code;
+    begin_trail(run, argv, &q);
+    if (!strcmp(what, "run"))
+        code = run_restore(run, &q, e);
+    else if (!strcmp(what, "sql"))
+        code = run_sql(run, &q, e);
+    else if (!strcmp(what, "undo"))
+        code = undo(run, e);
+    else if (!strcmp(what, "accept"))
+        code = accept_restore(run, e);
+    else if (!strcmp(what, "recover"))
+        code = recover(run, old_too, e);
+    else {
+        err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
+        code = EXIT_USAGE;
+    }
+    return code;
+}

@@ -1,0 +1,171 @@
+/*
+ * A restore: everything old or everything new.
+ *
+ * - pick.c, foreign.c: which archives are meant
+ * - site.c, holder.c: what is found: a server that answers or not, where its files are, who has
+ * them
+ * - plan.c: what would be replaced by what, for a person to decide
+ * - stage.c: what is asked for is judged, unpacked beside the live data and tried out, while
+ * clients work
+ * - stage_trial.c, accounts.c, foreign_look.c: the copy is judged and booted, and gets the accounts
+ * that the restore needs
+ * - exchange.c: from block to open: clients out, server stopped, folders swapped, server started,
+ *   clients in
+ * - database.c: stopping and starting the server, and the proof that it stands still
+ * - swap.c: the folders change their contents
+ * - journal.c: what has been begun, on disk, so that a killed restore is finished or undone
+ * - sql.c, sql_text.c, sql_stage.c: SQL text becomes a data directory, and goes the way of files
+ * - live_copy.c, mirror.c: the copy that it is read into; carry.c: what was written elsewhere since
+ * - beside.c, objects.c: the same within a server whose files are out of reach
+ * - inventory.c: what a database holds, and what would be lost
+ * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
+ * - trail.c: what it tells, on disk, for a keeper that comes later
+ * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status
+ *
+ * Staging lies beside the live folder (.elexgate-restore-NAME) where that is the same file system,
+ * else in it: new/ what comes, old/ what was, try/ for the throwaway server. While old data are
+ * kept, `undo` changes back and forth, and `accept` lets go of what is not live.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_RESTORE_RESTORE_H
+#define ELEXGATE_BACKUP_JOB_RESTORE_RESTORE_H
+
+#include <jansson.h>
+#include "backup/archive/store.h"
+#include "backup/job/method/layout.h"
+#include "backup/job/restore/sql_options.h"
+#include "backup/job/restore/swap.h"
+#include "backup/job/run.h"
+
+#define RESTORE_PARTS_MAX 32
+
+/* In the order in which they are passed; names in journal.c. */
+enum restore_phase {
+    RESTORE_STAGING, /* clients work; nothing live has been touched */
+    RESTORE_BLOCKED, /* clients are or may be blocked, the server may be stopped; nothing swapped */
+    RESTORE_SWAPPING, /* folders on their way to the new state */
+    RESTORE_STARTING, /* all new; the server is being started and looked at */
+    RESTORE_UNDOING,  /* folders on their way to the old state */
+    RESTORE_KEPT,     /* done; what is not live is kept */
+    RESTORE_PHASES
+};
+
+/* The database server before the block: what going back must reach again. */
+enum restore_before {
+    RESTORE_ANSWERED,
+    RESTORE_RAN,  /* and did not answer, or refused the keeper */
+    RESTORE_DEAD, /* it did not run */
+};
+
+struct restore_part {
+    char type[ARCHIVE_TYPE_MAX + 1];
+    bool database;
+    char *live, *root; /* the live folder, and the staging folder */
+    struct swap swap;  /* filled from RESTORE_SWAPPING on */
+};
+
+struct restore {
+    struct run *run;
+    char *journal; /* path */
+    enum restore_phase phase;
+    char suffix[RUN_SUFFIX_LEN]; /* the run that is restored */
+    int64_t started_ms;
+    bool new_live;    /* what was live before this exchange; with RESTORE_KEPT: what is */
+    bool target_new;  /* what the exchange makes live */
+    bool again;       /* an exchange of what is kept already: undo, or undo of the undo */
+    bool clients_out; /* with RESTORE_STAGING: clients are blocked for a copy of the live data */
+    struct restore_part parts[RESTORE_PARTS_MAX];
+    size_t n;
+    enum restore_before before;
+    bool made_live; /* the live folder had to be made */
+    /* Tables that could not be opened on the old and the new side before; NULL = not known. */
+    json_t *broken[2];
+    json_t
+        *beside; /* SQL in a database beside the live one (beside.h); NULL: folders change places */
+    json_t *addresses;      /* clients that were connected when the block came */
+    uint64_t expected_ms;   /* how long clients are told to wait; 0 = as long as a swap takes */
+    uint64_t blocked_at_ms; /* monotonic, for the report */
+    uint64_t blocked_for_ms;
+    struct {
+        int fd;
+        bool leased; /* nobody else had it open */
+    } locks[8];      /* held on the files of a stopped server */
+    size_t n_locks;
+    /* Called when clients are out and the server still runs, on the way to the new side; NULL = no
+     * one. What it returns but 0 ends the exchange, back to the old side. */
+    int (*before_stop)(struct restore *r, void *ctx, struct err *e);
+    void *before_stop_ctx;
+    bool guarded;       /* files were missing, and stand-ins are locked instead */
+    uint64_t silent_ms; /* monotonic: since when the server that is to end answers nothing; 0 = it
+                           does */
+    int server_fd;      /* pidfd of the server that was asked to end; 0 = not known */
+};
+
+void restore_clear(struct restore *r);
+const struct restore_part *restore_database(
+    const struct restore *r); /* NULL: none in this restore */
+/* Opens live/, new/ and old/ of a part; the caller closes. */
+int restore_open_folders(
+    const struct restore_part *p, struct swap_folders *f, struct err *e) MUSTCHECK;
+void restore_close_folders(struct swap_folders *f);
+
+/* journal.c */
+const char *restore_phase_name(enum restore_phase p);
+int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e) MUSTCHECK;
+/* 1: there is none. */
+int restore_journal_load(struct restore *r, struct err *e) MUSTCHECK;
+int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
+
+/* stage.c: results of the run (run.h) */
+struct restore_request {
+    const char *which;
+    char *const *types; /* NULL-terminated; none = all of the run */
+    bool dry_run, skip_boot;
+    bool foreign;             /* an archive without manifest is taken; see foreign.h */
+    const char *recover_with; /* with foreign: a mariadbd that is started on the copy first */
+    struct sql_options sql;   /* for a dump, and SQL text */
+};
+int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
+/* One event that says what would be replaced by what. */
+int restore_plan(struct run *run, const struct restore_request *q, struct err *e) MUSTCHECK;
+int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
+/* Staging and journal go; returns code, with what else went wrong in *e. */
+int restore_give_up_staging(struct restore *r, int code, struct err *e) MUSTCHECK;
+/* Its steps, for what comes from SQL text. Where staging of a live folder lies, malloc'ed. */
+int restore_staging_root(const char *live, char **out, struct err *e) MUSTCHECK;
+/* Makes the folders; EXIT_NO_SPACE when so many bytes do not fit. */
+int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e) MUSTCHECK;
+/* The files to their owner, and all on the disk. */
+int restore_finish_staging(const struct restore_part *p, struct err *e) MUSTCHECK;
+
+/* database.c */
+/* What must be known before anything is stopped: commands are set. EXIT_REFUSED with words. */
+int restore_database_ready(struct run *run, struct err *e) MUSTCHECK;
+/* Before anybody is blocked: the server writes its changed pages, so that it has few left to write
+ * when it is stopped. That it does not is no reason to give up. */
+void restore_database_flush(struct restore *r);
+/* Stops the server and takes its files' locks in both folders, which no server starts against. */
+int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
+/* While they are held: nobody has opened what leaves the live folder for this side. -EBUSY. */
+int restore_database_untouched(const struct restore *r, bool to_new, struct err *e) MUSTCHECK;
+void restore_database_unlock(struct restore *r);
+/* Starts it and waits until it answers. -EACCES: it runs, and does not let the keeper in. */
+int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
+/* For going back: as it was before, and that may have been badly. */
+int restore_database_start_again(struct restore *r, struct err *e) MUSTCHECK;
+/* Before the block: does it run, and which tables of the live side cannot be opened. */
+void restore_database_remember(struct restore *r);
+/* Every table of that side can be opened that could be opened before. */
+int restore_database_check(struct restore *r, bool new_side, struct err *e) MUSTCHECK;
+
+/* exchange.c */
+int restore_block(struct restore *r, struct err *e) MUSTCHECK;
+int restore_let_in(struct restore *r, struct err *e) MUSTCHECK;
+/* Block, stop, swap, start, check, open; on any failure back to what was, and open. */
+int restore_exchange(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
+/* After a kill: finishes or undoes, then opens. */
+int restore_recover(struct restore *r, struct err *e) MUSTCHECK;
+
+/* restore.c: `elexgate-job restore ...` */
+int job_restore(struct run *run, int argc, char **argv, struct err *e) MUSTCHECK;
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * A restore from SQL text, into the Elexis database only. The text is looked through, then read
+ * into a copy of the data directory in a server that nobody can reach (sql_stage.c), while
+ * everybody works; what it would lose is told and asked about; and then the folders change places
+ * as those of any other restore do (exchange.c). Nothing is dropped on the live server, and what it
+ * holds now is what `undo` brings back.
+ */
+#include "backup/job/restore/sql.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "backup/job/hooks.h"
+#include "backup/job/job.h"
+#include "backup/job/restore/beside.h"
+#include "backup/job/restore/restore.h"
+#include "backup/job/restore/sql_stage.h"
+#include "backup/job/restore/sql_text.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/utf8.h"
+
+static int refuse_with(
+    struct sql_stage *q, int code, struct err *e, const char *words, const char *german)
+{
+    err_set(e, EINVAL, "%s%s", q->text.name ? q->text.name : "the SQL text", words);
+    run_error_de(q->run, "%s%s", q->text.name ? q->text.name : "der SQL-Text", german);
+    return code;
+}
+
+/* Why a text is not taken: what is wrong, where, and what would help, in both languages. The
+ * formats take the same arguments. */
+PRINTF(4, 6)
+PRINTF(5, 6)
+static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, const char *de, ...)
+{
+    char words[700], german[500];
+    va_list ap;
+    va_start(ap, de);
+    utf8_format_v(words, sizeof words, en, ap);
+    va_end(ap);
+    va_start(ap, de);
+    utf8_format_v(german, sizeof german, de, ap);
+    va_end(ap);
+    return refuse_with(q, code, e, words, german);
+}
+
+#define AT(line) (unsigned long long)(line)
+
+/* What the lexer has refused. */
+static int judge_form(struct sql_stage *q, struct err *e)
+{
+    const struct sql_scan *s = &q->text.scan;
+    switch (s->refused) {
+    case SQL_ACCEPTED:
+    case SQL_OPEN:
+        return 0;
+    case SQL_NUL:
+        return refuse(q, EXIT_REFUSED, e, " is no SQL text: line %llu has a NUL byte",
+            " ist kein SQL-Text: Zeile %llu hat ein NUL-Byte", AT(s->refused_line));
+    case SQL_COMMAND:
+    case SQL_BACKSLASH:
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu: \"%s\" is a command of the client program, not SQL; a dump has none",
+            ", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump "
+            "enthält keinen",
+            AT(s->refused_line), s->command);
+    default: {
+        unsigned long long line = AT(s->refused_line);
+        _cleanup_free_ char *en = xasprintf(", line %llu: %s", line, sql_refusal_words(s->refused));
+        _cleanup_free_ char *de = xasprintf(
+            ", Zeile %llu: %s", line, sql_refusal_words_de(s->refused));
+        return refuse_with(q, EXIT_REFUSED, e, en, de);
+    }
+    }
+}
+
+static int judge(struct sql_stage *q, struct err *e)
+{
+    const struct sql_scan *s = &q->text.scan;
+    int code = judge_form(q, e);
+    if (code != 0)
+        return code;
+    if (s->statements == 0 && s->refused == SQL_ACCEPTED)
+        return refuse(
+            q, EXIT_REFUSED, e, " has no SQL statement in it", " enthält keinen SQL-Befehl");
+    if (s->other_line)
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump "
+            "with `mariadb-dump %s`, without --databases or --all-databases",
+            ", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump "
+            "mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
+            AT(s->other_line), s->other, q->database, q->database);
+    if (s->account_line)
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, changes accounts or rights; a dump of one database does not",
+            ", Zeile %llu, ändert Konten oder Rechte; ein Dump einer Datenbank tut das nicht",
+            AT(s->account_line));
+    if (s->refused == SQL_OPEN || !s->complete)
+        return refuse(q, EXIT_INCONSISTENT, e,
+            " is cut off after line %llu: it does not end with \"-- Dump completed\", as every "
+            "whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add "
+            "that line)",
+            " ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie "
+            "jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann "
+            "die Zeile anfügen)",
+            AT(s->lines));
+    return 0;
+}
+
+/* --- what it asks of this server --- */
+
+/* Errors of the server: unknown character set, unknown collation, unknown variable. */
+static bool is_unknown(const struct err *e)
+{
+    return strstr(e->text, "(error 1115)") || strstr(e->text, "(error 1273)") ||
+           strstr(e->text, "(error 1193)");
+}
+
+static bool lacks(struct server *s, const struct sql_scan_need *n)
+{
+    struct err why = {0};
+    _cleanup_free_ char *name = server_quote_name(n->name);
+    int code = n->collation ? server_exec(s, &why, "DO _utf8mb4'' COLLATE %s", name)
+                            : server_exec(s, &why, "DO CONVERT('' USING %s)", name);
+    return code < 0 && is_unknown(&why);
+}
+
+static int judge_needs(struct sql_stage *q, struct server *s, struct err *e)
+{
+    const struct sql_scan *scan = &q->text.scan;
+    for (size_t i = 0; i < scan->n_needs; i++) {
+        const struct sql_scan_need *n = &scan->needs[i];
+        if (!lacks(s, n))
+            continue;
+        const char *whose = strncasecmp(n->name, "utf8mb4_0900", 12) == 0 ? " (MySQL 8)" : "";
+        return refuse(q, EXIT_REFUSED, e,
+            n->collation
+                ? ", line %llu: this server does not have the collation %s%s; replace it, for "
+                  "example with: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", line %llu: this server does not have the character set %s%s; replace "
+                  "it, for example with: sed 's/%s/utf8mb4/g'",
+            n->collation
+                ? ", Zeile %llu: Die Sortierung %s%s hat dieser Server nicht; ersetzen, zum "
+                  "Beispiel mit: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", Zeile %llu: Den Zeichensatz %s%s hat dieser Server nicht; ersetzen, zum "
+                  "Beispiel mit: sed 's/%s/utf8mb4/g'",
+            AT(n->line), n->name, whose, n->name);
+    }
+    struct err why = {0};
+    if (scan->gtid_line && server_exec(s, &why, "DO @@GLOBAL.GTID_PURGED") < 0 && is_unknown(&why))
+        return refuse(q, EXIT_REFUSED, e,
+            ", line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with "
+            "--set-gtid-purged=OFF, or take the line out",
+            ", Zeile %llu, setzt GTID_PURGED, das nur MySQL kennt: den Dump mit "
+            "--set-gtid-purged=OFF machen oder die Zeile herausnehmen",
+            AT(scan->gtid_line));
+    return 0;
+}
+
+/* "10.11" is newer than "10.6"; another product counts by itself. */
+static void note_origin(const struct sql_stage *q, struct server *s)
+{
+    const char *theirs = q->text.scan.server, *ours = server_version(s);
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    bool mysql = !strstr(theirs, "MariaDB");
+    if (sscanf(theirs, "%u.%u", &a, &b) != 2 || sscanf(ours, "%u.%u", &c, &d) != 2)
+        return;
+    if (mysql ? a >= 8 : a > c || (a == c && b > d))
+        run_note("the dump is of a newer server (%s), this one is %s: what only that one knows "
+                 "is an error when it is tried out, before anybody is kept out",
+            UTF8_SHORT(theirs, 40), UTF8_SHORT(ours, 40));
+}
+
+/* A server that does not run answers nothing; then reading the text in shows it. */
+static int ask_server(struct sql_stage *q, struct err *e)
+{
+    struct server *s = NULL;
+    if (server_connect(&q->run->s.target, "elexgate-job", &s, NULL) < 0)
+        return 0;
+    note_origin(q, s);
+    int code = judge_needs(q, s, e);
+    server_close(s);
+    return code;
+}
+
+bool restore_sql_names(const char *word, enum sql_names *out)
+{
+    if (strcmp(word, "live") != 0 && strcmp(word, "file") != 0)
+        return false;
+    *out = *word == 'l' ? SQL_NAMES_LIVE : SQL_NAMES_FILE;
+    return true;
+}
+
+static void tell_restored(const struct sql_stage *q, const struct restore *r)
+{
+    run_event(json_pack("{s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:b, s:O?}", "event", "restored",
+        "run", r->suffix, "method", "dump", "types", q->run->s.dump_type, "blocked_ms",
+        (json_int_t)r->blocked_for_ms, "tables", (json_int_t)q->text.scan.n_tables, "statements",
+        (json_int_t)q->text.scan.statements, "new_live", true, "difference", q->difference));
+}
+
+/* Up to the swap nothing live has been touched, and staging goes. */
+static int replace(struct sql_stage *q, struct restore *r, struct err *e)
+{
+    const char *types = q->run->s.dump_type;
+    int code = q->beside ? beside_stage(q, r, e) : sql_stage(q, r, e);
+    if (code != 0 || q->options->dry_run)
+        return restore_give_up_staging(r, code, e);
+    code = hook_before(q->run, "before_restore", types, e);
+    if (code != 0)
+        code = restore_give_up_staging(r, code, e);
+    else
+        code = restore_exchange(r, true, e);
+    if (code == 0)
+        tell_restored(q, r);
+    hook_after(q->run, "after_restore", types, job_exit_code(code), code ? e->text : NULL);
+    return code;
+}
+
+/* By way of the files, where they can be reached and a server can be started on them; else beside
+ * the live database, in the server itself. */
+static int choose_way(struct sql_stage *q, struct err *e)
+{
+    int code = site_look(q->run, &q->site, e);
+    bool answers = q->site.server == SITE_ANSWERS;
+    if (code == 0 && answers && !q->site.known) {
+        *e = q->site.why;
+        code = EXIT_REFUSED;
+    }
+    if (code == 0)
+        code = restore_database_ready(q->run, e);
+    if (code == 0 && q->site.server == SITE_REFUSES) {
+        err_set(e, EACCES,
+            "the server runs and does not let the keeper in (%s): put the account right "
+            "(`elexgate doctor`), or stop the server and try again",
+            UTF8_SHORT(q->site.why.text, 300));
+        return EXIT_REFUSED;
+    }
+    if (code == 0 || !answers)
+        return code;
+    run_note("the way by the files is closed (%s); the SQL goes into a database beside the live "
+             "one",
+        UTF8_SHORT(e->text, 250));
+    q->beside = true;
+    return 0;
+}
+
+/* What is known to be good text goes in. */
+static int carry_out(struct sql_stage *q, struct err *e)
+{
+    struct restore r = {
+        .run = q->run, .started_ms = clock_wall_ms(), .clients_out = q->run->clients_out};
+    r.journal = xasprintf("%s/restore.json", q->run->s.state_dir);
+    int code = choose_way(q, e);
+    if (code == 0)
+        code = replace(q, &r, e);
+    restore_clear(&r);
+    return code;
+}
+
+int restore_sql(struct run *run, const char *path, const struct sql_options *o, struct err *e)
+{
+    struct sql_stage q = {.run = run,
+        .options = o,
+        .text = {.run = run, .spool = -1},
+        .database = config_str(run->s.config, "database", NULL, "name")};
+    int code = sql_text_from_file(&q.text, path, q.database, e);
+    if (code == 0)
+        code = judge(&q, e);
+    if (code == 0)
+        code = ask_server(&q, e);
+    if (code == 0)
+        code = store_free_suffix(
+            run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
+    if (code == 0)
+        code = carry_out(&q, e);
+    sql_stage_clear(&q);
+    return code;
+}
+
+int restore_dump(struct run *run, const char *folder, const struct store_item *dump,
+    const struct sql_options *o, struct err *e)
+{
+    struct sql_stage q = {.run = run,
+        .options = o,
+        .text = {.run = run, .spool = -1},
+        .database = config_str(run->s.config, "database", NULL, "name")};
+    snprintf(run->suffix, sizeof run->suffix, "%s", dump->run);
+    sql_text_from_archive(&q.text, folder, dump);
+    int code = sql_text_scan(&q.text, q.database, e);
+    if (code == 0)
+        code = judge(&q, e);
+    if (code == 0)
+        code = ask_server(&q, e);
+    if (code == 0)
+        code = carry_out(&q, e);
+    sql_stage_clear(&q);
+    return code;
+}

@@ -1,0 +1,171 @@
+/*
+ * The text of a dump: read once to be looked through, and once more into the server. What a person
+ * gave is kept decompressed in between, since it may be a pipe; an archive of ours is read twice,
+ * each time compared with its manifest, and never lies on the disk in clear.
+ */
+#include "backup/job/restore/sql_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/trial/copy_check.h"
+#include "backup/job/trial/import.h"
+#include "backup/job/restore/sql_open.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+static int take(void *ctx, const char *data, size_t n, struct err *e)
+{
+    struct sql_text *t = ctx;
+    sql_scan_feed(&t->scan, data, n);
+    int code = fd_write_all(t->spool, data, n, e);
+    return code < 0
+               ? err_prefix(e, code, "%s has no room for the decompressed text", t->run->s.folder)
+               : 0;
+}
+
+int sql_text_from_file(struct sql_text *t, const char *path, const char *database, struct err *e)
+{
+    _cleanup_free_ char *name = xasprintf("%s/.restore-sql.part", t->run->s.folder);
+    int code = file_mkdirs(t->run->s.folder, 0700, e);
+    if (code < 0)
+        return code;
+    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
+    t->name = strcmp(path, "-") == 0 ? NULL : xstrdup(path);
+    (void)unlink(name);
+    t->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (t->spool < 0)
+        return err_sys(e, errno, "cannot make %s", name);
+    (void)unlink(name); /* it goes with us, however we end */
+    struct stat st;
+    _cleanup_fd_ int in = strcmp(path, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
+                                                 : open(path, O_RDONLY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        return err_sys(e, errno, "cannot open %s", shown);
+    run_phase(t->run, t->run->s.dump_type, "read", S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
+    sql_scan_start(&t->scan, database);
+    code = sql_open_read(t->run, in, shown, take, t, e);
+    sql_scan_finish(&t->scan);
+    return code;
+}
+
+/* --- an archive of ours --- */
+
+void sql_text_from_archive(struct sql_text *t, const char *folder, const struct store_item *it)
+{
+    t->item = it;
+    t->name = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    t->manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
+}
+
+/* Every byte of it to `content`. */
+static int read_archive(const struct sql_text *t, const char *phase,
+    int (*content)(void *ctx, const void *data, size_t n, struct err *e), void *ctx, struct err *e)
+{
+    struct copy_check c = {.run = t->run,
+        .item = t->item,
+        .archive = t->name,
+        .manifest = t->manifest,
+        .phase = phase,
+        .content = content,
+        .content_ctx = ctx};
+    return copy_check_extract(&c, e);
+}
+
+static int scan_piece(void *ctx, const void *data, size_t n, struct err *e)
+{
+    struct sql_text *t = ctx;
+    (void)e;
+    sql_scan_feed(&t->scan, data, n);
+    return 0;
+}
+
+int sql_text_scan(struct sql_text *t, const char *database, struct err *e)
+{
+    if (t->item->manifest.content.files != 1) {
+        err_set(e, EINVAL, "%s is no dump: it holds %llu files", t->name,
+            (unsigned long long)t->item->manifest.content.files);
+        return EXIT_INCONSISTENT;
+    }
+    sql_scan_start(&t->scan, database);
+    int code = read_archive(t, "read", scan_piece, t, e);
+    sql_scan_finish(&t->scan);
+    return code;
+}
+
+/* --- into the server --- */
+
+struct feeder {
+    const struct sql_text *t;
+    const char *phase;
+    int to;
+    int result;
+    struct err e;
+};
+
+static int feed_piece(void *ctx, const void *data, size_t n, struct err *e)
+{
+    return fd_write_all(*(int *)ctx, data, n, e);
+}
+
+static void *feeder_main(void *arg)
+{
+    struct feeder *f = arg;
+    f->result = read_archive(f->t, f->phase, feed_piece, &f->to, &f->e);
+    close(f->to); /* the client's end of input */
+    return NULL;
+}
+
+/* The client reads from a pipe that a thread fills. An archive that turns out to be damaged ends
+ * the pipe early, which the client may take for the end: then the feeder's words count. */
+static int import_archive(const struct sql_text *t, const char *phase,
+    const struct server_target *target, const char *database, struct err *e)
+{
+    int ends[2];
+    pthread_t thread;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "cannot make a pipe");
+    struct feeder f = {.t = t, .phase = phase, .to = ends[1]};
+    CHECK(pthread_create(&thread, NULL, feeder_main, &f) == 0);
+    int code = import_sql(t->run, target, ends[0], database, e);
+    close(ends[0]); /* a client that gave up: the feeder must not wait for it */
+    pthread_join(thread, NULL);
+    if (f.result == 0 || (code != 0 && f.result == -EPIPE))
+        return code;
+    if (e)
+        *e = f.e;
+    return f.result;
+}
+
+int sql_text_import(const struct sql_text *t, const char *phase, const struct server_target *target,
+    const char *database, struct err *e)
+{
+    if (t->item)
+        return import_archive(t, phase, target, database, e);
+    off_t size = lseek(t->spool, 0, SEEK_END);
+    if (size < 0 || lseek(t->spool, 0, SEEK_SET) < 0)
+        return err_sys(e, errno, "cannot rewind the dump");
+    run_phase(t->run, t->run->s.dump_type, phase, (uint64_t)size);
+    return import_sql(t->run, target, t->spool, database, e);
+}
+
+uint64_t sql_text_bytes(const struct sql_text *t)
+{
+    struct stat st = {0};
+    if (t->item)
+        return t->item->manifest.content.bytes;
+    return fstat(t->spool, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+void sql_text_clear(struct sql_text *t)
+{
+    cleanup_fd(&t->spool);
+    sql_scan_clear(&t->scan);
+    free(t->name);
+    free(t->manifest);
+    *t = (struct sql_text){.spool = -1};
+}

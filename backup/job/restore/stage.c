@@ -1,0 +1,319 @@
+/*
+ * Everything that takes long, while clients work: found, judged, unpacked beside the live data
+ * (each file compared with the manifest on the way), and tried out by a throwaway server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/job/trial/broken_tables.h"
+#include "backup/job/trial/copy_check.h"
+#include "backup/job/restore/beside.h"
+#include "backup/job/trial/owned.h"
+#include "backup/job/restore/foreign.h"
+#include "backup/job/restore/pick.h"
+#include "backup/job/restore/restore.h"
+#include "backup/job/restore/site.h"
+#include "backup/job/restore/stage_trial.h"
+#include "backup/job/trial/trial.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+#define SPARE (128u << 20) /* for what the trial server writes */
+
+static const char *live_folder(struct run *run, const char *type, const struct site *site)
+{
+    return strcmp(type, run->s.physical_type) == 0
+               ? site->layout.datadir
+               : config_str(run->s.config, "data", type, "path");
+}
+
+/* A rename within one file system fails all the same between two mounts of it, as a folder that is
+ * bound elsewhere (mount --bind, a container's volume). */
+static int same_mount(const char *a, const char *b, bool *same, struct err *e)
+{
+    struct statx x, y;
+    if (statx(AT_FDCWD, a, 0, STATX_MNT_ID, &x) < 0 || statx(AT_FDCWD, b, 0, STATX_MNT_ID, &y) < 0)
+        return err_sys(e, errno, "cannot look at %s", a);
+    *same = x.stx_dev_major == y.stx_dev_major && x.stx_dev_minor == y.stx_dev_minor &&
+            (!(x.stx_mask & y.stx_mask & STATX_MNT_ID) || x.stx_mnt_id == y.stx_mnt_id);
+    return 0;
+}
+
+/* Beside the live folder if that is the same file system, else in it (a mount point's parent is
+ * another one). */
+int restore_staging_root(const char *live, char **out, struct err *e)
+{
+    char real[4096];
+    bool beside = false;
+    if (!realpath(live, real))
+        return err_sys(e, errno, "cannot find %s", live);
+    char *slash = strrchr(real, '/');
+    _cleanup_free_ char *parent = slash == real ? xstrdup("/")
+                                                : xasprintf("%.*s", (int)(slash - real), real);
+    int code = same_mount(real, parent, &beside, e);
+    if (code == 0)
+        *out = beside ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
+                      : xasprintf("%s/.elexgate-restore", real);
+    return code;
+}
+
+/* "10.11" of "10.11.19-MariaDB": the same series reads the files, others need an upgrade. */
+static size_t series_length(const char *version)
+{
+    const char *dot = strchr(version, '.');
+    const char *second = dot ? strchr(dot + 1, '.') : NULL;
+    return second ? (size_t)(second - version) : strlen(version);
+}
+
+static int fits(const struct store_item *it, const struct site *site, struct err *e)
+{
+    const struct manifest *m = &it->manifest;
+    const struct layout *l = &site->layout;
+    size_t n = m->server.version ? series_length(m->server.version) : 0;
+    if (!site->known) /* of a server that was never seen only its trial start can tell */
+        return 0;
+    if (!m->server.version || strncmp(m->server.version, l->version, n) ||
+        series_length(l->version) != n)
+        err_set(e, EINVAL,
+            "the backup is of a MariaDB %s server, this one is %s: a physical backup fits the same "
+            "series "
+            "only; install that series, or restore a dump",
+            m->server.version ? m->server.version : "unknown", l->version);
+    else if (m->server.page_size != l->page_size)
+        err_set(e, EINVAL, "the backup has innodb_page_size %u, this server %u: they must be equal",
+            m->server.page_size, l->page_size);
+    else if (m->server.lower_case_table_names != l->lower_case_table_names)
+        err_set(e, EINVAL,
+            "the backup has lower_case_table_names %d, this server %d: they must be equal",
+            m->server.lower_case_table_names, l->lower_case_table_names);
+    else
+        return 0;
+    return EXIT_REFUSED;
+}
+
+static int enough_space(const char *root, uint64_t bytes, struct err *e)
+{
+    struct statvfs fs;
+    if (statvfs(root, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", root);
+    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (space >= bytes + SPARE)
+        return 0;
+    err_set(e, ENOSPC,
+        "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
+        " MB; nothing was changed",
+        (bytes + SPARE) >> 20, root, space >> 20);
+    return EXIT_NO_SPACE;
+}
+
+/* All ours until it is finished: the trial gets what it needs for as long as it runs (trial.h). */
+int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e)
+{
+    static const char *const names[] = {"new", "old", "try"};
+    if (mkdir(p->root, 0700) < 0)
+        return err_sys(e, errno, "cannot make %s", p->root);
+    _cleanup_fd_ int root = owned_open(p->root, e);
+    if (root < 0)
+        return root;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        _cleanup_fd_ int fd = owned_make_at(root, names[i], e);
+        if (fd < 0)
+            return fd;
+    }
+    return enough_space(p->root, bytes, e);
+}
+
+/* A backup from another machine has that one's numbers: the files go to whom the live ones belong.
+ */
+static int give_to_owner(const struct restore_part *p, struct err *e)
+{
+    struct stat st;
+    if (!p->database || geteuid() != 0)
+        return 0;
+    if (stat(p->live, &st) < 0)
+        return err_sys(e, errno, "cannot look at %s", p->live);
+    _cleanup_fd_ int root = owned_open(p->root, e);
+    _cleanup_fd_ int fresh = root < 0 ? -1 : owned_open_at(root, "new", e);
+    return fresh < 0 ? -EPERM : owned_give(fresh, st.st_uid, st.st_gid, e);
+}
+
+static int sync_all(const char *root, struct err *e)
+{
+    _cleanup_fd_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && syncfs(fd) == 0 ? 0 : err_sys(e, errno, "cannot sync %s", root);
+}
+
+int restore_finish_staging(const struct restore_part *p, struct err *e)
+{
+    int code = give_to_owner(p, e);
+    return code == 0 ? sync_all(p->root, e) : code;
+}
+
+static char *folder_of(const struct run *run, const char *which)
+{
+    const char *slash = strrchr(which, '/');
+    if (!slash)
+        return xstrdup(run->s.folder);
+    return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
+}
+
+/* Without a trial, what the manifest says of tables that could not be read. */
+static int broken_then(
+    struct restore *r, const struct store_item *it, const char *manifest, struct err *e)
+{
+    struct manifest_file *file = NULL;
+    const struct manifest *m = NULL;
+    int code = copy_check_manifest(r->run, it, manifest, &file, &m, e);
+    if (code == 0) {
+        json_decref(r->broken[1]);
+        r->broken[1] = broken_tables_of(m);
+    }
+    manifest_file_close(file);
+    return code;
+}
+
+static int stage_part(struct restore *r, const struct restore_request *q, const struct site *site,
+    const struct store_item *it, const char *archive, const char *manifest,
+    const struct restore_part *p, struct err *e)
+{
+    bool trial = !q->skip_boot;
+    _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
+    struct copy_check c = {.run = r->run,
+        .item = it,
+        .archive = archive,
+        .manifest = manifest,
+        .datadir = fresh,
+        .scratch = try,
+        .sync = true,
+        .as_it_was = true,
+        .as_it_is = !manifest && !trial,
+        .before = r->broken[0]};
+    int code = restore_make_staging(p, it->manifest.content.bytes, e);
+    c.max_bytes = restore_foreign_limit(p->root);
+    if (code == 0)
+        code = copy_check_extract(&c, e);
+    if (code == 0 && !manifest && p->database)
+        code = restore_foreign_flatten(p->root, "new", e);
+    if (p->database)
+        r->broken[1] = c.broken = json_object();
+    if (code == 0 && p->database && (trial || !manifest))
+        code = restore_try_out(&c, site, q->recover_with, e);
+    else if (code == 0 && p->database)
+        code = broken_then(r, it, manifest, e);
+    return code == 0 ? restore_finish_staging(p, e) : code;
+}
+
+/* The archives of a run by name; a foreign one is the path itself. */
+static int stage_item(struct restore *r, const struct restore_request *q, const struct site *site,
+    const struct store_item *it, const struct restore_part *p, struct err *e)
+{
+    if (restore_is_foreign(it))
+        return stage_part(r, q, site, it, q->which, NULL, p, e);
+    _cleanup_free_ char *folder = folder_of(r->run, q->which);
+    _cleanup_free_ char *archive = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
+    _cleanup_free_ char *manifest = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
+    return stage_part(r, q, site, it, archive, manifest, p, e);
+}
+
+/* Which of the run's archives are restored where. */
+static int choose(struct restore *r, const struct restore_request *q,
+    const struct store_list *found, const struct site *site, const struct store_item **items,
+    struct err *e)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        const struct store_item *it = &found->items[i];
+        if (!restore_picked(found, i, q->types))
+            continue;
+        int code = restore_picked_whole(it, q->which, e);
+        if (code != 0)
+            return code;
+        struct restore_part *p = &r->parts[r->n];
+        bool database = it->manifest.method == MANIFEST_PHYSICAL;
+        const char *live = live_folder(r->run, it->type, site);
+        if (!live) {
+            err_set(e, EINVAL,
+                "there is no [data %s] section any more, so nobody knows where it goes", it->type);
+            return EXIT_REFUSED;
+        }
+        code = database && !restore_is_foreign(it) ? fits(it, site, e) : 0;
+        bool made = false;
+        if (code == 0)
+            code = site_make_folder(site, live, database, &made, e);
+        r->made_live |= made;
+        if (code != 0)
+            return code;
+        snprintf(p->type, sizeof p->type, "%s", it->type);
+        p->database = database;
+        p->live = xstrdup(live);
+        items[r->n++] = it;
+        code = restore_staging_root(p->live, &p->root, e);
+        if (code < 0)
+            return code;
+        snprintf(r->suffix, sizeof r->suffix, "%s", it->run);
+        if (r->n == RESTORE_PARTS_MAX)
+            break;
+    }
+    if (r->n > 0)
+        return 0;
+    return err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
+}
+
+/* The trial server needs this server's page size; all else shows when it starts. */
+static void about_foreign(struct store_item *it, const struct layout *l)
+{
+    it->manifest.server.page_size = l->page_size;
+    it->manifest.server.lower_case_table_names = l->lower_case_table_names;
+    run_note("this archive has no manifest: its date, its server's version and whether it is "
+             "complete are unknown; that a server starts on it and finds every table whole is the "
+             "only proof");
+}
+
+int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)
+{
+    struct store_list found = {0};
+    struct site site = {0};
+    const struct store_item *items[RESTORE_PARTS_MAX];
+    int code = restore_find(r->run, q, &found, e);
+    if (code == 0)
+        code = site_look(r->run, &site, e);
+    if (code == 0 && restore_is_foreign(&found.items[0]))
+        about_foreign(&found.items[0], &site.layout);
+    if (code == 0)
+        code = choose(r, q, &found, &site, items, e);
+    if (code == 0 && restore_database(r))
+        code = restore_database_ready(r->run, e);
+    if (code == 0 && restore_database(r)) {
+        restore_database_remember(r);
+        code = site_can_stop(r->run, restore_database(r)->live, e);
+        if (code == 0 && !q->skip_boot)
+            code = trial_ready(r->run, e);
+    }
+    if (code == 0)
+        code = restore_journal_save(r, RESTORE_STAGING, e);
+    for (size_t i = 0; code == 0 && i < r->n; i++)
+        code = stage_item(r, q, &site, items[i], &r->parts[i], e);
+    site_clear(&site);
+    store_list_clear(&found);
+    return code;
+}
+
+int restore_remove_staging(struct restore *r, struct err *e)
+{
+    int code = r->beside ? beside_remove(r, e) : 0;
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        const char *slash = strrchr(r->parts[i].root, '/');
+        _cleanup_free_ char *parent = xasprintf(
+            "%.*s", (int)(slash - r->parts[i].root), r->parts[i].root);
+        _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
+                      : file_remove_tree(fd, slash + 1, e);
+        if (code == 0 && r->made_live)
+            (void)rmdir(r->parts[i].live); /* fails, as it should, once something is in it */
+    }
+    return code;
+}

@@ -1,0 +1,77 @@
+/*
+ * The staged copy is tried out: for an archive of the old system first judged and brought up to
+ * this server; then booted and looked at; and the accounts that the restore will need are put into
+ * it.
+ */
+#include <errno.h>
+#include <string.h>
+#include "backup/job/trial/copy_check.h"
+#include "backup/job/restore/accounts.h"
+#include "backup/job/restore/foreign_look.h"
+#include "backup/job/restore/restore.h"
+#include "backup/job/restore/stage_trial.h"
+#include "backup/job/trial/throwaway.h"
+#include "common/exit_codes.h"
+
+struct trial {
+    struct run *run;
+    const struct site *site;
+    char version[FOREIGN_VERSION_LEN]; /* of the server that a foreign archive comes from */
+};
+
+static int bring_up(void *ctx, struct throwaway *t, struct err *e)
+{
+    struct trial *trial = ctx;
+    struct server_target target = throwaway_target(t);
+    return foreign_upgrade(trial->run, throwaway_server(t), &target, trial->version, e);
+}
+
+static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
+{
+    struct trial *trial = ctx;
+    struct server *live = NULL;
+    json_t *accounts = NULL;
+    struct err why = {0};
+    if (site_ask(trial->run, &live, &why) != SITE_ANSWERS)
+        live = NULL;
+    int code = restore_accounts_read(trial->run, live, &trial->site->was, &accounts, e);
+    server_close(live);
+    if (code == 0)
+        code = restore_accounts_make(&trial->run->s, accounts, throwaway_server(t), e);
+    json_decref(accounts);
+    return code;
+}
+
+/* By the server of its own series, once. */
+static int recover(struct copy_check *c, const char *program, const char *version, struct err *e)
+{
+    c->program = program;
+    int code = copy_check_recover(c, e);
+    c->program = NULL;
+    if (code == 0)
+        run_note("%s has put the files of MariaDB %s in order", program,
+            *version ? version : "an unknown series");
+    return code;
+}
+
+int restore_try_out(
+    struct copy_check *c, const struct site *site, const char *recover_with, struct err *e)
+{
+    struct trial trial = {.run = c->run, .site = site};
+    int code = 0;
+    c->ctx = &trial;
+    c->checked = put_accounts;
+    if (!c->manifest) {
+        c->begun = bring_up;
+        foreign_version(c->datadir, trial.version);
+        code = foreign_fits(c->run, c->datadir, site, e);
+        if (code == 0 && recover_with)
+            code = recover(c, recover_with, trial.version, e);
+    }
+    if (code == 0)
+        code = copy_check_boot(c, e);
+    _cleanup_free_ char *log = xasprintf("%s/server.log", c->scratch);
+    if (code == EXIT_INCONSISTENT && !c->manifest && !recover_with)
+        (void)foreign_was_hot(c->run, log, c->datadir, e);
+    return code;
+}

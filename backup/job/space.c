@@ -1,0 +1,97 @@
+#include "backup/job/space.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include "backup/archive/store.h"
+#include "backup/job/method/layout.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+/* The next archive is taken to be a tenth larger than the last; without one, half of its sources
+ * (data directories deflate to 0.4). */
+#define SPARE (32u << 20)
+
+static bool last_size(const struct run *r, const char *type, uint64_t *size)
+{
+    struct store_list list;
+    if (store_read(r->s.folder, type, &r->trust, &list, NULL) < 0)
+        return false;
+    bool found = false;
+    for (size_t i = 0; i < list.count && !found; i++) {
+        if (list.items[i].complete && standing_good(list.items[i].standing)) {
+            *size = list.items[i].size;
+            found = true;
+        }
+    }
+    store_list_clear(&list);
+    return found;
+}
+
+/* Where a type's data come from; NULL if that is not known without asking the server. */
+static char *source_of(const struct run *r, const char *type, struct err *e)
+{
+    if (strcmp(type, r->s.physical_type) != 0 && strcmp(type, r->s.dump_type) != 0)
+        return xstrdup(config_str(r->s.config, "data", type, "path"));
+    const char *set = config_str(r->s.config, "backup", NULL, "datadir");
+    if (set)
+        return xstrdup(set);
+    struct server *s = NULL;
+    char *folder = NULL;
+    int code = server_connect(&r->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = server_text(s, &folder, e, "SELECT @@datadir");
+    server_close(s);
+    return code == 0 ? folder : NULL;
+}
+
+static bool lies_in(const char *path, const char *folder)
+{
+    char a[PATH_MAX], b[PATH_MAX];
+    if (!realpath(path, a) || !realpath(folder, b))
+        return false;
+    size_t n = strlen(b);
+    return strncmp(a, b, n) == 0 && (a[n] == '/' || a[n] == '\0');
+}
+
+static int add_type(struct run *r, const char *type, struct space_plan *plan, struct err *e)
+{
+    _cleanup_free_ char *source = source_of(r, type, e);
+    if (!source)
+        return e->code ? -e->code : -EIO;
+    if (lies_in(r->s.folder, source)) {
+        err_set(e, EINVAL, "the backup folder %s lies inside %s, which is to be backed up",
+            r->s.folder, source);
+        return EXIT_REFUSED;
+    }
+    uint64_t size = 0, last = 0;
+    bool dump = strcmp(type, r->s.dump_type) == 0;
+    int code = layout_size(source, &size, dump ? NULL : e);
+    if (code < 0 && !dump)
+        return code;
+    plan->sources += size;
+    plan->needed += last_size(r, type, &last) ? last + last / 10 : size / 2;
+    return 0;
+}
+
+int space_check(struct run *r, const char *const *types, struct space_plan *plan, struct err *e)
+{
+    memset(plan, 0, sizeof *plan);
+    int code = file_mkdirs(r->s.folder, 0700, e);
+    for (size_t i = 0; code == 0 && types[i]; i++)
+        code = add_type(r, types[i], plan, e);
+    if (code != 0)
+        return code;
+    struct statvfs fs;
+    if (statvfs(r->s.folder, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", r->s.folder);
+    plan->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (plan->free >= plan->needed + SPARE)
+        return 0;
+    err_set(e, ENOSPC,
+        "not enough space in %s: about %" PRIu64 " MB are needed, %" PRIu64 " MB are free",
+        r->s.folder, (plan->needed + SPARE) >> 20, plan->free >> 20);
+    return EXIT_NO_SPACE;
+}

@@ -1,0 +1,146 @@
+#include "backup/job/trial/broken_tables.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#define NO_SUCH_TABLE 1146 /* ER_NO_SUCH_TABLE, also of some orphans; most are 1932 */
+#define WORDS_MAX     5    /* so many are named in a message */
+
+struct names {
+    char **schema, **table;
+    size_t n;
+};
+
+static int note_name(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct names *l = ctx;
+    (void)lengths, (void)columns, (void)e;
+    l->schema = xrealloc(l->schema, (l->n + 1) * sizeof *l->schema);
+    l->table = xrealloc(l->table, (l->n + 1) * sizeof *l->table);
+    l->schema[l->n] = xstrdup(row[0]);
+    l->table[l->n++] = xstrdup(row[1]);
+    return 0;
+}
+
+static int ignore_row(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)ctx, (void)row, (void)lengths, (void)columns, (void)e;
+    return 0;
+}
+
+bool broken_tables_dropped(struct server *s, const char *schema, const char *table)
+{
+    uint64_t n = 1;
+    if (server_errno(s) != NO_SUCH_TABLE)
+        return false;
+    _cleanup_free_ char *a = server_quote_text(s, schema), *b = server_quote_text(s, table);
+    return server_u64(s, &n, NULL,
+               "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
+               "TABLE_NAME=%s",
+               a, b) == 0 &&
+           n == 0;
+}
+
+static int try_one(
+    struct server *s, const char *schema, const char *table, json_t *broken, struct err *e)
+{
+    _cleanup_free_ char *a = server_quote_name(schema), *b = server_quote_name(table);
+    struct err why = {0};
+    int code = server_rows(s, ignore_row, NULL, &why, "SELECT 1 FROM %s.%s LIMIT 1", a, b);
+    if (code == -EPIPE)
+        *e = why;
+    if (code == 0 || code == -EPIPE)
+        return code;
+    _cleanup_free_ char *words = xstrdup(server_error(s));
+    /* a lock that somebody holds says nothing of the table */
+    if (code == -ETIMEDOUT || broken_tables_dropped(s, schema, table))
+        return 0;
+    _cleanup_free_ char *name = xasprintf("%s.%s", schema, table);
+    (void)json_object_set_new(broken, name, json_string(words));
+    return 0;
+}
+
+int broken_tables_find(struct server *s, json_t **out, struct err *e)
+{
+    struct names l = {0};
+    json_t *broken = json_object();
+    /* the type of a table that cannot be opened may be NULL */
+    int code = server_rows(s, note_name, &l, e,
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
+        "COALESCE(TABLE_TYPE, '') NOT IN ('VIEW', 'SYSTEM VIEW') AND TABLE_SCHEMA NOT IN "
+        "('information_schema', 'performance_schema')");
+    for (size_t i = 0; i < l.n; i++) {
+        if (code == 0)
+            code = try_one(s, l.schema[i], l.table[i], broken, e);
+        free(l.schema[i]);
+        free(l.table[i]);
+    }
+    free(l.schema);
+    free(l.table);
+    if (code < 0) {
+        json_decref(broken);
+        return code;
+    }
+    *out = broken;
+    return 0;
+}
+
+json_t *broken_tables_of(const struct manifest *m)
+{
+    json_t *broken = m->method == MANIFEST_PHYSICAL && m->table_count ? json_object() : NULL;
+    for (size_t i = 0; i < m->table_count; i++) {
+        const struct manifest_table *t = &m->tables[i];
+        _cleanup_free_ char *name = xasprintf("%s.%s", t->schema, t->name);
+        if (broken && t->rows < 0)
+            (void)json_object_set_new(
+                broken, name, json_string("could not be read when the backup was made"));
+    }
+    return broken;
+}
+
+json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *also)
+{
+    json_t *fresh = json_object(), *words;
+    const char *name;
+    json_object_foreach ((json_t *)(uintptr_t)now, name, words)
+        if (!json_object_get(then, name) && !json_object_get(also, name))
+            (void)json_object_set(fresh, name, words);
+    return fresh;
+}
+
+char *broken_tables_words(const json_t *broken)
+{
+    char *all = xstrdup("");
+    const char *name;
+    json_t *words;
+    size_t n = 0;
+    json_object_foreach ((json_t *)(uintptr_t)broken, name, words) {
+        if (n++ == WORDS_MAX)
+            break;
+        char *longer = xasprintf(
+            "%s%s%s (%s)", all, n > 1 ? ", " : "", name, json_string_value(words));
+        free(all);
+        all = longer;
+    }
+    if (json_object_size(broken) > WORDS_MAX) {
+        char *longer = xasprintf("%s, and %zu more", all, json_object_size(broken) - WORDS_MAX);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+json_t *broken_tables_ours(const json_t *broken, const char *database)
+{
+    json_t *ours = json_object(), *words;
+    const char *name;
+    size_t n = strlen(database);
+    json_object_foreach ((json_t *)(uintptr_t)broken, name, words)
+        if ((strncasecmp(name, database, n) == 0 && name[n] == '.') ||
+            strncmp(name, "mysql.", 6) == 0)
+            (void)json_object_set(ours, name, words);
+    return ours;
+}

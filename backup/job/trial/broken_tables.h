@@ -1,0 +1,26 @@
+/*
+ * Tables that a server cannot open: an orphan .frm, a discarded tablespace, a crashed index. What
+ * was broken before is told, and is no reason to refuse what would cure it.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_TRIAL_BROKEN_TABLES_H
+#define ELEXGATE_BACKUP_JOB_TRIAL_BROKEN_TABLES_H
+
+#include <jansson.h>
+#include "backup/rules/manifest.h"
+#include "backup/server/server.h"
+
+/* *out: {"schema.table": the server's words}, a new reference. Negative: it could not be asked. */
+int broken_tables_find(struct server *s, json_t **out, struct err *e) MUSTCHECK;
+/* After an error: the table was dropped since it was listed, and is not broken. */
+bool broken_tables_dropped(struct server *s, const char *schema, const char *table);
+/* The same of a backup's manifest: what could not be read when it was made. NULL: it says nothing
+ * of tables. */
+json_t *broken_tables_of(const struct manifest *m) MUSTCHECK;
+/* Those of `now` that are in none of the two others (NULL allowed); a new reference. */
+json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *also) MUSTCHECK;
+/* "a.b (words), c.d (words) and 3 more", malloc'ed. */
+char *broken_tables_words(const json_t *broken) MUSTCHECK;
+/* Those that are the practice's, of its database, or the server's own; a new reference. */
+json_t *broken_tables_ours(const json_t *broken, const char *database) MUSTCHECK;
+
+#endif

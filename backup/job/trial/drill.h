@@ -1,0 +1,17 @@
+/*
+ * The drill: an archive counts when it was restored. Unpacks it into scratch space, starts a
+ * throwaway server on it that nobody can reach, checks every table, compares rows and checksums
+ * with those taken at the backup, and records the result beside the archive.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_TRIAL_DRILL_H
+#define ELEXGATE_BACKUP_JOB_TRIAL_DRILL_H
+
+#include "backup/archive/store.h"
+#include "backup/job/run.h"
+
+/* 0: proven. EXIT_INCONSISTENT: it is not what it should be, with the first difference; recorded
+ * too. EXIT_NO_SPACE, EXIT_CANCELLED, EXIT_REFUSED or negative: it could not be tried, not
+ * recorded. */
+int drill_item(struct run *r, const struct store_item *it, struct err *e) MUSTCHECK;
+
+#endif

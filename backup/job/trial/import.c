@@ -1,0 +1,151 @@
+#include "backup/job/trial/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/child.h"
+#include "backup/job/method/dump_beside.h"
+#include "backup/job/trial/trial.h"
+#include "common/exit_codes.h"
+
+#define INSTALL_MS 120000
+
+static int run_program(struct run *r, const char *const *argv, const struct sandbox *sandbox,
+    int timeout_ms, struct err *e)
+{
+    _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
+    struct child_options o = {
+        .argv = argv, .out = words, .err = words, .keep = -1, .sandbox = sandbox};
+    struct child c = {0};
+    int code = child_start(&o, &c, e);
+    if (code < 0)
+        return code;
+    if (child_wait(&c, timeout_ms, run_go_on, r) != 0) {
+        child_end(&c, 1000);
+        return run_stopped() ? run_pack_result(PACK_STOPPED, e)
+                             : err_set(e, ETIMEDOUT, "%s does not end", argv[0]);
+    }
+    if (child_good(&c))
+        return 0;
+    char how[80], text[SAID_MAX];
+    child_said(words, text);
+    err_set(e, EIO, "%s %s: %s", argv[0], child_how(&c, how, sizeof how), text);
+    return EXIT_INCONSISTENT;
+}
+
+/* --force: the program would refuse a host that cannot look up its own name and localhost, which
+ * only matters for accounts that nobody will use here. */
+static int install_in(struct run *r, const struct throwaway_options *o, bool stays,
+    struct trial *trial, struct err *e)
+{
+    char page[48], dir[4200], lower[48], temporary[4200];
+    snprintf(dir, sizeof dir, "--datadir=%s", o->datadir);
+    snprintf(temporary, sizeof temporary, "--tmpdir=%s", o->scratch);
+    snprintf(page, sizeof page, "--innodb-page-size=%u", o->page_size);
+    snprintf(lower, sizeof lower, "--lower-case-table-names=%d", o->lower_case_table_names);
+    const char *argv[12] = {"mariadb-install-db", "--no-defaults", dir, temporary,
+        "--innodb-use-native-aio=OFF", "--force", "--skip-test-db",
+        stays ? "--auth-root-authentication-method=socket"
+              : "--auth-root-authentication-method=normal",
+        "--auth-root-socket-user=root"};
+    size_t n = 9;
+    if (o->page_size)
+        argv[n++] = page;
+    if (o->lower_case_table_names >= 0)
+        argv[n++] = lower;
+    trial->sandbox.scripts = true;
+    return run_program(r, argv, &trial->sandbox, INSTALL_MS, e);
+}
+
+int import_install(struct run *r, const struct throwaway_options *o, bool stays, struct err *e)
+{
+    struct trial trial;
+    if (mkdir(o->datadir, 0700) < 0)
+        return err_sys(e, errno, "cannot make %s", o->datadir);
+    int code = trial_open(&trial, o->config, o->datadir, o->scratch, e);
+    if (code < 0)
+        return code;
+    code = install_in(r, o, stays, &trial, e);
+    int closed = trial_close(&trial, code == 0 ? e : NULL);
+    return code == 0 ? closed : code;
+}
+
+static int feed(struct run *r, const struct server_target *t, const char *file,
+    const char *database, struct err *e)
+{
+    _cleanup_fd_ int in = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (in < 0) {
+        err_sys(e, errno, "cannot open %s", file);
+        return EXIT_INCONSISTENT;
+    }
+    return import_sql(r, t, in, database, e);
+}
+
+static int make_database(
+    struct throwaway *t, const char *database, const json_t *like, struct err *e)
+{
+    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *clause = dump_beside_clause(throwaway_server(t), like);
+    return server_exec(throwaway_server(t), e, "CREATE DATABASE %s %s", name, clause);
+}
+
+int import_new_server(struct run *r, const struct throwaway_options *o, const char *type,
+    const char *file, const char *database, const json_t *like, struct throwaway **out,
+    struct err *e)
+{
+    struct throwaway *t = NULL;
+    run_phase(r, type, "boot", 0);
+    int code = import_install(r, o, false, e);
+    if (code != 0)
+        return code;
+    struct throwaway_options with = *o;
+    with.database = database;
+    code = throwaway_start(&with, &t, e);
+    if (code == 1)
+        return run_pack_result(PACK_STOPPED, e);
+    if (code == 0)
+        code = make_database(t, database, like, e);
+    struct server_target target = {0};
+    if (code == 0) {
+        target = throwaway_import_target(t);
+        run_phase(r, type, "import", 0);
+        code = feed(r, &target, file, database, e);
+    }
+    if (code != 0) {
+        throwaway_drop(t);
+        return code;
+    }
+    *out = t;
+    return 0;
+}
+
+int import_into_new_server(struct run *r, const struct store_item *it, const char *scratch,
+    const char *folder, struct throwaway **out, struct err *e)
+{
+    const struct manifest *m = &it->manifest;
+    const char *database = m->table_count ? m->tables[0].schema : NULL;
+    if (!database) {
+        err_set(e, EINVAL, "the manifest of this dump names no table");
+        return EXIT_INCONSISTENT;
+    }
+    _cleanup_free_ char *datadir = xasprintf(
+        "%.*s/server", (int)(strrchr(scratch, '/') - scratch), scratch);
+    _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
+    struct throwaway_options o = {
+        .config = r->s.config,
+        .program = config_str(r->s.config, "drill", NULL, "server_program"),
+        .datadir = datadir,
+        .scratch = scratch,
+        .page_size = m->server.page_size,
+        .lower_case_table_names = m->server.lower_case_table_names,
+        .settings = json_object_get(m->info, "server_settings"),
+        .go_on = run_go_on,
+        .ctx = r,
+    };
+    return import_new_server(
+        r, &o, it->type, file, database, json_object_get(m->info, "database"), out, e);
+}

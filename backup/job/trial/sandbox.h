@@ -1,0 +1,62 @@
+/*
+ * A program that works on what nobody vouches for, where it can reach nothing.
+ *
+ * As its own user (as root: never as root), without a capability, without a way to new rights:
+ *
+ * - namespaces: new user, mount, pid, network and ipc namespaces. Its file system holds the
+ * system's programs and libraries read-only, four devices, and the folders that it is given, which
+ * start no programs. It is the first process in there, and what it starts ends with it.
+ * - landlock, where the kernel or a profile refuses those: the same view of files as rights on
+ * them.
+ *
+ * In both a filter of system calls: no network, no connection to anybody's socket, no other program
+ * unless it is a script, no mounts, no tracing, no io_uring, no new namespaces. Limits on memory,
+ * time and the size of files. It dies with the thread that has started it.
+ *
+ * Needs no capability that a keeper under systemd has not: CAP_SETUID and CAP_SETGID.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_TRIAL_SANDBOX_H
+#define ELEXGATE_BACKUP_JOB_TRIAL_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "common/error.h"
+
+enum sandbox_kind { SANDBOX_AUTO, SANDBOX_NAMESPACES, SANDBOX_LANDLOCK };
+
+struct sandbox {
+    enum sandbox_kind kind;
+    uid_t uid; /* whom the program runs as; not as root: ourselves */
+    gid_t gid;
+    int home;              /* a folder of ours that this user may pass through (owned.h) */
+    const char *home_path; /* the same, its real path */
+    const char *const
+        *writable; /* folders in it that belong to that user; the first is where it starts */
+    const char *const
+        *readable; /* files and folders it may read beside the system's; NULL allowed */
+    bool scripts;  /* it is a script and starts programs */
+    uint64_t memory, file_size; /* bytes; 0 = no limit */
+    unsigned cpu_s;
+};
+
+/* What a child needs, made before it is forked: nothing in there allocates. */
+struct sandbox_plan;
+int sandbox_prepare(const struct sandbox *s, const char *program, enum sandbox_kind kind,
+    struct sandbox_plan **out, struct err *e) MUSTCHECK;
+void sandbox_plan_drop(struct sandbox_plan *p); /* NULL allowed */
+
+/* In the forked child, before exec; only the fields are used that mean something to its kind. 0, or
+ * an errno value with *what it was that failed. */
+struct sandbox_failure {
+    int code;
+    const char *what; /* static */
+};
+/* namespaces: a new process in them, whose parent is the caller's parent; its number in *pid, where
+ * the caller is in the old ones; 0 in the new process, which goes on with sandbox_enter. */
+int sandbox_clone(const struct sandbox_plan *p, pid_t *pid, struct sandbox_failure *f);
+int sandbox_enter(const struct sandbox_plan *p, struct sandbox_failure *f);
+
+const char *sandbox_kind_name(enum sandbox_kind kind);
+
+#endif

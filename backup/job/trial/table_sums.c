@@ -1,0 +1,252 @@
+#include "backup/job/trial/table_sums.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include "backup/job/trial/broken_tables.h"
+
+struct table {
+    char *schema, *name, *engine, *checksum;
+    char *why; /* it could not be read */
+    bool gone; /* dropped since it was listed */
+    int64_t rows;
+    bool transactional, versioned;
+};
+
+struct table_sums {
+    struct server_target target;
+    const char *program;
+    struct table_sums_options o;
+    struct server *server;
+    struct table *tables;
+    size_t count, locked_count; /* those that need the lock come first */
+    atomic_size_t read;
+    atomic_bool stop, done;
+    bool started;
+    pthread_t thread;
+    struct err error;
+};
+
+static int add_table(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)columns;
+    (void)e;
+    struct table_sums *ts = ctx;
+    ts->tables = xrealloc(ts->tables, (ts->count + 1) * sizeof *ts->tables);
+    struct table *t = &ts->tables[ts->count++];
+    *t = (struct table){.schema = xstrdup(row[0]),
+        .name = xstrdup(row[1]),
+        .engine = xstrdup(row[2]),
+        .transactional = row[3] && strcmp(row[3], "1") == 0,
+        .versioned = row[4] && strcmp(row[4], "1") == 0,
+        .rows = -1};
+    if (!t->transactional)
+        ts->locked_count = ts->count;
+    return 0;
+}
+
+/* MEMORY tables are empty after every start; the logs grow by being looked at; the GTID position
+ * follows the binary log, which a drill's server does not have. A precise history (columns of
+ * transaction numbers) does not go into a dump. */
+static int list_tables(struct table_sums *ts, struct err *e)
+{
+    _cleanup_free_ char *schema = ts->o.schema ? server_quote_text(ts->server, ts->o.schema) : NULL;
+    return server_rows(ts->server, add_table, ts, e,
+        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE,''), t.ENGINE='InnoDB', "
+        "t.TABLE_TYPE='SYSTEM VERSIONED' AND NOT EXISTS (SELECT 1 FROM information_schema.COLUMNS "
+        "c WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME AND "
+        "c.GENERATION_EXPRESSION='ROW START' AND c.DATA_TYPE='bigint') "
+        "FROM information_schema.TABLES t "
+        "WHERE t.TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND "
+        "(COALESCE(t.ENGINE,'')<>'MEMORY' OR %d) AND "
+        "t.TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
+        "(t.TABLE_SCHEMA='mysql' AND t.TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
+        "'innodb_table_stats','innodb_index_stats')) %s%s ORDER BY t.ENGINE='InnoDB', 1, 2",
+        ts->o.all || ts->o.rows_only, schema ? "AND t.TABLE_SCHEMA=" : "", schema ? schema : "");
+}
+
+static int touch_table(struct server *s, const struct table *t, struct err *e)
+{
+    _cleanup_free_ char *schema = server_quote_name(t->schema);
+    _cleanup_free_ char *name = server_quote_name(t->name);
+    return server_exec(s, e, "SELECT 1 FROM %s.%s LIMIT 1", schema, name);
+}
+
+static int second_column(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    char **out = ctx;
+    if (columns > 1 && !*out)
+        *out = xstrdup(row[1]);
+    return 0;
+}
+
+static int read_table(
+    struct server *s, const struct table_sums_options *o, struct table *t, struct err *e)
+{
+    if (o->rows_only && !o->all && !t->transactional)
+        return 0; /* no snapshot covers it */
+    _cleanup_free_ char *schema = server_quote_name(t->schema);
+    _cleanup_free_ char *name = server_quote_name(t->name);
+    uint64_t rows = 0;
+    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s.%s%s", schema, name,
+        o->history && t->versioned ? " FOR SYSTEM_TIME ALL" : "");
+    if (r == 0 && !o->rows_only)
+        r = server_rows(
+            s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
+    if (r == 0)
+        t->rows = (int64_t)rows;
+    else {
+        t->why = xstrdup(server_error(s));
+        t->gone = broken_tables_dropped(s, t->schema, t->name);
+    }
+    return r;
+}
+
+static void free_tables(struct table_sums *ts)
+{
+    for (size_t i = 0; i < ts->count; i++) {
+        free(ts->tables[i].schema);
+        free(ts->tables[i].name);
+        free(ts->tables[i].engine);
+        free(ts->tables[i].checksum);
+        free(ts->tables[i].why);
+    }
+    free(ts->tables);
+}
+
+int table_sums_open(const struct server_target *t, const char *program,
+    const struct table_sums_options *o, struct table_sums **out, struct err *e)
+{
+    struct table_sums *ts = xcalloc(1, sizeof *ts);
+    ts->o = *o;
+    ts->target = *t;
+    ts->program = program;
+    int r = server_connect(t, program, &ts->server, e);
+    if (r == 0)
+        r = server_exec(ts->server, e, "SET SESSION max_statement_time=0");
+    if (r == 0)
+        r = list_tables(ts, e);
+    for (size_t i = 0; r == 0 && i < ts->count; i++) {
+        /* dropped since it was listed, or broken: the thread that reads it tells */
+        if (touch_table(ts->server, &ts->tables[i], e) == -EPIPE)
+            r = -EPIPE;
+    }
+    if (r < 0) {
+        table_sums_close(ts);
+        return r;
+    }
+    *out = ts;
+    return 0;
+}
+
+static void *thread_main(void *arg)
+{
+    struct table_sums *ts = arg;
+    for (size_t i = 0; i < ts->count && !atomic_load(&ts->stop); i++) {
+        if (read_table(ts->server, &ts->o, &ts->tables[i], &ts->error) == -EPIPE)
+            break;
+        atomic_store(&ts->read, i + 1);
+    }
+    /* The snapshot would hold back the purge. */
+    int r = server_exec(ts->server, NULL, "COMMIT");
+    (void)r;
+    atomic_store(&ts->done, true);
+    return NULL;
+}
+
+int table_sums_start(struct table_sums *ts, struct err *e)
+{
+    int r = server_exec(ts->server, e, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    if (r == 0)
+        r = server_exec(ts->server, e, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    if (r < 0)
+        return r;
+    int code = pthread_create(&ts->thread, NULL, thread_main, ts);
+    if (code)
+        return err_sys(e, code, "cannot start the thread that reads the tables");
+    ts->started = true;
+    return 0;
+}
+
+bool table_sums_locked_part_done(struct table_sums *ts)
+{
+    return atomic_load(&ts->done) || atomic_load(&ts->read) >= ts->locked_count;
+}
+
+bool table_sums_done(struct table_sums *ts, size_t *read, size_t *total)
+{
+    *read = atomic_load(&ts->read);
+    *total = ts->count;
+    return atomic_load(&ts->done);
+}
+
+static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *broken)
+{
+    for (size_t i = 0; i < ts->count; i++) {
+        const struct table *t = &ts->tables[i];
+        if (t->gone)
+            continue;
+        manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
+        _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
+        if (t->why)
+            (void)json_object_set_new(broken, both, json_string(t->why));
+    }
+}
+
+int table_sums_take(struct table_sums *ts, struct manifest *m, json_t *broken, struct err *e)
+{
+    if (ts->started) {
+        pthread_join(ts->thread, NULL);
+        ts->started = false;
+    }
+    if (atomic_load(&ts->read) < ts->count)
+        return err_set(e, EIO, "the tables could not be counted: %s", ts->error.text);
+    add_to_manifest(ts, m, broken);
+    return 0;
+}
+
+void table_sums_close(struct table_sums *ts)
+{
+    if (!ts)
+        return;
+    if (ts->started) {
+        atomic_store(&ts->stop, true);
+        struct server *other = NULL;
+        if (!atomic_load(&ts->done) &&
+            server_connect(&ts->target, ts->program, &other, NULL) == 0) {
+            int r = server_exec(other, NULL, "KILL QUERY %" PRIu64, server_thread_id(ts->server));
+            (void)r; /* it has ended by itself */
+            server_close(other);
+        }
+        pthread_join(ts->thread, NULL);
+    }
+    server_close(ts->server);
+    free_tables(ts);
+    free(ts);
+}
+
+int table_sums_read(struct server *s, const struct table_sums_options *o, struct manifest *m,
+    json_t *broken, bool (*go_on)(void *ctx), void *ctx, struct err *e)
+{
+    struct table_sums ts = {.server = s, .o = *o};
+    int r = server_exec(s, e, "SET SESSION max_statement_time=0");
+    if (r == 0)
+        r = list_tables(&ts, e);
+    for (size_t i = 0; r == 0 && i < ts.count; i++) {
+        if (go_on && !go_on(ctx))
+            r = 1;
+        else if (read_table(s, o, &ts.tables[i], e) == -EPIPE)
+            r = -EPIPE; /* all else is told table by table */
+    }
+    if (r == 0)
+        add_to_manifest(&ts, m, broken);
+    free_tables(&ts);
+    return r;
+}

@@ -1,0 +1,400 @@
+#include "backup/job/trial/throwaway.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/child.h"
+#include "backup/job/trial/definers.h"
+#include "backup/job/method/layout.h"
+#include "backup/job/trial/trial.h"
+#include "common/clock.h"
+
+#define START_MS     300000
+#define STOP_MS      300000
+#define LOG_MAX      (1 << 20)
+#define PASSWORD_LEN 32
+#define ACCOUNTS     "accounts.sql"
+#define NOTHING      "nothing" /* an empty folder */
+#define WATCH_US     200000
+
+struct throwaway {
+    struct trial trial;
+    struct child child;
+    struct server *server;
+    char *socket;
+    int log; /* its error log, and whatever else it says */
+    pthread_t watcher;
+    atomic_bool watching, full; /* it was ended, since it filled the disk */
+    bool accounts;              /* those two are there */
+    char password[2][PASSWORD_LEN + 1];
+    char *database;
+    struct definers definers; /* of what was read in */
+};
+
+/* The two accounts of a server that takes an import. */
+enum { OURS, IMPORTS };
+static const char *const account_names[] = {"elexgate-trial-root", "elexgate-import"};
+
+struct args {
+    char **argv; /* NULL-terminated; how many there are is the configuration's */
+    size_t n;
+};
+
+PRINTF(2, 3) static void add(struct args *a, const char *fmt, ...)
+{
+    a->argv = xrealloc(a->argv, (a->n + 2) * sizeof *a->argv);
+    a->argv[a->n + 1] = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    CHECK(vasprintf(&a->argv[a->n++], fmt, ap) >= 0);
+    va_end(ap);
+}
+
+/* The settings come out of a manifest, and a manifest is a file that somebody may have written:
+ * only the known names, and only harmless characters. */
+static void add_settings(
+    struct args *a, const json_t *settings, const char *const *names, const char *prefix)
+{
+    static const char harmless[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:;_-.,=";
+    for (size_t i = 0; names[i]; i++) {
+        const json_t *given = json_object_get(settings, names[i]);
+        const char *value = json_string_value(given);
+        bool empty = value && !*value; /* sql_mode= is a setting as well */
+        if (!value || strlen(value) > 1000 || value[strspn(value, harmless)] ||
+            (empty && names == layout_settings))
+            continue;
+        add(a, "--%s%s=%s", prefix, names[i], value);
+    }
+}
+
+/* Every table is read more than once: a quarter of the memory that is free, within reason. */
+static unsigned long long pool_mb(void)
+{
+    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    unsigned long long mb = pages > 0 && size > 0
+                                ? (unsigned long long)pages * (unsigned long long)size >> 22
+                                : 0;
+    return mb < 128 ? 128 : mb > 2048 ? 2048 : mb;
+}
+
+/* What would take it out of its folders. io_uring is not for those in a sandbox. */
+static void add_walls(struct args *a, const struct throwaway_options *o)
+{
+    bool plugins = false;
+    for (size_t i = 0; o->args && o->args[i]; i++)
+        plugins |= strncmp(o->args[i], "--plugin", 8) == 0;
+    add(a, "--skip-networking");
+    add(a, "--skip-symbolic-links");
+    add(a, "--secure-file-priv=%s/" NOTHING, o->scratch);
+    if (!plugins) /* the data can name some as well, which are then not found */
+        add(a, "--plugin-dir=%s/" NOTHING, o->scratch);
+    add(a, "--innodb-use-native-aio=OFF");
+}
+
+static int build_args(
+    struct args *a, const struct throwaway_options *o, struct throwaway *t, struct err *e)
+{
+    add(a, "%s", o->program);
+    add(a, "--no-defaults");
+    add(a, "--datadir=%s", o->datadir);
+    add(a, "--socket=%s", t->socket);
+    add(a, "--pid-file=%s/server.pid", o->scratch);
+    add(a, "--tmpdir=%s", o->scratch);
+    add_walls(a, o);
+    if (o->database)
+        add(a, "--init-file=%s/" ACCOUNTS, o->scratch);
+    else
+        add(a, "--skip-grant-tables");
+    add(a, "--event-scheduler=OFF");
+    add(a, "--skip-log-bin");
+    add(a, "--skip-slave-start");
+    add(a, "--innodb-buffer-pool-size=%lluM", pool_mb());
+    add(a, "--innodb-buffer-pool-load-at-startup=OFF");
+    add(a, "--innodb-buffer-pool-dump-at-shutdown=OFF");
+    add(a, "--innodb-fast-shutdown=1");
+    add(a, "--innodb-flush-log-at-trx-commit=2");
+    add(a, "--performance-schema=OFF");
+    if (o->page_size)
+        add(a, "--innodb-page-size=%u", o->page_size);
+    if (o->lower_case_table_names >= 0)
+        add(a, "--lower-case-table-names=%d", o->lower_case_table_names);
+    if (o->settings)
+        add_settings(a, o->settings, layout_settings, "");
+    if (o->settings)
+        add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
+    if (o->database)
+        add(a, "--max-allowed-packet=1G");
+    for (size_t i = 0; o->args && o->args[i]; i++) {
+        char *shown = NULL;
+        int r = trial_show(&t->trial, o->args[i], &shown, e);
+        if (r < 0)
+            return r;
+        add(a, "%s", shown);
+        free(shown);
+    }
+    return 0;
+}
+
+static struct server_target target_as(const struct throwaway *t, int account)
+{
+    return (struct server_target){.socket = t->socket,
+        .user = t->accounts ? account_names[account] : "root",
+        .password = t->accounts ? t->password[account] : NULL,
+        .connect_timeout_ms = 5000};
+}
+
+struct server_target throwaway_target(const struct throwaway *t)
+{
+    return target_as(t, OURS);
+}
+
+struct server_target throwaway_import_target(struct throwaway *t)
+{
+    CHECK(t->accounts);
+    struct server_target target = target_as(t, IMPORTS);
+    target.definers = &t->definers;
+    return target;
+}
+
+static int make_password(char out[static PASSWORD_LEN + 1], struct err *e)
+{
+    unsigned char raw[PASSWORD_LEN / 2];
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        return err_sys(e, errno, "cannot make a password");
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    return 0;
+}
+
+/* In a GRANT the name of a database is a pattern. */
+static char *quote_pattern(const char *name)
+{
+    _cleanup_free_ char *plain = xmalloc(2 * strlen(name) + 1);
+    char *p = plain;
+    for (; *name; name++) {
+        if (*name == '_' || *name == '%' || *name == '\\')
+            *p++ = '\\';
+        *p++ = *name;
+    }
+    *p = '\0';
+    return server_quote_name(plain);
+}
+
+/* Read by the server before it listens, a statement a line. What a killed trial has left in the
+ * data is replaced, rights and all. */
+static int write_accounts(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    _cleanup_free_ char *database = quote_pattern(o->database);
+    int r = make_password(t->password[OURS], e);
+    if (r == 0)
+        r = make_password(t->password[IMPORTS], e);
+    if (r < 0)
+        return r;
+    if (strpbrk(o->database, "\r\n"))
+        return err_set(e, EINVAL, "the name of the database has a line break");
+    const char *ours = account_names[OURS], *imports = account_names[IMPORTS];
+    _cleanup_free_ char *text = xasprintf(
+        "SET sql_mode='';\n"
+        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "GRANT ALL PRIVILEGES ON *.* TO `%s`@localhost WITH GRANT OPTION;\n"
+        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "GRANT ALL PRIVILEGES ON %s.* TO `%s`@localhost;\n",
+        ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports);
+    t->accounts = true;
+    t->database = xstrdup(o->database);
+    return trial_write(&t->trial, ACCOUNTS, text, strlen(text), e);
+}
+
+/* Ours last: the session goes on without its account. */
+static int remove_accounts(struct throwaway *t, struct err *e)
+{
+    if (!t->accounts || !t->server)
+        return 0;
+    int r = definers_put_right(t->server, t->database, account_names[IMPORTS], &t->definers, e);
+    return r < 0 ? r
+                 : server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
+                       account_names[IMPORTS], account_names[OURS]);
+}
+
+/* malloc'ed */
+static char *read_log(const struct throwaway *t)
+{
+    char *text = xmalloc(LOG_MAX + 1);
+    ssize_t n = pread(t->log, text, LOG_MAX, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
+{
+    _cleanup_free_ char *text = read_log(t);
+    if (atomic_load(&t->full))
+        snprintf(buf, SAID_MAX, "it was ended, since it filled the disk");
+    else if (*text)
+        said_of_log(text, buf);
+    else
+        child_said(t->log, buf);
+}
+
+/* What answers at the socket is the server that we have started, and none that it leads us to. */
+static bool is_ours(const struct throwaway *t)
+{
+    struct ucred peer;
+    return server_peer(t->server, &peer) == 0 && peer.pid == t->child.pid;
+}
+
+static int wait_until_it_answers(
+    struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    struct server_target target = throwaway_target(t);
+    uint64_t end = clock_mono_ms() + START_MS;
+    while (clock_mono_ms() < end) {
+        if (o->go_on && !o->go_on(o->ctx))
+            return 1;
+        if (child_wait(&t->child, 20, NULL, NULL) == 0) {
+            char how[80], words[SAID_MAX];
+            throwaway_last_words(t, words);
+            return err_set(e, atomic_load(&t->full) ? ENOSPC : EIO,
+                "a server does not start on this data: %s %s: %s", o->program,
+                child_how(&t->child, how, sizeof how), words);
+        }
+        if (access(t->socket, F_OK) < 0 ||
+            server_connect(&target, "elexgate-job", &t->server, NULL) < 0)
+            continue;
+        return is_ours(t) ? 0 : err_set(e, EPERM, "another server answers at %s", t->socket);
+    }
+    return err_set(
+        e, ETIMEDOUT, "a server on this data does not answer after %d s", START_MS / 1000);
+}
+
+static void *watcher_main(void *arg)
+{
+    struct throwaway *t = arg;
+    while (atomic_load(&t->watching)) {
+        if (!trial_has_room(&t->trial) && !atomic_exchange(&t->full, true))
+            kill(t->child.pid, SIGKILL);
+        usleep(WATCH_US);
+    }
+    return NULL;
+}
+
+static void stop_watching(struct throwaway *t)
+{
+    if (atomic_exchange(&t->watching, false))
+        pthread_join(t->watcher, NULL);
+}
+
+/* The log is a file that we hold: whatever becomes of its name. */
+static int furnish(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    (void)unlinkat(t->trial.scratch, "server.log", 0);
+    t->log = openat(t->trial.scratch, "server.log",
+        O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (t->log < 0 || (mkdirat(t->trial.scratch, NOTHING, 0555) < 0 && errno != EEXIST))
+        return err_sys(e, errno, "cannot make what a server needs in %s", o->scratch);
+    if (strlen(t->socket) > 106)
+        return err_set(
+            e, ENAMETOOLONG, "%s is too long for a socket: set [drill] scratch", t->socket);
+    return o->database ? write_accounts(t, o, e) : 0;
+}
+
+static int start_program(struct throwaway *t, const struct throwaway_options *o, struct err *e)
+{
+    struct args a = {0};
+    int r = build_args(&a, o, t, e);
+    t->trial.sandbox.memory += (uint64_t)pool_mb() << 21;
+    struct child_options co = {.argv = (const char *const *)a.argv,
+        .out = t->log,
+        .err = t->log,
+        .keep = -1,
+        .sandbox = &t->trial.sandbox};
+    if (r == 0)
+        r = child_start(&co, &t->child, e);
+    for (size_t i = 0; i < a.n; i++)
+        free(a.argv[i]);
+    free(a.argv);
+    if (r == 0) {
+        atomic_store(&t->watching, true);
+        CHECK(pthread_create(&t->watcher, NULL, watcher_main, t) == 0);
+    }
+    return r;
+}
+
+int throwaway_start(const struct throwaway_options *o, struct throwaway **out, struct err *e)
+{
+    struct throwaway *t = xcalloc(1, sizeof *t);
+    t->log = -1;
+    t->socket = xasprintf("%s/s", o->scratch);
+    int r = trial_open(&t->trial, o->config, o->datadir, o->scratch, e);
+    if (r == 0)
+        r = furnish(t, o, e);
+    if (r == 0)
+        r = start_program(t, o, e);
+    if (r == 0)
+        r = wait_until_it_answers(t, o, e);
+    if (r != 0) {
+        throwaway_drop(t);
+        return r;
+    }
+    *out = t;
+    return 0;
+}
+
+struct server *throwaway_server(struct throwaway *t)
+{
+    return t->server;
+}
+
+bool throwaway_runs(struct throwaway *t)
+{
+    return child_wait(&t->child, 0, NULL, NULL) != 0;
+}
+
+bool throwaway_recovered(const struct throwaway *t)
+{
+    _cleanup_free_ char *text = read_log(t);
+    return strstr(text, "InnoDB: Starting crash recovery") ||
+           strstr(text, "Aria engine: starting recovery");
+}
+
+int throwaway_stop(struct throwaway *t, struct err *e)
+{
+    int r = remove_accounts(t, e);
+    if (r < 0)
+        return r;
+    server_close(t->server);
+    t->server = NULL;
+    stop_watching(t);
+    if (t->child.pid > 0)
+        kill(t->child.pid, SIGTERM);
+    char how[80];
+    if (child_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !child_good(&t->child))
+        return err_set(e, EIO, "the throwaway server did not end well: it %s",
+            child_how(&t->child, how, sizeof how));
+    return trial_close(&t->trial, e);
+}
+
+void throwaway_drop(struct throwaway *t)
+{
+    if (!t)
+        return;
+    stop_watching(t);
+    server_close(t->server);
+    child_end(&t->child, 2000);
+    struct err left = {0};
+    int closed = trial_close(&t->trial, &left); /* what nobody looks at any more */
+    (void)closed;
+    cleanup_fd(&t->log);
+    definers_clear(&t->definers);
+    free(t->database);
+    free(t->socket);
+    free(t);
+}

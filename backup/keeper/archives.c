@@ -1,0 +1,94 @@
+/* The control socket's commands about the archives that there are. */
+#include <errno.h>
+#include <string.h>
+#include "backup/keeper/errand.h"
+#include "backup/rules/archive_name.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+
+/* "which" and "type" come from outside and go into arguments and file names: only what is a run's
+ * suffix, one of the words, a data type. NULL, or the answer that says what is wrong. */
+static json_t *take_names(
+    const json_t *request, const char *word, const char **which, const char **type)
+{
+    const json_t *w = json_object_get(request, "which"), *t = json_object_get(request, "type");
+    *which = json_string_value(w);
+    *type = json_string_value(t);
+    if (!*which || !(run_suffix_valid(*which) || (word && strcmp(*which, word) == 0)))
+        return json_error(EINVAL, "\"which\" must be a run, such as 2026-11-22-0315%s%s",
+            word ? ", or " : "", word ? word : "");
+    if (t && !json_is_null(t) && !(*type && archive_type_valid(*type)))
+        return json_error(EINVAL, "\"type\" must be a data type, such as elexisdb");
+    return NULL;
+}
+
+static json_t *list_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    (void)k, (void)ctx, (void)event;
+    return json_pack("{s:b, s:O?, s:O?}", "ok", 1, "folder", json_object_get(last, "folder"),
+        "runs", json_object_get(last, "backups"));
+}
+
+json_t *keeper_archives(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    static const char *const args[] = {"list", NULL};
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){.args = args, .request = request, .answer = list_answer});
+}
+
+json_t *keeper_verify(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    const char *which, *type, *args[5] = {"verify"};
+    struct err e = {0};
+    size_t n = 1;
+    (void)c;
+    json_t *wrong = take_names(request, "all", &which, &type);
+    if (wrong)
+        return wrong;
+    args[n++] = strcmp(which, "all") == 0 ? "--all" : which;
+    if (type) {
+        args[n++] = "--type";
+        args[n++] = type;
+    }
+    int r = keeper_run(k, JOB_VERIFY, args, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    json_t *names = json_array(), *item;
+    json_int_t bytes = 0;
+    size_t i;
+    (void)k, (void)ctx, (void)event;
+    json_array_foreach (json_object_get(last, "removed"), i, item) {
+        const char *type = json_string_value(json_object_get(item, "type"));
+        const char *run = json_string_value(json_object_get(item, "run"));
+        _cleanup_free_ char *name = xasprintf("%s_%s", type ? type : "", run ? run : "");
+        json_array_append_new(names, json_string(name));
+        bytes += json_integer_value(json_object_get(item, "size"));
+        log_event(LOG_INFO, "backup-deleted", LOG_S("type", type), LOG_S("run", run));
+    }
+    return json_pack("{s:b, s:o, s:I}", "ok", 1, "deleted", names, "bytes", bytes);
+}
+
+json_t *keeper_delete(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    const char *which, *type, *args[6] = {"remove"};
+    size_t n = 1;
+    json_t *wrong = take_names(request, NULL, &which, &type);
+    if (wrong)
+        return wrong;
+    struct err e = {0};
+    int r = keeper_run_busy(k, &e); /* it may be the archive that is read */
+    if (r < 0)
+        return json_error(-r, "%s", e.text);
+    args[n++] = which;
+    if (type) {
+        args[n++] = "--type";
+        args[n++] = type;
+    }
+    if (json_is_true(json_object_get(request, "force")))
+        args[n++] = "--force";
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){.args = args, .request = request, .answer = delete_answer});
+}

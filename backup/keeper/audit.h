@@ -1,0 +1,22 @@
+/*
+ * What the keeper writes into the audit log: what was asked of it and by whom, what its own
+ * schedule did, and what the console reports about those who are signed in there.
+ */
+#ifndef ELEXGATE_BACKUP_KEEPER_AUDIT_H
+#define ELEXGATE_BACKUP_KEEPER_AUDIT_H
+
+#include "backup/keeper/keeper.h"
+
+/* Opens the file of [audit] file anew: at the start, at each reload. */
+void keeper_audit_open(const struct config *c);
+/* Once a day: removes files that were rotated away longer ago than [audit] keep. */
+void keeper_audit_tick(const struct config *c);
+/* A request and its answer, by the user that the kernel names; those that change nothing are passed
+ * over (common/rights.h). */
+void keeper_audit_request(unsigned uid, const json_t *request, const json_t *answer);
+/* A job that ended. */
+void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error);
+/* {"cmd":"audit","as":{"account","role"},"address","action","object","result"} from the console. */
+json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *request);
+
+#endif

@@ -1,0 +1,375 @@
+#include "backup/keeper/keeper.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "backup/keeper/audit.h"
+#include "backup/keeper/notify.h"
+#include "backup/keeper/people.h"
+#include "backup/rules/archive_name.h"
+#include "common/audit.h"
+#include "common/clock.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+#include "common/log_ring.h"
+#include "common/utf8.h"
+
+static json_t *time_or_null(int64_t ms)
+{
+    char stamp[CLOCK_ISO_LEN];
+    return ms ? json_string(clock_iso(ms, stamp)) : json_null();
+}
+
+static json_t *schedule_object(const struct keeper *k)
+{
+    char words[200];
+    json_t *o = json_pack("{so?so?so?so?}", "backup",
+        json_string(config_str(k->config, "backup", NULL, "schedule") ?: ""), "next",
+        time_or_null(keeper_plan_next(k, false)), "drill",
+        json_string(config_str(k->config, "drill", NULL, "schedule") ?: ""), "drill_next",
+        time_or_null(keeper_plan_next(k, true)));
+    if (k->has_backup) {
+        json_object_set_new(
+            o, "words", json_string(cron_describe(&k->backup, CRON_ENGLISH, words, sizeof words)));
+        json_object_set_new(o, "words_de",
+            json_string(cron_describe(&k->backup, CRON_GERMAN, words, sizeof words)));
+    }
+    return o;
+}
+
+static json_t *pending_object(const struct keeper *k)
+{
+    const struct keeper_pending *p = &k->state.pending;
+    if (!p->due_ms)
+        return json_null();
+    json_t *o = json_pack("{sososbsbsisO}", "due", time_or_null(p->due_ms), "deadline",
+        p->by_hand ? json_null() : time_or_null(p->asked_ms + k->deadline_ms), "missed", p->missed,
+        "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
+    if (k->decided) {
+        json_object_set_new(o, "reason", json_text(k->decision.reason));
+        json_object_set_new(o, "words", json_text(k->decision.words));
+        json_object_set_new(o, "words_de", json_text(k->decision.words_de));
+    }
+    return o;
+}
+
+static json_t *job_object(const struct keeper *k)
+{
+    if (!k->job)
+        return json_null();
+    json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->kind), "pid",
+        keeper_job_pid(k->job), "started", time_or_null(k->job_started_ms), "run", k->job_run,
+        "method", k->method);
+    if (*k->blocked_since)
+        json_object_set_new(o, "blocked_since", json_string(k->blocked_since));
+    if (k->restore_begin) {
+        json_object_set(o, "action", json_object_get(k->restore_begin, "action"));
+        json_object_set(o, "which", json_object_get(k->restore_begin, "which"));
+        json_object_set(o, "dry_run", json_object_get(k->restore_begin, "dry_run"));
+        json_object_set_new(
+            o, "sql", json_boolean(json_is_true(json_object_get(k->restore_begin, "sql"))));
+    }
+    static const char *const keys[] = {
+        "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *value = json_object_get(k->job_phase, keys[i]);
+        if (value)
+            json_object_set(o, keys[i], value);
+    }
+    return o;
+}
+
+/* The newest run of a kind, good ones only if asked. */
+static json_t *find_run(const struct keeper *k, const char *kind, bool good)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (k->state.runs, i, run) {
+        if (strcmp(json_string_value(json_object_get(run, "kind")), kind) == 0 &&
+            (!good || json_integer_value(json_object_get(run, "exit")) == 0))
+            return json_incref(run);
+    }
+    return json_null();
+}
+
+/* A drill of folders alone says nothing about the database, unless it failed. One of an older
+ * version does not tell what it tried. */
+static bool tells_of_database(const json_t *drill)
+{
+    const json_t *proofs = json_object_get(drill, "proofs"), *proof;
+    size_t i;
+    bool database = !proofs || json_integer_value(json_object_get(drill, "exit")) != 0;
+    json_array_foreach (proofs, i, proof)
+        database |= strcmp(json_string_value(json_object_get(proof, "method")) ?: "", "files") != 0;
+    return database;
+}
+
+static json_t *find_drill(const struct keeper *k)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (k->state.runs, i, run) {
+        if (strcmp(json_string_value(json_object_get(run, "kind")), "drill") == 0 &&
+            tells_of_database(run))
+            return json_incref(run);
+    }
+    return json_null();
+}
+
+static json_t *witness_object(const struct keeper *k)
+{
+    const struct keeper_witnesses *w = &k->witnesses;
+    int64_t now = (int64_t)clock_mono_ms();
+    json_t *o = json_pack("{sbsb}", "proxy", w->proxy.known, "server", w->server.known);
+    if (w->proxy_words[0])
+        json_object_set_new(o, "proxy_words", json_text(w->proxy_words));
+    if (w->server_words[0])
+        json_object_set_new(o, "server_words", json_text(w->server_words));
+    if (k->watch.server_seen)
+        json_object_set_new(o, "server_quiet_ms", json_integer(now - k->watch.server_since));
+    return o;
+}
+
+/* down: nobody answers; refusing: it runs, and does not let the keeper in. */
+static json_t *database_object(const struct keeper *k)
+{
+    const char *state = !k->database_since_ms       ? "unknown"
+                        : k->witnesses.server.known ? "up"
+                        : k->witnesses.server_down  ? "down"
+                                                    : "refusing";
+    return json_pack("{sssoss*}", "state", state, "since", time_or_null(k->database_since_ms),
+        "cause", k->witnesses.cause_known ? k->witnesses.server_words : NULL);
+}
+
+static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c, (void)request;
+    struct statvfs fs;
+    json_t *o = json_pack("{sbsssssisIsososososososososo}", "ok", 1, "program", "elexgate-keeper",
+        "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
+        (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
+        "pending", pending_object(k), "job", job_object(k), "last_backup",
+        find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
+        find_drill(k), "last_restore", find_run(k, "restore", false), "witnesses",
+        witness_object(k), "folder", json_text(k->settings.folder));
+    CHECK(o);
+    json_object_set_new(o, "state",
+        json_string(k->job                    ? "running"
+                    : k->state.pending.due_ms ? "waiting"
+                                              : "idle"));
+    json_object_set_new(o, "database", database_object(k));
+    json_object_set_new(o, "audit", audit_status());
+    json_object_set_new(o, "notify", keeper_notify_status(k->notify));
+    if (statvfs(k->settings.folder, &fs) == 0)
+        json_object_set_new(
+            o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
+    return o;
+}
+
+static bool good_types(const json_t *types)
+{
+    size_t i;
+    json_t *type;
+    json_array_foreach (types, i, type) {
+        const char *name = json_string_value(type);
+        if (!name || !archive_type_valid(name))
+            return false;
+    }
+    return json_array_size(types) <= 64;
+}
+
+static json_t *run_when_idle(struct keeper *k, json_t *types)
+{
+    if (k->state.pending.due_ms)
+        return json_error(EBUSY, "a backup is waiting for the database to become idle already");
+    int64_t now = clock_wall_ms();
+    keeper_pending_set(&k->state.pending, now, now);
+    k->state.pending.by_hand = true;
+    json_array_extend(k->state.pending.types, types);
+    k->not_before_mono_ms = 0;
+    keeper_save(k);
+    keeper_publish(k, keeper_state_event(k));
+    return json_pack("{sbsb}", "ok", 1, "queued", 1);
+}
+
+static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
+{
+    const char *args[80] = {"backup", "--now"};
+    size_t n = 2, i;
+    json_t *type;
+    if (json_is_true(json_object_get(request, "dry_run")))
+        args[n++] = "--dry-run";
+    if (json_is_true(json_object_get(request, "accept_smaller")))
+        args[n++] = "--accept-smaller";
+    json_array_foreach (types, i, type) {
+        args[n++] = json_string_value(type);
+    }
+    struct err e = {0};
+    int r = keeper_run(k, JOB_BACKUP, args, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static bool is_text_or_nothing(const json_t *v)
+{
+    return !v || json_is_null(v) || json_is_string(v);
+}
+
+static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c;
+    const json_t *w = json_object_get(request, "which"), *t = json_object_get(request, "type");
+    const char *which = json_string_value(w), *type = json_string_value(t);
+    if (!is_text_or_nothing(w) ||
+        (which && strcmp(which, "latest") != 0 && !run_suffix_valid(which)))
+        return json_error(EINVAL, "no such backup: %s; a run, such as 2026-11-22-0315",
+            UTF8_SHORT(which ? which : "(not a text)", 60));
+    if (!is_text_or_nothing(t) || (type && !archive_type_valid(type)))
+        return json_error(
+            EINVAL, "no such data type: %s", UTF8_SHORT(type ? type : "(not a text)", 60));
+    const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
+    struct err e = {0};
+    int r = keeper_run(k, JOB_DRILL, args, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c;
+    json_t *types = json_object_get(request, "types");
+    const char *mode = json_string_value(json_object_get(request, "mode"));
+    if (types && !(json_is_array(types) && good_types(types)))
+        return json_error(EINVAL, "types must be a list of names of data types");
+    if (!mode || strcmp(mode, "when-idle") == 0)
+        return run_when_idle(k, types);
+    if (strcmp(mode, "now") == 0)
+        return run_now(k, request, types);
+    return json_error(EINVAL, "mode must be now or when-idle");
+}
+
+static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c, (void)request;
+    if (!k->job && !k->state.pending.due_ms)
+        return json_error(ENOENT, "nothing runs and nothing waits");
+    bool running = k->job != NULL;
+    keeper_plan_cancel(k);
+    return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
+}
+
+static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c;
+    struct err e = {0};
+    json_t *answer = NULL;
+    int r = keeper_reload(k, json_is_true(json_object_get(request, "force")), &answer, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : answer;
+}
+
+static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)k, (void)c;
+    enum log_level level;
+    const char *name = json_string_value(json_object_get(request, "level"));
+    if (!name || !log_level_parse(name, &level))
+        return json_error(EINVAL, "level must be error, warning, info or debug");
+    log_set_level(level);
+    return json_pack("{sbss}", "ok", 1, "level", name);
+}
+
+static json_t *log_lines(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)k, (void)c;
+    return log_ring_answer("elexgate-keeper", request);
+}
+
+static json_t *runs(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)c, (void)request;
+    return json_pack("{sbsO}", "ok", 1, "runs", k->state.runs);
+}
+
+static json_t *watch(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    (void)request;
+    keeper_client_answer(c, keeper_state_event(k));
+    keeper_client_follow(c, NULL);
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    keeper_command_fn *run;
+    const char *job; /* the kind of job that it starts, which "follow":true follows */
+} commands[] = {
+    {"status", status},
+    {"run", run, "backup"},
+    {"drill", drill, "drill"},
+    {"cancel", cancel},
+    {"runs", runs},
+    {"watch", watch},
+    {"reload", reload},
+    {"log-level", log_level},
+    {"log", log_lines},
+    {"archives", keeper_archives},
+    {"verify", keeper_verify, "verify"},
+    {"restore", keeper_restore, "restore"},
+    {"delete", keeper_delete},
+    {"config-get", keeper_config_get},
+    {"config-set", keeper_config_set},
+    {"schedule-preview", keeper_schedule_preview},
+    {"cert", keeper_cert},
+    {"account", keeper_account},
+    {"audit", keeper_audit_command},
+};
+
+static json_t *unknown(const char *cmd)
+{
+    char known[400] = "";
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        strncat(known, " ", sizeof known - strlen(known) - 1);
+        strncat(known, commands[i].name, sizeof known - strlen(known) - 1);
+    }
+    return json_error(ENOSYS, "unknown command \"%s\"; known:%s", UTF8_SHORT(cmd, 40), known);
+}
+
+void keeper_command_run(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+{
+    bool follow = json_is_true(json_object_get(request, "follow"));
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(right->cmd, commands[i].name) != 0)
+            continue;
+        json_t *answer = commands[i].run(k, c, request);
+        if (!answer) /* it comes later, and so does its line in the audit log */
+            return;
+        bool started = !json_is_false(json_object_get(answer, "ok"));
+        keeper_audit_request(keeper_client_uid(c), request, answer);
+        keeper_client_answer(c, answer);
+        if (started && follow && commands[i].job)
+            keeper_client_follow(c, commands[i].job);
+        return;
+    }
+}
+
+void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
+{
+    struct keeper *k = ctx;
+    const char *cmd = json_string_value(json_object_get(request, "cmd"));
+    enum rights_level level = keeper_people_level(
+        k->people, rights_level(keeper_client_page(c), request), request);
+    struct right right;
+    struct err e = {0};
+    int r = rights_check(RIGHTS_KEEPER, level, request, &right, &e);
+    if (r == -ENOSYS) {
+        keeper_client_answer(c, unknown(cmd ? cmd : ""));
+    } else if (r < 0) {
+        json_t *answer = json_error(-r, "%s", e.text);
+        keeper_audit_request(keeper_client_uid(c), request, answer);
+        keeper_client_answer(c, answer);
+    } else if (right.confirm && level < RIGHTS_MACHINE) {
+        keeper_people_confirm(k, c, request, &right);
+    } else {
+        keeper_command_run(k, c, request, &right);
+    }
+}

@@ -1,0 +1,157 @@
+#include "backup/keeper/errand.h"
+
+#include <errno.h>
+#include <string.h>
+#include "backup/keeper/audit.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+
+#define ERRANDS_MAX 12
+/* A plan counts the rows of every table; nothing that is asked for here takes longer. */
+#define ERRAND_MS (10 * 60 * 1000)
+
+struct keeper_errand {
+    struct keeper *k;
+    struct keeper_errand *next;
+    struct keeper_job *job;
+    uint64_t client, started_ms;
+    uid_t uid;
+    struct keeper_errand_options o;
+    json_t *request, *event, *last;
+};
+
+static int errno_of_exit(int exit_code)
+{
+    switch (exit_code) {
+    case EXIT_USAGE:
+        return EINVAL;
+    case EXIT_UNREACHABLE:
+        return ECONNREFUSED;
+    case EXIT_NO_SPACE:
+        return ENOSPC;
+    case EXIT_INCONSISTENT:
+        return EBADMSG;
+    case EXIT_BUSY:
+        return EBUSY;
+    case EXIT_VETOED:
+    case EXIT_REFUSED:
+        return EPERM;
+    case EXIT_CANCELLED:
+        return ECANCELED;
+    default:
+        return EIO;
+    }
+}
+
+json_t *keeper_failure(int exit_code, const json_t *last)
+{
+    const char *words = json_string_value(json_object_get(last, "error"));
+    int code = json_object_get(last, "code") ? json_answer_errno(last) : errno_of_exit(exit_code);
+    json_t *answer = json_error(code, "%s", words ? words : "it ended without a word; see the log");
+    json_object_set_new(answer, "exit", json_integer(exit_code));
+    return answer;
+}
+
+static void on_line(void *ctx, json_t *line)
+{
+    struct keeper_errand *a = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (a->o.cli || json_is_true(json_object_get(line, "done"))) {
+        json_decref(a->last);
+        a->last = json_incref(line);
+    } else if (event && a->o.event && strcmp(event, a->o.event) == 0) {
+        json_decref(a->event);
+        a->event = json_incref(line);
+    }
+}
+
+static void errand_free(struct keeper_errand *a)
+{
+    if (a->o.drop)
+        a->o.drop(a->o.ctx);
+    json_decref(a->request);
+    json_decref(a->event);
+    json_decref(a->last);
+    free(a);
+}
+
+static void on_end(void *ctx, int exit_code, int signal)
+{
+    struct keeper_errand *a = ctx;
+    struct keeper *k = a->k;
+    for (struct keeper_errand **p = &k->errands; *p; p = &(*p)->next) {
+        if (*p == a) {
+            *p = a->next;
+            break;
+        }
+    }
+    json_t *answer;
+    if (signal)
+        answer = json_error(EIO, "it was ended by signal %d", signal);
+    else if (exit_code != EXIT_GOOD)
+        answer = keeper_failure(exit_code, a->last);
+    else
+        answer = a->o.answer(k, a->o.ctx, a->event, a->last);
+    uint64_t client = a->client;
+    keeper_audit_request(a->uid, a->request, answer);
+    errand_free(a); /* what it needed is gone when the answer is there */
+    if (k->control)
+        keeper_control_answer(k->control, client, answer);
+    json_decref(answer);
+}
+
+static size_t count(const struct keeper *k)
+{
+    size_t n = 0;
+    for (const struct keeper_errand *a = k->errands; a; a = a->next)
+        n++;
+    return n;
+}
+
+json_t *keeper_errand(
+    struct keeper *k, struct keeper_client *c, const struct keeper_errand_options *o)
+{
+    struct keeper_errand *a = xcalloc(1, sizeof *a);
+    struct err e = {0};
+    *a = (struct keeper_errand){
+        .k = k, .client = keeper_client_id(c), .started_ms = clock_mono_ms(), .o = *o};
+    a->uid = keeper_client_uid(c);
+    a->request = json_incref(o->request);
+    struct keeper_job_options options = {
+        .args = o->args, .config_path = k->config_path, .cli = o->cli};
+    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = a};
+    int r = count(k) < ERRANDS_MAX
+                ? keeper_job_start(&k->loop, &options, &events, &a->job, &e)
+                : err_set(&e, EBUSY, "%d questions are being answered already", ERRANDS_MAX);
+    if (r < 0) {
+        errand_free(a);
+        return json_error(-r, "%s", e.text);
+    }
+    a->o.args = NULL; /* the caller's, as is the request */
+    a->o.request = NULL;
+    a->next = k->errands;
+    k->errands = a;
+    return NULL;
+}
+
+/* At the end nobody is left to answer, and a question that takes minutes does not hold us up. */
+static void drop_all(struct keeper *k)
+{
+    while (k->errands) {
+        struct keeper_errand *a = k->errands;
+        k->errands = a->next;
+        keeper_job_stop(a->job);
+        keeper_job_leave(a->job);
+        errand_free(a);
+    }
+}
+
+void keeper_errands_tick(struct keeper *k, bool all)
+{
+    if (all)
+        drop_all(k);
+    for (struct keeper_errand *a = k->errands; a; a = a->next)
+        if (clock_mono_ms() - a->started_ms > ERRAND_MS)
+            keeper_job_stop(a->job);
+}

@@ -1,0 +1,35 @@
+/*
+ * Short questions that the keeper does not answer itself: a program of ours is started, and its
+ * answer goes to the client that asked, if that is still there. Neither a damaged archive nor a
+ * database that hangs can hold the keeper up. They run beside a job.
+ */
+#ifndef ELEXGATE_BACKUP_KEEPER_ERRAND_H
+#define ELEXGATE_BACKUP_KEEPER_ERRAND_H
+
+#include "backup/keeper/keeper.h"
+
+/* The answer to send (new reference). event: the last line with the name asked for, or NULL; last:
+ * the line with "done":true, or the only line of elexgate(1). Both borrowed, for a good end. */
+typedef json_t *keeper_errand_fn(struct keeper *k, void *ctx, json_t *event, json_t *last);
+
+struct keeper_errand_options {
+    const char *const *args; /* as in keeper_job_options */
+    json_t *request;         /* borrowed; its end goes into the audit log */
+    bool cli;
+    const char *event;        /* the line that matters besides the last one; NULL = none */
+    keeper_errand_fn *answer; /* after a good end; a failure is answered with the program's words */
+    void *ctx;
+    void (*drop)(void *ctx); /* at the end, however it comes; NULL = nothing to do */
+};
+
+/* NULL: the answer comes later. Else the answer that says why not, ctx dropped. */
+json_t *keeper_errand(
+    struct keeper *k, struct keeper_client *c, const struct keeper_errand_options *o) MUSTCHECK;
+/* Ends those that take too long; with `all` drops every one, since the keeper ends. */
+void keeper_errands_tick(struct keeper *k, bool all);
+
+/* An answer for a program's failed end: its words, its "code" or the one that fits its exit code.
+ */
+json_t *keeper_failure(int exit_code, const json_t *last);
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * elexgate-keeper: backups that run by themselves when the database is idle. See keeper.h.
+ */
+#include "backup/keeper/keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "backup/keeper/errand.h"
+#include "backup/keeper/audit.h"
+#include "backup/keeper/notify.h"
+#include "backup/keeper/renew.h"
+#include "backup/keeper/people.h"
+#include "common/private_memory.h"
+#include "common/audit.h"
+#include "common/clock.h"
+#include "common/config_intent.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/log_ring.h"
+#include "common/utf8.h"
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#define TICK_MS 500
+
+static const char usage[] =
+    "usage: elexgate-keeper [--config FILE] [--help] [--version]\n"
+    "\n"
+    "Starts backups when they are due and the database is idle. Signals: HUP reloads the\n"
+    "configuration, TERM ends it (a running job ends first). See elexgate-keeper(8).\n";
+
+static void tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+    int r = sd_notify(0, state);
+    (void)r;
+#else
+    (void)state;
+#endif
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+struct loaded {
+    struct config *config;
+    struct backup_settings settings;
+    bool has_backup, has_drill;
+    struct cron backup, drill;
+};
+
+static int parse_schedule(
+    const struct config *c, const char *section, bool *has, struct cron *out, struct err *e)
+{
+    const char *text = backup_schedule_text(config_str(c, section, NULL, "schedule"));
+    *has = text && *text;
+    int r = *has ? cron_parse(text, out, e) : 0;
+    return r < 0 ? err_prefix(e, r, "[%s] schedule", section) : 0;
+}
+
+/* All of *out but the config itself. */
+static int digest(const struct config *c, struct loaded *out, struct err *e)
+{
+    struct loaded l = {0};
+    int r = backup_settings_load(c, &l.settings, e);
+    if (r == 0)
+        r = parse_schedule(c, "backup", &l.has_backup, &l.backup, e);
+    if (r == 0)
+        r = parse_schedule(c, "drill", &l.has_drill, &l.drill, e);
+    if (r < 0) {
+        backup_settings_clear(&l.settings);
+        return r;
+    }
+    *out = l;
+    return 0;
+}
+
+int keeper_check_config(const struct config *c, struct err *e)
+{
+    struct loaded l;
+    int r = digest(c, &l, e);
+    if (r == 0)
+        backup_settings_clear(&l.settings);
+    return r;
+}
+
+static int load(const char *path, struct loaded *out, struct err *e)
+{
+    struct config *c = NULL;
+    int r = config_load(path, &c, e);
+    if (r == 0 && (r = digest(c, out, e)) < 0)
+        config_free(c);
+    if (r == 0)
+        out->config = c;
+    return r;
+}
+
+static void adopt(struct keeper *k, const struct loaded *l)
+{
+    const struct config *c = l->config;
+    k->config = l->config;
+    k->settings = l->settings;
+    k->has_backup = l->has_backup;
+    k->has_drill = l->has_drill;
+    k->backup = l->backup;
+    k->drill = l->drill;
+    const char *mode = config_str(c, "backup", NULL, "idle");
+    const char *policy = config_str(c, "backup", NULL, "after_deadline");
+    k->idle = (struct idle_settings){
+        .mode = strcmp(mode, "quiet") == 0 ? IDLE_QUIET : IDLE_NO_CLIENTS,
+        .policy = strcmp(policy, "skip") == 0   ? IDLE_POLICY_SKIP
+                  : strcmp(policy, "dump") == 0 ? IDLE_POLICY_DUMP
+                                                : IDLE_POLICY_LOCK,
+        .minutes_ms = config_int(c, "backup", NULL, "idle_for"),
+    };
+    k->deadline_ms = config_int(c, "backup", NULL, "deadline");
+    keeper_audit_open(c);
+    enum log_level level;
+    if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
+        log_set_level(level);
+    if (k->control)
+        keeper_control_users(k->control, config_list(c, "backup", NULL, "control_users"),
+            config_str(c, "console", NULL, "user"));
+}
+
+struct changes {
+    json_t *changed, *restart;
+};
+
+static void note_change(void *ctx, const struct option *o, const char *name, const char *old_value,
+    const char *new_value)
+{
+    struct changes *changes = ctx;
+    (void)old_value;
+    (void)new_value;
+    char text[200];
+    utf8_format(
+        text, sizeof text, "[%s%s%s] %s", o->section, name ? " " : "", name ? name : "", o->key);
+    json_array_append_new(o->reloadable ? changes->changed : changes->restart, json_string(text));
+}
+
+static bool schedule_differs(const struct config *a, const struct config *b, const char *section)
+{
+    const char *before = config_str(a, section, NULL, "schedule");
+    const char *after = config_str(b, section, NULL, "schedule");
+    return strcmp(before ? before : "", after ? after : "") != 0;
+}
+
+int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
+{
+    struct loaded l;
+    int r = load(k->config_path, &l, e);
+    if (r == 0 && !force && (r = config_intent_check(k->config, l.config, e)) < 0) {
+        backup_settings_clear(&l.settings);
+        config_free(l.config);
+    }
+    if (r < 0) {
+        log_err(LOG_ERROR, "reload-failed", e, LOG_S("meaning", "the old settings stay in force"));
+        return r;
+    }
+    struct changes changes = {json_array(), json_array()};
+    config_diff(k->config, l.config, note_change, &changes);
+    /* A time that had passed before there was this schedule is none that was missed. */
+    if (schedule_differs(k->config, l.config, "backup"))
+        k->state.backup_seen_ms = clock_wall_ms();
+    if (schedule_differs(k->config, l.config, "drill"))
+        k->state.drill_seen_ms = clock_wall_ms();
+    struct config *old = k->config;
+    struct backup_settings old_settings = k->settings;
+    adopt(k, &l);
+    keeper_notify_again(k->notify);
+    backup_settings_clear(&old_settings);
+    config_free(old);
+    log_event(LOG_INFO, "reloaded", LOG_U("changed", json_array_size(changes.changed)),
+        LOG_U("restart_needed", json_array_size(changes.restart)));
+    json_t *result = json_pack(
+        "{sbsoso}", "ok", 1, "changed", changes.changed, "restart_needed", changes.restart);
+    if (answer)
+        *answer = result;
+    else
+        json_decref(result);
+    return 0;
+}
+
+/* --- the program ------------------------------------------------------------------------------ */
+
+/* Called again when a running job has ended. */
+void keeper_stop(struct keeper *k)
+{
+    if (!k->stopping) {
+        k->stopping = true;
+        log_event(LOG_INFO, "stopping", LOG_B("job", k->job != NULL));
+        tell_systemd("STOPPING=1");
+    }
+    keeper_errands_tick(k, true);
+    if (k->job && keeper_kind_lasts(k->kind)) {
+        log_event(LOG_INFO, "restore-goes-on", LOG_I("pid", keeper_job_pid(k->job)));
+        keeper_job_leave(k->job);
+        k->job = NULL;
+    }
+    if (k->job) {
+        keeper_job_stop(k->job);
+        return;
+    }
+    if (!k->gate)
+        return;
+    keeper_renew_stop(k);
+    keeper_notify_stop(k->notify);
+    keeper_control_close(k->control);
+    k->control = NULL;
+    keeper_gate_drop(k->gate);
+    k->gate = NULL;
+    uv_close((uv_handle_t *)&k->tick, NULL);
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&k->signals[i], NULL);
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+    struct keeper *k = s->data;
+    if (number == SIGHUP) {
+        struct err e = {0};
+        int r = keeper_reload(k, false, NULL, &e);
+        if (r < 0) /* told; the old settings serve on, but the file may have been rotated */
+            keeper_audit_open(k->config);
+        return;
+    }
+    keeper_stop(k);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct keeper *k = t->data;
+    keeper_plan_tick(k);
+    keeper_audit_tick(k->config);
+    keeper_renew_tick(k);
+    keeper_notify_tick(k->notify);
+}
+
+static int open_state(struct keeper *k, struct err *e)
+{
+    int r = file_mkdirs(k->settings.state_dir, 0700, e);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *path = xasprintf("%s/keeper.json", k->settings.state_dir);
+    r = keeper_state_open(path, &k->state, e);
+    if (r == 1)
+        log_err(LOG_ERROR, "state-damaged", e);
+    keeper_cert_clean(k);
+    return r < 0 ? r : keeper_people_open(k->settings.state_dir, &k->people, e);
+}
+
+static int start(struct keeper *k, struct err *e)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    CHECK(uv_loop_init(&k->loop) == 0);
+    k->started_mono_ms = (int64_t)clock_mono_ms();
+    int r = open_state(k, e);
+    if (r == 0)
+        r = keeper_control_open(&k->loop, config_str(k->config, "backup", NULL, "control_socket"),
+            keeper_command, k, &k->control, e);
+    if (r < 0)
+        return r;
+    keeper_control_users(k->control, config_list(k->config, "backup", NULL, "control_users"),
+        config_str(k->config, "console", NULL, "user"));
+    k->gate = keeper_gate_new(&k->loop, keeper_plan_witnesses, k);
+    uv_timer_init(&k->loop, &k->tick);
+    k->tick.data = k;
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(&k->loop, &k->signals[i]);
+        k->signals[i].data = k;
+        uv_signal_start(&k->signals[i], on_signal, numbers[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    k->notify = keeper_notify_new(k);
+    keeper_plan_start(k);
+    uv_timer_start(&k->tick, on_tick, 0, TICK_MS);
+    return 0;
+}
+
+static void log_ready(const struct keeper *k)
+{
+    char words[200] = "never by itself", stamp[CLOCK_ISO_LEN];
+    int64_t next = keeper_plan_next(k, false);
+    if (k->has_backup)
+        cron_describe(&k->backup, CRON_ENGLISH, words, sizeof words);
+    log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
+        LOG_S("next", next ? clock_iso(next, stamp) : NULL));
+    tell_systemd("READY=1");
+}
+
+static int run(struct keeper *k)
+{
+    struct err e = {0};
+    struct loaded l;
+    if (load(k->config_path, &l, &e) < 0) {
+        fprintf(stderr, "elexgate-keeper: %s\n", e.text);
+        return EXIT_FAILED;
+    }
+    const char *format = config_str(l.config, "log", NULL, "format");
+    log_init("elexgate-keeper", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
+    log_ring_start();
+    audit_init("elexgate-keeper");
+    adopt(k, &l);
+    int code = EXIT_GOOD;
+    if (start(k, &e) < 0) {
+        log_err(LOG_ERROR, "not-started", &e);
+        code = EXIT_FAILED;
+    } else {
+        log_ready(k);
+        uv_run(&k->loop, UV_RUN_DEFAULT);
+        log_event(LOG_INFO, "stopped");
+    }
+    if (code == EXIT_FAILED)
+        uv_run(&k->loop, UV_RUN_NOWAIT);
+    int r = uv_loop_close(&k->loop);
+    ASSERT(r == 0);
+    (void)r;
+    keeper_notify_free(k->notify);
+    keeper_people_free(k->people);
+    audit_stop();
+    keeper_state_clear(&k->state);
+    json_decref(k->job_phase);
+    json_decref(k->job_warnings);
+    json_decref(k->job_last);
+    json_decref(k->restore_begin);
+    json_decref(k->restore_done);
+    json_decref(k->restore_difference);
+    backup_settings_clear(&k->settings);
+    config_free(k->config);
+    log_ring_stop();
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    private_memory_begin();
+    static struct keeper k;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return EXIT_GOOD;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("elexgate-keeper " ELEXGATE_VERSION);
+            return EXIT_GOOD;
+        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            k.config_path = argv[++i];
+        } else {
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    umask(0077);
+    return run(&k);
+}

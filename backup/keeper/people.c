@@ -1,0 +1,325 @@
+#include "backup/keeper/people.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/keeper/audit.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+#include "common/utf8.h"
+#include "people/name.h"
+#include "people/password.h"
+
+#define FILE_MAX   (256 * 1024)
+#define PEOPLE_MAX 100
+#define CHECKS_MAX 4     /* 64 MiB each */
+#define PAUSE_MS   60000 /* the longest one after wrong passwords */
+
+struct keeper_people {
+    char *path;
+    json_t *list;
+    unsigned checks; /* under way */
+    unsigned wrong;  /* in a row, whoever named: the page's own throttle tells people apart */
+    uint64_t not_before_ms;
+};
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
+}
+
+static json_t *find_person(const struct keeper_people *p, const char *name, size_t *index)
+{
+    size_t i;
+    json_t *person;
+    json_array_foreach (p->list, i, person)
+        if (strcmp(text(person, "name"), name) == 0) {
+            if (index)
+                *index = i;
+            return person;
+        }
+    return NULL;
+}
+
+static bool good_role(const char *role)
+{
+    return strcmp(role, "admin") == 0 || strcmp(role, "viewer") == 0;
+}
+
+static bool good_list(const json_t *list)
+{
+    size_t i;
+    const json_t *person;
+    bool good = json_is_array(list) && json_array_size(list) <= PEOPLE_MAX;
+    json_array_foreach (list, i, person)
+        good = good && *text(person, "name") && *text(person, "hash") &&
+               strlen(text(person, "hash")) < PASSWORD_HASH_LEN && good_role(text(person, "role"));
+    return good;
+}
+
+int keeper_people_open(const char *state_dir, struct keeper_people **out, struct err *e)
+{
+    struct keeper_people *p = xcalloc(1, sizeof *p);
+    _cleanup_free_ char *file = NULL;
+    size_t len;
+    p->path = xasprintf("%s/people.json", state_dir);
+    int r = file_read(p->path, FILE_MAX, &file, &len, e);
+    if (r == -ENOENT) {
+        p->list = json_array();
+        *out = p;
+        return 0;
+    }
+    if (r == 0)
+        r = file_check_private(p->path, e);
+    json_t *all = r == 0 ? json_loadb(file, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *list = json_object_get(all, "people");
+    if (r == 0 && !good_list(list))
+        r = err_set(e, EBADMSG,
+            "%s is damaged; put a good one in its place, or remove it: then the next account that "
+            "signs in on the page counts as the first one",
+            p->path);
+    if (r == 0)
+        p->list = json_incref(list);
+    json_decref(all);
+    if (r < 0) {
+        keeper_people_free(p);
+        return r;
+    }
+    *out = p;
+    return 0;
+}
+
+void keeper_people_free(struct keeper_people *p)
+{
+    if (!p)
+        return;
+    json_decref(p->list);
+    free(p->path);
+    free(p);
+}
+
+enum rights_level keeper_people_level(
+    const struct keeper_people *p, enum rights_level level, const json_t *request)
+{
+    const json_t *person = find_person(p, rights_account(request), NULL);
+    bool known = json_array_size(p->list) > 0; /* before there is anybody, the page's word counts */
+    if (level == RIGHTS_ADMIN && known && strcmp(text(person, "role"), "admin") != 0)
+        return RIGHTS_VIEWER;
+    return level;
+}
+
+/* Publishes next and adopts it; takes over the reference. */
+static int adopt_list(struct keeper_people *p, json_t *next, struct err *e)
+{
+    json_t *all = json_pack("{sO}", "people", next);
+    char *file = json_dumps(all, JSON_INDENT(1));
+    CHECK(file);
+    int r = file_publish(p->path, file, strlen(file), 0600, e);
+    free(file);
+    json_decref(all);
+    if (r < 0) {
+        json_decref(next);
+        return r;
+    }
+    json_decref(p->list);
+    p->list = next;
+    return 0;
+}
+
+/* --- on a worker thread ----------------------------------------------------------------------- */
+
+struct check {
+    uv_work_t work;
+    struct keeper *k;
+    uint64_t client;
+    uid_t uid;
+    json_t *request;
+    struct right right;
+    char password[PASSWORD_MAX + 1];
+    char hash[PASSWORD_HASH_LEN]; /* to compare with, or what was made */
+    bool make, good;
+};
+
+static void on_worker(uv_work_t *work)
+{
+    struct check *c = work->data;
+    c->good = c->make ? password_hash(c->password, c->hash, NULL) == 0
+                      : password_fits(c->hash, c->password);
+}
+
+static void answer_later(struct check *c, json_t *answer)
+{
+    keeper_audit_request(c->uid, c->request, answer);
+    if (c->k->control)
+        keeper_control_answer(c->k->control, c->client, answer);
+    json_decref(answer);
+}
+
+static json_t *store_hash(struct keeper_people *p, const json_t *request, const char *hash)
+{
+    struct err e = {0};
+    size_t index;
+    const char *name = text(request, "name"), *role = text(request, "role");
+    bool first = strcmp(text(request, "action"), "first") == 0;
+    json_t *old = find_person(p, name, &index);
+    if (first && json_array_size(p->list) > 0) /* another one was quicker */
+        return json_error(EEXIST, "there is a first account already");
+    json_t *next = json_deep_copy(p->list);
+    json_t *person = json_pack(
+        "{ss ss ss}", "name", name, "role", *role ? role : text(old, "role"), "hash", hash);
+    if (old)
+        (void)json_array_set_new(next, index, person);
+    else
+        (void)json_array_append_new(next, person);
+    int r = adopt_list(p, next, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *wrong_password(struct keeper_people *p)
+{
+    uint64_t pause = p->wrong < 6 ? UINT64_C(1000) << p->wrong : PAUSE_MS;
+    p->wrong++;
+    p->not_before_ms = clock_mono_ms() + pause;
+    return json_error(EACCES, "the password is wrong");
+}
+
+static void on_done(uv_work_t *work, int status)
+{
+    struct check *c = work->data;
+    struct keeper_people *p = c->k->people;
+    struct keeper_client *client = keeper_control_client(c->k->control, c->client);
+    p->checks--;
+    explicit_bzero(c->password, sizeof c->password);
+    if (status < 0 || c->k->stopping) {
+        answer_later(c, json_error(ECANCELED, "the keeper is being stopped"));
+    } else if (c->make) {
+        answer_later(c, c->good ? store_hash(p, c->request, c->hash)
+                                : json_error(ENOMEM, "no memory to hash a password (64 MiB)"));
+    } else if (!c->good) {
+        answer_later(c, wrong_password(p));
+    } else {
+        p->wrong = 0;
+        if (client) /* who hung up meanwhile gets nothing done */
+            keeper_command_run(c->k, client, c->request, &c->right);
+    }
+    json_decref(c->request);
+    free(c);
+}
+
+/* NULL: under way. */
+static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_t *request,
+    const char *password, const char *hash, const struct right *right)
+{
+    struct keeper_people *p = k->people;
+    uint64_t now = clock_mono_ms();
+    if (p->checks >= CHECKS_MAX)
+        return json_error(EAGAIN, "too many passwords are being checked; once more in a moment");
+    if (hash && now < p->not_before_ms)
+        return json_error(EAGAIN, "a wrong password was given: once more in %llu s",
+            (unsigned long long)(p->not_before_ms - now + 999) / 1000);
+    struct check *c = xcalloc(1, sizeof *c);
+    c->work.data = c;
+    c->k = k;
+    c->client = keeper_client_id(client);
+    c->uid = keeper_client_uid(client);
+    c->request = json_incref(request);
+    c->make = hash == NULL;
+    if (right)
+        c->right = *right;
+    snprintf(c->password, sizeof c->password, "%s", password);
+    if (hash)
+        snprintf(c->hash, sizeof c->hash, "%s", hash);
+    p->checks++;
+    CHECK(uv_queue_work(&k->loop, &c->work, on_worker, on_done) == 0);
+    return NULL;
+}
+
+static json_t *confirm(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+{
+    const char *password = text(request, "confirm");
+    const json_t *person = find_person(k->people, rights_account(request), NULL);
+    if (!*password)
+        return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
+    if (!person)
+        return json_error(ENOENT,
+            "the keeper does not know the account %s, which therefore cannot confirm: an admin "
+            "removes it on the page and adds it anew",
+            UTF8_SHORT(rights_account(request), 40));
+    if (strlen(password) > PASSWORD_MAX)
+        return wrong_password(k->people);
+    return begin_check(k, c, request, password, text(person, "hash"), right);
+}
+
+void keeper_people_confirm(
+    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+{
+    json_t *answer = confirm(k, c, request, right);
+    if (!answer)
+        return;
+    keeper_audit_request(keeper_client_uid(c), request, answer);
+    keeper_client_answer(c, answer);
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+static json_t *change_list(struct keeper_people *p, const json_t *request, bool remove)
+{
+    struct err e = {0};
+    size_t index;
+    if (remove && json_array_size(p->list) == 1) /* else the next one would be a first one */
+        return json_error(EPERM, "the last account stays");
+    if (!find_person(p, text(request, "name"), &index))
+        return remove ? json_pack("{sb}", "ok", 1)
+                      : json_error(ENOENT, "the keeper does not know this account");
+    json_t *next = json_deep_copy(p->list);
+    if (remove)
+        (void)json_array_remove(next, index);
+    else
+        (void)json_object_set(
+            json_array_get(next, index), "role", json_object_get(request, "role"));
+    int r = adopt_list(p, next, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+/* Everybody may change his own password; the rest is for admins. */
+static bool is_own_password(const json_t *request, const char *action)
+{
+    return strcmp(action, "set") == 0 &&
+           strcmp(text(request, "name"), rights_account(request)) == 0 &&
+           !json_object_get(request, "role");
+}
+
+json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *request)
+{
+    struct keeper_people *p = k->people;
+    const char *action = text(request, "action"), *name = text(request, "name");
+    const char *password = text(request, "password"), *role = text(request, "role");
+    bool first = strcmp(action, "first") == 0, add = strcmp(action, "add") == 0,
+         set = strcmp(action, "set") == 0;
+    enum rights_level level = keeper_people_level(
+        p, rights_level(keeper_client_page(c), request), request);
+    if (!first && level < RIGHTS_ADMIN && !is_own_password(request, action))
+        return json_error(EPERM, "accounts are for an admin");
+    if (!account_name_good(name) || (*role && !good_role(role)))
+        return json_error(EINVAL, "\"name\" and \"role\" (admin or viewer) must be given");
+    if (strcmp(action, "remove") == 0)
+        return change_list(p, request, true);
+    if (strcmp(action, "role") == 0 && *role)
+        return change_list(p, request, false);
+    if (!first && !add && !set)
+        return json_error(EINVAL, "\"action\" must be first, add, set, role or remove");
+    if (add && find_person(p, name, NULL))
+        return json_error(EEXIST, "the keeper knows an account of this name already");
+    if (first && json_array_size(p->list) > 0)
+        return json_error(EEXIST, "there is a first account already");
+    if (!find_person(p, name, NULL) && (!*role || json_array_size(p->list) >= PEOPLE_MAX))
+        return json_error(
+            EINVAL, "a new account needs a role, and there are at most %d", PEOPLE_MAX);
+    if (strlen(password) < PASSWORD_MIN || strlen(password) > PASSWORD_MAX)
+        return json_error(ERANGE, "a password has %d to %d characters", PASSWORD_MIN, PASSWORD_MAX);
+    return begin_check(k, c, request, password, NULL, NULL);
+}

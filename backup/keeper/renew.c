@@ -1,0 +1,63 @@
+#include "backup/keeper/renew.h"
+
+#include <unistd.h>
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/log.h"
+
+#define LOOK_MS (INT64_C(60) * 60 * 1000)
+#define DAY_MS  (24 * LOOK_MS)
+
+static void on_line(void *ctx, json_t *line)
+{
+    struct keeper *k = ctx;
+    if (json_is_true(json_object_get(line, "renewed")))
+        log_event(LOG_INFO, "certificate-renewed",
+            LOG_S("file", config_str(k->config, "tls", NULL, "certificate")));
+    json_decref(k->renewal_said);
+    k->renewal_said = json_incref(line);
+}
+
+/* A certificate that cannot be renewed is told once a day; people hear of it from keeper_notify. */
+static void on_end(void *ctx, int exit_code, int signal)
+{
+    struct keeper *k = ctx;
+    int64_t now = (int64_t)clock_mono_ms();
+    bool told = k->renewal_told_ms && now - k->renewal_told_ms < DAY_MS;
+    k->renewal = NULL;
+    if ((exit_code != EXIT_GOOD || signal) && !told) {
+        k->renewal_told_ms = now;
+        log_event(LOG_WARNING, "certificate-not-renewed",
+            LOG_S("error", json_string_value(json_object_get(k->renewal_said, "error"))));
+    }
+    if (exit_code == EXIT_GOOD && !json_is_true(json_object_get(k->renewal_said, "renewed")))
+        log_event(LOG_DEBUG, "certificate-not-due");
+    json_decref(k->renewal_said);
+    k->renewal_said = NULL;
+}
+
+void keeper_renew_tick(struct keeper *k)
+{
+    static const char *const args[] = {"cert", "renew", "--if-needed", NULL};
+    int64_t now = (int64_t)clock_mono_ms();
+    struct err e = {0};
+    if (k->renewal || (k->renewal_looked_ms && now - k->renewal_looked_ms < LOOK_MS) ||
+        access(config_str(k->config, "tls", NULL, "certificate"), F_OK) < 0)
+        return;
+    k->renewal_looked_ms = now;
+    struct keeper_job_options o = {.args = args, .config_path = k->config_path, .cli = true};
+    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
+    if (keeper_job_start(&k->loop, &o, &events, &k->renewal, &e) < 0)
+        log_err(LOG_ERROR, "certificate-not-renewed", &e);
+}
+
+void keeper_renew_stop(struct keeper *k)
+{
+    if (!k->renewal)
+        return;
+    keeper_job_stop(k->renewal);
+    keeper_job_leave(k->renewal);
+    k->renewal = NULL;
+    json_decref(k->renewal_said);
+    k->renewal_said = NULL;
+}

@@ -1,0 +1,111 @@
+#include "backup/keeper/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/file.h"
+
+#define STATE_MAX     (4u << 20)
+#define STATE_VERSION 1
+
+void keeper_pending_drop(struct keeper_pending *p)
+{
+    json_decref(p->types);
+    memset(p, 0, sizeof *p);
+}
+
+void keeper_pending_set(struct keeper_pending *p, int64_t due_ms, int64_t now_ms)
+{
+    keeper_pending_drop(p);
+    p->due_ms = due_ms;
+    p->asked_ms = now_ms;
+    p->types = json_array();
+}
+
+static int64_t number(const json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
+
+static bool take(struct keeper_state *s, const json_t *root)
+{
+    if (number(root, "version") != STATE_VERSION)
+        return false;
+    s->backup_seen_ms = number(root, "backup_seen_ms");
+    s->drill_seen_ms = number(root, "drill_seen_ms");
+    s->drill_due = json_is_true(json_object_get(root, "drill_due"));
+    const char *seen = json_string_value(json_object_get(root, "restore_seen"));
+    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", seen ? seen : "");
+    const json_t *p = json_object_get(root, "pending");
+    if (json_is_object(p)) {
+        keeper_pending_set(&s->pending, number(p, "due_ms"), number(p, "asked_ms"));
+        s->pending.missed = json_is_true(json_object_get(p, "missed"));
+        s->pending.by_hand = json_is_true(json_object_get(p, "by_hand"));
+        s->pending.yielded = (unsigned)number(p, "yielded");
+        s->pending.failed = (unsigned)number(p, "failed");
+        json_array_extend(s->pending.types, json_object_get(p, "types"));
+    }
+    json_t *runs = json_object_get(root, "runs");
+    if (json_is_array(runs)) {
+        json_decref(s->runs);
+        s->runs = json_incref(runs);
+    }
+    return true;
+}
+
+int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
+{
+    struct keeper_state s = {.path = xstrdup(path), .runs = json_array()};
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    int r = file_read(path, STATE_MAX, &text, &len, e);
+    if (r < 0 && r != -ENOENT) {
+        keeper_state_clear(&s);
+        return r;
+    }
+    int result = 0;
+    if (r == 0) {
+        json_t *root = json_loadb(text, len, 0, NULL);
+        if (!take(&s, root)) {
+            _cleanup_free_ char *aside = xasprintf("%s.damaged", path);
+            result = 1;
+            err_set(e, EBADMSG, "%s cannot be read; it was put aside as %s", path, aside);
+            r = file_rename_durable(path, aside, NULL);
+            (void)r; /* then it is overwritten, which is as good */
+        }
+        json_decref(root);
+    }
+    *out = s;
+    return result;
+}
+
+int keeper_state_save(const struct keeper_state *s, struct err *e)
+{
+    json_t *root = json_pack("{sisIsIsbsssO}", "version", STATE_VERSION, "backup_seen_ms",
+        (json_int_t)s->backup_seen_ms, "drill_seen_ms", (json_int_t)s->drill_seen_ms, "drill_due",
+        s->drill_due, "restore_seen", s->restore_seen, "runs", s->runs);
+    const struct keeper_pending *p = &s->pending;
+    if (p->due_ms)
+        json_object_set_new(root, "pending",
+            json_pack("{sI,sI,sb,sb,si,si,sO}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
+                (json_int_t)p->asked_ms, "missed", p->missed, "by_hand", p->by_hand, "yielded",
+                (int)p->yielded, "failed", (int)p->failed, "types", p->types));
+    _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(1));
+    json_decref(root);
+    return file_publish(s->path, text, strlen(text), 0600, e);
+}
+
+void keeper_state_clear(struct keeper_state *s)
+{
+    keeper_pending_drop(&s->pending);
+    json_decref(s->runs);
+    free(s->path);
+    memset(s, 0, sizeof *s);
+}
+
+void keeper_state_add_run(struct keeper_state *s, json_t *run)
+{
+    json_array_insert_new(s->runs, 0, run);
+    while (json_array_size(s->runs) > KEEPER_RUNS_MAX)
+        json_array_remove(s->runs, json_array_size(s->runs) - 1);
+}

@@ -1,0 +1,32 @@
+/*
+ * What the keeper and its jobs take from the configuration, in one place.
+ */
+#ifndef ELEXGATE_BACKUP_RULES_SETTINGS_H
+#define ELEXGATE_BACKUP_RULES_SETTINGS_H
+
+#include "backup/rules/server_target.h"
+#include "common/config.h"
+
+struct backup_settings {
+    const struct config *config; /* borrowed; must outlive the settings */
+    struct server_target target; /* the admin account */
+    char *password;              /* owned; NULL = none */
+    const char *proxy_socket;    /* NULL when the proxy is not to be asked */
+    const char *folder;          /* of the archives */
+    const char *state_dir;
+    char *journal;  /* in state_dir: changed server settings, see globals.h */
+    char *run_lock; /* in state_dir: one run at a time, whoever starts it */
+    bool physical, dump;
+    const char *physical_type, *dump_type;
+};
+
+/* Reads the admin's password file too. Checks that all types are valid names and differ. */
+int backup_settings_load(
+    const struct config *c, struct backup_settings *out, struct err *e) MUSTCHECK;
+void backup_settings_clear(struct backup_settings *s);
+
+/* "daily", "weekly", "monthly", "hourly" and "yearly" without the @ of crontab(5), as people write
+ * them; anything else is returned as it is. */
+const char *backup_schedule_text(const char *text);
+
+#endif

@@ -1,0 +1,139 @@
+#include "backup/server/proxy_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+/* Connecting and the first answer; the proxy answers a watch at once. */
+#define ANSWER_MS 3000
+
+struct proxy_hold {
+    struct control *control;
+};
+
+struct proxy_watch {
+    struct control *control;
+    struct json_splitter splitter;
+    bool seen;
+    uint64_t session;
+};
+
+static int send_request(struct control *c, json_t *request, struct err *e)
+{
+    int r = control_send(c, request, e);
+    json_decref(request);
+    return r;
+}
+
+int proxy_hold_take(const char *socket_path, unsigned wait_ms, unsigned max_ms,
+    struct proxy_hold **out, struct err *e)
+{
+    struct control *c = NULL;
+    int r = control_connect(socket_path, (int)wait_ms + ANSWER_MS, &c, e);
+    if (r < 0)
+        return err_prefix(e, r, "the proxy cannot be asked to hold its clients");
+    r = send_request(c,
+        json_pack("{sssisi}", "cmd", "hold", "timeout_ms", (int)wait_ms, "max_ms", (int)max_ms), e);
+    json_t *answer = NULL;
+    if (r == 0)
+        r = control_receive(c, &answer, e);
+    if (r < 0) {
+        control_close(c);
+        return err_prefix(e, r, "the proxy cannot be asked to hold its clients");
+    }
+    bool held = json_is_true(json_object_get(answer, "held"));
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    const char *text = json_string_value(json_object_get(answer, "error"));
+    if (!held) {
+        bool busy = code && strcmp(code, "ETIMEDOUT") == 0;
+        r = err_set(e, busy ? EBUSY : EIO, "the proxy could not hold its clients: %s",
+            UTF8_SHORT(text ? text : "no reason given", 200));
+        r = busy ? 1 : r;
+    }
+    json_decref(answer);
+    if (!held) {
+        control_close(c);
+        return r;
+    }
+    struct proxy_hold *h = xcalloc(1, sizeof *h);
+    h->control = c;
+    *out = h;
+    return 0;
+}
+
+void proxy_hold_release(struct proxy_hold *h)
+{
+    if (!h)
+        return;
+    control_close(h->control);
+    free(h);
+}
+
+int proxy_watch_open(const char *socket_path, struct proxy_watch **out, struct err *e)
+{
+    struct control *c = NULL;
+    int r = control_connect(socket_path, ANSWER_MS, &c, e);
+    if (r < 0)
+        return err_prefix(e, r, "the proxy cannot be watched");
+    r = send_request(c, json_pack("{sss[s]}", "cmd", "watch", "events", "write"), e);
+    if (r < 0) {
+        control_close(c);
+        return err_prefix(e, r, "the proxy cannot be watched");
+    }
+    struct proxy_watch *w = xcalloc(1, sizeof *w);
+    w->control = c;
+    *out = w;
+    return 0;
+}
+
+static int on_event(void *ctx, json_t *object)
+{
+    struct proxy_watch *w = ctx;
+    if (json_is_false(json_object_get(object, "ok")))
+        return -EPROTO;
+    const char *event = json_string_value(json_object_get(object, "event"));
+    if (event && strcmp(event, "write") == 0) {
+        w->seen = true;
+        w->session = (uint64_t)json_integer_value(json_object_get(object, "session"));
+    }
+    return 0;
+}
+
+int proxy_watch_wait(struct proxy_watch *w, int timeout_ms, uint64_t *session, struct err *e)
+{
+    struct pollfd p = {.fd = control_fd(w->control), .events = POLLIN};
+    int n = poll(&p, 1, timeout_ms);
+    if (n < 0)
+        return errno == EINTR ? 0 : err_sys(e, errno, "cannot wait for the proxy");
+    if (n == 0)
+        return 0;
+    char chunk[4096];
+    ssize_t got = read(p.fd, chunk, sizeof chunk);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0)
+        return err_set(e, EPIPE, "the proxy closed its control connection");
+    int r = json_splitter_feed(&w->splitter, chunk, (size_t)got, on_event, w, e);
+    if (r == -EPROTO)
+        return err_set(e, EPROTO, "the proxy refuses to be watched");
+    if (r < 0)
+        return r;
+    if (!w->seen)
+        return 0;
+    w->seen = false;
+    if (session)
+        *session = w->session;
+    return 1;
+}
+
+void proxy_watch_close(struct proxy_watch *w)
+{
+    if (!w)
+        return;
+    json_splitter_clear(&w->splitter);
+    control_close(w->control);
+    free(w);
+}

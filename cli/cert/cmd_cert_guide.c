@@ -1,0 +1,314 @@
+#include "cli/cert/cmd_cert_guide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/error.h"
+
+#define WINDOWS_FOLDER "C:/elexgate"
+#define UNIX_FOLDER    "/opt/elexgate"
+
+bool guide_target_parse(const char *name, enum guide_target *out)
+{
+    static const char *const names[] = {"jdbc", "windows", "macos", "linux", "webelexis"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *out = (enum guide_target)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes over code. */
+static void step(struct guide *g, const char *english, const char *german, char *code)
+{
+    g->steps = xrealloc(g->steps, (g->n + 1) * sizeof *g->steps);
+    g->steps[g->n++] = (struct guide_step){
+        .text = xstrdup(g->german ? german : english), .code = code};
+}
+
+/* The parameters of MySQL Connector/J, 8.0 and 9. sslMode wins over the useSSL=false that Elexis's
+ * wizard writes. */
+static char *jdbc_parameters(const struct guide_facts *f, bool windows)
+{
+    if (f->issuer == NULL) {
+        return xstrdup("sslMode=VERIFY_IDENTITY");
+    }
+    return xasprintf("sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:%s/" GUIDE_TRUST_FILE
+                     "&trustCertificateKeyStoreType=PKCS12"
+                     "&trustCertificateKeyStorePassword=" GUIDE_TRUST_PASSWORD,
+        windows ? "/" WINDOWS_FOLDER : UNIX_FOLDER);
+}
+
+char *guide_database_field(const struct guide_facts *f, bool windows)
+{
+    _cleanup_free_ char *parameters = jdbc_parameters(f, windows);
+    /* What Elexis appends ("?useSSL=false...") becomes the value of a parameter without meaning. */
+    return xasprintf("%s?%s&z=", f->database, parameters);
+}
+
+char *guide_jdbc_url(const struct guide_facts *f, bool windows)
+{
+    _cleanup_free_ char *parameters = jdbc_parameters(f, windows);
+    return xasprintf("jdbc:mysql://%s:%s/%s?%s", f->host, f->port, f->database, parameters);
+}
+
+static void build_jdbc(const struct guide_facts *f, struct guide *g)
+{
+    g->title = xasprintf(g->german ? "Elexis mit %s verbinden" : "Connect Elexis with %s", f->host);
+    if (f->issuer != NULL) {
+        step(g,
+            "Copy " GUIDE_TRUST_FILE " to this folder of the workstation (Windows / macOS, Linux):",
+            "Die Datei " GUIDE_TRUST_FILE
+            " in diesen Ordner des Arbeitsplatzes kopieren (Windows / macOS, Linux):",
+            xstrdup("C:\\elexgate\\" GUIDE_TRUST_FILE "\n" UNIX_FOLDER "/" GUIDE_TRUST_FILE));
+    }
+    step(g, "In Elexis, at the start: connection, type MySQL, and as the server:",
+        "In Elexis beim Start: Datenbankverbindung, Typ MySQL, und als Server:",
+        xasprintf("%s\n%s %s", f->host, g->german ? "Port" : "port", f->port));
+    step(g, "As the name of the database, on Windows, in one line:",
+        "Als Datenbankname, unter Windows, in einer Zeile:", guide_database_field(f, true));
+    step(g, "As the name of the database, on macOS and Linux, in one line:",
+        "Als Datenbankname, unter macOS und Linux, in einer Zeile:",
+        guide_database_field(f, false));
+    step(g,
+        "Before a MariaDB put the first of these in front of z=, so that times are found again; "
+        "Elexis "
+        "3.7 and 3.8 need the second as well:",
+        "Vor einer MariaDB gehört das Erste vor z=, damit Zeiten wiedergefunden werden; Elexis 3.7 "
+        "und "
+        "3.8 brauchen auch das Zweite:",
+        xstrdup("sendFractionalSeconds=false&\nenabledTLSProtocols=TLSv1.2&"));
+    step(g,
+        "User and password stay as they are. For programs that take a whole JDBC URL (MySQL "
+        "Connector/J 8.0 and 9):",
+        "Benutzer und Passwort bleiben. Für Programme, die eine ganze JDBC-URL nehmen (MySQL "
+        "Connector/J 8.0 und 9):",
+        guide_jdbc_url(f, true));
+    step(g,
+        "If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini "
+        "lacks:",
+        "Meldet Elexis 3.9 bis 3.12 \"No appropriate protocol\", fehlt beim Zugang in "
+        "elexgate.ini:",
+        xstrdup("announce = elexis"));
+}
+
+static void step_compare(const struct guide_facts *f, struct guide *g)
+{
+    step(g, "The fingerprint shown must be this one (SHA-256, then SHA-1):",
+        "Der angezeigte Fingerabdruck muss dieser sein (SHA-256, dann SHA-1):",
+        xasprintf("%s\n%s", f->sha256, f->sha1));
+}
+
+static void build_windows(const struct guide_facts *f, struct guide *g)
+{
+    g->title = xasprintf(g->german ? "Windows: dem Zertifikat von %s vertrauen"
+                                   : "Windows: trust the certificate of %s",
+        f->host);
+    step(g,
+        "Double-click " GUIDE_CA_DER ", Install Certificate, Local Machine, Place all certificates "
+        "in the following store: Trusted "
+        "Root Certification Authorities. Or, in a command prompt of the administrator:",
+        GUIDE_CA_DER
+        " doppelklicken, Zertifikat installieren, Lokaler Computer, Alle Zertifikate in folgendem "
+        "Speicher speichern: Vertrauenswürdige Stammzertifizierungsstellen. Oder in einer "
+        "Eingabeaufforderung des Administrators:",
+        xstrdup("certutil -addstore -f Root " GUIDE_CA_DER));
+    step_compare(f, g);
+    step(g,
+        "For Elexis to use the Windows store, these lines go to the end of elexis.ini, behind "
+        "-vmargs:",
+        "Damit Elexis den Windows-Speicher benutzt, kommt ans Ende von elexis.ini, hinter -vmargs:",
+        xstrdup("-Djavax.net.ssl.trustStoreType=Windows-ROOT"));
+    struct guide_facts bare = *f;
+    bare.issuer = NULL; /* no trust store in the URL */
+    step(g, "And in Elexis, as the name of the database:", "Und in Elexis als Datenbankname:",
+        guide_database_field(&bare, true));
+}
+
+static void build_macos(const struct guide_facts *f, struct guide *g)
+{
+    g->title = xasprintf(
+        g->german ? "macOS: dem Zertifikat von %s vertrauen" : "macOS: trust the certificate of %s",
+        f->host);
+    step(g, "In Terminal, compare the fingerprint:", "Im Terminal den Fingerabdruck vergleichen:",
+        xstrdup("shasum -a 256 " GUIDE_CA_DER));
+    step_compare(f, g);
+    step(g, "Then let the system trust it:", "Dann dem Zertifikat systemweit vertrauen:",
+        xstrdup("sudo security add-trusted-cert -d -r trustRoot \\\n"
+                "  -k /Library/Keychains/System.keychain " GUIDE_CA_DER));
+    step(g, "Java, hence Elexis, does not look there; see: elexgate cert export --for jdbc",
+        "Java, also Elexis, schaut dort nicht nach; siehe: elexgate cert export --for jdbc", NULL);
+}
+
+static void build_linux(const struct guide_facts *f, struct guide *g)
+{
+    g->title = xasprintf(
+        g->german ? "Linux: dem Zertifikat von %s vertrauen" : "Linux: trust the certificate of %s",
+        f->host);
+    step(g, "Compare the fingerprint:", "Den Fingerabdruck vergleichen:",
+        xstrdup("openssl x509 -in " GUIDE_CA_PEM " -noout -fingerprint -sha256"));
+    step_compare(f, g);
+    step(g, "Debian, Ubuntu:", "Debian, Ubuntu:",
+        xstrdup("sudo cp " GUIDE_CA_PEM " /usr/local/share/ca-certificates/elexgate-ca.crt\n"
+                "sudo update-ca-certificates"));
+    step(g, "Fedora, RHEL:", "Fedora, RHEL:",
+        xstrdup("sudo cp " GUIDE_CA_PEM " /etc/pki/ca-trust/source/anchors/\n"
+                "sudo update-ca-trust"));
+    step(g, "The mariadb command line client takes it without that:",
+        "Der Kommandozeilen-Client mariadb nimmt es auch ohne das:",
+        xasprintf("mariadb --host=%s --port=%s --user=USER --password \\\n"
+                  "  --ssl-ca=" GUIDE_CA_PEM " --ssl-verify-server-cert %s",
+            f->host, f->port, f->database));
+}
+
+static void build_webelexis(const struct guide_facts *f, struct guide *g)
+{
+    g->title = xasprintf(
+        g->german ? "Webelexis mit %s verbinden" : "Connect Webelexis with %s", f->host);
+    step(g,
+        "Webelexis (mysql2 1.7) has no option for TLS. It gets a listener of its own, in "
+        "plaintext, that "
+        "only its network reaches; its sessions are counted and blocked as all others. In "
+        "elexgate.ini, with the network of its container:",
+        "Webelexis (mysql2 1.7) kennt keine Option für TLS. Es bekommt einen eigenen Zugang ohne "
+        "Verschlüsselung, den nur sein Netz erreicht; seine Sitzungen werden gezählt und gesperrt "
+        "wie "
+        "alle anderen. In elexgate.ini, mit dem Netz seines Containers:",
+        xstrdup("[listen webelexis]\naddress = 172.17.0.1\nport = 3313\ntls = off\nannounce = "
+                "server\nallow = 172.17.0.0/16"));
+    step(g,
+        "Never open that port to the practice's network. Restart elexgate-proxy, then in "
+        "Webelexis:",
+        "Diesen Port nie zum Praxisnetz hin öffnen. elexgate-proxy neu starten, dann in Webelexis:",
+        xasprintf("DBHOST=172.17.0.1\nDBPORT=3313\nDBNAME=%s", f->database));
+}
+
+void guide_build(enum guide_target target, const struct guide_facts *f, struct guide *out)
+{
+    static void (*const builders[])(const struct guide_facts *, struct guide *) = {
+        build_jdbc, build_windows, build_macos, build_linux, build_webelexis};
+    struct guide g = {.german = f->german};
+    bool system_store = target == GUIDE_WINDOWS || target == GUIDE_MACOS || target == GUIDE_LINUX;
+    if (f->issuer == NULL && system_store) {
+        g.title = xasprintf(g.german ? "Das Zertifikat von %s" : "The certificate of %s", f->host);
+        step(&g,
+            "It comes from a public certification authority: the system knows it, nothing needs to "
+            "be "
+            "installed.",
+            "Es stammt von einer öffentlichen Zertifizierungsstelle: Das System kennt sie, es ist "
+            "nichts zu installieren.",
+            NULL);
+    } else {
+        builders[target](f, &g);
+    }
+    *out = g;
+}
+
+void guide_clear(struct guide *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        free(g->steps[i].text);
+        free(g->steps[i].code);
+    }
+    free(g->steps);
+    free(g->title);
+    *g = (struct guide){0};
+}
+
+char *guide_text(const struct guide *g)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+    CHECK(f != NULL);
+    fprintf(f, "%s\n\n", g->title);
+    for (size_t i = 0; i < g->n; i++) {
+        fprintf(f, "%zu. %s\n", i + 1, g->steps[i].text);
+        for (const char *p = g->steps[i].code; p != NULL && *p != '\0';) {
+            int n = (int)strcspn(p, "\n");
+            fprintf(f, "     %.*s\n", n, p);
+            p += n + (p[n] == '\n');
+        }
+        fprintf(f, "\n");
+    }
+    CHECK(fclose(f) == 0);
+    return out;
+}
+
+static void put_escaped(FILE *f, const char *s)
+{
+    for (; *s != '\0'; s++) {
+        switch (*s) {
+        case '<':
+            fputs("&lt;", f);
+            break;
+        case '>':
+            fputs("&gt;", f);
+            break;
+        case '&':
+            fputs("&amp;", f);
+            break;
+        case '"':
+            fputs("&quot;", f);
+            break;
+        default:
+            fputc(*s, f);
+        }
+    }
+}
+
+static const char page_style[] =
+    "@page{size:A4;margin:18mm}body{font:12pt/1.4 sans-serif;max-width:46em;margin:2em auto}"
+    "h1{font-size:18pt}pre{font:10pt/1.4 monospace;background:#f2f2f2;border:1px solid #999;"
+    "padding:.6em;white-space:pre-wrap;word-break:break-all}li{margin-bottom:.8em;"
+    "break-inside:avoid}table{border-collapse:collapse;width:100%}td{border:1px solid #999;"
+    "padding:.3em .6em;word-break:break-all}td:first-child{width:11em}";
+
+static void put_row(FILE *f, const char *label, const char *value)
+{
+    fputs("<tr><td>", f);
+    put_escaped(f, label);
+    fputs("</td><td>", f);
+    put_escaped(f, value);
+    fputs("</td></tr>\n", f);
+}
+
+char *guide_html(const struct guide *g, const struct guide_facts *facts)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+    bool de = g->german;
+    CHECK(f != NULL);
+    fprintf(f, "<!DOCTYPE html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><title>",
+        de ? "de" : "en");
+    put_escaped(f, g->title);
+    fprintf(f, "</title><style>%s</style></head><body>\n<h1>", page_style);
+    put_escaped(f, g->title);
+    fputs("</h1>\n<table>\n", f);
+    put_row(f, de ? "Arbeitsplatz" : "Workstation", "");
+    put_row(f, de ? "Eingerichtet am, von" : "Set up on, by", "");
+    put_row(f, "Server", facts->host);
+    put_row(f, "Port", facts->port);
+    if (facts->issuer != NULL) {
+        put_row(f, de ? "Aussteller" : "Issuer", facts->issuer);
+        put_row(f, de ? "Gültig bis" : "Valid until", facts->valid_until);
+        put_row(f, "SHA-256", facts->sha256);
+    }
+    fputs("</table>\n<ol>\n", f);
+    for (size_t i = 0; i < g->n; i++) {
+        fputs("<li>", f);
+        put_escaped(f, g->steps[i].text);
+        if (g->steps[i].code != NULL) {
+            fputs("<pre>", f);
+            put_escaped(f, g->steps[i].code);
+            fputs("</pre>", f);
+        }
+        fputs("</li>\n", f);
+    }
+    fputs("</ol>\n</body></html>\n", f);
+    CHECK(fclose(f) == 0);
+    return out;
+}

@@ -1,0 +1,148 @@
+/*
+ * elexgate doctor: is everything as it should be? Each line says what to do.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/doctor/doctor.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+
+/* The plugin interface of Nagios, Icinga, checkmk. */
+enum { NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN };
+
+void doctor_tell(
+    struct doctor *d, enum doctor_level level, const char *name, const char *text, const char *fix)
+{
+    static const char *const words[] = {"ok", "warning", "critical"};
+    const char *marks[] = {"ok", tr(d->cli, "WARN", "HINWEIS"), tr(d->cli, "BAD", "FEHLT")};
+    d->good += level == DOCTOR_GOOD;
+    d->warnings += level == DOCTOR_WARNING;
+    d->criticals += level == DOCTOR_CRITICAL;
+    if (level != DOCTOR_GOOD &&
+        (!d->worst || (level == DOCTOR_CRITICAL && !d->worst_is_critical))) {
+        free(d->worst);
+        d->worst = xstrdup(text);
+        d->worst_is_critical = level == DOCTOR_CRITICAL;
+    }
+    if (d->nagios)
+        return;
+    if (d->cli->json) {
+        json_t *o = json_pack("{s:s, s:s, s:b, s:s, s:s, s:s*}", "event", "check", "name", name,
+            "good", level == DOCTOR_GOOD, "level", words[level], "text", text, "fix",
+            level == DOCTOR_GOOD ? NULL : fix);
+        cli_print_json(o);
+        json_decref(o);
+        return;
+    }
+    printf("%-7s %s\n", marks[level], text);
+    if (level != DOCTOR_GOOD && fix && *fix)
+        printf("        -> %s\n", fix);
+}
+
+/* A line of elexgate-job doctor. */
+static void on_line(void *ctx, const json_t *line)
+{
+    struct doctor *d = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (!event)
+        return; /* the last line; the end is told for both halves together */
+    if (strcmp(event, "grant") == 0 && d->cli->json && !d->nagios) {
+        cli_print_json(line);
+    } else if (strcmp(event, "grant") == 0 && !d->nagios) {
+        _cleanup_free_ char *statement = output_member(line, "statement");
+        printf("\n%s\n  %s;\n\n",
+            tr(d->cli, "The keeper's account needs these privileges:",
+                "Das Konto der Sicherung braucht diese Rechte:"),
+            statement);
+    } else if (strcmp(event, "check") == 0) {
+        const char *level = json_string_value(json_object_get(line, "level"));
+        bool good = json_is_true(json_object_get(line, "good"));
+        _cleanup_free_ char *name = output_member(line, "name");
+        const char *german = json_string_value(json_object_get(line, "text_de"));
+        const char *fix_de = json_string_value(json_object_get(line, "fix_de"));
+        _cleanup_free_ char *text = output_member(
+            line, d->cli->german && german ? "text_de" : "text");
+        _cleanup_free_ char *fix = output_member(line, d->cli->german && fix_de ? "fix_de" : "fix");
+        if (strcmp(name, "proxy") == 0 && d->proxy_told)
+            return;
+        doctor_tell(d,
+            good                                     ? DOCTOR_GOOD
+            : level && strcmp(level, "warning") == 0 ? DOCTOR_WARNING
+                                                     : DOCTOR_CRITICAL,
+            name, text, fix);
+    }
+}
+
+static int nagios_line(const struct doctor *d)
+{
+    const char *word = d->criticals ? "CRITICAL" : d->warnings ? "WARNING" : "OK";
+    printf("ELEXGATE %s - %s | good=%u warning=%u critical=%u\n", word,
+        d->worst ? d->worst : tr(d->cli, "all is well", "alles in Ordnung"), d->good, d->warnings,
+        d->criticals);
+    return d->criticals ? NAGIOS_CRITICAL : d->warnings ? NAGIOS_WARNING : NAGIOS_OK;
+}
+
+static int tell_end(const struct doctor *d, int job)
+{
+    if (d->nagios)
+        return nagios_line(d);
+    int code = d->criticals ? EXIT_FAILED : job;
+    if (d->cli->json) {
+        json_t *o = json_pack("{s:b, s:b, s:i, s:i, s:i, s:i}", "done", 1, "ok", code == EXIT_GOOD,
+            "exit", code, "critical", (int)d->criticals, "warnings", (int)d->warnings, "good",
+            (int)d->good);
+        cli_print_json(o);
+        json_decref(o);
+    } else
+        printf(
+            tr(d->cli, "\n%u good, %u to look at, %u bad\n", "\n%u gut, %u anzusehen, %u fehlen\n"),
+            d->good, d->warnings, d->criticals);
+    return code;
+}
+
+static int run_doctor(struct cli *cli, int argc, char **argv)
+{
+    static const char *const job_args[] = {"doctor", NULL};
+    static const char *const options[] = {"--nagios", NULL};
+    struct doctor d = {.cli = cli};
+    struct args a = args_begin(cli, argc, argv);
+    while (args_next(&a, options))
+        d.nagios = true;
+    int code = args_operands(&a, 0, 0);
+    if (code != EXIT_GOOD)
+        return code;
+    if (!cli_config(cli)) {
+        if (d.nagios)
+            printf("ELEXGATE UNKNOWN - the configuration cannot be read\n");
+        return d.nagios ? NAGIOS_UNKNOWN : EXIT_FAILED;
+    }
+    _cleanup_free_ char *text = xasprintf(
+        tr(cli, "the configuration %s is good", "die Konfiguration %s ist in Ordnung"),
+        config_path(cli->config));
+    doctor_tell(&d, DOCTOR_GOOD, "config", text, NULL);
+    doctor_gate(&d);
+    doctor_tls(&d);
+    doctor_keeper(&d);
+    fflush(stdout);
+    int job = job_stream_run(cli, job_args, on_line, &d);
+    if (job != EXIT_GOOD && d.criticals == 0) /* it could not even begin, and has said so */
+        doctor_tell(&d, DOCTOR_CRITICAL, "job", "elexgate-job doctor could not look", "");
+    code = tell_end(&d, job);
+    json_decref(d.proxy);
+    json_decref(d.keeper);
+    free(d.worst);
+    return code;
+}
+
+const struct command cmd_doctor = {
+    "doctor",
+    "[--nagios]",
+    "check everything: programs, TLS, account, disk, last backup and drill, who goes past the gate",
+    run_doctor,
+    "Each line that is not ok says what to do. Exit code 0: nothing is bad (there may be things "
+    "to\n"
+    "look at), 1: something is. --nagios prints one line and ends with 0 for ok, 1 for warning, 2\n"
+    "for critical and 3 for unknown, as Nagios, Icinga and checkmk want it.\n",
+};

@@ -1,0 +1,112 @@
+#include "cli/doctor/doctor.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/timex.h>
+
+#include "cli/output.h"
+#include "common/container.h"
+
+#define ASK_MS 3000
+
+static json_t *ask(const char *socket_path, struct err *e)
+{
+    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
+    int r = control_call(socket_path, ASK_MS, request, &answer, e);
+    json_decref(request);
+    return r == 0 ? answer : NULL;
+}
+
+/* The gate's own warnings and those about its certificate: in words already. */
+static void warnings(struct doctor *d, const json_t *of, const char *fix)
+{
+    size_t i;
+    const json_t *w;
+    json_array_foreach (json_object_get(of, "warnings"), i, w) {
+        _cleanup_free_ char *text = output_member(w, tr(d->cli, "text", "text_de"));
+        doctor_tell(d, DOCTOR_WARNING, "warning", text, fix);
+    }
+}
+
+static void audit(struct doctor *d, const json_t *status)
+{
+    const json_t *a = json_object_get(status, "audit");
+    if (!json_is_object(a))
+        return;
+    _cleanup_free_ char *file = output_member(a, "file");
+    bool good = json_is_true(json_object_get(a, "good"));
+    _cleanup_free_ char *text = xasprintf(
+        good ? tr(d->cli, "the audit log %s is written", "das Audit-Log %s wird geschrieben")
+             : tr(d->cli, "the audit log %s cannot be written",
+                   "das Audit-Log %s ist nicht beschreibbar"),
+        file);
+    doctor_tell(d, good ? DOCTOR_GOOD : DOCTOR_WARNING, "audit", text,
+        tr(d->cli, "make room, or see to the folder's rights; then: elexgate reload",
+            "Platz schaffen oder die Rechte des Ordners prüfen; dann: elexgate reload"));
+}
+
+static void proxy(struct doctor *d, const struct config *c)
+{
+    struct err e = {0};
+    bool wanted = config_bool(c, "backup", NULL, "ask_proxy");
+    d->proxy_told = true;
+    d->proxy = ask(config_str(c, "proxy", NULL, "control_socket"), &e);
+    if (!d->proxy) {
+        doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "proxy", e.text,
+            tr(d->cli, "systemctl start elexgate-proxy; its log says why it does not run",
+                "systemctl start elexgate-proxy; sein Log sagt, warum er nicht läuft"));
+        return;
+    }
+    _cleanup_free_ char *state = output_member(d->proxy, "state");
+    bool open = strcmp(state, "open") == 0;
+    _cleanup_free_ char *text = xasprintf(
+        tr(d->cli, "the proxy runs, the gate is %s, %" PRId64 " clients",
+            "der Proxy läuft, der Zugang ist %s, %" PRId64 " Clients"),
+        open ? tr(d->cli, "open", "offen") : state, output_number(d->proxy, "sessions", 0));
+    doctor_tell(d, open ? DOCTOR_GOOD : DOCTOR_WARNING, "proxy", text,
+        tr(d->cli, "elexgate status says why; elexgate open lets clients in",
+            "elexgate status sagt, warum; elexgate open lässt Clients ein"));
+    warnings(d, d->proxy, "elexgate.ini(5)");
+    warnings(d, json_object_get(d->proxy, "certificate"), "elexgate cert renew");
+    audit(d, d->proxy);
+}
+
+static void keeper(struct doctor *d, const struct config *c)
+{
+    struct err e = {0};
+    bool wanted = config_str(c, "backup", NULL, "schedule") != NULL;
+    d->keeper = ask(config_str(c, "backup", NULL, "control_socket"), &e);
+    if (d->keeper) {
+        doctor_tell(
+            d, DOCTOR_GOOD, "keeper", tr(d->cli, "the keeper runs", "der Keeper läuft"), NULL);
+        audit(d, d->keeper);
+    } else
+        doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "keeper", e.text,
+            tr(d->cli, "systemctl start elexgate-keeper: without it there is no backup",
+                "systemctl start elexgate-keeper: ohne ihn gibt es keine Sicherung"));
+}
+
+/* Certificates and schedules go by the clock. */
+static void clock_set(struct doctor *d)
+{
+    struct timex t = {0};
+    bool good = adjtimex(&t) >= 0 && !(t.status & STA_UNSYNC);
+    doctor_tell(d, good ? DOCTOR_GOOD : DOCTOR_WARNING, "clock",
+        good ? tr(d->cli, "the clock is kept right over the network",
+                   "die Uhr wird übers Netz richtig gehalten")
+             : tr(d->cli, "nothing keeps the clock right: certificates and schedules go by it",
+                   "nichts hält die Uhr richtig; Zertifikate und Zeitpläne richten sich nach ihr"),
+        container_inside()
+            ? tr(d->cli, "on the machine that runs the containers: timedatectl set-ntp yes",
+                  "auf der Maschine, auf der die Container laufen: timedatectl set-ntp yes")
+            : "apt-get install systemd-timesyncd; timedatectl set-ntp yes");
+}
+
+void doctor_gate(struct doctor *d)
+{
+    const struct config *c = cli_config(d->cli);
+    proxy(d, c);
+    keeper(d, c);
+    clock_set(d);
+}

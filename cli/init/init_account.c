@@ -1,0 +1,236 @@
+#include "cli/init/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/job_stream.h"
+#include "common/file.h"
+#include "common/said.h"
+
+#define PASSWORD_LEN 32
+#define HIDDEN       "********"
+
+/* Letters and digits only: 32 of them are 190 bits, and no program stumbles over them. */
+static char *new_password(void)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    char *p = xcalloc(1, PASSWORD_LEN + 1);
+    for (size_t i = 0; i < PASSWORD_LEN;) {
+        unsigned char byte;
+        CHECK(getrandom(&byte, 1, 0) == 1);
+        if (byte < 4 * (sizeof letters - 1)) /* each letter as likely as any other */
+            p[i++] = letters[byte % (sizeof letters - 1)];
+    }
+    return p;
+}
+
+static char *quoted(const char *s)
+{
+    char *out = xmalloc(2 * strlen(s) + 3), *p = out;
+    *p++ = '\'';
+    for (; *s; s++) {
+        if (*s == '\'' || *s == '\\')
+            *p++ = '\\';
+        *p++ = *s;
+    }
+    *p++ = '\'';
+    *p = '\0';
+    return out;
+}
+
+static void keep_statement(void *ctx, const json_t *line)
+{
+    char **out = ctx;
+    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *statement = json_string_value(json_object_get(line, "statement"));
+    if (event && strcmp(event, "grant") == 0 && statement && !*out)
+        *out = xstrdup(statement);
+}
+
+/* The doctor says which privileges the keeper needs; it is asked with the configuration that is
+ * about to be written. */
+static char *grant_statement(struct init *in)
+{
+    static const char *const args[] = {"doctor", NULL};
+    char folder[] = "/tmp/elexgate-init-XXXXXX";
+    char *statement = NULL;
+    if (!mkdtemp(folder))
+        return NULL;
+    _cleanup_free_ char *path = xasprintf("%s/elexgate.ini", folder);
+    _cleanup_free_ char *secret = xasprintf("%s/password", folder);
+    _cleanup_free_ char *text = xasprintf("[admin]\nuser = %s\npassword_file = %s\n%s%s%s%s",
+        in->user, secret, *in->socket ? "[database]\nsocket = " : "[database]\nhost = ",
+        *in->socket ? in->socket : in->db_host, "\n[backup]\nask_proxy = no\n", "");
+    if (file_publish(path, text, strlen(text), 0600, NULL) == 0 &&
+        file_publish(secret, in->password, strlen(in->password), 0600, NULL) == 0) {
+        struct cli cli = {.config_path = path, .german = in->cli->german};
+        int code = job_stream_run(&cli, args, keep_statement, &statement);
+        (void)code; /* the account is not there yet: only the statement counts */
+    }
+    (void)unlink(secret);
+    (void)unlink(path);
+    (void)rmdir(folder);
+    return statement;
+}
+
+/* What SQL text that is restored writes into; where nobody but the set-up is root on the server. */
+static char *data_grant(const struct init *in, const char *account)
+{
+    char *name = xmalloc(2 * strlen(in->database) + 1), *p = name;
+    for (const char *s = in->database; *s; s++) {
+        if (*s == '`')
+            *p++ = '`';
+        *p++ = *s;
+    }
+    *p = '\0';
+    char *statement = xasprintf("GRANT ALL PRIVILEGES ON `%s`.* TO %s;\n", name, account);
+    free(name);
+    return statement;
+}
+
+int init_account_prepare(struct init *in)
+{
+    struct err e = {0};
+    int r = access(in->secret_path, F_OK) == 0 ? secret_read(in->secret_path, &in->password, &e)
+                                               : 0;
+    if (r < 0)
+        return cli_fail(in->cli, EXIT_FAILED, &e);
+    if (!in->password) {
+        in->password = new_password();
+        in->new_password = true;
+    }
+    _cleanup_free_ char *grant = grant_statement(in);
+    const char *account = grant ? strstr(grant, " TO ") : NULL;
+    if (!account)
+        return cli_failf(in->cli, EXIT_FAILED,
+            tr(in->cli, "elexgate-job does not say which privileges the keeper needs",
+                "elexgate-job sagt nicht, welche Rechte der Keeper braucht"));
+    account += strlen(" TO ");
+    _cleanup_free_ char *password = quoted(in->password);
+    _cleanup_free_ char *data = in->account_only ? data_grant(in, account) : xstrdup("");
+    in->sql = xasprintf("CREATE USER IF NOT EXISTS %s IDENTIFIED BY %s;\n"
+                        "ALTER USER %s IDENTIFIED BY %s;\n%s;\n%s",
+        account, password, account, password, grant, data);
+    return EXIT_GOOD;
+}
+
+char *init_account_shown(const struct init *in)
+{
+    _cleanup_free_ char *password = quoted(in->password);
+    char *out = xstrdup("");
+    const char *rest = in->sql, *hit;
+    while ((hit = strstr(rest, password))) {
+        char *longer = xasprintf("%s%.*s'" HIDDEN "'", out, (int)(hit - rest), rest);
+        free(out);
+        out = longer;
+        rest = hit + strlen(password);
+    }
+    char *whole = xasprintf("%s%s", out, rest);
+    free(out);
+    return whole;
+}
+
+int init_account_write(struct init *in)
+{
+    struct err e = {0};
+    _cleanup_free_ char *line = xasprintf("%s\n", in->password);
+    if (in->new_password && file_publish(in->secret_path, line, strlen(line), 0600, &e) < 0)
+        return cli_fail(in->cli, EXIT_FAILED, &e);
+    return EXIT_GOOD;
+}
+
+/* The password goes by the environment: a command line can be read by everybody. */
+static _Noreturn void become_client(
+    const struct init *in, const char *password, int input, int output)
+{
+    const char *way = in->login_way ? in->login_way : in->socket;
+    bool socket = *way == '/';
+    _cleanup_free_ char *place = xasprintf(
+        "--%s=%s", socket ? "socket" : "host", socket ? way : in->db_host);
+    _cleanup_free_ char *port = xasprintf("--port=%s", in->db_port);
+    _cleanup_free_ char *user = xasprintf("--user=%s", in->login ? in->login : "root");
+    const char *argv[8] = {"mariadb", "--batch", "--connect-timeout=5", NULL};
+    size_t n = 3;
+    if (in->login)
+        argv[n++] = user;
+    if (socket || in->account_only || in->login) {
+        argv[n++] = place;
+        argv[n++] = socket ? "--protocol=socket" : "--protocol=tcp";
+        argv[n++] = socket ? NULL : port;
+    }
+    if (password)
+        setenv("MYSQL_PWD", password, 1);
+    dup2(input, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    dprintf(STDERR_FILENO, "elexgate: mariadb: %s\n", strerror(errno));
+    _exit(127);
+}
+
+/* The client quotes the statement that failed, with the password in it: only what common/said.h
+ * lets through is shown. EXIT_UNREACHABLE where nobody answered. */
+static int read_failure(int output, char words[static SAID_MAX])
+{
+    char text[4096];
+    unsigned number = 0;
+    ssize_t n = pread(output, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    (void)said_of_program(text, words);
+    const char *error = strstr(text, "ERROR ");
+    if (error && sscanf(error, "ERROR %u", &number) == 1 && number >= 2002 && number <= 2013)
+        return EXIT_UNREACHABLE;
+    return EXIT_FAILED;
+}
+
+/* Through a pipe: the password is in no list of processes. */
+static int run_client(const struct init *in, const char *password, int output, struct err *e)
+{
+    int fds[2], status = 0;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "pipe");
+    signal(SIGPIPE, SIG_IGN);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        become_client(in, password, fds[0], output);
+    close(fds[0]);
+    int r = pid < 0 ? err_sys(e, errno, "fork") : 0;
+    if (r == 0 && fd_write_all(fds[1], in->sql, strlen(in->sql), NULL) < 0)
+        r = 1; /* it has ended already, with the reason in its output */
+    close(fds[1]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return r == 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 1 : r;
+}
+
+int init_account_grant(struct init *in)
+{
+    struct err e = {0};
+    char *password = NULL, words[SAID_MAX] = "";
+    _cleanup_fd_ int output = memfd_create("mariadb-output", MFD_CLOEXEC);
+    int r = in->login_file ? secret_read(in->login_file, &password, &e) : 0;
+    if (r == 0)
+        r = run_client(in, password, output, &e);
+    secret_free(password);
+    if (r < 0)
+        return cli_fail(in->cli, EXIT_FAILED, &e);
+    int code = r == 0 ? EXIT_GOOD : read_failure(output, words);
+    if (code == EXIT_GOOD)
+        return code;
+    return cli_failf(in->cli, in->account_only ? code : EXIT_FAILED,
+        tr(in->cli,
+            "the server did not take the keeper's account: %s; as an administrator of the "
+            "database, "
+            "give these statements, with the password from %s",
+            "der Server nahm das Konto des Keepers nicht an: %s; als Verwalter der Datenbank diese "
+            "Befehle geben, mit dem Passwort aus %s"),
+        words, in->secret_path);
+}

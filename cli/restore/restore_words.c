@@ -1,0 +1,330 @@
+#include "cli/restore/restore_words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "common/clock.h"
+
+#define ROWS_SHOWN 15
+
+static bool is_true(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key));
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* --- the plan --- */
+
+static void print_parts(const struct cli *cli, const json_t *parts)
+{
+    const char *headings[] = {tr(cli, "TYPE", "ART"),
+        tr(cli, "BACKUP OF (UTC)", "SICHERUNG VOM (UTC)"), tr(cli, ">SIZE", ">GRÖSSE"), "SERVER",
+        tr(cli, "PROVEN", "ERPROBT"), tr(cli, "REPLACES", "ERSETZT"),
+        tr(cli, ">SIZE NOW", ">GRÖSSE JETZT"), NULL};
+    struct table *t = table_create(headings);
+    size_t i;
+    const json_t *p;
+    json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
+        char size[OUTPUT_BYTES_LEN], now[OUTPUT_BYTES_LEN];
+        const json_t *replaces = json_object_get(p, "replaces");
+        const char *cells[] = {text(p, "type"), text(p, "made"),
+            output_bytes((uint64_t)output_number(p, "bytes", 0), size), text(p, "server"),
+            is_true(p, "proven") ? tr(cli, "yes", "ja") : tr(cli, "no", "nein"), text(p, "live"),
+            output_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+}
+
+static int64_t gone(const json_t *row)
+{
+    return output_number(row, "now", 0) - output_number(row, "then", 0);
+}
+
+static int by_rows_lost(const void *a, const void *b)
+{
+    int64_t x = gone(*(const json_t *const *)a), y = gone(*(const json_t *const *)b);
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* How many rows it had; of a table that is newer than the backup, that it is not in there. */
+static char *then_of(const struct cli *cli, const json_t *row)
+{
+    return is_true(row, "newer") ? xstrdup(tr(cli, "not in the backup", "nicht in der Sicherung"))
+                                 : output_member(row, "then");
+}
+
+/* What hurts most comes first. */
+static void print_rows(const struct cli *cli, const json_t *plan)
+{
+    const json_t *rows = json_object_get(plan, "rows");
+    size_t n = json_array_size(rows);
+    int64_t uncounted = output_number(plan, "uncounted", 0);
+    if (!is_true(plan, "rows_known") && n == 0)
+        return;
+    if (uncounted > 0)
+        printf(
+            tr(cli,
+                "%lld tables are too large to be counted in time; what they would lose is not "
+                "known.\n",
+                "%lld Tabellen sind zu gross, um rechtzeitig gezählt zu werden; was sie verlören, "
+                "ist nicht bekannt.\n"),
+            (long long)uncounted);
+    if (n == 0 && uncounted == 0) {
+        printf("%s\n", tr(cli, "Every table has as many rows as then.",
+                           "Jede Tabelle hat so viele Zeilen wie damals."));
+    }
+    if (n == 0)
+        return;
+    printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:",
+                       "Tabellen, deren Zeilenzahl nicht mehr ist wie damals:"));
+    const json_t **sorted = xcalloc(n, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = json_array_get(rows, i);
+    qsort(sorted, n, sizeof *sorted, by_rows_lost);
+    const char *headings[] = {tr(cli, "TABLE", "TABELLE"), tr(cli, ">ROWS NOW", ">ZEILEN JETZT"),
+        tr(cli, ">THEN", ">DAMALS"), tr(cli, ">LOST", ">VERLOREN"), NULL};
+    struct table *t = table_create(headings);
+    for (size_t i = 0; i < n && i < ROWS_SHOWN; i++) {
+        _cleanup_free_ char *table = output_member(sorted[i], "table"),
+                            *now = output_member(sorted[i], "now"), *then = then_of(cli, sorted[i]),
+                            *lost = xasprintf(
+                                "%" PRId64, gone(sorted[i]) > 0 ? gone(sorted[i]) : 0);
+        const char *cells[] = {table, now, then, lost};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+    free(sorted);
+    if (n > ROWS_SHOWN)
+        printf(tr(cli, "and %zu more tables\n", "und %zu weitere Tabellen\n"), n - ROWS_SHOWN);
+}
+
+/* A dump goes another way than files. */
+static void print_dump(const struct cli *cli, const json_t *parts)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach ((json_t *)(uintptr_t)parts, i, p)
+        if (strcmp(text(p, "method"), "dump") == 0)
+            printf(
+                tr(cli,
+                    "The database %s is made anew from the dump, beside the present one; then the "
+                    "two change places, and the present data are kept.\n",
+                    "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann "
+                    "tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
+                text(p, "live"));
+}
+
+/* --- what SQL would lose --- */
+
+static void print_lost(const char *heading, const json_t *list)
+{
+    size_t n = json_array_size(list), i;
+    const json_t *it;
+    if (n == 0)
+        return;
+    printf("%s\n", heading);
+    json_array_foreach ((json_t *)(uintptr_t)list, i, it) {
+        if (i == ROWS_SHOWN) {
+            printf("  ... %zu\n", n);
+            break;
+        }
+        _cleanup_free_ char *name = output_member(it, "name");
+        const char *kind = text(it, "kind");
+        int64_t rows = output_number(it, "rows", -1), then = output_number(it, "then", -1);
+        printf("  %s", name);
+        if (*kind && strcmp(kind, "table") != 0)
+            printf("  %s", kind);
+        if (rows >= 0 && then >= 0)
+            printf("  %" PRId64 " -> %" PRId64, rows, then);
+        else if (rows >= 0)
+            printf("  (%" PRId64 ")", rows);
+        putchar('\n');
+    }
+}
+
+void restore_words_difference(const struct cli *cli, const json_t *difference)
+{
+    print_lost(tr(cli, "Would be gone (with so many rows):", "Wären weg (mit so vielen Zeilen):"),
+        json_object_get(difference, "vanish"));
+    print_lost(tr(cli, "Would be empty (rows now):", "Wären leer (Zeilen jetzt):"),
+        json_object_get(difference, "empty"));
+    print_lost(tr(cli, "Would lose most of their rows:", "Verlören die meisten ihrer Zeilen:"),
+        json_object_get(difference, "fewer"));
+    print_lost(tr(cli, "Foreign keys of other databases would point to nothing (rows):",
+                   "Fremdschlüssel anderer Datenbanken zeigten ins Leere (Zeilen):"),
+        json_object_get(difference, "dangling"));
+    if (is_true(difference, "grave"))
+        printf(tr(cli, "Rows now: %" PRId64 ", from the SQL text: %" PRId64 "\n",
+                   "Zeilen jetzt: %" PRId64 ", aus dem SQL-Text: %" PRId64 "\n"),
+            output_number(difference, "rows", 0), output_number(difference, "then", 0));
+}
+
+/* A workstation has many connections: one line for each, with their number. */
+static void print_sessions(const struct cli *cli, const json_t *sessions)
+{
+    json_t *counts = json_object();
+    size_t i;
+    const json_t *s;
+    json_array_foreach ((json_t *)(uintptr_t)sessions, i, s) {
+        _cleanup_free_ char *user = output_member(s, "user"), *peer = output_member(s, "peer"),
+                            *program = output_member(s, "program");
+        _cleanup_free_ char *who = xasprintf("%s  %s  %s", user, peer, program);
+        json_object_set_new(counts, who, json_integer(output_number(counts, who, 0) + 1));
+    }
+    if (json_object_size(counts) == 0)
+        printf("%s\n", tr(cli, "Nobody is connected.", "Niemand ist verbunden."));
+    else
+        printf("%s\n", tr(cli, "Connected now, and to be interrupted:",
+                           "Jetzt verbunden, und davon unterbrochen:"));
+    const char *who;
+    json_t *count;
+    json_object_foreach (counts, who, count)
+        printf(tr(cli, "  %s  (%" JSON_INTEGER_FORMAT " connections)\n",
+                   "  %s  (%" JSON_INTEGER_FORMAT " Verbindungen)\n"),
+            who, json_integer_value(count));
+    json_decref(counts);
+}
+
+void restore_words_plan(const struct cli *cli, const json_t *plan)
+{
+    _cleanup_free_ char *run = output_member(plan, "run");
+    printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
+    print_parts(cli, json_object_get(plan, "parts"));
+    putchar('\n');
+    if (*text(plan, "server_down")) {
+        _cleanup_free_ char *why = output_member(plan, "server_down");
+        printf(tr(cli,
+                   "The database server does not answer (%s): what was entered since the backup "
+                   "cannot be counted.\nThe restore puts the backup in its place, and starts it.\n",
+                   "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst "
+                   "wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an "
+                   "seine Stelle und startet ihn.\n"),
+            why);
+    }
+    print_rows(cli, plan);
+    print_dump(cli, json_object_get(plan, "parts"));
+    putchar('\n');
+    print_sessions(cli, json_object_get(plan, "sessions"));
+    putchar('\n');
+}
+
+/* --- afterwards --- */
+
+static void print_kept(const struct cli *cli, const json_t *status)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach (json_object_get(status, "parts"), i, p) {
+        _cleanup_free_ char *type = output_member(p, "type"), *kept = output_member(p, "kept");
+        const char *side = is_true(status, "new_live") ? "/old" : "/new";
+        printf("  %s: %s%s\n", type, kept, *kept == '/' ? side : ""); /* else a database */
+    }
+    printf(
+        "%s\n", is_true(status, "new_live")
+                    ? tr(cli,
+                          "  elexgate restore undo    brings the earlier data back\n"
+                          "  elexgate restore accept  deletes them",
+                          "  elexgate restore undo    holt die früheren Daten zurück\n"
+                          "  elexgate restore accept  löscht sie")
+                    : tr(cli,
+                          "  elexgate restore undo    brings the restored data again\n"
+                          "  elexgate restore accept  deletes them",
+                          "  elexgate restore undo    bringt wieder die wiederhergestellten Daten\n"
+                          "  elexgate restore accept  löscht sie"));
+}
+
+void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
+{
+    char blocked[32];
+    int64_t ms = output_number(restored, "blocked_ms", 0);
+    _cleanup_free_ char *run = output_member(restored, "run");
+    if (strcmp(text(restored, "method"), "dump") == 0) {
+        printf(tr(cli, "The database is that of the SQL text.\n",
+            "Die Datenbank ist die des SQL-Texts.\n"));
+        printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n",
+                   "Eingelesen: %" PRId64 " Tabellen, %" PRId64 " Anweisungen.\n"),
+            output_number(restored, "tables", 0), output_number(restored, "statements", 0));
+    } else if (is_true(restored, "new_live"))
+        printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
+    else
+        printf("%s\n", tr(cli, "The data from before the restore are live.",
+                           "Die Daten von vor der Wiederherstellung sind in Betrieb."));
+    if (ms > 0) {
+        clock_human((uint64_t)ms, blocked, sizeof blocked);
+        printf(
+            tr(cli,
+                "Clients were kept out for %s. Elexis must be closed and started again on every "
+                "workstation.\n",
+                "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und "
+                "neu gestartet werden.\n"),
+            blocked);
+    }
+    if (status && strcmp(text(status, "phase"), "kept") == 0) {
+        printf("%s\n", tr(cli, "The other data are kept in", "Die anderen Daten bleiben in"));
+        print_kept(cli, status);
+    }
+}
+
+void restore_words_status(const struct cli *cli, const json_t *status)
+{
+    const char *phase = text(status, "phase");
+    _cleanup_free_ char *run = output_member(status, "run"),
+                        *since = output_member(status, "started");
+    if (!*phase) {
+        printf(
+            "%s\n", tr(cli, "No restore is going on, and no data of an earlier one are kept.",
+                        "Keine Wiederherstellung ist im Gange, und keine Daten einer früheren sind "
+                        "aufbewahrt."));
+    } else if (strcmp(phase, "kept") == 0) {
+        printf(tr(cli, "Restore of %s, %s: %s.\n", "Wiederherstellung von %s, %s: %s.\n"), run,
+            since,
+            is_true(status, "new_live")
+                ? tr(cli, "the restored data are live, the earlier ones are kept in",
+                      "die wiederhergestellten Daten sind in Betrieb, die früheren bleiben in")
+                : tr(cli, "undone, the restored data are kept in",
+                      "rückgängig gemacht, die wiederhergestellten Daten bleiben in"));
+        print_kept(cli, status);
+    } else {
+        printf(
+            tr(cli,
+                "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"
+                "If no process works on it: elexgate restore recover\n",
+                "Eine Wiederherstellung von %s (%s) ist im Gange oder wurde unterbrochen, in der "
+                "Phase \"%s\".\nFalls kein Prozess daran arbeitet: elexgate restore recover\n"),
+            run, since, phase);
+    }
+}
+
+void restore_words_failed(const struct cli *cli, const json_t *status)
+{
+    const char *phase = text(status, "phase");
+    if (!*phase || strcmp(phase, "staging") == 0)
+        fprintf(stderr, "%s\n",
+            tr(cli, "The data are as they were before.", "Die Daten sind, wie sie vorher waren."));
+    else if (strcmp(phase, "kept") == 0)
+        fprintf(stderr, "%s\n",
+            tr(cli,
+                "The data in use are as they were before this command; those of an earlier restore "
+                "are still kept (elexgate restore status).",
+                "Die Daten in Betrieb sind, wie sie vor diesem Befehl waren; die einer früheren "
+                "Wiederherstellung sind noch aufbewahrt (elexgate restore status)."));
+    else
+        fprintf(stderr, "%s\n",
+            tr(cli,
+                "It was not finished, and clients stay out until it is: put right what the message "
+                "says, then  elexgate restore recover",
+                "Sie ist nicht zu Ende, und die Clients bleiben ausgesperrt, bis sie es ist: "
+                "beheben, "
+                "was die Meldung sagt, dann  elexgate restore recover"));
+}

@@ -1,0 +1,118 @@
+/*
+ * /backups: what there is; run, check, prove, download, delete.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "console/ask.h"
+#include "common/utf8.h"
+#include "console/audit.h"
+#include "console/pages/forms.h"
+#include "console/pages/pages.h"
+#include "console/view/parts.h"
+
+#define PAGE    "/backups"
+#define LIST_MS 30000 /* a folder on a slow disk */
+
+json_t *model_backups(struct request *rq)
+{
+    json_t *model = json_object(), *archives = NULL, *run;
+    json_t *keeper = keeper_status_into(rq, model);
+    struct err e = {0};
+    json_int_t total = 0;
+    size_t i;
+    add_job(rq, model, keeper);
+    add_disk(model, keeper);
+    if (keeper &&
+        ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) == 0) {
+        json_t *runs = runs_of(rq, archives);
+        json_array_foreach (runs, i, run)
+            total += json_integer_value(json_object_get(run, "size"));
+        (void)json_object_set_new(model, "runs", runs);
+        (void)json_object_set_new(model, "count", json_integer((json_int_t)json_array_size(runs)));
+        (void)json_object_set_new(model, "total", json_integer(total));
+        (void)json_object_set(model, "folder", json_object_get(archives, "folder"));
+    } else if (keeper) {
+        (void)json_object_set_new(model, "keeper_error", json_string(e.text));
+    }
+    json_decref(archives);
+    json_decref(keeper);
+    return model;
+}
+
+/* Where the form was: only pages of ours. */
+static const char *back(const struct request *rq)
+{
+    static const char *const pages[] = {"/", "/overview", "/schedule", "/restore", PAGE};
+    const char *asked = form_text(rq->form, "back");
+    for (size_t i = 0; asked && i < sizeof pages / sizeof pages[0]; i++)
+        if (strcmp(asked, pages[i]) == 0)
+            return pages[i];
+    return PAGE;
+}
+
+static void tell_keeper(struct request *rq, json_t *request, const char *done)
+{
+    struct err e = {0};
+    json_t *answer = NULL;
+    if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
+        answer_done(rq, back(rq), say(rq, done, NULL), NULL);
+    else if (e.code == EBUSY)
+        answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", e.text, NULL));
+    else
+        answer_failed(rq, back(rq), "keeper", &e);
+    json_decref(answer);
+}
+
+void action_backup(struct request *rq)
+{
+    const char *mode = form_text(rq->form, "mode");
+    bool now = mode && strcmp(mode, "now") == 0;
+    json_t *types = form_texts(rq->form, "types");
+    json_t *request = json_pack("{ssss}", "cmd", "run", "mode", now ? "now" : "when-idle");
+    if (json_array_size(types) > 0)
+        (void)json_object_set(request, "types", types);
+    json_decref(types);
+    utf8_copy(rq->object, sizeof rq->object, now ? "now" : "when-idle");
+    tell_keeper(rq, request, now ? "backup-begun" : "backup-queued");
+}
+
+void action_cancel(struct request *rq)
+{
+    tell_keeper(rq, json_pack("{ss}", "cmd", "cancel"), "cancelled");
+}
+
+/* {"cmd","which","type"} of the form; the keeper checks what they are. */
+static json_t *about_run(struct request *rq, const char *cmd)
+{
+    const char *run = form_text(rq->form, "run"), *type = form_text(rq->form, "type");
+    json_t *request = json_pack("{ssss}", "cmd", cmd, "which", run && *run ? run : "");
+    if (type && *type)
+        (void)json_object_set_new(request, "type", json_string(type));
+    utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(run ? run : "", 60),
+        UTF8_SHORT(type ? type : "", 60));
+    return request;
+}
+
+void action_verify(struct request *rq)
+{
+    tell_keeper(rq, about_run(rq, "verify"), "verify-begun");
+}
+
+void action_drill(struct request *rq)
+{
+    tell_keeper(rq, about_run(rq, "drill"), "drill-begun");
+}
+
+void action_delete(struct request *rq)
+{
+    json_t *request = about_run(rq, "delete");
+    if (!form_flag(rq->form, "sure")) {
+        json_decref(request);
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back(rq), say(rq, "not-sure", NULL));
+        return;
+    }
+    tell_keeper(rq, request, "deleted");
+}

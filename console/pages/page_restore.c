@@ -1,0 +1,285 @@
+/*
+ * /restore: bring back a backup or read in an SQL file; undo and accept. The keeper does it, and
+ * goes on when the page, or the console, goes away.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/utf8.h"
+#include "console/ask.h"
+#include "console/pages/forms.h"
+#include "console/pages/pages.h"
+#include "console/view/parts.h"
+#include "console/pages/restore_plan.h"
+
+#define PAGE    "/restore"
+#define LIST_MS 30000
+
+/* --- what goes on ----------------------------------------------------------------------------- */
+
+/* The phases of a restore in their order; the one of the job is now. */
+static json_t *steps_of(struct request *rq, const json_t *job)
+{
+    static const char *const physical[] = {"extract", "boot", "check", "before_restore", "block",
+        "stop", "swap", "start", "look", "open", "after_restore", NULL};
+    static const char *const sql[] = {"read", "copy", "boot", "import", "check", "before_restore",
+        "block", "carry", "stop", "swap", "start", "look", "open", "after_restore", NULL};
+    const char *phase = text_in(job, "phase");
+    if (strcmp(phase, "hook") == 0)
+        phase = text_in(job, "type"); /* before_restore or after_restore */
+    bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
+                  strcmp(phase, "copy") == 0 || strcmp(text_in(job, "action"), "sql") == 0 ||
+                  json_is_true(json_object_get(job, "sql")); /* a dump archive */
+    const char *const *names = is_sql ? sql : physical;
+    size_t now = 0;
+    while (names[now] && strcmp(names[now], phase) != 0)
+        now++;
+    json_t *steps = json_array();
+    for (size_t i = 0; names[i]; i++) {
+        bool hook = strstr(names[i], "_restore") != NULL;
+        if (hook && i != now)
+            continue; /* most practices have none */
+        const char *state = !names[now] || i > now ? "todo" : i == now ? "now" : "done";
+        (void)json_array_append_new(
+            steps, json_pack("{sssssb}", "words", label(rq, "phase_", hook ? "hook" : names[i]),
+                       "state", state, "is_now", i == now));
+    }
+    return steps;
+}
+
+static bool is_restore(const json_t *job)
+{
+    const char *kind = text_in(job, "kind");
+    return strcmp(kind, "restore") == 0 || strcmp(kind, "recover") == 0;
+}
+
+/* model.job becomes model.running where it is a restore. */
+static void add_running(struct request *rq, json_t *model)
+{
+    json_t *job = json_object_get(model, "job");
+    if (!is_restore(job))
+        return;
+    (void)json_object_set_new(job, "steps", steps_of(rq, job));
+    (void)json_object_set(model, "running", job);
+    (void)json_object_del(model, "job");
+}
+
+/* --- what was --------------------------------------------------------------------------------- */
+
+/* The data from before are still there: they can be taken back, or let go. */
+static json_t *kept(struct request *rq)
+{
+    struct err e = {0};
+    json_t *answer = NULL, *restore;
+    if (ask_keeper_long(rq, json_pack("{ssss}", "cmd", "restore", "action", "status"), LIST_MS,
+            &answer, &e) < 0)
+        return NULL;
+    restore = json_incref(json_object_get(answer, "restore"));
+    json_decref(answer);
+    if (strcmp(text_in(restore, "phase"), "kept") == 0)
+        return restore;
+    json_decref(restore);
+    return NULL;
+}
+
+/* It ended because SQL would have lost something that nobody has agreed to: asked about in the next
+ * plan. */
+static void add_loss(struct request *rq, json_t *o, const json_t *last)
+{
+    const json_t *d = json_object_get(last, "difference");
+    char rows[60];
+    if (json_integer_value(json_object_get(last, "exit")) == 0 ||
+        !json_is_true(json_object_get(d, "grave")))
+        return;
+    snprintf(rows, sizeof rows, "%lld, %lld",
+        (long long)json_integer_value(json_object_get(d, "rows")),
+        (long long)json_integer_value(json_object_get(d, "then")));
+    json_t *loss = json_pack("{ssss}", "rows_words", rows, "word", label(rq, "confirm-", "loss"));
+    static const char *const lists[] = {"vanish", "empty", "fewer"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        if (json_array_size(json_object_get(d, lists[i])) > 0)
+            (void)json_object_set_new(
+                loss, lists[i], json_pack("{sO}", "tables", json_object_get(d, lists[i])));
+    (void)json_object_set_new(o, "loss", loss);
+}
+
+static void add_last(struct request *rq, json_t *model, const json_t *keeper)
+{
+    const json_t *last = json_object_get(keeper, "last_restore");
+    char stamp[CLOCK_ISO_LEN];
+    json_t *old = kept(rq);
+    if (!json_is_object(last) && !old)
+        return;
+    const char *words = local_in(rq, last, "words");
+    if (!*words && old)
+        words = label(
+            rq, "restore-", json_is_true(json_object_get(old, "new_live")) ? "new" : "old");
+    json_t *o = json_pack("{sbsssssssb}", "ok",
+        json_integer_value(json_object_get(last, "exit")) == 0, "words", words, "finished",
+        *text_in(last, "ended") ? text_in(last, "ended") : text_in(old, "started"), "run",
+        *text_in(last, "run") ? text_in(last, "run") : text_in(old, "run"), "can_undo",
+        old != NULL);
+    add_loss(rq, o, last);
+    if (old)
+        (void)json_object_set(o, "new_live", json_object_get(old, "new_live"));
+    int64_t keep = config_int(rq->settings->config, "restore", NULL, "keep_old");
+    if (old && keep > 0 && time_in(old, "started"))
+        (void)json_object_set_new(
+            o, "old_until", json_string(clock_iso(time_in(old, "started") + keep, stamp)));
+    (void)json_object_set_new(model, "last", o);
+    json_decref(old);
+}
+
+/* --- what could be ---------------------------------------------------------------------------- */
+
+static json_t *good_runs(struct request *rq)
+{
+    json_t *archives = NULL, *good = json_array(), *run;
+    struct err e = {0};
+    size_t i;
+    if (ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) < 0)
+        return good;
+    json_t *runs = runs_of(rq, archives);
+    json_array_foreach (runs, i, run)
+        if (!json_object_get(run, "problem") && !json_is_true(json_object_get(run, "stranger")))
+            (void)json_array_append(good, run);
+    json_decref(runs);
+    json_decref(archives);
+    return good;
+}
+
+static void add_choice(struct request *rq, json_t *model)
+{
+    json_t *runs = good_runs(rq), *uploads = upload_store_list(rq->console->uploads, NULL);
+    (void)json_object_set_new(model, "runs_count", json_integer((json_int_t)json_array_size(runs)));
+    (void)json_object_set_new(model, "runs", runs);
+    (void)json_object_set_new(
+        model, "uploads_count", json_integer((json_int_t)json_array_size(uploads)));
+    (void)json_object_set_new(model, "uploads", uploads);
+}
+
+json_t *restore_model(struct request *rq, const char *run, const char *upload)
+{
+    json_t *model = json_object();
+    json_t *keeper = keeper_status_into(rq, model);
+    add_job(rq, model, keeper);
+    add_running(rq, model);
+    if (keeper)
+        add_last(rq, model, keeper);
+    if (keeper && !json_object_get(model, "running")) {
+        if (run || upload)
+            restore_plan_into(rq, model, run, upload);
+        if (!json_object_get(model, "plan"))
+            add_choice(rq, model);
+    }
+    json_decref(keeper);
+    return model;
+}
+
+json_t *model_restore(struct request *rq)
+{
+    return restore_model(rq, request_query(rq, "run"), request_query(rq, "upload"));
+}
+
+/* --- actions ---------------------------------------------------------------------------------- */
+
+static void tell_keeper(struct request *rq, json_t *request, const char *done)
+{
+    struct err e = {0};
+    json_t *answer = NULL;
+    if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
+        answer_done(rq, PAGE, say(rq, done, NULL), NULL);
+    else if (e.code == EBUSY)
+        answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "busy", "text", e.text, NULL));
+    else
+        answer_failed(rq, PAGE, "keeper", &e);
+    json_decref(answer);
+}
+
+/* The word was not typed, or wrongly: the plan once more. */
+static void ask_again(struct request *rq, const char *run, const char *upload)
+{
+    if (rq->json) {
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "confirm-wrong", NULL));
+        return;
+    }
+    json_t *model = restore_model(rq, run, upload);
+    rq->refused = true;
+    (void)json_object_set_new(json_object_get(model, "plan"), "confirm_wrong", json_true());
+    answer_page(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, "restore", model);
+}
+
+static bool complete(struct request *rq, const char *upload)
+{
+    struct err e = {0};
+    int64_t offset, size;
+    return upload_store_offset(rq->console->uploads, upload, &offset, &size, &e) == 0 &&
+           offset == size;
+}
+
+void action_restore(struct request *rq)
+{
+    const char *run = form_text(rq->form, "run"), *upload = form_text(rq->form, "upload");
+    const char *word = form_text(rq->form, "confirm"), *loss = form_text(rq->form, "loss");
+    run = run && *run ? run : NULL;
+    upload = upload && *upload ? upload : NULL;
+    utf8_format(rq->object, sizeof rq->object, "%s%s", UTF8_SHORT(run ? run : "", 60),
+        UTF8_SHORT(upload ? upload : "", 60));
+    if (!run == !upload) {
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "bad-form", NULL));
+        return;
+    }
+    if (upload && !complete(rq, upload)) {
+        answer_refused(
+            rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "upload-incomplete", NULL));
+        return;
+    }
+    if (!word || strcasecmp(word, restore_confirm_word(rq)) != 0 ||
+        (loss && *loss && strcasecmp(loss, label(rq, "confirm-", "loss")) != 0)) {
+        ask_again(rq, run, upload);
+        return;
+    }
+    json_t *types = form_texts(rq->form, "types");
+    json_t *request = json_pack("{sssssb}", "cmd", "restore", "action", upload ? "sql" : "run",
+        "foreign", form_flag(rq->form, "foreign"));
+    (void)json_object_set_new(
+        request, upload ? "upload" : "which", json_string(upload ? upload : run));
+    if (run && json_array_size(types) > 0)
+        (void)json_object_set(request, "types", types);
+    json_decref(types);
+    if (loss && *loss)
+        (void)json_object_set_new(request, "accept_loss", json_true());
+    tell_keeper(rq, request, "restore-begun");
+}
+
+static void settle(struct request *rq, const char *action, const char *done)
+{
+    if (!form_flag(rq->form, "sure"))
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
+    else
+        tell_keeper(rq, json_pack("{ssss}", "cmd", "restore", "action", action), done);
+}
+
+void action_restore_undo(struct request *rq)
+{
+    settle(rq, "undo", "undo-begun");
+}
+
+void action_restore_accept(struct request *rq)
+{
+    settle(rq, "accept", "accept-begun");
+}
+
+void action_upload_remove(struct request *rq)
+{
+    const char *id = form_text(rq->form, "id");
+    struct err e = {0};
+    utf8_copy(rq->object, sizeof rq->object, id ? id : "");
+    if (upload_store_remove(rq->console->uploads, id ? id : "", &e) == 0)
+        answer_done(rq, PAGE, say(rq, "upload-removed", NULL), NULL);
+    else
+        answer_refused(rq, e.code == EBUSY ? MHD_HTTP_CONFLICT : MHD_HTTP_NOT_FOUND, PAGE,
+            say(rq, e.code == EBUSY ? "upload-busy" : "upload-unknown", NULL));
+}

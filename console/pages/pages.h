@@ -1,0 +1,61 @@
+/*
+ * What each page shows: one function that makes its model, and the actions that belong to it. The
+ * models are described in docs/console.md, for those who write templates.
+ */
+#ifndef ELEXGATE_CONSOLE_PAGES_PAGES_H
+#define ELEXGATE_CONSOLE_PAGES_PAGES_H
+
+#include "console/http/request.h"
+
+/* page_overview.c */
+json_t *model_overview(struct request *rq);
+
+/* page_clients.c */
+json_t *model_clients(struct request *rq);
+void action_clients_kill(struct request *rq);
+void action_clients_block(struct request *rq);
+void action_clients_open(struct request *rq);
+void action_clients_admit(struct request *rq);
+
+/* page_schedule.c */
+json_t *model_schedule(struct request *rq);
+json_t *model_schedule_preview(struct request *rq);
+void action_schedule(struct request *rq);
+
+/* page_backups.c */
+json_t *model_backups(struct request *rq);
+void action_backup(struct request *rq);
+void action_cancel(struct request *rq);
+void action_verify(struct request *rq);
+void action_drill(struct request *rq);
+void action_delete(struct request *rq);
+
+/* page_restore.c */
+json_t *model_restore(struct request *rq);
+/* With the plan for a run or an upload; both NULL: none. */
+json_t *restore_model(struct request *rq, const char *run, const char *upload);
+void action_restore(struct request *rq);
+void action_restore_undo(struct request *rq);
+void action_restore_accept(struct request *rq);
+void action_upload_remove(struct request *rq);
+
+/* page_certificates.c */
+json_t *model_certificates(struct request *rq);
+json_t *model_guide(struct request *rq);
+void get_certificate_file(struct request *rq);
+void action_certificate_make(struct request *rq);
+void action_certificate_install(struct request *rq);
+void action_certificate_renew(struct request *rq);
+
+/* page_log.c */
+json_t *model_log(struct request *rq);
+void get_log_download(struct request *rq);
+
+/* page_account.c */
+json_t *model_account(struct request *rq);
+void action_account_password(struct request *rq);
+void action_account_add(struct request *rq);
+void action_account_role(struct request *rq);
+void action_account_remove(struct request *rq);
+
+#endif

@@ -1,0 +1,257 @@
+#include "console/pages/restore_plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "common/clock.h"
+#include "console/ask.h"
+#include "console/view/parts.h"
+#include "console/view/view.h"
+
+#define PLAN_MS 60000 /* it reads manifests and counts rows */
+
+const char *restore_confirm_word(struct request *rq)
+{
+    return label(rq, "confirm-", "word");
+}
+
+/* --- who works -------------------------------------------------------------------------------- */
+
+static bool same(const json_t *a, const json_t *b, const char *key, const char *other)
+{
+    return strcmp(text_in(a, key), text_in(b, other)) == 0;
+}
+
+/* One line for all connections of a program on a workstation. */
+static json_t *group(const json_t *sessions)
+{
+    json_t *who = json_array(), *session, *line;
+    size_t i, k;
+    json_array_foreach (sessions, i, session) {
+        json_t *found = NULL;
+        json_array_foreach (who, k, line)
+            if (same(line, session, "user", "user") && same(line, session, "address", "peer") &&
+                same(line, session, "program", "program"))
+                found = line;
+        if (!found) {
+            found = json_pack("{sssssssi}", "user", text_in(session, "user"), "address",
+                text_in(session, "peer"), "program", text_in(session, "program"), "count", 0);
+            (void)json_array_append_new(who, found);
+        }
+        (void)json_object_set_new(
+            found, "count", json_integer(json_integer_value(json_object_get(found, "count")) + 1));
+    }
+    return who;
+}
+
+static void add_who(json_t *plan, const json_t *sessions)
+{
+    (void)json_object_set_new(
+        plan, "who_count", json_integer((json_int_t)json_array_size(sessions)));
+    (void)json_object_set_new(plan, "who", group(sessions));
+}
+
+/* --- what happens ----------------------------------------------------------------------------- */
+
+static json_t *steps(struct request *rq, const char *kind, unsigned n)
+{
+    json_t *list = json_array();
+    for (unsigned i = 1; i <= n; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "step-%s-%u", kind, i);
+        (void)json_array_append_new(list, json_pack("{ss}", "words", label(rq, "", key)));
+    }
+    return list;
+}
+
+/* How many rows the tables have now beyond what they had then. */
+static int64_t rows_gone(const json_t *rows)
+{
+    int64_t gone = 0;
+    size_t i;
+    json_t *row;
+    json_array_foreach (rows, i, row) {
+        int64_t more = json_integer_value(json_object_get(row, "now")) -
+                       json_integer_value(json_object_get(row, "then"));
+        gone += more > 0 ? more : 0;
+    }
+    return gone;
+}
+
+static void add_loss(struct request *rq, json_t *plan, const json_t *source, int64_t made)
+{
+    char when[64], ago[64], rows[24];
+    int64_t gone = rows_gone(json_object_get(source, "rows"));
+    bool known = json_is_true(json_object_get(source, "rows_known"));
+    view_time(made, rq->lang, when, sizeof when);
+    view_duration(clock_wall_ms() - made, rq->lang, ago, sizeof ago);
+    snprintf(rows, sizeof rows, "%lld", (long long)gone);
+    _cleanup_free_ char *text = say(rq, known && gone > 0 ? "loses-rows" : "loses", "when", when,
+        "age", ago, "rows", rows, NULL);
+    (void)json_object_set_new(plan, "loses", json_string(text));
+}
+
+/* --- a run ------------------------------------------------------------------------------------ */
+
+/* The new data are made beside the live ones. Left out where we may not ask how much is free. */
+static void add_space(json_t *plan, const json_t *source, int64_t needed)
+{
+    struct statvfs fs;
+    json_t *part;
+    size_t i;
+    json_array_foreach (json_object_get(source, "parts"), i, part) {
+        const char *live = text_in(part, "live");
+        if (*live != '/' || statvfs(live, &fs) < 0)
+            continue;
+        (void)json_object_set_new(plan, "space",
+            json_pack("{sIsI}", "needed", (json_int_t)needed, "free",
+                (json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
+        return;
+    }
+}
+
+static void add_parts(struct request *rq, json_t *plan, const json_t *source)
+{
+    json_t *types = json_array(), *warnings = json_array(), *part;
+    int64_t needed = 0;
+    size_t i;
+    json_array_foreach (json_object_get(source, "parts"), i, part) {
+        char size[40];
+        int64_t bytes = json_integer_value(json_object_get(part, "bytes"));
+        view_bytes(bytes, rq->lang, size, sizeof size);
+        needed += bytes;
+        (void)json_array_append_new(types,
+            json_pack("{sssssb}", "type", text_in(part, "type"), "words", size, "selected", 1));
+        if (json_is_false(json_object_get(part, "proven")) &&
+            strcmp(text_in(part, "method"), "files") != 0) {
+            _cleanup_free_ char *text = say(
+                rq, "warn-not-proven", "type", text_in(part, "type"), NULL);
+            (void)json_array_append_new(warnings, json_string(text));
+        }
+        const char *then = text_in(part, "server");
+        const char *now = text_in(json_object_get(part, "replaces"), "server");
+        if (*then && *now && strcmp(then, now) != 0) {
+            _cleanup_free_ char *text = say(rq, "warn-server", "then", then, "now", now, NULL);
+            (void)json_array_append_new(warnings, json_string(text));
+        }
+    }
+    (void)json_object_set_new(
+        plan, "types_count", json_integer(json_array_size(types) > 1 ? 1 : 0));
+    (void)json_object_set_new(plan, "types", types);
+    if (*text_in(source, "server_down")) {
+        _cleanup_free_ char *text = say(rq, "warn-server-down", NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
+    (void)json_object_set_new(plan, "warnings", warnings);
+    add_space(plan, source, needed);
+}
+
+#define NEWER_SHOWN 8
+
+/* Tables that were made since the backup: with it they are gone. */
+static void add_newer(struct request *rq, json_t *plan, const json_t *source)
+{
+    json_t *warnings = json_object_get(plan, "warnings"), *row;
+    size_t i, shown = 0;
+    json_array_foreach (json_object_get(source, "rows"), i, row) {
+        char rows[24];
+        if (!json_is_true(json_object_get(row, "newer")) || shown++ >= NEWER_SHOWN)
+            continue;
+        snprintf(
+            rows, sizeof rows, "%lld", (long long)json_integer_value(json_object_get(row, "now")));
+        _cleanup_free_ char *text = say(
+            rq, "warn-newer", "table", text_in(row, "table"), "rows", rows, NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
+    if (shown > NEWER_SHOWN) {
+        char more[24];
+        snprintf(more, sizeof more, "%zu", shown - NEWER_SHOWN);
+        _cleanup_free_ char *text = say(rq, "warn-newer-more", "more", more, NULL);
+        (void)json_array_append_new(warnings, json_string(text));
+    }
+}
+
+static int64_t oldest(const json_t *source)
+{
+    int64_t made = 0;
+    size_t i;
+    json_t *part;
+    json_array_foreach (json_object_get(source, "parts"), i, part) {
+        int64_t ms = time_in(part, "made");
+        if (ms && (!made || ms < made))
+            made = ms;
+    }
+    return made;
+}
+
+static void plan_of_run(struct request *rq, json_t *model, const char *run)
+{
+    json_t *answer = NULL;
+    struct err e = {0};
+    if (ask_keeper_long(rq, json_pack("{ssssss}", "cmd", "restore", "action", "plan", "which", run),
+            PLAN_MS, &answer, &e) < 0) {
+        _cleanup_free_ char *text = say(rq, "keeper-says", "text", e.text, NULL);
+        (void)json_object_set_new(model, "error", json_string(text));
+        return;
+    }
+    const json_t *source = json_object_get(answer, "plan");
+    int64_t made = oldest(source);
+    char when[64];
+    _cleanup_free_ char *title = say(
+        rq, "plan-title", "when", view_time(made, rq->lang, when, sizeof when), NULL);
+    json_t *plan = json_pack("{ssssss}", "title", title, "run", text_in(source, "run"),
+        "confirm_word", restore_confirm_word(rq));
+    add_loss(rq, plan, source, made);
+    add_who(plan, json_object_get(source, "sessions"));
+    add_parts(rq, plan, source);
+    add_newer(rq, plan, source);
+    (void)json_object_set_new(plan, "steps", steps(rq, "run", 4));
+    (void)json_object_set_new(model, "plan", plan);
+    json_decref(answer);
+}
+
+/* --- an SQL file
+ * ----------------------------------------------------------------------------------- */
+
+static json_t *find_upload(struct request *rq, const char *id)
+{
+    json_t *all = upload_store_list(rq->console->uploads, NULL), *upload, *found = NULL;
+    size_t i;
+    json_array_foreach (all, i, upload)
+        if (strcmp(text_in(upload, "id"), id) == 0)
+            found = json_incref(upload);
+    json_decref(all);
+    return found;
+}
+
+static void plan_of_upload(struct request *rq, json_t *model, const char *id)
+{
+    json_t *upload = find_upload(rq, id), *answer = NULL;
+    struct err e = {0};
+    if (!json_is_true(json_object_get(upload, "complete"))) {
+        _cleanup_free_ char *text = say(rq, upload ? "upload-incomplete" : "upload-unknown", NULL);
+        (void)json_object_set_new(model, "error", json_string(text));
+        json_decref(upload);
+        return;
+    }
+    _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
+    json_t *plan = json_pack("{sssssssss[]sb}", "title", text_in(upload, "name"), "upload", id,
+        "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
+        1); /* common/rights.h */
+    if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
+        add_who(plan, json_object_get(answer, "sessions"));
+    (void)json_object_set_new(plan, "steps", steps(rq, "sql", 4));
+    (void)json_object_set_new(model, "plan", plan);
+    json_decref(answer);
+    json_decref(upload);
+}
+
+void restore_plan_into(struct request *rq, json_t *model, const char *run, const char *upload)
+{
+    if (upload)
+        plan_of_upload(rq, model, upload);
+    else
+        plan_of_run(rq, model, run);
+}

@@ -1,0 +1,249 @@
+#include "console/view/view.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/utf8.h"
+
+#define DEPTH_MAX 16
+
+static bool german(const char *lang)
+{
+    return strcmp(lang, "de") == 0;
+}
+
+char *view_bytes(int64_t bytes, const char *lang, char *buf, size_t size)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double v = (double)bytes;
+    size_t unit = 0;
+    while (v >= 999.5 && unit < 6) {
+        v /= 1000;
+        unit++;
+    }
+    utf8_format(buf, size, unit > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
+    char *dot = strchr(buf, '.');
+    if (dot && german(lang))
+        *dot = ',';
+    return buf;
+}
+
+char *view_duration(int64_t ms, const char *lang, char *buf, size_t size)
+{
+    long long s = ms / 1000, min = s / 60, h = min / 60, days = h / 24;
+    if (ms < 1000)
+        snprintf(buf, size, "%lld ms", (long long)ms);
+    else if (s < 120)
+        snprintf(buf, size, "%lld s", s);
+    else if (min < 120)
+        snprintf(buf, size, "%lld min", min);
+    else if (h < 48)
+        snprintf(buf, size, min % 60 ? "%lld h %lld min" : "%lld h", h, min % 60);
+    else
+        snprintf(buf, size, german(lang) ? "%lld Tage" : "%lld days", days);
+    return buf;
+}
+
+char *view_time(int64_t wall_ms, const char *lang, char *buf, size_t size)
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm local;
+    localtime_r(&t, &local);
+    if (strftime(buf, size, german(lang) ? "%d.%m.%Y %H:%M" : "%Y-%m-%d %H:%M", &local) == 0)
+        snprintf(buf, size, "?");
+    return buf;
+}
+
+/* Days from today's date to that of t: -1 is yesterday. */
+static int days_from_today(time_t t)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm a, b;
+    localtime_r(&now, &a);
+    localtime_r(&t, &b);
+    /* noon has the same date whatever daylight saving time does */
+    a.tm_hour = b.tm_hour = 12;
+    a.tm_min = b.tm_min = a.tm_sec = b.tm_sec = 0;
+    a.tm_isdst = b.tm_isdst = -1;
+    double seconds = difftime(mktime(&b), mktime(&a));
+    return (int)((seconds + (seconds < 0 ? -43200 : 43200)) / 86400);
+}
+
+/* "heute 03:15", "gestern 03:15", "morgen 03:15", else date and time. */
+static char *view_when(int64_t wall_ms, const char *lang, char *buf, size_t size)
+{
+    static const char *const names[2][3] = {
+        {"gestern", "heute", "morgen"}, {"yesterday", "today", "tomorrow"}};
+    time_t t = (time_t)(wall_ms / 1000);
+    int days = days_from_today(t);
+    struct tm local;
+    if (days < -1 || days > 1)
+        return view_time(wall_ms, lang, buf, size);
+    localtime_r(&t, &local);
+    utf8_format(buf, size, "%s %02d:%02d", names[german(lang) ? 0 : 1][days + 1], local.tm_hour,
+        local.tm_min);
+    return buf;
+}
+
+static void view_ago(int64_t wall_ms, const char *lang, char *buf, size_t size)
+{
+    char duration[40];
+    int64_t ago = clock_wall_ms() - wall_ms;
+    bool past = ago >= 0;
+    view_duration(past ? ago : -ago, lang, duration, sizeof duration);
+    if (past && ago < 1000)
+        snprintf(buf, size, german(lang) ? "gerade eben" : "just now");
+    else if (!past)
+        utf8_format(buf, size, "in %s", duration);
+    else
+        utf8_format(buf, size, german(lang) ? "vor %s" : "%s ago", duration);
+    /* "vor 3 Tagen", "in 3 Tagen" */
+    size_t n = strlen(buf);
+    if (german(lang) && n > 4 && n + 1 < size && strcmp(buf + n - 4, "Tage") == 0)
+        strcpy(buf + n, "n");
+}
+
+/* --- the walk --------------------------------------------------------------------------------- */
+
+static void add_text(json_t *o, const char *key, const char *suffix, const char *text)
+{
+    _cleanup_free_ char *name = xasprintf("%s%s", key, suffix);
+    if (!json_object_get(o, name))
+        (void)json_object_set_new(o, name, json_string(text));
+}
+
+static bool is_bytes(const char *key)
+{
+    static const char *const keys[] = {"size", "bytes", "free", "total", "used", "capacity",
+        "bytes_in", "bytes_out", "bytes_s", "offset", "source_bytes", "needed", "original_bytes"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+static void describe_number(json_t *o, const char *key, int64_t n, const char *lang)
+{
+    char text[48];
+    size_t len = strlen(key);
+    if (len > 3 && strcmp(key + len - 3, "_ms") == 0) {
+        char stem[64];
+        snprintf(stem, sizeof stem, "%.*s", (int)(len - 3), key);
+        add_text(o, stem, "_text", view_duration(n, lang, text, sizeof text));
+    } else if (is_bytes(key) && n >= 0) {
+        add_text(o, key, "_text", view_bytes(n, lang, text, sizeof text));
+    }
+}
+
+static bool looks_like_time(const char *s)
+{
+    size_t n = strlen(s);
+    return n >= 20 && n <= 30 && s[4] == '-' && s[7] == '-' && s[10] == 'T' && s[13] == ':';
+}
+
+static void describe_text(json_t *o, const char *key, const char *s, const char *lang)
+{
+    int64_t ms;
+    char text[64];
+    if (!looks_like_time(s) || clock_parse(s, &ms) < 0)
+        return;
+    add_text(o, key, "_text", view_time(ms, lang, text, sizeof text));
+    text[10] = '\0'; /* both languages write ten characters for the date */
+    add_text(o, key, "_date", text);
+    add_text(o, key, "_when", view_when(ms, lang, text, sizeof text));
+    view_ago(ms, lang, text, sizeof text);
+    add_text(o, key, "_ago", text);
+}
+
+/* X_de takes X's place. Keys are collected first: an object must not change while it is walked. */
+static void choose_language(json_t *o, const char *lang)
+{
+    const char *key;
+    json_t *v;
+    void *next;
+    json_object_foreach_safe(o, next, key, v)
+    {
+        size_t n = strlen(key);
+        char stem[64];
+        if (n < 4 || n >= sizeof stem || strcmp(key + n - 3, "_de") != 0)
+            continue;
+        snprintf(stem, sizeof stem, "%.*s", (int)(n - 3), key);
+        if (german(lang) && json_is_string(v) && json_string_length(v) > 0)
+            (void)json_object_set(o, stem, v);
+        if (json_object_get(o, stem))
+            (void)json_object_del(o, key);
+    }
+}
+
+static void localise(json_t *v, const char *lang, int depth)
+{
+    if (depth > DEPTH_MAX)
+        return;
+    for (size_t i = 0; i < json_array_size(v); i++)
+        localise(json_array_get(v, i), lang, depth + 1);
+    if (!json_is_object(v))
+        return;
+    choose_language(v, lang);
+    json_t *keys = json_array(), *name;
+    const char *key;
+    json_t *value;
+    json_object_foreach (v, key, value)
+        (void)json_array_append_new(keys, json_string(key));
+    size_t i;
+    json_array_foreach (keys, i, name) {
+        key = json_string_value(name);
+        value = json_object_get(v, key);
+        if (json_is_integer(value))
+            describe_number(v, key, json_integer_value(value), lang);
+        else if (json_is_string(value))
+            describe_text(v, key, json_string_value(value), lang);
+        else
+            localise(value, lang, depth + 1);
+    }
+    json_decref(keys);
+}
+
+void view_localise(json_t *model, const char *lang)
+{
+    localise(model, lang, 0);
+}
+
+/* --- codes ------------------------------------------------------------------------------------ */
+
+static void describe_code(json_t *o, const char *key, const json_t *texts)
+{
+    const char *value = json_string_value(json_object_get(o, key));
+    if (!value || !*value)
+        return;
+    _cleanup_free_ char *name = xasprintf("%s_%s", key, value), *is = xasprintf("%s_is", key);
+    const char *words = json_string_value(json_object_get(texts, name));
+    add_text(o, key, "_words", words ? words : value);
+    if (!json_object_get(o, is))
+        (void)json_object_set_new(o, is, json_pack("{sb}", value, 1));
+}
+
+static void walk_words(json_t *v, const json_t *texts, int depth)
+{
+    static const char *const keys[] = {
+        "phase", "kind", "method", "level", "state", "role", "program"};
+    const char *key;
+    json_t *value;
+    if (depth > DEPTH_MAX)
+        return;
+    for (size_t i = 0; i < json_array_size(v); i++)
+        walk_words(json_array_get(v, i), texts, depth + 1);
+    for (size_t i = 0; json_is_object(v) && i < sizeof keys / sizeof keys[0]; i++)
+        describe_code(v, keys[i], texts);
+    json_object_foreach (v, key, value)
+        if (value != texts && (json_is_object(value) || json_is_array(value)))
+            walk_words(value, texts, depth + 1);
+}
+
+void view_words(json_t *model, const json_t *texts)
+{
+    walk_words(model, texts, 0);
+}

@@ -1,0 +1,139 @@
+#include "proxy/control/commands.h"
+
+#include <errno.h>
+#include <string.h>
+#include "common/json_lines.h"
+#include "common/log.h"
+#include "common/log_ring.h"
+#include "common/rights.h"
+#include "proxy/audit_trail.h"
+
+void command_error(struct control_client *c, const struct err *e)
+{
+    control_answer(c, json_error(e->code, "%s", e->text));
+}
+
+json_t *command_ok(void)
+{
+    return json_pack("{s:b}", "ok", 1);
+}
+
+bool command_ms(struct control_client *c, const json_t *request, const char *key, int64_t def,
+    int64_t max, uint64_t *out)
+{
+    const json_t *v = json_object_get(request, key);
+    json_int_t n = json_is_integer(v) ? json_integer_value(v) : def;
+    if ((v && !json_is_null(v) && !json_is_integer(v)) || n < 0 || n > max) {
+        control_answer(c, json_error(EINVAL, "\"%s\" must be a whole number from 0 to %lld", key,
+                              (long long)max));
+        return false;
+    }
+    *out = (uint64_t)n;
+    return true;
+}
+
+static void cmd_watch(struct control_client *c, const json_t *request)
+{
+    uint64_t interval;
+    const json_t *kinds = json_object_get(request, "events");
+    if (kinds && !json_is_array(kinds)) {
+        control_answer(
+            c, json_error(EINVAL, "\"events\" must be a list of state, session, write, idle"));
+        return;
+    }
+    if (!command_ms(c, request, "interval_ms", 1000, COMMAND_DAY_MS, &interval))
+        return;
+    json_t *all = json_pack("[s,s,s,s]", "state", "session", "write", "idle");
+    control_answer(c, command_ok());
+    control_watch(c, kinds ? kinds : all, interval < 10 ? 10 : interval);
+    json_decref(all);
+}
+
+static void cmd_reload(struct control_client *c, const json_t *request)
+{
+    struct err e;
+    json_t *changed, *restart;
+    bool force = json_is_true(json_object_get(request, "force"));
+    if (proxy_reload(control_client_proxy(c), force, &changed, &restart, &e) < 0)
+        command_error(c, &e);
+    else
+        control_answer(c,
+            json_pack("{s:b, s:o, s:o}", "ok", 1, "changed", changed, "restart_needed", restart));
+}
+
+static void cmd_log_level(struct control_client *c, const json_t *request)
+{
+    enum log_level level;
+    const char *name = json_string_value(json_object_get(request, "level"));
+    if (!name || !log_level_parse(name, &level)) {
+        control_answer(c, json_error(EINVAL, "\"level\" must be error, warning, info or debug"));
+        return;
+    }
+    log_set_level(level);
+    log_event(LOG_INFO, "log-level", LOG_S("level", name));
+    control_answer(c, command_ok());
+}
+
+static void cmd_log(struct control_client *c, const json_t *request)
+{
+    control_answer(c, log_ring_answer("elexgate-proxy", request));
+}
+
+/* From our successor, when it is stopped itself. */
+static void cmd_stop(struct control_client *c, const json_t *request)
+{
+    (void)request;
+    if (!control_client_owner(c)) {
+        control_answer(c, json_error(EACCES, "only root and the proxy's own user may stop it"));
+        return;
+    }
+    log_event(LOG_INFO, "stop-asked");
+    control_answer(c, command_ok());
+    proxy_stop(control_client_proxy(c));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct control_client *c, const json_t *request);
+} commands[] = {
+    {"status", cmd_status},
+    {"sessions", cmd_sessions},
+    {"watch", cmd_watch},
+    {"block", cmd_block},
+    {"drain", cmd_drain},
+    {"open", cmd_open},
+    {"hold", cmd_hold},
+    {"release", cmd_release},
+    {"kill", cmd_kill},
+    {"reload", cmd_reload},
+    {"log-level", cmd_log_level},
+    {"log", cmd_log},
+    {"stop", cmd_stop},
+    {"handover", handover_cmd_ask},
+    {"handover-take", handover_cmd_take},
+    {"handover-done", handover_cmd_done},
+    {"handover-failed", handover_cmd_failed},
+    {"upgrade", handover_cmd_upgrade},
+};
+
+void command_run(struct control_client *c, const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "cmd"));
+    struct err e = {0};
+    enum rights_level level = rights_level(control_client_page(c), request);
+    int r = name ? rights_check(RIGHTS_PROXY, level, request, NULL, &e) : 0;
+    if (r == -EPERM) {
+        log_event(LOG_WARNING, "control-refused", LOG_U("uid", control_client_uid(c)),
+            LOG_S("cmd", name), LOG_S("account", rights_account(request)));
+        command_error(c, &e);
+        return;
+    }
+    audit_trail_command(control_client_uid(c), request);
+    for (size_t i = 0; name && i < sizeof commands / sizeof commands[0]; i++)
+        if (!strcmp(commands[i].name, name)) {
+            commands[i].run(c, request);
+            return;
+        }
+    control_answer(c, name ? json_error(EINVAL, "there is no command \"%s\"", name)
+                           : json_error(EINVAL, "a request is {\"cmd\":\"...\"}"));
+}
