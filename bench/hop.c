@@ -408,8 +408,8 @@ int main(int argc, char **argv)
     }
     if (!have_listen || !have_server || cert == NULL || key == NULL || optind != argc ||
         hop.threads < 1 || hop.threads > MAX_THREADS)
-        errx(2, "usage: hop --listen ADDRESS:PORT --server ADDRESS:PORT|PATH --cert FILE --key FILE"
-                " [--threads N [--reuseport]]");
+        errx(2,
+            "usage: hop --listen ADDRESS:PORT --server ADDRESS:PORT|PATH --cert FILE --key FILE [--threads N [--reuseport]]");
 
     sigset_t set;
     sigemptyset(&set);

@@ -70,8 +70,8 @@ static void print_latencies(long n, uint64_t elapsed, double cpu, long resumed)
 {
     uint64_t *l = load.latency;
     qsort(l, (size_t)n, sizeof *l, by_value);
-    printf("{\"count\":%ld,\"seconds\":%.6f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%.2f,"
-           "\"client_cpu\":%.6f,\"resumed\":%ld}\n",
+    printf(
+        "{\"count\":%ld,\"seconds\":%.6f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%.2f,\"client_cpu\":%.6f,\"resumed\":%ld}\n",
         n, (double)elapsed / 1e9, (double)l[n / 2] / 1e3, (double)l[n * 99 / 100] / 1e3,
         (double)l[n - 1] / 1e3, cpu, resumed);
 }
@@ -260,8 +260,7 @@ static const struct kind *find_kind(const char *name)
         if (name != NULL && strcmp(kinds[i].name, name) == 0)
             return &kinds[i];
     errx(2,
-        "usage: load select|login|bulk|idle --to ADDRESS:PORT --tls none|raw|starttls"
-        " [--ca FILE] [--connections N] [--count N] [--resume] [--sql TEXT --rows N --bytes N]");
+        "usage: load select|login|bulk|idle --to ADDRESS:PORT --tls none|raw|starttls [--ca FILE] [--connections N] [--count N] [--resume] [--sql TEXT --rows N --bytes N]");
 }
 
 static enum mode parse_mode(const char *text)

@@ -31,9 +31,7 @@ static int check_folder(const char *dir, struct err *e)
     }
     if (geteuid() == 0 && st.st_uid != 0) {
         return err_set(e, EPERM,
-            "%s belongs to another user (uid %u) and is not written as root: run this as that "
-            "user, or "
-            "`chown root %s` and name the proxy's user with --owner",
+            "%s belongs to another user (uid %u) and is not written as root: run this as that user, or `chown root %s` and name the proxy's user with --owner",
             dir, (unsigned)st.st_uid, dir);
     }
     return 0;
@@ -462,8 +460,7 @@ int cert_store_read_ca(const struct cert_store *s, const char *key_path, cert_st
     }
     if (access(path, F_OK) < 0) {
         return err_set(e, ENOENT,
-            "the CA's key %s is not here: bring the medium that it is kept on and name it with "
-            "--ca-key, or make a request with `elexgate cert csr` and sign it where the key is",
+            "the CA's key %s is not here: bring the medium that it is kept on and name it with --ca-key, or make a request with `elexgate cert csr` and sign it where the key is",
             path);
     }
     r = open_ca_key(path, ask, ctx, &k, e);

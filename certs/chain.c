@@ -58,15 +58,13 @@ static int check_leaf_key(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cer
     for (int i = 1; i < sk_X509_num(chain); i++) {
         if (matches(sk_X509_value(chain, i), key)) {
             return err_set(e, EINVAL,
-                "the certificates in %s are in the wrong order: the server's own comes first, here "
-                "it is number %d; `elexgate cert install` puts them right",
+                "the certificates in %s are in the wrong order: the server's own comes first, here it is number %d; `elexgate cert install` puts them right",
                 cert_name, i + 1);
         }
     }
     name_of(X509_get_subject_name(sk_X509_value(chain, 0)), who);
     return err_set(e, EINVAL,
-        "the key in %s does not belong to the certificate in %s (%s): use the key that was made "
-        "with its request",
+        "the key in %s does not belong to the certificate in %s (%s): use the key that was made with its request",
         key_name, cert_name, who);
 }
 
@@ -82,21 +80,17 @@ static int check_link(STACK_OF(X509) * chain, int i, const char *name, struct er
     for (int j = 0; j < sk_X509_num(chain); j++) {
         if (j != i && chain_issued(sk_X509_value(chain, j), cur)) {
             return err_set(e, EINVAL,
-                "the certificates in %s are in the wrong order: the issuer of %s comes next, but "
-                "it "
-                "is number %d; `elexgate cert install` puts them right",
+                "the certificates in %s are in the wrong order: the issuer of %s comes next, but it is number %d; `elexgate cert install` puts them right",
                 name, who, j + 1);
         }
     }
     if (chain_is_root(cur)) {
         return err_set(e, EINVAL,
-            "%s holds further certificates behind the root %s: remove what does not belong to the "
-            "chain",
+            "%s holds further certificates behind the root %s: remove what does not belong to the chain",
             name, who);
     }
     return err_set(e, EINVAL,
-        "%s lacks an intermediate certificate: %s was issued by %s, which is not in the file; get "
-        "it from the issuer",
+        "%s lacks an intermediate certificate: %s was issued by %s, which is not in the file; get it from the issuer",
         name, who, issuer);
 }
 
@@ -128,8 +122,7 @@ static int check_strength(X509 *x, const char *name, struct err *e)
     }
     if (weak_key(k)) {
         return err_set(e, EINVAL,
-            "the key of %s in %s is too weak (%s, %d bits): clients refuse it; make a new one, EC "
-            "P-256 or RSA with at least %d bits",
+            "the key of %s in %s is too weak (%s, %d bits): clients refuse it; make a new one, EC P-256 or RSA with at least %d bits",
             who, name, OBJ_nid2sn(EVP_PKEY_get_base_id(k)), EVP_PKEY_get_bits(k), RSA_MIN_BITS);
     }
     int bits = 0;
@@ -137,8 +130,7 @@ static int check_strength(X509 *x, const char *name, struct err *e)
     if (!chain_is_root(x) && X509_get_signature_info(x, NULL, NULL, &bits, NULL) == 1 &&
         bits < SIGNATURE_MIN_BITS) {
         return err_set(e, EINVAL,
-            "%s in %s is signed in an outdated way (%s): clients refuse it; have it issued anew "
-            "with SHA-256",
+            "%s in %s is signed in an outdated way (%s): clients refuse it; have it issued anew with SHA-256",
             who, name, OBJ_nid2ln(X509_get_signature_nid(x)));
     }
     return 0;
@@ -150,9 +142,7 @@ static int check_purpose(X509 *leaf, const char *name, struct err *e)
         return 0;
     }
     return err_set(e, EINVAL,
-        "the certificate in %s is not made for servers (key usage): clients refuse it; make one "
-        "with "
-        "`elexgate cert init`",
+        "the certificate in %s is not made for servers (key usage): clients refuse it; make one with `elexgate cert init`",
         name);
 }
 
@@ -177,8 +167,7 @@ static int check_curve(X509 *x, const char *name, struct err *e)
         return 0;
     }
     return err_set(e, EINVAL,
-        "the key of %s in %s is on an elliptic curve that Java and other clients do not take; have "
-        "it issued for a key of EC P-256, P-384, P-521 or RSA",
+        "the key of %s in %s is on an elliptic curve that Java and other clients do not take; have it issued for a key of EC P-256, P-384, P-521 or RSA",
         name_of(X509_get_subject_name(x), who), name);
 }
 
@@ -189,8 +178,7 @@ static int check_signs(X509 *leaf, const char *name, struct err *e)
         return 0;
     }
     return err_set(e, EINVAL,
-        "the key of the certificate in %s may not sign (key usage without digitalSignature): Java, "
-        "browsers and others refuse it; have it issued with that usage",
+        "the key of the certificate in %s may not sign (key usage without digitalSignature): Java, browsers and others refuse it; have it issued with that usage",
         name);
 }
 
@@ -218,9 +206,7 @@ static int check_common_name(STACK_OF(X509) * chain, const char *name, struct er
     if (r == 0 && constrained && i->dns[0] == NULL && i->common_name[0] != '\0' &&
         names_check_host(i->common_name, NULL) < 0) {
         r = err_set(e, EINVAL,
-            "the certificate in %s has no host name, and its common name \"%s\" can be none "
-            "either: programs with GnuTLS hold it against the CA's constraints and refuse it; "
-            "`elexgate cert renew` makes one without it",
+            "the certificate in %s has no host name, and its common name \"%s\" can be none either: programs with GnuTLS hold it against the CA's constraints and refuse it; `elexgate cert renew` makes one without it",
             name, i->common_name);
     }
     cert_info_free(i);
@@ -353,8 +339,7 @@ int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, ti
     X509 *leaf = find_leaf(pool, key, now);
     if (leaf == NULL) {
         return err_set(e, EINVAL,
-            "no certificate in %s belongs to the private key: use the key that was made with its "
-            "request",
+            "no certificate in %s belongs to the private key: use the key that was made with its request",
             name);
     }
     STACK_OF(X509) *chain = sk_X509_new_null();
@@ -411,11 +396,7 @@ int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
     }
     if (code == X509_V_ERR_PERMITTED_VIOLATION || code == X509_V_ERR_EXCLUDED_VIOLATION) {
         return err_set(e, EINVAL,
-            "the CA may not issue for one of these names: it was made for the names and networks "
-            "that "
-            "`elexgate cert show` lists; others need a new CA, `elexgate cert init --force "
-            "--permit "
-            "NAME`");
+            "the CA may not issue for one of these names: it was made for the names and networks that `elexgate cert show` lists; others need a new CA, `elexgate cert init --force --permit NAME`");
     }
     return err_set(
         e, EINVAL, "the CA cannot issue this certificate: %s", X509_verify_cert_error_string(code));
@@ -445,10 +426,7 @@ int chain_complete(STACK_OF(X509) * chain, STACK_OF(X509) * roots, const char *n
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         return err_set(e, EINVAL,
-            "an intermediate certificate is missing: %s was issued by %s, which is neither in %s "
-            "nor "
-            "trusted by this system; name its file as a further argument, or with --trust if it is "
-            "the root that your workstations know",
+            "an intermediate certificate is missing: %s was issued by %s, which is neither in %s nor trusted by this system; name its file as a further argument, or with --trust if it is the root that your workstations know",
             who, issuer, name);
     default:
         return err_set(e, EINVAL, "the chain of %s does not hold: %s (%s)", name,

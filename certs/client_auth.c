@@ -35,8 +35,7 @@ static int load_cas(struct client_auth *a, const char *path, struct err *e)
         X509 *x = sk_X509_value(a->cas, i);
         if (X509_check_ca(x) != 1) {
             r = err_set(e, EINVAL,
-                "certificate number %d in %s is not that of a CA: client_ca names who issues the "
-                "clients' certificates, not the certificates themselves",
+                "certificate number %d in %s is not that of a CA: client_ca names who issues the clients' certificates, not the certificates themselves",
                 i + 1, path);
         } else if (X509_STORE_add_cert(a->store, x) != 1) {
             r = err_ssl(e, "certificate number %d in %s cannot be used", i + 1, path);
@@ -74,8 +73,7 @@ static int load_crls(struct client_auth *a, const char *path, const char *ca_pat
     for (int i = 0; r == 0 && i < sk_X509_CRL_num(a->crls); i++) {
         if (!signed_by_any(sk_X509_CRL_value(a->crls, i), a->cas)) {
             r = err_set(e, EINVAL,
-                "revocation list number %d in %s was not signed by a CA in %s: make it anew with "
-                "`elexgate cert crl`",
+                "revocation list number %d in %s was not signed by a CA in %s: make it anew with `elexgate cert crl`",
                 i + 1, path, ca_path);
         }
     }
@@ -208,18 +206,14 @@ static int refuse_broken(long verdict, struct err *e)
 {
     if (verdict == X509_V_ERR_CERT_HAS_EXPIRED) {
         return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes ist abgelaufen; der Administrator stellt ein "
-            "neues "
-            "aus / this workstation's certificate has expired");
+            "Das Zertifikat dieses Arbeitsplatzes ist abgelaufen; der Administrator stellt ein neues aus / this workstation's certificate has expired");
     }
     if (verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
         return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes gilt noch nicht; stimmt die Uhr? / this "
-            "workstation's certificate is not valid yet");
+            "Das Zertifikat dieses Arbeitsplatzes gilt noch nicht; stimmt die Uhr? / this workstation's certificate is not valid yet");
     }
     return err_set(e, EACCES,
-        "Das Zertifikat dieses Arbeitsplatzes wird hier nicht anerkannt / this workstation's "
-        "certificate is not accepted here (%s)",
+        "Das Zertifikat dieses Arbeitsplatzes wird hier nicht anerkannt / this workstation's certificate is not accepted here (%s)",
         X509_verify_cert_error_string(verdict));
 }
 
@@ -236,9 +230,7 @@ static int check_certificate(const struct client_auth *a, const SSL *ssl, X509 *
     }
     if (is_revoked(a, x)) {
         return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes wurde gesperrt; der Administrator stellt ein "
-            "neues "
-            "aus / this workstation's certificate has been revoked");
+            "Das Zertifikat dieses Arbeitsplatzes wurde gesperrt; der Administrator stellt ein neues aus / this workstation's certificate has been revoked");
     }
     return 0;
 }
@@ -250,8 +242,7 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
         return a->mode == CLIENT_AUTH_REQUEST
                    ? 0
                    : err_set(e, EACCES,
-                         "Dieser Zugang verlangt ein Zertifikat des Arbeitsplatzes / this listener "
-                         "requires a client certificate");
+                         "Dieser Zugang verlangt ein Zertifikat des Arbeitsplatzes / this listener requires a client certificate");
     }
     int r = check_certificate(a, ssl, x, e);
     if (r < 0 || a->map == NULL) {
@@ -263,15 +254,11 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
         return 0;
     case CLIENT_MAP_UNKNOWN:
         return err_set(e, EACCES,
-            "Das Zertifikat \"%s\" ist keinem Benutzer zugeordnet / the certificate is not "
-            "mapped to "
-            "any user",
+            "Das Zertifikat \"%s\" ist keinem Benutzer zugeordnet / the certificate is not mapped to any user",
             UTF8_SHORT(name, 64));
     case CLIENT_MAP_OTHER_USER:
         return err_set(e, EACCES,
-            "Das Zertifikat \"%s\" gilt nicht für den Benutzer \"%s\" / the certificate is "
-            "not "
-            "for this user",
+            "Das Zertifikat \"%s\" gilt nicht für den Benutzer \"%s\" / the certificate is not for this user",
             UTF8_SHORT(name, 64), UTF8_SHORT(user, 64));
     }
     return -EACCES;

@@ -263,31 +263,23 @@ const char *cert_warning_text(enum cert_warning one)
 {
     switch (one) {
     case CERT_WARN_NO_SAN:
-        return "it names no host (no subject alternative name): clients that check the server's "
-               "name will refuse it; make one with `elexgate cert init --host NAME`";
+        return "it names no host (no subject alternative name): clients that check the server's name will refuse it; make one with `elexgate cert init --host NAME`";
     case CERT_WARN_EXPIRES_SOON:
         return "it expires soon: renew it with `elexgate cert renew`, or where it was issued";
     case CERT_WARN_EXPIRED:
-        return "it has expired: clients refuse it; renew it with `elexgate cert renew`, or where "
-               "it "
-               "was issued";
+        return "it has expired: clients refuse it; renew it with `elexgate cert renew`, or where it was issued";
     case CERT_WARN_LONG_LIFE:
         return "it is valid for more than 825 days: macOS and iOS refuse that";
     case CERT_WARN_ISSUER_MISSING:
-        return "the file holds the server's certificate only: add the intermediate certificates of "
-               "its issuer, if it has any";
+        return "the file holds the server's certificate only: add the intermediate certificates of its issuer, if it has any";
     case CERT_WARN_NOT_YET:
         return "it is not valid yet: clients refuse it until then; check the clock of this machine";
     case CERT_WARN_CHAIN_ENDS_FIRST:
         return "a certificate of its chain ends before it: have the chain renewed by its issuer";
     case CERT_WARN_BAD_NAME:
-        return "one of its names is no host name: Java, hence Elexis, refuses the whole "
-               "certificate; "
-               "have it issued without that name";
+        return "one of its names is no host name: Java, hence Elexis, refuses the whole certificate; have it issued without that name";
     case CERT_WARN_CA_ENDS:
-        return "it ends together with its CA, and a renewal gains nothing: `elexgate cert renew "
-               "--new-ca` "
-               "makes the next CA, which every workstation must be given";
+        return "it ends together with its CA, and a renewal gains nothing: `elexgate cert renew --new-ca` makes the next CA, which every workstation must be given";
     }
     return "unknown warning";
 }
@@ -296,31 +288,23 @@ const char *cert_warning_text_de(enum cert_warning one)
 {
     switch (one) {
     case CERT_WARN_NO_SAN:
-        return "Es nennt keinen Servernamen (kein Subject Alternative Name): Programme, die den "
-               "Namen prüfen, lehnen es ab. Neu erstellen mit `elexgate cert init --host NAME`";
+        return "Es nennt keinen Servernamen (kein Subject Alternative Name): Programme, die den Namen prüfen, lehnen es ab. Neu erstellen mit `elexgate cert init --host NAME`";
     case CERT_WARN_EXPIRES_SOON:
         return "Es läuft bald ab: mit `elexgate cert renew` erneuern, oder wo es ausgestellt wurde";
     case CERT_WARN_EXPIRED:
-        return "Es ist abgelaufen und wird abgelehnt: mit `elexgate cert renew` erneuern, oder wo "
-               "es "
-               "ausgestellt wurde";
+        return "Es ist abgelaufen und wird abgelehnt: mit `elexgate cert renew` erneuern, oder wo es ausgestellt wurde";
     case CERT_WARN_LONG_LIFE:
         return "Es gilt länger als 825 Tage: macOS und iOS lehnen das ab";
     case CERT_WARN_ISSUER_MISSING:
-        return "Die Datei enthält nur das Zertifikat des Servers: die Zwischenzertifikate des "
-               "Ausstellers ergänzen, falls es welche gibt";
+        return "Die Datei enthält nur das Zertifikat des Servers: die Zwischenzertifikate des Ausstellers ergänzen, falls es welche gibt";
     case CERT_WARN_NOT_YET:
         return "Es gilt noch nicht und wird bis dahin abgelehnt: die Uhr dieser Maschine prüfen";
     case CERT_WARN_CHAIN_ENDS_FIRST:
-        return "Ein Zertifikat seiner Kette läuft vor ihm ab: die Kette beim Aussteller erneuern "
-               "lassen";
+        return "Ein Zertifikat seiner Kette läuft vor ihm ab: die Kette beim Aussteller erneuern lassen";
     case CERT_WARN_BAD_NAME:
-        return "Einer seiner Namen ist kein Servername: Java, also Elexis, lehnt das ganze "
-               "Zertifikat ab. Ohne diesen Namen ausstellen lassen";
+        return "Einer seiner Namen ist kein Servername: Java, also Elexis, lehnt das ganze Zertifikat ab. Ohne diesen Namen ausstellen lassen";
     case CERT_WARN_CA_ENDS:
-        return "Es endet zusammen mit seiner CA, und Erneuern bringt nichts: `elexgate cert renew "
-               "--new-ca` "
-               "macht die nächste CA, die jeder Arbeitsplatz erhalten muss";
+        return "Es endet zusammen mit seiner CA, und Erneuern bringt nichts: `elexgate cert renew --new-ca` macht die nächste CA, die jeder Arbeitsplatz erhalten muss";
     }
     return "unbekannte Warnung";
 }

@@ -88,9 +88,7 @@ static int set_dates(X509 *x, const X509 *ca, int days, time_t now, struct err *
     }
     if (X509_cmp_time(X509_get0_notAfter(ca), &now) < 0) {
         return err_set(e, EKEYEXPIRED,
-            "the CA has expired and can issue nothing more: `elexgate cert renew --new-ca` makes "
-            "the next "
-            "one, which every workstation must be given");
+            "the CA has expired and can issue nothing more: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given");
     }
     /* Ends, and where the CA is younger than an hour starts, not outside of the CA's own time. */
     if (ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) > 0) {

@@ -78,8 +78,7 @@ static int check_label(const char *label, size_t n, const char *host, struct err
         unsigned char ch = (unsigned char)label[i];
         if (ch == '_') {
             return err_set(e, EINVAL,
-                "%s contains an underscore: Java, hence Elexis, refuses a certificate with such a "
-                "name; give the server a second name without it",
+                "%s contains an underscore: Java, hence Elexis, refuses a certificate with such a name; give the server a second name without it",
                 host);
         }
         if (ch >= 0x80) {
@@ -110,8 +109,7 @@ static int check_domain(const char *host, const char *p, struct err *e)
             return p[strspn(p, "0123456789")] != '\0'
                        ? 0
                        : err_set(e, EINVAL,
-                             "%s is neither a host name nor an address: the last part of a name "
-                             "is never a number",
+                             "%s is neither a host name nor an address: the last part of a name is never a number",
                              host);
         }
         p += n + 1;
@@ -271,8 +269,7 @@ int names_check_client(const char *name, struct err *e)
         unsigned char ch = (unsigned char)name[i];
         if (!isalnum(ch) && ch < 0x80 && strchr(" -_@", ch) == NULL) {
             return err_set(e, EINVAL,
-                "the name of a client consists of letters, digits, spaces, \"-\", \"_\" and \"@\", "
-                "not \"%c\": for example \"empfang-1\"",
+                "the name of a client consists of letters, digits, spaces, \"-\", \"_\" and \"@\", not \"%c\": for example \"empfang-1\"",
                 isprint(ch) ? ch : '?');
         }
     }

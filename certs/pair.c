@@ -269,14 +269,12 @@ int cert_pair_dates(const struct cert_pair *p, const char *name, time_t now, str
     char date[CERT_DATE_LEN];
     if (now > p->ends->not_after) {
         return err_set(e, EKEYEXPIRED,
-            "the certificate %s in %s expired on %s: make a new one with `elexgate cert renew`, or "
-            "install one that its issuer has renewed",
+            "the certificate %s in %s expired on %s: make a new one with `elexgate cert renew`, or install one that its issuer has renewed",
             p->ends->subject, name, cert_date(p->ends->not_after, date));
     }
     if (now < p->begins->not_before) {
         return err_set(e, EKEYEXPIRED,
-            "the certificate %s in %s is not valid before %s: check the clock of this machine, or "
-            "wait until then",
+            "the certificate %s in %s is not valid before %s: check the clock of this machine, or wait until then",
             p->begins->subject, name, cert_date(p->begins->not_before, date));
     }
     return 0;

@@ -69,8 +69,7 @@ static int no_certificate(const char *data, size_t len, const char *name, struct
             e, EBADMSG, "%s is text in UTF-16, as Windows may write it: save it as UTF-8", name);
     }
     return err_set(e, EBADMSG,
-        "%s holds no PEM certificate (-----BEGIN CERTIFICATE-----): other forms are converted by "
-        "`elexgate cert install`",
+        "%s holds no PEM certificate (-----BEGIN CERTIFICATE-----): other forms are converted by `elexgate cert install`",
         name);
 }
 
@@ -80,8 +79,7 @@ static int no_certificate_to_install(const char *data, size_t len, const char *n
     int r = no_certificate(data, len, name, e);
     if (e != NULL && strstr(e->text, "`elexgate cert install`") != NULL) {
         r = err_set(e, EBADMSG,
-            "%s holds neither a certificate nor a key that is understood: PEM (-----BEGIN "
-            "CERTIFICATE-----), DER, PKCS#7 and PKCS#12 are; ask its issuer for one of them",
+            "%s holds neither a certificate nor a key that is understood: PEM (-----BEGIN CERTIFICATE-----), DER, PKCS#7 and PKCS#12 are; ask its issuer for one of them",
             name);
     }
     return r;
@@ -116,8 +114,7 @@ static int read_certs(BIO *b, const char *name, STACK_OF(X509) * certs, struct e
         CHECK(sk_X509_push(certs, x) > 0);
         if (sk_X509_num(certs) > PEM_CERTS_MAX) {
             return err_set(e, EINVAL,
-                "%s holds more than %d certificates: it must hold the server's and its issuers "
-                "only",
+                "%s holds more than %d certificates: it must hold the server's and its issuers only",
                 name, PEM_CERTS_MAX);
         }
     }
@@ -153,8 +150,7 @@ static int no_key(
     if (p->asked && p->text == NULL) {
         ERR_clear_error();
         return err_set(e, EINVAL,
-            "the private key in %s is encrypted and no password was given: the proxy starts "
-            "unattended and needs a key without one; `elexgate cert install` converts it",
+            "the private key in %s is encrypted and no password was given: the proxy starts unattended and needs a key without one; `elexgate cert install` converts it",
             name);
     }
     if (p->asked) {

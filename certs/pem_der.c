@@ -67,14 +67,12 @@ static int parse_pkcs12(const char *data, size_t len, const char *name, const ch
     PKCS12_free(p12);
     if (ok != 1) {
         ERR_clear_error();
-        return passphrase == NULL ? err_set(e, EINVAL,
-                                        "%s is protected by a password: give it with "
-                                        "--passphrase-file",
-                                        name)
-                                  : err_set(e, EINVAL,
-                                        "the password does not open %s, or the file is damaged "
-                                        "or encrypted in an outdated way (RC2)",
-                                        name);
+        return passphrase == NULL
+                   ? err_set(e, EINVAL,
+                         "%s is protected by a password: give it with --passphrase-file", name)
+                   : err_set(e, EINVAL,
+                         "the password does not open %s, or the file is damaged or encrypted in an outdated way (RC2)",
+                         name);
     }
     if (leaf != NULL) {
         CHECK(sk_X509_push(bag->certs, leaf) > 0);
@@ -138,8 +136,7 @@ static int parse_sealed_der(const char *data, size_t len, const char *name, cons
     }
     return passphrase == NULL
                ? err_set(e, EINVAL,
-                     "the private key in %s is encrypted and no password was given: give it with "
-                     "--passphrase-file",
+                     "the private key in %s is encrypted and no password was given: give it with --passphrase-file",
                      name)
                : err_set(e, EINVAL, "the password does not open the private key in %s", name);
 }
@@ -172,8 +169,7 @@ int pem_der_parse(const char *data, size_t len, const char *name, const char *pa
     }
     if (r == 1 && len > 4 && memcmp(data, "\xFE\xED\xFE\xED", 4) == 0) {
         return err_set(e, EBADMSG,
-            "%s is a Java key store (JKS): turn it into PKCS#12 with keytool -importkeystore "
-            "-deststoretype PKCS12",
+            "%s is a Java key store (JKS): turn it into PKCS#12 with keytool -importkeystore -deststoretype PKCS12",
             name);
     }
     if (r == 1) {

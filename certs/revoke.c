@@ -28,9 +28,7 @@ static int parse_line(const char *line, size_t len, const char *name, unsigned n
     if (n == 0 || n >= sizeof entry.serial || rest[0] != ' ' || end == rest || at <= 0 ||
         (*end != ' ' && *end != '\0')) {
         return err_set(e, EBADMSG,
-            "%s, line %u: expected \"SERIAL TIME NAME\"; put the file back from a backup, or "
-            "remove "
-            "the line and revoke that certificate again",
+            "%s, line %u: expected \"SERIAL TIME NAME\"; put the file back from a backup, or remove the line and revoke that certificate again",
             name, number);
     }
     memcpy(entry.serial, line, n);

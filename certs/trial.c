@@ -52,8 +52,7 @@ static const char *reason_of(const SSL *client)
 int trial_failed(const char *name, const char *version, const char *reason, struct err *e)
 {
     return err_set(e, EINVAL,
-        "nobody could connect with the certificate in %s: a trial handshake with %s failed (%s); "
-        "have it issued for a key of EC P-256 or RSA 3072, with the issuer's own chain",
+        "nobody could connect with the certificate in %s: a trial handshake with %s failed (%s); have it issued for a key of EC P-256 or RSA 3072, with the issuer's own chain",
         name, version, reason);
 }
 

@@ -68,8 +68,7 @@ static int run_backup(struct cli *cli, int argc, char **argv)
     if (now)
         return run_job(cli, types, count, false, smaller, &p);
     return cli_failf(cli, EXIT_UNREACHABLE,
-        "elexgate-keeper is not running, and it is the one that knows when the database is idle; "
-        "start it, or use --now");
+        "elexgate-keeper is not running, and it is the one that knows when the database is idle; start it, or use --now");
 }
 
 const struct command cmd_backup = {
@@ -84,6 +83,5 @@ const struct command cmd_backup = {
     "               the last backup: somebody has looked, and it is meant\n"
     "  TYPE         only these data types; all without\n"
     "\n"
-    "A bar on a terminal, a line a step elsewhere, JSON lines with --json. Ctrl-C cancels and "
-    "leaves nothing half done.\n",
+    "A bar on a terminal, a line a step elsewhere, JSON lines with --json. Ctrl-C cancels and leaves nothing half done.\n",
 };

@@ -60,8 +60,7 @@ static void tell_sheet(struct cli *cli, const json_t *last)
         "    elexgate backups\n"
         "    elexgate restore latest\n\n"
         "Without the secret key: [archive] trust = PUBLIC KEY, and the same restore.\n"
-        "Without this sheet: elexgate restore RUN --foreign, if you know where the backup has "
-        "lain.\n"
+        "Without this sheet: elexgate restore RUN --foreign, if you know where the backup has lain.\n"
         "Encrypted backups also need the secret age key ([archive] identity_file).",
         "Auf einer neu aufgesetzten Maschine: Elexgate installieren, [archive] folder setzen, das\n"
         "Sicherungsmedium anschliessen, den geheimen Schlüssel in eine Datei schreiben, dann\n\n"
@@ -69,8 +68,7 @@ static void tell_sheet(struct cli *cli, const json_t *last)
         "    elexgate backups\n"
         "    elexgate restore latest\n\n"
         "Ohne den geheimen Schlüssel: [archive] trust = ÖFFENTLICHER SCHLÜSSEL, und dasselbe.\n"
-        "Ohne dieses Blatt: elexgate restore LAUF --foreign, wenn Sie wissen, wo die Sicherung "
-        "lag.\n"
+        "Ohne dieses Blatt: elexgate restore LAUF --foreign, wenn Sie wissen, wo die Sicherung lag.\n"
         "Verschlüsselte Sicherungen brauchen auch den geheimen age-Schlüssel ([archive]\n"
         "identity_file)."));
 }

@@ -142,17 +142,15 @@ static void print_list(struct cli *cli, const json_t *last)
     table_print(t, output_width());
     table_free(t);
     if (incomplete > 0)
-        printf(tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n",
-                   "\n%zu nicht vollständig: sie zählen nicht und bleiben liegen; siehe "
-                   "BEMERKUNG.\n"),
+        printf(
+            tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n",
+                "\n%zu nicht vollständig: sie zählen nicht und bleiben liegen; siehe BEMERKUNG.\n"),
             incomplete);
     if (others > 0)
-        printf(tr(cli,
-                   "\n%zu not sealed by this installation: never restored, drilled or removed by "
-                   "themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n",
-                   "\n%zu nicht von dieser Installation versiegelt: sie werden nie von selbst "
-                   "zurückgeholt, geprobt oder entfernt.\nWenn eine sicher Ihre ist: elexgate "
-                   "backups adopt LAUF\n"),
+        printf(
+            tr(cli,
+                "\n%zu not sealed by this installation: never restored, drilled or removed by themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n",
+                "\n%zu nicht von dieser Installation versiegelt: sie werden nie von selbst zurückgeholt, geprobt oder entfernt.\nWenn eine sicher Ihre ist: elexgate backups adopt LAUF\n"),
             others);
 }
 
@@ -205,8 +203,7 @@ static int confirm(struct cli *cli, const char *english, const char *german)
     if (cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage(cli, "%s",
             tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
-                "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes "
-                "an"));
+                "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
     printf(tr(cli, "Type \"%s\" to go on: ", "Zum Fortfahren \"%s\" eintippen: "),
         cli->german ? german : english);
     fflush(stdout);
@@ -310,9 +307,7 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
             tr(cli,
                 "Whoever can write to the backup medium can have made it. Take over only what you\n"
                 "know to be yours: from before backups were sealed, or from your former machine.\n",
-                "Wer auf das Sicherungsmedium schreiben kann, kann sie gemacht haben. Übernehmen "
-                "Sie nur,\nwas sicher von Ihnen ist: aus der Zeit vor dem Siegel oder von Ihrer "
-                "früheren Maschine.\n"));
+                "Wer auf das Sicherungsmedium schreiben kann, kann sie gemacht haben. Übernehmen Sie nur,\nwas sicher von Ihnen ist: aus der Zeit vor dem Siegel oder von Ihrer früheren Maschine.\n"));
     int code = yes ? EXIT_GOOD : confirm(cli, "adopt", "übernehmen");
     struct adopting adopting = {cli, NULL};
     if (code == EXIT_GOOD) {
@@ -358,8 +353,7 @@ static int run_backups(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_backups = {
     "backups",
-    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force] | adopt "
-    "RUN... [--type TYPE] [--yes]",
+    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force] | adopt RUN... [--type TYPE] [--yes]",
     "list the backups, remove one, or take one over",
     run_backups,
     "  delete RUN [TYPE]  remove this run's archives, e.g. 2026-11-22-0315, after a question\n"

@@ -46,8 +46,7 @@ static int parse_block(struct cli *cli, int argc, char **argv, struct block_opti
         else if (strcmp(option, "--until=") == 0) {
             if (args_parse_moment(a.value, &o->until) < 0)
                 return cli_usage(cli,
-                    "--until must be a time such as 14:30, +30m or \"2026-11-22 14:30\", not "
-                    "\"%s\"",
+                    "--until must be a time such as 14:30, +30m or \"2026-11-22 14:30\", not \"%s\"",
                     a.value);
             if (o->until <= clock_wall_ms())
                 return cli_usage(cli, "--until %s is in the past", a.value);
@@ -151,8 +150,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
         timeout > 0) /* it may take that long: on standard error, as it is no result */
         fprintf(stderr,
             tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n",
-                "Neue Clients werden abgewiesen; warte bis zu %s auf das Ende der "
-                "Sitzungen.\n"),
+                "Neue Clients werden abgewiesen; warte bis zu %s auf das Ende der Sitzungen.\n"),
             clock_human((uint64_t)timeout, human, sizeof human));
     code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);

@@ -14,13 +14,13 @@ static const struct command *const commands[] = {
 #define COMMAND_POINTER(name) &cmd_##name,
     COMMANDS(COMMAND_POINTER) NULL};
 
-static const char bash_script[] = "# eval \"$(elexgate completion bash)\"\n"
-                                  "_elexgate() {\n"
-                                  "    local IFS=$'\\n'\n"
-                                  "    COMPREPLY=($(elexgate completion words -- "
-                                  "\"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
-                                  "}\n"
-                                  "complete -o bashdefault -o default -F _elexgate elexgate\n";
+static const char bash_script[] =
+    "# eval \"$(elexgate completion bash)\"\n"
+    "_elexgate() {\n"
+    "    local IFS=$'\\n'\n"
+    "    COMPREPLY=($(elexgate completion words -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
+    "}\n"
+    "complete -o bashdefault -o default -F _elexgate elexgate\n";
 
 static const char zsh_script[] =
     "#compdef elexgate\n"
@@ -30,8 +30,7 @@ static const char zsh_script[] =
     "    found=(${(f)\"$(elexgate completion words -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"})\n"
     "    if (( $#found )); then compadd -- $found; else _files; fi\n"
     "}\n"
-    "if [ \"$funcstack[1]\" = _elexgate ]; then _elexgate \"$@\"; else compdef _elexgate elexgate; "
-    "fi\n";
+    "if [ \"$funcstack[1]\" = _elexgate ]; then _elexgate \"$@\"; else compdef _elexgate elexgate; fi\n";
 
 static bool is_word_char(char c)
 {

@@ -153,8 +153,7 @@ const struct command cmd_config = {"config",
     "  check [FILE]  look the file over: unknown names, wrong values\n"
     "  show [FILE]   every option with its value and where it comes from\n"
     "  set SECTION.KEY=VALUE...  change options that the keeper uses, such as retention.keep=14;\n"
-    "                comments in the file stay, the whole file is checked first, and it is in "
-    "force\n"
+    "                comments in the file stay, the whole file is checked first, and it is in force\n"
     "                at once; an empty value takes the option out of the file\n"
     "  --sample      a sample file with every option\n"
     "  --man         the options as in elexgate.ini(5)\n"};

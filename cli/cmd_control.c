@@ -148,8 +148,7 @@ const struct command cmd_kill = {
     "kill", "SESSION", "end one session, named by its number in \"elexgate sessions\"", run_kill};
 const struct command cmd_reload = {"reload", "[--force]",
     "take over changed settings and certificates without touching sessions", run_reload,
-    "A file that lacks options which it had before, or that is cut off, is refused: the old "
-    "settings\n"
+    "A file that lacks options which it had before, or that is cut off, is refused: the old settings\n"
     "serve on. --force takes it over all the same.\n"};
 const struct command cmd_log_level = {"log-level", "LEVEL",
     "set how much the proxy logs: error, warning, info or debug", run_log_level, NULL,

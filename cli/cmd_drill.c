@@ -53,7 +53,6 @@ const struct command cmd_drill = {
     "  --type TYPE  only this data type\n"
     "  --foreign    also one that this installation has not sealed: only if you know who made it\n"
     "\n"
-    "Unpacks the archive into scratch space, starts a throwaway server on it that nobody can "
-    "reach,\n"
+    "Unpacks the archive into scratch space, starts a throwaway server on it that nobody can reach,\n"
     "checks all tables, and compares rows and checksums with those taken at the backup.\n",
 };

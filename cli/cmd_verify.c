@@ -41,8 +41,7 @@ static void tell_verified(struct verify *v, const json_t *line)
     else if (is_true(line, "whole_file_only"))
         printf("%s  %s\n    %s\n", tr(cli, "good", "gut"), file,
             tr(cli, "the file is as it was written; its content is encrypted and was not looked at",
-                "die Datei ist wie geschrieben; ihr Inhalt ist verschlüsselt und wurde nicht "
-                "angesehen"));
+                "die Datei ist wie geschrieben; ihr Inhalt ist verschlüsselt und wurde nicht angesehen"));
     else
         printf(tr(cli, "good  %s  (%" PRId64 " files, %s, %s)\n",
                    "gut  %s  (%" PRId64 " Dateien, %s, %s)\n"),
@@ -149,15 +148,13 @@ const struct command cmd_verify = {
     "[WHICH|--all] [--type TYPE] [--foreign]",
     "read archives again and compare every file with the manifest",
     run_verify,
-    "  WHICH        latest (the default), a run such as 2026-11-22-0315, or the path of an "
-    "archive\n"
+    "  WHICH        latest (the default), a run such as 2026-11-22-0315, or the path of an archive\n"
     "  --all        every archive in the backup folder\n"
     "  --type TYPE  only this data type\n"
     "  --foreign    also what this installation has not sealed: the files then agree with each\n"
     "               other, which says nothing about who made them\n"
     "\n"
-    "Says of each archive whether it is good, or what is damaged and where. Exit code 6 if one "
-    "is.\n"
+    "Says of each archive whether it is good, or what is damaged and where. Exit code 6 if one is.\n"
     "An encrypted archive is opened with [archive] identity_file or passphrase_file; without them\n"
     "only the file as a whole is compared.\n",
 };

@@ -53,8 +53,7 @@ static void print_usage(FILE *f)
         "  --version      the version\n"
         "\n"
         "Exit codes: 0 good, 1 failed, 2 usage, 3 not reachable, 4 not idle, 5 not enough space,\n"
-        "6 inconsistent, 7 busy, 8 vetoed by a hook, 9 refused, 10 cancelled, 11 incomplete. See "
-        "elexgate(1).\n",
+        "6 inconsistent, 7 busy, 8 vetoed by a hook, 9 refused, 10 cancelled, 11 incomplete. See elexgate(1).\n",
         CONFIG_DEFAULT_PATH);
 }
 

@@ -113,11 +113,11 @@ static void sample_section(FILE *f, const struct option *o)
 
 void option_docs_sample(FILE *f)
 {
-    fputs("# Elexgate's configuration: /etc/elexgate/elexgate.ini; see elexgate.ini(5).\n"
-          "# Every option stands here, commented out, with its default. \"elexgate config check\" "
-          "looks\n"
-          "# this file over; \"elexgate reload\" takes it over, apart from what needs a restart.\n"
-          "# Made from the table in common/options.c by scripts/gendocs.\n",
+    fputs(
+        "# Elexgate's configuration: /etc/elexgate/elexgate.ini; see elexgate.ini(5).\n"
+        "# Every option stands here, commented out, with its default. \"elexgate config check\" looks\n"
+        "# this file over; \"elexgate reload\" takes it over, apart from what needs a restart.\n"
+        "# Made from the table in common/options.c by scripts/gendocs.\n",
         f);
     for (size_t i = 0; i < config_options_count; i++) {
         const struct option *o = &config_options[i];

@@ -53,8 +53,7 @@ int config_intent_not_lost(const char *path, const char *text, size_t len, struc
         before == 0)
         return 0;
     return err_set(e, ENODATA,
-        "%s is empty and had %llu bytes: was it lost in a crash? Put it back, for example from "
-        "%s~; or remove %s as well for the defaults",
+        "%s is empty and had %llu bytes: was it lost in a crash? Put it back, for example from %s~; or remove %s as well for the defaults",
         path, before, path, beside);
 }
 
@@ -125,13 +124,11 @@ int config_intent_check(const struct config *running, const struct config *next,
     compare(running, next, &l);
     if (l.lost > 0 && (l.fresh == 0 || 2 * l.lost > l.had))
         return err_set(e, ENODATA,
-            "%s lacks %u of the %u options that it had when it was read last, %s first: was it cut "
-            "off or emptied? Put it back, or, if that is meant: elexgate reload --force",
+            "%s lacks %u of the %u options that it had when it was read last, %s first: was it cut off or emptied? Put it back, or, if that is meant: elexgate reload --force",
             path, l.lost, l.had, l.first);
     if (is_beginning(running, next) || is_open(running, next))
         return err_set(e, ENODATA,
-            "%s ends in the middle of a line: was it cut off? Put it back, or, if that is meant: "
-            "elexgate reload --force",
+            "%s ends in the middle of a line: was it cut off? Put it back, or, if that is meant: elexgate reload --force",
             path);
     return 0;
 }

@@ -86,8 +86,7 @@ json_t *json_text(const char *text)
 
 /* Never nothing: whoever reads waits for a line. */
 static const char no_line[] =
-    "{\"ok\":false,\"code\":\"EILSEQ\",\"error\":\"something was not told: it holds text that is "
-    "not UTF-8\"}\n";
+    "{\"ok\":false,\"code\":\"EILSEQ\",\"error\":\"something was not told: it holds text that is not UTF-8\"}\n";
 
 char *json_line(const json_t *object, size_t *len)
 {

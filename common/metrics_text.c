@@ -301,8 +301,7 @@ static void notify(struct out *o, const json_t *s)
     if (!json_is_object(n))
         return;
     gauge(o, "elexgate_notify_working",
-        "1: somebody is told when something fails; 0: nobody is, or the last message did not "
-        "arrive.",
+        "1: somebody is told when something fails; 0: nobody is, or the last message did not arrive.",
         json_is_true(json_object_get(n, "good")));
     gauge(o, "elexgate_notify_waiting", "Messages that could not be sent yet.",
         json_number_value(json_object_get(n, "waiting")));

@@ -30,12 +30,10 @@ static bool wrong(struct notify_trouble *t, const char *text, const char *text_d
 static bool no_address(struct notify_trouble *t, const char *key, const char *value)
 {
     _cleanup_free_ char *en = xasprintf(
-        "nobody will be told by mail: [notify] %s: \"%s\" is no address; several are separated by "
-        "commas",
+        "nobody will be told by mail: [notify] %s: \"%s\" is no address; several are separated by commas",
         key, value);
     _cleanup_free_ char *de = xasprintf(
-        "Per Mail erfährt niemand etwas: [notify] %s: «%s» ist keine Adresse; mehrere werden mit "
-        "Kommas getrennt",
+        "Per Mail erfährt niemand etwas: [notify] %s: «%s» ist keine Adresse; mehrere werden mit Kommas getrennt",
         key, value);
     return wrong(t, en, de);
 }
@@ -105,13 +103,11 @@ bool notify_check(const struct config *c, struct notify_trouble *out)
     struct notify_trouble t = {
         .nobody = !*config_list(c, "notify", NULL, "mail_to") && (!url || !*url)};
     bool good =
-        t.nobody ? wrong(&t,
-                       "nobody is told when a backup fails or the certificate ends: set [notify] "
-                       "mail_to or webhook, then try it with elexgate notify --test",
-                       "Niemand erfährt, wenn eine Sicherung misslingt oder das Zertifikat "
-                       "abläuft: [notify] mail_to oder webhook setzen, dann mit elexgate notify "
-                       "--test ausprobieren")
-                 : mail_good(c, &t) && webhook_good(c, &t);
+        t.nobody
+            ? wrong(&t,
+                  "nobody is told when a backup fails or the certificate ends: set [notify] mail_to or webhook, then try it with elexgate notify --test",
+                  "Niemand erfährt, wenn eine Sicherung misslingt oder das Zertifikat abläuft: [notify] mail_to oder webhook setzen, dann mit elexgate notify --test ausprobieren")
+            : mail_good(c, &t) && webhook_good(c, &t);
     if (!good)
         *out = t;
     return good;

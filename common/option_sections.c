@@ -12,9 +12,7 @@ static const struct {
     {"log", "The operating log of all programs.", NULL},
     {"database", "Where the MariaDB server is that holds the Elexis database.", NULL},
     {"backend",
-        "One section for each server where there are several, a primary with replicas or a Galera "
-        "cluster: clients get the first that may be written to (docs/scaling.md). Keeper and jobs "
-        "use [database] all the same.",
+        "One section for each server where there are several, a primary with replicas or a Galera cluster: clients get the first that may be written to (docs/scaling.md). Keeper and jobs use [database] all the same.",
         "db1"},
     {"proxy", "The gate: limits, times, control socket.", NULL},
     {"listen",
@@ -23,13 +21,11 @@ static const struct {
     {"proof", "elexgate-proof, which serves zero_config_proof; docs/tls.md.", NULL},
     {"tls", "The certificate that clients see; elexgate cert makes and installs it.", NULL},
     {"admin",
-        "The keeper's own account on the MariaDB server; elexgate doctor prints the GRANT "
-        "statement.",
+        "The keeper's own account on the MariaDB server; elexgate doctor prints the GRANT statement.",
         NULL},
     {"backup", "When the Elexis database is backed up, and how.", NULL},
     {"data",
-        "One section for each further folder that is archived in the same run: documents, images, "
-        "settings.",
+        "One section for each further folder that is archived in the same run: documents, images, settings.",
         "documents"},
     {"archive", "Where archives go and how they are packed.", NULL},
     {"retention", "How many archives are kept; counted for each data type on its own.", NULL},

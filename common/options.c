@@ -24,6 +24,8 @@ static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
 static const char *const deflate_backends[] = {"auto", "isal", "zlib", NULL};
 
+/* A row an option; a long sentence would push the whole table to the right. */
+/* clang-format off */
 const struct option config_options[] = {
     /* log: all programs */
     {"log", "level", OPT_ENUM, "info", 0, 0, log_levels, .reloadable = true,
@@ -43,8 +45,7 @@ const struct option config_options[] = {
         .help = "name of the Elexis database"},
     {"database", "proxy_protocol", OPT_BOOL, "no", .reloadable = true,
         .help =
-            "send the client's address to the server (PROXY protocol v2); the server must allow "
-            "it in proxy_protocol_networks"},
+            "send the client's address to the server (PROXY protocol v2); the server must allow it in proxy_protocol_networks"},
     {"database", "connect_timeout", OPT_DURATION, "5s", 100, 60 * SEC, .reloadable = true,
         .help = "time for one attempt to connect to the server"},
     {"database", "connect_retry", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
@@ -59,8 +60,7 @@ const struct option config_options[] = {
     {"database", "probe_rise", OPT_INT, "2", 1, 100, .reloadable = true,
         .help = "looks in a row that must succeed before it is trusted again"},
     {"database", "probe_user", OPT_STRING, NULL, .reloadable = true,
-        .help = "account that asks a server whether one may write to it; needs no rights "
-                "(GRANT USAGE); not set: any that answers will do"},
+        .help = "account that asks a server whether one may write to it; needs no rights (GRANT USAGE); not set: any that answers will do"},
     {"database", "probe_password_file", OPT_PATH, NULL, .reloadable = true,
         .help = "file with its password, readable only by its owner"},
 
@@ -78,11 +78,9 @@ const struct option config_options[] = {
     {"proxy", "control_socket", OPT_PATH, "/run/elexgate/proxy/proxy.sock",
         .help = "unix socket for elexgate(1), the keeper and the console"},
     {"proxy", "control_users", OPT_LIST, "root", .reloadable = true,
-        .help = "users that may use the control socket for everything, besides the one the proxy "
-                "runs as and [console] user, who may what people may on the page"},
+        .help = "users that may use the control socket for everything, besides the one the proxy runs as and [console] user, who may what people may on the page"},
     {"proxy", "allow_own_user", OPT_BOOL, "no", .reloadable = true,
-        .help = "yes: clients may log in under the name of the user that the proxy runs as, over a "
-                "unix socket, too; an account IDENTIFIED VIA unix_socket would let in anybody"},
+        .help = "yes: clients may log in under the name of the user that the proxy runs as, over a unix socket, too; an account IDENTIFIED VIA unix_socket would let in anybody"},
     {"proxy", "state_dir", OPT_PATH, "/var/lib/elexgate/proxy",
         .help = "folder for what must survive a restart: a block, the ticket keys"},
     {"proxy", "max_sessions", OPT_INT, "2000", 1, 1000000, .reloadable = true,
@@ -91,12 +89,10 @@ const struct option config_options[] = {
         .help = "sessions from one address"},
     {"proxy", "max_logins_pending", OPT_INT, "auto", 1, 1000000, auto_word, .reloadable = true,
         .help =
-            "connections that have not logged in yet; above it those that have taken a second or "
-            "more are told that there are too many. auto = 500 for each worker"},
+            "connections that have not logged in yet; above it those that have taken a second or more are told that there are too many. auto = 500 for each worker"},
     {"proxy", "handshake_timeout", OPT_DURATION, "8s", 100, 10 * MIN, .reloadable = true,
         .help =
-            "time from the server's greeting to the client's name, TLS handshake included; less "
-            "than the server's connect_timeout (10s), or the server counts an error against us"},
+            "time from the server's greeting to the client's name, TLS handshake included; less than the server's connect_timeout (10s), or the server counts an error against us"},
     {"proxy", "login_timeout", OPT_DURATION, "15s", 100, 10 * MIN, .reloadable = true,
         .help = "time from the client's name to the end of the login"},
     {"proxy", "grace", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
@@ -107,17 +103,12 @@ const struct option config_options[] = {
             "time that a drain (also the first SIGTERM) waits for sessions to end by themselves"},
     {"proxy", "handover_timeout", OPT_DURATION, "12h", 0, 30 * DAY, .reloadable = true,
         .help =
-            "how long the old process keeps its sessions after `elexgate upgrade`; those that are "
-            "left then are told to connect again"},
+            "how long the old process keeps its sessions after `elexgate upgrade`; those that are left then are told to connect again"},
     {"proxy", "keepalive", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
         .help =
-            "TCP keepalive: silence after which a peer is asked whether it is still there, four "
-            "times, a quarter of this apart; a machine that sleeps for longer than both together "
-            "loses its session"},
+            "TCP keepalive: silence after which a peer is asked whether it is still there, four times, a quarter of this apart; a machine that sleeps for longer than both together loses its session"},
     {"proxy", "user_timeout", OPT_DURATION, "3m", SEC, DAY, .reloadable = true,
-        .help = "how long a peer may acknowledge nothing of what was sent before the session ends; "
-                "must exceed the time of keepalive and its four questions. A peer that answers and "
-                "only takes nothing is left to the server's own time limits"},
+        .help = "how long a peer may acknowledge nothing of what was sent before the session ends; must exceed the time of keepalive and its four questions. A peer that answers and only takes nothing is left to the server's own time limits"},
 
     /* listen NAME */
     {"listen", "address", OPT_LIST, "*", .named = true,
@@ -126,41 +117,32 @@ const struct option config_options[] = {
         .help = "port to listen on (the environment variable is for the first listener)"},
     {"listen", "public_port", OPT_INT, "auto", 1, 65535, auto_word, .named = true,
         .reloadable = true, .env = "ELEXGATE_PUBLIC_PORT",
-        .help = "port that workstations connect to where that is another one (a container, a "
-                "router that maps it); auto: port"},
+        .help = "port that workstations connect to where that is another one (a container, a router that maps it); auto: port"},
     {"listen", "doctor_host", OPT_STRING, NULL, .named = true, .reloadable = true,
         .env = "ELEXGATE_GATE_HOST",
-        .help = "name or address under which elexgate doctor finds the gate where it is not on "
-                "this machine (containers); not set: what it listens on"},
+        .help = "name or address under which elexgate doctor finds the gate where it is not on this machine (containers); not set: what it listens on"},
     {"listen", "tls", OPT_ENUM, "required", 0, 0, tls_modes, .named = true, .reloadable = true,
-        .help = "required: a client without TLS is refused; preferred: TLS offered; off: plaintext "
-                "only, for an internal network"},
+        .help = "required: a client without TLS is refused; preferred: TLS offered; off: plaintext only, for an internal network"},
     {"listen", "announce", OPT_STRING, "elexis", .named = true, .reloadable = true,
-        .help = "version that clients see: server = the server's own; elexis = one that all Elexis "
-                "versions accept (5.6.51-... for a MariaDB, a MySQL's own); or any text"},
+        .help = "version that clients see: server = the server's own; elexis = one that all Elexis versions accept (5.6.51-... for a MariaDB, a MySQL's own); or any text"},
     {"listen", "allow", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "networks (CIDR) that may connect; empty = all"},
     {"listen", "deny", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "networks (CIDR) that may not connect; checked before allow"},
     {"listen", "deny_users", OPT_LIST, "root, elexgate", .named = true, .reloadable = true,
         .help =
-            "accounts that cannot log in here, whatever their password: those that may do "
-            "everything (SUPER) belong here, the keeper's own too; `elexgate doctor` names them. "
-            "Empty = none"},
+            "accounts that cannot log in here, whatever their password: those that may do everything (SUPER) belong here, the keeper's own too; `elexgate doctor` names them. Empty = none"},
     {"listen", "client_auth", OPT_ENUM, "off", 0, 0, client_auth_modes, .named = true,
         .reloadable = true,
-        .help = "certificates of the workstations: off: not asked for; request: one that is shown "
-                "must be good; require: nobody comes in without one"},
+        .help = "certificates of the workstations: off: not asked for; request: one that is shown must be good; require: nobody comes in without one"},
     {"listen", "client_ca", OPT_PATH, NULL, .named = true, .reloadable = true,
         .help = "the CAs whose client certificates are taken, PEM; needed by client_auth"},
     {"listen", "client_crl", OPT_PATH, NULL, .named = true, .reloadable = true,
         .help = "their revocation lists, PEM; not set: no certificate is revoked"},
     {"listen", "client_map", OPT_PATH, NULL, .named = true, .reloadable = true,
-        .help = "file that says which certificate may log in as which users, one certificate a "
-                "line: name = user, user; not set: any as any"},
+        .help = "file that says which certificate may log in as which users, one certificate a line: name = user, user; not set: any as any"},
     {"listen", "zero_config_proof", OPT_BOOL, "no", .named = true, .reloadable = true,
-        .help = "yes: clients since MariaDB 11.4 trust our certificate without knowing its CA; "
-                "elexgate-proof must run, and announce = server"},
+        .help = "yes: clients since MariaDB 11.4 trust our certificate without knowing its CA; elexgate-proof must run, and announce = server"},
 
     /* proof: elexgate-proof, for zero_config_proof */
     {"proof", "socket", OPT_PATH, "/run/elexgate-proof/proof.sock", .reloadable = true,
@@ -170,8 +152,7 @@ const struct option config_options[] = {
     {"proof", "account", OPT_STRING, "elexgate-proof",
         .help = "its account on the MariaDB server; needs GRANT SELECT ON mysql.global_priv"},
     {"proof", "password_file", OPT_PATH, NULL,
-        .help = "file with that account's password, readable only by its owner; not set: "
-                "unix_socket login"},
+        .help = "file with that account's password, readable only by its owner; not set: unix_socket login"},
 
     /* tls */
     {"tls", "certificate", OPT_PATH, "/etc/elexgate/tls/server.pem", .reloadable = true,
@@ -179,8 +160,7 @@ const struct option config_options[] = {
     {"tls", "key", OPT_PATH, "/etc/elexgate/tls/server.key", .reloadable = true,
         .help = "its private key, PEM, readable only by its owner"},
     {"tls", "tls_profile", OPT_ENUM, "intermediate", 0, 0, tls_profiles, .reloadable = true,
-        .help = "modern: TLS 1.3 only; intermediate: 1.2 as well; old: also 1.0 and 1.1 with weak "
-                "ciphers, for workstations that cannot do better, with a warning"},
+        .help = "modern: TLS 1.3 only; intermediate: 1.2 as well; old: also 1.0 and 1.1 with weak ciphers, for workstations that cannot do better, with a warning"},
 
     /* admin: the keeper's own account on the server */
     {"admin", "user", OPT_STRING, "elexgate", .reloadable = true,
@@ -192,8 +172,7 @@ const struct option config_options[] = {
 
     /* backup */
     {"backup", "schedule", OPT_STRING, NULL, .reloadable = true, .page = true,
-        .help = "when a backup is due: minute hour day month weekday, or @daily and the like; not "
-                "set: never by itself"},
+        .help = "when a backup is due: minute hour day month weekday, or @daily and the like; not set: never by itself"},
     {"backup", "method", OPT_ENUM, "physical", 0, 0, backup_methods, .reloadable = true,
         .page = true,
         .help = "physical: the data directory; dump: SQL text; both: one archive of each"},
@@ -213,13 +192,11 @@ const struct option config_options[] = {
     {"backup", "catch_up", OPT_BOOL, "yes", .reloadable = true, .page = true,
         .help = "a run that was missed while the machine was off is made up for once"},
     {"backup", "ask_proxy", OPT_BOOL, "yes", .reloadable = true,
-        .help = "no: clients do not come through the proxy; only the server is asked whether it is "
-                "idle"},
+        .help = "no: clients do not come through the proxy; only the server is asked whether it is idle"},
     {"backup", "datadir", OPT_PATH, NULL, .reloadable = true,
         .help = "the server's data directory as seen from here; not set: as the server says"},
     {"backup", "settle", OPT_DURATION, "12s", 0, 10 * MIN, .reloadable = true, .page = true,
-        .help = "time from stopping the server's statistics thread to the lock; less than 10s lets "
-                "it write into a copy, which is then discarded"},
+        .help = "time from stopping the server's statistics thread to the lock; less than 10s lets it write into a copy, which is then discarded"},
     {"backup", "hold", OPT_DURATION, "5s", 100, MIN, .reloadable = true, .page = true,
         .help = "how long the proxy may wait for a moment between all transactions"},
     {"backup", "attempts", OPT_INT, "3", 1, 20, .reloadable = true,
@@ -233,21 +210,17 @@ const struct option config_options[] = {
     {"backup", "control_socket", OPT_PATH, "/run/elexgate/keeper/keeper.sock",
         .help = "unix socket of the keeper for elexgate(1) and the console"},
     {"backup", "control_users", OPT_LIST, "root", .reloadable = true,
-        .help = "users that may use the keeper's control socket for everything, besides the one it "
-                "runs as and [console] user, who may what people may on the page"},
+        .help = "users that may use the keeper's control socket for everything, besides the one it runs as and [console] user, who may what people may on the page"},
 
     /* data NAME: further data types */
     {"data", "path", OPT_PATH, NULL, .named = true, .reloadable = true,
         .help = "folder that is archived in the same run, as type NAME"},
     {"data", "include", OPT_LIST, NULL, .named = true, .reloadable = true,
-        .help = "patterns of file names (* ? [...]) to take; one with a / is compared with the "
-                "whole path; "
-                "empty = all"},
+        .help = "patterns of file names (* ? [...]) to take; one with a / is compared with the whole path; empty = all"},
     {"data", "exclude", OPT_LIST, NULL, .named = true, .reloadable = true,
         .help = "patterns to leave out; a folder that matches is not entered"},
     {"data", "may_be_empty", OPT_BOOL, "no", .named = true, .reloadable = true,
-        .help = "take the folder as it is, even if it is empty or lost most of its files since the "
-                "last backup; otherwise such a backup fails, since a disk may not be mounted"},
+        .help = "take the folder as it is, even if it is empty or lost most of its files since the last backup; otherwise such a backup fails, since a disk may not be mounted"},
 
     /* archive */
     {"archive", "folder", OPT_PATH, "/var/backups/elexgate", .reloadable = true,
@@ -265,12 +238,10 @@ const struct option config_options[] = {
     {"archive", "passphrase_file", OPT_PATH, NULL, .reloadable = true,
         .help = "file with a passphrase that encrypts archives, instead of recipients"},
     {"archive", "identity_file", OPT_PATH, NULL, .reloadable = true,
-        .help = "file with the secret keys (AGE-SECRET-KEY-1...) for verify, drill and restore; "
-                "better kept elsewhere"},
+        .help = "file with the secret keys (AGE-SECRET-KEY-1...) for verify, drill and restore; better kept elsewhere"},
 
     {"archive", "trust", OPT_LIST, NULL, .reloadable = true,
-        .help = "public keys of other installations (elexgate backup-key) whose backups may be "
-                "restored here without --foreign"},
+        .help = "public keys of other installations (elexgate backup-key) whose backups may be restored here without --foreign"},
 
     /* retention: for each data type */
     {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true, .page = true,
@@ -300,39 +271,31 @@ const struct option config_options[] = {
     /* drill */
     {"drill", "schedule", OPT_STRING, "weekly", .reloadable = true, .page = true,
         .help =
-            "when the newest backup is proven by restoring it: like [backup] schedule, or daily, "
-            "weekly, monthly, never"},
+            "when the newest backup is proven by restoring it: like [backup] schedule, or daily, weekly, monthly, never"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
         .help = "folder to unpack into; not set: in the backup folder"},
     {"drill", "user", OPT_STRING, "elexgate-trial", .reloadable = true,
-        .help = "whom servers on restored data and imports run as where the keeper is root; a user "
-                "of its own that owns nothing, never root"},
+        .help = "whom servers on restored data and imports run as where the keeper is root; a user of its own that owns nothing, never root"},
     {"drill", "sandbox", OPT_ENUM, "auto", 0, 0, sandboxes, .reloadable = true,
-        .help = "what they run in: namespaces; landlock, where the kernel refuses those; auto: "
-                "namespaces, else landlock; never nothing"},
+        .help = "what they run in: namespaces; landlock, where the kernel refuses those; auto: namespaces, else landlock; never nothing"},
     {"drill", "server_program", OPT_STRING, "mariadbd", .reloadable = true,
         .help = "the MariaDB server program, the same version as the real one or newer"},
     {"drill", "server_args", OPT_LIST, NULL, .reloadable = true,
         .help =
-            "further options for it, e.g. for encryption keys; files and folders that they name "
-            "with their whole path are shown to it, read-only"},
+            "further options for it, e.g. for encryption keys; files and folders that they name with their whole path are shown to it, read-only"},
 
     /* notify */
     {"notify", "user", OPT_STRING, "nobody", .reloadable = true,
         .help =
-            "as root: user that mails and webhooks are sent as; the files with password and token "
-            "are read before"},
+            "as root: user that mails and webhooks are sent as; the files with password and token are read before"},
     {"notify", "mail_to", OPT_LIST, NULL, .reloadable = true, .page = true,
-        .help = "addresses that are told when a backup fails or is missed, a drill fails, the "
-                "certificate ends soon, the disk is low; empty: no mail"},
+        .help = "addresses that are told when a backup fails or is missed, a drill fails, the certificate ends soon, the disk is low; empty: no mail"},
     {"notify", "mail_from", OPT_STRING, NULL, .reloadable = true, .page = true,
         .help = "sender of the mail; not set: elexgate@ and the host's name"},
     {"notify", "sendmail", OPT_PATH, "/usr/sbin/sendmail", .reloadable = true,
-        .help = "program that takes mail when smtp is not set, as postfix, msmtp and nullmailer "
-                "bring it"},
+        .help = "program that takes mail when smtp is not set, as postfix, msmtp and nullmailer bring it"},
     {"notify", "smtp", OPT_STRING, NULL, .reloadable = true,
-        .help = "mail server that takes the mail instead of sendmail: smtps://HOST[:PORT], or "
-                "smtp://HOST[:PORT] with STARTTLS"},
+        .help = "mail server that takes the mail instead of sendmail: smtps://HOST[:PORT], or smtp://HOST[:PORT] with STARTTLS"},
     {"notify", "smtp_user", OPT_STRING, NULL, .reloadable = true,
         .help = "who logs in there; not set: nobody"},
     {"notify", "smtp_password_file", OPT_PATH, NULL, .reloadable = true,
@@ -349,27 +312,22 @@ const struct option config_options[] = {
         .help = "how often one is reminded of what is still wrong; 0 = never"},
     {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true, .page = true,
         .help =
-            "free space in the backup folder below which one is told; also when the next backup "
-            "would not fit"},
+            "free space in the backup folder below which one is told; also when the next backup would not fit"},
     {"notify", "timeout", OPT_DURATION, "30s", SEC, 10 * MIN, .reloadable = true,
         .help = "time for one attempt to send; a failed one is repeated, later and later"},
 
     /* audit */
     {"audit", "file", OPT_PATH, "/var/log/elexgate/audit.log", 0, 0, off_word, .reloadable = true,
-        .help = "who did what on the console and the command line, written by the keeper; off: "
-                "not recorded"},
+        .help = "who did what on the console and the command line, written by the keeper; off: not recorded"},
     {"audit", "proxy_file", OPT_PATH, "/var/log/elexgate-proxy/audit.log", 0, 0, off_word,
         .reloadable = true,
-        .help = "who connected from where as which user, written by the proxy, which cannot change "
-                "the other file; off: not recorded"},
+        .help = "who connected from where as which user, written by the proxy, which cannot change the other file; off: not recorded"},
     {"audit", "keep", OPT_DURATION, "400d", 0, 36500 * DAY, .reloadable = true,
-        .help = "age at which the keeper removes files that were rotated away (audit.log-...); "
-                "0 = never"},
+        .help = "age at which the keeper removes files that were rotated away (audit.log-...); 0 = never"},
 
     /* restore */
     {"restore", "stop_command", OPT_LIST, NULL, .reloadable = true,
-        .help = "command that stops the database server; not set: SQL SHUTDOWN. Needed where "
-                "something would start it again at once, such as a container's restart policy"},
+        .help = "command that stops the database server; not set: SQL SHUTDOWN. Needed where something would start it again at once, such as a container's restart policy"},
     {"restore", "start_command", OPT_LIST, NULL, .reloadable = true,
         .help = "command that starts the database server again, such as: systemctl start mariadb"},
     {"restore", "stop_timeout", OPT_DURATION, "60s", SEC, HOUR, .reloadable = true,
@@ -378,16 +336,13 @@ const struct option config_options[] = {
         .help = "how long the server may take to answer; then the old data come back"},
     {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, off_word, .reloadable = true,
         .page = true,
-        .help = "after a restore, addresses that were connected are refused with \"restart "
-                "Elexis\" for "
-                "so long; off: they come in at once"},
+        .help = "after a restore, addresses that were connected are refused with \"restart Elexis\" for so long; off: they come in at once"},
     {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true, .page = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 
     /* console: the admin's page */
     {"console", "user", OPT_STRING, "elexgate-console", .reloadable = true,
-        .help = "user that the page's program runs as: over the control sockets it may do what the "
-                "person who is signed in may, and nothing else"},
+        .help = "user that the page's program runs as: over the control sockets it may do what the person who is signed in may, and nothing else"},
     {"console", "address", OPT_LIST, "127.0.0.1",
         .help = "addresses that the page listens on; 0.0.0.0 and :: let the whole network in"},
     {"console", "port", OPT_INT, "8312", 1, 65535, .help = "port of the page, HTTPS only"},
@@ -410,13 +365,12 @@ const struct option config_options[] = {
             "whom the page says to call when a program does not run: name and telephone number"},
     {"console", "require_totp", OPT_BOOL, "no", .reloadable = true,
         .help =
-            "yes: whoever signs in sets up a code of an authenticator app first, and gives one at "
-            "each sign-in"},
+            "yes: whoever signs in sets up a code of an authenticator app first, and gives one at each sign-in"},
     {"console", "max_connections", OPT_INT, "300", 16, 10000,
         .help = "connections at the same time, a thread each; one address gets three quarters"},
     {"console", "metrics_token_file", OPT_PATH, NULL, .reloadable = true,
-        .help = "file with the token that /metrics wants from other machines; not set: only this "
-                "machine may read it"},
+        .help = "file with the token that /metrics wants from other machines; not set: only this machine may read it"},
 };
+/* clang-format on */
 
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];

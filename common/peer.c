@@ -46,7 +46,6 @@ int peer_check_server(int fd, const char *path, struct err *e)
     if (folder.st_uid == uid && !(folder.st_mode & (S_IWGRP | S_IWOTH)))
         return 0;
     return err_set(e, EPERM,
-        "user id %u answers on %s, whose folder it does not have to itself: nothing was sent (the "
-        "folder must belong to that user, and only to it may it be writable)",
+        "user id %u answers on %s, whose folder it does not have to itself: nothing was sent (the folder must belong to that user, and only to it may it be writable)",
         (unsigned)uid, path);
 }

@@ -144,10 +144,10 @@ static int run_all(struct run *run)
         r = message_make(o, &m, &e);
     json_t *mail = r == 0 ? by(run, c, o, &m, "mail", mail_send) : json_null();
     json_t *webhook = r == 0 ? by(run, c, o, &m, "webhook", webhook_send) : json_null();
-    const char *error = r < 0                            ? e.text
-                        : run->sent == 0 && !run->failed ? "nobody is to be told: set [notify] "
-                                                           "mail_to or webhook"
-                                                         : NULL;
+    const char *error = r < 0 ? e.text
+                        : run->sent == 0 && !run->failed
+                            ? "nobody is to be told: set [notify] mail_to or webhook"
+                            : NULL;
     int code = tell(run, error || run->failed ? EXIT_FAILED : EXIT_GOOD, error, mail, webhook);
     message_clear(&m);
     json_decref(o);

@@ -10,43 +10,28 @@ static const struct {
     const char *event, *subject, *subject_de, *advice, *advice_de;
 } events[] = {
     {"backup-failed", "the backup failed", "die Sicherung misslang",
-        "elexgate status and the keeper's log (journalctl -u elexgate-keeper) say more; elexgate "
-        "doctor looks for the cause; elexgate backup makes one.",
-        "Mehr sagen elexgate status und das Log des Keepers (journalctl -u elexgate-keeper); "
-        "elexgate doctor sucht die Ursache; elexgate backup macht eine Sicherung."},
+        "elexgate status and the keeper's log (journalctl -u elexgate-keeper) say more; elexgate doctor looks for the cause; elexgate backup makes one.",
+        "Mehr sagen elexgate status und das Log des Keepers (journalctl -u elexgate-keeper); elexgate doctor sucht die Ursache; elexgate backup macht eine Sicherung."},
     {"backup-missed", "a backup did not take place", "eine Sicherung fand nicht statt",
-        "The database was never quiet long enough, or the keeper did not run. elexgate sessions "
-        "shows who is at work; [backup] after_deadline = dump makes one all the same.",
-        "Die Datenbank war nie lange genug in Ruhe, oder der Keeper lief nicht. elexgate sessions "
-        "zeigt, wer arbeitet; mit [backup] after_deadline = dump wird trotzdem gesichert."},
+        "The database was never quiet long enough, or the keeper did not run. elexgate sessions shows who is at work; [backup] after_deadline = dump makes one all the same.",
+        "Die Datenbank war nie lange genug in Ruhe, oder der Keeper lief nicht. elexgate sessions zeigt, wer arbeitet; mit [backup] after_deadline = dump wird trotzdem gesichert."},
     {"drill-failed", "a backup could not be brought back on trial",
         "eine Sicherung liess sich nicht zur Probe zurückholen",
         "Do not rely on that backup: elexgate backup, then elexgate drill.",
         "Auf diese Sicherung ist kein Verlass: elexgate backup, dann elexgate drill."},
     {"certificate-expires", "the certificate ends soon", "das Zertifikat läuft bald ab",
-        "Then no workstation can connect any more. elexgate cert renew makes a new one from the "
-        "practice's own CA; a bought one is put in place with elexgate cert install.",
-        "Danach kann sich kein Arbeitsplatz mehr verbinden. elexgate cert renew stellt ein neues "
-        "aus der eigenen CA aus; ein gekauftes baut elexgate cert install ein."},
+        "Then no workstation can connect any more. elexgate cert renew makes a new one from the practice's own CA; a bought one is put in place with elexgate cert install.",
+        "Danach kann sich kein Arbeitsplatz mehr verbinden. elexgate cert renew stellt ein neues aus der eigenen CA aus; ein gekauftes baut elexgate cert install ein."},
     {"ca-ends", "the practice's own CA ends", "die eigene CA der Praxis läuft ab",
-        "Workstations that know only this CA are cut off then. elexgate cert renew --new-ca makes "
-        "the next "
-        "one, and elexgate cert export writes both into one file for the workstations.",
-        "Arbeitsplätze, die nur diese CA kennen, kommen danach nicht mehr herein. elexgate cert "
-        "renew --new-ca "
-        "macht die nächste, und elexgate cert export legt beide für die Arbeitsplätze in eine "
-        "Datei."},
+        "Workstations that know only this CA are cut off then. elexgate cert renew --new-ca makes the next one, and elexgate cert export writes both into one file for the workstations.",
+        "Arbeitsplätze, die nur diese CA kennen, kommen danach nicht mehr herein. elexgate cert renew --new-ca macht die nächste, und elexgate cert export legt beide für die Arbeitsplätze in eine Datei."},
     {"disk-low", "there is little room for backups", "für Sicherungen ist kaum mehr Platz",
         "Make room, keep fewer ([retention]), or set another [archive] folder.",
-        "Platz schaffen, weniger behalten ([retention]) oder einen anderen Ordner setzen "
-        "([archive] folder)."},
+        "Platz schaffen, weniger behalten ([retention]) oder einen anderen Ordner setzen ([archive] folder)."},
     {"notify-failed", "a notification could not be sent",
         "eine Benachrichtigung liess sich nicht senden",
-        "Another way still works, as you see. elexgate notify --test shows what the failing one "
-        "says; "
-        "its settings are in [notify].",
-        "Ein anderer Weg geht noch, wie man sieht. elexgate notify --test zeigt, was der andere "
-        "meldet; seine Einstellungen stehen in [notify]."},
+        "Another way still works, as you see. elexgate notify --test shows what the failing one says; its settings are in [notify].",
+        "Ein anderer Weg geht noch, wie man sieht. elexgate notify --test zeigt, was der andere meldet; seine Einstellungen stehen in [notify]."},
     {"test", "a test, all is well", "ein Test, alles in Ordnung",
         "This message was asked for with elexgate notify --test.",
         "Diese Nachricht wurde mit elexgate notify --test verlangt."},

@@ -91,18 +91,15 @@ static int failure(CURLcode r, const struct transfer *t, const char *words, stru
 {
     if (r == CURLE_LOGIN_DENIED)
         return err_set(e, EACCES,
-            "the mail server does not take the user and the password ([notify] smtp_user, "
-            "smtp_password_file): %s",
+            "the mail server does not take the user and the password ([notify] smtp_user, smtp_password_file): %s",
             t->said);
     if (r == CURLE_PEER_FAILED_VERIFICATION)
         return err_set(e, EIO,
-            "the mail server's certificate cannot be trusted: %s. [notify] smtp has to name it as "
-            "its certificate does; smtp_ca takes the file of a CA of your own",
+            "the mail server's certificate cannot be trusted: %s. [notify] smtp has to name it as its certificate does; smtp_ca takes the file of a CA of your own",
             words);
     if (r == CURLE_USE_SSL_FAILED)
         return err_set(e, EIO,
-            "the mail server offers no STARTTLS; use smtps://, or smtp_starttls = no without a "
-            "password");
+            "the mail server offers no STARTTLS; use smtps://, or smtp_starttls = no without a password");
     return err_set(e, EIO, "the mail server did not take the message: %s%s%s", words,
         *t->refused ? "; " : "", t->refused);
 }
@@ -155,12 +152,10 @@ static int set_tls(CURL *curl, const struct config *c, bool password, struct err
             secret ? "..." : url);
     if (secret)
         return err_set(e, EINVAL,
-            "[notify] smtp: user and password do not stand in the URL; set smtp_user and "
-            "smtp_password_file");
+            "[notify] smtp: user and password do not stand in the URL; set smtp_user and smtp_password_file");
     if (exposed)
         return err_set(e, EPERM,
-            "[notify] smtp_starttls = no would send the password in the clear; use smtps://, or "
-            "remove smtp_user");
+            "[notify] smtp_starttls = no would send the password in the clear; use smtps://, or remove smtp_user");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)(plain ? CURLUSESSL_NONE : CURLUSESSL_ALL));

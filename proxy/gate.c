@@ -310,8 +310,7 @@ static void on_hold_timer(uv_timer_t *t)
                              SLOT_GET(g->proxy->workers[i].idle.unknown);
     }
     json_t *answer = json_error(ETIMEDOUT,
-        "%u sessions with a statement in flight and %u with an open transaction did not come to "
-        "rest",
+        "%u sessions with a statement in flight and %u with an open transaction did not come to rest",
         idle.in_flight, idle.transactions);
     hold_answer(g, answer);
     gate_release(g);

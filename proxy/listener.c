@@ -70,8 +70,7 @@ static int bind_one(const struct addrinfo *a, bool both, struct err *e, const ch
         int r =
             errno == EADDRINUSE
                 ? err_set(e, EADDRINUSE,
-                      "cannot listen on %s: the address is in use, by another program (ss -ltnp "
-                      "shows it) or by another address of [listen]; \"*\" is all addresses",
+                      "cannot listen on %s: the address is in use, by another program (ss -ltnp shows it) or by another address of [listen]; \"*\" is all addresses",
                       what)
                 : err_sys(e, errno, "cannot listen on %s", what);
         close(fd);
@@ -128,8 +127,7 @@ static int take_handed(struct listeners *l, bool *handed, struct err *e)
                 k = j;
         if (k == s->n_listeners || sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
             r = err_set(e, EINVAL,
-                "systemd handed over socket \"%s\", which is no listener of %s; name it after a "
-                "[listen ...] section with FileDescriptorName=",
+                "systemd handed over socket \"%s\", which is no listener of %s; name it after a [listen ...] section with FileDescriptorName=",
                 names[i], config_path(s->config));
         else {
             handed[k] = true;
@@ -265,8 +263,7 @@ static void turn_away_stale(
     char text[300];
     unsigned long long s = (left_ms + 999) / 1000;
     snprintf(text, sizeof text,
-        "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten (noch %llu s). / The "
-        "database was restored: please close Elexis and start it again (%llu s left).",
+        "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten (noch %llu s). / The database was restored: please close Elexis and start it again (%llu s left).",
         s, s);
     turn_away(p, fd, peer, listener, 1053, text, REFUSAL_STALE);
 }

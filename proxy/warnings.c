@@ -25,25 +25,20 @@ static void append_client_auth(json_t *array, const struct settings *s, time_t n
         if (due && now > due) {
             cert_date(due, date);
             _cleanup_free_ char *text = xasprintf(
-                "[listen %s] client_crl: a newer list was due on %s; what was revoked since then "
-                "still comes in. Fetch it from the CA, or `elexgate cert crl`, then `elexgate "
-                "reload`",
+                "[listen %s] client_crl: a newer list was due on %s; what was revoked since then still comes in. Fetch it from the CA, or `elexgate cert crl`, then `elexgate reload`",
                 l->name, date);
             _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; seither Gesperrte "
-                "kommen noch herein. Bei der CA holen oder `elexgate cert crl`, dann `elexgate "
-                "reload`",
+                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; seither Gesperrte kommen noch herein. Bei der CA holen oder `elexgate cert crl`, dann `elexgate reload`",
                 l->name, date);
             append(array, "crl-stale", text, text_de);
         }
         if (now > end - CLIENT_CA_DAYS * DAY_S) {
             cert_date(end, date);
-            _cleanup_free_ char *text = xasprintf("[listen %s] client_ca: the CA ends on %s, and "
-                                                  "then no workstation's certificate is taken",
+            _cleanup_free_ char *text = xasprintf(
+                "[listen %s] client_ca: the CA ends on %s, and then no workstation's certificate is taken",
                 l->name, date);
             _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_ca: Die CA endet am %s, danach kommt kein Arbeitsplatz "
-                "mit seinem Zertifikat mehr herein",
+                "[listen %s] client_ca: Die CA endet am %s, danach kommt kein Arbeitsplatz mit seinem Zertifikat mehr herein",
                 l->name, date);
             append(array, "client-ca-ends", text, text_de);
         }
@@ -55,10 +50,8 @@ json_t *warnings_json(const struct settings *s)
     json_t *array = json_array();
     if (s->certificate && s->tls_profile == TLS_PROFILE_OLD)
         append(array, "tls-profile-old",
-            "[tls] tls_profile = old: TLS 1.0 and 1.1 and weak ciphers are offered; update the "
-            "workstations that need them, then go back to intermediate",
-            "[tls] tls_profile = old: TLS 1.0 und 1.1 und schwache Verfahren sind erlaubt; die "
-            "Arbeitsplätze, die sie brauchen, erneuern, dann zurück zu intermediate");
+            "[tls] tls_profile = old: TLS 1.0 and 1.1 and weak ciphers are offered; update the workstations that need them, then go back to intermediate",
+            "[tls] tls_profile = old: TLS 1.0 und 1.1 und schwache Verfahren sind erlaubt; die Arbeitsplätze, die sie brauchen, erneuern, dann zurück zu intermediate");
     append_client_auth(array, s, time(NULL));
     return array;
 }
@@ -74,11 +67,8 @@ void warnings_server_blocked(json_t *array, const struct worker *workers, size_t
     }
     if (blocked > 0 && blocked >= good)
         append(array, "server-blocks-gate",
-            "the database server refuses every login that comes through the gate (error 1129): too "
-            "many connections from here broke off (its max_connect_errors); run FLUSH HOSTS there",
-            "Der Datenbankserver weist jede Anmeldung durch Elexgate ab (Fehler 1129): Zu viele "
-            "Verbindungen von hier sind abgebrochen (max_connect_errors); dort FLUSH HOSTS "
-            "ausführen");
+            "the database server refuses every login that comes through the gate (error 1129): too many connections from here broke off (its max_connect_errors); run FLUSH HOSTS there",
+            "Der Datenbankserver weist jede Anmeldung durch Elexgate ab (Fehler 1129): Zu viele Verbindungen von hier sind abgebrochen (max_connect_errors); dort FLUSH HOSTS ausführen");
 }
 
 static void append_ca(json_t *array, const struct settings *s, time_t now);
@@ -109,14 +99,11 @@ static struct advice advice_for(const struct settings *s, const struct cert_info
             "`elexgate cert renew` oder ein neues einspielen"};
     if (c == cert_pair_info(s->certificate))
         return (struct advice){"the certificate, with its CA,", "Das Zertifikat, mit seiner CA,",
-            "`elexgate cert renew --new-ca` makes the next CA, which every workstation is then "
-            "given",
-            "`elexgate cert renew --new-ca` macht die nächste CA, die dann jeder Arbeitsplatz "
-            "erhält"};
+            "`elexgate cert renew --new-ca` makes the next CA, which every workstation is then given",
+            "`elexgate cert renew --new-ca` macht die nächste CA, die dann jeder Arbeitsplatz erhält"};
     if (c->self_signed)
         return (struct advice){"the CA of the certificate", "Die CA des Zertifikats",
-            "`elexgate cert renew --new-ca` makes the next one, which every workstation is then "
-            "given",
+            "`elexgate cert renew --new-ca` makes the next one, which every workstation is then given",
             "`elexgate cert renew --new-ca` macht die nächste, die dann jeder Arbeitsplatz erhält"};
     return (struct advice){"an intermediate certificate of the chain",
         "Ein Zwischenzertifikat der Kette",
@@ -138,8 +125,8 @@ static void append_end(json_t *array, const struct settings *s, time_t now)
     case RENEW_ALARM_EXPIRED:
         text = xasprintf("%s (%s) expired on %s: clients that check it are cut off; %s", a.who,
             c->subject, date, a.what);
-        text_de = xasprintf("%s (%s) ist am %s abgelaufen: Programme, die es prüfen, kommen nicht "
-                            "mehr herein; %s",
+        text_de = xasprintf(
+            "%s (%s) ist am %s abgelaufen: Programme, die es prüfen, kommen nicht mehr herein; %s",
             a.who_de, c->subject, date, a.what_de);
         append(array, "certificate-expired", text, text_de);
         return;
@@ -161,12 +148,10 @@ static void append_begin(json_t *array, const struct settings *s, time_t now)
     cert_date(c->not_before, date);
     cert_date(now, today);
     _cleanup_free_ char *text = xasprintf(
-        "the certificate (%s) is not valid before %s, and the clock of this machine says %s: "
-        "clients that check it are cut off; put the clock right, or install another one",
+        "the certificate (%s) is not valid before %s, and the clock of this machine says %s: clients that check it are cut off; put the clock right, or install another one",
         c->subject, date, today);
     _cleanup_free_ char *text_de = xasprintf(
-        "Das Zertifikat (%s) gilt erst ab %s, und die Uhr dieser Maschine zeigt %s: Programme, die "
-        "es prüfen, kommen nicht herein; die Uhr richten oder ein anderes einspielen",
+        "Das Zertifikat (%s) gilt erst ab %s, und die Uhr dieser Maschine zeigt %s: Programme, die es prüfen, kommen nicht herein; die Uhr richten oder ein anderes einspielen",
         c->subject, date, today);
     append(array, "certificate-not-yet-valid", text, text_de);
 }
@@ -181,22 +166,19 @@ static void append_ca(json_t *array, const struct settings *s, time_t now)
     if (root && now >= renew_ca_due(root->not_before, root->not_after)) {
         cert_date(root->not_after, date);
         text = xasprintf(
-            "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert "
-            "renew --new-ca` makes the next one; until then workstations are given both",
+            "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert renew --new-ca` makes the next one; until then workstations are given both",
             root->subject, date, cert_info_days_left(root, now));
         text_de = xasprintf(
-            "Die CA, die die Arbeitsplätze kennen (%s), endet am %s, in %d Tagen: "
-            "`elexgate cert renew --new-ca` macht die nächste; bis dahin erhalten die "
-            "Arbeitsplätze beide",
+            "Die CA, die die Arbeitsplätze kennen (%s), endet am %s, in %d Tagen: `elexgate cert renew --new-ca` macht die nächste; bis dahin erhalten die Arbeitsplätze beide",
             root->subject, date, cert_info_days_left(root, now));
         append(array, "ca-ends", text, text_de);
     } else if (old && now >= old - OLD_CA_DAYS * DAY_S && now <= old) {
         cert_date(old, date);
-        text = xasprintf("the old CA ends on %s: workstations that were not given the new one yet "
-                         "(elexgate cert export) are cut off then",
+        text = xasprintf(
+            "the old CA ends on %s: workstations that were not given the new one yet (elexgate cert export) are cut off then",
             date);
-        text_de = xasprintf("Die alte CA endet am %s: Arbeitsplätze, die die neue noch nicht haben "
-                            "(elexgate cert export), kommen dann nicht mehr herein",
+        text_de = xasprintf(
+            "Die alte CA endet am %s: Arbeitsplätze, die die neue noch nicht haben (elexgate cert export), kommen dann nicht mehr herein",
             date);
         append(array, "ca-changes", text, text_de);
     }
@@ -262,6 +244,6 @@ void warnings_log_kept_back(const struct listen_settings *l, uint64_t now_ms)
     unsigned n = log_limit_kept_back(l->failures, now_ms);
     if (n > 0)
         log_event(LOG_WARNING, "lines-kept-back", LOG_S("listener", l->name), LOG_U("count", n),
-            LOG_S("meaning", "so many more clients failed before their login; log-level debug "
-                             "shows each"));
+            LOG_S("meaning",
+                "so many more clients failed before their login; log-level debug shows each"));
 }

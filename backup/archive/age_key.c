@@ -80,11 +80,9 @@ int age_recipient_parse(const char *text, uint8_t key[static AGE_KEY_SIZE], stru
         return 0;
     if (strncmp(text, "AGE-SECRET-KEY-", 15) == 0)
         return err_set(e, EINVAL,
-            "a recipient is a secret key; put the public one (age1...) there, and keep the secret "
-            "one off this machine");
+            "a recipient is a secret key; put the public one (age1...) there, and keep the secret one off this machine");
     return err_set(e, EINVAL,
-        "\"%s\" is not an age recipient; right would be age1 and 58 characters, as `age-keygen` "
-        "prints it",
+        "\"%s\" is not an age recipient; right would be age1 and 58 characters, as `age-keygen` prints it",
         UTF8_SHORT(text, 70));
 }
 
@@ -94,6 +92,5 @@ int age_identity_parse(const char *text, uint8_t key[static AGE_KEY_SIZE], struc
         return 0;
     /* Not quoted: it may be a secret with a slip of the pen. */
     return err_set(e, EINVAL,
-        "not an age identity; right would be AGE-SECRET-KEY-1 and 58 characters, as `age-keygen` "
-        "prints it");
+        "not an age identity; right would be AGE-SECRET-KEY-1 and 58 characters, as `age-keygen` prints it");
 }

@@ -208,9 +208,9 @@ static int read_header(struct age_reader *r, const struct keys *k, struct err *e
         memcpy(file_key, k->file_key, sizeof file_key);
     } else if (!found) {
         err_set(e, EACCES, "%s",
-            k->passphrase ? "the archive is encrypted, and the passphrase does not open it"
-                          : "the archive is encrypted, and no identity given opens it ([archive] "
-                            "identity_file)");
+            k->passphrase
+                ? "the archive is encrypted, and the passphrase does not open it"
+                : "the archive is encrypted, and no identity given opens it ([archive] identity_file)");
         return AGE_LOCKED;
     }
     size_t text_len = (size_t)(mac_line - (const char *)r->head) + 3;
@@ -336,8 +336,7 @@ int age_source(struct source *below, const char *identity_file, const char *pass
     k->passphrase = passphrase;
     if (!passphrase && !identity_file) {
         err_set(e, EACCES,
-            "the archive is encrypted; say with which identity it can be opened ([archive] "
-            "identity_file)");
+            "the archive is encrypted; say with which identity it can be opened ([archive] identity_file)");
         r = AGE_LOCKED;
     }
     if (r == 0 && !passphrase)

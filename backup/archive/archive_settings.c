@@ -13,8 +13,7 @@ int archive_settings_load(const struct config *c, struct archive_settings *out, 
     const char *passphrase_file = config_str(c, "archive", NULL, "passphrase_file");
     if (recipients[0] && passphrase_file)
         return err_set(e, EINVAL,
-            "[archive] recipients and passphrase_file are both set; an age file has one or the "
-            "other");
+            "[archive] recipients and passphrase_file are both set; an age file has one or the other");
     if (passphrase_file) {
         int r = secret_read(passphrase_file, &s.passphrase, e);
         if (r < 0)
@@ -22,9 +21,7 @@ int archive_settings_load(const struct config *c, struct archive_settings *out, 
         if (strlen(s.passphrase) < PASSPHRASE_MIN) {
             secret_free(s.passphrase);
             return err_set(e, ERANGE,
-                "[archive] passphrase_file: a passphrase has at least %d characters, since whoever "
-                "has an archive may guess for as long as he likes; better is a key pair: "
-                "[archive] recipients",
+                "[archive] passphrase_file: a passphrase has at least %d characters, since whoever has an archive may guess for as long as he likes; better is a key pair: [archive] recipients",
                 PASSPHRASE_MIN);
         }
     }

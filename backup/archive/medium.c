@@ -39,11 +39,11 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
         return r;
     json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     const char *found = json_string_value(json_object_get(o, "id"));
-    r = id_valid(found) ? 0
-                        : err_set(e, EINVAL,
-                              "%s is damaged; if this is the right medium, remove that file, then "
-                              "`elexgate backup-folder init` marks it anew",
-                              path);
+    r = id_valid(found)
+            ? 0
+            : err_set(e, EINVAL,
+                  "%s is damaged; if this is the right medium, remove that file, then `elexgate backup-folder init` marks it anew",
+                  path);
     if (r == 0)
         strcpy(id, found);
     json_decref(o);
@@ -63,8 +63,7 @@ static int media_load(const char *seal_folder, json_t **out, struct err *e)
     if (!json_is_object(o)) {
         json_decref(o);
         return err_set(e, EINVAL,
-            "%s is damaged; remove it, then `elexgate backup-folder init` with the right medium in "
-            "place",
+            "%s is damaged; remove it, then `elexgate backup-folder init` with the right medium in place",
             path);
     }
     *out = o;
@@ -186,8 +185,7 @@ static int doubts(const char *folder, struct err *e)
     static const char *const places[] = {"/mnt", "/media", "/run/media"};
     _cleanup_free_ char *mount = unmounted_place(folder), *there = nearest(folder);
     static const char what[] =
-        "mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says "
-        "so";
+        "mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says so";
     if (mount)
         err_set(
             e, ENODEV, "nothing is mounted at %s, where /etc/fstab has a disk: %s", mount, what);
@@ -221,17 +219,14 @@ int medium_look(
         r = mark;
     } else if (mark == 1 && known) {
         err_set(e, ENODEV,
-            "the backup medium is not there: %s has no mark (%s), which it had; connect and mount "
-            "the disk, or, if this is a new one, mark it with `elexgate backup-folder init`",
+            "the backup medium is not there: %s has no mark (%s), which it had; connect and mount the disk, or, if this is a new one, mark it with `elexgate backup-folder init`",
             folder, MEDIUM_FILE);
         r = MEDIUM_ABSENT;
     } else if (mark == 1) {
         r = doubts(folder, e);
     } else if (known && !is_known(media, folder, id)) {
         err_set(e, ENODEV,
-            "another medium lies in %s than those that are known; if it is to be used too, "
-            "`elexgate "
-            "backup-folder init` says so",
+            "another medium lies in %s than those that are known; if it is to be used too, `elexgate backup-folder init` says so",
             folder);
         r = MEDIUM_ANOTHER;
     }
@@ -244,13 +239,11 @@ void medium_words_de(int outcome, const char *folder, char *buf, size_t size)
     static const char *const words[][2] = {
         [MEDIUM_ABSENT] = {"das Sicherungsmedium ist nicht da: die Marke (" MEDIUM_FILE
                            ") fehlt in",
-            "die Platte anschliessen und einhängen, oder, wenn es eine neue ist, mit `elexgate "
-            "backup-folder init` markieren"},
+            "die Platte anschliessen und einhängen, oder, wenn es eine neue ist, mit `elexgate backup-folder init` markieren"},
         [MEDIUM_ANOTHER] = {"ein anderes Medium als die bekannten liegt in",
             "soll es auch benutzt werden, sagt das `elexgate backup-folder init`"},
         [MEDIUM_DOUBTFUL] = {"wie der Einhängepunkt einer Platte, die nicht da ist, sieht aus:",
-            "die Platte einhängen; ist wirklich dieser Ordner gemeint, sagt das `elexgate "
-            "backup-folder init`"},
+            "die Platte einhängen; ist wirklich dieser Ordner gemeint, sagt das `elexgate backup-folder init`"},
     };
     buf[0] = 0;
     if (outcome >= MEDIUM_ABSENT && outcome <= MEDIUM_DOUBTFUL)
@@ -267,8 +260,8 @@ static int write_mark(const char *folder, char id[static MEDIUM_ID_LEN], struct 
         snprintf(id + 2 * i, 3, "%02x", raw[i]);
     _cleanup_free_ char *path = xasprintf("%s/" MEDIUM_FILE, folder);
     _cleanup_free_ char *text = xasprintf(
-        "{\"format\":\"elexgate-medium\",\"version\":1,\"id\":\"%s\",\"made\":\"%s\",\"hint\":"
-        "\"" HINT "\"}\n",
+        "{\"format\":\"elexgate-medium\",\"version\":1,\"id\":\"%s\",\"made\":\"%s\",\"hint\":\"" HINT
+        "\"}\n",
         id, clock_iso(clock_wall_ms(), made));
     return file_publish(path, text, strlen(text), 0600, e);
 }

@@ -296,8 +296,7 @@ int pack_recheck(struct pack *p, struct err *e)
     if (memcmp(&sum, &p->sum, sizeof sum) == 0)
         return 0;
     err_set(e, EBUSY,
-        "files changed, appeared or vanished after they were read (%llu files read, %llu there "
-        "now; the last change is that of %s)",
+        "files changed, appeared or vanished after they were read (%llu files read, %llu there now; the last change is that of %s)",
         (unsigned long long)p->sum.files, (unsigned long long)sum.files,
         w.newest[0] ? w.newest : "none");
     return PACK_CHANGED;

@@ -40,8 +40,7 @@ static int keep_trusted(struct store_list *l, bool foreign, struct err *e)
         l->left_out++;
         if (kept == 0)
             err_set(e, EPERM,
-                "%s of %s is not taken: %s; whoever knows where it comes from says --foreign, or "
-                "takes it over after a check with `elexgate backups adopt %s`",
+                "%s of %s is not taken: %s; whoever knows where it comes from says --foreign, or takes it over after a check with `elexgate backups adopt %s`",
                 it->type, it->run, standing_words(it->standing, false), it->run);
         manifest_clear(&it->manifest);
     }
@@ -105,9 +104,7 @@ static int no_latest(
         return err_set(e, ENOENT, "there is no complete backup%s%s in %s", type ? " of type " : "",
             type ? type : "", folder);
     return err_set(e, EPERM,
-        "no backup in %s is sealed by this installation; %zu others lie there (`elexgate "
-        "backups`): bring our key back with `elexgate backup-key import`, or name one and say "
-        "--foreign",
+        "no backup in %s is sealed by this installation; %zu others lie there (`elexgate backups`): bring our key back with `elexgate backup-key import`, or name one and say --foreign",
         folder, others);
 }
 
@@ -119,8 +116,7 @@ int store_find(const char *folder, const char *which, const char *type, const st
     bool latest = strcmp(which, "latest") == 0;
     if (!latest && !run_suffix_valid(which))
         return err_set(e, ENOENT,
-            "\"%s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or "
-            "the path of an archive",
+            "\"%s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or the path of an archive",
             UTF8_SHORT(which, 60));
     struct store_list l;
     int r = store_read(folder, NULL, trust, &l, e);

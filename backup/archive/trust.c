@@ -56,8 +56,7 @@ int trust_open(const char *state_dir, const char *const *trusted, struct trust *
     for (size_t i = 0; t.trusted[i] && r == 0; i++)
         if (!seal_public_valid(t.trusted[i]))
             r = err_set(e, EINVAL,
-                "[archive] trust: \"%s\" is no public key; `elexgate backup-key` of the other "
-                "machine shows it, 64 signs of 0-9 and a-f",
+                "[archive] trust: \"%s\" is no public key; `elexgate backup-key` of the other machine shows it, 64 signs of 0-9 and a-f",
                 UTF8_SHORT(t.trusted[i], 80));
     if (r == 0)
         r = read_own(&t, e);
@@ -203,27 +202,21 @@ const char *standing_name(enum standing s)
 const char *standing_words(enum standing s, bool german)
 {
     static const char *const words[][2] = {
-        [STANDING_UNSEALED] = {"it is not sealed: anybody can have made it, or it is from before "
-                               "backups were sealed",
-            "sie ist nicht versiegelt: sie kann von irgendwem sein, oder sie ist aus der Zeit vor "
-            "dem Siegel"},
+        [STANDING_UNSEALED] =
+            {"it is not sealed: anybody can have made it, or it is from before backups were sealed",
+                "sie ist nicht versiegelt: sie kann von irgendwem sein, oder sie ist aus der Zeit vor dem Siegel"},
         [STANDING_BROKEN] = {"its seal is broken: it was changed after it was made",
             "ihr Siegel ist gebrochen: sie wurde verändert, nachdem sie gemacht war"},
         [STANDING_STRANGER] = {"it is sealed with the key of another installation",
             "sie ist mit dem Schlüssel einer anderen Installation versiegelt"},
-        [STANDING_UNLISTED] = {"it is sealed with our key, but not in this machine's own list of "
-                               "backups, which was lost or put back, or belongs to a copy of this "
-                               "machine",
-            "sie ist mit unserem Schlüssel versiegelt, steht aber nicht in der Liste dieser "
-            "Maschine; die Liste ging verloren oder wurde zurückgesetzt, oder die Sicherung ist "
-            "von einer Kopie dieser Maschine"},
+        [STANDING_UNLISTED] =
+            {"it is sealed with our key, but not in this machine's own list of backups, which was lost or put back, or belongs to a copy of this machine",
+                "sie ist mit unserem Schlüssel versiegelt, steht aber nicht in der Liste dieser Maschine; die Liste ging verloren oder wurde zurückgesetzt, oder die Sicherung ist von einer Kopie dieser Maschine"},
         [STANDING_TRUSTED] = {"it is sealed with a key that is trusted ([archive] trust)",
             "sie ist mit einem Schlüssel versiegelt, dem vertraut wird ([archive] trust)"},
         [STANDING_ADOPTED] = {"it was taken over by hand", "sie wurde von Hand übernommen"},
-        [STANDING_REPLACED] = {"it is not the one that this machine made: it was changed or "
-                               "exchanged",
-            "sie ist nicht die, die diese Maschine gemacht hat: sie wurde verändert oder "
-            "ausgetauscht"},
+        [STANDING_REPLACED] = {"it is not the one that this machine made: it was changed or exchanged",
+            "sie ist nicht die, die diese Maschine gemacht hat: sie wurde verändert oder ausgetauscht"},
         [STANDING_OWN] = {"it is sealed by us", "sie ist von uns versiegelt"},
     };
     return words[s][german];

@@ -228,8 +228,7 @@ static int check_file(struct unpack *u, struct err *e)
             size, m->archive.size);
     if (m && strcmp(u->result.sha256, m->archive.sha256) != 0)
         return unpack_damage(e,
-            "the archive's SHA-256 is not the manifest's, though its content is: it was "
-            "written anew by something else");
+            "the archive's SHA-256 is not the manifest's, though its content is: it was written anew by something else");
     return 0;
 }
 

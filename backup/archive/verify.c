@@ -99,9 +99,9 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
         utf8_copy(v.words, sizeof v.words, why.text);
     else
         utf8_format(v.words, sizeof v.words, "%s",
-            v.whole_file_only ? "the file is as it was written; its content is encrypted and was "
-                                "not looked at"
-                              : "every file is as it was backed up");
+            v.whole_file_only
+                ? "the file is as it was written; its content is encrypted and was not looked at"
+                : "every file is as it was backed up");
     if (o->record && !it->gone) {
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();

@@ -131,8 +131,7 @@ int command_adopt(const struct config *c, int argc, char **argv, json_t *last, s
     }
     if (named == 0 || wrong) {
         err_set(e, EINVAL,
-            "which backup? adopt takes runs by their names, such as "
-            "2026-11-22-0315; `elexgate backups` lists them");
+            "which backup? adopt takes runs by their names, such as 2026-11-22-0315; `elexgate backups` lists them");
         return EXIT_USAGE;
     }
     int code = open_ours(c, true, &o, e);

@@ -159,8 +159,7 @@ static int verify_list(struct request *r, const struct store_list *l, json_t *la
         return EXIT_FAILED;
     if (checked == 0 && passed > 0) {
         err_set(e, EPERM,
-            "none of the %u backups is sealed by this installation; --foreign checks them all the "
-            "same",
+            "none of the %u backups is sealed by this installation; --foreign checks them all the same",
             passed);
         return EXIT_REFUSED;
     }

@@ -106,13 +106,14 @@ static void tell_removed(void *ctx, const char *type, const char *run)
 
 static void warn_clock(const struct err *why)
 {
-    _cleanup_free_ char *english = xasprintf("no old backup was removed: %s; set this machine's "
-                                             "clock right, or remove that backup by hand",
-                            why->text),
-                        *german = xasprintf("es wurde keine alte Sicherung entfernt, denn eine "
-                                            "liegt in der Zukunft (%s); die Uhr dieser Maschine "
-                                            "stellen oder jene Sicherung von Hand entfernen",
-                            why->text);
+    _cleanup_free_ char *
+        english = xasprintf(
+           "no old backup was removed: %s; set this machine's clock right, or remove that backup by hand",
+           why->text),
+       *german = xasprintf(
+           "es wurde keine alte Sicherung entfernt, denn eine "
+           "liegt in der Zukunft (%s); die Uhr dieser Maschine stellen oder jene Sicherung von Hand entfernen",
+           why->text);
     run_warn("clock", english, german);
 }
 
@@ -157,14 +158,10 @@ static int judge_incomplete(struct run *r, struct err *e)
     if (files == 0)
         return 0;
     err_set(e, EIO,
-        "the backup was made, but is incomplete: %lld files or folders of %s could not be read; "
-        "the "
-        "first: %s; the manifest names all",
+        "the backup was made, but is incomplete: %lld files or folders of %s could not be read; the first: %s; the manifest names all",
         (long long)files, types, UTF8_SHORT(first, 250));
     run_error_de(r,
-        "die Sicherung ist gemacht, aber unvollständig: %lld Dateien oder Ordner von %s liessen "
-        "sich "
-        "nicht lesen; der erste Fall: %s; das Manifest nennt alle",
+        "die Sicherung ist gemacht, aber unvollständig: %lld Dateien oder Ordner von %s liessen sich nicht lesen; der erste Fall: %s; das Manifest nennt alle",
         (long long)files, types, UTF8_SHORT(first, 250));
     return EXIT_INCOMPLETE;
 }
@@ -206,8 +203,8 @@ static int begin(struct run *r, struct err *e)
         run_warn("ledger", r->trust.ledger.problem, r->trust.ledger.problem);
     int code = trust_ready(&r->trust, &made, e);
     if (made)
-        run_note("a key that seals the backups was made: print its sheet with `elexgate backup-key "
-                 "sheet` and keep it away from this machine");
+        run_note(
+            "a key that seals the backups was made: print its sheet with `elexgate backup-key sheet` and keep it away from this machine");
     if (code == 0)
         code = store_read(r->s.folder, NULL, &r->trust, &all, e);
     if (code < 0)

@@ -136,9 +136,7 @@ int run_find(struct run *r, const char *which, const char *type, bool foreign,
     int code = store_find(r->s.folder, which, type, &r->trust, foreign, out, e);
     if (code == -EPERM) {
         run_error_de(r,
-            "%s wird nicht genommen, weil das Siegel dieser Installation fehlt (`elexgate backups` "
-            "sagt es genauer); wer weiss, woher die Sicherung kommt, sagt --foreign oder übernimmt "
-            "sie nach einer Prüfung mit `elexgate backups adopt`",
+            "%s wird nicht genommen, weil das Siegel dieser Installation fehlt (`elexgate backups` sagt es genauer); wer weiss, woher die Sicherung kommt, sagt --foreign oder übernimmt sie nach einer Prüfung mit `elexgate backups adopt`",
             which);
         return EXIT_REFUSED;
     }

@@ -361,8 +361,7 @@ json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *requ
     struct err e = {0};
     if (!action)
         return json_error(EINVAL,
-            "\"action\" must be show, fingerprint, init, self-signed, csr, install, renew, client, "
-            "revoke, export or guide");
+            "\"action\" must be show, fingerprint, init, self-signed, csr, install, renew, client, revoke, export or guide");
     if (options && !json_is_null(options) && !json_is_object(options))
         return json_error(EINVAL, "\"options\" must be an object");
     if (!json_is_object(options))

@@ -89,9 +89,7 @@ static int ask_counters(struct keeper_gate *g, struct err *e)
         r = server_u64(g->server, &open, e, "SELECT COUNT(*) FROM information_schema.INNODB_TRX");
     if (r == 0 && !g->proxy_socket)
         r = server_u64(g->server, &sessions, e,
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID<>CONNECTION_ID() AND "
-            "COMMAND NOT IN ('Daemon','Binlog Dump') AND USER NOT IN ('system "
-            "user','event_scheduler')");
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump') AND USER NOT IN ('system user','event_scheduler')");
     if (r < 0)
         return r;
     g->answer.server = (struct idle_server){.known = true,

@@ -78,8 +78,7 @@ int keeper_people_open(const char *state_dir, struct keeper_people **out, struct
     json_t *list = json_object_get(all, "people");
     if (r == 0 && !good_list(list))
         r = err_set(e, EBADMSG,
-            "%s is damaged; put a good one in its place, or remove it: then the next account that "
-            "signs in on the page counts as the first one",
+            "%s is damaged; put a good one in its place, or remove it: then the next account that signs in on the page counts as the first one",
             p->path);
     if (r == 0)
         p->list = json_incref(list);
@@ -246,8 +245,7 @@ static json_t *confirm(
         return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
     if (!person)
         return json_error(ENOENT,
-            "the keeper does not know the account %s, which therefore cannot confirm: an admin "
-            "removes it on the page and adds it anew",
+            "the keeper does not know the account %s, which therefore cannot confirm: an admin removes it on the page and adds it anew",
             UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
         return wrong_password(k->people);

@@ -279,8 +279,7 @@ static int job_arguments(
         return err_set(e, EINVAL, "either \"which\" or \"upload\" says what is to be restored");
     if (q->upload && !sql && !q->foreign)
         return err_set(e, EINVAL,
-            "an upload is SQL text (\"action\":\"sql\") or an archive of the old system "
-            "(\"foreign\":true)");
+            "an upload is SQL text (\"action\":\"sql\") or an archive of the old system (\"foreign\":true)");
     if (q->upload)
         which = sql ? "-" : "/dev/stdin";
     else if (q->foreign && !run_suffix_valid(which) && strcmp(which, "latest") != 0)

@@ -53,8 +53,7 @@ static void went_well(
             " Clients were kept out for %s; Elexis must be closed and started again everywhere.",
             human);
         utf8_format(w->de + de, sizeof w->de - de,
-            " Die Arbeitsplätze waren %s ausgesperrt; Elexis muss überall beendet und neu "
-            "gestartet werden.",
+            " Die Arbeitsplätze waren %s ausgesperrt; Elexis muss überall beendet und neu gestartet werden.",
             human);
     }
 }
@@ -78,8 +77,7 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
             k->restore_done, text(run, "run"));
     else if (!k->job_last)
         say(&w, "It was cut off; Elexgate settles it by itself: all old or all new.",
-            "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz "
-            "neu.");
+            "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz neu.");
     else if (exit_code == EXIT_CANCELLED)
         say(&w, "Cancelled; the data are as they were.",
             "Abgebrochen; die Daten sind, wie sie waren.");

@@ -213,12 +213,10 @@ static const char *expand_macro(const char *text, struct cron_fault *fault)
     char shown[44], words[160], words_de[160];
     utf8_copy(shown, sizeof shown, text);
     utf8_format(words, sizeof words,
-        "\"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five "
-        "fields",
+        "\"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five fields",
         shown);
     utf8_format(words_de, sizeof words_de,
-        "\"%s\" ist nicht bekannt; richtig wäre @hourly, @daily, @weekly, @monthly, @yearly oder "
-        "fünf Felder",
+        "\"%s\" ist nicht bekannt; richtig wäre @hourly, @daily, @weekly, @monthly, @yearly oder fünf Felder",
         shown);
     bad_whole(fault, words, words_de);
     return NULL;

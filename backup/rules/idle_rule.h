@@ -64,9 +64,9 @@ enum idle_action {
 };
 struct idle_decision {
     enum idle_action action;
-    const char *reason; /* one word for programs: "not-due" "idle" "proxy-unknown"
-                           "server-unknown" "writing" "in-flight" "transaction" "recent-write"
-                           "sessions" "recent-session" "server-write" "server-transaction" */
+    const char *reason; /* one word for programs: "not-due" "idle" "proxy-unknownserver-unknown"
+                           "writing" "in-flight" "transaction" "recent-writesessions"
+                           "recent-session" "server-write" "server-transaction" */
     const char *words;  /* a clause for people, English: "a transaction is open" */
     const char *words_de;
     int64_t again_ms; /* WAIT, NOT_DUE: earliest time from now that the answer can change by

@@ -354,8 +354,7 @@ int manifest_seal_parse(const char *text, size_t len, struct manifest_seal *out,
         return 1;
     if (len < sizeof begin || memcmp(text, begin, sizeof begin - 1) != 0 || text[len - 1] != ',')
         return err_set(e, EINVAL,
-            "manifest: the first line is not as Elexgate writes it; the file was cut or "
-            "reformatted");
+            "manifest: the first line is not as Elexgate writes it; the file was cut or reformatted");
     char *whole = xmalloc(len);
     memcpy(whole, text, len - 1);
     whole[len - 1] = '}';
@@ -389,8 +388,7 @@ int manifest_head_parse(const char *text, size_t len, struct manifest *out, stru
         len--;
     if (len < sizeof end || memcmp(text + len - (sizeof end - 1), end, sizeof end - 1) != 0)
         return err_set(e, EINVAL,
-            "manifest: the first line does not end with the begin of the entries; the file was cut "
-            "or reformatted");
+            "manifest: the first line does not end with the begin of the entries; the file was cut or reformatted");
     bool old = text[0] == '{'; /* version 1 has no line before it */
     char *whole = xmalloc(len + 3);
     whole[0] = '{';

@@ -10,8 +10,7 @@ static int check_type(const char *type, const char *where, struct err *e)
     if (archive_type_valid(type))
         return 0;
     return err_set(e, EINVAL,
-        "%s: \"%s\" cannot be the first part of a file name; letters, digits, - and _ are "
-        "allowed, at most %d",
+        "%s: \"%s\" cannot be the first part of a file name; letters, digits, - and _ are allowed, at most %d",
         where, UTF8_SHORT(type, 60), ARCHIVE_TYPE_MAX);
 }
 

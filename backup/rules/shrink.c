@@ -40,33 +40,30 @@ void shrink_words(enum shrink s, const char *what, const char *type,
     }
     if (s == SHRINK_EMPTY && german)
         utf8_format(buf, size,
-            "%s ist leer: ist die Platte eingehängt? %sDarf es leer sein, sagt das [data %s] "
-            "may_be_empty = yes",
+            "%s ist leer: ist die Platte eingehängt? %sDarf es leer sein, sagt das [data %s] may_be_empty = yes",
             what, before ? "Es wurde keine Sicherung gemacht und keine entfernt. " : "", type);
     else if (s == SHRINK_EMPTY)
         utf8_format(buf, size,
-            "%s is empty: is its disk mounted? %sIf it may be empty, [data %s] may_be_empty = yes "
-            "says so",
+            "%s is empty: is its disk mounted? %sIf it may be empty, [data %s] may_be_empty = yes says so",
             what, before ? "No backup was made and none removed. " : "", type);
     else if (taken && german)
         utf8_format(buf, size,
-            "%s hat noch %" PRIu64 " von %" PRIu64 " %s der letzten Sicherung: stimmt das? Ältere "
-            "Sicherungen blieben diesmal liegen",
+            "%s hat noch %" PRIu64 " von %" PRIu64
+            " %s der letzten Sicherung: stimmt das? Ältere Sicherungen blieben diesmal liegen",
             what, have, then, things[s][1]);
     else if (taken)
         utf8_format(buf, size,
-            "%s has %" PRIu64 " of the %" PRIu64 " %s of the last backup: is that right? Older "
-            "backups were kept this time",
+            "%s has %" PRIu64 " of the %" PRIu64
+            " %s of the last backup: is that right? Older backups were kept this time",
             what, have, then, things[s][0]);
     else if (german)
         utf8_format(buf, size,
-            "%s hat noch %" PRIu64 " von %" PRIu64 " %s der letzten Sicherung: es wurde keine "
-            "gemacht und keine entfernt; ist das gewollt, nimmt es `elexgate backup "
-            "--accept-smaller %s` einmal an",
+            "%s hat noch %" PRIu64 " von %" PRIu64
+            " %s der letzten Sicherung: es wurde keine gemacht und keine entfernt; ist das gewollt, nimmt es `elexgate backup --accept-smaller %s` einmal an",
             what, have, then, things[s][1], type);
     else
         utf8_format(buf, size,
-            "%s has %" PRIu64 " of the %" PRIu64 " %s of the last backup: none was made and none "
-            "removed; if that is meant, `elexgate backup --accept-smaller %s` accepts it once",
+            "%s has %" PRIu64 " of the %" PRIu64
+            " %s of the last backup: none was made and none removed; if that is meant, `elexgate backup --accept-smaller %s` accepts it once",
             what, have, then, things[s][0], type);
 }

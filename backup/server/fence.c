@@ -145,9 +145,7 @@ static int find_transaction(struct fence *f, struct err *e)
 {
     _cleanup_free_ char *who = NULL;
     int r = server_text(f->lock, &who, e,
-        "SELECT CONCAT('connection ', trx_mysql_thread_id, ' has had a transaction open since ', "
-        "trx_started, ' UTC') FROM information_schema.INNODB_TRX "
-        "WHERE trx_rows_modified>0 OR trx_rows_locked>0 OR trx_state<>'RUNNING' LIMIT 1");
+        "SELECT CONCAT('connection ', trx_mysql_thread_id, ' has had a transaction open since ', trx_started, ' UTC') FROM information_schema.INNODB_TRX WHERE trx_rows_modified>0 OR trx_rows_locked>0 OR trx_state<>'RUNNING' LIMIT 1");
     if (r < 0)
         return r;
     if (!who)

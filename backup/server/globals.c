@@ -65,8 +65,7 @@ static int load(struct globals *g, struct err *e)
     if (!json_is_array(values)) {
         json_decref(values);
         return err_set(e, EBADMSG,
-            "%s does not hold remembered server settings; compare the server's global variables "
-            "with its configuration, then remove the file",
+            "%s does not hold remembered server settings; compare the server's global variables with its configuration, then remove the file",
             g->path);
     }
     json_decref(g->values);

@@ -71,8 +71,7 @@ static int fail(struct server *s, const char *what, struct err *e)
 static int session_setup(struct server *s, struct err *e)
 {
     return server_exec(s, e,
-        "SET SESSION max_statement_time=5, lock_wait_timeout=20, wait_timeout=86400,"
-        " time_zone='+00:00', sql_mode=''");
+        "SET SESSION max_statement_time=5, lock_wait_timeout=20, wait_timeout=86400, time_zone='+00:00', sql_mode=''");
 }
 
 int server_connect(

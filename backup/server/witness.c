@@ -35,10 +35,8 @@ static void ask_server(struct witness *w)
     struct err e = {0};
     _cleanup_free_ char *waiter = NULL;
     int r = server_text(w->server, &waiter, &e,
-        "SELECT CONCAT('connection ', ID, ' of ', USER, ' waits to write: ', "
-        "LEFT(COALESCE(INFO,''),60)) FROM information_schema.PROCESSLIST WHERE STATE IN "
-        "('Waiting for backup lock','Waiting for global read lock','Waiting for commit lock') "
-        "AND ID<>%" PRIu64 " LIMIT 1",
+        "SELECT CONCAT('connection ', ID, ' of ', USER, ' waits to write: ', LEFT(COALESCE(INFO,''),60)) FROM information_schema.PROCESSLIST WHERE STATE IN ('Waiting for backup lock','Waiting for global read lock','Waiting for commit lock') AND ID<>%" PRIu64
+        " LIMIT 1",
         atomic_load(&w->lock_thread));
     if (r < 0)
         fire(w, e.text);

@@ -62,8 +62,7 @@ static int refuse_second(struct cert_run *run)
         return EXIT_GOOD;
     }
     err_set(&e, EEXIST,
-        "the CA in %s follows another one already, which workstations may still know alone: once "
-        "they all have the new ca.pem, --force makes a further one",
+        "the CA in %s follows another one already, which workstations may still know alone: once they all have the new ca.pem, --force makes a further one",
         run->store.dir);
     return cert_fail(run, &e);
 }
@@ -81,8 +80,7 @@ static int renew_leaf(
         int code = cert_reload(run, &e);
         printf(
             tr(run->cli, "The next CA is in %s/ca.pem; the server's certificate is not of ours.\n",
-                "Die nächste CA liegt in %s/ca.pem; das Zertifikat des Servers ist nicht von "
-                "uns.\n"),
+                "Die nächste CA liegt in %s/ca.pem; das Zertifikat des Servers ist nicht von uns.\n"),
             run->store.dir);
         return code == EXIT_GOOD ? code : cert_fail(run, &e);
     }
@@ -114,11 +112,8 @@ static int renew_leaf(
         printf("\n%s\n",
             next->cross != NULL
                 ? tr(run->cli,
-                      "Workstations that know the old CA go on. Until it ends each one must be "
-                      "given "
-                      "both: elexgate cert export writes them into one file.",
-                      "Arbeitsplätze, die die alte CA kennen, arbeiten weiter. Bis sie endet, muss "
-                      "jeder beide erhalten: elexgate cert export legt sie in eine Datei.")
+                      "Workstations that know the old CA go on. Until it ends each one must be given both: elexgate cert export writes them into one file.",
+                      "Arbeitsplätze, die die alte CA kennen, arbeiten weiter. Bis sie endet, muss jeder beide erhalten: elexgate cert export legt sie in eine Datei.")
                 : tr(run->cli, "The old CA has ended: every workstation needs the new one now.",
                       "Die alte CA ist abgelaufen: Jeder Arbeitsplatz braucht jetzt die neue."));
     }

@@ -150,10 +150,8 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
         cert_print(run->cli, i, warnings, run->now);
         printf(
             tr(run->cli,
-                "\nIn %s: client.pem and client.key, or both in client.p12 with the password in "
-                "client.password.\n",
-                "\nIn %s: client.pem und client.key, oder beide in client.p12 mit dem Passwort in "
-                "client.password.\n"),
+                "\nIn %s: client.pem and client.key, or both in client.p12 with the password in client.password.\n",
+                "\nIn %s: client.pem und client.key, oder beide in client.p12 mit dem Passwort in client.password.\n"),
             f->dir);
     }
     cert_info_free(i);
@@ -199,9 +197,7 @@ static int run_client(struct cert_run *run)
     struct client_files f = client_paths(run, run->argv[0]);
     if (access(f.p12, F_OK) == 0 && !run->args.force) {
         err_set(&e, EEXIST,
-            "%s is there already: --force makes another certificate for this name; revoke the old "
-            "one "
-            "if it got lost",
+            "%s is there already: --force makes another certificate for this name; revoke the old one if it got lost",
             f.p12);
         code = cert_fail(run, &e);
     } else if (run->args.passphrase_file == NULL) {

@@ -95,8 +95,7 @@ static int open_configured(struct cert_run *run, const struct config *c, const c
     const char *dir = dirname(cert);
     if (strcmp(dir, dirname(key)) != 0) {
         return cli_failf(run->cli, EXIT_REFUSED,
-            "[tls] certificate and key lie in different folders (%s): name the folder to work in "
-            "with --dir",
+            "[tls] certificate and key lie in different folders (%s): name the folder to work in with --dir",
             config_path(c));
     }
     run->config = c;

@@ -154,8 +154,7 @@ static int choose_host(struct cert_run *run, const struct cert_info *leaf, const
     struct err e = {0};
     if (want != NULL) {
         err_set(&e, EINVAL,
-            "the server's certificate does not name %s: add it with `elexgate cert renew --host "
-            "%s`",
+            "the server's certificate does not name %s: add it with `elexgate cert renew --host %s`",
             want, want);
     } else {
         err_set(&e, EINVAL,

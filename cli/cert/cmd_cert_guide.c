@@ -35,9 +35,9 @@ static char *jdbc_parameters(const struct guide_facts *f, bool windows)
     if (f->issuer == NULL) {
         return xstrdup("sslMode=VERIFY_IDENTITY");
     }
-    return xasprintf("sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:%s/" GUIDE_TRUST_FILE
-                     "&trustCertificateKeyStoreType=PKCS12"
-                     "&trustCertificateKeyStorePassword=" GUIDE_TRUST_PASSWORD,
+    return xasprintf(
+        "sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:%s/" GUIDE_TRUST_FILE
+        "&trustCertificateKeyStoreType=PKCS12&trustCertificateKeyStorePassword=" GUIDE_TRUST_PASSWORD,
         windows ? "/" WINDOWS_FOLDER : UNIX_FOLDER);
 }
 
@@ -73,24 +73,16 @@ static void build_jdbc(const struct guide_facts *f, struct guide *g)
         "Als Datenbankname, unter macOS und Linux, in einer Zeile:",
         guide_database_field(f, false));
     step(g,
-        "Before a MariaDB put the first of these in front of z=, so that times are found again; "
-        "Elexis "
-        "3.7 and 3.8 need the second as well:",
-        "Vor einer MariaDB gehört das Erste vor z=, damit Zeiten wiedergefunden werden; Elexis 3.7 "
-        "und "
-        "3.8 brauchen auch das Zweite:",
+        "Before a MariaDB put the first of these in front of z=, so that times are found again; Elexis 3.7 and 3.8 need the second as well:",
+        "Vor einer MariaDB gehört das Erste vor z=, damit Zeiten wiedergefunden werden; Elexis 3.7 und 3.8 brauchen auch das Zweite:",
         xstrdup("sendFractionalSeconds=false&\nenabledTLSProtocols=TLSv1.2&"));
     step(g,
-        "User and password stay as they are. For programs that take a whole JDBC URL (MySQL "
-        "Connector/J 8.0 and 9):",
-        "Benutzer und Passwort bleiben. Für Programme, die eine ganze JDBC-URL nehmen (MySQL "
-        "Connector/J 8.0 und 9):",
+        "User and password stay as they are. For programs that take a whole JDBC URL (MySQL Connector/J 8.0 and 9):",
+        "Benutzer und Passwort bleiben. Für Programme, die eine ganze JDBC-URL nehmen (MySQL Connector/J 8.0 und 9):",
         guide_jdbc_url(f, true));
     step(g,
-        "If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini "
-        "lacks:",
-        "Meldet Elexis 3.9 bis 3.12 \"No appropriate protocol\", fehlt beim Zugang in "
-        "elexgate.ini:",
+        "If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini lacks:",
+        "Meldet Elexis 3.9 bis 3.12 \"No appropriate protocol\", fehlt beim Zugang in elexgate.ini:",
         xstrdup("announce = elexis"));
 }
 
@@ -107,18 +99,14 @@ static void build_windows(const struct guide_facts *f, struct guide *g)
                                    : "Windows: trust the certificate of %s",
         f->host);
     step(g,
-        "Double-click " GUIDE_CA_DER ", Install Certificate, Local Machine, Place all certificates "
-        "in the following store: Trusted "
-        "Root Certification Authorities. Or, in a command prompt of the administrator:",
+        "Double-click " GUIDE_CA_DER
+        ", Install Certificate, Local Machine, Place all certificates in the following store: Trusted Root Certification Authorities. Or, in a command prompt of the administrator:",
         GUIDE_CA_DER
-        " doppelklicken, Zertifikat installieren, Lokaler Computer, Alle Zertifikate in folgendem "
-        "Speicher speichern: Vertrauenswürdige Stammzertifizierungsstellen. Oder in einer "
-        "Eingabeaufforderung des Administrators:",
+        " doppelklicken, Zertifikat installieren, Lokaler Computer, Alle Zertifikate in folgendem Speicher speichern: Vertrauenswürdige Stammzertifizierungsstellen. Oder in einer Eingabeaufforderung des Administrators:",
         xstrdup("certutil -addstore -f Root " GUIDE_CA_DER));
     step_compare(f, g);
     step(g,
-        "For Elexis to use the Windows store, these lines go to the end of elexis.ini, behind "
-        "-vmargs:",
+        "For Elexis to use the Windows store, these lines go to the end of elexis.ini, behind -vmargs:",
         "Damit Elexis den Windows-Speicher benutzt, kommt ans Ende von elexis.ini, hinter -vmargs:",
         xstrdup("-Djavax.net.ssl.trustStoreType=Windows-ROOT"));
     struct guide_facts bare = *f;
@@ -168,19 +156,12 @@ static void build_webelexis(const struct guide_facts *f, struct guide *g)
     g->title = xasprintf(
         g->german ? "Webelexis mit %s verbinden" : "Connect Webelexis with %s", f->host);
     step(g,
-        "Webelexis (mysql2 1.7) has no option for TLS. It gets a listener of its own, in "
-        "plaintext, that "
-        "only its network reaches; its sessions are counted and blocked as all others. In "
-        "elexgate.ini, with the network of its container:",
-        "Webelexis (mysql2 1.7) kennt keine Option für TLS. Es bekommt einen eigenen Zugang ohne "
-        "Verschlüsselung, den nur sein Netz erreicht; seine Sitzungen werden gezählt und gesperrt "
-        "wie "
-        "alle anderen. In elexgate.ini, mit dem Netz seines Containers:",
-        xstrdup("[listen webelexis]\naddress = 172.17.0.1\nport = 3313\ntls = off\nannounce = "
-                "server\nallow = 172.17.0.0/16"));
+        "Webelexis (mysql2 1.7) has no option for TLS. It gets a listener of its own, in plaintext, that only its network reaches; its sessions are counted and blocked as all others. In elexgate.ini, with the network of its container:",
+        "Webelexis (mysql2 1.7) kennt keine Option für TLS. Es bekommt einen eigenen Zugang ohne Verschlüsselung, den nur sein Netz erreicht; seine Sitzungen werden gezählt und gesperrt wie alle anderen. In elexgate.ini, mit dem Netz seines Containers:",
+        xstrdup(
+            "[listen webelexis]\naddress = 172.17.0.1\nport = 3313\ntls = off\nannounce = server\nallow = 172.17.0.0/16"));
     step(g,
-        "Never open that port to the practice's network. Restart elexgate-proxy, then in "
-        "Webelexis:",
+        "Never open that port to the practice's network. Restart elexgate-proxy, then in Webelexis:",
         "Diesen Port nie zum Praxisnetz hin öffnen. elexgate-proxy neu starten, dann in Webelexis:",
         xasprintf("DBHOST=172.17.0.1\nDBPORT=3313\nDBNAME=%s", f->database));
 }
@@ -194,11 +175,8 @@ void guide_build(enum guide_target target, const struct guide_facts *f, struct g
     if (f->issuer == NULL && system_store) {
         g.title = xasprintf(g.german ? "Das Zertifikat von %s" : "The certificate of %s", f->host);
         step(&g,
-            "It comes from a public certification authority: the system knows it, nothing needs to "
-            "be "
-            "installed.",
-            "Es stammt von einer öffentlichen Zertifizierungsstelle: Das System kennt sie, es ist "
-            "nichts zu installieren.",
+            "It comes from a public certification authority: the system knows it, nothing needs to be installed.",
+            "Es stammt von einer öffentlichen Zertifizierungsstelle: Das System kennt sie, es ist nichts zu installieren.",
             NULL);
     } else {
         builders[target](f, &g);
@@ -260,10 +238,7 @@ static void put_escaped(FILE *f, const char *s)
 }
 
 static const char page_style[] =
-    "@page{size:A4;margin:18mm}body{font:12pt/1.4 sans-serif;max-width:46em;margin:2em auto}"
-    "h1{font-size:18pt}pre{font:10pt/1.4 monospace;background:#f2f2f2;border:1px solid #999;"
-    "padding:.6em;white-space:pre-wrap;word-break:break-all}li{margin-bottom:.8em;"
-    "break-inside:avoid}table{border-collapse:collapse;width:100%}td{border:1px solid #999;"
+    "@page{size:A4;margin:18mm}body{font:12pt/1.4 sans-serif;max-width:46em;margin:2em auto}h1{font-size:18pt}pre{font:10pt/1.4 monospace;background:#f2f2f2;border:1px solid #999;padding:.6em;white-space:pre-wrap;word-break:break-all}li{margin-bottom:.8em;break-inside:avoid}table{border-collapse:collapse;width:100%}td{border:1px solid #999;"
     "padding:.3em .6em;word-break:break-all}td:first-child{width:11em}";
 
 static void put_row(FILE *f, const char *label, const char *value)

@@ -99,9 +99,7 @@ static int find_key(struct cert_run *run, struct pem_bag *all)
     if (all->key == NULL) {
         struct err e = {0};
         err_set(&e, EINVAL,
-            "no private key was named, and neither that of a request (pending.key) nor the present "
-            "one "
-            "in %s belongs to the certificate",
+            "no private key was named, and neither that of a request (pending.key) nor the present one in %s belongs to the certificate",
             run->store.dir);
         return cert_fail(run, &e);
     }
@@ -189,9 +187,7 @@ static int check_lost_names(struct cert_run *run, const struct cert_info *next, 
             lost);
     } else if (lost != NULL) {
         err_set(&e, EINVAL,
-            "the certificate %s lacks the name %s, which the present one has: workstations that "
-            "use it would be refused, or the certificate is another site's. Nothing is replaced. "
-            "If the names are to change, say so: --other-names, or the box on the page",
+            "the certificate %s lacks the name %s, which the present one has: workstations that use it would be refused, or the certificate is another site's. Nothing is replaced. If the names are to change, say so: --other-names, or the box on the page",
             next->subject, lost);
         code = cert_fail(run, &e);
     }
@@ -221,8 +217,7 @@ static int check_names(struct cert_run *run, X509 *leaf, EVP_PKEY *key)
     }
     if (!run->args.allow_no_san && (cert_info_warnings(i, run->now) & CERT_WARN_NO_SAN)) {
         err_set(&e, EINVAL,
-            "the certificate %s names no host (no subject alternative name), so that clients which "
-            "check the name will refuse it; --allow-no-san installs it all the same",
+            "the certificate %s names no host (no subject alternative name), so that clients which check the name will refuse it; --allow-no-san installs it all the same",
             i->subject);
         code = cert_fail(run, &e);
     } else if (bad_name(i) != NULL && names_check_host(bad_name(i), &e) < 0) {

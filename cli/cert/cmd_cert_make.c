@@ -63,11 +63,7 @@ static int refuse_overwrite(struct cert_run *run)
     }
     if (cert_store_has_ca(&run->store) || access(ca_key, F_OK) == 0) {
         err_set(&e, EEXIST,
-            "%s holds a CA already. For other names in the server's certificate: elexgate cert "
-            "renew "
-            "--host NAME. For a new CA, which every workstation must then be given: --force (the "
-            "old "
-            "one is kept under another name)",
+            "%s holds a CA already. For other names in the server's certificate: elexgate cert renew --host NAME. For a new CA, which every workstation must then be given: --force (the old one is kept under another name)",
             run->store.dir);
         return cert_fail(run, &e);
     }
@@ -143,9 +139,7 @@ static int need_names(struct cert_run *run)
         return EXIT_GOOD;
     }
     return cli_usage(run->cli,
-        "%s needs the name under which workstations reach the server: --host NAME (and --ip "
-        "ADDRESS "
-        "if they use that)",
+        "%s needs the name under which workstations reach the server: --host NAME (and --ip ADDRESS if they use that)",
         run->sub);
 }
 
@@ -202,8 +196,7 @@ static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
     pem_wipe(pem, len);
     if (r == -EEXIST) {
         err_set(&e, EEXIST,
-            "a request is out already (%s/pending.key): install its answer first, or give it up "
-            "with --force",
+            "a request is out already (%s/pending.key): install its answer first, or give it up with --force",
             run->store.dir);
     }
     if (r < 0) {
@@ -272,12 +265,8 @@ static int run_self_signed(struct cert_run *run)
     }
     return publish_chain(run, leaf, NULL, key,
         tr(run->cli,
-            "A self-signed certificate has been made. Workstations need it itself; with a CA "
-            "(init) they need "
-            "the CA only, also after a renewal.",
-            "Ein selbst signiertes Zertifikat wurde erstellt. Die Arbeitsplätze brauchen es "
-            "selbst; mit einer "
-            "CA (init) genügt die CA, auch nach einer Erneuerung."),
+            "A self-signed certificate has been made. Workstations need it itself; with a CA (init) they need the CA only, also after a renewal.",
+            "Ein selbst signiertes Zertifikat wurde erstellt. Die Arbeitsplätze brauchen es selbst; mit einer CA (init) genügt die CA, auch nach einer Erneuerung."),
         NULL);
 }
 

@@ -51,30 +51,21 @@ static int refuse_by_advice(
     case RENEW_NOT_OURS:
         if (i->self_signed) {
             err_set(&e, EINVAL,
-                "the certificate is self-signed: `elexgate cert self-signed --force` makes a new "
-                "one, "
-                "which the workstations must then be given; with `elexgate cert init --force` that "
-                "was "
-                "the last time");
+                "the certificate is self-signed: `elexgate cert self-signed --force` makes a new one, which the workstations must then be given; with `elexgate cert init --force` that was the last time");
             break;
         }
         err_set(&e, EINVAL,
-            "the certificate was issued by %s, not by a CA in %s: have it renewed there, then "
-            "`elexgate cert install`",
+            "the certificate was issued by %s, not by a CA in %s: have it renewed there, then `elexgate cert install`",
             i->issuer, run->store.dir);
         break;
     case RENEW_NO_CA_KEY:
         err_set(&e, ENOENT,
-            "the certificate is due (%d days left) and the CA's key is kept elsewhere: name it "
-            "with "
-            "--ca-key, or `elexgate cert csr` and sign it there",
+            "the certificate is due (%d days left) and the CA's key is kept elsewhere: name it with --ca-key, or `elexgate cert csr` and sign it there",
             cert_info_days_left(i, run->now));
         break;
     case RENEW_CA_EXPIRED:
         err_set(&e, EKEYEXPIRED,
-            "the CA itself is at its end, and a certificate never outlives it: `elexgate cert "
-            "renew --new-ca` "
-            "makes the next one, which every workstation must be given");
+            "the CA itself is at its end, and a certificate never outlives it: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given");
         break;
     }
     return cert_fail(run, &e);

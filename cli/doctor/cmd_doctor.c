@@ -141,8 +141,7 @@ const struct command cmd_doctor = {
     "[--nagios]",
     "check everything: programs, TLS, account, disk, last backup and drill, who goes past the gate",
     run_doctor,
-    "Each line that is not ok says what to do. Exit code 0: nothing is bad (there may be things "
-    "to\n"
+    "Each line that is not ok says what to do. Exit code 0: nothing is bad (there may be things to\n"
     "look at), 1: something is. --nagios prints one line and ends with 0 for ok, 1 for warning, 2\n"
     "for critical and 3 for unknown, as Nagios, Icinga and checkmk want it.\n",
 };

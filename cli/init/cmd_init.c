@@ -187,8 +187,7 @@ static void say_next(const struct init *in)
             "      elexgate-console elexgate-cert-renew.timer\n"
             "  elexgate cert export --for jdbc       Dateien und Schritte für Arbeitsplätze\n"
             "  elexgate backup --now                 eine erste Sicherung, dann: elexgate drill\n"
-            "Arbeitsplätze verbinden sich mit Port %s; den Port des Servers selbst fürs Netz "
-            "schliessen.\n"),
+            "Arbeitsplätze verbinden sich mit Port %s; den Port des Servers selbst fürs Netz schliessen.\n"),
         in->port);
 }
 

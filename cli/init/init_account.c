@@ -227,10 +227,7 @@ int init_account_grant(struct init *in)
         return code;
     return cli_failf(in->cli, in->account_only ? code : EXIT_FAILED,
         tr(in->cli,
-            "the server did not take the keeper's account: %s; as an administrator of the "
-            "database, "
-            "give these statements, with the password from %s",
-            "der Server nahm das Konto des Keepers nicht an: %s; als Verwalter der Datenbank diese "
-            "Befehle geben, mit dem Passwort aus %s"),
+            "the server did not take the keeper's account: %s; as an administrator of the database, give these statements, with the password from %s",
+            "der Server nahm das Konto des Keepers nicht an: %s; als Verwalter der Datenbank diese Befehle geben, mit dem Passwort aus %s"),
         words, in->secret_path);
 }

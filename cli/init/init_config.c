@@ -21,8 +21,7 @@
 
 static const char *const template_en =
     "# Elexgate's configuration, made by elexgate init. Every option with its default stands in\n"
-    "# elexgate.ini(5); `elexgate config check` looks the file over, `elexgate reload` puts it in "
-    "force.\n"
+    "# elexgate.ini(5); `elexgate config check` looks the file over, `elexgate reload` puts it in force.\n"
     "\n"
     "# Where the MariaDB server is that holds the Elexis database.\n"
     "[database]\n"
@@ -44,10 +43,8 @@ static const char *const template_en =
     "schedule = weekly\n";
 
 static const char *const template_de =
-    "# Konfiguration von Elexgate, angelegt von elexgate init. Jede Einstellung mit ihrem "
-    "Standardwert:\n"
-    "# elexgate.ini(5). `elexgate config check` prüft die Datei, `elexgate reload` setzt sie in "
-    "Kraft.\n"
+    "# Konfiguration von Elexgate, angelegt von elexgate init. Jede Einstellung mit ihrem Standardwert:\n"
+    "# elexgate.ini(5). `elexgate config check` prüft die Datei, `elexgate reload` setzt sie in Kraft.\n"
     "\n"
     "# Wo der MariaDB-Server mit der Elexis-Datenbank ist.\n"
     "[database]\n"
@@ -58,8 +55,7 @@ static const char *const template_de =
     "# Das eigene Konto des Keepers auf dem Server.\n"
     "[admin]\n"
     "\n"
-    "# Wann eine Sicherung fällig ist (Minute Stunde Tag Monat Wochentag); sie wartet dann, bis "
-    "niemand schreibt.\n"
+    "# Wann eine Sicherung fällig ist (Minute Stunde Tag Monat Wochentag); sie wartet dann, bis niemand schreibt.\n"
     "[backup]\n"
     "\n"
     "# Wohin die Archive kommen. Dazu gehört eine Kopie ausser Haus: siehe scripts/hooks.\n"
@@ -159,8 +155,7 @@ int init_names_check(struct init *in)
         r = err_set(&e, EINVAL, "%s",
             tr(in->cli,
                 "no name was given under which workstations reach this machine: --host NAME",
-                "es fehlt ein Name, unter dem die Arbeitsplätze diese Maschine erreichen: --host "
-                "NAME"));
+                "es fehlt ein Name, unter dem die Arbeitsplätze diese Maschine erreichen: --host NAME"));
     cert_names_clear(&names);
     return r < 0 ? cli_fail(in->cli, EXIT_REFUSED, &e) : EXIT_GOOD;
 }

@@ -43,8 +43,7 @@ static int check(struct cli *cli, const struct request *rq)
     if (rq->n == 0 && !rq->sql && !rq->into)
         return cli_usage(cli, "%s",
             tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
-                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines "
-                "Archivs"));
+                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines Archivs"));
     return EXIT_GOOD;
 }
 
@@ -285,11 +284,8 @@ static int restore_sql(struct cli *cli, const struct request *rq)
     if (code == EXIT_GOOD && !rq->yes && !rq->dry_run) {
         printf(
             tr(cli,
-                "The database %s is made anew from %s, beside the present one and while everybody "
-                "works; then the two change places. The present data are kept.\n",
-                "Die Datenbank %s wird aus %s neu gemacht, neben der jetzigen und während alle "
-                "arbeiten; dann tauschen die beiden den Platz. Die jetzigen Daten bleiben "
-                "aufbewahrt.\n"),
+                "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n",
+                "Die Datenbank %s wird aus %s neu gemacht, neben der jetzigen und während alle arbeiten; dann tauschen die beiden den Platz. Die jetzigen Daten bleiben aufbewahrt.\n"),
             config_str(c, "database", NULL, "name"), rq->sql);
         code = confirm(cli, "restore", "wiederherstellen");
     }
@@ -323,12 +319,10 @@ static int undo(struct cli *cli, const struct request *rq)
     int code = can_ask(cli, rq);
     if (code == EXIT_GOOD && !rq->yes) {
         code = show_status(cli);
-        printf(
-            "%s\n", tr(cli,
-                        "This changes back and forth; clients are blocked for a few seconds. "
-                        "What was entered since stays with the side that goes.",
-                        "Das tauscht hin und her; die Clients warten einige Sekunden. Was seither "
-                        "erfasst wurde, bleibt bei der Seite, die geht."));
+        printf("%s\n",
+            tr(cli,
+                "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes.",
+                "Das tauscht hin und her; die Clients warten einige Sekunden. Was seither erfasst wurde, bleibt bei der Seite, die geht."));
         if (code == EXIT_GOOD)
             code = confirm(cli, "undo", "zurück");
     }
@@ -381,11 +375,7 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql "
-    "FILE [--accept-loss] "
-    "[--names live|file] | --into DIR "
-    "[--serve "
-    "SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql FILE [--accept-loss] [--names live|file] | --into DIR [--serve SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
     "bring a backup back: everything or nothing, clients told to wait",
     run_restore,
     "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
@@ -395,8 +385,7 @@ const struct command cmd_restore = {
     "  --no-trial  without the throwaway server that tries the data out first\n"
     "  --foreign   also what this installation has not sealed, or what has no manifest, as the\n"
     "              old system made them: only if you know who made it\n"
-    "  --recover-with PROGRAM  with --foreign: a mariadbd of the series that the archive was "
-    "taken\n"
+    "  --recover-with PROGRAM  with --foreign: a mariadbd of the series that the archive was taken\n"
     "              of while it ran; it is started once on the unpacked copy\n"
     "  --sql FILE  from a dump: .sql, also compressed, or - for standard input; into the Elexis\n"
     "              database only\n"
@@ -404,8 +393,7 @@ const struct command cmd_restore = {
     "              asks, and a script is refused\n"
     "  --names live|file  SQL whose tables are called as the present ones but for upper and lower\n"
     "              case (Windows): give them the present names, or leave them\n"
-    "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; "
-    "with\n"
+    "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; with\n"
     "              --serve SOCKET start a throwaway server on it, to look at the old state or to\n"
     "              take one table out of it; --serve alone on a DIR that was made before\n"
     "\n"

@@ -74,10 +74,8 @@ static void print_rows(const struct cli *cli, const json_t *plan)
     if (uncounted > 0)
         printf(
             tr(cli,
-                "%lld tables are too large to be counted in time; what they would lose is not "
-                "known.\n",
-                "%lld Tabellen sind zu gross, um rechtzeitig gezählt zu werden; was sie verlören, "
-                "ist nicht bekannt.\n"),
+                "%lld tables are too large to be counted in time; what they would lose is not known.\n",
+                "%lld Tabellen sind zu gross, um rechtzeitig gezählt zu werden; was sie verlören, ist nicht bekannt.\n"),
             (long long)uncounted);
     if (n == 0 && uncounted == 0) {
         printf("%s\n", tr(cli, "Every table has as many rows as then.",
@@ -118,10 +116,8 @@ static void print_dump(const struct cli *cli, const json_t *parts)
         if (strcmp(text(p, "method"), "dump") == 0)
             printf(
                 tr(cli,
-                    "The database %s is made anew from the dump, beside the present one; then the "
-                    "two change places, and the present data are kept.\n",
-                    "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann "
-                    "tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
+                    "The database %s is made anew from the dump, beside the present one; then the two change places, and the present data are kept.\n",
+                    "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
                 text(p, "live"));
 }
 
@@ -204,12 +200,10 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     putchar('\n');
     if (*text(plan, "server_down")) {
         _cleanup_free_ char *why = output_member(plan, "server_down");
-        printf(tr(cli,
-                   "The database server does not answer (%s): what was entered since the backup "
-                   "cannot be counted.\nThe restore puts the backup in its place, and starts it.\n",
-                   "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst "
-                   "wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an "
-                   "seine Stelle und startet ihn.\n"),
+        printf(
+            tr(cli,
+                "The database server does not answer (%s): what was entered since the backup cannot be counted.\nThe restore puts the backup in its place, and starts it.\n",
+                "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an seine Stelle und startet ihn.\n"),
             why);
     }
     print_rows(cli, plan);
@@ -264,10 +258,8 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
         clock_human((uint64_t)ms, blocked, sizeof blocked);
         printf(
             tr(cli,
-                "Clients were kept out for %s. Elexis must be closed and started again on every "
-                "workstation.\n",
-                "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und "
-                "neu gestartet werden.\n"),
+                "Clients were kept out for %s. Elexis must be closed and started again on every workstation.\n",
+                "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und neu gestartet werden.\n"),
             blocked);
     }
     if (status && strcmp(text(status, "phase"), "kept") == 0) {
@@ -282,10 +274,9 @@ void restore_words_status(const struct cli *cli, const json_t *status)
     _cleanup_free_ char *run = output_member(status, "run"),
                         *since = output_member(status, "started");
     if (!*phase) {
-        printf(
-            "%s\n", tr(cli, "No restore is going on, and no data of an earlier one are kept.",
-                        "Keine Wiederherstellung ist im Gange, und keine Daten einer früheren sind "
-                        "aufbewahrt."));
+        printf("%s\n",
+            tr(cli, "No restore is going on, and no data of an earlier one are kept.",
+                "Keine Wiederherstellung ist im Gange, und keine Daten einer früheren sind aufbewahrt."));
     } else if (strcmp(phase, "kept") == 0) {
         printf(tr(cli, "Restore of %s, %s: %s.\n", "Wiederherstellung von %s, %s: %s.\n"), run,
             since,
@@ -300,8 +291,7 @@ void restore_words_status(const struct cli *cli, const json_t *status)
             tr(cli,
                 "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"
                 "If no process works on it: elexgate restore recover\n",
-                "Eine Wiederherstellung von %s (%s) ist im Gange oder wurde unterbrochen, in der "
-                "Phase \"%s\".\nFalls kein Prozess daran arbeitet: elexgate restore recover\n"),
+                "Eine Wiederherstellung von %s (%s) ist im Gange oder wurde unterbrochen, in der Phase \"%s\".\nFalls kein Prozess daran arbeitet: elexgate restore recover\n"),
             run, since, phase);
     }
 }
@@ -315,16 +305,11 @@ void restore_words_failed(const struct cli *cli, const json_t *status)
     else if (strcmp(phase, "kept") == 0)
         fprintf(stderr, "%s\n",
             tr(cli,
-                "The data in use are as they were before this command; those of an earlier restore "
-                "are still kept (elexgate restore status).",
-                "Die Daten in Betrieb sind, wie sie vor diesem Befehl waren; die einer früheren "
-                "Wiederherstellung sind noch aufbewahrt (elexgate restore status)."));
+                "The data in use are as they were before this command; those of an earlier restore are still kept (elexgate restore status).",
+                "Die Daten in Betrieb sind, wie sie vor diesem Befehl waren; die einer früheren Wiederherstellung sind noch aufbewahrt (elexgate restore status)."));
     else
         fprintf(stderr, "%s\n",
             tr(cli,
-                "It was not finished, and clients stay out until it is: put right what the message "
-                "says, then  elexgate restore recover",
-                "Sie ist nicht zu Ende, und die Clients bleiben ausgesperrt, bis sie es ist: "
-                "beheben, "
-                "was die Meldung sagt, dann  elexgate restore recover"));
+                "It was not finished, and clients stay out until it is: put right what the message says, then  elexgate restore recover",
+                "Sie ist nicht zu Ende, und die Clients bleiben ausgesperrt, bis sie es ist: beheben, was die Meldung sagt, dann  elexgate restore recover"));
 }

@@ -73,11 +73,11 @@ static int load(struct accounts *a, struct err *e)
     if (good)
         a->list = json_incref(list);
     json_decref(all);
-    return good ? 0
-                : err_set(e, EBADMSG,
-                      "%s is damaged; put a good one in its place, or remove it: then a new "
-                      "one-time link is printed",
-                      a->path);
+    return good
+               ? 0
+               : err_set(e, EBADMSG,
+                     "%s is damaged; put a good one in its place, or remove it: then a new one-time link is printed",
+                     a->path);
 }
 
 /* Publishes next and adopts it; takes over the reference. On failure all stays as it was. */

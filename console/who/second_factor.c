@@ -73,9 +73,7 @@ static char *qr_svg(const char *text)
     FILE *f = open_memstream(&svg, &len);
     CHECK(f);
     fprintf(f,
-        "<svg class=\"qr\" viewBox=\"0 0 %d %d\" width=\"240\" height=\"240\" "
-        "shape-rendering=\"crispEdges\" aria-hidden=\"true\"><path fill=\"#fff\" "
-        "d=\"M0 0h%dv%dH0z\"/><path fill=\"#000\" d=\"",
+        "<svg class=\"qr\" viewBox=\"0 0 %d %d\" width=\"240\" height=\"240\" shape-rendering=\"crispEdges\" aria-hidden=\"true\"><path fill=\"#fff\" d=\"M0 0h%dv%dH0z\"/><path fill=\"#000\" d=\"",
         size, size, size, size);
     for (int y = 0; y < qr->width; y++)
         for (int x = 0; x < qr->width; x++)

@@ -250,8 +250,6 @@ void backends_warn(const struct proxy *p, json_t *warnings)
             "auf keinen Datenbankserver kann geschrieben werden");
     if (writable > 1 && galera == 0)
         warn(warnings, "backends-several-writable",
-            "several database servers can be written to, which is right with Galera only: set "
-            "read_only on the replicas",
-            "auf mehrere Datenbankserver kann geschrieben werden; das ist nur mit Galera richtig: "
-            "auf den Replikaten read_only setzen");
+            "several database servers can be written to, which is right with Galera only: set read_only on the replicas",
+            "auf mehrere Datenbankserver kann geschrieben werden; das ist nur mit Galera richtig: auf den Replikaten read_only setzen");
 }

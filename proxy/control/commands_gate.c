@@ -157,10 +157,9 @@ static bool take_words(struct control_client *c, const json_t *request, struct g
     };
     if (!until || clock_parse(until, &out->until_ms) == 0)
         return true;
-    control_answer(c, json_error(EINVAL,
-                          "\"until\": \"%s\" is no time; write it as 14:30 or "
-                          "2026-11-22T14:30:00Z",
-                          until));
+    control_answer(
+        c, json_error(EINVAL,
+               "\"until\": \"%s\" is no time; write it as 14:30 or 2026-11-22T14:30:00Z", until));
     return false;
 }
 

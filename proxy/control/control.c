@@ -341,8 +341,7 @@ static int address_of(const char *path, struct sockaddr_un *un, struct err *e)
     *un = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof un->sun_path)
         return err_set(e, ENAMETOOLONG,
-            "[proxy] control_socket: %s is longer than %zu bytes; a handover needs 10 more than "
-            "the name itself has",
+            "[proxy] control_socket: %s is longer than %zu bytes; a handover needs 10 more than the name itself has",
             path, sizeof un->sun_path - 1);
     memcpy(un->sun_path, path, strlen(path) + 1);
     return 0;
@@ -358,9 +357,7 @@ static int clear_stale(const char *path, struct err *e)
     _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof un) == 0)
         return err_set(e, EADDRINUSE,
-            "another elexgate-proxy is running: it answers on %s (`elexgate upgrade` puts a new "
-            "one "
-            "in its place)",
+            "another elexgate-proxy is running: it answers on %s (`elexgate upgrade` puts a new one in its place)",
             path);
     if (unlink(path) < 0 && errno != ENOENT)
         return err_sys(e, errno, "cannot remove the old socket %s", path);

@@ -85,8 +85,8 @@ static bool owner_only(struct control_client *c)
     if (control_client_owner(c))
         return true;
     control_answer(
-        c, json_error(EACCES, "only root and the proxy's own user may put another process in its "
-                              "place"));
+        c, json_error(
+               EACCES, "only root and the proxy's own user may put another process in its place"));
     return false;
 }
 
@@ -125,8 +125,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
         r = err_set(&e, EBUSY, "another process is taking over already");
     if (r == 0 && version != HANDOVER_VERSION)
         r = err_set(&e, EPROTONOSUPPORT,
-            "elexgate-proxy %s hands over by version %d of the messages, not %lld: it must be "
-            "restarted",
+            "elexgate-proxy %s hands over by version %d of the messages, not %lld: it must be restarted",
             ELEXGATE_VERSION, HANDOVER_VERSION, (long long)version);
     int fds[LISTENER_SOCKETS_MAX];
     json_t *described = NULL;
@@ -424,8 +423,7 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
         r = err_set(&e, EBUSY, "another process is taking over already");
     if (r == 0 && getpid() == 1)
         r = err_set(&e, EPERM,
-            "this is process 1 of a container, and the container ends with it; start a new "
-            "container with --takeover (docs/upgrade.md)");
+            "this is process 1 of a container, and the container ends with it; start a new container with --takeover (docs/upgrade.md)");
     if (r == 0)
         r = whole_file(p, &e);
     if (r == 0 && !h->program)

@@ -166,8 +166,7 @@ int takeover_ask(struct takeover *t, const char *control_socket, struct err *e)
     json_int_t version = json_integer_value(json_object_get(t->line, "version"));
     if (version != HANDOVER_VERSION)
         return err_set(e, EPROTONOSUPPORT,
-            "the running elexgate-proxy hands over by version %lld of the messages, this one knows "
-            "%d: restart it",
+            "the running elexgate-proxy hands over by version %lld of the messages, this one knows %d: restart it",
             (long long)version, HANDOVER_VERSION);
     const char *state = json_string_value(json_object_get(t->line, "state"));
     t->blocked = state && !strcmp(state, "blocked");

@@ -23,8 +23,7 @@ static void give_up(struct session *s)
     char why[sizeof s->login->trouble];
     memcpy(why, s->login->trouble, sizeof why);
     session_refuse(s, SESSION_ERROR_CODE, NULL,
-        "Die Praxis-Datenbank ist nicht erreichbar; bitte spaeter erneut versuchen. / "
-        "The database cannot be reached; please try again later.",
+        "Die Praxis-Datenbank ist nicht erreichbar; bitte spaeter erneut versuchen. / The database cannot be reached; please try again later.",
         "server not reachable", why);
 }
 

@@ -25,8 +25,7 @@ static void insecure(struct session *s)
 {
     SLOT_ADD(s->worker->totals.refused[REFUSAL_NO_TLS], 1);
     session_refuse(s, ERROR_INSECURE, "HY000",
-        "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL "
-        "sslMode=VERIFY_IDENTITY setzen. / This database accepts only encrypted connections (TLS).",
+        "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL sslMode=VERIFY_IDENTITY setzen. / This database accepts only encrypted connections (TLS).",
         "client refused TLS", NULL);
 }
 
@@ -36,8 +35,7 @@ static void compresses(struct session *s)
 {
     SLOT_ADD(s->worker->totals.refused[REFUSAL_COMPRESSION], 1);
     session_refuse(s, ERROR_UNSUPPORTED, "42000",
-        "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression "
-        "ausschalten. / Compression is not offered here; switch it off in the client.",
+        "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression ausschalten. / Compression is not offered here; switch it off in the client.",
         "client insists on compression", NULL);
 }
 
@@ -61,16 +59,13 @@ static uint8_t packet_sequence(const struct buffer *b)
 
 /* A server waits for a login for connect_timeout, 10 s unless somebody has changed that. */
 static const struct session_verdict server_gave_up = {SESSION_ERROR_CODE,
-    "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut "
-    "versuchen. / The login took too long for the database server (connect_timeout); please try "
-    "again.",
+    "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut versuchen. / The login took too long for the database server (connect_timeout); please try again.",
     "server closed during the login"};
 const struct session_verdict session_too_late = {SESSION_ERROR_CODE,
     "Die Anmeldung hat zu lange gedauert. / The login took too long.",
     "login not finished in time"};
 const struct session_verdict session_too_many = {1040,
-    "Zu viele Anmeldungen zugleich; bitte erneut versuchen. / Too many logins at once; please try "
-    "again.",
+    "Zu viele Anmeldungen zugleich; bitte erneut versuchen. / Too many logins at once; please try again.",
     "too many logins pending"};
 
 static void tell(struct session *s, const struct session_verdict *v)

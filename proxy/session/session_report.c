@@ -110,8 +110,7 @@ json_t *session_json(const struct session *s)
     uint64_t now = uv_now(&s->worker->loop);
     uint64_t quiet = now > s->last_activity_ms ? now - s->last_activity_ms : 0;
     json_t *o = json_pack(
-        "{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, "
-        "s:I, s:I, s:I, s:s, s:I, s:o, s:b, s:I, s:i}",
+        "{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:b, s:I, s:i}",
         "id", (json_int_t)s->id, "listener", s->listener->name, "peer",
         address_text(&s->peer, peer), "peer_port", (int)s->peer_port, "user",
         text_json(s->names.user), "database", text_json(s->names.database), "program",

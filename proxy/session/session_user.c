@@ -42,9 +42,7 @@ static bool is_refused_as(struct session *s, const char *user, const char *accou
         return refuse(s, text, reason, detail);
     case USER_NAME_UNCLEAR:
         return refuse(s,
-            "Der Benutzername ist nicht eindeutig zu lesen (Zeichensatz). / The user name cannot "
-            "be "
-            "read clearly (character set).",
+            "Der Benutzername ist nicht eindeutig zu lesen (Zeichensatz). / The user name cannot be read clearly (character set).",
             "a user name that is not clear", reason);
     default:
         return false;
@@ -58,8 +56,7 @@ static bool takes_us_for_the_client(struct session *s, const char *user)
     const char *own = s->settings->own_user;
     return own && session_server_is_local(s) &&
            is_refused_as(s, user, own,
-               "Mit diesem Namen kann man sich hier nicht anmelden: Unter ihm laeuft Elexgate "
-               "selbst. / Nobody can log in here under this name: Elexgate itself runs under it.",
+               "Mit diesem Namen kann man sich hier nicht anmelden: Unter ihm laeuft Elexgate selbst. / Nobody can log in here under this name: Elexgate itself runs under it.",
                "the proxy's own user", "see allow_own_user in elexgate.ini(5)");
 }
 
@@ -67,9 +64,7 @@ static bool is_denied(struct session *s, const char *user)
 {
     for (const char *const *account = s->listener->deny_users; *account; account++)
         if (is_refused_as(s, user, *account,
-                "Dieses Konto kann sich hier nicht anmelden (deny_users). / This account cannot "
-                "log "
-                "in here (deny_users).",
+                "Dieses Konto kann sich hier nicht anmelden (deny_users). / This account cannot log in here (deny_users).",
                 "an account that is denied here", "see [listen] deny_users in elexgate.ini(5)"))
             return true;
     return false;

@@ -13,11 +13,7 @@
 /* One row, one column, "READ_ONLY=OFF WSREP_ON=OFF WSREP_READY=ON": what a server lacks is left
  * out, where asking for the variable by its name would be an error. */
 static const char question[] =
-    "SELECT GROUP_CONCAT(N,'=',V SEPARATOR ' ') FROM (SELECT VARIABLE_NAME N, VARIABLE_VALUE V "
-    "FROM "
-    "information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN ('READ_ONLY','WSREP_ON') UNION ALL "
-    "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE "
-    "VARIABLE_NAME='WSREP_READY') T";
+    "SELECT GROUP_CONCAT(N,'=',V SEPARATOR ' ') FROM (SELECT VARIABLE_NAME N, VARIABLE_VALUE V FROM information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN ('READ_ONLY','WSREP_ON') UNION ALL SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME='WSREP_READY') T";
 
 void probe_dialogue_init(struct probe_dialogue *d, const char *user,
     void (*prove)(void *ctx, const uint8_t scramble[20], uint8_t proof[20]), void *ctx)

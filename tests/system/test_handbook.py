@@ -21,7 +21,7 @@ def literals(path):
 def messages():
     """The German half of what the proxy tells clients."""
     found = set()
-    for path in [*(paths.ROOT / "proxy").glob("*.c"), paths.ROOT / "certs/client_auth.c"]:
+    for path in [*(paths.ROOT / "proxy").rglob("*.c"), paths.ROOT / "certs/client_auth.c"]:
         for text in literals(path):
             german, stroke, english = text.partition(" / ")
             if stroke and re.match(r"[A-Z][a-z]+ .*\w", german) and re.match(r"\w+ [\w']+ ", english):

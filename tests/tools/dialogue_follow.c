@@ -44,14 +44,14 @@ static void follow(const char *name, const uint8_t *data, size_t n)
         what = recording_broken_promise(&whole);
         if (what)
             differs(name, what, "from the promise");
-        printf("{\"from\":\"%s\",\"bytes\":%zu,\"events\":%u,\"outstanding\":%u,\"writing\":%u,"
-               "\"in_transaction\":%s,\"between\":%s,\"error\":%u}\n",
+        printf(
+            "{\"from\":\"%s\",\"bytes\":%zu,\"events\":%u,\"outstanding\":%u,\"writing\":%u,\"in_transaction\":%s,\"between\":%s,\"error\":%u}\n",
             piece.from_server ? "server" : "client", piece.n, events, whole.outstanding,
             whole.write_outstanding, open[whole.transaction],
             dialogue_between(&whole) ? "true" : "false", whole.server_error);
     }
-    printf("{\"end\":true,\"outstanding\":%u,\"reads\":%llu,\"writes\":%llu,\"between\":%s,"
-           "\"unasked\":\"%s\",\"lost\":\"%s\"}\n",
+    printf(
+        "{\"end\":true,\"outstanding\":%u,\"reads\":%llu,\"writes\":%llu,\"between\":%s,\"unasked\":\"%s\",\"lost\":\"%s\"}\n",
         whole.outstanding, (unsigned long long)whole.reads, (unsigned long long)whole.writes,
         dialogue_between(&whole) ? "true" : "false", whole.unasked_error,
         whole.lost ? whole.lost_why : "");

@@ -81,10 +81,8 @@ static void check_bypass(struct doctor *d)
     /* All addresses of a container are those of the networks that it was put into. */
     if (!container_inside())
         warn(d, "port", good, text, text_de,
-            "bind_address = 127.0.0.1 in the server's configuration, or close the port in the "
-            "firewall",
-            "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der "
-            "Firewall schliessen");
+            "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall",
+            "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der Firewall schliessen");
     free(text);
     free(text_de);
     if (!d->run->s.proxy_socket)
@@ -189,14 +187,11 @@ static void check_database(struct doctor *d)
         return;
     _cleanup_free_ char *quoted = server_quote_text(d->server, name);
     int r = server_u64(d->server, &there, &e,
-        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s OR "
-        "(@@lower_case_table_names<>0 AND LOWER(SCHEMA_NAME)=LOWER(%s))",
+        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s OR (@@lower_case_table_names<>0 AND LOWER(SCHEMA_NAME)=LOWER(%s))",
         quoted, quoted);
     if (r == 0 && !there)
         r = server_text(d->server, &others, &e,
-            "SELECT COALESCE(GROUP_CONCAT(SCHEMA_NAME SEPARATOR ', '),'-') FROM "
-            "information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN "
-            "('mysql','information_schema','performance_schema','sys')");
+            "SELECT COALESCE(GROUP_CONCAT(SCHEMA_NAME SEPARATOR ', '),'-') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql','information_schema','performance_schema','sys')");
     char *text = others
                      ? xasprintf("there is no database %s on the server; it has: %s", name, others)
                      : xasprintf("the database %s is there", name);
@@ -242,12 +237,10 @@ static void check_tables(struct doctor *d)
     _cleanup_free_ char *text = xasprintf("the server cannot open these tables: %s", words);
     _cleanup_free_ char *text_de = xasprintf(
         "der Server kann diese Tabellen nicht öffnen: %s", words);
-    static const char fix[] =
-        "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of "
-        "an older backup: elexgate restore --into DIR --serve SOCKET",
-                      fix_de[] = "REPAIR TABLE, oder DROP TABLE, wenn sie niemandem fehlt; sonst "
-                                 "aus einer älteren Sicherung holen: elexgate restore --into "
-                                 "ORDNER --serve SOCKET";
+    static const char *const fix =
+        "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of an older backup: elexgate restore --into DIR --serve SOCKET";
+    static const char *const fix_de =
+        "REPAIR TABLE, oder DROP TABLE, wenn sie niemandem fehlt; sonst aus einer älteren Sicherung holen: elexgate restore --into ORDNER --serve SOCKET";
     if (json_object_size(broken) == 0)
         tell(d, "tables", true,
             (struct words){"the server can open every table", "der Server kann jede Tabelle öffnen",
@@ -269,15 +262,14 @@ static bool check_medium(struct doctor *d)
     int r = medium_look(d->run->trust.folder, folder, id, &e);
     bool good = r == 0 || r == MEDIUM_FRESH;
     medium_words_de(r, folder, german, sizeof german);
-    _cleanup_free_ char *text = r == 0
-                                    ? xasprintf("the backup medium in %s is the right one", folder)
-                                    : xasprintf("%s is not marked as a backup medium yet; the "
-                                                "first backup does that",
-                                          folder);
+    _cleanup_free_ char *text =
+        r == 0 ? xasprintf("the backup medium in %s is the right one", folder)
+               : xasprintf(
+                     "%s is not marked as a backup medium yet; the first backup does that", folder);
     _cleanup_free_ char *text_de =
         r == 0 ? xasprintf("das Sicherungsmedium in %s ist das richtige", folder)
-               : xasprintf("%s ist noch nicht als Sicherungsmedium markiert; das tut die erste "
-                           "Sicherung",
+               : xasprintf(
+                     "%s ist noch nicht als Sicherungsmedium markiert; das tut die erste Sicherung",
                      folder);
     tell(d, "medium", good,
         (struct words){good ? text : e.text,
@@ -305,8 +297,7 @@ static void check_seal(struct doctor *d)
     if (ledger->problem[0])
         warn(d, "ledger", false, ledger->problem, ledger->problem,
             "the next backup mends it; then `elexgate backups`, and adopt what is yours",
-            "die nächste Sicherung flickt es; dann `elexgate backups`, und mit adopt übernehmen, "
-            "was Ihres ist");
+            "die nächste Sicherung flickt es; dann `elexgate backups`, und mit adopt übernehmen, was Ihres ist");
     if (store_read(d->run->s.folder, NULL, &d->run->trust, &l, NULL) < 0)
         return;
     for (size_t i = 0; i < l.count; i++) {
@@ -356,8 +347,7 @@ static void check_space(struct doctor *d)
     tell(d, "space", r == 0,
         (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
             "make room, keep fewer generations, or set another [archive] folder",
-            "Platz schaffen, weniger behalten oder einen anderen Ordner setzen ([archive] "
-            "folder)"});
+            "Platz schaffen, weniger behalten oder einen anderen Ordner setzen ([archive] folder)"});
 }
 
 static void check_proxy(struct doctor *d)
@@ -371,10 +361,8 @@ static void check_proxy(struct doctor *d)
     json_decref(request);
     tell(d, "proxy", r == 0,
         (struct words){r == 0 ? "the proxy answers" : e.text, r == 0 ? "der Proxy antwortet" : NULL,
-            "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come "
-            "through it",
-            "elexgate-proxy starten, oder ask_proxy = no in [backup] setzen, wenn die Clients "
-            "nicht durch ihn kommen"});
+            "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through it",
+            "elexgate-proxy starten, oder ask_proxy = no in [backup] setzen, wenn die Clients nicht durch ihn kommen"});
     json_decref(answer);
 }
 

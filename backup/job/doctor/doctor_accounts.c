@@ -74,30 +74,29 @@ static int needs_tls(enum ssl_type type, const char *name, struct account_fault 
     static const char *const words[] = {
         [SSL_ANY] = "SSL", [SSL_X509] = "X509", [SSL_SPECIFIED] = "ISSUER, SUBJECT or CIPHER"};
     bool certificate = type != SSL_ANY;
-    out->text = xasprintf("%s cannot log in through the gate: the account has REQUIRE %s, and the "
-                          "gate's link to the server has no TLS",
+    out->text = xasprintf(
+        "%s cannot log in through the gate: the account has REQUIRE %s, and the gate's link to the server has no TLS",
         name, words[type]);
-    out->text_de = xasprintf("%s kann sich durch Elexgate nicht anmelden: Das Konto hat REQUIRE "
-                             "%s, und die Verbindung von Elexgate zum Server hat kein TLS",
+    out->text_de = xasprintf(
+        "%s kann sich durch Elexgate nicht anmelden: Das Konto hat REQUIRE %s, und die Verbindung von Elexgate zum Server hat kein TLS",
         name, words[type]);
-    out->fix = xasprintf("ALTER USER %s REQUIRE NONE; -- the listener's tls = required asks for TLS"
-                         "%s",
-        name, certificate ? ", its client_auth and client_map for certificates" : "");
+    out->fix = xasprintf(
+        "ALTER USER %s REQUIRE NONE; -- the listener's tls = required asks for TLS%s", name,
+        certificate ? ", its client_auth and client_map for certificates" : "");
     return 1;
 }
 
 static int no_password_needed(const char *name, const char *os_user, struct account_fault *out)
 {
-    out->text = xasprintf("%s lets in anybody who comes through the gate, without a password: it "
-                          "is IDENTIFIED VIA unix_socket for the user %s, as whom the gate runs",
+    out->text = xasprintf(
+        "%s lets in anybody who comes through the gate, without a password: it is IDENTIFIED VIA unix_socket for the user %s, as whom the gate runs",
         name, os_user);
     out->open = true;
     out->text_de = xasprintf(
-        "%s laesst jeden ohne Passwort ein, der durch Elexgate kommt: Das Konto ist IDENTIFIED VIA "
-        "unix_socket fuer den Benutzer %s, unter dem Elexgate laeuft",
+        "%s laesst jeden ohne Passwort ein, der durch Elexgate kommt: Das Konto ist IDENTIFIED VIA unix_socket fuer den Benutzer %s, unter dem Elexgate laeuft",
         name, os_user);
-    out->fix = xasprintf("ALTER USER %s IDENTIFIED BY '<a password>'; -- or host and port instead "
-                         "of socket in [database]",
+    out->fix = xasprintf(
+        "ALTER USER %s IDENTIFIED BY '<a password>'; -- or host and port instead of socket in [database]",
         name);
     return 1;
 }

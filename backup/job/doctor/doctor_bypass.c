@@ -39,15 +39,18 @@ bool doctor_port_closed(struct server *s, char **text, char **text_de)
         return false;
     }
     bool closed = (skip && strcmp(skip, "ON") == 0) || (bind && all_loopback(bind));
-    *text = closed ? xstrdup("the server's own port can be reached from this machine only")
-                   : xasprintf("the server's own port %s is open to the network (bind_address %s): "
-                               "whoever uses it goes past the gate, unencrypted",
-                         port, bind ? bind : "*");
-    *text_de = closed
-                   ? xstrdup("der Port des Servers selbst ist nur von dieser Maschine erreichbar")
-                   : xasprintf("der Port %s des Servers selbst ist im Netz offen (bind_address "
-                               "%s): wer ihn benützt, umgeht Elexgate, unverschlüsselt",
-                         port, bind ? bind : "*");
+    *text =
+        closed
+            ? xstrdup("the server's own port can be reached from this machine only")
+            : xasprintf(
+                  "the server's own port %s is open to the network (bind_address %s): whoever uses it goes past the gate, unencrypted",
+                  port, bind ? bind : "*");
+    *text_de =
+        closed
+            ? xstrdup("der Port des Servers selbst ist nur von dieser Maschine erreichbar")
+            : xasprintf(
+                  "der Port %s des Servers selbst ist im Netz offen (bind_address %s): wer ihn benützt, umgeht Elexgate, unverschlüsselt",
+                  port, bind ? bind : "*");
     return closed;
 }
 
@@ -100,9 +103,7 @@ bool doctor_nobody_past(
     json_decref(request);
     struct err e = {0};
     int r = server_rows(s, on_row, &found, &e,
-        "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN "
-        "('Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL') AND USER NOT IN ('system user', "
-        "'event_scheduler', 'unauthenticated user') AND ID <> CONNECTION_ID()");
+        "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL') AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user') AND ID <> CONNECTION_ID()");
     json_decref(answer);
     bool good = r == 0 && found.n == 0;
     *text = r < 0  ? xstrdup(e.text)

@@ -83,13 +83,10 @@ static void check_patience(
         server_u64(server, &errors, NULL, "SELECT @@max_connect_errors") < 0)
         return;
     _cleanup_free_ char *text = xasprintf(
-        "logins are given up after %lld s by the gate and after %llu s by the server; %llu that "
-        "the "
-        "server gives up block the gate for everybody (max_connect_errors)",
+        "logins are given up after %lld s by the gate and after %llu s by the server; %llu that the server gives up block the gate for everybody (max_connect_errors)",
         (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
     _cleanup_free_ char *text_de = xasprintf(
-        "Anmeldungen gibt Elexgate nach %lld s auf, der Server nach %llu s; %llu, die der Server "
-        "aufgibt, sperren Elexgate für alle (max_connect_errors)",
+        "Anmeldungen gibt Elexgate nach %lld s auf, der Server nach %llu s; %llu, die der Server aufgibt, sperren Elexgate für alle (max_connect_errors)",
         (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
     bool good = ours < (int64_t)seconds * 1000;
     tell(ctx, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "logins", text, text_de,
@@ -202,16 +199,12 @@ static void check_proofs(struct server *server, const struct config *c, const ch
     else if (same(leaf, gate))
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
             "server and gate have the same certificate: clients since MariaDB 11.4 trust it",
-            "Server und Elexgate haben dasselbe Zertifikat: Programme ab MariaDB 11.4 vertrauen "
-            "ihm",
+            "Server und Elexgate haben dasselbe Zertifikat: Programme ab MariaDB 11.4 vertrauen ihm",
             NULL, NULL);
     else
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
-            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, "
-            "or zero_config_proof = yes, or both the same certificate (docs/tls.md)",
-            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 "
-            "brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat "
-            "(docs/tls.de.md)",
+            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, or zero_config_proof = yes, or both the same certificate (docs/tls.md)",
+            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat (docs/tls.de.md)",
             NULL, NULL);
 }
 

@@ -159,14 +159,10 @@ static int check_end(struct dump *d, struct err *e)
     unsigned long long line = sql_lexer_line(d->tap.lexer);
     if (why) {
         run_error_de(d->run,
-            "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist "
-            "steht "
-            "es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das "
-            "neu anlegen",
+            "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist steht es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das neu anlegen",
             line, sql_refusal_words_de(why));
         return err_set(e, EPERM,
-            "line %llu of the dump has %s: it could not be brought back safely. Most likely it "
-            "stands in a procedure, a function, a trigger or an event; make that anew without it",
+            "line %llu of the dump has %s: it could not be brought back safely. Most likely it stands in a procedure, a function, a trigger or an event; make that anew without it",
             line, sql_refusal_words(why));
     }
     return 0;
@@ -277,19 +273,16 @@ static int look_beside_tables(
             s, config_str(d->run->s.config, "database", NULL, "name"), &database, e);
     if (r == 0)
         r = server_u64(s, &versioned, e,
-            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
-            "TABLE_TYPE='SYSTEM VERSIONED'",
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE='SYSTEM VERSIONED'",
             name);
     if (r == 0 && versioned)
         r = server_text(s, &precise, e,
-            "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s "
-            "AND GENERATION_EXPRESSION='ROW START' AND DATA_TYPE='bigint'",
+            "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s AND GENERATION_EXPRESSION='ROW START' AND DATA_TYPE='bigint'",
             name);
     d->history = versioned && !precise;
     if (precise)
         manifest_add_note(m,
-            "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history "
-            "of %s counts transactions; a physical backup has them",
+            "past rows of tables WITH SYSTEM VERSIONING are not in the dump, because the history of %s counts transactions; a physical backup has them",
             UTF8_SHORT(precise, 200));
     m->info = json_pack("{s:o?, s:o?, s:b}", "server_settings", settings, "database", database,
         "history", d->history);
@@ -312,9 +305,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
         r = err_set(e, ENOENT, "the server has no database \"%s\" ([database] name)", database);
     if (r == 0)
         r = server_rows(s, note_table, m, e,
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE "
-            "TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') ORDER "
-            "BY 2",
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') ORDER BY 2",
             name);
     if (r == 0)
         r = server_text(s, &d->version, e, "SELECT VERSION()");
@@ -338,8 +329,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
         const char *engine = m->tables[i].engine;
         if (engine && strcmp(engine, "InnoDB") != 0)
             manifest_add_note(m,
-                "%s is %s, which a snapshot does not cover: if it was written to "
-                "during the dump it may not fit the others",
+                "%s is %s, which a snapshot does not cover: if it was written to during the dump it may not fit the others",
                 m->tables[i].name, engine);
     }
     return r;

@@ -28,12 +28,10 @@ int dump_beside_database(struct server *s, const char *database, json_t **out, s
     json_t *like = json_object();
     _cleanup_free_ char *name = server_quote_text(s, database);
     int r = server_u64(s, &comments, e,
-        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA="
-        "'information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
+        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
     if (r == 0)
         r = server_rows(s, note_database, like, e,
-            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM "
-            "information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
             comments ? "SCHEMA_COMMENT" : "''", name);
     if (r < 0)
         json_decref(like);

@@ -45,8 +45,7 @@ static bool has_snapshot(struct dump_rows *d)
 {
     uint64_t n = 0;
     int r = server_u64(d->gate, &n, NULL,
-        "SELECT COUNT(*) FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST p "
-        "ON p.ID=trx_mysql_thread_id WHERE p.ID>%" PRIu64
+        "SELECT COUNT(*) FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST p ON p.ID=trx_mysql_thread_id WHERE p.ID>%" PRIu64
         " AND p.USER=SUBSTRING_INDEX(USER(),'@',1)",
         server_thread_id(d->gate));
     return r == 0 && n > 0;

@@ -89,8 +89,7 @@ static int check_inside(struct server *s, const char *server_datadir, struct err
         if (!value || (*value != '/' && !strstr(value, "..")) || same_folder(value, server_datadir))
             continue;
         err_set(e, EINVAL,
-            "%s=%s lies outside the data directory %s: a copy of that would not be whole; use "
-            "method = dump",
+            "%s=%s lies outside the data directory %s: a copy of that would not be whole; use method = dump",
             inside[i], value, server_datadir);
         return 1;
     }
@@ -126,8 +125,7 @@ static int check_keys(struct server *s, const char *server_datadir, struct err *
         if (keys && *keys && beneath(keys, server_datadir))
             continue;
         err_set(e, EINVAL,
-            "%s=%s, and the keys (file_key_management_filename=%s) lie outside the data directory: "
-            "without them the copy cannot be read; use method = dump",
+            "%s=%s, and the keys (file_key_management_filename=%s) lie outside the data directory: without them the copy cannot be read; use method = dump",
             encrypting[i], value, keys && *keys ? keys : "none, another plugin has them");
         return 1;
     }
@@ -138,10 +136,7 @@ static int check_engines(struct server *s, struct err *e)
 {
     _cleanup_free_ char *table = NULL;
     int r = server_text(s, &table, e,
-        "SELECT CONCAT(TABLE_SCHEMA,'.',TABLE_NAME,' has engine ',ENGINE) FROM "
-        "information_schema.TABLES WHERE ENGINE NOT IN "
-        "('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE',"
-        "'FEDERATED','PERFORMANCE_SCHEMA') LIMIT 1");
+        "SELECT CONCAT(TABLE_SCHEMA,'.',TABLE_NAME,' has engine ',ENGINE) FROM information_schema.TABLES WHERE ENGINE NOT IN ('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE','FEDERATED','PERFORMANCE_SCHEMA') LIMIT 1");
     if (r < 0 || !table)
         return r;
     err_set(e, EINVAL, "%s: its files are not held still by the lock; use method = dump", table);
@@ -165,8 +160,7 @@ static int links_in(const char *folder, bool nested, struct err *e)
             continue; /* went away */
         if (S_ISLNK(st.st_mode) || (n > 4 && strcmp(entry->d_name + n - 4, ".isl") == 0)) {
             err_set(e, EINVAL,
-                "%s leads out of the data directory (a symlink, or DATA DIRECTORY of a table): a "
-                "copy would not be whole; use method = dump",
+                "%s leads out of the data directory (a symlink, or DATA DIRECTORY of a table): a copy would not be whole; use method = dump",
                 path);
             r = 1;
         } else if (S_ISDIR(st.st_mode) && !nested) {
@@ -188,8 +182,7 @@ static int find_datadir(const char *folder, struct layout *l, struct err *e)
         if (access(path, R_OK) == 0)
             continue;
         return err_sys(e, errno,
-            "cannot read %s: is this the server's data directory as seen from here ([backup] "
-            "datadir), and may this user read it?",
+            "cannot read %s: is this the server's data directory as seen from here ([backup] datadir), and may this user read it?",
             path);
     }
     return 0;
@@ -293,8 +286,7 @@ int layout_check_log(const struct layout *l, uint64_t checkpoint_lsn, struct err
     if (newest == checkpoint_lsn)
         return 0;
     err_set(e, EINVAL,
-        "%s has the checkpoint %llu, the server says %llu: this is not the data directory of the "
-        "server asked",
+        "%s has the checkpoint %llu, the server says %llu: this is not the data directory of the server asked",
         path, (unsigned long long)newest, (unsigned long long)checkpoint_lsn);
     return 1;
 }

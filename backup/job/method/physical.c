@@ -125,12 +125,10 @@ static int judge_tables(struct physical *p, struct err *e)
     if (!matter)
         return 0;
     utf8_format(r->doubt, sizeof r->doubt,
-        "the backup was made and is kept, but these tables of the server cannot be read: %s; "
-        "see `elexgate doctor`",
+        "the backup was made and is kept, but these tables of the server cannot be read: %s; see `elexgate doctor`",
         UTF8_SHORT(these, 280));
     utf8_format(r->doubt_de, sizeof r->doubt_de,
-        "die Sicherung ist gemacht und bleibt, aber diese Tabellen des Servers sind nicht lesbar: "
-        "%s; siehe `elexgate doctor`",
+        "die Sicherung ist gemacht und bleibt, aber diese Tabellen des Servers sind nicht lesbar: %s; siehe `elexgate doctor`",
         UTF8_SHORT(these, 270));
     int code = store_status_read(r->s.folder, type, r->suffix, &status, e);
     if (code < 0)

@@ -143,8 +143,7 @@ static int make_new(struct place *p, bool *made, struct err *e)
                                       ? xasprintf("'$.authentication_string')=PASSWORD(%s)", quoted)
                                       : xstrdup("'$.plugin')='unix_socket'");
     if (server_u64(p->server, &there, NULL,
-            "SELECT COUNT(*) FROM mysql.global_priv WHERE User=%s AND Host=%s AND JSON_VALUE(Priv, "
-            "%s",
+            "SELECT COUNT(*) FROM mysql.global_priv WHERE User=%s AND Host=%s AND JSON_VALUE(Priv, %s",
             u, h, wanted) < 0)
         return cannot(p, e);
     *made = there == 0;
@@ -182,8 +181,8 @@ static int make_one(
         if (code == 0 && made)
             (void)!server_exec(s, NULL, "%s", json_string_value(grant));
     if (code == 0 && made)
-        run_note("the account %s@%s was not in the backup as it is now, and was made in what is "
-                 "restored",
+        run_note(
+            "the account %s@%s was not in the backup as it is now, and was made in what is restored",
             p.user, p.host);
     return code;
 }

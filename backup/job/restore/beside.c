@@ -83,15 +83,10 @@ static int check_rights(
     const char *user = q->run->s.target.user;
     if (!may_make(s, fresh) || !may_make(s, old) || !others) {
         err_set(e, EACCES,
-            "the data directory is out of reach here, so the SQL goes into a database beside the "
-            "live one, for which the admin account lacks rights; run once: GRANT ALL PRIVILEGES ON "
-            "`%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON "
-            "`%s`.* TO '%s'; GRANT SET USER ON *.* TO '%s' (with the account's host)",
+            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once: GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT SET USER ON *.* TO '%s' (with the account's host)",
             q->database, user, fresh, user, old, user, user);
         run_error_de(q->run,
-            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine "
-            "Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal ausführen: "
-            "die GRANT-Befehle der englischen Meldung, für `%s`, `%s` und `%s`",
+            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal ausführen: die GRANT-Befehle der englischen Meldung, für `%s`, `%s` und `%s`",
             q->database, fresh, old);
         return EXIT_REFUSED;
     }
@@ -116,8 +111,7 @@ static int check_free(struct server *s, const char *database, struct err *e)
     if (code < 0 || !there)
         return code;
     err_set(e, EEXIST,
-        "there is a database %s already, which this restore would need for itself: rename or drop "
-        "it",
+        "there is a database %s already, which this restore would need for itself: rename or drop it",
         database);
     return EXIT_REFUSED;
 }
@@ -127,15 +121,12 @@ static int check_keys(struct sql_stage *q, struct server *s, struct err *e)
 {
     _cleanup_free_ char *name = server_quote_text(s, q->database), *key = NULL;
     int code = server_text(s, &key, e,
-        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', CONSTRAINT_NAME) FROM "
-        "information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA=%s AND TABLE_SCHEMA <> "
-        "%s LIMIT 1",
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '.', CONSTRAINT_NAME) FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA=%s AND TABLE_SCHEMA <> %s LIMIT 1",
         name, name);
     if (code < 0 || !key)
         return code;
     err_set(e, EINVAL,
-        "the foreign key %s of another database points into %s and would go with the old tables: "
-        "drop it, restore, and add it again",
+        "the foreign key %s of another database points into %s and would go with the old tables: drop it, restore, and add it again",
         key, q->database);
     return EXIT_REFUSED;
 }
@@ -178,8 +169,7 @@ int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
     _cleanup_free_ char *old = xasprintf("%s_elexgate_old", q->database);
     if (q->text.scan.long_line) {
         err_set(e, EINVAL,
-            "%s, line %llu, is a list of more tables than can be looked through, and this SQL goes "
-            "into a database beside %s, whose tables it must not name: make it several statements",
+            "%s, line %llu, is a list of more tables than can be looked through, and this SQL goes into a database beside %s, whose tables it must not name: make it several statements",
             q->text.name ? q->text.name : "the SQL text",
             (unsigned long long)q->text.scan.long_line, q->database);
         return EXIT_REFUSED;
@@ -223,8 +213,7 @@ static int tables_in(struct server *s, const char *database, json_t **out, struc
     json_t *names = json_array();
     _cleanup_free_ char *name = server_quote_text(s, database);
     int code = server_rows(s, note_table, names, e,
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN "
-        "('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') ORDER BY 1",
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') ORDER BY 1",
         name);
     if (code == 0)
         *out = names;
@@ -270,9 +259,7 @@ static int drop_empty(struct server *s, const char *database, struct err *e)
     json_decref(tables);
     if (code == 0 && n > 0)
         return err_set(e, ENOTEMPTY,
-            "the database %s holds %zu tables that should not be there; it is left as it is: look "
-            "at "
-            "them, move them away, and try again",
+            "the database %s holds %zu tables that should not be there; it is left as it is: look at them, move them away, and try again",
             database, n);
     return code == 0 ? drop(s, database, e) : code;
 }
@@ -445,9 +432,7 @@ int beside_exchange(struct restore *r, bool to_new, struct err *e)
     run_note("it failed and is being undone: %s", e->text);
     if (go_back(r, &back) < 0)
         return err_prefix(e, code,
-            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, "
-            "then "
-            "run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
+            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
             UTF8_SHORT(back.text, 200), text(r, "database"), text(r, "new"), text(r, "old"));
     return err_prefix(e, code, "everything is as it was before, and clients are let in");
 }

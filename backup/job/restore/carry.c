@@ -50,10 +50,7 @@ int carry_schemas(struct server *s, const char *database, json_t **out, struct e
     json_t *o = json_object();
     _cleanup_free_ char *name = server_quote_text(s, database);
     int code = server_rows(s, note_schema, o, e,
-        "SELECT SCHEMA_NAME, CAST(CONVERT(SCHEMA_NAME USING filename) AS CHAR CHARACTER SET "
-        "binary) "
-        "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('information_schema', "
-        "'performance_schema', 'mysql') AND SCHEMA_NAME <> %s",
+        "SELECT SCHEMA_NAME, CAST(CONVERT(SCHEMA_NAME USING filename) AS CHAR CHARACTER SET binary) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('information_schema', 'performance_schema', 'mysql') AND SCHEMA_NAME <> %s",
         name);
     if (code == 0)
         *out = o;
@@ -276,8 +273,7 @@ static int carry(struct carry *c, const struct changes *ch, struct err *e)
     throwaway_drop(t);
     if (code != 0)
         return err_prefix(e, code,
-            "what was written to other databases or accounts since the copy cannot be carried "
-            "over");
+            "what was written to other databases or accounts since the copy cannot be carried over");
     json_t *all = json_deep_copy(ch->changed);
     (void)json_array_extend(all, ch->gone);
     run_event(json_pack(

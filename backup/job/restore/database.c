@@ -54,8 +54,7 @@ int restore_database_ready(struct run *run, struct err *e)
     if (command(run, "start_command"))
         return 0;
     err_set(e, EINVAL,
-        "[restore] start_command is not set: nothing would start the server again after the swap; "
-        "for example: start_command = systemctl start mariadb");
+        "[restore] start_command is not set: nothing would start the server again after the swap; for example: start_command = systemctl start mariadb");
     return EXIT_REFUSED;
 }
 
@@ -144,8 +143,8 @@ void restore_database_flush(struct restore *r)
     if (code == 0)
         code = server_exec(s, &why, "SET GLOBAL innodb_log_checkpoint_now=ON");
     if (code < 0)
-        run_note("the server writes its changed pages only when it is stopped, which takes it "
-                 "longer: %s",
+        run_note(
+            "the server writes its changed pages only when it is stopped, which takes it longer: %s",
             why.text);
     server_close(s);
 }
@@ -189,9 +188,7 @@ int restore_database_untouched(const struct restore *r, bool to_new, struct err 
             fcntl(r->locks[i].fd, F_GETLEASE) == F_WRLCK || !leaves(p, st.st_ino, to_new))
             continue;
         return err_set(e, EBUSY,
-            "something opened the server's files while it was stopped: it is started again by "
-            "somebody else (a container's restart policy?); set [restore] stop_command to what "
-            "really stops it");
+            "something opened the server's files while it was stopped: it is started again by somebody else (a container's restart policy?); set [restore] stop_command to what really stops it");
     }
     return 0;
 }
@@ -293,9 +290,7 @@ int restore_database_stop(struct restore *r, struct err *e)
         }
         if (clock_mono_ms() >= end)
             return err_set(e, EBUSY,
-                "the server's files are still in use %llu s after it was stopped: something starts "
-                "it again (a container's restart policy?); set [restore] stop_command to what "
-                "really stops it",
+                "the server's files are still in use %llu s after it was stopped: something starts it again (a container's restart policy?); set [restore] stop_command to what really stops it",
                 (unsigned long long)limit / 1000);
         usleep(10000);
         code = 0;

@@ -203,8 +203,7 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
 static int blocked_for_good(int code, const struct err *back, struct err *e)
 {
     return err_prefix(e, code,
-        "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then "
-        "run `elexgate restore recover`, or restore another backup in its place",
+        "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`, or restore another backup in its place",
         UTF8_SHORT(back->text, 200));
 }
 

@@ -45,13 +45,10 @@ static unsigned series(const char *version)
 static int refuse_version(struct run *run, const char *theirs, const char *ours, struct err *e)
 {
     err_set(e, EINVAL,
-        "the archive is of MariaDB %s, this server is %s: a server cannot read the files of a "
-        "newer "
-        "one; install that series, or bring back a dump",
+        "the archive is of MariaDB %s, this server is %s: a server cannot read the files of a newer one; install that series, or bring back a dump",
         theirs, ours);
     run_error_de(run,
-        "das Archiv stammt von MariaDB %s, dieser Server ist %s: Ein Server liest keine Dateien "
-        "eines neueren; jene Serie installieren oder einen Dump zurückspielen",
+        "das Archiv stammt von MariaDB %s, dieser Server ist %s: Ein Server liest keine Dateien eines neueren; jene Serie installieren oder einen Dump zurückspielen",
         theirs, ours);
     return EXIT_REFUSED;
 }
@@ -120,29 +117,17 @@ static int refuse_names(struct run *run, const char *name, int lower, struct err
 {
     if (lower == 0) {
         err_set(e, EINVAL,
-            "the archive's tables have lower-case names (%s), as a server with "
-            "lower_case_table_names = 1 makes them (Windows, the old containers); this server has "
-            "0, and Elexis would not find its tables: set lower_case_table_names = 1 below "
-            "[mysqld], "
-            "restart the server, and restore then",
+            "the archive's tables have lower-case names (%s), as a server with lower_case_table_names = 1 makes them (Windows, the old containers); this server has 0, and Elexis would not find its tables: set lower_case_table_names = 1 below [mysqld], restart the server, and restore then",
             UTF8_SHORT(name, 80));
         run_error_de(run,
-            "die Tabellen des Archivs haben klein geschriebene Namen (%s), wie ein Server mit "
-            "lower_case_table_names = 1 sie macht (Windows, die alten Container); dieser Server "
-            "hat "
-            "0, und Elexis fände seine Tabellen nicht: lower_case_table_names = 1 unter [mysqld] "
-            "setzen, den Server neu starten, dann zurückspielen",
+            "die Tabellen des Archivs haben klein geschriebene Namen (%s), wie ein Server mit lower_case_table_names = 1 sie macht (Windows, die alten Container); dieser Server hat 0, und Elexis fände seine Tabellen nicht: lower_case_table_names = 1 unter [mysqld] setzen, den Server neu starten, dann zurückspielen",
             UTF8_SHORT(name, 80));
     } else {
         err_set(e, EINVAL,
-            "the archive's tables have names with capitals (%s), which a server with "
-            "lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the "
-            "server, and restore then",
+            "the archive's tables have names with capitals (%s), which a server with lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the server, and restore then",
             UTF8_SHORT(name, 80), lower);
         run_error_de(run,
-            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%s), die ein Server mit "
-            "lower_case_table_names = %d nicht findet: unter [mysqld] auf 0 setzen, den Server neu "
-            "starten, dann zurückspielen",
+            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%s), die ein Server mit lower_case_table_names = %d nicht findet: unter [mysqld] auf 0 setzen, den Server neu starten, dann zurückspielen",
             UTF8_SHORT(name, 80), lower);
     }
     return EXIT_REFUSED;
@@ -199,14 +184,10 @@ bool foreign_was_hot(struct run *run, const char *log, const char *datadir, stru
     foreign_version(datadir, version);
     const char *of = *version ? version : "an older series";
     err_set(e, EIO,
-        "the archive was taken while its server (MariaDB %s) was running, and only that series can "
-        "put such files in order: add --recover-with PROGRAM, a mariadbd of that series; it is "
-        "started once on the unpacked copy",
+        "the archive was taken while its server (MariaDB %s) was running, and only that series can put such files in order: add --recover-with PROGRAM, a mariadbd of that series; it is started once on the unpacked copy",
         of);
     run_error_de(run,
-        "das Archiv wurde von einem laufenden Server (MariaDB %s) gemacht, und nur jene Serie kann "
-        "solche Dateien in Ordnung bringen: --recover-with PROGRAMM dazu, ein mariadbd jener "
-        "Serie; er wird einmal auf der ausgepackten Kopie gestartet",
+        "das Archiv wurde von einem laufenden Server (MariaDB %s) gemacht, und nur jene Serie kann solche Dateien in Ordnung bringen: --recover-with PROGRAMM dazu, ein mariadbd jener Serie; er wird einmal auf der ausgepackten Kopie gestartet",
         *version ? version : "einer älteren Serie");
     return true;
 }

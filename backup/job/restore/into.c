@@ -118,8 +118,7 @@ static int make_dir(struct into *in, struct err *e)
     if (empty)
         return 0;
     err_set(e, ENOTEMPTY,
-        "%s is not empty; give an empty or a new folder (what an earlier --into left there may be "
-        "deleted)",
+        "%s is not empty; give an empty or a new folder (what an earlier --into left there may be deleted)",
         in->dir);
     return EXIT_REFUSED;
 }
@@ -178,8 +177,8 @@ static int unpack_one(
     struct into *in, const struct store_list *found, const struct store_item *it, struct err *e)
 {
     if (restore_is_foreign(it)) {
-        run_note("this archive has no manifest: its date, its server's version and whether it is "
-                 "complete are unknown");
+        run_note(
+            "this archive has no manifest: its date, its server's version and whether it is complete are unknown");
         record(in, it, &it->manifest);
         return unpack_files(in, it, in->q->which, NULL, e);
     }

@@ -38,13 +38,8 @@ static int read_database(struct server *s, const char *name, struct inventory *v
 static int read_names(struct server *s, const char *name, struct inventory *v, struct err *e)
 {
     return server_rows(s, note_item, v, e,
-        "SELECT CASE TABLE_TYPE WHEN 'VIEW' THEN 'view' WHEN 'SEQUENCE' THEN 'sequence' ELSE "
-        "'table' "
-        "END, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE <> "
-        "'TEMPORARY' UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
-        "WHERE ROUTINE_SCHEMA=%s UNION ALL SELECT 'trigger', TRIGGER_NAME FROM "
-        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s UNION ALL SELECT 'event', EVENT_NAME "
-        "FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s ORDER BY 1, 2",
+        "SELECT CASE TABLE_TYPE WHEN 'VIEW' THEN 'view' WHEN 'SEQUENCE' THEN 'sequence' ELSE 'table' END, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE <> 'TEMPORARY' UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s UNION ALL SELECT 'trigger', TRIGGER_NAME FROM "
+        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s UNION ALL SELECT 'event', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s ORDER BY 1, 2",
         name, name, name, name);
 }
 

@@ -39,8 +39,7 @@ int restore_picked_dump(
     if (!*dump || !other)
         return 0;
     err_set(e, EINVAL,
-        "%s of %s is a dump of the database, %s is not: a dump is restored by itself; first "
-        "`elexgate restore %s %s`, then the others by their types",
+        "%s of %s is a dump of the database, %s is not: a dump is restored by itself; first `elexgate restore %s %s`, then the others by their types",
         (*dump)->type, (*dump)->run, other->type, (*dump)->run, (*dump)->type);
     return EXIT_REFUSED;
 }
@@ -50,8 +49,8 @@ int restore_picked_whole(const struct store_item *it, const char *which, struct 
     if (it->complete)
         return 0;
     err_set(e, EINVAL, "%s of %s is not complete: %s%s", it->type, it->run, it->problem,
-        strchr(which, '/') ? "; an archive of the old system, which made no manifests, is restored "
-                             "with --foreign"
-                           : "");
+        strchr(which, '/')
+            ? "; an archive of the old system, which made no manifests, is restored with --foreign"
+            : "");
     return EXIT_INCONSISTENT;
 }

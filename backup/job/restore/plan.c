@@ -37,8 +37,7 @@ static int count_rows(struct plan *p, const char *schema, const char *name, uint
     uint64_t there = 0;
     /* A view in its place would run what somebody put into it, with our rights. */
     if (server_u64(p->server, &there, NULL,
-            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
-            "TABLE_NAME=%s AND TABLE_TYPE <> 'VIEW'",
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s AND TABLE_TYPE <> 'VIEW'",
             st, nt) < 0 ||
         there == 0)
         return 1;
@@ -100,9 +99,7 @@ static void find_newer(struct plan *p, const struct manifest *m, const char *dat
         return;
     }
     (void)!server_rows(p->server, take_newer, &n, NULL,
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN "
-        "('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "
-        "('mysql','information_schema','performance_schema','sys') %s%s ORDER BY 1, 2",
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys') %s%s ORDER BY 1, 2",
         only ? "AND TABLE_SCHEMA=" : "", only ? only : "");
     json_array_foreach (n.tables, i, t) {
         const char *schema = json_string_value(json_object_get(t, "schema"));
@@ -153,8 +150,7 @@ static uint64_t database_bytes(struct server *s, const char *name)
     uint64_t bytes = 0;
     _cleanup_free_ char *quoted = server_quote_text(s, name);
     (void)!server_u64(s, &bytes, NULL,
-        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE "
-        "TABLE_SCHEMA=%s",
+        "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s",
         quoted);
     return bytes;
 }

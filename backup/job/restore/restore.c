@@ -108,13 +108,10 @@ static int clear_earlier(struct run *run, struct err *e)
         code = 2;
     if (code == 2) {
         err_set(e, EEXIST,
-            "the data from before the restore of %s are still kept; first let them go with "
-            "`elexgate "
-            "restore accept`, or bring them back with `elexgate restore undo`",
+            "the data from before the restore of %s are still kept; first let them go with `elexgate restore accept`, or bring them back with `elexgate restore undo`",
             r.suffix);
         run_error_de(run,
-            "die Daten von vor der Wiederherstellung von %s liegen noch da; zuerst mit `elexgate "
-            "restore accept` gehen lassen oder mit `elexgate restore undo` zurückholen",
+            "die Daten von vor der Wiederherstellung von %s liegen noch da; zuerst mit `elexgate restore accept` gehen lassen oder mit `elexgate restore undo` zurückholen",
             r.suffix);
         code = EXIT_REFUSED;
     }
@@ -141,8 +138,7 @@ static int still_out(const struct run *run, int code, struct err *e)
     if (code == 0 || !run->clients_out || strncmp(e->text, "CLIENTS", 7) == 0)
         return code;
     return err_prefix(e, code,
-        "CLIENTS STAY BLOCKED, by a restore before this one: restore another backup, or put right "
-        "what keeps the server from running and then run `elexgate restore recover`");
+        "CLIENTS STAY BLOCKED, by a restore before this one: restore another backup, or put right what keeps the server from running and then run `elexgate restore recover`");
 }
 
 static int run_folders(struct run *run, const struct restore_request *q, struct err *e)

@@ -242,9 +242,7 @@ static int tell(struct serve *s, struct err *e)
     json_t *databases = json_array();
     struct server *server = throwaway_server(s->server);
     int code = server_rows(server, note_database, databases, e,
-        "SELECT SCHEMA_NAME, COUNT(TABLE_NAME) FROM information_schema.SCHEMATA LEFT JOIN "
-        "information_schema.TABLES ON TABLE_SCHEMA=SCHEMA_NAME WHERE SCHEMA_NAME NOT IN ('mysql', "
-        "'information_schema', 'performance_schema', 'sys') GROUP BY 1 ORDER BY 1");
+        "SELECT SCHEMA_NAME, COUNT(TABLE_NAME) FROM information_schema.SCHEMATA LEFT JOIN information_schema.TABLES ON TABLE_SCHEMA=SCHEMA_NAME WHERE SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') GROUP BY 1 ORDER BY 1");
     if (code == 0)
         run_event(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "event", "serving", "folder",
             s->dir, "run", s->run->suffix, "socket", s->socket, "user", "root", "version",

@@ -51,13 +51,10 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     const struct layout *was = &s->was.layout;
     if (!datadir && !s->was.where) {
         err_set(e, ENOENT,
-            "the server does not say where its files are (%s), and no backup was made here "
-            "from which that is known: set [backup] datadir, for example /var/lib/mysql",
+            "the server does not say where its files are (%s), and no backup was made here from which that is known: set [backup] datadir, for example /var/lib/mysql",
             UTF8_SHORT(s->why.text, 200));
         run_error_de(run,
-            "der Server sagt nicht, wo seine Dateien liegen (%s), und hier wurde noch keine "
-            "Sicherung gemacht, aus der das bekannt wäre: [backup] datadir setzen, zum Beispiel "
-            "/var/lib/mysql",
+            "der Server sagt nicht, wo seine Dateien liegen (%s), und hier wurde noch keine Sicherung gemacht, aus der das bekannt wäre: [backup] datadir setzen, zum Beispiel /var/lib/mysql",
             UTF8_SHORT(s->why.text, 200));
         return EXIT_REFUSED;
     }
@@ -69,8 +66,7 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     s->known = s->was.where != NULL;
     for (size_t n = strlen(s->layout.datadir); n > 1 && s->layout.datadir[n - 1] == '/'; n--)
         s->layout.datadir[n - 1] = '\0';
-    run_note("the server cannot be asked (%s): the restore goes by %s; the data directory is "
-             "%s",
+    run_note("the server cannot be asked (%s): the restore goes by %s; the data directory is %s",
         UTF8_SHORT(s->why.text, 300),
         s->known ? "what was known of it" : "the configuration and the archive", s->layout.datadir);
     return 0;
@@ -114,10 +110,8 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
         return 0; /* by its process */
     if (server == SITE_REFUSES)
         return refuse(run,
-            "the server runs and does not let the keeper in, so nothing here can stop it; set "
-            "[restore] stop_command, or put the account right (`elexgate doctor`)",
-            "der Server läuft und lässt den Keeper nicht ein, also kann ihn hier nichts anhalten; "
-            "[restore] stop_command setzen oder das Konto in Ordnung bringen (`elexgate doctor`)",
+            "the server runs and does not let the keeper in, so nothing here can stop it; set [restore] stop_command, or put the account right (`elexgate doctor`)",
+            "der Server läuft und lässt den Keeper nicht ein, also kann ihn hier nichts anhalten; [restore] stop_command setzen oder das Konto in Ordnung bringen (`elexgate doctor`)",
             &why, e);
     if (pid == 0)
         return 0;
@@ -129,11 +123,8 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
     if (code < 0 || worked)
         return code < 0 ? code : 0;
     return refuse(run,
-        "a server has the data directory open, and nothing answers where the configuration looks "
-        "for it: put [database] socket, host and port right, or stop that server first",
-        "ein Server hat das Datenverzeichnis offen, und dort, wo die Konfiguration ihn sucht, "
-        "antwortet nichts: [database] socket, host und port richtigstellen oder zuerst jenen "
-        "Server anhalten",
+        "a server has the data directory open, and nothing answers where the configuration looks for it: put [database] socket, host and port right, or stop that server first",
+        "ein Server hat das Datenverzeichnis offen, und dort, wo die Konfiguration ihn sucht, antwortet nichts: [database] socket, host und port richtigstellen oder zuerst jenen Server anhalten",
         &why, e);
 }
 

@@ -64,8 +64,7 @@ static int judge_form(struct sql_stage *q, struct err *e)
     case SQL_BACKSLASH:
         return refuse(q, EXIT_REFUSED, e,
             ", line %llu: \"%s\" is a command of the client program, not SQL; a dump has none",
-            ", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump "
-            "enthält keinen",
+            ", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump enthält keinen",
             AT(s->refused_line), s->command);
     default: {
         unsigned long long line = AT(s->refused_line);
@@ -88,10 +87,8 @@ static int judge(struct sql_stage *q, struct err *e)
             q, EXIT_REFUSED, e, " has no SQL statement in it", " enthält keinen SQL-Befehl");
     if (s->other_line)
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump "
-            "with `mariadb-dump %s`, without --databases or --all-databases",
-            ", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump "
-            "mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
+            ", line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump with `mariadb-dump %s`, without --databases or --all-databases",
+            ", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
             AT(s->other_line), s->other, q->database, q->database);
     if (s->account_line)
         return refuse(q, EXIT_REFUSED, e,
@@ -100,12 +97,8 @@ static int judge(struct sql_stage *q, struct err *e)
             AT(s->account_line));
     if (s->refused == SQL_OPEN || !s->complete)
         return refuse(q, EXIT_INCONSISTENT, e,
-            " is cut off after line %llu: it does not end with \"-- Dump completed\", as every "
-            "whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add "
-            "that line)",
-            " ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie "
-            "jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann "
-            "die Zeile anfügen)",
+            " is cut off after line %llu: it does not end with \"-- Dump completed\", as every whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add that line)",
+            " ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann die Zeile anfügen)",
             AT(s->lines));
     return 0;
 }
@@ -138,24 +131,18 @@ static int judge_needs(struct sql_stage *q, struct server *s, struct err *e)
         const char *whose = strncasecmp(n->name, "utf8mb4_0900", 12) == 0 ? " (MySQL 8)" : "";
         return refuse(q, EXIT_REFUSED, e,
             n->collation
-                ? ", line %llu: this server does not have the collation %s%s; replace it, for "
-                  "example with: sed 's/%s/utf8mb4_unicode_520_ci/g'"
-                : ", line %llu: this server does not have the character set %s%s; replace "
-                  "it, for example with: sed 's/%s/utf8mb4/g'",
+                ? ", line %llu: this server does not have the collation %s%s; replace it, for example with: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", line %llu: this server does not have the character set %s%s; replace it, for example with: sed 's/%s/utf8mb4/g'",
             n->collation
-                ? ", Zeile %llu: Die Sortierung %s%s hat dieser Server nicht; ersetzen, zum "
-                  "Beispiel mit: sed 's/%s/utf8mb4_unicode_520_ci/g'"
-                : ", Zeile %llu: Den Zeichensatz %s%s hat dieser Server nicht; ersetzen, zum "
-                  "Beispiel mit: sed 's/%s/utf8mb4/g'",
+                ? ", Zeile %llu: Die Sortierung %s%s hat dieser Server nicht; ersetzen, zum Beispiel mit: sed 's/%s/utf8mb4_unicode_520_ci/g'"
+                : ", Zeile %llu: Den Zeichensatz %s%s hat dieser Server nicht; ersetzen, zum Beispiel mit: sed 's/%s/utf8mb4/g'",
             AT(n->line), n->name, whose, n->name);
     }
     struct err why = {0};
     if (scan->gtid_line && server_exec(s, &why, "DO @@GLOBAL.GTID_PURGED") < 0 && is_unknown(&why))
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with "
-            "--set-gtid-purged=OFF, or take the line out",
-            ", Zeile %llu, setzt GTID_PURGED, das nur MySQL kennt: den Dump mit "
-            "--set-gtid-purged=OFF machen oder die Zeile herausnehmen",
+            ", line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with --set-gtid-purged=OFF, or take the line out",
+            ", Zeile %llu, setzt GTID_PURGED, das nur MySQL kennt: den Dump mit --set-gtid-purged=OFF machen oder die Zeile herausnehmen",
             AT(scan->gtid_line));
     return 0;
 }
@@ -169,8 +156,8 @@ static void note_origin(const struct sql_stage *q, struct server *s)
     if (sscanf(theirs, "%u.%u", &a, &b) != 2 || sscanf(ours, "%u.%u", &c, &d) != 2)
         return;
     if (mysql ? a >= 8 : a > c || (a == c && b > d))
-        run_note("the dump is of a newer server (%s), this one is %s: what only that one knows "
-                 "is an error when it is tried out, before anybody is kept out",
+        run_note(
+            "the dump is of a newer server (%s), this one is %s: what only that one knows is an error when it is tried out, before anybody is kept out",
             UTF8_SHORT(theirs, 40), UTF8_SHORT(ours, 40));
 }
 
@@ -234,15 +221,14 @@ static int choose_way(struct sql_stage *q, struct err *e)
         code = restore_database_ready(q->run, e);
     if (code == 0 && q->site.server == SITE_REFUSES) {
         err_set(e, EACCES,
-            "the server runs and does not let the keeper in (%s): put the account right "
-            "(`elexgate doctor`), or stop the server and try again",
+            "the server runs and does not let the keeper in (%s): put the account right (`elexgate doctor`), or stop the server and try again",
             UTF8_SHORT(q->site.why.text, 300));
         return EXIT_REFUSED;
     }
     if (code == 0 || !answers)
         return code;
-    run_note("the way by the files is closed (%s); the SQL goes into a database beside the live "
-             "one",
+    run_note(
+        "the way by the files is closed (%s); the SQL goes into a database beside the live one",
         UTF8_SHORT(e->text, 250));
     q->beside = true;
     return 0;

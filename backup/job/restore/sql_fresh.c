@@ -130,13 +130,12 @@ static int name_missed(struct sql_stage *q, struct err *e)
     const char *sql = m ? json_string_value(json_object_get(m->info, "accounts")) : NULL;
     _cleanup_free_ char *names = accounts_in(sql, q->run->s.target.user);
     if (code == 0 && *names)
-        run_note("accounts that this dump knows and that are not brought back: %s; afterwards: jq "
-                 "-r .info.accounts %s | mariadb",
+        run_note(
+            "accounts that this dump knows and that are not brought back: %s; afterwards: jq -r .info.accounts %s | mariadb",
             names, q->text.manifest);
     else if (code == 0)
-        run_note("the new installation has root (by its socket only) and the account %s; all other "
-                 "accounts, those of the workstations too, have to be made anew: SQL does not "
-                 "bring them",
+        run_note(
+            "the new installation has root (by its socket only) and the account %s; all other accounts, those of the workstations too, have to be made anew: SQL does not bring them",
             q->run->s.target.user);
     manifest_file_close(file);
     return code;

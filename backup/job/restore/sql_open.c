@@ -122,10 +122,8 @@ static const struct {
     {"SQLite format 3", 15, "is a database of SQLite, not SQL text of MariaDB or MySQL",
         "ist eine Datenbank von SQLite, nicht SQL-Text von MariaDB oder MySQL"},
     {"XBSTCK01", 8,
-        "is a stream of mariadb-backup, not SQL text: unpack it with mbstream; it fits a server of "
-        "the same series only",
-        "ist ein Strom von mariadb-backup, nicht SQL-Text: mit mbstream auspacken; er passt nur zu "
-        "einem Server derselben Reihe"},
+        "is a stream of mariadb-backup, not SQL text: unpack it with mbstream; it fits a server of the same series only",
+        "ist ein Strom von mariadb-backup, nicht SQL-Text: mit mbstream auspacken; er passt nur zu einem Server derselben Reihe"},
 };
 
 static bool is_packed(const struct peek *p)
@@ -173,8 +171,8 @@ static int begin_text(struct opened *o, const char *data, size_t n, struct err *
     o->begun = true;
     if (!form)
         return 0;
-    run_note("the text is %s, as PowerShell's > writes it, which can damage umlauts: look at them "
-             "afterwards; `mariadb-dump --result-file=FILE` does without",
+    run_note(
+        "the text is %s, as PowerShell's > writes it, which can damage umlauts: look at them afterwards; `mariadb-dump --result-file=FILE` does without",
         form);
     o->utf16 = iconv_open("UTF-8", form);
     return o->utf16 == (iconv_t)-1 ? err_sys(e, errno, "cannot convert from %s", form) : 0;

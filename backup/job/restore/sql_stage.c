@@ -76,12 +76,10 @@ static int refuse_loss(struct sql_stage *q, struct err *e)
     words_of(q->difference, false, en, sizeof en);
     words_of(q->difference, true, de, sizeof de);
     err_set(e, EEXIST,
-        "this SQL would lose what the database %s has now: %s. Nothing was changed. If that is "
-        "meant: --accept-loss",
+        "this SQL would lose what the database %s has now: %s. Nothing was changed. If that is meant: --accept-loss",
         q->database, en);
     run_error_de(q->run,
-        "dieses SQL verlöre, was die Datenbank %s jetzt hat: %s. Nichts wurde verändert. Falls "
-        "das so gemeint ist: --accept-loss",
+        "dieses SQL verlöre, was die Datenbank %s jetzt hat: %s. Nichts wurde verändert. Falls das so gemeint ist: --accept-loss",
         q->database, UTF8_SHORT(de, 380));
     return EXIT_REFUSED;
 }
@@ -89,16 +87,10 @@ static int refuse_loss(struct sql_stage *q, struct err *e)
 static int refuse_names(struct sql_stage *q, const char *file, const char *live, struct err *e)
 {
     err_set(e, EINVAL,
-        "the tables are called otherwise in this SQL: %s, and here %s; it is from a server that "
-        "does not tell upper from lower case (Windows), and this one does. --names live gives them "
-        "the names that they have here, --names file leaves them",
+        "the tables are called otherwise in this SQL: %s, and here %s; it is from a server that does not tell upper from lower case (Windows), and this one does. --names live gives them the names that they have here, --names file leaves them",
         file, live);
     run_error_de(q->run,
-        "die Tabellen heissen in diesem SQL anders: %s, und hier %s; es stammt von einem Server, "
-        "der "
-        "gross und klein nicht unterscheidet (Windows), und dieser unterscheidet. --names live "
-        "gibt "
-        "ihnen die hiesigen Namen, --names file belässt sie",
+        "die Tabellen heissen in diesem SQL anders: %s, und hier %s; es stammt von einem Server, der gross und klein nicht unterscheidet (Windows), und dieser unterscheidet. --names live gibt ihnen die hiesigen Namen, --names file belässt sie",
         file, live);
     return EXIT_REFUSED;
 }
@@ -170,8 +162,7 @@ static bool is_view(struct server *s, const char *database, const char *table)
     uint64_t n = 1;
     _cleanup_free_ char *d = server_quote_text(s, database), *t = server_quote_text(s, table);
     return server_u64(s, &n, NULL,
-               "SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA=%s AND "
-               "TABLE_NAME=%s",
+               "SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
                d, t) < 0 ||
            n > 0;
 }

@@ -80,9 +80,7 @@ static int fits(const struct store_item *it, const struct site *site, struct err
     if (!m->server.version || strncmp(m->server.version, l->version, n) ||
         series_length(l->version) != n)
         err_set(e, EINVAL,
-            "the backup is of a MariaDB %s server, this one is %s: a physical backup fits the same "
-            "series "
-            "only; install that series, or restore a dump",
+            "the backup is of a MariaDB %s server, this one is %s: a physical backup fits the same series only; install that series, or restore a dump",
             m->server.version ? m->server.version : "unknown", l->version);
     else if (m->server.page_size != l->page_size)
         err_set(e, EINVAL, "the backup has innodb_page_size %u, this server %u: they must be equal",
@@ -268,9 +266,8 @@ static void about_foreign(struct store_item *it, const struct layout *l)
 {
     it->manifest.server.page_size = l->page_size;
     it->manifest.server.lower_case_table_names = l->lower_case_table_names;
-    run_note("this archive has no manifest: its date, its server's version and whether it is "
-             "complete are unknown; that a server starts on it and finds every table whole is the "
-             "only proof");
+    run_note(
+        "this archive has no manifest: its date, its server's version and whether it is complete are unknown; that a server starts on it and finds every table whole is the only proof");
 }
 
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)

@@ -38,8 +38,7 @@ bool broken_tables_dropped(struct server *s, const char *schema, const char *tab
         return false;
     _cleanup_free_ char *a = server_quote_text(s, schema), *b = server_quote_text(s, table);
     return server_u64(s, &n, NULL,
-               "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND "
-               "TABLE_NAME=%s",
+               "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
                a, b) == 0 &&
            n == 0;
 }
@@ -69,9 +68,7 @@ int broken_tables_find(struct server *s, json_t **out, struct err *e)
     json_t *broken = json_object();
     /* the type of a table that cannot be opened may be NULL */
     int code = server_rows(s, note_name, &l, e,
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
-        "COALESCE(TABLE_TYPE, '') NOT IN ('VIEW', 'SYSTEM VIEW') AND TABLE_SCHEMA NOT IN "
-        "('information_schema', 'performance_schema')");
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE COALESCE(TABLE_TYPE, '') NOT IN ('VIEW', 'SYSTEM VIEW') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')");
     for (size_t i = 0; i < l.n; i++) {
         if (code == 0)
             code = try_one(s, l.schema[i], l.table[i], broken, e);

@@ -66,8 +66,7 @@ int copy_check_extract(struct copy_check *c, struct err *e)
             (unsigned long long)result.links_left_out);
     if (into >= 0 && result.attributes_left_out)
         run_note(
-            "%llu access control lists or extended attributes could not be set: the file system "
-            "has none, or they need root",
+            "%llu access control lists or extended attributes could not be set: the file system has none, or they need root",
             (unsigned long long)result.attributes_left_out);
     c->proof.files = (int64_t)result.files;
     c->proof.bytes = (int64_t)result.bytes;

@@ -209,10 +209,7 @@ static int find_worker(struct task *t, struct err *e)
     int code = server_exec(t->s, e, "SET @worker=NULL, @u=NULL, @h=NULL");
     if (code == 0)
         code = server_exec(t->s, e,
-            "SELECT d.User, d.Host INTO @u, @h FROM mysql.db d JOIN mysql.user u ON u.User=d.User "
-            "AND u.Host=d.Host WHERE REPLACE(d.Db, '\\\\', '')=%s AND d.Execute_priv='Y' AND "
-            "d.Create_routine_priv='Y' AND u.Super_priv='N' AND d.User NOT IN ('', %s) ORDER BY "
-            "d.Trigger_priv='Y' DESC, 1, 2 LIMIT 1",
+            "SELECT d.User, d.Host INTO @u, @h FROM mysql.db d JOIN mysql.user u ON u.User=d.User AND u.Host=d.Host WHERE REPLACE(d.Db, '\\\\', '')=%s AND d.Execute_priv='Y' AND d.Create_routine_priv='Y' AND u.Super_priv='N' AND d.User NOT IN ('', %s) ORDER BY d.Trigger_priv='Y' DESC, 1, 2 LIMIT 1",
             db, "'elexgate-import'");
     if (code == 0)
         code = server_text(t->s, &user, e, "SELECT @u");
@@ -235,12 +232,8 @@ static int put_all_right(struct task *t, const char *importer, struct err *e)
     _cleanup_free_ char *who = server_quote_text(t->s, plain);
     /* triggers in their order: each one that is made anew comes last in its turn */
     int code = server_rows(t->s, take_found, &f, e,
-        "SELECT 'VIEW', TABLE_NAME, 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA=%s AND "
-        "DEFINER=%s UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, 2 FROM "
-        "information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s AND DEFINER=%s UNION ALL SELECT "
-        "'EVENT', EVENT_NAME, 3 FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s AND "
-        "DEFINER=%s UNION ALL (SELECT 'TRIGGER', TRIGGER_NAME, 4 + ACTION_ORDER FROM "
-        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s AND DEFINER=%s) ORDER BY 3",
+        "SELECT 'VIEW', TABLE_NAME, 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA=%s AND DEFINER=%s UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, 2 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s AND DEFINER=%s UNION ALL SELECT 'EVENT', EVENT_NAME, 3 FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s AND "
+        "DEFINER=%s UNION ALL (SELECT 'TRIGGER', TRIGGER_NAME, 4 + ACTION_ORDER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s AND DEFINER=%s) ORDER BY 3",
         db, who, db, who, db, who, db, who);
     for (size_t i = 0; i < f.n; i++) {
         if (code == 0)

@@ -20,8 +20,7 @@ static int ours_alone(int fd, const char *name, struct err *e)
         return err_sys(e, errno, "cannot look at %s", name);
     if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
         return err_set(e, EPERM,
-            "%s belongs to another user, or others may write to it: what happens in it would be "
-            "theirs to decide",
+            "%s belongs to another user, or others may write to it: what happens in it would be theirs to decide",
             name);
     return 0;
 }

@@ -240,8 +240,7 @@ static int new_view(const struct sandbox_plan *p, struct sandbox_failure *f)
         if (show(&p->entries[i]) < 0)
             return fail(f, p->entries[i].access == SANDBOX_WRITE
                                ? "binding its folders"
-                               : "binding what it reads (its user must get through to "
-                                 "it)");
+                               : "binding what it reads (its user must get through to it)");
     if (chdir(p->start) < 0)
         return fail(f, "its folder");
     if (umount2(OLD, MNT_DETACH) < 0 || rmdir(OLD) < 0)
@@ -294,8 +293,8 @@ int sandbox_enter(const struct sandbox_plan *p, struct sandbox_failure *f)
         if (new_view(p, f) < 0)
             return -1;
     } else if (chdir(p->start) < 0)
-        return fail(f, "Landlock: its user does not get through to its folder (chmod o+x on those "
-                       "above it, or another [drill] scratch)");
+        return fail(f,
+            "Landlock: its user does not get through to its folder (chmod o+x on those above it, or another [drill] scratch)");
     else if (sandbox_landlock_enter(p) < 0)
         return fail(f, "Landlock");
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p->filter) < 0)

@@ -58,9 +58,7 @@ int sandbox_landlock_make(struct sandbox_plan *p, struct err *e)
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 1)
         return err_set(e, ENOSYS,
-            "this kernel gives neither namespaces to users nor Landlock: what nobody vouches for "
-            "is "
-            "not tried out without one of them");
+            "this kernel gives neither namespaces to users nor Landlock: what nobody vouches for is not tried out without one of them");
     uint64_t known = known_rights(abi);
     struct landlock_ruleset_attr attr = {.handled_access_fs = known};
     p->landlock = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);

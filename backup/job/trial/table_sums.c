@@ -56,16 +56,8 @@ static int list_tables(struct table_sums *ts, struct err *e)
 {
     _cleanup_free_ char *schema = ts->o.schema ? server_quote_text(ts->server, ts->o.schema) : NULL;
     return server_rows(ts->server, add_table, ts, e,
-        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE,''), t.ENGINE='InnoDB', "
-        "t.TABLE_TYPE='SYSTEM VERSIONED' AND NOT EXISTS (SELECT 1 FROM information_schema.COLUMNS "
-        "c WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME AND "
-        "c.GENERATION_EXPRESSION='ROW START' AND c.DATA_TYPE='bigint') "
-        "FROM information_schema.TABLES t "
-        "WHERE t.TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND "
-        "(COALESCE(t.ENGINE,'')<>'MEMORY' OR %d) AND "
-        "t.TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT "
-        "(t.TABLE_SCHEMA='mysql' AND t.TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos',"
-        "'innodb_table_stats','innodb_index_stats')) %s%s ORDER BY t.ENGINE='InnoDB', 1, 2",
+        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE,''), t.ENGINE='InnoDB', t.TABLE_TYPE='SYSTEM VERSIONED' AND NOT EXISTS (SELECT 1 FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA=t.TABLE_SCHEMA AND c.TABLE_NAME=t.TABLE_NAME AND c.GENERATION_EXPRESSION='ROW START' AND c.DATA_TYPE='bigint') FROM information_schema.TABLES t "
+        "WHERE t.TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND (COALESCE(t.ENGINE,'')<>'MEMORY' OR %d) AND t.TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys') AND NOT (t.TABLE_SCHEMA='mysql' AND t.TABLE_NAME IN ('general_log','slow_log','gtid_slave_pos','innodb_table_stats','innodb_index_stats')) %s%s ORDER BY t.ENGINE='InnoDB', 1, 2",
         ts->o.all || ts->o.rows_only, schema ? "AND t.TABLE_SCHEMA=" : "", schema ? schema : "");
 }
 

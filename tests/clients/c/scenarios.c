@@ -328,8 +328,7 @@ void do_session_vars(MYSQL *my)
 void do_attributes(MYSQL *my)
 {
     if (mysql_query(my,
-            "SELECT ATTR_NAME, ATTR_VALUE FROM performance_schema.session_connect_attrs "
-            "WHERE PROCESSLIST_ID = CONNECTION_ID()"))
+            "SELECT ATTR_NAME, ATTR_VALUE FROM performance_schema.session_connect_attrs WHERE PROCESSLIST_ID = CONNECTION_ID()"))
         fail(my);
     else
         put_results(my);
@@ -401,9 +400,7 @@ void do_progress(MYSQL *my)
     }
     mysql_query(my, "SET SESSION progress_report_time = 1");
     snprintf(sql, sizeof sql,
-        "ALTER TABLE `slow_%s` ADD COLUMN c INT AS (LENGTH(SHA2(REPEAT(CHAR(seq), 2000000), 512))) "
-        "STORED, "
-        "ALGORITHM=COPY",
+        "ALTER TABLE `slow_%s` ADD COLUMN c INT AS (LENGTH(SHA2(REPEAT(CHAR(seq), 2000000), 512))) STORED, ALGORITHM=COPY",
         env("ELX_TAG"));
     if (mysql_query(my, sql))
         fail(my);

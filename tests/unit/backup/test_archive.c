@@ -186,11 +186,7 @@ static void assert_same_trees(const char *a, const char *b)
 {
     assert_int_equal(sh("diff -r '%s' '%s'", a, b), 0);
     assert_int_equal(
-        sh("for d in '%s' '%s'; do (cd \"$d\" && LC_ALL=C find . -mindepth 1 -printf "
-           "'%%P %%m %%s\\n' | "
-           "grep -av '^leer' | sed 's/ [0-9]*$/ &/' | LC_ALL=C sort | sha256sum); done "
-           "| uniq | wc -l | "
-           "grep -qx 1",
+        sh("for d in '%s' '%s'; do (cd \"$d\" && LC_ALL=C find . -mindepth 1 -printf '%%P %%m %%s\\n' | grep -av '^leer' | sed 's/ [0-9]*$/ &/' | LC_ALL=C sort | sha256sum); done | uniq | wc -l | grep -qx 1",
             a, b),
         0);
 }
@@ -407,8 +403,7 @@ static void test_document_changes_once(void **state)
 static void test_document_never_rests(void **state)
 {
     changing_documents(*state, 1000000,
-        "(.entries|length==3 and .[0].replaced and .[1].replaced and .[2].unstable) and "
-        "(.notes|length==1)");
+        "(.entries|length==3 and .[0].replaced and .[1].replaced and .[2].unstable) and (.notes|length==1)");
 }
 
 static bool stop_at_once(void *ctx)
@@ -590,8 +585,7 @@ static void test_age_recipient(void **state)
     if (sh("command -v age-keygen >/dev/null") != 0)
         skip();
     assert_int_equal(
-        sh("age-keygen -o '%s/key' 2>/dev/null && age-keygen -y '%s/key' > '%s/pub' && "
-           "age-keygen -o '%s/other' 2>/dev/null",
+        sh("age-keygen -o '%s/key' 2>/dev/null && age-keygen -y '%s/key' > '%s/pub' && age-keygen -o '%s/other' 2>/dev/null",
             f->dir, f->dir, f->dir, f->dir),
         0);
     char *pub;

@@ -75,11 +75,11 @@ static void require_tls(void **state)
 static void without_a_password(void **state)
 {
     (void)state;
-    static const char as_gate[] = "{\"plugin\":\"unix_socket\",\"authentication_string\":"
-                                  "\"elexgate\"}",
-                      plain[] = "{\"plugin\":\"unix_socket\"}",
-                      one_of_two[] = "{\"plugin\":\"ed25519\",\"auth_or\":[{\"plugin\":\"unix_"
-                                     "socket\",\"authentication_string\":\"elexgate\"},{}]}";
+    static const char as_gate
+        [] = "{\"plugin\":\"unix_socket\",\"authentication_string\":\"elexgate\"}",
+ plain[] = "{\"plugin\":\"unix_socket\"}",
+ one_of_two[] =
+        "{\"plugin\":\"ed25519\",\"auth_or\":[{\"plugin\":\"unix_socket\",\"authentication_string\":\"elexgate\"},{}]}";
     bad(&over_socket, "localhost", as_gate, "IDENTIFIED BY");
     bad(&over_socket, "localhost", one_of_two, "IDENTIFIED BY");
     good(&over_socket, "localhost", plain); /* as the user o'neill */

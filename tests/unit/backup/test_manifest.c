@@ -148,14 +148,9 @@ static void test_old_head(void **state)
 {
     (void)state;
     static const char text[] =
-        "{\"format\":\"elexgate-manifest\",\"version\":1,\"type\":\"bilder\",\"run\":"
-        "\"2026-11-22-0315\",\"method\":\"files\",\"started\":\"2026-11-22T02:15:00.123Z\","
-        "\"finished\":\"2026-11-22T02:15:01.123Z\",\"local_time\":\"2026-11-22T03:15:00+01:00\","
-        "\"zone\":\"CET\",\"host\":\"praxis\",\"program\":\"elexgate 0.1.0\",\"sealed\":false,"
+        "{\"format\":\"elexgate-manifest\",\"version\":1,\"type\":\"bilder\",\"run\":\"2026-11-22-0315\",\"method\":\"files\",\"started\":\"2026-11-22T02:15:00.123Z\",\"finished\":\"2026-11-22T02:15:01.123Z\",\"local_time\":\"2026-11-22T03:15:00+01:00\",\"zone\":\"CET\",\"host\":\"praxis\",\"program\":\"elexgate 0.1.0\",\"sealed\":false,"
         "\"archive\":{\"file\":\"bilder_2026-11-22-0315.tar.gz\",\"size\":5,\"sha256\":\"" SUM
-        "\",\"backend\":\"isal\",\"level\":1,\"encryption\":null},\"content\":{\"files\":1,"
-        "\"directories\":0,\"symlinks\":0,\"bytes\":1,\"tar_bytes\":10240},\"server\":null,"
-        "\"tables\":[],\"notes\":[],\"info\":{},\"entries\":[\n";
+        "\",\"backend\":\"isal\",\"level\":1,\"encryption\":null},\"content\":{\"files\":1,\"directories\":0,\"symlinks\":0,\"bytes\":1,\"tar_bytes\":10240},\"server\":null,\"tables\":[],\"notes\":[],\"info\":{},\"entries\":[\n";
     struct manifest m;
     struct manifest_seal seal = {0};
     struct err e = {0};
@@ -244,8 +239,8 @@ static void test_entries_refused(void **state)
         "{\"path_hex\":\"2e2e2f61\",\"type\":\"directory\",\"mode\":493,\"mtime_ns\":0}",
         "{\"path\":\"a\",\"type\":\"symlink\",\"mode\":493,\"mtime_ns\":0}",
         "{\"path\":\"a\",\"type\":\"file\",\"mode\":493,\"mtime_ns\":0,\"size\":1}",
-        "{\"path\":\"a\",\"type\":\"file\",\"mode\":493,\"mtime_ns\":0,\"size\":1,\"stored\":2,"
-        "\"sha256\":\"" SUM "\"}"};
+        "{\"path\":\"a\",\"type\":\"file\",\"mode\":493,\"mtime_ns\":0,\"size\":1,\"stored\":2,\"sha256\":\"" SUM
+        "\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct manifest_entry en = {.size = 7};
         struct err e = {0};

@@ -136,12 +136,7 @@ static void calls(void **state, enum sandbox_kind kind)
     struct box *b = *state;
     int status;
     char *said = run_script(b, kind, false, "perl",
-        "use Socket; $|=1;"
-        "print socket(my $i, AF_INET, SOCK_STREAM, 0) ? 'NO-inet ' : 'yes-inet ';"
-        "print socket(my $u, AF_UNIX, SOCK_STREAM, 0) ? 'yes-unix ' : 'NO-unix ';"
-        "print connect($u, pack_sockaddr_un('sock')) ? 'NO-connect ' : 'yes-connect ';"
-        "print defined(fork) ? 'NO-fork ' : 'yes-fork ';"
-        "print open(my $f, '<', $ARGV[0]) ? 'NO-secret ' : 'yes-secret ';",
+        "use Socket; $|=1;print socket(my $i, AF_INET, SOCK_STREAM, 0) ? 'NO-inet ' : 'yes-inet ';print socket(my $u, AF_UNIX, SOCK_STREAM, 0) ? 'yes-unix ' : 'NO-unix ';print connect($u, pack_sockaddr_un('sock')) ? 'NO-connect ' : 'yes-connect ';print defined(fork) ? 'NO-fork ' : 'yes-fork ';print open(my $f, '<', $ARGV[0]) ? 'NO-secret ' : 'yes-secret ';",
         &status);
     if (strstr(said, "NO-") || !strstr(said, "yes-secret"))
         fail_msg("%s", said);

@@ -82,8 +82,7 @@ static void test_cuts(void **state)
             "SET sql_mode=\"ANSI_QUOTES\"" SETS "SELECT \"\\\"" SETS "a"},
         {"SET @@session.sql_mode='ORACLE'; SELECT \"\\\"; a",
             "SET @@session.sql_mode='ORACLE'" SETS "SELECT \"\\\"" SETS "a"},
-        {"/*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='NO_BACKSLASH_ESCAPES' */; x '\\'; SET "
-         "SQL_MODE=@OLD; y '\\';'; z",
+        {"/*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='NO_BACKSLASH_ESCAPES' */; x '\\'; SET SQL_MODE=@OLD; y '\\';'; z",
             "/*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='NO_BACKSLASH_ESCAPES' */" SETS "x '\\'" SETS
             "SET SQL_MODE=@OLD" SETS "y '\\';'" SETS "z"},
         {"/*!40101 SET @OLD=@@SQL_MODE */; SET SQL_MODE=IFNULL(@OLD, ''); a '\\'';",
@@ -160,8 +159,8 @@ static void test_refusals(void **state)
 /* Cut at any place it neither crashes nor gives another first statement. */
 static void test_truncations(void **state)
 {
-    static const char text[] = "/*!40101 SET SQL_MODE='ANSI' */; -- x\nINSERT `a``b` VALUES "
-                               "('c''d\\'e', _binary \"f\"); DELIMITER";
+    static const char text[] =
+        "/*!40101 SET SQL_MODE='ANSI' */; -- x\nINSERT `a``b` VALUES ('c''d\\'e', _binary \"f\"); DELIMITER";
     (void)state;
     for (size_t n = 0; n < sizeof text; n++) {
         char *whole = cut(text, n, n ? n : 1), *bytes = cut(text, n, 1);

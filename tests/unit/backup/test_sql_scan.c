@@ -179,11 +179,11 @@ static void what_it_asks_for(void **state)
 static void modes_of_the_text(void **state)
 {
     (void)state;
-    const struct sql_scan *s = scan("SET sql_mode='NO_BACKSLASH_ESCAPES';\nDELIMITER ;;\n"
-                                    "CREATE PROCEDURE pfad() SELECT 'C:\\' ;;\nDELIMITER ;\n"
-                                    "SET sql_mode='ANSI_QUOTES';\nCREATE TABLE \"t\" (\"i\" "
-                                    "int);\nINSERT INTO \"t\" VALUES (1);\n"
-                                    "USE \"mysql\";\n-- Dump completed\n");
+    const struct sql_scan *s = scan(
+        "SET sql_mode='NO_BACKSLASH_ESCAPES';\nDELIMITER ;;\n"
+        "CREATE PROCEDURE pfad() SELECT 'C:\\' ;;\nDELIMITER ;\n"
+        "SET sql_mode='ANSI_QUOTES';\nCREATE TABLE \"t\" (\"i\" int);\nINSERT INTO \"t\" VALUES (1);\n"
+        "USE \"mysql\";\n-- Dump completed\n");
     assert_true(s->complete);
     assert_int_equal(s->other_line, 8);
     assert_string_equal(s->tables[0].name, "t");

@@ -126,8 +126,7 @@ static void test_incomplete(void **state)
     } cases[] = {{"rm '%s'/*.tar.gz", "the archive is missing"},
         {"printf x >> '%s'/elexisdb_2026-11-20-0315.tar.gz", "bytes, the manifest says"},
         {"truncate -s 10 '%s'/*.manifest.json", "manifest: "},
-        {"cd '%s' && mv *.tar.gz elexisdb_2026-11-20-0316.tar.gz && mv *.manifest.json "
-         "elexisdb_2026-11-20-0316.manifest.json",
+        {"cd '%s' && mv *.tar.gz elexisdb_2026-11-20-0316.tar.gz && mv *.manifest.json elexisdb_2026-11-20-0316.manifest.json",
             "the manifest is that of elexisdb_2026-11-20-0315"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         _cleanup_free_ char *clean = xasprintf("rm -f '%s'/*", dir);
@@ -316,8 +315,7 @@ static void test_whose(void **state)
         "1s/\"key\":\"0/\"key\":\"@/;1s/\"key\":\"[^@]/\"key\":\"0/;1s/\"key\":\"@/\"key\":\"1/"};
     for (size_t i = 0; i < 3; i++) {
         _cleanup_free_ char *command = xasprintf(
-            "cd '%s' && cp elexisdb_2026-11-24-0315.manifest.json x && sed -i '%s' "
-            "elexisdb_2026-11-24-0315.manifest.json",
+            "cd '%s' && cp elexisdb_2026-11-24-0315.manifest.json x && sed -i '%s' elexisdb_2026-11-24-0315.manifest.json",
             dir, changes[i]);
         assert_int_equal(system(command), 0);
         l = list_all(NULL);
@@ -343,9 +341,7 @@ static void test_latest_is_not_stepped_over(void **state)
         "rm *1-0315.tar.gz", "rm *1-0315.manifest.json",
         "echo x >elexisdb_2026-11-21-0315.manifest.json",
         "cp *0-0315.manifest.json *1-0315.manifest.json",
-        "for x in 0 1; do mv elexisdb_2026-11-2$x-0315.tar.gz $x; done; mv 0 "
-        "elexisdb_2026-11-21-0315.tar.gz; mv 1 elexisdb_2026-11-20-0315.tar.gz; truncate -s 8 "
-        "*1-0315.tar.gz"};
+        "for x in 0 1; do mv elexisdb_2026-11-2$x-0315.tar.gz $x; done; mv 0 elexisdb_2026-11-21-0315.tar.gz; mv 1 elexisdb_2026-11-20-0315.tar.gz; truncate -s 8 *1-0315.tar.gz"};
     assert_int_equal(medium_init(trust.folder, dir, (char[MEDIUM_ID_LEN]){0}, &e), 0);
     char id[MEDIUM_ID_LEN];
     assert_int_equal(medium_read(dir, id, &e), 0);
@@ -395,10 +391,8 @@ static void test_status(void **state)
     assert_true(back.proven_ms == s.proven_ms && back.drill_ms == 12345);
     assert_string_equal(back.verified_words, "bad ? name");
     static const char *const bad[] = {"", "{}", "[]",
-        "{\"format\":\"elexgate-status\",\"version\":2,\"verified\":null,\"proven\":null,\"drill_"
-        "ms\":0}",
-        "{\"format\":\"elexgate-status\",\"version\":1,\"verified\":1,\"proven\":null,\"drill_ms\":"
-        "0}"};
+        "{\"format\":\"elexgate-status\",\"version\":2,\"verified\":null,\"proven\":null,\"drill_ms\":0}",
+        "{\"format\":\"elexgate-status\",\"version\":1,\"verified\":1,\"proven\":null,\"drill_ms\":0}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(status_parse(bad[i], strlen(bad[i]), &back, &e), -EINVAL);
 }

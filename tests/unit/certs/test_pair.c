@@ -200,8 +200,7 @@ static void missing_intermediate(void **state)
     fixture_write_key(f, "key.pem", f->leaf_key, NULL);
     fixture_write_certs(f, "cert.pem", f->leaf, f->root, NULL);
     must_fail(f, EINVAL,
-        "lacks an intermediate certificate: CN=praxis-server was issued by "
-        "CN=Test Intermediate");
+        "lacks an intermediate certificate: CN=praxis-server was issued by CN=Test Intermediate");
 }
 
 static void weak_key(void **state)

@@ -173,8 +173,9 @@ static void full_disk(void **state)
     for (int i = 0; i < 500 && access(path, F_OK) < 0; i++)
         usleep(10000);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    audit_event("half", LOG_S("text", "a line that is too long for what is left of the disk, "
-                                      "and the rest of it is not written any more"));
+    audit_event("half",
+        LOG_S("text",
+            "a line that is too long for what is left of the disk, and the rest of it is not written any more"));
     wait_status(false, 1);
     audit_event("lost");
     wait_status(false, 2);

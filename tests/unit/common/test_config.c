@@ -129,8 +129,8 @@ static void a_plain_section_may_be_continued(void **state)
 static void unknown_names_get_a_hint(void **state)
 {
     (void)state;
-    assert_refused("\n[databse]\n", "f.ini:2: there is no section [databse]; did you mean "
-                                    "[database]?");
+    assert_refused(
+        "\n[databse]\n", "f.ini:2: there is no section [databse]; did you mean [database]?");
     assert_refused("[Proxy]\n", "f.ini:1: there is no section [Proxy]; did you mean [proxy]?");
     assert_refused("[zebra]\n", "f.ini:1: there is no section [zebra]; see elexgate.ini(5)");
     assert_refused("[proxy]\nworker = 2\n",
@@ -159,11 +159,9 @@ static void wrong_values(void **state)
     assert_refused("[listen web]\nport = 0\n",
         "f.ini:2: [listen web] port must be a whole number from 1 to 65535, not \"0\"");
     assert_refused("[proxy]\ngrace = 5\n",
-        "f.ini:2: [proxy] grace must be a duration such as 250ms, 30s, 5m, 2h or 3d from 0 to 10m, "
-        "not \"5\"");
+        "f.ini:2: [proxy] grace must be a duration such as 250ms, 30s, 5m, 2h or 3d from 0 to 10m, not \"5\"");
     assert_refused("[proxy]\ngrace = 99999999999999999999d\n",
-        "f.ini:2: [proxy] grace must be a duration such as 250ms, 30s, 5m, 2h or 3d from 0 to 10m, "
-        "not \"99999999999999999999d\"");
+        "f.ini:2: [proxy] grace must be a duration such as 250ms, 30s, 5m, 2h or 3d from 0 to 10m, not \"99999999999999999999d\"");
 }
 
 static void off_is_nought(void **state)
@@ -185,10 +183,10 @@ static void wrong_structure(void **state)
         "f.ini:3: this is neither a [section], nor a \"key = value\", nor a comment");
     assert_refused("[log\nlevel = info\n", "f.ini:1: the section's heading has no closing bracket");
     assert_refused("[log x]\n", "f.ini:1: section [log] takes no name");
-    assert_refused("[listen]\n", "f.ini:1: section [listen] needs a name of letters, digits, - and "
-                                 "_: [listen NAME]");
-    assert_refused("[listen a b]\n", "f.ini:1: section [listen] needs a name of letters, digits, - "
-                                     "and _: [listen NAME]");
+    assert_refused("[listen]\n",
+        "f.ini:1: section [listen] needs a name of letters, digits, - and _: [listen NAME]");
+    assert_refused("[listen a b]\n",
+        "f.ini:1: section [listen] needs a name of letters, digits, - and _: [listen NAME]");
     const char twice[] = "[log]\nlevel = info\nlevel = debug\n";
     assert_refused_n(
         twice, strlen(twice), EEXIST, "f.ini:3: \"level\" stands twice in [log], first in line 2");
@@ -289,8 +287,8 @@ static void environment_wins(void **state)
     setenv("DBPORT", "many", 1);
     assert_int_equal(config_parse("", 0, "f", &c, &e), -EINVAL);
     assert_null(c);
-    assert_string_equal(e.text, "the environment variable DBPORT: must be a whole number from 1 to "
-                                "65535, not \"many\"");
+    assert_string_equal(e.text,
+        "the environment variable DBPORT: must be a whole number from 1 to 65535, not \"many\"");
     setenv("DBPORT", "\xFF", 1);
     assert_int_equal(config_parse("", 0, "f", &c, &e), -EILSEQ);
 }

@@ -32,11 +32,10 @@ static void assert_refused(const char *text, struct config_edit edit, int code, 
 static void changes_the_value_alone(void **state)
 {
     (void)state;
-    assert_edit("# mine\n[log]\nlevel = info\n\n[backup]\n  # nights\n\tschedule\t=  0 1 * * *   ; "
-                "at one\nidle = quiet\n",
+    assert_edit(
+        "# mine\n[log]\nlevel = info\n\n[backup]\n  # nights\n\tschedule\t=  0 1 * * *   ; at one\nidle = quiet\n",
         SET("backup", "schedule", "15 3 * * 1-5"),
-        "# mine\n[log]\nlevel = info\n\n[backup]\n  # nights\n\tschedule\t=  15 3 * * 1-5   ; at "
-        "one\nidle = quiet\n");
+        "# mine\n[log]\nlevel = info\n\n[backup]\n  # nights\n\tschedule\t=  15 3 * * 1-5   ; at one\nidle = quiet\n");
     assert_edit("[backup]\nschedule:@daily\n", SET("backup", "schedule", "@weekly"),
         "[backup]\nschedule:@weekly\n");
     assert_edit("[backup]\nschedule=@daily", SET("backup", "schedule", "@weekly"),
@@ -85,8 +84,7 @@ static void a_new_option_comes_behind_its_commented_default(void **state)
     (void)state;
     assert_edit("[backup]\n# when\n#schedule =\n\n# how\n#method = physical\nidle = quiet\n",
         SET("backup", "schedule", "@daily"),
-        "[backup]\n# when\n#schedule =\nschedule = @daily\n\n# how\n#method = physical\nidle = "
-        "quiet\n");
+        "[backup]\n# when\n#schedule =\nschedule = @daily\n\n# how\n#method = physical\nidle = quiet\n");
     assert_edit("[drill]\n;schedule = weekly\n[backup]\n", SET("backup", "schedule", "@daily"),
         "[drill]\n;schedule = weekly\n[backup]\nschedule = @daily\n");
 }

@@ -56,9 +56,7 @@ static void logfmt(void **state)
         LOG_S("empty", ""), LOG_S("equals", "a=b"), LOG_S("path", "/run/x-1.sock"));
     char *out = end();
     assert_string_equal(after_stamp(out),
-        "level=info program=test event=session-end session=7 reason=\"client closed\" n=-1 "
-        "tls=true "
-        "load=0.5 empty=\"\" equals=\"a=b\" path=/run/x-1.sock\n");
+        "level=info program=test event=session-end session=7 reason=\"client closed\" n=-1 tls=true load=0.5 empty=\"\" equals=\"a=b\" path=/run/x-1.sock\n");
     free(out);
 }
 

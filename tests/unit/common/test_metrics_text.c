@@ -8,29 +8,13 @@
 #define NOW INT64_C(1795348800000)
 
 static const char proxy_answer[] =
-    "{\"ok\":true,\"program\":\"elexgate-proxy\",\"version\":\"0.1.0\",\"uptime_ms\":61500,"
-    "\"state\":\"draining\",\"sessions\":7,\"logins_pending\":1,\"workers\":2,\"warnings\":[{}],"
-    "\"idle\":{\"write_ms\":1500,\"statement_ms\":250,\"in_flight\":3,\"transactions\":2},"
-    "\"totals\":{\"accepted\":8007199254740991,\"handshakes_ok\":5,\"handshakes_failed\":4,"
-    "\"resumed\":2,\"tls13\":3,\"tls12\":1,\"tls_older\":1,\"logins_ok\":6,\"logins_failed\":8,"
-    "\"bytes_in\":100,\"bytes_out\":200,\"statements_read\":11,\"statements_write\":12,"
-    "\"refused_by\":{\"blocked\":3,\"od\\\"d\\\\\\n\":1}},"
-    "\"loops\":[{\"name\":\"main\",\"queue\":0,\"lag_us\":0},"
-    "{\"name\":\"worker-0\",\"queue\":4,\"lag_us\":2500}],"
-    "\"backends\":[{\"name\":\"db1\",\"state\":\"down\",\"active\":false},"
-    "{\"name\":\"db2\",\"state\":\"writable\",\"active\":true}],"
-    "\"certificate\":{\"not_after\":\"2026-11-23T12:00:00.000Z\"}}";
+    "{\"ok\":true,\"program\":\"elexgate-proxy\",\"version\":\"0.1.0\",\"uptime_ms\":61500,\"state\":\"draining\",\"sessions\":7,\"logins_pending\":1,\"workers\":2,\"warnings\":[{}],\"idle\":{\"write_ms\":1500,\"statement_ms\":250,\"in_flight\":3,\"transactions\":2},\"totals\":{\"accepted\":8007199254740991,\"handshakes_ok\":5,\"handshakes_failed\":4,"
+    "\"resumed\":2,\"tls13\":3,\"tls12\":1,\"tls_older\":1,\"logins_ok\":6,\"logins_failed\":8,\"bytes_in\":100,\"bytes_out\":200,\"statements_read\":11,\"statements_write\":12,\"refused_by\":{\"blocked\":3,\"od\\\"d\\\\\\n\":1}},\"loops\":[{\"name\":\"main\",\"queue\":0,\"lag_us\":0},{\"name\":\"worker-0\",\"queue\":4,\"lag_us\":2500}],"
+    "\"backends\":[{\"name\":\"db1\",\"state\":\"down\",\"active\":false},{\"name\":\"db2\",\"state\":\"writable\",\"active\":true}],\"certificate\":{\"not_after\":\"2026-11-23T12:00:00.000Z\"}}";
 
 static const char keeper_answer[] =
-    "{\"ok\":true,\"program\":\"elexgate-keeper\",\"version\":\"0.1.0\",\"uptime_ms\":1000,"
-    "\"state\":\"waiting\",\"free\":1099511627776,"
-    "\"schedule\":{\"next\":\"2026-11-23T02:15:00.000Z\"},"
-    "\"pending\":{\"due\":\"2026-11-22T11:59:00.000Z\"},"
-    "\"last_backup\":{\"exit\":4,\"started\":\"2026-11-22T10:00:00.000Z\"},"
-    "\"last_good_backup\":{\"exit\":0,\"started\":\"2026-11-22T02:00:00.000Z\","
-    "\"ended\":\"2026-11-22T02:01:30.500Z\","
-    "\"archives\":[{\"type\":\"elexisdb\",\"size\":123456},{\"type\":\"documents\",\"size\":5}]},"
-    "\"last_drill\":{\"exit\":0,\"started\":\"2026-11-21T12:00:00.000Z\"}}";
+    "{\"ok\":true,\"program\":\"elexgate-keeper\",\"version\":\"0.1.0\",\"uptime_ms\":1000,\"state\":\"waiting\",\"free\":1099511627776,\"schedule\":{\"next\":\"2026-11-23T02:15:00.000Z\"},\"pending\":{\"due\":\"2026-11-22T11:59:00.000Z\"},\"last_backup\":{\"exit\":4,\"started\":\"2026-11-22T10:00:00.000Z\"},\"last_good_backup\":{\"exit\":0,\"started\":\"2026-11-22T02:00:00.000Z\","
+    "\"ended\":\"2026-11-22T02:01:30.500Z\",\"archives\":[{\"type\":\"elexisdb\",\"size\":123456},{\"type\":\"documents\",\"size\":5}]},\"last_drill\":{\"exit\":0,\"started\":\"2026-11-21T12:00:00.000Z\"}}";
 
 static char *render(const char *proxy, const char *keeper)
 {
@@ -120,8 +104,7 @@ static void a_restore_shows(void **state)
     static const char *const lines[] = {
         "elexgate_restore_blocked_seconds 30", "elexgate_restore_last_success 0", NULL};
     _cleanup_free_ char *text = render(NULL,
-        "{\"ok\":true,\"job\":{\"kind\":\"restore\",\"blocked_since\":\"2026-11-22T11:59:30Z\"},"
-        "\"last_restore\":{\"exit\":6}}");
+        "{\"ok\":true,\"job\":{\"kind\":\"restore\",\"blocked_since\":\"2026-11-22T11:59:30Z\"},\"last_restore\":{\"exit\":6}}");
     (void)state;
     check_lines(text, lines);
 }
@@ -165,8 +148,8 @@ static void nobody_answers(void **state)
         assert_true(has(text, "elexgate_up{program=\"elexgate-keeper\"} 0"));
         assert_null(strstr(text, "elexgate_sessions"));
     }
-    _cleanup_free_ char *odd = render("{\"ok\":true,\"sessions\":\"many\",\"totals\":[],"
-                                      "\"certificate\":{\"not_after\":\"soon\"}}",
+    _cleanup_free_ char *odd = render(
+        "{\"ok\":true,\"sessions\":\"many\",\"totals\":[],\"certificate\":{\"not_after\":\"soon\"}}",
         "{\"ok\":true,\"last_backup\":null,\"pending\":null}");
     assert_true(has(odd, "elexgate_up{program=\"elexgate-proxy\"} 1"));
     assert_null(strstr(odd, "elexgate_sessions"));

@@ -49,8 +49,7 @@ static void what_programs_write(void **state)
             "a value occurs twice where it may occur once (error 1062, 23000) at line 2250"},
         {"ERROR 1064 (42000) at line 3: You have an error in your SQL syntax; near '" DATA
          "' at line 1",
-            "the server does not understand a statement (syntax error) (error 1064, 42000) at line "
-            "3"},
+            "the server does not understand a statement (syntax error) (error 1064, 42000) at line 3"},
         {"ERROR at line 7: Unknown command '\\M'.", "the client refuses a statement at line 7"},
         {"ERROR 1644 (45000) at line 3: " DATA "\nERROR " DATA,
             "a trigger or routine of the database refused (SIGNAL) (error 1644, 45000) at line 3"},

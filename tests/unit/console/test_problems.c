@@ -17,19 +17,12 @@
 #define NOW INT64_C(1795400000000) /* 2026-11-23T02:13:20Z */
 
 static const char messages_text[] =
-    "{\"p-proxy-away\":{\"de\":\"Tor weg\",\"en\":\"gate "
-    "away\"},\"a-proxy-away\":{\"de\":\"starten\",\"en\":\"start\"},"
-    "\"p-disk\":{\"de\":\"nur {free}\",\"en\":\"only "
-    "{free}\"},\"/backups\":{\"de\":\"Sicherungen\",\"en\":\"Backups\"}}";
+    "{\"p-proxy-away\":{\"de\":\"Tor weg\",\"en\":\"gate away\"},\"a-proxy-away\":{\"de\":\"starten\",\"en\":\"start\"},\"p-disk\":{\"de\":\"nur {free}\",\"en\":\"only {free}\"},\"/backups\":{\"de\":\"Sicherungen\",\"en\":\"Backups\"}}";
 
 static const char good_proxy[] =
-    "{\"ok\":true,\"state\":\"open\",\"warnings\":[],\"certificate\":{\"not_after\":"
-    "\"2027-11-23T00:00:00Z\",\"warnings\":[]}}";
+    "{\"ok\":true,\"state\":\"open\",\"warnings\":[],\"certificate\":{\"not_after\":\"2027-11-23T00:00:00Z\",\"warnings\":[]}}";
 static const char good_keeper[] =
-    "{\"ok\":true,\"free\":500000000000,\"schedule\":{\"next\":\"2026-11-24T03:15:00Z\"},"
-    "\"last_backup\":{\"exit\":0,\"started\":\"2026-11-22T03:15:00Z\"},"
-    "\"last_good_backup\":{\"exit\":0,\"started\":\"2026-11-22T03:15:00Z\"},\"last_drill\":{"
-    "\"exit\":0},\"witnesses\":{}}";
+    "{\"ok\":true,\"free\":500000000000,\"schedule\":{\"next\":\"2026-11-24T03:15:00Z\"},\"last_backup\":{\"exit\":0,\"started\":\"2026-11-22T03:15:00Z\"},\"last_good_backup\":{\"exit\":0,\"started\":\"2026-11-22T03:15:00Z\"},\"last_drill\":{\"exit\":0},\"witnesses\":{}}";
 
 /* The codes of the problems, with commas. change: "path" is set to the JSON value; NULL is that
  * there is no answer. */
@@ -154,10 +147,8 @@ static const char *member(const json_t *o, const char *key)
 
 static void localised(void **state)
 {
-    static const char text[] = "{\"reason\":\"R\",\"reason_de\":\"G\",\"only_de\":\"bleibt\","
-                               "\"size\":1500,\"wait_ms\":3000,"
-                               "\"at\":\"2026-11-22T21:46:56Z\",\"list\":[{\"words\":\"w\",\"words_"
-                               "de\":\"v\"}],\"empty\":\"e\",\"empty_de\":\"\"}";
+    static const char text[] =
+        "{\"reason\":\"R\",\"reason_de\":\"G\",\"only_de\":\"bleibt\",\"size\":1500,\"wait_ms\":3000,\"at\":\"2026-11-22T21:46:56Z\",\"list\":[{\"words\":\"w\",\"words_de\":\"v\"}],\"empty\":\"e\",\"empty_de\":\"\"}";
     json_t *de = json_loads(text, 0, NULL), *en = json_loads(text, 0, NULL);
     (void)state;
     setenv("TZ", "UTC", 1);

@@ -90,8 +90,8 @@ static void what_only_gnutls_minds(void **state)
         assert_int_equal(make_ca(&s, k, &permit, 100, f->now, &ca, &e), 0);
         X509 *x = fixture_server(f, f->leaf_key, ca, k, 50, f->now);
         assert_int_equal(trial(x, f->leaf_key, ca, &e), -EINVAL);
-        assert_contains(e.text, "nobody could connect with the certificate in live.pem: a trial "
-                                "handshake with TLS 1.2 failed (");
+        assert_contains(e.text,
+            "nobody could connect with the certificate in live.pem: a trial handshake with TLS 1.2 failed (");
         X509_free(x);
         X509_free(ca);
         EVP_PKEY_free(k);

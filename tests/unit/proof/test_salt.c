@@ -64,16 +64,16 @@ static void several_ways(void **state)
 {
     (void)state;
     struct salt s[ROOM];
-    assert_int_equal(salts("{" NATIVE ",\"auth_or\":[{" ED25519 "},{},"
-                           "{\"plugin\":\"unix_socket\"},{" PARSEC "}]}",
+    assert_int_equal(salts("{" NATIVE ",\"auth_or\":[{" ED25519
+                           "},{},{\"plugin\":\"unix_socket\"},{" PARSEC "}]}",
                          s),
         3);
     assert_int_equal(s[0].len, 20);
     assert_int_equal(s[1].len, 32);
     assert_int_equal(s[2].len, 52);
     /* No further than there is room. */
-    assert_int_equal(salts("{" NATIVE ",\"auth_or\":[{" NATIVE "},{" NATIVE "},{" NATIVE "},"
-                           "{" NATIVE "},{" NATIVE "}]}",
+    assert_int_equal(salts("{" NATIVE ",\"auth_or\":[{" NATIVE "},{" NATIVE "},{" NATIVE
+                           "},{" NATIVE "},{" NATIVE "}]}",
                          s),
         ROOM);
 }
@@ -85,27 +85,15 @@ static void none(void **state)
     static const char *const without[] = {"", "{", "[]", "7", "{}", "{\"plugin\":\"ed25519\"}",
         "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"\"}",
         "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"invalid\"}",
-        "{\"plugin\":\"unix_socket\",\"authentication_string\":\"*"
-        "462366917EEDD1970A48E87D8EF59EB67D"
-        "2CA26F\"}",
+        "{\"plugin\":\"unix_socket\",\"authentication_string\":\"*462366917EEDD1970A48E87D8EF59EB67D2CA26F\"}",
         /* one character short, one too long, one that is none */
-        "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*"
-        "462366917EEDD1970A48E87D"
-        "8EF59EB67D2CA26\"}",
-        "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*"
-        "462366917EEDD1970A48E87D"
-        "8EF59EB67D2CA26g\"}",
-        "{\"plugin\":\"ed25519\",\"authentication_string\":\"9fKFyshMP2JvmJ9Q/htsweKqX84NkQZvItm/"
-        "V6g"
-        "vu+g=\"}",
-        "{\"plugin\":\"ed25519\",\"authentication_string\":\"9fKFyshMP2JvmJ9Q/htsweKqX84NkQZvItm/"
-        "V6g"
-        "vu+\"}",
+        "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*462366917EEDD1970A48E87D8EF59EB67D2CA26\"}",
+        "{\"plugin\":\"mysql_native_password\",\"authentication_string\":\"*462366917EEDD1970A48E87D8EF59EB67D2CA26g\"}",
+        "{\"plugin\":\"ed25519\",\"authentication_string\":\"9fKFyshMP2JvmJ9Q/htsweKqX84NkQZvItm/V6gvu+g=\"}",
+        "{\"plugin\":\"ed25519\",\"authentication_string\":\"9fKFyshMP2JvmJ9Q/htsweKqX84NkQZvItm/V6gvu+\"}",
         "{\"plugin\":\"parsec\",\"authentication_string\":\"P0:ZULzb3kjNJW6yTowbb/Xxlrw\"}",
-        "{\"plugin\":\"parsec\",\"authentication_string\":\"P0:ZULzb3kjNJW6yTowbb/"
-        "Xxlrw:mkBQylL4uB11LkunAF980wvT0mgZMEx3sxqeCbiOPu\"}",
-        "{\"plugin\":\"parsec\",\"authentication_string\":\"Q0:ZULzb3kjNJW6yTowbb/"
-        "Xxlrw:mkBQylL4uB11LkunAF980wvT0mgZMEx3sxqeCbiOPug\"}",
+        "{\"plugin\":\"parsec\",\"authentication_string\":\"P0:ZULzb3kjNJW6yTowbb/Xxlrw:mkBQylL4uB11LkunAF980wvT0mgZMEx3sxqeCbiOPu\"}",
+        "{\"plugin\":\"parsec\",\"authentication_string\":\"Q0:ZULzb3kjNJW6yTowbb/Xxlrw:mkBQylL4uB11LkunAF980wvT0mgZMEx3sxqeCbiOPug\"}",
         "{\"auth_or\":{\"plugin\":1}}", "{\"auth_or\":[1,[],null]}"};
     for (size_t i = 0; i < sizeof without / sizeof without[0]; i++)
         assert_int_equal(salts(without[i], s), 0);
