@@ -134,6 +134,26 @@ def test_what_fails_in_the_crowd_is_run_by_itself(project):
     assert (code, last) == (1, "4 passed, 1 failed")
     assert "2 failed among the others: once more, each by itself" in output
     assert "by themselves: 1 passed, 1 failed" in output
+    assert output.splitlines()[-2] == "passed by themselves only: test_tiny::test_passes_the_second_time"
+
+
+@pytest.mark.parametrize("shaky,ends", [(3, (0, "6 passed, 0 failed")), (4, (1, "7 passed, 1 failed"))])
+def test_many_that_pass_only_by_themselves_fail_the_run(project, shaky, ends):
+    project.write("tests/system/test_tiny.py", textwrap.dedent(f"""
+        import pathlib
+        import pytest
+        @pytest.mark.parametrize("n", range({shaky}))
+        def test_shaky(n):
+            seen = pathlib.Path(__file__).with_name(f"seen{{n}}")
+            first = not seen.exists()
+            seen.touch()
+            assert not first
+        def test_good():
+            pass
+    """))
+    code, last, output = project.run("--quick")
+    assert (code, last) == ends
+    assert output.splitlines()[-2].count("test_tiny::test_shaky") == shaky
 
 
 def test_what_a_sanitizer_reported_is_not_tried_away(project):
