@@ -130,7 +130,7 @@ json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *
     if (!v[1] || !json_is_object(json_object_get(request, "as")))
         return json_error(EINVAL, "\"as\" and \"action\" must be given");
     enum rights_level level = keeper_people_level(
-        k->people, rights_level(keeper_client_page(c), request), request);
+        k->ports.people, rights_level(keeper_client_page(c), request), request);
     _cleanup_free_ char *by = user_name(keeper_client_uid(c));
     audit_event("console", LOG_S("who", account), LOG_S("role", rights_level_name(level)),
         LOG_S("by", by), LOG_S("address", v[0]), LOG_S("action", v[1]), LOG_S("object", v[2]),

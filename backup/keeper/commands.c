@@ -29,11 +29,11 @@ static json_t *schedule_object(const struct keeper *k)
         time_or_null(keeper_plan_next(k, false)), "drill",
         json_string(config_str(k->config, "drill", NULL, "schedule") ?: ""), "drill_next",
         time_or_null(keeper_plan_next(k, true)));
-    if (k->has_backup) {
-        json_object_set_new(
-            o, "words", json_string(cron_describe(&k->backup, CRON_ENGLISH, words, sizeof words)));
+    if (k->rules.has_backup) {
+        json_object_set_new(o, "words",
+            json_string(cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words)));
         json_object_set_new(o, "words_de",
-            json_string(cron_describe(&k->backup, CRON_GERMAN, words, sizeof words)));
+            json_string(cron_describe(&k->rules.backup, CRON_GERMAN, words, sizeof words)));
     }
     return o;
 }
@@ -44,36 +44,36 @@ static json_t *pending_object(const struct keeper *k)
     if (!p->due_ms)
         return json_null();
     json_t *o = json_pack("{sososbsbsisO}", "due", time_or_null(p->due_ms), "deadline",
-        p->by_hand ? json_null() : time_or_null(p->asked_ms + k->deadline_ms), "missed", p->missed,
-        "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
-    if (k->decided) {
-        json_object_set_new(o, "reason", json_text(k->decision.reason));
-        json_object_set_new(o, "words", json_text(k->decision.words));
-        json_object_set_new(o, "words_de", json_text(k->decision.words_de));
+        p->by_hand ? json_null() : time_or_null(p->asked_ms + k->rules.deadline_ms), "missed",
+        p->missed, "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
+    if (k->plan.decided) {
+        json_object_set_new(o, "reason", json_text(k->plan.decision.reason));
+        json_object_set_new(o, "words", json_text(k->plan.decision.words));
+        json_object_set_new(o, "words_de", json_text(k->plan.decision.words_de));
     }
     return o;
 }
 
 static json_t *job_object(const struct keeper *k)
 {
-    if (!k->job)
+    if (!k->current.job)
         return json_null();
-    json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->kind), "pid",
-        keeper_job_pid(k->job), "started", time_or_null(k->job_started_ms), "run", k->job_run,
-        "method", k->method);
-    if (*k->blocked_since)
-        json_object_set_new(o, "blocked_since", json_string(k->blocked_since));
-    if (k->restore_begin) {
-        json_object_set(o, "action", json_object_get(k->restore_begin, "action"));
-        json_object_set(o, "which", json_object_get(k->restore_begin, "which"));
-        json_object_set(o, "dry_run", json_object_get(k->restore_begin, "dry_run"));
+    json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->current.kind), "pid",
+        keeper_job_pid(k->current.job), "started", time_or_null(k->current.started_ms), "run",
+        k->current.run, "method", k->current.method);
+    if (*k->current.blocked_since)
+        json_object_set_new(o, "blocked_since", json_string(k->current.blocked_since));
+    if (k->current.restore_begin) {
+        json_object_set(o, "action", json_object_get(k->current.restore_begin, "action"));
+        json_object_set(o, "which", json_object_get(k->current.restore_begin, "which"));
+        json_object_set(o, "dry_run", json_object_get(k->current.restore_begin, "dry_run"));
         json_object_set_new(
-            o, "sql", json_boolean(json_is_true(json_object_get(k->restore_begin, "sql"))));
+            o, "sql", json_boolean(json_is_true(json_object_get(k->current.restore_begin, "sql"))));
     }
     static const char *const keys[] = {
         "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_t *value = json_object_get(k->job_phase, keys[i]);
+        json_t *value = json_object_get(k->current.phase, keys[i]);
         if (value)
             json_object_set(o, keys[i], value);
     }
@@ -119,27 +119,28 @@ static json_t *find_drill(const struct keeper *k)
 
 static json_t *witness_object(const struct keeper *k)
 {
-    const struct keeper_witnesses *w = &k->witnesses;
+    const struct keeper_witnesses *w = &k->ports.heard.witnesses;
     int64_t now = (int64_t)clock_mono_ms();
     json_t *o = json_pack("{sbsb}", "proxy", w->proxy.known, "server", w->server.known);
     if (w->proxy_words[0])
         json_object_set_new(o, "proxy_words", json_text(w->proxy_words));
     if (w->server_words[0])
         json_object_set_new(o, "server_words", json_text(w->server_words));
-    if (k->watch.server_seen)
-        json_object_set_new(o, "server_quiet_ms", json_integer(now - k->watch.server_since));
+    if (k->plan.watch.server_seen)
+        json_object_set_new(o, "server_quiet_ms", json_integer(now - k->plan.watch.server_since));
     return o;
 }
 
 /* down: nobody answers; refusing: it runs, and does not let the keeper in. */
 static json_t *database_object(const struct keeper *k)
 {
-    const char *state = !k->database_since_ms       ? "unknown"
-                        : k->witnesses.server.known ? "up"
-                        : k->witnesses.server_down  ? "down"
-                                                    : "refusing";
-    return json_pack("{sssoss*}", "state", state, "since", time_or_null(k->database_since_ms),
-        "cause", k->witnesses.cause_known ? k->witnesses.server_words : NULL);
+    const char *state = !k->ports.heard.database_since_ms       ? "unknown"
+                        : k->ports.heard.witnesses.server.known ? "up"
+                        : k->ports.heard.witnesses.server_down  ? "down"
+                                                                : "refusing";
+    return json_pack("{sssoss*}", "state", state, "since",
+        time_or_null(k->ports.heard.database_since_ms), "cause",
+        k->ports.heard.witnesses.cause_known ? k->ports.heard.witnesses.server_words : NULL);
 }
 
 static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request)
@@ -155,12 +156,12 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         witness_object(k), "folder", json_text(k->settings.folder));
     CHECK(o);
     json_object_set_new(o, "state",
-        json_string(k->job                    ? "running"
+        json_string(k->current.job            ? "running"
                     : k->state.pending.due_ms ? "waiting"
                                               : "idle"));
     json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", audit_status());
-    json_object_set_new(o, "notify", keeper_notify_status(k->notify));
+    json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
     if (statvfs(k->settings.folder, &fs) == 0)
         json_object_set_new(
             o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
@@ -187,7 +188,7 @@ static json_t *run_when_idle(struct keeper *k, json_t *types)
     keeper_pending_set(&k->state.pending, now, now);
     k->state.pending.by_hand = true;
     json_array_extend(k->state.pending.types, types);
-    k->not_before_mono_ms = 0;
+    k->plan.not_before_mono_ms = 0;
     keeper_save(k);
     keeper_publish(k, keeper_state_event(k));
     return json_pack("{sbsb}", "ok", 1, "queued", 1);
@@ -250,9 +251,9 @@ static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
 static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c, (void)request;
-    if (!k->job && !k->state.pending.due_ms)
+    if (!k->current.job && !k->state.pending.due_ms)
         return json_error(ENOENT, "nothing runs and nothing waits");
-    bool running = k->job != NULL;
+    bool running = k->current.job != NULL;
     keeper_plan_cancel(k);
     return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
 }
@@ -357,7 +358,7 @@ void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
     struct keeper *k = ctx;
     const char *cmd = json_string_value(json_object_get(request, "cmd"));
     enum rights_level level = keeper_people_level(
-        k->people, rights_level(keeper_client_page(c), request), request);
+        k->ports.people, rights_level(keeper_client_page(c), request), request);
     struct right right;
     struct err e = {0};
     int r = rights_check(RIGHTS_KEEPER, level, request, &right, &e);

@@ -80,7 +80,7 @@ static void on_end(void *ctx, int exit_code, int signal)
 {
     struct keeper_errand *a = ctx;
     struct keeper *k = a->k;
-    for (struct keeper_errand **p = &k->errands; *p; p = &(*p)->next) {
+    for (struct keeper_errand **p = &k->ports.errands; *p; p = &(*p)->next) {
         if (*p == a) {
             *p = a->next;
             break;
@@ -96,15 +96,15 @@ static void on_end(void *ctx, int exit_code, int signal)
     uint64_t client = a->client;
     keeper_audit_request(a->uid, a->request, answer);
     errand_free(a); /* what it needed is gone when the answer is there */
-    if (k->control)
-        keeper_control_answer(k->control, client, answer);
+    if (k->ports.control)
+        keeper_control_answer(k->ports.control, client, answer);
     json_decref(answer);
 }
 
 static size_t count(const struct keeper *k)
 {
     size_t n = 0;
-    for (const struct keeper_errand *a = k->errands; a; a = a->next)
+    for (const struct keeper_errand *a = k->ports.errands; a; a = a->next)
         n++;
     return n;
 }
@@ -130,17 +130,17 @@ json_t *keeper_errand(
     }
     a->o.args = NULL; /* the caller's, as is the request */
     a->o.request = NULL;
-    a->next = k->errands;
-    k->errands = a;
+    a->next = k->ports.errands;
+    k->ports.errands = a;
     return NULL;
 }
 
 /* At the end nobody is left to answer, and a question that takes minutes does not hold us up. */
 static void drop_all(struct keeper *k)
 {
-    while (k->errands) {
-        struct keeper_errand *a = k->errands;
-        k->errands = a->next;
+    while (k->ports.errands) {
+        struct keeper_errand *a = k->ports.errands;
+        k->ports.errands = a->next;
         keeper_job_stop(a->job);
         keeper_job_leave(a->job);
         errand_free(a);
@@ -151,7 +151,7 @@ void keeper_errands_tick(struct keeper *k, bool all)
 {
     if (all)
         drop_all(k);
-    for (struct keeper_errand *a = k->errands; a; a = a->next)
+    for (struct keeper_errand *a = k->ports.errands; a; a = a->next)
         if (clock_mono_ms() - a->started_ms > ERRAND_MS)
             keeper_job_stop(a->job);
 }

@@ -104,26 +104,26 @@ static void adopt(struct keeper *k, const struct loaded *l)
     const struct config *c = l->config;
     k->config = l->config;
     k->settings = l->settings;
-    k->has_backup = l->has_backup;
-    k->has_drill = l->has_drill;
-    k->backup = l->backup;
-    k->drill = l->drill;
+    k->rules.has_backup = l->has_backup;
+    k->rules.has_drill = l->has_drill;
+    k->rules.backup = l->backup;
+    k->rules.drill = l->drill;
     const char *mode = config_str(c, "backup", NULL, "idle");
     const char *policy = config_str(c, "backup", NULL, "after_deadline");
-    k->idle = (struct idle_settings){
+    k->rules.idle = (struct idle_settings){
         .mode = strcmp(mode, "quiet") == 0 ? IDLE_QUIET : IDLE_NO_CLIENTS,
         .policy = strcmp(policy, "skip") == 0   ? IDLE_POLICY_SKIP
                   : strcmp(policy, "dump") == 0 ? IDLE_POLICY_DUMP
                                                 : IDLE_POLICY_LOCK,
         .minutes_ms = config_int(c, "backup", NULL, "idle_for"),
     };
-    k->deadline_ms = config_int(c, "backup", NULL, "deadline");
+    k->rules.deadline_ms = config_int(c, "backup", NULL, "deadline");
     keeper_audit_open(c);
     enum log_level level;
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
-    if (k->control)
-        keeper_control_users(k->control, config_list(c, "backup", NULL, "control_users"),
+    if (k->ports.control)
+        keeper_control_users(k->ports.control, config_list(c, "backup", NULL, "control_users"),
             config_str(c, "console", NULL, "user"));
 }
 
@@ -172,7 +172,7 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
     struct config *old = k->config;
     struct backup_settings old_settings = k->settings;
     adopt(k, &l);
-    keeper_notify_again(k->notify);
+    keeper_notify_again(k->ports.notify);
     backup_settings_clear(&old_settings);
     config_free(old);
     log_event(LOG_INFO, "reloaded", LOG_U("changed", json_array_size(changes.changed)),
@@ -193,30 +193,30 @@ void keeper_stop(struct keeper *k)
 {
     if (!k->stopping) {
         k->stopping = true;
-        log_event(LOG_INFO, "stopping", LOG_B("job", k->job != NULL));
+        log_event(LOG_INFO, "stopping", LOG_B("job", k->current.job != NULL));
         tell_systemd("STOPPING=1");
     }
     keeper_errands_tick(k, true);
-    if (k->job && keeper_kind_lasts(k->kind)) {
-        log_event(LOG_INFO, "restore-goes-on", LOG_I("pid", keeper_job_pid(k->job)));
-        keeper_job_leave(k->job);
-        k->job = NULL;
+    if (k->current.job && keeper_kind_lasts(k->current.kind)) {
+        log_event(LOG_INFO, "restore-goes-on", LOG_I("pid", keeper_job_pid(k->current.job)));
+        keeper_job_leave(k->current.job);
+        k->current.job = NULL;
     }
-    if (k->job) {
-        keeper_job_stop(k->job);
+    if (k->current.job) {
+        keeper_job_stop(k->current.job);
         return;
     }
-    if (!k->gate)
+    if (!k->ports.gate)
         return;
     keeper_renew_stop(k);
-    keeper_notify_stop(k->notify);
-    keeper_control_close(k->control);
-    k->control = NULL;
-    keeper_gate_drop(k->gate);
-    k->gate = NULL;
-    uv_close((uv_handle_t *)&k->tick, NULL);
+    keeper_notify_stop(k->ports.notify);
+    keeper_control_close(k->ports.control);
+    k->ports.control = NULL;
+    keeper_gate_drop(k->ports.gate);
+    k->ports.gate = NULL;
+    uv_close((uv_handle_t *)&k->ports.tick, NULL);
     for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&k->signals[i], NULL);
+        uv_close((uv_handle_t *)&k->ports.signals[i], NULL);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -238,7 +238,7 @@ static void on_tick(uv_timer_t *t)
     keeper_plan_tick(k);
     keeper_audit_tick(k->config);
     keeper_renew_tick(k);
-    keeper_notify_tick(k->notify);
+    keeper_notify_tick(k->ports.notify);
 }
 
 static int open_state(struct keeper *k, struct err *e)
@@ -251,7 +251,7 @@ static int open_state(struct keeper *k, struct err *e)
     if (r == 1)
         log_err(LOG_ERROR, "state-damaged", e);
     keeper_cert_clean(k);
-    return r < 0 ? r : keeper_people_open(k->settings.state_dir, &k->people, e);
+    return r < 0 ? r : keeper_people_open(k->settings.state_dir, &k->ports.people, e);
 }
 
 static int start(struct keeper *k, struct err *e)
@@ -262,23 +262,23 @@ static int start(struct keeper *k, struct err *e)
     int r = open_state(k, e);
     if (r == 0)
         r = keeper_control_open(&k->loop, config_str(k->config, "backup", NULL, "control_socket"),
-            keeper_command, k, &k->control, e);
+            keeper_command, k, &k->ports.control, e);
     if (r < 0)
         return r;
-    keeper_control_users(k->control, config_list(k->config, "backup", NULL, "control_users"),
+    keeper_control_users(k->ports.control, config_list(k->config, "backup", NULL, "control_users"),
         config_str(k->config, "console", NULL, "user"));
-    k->gate = keeper_gate_new(&k->loop, keeper_plan_witnesses, k);
-    uv_timer_init(&k->loop, &k->tick);
-    k->tick.data = k;
+    k->ports.gate = keeper_gate_new(&k->loop, keeper_plan_witnesses, k);
+    uv_timer_init(&k->loop, &k->ports.tick);
+    k->ports.tick.data = k;
     for (size_t i = 0; i < 3; i++) {
-        uv_signal_init(&k->loop, &k->signals[i]);
-        k->signals[i].data = k;
-        uv_signal_start(&k->signals[i], on_signal, numbers[i]);
+        uv_signal_init(&k->loop, &k->ports.signals[i]);
+        k->ports.signals[i].data = k;
+        uv_signal_start(&k->ports.signals[i], on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
-    k->notify = keeper_notify_new(k);
+    k->ports.notify = keeper_notify_new(k);
     keeper_plan_start(k);
-    uv_timer_start(&k->tick, on_tick, 0, TICK_MS);
+    uv_timer_start(&k->ports.tick, on_tick, 0, TICK_MS);
     return 0;
 }
 
@@ -286,8 +286,8 @@ static void log_ready(const struct keeper *k)
 {
     char words[200] = "never by itself", stamp[CLOCK_ISO_LEN];
     int64_t next = keeper_plan_next(k, false);
-    if (k->has_backup)
-        cron_describe(&k->backup, CRON_ENGLISH, words, sizeof words);
+    if (k->rules.has_backup)
+        cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words);
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
         LOG_S("next", next ? clock_iso(next, stamp) : NULL));
     tell_systemd("READY=1");
@@ -320,16 +320,16 @@ static int run(struct keeper *k)
     int r = uv_loop_close(&k->loop);
     ASSERT(r == 0);
     (void)r;
-    keeper_notify_free(k->notify);
-    keeper_people_free(k->people);
+    keeper_notify_free(k->ports.notify);
+    keeper_people_free(k->ports.people);
     audit_stop();
     keeper_state_clear(&k->state);
-    json_decref(k->job_phase);
-    json_decref(k->job_warnings);
-    json_decref(k->job_last);
-    json_decref(k->restore_begin);
-    json_decref(k->restore_done);
-    json_decref(k->restore_difference);
+    json_decref(k->current.phase);
+    json_decref(k->current.warnings);
+    json_decref(k->current.last);
+    json_decref(k->current.restore_begin);
+    json_decref(k->current.restore_done);
+    json_decref(k->current.restore_difference);
     backup_settings_clear(&k->settings);
     config_free(k->config);
     log_ring_stop();

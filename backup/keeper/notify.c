@@ -103,7 +103,7 @@ static void look_at_backup(const struct keeper *k, struct notice_fact *f, char w
     bool again = k->state.pending.due_ms && !k->state.pending.by_hand;
     *f = (struct notice_fact){.event = "backup-failed"};
     /* one that did not take place says nothing about whether the next one would succeed */
-    if (run && code != EXIT_NOT_IDLE && !(again && code != EXIT_GOOD) && !k->job)
+    if (run && code != EXIT_NOT_IDLE && !(again && code != EXIT_GOOD) && !k->current.job)
         failed(f, run, code != EXIT_GOOD, words);
 }
 
@@ -113,7 +113,7 @@ static void look_at_missed(
     const struct keeper_notify *n, struct notice_fact *f, char words[WORDS_MAX])
 {
     const struct keeper *k = n->k;
-    int64_t before = (clock_wall_ms() - k->deadline_ms - LATE_MS) / 1000;
+    int64_t before = (clock_wall_ms() - k->rules.deadline_ms - LATE_MS) / 1000;
     int64_t at = before - LOOK_BACK_S, due = 0, good_ms = 0;
     char stamp[CLOCK_ISO_LEN];
     const json_t *last = newest(k, "backup", false), *good = newest(k, "backup", true);
@@ -125,13 +125,14 @@ static void look_at_missed(
         at = n->born_ms / 1000;
     if (at < good_ms / 1000) /* what was due before it is made up for */
         at = good_ms / 1000;
-    while (k->has_backup && cron_next(&k->backup, &cron_zone_local, at, &at) == 0 && at <= before)
+    while (k->rules.has_backup && cron_next(&k->rules.backup, &cron_zone_local, at, &at) == 0 &&
+           at <= before)
         due = at * 1000;
     if (json_integer_value(json_object_get(last, "exit")) == EXIT_NOT_IDLE) {
         failed(f, last, true, words);
         return;
     }
-    if (k->job || !due || good_ms >= due)
+    if (k->current.job || !due || good_ms >= due)
         return;
     f->is = NOTICE_WRONG;
     put_words(
@@ -201,7 +202,7 @@ static void look_at_disk(const struct keeper *k, struct notice_fact *f, char wor
     const json_t *a;
     uint64_t need = 0, least = (uint64_t)config_int(k->config, "notify", NULL, "min_free");
     *f = (struct notice_fact){.event = "disk-low", .detail = words};
-    if (statvfs(k->settings.folder, &fs) < 0 || k->job)
+    if (statvfs(k->settings.folder, &fs) < 0 || k->current.job)
         return; /* while a backup is written, room comes and goes */
     json_array_foreach (json_object_get(newest(k, "backup", true), "archives"), i, a)
         need += (uint64_t)json_integer_value(json_object_get(a, "size"));

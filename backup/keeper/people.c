@@ -152,8 +152,8 @@ static void on_worker(uv_work_t *work)
 static void answer_later(struct check *c, json_t *answer)
 {
     keeper_audit_request(c->uid, c->request, answer);
-    if (c->k->control)
-        keeper_control_answer(c->k->control, c->client, answer);
+    if (c->k->ports.control)
+        keeper_control_answer(c->k->ports.control, c->client, answer);
     json_decref(answer);
 }
 
@@ -188,8 +188,8 @@ static json_t *wrong_password(struct keeper_people *p)
 static void on_done(uv_work_t *work, int status)
 {
     struct check *c = work->data;
-    struct keeper_people *p = c->k->people;
-    struct keeper_client *client = keeper_control_client(c->k->control, c->client);
+    struct keeper_people *p = c->k->ports.people;
+    struct keeper_client *client = keeper_control_client(c->k->ports.control, c->client);
     p->checks--;
     explicit_bzero(c->password, sizeof c->password);
     if (status < 0 || c->k->stopping) {
@@ -212,7 +212,7 @@ static void on_done(uv_work_t *work, int status)
 static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_t *request,
     const char *password, const char *hash, const struct right *right)
 {
-    struct keeper_people *p = k->people;
+    struct keeper_people *p = k->ports.people;
     uint64_t now = clock_mono_ms();
     if (p->checks >= CHECKS_MAX)
         return json_error(EAGAIN, "too many passwords are being checked; once more in a moment");
@@ -240,7 +240,7 @@ static json_t *confirm(
     struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
 {
     const char *password = text(request, "confirm");
-    const json_t *person = find_person(k->people, rights_account(request), NULL);
+    const json_t *person = find_person(k->ports.people, rights_account(request), NULL);
     if (!*password)
         return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
     if (!person)
@@ -248,7 +248,7 @@ static json_t *confirm(
             "the keeper does not know the account %s, which therefore cannot confirm: an admin removes it on the page and adds it anew",
             UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
-        return wrong_password(k->people);
+        return wrong_password(k->ports.people);
     return begin_check(k, c, request, password, text(person, "hash"), right);
 }
 
@@ -293,7 +293,7 @@ static bool is_own_password(const json_t *request, const char *action)
 
 json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *request)
 {
-    struct keeper_people *p = k->people;
+    struct keeper_people *p = k->ports.people;
     const char *action = text(request, "action"), *name = text(request, "name");
     const char *password = text(request, "password"), *role = text(request, "role");
     bool first = strcmp(action, "first") == 0, add = strcmp(action, "add") == 0,

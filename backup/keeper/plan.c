@@ -34,23 +34,23 @@ void keeper_save(struct keeper *k)
 
 void keeper_publish(struct keeper *k, json_t *event)
 {
-    if (k->control)
-        keeper_control_publish(k->control, event);
+    if (k->ports.control)
+        keeper_control_publish(k->ports.control, event);
     json_decref(event);
 }
 
 static const char *state_name(const struct keeper *k)
 {
-    return k->job ? "running" : k->state.pending.due_ms ? "waiting" : "idle";
+    return k->current.job ? "running" : k->state.pending.due_ms ? "waiting" : "idle";
 }
 
 json_t *keeper_state_event(struct keeper *k)
 {
     json_t *event = json_pack("{ssss}", "event", "state", "state", state_name(k));
-    if (k->decided && k->state.pending.due_ms) {
-        json_object_set_new(event, "reason", json_text(k->decision.reason));
-        json_object_set_new(event, "words", json_text(k->decision.words));
-        json_object_set_new(event, "words_de", json_text(k->decision.words_de));
+    if (k->plan.decided && k->state.pending.due_ms) {
+        json_object_set_new(event, "reason", json_text(k->plan.decision.reason));
+        json_object_set_new(event, "words", json_text(k->plan.decision.words));
+        json_object_set_new(event, "words_de", json_text(k->plan.decision.words_de));
     }
     return event;
 }
@@ -58,9 +58,9 @@ json_t *keeper_state_event(struct keeper *k)
 int64_t keeper_plan_next(const struct keeper *k, bool drill)
 {
     int64_t next = 0;
-    if (!(drill ? k->has_drill : k->has_backup) ||
-        cron_next(drill ? &k->drill : &k->backup, &cron_zone_local, clock_wall_ms() / 1000, &next) <
-            0)
+    if (!(drill ? k->rules.has_drill : k->rules.has_backup) ||
+        cron_next(drill ? &k->rules.drill : &k->rules.backup, &cron_zone_local,
+            clock_wall_ms() / 1000, &next) < 0)
         return 0;
     return next * 1000;
 }
@@ -93,7 +93,7 @@ static bool was_missed(int64_t due_ms, int64_t now_ms)
 
 static void look_at_backup_schedule(struct keeper *k, int64_t now_ms)
 {
-    int64_t due = due_since(&k->backup, &k->state.backup_seen_ms, now_ms);
+    int64_t due = due_since(&k->rules.backup, &k->state.backup_seen_ms, now_ms);
     if (!due)
         return;
     bool missed = was_missed(due, now_ms);
@@ -130,7 +130,7 @@ static bool has_backups(const struct keeper *k)
 
 static void look_at_drill_schedule(struct keeper *k, int64_t now_ms)
 {
-    if (due_since(&k->drill, &k->state.drill_seen_ms, now_ms)) {
+    if (due_since(&k->rules.drill, &k->state.drill_seen_ms, now_ms)) {
         k->state.drill_due = has_backups(k);
         if (k->state.drill_due)
             log_event(LOG_INFO, "drill-due");
@@ -160,16 +160,16 @@ static void start_put_back(struct keeper *k)
 static void settle_pending(struct keeper *k, int exit_code, int signal)
 {
     struct keeper_pending *p = &k->state.pending;
-    if (k->stopping || (signal && !k->cancelled)) {
-        k->not_before_mono_ms = mono_ms() + AGAIN_MS; /* it was cut off: it is still due */
+    if (k->stopping || (signal && !k->current.cancelled)) {
+        k->plan.not_before_mono_ms = mono_ms() + AGAIN_MS; /* it was cut off: it is still due */
     } else if (exit_code == EXIT_NOT_IDLE || exit_code == EXIT_BUSY) {
         p->yielded += exit_code == EXIT_NOT_IDLE;
-        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+        k->plan.not_before_mono_ms = mono_ms() + AGAIN_MS;
     } else if ((exit_code == EXIT_FAILED || exit_code == EXIT_INCONSISTENT) && !p->by_hand &&
                p->failed <
                    FAILURES_MAX) { /* the server restarts, a disk is away: worth another try */
         p->failed++;
-        k->not_before_mono_ms = mono_ms() + AFTER_FAILURE_MS;
+        k->plan.not_before_mono_ms = mono_ms() + AFTER_FAILURE_MS;
     } else {
         keeper_pending_drop(p);
     }
@@ -177,18 +177,18 @@ static void settle_pending(struct keeper *k, int exit_code, int signal)
 
 void keeper_plan_ended(struct keeper *k, int exit_code, int signal)
 {
-    if (k->kind == JOB_BACKUP && k->scheduled_run)
+    if (k->current.kind == JOB_BACKUP && k->current.scheduled)
         settle_pending(k, exit_code, signal);
-    if (k->kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
+    if (k->current.kind == JOB_DRILL && exit_code != EXIT_BUSY && !k->stopping)
         k->state.drill_due = false;
-    k->put_back_due |= signal && k->kind == JOB_BACKUP;
+    k->plan.put_back_due |= signal && k->current.kind == JOB_BACKUP;
 }
 
 void keeper_plan_cancel(struct keeper *k)
 {
-    if (k->job) {
-        k->cancelled = true;
-        keeper_job_stop(k->job);
+    if (k->current.job) {
+        k->current.cancelled = true;
+        keeper_job_stop(k->current.job);
     } else if (k->state.pending.due_ms) {
         keeper_pending_drop(&k->state.pending);
         keeper_save(k);
@@ -213,11 +213,11 @@ static void start_pending(struct keeper *k, const char *method)
     struct err e = {0};
     if (keeper_run(k, JOB_BACKUP, args, &e) < 0) {
         log_err(LOG_ERROR, "job-not-started", &e);
-        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+        k->plan.not_before_mono_ms = mono_ms() + AGAIN_MS;
         return;
     }
-    k->scheduled_run = true;
-    k->method = method;
+    k->current.scheduled = true;
+    k->current.method = method;
 }
 
 /* The deadline has passed and the database was never idle: said loudly, since a backup that
@@ -226,17 +226,17 @@ static void skip_pending(struct keeper *k)
 {
     char words[300];
     utf8_format(words, sizeof words, "the database was not idle before the deadline: %s",
-        k->decision.words);
-    log_event(
-        LOG_ERROR, "backup-skipped", LOG_S("reason", k->decision.reason), LOG_S("text", words));
+        k->plan.decision.words);
+    log_event(LOG_ERROR, "backup-skipped", LOG_S("reason", k->plan.decision.reason),
+        LOG_S("text", words));
     keeper_audit_job("backup", NULL, hook_result_name(EXIT_NOT_IDLE), words);
-    k->kind = JOB_BACKUP;
-    k->scheduled_run = true;
-    k->method = "";
-    k->job_run[0] = '\0';
-    k->job_started_ms = clock_wall_ms();
+    k->current.kind = JOB_BACKUP;
+    k->current.scheduled = true;
+    k->current.method = "";
+    k->current.run[0] = '\0';
+    k->current.started_ms = clock_wall_ms();
     keeper_record_run(k, EXIT_NOT_IDLE, words);
-    k->kind = JOB_NONE;
+    k->current.kind = JOB_NONE;
     keeper_pending_drop(&k->state.pending);
     keeper_save(k);
     keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE,
@@ -249,12 +249,14 @@ static void skip_pending(struct keeper *k)
 
 static void tell_decision(struct keeper *k, const struct idle_decision *before, bool decided)
 {
-    if (decided && strcmp(before->reason, k->decision.reason) == 0)
+    if (decided && strcmp(before->reason, k->plan.decision.reason) == 0)
         return;
-    log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->decision.reason),
-        LOG_S("text", k->decision.words),
-        LOG_S("proxy", *k->witnesses.proxy_words ? k->witnesses.proxy_words : NULL),
-        LOG_S("server", *k->witnesses.server_words ? k->witnesses.server_words : NULL));
+    log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->plan.decision.reason),
+        LOG_S("text", k->plan.decision.words),
+        LOG_S("proxy",
+            *k->ports.heard.witnesses.proxy_words ? k->ports.heard.witnesses.proxy_words : NULL),
+        LOG_S("server",
+            *k->ports.heard.witnesses.server_words ? k->ports.heard.witnesses.server_words : NULL));
     keeper_publish(k, keeper_state_event(k));
 }
 
@@ -263,12 +265,13 @@ static void decide(struct keeper *k)
     const struct keeper_pending *p = &k->state.pending;
     int64_t now = mono_ms(), waited = clock_wall_ms() - p->asked_ms;
     struct idle_times t = {.now_ms = now, .due_ms = now - (waited > 0 ? waited : 0)};
-    t.deadline_ms = p->by_hand ? INT64_MAX : t.due_ms + k->deadline_ms;
-    struct idle_decision before = k->decision;
-    bool decided = k->decided;
-    k->decision = idle_decide(&k->idle, &t, &k->witnesses.proxy, &k->witnesses.server, &k->watch);
-    k->decided = true;
-    switch (k->decision.action) {
+    t.deadline_ms = p->by_hand ? INT64_MAX : t.due_ms + k->rules.deadline_ms;
+    struct idle_decision before = k->plan.decision;
+    bool decided = k->plan.decided;
+    k->plan.decision = idle_decide(&k->rules.idle, &t, &k->ports.heard.witnesses.proxy,
+        &k->ports.heard.witnesses.server, &k->plan.watch);
+    k->plan.decided = true;
+    switch (k->plan.decision.action) {
     case IDLE_RUN:
         start_pending(k, "");
         break;
@@ -291,12 +294,14 @@ static void decide(struct keeper *k)
 void keeper_plan_witnesses(void *ctx, const struct keeper_witnesses *w)
 {
     struct keeper *k = ctx;
-    if (!k->database_since_ms || k->witnesses.server_down != w->server_down ||
-        k->witnesses.server.known != w->server.known)
-        k->database_since_ms = clock_wall_ms();
-    k->witnesses = *w;
-    idle_watch_update(&k->watch, &w->proxy, &w->server, mono_ms());
-    if (k->state.pending.due_ms && !k->job && !k->stopping && mono_ms() >= k->not_before_mono_ms)
+    if (!k->ports.heard.database_since_ms ||
+        k->ports.heard.witnesses.server_down != w->server_down ||
+        k->ports.heard.witnesses.server.known != w->server.known)
+        k->ports.heard.database_since_ms = clock_wall_ms();
+    k->ports.heard.witnesses = *w;
+    idle_watch_update(&k->plan.watch, &w->proxy, &w->server, mono_ms());
+    if (k->state.pending.due_ms && !k->current.job && !k->stopping &&
+        mono_ms() >= k->plan.not_before_mono_ms)
         decide(k);
 }
 
@@ -310,7 +315,7 @@ void keeper_plan_start(struct keeper *k)
     if (k->state.pending.due_ms) /* the deadline counts from when somebody is there to wait */
         k->state.pending.asked_ms = now;
     keeper_save(k);
-    k->put_back_due = true; /* what a job left that was killed together with the keeper */
+    k->plan.put_back_due = true; /* what a job left that was killed together with the keeper */
     keeper_restore_look(k);
 }
 
@@ -319,27 +324,27 @@ void keeper_plan_tick(struct keeper *k)
     if (k->stopping)
         return;
     int64_t now = clock_wall_ms();
-    if (k->has_backup)
+    if (k->rules.has_backup)
         look_at_backup_schedule(k, now);
-    if (k->has_drill)
+    if (k->rules.has_drill)
         look_at_drill_schedule(k, now);
     keeper_restore_look(k);
     keeper_errands_tick(k, false);
-    if (k->put_back_due && !k->job) {
-        k->put_back_due = false;
+    if (k->plan.put_back_due && !k->current.job) {
+        k->plan.put_back_due = false;
         start_put_back(k);
     }
-    if (k->state.drill_due && !k->job && !k->state.pending.due_ms &&
-        mono_ms() >= k->not_before_mono_ms) {
+    if (k->state.drill_due && !k->current.job && !k->state.pending.due_ms &&
+        mono_ms() >= k->plan.not_before_mono_ms) {
         static const char *const args[] = {"drill", "latest", NULL};
         struct err e = {0};
-        k->not_before_mono_ms = mono_ms() + AGAIN_MS;
+        k->plan.not_before_mono_ms = mono_ms() + AGAIN_MS;
         if (keeper_run(k, JOB_DRILL, args, &e) < 0)
             log_err(LOG_ERROR, "job-not-started", &e);
     }
     int64_t pause = k->state.pending.due_ms ? ASK_WAITING_MS : ASK_MS;
-    if (!k->job && mono_ms() - k->asked_mono_ms >= pause) {
-        k->asked_mono_ms = mono_ms();
-        keeper_gate_ask(k->gate, &k->settings);
+    if (!k->current.job && mono_ms() - k->plan.asked_mono_ms >= pause) {
+        k->plan.asked_mono_ms = mono_ms();
+        keeper_gate_ask(k->ports.gate, &k->settings);
     }
 }

@@ -14,8 +14,8 @@ static void on_line(void *ctx, json_t *line)
     if (json_is_true(json_object_get(line, "renewed")))
         log_event(LOG_INFO, "certificate-renewed",
             LOG_S("file", config_str(k->config, "tls", NULL, "certificate")));
-    json_decref(k->renewal_said);
-    k->renewal_said = json_incref(line);
+    json_decref(k->ports.renewal.said);
+    k->ports.renewal.said = json_incref(line);
 }
 
 /* A certificate that cannot be renewed is told once a day; people hear of it from keeper_notify. */
@@ -23,17 +23,17 @@ static void on_end(void *ctx, int exit_code, int signal)
 {
     struct keeper *k = ctx;
     int64_t now = (int64_t)clock_mono_ms();
-    bool told = k->renewal_told_ms && now - k->renewal_told_ms < DAY_MS;
-    k->renewal = NULL;
+    bool told = k->ports.renewal.told_ms && now - k->ports.renewal.told_ms < DAY_MS;
+    k->ports.renewal.job = NULL;
     if ((exit_code != EXIT_GOOD || signal) && !told) {
-        k->renewal_told_ms = now;
+        k->ports.renewal.told_ms = now;
         log_event(LOG_WARNING, "certificate-not-renewed",
-            LOG_S("error", json_string_value(json_object_get(k->renewal_said, "error"))));
+            LOG_S("error", json_string_value(json_object_get(k->ports.renewal.said, "error"))));
     }
-    if (exit_code == EXIT_GOOD && !json_is_true(json_object_get(k->renewal_said, "renewed")))
+    if (exit_code == EXIT_GOOD && !json_is_true(json_object_get(k->ports.renewal.said, "renewed")))
         log_event(LOG_DEBUG, "certificate-not-due");
-    json_decref(k->renewal_said);
-    k->renewal_said = NULL;
+    json_decref(k->ports.renewal.said);
+    k->ports.renewal.said = NULL;
 }
 
 void keeper_renew_tick(struct keeper *k)
@@ -41,23 +41,24 @@ void keeper_renew_tick(struct keeper *k)
     static const char *const args[] = {"cert", "renew", "--if-needed", NULL};
     int64_t now = (int64_t)clock_mono_ms();
     struct err e = {0};
-    if (k->renewal || (k->renewal_looked_ms && now - k->renewal_looked_ms < LOOK_MS) ||
+    if (k->ports.renewal.job ||
+        (k->ports.renewal.looked_ms && now - k->ports.renewal.looked_ms < LOOK_MS) ||
         access(config_str(k->config, "tls", NULL, "certificate"), F_OK) < 0)
         return;
-    k->renewal_looked_ms = now;
+    k->ports.renewal.looked_ms = now;
     struct keeper_job_options o = {.args = args, .config_path = k->config_path, .cli = true};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
-    if (keeper_job_start(&k->loop, &o, &events, &k->renewal, &e) < 0)
+    if (keeper_job_start(&k->loop, &o, &events, &k->ports.renewal.job, &e) < 0)
         log_err(LOG_ERROR, "certificate-not-renewed", &e);
 }
 
 void keeper_renew_stop(struct keeper *k)
 {
-    if (!k->renewal)
+    if (!k->ports.renewal.job)
         return;
-    keeper_job_stop(k->renewal);
-    keeper_job_leave(k->renewal);
-    k->renewal = NULL;
-    json_decref(k->renewal_said);
-    k->renewal_said = NULL;
+    keeper_job_stop(k->ports.renewal.job);
+    keeper_job_leave(k->ports.renewal.job);
+    k->ports.renewal.job = NULL;
+    json_decref(k->ports.renewal.said);
+    k->ports.renewal.said = NULL;
 }

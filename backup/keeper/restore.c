@@ -60,15 +60,15 @@ static void take_over(struct keeper *k)
     struct stat st;
     struct err e = {0};
     _cleanup_free_ char *path = xasprintf("%s/" RESTORE_TRAIL, k->settings.state_dir);
-    if (k->job || stat(path, &st) < 0)
+    if (k->current.job || stat(path, &st) < 0)
         return;
     int64_t changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    if (changed == k->trail_seen_ns)
+    if (changed == k->trail.seen_ns)
         return;
     json_t *head = read_head(path);
     if (!head)
         return;
-    k->trail_seen_ns = changed;
+    k->trail.seen_ns = changed;
     if (strcmp(json_string_value(json_object_get(head, "id")), k->state.restore_seen) != 0) {
         if (keeper_run_adopt(k, path, (int)json_integer_value(json_object_get(head, "pid")), &e) <
             0)
@@ -82,12 +82,12 @@ void keeper_restore_look(struct keeper *k)
     static const char *const args[] = {"restore", "recover", "--expire", NULL};
     take_over(k);
     int64_t changed = journal_time(k);
-    int64_t pause = changed == k->restore_seen_s ? LOOK_MS : AGAIN_MS;
-    if (k->job || !changed ||
-        (k->restore_tried_mono_ms && mono_ms() - k->restore_tried_mono_ms < pause))
+    int64_t pause = changed == k->trail.settled_s ? LOOK_MS : AGAIN_MS;
+    if (k->current.job || !changed ||
+        (k->trail.tried_mono_ms && mono_ms() - k->trail.tried_mono_ms < pause))
         return;
     struct err e = {0};
-    k->restore_tried_mono_ms = mono_ms();
+    k->trail.tried_mono_ms = mono_ms();
     if (keeper_run(k, JOB_RECOVER, args, &e) < 0)
         log_err(LOG_ERROR, "recover-not-started", &e);
 }
@@ -107,48 +107,50 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
         const char *started = json_string_value(json_object_get(event, "started"));
         int64_t ms;
         if (started && clock_parse(started, &ms) == 0)
-            k->job_started_ms = ms; /* the same for whichever keeper tells of it */
-        keep(&k->restore_begin, event);
+            k->current.started_ms = ms; /* the same for whichever keeper tells of it */
+        keep(&k->current.restore_begin, event);
         run = json_string_value(json_object_get(event, "which"));
     } else if (strcmp(name, "restored") == 0) {
-        keep(&k->restore_done, event);
+        keep(&k->current.restore_done, event);
     } else if (strcmp(name, "difference") == 0) {
-        keep(&k->restore_difference, event);
+        keep(&k->current.restore_difference, event);
         return;
     } else if (strcmp(name, "phase") == 0) {
         const char *phase = json_string_value(json_object_get(event, "phase"));
-        if (k->restore_begin && phase && strcmp(phase, "read") == 0) /* files are not read first */
-            json_object_set_new(k->restore_begin, "sql", json_true());
+        if (k->current.restore_begin && phase &&
+            strcmp(phase, "read") == 0) /* files are not read first */
+            json_object_set_new(k->current.restore_begin, "sql", json_true());
         return;
     } else if (strcmp(name, "blocked") == 0) {
         const char *since = json_string_value(json_object_get(event, "since"));
-        if (!*k->blocked_since)
-            snprintf(k->blocked_since, sizeof k->blocked_since, "%s", since ? since : "");
+        if (!*k->current.blocked_since)
+            snprintf(k->current.blocked_since, sizeof k->current.blocked_since, "%s",
+                since ? since : "");
         return;
     } else if (strcmp(name, "opened") == 0) {
-        k->blocked_since[0] = '\0';
+        k->current.blocked_since[0] = '\0';
         return;
     } else {
         return;
     }
     if (run && run_suffix_valid(run))
-        snprintf(k->job_run, sizeof k->job_run, "%s", run);
+        snprintf(k->current.run, sizeof k->current.run, "%s", run);
 }
 
 void keeper_restore_ended(struct keeper *k, int exit_code)
 {
-    const char *id = json_string_value(json_object_get(k->restore_begin, "id"));
+    const char *id = json_string_value(json_object_get(k->current.restore_begin, "id"));
     if (id)
         snprintf(k->state.restore_seen, sizeof k->state.restore_seen, "%s", id);
-    if (k->kind == JOB_RECOVER && exit_code == EXIT_GOOD)
-        k->restore_seen_s = journal_time(k);
-    else if (!k->job_last)
-        k->restore_tried_mono_ms = 0; /* cut off: nobody may wait outside for longer than needed */
-    k->blocked_since[0] = '\0';
-    json_decref(k->restore_begin);
-    json_decref(k->restore_done);
-    json_decref(k->restore_difference);
-    k->restore_begin = k->restore_done = k->restore_difference = NULL;
+    if (k->current.kind == JOB_RECOVER && exit_code == EXIT_GOOD)
+        k->trail.settled_s = journal_time(k);
+    else if (!k->current.last)
+        k->trail.tried_mono_ms = 0; /* cut off: nobody may wait outside for longer than needed */
+    k->current.blocked_since[0] = '\0';
+    json_decref(k->current.restore_begin);
+    json_decref(k->current.restore_done);
+    json_decref(k->current.restore_difference);
+    k->current.restore_begin = k->current.restore_done = k->current.restore_difference = NULL;
 }
 
 /* --- the command --- */
@@ -315,7 +317,7 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 {
     (void)ctx, (void)last;
     return json_pack("{s:b, s:O?, s:b}", "ok", 1, "restore", event, "running",
-        k->job && keeper_kind_lasts(k->kind));
+        k->current.job && keeper_kind_lasts(k->current.kind));
 }
 
 static json_t *start(

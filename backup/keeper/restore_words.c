@@ -64,18 +64,18 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
     struct words w = {.en = ""};
     int exit_code = (int)json_integer_value(json_object_get(run, "exit"));
     const char *error = text(run, "error");
-    for (size_t i = 0; k->restore_begin && i < sizeof copied / sizeof copied[0]; i++)
-        json_object_set(run, copied[i], json_object_get(k->restore_begin, copied[i]));
+    for (size_t i = 0; k->current.restore_begin && i < sizeof copied / sizeof copied[0]; i++)
+        json_object_set(run, copied[i], json_object_get(k->current.restore_begin, copied[i]));
     static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (json_object_get(k->restore_done, told[i]))
-            json_object_set(run, told[i], json_object_get(k->restore_done, told[i]));
-    if (k->restore_difference)
-        json_object_set(run, "difference", k->restore_difference);
+        if (json_object_get(k->current.restore_done, told[i]))
+            json_object_set(run, told[i], json_object_get(k->current.restore_done, told[i]));
+    if (k->current.restore_difference)
+        json_object_set(run, "difference", k->current.restore_difference);
     if (exit_code == EXIT_GOOD)
         went_well(&w, text(run, "action"), json_is_true(json_object_get(run, "dry_run")),
-            k->restore_done, text(run, "run"));
-    else if (!k->job_last)
+            k->current.restore_done, text(run, "run"));
+    else if (!k->current.last)
         say(&w, "It was cut off; Elexgate settles it by itself: all old or all new.",
             "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz neu.");
     else if (exit_code == EXIT_CANCELLED)
@@ -83,7 +83,7 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
             "Abgebrochen; die Daten sind, wie sie waren.");
     else {
         utf8_format(w.en, sizeof w.en, "It failed: %s", error);
-        const char *german = text(k->job_last, "error_de");
+        const char *german = text(k->current.last, "error_de");
         utf8_format(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
     }
     json_object_set_new(run, "words", json_string(w.en));

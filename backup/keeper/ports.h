@@ -1,0 +1,38 @@
+/* The keeper's ways to the world. */
+#ifndef ELEXGATE_BACKUP_KEEPER_PORTS_H
+#define ELEXGATE_BACKUP_KEEPER_PORTS_H
+
+#include "backup/keeper/control.h"
+#include "backup/keeper/gate.h"
+#include "backup/keeper/job.h"
+
+struct keeper_errand;
+struct keeper_notify;
+struct keeper_people;
+
+/* The witnesses' last answer. */
+struct keeper_heard {
+    struct keeper_witnesses witnesses;
+    int64_t database_since_ms; /* UTC: since when it is as the last answer said; 0 = unknown */
+};
+
+/* Of the certificate: renew.h */
+struct keeper_renewal {
+    struct keeper_job *job; /* NULL = none runs */
+    json_t *said;
+    int64_t looked_ms, told_ms; /* monotonic; 0 = never */
+};
+
+struct keeper_ports {
+    uv_timer_t tick;
+    uv_signal_t signals[3];
+    struct keeper_gate *gate;
+    struct keeper_heard heard;
+    struct keeper_control *control;
+    struct keeper_notify *notify;
+    struct keeper_people *people;
+    struct keeper_errand *errands; /* questions under way */
+    struct keeper_renewal renewal;
+};
+
+#endif

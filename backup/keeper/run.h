@@ -1,0 +1,51 @@
+/* The job that runs: begun, or taken over from a keeper that is gone; listened to; remembered. */
+#ifndef ELEXGATE_BACKUP_KEEPER_RUN_H
+#define ELEXGATE_BACKUP_KEEPER_RUN_H
+
+#include "backup/keeper/job.h"
+
+struct keeper;
+
+/* The names are in keeper_kind_name. */
+enum keeper_kind {
+    JOB_NONE,
+    JOB_BACKUP,
+    JOB_DRILL,
+    JOB_PUT_BACK,
+    JOB_ALARM,
+    JOB_RECOVER,
+    JOB_VERIFY,
+    JOB_RESTORE,
+};
+
+struct keeper_current {
+    struct keeper_job *job; /* NULL = none runs */
+    enum keeper_kind kind;
+    bool scheduled; /* it is the pending one */
+    bool cancelled;
+    const char *method; /* "", "dump", "lock": why it is not the ordinary one */
+    char run[32];
+    int64_t started_ms;
+    json_t *phase, *last; /* the last phase or progress event; the line with done */
+    json_t *warnings;     /* its warnings so far; NULL = none */
+    /* a restore's events restore-begin, restored and difference */
+    json_t *restore_begin, *restore_done, *restore_difference;
+    char blocked_since[40]; /* since when it keeps clients out; "" = it does not */
+};
+
+const char *keeper_kind_name(enum keeper_kind kind);
+bool keeper_kind_lasts(enum keeper_kind kind); /* goes on when the keeper ends */
+/* -EBUSY, in words, while a job goes on; the only place that says so to anybody. */
+int keeper_run_busy(struct keeper *k, struct err *e) MUSTCHECK;
+/* Starts a job now. args begin with the command. -EBUSY when one runs. */
+int keeper_run(
+    struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
+/* The same, with a file for its standard input, which stays the caller's; 0 = none. */
+int keeper_run_with(struct keeper *k, enum keeper_kind kind, const char *const *args, int in,
+    struct err *e) MUSTCHECK;
+/* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
+int keeper_run_adopt(struct keeper *k, const char *lines, int pid, struct err *e) MUSTCHECK;
+/* Remembers the job that runs as one that has ended. */
+void keeper_record_run(struct keeper *k, int exit_code, const char *error);
+
+#endif
