@@ -1,35 +1,14 @@
 /*
  * elexgate notify: hands over to elexgate-notify, which sends.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "cli/args.h"
 #include "cli/cli.h"
-
-/* Where the build puts it, or where it is installed. */
-static char *find_program(void)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    for (int up = 0; n > 0 && up < 2; up++) {
-        self[n] = '\0';
-        char *slash = strrchr(self, '/');
-        n = slash ? slash - self : 0;
-    }
-    char *near = xasprintf("%.*s/notify/elexgate-notify", (int)(n > 0 ? n : 0), self);
-    if (access(near, X_OK) == 0)
-        return near;
-    free(near);
-    return xstrdup(ELEXGATE_LIBEXECDIR "/elexgate-notify");
-}
+#include "common/process.h"
 
 static int run(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--test", "--send", NULL};
-    const char *args[8] = {"elexgate-notify"}, *which = NULL, *o;
+    const char *args[8] = {NULL}, *which = NULL, *o;
     size_t n = 1;
     struct args a = args_begin(cli, argc, argv);
     while ((o = args_next(&a, options)))
@@ -46,10 +25,11 @@ static int run(struct cli *cli, int argc, char **argv)
         args[n++] = "--config";
         args[n++] = cli->config_path;
     }
-    _cleanup_free_ char *program = find_program();
-    fflush(stdout);
-    execv(program, (char *const *)(uintptr_t)args);
-    return cli_failf(cli, EXIT_FAILED, "cannot start %s: %s", program, strerror(errno));
+    struct err e;
+    _cleanup_free_ char *program = process_beside(
+        "../notify/elexgate-notify", ELEXGATE_LIBEXECDIR "/elexgate-notify");
+    args[0] = program;
+    return process_become(args, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e) : EXIT_GOOD;
 }
 
 const struct command cmd_notify = {"notify", "--test",

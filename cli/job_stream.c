@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "common/process.h"
 
 #define ANSWER_MS 10000
 
@@ -46,45 +46,6 @@ static int on_line(void *ctx, json_t *line)
     return 0;
 }
 
-/* Where the build puts it, beside this program's folder, or where it is installed. */
-static char *job_program(void)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        for (int up = 0; up < 2; up++) {
-            char *slash = strrchr(self, '/');
-            if (slash)
-                *slash = '\0';
-        }
-        char *near = xasprintf("%s/backup/elexgate-job", self);
-        if (access(near, X_OK) == 0)
-            return near;
-        free(near);
-    }
-    return xstrdup(ELEXGATE_LIBEXECDIR "/elexgate-job");
-}
-
-static _Noreturn void become(
-    const char *program, const char *config, const char *const *args, int out)
-{
-    const char *argv[100] = {program};
-    size_t n = 1;
-    if (config) {
-        argv[n++] = "--config";
-        argv[n++] = config;
-    }
-    for (size_t i = 0; args[i] && n < 99; i++)
-        argv[n++] = args[i];
-    setpgid(0, 0); /* Ctrl-C comes to us, and from us to it, once */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    dup2(out, 1);
-    execv(program, (char *const *)(uintptr_t)argv);
-    fprintf(stderr, "elexgate: cannot start %s: %s\n", program, strerror(errno));
-    _exit(127);
-}
-
 static void read_lines(int fd, pid_t pid, struct stream *s)
 {
     struct json_splitter splitter = {0};
@@ -109,29 +70,38 @@ static void read_lines(int fd, pid_t pid, struct stream *s)
 
 int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, void *ctx)
 {
-    int out[2];
-    if (pipe2(out, O_CLOEXEC) < 0)
-        return cli_failf(cli, EXIT_FAILED, "cannot make a pipe: %s", strerror(errno));
-    _cleanup_free_ char *program = job_program();
-    catch_signals();
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(program, cli->config_path, args, out[1]);
-    close(out[1]);
-    if (pid < 0) {
-        close(out[0]);
-        return cli_failf(cli, EXIT_FAILED, "cannot start %s: %s", program, strerror(errno));
+    const char *argv[100] = {NULL};
+    size_t n = 1;
+    int ends[2];
+    struct err e;
+    if (cli->config_path) {
+        argv[n++] = "--config";
+        argv[n++] = cli->config_path;
     }
+    for (size_t i = 0; args[i] && n < 99; i++)
+        argv[n++] = args[i];
+    _cleanup_free_ char *program = process_beside(
+        "../backup/elexgate-job", ELEXGATE_LIBEXECDIR "/elexgate-job");
+    argv[0] = program;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return cli_failf(cli, EXIT_FAILED, "cannot make a pipe: %s", strerror(errno));
+    catch_signals(); /* Ctrl-C comes to us, and from us to it, once */
+    fflush(stdout);
+    struct process p = {0};
+    struct process_options o = {
+        .argv = argv, .in = PROCESS_OURS, .out = ends[1], .err = PROCESS_OURS, .on_death = SIGTERM};
+    int r = process_start(&o, &p, &e);
+    close(ends[1]);
     struct stream s = {.fn = fn, .ctx = ctx};
-    read_lines(out[0], pid, &s);
-    close(out[0]);
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status) == 127 ? EXIT_FAILED : WEXITSTATUS(status);
-    return cli_failf(cli, EXIT_FAILED, "%s was ended by signal %d", program, WTERMSIG(status));
+    if (r == 0)
+        read_lines(ends[0], p.pid, &s);
+    close(ends[0]);
+    if (r != 0 || process_wait(&p, -1, NULL, NULL) != 0)
+        return cli_fail(cli, EXIT_FAILED, &e);
+    char how[80];
+    return WIFEXITED(p.status)
+               ? WEXITSTATUS(p.status)
+               : cli_failf(cli, EXIT_FAILED, "%s %s", program, process_how(&p, how, sizeof how));
 }
 
 /* Over a connection of its own, since the other one streams. */

@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "common/exit_codes.h"
 
 #define ENV_MAX 10
-#define END_MS  3000
 
 const char *hook_result_name(int exit_code)
 {
@@ -53,26 +52,11 @@ static int call(
     struct run *r, const char *program, const char *event, char **environment, struct err *e)
 {
     const char *argv[] = {program, event, r->suffix, NULL};
-    struct child_options o = {.argv = argv,
-        .environment = (const char *const *)environment,
-        .out = -1,
-        .err = -1,
-        .keep = -1};
-    struct child c = {0};
+    struct process_options o = {.argv = argv, .environment = (const char *const *)environment};
     run_phase(r, event, "hook", 0);
-    int code = child_start(&o, &c, e);
-    if (code < 0)
-        return code;
-    int64_t timeout = config_int(r->s.config, "hooks", NULL, "timeout");
-    char how[80];
-    if (child_wait(&c, (int)timeout, NULL, NULL) != 0) {
-        child_end(&c, END_MS);
-        return err_set(e, ETIMEDOUT, "the hook %s did not end within %lld s and was ended", program,
-            (long long)timeout / 1000);
-    }
-    if (child_good(&c))
-        return 0;
-    return err_set(e, EIO, "the hook %s %s", program, child_how(&c, how, sizeof how));
+    int timeout = (int)config_int(r->s.config, "hooks", NULL, "timeout");
+    return process_run(&o, timeout, NULL, NULL, e) == 0 ? 0
+                                                        : err_prefix(e, -EIO, "[hooks] %s", event);
 }
 
 static int run_hook(struct run *r, const char *event, const char *types, const int *exit_code,

@@ -9,6 +9,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/process.h"
 
 struct keeper_job {
     uv_process_t process;
@@ -30,20 +31,10 @@ struct keeper_job {
 
 #define LOOK_MS 200 /* how often an adopted job's lines are looked for */
 
-/* Beside this program, in the build's other folder, or where it is installed. malloc'ed. */
 static char *program(bool cli)
 {
-    static const char *const beside[] = {"elexgate-job", "../cli/elexgate", "elexgate"};
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash = n > 0 ? (self[n] = '\0', strrchr(self, '/')) : NULL;
-    for (size_t i = cli ? 1 : 0; slash && i < (cli ? 3 : 1); i++) {
-        char *path = xasprintf("%.*s/%s", (int)(slash - self), self, beside[i]);
-        if (access(path, X_OK) == 0)
-            return path;
-        free(path);
-    }
-    return xstrdup(cli ? ELEXGATE_BINDIR "/elexgate" : ELEXGATE_LIBEXECDIR "/elexgate-job");
+    return cli ? process_beside("../cli/elexgate", ELEXGATE_BINDIR "/elexgate")
+               : process_beside("elexgate-job", ELEXGATE_LIBEXECDIR "/elexgate-job");
 }
 
 static void on_close(uv_handle_t *h)

@@ -1,17 +1,15 @@
 #include "cli/init/init.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/job_stream.h"
 #include "common/file.h"
+#include "common/process.h"
 #include "common/said.h"
 
 #define PASSWORD_LEN 32
@@ -146,9 +144,10 @@ int init_account_write(struct init *in)
     return EXIT_GOOD;
 }
 
-/* The password goes by the environment: a command line can be read by everybody. */
-static _Noreturn void become_client(
-    const struct init *in, const char *password, int input, int output)
+/* The password goes by the environment and the statements by a file in memory: a command line can
+ * be read by everybody. */
+static int run_client(
+    const struct init *in, const char *password, int input, int output, struct err *e)
 {
     const char *way = in->login_way ? in->login_way : in->socket;
     bool socket = *way == '/';
@@ -156,6 +155,7 @@ static _Noreturn void become_client(
         "--%s=%s", socket ? "socket" : "host", socket ? way : in->db_host);
     _cleanup_free_ char *port = xasprintf("--port=%s", in->db_port);
     _cleanup_free_ char *user = xasprintf("--user=%s", in->login ? in->login : "root");
+    _cleanup_free_ char *secret = password ? xasprintf("MYSQL_PWD=%s", password) : NULL;
     const char *argv[8] = {"mariadb", "--batch", "--connect-timeout=5", NULL};
     size_t n = 3;
     if (in->login)
@@ -165,14 +165,16 @@ static _Noreturn void become_client(
         argv[n++] = socket ? "--protocol=socket" : "--protocol=tcp";
         argv[n++] = socket ? NULL : port;
     }
-    if (password)
-        setenv("MYSQL_PWD", password, 1);
-    dup2(input, STDIN_FILENO);
-    dup2(output, STDOUT_FILENO);
-    dup2(output, STDERR_FILENO);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    dprintf(STDERR_FILENO, "elexgate: mariadb: %s\n", strerror(errno));
-    _exit(127);
+    struct process_options o = {.argv = argv,
+        .environment = (const char *const[]){secret, NULL},
+        .in = input,
+        .out = output,
+        .err = output};
+    int r = fd_write_all(input, in->sql, strlen(in->sql), e);
+    if (r < 0)
+        return r;
+    (void)lseek(input, 0, SEEK_SET);
+    return process_run(&o, -1, NULL, NULL, e);
 }
 
 /* The client quotes the statement that failed, with the password in it: only what common/said.h
@@ -190,35 +192,15 @@ static int read_failure(int output, char words[static SAID_MAX])
     return EXIT_FAILED;
 }
 
-/* Through a pipe: the password is in no list of processes. */
-static int run_client(const struct init *in, const char *password, int output, struct err *e)
-{
-    int fds[2], status = 0;
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_sys(e, errno, "pipe");
-    signal(SIGPIPE, SIG_IGN);
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_client(in, password, fds[0], output);
-    close(fds[0]);
-    int r = pid < 0 ? err_sys(e, errno, "fork") : 0;
-    if (r == 0 && fd_write_all(fds[1], in->sql, strlen(in->sql), NULL) < 0)
-        r = 1; /* it has ended already, with the reason in its output */
-    close(fds[1]);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return r == 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 1 : r;
-}
-
 int init_account_grant(struct init *in)
 {
     struct err e = {0};
     char *password = NULL, words[SAID_MAX] = "";
     _cleanup_fd_ int output = memfd_create("mariadb-output", MFD_CLOEXEC);
+    _cleanup_fd_ int input = memfd_create("mariadb-input", MFD_CLOEXEC);
     int r = in->login_file ? secret_read(in->login_file, &password, &e) : 0;
     if (r == 0)
-        r = run_client(in, password, output, &e);
+        r = run_client(in, password, input, output, &e);
     secret_free(password);
     if (r < 0)
         return cli_fail(in->cli, EXIT_FAILED, &e);

@@ -14,6 +14,7 @@
 #include "common/config_intent.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/utf8.h"
 #include "proxy/control/control.h"
 #include "proxy/listener.h"
@@ -31,19 +32,10 @@
 void handover_init(struct proxy *p)
 {
     struct handover *h = &p->handover;
-    char path[4096];
     CHECK(uv_timer_init(&p->loop, &h->timer) == 0);
     CHECK(uv_timer_init(&p->loop, &h->child_timer) == 0);
     h->timer.data = h->child_timer.data = h->child.data = p;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n > 0) {
-        static const char deleted[] = " (deleted)"; /* exchanged since we were started */
-        path[n] = 0;
-        char *end = strstr(path, deleted);
-        if (end && end[sizeof deleted - 1] == 0)
-            *end = 0;
-        h->program = xstrdup(path);
-    }
+    h->program = process_self(); /* now: it may be exchanged while we run */
 }
 
 static void asker_answer(struct handover *h, json_t *object)

@@ -293,3 +293,26 @@ def test_words_are_cut_in_one_place():
     ('snprintf(buf, size, "%d of %d", a, b);', False)])
 def test_a_planted_cut_is_found(line, bad):
     assert bool(byte_cuts(line)) == bad
+
+
+# A program is started in one place (common/process.h), on a loop by uv_spawn. These fork and run no other program.
+STARTS = re.compile(r"(?<![\w>.])(fork|vfork|posix_spawnp?|f?exec[vl]\w*|execute|system|popen|uv_spawn)\(|/proc/self/exe")
+STARTS_ALLOWED = {"common/process.c": {"fork", "execvp", "execute", "/proc/self/exe"}, "notify/main.c": {"fork"},
+                  "proxy/control/takeover.c": {"fork"}, "backup/keeper/job.c": {"uv_spawn"}, "proxy/control/handover.c": {"uv_spawn"}}
+
+
+def starts(name, text):
+    found = {match.group(1) or match.group(0) for match in STARTS.finditer(re.sub(r"/\*.*?\*/", "", text, flags=re.S))}
+    return found - STARTS_ALLOWED.get(name, set())
+
+
+def test_programs_are_started_in_one_place():
+    found = {path.relative_to(paths.ROOT).as_posix(): path for path in sources(paths.ROOT)}
+    assert {name: starts(name, path.read_text(encoding="utf-8")) for name, path in found.items()
+            if starts(name, path.read_text(encoding="utf-8"))} == {}
+
+
+@pytest.mark.parametrize("line,bad", [("pid_t pid = fork();", {"fork"}), ('readlink("/proc/self/exe", self, n);', {"/proc/self/exe"}),
+                                      ("execv(program, argv); posix_spawn(a);", {"execv", "posix_spawn"}), ("/* fork() */ x.fork(y);", set())])
+def test_a_planted_start_is_found(line, bad):
+    assert starts("cli/x.c", line) == bad

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/method/dump_beside.h"
 #include "backup/job/method/dump_rows.h"
@@ -47,7 +47,7 @@ struct dump {
     struct run *run;
     struct dump_rows *rows; /* NULL: they are not counted */
     bool history;           /* of tables WITH SYSTEM VERSIONING */
-    struct child child;
+    struct process child;
     int options_fd, said_fd; /* the login; what the program writes to standard error */
     struct tap tap;
     struct pack *pack;
@@ -112,9 +112,9 @@ static int start_program(struct dump *d, struct err *e)
     if (pipe2(from, O_CLOEXEC) < 0)
         return err_sys(e, errno, "cannot make a pipe");
     d->said_fd = memfd_create("said", MFD_CLOEXEC);
-    struct child_options o = {
+    struct process_options o = {
         .argv = argv, .out = from[1], .err = d->said_fd, .keep = d->options_fd};
-    int r = child_start(&o, &d->child, e);
+    int r = process_start(&o, &d->child, e);
     close(from[1]);
     if (r < 0 || pipe2(to, O_CLOEXEC) < 0) {
         close(from[0]);
@@ -140,15 +140,15 @@ static int program_failed(struct dump *d, struct err *e)
         (void)!broken_tables_find(s, &broken, &ignored);
     server_close(s);
     _cleanup_free_ char *tables = broken_tables_words(broken);
-    int r = err_set(e, EIO, "%s %s: %s%s%s", program, child_how(&d->child, how, sizeof how),
-        child_said(d->said_fd, said), *tables ? "; tables that cannot be read: " : "", tables);
+    int r = err_set(e, EIO, "%s %s: %s%s%s", program, process_how(&d->child, how, sizeof how),
+        process_said(d->said_fd, said), *tables ? "; tables that cannot be read: " : "", tables);
     json_decref(broken);
     return r;
 }
 
 static int check_end(struct dump *d, struct err *e)
 {
-    if (!child_good(&d->child))
+    if (!process_good(&d->child))
         return program_failed(d, e);
     /* first: what is cut off ends inside a literal as well */
     if (!memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
@@ -172,7 +172,7 @@ static int check_end(struct dump *d, struct err *e)
 static bool has_begun(void *ctx)
 {
     struct dump *d = ctx;
-    return atomic_load(&d->tap.bytes) > 0 || child_wait(&d->child, 0, NULL, NULL) == 0;
+    return atomic_load(&d->tap.bytes) > 0 || process_wait(&d->child, 0, NULL, NULL) == 0;
 }
 
 /* A dump without them is as good; its drill then has less to compare, which it says. */
@@ -240,11 +240,11 @@ static int copy(struct dump *d, struct manifest *m, struct err *e)
     code = pack_stream(d->pack, name, fd, e);
     close(fd); /* should the program still write, it ends now */
     if (code != 0)
-        child_end(&d->child, 1000);
+        process_end(&d->child, 1000);
     pthread_join(d->tap.thread, NULL);
-    int ended = child_wait(&d->child, 10000, NULL, NULL);
+    int ended = process_wait(&d->child, 10000, NULL, NULL);
     if (ended != 0)
-        child_end(&d->child, 1000);
+        process_end(&d->child, 1000);
     code = code == 0 ? check_end(d, e) : run_pack_result(code, e);
     return code == 0 ? take_rows(d, m, e) : code;
 }
@@ -350,7 +350,7 @@ int dump_backup(struct run *r, struct err *e)
         code = run_publish(r, d.pack, &m, "dump", e);
     manifest_clear(&m);
     pack_drop(d.pack);
-    child_end(&d.child, 1000);
+    process_end(&d.child, 1000);
     dump_rows_close(d.rows);
     if (d.options_fd >= 0)
         close(d.options_fd);

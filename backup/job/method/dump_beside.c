@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 
@@ -77,22 +77,14 @@ static int take_text(int fd, char **out, struct err *e)
 int dump_beside_accounts(
     const char *program, int login, char **out, bool (*go_on)(void *ctx), void *ctx, struct err *e)
 {
-    char options[64], how[80], words[SAID_MAX];
+    char options[64];
     _cleanup_fd_ int text = memfd_create("accounts", MFD_CLOEXEC);
     _cleanup_fd_ int said = memfd_create("said", MFD_CLOEXEC);
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
     const char *argv[] = {program, options, "--system=users", NULL};
-    struct child_options o = {.argv = argv, .out = text, .err = said, .keep = login};
-    struct child c = {0};
-    int r = child_start(&o, &c, e);
-    if (r < 0)
-        return r;
-    if (child_wait(&c, ACCOUNTS_MS, go_on, ctx) != 0) {
-        child_end(&c, 1000);
-        return err_set(e, ETIMEDOUT, "%s does not end", program);
-    }
-    if (!child_good(&c))
-        return err_set(e, EIO, "%s --system=users %s: %s", program, child_how(&c, how, sizeof how),
-            child_said(said, words));
+    struct process_options o = {.argv = argv, .out = text, .err = said, .keep = login};
+    int r = process_run(&o, ACCOUNTS_MS, go_on, ctx, e);
+    if (r != 0)
+        return r < 0 ? r : err_prefix(e, -EIO, "--system=users");
     return take_text(text, out, e);
 }

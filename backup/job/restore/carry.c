@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/throwaway_of.h"
@@ -106,15 +106,6 @@ static int look_at_schemas(
 
 /* --- whole databases: the stock dump and the stock client, from a server of ours to another --- */
 
-static int program_ended(struct child *c, const char *name, int words, struct err *e)
-{
-    char how[80], said[SAID_MAX];
-    if (child_wait(c, -1, NULL, NULL) == 0 && child_good(c))
-        return 0;
-    return err_set(
-        e, EIO, "%s %s: %s", name, child_how(c, how, sizeof how), child_said(words, said));
-}
-
 static size_t dump_args(const struct carry *c, const char *options, const struct changes *ch,
     const char **argv, size_t max)
 {
@@ -152,9 +143,9 @@ static int pipe_databases(
     into = ends[1];
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", login);
     (void)dump_args(c, options, ch, from_argv, max);
-    struct child dump = {0};
-    struct child_options od = {.argv = from_argv, .out = into, .err = words, .keep = login};
-    code = child_start(&od, &dump, e);
+    struct process dump = {0};
+    struct process_options od = {.argv = from_argv, .out = into, .err = words, .keep = login};
+    code = process_start(&od, &dump, e);
     cleanup_fd(&into);
     into = -1;
     if (code == 0) /* their triggers are not ours: no client may cut this either */
@@ -162,8 +153,8 @@ static int pipe_databases(
     cleanup_fd(&from);
     from = -1;
     if (code == 0)
-        code = program_ended(&dump, from_argv[0], words, e);
-    child_end(&dump, 1000);
+        code = process_finish(&dump, &od, -1, NULL, NULL, e) == 0 ? 0 : -EIO;
+    process_end(&dump, 1000);
     return code;
 }
 

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "backup/job/restore/holder.h"
 #include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
@@ -61,20 +61,9 @@ int restore_database_ready(struct run *run, struct err *e)
 static int run_command(struct run *run, const char *key, struct err *e)
 {
     const char *const *argv = command(run, key);
-    struct child_options o = {.argv = argv, .out = -1, .err = -1, .keep = -1};
-    struct child c = {0};
-    char how[80];
-    (void)run;
-    int code = child_start(&o, &c, e);
-    if (code < 0)
-        return err_prefix(e, code, "[restore] %s", key);
-    if (child_wait(&c, COMMAND_MS, NULL, NULL) != 0) {
-        child_end(&c, 1000);
-        return err_set(e, ETIMEDOUT, "[restore] %s: %s does not end", key, argv[0]);
-    }
-    return child_good(&c) ? 0
-                          : err_set(e, EIO, "[restore] %s: %s %s", key, argv[0],
-                                child_how(&c, how, sizeof how));
+    struct process_options o = {.argv = argv};
+    int code = process_run(&o, COMMAND_MS, NULL, NULL, e);
+    return code == 0 ? 0 : err_prefix(e, code < 0 ? code : -EIO, "[restore] %s", key);
 }
 
 /* A server lets go of its locks before it has done with its folder (tc.log, its pid file), and one

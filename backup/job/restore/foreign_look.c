@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/said.h"
@@ -197,7 +197,6 @@ bool foreign_was_hot(struct run *run, const char *log, const char *datadir, stru
 int foreign_upgrade(struct run *run, struct server *s, const struct server_target *t,
     const char *version, struct err *e)
 {
-    char how[80], said[SAID_MAX];
     if (*version && series(version) == series(server_version(s)))
         return 0;
     run_phase(run, run->s.physical_type, "upgrade", 0);
@@ -208,25 +207,16 @@ int foreign_upgrade(struct run *run, struct server *s, const struct server_targe
     _cleanup_fd_ int out = memfd_create("upgrade", MFD_CLOEXEC);
     _cleanup_free_ char *password = t->password ? xasprintf("MYSQL_PWD=%s", t->password) : NULL;
     const char *environment[] = {password, NULL};
-    struct child_options o = {
-        .argv = argv, .environment = environment, .out = out, .err = out, .keep = -1};
-    struct child c = {0};
-    int code = child_start(&o, &c, e);
+    struct process_options o = {.argv = argv, .environment = environment, .out = out, .err = out};
+    int code = process_run(&o, UPGRADE_MS, run_go_on, run, e);
+    if (code == -ECANCELED)
+        return run_pack_result(PACK_STOPPED, e);
+    if (code == 1)
+        return err_prefix(e, EXIT_INCONSISTENT,
+            "the system tables of MariaDB %s could not be brought up to %s",
+            *version ? version : "unknown", server_version(s));
     if (code < 0)
         return code;
-    if (child_wait(&c, UPGRADE_MS, run_go_on, run) != 0) {
-        child_end(&c, 2000);
-        if (!run_go_on(run))
-            return run_pack_result(PACK_STOPPED, e);
-        return err_set(e, ETIMEDOUT, "mariadb-upgrade does not end");
-    }
-    if (!child_good(&c)) {
-        child_said(out, said);
-        err_set(e, EIO, "the system tables of MariaDB %s could not be brought up to %s: %s %s: %s",
-            *version ? version : "unknown", server_version(s), argv[0],
-            child_how(&c, how, sizeof how), said);
-        return EXIT_INCONSISTENT;
-    }
     run_note("the system tables were those of MariaDB %s, and are now those of %s",
         *version ? version : "an unknown series", server_version(s));
     return 0;

@@ -7,7 +7,7 @@
 
 #include "backup/server/server.h"
 
-/* *fd is the caller's. Give it to the child as child_options.keep, and the program
+/* *fd is the caller's. Give it to the child as process_options.keep, and the program
  * --defaults-file=/proc/self/fd/N as its first argument. */
 int client_login(const struct server_target *t, int *fd, struct err *e) MUSTCHECK;
 

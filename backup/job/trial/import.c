@@ -7,34 +7,25 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "backup/job/method/dump_beside.h"
 #include "backup/job/trial/trial.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
 
-static int run_program(struct run *r, const char *const *argv, const struct sandbox *sandbox,
+static int run_sandboxed(struct run *r, const char *const *argv, const struct sandbox *sandbox,
     int timeout_ms, struct err *e)
 {
     _cleanup_fd_ int words = memfd_create("said", MFD_CLOEXEC);
-    struct child_options o = {
-        .argv = argv, .out = words, .err = words, .keep = -1, .sandbox = sandbox};
-    struct child c = {0};
-    int code = child_start(&o, &c, e);
-    if (code < 0)
-        return code;
-    if (child_wait(&c, timeout_ms, run_go_on, r) != 0) {
-        child_end(&c, 1000);
-        return run_stopped() ? run_pack_result(PACK_STOPPED, e)
-                             : err_set(e, ETIMEDOUT, "%s does not end", argv[0]);
-    }
-    if (child_good(&c))
-        return 0;
-    char how[80], text[SAID_MAX];
-    child_said(words, text);
-    err_set(e, EIO, "%s %s: %s", argv[0], child_how(&c, how, sizeof how), text);
-    return EXIT_INCONSISTENT;
+    struct process_options o = {.argv = argv, .out = words, .err = words};
+    struct process p = {0};
+    int code = sandbox_start(sandbox, &o, &p, NULL, e);
+    if (code == 0)
+        code = process_finish(&p, &o, timeout_ms, run_go_on, r, e);
+    if (code == -ECANCELED)
+        return run_pack_result(PACK_STOPPED, e);
+    return code == 1 ? EXIT_INCONSISTENT : code;
 }
 
 /* --force: the program would refuse a host that cannot look up its own name and localhost, which
@@ -58,7 +49,7 @@ static int install_in(struct run *r, const struct throwaway_options *o, bool sta
     if (o->lower_case_table_names >= 0)
         argv[n++] = lower;
     trial->sandbox.scripts = true;
-    return run_program(r, argv, &trial->sandbox, INSTALL_MS, e);
+    return run_sandboxed(r, argv, &trial->sandbox, INSTALL_MS, e);
 }
 
 int import_install(struct run *r, const struct throwaway_options *o, bool stays, struct err *e)

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "backup/job/trial/sandbox_internal.h"
+#include "common/utf8.h"
 
 #define OLD "/.old"
 #define SPACES                                                                                     \
@@ -72,7 +73,21 @@ static void add_program(struct sandbox_plan *p, const char *program)
         add_readable(p, real);
 }
 
-int sandbox_prepare(const struct sandbox *s, const char *program, enum sandbox_kind kind,
+static void drop(struct sandbox_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->entries[i].path);
+        free(p->entries[i].source);
+    }
+    cleanup_fd(&p->landlock);
+    free(p->start);
+    free(p->uid_map);
+    free(p->gid_map);
+    free(p);
+}
+
+/* What the child needs: between fork and exec nothing allocates. */
+static int prepare(const struct sandbox *s, const char *program, enum sandbox_kind kind,
     struct sandbox_plan **out, struct err *e)
 {
     struct sandbox_plan *p = xcalloc(1, sizeof *p);
@@ -98,32 +113,17 @@ int sandbox_prepare(const struct sandbox *s, const char *program, enum sandbox_k
     sandbox_filter_make(p);
     int r = kind == SANDBOX_LANDLOCK ? sandbox_landlock_make(p, e) : 0;
     if (r < 0)
-        sandbox_plan_drop(p);
+        drop(p);
     else
         *out = p;
     return r;
 }
 
-void sandbox_plan_drop(struct sandbox_plan *p)
-{
-    if (!p)
-        return;
-    for (size_t i = 0; i < p->n; i++) {
-        free(p->entries[i].path);
-        free(p->entries[i].source);
-    }
-    cleanup_fd(&p->landlock);
-    free(p->start);
-    free(p->uid_map);
-    free(p->gid_map);
-    free(p);
-}
-
 /* --- in the child --- */
 
-static int fail(struct sandbox_failure *f, const char *what)
+static int fail(struct process_failure *f, const char *what)
 {
-    *f = (struct sandbox_failure){errno ? errno : EIO, what};
+    *f = (struct process_failure){errno ? errno : EIO, what};
     return -1;
 }
 
@@ -142,8 +142,9 @@ static int write_file(pid_t pid, const char *name, const char *text)
 }
 
 /* Only the one user exists in there: root is not even a number. */
-int sandbox_clone(const struct sandbox_plan *p, pid_t *pid, struct sandbox_failure *f)
+static int move(const void *ctx, pid_t *pid, struct process_failure *f)
 {
+    const struct sandbox_plan *p = ctx;
     int go[2];
     char byte = 0;
     if (geteuid() == 0 && setgroups(0, NULL) < 0)
@@ -226,7 +227,7 @@ static int show(const struct sandbox_entry *en)
 
 /* The old root moves aside, what shall be seen is bound from it, and it goes. Meanwhile our own
  * folder is where we stand: no path leads through what others own. */
-static int new_view(const struct sandbox_plan *p, struct sandbox_failure *f)
+static int new_view(const struct sandbox_plan *p, struct process_failure *f)
 {
     struct mount_attr closed = {
         .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
@@ -260,7 +261,7 @@ static int limit(__rlimit_resource_t what, uint64_t value)
     return setrlimit(what, &now);
 }
 
-static int limits(const struct sandbox *s, struct sandbox_failure *f)
+static int limits(const struct sandbox *s, struct process_failure *f)
 {
     static const struct rlimit none = {0, 0};
     (void)write_file(
@@ -271,7 +272,7 @@ static int limits(const struct sandbox *s, struct sandbox_failure *f)
     return 0;
 }
 
-static int become_user(const struct sandbox_plan *p, struct sandbox_failure *f)
+static int become_user(const struct sandbox_plan *p, struct process_failure *f)
 {
     bool inside = p->kind == SANDBOX_NAMESPACES;
     if (!inside && geteuid() == 0 && setgroups(0, NULL) < 0)
@@ -283,8 +284,9 @@ static int become_user(const struct sandbox_plan *p, struct sandbox_failure *f)
     return 0;
 }
 
-int sandbox_enter(const struct sandbox_plan *p, struct sandbox_failure *f)
+static int enter(const void *ctx, struct process_failure *f)
 {
+    const struct sandbox_plan *p = ctx;
     umask(0077);
     errno = 0;
     if (limits(&p->s, f) < 0 || become_user(p, f) < 0)
@@ -300,4 +302,41 @@ int sandbox_enter(const struct sandbox_plan *p, struct sandbox_failure *f)
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p->filter) < 0)
         return fail(f, "the filter of system calls");
     return 0;
+}
+
+/* --- both --- */
+
+static int start_in(const struct sandbox *s, enum sandbox_kind kind,
+    const struct process_options *given, struct process *out, struct err *e)
+{
+    struct sandbox_plan *plan;
+    int r = prepare(s, given->argv[0], kind, &plan, e);
+    if (r < 0)
+        return r;
+    struct process_cage cage = {kind == SANDBOX_NAMESPACES ? move : NULL, enter, plan};
+    struct process_options o = *given;
+    o.cage = &cage;
+    r = process_start(&o, out, e);
+    drop(plan);
+    return r;
+}
+
+int sandbox_start(const struct sandbox *s, const struct process_options *o, struct process *out,
+    enum sandbox_kind *got, struct err *e)
+{
+    struct err first = {0};
+    enum sandbox_kind kind = s->kind == SANDBOX_AUTO ? SANDBOX_NAMESPACES : s->kind;
+    int r = start_in(s, kind, o, out, &first);
+    bool again = r == 1 && s->kind == SANDBOX_AUTO;
+    if (again)
+        r = start_in(s, kind = SANDBOX_LANDLOCK, o, out, e);
+    if (got)
+        *got = kind;
+    if (r == 0)
+        return 0;
+    if (again)
+        return err_prefix(e, r == 1 ? -EPERM : r, "%s", UTF8_SHORT(first.text, 250));
+    if (e)
+        *e = first;
+    return r == 1 ? -EPERM : r;
 }

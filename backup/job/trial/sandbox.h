@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "common/error.h"
+#include "common/process.h"
 
 enum sandbox_kind { SANDBOX_AUTO, SANDBOX_NAMESPACES, SANDBOX_LANDLOCK };
 
@@ -40,22 +40,10 @@ struct sandbox {
     unsigned cpu_s;
 };
 
-/* What a child needs, made before it is forked: nothing in there allocates. */
-struct sandbox_plan;
-int sandbox_prepare(const struct sandbox *s, const char *program, enum sandbox_kind kind,
-    struct sandbox_plan **out, struct err *e) MUSTCHECK;
-void sandbox_plan_drop(struct sandbox_plan *p); /* NULL allowed */
-
-/* In the forked child, before exec; only the fields are used that mean something to its kind. 0, or
- * an errno value with *what it was that failed. */
-struct sandbox_failure {
-    int code;
-    const char *what; /* static */
-};
-/* namespaces: a new process in them, whose parent is the caller's parent; its number in *pid, where
- * the caller is in the old ones; 0 in the new process, which goes on with sandbox_enter. */
-int sandbox_clone(const struct sandbox_plan *p, pid_t *pid, struct sandbox_failure *f);
-int sandbox_enter(const struct sandbox_plan *p, struct sandbox_failure *f);
+/* The program, caged. With SANDBOX_AUTO in namespaces, or with Landlock where those are refused;
+ * which one it was in *got, NULL allowed. */
+int sandbox_start(const struct sandbox *s, const struct process_options *o, struct process *out,
+    enum sandbox_kind *got, struct err *e) MUSTCHECK;
 
 const char *sandbox_kind_name(enum sandbox_kind kind);
 

@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "backup/job/child.h"
+#include "common/process.h"
 #include "backup/job/trial/definers.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/trial.h"
@@ -26,7 +26,7 @@
 
 struct throwaway {
     struct trial trial;
-    struct child child;
+    struct process child;
     struct server *server;
     char *socket;
     int log; /* its error log, and whatever else it says */
@@ -241,7 +241,7 @@ void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
     else if (*text)
         said_of_log(text, buf);
     else
-        child_said(t->log, buf);
+        process_said(t->log, buf);
 }
 
 /* What answers at the socket is the server that we have started, and none that it leads us to. */
@@ -259,12 +259,12 @@ static int wait_until_it_answers(
     while (clock_mono_ms() < end) {
         if (o->go_on && !o->go_on(o->ctx))
             return 1;
-        if (child_wait(&t->child, 20, NULL, NULL) == 0) {
+        if (process_wait(&t->child, 20, NULL, NULL) == 0) {
             char how[80], words[SAID_MAX];
             throwaway_last_words(t, words);
             return err_set(e, atomic_load(&t->full) ? ENOSPC : EIO,
                 "a server does not start on this data: %s %s: %s", o->program,
-                child_how(&t->child, how, sizeof how), words);
+                process_how(&t->child, how, sizeof how), words);
         }
         if (access(t->socket, F_OK) < 0 ||
             server_connect(&target, "elexgate-job", &t->server, NULL) < 0)
@@ -311,13 +311,9 @@ static int start_program(struct throwaway *t, const struct throwaway_options *o,
     struct args a = {0};
     int r = build_args(&a, o, t, e);
     t->trial.sandbox.memory += (uint64_t)pool_mb() << 21;
-    struct child_options co = {.argv = (const char *const *)a.argv,
-        .out = t->log,
-        .err = t->log,
-        .keep = -1,
-        .sandbox = &t->trial.sandbox};
+    struct process_options co = {.argv = (const char *const *)a.argv, .out = t->log, .err = t->log};
     if (r == 0)
-        r = child_start(&co, &t->child, e);
+        r = sandbox_start(&t->trial.sandbox, &co, &t->child, NULL, e);
     for (size_t i = 0; i < a.n; i++)
         free(a.argv[i]);
     free(a.argv);
@@ -355,7 +351,7 @@ struct server *throwaway_server(struct throwaway *t)
 
 bool throwaway_runs(struct throwaway *t)
 {
-    return child_wait(&t->child, 0, NULL, NULL) != 0;
+    return process_wait(&t->child, 0, NULL, NULL) != 0;
 }
 
 bool throwaway_recovered(const struct throwaway *t)
@@ -376,9 +372,9 @@ int throwaway_stop(struct throwaway *t, struct err *e)
     if (t->child.pid > 0)
         kill(t->child.pid, SIGTERM);
     char how[80];
-    if (child_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !child_good(&t->child))
+    if (process_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !process_good(&t->child))
         return err_set(e, EIO, "the throwaway server did not end well: it %s",
-            child_how(&t->child, how, sizeof how));
+            process_how(&t->child, how, sizeof how));
     return trial_close(&t->trial, e);
 }
 
@@ -388,7 +384,7 @@ void throwaway_drop(struct throwaway *t)
         return;
     stop_watching(t);
     server_close(t->server);
-    child_end(&t->child, 2000);
+    process_end(&t->child, 2000);
     struct err left = {0};
     int closed = trial_close(&t->trial, &left); /* what nobody looks at any more */
     (void)closed;

@@ -14,7 +14,7 @@
 #define TRIAL_GIVEN_MAX 8
 
 struct trial {
-    struct sandbox sandbox; /* for child_options, as long as the trial is open */
+    struct sandbox sandbox; /* for process_options, as long as the trial is open */
     int home, data, scratch;
     char *home_path, *scratch_path;
     const char *writable[3];

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backup/job/child.h"
 #include "backup/job/trial/owned.h"
+#include "backup/job/trial/sandbox.h"
 
 struct box {
     char *dir, *home, *secret, *theirs;
@@ -79,7 +79,7 @@ static char *run_script(struct box *b, enum sandbox_kind kind, bool scripts, con
     static char said[8192];
     const char *const writable[] = {"theirs", NULL};
     struct err e = {0};
-    struct child c = {0};
+    struct process c = {0};
     struct sandbox box = {.kind = kind,
         .uid = b->uid,
         .gid = b->gid,
@@ -91,11 +91,12 @@ static char *run_script(struct box *b, enum sandbox_kind kind, bool scripts, con
         .cpu_s = 20};
     int out = memfd_create("out", MFD_CLOEXEC);
     const char *argv[] = {program, scripts ? "-c" : "-e", script, b->secret, NULL};
-    struct child_options o = {.argv = argv, .out = out, .err = out, .keep = -1, .sandbox = &box};
-    if (child_start(&o, &c, &e) != 0)
+    struct process_options o = {.argv = argv, .out = out, .err = out};
+    enum sandbox_kind got;
+    if (sandbox_start(&box, &o, &c, &got, &e) != 0)
         fail_msg("%s", e.text);
-    assert_int_equal(c.sandbox, kind);
-    assert_int_equal(child_wait(&c, 30000, NULL, NULL), 0);
+    assert_int_equal(got, kind);
+    assert_int_equal(process_wait(&c, 30000, NULL, NULL), 0);
     *status = c.status;
     ssize_t n = pread(out, said, sizeof said - 1, 0);
     said[n > 0 ? n : 0] = '\0';
@@ -173,7 +174,7 @@ static void it_ends_with_its_parent(void **state)
     if (middle == 0) {
         const char *const writable[] = {"theirs", NULL};
         struct err e = {0};
-        struct child c = {0};
+        struct process c = {0};
         struct sandbox box = {.uid = b->uid,
             .gid = b->gid,
             .home = b->home_fd,
@@ -182,9 +183,8 @@ static void it_ends_with_its_parent(void **state)
             .scripts = true};
         const char *argv[] = {"sh", "-c", "echo up; sleep 100 & wait", NULL};
         close(ends[0]);
-        struct child_options o = {
-            .argv = argv, .out = ends[1], .err = -1, .keep = -1, .sandbox = &box};
-        if (child_start(&o, &c, &e) != 0)
+        struct process_options o = {.argv = argv, .out = ends[1]};
+        if (sandbox_start(&box, &o, &c, NULL, &e) != 0)
             _exit(1);
         close(ends[1]);
         pause();
@@ -205,15 +205,15 @@ static void a_program_that_is_not_there(void **state)
     struct box *b = *state;
     const char *const writable[] = {"theirs", NULL};
     struct err e = {0};
-    struct child c = {0};
+    struct process c = {0};
     struct sandbox box = {.uid = b->uid,
         .gid = b->gid,
         .home = b->home_fd,
         .home_path = b->home,
         .writable = writable};
     const char *argv[] = {"/nowhere/program", NULL};
-    struct child_options o = {.argv = argv, .out = -1, .err = -1, .keep = -1, .sandbox = &box};
-    assert_int_equal(child_start(&o, &c, &e), -ENOENT);
+    struct process_options o = {.argv = argv};
+    assert_int_equal(sandbox_start(&box, &o, &c, NULL, &e), -ENOENT);
     assert_says(&e, "/nowhere/program");
     assert_int_equal(c.pid, 0);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left of it */
