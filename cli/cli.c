@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 static const struct peer {
     const char *program, *section;
@@ -119,7 +120,7 @@ static int exchange_failed(struct cli *cli, int r, const struct err *e)
 
 static int refused(struct cli *cli, const json_t *answer)
 {
-    const char *words = json_string_value(json_object_get(answer, "error"));
+    const char *words = json_get_str(answer, "error");
     struct err e = {0};
     int r = err_set(&e, json_answer_errno(answer), "%s", words ? words : "an answer without words");
 
@@ -143,7 +144,7 @@ int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *reques
     }
     control_close(c);
     json_decref(request);
-    if (code == EXIT_GOOD && !json_is_true(json_object_get(got, "ok"))) {
+    if (code == EXIT_GOOD && !json_get_true(got, "ok")) {
         code = refused(cli, got);
         json_decref(got);
     } else if (code == EXIT_GOOD) {

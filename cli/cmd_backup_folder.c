@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 
 static void keep_last(void *ctx, const json_t *line)
 {
     json_t **last = ctx;
-    if (!json_is_true(json_object_get(line, "done")))
+    if (!json_get_true(line, "done"))
         return;
     json_decref(*last);
     *last = json_deep_copy(line);
@@ -52,9 +53,8 @@ static int run(struct cli *cli, int argc, char **argv)
     } else if (last && code == EXIT_GOOD) {
         tell(cli, last, init);
     } else if (last) {
-        const char *german = json_string_value(json_object_get(last, "error_de"));
-        cli_failf(cli, code, "%s",
-            cli->german && german ? german : json_string_value(json_object_get(last, "error")));
+        const char *german = json_get_str(last, "error_de");
+        cli_failf(cli, code, "%s", cli->german && german ? german : json_get_str(last, "error"));
     }
     json_decref(last);
     return code;

@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 
 static void keep_last(void *ctx, const json_t *line)
 {
     json_t **last = ctx;
-    if (!json_is_true(json_object_get(line, "done")))
+    if (!json_get_true(line, "done"))
         return;
     json_decref(*last);
     *last = json_deep_copy(line);
@@ -22,7 +23,7 @@ static void tell_key(struct cli *cli, const json_t *last)
 {
     const json_t *former = json_object_get(last, "former"), *key;
     size_t i;
-    if (!json_string_value(json_object_get(last, "public"))) {
+    if (!json_get_str(last, "public")) {
         puts(tr(cli, "There is no key yet; the first backup makes it.",
             "Es gibt noch keinen Schlüssel; die erste Sicherung macht ihn."));
         return;
@@ -83,7 +84,7 @@ static void tell(struct cli *cli, const json_t *last, const char *what)
     if (strcmp(what, "import") == 0)
         printf(tr(cli, "%" JSON_INTEGER_FORMAT " backups that it has sealed are ours again.\n",
                    "%" JSON_INTEGER_FORMAT " Sicherungen mit seinem Siegel sind wieder unsere.\n"),
-            json_integer_value(json_object_get(last, "listed")));
+            json_get_int(last, "listed"));
     if (strcmp(what, "rotate") == 0)
         puts(tr(cli,
             "From now on this key seals; what the former ones sealed stays ours. Print the sheet\n"
@@ -113,7 +114,7 @@ static int run(struct cli *cli, int argc, char **argv)
     else if (last && code == EXIT_GOOD)
         tell(cli, last, what);
     else if (last)
-        cli_failf(cli, code, "%s", json_string_value(json_object_get(last, "error")));
+        cli_failf(cli, code, "%s", json_get_str(last, "error"));
     json_decref(last);
     return code;
 }

@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 struct listing {
     struct cli *cli;
@@ -21,7 +22,7 @@ struct listing {
 static void keep_last(void *ctx, const json_t *line)
 {
     struct listing *l = ctx;
-    if (!json_is_true(json_object_get(line, "done")))
+    if (!json_get_true(line, "done"))
         return;
     json_decref(l->last);
     l->last = json_deep_copy(line);
@@ -30,7 +31,7 @@ static void keep_last(void *ctx, const json_t *line)
 /* "3 h", "12 d": how long ago, in one unit. */
 static void age_of(const json_t *item, char *buf, size_t size)
 {
-    const char *started = json_string_value(json_object_get(item, "started"));
+    const char *started = json_get_str(item, "started");
     int64_t ms;
     if (!started || clock_parse(started, &ms) < 0) {
         snprintf(buf, size, "?");
@@ -45,13 +46,12 @@ static void check_of(
     const struct cli *cli, const json_t *item, const char *key, char *buf, size_t size)
 {
     const json_t *check = json_object_get(item, key);
-    const char *at = json_string_value(json_object_get(check, "at"));
+    const char *at = json_get_str(check, "at");
     if (!at)
         snprintf(buf, size, "-");
     else
         utf8_format(buf, size, "%s %s",
-            json_is_true(json_object_get(check, "good")) ? tr(cli, "good", "gut")
-                                                         : tr(cli, "BAD", "SCHLECHT"),
+            json_get_true(check, "good") ? tr(cli, "good", "gut") : tr(cli, "BAD", "SCHLECHT"),
             UTF8_SHORT(at, 10));
 }
 
@@ -61,10 +61,9 @@ static char *proof_of(const struct cli *cli, const json_t *item)
     const json_t *proof = json_object_get(item, "proof");
     char check[40];
     check_of(cli, item, "proven", check, sizeof check);
-    if (!json_is_object(proof) ||
-        !json_is_true(json_object_get(json_object_get(item, "proven"), "good")))
+    if (!json_is_object(proof) || !json_get_true(json_object_get(item, "proven"), "good"))
         return xstrdup(check);
-    bool files = json_integer_value(json_object_get(proof, "tables")) == 0;
+    bool files = json_get_int(proof, "tables") == 0;
     _cleanup_free_ char *tables = output_member(proof, "tables"),
                         *rows = output_member(proof, "rows"),
                         *count = output_member(proof, "files");
@@ -84,9 +83,9 @@ static char *note_of(const struct cli *cli, const json_t *item)
         {"unlisted", "ours, NOT LISTED here", "unser Siegel, hier NICHT GEFÜHRT"},
         {"broken", "SEAL BROKEN", "SIEGEL GEBROCHEN"}, {"replaced", "REPLACED", "AUSGETAUSCHT"},
         {"unsealed", "NOT SEALED", "NICHT VERSIEGELT"}};
-    const char *standing = json_string_value(json_object_get(item, "standing")), *whose = "";
-    bool complete = json_is_true(json_object_get(item, "complete"));
-    bool locked = json_is_true(json_object_get(item, "encrypted"));
+    const char *standing = json_get_str(item, "standing"), *whose = "";
+    bool complete = json_get_true(item, "complete");
+    bool locked = json_get_true(item, "encrypted");
     for (size_t i = 0; standing && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i].standing, standing) == 0)
             whose = cli->german ? words[i].german : words[i].english;
@@ -133,10 +132,10 @@ static void print_list(struct cli *cli, const json_t *last)
     struct table *t = table_create(cli->german ? german : english);
     json_array_foreach (list, i, item) {
         add_row(cli, t, item);
-        const char *standing = json_string_value(json_object_get(item, "standing"));
+        const char *standing = json_get_str(item, "standing");
         bool good = standing && (strcmp(standing, "own") == 0 || strcmp(standing, "adopted") == 0 ||
                                     strcmp(standing, "trusted") == 0);
-        incomplete += good && !json_is_true(json_object_get(item, "complete"));
+        incomplete += good && !json_get_true(item, "complete");
         others += !good;
     }
     table_print(t, output_width());
@@ -164,7 +163,7 @@ static int list_backups(struct cli *cli, const char *type)
     else if (l.last && code == EXIT_GOOD)
         print_list(cli, l.last);
     else if (l.last)
-        cli_failf(cli, code, "%s", json_string_value(json_object_get(l.last, "error")));
+        cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
     json_decref(l.last);
     return code;
 }
@@ -190,7 +189,7 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
             printf(tr(cli, "removed %s_%s\n", "entfernt: %s_%s\n"), t, run);
         }
         if (code != EXIT_GOOD)
-            cli_failf(cli, code, "%s", json_string_value(json_object_get(l.last, "error")));
+            cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
     }
     json_decref(l.last);
     return code;
@@ -264,13 +263,13 @@ struct adopting {
 static void on_adopt_line(void *ctx, const json_t *line)
 {
     struct adopting *a = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *event = json_get_text(line, "event");
     if (a->cli->json)
         cli_print_json(line);
-    if (json_is_true(json_object_get(line, "done"))) {
+    if (json_get_true(line, "done")) {
         json_decref(a->last);
         a->last = json_deep_copy(line);
-    } else if (event && strcmp(event, "adopted") == 0 && !a->cli->json) {
+    } else if (strcmp(event, "adopted") == 0 && !a->cli->json) {
         _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run");
         printf(tr(a->cli, "taken over: %s_%s\n", "übernommen: %s_%s\n"), type, run);
     }
@@ -313,7 +312,7 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
     if (code == EXIT_GOOD) {
         code = job_stream_run(cli, args, on_adopt_line, &adopting);
         if (code != EXIT_GOOD && !cli->json && adopting.last)
-            cli_failf(cli, code, "%s", json_string_value(json_object_get(adopting.last, "error")));
+            cli_failf(cli, code, "%s", json_get_str(adopting.last, "error"));
     }
     json_decref(adopting.last);
     return code;

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/units.h"
+#include "common/json_get.h"
 
 #define TIMEOUT_MS 5000
 #define LIMIT_MAX  2000
@@ -50,7 +51,7 @@ static int ask(struct view *v, struct source *s, const char *socket, bool *more,
     if (r < 0)
         return r;
     s->next = output_number(answer, "next", 0);
-    *more = json_is_true(json_object_get(answer, "more"));
+    *more = json_get_true(answer, "more");
     json_array_foreach (json_object_get(answer, "lines"), i, line) {
         json_object_set_new(line, "program", json_string(s->program));
         json_array_append(v->lines, line);
@@ -85,12 +86,11 @@ static void collect(struct view *v, struct source *s)
 static int by_time(const void *a, const void *b)
 {
     const json_t *x = *(const json_t *const *)a, *y = *(const json_t *const *)b;
-    const char *t = json_string_value(json_object_get(x, "time"));
-    const char *u = json_string_value(json_object_get(y, "time"));
-    int order = strcmp(t ? t : "", u ? u : "");
+    const char *t = json_get_text(x, "time");
+    const char *u = json_get_text(y, "time");
+    int order = strcmp(t, u);
     if (order == 0 && json_object_get(x, "program") && json_object_get(y, "program"))
-        order = strcmp(json_string_value(json_object_get(x, "program")),
-            json_string_value(json_object_get(y, "program")));
+        order = strcmp(json_get_str(x, "program"), json_get_str(y, "program"));
     if (order == 0)
         order = output_number(x, "seq", 0) < output_number(y, "seq", 0) ? -1 : 1;
     return order;
@@ -99,7 +99,7 @@ static int by_time(const void *a, const void *b)
 /* "2026-11-22 04:15:30", the time of here. */
 static void local_time(const json_t *line, char *buf, size_t size)
 {
-    const char *iso = json_string_value(json_object_get(line, "time"));
+    const char *iso = json_get_str(line, "time");
     int64_t ms;
     struct tm tm;
     snprintf(buf, size, "?");

@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 
 static void keep_last(void *ctx, const json_t *line)
 {
     json_t **last = ctx;
-    if (!json_is_true(json_object_get(line, "done")))
+    if (!json_get_true(line, "done"))
         return;
     json_decref(*last);
     *last = json_deep_copy(line);

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 #define TIMEOUT_MS 10000
 
@@ -27,7 +28,7 @@ static char *program_of(const json_t *s)
 /* "read 3 s ago" */
 static char *last_statement(const struct cli *cli, const json_t *s)
 {
-    const char *kind = json_string_value(json_object_get(s, "last_kind"));
+    const char *kind = json_get_str(s, "last_kind");
     int64_t ago = output_number(s, "last_activity_ms", -1);
     char human[32];
 
@@ -45,7 +46,7 @@ static char *last_statement(const struct cli *cli, const json_t *s)
 
 static char *connected_for(const json_t *s)
 {
-    const char *since = json_string_value(json_object_get(s, "since"));
+    const char *since = json_get_str(s, "since");
     int64_t then, now = clock_wall_ms();
     char human[32];
 
@@ -67,11 +68,11 @@ static char *tls_of(const json_t *s)
 /* The proxy's states in words that say something to a person. */
 static const char *state_words(const struct cli *cli, const json_t *s)
 {
-    const char *state = json_string_value(json_object_get(s, "state"));
+    const char *state = json_get_str(s, "state");
 
     if (!state)
         return "";
-    if (json_is_true(json_object_get(s, "in_transaction")))
+    if (json_get_true(s, "in_transaction"))
         return tr(cli, "in transaction", "in Transaktion");
     if (strcmp(state, "relay") == 0)
         return tr(cli, "connected", "verbunden");

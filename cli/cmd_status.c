@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/status_backup.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 #define TIMEOUT_MS 5000
 
@@ -47,8 +48,8 @@ static void print_state(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *state = output_member(s, "state");
     _cleanup_free_ char *reason = output_member(s, "reason");
     _cleanup_free_ char *reason_de = output_member(s, "reason_de");
-    _cleanup_free_ char *since = local_time(cli, json_string_value(json_object_get(s, "since")));
-    _cleanup_free_ char *until = local_time(cli, json_string_value(json_object_get(s, "until")));
+    _cleanup_free_ char *since = local_time(cli, json_get_str(s, "since"));
+    _cleanup_free_ char *until = local_time(cli, json_get_str(s, "until"));
     const char *why = cli->german && *reason_de ? reason_de : reason;
 
     printf("%-13s %s", tr(cli, "Gate", "Zugang"), state_words(cli, state));
@@ -70,7 +71,7 @@ static void print_predecessors(const struct cli *cli, const json_t *s)
     json_array_foreach (json_object_get(s, "predecessors"), i, p) {
         _cleanup_free_ char *error = output_member(p, "error");
         _cleanup_free_ char *until = local_time(
-            cli, json_string_value(json_object_get(json_object_get(p, "handed_over"), "until")));
+            cli, json_get_str(json_object_get(p, "handed_over"), "until"));
         if (*error)
             printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), error);
         else
@@ -162,7 +163,7 @@ static void print_backends(const struct cli *cli, const json_t *s)
         _cleanup_free_ char *state = output_member(b, "state");
         _cleanup_free_ char *detail = output_member(b, "detail");
         printf("%-13s %s %s: %s", label, name, address, backend_words(cli, state));
-        if (json_is_true(json_object_get(b, "active")))
+        if (json_get_true(b, "active"))
             printf("%s", tr(cli, ", in use", ", in Gebrauch"));
         if (*detail)
             printf(" (%s)", detail);
@@ -201,8 +202,7 @@ static void print_certificate(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *issuer = output_member(c, "issuer");
     _cleanup_free_ char *hex = output_member(c, "fingerprint_sha256");
     _cleanup_free_ char *fingerprint = cert_colons(hex);
-    _cleanup_free_ char *until = local_time(
-        cli, json_string_value(json_object_get(c, "not_after")));
+    _cleanup_free_ char *until = local_time(cli, json_get_str(c, "not_after"));
     int64_t days = output_number(c, "days_left", 0);
 
     if (!json_is_object(c))

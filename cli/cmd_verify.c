@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 struct verify {
     struct cli *cli;
@@ -21,7 +22,7 @@ struct verify {
 
 static bool is_true(const json_t *line, const char *key)
 {
-    return json_is_true(json_object_get(line, key));
+    return json_get_true(line, key);
 }
 
 static void tell_verified(struct verify *v, const json_t *line)
@@ -82,12 +83,12 @@ static void tell_done(struct verify *v, const json_t *line)
 static void on_line(void *ctx, const json_t *line)
 {
     struct verify *v = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *event = json_get_text(line, "event");
     if (v->cli->json) {
         cli_print_json(line);
         return;
     }
-    if (event && strcmp(event, "progress") == 0) {
+    if (strcmp(event, "progress") == 0) {
         if (v->terminal)
             progress_line(&v->progress, line);
         return;
@@ -95,9 +96,9 @@ static void on_line(void *ctx, const json_t *line)
     if (v->progress.bar_open)
         fputs("\r\033[K", stdout);
     v->progress.bar_open = false;
-    if (event && strcmp(event, "verified") == 0)
+    if (strcmp(event, "verified") == 0)
         tell_verified(v, line);
-    else if (event && strcmp(event, "passed-over") == 0)
+    else if (strcmp(event, "passed-over") == 0)
         tell_passed_over(v, line);
     else if (is_true(line, "done"))
         tell_done(v, line);

@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/units.h"
+#include "common/json_get.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define INTERVAL_MIN_MS    100
@@ -89,7 +90,7 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
             return cli_fail(cli, r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, &e);
         bool is_event = json_object_get(object, "event") != NULL;
         if (json_is_false(json_object_get(object, "ok"))) {
-            const char *words = json_string_value(json_object_get(object, "error"));
+            const char *words = json_get_str(object, "error");
             int code = cli_failf(cli, EXIT_FAILED, "%s", words ? words : "refused");
             json_decref(object);
             return code;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/process.h"
+#include "common/json_get.h"
 
 #define ANSWER_MS 10000
 
@@ -38,9 +39,9 @@ struct stream {
 static int on_line(void *ctx, json_t *line)
 {
     struct stream *s = ctx;
-    if (json_is_true(json_object_get(line, "done"))) {
+    if (json_get_true(line, "done")) {
         s->done = true;
-        s->exit_code = (int)json_integer_value(json_object_get(line, "exit"));
+        s->exit_code = (int)json_get_int(line, "exit");
     }
     s->fn(s->ctx, line);
     return 0;
@@ -166,10 +167,10 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     struct stream s = {.fn = fn, .ctx = ctx};
     if (r < 0) {
         code = cli_fail(cli, EXIT_UNREACHABLE, &e);
-    } else if (!json_is_true(json_object_get(answer, "ok"))) {
-        const char *name = json_string_value(json_object_get(answer, "code"));
-        code = cli_failf(cli, name && strcmp(name, "EBUSY") == 0 ? EXIT_BUSY : EXIT_FAILED, "%s",
-            json_string_value(json_object_get(answer, "error")));
+    } else if (!json_get_true(answer, "ok")) {
+        const char *name = json_get_text(answer, "code");
+        code = cli_failf(cli, strcmp(name, "EBUSY") == 0 ? EXIT_BUSY : EXIT_FAILED, "%s",
+            json_get_str(answer, "error"));
     } else {
         code = follow(cli, socket, control, &s);
     }

@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define BAR_WIDTH 24
 
@@ -15,12 +16,6 @@ void progress_init(struct progress *p, struct cli *cli)
     p->cli = cli;
     p->raw = cli->json;
     p->terminal = isatty(STDOUT_FILENO);
-}
-
-static const char *text(const json_t *line, const char *key)
-{
-    const char *s = json_string_value(json_object_get(line, key));
-    return s ? s : "";
 }
 
 static const char *phase_name(const struct cli *cli, const char *phase)
@@ -80,13 +75,14 @@ static void draw(struct progress *p, const json_t *line)
         clock_human((uint64_t)eta, left, sizeof left);
     progress_clear(p);
     if (known)
-        printf("%s: %s [%s] %3d%%  %s  %s/s  %s", text(line, "type"),
-            phase_name(p->cli, text(line, "phase")), bar,
+        printf("%s: %s [%s] %3d%%  %s  %s/s  %s", json_get_text(line, "type"),
+            phase_name(p->cli, json_get_text(line, "phase")), bar,
             (int)(bytes > total ? 100 : (double)bytes * 100 / (double)total),
             output_bytes((uint64_t)bytes, size), output_bytes((uint64_t)rate, speed), left);
     else
-        printf("%s: %s  %s  %s/s", text(line, "type"), phase_name(p->cli, text(line, "phase")),
-            output_bytes((uint64_t)bytes, size), output_bytes((uint64_t)rate, speed));
+        printf("%s: %s  %s  %s/s", json_get_text(line, "type"),
+            phase_name(p->cli, json_get_text(line, "phase")), output_bytes((uint64_t)bytes, size),
+            output_bytes((uint64_t)rate, speed));
     fflush(stdout);
     p->bar_open = true;
 }
@@ -94,8 +90,8 @@ static void draw(struct progress *p, const json_t *line)
 static void tell_phase(struct progress *p, const json_t *line)
 {
     progress_clear(p);
-    printf("%s: %s ...%s", text(line, "type"), phase_name(p->cli, text(line, "phase")),
-        p->terminal ? "" : "\n");
+    printf("%s: %s ...%s", json_get_text(line, "type"),
+        phase_name(p->cli, json_get_text(line, "phase")), p->terminal ? "" : "\n");
     fflush(stdout);
     p->bar_open = p->terminal;
 }
@@ -106,13 +102,13 @@ static void tell_archive(struct progress *p, const json_t *line)
     progress_clear(p);
     _cleanup_free_ char *file = output_member(line, "file");
     printf("%s  %s, %s\n", file, output_bytes((uint64_t)output_number(line, "size", 0), size),
-        text(line, "state"));
+        json_get_text(line, "state"));
 }
 
 static void tell_state(struct progress *p, const json_t *line)
 {
-    const char *words = text(line, p->cli->german ? "words_de" : "words");
-    if (strcmp(text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
+    const char *words = json_get_text(line, p->cli->german ? "words_de" : "words");
+    if (strcmp(json_get_text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
         return;
     utf8_copy(p->waiting, sizeof p->waiting, words);
     progress_clear(p);
@@ -124,12 +120,12 @@ static void tell_state(struct progress *p, const json_t *line)
 static void tell_done(struct progress *p, const json_t *line)
 {
     progress_clear(p);
-    if (json_is_true(json_object_get(line, "ok"))) {
+    if (json_get_true(line, "ok")) {
         printf("%s\n", tr(p->cli, "Done.", "Fertig."));
         return;
     }
     fflush(stdout);
-    bool german = p->cli->german && *text(line, "error_de");
+    bool german = p->cli->german && *json_get_text(line, "error_de");
     _cleanup_free_ char *error = output_member(line, german ? "error_de" : "error");
     fprintf(stderr, "elexgate: %s\n", error);
 }
@@ -141,8 +137,8 @@ void progress_line(void *ctx, const json_t *line)
         cli_print_json(line);
         return;
     }
-    const char *event = text(line, "event");
-    if (json_is_true(json_object_get(line, "done"))) {
+    const char *event = json_get_text(line, "event");
+    if (json_get_true(line, "done")) {
         tell_done(p, line);
     } else if (strcmp(event, "progress") == 0) {
         draw(p, line);
@@ -159,12 +155,13 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0) {
         progress_clear(p);
         _cleanup_free_ char *words = output_member(line, "text");
-        printf("%s%s%s\n", text(line, "type"), *text(line, "type") ? ": " : "", words);
+        printf("%s%s%s\n", json_get_text(line, "type"), *json_get_text(line, "type") ? ": " : "",
+            words);
     } else if (strcmp(event, "removed") == 0) {
         progress_clear(p);
         printf("%s %s_%s\n", tr(p->cli, "removed the old", "alte Generation entfernt:"),
-            text(line, "type"), text(line, "run"));
-    } else if (strcmp(event, "start") == 0 && json_is_true(json_object_get(line, "dry_run"))) {
+            json_get_text(line, "type"), json_get_text(line, "run"));
+    } else if (strcmp(event, "start") == 0 && json_get_true(line, "dry_run")) {
         char needed[OUTPUT_BYTES_LEN], space[OUTPUT_BYTES_LEN];
         printf(
             tr(p->cli, "Would need about %s, %s are free.\n", "Bräuchte etwa %s, %s sind frei.\n"),

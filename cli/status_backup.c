@@ -6,6 +6,7 @@
 
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 #define TIMEOUT_MS 3000
 
@@ -24,7 +25,7 @@ json_t *status_backup_ask(struct cli *cli)
 static const char *moment(
     const struct cli *cli, const json_t *o, const char *key, const char *none, char buf[static 32])
 {
-    const char *iso = json_string_value(json_object_get(o, key));
+    const char *iso = json_get_str(o, key);
     int64_t ms;
     struct tm local;
     if (!iso || clock_parse(iso, &ms) < 0)

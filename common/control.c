@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/peer.h"
+#include "common/json_get.h"
 
 struct control {
     int fd;
@@ -184,11 +185,11 @@ int control_call(
     control_close(c);
     if (r < 0)
         return r;
-    if (json_is_true(json_object_get(got, "ok"))) {
+    if (json_get_true(got, "ok")) {
         *answer = got;
         return 0;
     }
-    const char *words = json_string_value(json_object_get(got, "error"));
+    const char *words = json_get_str(got, "error");
     if (words)
         r = err_set(e, json_answer_errno(got), "%s", words);
     else

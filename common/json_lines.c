@@ -4,6 +4,7 @@
 
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 static int deliver(
     const char *line, size_t n, int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e)
@@ -121,7 +122,7 @@ json_t *json_error(int code, const char *fmt, ...)
 
 int json_answer_errno(const json_t *answer)
 {
-    const char *name = json_string_value(json_object_get(answer, "code"));
+    const char *name = json_get_str(answer, "code");
 
     for (int code = 1; name && code < 134; code++) { /* Linux ends at EHWPOISON, 133 */
         const char *known = strerrorname_np(code);

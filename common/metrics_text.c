@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/clock.h"
+#include "common/json_get.h"
 
 /* Where a number is found and what it is called. Rows of one metric stand together: its HELP and
  * TYPE are written once. */
@@ -222,7 +223,7 @@ static void backends(struct out *o, const json_t *status)
     }
     json_array_foreach (all, i, b)
         gauge_by(o, "elexgate_backend_in_use", "1: new sessions go to this database server.",
-            "backend", text(b, "name"), json_is_true(json_object_get(b, "active")));
+            "backend", text(b, "name"), json_get_true(b, "active"));
 }
 
 static void proxy(struct out *o, const json_t *s)
@@ -241,7 +242,7 @@ static void proxy(struct out *o, const json_t *s)
 static void last_run(struct out *o, const json_t *run, const char *success, const char *help)
 {
     if (json_is_object(run))
-        gauge(o, success, help, json_integer_value(json_object_get(run, "exit")) == 0);
+        gauge(o, success, help, json_get_int(run, "exit") == 0);
 }
 
 static void archives(struct out *o, const json_t *run)
@@ -302,7 +303,7 @@ static void notify(struct out *o, const json_t *s)
         return;
     gauge(o, "elexgate_notify_working",
         "1: somebody is told when something fails; 0: nobody is, or the last message did not arrive.",
-        json_is_true(json_object_get(n, "good")));
+        json_get_true(n, "good"));
     gauge(o, "elexgate_notify_waiting", "Messages that could not be sent yet.",
         json_number_value(json_object_get(n, "waiting")));
 }
@@ -352,7 +353,7 @@ static void audits(struct out *o, const char *const *names, const json_t *const 
 
 static const json_t *answered(const json_t *status)
 {
-    return json_is_true(json_object_get(status, "ok")) ? status : NULL;
+    return json_get_true(status, "ok") ? status : NULL;
 }
 
 char *metrics_text_at(const json_t *proxy_status, const json_t *keeper_status, int64_t now_ms)

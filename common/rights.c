@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define ROW(program, cmd, action, member, least, confirm, logged)                                  \
     {                                                                                              \
@@ -85,15 +86,9 @@ static bool is_set(const json_t *request, const char *member)
     return v && !json_is_null(v) && !json_is_false(v);
 }
 
-static const char *text(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 bool rights_find(enum rights_program program, const json_t *request, struct right *out)
 {
-    const char *cmd = text(request, "cmd"), *action = text(request, "action");
+    const char *cmd = json_get_text(request, "cmd"), *action = json_get_text(request, "action");
     bool found = false;
     struct right sum = {.program = program};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -120,10 +115,10 @@ bool rights_find(enum rights_program program, const json_t *request, struct righ
 enum rights_level rights_level(bool page, const json_t *request)
 {
     const json_t *as = json_object_get(request, "as");
-    const char *role = text(as, "role");
+    const char *role = json_get_text(as, "role");
     if (!as)
         return page ? RIGHTS_PAGE : RIGHTS_MACHINE;
-    if (!*text(as, "account"))
+    if (!*json_get_text(as, "account"))
         return RIGHTS_PAGE;
     return !strcmp(role, "admin")    ? RIGHTS_ADMIN
            : !strcmp(role, "viewer") ? RIGHTS_VIEWER
@@ -138,7 +133,7 @@ const char *rights_level_name(enum rights_level level)
 
 const char *rights_account(const json_t *request)
 {
-    return text(json_object_get(request, "as"), "account");
+    return json_get_text(json_object_get(request, "as"), "account");
 }
 
 static const char *who_may(enum rights_level least)
@@ -154,7 +149,7 @@ int rights_check(enum rights_program program, enum rights_level level, const jso
     struct right r;
     if (!rights_find(program, request, &r))
         return err_set(
-            e, ENOSYS, "there is no command \"%s\"", UTF8_SHORT(text(request, "cmd"), 40));
+            e, ENOSYS, "there is no command \"%s\"", UTF8_SHORT(json_get_text(request, "cmd"), 40));
     if (level < r.least)
         return err_set(e, EPERM, "%s%s%s%s%s is for %s", r.cmd, r.action ? " " : "",
             r.action ? r.action : "", r.member ? " with " : "", r.member ? r.member : "",

@@ -4,6 +4,7 @@
 
 #include "common/json_lines.h"
 #include "common/rights.h"
+#include "common/json_get.h"
 
 /* A program that is not there gets a code that none of its own answers has. */
 static int away(struct err *e)
@@ -37,9 +38,9 @@ static int ask_raw(
 static int take_refusal(json_t **answer, struct err *e)
 {
     json_t *got = *answer;
-    if (json_is_true(json_object_get(got, "ok")))
+    if (json_get_true(got, "ok"))
         return 0;
-    const char *words = json_string_value(json_object_get(got, "error"));
+    const char *words = json_get_str(got, "error");
     int r = err_set(e, json_answer_errno(got), "%s", words ? words : "no reason was given");
     json_decref(got);
     *answer = NULL;
@@ -55,7 +56,7 @@ static int ask(const char *socket, json_t *request, int timeout_ms, json_t **ans
 /* Who asks goes with each request, and what was typed to confirm it (common/rights.h). */
 static json_t *named(const struct request *rq, json_t *request)
 {
-    const char *password = json_string_value(json_object_get(rq->form, "own_password"));
+    const char *password = json_get_str(rq->form, "own_password");
     if (!request)
         return NULL;
     rights_name(request, rq->name, role_name(rq->role));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 /* What each event means and what to do; the first pair of words stands in the subject. */
 static const struct {
@@ -37,12 +38,6 @@ static const struct {
         "Diese Nachricht wurde mit elexgate notify --test verlangt."},
 };
 
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 static char *subject(const struct message *m, const char *words, bool german)
 {
     const char *prefix = strcmp(m->state, "recovered") == 0  ? german ? "behoben: " : "solved: "
@@ -67,10 +62,10 @@ static char *body(const struct message *m, const char *advice, bool german)
 
 int message_make(const json_t *o, struct message *out, struct err *e)
 {
-    struct message m = {.event = text(o, "event"),
-        .state = text(o, "state"),
-        .since = text(o, "since"),
-        .detail = text(o, "detail")};
+    struct message m = {.event = json_get_text(o, "event"),
+        .state = json_get_text(o, "state"),
+        .since = json_get_text(o, "since"),
+        .detail = json_get_text(o, "detail")};
     char host[256] = "";
     size_t i = 0, n = sizeof events / sizeof events[0];
     while (i < n && strcmp(events[i].event, m.event) != 0)

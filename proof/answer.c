@@ -6,6 +6,7 @@
 #include "certs/server_leaf.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 /* A proof that no account fits means a new certificate of the server, or nonsense. After nonsense
  * the server is not asked again for so long. */
@@ -29,9 +30,9 @@ static bool take_hex(const json_t *request, const char *key, uint8_t *out, size_
 
 static int question_read(const json_t *request, struct question *q, struct err *e)
 {
-    const char *cmd = json_string_value(json_object_get(request, "cmd"));
+    const char *cmd = json_get_text(request, "cmd");
     const json_t *user = json_object_get(request, "user");
-    if (!cmd || strcmp(cmd, "proof") != 0)
+    if (strcmp(cmd, "proof") != 0)
         return err_set(e, EINVAL, "the only command is \"proof\"");
     if (!json_is_string(user))
         return err_set(e, EINVAL, "no user");
@@ -123,8 +124,7 @@ json_t *answer_make(struct answerer *a, const json_t *request, uint64_t now_ms)
     if (r == 0)
         r = ask_servers(a, &q, now_ms, proof, &e);
     if (r < 0) {
-        log_err(LOG_WARNING, "no-proof", &e,
-            LOG_S("user", json_string_value(json_object_get(request, "user"))));
+        log_err(LOG_WARNING, "no-proof", &e, LOG_S("user", json_get_str(request, "user")));
         return json_error(-r, "%s", e.text);
     }
     log_event(LOG_DEBUG, "proof", LOG_S("user", q.user));

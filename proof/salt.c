@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "common/error.h"
+#include "common/json_get.h"
 
 #define NATIVE_LEN      20u
 #define PUBLIC_KEY_LEN  32u
@@ -94,7 +95,7 @@ static const struct {
 /* One way to log in: {"plugin":...,"authentication_string":...} */
 static bool salt_of(const json_t *way, struct salt *out)
 {
-    const char *plugin = json_string_value(json_object_get(way, "plugin"));
+    const char *plugin = json_get_str(way, "plugin");
     const json_t *text = json_object_get(way, "authentication_string");
     for (size_t i = 0; plugin && json_is_string(text) && i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i].plugin, plugin) == 0)

@@ -7,6 +7,7 @@
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/rights.h"
+#include "common/json_get.h"
 #include "proxy/log_limit.h"
 #include "proxy/session/session.h"
 
@@ -93,12 +94,12 @@ void audit_trail_command(unsigned uid, const json_t *request)
     char names[1024], who[32];
     snprintf(who, sizeof who, "%u", uid);
     (void)getpwuid_r(uid, &pw, names, sizeof names, &found);
-    json_int_t session = json_integer_value(json_object_get(request, "session"));
+    json_int_t session = json_get_int(request, "session");
     char number[32];
     snprintf(number, sizeof number, "%lld", (long long)session);
     audit_event("command", LOG_S("who", found ? found->pw_name : who),
         LOG_S("account", *account ? account : NULL), LOG_S("action", right.cmd),
         LOG_S("session", session > 0 ? number : NULL),
-        LOG_S("reason", json_string_value(json_object_get(request, "reason"))),
-        LOG_S("level", json_string_value(json_object_get(request, "level"))));
+        LOG_S("reason", json_get_str(request, "reason")),
+        LOG_S("level", json_get_str(request, "level")));
 }

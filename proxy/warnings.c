@@ -1,6 +1,7 @@
 #include "proxy/warnings.h"
 
 #include "common/log.h"
+#include "common/json_get.h"
 
 #define DAY_S          86400
 #define CLIENT_CA_DAYS 30
@@ -80,8 +81,7 @@ void warnings_log(const struct settings *s)
     if (s->certificate && cert_pair_dates(s->certificate, "", time(NULL), NULL) == 0)
         append_ca(array, s, time(NULL));
     json_array_foreach (array, i, w)
-        log_event(LOG_WARNING, json_string_value(json_object_get(w, "code")),
-            LOG_S("warning", json_string_value(json_object_get(w, "text"))));
+        log_event(LOG_WARNING, json_get_str(w, "code"), LOG_S("warning", json_get_str(w, "text")));
     json_decref(array);
 }
 

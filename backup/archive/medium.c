@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define MARK_MAX   4096
 #define MEDIA_MAX  (256 * 1024)
@@ -38,7 +39,7 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
     if (r < 0)
         return r;
     json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    const char *found = json_string_value(json_object_get(o, "id"));
+    const char *found = json_get_str(o, "id");
     r = id_valid(found)
             ? 0
             : err_set(e, EINVAL,

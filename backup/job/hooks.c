@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/process.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 
 #define ENV_MAX 10
 
@@ -40,8 +41,8 @@ static char *archive_paths(const struct run *r)
     size_t i;
     json_t *archive;
     json_array_foreach (r->archives, i, archive) {
-        char *longer = xasprintf("%s%s%s/%s", all, *all ? "\n" : "", r->s.folder,
-            json_string_value(json_object_get(archive, "file")));
+        char *longer = xasprintf(
+            "%s%s%s/%s", all, *all ? "\n" : "", r->s.folder, json_get_str(archive, "file"));
         free(all);
         all = longer;
     }

@@ -14,6 +14,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define TYPES_MAX 64
 
@@ -151,9 +152,9 @@ static int judge_incomplete(struct run *r, struct err *e)
         char *longer = xasprintf("%s%s%s", types, *types ? ", " : "", type);
         free(types);
         types = longer;
-        files += json_integer_value(json_object_get(part, "files"));
+        files += json_get_int(part, "files");
         if (!*first)
-            first = json_string_value(json_object_get(part, "first"));
+            first = json_get_str(part, "first");
     }
     if (files == 0)
         return 0;

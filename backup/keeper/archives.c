@@ -5,6 +5,7 @@
 #include "backup/rules/archive_name.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 /* "which" and "type" come from outside and go into arguments and file names: only what is a run's
  * suffix, one of the words, a data type. NULL, or the answer that says what is wrong. */
@@ -61,11 +62,11 @@ static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t 
     size_t i;
     (void)k, (void)ctx, (void)event;
     json_array_foreach (json_object_get(last, "removed"), i, item) {
-        const char *type = json_string_value(json_object_get(item, "type"));
-        const char *run = json_string_value(json_object_get(item, "run"));
+        const char *type = json_get_str(item, "type");
+        const char *run = json_get_str(item, "run");
         _cleanup_free_ char *name = xasprintf("%s_%s", type ? type : "", run ? run : "");
         json_array_append_new(names, json_string(name));
-        bytes += json_integer_value(json_object_get(item, "size"));
+        bytes += json_get_int(item, "size");
         log_event(LOG_INFO, "backup-deleted", LOG_S("type", type), LOG_S("run", run));
     }
     return json_pack("{s:b, s:o, s:I}", "ok", 1, "deleted", names, "bytes", bytes);
@@ -87,7 +88,7 @@ json_t *keeper_delete(struct keeper *k, struct keeper_client *c, json_t *request
         args[n++] = "--type";
         args[n++] = type;
     }
-    if (json_is_true(json_object_get(request, "force")))
+    if (json_get_true(request, "force"))
         args[n++] = "--force";
     return keeper_errand(k, c,
         &(struct keeper_errand_options){.args = args, .request = request, .answer = delete_answer});

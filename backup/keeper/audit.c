@@ -11,6 +11,7 @@
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define LOOK_MS (INT64_C(24) * 60 * 60 * 1000)
 
@@ -76,7 +77,7 @@ static char *object_of(const json_t *request)
     static const char *const keys[] = {"action", "mode", "which", "type", "upload", "level"};
     char *text = xstrdup("");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *v = json_string_value(json_object_get(request, keys[i]));
+        const char *v = json_get_str(request, keys[i]);
         if (!v)
             continue;
         char *longer = xasprintf("%s%s%s", text, *text ? " " : "", v);
@@ -109,8 +110,7 @@ void keeper_audit_request(unsigned uid, const json_t *request, const json_t *ans
     _cleanup_free_ char *object = object_of(request), *who = user_name(uid);
     audit_event("command", LOG_S("who", who), LOG_S("account", *account ? account : NULL),
         LOG_S("action", right.cmd), LOG_S("object", *object ? object : NULL),
-        LOG_S("result", refused ? "refused" : "ok"),
-        LOG_S("error", json_string_value(json_object_get(answer, "error"))));
+        LOG_S("result", refused ? "refused" : "ok"), LOG_S("error", json_get_str(answer, "error")));
 }
 
 void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error)
@@ -126,7 +126,7 @@ json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *
     static const char *const keys[] = {"address", "action", "object", "result"};
     const char *v[4], *account = rights_account(request);
     for (size_t i = 0; i < 4; i++)
-        v[i] = json_string_value(json_object_get(request, keys[i]));
+        v[i] = json_get_str(request, keys[i]);
     if (!v[1] || !json_is_object(json_object_get(request, "as")))
         return json_error(EINVAL, "\"as\" and \"action\" must be given");
     enum rights_level level = keeper_people_level(

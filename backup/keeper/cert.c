@@ -18,6 +18,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define WORK        "cert-work" /* in state_dir */
 #define CONTENT_MAX (256 * 1024)
@@ -356,8 +357,7 @@ static const struct action *find_action(const char *name)
 json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *request)
 {
     json_t *options = json_object_get(request, "options"), *none = NULL;
-    const struct action *action = find_action(
-        json_string_value(json_object_get(request, "action")));
+    const struct action *action = find_action(json_get_str(request, "action"));
     struct err e = {0};
     if (!action)
         return json_error(EINVAL,

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/log_ring.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 static json_t *time_or_null(int64_t ms)
 {
@@ -67,8 +68,7 @@ static json_t *job_object(const struct keeper *k)
         json_object_set(o, "action", json_object_get(k->current.restore_begin, "action"));
         json_object_set(o, "which", json_object_get(k->current.restore_begin, "which"));
         json_object_set(o, "dry_run", json_object_get(k->current.restore_begin, "dry_run"));
-        json_object_set_new(
-            o, "sql", json_boolean(json_is_true(json_object_get(k->current.restore_begin, "sql"))));
+        json_object_set_new(o, "sql", json_boolean(json_get_true(k->current.restore_begin, "sql")));
     }
     static const char *const keys[] = {
         "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
@@ -86,8 +86,8 @@ static json_t *find_run(const struct keeper *k, const char *kind, bool good)
     size_t i;
     json_t *run;
     json_array_foreach (k->state.runs, i, run) {
-        if (strcmp(json_string_value(json_object_get(run, "kind")), kind) == 0 &&
-            (!good || json_integer_value(json_object_get(run, "exit")) == 0))
+        if (strcmp(json_get_str(run, "kind"), kind) == 0 &&
+            (!good || json_get_int(run, "exit") == 0))
             return json_incref(run);
     }
     return json_null();
@@ -99,9 +99,9 @@ static bool tells_of_database(const json_t *drill)
 {
     const json_t *proofs = json_object_get(drill, "proofs"), *proof;
     size_t i;
-    bool database = !proofs || json_integer_value(json_object_get(drill, "exit")) != 0;
+    bool database = !proofs || json_get_int(drill, "exit") != 0;
     json_array_foreach (proofs, i, proof)
-        database |= strcmp(json_string_value(json_object_get(proof, "method")) ?: "", "files") != 0;
+        database |= strcmp(json_get_text(proof, "method"), "files") != 0;
     return database;
 }
 
@@ -110,8 +110,7 @@ static json_t *find_drill(const struct keeper *k)
     size_t i;
     json_t *run;
     json_array_foreach (k->state.runs, i, run) {
-        if (strcmp(json_string_value(json_object_get(run, "kind")), "drill") == 0 &&
-            tells_of_database(run))
+        if (strcmp(json_get_str(run, "kind"), "drill") == 0 && tells_of_database(run))
             return json_incref(run);
     }
     return json_null();
@@ -199,9 +198,9 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
     const char *args[80] = {"backup", "--now"};
     size_t n = 2, i;
     json_t *type;
-    if (json_is_true(json_object_get(request, "dry_run")))
+    if (json_get_true(request, "dry_run"))
         args[n++] = "--dry-run";
-    if (json_is_true(json_object_get(request, "accept_smaller")))
+    if (json_get_true(request, "accept_smaller"))
         args[n++] = "--accept-smaller";
     json_array_foreach (types, i, type) {
         args[n++] = json_string_value(type);
@@ -238,7 +237,7 @@ static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c;
     json_t *types = json_object_get(request, "types");
-    const char *mode = json_string_value(json_object_get(request, "mode"));
+    const char *mode = json_get_str(request, "mode");
     if (types && !(json_is_array(types) && good_types(types)))
         return json_error(EINVAL, "types must be a list of names of data types");
     if (!mode || strcmp(mode, "when-idle") == 0)
@@ -263,7 +262,7 @@ static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request
     (void)c;
     struct err e = {0};
     json_t *answer = NULL;
-    int r = keeper_reload(k, json_is_true(json_object_get(request, "force")), &answer, &e);
+    int r = keeper_reload(k, json_get_true(request, "force"), &answer, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : answer;
 }
 
@@ -271,7 +270,7 @@ static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *requ
 {
     (void)k, (void)c;
     enum log_level level;
-    const char *name = json_string_value(json_object_get(request, "level"));
+    const char *name = json_get_str(request, "level");
     if (!name || !log_level_parse(name, &level))
         return json_error(EINVAL, "level must be error, warning, info or debug");
     log_set_level(level);
@@ -337,7 +336,7 @@ static json_t *unknown(const char *cmd)
 void keeper_command_run(
     struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
 {
-    bool follow = json_is_true(json_object_get(request, "follow"));
+    bool follow = json_get_true(request, "follow");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(right->cmd, commands[i].name) != 0)
             continue;
@@ -356,14 +355,14 @@ void keeper_command_run(
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
 {
     struct keeper *k = ctx;
-    const char *cmd = json_string_value(json_object_get(request, "cmd"));
+    const char *cmd = json_get_text(request, "cmd");
     enum rights_level level = keeper_people_level(
         k->ports.people, rights_level(keeper_client_page(c), request), request);
     struct right right;
     struct err e = {0};
     int r = rights_check(RIGHTS_KEEPER, level, request, &right, &e);
     if (r == -ENOSYS) {
-        keeper_client_answer(c, unknown(cmd ? cmd : ""));
+        keeper_client_answer(c, unknown(cmd));
     } else if (r < 0) {
         json_t *answer = json_error(-r, "%s", e.text);
         keeper_audit_request(keeper_client_uid(c), request, answer);

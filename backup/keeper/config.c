@@ -16,6 +16,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define TEXT_MAX    (1024 * 1024)
 #define EDITS_MAX   100
@@ -264,7 +265,7 @@ json_t *keeper_config_set(struct keeper *k, struct keeper_client *c, json_t *req
 json_t *keeper_schedule_preview(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     const json_t *count = json_object_get(request, "count");
-    const char *text = json_string_value(json_object_get(request, "schedule"));
+    const char *text = json_get_str(request, "schedule");
     json_int_t n = count ? json_integer_value(count) : 5;
     struct cron cron;
     struct cron_fault fault;

@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/peer.h"
+#include "common/json_get.h"
 
 #define CLIENTS_MAX 64
 #define BACKLOG_MAX (4u << 20)
@@ -139,8 +140,8 @@ void keeper_client_follow(struct keeper_client *c, const char *job)
 
 void keeper_control_publish(struct keeper_control *k, const json_t *event)
 {
-    bool done = json_is_true(json_object_get(event, "done"));
-    const char *job = json_string_value(json_object_get(event, "job"));
+    bool done = json_get_true(event, "done");
+    const char *job = json_get_str(event, "job");
     for (struct keeper_client *c = k->clients, *next; c; c = next) {
         next = c->next;
         if (!c->follows || (c->job && job && strcmp(job, c->job) != 0))

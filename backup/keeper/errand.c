@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define ERRANDS_MAX 12
 /* A plan counts the rows of every table; nothing that is asked for here takes longer. */
@@ -46,7 +47,7 @@ static int errno_of_exit(int exit_code)
 
 json_t *keeper_failure(int exit_code, const json_t *last)
 {
-    const char *words = json_string_value(json_object_get(last, "error"));
+    const char *words = json_get_str(last, "error");
     int code = json_object_get(last, "code") ? json_answer_errno(last) : errno_of_exit(exit_code);
     json_t *answer = json_error(code, "%s", words ? words : "it ended without a word; see the log");
     json_object_set_new(answer, "exit", json_integer(exit_code));
@@ -56,8 +57,8 @@ json_t *keeper_failure(int exit_code, const json_t *last)
 static void on_line(void *ctx, json_t *line)
 {
     struct keeper_errand *a = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
-    if (a->o.cli || json_is_true(json_object_get(line, "done"))) {
+    const char *event = json_get_str(line, "event");
+    if (a->o.cli || json_get_true(line, "done")) {
         json_decref(a->last);
         a->last = json_incref(line);
     } else if (event && a->o.event && strcmp(event, a->o.event) == 0) {

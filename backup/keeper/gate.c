@@ -7,6 +7,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define PROXY_MS       2000
 #define WORDS_FILE_MAX 4096
@@ -44,11 +45,6 @@ static void forget_settings(struct keeper_gate *g)
     free(g->setup_failed);
 }
 
-static int64_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
-
 /* Without a proxy in front the server is asked for everything. */
 static void ask_proxy(struct keeper_gate *g)
 {
@@ -67,12 +63,12 @@ static void ask_proxy(struct keeper_gate *g)
             r < 0 ? e.text : "the proxy's answer says nothing about being idle");
     } else {
         *p = (struct idle_proxy){.known = true,
-            .write_ms = number(idle, "write_ms"),
-            .statement_ms = number(idle, "statement_ms"),
-            .in_flight = number(idle, "in_flight"),
-            .write_in_flight = number(idle, "write_in_flight"),
-            .transactions = number(idle, "transactions"),
-            .sessions = number(idle, "sessions")};
+            .write_ms = json_get_int(idle, "write_ms"),
+            .statement_ms = json_get_int(idle, "statement_ms"),
+            .in_flight = json_get_int(idle, "in_flight"),
+            .write_in_flight = json_get_int(idle, "write_in_flight"),
+            .transactions = json_get_int(idle, "transactions"),
+            .sessions = json_get_int(idle, "sessions")};
     }
     json_decref(answer);
 }

@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/process.h"
+#include "common/json_get.h"
 
 struct keeper_job {
     uv_process_t process;
@@ -179,8 +180,8 @@ int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
 static int on_adopted_line(void *ctx, json_t *event)
 {
     struct keeper_job *j = ctx;
-    if (json_is_true(json_object_get(event, "done")))
-        j->exit_code = (int)json_integer_value(json_object_get(event, "exit"));
+    if (json_get_true(event, "done"))
+        j->exit_code = (int)json_get_int(event, "exit");
     j->events.line(j->events.ctx, event);
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/notify_check.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define LOOK_MS     5000
 #define SEND_MAX_MS (15 * 60 * 1000) /* both channels' time limits, and some to spare */
@@ -57,7 +58,7 @@ struct keeper_notify *keeper_notify_new(struct keeper *k)
         json_decref(n->state);
         n->state = json_pack("{s:I}", "born", (json_int_t)clock_wall_ms());
     }
-    n->born_ms = json_integer_value(json_object_get(n->state, "born"));
+    n->born_ms = json_get_int(n->state, "born");
     return n;
 }
 
@@ -77,9 +78,9 @@ static const json_t *newest(const struct keeper *k, const char *kind, bool good)
     size_t i;
     const json_t *run;
     json_array_foreach (k->state.runs, i, run) {
-        const char *name = json_string_value(json_object_get(run, "kind"));
-        json_int_t code = json_integer_value(json_object_get(run, "exit"));
-        if (name && strcmp(name, kind) == 0 && code != EXIT_CANCELLED && code != EXIT_BUSY &&
+        const char *name = json_get_text(run, "kind");
+        json_int_t code = json_get_int(run, "exit");
+        if (strcmp(name, kind) == 0 && code != EXIT_CANCELLED && code != EXIT_BUSY &&
             (!good || code == EXIT_GOOD))
             return run;
     }
@@ -88,9 +89,8 @@ static const json_t *newest(const struct keeper *k, const char *kind, bool good)
 
 static void failed(struct notice_fact *f, const json_t *run, bool wrong, char words[WORDS_MAX])
 {
-    const char *error = json_string_value(json_object_get(run, "error"));
-    put_words(
-        words, "%s: %s", json_string_value(json_object_get(run, "ended")), error ? error : "");
+    const char *error = json_get_text(run, "error");
+    put_words(words, "%s: %s", json_get_str(run, "ended"), error);
     f->is = wrong ? NOTICE_WRONG : NOTICE_WELL;
     f->detail = words;
 }
@@ -99,7 +99,7 @@ static void failed(struct notice_fact *f, const json_t *run, bool wrong, char wo
 static void look_at_backup(const struct keeper *k, struct notice_fact *f, char words[WORDS_MAX])
 {
     const json_t *run = newest(k, "backup", false);
-    json_int_t code = json_integer_value(json_object_get(run, "exit"));
+    json_int_t code = json_get_int(run, "exit");
     bool again = k->state.pending.due_ms && !k->state.pending.by_hand;
     *f = (struct notice_fact){.event = "backup-failed"};
     /* one that did not take place says nothing about whether the next one would succeed */
@@ -118,7 +118,7 @@ static void look_at_missed(
     char stamp[CLOCK_ISO_LEN];
     const json_t *last = newest(k, "backup", false), *good = newest(k, "backup", true);
     *f = (struct notice_fact){.event = "backup-missed", .is = NOTICE_WELL, .detail = words};
-    const char *started = json_string_value(json_object_get(good, "started"));
+    const char *started = json_get_str(good, "started");
     if (started && clock_parse(started, &good_ms) < 0)
         good_ms = 0;
     if (at < n->born_ms / 1000)
@@ -128,7 +128,7 @@ static void look_at_missed(
     while (k->rules.has_backup && cron_next(&k->rules.backup, &cron_zone_local, at, &at) == 0 &&
            at <= before)
         due = at * 1000;
-    if (json_integer_value(json_object_get(last, "exit")) == EXIT_NOT_IDLE) {
+    if (json_get_int(last, "exit") == EXIT_NOT_IDLE) {
         failed(f, last, true, words);
         return;
     }
@@ -144,7 +144,7 @@ static void look_at_drill(const struct keeper *k, struct notice_fact *f, char wo
     const json_t *run = newest(k, "drill", false);
     *f = (struct notice_fact){.event = "drill-failed"};
     if (run)
-        failed(f, run, json_integer_value(json_object_get(run, "exit")) != EXIT_GOOD, words);
+        failed(f, run, json_get_int(run, "exit") != EXIT_GOOD, words);
 }
 
 /* Of the file that the proxy serves, with its chain. Graver 14 and 3 days before, and when it has
@@ -205,7 +205,7 @@ static void look_at_disk(const struct keeper *k, struct notice_fact *f, char wor
     if (statvfs(k->settings.folder, &fs) < 0 || k->current.job)
         return; /* while a backup is written, room comes and goes */
     json_array_foreach (json_object_get(newest(k, "backup", true), "archives"), i, a)
-        need += (uint64_t)json_integer_value(json_object_get(a, "size"));
+        need += (uint64_t)json_get_int(a, "size");
     uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
     f->is = have < least || have < need + need / 10 ? NOTICE_WRONG : NOTICE_WELL;
     put_words(words, "%s: %llu MB", k->settings.folder, (unsigned long long)have >> 20);
@@ -222,7 +222,7 @@ static void look_at_channels(const struct keeper_notify *n, const char *const *c
         if (!a || json_object_get(failing, channels[1 - i]))
             continue;
         f->is = NOTICE_WRONG;
-        put_words(words, "%s: %s", channels[i], json_string_value(json_object_get(a, "error")));
+        put_words(words, "%s: %s", channels[i], json_get_str(a, "error"));
     }
 }
 
@@ -231,7 +231,7 @@ static void look_at_channels(const struct keeper_notify *n, const char *const *c
 static void on_line(void *ctx, json_t *line)
 {
     struct keeper_notify *n = ctx;
-    if (json_is_true(json_object_get(line, "done"))) {
+    if (json_get_true(line, "done")) {
         json_decref(n->result);
         n->result = json_incref(line);
     }
@@ -245,10 +245,10 @@ static void note_channels(struct keeper_notify *n)
     char now[CLOCK_ISO_LEN];
     if (!failing)
         (void)json_object_set_new(n->state, "failing", failing = json_object());
-    const char *whole = json_string_value(json_object_get(n->result, "error"));
-    const char *warning = json_string_value(json_object_get(n->result, "warning"));
+    const char *whole = json_get_str(n->result, "error");
+    const char *warning = json_get_str(n->result, "warning");
     for (size_t i = 0; i < 2; i++) {
-        const char *words = json_string_value(json_object_get(n->result, channels[i]));
+        const char *words = json_get_str(n->result, channels[i]);
         bool sent = words && strcmp(words, "sent") == 0;
         if (i == 0 && sent && warning) /* but not to all */
             words = warning;
@@ -272,12 +272,12 @@ static void on_end(void *ctx, int exit_code, int signal)
     bool good = exit_code == EXIT_GOOD && !signal;
     n->sender = NULL;
     log_event(good ? LOG_INFO : LOG_WARNING, good ? "notified" : "notify-failed",
-        LOG_S("about", json_string_value(json_object_get(n->message, "event"))),
-        LOG_S("state", json_string_value(json_object_get(n->message, "state"))),
-        LOG_S("mail", json_string_value(json_object_get(n->result, "mail"))),
-        LOG_S("webhook", json_string_value(json_object_get(n->result, "webhook"))),
-        LOG_S("error", json_string_value(json_object_get(n->result, "error"))),
-        LOG_S("warning", json_string_value(json_object_get(n->result, "warning"))));
+        LOG_S("about", json_get_str(n->message, "event")),
+        LOG_S("state", json_get_str(n->message, "state")),
+        LOG_S("mail", json_get_str(n->result, "mail")),
+        LOG_S("webhook", json_get_str(n->result, "webhook")),
+        LOG_S("error", json_get_str(n->result, "error")),
+        LOG_S("warning", json_get_str(n->result, "warning")));
     if (!n->stopping) {
         note_channels(n);
         notice_rule_result(n->state, n->message, n->result, clock_wall_ms());
@@ -351,8 +351,8 @@ static bool failed_last(const struct keeper_notify *n, struct notify_trouble *t)
     const char *channel;
     json_t *a;
     json_object_foreach (json_object_get(n->state, "failing"), channel, a) {
-        const char *since = json_string_value(json_object_get(a, "since"));
-        const char *error = json_string_value(json_object_get(a, "error"));
+        const char *since = json_get_str(a, "since");
+        const char *error = json_get_str(a, "error");
         _cleanup_free_ char *en = xasprintf(
             "a notification could not be sent (%s, %s: %s): elexgate notify --test", channel,
             since ? since : "?", error ? error : "?");

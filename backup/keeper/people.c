@@ -9,6 +9,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "people/name.h"
 #include "people/password.h"
 
@@ -25,18 +26,12 @@ struct keeper_people {
     uint64_t not_before_ms;
 };
 
-static const char *text(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 static json_t *find_person(const struct keeper_people *p, const char *name, size_t *index)
 {
     size_t i;
     json_t *person;
     json_array_foreach (p->list, i, person)
-        if (strcmp(text(person, "name"), name) == 0) {
+        if (strcmp(json_get_text(person, "name"), name) == 0) {
             if (index)
                 *index = i;
             return person;
@@ -55,8 +50,9 @@ static bool good_list(const json_t *list)
     const json_t *person;
     bool good = json_is_array(list) && json_array_size(list) <= PEOPLE_MAX;
     json_array_foreach (list, i, person)
-        good = good && *text(person, "name") && *text(person, "hash") &&
-               strlen(text(person, "hash")) < PASSWORD_HASH_LEN && good_role(text(person, "role"));
+        good = good && *json_get_text(person, "name") && *json_get_text(person, "hash") &&
+               strlen(json_get_text(person, "hash")) < PASSWORD_HASH_LEN &&
+               good_role(json_get_text(person, "role"));
     return good;
 }
 
@@ -105,7 +101,7 @@ enum rights_level keeper_people_level(
 {
     const json_t *person = find_person(p, rights_account(request), NULL);
     bool known = json_array_size(p->list) > 0; /* before there is anybody, the page's word counts */
-    if (level == RIGHTS_ADMIN && known && strcmp(text(person, "role"), "admin") != 0)
+    if (level == RIGHTS_ADMIN && known && strcmp(json_get_text(person, "role"), "admin") != 0)
         return RIGHTS_VIEWER;
     return level;
 }
@@ -161,14 +157,14 @@ static json_t *store_hash(struct keeper_people *p, const json_t *request, const 
 {
     struct err e = {0};
     size_t index;
-    const char *name = text(request, "name"), *role = text(request, "role");
-    bool first = strcmp(text(request, "action"), "first") == 0;
+    const char *name = json_get_text(request, "name"), *role = json_get_text(request, "role");
+    bool first = strcmp(json_get_text(request, "action"), "first") == 0;
     json_t *old = find_person(p, name, &index);
     if (first && json_array_size(p->list) > 0) /* another one was quicker */
         return json_error(EEXIST, "there is a first account already");
     json_t *next = json_deep_copy(p->list);
-    json_t *person = json_pack(
-        "{ss ss ss}", "name", name, "role", *role ? role : text(old, "role"), "hash", hash);
+    json_t *person = json_pack("{ss ss ss}", "name", name, "role",
+        *role ? role : json_get_text(old, "role"), "hash", hash);
     if (old)
         (void)json_array_set_new(next, index, person);
     else
@@ -239,7 +235,7 @@ static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_
 static json_t *confirm(
     struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
 {
-    const char *password = text(request, "confirm");
+    const char *password = json_get_text(request, "confirm");
     const json_t *person = find_person(k->ports.people, rights_account(request), NULL);
     if (!*password)
         return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
@@ -249,7 +245,7 @@ static json_t *confirm(
             UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
         return wrong_password(k->ports.people);
-    return begin_check(k, c, request, password, text(person, "hash"), right);
+    return begin_check(k, c, request, password, json_get_text(person, "hash"), right);
 }
 
 void keeper_people_confirm(
@@ -270,7 +266,7 @@ static json_t *change_list(struct keeper_people *p, const json_t *request, bool 
     size_t index;
     if (remove && json_array_size(p->list) == 1) /* else the next one would be a first one */
         return json_error(EPERM, "the last account stays");
-    if (!find_person(p, text(request, "name"), &index))
+    if (!find_person(p, json_get_text(request, "name"), &index))
         return remove ? json_pack("{sb}", "ok", 1)
                       : json_error(ENOENT, "the keeper does not know this account");
     json_t *next = json_deep_copy(p->list);
@@ -287,15 +283,16 @@ static json_t *change_list(struct keeper_people *p, const json_t *request, bool 
 static bool is_own_password(const json_t *request, const char *action)
 {
     return strcmp(action, "set") == 0 &&
-           strcmp(text(request, "name"), rights_account(request)) == 0 &&
+           strcmp(json_get_text(request, "name"), rights_account(request)) == 0 &&
            !json_object_get(request, "role");
 }
 
 json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     struct keeper_people *p = k->ports.people;
-    const char *action = text(request, "action"), *name = text(request, "name");
-    const char *password = text(request, "password"), *role = text(request, "role");
+    const char *action = json_get_text(request, "action"), *name = json_get_text(request, "name");
+    const char *password = json_get_text(request, "password"),
+               *role = json_get_text(request, "role");
     bool first = strcmp(action, "first") == 0, add = strcmp(action, "add") == 0,
          set = strcmp(action, "set") == 0;
     enum rights_level level = keeper_people_level(

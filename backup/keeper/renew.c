@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 #define LOOK_MS (INT64_C(60) * 60 * 1000)
 #define DAY_MS  (24 * LOOK_MS)
@@ -11,7 +12,7 @@
 static void on_line(void *ctx, json_t *line)
 {
     struct keeper *k = ctx;
-    if (json_is_true(json_object_get(line, "renewed")))
+    if (json_get_true(line, "renewed"))
         log_event(LOG_INFO, "certificate-renewed",
             LOG_S("file", config_str(k->config, "tls", NULL, "certificate")));
     json_decref(k->ports.renewal.said);
@@ -28,9 +29,9 @@ static void on_end(void *ctx, int exit_code, int signal)
     if ((exit_code != EXIT_GOOD || signal) && !told) {
         k->ports.renewal.told_ms = now;
         log_event(LOG_WARNING, "certificate-not-renewed",
-            LOG_S("error", json_string_value(json_object_get(k->ports.renewal.said, "error"))));
+            LOG_S("error", json_get_str(k->ports.renewal.said, "error")));
     }
-    if (exit_code == EXIT_GOOD && !json_is_true(json_object_get(k->ports.renewal.said, "renewed")))
+    if (exit_code == EXIT_GOOD && !json_get_true(k->ports.renewal.said, "renewed"))
         log_event(LOG_DEBUG, "certificate-not-due");
     json_decref(k->ports.renewal.said);
     k->ports.renewal.said = NULL;

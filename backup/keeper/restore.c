@@ -16,6 +16,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 #define AGAIN_MS   (60 * 1000) /* at most so often a restore's journal is settled */
 #define LOOK_MS    (60 * 60 * 1000)
@@ -45,10 +46,9 @@ static json_t *read_head(const char *path)
     ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof line, 0);
     const char *end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
     json_t *head = end ? json_loadb(line, (size_t)(end - line), 0, NULL) : NULL;
-    const char *event = json_string_value(json_object_get(head, "event"));
-    if (event && strcmp(event, "restore-begin") == 0 &&
-        json_is_string(json_object_get(head, "id")) &&
-        json_integer_value(json_object_get(head, "pid")) > 0)
+    const char *event = json_get_text(head, "event");
+    if (strcmp(event, "restore-begin") == 0 && json_is_string(json_object_get(head, "id")) &&
+        json_get_int(head, "pid") > 0)
         return head;
     json_decref(head);
     return NULL;
@@ -69,9 +69,8 @@ static void take_over(struct keeper *k)
     if (!head)
         return;
     k->trail.seen_ns = changed;
-    if (strcmp(json_string_value(json_object_get(head, "id")), k->state.restore_seen) != 0) {
-        if (keeper_run_adopt(k, path, (int)json_integer_value(json_object_get(head, "pid")), &e) <
-            0)
+    if (strcmp(json_get_str(head, "id"), k->state.restore_seen) != 0) {
+        if (keeper_run_adopt(k, path, (int)json_get_int(head, "pid"), &e) < 0)
             log_err(LOG_ERROR, "restore-not-taken-over", &e);
     }
     json_decref(head);
@@ -102,30 +101,29 @@ static void keep(json_t **place, json_t *event)
 
 void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
 {
-    const char *run = json_string_value(json_object_get(event, "run"));
+    const char *run = json_get_str(event, "run");
     if (strcmp(name, "restore-begin") == 0) {
-        const char *started = json_string_value(json_object_get(event, "started"));
+        const char *started = json_get_str(event, "started");
         int64_t ms;
         if (started && clock_parse(started, &ms) == 0)
             k->current.started_ms = ms; /* the same for whichever keeper tells of it */
         keep(&k->current.restore_begin, event);
-        run = json_string_value(json_object_get(event, "which"));
+        run = json_get_str(event, "which");
     } else if (strcmp(name, "restored") == 0) {
         keep(&k->current.restore_done, event);
     } else if (strcmp(name, "difference") == 0) {
         keep(&k->current.restore_difference, event);
         return;
     } else if (strcmp(name, "phase") == 0) {
-        const char *phase = json_string_value(json_object_get(event, "phase"));
+        const char *phase = json_get_str(event, "phase");
         if (k->current.restore_begin && phase &&
             strcmp(phase, "read") == 0) /* files are not read first */
             json_object_set_new(k->current.restore_begin, "sql", json_true());
         return;
     } else if (strcmp(name, "blocked") == 0) {
-        const char *since = json_string_value(json_object_get(event, "since"));
+        const char *since = json_get_text(event, "since");
         if (!*k->current.blocked_since)
-            snprintf(k->current.blocked_since, sizeof k->current.blocked_since, "%s",
-                since ? since : "");
+            snprintf(k->current.blocked_since, sizeof k->current.blocked_since, "%s", since);
         return;
     } else if (strcmp(name, "opened") == 0) {
         k->current.blocked_since[0] = '\0';
@@ -139,7 +137,7 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
 
 void keeper_restore_ended(struct keeper *k, int exit_code)
 {
-    const char *id = json_string_value(json_object_get(k->current.restore_begin, "id"));
+    const char *id = json_get_str(k->current.restore_begin, "id");
     if (id)
         snprintf(k->state.restore_seen, sizeof k->state.restore_seen, "%s", id);
     if (k->current.kind == JOB_RECOVER && exit_code == EXIT_GOOD)
@@ -344,7 +342,7 @@ json_t *keeper_restore(struct keeper *k, struct keeper_client *c, json_t *reques
 {
     static const char *const actions[] = {"plan", "run", "sql", "undo", "accept", "recover"};
     static const char *const status[] = {"restore", "status", NULL};
-    struct request q = {.action = json_string_value(json_object_get(request, "action"))};
+    struct request q = {.action = json_get_str(request, "action")};
     struct err e = {0};
     bool known = false;
     if (q.action && strcmp(q.action, "status") == 0)

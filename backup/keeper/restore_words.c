@@ -5,16 +5,11 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 struct words {
     char en[600], de[700];
 };
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
 
 static void say(struct words *w, const char *en, const char *de)
 {
@@ -25,7 +20,7 @@ static void say(struct words *w, const char *en, const char *de)
 static void went_well(
     struct words *w, const char *action, bool dry_run, const json_t *done, const char *run)
 {
-    bool new_live = json_is_true(json_object_get(done, "new_live"));
+    bool new_live = json_get_true(done, "new_live");
     if (dry_run) {
         say(w, "Tried out and found good; nothing was changed.",
             "Ausprobiert und für gut befunden; nichts wurde verändert.");
@@ -34,7 +29,7 @@ static void went_well(
             "Die Daten, die nicht in Gebrauch waren, sind gelöscht.");
     } else if (!done) {
         say(w, "There was nothing to do.", "Es gab nichts zu tun.");
-    } else if (new_live && strcmp(text(done, "method"), "dump") == 0) {
+    } else if (new_live && strcmp(json_get_text(done, "method"), "dump") == 0) {
         say(w, "The database is that of the SQL text; the data from before are kept.",
             "Die Datenbank ist die des SQL-Texts; die Daten von vorher sind aufbewahrt.");
     } else if (new_live) {
@@ -44,7 +39,7 @@ static void went_well(
         say(w, "The data from before the restore are in use.",
             "Die Daten von vor der Wiederherstellung sind in Betrieb.");
     }
-    int64_t ms = json_integer_value(json_object_get(done, "blocked_ms"));
+    int64_t ms = json_get_int(done, "blocked_ms");
     if (ms > 0) {
         char human[32];
         size_t en = strlen(w->en), de = strlen(w->de);
@@ -62,8 +57,8 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
 {
     static const char *const copied[] = {"action", "which", "dry_run"};
     struct words w = {.en = ""};
-    int exit_code = (int)json_integer_value(json_object_get(run, "exit"));
-    const char *error = text(run, "error");
+    int exit_code = (int)json_get_int(run, "exit");
+    const char *error = json_get_text(run, "error");
     for (size_t i = 0; k->current.restore_begin && i < sizeof copied / sizeof copied[0]; i++)
         json_object_set(run, copied[i], json_object_get(k->current.restore_begin, copied[i]));
     static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
@@ -73,8 +68,8 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
     if (k->current.restore_difference)
         json_object_set(run, "difference", k->current.restore_difference);
     if (exit_code == EXIT_GOOD)
-        went_well(&w, text(run, "action"), json_is_true(json_object_get(run, "dry_run")),
-            k->current.restore_done, text(run, "run"));
+        went_well(&w, json_get_text(run, "action"), json_get_true(run, "dry_run"),
+            k->current.restore_done, json_get_text(run, "run"));
     else if (!k->current.last)
         say(&w, "It was cut off; Elexgate settles it by itself: all old or all new.",
             "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz neu.");
@@ -83,7 +78,7 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
             "Abgebrochen; die Daten sind, wie sie waren.");
     else {
         utf8_format(w.en, sizeof w.en, "It failed: %s", error);
-        const char *german = text(k->current.last, "error_de");
+        const char *german = json_get_text(k->current.last, "error_de");
         utf8_format(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
     }
     json_object_set_new(run, "words", json_string(w.en));

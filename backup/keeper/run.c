@@ -12,6 +12,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 const char *keeper_kind_name(enum keeper_kind kind)
 {
@@ -34,27 +35,24 @@ bool keeper_kind_lasts(enum keeper_kind kind)
 static void on_job_line(void *ctx, json_t *event)
 {
     struct keeper *k = ctx;
-    const char *name = json_string_value(json_object_get(event, "event"));
+    const char *name = json_get_str(event, "event");
     if (name && keeper_kind_lasts(k->current.kind))
         keeper_restore_line(k, name, event);
     if (name && (strcmp(name, "phase") == 0 || strcmp(name, "progress") == 0)) {
         json_decref(k->current.phase);
         k->current.phase = json_incref(event);
     } else if (name && strcmp(name, "start") == 0) {
-        snprintf(k->current.run, sizeof k->current.run, "%s",
-            json_string_value(json_object_get(event, "run")));
+        snprintf(k->current.run, sizeof k->current.run, "%s", json_get_str(event, "run"));
     } else if (name && strcmp(name, "note") == 0) {
-        log_event(
-            LOG_INFO, "job-note", LOG_S("text", json_string_value(json_object_get(event, "text"))));
+        log_event(LOG_INFO, "job-note", LOG_S("text", json_get_str(event, "text")));
     } else if (name && strcmp(name, "warning") == 0) {
-        log_event(LOG_WARNING, "job-warning",
-            LOG_S("what", json_string_value(json_object_get(event, "what"))),
-            LOG_S("text", json_string_value(json_object_get(event, "text"))));
+        log_event(LOG_WARNING, "job-warning", LOG_S("what", json_get_str(event, "what")),
+            LOG_S("text", json_get_str(event, "text")));
         if (!k->current.warnings)
             k->current.warnings = json_array();
         json_array_append_new(k->current.warnings, json_copy(event));
     }
-    if (json_is_true(json_object_get(event, "done"))) {
+    if (json_get_true(event, "done")) {
         json_decref(k->current.last); /* told at the end, when the process is gone too */
         k->current.last = json_incref(event);
         return;
@@ -67,7 +65,7 @@ void keeper_record_run(struct keeper *k, int exit_code, const char *error)
 {
     char started[CLOCK_ISO_LEN], now[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
     /* one that was taken over may have ended while no keeper ran */
-    const char *ended = json_string_value(json_object_get(k->current.last, "ended"));
+    const char *ended = json_get_str(k->current.last, "ended");
     enum keeper_kind kind = k->current.kind == JOB_RECOVER ? JOB_RESTORE : k->current.kind;
     json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", keeper_kind_name(kind), "started",
         clock_iso(k->current.started_ms, started), "ended",
@@ -115,7 +113,7 @@ static void publish_end(struct keeper *k, int exit_code, const char *error)
 static void on_job_end(void *ctx, int exit_code, int signal)
 {
     struct keeper *k = ctx;
-    const char *error = json_string_value(json_object_get(k->current.last, "error"));
+    const char *error = json_get_str(k->current.last, "error");
     char words[80];
     if (signal) {
         snprintf(words, sizeof words, "the job was ended by signal %d", signal);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/file.h"
+#include "common/json_get.h"
 
 #define STATE_MAX     (4u << 20)
 #define STATE_VERSION 1
@@ -22,27 +23,22 @@ void keeper_pending_set(struct keeper_pending *p, int64_t due_ms, int64_t now_ms
     p->types = json_array();
 }
 
-static int64_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
-
 static bool take(struct keeper_state *s, const json_t *root)
 {
-    if (number(root, "version") != STATE_VERSION)
+    if (json_get_int(root, "version") != STATE_VERSION)
         return false;
-    s->backup_seen_ms = number(root, "backup_seen_ms");
-    s->drill_seen_ms = number(root, "drill_seen_ms");
-    s->drill_due = json_is_true(json_object_get(root, "drill_due"));
-    const char *seen = json_string_value(json_object_get(root, "restore_seen"));
-    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", seen ? seen : "");
+    s->backup_seen_ms = json_get_int(root, "backup_seen_ms");
+    s->drill_seen_ms = json_get_int(root, "drill_seen_ms");
+    s->drill_due = json_get_true(root, "drill_due");
+    const char *seen = json_get_text(root, "restore_seen");
+    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", seen);
     const json_t *p = json_object_get(root, "pending");
     if (json_is_object(p)) {
-        keeper_pending_set(&s->pending, number(p, "due_ms"), number(p, "asked_ms"));
-        s->pending.missed = json_is_true(json_object_get(p, "missed"));
-        s->pending.by_hand = json_is_true(json_object_get(p, "by_hand"));
-        s->pending.yielded = (unsigned)number(p, "yielded");
-        s->pending.failed = (unsigned)number(p, "failed");
+        keeper_pending_set(&s->pending, json_get_int(p, "due_ms"), json_get_int(p, "asked_ms"));
+        s->pending.missed = json_get_true(p, "missed");
+        s->pending.by_hand = json_get_true(p, "by_hand");
+        s->pending.yielded = (unsigned)json_get_int(p, "yielded");
+        s->pending.failed = (unsigned)json_get_int(p, "failed");
         json_array_extend(s->pending.types, json_object_get(p, "types"));
     }
     json_t *runs = json_object_get(root, "runs");

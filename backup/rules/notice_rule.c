@@ -4,14 +4,10 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define AGAIN_MS     INT64_C(60000)
 #define AGAIN_MAX_MS INT64_C(3600000)
-
-static int64_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
 
 static json_t *member(json_t *o, const char *key, json_t *fresh)
 {
@@ -32,10 +28,10 @@ static void put(json_t *state, const char *event, const char *what, const json_t
     json_t *to = json_array();
     for (; *channels; channels++)
         (void)json_array_append_new(to, json_string(*channels));
-    const char *detail = json_string_value(json_object_get(a, "detail"));
+    const char *detail = json_get_text(a, "detail");
     json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I}", "event", event, "state", what,
-        "since", clock_iso(number(a, "since"), since), "detail", detail ? detail : "", "channels",
-        to, "tries", 0, "next", (json_int_t)now_ms, "born", (json_int_t)now_ms);
+        "since", clock_iso(json_get_int(a, "since"), since), "detail", detail, "channels", to,
+        "tries", 0, "next", (json_int_t)now_ms, "born", (json_int_t)now_ms);
     CHECK(m);
     (void)json_array_append_new(outbox, m);
     while (json_array_size(outbox) > NOTICE_OUTBOX_MAX)
@@ -62,8 +58,8 @@ static bool begins(json_t *state, json_t *active, const struct notice_fact *f,
 static bool goes_on(json_t *state, json_t *a, const struct notice_fact *f,
     const char *const *channels, int64_t repeat_ms, int64_t now_ms)
 {
-    bool worse = f->grade > number(a, "grade");
-    bool remind = repeat_ms > 0 && now_ms - number(a, "told") >= repeat_ms;
+    bool worse = f->grade > json_get_int(a, "grade");
+    bool remind = repeat_ms > 0 && now_ms - json_get_int(a, "told") >= repeat_ms;
     if (!worse && !remind)
         return false;
     (void)json_object_set_new(a, "told", json_integer(now_ms));
@@ -80,11 +76,11 @@ static bool forget_unsent(json_t *state, const char *event)
     json_t *outbox = json_object_get(state, "outbox");
     for (size_t i = json_array_size(outbox); i-- > 0;) {
         const json_t *m = json_array_get(outbox, i);
-        const char *e = json_string_value(json_object_get(m, "event"));
-        const char *what = json_string_value(json_object_get(m, "state"));
+        const char *e = json_get_str(m, "event");
+        const char *what = json_get_str(m, "state");
         if (!e || !what || strcmp(e, event) != 0 || strcmp(what, "recovered") == 0)
             continue;
-        untold |= strcmp(what, "raised") == 0 && number(m, "tries") == 0;
+        untold |= strcmp(what, "raised") == 0 && json_get_int(m, "tries") == 0;
         (void)json_array_remove(outbox, i);
     }
     return untold;
@@ -131,7 +127,7 @@ json_t *notice_rule_due(const json_t *state, int64_t now_ms)
     json_t *m;
     json_array_foreach (json_object_get(state, "outbox"), i, m) {
         /* a clock that was set back does not hold a message up for long */
-        int64_t wait = number(m, "next") - now_ms;
+        int64_t wait = json_get_int(m, "next") - now_ms;
         if (wait <= 0 || wait > AGAIN_MAX_MS)
             return m;
     }
@@ -158,12 +154,13 @@ void notice_rule_result(json_t *state, json_t *message, const json_t *result, in
         if ((words && strcmp(words, "sent") == 0) || json_is_null(r))
             (void)json_array_remove(channels, i);
     }
-    int64_t tries = number(message, "tries") + 1, pause = AGAIN_MS;
+    int64_t tries = json_get_int(message, "tries") + 1, pause = AGAIN_MS;
     for (int64_t i = 1; i < tries && pause < AGAIN_MAX_MS; i++)
         pause *= 2;
     (void)json_object_set_new(message, "tries", json_integer(tries));
     (void)json_object_set_new(
         message, "next", json_integer(now_ms + (pause < AGAIN_MAX_MS ? pause : AGAIN_MAX_MS)));
-    if (json_array_size(channels) == 0 || now_ms - number(message, "born") > NOTICE_GIVE_UP_MS)
+    if (json_array_size(channels) == 0 ||
+        now_ms - json_get_int(message, "born") > NOTICE_GIVE_UP_MS)
         drop(state, message);
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 #include "common/file.h"
+#include "common/json_get.h"
 
 #define JOURNAL_MAX 65536
 
@@ -54,8 +55,8 @@ static int load(struct globals *g, struct err *e)
     size_t i;
     json_t *item;
     json_array_foreach (values, i, item) {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        const char *value = json_string_value(json_object_get(item, "value"));
+        const char *name = json_get_str(item, "name");
+        const char *value = json_get_str(item, "value");
         if (!plain_word(name) || !plain_word(value)) {
             json_decref(values);
             values = NULL;
@@ -78,7 +79,7 @@ static size_t find(const struct globals *g, const char *name)
     size_t i;
     json_t *item;
     json_array_foreach (g->values, i, item) {
-        if (strcmp(json_string_value(json_object_get(item, "name")), name) == 0)
+        if (strcmp(json_get_str(item, "name"), name) == 0)
             return i;
     }
     return SIZE_MAX;
@@ -87,8 +88,8 @@ static size_t find(const struct globals *g, const char *name)
 static int put_back(struct globals *g, struct server *s, size_t i, struct err *e)
 {
     json_t *item = json_array_get(g->values, i);
-    int r = server_exec(s, e, "SET GLOBAL %s=%s", json_string_value(json_object_get(item, "name")),
-        json_string_value(json_object_get(item, "value")));
+    int r = server_exec(
+        s, e, "SET GLOBAL %s=%s", json_get_str(item, "name"), json_get_str(item, "value"));
     if (r == 0)
         json_array_remove(g->values, i);
     return r;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 /* Connecting and the first answer; the proxy answers a watch at once. */
 #define ANSWER_MS 3000
@@ -44,11 +45,11 @@ int proxy_hold_take(const char *socket_path, unsigned wait_ms, unsigned max_ms,
         control_close(c);
         return err_prefix(e, r, "the proxy cannot be asked to hold its clients");
     }
-    bool held = json_is_true(json_object_get(answer, "held"));
-    const char *code = json_string_value(json_object_get(answer, "code"));
-    const char *text = json_string_value(json_object_get(answer, "error"));
+    bool held = json_get_true(answer, "held");
+    const char *code = json_get_text(answer, "code");
+    const char *text = json_get_str(answer, "error");
     if (!held) {
-        bool busy = code && strcmp(code, "ETIMEDOUT") == 0;
+        bool busy = strcmp(code, "ETIMEDOUT") == 0;
         r = err_set(e, busy ? EBUSY : EIO, "the proxy could not hold its clients: %s",
             UTF8_SHORT(text ? text : "no reason given", 200));
         r = busy ? 1 : r;
@@ -94,10 +95,10 @@ static int on_event(void *ctx, json_t *object)
     struct proxy_watch *w = ctx;
     if (json_is_false(json_object_get(object, "ok")))
         return -EPROTO;
-    const char *event = json_string_value(json_object_get(object, "event"));
-    if (event && strcmp(event, "write") == 0) {
+    const char *event = json_get_text(object, "event");
+    if (strcmp(event, "write") == 0) {
         w->seen = true;
-        w->session = (uint64_t)json_integer_value(json_object_get(object, "session"));
+        w->session = (uint64_t)json_get_int(object, "session");
     }
     return 0;
 }

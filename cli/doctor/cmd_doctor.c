@@ -8,6 +8,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 
 /* The plugin interface of Nagios, Icinga, checkmk. */
 enum { NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN };
@@ -45,7 +46,7 @@ void doctor_tell(
 static void on_line(void *ctx, const json_t *line)
 {
     struct doctor *d = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
+    const char *event = json_get_str(line, "event");
     if (!event)
         return; /* the last line; the end is told for both halves together */
     if (strcmp(event, "grant") == 0 && d->cli->json && !d->nagios) {
@@ -57,20 +58,20 @@ static void on_line(void *ctx, const json_t *line)
                 "Das Konto der Sicherung braucht diese Rechte:"),
             statement);
     } else if (strcmp(event, "check") == 0) {
-        const char *level = json_string_value(json_object_get(line, "level"));
-        bool good = json_is_true(json_object_get(line, "good"));
+        const char *level = json_get_text(line, "level");
+        bool good = json_get_true(line, "good");
         _cleanup_free_ char *name = output_member(line, "name");
-        const char *german = json_string_value(json_object_get(line, "text_de"));
-        const char *fix_de = json_string_value(json_object_get(line, "fix_de"));
+        const char *german = json_get_str(line, "text_de");
+        const char *fix_de = json_get_str(line, "fix_de");
         _cleanup_free_ char *text = output_member(
             line, d->cli->german && german ? "text_de" : "text");
         _cleanup_free_ char *fix = output_member(line, d->cli->german && fix_de ? "fix_de" : "fix");
         if (strcmp(name, "proxy") == 0 && d->proxy_told)
             return;
         doctor_tell(d,
-            good                                     ? DOCTOR_GOOD
-            : level && strcmp(level, "warning") == 0 ? DOCTOR_WARNING
-                                                     : DOCTOR_CRITICAL,
+            good                            ? DOCTOR_GOOD
+            : strcmp(level, "warning") == 0 ? DOCTOR_WARNING
+                                            : DOCTOR_CRITICAL,
             name, text, fix);
     }
 }

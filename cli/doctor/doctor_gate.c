@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "common/container.h"
+#include "common/json_get.h"
 
 #define ASK_MS 3000
 
@@ -35,7 +36,7 @@ static void audit(struct doctor *d, const json_t *status)
     if (!json_is_object(a))
         return;
     _cleanup_free_ char *file = output_member(a, "file");
-    bool good = json_is_true(json_object_get(a, "good"));
+    bool good = json_get_true(a, "good");
     _cleanup_free_ char *text = xasprintf(
         good ? tr(d->cli, "the audit log %s is written", "das Audit-Log %s wird geschrieben")
              : tr(d->cli, "the audit log %s cannot be written",

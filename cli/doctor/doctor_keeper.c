@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/notify_check.h"
+#include "common/json_get.h"
 
 #define ASK_MS   3000
 #define HOUR_MS  (INT64_C(3600) * 1000)
@@ -15,7 +16,7 @@
 static int64_t moment(const json_t *o, const char *key)
 {
     int64_t ms;
-    const char *iso = json_string_value(json_object_get(o, key));
+    const char *iso = json_get_str(o, key);
     return iso && clock_parse(iso, &ms) == 0 ? ms : 0;
 }
 

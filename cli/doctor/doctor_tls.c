@@ -18,6 +18,7 @@
 #include "certs/pem.h"
 #include "cli/output.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define WAIT_S      5
 #define SOON_DAYS   14
@@ -239,7 +240,7 @@ void doctor_tls(struct doctor *d)
     _cleanup_free_ char *ca = xasprintf(
         "%.*s/ca.pem", slash ? (int)(slash - pem) : 1, slash ? pem : ".");
     json_array_foreach (json_object_get(d->proxy, "listeners"), i, l) {
-        const char *mode = json_string_value(json_object_get(l, "tls"));
+        const char *mode = json_get_str(l, "tls");
         if (mode && strcmp(mode, "off") != 0)
             one_listener(d, l, ca);
     }

@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 static const char *const option_names[] = {"--host=", "--port=", "--database=",
     "--database-socket=", "--database-host=", "--database-port=", "--backup-folder=", "--schedule=",
@@ -195,14 +196,14 @@ static void say_next(const struct init *in)
 static void show_check(void *ctx, const json_t *line)
 {
     struct cli *cli = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
-    const char *name = json_string_value(json_object_get(line, "name"));
-    const char *level = json_string_value(json_object_get(line, "level"));
-    const char *de = json_string_value(json_object_get(line, "text_de"));
-    if (!event || strcmp(event, "check") != 0 || !name || strcmp(name, "proxy") == 0 ||
-        (level && strcmp(level, "warning") == 0))
+    const char *event = json_get_text(line, "event");
+    const char *name = json_get_text(line, "name");
+    const char *level = json_get_text(line, "level");
+    const char *de = json_get_str(line, "text_de");
+    if (strcmp(event, "check") != 0 || strcmp(name, "proxy") == 0 ||
+        (strcmp(level, "warning") == 0))
         return;
-    bool good = json_is_true(json_object_get(line, "good"));
+    bool good = json_get_true(line, "good");
     _cleanup_free_ char *text = output_member(line, cli->german && de ? "text_de" : "text");
     printf("%-7s %s\n", good ? "ok" : tr(cli, "BAD", "FEHLT"), text);
 }

@@ -11,6 +11,7 @@
 #include "common/file.h"
 #include "common/process.h"
 #include "common/said.h"
+#include "common/json_get.h"
 
 #define PASSWORD_LEN 32
 #define HIDDEN       "********"
@@ -46,9 +47,9 @@ static char *quoted(const char *s)
 static void keep_statement(void *ctx, const json_t *line)
 {
     char **out = ctx;
-    const char *event = json_string_value(json_object_get(line, "event"));
-    const char *statement = json_string_value(json_object_get(line, "statement"));
-    if (event && strcmp(event, "grant") == 0 && statement && !*out)
+    const char *event = json_get_text(line, "event");
+    const char *statement = json_get_str(line, "statement");
+    if (strcmp(event, "grant") == 0 && statement && !*out)
         *out = xstrdup(statement);
 }
 

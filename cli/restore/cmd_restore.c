@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/restore/restore_into.h"
 #include "cli/restore/restore_words.h"
+#include "common/json_get.h"
 
 #define TYPES_MAX 32
 
@@ -129,8 +130,8 @@ struct lines {
 
 static const char *event_name(const json_t *line)
 {
-    const char *s = json_string_value(json_object_get(line, "event"));
-    return s ? s : "";
+    const char *s = json_get_text(line, "event");
+    return s;
 }
 
 static void take(struct lines *l, const json_t *line)
@@ -146,7 +147,7 @@ static void on_answer(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     take(l, line);
-    if (json_is_true(json_object_get(line, "done")) && !json_is_true(json_object_get(line, "ok")))
+    if (json_get_true(line, "done") && !json_get_true(line, "ok"))
         progress_line(&l->progress, line);
 }
 
@@ -192,7 +193,7 @@ static int run_job(struct cli *cli, const char *const *args, bool *loss)
             restore_words_failed(cli, status);
     }
     if (loss)
-        *loss = code == EXIT_REFUSED && json_is_true(json_object_get(l.difference, "grave")) &&
+        *loss = code == EXIT_REFUSED && json_get_true(l.difference, "grave") &&
                 json_is_false(json_object_get(l.difference, "accepted"));
     json_decref(status);
     json_decref(l.difference);

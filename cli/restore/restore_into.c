@@ -8,6 +8,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "common/json_get.h"
 
 #define WORDS_MAX 40
 #define RECORD    ".elexgate-into.json" /* by the job, once everything is unpacked */
@@ -20,8 +21,8 @@ struct lines {
 
 static bool is(const json_t *line, const char *event)
 {
-    const char *s = json_string_value(json_object_get(line, "event"));
-    return s && strcmp(s, event) == 0;
+    const char *s = json_get_text(line, "event");
+    return strcmp(s, event) == 0;
 }
 
 static void tell_unpacked(const struct cli *cli, const json_t *line)
@@ -86,8 +87,7 @@ static void tell_serving(const struct cli *cli, const json_t *line)
 static void on_line(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
-    bool ended = l->serving && json_is_true(json_object_get(line, "done")) &&
-                 json_is_true(json_object_get(line, "ok"));
+    bool ended = l->serving && json_get_true(line, "done") && json_get_true(line, "ok");
     if (l->progress.raw || !(is(line, "unpacked") || is(line, "serving") || ended)) {
         progress_line(&l->progress, line);
         return;

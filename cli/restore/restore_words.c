@@ -7,18 +7,13 @@
 
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 #define ROWS_SHOWN 15
 
 static bool is_true(const json_t *o, const char *key)
 {
-    return json_is_true(json_object_get(o, key));
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
+    return json_get_true(o, key);
 }
 
 /* --- the plan --- */
@@ -35,9 +30,10 @@ static void print_parts(const struct cli *cli, const json_t *parts)
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
         char size[OUTPUT_BYTES_LEN], now[OUTPUT_BYTES_LEN];
         const json_t *replaces = json_object_get(p, "replaces");
-        const char *cells[] = {text(p, "type"), text(p, "made"),
-            output_bytes((uint64_t)output_number(p, "bytes", 0), size), text(p, "server"),
-            is_true(p, "proven") ? tr(cli, "yes", "ja") : tr(cli, "no", "nein"), text(p, "live"),
+        const char *cells[] = {json_get_text(p, "type"), json_get_text(p, "made"),
+            output_bytes((uint64_t)output_number(p, "bytes", 0), size), json_get_text(p, "server"),
+            is_true(p, "proven") ? tr(cli, "yes", "ja") : tr(cli, "no", "nein"),
+            json_get_text(p, "live"),
             output_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
         table_add(t, cells);
     }
@@ -113,12 +109,12 @@ static void print_dump(const struct cli *cli, const json_t *parts)
     size_t i;
     const json_t *p;
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p)
-        if (strcmp(text(p, "method"), "dump") == 0)
+        if (strcmp(json_get_text(p, "method"), "dump") == 0)
             printf(
                 tr(cli,
                     "The database %s is made anew from the dump, beside the present one; then the two change places, and the present data are kept.\n",
                     "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
-                text(p, "live"));
+                json_get_text(p, "live"));
 }
 
 /* --- what SQL would lose --- */
@@ -136,7 +132,7 @@ static void print_lost(const char *heading, const json_t *list)
             break;
         }
         _cleanup_free_ char *name = output_member(it, "name");
-        const char *kind = text(it, "kind");
+        const char *kind = json_get_text(it, "kind");
         int64_t rows = output_number(it, "rows", -1), then = output_number(it, "then", -1);
         printf("  %s", name);
         if (*kind && strcmp(kind, "table") != 0)
@@ -198,7 +194,7 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
-    if (*text(plan, "server_down")) {
+    if (*json_get_text(plan, "server_down")) {
         _cleanup_free_ char *why = output_member(plan, "server_down");
         printf(
             tr(cli,
@@ -243,7 +239,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     char blocked[32];
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
-    if (strcmp(text(restored, "method"), "dump") == 0) {
+    if (strcmp(json_get_text(restored, "method"), "dump") == 0) {
         printf(tr(cli, "The database is that of the SQL text.\n",
             "Die Datenbank ist die des SQL-Texts.\n"));
         printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n",
@@ -262,7 +258,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
                 "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und neu gestartet werden.\n"),
             blocked);
     }
-    if (status && strcmp(text(status, "phase"), "kept") == 0) {
+    if (status && strcmp(json_get_text(status, "phase"), "kept") == 0) {
         printf("%s\n", tr(cli, "The other data are kept in", "Die anderen Daten bleiben in"));
         print_kept(cli, status);
     }
@@ -270,7 +266,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
 
 void restore_words_status(const struct cli *cli, const json_t *status)
 {
-    const char *phase = text(status, "phase");
+    const char *phase = json_get_text(status, "phase");
     _cleanup_free_ char *run = output_member(status, "run"),
                         *since = output_member(status, "started");
     if (!*phase) {
@@ -298,7 +294,7 @@ void restore_words_status(const struct cli *cli, const json_t *status)
 
 void restore_words_failed(const struct cli *cli, const json_t *status)
 {
-    const char *phase = text(status, "phase");
+    const char *phase = json_get_text(status, "phase");
     if (!*phase || strcmp(phase, "staging") == 0)
         fprintf(stderr, "%s\n",
             tr(cli, "The data are as they were before.", "Die Daten sind, wie sie vorher waren."));

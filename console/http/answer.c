@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/view/parts.h"
 #include "console/ask.h"
 #include "console/http/assets.h"
@@ -125,7 +126,7 @@ static char *fill(const char *text, va_list ap)
 char *say(const struct request *rq, const char *key, ...)
 {
     const json_t *message = json_object_get(rq->console->messages, key);
-    const char *text = json_string_value(json_object_get(message, rq->lang));
+    const char *text = json_get_str(message, rq->lang);
     va_list ap;
     va_start(ap, key);
     char *filled = fill(text ? text : key, ap);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/http/upload_store.h"
 
 /* How much may be lost and sent again when the machine stops; each piece waits for the disk. */
@@ -84,7 +85,7 @@ static int meta_load(const struct upload_store *s, const char *id, json_t **out,
 
 static int64_t meta_int(const json_t *meta, const char *key)
 {
-    return json_integer_value(json_object_get(meta, key));
+    return json_get_int(meta, key);
 }
 
 static int meta_save(
@@ -440,16 +441,16 @@ static void list_one(void *ctx, const char *id)
 
     if (meta_load(l->store, id, &meta, NULL) < 0)
         return;
-    if (l->owner && strcmp(l->owner, json_string_value(json_object_get(meta, "owner"))) != 0)
+    if (l->owner && strcmp(l->owner, json_get_str(meta, "owner")) != 0)
         return;
     json_object_set_new(meta, "id", json_string(id));
     _cleanup_free_ char *whole = xasprintf("%s/%s", l->store->dir, id);
     json_object_set_new(meta, "complete", json_boolean(access(whole, F_OK) == 0));
-    const char *created = json_string_value(json_object_get(meta, "created"));
+    const char *created = json_get_text(meta, "created");
     for (; at < json_array_size(l->array); at++) {
         json_t *other = json_array_get(l->array, at);
-        const char *c = json_string_value(json_object_get(other, "created"));
-        if (strcmp(created ? created : "", c ? c : "") > 0)
+        const char *c = json_get_text(other, "created");
+        if (strcmp(created, c) > 0)
             break;
     }
     json_array_insert(l->array, at, meta);

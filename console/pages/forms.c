@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define JSON_DEPTH_HERE 5
 
@@ -150,7 +151,7 @@ bool form_flag(const json_t *form, const char *key)
 {
     const char *s = form_text(form, key);
     if (!s)
-        return json_is_true(json_object_get(form, key));
+        return json_get_true(form, key);
     return !strcmp(s, "1") || !strcmp(s, "on") || !strcmp(s, "yes") || !strcmp(s, "true");
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
@@ -25,8 +26,8 @@ json_t *model_account(struct request *rq)
         return model;
     json_t *list = accounts_list(rq->console->accounts);
     json_array_foreach (list, i, account) {
-        const char *name = json_string_value(json_object_get(account, "name"));
-        const char *role = json_string_value(json_object_get(account, "role"));
+        const char *name = json_get_str(account, "name");
+        const char *role = json_get_str(account, "role");
         (void)json_object_set_new(account, "own", json_boolean(strcmp(name, rq->name) == 0));
         (void)json_object_set_new(account, "admin", json_boolean(strcmp(role, "admin") == 0));
     }
@@ -36,8 +37,8 @@ json_t *model_account(struct request *rq)
 
 static const char *secret(const struct request *rq, const char *key)
 {
-    const char *s = json_string_value(json_object_get(rq->form, key));
-    return s ? s : "";
+    const char *s = json_get_text(rq->form, key);
+    return s;
 }
 
 /* The account's name out of the form; for the audit log too. */

@@ -8,6 +8,7 @@
 
 #include "console/ask.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/audit.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
@@ -29,7 +30,7 @@ json_t *model_backups(struct request *rq)
         ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) == 0) {
         json_t *runs = runs_of(rq, archives);
         json_array_foreach (runs, i, run)
-            total += json_integer_value(json_object_get(run, "size"));
+            total += json_get_int(run, "size");
         (void)json_object_set_new(model, "runs", runs);
         (void)json_object_set_new(model, "count", json_integer((json_int_t)json_array_size(runs)));
         (void)json_object_set_new(model, "total", json_integer(total));

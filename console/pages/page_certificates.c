@@ -10,6 +10,7 @@
 
 #include "console/ask.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
@@ -84,9 +85,10 @@ static void add_current(struct request *rq, json_t *model)
     add_certificate_dates(rq, current);
     (void)json_object_set_new(current, "names_text", names_text(json_object_get(current, "names")));
     (void)json_object_set_new(
-        current, "fingerprint", with_colons(text_in(current, "fingerprint_sha256")));
+        current, "fingerprint", with_colons(json_get_text(current, "fingerprint_sha256")));
     (void)json_object_set_new(current, "self_signed",
-        json_boolean(strcmp(text_in(current, "subject"), text_in(current, "issuer")) == 0));
+        json_boolean(
+            strcmp(json_get_text(current, "subject"), json_get_text(current, "issuer")) == 0));
     (void)json_object_set(model, "warnings", json_object_get(current, "warnings"));
     (void)json_object_set_new(model, "current", current);
 }
@@ -111,8 +113,8 @@ static json_t *form_of(struct request *rq, const json_t *typed)
         "name", "country", "canton", "place", "organisation", "department", "names"};
     json_t *form = json_object();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        (void)json_object_set_new(form, names[i], json_string(text_in(typed, names[i])));
-    const char *kind = text_in(typed, "kind");
+        (void)json_object_set_new(form, names[i], json_string(json_get_text(typed, names[i])));
+    const char *kind = json_get_text(typed, "kind");
     (void)json_object_set_new(
         form, "kind_options", options(rq, "cert_kind_", kinds, *kind ? kind : "init"));
     return form;
@@ -141,16 +143,16 @@ static char *file_content(const json_t *result, const char *ending, size_t *len,
     json_t *file;
     size_t i;
     json_array_foreach (json_object_get(result, "files"), i, file) {
-        const char *base64 = text_in(file, "content");
+        const char *base64 = json_get_text(file, "content");
         size_t n = strlen(base64);
-        if (!ends_with(text_in(file, "name"), ending))
+        if (!ends_with(json_get_text(file, "name"), ending))
             continue;
         char *data = xmalloc(n + 1);
         if (sodium_base642bin((unsigned char *)data, n, base64, n, "\r\n", len, NULL,
                 sodium_base64_VARIANT_ORIGINAL) == 0) {
             data[*len] = '\0';
             if (name)
-                *name = text_in(file, "name");
+                *name = json_get_text(file, "name");
             return data;
         }
         free(data);
@@ -241,7 +243,7 @@ static void add_name(json_t *hosts, json_t *ips, const char *name, size_t n)
 static json_t *names_of_form(const json_t *form)
 {
     json_t *hosts = json_array(), *ips = json_array();
-    const char *name = text_in(form, "name"), *at = text_in(form, "names");
+    const char *name = json_get_text(form, "name"), *at = json_get_text(form, "names");
     add_name(hosts, ips, name, strlen(name));
     while (*at) {
         size_t n = strcspn(at, "\n,; ");
@@ -309,7 +311,7 @@ void action_certificate_make(struct request *rq)
     int r;
     kind = kind ? kind : "init";
     utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(kind, 20),
-        UTF8_SHORT(text_in(rq->form, "name"), 120));
+        UTF8_SHORT(json_get_text(rq->form, "name"), 120));
     if (!form_flag(rq->form, "sure")) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
         return;
@@ -354,7 +356,7 @@ static void take_content(const json_t *form, json_t *o, const char *key, const c
 
 void action_certificate_install(struct request *rq)
 {
-    const char *password = json_string_value(json_object_get(rq->form, "password"));
+    const char *password = json_get_str(rq->form, "password");
     json_t *o = json_object(), *result = NULL;
     struct err e = {0};
     take_content(rq->form, o, "certificate", "certificate_text");

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/units.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/http/events.h"
 #include "console/pages/forms.h"
@@ -23,7 +24,7 @@ static void complete(json_t *session)
 {
     (void)json_object_set(session, "tls", json_object_get(session, "tls_version"));
     /* whole seconds: nobody reads milliseconds, and the page would change all the time */
-    json_int_t ms = json_integer_value(json_object_get(session, "last_activity_ms"));
+    json_int_t ms = json_get_int(session, "last_activity_ms");
     (void)json_object_set_new(
         session, "idle_ms", json_integer(ms < 1000 ? 1000 : ms / 1000 * 1000));
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
@@ -96,9 +97,8 @@ static void collect(
 static int newest_first(const void *x, const void *y)
 {
     json_t *const *a = x, *const *b = y;
-    int order = strcmp(text_in(*b, "time"), text_in(*a, "time"));
-    json_int_t m = json_integer_value(json_object_get(*a, "seq")),
-               n = json_integer_value(json_object_get(*b, "seq"));
+    int order = strcmp(json_get_text(*b, "time"), json_get_text(*a, "time"));
+    json_int_t m = json_get_int(*a, "seq"), n = json_get_int(*b, "seq");
     return order ? order : (n > m) - (n < m);
 }
 
@@ -147,7 +147,7 @@ json_t *model_log(struct request *rq)
     size_t i;
     json_array_foreach (lines, i, line) {
         _cleanup_free_ char *details = details_of(line);
-        const char *level = text_in(line, "level");
+        const char *level = json_get_text(line, "level");
         (void)json_object_set_new(line, "details", json_string(details));
         (void)json_object_set_new(line, "level_words", json_string(label(rq, "level_", level)));
     }
@@ -176,8 +176,9 @@ void get_log_download(struct request *rq)
     for (size_t i = json_array_size(lines); i > 0; i--) {
         const json_t *line = json_array_get(lines, i - 1);
         _cleanup_free_ char *details = details_of(line);
-        fprintf(out, "%s %s %s %s %s %s\n", text_in(line, "time"), text_in(line, "program"),
-            text_in(line, "level"), text_in(line, "event"), text_in(line, "text"), details);
+        fprintf(out, "%s %s %s %s %s %s\n", json_get_text(line, "time"),
+            json_get_text(line, "program"), json_get_text(line, "level"),
+            json_get_text(line, "event"), json_get_text(line, "text"), details);
     }
     CHECK(fclose(out) == 0);
     json_decref(lines);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
 #include "console/pages/problems.h"
@@ -11,7 +12,7 @@
 /* One sentence for the whole. */
 static void add_status(struct request *rq, json_t *model, const json_t *problems)
 {
-    const char *worst = text_in(json_array_get(problems, 0), "level");
+    const char *worst = json_get_text(json_array_get(problems, 0), "level");
     if (strcmp(worst, "hint") == 0)
         worst = "";
     const char *key = !*worst                     ? "status-good"
@@ -31,9 +32,9 @@ static void add_run(json_t *model, const char *key, const json_t *run)
     if (!json_is_object(run))
         return;
     json_array_foreach (json_object_get(run, "archives"), i, archive)
-        size += json_integer_value(json_object_get(archive, "size"));
-    json_t *card = json_pack("{ssssss}", "run", text_in(run, "run"), "started",
-        text_in(run, "started"), "finished", text_in(run, "ended"));
+        size += json_get_int(archive, "size");
+    json_t *card = json_pack("{ssssss}", "run", json_get_text(run, "run"), "started",
+        json_get_text(run, "started"), "finished", json_get_text(run, "ended"));
     if (size > 0)
         (void)json_object_set_new(card, "size", json_integer(size));
     (void)json_object_set_new(model, key, card);
@@ -46,8 +47,7 @@ static void add_clients(json_t *model, const json_t *proxy)
     const json_t *idle = json_object_get(proxy, "idle");
     (void)json_object_set(model, "clients", json_object_get(proxy, "sessions"));
     (void)json_object_set_new(model, "idle",
-        json_pack("{sbsO?}", "is_writing",
-            json_integer_value(json_object_get(idle, "write_in_flight")) > 0, "write_ms",
+        json_pack("{sbsO?}", "is_writing", json_get_int(idle, "write_in_flight") > 0, "write_ms",
             json_object_get(idle, "write_ms")));
 }
 
@@ -65,9 +65,9 @@ static void add_keeper(struct request *rq, json_t *model, const json_t *keeper)
 {
     const json_t *drill = json_object_get(keeper, "last_drill");
     const json_t *schedule = json_object_get(keeper, "schedule");
-    const char *next = text_in(schedule, "next");
+    const char *next = json_get_text(schedule, "next");
     add_run(model, "last_good", json_object_get(keeper, "last_good_backup"));
-    if (json_integer_value(json_object_get(drill, "exit")) == 0)
+    if (json_get_int(drill, "exit") == 0)
         add_run(model, "proven", drill);
     if (*next)
         (void)json_object_set_new(model, "next",

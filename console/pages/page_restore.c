@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
@@ -26,12 +27,12 @@ static json_t *steps_of(struct request *rq, const json_t *job)
         "stop", "swap", "start", "look", "open", "after_restore", NULL};
     static const char *const sql[] = {"read", "copy", "boot", "import", "check", "before_restore",
         "block", "carry", "stop", "swap", "start", "look", "open", "after_restore", NULL};
-    const char *phase = text_in(job, "phase");
+    const char *phase = json_get_text(job, "phase");
     if (strcmp(phase, "hook") == 0)
-        phase = text_in(job, "type"); /* before_restore or after_restore */
+        phase = json_get_text(job, "type"); /* before_restore or after_restore */
     bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
-                  strcmp(phase, "copy") == 0 || strcmp(text_in(job, "action"), "sql") == 0 ||
-                  json_is_true(json_object_get(job, "sql")); /* a dump archive */
+                  strcmp(phase, "copy") == 0 || strcmp(json_get_text(job, "action"), "sql") == 0 ||
+                  json_get_true(job, "sql"); /* a dump archive */
     const char *const *names = is_sql ? sql : physical;
     size_t now = 0;
     while (names[now] && strcmp(names[now], phase) != 0)
@@ -51,7 +52,7 @@ static json_t *steps_of(struct request *rq, const json_t *job)
 
 static bool is_restore(const json_t *job)
 {
-    const char *kind = text_in(job, "kind");
+    const char *kind = json_get_text(job, "kind");
     return strcmp(kind, "restore") == 0 || strcmp(kind, "recover") == 0;
 }
 
@@ -78,7 +79,7 @@ static json_t *kept(struct request *rq)
         return NULL;
     restore = json_incref(json_object_get(answer, "restore"));
     json_decref(answer);
-    if (strcmp(text_in(restore, "phase"), "kept") == 0)
+    if (strcmp(json_get_text(restore, "phase"), "kept") == 0)
         return restore;
     json_decref(restore);
     return NULL;
@@ -90,12 +91,10 @@ static void add_loss(struct request *rq, json_t *o, const json_t *last)
 {
     const json_t *d = json_object_get(last, "difference");
     char rows[60];
-    if (json_integer_value(json_object_get(last, "exit")) == 0 ||
-        !json_is_true(json_object_get(d, "grave")))
+    if (json_get_int(last, "exit") == 0 || !json_get_true(d, "grave"))
         return;
-    snprintf(rows, sizeof rows, "%lld, %lld",
-        (long long)json_integer_value(json_object_get(d, "rows")),
-        (long long)json_integer_value(json_object_get(d, "then")));
+    snprintf(rows, sizeof rows, "%lld, %lld", (long long)json_get_int(d, "rows"),
+        (long long)json_get_int(d, "then"));
     json_t *loss = json_pack("{ssss}", "rows_words", rows, "word", label(rq, "confirm-", "loss"));
     static const char *const lists[] = {"vanish", "empty", "fewer"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
@@ -114,13 +113,13 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
         return;
     const char *words = local_in(rq, last, "words");
     if (!*words && old)
-        words = label(
-            rq, "restore-", json_is_true(json_object_get(old, "new_live")) ? "new" : "old");
-    json_t *o = json_pack("{sbsssssssb}", "ok",
-        json_integer_value(json_object_get(last, "exit")) == 0, "words", words, "finished",
-        *text_in(last, "ended") ? text_in(last, "ended") : text_in(old, "started"), "run",
-        *text_in(last, "run") ? text_in(last, "run") : text_in(old, "run"), "can_undo",
-        old != NULL);
+        words = label(rq, "restore-", json_get_true(old, "new_live") ? "new" : "old");
+    json_t *o = json_pack("{sbsssssssb}", "ok", json_get_int(last, "exit") == 0, "words", words,
+        "finished",
+        *json_get_text(last, "ended") ? json_get_text(last, "ended")
+                                      : json_get_text(old, "started"),
+        "run", *json_get_text(last, "run") ? json_get_text(last, "run") : json_get_text(old, "run"),
+        "can_undo", old != NULL);
     add_loss(rq, o, last);
     if (old)
         (void)json_object_set(o, "new_live", json_object_get(old, "new_live"));
@@ -143,7 +142,7 @@ static json_t *good_runs(struct request *rq)
         return good;
     json_t *runs = runs_of(rq, archives);
     json_array_foreach (runs, i, run)
-        if (!json_object_get(run, "problem") && !json_is_true(json_object_get(run, "stranger")))
+        if (!json_object_get(run, "problem") && !json_get_true(run, "stranger"))
             (void)json_array_append(good, run);
     json_decref(runs);
     json_decref(archives);

@@ -8,6 +8,7 @@
 
 #include "console/ask.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
@@ -108,7 +109,7 @@ static json_t *preview(struct request *rq, const char *schedule)
         json_decref(list);
         return json_pack("{sbssss}", "ok", 0, "error", e.text, "wrong", e.text);
     }
-    if (!json_is_true(json_object_get(answer, "ok"))) {
+    if (!json_get_true(answer, "ok")) {
         const char *words = local_in(rq, answer, "error");
         json_t *wrong = json_pack("{sbsssssO?}", "ok", 0, "error", words, "wrong", words, "field",
             json_object_get(answer, "field"));
@@ -146,7 +147,7 @@ json_t *model_schedule_preview(struct request *rq)
 
 static const char *value_of(const json_t *config, const char *option)
 {
-    return text_in(json_object_get(config, "values"), option);
+    return json_get_text(json_object_get(config, "values"), option);
 }
 
 /* never, daily, weekly, monthly; and what the file has, if it is none of them */
@@ -238,11 +239,12 @@ static void again(struct request *rq, char *error)
     json_t *model = model_schedule(rq), *typed = json_object();
     rq->refused = true;
     for (size_t i = 0; i < N_FIELDS; i++)
-        (void)json_object_set_new(typed, fields[i], json_string(text_in(rq->form, fields[i])));
+        (void)json_object_set_new(
+            typed, fields[i], json_string(json_get_text(rq->form, fields[i])));
     (void)json_object_set_new(model, "fields", typed);
     for (size_t i = 0; i < N_SETTINGS; i++)
         (void)json_object_set_new(
-            model, settings[i].field, json_string(text_in(rq->form, settings[i].field)));
+            model, settings[i].field, json_string(json_get_text(rq->form, settings[i].field)));
     (void)json_object_set_new(model, "on", json_boolean(form_flag(rq->form, "on")));
     (void)json_object_set_new(model, "error", json_string(error));
     free(error);
@@ -262,7 +264,7 @@ void action_schedule(struct request *rq)
     if (form_flag(rq->form, "on")) { /* its words are better than those about the file */
         json_t *wrong = preview(rq, schedule);
         if (json_object_get(wrong, "field")) {
-            again(rq, xstrdup(text_in(wrong, "error")));
+            again(rq, xstrdup(json_get_text(wrong, "error")));
             json_decref(wrong);
             return;
         }

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/json_get.h"
 #include "console/view/view.h"
 
 #define DAY_MS          (24 * INT64_C(3600000))
@@ -18,24 +19,18 @@ struct search {
     json_t *errors, *warnings;
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 /* The text of the language where there are both. */
 static const char *local(const struct search *s, const json_t *o, const char *key, const char *de)
 {
-    const char *german = text_of(o, de);
-    return strcmp(s->lang, "de") == 0 && *german ? german : text_of(o, key);
+    const char *german = json_get_text(o, de);
+    return strcmp(s->lang, "de") == 0 && *german ? german : json_get_text(o, key);
 }
 
 static char *message(
     const struct search *s, const char *kind, const char *key, const char *name, const char *value)
 {
     _cleanup_free_ char *full = xasprintf("%s-%s", kind, key);
-    const char *text = text_of(json_object_get(s->messages, full), s->lang);
+    const char *text = json_get_text(json_object_get(s->messages, full), s->lang);
     _cleanup_free_ char *mark = xasprintf("{%s}", name);
     const char *at = strstr(text, mark);
     return at ? xasprintf("%.*s%s%s", (int)(at - text), text, value, at + strlen(mark))
@@ -48,7 +43,7 @@ static void add(struct search *s, bool error, const char *code, const char *name
 {
     _cleanup_free_ char *text = message(s, "p", code, name, value),
                         *what = message(s, "a", advice, name, value);
-    const char *link = text_of(json_object_get(s->messages, page), s->lang);
+    const char *link = json_get_text(json_object_get(s->messages, page), s->lang);
     (void)json_array_append_new(error ? s->errors : s->warnings,
         json_pack("{sssssssssssssb}", "code", code, "level", error ? "bad" : "warn", "text", text,
             "action", what, "href", page, "link", link, "call",
@@ -58,12 +53,12 @@ static void add(struct search *s, bool error, const char *code, const char *name
 static int64_t time_of(const json_t *o, const char *key)
 {
     int64_t ms;
-    return clock_parse(text_of(o, key), &ms) == 0 ? ms : 0;
+    return clock_parse(json_get_text(o, key), &ms) == 0 ? ms : 0;
 }
 
 static bool restoring(const struct search *s)
 {
-    const char *kind = text_of(json_object_get(s->keeper, "job"), "kind");
+    const char *kind = json_get_text(json_object_get(s->keeper, "job"), "kind");
     return strcmp(kind, "restore") == 0 || strcmp(kind, "recover") == 0 ||
            strcmp(kind, "undo") == 0;
 }
@@ -81,7 +76,8 @@ static void look_at_certificate(struct search *s)
         add(s, until < s->now_ms + 7 * DAY_MS, "certificate-soon", "date", date, "certificate",
             "/certificates");
     json_array_foreach (json_object_get(certificate, "warnings"), i, warning) {
-        if (strncmp(text_of(warning, "code"), "certificate-e", 13) != 0) /* expires, expired */
+        if (strncmp(json_get_text(warning, "code"), "certificate-e", 13) !=
+            0) /* expires, expired */
             add(s, false, "warning", "text", local(s, warning, "text", "text_de"), "warning",
                 "/certificates");
     }
@@ -95,9 +91,9 @@ static void look_at_proxy(struct search *s)
         add(s, true, "proxy-away", "", "", "proxy-away", "/log");
         return;
     }
-    if (strcmp(text_of(s->proxy, "state"), "open") != 0 && restoring(s))
+    if (strcmp(json_get_text(s->proxy, "state"), "open") != 0 && restoring(s))
         add(s, false, "blocked-job", "", "", "blocked-job", "/restore");
-    else if (strcmp(text_of(s->proxy, "state"), "open") != 0)
+    else if (strcmp(json_get_text(s->proxy, "state"), "open") != 0)
         add(s, true, "blocked", "reason", local(s, s->proxy, "reason", "reason_de"), "blocked",
             "/clients");
     json_array_foreach (json_object_get(s->proxy, "warnings"), i, warning)
@@ -108,7 +104,7 @@ static void look_at_proxy(struct search *s)
 
 static bool failed(const json_t *run)
 {
-    return json_is_object(run) && json_integer_value(json_object_get(run, "exit")) != 0;
+    return json_is_object(run) && json_get_int(run, "exit") != 0;
 }
 
 static void look_at_backups(struct search *s)
@@ -130,7 +126,7 @@ static void look_at_backups(struct search *s)
     json_array_foreach (json_object_get(last, "warnings"), i, warning)
         add(s, false, "backup-warning", "text", local(s, warning, "text", "text_de"),
             "backup-warning", "/backups");
-    if (!*text_of(json_object_get(s->keeper, "schedule"), "next"))
+    if (!*json_get_text(json_object_get(s->keeper, "schedule"), "next"))
         add(s, false, "no-schedule", "", "", "no-schedule", "/schedule");
 }
 
@@ -150,7 +146,7 @@ static void look_at_disk(struct search *s)
     const json_t *free_bytes = json_object_get(s->keeper, "free");
     const json_t *good = json_object_get(s->keeper, "last_good_backup");
     int64_t left = json_integer_value(free_bytes);
-    int64_t needed = 2 * json_integer_value(json_object_get(good, "bytes"));
+    int64_t needed = 2 * json_get_int(good, "bytes");
     char text[40];
     if (json_is_integer(free_bytes) && left < (needed > LOW_DISK ? needed : LOW_DISK))
         add(s, true, "disk", "free", view_bytes(left, s->lang, text, sizeof text), "disk",
@@ -162,9 +158,9 @@ static void look_at_notify(struct search *s)
 {
     const json_t *n = json_object_get(s->keeper, "notify");
     if (json_is_false(json_object_get(n, "good")))
-        add(s, !json_is_true(json_object_get(n, "nobody")), "notify", "text",
-            local(s, n, "text", "text_de"), "notify", "/log");
-    if (json_is_true(json_object_get(n, "nobody")) && json_array_size(s->warnings) > 0)
+        add(s, !json_get_true(n, "nobody"), "notify", "text", local(s, n, "text", "text_de"),
+            "notify", "/log");
+    if (json_get_true(n, "nobody") && json_array_size(s->warnings) > 0)
         (void)json_object_set_new(json_array_get(s->warnings, json_array_size(s->warnings) - 1),
             "level", json_string("hint"));
 }
@@ -173,7 +169,7 @@ static void look_at_notify(struct search *s)
 static void look_at_database(struct search *s)
 {
     const json_t *database = json_object_get(s->keeper, "database");
-    const char *state = text_of(database, "state"), *cause = text_of(database, "cause");
+    const char *state = json_get_text(database, "state"), *cause = json_get_text(database, "cause");
     char since[64];
     view_time(time_of(database, "since"), s->lang, since, sizeof since);
     if (restoring(s))
@@ -189,11 +185,11 @@ static void look_at_database(struct search *s)
 static void look_at_witnesses(struct search *s)
 {
     const json_t *w = json_object_get(s->keeper, "witnesses");
-    const char *database = text_of(json_object_get(s->keeper, "database"), "state");
+    const char *database = json_get_text(json_object_get(s->keeper, "database"), "state");
     if (strcmp(database, "down") == 0 || strcmp(database, "refusing") == 0)
         return; /* said already, in words */
-    const char *words = *text_of(w, "server_words") ? text_of(w, "server_words")
-                                                    : text_of(w, "proxy_words");
+    const char *words = *json_get_text(w, "server_words") ? json_get_text(w, "server_words")
+                                                          : json_get_text(w, "proxy_words");
     if (*words && !restoring(s))
         add(s, false, "blind", "text", words, "blind", "/log");
 }

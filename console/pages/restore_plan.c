@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/view/parts.h"
 #include "console/view/view.h"
@@ -21,7 +22,7 @@ const char *restore_confirm_word(struct request *rq)
 
 static bool same(const json_t *a, const json_t *b, const char *key, const char *other)
 {
-    return strcmp(text_in(a, key), text_in(b, other)) == 0;
+    return strcmp(json_get_text(a, key), json_get_text(b, other)) == 0;
 }
 
 /* One line for all connections of a program on a workstation. */
@@ -36,12 +37,12 @@ static json_t *group(const json_t *sessions)
                 same(line, session, "program", "program"))
                 found = line;
         if (!found) {
-            found = json_pack("{sssssssi}", "user", text_in(session, "user"), "address",
-                text_in(session, "peer"), "program", text_in(session, "program"), "count", 0);
+            found = json_pack("{sssssssi}", "user", json_get_text(session, "user"), "address",
+                json_get_text(session, "peer"), "program", json_get_text(session, "program"),
+                "count", 0);
             (void)json_array_append_new(who, found);
         }
-        (void)json_object_set_new(
-            found, "count", json_integer(json_integer_value(json_object_get(found, "count")) + 1));
+        (void)json_object_set_new(found, "count", json_integer(json_get_int(found, "count") + 1));
     }
     return who;
 }
@@ -73,8 +74,7 @@ static int64_t rows_gone(const json_t *rows)
     size_t i;
     json_t *row;
     json_array_foreach (rows, i, row) {
-        int64_t more = json_integer_value(json_object_get(row, "now")) -
-                       json_integer_value(json_object_get(row, "then"));
+        int64_t more = json_get_int(row, "now") - json_get_int(row, "then");
         gone += more > 0 ? more : 0;
     }
     return gone;
@@ -84,7 +84,7 @@ static void add_loss(struct request *rq, json_t *plan, const json_t *source, int
 {
     char when[64], ago[64], rows[24];
     int64_t gone = rows_gone(json_object_get(source, "rows"));
-    bool known = json_is_true(json_object_get(source, "rows_known"));
+    bool known = json_get_true(source, "rows_known");
     view_time(made, rq->lang, when, sizeof when);
     view_duration(clock_wall_ms() - made, rq->lang, ago, sizeof ago);
     snprintf(rows, sizeof rows, "%lld", (long long)gone);
@@ -102,7 +102,7 @@ static void add_space(json_t *plan, const json_t *source, int64_t needed)
     json_t *part;
     size_t i;
     json_array_foreach (json_object_get(source, "parts"), i, part) {
-        const char *live = text_in(part, "live");
+        const char *live = json_get_text(part, "live");
         if (*live != '/' || statvfs(live, &fs) < 0)
             continue;
         (void)json_object_set_new(plan, "space",
@@ -119,19 +119,20 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
     size_t i;
     json_array_foreach (json_object_get(source, "parts"), i, part) {
         char size[40];
-        int64_t bytes = json_integer_value(json_object_get(part, "bytes"));
+        int64_t bytes = json_get_int(part, "bytes");
         view_bytes(bytes, rq->lang, size, sizeof size);
         needed += bytes;
-        (void)json_array_append_new(types,
-            json_pack("{sssssb}", "type", text_in(part, "type"), "words", size, "selected", 1));
+        (void)json_array_append_new(
+            types, json_pack("{sssssb}", "type", json_get_text(part, "type"), "words", size,
+                       "selected", 1));
         if (json_is_false(json_object_get(part, "proven")) &&
-            strcmp(text_in(part, "method"), "files") != 0) {
+            strcmp(json_get_text(part, "method"), "files") != 0) {
             _cleanup_free_ char *text = say(
-                rq, "warn-not-proven", "type", text_in(part, "type"), NULL);
+                rq, "warn-not-proven", "type", json_get_text(part, "type"), NULL);
             (void)json_array_append_new(warnings, json_string(text));
         }
-        const char *then = text_in(part, "server");
-        const char *now = text_in(json_object_get(part, "replaces"), "server");
+        const char *then = json_get_text(part, "server");
+        const char *now = json_get_text(json_object_get(part, "replaces"), "server");
         if (*then && *now && strcmp(then, now) != 0) {
             _cleanup_free_ char *text = say(rq, "warn-server", "then", then, "now", now, NULL);
             (void)json_array_append_new(warnings, json_string(text));
@@ -140,7 +141,7 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
     (void)json_object_set_new(
         plan, "types_count", json_integer(json_array_size(types) > 1 ? 1 : 0));
     (void)json_object_set_new(plan, "types", types);
-    if (*text_in(source, "server_down")) {
+    if (*json_get_text(source, "server_down")) {
         _cleanup_free_ char *text = say(rq, "warn-server-down", NULL);
         (void)json_array_append_new(warnings, json_string(text));
     }
@@ -157,12 +158,11 @@ static void add_newer(struct request *rq, json_t *plan, const json_t *source)
     size_t i, shown = 0;
     json_array_foreach (json_object_get(source, "rows"), i, row) {
         char rows[24];
-        if (!json_is_true(json_object_get(row, "newer")) || shown++ >= NEWER_SHOWN)
+        if (!json_get_true(row, "newer") || shown++ >= NEWER_SHOWN)
             continue;
-        snprintf(
-            rows, sizeof rows, "%lld", (long long)json_integer_value(json_object_get(row, "now")));
+        snprintf(rows, sizeof rows, "%lld", (long long)json_get_int(row, "now"));
         _cleanup_free_ char *text = say(
-            rq, "warn-newer", "table", text_in(row, "table"), "rows", rows, NULL);
+            rq, "warn-newer", "table", json_get_text(row, "table"), "rows", rows, NULL);
         (void)json_array_append_new(warnings, json_string(text));
     }
     if (shown > NEWER_SHOWN) {
@@ -201,7 +201,7 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run)
     char when[64];
     _cleanup_free_ char *title = say(
         rq, "plan-title", "when", view_time(made, rq->lang, when, sizeof when), NULL);
-    json_t *plan = json_pack("{ssssss}", "title", title, "run", text_in(source, "run"),
+    json_t *plan = json_pack("{ssssss}", "title", title, "run", json_get_text(source, "run"),
         "confirm_word", restore_confirm_word(rq));
     add_loss(rq, plan, source, made);
     add_who(plan, json_object_get(source, "sessions"));
@@ -220,7 +220,7 @@ static json_t *find_upload(struct request *rq, const char *id)
     json_t *all = upload_store_list(rq->console->uploads, NULL), *upload, *found = NULL;
     size_t i;
     json_array_foreach (all, i, upload)
-        if (strcmp(text_in(upload, "id"), id) == 0)
+        if (strcmp(json_get_text(upload, "id"), id) == 0)
             found = json_incref(upload);
     json_decref(all);
     return found;
@@ -230,15 +230,15 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
 {
     json_t *upload = find_upload(rq, id), *answer = NULL;
     struct err e = {0};
-    if (!json_is_true(json_object_get(upload, "complete"))) {
+    if (!json_get_true(upload, "complete")) {
         _cleanup_free_ char *text = say(rq, upload ? "upload-incomplete" : "upload-unknown", NULL);
         (void)json_object_set_new(model, "error", json_string(text));
         json_decref(upload);
         return;
     }
     _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
-    json_t *plan = json_pack("{sssssssss[]sb}", "title", text_in(upload, "name"), "upload", id,
-        "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
+    json_t *plan = json_pack("{sssssssss[]sb}", "title", json_get_text(upload, "name"), "upload",
+        id, "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
         1); /* common/rights.h */
     if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
         add_who(plan, json_object_get(answer, "sessions"));

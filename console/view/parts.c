@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/http/events.h"
 #include "console/view/texts.h"
@@ -20,10 +21,10 @@ const char *label(struct request *rq, const char *prefix, const char *value)
     _cleanup_free_ char *key = xasprintf("%s%s", prefix, value);
     if (!rq->texts && texts_load(rq->console->assets_dir, rq->lang, &rq->texts, NULL) < 0)
         return value;
-    const char *text = json_string_value(json_object_get(rq->texts, key));
+    const char *text = json_get_str(rq->texts, key);
     const json_t *message = json_object_get(rq->console->messages, key);
     if (!text)
-        text = json_string_value(json_object_get(message, rq->lang));
+        text = json_get_str(message, rq->lang);
     return text ? text : value;
 }
 
@@ -38,23 +39,17 @@ json_t *options(
     return list;
 }
 
-const char *text_in(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 int64_t time_in(const json_t *object, const char *key)
 {
     int64_t ms;
-    return clock_parse(text_in(object, key), &ms) == 0 ? ms : 0;
+    return clock_parse(json_get_text(object, key), &ms) == 0 ? ms : 0;
 }
 
 const char *local_in(const struct request *rq, const json_t *object, const char *key)
 {
     _cleanup_free_ char *german = xasprintf("%s_de", key);
-    const char *text = text_in(object, german);
-    return strcmp(rq->lang, "de") == 0 && *text ? text : text_in(object, key);
+    const char *text = json_get_text(object, german);
+    return strcmp(rq->lang, "de") == 0 && *text ? text : json_get_text(object, key);
 }
 
 static json_t *status_into(struct request *rq, json_t *model, bool proxy)
@@ -87,7 +82,7 @@ json_t *keeper_status_into(struct request *rq, json_t *model)
 json_t *database_down(const json_t *keeper)
 {
     const json_t *database = json_object_get(keeper, "database");
-    if (strcmp(text_in(database, "state"), "down") != 0)
+    if (strcmp(json_get_text(database, "state"), "down") != 0)
         return NULL;
     return json_pack("{sO?}", "since", json_object_get(database, "since"));
 }
@@ -105,7 +100,7 @@ json_t *services(struct request *rq)
     json_t *status = live_status(rq->console);
     const json_t *proxy = json_object_get(status, "proxy"),
                  *keeper = json_object_get(status, "keeper");
-    const char *database = text_in(json_object_get(keeper, "database"), "state");
+    const char *database = json_get_text(json_object_get(keeper, "database"), "state");
     bool gate = json_is_object(proxy), backup = json_is_object(keeper);
     json_t *list = json_array();
     (void)json_array_append_new(list, service(rq, "gate", gate, !gate));
@@ -120,7 +115,7 @@ json_t *services(struct request *rq)
 
 void add_gate(struct request *rq, json_t *model, const json_t *proxy)
 {
-    const char *state = text_in(proxy, "state");
+    const char *state = json_get_text(proxy, "state");
     if (!*state)
         return;
     (void)json_object_set_new(model, "gate",
@@ -147,7 +142,7 @@ void add_job(struct request *rq, json_t *model, const json_t *keeper)
     if (!json_is_object(source))
         return;
     json_t *job = json_deep_copy(source);
-    const char *kind = text_in(job, "kind"), *phase = text_in(job, "phase");
+    const char *kind = json_get_text(job, "kind"), *phase = json_get_text(job, "phase");
     bool lasts = strcmp(kind, "restore") == 0 || strcmp(kind, "recover") == 0;
     (void)json_object_set_new(job, "kind_words", json_string(label(rq, "job_", kind)));
     (void)json_object_set_new(
@@ -161,7 +156,7 @@ void add_job(struct request *rq, json_t *model, const json_t *keeper)
 void add_disk(json_t *model, const json_t *keeper)
 {
     struct statvfs fs;
-    const char *folder = text_in(keeper, "folder");
+    const char *folder = json_get_text(keeper, "folder");
     json_t *disk, *left = json_object_get(keeper, "free");
     if (!json_is_integer(left))
         return;
@@ -200,70 +195,68 @@ void add_certificate_dates(struct request *rq, json_t *certificate)
 static void merge_check(json_t *run, const json_t *archive, const char *key, bool first)
 {
     const json_t *check = json_object_get(archive, key);
-    bool good = json_is_true(json_object_get(check, "good"));
+    bool good = json_get_true(check, "good");
     json_t *at = json_object_get(check, "at"), *before = json_object_get(run, key);
     if (!good || !json_is_string(at))
         (void)json_object_set_new(run, key, json_null());
     else if (first || (json_is_string(before) &&
-                          strcmp(text_in(check, "at"), json_string_value(before)) < 0))
+                          strcmp(json_get_text(check, "at"), json_string_value(before)) < 0))
         (void)json_object_set(run, key, at);
 }
 
 static void number_in(const json_t *o, const char *key, char *buf, size_t size)
 {
-    snprintf(buf, size, "%lld", (long long)json_integer_value(json_object_get(o, key)));
+    snprintf(buf, size, "%lld", (long long)json_get_int(o, key));
 }
 
 /* What was gone through when an archive was proven: "elexisdb: 38 tables checked, ...". */
 static void add_proof(struct request *rq, json_t *run, const json_t *archive)
 {
     const json_t *proof = json_object_get(archive, "proof");
-    bool files = strcmp(text_in(archive, "method"), "files") == 0;
+    bool files = strcmp(json_get_text(archive, "method"), "files") == 0;
     char tables[24], rows[24], sums[24], count[24], size[40];
-    const char *before = text_in(run, "proof_words");
-    if (!json_is_true(json_object_get(json_object_get(archive, "proven"), "good")) ||
-        !json_is_object(proof))
+    const char *before = json_get_text(run, "proof_words");
+    if (!json_get_true(json_object_get(archive, "proven"), "good") || !json_is_object(proof))
         return;
     number_in(proof, "tables", tables, sizeof tables);
     number_in(proof, "rows", rows, sizeof rows);
     number_in(proof, "checksums", sums, sizeof sums);
     number_in(proof, "files", count, sizeof count);
-    view_bytes(json_integer_value(json_object_get(proof, "bytes")), rq->lang, size, sizeof size);
+    view_bytes(json_get_int(proof, "bytes"), rq->lang, size, sizeof size);
     _cleanup_free_ char *words = say(rq, files ? "proof-files" : "proof-database", "tables", tables,
         "rows", rows, "sums", sums, "files", count, "size", size, NULL);
     _cleanup_free_ char *all = xasprintf(
-        "%s%s%s: %s", before, *before ? "; " : "", text_in(archive, "type"), words);
+        "%s%s%s: %s", before, *before ? "; " : "", json_get_text(archive, "type"), words);
     (void)json_object_set_new(run, "proof_words", json_string(all));
 }
 
 static void add_number(json_t *o, const char *key, int64_t n)
 {
-    (void)json_object_set_new(
-        o, key, json_integer(json_integer_value(json_object_get(o, key)) + n));
+    (void)json_object_set_new(o, key, json_integer(json_get_int(o, key) + n));
 }
 
 static void merge_archive(struct request *rq, json_t *run, json_t *archive)
 {
     json_t *types = json_object_get(run, "types"), *size = json_object_get(archive, "size");
     bool first = json_array_size(types) == 0;
-    const char *method = text_in(archive, "method");
+    const char *method = json_get_text(archive, "method");
     const char *problem = local_in(rq, archive, "problem");
-    (void)json_array_append_new(types,
-        json_pack("{sssOss}", "type", text_in(archive, "type"), "size", size, "method", method));
+    (void)json_array_append_new(types, json_pack("{sssOss}", "type", json_get_text(archive, "type"),
+                                           "size", size, "method", method));
     add_number(run, "size", json_integer_value(size));
     /* the database's own archive says how the run was made */
     if (*method && (first || strcmp(method, "files") != 0)) {
         (void)json_object_set_new(run, "method", json_string(method));
         (void)json_object_set_new(run, "method_words", json_string(label(rq, "method_", method)));
     }
-    if (json_is_true(json_object_get(archive, "encrypted")))
+    if (json_get_true(archive, "encrypted"))
         (void)json_object_set_new(run, "encrypted", json_true());
-    if (!json_is_true(json_object_get(archive, "complete")))
+    if (!json_get_true(archive, "complete"))
         (void)json_object_set_new(
             run, "problem", json_string(*problem ? problem : label(rq, "", "incomplete")));
-    if (first || strcmp(text_in(archive, "started"), text_in(run, "started")) < 0)
+    if (first || strcmp(json_get_text(archive, "started"), json_get_text(run, "started")) < 0)
         (void)json_object_set(run, "started", json_object_get(archive, "started"));
-    if (first || strcmp(text_in(archive, "finished"), text_in(run, "finished")) > 0)
+    if (first || strcmp(json_get_text(archive, "finished"), json_get_text(run, "finished")) > 0)
         (void)json_object_set(run, "finished", json_object_get(archive, "finished"));
     merge_check(run, archive, "verified", first);
     merge_check(run, archive, "proven", first);
@@ -274,7 +267,7 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
 static bool is_stranger(const json_t *archive)
 {
     static const char *const good[] = {"own", "adopted", "trusted", "replaced"};
-    const char *standing = text_in(archive, "standing");
+    const char *standing = json_get_text(archive, "standing");
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         if (strcmp(standing, good[i]) == 0)
             return false;
@@ -287,10 +280,11 @@ static json_t *find_run(json_t *runs, const json_t *archive)
     json_t *run;
     bool stranger = is_stranger(archive);
     json_array_foreach (runs, i, run)
-        if (strcmp(text_in(run, "run"), text_in(archive, "run")) == 0 &&
-            json_is_true(json_object_get(run, "stranger")) == stranger)
+        if (strcmp(json_get_text(run, "run"), json_get_text(archive, "run")) == 0 &&
+            json_get_true(run, "stranger") == stranger)
             return run;
-    run = json_pack("{sss[]sb}", "run", text_in(archive, "run"), "types", "stranger", stranger);
+    run = json_pack(
+        "{sss[]sb}", "run", json_get_text(archive, "run"), "types", "stranger", stranger);
     (void)json_array_append_new(runs, run);
     return run;
 }
@@ -298,7 +292,7 @@ static json_t *find_run(json_t *runs, const json_t *archive)
 /* Whose it is, where that is not simply ours. */
 static void add_standing(struct request *rq, json_t *run, const json_t *archive)
 {
-    const char *standing = text_in(archive, "standing");
+    const char *standing = json_get_text(archive, "standing");
     if (!*standing || strcmp(standing, "own") == 0)
         return;
     (void)json_object_set_new(run, "standing", json_string(label(rq, "standing_", standing)));

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include "console/http/request.h"
+#include "common/json_get.h"
 
 /* The text of texts/LANG.json with the key PREFIX + value, or the value itself. Borrowed. */
 const char *label(struct request *rq, const char *prefix, const char *value);
@@ -13,8 +14,6 @@ const char *label(struct request *rq, const char *prefix, const char *value);
 json_t *options(struct request *rq, const char *prefix, const char *const *values,
     const char *selected) MUSTCHECK;
 
-/* A member as text, "" if missing. */
-const char *text_in(const json_t *object, const char *key);
 /* Milliseconds since 1970 of a member that is an ISO time; 0 if missing. */
 int64_t time_in(const json_t *object, const char *key);
 /* The text of the page's language: KEY_de for German, else KEY. */

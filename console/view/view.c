@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define DEPTH_MAX 16
 
@@ -216,11 +217,11 @@ void view_localise(json_t *model, const char *lang)
 
 static void describe_code(json_t *o, const char *key, const json_t *texts)
 {
-    const char *value = json_string_value(json_object_get(o, key));
+    const char *value = json_get_str(o, key);
     if (!value || !*value)
         return;
     _cleanup_free_ char *name = xasprintf("%s_%s", key, value), *is = xasprintf("%s_is", key);
-    const char *words = json_string_value(json_object_get(texts, name));
+    const char *words = json_get_str(texts, name);
     add_text(o, key, "_words", words ? words : value);
     if (!json_object_get(o, is))
         (void)json_object_set_new(o, is, json_pack("{sb}", value, 1));

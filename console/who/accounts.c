@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "console/who/random.h"
 #include "people/totp.h"
 
@@ -37,18 +38,12 @@ enum role role_parse(const char *name)
     return name && strcmp(name, "viewer") == 0 ? ROLE_VIEWER : ROLE_NONE;
 }
 
-static const char *text_of(const json_t *account, const char *key)
-{
-    const char *s = json_string_value(json_object_get(account, key));
-    return s ? s : "";
-}
-
 /* --- the file --------------------------------------------------------------------------------- */
 
 static bool good_account(const json_t *account)
 {
-    return *text_of(account, "name") && *text_of(account, "hash") &&
-           role_parse(text_of(account, "role")) != ROLE_NONE;
+    return *json_get_text(account, "name") && *json_get_text(account, "hash") &&
+           role_parse(json_get_text(account, "role")) != ROLE_NONE;
 }
 
 static int load(struct accounts *a, struct err *e)
@@ -134,7 +129,7 @@ static json_t *find(const json_t *list, const char *name, size_t *index)
     size_t i;
     json_t *account;
     json_array_foreach (list, i, account) {
-        if (strcmp(text_of(account, "name"), name) == 0) {
+        if (strcmp(json_get_text(account, "name"), name) == 0) {
             if (index)
                 *index = i;
             return account;
@@ -154,7 +149,7 @@ bool accounts_empty(struct accounts *a)
 enum role accounts_role(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
-    enum role role = role_parse(text_of(find(a->list, name, NULL), "role"));
+    enum role role = role_parse(json_get_text(find(a->list, name, NULL), "role"));
     pthread_mutex_unlock(&a->lock);
     return role;
 }
@@ -163,7 +158,7 @@ long accounts_generation(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
     const json_t *account = find(a->list, name, NULL);
-    long generation = (long)json_integer_value(json_object_get(account, "generation"));
+    long generation = (long)json_get_int(account, "generation");
     pthread_mutex_unlock(&a->lock);
     return generation;
 }
@@ -175,9 +170,10 @@ json_t *accounts_list(struct accounts *a)
     pthread_mutex_lock(&a->lock);
     json_array_foreach (a->list, i, account)
         (void)json_array_append_new(
-            list, json_pack("{sssssssssb}", "name", text_of(account, "name"), "role",
-                      text_of(account, "role"), "created", text_of(account, "created"), "changed",
-                      text_of(account, "changed"), "code", *text_of(account, "totp") != 0));
+            list, json_pack("{sssssssssb}", "name", json_get_text(account, "name"), "role",
+                      json_get_text(account, "role"), "created", json_get_text(account, "created"),
+                      "changed", json_get_text(account, "changed"), "code",
+                      *json_get_text(account, "totp") != 0));
     pthread_mutex_unlock(&a->lock);
     return list;
 }
@@ -206,8 +202,8 @@ int accounts_check(
     char hash[PASSWORD_HASH_LEN] = {0};
     pthread_mutex_lock(&a->lock);
     const json_t *account = find(a->list, name, NULL);
-    enum role found = account ? role_parse(text_of(account, "role")) : ROLE_NONE;
-    const char *stored = account ? text_of(account, "hash") : a->dummy;
+    enum role found = account ? role_parse(json_get_text(account, "role")) : ROLE_NONE;
+    const char *stored = account ? json_get_text(account, "hash") : a->dummy;
     memccpy(hash, stored, '\0', sizeof hash - 1);
     pthread_mutex_unlock(&a->lock);
     int r = begin_hashing(a, e);
@@ -240,7 +236,7 @@ static int hash_password(
 static int by_name(const void *x, const void *y)
 {
     json_t *const *a = x, *const *b = y;
-    return strcmp(text_of(*a, "name"), text_of(*b, "name"));
+    return strcmp(json_get_text(*a, "name"), json_get_text(*b, "name"));
 }
 
 static void sort(json_t *list)
@@ -269,7 +265,7 @@ static size_t count_admins(const json_t *list)
     size_t i, n = 0;
     json_t *account;
     json_array_foreach (list, i, account)
-        n += role_parse(text_of(account, "role")) == ROLE_ADMIN;
+        n += role_parse(json_get_text(account, "role")) == ROLE_ADMIN;
     return n;
 }
 
@@ -359,7 +355,7 @@ static void take_away(json_t *list, size_t index, enum role role)
 bool accounts_has_code(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
-    bool has = *text_of(find(a->list, name, NULL), "totp");
+    bool has = *json_get_text(find(a->list, name, NULL), "totp");
     pthread_mutex_unlock(&a->lock);
     return has;
 }
@@ -378,9 +374,10 @@ static void plain_code(const char *code, char out[static RECOVERY_LEN])
 static int use_code(json_t *account, const char *typed)
 {
     char code[RECOVERY_LEN], hash[HASH_LEN];
-    uint64_t step, last = (uint64_t)json_integer_value(json_object_get(account, "totp_step"));
+    uint64_t step, last = (uint64_t)json_get_int(account, "totp_step");
     plain_code(typed, code);
-    if (totp_check(text_of(account, "totp"), code, clock_wall_ms() / 1000, last, &step) == 0) {
+    if (totp_check(json_get_text(account, "totp"), code, clock_wall_ms() / 1000, last, &step) ==
+        0) {
         (void)json_object_set_new(account, "totp_step", json_integer((json_int_t)step));
         return 0;
     }
@@ -399,7 +396,7 @@ int accounts_check_code(struct accounts *a, const char *name, const char *code, 
 {
     pthread_mutex_lock(&a->lock);
     json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
-    int r = account && *text_of(account, "totp") ? use_code(account, code) : 1;
+    int r = account && *json_get_text(account, "totp") ? use_code(account, code) : 1;
     if (r == 0)
         r = adopt(a, next, e); /* first on the disk: it may not be used twice */
     else

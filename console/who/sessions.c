@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/json_get.h"
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
 #define SESSIONS_MAX   1000
@@ -19,11 +20,6 @@ struct sessions {
     bool changed;
 };
 
-static int64_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
-
 /* --- the file --------------------------------------------------------------------------------- */
 
 static bool load(struct sessions *s)
@@ -34,7 +30,7 @@ static bool load(struct sessions *s)
         file_check_private(s->path, NULL) < 0)
         return false;
     json_t *all = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    const char *key = json_string_value(json_object_get(all, "key"));
+    const char *key = json_get_str(all, "key");
     json_t *list = json_object_get(all, "sessions");
     bool good = key && strlen(key) == TOKEN_LEN - 1 && json_is_object(list);
     if (good) {
@@ -105,7 +101,8 @@ const char *sessions_key(const struct sessions *s)
 
 static bool over(const json_t *session, struct session_times t, int64_t now)
 {
-    return now - number(session, "seen") > t.idle_ms || now - number(session, "created") > t.max_ms;
+    return now - json_get_int(session, "seen") > t.idle_ms ||
+           now - json_get_int(session, "created") > t.max_ms;
 }
 
 static void drop_oldest(struct sessions *s)
@@ -114,8 +111,8 @@ static void drop_oldest(struct sessions *s)
     json_t *session;
     int64_t seen = INT64_MAX;
     json_object_foreach (s->by_hash, hash, session) {
-        if (number(session, "seen") < seen) {
-            seen = number(session, "seen");
+        if (json_get_int(session, "seen") < seen) {
+            seen = json_get_int(session, "seen");
             oldest = hash;
         }
     }
@@ -155,8 +152,8 @@ char *sessions_find(
         session = NULL;
     }
     if (session) {
-        name = xstrdup(json_string_value(json_object_get(session, "name")));
-        *generation = (long)number(session, "generation");
+        name = xstrdup(json_get_str(session, "name"));
+        *generation = (long)json_get_int(session, "generation");
         if (touch) {
             (void)json_object_set_new(session, "seen", json_integer((json_int_t)now));
             s->changed = true;
@@ -189,8 +186,8 @@ void sessions_end_all(struct sessions *s, const char *name, const char *but_id)
     pthread_mutex_lock(&s->lock);
     json_object_foreach_safe(s->by_hash, next, hash, session)
     {
-        const char *whose = json_string_value(json_object_get(session, "name"));
-        if (whose && strcmp(whose, name) == 0 && strcmp(hash, keep) != 0) {
+        const char *whose = json_get_text(session, "name");
+        if (strcmp(whose, name) == 0 && strcmp(hash, keep) != 0) {
             (void)json_object_del(s->by_hash, hash);
             s->changed = true;
         }

@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/who/second_factor.h"
@@ -209,7 +210,7 @@ static void check_code(struct request *rq, const char *next)
 static void check_password(struct request *rq, const char *name, const char *next)
 {
     struct console *c = rq->console;
-    const char *password = json_string_value(json_object_get(rq->form, "password"));
+    const char *password = json_get_str(rq->form, "password");
     enum role role;
     struct err e = {0};
     char device[HASH_LEN];
@@ -252,7 +253,7 @@ void action_login(struct request *rq)
 bool sign_in_knows_password(struct request *rq, const char *field, const char *back)
 {
     struct console *c = rq->console;
-    const char *password = json_string_value(json_object_get(rq->form, field));
+    const char *password = json_get_str(rq->form, field);
     enum role role;
     struct err e = {0};
     char seconds[24], device[HASH_LEN];
@@ -314,8 +315,8 @@ void action_setup(struct request *rq)
 {
     struct console *c = rq->console;
     const char *token = form_text(rq->form, "token"), *name = form_text(rq->form, "name");
-    const char *password = json_string_value(json_object_get(rq->form, "password"));
-    const char *twice = json_string_value(json_object_get(rq->form, "again"));
+    const char *password = json_get_str(rq->form, "password");
+    const char *twice = json_get_str(rq->form, "again");
     struct err e = {0};
     name = name ? name : "";
     utf8_copy(rq->object, sizeof rq->object, name);

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/log_ring.h"
 #include "common/rights.h"
+#include "common/json_get.h"
 #include "proxy/audit_trail.h"
 
 void command_error(struct control_client *c, const struct err *e)
@@ -53,7 +54,7 @@ static void cmd_reload(struct control_client *c, const json_t *request)
 {
     struct err e;
     json_t *changed, *restart;
-    bool force = json_is_true(json_object_get(request, "force"));
+    bool force = json_get_true(request, "force");
     if (proxy_reload(control_client_proxy(c), force, &changed, &restart, &e) < 0)
         command_error(c, &e);
     else
@@ -64,7 +65,7 @@ static void cmd_reload(struct control_client *c, const json_t *request)
 static void cmd_log_level(struct control_client *c, const json_t *request)
 {
     enum log_level level;
-    const char *name = json_string_value(json_object_get(request, "level"));
+    const char *name = json_get_str(request, "level");
     if (!name || !log_level_parse(name, &level)) {
         control_answer(c, json_error(EINVAL, "\"level\" must be error, warning, info or debug"));
         return;
@@ -118,7 +119,7 @@ static const struct {
 
 void command_run(struct control_client *c, const json_t *request)
 {
-    const char *name = json_string_value(json_object_get(request, "cmd"));
+    const char *name = json_get_str(request, "cmd");
     struct err e = {0};
     enum rights_level level = rights_level(control_client_page(c), request);
     int r = name ? rights_check(RIGHTS_PROXY, level, request, NULL, &e) : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 #include "proxy/control/commands.h"
 
 /* What a predecessor may take beyond the time that it is given to end its sessions. */
@@ -127,17 +128,17 @@ static json_t *join_ended(struct both *b)
 {
     size_t i;
     const json_t *one, *failure = predecessors_failure(b->others);
-    if (!json_is_true(json_object_get(b->own, "ok")))
+    if (!json_get_true(b->own, "ok"))
         return b->own;
     if (failure) { /* somebody may still be in */
         json_decref(b->own);
         return json_deep_copy(failure);
     }
-    json_int_t ended = json_integer_value(json_object_get(b->own, "ended"));
-    json_int_t waited = json_integer_value(json_object_get(b->own, "waited_ms"));
+    json_int_t ended = json_get_int(b->own, "ended");
+    json_int_t waited = json_get_int(b->own, "waited_ms");
     json_array_foreach (b->others, i, one) {
-        json_int_t ms = json_integer_value(json_object_get(one, "waited_ms"));
-        ended += json_integer_value(json_object_get(one, "ended"));
+        json_int_t ms = json_get_int(one, "waited_ms");
+        ended += json_get_int(one, "ended");
         waited = ms > waited ? ms : waited;
         (void)json_array_extend(
             json_object_get(b->own, "addresses"), json_object_get(one, "addresses"));
@@ -150,10 +151,10 @@ static json_t *join_ended(struct both *b)
 /* What clients are told, and until when. false: the answer says what is wrong. */
 static bool take_words(struct control_client *c, const json_t *request, struct gate_block *out)
 {
-    const char *until = json_string_value(json_object_get(request, "until"));
+    const char *until = json_get_str(request, "until");
     *out = (struct gate_block){
-        .reason = json_string_value(json_object_get(request, "reason")),
-        .reason_de = json_string_value(json_object_get(request, "reason_de")),
+        .reason = json_get_str(request, "reason"),
+        .reason_de = json_get_str(request, "reason_de"),
     };
     if (!until || clock_parse(until, &out->until_ms) == 0)
         return true;
@@ -298,7 +299,7 @@ static json_t *join_held(struct both *b)
 {
     struct proxy *p = control_client_proxy(b->c);
     const json_t *failure = predecessors_failure(b->others);
-    bool own = json_is_true(json_object_get(b->own, "ok"));
+    bool own = json_get_true(b->own, "ok");
     if (p && own && !failure && p->gate.holding)
         return b->own;
     json_t *answer = !own      ? json_incref(b->own)
@@ -357,7 +358,7 @@ static json_t *join_killed(struct both *b)
     size_t i;
     const json_t *one;
     json_array_foreach (b->others, i, one)
-        b->found |= json_is_true(json_object_get(one, "ok"));
+        b->found |= json_get_true(one, "ok");
     return b->found ? command_ok()
                     : json_error(ENOENT, "there is no session %llu", (unsigned long long)b->id);
 }
@@ -366,7 +367,7 @@ static json_t *join_killed(struct both *b)
 void cmd_kill(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
-    json_int_t id = json_integer_value(json_object_get(request, "session"));
+    json_int_t id = json_get_int(request, "session");
     if (id <= 0) {
         control_answer(c, json_error(EINVAL, "\"session\" must be the number of a session"));
         return;

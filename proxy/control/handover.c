@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 #include "proxy/control/control.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
@@ -109,7 +110,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
     struct proxy *p = control_client_proxy(c);
     struct handover *h = &p->handover;
     struct err e;
-    json_int_t version = json_integer_value(json_object_get(request, "version"));
+    json_int_t version = json_get_int(request, "version");
     if (!owner_only(c))
         return;
     int r = may(p, &e);
@@ -134,7 +135,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
         return;
     }
     h->successor = c;
-    h->pid = (int)json_integer_value(json_object_get(request, "pid"));
+    h->pid = (int)json_get_int(request, "pid");
     h->gate_since_ms = p->gate.since_ms;
     control_set_successor(c);
     log_event(LOG_INFO, "handover-asked");
@@ -245,7 +246,7 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_client_proxy(c);
     struct handover *h = &p->handover;
-    json_int_t limit = json_integer_value(json_object_get(request, "timeout_ms"));
+    json_int_t limit = json_get_int(request, "timeout_ms");
     if (c != h->successor || !h->paused) {
         control_answer(c, json_error(EPROTO, "\"handover-take\" comes first"));
         return;
@@ -274,7 +275,7 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
 void handover_cmd_failed(struct control_client *c, const json_t *request)
 {
     struct handover *h = &control_client_proxy(c)->handover;
-    const char *why = json_string_value(json_object_get(request, "error"));
+    const char *why = json_get_str(request, "error");
     if (owner_only(c)) {
         utf8_copy(h->why, sizeof h->why, why ? why : "no reason given");
         control_answer(c, json_pack("{s:b}", "ok", 1));

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/json_get.h"
 #include "proxy/control/control.h"
 #include "proxy/control/control_call.h"
 
@@ -104,7 +105,7 @@ static void on_watch(void *ctx, const json_t *object, int status)
     struct predecessor *d = ctx;
     struct proxy *p = d->all->proxy;
     (void)status;
-    const char *event = json_string_value(json_object_get(object, "event"));
+    const char *event = json_get_str(object, "event");
     if (!object) {
         d->watch = NULL; /* the next question watches it again, if it lives */
         (void)gone(d->all, d->path);
@@ -207,7 +208,7 @@ static void on_answer(void *ctx, const json_t *object, int status)
     else if (!gone(ps, q->path))
         (void)json_array_append_new(a->answers,
             json_error(EAGAIN, "the older process at %s hung up without an answer", q->path));
-    if (a->keep && json_is_true(json_object_get(object, "ok"))) {
+    if (a->keep && json_get_true(object, "ok")) {
         q->asking = NULL;
         TAILQ_INSERT_TAIL(&ps->kept, q, entry);
     } else
@@ -270,11 +271,6 @@ void predecessors_close(struct predecessors *ps)
         forget(d);
 }
 
-static json_int_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
-
 static void set(json_t *o, const char *key, json_int_t v)
 {
     (void)json_object_set_new(o, key, json_integer(v));
@@ -282,13 +278,13 @@ static void set(json_t *o, const char *key, json_int_t v)
 
 static void least(json_t *o, const json_t *other, const char *key)
 {
-    if (number(other, key) < number(o, key))
-        set(o, key, number(other, key));
+    if (json_get_int(other, key) < json_get_int(o, key))
+        set(o, key, json_get_int(other, key));
 }
 
 static void sum(json_t *o, const json_t *other, const char *key)
 {
-    set(o, key, number(o, key) + number(other, key));
+    set(o, key, json_get_int(o, key) + json_get_int(other, key));
 }
 
 void predecessors_merge_idle(json_t *idle, const json_t *all)
@@ -336,7 +332,7 @@ const json_t *predecessors_failure(const json_t *all)
     size_t i;
     const json_t *one;
     json_array_foreach (all, i, one)
-        if (!json_is_true(json_object_get(one, "ok")))
+        if (!json_get_true(one, "ok"))
             return one;
     return NULL;
 }

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/peer.h"
+#include "common/json_get.h"
 #include "proxy/proxy.h"
 
 #define ANSWER_S 10
@@ -117,8 +118,8 @@ static int call(struct takeover *t, json_t *request, struct err *e)
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET)
         return err_sys(e, errno, "cannot ask the running process");
     int r = sent < 0 ? err_set(e, EPIPE, "the running process hung up") : receive(t, e);
-    if (r == 0 && !json_is_true(json_object_get(t->line, "ok"))) {
-        const char *why = json_string_value(json_object_get(t->line, "error"));
+    if (r == 0 && !json_get_true(t->line, "ok")) {
+        const char *why = json_get_str(t->line, "error");
         r = err_set(e, json_answer_errno(t->line),
             "the running elexgate-proxy does not hand over: %s", why ? why : "it gives no reason");
     }
@@ -133,11 +134,11 @@ static int take_sockets(struct takeover *t, struct err *e)
         return err_set(e, EPROTO, "the running process described %zu sockets and sent %zu",
             json_array_size(list), t->n_received);
     json_array_foreach (list, i, one) {
-        const char *name = json_string_value(json_object_get(one, "name"));
-        const char *address = json_string_value(json_object_get(one, "address"));
-        t->sockets[i] = (struct listener_socket){.name = xstrdup(name ? name : ""),
-            .address = xstrdup(address ? address : ""),
-            .port = (uint16_t)json_integer_value(json_object_get(one, "port")),
+        const char *name = json_get_text(one, "name");
+        const char *address = json_get_text(one, "address");
+        t->sockets[i] = (struct listener_socket){.name = xstrdup(name),
+            .address = xstrdup(address),
+            .port = (uint16_t)json_get_int(one, "port"),
             .fd = t->received[i]};
         t->n_sockets++;
     }
@@ -163,14 +164,14 @@ int takeover_ask(struct takeover *t, const char *control_socket, struct err *e)
         return 1;
     if (r < 0)
         return r;
-    json_int_t version = json_integer_value(json_object_get(t->line, "version"));
+    json_int_t version = json_get_int(t->line, "version");
     if (version != HANDOVER_VERSION)
         return err_set(e, EPROTONOSUPPORT,
             "the running elexgate-proxy hands over by version %lld of the messages, this one knows %d: restart it",
             (long long)version, HANDOVER_VERSION);
-    const char *state = json_string_value(json_object_get(t->line, "state"));
-    t->blocked = state && !strcmp(state, "blocked");
-    t->pid = (pid_t)json_integer_value(json_object_get(t->line, "pid"));
+    const char *state = json_get_text(t->line, "state");
+    t->blocked = !strcmp(state, "blocked");
+    t->pid = (pid_t)json_get_int(t->line, "pid");
     r = take_sockets(t, e);
     t->active = r == 0;
     return r;
@@ -187,8 +188,7 @@ static void take_stale(struct proxy *p, const json_t *answer)
         if (json_is_string(v) && cidr_parse(json_string_value(v), &one, NULL) == 0)
             list[n++] = one.net;
     }
-    stale_add(&p->stale, list, n, (uint64_t)json_integer_value(json_object_get(answer, "stale_ms")),
-        clock_mono_ms());
+    stale_add(&p->stale, list, n, (uint64_t)json_get_int(answer, "stale_ms"), clock_mono_ms());
 }
 
 int takeover_take(struct takeover *t, struct proxy *p, struct err *e)
@@ -203,7 +203,7 @@ int takeover_take(struct takeover *t, struct proxy *p, struct err *e)
     }
     if (r < 0)
         return r;
-    p->next_id = (uint64_t)json_integer_value(json_object_get(t->line, "last_id"));
+    p->next_id = (uint64_t)json_get_int(t->line, "last_id");
     json_array_foreach (json_object_get(t->line, "controls"), i, v)
         if (json_is_string(v))
             predecessors_add(&p->predecessors, json_string_value(v));

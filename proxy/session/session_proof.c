@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include "common/log.h"
+#include "common/json_get.h"
 #include "proxy/control/control_call.h"
 #include "proxy/wire/server_proof.h"
 
@@ -61,7 +62,7 @@ static void on_answer(void *ctx, const json_t *object, int status)
     if (s->state != SESSION_LOGIN)
         return;
     const json_t *proof = json_object_get(object, "proof");
-    const char *error = json_string_value(json_object_get(object, "error"));
+    const char *error = json_get_str(object, "error");
     if (json_is_string(proof) &&
         server_proof_well_formed(json_string_value(proof), json_string_length(proof)))
         replace(s, json_string_value(proof));

@@ -316,3 +316,11 @@ def test_programs_are_started_in_one_place():
                                       ("execv(program, argv); posix_spawn(a);", {"execv", "posix_spawn"}), ("/* fork() */ x.fork(y);", set())])
 def test_a_planted_start_is_found(line, bad):
     assert starts("cli/x.c", line) == bad
+
+
+# A member of a JSON object is read through common/json_get.h, so that "not there" and "of another type" mean the same everywhere.
+BY_HAND = re.compile(r"json_(?:string|integer)_value\(\s*json_object_get\(|json_is_true\(\s*json_object_get\(")
+
+
+def test_members_are_read_in_one_place():
+    assert [str(path) for path in sources(paths.ROOT) if path.name != "json_get.c" and BY_HAND.search(path.read_text(encoding="utf-8"))] == []

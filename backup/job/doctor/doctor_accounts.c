@@ -1,4 +1,5 @@
 #include "backup/job/doctor/doctor_accounts.h"
+#include "common/json_get.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static int password_in_clear(const char *name, const char *plugin, struct accoun
 static int may_everything(const struct gate_way *way, const json_t *account, const char *user,
     const char *name, struct account_fault *out)
 {
-    if (!(json_integer_value(json_object_get(account, "access")) & SUPER_BIT))
+    if (!(json_get_int(account, "access") & SUPER_BIT))
         return 0;
     const char *listener = way->listener_for(way->ctx, user);
     if (!listener)
@@ -137,8 +138,8 @@ static int may_everything(const struct gate_way *way, const json_t *account, con
 static int judge_way(const struct gate_way *way, const json_t *one, const char *user,
     const char *name, struct account_fault *out)
 {
-    const char *plugin = json_string_value(json_object_get(one, "plugin"));
-    const char *text = json_string_value(json_object_get(one, "authentication_string"));
+    const char *plugin = json_get_str(one, "plugin");
+    const char *text = json_get_str(one, "authentication_string");
     if (!plugin)
         return 0;
     if (strcmp(plugin, "unix_socket") == 0 && way->over_socket && way->gate_user) {
@@ -158,9 +159,9 @@ int account_judge(const struct gate_way *way, const char *user, const char *host
 {
     json_t *account = json_loadb(priv, priv_len, 0, NULL);
     _cleanup_free_ char *name = full_name(user, host);
-    json_int_t type = json_integer_value(json_object_get(account, "ssl_type"));
-    bool role = json_is_true(json_object_get(account, "is_role"));
-    bool locked = json_is_true(json_object_get(account, "account_locked"));
+    json_int_t type = json_get_int(account, "ssl_type");
+    bool role = json_get_true(account, "is_role");
+    bool locked = json_get_true(account, "account_locked");
     size_t i;
     const json_t *one;
     int r = 0;
@@ -183,8 +184,8 @@ int account_judge_super(const struct gate_way *way, const char *user, const char
 {
     json_t *account = json_loadb(priv, priv_len, 0, NULL);
     _cleanup_free_ char *name = full_name(user, host);
-    bool role = json_is_true(json_object_get(account, "is_role"));
-    bool locked = json_is_true(json_object_get(account, "account_locked"));
+    bool role = json_get_true(account, "is_role");
+    bool locked = json_get_true(account, "account_locked");
     *out = (struct account_fault){0};
     int r = !role && !locked && reached(way, host) ? may_everything(way, account, user, name, out)
                                                    : 0;

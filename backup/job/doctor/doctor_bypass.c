@@ -5,6 +5,7 @@
 
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define WHO_MAX 8 /* so many are named */
 
@@ -67,7 +68,7 @@ static bool came_through(const json_t *sessions, json_int_t thread)
     size_t i;
     const json_t *one;
     json_array_foreach (sessions, i, one) {
-        if (json_integer_value(json_object_get(one, "thread_id")) == thread)
+        if (json_get_int(one, "thread_id") == thread)
             return true;
     }
     return false;

@@ -9,6 +9,7 @@
 #include "backup/job/doctor/doctor_accounts.h"
 #include "certs/server_leaf.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define ASK_MS 3000
 
@@ -131,8 +132,7 @@ static char *gate_leaf(const char *proxy_socket)
     json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
     char *leaf = NULL;
     if (control_call(proxy_socket, ASK_MS, request, &answer, NULL) == 0)
-        leaf = xstrdup(json_string_value(
-            json_object_get(json_object_get(answer, "certificate"), "fingerprint_sha256")));
+        leaf = xstrdup(json_get_str(json_object_get(answer, "certificate"), "fingerprint_sha256"));
     json_decref(request);
     json_decref(answer);
     return leaf;

@@ -8,6 +8,7 @@
 #include "common/process.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define ACCOUNTS_MS  60000
 #define ACCOUNTS_MAX (4 << 20)
@@ -43,7 +44,7 @@ int dump_beside_database(struct server *s, const char *database, json_t **out, s
 /* A manifest may come from anywhere: a name of these has letters, digits and "_". */
 static const char *word(const json_t *like, const char *key)
 {
-    const char *s = json_string_value(json_object_get(like, key));
+    const char *s = json_get_str(like, key);
     return s && *s && strlen(s) < 64 &&
                    !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")]
                ? s
@@ -53,7 +54,7 @@ static const char *word(const json_t *like, const char *key)
 char *dump_beside_clause(struct server *s, const json_t *like)
 {
     const char *set = word(like, "character_set"), *collation = word(like, "collation");
-    const char *comment = json_string_value(json_object_get(like, "comment"));
+    const char *comment = json_get_str(like, "comment");
     _cleanup_free_ char *quoted = comment && *comment ? server_quote_text(s, comment) : NULL;
     return xasprintf("%s%s%s%s%s%s", set ? "CHARACTER SET " : "", set ? set : "",
         set && collation ? " COLLATE " : "", set && collation ? collation : "",

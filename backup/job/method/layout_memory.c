@@ -6,6 +6,7 @@
 #include "backup/job/run.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define MEMORY_MAX (1u << 20)
 
@@ -58,7 +59,7 @@ int layout_recall(const struct backup_settings *s, struct layout_memory *out, st
         json_decref(o);
         return 1; /* it is only a memory */
     }
-    const char *account = json_string_value(json_object_get(o, "account"));
+    const char *account = json_get_str(o, "account");
     json_t *settings = json_object_get(o, "settings");
     *out = (struct layout_memory){
         .layout = {.datadir = xstrdup(datadir),

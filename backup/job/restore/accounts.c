@@ -4,6 +4,7 @@
 #include <string.h>
 #include "backup/job/doctor/doctor_grants.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 /* --- as they are now -------------------------------------------------------------------------- */
 
@@ -53,10 +54,8 @@ static int read_live(const struct backup_settings *b, struct reading *r, struct 
     json_array_foreach (r->accounts, i, account) {
         if (code < 0)
             break;
-        _cleanup_free_ char *user = server_quote_text(
-            r->server, json_string_value(json_object_get(account, "user")));
-        _cleanup_free_ char *host = server_quote_text(
-            r->server, json_string_value(json_object_get(account, "host")));
+        _cleanup_free_ char *user = server_quote_text(r->server, json_get_str(account, "user"));
+        _cleanup_free_ char *host = server_quote_text(r->server, json_get_str(account, "host"));
         code = server_rows(r->server, note_grant, json_object_get(account, "grants"), e,
             "SHOW GRANTS FOR %s@%s", user, host);
     }
@@ -161,9 +160,9 @@ static int make_one(
 {
     struct place p = {.settings = b,
         .server = s,
-        .user = json_string_value(json_object_get(account, "user")),
-        .host = json_string_value(json_object_get(account, "host"))};
-    const char *priv = json_string_value(json_object_get(account, "priv"));
+        .user = json_get_str(account, "user"),
+        .host = json_get_str(account, "host")};
+    const char *priv = json_get_str(account, "priv");
     _cleanup_free_ char *u = server_quote_text(s, p.user), *h = server_quote_text(s, p.host);
     _cleanup_free_ char *both = xasprintf("%s@%s", u, h);
     bool made = false;

@@ -6,6 +6,7 @@
 #include "backup/job/restore/objects.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 /* How long a RENAME waits for those who do not come through the gate. */
 #define LOCK_WAIT_S 60
@@ -15,7 +16,7 @@
 
 static const char *text(const struct restore *r, const char *key)
 {
-    return json_string_value(json_object_get(r->beside, key));
+    return json_get_str(r->beside, key);
 }
 
 static int open_server(const struct restore *r, struct server **out, struct err *e)

@@ -1,4 +1,5 @@
 #include "backup/job/restore/inventory.h"
+#include "common/json_get.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -141,24 +142,23 @@ static bool tables_are_missed(const json_t *loss)
     json_int_t gone = 0;
     for (size_t i = 0; i < json_array_size(vanish); i++) {
         const json_t *it = json_array_get(vanish, i);
-        const char *kind = json_string_value(json_object_get(it, "kind"));
+        const char *kind = json_get_str(it, "kind");
         if (strcmp(kind, "database") == 0) /* another one, with tables (sql_fresh.c) */
             return true;
         if (!is_stored(kind))
             continue;
         gone++;
-        if (json_integer_value(json_object_get(it, "rows")) != 0)
+        if (json_get_int(it, "rows") != 0)
             return true;
     }
-    return gone * 2 > json_integer_value(json_object_get(loss, "tables"));
+    return gone * 2 > json_get_int(loss, "tables");
 }
 
 bool inventory_loss_is_grave(const json_t *loss)
 {
     return tables_are_missed(loss) || json_array_size(json_object_get(loss, "empty")) > 0 ||
            json_array_size(json_object_get(loss, "fewer")) > 0 ||
-           most_are_gone(json_integer_value(json_object_get(loss, "rows")),
-               json_integer_value(json_object_get(loss, "then")));
+           most_are_gone(json_get_int(loss, "rows"), json_get_int(loss, "then"));
 }
 
 json_t *inventory_other_case(const struct inventory *before, const struct inventory *after)

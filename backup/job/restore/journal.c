@@ -6,6 +6,7 @@
 #include "backup/job/restore/restore.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define JOURNAL_MAX (16u << 20)
 #define SPARE_BYTES (1u << 20)
@@ -132,13 +133,13 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->new_live = new_live;
     r->target_new = target_new;
     r->again = again;
-    r->clients_out = json_is_true(json_object_get(o, "clients_out"));
+    r->clients_out = json_get_true(o, "clients_out");
     snprintf(r->suffix, sizeof r->suffix, "%s", suffix);
     r->addresses = json_incref(json_object_get(o, "addresses"));
-    json_int_t before = json_integer_value(json_object_get(o, "before"));
+    json_int_t before = json_get_int(o, "before");
     r->before = before == RESTORE_RAN || before == RESTORE_DEAD ? (enum restore_before)before
                                                                 : RESTORE_ANSWERED;
-    r->made_live = json_is_true(json_object_get(o, "made_live"));
+    r->made_live = json_get_true(o, "made_live");
     r->broken[0] = take_object(o, "broken_old");
     r->broken[1] = take_object(o, "broken_new");
     r->beside = take_object(o, "beside");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "backup/job/run.h"
+#include "common/json_get.h"
 
 /* In the order in which they can be made: views may call functions, triggers and events may use
  * all. */
@@ -141,12 +142,11 @@ static bool ascii(const char *text)
  * that we speak. */
 static int make(struct server *s, const json_t *o, struct err *e)
 {
-    const char *create = json_string_value(json_object_get(o, "create"));
-    const char *charset = json_string_value(json_object_get(o, "charset"));
-    const char *collation = json_string_value(json_object_get(o, "collation"));
-    const char *name = json_string_value(json_object_get(o, "name"));
-    _cleanup_free_ char *mode = server_quote_text(
-        s, json_string_value(json_object_get(o, "sql_mode")));
+    const char *create = json_get_str(o, "create");
+    const char *charset = json_get_str(o, "charset");
+    const char *collation = json_get_str(o, "collation");
+    const char *name = json_get_str(o, "name");
+    _cleanup_free_ char *mode = server_quote_text(s, json_get_str(o, "sql_mode"));
     int code = server_exec(s, e, "SET SESSION sql_mode=%s", mode);
     if (code == 0 && charset && collation && ascii(create))
         code = server_exec(s, e, "SET NAMES %s COLLATE %s", charset, collation);

@@ -11,6 +11,7 @@
 #include "backup/job/restore/site.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 struct plan {
     struct run *run;
@@ -102,8 +103,8 @@ static void find_newer(struct plan *p, const struct manifest *m, const char *dat
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SEQUENCE','SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys') %s%s ORDER BY 1, 2",
         only ? "AND TABLE_SCHEMA=" : "", only ? only : "");
     json_array_foreach (n.tables, i, t) {
-        const char *schema = json_string_value(json_object_get(t, "schema"));
-        const char *name = json_string_value(json_object_get(t, "name"));
+        const char *schema = json_get_str(t, "schema");
+        const char *name = json_get_str(t, "name");
         uint64_t now = 0;
         if (count_rows(p, schema, name, &now) == 1)
             continue;

@@ -17,6 +17,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define RECORD_MAX (1u << 20)
 #define SCRATCH    ".server"
@@ -34,17 +35,6 @@ struct serve {
     bool published;
 };
 
-static const char *text(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static int number(const json_t *o, const char *key)
-{
-    return (int)json_integer_value(json_object_get(o, key));
-}
-
 /* --- what lies there --- */
 
 /* The files of the database, or else the dump of it. */
@@ -53,9 +43,9 @@ static json_t *served_item(const json_t *record)
     json_t *it, *dump = NULL;
     size_t i;
     json_array_foreach (json_object_get(record, "items"), i, it) {
-        if (!strcmp(text(it, "method"), "physical"))
+        if (!strcmp(json_get_text(it, "method"), "physical"))
             return it;
-        if (!strcmp(text(it, "method"), "dump"))
+        if (!strcmp(json_get_text(it, "method"), "dump"))
             dump = it;
     }
     return dump;
@@ -79,16 +69,16 @@ static int load(struct serve *s, const char *dir, struct err *e)
         return code;
     s->record = json_loadb(data, n, 0, NULL);
     s->item = served_item(s->record);
-    const char *type = text(s->item, "type");
+    const char *type = json_get_text(s->item, "type");
     if (!s->item || !archive_type_valid(type)) {
         err_set(e, EINVAL, "%s holds neither files nor a dump of a database", dir);
         return EXIT_REFUSED;
     }
-    s->dump = !strcmp(text(s->item, "method"), "dump");
+    s->dump = !strcmp(json_get_text(s->item, "method"), "dump");
     s->folder = xasprintf("%s/%s", s->dir, type);
     s->scratch = xasprintf("%s/" SCRATCH, s->dir);
     s->imported = xasprintf("%s/" IMPORTED, s->dir);
-    snprintf(s->run->suffix, sizeof s->run->suffix, "%s", text(s->record, "run"));
+    snprintf(s->run->suffix, sizeof s->run->suffix, "%s", json_get_text(s->record, "run"));
     return 0;
 }
 
@@ -192,7 +182,7 @@ static int import_dump(struct serve *s, const struct throwaway_options *o, struc
     if (code == 0)
         code = file_remove_tree(s->fd, IMPORTED, e);
     if (code == 0)
-        code = import_new_server(s->run, o, text(s->item, "type"), file, database,
+        code = import_new_server(s->run, o, json_get_text(s->item, "type"), file, database,
             json_object_get(s->item, "database_is"), &s->server, e);
     if (code != 0) {
         struct err left;
@@ -213,15 +203,15 @@ static int start(struct serve *s, struct err *e)
         .args = s->dump ? NULL : config_list(c, "drill", NULL, "server_args"),
         .datadir = s->dump ? s->imported : s->folder,
         .scratch = s->scratch,
-        .page_size = (uint32_t)number(s->item, "page_size"),
-        .lower_case_table_names = number(s->item, "lower_case_table_names"),
+        .page_size = (uint32_t)json_get_int(s->item, "page_size"),
+        .lower_case_table_names = (int)json_get_int(s->item, "lower_case_table_names"),
         .settings = json_object_get(s->item, "settings"),
         .go_on = run_go_on,
         .ctx = s->run,
     };
-    if (s->dump && !json_is_true(json_object_get(s->item, "imported")))
+    if (s->dump && !json_get_true(s->item, "imported"))
         return import_dump(s, &o, e);
-    run_phase(s->run, text(s->item, "type"), "boot", 0);
+    run_phase(s->run, json_get_text(s->item, "type"), "boot", 0);
     int code = throwaway_start(&o, &s->server, e);
     if (code == 1)
         return run_pack_result(PACK_STOPPED, e);
@@ -262,7 +252,7 @@ static int watch(struct serve *s, struct err *e)
         }
         usleep(WATCH_US);
     }
-    run_phase(s->run, text(s->item, "type"), "stop", 0);
+    run_phase(s->run, json_get_text(s->item, "type"), "stop", 0);
     return throwaway_stop(s->server, e);
 }
 

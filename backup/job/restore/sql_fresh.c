@@ -12,6 +12,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 
 #define NAMED_MAX 20
 
@@ -127,7 +128,7 @@ static int name_missed(struct sql_stage *q, struct err *e)
     int code = q->text.item
                    ? copy_check_manifest(q->run, q->text.item, q->text.manifest, &file, &m, e)
                    : 0;
-    const char *sql = m ? json_string_value(json_object_get(m->info, "accounts")) : NULL;
+    const char *sql = m ? json_get_str(m->info, "accounts") : NULL;
     _cleanup_free_ char *names = accounts_in(sql, q->run->s.target.user);
     if (code == 0 && *names)
         run_note(

@@ -11,6 +11,7 @@
 #include "backup/job/trial/trial.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 /* Text becomes pages, indexes and a log. */
 #define TEXT_GROWS 2
@@ -31,13 +32,12 @@ static char *names_of(const json_t *list, const char *kind)
     size_t shown = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *it = json_array_get(list, i);
-        const char *k = json_string_value(json_object_get(it, "kind"));
+        const char *k = json_get_str(it, "kind");
         if (kind && k && (strcmp(k, kind) != 0))
             continue;
         if (shown++ == 5)
             break;
-        char *longer = xasprintf(
-            "%s%s%s", names, *names ? ", " : "", json_string_value(json_object_get(it, "name")));
+        char *longer = xasprintf("%s%s%s", names, *names ? ", " : "", json_get_str(it, "name"));
         free(names);
         names = longer;
     }
@@ -66,8 +66,7 @@ static void words_of(const json_t *d, bool german, char *text, size_t size)
     utf8_format(text + len, size - len,
         german ? "%s%" PRId64 " Zeilen statt %" PRId64 " wie jetzt"
                : "%s%" PRId64 " rows instead of %" PRId64 " as now",
-        len ? "; " : "", (int64_t)json_integer_value(json_object_get(d, "then")),
-        (int64_t)json_integer_value(json_object_get(d, "rows")));
+        len ? "; " : "", (int64_t)json_get_int(d, "then"), (int64_t)json_get_int(d, "rows"));
 }
 
 static int refuse_loss(struct sql_stage *q, struct err *e)

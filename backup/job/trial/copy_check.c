@@ -18,6 +18,7 @@
 #include "common/exit_codes.h"
 #include "common/said.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
 
@@ -249,7 +250,7 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
     const struct manifest *then = &c->item->manifest;
     struct table_sums_options o = {.all = true,
         .rows_only = then->method == MANIFEST_DUMP,
-        .history = json_is_true(json_object_get(then->info, "history"))};
+        .history = json_get_true(then->info, "history")};
     int r = table_sums_read(s, &o, &now, broken, run_go_on, c->run, e);
     if (r == 1)
         r = run_pack_result(PACK_STOPPED, e);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backup/keeper/state.h"
+#include "common/json_get.h"
 
 static char *dir;
 static char path[512];
@@ -64,8 +65,7 @@ static void all_of_it_comes_back(void **state)
     assert_int_equal(t.pending.failed, 1);
     assert_true(json_equal(t.pending.types, s.pending.types));
     assert_true(json_equal(t.runs, s.runs));
-    assert_string_equal(
-        json_string_value(json_object_get(json_array_get(t.runs, 0), "run")), "second");
+    assert_string_equal(json_get_str(json_array_get(t.runs, 0), "run"), "second");
     keeper_pending_drop(&t.pending);
     assert_int_equal(keeper_state_save(&t, &e), 0);
     keeper_state_clear(&t);
@@ -83,8 +83,7 @@ static void the_list_of_runs_has_an_end(void **state)
     for (int i = 0; i < KEEPER_RUNS_MAX + 7; i++)
         keeper_state_add_run(&s, json_pack("{s:i}", "n", i));
     assert_int_equal(json_array_size(s.runs), KEEPER_RUNS_MAX);
-    assert_int_equal(
-        json_integer_value(json_object_get(json_array_get(s.runs, 0), "n")), KEEPER_RUNS_MAX + 6);
+    assert_int_equal(json_get_int(json_array_get(s.runs, 0), "n"), KEEPER_RUNS_MAX + 6);
     keeper_state_clear(&s);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "backup/rules/manifest.h"
+#include "common/json_get.h"
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -64,7 +65,7 @@ static void test_head_round_trip(void **state)
     assert_int_equal(back.tables[1].rows, -1);
     assert_string_equal(back.tables[0].checksum, "987654321");
     assert_string_equal(back.notes[1], "b?d");
-    assert_int_equal(json_integer_value(json_object_get(back.info, "lock_ms")), 17);
+    assert_int_equal(json_get_int(back.info, "lock_ms"), 17);
     _cleanup_free_ char *again = manifest_head_text(&back);
     assert_string_equal(again, text);
     manifest_clear(&m);

@@ -4,6 +4,7 @@
 #include "../common/unit.h"
 #include "backup/rules/notice_rule.h"
 #include "common/utf8.h"
+#include "common/json_get.h"
 
 #define MIN  INT64_C(60000)
 #define HOUR (60 * MIN)
@@ -32,7 +33,7 @@ static void check_sent(json_t *state, const char *what, int64_t now)
 {
     json_t *m = notice_rule_due(state, now);
     assert_non_null(m);
-    assert_string_equal(json_string_value(json_object_get(m, "state")), what);
+    assert_string_equal(json_get_str(m, "state"), what);
     json_t *r = json_pack("{ssss}", "mail", "sent", "webhook", "sent");
     notice_rule_result(state, m, r, now);
     json_decref(r);
@@ -114,7 +115,7 @@ static void tried_again_later_and_later(void **s)
         const json_t *channels = json_object_get(m, "channels");
         assert_int_equal(json_array_size(channels), 1);
         assert_string_equal(json_string_value(json_array_get(channels, 0)), "webhook");
-        int64_t pause = json_integer_value(json_object_get(m, "next")) - now;
+        int64_t pause = json_get_int(m, "next") - now;
         assert_true(pause >= last && pause >= MIN && pause <= HOUR);
         assert_null(notice_rule_due(state, now + pause - 1));
         last = pause;
@@ -168,7 +169,7 @@ static void bounded(void **s)
         see(state, 2, i, both, T0 + i);
     assert_int_equal(waiting(state), NOTICE_OUTBOX_MAX);
     const json_t *m = json_array_get(json_object_get(state, "outbox"), NOTICE_OUTBOX_MAX - 1);
-    assert_int_equal(json_integer_value(json_object_get(m, "born")), T0 + 199);
+    assert_int_equal(json_get_int(m, "born"), T0 + 199);
     json_decref(state);
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/audit.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "unit.h"
 
 static char *dir, *path;
@@ -52,7 +53,7 @@ static json_t *lines(const char *file)
 
 static const char *get(const json_t *all, size_t i, const char *key)
 {
-    return json_string_value(json_object_get(json_array_get(all, i), key));
+    return json_get_str(json_array_get(all, i), key);
 }
 
 static void a_line_an_event(void **state)
@@ -127,8 +128,7 @@ static void wait_status(bool good, json_int_t lost)
 {
     for (int i = 0; i < 500; i++) {
         json_t *s = audit_status();
-        bool fits = json_is_true(json_object_get(s, "good")) == good &&
-                    json_integer_value(json_object_get(s, "lost")) == lost;
+        bool fits = json_get_true(s, "good") == good && json_get_int(s, "lost") == lost;
         json_decref(s);
         if (fits)
             return;
@@ -153,7 +153,7 @@ static void no_folder(void **state)
     json_t *all = lines(file);
     assert_int_equal(json_array_size(all), 2);
     assert_string_equal(get(all, 0, "event"), "lines-lost");
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 0), "lines")), 2);
+    assert_int_equal(json_get_int(json_array_get(all, 0), "lines"), 2);
     assert_string_equal(get(all, 1, "event"), "three");
     json_decref(all);
 }

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/json_get.h"
 #include "unit.h"
 
 struct server {
@@ -95,7 +96,7 @@ static void asks_and_takes_the_answer(void **state)
 
     start(s, "{\"ok\":true,\"state\":\"open\"}\n", 1);
     assert_int_equal(call(s, 5000, &answer, &e), 0);
-    assert_string_equal(json_string_value(json_object_get(answer, "state")), "open");
+    assert_string_equal(json_get_str(answer, "state"), "open");
     json_decref(answer);
     assert_string_equal(s->request, "{\"cmd\":\"status\"}\n");
 }
@@ -202,7 +203,7 @@ static void a_stream_of_objects(void **state)
     assert_int_equal(control_send(c, request, &e), 0);
     for (int i = 1; i <= 3; i++) {
         assert_int_equal(control_receive(c, &o, &e), 0);
-        assert_int_equal(json_integer_value(json_object_get(o, "n")), i);
+        assert_int_equal(json_get_int(o, "n"), i);
         json_decref(o);
     }
     assert_int_equal(control_receive(c, &o, &e), -EPIPE);

@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "common/json_lines.h"
+#include "common/json_get.h"
 #include "unit.h"
 
 static int collect(void *ctx, json_t *object)
@@ -21,7 +22,7 @@ static void one_and_several(void **state)
     assert_int_equal(s.len, 4); /* the part of a line waits */
     assert_int_equal(json_splitter_feed(&s, ":4}\n", 4, collect, got, &e), 0);
     assert_int_equal(json_array_size(got), 4);
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(got, 3), "d")), 4);
+    assert_int_equal(json_get_int(json_array_get(got, 3), "d"), 4);
     assert_null(s.buf); /* nothing kept between lines */
     json_decref(got);
     json_splitter_clear(&s);
@@ -38,8 +39,7 @@ static void byte_at_a_time(void **state)
     for (size_t i = 0; i < sizeof text - 1; i++)
         assert_int_equal(json_splitter_feed(&s, text + i, 1, collect, got, &e), 0);
     assert_int_equal(json_array_size(got), 2);
-    assert_string_equal(
-        json_string_value(json_object_get(json_array_get(got, 0), "cmd")), "status");
+    assert_string_equal(json_get_str(json_array_get(got, 0), "cmd"), "status");
     json_decref(got);
     json_splitter_clear(&s);
 }
@@ -155,7 +155,7 @@ static void lines_and_errors(void **state)
     json_decref(o);
 
     o = json_error(EINVAL, "name \xFF\xFE is bad"); /* a peer's bytes */
-    assert_string_equal(json_string_value(json_object_get(o, "error")), "name ?? is bad");
+    assert_string_equal(json_get_str(o, "error"), "name ?? is bad");
     json_decref(o);
 
     json_t *none = json_text(NULL);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "common/log.h"
+#include "common/json_get.h"
 #include "unit.h"
 
 static int saved_stderr = -1, capture = -1;
@@ -71,9 +72,9 @@ static void json(void **state)
     json_error_t je;
     json_t *o = json_loads(out, JSON_DISABLE_EOF_CHECK, &je);
     assert_non_null(o);
-    assert_string_equal(json_string_value(json_object_get(o, "level")), "warning");
-    assert_int_equal(json_integer_value(json_object_get(o, "session")), 7);
-    assert_string_equal(json_string_value(json_object_get(o, "reason")), "a \"b\" \\ {\x1b[31m\n");
+    assert_string_equal(json_get_str(o, "level"), "warning");
+    assert_int_equal(json_get_int(o, "session"), 7);
+    assert_string_equal(json_get_str(o, "reason"), "a \"b\" \\ {\x1b[31m\n");
     assert_true(json_is_null(json_object_get(o, "nan")));
     assert_true(json_is_false(json_object_get(o, "no")));
     assert_int_equal(json_object_size(o), 8);

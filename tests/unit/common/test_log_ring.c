@@ -5,6 +5,7 @@
 
 #include "common/json_lines.h"
 #include "common/log_ring.h"
+#include "common/json_get.h"
 #include "unit.h"
 
 static int start(void **state)
@@ -29,11 +30,6 @@ static json_t *ask(const char *request)
     return answer;
 }
 
-static json_int_t number(const json_t *answer, const char *key)
-{
-    return json_integer_value(json_object_get(answer, key));
-}
-
 static const json_t *line(const json_t *answer, size_t i)
 {
     return json_array_get(json_object_get(answer, "lines"), i);
@@ -46,7 +42,7 @@ static size_t count(const json_t *answer)
 
 static void assert_field(const json_t *line, const char *key, const char *value)
 {
-    const char *is = json_string_value(json_object_get(line, key));
+    const char *is = json_get_str(line, key);
     assert_string_equal(is ? is : "(none)", value);
 }
 
@@ -58,12 +54,12 @@ static void fields_and_order(void **state)
     log_event(LOG_DEBUG, "third");
     json_t *a = ask("{}");
     assert_int_equal(count(a), 3);
-    assert_int_equal(number(a, "next"), 3);
+    assert_int_equal(json_get_int(a, "next"), 3);
     assert_field(line(a, 0), "event", "first");
     assert_field(line(a, 0), "text", "Zürich \"x\"\n");
-    assert_int_equal(number(line(a, 0), "n"), -5);
-    assert_int_equal(number(line(a, 0), "seq"), 1);
-    assert_int_equal(strlen(json_string_value(json_object_get(line(a, 0), "time"))), 24);
+    assert_int_equal(json_get_int(line(a, 0), "n"), -5);
+    assert_int_equal(json_get_int(line(a, 0), "seq"), 1);
+    assert_int_equal(strlen(json_get_str(line(a, 0), "time")), 24);
     assert_null(json_object_get(line(a, 0), "ts"));
     assert_field(line(a, 1), "text", "no room");
     assert_field(line(a, 1), "level", "warning");
@@ -78,22 +74,22 @@ static void after_and_level_and_limit(void **state)
         log_event(i % 2 ? LOG_INFO : LOG_ERROR, "e", LOG_I("i", i));
     json_t *a = ask("{\"after\":7}");
     assert_int_equal(count(a), 3);
-    assert_int_equal(number(line(a, 0), "i"), 8);
+    assert_int_equal(json_get_int(line(a, 0), "i"), 8);
     assert_null(json_object_get(a, "more"));
     json_decref(a);
     a = ask("{\"after\":10}");
     assert_int_equal(count(a), 0);
-    assert_int_equal(number(a, "next"), 10);
+    assert_int_equal(json_get_int(a, "next"), 10);
     json_decref(a);
     a = ask("{\"level\":\"error\",\"limit\":2}"); /* the newest two of them */
     assert_int_equal(count(a), 2);
-    assert_int_equal(number(line(a, 0), "i"), 8);
-    assert_int_equal(number(line(a, 1), "i"), 10);
+    assert_int_equal(json_get_int(line(a, 0), "i"), 8);
+    assert_int_equal(json_get_int(line(a, 1), "i"), 10);
     json_decref(a);
     a = ask("{\"after\":0,\"limit\":4}");
     assert_int_equal(count(a), 4);
-    assert_int_equal(number(a, "next"), 4);
-    assert_true(json_is_true(json_object_get(a, "more")));
+    assert_int_equal(json_get_int(a, "next"), 4);
+    assert_true(json_get_true(a, "more"));
     json_decref(a);
 }
 
@@ -103,17 +99,17 @@ static void forgets_and_says_so(void **state)
     for (int i = 1; i <= LOG_RING_LINES + 500; i++)
         log_event(LOG_INFO, "e", LOG_I("i", i));
     json_t *a = ask("{\"after\":3,\"limit\":5}");
-    assert_int_equal(number(line(a, 0), "i"), 501);
-    assert_true(json_is_true(json_object_get(a, "missed")));
+    assert_int_equal(json_get_int(line(a, 0), "i"), 501);
+    assert_true(json_get_true(a, "missed"));
     json_decref(a);
     a = ask("{\"limit\":2000}");
     assert_int_equal(count(a), 2000);
-    assert_int_equal(number(line(a, 1999), "i"), LOG_RING_LINES + 500);
+    assert_int_equal(json_get_int(line(a, 1999), "i"), LOG_RING_LINES + 500);
     json_decref(a);
     a = ask("{\"after\":99999,\"limit\":1}"); /* the program was started anew */
-    assert_true(json_is_true(json_object_get(a, "restarted")));
+    assert_true(json_get_true(a, "restarted"));
     assert_null(json_object_get(a, "missed"));
-    assert_int_equal(number(line(a, 0), "i"), 501);
+    assert_int_equal(json_get_int(line(a, 0), "i"), 501);
     json_decref(a);
 }
 
@@ -130,12 +126,12 @@ static void an_answer_is_bounded(void **state)
     size_t len = 0;
     char *l = json_line(a, &len);
     assert_true(len < JSON_LINE_MAX && count(a) > 50);
-    assert_int_equal(number(a, "next"), LOG_RING_LINES); /* the newest, not the oldest */
+    assert_int_equal(json_get_int(a, "next"), LOG_RING_LINES); /* the newest, not the oldest */
     free(l);
     json_decref(a);
     a = ask("{\"after\":0,\"limit\":2000}");
-    assert_true(json_is_true(json_object_get(a, "more")));
-    assert_int_equal(number(a, "next"), count(a));
+    assert_true(json_get_true(a, "more"));
+    assert_int_equal(json_get_int(a, "next"), count(a));
     json_decref(a);
 }
 
@@ -151,7 +147,7 @@ static void bad_questions(void **state)
         json_decref(a);
     }
     json_t *a = ask("{\"after\":null,\"limit\":null,\"level\":null}");
-    assert_true(json_is_true(json_object_get(a, "ok")));
+    assert_true(json_get_true(a, "ok"));
     json_decref(a);
 }
 
@@ -173,7 +169,7 @@ static void several_threads(void **state)
     for (size_t i = 0; i < 4; i++)
         pthread_join(t[i], NULL);
     json_t *a = ask("{\"limit\":1}");
-    assert_int_equal(number(a, "next"), 12000);
+    assert_int_equal(json_get_int(a, "next"), 12000);
     json_decref(a);
 }
 

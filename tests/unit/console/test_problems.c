@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/json_get.h"
 #include "console/pages/problems.h"
 #include "console/view/view.h"
 
@@ -38,9 +39,8 @@ static void expect(const char *proxy_text, const char *keeper_text, const char *
     json_array_foreach (list, i, problem) {
         if (i)
             strcat(codes, ",");
-        strcat(codes, json_string_value(json_object_get(problem, "code")));
-        strcat(codes,
-            strcmp(json_string_value(json_object_get(problem, "level")), "bad") == 0 ? "!" : "");
+        strcat(codes, json_get_str(problem, "code"));
+        strcat(codes, strcmp(json_get_str(problem, "level"), "bad") == 0 ? "!" : "");
     }
     assert_string_equal(codes, wanted);
     json_decref(list);
@@ -107,9 +107,9 @@ static void words_of_a_problem(void **state)
     json_t *list = problems_find(proxy, keeper, messages, "de", NOW),
            *first = json_array_get(list, 0);
     (void)state;
-    assert_string_equal(json_string_value(json_object_get(first, "text")), "nur 1,5 GB");
-    assert_string_equal(json_string_value(json_object_get(first, "href")), "/backups");
-    assert_string_equal(json_string_value(json_object_get(first, "link")), "Sicherungen");
+    assert_string_equal(json_get_str(first, "text"), "nur 1,5 GB");
+    assert_string_equal(json_get_str(first, "href"), "/backups");
+    assert_string_equal(json_get_str(first, "link"), "Sicherungen");
     json_decref(list);
     json_decref(proxy);
     json_decref(keeper);
@@ -142,7 +142,7 @@ static void sizes_and_durations(void **state)
 
 static const char *member(const json_t *o, const char *key)
 {
-    return json_string_value(json_object_get(o, key));
+    return json_get_str(o, key);
 }
 
 static void localised(void **state)

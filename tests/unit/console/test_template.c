@@ -10,10 +10,11 @@
 #include <cmocka.h>
 
 #include "console/view/template.h"
+#include "common/json_get.h"
 
 static const char *partial(void *ctx, const char *name, size_t *len)
 {
-    const char *text = json_string_value(json_object_get((json_t *)ctx, name));
+    const char *text = json_get_str((json_t *)ctx, name);
     *len = text ? strlen(text) : 0;
     return text;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/json_get.h"
 #include "console/http/upload_store.h"
 #include "tests/unit/common/unit.h"
 
@@ -255,8 +256,7 @@ static void names_are_only_shown(void **state)
         create(f, 1, table[i].sent);
         json_t *all = upload_store_list(f->store, "admin");
         assert_int_equal(json_array_size(all), 1);
-        assert_string_equal(
-            json_string_value(json_object_get(json_array_get(all, 0), "name")), table[i].kept);
+        assert_string_equal(json_get_str(json_array_get(all, 0), "name"), table[i].kept);
         json_decref(all);
         assert_int_equal(upload_store_remove(f->store, f->id, &e), 0);
     }
@@ -299,12 +299,12 @@ static void lists_by_owner(void **state)
     json_t *all = upload_store_list(f->store, NULL), *own = upload_store_list(f->store, "admin");
     assert_int_equal(json_array_size(all), 2);
     json_t *newest = json_array_get(all, 0);
-    assert_string_equal(json_string_value(json_object_get(newest, "name")), "second.sql");
+    assert_string_equal(json_get_str(newest, "name"), "second.sql");
     assert_true(json_is_false(json_object_get(newest, "complete")));
-    assert_string_equal(json_string_value(json_object_get(newest, "id")), f->id);
+    assert_string_equal(json_get_str(newest, "id"), f->id);
     assert_int_equal(json_array_size(own), 1);
-    assert_true(json_is_true(json_object_get(json_array_get(own, 0), "complete")));
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(own, 0), "offset")), 4);
+    assert_true(json_get_true(json_array_get(own, 0), "complete"));
+    assert_int_equal(json_get_int(json_array_get(own, 0), "offset"), 4);
     json_decref(all);
     json_decref(own);
 }

@@ -1,0 +1,22 @@
+#include "common/json_get.h"
+
+const char *json_get_str(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+const char *json_get_text(const json_t *object, const char *key)
+{
+    const char *s = json_get_str(object, key);
+    return s ? s : "";
+}
+
+json_int_t json_get_int(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+bool json_get_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}

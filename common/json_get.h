@@ -1,0 +1,16 @@
+/*
+ * What a member of a JSON object is, whatever it may be: of another type it counts as not there.
+ * The object may be NULL.
+ */
+#ifndef ELEXGATE_COMMON_JSON_GET_H
+#define ELEXGATE_COMMON_JSON_GET_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+const char *json_get_str(const json_t *object, const char *key);  /* NULL: not there; borrowed */
+const char *json_get_text(const json_t *object, const char *key); /* "": not there; borrowed */
+json_int_t json_get_int(const json_t *object, const char *key);   /* 0: not there */
+bool json_get_true(const json_t *object, const char *key);        /* it is there, and true */
+
+#endif
