@@ -80,6 +80,11 @@ int server_counters(
 
 /* `name` with its backticks doubled, malloc'ed. */
 char *server_quote_name(const char *name) MUSTCHECK;
+/* What stands after FROM to read a table, malloc'ed. A view in its place is an error, before
+ * anything of it is looked at: it would run functions that whoever made it has written, with our
+ * rights, and to ask first what it is leaves him the moment in between. past: rows of the past as
+ * well, of a table WITH SYSTEM VERSIONING. */
+char *server_base_table(const char *schema, const char *name, bool past) MUSTCHECK;
 /* 'text' escaped for this connection, malloc'ed. */
 char *server_quote_text(struct server *s, const char *text) MUSTCHECK;
 

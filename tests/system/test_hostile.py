@@ -91,6 +91,40 @@ def test_everything_belongs_to_whom_it_belonged(backup, server, folder):
     again.stop()
 
 
+# --- a view in a table's place, between the question what it is and the first look at it ---
+
+def swapped_while(backup, server, *argv):
+    """Runs a job. Whoever may make tables holds one; while the job waits for it, he puts a view with a function of his own into the place of
+    the next. The function would run with the keeper's rights, who may execute it here, and leave a row."""
+    waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata%' AND USER = 'elexgate'"
+    with (server.connect("worker", "w", "load_db") as holder, holder.cursor() as hold,
+          server.connect("worker", "w", "load_db") as attacker, attacker.cursor() as cursor):
+        hold.execute("LOCK TABLES t WRITE")
+        job = backup.start_job(*argv)
+        process.wait_until(lambda: server.value(waiting), what="a job that waits for the table", timeout=60)
+        cursor.execute("RENAME TABLE u TO u_")
+        cursor.execute("CREATE SQL SECURITY INVOKER VIEW u AS SELECT * FROM u_ WHERE f() = 1")
+        hold.execute("UNLOCK TABLES")
+        lines = [json.loads(line) for line in job.communicate(timeout=300)[0].splitlines()]
+    assert lines[-1]["exit"] == 0, lines[-1]
+    assert server.sql("SELECT * FROM load_db.asked") == [], "his function ran"
+
+
+@pytest.mark.parametrize("method", ["dump", "physical"])
+def test_a_view_in_a_tables_place_runs_nothing_when_tables_are_read(backup, server, method):
+    server.sql("CREATE TABLE load_db.asked (who TEXT); CREATE TABLE load_db.u (i INT PRIMARY KEY); INSERT INTO load_db.u VALUES (1), (2);"
+               "CREATE FUNCTION load_db.f() RETURNS INT MODIFIES SQL DATA SQL SECURITY INVOKER "
+               "BEGIN INSERT INTO load_db.asked VALUES (CURRENT_USER()); RETURN 1; END;"
+               "GRANT EXECUTE, INSERT ON load_db.* TO elexgate@localhost")
+    backup.set("backup", method=method)
+    swapped_while(backup, server, "backup", "--now")
+    result, = event(backup.job("drill"), "drill")
+    assert result["good"], result
+    server.sql("DROP VIEW load_db.u; RENAME TABLE load_db.u_ TO load_db.u; INSERT INTO load_db.t VALUES (3, ''); INSERT INTO load_db.u VALUES (3)")
+    backup.job("backup", "--now")
+    swapped_while(backup, server, "restore", "plan", "latest")
+
+
 # --- the sandbox ---
 
 def trial_gone():

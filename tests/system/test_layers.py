@@ -149,6 +149,14 @@ def test_meson_dependencies():
     assert meson_violations(paths.ROOT) == []
 
 
+def test_tables_are_read_as_tables_only():
+    """By server_base_table (backup/server/server.h): a name by itself may have become a view, with functions of whoever made it."""
+    by_name = re.compile(r"\b(FROM|JOIN|HANDLER|CHECKSUM TABLE|CHECK TABLE) %s\.%s")
+    found = {f"{path.relative_to(paths.ROOT)}: {m.group()}" for path in sources(paths.ROOT) for m in by_name.finditer(path.read_text(encoding="utf-8"))}
+    # they open a view and read nothing of it
+    assert found <= {"backup/job/trial/table_sums.c: CHECKSUM TABLE %s.%s", "backup/job/trial/copy_check.c: CHECK TABLE %s.%s"}, found
+
+
 def calls_of(library):
     """The symbols that it takes from elsewhere; under -D_FORTIFY_SOURCE __read_chk stands for read."""
     text = process.run(["nm", "--undefined-only", "--format=just-symbols", library]).stdout

@@ -48,8 +48,8 @@ static int count_rows(
     struct server *s, const char *database, struct inventory_item *it, struct err *e)
 {
     uint64_t n = 0;
-    _cleanup_free_ char *schema = server_quote_name(database), *name = server_quote_name(it->name);
-    int code = server_u64(s, &n, e, "SELECT COUNT(*) FROM %s.%s", schema, name);
+    _cleanup_free_ char *table = server_base_table(database, it->name, false);
+    int code = server_u64(s, &n, e, "SELECT COUNT(*) FROM %s", table);
     if (code == -EPIPE)
         return code;
     it->rows = code == 0 ? (int64_t)n : -1; /* a table that cannot be read has none to lose */

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #define NO_SUCH_TABLE 1146 /* ER_NO_SUCH_TABLE, also of some orphans; most are 1932 */
+#define NO_SUCH_KEY   1176 /* ER_KEY_DOES_NOT_EXISTS: of a view (server_base_table) */
 #define WORDS_MAX     5    /* so many are named in a message */
 
 struct names {
@@ -24,21 +25,14 @@ static int note_name(
     return 0;
 }
 
-static int ignore_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)ctx, (void)row, (void)lengths, (void)columns, (void)e;
-    return 0;
-}
-
 bool broken_tables_dropped(struct server *s, const char *schema, const char *table)
 {
     uint64_t n = 1;
-    if (server_errno(s) != NO_SUCH_TABLE)
+    if (server_errno(s) != NO_SUCH_TABLE && server_errno(s) != NO_SUCH_KEY)
         return false;
     _cleanup_free_ char *a = server_quote_text(s, schema), *b = server_quote_text(s, table);
     return server_u64(s, &n, NULL,
-               "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
+               "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s AND COALESCE(TABLE_TYPE, '') <> 'VIEW'",
                a, b) == 0 &&
            n == 0;
 }
@@ -46,9 +40,9 @@ bool broken_tables_dropped(struct server *s, const char *schema, const char *tab
 static int try_one(
     struct server *s, const char *schema, const char *table, json_t *broken, struct err *e)
 {
-    _cleanup_free_ char *a = server_quote_name(schema), *b = server_quote_name(table);
+    _cleanup_free_ char *from = server_base_table(schema, table, false);
     struct err why = {0};
-    int code = server_rows(s, ignore_row, NULL, &why, "SELECT 1 FROM %s.%s LIMIT 1", a, b);
+    int code = server_exec(s, &why, "SELECT 1 FROM %s LIMIT 1", from);
     if (code == -EPIPE)
         *e = why;
     if (code == 0 || code == -EPIPE)

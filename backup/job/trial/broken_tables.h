@@ -11,7 +11,8 @@
 
 /* *out: {"schema.table": the server's words}, a new reference. Negative: it could not be asked. */
 int broken_tables_find(struct server *s, json_t **out, struct err *e) MUSTCHECK;
-/* After an error: the table was dropped since it was listed, and is not broken. */
+/* After an error: the table was dropped since it was listed, or a view stands in its place, and is
+ * not broken. */
 bool broken_tables_dropped(struct server *s, const char *schema, const char *table);
 /* The same of a backup's manifest: what could not be read when it was made. NULL: it says nothing
  * of tables. */

@@ -63,9 +63,8 @@ static int list_tables(struct table_sums *ts, struct err *e)
 
 static int touch_table(struct server *s, const struct table *t, struct err *e)
 {
-    _cleanup_free_ char *schema = server_quote_name(t->schema);
-    _cleanup_free_ char *name = server_quote_name(t->name);
-    return server_exec(s, e, "SELECT 1 FROM %s.%s LIMIT 1", schema, name);
+    _cleanup_free_ char *table = server_base_table(t->schema, t->name, false);
+    return server_exec(s, e, "SELECT 1 FROM %s LIMIT 1", table);
 }
 
 static int second_column(
@@ -86,10 +85,10 @@ static int read_table(
         return 0; /* no snapshot covers it */
     _cleanup_free_ char *schema = server_quote_name(t->schema);
     _cleanup_free_ char *name = server_quote_name(t->name);
+    _cleanup_free_ char *table = server_base_table(t->schema, t->name, o->history && t->versioned);
     uint64_t rows = 0;
-    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s.%s%s", schema, name,
-        o->history && t->versioned ? " FOR SYSTEM_TIME ALL" : "");
-    if (r == 0 && !o->rows_only)
+    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s", table);
+    if (r == 0 && !o->rows_only) /* it opens a view, and reads nothing */
         r = server_rows(
             s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
     if (r == 0)
