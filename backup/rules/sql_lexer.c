@@ -10,6 +10,7 @@
 #define AHEAD 24
 
 static const char bom[] = "\xEF\xBB\xBF";
+static const char command[] = "delimiter";
 
 struct sql_lexer *sql_lexer_new(bool keep, size_t max)
 {
@@ -129,6 +130,7 @@ static void take(struct sql_lexer *l, size_t n)
 {
     keep_bytes(l, l->window + l->at, n);
     l->at += n;
+    l->after_break = n > 0 && l->window[l->at - 1] == '\n';
 }
 
 static bool is_space(char c)
@@ -258,11 +260,11 @@ static bool comment_begins(struct sql_lexer *l)
 static bool command_begins(struct sql_lexer *l)
 {
     static const char *const words[] = {"charset", "clear", "connect", "costs", "edit", "ego",
-        "exit", "go", "nopager", "notee", "nowarning", "pager", "print", "prompt", "quit", "rehash",
-        "sandbox", "source", "status", "system", "tee", "warnings"};
+        "exit", "go", "help", "nopager", "notee", "nowarning", "pager", "print", "prompt", "quit",
+        "rehash", "sandbox", "source", "status", "system", "tee", "warnings"};
     if (l->substance)
         return false;
-    if (word_at(l, "delimiter")) {
+    if (word_at(l, command)) {
         l->state = DELIMITER;
         l->command_at_start = l->line_start && l->version == NONE && l->client.empty;
         return true;
@@ -278,14 +280,16 @@ static void read_word(struct sql_lexer *l)
     size_t n = 1;
     while (l->at + n < l->have && is_word(byte(l, n)) && n < AHEAD / 2)
         n++;
-    /* The client would see a delimiter of letters in the middle of a word. */
-    for (size_t i = 1; isalnum((unsigned char)l->delimiter[0]) && i < n; i++)
+    /* The client would see a delimiter in the middle of a word. */
+    for (size_t i = 1; is_word(l->delimiter[0]) && i < n; i++)
         if (byte(l, i) == l->delimiter[0])
             n = i;
     if (!l->in_word)
         token_begins(l, SQL_WORD);
     if (l->version == SKIPPED && word_at(l, "sql_mode"))
         l->refused = SQL_COMMENT;
+    if (l->after_break && word_at(l, command))
+        l->refused = SQL_DELIMITER; /* the client joins this line with the next */
     bool told = l->words && l->version != SKIPPED;
     if (told)
         l->words(l->words_ctx, l->window + l->at, n, false);
@@ -378,6 +382,7 @@ static bool read_delimiter(struct sql_lexer *l)
         unsigned char c = (unsigned char)p[len++];
         good = good && c > 0x20 && c < 0x7f && !strchr("'\"`\\#-*", c);
     }
+    good = good && strncasecmp(p, command, len < strlen(command) ? len : strlen(command)) != 0;
     for (const char *q = p + len; q < stop; q++)
         good = good && is_space(*q);
     if (!good || len == 0 || len > SQL_DELIMITER_MAX) {
@@ -400,6 +405,7 @@ static bool read_delimiter(struct sql_lexer *l)
 static void step(struct sql_lexer *l)
 {
     size_t from = l->at;
+    bool code = (l->state == CODE || l->state == SKIP) && !is_space(byte(l, 0));
     l->split = false;
     switch (l->state) {
     case LITERAL:
@@ -418,6 +424,9 @@ static void step(struct sql_lexer *l)
     size_t place = sql_client_reads(l, to);
     if (l->split ? place != from || l->version != NONE : place != SQL_NO_PLACE)
         l->refused = SQL_SPLIT;
+    else if (code && l->state != BLOCK && l->state != LINE && l->version == NONE &&
+             (l->client.comment || l->client.line))
+        l->refused = SQL_COMMENT; /* it would not send this */
 }
 
 static bool statement_ends(struct sql_lexer *l, struct sql_statement *out)

@@ -47,7 +47,8 @@ enum sql_refusal {
     SQL_CONTROL,   /* a control character outside literals */
     SQL_DASHES,    /* "--" that only one of the two takes for a comment */
     SQL_BACKSLASH, /* outside literals */
-    SQL_COMMENT,   /* a version comment that servers read differently */
+    SQL_COMMENT,   /* a version comment that servers read differently; a comment that ends elsewhere
+                      for the client */
     SQL_SPLIT,     /* a delimiter that only one of the two sees */
     SQL_COMMAND,   /* of the client */
     SQL_DELIMITER, /* a DELIMITER that nobody can be sure of */

@@ -37,6 +37,7 @@ struct sql_lexer {
     char delimiter[SQL_DELIMITER_MAX + 1];
     size_t delimiter_len;
     bool line_start, command_at_start;
+    bool after_break; /* the byte before was a line break */
     bool split, begun;
 
     struct {

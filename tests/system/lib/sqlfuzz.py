@@ -35,6 +35,13 @@ SKIPPED = re.compile(rb"/\*M?!(?:50[7-9]\d\d|5[1-9]\d{3}|[6-9]\d{4}|\d{6}).*?\*/
 NESTED = re.compile(rb"/\*M?!.*?/\*|/\*.*?/\*M?!", re.S)
 
 
+TOKENS_MAX = 96  # SQL_TOKENS_MAX: of a statement with more our lexer tells the first ones only
+
+
+def markers(tokens):
+    return MARKER.findall(b"\0".join(tokens))
+
+
 def parts_of(theirs, wanted):
     """Each of theirs is a part of one of ours, in the same order, or comes after all that we look at."""
     all_of_ours, rest = {m for own in wanted for m in own}, iter(wanted)
@@ -70,12 +77,11 @@ class Cutter:
         self.child = subprocess.Popen([paths.BUILD / "tests" / "tools" / "sql-cut"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __call__(self, sql):
-        """([(statement, its tokens joined)], words of the refusal or "")"""
+        """([(statement, its tokens)], words of the refusal or "")"""
         self.child.stdin.write(struct.pack("<I", len(sql)) + sql)
         self.child.stdin.flush()
         statements, refused = self.child.stdout.readline().decode().rstrip("\n").split("=", 1)
-        return [(bytes.fromhex(s.split(":")[0]), b"\0".join(bytes.fromhex(t) for t in s.split(":")[1].split(",") if t))
-                for s in statements.split()], refused
+        return [(bytes.fromhex(s.split(":")[0]), [bytes.fromhex(t) for t in s.split(":")[1].split(",") if t]) for s in statements.split()], refused
 
     def close(self):
         self.child.stdin.close()
@@ -154,12 +160,13 @@ class Judge:
         self.statements += len(ours)
         if not ours:
             return None
-        valid = self.one_by_one([s for s, _ in ours])
+        known = next((i for i, (_, tokens) in enumerate(ours) if len(tokens) >= TOKENS_MAX), len(ours) + 1)
+        valid = min(self.one_by_one([s for s, _ in ours]), known)
         seen = [q for q in self.client(sql)]
-        wanted = [MARKER.findall(tokens) for _, tokens in ours][:valid]
+        wanted = [markers(tokens) for _, tokens in ours][:valid]
         # what holds no marker may be there for one and empty for the other: it runs nothing that was not meant
         # code to some servers, a comment to others: our tokens do not have them, what the client sends does
-        skipped = {m for c in SKIPPED.findall(sql) for m in MARKER.findall(c)} - {m for _, t in ours for m in MARKER.findall(t)}
+        skipped = {m for c in SKIPPED.findall(sql) for m in MARKER.findall(c)} - {m for _, t in ours for m in markers(t)}
         theirs = [m for m in ([m for m in MARKER.findall(q) if m not in skipped] for q in seen) if m][:sum(map(bool, wanted)) if refused or valid <= len(ours) else None]
         wanted = [m for m in wanted if m]
         # A comment within a version comment, or the other way round: the client may leave text out, but cuts at the same places.
@@ -174,15 +181,35 @@ class Judge:
         return None
 
 
-def campaign(server, seed, enough):
-    """Until enough(judge) says so. Returns (judge, [(text, what is wrong)])."""
-    rng, judge, wrong = random.Random(seed), Judge(server), []
+def smaller(judge, sql):
+    """The text with all left out that is not needed for it to be read differently."""
+    size = len(sql) // 2
+    while size:
+        at = 0
+        while at < len(sql):
+            shorter = sql[:at] + sql[at + size:]
+            if judge.check(shorter):
+                sql = shorter
+            else:
+                at += size
+        size //= 2
+    return sql
+
+
+def campaign(server, seed, enough, share=(0, 1), tell=lambda sql, what: None):
+    """Until enough(judge) says so. share (k, n): only the kth of every n texts. Returns (judge, [(text, what is wrong)]), each told at once."""
+    rng, judge, wrong, n = random.Random(seed), Judge(server), [], 0
     try:
-        while not enough(judge) and len(wrong) < 10:
+        while not enough(judge):
             sql = text(rng)
-            what = judge.check(sql)
-            if what:
-                wrong.append((sql, what))
+            n += 1
+            if n % share[1] != share[0] or not judge.check(sql):
+                continue
+            cases = judge.cases, judge.accepted, judge.refused, judge.statements
+            sql = smaller(judge, sql)
+            wrong.append((sql, judge.check(sql)))
+            judge.cases, judge.accepted, judge.refused, judge.statements = cases
+            tell(*wrong[-1])
     finally:
         judge.close()
     return judge, wrong
