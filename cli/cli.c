@@ -5,6 +5,8 @@
 #include <string.h>
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/json_lines.h"
+#include "link/control.h"
 
 static const struct peer {
     const char *program, *section;

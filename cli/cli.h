@@ -16,7 +16,7 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/exit_codes.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 
 struct cli {
     const struct command *command;

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "common/log.h"
 #include "common/units.h"
+#include "link/control.h"
 
 #define TIMEOUT_MS 15000
 

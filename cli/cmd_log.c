@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define TIMEOUT_MS 5000
 #define LIMIT_MAX  2000

@@ -6,6 +6,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "common/metrics_text.h"
+#include "link/control.h"
 
 #define TIMEOUT_MS 5000
 

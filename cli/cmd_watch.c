@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/units.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define INTERVAL_MIN_MS    100

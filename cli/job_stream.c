@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include "common/process.h"
 #include "common/json_get.h"
+#include "common/json_lines.h"
+#include "link/control.h"
 
 #define ANSWER_MS 10000
 

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define TIMEOUT_MS 3000
 

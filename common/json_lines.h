@@ -1,13 +1,6 @@
 /*
- * The control protocol: one JSON object a line over a unix stream socket.
- *
- * Request:  {"cmd":"status", ...arguments}
- * Answer:   {"ok":true, ...} or {"ok":false,"code":"EINVAL","error":"words for a person"}
- * A command that streams (watch, job progress) answers with further objects, each a line, until a
- * last one that carries "done":true or until the caller hangs up.
- *
- * This header has two halves: a splitter for servers on a loop, and a blocking client for command
- * line programs and jobs. A line is at most JSON_LINE_MAX bytes; longer ends the connection.
+ * JSON objects, each in a line of at most JSON_LINE_MAX bytes: what jobs print and what the control
+ * protocol (link/control.h) sends.
  */
 #ifndef ELEXGATE_COMMON_JSON_LINES_H
 #define ELEXGATE_COMMON_JSON_LINES_H
@@ -41,22 +34,5 @@ char *json_line(const json_t *object, size_t *len) MUSTCHECK;
 json_t *json_error(int code, const char *fmt, ...) PRINTF(2, 3) MUSTCHECK;
 /* The errno value that "code" of such an object names; EIO where it names none. */
 int json_answer_errno(const json_t *answer) MUSTCHECK;
-
-/* Blocking client. timeout_ms bounds connecting and each single wait for a line; -1 = none. */
-struct control;
-int control_connect(
-    const char *socket_path, int timeout_ms, struct control **out, struct err *e) MUSTCHECK;
-void control_close(struct control *c); /* NULL allowed */
-int control_fd(const struct control *c);
-/* From now on; for a stream, where nothing may come for hours. */
-void control_set_timeout(struct control *c, int timeout_ms);
-int control_send(struct control *c, const json_t *request, struct err *e) MUSTCHECK;
-/* *out: new reference. -ETIMEDOUT, -EPIPE when the peer hung up. An answer with ok=false is
- * returned as any other object. */
-int control_receive(struct control *c, json_t **out, struct err *e) MUSTCHECK;
-/* Connects, sends one request, takes one answer, closes. ok=false becomes an error with the
- * server's words. */
-int control_call(const char *socket_path, int timeout_ms, const json_t *request, json_t **answer,
-    struct err *e) MUSTCHECK;
 
 #endif

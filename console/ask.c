@@ -3,8 +3,9 @@
 #include <errno.h>
 
 #include "common/json_lines.h"
-#include "common/rights.h"
+#include "link/rights.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 /* A program that is not there gets a code that none of its own answers has. */
 static int away(struct err *e)
@@ -53,7 +54,7 @@ static int ask(const char *socket, json_t *request, int timeout_ms, json_t **ans
     return r < 0 ? r : take_refusal(answer, e);
 }
 
-/* Who asks goes with each request, and what was typed to confirm it (common/rights.h). */
+/* Who asks goes with each request, and what was typed to confirm it (link/rights.h). */
 static json_t *named(const struct request *rq, json_t *request)
 {
     const char *password = json_get_str(rq->form, "own_password");

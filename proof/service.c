@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
-#include "common/peer.h"
+#include "link/peer.h"
 #include "proof/answer.h"
 
 struct service {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "common/audit.h"
 #include "common/clock.h"
-#include "common/rights.h"
+#include "link/rights.h"
 #include "common/json_get.h"
 #include "proxy/log_limit.h"
 #include "proxy/session/session.h"

@@ -12,7 +12,7 @@ void keeper_audit_open(const struct config *c);
 /* Once a day: removes files that were rotated away longer ago than [audit] keep. */
 void keeper_audit_tick(const struct config *c);
 /* A request and its answer, by the user that the kernel names; those that change nothing are passed
- * over (common/rights.h). */
+ * over (link/rights.h). */
 void keeper_audit_request(unsigned uid, const json_t *request, const json_t *answer);
 /* A job that ended. */
 void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error);

@@ -8,8 +8,9 @@
 #include "common/json_lines.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/peer.h"
+#include "link/peer.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define CLIENTS_MAX 64
 #define BACKLOG_MAX (4u << 20)

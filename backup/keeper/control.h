@@ -26,7 +26,7 @@ void keeper_control_close(struct keeper_control *k); /* hangs up on all, removes
 void keeper_client_answer(struct keeper_client *c, json_t *object);
 /* Who it is, says the kernel; (uid_t)-1 where it does not. */
 uid_t keeper_client_uid(const struct keeper_client *c);
-/* The page's program, which asks for whoever is signed in there (common/rights.h). */
+/* The page's program, which asks for whoever is signed in there (link/rights.h). */
 bool keeper_client_page(const struct keeper_client *c);
 /* For an answer that comes later: the client may have gone by then. */
 uint64_t keeper_client_id(const struct keeper_client *c);

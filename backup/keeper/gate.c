@@ -5,7 +5,7 @@
 #include <string.h>
 #include "backup/server/server.h"
 #include "common/file.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 

@@ -11,7 +11,7 @@
 #define ELEXGATE_BACKUP_KEEPER_PEOPLE_H
 
 #include "backup/keeper/keeper.h"
-#include "common/rights.h"
+#include "link/rights.h"
 
 struct keeper_people;
 

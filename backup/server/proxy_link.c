@@ -7,6 +7,7 @@
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 /* Connecting and the first answer; the proxy answers a watch at once. */
 #define ANSWER_MS 3000

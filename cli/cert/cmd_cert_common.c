@@ -15,6 +15,7 @@
 #include "certs/pem.h"
 #include "cli/cert/cmd_cert.h"
 #include "cli/output.h"
+#include "link/control.h"
 
 #define RELOAD_TIMEOUT_MS 10000
 #define PACKAGE_USER      "elexgate"

@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "common/container.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define ASK_MS 3000
 

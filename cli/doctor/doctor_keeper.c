@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/notify_check.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 #define ASK_MS   3000
 #define HOUR_MS  (INT64_C(3600) * 1000)

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "common/rights.h"
+#include "link/rights.h"
 #include "console/ask.h"
 
 #define FRESH_MS   900

@@ -239,7 +239,7 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
     _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
     json_t *plan = json_pack("{sssssssss[]sb}", "title", json_get_text(upload, "name"), "upload",
         id, "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
-        1); /* common/rights.h */
+        1); /* link/rights.h */
     if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
         add_who(plan, json_object_get(answer, "sessions"));
     (void)json_object_set_new(plan, "steps", steps(rq, "sql", 4));

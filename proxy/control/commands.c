@@ -5,7 +5,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/log_ring.h"
-#include "common/rights.h"
+#include "link/rights.h"
 #include "common/json_get.h"
 #include "proxy/audit_trail.h"
 

@@ -11,7 +11,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
-#include "common/peer.h"
+#include "link/peer.h"
 #include "proxy/control/predecessors.h"
 
 /* A socket that is listened on. */
@@ -35,7 +35,7 @@ struct control_client {
     bool second; /* came in by the second door */
     bool asking; /* an idle event waits for the predecessors' answers */
     uid_t uid;
-    bool page;   /* the page's program, see common/rights.h */
+    bool page;   /* the page's program, see link/rights.h */
     bool denied; /* not in control_users: its first request is answered with that */
     char read_buf[4096];
 };

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/json_get.h"
 #include "proxy/control/control.h"
-#include "proxy/control/control_call.h"
+#include "link/control_call.h"
 
 struct predecessor {
     TAILQ_ENTRY(predecessor) entry;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/peer.h"
+#include "link/peer.h"
 #include "common/json_get.h"
 #include "proxy/proxy.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "common/log.h"
 #include "common/json_get.h"
-#include "proxy/control/control_call.h"
+#include "link/control_call.h"
 #include "proxy/wire/server_proof.h"
 
 /* elexgate-proof answers within a millisecond unless its database does not. */

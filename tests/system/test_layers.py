@@ -44,23 +44,24 @@ RULES = {
     "common/error_ssl.c": Rule("common", "openssl"),
     "common/error_uv.c": Rule("common", "uv"),
     "common/": Rule("common", "jansson inih"),
+    "link/": Rule("common link", "jansson uv"),
     "people/": Rule("common people", "sodium oath"),
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
-    "proxy/": Rule("common certs proxy proxy/wire", "jansson uv openssl systemd"),
-    "proof/": Rule("common certs proof", "jansson openssl systemd mariadb"),
+    "proxy/": Rule("common link certs proxy proxy/wire", "jansson uv openssl systemd"),
+    "proof/": Rule("common link certs proof", "jansson openssl systemd mariadb"),
     "backup/rules/": Rule("common backup/rules", "jansson", pure=True),
-    "backup/server/": Rule("common backup/rules backup/server", "jansson mariadb"),
+    "backup/server/": Rule("common link backup/rules backup/server", "jansson mariadb"),
     "backup/archive/": Rule("common backup/rules backup/archive", "jansson openssl libarchive zlib isal"),
-    "backup/job/": Rule("common certs backup/rules backup/server backup/archive backup/job", "jansson openssl mariadb libarchive zlib"),
-    "backup/keeper/": Rule("common certs people backup/rules backup/server backup/archive backup/job backup/keeper", "jansson uv openssl systemd"),
+    "backup/job/": Rule("common link certs backup/rules backup/server backup/archive backup/job", "jansson openssl mariadb libarchive zlib"),
+    "backup/keeper/": Rule("common link certs people backup/rules backup/server backup/archive backup/job backup/keeper", "jansson uv openssl systemd"),
     "notify/": Rule("common notify", "jansson curl"),
-    "cli/": Rule("common certs cli", "jansson openssl"),
-    "console/": Rule("common certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
+    "cli/": Rule("common link certs cli", "jansson openssl"),
+    "console/": Rule("common link certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
 }
 #: Variables of the meson files, and the folder or library that they stand for.
 DEPENDENCIES = {
-    "common_dep": "common", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
+    "common_dep": "common", "link_dep": "link", "link_uv_dep": "link", "common_ssl_dep": "common", "common_uv_dep": "common", "certs_dep": "certs", "wire_dep": "proxy/wire", "salt_dep": "proof",
     "rules_dep": "backup/rules", "archive_dep": "backup/archive", "server_dep": "backup/server", "job_dep": "backup/job", "libuv": "uv",
     "openssl": "openssl", "jansson": "jansson", "inih": "inih", "libarchive": "libarchive", "libmariadb": "mariadb",
     "zlib": "zlib", "isal": "isal", "curl": "curl", "systemd": "systemd", "microhttpd": "http", "gnutls": "gnutls", "sodium": "sodium", "oath": "oath", "qrencode": "qrencode",
@@ -106,7 +107,7 @@ def check_include(rule, quote, included, root):
 
 
 def sources(root):
-    for folder in ("common", "people", "certs", "proxy", "proof", "notify", "backup", "cli", "console"):
+    for folder in ("common", "link", "people", "certs", "proxy", "proof", "notify", "backup", "cli", "console"):
         yield from sorted(path for path in (root / folder).rglob("*.[ch]"))
 
 

@@ -22,6 +22,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "link/control.h"
 
 struct doctor {
     struct run *run;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 

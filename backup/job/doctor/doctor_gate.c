@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include "backup/job/doctor/doctor_accounts.h"
 #include "certs/server_leaf.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/json_get.h"
 
 #define ASK_MS 3000

@@ -16,7 +16,7 @@
 #include "backup/job/trial/table_sums.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/utf8.h"
 
 /* A pause before the next attempt of a run that a person asked for. */

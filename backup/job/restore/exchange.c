@@ -10,7 +10,7 @@
 #include "backup/job/restore/restore.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/utf8.h"
 
 /* Sessions get their grace period, then the proxy answers. */

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 struct plan {
     struct run *run;

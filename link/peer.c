@@ -1,4 +1,4 @@
-#include "common/peer.h"
+#include "link/peer.h"
 
 #include <errno.h>
 #include <pwd.h>

@@ -12,8 +12,9 @@
 
 #include "common/clock.h"
 #include "common/json_lines.h"
-#include "common/peer.h"
+#include "link/peer.h"
 #include "common/json_get.h"
+#include "link/control.h"
 
 struct control {
     int fd;

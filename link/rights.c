@@ -1,4 +1,4 @@
-#include "common/rights.h"
+#include "link/rights.h"
 
 #include <errno.h>
 #include <string.h>

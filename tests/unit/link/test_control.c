@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "common/json_get.h"
-#include "unit.h"
+#include "tests/unit/common/unit.h"
 
 struct server {
     char *dir, *path;

@@ -1,6 +1,6 @@
-#include "common/rights.h"
+#include "link/rights.h"
 #include <errno.h>
-#include "unit.h"
+#include "tests/unit/common/unit.h"
 
 /* Each request, and what it takes from the page: MACHINE is never from the page. */
 static const struct {

@@ -2,8 +2,8 @@
  * The other end of the control protocol, on the loop: one connection, one request, its answer and
  * what may follow. For asking an older process of ours (predecessors.h).
  */
-#ifndef ELEXGATE_PROXY_CONTROL_CONTROL_CALL_H
-#define ELEXGATE_PROXY_CONTROL_CONTROL_CALL_H
+#ifndef ELEXGATE_LINK_CONTROL_CALL_H
+#define ELEXGATE_LINK_CONTROL_CALL_H
 
 #include <jansson.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * Who is at the other end of a unix socket, as the kernel says (SO_PEERCRED, unix(7)). Both ends of
  * our sockets look: a server before it obeys, a client before it sends.
  */
-#ifndef ELEXGATE_COMMON_PEER_H
-#define ELEXGATE_COMMON_PEER_H
+#ifndef ELEXGATE_LINK_PEER_H
+#define ELEXGATE_LINK_PEER_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-#include "proxy/control/control_call.h"
+#include "link/control_call.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -10,8 +10,8 @@
  *
  * The same member binds a program that could do more (a demo runs everything as one user).
  */
-#ifndef ELEXGATE_COMMON_RIGHTS_H
-#define ELEXGATE_COMMON_RIGHTS_H
+#ifndef ELEXGATE_LINK_RIGHTS_H
+#define ELEXGATE_LINK_RIGHTS_H
 
 #include <jansson.h>
 #include <stdbool.h>
