@@ -11,14 +11,21 @@
 
 #define TYPES_MAX 64
 
-static int run_job(struct cli *cli, const char *const *types, int n, bool dry_run, bool smaller,
-    struct progress *p)
+struct wish {
+    bool now, when_idle, dry_run, smaller;
+    const char *method; /* "dump", "lock" or NULL */
+};
+
+static int run_job(
+    struct cli *cli, const char *const *types, int n, const struct wish *w, struct progress *p)
 {
-    const char *args[TYPES_MAX + 5] = {"backup", "--now"};
+    const char *args[TYPES_MAX + 6] = {"backup", "--now"};
     size_t k = 2;
-    if (dry_run)
+    if (w->method)
+        args[k++] = strcmp(w->method, "dump") == 0 ? "--dump" : "--lock";
+    if (w->dry_run)
         args[k++] = "--dry-run";
-    if (smaller)
+    if (w->smaller)
         args[k++] = "--accept-smaller";
     for (int i = 0; i < n && i < TYPES_MAX; i++)
         args[k++] = types[i];
@@ -28,19 +35,22 @@ static int run_job(struct cli *cli, const char *const *types, int n, bool dry_ru
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {
-        "--now", "--when-idle", "--dry-run", "--accept-smaller", NULL};
+        "--now", "--when-idle", "--dump", "--lock", "--dry-run", "--accept-smaller", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *types[TYPES_MAX];
     int count = 0;
-    bool now = false, when_idle = false, dry_run = false, told = false, smaller = false;
+    bool told = false;
+    struct wish w = {0};
     const char *o;
     /* Options may stand before, between and after the types. */
     for (;;) {
         while ((o = args_next(&a, options))) {
-            now |= strcmp(o, "--now") == 0;
-            when_idle |= strcmp(o, "--when-idle") == 0;
-            dry_run |= strcmp(o, "--dry-run") == 0;
-            smaller |= strcmp(o, "--accept-smaller") == 0;
+            w.now |= strcmp(o, "--now") == 0;
+            w.when_idle |= strcmp(o, "--when-idle") == 0;
+            w.dry_run |= strcmp(o, "--dry-run") == 0;
+            w.smaller |= strcmp(o, "--accept-smaller") == 0;
+            if (strcmp(o, "--dump") == 0 || strcmp(o, "--lock") == 0)
+                w.method = o + 2;
         }
         if (a.failed)
             return a.failed;
@@ -48,36 +58,40 @@ static int run_backup(struct cli *cli, int argc, char **argv)
             break;
         types[count++] = argv[a.next++];
     }
-    now |= smaller; /* who says it looks at what is there now */
-    if (now && when_idle)
-        return cli_usage(
-            cli, "%s and --when-idle exclude each other", smaller ? "--accept-smaller" : "--now");
+    bool now = w.now || w.smaller || w.method; /* who says how looks at what is there now */
+    if (now && w.when_idle)
+        return cli_usage(cli, "%s%s and --when-idle exclude each other", w.method ? "--" : "",
+            w.method    ? w.method
+            : w.smaller ? "--accept-smaller"
+                        : "--now");
     struct progress p;
     progress_init(&p, cli);
-    if (dry_run) /* it changes nothing, so it needs no keeper */
-        return run_job(cli, types, count, true, smaller, &p);
+    if (w.dry_run) /* it changes nothing, so it needs no keeper */
+        return run_job(cli, types, count, &w, &p);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
         json_array_append_new(list, json_string(types[i]));
     int code = job_stream_keeper(cli,
-        json_pack("{s:s, s:s, s:b, s:o}", "cmd", "run", "mode", now ? "now" : "when-idle",
-            "accept_smaller", (int)smaller, "types", list),
+        json_pack("{s:s, s:s, s:b, s:o, s:s*}", "cmd", "run", "mode", now ? "now" : "when-idle",
+            "accept_smaller", (int)w.smaller, "types", list, "method", w.method),
         progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
     if (now)
-        return run_job(cli, types, count, false, smaller, &p);
+        return run_job(cli, types, count, &w, &p);
     return cli_failf(cli, EXIT_UNREACHABLE,
         "elexgate-keeper is not running, and it is the one that knows when the database is idle; start it, or use --now");
 }
 
 const struct command cmd_backup = {
     "backup",
-    "[TYPE...] [--now|--when-idle] [--dry-run] [--accept-smaller]",
+    "[TYPE...] [--now|--when-idle|--dump|--lock] [--dry-run] [--accept-smaller]",
     "take a backup",
     run_backup,
     "  --when-idle  wait until nobody writes (the default; needs the running keeper)\n"
     "  --now        at once; it still makes way for writers, and tries again\n"
+    "  --dump       at once, as a dump: it takes longer and stands in nobody's way\n"
+    "  --lock       at once, and those who write wait for a moment instead of the backup\n"
     "  --dry-run    only say what would be done and whether there is space\n"
     "  --accept-smaller  at once, and even if a source is empty or lost most of its content since\n"
     "               the last backup: somebody has looked, and it is meant\n"

@@ -32,6 +32,7 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"extract", "unpacking", "packe aus"},
         {"boot", "starting a test server", "starte einen Probe-Server"},
         {"import", "importing", "lese SQL ein"},
+        {"count", "counting what is there now", "zähle, was jetzt da ist"},
         {"check", "checking all tables", "prüfe alle Tabellen"},
         {"hook", "running the hook", "führe das Hilfsprogramm aus"},
         {"read", "reading the file", "lese die Datei"},

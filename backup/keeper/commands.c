@@ -68,6 +68,7 @@ static json_t *job_object(const struct keeper *k)
         json_object_set(o, "action", json_object_get(k->current.restore_begin, "action"));
         json_object_set(o, "which", json_object_get(k->current.restore_begin, "which"));
         json_object_set(o, "dry_run", json_object_get(k->current.restore_begin, "dry_run"));
+        json_object_set(o, "way", json_object_get(k->current.restore_begin, "way"));
         json_object_set_new(o, "sql", json_boolean(json_get_true(k->current.restore_begin, "sql")));
     }
     static const char *const keys[] = {
@@ -193,7 +194,7 @@ static json_t *run_when_idle(struct keeper *k, json_t *types)
     return json_pack("{sbsb}", "ok", 1, "queued", 1);
 }
 
-static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
+static json_t *run_now(struct keeper *k, const json_t *request, const char *method, json_t *types)
 {
     const char *args[80] = {"backup", "--now"};
     size_t n = 2, i;
@@ -202,10 +203,14 @@ static json_t *run_now(struct keeper *k, const json_t *request, json_t *types)
         args[n++] = "--dry-run";
     if (json_get_true(request, "accept_smaller"))
         args[n++] = "--accept-smaller";
+    if (method)
+        args[n++] = strcmp(method, "dump") == 0 ? "--dump" : "--lock";
     json_array_foreach (types, i, type) {
         args[n++] = json_string_value(type);
     }
     struct err e = {0};
+    if (k->state.pending.yielded && !k->current.job && json_array_size(types) == 0)
+        keeper_pending_drop(&k->state.pending); /* what waits in vain is what this one makes */
     int r = keeper_run(k, JOB_BACKUP, args, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
@@ -240,10 +245,15 @@ static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
     const char *mode = json_get_str(request, "mode");
     if (types && !(json_is_array(types) && good_types(types)))
         return json_error(EINVAL, "types must be a list of names of data types");
+    const json_t *m = json_object_get(request, "method");
+    const char *method = json_string_value(m);
+    bool now = mode && strcmp(mode, "now") == 0;
+    if (m && (!now || !method || (strcmp(method, "dump") != 0 && strcmp(method, "lock") != 0)))
+        return json_error(EINVAL, "method must be dump or lock, and goes with mode now");
     if (!mode || strcmp(mode, "when-idle") == 0)
         return run_when_idle(k, types);
-    if (strcmp(mode, "now") == 0)
-        return run_now(k, request, types);
+    if (now)
+        return run_now(k, request, method, types);
     return json_error(EINVAL, "mode must be now or when-idle");
 }
 

@@ -114,6 +114,10 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
     } else if (strcmp(name, "difference") == 0) {
         keep(&k->current.restore_difference, event);
         return;
+    } else if (strcmp(name, "way") == 0) {
+        if (k->current.restore_begin)
+            json_object_set(k->current.restore_begin, "way", json_object_get(event, "way"));
+        return;
     } else if (strcmp(name, "phase") == 0) {
         const char *phase = json_get_str(event, "phase");
         if (k->current.restore_begin && phase &&

@@ -1,10 +1,12 @@
 // What every page loads. The pages work without any of it, except dropping files: this makes them live and spares clicks.
 import { live } from "./live.js";
 import { once } from "./forms.js";
+import { typed } from "./typed.js";
 
 const page = document.body.dataset.page;
 for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
 once(document);
+typed(page);
 if (document.body.dataset.liveFrom) live(document.body.dataset.liveFrom);
 
 const modules = {

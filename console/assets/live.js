@@ -22,6 +22,8 @@ function replace(part, fresh) {
     for (const e of part.querySelectorAll("[data-script]")) e.hidden = false;
     part.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
     if (focus >= 0) part.querySelectorAll(focusable)[focus]?.focus({ preventScroll: true });
+    // "has begun" is true while it goes on, and no longer
+    if (part.id === "job" && !part.querySelector("[data-runs]")) document.querySelector("main > [data-begun]")?.remove();
     part.dispatchEvent(new CustomEvent("live", { bubbles: true }));
 }
 

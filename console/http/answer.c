@@ -85,7 +85,7 @@ static void answer_text(
 void answer_redirect(struct request *rq, const char *path)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    /* path: a constant, or one of letters and slashes (good_next) */
+    /* path: a constant, or one of letters and slashes (sign_in_good_next) */
     CHECK(r && MHD_add_response_header(r, "Location", path) == MHD_YES);
     answer_response(rq, MHD_HTTP_SEE_OTHER, r);
 }
@@ -249,13 +249,14 @@ void answer_error(struct request *rq, unsigned status, const char *message)
         answer_page(rq, status, "error", json_pack("{siss}", "status", (int)status, "text", text));
 }
 
-static void flash(struct request *rq, const char *kind, const char *text)
+/* begun: true only while what it tells of goes on; the page takes it away with it. */
+static void flash(struct request *rq, const char *kind, const char *text, bool begun)
 {
     sessions_set_flash(rq->console->sessions, rq->id,
-        json_pack("{ssssss}", "kind", kind, kind, "1", "text", text));
+        json_pack("{sssssssb}", "kind", kind, kind, "1", "text", text, "begun", begun));
 }
 
-void answer_done(struct request *rq, const char *back, char *text, json_t *extra)
+static void done(struct request *rq, const char *back, char *text, json_t *extra, bool begun)
 {
     if (rq->json) {
         json_t *o = result(true, text);
@@ -263,11 +264,21 @@ void answer_done(struct request *rq, const char *back, char *text, json_t *extra
             (void)json_object_update(o, extra);
         answer_json(rq, MHD_HTTP_OK, o);
     } else {
-        flash(rq, "good", text);
+        flash(rq, "good", text, begun);
         answer_redirect(rq, back);
     }
     json_decref(extra);
     free(text);
+}
+
+void answer_done(struct request *rq, const char *back, char *text, json_t *extra)
+{
+    done(rq, back, text, extra, false);
+}
+
+void answer_begun(struct request *rq, const char *back, char *text)
+{
+    done(rq, back, text, NULL, true);
 }
 
 void answer_refused(struct request *rq, unsigned status, const char *back, char *text)
@@ -276,7 +287,7 @@ void answer_refused(struct request *rq, unsigned status, const char *back, char 
     if (rq->json) {
         answer_json(rq, status, result(false, text));
     } else {
-        flash(rq, "bad", text);
+        flash(rq, "bad", text, false);
         answer_redirect(rq, back);
     }
     free(text);

@@ -11,6 +11,7 @@
 #include "console/pages/forms.h"
 #include "console/http/routes.h"
 #include "console/http/uploads.h"
+#include "console/who/sign_in.h"
 
 #define COOKIE            "__Host-elexgate"
 #define COOKIE_LANG       "__Host-elexgate-lang"
@@ -193,9 +194,36 @@ static bool good_length(struct request *rq, size_t max)
     return errno == 0 && n <= max;
 }
 
+/* The page that the form stood on, out of the Referer that our own policy has the browser send. */
+static const char *page_of_form(struct request *rq)
+{
+    const char *referer = request_header(rq, "Referer"), *host = request_header(rq, "Host");
+    size_t n = host ? strlen(host) : 0;
+    if (!referer || !host || strncmp(referer, "https://", 8) != 0 ||
+        strncmp(referer + 8, host, n) != 0 || referer[8 + n] != '/')
+        return "/";
+    return referer + 8 + n;
+}
+
+/* Whoever posts after the end of the session signs in on the answer itself; what was typed waits in
+ * the browser (assets/forms.js). */
+static void sign_in_and_go_on(struct request *rq)
+{
+    const char *from = page_of_form(rq);
+    _cleanup_free_ char *next = xasprintf("%.*s", (int)strcspn(from, "?#"), from);
+    rq->refused = true;
+    answer_page(rq, MHD_HTTP_UNAUTHORIZED, "login",
+        json_pack("{sssb}", "next", sign_in_good_next(next) ? next : "/", "over", 1));
+}
+
 static void ask_to_sign_in(struct request *rq)
 {
-    if (rq->json || strcmp(rq->method, "POST") == 0) {
+    bool post = strcmp(rq->method, "POST") == 0;
+    if (post && !rq->json && rq->route->kind == ROUTE_ACTION) {
+        sign_in_and_go_on(rq);
+        return;
+    }
+    if (rq->json || post) {
         answer_error(rq, MHD_HTTP_UNAUTHORIZED, "sign-in-first");
         return;
     }

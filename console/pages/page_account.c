@@ -137,6 +137,10 @@ void action_account_remove(struct request *rq)
 {
     const char *name = named(rq);
     struct err e = {0};
+    if (!form_flag(rq->form, "sure")) {
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
+        return;
+    }
     if (!tell_keeper(rq, "remove", name, ROLE_NONE, NULL))
         return;
     if (accounts_remove(rq->console->accounts, name, &e) < 0) {

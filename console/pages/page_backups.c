@@ -59,7 +59,7 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
     struct err e = {0};
     json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
-        answer_done(rq, back(rq), say(rq, done, NULL), NULL);
+        answer_begun(rq, back(rq), say(rq, done, NULL));
     else if (e.code == EBUSY)
         answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", e.text, NULL));
     else
@@ -70,19 +70,23 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
 void action_backup(struct request *rq)
 {
     const char *mode = form_text(rq->form, "mode");
+    const char *method = form_text(rq->form, "method");
     bool now = mode && strcmp(mode, "now") == 0;
     json_t *types = form_texts(rq->form, "types");
     json_t *request = json_pack("{ssss}", "cmd", "run", "mode", now ? "now" : "when-idle");
     if (json_array_size(types) > 0)
         (void)json_object_set(request, "types", types);
     json_decref(types);
-    utf8_copy(rq->object, sizeof rq->object, now ? "now" : "when-idle");
+    if (method && *method)
+        (void)json_object_set_new(request, "method", json_string(method));
+    utf8_format(rq->object, sizeof rq->object, "%s%s%s", now ? "now" : "when-idle",
+        method ? " " : "", UTF8_SHORT(method ? method : "", 20));
     tell_keeper(rq, request, now ? "backup-begun" : "backup-queued");
 }
 
 void action_cancel(struct request *rq)
 {
-    tell_keeper(rq, json_pack("{ss}", "cmd", "cancel"), "cancelled");
+    tell_keeper(rq, json_pack("{ss}", "cmd", "cancel"), "cancelling");
 }
 
 /* {"cmd","which","type"} of the form; the keeper checks what they are. */

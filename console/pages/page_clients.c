@@ -22,7 +22,12 @@
 
 static void complete(json_t *session)
 {
+    const char *state = json_get_text(session, "state");
     (void)json_object_set(session, "tls", json_object_get(session, "tls_version"));
+    /* whether it will encrypt is not settled before it has logged in */
+    (void)json_object_set_new(session, "logging_in",
+        json_boolean(!strcmp(state, "first") || !strcmp(state, "tls") || !strcmp(state, "login") ||
+                     !strcmp(state, "connecting") || !strcmp(state, "greeting")));
     /* whole seconds: nobody reads milliseconds, and the page would change all the time */
     json_int_t ms = json_get_int(session, "last_activity_ms");
     (void)json_object_set_new(

@@ -20,28 +20,54 @@
 
 /* --- what goes on ----------------------------------------------------------------------------- */
 
+/* What really happens, in its order, each way: tests/system/test_console_steps.py holds these lists
+ * against the phases that jobs go through. */
+static const char *const *phases_of(const json_t *job, const char *phase)
+{
+    static const char *const none[] = {NULL};
+    static const char *const physical[] = {"extract", "boot", "check", "before_restore", "block",
+        "stop", "swap", "start", "look", "open", "after_restore", NULL};
+    static const char *const sql[] = {"read", "copy", "boot", "count", "import", "check",
+        "before_restore", "block", "carry", "stop", "swap", "start", "look", "open",
+        "after_restore", NULL};
+    /* text where the server's files are out of reach: into a database beside the live one */
+    static const char *const beside[] = {"read", "count", "import", "check", "before_restore",
+        "block", "swap", "open", "after_restore", NULL};
+    static const char *const back[] = {
+        "before_restore", "block", "stop", "swap", "start", "look", "open", "after_restore", NULL};
+    static const char *const back_beside[] = {
+        "before_restore", "block", "swap", "open", "after_restore", NULL};
+    const char *action = json_get_text(job, "action");
+    bool undo = strcmp(action, "undo") == 0 || strcmp(action, "recover") == 0 ||
+                strcmp(json_get_text(job, "kind"), "recover") == 0;
+    bool is_beside = strcmp(json_get_text(job, "way"), "beside") == 0;
+    bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
+                  strcmp(phase, "copy") == 0 || strcmp(action, "sql") == 0 ||
+                  json_get_true(job, "sql"); /* a dump archive */
+    if (strcmp(action, "accept") == 0)
+        return none;
+    if (undo)
+        return is_beside ? back_beside : back;
+    return is_beside ? beside : is_sql ? sql : physical;
+}
+
 /* The phases of a restore in their order; the one of the job is now. */
 static json_t *steps_of(struct request *rq, const json_t *job)
 {
-    static const char *const physical[] = {"extract", "boot", "check", "before_restore", "block",
-        "stop", "swap", "start", "look", "open", "after_restore", NULL};
-    static const char *const sql[] = {"read", "copy", "boot", "import", "check", "before_restore",
-        "block", "carry", "stop", "swap", "start", "look", "open", "after_restore", NULL};
     const char *phase = json_get_text(job, "phase");
     if (strcmp(phase, "hook") == 0)
         phase = json_get_text(job, "type"); /* before_restore or after_restore */
-    bool is_sql = strcmp(phase, "read") == 0 || strcmp(phase, "import") == 0 ||
-                  strcmp(phase, "copy") == 0 || strcmp(json_get_text(job, "action"), "sql") == 0 ||
-                  json_get_true(job, "sql"); /* a dump archive */
-    const char *const *names = is_sql ? sql : physical;
+    const char *const *names = phases_of(job, phase);
     size_t now = 0;
     while (names[now] && strcmp(names[now], phase) != 0)
         now++;
     json_t *steps = json_array();
     for (size_t i = 0; names[i]; i++) {
         bool hook = strstr(names[i], "_restore") != NULL;
-        if (hook && i != now)
-            continue; /* most practices have none */
+        if (strcmp(names[i], "block") == 0 && json_get_true(job, "dry_run"))
+            break; /* an attempt ends here */
+        if ((hook || strcmp(names[i], "carry") == 0) && i != now)
+            continue; /* most practices have none, and nothing that is to be carried over */
         const char *state = !names[now] || i > now ? "todo" : i == now ? "now" : "done";
         (void)json_array_append_new(
             steps, json_pack("{sssssb}", "words", label(rq, "phase_", hook ? "hook" : names[i]),

@@ -9,6 +9,7 @@
 #include "common/json_get.h"
 #include "console/ask.h"
 #include "console/http/events.h"
+#include "console/view/making_way.h"
 #include "console/view/texts.h"
 #include "console/view/view.h"
 
@@ -139,6 +140,7 @@ void add_job(struct request *rq, json_t *model, const json_t *keeper)
     const json_t *source = json_object_get(keeper, "job");
     if (json_is_object(pending))
         (void)json_object_set(model, "pending", pending);
+    add_making_way(rq, model, keeper);
     if (!json_is_object(source))
         return;
     json_t *job = json_deep_copy(source);

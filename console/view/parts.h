@@ -32,7 +32,7 @@ json_t *database_down(const json_t *keeper) MUSTCHECK;
 
 /* model.gate, from the proxy's status (may be NULL). */
 void add_gate(struct request *rq, json_t *model, const json_t *proxy);
-/* model.job and model.pending, from the keeper's status (may be NULL). */
+/* model.job, model.pending and model.way (making_way.h), from the keeper's status (may be NULL). */
 void add_job(struct request *rq, json_t *model, const json_t *keeper);
 /* model.disk */
 void add_disk(json_t *model, const json_t *keeper);

@@ -87,7 +87,7 @@ static void end_setup(struct console *c)
 
 /* --- forms ------------------------------------------------------------------------------------ */
 
-static bool good_next(const char *next)
+bool sign_in_good_next(const char *next)
 {
     return next && next[0] == '/' && next[1] != '/' &&
            next[strspn(next, "/abcdefghijklmnopqrstuvwxyz-")] == '\0';
@@ -101,7 +101,7 @@ json_t *model_login(struct request *rq)
         return NULL;
     }
     return json_pack("{sbss}", "setup_needed", accounts_empty(rq->console->accounts), "next",
-        good_next(next) ? next : "/");
+        sign_in_good_next(next) ? next : "/");
 }
 
 json_t *model_setup(struct request *rq)
@@ -242,7 +242,7 @@ void action_login(struct request *rq)
 {
     const char *name = form_text(rq->form, "name"), *next = form_text(rq->form, "next");
     name = name ? name : "";
-    next = good_next(next) ? next : "/";
+    next = sign_in_good_next(next) ? next : "/";
     utf8_copy(rq->object, sizeof rq->object, name);
     if (form_text(rq->form, "sign"))
         check_code(rq, next);

@@ -12,6 +12,9 @@
 int sign_in_offer_setup(struct console *c, struct err *e) MUSTCHECK;
 void sign_in_tick(struct console *c); /* a link that is too old is replaced by a new one */
 
+/* A page of ours: letters and slashes only, since it goes into a Location header. */
+bool sign_in_good_next(const char *next);
+
 json_t *model_login(struct request *rq);
 json_t *model_setup(struct request *rq);
 void action_login(struct request *rq);

@@ -89,6 +89,7 @@ async function account(page, base, chrome) {
     await page.locator("#accounts summary").first().click();
     const removal = `form[action='/account/remove']:has(input[value='${OTHER}'])`;
     await page.fill(`${removal} [name=own_password]`, PASSWORD);
+    await page.check(`${removal} input[name=sure]`);
     await send(page, `${removal} button`);
     await flash(page, "good");
     assertEqual(new URL((await look.goto(`${base}/log`)).url()).pathname, "/login", "a removed account is signed out");

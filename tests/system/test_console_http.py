@@ -430,20 +430,20 @@ def test_a_viewer_reads_and_changes_nothing(console):
     assert viewer.request("POST", "/api/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "1", "X-CSRF-Token": viewer.csrf}).status == 403
     assert "accounts" not in viewer.api("/api/overview")
     # taken away while he looks at it
-    assert admin.do("/account/remove", name="mpa").json["ok"]
+    assert admin.do("/account/remove", name="mpa", sure="1").json["ok"]
     assert viewer.get("/").status == 303
 
 
 def test_roles_and_accounts(console):
     admin = console.admin()
-    assert admin.do("/account/remove", name="admin").status == 422
+    assert admin.do("/account/remove", name="admin", sure="1").status == 422
     assert admin.do("/account/role", name="admin", role="viewer").status == 422
     assert admin.do("/account/add", name="<b>", role="viewer", password=PASSWORD).status == 422
     assert admin.do("/account/add", name="x", role="king", password=PASSWORD).status == 422
     assert admin.do("/account/add", name="two", role="viewer", password=PASSWORD).json["ok"]
     assert admin.do("/account/add", name="two", role="viewer", password=PASSWORD).status == 422
     assert admin.do("/account/role", name="two", role="admin").json["ok"]
-    assert admin.do("/account/remove", name="admin").json["ok"]
+    assert admin.do("/account/remove", name="admin", sure="1").json["ok"]
     assert admin.get("/").status == 303
 
 

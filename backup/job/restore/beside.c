@@ -145,7 +145,7 @@ static int fill(struct sql_stage *q, struct restore *r, struct server *s, struct
     const char *fresh = text(r, "new");
     struct server_target target = q->run->s.target;
     target.also_called = q->database;
-    run_phase(q->run, q->run->s.dump_type, "check", 0);
+    run_phase(q->run, q->run->s.dump_type, "count", 0);
     int code = inventory_read(s, q->database, run_go_on, q->run, &q->before, e);
     if (code == 1)
         code = run_pack_result(PACK_STOPPED, e);
@@ -163,9 +163,16 @@ static int fill(struct sql_stage *q, struct restore *r, struct server *s, struct
     return code == 0 ? sql_stage_judge(q, s, fresh, e) : code;
 }
 
+/* For who follows: the steps are other ones than by way of the files. */
+static void tell_way(void)
+{
+    run_event(json_pack("{s:s, s:s}", "event", "way", "way", "beside"));
+}
+
 int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
 {
     struct server *s = NULL;
+    tell_way();
     _cleanup_free_ char *fresh = xasprintf("%s_elexgate_new", q->database);
     _cleanup_free_ char *old = xasprintf("%s_elexgate_old", q->database);
     if (q->text.scan.long_line) {
@@ -406,6 +413,7 @@ static int go_back(struct restore *r, struct err *e)
 static int exchange(struct restore *r, bool to_new, struct err *e)
 {
     struct server *s = NULL;
+    tell_way();
     int code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
         code = restore_block(r, e);

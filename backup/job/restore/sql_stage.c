@@ -273,7 +273,7 @@ static int fill(struct sql_stage *q, struct throwaway *t, struct err *e)
 {
     struct server *s = throwaway_server(t);
     struct server_target target = throwaway_import_target(t);
-    run_phase(q->run, q->run->s.physical_type, "check", 0);
+    run_phase(q->run, q->run->s.physical_type, "count", 0);
     int code = inventory_read(s, q->database, run_go_on, q->run, &q->before, e);
     if (code == 1)
         code = run_pack_result(PACK_STOPPED, e);

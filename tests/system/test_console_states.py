@@ -1,0 +1,129 @@
+"""What the page says in each state of the whole, in a real Chromium: each state x German and English x screen and phone, with
+axe-core and with sentences that must and must not be there. Proxy and keeper are played, so that each state is at hand at once;
+that real ones say so in these states is what test_console_truth.py is for."""
+import copy
+import json
+import os
+import shutil
+
+import pytest
+
+from lib import process
+from lib.console import Console
+from test_console_browser import SOURCES, node_modules
+from test_console_http import Fake
+
+NOW = "2026-11-30T10:00:00.000Z"
+RUN = {"kind": "backup", "started": NOW, "ended": NOW, "result": "good", "exit": 0, "run": "2026-11-30-1000", "method": "",
+       "archives": [{"type": "elexisdb", "size": 5_000_000}]}
+ARCHIVE = {"type": "elexisdb", "run": "2026-11-30-1000", "size": 5_000_000, "method": "physical", "complete": True, "started": NOW,
+           "finished": NOW, "standing": "own", "verified": {"good": True, "at": NOW}, "proven": {"good": True, "at": NOW}}
+PROXY = {"ok": True, "state": "open", "sessions": 1, "idle": {"write_ms": 5000, "write_in_flight": 0}, "warnings": [], "waiting_for_restart": [],
+         "certificate": {"subject": "CN=praxis", "not_after": "2037-01-01T00:00:00.000Z", "days_left": 300, "warnings": []}}
+KEEPER = {"ok": True, "state": "idle", "schedule": {"next": NOW, "words": "every day at 03:15", "words_de": "täglich um 03:15"}, "pending": None, "job": None,
+          "last_backup": RUN, "last_good_backup": RUN, "last_drill": {**RUN, "kind": "drill"}, "last_restore": None, "witnesses": {},
+          "database": {"state": "up", "since": NOW}, "folder": "/var/backups/elexgate", "free": 500_000_000_000, "notify": {"good": True}}
+SESSION = {"id": 7, "user": "elexis", "peer": "192.168.1.23", "program": "Elexis", "tls_version": "TLSv1.3", "cipher": "TLS_AES", "since": NOW,
+           "state": "relay", "reads": 5, "writes": 2, "last_kind": "write", "last_activity_ms": 2000, "in_transaction": False, "in_flight": False}
+RESTORE = {"kind": "restore", "started": NOW, "ended": NOW, "result": "failed", "exit": 1, "run": "", "action": "sql"}
+DOWN = object()
+
+
+def changed(base, **more):
+    return {**copy.deepcopy(base), **more}
+
+
+#: state: (proxy's status, keeper's status, sessions)
+STATES = {
+    "up": (PROXY, KEEPER, [SESSION]),
+    "keeper": (PROXY, DOWN, [SESSION]),
+    "proxy": (DOWN, KEEPER, []),
+    "database": (PROXY, changed(KEEPER, database={"state": "down", "since": NOW}), []),
+    "restoring": (changed(PROXY, state="blocked", reason="The practice database is being restored", reason_de="Die Praxis-Datenbank wird wiederhergestellt, bitte warten"),
+                  changed(KEEPER, state="running", job={"kind": "restore", "action": "run", "phase": "swap", "type": "elexisdb", "run": "2026-11-30-1000", "started": NOW, "blocked_since": NOW}), []),
+    "waiting": (changed(PROXY, waiting_for_restart=[{"address": "192.168.1.23", "left_s": 62}]), KEEPER, []),
+    "failed-sql": (PROXY, changed(KEEPER, last_restore=changed(RESTORE, words="It failed: line 7 is no SQL", words_de="Sie ist gescheitert: Zeile 7 ist kein SQL")), [SESSION]),
+    "way": (PROXY, changed(KEEPER, state="waiting", pending={"due": NOW, "deadline": None, "by_hand": True, "yielded": 3, "types": [], "words": "somebody writes", "words_de": "jemand schreibt"}), [SESSION]),
+    "gave-up": (PROXY, changed(KEEPER, last_backup=changed(RUN, exit=4, result="not idle", error="somebody wrote", error_de="jemand schrieb")), [SESSION]),
+    "backup": (PROXY, changed(KEEPER, state="running", job={"kind": "backup", "phase": "copy", "type": "elexisdb", "run": "", "started": NOW, "bytes": 5, "total": 10}), [SESSION]),
+    "draining": (changed(PROXY, state="draining", reason="Update at noon", reason_de="Update am Mittag"), KEEPER, [SESSION]),
+    "login": (PROXY, KEEPER, [changed(SESSION, state="login", tls_version=None, cipher=None), changed(SESSION, id=8, user="alt", tls_version=None, cipher=None)]),
+}
+#: state: {path: (German sentences, German ones that must not be there, English, English not)}
+SAYS = {
+    "up": {"/": (["Alle können arbeiten", "läuft"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"])},
+    "keeper": {"/": (["nicht bekannt", "Rufen Sie Ihre Betreuung an: Dr. Hilfe"], ["noch nie", "Es gibt noch keine"], ["not known", "Call your support"], ["never", "no good backup"]),
+               "/backups": (["ist nicht bekannt"], ["noch keine Sicherung"], ["is not known"], ["There is no backup"])},
+    "proxy": {"/": (["nicht bekannt"], ["Alle können arbeiten"], ["not known"], ["Everybody can work"]),
+              "/clients": (["nicht bekannt, wer verbunden ist"], ["Niemand ist verbunden"], ["not known who is connected"], ["Nobody is connected"])},
+    "database": {"/": (["Die Datenbank läuft nicht, seit", "Niemand kann arbeiten"], ["Alle können arbeiten"], ["nobody can work"], ["Everybody can work"])},
+    "restoring": {"/": (["Wiederherstellung läuft", "Niemand kommt herein"], ["Alle können arbeiten"], ["Nobody gets in"], ["Everybody can work"]),
+                  "/restore": (["Die Daten werden ausgetauscht", "Die Datenbank startet"], ["Die SQL-Datei wird gelesen"], ["Exchanging the data"], ["Reading the SQL"])},
+    "waiting": {"/": (["einige Arbeitsplätze warten"], ["Alle können arbeiten"], ["wait"], ["Everybody can work"]),
+                "/clients": (["192.168.1.23", "noch 62 s", "Jetzt einlassen"], [], ["62 s"], [])},
+    "failed-sql": {"/restore": (["Sie ist gescheitert: Zeile 7 ist kein SQL"], ["sind in Betrieb"], ["It failed: line 7"], ["are in use"])},
+    "way": {"/": (["macht immer wieder Platz", "Versuche bisher: 3", "elexis – 192.168.1.23 (Elexis)", "Als Dump sichern", "einen Moment anhalten"], ["misslang"],
+                  ["keeps making way", "Tries so far: 3", "Back up as a dump"], ["failed"])},
+    "gave-up": {"/backups": (["gab auf, weil immer wieder jemand schrieb", "Als Dump sichern"], ["hat begonnen"], ["gave up because"], ["has begun"])},
+    "draining": {"/clients": (["«Update am Mittag»"], ["kann niemand mit Elexis arbeiten"], ["Update at noon"], ["nobody can work with Elexis"]),
+                 "/": (["wer arbeitet, darf fertig machen"], ["Alle können arbeiten"], ["those who work may finish"], ["Everybody can work"])},
+    "login": {"/clients": (["meldet sich an"], [], ["is logging in"], [])},
+}
+
+
+class Played:
+    """Proxy and keeper behind two sockets, in the state that the file `state` names."""
+
+    def __init__(self, folder):
+        self.file = folder / "state"
+        self.file.write_text("up")
+        folder = folder / "c"
+        folder.mkdir()
+        self.asked = []
+        self.fakes = [
+            Fake(folder / "proxy.sock", {"status": lambda: self.of(0), "sessions": lambda: {"ok": True, "sessions": self.state()[2]}, "open": {"ok": True},
+                                         "block": {"ok": True}, "log": {"ok": True, "lines": []}}),
+            Fake(folder / "keeper.sock", {"status": lambda: self.of(1), "archives": lambda: {"ok": True, "folder": "/var/backups/elexgate", "runs": [ARCHIVE]},
+                                          "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True}}),
+        ]
+
+    def state(self):
+        return STATES[self.file.read_text().strip() or "up"]
+
+    def of(self, which):
+        answer = self.state()[which]
+        if answer is DOWN:
+            return {"ok": False, "code": "ECONNREFUSED", "error": "played: it does not run"}
+        return answer
+
+    def close(self):
+        for fake in self.fakes:
+            fake.close()
+
+
+@pytest.fixture(scope="module")
+def played(session_folder, pki):
+    folder = session_folder / "states"
+    folder.mkdir()
+    whole = Played(folder)
+    console = Console(folder / "c", pki, {"support": "Dr. Hilfe, 044 123 45 67"}).start()
+    console.admin()
+    whole.scripts = folder / "scripts"
+    whole.scripts.mkdir()
+    for source in [*SOURCES.glob("*.js"), SOURCES / "package.json"]:
+        shutil.copy(source, whole.scripts)
+    (whole.scripts / "node_modules").symlink_to(node_modules())
+    whole.folder, whole.console = folder, console
+    yield whole
+    console.stop()
+    whole.close()
+
+
+def test_each_state_in_a_browser(played):
+    (played.folder / "says.json").write_text(json.dumps(SAYS))
+    env = dict(os.environ, ELEXGATE_CONSOLE_URL=f"https://localhost:{played.console.port}", ELEXGATE_PICTURES=str(played.folder), TZ="Europe/Zurich")
+    process.run(["node", played.scripts / "states.js", played.folder / "says.json", played.file], timeout=600, env=env, cwd=played.folder)
+    runs = [r for r in played.fakes[1].asked if r["cmd"] == "run"]
+    assert {"dump", "lock"} <= {r.get("method") for r in runs if r["mode"] == "now"}, runs
+    blocks = [r for r in played.fakes[0].asked if r["cmd"] == "block"]
+    assert [b["reason"] for b in blocks] == ["Umbau & Pause"], blocks
