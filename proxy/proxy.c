@@ -80,6 +80,7 @@ static json_t *totals_json(const struct proxy *p)
     SUM(logins_ok);
     SUM(logins_failed);
     SUM(server_blocked);
+    SUM(server_logins_cut);
     SUM(bytes_in);
     SUM(bytes_out);
     SUM(statements_read);

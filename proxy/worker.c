@@ -7,18 +7,10 @@
 #include "common/clock.h"
 #include "proxy/session/session.h"
 
-/* How fine phase deadlines and the grace of a block are looked at. */
-#define TICK_MS 50u
-/* How often links are looked at whose peer owes an answer: [proxy] user_timeout is minutes. */
-#define PULSE_MS 1000u
-/* So old a login must be before it gives way to others. */
-#define LOGIN_AGE_MIN_MS 1000u
-/* So many times the limit are a crowd; more are a flood. */
-#define LOGINS_CROWD 4u
 /* Watchers hear of writes at most this often. */
 #define WRITE_NEWS_MS 50u
 
-static void for_each(struct session_list *list, void (*fn)(struct session *s, void *ctx), void *ctx)
+void worker_each(struct session_list *list, void (*fn)(struct session *s, void *ctx), void *ctx)
 {
     struct session *s = TAILQ_FIRST(list);
     while (s) {
@@ -26,82 +18,6 @@ static void for_each(struct session_list *list, void (*fn)(struct session *s, vo
         fn(s, ctx);
         s = next;
     }
-}
-
-static void tick_one(struct session *s, void *ctx)
-{
-    session_tick(s, *(const uint64_t *)ctx);
-}
-
-static void ask_one(struct session *s, void *ctx)
-{
-    (void)ctx;
-    session_ask_tick(s);
-}
-
-static void end_now(struct session *s, void *ctx)
-{
-    struct worker *w = ctx;
-    session_end_now(s, w->notice, "blocked: grace period over");
-}
-
-/* Too many are logging in: who has taken long gives way, but not for being in a crowd. Beyond the
- * crowd it is a flood, and the oldest go at any age; never a session that is logged in. */
-static void shed_logins(struct worker *w, uint64_t now)
-{
-    struct session *oldest;
-    while (SLOT_GET(w->idle.pending) > w->logins_pending_max &&
-           (oldest = TAILQ_FIRST(&w->pending)) != NULL &&
-           (now - oldest->last_activity_ms >= LOGIN_AGE_MIN_MS ||
-               SLOT_GET(w->idle.pending) > LOGINS_CROWD * w->logins_pending_max)) {
-        SLOT_ADD(w->totals.refused[REFUSAL_MAX_LOGINS], 1);
-        if (!session_login_give_up(oldest, &session_too_many))
-            session_drop(oldest, session_too_many.reason, NULL);
-    }
-}
-
-static void end_if_silent(struct session *s, void *ctx)
-{
-    uint64_t now = *(const uint64_t *)ctx, limit = s->settings->user_timeout_ms;
-    if (link_silent(&s->client, now, limit))
-        session_drop(s, "client lost", "it has acknowledged nothing for user_timeout");
-    else if (link_silent(&s->server, now, limit))
-        session_server_silent(s);
-}
-
-static void on_pulse(uv_timer_t *t)
-{
-    struct worker *w = t->data;
-    uint64_t now = uv_now(&w->loop);
-    for_each(&w->pending, end_if_silent, &now);
-    for_each(&w->relaying, end_if_silent, &now);
-    for_each(&w->leaving, end_if_silent, &now);
-}
-
-static void on_tick(uv_timer_t *t)
-{
-    struct worker *w = t->data;
-    uint64_t now = uv_now(&w->loop);
-    shed_logins(w, now);
-    for_each(&w->pending, tick_one, &now);
-    for_each(&w->leaving, tick_one, &now);
-    bool unknown = SLOT_GET(w->idle.unknown) > 0;
-    if (unknown)
-        for_each(&w->relaying, ask_one, NULL);
-    if (w->blocking && now >= w->grace_until)
-        for_each(&w->relaying, end_now, w);
-    if (TAILQ_EMPTY(&w->pending) && TAILQ_EMPTY(&w->leaving) && !w->blocking && !unknown) {
-        uv_timer_stop(t);
-        w->ticking = false;
-    }
-}
-
-void worker_want_tick(struct worker *w)
-{
-    if (w->ticking || w->stopping)
-        return;
-    w->ticking = true;
-    CHECK(uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS) == 0);
 }
 
 /* Orders: from the main thread to the worker. */
@@ -229,7 +145,7 @@ static void run_accept(struct task *t)
         close(o->fd);
     else
         session_start(w, o->fd, o->id, o->settings, o->listener, &o->peer);
-    shed_logins(w, uv_now(&w->loop));
+    worker_shed_logins(w, uv_now(&w->loop));
     settings_unref(o->settings);
     free(o);
 }
@@ -270,8 +186,8 @@ static void run_block(struct task *t)
     w->block_round = o->id;
     w->blocking = true;
     w->holding = false;
-    for_each(&w->pending, end_for, w);
-    for_each(&w->relaying, end_for, w);
+    worker_each(&w->pending, end_for, w);
+    worker_each(&w->relaying, end_for, w);
     worker_want_tick(w);
     worker_check_blocked(w);
     free(o);
@@ -305,7 +221,7 @@ static void run_open(struct task *t)
     w->blocking = w->holding = false;
     json_decref(w->block_addresses);
     w->block_addresses = NULL;
-    for_each(&w->relaying, let_go, NULL);
+    worker_each(&w->relaying, let_go, NULL);
     free(o);
 }
 
@@ -321,7 +237,7 @@ static void run_hold(struct task *t)
     w->holding = true;
     w->hold_round = o->id;
     w->hold_told = false;
-    for_each(&w->relaying, poll_again, NULL);
+    worker_each(&w->relaying, poll_again, NULL);
     worker_check_held(w);
     free(o);
 }
@@ -335,7 +251,7 @@ static void run_release(struct task *t)
 {
     struct order *o = order_of(t);
     o->w->holding = false;
-    for_each(&o->w->relaying, let_go, NULL);
+    worker_each(&o->w->relaying, let_go, NULL);
     free(o);
 }
 
@@ -413,9 +329,9 @@ static void run_list(struct task *t)
 {
     struct order *o = order_of(t);
     json_t *array = json_array();
-    for_each(&o->w->relaying, list_one, array);
-    for_each(&o->w->pending, list_one, array);
-    for_each(&o->w->leaving, list_finishing, array);
+    worker_each(&o->w->relaying, list_one, array);
+    worker_each(&o->w->pending, list_one, array);
+    worker_each(&o->w->leaving, list_finishing, array);
     news_send(
         o->w, news_listed, (struct news){.object = array, .listed_cb = o->listed, .ctx = o->ctx});
     free(o);
@@ -439,9 +355,9 @@ static void run_stop(struct task *t)
     struct order *o = order_of(t);
     struct worker *w = o->w;
     w->stopping = true;
-    for_each(&w->pending, drop_one, NULL);
-    for_each(&w->relaying, drop_one, NULL);
-    for_each(&w->leaving, drop_one, NULL);
+    worker_each(&w->pending, drop_one, NULL);
+    worker_each(&w->relaying, drop_one, NULL);
+    worker_each(&w->leaving, drop_one, NULL);
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->pulse, NULL);
     loop_lag_stop(&w->lag);
@@ -472,10 +388,7 @@ int worker_start(struct worker *w, unsigned index, struct peers *peers, struct m
     r = mailbox_init(&w->mail, &w->loop, e);
     if (r < 0)
         return r;
-    CHECK(uv_timer_init(&w->loop, &w->tick) == 0);
-    CHECK(uv_timer_init(&w->loop, &w->pulse) == 0);
-    CHECK(uv_timer_start(&w->pulse, on_pulse, PULSE_MS, PULSE_MS) == 0);
-    w->tick.data = w->pulse.data = w;
+    worker_clock_start(w);
     loop_lag_start(&w->lag, &w->loop);
     link_scratch_init(&w->scratch);
     backend_cache_init(&w->backend, &w->loop);

@@ -30,6 +30,8 @@ struct totals { /* one writer, as the idle slot */
     /* The server refused us for max_connect_errors (1129): how often, and when last; and when it
      * last let somebody in. Monotonic, 0 = never. */
     _Atomic uint64_t server_blocked, server_blocked_ms, login_ok_ms;
+    /* Connections to the server that had to be cut before their login: it counts them as well. */
+    _Atomic uint64_t server_logins_cut;
     _Atomic uint64_t bytes_in, bytes_out, statements_read, statements_write;
     _Atomic uint64_t refused[REFUSAL_COUNT];
 };
@@ -80,6 +82,7 @@ struct worker {
     uv_timer_t pulse;                               /* looks for peers that are gone */
     uv_timer_t tick; /* runs while a list needs it: phase deadlines, the grace of a block */
     bool ticking;
+    uint64_t ticked_ms, pulsed_ms; /* when they last did their work */
     struct backend_cache backend;
     struct notice *notice; /* set while blocked: why */
     uint64_t grace_until;  /* while blocked: when running statements are ended */
@@ -114,6 +117,13 @@ void worker_end_backend(struct worker *w, const char *name, struct notice *n);
 void worker_list(struct worker *w, void (*done)(void *ctx, json_t *array), void *ctx);
 /* Ends all sessions at once and joins the thread. */
 void worker_stop(struct worker *w);
+
+/* Between worker.c and worker_clock.c. */
+void worker_clock_start(struct worker *w);
+/* Too many logins at once: who has taken long is told so. */
+void worker_shed_logins(struct worker *w, uint64_t now_ms);
+/* fn may move its session to another list. */
+void worker_each(struct session_list *list, void (*fn)(struct session *s, void *ctx), void *ctx);
 
 /* For sessions, own thread. */
 void worker_want_tick(struct worker *w);

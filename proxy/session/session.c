@@ -421,29 +421,50 @@ void session_on_server_event(struct link *l, int status, int events)
         session_poll(s);
 }
 
-void session_start(struct worker *w, int fd, uint64_t id, struct settings *settings,
-    size_t listener, const struct sockaddr_storage *peer)
+static struct session *session_new(struct worker *w, uint64_t id, struct settings *settings,
+    const struct listen_settings *listener, const struct address *peer, uint16_t peer_port)
 {
     struct session *s = xcalloc(1, sizeof *s);
     *s = (struct session){
         .worker = w,
         .settings = settings_ref(settings),
-        .listener = &settings->listeners[listener],
+        .listener = listener,
         .id = id,
-        .peer = address_from((const struct sockaddr *)peer),
+        .peer = *peer,
+        .peer_port = peer_port,
         .since_wall_ms = clock_wall_ms(),
         .last_activity_ms = uv_now(&w->loop),
         .client.fd = -1,
         .server.fd = -1,
     };
-    struct sockaddr_in in; /* the port stands at the same place in both families */
-    memcpy(&in, peer, sizeof in);
-    s->peer_port = ntohs(in.sin_port);
     buffer_init(&s->stash, SESSION_CLIENT_MAX);
     s->login = xcalloc(1, sizeof *s->login);
     s->login->header_due = settings->proxy_protocol;
     buffer_init(&s->login->from_client, SESSION_CLIENT_MAX);
     buffer_init(&s->login->from_server, LOGIN_PACKET_MAX + LINK_READ_MAX);
+    return s;
+}
+
+struct session *session_clientless(const struct session *s)
+{
+    struct worker *w = s->worker;
+    struct session *n = session_new(w, s->id, s->settings, s->listener, &s->peer, s->peer_port);
+    n->state = SESSION_FINISHING;
+    n->backend = s->backend;
+    peers_add(w->peers, &s->peer);
+    atomic_fetch_add(&w->assigned, 1);
+    session_enlist(n, &w->leaving);
+    return n;
+}
+
+void session_start(struct worker *w, int fd, uint64_t id, struct settings *settings,
+    size_t listener, const struct sockaddr_storage *peer)
+{
+    struct address from = address_from((const struct sockaddr *)peer);
+    struct sockaddr_in in; /* the port stands at the same place in both families */
+    memcpy(&in, peer, sizeof in);
+    struct session *s = session_new(
+        w, id, settings, &settings->listeners[listener], &from, ntohs(in.sin_port));
 
     struct err e;
     if (link_open(&s->client, &w->loop, fd, &w->scratch, on_client_event, s, &e) < 0) {

@@ -162,11 +162,17 @@ void session_link_closed(struct link *l);
 
 /* session.c, for session_finish.c: the server's side is over as well. */
 void session_finished(struct session *s);
+/* The same: one more, of the same client, without it. Counted, and on the list of those that leave;
+ * session_finished ends it. */
+struct session *session_clientless(const struct session *s);
 
 /* session_finish.c */
 /* Nothing more comes from this client: the server's side is closed, or goes on by itself until the
  * server has ended what it does. Before the state moves. Idempotent. */
 void session_server_leave(struct session *s);
+/* The server took the connection and has not greeted in time: another is tried, and this one ends
+ * by itself as if its client had left. */
+void session_server_leave_behind(struct session *s);
 void session_on_finishing(struct session *s, int status, int events);
 void session_finish_tick(struct session *s, uint64_t now_ms);
 /* session_ask.c */

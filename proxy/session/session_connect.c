@@ -133,8 +133,10 @@ void session_connect_tick(struct session *s, uint64_t now_ms)
     struct session_login *l = s->login;
     if (l->retry_at_ms && now_ms >= l->retry_at_ms)
         look_up(s);
-    else if (l->attempt_until_ms && now_ms >= l->attempt_until_ms)
+    else if (l->attempt_until_ms && now_ms >= l->attempt_until_ms) {
+        session_server_leave_behind(s);
         attempt_failed(s, "the server did not answer in time");
+    }
 }
 
 /* The PROXY header goes ahead of everything; the server's greeting comes only after it. */

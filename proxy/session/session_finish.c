@@ -11,10 +11,16 @@
  */
 #include "proxy/session/session.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include "common/log.h"
 
-/* What a server may take to refuse a login. */
-#define DISMISS_MS 10000u
+/* What a server may take to greet and to refuse a login. It counts one that broke off whenever it
+ * gets to it, however late; what is left behind none the less is counted here too. */
+#ifndef DISMISS_MS /* shorter where it is to be reached: elexgate-proxy-small */
+#define DISMISS_MS 60000u
+#endif
 /* So much of a result that nobody reads is read; then the server may find the line cut. */
 #define DRAIN_MAX (1024u * 1024u)
 
@@ -23,6 +29,13 @@ static bool server_works(const struct session *s)
     const struct dialogue *d = &s->dialogue;
     return s->state == SESSION_RELAY &&
            (d->outstanding > 0 || d->lost || d->transaction != TRANSACTION_NONE || s->asking);
+}
+
+/* The server may count it against us. */
+static void login_cut(struct session *s, const char *why)
+{
+    SLOT_ADD(s->worker->totals.server_logins_cut, 1);
+    log_event(LOG_WARNING, "server-left", LOG_U("session", s->id), LOG_S("reason", why));
 }
 
 static bool server_waits_for_login(const struct session *s)
@@ -133,10 +146,42 @@ void session_server_leave(struct session *s)
         link_shutdown(&s->server);
         session_account_gone(s);
     } else {
-        if (!there || !server_waits_for_login(s) || !dismiss(s))
+        bool waits = there && server_waits_for_login(s);
+        if (waits && !dismiss(s)) {
+            login_cut(s, "it sent what is no login");
+            waits = false;
+        }
+        if (!waits)
             link_close(&s->server, session_link_closed);
         session_account_off(s);
     }
+}
+
+void session_server_leave_behind(struct session *s)
+{
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+    struct err e;
+    if (session_server_is_local(s) ||
+        getpeername(s->server.fd, (struct sockaddr *)&peer, &n) < 0) /* never connected */
+        return;
+    int fd = fcntl(s->server.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        login_cut(s, "no file descriptor is free");
+        return;
+    }
+    struct session *left = session_clientless(s);
+    if (link_open(&left->server, &s->worker->loop, fd, &s->worker->scratch, session_on_server_event,
+            left, &e) < 0) {
+        login_cut(s, e.text);
+        session_finished(left);
+        return;
+    }
+    left->links_open = 1;
+    left->finish = SESSION_DISMISS;
+    left->finish_until_ms = uv_now(&s->worker->loop) + DISMISS_MS;
+    session_poll(left);
+    worker_want_tick(s->worker);
 }
 
 /* A result without end that nobody reads is no work: the server may find the line cut. What writes
@@ -177,6 +222,8 @@ void session_on_finishing(struct session *s, int status, int events)
 
 void session_finish_tick(struct session *s, uint64_t now_ms)
 {
-    if (s->finish == SESSION_DISMISS && now_ms >= s->finish_until_ms)
+    if (s->finish == SESSION_DISMISS && now_ms >= s->finish_until_ms) {
+        login_cut(s, "it has not refused the login in time");
         session_finished(s);
+    }
 }

@@ -7,6 +7,7 @@ rows as answer number 7. T1 and T0 in front begin and end a transaction.
 """
 import itertools
 import random
+import select
 import socket
 import ssl
 import struct
@@ -59,13 +60,21 @@ def send_cut(sock, data, rng):
             time.sleep(rng.random() * 0.004)
 
 
+def has_hung_up(sock, wait=0):
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(wait * 1000))
+
+
 class Server:
-    """Answers what the statements ask for. Each connection has a thread; .truth tells by thread id whether a transaction is open."""
+    """Answers what the statements ask for. Each connection has a thread; .truth tells by thread id whether a transaction is open. Connections that
+    broke off before their login was over, which is what a server counts towards max_connect_errors: .late, those that had gone before this server
+    had said its word (it was starved), and .unheard, those that had its word and went: that must not be."""
 
     def __init__(self, seed):
         self._rng = random.Random(seed)
         self._ids = itertools.count(1000)
-        self.truth, self.open, self.violations, self.nobodies = {}, 0, [], 0
+        self.truth, self.open, self.late, self.unheard, self.nobodies = {}, 0, 0, [], 0
         self._lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -101,38 +110,48 @@ class Server:
     def _session(self, s, thread, rng):
         if rng.random() < 0.01:
             return  # away before its greeting
+        if rng.random() < 0.005:
+            has_hung_up(s, WAIT)  # starved: gets to it when nobody waits any more
         words = bytearray(greeting())
         at = words.index(0, 5) + 1
         words[at:at + 4] = struct.pack("<I", thread)
         words[at + 19] |= DEPRECATE_EOF >> 24
-        send_cut(s, bytes(words), rng)
-        if rng.random() < 0.01:
-            return
+        caps = self._login(s, thread, rng, bytes(words))
+        while caps is not None and self._command(s, thread, caps, rng):
+            pass
+
+    def _ask(self, s, thread, data, rng):
+        """Says data, and is answered."""
+        gone = True
         try:
-            sequence, login = read_packet(s)
-        except EOFError:
-            self.violations.append(f"connection {thread} broke off before its login")
-            return
+            send_cut(s, data, rng)
+            gone = has_hung_up(s)
+            return read_packet(s)
+        except (ConnectionError, EOFError) as e:
+            with self._lock:
+                self.late += gone
+                self.unheard += [] if gone else [f"connection {thread} broke off before its login: {e!r}"]
+            raise
+
+    def _login(self, s, thread, rng, words):
+        """The client's capabilities; None: it is not let in."""
+        if rng.random() < 0.01:
+            send_cut(s, words, rng)
+            return None
+        sequence, login = self._ask(s, thread, words, rng)
         user = login[32:login.index(0, 32)]
         if user.startswith(b"elexgate"):
             self.nobodies += 1
         if b"switch" in user:
-            send_cut(s, frame(b"\xfemysql_native_password\0" + b"x" * 20 + b"\0", sequence + 1), rng)
-            try:
-                sequence, _ = read_packet(s)
-            except EOFError:
-                self.violations.append(f"connection {thread} broke off in its login")
-                return
+            sequence, _ = self._ask(s, thread, frame(b"\xfemysql_native_password\0" + b"x" * 20 + b"\0", sequence + 1), rng)
         if b"slow" in user:
             time.sleep(rng.random() * 0.2)
         if b"denied" in user or user.startswith(b"elexgate"):
             send_cut(s, frame(b"\xff\x15\x04#28000no", sequence + 1), rng)
-            return
+            return None
         self.truth[thread] = False
-        caps = int.from_bytes(login[:4], "little")
         send_cut(s, frame(OK_HEAD + struct.pack("<HH", AUTOCOMMIT, 0), sequence + 1), rng)
-        while self._command(s, thread, caps, rng):
-            pass
+        return int.from_bytes(login[:4], "little")
 
     def _status(self, thread, more=False):
         return AUTOCOMMIT | (IN_TRANS if self.truth[thread] else 0) | (MORE if more else 0)
@@ -384,9 +403,14 @@ class Client:
 class Fuzz:
     """gate: a lib.gate.Gate of elexgate-proxy-small with the listeners elexis (TLS) and inner, in front of server."""
 
-    OPTIONS = {"proxy": {"handshake_timeout": "3s", "login_timeout": "5s", "max_logins_pending": 6, "max_sessions": 40, "grace": "200ms"},
+    OPTIONS = {"database": {"connect_timeout": "1s", "connect_retry": "1s"},
+               "proxy": {"handshake_timeout": "3s", "login_timeout": "5s", "max_logins_pending": 6, "max_sessions": 40, "grace": "200ms"},
                "log": {"level": "info"}}
     LISTENERS = {"elexis": {}, "inner": {"tls": "off"}}
+
+    @classmethod
+    def options(cls, server):
+        return {**cls.OPTIONS, "database": {**cls.OPTIONS["database"], "host": "127.0.0.1", "port": server.port}}
 
     def __init__(self, gate, server, pki, seed, say=print):
         self.gate, self.server, self.seed, self.say = gate, server, seed, say
@@ -450,7 +474,7 @@ class Fuzz:
             t.join(seconds + 4 * WAIT)
             if t.is_alive():
                 self.violations.append("a thread of the fuzzer hangs")
-        self.violations += self.server.violations
+        self.violations += self.server.unheard
         if not self.violations:
             self._quiet()
         if not self.gate.alive():
@@ -468,3 +492,7 @@ class Fuzz:
             process.wait_until(zero, WAIT, "all counters 0")
         except TimeoutError:
             self.violations.append(f"all have left, and {self.gate.status()}; at the server {self.server.open}; {self.gate.sessions()}")
+        # A server that is starved beyond the gate's bound is left, and the gate says so.
+        known = self.gate.status()["totals"]["server_logins_cut"]
+        if self.server.late > known:
+            self.violations.append(f"{self.server.late} connections were gone before the server's word, and the gate knows of {known}")

@@ -1,5 +1,7 @@
 """Networks that lose a packet or a peer, clients that only pause, and connections that break off before their login."""
 import ctypes
+import os
+import signal
 import socket
 import struct
 import threading
@@ -7,7 +9,7 @@ import time
 
 import pytest
 
-from lib import process, rawclient, starttls
+from lib import paths, process, rawclient, starttls
 from lib.fakeserver import FakeServer, greeting
 from test_gate_endings import frame, login, read_packet
 
@@ -146,6 +148,61 @@ def test_no_login_breaks_off_at_the_server(make_gate, breaks_off):
         assert over.wait(30), f"the server got {seen}"
         assert b"elexgate: no login" in seen[0][1] or seen[-1] == (3, b"")
         process.wait_until(lambda: gate.status()["logins_pending"] == 0, what="nobody pending")
+
+
+def test_a_server_that_greets_late_is_told_as_well(make_gate):
+    """It took the connection and gets to it after connect_timeout: the client has tried again by then, and nobody breaks off."""
+    seen, wait = [], threading.Event()
+
+    def late(sock):
+        wait.wait(30)
+        sock.sendall(greeting())
+        seen.append(starttls.read_packet(sock)[1])
+        sock.sendall(frame(b"\xff\x15\x04#28000no", 2))
+
+    with FakeServer() as fake:
+        fake.script = late
+        gate = make_gate(None, listeners=PLAIN, options={"database": {"host": "127.0.0.1", "port": fake.port, "connect_timeout": "200ms",
+                                                                      "connect_retry": "1s"}})
+        with socket.create_connection(("127.0.0.1", gate.port), 30) as sock:
+            assert read_packet(sock)[1][:3] == b"\xff\x1d\x04"
+        connections = len(fake._sockets)
+        assert connections > 1
+        wait.set()
+        process.wait_until(lambda: len(seen) == connections, what="a login on every connection")
+        assert all(b"elexgate: no login" in login for login in seen)
+        process.wait_until(lambda: sum(w["sessions"] for w in gate.status()["loops"]) == 0, what="all are over")
+        assert gate.status()["totals"]["server_logins_cut"] == 0
+
+
+def test_a_server_that_never_greets_is_left_and_counted(make_gate):
+    """What the server may count against us is counted here too."""
+    with FakeServer() as fake:
+        seen = []
+
+        def silent(sock):
+            seen.append(sock.recv(1))
+
+        fake.script = silent
+        gate = make_gate(None, start=False, listeners=PLAIN, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        gate.program = paths.PROXY.with_name("elexgate-proxy-small")  # which waits 3 s
+        gate.start()
+        socket.create_connection(("127.0.0.1", gate.port), 30).close()
+        process.wait_until(lambda: seen == [b""], what="the server is left")
+        process.wait_until(lambda: gate.status()["totals"]["server_logins_cut"] == 1, what="counted")
+        assert "event=server-left" in gate.log
+
+
+def test_a_pause_of_the_gate_is_no_silence_of_its_peers(make_gate, server):
+    """A virtual machine that is stopped for a backup: what came meanwhile is read before anybody is given up."""
+    gate = make_gate(server, listeners=PLAIN, options={"proxy": {"handshake_timeout": "500ms", "login_timeout": "500ms"}})
+    with socket.create_connection(("127.0.0.1", gate.port), 30) as sock:
+        read_packet(sock)
+        os.kill(gate.process.pid, signal.SIGSTOP)
+        sock.sendall(frame(login(), 1))
+        time.sleep(1)
+        os.kill(gate.process.pid, signal.SIGCONT)
+        assert read_packet(sock)[1][:1] == b"\0"
 
 
 def _packet(rest, caps=rawclient.USUAL, user=b"named"):

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.sanitize
 def test_whole_sessions(make_gate, pki):
     server = Server(1)
     gate = make_gate(None, start=False, listeners=Fuzz.LISTENERS,
-                     options={**Fuzz.OPTIONS, "database": {"host": "127.0.0.1", "port": server.port}})
+                     options=Fuzz.options(server))
     gate.program = paths.PROXY.with_name("elexgate-proxy-small")
     gate.start()
     fuzz = Fuzz(gate, server, pki, seed=1)
