@@ -1,6 +1,6 @@
 /*
- * Exit codes of elexgate(1) and of the job processes. Documented in the manual; scripts rely on
- * them.
+ * Exit codes of elexgate(1) and of the job processes: the one table of what they mean elsewhere.
+ * Documented in the manual; scripts rely on them.
  */
 #ifndef ELEXGATE_COMMON_EXIT_CODES_H
 #define ELEXGATE_COMMON_EXIT_CODES_H
@@ -19,5 +19,10 @@ enum exit_code {
     EXIT_CANCELLED = 10,   /* by the user */
     EXIT_INCOMPLETE = 11,  /* the backup was made, but some files could not be read */
 };
+
+/* "good", "failed", "not-idle", ...: as hooks, runs and the audit log name a result. */
+const char *exit_code_name(int exit_code);
+/* The errno that an answer carries for a program that ended so; EIO for one without a better. */
+int exit_code_errno(int exit_code);
 
 #endif

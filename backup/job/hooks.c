@@ -9,32 +9,6 @@
 
 #define ENV_MAX 10
 
-const char *hook_result_name(int exit_code)
-{
-    switch (exit_code) {
-    case EXIT_GOOD:
-        return "good";
-    case EXIT_NOT_IDLE:
-        return "not-idle";
-    case EXIT_NO_SPACE:
-        return "no-space";
-    case EXIT_INCONSISTENT:
-        return "inconsistent";
-    case EXIT_BUSY:
-        return "busy";
-    case EXIT_VETOED:
-        return "vetoed";
-    case EXIT_REFUSED:
-        return "refused";
-    case EXIT_CANCELLED:
-        return "cancelled";
-    case EXIT_INCOMPLETE:
-        return "incomplete";
-    default:
-        return "failed";
-    }
-}
-
 static char *archive_paths(const struct run *r)
 {
     char *all = xstrdup("");
@@ -74,7 +48,7 @@ static int run_hook(struct run *r, const char *event, const char *types, const i
     environment[n++] = xasprintf("ELEXGATE_TYPES=%s", types);
     if (exit_code) {
         _cleanup_free_ char *archives = archive_paths(r);
-        environment[n++] = xasprintf("ELEXGATE_RESULT=%s", hook_result_name(*exit_code));
+        environment[n++] = xasprintf("ELEXGATE_RESULT=%s", exit_code_name(*exit_code));
         environment[n++] = xasprintf("ELEXGATE_EXIT=%d", *exit_code);
         environment[n++] = xasprintf("ELEXGATE_ERROR=%s", error ? error : "");
         environment[n++] = xasprintf("ELEXGATE_ARCHIVES=%s", archives);

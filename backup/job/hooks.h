@@ -22,7 +22,4 @@ int hook_before(struct run *r, const char *event, const char *types, struct err 
 void hook_after(
     struct run *r, const char *event, const char *types, int exit_code, const char *error);
 
-/* "good", "not-idle", ... */
-const char *hook_result_name(int exit_code);
-
 #endif

@@ -19,7 +19,8 @@
  * is not
  *   {"event":"restore-begin",..}                   see restore/trail.h
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
- *   {"done":true,"ok":BOOL,"exit":N,"error":WORDS,"error_de":WORDS where there are
+ *   {"done":true,"ok":BOOL,"exit":N,"nothing":true where there was nothing to
+ * do,"error":WORDS,"error_de":WORDS where there are
  * some,"code":ERRNO,"run":SUFFIX,"archives":[..],"proofs":[..] of a drill,"ended":TIME}
  */
 #ifndef ELEXGATE_BACKUP_JOB_RUN_H
@@ -44,6 +45,7 @@ struct run {
     int64_t started_ms;
     bool now;         /* asked for by a person: tries again by itself instead of waiting for idle */
     bool yield;       /* let go for writers */
+    bool nothing;     /* there was nothing to do, which is no success either */
     bool urgent;      /* a restore: clients wait for it, and the server that it starts inherits
                          priorities */
     bool clients_out; /* a restore before this one, which could not be settled, keeps them out */

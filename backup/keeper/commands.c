@@ -1,12 +1,13 @@
-#include "backup/keeper/keeper.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/keeper/audit.h"
+#include "backup/keeper/drive.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/people.h"
+#include "backup/keeper/tell.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
 #include "common/clock.h"
@@ -25,11 +26,12 @@ static json_t *time_or_null(int64_t ms)
 static json_t *schedule_object(const struct keeper *k)
 {
     char words[200];
+    int64_t now = clock_wall_ms();
     json_t *o = json_pack("{so?so?so?so?}", "backup",
         json_string(config_str(k->config, "backup", NULL, "schedule") ?: ""), "next",
-        time_or_null(keeper_plan_next(k, false)), "drill",
+        time_or_null(plan_next_due(&k->rules, false, now)), "drill",
         json_string(config_str(k->config, "drill", NULL, "schedule") ?: ""), "drill_next",
-        time_or_null(keeper_plan_next(k, true)));
+        time_or_null(plan_next_due(&k->rules, true, now)));
     if (k->rules.has_backup) {
         json_object_set_new(o, "words",
             json_string(cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words)));
@@ -41,17 +43,13 @@ static json_t *schedule_object(const struct keeper *k)
 
 static json_t *pending_object(const struct keeper *k)
 {
-    const struct keeper_pending *p = &k->state.pending;
+    const struct plan_pending *p = &k->state.plan.pending;
     if (!p->due_ms)
         return json_null();
     json_t *o = json_pack("{sososbsbsisO}", "due", time_or_null(p->due_ms), "deadline",
         p->by_hand ? json_null() : time_or_null(p->asked_ms + k->rules.deadline_ms), "missed",
         p->missed, "by_hand", p->by_hand, "yielded", (int)p->yielded, "types", p->types);
-    if (k->plan.decided) {
-        json_object_set_new(o, "reason", json_text(k->plan.decision.reason));
-        json_object_set_new(o, "words", json_text(k->plan.decision.words));
-        json_object_set_new(o, "words_de", json_text(k->plan.decision.words_de));
-    }
+    keeper_tell_decision(k, o);
     return o;
 }
 
@@ -155,10 +153,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
         find_drill(k), "last_restore", find_run(k, "restore", false), "witnesses",
         witness_object(k), "folder", json_text(k->settings.folder));
     CHECK(o);
-    json_object_set_new(o, "state",
-        json_string(k->current.job            ? "running"
-                    : k->state.pending.due_ms ? "waiting"
-                                              : "idle"));
+    json_object_set_new(o, "state", json_string(plan_state_name(&k->plan, k->current.job != NULL)));
     json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", audit_status());
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
@@ -182,13 +177,9 @@ static bool good_types(const json_t *types)
 
 static json_t *run_when_idle(struct keeper *k, json_t *types)
 {
-    if (k->state.pending.due_ms)
+    struct plan_facts facts = keeper_facts(k);
+    if (!plan_ask_for(&k->plan, types, &facts))
         return json_error(EBUSY, "a backup is waiting for the database to become idle already");
-    int64_t now = clock_wall_ms();
-    keeper_pending_set(&k->state.pending, now, now);
-    k->state.pending.by_hand = true;
-    json_array_extend(k->state.pending.types, types);
-    k->plan.not_before_mono_ms = 0;
     keeper_save(k);
     keeper_publish(k, keeper_state_event(k));
     return json_pack("{sbsb}", "ok", 1, "queued", 1);
@@ -209,8 +200,8 @@ static json_t *run_now(struct keeper *k, const json_t *request, const char *meth
         args[n++] = json_string_value(type);
     }
     struct err e = {0};
-    if (k->state.pending.yielded && !k->current.job && json_array_size(types) == 0)
-        keeper_pending_drop(&k->state.pending); /* what waits in vain is what this one makes */
+    if (k->state.plan.pending.yielded && !k->current.job && json_array_size(types) == 0)
+        plan_pending_drop(&k->state.plan.pending); /* what waits in vain is what this one makes */
     int r = keeper_run(k, JOB_BACKUP, args, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
@@ -260,10 +251,10 @@ static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
 static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request)
 {
     (void)c, (void)request;
-    if (!k->current.job && !k->state.pending.due_ms)
+    if (!k->current.job && !k->state.plan.pending.due_ms)
         return json_error(ENOENT, "nothing runs and nothing waits");
     bool running = k->current.job != NULL;
-    keeper_plan_cancel(k);
+    keeper_drive_cancel(k);
     return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
 }
 

@@ -8,47 +8,21 @@
 #include "common/json_lines.h"
 #include "common/json_get.h"
 
-#define ERRANDS_MAX 12
-/* A plan counts the rows of every table; nothing that is asked for here takes longer. */
-#define ERRAND_MS (10 * 60 * 1000)
-
 struct keeper_errand {
     struct keeper *k;
     struct keeper_errand *next;
     struct keeper_job *job;
-    uint64_t client, started_ms;
+    uint64_t client;
+    int64_t started_ms; /* monotonic */
     uid_t uid;
     struct keeper_errand_options o;
     json_t *request, *event, *last;
 };
 
-static int errno_of_exit(int exit_code)
-{
-    switch (exit_code) {
-    case EXIT_USAGE:
-        return EINVAL;
-    case EXIT_UNREACHABLE:
-        return ECONNREFUSED;
-    case EXIT_NO_SPACE:
-        return ENOSPC;
-    case EXIT_INCONSISTENT:
-        return EBADMSG;
-    case EXIT_BUSY:
-        return EBUSY;
-    case EXIT_VETOED:
-    case EXIT_REFUSED:
-        return EPERM;
-    case EXIT_CANCELLED:
-        return ECANCELED;
-    default:
-        return EIO;
-    }
-}
-
 json_t *keeper_failure(int exit_code, const json_t *last)
 {
     const char *words = json_get_str(last, "error");
-    int code = json_object_get(last, "code") ? json_answer_errno(last) : errno_of_exit(exit_code);
+    int code = json_object_get(last, "code") ? json_answer_errno(last) : exit_code_errno(exit_code);
     json_t *answer = json_error(code, "%s", words ? words : "it ended without a word; see the log");
     json_object_set_new(answer, "exit", json_integer(exit_code));
     return answer;
@@ -116,15 +90,15 @@ json_t *keeper_errand(
     struct keeper_errand *a = xcalloc(1, sizeof *a);
     struct err e = {0};
     *a = (struct keeper_errand){
-        .k = k, .client = keeper_client_id(c), .started_ms = clock_mono_ms(), .o = *o};
+        .k = k, .client = keeper_client_id(c), .started_ms = (int64_t)clock_mono_ms(), .o = *o};
     a->uid = keeper_client_uid(c);
     a->request = json_incref(o->request);
     struct keeper_job_options options = {
         .args = o->args, .config_path = k->config_path, .cli = o->cli};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = a};
-    int r = count(k) < ERRANDS_MAX
+    int r = count(k) < PLAN_ERRANDS_MAX
                 ? keeper_job_start(&k->loop, &options, &events, &a->job, &e)
-                : err_set(&e, EBUSY, "%d questions are being answered already", ERRANDS_MAX);
+                : err_set(&e, EBUSY, "%d questions are being answered already", PLAN_ERRANDS_MAX);
     if (r < 0) {
         errand_free(a);
         return json_error(-r, "%s", e.text);
@@ -153,6 +127,6 @@ void keeper_errands_tick(struct keeper *k, bool all)
     if (all)
         drop_all(k);
     for (struct keeper_errand *a = k->ports.errands; a; a = a->next)
-        if (clock_mono_ms() - a->started_ms > ERRAND_MS)
+        if (plan_errand_over(a->started_ms, (int64_t)clock_mono_ms()))
             keeper_job_stop(a->job);
 }

@@ -2,7 +2,8 @@
  * The keeper: knows when a backup is due, waits until the database is idle, and starts one job.
  *
  *   main.c      the program: options, signals, reload, systemd
- *   plan.c      what is due, whether it may run now, and what its end means
+ *   plan.c      what is due, whether it may run now, and what its end means: pure
+ *   drive.c     does what the plan says
  *   run.c       jobs: begun, listened to, ended, remembered
  *   restore.c   restores, which go on when the keeper ends
  *   commands.c  the control socket's commands: archives.c, config.c, ...
@@ -30,8 +31,8 @@ struct keeper {
     const char *config_path; /* as given; NULL = the default */
     struct config *config;
     struct backup_settings settings;
-    struct keeper_rules rules;     /* plan.h: what the configuration says of it */
-    struct keeper_plan plan;       /* plan.h: what is decided from */
+    struct plan_rules rules;       /* plan.h: what the configuration says of it */
+    struct plan plan;              /* plan.h: what is decided from */
     struct keeper_state state;     /* what is remembered across restarts */
     struct keeper_current current; /* run.h: the job that runs */
     struct keeper_trail trail;     /* restore.h: what restores left on the disk */
@@ -39,12 +40,6 @@ struct keeper {
     int64_t started_mono_ms;
     bool stopping;
 };
-
-/* plan.c */
-void keeper_save(struct keeper *k);
-/* Takes over the reference: to the log's readers on the control socket. */
-void keeper_publish(struct keeper *k, json_t *event);
-json_t *keeper_state_event(struct keeper *k); /* {"event":"state",...} */
 
 /* commands.c */
 void keeper_command(void *ctx, struct keeper_client *c, json_t *request);

@@ -1,7 +1,7 @@
 /*
  * elexgate-keeper: backups that run by themselves when the database is idle. See keeper.h.
  */
-#include "backup/keeper/keeper.h"
+#include "backup/keeper/drive.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -49,8 +49,7 @@ static void tell_systemd(const char *state)
 struct loaded {
     struct config *config;
     struct backup_settings settings;
-    bool has_backup, has_drill;
-    struct cron backup, drill;
+    struct plan_rules rules;
 };
 
 static int parse_schedule(
@@ -62,19 +61,37 @@ static int parse_schedule(
     return r < 0 ? err_prefix(e, r, "[%s] schedule", section) : 0;
 }
 
+/* All but the schedules. */
+static void take_rules(const struct config *c, struct plan_rules *out)
+{
+    const char *mode = config_str(c, "backup", NULL, "idle");
+    const char *policy = config_str(c, "backup", NULL, "after_deadline");
+    out->idle = (struct idle_settings){
+        .mode = strcmp(mode, "quiet") == 0 ? IDLE_QUIET : IDLE_NO_CLIENTS,
+        .policy = strcmp(policy, "skip") == 0   ? IDLE_POLICY_SKIP
+                  : strcmp(policy, "dump") == 0 ? IDLE_POLICY_DUMP
+                                                : IDLE_POLICY_LOCK,
+        .minutes_ms = config_int(c, "backup", NULL, "idle_for"),
+    };
+    out->zone = &cron_zone_local;
+    out->catch_up = config_bool(c, "backup", NULL, "catch_up");
+    out->deadline_ms = config_int(c, "backup", NULL, "deadline");
+}
+
 /* All of *out but the config itself. */
 static int digest(const struct config *c, struct loaded *out, struct err *e)
 {
     struct loaded l = {0};
     int r = backup_settings_load(c, &l.settings, e);
     if (r == 0)
-        r = parse_schedule(c, "backup", &l.has_backup, &l.backup, e);
+        r = parse_schedule(c, "backup", &l.rules.has_backup, &l.rules.backup, e);
     if (r == 0)
-        r = parse_schedule(c, "drill", &l.has_drill, &l.drill, e);
+        r = parse_schedule(c, "drill", &l.rules.has_drill, &l.rules.drill, e);
     if (r < 0) {
         backup_settings_clear(&l.settings);
         return r;
     }
+    take_rules(c, &l.rules);
     *out = l;
     return 0;
 }
@@ -104,20 +121,7 @@ static void adopt(struct keeper *k, const struct loaded *l)
     const struct config *c = l->config;
     k->config = l->config;
     k->settings = l->settings;
-    k->rules.has_backup = l->has_backup;
-    k->rules.has_drill = l->has_drill;
-    k->rules.backup = l->backup;
-    k->rules.drill = l->drill;
-    const char *mode = config_str(c, "backup", NULL, "idle");
-    const char *policy = config_str(c, "backup", NULL, "after_deadline");
-    k->rules.idle = (struct idle_settings){
-        .mode = strcmp(mode, "quiet") == 0 ? IDLE_QUIET : IDLE_NO_CLIENTS,
-        .policy = strcmp(policy, "skip") == 0   ? IDLE_POLICY_SKIP
-                  : strcmp(policy, "dump") == 0 ? IDLE_POLICY_DUMP
-                                                : IDLE_POLICY_LOCK,
-        .minutes_ms = config_int(c, "backup", NULL, "idle_for"),
-    };
-    k->rules.deadline_ms = config_int(c, "backup", NULL, "deadline");
+    k->rules = l->rules;
     keeper_audit_open(c);
     enum log_level level;
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
@@ -166,9 +170,9 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
     config_diff(k->config, l.config, note_change, &changes);
     /* A time that had passed before there was this schedule is none that was missed. */
     if (schedule_differs(k->config, l.config, "backup"))
-        k->state.backup_seen_ms = clock_wall_ms();
+        plan_schedule_changed(&k->plan, false, clock_wall_ms());
     if (schedule_differs(k->config, l.config, "drill"))
-        k->state.drill_seen_ms = clock_wall_ms();
+        plan_schedule_changed(&k->plan, true, clock_wall_ms());
     struct config *old = k->config;
     struct backup_settings old_settings = k->settings;
     adopt(k, &l);
@@ -235,10 +239,16 @@ static void on_signal(uv_signal_t *s, int number)
 static void on_tick(uv_timer_t *t)
 {
     struct keeper *k = t->data;
-    keeper_plan_tick(k);
+    keeper_drive_tick(k);
     keeper_audit_tick(k->config);
     keeper_renew_tick(k);
     keeper_notify_tick(k->ports.notify);
+}
+
+static void on_gone(struct keeper *k)
+{
+    if (k->stopping)
+        keeper_stop(k);
 }
 
 static int open_state(struct keeper *k, struct err *e)
@@ -267,7 +277,7 @@ static int start(struct keeper *k, struct err *e)
         return r;
     keeper_control_users(k->ports.control, config_list(k->config, "backup", NULL, "control_users"),
         config_str(k->config, "console", NULL, "user"));
-    k->ports.gate = keeper_gate_new(&k->loop, keeper_plan_witnesses, k);
+    k->ports.gate = keeper_gate_new(&k->loop, keeper_drive_witnesses, k);
     uv_timer_init(&k->loop, &k->ports.tick);
     k->ports.tick.data = k;
     for (size_t i = 0; i < 3; i++) {
@@ -277,7 +287,8 @@ static int start(struct keeper *k, struct err *e)
     }
     signal(SIGPIPE, SIG_IGN);
     k->ports.notify = keeper_notify_new(k);
-    keeper_plan_start(k);
+    k->current.on_gone = on_gone;
+    keeper_drive_start(k);
     uv_timer_start(&k->ports.tick, on_tick, 0, TICK_MS);
     return 0;
 }
@@ -285,7 +296,7 @@ static int start(struct keeper *k, struct err *e)
 static void log_ready(const struct keeper *k)
 {
     char words[200] = "never by itself", stamp[CLOCK_ISO_LEN];
-    int64_t next = keeper_plan_next(k, false);
+    int64_t next = plan_next_due(&k->rules, false, clock_wall_ms());
     if (k->rules.has_backup)
         cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words);
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
@@ -324,12 +335,7 @@ static int run(struct keeper *k)
     keeper_people_free(k->ports.people);
     audit_stop();
     keeper_state_clear(&k->state);
-    json_decref(k->current.phase);
-    json_decref(k->current.warnings);
-    json_decref(k->current.last);
-    json_decref(k->current.restore_begin);
-    json_decref(k->current.restore_done);
-    json_decref(k->current.restore_difference);
+    keeper_run_clear(&k->current);
     backup_settings_clear(&k->settings);
     config_free(k->config);
     log_ring_stop();

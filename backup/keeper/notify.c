@@ -100,7 +100,7 @@ static void look_at_backup(const struct keeper *k, struct notice_fact *f, char w
 {
     const json_t *run = newest(k, "backup", false);
     json_int_t code = json_get_int(run, "exit");
-    bool again = k->state.pending.due_ms && !k->state.pending.by_hand;
+    bool again = k->state.plan.pending.due_ms && !k->state.plan.pending.by_hand;
     *f = (struct notice_fact){.event = "backup-failed"};
     /* one that did not take place says nothing about whether the next one would succeed */
     if (run && code != EXIT_NOT_IDLE && !(again && code != EXIT_GOOD) && !k->current.job)

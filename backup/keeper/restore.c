@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/keeper/errand.h"
-#include "backup/job/restore/trail.h"
 #include "backup/rules/archive_name.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -18,23 +17,16 @@
 #include "common/log.h"
 #include "common/json_get.h"
 
-#define AGAIN_MS   (60 * 1000) /* at most so often a restore's journal is settled */
-#define LOOK_MS    (60 * 60 * 1000)
 #define TYPES_MAX  32
 #define UPLOAD_MAX 64
 #define HEAD_MAX   4096
 
-static int64_t mono_ms(void)
-{
-    return (int64_t)clock_mono_ms();
-}
-
 /* --- what lies on the disk --- */
 
-static int64_t journal_time(const struct keeper *k)
+int64_t keeper_restore_journal_time(const struct keeper *k)
 {
     struct stat st;
-    _cleanup_free_ char *path = xasprintf("%s/restore.json", k->settings.state_dir);
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_JOURNAL, k->settings.state_dir);
     return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
 }
 
@@ -55,11 +47,11 @@ static json_t *read_head(const char *path)
 }
 
 /* A trail that is not among the runs: its restore goes on, or ended while no keeper looked. */
-static void take_over(struct keeper *k)
+void keeper_restore_take_over(struct keeper *k)
 {
     struct stat st;
     struct err e = {0};
-    _cleanup_free_ char *path = xasprintf("%s/" RESTORE_TRAIL, k->settings.state_dir);
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_TRAIL, k->settings.state_dir);
     if (k->current.job || stat(path, &st) < 0)
         return;
     int64_t changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -74,21 +66,6 @@ static void take_over(struct keeper *k)
             log_err(LOG_ERROR, "restore-not-taken-over", &e);
     }
     json_decref(head);
-}
-
-void keeper_restore_look(struct keeper *k)
-{
-    static const char *const args[] = {"restore", "recover", "--expire", NULL};
-    take_over(k);
-    int64_t changed = journal_time(k);
-    int64_t pause = changed == k->trail.settled_s ? LOOK_MS : AGAIN_MS;
-    if (k->current.job || !changed ||
-        (k->trail.tried_mono_ms && mono_ms() - k->trail.tried_mono_ms < pause))
-        return;
-    struct err e = {0};
-    k->trail.tried_mono_ms = mono_ms();
-    if (keeper_run(k, JOB_RECOVER, args, &e) < 0)
-        log_err(LOG_ERROR, "recover-not-started", &e);
 }
 
 /* --- the job that runs --- */
@@ -139,20 +116,11 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
         snprintf(k->current.run, sizeof k->current.run, "%s", run);
 }
 
-void keeper_restore_ended(struct keeper *k, int exit_code)
+void keeper_restore_ended(struct keeper *k)
 {
     const char *id = json_get_str(k->current.restore_begin, "id");
     if (id)
         snprintf(k->state.restore_seen, sizeof k->state.restore_seen, "%s", id);
-    if (k->current.kind == JOB_RECOVER && exit_code == EXIT_GOOD)
-        k->trail.settled_s = journal_time(k);
-    else if (!k->current.last)
-        k->trail.tried_mono_ms = 0; /* cut off: nobody may wait outside for longer than needed */
-    k->current.blocked_since[0] = '\0';
-    json_decref(k->current.restore_begin);
-    json_decref(k->current.restore_done);
-    json_decref(k->current.restore_difference);
-    k->current.restore_begin = k->current.restore_done = k->current.restore_difference = NULL;
 }
 
 /* --- the command --- */

@@ -1,7 +1,7 @@
-/* How a restore ended, in a sentence for the page and for `elexgate status`. */
+#include "backup/keeper/restore_words.h"
+
 #include <stdio.h>
 #include <string.h>
-#include "backup/keeper/keeper.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
@@ -53,24 +53,24 @@ static void went_well(
     }
 }
 
-void keeper_restore_words(const struct keeper *k, json_t *run)
+void keeper_restore_words(const struct keeper_current *c, json_t *run)
 {
     static const char *const copied[] = {"action", "which", "dry_run"};
     struct words w = {.en = ""};
     int exit_code = (int)json_get_int(run, "exit");
     const char *error = json_get_text(run, "error");
-    for (size_t i = 0; k->current.restore_begin && i < sizeof copied / sizeof copied[0]; i++)
-        json_object_set(run, copied[i], json_object_get(k->current.restore_begin, copied[i]));
+    for (size_t i = 0; c->restore_begin && i < sizeof copied / sizeof copied[0]; i++)
+        json_object_set(run, copied[i], json_object_get(c->restore_begin, copied[i]));
     static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (json_object_get(k->current.restore_done, told[i]))
-            json_object_set(run, told[i], json_object_get(k->current.restore_done, told[i]));
-    if (k->current.restore_difference)
-        json_object_set(run, "difference", k->current.restore_difference);
+        if (json_object_get(c->restore_done, told[i]))
+            json_object_set(run, told[i], json_object_get(c->restore_done, told[i]));
+    if (c->restore_difference)
+        json_object_set(run, "difference", c->restore_difference);
     if (exit_code == EXIT_GOOD)
-        went_well(&w, json_get_text(run, "action"), json_get_true(run, "dry_run"),
-            k->current.restore_done, json_get_text(run, "run"));
-    else if (!k->current.last)
+        went_well(&w, json_get_text(run, "action"), json_get_true(run, "dry_run"), c->restore_done,
+            json_get_text(run, "run"));
+    else if (!c->last)
         say(&w, "It was cut off; Elexgate settles it by itself: all old or all new.",
             "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz neu.");
     else if (exit_code == EXIT_CANCELLED)
@@ -78,7 +78,7 @@ void keeper_restore_words(const struct keeper *k, json_t *run)
             "Abgebrochen; die Daten sind, wie sie waren.");
     else {
         utf8_format(w.en, sizeof w.en, "It failed: %s", error);
-        const char *german = json_get_text(k->current.last, "error_de");
+        const char *german = json_get_text(c->last, "error_de");
         utf8_format(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
     }
     json_object_set_new(run, "words", json_string(w.en));

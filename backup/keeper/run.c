@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "backup/job/hooks.h"
 #include "backup/keeper/audit.h"
-#include "backup/keeper/keeper.h"
+#include "backup/keeper/restore_words.h"
+#include "backup/keeper/tell.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -37,7 +37,7 @@ static void on_job_line(void *ctx, json_t *event)
     struct keeper *k = ctx;
     const char *name = json_get_str(event, "event");
     if (name && keeper_kind_lasts(k->current.kind))
-        keeper_restore_line(k, name, event);
+        k->current.on_line(k, name, event);
     if (name && (strcmp(name, "phase") == 0 || strcmp(name, "progress") == 0)) {
         json_decref(k->current.phase);
         k->current.phase = json_incref(event);
@@ -61,34 +61,45 @@ static void on_job_line(void *ctx, json_t *event)
     keeper_publish(k, json_incref(event));
 }
 
-void keeper_record_run(struct keeper *k, int exit_code, const char *error)
+/* ended: NULL = now */
+static json_t *run_object(enum keeper_kind kind, int64_t started_ms, const char *ended,
+    int64_t due_ms, int exit_code, const char *error)
 {
     char started[CLOCK_ISO_LEN], now[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
-    /* one that was taken over may have ended while no keeper ran */
-    const char *ended = json_get_str(k->current.last, "ended");
-    enum keeper_kind kind = k->current.kind == JOB_RECOVER ? JOB_RESTORE : k->current.kind;
     json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", keeper_kind_name(kind), "started",
-        clock_iso(k->current.started_ms, started), "ended",
-        ended ? ended : clock_iso(clock_wall_ms(), now), "result", hook_result_name(exit_code),
-        "exit", exit_code, "run", k->current.run, "method", k->current.method);
+        clock_iso(started_ms, started), "ended", ended ? ended : clock_iso(clock_wall_ms(), now),
+        "result", exit_code_name(exit_code), "exit", exit_code, "run", "", "method", "");
     CHECK(run);
-    if (k->current.scheduled)
-        json_object_set_new(run, "due", json_string(clock_iso(k->state.pending.due_ms, due)));
+    if (due_ms)
+        json_object_set_new(run, "due", json_string(clock_iso(due_ms, due)));
     if (error)
         json_object_set_new(run, "error", json_text(error));
-    json_t *error_de = json_object_get(k->current.last, "error_de");
-    if (error && error_de)
-        json_object_set(run, "error_de", error_de);
-    if (k->current.warnings)
-        json_object_set(run, "warnings", k->current.warnings);
-    json_t *archives = json_object_get(k->current.last, "archives");
-    if (archives)
-        json_object_set(run, "archives", archives);
-    json_t *proofs = json_object_get(k->current.last, "proofs");
-    if (proofs)
-        json_object_set(run, "proofs", proofs);
+    return run;
+}
+
+void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error)
+{
+    keeper_state_add_run(
+        &k->state, run_object(JOB_BACKUP, clock_wall_ms(), NULL, due_ms, EXIT_NOT_IDLE, error));
+}
+
+static void record(struct keeper *k, int exit_code, const char *error)
+{
+    static const char *const told[] = {"archives", "proofs", "error_de"};
+    const struct keeper_current *c = &k->current;
+    enum keeper_kind kind = c->kind == JOB_RECOVER ? JOB_RESTORE : c->kind;
+    /* one that was taken over may have ended while no keeper ran */
+    const char *ended = json_get_str(c->last, "ended");
+    json_t *run = run_object(kind, c->started_ms, ended, c->due_ms, exit_code, error);
+    json_object_set_new(run, "run", json_string(c->run));
+    json_object_set_new(run, "method", json_string(c->method));
+    for (size_t i = 0; i < sizeof told / sizeof told[0] - !error; i++)
+        if (json_object_get(c->last, told[i]))
+            json_object_set(run, told[i], json_object_get(c->last, told[i]));
+    if (c->warnings)
+        json_object_set(run, "warnings", c->warnings);
     if (kind == JOB_RESTORE)
-        keeper_restore_words(k, run);
+        keeper_restore_words(c, run);
     keeper_state_add_run(&k->state, run);
 }
 
@@ -96,9 +107,8 @@ void keeper_record_run(struct keeper *k, int exit_code, const char *error)
  * their following. */
 static void publish_end(struct keeper *k, int exit_code, const char *error)
 {
-    bool goes_on = k->current.kind == JOB_BACKUP && k->current.scheduled && k->state.pending.due_ms;
     json_t *event;
-    if (goes_on)
+    if (k->current.goes_on)
         event = json_pack("{ss,ss,ss*,si}", "event", "again", "type", k->settings.physical_type,
             "reason", error, "exit", exit_code);
     else if (k->current.last)
@@ -125,33 +135,41 @@ static void on_job_end(void *ctx, int exit_code, int signal)
     log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end",
         LOG_S("kind", keeper_kind_name(kind)),
         LOG_S("run", *k->current.run ? k->current.run : NULL), LOG_I("exit", exit_code),
-        LOG_S("result", hook_result_name(exit_code)), LOG_S("error", error));
-    keeper_audit_job(keeper_kind_name(kind), k->current.run, hook_result_name(exit_code), error);
-    /* a slip of the pen ("no data type nix") is no failed backup: nothing had begun */
-    if ((is_asked_for(kind) && exit_code != EXIT_USAGE) || k->current.restore_begin)
-        keeper_record_run(k, exit_code, error);
-    keeper_plan_ended(k, exit_code, signal);
-    if (keeper_kind_lasts(kind))
-        keeper_restore_ended(k, exit_code);
+        LOG_S("result", exit_code_name(exit_code)), LOG_S("error", error));
+    keeper_audit_job(keeper_kind_name(kind), k->current.run, exit_code_name(exit_code), error);
+    /* a slip of the pen ("no data type nix") is no failed backup, and no backup at all is
+     * no failed drill: nothing had begun */
+    bool nothing = exit_code == EXIT_USAGE || json_get_true(k->current.last, "nothing");
+    if ((is_asked_for(kind) && !nothing) || k->current.restore_begin)
+        record(k, exit_code, error);
+    k->current.on_ended(k, exit_code, signal);
     keeper_save(k);
     if (is_asked_for(kind))
         publish_end(k, exit_code, error);
-    json_decref(k->current.phase);
-    json_decref(k->current.last);
-    json_decref(k->current.warnings);
-    k->current.phase = k->current.last = k->current.warnings = NULL;
-    k->current.job = NULL;
-    k->current.kind = JOB_NONE;
+    keeper_run_clear(&k->current);
     keeper_publish(k, keeper_state_event(k));
-    if (k->stopping)
-        keeper_stop(k);
+    k->current.on_gone(k);
+}
+
+void keeper_run_clear(struct keeper_current *c)
+{
+    json_t **const owned[] = {&c->phase, &c->last, &c->warnings, &c->restore_begin,
+        &c->restore_done, &c->restore_difference};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        json_decref(*owned[i]);
+        *owned[i] = NULL;
+    }
+    c->job = NULL;
+    c->kind = JOB_NONE;
+    c->blocked_since[0] = '\0';
 }
 
 /* Everything about the job that begins. */
 static void begin(struct keeper *k, enum keeper_kind kind)
 {
     k->current.kind = kind;
-    k->current.scheduled = k->current.cancelled = false;
+    k->current.due_ms = 0;
+    k->current.cancelled = k->current.goes_on = false;
     k->current.method = "";
     k->current.run[0] = '\0';
     k->current.started_ms = clock_wall_ms();

@@ -21,8 +21,9 @@ enum keeper_kind {
 struct keeper_current {
     struct keeper_job *job; /* NULL = none runs */
     enum keeper_kind kind;
-    bool scheduled; /* it is the pending one */
-    bool cancelled;
+    int64_t due_ms;     /* of the run that waited; 0 = it is another one */
+    bool cancelled;     /* by a person */
+    bool goes_on;       /* it has ended, and is tried again later */
     const char *method; /* "", "dump", "lock": why it is not the ordinary one */
     char run[32];
     int64_t started_ms;
@@ -31,6 +32,11 @@ struct keeper_current {
     /* a restore's events restore-begin, restored and difference */
     json_t *restore_begin, *restore_done, *restore_difference;
     char blocked_since[40]; /* since when it keeps clients out; "" = it does not */
+
+    /* Set once: what a restore's job says; every end, before it is forgotten, and after. */
+    void (*on_line)(struct keeper *k, const char *name, json_t *event);
+    void (*on_ended)(struct keeper *k, int exit_code, int signal);
+    void (*on_gone)(struct keeper *k);
 };
 
 const char *keeper_kind_name(enum keeper_kind kind);
@@ -45,7 +51,9 @@ int keeper_run_with(struct keeper *k, enum keeper_kind kind, const char *const *
     struct err *e) MUSTCHECK;
 /* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
 int keeper_run_adopt(struct keeper *k, const char *lines, int pid, struct err *e) MUSTCHECK;
-/* Remembers the job that runs as one that has ended. */
-void keeper_record_run(struct keeper *k, int exit_code, const char *error);
+/* Remembers a run that was due and was not begun. */
+void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error);
+/* What is remembered of the job, on the way out. */
+void keeper_run_clear(struct keeper_current *c);
 
 #endif

@@ -9,37 +9,22 @@
 #define STATE_MAX     (4u << 20)
 #define STATE_VERSION 1
 
-void keeper_pending_drop(struct keeper_pending *p)
-{
-    json_decref(p->types);
-    memset(p, 0, sizeof *p);
-}
-
-void keeper_pending_set(struct keeper_pending *p, int64_t due_ms, int64_t now_ms)
-{
-    keeper_pending_drop(p);
-    p->due_ms = due_ms;
-    p->asked_ms = now_ms;
-    p->types = json_array();
-}
-
 static bool take(struct keeper_state *s, const json_t *root)
 {
     if (json_get_int(root, "version") != STATE_VERSION)
         return false;
-    s->backup_seen_ms = json_get_int(root, "backup_seen_ms");
-    s->drill_seen_ms = json_get_int(root, "drill_seen_ms");
-    s->drill_due = json_get_true(root, "drill_due");
-    const char *seen = json_get_text(root, "restore_seen");
-    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", seen);
+    s->plan.backup_seen_ms = json_get_int(root, "backup_seen_ms");
+    s->plan.drill_seen_ms = json_get_int(root, "drill_seen_ms");
+    s->plan.drill_due = json_get_true(root, "drill_due");
+    snprintf(s->restore_seen, sizeof s->restore_seen, "%s", json_get_text(root, "restore_seen"));
     const json_t *p = json_object_get(root, "pending");
     if (json_is_object(p)) {
-        keeper_pending_set(&s->pending, json_get_int(p, "due_ms"), json_get_int(p, "asked_ms"));
-        s->pending.missed = json_get_true(p, "missed");
-        s->pending.by_hand = json_get_true(p, "by_hand");
-        s->pending.yielded = (unsigned)json_get_int(p, "yielded");
-        s->pending.failed = (unsigned)json_get_int(p, "failed");
-        json_array_extend(s->pending.types, json_object_get(p, "types"));
+        plan_pending_set(&s->plan.pending, json_get_int(p, "due_ms"), json_get_int(p, "asked_ms"));
+        s->plan.pending.missed = json_get_true(p, "missed");
+        s->plan.pending.by_hand = json_get_true(p, "by_hand");
+        s->plan.pending.yielded = (unsigned)json_get_int(p, "yielded");
+        s->plan.pending.failed = (unsigned)json_get_int(p, "failed");
+        json_array_extend(s->plan.pending.types, json_object_get(p, "types"));
     }
     json_t *runs = json_object_get(root, "runs");
     if (json_is_array(runs)) {
@@ -78,9 +63,9 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
 int keeper_state_save(const struct keeper_state *s, struct err *e)
 {
     json_t *root = json_pack("{sisIsIsbsssO}", "version", STATE_VERSION, "backup_seen_ms",
-        (json_int_t)s->backup_seen_ms, "drill_seen_ms", (json_int_t)s->drill_seen_ms, "drill_due",
-        s->drill_due, "restore_seen", s->restore_seen, "runs", s->runs);
-    const struct keeper_pending *p = &s->pending;
+        (json_int_t)s->plan.backup_seen_ms, "drill_seen_ms", (json_int_t)s->plan.drill_seen_ms,
+        "drill_due", s->plan.drill_due, "restore_seen", s->restore_seen, "runs", s->runs);
+    const struct plan_pending *p = &s->plan.pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",
             json_pack("{sI,sI,sb,sb,si,si,sO}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
@@ -93,7 +78,7 @@ int keeper_state_save(const struct keeper_state *s, struct err *e)
 
 void keeper_state_clear(struct keeper_state *s)
 {
-    keeper_pending_drop(&s->pending);
+    plan_pending_drop(&s->plan.pending);
     json_decref(s->runs);
     free(s->path);
     memset(s, 0, sizeof *s);

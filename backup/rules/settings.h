@@ -25,6 +25,11 @@ int backup_settings_load(
     const struct config *c, struct backup_settings *out, struct err *e) MUSTCHECK;
 void backup_settings_clear(struct backup_settings *s);
 
+/* Files of a restore in state_dir, which the job writes and the keeper reads: the journal, and the
+ * lines that a keeper takes up which did not begin it (backup/job/restore/trail.h). */
+#define STATE_RESTORE_JOURNAL "restore.json"
+#define STATE_RESTORE_TRAIL   "restore.trail"
+
 /* "daily", "weekly", "monthly", "hourly" and "yearly" without the @ of crontab(5), as people write
  * them; anything else is returned as it is. */
 const char *backup_schedule_text(const char *text);

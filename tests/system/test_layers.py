@@ -54,7 +54,8 @@ RULES = {
     "backup/server/": Rule("common link backup/rules backup/server", "jansson mariadb"),
     "backup/archive/": Rule("common backup/rules backup/archive", "jansson openssl libarchive zlib isal"),
     "backup/job/": Rule("common link certs backup/rules backup/server backup/archive backup/job", "jansson openssl mariadb libarchive zlib"),
-    "backup/keeper/": Rule("common link certs people backup/rules backup/server backup/archive backup/job backup/keeper", "jansson uv openssl systemd"),
+    "backup/keeper/plan.c": Rule("common backup/rules backup/keeper", "jansson", pure=True),
+    "backup/keeper/": Rule("common link certs people backup/rules backup/server backup/keeper", "jansson uv openssl systemd"),
     "notify/": Rule("common notify", "jansson curl"),
     "cli/": Rule("common link certs cli", "jansson openssl"),
     "console/": Rule("common link certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
@@ -206,6 +207,10 @@ PLANTED = [
     ("backup/job/x.c", '#include "proxy/session/session.h"', "proxy"),
     ("backup/archive/x.c", '#include "backup/job/run.h"', "backup/job"),
     ("backup/keeper/x.c", "#include <archive.h>", "libarchive"),
+    ("backup/keeper/x.c", '#include "backup/job/run.h"', "backup/job"),
+    ("backup/keeper/x.c", '#include "backup/archive/store.h"', "backup/archive"),
+    ("backup/keeper/plan.c", "#include <unistd.h>", "input and output"),
+    ("backup/keeper/plan.c", '#include "backup/server/fence.h"', "backup/server"),
     ("backup/server/x.c", '#include "backup/job/run.h"', "backup/job"),
     ("cli/x.c", '#include "backup/server/fence.h"', "backup/server"),
     ("cli/x.c", '#include "proxy/wire/packet.h"', "proxy/wire"),
@@ -215,7 +220,7 @@ PLANTED = [
     ("cli/x.c", "#include <curl/curl.h>", "curl"),
     ("cli/x.c", "#include <nettle/aes.h>", "does not know"),
 ]
-HEADERS = ["certs/pair.h", "proxy/wire/packet.h", "proxy/session/session.h", "backup/server/fence.h", "tests/unit.h", "cli/cli.h", "backup/job/run.h"]
+HEADERS = ["certs/pair.h", "proxy/wire/packet.h", "proxy/session/session.h", "backup/server/fence.h", "tests/unit.h", "cli/cli.h", "backup/job/run.h", "backup/archive/store.h"]
 
 
 def plant(root, name, text):

@@ -24,7 +24,7 @@ static void init(struct restore *r, struct run *run)
 {
     *r = (struct restore){
         .run = run, .started_ms = clock_wall_ms(), .clients_out = run->clients_out};
-    r->journal = xasprintf("%s/restore.json", run->s.state_dir);
+    r->journal = xasprintf("%s/" STATE_RESTORE_JOURNAL, run->s.state_dir);
 }
 
 static json_t *status_json(const struct restore *r)

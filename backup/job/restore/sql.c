@@ -239,7 +239,7 @@ static int carry_out(struct sql_stage *q, struct err *e)
 {
     struct restore r = {
         .run = q->run, .started_ms = clock_wall_ms(), .clients_out = q->run->clients_out};
-    r.journal = xasprintf("%s/restore.json", q->run->s.state_dir);
+    r.journal = xasprintf("%s/" STATE_RESTORE_JOURNAL, q->run->s.state_dir);
     int code = choose_way(q, e);
     if (code == 0)
         code = replace(q, &r, e);

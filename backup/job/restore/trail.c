@@ -9,7 +9,7 @@
 void restore_trail_begin(const struct run *r, const char *action, const char *which, bool dry_run)
 {
     char started[CLOCK_ISO_LEN];
-    _cleanup_free_ char *path = xasprintf("%s/" RESTORE_TRAIL, r->s.state_dir);
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_TRAIL, r->s.state_dir);
     /* The number of a process comes again; together with the time it does not. */
     _cleanup_free_ char *id = xasprintf("%lld-%d", (long long)r->started_ms, (int)getpid());
     /* A new file: whoever still reads the old one reads it to its end. */

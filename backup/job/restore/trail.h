@@ -12,8 +12,6 @@
 
 #include "backup/job/run.h"
 
-#define RESTORE_TRAIL "restore.trail" /* in state_dir */
-
 /* From now on what the job tells goes there too. Call while holding the run lock. A trail that
  * cannot be written is a note, not a reason to leave clients outside. */
 void restore_trail_begin(const struct run *r, const char *action, const char *which, bool dry_run);

@@ -1,0 +1,220 @@
+#include "backup/keeper/drive.h"
+
+#include <string.h>
+#include <unistd.h>
+#include "backup/keeper/audit.h"
+#include "backup/keeper/errand.h"
+#include "backup/keeper/tell.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+#include "common/log.h"
+#include "common/utf8.h"
+
+#define ARGS_MAX 80
+
+struct plan_facts keeper_facts(const struct keeper *k)
+{
+    return (struct plan_facts){.wall_ms = clock_wall_ms(),
+        .mono_ms = (int64_t)clock_mono_ms(),
+        .busy = k->current.job != NULL,
+        .journal_s = keeper_restore_journal_time(k)};
+}
+
+/* --- what is done ----------------------------------------------------------------------------- */
+
+static bool run_args(struct keeper *k, enum keeper_kind kind, const char *const *args)
+{
+    struct err e = {0};
+    if (keeper_run(k, kind, args, &e) == 0)
+        return true;
+    log_err(LOG_ERROR, "job-not-started", &e, LOG_S("kind", keeper_kind_name(kind)));
+    return false;
+}
+
+static void start_pending(struct keeper *k, const char *method)
+{
+    const char *args[ARGS_MAX + 4] = {"backup"};
+    size_t n = 1, i;
+    json_t *type;
+    if (*method)
+        args[n++] = strcmp(method, "dump") == 0 ? "--dump" : "--lock";
+    json_array_foreach (k->state.plan.pending.types, i, type) {
+        if (n < ARGS_MAX)
+            args[n++] = json_string_value(type);
+    }
+    if (!run_args(k, JOB_BACKUP, args))
+        return;
+    k->current.due_ms = k->state.plan.pending.due_ms;
+    k->current.method = method;
+}
+
+/* The deadline has passed and the database was never idle: said loudly, since a backup that
+ * silently does not happen is the old system's worst fault. */
+static void skip(struct keeper *k, int64_t due_ms)
+{
+    char words[300];
+    utf8_format(words, sizeof words, "the database was not idle before the deadline: %s",
+        k->plan.decision.words);
+    log_event(LOG_ERROR, "backup-skipped", LOG_S("reason", k->plan.decision.reason),
+        LOG_S("text", words));
+    keeper_audit_job("backup", NULL, exit_code_name(EXIT_NOT_IDLE), words);
+    keeper_record_skipped(k, due_ms, words);
+    keeper_save(k);
+    keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE,
+                          "error", words, "job", "backup"));
+    const char *args[] = {"alarm", words, NULL};
+    run_args(k, JOB_ALARM, args);
+}
+
+static void put_back(struct keeper *k)
+{
+    static const char *const args[] = {"put-back", NULL};
+    if (access(k->settings.journal, F_OK) == 0)
+        run_args(k, JOB_PUT_BACK, args);
+}
+
+static void tell_waits(struct keeper *k)
+{
+    const struct keeper_witnesses *w = &k->ports.heard.witnesses;
+    log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->plan.decision.reason),
+        LOG_S("text", k->plan.decision.words),
+        LOG_S("proxy", *w->proxy_words ? w->proxy_words : NULL),
+        LOG_S("server", *w->server_words ? w->server_words : NULL));
+    keeper_publish(k, keeper_state_event(k));
+}
+
+static void tell_due(struct keeper *k, const struct plan_action *a)
+{
+    char stamp[CLOCK_ISO_LEN];
+    if (a->what == PLAN_TELL_MISSED) {
+        log_event(LOG_WARNING, "backup-missed", LOG_S("due", clock_iso(a->due_ms, stamp)));
+    } else if (a->what == PLAN_TELL_DUE_AGAIN) {
+        log_event(LOG_WARNING, "backup-due-again", LOG_S("due", clock_iso(a->due_ms, stamp)),
+            LOG_S("text", "one is waiting already; they become one"));
+    } else {
+        log_event(LOG_INFO, "backup-due", LOG_S("due", clock_iso(a->due_ms, stamp)),
+            LOG_B("missed", a->missed));
+        keeper_publish(k, keeper_state_event(k));
+    }
+    keeper_save(k);
+}
+
+static void act(struct keeper *k, const struct plan_action *a)
+{
+    static const char *const drill[] = {"drill", "latest", "--if-any", NULL}, *const recover[] = {
+                                                                                  "restore",
+                                                                                  "recover",
+                                                                                  "--expire", NULL};
+    switch (a->what) {
+    case PLAN_NOTHING:
+        break;
+    case PLAN_TELL_DUE:
+    case PLAN_TELL_MISSED:
+    case PLAN_TELL_DUE_AGAIN:
+        tell_due(k, a);
+        break;
+    case PLAN_TELL_DRILL_DUE:
+        log_event(LOG_INFO, "drill-due");
+        keeper_save(k);
+        break;
+    case PLAN_TELL_WAITS:
+        tell_waits(k);
+        break;
+    case PLAN_RECOVER:
+        run_args(k, JOB_RECOVER, recover);
+        break;
+    case PLAN_PUT_BACK:
+        put_back(k);
+        break;
+    case PLAN_BACKUP:
+        start_pending(k, a->method);
+        break;
+    case PLAN_SKIP:
+        skip(k, a->due_ms);
+        break;
+    case PLAN_DRILL:
+        run_args(k, JOB_DRILL, drill);
+        break;
+    case PLAN_ASK:
+        keeper_gate_ask(k->ports.gate, &k->settings);
+        break;
+    }
+}
+
+static void drive(struct keeper *k)
+{
+    struct plan_action a;
+    do {
+        struct plan_facts facts = keeper_facts(k);
+        a = plan_next(&k->plan, &k->rules, &facts);
+        act(k, &a);
+    } while (a.what != PLAN_NOTHING && !k->stopping);
+}
+
+/* --- what happens ----------------------------------------------------------------------------- */
+
+static void on_ended(struct keeper *k, int exit_code, int signal)
+{
+    struct plan_end end = {.scheduled = k->current.due_ms != 0,
+        .cancelled = k->current.cancelled,
+        .stopping = k->stopping,
+        .restore = keeper_kind_lasts(k->current.kind),
+        .told = k->current.last != NULL,
+        .exit_code = exit_code,
+        .signal = signal};
+    end.job = k->current.kind == JOB_BACKUP    ? PLAN_BACKUP
+              : k->current.kind == JOB_DRILL   ? PLAN_DRILL
+              : k->current.kind == JOB_RECOVER ? PLAN_RECOVER
+                                               : PLAN_NOTHING;
+    struct plan_facts facts = keeper_facts(k);
+    plan_ended(&k->plan, &end, &facts);
+    if (end.restore)
+        keeper_restore_ended(k);
+    k->current.goes_on = end.scheduled && k->state.plan.pending.due_ms;
+}
+
+void keeper_drive_witnesses(void *ctx, const struct keeper_witnesses *w)
+{
+    struct keeper *k = ctx;
+    struct keeper_heard *h = &k->ports.heard;
+    if (!h->database_since_ms || h->witnesses.server_down != w->server_down ||
+        h->witnesses.server.known != w->server.known)
+        h->database_since_ms = clock_wall_ms();
+    h->witnesses = *w;
+    plan_heard(&k->plan, &w->proxy, &w->server, (int64_t)clock_mono_ms());
+    if (!k->stopping)
+        drive(k);
+}
+
+void keeper_drive_cancel(struct keeper *k)
+{
+    if (k->current.job) {
+        k->current.cancelled = true;
+        keeper_job_stop(k->current.job);
+    } else if (k->state.plan.pending.due_ms) {
+        plan_pending_drop(&k->state.plan.pending);
+        keeper_save(k);
+        keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
+                              "error", "cancelled before it began", "job", "backup"));
+    }
+}
+
+void keeper_drive_start(struct keeper *k)
+{
+    struct plan_facts facts = keeper_facts(k);
+    plan_start(&k->plan, &k->state.plan, &facts);
+    k->current.on_line = keeper_restore_line;
+    k->current.on_ended = on_ended;
+    keeper_save(k);
+    keeper_restore_take_over(k);
+}
+
+void keeper_drive_tick(struct keeper *k)
+{
+    if (k->stopping)
+        return;
+    keeper_restore_take_over(k);
+    keeper_errands_tick(k, false);
+    drive(k);
+}
