@@ -284,6 +284,22 @@ int process_become(const char *const *argv, struct err *e)
     return err_sys(e, errno, "cannot start %s", argv[0]);
 }
 
+char *process_find(const char *program)
+{
+    if (strchr(program, '/'))
+        return access(program, X_OK) == 0 ? xstrdup(program) : NULL;
+    const char *path = getenv("PATH");
+    _cleanup_free_ char *copy = xstrdup(path ? path : "/usr/bin:/bin");
+    char *save = NULL;
+    for (char *p = strtok_r(copy, ":", &save); p; p = strtok_r(NULL, ":", &save)) {
+        char *full = xasprintf("%s/%s", p, program);
+        if (access(full, X_OK) == 0)
+            return full;
+        free(full);
+    }
+    return NULL;
+}
+
 char *process_self(void)
 {
     static const char deleted[] = " (deleted)";

@@ -70,6 +70,8 @@ int process_run(const struct process_options *o, int timeout_ms, bool (*go_on)(v
 /* This program becomes another one, with the files that it has; returns only when it fails. */
 int process_become(const char *const *argv, struct err *e) MUSTCHECK;
 
+/* Where PATH has a program: malloc'ed, NULL = nowhere. A name with a slash is that file itself. */
+char *process_find(const char *program) MUSTCHECK;
 /* The file that this program runs from, also when another one has taken its name meanwhile.
  * malloc'ed; NULL: not known. */
 char *process_self(void) MUSTCHECK;

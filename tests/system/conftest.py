@@ -8,6 +8,7 @@
     practice      the practice database, loaded into `server`; .database .user .password
     folder        a short-named empty folder (unix sockets need short paths), removed after a good test
 
+$ELEXGATE_TEST_SERVER=11.8 runs them on that server instead of this machine's own (lib/newer.py; scripts/test --server 11.8).
 $ELEXGATE_BUILD names the build folder under test, $ELEXGATE_TEST_PORT_BASE the first of 100 ports. The marker
 `sanitize` marks what also runs on the sanitizer builds; `slow` what --quick leaves out. $ELEXGATE_TEST_KEEP keeps all
 folders.
@@ -21,9 +22,12 @@ import tempfile
 
 import pytest
 
-from lib import mariadb, paths, process, sanitize
-from lib.certs import Pki
-from lib.gate import Gate
+from lib import newer
+
+SERVER = newer.begin()  # before anything looks for the server's programs
+from lib import mariadb, paths, process, sanitize  # noqa: E402
+from lib.certs import Pki  # noqa: E402
+from lib.gate import Gate  # noqa: E402
 
 Practice = collections.namedtuple("Practice", "database user password patients documents_mb seed")
 _numbers = itertools.count(1)
@@ -33,6 +37,14 @@ KEEP = bool(os.environ.get("ELEXGATE_TEST_KEEP"))
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: also run on the sanitizer builds")
     config.addinivalue_line("markers", "slow: left out by scripts/test --quick")
+
+
+def pytest_report_header():
+    return f"server under test: {SERVER}" if SERVER else None
+
+
+def pytest_unconfigure():
+    newer.end()
 
 
 # The files that take longest, begun first when several processes share the work: whoever gets the longest one last would

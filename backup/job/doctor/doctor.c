@@ -21,6 +21,7 @@
 #include "common/container.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/process.h"
 #include "common/utf8.h"
 #include "link/control.h"
 
@@ -103,55 +104,22 @@ static char *grant_statement(const struct backup_settings *s)
     return xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, doctor_grants_host(s));
 }
 
-/* "GRANT SELECT, RELOAD, ... ON *.* TO ...": is this one in the list? */
-static bool granted(const char *grants, const char *privilege)
-{
-    if (strstr(grants, "GRANT ALL PRIVILEGES ON *.*"))
-        return true;
-    const char *end = strstr(grants, " ON *.*"), *p = grants + strlen("GRANT ");
-    size_t n = strlen(privilege);
-    while (end && p < end) {
-        size_t len = strcspn(p, ",");
-        len = p + len > end ? (size_t)(end - p) : len;
-        if (len == n && memcmp(p, privilege, n) == 0)
-            return true;
-        p += len + strlen(", ");
-    }
-    return false;
-}
-
-static int keep_global(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths;
-    (void)e;
-    char **out = ctx;
-    if (!*out && columns && strstr(row[0], " ON *.* TO "))
-        *out = xstrdup(row[0]);
-    return 0;
-}
-
 static void check_grants(struct doctor *d)
 {
     struct err e = {0};
-    _cleanup_free_ char *grants = NULL;
-    _cleanup_free_ char *statement = grant_statement(&d->run->s);
-    int r = server_rows(d->server, keep_global, &grants, &e, "SHOW GRANTS FOR CURRENT_USER");
-    char missing[256] = "";
-    for (size_t i = 0; r == 0 && doctor_grants[i]; i++) {
-        if (!granted(grants ? grants : "", doctor_grants[i]))
-            utf8_format(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
-                *missing ? ", " : "", doctor_grants[i]);
-    }
-    _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing);
-    _cleanup_free_ char *lacks_de = xasprintf("dem Konto der Sicherung fehlt %s", missing);
+    _cleanup_free_ char *statement = grant_statement(&d->run->s), *missing = NULL;
+    int r = doctor_grants_missing(d->server, doctor_grants, &missing, &e);
+    bool good = r == 0 && !*missing;
+    _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing ? missing : "");
+    _cleanup_free_ char *lacks_de = xasprintf(
+        "dem Konto der Sicherung fehlt %s", missing ? missing : "");
     struct words w = {"the admin account has the privileges it needs",
         "das Konto der Sicherung hat die Rechte, die es braucht", statement, NULL};
-    if (r < 0 || *missing) {
+    if (!good) {
         w.text = r < 0 ? e.text : lacks;
         w.text_de = r < 0 ? NULL : lacks_de;
     }
-    tell(d, "grants", r == 0 && !*missing, w);
+    tell(d, "grants", good, w);
 }
 
 static void check_server(struct doctor *d)
@@ -390,25 +358,11 @@ static void check_hook(struct doctor *d, const char *event)
             "chown root und chmod 700: es läuft als Keeper; oder aus [hooks] nehmen"});
 }
 
-static bool in_path(const char *program)
-{
-    if (strchr(program, '/'))
-        return access(program, X_OK) == 0;
-    const char *path = getenv("PATH");
-    _cleanup_free_ char *copy = xstrdup(path ? path : "/usr/bin:/bin");
-    char *save = NULL;
-    for (char *p = strtok_r(copy, ":", &save); p; p = strtok_r(NULL, ":", &save)) {
-        _cleanup_free_ char *full = xasprintf("%s/%s", p, program);
-        if (access(full, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void check_program(struct doctor *d, const char *section, const char *key)
 {
     const char *program = config_str(d->run->s.config, section, NULL, key);
-    bool good = in_path(program);
+    _cleanup_free_ char *path = process_find(program);
+    bool good = path != NULL;
     _cleanup_free_ char *text = xasprintf("%s is %s", program, good ? "there" : "not installed");
     _cleanup_free_ char *text_de = xasprintf(
         "%s ist %s", program, good ? "da" : "nicht installiert");

@@ -50,9 +50,49 @@ static int names_of(
 
 struct reading {
     size_t kind;
-    const char *name;
+    const char *name, *database, *becomes;
     json_t *to;
 };
+
+/* Behind `a name`, "a string" or 'a string', which p begins. */
+static const char *behind_quotes(const char *p)
+{
+    char quote = *p++;
+    for (; *p; p++) {
+        if (*p == '\\' && quote != '`' && p[1])
+            p++;
+        else if (*p == quote && p[1] == quote)
+            p++;
+        else if (*p == quote)
+            return p + 1;
+    }
+    return p;
+}
+
+/*
+ * A view's text as the server prints it, with another name for the database: it stands before the
+ * columns where the view's definer has no rights in a database beside the live one. malloc'ed.
+ */
+static char *in_another_database(const char *text, const char *database, const char *becomes)
+{
+    _cleanup_free_ char *from = server_quote_name(database), *to = server_quote_name(becomes);
+    size_t n = strlen(from), grows = strlen(to) > n ? strlen(to) - n : 0, names = 0;
+    for (const char *p = text; *p; p++)
+        names += *p == '`';
+    char *out = xmalloc(strlen(text) + names * grows + 1), *q = out;
+    while (*text) {
+        const char *end = strchr("`'\"", *text) ? behind_quotes(text) : text + 1;
+        bool ours = (size_t)(end - text) == n && memcmp(text, from, n) == 0 && *end == '.' &&
+                    (q == out || q[-1] != '.');
+        const char *take = ours ? to : text;
+        size_t len = ours ? strlen(to) : (size_t)(end - text);
+        memcpy(q, take, len);
+        q += len;
+        text = end;
+    }
+    *q = '\0';
+    return out;
+}
 
 static int note_create(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
@@ -62,10 +102,12 @@ static int note_create(
     unsigned create = kinds[r->kind].create, charset = kinds[r->kind].charset;
     if (columns <= charset + 1 || !row[create])
         return err_set(e, EACCES, "the definition of %s is not shown to us", r->name);
+    _cleanup_free_ char *text = strcmp(kinds[r->kind].kind, "VIEW") == 0
+                                    ? in_another_database(row[create], r->database, r->becomes)
+                                    : xstrdup(row[create]);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?}", "kind", kinds[r->kind].kind, "name",
-        r->name, "create", row[create], "sql_mode",
-        kinds[r->kind].mode ? row[kinds[r->kind].mode] : "", "charset", row[charset], "collation",
-        row[charset + 1]);
+        r->name, "create", text, "sql_mode", kinds[r->kind].mode ? row[kinds[r->kind].mode] : "",
+        "charset", row[charset], "collation", row[charset + 1]);
     return o && json_array_append_new(r->to, o) == 0
                ? 0
                : err_set(e, EILSEQ, "the definition of %s is no UTF-8", r->name);
@@ -78,14 +120,14 @@ static int use(struct server *s, const char *database, struct err *e)
     return server_exec(s, e, "USE %s", name);
 }
 
-static int read_one(struct server *s, size_t kind, const char *name, json_t *to, struct err *e)
+static int read_one(struct server *s, struct reading *r, struct err *e)
 {
-    struct reading r = {kind, name, to};
     struct err why = {0};
-    _cleanup_free_ char *quoted = server_quote_name(name);
-    int code = server_rows(s, note_create, &r, &why, "SHOW CREATE %s %s", kinds[kind].kind, quoted);
-    if (code < 0 && code != -EPIPE && strcmp(kinds[kind].kind, "VIEW") == 0) {
-        run_note("the view %s does not work, and is left out: %s", name, why.text);
+    _cleanup_free_ char *quoted = server_quote_name(r->name);
+    const char *kind = kinds[r->kind].kind;
+    int code = server_rows(s, note_create, r, &why, "SHOW CREATE %s %s", kind, quoted);
+    if (code < 0 && code != -EPIPE && strcmp(kind, "VIEW") == 0) {
+        run_note("the view %s does not work, and is left out: %s", r->name, why.text);
         return 0;
     }
     if (code < 0)
@@ -93,17 +135,22 @@ static int read_one(struct server *s, size_t kind, const char *name, json_t *to,
     return code;
 }
 
-int objects_read(struct server *s, const char *database, json_t **out, struct err *e)
+int objects_read(
+    struct server *s, const char *database, const char *becomes, json_t **out, struct err *e)
 {
     json_t *all = json_array();
+    struct reading r = {.database = database, .becomes = becomes, .to = all};
     int code = use(s, database, e);
     for (size_t k = 0; code == 0 && k < KINDS; k++) {
         json_t *names = NULL, *name;
         size_t i;
         code = names_of(s, database, k, &names, e);
-        json_array_foreach (names, i, name)
+        json_array_foreach (names, i, name) {
+            r.kind = k;
+            r.name = json_string_value(name);
             if (code == 0)
-                code = read_one(s, k, json_string_value(name), all, e);
+                code = read_one(s, &r, e);
+        }
         json_decref(names);
     }
     if (code == 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/holder.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
@@ -95,6 +96,24 @@ static int refuse(
     return EXIT_REFUSED;
 }
 
+/* By SQL, which shows only when clients are out already. */
+static int may_stop(struct run *run, struct server *s, struct err *e)
+{
+    static const char *const needed[] = {"SHUTDOWN", NULL};
+    _cleanup_free_ char *missing = NULL;
+    const char *user = run->s.target.user, *host = doctor_grants_host(&run->s);
+    int code = doctor_grants_missing(s, needed, &missing, e);
+    if (code < 0 || !*missing)
+        return code;
+    err_set(e, EACCES,
+        "the admin account may not stop the server, which the restore needs; run once: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (or set [restore] stop_command)",
+        user, host);
+    run_error_de(run,
+        "das Konto der Sicherung darf den Server nicht anhalten, was die Rücksicherung braucht; einmal ausführen: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (oder [restore] stop_command setzen)",
+        user, host);
+    return EXIT_REFUSED;
+}
+
 int site_can_stop(struct run *run, const char *datadir, struct err *e)
 {
     struct server *s = NULL;
@@ -102,9 +121,10 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
     if (config_list(run->s.config, "restore", NULL, "stop_command")[0])
         return 0;
     enum site_server server = site_ask(run, &s, &why);
+    int may = server == SITE_ANSWERS ? may_stop(run, s, e) : 0;
     server_close(s);
     if (server == SITE_ANSWERS)
-        return 0;
+        return may;
     pid_t pid = holder_that_stays(datadir, STAYS_MS);
     if (server == SITE_REFUSES && pid > 0)
         return 0; /* by its process */

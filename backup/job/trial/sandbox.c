@@ -310,11 +310,20 @@ static int start_in(const struct sandbox *s, enum sandbox_kind kind,
     const struct process_options *given, struct process *out, struct err *e)
 {
     struct sandbox_plan *plan;
-    int r = prepare(s, given->argv[0], kind, &plan, e);
+    /* in there another one of that name may come first */
+    _cleanup_free_ char *program = process_find(given->argv[0]);
+    size_t n = 0;
+    while (given->argv[n])
+        n++;
+    _cleanup_free_ const char **argv = xcalloc(n + 1, sizeof *argv);
+    memcpy(argv, given->argv, n * sizeof *argv);
+    argv[0] = program ? program : given->argv[0];
+    int r = prepare(s, argv[0], kind, &plan, e);
     if (r < 0)
         return r;
     struct process_cage cage = {kind == SANDBOX_NAMESPACES ? move : NULL, enter, plan};
     struct process_options o = *given;
+    o.argv = argv;
     o.cage = &cage;
     r = process_start(&o, out, e);
     drop(plan);

@@ -13,9 +13,10 @@ import signal
 import pymysql
 import pymysql.constants.CLIENT as FLAG
 
-from lib import ports, process
+from lib import newer, ports, process
 
 MARIADBD = shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin") or "mariadbd"
+_PROGRAM = (MARIADBD, "--no-defaults", *(newer.places(newer.session_root()) if newer.session_root() else []))
 
 _SMALL = [
     "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=10M", "--key-buffer-size=1M",
@@ -30,6 +31,9 @@ def _as_user():
 
 def install_template(folder):
     """Makes a data directory that servers are copied from."""
+    if newer.session_root():
+        newer.install(_PROGRAM, newer.session_root(), folder)
+        return
     # Temporary files in there too: any other server that starts removes the #sql files that it finds in /tmp.
     process.run(["mariadb-install-db", "--no-defaults", *_as_user(), f"--datadir={folder}", f"--tmpdir={folder}",
                  "--innodb-log-file-size=10M", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"], timeout=120)
@@ -49,7 +53,7 @@ class MariaDB:
     and kill() then mean that one as well.
     """
 
-    program = (MARIADBD, "--no-defaults")  # a subclass may run another one
+    program = _PROGRAM  # a subclass may run another one
 
     def __init__(self, folder, template=None, args=(), certificate=None, key=None, ca=None, datadir=None, tcp=True,
                  port=None):

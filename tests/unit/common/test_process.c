@@ -156,6 +156,12 @@ static void programs_are_found(void **state)
     assert_string_equal(near, self);
     _cleanup_free_ char *far = process_beside("nothing-here", "/installed");
     assert_string_equal(far, "/installed");
+    _cleanup_free_ char *shell = process_find("sh"), *nothing = process_find("nothing-here"),
+                        *itself = process_find(self);
+    assert_non_null(shell);
+    assert_int_equal(*shell, '/');
+    assert_null(nothing);
+    assert_string_equal(itself, self);
 }
 
 int main(void)
