@@ -15,6 +15,7 @@
 #include "common/utf8.h"
 
 #define GRACE_MS  3000
+#define FILES_MAX 4096
 #define SAID_READ 65536 /* the end of it: the error is what is said last */
 
 extern char **environ;
@@ -94,6 +95,15 @@ static bool stream_becomes(int given, int otherwise, int number)
     return fd == number ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, number) >= 0;
 }
 
+/* Libraries open files without O_CLOEXEC: libmariadb its connections, which are logged in. */
+static void keep_to_ourselves(void)
+{
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    for (int fd = 3; fd < FILES_MAX; fd++) /* a kernel before 5.11 */
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* execvp takes an array of char * for history's sake and does not write to it. */
 static void execute(const char *const *argv)
 {
@@ -116,6 +126,7 @@ static _Noreturn void become(const struct process_options *o, char **envp, pid_t
     if (!stream_becomes(o->in, nothing, 0) || !stream_becomes(o->out, nowhere, 1) ||
         !stream_becomes(o->err, nowhere, 2))
         give_up(report, (struct process_failure){errno, NULL});
+    keep_to_ourselves();
     if (o->keep > 0)
         fcntl(o->keep, F_SETFD, 0);
     if (o->cage)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "backup/job/commands.h"
 #include "backup/job/trial/drill.h"
+#include "backup/job/trial/import_child.h"
 #include "backup/server/globals.h"
 #include "backup/job/hooks.h"
 #include "backup/job/restore/restore.h"
@@ -261,6 +262,8 @@ static int dispatch(const struct config *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     private_memory_begin();
+    if (argc > 1 && strcmp(argv[1], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox */
+        return import_child(argc - 1, argv + 1);
     secure_heap_begin();
     const char *path = NULL;
     int i = 1;

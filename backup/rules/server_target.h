@@ -3,6 +3,7 @@
 #define ELEXGATE_BACKUP_RULES_SERVER_TARGET_H
 
 struct definers;
+struct sandbox;
 
 struct server_target {
     const char *host;
@@ -17,6 +18,9 @@ struct server_target {
     /* For an import into a database of another name: statements that only choose, make or drop the
      * database of this name are left out, and so is the name before a table's. NULL: none. */
     const char *also_called;
+    /* For an import into a server on trial: where the program runs that reads the text and talks to
+     * the server. NULL: in one that sees nothing but this server (import.h). */
+    const struct sandbox *sandbox;
 };
 
 #endif

@@ -339,6 +339,7 @@ static void read_code(struct sql_lexer *l)
     if (delimiter_at(l)) {
         tell_sign(l);
         l->split = true;
+        l->line_start = false;
         return;
     }
     if (!l->in_word && (comment_begins(l) || command_begins(l)))

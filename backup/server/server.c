@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <mysql.h>
+#include <netdb.h>
 #include <mysqld_error.h>
 #include <errmsg.h>
 #include <stdio.h>
@@ -245,6 +246,19 @@ int server_peer(const struct server *s, struct ucred *out)
 {
     socklen_t size = sizeof *out;
     return getsockopt(mysql_get_socket(s->my), SOL_SOCKET, SO_PEERCRED, out, &size);
+}
+
+int server_address(const struct server *s, char *buf, size_t size, unsigned *port, struct err *e)
+{
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+    char service[8];
+    if (getpeername(mysql_get_socket(s->my), (struct sockaddr *)&peer, &n) < 0 ||
+        getnameinfo((struct sockaddr *)&peer, n, buf, (socklen_t)size, service, sizeof service,
+            NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return err_set(e, EIO, "the address of %s is not known", s->where);
+    *port = (unsigned)strtoul(service, NULL, 10);
+    return 0;
 }
 
 static int take_first(

@@ -64,6 +64,9 @@ unsigned server_send(
 unsigned server_modes(const struct server *s);
 /* From another thread: ends what the connection is waiting for, with an error. */
 void server_hang_up(struct server *s);
+/* The address and the port that it is connected to over the network. */
+int server_address(
+    const struct server *s, char *buf, size_t size, unsigned *port, struct err *e) MUSTCHECK;
 /* Who listens there: pid and user, as the kernel says; -1 over TCP. */
 int server_peer(const struct server *s, struct ucred *out);
 

@@ -188,7 +188,7 @@ def test_the_client_and_the_server_cut_as_we_do(make_server):
         assert judge.accepted >= 5 and judge.refused >= 5
     finally:
         judge.close()
-    judge, wrong = sqlfuzz.campaign(server, 12, lambda j: j.cases >= 100)
+    judge, wrong = sqlfuzz.campaign(server, 14, lambda j: j.cases >= 100)
     assert not wrong and judge.accepted > 10 and judge.refused > 10, wrong
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -19,7 +20,7 @@ import pytest
 
 from lib import process
 from lib import trixie as lib_trixie
-from lib.backup import Backup, archive_of, event
+from lib.backup import PASSWORD, Backup, archive_of, event
 from lib.gate import Gate
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
@@ -600,6 +601,53 @@ def remote(site):
     for name in ("load_db", "load_db_elexgate_new", "load_db_elexgate_old"):
         site.server.sql(f"GRANT ALL PRIVILEGES ON `{name}`.* TO 'elexgate'@'localhost'")
     yield site
+
+
+def reading_in(job):
+    """The process that reads the text of a job, once nothing is left to it but that; stopped."""
+    def shut():
+        for pid in (int(p) for p in os.listdir("/proc") if p.isdigit()):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/status") as status:
+                    fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+                    if words.read().split(b"\0")[1:2] == [b"read-in"] and fields["PPid"] == str(job.pid) and fields["Seccomp_filters"] == "2":
+                        os.kill(pid, signal.SIGSTOP)
+                        return pid, fields
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return None
+    return process.wait_until(shut, what="a process that reads the text in", timeout=60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("way", ["files", "beside, by the socket", "beside, by the network"])
+def test_the_text_is_read_where_nothing_is_in_reach(request, site, way):
+    """As nobody who owns anything, with no capability, no file but the text and its answer, and one connection."""
+    beside = way != "files"
+    remote = request.getfixturevalue("remote") if beside else site
+    if "network" in way:
+        for (grant,) in remote.server.sql("SHOW GRANTS FOR elexgate@localhost"):
+            remote.server.sql(grant.replace("`localhost`", "`127.0.0.1`"))
+        remote.sections["database"].pop("socket")
+        remote.set("database", host="127.0.0.1", port=remote.server.port)
+    job = remote.start_job("restore", "sql", "--dry-run", put(remote, "SELECT SLEEP(2);\n" * 30 + dump(remote)))
+    pid, status = reading_in(job)
+    try:
+        spaces = {s for s in ("user", "mnt", "pid", "net") if os.readlink(f"/proc/{pid}/ns/{s}") != os.readlink(f"/proc/self/ns/{s}")}
+        files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        with open(f"/proc/{pid}/environ") as environment, open(f"/proc/{pid}/cmdline") as words:
+            told = environment.read() + words.read()
+    finally:
+        job.terminate()
+        os.kill(pid, signal.SIGCONT)
+        job.communicate(timeout=120)
+    assert set(status["Uid"].split()) == {str(pwd.getpwnam("elexgate-trial").pw_uid)} and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1", status
+    assert spaces == {"user", "mnt", "pid"} | (set() if "network" in way else {"net"})
+    assert sum(f.startswith("socket:") for f in files) == 1 and len(files) == 4, files
+    assert PASSWORD not in told
+    if "network" in way:
+        remote.server.sql("DROP USER elexgate@127.0.0.1")
+
 
 def everything(site, database="load_db"):
     where = f"_SCHEMA='{database}'"

@@ -1,258 +1,195 @@
 /*
- * SQL text into a server: cut by our own lexer, each statement sent by itself over a connection
- * that takes one at a time. What the server gets as one text is one statement to it, so nothing
- * that was stored (a routine's body, a comment in it) can be taken for a statement of its own.
+ * SQL text into a server. The half that meets neither the text nor the server's answers to it: it
+ * starts the other one in a sandbox (import_child.h), looks how far it is, and says how it ended.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "backup/job/trial/definers.h"
 #include "backup/job/trial/import.h"
-#include "backup/rules/sql_lexer.h"
+#include "backup/job/trial/import_child.h"
+#include "backup/job/trial/trial.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
+#include "common/json_get.h"
+#include "common/process.h"
 #include "common/said.h"
 #include "common/utf8.h"
 
-#define CHUNK         (256u * 1024u)
-#define STATEMENT_MAX (1u << 30) /* as long as a packet may be */
-#define LOOK_US       10000
+#define LOOK_MS    50
+#define ANSWER_MAX (64u << 20) /* definers of a hundred thousand objects */
 
-struct reading {
-    int in;
-    struct server *s;
-    struct sql_lexer *lexer;
-    struct definers *definers; /* NULL: they stay as they stand */
-    const char *also_called;   /* as in server.h */
-    pthread_t thread;
-    atomic_bool done;
-    int code;
-    uint64_t line;
-    char table[80], said[SAID_MAX], said_de[SAID_MAX];
-};
-
-/* Which table a statement is about, for the message. */
-static void note_table(struct reading *r, const struct sql_statement *s)
+/* What the child is told, in memory; a descriptor. */
+static int write_order(const struct server_target *t, const char *host, unsigned port,
+    const char *database, struct err *e)
 {
-    size_t i = 0;
-    r->table[0] = '\0';
-    for (; i < s->n_tokens && i < 6; i++)
-        if (sql_token_is(s, i, "INTO") || sql_token_is(s, i, "TABLE") ||
-            sql_token_is(s, i, "TABLES"))
-            break;
-    i += sql_token_is(s, i, "INTO") && sql_token_is(s, i + 1, "TABLE") ? 2 : 1;
-    if (sql_token_is(s, i, "IF"))
-        i += sql_token_is(s, i + 1, "NOT") ? 3 : 2;
-    if (i < s->n_tokens && !sql_token_text(s, i, r->table, sizeof r->table))
-        r->table[0] = '\0';
-}
-
-/* What only concerns a binary log, which this server does not write. */
-static bool is_for_a_log(const struct sql_statement *s)
-{
-    for (size_t i = 1; sql_token_is(s, 0, "SET") && i < s->n_tokens; i++)
-        if (sql_token_is(s, i, "SQL_LOG_BIN"))
-            return true;
-    return false;
-}
-
-/* USE, or CREATE, DROP, ALTER DATABASE, of that name. */
-static bool is_about_the_database(const struct sql_statement *s, const char *name)
-{
-    char text[80];
-    size_t i = 1;
-    bool use = sql_token_is(s, 0, "USE");
-    if (!use && !sql_token_is(s, 0, "CREATE") && !sql_token_is(s, 0, "DROP") &&
-        !sql_token_is(s, 0, "ALTER"))
-        return false;
-    if (!use) {
-        i += sql_token_is(s, i, "OR") ? 2 : 0;
-        if (!sql_token_is(s, i, "DATABASE") && !sql_token_is(s, i, "SCHEMA"))
-            return false;
-        i++;
-        if (sql_token_is(s, i, "IF"))
-            i += sql_token_is(s, i + 1, "NOT") ? 3 : 2;
-    }
-    return i < s->n_tokens && sql_token_text(s, i, text, sizeof text) && strcmp(text, name) == 0;
-}
-
-/* With CURRENT_USER in place of the account that it names; malloc'ed. */
-static char *without_definer(const struct sql_statement *s, const struct sql_definer *d, size_t *n)
-{
-    static const char current[] = "CURRENT_USER";
-    char *text = xmalloc(s->len + sizeof current);
-    memcpy(text, s->text, d->at);
-    memcpy(text + d->at, current, sizeof current - 1);
-    memcpy(text + d->at + sizeof current - 1, s->text + d->at + d->len, s->len - d->at - d->len);
-    *n = s->len - d->len + sizeof current - 1;
-    return text;
-}
-
-/* Without `name`. before what it names, so that it goes into the database that is in use;
- * malloc'ed, NULL when there is nothing to leave out. */
-static char *without_database(const struct sql_statement *s, const char *name, size_t *n)
-{
-    char word[80], *text = NULL;
-    size_t done = 0, len = 0;
-    for (size_t i = 0; i + 2 < s->n_tokens; i++) {
-        const struct sql_token *t = &s->tokens[i];
-        bool dot = s->tokens[i + 1].kind == SQL_SIGN && s->text[s->tokens[i + 1].at] == '.';
-        if (!dot || (t->kind != SQL_NAME && t->kind != SQL_WORD) ||
-            (i > 0 && s->text[s->tokens[i - 1].at] == '.') ||
-            !sql_token_text(s, i, word, sizeof word) || strcmp(word, name) != 0)
-            continue;
-        text = text ? text : xmalloc(s->len);
-        memcpy(text + len, s->text + done, t->at - done);
-        len += t->at - done;
-        done = s->tokens[i + 2].at;
-    }
+    json_t *order = json_pack("{s:s?, s:s?, s:i, s:s, s:s?, s:s, s:s?, s:b}", "socket", t->socket,
+        "host", host, "port", (int)port, "user", t->user, "password", t->password, "database",
+        database, "also_called", t->also_called, "own", t->definers != NULL);
+    char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+    json_decref(order);
     if (!text)
-        return NULL;
-    memcpy(text + len, s->text + done, s->len - done);
-    *n = len + s->len - done;
-    return text;
+        return err_set(e, EINVAL, "the name of the database or of its account is not UTF-8");
+    int fd = memfd_create("order", MFD_CLOEXEC);
+    int code = fd < 0 ? err_sys(e, errno, "cannot keep what an import needs")
+                      : fd_write_all(fd, text, strlen(text), e);
+    explicit_bzero(text, strlen(text));
+    free(text);
+    if (code < 0)
+        cleanup_fd(&fd);
+    return code < 0 ? code : fd;
 }
 
-static unsigned send_statement(
-    struct reading *r, const struct sql_statement *s, struct server_reply *reply)
+/* --- the answer, of which nothing is believed but its form --- */
+
+static void copy(char *to, size_t size, const char *from)
 {
-    struct sql_definer d;
-    _cleanup_free_ char *other = NULL;
-    size_t n = s->len;
-    bool owned = r->definers && sql_definer_find(s, &d);
-    if (owned && d.len > 0)
-        other = without_definer(s, &d, &n);
-    else if (r->also_called)
-        other = without_database(s, r->also_called, &n);
-    unsigned number = server_send(r->s, other ? other : s->text, n, reply);
-    if (number == 0 && owned)
-        definers_add(r->definers, &d);
-    return number;
+    utf8_copy(to, size, from ? from : "");
 }
 
-static int failed(struct reading *r, const char *english, const char *german)
+static bool take_definers(const json_t *list, struct definers *out)
 {
-    utf8_copy(r->said, sizeof r->said, english);
-    utf8_copy(r->said_de, sizeof r->said_de, german);
-    return EXIT_INCONSISTENT;
-}
-
-static int carry_out(struct reading *r, const struct sql_statement *s)
-{
-    struct server_reply reply;
-    r->line = s->line;
-    note_table(r, s);
-    if (is_for_a_log(s) || (r->also_called && is_about_the_database(s, r->also_called)))
-        return 0;
-    unsigned number = send_statement(r, s, &reply);
-    if (number != 0 && number != SERVER_EMPTY_QUERY) {
-        said_of_theirs(number, reply.state, false, r->said);
-        said_of_theirs(number, reply.state, true, r->said_de);
-        return EXIT_INCONSISTENT;
+    size_t i;
+    json_t *one;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, one) {
+        struct sql_definer d = {0};
+        json_int_t object = json_integer_value(json_array_get(one, 0));
+        if (object < 0 || object >= SQL_OBJECTS || json_array_size(one) != 4)
+            return false;
+        d.object = (enum sql_object)object;
+        copy(d.name, sizeof d.name, json_string_value(json_array_get(one, 1)));
+        copy(d.user, sizeof d.user, json_string_value(json_array_get(one, 2)));
+        copy(d.host, sizeof d.host, json_string_value(json_array_get(one, 3)));
+        definers_add(out, &d);
     }
-    unsigned modes = (reply.ansi_quotes ? SQL_ANSI_QUOTES : 0) |
-                     (reply.no_backslash_escapes ? SQL_NO_BACKSLASH_ESCAPES : 0);
-    if (number == 0 && modes != (sql_lexer_modes(r->lexer) & ~(unsigned)SQL_MSSQL))
-        return failed(r, sql_refusal_words(SQL_MODE), sql_refusal_words_de(SQL_MODE));
+    return true;
+}
+
+/* 0, or what its connection came to. */
+static int take_answer(
+    const json_t *answer, const struct server_target *t, struct import_result *out, struct err *e)
+{
+    json_int_t code = json_get_int(answer, "code"), refusal = json_get_int(answer, "refusal");
+    if (refusal < 0 || refusal > SQL_OPEN || code > 0 || code < -4095 ||
+        (t->definers && !take_definers(json_object_get(answer, "definers"), t->definers)))
+        return err_set(e, EBADMSG, "the import gave no proper answer");
+    if (code < 0) {
+        char words[400];
+        copy(words, sizeof words, json_get_str(answer, "error"));
+        return err_set(e, (int)-code, "%s", words);
+    }
+    *out = (struct import_result){.line = (uint64_t)json_get_int(answer, "line"),
+        .number = (unsigned)json_get_int(answer, "number"),
+        .refusal = (enum sql_refusal)refusal,
+        .read_error = (int)json_get_int(answer, "read_error")};
+    copy(out->table, sizeof out->table, json_get_str(answer, "table"));
+    copy(out->state, sizeof out->state, json_get_str(answer, "state"));
     return 0;
 }
 
-static int carry_out_all(struct reading *r)
+static int read_answer(
+    int fd, const struct server_target *t, struct import_result *out, struct err *e)
 {
-    struct sql_statement s;
-    int more, code = 0;
-    while (code == 0 && (more = sql_lexer_next(r->lexer, &s)) != 0) {
-        if (more > 0) {
-            code = carry_out(r, &s);
-            continue;
-        }
-        enum sql_refusal why = sql_lexer_refused(r->lexer);
-        r->line = sql_lexer_line(r->lexer);
-        r->table[0] = '\0';
-        code = failed(r, sql_refusal_words(why), sql_refusal_words_de(why));
-    }
+    off_t size = lseek(fd, 0, SEEK_END);
+    if (size <= 0 || size > ANSWER_MAX)
+        return err_set(e, EBADMSG, "the import gave no proper answer");
+    _cleanup_free_ char *text = xmalloc((size_t)size);
+    ssize_t n = pread(fd, text, (size_t)size, 0);
+    json_t *answer = n == size ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    int code = take_answer(answer, t, out, e);
+    json_decref(answer);
     return code;
 }
 
-static void *reading_main(void *arg)
+static int say(struct run *run, const struct import_result *r, struct err *e)
 {
-    struct reading *r = arg;
-    _cleanup_free_ char *chunk = xmalloc(CHUNK);
-    while (r->code == 0) {
-        ssize_t n = read(r->in, chunk, CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            utf8_format(r->said, sizeof r->said, "cannot read on: %s", strerror(errno));
-            utf8_copy(r->said_de, sizeof r->said_de, r->said);
-            r->code = EXIT_INCONSISTENT;
-            break;
-        }
-        sql_lexer_feed(r->lexer, chunk, (size_t)n);
-        if (n == 0)
-            sql_lexer_end(r->lexer);
-        r->code = carry_out_all(r);
-        if (n == 0)
-            break;
-    }
-    atomic_store(&r->done, true);
-    return NULL;
-}
-
-static int say(struct run *run, const struct reading *r, struct err *e)
-{
+    char said[SAID_MAX], said_de[SAID_MAX];
+    if (r->number) {
+        said_of_theirs(r->number, r->state, false, said);
+        said_of_theirs(r->number, r->state, true, said_de);
+    } else if (r->refusal) {
+        utf8_copy(said, sizeof said, sql_refusal_words(r->refusal));
+        utf8_copy(said_de, sizeof said_de, sql_refusal_words_de(r->refusal));
+    } else if (r->read_error) {
+        utf8_format(said, sizeof said, "cannot read on: %s", strerror(r->read_error));
+        utf8_copy(said_de, sizeof said_de, said);
+    } else
+        return 0;
     _cleanup_free_ char *at = *r->table ? xasprintf(", table %s", r->table) : xstrdup("");
     _cleanup_free_ char *at_de = *r->table ? xasprintf(", Tabelle %s", r->table) : xstrdup("");
     unsigned long long line = r->line;
-    run_error_de(run, "Der Import scheitert an Zeile %llu%s: %s", line, at_de, r->said_de);
-    err_set(e, EIO, "the import failed at line %llu%s: %s", line, at, r->said);
-    return r->code;
+    run_error_de(run, "Der Import scheitert an Zeile %llu%s: %s", line, at_de, said_de);
+    err_set(e, EIO, "the import failed at line %llu%s: %s", line, at, said);
+    return EXIT_INCONSISTENT;
 }
 
-/* The server's own settings, as if the stock client had come, and what dumps assume: rows that once
- * fitted fit again, keys may come in any order, and nobody counts the seconds. */
-static int prepare(struct server *s, const char *database, struct err *e)
+/* --- the child --- */
+
+static int watch(struct run *run, struct process *p, int in, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(database);
-    int code = server_exec(s, e,
-        "SET SESSION max_statement_time=0, lock_wait_timeout=DEFAULT, time_zone=DEFAULT, innodb_strict_mode=0, foreign_key_checks=0, net_read_timeout=86400, net_write_timeout=86400, sql_mode=DEFAULT");
-    return code == 0 ? server_exec(s, e, "USE %s", name) : code;
+    char how[80];
+    while (process_wait(p, LOOK_MS, NULL, NULL) != 0) {
+        off_t at = lseek(in, 0, SEEK_CUR); /* the same place as the child's; a pipe has none */
+        if (at > 0)
+            run_progress(run, (uint64_t)at, 0, 0, NULL);
+        if (!run_go_on(run)) {
+            process_end(p, 0);
+            return run_pack_result(PACK_STOPPED, e);
+        }
+    }
+    if (process_good(p))
+        return 0;
+    err_set(e, EIO, "the import %s", process_how(p, how, sizeof how));
+    return EXIT_INCONSISTENT;
+}
+
+static int run_child(
+    struct run *run, const struct sandbox *box, int order, int in, int answer, struct err *e)
+{
+    char order_text[16];
+    _cleanup_free_ char *program = process_self();
+    snprintf(order_text, sizeof order_text, "%d", order);
+    const char *argv[] = {program, IMPORT_CHILD, order_text, NULL};
+    struct process_options o = {.argv = argv, .in = in, .out = answer, .keep = order};
+    struct process p = {0};
+    if (!program)
+        return err_set(e, EIO, "the file that this program runs from is not known");
+    int code = sandbox_start(box, &o, &p, NULL, e);
+    return code == 0 ? watch(run, &p, in, e) : code;
+}
+
+/* A server that is none of ours on trial: through its socket, or over the network to the one
+ * address that it has now; nothing else is seen in there. */
+static int open_sandbox(
+    struct run *run, const struct server_target *t, struct trial_beside *box, struct err *e)
+{
+    int code = trial_beside_open(box, run->s.config, t->socket, e);
+    if (code < 0 || t->socket)
+        return code;
+    struct server *s = NULL;
+    code = server_connect(t, "elexgate-job", &s, e);
+    if (code == 0)
+        code = server_address(s, box->host, sizeof box->host, &box->port, e);
+    server_close(s);
+    return code;
 }
 
 int import_sql(
     struct run *run, const struct server_target *t, int in, const char *database, struct err *e)
 {
-    struct reading r = {.in = in, .definers = t->definers, .also_called = t->also_called};
-    int code = server_connect(t, "elexgate-job", &r.s, e);
+    struct trial_beside beside = {.folder = -1};
+    struct import_result result = {0};
+    _cleanup_fd_ int order = -1, answer = memfd_create("answer", MFD_CLOEXEC);
+    int code = t->sandbox ? 0 : open_sandbox(run, t, &beside, e);
+    const char *host = t->socket ? NULL : beside.host;
     if (code == 0)
-        code = prepare(r.s, database, e);
-    if (code < 0) {
-        server_close(r.s);
-        return code;
-    }
-    r.lexer = sql_lexer_new(true, STATEMENT_MAX);
-    sql_lexer_start_modes(r.lexer, server_modes(r.s));
-    CHECK(pthread_create(&r.thread, NULL, reading_main, &r) == 0);
-    bool stopped = false;
-    while (!atomic_load(&r.done)) {
-        off_t at = lseek(in, 0, SEEK_CUR); /* a pipe has none */
-        if (at > 0)
-            run_progress(run, (uint64_t)at, 0, 0, NULL);
-        if (!stopped && !run_go_on(run)) {
-            stopped = true;
-            server_hang_up(r.s); /* whatever it is at */
-        }
-        usleep(LOOK_US);
-    }
-    pthread_join(r.thread, NULL);
-    if (stopped)
-        code = run_pack_result(PACK_STOPPED, e);
-    else if (r.code != 0)
-        code = say(run, &r, e);
-    sql_lexer_free(r.lexer);
-    server_close(r.s);
-    return code;
+        code = order = write_order(t, host, beside.port, database, e);
+    if (code >= 0)
+        code = run_child(run, t->sandbox ? t->sandbox : &beside.sandbox, order, in, answer, e);
+    if (code == 0)
+        code = read_answer(answer, t, &result, e);
+    trial_beside_close(&beside);
+    return code == 0 ? say(run, &result, e) : code;
 }

@@ -103,11 +103,15 @@ static int prepare(const struct sandbox *s, const char *program, enum sandbox_ki
     add_program(p, program);
     for (size_t i = 0; s->readable && s->readable[i] && i < SANDBOX_GIVEN_MAX; i++)
         add_readable(p, s->readable[i]);
-    for (size_t i = 0; s->writable[i] && i < SANDBOX_GIVEN_MAX; i++) {
+    for (size_t i = 0; s->writable && s->writable[i] && i < SANDBOX_GIVEN_MAX; i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", s->home_path, s->writable[i]);
         add(p, SANDBOX_WRITE, path, s->writable[i])->folder = true;
     }
-    p->start = xasprintf("%s/%s", s->home_path, s->writable[0]);
+    if (s->socket) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", s->home_path, s->socket);
+        add(p, SANDBOX_SOCKET, path, s->socket);
+    }
+    p->start = s->writable ? xasprintf("%s/%s", s->home_path, s->writable[0]) : xstrdup("/");
     p->uid_map = xasprintf("%u %u 1\n", s->uid, s->uid);
     p->gid_map = xasprintf("%u %u 1\n", s->gid, s->gid);
     sandbox_filter_make(p);
@@ -149,11 +153,12 @@ static int move(const void *ctx, pid_t *pid, struct process_failure *f)
     char byte = 0;
     if (geteuid() == 0 && setgroups(0, NULL) < 0)
         return fail(f, "setgroups");
-    if (fchdir(p->s.home) < 0)
+    if (p->s.home >= 0 && fchdir(p->s.home) < 0)
         return fail(f, "home folder");
     if (pipe2(go, O_CLOEXEC) < 0)
         return fail(f, "pipe");
-    long child = syscall(SYS_clone, SPACES | CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    int spaces = p->s.network ? SPACES & ~CLONE_NEWNET : SPACES;
+    long child = syscall(SYS_clone, spaces | CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
     if (child < 0)
         return fail(f, "new namespaces");
     if (child == 0) {
@@ -215,7 +220,8 @@ static int show(const struct sandbox_entry *en)
     static const uint64_t attributes[] = {
         [SANDBOX_READ] = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
         [SANDBOX_WRITE] = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-        [SANDBOX_DEVICE] = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+        [SANDBOX_DEVICE] = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+        [SANDBOX_SOCKET] = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
     if (en->access == SANDBOX_LINK)
         return symlink(en->source, en->path) < 0 && errno != EEXIST ? -1 : 0;
     struct mount_attr attr = {.attr_set = attributes[en->access]};
@@ -300,6 +306,16 @@ static int enter(const void *ctx, struct process_failure *f)
     else if (sandbox_landlock_enter(p) < 0)
         return fail(f, "Landlock");
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p->filter) < 0)
+        return fail(f, "the filter of system calls");
+    return 0;
+}
+
+int sandbox_shut(struct process_failure *f)
+{
+    struct sandbox_plan closed = {.landlock = -1};
+    errno = 0;
+    sandbox_filter_make(&closed);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &closed.filter) < 0)
         return fail(f, "the filter of system calls");
     return 0;
 }

@@ -29,13 +29,16 @@ struct sandbox {
     enum sandbox_kind kind;
     uid_t uid; /* whom the program runs as; not as root: ourselves */
     gid_t gid;
-    int home;              /* a folder of ours that this user may pass through (owned.h) */
-    const char *home_path; /* the same, its real path */
-    const char *const
-        *writable; /* folders in it that belong to that user; the first is where it starts */
+    int home;                    /* a folder of ours that this user may pass through (owned.h) */
+    const char *home_path;       /* the same, its real path */
+    const char *const *writable; /* folders in it that belong to that user; the first is where it
+                                    starts; NULL: none, it starts in the root */
+    const char *socket;          /* one in the home that it may connect to; NULL allowed */
     const char *const
         *readable; /* files and folders it may read beside the system's; NULL allowed */
     bool scripts;  /* it is a script and starts programs */
+    bool connects; /* it may connect to a socket that it sees, until it calls sandbox_shut */
+    bool network;  /* with connects: over the network as well */
     uint64_t memory, file_size; /* bytes; 0 = no limit */
     unsigned cpu_s;
 };
@@ -44,6 +47,10 @@ struct sandbox {
  * which one it was in *got, NULL allowed. */
 int sandbox_start(const struct sandbox *s, const struct process_options *o, struct process *out,
     enum sandbox_kind *got, struct err *e) MUSTCHECK;
+
+/* By a program of ours in a sandbox with `connects`, once it is connected, before it meets what
+ * nobody vouches for: from here on the filter is the same as everybody's. */
+int sandbox_shut(struct process_failure *f) MUSTCHECK;
 
 const char *sandbox_kind_name(enum sandbox_kind kind);
 

@@ -26,11 +26,11 @@
 #define HIGH(arg)                                                                                  \
     (offsetof(struct seccomp_data, args[arg]) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0u : 4u))
 
+/* To others' sockets; unless it may connect. */
+static const int reaching[] = {SYS_connect, SYS_sendmsg, SYS_sendmmsg};
+
 static const int refused[] = {
-    /* to others' sockets, and by ways that a filter cannot look into */
-    SYS_connect,
-    SYS_sendmsg,
-    SYS_sendmmsg,
+    /* by ways that a filter cannot look into */
     SYS_io_uring_setup,
     SYS_io_uring_enter,
     SYS_io_uring_register,
@@ -179,7 +179,10 @@ void sandbox_filter_make(struct sandbox_plan *p)
 #endif
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         refuse(p, refused[i], EPERM);
+    for (size_t i = 0; !p->s.connects && i < sizeof reaching / sizeof reaching[0]; i++)
+        refuse(p, reaching[i], EPERM);
     bound_processes(p);
-    bound_sockets(p);
+    if (!p->s.network)
+        bound_sockets(p);
     answer(p, 0);
 }

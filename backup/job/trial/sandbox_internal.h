@@ -10,7 +10,7 @@
 #define SANDBOX_ENTRIES_MAX 40
 #define SANDBOX_FILTER_MAX  256
 
-enum sandbox_access { SANDBOX_READ, SANDBOX_WRITE, SANDBOX_DEVICE, SANDBOX_LINK };
+enum sandbox_access { SANDBOX_READ, SANDBOX_WRITE, SANDBOX_DEVICE, SANDBOX_LINK, SANDBOX_SOCKET };
 
 struct sandbox_entry {
     enum sandbox_access access;

@@ -37,8 +37,8 @@ static int allow(
     static const uint64_t rights[] = {[SANDBOX_READ] = READS,
         [SANDBOX_WRITE] = MAKES,
         [SANDBOX_DEVICE] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE};
-    if (en->access == SANDBOX_LINK)
-        return 0; /* what it leads to has its own rule */
+    if (en->access == SANDBOX_LINK || en->access == SANDBOX_SOCKET)
+        return 0; /* what a link leads to has its own rule; sockets need none */
     /* our own folder's by its descriptor, the system's by their names */
     int dir = en->access == SANDBOX_WRITE ? p->s.home : AT_FDCWD;
     _cleanup_fd_ int fd = openat(dir, en->access == SANDBOX_WRITE ? en->source : en->path,

@@ -26,6 +26,8 @@
 
 struct throwaway {
     struct trial trial;
+    struct sandbox import; /* for the program that reads SQL into it */
+    const char *import_folder[2];
     struct process child;
     struct server *server;
     char *socket;
@@ -148,6 +150,7 @@ static struct server_target target_as(const struct throwaway *t, int account)
     return (struct server_target){.socket = t->socket,
         .user = t->accounts ? account_names[account] : "root",
         .password = t->accounts ? t->password[account] : NULL,
+        .sandbox = &t->import,
         .connect_timeout_ms = 5000};
 }
 
@@ -310,6 +313,11 @@ static int start_program(struct throwaway *t, const struct throwaway_options *o,
 {
     struct args a = {0};
     int r = build_args(&a, o, t, e);
+    t->import = t->trial.sandbox;
+    t->import_folder[0] = t->trial.writable[1];
+    t->import.writable = t->import_folder;
+    t->import.readable = NULL;
+    trial_for_import(&t->import);
     t->trial.sandbox.memory += (uint64_t)pool_mb() << 21;
     struct process_options co = {.argv = (const char *const *)a.argv, .out = t->log, .err = t->log};
     if (r == 0)

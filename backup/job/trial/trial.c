@@ -18,7 +18,8 @@
 #define RESERVE   (256u << 20)
 #define MEMORY_BEYOND                                                                              \
     (8ull << 30) /* beside its buffers: packets of a gigabyte, in several copies */
-#define CPU_S (24u * 3600u)
+#define CPU_S      (24u * 3600u)
+#define ANSWER_MAX (64u << 20)
 
 int trial_user(const struct config *c, uid_t *uid, gid_t *gid, struct err *e)
 {
@@ -176,6 +177,50 @@ int trial_show(struct trial *t, const char *arg, char **out, struct err *e)
     if (r == 0)
         *out = xasprintf("%.*s%s/%s", (int)(path - arg), arg, t->scratch_path, name);
     return r;
+}
+
+int trial_beside_open(
+    struct trial_beside *b, const struct config *c, const char *socket, struct err *e)
+{
+    *b = (struct trial_beside){.folder = -1};
+    int r = trial_user(c, &b->sandbox.uid, &b->sandbox.gid, e);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *folder = socket ? folder_of(socket) : NULL;
+    if (folder) {
+        b->folder_path = realpath(folder, NULL);
+        b->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (!b->folder_path || b->folder < 0)
+            return err_sys(e, errno, "cannot open %s", folder);
+        b->sandbox.socket = strrchr(socket, '/') + 1;
+    }
+    b->sandbox.kind = wanted(c);
+    b->sandbox.home = b->folder;
+    b->sandbox.home_path = b->folder_path;
+    b->sandbox.connects = true;
+    b->sandbox.network = !socket;
+    trial_for_import(&b->sandbox);
+    return 0;
+}
+
+void trial_beside_close(struct trial_beside *b)
+{
+    cleanup_fd(&b->folder);
+    free(b->folder_path);
+    b->folder_path = NULL;
+}
+
+void trial_for_import(struct sandbox *s)
+{
+#ifdef __SANITIZE_ADDRESS__
+    s->memory = 0; /* its shadow is larger than any limit */
+#else
+    s->memory = MEMORY_BEYOND;
+#endif
+    s->file_size = ANSWER_MAX;
+    s->cpu_s = CPU_S;
+    s->scripts = false;
+    s->connects = true;
 }
 
 bool trial_has_room(const struct trial *t)

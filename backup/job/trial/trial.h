@@ -42,6 +42,21 @@ int trial_write(
     struct trial *t, const char *name, const char *text, size_t n, struct err *e) MUSTCHECK;
 /* False: the file system is filling up. */
 bool trial_has_room(const struct trial *t);
+/* For the import into a server that is not on trial: a sandbox without a folder, with that one
+ * socket of it, or with the network where it has none. */
+struct trial_beside {
+    struct sandbox sandbox;
+    int folder; /* of the socket; -1 = none */
+    char *folder_path;
+    char host[128]; /* for who uses it */
+    unsigned port;
+};
+int trial_beside_open(
+    struct trial_beside *b, const struct config *c, const char *socket, struct err *e) MUSTCHECK;
+void trial_beside_close(struct trial_beside *b);
+/* The limits of a program that reads SQL text in, on the sandbox of any trial. */
+void trial_for_import(struct sandbox *s);
+
 /* When nothing runs any more: the data are ours again. -EPERM when there is something in them that
  * nobody who runs a server puts there. Closes it in any case. */
 int trial_close(struct trial *t, struct err *e) MUSTCHECK;

@@ -18,6 +18,7 @@ FRAGMENTS = [
     b"/*!99999 ", b"/*!80000 ", b"/*M!100100 ", b"/*M!999999\\- ", b"/*!999999", b"/*/", b"/**/", b"*", b"/", b"-", b"!",
     b"\n", b"\n", b"\r\n", b" ", b" ", b"\t", b"\x0c", b"\x1b", b";", b";", b";", b";;", b"//", b"$$", b"; ", b";\n",
     b"\nDELIMITER ;;\n", b"\nDELIMITER //\n", b"\nDELIMITER ;\n", b"delimiter $$\n", b"DELIMITER ", b"\n  delimiter ;;  \n", b"delimiter",
+    b"DELIMITER delim\n", b"DELIMITER e\n", b";delimiter $\n", b"\ndelimiter\n", b"$", b"/*/*/", b"help ", b"$$\n",
     b";\nSET sql_mode='ANSI_QUOTES';\n", b";\nSET sql_mode='NO_BACKSLASH_ESCAPES';\n", b";\nSET sql_mode='';\n", b";\nSET SQL_MODE=\"ORACLE\";\n",
     b";\nSET @m=@@sql_mode;\n", b";\nSET sql_mode=@m;\n", b";\n/*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='ANSI' */;\n", b"SET NAMES latin1;\n",
     b"SELECT ", b"DO ", b",", b"(", b")", b"@", b"@@", b"x'", b"N'", b"_latin1'", b"5", b".", b"=", b"\xc3\xa4", b"\xe2\x82\xac", b"\xff", b"\xc3", b"\xef\xbb\xbf",

@@ -125,6 +125,8 @@ static void test_refusals(void **state)
         CASE("a;\n  system ls", SQL_COMMAND, 2),
         CASE("source x\n", SQL_COMMAND, 1),
         CASE("a; DELIMITER ;;\n", SQL_DELIMITER, 1),
+        CASE("; DELIMITER ;;\n", SQL_DELIMITER, 1),
+        CASE("a '\\\n';DELIMITER ;;\n", SQL_DELIMITER, 2),
         CASE("DELIMITER\n;;", SQL_DELIMITER, 1),
         CASE("DELIMITER '\n", SQL_DELIMITER, 1),
         CASE("DELIMITER a b\n", SQL_DELIMITER, 1),

@@ -50,6 +50,24 @@ static void a_program_that_is_not_there(void **state)
     assert_int_equal(c.pid, 0);
 }
 
+/* Also of files that a library has opened for us without O_CLOEXEC. */
+static void it_gets_no_file_but_those_given(void **state)
+{
+    struct err e = {0};
+    struct process c = {0};
+    int theirs = memfd_create("a library's", 0), given = memfd_create("given", MFD_CLOEXEC);
+    _cleanup_free_ char *script = xasprintf(
+        "[ ! -e /proc/$$/fd/%d ] && [ -e /proc/$$/fd/%d ]", theirs, given);
+    const char *argv[] = {"sh", "-c", script, NULL};
+    struct process_options o = {.argv = argv, .keep = given};
+    (void)state;
+    assert_int_equal(process_start(&o, &c, &e), 0);
+    assert_int_equal(process_wait(&c, 10000, NULL, NULL), 0);
+    assert_true(process_good(&c));
+    close(theirs);
+    close(given);
+}
+
 static void environment_and_output(void **state)
 {
     const char *const environment[] = {"ELEXGATE_RUN=r 1", "HOME=/given", NULL};
@@ -169,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_is_told),
         cmocka_unit_test(a_program_that_is_not_there),
+        cmocka_unit_test(it_gets_no_file_but_those_given),
         cmocka_unit_test(environment_and_output),
         cmocka_unit_test(waiting_has_an_end),
         cmocka_unit_test(what_it_started_ends_with_it),
