@@ -76,6 +76,27 @@ static void print_last(const struct cli *cli, const json_t *keeper)
     }
 }
 
+static void print_binlog(const struct cli *cli, const json_t *keeper)
+{
+    const json_t *binlog = json_object_get(keeper, "binlog");
+    int64_t saved;
+    char ago[40];
+    const char *label = tr(cli, "Every second", "Jede Sekunde");
+    if (!json_is_object(binlog))
+        return;
+    bool known = clock_parse(json_get_text(binlog, "saved"), &saved) == 0;
+    int64_t age = known ? clock_wall_ms() - saved : 0;
+    clock_human(age > 0 ? (uint64_t)age : 0, ago, sizeof ago);
+    if (strcmp(json_get_text(binlog, "state"), "following") == 0)
+        printf(tr(cli, "%-13s saved up to %s ago\n", "%-13s gesichert bis vor %s\n"), label, ago);
+    else {
+        _cleanup_free_ char *error = output_member(binlog, "error");
+        printf(tr(cli, "%-13s STANDS STILL%s%s: %s\n", "%-13s STEHT STILL%s%s: %s\n"), label,
+            known ? tr(cli, ", saved up to ", ", gesichert bis vor ") : "", known ? ago : "",
+            error);
+    }
+}
+
 void status_backup_print(const struct cli *cli, const json_t *keeper)
 {
     const char *label = tr(cli, "Backup", "Sicherung");
@@ -87,6 +108,7 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     }
     print_now(cli, keeper, label);
     print_last(cli, keeper);
+    print_binlog(cli, keeper);
     const json_t *notify = json_object_get(keeper, "notify");
     if (json_is_false(json_object_get(notify, "good"))) {
         _cleanup_free_ char *text = output_member(notify, tr(cli, "text", "text_de"));

@@ -299,6 +299,20 @@ static void restore(struct out *o, const json_t *s)
         "1: the last restore succeeded; 0: it failed.");
 }
 
+static void binlog(struct out *o, const json_t *s)
+{
+    double at, age;
+    const json_t *b = json_object_get(s, "binlog");
+    if (!json_is_object(b))
+        return;
+    gauge(o, "elexgate_binlog_following",
+        "1: the server's binary log is being archived; 0: that stands still.",
+        strcmp(json_get_text(b, "state"), "following") == 0);
+    if (moment(o, s, "binlog.saved", &at, &age))
+        gauge(o, "elexgate_binlog_archived_timestamp_seconds",
+            "Everything that was committed up to then is in the archive.", at);
+}
+
 static void notify(struct out *o, const json_t *s)
 {
     const json_t *n = json_object_get(s, "notify");
@@ -320,6 +334,7 @@ static void keeper(struct out *o, const json_t *s)
     backup(o, s);
     drill(o, s);
     restore(o, s);
+    binlog(o, s);
     notify(o, s);
 }
 

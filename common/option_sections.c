@@ -28,6 +28,7 @@ static const struct {
         "One section for each further folder that is archived in the same run: documents, images, settings.",
         "documents"},
     {"archive", "Where archives go and how they are packed.", NULL},
+    {"binlog", "The server's binary log in the archive: any second can be brought back.", NULL},
     {"retention", "How many archives are kept; counted for each data type on its own.", NULL},
     {"hooks", "Programs that are run before and after a backup or a restore.", NULL},
     {"drill", "Trial restores, which prove that an archive can be brought back.", NULL},

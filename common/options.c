@@ -19,6 +19,7 @@ static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
 static const char *const tls_profiles[] = {"modern", "intermediate", "old", NULL};
 static const char *const client_auth_modes[] = {"off", "request", "require", NULL};
 static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
+static const char *const binlog_durability[] = {"async", "semi-sync", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
@@ -243,6 +244,14 @@ const struct option config_options[] = {
     {"archive", "trust", OPT_LIST, NULL, .reloadable = true,
         .help = "public keys of other installations (elexgate backup-key) whose backups may be restored here without --foreign"},
 
+    /* binlog: any second of the day, docs/pitr.md */
+    {"binlog", "archive", OPT_BOOL, "no", .reloadable = true, .page = true,
+        .help = "follow the server's binary log and keep it in the backup folder, so that any second can be brought back; the server needs log_bin"},
+    {"binlog", "durability", OPT_ENUM, "async", 0, 0, binlog_durability, .reloadable = true,
+        .help = "async: nobody waits, the last fraction of a second may be lost; semi-sync: with rpl_semi_sync_master_enabled on the server, a commit returns once it was fetched"},
+    {"binlog", "server_id", OPT_INT, "331200", 2, 4294967295, .reloadable = true,
+        .help = "what the archive calls itself towards the server: a number that no server and no replica has; the one below is used as well"},
+
     /* retention: for each data type */
     {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true, .page = true,
         .help = "complete generations of each data type that are kept"},
@@ -254,6 +263,8 @@ const struct option config_options[] = {
         .help = "the same for months"},
     {"retention", "keep_yearly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "the same for years; records must be kept for 20 years"},
+    {"retention", "keep_binlog", OPT_DURATION, "0", 0, 36500 * DAY, .reloadable = true, .page = true,
+        .help = "age at which archived binary logs go, even if a backup that is kept needs them to bring back later seconds; 0 = with the last backup that needs them"},
 
     /* hooks */
     {"hooks", "before_backup", OPT_PATH, NULL, .reloadable = true,

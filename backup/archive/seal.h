@@ -19,6 +19,7 @@
 
 #define SEAL_MANIFEST "manifest"
 #define SEAL_STATUS   "status"
+#define SEAL_BINLOG   "binlog" /* the index of a segment of a binary log */
 
 struct seal_key {
     uint8_t secret[32];

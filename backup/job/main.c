@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/binlog/follow.h"
 #include "backup/job/commands.h"
 #include "backup/job/trial/drill.h"
 #include "backup/job/trial/import_child.h"
@@ -30,6 +31,7 @@ static const char usage[] =
     "\n"
     "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [TYPE...]   one run\n"
     "  drill [WHICH] [--type TYPE] [--foreign] [--if-any]     prove that a backup can be restored\n"
+    "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
     "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
@@ -47,6 +49,7 @@ static const struct command {
     {"put-back", job_put_back},
     {"restore", job_restore},
     {"alarm", job_alarm},
+    {"binlog", job_binlog},
 };
 
 int job_exit_code(int result)

@@ -7,6 +7,7 @@
 #include "backup/keeper/drive.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/people.h"
+#include "backup/keeper/stream.h"
 #include "backup/keeper/tell.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
@@ -156,6 +157,7 @@ static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request
     json_object_set_new(o, "state", json_string(plan_state_name(&k->plan, k->current.job != NULL)));
     json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", audit_status());
+    json_object_set_new(o, "binlog", keeper_stream_status(k));
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
     if (statvfs(k->settings.folder, &fs) == 0)
         json_object_set_new(

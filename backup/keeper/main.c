@@ -12,6 +12,7 @@
 #include "backup/keeper/audit.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/renew.h"
+#include "backup/keeper/stream.h"
 #include "backup/keeper/people.h"
 #include "common/private_memory.h"
 #include "common/audit.h"
@@ -213,6 +214,7 @@ void keeper_stop(struct keeper *k)
     if (!k->ports.gate)
         return;
     keeper_renew_stop(k);
+    keeper_stream_stop(k);
     keeper_notify_stop(k->ports.notify);
     keeper_control_close(k->ports.control);
     k->ports.control = NULL;
@@ -242,6 +244,7 @@ static void on_tick(uv_timer_t *t)
     keeper_drive_tick(k);
     keeper_audit_tick(k->config);
     keeper_renew_tick(k);
+    keeper_stream_tick(k);
     keeper_notify_tick(k->ports.notify);
 }
 

@@ -23,6 +23,14 @@ struct keeper_renewal {
     int64_t looked_ms, told_ms; /* monotonic; 0 = never */
 };
 
+/* Of the binary log: stream.h */
+struct keeper_stream {
+    struct keeper_job *job;      /* NULL = none runs */
+    const struct config *config; /* that it was started, or told to end, with; only compared */
+    json_t *said;
+    int64_t ended_ms; /* monotonic; 0 = never */
+};
+
 struct keeper_ports {
     uv_timer_t tick;
     uv_signal_t signals[3];
@@ -33,6 +41,7 @@ struct keeper_ports {
     struct keeper_people *people;
     struct keeper_errand *errands; /* questions under way */
     struct keeper_renewal renewal;
+    struct keeper_stream stream;
 };
 
 #endif

@@ -27,6 +27,7 @@ void manifest_clear(struct manifest *m)
     free(m->archive.encryption);
     free(m->server.version);
     free(m->server.state);
+    free(m->server.binlog.gtids);
     for (size_t i = 0; i < m->table_count; i++) {
         free(m->tables[i].schema);
         free(m->tables[i].name);
@@ -97,14 +98,24 @@ static json_t *unsigned_json(uint64_t v)
     return json_integer((json_int_t)(v <= INT64_MAX ? v : INT64_MAX)); /* a server's figures */
 }
 
+static json_t *build_binlog(const struct manifest *m)
+{
+    if (!m->server.binlog.file[0])
+        return json_null();
+    return json_pack("{s:s,s:o,s:o,s:I}", "file", m->server.binlog.file, "position",
+        unsigned_json(m->server.binlog.position), "gtids",
+        json_text(m->server.binlog.gtids ? m->server.binlog.gtids : ""), "created",
+        (json_int_t)m->server.binlog.created);
+}
+
 static json_t *build_server(const struct manifest *m)
 {
     if (!m->has_server)
         return json_null();
-    return json_pack("{s:o,s:o,s:i,s:o,s:o}", "version", text_or_null(m->server.version),
+    return json_pack("{s:o,s:o,s:i,s:o,s:o,s:o}", "version", text_or_null(m->server.version),
         "page_size", unsigned_json(m->server.page_size), "lower_case_table_names",
         m->server.lower_case_table_names, "lsn", unsigned_json(m->server.lsn), "state",
-        text_or_null(m->server.state));
+        text_or_null(m->server.state), "binlog", build_binlog(m));
 }
 
 static json_t *build_tables(const struct manifest *m)

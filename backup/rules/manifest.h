@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "backup/rules/archive_name.h"
+#include "backup/rules/binlog_event.h"
 #include "common/error.h"
 
 #define MANIFEST_VERSION       2
@@ -83,7 +84,14 @@ struct manifest {
         uint32_t page_size; /* innodb_page_size */
         int lower_case_table_names;
         uint64_t lsn;
-        char *state; /* "clean" or "recoverable"; "dump" for a logical one */
+        char *state;                        /* "clean" or "recoverable"; "dump" for a logical one */
+        struct {                            /* where its binary log stood at that moment */
+            char file[BINLOG_NAME_MAX + 1]; /* "" = it had none, or this is not known */
+            uint64_t position;
+            char *gtids; /* @@gtid_binlog_pos; NULL = as file */
+            uint32_t
+                created; /* when file was begun: tells it from another one of its name; 0 = ? */
+        } binlog;
     } server;
     struct manifest_table *tables;
     size_t table_count;

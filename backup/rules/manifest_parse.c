@@ -209,6 +209,30 @@ static bool read_content(struct taking *head, struct manifest *m)
     return done(&t);
 }
 
+/* Not in manifests from before binary logs were archived. */
+static bool read_binlog(struct taking *head, struct manifest *m)
+{
+    struct taking t;
+    uint64_t number;
+    const json_t *there = json_object_get(head->obj, "binlog");
+    if (!there || json_is_null(there)) {
+        if (there)
+            take(head, "binlog");
+        return true;
+    }
+    if (!inner(head, "binlog", "server.binlog.", &t))
+        return false;
+    const char *file = take_text(&t, "file", false);
+    if (file && !binlog_name_valid(file, &number))
+        complain(&t, "file", "is not the name of a binary log");
+    else if (file)
+        snprintf(m->server.binlog.file, sizeof m->server.binlog.file, "%s", file);
+    m->server.binlog.position = take_uint(&t, "position");
+    m->server.binlog.gtids = xstrdup(take_text(&t, "gtids", false));
+    m->server.binlog.created = (uint32_t)take_int(&t, "created", 0, UINT32_MAX);
+    return done(&t);
+}
+
 static bool read_server(struct taking *head, struct manifest *m)
 {
     static const char *const states[] = {"clean", "recoverable", "dump"};
@@ -225,7 +249,7 @@ static bool read_server(struct taking *head, struct manifest *m)
     m->server.lower_case_table_names = (int)take_int(&t, "lower_case_table_names", 0, 2);
     m->server.lsn = take_uint(&t, "lsn");
     m->server.state = xstrdup(states[take_word(&t, "state", states, 3)]);
-    return done(&t);
+    return read_binlog(&t, m) && done(&t);
 }
 
 static json_t *take_array(struct taking *t, const char *key, size_t max)

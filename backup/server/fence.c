@@ -274,6 +274,18 @@ static int wait_until_ready(struct fence *f, struct err *e)
     return not_ready(f, e);
 }
 
+/* A copy without it is as good; it only cannot be brought forward from. */
+static void note_binlog(struct fence *f)
+{
+    struct err why = {0};
+    struct fence_marks *m = &f->marks;
+    _cleanup_free_ char *gtids = NULL;
+    int r = server_binlog_place(f->lock, &m->binlog, &gtids, &why);
+    snprintf(m->gtids, sizeof m->gtids, "%s", r == 0 ? gtids : "");
+    if (r < 0)
+        utf8_copy(m->binlog_words, sizeof m->binlog_words, why.text);
+}
+
 /* From the lock to the fence standing; with the lock connection's mutex held. */
 static int lock_and_quiesce(struct fence *f, struct err *e)
 {
@@ -300,7 +312,7 @@ static int lock_and_quiesce(struct fence *f, struct err *e)
     if (r >= 0)
         r = globals_set(f->globals, f->admin, "aria_checkpoint_interval", "0", e);
     if (r >= 0)
-        r = server_exec(f->lock, e, "FLUSH ENGINE LOGS");
+        r = server_exec(f->lock, e, "FLUSH LOCAL ENGINE LOGS");
     if (r == 0)
         r = wait_until_ready(f, e);
     /* Left on, a rollback in mid-copy gave copies that were damaged and started without a word. */
@@ -310,6 +322,8 @@ static int lock_and_quiesce(struct fence *f, struct err *e)
         r = check_transactions_again(f, e);
     if (r == 0)
         r = read_marks(f->lock, &f->marks, e);
+    if (r == 0)
+        note_binlog(f);
     f->marks.lock_ms = (unsigned)(clock_mono_ms() - locked);
     clock_iso(clock_wall_ms(), f->marks.taken_at);
     return r;

@@ -16,6 +16,7 @@
 #ifndef ELEXGATE_BACKUP_SERVER_FENCE_H
 #define ELEXGATE_BACKUP_SERVER_FENCE_H
 
+#include "backup/rules/binlog_segment.h"
 #include "backup/server/server.h"
 
 struct fence;
@@ -39,6 +40,10 @@ struct fence_marks {
     unsigned flush_ms; /* the heavy flush before the lock */
     unsigned hold_ms;  /* how long clients of the proxy were held */
     char taken_at[32]; /* UTC */
+    /* Where the server's binary log stands; file "" = nowhere, and then why, "" = it has none. */
+    struct binlog_place binlog;
+    char gtids[BINLOG_GTIDS_TEXT];
+    char binlog_words[200];
 };
 
 enum fence_outcome {

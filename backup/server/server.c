@@ -335,6 +335,32 @@ int server_variable(struct server *s, const char *name, char **out, struct err *
     return 0;
 }
 
+static int take_place(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    struct binlog_place *p = ctx;
+    uint64_t number;
+    (void)lengths;
+    if (columns < 2 || !row[0] || !row[1] || !binlog_name_valid(row[0], &number))
+        return err_set(e, ENOTSUP, "the server's binary log has a name that cannot be used");
+    snprintf(p->file, sizeof p->file, "%s", row[0]);
+    p->position = strtoull(row[1], NULL, 10);
+    return 0;
+}
+
+int server_binlog_place(struct server *s, struct binlog_place *out, char **gtids, struct err *e)
+{
+    struct binlog_place p = {.timeline = 0};
+    int r = server_rows(s, take_place, &p, e, "SHOW MASTER STATUS");
+    if (r == 0 && !p.file[0])
+        return 1;
+    if (r == 0)
+        r = server_text(s, gtids, e, "SELECT @@gtid_binlog_pos");
+    if (r == 0)
+        *out = p;
+    return r;
+}
+
 struct counter_set {
     const struct server_counter *counters;
     size_t n, found;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include "backup/rules/binlog_segment.h"
 #include "backup/rules/server_target.h"
 #include "common/error.h"
 
@@ -72,6 +73,10 @@ int server_peer(const struct server *s, struct ucred *out);
 
 /* A global variable as text; *out = NULL if this server does not have it. */
 int server_variable(struct server *s, const char *name, char **out, struct err *e) MUSTCHECK;
+/* Where the server's binary log ends at this moment, and @@gtid_binlog_pos, malloc'ed; under a
+ * lock, the place of a copy that is made under it. out->timeline is 0. 1: it writes none. */
+int server_binlog_place(
+    struct server *s, struct binlog_place *out, char **gtids, struct err *e) MUSTCHECK;
 /* Several status counters in one statement, all of the same moment. A counter that the server does
  * not have is an error. */
 struct server_counter {

@@ -17,7 +17,7 @@ LIBC = set("""
 LIBC_FOLDERS = ("sys/", "linux/")
 LIBRARIES = {
     "jansson.h": "jansson", "ini.h": "inih", "uv.h": "uv", "openssl/": "openssl", "systemd/": "systemd",
-    "mysql.h": "mariadb", "mysqld_error.h": "mariadb", "errmsg.h": "mariadb", "mysql/": "mariadb", "mariadb/": "mariadb",
+    "mysql.h": "mariadb", "mysqld_error.h": "mariadb", "errmsg.h": "mariadb", "mariadb_rpl.h": "mariadb", "mysql/": "mariadb", "mariadb/": "mariadb",
     "archive.h": "libarchive", "archive_entry.h": "libarchive", "zlib.h": "zlib", "isa-l/": "isal", "isa-l.h": "isal",
     "curl/": "curl", "microhttpd.h": "http", "libwebsockets.h": "http", "sodium.h": "sodium", "gnutls/": "gnutls",
     "liboath/": "oath", "qrencode.h": "qrencode",

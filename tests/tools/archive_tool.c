@@ -4,6 +4,7 @@
  *   archive-tool pack [--backend B] [--level N] [--threads N] [--rate BYTES] [--no-publish]
  *                     [--state-dir DIR] FOLDER TYPE RUN SOURCE
  *   archive-tool reseal --state-dir DIR MANIFEST
+ *   archive-tool reseal-binlog --state-dir DIR INDEX
  *   archive-tool unpack [--threads N] [--max BYTES] [--manifest FILE] [--links] ARCHIVE INTO
  *   archive-tool verify [--threads N] [--second-opinion] ARCHIVE MANIFEST
  *
@@ -136,14 +137,15 @@ static int run_pack(const struct settings *s, char **argv)
 }
 
 /* The first line anew, for the second one as it is. */
-static int write_sealed(const struct trust *t, const char *path, const char *head, size_t head_len,
-    const char *rest, char digest[static SHA256_HEX_LEN], struct err *e)
+static int write_sealed(const struct trust *t, const char *purpose, const char *path,
+    const char *head, size_t head_len, const char *rest, char digest[static SHA256_HEX_LEN],
+    struct err *e)
 {
     struct manifest_seal seal = {0};
     seal_digest(head, head_len, digest);
     memcpy(seal.digest, digest, sizeof seal.digest);
     memcpy(seal.key, t->key.public, sizeof seal.key);
-    seal_sign(&t->key, SEAL_MANIFEST, digest, seal.signature);
+    seal_sign(&t->key, purpose, digest, seal.signature);
     char *first = manifest_seal_text(&seal);
     _cleanup_free_ char *all = xasprintf("%s%.*s%s", first, (int)head_len, head, rest);
     free(first);
@@ -167,7 +169,8 @@ static int run_reseal(const struct settings *s, const char *path)
     if (r == 0)
         r = manifest_head_parse(head, (size_t)(rest - head), &m, &e);
     if (r == 0)
-        r = write_sealed(&trust, path, head, (size_t)(rest - head), rest, listed.digest, &e);
+        r = write_sealed(
+            &trust, SEAL_MANIFEST, path, head, (size_t)(rest - head), rest, listed.digest, &e);
     if (r == 0) {
         listed.sequence = m.sequence;
         memcpy(listed.type, m.type, sizeof listed.type);
@@ -197,6 +200,26 @@ static int run_unpack(const struct settings *s, const char *archive, const char 
     uint64_t total = clock_mono_ms() - start;
     return report(
         r, &e, r < 0 ? "failed" : outcomes[r], total, total, result.tar_bytes, result.bytes);
+}
+
+/* The index of a segment of a binary log. */
+static int run_reseal_binlog(const struct settings *s, const char *path)
+{
+    struct err e = {0};
+    struct trust trust = {0};
+    _cleanup_free_ char *text = NULL;
+    char digest[SHA256_HEX_LEN];
+    size_t len;
+    int r = trust_open(s->state_dir, NULL, &trust, &e);
+    if (r == 0)
+        r = trust_load_key(&trust, &e);
+    if (r == 0)
+        r = file_read(path, 1 << 20, &text, &len, &e);
+    const char *head = r == 0 ? strchr(text, '\n') + 1 : NULL;
+    if (r == 0)
+        r = write_sealed(&trust, SEAL_BINLOG, path, head, strlen(head), "", digest, &e);
+    trust_close(&trust);
+    return report(r, &e, r ? "failed" : "good", 0, 0, 0, 0);
 }
 
 static int usage(void)
@@ -242,6 +265,8 @@ int main(int argc, char **argv)
         return run_pack(&s, args);
     if (strcmp(argv[1], "reseal") == 0 && n == 1 && s.state_dir && strchr(args[0], '/'))
         return run_reseal(&s, args[0]);
+    if (strcmp(argv[1], "reseal-binlog") == 0 && n == 1 && s.state_dir)
+        return run_reseal_binlog(&s, args[0]);
     if (strcmp(argv[1], "verify") == 0 && n == 2) {
         s.max = 0;
         return run_unpack(&s, args[0], args[1], -1);

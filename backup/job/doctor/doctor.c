@@ -100,7 +100,7 @@ static void check_bypass(struct doctor *d)
 
 static char *grant_statement(const struct backup_settings *s)
 {
-    _cleanup_free_ char *list = doctor_grants_list();
+    _cleanup_free_ char *list = doctor_grants_list(s->config);
     return xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, doctor_grants_host(s));
 }
 
@@ -108,7 +108,7 @@ static void check_grants(struct doctor *d)
 {
     struct err e = {0};
     _cleanup_free_ char *statement = grant_statement(&d->run->s), *missing = NULL;
-    int r = doctor_grants_missing(d->server, doctor_grants, &missing, &e);
+    int r = doctor_grants_missing(d->server, doctor_grants(d->run->s.config), &missing, &e);
     bool good = r == 0 && !*missing;
     _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing ? missing : "");
     _cleanup_free_ char *lacks_de = xasprintf(

@@ -2,8 +2,13 @@
 
 #include <string.h>
 
-const char *const doctor_grants[] = {"SELECT", "RELOAD", "SHUTDOWN", "PROCESS", "SUPER",
-    "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER", "CONNECTION ADMIN", "SET USER", NULL};
+const char *const *doctor_grants(const struct config *c)
+{
+    static const char *const all[] = {"REPLICATION SLAVE", "BINLOG MONITOR", "SELECT", "RELOAD",
+        "SHUTDOWN", "PROCESS", "SUPER", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER",
+        "CONNECTION ADMIN", "SET USER", NULL};
+    return config_bool(c, "binlog", NULL, "archive") ? all : all + 2;
+}
 
 /* "GRANT SELECT, RELOAD, ... ON *.* TO ...": is this one in the list? */
 static bool granted(const char *row, const char *privilege)
@@ -59,11 +64,12 @@ int doctor_grants_missing(
     return 0;
 }
 
-char *doctor_grants_list(void)
+char *doctor_grants_list(const struct config *c)
 {
     char *list = xstrdup("");
-    for (size_t i = 0; doctor_grants[i]; i++) {
-        char *longer = xasprintf("%s%s%s", list, i ? ", " : "", doctor_grants[i]);
+    const char *const *grants = doctor_grants(c);
+    for (size_t i = 0; grants[i]; i++) {
+        char *longer = xasprintf("%s%s%s", list, i ? ", " : "", grants[i]);
         free(list);
         list = longer;
     }

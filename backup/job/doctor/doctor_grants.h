@@ -10,16 +10,16 @@
 /* NULL-terminated; exactly what is used: RELOAD for the lock and the flushes, PROCESS for the sign
  * of a waiting writer and INNODB_TRX, SUPER for the settings, SELECT for checksums and dumps,
  * SHUTDOWN and CONNECTION ADMIN for a restore, SET USER for SQL with definers of others in a
- * database beside the live one (before MariaDB 11 SUPER allowed that), the rest for mariadb-dump.
- */
-extern const char *const doctor_grants[];
+ * database beside the live one (before MariaDB 11 SUPER allowed that), REPLICATION SLAVE and BINLOG
+ * MONITOR where [binlog] archive says yes, the rest for mariadb-dump. */
+const char *const *doctor_grants(const struct config *c);
 /* Those of needed (NULL-terminated, GRANTS_MAX at most) that this connection has not, its roles
  * included: "SELECT, SET USER", malloc'ed, empty when it has all. */
 #define GRANTS_MAX 16
 int doctor_grants_missing(
     struct server *s, const char *const *needed, char **missing, struct err *e) MUSTCHECK;
 /* "SELECT, RELOAD, ...", malloc'ed. */
-char *doctor_grants_list(void) MUSTCHECK;
+char *doctor_grants_list(const struct config *c) MUSTCHECK;
 /* The host part of an account that comes from here. */
 const char *doctor_grants_host(const struct backup_settings *s);
 

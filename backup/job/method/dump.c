@@ -30,6 +30,7 @@
  * not, whatever the exit status was. */
 #define END_MARKER "-- Dump completed"
 #define TAIL       256
+#define HEAD       16384
 
 /* Between mariadb-dump and the archive: passes everything on, keeps the end, and reads it as an
  * import would. The body of a routine is written out as it was stored, and may be made such that a
@@ -39,6 +40,8 @@ struct tap {
     int in, out;
     char tail[TAIL];
     size_t tail_len;
+    char head[HEAD + 1]; /* where the place in the binary log stands */
+    size_t head_len;
     atomic_uint_fast64_t bytes;
     pthread_t thread;
 };
@@ -46,6 +49,7 @@ struct tap {
 struct dump {
     struct run *run;
     struct dump_rows *rows; /* NULL: they are not counted */
+    bool logs;              /* the server writes a binary log, which is archived */
     bool history;           /* of tables WITH SYSTEM VERSIONING */
     struct process child;
     int options_fd, said_fd; /* the login; what the program writes to standard error */
@@ -68,6 +72,35 @@ static void keep_tail(struct tap *t, const char *data, size_t n)
     t->tail_len = keep + n;
 }
 
+static void keep_head(struct tap *t, const char *data, size_t n)
+{
+    size_t room = HEAD - t->head_len, take = n < room ? n : room;
+    memcpy(t->head + t->head_len, data, take);
+    t->head_len += take;
+}
+
+/* What stands between `from` and the next quote; malloc'ed, NULL = nowhere. */
+static char *quoted_after(const char *text, const char *from)
+{
+    const char *at = strstr(text, from), *begin = at ? at + strlen(from) : NULL;
+    const char *end = begin ? strchr(begin, '\'') : NULL;
+    return end ? xasprintf("%.*s", (int)(end - begin), begin) : NULL;
+}
+
+/* "-- CHANGE MASTER TO MASTER_LOG_FILE='…', MASTER_LOG_POS=…;" of mariadb-dump --master-data=2, in
+ * its snapshot, and "-- SET GLOBAL gtid_slave_pos='…';" of --gtid. */
+static void note_binlog(struct tap *t, struct manifest *m)
+{
+    uint64_t number;
+    _cleanup_free_ char *file = quoted_after(t->head, "MASTER_LOG_FILE='");
+    const char *position = strstr(t->head, "MASTER_LOG_POS=");
+    if (!file || !position || !binlog_name_valid(file, &number))
+        return;
+    snprintf(m->server.binlog.file, sizeof m->server.binlog.file, "%s", file);
+    m->server.binlog.position = strtoull(position + strlen("MASTER_LOG_POS="), NULL, 10);
+    m->server.binlog.gtids = quoted_after(t->head, "gtid_slave_pos='");
+}
+
 static void look_through(struct tap *t, const char *data, size_t n)
 {
     struct sql_statement s;
@@ -88,6 +121,7 @@ static void *tap_main(void *arg)
         if (n < 0)
             continue;
         keep_tail(t, chunk, (size_t)n);
+        keep_head(t, chunk, (size_t)n);
         look_through(t, chunk, (size_t)n);
         if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
             break; /* the archive does not read on: the run stops */
@@ -103,11 +137,17 @@ static int start_program(struct dump *d, struct err *e)
     const struct config *c = d->run->s.config;
     char options[64];
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", d->options_fd);
-    const char *argv[] = {config_str(c, "backup", NULL, "dump_program"), options,
+    const char *argv[20] = {config_str(c, "backup", NULL, "dump_program"), options,
         "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
-        "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
-        d->history ? "--loose-dump-history" : config_str(c, "database", NULL, "name"),
-        d->history ? config_str(c, "database", NULL, "name") : NULL, NULL};
+        "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"};
+    size_t n = 11;
+    if (d->logs) {
+        argv[n++] = "--master-data=2";
+        argv[n++] = "--gtid";
+    }
+    if (d->history)
+        argv[n++] = "--loose-dump-history";
+    argv[n] = config_str(c, "database", NULL, "name");
     int from[2], to[2];
     if (pipe2(from, O_CLOEXEC) < 0)
         return err_sys(e, errno, "cannot make a pipe");
@@ -246,6 +286,8 @@ static int copy(struct dump *d, struct manifest *m, struct err *e)
     if (ended != 0)
         process_end(&d->child, 1000);
     code = code == 0 ? check_end(d, e) : run_pack_result(code, e);
+    if (code == 0 && d->logs)
+        note_binlog(&d->tap, m);
     return code == 0 ? take_rows(d, m, e) : code;
 }
 
@@ -298,7 +340,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
         return r;
     const char *database = config_str(d->run->s.config, "database", NULL, "name");
     _cleanup_free_ char *name = server_quote_text(s, database);
-    uint64_t known = 0, page = 0, lower = 0, lsn = 0;
+    uint64_t known = 0, page = 0, lower = 0, lsn = 0, logs = 0;
     r = server_u64(s, &known, e,
         "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s", name);
     if (r == 0 && known == 0)
@@ -313,6 +355,9 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
         r = server_u64(s, &page, e, "SELECT @@innodb_page_size");
     if (r == 0)
         r = server_u64(s, &lower, e, "SELECT @@lower_case_table_names");
+    if (r == 0 && config_bool(d->run->s.config, "binlog", NULL, "archive"))
+        r = server_u64(s, &logs, e, "SELECT @@log_bin");
+    d->logs = logs != 0;
     struct server_counter counter = {"Innodb_lsn_current", &lsn};
     if (r == 0)
         r = server_counters(s, &counter, 1, e);

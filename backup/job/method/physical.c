@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
 #include "backup/job/trial/drill.h"
+#include "backup/server/binlog_client.h"
 #include "backup/server/fence.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/method/layout_logs.h"
@@ -139,6 +140,26 @@ static int judge_tables(struct physical *p, struct err *e)
     return store_status_write(r->s.folder, type, r->suffix, &status, e);
 }
 
+/* When the log's file was begun cannot be asked under the lock, which is short. */
+static void note_binlog(struct physical *p, struct manifest *m)
+{
+    struct err why = {0};
+    const struct fence_marks *marks = &p->marks;
+    const struct backup_settings *s = &p->run->s;
+    if (marks->binlog_words[0])
+        manifest_add_note(m, "where the binary log stood is not known: %s", marks->binlog_words);
+    if (!marks->binlog.file[0])
+        return;
+    memcpy(m->server.binlog.file, marks->binlog.file, sizeof m->server.binlog.file);
+    m->server.binlog.position = marks->binlog.position;
+    m->server.binlog.gtids = xstrdup(marks->gtids);
+    if (config_bool(s->config, "binlog", NULL, "archive") &&
+        binlog_client_created(&s->target,
+            (uint32_t)config_int(s->config, "binlog", NULL, "server_id") - 1, marks->binlog.file,
+            &m->server.binlog.created, &why) < 0)
+        manifest_add_note(m, "when the binary log was begun is not known: %s", why.text);
+}
+
 static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
 {
     run_manifest(p->run, m, MANIFEST_PHYSICAL);
@@ -148,6 +169,7 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
     m->server.lower_case_table_names = p->layout.lower_case_table_names;
     m->server.lsn = p->marks.lsn;
     m->server.state = xstrdup(fence_verdict_name(p->verdict));
+    note_binlog(p, m);
     if (p->moved[0])
         manifest_add_note(m, "%s", p->moved);
     m->info = json_pack("{sisisisssO}", "lock_ms", (int)p->marks.lock_ms, "flush_ms",

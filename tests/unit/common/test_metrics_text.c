@@ -14,7 +14,7 @@ static const char proxy_answer[] =
 
 static const char keeper_answer[] =
     "{\"ok\":true,\"program\":\"elexgate-keeper\",\"version\":\"0.1.0\",\"uptime_ms\":1000,\"state\":\"waiting\",\"free\":1099511627776,\"schedule\":{\"next\":\"2026-11-23T02:15:00.000Z\"},\"pending\":{\"due\":\"2026-11-22T11:59:00.000Z\"},\"last_backup\":{\"exit\":4,\"started\":\"2026-11-22T10:00:00.000Z\"},\"last_good_backup\":{\"exit\":0,\"started\":\"2026-11-22T02:00:00.000Z\","
-    "\"ended\":\"2026-11-22T02:01:30.500Z\",\"archives\":[{\"type\":\"elexisdb\",\"size\":123456},{\"type\":\"documents\",\"size\":5}]},\"last_drill\":{\"exit\":0,\"started\":\"2026-11-21T12:00:00.000Z\"}}";
+    "\"ended\":\"2026-11-22T02:01:30.500Z\",\"archives\":[{\"type\":\"elexisdb\",\"size\":123456},{\"type\":\"documents\",\"size\":5}]},\"binlog\":{\"state\":\"following\",\"saved\":\"2026-11-22T11:59:58.000Z\"},\"last_drill\":{\"exit\":0,\"started\":\"2026-11-21T12:00:00.000Z\"}}";
 
 static char *render(const char *proxy, const char *keeper)
 {

@@ -1,0 +1,234 @@
+#include "backup/job/binlog/closing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "backup/archive/age.h"
+#include "backup/archive/gzip_read.h"
+#include "backup/archive/gzip_write.h"
+#include "common/exit_codes.h"
+#include "common/file.h"
+
+#define CHUNK (1u << 20)
+
+static void to_hex(const uint8_t sum[static 32], char out[static SHA256_HEX_LEN])
+{
+    for (size_t i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+/* --- writing --- */
+
+static int compress(struct run *r, int from, uint64_t bytes, struct sink *sink, struct err *e)
+{
+    const struct deflate_backend *backend;
+    _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
+    int code = deflate_find(r->a.pack.backend, &backend, e);
+    if (code < 0)
+        return code;
+    struct gzip_writer *gzip = gzip_write_open(
+        sink, backend, deflate_level(backend, r->a.pack.level), 1, NULL, NULL);
+    for (uint64_t at = 0; code == 0 && at < bytes;) {
+        size_t want = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
+        ssize_t n = pread(from, buf, want, (off_t)at);
+        if (n <= 0) {
+            code = err_sys(e, n < 0 ? errno : EIO, "cannot read an open segment");
+            break;
+        }
+        code = gzip_write_data(gzip, buf, (size_t)n, e);
+        at += (uint64_t)n;
+    }
+    if (code == 0)
+        code = gzip_write_finish(gzip, NULL, e); /* and the sink's */
+    gzip_write_drop(gzip);
+    return code;
+}
+
+struct written {
+    uint8_t key[AGE_FILE_KEY]; /* of this one file, to read it back */
+};
+
+static int write_file(struct run *r, int from, uint64_t bytes, int to, const char *name,
+    bool encrypted, struct written *w, struct err *e)
+{
+    struct sink *file = sink_file(to, name), *top = file;
+    int code = 0;
+    if (encrypted) {
+        code = age_sink(file, r->a.pack.recipients, r->a.pack.passphrase, &top, e);
+        if (code < 0)
+            return code;
+        age_sink_file_key(top, w->key);
+    }
+    code = compress(r, from, bytes, top, e);
+    top->drop(top);
+    return code < 0 ? code : code == 0 ? 0 : err_set(e, EIO, "cannot compress %s", name);
+}
+
+/* --- reading --- */
+
+struct reading {
+    EVP_MD_CTX *sha;
+    uint64_t bytes;
+};
+
+/* How many bytes a segment has is known, so that nothing can ask for more. */
+static int inflate_all(struct source *source, const struct binlog_segment *s, struct reading *g,
+    binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    struct gzip_reader *gzip = gzip_read_open(source, inflate_zlib(), 1);
+    const uint8_t *data;
+    size_t n;
+    int code;
+    while ((code = gzip_read_next(gzip, &data, &n, e)) == 0) {
+        g->bytes += n;
+        if (g->bytes > s->to - s->from) {
+            code = err_set(e, EBADMSG, "%s holds more than its index says", s->stored);
+            break;
+        }
+        CHECK(EVP_DigestUpdate(g->sha, data, n));
+        if (fn && (code = fn(ctx, data, n, e)) != 0)
+            break;
+    }
+    gzip_read_drop(gzip);
+    return code == GZIP_READ_END ? 0 : code == GZIP_READ_DAMAGED ? -EBADMSG : code;
+}
+
+static int read_plain(int fd, const struct binlog_segment *s, struct reading *g,
+    binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
+    while (g->bytes < s->to - s->from) {
+        uint64_t left = s->to - s->from - g->bytes;
+        ssize_t n = pread(fd, buf, left < CHUNK ? (size_t)left : CHUNK, (off_t)g->bytes);
+        if (n <= 0)
+            return n < 0 ? err_sys(e, errno, "cannot read %s", s->stored)
+                         : err_set(e, EBADMSG, "%s is shorter than its index says", s->stored);
+        g->bytes += (uint64_t)n;
+        CHECK(EVP_DigestUpdate(g->sha, buf, (size_t)n));
+        int code = fn ? fn(ctx, buf, (size_t)n, e) : 0;
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+static int check_sum(struct reading *g, const struct binlog_segment *s, struct err *e)
+{
+    uint8_t sum[32];
+    char text[SHA256_HEX_LEN];
+    CHECK(EVP_DigestFinal_ex(g->sha, sum, NULL));
+    to_hex(sum, text);
+    if (g->bytes != s->to - s->from || strcmp(text, s->sha256) != 0)
+        return err_set(e, EBADMSG, "%s is not what was written (SHA-256 differs)", s->stored);
+    return 0;
+}
+
+/* key: of a file that was just written; NULL = identity or passphrase. */
+static int read_closed(struct run *r, int fd, const struct binlog_segment *s, const uint8_t *key,
+    struct reading *g, binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    struct source *file = source_file(fd, s->stored), *top = file;
+    int code = 0;
+    if (s->encrypted)
+        code = key ? age_source_with_key(file, key, &top, e)
+                   : age_source(file, r->a.identity_file, r->a.passphrase, &top, e);
+    if (code == 0)
+        code = inflate_all(top, s, g, fn, ctx, e);
+    else
+        top = file;
+    if (top != file)
+        top->drop(top);
+    file->drop(file);
+    return code;
+}
+
+static int read_fd(struct run *r, int fd, const struct binlog_segment *s, const uint8_t *key,
+    binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    struct reading g = {.sha = EVP_MD_CTX_new()};
+    CHECK(g.sha && EVP_DigestInit_ex(g.sha, EVP_sha256(), NULL));
+    int code = s->open ? read_plain(fd, s, &g, fn, ctx, e)
+                       : read_closed(r, fd, s, key, &g, fn, ctx, e);
+    if (code == 0)
+        code = check_sum(&g, s, e);
+    EVP_MD_CTX_free(g.sha);
+    return code;
+}
+
+int binlog_read_segment(struct run *r, const struct binlog_catalog *c,
+    const struct binlog_segment *s, binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    _cleanup_free_ char *path = binlog_catalog_path(c, s, s->stored);
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", path);
+    int code = read_fd(r, fd, s, NULL, fn, ctx, e);
+    if (code == AGE_LOCKED && s->encrypted)
+        return EXIT_REFUSED;
+    return code == -EBADMSG ? EXIT_INCONSISTENT : code;
+}
+
+/* --- closing --- */
+
+static int sum_of(int fd, const char *name, struct binlog_segment *s, struct err *e)
+{
+    uint8_t sum[32];
+    _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
+    ssize_t n;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return err_sys(e, errno, "cannot read %s", name);
+    struct source *file = source_file(fd, name);
+    while ((n = file->read(file, buf, CHUNK, e)) > 0)
+        ;
+    s->stored_bytes = source_file_totals(file, sum);
+    file->drop(file);
+    to_hex(sum, s->stored_sha256);
+    return n < 0 ? (int)n : 0;
+}
+
+static int write_and_read_back(
+    struct run *r, int from, int to, const char *part, struct binlog_segment *s, struct err *e)
+{
+    struct written w = {{0}};
+    int code = write_file(r, from, s->to - s->from, to, part, s->encrypted, &w, e);
+    if (code == 0 && fsync(to) < 0)
+        code = err_sys(e, errno, "cannot sync %s", part);
+    if (code == 0)
+        code = sum_of(to, part, s, e);
+    if (code == 0 && lseek(to, 0, SEEK_SET) < 0)
+        code = err_sys(e, errno, "cannot read %s", part);
+    if (code == 0)
+        code = read_fd(r, to, s, w.key, NULL, NULL, e);
+    explicit_bzero(&w, sizeof w);
+    return code;
+}
+
+int binlog_close_segment(struct run *r, const char *dir, int fd, const char *path,
+    struct binlog_segment *s, char digest[static SHA256_HEX_LEN], struct err *e)
+{
+    struct binlog_segment closed = *s;
+    closed.open = false;
+    closed.encrypted = (r->a.pack.recipients && r->a.pack.recipients[0]) || r->a.pack.passphrase;
+    binlog_segment_name(&closed, closed.encrypted ? ".gz.age" : ".gz", closed.stored);
+    _cleanup_free_ char *final = xasprintf("%s/%s", dir, closed.stored);
+    _cleanup_free_ char *part = xasprintf("%s/.%s.part", dir, closed.stored);
+    _cleanup_fd_ int to = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (to < 0)
+        return err_sys(e, errno, "cannot make %s", part);
+    int code = write_and_read_back(r, fd, to, part, &closed, e);
+    if (code == 0)
+        code = file_rename_durable(part, final, e);
+    else
+        (void)unlink(part);
+    if (code == 0)
+        code = binlog_catalog_publish(dir, &closed, &r->trust, true, digest, e);
+    if (code != 0)
+        return code < 0 ? code : err_prefix(e, -EIO, "a segment could not be closed");
+    if (unlink(path) < 0)
+        return err_sys(e, errno, "cannot remove %s", path);
+    *s = closed;
+    return 0;
+}

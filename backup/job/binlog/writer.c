@@ -1,0 +1,248 @@
+#include "backup/job/binlog/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "backup/job/binlog/closing.h"
+#include "common/file.h"
+
+struct binlog_writer {
+    struct run *run;
+    char *dir, *path; /* the timeline's folder; the open file */
+    struct binlog_segment s;
+    EVP_MD_CTX *sha;
+    int fd; /* -1 until the first event */
+    bool dirty;
+    pthread_mutex_t mutex;
+};
+
+static void hex_of(EVP_MD_CTX *ctx, char out[static SHA256_HEX_LEN])
+{
+    uint8_t sum[32];
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    CHECK(copy && EVP_MD_CTX_copy_ex(copy, ctx) && EVP_DigestFinal_ex(copy, sum, NULL));
+    EVP_MD_CTX_free(copy);
+    for (size_t i = 0; i < sizeof sum; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+static struct binlog_writer *make(struct run *r, const struct binlog_segment *s)
+{
+    struct binlog_writer *w = xcalloc(1, sizeof *w);
+    _cleanup_free_ char *folder = xasprintf("%s/" BINLOG_FOLDER, r->s.folder);
+    w->run = r;
+    w->s = *s;
+    w->fd = -1;
+    w->dir = binlog_catalog_dir(folder, s->timeline);
+    w->sha = EVP_MD_CTX_new();
+    CHECK(w->sha && EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL));
+    pthread_mutex_init(&w->mutex, NULL);
+    return w;
+}
+
+int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const char *previous,
+    struct binlog_writer **out, struct err *e)
+{
+    struct binlog_writer *w = make(r, seed);
+    w->s.open = true;
+    w->s.file_ends = w->s.encrypted = false;
+    w->s.to = w->s.last = w->s.from;
+    w->s.groups = 0;
+    w->s.begins = w->s.ends = 0;
+    w->s.after = w->s.before;
+    w->s.last_sha256[0] = w->s.stored_sha256[0] = '\0';
+    snprintf(w->s.previous, sizeof w->s.previous, "%s", previous);
+    binlog_segment_name(&w->s, ".open", w->s.stored);
+    w->path = xasprintf("%s/%s", w->dir, w->s.stored);
+    int code = file_mkdirs(w->dir, 0700, e);
+    if (code < 0) {
+        binlog_writer_drop(w);
+        return code;
+    }
+    *out = w;
+    return 0;
+}
+
+/* The bytes of its index, read and hashed again. */
+static int read_again(struct binlog_writer *w, struct err *e)
+{
+    uint64_t left = w->s.to - w->s.from;
+    _cleanup_free_ uint8_t *buf = xmalloc(1 << 20);
+    char sum[SHA256_HEX_LEN];
+    while (left > 0) {
+        ssize_t n = read(w->fd, buf, left < 1 << 20 ? (size_t)left : 1 << 20);
+        if (n < 0)
+            return err_sys(e, errno, "cannot read %s", w->path);
+        if (n == 0)
+            return err_set(e, EBADMSG, "%s is shorter than its index says", w->path);
+        CHECK(EVP_DigestUpdate(w->sha, buf, (size_t)n));
+        left -= (uint64_t)n;
+    }
+    hex_of(w->sha, sum);
+    if (strcmp(sum, w->s.sha256) != 0)
+        return err_set(e, EBADMSG, "%s is not what was written (SHA-256 differs)", w->path);
+    return 0;
+}
+
+int binlog_writer_resume(
+    struct run *r, const struct binlog_item *item, struct binlog_writer **out, struct err *e)
+{
+    struct binlog_writer *w = make(r, &item->s);
+    w->path = xasprintf("%s/%s", w->dir, w->s.stored);
+    w->fd = open(w->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int code = w->fd < 0 ? err_sys(e, errno, "cannot open %s", w->path) : read_again(w, e);
+    if (code == 0 && ftruncate(w->fd, (off_t)(w->s.to - w->s.from)) < 0)
+        code = err_sys(e, errno, "cannot cut %s", w->path);
+    if (code < 0) {
+        binlog_writer_drop(w);
+        return code == -EBADMSG || code == -ENOENT ? 1 : code;
+    }
+    *out = w;
+    return 0;
+}
+
+static int put(struct binlog_writer *w, const void *data, size_t n, uint64_t at, struct err *e)
+{
+    const uint8_t *p = data;
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pwrite(w->fd, p + done, n - done, (off_t)(at - w->s.from + done));
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return err_sys(e, k < 0 ? errno : EIO, "cannot write %s", w->path);
+        done += (size_t)k;
+    }
+    return 0;
+}
+
+/* A file of that name was begun before and never sealed. */
+static int make_file(struct binlog_writer *w, struct err *e)
+{
+    w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (w->fd < 0)
+        return err_sys(e, errno, "cannot make %s", w->path);
+    return file_sync_parent(w->path, e);
+}
+
+static int take(
+    struct binlog_writer *w, const uint8_t *event, const struct binlog_header *h, struct err *e)
+{
+    struct binlog_segment *s = &w->s;
+    size_t n = h->length - (s->checksums && h->length > BINLOG_CHECKSUM ? BINLOG_CHECKSUM : 0);
+    struct binlog_group g;
+    struct binlog_format f;
+    int r = 0;
+    if (h->type == BINLOG_FORMAT) {
+        r = binlog_format_parse(event, h->length, &f, e);
+        if (r < 0)
+            return r;
+        s->created = f.created;
+        s->checksums = f.checksums;
+        s->server_id = h->server_id;
+        memcpy(s->server, f.server, sizeof s->server);
+    } else if (h->type == BINLOG_GTID_LIST && s->groups == 0) {
+        r = binlog_gtid_list_parse(event, n, &s->before, e);
+        s->after = s->before;
+    } else if (h->type == BINLOG_GTID) {
+        r = binlog_group_parse(event, n, &g, e);
+        if (r == 0 && !binlog_gtids_add(&s->after, &g.gtid))
+            return err_set(e, ENOTSUP, "more than %d GTID domains", BINLOG_DOMAINS_MAX);
+        if (s->groups++ == 0)
+            s->begins = h->when;
+        s->ends = h->when;
+    }
+    return r;
+}
+
+static int append(
+    struct binlog_writer *w, const uint8_t *event, const struct binlog_header *h, struct err *e)
+{
+    bool magic = w->s.to == 0;
+    uint64_t at = magic ? BINLOG_MAGIC_SIZE : w->s.to;
+    int r = w->fd < 0 ? make_file(w, e) : 0;
+    if (r == 0 && magic)
+        r = put(w, BINLOG_MAGIC, BINLOG_MAGIC_SIZE, 0, e);
+    if (r == 0)
+        r = put(w, event, h->length, at, e);
+    if (r == 0)
+        r = take(w, event, h, e);
+    if (r < 0)
+        return r; /* the file is longer than s.to says, which is what counts */
+    if (magic)
+        CHECK(EVP_DigestUpdate(w->sha, BINLOG_MAGIC, BINLOG_MAGIC_SIZE));
+    CHECK(EVP_DigestUpdate(w->sha, event, h->length));
+    w->s.last = at;
+    seal_digest(event, h->length, w->s.last_sha256);
+    w->s.to = at + h->length;
+    w->dirty = true;
+    return 0;
+}
+
+int binlog_writer_append(
+    struct binlog_writer *w, const uint8_t *event, const struct binlog_header *h, struct err *e)
+{
+    pthread_mutex_lock(&w->mutex);
+    int r = append(w, event, h, e);
+    pthread_mutex_unlock(&w->mutex);
+    return r;
+}
+
+static int flush(struct binlog_writer *w, struct err *e)
+{
+    char digest[SHA256_HEX_LEN];
+    if (!w->dirty)
+        return 0;
+    if (fdatasync(w->fd) < 0)
+        return err_sys(e, errno, "cannot sync %s", w->path);
+    hex_of(w->sha, w->s.sha256);
+    w->s.stored_bytes = w->s.to - w->s.from;
+    int r = binlog_catalog_publish(w->dir, &w->s, &w->run->trust, false, digest, e);
+    if (r == 0)
+        w->dirty = false;
+    return r;
+}
+
+int binlog_writer_flush(struct binlog_writer *w, struct err *e)
+{
+    pthread_mutex_lock(&w->mutex);
+    int r = flush(w, e);
+    pthread_mutex_unlock(&w->mutex);
+    return r;
+}
+
+void binlog_writer_state(struct binlog_writer *w, struct binlog_segment *out)
+{
+    pthread_mutex_lock(&w->mutex);
+    *out = w->s;
+    pthread_mutex_unlock(&w->mutex);
+}
+
+int binlog_writer_close(struct binlog_writer *w, bool file_ends, struct binlog_segment *out,
+    char digest[static SHA256_HEX_LEN], struct err *e)
+{
+    int r = binlog_writer_flush(w, e);
+    w->s.file_ends = file_ends;
+    if (r == 0)
+        r = binlog_close_segment(w->run, w->dir, w->fd, w->path, &w->s, digest, e);
+    if (r == 0)
+        *out = w->s;
+    binlog_writer_drop(w);
+    return r;
+}
+
+void binlog_writer_drop(struct binlog_writer *w)
+{
+    if (!w)
+        return;
+    EVP_MD_CTX_free(w->sha);
+    pthread_mutex_destroy(&w->mutex);
+    cleanup_fd(&w->fd);
+    free(w->dir);
+    free(w->path);
+    free(w);
+}

@@ -1,0 +1,244 @@
+#include "backup/rules/binlog_query.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define POST_HEADER 13
+
+enum status {
+    STATUS_FLAGS = 0,
+    STATUS_MODE = 1,
+    STATUS_CATALOG = 2,
+    STATUS_INCREMENT = 3,
+    STATUS_CHARSET = 4,
+    STATUS_ZONE = 5,
+    STATUS_CATALOG_NZ = 6,
+    STATUS_NAMES = 7,
+    STATUS_DATABASE = 8,
+    STATUS_UPDATED_TABLES = 9,
+    STATUS_WRITTEN = 10,
+    STATUS_INVOKER = 11,
+    STATUS_MICROS = 128,
+    STATUS_XID = 129,
+    STATUS_GTID_FLAGS = 130,
+};
+
+/* Behind the code: how many bytes; -1 = unknown. Those with a length have it in their first byte.
+ */
+static int value_size(uint8_t code, const uint8_t *p, size_t left)
+{
+    int first = left ? p[0] : 0;
+    switch (code) {
+    case STATUS_FLAGS:
+    case STATUS_INCREMENT:
+    case STATUS_WRITTEN:
+        return 4;
+    case STATUS_MODE:
+    case STATUS_UPDATED_TABLES:
+    case STATUS_XID:
+        return 8;
+    case STATUS_CATALOG:
+        return first + 2;
+    case STATUS_CHARSET:
+        return 6;
+    case STATUS_ZONE:
+    case STATUS_CATALOG_NZ:
+        return first + 1;
+    case STATUS_NAMES:
+    case STATUS_DATABASE:
+    case STATUS_GTID_FLAGS:
+        return 2;
+    case STATUS_INVOKER:
+        return left > (size_t)first + 1 ? first + 2 + p[first + 1] : INT32_MAX;
+    case STATUS_MICROS:
+        return 3;
+    default:
+        return -1;
+    }
+}
+
+static void take_value(struct binlog_query *q, uint8_t code, const uint8_t *p)
+{
+    switch (code) {
+    case STATUS_FLAGS:
+        q->has_flags = true;
+        q->flags = binlog_u32(p);
+        break;
+    case STATUS_MODE:
+        q->has_mode = true;
+        q->mode = binlog_u64(p);
+        break;
+    case STATUS_INCREMENT:
+        q->increment = binlog_u16(p);
+        q->offset = binlog_u16(p + 2);
+        break;
+    case STATUS_CHARSET:
+        q->has_charset = true;
+        q->client = binlog_u16(p);
+        q->connection = binlog_u16(p + 2);
+        q->server = binlog_u16(p + 4);
+        break;
+    case STATUS_ZONE:
+        memcpy(q->zone, p + 1, p[0]);
+        q->zone[p[0]] = '\0';
+        break;
+    case STATUS_NAMES:
+        q->names = binlog_u16(p);
+        break;
+    case STATUS_DATABASE:
+        q->database_collation = binlog_u16(p);
+        break;
+    case STATUS_MICROS:
+        q->micros = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
+        break;
+    default:
+        break;
+    }
+}
+
+int binlog_query_parse(const uint8_t *event, size_t n, struct binlog_query *out, struct err *e)
+{
+    struct binlog_query q = {.when = binlog_u32(event)};
+    const uint8_t *p = event + BINLOG_HEADER_SIZE + POST_HEADER, *end = event + n;
+    if (n < BINLOG_HEADER_SIZE + POST_HEADER)
+        return err_set(e, EBADMSG, "a statement's event is too short");
+    q.thread = binlog_u32(p - POST_HEADER);
+    size_t schema = p[-5];
+    q.error = binlog_u16(p - 4);
+    q.thread_specific = binlog_u16(event + 17) & 4;
+    const uint8_t *status = p + binlog_u16(p - 2);
+    if (status > end || (size_t)(end - status) < schema + 1 || schema >= sizeof q.schema)
+        return err_set(e, EBADMSG, "a statement's event is too short");
+    while (p < status) {
+        uint8_t code = *p++;
+        int size = value_size(code, p, (size_t)(status - p));
+        if (size < 0)
+            return err_set(e, ENOTSUP,
+                "a statement was logged with a setting (number %u) that this version of Elexgate does not know",
+                code);
+        if (size > status - p)
+            return err_set(e, EBADMSG, "the settings of a statement are cut off");
+        take_value(&q, code, p);
+        p += size;
+    }
+    memcpy(q.schema, status, schema);
+    q.text = (const char *)status + schema + 1;
+    q.length = (size_t)(end - status) - schema - 1;
+    *out = q;
+    return 0;
+}
+
+/* The server's sql_priv.h, as MariaDB 10.5 to 11.8 write them (tried with each of them). */
+static const struct {
+    const char *name;
+    unsigned bit;
+    bool inverted;
+} flags[] = {
+    {"sql_auto_is_null", 14, false},
+    {"check_constraint_checks", 15, true},
+    {"explicit_defaults_for_timestamp", 24, false},
+    {"foreign_key_checks", 26, true},
+    {"unique_checks", 27, true},
+    {"sql_if_exists", 28, false},
+    {"system_versioning_insert_history", 30, false},
+};
+
+static char *append(char *text, char *more)
+{
+    char *both = xasprintf("%s, %s", text, more);
+    free(text);
+    free(more);
+    return both;
+}
+
+char *binlog_query_settings(
+    const struct binlog_query *q, char *(*quote)(void *ctx, const char *text), void *ctx)
+{
+    char *text = q->micros ? xasprintf("SET TIMESTAMP=%u.%06u", q->when, q->micros)
+                           : xasprintf("SET TIMESTAMP=%u", q->when);
+    text = append(text, xasprintf("pseudo_thread_id=%u", q->thread));
+    for (size_t i = 0; q->has_flags && i < sizeof flags / sizeof flags[0]; i++)
+        text = append(text, xasprintf("%s=%d", flags[i].name,
+                                (q->flags >> flags[i].bit & 1) != (unsigned)flags[i].inverted));
+    if (q->has_mode)
+        text = append(text, xasprintf("sql_mode=%" PRIu64, q->mode));
+    text = append(text, xasprintf("auto_increment_increment=%u, auto_increment_offset=%u",
+                            q->increment ? q->increment : 1u, q->offset ? q->offset : 1u));
+    if (q->has_charset)
+        text = append(
+            text, xasprintf("character_set_client=%u, collation_connection=%u, collation_server=%u",
+                      q->client, q->connection, q->server));
+    text = append(text, xasprintf("lc_time_names=%u", q->names));
+    if (q->database_collation)
+        text = append(text, xasprintf("collation_database=%u", q->database_collation));
+    else
+        text = append(text, xstrdup("collation_database=DEFAULT"));
+    _cleanup_free_ char *zone = quote(ctx, *q->zone ? q->zone : "SYSTEM");
+    return append(text, xasprintf("time_zone=%s", zone));
+}
+
+enum binlog_bracket binlog_query_bracket(const struct binlog_query *q)
+{
+    static const char *const words[] = {
+        [BINLOG_BEGIN] = "BEGIN", [BINLOG_COMMIT] = "COMMIT", [BINLOG_ROLLBACK] = "ROLLBACK"};
+    for (int i = BINLOG_BEGIN; i <= BINLOG_ROLLBACK; i++)
+        if (q->length == strlen(words[i]) && memcmp(q->text, words[i], q->length) == 0)
+            return (enum binlog_bracket)i;
+    return BINLOG_NO_BRACKET;
+}
+
+/* What may follow CREATE and the like and is no name. */
+static bool is_kind(const char *word)
+{
+    static const char *const known[] = {"TABLE", "DATABASE", "SCHEMA", "VIEW", "INDEX", "USER",
+        "ROLE", "TRIGGER", "EVENT", "PROCEDURE", "FUNCTION", "SEQUENCE", "TEMPORARY", "UNIQUE",
+        "START", "END", "PREPARE", "COMMIT", "ROLLBACK", "INTO", "FROM", "PASSWORD", "OR"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(word, known[i]) == 0)
+            return true;
+    return false;
+}
+
+char *binlog_query_kind(const struct binlog_query *q, char out[static BINLOG_KIND_LEN])
+{
+    size_t i = 0, len = 0;
+    out[0] = '\0';
+    for (int word = 0; word < 2; word++) {
+        char next[12];
+        size_t n = 0;
+        while (i < q->length && isspace((unsigned char)q->text[i]))
+            i++;
+        while (i < q->length && isalpha((unsigned char)q->text[i]) && n < sizeof next - 1)
+            next[n++] = (char)toupper((unsigned char)q->text[i++]);
+        next[n] = '\0';
+        if (n == 0 || (word > 0 && !is_kind(next)))
+            break;
+        if (word > 0)
+            out[len++] = ' ';
+        memcpy(out + len, next, n + 1);
+        len += n;
+    }
+    if (!*out)
+        snprintf(out, BINLOG_KIND_LEN, "a statement");
+    return out;
+}
+
+int binlog_variable_settings(const uint8_t *event, size_t n, char **out, struct err *e)
+{
+    const uint8_t *p = event + BINLOG_HEADER_SIZE;
+    if (event[4] == BINLOG_INTVAR && n >= BINLOG_HEADER_SIZE + 9 && (p[0] == 1 || p[0] == 2)) {
+        *out = xasprintf(
+            "SET %s=%" PRIu64, p[0] == 1 ? "LAST_INSERT_ID" : "INSERT_ID", binlog_u64(p + 1));
+        return 0;
+    }
+    if (event[4] == BINLOG_RAND && n >= BINLOG_HEADER_SIZE + 16) {
+        *out = xasprintf("SET @@rand_seed1=%" PRIu64 ", @@rand_seed2=%" PRIu64, binlog_u64(p),
+            binlog_u64(p + 8));
+        return 0;
+    }
+    return err_set(e, ENOTSUP,
+        "a change was logged as a statement with variables or a file, which is not run again: the server needs binlog_format=ROW");
+}

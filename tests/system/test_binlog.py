@@ -1,0 +1,290 @@
+"""The server's binary log, archived byte for byte as it is written: docs/pitr.md."""
+import json
+import os
+import threading
+
+import pytest
+from lib import process
+from lib.backup import Backup, moment
+from lib.binlog import ARGS, Stream, same
+
+
+@pytest.fixture(scope="module")
+def logging_server(session_folder, template):
+    from lib.mariadb import MariaDB
+    server = MariaDB(session_folder / "binlog-server", template, args=ARGS).start()
+    server.sql("CREATE DATABASE load_db; CREATE TABLE load_db.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(200))")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stream(folder, logging_server):
+    backup = Backup(folder, logging_server, options={"binlog": {"archive": "yes"}}).account()
+    stream = Stream(backup)
+    yield stream
+    stream.stop()
+
+
+def write(server, n=20, text="x"):
+    server.sql("".join(f"INSERT INTO load_db.t (v) VALUES ('{text}{i}');" for i in range(n)))
+
+
+def test_every_byte(stream, logging_server):
+    stream.start()
+    write(logging_server)
+    logging_server.sql("FLUSH BINARY LOGS")
+    write(logging_server)
+    stream.caught_up()
+    files = [row[0] for row in logging_server.sql("SHOW BINARY LOGS")][-2:]
+    assert all(same(stream, 1, name) for name in files)
+    stream.stop()
+    first = [i for i in stream.indices() if i["file"] == files[0]]
+    assert [i["file_ends"] for i in first] == [True] and not first[0]["open"] and first[0]["stored"].endswith(".gz")
+    assert first[0]["groups"] >= 20 and first[0]["reason"] == "first"
+
+
+def settle(stream, timeline=1):
+    """Everything until now is archived, in that timeline."""
+    process.wait_until(lambda: stream.timelines()[-1:] == [timeline], 30, f"timeline {timeline}")
+    stream.caught_up()
+    return stream.timelines()[-1]
+
+
+def test_stopped_at_any_point_it_goes_on_without_a_hole(stream, logging_server):
+    """Killed under load, again and again, in the middle of whatever it does."""
+    stream.start()
+    name = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    done = threading.Event()
+
+    def load():
+        while not done.is_set():
+            write(logging_server, 30)
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        for i in range(6):
+            have = len(stream.have(1, name)) if stream.indices() else 0
+            stream.kill()
+            stream.start(settled=False)
+            process.wait_until(lambda: len(stream.have(1, name)) > have, 30, "the stream goes on")
+    finally:
+        done.set()
+        thread.join()
+    assert settle(stream) == 1
+    assert same(stream, 1, name)
+
+
+def test_a_server_that_restarts_or_crashes_goes_on_in_the_same_timeline(stream, logging_server):
+    stream.start()
+    for end in (logging_server.stop, logging_server.kill):
+        write(logging_server)
+        stream.caught_up()
+        before = logging_server.sql("SHOW MASTER STATUS")[0][0]
+        end()
+        logging_server.start()
+        write(logging_server)
+        assert settle(stream) == 1
+        assert same(stream, 1, before)
+    assert same(stream, 1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def test_the_same_names_with_other_contents_are_a_new_timeline(stream, logging_server):
+    stream.start()
+    write(logging_server)
+    stream.caught_up()
+    name = logging_server.sql("SHOW BINARY LOGS")[0][0]
+    old = stream.have(1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+    for lengths in (5, 60):  # shorter than what is archived, and longer
+        stream.stop()
+        before = stream.timelines()[-1]
+        kept = {i["sha256"] for i in stream.indices()}
+        process.wait_until(lambda: logging_server.value("SELECT UNIX_TIMESTAMP()") > max(i["created"] for i in stream.indices()), 5, "another second")
+        logging_server.sql("RESET MASTER")
+        write(logging_server, lengths)
+        stream.start(settled=False)
+        assert settle(stream, before + 1) == before + 1
+        assert stream.lines("timeline")[-1]["reason"] == "reset"
+        newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
+        assert same(stream, before + 1, newest)
+        assert kept <= {i["sha256"] for i in stream.indices()}, "something older was overwritten"
+    assert len(old) > 4 and name
+
+
+def test_what_the_server_removed_is_a_gap_and_said(stream, logging_server):
+    stream.start()
+    write(logging_server)
+    stream.stop()
+    for _ in range(3):
+        write(logging_server)
+        logging_server.sql("FLUSH BINARY LOGS")
+    newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
+
+    def purged():  # not while the server still reads one for the stream that has gone
+        logging_server.sql(f"PURGE BINARY LOGS TO '{newest}'")
+        return [row[0] for row in logging_server.sql("SHOW BINARY LOGS")] == [newest]
+    process.wait_until(purged, 20, "the old logs are removed")
+    write(logging_server)
+    stream.start(settled=False)
+    assert settle(stream, 2) == 2
+    assert stream.lines("timeline")[-1]["reason"] == "gap"
+    assert same(stream, 2, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def test_other_bytes_at_the_same_place_are_noticed(stream, logging_server):
+    """A snapshot of the machine that was put back: same file, same beginning, another end."""
+    stream.start()
+    write(logging_server, 5, text="a" * 50)
+    stream.caught_up()
+    stream.stop()
+    index = next(iter(sorted(stream.root.glob("0001/*.json"))[-1:]))
+    head = index.read_text()
+    assert json.loads(head)["open"]
+    # the archive says that its last event was another one: sealed, as if it had come so
+    changed = head.replace(json.loads(head)["last_sha256"], "0" * 64)
+    index.write_text(changed)
+    reseal(stream.backup, index)
+    write(logging_server, 5)
+    stream.start(settled=False)
+    assert settle(stream, 2) == 2 and stream.lines("timeline")[-1]["reason"] == "changed"
+    assert same(stream, 2, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def reseal(backup, path):
+    from lib import paths
+    process.run([paths.BUILD / "tests" / "tools" / "archive-tool", "reseal-binlog", "--state-dir", backup.state, path])
+
+
+@pytest.mark.parametrize("what", ["index", "bytes"])
+def test_nothing_that_was_tampered_with_counts(stream, logging_server, what):
+    stream.start()
+    write(logging_server)
+    stream.caught_up()
+    stream.stop()
+    index = sorted(stream.root.glob("0001/*.json"))[-1]
+    if what == "index":
+        index.write_text(index.read_text().replace('"groups":', '"groups":1'))
+    else:
+        path = index.parent / json.loads(index.read_text())["stored"]
+        data = bytearray(path.read_bytes())
+        data[-10] ^= 1
+        path.write_bytes(data)
+    stream.start(settled=False)
+    assert settle(stream, 2) == 2
+    assert same(stream, 2, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def test_a_full_disk_is_waited_for(stream, logging_server, folder):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    small = folder / "small"
+    small.mkdir()
+    process.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small])
+    try:
+        stream.backup.set("archive", folder=small)
+        stream.backup.archives = small
+        stream.start()
+        write(logging_server, 20, text="y" * 150)
+        ballast = small / "ballast"
+        fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError):
+            while True:
+                os.write(fd, b"0" * 4096)
+        os.close(fd)
+        write(logging_server, 60, text="z" * 150)
+        process.wait_until(lambda: any(line.get("code") == "ENOSPC" for line in stream.lines("binlog")), 30, "the full disk is told")
+        ballast.unlink()
+        assert settle(stream) == 1
+        assert same(stream, 1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+    finally:
+        stream.stop()
+        process.run(["umount", small])
+
+
+def test_closed_segments_are_encrypted_where_archives_are(stream, logging_server, folder):
+    key = process.run(["age-keygen"]).stdout
+    (folder / "key").write_text(key)
+    (folder / "key").chmod(0o600)
+    public = next(line.split()[-1] for line in key.splitlines() if "public key" in line)
+    stream.backup.set("archive", recipients=public)
+    stream.start()
+    write(logging_server, text="Geheimnis")
+    name = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    logging_server.sql("FLUSH BINARY LOGS")
+    settle(stream)
+    index = next(i for i in stream.indices() if i["file"] == name)
+    path = stream.root / "0001" / index["stored"]
+    assert index["encrypted"] and path.suffix == ".age" and not list(path.parent.glob(f"{name}*.open"))
+    plain = process.run(["sh", "-c", f"age -d -i {folder}/key {path} | gzip -dc | sha256sum"]).stdout.split()[0]
+    assert plain == index["sha256"]
+
+
+def test_a_server_that_cannot_be_followed_says_what_to_set(folder, server):
+    stream = Stream(Backup(folder, server, options={"binlog": {"archive": "yes"}}).account()).start(settled=False)
+    try:
+        process.wait_until(lambda: stream.lines("binlog"), 20, "the reason")
+        assert "elexgate doctor" in stream.lines("binlog")[0]["error"]
+        assert stream.job.poll() is None
+    finally:
+        stream.stop()
+
+
+def test_only_one_follows(stream, logging_server):
+    stream.start()
+    write(logging_server)
+    done = stream.backup.run_job("binlog")
+    assert done.returncode != 0 and str(stream.job.pid) in done.stdout
+
+
+def test_backups_note_where_the_log_stood(stream, logging_server):
+    backup = stream.backup
+    stream.start()
+    write(logging_server)
+    stream.caught_up()
+    before = logging_server.sql("SHOW MASTER STATUS")[0][:2]
+    files = [next(a["file"] for a in backup.job("backup", "--now", *args)[-1]["archives"] if a["type"] == type)
+             for type, args in (("elexisdb", ()), ("elexisdb-sql", ("elexisdb-sql",)))]
+    gtid = logging_server.value("SELECT @@gtid_binlog_pos")
+    notes = []
+    for file in files:
+        text = (backup.archives / file.replace(".tar.gz", ".manifest.json")).read_text()
+        notes.append(json.loads(text)["server"]["binlog"])
+    created = next(i["created"] for i in stream.indices() if i["file"] == before[0])
+    assert notes[0] == {"file": before[0], "position": before[1], "gtids": gtid, "created": created}
+    assert notes[1] == {"file": before[0], "position": before[1], "gtids": gtid, "created": 0}
+
+
+def test_a_server_without_a_log_is_said_in_the_manifest(folder, server):
+    server.sql("CREATE DATABASE IF NOT EXISTS load_db")
+    backup = Backup(folder, server).account()
+    file = backup.job("backup", "--now")[-1]["archives"][0]["file"]
+    assert json.loads((backup.archives / file.replace(".tar.gz", ".manifest.json")).read_text())["server"]["binlog"] is None
+
+
+def test_the_keeper_runs_it_and_says_how_far_it_is(stream, logging_server):
+    backup = stream.backup
+    backup.start_keeper()
+    try:
+        process.wait_until(lambda: backup.call("status")["binlog"].get("state") == "following", 20, "the stream follows")
+        write(logging_server)
+        stream.caught_up()
+        assert moment(backup.call("status")["binlog"]["saved"]) > 0
+        pid = process.wait_until(lambda: job_of(backup), 5, "the job")
+        os.kill(pid, 9)
+        process.wait_until(lambda: job_of(backup) not in (None, pid), 30, "it is started again")
+        write(logging_server)
+        stream.caught_up()
+        backup.set("binlog", archive="no")
+        backup.call("reload")
+        process.wait_until(lambda: not job_of(backup), 20, "it ends")
+        assert backup.call("status")["binlog"] is None
+    finally:
+        backup.stop_keeper()
+    assert same(stream, 1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def job_of(backup):
+    """The pid that holds the lock, as it says in there."""
+    from lib.process import run
+    done = run(["fuser", backup.state / "binlog.lock"], check=False)
+    return int(done.stdout.split()[0]) if done.stdout.split() else None

@@ -1,0 +1,274 @@
+/* Events of a binary log, indices of its archived segments, and which timeline goes on. */
+#include "tests/unit/common/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backup/rules/binlog_query.h"
+#include "backup/rules/binlog_segment.h"
+#include "backup/rules/binlog_timeline.h"
+
+/* As MariaDB 10.11.19 wrote them. */
+static const char format_hex[] =
+    "4b950d6b0f01000000fc000000000100000000040031302e31312e31392d4d6172696144422d302b646562313275312d6c6f6700000000000000000000000000000000000000004b950d6b13380d000800120004040404120000e400041a08000000080808020000000a0a0a0000000000000a0a0a0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000041304000d0808080a0a0a0108cf6e49";
+static const char gtid_hex[] =
+    "4b950d6ba2010000002a0000006b0100000800010000000000000000000000290000000000002fae5052";
+static const char query_hex[] =
+    "00f15365020100000090000000760200000000040000004ba4b905000000260000000000050100002054000000000603737464042d002d002d0007040081040000000000000000435245415445205441424c4520642e747a20286120696e742c20742054494d455354414d502836292044454641554c54204e4f572836292920636f6d6d656e742027c3a42752db0cdb";
+
+static uint8_t *bytes_of(const char *hex, size_t *n)
+{
+    *n = strlen(hex) / 2;
+    uint8_t *out = xmalloc(*n);
+    for (size_t i = 0; i < *n; i++) {
+        unsigned v;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &v), 1);
+        out[i] = (uint8_t)v;
+    }
+    return out;
+}
+
+static void test_format(void **state)
+{
+    (void)state;
+    size_t n;
+    struct binlog_header h;
+    struct binlog_format f;
+    _cleanup_free_ uint8_t *event = bytes_of(format_hex, &n);
+    assert_int_equal(binlog_header_parse(event, n, &h, NULL), 0);
+    assert_int_equal(h.type, BINLOG_FORMAT);
+    assert_int_equal(h.length, n);
+    assert_int_equal(h.next, 256);
+    assert_true(binlog_checksum_good(event, n));
+    assert_int_equal(binlog_format_parse(event, n, &f, NULL), 0);
+    assert_string_equal(f.server, "10.11.19-MariaDB-0+deb12u1-log");
+    assert_int_equal(f.created, h.when);
+    assert_true(f.checksums);
+    event[17] |= BINLOG_F_IN_USE; /* the server's own copy differs in that */
+    assert_true(binlog_checksum_good(event, n));
+    event[60] ^= 1;
+    assert_false(binlog_checksum_good(event, n));
+}
+
+static void test_transaction(void **state)
+{
+    (void)state;
+    size_t n;
+    struct binlog_group g;
+    char text[BINLOG_GTID_LEN];
+    _cleanup_free_ uint8_t *event = bytes_of(gtid_hex, &n);
+    assert_true(binlog_checksum_good(event, n));
+    assert_int_equal(binlog_group_parse(event, n - 4, &g, NULL), 0);
+    assert_string_equal(binlog_gtid_text(&g.gtid, text), "0-1-1");
+    assert_true(g.standalone && g.ddl && !g.prepares_xa);
+}
+
+static char *quote(void *ctx, const char *text)
+{
+    (void)ctx;
+    return xasprintf("'%s'", text);
+}
+
+static void test_statement(void **state)
+{
+    (void)state;
+    size_t n;
+    struct binlog_query q;
+    char kind[BINLOG_KIND_LEN];
+    _cleanup_free_ uint8_t *event = bytes_of(query_hex, &n);
+    assert_int_equal(binlog_query_parse(event, n - 4, &q, NULL), 0);
+    assert_true(q.length > 20 && memcmp(q.text, "CREATE TABLE d.tz (a int,", 25) == 0);
+    assert_string_equal(binlog_query_kind(&q, kind), "CREATE TABLE");
+    _cleanup_free_ char *set = binlog_query_settings(&q, quote, NULL);
+    assert_string_equal(set,
+        "SET TIMESTAMP=1700000000, pseudo_thread_id=4, sql_auto_is_null=0, check_constraint_checks=1, explicit_defaults_for_timestamp=1, foreign_key_checks=0, unique_checks=1, sql_if_exists=0, system_versioning_insert_history=0, sql_mode=1411383296, auto_increment_increment=1, auto_increment_offset=1, character_set_client=45, collation_connection=45, collation_server=45, lc_time_names=4, collation_database=DEFAULT, time_zone='SYSTEM'");
+    /* a setting of a server to come is no reason to guess */
+    event[BINLOG_HEADER_SIZE + 13] = 200;
+    struct err e = {0};
+    assert_int_equal(binlog_query_parse(event, n - 4, &q, &e), -ENOTSUP);
+    assert_non_null(strstr(e.text, "200"));
+}
+
+/* Cut off anywhere, none is accepted and nothing behind the end is read (by the sanitizer). */
+static void test_cut_off(void **state)
+{
+    (void)state;
+    static const char *const all[] = {format_hex, gtid_hex, query_hex};
+    for (size_t i = 0; i < 3; i++) {
+        size_t n;
+        _cleanup_free_ uint8_t *event = bytes_of(all[i], &n);
+        for (size_t cut = 0; cut < n; cut++) {
+            struct binlog_header h;
+            struct binlog_format f;
+            struct binlog_group g;
+            struct binlog_query q;
+            uint8_t *part = xmalloc(cut + 1);
+            memcpy(part, event, cut);
+            assert_false(binlog_checksum_good(part, cut));
+            if (binlog_header_parse(part, cut, &h, NULL) == 0) {
+                assert_true(h.length > cut);
+                (void)!binlog_format_parse(part, cut, &f, NULL);
+                (void)!binlog_group_parse(part, cut, &g, NULL);
+                (void)!binlog_query_parse(part, cut, &q, NULL);
+            }
+            free(part);
+        }
+    }
+}
+
+static void test_gtids(void **state)
+{
+    (void)state;
+    struct binlog_gtids l, same;
+    struct binlog_gtid g;
+    char text[BINLOG_GTIDS_TEXT];
+    assert_int_equal(binlog_gtids_parse("0-1-5,1-2-7", &l, NULL), 0);
+    assert_int_equal(binlog_gtids_parse("1-2-7,0-1-5", &same, NULL), 0);
+    assert_true(binlog_gtids_equal(&l, &same));
+    assert_int_equal(binlog_gtid_parse("0-9-5", &g, NULL), 0);
+    assert_true(binlog_gtids_has(&l, &g));
+    assert_false(binlog_gtids_equal(&l, &(struct binlog_gtids){.n = 0}));
+    g.number = 6;
+    assert_false(binlog_gtids_has(&l, &g));
+    assert_true(binlog_gtids_add(&l, &g));
+    assert_string_equal(binlog_gtids_text(&l, text), "0-9-6,1-2-7");
+    static const char *const bad[] = {"0-1", "0-1-", "-1-1-1", "0-1-5,", "0-1-5;1-1-1",
+        "4294967296-1-1", "0-1-18446744073709551616", "0-1-x", " 0-1-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(binlog_gtids_parse(bad[i], &l, NULL), -EINVAL);
+}
+
+static struct binlog_segment segment(const char *file, uint64_t from, uint64_t to)
+{
+    struct binlog_segment s = {.timeline = 3,
+        .from = from,
+        .to = to,
+        .last = from,
+        .file_ends = true,
+        .created = 1000,
+        .stored_bytes = 9,
+        .groups = 2,
+        .begins = 1001,
+        .ends = 1002,
+        .reason = BINLOG_RESTORED,
+        .parent = {2, "mysql-bin.000007", 4711}};
+    snprintf(s.file, sizeof s.file, "%s", file);
+    memset(s.sha256, 'a', 64);
+    memset(s.stored_sha256, 'b', 64);
+    binlog_segment_name(&s, ".gz", s.stored);
+    assert_true(binlog_name_valid(s.file, &s.number));
+    assert_int_equal(binlog_gtids_parse("0-1-5", &s.before, NULL), 0);
+    assert_int_equal(binlog_gtids_parse("0-1-7", &s.after, NULL), 0);
+    return s;
+}
+
+static void test_index(void **state)
+{
+    (void)state;
+    struct binlog_segment s = segment("mysql-bin.000012", 4, 900), back;
+    _cleanup_free_ char *text = binlog_segment_text(&s);
+    assert_string_equal(s.stored, "mysql-bin.000012-000000000004.gz");
+    assert_int_equal(binlog_segment_parse(text, strlen(text), &back, NULL), 0);
+    _cleanup_free_ char *again = binlog_segment_text(&back);
+    assert_string_equal(text, again);
+    assert_int_equal(back.parent.position, 4711);
+    static const char *const edits[][2] = {{"\"from\":4", "\"from\":901"},
+        {"\"stored\":\"", "\"stored\":\"../"}, {"\"timeline\":3", "\"timeline\":0"},
+        {"mysql-bin.000012\"", "../bin.000012\""}, {"\"groups\":2", "\"groups\":2,\"more\":1"},
+        {"\"version\":1", "\"version\":2"}, {"\"restored\"", "\"forgotten\""},
+        {"\"sha256\":\"aa", "\"sha256\":\"AA"}, {"0-1-7", "0-1"}};
+    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+        struct err e = {0};
+        const char *at = strstr(text, edits[i][0]);
+        assert_non_null(at);
+        _cleanup_free_ char *bad = xasprintf(
+            "%.*s%s%s", (int)(at - text), text, edits[i][1], at + strlen(edits[i][0]));
+        assert_int_equal(binlog_segment_parse(bad, strlen(bad), &back, &e), -EINVAL);
+        assert_true(e.text[0]);
+    }
+    for (size_t cut = 0; cut + 2 < strlen(text); cut++)
+        assert_int_equal(binlog_segment_parse(text, cut, &back, NULL), -EINVAL);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    struct binlog_segment a = segment("b.000009", 0, 100), b = segment("b.000009", 100, 200),
+                          c = segment("b.000010", 0, 50), d = segment("b.000012", 0, 50);
+    assert_true(binlog_segment_follows(&a, &b) && binlog_segment_follows(&b, &c));
+    assert_false(binlog_segment_follows(&a, &d) || binlog_segment_follows(&c, &d));
+    assert_true(binlog_segment_compare(&a, &b) < 0 && binlog_segment_compare(&c, &b) > 0);
+    b.from = 101;
+    assert_false(binlog_segment_follows(&a, &b));
+}
+
+struct decision_case {
+    const char *have; /* NULL = nothing */
+    uint32_t created; /* of the server's file of that name */
+    bool restored;
+    const char *files[4];
+    uint64_t size; /* of all of them */
+    enum binlog_next next;
+    const char *file;
+    enum binlog_reason reason;
+};
+
+static void test_decision(void **state)
+{
+    (void)state;
+    static const struct decision_case cases[] = {
+        {NULL, 0, false, {"b.000001", "b.000002"}, 500, BINLOG_NEW, "b.000002", BINLOG_FIRST},
+        {"b.000002", 1000, false, {"b.000001", "b.000002", "b.000003"}, 500, BINLOG_GO_ON,
+            "b.000002", BINLOG_CHANGED},
+        /* begun at another time: it only has the same name */
+        {"b.000002", 1001, false, {"b.000001", "b.000002"}, 500, BINLOG_NEW, "b.000001",
+            BINLOG_RESET},
+        /* shorter than what we have of it */
+        {"b.000002", 1000, false, {"b.000001", "b.000002"}, 99, BINLOG_NEW, "b.000002",
+            BINLOG_CHANGED},
+        {"b.000005", 0, false, {"b.000001"}, 500, BINLOG_NEW, "b.000001", BINLOG_RESET},
+        {"b.000002", 0, false, {"b.000003", "b.000004"}, 500, BINLOG_NEXT_FILE, "b.000003",
+            BINLOG_GAP},
+        {"b.000002", 0, false, {"b.000004"}, 500, BINLOG_NEW, "b.000004", BINLOG_GAP},
+        {"b.000002", 0, false, {"other.000003"}, 500, BINLOG_NEW, "other.000003", BINLOG_RESET},
+        /* the data were exchanged: a log elsewhere went on, one in the data began anew */
+        {"b.000002", 1000, true, {"b.000001", "b.000002", "b.000003"}, 500, BINLOG_NEW, "b.000003",
+            BINLOG_RESTORED},
+        {"b.000002", 1001, true, {"b.000001", "b.000002"}, 500, BINLOG_NEW, "b.000001",
+            BINLOG_RESTORED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct decision_case *c = &cases[i];
+        struct binlog_file files[4] = {{{0}, 0}};
+        struct binlog_segment have = segment(c->have ? c->have : "b.000001", 0, 100);
+        struct binlog_question q = {.have = c->have ? &have : NULL,
+            .restored = c->restored,
+            .files = files,
+            .created = c->created};
+        for (; q.n < 4 && c->files[q.n]; q.n++) {
+            snprintf(files[q.n].name, sizeof files[q.n].name, "%s", c->files[q.n]);
+            files[q.n].size = c->size;
+        }
+        struct binlog_decision d = binlog_decide(&q);
+        assert_int_equal(d.next, c->next);
+        assert_string_equal(d.file, c->file);
+        if (d.next == BINLOG_NEW)
+            assert_int_equal(d.reason, c->reason);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_statement),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_gtids),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_decision),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
