@@ -59,6 +59,10 @@ int cert_store_publish(
 /* The pair that is in use, also an expired one: it must be readable to be renewed. */
 int cert_store_current(const struct cert_store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
 
+/* The pair before it, also an expired one; -ENOENT: there is none. */
+int cert_store_previous(
+    const struct cert_store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
+
 /* Writes DIR/name whole; refuses to replace one unless told to. */
 int cert_store_write(const struct cert_store *s, const char *name, const char *data, size_t len,
     mode_t mode, bool replace, struct err *e) MUSTCHECK;

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 #include "certs/info.h"
 #include "certs/names.h"
 #include "certs/pair.h"
@@ -385,6 +386,54 @@ static int verify(X509_STORE *store, X509 *x, STACK_OF(X509) * untrusted, unsign
     return code;
 }
 
+/* A certificate that has this one name, for OpenSSL's own judgement of it. */
+static bool name_permitted(NAME_CONSTRAINTS *nc, GENERAL_NAME *name)
+{
+    X509 *one = X509_new();
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    CHECK(one != NULL && names != NULL && sk_GENERAL_NAME_push(names, name) > 0 &&
+          X509_add1_ext_i2d(one, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1);
+    (void)X509_check_purpose(one, -1, 0); /* has OpenSSL read its names */
+    bool good = NAME_CONSTRAINTS_check(one, nc) == X509_V_OK;
+    (void)sk_GENERAL_NAME_pop(names); /* the caller's */
+    GENERAL_NAMES_free(names);
+    X509_free(one);
+    return good;
+}
+
+char *chain_outside(X509 *ca, X509 *leaf)
+{
+    char *all = NULL;
+    NAME_CONSTRAINTS *nc = X509_get_ext_d2i(ca, NID_name_constraints, NULL, NULL);
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; nc != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        char text[256] = "";
+        if (name_permitted(nc, name)) {
+            continue;
+        }
+        BIO *b = BIO_new(BIO_s_mem());
+        CHECK(b != NULL);
+        GENERAL_NAME_print(b, name); /* "DNS:praxis.example" */
+        int n = BIO_read(b, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = '\0';
+        BIO_free(b);
+        const char *plain = strchr(text, ':') ? strchr(text, ':') + 1 : text;
+        char *longer = xasprintf("%s%s%s", all ? all : "", all ? ", " : "", plain);
+        free(all);
+        all = longer;
+    }
+    char common[256];
+    if (all == NULL && nc != NULL &&
+        X509_NAME_get_text_by_NID(
+            X509_get_subject_name(leaf), NID_commonName, common, sizeof common) > 0) {
+        all = xstrdup(common);
+    }
+    NAME_CONSTRAINTS_free(nc);
+    GENERAL_NAMES_free(names);
+    return all;
+}
+
 int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
 {
     X509_STORE *store = X509_STORE_new();
@@ -395,8 +444,10 @@ int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
         return 0;
     }
     if (code == X509_V_ERR_PERMITTED_VIOLATION || code == X509_V_ERR_EXCLUDED_VIOLATION) {
+        _cleanup_free_ char *outside = chain_outside(ca, leaf);
         return err_set(e, EINVAL,
-            "the CA may not issue for one of these names: it was made for the names and networks that `elexgate cert show` lists; others need a new CA, `elexgate cert init --force --permit NAME`");
+            "the CA may not issue for %s: it was made for the names and networks that `elexgate cert show` lists; others need a new CA, `elexgate cert init --force --permit NAME`",
+            outside ? outside : "one of these names");
     }
     return err_set(
         e, EINVAL, "the CA cannot issue this certificate: %s", X509_verify_cert_error_string(code));

@@ -27,6 +27,9 @@ int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, ti
 /* What a CA's name constraints say to a certificate that it is about to give out: OpenSSL verifies
  * ca > leaf with its strict rules. The refusal names the constraint's remedy. */
 int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e) MUSTCHECK;
+/* Those of leaf's names that ca may not issue for, with commas; where it is none of them, the
+ * common name, which counts as one; NULL: no such constraint. malloc'ed. */
+char *chain_outside(X509 *ca, X509 *leaf) MUSTCHECK;
 /* Whether the chain leads to a root that clients can know: one in it, one of roots, or one that
  * this system trusts. -EINVAL names the certificate that is missing. */
 int chain_complete(

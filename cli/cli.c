@@ -17,14 +17,22 @@ static const struct peer {
 
 int cli_fail(const struct cli *cli, int code, const struct err *e)
 {
+    return cli_fail_with(cli, code, e, NULL);
+}
+
+int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more)
+{
+    const char *german = cli->german ? json_get_str(more, "error_de") : NULL;
     if (cli->json) {
         json_t *answer = json_error(e->code ? e->code : EIO, "%s", e->text);
         CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
+        (void)json_object_update(answer, more);
         cli_print_json(answer);
         json_decref(answer);
     }
     fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
-        cli->command ? cli->command->name : "", e->text);
+        cli->command ? cli->command->name : "", german ? german : e->text);
+    json_decref(more);
     return code;
 }
 

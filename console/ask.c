@@ -88,9 +88,10 @@ int ask_keeper_long(
     return ask(rq->settings->keeper_socket, named(rq, request), timeout_ms, answer, e);
 }
 
-int ask_keeper_raw(struct request *rq, json_t *request, json_t **answer, struct err *e)
+int ask_keeper_raw(
+    struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
-    return ask_raw(rq->settings->keeper_socket, named(rq, request), ASK_MS, answer, e);
+    return ask_raw(rq->settings->keeper_socket, named(rq, request), timeout_ms, answer, e);
 }
 
 int ask_told(const char *socket, json_t *request, json_t **answer, struct err *e)

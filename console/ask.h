@@ -20,7 +20,8 @@ int ask_proxy_long(
 int ask_keeper_long(
     struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e) MUSTCHECK;
 /* The answer as it came: ok=false is no error. */
-int ask_keeper_raw(struct request *rq, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
+int ask_keeper_raw(
+    struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e) MUSTCHECK;
 /* For whom, the request says itself. */
 int ask_told(const char *socket, json_t *request, json_t **answer, struct err *e) MUSTCHECK;
 

@@ -41,7 +41,8 @@ static const struct action {
     const char *name, *sub;
     const char *word; /* the option that is the subcommand's argument */
     bool reads_files, makes_files;
-    const char *out; /* name of the file that --out names; NULL: --out names the folder */
+    const char *flag; /* always given */
+    const char *out;  /* name of the file that --out names; NULL: --out names the folder */
 } actions[] = {
     {"show", "show"},
     {"fingerprint", "fingerprint"},
@@ -49,6 +50,8 @@ static const struct action {
     {"self-signed", "self-signed"},
     {"csr", "csr", .makes_files = true, .out = "request.csr"},
     {"install", "install", .reads_files = true},
+    {"check", "install", .reads_files = true, .flag = "--check"}, /* what it would mean */
+    {"back", "back"},
     {"renew", "renew"},
     {"client", "client", .word = "name", .makes_files = true},
     {"revoke", "revoke", .word = "name"},
@@ -361,7 +364,7 @@ json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *requ
     struct err e = {0};
     if (!action)
         return json_error(EINVAL,
-            "\"action\" must be show, fingerprint, init, self-signed, csr, install, renew, client, revoke, export or guide");
+            "\"action\" must be show, fingerprint, init, self-signed, csr, install, check, back, renew, client, revoke, export or guide");
     if (options && !json_is_null(options) && !json_is_object(options))
         return json_error(EINVAL, "\"options\" must be an object");
     if (!json_is_object(options))
@@ -370,6 +373,8 @@ json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *requ
     c->action = action;
     word(c, xstrdup("cert"));
     word(c, xstrdup(action->sub));
+    if (action->flag)
+        word(c, xstrdup(action->flag));
     int r = make_folder(k, c, &e);
     if (r == 0 && action->makes_files)
         word(c, action->out ? xasprintf("--out=%s/out/%s", c->folder, action->out)

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 static const struct cert_sub *const groups[] = {cert_subs_make, cert_subs_install, cert_subs_renew,
-    cert_subs_show, cert_subs_client, cert_subs_export};
+    cert_subs_back, cert_subs_show, cert_subs_client, cert_subs_export};
 
 struct option_row {
     const char *name;
@@ -45,6 +45,7 @@ static const struct option_row rows[] = {
     {"new-ca", CERT_NEW_CA, TAKES_NOTHING, AT(new_ca)},
     {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
     {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
+    {"check", CERT_CHECK, TAKES_NOTHING, AT(check)},
     {"other-names", CERT_OTHER_NAMES, TAKES_NOTHING, AT(other_names)},
     {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
     {"owner", CERT_OWNER, TAKES_TEXT, AT(owner)},
@@ -205,8 +206,10 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "  sign REQUEST --out FILE  signs one with the CA, also on a machine of its own\n"
     "  install FILE …           certificate, key, chain: PEM, DER or PKCS#12, in any order\n"
     "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--other-names]\n"
+    "      [--check]           say what would come of it for the workstations, change nothing\n"
     "  renew [--if-needed] [--host NAME]  a new certificate and key from the CA\n"
     "      [--new-ca [--ca-days N]]  from the CA's successor, which the old one signs as well\n"
+    "  back                     the certificate before the present one serves again\n"
     "  show [FILE], fingerprint [FILE]\n"
     "  client NAME [--old-format]  a workstation's certificate, as PEM and PKCS#12\n"
     "  revoke NAME|SERIAL, crl  takes one back; writes the revocation list\n"
@@ -221,4 +224,4 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "--no-reload        do not tell the proxy\n"
     "\n"
     "See elexgate-cert(1).\n",
-    "init self-signed csr sign install renew show fingerprint client revoke crl export"};
+    "init self-signed csr sign install renew back show fingerprint client revoke crl export"};

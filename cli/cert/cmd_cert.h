@@ -36,7 +36,8 @@ enum cert_option {
     CERT_CA_DAYS = 1 << 19,    /* --ca-days, --encrypt-ca */
     CERT_NEW_CA = 1 << 20,
     CERT_OTHER_NAMES = 1 << 21,
-    CERT_FOR = 1 << 15, /* --for --port --database --lang */
+    CERT_CHECK = 1 << 22, /* --check: says what would come of it, and changes nothing */
+    CERT_FOR = 1 << 15,   /* --for --port --database --lang */
 };
 
 struct cert_args {
@@ -47,7 +48,7 @@ struct cert_args {
     struct names permit;
     int days, ca_days; /* 0 = default */
     bool rsa, ed25519, force, no_constraints, encrypt_ca, no_reload, if_needed;
-    bool allow_no_san, old_format, new_ca, other_names;
+    bool allow_no_san, old_format, new_ca, other_names, check;
 };
 
 struct cert_run {
@@ -76,6 +77,7 @@ struct cert_sub {
 extern const struct cert_sub cert_subs_make[];    /* init self-signed csr sign */
 extern const struct cert_sub cert_subs_install[]; /* install */
 extern const struct cert_sub cert_subs_renew[];   /* renew */
+extern const struct cert_sub cert_subs_back[];    /* back */
 extern const struct cert_sub cert_subs_show[];    /* show fingerprint */
 extern const struct cert_sub cert_subs_client[];  /* client revoke crl */
 extern const struct cert_sub cert_subs_export[];  /* export */
@@ -94,6 +96,10 @@ enum make_key_kind cert_key_kind(const struct cert_run *run);
 int cert_new_ca(struct cert_run *run) MUSTCHECK;
 /* CERT_WARN_CA_ENDS where our CA has cut x to its own end, else 0. */
 unsigned cert_cut_by_ca(const struct cert_run *run, X509 *x);
+/* Issued by our CA, or by one that it follows. */
+bool cert_is_ours(struct cert_run *run, X509 *leaf);
+/* chain_permitted, with the names that are outside told for the form. Exit code. */
+int cert_permitted(struct cert_run *run, X509 *ca, X509 *leaf) MUSTCHECK;
 /* Adds the names of a certificate to those that were asked for. Exit code. */
 int cert_names_of(struct cert_run *run, const struct cert_info *old) MUSTCHECK;
 
@@ -102,6 +108,21 @@ int cert_names_of(struct cert_run *run, const struct cert_info *old) MUSTCHECK;
  * or a reference that is taken over. Exit code. */
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
     json_t *extra) MUSTCHECK;
+
+/* The certificates that clients must trust, the lasting one first: the CAs of the folder where one
+ * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:
+ * the issuer is a public CA. */
+STACK_OF(X509) * cert_anchors(struct cert_run *run, const struct cert_pair *pair) MUSTCHECK;
+/* Workstations that were set up for now trust next as well, and need no visit. */
+bool cert_same_trust(
+    struct cert_run *run, const struct cert_pair *now, const struct cert_pair *next) MUSTCHECK;
+/* {"certificate":…,"workstations":"same-ca"|"new-ca"}: what next in now's place (NULL: none) means.
+ * New reference. */
+json_t *cert_exchange_json(
+    struct cert_run *run, const struct cert_pair *now, const struct cert_pair *next) MUSTCHECK;
+/* The same of the pair before the present one, with "fits": it would be taken; NULL: there is none.
+ */
+json_t *cert_back_json(struct cert_run *run, const struct cert_pair *now) MUSTCHECK;
 
 /* Asks the proxy to read its files again. EXIT_FAILED when it refused, with its words in e. */
 int cert_reload(struct cert_run *run, struct err *e) MUSTCHECK;
@@ -116,5 +137,7 @@ char *cert_colons(const char *hex) MUSTCHECK;
 
 /* Fails with the error, exit code after its kind: refusals of bad certificates are EXIT_REFUSED. */
 int cert_fail(struct cert_run *run, const struct err *e);
+/* The same with German words, and with the field of a form that it is about; both may be NULL. */
+int cert_fail_at(struct cert_run *run, const struct err *e, const char *field, const char *german);
 
 #endif

@@ -13,33 +13,6 @@
 #include "cli/cert/cmd_cert_guide.h"
 #include "common/file.h"
 
-/* The certificates that clients must trust, the lasting one first: the CAs of the folder where one
- * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:
- * the issuer is a public CA. */
-static STACK_OF(X509) * find_anchors(struct cert_run *run, const struct cert_pair *pair)
-{
-    STACK_OF(X509) *chain = cert_pair_chain(pair), *all = NULL;
-    X509 *last = sk_X509_num(chain) > 0 ? sk_X509_value(chain, sk_X509_num(chain) - 1)
-                                        : cert_pair_leaf(pair);
-    bool ours = false;
-    if (cert_store_has_ca(&run->store) && cert_store_read_cas(&run->store, &all, NULL) == 0) {
-        for (int i = 0; i < sk_X509_num(all); i++) {
-            X509 *ca = sk_X509_value(all, i);
-            ours = ours || X509_cmp(ca, last) == 0 || chain_issued(ca, last);
-        }
-    }
-    if (ours) {
-        return all;
-    }
-    sk_X509_pop_free(all, X509_free);
-    all = sk_X509_new_null();
-    CHECK(all != NULL);
-    if (chain_is_root(last)) {
-        CHECK(X509_up_ref(last) == 1 && sk_X509_push(all, last) > 0);
-    }
-    return all;
-}
-
 static char *sha1_colons(X509 *x)
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
@@ -194,7 +167,7 @@ static int export_pair(
     struct err e = {0};
     struct cert_info *ai = NULL;
     char until[CERT_DATE_LEN];
-    _cleanup_x509s_ STACK_OF(X509) *anchors = find_anchors(run, pair);
+    _cleanup_x509s_ STACK_OF(X509) *anchors = cert_anchors(run, pair);
     X509 *anchor = sk_X509_num(anchors) > 0 ? sk_X509_value(anchors, 0) : NULL;
     _cleanup_free_ char *dir = run->args.out != NULL ? xstrdup(run->args.out)
                                                      : xasprintf("elexgate-%s", run->args.target);

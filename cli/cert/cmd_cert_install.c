@@ -10,6 +10,7 @@
 #include "certs/chain.h"
 #include "certs/pem.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/json_get.h"
 
 /* Everything that the arguments hold: certificates in one heap, at most one key. */
 static int gather_file(
@@ -253,6 +254,41 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
     return list;
 }
 
+/* What would come of it: for the workstations, and which names go. */
+static int tell_check(struct cert_run *run, const struct cert_pair *next)
+{
+    struct cert_pair *now = NULL;
+    const struct cert_info *i = cert_pair_info(next);
+    if (cert_store_current(&run->store, &now, NULL) < 0) {
+        now = NULL;
+    }
+    _cleanup_free_ char *lost = now ? lost_names(cert_pair_info(now), i) : NULL;
+    json_t *o = cert_exchange_json(run, now, next);
+    bool same = strcmp(json_get_text(o, "workstations"), "same-ca") == 0;
+    (void)json_object_set_new(o, "ok", json_true());
+    if (lost != NULL) {
+        (void)json_object_set_new(o, "lost_names", json_string(lost));
+    }
+    if (run->cli->json) {
+        cli_print_json(o);
+    } else {
+        cert_print(run->cli, i, cert_pair_warnings(next, run->now), run->now);
+        printf("\n%s\n",
+            same
+                ? tr(run->cli, "Same CA: no workstation needs a visit. Nothing has been changed.",
+                      "Gleiche Zertifizierungsstelle: kein Arbeitsplatz braucht einen Besuch. Nichts wurde verändert.")
+                : tr(run->cli,
+                      "New CA: every workstation needs the new file. Nothing has been changed.",
+                      "Neue Zertifizierungsstelle: jeder Arbeitsplatz braucht die neue Datei. Nichts wurde verändert."));
+        if (lost != NULL) {
+            printf(tr(run->cli, "It lacks the name %s.\n", "Ihm fehlt der Name %s.\n"), lost);
+        }
+    }
+    json_decref(o);
+    cert_pair_unref(now);
+    return EXIT_GOOD;
+}
+
 static int install_bag(struct cert_run *run, struct pem_bag *all)
 {
     struct err e = {0};
@@ -280,6 +316,11 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     if (r == 0) {
         r = cert_pair_fits(pair, run->argv[0], run->now, &e);
     }
+    if (r == 0 && run->args.check) {
+        code = tell_check(run, pair);
+        cert_pair_unref(pair);
+        return code;
+    }
     cert_pair_unref(pair);
     if (r < 0) {
         return cert_fail(run, &e);
@@ -306,7 +347,8 @@ static int run_install(struct cert_run *run)
     if (code == EXIT_GOOD) {
         code = install_bag(run, &all);
     }
-    EVP_PKEY *pending = code == EXIT_GOOD ? read_own_key(run, "pending.key") : NULL;
+    EVP_PKEY *pending = code == EXIT_GOOD && !run->args.check ? read_own_key(run, "pending.key")
+                                                              : NULL;
     if (pending != NULL && EVP_PKEY_eq(pending, all.key) == 1) {
         _cleanup_free_ char *path = cert_store_path(&run->store, "pending.key");
         unlink(path); /* it is server.key now */
@@ -319,7 +361,7 @@ static int run_install(struct cert_run *run)
 const struct cert_sub cert_subs_install[] = {
     {"install",
         CERT_DIR | CERT_PASSPHRASE | CERT_RELOAD | CERT_NO_SAN | CERT_OTHER_NAMES | CERT_TRUST |
-            CERT_OWNER,
+            CERT_CHECK | CERT_OWNER,
         run_install, 1, 20},
     {0},
 };

@@ -163,8 +163,8 @@ static int run_init(struct cert_run *run)
     if (r == 0) {
         r = make_leaf(run, &key, &signer, &leaf, &e);
     }
-    if (r == 0) {
-        r = chain_permitted(ca, leaf, run->now, &e);
+    if (r == 0 && (code = cert_permitted(run, ca, leaf)) != EXIT_GOOD) {
+        return code;
     }
     if (r == 0) {
         r = write_ca(run, ca, ca_key, &e);

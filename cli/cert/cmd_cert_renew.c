@@ -44,6 +44,7 @@ static int refuse_by_advice(
     struct cert_run *run, enum renew_advice advice, const struct cert_info *i)
 {
     struct err e = {0};
+    const char *german = NULL;
     switch (advice) {
     case RENEW_LATER:
     case RENEW_NOW:
@@ -52,27 +53,34 @@ static int refuse_by_advice(
         if (i->self_signed) {
             err_set(&e, EINVAL,
                 "the certificate is self-signed: `elexgate cert self-signed --force` makes a new one, which the workstations must then be given; with `elexgate cert init --force` that was the last time");
+            german =
+                "Das Zertifikat ist selbst unterschrieben und lässt sich nicht erneuern: Machen Sie ein neues, das die Arbeitsplätze dann erhalten müssen.";
             break;
         }
         err_set(&e, EINVAL,
             "the certificate was issued by %s, not by a CA in %s: have it renewed there, then `elexgate cert install`",
             i->issuer, run->store.dir);
+        german =
+            "Das Zertifikat stammt nicht von der Zertifizierungsstelle der Praxis: Lassen Sie es dort erneuern, woher es kommt, und spielen Sie es dann ein.";
         break;
     case RENEW_NO_CA_KEY:
         err_set(&e, ENOENT,
             "the certificate is due (%d days left) and the CA's key is kept elsewhere: name it with --ca-key, or `elexgate cert csr` and sign it there",
             cert_info_days_left(i, run->now));
+        german =
+            "Der Schlüssel der Zertifizierungsstelle liegt nicht auf diesem Server: «elexgate cert renew --ca-key DATEI», wo er liegt, oder eine Anfrage machen und dort unterschreiben.";
         break;
     case RENEW_CA_EXPIRED:
         err_set(&e, EKEYEXPIRED,
             "the CA itself is at its end, and a certificate never outlives it: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given");
+        german =
+            "Die Zertifizierungsstelle selbst ist am Ende: «elexgate cert renew --new-ca» macht die nächste; jeder Arbeitsplatz braucht dann ihre Datei.";
         break;
     }
-    return cert_fail(run, &e);
+    return cert_fail_at(run, &e, NULL, german);
 }
 
-/* Issued by our CA, or by one that it follows. */
-static bool ours(struct cert_run *run, X509 *leaf)
+bool cert_is_ours(struct cert_run *run, X509 *leaf)
 {
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
     bool found = false;
@@ -95,7 +103,7 @@ static enum renew_advice advice_for(struct cert_run *run, const struct cert_pair
     f.have_ca_key = access(run->args.ca_key != NULL ? run->args.ca_key : own, R_OK) == 0;
     if (ca != NULL && cert_info_new(ca, &ci, NULL) == 0) {
         f.have_ca = true;
-        f.ours = ours(run, cert_pair_leaf(old));
+        f.ours = cert_is_ours(run, cert_pair_leaf(old));
         f.ca_not_after = ci->not_after;
         cert_info_free(ci);
     }
@@ -141,10 +149,10 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
             run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &e);
     }
     if (r == 0) {
-        r = chain_permitted(ca, leaf, run->now, &e);
+        code = cert_permitted(run, ca, leaf);
     }
-    if (r < 0) {
-        return cert_fail(run, &e);
+    if (r < 0 || code != EXIT_GOOD) {
+        return r < 0 ? cert_fail(run, &e) : code;
     }
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
     CHECK(chain != NULL && X509_up_ref(leaf) == 1 && sk_X509_push(chain, leaf) > 0);

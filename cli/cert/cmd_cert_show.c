@@ -60,6 +60,21 @@ static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
     return EXIT_GOOD;
 }
 
+/* Whether our own CA can renew what is in use, and what `elexgate cert back` would bring back. */
+static void add_choices(struct cert_run *run, json_t *o)
+{
+    struct cert_pair *now = NULL;
+    if (cert_store_current(&run->store, &now, NULL) < 0) {
+        return;
+    }
+    (void)json_object_set_new(o, "renewable", json_boolean(cert_is_ours(run, cert_pair_leaf(now))));
+    json_t *back = cert_back_json(run, now);
+    if (back != NULL) {
+        (void)json_object_set_new(o, "previous", back);
+    }
+    cert_pair_unref(now);
+}
+
 static int run_show(struct cert_run *run)
 {
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
@@ -71,6 +86,9 @@ static int run_show(struct cert_run *run)
     }
     if (code == EXIT_GOOD && list != NULL) {
         json_t *o = json_pack("{s:b, s:s, s:O}", "ok", 1, "file", path, "certificates", list);
+        if (run->argc == 0) {
+            add_choices(run, o);
+        }
         cli_print_json(o);
         json_decref(o);
     }

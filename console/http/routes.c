@@ -72,6 +72,7 @@ static const struct route routes[] = {
     POST("/restore/accept", ROLE_ADMIN, "restore-accept", action_restore_accept),
     POST("/uploads/remove", ROLE_ADMIN, "upload-remove", action_upload_remove),
     POST("/certificates/make", ROLE_ADMIN, "certificate-make", action_certificate_make),
+    POST("/certificates/back", ROLE_ADMIN, "certificate-back", action_certificate_back),
     POST("/certificates/renew", ROLE_ADMIN, "certificate-renew", action_certificate_renew),
     {"/certificates/install", ROUTE_ACTION, ROLE_ADMIN, "certificate-install", NULL,
         action_certificate_install, CERTIFICATE_MAX},

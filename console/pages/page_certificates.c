@@ -11,24 +11,31 @@
 #include "console/ask.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/json_lines.h"
+#include "console/pages/certificates.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
 
-#define PAGE      "/certificates"
+#define PAGE      CERTIFICATES_PAGE
 #define CERT_MS   60000 /* an RSA key takes its time */
 #define NAMES_MAX 50
 
-/* options: taken over, may be NULL. */
-static int cert(
+int certificates_ask(
     struct request *rq, const char *action, json_t *options, json_t **result, struct err *e)
 {
     json_t *answer = NULL;
     json_t *request = json_pack(
         "{ssssso}", "cmd", "cert", "action", action, "options", options ? options : json_object());
-    int r = ask_keeper_long(rq, request, CERT_MS, &answer, e);
-    if (r == 0)
+    int r = ask_keeper_raw(rq, request, CERT_MS, &answer, e);
+    if (r < 0)
+        return r;
+    if (json_get_true(answer, "ok")) {
         *result = json_incref(json_object_get(answer, "result"));
+    } else {
+        r = err_set(e, json_answer_errno(answer), "%s", local_in(rq, answer, "error"));
+        *result = json_incref(answer);
+    }
     json_decref(answer);
     return r;
 }
@@ -65,13 +72,42 @@ static json_t *with_colons(const char *hex)
     return json_stringn(text, n);
 }
 
+void certificates_complete(struct request *rq, json_t *certificate)
+{
+    add_certificate_dates(rq, certificate);
+    (void)json_object_set_new(
+        certificate, "names_text", names_text(json_object_get(certificate, "names")));
+    (void)json_object_set_new(
+        certificate, "fingerprint", with_colons(json_get_text(certificate, "fingerprint_sha256")));
+    (void)json_object_set_new(certificate, "self_signed",
+        json_boolean(strcmp(json_get_text(certificate, "subject"),
+                         json_get_text(certificate, "issuer")) == 0));
+}
+
+/* The ways to another one, and what each means for the workstations. */
+static void add_ways(struct request *rq, json_t *model, const json_t *shown)
+{
+    const json_t *previous = json_object_get(shown, "previous");
+    (void)json_object_set_new(model, "renewable", json_boolean(json_get_true(shown, "renewable")));
+    if (!json_get_true(previous, "fits"))
+        return;
+    json_t *back = json_deep_copy(json_object_get(previous, "certificate"));
+    _cleanup_free_ char *effect = certificates_effect(rq, previous);
+    certificates_complete(rq, back);
+    (void)json_object_set_new(back, "effect", json_string(effect));
+    (void)json_object_set_new(back, "same",
+        json_boolean(strcmp(json_get_text(previous, "workstations"), "same-ca") == 0));
+    (void)json_object_set_new(model, "back", back);
+}
+
 static void add_current(struct request *rq, json_t *model)
 {
     json_t *result = NULL, *current = NULL, *status = NULL;
     struct err e = {0};
-    if (cert(rq, "show", NULL, &result, &e) == 0)
+    if (certificates_ask(rq, "show", NULL, &result, &e) == 0) {
+        add_ways(rq, model, result);
         current = json_deep_copy(json_array_get(json_object_get(result, "certificates"), 0));
-    else if (ask_proxy(rq, json_pack("{ss}", "cmd", "status"), &status, NULL) == 0)
+    } else if (ask_proxy(rq, json_pack("{ss}", "cmd", "status"), &status, NULL) == 0)
         current = json_deep_copy(json_object_get(status, "certificate"));
     json_decref(result);
     json_decref(status);
@@ -82,13 +118,7 @@ static void add_current(struct request *rq, json_t *model)
         json_decref(current);
         return;
     }
-    add_certificate_dates(rq, current);
-    (void)json_object_set_new(current, "names_text", names_text(json_object_get(current, "names")));
-    (void)json_object_set_new(
-        current, "fingerprint", with_colons(json_get_text(current, "fingerprint_sha256")));
-    (void)json_object_set_new(current, "self_signed",
-        json_boolean(
-            strcmp(json_get_text(current, "subject"), json_get_text(current, "issuer")) == 0));
+    certificates_complete(rq, current);
     (void)json_object_set(model, "warnings", json_object_get(current, "warnings"));
     (void)json_object_set_new(model, "current", current);
 }
@@ -127,95 +157,6 @@ json_t *model_certificates(struct request *rq)
     (void)json_object_set_new(model, "downloads", downloads(rq));
     (void)json_object_set_new(model, "form", form_of(rq, rq->form));
     return model;
-}
-
-/* --- files for workstations ------------------------------------------------------------------- */
-
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t n = strlen(name), m = strlen(ending);
-    return n > m && name[n - m - 1] == '.' && strcmp(name + n - m, ending) == 0;
-}
-
-/* The content of the first of result.files with that ending; malloc'ed, NULL if there is none. */
-static char *file_content(const json_t *result, const char *ending, size_t *len, const char **name)
-{
-    json_t *file;
-    size_t i;
-    json_array_foreach (json_object_get(result, "files"), i, file) {
-        const char *base64 = json_get_text(file, "content");
-        size_t n = strlen(base64);
-        if (!ends_with(json_get_text(file, "name"), ending))
-            continue;
-        char *data = xmalloc(n + 1);
-        if (sodium_base642bin((unsigned char *)data, n, base64, n, "\r\n", len, NULL,
-                sodium_base64_VARIANT_ORIGINAL) == 0) {
-            data[*len] = '\0';
-            if (name)
-                *name = json_get_text(file, "name");
-            return data;
-        }
-        free(data);
-    }
-    return NULL;
-}
-
-/* for: jdbc (Elexis), windows, macos, linux, webelexis */
-static int export(struct request *rq, json_t **result, struct err *e)
-{
-    static const char *const targets[] = {"jdbc", "windows", "macos", "linux", "webelexis"};
-    const char *asked = request_query(rq, "for"), *target = targets[0];
-    for (size_t i = 0; asked && i < sizeof targets / sizeof targets[0]; i++)
-        if (strcmp(asked, targets[i]) == 0)
-            target = targets[i];
-    return cert(rq, "export", json_pack("{ssss}", "for", target, "lang", rq->lang), result, e);
-}
-
-json_t *model_guide(struct request *rq)
-{
-    json_t *model = json_object(), *result = NULL;
-    struct err e = {0};
-    size_t len = 0;
-    if (export(rq, &result, &e) < 0) {
-        _cleanup_free_ char *text = answer_words(rq, "keeper", &e);
-        (void)json_object_set_new(model, "error", json_string(text));
-    } else {
-        _cleanup_free_ char *text = file_content(result, "txt", &len, NULL);
-        (void)json_object_set_new(model, "text", json_string(text ? text : ""));
-    }
-    json_decref(result);
-    return model;
-}
-
-/* Takes over data. name is plain: it was made by elexgate cert. */
-static void answer_file(struct request *rq, char *data, size_t len, const char *name)
-{
-    struct MHD_Response *r = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
-    CHECK(r);
-    _cleanup_free_ char *disposition = xasprintf(
-        "attachment; filename=\"%s\"", strpbrk(name, "\"\\\r\n/") ? "file" : name);
-    (void)MHD_add_response_header(r, "Content-Type", "application/octet-stream");
-    (void)MHD_add_response_header(r, "Content-Disposition", disposition);
-    answer_response(rq, MHD_HTTP_OK, r);
-}
-
-/* GET /certificates/file?ending=p12: what workstations are given; no secret is in it. */
-void get_certificate_file(struct request *rq)
-{
-    const char *ending = request_query(rq, "ending"), *name = "file";
-    json_t *result = NULL;
-    struct err e = {0};
-    size_t len = 0;
-    if (export(rq, &result, &e) < 0) {
-        answer_failed(rq, PAGE, "keeper", &e);
-        return;
-    }
-    char *data = ending ? file_content(result, ending, &len, &name) : NULL;
-    if (data)
-        answer_file(rq, data, len, name);
-    else
-        answer_error(rq, MHD_HTTP_NOT_FOUND, "no-such-page");
-    json_decref(result);
 }
 
 /* --- making one ------------------------------------------------------------------------------- */
@@ -266,40 +207,11 @@ static json_t *options_of_form(const json_t *form)
     return o;
 }
 
-/* The keeper's working folder says nothing to whoever chose a file: "/.../cert-work/9/key" is
- * "key". */
-static void drop_folder(char *text)
-{
-    char *at;
-    while ((at = strstr(text, "/cert-work/"))) {
-        char *begin = at, *end = at + strlen("/cert-work/");
-        while (begin > text && begin[-1] != ' ')
-            begin--;
-        end += strspn(end, "0123456789");
-        end += *end == '/';
-        memmove(begin, end, strlen(end) + 1);
-    }
-}
-
-static void again(struct request *rq, struct err *e)
-{
-    drop_folder(e->text);
-    if (rq->json || ask_unreachable(e)) {
-        answer_failed(rq, PAGE, "keeper", e);
-        return;
-    }
-    json_t *model = model_certificates(rq);
-    _cleanup_free_ char *text = answer_words(rq, "keeper", e);
-    rq->refused = true;
-    (void)json_object_set_new(model, "error", json_string(text));
-    answer_page(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, "certificates", model);
-}
-
 /* A new one of the practice's own CA where there is one already; else the CA first. */
 static int make_own(struct request *rq, json_t **result, struct err *e)
 {
-    int r = cert(rq, "renew", names_of_form(rq->form), result, e);
-    return r == -ENOENT ? cert(rq, "init", options_of_form(rq->form), result, e) : r;
+    int r = certificates_ask(rq, "renew", names_of_form(rq->form), result, e);
+    return r == -ENOENT ? certificates_ask(rq, "init", options_of_form(rq->form), result, e) : r;
 }
 
 void action_certificate_make(struct request *rq)
@@ -317,75 +229,19 @@ void action_certificate_make(struct request *rq)
         return;
     }
     if (strcmp(kind, "csr") == 0 || strcmp(kind, "self-signed") == 0)
-        r = cert(rq, kind, options_of_form(rq->form), &result, &e);
+        r = certificates_ask(rq, kind, options_of_form(rq->form), &result, &e);
     else
         r = make_own(rq, &result, &e);
     if (r < 0) {
-        again(rq, &e);
+        certificates_again(rq, &e, result);
         return;
     }
-    char *request = strcmp(kind, "csr") == 0 ? file_content(result, "csr", &len, &name) : NULL;
+    char *request = strcmp(kind, "csr") == 0 ? certificates_file(result, "csr", &len, &name) : NULL;
     if (request && !rq->json) {
-        answer_file(rq, request, len, name);
+        certificates_answer_file(rq, request, len, name);
     } else {
         free(request);
         answer_done(rq, PAGE, say(rq, "certificate-made", NULL), json_incref(result));
     }
-    json_decref(result);
-}
-
-/* --- installing one --------------------------------------------------------------------------- */
-
-/* A file as base64, or text that was pasted. */
-static void take_content(const json_t *form, json_t *o, const char *key, const char *text_key)
-{
-    const char *base64 = form_text(form, key), *text = form_text(form, text_key);
-    if (base64 && *base64) {
-        (void)json_object_set_new(o, key, json_string(base64));
-    } else if (text && *text) {
-        size_t n = strlen(text);
-        size_t size = sodium_base64_ENCODED_LEN(n, sodium_base64_VARIANT_ORIGINAL);
-        char *encoded = xmalloc(size);
-        sodium_bin2base64(
-            encoded, size, (const unsigned char *)text, n, sodium_base64_VARIANT_ORIGINAL);
-        (void)json_object_set_new(o, key, json_string(encoded));
-        sodium_memzero(encoded, size);
-        free(encoded);
-    }
-}
-
-void action_certificate_install(struct request *rq)
-{
-    const char *password = json_get_str(rq->form, "password");
-    json_t *o = json_object(), *result = NULL;
-    struct err e = {0};
-    take_content(rq->form, o, "certificate", "certificate_text");
-    take_content(rq->form, o, "key", "key_text");
-    take_content(rq->form, o, "chain", "chain_text");
-    if (password && *password)
-        (void)json_object_set_new(o, "password", json_string(password));
-    if (form_flag(rq->form, "other_names"))
-        (void)json_object_set_new(o, "other_names", json_true());
-    if (!json_object_get(o, "certificate")) {
-        json_decref(o);
-        answer_refused(
-            rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "certificate-missing", NULL));
-        return;
-    }
-    if (cert(rq, "install", o, &result, &e) < 0)
-        again(rq, &e);
-    else
-        answer_done(rq, PAGE, say(rq, "certificate-installed", NULL), NULL);
-    json_decref(result);
-}
-
-void action_certificate_renew(struct request *rq)
-{
-    json_t *result = NULL;
-    struct err e = {0};
-    if (cert(rq, "renew", NULL, &result, &e) < 0)
-        again(rq, &e);
-    else
-        answer_done(rq, PAGE, say(rq, "certificate-made", NULL), NULL);
     json_decref(result);
 }

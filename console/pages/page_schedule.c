@@ -104,7 +104,7 @@ static json_t *preview(struct request *rq, const char *schedule)
     /* not by ask_keeper: of a refusal the field and the German words are wanted too */
     int r = ask_keeper_raw(rq,
         json_pack("{sssssi}", "cmd", "schedule-preview", "schedule", schedule, "count", PREVIEWS),
-        &answer, &e);
+        ASK_MS, &answer, &e);
     if (r < 0) {
         json_decref(list);
         return json_pack("{sbssss}", "ok", 0, "error", e.text, "wrong", e.text);

@@ -41,11 +41,16 @@ void action_upload_remove(struct request *rq);
 
 /* page_certificates.c */
 json_t *model_certificates(struct request *rq);
-json_t *model_guide(struct request *rq);
-void get_certificate_file(struct request *rq);
 void action_certificate_make(struct request *rq);
+
+/* page_certificate_install.c */
 void action_certificate_install(struct request *rq);
 void action_certificate_renew(struct request *rq);
+void action_certificate_back(struct request *rq);
+
+/* page_guide.c */
+json_t *model_guide(struct request *rq);
+void get_certificate_file(struct request *rq);
 
 /* page_log.c */
 json_t *model_log(struct request *rq);

@@ -1,7 +1,7 @@
 // Every form with good and with bad input, in German.
 //   node forms.js FOLDER-WITH-CERTIFICATES [PART...]     parts: sign-in clients schedule log account certificates
 import { readFileSync } from "node:fs";
-import { assert, assertEqual, context, flash, NAME, PASSWORD, quiet, scenario, send, signIn } from "./lib.js";
+import { assert, assertEqual, axe, context, flash, NAME, PASSWORD, quiet, scenario, send, signIn } from "./lib.js";
 
 const OTHER = "assistenz", OTHER_PASSWORD = "noch ein ganzer Satz";
 
@@ -92,7 +92,8 @@ async function account(page, base, chrome) {
     await page.check(`${removal} input[name=sure]`);
     await send(page, `${removal} button`);
     await flash(page, "good");
-    assertEqual(new URL((await look.goto(`${base}/log`)).url()).pathname, "/login", "a removed account is signed out");
+    const fresh = await viewer.newPage(); // the open one may be going to the sign-in by itself
+    assertEqual(new URL((await fresh.goto(`${base}/log`)).url()).pathname, "/login", "a removed account is signed out");
     quiet(viewer, "viewer");
     await viewer.close();
 }
@@ -183,23 +184,59 @@ async function certificates(page, base, chrome, folder) {
 
     const choose = (name, text) => ({ name, mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
     await page.setInputFiles("#i-file", choose("kaputt.pem", "das ist kein Zertifikat"));
-    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
     assert((await alert(page)).length > 10, "junk is refused with words");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate after junk");
 
     await page.setInputFiles("#i-file", choose("fremd.pem", readFileSync(`${folder}/ca.pem`))); // the key belongs to another one
     await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/server.key`)));
-    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
     assert((await alert(page)).length > 10, "a key that does not fit is refused");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate after a wrong pair");
     await page.setInputFiles("#i-file", choose("server.pem", readFileSync(`${folder}/server.pem`)));
     await page.setInputFiles("#i-key", choose("server.key", readFileSync(`${folder}/server.key`)));
-    await page.fill("#install-form [name=own_password]", PASSWORD);
     await send(page, "#install-form > .buttons button");
+    const question = await page.locator("#asked").innerText();
+    assert(question.includes("Gleiche Zertifizierungsstelle: kein Besuch nötig"), `before anything is replaced: ${question}`);
+    assertEqual((await axe(page)).join("\n"), "", "accessibility of the question");
+    assertEqual(await page.locator(".fingerprint").innerText(), before, "the certificate while it is asked");
+    await page.check("#asked input[name=sure]");
+    await page.fill("#asked [name=own_password]", PASSWORD);
+    await send(page, "#asked .buttons button");
     await flash(page, "good");
     assertEqual(await page.locator(".fingerprint").innerText(), before, "the same certificate, installed once more");
+
+    // one of another CA: what that means is said, with how many it concerns; and then the way back
+    await page.setInputFiles("#i-file", choose("fremd.pem", readFileSync(`${folder}/other/server.pem`)));
+    await page.setInputFiles("#i-key", choose("fremd.key", readFileSync(`${folder}/other/server.key`)));
+    await page.setInputFiles("#i-chain", choose("ca.pem", readFileSync(`${folder}/other/ca.pem`)));
+    await send(page, "#install-form > .buttons button");
+    assert((await page.locator("#asked .note.bad").first().innerText()).includes("Neue Zertifizierungsstelle: Jeder Arbeitsplatz braucht die neue Datei"), "every workstation is cut off");
+    assert((await page.locator("#asked").innerText()).includes("Ihm fehlt, was das jetzige hat"), "names that go");
+    await page.check("#asked input[name=other_names]");
+    await page.check("#asked input[name=sure]");
+    await page.fill("#asked [name=own_password]", PASSWORD);
+    await send(page, "#asked .buttons button");
+    await flash(page, "good");
+    assert((await page.locator(".fingerprint").innerText()) !== before, "another certificate");
+    assert((await page.locator("#ways").innerText()).includes("lässt sich hier nicht erneuern"), "it is not ours to renew");
+    await page.locator("#back summary").click();
+    assert((await page.locator("#back").innerText()).includes("Neue Zertifizierungsstelle"), "the way back is another exchange of CAs");
+    await page.check("#back input[name=sure]");
+    await page.fill("#back [name=own_password]", PASSWORD);
+    await send(page, "#back .buttons button");
+    await flash(page, "good");
+    assertEqual(await page.locator(".fingerprint").innerText(), before, "back");
+    await page.check("#ways form[action='/certificates/renew'] input[name=sure]");
+    await send(page, "#ways form[action='/certificates/renew'] button");
+    await flash(page, "good");
+
+    await unchecked(page, "#make form");
+    await page.fill("#c-name", "www.bank.example");
+    await page.fill("#make [name=own_password]", PASSWORD);
+    await page.check("#make input[name=sure]");
+    await send(page, "#make .buttons button");
+    assert((await page.locator("#c-names-error").innerText()).includes("Für www.bank.example darf die Zertifizierungsstelle der Praxis nichts ausstellen"), "said at the field");
 
     await unchecked(page, "#make form");
     await page.fill("#c-name", "kein Name für einen Server");

@@ -91,7 +91,7 @@ def test_a_server_with_an_address_only(folder, address):
     cert("sign", "--dir", folder / "tls", folder / "there/server.csr", "--out", folder / "out.pem")
     verify(folder / "tls/ca.pem", folder / "out.pem", "-verify_ip", address)
     refused = cert("init", "--dir", folder / "x", "--ip", address, "--name", "www.bank.example", check=False)
-    assert refused.returncode == REFUSED and "may not issue" in refused.stderr
+    assert refused.returncode == REFUSED and "may not issue for www.bank.example:" in refused.stderr
     assert not (folder / "x/ca.key").exists()
 
 
@@ -135,7 +135,9 @@ def test_ca_is_bound_to_the_practice(folder):
             assert "permitted subtree violation" in result.stdout + result.stderr
     before = digests(tls)
     refused = cert("renew", "--dir", tls, "--host", "www.bank.example", check=False)
-    assert refused.returncode == REFUSED and "may not issue" in refused.stderr
+    assert refused.returncode == REFUSED and "may not issue for www.bank.example:" in refused.stderr
+    outside = answer("renew", "--dir", tls, "--host", "www.bank.example", "--host", "gut.lan", "--ip", "8.8.8.8", check=False)
+    assert outside["field"] == "names" and outside["error_de"].startswith("Für www.bank.example, 8.8.8.8 darf die"), outside
     assert digests(tls) == before
     assert "203.0.113.0/24" in cert("show", tls / "ca.pem").stdout
 
@@ -367,6 +369,40 @@ def test_names_in_use_stay_covered(folder, bought):
     cert("csr", "--dir", tls, "--host", "praxis-server")
     cert("sign", "--dir", folder / "vault", tls / "server.csr", "--out", folder / "answer.pem")
     assert "lacks the name *.Praxis.example" in cert("install", "--dir", tls, folder / "answer.pem", "--trust", folder / "vault/ca.pem").stderr
+
+
+def test_what_an_exchange_means_for_the_workstations(folder, bought):
+    """Said before it happens, for each kind of CA before and after; the way back is open, and looking changes nothing."""
+    root, middle, leaf, only = bought
+    tls, before = folder / "tls", None
+
+    def check(new, *more):
+        return answer("install", "--check", "--dir", tls, new.certificate, new.key, *more)
+
+    init(tls)
+    before, listing = digests(tls), sorted(p.name for p in tls.rglob("*"))
+    assert "no earlier certificate" in cert("back", "--dir", tls, check=False).stderr and "previous" not in answer("show", "--dir", tls)
+    bad = check(leaf, root.file)
+    assert bad["workstations"] == "new-ca" and bad["certificate"]["issuer"] == "CN=Intermediate" and "lost_names" not in bad
+    assert "Jeder" not in cert("install", "--check", "--dir", tls, leaf.certificate, leaf.key, root.file).stdout
+    assert digests(tls) == before and sorted(p.name for p in tls.rglob("*")) == listing
+    cert("renew", "--dir", tls)
+    shown = answer("show", "--dir", tls)
+    assert shown["renewable"] and shown["previous"]["workstations"] == "same-ca" and shown["previous"]["fits"]
+
+    now = digests(tls)
+    cert("install", "--dir", tls, leaf.certificate, leaf.key, root.file)
+    shown = answer("show", "--dir", tls)
+    assert not shown["renewable"] and shown["previous"]["workstations"] == "new-ca"
+    refused = answer("renew", "--dir", tls, check=False)
+    assert "stammt nicht von der Zertifizierungsstelle der Praxis" in refused["error_de"]
+    other = middle.issue("other", dns=("anders",), ips=())
+    assert check(other, root.file)["workstations"] == "same-ca" and check(other, root.file)["lost_names"] == "praxis-server"
+    assert check(certs.Authority(folder, "fremd", "Fremd").issue("x", dns=("praxis-server",), ips=()), folder / "fremd.pem")["workstations"] == "new-ca"
+    cert("back", "--dir", tls)
+    assert digests(tls) == now
+    cert("back", "--dir", tls)  # and forth again
+    assert load(tls / "server.pem").issuer.rfc4514_string() == "CN=Intermediate"
 
 
 def convert(*args, input=None):
@@ -617,8 +653,8 @@ def test_manual_names_every_option_and_subcommand():
     assert len(options) > 25
     assert [o for o in options if f"-{o}" not in manual] == []
     subs = re.findall(r'^    \{"([a-z-]+)",? ?(?:\n|CERT_)', "".join(
-        f.read_text() for f in (paths.ROOT / "cli").glob("cmd_cert_*.c")), re.M)
-    assert len(subs) == 12
+        f.read_text() for f in (paths.ROOT / "cli/cert").glob("cmd_cert_*.c")), re.M)
+    assert len(subs) == 13
     assert [name for name in subs if name not in manual] == []
 
 
