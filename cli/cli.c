@@ -128,15 +128,6 @@ static int exchange_failed(struct cli *cli, int r, const struct err *e)
     return cli_fail(cli, r == -ETIMEDOUT || r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, e);
 }
 
-static int refused(struct cli *cli, const json_t *answer)
-{
-    const char *words = json_get_str(answer, "error");
-    struct err e = {0};
-    int r = err_set(&e, json_answer_errno(answer), "%s", words ? words : "an answer without words");
-
-    return cli_fail(cli, cli_exit_code(r), &e);
-}
-
 int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request, json_t **answer)
 {
     struct control *c = NULL;
@@ -151,15 +142,13 @@ int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *reques
             r = control_receive(c, &got, &e);
         if (r < 0)
             code = exchange_failed(cli, r, &e);
+        else if ((r = control_refused(&got, &e)) < 0)
+            code = cli_fail(cli, cli_exit_code(r), &e);
     }
     control_close(c);
     json_decref(request);
-    if (code == EXIT_GOOD && !json_get_true(got, "ok")) {
-        code = refused(cli, got);
-        json_decref(got);
-    } else if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         *answer = got;
-    }
     return code;
 }
 

@@ -1,16 +1,15 @@
 #include "cli/job_stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/process.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "link/control.h"
 
 #define ANSWER_MS 10000
@@ -38,44 +37,45 @@ struct stream {
     int exit_code;
 };
 
-static int on_line(void *ctx, json_t *line)
+static void on_line(struct stream *s, const json_t *line)
 {
-    struct stream *s = ctx;
     if (json_get_true(line, "done")) {
         s->done = true;
         s->exit_code = (int)json_get_int(line, "exit");
     }
     s->fn(s->ctx, line);
-    return 0;
 }
 
-static void read_lines(int fd, pid_t pid, struct stream *s)
+/* Each line until the last one, or the end. stop is called once when somebody wants it to end. */
+static void read_lines(struct control *c, struct stream *s, void (*stop)(void *ctx), void *ctx)
 {
-    struct json_splitter splitter = {0};
-    char chunk[16384];
     bool passed_on = false;
-    for (;;) {
+    int r = 0;
+    control_set_timeout(c, 200);
+    while ((r == 0 || r == -ETIMEDOUT) && !s->done) {
+        json_t *line = NULL;
         if (asked_to_stop && !passed_on) {
-            kill(pid, SIGTERM);
+            stop(ctx);
             passed_on = true;
         }
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, 200) <= 0)
-            continue;
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0 || json_splitter_feed(&splitter, chunk, (size_t)n, on_line, s, NULL) < 0)
-            break;
+        r = control_receive(c, &line, NULL);
+        if (r == 0)
+            on_line(s, line);
+        json_decref(line);
     }
-    json_splitter_clear(&splitter);
+}
+
+static void end_child(void *ctx)
+{
+    const struct process *p = ctx;
+    kill(p->pid, SIGTERM);
 }
 
 int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, void *ctx)
 {
     const char *argv[100] = {NULL};
     size_t n = 1;
-    int ends[2];
+    int ends[2]; /* a socket pair, which is read as the keeper's is */
     struct err e;
     if (cli->config_path) {
         argv[n++] = "--config";
@@ -86,8 +86,8 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
     _cleanup_free_ char *program = process_beside(
         "../backup/elexgate-job", ELEXGATE_LIBEXECDIR "/elexgate-job");
     argv[0] = program;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return cli_failf(cli, EXIT_FAILED, "cannot make a pipe: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return cli_failf(cli, EXIT_FAILED, "cannot make a socket: %s", strerror(errno));
     catch_signals(); /* Ctrl-C comes to us, and from us to it, once */
     fflush(stdout);
     struct process p = {0};
@@ -96,9 +96,10 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
     int r = process_start(&o, &p, &e);
     close(ends[1]);
     struct stream s = {.fn = fn, .ctx = ctx};
+    struct control *lines = control_adopt(ends[0], program, 0, 0);
     if (r == 0)
-        read_lines(ends[0], p.pid, &s);
-    close(ends[0]);
+        read_lines(lines, &s, end_child, &p);
+    control_close(lines);
     if (r != 0 || process_wait(&p, -1, NULL, NULL) != 0)
         return cli_fail(cli, EXIT_FAILED, &e);
     char how[80];
@@ -108,38 +109,13 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
 }
 
 /* Over a connection of its own, since the other one streams. */
-static void cancel(const char *socket)
+static void cancel(void *ctx)
 {
     json_t *request = json_pack("{s:s}", "cmd", "cancel"), *answer = NULL;
-    int r = control_call(socket, ANSWER_MS, request, &answer, NULL);
+    int r = control_call(ctx, ANSWER_MS, request, &answer, NULL);
     (void)r; /* it has just ended by itself */
     json_decref(request);
     json_decref(answer);
-}
-
-static int follow(struct cli *cli, const char *socket, struct control *c, struct stream *s)
-{
-    struct json_splitter splitter = {0};
-    char chunk[16384];
-    bool cancelled = false;
-    while (!s->done) {
-        if (asked_to_stop && !cancelled) {
-            cancel(socket);
-            cancelled = true;
-        }
-        struct pollfd p = {.fd = control_fd(c), .events = POLLIN};
-        if (poll(&p, 1, 200) <= 0)
-            continue;
-        ssize_t n = read(p.fd, chunk, sizeof chunk);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n <= 0 || json_splitter_feed(&splitter, chunk, (size_t)n, on_line, s, NULL) < 0)
-            break;
-    }
-    json_splitter_clear(&splitter);
-    if (s->done)
-        return s->exit_code;
-    return cli_failf(cli, EXIT_UNREACHABLE, "the keeper went away; see: elexgate status");
 }
 
 int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void *ctx, bool *told)
@@ -165,16 +141,17 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     json_decref(request);
     if (r == 0)
         r = control_receive(control, &answer, &e);
-    int code;
     struct stream s = {.fn = fn, .ctx = ctx};
-    if (r < 0) {
+    int code;
+    if (r < 0)
         code = cli_fail(cli, EXIT_UNREACHABLE, &e);
-    } else if (!json_get_true(answer, "ok")) {
-        const char *name = json_get_text(answer, "code");
-        code = cli_failf(cli, strcmp(name, "EBUSY") == 0 ? EXIT_BUSY : EXIT_FAILED, "%s",
-            json_get_str(answer, "error"));
-    } else {
-        code = follow(cli, socket, control, &s);
+    else if ((r = control_refused(&answer, &e)) < 0)
+        code = cli_fail(cli, r == -EBUSY ? EXIT_BUSY : EXIT_FAILED, &e);
+    else {
+        read_lines(control, &s, cancel, (void *)(uintptr_t)socket);
+        code = s.done
+                   ? s.exit_code
+                   : cli_failf(cli, EXIT_UNREACHABLE, "the keeper went away; see: elexgate status");
     }
     json_decref(answer);
     control_close(control);

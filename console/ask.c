@@ -7,15 +7,8 @@
 #include "common/json_get.h"
 #include "link/control.h"
 
-/* A program that is not there gets a code that none of its own answers has. */
-static int away(struct err *e)
-{
-    if (e)
-        e->code = EHOSTDOWN;
-    return -EHOSTDOWN;
-}
-
-/* The answer as it came, also a refusal. */
+/* The answer as it came, also a refusal. A program that is not there gets a code that none of its
+ * own answers has. */
 static int ask_raw(
     const char *socket, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
@@ -23,35 +16,20 @@ static int ask_raw(
     if (!request) /* what came from the browser fits into no JSON */
         return err_set(e, EINVAL, "this is no text");
     int r = control_connect(socket, timeout_ms, &c, e);
-    if (r < 0) {
-        r = away(e);
-    } else {
-        r = control_send(c, request, e);
-        if (r == 0)
-            r = control_receive(c, answer, e);
-        control_close(c);
-    }
+    if (r < 0 && e)
+        e->code = EHOSTDOWN;
+    r = r < 0 ? -EHOSTDOWN : control_send(c, request, e);
+    if (r == 0)
+        r = control_receive(c, answer, e);
+    control_close(c);
     json_decref(request);
-    return r;
-}
-
-/* ok=false becomes an error; takes the answer over then. */
-static int take_refusal(json_t **answer, struct err *e)
-{
-    json_t *got = *answer;
-    if (json_get_true(got, "ok"))
-        return 0;
-    const char *words = json_get_str(got, "error");
-    int r = err_set(e, json_answer_errno(got), "%s", words ? words : "no reason was given");
-    json_decref(got);
-    *answer = NULL;
     return r;
 }
 
 static int ask(const char *socket, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
     int r = ask_raw(socket, request, timeout_ms, answer, e);
-    return r < 0 ? r : take_refusal(answer, e);
+    return r < 0 ? r : control_refused(answer, e);
 }
 
 /* Who asks goes with each request, and what was typed to confirm it (link/rights.h). */

@@ -3,16 +3,14 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "link/peer.h"
+#include "link/unix_socket.h"
 #include "common/json_get.h"
 #include "link/control.h"
 
@@ -22,6 +20,8 @@ struct control {
     char *path;
     struct json_splitter splitter;
     json_t *pending; /* array: objects that came in one read */
+    int *fds;        /* descriptors that came and were not taken */
+    size_t n_fds, max_fds;
 };
 
 /* Milliseconds left until a deadline; -1 = no deadline. */
@@ -48,63 +48,74 @@ static int wait_for(struct control *c, short events, uint64_t start, struct err 
     }
 }
 
-/* A unix socket whose queue is full answers EAGAIN at once and cannot be polled for. */
-static int connect_patiently(struct control *c, const struct sockaddr_un *sa, struct err *e)
+/* A unix socket whose queue is full cannot be polled for. */
+static int connect_patiently(const char *path, int timeout_ms, int *fd, struct err *e)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
     uint64_t start = clock_mono_ms();
-
-    while (connect(c->fd, (const struct sockaddr *)sa, sizeof *sa) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN)
-            return err_sys(e, errno, "cannot connect to %s", c->path);
-        if (time_left(c->timeout_ms, start) == 0)
-            return err_set(e, ETIMEDOUT, "%s did not take the connection within %d ms", c->path,
-                c->timeout_ms);
+    int r;
+    while ((r = unix_socket_connect(path, fd, e)) == -EAGAIN) {
+        if (time_left(timeout_ms, start) == 0)
+            return err_set(
+                e, ETIMEDOUT, "%s did not take the connection within %d ms", path, timeout_ms);
         nanosleep(&pause, NULL);
     }
-    return 0;
+    return r;
+}
+
+struct control *control_adopt(int fd, const char *name, int timeout_ms, size_t line_max)
+{
+    struct control *c = xcalloc(1, sizeof *c);
+    c->fd = fd;
+    c->timeout_ms = timeout_ms;
+    c->path = xstrdup(name);
+    c->splitter.max = line_max;
+    c->pending = json_array();
+    CHECK(c->pending);
+    return c;
 }
 
 int control_connect(const char *socket_path, int timeout_ms, struct control **out, struct err *e)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    size_t n = strlen(socket_path);
-
-    if (n >= sizeof sa.sun_path)
-        return err_set(e, ENAMETOOLONG, "the socket's path %s is longer than %zu bytes",
-            socket_path, sizeof sa.sun_path - 1);
-    memcpy(sa.sun_path, socket_path, n + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_sys(e, errno, "cannot make a socket");
-    struct control *c = xcalloc(1, sizeof *c);
-    c->fd = fd;
-    c->timeout_ms = timeout_ms;
-    c->path = xstrdup(socket_path);
-    c->pending = json_array();
-    CHECK(c->pending);
-    int r = connect_patiently(c, &sa, e);
-    if (r == 0)
-        r = peer_check_server(fd, socket_path, e);
-    if (r < 0) {
-        control_close(c);
+    int fd = -1;
+    int r = connect_patiently(socket_path, timeout_ms, &fd, e);
+    if (r < 0)
         return r;
-    }
-    *out = c;
-    return 0;
+    r = peer_check_server(fd, socket_path, e);
+    if (r < 0)
+        close(fd);
+    else
+        *out = control_adopt(fd, socket_path, timeout_ms, 0);
+    return r;
 }
 
 void control_close(struct control *c)
 {
     if (!c)
         return;
+    for (size_t i = 0; i < c->n_fds; i++)
+        close(c->fds[i]);
     close(c->fd);
     json_splitter_clear(&c->splitter);
     json_decref(c->pending);
     free(c->path);
+    free(c->fds);
     free(c);
+}
+
+void control_expect_fds(struct control *c, size_t max)
+{
+    c->fds = xcalloc(max, sizeof *c->fds);
+    c->max_fds = max;
+}
+
+size_t control_take_fds(struct control *c, int *out)
+{
+    size_t n = c->n_fds;
+    for (size_t i = 0; i < n; i++)
+        out[i] = c->fds[i];
+    c->n_fds = 0;
+    return n;
 }
 
 int control_fd(const struct control *c)
@@ -125,14 +136,14 @@ int control_send(struct control *c, const json_t *request, struct err *e)
     int r;
 
     for (size_t sent = 0; sent < len;) {
-        ssize_t n = send(c->fd, line + sent, len - sent, MSG_NOSIGNAL);
+        ssize_t n = unix_socket_send(c->fd, line + sent, len - sent, NULL, 0);
         if (n >= 0)
             sent += (size_t)n;
-        else if (errno == EAGAIN) {
+        else if (n == -EAGAIN) {
             if ((r = wait_for(c, POLLOUT, start, e)) < 0)
                 return r;
-        } else if (errno != EINTR)
-            return err_sys(e, errno, "cannot send to %s", c->path);
+        } else
+            return err_sys(e, n == -ECONNRESET ? EPIPE : (int)-n, "cannot send to %s", c->path);
     }
     return 0;
 }
@@ -152,19 +163,16 @@ int control_receive(struct control *c, json_t **out, struct err *e)
     int r;
 
     while (json_array_size(c->pending) == 0) {
-        ssize_t n = recv(c->fd, buf, sizeof buf, 0);
+        ssize_t n = unix_socket_receive(c->fd, buf, sizeof buf, c->fds, &c->n_fds, c->max_fds);
         if (n > 0) {
             if ((r = json_splitter_feed(&c->splitter, buf, (size_t)n, remember, c, e)) < 0)
                 return err_prefix(e, r, "%s", c->path);
-        } else if (n == 0) {
+        } else if (n == 0 || n == -ECONNRESET) {
             return err_set(e, EPIPE, "%s closed the connection", c->path);
-        } else if (errno == EAGAIN) {
-            if ((r = wait_for(c, POLLIN, start, e)) < 0)
-                return r;
-        } else if (errno == ECONNRESET) {
-            return err_set(e, EPIPE, "%s closed the connection", c->path);
-        } else if (errno != EINTR) {
-            return err_sys(e, errno, "cannot receive from %s", c->path);
+        } else if (n != -EAGAIN) {
+            return err_sys(e, (int)-n, "cannot receive from %s", c->path);
+        } else if ((r = wait_for(c, POLLIN, start, e)) < 0) {
+            return r;
         }
     }
     *out = json_incref(json_array_get(c->pending, 0));
@@ -172,30 +180,39 @@ int control_receive(struct control *c, json_t **out, struct err *e)
     return 0;
 }
 
-int control_call(
+int control_ask(
     const char *socket_path, int timeout_ms, const json_t *request, json_t **answer, struct err *e)
 {
     struct control *c = NULL;
-    json_t *got = NULL;
     int r = control_connect(socket_path, timeout_ms, &c, e);
-
     if (r == 0)
         r = control_send(c, request, e);
     if (r == 0)
-        r = control_receive(c, &got, e);
+        r = control_receive(c, answer, e);
     control_close(c);
-    if (r < 0)
-        return r;
-    if (json_get_true(got, "ok")) {
-        *answer = got;
+    return r;
+}
+
+int control_refused(json_t **answer, struct err *e)
+{
+    if (json_get_true(*answer, "ok"))
         return 0;
-    }
-    const char *words = json_get_str(got, "error");
-    if (words)
-        r = err_set(e, json_answer_errno(got), "%s", words);
-    else
-        r = err_set(
-            e, EPROTO, "%s gave an answer without \"ok\" and without \"error\"", socket_path);
-    json_decref(got);
+    const char *words = json_get_str(*answer, "error");
+    int r = err_set(e, words ? json_answer_errno(*answer) : EPROTO, "%s",
+        words ? words : "an answer without words");
+    json_decref(*answer);
+    *answer = NULL;
+    return r;
+}
+
+int control_call(
+    const char *socket_path, int timeout_ms, const json_t *request, json_t **answer, struct err *e)
+{
+    json_t *got;
+    int r = control_ask(socket_path, timeout_ms, request, &got, e);
+    if (r == 0)
+        r = control_refused(&got, e);
+    if (r == 0)
+        *answer = got;
     return r;
 }

@@ -15,7 +15,7 @@
 #include "common/log_ring.h"
 #include "proxy/args.h"
 #include "proxy/audit_trail.h"
-#include "proxy/control/control.h"
+#include "proxy/control/control_socket.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
@@ -52,7 +52,7 @@ static void session_event(void *ctx, json_t *object)
 {
     struct proxy *p = ctx;
     if (p->control)
-        control_publish(p->control, "session", object);
+        control_socket_tell(p->control, "session", object);
     else
         json_decref(object);
 }
@@ -61,7 +61,7 @@ static void wrote(void *ctx, uint64_t session)
 {
     struct proxy *p = ctx;
     if (p->control)
-        control_publish(p->control, "write",
+        control_socket_tell(p->control, "write",
             json_pack("{s:s, s:I}", "event", "write", "session", (json_int_t)session));
 }
 
@@ -96,7 +96,7 @@ void proxy_quit(struct proxy *p)
     for (unsigned i = 0; i < p->n_workers; i++)
         worker_stop(&p->workers[i]);
     if (p->control)
-        control_server_close(p->control);
+        control_socket_close(p->control);
     p->control = NULL;
     backends_close(p);
     predecessors_close(&p->predecessors);
@@ -301,7 +301,7 @@ static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct er
     if (r == 0)
         r = open_listeners(p, t, takeover, e);
     if (r == 0)
-        r = control_server_open(p, t->active, &p->control, e);
+        r = control_socket_open(p, t->active, &p->control, e);
     return r == 0 ? start_workers(p, e) : r;
 }
 
@@ -318,7 +318,7 @@ static int start(struct proxy *p, struct takeover *t, bool takeover, struct err 
     if (t->active)
         r = takeover_take(t, p, e);
     if (r == 0)
-        r = control_server_publish(p->control, e);
+        r = control_socket_publish(p->control, e);
     if (r == 0)
         r = takeover_done(t, p, e);
     if (r < 0)
@@ -337,7 +337,7 @@ static int failed(struct proxy *p, struct takeover *t, const struct err *e)
     takeover_failed(t, e);
     takeover_end(t);
     if (p->control)
-        control_server_close(p->control);
+        control_socket_close(p->control);
     return 1;
 }
 

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
-#include "proxy/control/control.h"
+#include "proxy/control/control_socket.h"
 #include "proxy/listener.h"
 
 unsigned proxy_sessions(const struct proxy *p)
@@ -232,6 +232,8 @@ int proxy_reload(struct proxy *p, bool force, json_t **changed, json_t **restart
     p->settings = next;
     backends_update(p);
     listeners_update(p->listeners);
+    if (p->control)
+        control_socket_settings(p->control);
     enum log_level level;
     if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))
         log_set_level(level);

@@ -18,7 +18,7 @@
 #include "proxy/worker.h"
 
 struct listeners;
-struct control_server;
+struct control_socket;
 
 struct proxy {
     uv_loop_t loop;
@@ -29,7 +29,7 @@ struct proxy {
     struct worker *workers;
     unsigned n_workers;
     struct listeners *listeners;
-    struct control_server *control;
+    struct control_socket *control;
     struct peers *peers;
     struct gate gate;
     struct stale stale;

@@ -122,7 +122,7 @@ static void settings_read_plain(struct settings *s)
                      : (unsigned)config_int(c, "proxy", NULL, "workers");
     s->control_socket = config_str(c, "proxy", NULL, "control_socket");
     s->control_users = config_list(c, "proxy", NULL, "control_users");
-    s->page_user[0] = config_str(c, "console", NULL, "user");
+    s->page_user = config_str(c, "console", NULL, "user");
     s->state_dir = config_str(c, "proxy", NULL, "state_dir");
     s->proof_socket = config_str(c, "proof", NULL, "socket");
     s->max_sessions = (uint32_t)config_int(c, "proxy", NULL, "max_sessions");

@@ -71,7 +71,7 @@ struct settings {
     const char *proof_socket; /* of elexgate-proof */
     char *own_user;           /* whose logins are refused over a unix socket; NULL: nobody's */
     const char *const *control_users;
-    const char *page_user[2]; /* whom the page's program runs as; NULL-terminated */
+    const char *page_user; /* whom the page's program runs as */
     uint32_t max_sessions, max_sessions_per_address, max_logins_pending;
     uint64_t handshake_timeout_ms, login_timeout_ms, grace_ms, drain_timeout_ms,
         handover_timeout_ms;

@@ -30,14 +30,14 @@ static json_t *list_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
         "runs", json_object_get(last, "backups"));
 }
 
-json_t *keeper_archives(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_archives(struct keeper *k, struct control_client *c, json_t *request)
 {
     static const char *const args[] = {"list", NULL};
     return keeper_errand(k, c,
         &(struct keeper_errand_options){.args = args, .request = request, .answer = list_answer});
 }
 
-json_t *keeper_verify(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_verify(struct keeper *k, struct control_client *c, json_t *request)
 {
     const char *which, *type, *args[5] = {"verify"};
     struct err e = {0};
@@ -72,7 +72,7 @@ static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t 
     return json_pack("{s:b, s:o, s:I}", "ok", 1, "deleted", names, "bytes", bytes);
 }
 
-json_t *keeper_delete(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *request)
 {
     const char *which, *type, *args[6] = {"remove"};
     size_t n = 1;

@@ -121,7 +121,7 @@ void keeper_audit_job(const char *kind, const char *run, const char *result, con
 
 /* The page's program tells what was done there; for whom is what "as" says, as in every request,
  * and by which program, says the kernel. */
-json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_audit_command(struct keeper *k, struct control_client *c, json_t *request)
 {
     static const char *const keys[] = {"address", "action", "object", "result"};
     const char *v[4], *account = rights_account(request);
@@ -130,8 +130,8 @@ json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *
     if (!v[1] || !json_is_object(json_object_get(request, "as")))
         return json_error(EINVAL, "\"as\" and \"action\" must be given");
     enum rights_level level = keeper_people_level(
-        k->ports.people, rights_level(keeper_client_page(c), request), request);
-    _cleanup_free_ char *by = user_name(keeper_client_uid(c));
+        k->ports.people, rights_level(control_client_page(c), request), request);
+    _cleanup_free_ char *by = user_name(control_client_uid(c));
     audit_event("console", LOG_S("who", account), LOG_S("role", rights_level_name(level)),
         LOG_S("by", by), LOG_S("address", v[0]), LOG_S("action", v[1]), LOG_S("object", v[2]),
         LOG_S("result", v[3] ? v[3] : "ok"));

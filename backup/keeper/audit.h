@@ -17,6 +17,6 @@ void keeper_audit_request(unsigned uid, const json_t *request, const json_t *ans
 /* A job that ended. */
 void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error);
 /* {"cmd":"audit","as":{"account","role"},"address","action","object","result"} from the console. */
-json_t *keeper_audit_command(struct keeper *k, struct keeper_client *c, json_t *request);
+json_t *keeper_audit_command(struct keeper *k, struct control_client *c, json_t *request);
 
 #endif

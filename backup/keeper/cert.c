@@ -357,7 +357,7 @@ static const struct action *find_action(const char *name)
     return NULL;
 }
 
-json_t *keeper_cert(struct keeper *k, struct keeper_client *client, json_t *request)
+json_t *keeper_cert(struct keeper *k, struct control_client *client, json_t *request)
 {
     json_t *options = json_object_get(request, "options"), *none = NULL;
     const struct action *action = find_action(json_get_str(request, "action"));

@@ -142,7 +142,7 @@ static json_t *database_object(const struct keeper *k)
         k->ports.heard.witnesses.cause_known ? k->ports.heard.witnesses.server_words : NULL);
 }
 
-static json_t *status(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *status(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c, (void)request;
     struct statvfs fs;
@@ -213,7 +213,7 @@ static bool is_text_or_nothing(const json_t *v)
     return !v || json_is_null(v) || json_is_string(v);
 }
 
-static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *drill(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c;
     const json_t *w = json_object_get(request, "which"), *t = json_object_get(request, "type");
@@ -231,7 +231,7 @@ static json_t *drill(struct keeper *k, struct keeper_client *c, json_t *request)
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
-static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *run(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c;
     json_t *types = json_object_get(request, "types");
@@ -250,7 +250,7 @@ static json_t *run(struct keeper *k, struct keeper_client *c, json_t *request)
     return json_error(EINVAL, "mode must be now or when-idle");
 }
 
-static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *cancel(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c, (void)request;
     if (!k->current.job && !k->state.plan.pending.due_ms)
@@ -260,7 +260,7 @@ static json_t *cancel(struct keeper *k, struct keeper_client *c, json_t *request
     return json_pack("{sbss}", "ok", 1, "cancelled", running ? "running" : "waiting");
 }
 
-static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *reload(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c;
     struct err e = {0};
@@ -269,7 +269,7 @@ static json_t *reload(struct keeper *k, struct keeper_client *c, json_t *request
     return r < 0 ? json_error(-r, "%s", e.text) : answer;
 }
 
-static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *log_level(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)k, (void)c;
     enum log_level level;
@@ -280,23 +280,23 @@ static json_t *log_level(struct keeper *k, struct keeper_client *c, json_t *requ
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
-static json_t *log_lines(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *log_lines(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)k, (void)c;
     return log_ring_answer("elexgate-keeper", request);
 }
 
-static json_t *runs(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *runs(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c, (void)request;
     return json_pack("{sbsO}", "ok", 1, "runs", k->state.runs);
 }
 
-static json_t *watch(struct keeper *k, struct keeper_client *c, json_t *request)
+static json_t *watch(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)request;
-    keeper_client_answer(c, keeper_state_event(k));
-    keeper_client_follow(c, NULL);
+    control_answer(c, keeper_state_event(k));
+    keeper_control_follow(c, NULL);
     return NULL;
 }
 
@@ -337,7 +337,7 @@ static json_t *unknown(const char *cmd)
 }
 
 void keeper_command_run(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+    struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
 {
     bool follow = json_get_true(request, "follow");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -347,29 +347,29 @@ void keeper_command_run(
         if (!answer) /* it comes later, and so does its line in the audit log */
             return;
         bool started = !json_is_false(json_object_get(answer, "ok"));
-        keeper_audit_request(keeper_client_uid(c), request, answer);
-        keeper_client_answer(c, answer);
+        keeper_audit_request(control_client_uid(c), request, answer);
+        control_answer(c, answer);
         if (started && follow && commands[i].job)
-            keeper_client_follow(c, commands[i].job);
+            keeper_control_follow(c, commands[i].job);
         return;
     }
 }
 
-void keeper_command(void *ctx, struct keeper_client *c, json_t *request)
+void keeper_command(void *ctx, struct control_client *c, json_t *request)
 {
     struct keeper *k = ctx;
     const char *cmd = json_get_text(request, "cmd");
     enum rights_level level = keeper_people_level(
-        k->ports.people, rights_level(keeper_client_page(c), request), request);
+        k->ports.people, rights_level(control_client_page(c), request), request);
     struct right right;
     struct err e = {0};
     int r = rights_check(RIGHTS_KEEPER, level, request, &right, &e);
     if (r == -ENOSYS) {
-        keeper_client_answer(c, unknown(cmd));
+        control_answer(c, unknown(cmd));
     } else if (r < 0) {
         json_t *answer = json_error(-r, "%s", e.text);
-        keeper_audit_request(keeper_client_uid(c), request, answer);
-        keeper_client_answer(c, answer);
+        keeper_audit_request(control_client_uid(c), request, answer);
+        control_answer(c, answer);
     } else if (right.confirm && level < RIGHTS_MACHINE) {
         keeper_people_confirm(k, c, request, &right);
     } else {

@@ -69,7 +69,7 @@ static void show(void *ctx, const struct option *o, const char *name, const char
         json_array_append_new(s->environment, json_string(key));
 }
 
-json_t *keeper_config_get(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *request)
 {
     struct shown s = {json_object(), json_object(), json_array(), json_array()};
     _cleanup_free_ char *text = NULL;
@@ -236,7 +236,7 @@ static json_t *apply(struct keeper *k, const char *text, size_t len, const struc
     return answer;
 }
 
-json_t *keeper_config_set(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_config_set(struct keeper *k, struct control_client *c, json_t *request)
 {
     struct change ch = {.n = 0};
     _cleanup_free_ char *text = NULL;
@@ -262,7 +262,7 @@ json_t *keeper_config_set(struct keeper *k, struct keeper_client *c, json_t *req
 
 /* --- schedule-preview --- */
 
-json_t *keeper_schedule_preview(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_schedule_preview(struct keeper *k, struct control_client *c, json_t *request)
 {
     const json_t *count = json_object_get(request, "count");
     const char *text = json_get_str(request, "schedule");

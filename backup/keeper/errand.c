@@ -12,7 +12,7 @@ struct keeper_errand {
     struct keeper *k;
     struct keeper_errand *next;
     struct keeper_job *job;
-    uint64_t client;
+    struct control_client *client;
     int64_t started_ms; /* monotonic */
     uid_t uid;
     struct keeper_errand_options o;
@@ -49,6 +49,7 @@ static void errand_free(struct keeper_errand *a)
 {
     if (a->o.drop)
         a->o.drop(a->o.ctx);
+    control_client_unref(a->client);
     json_decref(a->request);
     json_decref(a->event);
     json_decref(a->last);
@@ -72,12 +73,11 @@ static void on_end(void *ctx, int exit_code, int signal)
         answer = keeper_failure(exit_code, a->last);
     else
         answer = a->o.answer(k, a->o.ctx, a->event, a->last);
-    uint64_t client = a->client;
+    struct control_client *client = control_client_ref(a->client);
     keeper_audit_request(a->uid, a->request, answer);
     errand_free(a); /* what it needed is gone when the answer is there */
-    if (k->ports.control)
-        keeper_control_answer(k->ports.control, client, answer);
-    json_decref(answer);
+    control_answer(client, answer);
+    control_client_unref(client);
 }
 
 static size_t count(const struct keeper *k)
@@ -89,13 +89,13 @@ static size_t count(const struct keeper *k)
 }
 
 json_t *keeper_errand(
-    struct keeper *k, struct keeper_client *c, const struct keeper_errand_options *o)
+    struct keeper *k, struct control_client *c, const struct keeper_errand_options *o)
 {
     struct keeper_errand *a = xcalloc(1, sizeof *a);
     struct err e = {0};
     *a = (struct keeper_errand){
-        .k = k, .client = keeper_client_id(c), .started_ms = (int64_t)clock_mono_ms(), .o = *o};
-    a->uid = keeper_client_uid(c);
+        .k = k, .client = control_client_ref(c), .started_ms = (int64_t)clock_mono_ms(), .o = *o};
+    a->uid = control_client_uid(c);
     a->request = json_incref(o->request);
     struct keeper_job_options options = {
         .args = o->args, .config_path = k->config_path, .cli = o->cli};

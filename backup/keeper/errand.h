@@ -24,7 +24,7 @@ struct keeper_errand_options {
 
 /* NULL: the answer comes later. Else the answer that says why not, ctx dropped. */
 json_t *keeper_errand(
-    struct keeper *k, struct keeper_client *c, const struct keeper_errand_options *o) MUSTCHECK;
+    struct keeper *k, struct control_client *c, const struct keeper_errand_options *o) MUSTCHECK;
 /* Ends those that take too long; with `all` drops every one, since the keeper ends. */
 void keeper_errands_tick(struct keeper *k, bool all);
 

@@ -42,13 +42,13 @@ struct keeper {
 };
 
 /* commands.c */
-void keeper_command(void *ctx, struct keeper_client *c, json_t *request);
+void keeper_command(void *ctx, struct control_client *c, json_t *request);
 /* One that may be done: whoever asks has the right, and has confirmed it where that is needed. */
 void keeper_command_run(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right);
+    struct keeper *k, struct control_client *c, json_t *request, const struct right *right);
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
-typedef json_t *keeper_command_fn(struct keeper *k, struct keeper_client *c, json_t *request);
+typedef json_t *keeper_command_fn(struct keeper *k, struct control_client *c, json_t *request);
 keeper_command_fn keeper_archives, keeper_verify, keeper_delete; /* archives.c */
 keeper_command_fn keeper_restore;                                /* restore.c */
 keeper_command_fn keeper_cert;                                   /* cert.c */

@@ -128,8 +128,7 @@ static void adopt(struct keeper *k, const struct loaded *l)
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
     if (k->ports.control)
-        keeper_control_users(k->ports.control, config_list(c, "backup", NULL, "control_users"),
-            config_str(c, "console", NULL, "user"));
+        keeper_control_users(k->ports.control, c);
 }
 
 struct changes {
@@ -274,12 +273,9 @@ static int start(struct keeper *k, struct err *e)
     k->started_mono_ms = (int64_t)clock_mono_ms();
     int r = open_state(k, e);
     if (r == 0)
-        r = keeper_control_open(&k->loop, config_str(k->config, "backup", NULL, "control_socket"),
-            keeper_command, k, &k->ports.control, e);
+        r = keeper_control_open(&k->loop, k->config, keeper_command, k, &k->ports.control, e);
     if (r < 0)
         return r;
-    keeper_control_users(k->ports.control, config_list(k->config, "backup", NULL, "control_users"),
-        config_str(k->config, "console", NULL, "user"));
     k->ports.gate = keeper_gate_new(&k->loop, keeper_drive_witnesses, k);
     uv_timer_init(&k->loop, &k->ports.tick);
     k->ports.tick.data = k;

@@ -129,7 +129,7 @@ static int adopt_list(struct keeper_people *p, json_t *next, struct err *e)
 struct check {
     uv_work_t work;
     struct keeper *k;
-    uint64_t client;
+    struct control_client *client;
     uid_t uid;
     json_t *request;
     struct right right;
@@ -148,9 +148,7 @@ static void on_worker(uv_work_t *work)
 static void answer_later(struct check *c, json_t *answer)
 {
     keeper_audit_request(c->uid, c->request, answer);
-    if (c->k->ports.control)
-        keeper_control_answer(c->k->ports.control, c->client, answer);
-    json_decref(answer);
+    control_answer(c->client, answer);
 }
 
 static json_t *store_hash(struct keeper_people *p, const json_t *request, const char *hash)
@@ -185,7 +183,6 @@ static void on_done(uv_work_t *work, int status)
 {
     struct check *c = work->data;
     struct keeper_people *p = c->k->ports.people;
-    struct keeper_client *client = keeper_control_client(c->k->ports.control, c->client);
     p->checks--;
     explicit_bzero(c->password, sizeof c->password);
     if (status < 0 || c->k->stopping) {
@@ -197,15 +194,16 @@ static void on_done(uv_work_t *work, int status)
         answer_later(c, wrong_password(p));
     } else {
         p->wrong = 0;
-        if (client) /* who hung up meanwhile gets nothing done */
-            keeper_command_run(c->k, client, c->request, &c->right);
+        if (control_client_ctx(c->client)) /* who hung up meanwhile gets nothing done */
+            keeper_command_run(c->k, c->client, c->request, &c->right);
     }
+    control_client_unref(c->client);
     json_decref(c->request);
     free(c);
 }
 
 /* NULL: under way. */
-static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_t *request,
+static json_t *begin_check(struct keeper *k, struct control_client *client, json_t *request,
     const char *password, const char *hash, const struct right *right)
 {
     struct keeper_people *p = k->ports.people;
@@ -218,8 +216,8 @@ static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_
     struct check *c = xcalloc(1, sizeof *c);
     c->work.data = c;
     c->k = k;
-    c->client = keeper_client_id(client);
-    c->uid = keeper_client_uid(client);
+    c->client = control_client_ref(client);
+    c->uid = control_client_uid(client);
     c->request = json_incref(request);
     c->make = hash == NULL;
     if (right)
@@ -233,7 +231,7 @@ static json_t *begin_check(struct keeper *k, struct keeper_client *client, json_
 }
 
 static json_t *confirm(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+    struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
 {
     const char *password = json_get_text(request, "confirm");
     const json_t *person = find_person(k->ports.people, rights_account(request), NULL);
@@ -249,13 +247,13 @@ static json_t *confirm(
 }
 
 void keeper_people_confirm(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right)
+    struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
 {
     json_t *answer = confirm(k, c, request, right);
     if (!answer)
         return;
-    keeper_audit_request(keeper_client_uid(c), request, answer);
-    keeper_client_answer(c, answer);
+    keeper_audit_request(control_client_uid(c), request, answer);
+    control_answer(c, answer);
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -287,7 +285,7 @@ static bool is_own_password(const json_t *request, const char *action)
            !json_object_get(request, "role");
 }
 
-json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *request)
 {
     struct keeper_people *p = k->ports.people;
     const char *action = json_get_text(request, "action"), *name = json_get_text(request, "name");
@@ -296,7 +294,7 @@ json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *reques
     bool first = strcmp(action, "first") == 0, add = strcmp(action, "add") == 0,
          set = strcmp(action, "set") == 0;
     enum rights_level level = keeper_people_level(
-        p, rights_level(keeper_client_page(c), request), request);
+        p, rights_level(control_client_page(c), request), request);
     if (!first && level < RIGHTS_ADMIN && !is_own_password(request, action))
         return json_error(EPERM, "accounts are for an admin");
     if (!account_name_good(name) || (*role && !good_role(role)))

@@ -27,9 +27,9 @@ enum rights_level keeper_people_level(
  * it (keeper_command_run), or answers why not: EACCES wrong, ENOKEY missing, EAGAIN too often,
  * ENOENT not known here. The request is kept until then. */
 void keeper_people_confirm(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct right *right);
+    struct keeper *k, struct control_client *c, json_t *request, const struct right *right);
 
 /* {"cmd":"account","action":"first"|"add"|"set"|"role"|"remove","name":…,"role":…,"password":…} */
-json_t *keeper_account(struct keeper *k, struct keeper_client *c, json_t *request);
+json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *request);
 
 #endif

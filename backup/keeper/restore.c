@@ -291,7 +291,7 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 }
 
 static json_t *start(
-    struct keeper *k, struct keeper_client *c, json_t *request, const struct request *q)
+    struct keeper *k, struct control_client *c, json_t *request, const struct request *q)
 {
     const char *args[TYPES_MAX + 14] = {NULL};
     _cleanup_free_ char *path = NULL;
@@ -310,7 +310,7 @@ static json_t *start(
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
-json_t *keeper_restore(struct keeper *k, struct keeper_client *c, json_t *request)
+json_t *keeper_restore(struct keeper *k, struct control_client *c, json_t *request)
 {
     static const char *const actions[] = {"plan", "run", "sql", "undo", "accept", "recover"};
     static const char *const status[] = {"restore", "status", NULL};

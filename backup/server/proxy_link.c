@@ -18,9 +18,6 @@ struct proxy_hold {
 
 struct proxy_watch {
     struct control *control;
-    struct json_splitter splitter;
-    bool seen;
-    uint64_t session;
 };
 
 static int send_request(struct control *c, json_t *request, struct err *e)
@@ -91,51 +88,28 @@ int proxy_watch_open(const char *socket_path, struct proxy_watch **out, struct e
     return 0;
 }
 
-static int on_event(void *ctx, json_t *object)
-{
-    struct proxy_watch *w = ctx;
-    if (json_is_false(json_object_get(object, "ok")))
-        return -EPROTO;
-    const char *event = json_get_text(object, "event");
-    if (strcmp(event, "write") == 0) {
-        w->seen = true;
-        w->session = (uint64_t)json_get_int(object, "session");
-    }
-    return 0;
-}
-
 int proxy_watch_wait(struct proxy_watch *w, int timeout_ms, uint64_t *session, struct err *e)
 {
-    struct pollfd p = {.fd = control_fd(w->control), .events = POLLIN};
-    int n = poll(&p, 1, timeout_ms);
-    if (n < 0)
-        return errno == EINTR ? 0 : err_sys(e, errno, "cannot wait for the proxy");
-    if (n == 0)
-        return 0;
-    char chunk[4096];
-    ssize_t got = read(p.fd, chunk, sizeof chunk);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (got <= 0)
-        return err_set(e, EPIPE, "the proxy closed its control connection");
-    int r = json_splitter_feed(&w->splitter, chunk, (size_t)got, on_event, w, e);
-    if (r == -EPROTO)
-        return err_set(e, EPROTO, "the proxy refuses to be watched");
+    json_t *object;
+    control_set_timeout(w->control, timeout_ms);
+    int r = control_receive(w->control, &object, e);
     if (r < 0)
-        return r;
-    if (!w->seen)
-        return 0;
-    w->seen = false;
-    if (session)
-        *session = w->session;
-    return 1;
+        return r == -ETIMEDOUT ? 0 : err_prefix(e, r, "the proxy is watched no more");
+    if (json_is_false(json_object_get(object, "ok")))
+        r = err_set(e, EPROTO, "the proxy refuses to be watched");
+    else if (strcmp(json_get_text(object, "event"), "write") == 0) {
+        r = 1;
+        if (session)
+            *session = (uint64_t)json_get_int(object, "session");
+    }
+    json_decref(object);
+    return r;
 }
 
 void proxy_watch_close(struct proxy_watch *w)
 {
     if (!w)
         return;
-    json_splitter_clear(&w->splitter);
     control_close(w->control);
     free(w);
 }

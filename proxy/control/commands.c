@@ -46,7 +46,7 @@ static void cmd_watch(struct control_client *c, const json_t *request)
         return;
     json_t *all = json_pack("[s,s,s,s]", "state", "session", "write", "idle");
     control_answer(c, command_ok());
-    control_watch(c, kinds ? kinds : all, interval < 10 ? 10 : interval);
+    control_socket_watch(c, kinds ? kinds : all, interval < 10 ? 10 : interval);
     json_decref(all);
 }
 
@@ -55,7 +55,7 @@ static void cmd_reload(struct control_client *c, const json_t *request)
     struct err e;
     json_t *changed, *restart;
     bool force = json_get_true(request, "force");
-    if (proxy_reload(control_client_proxy(c), force, &changed, &restart, &e) < 0)
+    if (proxy_reload(control_socket_proxy(c), force, &changed, &restart, &e) < 0)
         command_error(c, &e);
     else
         control_answer(c,
@@ -90,7 +90,7 @@ static void cmd_stop(struct control_client *c, const json_t *request)
     }
     log_event(LOG_INFO, "stop-asked");
     control_answer(c, command_ok());
-    proxy_stop(control_client_proxy(c));
+    proxy_stop(control_socket_proxy(c));
 }
 
 static const struct {

@@ -6,7 +6,7 @@
 #ifndef ELEXGATE_PROXY_CONTROL_COMMANDS_H
 #define ELEXGATE_PROXY_CONTROL_COMMANDS_H
 
-#include "proxy/control/control.h"
+#include "proxy/control/control_socket.h"
 
 #define COMMAND_DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 

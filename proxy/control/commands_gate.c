@@ -62,7 +62,7 @@ static void on_others(void *ctx, json_t *answers)
 /* What is done to the gate in the moment of a handover would be done to half of it. */
 static bool in_between(struct control_client *c)
 {
-    if (!control_client_proxy(c)->handover.paused)
+    if (!control_socket_proxy(c)->handover.paused)
         return false;
     control_answer(c, json_error(EAGAIN, "a new process is taking over; ask again"));
     return true;
@@ -70,7 +70,7 @@ static bool in_between(struct control_client *c)
 
 static json_t *join_status(struct both *b)
 {
-    struct proxy *p = control_client_proxy(b->c);
+    struct proxy *p = control_socket_proxy(b->c);
     if (!p)
         return json_error(EPIPE, "hung up");
     json_t *status = proxy_status(p);
@@ -82,7 +82,7 @@ void cmd_status(struct control_client *c, const json_t *request)
 {
     struct both *b = both_new(c, join_status);
     b->waiting = 1;
-    predecessors_ask(&control_client_proxy(c)->predecessors, json_deep_copy(request),
+    predecessors_ask(&control_socket_proxy(c)->predecessors, json_deep_copy(request),
         PREDECESSOR_MS, on_others, b);
 }
 
@@ -107,7 +107,7 @@ static json_t *join_sessions(struct both *b)
 
 void cmd_sessions(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct both *b = both_new(c, join_sessions);
     b->own = json_array();
     b->waiting = p->n_workers + 1;
@@ -118,7 +118,7 @@ void cmd_sessions(struct control_client *c, const json_t *request)
 
 static void publish_state(struct proxy *p)
 {
-    control_publish(p->control, "state",
+    control_socket_tell(p->control, "state",
         json_pack("{s:s, s:s, s:s*, s:s*}", "event", "state", "state", gate_state_name(&p->gate),
             "reason", p->gate.notice ? p->gate.reason : NULL, "reason_de",
             p->gate.notice ? p->gate.reason_de : NULL));
@@ -166,7 +166,7 @@ static bool take_words(struct control_client *c, const json_t *request, struct g
 
 void cmd_block(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct err e;
     struct gate_block block;
     if (in_between(c) || !take_words(c, request, &block))
@@ -188,7 +188,7 @@ void cmd_block(struct control_client *c, const json_t *request)
 
 void cmd_drain(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct err e;
     struct gate_block words;
     uint64_t timeout;
@@ -242,7 +242,7 @@ static json_t *join_opened(struct both *b)
 /* {"cmd":"open","admit":[IP, ...]}: these need not wait any longer; the gate stays as it is. */
 static void admit_stale(struct control_client *c, const json_t *addresses)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     _cleanup_free_ struct address *list = NULL;
     unsigned n = 0, admitted = 0;
     struct err e;
@@ -262,7 +262,7 @@ static void admit_stale(struct control_client *c, const json_t *addresses)
 
 void cmd_open(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     const json_t *stale = json_object_get(request, "stale_addresses");
     _cleanup_free_ struct address *list = NULL;
     unsigned n = 0;
@@ -297,7 +297,7 @@ void cmd_open(struct control_client *c, const json_t *request)
 /* Held is only who is held everywhere. */
 static json_t *join_held(struct both *b)
 {
-    struct proxy *p = control_client_proxy(b->c);
+    struct proxy *p = control_socket_proxy(b->c);
     const json_t *failure = predecessors_failure(b->others);
     bool own = json_get_true(b->own, "ok");
     if (p && own && !failure && p->gate.holding)
@@ -309,14 +309,14 @@ static json_t *join_held(struct both *b)
     if (p) {
         gate_release(&p->gate);
         predecessors_release(&p->predecessors);
-        control_set_holder(b->c, false);
+        control_socket_holder(b->c, false);
     }
     return answer;
 }
 
 void cmd_hold(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct err e;
     uint64_t timeout, max;
     if (in_between(c))
@@ -331,18 +331,18 @@ void cmd_hold(struct control_client *c, const json_t *request)
         command_error(c, &e);
         return;
     }
-    control_set_holder(c, true);
+    control_socket_holder(c, true);
     predecessors_hold(
         &p->predecessors, json_deep_copy(request), timeout + PREDECESSOR_MS, on_others, b);
 }
 
 void cmd_release(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     (void)request;
     gate_release(&p->gate);
     predecessors_release(&p->predecessors);
-    control_set_holder(c, false);
+    control_socket_holder(c, false);
     control_answer(c, command_ok());
 }
 
@@ -366,7 +366,7 @@ static json_t *join_killed(struct both *b)
 /* A number is given once among all processes: a successor counts on. */
 void cmd_kill(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     json_int_t id = json_get_int(request, "session");
     if (id <= 0) {
         control_answer(c, json_error(EINVAL, "\"session\" must be the number of a session"));

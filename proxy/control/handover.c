@@ -17,7 +17,7 @@
 #include "common/process.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
-#include "proxy/control/control.h"
+#include "proxy/control/control_socket.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 
@@ -107,7 +107,7 @@ static void refuse(struct control_client *c, const struct err *e)
 
 void handover_cmd_ask(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct handover *h = &p->handover;
     struct err e;
     json_int_t version = json_get_int(request, "version");
@@ -127,7 +127,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
         json_t *answer = json_pack("{s:b, s:i, s:s, s:i, s:s, s:o}", "ok", 1, "version",
             HANDOVER_VERSION, "program_version", ELEXGATE_VERSION, "pid", (int)getpid(), "state",
             gate_state_name(&p->gate), "sockets", described);
-        r = control_send_fds(c, answer, fds, n, &e);
+        r = control_answer_fds(c, answer, fds, n, &e);
         json_decref(answer);
     }
     if (r < 0) {
@@ -137,7 +137,7 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
     h->successor = c;
     h->pid = (int)json_get_int(request, "pid");
     h->gate_since_ms = p->gate.since_ms;
-    control_set_successor(c);
+    control_socket_successor(c);
     log_event(LOG_INFO, "handover-asked");
 }
 
@@ -163,8 +163,8 @@ static void take_back(struct proxy *p)
     uv_timer_stop(&h->timer);
     if (p->listeners)
         listeners_resume(p->listeners);
-    control_server_close_second(p->control);
-    if (control_server_publish(p->control, &e) < 0)
+    control_socket_close_second(p->control);
+    if (control_socket_publish(p->control, &e) < 0)
         log_err(LOG_ERROR, "control-socket", &e);
 }
 
@@ -182,7 +182,7 @@ static void on_pause_over(uv_timer_t *t)
 
 void handover_cmd_take(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct handover *h = &p->handover;
     struct err e;
     (void)request;
@@ -191,7 +191,7 @@ void handover_cmd_take(struct control_client *c, const json_t *request)
     if (r == 0 && h->gate_since_ms != p->gate.since_ms)
         r = err_set(&e, EAGAIN, "the gate was opened or blocked in the mean time; try again");
     if (r == 0)
-        r = control_server_open_second(p->control, &e);
+        r = control_socket_open_second(p->control, &e);
     if (r < 0) {
         refuse(c, &e);
         return;
@@ -200,7 +200,7 @@ void handover_cmd_take(struct control_client *c, const json_t *request)
     listeners_pause(p->listeners);
     CHECK(uv_timer_start(&h->timer, on_pause_over, PAUSE_MAX_MS, 0) == 0);
     json_t *controls = predecessors_paths(&p->predecessors);
-    (void)json_array_append_new(controls, json_string(control_server_second(p->control)));
+    (void)json_array_append_new(controls, json_string(control_socket_second(p->control)));
     control_answer(
         c, json_pack("{s:b, s:I, s:o, s:o, s:I}", "ok", 1, "last_id", (json_int_t)p->next_id,
                "controls", controls, "stale_addresses", stale_json(&p->stale), "stale_ms",
@@ -244,7 +244,7 @@ static void tell_supervisor(const struct handover *h)
 
 void handover_cmd_done(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct handover *h = &p->handover;
     json_int_t limit = json_get_int(request, "timeout_ms");
     if (c != h->successor || !h->paused) {
@@ -265,7 +265,7 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
     control_answer(c, json_pack("{s:b}", "ok", 1));
     asker_answer(h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", h->pid, "old_pid",
                         (int)getpid(), "sessions", (int)proxy_sessions(p), "timeout_ms", limit));
-    control_server_leave_main(p->control);
+    control_socket_leave_main(p->control);
     uv_timer_stop(&h->child_timer);
     CHECK(uv_timer_start(&h->timer, on_leaving, LEAVING_TICK_MS, LEAVING_TICK_MS) == 0);
     log_event(LOG_INFO, "handed-over", LOG_U("sessions", proxy_sessions(p)),
@@ -274,7 +274,7 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
 
 void handover_cmd_failed(struct control_client *c, const json_t *request)
 {
-    struct handover *h = &control_client_proxy(c)->handover;
+    struct handover *h = &control_socket_proxy(c)->handover;
     const char *why = json_get_str(request, "error");
     if (owner_only(c)) {
         utf8_copy(h->why, sizeof h->why, why ? why : "no reason given");
@@ -404,7 +404,7 @@ static int whole_file(const struct proxy *p, struct err *e)
 
 void handover_cmd_upgrade(struct control_client *c, const json_t *request)
 {
-    struct proxy *p = control_client_proxy(c);
+    struct proxy *p = control_socket_proxy(c);
     struct handover *h = &p->handover;
     struct err e;
     int pair[2];
@@ -435,8 +435,7 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
         refuse(c, &e);
         return;
     }
-    h->given = control_adopt(p->control, pair[0]);
-    control_set_successor(h->given);
+    h->given = control_socket_adopt(p->control, pair[0]);
     h->asker = control_client_ref(c);
     CHECK(uv_timer_start(&h->child_timer, on_child_slow, CHILD_MAX_MS, 0) == 0);
     log_event(LOG_INFO, "upgrade", LOG_S("program", h->program), LOG_I("pid", h->child.pid));

@@ -3,15 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
-#include "proxy/control/control.h"
+#include "proxy/control/control_socket.h"
 #include "link/control_call.h"
+#include "link/unix_socket.h"
 
 struct predecessor {
     TAILQ_ENTRY(predecessor) entry;
@@ -70,12 +70,9 @@ static void forget(struct predecessor *d)
 
 static bool answers(const char *path)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof un.sun_path)
-        return false;
-    memcpy(un.sun_path, path, strlen(path) + 1);
-    _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && (connect(fd, (struct sockaddr *)&un, sizeof un) == 0 || errno == EAGAIN);
+    _cleanup_fd_ int fd = -1;
+    int r = unix_socket_connect(path, &fd, NULL);
+    return r == 0 || r == -EAGAIN;
 }
 
 /* A connection to it ended. true: so has the process. What it knew of the last write went with it,
@@ -96,7 +93,7 @@ static bool gone(struct predecessors *ps, const char *path)
 static void publish_write(struct proxy *p)
 {
     if (p->control)
-        control_publish(
+        control_socket_tell(
             p->control, "write", json_pack("{s:s, s:i}", "event", "write", "session", 0));
 }
 
@@ -111,7 +108,7 @@ static void on_watch(void *ctx, const json_t *object, int status)
         (void)gone(d->all, d->path);
         publish_write(p); /* who waits for writes must not miss those that we do not see */
     } else if (event && p->control)
-        control_publish(
+        control_socket_tell(
             p->control, strcmp(event, "write") ? "session" : "write", json_deep_copy(object));
 }
 

@@ -10,17 +10,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "common/error.h"
-#include "common/json_lines.h"
+#include "link/control.h"
 #include "proxy/listener.h"
 
 struct takeover { /* zero-initialise; fd -1 unless the running process gave us a connection */
-    int fd;
-    struct json_splitter in;
+    int fd;       /* until it is asked */
+    struct control *control;
     struct json_t *line; /* the last answer */
     struct listener_socket sockets[LISTENER_SOCKETS_MAX];
     size_t n_sockets;
-    int received[LISTENER_SOCKETS_MAX]; /* descriptors not yet in sockets */
-    size_t n_received;
     bool active, blocked;
     pid_t pid;
 };

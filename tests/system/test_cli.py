@@ -177,6 +177,15 @@ def test_faults_of_the_peer(folder, answer, code, says):
     assert done.stdout == ""
 
 
+def test_a_job_that_ends_at_once(folder):
+    """Its last line comes in one read with the answer, and is not lost."""
+    last = {"event": "result", "done": True, "ok": False, "exit": 9, "error": "refused as planned"}
+    peer = Scripted(folder, b'{"ok":true}\n' + json.dumps(last).encode() + b"\n")
+    write_config(peer.config, {"backup": {"control_socket": peer.path}})
+    elexgate("backup", "--now", config=peer.config, code=9)
+    peer.close()
+
+
 def test_a_silent_peer(folder):
     peer = Scripted(folder, b"", silent=True)
     done = elexgate("status", config=peer.config, code=UNREACHABLE)

@@ -354,6 +354,14 @@ def test_another_user_is_refused(keeper):
     done = subprocess.run(["/usr/bin/python3", "-c", program, str(keeper.socket)], user="nobody", capture_output=True, text=True,
                           timeout=20)
     assert '"EACCES"' in done.stdout and "runs" not in done.stdout, done
+    # as many as there may be clients, and they stay: who may ask finds room
+    program = ("import socket,sys; all=[socket.socket(socket.AF_UNIX) for _ in range(70)]; [s.connect(sys.argv[1]) for s in all];"
+               " print(all[0].recv(1000), flush=True); sys.stdin.read()")
+    with subprocess.Popen(["/usr/bin/python3", "-c", program, str(keeper.socket)], user="nobody", stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as crowd:
+        assert b"EACCES" in crowd.stdout.readline()
+        assert keeper.call("status")["ok"]
+        crowd.stdin.close()
 
 
 @pytest.mark.sanitize

@@ -161,15 +161,8 @@ static void check_proof_program(const struct config *c, doctor_tell_fn *tell, vo
 {
     const char *path = config_str(c, "proof", NULL, "socket");
     json_t *request = json_pack("{s:s}", "cmd", "ping"), *answer = NULL;
-    struct control *line = NULL;
     struct err e;
-    int r = control_connect(path, ASK_MS, &line, &e);
-    if (r == 0)
-        r = control_send(line, request, &e);
-    if (r == 0)
-        r = control_receive(line, &answer, &e);
-    control_close(line);
-    if (r == 0)
+    if (control_ask(path, ASK_MS, request, &answer, &e) == 0)
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
             "elexgate-proof answers: clients since MariaDB 11.4 trust the gate's certificate",
             "elexgate-proof antwortet: Programme ab MariaDB 11.4 vertrauen dem Zertifikat", NULL,
