@@ -50,8 +50,8 @@ void ledger_clear(struct ledger *l);
 /* On the disk when it returns. What could not be believed is put aside first, as PATH.damaged. */
 int ledger_append(struct ledger *l, const struct ledger_entry *entry, struct err *e) MUSTCHECK;
 
-/* The last entry that made or adopted it. digest NULL: whatever its content. medium NULL: wherever.
- */
+/* The last entry that made or adopted it, also of what was removed since: a copy of it elsewhere is
+ * ours all the same. digest NULL: whatever its content. medium NULL: wherever. */
 const struct ledger_entry *ledger_find(const struct ledger *l, const char *type, const char *run,
     const char *digest, const char *medium);
 /* The archives on a medium that must still be there, as indices of entries; malloc'ed. */

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 
@@ -48,17 +49,50 @@ static bool read_proof(json_t *v, struct store_proof *p)
     return true;
 }
 
-char *status_text(const struct store_status *s)
+/* What is sealed: the object without its seal, as we write it, and what it is about. */
+static void digest_of(
+    const json_t *o, const struct status_subject *about, char out[static SHA256_HEX_LEN])
+{
+    char *text = json_dumps(o, JSON_COMPACT);
+    CHECK(text);
+    _cleanup_free_ char *all = xasprintf(
+        "%s %s %s\n%s", about->type, about->run, about->digest, text);
+    free(text);
+    seal_digest(all, strlen(all), out);
+}
+
+char *status_text(
+    const struct store_status *s, const struct status_subject *about, const struct seal_key *key)
 {
     json_t *o = json_pack("{s:s,s:i,s:o,s:o,s:I,s:o}", "format", "elexgate-status", "version", 1,
         "verified", build_check(s->verified_ms, s->verified_good, s->verified_words), "proven",
         build_check(s->proven_ms, s->proven_good, s->proven_words), "drill_ms",
         (json_int_t)s->drill_ms, "proof", status_proof_json(s));
     CHECK(o);
+    if (key) {
+        char digest[SHA256_HEX_LEN], signature[SEAL_SIGNATURE_HEX_LEN];
+        digest_of(o, about, digest);
+        seal_sign(key, SEAL_STATUS, digest, signature);
+        (void)json_object_set_new(
+            o, "seal", json_pack("{s:s,s:s}", "key", key->public, "signature", signature));
+    }
     char *text = json_dumps(o, JSON_COMPACT), *out = xasprintf("%s\n", text);
     free(text);
     json_decref(o);
     return out;
+}
+
+/* Takes the seal off. */
+static bool sealed_by_us(json_t *o, const struct status_subject *about, const struct trust *trust)
+{
+    const json_t *seal = json_object_get(o, "seal");
+    char key[SEAL_KEY_HEX_LEN], signature[SEAL_SIGNATURE_HEX_LEN], digest[SHA256_HEX_LEN];
+    utf8_copy(key, sizeof key, json_get_text(seal, "key"));
+    utf8_copy(signature, sizeof signature, json_get_text(seal, "signature"));
+    (void)json_object_del(o, "seal");
+    digest_of(o, about, digest);
+    return trust && trust_is_own_key(trust, key) &&
+           seal_verify(key, SEAL_STATUS, digest, signature);
 }
 
 static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
@@ -75,56 +109,71 @@ static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
     return true;
 }
 
-int status_parse(const char *text, size_t len, struct store_status *out, struct err *e)
+static bool read_all(json_t *o, struct store_status *out)
 {
     struct store_status s = {0};
-    json_error_t je;
-    json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je), *verified, *proven;
-    json_t *proof = NULL;
+    json_t *verified, *proven, *proof = NULL;
     const char *format;
     int version;
     json_int_t drill_ms;
-    bool good = o &&
-                json_unpack(o, "{s:s,s:i,s:o,s:o,s:I,s?o!}", "format", &format, "version", &version,
+    bool good = json_unpack(o, "{s:s,s:i,s:o,s:o,s:I,s?o!}", "format", &format, "version", &version,
                     "verified", &verified, "proven", &proven, "drill_ms", &drill_ms, "proof",
                     &proof) == 0 &&
                 strcmp(format, "elexgate-status") == 0 && version == 1 &&
                 read_check(verified, &s.verified_ms, &s.verified_good, s.verified_words) &&
                 read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words) &&
                 read_proof(proof, &s.proof);
-    if (good) {
-        s.drill_ms = drill_ms;
+    s.drill_ms = good ? drill_ms : 0;
+    if (good)
         *out = s;
-    }
-    json_decref(o);
-    return good ? 0 : err_set(e, EINVAL, "status file: not as Elexgate writes it");
+    return good;
 }
 
-static char *status_path(const char *folder, const char *type, const char *run)
+int status_parse(const char *text, size_t len, const struct status_subject *about,
+    const struct trust *trust, struct store_status *out, struct err *e)
+{
+    struct store_status s = {0};
+    json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    bool ours = json_is_object(o) && sealed_by_us(o, about, trust), good = o && read_all(o, &s);
+    json_decref(o);
+    if (!good)
+        return err_set(e, EINVAL, "status file: not as Elexgate writes it");
+    if (!ours)
+        return err_set(e, EPERM, "status file: no key of ours vouches for it");
+    *out = s;
+    return 0;
+}
+
+static char *status_path(const char *folder, const struct status_subject *about)
 {
     struct archive_name n = {.kind = ARCHIVE_NAME_STATUS};
     char name[ARCHIVE_NAME_LEN];
-    snprintf(n.type, sizeof n.type, "%s", type);
-    snprintf(n.run, sizeof n.run, "%s", run);
+    snprintf(n.type, sizeof n.type, "%s", about->type);
+    snprintf(n.run, sizeof n.run, "%s", about->run);
     return xasprintf("%s/%s", folder, archive_name_format(&n, name));
 }
 
-int store_status_read(
-    const char *folder, const char *type, const char *run, struct store_status *out, struct err *e)
+int status_read(const char *folder, const struct status_subject *about, const struct trust *trust,
+    struct store_status *out, struct err *e)
 {
-    _cleanup_free_ char *path = status_path(folder, type, run), *text = NULL;
+    _cleanup_free_ char *path = status_path(folder, about), *text = NULL;
     size_t len;
     int r = file_read(path, STATUS_MAX, &text, &len, e);
     if (r == -ENOENT) {
         *out = (struct store_status){0};
         return 0;
     }
-    return r < 0 ? r : status_parse(text, len, out, e);
+    return r < 0 ? r : status_parse(text, len, about, trust, out, e);
 }
 
-int store_status_write(const char *folder, const char *type, const char *run,
-    const struct store_status *s, struct err *e)
+int store_status_write(const char *folder, const char *type, const char *run, const char *digest,
+    struct trust *trust, const struct store_status *s, struct err *e)
 {
-    _cleanup_free_ char *path = status_path(folder, type, run), *text = status_text(s);
+    struct status_subject about = {type, run, digest};
+    int r = trust->has_key ? 0 : trust_load_key(trust, e);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *path = status_path(folder, &about),
+                        *text = status_text(s, &about, trust->has_key ? &trust->key : NULL);
     return file_publish(path, text, strlen(text), 0600, e);
 }

@@ -11,6 +11,7 @@
 
 #include "backup/archive/manifest_file.h"
 #include "backup/archive/medium.h"
+#include "backup/archive/status_file.h"
 #include "common/utf8.h"
 
 char *store_path(const char *folder, const struct store_item *it, enum archive_name_kind kind)
@@ -102,12 +103,14 @@ static void look_at(const char *folder, const struct trust *trust, struct store_
     _cleanup_free_ char *full = store_path(folder, it, ARCHIVE_NAME_MANIFEST);
 
     it->complete = true;
-    /* A status that cannot be read says nothing: as if it was never verified. */
-    if (store_status_read(folder, it->type, it->run, &it->status, &e) < 0)
-        memset(&it->status, 0, sizeof it->status);
     bool there = lstat(archive, &st) == 0 && S_ISREG(st.st_mode);
     it->size = there ? (uint64_t)st.st_size : 0;
     int r = manifest_file_head_read(plain, &it->manifest, &seal, it->digest, &e);
+    /* A status that cannot be read, or that is not ours, says nothing: as if never verified. */
+    struct status_subject about = {it->type, it->run, it->digest};
+    struct err unread = {0};
+    if (status_read(folder, &about, trust, &it->status, &unread) < 0)
+        memset(&it->status, 0, sizeof it->status);
     memcpy(it->expect, it->encrypted ? it->manifest.full_sha256 : it->digest, sizeof it->expect);
     bool fits = strcmp(it->manifest.type, it->type) == 0 && strcmp(it->manifest.run, it->run) == 0;
     if (r == 0 && trust) /* under another name it is not what was sealed */

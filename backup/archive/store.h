@@ -24,7 +24,8 @@ struct store_proof {
     char settings[700];              /* "max_allowed_packet=16777216 sql_mode=..." */
 };
 
-/* What was found out about an archive later: beside it, in <name>.status.json. */
+/* What was found out about an archive later: beside it, in <name>.status.json, sealed with our key
+ * for this one archive. */
 struct store_status {
     int64_t verified_ms; /* 0 = never */
     bool verified_good;
@@ -84,10 +85,10 @@ void store_give_suffix(const char *folder, const char *run);
 char *store_path(
     const char *folder, const struct store_item *it, enum archive_name_kind kind) MUSTCHECK;
 
-int store_status_read(const char *folder, const char *type, const char *run,
-    struct store_status *out, struct err *e) MUSTCHECK; /* missing file: all zero */
-int store_status_write(const char *folder, const char *type, const char *run,
-    const struct store_status *s, struct err *e) MUSTCHECK;
+/* digest: of the archive's manifest. Without a key of ours it is written, and nobody believes it.
+ */
+int store_status_write(const char *folder, const char *type, const char *run, const char *digest,
+    struct trust *trust, const struct store_status *s, struct err *e) MUSTCHECK;
 
 /* Removes archive, manifest and status of one run's type, the manifest first, so that what is left
  * by a crash is incomplete and never counted. The ledger is told before. */

@@ -102,12 +102,12 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
             v.whole_file_only
                 ? "the file is as it was written; its content is encrypted and was not looked at"
                 : "every file is as it was backed up");
-    if (o->record && !it->gone) {
+    if (o->record && !it->gone && *it->digest) {
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();
         s.verified_good = v.good;
         utf8_copy(s.verified_words, sizeof s.verified_words, v.good ? "" : v.words);
-        x = store_status_write(folder, it->type, it->run, &s, e);
+        x = store_status_write(folder, it->type, it->run, it->digest, o->record, &s, e);
         if (x < 0)
             return x;
     }

@@ -13,7 +13,7 @@ struct verify_options {
                                   whole file are compared, and the result says so */
     const char *passphrase;
     unsigned threads;
-    bool record; /* write the status file */
+    struct trust *record; /* write the status file, with its key; NULL: do not */
     bool (*go_on)(void *ctx);
     void (*progress)(void *ctx, uint64_t bytes_done, uint64_t bytes_total, const char *path);
     void *ctx;

@@ -105,14 +105,14 @@ static int verify_one(struct request *r, const char *folder, const struct store_
     struct verify_options o = {.identity_file = r->settings.identity_file,
         .passphrase = r->settings.passphrase,
         .threads = r->settings.pack.threads,
-        .record = true,
+        .record = &r->trust,
         .go_on = go_on,
         .progress = tell,
         .ctx = &p};
     _cleanup_free_ char *path = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
     int x = verify_item(folder, it, &o, &v, e);
     if (x == -EROFS || x == -EACCES) { /* a copy on a disk that is only read: verify all the same */
-        o.record = false;
+        o.record = NULL;
         x = verify_item(folder, it, &o, &v, e);
     }
     if (x != 0)

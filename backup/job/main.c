@@ -265,8 +265,10 @@ static int dispatch(const struct config *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     private_memory_begin();
-    if (argc > 1 && strcmp(argv[1], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox */
-        return import_child(argc - 1, argv + 1);
+    if (argc > 1 &&
+        strcmp(argv[1], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox: no one is
+                                               left to tidy up for, and nothing in reach */
+        _exit(import_child(argc - 1, argv + 1));
     secure_heap_begin();
     const char *path = NULL;
     int i = 1;

@@ -107,6 +107,11 @@ static void test_ledger(void **state)
     assert_int_equal(n, 0);
     assert_non_null(ledger_find(&again, "bilder", "2026-11-23-0315", NULL, NULL));
     assert_null(ledger_find(&again, "bilder", "2026-11-24-0315", NULL, NULL));
+    /* of what we removed a copy elsewhere is ours all the same; it is only not missed here */
+    const struct ledger_entry *copy = ledger_find(&again, "bilder", "2026-11-22-0315", NULL, NULL);
+    assert_non_null(copy);
+    assert_int_equal(copy->what, LEDGER_MADE);
+    assert_null(ledger_find(&again, "bilder", "2026-11-22-0315", "another digest", NULL));
     assert_true(ledger_began(&again, "2026-11-21-0315", 1));
     assert_false(ledger_began(&again, "2026-11-21-0315", 2));
     ledger_clear(&again);

@@ -170,7 +170,13 @@ static void test_retention_on_disk(void **state)
     write_name("elexisdb_2026-11-17-0315.tar.gz", "incomplete");
     write_name("elexisdb_backup.tar.gz", "a stranger");
     /* one that verify found damaged counts for nothing */
-    assert_int_equal(store_status_write(dir, "elexisdb", "2026-11-21-0315", &bad, &e), 0);
+    struct store_list all = list_all("elexisdb");
+    for (size_t i = 0; i < all.count; i++)
+        if (strcmp(all.items[i].run, "2026-11-21-0315") == 0)
+            assert_int_equal(store_status_write(dir, "elexisdb", "2026-11-21-0315",
+                                 all.items[i].digest, &trust, &bad, &e),
+                0);
+    store_list_clear(&all);
     /* neither does what is not ours count, and it stays */
     make_as(NULL, "elexisdb", "2026-11-23-0315", "2026-11-23T02:15:00Z", NULL);
     make_as(NULL, "elexisdb", "2019-11-23-0315", "2019-11-23T02:15:00Z", NULL);
@@ -383,18 +389,49 @@ static void test_status(void **state)
                             .verified_ms = INT64_C(1795313700000)},
                         back;
     snprintf(s.verified_words, sizeof s.verified_words, "bad \xff name");
-    assert_int_equal(store_status_read(dir, "x", "2026-11-20-0315", &back, &e), 0);
+    char digest[SHA256_HEX_LEN];
+    seal_digest("a manifest", 10, digest);
+    struct status_subject about = {"x", "2026-11-20-0315", digest};
+    assert_int_equal(status_read(dir, &about, &trust, &back, &e), 0);
     assert_int_equal(back.proven_ms, 0);
-    assert_int_equal(store_status_write(dir, "x", "2026-11-20-0315", &s, &e), 0);
-    assert_int_equal(store_status_read(dir, "x", "2026-11-20-0315", &back, &e), 0);
+    assert_int_equal(store_status_write(dir, about.type, about.run, digest, &trust, &s, &e), 0);
+    assert_int_equal(status_read(dir, &about, &trust, &back, &e), 0);
     assert_true(back.proven_good && !back.verified_good);
     assert_true(back.proven_ms == s.proven_ms && back.drill_ms == 12345);
     assert_string_equal(back.verified_words, "bad ? name");
-    static const char *const bad[] = {"", "{}", "[]",
+    static const char *const bad[] = {"", "{}", "[]", "null",
         "{\"format\":\"elexgate-status\",\"version\":2,\"verified\":null,\"proven\":null,\"drill_ms\":0}",
         "{\"format\":\"elexgate-status\",\"version\":1,\"verified\":1,\"proven\":null,\"drill_ms\":0}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(status_parse(bad[i], strlen(bad[i]), &back, &e), -EINVAL);
+        assert_int_equal(status_parse(bad[i], strlen(bad[i]), &about, &trust, &back, &e), -EINVAL);
+}
+
+/* Whoever writes to the medium has no key of ours, and none of our seals says it for him. */
+static void test_nobody_else_says_that_it_is_proven(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct store_status proven = {.proven_ms = 1, .proven_good = true}, back;
+    struct seal_key theirs;
+    char digest[SHA256_HEX_LEN], other[SHA256_HEX_LEN];
+    seal_digest("a", 1, digest);
+    seal_digest("b", 1, other);
+    assert_int_equal(seal_key_make(&theirs, &e), 0);
+    const struct status_subject about = {"x", "2026-11-20-0315", digest};
+    const struct status_subject others[] = {{"x", "2026-11-20-0315", other},
+        {"x", "2026-11-21-0315", digest}, {"y", "2026-11-20-0315", digest}};
+    _cleanup_free_ char *good = status_text(&proven, &about, &trust.key);
+    _cleanup_free_ char *none = status_text(&proven, &about, NULL);
+    _cleanup_free_ char *foreign = status_text(&proven, &about, &theirs);
+    assert_int_equal(status_parse(good, strlen(good), &about, &trust, &back, &e), 0);
+    assert_true(back.proven_good);
+    assert_int_equal(status_parse(none, strlen(none), &about, &trust, &back, &e), -EPERM);
+    assert_int_equal(status_parse(foreign, strlen(foreign), &about, &trust, &back, &e), -EPERM);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_int_equal(status_parse(good, strlen(good), &others[i], &trust, &back, &e), -EPERM);
+    memcpy(strstr(good, "\"drill_ms\":0"), "\"drill_ms\":9", 12);
+    assert_int_equal(status_parse(good, strlen(good), &about, &trust, &back, &e), -EPERM);
+    seal_key_clear(&theirs);
 }
 
 static void test_verify_records(void **state)
@@ -402,7 +439,7 @@ static void test_verify_records(void **state)
     (void)state;
     struct err e = {0};
     struct verify_result r;
-    struct verify_options o = {.threads = 1, .record = true};
+    struct verify_options o = {.threads = 1, .record = &trust};
     make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
     struct store_list l = list_all(NULL);
     assert_int_equal(verify_item(dir, &l.items[0], &o, &r, &e), 0);
@@ -431,6 +468,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_whose, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latest_is_not_stepped_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_else_says_that_it_is_proven, setup, teardown),
         cmocka_unit_test_setup_teardown(test_verify_records, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
