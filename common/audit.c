@@ -11,15 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
-#include "common/utf8.h"
+#include "common/log_line.h"
 
+/* How long the thread waits for more lines before it writes. */
+#define GATHER_MS 10
 /* How often a file that could not be opened is tried again. */
 #define OPEN_AGAIN_MS 30000u
 /* How often it is looked whether a month is over, and how long logrotate has had its chance then.
  */
-#define LOOK_MS     3600000u
-#define GRACE_DAYS  2
-#define SEEN_NEVER  UINT64_MAX
+#define LOOK_MS    3600000u
+#define GRACE_DAYS 2
+#define SEEN_NEVER UINT64_MAX
+/* Room for a dozen values of full length; a longer one is cut. */
+#define VALUE_MAX_BYTES 4096u
+#define LINE_MAX_BYTES  (12u * VALUE_MAX_BYTES + 4096u)
+#define ROOM_BYTES      (64u * 1024u)
+_Static_assert(LINE_MAX_BYTES <= ROOM_BYTES, "a line has room");
 #define STAMP_BYTES sizeof "{\"time\":\"2026-11"
 
 struct line {
@@ -50,65 +57,21 @@ static struct {
     .fd = -1,
     .looked_ms = SEEN_NEVER};
 
-/* What is no UTF-8 becomes \xHH, so that the line is JSON whatever a client sent. */
-static json_t *text_json(const char *s)
-{
-    size_t n = strlen(s);
-    if (utf8_check(s, n) == n)
-        return json_stringn(s, n);
-    char *clean = xmalloc(4 * n + 1);
-    size_t out = 0;
-    for (size_t i = 0; i < n;) {
-        uint32_t c;
-        size_t len = utf8_decode(s + i, n - i, &c);
-        if (len > 0)
-            memcpy(clean + out, s + i, len);
-        else
-            snprintf(clean + out, 5, "\\x%02x", (unsigned char)s[i]);
-        out += len > 0 ? len : 4;
-        i += len > 0 ? len : 1;
-    }
-    json_t *v = json_stringn(clean, out);
-    free(clean);
-    return v;
-}
-
-static json_t *field_json(const struct log_field *f)
-{
-    switch (f->type) {
-    case LOG_FIELD_STR:
-        return f->s ? text_json(f->s) : NULL;
-    case LOG_FIELD_INT:
-        return json_integer(f->i);
-    case LOG_FIELD_UINT:
-        return json_integer((json_int_t)f->u);
-    case LOG_FIELD_BOOL:
-        return json_boolean(f->u);
-    case LOG_FIELD_DOUBLE:
-        return json_real(f->d);
-    }
-    return NULL;
-}
-
 static struct line *line_new(const char *event, const struct log_field *fields, size_t n)
 {
-    char stamp[CLOCK_ISO_LEN];
-    json_t *o = json_pack("{s:s, s:s, s:s}", "time", clock_iso(clock_wall_ms(), stamp), "program",
-        audit.program, "event", event);
-    for (size_t i = 0; i < n; i++) {
-        json_t *v = field_json(&fields[i]);
-        if (v)
-            (void)json_object_set_new(o, fields[i].key, v);
-    }
-    char *text = json_dumps(o, JSON_COMPACT);
-    json_decref(o);
-    CHECK(text);
-    size_t len = strlen(text);
-    struct line *l = xmalloc(sizeof *l + len + 2);
-    *l = (struct line){.len = len + 1};
-    snprintf(l->text, len + 2, "%s\n", text);
-    free(text);
-    return l;
+    char room[LINE_MAX_BYTES];
+    struct log_line l;
+    log_line_begin(&l, LOG_JSON, room, sizeof room, VALUE_MAX_BYTES);
+    log_line_stamp(&l, "time");
+    log_line_field(&l, &LOG_S("program", audit.program));
+    log_line_field(&l, &LOG_S("event", event));
+    for (size_t i = 0; i < n; i++)
+        log_line_field(&l, &fields[i]);
+    log_line_end(&l);
+    struct line *kept = xmalloc(sizeof *kept + l.len);
+    *kept = (struct line){.len = l.len};
+    memcpy(kept->text, l.text, l.len);
+    return kept;
 }
 
 static void open_file(const char *path)
@@ -166,36 +129,37 @@ static void look(const char *path)
         open_file(path);
 }
 
-/* -errno when not all of it went in. */
-static int write_whole(const char *text, size_t len)
+/* How much of it went in; if not all, *error says why. */
+static size_t write_whole(const char *text, size_t len, int *error)
 {
-    if (audit.fd < 0)
-        return -EBADF;
-    if (audit.torn) { /* so that the rest of a line does not spoil the next one */
-        if (write(audit.fd, "\n", 1) != 1)
-            return errno ? -errno : -ENOSPC;
-        audit.torn = false;
-    }
     ssize_t n;
+    *error = audit.fd < 0 ? EBADF : 0;
+    if (audit.torn && audit.fd >= 0) { /* so that the rest of a line does not spoil the next one */
+        if (write(audit.fd, "\n", 1) != 1)
+            *error = errno ? errno : ENOSPC;
+        else
+            audit.torn = false;
+    }
+    if (*error)
+        return 0;
     do
         n = write(audit.fd, text, len);
     while (n < 0 && errno == EINTR);
     if (n == (ssize_t)len)
-        return 0;
-    audit.torn = n > 0;
-    return n < 0 ? -errno : -ENOSPC;
+        return len;
+    *error = n < 0 ? errno : ENOSPC;
+    audit.torn = n > 0 && text[n - 1] != '\n';
+    return n > 0 ? (size_t)n : 0;
 }
 
-/* Called with what happened to a line or to an attempt to open; tells a change, once. */
-static void note(const char *path, int error, bool a_line)
+/* Called with what happened to lines or to an attempt to open; tells a change, once. */
+static void note(const char *path, int error, uint64_t lost)
 {
     pthread_mutex_lock(&audit.lock);
     bool before = audit.failing;
     audit.failing = error != 0;
-    if (error && a_line) {
-        audit.lost++;
-        audit.untold++;
-    }
+    audit.lost += lost;
+    audit.untold += lost;
     pthread_mutex_unlock(&audit.lock);
     if (error && !before)
         log_event(LOG_ERROR, "audit-failed", LOG_S("file", path), LOG_S("error", strerror(error)),
@@ -205,32 +169,54 @@ static void note(const char *path, int error, bool a_line)
         log_event(LOG_INFO, "audit-works-again", LOG_S("file", path));
 }
 
-/* Before the first line that goes in again: how many are missing. */
+/* Before the first line that goes in again: how many are missing. 0, or why it does not go in. */
 static int tell_lost(void)
 {
+    int error;
     pthread_mutex_lock(&audit.lock);
     uint64_t untold = audit.untold;
     pthread_mutex_unlock(&audit.lock);
     if (untold == 0)
         return 0;
     struct line *l = line_new("lines-lost", &LOG_U("lines", untold), 1);
-    int r = write_whole(l->text, l->len);
+    (void)write_whole(l->text, l->len, &error);
     free(l);
     pthread_mutex_lock(&audit.lock);
-    audit.untold -= r == 0 ? untold : 0;
+    audit.untold -= error ? 0 : untold;
     pthread_mutex_unlock(&audit.lock);
-    return r;
+    return error;
 }
 
-static void write_line(const char *path, const struct line *l)
+static void write_together(const char *path, const char *text, size_t len, uint64_t lines)
 {
     if (audit.fd < 0 && clock_mono_ms() - audit.tried_ms >= OPEN_AGAIN_MS)
         open_file(path);
     look(path);
-    int r = tell_lost();
-    if (r == 0)
-        r = write_whole(l->text, l->len);
-    note(path, -r, true);
+    int error = tell_lost();
+    size_t in = error ? 0 : write_whole(text, len, &error);
+    for (size_t i = 0; i < in; i++)
+        lines -= text[i] == '\n';
+    note(path, error, lines);
+}
+
+/* A burst's lines go in with few calls. Frees them. */
+static void write_lines(const char *path, struct line *l)
+{
+    static char room[ROOM_BYTES];
+    while (l) {
+        size_t len = 0;
+        uint64_t lines = 0;
+        while (l && len + l->len <= sizeof room) {
+            struct line *next = l->next;
+            memcpy(room + len, l->text, l->len);
+            len += l->len;
+            lines++;
+            free(l);
+            l = next;
+        }
+        if (path)
+            write_together(path, room, len, lines);
+    }
 }
 
 static void take_path(char *path, bool reopen)
@@ -242,8 +228,22 @@ static void take_path(char *path, bool reopen)
     } else if (reopen) {
         audit.looked_ms = SEEN_NEVER;
         open_file(path);
-        note(path, audit.fd < 0 ? errno : 0, false);
+        note(path, audit.fd < 0 ? errno : 0, 0);
     }
+}
+
+/* Under the lock: what comes shortly behind the first line goes with it, so that a burst of logins
+ * costs one change of threads and not one a line. Nobody signals meanwhile but to end it. */
+static void gather(void)
+{
+    struct timespec end;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &end) == 0);
+    end.tv_nsec += GATHER_MS * 1000000;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    while (!audit.stop && !audit.reopen && audit.waiting < AUDIT_WAITING_MAX / 2 &&
+           pthread_cond_clockwait(&audit.wake, &audit.lock, CLOCK_MONOTONIC, &end) == 0)
+        ;
 }
 
 static void *audit_thread(void *arg)
@@ -255,6 +255,7 @@ static void *audit_thread(void *arg)
             pthread_cond_wait(&audit.wake, &audit.lock);
             continue;
         }
+        gather();
         bool reopen = audit.reopen;
         char *path = audit.path ? xstrdup(audit.path) : NULL;
         struct line *l = audit.head;
@@ -264,12 +265,7 @@ static void *audit_thread(void *arg)
         audit.reopen = false;
         pthread_mutex_unlock(&audit.lock);
         take_path(path, reopen);
-        for (struct line *next; l; l = next) {
-            next = l->next;
-            if (path)
-                write_line(path, l);
-            free(l);
-        }
+        write_lines(path, l);
         free(path);
         pthread_mutex_lock(&audit.lock);
     }
@@ -321,7 +317,8 @@ void audit_write(const char *event, const struct log_field *fields, size_t n)
         audit.waiting++;
         *audit.tail = l;
         audit.tail = &l->next;
-        pthread_cond_signal(&audit.wake);
+        if (audit.waiting == 1 || audit.waiting == AUDIT_WAITING_MAX / 2)
+            pthread_cond_signal(&audit.wake);
     } else if (audit.path) {
         audit.lost++;
         audit.untold++;

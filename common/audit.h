@@ -39,7 +39,7 @@ void audit_write(const char *event, const struct log_field *fields, size_t n);
     } while (0)
 /* {"file":PATH,"good":BOOL,"lost":N}, for status; JSON null where it is off. New reference. */
 json_t *audit_status(void) MUSTCHECK;
-/* Writes what waits and ends the thread. */
+/* Writes what waits, at once, and ends the thread. */
 void audit_stop(void);
 
 #endif

@@ -60,11 +60,19 @@ char *clock_iso(int64_t wall_ms, char buf[static CLOCK_ISO_LEN])
         wall_ms = last;
     split_ms(wall_ms, &sec, &ms);
     CHECK(gmtime_r(&sec, &tm));
-    /* The unsigned remainders change nothing; they show the compiler that the text fits. */
-    snprintf(buf, CLOCK_ISO_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-        (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-        (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-        (unsigned)tm.tm_sec % 100, (unsigned)ms % 1000);
+    int year = tm.tm_year + 1900;
+    const int pairs[] = {
+        year / 100, year % 100, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
+    const char *pattern = "0000-00-00T00:00:00.000Z";
+    memcpy(buf, pattern, CLOCK_ISO_LEN);
+    char *p = buf;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        p += *p != '0'; /* what stands between them */
+        *p++ = (char)('0' + pairs[i] / 10);
+        *p++ = (char)('0' + pairs[i] % 10);
+    }
+    for (int i = 3; i > 0; i--, ms /= 10)
+        p[i] = (char)('0' + ms % 10);
     return buf;
 }
 

@@ -120,6 +120,7 @@ struct session {
     bool asking, asked; /* session_ask.c: on its way; since the client's last word */
     bool end_asked;     /* ended as soon as it stands between transactions */
     bool quit;          /* COM_QUIT was seen */
+    bool server_local;  /* the server is at the other end of a unix socket */
     bool login_done;    /* an "end" line in the log is owed */
     bool resumed;
     const char *end_reason; /* static text */
@@ -229,8 +230,6 @@ bool session_sha2_refuses(struct session *s, uint8_t seq);
 bool session_user_may(struct session *s, const char *user);
 /* Whether there is anything to ask session_user_may. */
 bool session_user_is_watched(const struct session *s);
-/* The server is at the other end of a unix socket. */
-bool session_server_is_local(const struct session *s);
 /* session_relay.c */
 void session_relay_start(struct session *s, uint16_t status);
 void session_on_client_relay(struct session *s, const uint8_t *data, size_t n);

@@ -72,7 +72,9 @@ static void try_next(struct session *s)
     struct session_login *l = s->login;
     while (l->next_target < l->n_targets) {
         struct err e;
-        int fd = backend_connect(&l->targets[l->next_target++], s->settings, &e);
+        const struct backend_address *target = &l->targets[l->next_target++];
+        int fd = backend_connect(target, s->settings, &e);
+        s->server_local = target->sa.ss_family == AF_UNIX;
         if (fd >= 0 && link_open(&s->server, &s->worker->loop, fd, &s->worker->scratch,
                            session_on_server_event, s, &e) == 0) {
             s->links_open++;

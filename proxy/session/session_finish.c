@@ -40,7 +40,7 @@ static void login_cut(struct session *s, const char *why)
 
 static bool server_waits_for_login(const struct session *s)
 {
-    return s->state < SESSION_RELAY && s->login && !session_server_is_local(s);
+    return s->state < SESSION_RELAY && s->login && !s->server_local;
 }
 
 /* A broken link tells by its end, which is awaited anyway. */
@@ -162,7 +162,7 @@ void session_server_leave_behind(struct session *s)
     struct sockaddr_storage peer;
     socklen_t n = sizeof peer;
     struct err e;
-    if (session_server_is_local(s) ||
+    if (s->server_local ||
         getpeername(s->server.fd, (struct sockaddr *)&peer, &n) < 0) /* never connected */
         return;
     int fd = fcntl(s->server.fd, F_DUPFD_CLOEXEC, 0);

@@ -20,7 +20,7 @@
  * the client knows by itself what to do. */
 static bool has_to_step_in(const struct session *s)
 {
-    return s->client.ssl && !session_server_is_local(s);
+    return s->client.ssl && !s->server_local;
 }
 
 static void refuse(struct session *s, const char *why)

@@ -3,20 +3,11 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include "common/log.h"
 #include "proxy/session/session.h"
 #include "proxy/wire/user_name.h"
 
 #define ERROR_DENIED 1045 /* ER_ACCESS_DENIED_ERROR */
-
-bool session_server_is_local(const struct session *s)
-{
-    struct sockaddr_storage server = {0};
-    socklen_t len = sizeof server;
-    (void)getsockname(s->server.fd, (struct sockaddr *)&server, &len);
-    return server.ss_family == AF_UNIX;
-}
 
 /* A client may announce one set with its SSLRequest and another with its name; later it may set any
  * by SQL. */
@@ -54,7 +45,7 @@ static bool is_refused_as(struct session *s, const char *user, const char *accou
 static bool takes_us_for_the_client(struct session *s, const char *user)
 {
     const char *own = s->settings->own_user;
-    return own && session_server_is_local(s) &&
+    return own && s->server_local &&
            is_refused_as(s, user, own,
                "Mit diesem Namen kann man sich hier nicht anmelden: Unter ihm laeuft Elexgate selbst. / Nobody can log in here under this name: Elexgate itself runs under it.",
                "the proxy's own user", "see allow_own_user in elexgate.ini(5)");
@@ -73,7 +64,7 @@ static bool is_denied(struct session *s, const char *user)
 bool session_user_is_watched(const struct session *s)
 {
     return s->listener->client_auth || s->listener->deny_users[0] ||
-           (s->settings->own_user && session_server_is_local(s));
+           (s->settings->own_user && s->server_local);
 }
 
 static bool certificate_may(struct session *s, const char *user)

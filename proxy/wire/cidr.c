@@ -89,10 +89,26 @@ struct address address_from(const struct sockaddr *sa)
     return a;
 }
 
+/* Each line of log and audit has one: inet_ntop's sprintf was a tenth of a login's own work. */
+static char *v4_text(const uint8_t *four, char *buf)
+{
+    char *p = buf;
+    for (int i = 0; i < 4; i++) {
+        if (four[i] >= 100)
+            *p++ = (char)('0' + four[i] / 100);
+        if (four[i] >= 10)
+            *p++ = (char)('0' + four[i] / 10 % 10);
+        *p++ = (char)('0' + four[i] % 10);
+        *p++ = i < 3 ? '.' : '\0';
+    }
+    return buf;
+}
+
 char *address_text(const struct address *a, char buf[static ADDRESS_TEXT_MAX])
 {
-    bool v4 = memcmp(a->b, mapped_prefix, sizeof mapped_prefix) == 0;
-    if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? a->b + 12 : a->b, buf, ADDRESS_TEXT_MAX))
+    if (memcmp(a->b, mapped_prefix, sizeof mapped_prefix) == 0)
+        return v4_text(a->b + 12, buf);
+    if (!inet_ntop(AF_INET6, a->b, buf, ADDRESS_TEXT_MAX))
         buf[0] = 0;
     return buf;
 }

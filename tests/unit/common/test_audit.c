@@ -197,6 +197,71 @@ static void full_disk(void **state)
     assert_int_equal(bad, 1);
 }
 
+/* Lines that come together go in together, and of those that do not fit each is counted. */
+static void a_burst(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    audit_use(path);
+    for (int i = 0; i < 3000; i++)
+        audit_event("burst", LOG_I("i", i));
+    audit_stop();
+    json_t *all = lines(path);
+    assert_int_equal(json_array_size(all), 3000);
+    for (size_t i = 0; i < 3000; i++)
+        assert_int_equal(json_get_int(json_array_get(all, i), "i"), i);
+    json_decref(all);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    small.rlim_cur = (rlim_t)st.st_size + 120; /* one more, of about 80 */
+    audit_use(path);
+    wait_status(true, 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 4; i++)
+        audit_event("late", LOG_I("i", i));
+    wait_status(false, 3);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    audit_event("again");
+    wait_status(true, 3);
+    audit_stop();
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    assert_int_equal(file_read(path, 1 << 20, &text, &len, NULL), 0);
+    const char *torn = strstr(text, "\"i\":2999}\n");
+    assert_non_null(torn);
+    assert_non_null(strstr(torn, "\"event\":\"late\",\"i\":0}\n"));
+    assert_non_null(strstr(torn, "\n{\"time\":"));
+    assert_non_null(strstr(torn, "\"event\":\"lines-lost\",\"lines\":3}\n"));
+    assert_non_null(strstr(torn, "\"event\":\"again\"}\n"));
+    assert_null(strstr(torn, "\"i\":1}"));
+}
+
+/* A peer's text of any length makes one line, and a line is JSON. */
+static void long_values_are_cut(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = xmalloc(100001);
+    memset(text, 'x', 100000);
+    text[100000] = 0;
+    struct log_field all[14];
+    static const char *const keys[] = {
+        "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"};
+    for (size_t i = 0; i < 14; i++)
+        all[i] = LOG_S(keys[i], text);
+    audit_use(path);
+    audit_write("long", all, 14);
+    audit_stop();
+    json_t *there = lines(path);
+    assert_int_equal(json_array_size(there), 1);
+    const char *first = get(there, 0, "a"), *twelfth = get(there, 0, "l");
+    assert_int_equal(strlen(first), 4096 + 3);
+    assert_string_equal(first + 4096, "...");
+    assert_string_equal(twelfth, first);
+    json_decref(there);
+}
+
 static void a_link_is_refused(void **state)
 {
     (void)state;
@@ -296,6 +361,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(off_is_off, setup, teardown),
         cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_burst, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_values_are_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_month_that_is_over_gets_its_own_file, setup, teardown),
         cmocka_unit_test_setup_teardown(only_its_own_file_is_rotated, setup, teardown),
