@@ -22,9 +22,28 @@ struct keeper_people {
     char *path;
     json_t *list;
     unsigned checks; /* under way */
-    unsigned wrong;  /* in a row, whoever named: the page's own throttle tells people apart */
-    uint64_t not_before_ms;
+    struct guesses {
+        char name[ACCOUNT_NAME_MAX + 1]; /* "" = a free one */
+        unsigned wrong;                  /* in a row; only his own password ends the row */
+        uint64_t not_before_ms;
+    } guesses[PEOPLE_MAX];
 };
+
+/* Of one account; else a free place, or the one that has waited longest. */
+static struct guesses *guesses_of(struct keeper_people *p, const char *name)
+{
+    struct guesses *oldest = &p->guesses[0];
+    for (size_t i = 0; i < PEOPLE_MAX; i++) {
+        struct guesses *g = &p->guesses[i];
+        if (strcmp(g->name, name) == 0)
+            return g;
+        if (g->not_before_ms < oldest->not_before_ms)
+            oldest = g;
+    }
+    *oldest = (struct guesses){0};
+    utf8_copy(oldest->name, sizeof oldest->name, name);
+    return oldest;
+}
 
 static json_t *find_person(const struct keeper_people *p, const char *name, size_t *index)
 {
@@ -171,11 +190,11 @@ static json_t *store_hash(struct keeper_people *p, const json_t *request, const 
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
-static json_t *wrong_password(struct keeper_people *p)
+static json_t *wrong_password(struct guesses *g)
 {
-    uint64_t pause = p->wrong < 6 ? UINT64_C(1000) << p->wrong : PAUSE_MS;
-    p->wrong++;
-    p->not_before_ms = clock_mono_ms() + pause;
+    uint64_t pause = g->wrong < 6 ? UINT64_C(1000) << g->wrong : PAUSE_MS;
+    g->wrong++;
+    g->not_before_ms = clock_mono_ms() + pause;
     return json_error(EACCES, "the password is wrong");
 }
 
@@ -191,9 +210,9 @@ static void on_done(uv_work_t *work, int status)
         answer_later(c, c->good ? store_hash(p, c->request, c->hash)
                                 : json_error(ENOMEM, "no memory to hash a password (64 MiB)"));
     } else if (!c->good) {
-        answer_later(c, wrong_password(p));
+        answer_later(c, wrong_password(guesses_of(p, rights_account(c->request))));
     } else {
-        p->wrong = 0;
+        *guesses_of(p, rights_account(c->request)) = (struct guesses){0};
         if (control_client_ctx(c->client)) /* who hung up meanwhile gets nothing done */
             keeper_command_run(c->k, c->client, c->request, &c->right);
     }
@@ -208,11 +227,12 @@ static json_t *begin_check(struct keeper *k, struct control_client *client, json
 {
     struct keeper_people *p = k->ports.people;
     uint64_t now = clock_mono_ms();
+    uint64_t not_before = hash ? guesses_of(p, rights_account(request))->not_before_ms : 0;
     if (p->checks >= CHECKS_MAX)
         return json_error(EAGAIN, "too many passwords are being checked; once more in a moment");
-    if (hash && now < p->not_before_ms)
+    if (now < not_before)
         return json_error(EAGAIN, "a wrong password was given: once more in %llu s",
-            (unsigned long long)(p->not_before_ms - now + 999) / 1000);
+            (unsigned long long)(not_before - now + 999) / 1000);
     struct check *c = xcalloc(1, sizeof *c);
     c->work.data = c;
     c->k = k;
@@ -242,7 +262,7 @@ static json_t *confirm(
             "the keeper does not know the account %s, which therefore cannot confirm: an admin removes it on the page and adds it anew",
             UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
-        return wrong_password(k->ports.people);
+        return wrong_password(guesses_of(k->ports.people, rights_account(request)));
     return begin_check(k, c, request, password, json_get_text(person, "hash"), right);
 }
 

@@ -1,7 +1,9 @@
 """The audit log: who connected from where as which user, who did what; never a password, never a statement."""
+import grp
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 
@@ -180,17 +182,19 @@ def test_the_keeper_writes_too(folder, server):
         b.stop_keeper()
 
 
-def test_logrotate_rotates(make_gate, server):
-    """logrotate itself, with the file that is installed: a new file, nothing lost, nothing removed."""
+@pytest.mark.parametrize("whose", ["elexgate", "elexgate-proxy"])
+def test_logrotate_rotates(make_gate, server, whose):
+    """logrotate itself, with the file that is installed: a new file, nothing lost, nothing removed. In the proxy's folder not as root."""
     gate = make_gate(server)
     log = proxy_log(gate)
     gate.connect().close()
     wait_events(log, "logout")
     text = (paths.ROOT / "systemd" / "elexgate.logrotate").read_text(encoding="utf-8")
-    assert "/var/log/elexgate/audit.log /var/log/elexgate-proxy/audit.log {" in text
+    text, = re.findall(rf"^/var/log/{whose}/audit.log {{.*?^}}\n", text, re.M | re.S)
+    assert ("    su elexgate adm\n" in text) == (whose == "elexgate-proxy")
     mine = gate.folder / "logrotate.conf"
-    mine.write_text(text.replace("/var/log/elexgate/audit.log /var/log/elexgate-proxy/audit.log", str(log)).replace(
-        "systemctl try-reload-or-restart elexgate-keeper.service elexgate-proxy.service", f"kill -HUP {gate.pid}"))
+    mine.write_text(re.sub(r"systemctl try-reload-or-restart elexgate-\w+.service", f"kill -HUP {gate.pid}",
+                           text.replace(f"/var/log/{whose}/audit.log", str(log)).replace("su elexgate adm", f"su {ME} {grp.getgrgid(os.getgid()).gr_name}")))
     mine.chmod(0o600)
     gate.folder.chmod(0o700)
     done = subprocess.run(["/usr/sbin/logrotate", "--force", "--state", gate.folder / "logrotate.state", mine], capture_output=True, text=True)

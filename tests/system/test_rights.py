@@ -111,6 +111,12 @@ def test_who_confirms(keeper):
     assert ask(keeper, "account", confirm=PASSWORD, **new)["code"] == "EACCES"
     process.wait_until(lambda: ask(keeper, "account", confirm=PASSWORD + "2", **new)["ok"], 20, "the pause after a wrong password")
     assert ask(keeper, "account", action="set", name="anna", password=PASSWORD, confirm=PASSWORD + "3", **{"as": mpa})["code"] == "EPERM"
+    # a right one of her own does not end the row of wrong ones that she guesses for another, whose pause is none of hers
+    for _ in range(2):
+        process.wait_until(lambda: ask(keeper, "delete", **{"as": ADMIN}, confirm="guessed at " + PASSWORD, **delete)["code"] == "EACCES", 20, "a guess")
+        assert ask(keeper, "account", confirm=PASSWORD + "3", **new)["ok"]
+    paused = ask(keeper, "delete", **{"as": ADMIN}, confirm=PASSWORD, **delete)
+    assert paused["code"] == "EAGAIN" and "once more in 2 s" in paused["error"], paused
     # over a restart
     keeper.stop_keeper()
     keeper.start_keeper()
