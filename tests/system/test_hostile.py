@@ -48,6 +48,7 @@ def test_a_routine_that_is_read_in_otherwise_is_not_dumped(backup, server, body,
     assert not backup.complete("elexisdb-sql")
 
 
+@pytest.mark.sanitize
 def test_harmless_routines_are(backup, server):
     routine(server, b"-- ; ;; \n# ;;\n/* ;; */ SELECT ';;', \"\\\";;\", `i` FROM t WHERE i = 5--1;")
     server.sql("CREATE TRIGGER load_db.tr BEFORE INSERT ON load_db.t FOR EACH ROW BEGIN /* a; */ SET NEW.s = ';'; END")
@@ -63,6 +64,11 @@ CREATE DEFINER=`gone`@`%` FUNCTION f() RETURNS INT RETURN 5;
 CREATE DEFINER=worker@localhost PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;
 CREATE DEFINER=root@localhost EVENT e ON SCHEDULE EVERY 1 YEAR DO DO 1;
 CREATE DEFINER=worker@localhost TRIGGER b1 BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, '1');
+CREATE DEFINER=root@localhost TRIGGER B1 BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, '2');
+CREATE DEFINER=worker@localhost VIEW V AS SELECT 2 b;
+SET sql_mode='ANSI_QUOTES'; CREATE DEFINER="gone"@"no""where" TRIGGER "b3" BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, '3');
+SET sql_mode='ANSI_QUOTES'; CREATE DEFINER=worker@localhost VIEW "x""y" AS SELECT "i" FROM "t";
+SET sql_mode='ORACLE'; CREATE DEFINER=worker@localhost PROCEDURE "o" AS BEGIN SELECT 1; END;
 CREATE DEFINER=`gone`@`nowhere` TRIGGER b2 BEFORE INSERT ON t FOR EACH ROW SET NEW.s = CONCAT(NEW.s, 'ü');
 """
 WHOSE = ("SELECT 'v', TABLE_NAME, DEFINER, SECURITY_TYPE, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA='load_db' UNION "
@@ -72,8 +78,9 @@ WHOSE = ("SELECT 'v', TABLE_NAME, DEFINER, SECURITY_TYPE, VIEW_DEFINITION FROM i
          "WHERE TRIGGER_SCHEMA='load_db' ORDER BY 1, 2")
 
 
+@pytest.mark.sanitize
 def test_everything_belongs_to_whom_it_belonged(backup, server, folder):
-    """Read in by an account that may name nobody else, and put right afterwards."""
+    """Read in by an account that may name nobody else, and put right afterwards; names that differ in their case alone are two."""
     from test_restore_into import Serving
 
     for statement in OBJECTS.strip().split("\n"):
@@ -87,7 +94,7 @@ def test_everything_belongs_to_whom_it_belonged(backup, server, folder):
     again = Serving(site, "--into", elsewhere)
     assert again.client("mariadb", "-N", "-e", WHOSE) == whose
     assert again.value("SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'elexgate%'") == "0"
-    assert again.value("INSERT INTO load_db.t VALUES (9, ''); SELECT s FROM load_db.t WHERE i = 9") == "1ü"
+    assert again.value("INSERT INTO load_db.t VALUES (9, ''); SELECT s FROM load_db.t WHERE i = 9") == "123ü"
     again.stop()
 
 
@@ -192,6 +199,20 @@ def test_the_client_and_the_server_cut_as_we_do(make_server):
     assert not wrong and judge.accepted > 10 and judge.refused > 10, wrong
 
 
+# --- what somebody could put on the medium ---
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("kind", ["manifest.json", "status.json", "tar.gz", "manifest.json.age"])
+def test_a_pipe_in_a_files_place_keeps_nobody_waiting(backup, kind):
+    """Whoever opens a FIFO waits for somebody to write to it."""
+    backup.job("backup", "--now")
+    run, = backup.complete("elexisdb-sql")
+    path = backup.archives / f"elexisdb-sql_{run['run']}.{kind}"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    for argv in (["list"], ["verify"], ["drill"], ["restore", "plan", "latest"], ["backup", "--now"]):
+        assert backup.run_job(*argv, timeout=60).returncode in (0, 1, 6, 9), argv
+
 # --- what the user of trials could plant while a server runs ---
 
 PLANTS = {
@@ -203,6 +224,7 @@ PLANTS = {
 }
 
 
+@pytest.mark.sanitize
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_a_server_on_trial_plants_goes_nowhere(backup, folder, session_folder, plant):

@@ -110,15 +110,20 @@ static int take_trigger(
     return 0;
 }
 
-/* "CREATE ... DEFINER=importer ...", with another owner and OR REPLACE; malloc'ed, NULL: not so. */
+/* "CREATE ... DEFINER=importer ...", with another owner and OR REPLACE; malloc'ed, NULL: not so. A
+ * trigger remembers its text with the quotes of the sql_mode that it was made in. */
 static char *with_owner(const struct task *t, const char *text, const char *owner)
 {
-    _cleanup_free_ char *was = xasprintf(" DEFINER=%s ", t->importer);
-    const char *at = strstr(text, was);
+    _cleanup_free_ char *plain = xasprintf(" DEFINER=%s ", t->importer), *ansi = xstrdup(plain);
+    for (char *c = ansi; *c; c++)
+        *c = *c == '`' ? '"' : *c;
+    const char *at = strstr(text, plain);
+    if (!at)
+        at = strstr(text, ansi);
     if (!at || strncmp(text, "CREATE ", 7) != 0)
         return NULL;
     return xasprintf("CREATE OR REPLACE%.*s DEFINER=%s %s", (int)(at - text - 6), text + 6, owner,
-        at + strlen(was));
+        at + strlen(plain));
 }
 
 /* Read and written in the character set that it was made in, which it remembers. */
