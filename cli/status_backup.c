@@ -59,7 +59,6 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
 
 static void print_last(const struct cli *cli, const json_t *keeper)
 {
-    const json_t *last = json_object_get(keeper, "last_backup");
     const json_t *good = json_object_get(keeper, "last_good_backup");
     const json_t *drill = json_object_get(keeper, "last_drill");
     const char *never = tr(cli, "never", "nie");
@@ -69,11 +68,6 @@ static void print_last(const struct cli *cli, const json_t *keeper)
                "%-13s letzte gute: %s, letzte bestandene Probe: %s\n"),
         "", moment(cli, good, "started", never, when),
         drilled ? moment(cli, drill, "started", never, proven) : never);
-    if (json_is_object(last) && output_number(last, "exit", 0) != 0) {
-        _cleanup_free_ char *error = output_member(last, "error");
-        printf(tr(cli, "%-13s the last one failed: %s\n", "%-13s die letzte misslang: %s\n"), "",
-            error);
-    }
 }
 
 static void print_binlog(const struct cli *cli, const json_t *keeper)
@@ -109,9 +103,15 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     print_now(cli, keeper, label);
     print_last(cli, keeper);
     print_binlog(cli, keeper);
-    const json_t *notify = json_object_get(keeper, "notify");
-    if (json_is_false(json_object_get(notify, "good"))) {
-        _cleanup_free_ char *text = output_member(notify, tr(cli, "text", "text_de"));
-        printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), text);
+    const json_t *finding;
+    size_t i;
+    json_array_foreach (json_object_get(keeper, "findings"), i, finding) {
+        const char *level = json_get_text(finding, "level");
+        _cleanup_free_ char *text = output_member(finding, tr(cli, "text", "text_de"));
+        printf("%-13s %s\n",
+            strcmp(level, "bad") == 0    ? tr(cli, "BAD", "FEHLT")
+            : strcmp(level, "hint") == 0 ? tr(cli, "HINT", "HINWEIS")
+                                         : tr(cli, "WARNING", "WARNUNG"),
+            text);
     }
 }

@@ -86,19 +86,42 @@ static void sample(struct out *o, const char *name, const char *labels, double v
 }
 
 /* A label's value: backslash, quote and newline are escaped as the format wants it. */
+static void put_label(FILE *f, const char *name, const char *value)
+{
+    fprintf(f, "%s=\"", name);
+    for (const char *p = value; *p; p++)
+        if (*p == '\n')
+            fputs("\\n", f);
+        else
+            fprintf(f, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+    fputc('"', f);
+}
+
 static char *label(const char *name, const char *value)
 {
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
     CHECK(f);
-    fprintf(f, "{%s=\"", name);
-    for (const char *p = value; *p; p++)
-        if (*p == '\n')
-            fputs("\\n", f);
-        else
-            fprintf(f, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
-    fputs("\"}", f);
+    fputc('{', f);
+    put_label(f, name, value);
+    fputc('}', f);
+    CHECK(fclose(f) == 0);
+    return text;
+}
+
+/* Members of an object, as labels of their names. */
+static char *labels_of(const json_t *object, const char *const *names, size_t count)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    CHECK(f);
+    for (size_t i = 0; i < count; i++) {
+        fputc(i ? ',' : '{', f);
+        put_label(f, names[i], json_get_text(object, names[i]));
+    }
+    fputc('}', f);
     CHECK(fclose(f) == 0);
     return text;
 }
@@ -325,12 +348,39 @@ static void notify(struct out *o, const json_t *s)
         json_number_value(json_object_get(n, "waiting")));
 }
 
+/* The keeper's verdict: what is found is 1. The title has no arguments, so that one series is one
+ * finding; several warnings of one code are one. */
+static void findings(struct out *o, const json_t *s)
+{
+    static const char *const levels[] = {"bad", "warn", "hint"};
+    const json_t *all = json_object_get(s, "findings"), *f;
+    const char *before = "";
+    size_t i;
+    for (size_t l = 0; json_is_array(all) && l < 3; l++) {
+        double n = 0;
+        json_array_foreach (all, i, f)
+            n += strcmp(text(f, "level"), levels[l]) == 0;
+        gauge_by(o, "elexgate_findings",
+            "How much is wrong, by level; a hint is well all the same. elexgate status says what.",
+            "level", levels[l], n);
+    }
+    json_array_foreach (all, i, f) {
+        static const char *const names[] = {"code", "level", "title", "title_de"};
+        _cleanup_free_ char *labels = labels_of(f, names, sizeof names / sizeof names[0]);
+        family(o, "elexgate_finding", "gauge", "1: this is wrong; see docs/metrics.md.");
+        if (strcmp(before, text(f, "code")) != 0)
+            sample(o, "elexgate_finding", labels, 1);
+        before = text(f, "code");
+    }
+}
+
 static void keeper(struct out *o, const json_t *s)
 {
     static const char *const states[] = {"idle", "waiting", "running", NULL};
     one_of(o, "elexgate_keeper_state", "1 for the state that the keeper is in.", states,
         text(s, "state"));
     table(o, keeper_metrics, s);
+    findings(o, s);
     backup(o, s);
     drill(o, s);
     restore(o, s);

@@ -50,7 +50,10 @@ static json_t *read_message(const struct run *run)
 {
     static char text[INPUT_MAX];
     if (run->test)
-        return json_pack("{s:s, s:s}", "event", "test", "state", "raised");
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "event", "test", "state", "raised",
+            "title", "a test, all is well", "title_de", "ein Test, alles in Ordnung", "advice",
+            "This message was asked for with elexgate notify --test.", "advice_de",
+            "Diese Nachricht wurde mit elexgate notify --test verlangt.");
     size_t n = fread(text, 1, sizeof text, stdin);
     return json_loadb(text, n, 0, NULL);
 }

@@ -9,15 +9,16 @@
 #include <jansson.h>
 #include "common/config.h"
 
-/* {"event","state":"raised|reminder|recovered","since":ISO,"detail":TEXT} in words. */
+/* {"event","state":"raised|reminder|recovered","since":ISO,"detail","detail_de","title","title_de",
+ * "advice","advice_de"}, each in both languages: put into the form of a letter. */
 struct message {
-    const char *event, *state, *since, *detail; /* borrowed */
+    const char *event, *state, *since, *detail, *detail_de; /* borrowed */
     char *host;
     char *subject, *subject_de; /* one line */
     char *body, *body_de;
 };
 
-/* -EINVAL: an event that there is none of. Free with message_clear. */
+/* -EINVAL: without an event, a title or advice. Free with message_clear. */
 int message_make(const json_t *o, struct message *out, struct err *e) MUSTCHECK;
 void message_clear(struct message *m);
 

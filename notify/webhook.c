@@ -15,9 +15,10 @@ static char *payload(const struct message *m)
 {
     _cleanup_free_ char *text = xasprintf("%s\n\n%s", m->subject, m->body);
     _cleanup_free_ char *text_de = xasprintf("%s\n\n%s", m->subject_de, m->body_de);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", m->event,
-        "state", m->state, "host", m->host, "since", m->since, "detail", m->detail, "subject",
-        m->subject, "subject_de", m->subject_de, "text", text, "text_de", text_de);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", m->event,
+        "state", m->state, "host", m->host, "since", m->since, "detail", m->detail, "detail_de",
+        m->detail_de, "subject", m->subject, "subject_de", m->subject_de, "text", text, "text_de",
+        text_de);
     char *line = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     CHECK(line); /* UTF-8: parts of a JSON text, and the machine's own name */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "backup/keeper/audit.h"
 #include "backup/keeper/drive.h"
+#include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/people.h"
 #include "backup/keeper/stream.h"
@@ -80,40 +81,9 @@ static json_t *job_object(const struct keeper *k)
     return o;
 }
 
-/* The newest run of a kind, good ones only if asked. */
-static json_t *find_run(const struct keeper *k, const char *kind, bool good)
+static json_t *or_null(json_t *o)
 {
-    size_t i;
-    json_t *run;
-    json_array_foreach (k->state.runs, i, run) {
-        if (strcmp(json_get_str(run, "kind"), kind) == 0 &&
-            (!good || json_get_int(run, "exit") == 0))
-            return json_incref(run);
-    }
-    return json_null();
-}
-
-/* A drill of folders alone says nothing about the database, unless it failed. One of an older
- * version does not tell what it tried. */
-static bool tells_of_database(const json_t *drill)
-{
-    const json_t *proofs = json_object_get(drill, "proofs"), *proof;
-    size_t i;
-    bool database = !proofs || json_get_int(drill, "exit") != 0;
-    json_array_foreach (proofs, i, proof)
-        database |= strcmp(json_get_text(proof, "method"), "files") != 0;
-    return database;
-}
-
-static json_t *find_drill(const struct keeper *k)
-{
-    size_t i;
-    json_t *run;
-    json_array_foreach (k->state.runs, i, run) {
-        if (strcmp(json_get_str(run, "kind"), "drill") == 0 && tells_of_database(run))
-            return json_incref(run);
-    }
-    return json_null();
+    return o ? json_incref(o) : json_null();
 }
 
 static json_t *witness_object(const struct keeper *k)
@@ -150,15 +120,20 @@ static json_t *status(struct keeper *k, struct control_client *c, json_t *reques
         "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
         (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
         "pending", pending_object(k), "job", job_object(k), "last_backup",
-        find_run(k, "backup", false), "last_good_backup", find_run(k, "backup", true), "last_drill",
-        find_drill(k), "last_restore", find_run(k, "restore", false), "witnesses",
-        witness_object(k), "folder", json_text(k->settings.folder));
+        or_null(keeper_state_newest(&k->state, "backup", false)), "last_good_backup",
+        or_null(keeper_state_newest(&k->state, "backup", true)), "last_drill",
+        or_null(keeper_state_drill(&k->state)), "last_restore",
+        or_null(keeper_state_newest(&k->state, "restore", false)), "witnesses", witness_object(k),
+        "folder", json_text(k->settings.folder));
     CHECK(o);
     json_object_set_new(o, "state", json_string(plan_state_name(&k->plan, k->current.job != NULL)));
     json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", audit_status());
     json_object_set_new(o, "binlog", keeper_stream_status(k));
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
+    struct health health;
+    keeper_health(k, &health);
+    json_object_set_new(o, "findings", health_json(&health, k->rules.zone));
     if (statvfs(k->settings.folder, &fs) == 0)
         json_object_set_new(
             o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));

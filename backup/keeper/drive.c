@@ -181,6 +181,8 @@ void keeper_drive_witnesses(void *ctx, const struct keeper_witnesses *w)
     if (!h->database_since_ms || h->witnesses.server_down != w->server_down ||
         h->witnesses.server.known != w->server.known)
         h->database_since_ms = clock_wall_ms();
+    if (!h->proxy_since_ms || h->witnesses.proxy.known != w->proxy.known)
+        h->proxy_since_ms = clock_wall_ms();
     h->witnesses = *w;
     plan_heard(&k->plan, &w->proxy, &w->server, (int64_t)clock_mono_ms());
     if (!k->stopping)

@@ -1,6 +1,5 @@
 /*
- * Tells people when a backup fails or is missed, a drill fails, the certificate ends soon, or room
- * for backups is short. What is wrong is seen here; whether that is worth a message is decided by
+ * Tells people what the verdict (health.h) finds worth a message. Whether one is due is decided by
  * backup/rules/notice_rule.h, and elexgate-notify sends it, in a process of its own: neither a mail
  * server nor a web server that hangs holds a backup up.
  */
@@ -8,6 +7,7 @@
 #define ELEXGATE_BACKUP_KEEPER_NOTIFY_H
 
 #include "backup/keeper/keeper.h"
+#include "common/notify_check.h"
 
 struct keeper_notify;
 
@@ -15,6 +15,12 @@ struct keeper_notify;
 struct keeper_notify *keeper_notify_new(struct keeper *k);
 /* Looks, every few seconds, and sends what is due. */
 void keeper_notify_tick(struct keeper_notify *n);
+/* false: why nobody would be told, or was not told last time. */
+bool keeper_notify_good(const struct keeper_notify *n, struct notify_trouble *why) MUSTCHECK;
+/* One of the ways failed last time, and another one did not. */
+bool keeper_notify_other_way(const struct keeper_notify *n);
+/* When it was first here, UTC in ms: nothing from before is missed. */
+int64_t keeper_notify_born(const struct keeper_notify *n);
 /* {"good":BOOL,"nobody":BOOL,"text","text_de","waiting":N}: whether anybody would be told, and was
  * told last time. New reference. */
 json_t *keeper_notify_status(const struct keeper_notify *n) MUSTCHECK;

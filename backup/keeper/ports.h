@@ -13,7 +13,8 @@ struct keeper_people;
 /* The witnesses' last answer. */
 struct keeper_heard {
     struct keeper_witnesses witnesses;
-    int64_t database_since_ms; /* UTC: since when it is as the last answer said; 0 = unknown */
+    /* UTC: since when they are as the last answer said; 0 = unknown */
+    int64_t database_since_ms, proxy_since_ms;
 };
 
 /* Of the certificate: renew.h */

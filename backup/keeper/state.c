@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
 
@@ -82,6 +83,44 @@ void keeper_state_clear(struct keeper_state *s)
     json_decref(s->runs);
     free(s->path);
     memset(s, 0, sizeof *s);
+}
+
+static bool is_of(const json_t *run, const char *kind)
+{
+    json_int_t code = json_get_int(run, "exit");
+    return strcmp(json_get_text(run, "kind"), kind) == 0 && code != EXIT_CANCELLED &&
+           code != EXIT_BUSY;
+}
+
+json_t *keeper_state_newest(const struct keeper_state *s, const char *kind, bool good)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (s->runs, i, run)
+        if (is_of(run, kind) && (!good || json_get_int(run, "exit") == EXIT_GOOD))
+            return run;
+    return NULL;
+}
+
+/* One of an older version does not tell what it tried. */
+static bool tells_of_database(const json_t *drill)
+{
+    const json_t *proofs = json_object_get(drill, "proofs"), *proof;
+    size_t i;
+    bool database = !proofs || json_get_int(drill, "exit") != EXIT_GOOD;
+    json_array_foreach (proofs, i, proof)
+        database |= strcmp(json_get_text(proof, "method"), "files") != 0;
+    return database;
+}
+
+json_t *keeper_state_drill(const struct keeper_state *s)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach (s->runs, i, run)
+        if (is_of(run, "drill") && tells_of_database(run))
+            return run;
+    return NULL;
 }
 
 void keeper_state_add_run(struct keeper_state *s, json_t *run)

@@ -27,6 +27,11 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
 int keeper_state_save(const struct keeper_state *s, struct err *e) MUSTCHECK;
 void keeper_state_clear(struct keeper_state *s);
 
+/* The newest run of a kind that says something: not one that was cancelled or found another one at
+ * work. good: that succeeded. NULL = none; borrowed. */
+json_t *keeper_state_newest(const struct keeper_state *s, const char *kind, bool good);
+/* The newest drill of a database: one of folders alone says nothing about it, unless it failed. */
+json_t *keeper_state_drill(const struct keeper_state *s);
 /* Takes over the reference. */
 void keeper_state_add_run(struct keeper_state *s, json_t *run);
 

@@ -28,11 +28,12 @@ static void put(json_t *state, const char *event, const char *what, const json_t
     json_t *to = json_array();
     for (; *channels; channels++)
         (void)json_array_append_new(to, json_string(*channels));
-    const char *detail = json_get_text(a, "detail");
     json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I}", "event", event, "state", what,
-        "since", clock_iso(json_get_int(a, "since"), since), "detail", detail, "channels", to,
-        "tries", 0, "next", (json_int_t)now_ms, "born", (json_int_t)now_ms);
+        "since", clock_iso(json_get_int(a, "since"), since), "detail", json_get_text(a, "detail"),
+        "channels", to, "tries", 0, "next", (json_int_t)now_ms, "born", (json_int_t)now_ms);
     CHECK(m);
+    if (json_get_str(a, "detail_de"))
+        (void)json_object_set(m, "detail_de", json_object_get(a, "detail_de"));
     (void)json_array_append_new(outbox, m);
     while (json_array_size(outbox) > NOTICE_OUTBOX_MAX)
         (void)json_array_remove(outbox, 0);
@@ -45,11 +46,20 @@ static json_t *text_json(const char *s)
     return json_string(utf8_copy(valid, size, s ? s : ""));
 }
 
+static void put_details(json_t *a, const struct notice_fact *f)
+{
+    (void)json_object_set_new(a, "detail", text_json(f->detail));
+    if (f->detail_de)
+        (void)json_object_set_new(a, "detail_de", text_json(f->detail_de));
+}
+
 static bool begins(json_t *state, json_t *active, const struct notice_fact *f,
     const char *const *channels, int64_t now_ms)
 {
-    json_t *a = json_pack("{s:I, s:I, s:i, s:o}", "since", (json_int_t)now_ms, "told",
-        (json_int_t)now_ms, "grade", f->grade, "detail", text_json(f->detail));
+    json_t *a = json_pack("{s:I, s:I, s:i}", "since", (json_int_t)now_ms, "told",
+        (json_int_t)now_ms, "grade", f->grade);
+    CHECK(a);
+    put_details(a, f);
     put(state, f->event, "raised", a, channels, now_ms);
     (void)json_object_set_new(active, f->event, a);
     return true;
@@ -64,7 +74,7 @@ static bool goes_on(json_t *state, json_t *a, const struct notice_fact *f,
         return false;
     (void)json_object_set_new(a, "told", json_integer(now_ms));
     (void)json_object_set_new(a, "grade", json_integer(f->grade));
-    (void)json_object_set_new(a, "detail", text_json(f->detail));
+    put_details(a, f);
     put(state, f->event, worse ? "raised" : "reminder", a, channels, now_ms);
     return true;
 }

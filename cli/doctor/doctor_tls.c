@@ -16,13 +16,12 @@
 #include "certs/info.h"
 #include "certs/life.h"
 #include "certs/pem.h"
+#include "certs/renew.h"
 #include "cli/output.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
 #define WAIT_S      5
-#define SOON_DAYS   14
-#define NEAR_DAYS   3
 #define REQUEST_LEN 36
 #define CLIENT_CAPS (0x200u | 0x800u | 0x8000u | 0x80000u) /* 4.1, SSL, secure, plugin auth */
 
@@ -33,6 +32,7 @@ struct seen {
     struct cert_info *info;
     long verify; /* X509_V_OK or why it does not verify */
     int days;
+    enum renew_alarm alarm; /* the same steps as the keeper and the proxy have */
 };
 
 static int connect_to(const char *host, int port, struct err *e)
@@ -124,8 +124,10 @@ static int first_end(SSL *ssl, const char *ca_file, struct seen *out, struct err
     _cleanup_x509s_ STACK_OF(X509) *known = life_known(ca_file);
     struct cert_info *end = NULL;
     int r = cert_info_new(life_of(SSL_get_peer_cert_chain(ssl), known).ends, &end, e);
-    if (r == 0)
+    if (r == 0) {
         out->days = cert_info_days_left(end, time(NULL));
+        out->alarm = renew_alarm_at(end->not_before, end->not_after, time(NULL));
+    }
     cert_info_free(end);
     return r;
 }
@@ -177,9 +179,9 @@ static void judge(struct doctor *d, const struct seen *s)
             "%s spricht %s; das Zertifikat gilt für %s und noch %d Tage"),
         s->where, s->version, *names ? names : tr(cli, "no name", "keinen Namen"), s->days);
     doctor_tell(d,
-        s->days < NEAR_DAYS              ? DOCTOR_CRITICAL
-        : s->days < SOON_DAYS || !*names ? DOCTOR_WARNING
-                                         : DOCTOR_GOOD,
+        s->alarm >= RENEW_ALARM_3                 ? DOCTOR_CRITICAL
+        : s->alarm != RENEW_ALARM_NONE || !*names ? DOCTOR_WARNING
+                                                  : DOCTOR_GOOD,
         "tls", text,
         tr(cli, "elexgate cert renew --host NAME, or elexgate cert install",
             "elexgate cert renew --host NAME oder elexgate cert install"));

@@ -80,8 +80,7 @@ json_t *model_overview(struct request *rq)
 {
     json_t *model = json_object();
     json_t *proxy = proxy_status_into(rq, model), *keeper = keeper_status_into(rq, model);
-    json_t *problems = problems_find(
-        proxy, keeper, rq->console->messages, rq->lang, clock_wall_ms());
+    json_t *problems = problems_find(proxy, keeper, rq->console->messages, rq->lang);
     add_status(rq, model, problems);
     (void)json_object_set_new(model, "problems", problems);
     add_gate(rq, model, proxy);
