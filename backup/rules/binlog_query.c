@@ -85,6 +85,12 @@ static void take_value(struct binlog_query *q, uint8_t code, const uint8_t *p)
         memcpy(q->zone, p + 1, p[0]);
         q->zone[p[0]] = '\0';
         break;
+    case STATUS_INVOKER:
+        memcpy(q->user, p + 1, p[0]);
+        q->user[p[0]] = '\0';
+        memcpy(q->host, p + 2 + p[0], p[p[0] + 1]);
+        q->host[p[p[0] + 1]] = '\0';
+        break;
     case STATUS_NAMES:
         q->names = binlog_u16(p);
         break;

@@ -20,6 +20,7 @@ struct binlog_query {
     uint16_t names, database_collation;  /* 0 = en_US, the server's default */
     char zone[256];                      /* "" = SYSTEM */
     char schema[65 * 4];                 /* "" = none */
+    char user[256], host[256];           /* who gave it, where that matters; "" = it does not */
     const char *text;                    /* within the event; not terminated */
     size_t length;
 };

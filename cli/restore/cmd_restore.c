@@ -21,8 +21,9 @@ struct request {
     size_t n;
     const char *sql; /* the file, instead of the words */
     const char *recover_with;
-    const char *into, *serve; /* elsewhere: the folder, and a socket for a server on it */
-    const char *names;        /* of SQL: live or file */
+    const char *into, *serve;           /* elsewhere: the folder, and a socket for a server on it */
+    const char *names;                  /* of SQL: live or file */
+    const char *to, *before, *timeline; /* a moment */
     bool yes, dry_run, no_trial, foreign, accept_loss;
 };
 
@@ -41,7 +42,15 @@ static int check(struct cli *cli, const struct request *rq)
         return cli_usage(cli, "%s",
             tr(cli, "--recover-with is for an archive of the old system: add --foreign",
                 "--recover-with ist für ein Archiv des alten Systems: --foreign dazu"));
-    if (rq->n == 0 && !rq->sql && !rq->into)
+    if ((rq->to || rq->before) && (rq->sql || rq->foreign || (rq->to && rq->before)))
+        return cli_usage(cli, "%s",
+            tr(cli, "a moment (--to or --before, one of them) goes without --sql and --foreign",
+                "ein Zeitpunkt (--to oder --before, eines davon) geht ohne --sql und --foreign"));
+    if (rq->timeline && !rq->to && !rq->before)
+        return cli_usage(cli, "%s",
+            tr(cli, "--timeline goes with a moment: --to or --before",
+                "--timeline gehört zu einem Zeitpunkt: --to oder --before"));
+    if (rq->n == 0 && !rq->sql && !rq->into && !rq->to && !rq->before)
         return cli_usage(cli, "%s",
             tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
                 "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines Archivs"));
@@ -51,7 +60,8 @@ static int check(struct cli *cli, const struct request *rq)
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
     static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign",
-        "--accept-loss", "--recover-with=", "--sql=", "--names=", "--into=", "--serve=", NULL};
+        "--accept-loss", "--recover-with=", "--sql=", "--names=", "--into=", "--serve=", "--to=",
+        "--before=", "--timeline=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
     /* Options may stand before, between and after the words. */
@@ -72,6 +82,12 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
                 rq->into = a.value;
             if (strcmp(o, "--serve=") == 0)
                 rq->serve = a.value;
+            if (strcmp(o, "--to=") == 0)
+                rq->to = a.value;
+            if (strcmp(o, "--before=") == 0)
+                rq->before = a.value;
+            if (strcmp(o, "--timeline=") == 0)
+                rq->timeline = a.value;
         }
         if (a.failed)
             return a.failed;
@@ -230,6 +246,19 @@ static size_t sql_words(const struct request *rq, const char **args, size_t n)
     return n;
 }
 
+static size_t moment_words(const struct request *rq, const char **args, size_t n)
+{
+    if (rq->to || rq->before) {
+        args[n++] = rq->to ? "--to" : "--before";
+        args[n++] = rq->to ? rq->to : rq->before;
+    }
+    if (rq->timeline) {
+        args[n++] = "--timeline";
+        args[n++] = rq->timeline;
+    }
+    return n;
+}
+
 static size_t job_words(const struct request *rq, const char *what, const char **args)
 {
     size_t n = 0;
@@ -247,6 +276,7 @@ static size_t job_words(const struct request *rq, const char *what, const char *
     }
     if (strcmp(what, "run") == 0)
         n = sql_words(rq, args, n);
+    n = moment_words(rq, args, n);
     for (size_t i = 0; i < rq->n; i++)
         args[n++] = rq->words[i];
     args[n] = NULL;
@@ -255,7 +285,7 @@ static size_t job_words(const struct request *rq, const char *what, const char *
 
 static int restore(struct cli *cli, const struct request *rq)
 {
-    const char *args[TYPES_MAX + 14];
+    const char *args[TYPES_MAX + 20];
     json_t *plan = NULL;
     int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
     if (code == EXIT_GOOD && on_terminal(cli)) {
@@ -353,10 +383,12 @@ static int run_restore(struct cli *cli, int argc, char **argv)
     if (rq.sql)
         return restore_sql(cli, &rq);
     if (rq.into) {
-        const struct restore_into in = {rq.into, rq.serve, rq.words, rq.n, rq.foreign};
+        const char *moment[6] = {NULL};
+        size_t n = moment_words(&rq, moment, 0);
+        const struct restore_into in = {rq.into, rq.serve, rq.words, rq.n, moment, n, rq.foreign};
         return restore_into(cli, &in);
     }
-    const char *word = rq.words[0];
+    const char *word = rq.n ? rq.words[0] : "";
     bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||
                  strcmp(word, "recover") == 0 || strcmp(word, "status") == 0;
     if (other && (rq.n > 1 || rq.dry_run || rq.no_trial || rq.foreign))
@@ -376,7 +408,7 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_restore = {
     "restore",
-    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql FILE [--accept-loss] [--names live|file] | --into DIR [--serve SOCKET] [WHICH [TYPE...]] | undo | accept | recover | status",
+    "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql FILE [--accept-loss] [--names live|file] | --to MOMENT | --before GTID | --into DIR [--serve SOCKET] [--to MOMENT] [WHICH [TYPE...]] | undo | accept | recover | status",
     "bring a backup back: everything or nothing, clients told to wait",
     run_restore,
     "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
@@ -397,6 +429,11 @@ const struct command cmd_restore = {
     "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; with\n"
     "              --serve SOCKET start a throwaway server on it, to look at the old state or to\n"
     "              take one table out of it; --serve alone on a DIR that was made before\n"
+    "  --to MOMENT  as it was then: \"2026-11-30 14:32:07\" (local time), a transaction such as\n"
+    "              0-1-4711, or latest, everything that was saved; from the newest proven backup\n"
+    "              before it (or WHICH) and the archived binary log; also with --into\n"
+    "  --before GTID  without that transaction and all that came after it\n"
+    "  --timeline N  of that timeline, where a restore or a reset left several\n"
     "\n"
     "  undo        bring back what was there before; once more: the restored data again\n"
     "  accept      let go of the data that are not in use\n"

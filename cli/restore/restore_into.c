@@ -119,15 +119,18 @@ static bool unpacked_before(const char *dir)
 
 int restore_into(struct cli *cli, const struct restore_into *in)
 {
-    const char *args[WORDS_MAX + 6] = {"restore", "into"};
+    const char *args[WORDS_MAX + 12] = {"restore", "into"};
     size_t n = 2;
     int code = EXIT_GOOD;
-    if (in->n > 0 || !in->socket || !unpacked_before(in->dir)) {
+    if (in->n > 0 || in->moment_n > 0 || !in->socket || !unpacked_before(in->dir)) {
         if (in->foreign)
             args[n++] = "--foreign";
+        for (size_t i = 0; i < in->moment_n; i++)
+            args[n++] = in->moment[i];
         args[n++] = in->dir;
-        args[n++] = in->n ? in->words[0] : "latest";
-        for (size_t i = 1; i < in->n && n < WORDS_MAX + 5; i++)
+        if (in->n || !in->moment_n)
+            args[n++] = in->n ? in->words[0] : "latest";
+        for (size_t i = 1; i < in->n && n < WORDS_MAX + 11; i++)
             args[n++] = in->words[i];
         code = run_job(cli, args);
     }

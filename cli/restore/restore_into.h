@@ -10,6 +10,8 @@ struct restore_into {
     const char *dir, *socket; /* socket NULL = unpack only */
     const char *const *words; /* WHICH and types; none: latest, or what dir holds already */
     size_t n;
+    const char *const *moment; /* further options of the job */
+    size_t moment_n;
     bool foreign;
 };
 

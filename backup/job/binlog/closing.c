@@ -81,7 +81,7 @@ static int inflate_all(struct source *source, const struct binlog_segment *s, st
     struct gzip_reader *gzip = gzip_read_open(source, inflate_zlib(), 1);
     const uint8_t *data;
     size_t n;
-    int code;
+    int code, given = 0;
     while ((code = gzip_read_next(gzip, &data, &n, e)) == 0) {
         g->bytes += n;
         if (g->bytes > s->to - s->from) {
@@ -89,10 +89,12 @@ static int inflate_all(struct source *source, const struct binlog_segment *s, st
             break;
         }
         CHECK(EVP_DigestUpdate(g->sha, data, n));
-        if (fn && (code = fn(ctx, data, n, e)) != 0)
+        if (fn && (given = fn(ctx, data, n, e)) != 0)
             break;
     }
     gzip_read_drop(gzip);
+    if (given != 0)
+        return given;
     return code == GZIP_READ_END ? 0 : code == GZIP_READ_DAMAGED ? -EBADMSG : code;
 }
 

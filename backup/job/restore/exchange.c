@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/job/restore/beside.h"
+#include "backup/job/restore/moment.h"
 #include "backup/job/restore/restore.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -169,6 +170,8 @@ static int go_back(struct restore *r, struct err *e)
         code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
     if (code == 0)
         code = settle(r, was_new, e);
+    if (code == 0)
+        code = moment_mark(r, NULL, e);
     if (code == 0) /* the server will make and replace files, which the entries do not know */
         code = restore_journal_save(r, RESTORE_BLOCKED, e);
     if (code == 0)
@@ -195,6 +198,8 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
         code = restore_journal_save(r, to_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
     if (code == 0)
         code = settle(r, to_new, e);
+    if (code == 0)
+        code = moment_mark(r, to_new ? &r->place : &(struct binlog_place){.timeline = 0}, e);
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STARTING, e);
     return code == 0 ? start_and_look(r, to_new, e) : code;

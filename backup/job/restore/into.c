@@ -12,12 +12,14 @@
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/owned.h"
 #include "backup/job/restore/foreign.h"
+#include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 
-#define SPARE (64u << 20) /* for what a server writes when it starts */
+#define SCRATCH ".replay"
+#define SPARE   (64u << 20) /* for what a server writes when it starts */
 
 struct into {
     struct run *run;
@@ -153,6 +155,20 @@ static void record(struct into *in, const struct store_item *it, const struct ma
             "database_is", json_object_get(m->info, "database")));
 }
 
+/* To the moment that is asked for, in a throwaway server. */
+static int bring_forward(struct into *in, const struct store_item *it, const char *manifest,
+    const char *folder, struct err *e)
+{
+    _cleanup_free_ char *scratch = xasprintf("%s/" SCRATCH, in->dir);
+    struct err left = {0};
+    if (mkdir(scratch, 0700) < 0)
+        return err_sys(e, errno, "cannot make %s", scratch);
+    int code = moment_replay(in->run, in->q->way, it, manifest, folder, scratch, NULL, e);
+    if (file_remove_tree(in->fd, SCRATCH, &left) < 0)
+        run_note("%s", left.text);
+    return code;
+}
+
 static int unpack_files(struct into *in, const struct store_item *it, const char *archive,
     const char *manifest, struct err *e)
 {
@@ -170,6 +186,8 @@ static int unpack_files(struct into *in, const struct store_item *it, const char
     int code = copy_check_extract(&c, e);
     if (code == 0 && !manifest && it->manifest.method == MANIFEST_PHYSICAL)
         code = restore_foreign_flatten(in->dir, it->type, e);
+    if (code == 0 && in->q->way)
+        code = bring_forward(in, it, manifest, folder, e);
     return code;
 }
 

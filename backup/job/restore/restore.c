@@ -10,6 +10,7 @@
 #include "backup/job/job.h"
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/into.h"
+#include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/sql.h"
@@ -152,6 +153,10 @@ static int run_folders(struct run *run, const struct restore_request *q, struct 
         code = restore_give_up_staging(&r, code, e);
         restore_clear(&r);
         return code;
+    }
+    if (q->way && q->way->point.kind == BINLOG_LATEST) {
+        r.before_stop = moment_catch_up;
+        r.before_stop_ctx = (void *)(uintptr_t)q;
     }
     code = hook_before(run, "before_restore", words, e);
     if (code != 0)
@@ -324,6 +329,11 @@ static int parse_run(
             q->foreign = true;
         else if (!strcmp(argv[i], "--recover-with") && i + 1 < argc)
             q->recover_with = argv[++i];
+        else if ((!strcmp(argv[i], "--to") || !strcmp(argv[i], "--before")) && i + 1 < argc) {
+            q->before = argv[i][2] == 'b';
+            q->moment = argv[++i];
+        } else if (!strcmp(argv[i], "--timeline") && i + 1 < argc)
+            q->timeline = argv[++i];
         else {
             err_set(e, EINVAL, "unknown option %s", UTF8_SHORT(argv[i], 40));
             return EXIT_USAGE;
@@ -331,6 +341,8 @@ static int parse_run(
     }
     if (dir && i < argc)
         *dir = argv[i++];
+    if (i == argc && q->moment)
+        return 0;
     if (i == argc) {
         err_set(e, EINVAL, "which backup? latest, a run's suffix, or an archive's path");
         return EXIT_USAGE;
@@ -358,7 +370,12 @@ static int look_only(struct run *run, const char *what, int argc, char **argv, s
     if (code != 0)
         return code;
     run_be_modest(NULL);
-    return into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
+    struct binlog_way way = {.n = 0};
+    code = q.moment ? moment_find(run, &q, &way, e) : 0;
+    if (code == 0)
+        code = into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
+    binlog_way_clear(&way);
+    return code;
 }
 
 /* recover says for itself whether there is anything to tell of. */
@@ -388,6 +405,11 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         code = job_lock(run, e);
     if (code != 0)
         return code;
+    struct binlog_way way = {.n = 0};
+    if (q.moment)
+        code = moment_find(run, &q, &way, e);
+    if (code != 0)
+        return code;
     begin_trail(run, argv, &q);
     if (!strcmp(what, "run"))
         code = run_restore(run, &q, e);
@@ -403,5 +425,6 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
         err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
     }
+    binlog_way_clear(&way);
     return code;
 }

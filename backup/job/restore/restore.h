@@ -19,6 +19,7 @@
  * - beside.c, objects.c: the same within a server whose files are out of reach
  * - inventory.c: what a database holds, and what would be lost
  * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
+ * - moment.c: what was written since the backup, up to a moment
  * - trail.c: what it tells, on disk, for a keeper that comes later
  * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status
  *
@@ -31,6 +32,7 @@
 
 #include <jansson.h>
 #include "backup/archive/store.h"
+#include "backup/rules/binlog_segment.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/restore/sql_options.h"
 #include "backup/job/restore/swap.h"
@@ -63,9 +65,12 @@ struct restore_part {
     struct swap swap;  /* filled from RESTORE_SWAPPING on */
 };
 
+struct binlog_way;
+
 struct restore {
     struct run *run;
-    char *journal; /* path */
+    struct binlog_place place; /* of what is staged, in the archived log; timeline 0 = not known */
+    char *journal;             /* path */
     enum restore_phase phase;
     char suffix[RUN_SUFFIX_LEN]; /* the run that is restored */
     int64_t started_ms;
@@ -117,12 +122,17 @@ int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
 
 /* stage.c: results of the run (run.h) */
 struct restore_request {
-    const char *which;
+    const char *which;  /* NULL: to a moment, the newest backup before it */
     char *const *types; /* NULL-terminated; none = all of the run */
     bool dry_run, skip_boot;
     bool foreign;             /* an archive without manifest is taken; see foreign.h */
     const char *recover_with; /* with foreign: a mariadbd that is started on the copy first */
     struct sql_options sql;   /* for a dump, and SQL text */
+    /* moment.h: as it was then, instead of as it was at the backup; NULL = that */
+    const char *moment, *timeline;
+    bool before;
+    struct binlog_way *way;
+    char *only_database[2]; /* what types is then */
 };
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
 /* One event that says what would be replaced by what. */

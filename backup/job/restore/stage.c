@@ -15,6 +15,7 @@
 #include "backup/job/restore/beside.h"
 #include "backup/job/trial/owned.h"
 #include "backup/job/restore/foreign.h"
+#include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
@@ -175,6 +176,20 @@ static int broken_then(
     return code;
 }
 
+/* From the backup to the moment that is asked for, if one is; where the data stand then. */
+static int bring_forward(struct restore *r, const struct restore_request *q,
+    const struct site *site, const struct store_item *it, const char *manifest, const char *fresh,
+    const char *scratch, struct err *e)
+{
+    if (!q->way) {
+        moment_place_of(r->run, &it->manifest, &r->place);
+        return 0;
+    }
+    int code = moment_replay(r->run, q->way, it, manifest, fresh, scratch, site, e);
+    r->place = q->way->reached;
+    return code;
+}
+
 static int stage_part(struct restore *r, const struct restore_request *q, const struct site *site,
     const struct store_item *it, const char *archive, const char *manifest,
     const struct restore_part *p, struct err *e)
@@ -199,10 +214,14 @@ static int stage_part(struct restore *r, const struct restore_request *q, const 
         code = restore_foreign_flatten(p->root, "new", e);
     if (p->database)
         r->broken[1] = c.broken = json_object();
-    if (code == 0 && p->database && (trial || !manifest))
+    if (code == 0 && p->database && q->way && trial) /* the accounts come last */
+        code = copy_check_boot(&c, e);
+    else if (code == 0 && p->database && (trial || !manifest))
         code = restore_try_out(&c, site, q->recover_with, e);
     else if (code == 0 && p->database)
         code = broken_then(r, it, manifest, e);
+    if (code == 0 && p->database)
+        code = bring_forward(r, q, site, it, manifest, fresh, try, e);
     return code == 0 ? restore_finish_staging(p, e) : code;
 }
 

@@ -1,0 +1,248 @@
+#include "backup/job/binlog/point.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/utf8.h"
+
+int binlog_point_parse(
+    const char *text, bool before, const char *timeline, struct binlog_point *out, struct err *e)
+{
+    struct binlog_point p = {.kind = before ? BINLOG_BEFORE : BINLOG_UPTO};
+    int64_t ms;
+    char *end = NULL;
+    if (timeline) {
+        unsigned long n = strtoul(timeline, &end, 10);
+        if (*end || n == 0 || n > UINT32_MAX)
+            return err_set(
+                e, EINVAL, "\"%s\" is no number of a timeline", UTF8_SHORT(timeline, 40));
+        p.timeline = (uint32_t)n;
+    }
+    if (!before && strcmp(text, "latest") == 0)
+        p.kind = BINLOG_LATEST;
+    else if (!before && strchr(text, ':') && clock_parse(text, &ms) == 0 && ms > 0) {
+        p.kind = BINLOG_TIME;
+        p.time = (uint32_t)((ms + 999) / 1000);
+    } else if (binlog_gtid_parse(text, &p.gtid, NULL) < 0)
+        return err_set(e, EINVAL,
+            before
+                ? "\"%s\" is no transaction; one is written DOMAIN-SERVER-NUMBER, such as 0-1-4711"
+                : "\"%s\" is no point in time: a moment such as \"2026-11-30 14:32:07\", a transaction such as 0-1-4711, or latest",
+            UTF8_SHORT(text, 60));
+    *out = p;
+    return 0;
+}
+
+bool binlog_point_passed(const struct binlog_point *p, const struct binlog_group *g, uint32_t when)
+{
+    bool same = g->gtid.domain == p->gtid.domain;
+    switch (p->kind) {
+    case BINLOG_TIME:
+        return when >= p->time;
+    case BINLOG_UPTO:
+        return same && g->gtid.number > p->gtid.number;
+    case BINLOG_BEFORE:
+        return same && g->gtid.number >= p->gtid.number;
+    default:
+        return false;
+    }
+}
+
+/* --- the timeline --- */
+
+static const struct binlog_segment *first_of(const struct binlog_catalog *c, uint32_t timeline)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->items[i].s.timeline == timeline)
+            return &c->items[i].s;
+    return NULL;
+}
+
+static bool holds(const struct binlog_segment *s, const struct binlog_point *p)
+{
+    if (p->kind == BINLOG_LATEST)
+        return true;
+    if (p->kind == BINLOG_TIME)
+        return !s->previous[0] && s->created <= p->time;
+    return binlog_gtids_has(&s->after, &p->gtid) && !binlog_gtids_has(&s->before, &p->gtid);
+}
+
+static int find_timeline(
+    const struct binlog_catalog *c, const struct binlog_point *p, uint32_t *out, struct err *e)
+{
+    *out = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct binlog_segment *s = &c->items[i].s;
+        if ((p->timeline == 0 || p->timeline == s->timeline) && holds(s, p))
+            *out = s->timeline;
+    }
+    if (*out)
+        return 0;
+    if (c->n == 0)
+        err_set(e, ENODATA, "no binary log is archived%s%s", c->refused ? ": " : "", c->problem);
+    else
+        err_set(e, ENODATA, "the archived binary logs do not go back to that point%s%s",
+            c->refused ? ", and some cannot be used: " : "", c->problem);
+    return EXIT_REFUSED;
+}
+
+/* --- the backup --- */
+
+bool binlog_place_in(const struct binlog_catalog *c, const struct manifest *m, uint32_t timeline,
+    struct binlog_place *out)
+{
+    for (size_t i = 0; i < c->n && m->server.binlog.file[0]; i++) {
+        const struct binlog_segment *s = &c->items[i].s;
+        if (s->timeline != timeline || strcmp(s->file, m->server.binlog.file) != 0 ||
+            s->from > m->server.binlog.position || s->to < m->server.binlog.position)
+            continue;
+        bool same = m->server.binlog.created ? m->server.binlog.created == s->created
+                                             : m->started_ms / 1000 >= s->created;
+        if (!same)
+            return false;
+        *out = (struct binlog_place){.timeline = timeline, .position = m->server.binlog.position};
+        memcpy(out->file, s->file, sizeof out->file);
+        return true;
+    }
+    return false;
+}
+
+struct search {
+    struct run *run;
+    const struct store_list *all;
+    const char *which;
+    const struct binlog_catalog *catalog;
+};
+
+/* The point lies behind the backup. upto: on an older timeline, the place that is gone to; NULL on
+ * the point's own. */
+static bool before_point(const struct store_item *it, const struct binlog_point *p,
+    const struct binlog_place *at, const struct binlog_place *upto)
+{
+    struct binlog_gtids gtids;
+    if (upto)
+        return binlog_place_compare(at, upto) <= 0;
+    if (p->kind == BINLOG_TIME)
+        return it->manifest.finished_ms <= (int64_t)p->time * 1000;
+    if (p->kind == BINLOG_LATEST)
+        return true;
+    const char *text = it->manifest.server.binlog.gtids;
+    if (binlog_gtids_parse(text ? text : "", &gtids, NULL) < 0)
+        return false;
+    return !binlog_gtids_has(&gtids, &p->gtid);
+}
+
+static bool is_proven(const struct store_item *it)
+{
+    return it->status.proven_ms && it->status.proven_good;
+}
+
+/* The newest proven one, else the newest: it is tried out before anything is exchanged. */
+static const struct store_item *find_base(const struct search *s, const struct binlog_point *p,
+    uint32_t timeline, const struct binlog_place *upto, struct binlog_place *at)
+{
+    const struct store_item *found = NULL;
+    for (size_t i = 0; i < s->all->count; i++) { /* newest first */
+        const struct store_item *it = &s->all->items[i];
+        struct binlog_place place;
+        if (!it->complete || it->manifest.method != MANIFEST_PHYSICAL ||
+            !standing_good(it->standing) || (s->which && strcmp(it->run, s->which) != 0) ||
+            !binlog_place_in(s->catalog, &it->manifest, timeline, &place) ||
+            !before_point(it, p, &place, upto))
+            continue;
+        if (found && (is_proven(found) || !is_proven(it)))
+            continue;
+        found = it;
+        *at = place;
+    }
+    return found;
+}
+
+static void add_first(struct binlog_way *w, const struct binlog_span *span)
+{
+    memmove(w->spans + 1, w->spans, w->n * sizeof *w->spans);
+    w->spans[0] = *span;
+    w->n++;
+}
+
+static int no_base(const struct search *s, uint32_t timeline, struct err *e)
+{
+    if (s->which)
+        err_set(e, ENODATA, "the backup of %s does not lie before that point on timeline %u",
+            s->which, timeline);
+    else
+        err_set(e, ENODATA,
+            "there is no physical backup from before that point that notes a place in timeline %u of the binary log",
+            timeline);
+    return EXIT_REFUSED;
+}
+
+/* From the point back, across restores, to a backup. */
+static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeline, struct err *e)
+{
+    struct binlog_place upto = {.timeline = 0}, at;
+    while (w->n < BINLOG_SPANS_MAX) {
+        struct binlog_span span = {.from = {.timeline = timeline}, .to = upto};
+        const struct store_item *it = find_base(
+            s, &w->point, timeline, upto.timeline ? &upto : NULL, &at);
+        if (it) {
+            span.from = at;
+            add_first(w, &span);
+            snprintf(w->run, sizeof w->run, "%s", it->run);
+            w->proven = is_proven(it);
+            w->reached = at;
+            return 0;
+        }
+        const struct binlog_segment *first = first_of(s->catalog, timeline);
+        if (!first || !first->parent.timeline || first->parent.timeline >= timeline)
+            return no_base(s, timeline, e);
+        add_first(w, &span);
+        upto = first->parent;
+        timeline = upto.timeline;
+    }
+    return no_base(s, timeline, e);
+}
+
+int binlog_way_find(struct run *r, const struct binlog_point *p, const char *which,
+    struct binlog_way *out, struct err *e)
+{
+    if (p->kind == BINLOG_TIME && p->time > clock_wall_ms() / 1000 + 1) {
+        err_set(e, EINVAL, "that moment lies in the future");
+        return EXIT_REFUSED;
+    }
+    struct binlog_way w = {.point = *p};
+    struct store_list all = {0};
+    uint32_t timeline = 0;
+    int code = binlog_catalog_read(r->s.folder, &r->trust, &w.catalog, e);
+    if (code == 0)
+        code = store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e);
+    if (code == 0)
+        code = find_timeline(&w.catalog, p, &timeline, e);
+    const struct search s = {r, &all, which, &w.catalog};
+    if (code == 0)
+        code = go_back(&s, &w, timeline, e);
+    store_list_clear(&all);
+    if (code != 0) {
+        binlog_way_clear(&w);
+        return code;
+    }
+    *out = w;
+    return 0;
+}
+
+void binlog_way_server(struct binlog_way *w, const struct manifest *m)
+{
+    w->page_size = m->server.page_size;
+    w->lower_case_table_names = m->server.lower_case_table_names;
+    json_decref(w->settings);
+    w->settings = json_incref(json_object_get(m->info, "server_settings"));
+}
+
+void binlog_way_clear(struct binlog_way *w)
+{
+    json_decref(w->settings);
+    binlog_catalog_clear(&w->catalog);
+    memset(w, 0, sizeof *w);
+}

@@ -1,0 +1,57 @@
+/*
+ * A point in time, and the way there: which backup, and which stretches of the archived log.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_BINLOG_POINT_H
+#define ELEXGATE_BACKUP_JOB_BINLOG_POINT_H
+
+#include "backup/archive/store.h"
+#include "backup/job/binlog/events.h"
+
+enum binlog_point_kind {
+    BINLOG_LATEST, /* everything that there is */
+    BINLOG_TIME,   /* as it was when that second began */
+    BINLOG_UPTO,   /* with that transaction, and nothing after it */
+    BINLOG_BEFORE, /* without it */
+};
+struct binlog_point {
+    enum binlog_point_kind kind;
+    uint32_t time;
+    struct binlog_gtid gtid;
+    uint32_t timeline; /* 0 = the newest that has it */
+};
+
+/* "latest", "2026-11-30 14:32:07" in local time or with a zone (RFC 3339), or a GTID; before: the
+ * last one without itself. timeline: a number, NULL = any. -EINVAL with words. */
+int binlog_point_parse(const char *text, bool before, const char *timeline,
+    struct binlog_point *out, struct err *e) MUSTCHECK;
+
+#define BINLOG_SPANS_MAX 16
+struct binlog_way {
+    struct binlog_point point;
+    struct binlog_catalog catalog;
+    struct binlog_span spans[BINLOG_SPANS_MAX]; /* in the order in which they are run */
+    size_t n;
+    char run[RUN_SUFFIX_LEN]; /* of the backup that it begins with */
+    bool proven;
+    /* of the server that the backup is of, as its manifest says: binlog_way_server */
+    uint32_t page_size;
+    int lower_case_table_names;
+    json_t *settings;            /* may be NULL */
+    struct binlog_place reached; /* how far a copy is: behind the last whole transaction */
+};
+
+/* which: the backup to begin with; NULL = the newest proven one before the point. EXIT_REFUSED when
+ * nothing leads there, with what is missing. */
+int binlog_way_find(struct run *r, const struct binlog_point *p, const char *which,
+    struct binlog_way *out, struct err *e) MUSTCHECK;
+void binlog_way_clear(struct binlog_way *w);
+void binlog_way_server(struct binlog_way *w, const struct manifest *m);
+
+/* Where a backup stands in a timeline; false: not in this one. */
+bool binlog_place_in(const struct binlog_catalog *c, const struct manifest *m, uint32_t timeline,
+    struct binlog_place *out);
+
+/* Whether a transaction that begins here lies behind the point. */
+bool binlog_point_passed(const struct binlog_point *p, const struct binlog_group *g, uint32_t when);
+
+#endif

@@ -1,0 +1,141 @@
+#include "backup/job/binlog/replay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "backup/job/binlog/replay_event.h"
+#include "common/exit_codes.h"
+
+struct replay {
+    struct run *run;
+    struct binlog_way *way;
+    bool last_span; /* where the point counts */
+    struct binlog_player player;
+    uint64_t bytes;
+};
+
+/* Behind the last whole transaction: from there another replay goes on. */
+static void note_reached(struct replay *p, const struct binlog_event *ev)
+{
+    struct binlog_place *at = &p->way->reached;
+    at->timeline = ev->segment->timeline;
+    memcpy(at->file, ev->segment->file, sizeof at->file);
+    at->position = ev->position + ev->h.length;
+}
+
+static int play(void *ctx, const struct binlog_event *ev, struct err *e)
+{
+    struct replay *p = ctx;
+    struct binlog_group g;
+    uint64_t before = p->player.done.groups;
+    int r;
+    if (!run_go_on(p->run))
+        return run_pack_result(PACK_STOPPED, e);
+    p->bytes += ev->h.length;
+    run_progress(p->run, p->bytes, 0, p->player.done.groups, ev->segment->file);
+    if (ev->h.type != BINLOG_GTID) {
+        r = binlog_player_event(&p->player, ev, e);
+        if (r == 0 && p->player.done.groups > before)
+            note_reached(p, ev);
+        return r;
+    }
+    r = binlog_group_parse(ev->data, ev->n, &g, e);
+    if (r < 0)
+        return r;
+    if (p->last_span && binlog_point_passed(&p->way->point, &g, ev->h.when)) {
+        p->player.done.stopped = true;
+        return BINLOG_ENOUGH;
+    }
+    return binlog_player_begin(&p->player, ev, &g, e);
+}
+
+/* Before its first transaction. */
+static void begin_span(struct binlog_way *w, const struct binlog_span *span)
+{
+    w->reached = span->from;
+    for (size_t i = 0; !w->reached.file[0] && i < w->catalog.n; i++) {
+        const struct binlog_segment *s = &w->catalog.items[i].s;
+        if (s->timeline != span->from.timeline)
+            continue;
+        memcpy(w->reached.file, s->file, sizeof w->reached.file);
+        w->reached.position = BINLOG_MAGIC_SIZE;
+    }
+}
+
+static int play_all(struct replay *p, struct err *e)
+{
+    struct binlog_way *w = p->way;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < w->n; i++) {
+        p->last_span = i + 1 == w->n;
+        begin_span(w, &w->spans[i]);
+        code = binlog_events(p->run, &w->catalog, &w->spans[i], play, p, e);
+        if (code == BINLOG_ENOUGH && p->player.done.stopped)
+            code = 0;
+        if (code == 0)
+            code = binlog_player_end(&p->player, e);
+    }
+    return code;
+}
+
+/* [drill] server_args, and what makes a server fast that is thrown away when it fails. */
+static const char *const *arguments(const struct run *r)
+{
+    static const char *all[64];
+    static const char *const fast[] = {
+        "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"};
+    const char *const *given = config_list(r->s.config, "drill", NULL, "server_args");
+    size_t n = 0;
+    for (; given && given[n] && n < 60; n++)
+        all[n] = given[n];
+    for (size_t i = 0; i < sizeof fast / sizeof fast[0]; i++)
+        all[n++] = fast[i];
+    all[n] = NULL;
+    return all;
+}
+
+static int start(struct run *r, const struct binlog_way *w, const struct binlog_copy *copy,
+    struct throwaway **out, struct err *e)
+{
+    struct throwaway_options o = {
+        .config = r->s.config,
+        .program = config_str(r->s.config, "drill", NULL, "server_program"),
+        .args = arguments(r),
+        .datadir = copy->datadir,
+        .scratch = copy->scratch,
+        .page_size = w->page_size,
+        .lower_case_table_names = w->lower_case_table_names,
+        .database = config_str(r->s.config, "database", NULL, "name"), /* with accounts */
+        .settings = w->settings,
+        .go_on = run_go_on,
+        .ctx = r,
+    };
+    int code = throwaway_start(&o, out, e);
+    if (code == 1)
+        return run_pack_result(PACK_STOPPED, e);
+    return code == -EIO || code == -ENOSPC ? EXIT_INCONSISTENT : code;
+}
+
+int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy *copy,
+    struct binlog_replayed *out, struct err *e)
+{
+    struct replay p = {.run = r, .way = w};
+    struct throwaway *t = NULL;
+    uint64_t total = 0;
+    for (size_t i = 0; i < w->n; i++)
+        total += binlog_span_bytes(&w->catalog, &w->spans[i]);
+    run_phase(r, copy->type, "replay", total);
+    int code = start(r, w, copy, &t, e);
+    if (code != 0)
+        return code;
+    p.player.target = throwaway_target(t);
+    code = play_all(&p, e);
+    *out = p.player.done;
+    binlog_player_clear(&p.player);
+    if (code == 0 && copy->done)
+        code = copy->done(copy->ctx, t, e);
+    if (code == 0)
+        code = throwaway_stop(t, e);
+    throwaway_drop(t);
+    return code == -EBADMSG || code == -EIO ? EXIT_INCONSISTENT : code;
+}

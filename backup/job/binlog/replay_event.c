@@ -1,0 +1,435 @@
+#include "backup/job/binlog/replay_event.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/said.h"
+
+#define NO_SUCH_XA   1397
+#define XA_MS        10000
+#define BINLOG_WORDS "BINLOG '"
+#define ROWS_MAX     ((size_t)700 << 20) /* of one statement: as base64 it must fit a packet */
+#define TEXT_MAX     ((uint32_t)1 << 30)
+
+static int failed(const struct binlog_event *ev, const char *kind, const char *why, struct err *e)
+{
+    char where[BINLOG_WHERE_LEN];
+    err_set(e, EIO, "the binary log cannot be replayed: %s%s%s: %s", binlog_event_where(ev, where),
+        *kind ? ", " : "", kind, why);
+    return EXIT_INCONSISTENT;
+}
+
+static int send_all(struct binlog_player *p, const char *const *statements, struct err *e)
+{
+    int r = 0;
+    for (; r == 0 && *statements; statements++)
+        r = server_exec(p->server, e, "%s", *statements);
+    return r;
+}
+
+/* Only who administers a role can grant it, whatever else he may: we administer all of them. */
+static int own_all_roles(struct binlog_player *p, struct err *e)
+{
+    static const char *const statements[] = {
+        "INSERT IGNORE INTO mysql.roles_mapping (Host, User, Role, Admin_option) SELECT 'localhost', SUBSTRING_INDEX(CURRENT_USER(),'@',1), User, 'Y' FROM mysql.global_priv WHERE JSON_VALUE(Priv, '$.is_role')",
+        "FLUSH PRIVILEGES", NULL};
+    return send_all(p, statements, e);
+}
+
+static int connect_server(struct binlog_player *p, struct err *e)
+{
+    int r = server_connect(&p->target, "elexgate-job", &p->server, e);
+    p->format_given = p->prepared = false;
+    p->schema[0] = '\0';
+    if (r == 0) /* as a replica: an XA transaction that is prepared leaves the session */
+        r = server_exec(p->server, e,
+            "SET SESSION max_statement_time=0, lock_wait_timeout=3600, innodb_lock_wait_timeout=3600, pseudo_slave_mode=1");
+    if (r == 0 && !p->connected) {
+        p->connected = true;
+        r = own_all_roles(p, e);
+    }
+    return r;
+}
+
+static void disconnect(struct binlog_player *p)
+{
+    server_close(p->server);
+    p->server = NULL;
+}
+
+/* expected: an error that it ended with then as well. */
+static int send_text(struct binlog_player *p, const struct binlog_event *ev, const char *sql,
+    size_t n, unsigned expected, struct err *e)
+{
+    struct server_reply reply;
+    char said[SAID_MAX];
+    unsigned number = server_send(p->server, sql, n, &reply);
+    if (number == 0 || number == expected)
+        return 0;
+    return failed(ev, p->kind, said_of_theirs(number, reply.state, false, said), e);
+}
+
+static int send_words(
+    struct binlog_player *p, const struct binlog_event *ev, const char *sql, struct err *e)
+{
+    return send_text(p, ev, sql, strlen(sql), 0, e);
+}
+
+/* --- row events --- */
+
+static int send_binlog(struct binlog_player *p, const struct binlog_event *ev, const uint8_t *bytes,
+    size_t n, struct err *e)
+{
+    size_t head = strlen(BINLOG_WORDS), need = head + 4 * ((n + 2) / 3) + 3;
+    if (need > p->text_room) {
+        p->text = xrealloc(p->text, need);
+        p->text_room = need;
+    }
+    memcpy(p->text, BINLOG_WORDS, head);
+    int len = EVP_EncodeBlock((unsigned char *)p->text + head, bytes, (int)n);
+    p->text[head + (size_t)len] = '\'';
+    return send_text(p, ev, p->text, head + (size_t)len + 1, 0, e);
+}
+
+static int give_format(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    if (p->format_given)
+        return 0;
+    p->format_given = true;
+    return send_binlog(p, ev, p->format, p->format_len, e);
+}
+
+static int keep(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    size_t n = ev->h.length;
+    if (p->events_len + n > ROWS_MAX)
+        return failed(ev, "", "one statement changed more rows than fit a packet", e);
+    if (p->events_len + n > p->events_room) {
+        p->events_room = 2 * (p->events_len + n);
+        p->events = xrealloc(p->events, p->events_room);
+    }
+    memcpy(p->events + p->events_len, ev->data, n);
+    p->events_len += n;
+    return 0;
+}
+
+static int rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    uint64_t table;
+    bool last;
+    int r = binlog_rows_parse(ev->data, ev->n, &table, &last, e);
+    if (r == 0)
+        r = keep(p, ev, e);
+    if (r != 0 || !last)
+        return r;
+    p->done.rows_events++;
+    r = give_format(p, ev, e);
+    if (r == 0)
+        r = send_binlog(p, ev, p->events, p->events_len, e);
+    p->events_len = 0;
+    return r;
+}
+
+/* --- transactions --- */
+
+/* "XA START X'61',X'',1" */
+static char *xa_words(const struct binlog_player *p, const char *what)
+{
+    char hex[2][2 * 64 + 1] = {"", ""};
+    for (size_t i = 0; i < p->group.gtrid; i++)
+        snprintf(hex[0] + 2 * i, 3, "%02x", p->xid[i]);
+    for (size_t i = 0; i < p->group.bqual; i++)
+        snprintf(hex[1] + 2 * i, 3, "%02x", p->xid[p->group.gtrid + i]);
+    return xasprintf("XA %s X'%s',X'%s',%u", what, hex[0], hex[1], p->group.xid_format);
+}
+
+int binlog_player_end(struct binlog_player *p, struct err *e)
+{
+    int r = 0;
+    if (p->in_group && p->begun && p->server) {
+        disconnect(p); /* whatever it was: the session's end takes it back */
+        r = connect_server(p, e);
+    }
+    p->in_group = p->begun = false;
+    p->events_len = 0;
+    return r;
+}
+
+int binlog_player_begin(struct binlog_player *p, const struct binlog_event *ev,
+    const struct binlog_group *g, struct err *e)
+{
+    int r = binlog_player_end(p, e);
+    if (r == 0 && !p->server)
+        r = connect_server(p, e);
+    if (r != 0)
+        return r;
+    p->group = *g;
+    p->kind[0] = '\0';
+    if (g->xid)
+        memcpy(p->xid, g->xid, (size_t)g->gtrid + g->bqual);
+    p->group.xid = NULL;
+    p->in_group = true;
+    p->begun = !g->standalone && !g->completes_xa;
+    if (!p->begun)
+        return 0;
+    _cleanup_free_ char *start = g->prepares_xa ? xa_words(p, "START") : xstrdup("BEGIN");
+    return send_words(p, ev, start, e);
+}
+
+static void complete(struct binlog_player *p, const struct binlog_event *ev)
+{
+    p->in_group = p->begun = false;
+    p->done.groups++;
+    p->done.last = ev->h.when;
+    p->done.gtid = p->group.gtid;
+}
+
+static int finish(
+    struct binlog_player *p, const struct binlog_event *ev, const char *words, struct err *e)
+{
+    int r = send_words(p, ev, words, e);
+    if (r == 0)
+        complete(p, ev);
+    return r;
+}
+
+/* XA PREPARE, or, in one phase, XA COMMIT. The session may not do anything else then: a new one
+ * goes on. */
+static int xa_prepare(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    if (ev->n < BINLOG_HEADER_SIZE + 1 || !p->begun)
+        return failed(ev, "", "an XA transaction that did not begin", e);
+    bool one_phase = ev->data[BINLOG_HEADER_SIZE];
+    _cleanup_free_ char *words = xa_words(p, one_phase ? "COMMIT" : "PREPARE");
+    _cleanup_free_ char *whole = xasprintf("%s%s", words, one_phase ? " ONE PHASE" : "");
+    int r = finish(p, ev, whole, e);
+    if (r == 0 && !one_phase) {
+        disconnect(p);
+        r = connect_server(p, e);
+    }
+    return r;
+}
+
+/* The session that prepared it may be on its way out still. */
+static int xa_complete(struct binlog_player *p, const struct binlog_event *ev, const char *sql,
+    size_t n, struct err *e)
+{
+    struct server_reply reply;
+    char said[SAID_MAX];
+    unsigned number;
+    uint64_t end = clock_mono_ms() + XA_MS;
+    while ((number = server_send(p->server, sql, n, &reply)) == NO_SUCH_XA && clock_mono_ms() < end)
+        usleep(10000);
+    return number == 0 ? 0
+                       : failed(ev, p->kind, said_of_theirs(number, reply.state, false, said), e);
+}
+
+/* --- statements --- */
+
+static char *quote(void *ctx, const char *text)
+{
+    return server_quote_text(ctx, text);
+}
+
+static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
+    const struct binlog_query *q, struct err *e)
+{
+    bool suppressed = ev->h.flags & 0x0008; /* CREATE DATABASE and the like */
+    if (suppressed || !*q->schema || strcmp(q->schema, p->schema) == 0)
+        return 0;
+    int r = send_words(p, ev, "SET NAMES utf8mb4", e);
+    _cleanup_free_ char *name = server_quote_name(q->schema);
+    _cleanup_free_ char *use = xasprintf("USE %s", name);
+    if (r == 0)
+        r = send_words(p, ev, use, e);
+    if (r == 0)
+        snprintf(p->schema, sizeof p->schema, "%s", q->schema);
+    return r;
+}
+
+/* log_bin_compress: a byte with the length's length, the length, most significant byte first, and
+ * what zlib made. malloc'ed. */
+static int inflate_text(const struct binlog_query *q, char **out, size_t *n, struct err *e)
+{
+    const uint8_t *p = (const uint8_t *)q->text;
+    size_t digits = q->length ? p[0] & 7 : 0;
+    uint32_t len = 0;
+    if (q->length < 1 + digits || digits == 0 || digits > 4 || (p[0] & 0x70) != 0)
+        return err_set(e, EBADMSG, "a compressed statement is damaged");
+    for (size_t i = 0; i < digits; i++)
+        len = len << 8 | p[1 + i];
+    if (len > TEXT_MAX)
+        return err_set(e, EBADMSG, "a compressed statement is too long");
+    char *text = xmalloc(len + 1);
+    uLongf got = len;
+    if (uncompress((Bytef *)text, &got, p + 1 + digits, q->length - 1 - digits) != Z_OK ||
+        got != len) {
+        free(text);
+        return err_set(e, EBADMSG, "a compressed statement is damaged");
+    }
+    *out = text;
+    *n = len;
+    return 0;
+}
+
+/* A role belongs to who made it, unless it says otherwise. In the table only those that the
+ * statement makes are ours. */
+static int before_role(struct binlog_player *p, struct err *e)
+{
+    static const char *const statements[] = {
+        "DELETE FROM mysql.roles_mapping WHERE User=SUBSTRING_INDEX(CURRENT_USER(),'@',1)", NULL};
+    return strcmp(p->kind, "CREATE ROLE") == 0 ? send_all(p, statements, e) : 0;
+}
+
+static int after_role(struct binlog_player *p, const struct binlog_query *q, struct err *e)
+{
+    int r = 0;
+    if (strcmp(p->kind, "CREATE ROLE") != 0)
+        return 0;
+    _cleanup_free_ char *user = server_quote_text(p->server, q->user),
+                        *host = server_quote_text(p->server, q->host);
+    if (q->user[0])
+        r = server_exec(p->server, e,
+            "INSERT IGNORE INTO mysql.roles_mapping (Host, User, Role, Admin_option) SELECT %s, %s, Role, 'Y' FROM mysql.roles_mapping WHERE User=SUBSTRING_INDEX(CURRENT_USER(),'@',1)",
+            host, user);
+    return r == 0 ? own_all_roles(p, e) : r;
+}
+
+/* Rights remember who gave them. */
+static int right_grantor(struct binlog_player *p, const struct binlog_event *ev,
+    const struct binlog_query *q, struct err *e)
+{
+    static const char *const tables[] = {"tables_priv", "procs_priv", "proxies_priv"};
+    int r = 0;
+    if (strcmp(p->kind, "GRANT") != 0 || !q->user[0])
+        return 0;
+    _cleanup_free_ char *both = xasprintf("%s@%s", q->user, q->host);
+    _cleanup_free_ char *name = server_quote_text(p->server, both);
+    for (size_t i = 0; r == 0 && i < sizeof tables / sizeof tables[0]; i++) {
+        _cleanup_free_ char *sql = xasprintf(
+            "UPDATE mysql.%s SET Timestamp=Timestamp, Grantor=%s WHERE Grantor=CURRENT_USER()",
+            tables[i], name);
+        r = send_words(p, ev, sql, e);
+    }
+    return r;
+}
+
+static int run_statement(
+    struct binlog_player *p, const struct binlog_event *ev, struct binlog_query *q, struct err *e)
+{
+    int r = use_schema(p, ev, q, e);
+    _cleanup_free_ char *settings = binlog_query_settings(q, quote, p->server);
+    if (r == 0)
+        r = send_words(p, ev, settings, e);
+    if (r != 0)
+        return r;
+    binlog_query_kind(q, p->kind);
+    p->done.statements++;
+    r = before_role(p, e);
+    if (r != 0)
+        return r;
+    if (p->group.completes_xa)
+        r = xa_complete(p, ev, q->text, q->length, e);
+    else
+        r = send_text(p, ev, q->text, q->length, q->error, e);
+    if (strncmp(p->kind, "DROP DATABASE", 13) == 0 || strncmp(p->kind, "DROP SCHEMA", 11) == 0)
+        p->schema[0] = '\0';
+    if (r == 0)
+        r = right_grantor(p, ev, q, e);
+    if (r == 0)
+        r = after_role(p, q, e);
+    if (r == 0 && (p->group.standalone || p->group.completes_xa))
+        complete(p, ev);
+    return r;
+}
+
+static int statement(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    struct binlog_query q;
+    _cleanup_free_ char *text = NULL;
+    int r = binlog_query_parse(ev->data, ev->n, &q, e);
+    if (r == 0 && ev->h.type == BINLOG_QUERY_COMPRESSED) {
+        r = inflate_text(&q, &text, &q.length, e);
+        q.text = text;
+    }
+    if (r < 0) {
+        struct err why = *e;
+        return failed(ev, "", why.text, e);
+    }
+    switch (p->group.standalone ? BINLOG_NO_BRACKET : binlog_query_bracket(&q)) {
+    case BINLOG_BEGIN:
+        return 0;
+    case BINLOG_COMMIT:
+        return finish(p, ev, "COMMIT", e);
+    case BINLOG_ROLLBACK:
+        return finish(p, ev, "ROLLBACK", e);
+    default:
+        return run_statement(p, ev, &q, e);
+    }
+}
+
+static int variable(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    _cleanup_free_ char *words = NULL;
+    struct err why = {0};
+    if (binlog_variable_settings(ev->data, ev->n, &words, &why) < 0)
+        return failed(ev, "", why.text, e);
+    return send_words(p, ev, words, e);
+}
+
+static int new_file(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    int r = binlog_player_end(p, e); /* a server that crashed never finished it */
+    p->format = xrealloc(p->format, ev->h.length);
+    memcpy(p->format, ev->data, ev->h.length);
+    p->format_len = ev->h.length;
+    p->format_given = false;
+    return r;
+}
+
+int binlog_player_event(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    if (ev->h.type == BINLOG_FORMAT)
+        return new_file(p, ev, e);
+    if (!p->in_group || !p->server)
+        return ev->h.type == BINLOG_INCIDENT
+                   ? failed(ev, "", "the server itself noted that changes are missing here", e)
+                   : 0;
+    switch (ev->h.type) {
+    case BINLOG_TABLE_MAP:
+        return keep(p, ev, e);
+    case BINLOG_QUERY:
+    case BINLOG_QUERY_COMPRESSED:
+        return statement(p, ev, e);
+    case BINLOG_XID:
+        return finish(p, ev, "COMMIT", e);
+    case BINLOG_XA_PREPARE:
+        return xa_prepare(p, ev, e);
+    case BINLOG_ANNOTATE:
+    case BINLOG_CHECKPOINT:
+    case BINLOG_GTID_LIST:
+    case BINLOG_ROTATE:
+    case BINLOG_STOP:
+        return 0;
+    case BINLOG_INCIDENT:
+        return failed(ev, "", "the server itself noted that changes are missing here", e);
+    default:
+        if (binlog_is_rows(ev->h.type))
+            return rows(p, ev, e);
+        return ev->h.flags & 0x0080 ? 0 : variable(p, ev, e); /* "may be ignored" */
+    }
+}
+
+void binlog_player_clear(struct binlog_player *p)
+{
+    disconnect(p);
+    free(p->format);
+    free(p->events);
+    free(p->text);
+    memset(p, 0, sizeof *p);
+}

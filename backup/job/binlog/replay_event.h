@@ -1,0 +1,42 @@
+/*
+ * One event into one session. replay.c has the server and the order.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_BINLOG_REPLAY_EVENT_H
+#define ELEXGATE_BACKUP_JOB_BINLOG_REPLAY_EVENT_H
+
+#include "backup/job/binlog/replay.h"
+#include "backup/rules/binlog_query.h"
+
+struct binlog_player {
+    struct server_target target;
+    struct server *server; /* NULL: not connected */
+    bool connected;        /* once it was */
+    struct binlog_replayed done;
+    /* of the file */
+    uint8_t *format;
+    size_t format_len;
+    bool format_given; /* to this session */
+    /* of the transaction */
+    struct binlog_group group;
+    uint8_t xid[128];
+    bool in_group, begun; /* BEGIN or XA START was sent */
+    bool prepared;        /* this session holds a prepared XA transaction, xid */
+    /* of the statement: table maps and rows until its last one */
+    uint8_t *events;
+    size_t events_len, events_room;
+    char *text; /* a statement being made */
+    size_t text_room;
+    char schema[65 * 4]; /* in use */
+    char kind[BINLOG_KIND_LEN];
+};
+
+/* A transaction begins. What was open is taken back: it was never finished. */
+int binlog_player_begin(struct binlog_player *p, const struct binlog_event *ev,
+    const struct binlog_group *g, struct err *e) MUSTCHECK;
+int binlog_player_event(
+    struct binlog_player *p, const struct binlog_event *ev, struct err *e) MUSTCHECK;
+/* Takes back what is open. */
+int binlog_player_end(struct binlog_player *p, struct err *e) MUSTCHECK;
+void binlog_player_clear(struct binlog_player *p);
+
+#endif

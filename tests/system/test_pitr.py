@@ -1,0 +1,261 @@
+"""Any second of the day: a backup and the archived log give back what the server was at a moment. docs/pitr.md."""
+import pathlib
+import re
+import threading
+
+import pymysql
+import pytest
+from lib import process
+from lib.backup import Backup, event
+from lib.binlog import ARGS, Stream, quiet_second
+from lib.mariadb import MariaDB
+
+
+def state(server):
+    """All that a server holds, as text: rows, definitions, accounts, roles, sequences, what is prepared."""
+    dump = server.client(["--all-databases", "--routines", "--events", "--triggers", "--skip-dump-date", "--order-by-primary", "--hex-blob",
+                          "--skip-extended-insert", "--ignore-table=mysql.gtid_slave_pos"]
+                         + [f"--ignore-table=mysql.{t}" for t in ("innodb_table_stats", "innodb_index_stats", "table_stats", "column_stats", "index_stats",
+                                                                  "global_priv", "proxies_priv", "event", "proc", "transaction_registry")],
+                         program="mariadb-dump").stdout
+    accounts = sorted(server.sql("SELECT User, Host, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv WHERE User<>'elexgate'"))
+    grants = [row for user, host, _ in accounts for row in sorted(server.sql(f"SHOW GRANTS FOR `{user}`" + (f"@`{host}`" if host else "")))]
+    sequences = [server.sql(f"SELECT * FROM `{db}`.`{name}`") for db, name in
+                 sorted(server.sql("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='SEQUENCE'"))]
+    sums = server.sql("SELECT CONCAT('CHECKSUM TABLE ', GROUP_CONCAT('`',TABLE_SCHEMA,'`.`',TABLE_NAME,'`' ORDER BY 1)) FROM information_schema.TABLES "
+                      "WHERE TABLE_TYPE='BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')")[0][0]
+    dump = re.sub(r"AUTO_INCREMENT=\d+ ", "", dump)
+    return {"dump": [line for line in dump.splitlines() if not line.startswith("-- ")], "accounts": accounts, "grants": grants, "sequences": sequences,
+            "sums": server.sql(sums) if sums else [], "prepared": server.sql("XA RECOVER")}
+
+
+def differences(a, b):
+    return {key: [(x, y) for x, y in zip(a[key], b[key], strict=False) if x != y][:3] or (len(a[key]), len(b[key])) for key in a if a[key] != b[key]}
+
+
+class Practice:
+    """A server with a log, its backups and the stream; moments with what the server was then."""
+
+    def __init__(self, folder, template, options=None, args=()):
+        self.server = MariaDB(folder / "server", template, args=[*ARGS, *args]).start()
+        self.server.sql("CREATE DATABASE load_db; CREATE TABLE load_db.kontakt (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(80), t TIMESTAMP(6) DEFAULT NOW(6))")
+        self.backup = Backup(folder / "backup", self.server, options={"binlog": {"archive": "yes"}, "drill": {"schedule": "never"}, **(options or {})}).account()
+        self.stream = Stream(self.backup)
+        self.template = template
+        self.folder = folder
+        self.moments = []
+        self.n = 0
+
+    def moment(self, do=None):
+        """Does something, and remembers the moment after it as a time and as a transaction."""
+        if do:
+            self.server.sql(do)
+        quiet_second()
+        now = self.server.value("SELECT UNIX_TIMESTAMP()")
+        self.moments.append((self.server.value(f"SELECT DATE_FORMAT(FROM_UNIXTIME({int(now)}),'%Y-%m-%d %H:%i:%S')"),
+                             self.server.value("SELECT @@gtid_binlog_pos"), state(self.server)))
+        return self.moments[-1]
+
+    def into(self, *point, exit=0):
+        """What the server was then, started: state() of it."""
+        self.n += 1
+        target = self.folder / f"into-{self.n}"
+        lines = self.backup.job("restore", "into", *point, target, exit=exit)
+        if exit:
+            return lines
+        server = MariaDB(self.folder / f"look-{self.n}", datadir=target / "elexisdb", tcp=False).start()
+        try:
+            return state(server), lines
+        finally:
+            server.stop()
+
+    def end(self):
+        self.stream.stop()
+        self.server.stop()
+
+
+@pytest.fixture(scope="module")
+def practice(session_folder, template):
+    p = Practice(pathlib.Path(session_folder) / "pitr", template)
+    p.stream.start()
+    p.backup.job("backup", "--now")
+    p.stream.caught_up()
+    yield p
+    p.end()
+
+
+KINDS = {
+    "rows": "INSERT INTO load_db.kontakt (name) VALUES ('Anna'),('Beat'),('Käthi \\'); DROP TABLE x; --'); UPDATE load_db.kontakt SET name='Berta' WHERE name='Beat';"
+            "START TRANSACTION; INSERT INTO load_db.kontakt (name) VALUES ('weg'); ROLLBACK; DELETE FROM load_db.kontakt WHERE name='Anna'",
+    "definitions": "USE load_db; SET time_zone='+05:00', lc_time_names='de_CH', sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES'; CREATE TABLE \"fäll e\" (id INT PRIMARY KEY, "
+                   "text TEXT COMMENT 'mit \\ und '' und ;', k INT, FOREIGN KEY (k) REFERENCES kontakt(id)); ALTER TABLE kontakt ADD COLUMN alter_ INT DEFAULT 3, ADD INDEX (name);"
+                   "SET foreign_key_checks=0; CREATE TABLE waise (id INT PRIMARY KEY, k INT, FOREIGN KEY (k) REFERENCES noch_nicht(id)); CREATE TABLE gewaehlt AS SELECT id, name FROM kontakt;"
+                   "RENAME TABLE gewaehlt TO auswahl; CREATE VIEW v AS SELECT COUNT(*) AS n FROM kontakt; TRUNCATE TABLE auswahl",
+    "accounts": "CREATE USER 'aerztin'@'%' IDENTIFIED BY 'geheim'; CREATE ROLE praxis; GRANT SELECT, INSERT ON load_db.* TO praxis; GRANT praxis TO 'aerztin'@'%';"
+                "CREATE USER mpa@localhost; GRANT SELECT (name), UPDATE (name) ON load_db.kontakt TO mpa@localhost; ALTER USER 'aerztin'@'%' IDENTIFIED BY 'neu'; CREATE USER kurz; DROP USER kurz",
+    "programs": "USE load_db; CREATE PROCEDURE p(IN a INT) BEGIN DECLARE i INT DEFAULT 0; WHILE i < a DO INSERT INTO kontakt (name) VALUES (CONCAT('p', i)); SET i = i + 1; END WHILE; END;"
+                "CREATE FUNCTION f(x INT) RETURNS INT DETERMINISTIC RETURN x * 2; CREATE TABLE spur (n INT); CREATE TRIGGER tr AFTER INSERT ON kontakt FOR EACH ROW INSERT INTO spur VALUES (NEW.id);"
+                "CALL p(3); CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM spur; SELECT f(2)",
+    "sequences": "USE load_db; CREATE SEQUENCE nummer START WITH 100 INCREMENT BY 5; SELECT NEXTVAL(nummer); SELECT NEXTVAL(nummer); SELECT SETVAL(nummer, 900); INSERT INTO kontakt (name) VALUES (NEXTVAL(nummer))",
+    "xa": "XA START 'a','b'; INSERT INTO load_db.kontakt (name) VALUES ('xa'); XA END 'a','b'; XA PREPARE 'a','b'; XA COMMIT 'a','b'; XA START 'c'; INSERT INTO load_db.kontakt (name) VALUES ('weg');"
+          "XA END 'c'; XA PREPARE 'c'; XA ROLLBACK 'c'; XA START 'd'; INSERT INTO load_db.kontakt (name) VALUES ('one'); XA END 'd'; XA COMMIT 'd' ONE PHASE",
+    "temporary": "USE load_db; CREATE TEMPORARY TABLE hilfe (n INT); INSERT INTO hilfe VALUES (1),(2); INSERT INTO kontakt (name) SELECT CONCAT('t', n) FROM hilfe; DROP TEMPORARY TABLE hilfe",
+    "databases": "CREATE DATABASE zwei CHARACTER SET latin1; CREATE TABLE zwei.t (a INT, b BLOB) ENGINE=Aria; INSERT INTO zwei.t VALUES (1, x'00ff1a27'); CREATE TABLE zwei.m (a INT) ENGINE=MyISAM;"
+                 "INSERT INTO zwei.m VALUES (1),(2); CREATE DATABASE drei; CREATE TABLE drei.x (a INT); DROP DATABASE drei; ALTER DATABASE zwei COMMENT 'zweite'",
+}
+
+
+def test_every_kind_of_change(practice):
+    """Tables, definitions and accounts after each kind are those of the server at that moment, by time and by transaction."""
+    data = practice.folder / "werte.csv"
+    data.write_text("".join(f"{i};Zeile {i}\n" for i in range(500)))
+    for kind, do in KINDS.items():
+        practice.moment(do)
+    with practice.server.connect(local_infile=True) as c:
+        c.cursor().execute(f"LOAD DATA LOCAL INFILE '{data}' INTO TABLE load_db.kontakt FIELDS TERMINATED BY ';' (@x, name)")
+    practice.moment()
+    practice.stream.caught_up()
+    names = [*KINDS, "load data"]
+    for i, (when, gtid, then) in enumerate(practice.moments):
+        by_time = i % 2 == 0 or i == len(practice.moments) - 1
+        got, lines = practice.into("--to", when) if by_time else practice.into("--to", gtid)
+        assert not differences(then, got), (names[i], when, gtid)
+        assert event(lines, "replayed")[0]["transactions"] > 0
+    when, gtid, then = practice.moments[0]
+    last = practice.moments[-1]
+    got, _ = practice.into("--before", last[1])
+    assert not differences(practice.moments[-2][2], got)
+
+
+def test_a_moment_that_cannot_be_had_is_said(practice):
+    for point, words in ((("--to", "2001-01-01 00:00:00"), "do not go back"), (("--to", "2999-01-01 00:00:00"), "future"), (("--to", "0-1-99999999"), "do not go back"),
+                         (("--to", "gestern"), "no point in time"), (("--before", "latest"), "no transaction"), (("--timeline", "9", "--to", "latest"), "do not go back")):
+        done = practice.backup.run_job("restore", "into", *point, practice.folder / "nirgends")
+        assert done.returncode != 0 and words in done.stdout, (point, done.stdout[-400:])
+        assert not (practice.folder / "nirgends").exists()
+
+
+class Live:
+    """A practice behind a gate whose server can be stopped and started, with somebody who writes and a journal of what was acknowledged."""
+
+    def __init__(self, folder, template, make_gate, options=None):
+        self.p = Practice(folder, template, args=["--log-slave-updates=OFF"])
+        self.server = self.p.server
+        self.gate = make_gate(self.server)
+        self.server.add_user("praxis", "geheim")
+        self.p.backup.gate = self.gate
+        self.p.backup.set("proxy", control_socket=self.gate.control_socket)
+        self.p.backup.set("backup", ask_proxy="yes")
+        self.p.backup.set("restore", start_command=self.server.start_command(), stale_clients="0")
+        self.stream, self.backup = self.p.stream, self.p.backup
+
+    def write(self, n, at=0):
+        """n acknowledged rows."""
+        for i in range(at, at + n):
+            self.server.sql(f"INSERT INTO load_db.kontakt (name) VALUES ('r{i}')")
+        return {f"r{i}" for i in range(at, at + n)}
+
+    def names(self):
+        return {row[0] for row in self.server.sql("SELECT name FROM load_db.kontakt")}
+
+    def end(self):
+        self.p.end()
+
+
+@pytest.fixture
+def live(folder, template, make_gate):
+    live = Live(folder, template, make_gate)
+    live.stream.start()
+    live.backup.job("backup", "--now")
+    yield live
+    live.end()
+
+
+def test_an_accident_is_undone_to_the_second_before(live):
+    """Deleted at a moment; back to it; and from there on the next restore goes across the timelines."""
+    kept = live.write(30)
+    when, gtid, then = live.p.moment()
+    live.server.sql("DELETE FROM load_db.kontakt; DROP TABLE load_db.kontakt")
+    live.stream.caught_up()
+    done = live.backup.cli("restore", "--to", when, "--yes")
+    assert '"restored"' in done.stdout
+    assert live.names() == kept and not differences(then, state(live.server))
+    # a new timeline, whose beginning is known: no new backup is needed to go on
+    more = live.write(10, at=100)
+    process.wait_until(lambda: live.stream.timelines()[-1] == 2, 30, "the new timeline")
+    live.stream.caught_up()
+    assert live.stream.lines("timeline")[-1]["reason"] == "restored"
+    got, lines = live.p.into("--to", "latest")
+    assert event(lines, "way")[0]["spans"] == 2
+    assert not differences(state(live.server), got)
+    # the old one can still be chosen, the accident included
+    got, _ = live.p.into("--to", "latest", "--timeline", "1")
+    assert not any("kontakt" in line for line in got["dump"])
+    # and what was there before comes back
+    live.backup.cli("restore", "undo", "--yes")
+    assert live.server.sql("SHOW TABLES FROM load_db") == []
+    process.wait_until(lambda: live.stream.timelines()[-1] == 3, 30, "a third timeline")
+    assert more
+
+
+def test_latest_catches_up_under_the_block(live):
+    """Somebody writes through the gate all the time: what was acknowledged until the block is there."""
+    live.write(20)
+    acknowledged, stop = set(), threading.Event()
+
+    def work():
+        i = 1000
+        while not stop.is_set():
+            try:
+                with live.gate.connect("praxis", "geheim") as c, c.cursor() as cursor:
+                    while not stop.is_set():
+                        cursor.execute(f"INSERT INTO load_db.kontakt (name) VALUES ('w{i}')")
+                        acknowledged.add(f"w{i}")
+                        i += 1
+            except pymysql.Error:
+                i += 1
+                stop.wait(0.05)
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        process.wait_until(lambda: len(acknowledged) > 50, 30, "somebody works")
+        lines = live.backup.job("restore", "run", "--to", "latest")
+    finally:
+        stop.set()
+        thread.join()
+    assert event(lines, "restored") and event(lines, "blocked")
+    assert acknowledged <= live.names()
+
+
+def test_a_machine_that_is_lost_comes_back_with_all_that_was_saved(live):
+    rows = live.write(40)
+    live.stream.caught_up()
+    live.server.kill()
+    process.run(["rm", "-rf", live.server.datadir])
+    live.backup.set("backup", datadir=live.server.datadir)
+    live.backup.job("restore", "run", "--to", "latest")
+    assert live.names() == rows
+
+
+def test_what_cannot_be_run_is_named_and_nothing_is_touched(live):
+    live.write(5)
+    live.server.sql("CREATE TABLE load_db.text (a INT); SET binlog_format=STATEMENT; SET @v=7; INSERT INTO load_db.text VALUES (@v)")
+    live.write(5, at=50)
+    live.stream.caught_up()
+    before = state(live.server)
+    error = live.backup.job("restore", "run", "--to", "latest", exit=6)[-1]["error"]
+    assert re.search(r"mysql-bin\.\d+ at \d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .*binlog_format=ROW", error), error
+    assert not differences(before, state(live.server))
+    assert not live.backup.state.joinpath("restore.json").exists()
+
+
+@pytest.mark.parametrize("phase", ["replay", "swap"])
+def test_killed_anywhere_it_is_old_or_new(live, phase):
+    rows = live.write(15)
+    when = live.p.moment()[0]
+    more = live.write(5, at=500)
+    live.stream.caught_up()
+    assert live.backup.kill_at("restore", "run", "--to", when, phase=phase) == phase
+    live.backup.job("restore", "recover")
+    assert live.names() in (rows, rows | more)
+    assert live.gate.status()["state"] == "open"
