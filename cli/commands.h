@@ -12,6 +12,7 @@
     X(migrate) \
     X(status) \
     X(sessions) \
+    X(workstations) \
     X(watch) \
     X(block) \
     X(open) \

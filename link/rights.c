@@ -15,6 +15,8 @@ static const struct right rows[] = {
     ROW(PROXY, "status", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "watch", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "sessions", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "workstations", NULL, NULL, VIEWER, false, false),
+    ROW(PROXY, "workstation", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "log", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "block", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "drain", NULL, NULL, ADMIN, false, true),

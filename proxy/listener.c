@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
+#include "proxy/roster.h"
 #include "proxy/wire/packet.h"
 
 #define BACKLOG       1024
@@ -242,6 +243,9 @@ static void turn_away(struct proxy *p, int fd, const struct address *peer, const
     log_event(LOG_INFO, "refused", LOG_S("listener", listener),
         LOG_S("peer", address_text(peer, addr)), LOG_S("reason", refusal_name(reason)));
     audit_trail_refused(peer, listener, reason);
+    if (reason == REFUSAL_ADDRESS)
+        roster_note(peer, &(struct roster_visit){.how = ROSTER_REFUSED, .listener = listener},
+            clock_wall_ms());
     (void)send(fd, packet, n, MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     close(fd);

@@ -16,17 +16,19 @@
 #include "proxy/args.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control/control_socket.h"
+#include "proxy/roster.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
 #include "proxy/control/takeover.h"
 
 #define DYING_MS        2000u
+#define ROSTER_MS       5000u /* at most so much of it is lost in a crash */
 #define HOUSEKEEPING_MS (10u * 60u * 1000u)
 
 static struct proxy proxy;
 static uv_signal_t on_term, on_int, on_hup;
-static uv_timer_t housekeeping_timer, watchdog_timer;
+static uv_timer_t housekeeping_timer, watchdog_timer, roster_timer;
 static bool quitting, stopping;
 
 /* What a process says that has handed over would be taken for its successor's. */
@@ -107,6 +109,7 @@ void proxy_quit(struct proxy *p)
     uv_close((uv_handle_t *)&on_hup, NULL);
     uv_close((uv_handle_t *)&housekeeping_timer, NULL);
     uv_close((uv_handle_t *)&watchdog_timer, NULL);
+    uv_close((uv_handle_t *)&roster_timer, NULL);
     loop_lag_stop(&proxy.lag);
     mailbox_close(&p->mail);
 }
@@ -175,6 +178,14 @@ static void on_housekeeping(uv_timer_t *t)
         warnings_log_kept_back(&p->settings->listeners[i], clock_mono_ms());
 }
 
+/* The file belongs to the successor, once there is one. */
+static void on_roster(uv_timer_t *t)
+{
+    const struct proxy *p = t->data;
+    if (!p->handover.leaving)
+        roster_save();
+}
+
 static void on_watchdog(uv_timer_t *t)
 {
     (void)t;
@@ -222,6 +233,8 @@ static int load(struct proxy *p, struct err *e)
     const char *state = config_str(config, "proxy", NULL, "state_dir");
     r = file_mkdirs(state, 0700, e);
     if (r == 0)
+        roster_open(state);
+    if (r == 0)
         r = tickets_open(state, &p->tickets, e);
     if (r < 0) {
         config_free(config);
@@ -251,7 +264,9 @@ static void start_timers(struct proxy *p)
     signal_on(&on_hup, on_reload_signal, SIGHUP);
     CHECK(uv_timer_init(&p->loop, &housekeeping_timer) == 0);
     CHECK(uv_timer_init(&p->loop, &watchdog_timer) == 0);
-    housekeeping_timer.data = p;
+    CHECK(uv_timer_init(&p->loop, &roster_timer) == 0);
+    roster_timer.data = housekeeping_timer.data = p;
+    CHECK(uv_timer_start(&roster_timer, on_roster, ROSTER_MS, ROSTER_MS) == 0);
     loop_lag_start(&p->lag, &p->loop);
     CHECK(uv_timer_start(&housekeeping_timer, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS) ==
           0);
@@ -383,6 +398,7 @@ int main(int argc, char **argv)
         LOG_U("workers", proxy.n_workers), LOG_S("state", gate_state_name(&proxy.gate)));
     uv_run(&proxy.loop, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&proxy.loop) == 0);
+    on_roster(&roster_timer);
     peers_free(proxy.peers);
     stale_clear(&proxy.stale);
     free(proxy.workers);

@@ -57,6 +57,7 @@ static const struct route routes[] = {
     POST("/account/code/off", ROLE_VIEWER, "code-off", action_code_off),
 
     /* to change; a whole archive, which is every patient's record, leaves the machine otherwise */
+    POST("/clients/name", ROLE_ADMIN, "workstation-name", action_workstation),
     POST("/clients/kill", ROLE_ADMIN, "session-kill", action_clients_kill),
     POST("/clients/block", ROLE_ADMIN, "block", action_clients_block),
     POST("/clients/open", ROLE_ADMIN, "open", action_clients_open),

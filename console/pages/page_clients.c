@@ -59,6 +59,7 @@ json_t *model_clients(struct request *rq)
         (void)json_object_set_new(
             model, "count", json_integer((json_int_t)json_array_size(sessions)));
     }
+    add_board(rq, model, proxy);
     json_decref(answer);
     json_decref(proxy);
     return model;

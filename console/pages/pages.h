@@ -17,6 +17,10 @@ void action_clients_block(struct request *rq);
 void action_clients_open(struct request *rq);
 void action_clients_admit(struct request *rq);
 
+/* page_workstations.c: model.board, from the proxy's status (NULL: none) and model.sessions */
+void add_board(struct request *rq, json_t *model, const json_t *proxy);
+void action_workstation(struct request *rq);
+
 /* page_schedule.c */
 json_t *model_schedule(struct request *rq);
 json_t *model_schedule_preview(struct request *rq);

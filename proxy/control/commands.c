@@ -8,6 +8,7 @@
 #include "link/rights.h"
 #include "common/json_get.h"
 #include "proxy/audit_trail.h"
+#include "proxy/roster.h"
 
 void command_error(struct control_client *c, const struct err *e)
 {
@@ -75,6 +76,32 @@ static void cmd_log_level(struct control_client *c, const json_t *request)
     control_answer(c, command_ok());
 }
 
+static void cmd_workstations(struct control_client *c, const json_t *request)
+{
+    (void)request;
+    control_answer(c, json_pack("{s:b, s:o}", "ok", 1, "workstations", roster_json()));
+}
+
+/* {"cmd":"workstation","address":IP,"name":TEXT} or "forget":true */
+static void cmd_workstation(struct control_client *c, const json_t *request)
+{
+    struct cidr one;
+    struct err e = {0};
+    const char *name = json_get_str(request, "name");
+    bool forget = json_get_true(request, "forget");
+    int r = 0;
+    if (cidr_parse(json_get_text(request, "address"), &one, NULL) < 0 || one.bits != 128)
+        r = err_set(&e, EINVAL, "\"address\" must be an IP address");
+    else if (!name == !forget)
+        r = err_set(&e, EINVAL, "either \"name\" or \"forget\"");
+    else
+        r = forget ? roster_forget(&one.net, &e) : roster_name(&one.net, name, &e);
+    if (r < 0)
+        command_error(c, &e);
+    else
+        control_answer(c, command_ok());
+}
+
 static void cmd_log(struct control_client *c, const json_t *request)
 {
     control_answer(c, log_ring_answer("elexgate-proxy", request));
@@ -99,6 +126,8 @@ static const struct {
 } commands[] = {
     {"status", cmd_status},
     {"sessions", cmd_sessions},
+    {"workstations", cmd_workstations},
+    {"workstation", cmd_workstation},
     {"watch", cmd_watch},
     {"block", cmd_block},
     {"drain", cmd_drain},

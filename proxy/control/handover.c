@@ -20,6 +20,7 @@
 #include "proxy/control/control_socket.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
+#include "proxy/roster.h"
 
 /* How long a successor may take from "take" to "done", in which nobody is let in. */
 #define PAUSE_MAX_MS 5000u
@@ -116,6 +117,8 @@ void handover_cmd_ask(struct control_client *c, const json_t *request)
     int r = may(p, &e);
     if (r == 0 && (h->successor || (h->given && h->given != c)))
         r = err_set(&e, EBUSY, "another process is taking over already");
+    if (r == 0)
+        roster_save(); /* the successor reads it when it starts */
     if (r == 0 && version != HANDOVER_VERSION)
         r = err_set(&e, EPROTONOSUPPORT,
             "elexgate-proxy %s hands over by version %d of the messages, not %lld: it must be restarted",

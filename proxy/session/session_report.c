@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proxy/audit_trail.h"
+#include "proxy/roster.h"
 #include "proxy/warnings.h"
 
 static const char *tls_version(const struct session *s)
@@ -35,6 +36,37 @@ static json_t *event_json(const struct session *s, const char *event)
         "user", s->names.user, "database", s->names.database, "program", s->names.program);
 }
 
+/* For the board of the roll-out: how somebody came. */
+static void note_visit(const struct session *s, enum roster_how how)
+{
+    struct roster_visit v = {.how = how,
+        .listener = s->listener->name,
+        .user = s->names.user,
+        .program = s->names.program,
+        .tls_off = s->listener->tls == TLS_OFF};
+    roster_note(&s->peer, &v, clock_wall_ms());
+}
+
+/* The alerts of a client that looked at our certificate and did not like it; the words are
+ * OpenSSL's. */
+static bool distrusts(const struct session *s)
+{
+    static const char *const alerts[] = {"alert unknown ca", "alert certificate unknown",
+        "alert bad certificate", "alert certificate expired"};
+    for (size_t i = 0; s->end_detail && i < sizeof alerts / sizeof alerts[0]; i++)
+        if (strstr(s->end_detail, alerts[i]))
+            return true;
+    return false;
+}
+
+static void note_failure(const struct session *s)
+{
+    if (s->end_reason && !strcmp(s->end_reason, "client refused TLS"))
+        note_visit(s, ROSTER_NO_TLS);
+    else if (distrusts(s))
+        note_visit(s, ROSTER_DISTRUST);
+}
+
 void session_log_login(const struct session *s)
 {
     char peer[ADDRESS_TEXT_MAX];
@@ -46,6 +78,7 @@ void session_log_login(const struct session *s)
         LOG_S("cipher", tls_cipher(s)), LOG_B("resumed", s->resumed),
         LOG_S("certificate", certificate), LOG_U("thread_id", s->thread_id));
     audit_trail_login(s);
+    note_visit(s, certificate ? ROSTER_CERTIFICATE : s->client.ssl ? ROSTER_TLS : ROSTER_PLAIN);
     if (atomic_load_explicit(&s->worker->watch_sessions, memory_order_relaxed))
         worker_tell_session(s->worker, event_json(s, "connect"));
 }
@@ -75,6 +108,8 @@ void session_log_end(const struct session *s)
         LOG_U("bytes_out", s->client.bytes_out), LOG_U("reads", s->dialogue.reads),
         LOG_U("writes", s->dialogue.writes), LOG_I("ms", ms));
     audit_trail_end(s, ms);
+    if (!s->login_done)
+        note_failure(s);
     if (s->login_done && atomic_load_explicit(&s->worker->watch_sessions, memory_order_relaxed)) {
         json_t *o = event_json(s, "disconnect");
         (void)json_object_set_new(o, "reason", json_string(s->end_reason));

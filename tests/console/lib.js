@@ -95,6 +95,7 @@ export async function scenario(fn) {
                 if (process.env.ELEXGATE_PICTURES) await page.screenshot({ path: `${process.env.ELEXGATE_PICTURES}/failed-${++n}.png`, fullPage: true }).catch(() => {});
             }
         }
+        console.error(`failed: ${error.message.slice(0, 1000)}`); // last, so that it is not cut off with a long page
     }
     await chrome.close();
     process.exitCode = status;

@@ -18,7 +18,7 @@ RUN = {"kind": "backup", "started": NOW, "ended": NOW, "result": "good", "exit":
        "archives": [{"type": "elexisdb", "size": 5_000_000}]}
 ARCHIVE = {"type": "elexisdb", "run": "2026-11-30-1000", "size": 5_000_000, "method": "physical", "complete": True, "started": NOW,
            "finished": NOW, "standing": "own", "verified": {"good": True, "at": NOW}, "proven": {"good": True, "at": NOW}}
-PROXY = {"ok": True, "state": "open", "sessions": 1, "idle": {"write_ms": 5000, "write_in_flight": 0}, "warnings": [], "waiting_for_restart": [],
+PROXY = {"ok": True, "listeners": [{"name": "elexis", "tls": "preferred"}], "state": "open", "sessions": 1, "idle": {"write_ms": 5000, "write_in_flight": 0}, "warnings": [], "waiting_for_restart": [],
          "certificate": {"subject": "CN=praxis", "not_after": "2037-01-01T00:00:00.000Z", "days_left": 300, "warnings": []}}
 KEEPER = {"ok": True, "state": "idle", "schedule": {"next": NOW, "words": "every day at 03:15", "words_de": "täglich um 03:15"}, "pending": None, "job": None,
           "last_backup": RUN, "last_good_backup": RUN, "last_drill": {**RUN, "kind": "drill"}, "last_restore": None, "witnesses": {},
@@ -26,6 +26,12 @@ KEEPER = {"ok": True, "state": "idle", "schedule": {"next": NOW, "words": "every
 SESSION = {"id": 7, "user": "elexis", "peer": "192.168.1.23", "program": "Elexis", "tls_version": "TLSv1.3", "cipher": "TLS_AES", "since": NOW,
            "state": "relay", "reads": 5, "writes": 2, "last_kind": "write", "last_activity_ms": 2000, "in_transaction": False, "in_flight": False}
 RESTORE = {"kind": "restore", "started": NOW, "ended": NOW, "result": "failed", "exit": 1, "run": "", "action": "sql"}
+BOARD = [
+    {"address": "192.168.1.23", "name": "Empfang", "how": "tls", "seen": NOW, "tls": NOW, "distrust": NOW, "user": "elexis", "program": "Elexis", "listener": "elexis", "tls_off": False},
+    {"address": "192.168.1.24", "name": "Labor", "how": "plain", "seen": NOW, "plain": NOW, "user": "elexis", "program": "Elexis", "listener": "elexis", "tls_off": False},
+    {"address": "192.168.1.25", "name": "", "how": "distrust", "seen": NOW, "distrust": NOW, "user": "", "program": "", "listener": "elexis", "tls_off": False},
+    {"address": "172.17.0.5", "name": "Webelexis", "how": "plain", "seen": NOW, "plain": NOW, "user": "web", "program": "", "listener": "webelexis", "tls_off": True},
+]
 DOWN = object()
 
 
@@ -51,7 +57,9 @@ STATES = {
 }
 #: state: {path: (German sentences, German ones that must not be there, English, English not)}
 SAYS = {
-    "up": {"/": (["Alle können arbeiten", "läuft"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"])},
+    "up": {"/": (["Alle können arbeiten", "läuft"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
+           "/clients": (["1 von 3 Arbeitsplätzen umgestellt", "Empfang", "prüft das Zertifikat", "lehnt Zertifikat ab", "Ausgesperrt würden: Labor", "[listen elexis] tls = required"],
+                        ["Ausgesperrt würden: Webelexis", "192.168.1.25 würde"], ["1 of 3 workstations", "These would be cut off: Labor"], [])},
     "keeper": {"/": (["nicht bekannt", "Rufen Sie Ihre Betreuung an: Dr. Hilfe"], ["noch nie", "Es gibt noch keine"], ["not known", "Call your support"], ["never", "no good backup"]),
                "/backups": (["ist nicht bekannt"], ["noch keine Sicherung"], ["is not known"], ["There is no backup"])},
     "proxy": {"/": (["nicht bekannt"], ["Alle können arbeiten"], ["not known"], ["Everybody can work"]),
@@ -81,7 +89,8 @@ class Played:
         folder.mkdir()
         self.asked = []
         self.fakes = [
-            Fake(folder / "proxy.sock", {"status": lambda: self.of(0), "sessions": lambda: {"ok": True, "sessions": self.state()[2]}, "open": {"ok": True},
+            Fake(folder / "proxy.sock", {"workstations": {"ok": True, "workstations": BOARD}, "workstation": {"ok": True},
+                                         "status": lambda: self.of(0), "sessions": lambda: {"ok": True, "sessions": self.state()[2]}, "open": {"ok": True},
                                          "block": {"ok": True}, "log": {"ok": True, "lines": []}}),
             Fake(folder / "keeper.sock", {"status": lambda: self.of(1), "archives": lambda: {"ok": True, "folder": "/var/backups/elexgate", "runs": [ARCHIVE]},
                                           "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True}}),

@@ -1,0 +1,111 @@
+/*
+ * elexgate workstations: who came lately and how, for the roll-out of TLS.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "common/clock.h"
+#include "common/json_get.h"
+
+#define TIMEOUT_MS 10000
+
+static const char *how_words(const struct cli *cli, const char *how)
+{
+    static const char *const words[][3] = {
+        {"certificate", "TLS, own certificate", "TLS, eigenes Zertifikat"},
+        {"tls", "TLS", "TLS"},
+        {"plain", "without TLS", "ohne TLS"},
+        {"no_tls", "tries without TLS", "versucht es ohne TLS"},
+        {"distrust", "refuses our certificate", "lehnt unser Zertifikat ab"},
+        {"refused", "not allowed", "nicht zugelassen"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i][0], how) == 0)
+            return tr(cli, words[i][1], words[i][2]);
+    return how;
+}
+
+static bool uses_tls(const json_t *row)
+{
+    const char *how = json_get_text(row, "how");
+    return strcmp(how, "tls") == 0 || strcmp(how, "certificate") == 0;
+}
+
+static void print_board(const struct cli *cli, const json_t *answer)
+{
+    const json_t *list = json_object_get(answer, "workstations"), *row;
+    struct table *t = table_create((const char *const[]){tr(cli, "ADDRESS", "ADRESSE"), "NAME",
+        tr(cli, "HOW", "WIE"), tr(cli, "LAST SEEN", "ZULETZT"), tr(cli, "USER", "BENUTZER"),
+        tr(cli, "PROGRAM", "PROGRAMM"), NULL});
+    size_t i;
+    int done = 0, all = 0;
+    json_array_foreach (list, i, row) {
+        _cleanup_free_ char *address = output_member(row, "address"),
+                            *name = output_member(row, "name"), *user = output_member(row, "user"),
+                            *program = output_member(row, "program");
+        int64_t then = 0, now = clock_wall_ms();
+        char human[32];
+        (void)clock_parse(json_get_text(row, "seen"), &then);
+        _cleanup_free_ char *ago = xasprintf(tr(cli, "%s ago", "vor %s"),
+            clock_human(now > then ? (uint64_t)(now - then) : 0, human, sizeof human));
+        bool counts = !json_get_true(row, "tls_off") &&
+                      strcmp(json_get_text(row, "how"), "refused") != 0;
+        all += counts;
+        done += counts && uses_tls(row);
+        table_add(t, (const char *const[]){address, name, how_words(cli, json_get_text(row, "how")),
+                         ago, user, program});
+    }
+    if (json_array_size(list) == 0)
+        printf("%s\n", tr(cli, "Nobody has come yet.", "Noch niemand ist gekommen."));
+    else
+        table_print(t, output_width());
+    if (all > 0)
+        printf(tr(cli, "\n%d of %d use TLS.\n", "\n%d von %d benutzen TLS.\n"), done, all);
+    table_free(t);
+}
+
+static int tell(struct cli *cli, const char *address, const char *name)
+{
+    json_t *answer = NULL;
+    json_t *request = json_pack("{s:s, s:s, s:s*, s:b}", "cmd", "workstation", "address", address,
+        "name", name, "forget", name == NULL);
+    int code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
+    if (code == EXIT_GOOD && cli->json)
+        cli_print_json(answer);
+    json_decref(answer);
+    return code;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    json_t *answer = NULL;
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "name") == 0 && argc == 4)
+        return tell(cli, argv[2], argv[3]);
+    if (strcmp(what, "forget") == 0 && argc == 3)
+        return tell(cli, argv[2], NULL);
+    int code = args_operands(&a, 0, 0);
+    if (code == EXIT_GOOD)
+        code = cli_call(
+            cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "workstations"), &answer);
+    if (code != EXIT_GOOD)
+        return code;
+    if (cli->json)
+        cli_print_json(answer);
+    else
+        print_board(cli, answer);
+    json_decref(answer);
+    return EXIT_GOOD;
+}
+
+const struct command cmd_workstations = {"workstations", "[name ADDRESS NAME | forget ADDRESS]",
+    "who came lately and how: the roll-out of TLS", run,
+    "  name ADDRESS NAME  call it so; an empty NAME takes the name away\n"
+    "  forget ADDRESS     leave it out until it comes again\n"
+    "\n"
+    "\"refuses our certificate\": it checks, and knows another CA or another name.\n",
+    "name forget"};
