@@ -21,6 +21,7 @@ static const char *const client_auth_modes[] = {"off", "request", "require", NUL
 static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
 static const char *const binlog_durability[] = {"async", "semi-sync", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
+static const char *const across_series[] = {"ask", "no", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
 static const char *const deflate_backends[] = {"auto", "isal", "zlib", NULL};
@@ -348,6 +349,8 @@ const struct option config_options[] = {
     {"restore", "stale_clients", OPT_DURATION, "90s", 0, DAY, off_word, .reloadable = true,
         .page = true,
         .help = "after a restore, addresses that were connected are refused with \"restart Elexis\" for so long; off: they come in at once"},
+    {"restore", "across_series", OPT_ENUM, "ask", 0, 0, across_series, .reloadable = true,
+        .help = "files of an older MariaDB series; ask: the plan says so, and they are brought up to this server in staging; no: they are refused"},
     {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true, .page = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
 

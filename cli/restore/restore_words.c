@@ -117,6 +117,18 @@ static void print_dump(const struct cli *cli, const json_t *parts)
                 json_get_text(p, "live"));
 }
 
+/* Files of another series are a decision of their own. */
+static void print_series(const struct cli *cli, const json_t *parts)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
+        const char *words = json_get_text(p, tr(cli, "series_text", "series_text_de"));
+        if (*words)
+            printf("%s: %s.\n", json_get_text(p, "type"), words);
+    }
+}
+
 /* --- what SQL would lose --- */
 
 static void print_lost(const char *heading, const json_t *list)
@@ -204,6 +216,7 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     }
     print_rows(cli, plan);
     print_dump(cli, json_object_get(plan, "parts"));
+    print_series(cli, json_object_get(plan, "parts"));
     putchar('\n');
     print_sessions(cli, json_object_get(plan, "sessions"));
     putchar('\n');

@@ -131,12 +131,10 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
                 rq, "warn-not-proven", "type", json_get_text(part, "type"), NULL);
             (void)json_array_append_new(warnings, json_string(text));
         }
-        const char *then = json_get_text(part, "server");
-        const char *now = json_get_text(json_object_get(part, "replaces"), "server");
-        if (*then && *now && strcmp(then, now) != 0) {
-            _cleanup_free_ char *text = say(rq, "warn-server", "then", then, "now", now, NULL);
-            (void)json_array_append_new(warnings, json_string(text));
-        }
+        bool german = strcmp(rq->lang, "de") == 0;
+        const char *series = json_get_text(part, german ? "series_text_de" : "series_text");
+        if (*series)
+            (void)json_array_append_new(warnings, json_string(series));
     }
     (void)json_object_set_new(
         plan, "types_count", json_integer(json_array_size(types) > 1 ? 1 : 0));

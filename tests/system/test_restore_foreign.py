@@ -161,7 +161,7 @@ def crc32c(data):
 
 
 def with_log(archive, target, creator, format):
-    """The same archive, its InnoDB log said to be another version's."""
+    """The same archive, its InnoDB log and its last mariadb-upgrade said to be another version's."""
     folder = target / "unpacked"
     with tarfile.open(archive) as tar:
         tar.extractall(folder)
@@ -172,6 +172,8 @@ def with_log(archive, target, creator, format):
         block[508:] = crc32c(block[:508]).to_bytes(4, "big")
         log.seek(0)
         log.write(block)
+    for info in data.glob("*_upgrade_info"):
+        info.write_text(creator.split()[1] + "-MariaDB")
     return pack(data, target / "elexisdb.tar.gz")
 
 
@@ -179,6 +181,20 @@ def test_of_a_newer_series(site, archives, folder):
     path = with_log(archives["cold"], folder, "MariaDB 11.8.2", b"Phys")
     lines = site.job("run", "--foreign", str(path), exit=9)
     assert "11.8.2" in lines[-1]["error"] and "boot" not in site.phases(lines)
+    site.nothing_left()
+
+
+def test_a_log_that_a_newer_server_went_on_with(site, archives, folder):
+    """Its maker's version stays in it; the newer server's mariadb-upgrade tells."""
+    path = with_log(archives["cold"], folder, "MariaDB 11.8.2", b"Phys")
+    with_old_log = folder / "again"
+    with_old_log.mkdir()
+    with tarfile.open(path) as tar:
+        tar.extractall(with_old_log)
+    log = with_old_log / "mysql-data" / "ib_logfile0"
+    log.write_bytes(log.read_bytes().replace(b"MariaDB 11.8.2", b"MariaDB 10.6.2", 1))
+    lines = site.job("run", "--foreign", str(pack(with_old_log / "mysql-data", folder / "elexisdb.tar.gz")), exit=9)
+    assert "11.8.2" in lines[-1]["error"]
     site.nothing_left()
 
 
@@ -278,7 +294,7 @@ def test_in_containers(template, archives, folder, trial):
     env = " ".join(f"{k}={v}" for k, v in environment.items() if k not in os.environ)
     backup = Backup(folder / "b", server, None, {
         "database": {"host": "127.0.0.1", "port": server.port}, "backup": {"datadir": server.datadir, "ask_proxy": "no"},
-        "admin": {"password_file": folder / "password"},
+        "admin": {"password_file": folder / "password"}, "drill": {"server_program": MARIADBD},
         "restore": {**START, "stop_command": f"/usr/bin/env {env} {script} stop", "start_command": f"/usr/bin/env {env} {script} start"}})
     del backup.sections["database"]["socket"]
     backup.write_config()

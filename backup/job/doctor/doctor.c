@@ -16,6 +16,7 @@
 #include "backup/job/doctor/doctor_bypass.h"
 #include "backup/job/doctor/doctor_gate.h"
 #include "backup/job/doctor/doctor_grants.h"
+#include "backup/job/doctor/doctor_series.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/space.h"
 #include "common/container.h"
@@ -387,6 +388,8 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     check_seal(&d);
     check_proxy(&d);
     check_bypass(&d);
+    if (d.server)
+        doctor_series(r, d.server, found, &d);
     if (d.server && r->s.proxy_socket)
         doctor_gate(d.server, r->s.config, r->s.proxy_socket, found, &d);
     check_program(&d, "backup", "dump_program");

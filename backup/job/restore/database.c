@@ -20,6 +20,8 @@
 #include "backup/job/restore/holder.h"
 #include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
+#include "backup/job/trial/server_program.h"
+#include "backup/rules/series.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -332,6 +334,33 @@ int restore_database_start(struct restore *r, struct err *e)
     }
 }
 
+static void note_version(struct restore *r, bool new_side, const struct server *s)
+{
+    utf8_copy(r->server[new_side], RESTORE_VERSION_LEN, server_version(s));
+}
+
+int restore_database_same_series(struct restore *r, bool to_new, struct err *e)
+{
+    struct server *s = NULL;
+    const char *theirs = r->server[to_new];
+    const char *program = config_str(r->run->s.config, "drill", NULL, "server_program");
+    _cleanup_free_ char *ours = site_ask(r->run, &s, NULL) == SITE_ANSWERS
+                                    ? xstrdup(server_version(s))
+                                    : server_program_version(program);
+    server_close(s);
+    enum series_fit fit = series_compare(theirs, ours);
+    if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
+        return 0;
+    const char *root = restore_database(r)->root, *side = to_new ? "new" : "old";
+    err_set(e, EINVAL,
+        "the data that would come back were last under MariaDB %s, and this server is %s: it would change them for good, or not start on them. They lie in %s/%s: a mariadbd of that series runs on a copy of them; `elexgate restore --into DIR --serve SOCKET` shows a backup, and `elexgate restore accept` lets them go",
+        theirs, ours, root, side);
+    run_error_de(r->run,
+        "die Daten, die zurückkämen, waren zuletzt unter MariaDB %s, und dieser Server ist %s: Er würde sie unwiderruflich verändern oder nicht auf ihnen starten. Sie liegen in %s/%s: Ein mariadbd jener Reihe läuft auf einer Kopie davon; `elexgate restore --into ORDNER --serve SOCKET` zeigt eine Sicherung, `elexgate restore accept` lässt sie gehen",
+        theirs, ours, root, side);
+    return EXIT_REFUSED;
+}
+
 void restore_database_remember(struct restore *r)
 {
     struct server *s = NULL;
@@ -344,6 +373,8 @@ void restore_database_remember(struct restore *r)
                 : how == SITE_REFUSES ? RESTORE_RAN
                                       : RESTORE_DEAD;
     int code = how == SITE_ANSWERS ? broken_tables_find(s, &broken, NULL) : -EPIPE;
+    if (how == SITE_ANSWERS)
+        note_version(r, r->new_live, s);
     server_close(s);
     if (code < 0) /* nothing is known of its tables */
         return;
@@ -362,6 +393,8 @@ int restore_database_check(struct restore *r, bool new_side, struct err *e)
     json_t *now = NULL;
     run_phase(r->run, r->run->s.physical_type, "look", 0);
     int code = server_connect(&r->run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        note_version(r, new_side, s);
     if (code == 0)
         code = broken_tables_find(s, &now, e);
     server_close(s);

@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
-#include "common/process.h"
+#include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/said.h"
@@ -19,27 +18,34 @@
 #define CREATOR_AT  16
 #define CREATOR_LEN 32
 #define LOG_MAX     (1u << 20)
-#define UPGRADE_MS  (30 * 60 * 1000) /* it looks at every table */
 
-const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION_LEN])
+/* The first version in the file, from there on; "" = none. */
+static void version_in(
+    const char *datadir, const char *name, off_t at, char buf[static FOREIGN_VERSION_LEN])
 {
     char text[CREATOR_LEN + 1] = "";
-    _cleanup_free_ char *path = xasprintf("%s/ib_logfile0", datadir);
+    _cleanup_free_ char *path = xasprintf("%s/%s", datadir, name);
     _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? -1 : pread(fd, text, CREATOR_LEN, CREATOR_AT);
-    const char *at = n > 0 ? strpbrk(text, "0123456789") : NULL;
-    size_t len = at ? strspn(at, "0123456789.") : 0;
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, CREATOR_LEN, at);
+    const char *found = n > 0 ? strpbrk(text, "0123456789") : NULL;
+    size_t len = found ? strspn(found, "0123456789.") : 0;
     buf[0] = '\0';
-    if (len > 0 && len < FOREIGN_VERSION_LEN && memchr(at, '.', len))
-        snprintf(buf, FOREIGN_VERSION_LEN, "%.*s", (int)len, at);
-    return buf;
+    if (len > 0 && len < FOREIGN_VERSION_LEN && memchr(found, '.', len))
+        snprintf(buf, FOREIGN_VERSION_LEN, "%.*s", (int)len, found);
 }
 
-/* 1011 of "10.11.19-MariaDB"; 0 = none. */
-static unsigned series(const char *version)
+/* A newer server may go on with the log of an older one; what its mariadb-upgrade leaves tells. */
+const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION_LEN])
 {
-    unsigned major = 0, minor = 0;
-    return version && sscanf(version, "%3u.%3u", &major, &minor) == 2 ? major * 1000 + minor : 0;
+    static const char *const upgraded[] = {"mariadb_upgrade_info", "mysql_upgrade_info"};
+    char other[FOREIGN_VERSION_LEN];
+    version_in(datadir, "ib_logfile0", CREATOR_AT, buf);
+    for (size_t i = 0; i < sizeof upgraded / sizeof upgraded[0]; i++) {
+        version_in(datadir, upgraded[i], 0, other);
+        if (!*buf || series_compare(other, buf) == SERIES_NEWER)
+            snprintf(buf, FOREIGN_VERSION_LEN, "%s", other);
+    }
+    return buf;
 }
 
 static int refuse_version(struct run *run, const char *theirs, const char *ours, struct err *e)
@@ -158,9 +164,8 @@ static int names_fit(struct run *run, const char *datadir, const struct site *si
 int foreign_fits(struct run *run, const char *datadir, const struct site *site, struct err *e)
 {
     char version[FOREIGN_VERSION_LEN];
-    unsigned theirs = series(foreign_version(datadir, version));
-    unsigned ours = series(site->layout.version);
-    if (theirs && ours && theirs > ours)
+    foreign_version(datadir, version);
+    if (series_compare(version, site->layout.version) == SERIES_NEWER)
         return refuse_version(run, version, site->layout.version, e);
     return names_fit(run, datadir, site, e);
 }
@@ -190,34 +195,4 @@ bool foreign_was_hot(struct run *run, const char *log, const char *datadir, stru
         "das Archiv wurde von einem laufenden Server (MariaDB %s) gemacht, und nur jene Serie kann solche Dateien in Ordnung bringen: --recover-with PROGRAMM dazu, ein mariadbd jener Serie; er wird einmal auf der ausgepackten Kopie gestartet",
         *version ? version : "einer älteren Serie");
     return true;
-}
-
-/* --- of an older series ----------------------------------------------------------------------- */
-
-int foreign_upgrade(struct run *run, struct server *s, const struct server_target *t,
-    const char *version, struct err *e)
-{
-    if (*version && series(version) == series(server_version(s)))
-        return 0;
-    run_phase(run, run->s.physical_type, "upgrade", 0);
-    _cleanup_free_ char *socket = xasprintf("--socket=%s", t->socket),
-                        *user = xasprintf("--user=%s", t->user);
-    const char *argv[] = {
-        "mariadb-upgrade", "--no-defaults", socket, user, "--force", "--silent", NULL};
-    _cleanup_fd_ int out = memfd_create("upgrade", MFD_CLOEXEC);
-    _cleanup_free_ char *password = t->password ? xasprintf("MYSQL_PWD=%s", t->password) : NULL;
-    const char *environment[] = {password, NULL};
-    struct process_options o = {.argv = argv, .environment = environment, .out = out, .err = out};
-    int code = process_run(&o, UPGRADE_MS, run_go_on, run, e);
-    if (code == -ECANCELED)
-        return run_pack_result(PACK_STOPPED, e);
-    if (code == 1)
-        return err_prefix(e, EXIT_INCONSISTENT,
-            "the system tables of MariaDB %s could not be brought up to %s",
-            *version ? version : "unknown", server_version(s));
-    if (code < 0)
-        return code;
-    run_note("the system tables were those of MariaDB %s, and are now those of %s",
-        *version ? version : "an unknown series", server_version(s));
-    return 0;
 }

@@ -10,7 +10,7 @@
 
 #define FOREIGN_VERSION_LEN 24
 
-/* "10.5.8": the server that made InnoDB's log in this data directory; "" when that is not known. */
+/* "10.5.8": the newest server that this data directory tells of; "" when that is not known. */
 const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION_LEN]);
 /* Before a server is started on it. EXIT_REFUSED with words: it is of a newer series, or its tables
  * have names that this server would not find. */
@@ -19,8 +19,5 @@ int foreign_fits(
 /* After a start in vain: replaces the words when the archive was taken of a running older server.
  * log: the trial server's. Returns true when it did. */
 bool foreign_was_hot(struct run *run, const char *log, const char *datadir, struct err *e);
-/* The system tables of an older series are brought up to the server that runs on the copy. */
-int foreign_upgrade(struct run *run, struct server *s, const struct server_target *t,
-    const char *version, struct err *e) MUSTCHECK;
 
 #endif

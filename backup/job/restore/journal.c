@@ -7,6 +7,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/utf8.h"
 
 #define JOURNAL_MAX (16u << 20)
 #define SPARE_BYTES (1u << 20)
@@ -54,6 +55,8 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
         r->clients_out, "parts", parts_json(r), "addresses", r->addresses, "broken_old",
         r->broken[0], "broken_new", r->broken[1], "before", (int)r->before, "made_live",
         r->made_live);
+    (void)json_object_set_new(o, "server_old", json_text(r->server[0]));
+    (void)json_object_set_new(o, "server_new", json_text(r->server[1]));
     if (r->beside)
         (void)json_object_set(o, "beside", r->beside);
     size_t n;
@@ -140,6 +143,8 @@ int restore_journal_load(struct restore *r, struct err *e)
     r->before = before == RESTORE_RAN || before == RESTORE_DEAD ? (enum restore_before)before
                                                                 : RESTORE_ANSWERED;
     r->made_live = json_get_true(o, "made_live");
+    utf8_copy(r->server[0], RESTORE_VERSION_LEN, json_get_text(o, "server_old"));
+    utf8_copy(r->server[1], RESTORE_VERSION_LEN, json_get_text(o, "server_new"));
     r->broken[0] = take_object(o, "broken_old");
     r->broken[1] = take_object(o, "broken_new");
     r->beside = take_object(o, "beside");

@@ -9,6 +9,7 @@
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
+#include "backup/rules/series.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
@@ -124,6 +125,23 @@ static json_t *sessions_json(const struct run *run)
     return array;
 }
 
+/* Of another series than this server: which one, and what comes of that. */
+static void add_series(
+    struct plan *p, json_t *part, const struct manifest *m, const struct layout *l)
+{
+    char words[SERIES_WORDS_LEN];
+    const char *across = config_str(p->run->s.config, "restore", NULL, "across_series");
+    enum series_fit fit = series_compare(m->server.version, l->version);
+    if (m->method != MANIFEST_PHYSICAL || (fit != SERIES_OLDER && fit != SERIES_NEWER))
+        return;
+    (void)json_object_set_new(part, "series", json_string(fit == SERIES_OLDER ? "older" : "newer"));
+    (void)json_object_set_new(part, "series_may", json_boolean(series_may(fit, across)));
+    series_words(fit, across, m->server.version, l->version, false, words);
+    (void)json_object_set_new(part, "series_text", json_string(words));
+    series_words(fit, across, m->server.version, l->version, true, words);
+    (void)json_object_set_new(part, "series_text_de", json_string(words));
+}
+
 /* live: the folder, or the database's name for a dump, that it replaces; with its size. */
 static json_t *part_json(
     const struct store_item *it, const struct layout *l, const char *live, uint64_t bytes)
@@ -173,7 +191,9 @@ static int plan_part(
         live = config_str(c, "database", NULL, "name");
         bytes = p->server ? database_bytes(p->server, live) : 0;
     }
-    (void)json_array_append_new(p->parts, part_json(&full, &p->site.layout, live, bytes));
+    json_t *part = part_json(&full, &p->site.layout, live, bytes);
+    add_series(p, part, m, &p->site.layout);
+    (void)json_array_append_new(p->parts, part);
     if (m->method != MANIFEST_FILES && p->server) {
         compare_rows(p, m);
         find_newer(p, m, config_str(c, "database", NULL, "name"));

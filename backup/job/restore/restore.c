@@ -202,6 +202,8 @@ static int undo(struct run *run, struct err *e)
         code = restore_database(&r) ? restore_database_ready(run, e) : 0;
         if (code == 0 && restore_database(&r))
             code = site_can_stop(run, restore_database(&r)->live, e);
+        if (code == 0 && restore_database(&r))
+            code = restore_database_same_series(&r, !r.new_live, e);
         if (code == 0)
             code = restore_exchange(&r, !r.new_live, e);
     }

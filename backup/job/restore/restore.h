@@ -38,7 +38,8 @@
 #include "backup/job/restore/swap.h"
 #include "backup/job/run.h"
 
-#define RESTORE_PARTS_MAX 32
+#define RESTORE_PARTS_MAX   32
+#define RESTORE_VERSION_LEN 64
 
 /* In the order in which they are passed; names in journal.c. */
 enum restore_phase {
@@ -84,6 +85,8 @@ struct restore {
     bool made_live; /* the live folder had to be made */
     /* Tables that could not be opened on the old and the new side before; NULL = not known. */
     json_t *broken[2];
+    /* The version of the server that each side was last live under; "" = not known. */
+    char server[2][RESTORE_VERSION_LEN];
     json_t
         *beside; /* SQL in a database beside the live one (beside.h); NULL: folders change places */
     json_t *addresses;      /* clients that were connected when the block came */
@@ -160,6 +163,8 @@ int restore_database_untouched(const struct restore *r, bool to_new, struct err 
 void restore_database_unlock(struct restore *r);
 /* Starts it and waits until it answers. -EACCES: it runs, and does not let the keeper in. */
 int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
+/* Before the exchange: the side that comes is of this server's series. EXIT_REFUSED with words. */
+int restore_database_same_series(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
 /* For going back: as it was before, and that may have been badly. */
 int restore_database_start_again(struct restore *r, struct err *e) MUSTCHECK;
 /* Before the block: does it run, and which tables of the live side cannot be opened. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/holder.h"
+#include "backup/job/trial/server_program.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 
@@ -59,8 +60,13 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
             UTF8_SHORT(s->why.text, 200));
         return EXIT_REFUSED;
     }
+    /* since it was seen the system may have got a newer one, which is the one that will start */
+    char *installed = server_program_version(
+        config_str(run->s.config, "drill", NULL, "server_program"));
     s->layout = (struct layout){.datadir = xstrdup(datadir ? datadir : was->datadir),
-        .version = was->version ? xstrdup(was->version) : NULL,
+        .version = installed      ? installed
+                   : was->version ? xstrdup(was->version)
+                                  : NULL,
         .page_size = was->page_size,
         .lower_case_table_names = s->was.where ? was->lower_case_table_names : -1,
         .settings = json_incref(was->settings)};

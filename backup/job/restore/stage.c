@@ -21,6 +21,7 @@
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/stage_trial.h"
 #include "backup/job/trial/trial.h"
+#include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
@@ -63,26 +64,32 @@ int restore_staging_root(const char *live, char **out, struct err *e)
     return code;
 }
 
-/* "10.11" of "10.11.19-MariaDB": the same series reads the files, others need an upgrade. */
-static size_t series_length(const char *version)
+static int refuse_series(
+    struct restore *r, enum series_fit fit, const char *files, const char *server, struct err *e)
 {
-    const char *dot = strchr(version, '.');
-    const char *second = dot ? strchr(dot + 1, '.') : NULL;
-    return second ? (size_t)(second - version) : strlen(version);
+    char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
+    const char *across = config_str(r->run->s.config, "restore", NULL, "across_series");
+    series_words(fit, across, files, server, false, en);
+    series_words(fit, across, files, server, true, de);
+    err_set(e, EINVAL, "%s", en);
+    run_error_de(r->run, "%s", de);
+    return EXIT_REFUSED;
 }
 
-static int fits(const struct store_item *it, const struct site *site, struct err *e)
+static int fits(struct restore *r, const struct restore_request *q, const struct store_item *it,
+    const struct site *site, struct err *e)
 {
     const struct manifest *m = &it->manifest;
     const struct layout *l = &site->layout;
-    size_t n = m->server.version ? series_length(m->server.version) : 0;
     if (!site->known) /* of a server that was never seen only its trial start can tell */
         return 0;
-    if (!m->server.version || strncmp(m->server.version, l->version, n) ||
-        series_length(l->version) != n)
+    enum series_fit fit = series_compare(m->server.version, l->version);
+    if (!series_may(fit, config_str(r->run->s.config, "restore", NULL, "across_series")))
+        return refuse_series(r, fit, m->server.version, l->version, e);
+    if (fit == SERIES_OLDER && q->skip_boot)
         err_set(e, EINVAL,
-            "the backup is of a MariaDB %s server, this one is %s: a physical backup fits the same series only; install that series, or restore a dump",
-            m->server.version ? m->server.version : "unknown", l->version);
+            "the backup is of MariaDB %s, this server is %s: only a trial can bring the data up to it, so this goes without --no-trial",
+            m->server.version, l->version);
     else if (m->server.page_size != l->page_size)
         err_set(e, EINVAL, "the backup has innodb_page_size %u, this server %u: they must be equal",
             m->server.page_size, l->page_size);
@@ -257,7 +264,7 @@ static int choose(struct restore *r, const struct restore_request *q,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
             return EXIT_REFUSED;
         }
-        code = database && !restore_is_foreign(it) ? fits(it, site, e) : 0;
+        code = database && !restore_is_foreign(it) ? fits(r, q, it, site, e) : 0;
         bool made = false;
         if (code == 0)
             code = site_make_folder(site, live, database, &made, e);

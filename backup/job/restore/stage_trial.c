@@ -10,20 +10,30 @@
 #include "backup/job/restore/foreign_look.h"
 #include "backup/job/restore/restore.h"
 #include "backup/job/restore/stage_trial.h"
+#include "backup/job/trial/server_program.h"
 #include "backup/job/trial/throwaway.h"
+#include "backup/job/trial/upgrade.h"
+#include "backup/rules/series.h"
 #include "common/exit_codes.h"
 
 struct trial {
     struct run *run;
     const struct site *site;
+    bool foreign;
     char version[FOREIGN_VERSION_LEN]; /* of the server that a foreign archive comes from */
 };
 
 static int bring_up(void *ctx, struct throwaway *t, struct err *e)
 {
     struct trial *trial = ctx;
-    struct server_target target = throwaway_target(t);
-    return foreign_upgrade(trial->run, throwaway_server(t), &target, trial->version, e);
+    const struct config *c = trial->run->s.config;
+    const char *live = trial->site->server == SITE_ANSWERS ? trial->site->layout.version : NULL;
+    int code = server_program_fits(trial->run, live, throwaway_server(t), e);
+    if (code != 0 || !trial->foreign ||
+        series_compare(trial->version, server_version(throwaway_server(t))) == SERIES_SAME)
+        return code;
+    return upgrade_run(
+        trial->run, t, config_str(c, "drill", NULL, "server_program"), trial->version, e);
 }
 
 static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
@@ -60,9 +70,10 @@ int restore_try_out(
     struct trial trial = {.run = c->run, .site = site};
     int code = 0;
     c->ctx = &trial;
+    c->begun = bring_up;
     c->checked = put_accounts;
     if (!c->manifest) {
-        c->begun = bring_up;
+        trial.foreign = true;
         foreign_version(c->datadir, trial.version);
         code = foreign_fits(c->run, c->datadir, site, e);
         if (code == 0 && recover_with)

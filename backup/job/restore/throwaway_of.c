@@ -1,6 +1,7 @@
 #include "backup/job/restore/throwaway_of.h"
 
 #include <errno.h>
+#include "backup/job/trial/server_program.h"
 #include "common/exit_codes.h"
 
 #define ARGS_MAX 40
@@ -33,6 +34,15 @@ int throwaway_of_copy(struct run *run, const struct layout *l, const char *fresh
         .go_on = run_go_on,
         .ctx = run,
     };
-    int code = throwaway_start(&o, out, e);
+    struct throwaway *t = NULL;
+    int code = throwaway_start(&o, &t, e);
+    if (code == 0) {
+        code = server_program_fits(run, l->version, throwaway_server(t), e);
+        if (code == 0)
+            *out = t;
+        else
+            throwaway_drop(t);
+        return code;
+    }
     return code == 1 ? run_pack_result(PACK_STOPPED, e) : code == -EIO ? EXIT_INCONSISTENT : code;
 }

@@ -34,7 +34,9 @@ struct copy_check {
     bool as_it_is;        /* not even what a manifest-less archive holds broken: it is named */
     const json_t *before; /* tables that the live server cannot open either; NULL = not known */
     json_t *broken; /* object: gets the tables that cannot be read, with words; NULL allowed */
-    struct store_proof proof; /* result: what was gone through */
+    const struct manifest *first; /* its own: the tables before they were brought up */
+    bool across;                  /* result: the data are of an older series, and were brought up */
+    struct store_proof proof;     /* result: what was gone through */
 };
 
 /* The whole manifest of an archive: beside an encrypted one lies a short one that names no tables

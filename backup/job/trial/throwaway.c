@@ -357,6 +357,14 @@ struct server *throwaway_server(struct throwaway *t)
     return t->server;
 }
 
+int throwaway_run(
+    struct throwaway *t, const struct process_options *o, struct process *out, struct err *e)
+{
+    struct sandbox s = t->trial.sandbox;
+    s.scripts = s.connects = true;
+    return sandbox_start(&s, o, out, NULL, e);
+}
+
 bool throwaway_runs(struct throwaway *t)
 {
     return process_wait(&t->child, 0, NULL, NULL) != 0;

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 #include "backup/server/server.h"
+#include "common/process.h"
 #include "common/said.h"
 
 struct throwaway;
@@ -42,6 +43,10 @@ struct server *throwaway_server(struct throwaway *t);
 struct server_target throwaway_target(const struct throwaway *t);
 /* As the account of the import; only with options.database. Strings are the throwaway's. */
 struct server_target throwaway_import_target(struct throwaway *t);
+/* Starts a program of the server's that works on it, and is not trusted more than it: in the same
+ * sandbox, where it may start others. */
+int throwaway_run(struct throwaway *t, const struct process_options *o, struct process *out,
+    struct err *e) MUSTCHECK;
 /* False once it has ended by itself. */
 bool throwaway_runs(struct throwaway *t);
 /* The first error in its log that is known to hold no data (common/said.h). */

@@ -1,0 +1,65 @@
+#include "backup/job/doctor/doctor_series.h"
+
+#include "backup/archive/store.h"
+#include "backup/job/trial/server_program.h"
+#include "backup/rules/series.h"
+
+static void judge_program(
+    const struct run *run, const struct server *server, doctor_tell_fn *tell, void *ctx)
+{
+    const char *program = config_str(run->s.config, "drill", NULL, "server_program");
+    const char *live = server_version(server);
+    _cleanup_free_ char *trial = server_program_version(program);
+    enum series_fit fit = series_compare(live, trial);
+    if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
+        return; /* that it is there is another check's */
+    _cleanup_free_ char *text = xasprintf(
+        "%s is MariaDB %s, the server %s: drills say nothing of this server, and a restore refuses to begin",
+        program, trial, live);
+    _cleanup_free_ char *text_de = xasprintf(
+        "%s ist MariaDB %s, der Server %s: Proben sagen nichts über diesen Server, und eine Wiederherstellung wird verweigert",
+        program, trial, live);
+    tell(ctx, DOCTOR_FOUND_BAD, "series", text, text_de,
+        "set [drill] server_program to a mariadbd of the server's series",
+        "[drill] server_program auf einen mariadbd der Reihe des Servers setzen");
+}
+
+/* The one that `restore latest` would take. */
+static const struct store_item *newest(const struct store_list *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->items[i].complete && standing_ours(l->items[i].standing))
+            return &l->items[i];
+    return NULL;
+}
+
+static void judge_newest(
+    struct run *run, const struct server *server, doctor_tell_fn *tell, void *ctx)
+{
+    struct store_list l = {0};
+    char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
+    const char *across = config_str(run->s.config, "restore", NULL, "across_series");
+    const char *live = server_version(server);
+    if (store_read(run->s.folder, run->s.physical_type, &run->trust, &l, NULL) < 0)
+        return;
+    const struct store_item *it = newest(&l);
+    const char *version = it ? it->manifest.server.version : NULL;
+    enum series_fit fit = series_compare(version, live);
+    if (fit == SERIES_OLDER || fit == SERIES_NEWER) {
+        series_words(fit, across, version, live, false, en);
+        series_words(fit, across, version, live, true, de);
+        tell(ctx, series_may(fit, across) ? DOCTOR_FOUND_WARNING : DOCTOR_FOUND_BAD, "series", en,
+            de, "make a backup with this server: elexgate backup --now",
+            "eine Sicherung mit diesem Server machen: elexgate backup --now");
+    } else if (version)
+        tell(ctx, DOCTOR_FOUND_GOOD, "series", "the newest backup is of the server's own series",
+            "die neueste Sicherung ist von der Reihe des Servers", NULL, NULL);
+    store_list_clear(&l);
+}
+
+void doctor_series(struct run *run, struct server *server, doctor_tell_fn *tell, void *ctx)
+{
+    judge_program(run, server, tell, ctx);
+    if (run->s.physical)
+        judge_newest(run, server, tell, ctx);
+}

@@ -1,0 +1,43 @@
+#include "backup/job/trial/server_program.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "backup/rules/series.h"
+#include "common/exit_codes.h"
+#include "common/process.h"
+
+#define ANSWER_MS 20000
+
+char *server_program_version(const char *program)
+{
+    const char *argv[] = {program, "--no-defaults", "--version", NULL};
+    char text[512] = "";
+    _cleanup_fd_ int out = memfd_create("version", MFD_CLOEXEC);
+    struct process_options o = {.argv = argv, .out = out, .err = out};
+    if (out < 0 || process_run(&o, ANSWER_MS, NULL, NULL, NULL) != 0 ||
+        pread(out, text, sizeof text - 1, 0) <= 0)
+        return NULL;
+    const char *at = strstr(text, "Ver ");
+    if (!at)
+        return NULL;
+    at += strlen("Ver ");
+    return xasprintf("%.*s", (int)strcspn(at, " \n"), at);
+}
+
+int server_program_fits(
+    struct run *run, const char *live, const struct server *trial, struct err *e)
+{
+    const char *ours = server_version(trial);
+    enum series_fit fit = series_compare(live, ours);
+    if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
+        return 0;
+    err_set(e, EINVAL,
+        "the trial server is MariaDB %s, and the database server %s: what the one has written the other may not read; set [drill] server_program to a mariadbd of the database server's series",
+        ours, live);
+    run_error_de(run,
+        "der Server für Proben ist MariaDB %s, der Datenbankserver %s: Was der eine geschrieben hat, liest der andere vielleicht nicht; [drill] server_program auf einen mariadbd der Reihe des Datenbankservers setzen",
+        ours, live);
+    return EXIT_REFUSED;
+}

@@ -1,0 +1,19 @@
+/*
+ * The server program that drills and trials start, and what it is beside the live server. What a
+ * trial server has written goes live in a restore, so both are of the same series there.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_TRIAL_SERVER_PROGRAM_H
+#define ELEXGATE_BACKUP_JOB_TRIAL_SERVER_PROGRAM_H
+
+#include "backup/job/run.h"
+#include "backup/server/server.h"
+
+/* "11.8.9-MariaDB-0+deb13u1": what the program says of itself, malloc'ed; NULL when it does not
+ * start. */
+char *server_program_version(const char *program) MUSTCHECK;
+/* trial runs on data that go live under a server of this version (NULL = not known). EXIT_REFUSED
+ * with words: they are of different series. */
+int server_program_fits(
+    struct run *run, const char *live, const struct server *trial, struct err *e) MUSTCHECK;
+
+#endif

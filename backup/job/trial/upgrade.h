@@ -1,0 +1,19 @@
+/*
+ * Data of an older series under a throwaway server of a newer one: its mariadb-upgrade, in the
+ * sandbox.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_TRIAL_UPGRADE_H
+#define ELEXGATE_BACKUP_JOB_TRIAL_UPGRADE_H
+
+#include "backup/job/run.h"
+#include "backup/job/trial/throwaway.h"
+
+/* A client program of the series that `server` (a mariadbd, as configured) is of: beside it, in the
+ * bin folder beside its own, or else of that name in PATH. malloc'ed. */
+char *upgrade_client_of(const char *server, const char *name) MUSTCHECK;
+/* server: the program that t runs. from: the data's version, for the words. 0, or a result of the
+ * run; EXIT_INCONSISTENT: it could not be done. */
+int upgrade_run(struct run *run, struct throwaway *t, const char *server, const char *from,
+    struct err *e) MUSTCHECK;
+
+#endif

@@ -1,0 +1,87 @@
+#include "backup/rules/series.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "common/utf8.h"
+
+/* What servers say before their version to clients that would take 10 for 1. */
+#define REPLICATION_PREFIX "5.5.5-"
+
+static bool parse(const char *version, unsigned *major, unsigned *minor)
+{
+    if (!version)
+        return false;
+    if (strncmp(version, REPLICATION_PREFIX, strlen(REPLICATION_PREFIX)) == 0)
+        version += strlen(REPLICATION_PREFIX);
+    return sscanf(version, "%3u.%3u", major, minor) == 2;
+}
+
+enum series_fit series_compare(const char *files, const char *server)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!parse(files, &a, &b) || !parse(server, &c, &d))
+        return SERIES_UNKNOWN;
+    if (a == c && b == d)
+        return SERIES_SAME;
+    return a < c || (a == c && b < d) ? SERIES_OLDER : SERIES_NEWER;
+}
+
+const char *series_name(const char *version, char buf[static SERIES_LEN])
+{
+    unsigned major, minor;
+    buf[0] = '\0';
+    if (parse(version, &major, &minor))
+        snprintf(buf, SERIES_LEN, "%u.%u", major, minor);
+    return buf;
+}
+
+bool series_may(enum series_fit fit, const char *across)
+{
+    return fit == SERIES_SAME || (fit == SERIES_OLDER && strcmp(across, "no") != 0);
+}
+
+/* "10.11.19" of "10.11.19-MariaDB-0+deb12u1 from Debian" */
+static void number_of(const char *version, const char *unknown, char buf[static 40])
+{
+    unsigned major, minor;
+    if (!parse(version, &major, &minor)) {
+        snprintf(buf, 40, "%s", unknown);
+        return;
+    }
+    if (strncmp(version, REPLICATION_PREFIX, strlen(REPLICATION_PREFIX)) == 0)
+        version += strlen(REPLICATION_PREFIX);
+    snprintf(buf, 40, "%.*s", (int)strspn(version, "0123456789."), version);
+}
+
+void series_words(enum series_fit fit, const char *across, const char *files, const char *server,
+    bool german, char buf[static SERIES_WORDS_LEN])
+{
+    char a[40], b[40];
+    const char *unknown = german ? "unbekannt" : "unknown";
+    number_of(files, unknown, a);
+    number_of(server, unknown, b);
+    if (fit == SERIES_NEWER)
+        utf8_format(buf, SERIES_WORDS_LEN,
+            german
+                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s und liest keine Dateien einer neueren Reihe: jene installieren, einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` und einem mariadbd jener Reihe als [drill] server_program ansehen"
+                : "the backup is of MariaDB %s, this server is %s, which cannot read the files of a newer one: install that series, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET` and a mariadbd of that series as [drill] server_program",
+            a, b);
+    else if (fit != SERIES_OLDER)
+        utf8_format(buf, SERIES_WORDS_LEN,
+            german
+                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s: Ob er diese Dateien liest, ist nicht bekannt; einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` ansehen"
+                : "the backup is of MariaDB %s, this server is %s: whether it reads these files is not known; restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
+            a, b);
+    else if (series_may(fit, across))
+        utf8_format(buf, SERIES_WORDS_LEN,
+            german
+                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s: Die Daten werden im Bereitstellungsordner auf diese Reihe gehoben (mariadb-upgrade) und dort verglichen, bevor jemand ausgesperrt wird; danach liest sie nur diese oder eine neuere"
+                : "the backup is of MariaDB %s, this server is %s: the data are brought up to it in staging (mariadb-upgrade) and compared there, before anybody is kept out; only this series or a newer one reads them afterwards",
+            a, b);
+    else
+        utf8_format(buf, SERIES_WORDS_LEN,
+            german
+                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s, und [restore] across_series = no: auf ask setzen, einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` ansehen"
+                : "the backup is of MariaDB %s, this server is %s, and [restore] across_series = no: set it to ask, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
+            a, b);
+}
