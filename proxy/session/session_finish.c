@@ -46,7 +46,7 @@ static bool server_waits_for_login(const struct session *s)
 /* A broken link tells by its end, which is awaited anyway. */
 static void send_server(struct session *s, const void *payload, size_t n, uint8_t seq)
 {
-    uint8_t packet[PACKET_HEADER + 1];
+    uint8_t packet[PACKET_HEADER + LOGIN_FAREWELL_MAX];
     struct err e;
     ASSERT(n <= sizeof packet - PACKET_HEADER); /* constants of this file */
     packet_header(packet, (uint32_t)n, seq);
@@ -55,11 +55,10 @@ static void send_server(struct session *s, const void *payload, size_t n, uint8_
         s->server.eof = true;
 }
 
-/* MySQL's plugin takes 0x02 for the question for its key, and anything else over TCP for a password
- * that is encrypted. */
 static void no_password(struct session *s, uint8_t seq)
 {
-    send_server(s, "", s->login->sha2.plugin ? 1 : 0, seq);
+    static const uint8_t zeros[LOGIN_FAREWELL_MAX];
+    send_server(s, zeros, login_plugin_farewell(s->login->sha2.plugin), seq);
 }
 
 static void refused_login(struct session *s)

@@ -268,10 +268,10 @@ static void pump_client(struct session *s)
     }
     if (!p || (!l->response_seen && !take_response(s, p, n)))
         return;
-    if (l->response_sent && l->sha2.native && !login_native_fits(n - PACKET_HEADER)) {
+    if (l->response_sent && !login_plugin_fits(l->sha2.plugin, n - PACKET_HEADER)) {
         l->client_seq = p[3];
         l->client_turn = false;
-        misunderstood(s, ERROR_HANDSHAKE, "no proof of mysql_native_password");
+        misunderstood(s, ERROR_HANDSHAKE, "a proof of a length that its plugin does not have");
         return;
     }
     if (session_sha2_password(s, p, n))

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "proxy/wire/login_plugin.h"
 
 /* Offsets in the first 32 bytes. */
 enum { AT_CAPS = 0, AT_MAX_PACKET = 4, AT_CHARSET = 8, AT_CAPS_EXTENDED = 28, HEAD_LENGTH = 32 };
@@ -230,11 +231,6 @@ int login_parse(
     return 0;
 }
 
-bool login_native_fits(size_t n)
-{
-    return n == 0 || n == 20; /* SHA-1 */
-}
-
 static int check_attributes(struct cursor *c, struct err *e)
 {
     uint64_t total = cursor_lenenc(c);
@@ -263,7 +259,7 @@ int login_check(const uint8_t *payload, size_t n, uint64_t caps, struct err *e)
         plugin.p = (const uint8_t *)last_string(&c, &plugin.len);
     if (text_is(plugin, "mysql_old_password"))
         return err_set(e, EPROTO, "the client knows only passwords as before MySQL 4.1");
-    if (text_is(plugin, "mysql_native_password") && !login_native_fits(proof))
+    if (text_is(plugin, "mysql_native_password") && !login_plugin_fits(LOGIN_PLUGIN_NATIVE, proof))
         return err_set(e, EPROTO, "a proof of %zu bytes is none of mysql_native_password", proof);
     return caps & CAP_CONNECT_ATTRS ? check_attributes(&c, e) : 0;
 }

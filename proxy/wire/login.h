@@ -46,8 +46,6 @@ int login_parse(const uint8_t *payload, size_t n, uint64_t caps, struct login_na
  * against the address (max_connect_errors): passwords of before 4.1, a proof of no length of its
  * plugin, attributes that do not fit. Tried on MariaDB 10.11 and 11.8. */
 int login_check(const uint8_t *payload, size_t n, uint64_t caps, struct err *e) MUSTCHECK;
-/* May a packet of n bytes prove a password of mysql_native_password? */
-bool login_native_fits(size_t n);
 /* payload of a COM_CHANGE_USER, command byte included. */
 int login_parse_change_user(const uint8_t *payload, size_t n, uint64_t caps,
     struct login_names *out, struct err *e) MUSTCHECK;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define NAME       "caching_sha2_password"
-#define NATIVE     "mysql_native_password"
 #define MORE       0x01 /* AuthMoreData's first byte */
 #define FULL       0x04 /* then: send the password itself */
 #define KEY_BEGINS "-----BEGIN"
@@ -11,7 +9,9 @@
 void sha2_login_begin(
     struct sha2_login *l, const char *plugin, const uint8_t scramble[static SHA2_SCRAMBLE_LEN])
 {
-    *l = (struct sha2_login){.plugin = strcmp(plugin, NAME) == 0};
+    *l = (struct sha2_login){0};
+    if (login_plugin_of(plugin, strlen(plugin)) == LOGIN_PLUGIN_SHA2)
+        l->plugin = LOGIN_PLUGIN_SHA2;
     memcpy(l->scramble, scramble, SHA2_SCRAMBLE_LEN);
 }
 
@@ -22,10 +22,9 @@ static void switched(struct sha2_login *l, const uint8_t *payload, size_t n)
     size_t len = 0;
     (void)cursor_u8(&c);
     const char *name = cursor_string(&c, &len);
-    l->plugin = name && len == sizeof NAME - 1 && memcmp(name, NAME, len) == 0;
-    l->native = name && len == sizeof NATIVE - 1 && memcmp(name, NATIVE, len) == 0;
+    l->plugin = name ? login_plugin_of(name, len) : LOGIN_PLUGIN_OTHER;
     const uint8_t *scramble = cursor_bytes(&c, SHA2_SCRAMBLE_LEN);
-    if (l->plugin && scramble)
+    if (l->plugin == LOGIN_PLUGIN_SHA2 && scramble)
         memcpy(l->scramble, scramble, SHA2_SCRAMBLE_LEN);
 }
 
@@ -38,7 +37,7 @@ void sha2_login_on_server(struct sha2_login *l, const uint8_t *payload, size_t n
         switched(l, payload, n);
         break;
     case LOGIN_MORE:
-        if (l->plugin && n == 2 && payload[0] == MORE && payload[1] == FULL)
+        if (l->plugin == LOGIN_PLUGIN_SHA2 && n == 2 && payload[0] == MORE && payload[1] == FULL)
             l->step = SHA2_PASSWORD;
         break;
     default:

@@ -18,6 +18,7 @@
 #define ELEXGATE_PROXY_WIRE_SHA2_LOGIN_H
 
 #include "proxy/wire/login.h"
+#include "proxy/wire/login_plugin.h"
 
 #define SHA2_SCRAMBLE_LEN 20u
 #define SHA2_ASK_KEY      0x02 /* the payload that asks for the key */
@@ -30,8 +31,8 @@ enum sha2_step {
 };
 
 struct sha2_login {
-    bool plugin; /* caching_sha2_password is what both speak now */
-    bool native; /* the server has changed to mysql_native_password */
+    enum login_plugin plugin; /* what both speak, as far as that is sure: since the server has
+                                 changed to it, or it is caching_sha2_password from the start */
     uint8_t scramble[SHA2_SCRAMBLE_LEN];
     enum sha2_step step;
 };

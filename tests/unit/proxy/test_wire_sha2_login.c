@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "proxy/wire/sha2_login.h"
@@ -71,6 +73,37 @@ static void a_switch_brings_its_scramble(void **state)
     assert_int_equal(l.step, SHA2_PASSWORD);
 }
 
+/* An answer of another length is one that the server counts against us; so is none. */
+static void what_each_plugin_takes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum login_plugin plugin;
+        size_t fits, no_fit, farewell;
+    } rows[] = {
+        {"mysql_native_password", LOGIN_PLUGIN_NATIVE, 20, 19, 0},
+        {"mysql_native_password", LOGIN_PLUGIN_NATIVE, 0, 21, 0},
+        {"client_ed25519", LOGIN_PLUGIN_ED25519, 64, 0, 64},
+        {"client_ed25519", LOGIN_PLUGIN_ED25519, 64, 65, 64},
+        {NAME, LOGIN_PLUGIN_SHA2, 5, SIZE_MAX, 1},
+        {"parsec", LOGIN_PLUGIN_PARSEC, 96, SIZE_MAX, 1},
+        {"dialog", LOGIN_PLUGIN_OTHER, 5, SIZE_MAX, 0},
+        {"client_ed2551", LOGIN_PLUGIN_OTHER, 5, SIZE_MAX, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char packet[64];
+        struct sha2_login l = begin("mysql_native_password");
+        assert_int_equal(l.plugin, LOGIN_PLUGIN_OTHER); /* until the server has said so */
+        int n = snprintf(packet, sizeof packet, "\xfe%s%c%s", rows[i].name, 0, OTHER);
+        on_server(&l, packet, (size_t)n);
+        assert_int_equal(l.plugin, rows[i].plugin);
+        assert_true(login_plugin_fits(l.plugin, rows[i].fits));
+        assert_true(rows[i].no_fit == SIZE_MAX || !login_plugin_fits(l.plugin, rows[i].no_fit));
+        assert_int_equal(login_plugin_farewell(l.plugin), rows[i].farewell);
+    }
+}
+
 static void cut_short(void **state)
 {
     (void)state;
@@ -100,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(full_authentication),
         cmocka_unit_test(other_plugins), cmocka_unit_test(a_switch_brings_its_scramble),
-        cmocka_unit_test(cut_short), cmocka_unit_test(key)};
+        cmocka_unit_test(what_each_plugin_takes), cmocka_unit_test(cut_short),
+        cmocka_unit_test(key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
