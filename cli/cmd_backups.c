@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,6 +116,49 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *item)
     table_add(t, cells);
 }
 
+/* "30.11.2026 14:32:07" */
+static void local_second(
+    const struct cli *cli, const json_t *o, const char *key, char buf[static 32])
+{
+    int64_t ms;
+    struct tm local;
+    snprintf(buf, 32, "?");
+    if (clock_parse(json_get_text(o, key), &ms) < 0)
+        return;
+    time_t s = (time_t)(ms / 1000);
+    localtime_r(&s, &local);
+    strftime(buf, 32, tr(cli, "%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S"), &local);
+}
+
+/* The archived binary log: what there is besides the backups. */
+static void print_binlog(const struct cli *cli, const json_t *last)
+{
+    const json_t *list = json_object_get(last, "binlog"), *t;
+    size_t i;
+    json_array_foreach (list, i, t) {
+        char begins[32], ends[32];
+        local_second(cli, t, "begins", begins);
+        local_second(cli, t, "ends", ends);
+        printf(tr(cli,
+                   "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
+                   " transactions in %" PRId64 " segments, %.1f MB\n",
+                   "%sBinärlog, Zeitlinie %" PRId64 ": %s bis %s, %" PRId64
+                   " Transaktionen in %" PRId64 " Stücken, %.1f MB\n"),
+            i ? "" : "\n", output_number(t, "timeline", 0), begins, ends,
+            output_number(t, "transactions", 0), output_number(t, "segments", 0),
+            (double)output_number(t, "stored_bytes", 0) / 1e6);
+        if (output_number(t, "gaps", 0) > 0)
+            printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing",
+                               "  ES HAT LÜCKEN: es fehlen Stücke"));
+    }
+    const char *problem = json_get_str(last, "binlog_problem");
+    if (problem) {
+        _cleanup_free_ char *words = output_member(last, "binlog_problem");
+        printf(tr(cli, "not used of the binary log: %s\n", "vom Binärlog nicht verwendet: %s\n"),
+            words);
+    }
+}
+
 static void print_list(struct cli *cli, const json_t *last)
 {
     const json_t *list = json_object_get(last, "backups"), *item;
@@ -140,6 +184,7 @@ static void print_list(struct cli *cli, const json_t *last)
     }
     table_print(t, output_width());
     table_free(t);
+    print_binlog(cli, last);
     if (incomplete > 0)
         printf(
             tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n",

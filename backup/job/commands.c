@@ -9,6 +9,7 @@
 
 #include "backup/archive/archive_settings.h"
 #include "backup/archive/status_file.h"
+#include "backup/job/binlog/kept.h"
 #include "backup/job/command_schedule.h"
 #include "backup/job/command_seal.h"
 #include "backup/archive/verify.h"
@@ -169,6 +170,22 @@ static int verify_list(struct request *r, const struct store_list *l, json_t *la
     return EXIT_INCONSISTENT;
 }
 
+/* With all of them: the archived binary log too. */
+static int verify_binlog(struct request *r, json_t *last, struct err *e)
+{
+    struct binlog_verified v;
+    int x = binlog_verify(&r->settings, &r->trust, &v, e);
+    if (x < 0)
+        return x == -ECANCELED ? EXIT_CANCELLED : EXIT_FAILED;
+    json_object_set_new(last, "binlog",
+        json_pack("{s:i, s:i, s:i}", "checked", (int)v.checked, "damaged", (int)v.damaged,
+            "refused", (int)v.refused));
+    if (v.damaged + v.refused == 0)
+        return EXIT_GOOD;
+    err_set(e, EBADMSG, "the archived binary log is damaged: %s", v.first);
+    return EXIT_INCONSISTENT;
+}
+
 static int command_verify(struct request *r, struct err *e, json_t *last)
 {
     struct store_list l;
@@ -183,7 +200,7 @@ static int command_verify(struct request *r, struct err *e, json_t *last)
     else
         code = verify_list(r, &l, last, e);
     store_list_clear(&l);
-    return code;
+    return r->all && !r->type && code == EXIT_GOOD ? verify_binlog(r, last, e) : code;
 }
 
 /* ---- list ---- */
@@ -251,6 +268,9 @@ static int command_list(struct request *r, struct err *e, json_t *last)
         json_array_append_new(list, item_json(l.folder, &l.items[i]));
     json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
+    json_t *refused;
+    json_object_set_new(last, "binlog", binlog_list(r->settings.pack.folder, &r->trust, &refused));
+    json_object_set_new(last, "binlog_problem", refused);
     store_list_clear(&l);
     return EXIT_GOOD;
 }

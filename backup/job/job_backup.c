@@ -8,6 +8,7 @@
 #include <string.h>
 #include "backup/archive/medium.h"
 #include "backup/archive/store.h"
+#include "backup/job/binlog/kept.h"
 #include "backup/job/hooks.h"
 #include "backup/job/space.h"
 #include "common/clock.h"
@@ -262,6 +263,8 @@ static int run_all(struct run *r, const struct plan *p, struct err *e)
         code = check_medium(r, false, e);
     if (code == 0)
         code = retain(r, p, e);
+    if (code == 0 && !r->remove_nothing)
+        code = binlog_retain(r, e);
     if (code == 0)
         code = judge_incomplete(r, e);
     int exit_code = job_exit_code(code);

@@ -288,3 +288,43 @@ def job_of(backup):
     from lib.process import run
     done = run(["fuser", backup.state / "binlog.lock"], check=False)
     return int(done.stdout.split()[0]) if done.stdout.split() else None
+
+
+def test_it_is_listed_verified_and_kept_as_long_as_a_backup_needs_it(stream, logging_server):
+    backup = stream.backup
+    backup.set("retention", keep=2)
+    stream.start()
+    for _ in range(3):
+        write(logging_server)
+        backup.job("backup", "--now")
+        logging_server.sql("FLUSH BINARY LOGS")
+        write(logging_server)
+        logging_server.sql("FLUSH BINARY LOGS")
+    stream.caught_up()
+    begins = [json.loads(path.read_text())["server"]["binlog"]["file"] for path in sorted(backup.archives.glob("elexisdb_*.manifest.json"))]
+    assert len(begins) == 2
+    files = [i["file"] for i in stream.indices()]
+    assert min(files) == min(begins), "segments that no backup needs are still there, or needed ones are not"
+    listed = json.loads(backup.run_job("list").stdout.splitlines()[-1])
+    assert listed["binlog_problem"] is None
+    assert [(t["timeline"], t["gaps"]) for t in listed["binlog"]] == [(1, 0)] and listed["binlog"][0]["segments"] == len(files)
+    assert "binary log, timeline 1" in backup.cli("backups").stdout
+    done = backup.run_job("verify", "--all")
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["binlog"]["checked"] == len(files) - 1, done.stdout[-500:]
+    # what is missing in between is missed, what is damaged is found
+    victims = [i for i in stream.indices() if not i["open"]]
+    path = stream.root / "0001" / victims[1]["stored"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    done = backup.run_job("verify", "--all")
+    assert done.returncode == 6 and victims[1]["stored"] in done.stdout
+    for name in (path, path.parent / victims[1]["stored"].replace(".gz", ".json")):
+        name.unlink()
+    listed = json.loads(backup.run_job("list").stdout.splitlines()[-1])
+    assert listed["binlog"][0]["gaps"] == 1
+    # and an age cuts earlier
+    backup.set("retention", keep_binlog="1s")
+    process.wait_until(lambda: logging_server.value("SELECT UNIX_TIMESTAMP()") > max(i["ends"] for i in stream.indices()) + 1, 10, "they are old enough")
+    backup.job("backup", "--now")
+    left = stream.indices()
+    assert len({i["file"] for i in left}) == 1 and left[-1]["open"]

@@ -129,14 +129,14 @@ static int check_sum(struct reading *g, const struct binlog_segment *s, struct e
 }
 
 /* key: of a file that was just written; NULL = identity or passphrase. */
-static int read_closed(struct run *r, int fd, const struct binlog_segment *s, const uint8_t *key,
-    struct reading *g, binlog_bytes_fn *fn, void *ctx, struct err *e)
+static int read_closed(const struct archive_settings *a, int fd, const struct binlog_segment *s,
+    const uint8_t *key, struct reading *g, binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
     struct source *file = source_file(fd, s->stored), *top = file;
     int code = 0;
     if (s->encrypted)
         code = key ? age_source_with_key(file, key, &top, e)
-                   : age_source(file, r->a.identity_file, r->a.passphrase, &top, e);
+                   : age_source(file, a->identity_file, a->passphrase, &top, e);
     if (code == 0)
         code = inflate_all(top, s, g, fn, ctx, e);
     else
@@ -147,27 +147,27 @@ static int read_closed(struct run *r, int fd, const struct binlog_segment *s, co
     return code;
 }
 
-static int read_fd(struct run *r, int fd, const struct binlog_segment *s, const uint8_t *key,
-    binlog_bytes_fn *fn, void *ctx, struct err *e)
+static int read_fd(const struct archive_settings *a, int fd, const struct binlog_segment *s,
+    const uint8_t *key, binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
     struct reading g = {.sha = EVP_MD_CTX_new()};
     CHECK(g.sha && EVP_DigestInit_ex(g.sha, EVP_sha256(), NULL));
     int code = s->open ? read_plain(fd, s, &g, fn, ctx, e)
-                       : read_closed(r, fd, s, key, &g, fn, ctx, e);
+                       : read_closed(a, fd, s, key, &g, fn, ctx, e);
     if (code == 0)
         code = check_sum(&g, s, e);
     EVP_MD_CTX_free(g.sha);
     return code;
 }
 
-int binlog_read_segment(struct run *r, const struct binlog_catalog *c,
+int binlog_read_segment(const struct archive_settings *a, const struct binlog_catalog *c,
     const struct binlog_segment *s, binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
     _cleanup_free_ char *path = binlog_catalog_path(c, s, s->stored);
     _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_sys(e, errno, "cannot open %s", path);
-    int code = read_fd(r, fd, s, NULL, fn, ctx, e);
+    int code = read_fd(a, fd, s, NULL, fn, ctx, e);
     if (code == AGE_LOCKED && s->encrypted)
         return EXIT_REFUSED;
     return code == -EBADMSG ? EXIT_INCONSISTENT : code;
@@ -203,7 +203,7 @@ static int write_and_read_back(
     if (code == 0 && lseek(to, 0, SEEK_SET) < 0)
         code = err_sys(e, errno, "cannot read %s", part);
     if (code == 0)
-        code = read_fd(r, to, s, w.key, NULL, NULL, e);
+        code = read_fd(&r->a, to, s, w.key, NULL, NULL, e);
     explicit_bzero(&w, sizeof w);
     return code;
 }
@@ -233,4 +233,21 @@ int binlog_close_segment(struct run *r, const char *dir, int fd, const char *pat
         return err_sys(e, errno, "cannot remove %s", path);
     *s = closed;
     return 0;
+}
+
+int binlog_check_segment(const struct archive_settings *a, const struct binlog_catalog *c,
+    const struct binlog_segment *s, struct err *e)
+{
+    struct binlog_segment now = {.timeline = s->timeline};
+    if (!s->encrypted || a->identity_file || a->passphrase)
+        return binlog_read_segment(a, c, s, NULL, NULL, e);
+    _cleanup_free_ char *path = binlog_catalog_path(c, s, s->stored);
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", path);
+    int code = sum_of(fd, path, &now, e);
+    if (code == 0 &&
+        (now.stored_bytes != s->stored_bytes || strcmp(now.stored_sha256, s->stored_sha256) != 0))
+        code = err_set(e, EBADMSG, "it is not what was written (SHA-256 differs)");
+    return code;
 }

@@ -16,7 +16,10 @@ int binlog_close_segment(struct run *r, const char *dir, int fd, const char *pat
 /* The server's bytes of a segment, open or closed, one piece after the other; all of them were
  * compared with its SHA-256 when it returns 0. EXIT_INCONSISTENT: damaged; EXIT_REFUSED: no key. */
 typedef int binlog_bytes_fn(void *ctx, const uint8_t *data, size_t n, struct err *e);
-int binlog_read_segment(struct run *r, const struct binlog_catalog *c,
+int binlog_read_segment(const struct archive_settings *a, const struct binlog_catalog *c,
     const struct binlog_segment *s, binlog_bytes_fn *fn, void *ctx, struct err *e) MUSTCHECK;
+/* A closed one is what was written; an encrypted one without a key as it lies there. */
+int binlog_check_segment(const struct archive_settings *a, const struct binlog_catalog *c,
+    const struct binlog_segment *s, struct err *e) MUSTCHECK;
 
 #endif

@@ -141,7 +141,7 @@ static int read_one(struct run *r, const struct binlog_catalog *c, struct readin
     g->begin = first ? span->from.position : 0;
     g->end = last ? span->to.position : UINT64_MAX;
     g->have = 0;
-    int code = binlog_read_segment(r, c, s, cut, g, e);
+    int code = binlog_read_segment(&r->a, c, s, cut, g, e);
     if (code == 0 && g->have > 0)
         code = err_set(e, EBADMSG, "%s ends within an event", s->stored);
     return code == -EBADMSG ? EXIT_INCONSISTENT : code;

@@ -1,0 +1,213 @@
+#include "backup/job/binlog/kept.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "backup/job/binlog/closing.h"
+#include "backup/job/binlog/point.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/json_lines.h"
+#include "common/utf8.h"
+
+/* --- retention --- */
+
+/* Where the oldest backup stands that anybody could begin with. */
+static bool oldest_base(
+    struct run *r, const struct binlog_catalog *c, struct binlog_place *out, struct err *e)
+{
+    struct store_list all = {0};
+    bool found = false;
+    if (store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e) < 0)
+        return false;
+    for (size_t i = 0; i < all.count; i++) {
+        const struct store_item *it = &all.items[i];
+        struct binlog_place at;
+        for (uint32_t t = 1; it->complete && standing_ours(it->standing) && t <= c->newest; t++) {
+            if (!binlog_place_in(c, &it->manifest, t, &at))
+                continue;
+            if (!found || at.timeline < out->timeline ||
+                (at.timeline == out->timeline && binlog_place_compare(&at, out) < 0))
+                *out = at;
+            found = true;
+        }
+    }
+    store_list_clear(&all);
+    return found;
+}
+
+static bool same_file(const struct binlog_segment *a, const struct binlog_segment *b)
+{
+    return a->timeline == b->timeline && a->number == b->number;
+}
+
+/* A file goes as a whole: its beginning says how to read the rest. */
+static bool file_is_old(
+    const struct binlog_catalog *c, const struct binlog_segment *s, int64_t before_s)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct binlog_segment *o = &c->items[i].s;
+        uint32_t ends = o->ends > o->created ? o->ends : o->created;
+        if (same_file(o, s) && (o->open || ends >= before_s))
+            return false;
+    }
+    return true;
+}
+
+static bool lies_before(const struct binlog_segment *s, const struct binlog_place *base)
+{
+    struct binlog_place begin = {.timeline = s->timeline};
+    memcpy(begin.file, s->file, sizeof begin.file);
+    if (s->timeline != base->timeline)
+        return s->timeline < base->timeline;
+    return strcmp(s->file, base->file) != 0 && binlog_place_compare(&begin, base) < 0;
+}
+
+/* The index first: what is left by a crash is never counted. */
+static int remove_segment(
+    const struct binlog_catalog *c, const struct binlog_segment *s, struct err *e)
+{
+    char name[BINLOG_PATH_MAX];
+    _cleanup_free_ char *index = binlog_catalog_path(c, s, binlog_segment_name(s, ".json", name));
+    _cleanup_free_ char *stored = binlog_catalog_path(c, s, s->stored);
+    if (unlink(index) < 0 && errno != ENOENT)
+        return err_sys(e, errno, "cannot remove %s", index);
+    if (unlink(stored) < 0 && errno != ENOENT)
+        return err_sys(e, errno, "cannot remove %s", stored);
+    return 0;
+}
+
+int binlog_retain(struct run *r, struct err *e)
+{
+    struct binlog_catalog c = {0};
+    struct binlog_place base;
+    int64_t keep_ms = config_int(r->s.config, "retention", NULL, "keep_binlog");
+    int64_t before_s = keep_ms ? (clock_wall_ms() - keep_ms) / 1000 : 0;
+    unsigned removed = 0;
+    int code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
+    if (code < 0 || c.n == 0) {
+        binlog_catalog_clear(&c);
+        return code;
+    }
+    bool known = oldest_base(r, &c, &base, e);
+    const struct binlog_segment *last = &c.items[c.n - 1].s;
+    for (size_t i = 0; code == 0 && i < c.n; i++) {
+        const struct binlog_segment *s = &c.items[i].s;
+        bool old = (known && lies_before(s, &base)) || file_is_old(&c, s, before_s);
+        if (!old || s->open || same_file(s, last))
+            continue;
+        code = remove_segment(&c, s, e);
+        removed += code == 0;
+    }
+    if (removed)
+        run_note(
+            "%u segments of the binary log that no backup needs any more were removed", removed);
+    binlog_catalog_clear(&c);
+    return code;
+}
+
+/* --- list --- */
+
+static json_t *time_or_null(uint32_t s)
+{
+    char stamp[CLOCK_ISO_LEN];
+    return s ? json_string(clock_iso((int64_t)s * 1000, stamp)) : json_null();
+}
+
+struct tally {
+    const struct binlog_segment *first;
+    uint32_t begins, ends;
+    uint64_t segments, groups, bytes, stored;
+    unsigned gaps;
+    bool encrypted;
+};
+
+static void count(struct tally *t, const struct binlog_item *it, const struct binlog_item *before)
+{
+    const struct binlog_segment *s = &it->s;
+    t->segments++;
+    t->groups += s->groups;
+    t->bytes += s->to - s->from;
+    t->stored += s->stored_bytes;
+    t->encrypted |= s->encrypted;
+    if (!t->begins)
+        t->begins = s->begins ? s->begins : s->created;
+    t->ends = s->ends ? s->ends : t->ends;
+    t->gaps += before &&
+               (!binlog_segment_follows(&before->s, s) || strcmp(s->previous, before->digest) != 0);
+}
+
+static json_t *tally_json(const struct tally *t)
+{
+    return json_pack("{s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:i}", "timeline",
+        (int)t->first->timeline, "reason", binlog_reason_name(t->first->reason), "begins",
+        time_or_null(t->begins), "ends", time_or_null(t->ends), "segments", (json_int_t)t->segments,
+        "transactions", (json_int_t)t->groups, "bytes", (json_int_t)t->bytes, "stored_bytes",
+        (json_int_t)t->stored, "encrypted", t->encrypted, "gaps", (int)t->gaps);
+}
+
+json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refused)
+{
+    struct binlog_catalog c = {0};
+    struct tally t = {.first = NULL};
+    json_t *list = json_array();
+    struct err why = {0};
+    *refused = json_null();
+    if (binlog_catalog_read(folder, trust, &c, &why) < 0) {
+        *refused = json_text(why.text);
+        return list;
+    }
+    for (size_t i = 0; i < c.n; i++) {
+        const struct binlog_item *it = &c.items[i];
+        bool fresh = !t.first || t.first->timeline != it->s.timeline;
+        if (fresh && t.first)
+            json_array_append_new(list, tally_json(&t));
+        if (fresh)
+            t = (struct tally){.first = &it->s};
+        count(&t, it, fresh ? NULL : it - 1);
+    }
+    if (t.first)
+        json_array_append_new(list, tally_json(&t));
+    if (c.refused)
+        *refused = json_text(c.problem);
+    binlog_catalog_clear(&c);
+    return list;
+}
+
+/* --- verify --- */
+
+int binlog_verify(const struct archive_settings *a, const struct trust *trust,
+    struct binlog_verified *out, struct err *e)
+{
+    struct binlog_catalog c = {0};
+    struct binlog_verified v = {.first = ""};
+    int code = binlog_catalog_read(a->pack.folder, trust, &c, e);
+    if (code < 0)
+        return code;
+    v.refused = (unsigned)c.refused;
+    if (c.refused)
+        utf8_copy(v.first, sizeof v.first, c.problem);
+    for (size_t i = 0; i < c.n && code == 0; i++) {
+        const struct binlog_segment *s = &c.items[i].s;
+        struct err why = {0};
+        if (run_stopped()) {
+            code = err_set(e, ECANCELED, "stopped");
+            break;
+        }
+        if (s->open) /* it grows */
+            continue;
+        int one = binlog_check_segment(a, &c, s, &why);
+        v.checked++;
+        if (one == 0)
+            continue;
+        if (v.damaged++ == 0 && !v.first[0])
+            utf8_format(v.first, sizeof v.first, "timeline %u, %s: %s", s->timeline, s->stored,
+                UTF8_SHORT(why.text, 200));
+    }
+    binlog_catalog_clear(&c);
+    if (code == 0)
+        *out = v;
+    return code;
+}
