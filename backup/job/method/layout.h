@@ -30,8 +30,8 @@ int layout_read_settings(struct server *s, json_t **out, struct err *e) MUSTCHEC
  * text names the server's setting, file or table that makes a copy incomplete. */
 int layout_read(struct server *s, const char *datadir, struct layout *out, struct err *e) MUSTCHECK;
 void layout_clear(struct layout *l);
-/* Is this path in the data directory no data: temporary tablespaces, logs that grow while they are
- * copied (a copy of them would count as changed), marks of the running server? */
+/* Is this path in the data directory no data: temporary tablespaces, tc.log, logs that grow while
+ * they are copied (a copy of them would count as changed), marks of the running server? */
 bool layout_skips(const struct layout *l, const char *path);
 
 /* Proof that this directory belongs to this server: the log file in it has the checkpoint that the
