@@ -288,7 +288,7 @@ static const char *type_of(const char *name)
         {".key", "application/x-pem-file"}, {".csr", "application/pkcs10"},
         {".cer", "application/pkix-cert"}, {".der", "application/pkix-cert"},
         {".p12", "application/x-pkcs12"}, {".txt", "text/plain; charset=utf-8"},
-        {".html", "text/html; charset=utf-8"}};
+        {".html", "text/html; charset=utf-8"}, {".zip", "application/zip"}};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++)
         if (strcmp(dot, types[i].ending) == 0)

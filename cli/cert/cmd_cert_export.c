@@ -11,7 +11,10 @@
 #include "certs/pkcs12.h"
 #include "cli/cert/cmd_cert.h"
 #include "cli/cert/cmd_cert_guide.h"
+#include "cli/cert/cmd_cert_package.h"
 #include "common/file.h"
+
+#define PACKAGE_CONTENTS 20
 
 static char *sha1_colons(X509 *x)
 {
@@ -71,6 +74,50 @@ static int write_anchors(
     return code;
 }
 
+/* The texts of the package beside what is written already, and all of it as one ZIP. */
+static int write_package(
+    struct cert_run *run, const char *dir, const struct guide_facts *facts, json_t *files)
+{
+    struct err e = {0};
+    struct package_file texts[PACKAGE_TEXTS];
+    struct package_content all[PACKAGE_CONTENTS] = {0};
+    size_t n = package_texts(facts, texts), k = 0, i, len = 0;
+    int code = EXIT_GOOD;
+    char *zip = NULL;
+    json_t *path;
+    for (i = 0; i < n; i++) {
+        if (code == EXIT_GOOD) {
+            code = write_file(run, dir, texts[i].name, texts[i].text, strlen(texts[i].text), files);
+        }
+        free(texts[i].text);
+    }
+    json_array_foreach (files, i, path) {
+        const char *name = strrchr(json_string_value(path), '/') + 1;
+        char *data = NULL;
+        if (code != EXIT_GOOD || k == PACKAGE_CONTENTS) {
+            continue;
+        }
+        if (file_read(json_string_value(path), CERT_FILE_MAX, &data, &len, &e) < 0) {
+            code = cert_fail(run, &e);
+        } else {
+            all[k++] = (struct package_content){name, data, len};
+        }
+    }
+    if (code == EXIT_GOOD && package_zip(all, k, run->now, &zip, &len, &e) < 0) {
+        code = cert_fail(run, &e);
+    }
+    if (code == EXIT_GOOD) {
+        code = write_file(run, dir,
+            facts->german ? "elexgate-arbeitsplatz.zip" : "elexgate-workstation.zip", zip, len,
+            files);
+    }
+    for (i = 0; i < k; i++) {
+        free((char *)(uintptr_t)all[i].data);
+    }
+    free(zip);
+    return code;
+}
+
 static int write_guide(struct cert_run *run, const char *dir, enum guide_target target,
     const struct guide_facts *facts, json_t *files)
 {
@@ -88,6 +135,9 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
         code = write_file(run, dir, html_name, html, strlen(html), files);
     }
     guide_clear(&g);
+    if (code == EXIT_GOOD && target == GUIDE_PACKAGE) {
+        code = write_package(run, dir, facts, files);
+    }
     if (code != EXIT_GOOD) {
         return code;
     }
@@ -207,7 +257,8 @@ static int run_export(struct cert_run *run)
     struct cert_pair *pair = NULL;
     bool german = run->cli->german;
     if (run->args.target == NULL || !guide_target_parse(run->args.target, &target)) {
-        return cli_usage(run->cli, "export needs --for jdbc, windows, macos, linux or webelexis");
+        return cli_usage(
+            run->cli, "export needs --for jdbc, windows, macos, linux, webelexis or package");
     }
     if (run->args.lang != NULL && strcmp(run->args.lang, "de") != 0 &&
         strcmp(run->args.lang, "en") != 0) {

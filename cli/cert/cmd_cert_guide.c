@@ -10,7 +10,8 @@
 
 bool guide_target_parse(const char *name, enum guide_target *out)
 {
-    static const char *const names[] = {"jdbc", "windows", "macos", "linux", "webelexis"};
+    static const char *const names[] = {
+        "jdbc", "windows", "macos", "linux", "webelexis", "package"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             *out = (enum guide_target)i;
@@ -46,6 +47,12 @@ char *guide_database_field(const struct guide_facts *f, bool windows)
     _cleanup_free_ char *parameters = jdbc_parameters(f, windows);
     /* What Elexis appends ("?useSSL=false...") becomes the value of a parameter without meaning. */
     return xasprintf("%s?%s&z=", f->database, parameters);
+}
+
+char *guide_package_field(const struct guide_facts *f, bool windows)
+{
+    _cleanup_free_ char *parameters = jdbc_parameters(f, windows);
+    return xasprintf("%s?%s&sendFractionalSeconds=false&z=", f->database, parameters);
 }
 
 char *guide_jdbc_url(const struct guide_facts *f, bool windows)
@@ -84,6 +91,58 @@ static void build_jdbc(const struct guide_facts *f, struct guide *g)
         "If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini lacks:",
         "Meldet Elexis 3.9 bis 3.12 \"No appropriate protocol\", fehlt beim Zugang in elexgate.ini:",
         xstrdup("announce = elexis"));
+}
+
+/* The words of menus and fields are those of Elexis 3's own German and English texts. */
+static void build_package(const struct guide_facts *f, struct guide *g)
+{
+    g->list = true;
+    g->title = xasprintf(g->german ? "Arbeitsplatz verschlüsselt mit %s verbinden"
+                                   : "Connect a workstation with %s, encrypted",
+        f->host);
+    if (f->issuer != NULL) {
+        step(g,
+            "Windows: unpack the ZIP, right-click setup.cmd, Run as administrator. It copies the trust store to C:\\elexgate, has Windows trust the practice's CA, and puts the line for Elexis into the clipboard. macOS and Linux, in a terminal in the unpacked folder:",
+            "Windows: ZIP auspacken, Rechtsklick auf einrichten.cmd, «Als Administrator ausführen». Das Skript legt den Trust-Store nach C:\\elexgate, lässt Windows der Zertifizierungsstelle der Praxis vertrauen und kopiert die Zeile für Elexis in die Zwischenablage. macOS und Linux, im Terminal im ausgepackten Ordner:",
+            xstrdup(
+                "sudo mkdir -p " UNIX_FOLDER " && sudo cp " GUIDE_TRUST_FILE " " UNIX_FOLDER "/"));
+    }
+    step(g,
+        "Elexis 3.9 to 3.12: menu File, Connection…; in the list choose the connection to create a new one («Neue Verbindung erstellen»), then Next.",
+        "Elexis 3.9 bis 3.12: Menü «Datei», «Verbindung...»; in der Liste «Neue Verbindung erstellen» wählen, dann «Weiter».",
+        NULL);
+    step(g,
+        "Elexis 3.13 and later: the same way; only users with the right to set the database connection see the menu entry. On a new workstation the same wizard opens at the first start.",
+        "Elexis 3.13 und neuer: derselbe Weg; den Menüpunkt sieht nur, wer das Recht hat, die Datenbankverbindung einzurichten. Auf einem neuen Arbeitsplatz öffnet sich derselbe Assistent beim ersten Start.",
+        NULL);
+    step(g, "In the wizard: Typ, Serveradresse and Port:",
+        "Im Assistenten «Typ», «Serveradresse» und «Port»:",
+        xasprintf("MySQL\n%s\n%s", f->host, f->port));
+    step(g,
+        "Datenbankname: paste the line (Ctrl+V). It is in the files line-windows.txt and line-macos-linux.txt; on Windows:",
+        "«Datenbankname»: die Zeile einfügen (Strg+V). Sie steht in den Dateien line-windows.txt und line-macos-linux.txt; für Windows:",
+        guide_package_field(f, true));
+    step(g,
+        "DB user and password stay as they were. Tick «Elexis nach Verbindungswechsel neu starten», Finish.",
+        "«DB-Username» und «DB-Passwort» bleiben, wie sie waren. «Elexis nach Verbindungswechsel neu starten» ankreuzen, «Fertigstellen».",
+        NULL);
+    step(g,
+        "This is what success looks like: Elexis starts and asks for user and password as always, and on the page of Elexgate, under Workstations, the row of this workstation turns to a green TLS. Tick it off on the list.",
+        "So sieht Erfolg aus: Elexis startet und fragt wie immer nach Benutzer und Passwort, und auf der Seite von Elexgate steht unter «Arbeitsplätze» in der Zeile dieses Arbeitsplatzes ein grünes TLS. Auf der Liste abhaken.",
+        NULL);
+    step(g,
+        "If it does not: Elexis says only \"Communications link failure\"; its log says why, in the home folder:",
+        "Geht es nicht: Elexis sagt nur «Communications link failure»; warum, steht in seinem Log im Benutzerordner:",
+        xstrdup(
+            "elexis/logs/elexis-3.log\nPath does not chain with any of the trust anchors\nCannot open file:\nServer identity verification failed"));
+    step(g,
+        "The first of these: the file belongs to another CA, take a new package. The second: it is not in its folder, see the first step. The third: the server is reached under a name that its certificate lacks; ask whoever looks after Elexgate.",
+        "Das Erste: Die Datei gehört zu einer anderen Zertifizierungsstelle; ein neues Paket nehmen. Das Zweite: Sie liegt nicht in ihrem Ordner; siehe den ersten Schritt. Das Dritte: Der Server wird unter einem Namen erreicht, den sein Zertifikat nicht hat; fragen Sie Ihre Betreuung.",
+        NULL);
+    step(g,
+        "The short way on Windows: drop the folder of Elexis (where elexis.ini is) on setup.cmd; then Elexis uses the Windows store, and this line is enough:",
+        "Der kurze Weg unter Windows: den Ordner von Elexis (darin liegt elexis.ini) auf einrichten.cmd ziehen; dann benutzt Elexis den Windows-Speicher, und diese Zeile genügt:",
+        xasprintf("%s?sslMode=VERIFY_IDENTITY&sendFractionalSeconds=false&z=", f->database));
 }
 
 static void step_compare(const struct guide_facts *f, struct guide *g)
@@ -169,7 +228,7 @@ static void build_webelexis(const struct guide_facts *f, struct guide *g)
 void guide_build(enum guide_target target, const struct guide_facts *f, struct guide *out)
 {
     static void (*const builders[])(const struct guide_facts *, struct guide *) = {
-        build_jdbc, build_windows, build_macos, build_linux, build_webelexis};
+        build_jdbc, build_windows, build_macos, build_linux, build_webelexis, build_package};
     struct guide g = {.german = f->german};
     bool system_store = target == GUIDE_WINDOWS || target == GUIDE_MACOS || target == GUIDE_LINUX;
     if (f->issuer == NULL && system_store) {
@@ -239,7 +298,7 @@ static void put_escaped(FILE *f, const char *s)
 
 static const char page_style[] =
     "@page{size:A4;margin:18mm}body{font:12pt/1.4 sans-serif;max-width:46em;margin:2em auto}h1{font-size:18pt}pre{font:10pt/1.4 monospace;background:#f2f2f2;border:1px solid #999;padding:.6em;white-space:pre-wrap;word-break:break-all}li{margin-bottom:.8em;break-inside:avoid}table{border-collapse:collapse;width:100%}td{border:1px solid #999;"
-    "padding:.3em .6em;word-break:break-all}td:first-child{width:11em}";
+    "padding:.3em .6em;word-break:break-all}td:first-child{width:11em}th{border:1px solid #999;text-align:left;font-size:10pt}.tick{text-align:center}h1.list{break-before:page}";
 
 static void put_row(FILE *f, const char *label, const char *value)
 {
@@ -248,6 +307,30 @@ static void put_row(FILE *f, const char *label, const char *value)
     fputs("</td><td>", f);
     put_escaped(f, value);
     fputs("</td></tr>\n", f);
+}
+
+#define LIST_ROWS 14
+
+/* A sheet of its own: one row for each workstation. */
+static void put_list(FILE *f, bool german)
+{
+    static const char *const heads[][2] = {{"Workstation", "Arbeitsplatz"},
+        {"Script run", "Skript ausgeführt"}, {"Line pasted", "Zeile eingefügt"},
+        {"Green on the page", "Grün auf der Seite"}, {"Date, initials", "Datum, Kürzel"}};
+    size_t n = sizeof heads / sizeof heads[0];
+    fprintf(f, "<h1 class=\"list\">%s</h1>\n<table><tr>", german ? "Zum Abhaken" : "To tick off");
+    for (size_t i = 0; i < n; i++) {
+        fprintf(f, "<th>%s</th>", heads[i][german]);
+    }
+    fputs("</tr>\n", f);
+    for (size_t row = 0; row < LIST_ROWS; row++) {
+        fputs("<tr>", f);
+        for (size_t i = 0; i < n; i++) {
+            fputs(i > 0 && i < 4 ? "<td class=\"tick\">☐</td>" : "<td>&nbsp;</td>", f);
+        }
+        fputs("</tr>\n", f);
+    }
+    fputs("</table>\n", f);
 }
 
 char *guide_html(const struct guide *g, const struct guide_facts *facts)
@@ -283,7 +366,11 @@ char *guide_html(const struct guide *g, const struct guide_facts *facts)
         }
         fputs("</li>\n", f);
     }
-    fputs("</ol>\n</body></html>\n", f);
+    fputs("</ol>\n", f);
+    if (g->list) {
+        put_list(f, de);
+    }
+    fputs("</body></html>\n", f);
     CHECK(fclose(f) == 0);
     return out;
 }

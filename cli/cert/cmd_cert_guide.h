@@ -8,12 +8,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum guide_target { GUIDE_JDBC, GUIDE_WINDOWS, GUIDE_MACOS, GUIDE_LINUX, GUIDE_WEBELEXIS };
+enum guide_target {
+    GUIDE_JDBC,
+    GUIDE_WINDOWS,
+    GUIDE_MACOS,
+    GUIDE_LINUX,
+    GUIDE_WEBELEXIS,
+    GUIDE_PACKAGE
+};
 
 #define GUIDE_TRUST_FILE     "elexgate-trust.p12"
 #define GUIDE_TRUST_PASSWORD "elexgate" /* of the trust store, in which nothing is secret */
 #define GUIDE_CA_PEM         "elexgate-ca.pem"
 #define GUIDE_CA_DER         "elexgate-ca.cer"
+#define GUIDE_LINE_WINDOWS   "line-windows.txt" /* files of the package: the line for Elexis */
+#define GUIDE_LINE_UNIX      "line-macos-linux.txt"
+#define GUIDE_LINE_STORE     "line-system-store.txt"
 
 struct guide_facts {
     bool german;
@@ -29,7 +39,7 @@ struct guide_step {
 };
 
 struct guide {
-    bool german;
+    bool german, list; /* list: with one to tick off, a row a workstation */
     char *title;
     struct guide_step *steps;
     size_t n;
@@ -42,6 +52,8 @@ void guide_clear(struct guide *g);
 /* What goes into Elexis's field for the database's name, and the whole URL. windows: paths as
  * Windows writes them. malloc'ed. */
 char *guide_database_field(const struct guide_facts *f, bool windows);
+/* The first of them for a MariaDB, as the package has it: times are found again. */
+char *guide_package_field(const struct guide_facts *f, bool windows);
 char *guide_jdbc_url(const struct guide_facts *f, bool windows);
 
 /* malloc'ed. */

@@ -125,12 +125,12 @@ static void add_current(struct request *rq, json_t *model)
 
 static json_t *downloads(struct request *rq)
 {
-    static const char *const endings[] = {"pem", "cer", "p12"};
+    static const char *const endings[] = {"zip", "pem", "cer", "p12"};
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         _cleanup_free_ char *href = xasprintf("/certificates/file?ending=%s", endings[i]);
-        (void)json_array_append_new(
-            list, json_pack("{ssss}", "href", href, "label", label(rq, "file-", endings[i])));
+        (void)json_array_append_new(list, json_pack("{sssssb}", "href", href, "label",
+                                              label(rq, "file-", endings[i]), "first", i == 0));
     }
     return list;
 }

@@ -47,6 +47,8 @@ static int export(struct request *rq, json_t **result, struct err *e)
     for (size_t i = 0; asked && i < sizeof targets / sizeof targets[0]; i++)
         if (strcmp(asked, targets[i]) == 0)
             target = targets[i];
+    if (strcmp(request_query(rq, "ending") ?: "", "zip") == 0)
+        target = "package";
     return certificates_ask(
         rq, "export", json_pack("{ssss}", "for", target, "lang", rq->lang), result, e);
 }

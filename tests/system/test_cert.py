@@ -8,7 +8,9 @@ import re
 import select
 import socket
 import stat
+import pathlib
 import threading
+import zipfile
 
 import pytest
 from cryptography import x509
@@ -595,6 +597,38 @@ def test_export_in_two_languages(folder, target):
         assert "praxisdb?sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:/C:/" in texts["de"]
         assert "jdbc:mysql://praxis-server:3399/praxisdb?" in texts["en"]
         assert "&amp;trustCertificateKeyStoreType=PKCS12" in html
+
+
+def test_a_package_for_a_workstation(folder):
+    """One ZIP with all that a workstation needs: what is in it is what stands beside it, and it says the same as the guide."""
+    tls = folder / "tls"
+    init(tls)
+    for lang, name, words in (("de", "elexgate-arbeitsplatz.zip", ["Menü «Datei», «Verbindung...»", "Elexis 3.13 und neuer", "So sieht Erfolg aus", "Zum Abhaken", "Neue Verbindung erstellen"]),
+                              ("en", "elexgate-workstation.zip", ["menu File", "Elexis 3.13 and later", "what success looks like", "To tick off"])):
+        out = folder / lang
+        done = answer("export", "--dir", tls, "--for", "package", "--out", out, "--lang", lang, "--database", "praxisdb")
+        with zipfile.ZipFile(out / name) as z:
+            assert z.testzip() is None
+            inside = {i.filename: z.read(i) for i in z.infolist()}
+        assert {out / n for n in inside} | {out / name} == {pathlib.Path(p) for p in done["files"]} and len(inside) == 9
+        assert all((out / n).read_bytes() == data for n, data in inside.items())
+        html = inside[next(n for n in inside if n.endswith(".html"))].decode()
+        assert [w for w in words if w not in html] == [] and "<script" not in html and html.count("☐") == 42
+        line = inside["line-windows.txt"].decode()
+        assert line == ("praxisdb?sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:/C:/elexgate/elexgate-trust.p12&trustCertificateKeyStoreType=PKCS12"
+                        "&trustCertificateKeyStorePassword=elexgate&sendFractionalSeconds=false&z=")
+        assert line.replace("&", "&amp;") in html and "file:/opt/elexgate/" in inside["line-macos-linux.txt"].decode()
+        assert inside["line-system-store.txt"] == b"praxisdb?sslMode=VERIFY_IDENTITY&sendFractionalSeconds=false&z="
+        script = inside["einrichten.cmd" if lang == "de" else "setup.cmd"]
+        assert script.isascii() and script.count(b"\r\n") == script.count(b"\n") and b"certutil -addstore -f Root" in script
+        for used in re.findall(rb"(?:copy /y|set line=)\s*(\S+)", script):
+            assert used.decode() in inside
+        pkcs12.load_pkcs12(inside["elexgate-trust.p12"], b"elexgate")
+    # of a public CA nothing needs to be installed
+    leaf = Authority(folder, "root", "Root").issue("leaf", dns=("praxis-server",), ips=())
+    cert("install", "--dir", folder / "bought", leaf.certificate, leaf.key, "--trust", folder / "root.pem")
+    cert("export", "--dir", folder / "bought", "--for", "package", "--out", folder / "public")
+    assert "line-windows.txt" not in zipfile.ZipFile(folder / "public/elexgate-workstation.zip").namelist()
 
 
 def test_export_only_for_names_in_the_certificate(folder):

@@ -57,7 +57,7 @@ RULES = {
     "backup/keeper/plan.c": Rule("common backup/rules backup/keeper", "jansson", pure=True),
     "backup/keeper/": Rule("common link certs people backup/rules backup/server backup/keeper", "jansson uv openssl systemd"),
     "notify/": Rule("common notify", "jansson curl"),
-    "cli/": Rule("common link certs cli", "jansson openssl"),
+    "cli/": Rule("common link certs cli", "jansson openssl libarchive"),
     "console/": Rule("common link certs people console", "jansson openssl uv systemd http sodium gnutls qrencode"),
 }
 #: Variables of the meson files, and the folder or library that they stand for.
