@@ -119,6 +119,12 @@ void server_close(struct server *s)
     free(s);
 }
 
+void server_take_role(struct server *s)
+{
+    int code = server_exec(s, NULL, "SET ROLE " SERVER_RESTORE_ROLE);
+    (void)code;
+}
+
 pid_t server_pid(const struct server *s)
 {
     struct ucred peer = {0};

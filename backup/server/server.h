@@ -26,6 +26,11 @@ struct server;
 int server_connect(const struct server_target *t, const char *program, struct server **out,
     struct err *e) MUSTCHECK;
 void server_close(struct server *s); /* NULL allowed */
+/* The rights on the practice's database are a role's, which the session takes for a restore that
+ * works in there, and never for a backup: with EXECUTE it could be made to run what others have
+ * written. Where there is no such role the account has them itself, or they are missed. */
+#define SERVER_RESTORE_ROLE "elexgate_restore"
+void server_take_role(struct server *s);
 
 /* The server's process, over a unix socket and where it can be seen from here; else 0. */
 pid_t server_pid(const struct server *s);

@@ -44,54 +44,43 @@ static char *quoted(const char *s)
     return out;
 }
 
-static void keep_statement(void *ctx, const json_t *line)
+struct statements {
+    char *grant;
+    char *beside; /* for SQL that is restored, where nobody but the set-up is root on the server */
+};
+
+static void keep_statements(void *ctx, const json_t *line)
 {
-    char **out = ctx;
-    const char *event = json_get_text(line, "event");
-    const char *statement = json_get_str(line, "statement");
-    if (strcmp(event, "grant") == 0 && statement && !*out)
-        *out = xstrdup(statement);
+    struct statements *out = ctx;
+    if (strcmp(json_get_text(line, "event"), "grant") != 0 || out->grant)
+        return;
+    out->grant = xstrdup(json_get_str(line, "statement"));
+    out->beside = xstrdup(json_get_str(line, "beside"));
 }
 
 /* The doctor says which privileges the keeper needs; it is asked with the configuration that is
  * about to be written. */
-static char *grant_statement(struct init *in)
+static void ask_doctor(struct init *in, struct statements *out)
 {
     static const char *const args[] = {"doctor", NULL};
     char folder[] = "/tmp/elexgate-init-XXXXXX";
-    char *statement = NULL;
     if (!mkdtemp(folder))
-        return NULL;
+        return;
     _cleanup_free_ char *path = xasprintf("%s/elexgate.ini", folder);
     _cleanup_free_ char *secret = xasprintf("%s/password", folder);
-    _cleanup_free_ char *text = xasprintf("[admin]\nuser = %s\npassword_file = %s\n%s%s%s%s",
-        in->user, secret, *in->socket ? "[database]\nsocket = " : "[database]\nhost = ",
-        *in->socket ? in->socket : in->db_host, "\n[backup]\nask_proxy = no\n", "");
+    _cleanup_free_ char *text = xasprintf(
+        "[admin]\nuser = %s\npassword_file = %s\n[database]\nname = %s\n%s%s\n[backup]\nask_proxy = no\n",
+        in->user, secret, in->database,
+        *in->socket ? "socket = " : "host = ", *in->socket ? in->socket : in->db_host);
     if (file_publish(path, text, strlen(text), 0600, NULL) == 0 &&
         file_publish(secret, in->password, strlen(in->password), 0600, NULL) == 0) {
         struct cli cli = {.config_path = path, .german = in->cli->german};
-        int code = job_stream_run(&cli, args, keep_statement, &statement);
-        (void)code; /* the account is not there yet: only the statement counts */
+        int code = job_stream_run(&cli, args, keep_statements, out);
+        (void)code; /* the account is not there yet: only the statements count */
     }
     (void)unlink(secret);
     (void)unlink(path);
     (void)rmdir(folder);
-    return statement;
-}
-
-/* What SQL text that is restored writes into; where nobody but the set-up is root on the server. */
-static char *data_grant(const struct init *in, const char *account)
-{
-    char *name = xmalloc(2 * strlen(in->database) + 1), *p = name;
-    for (const char *s = in->database; *s; s++) {
-        if (*s == '`')
-            *p++ = '`';
-        *p++ = *s;
-    }
-    *p = '\0';
-    char *statement = xasprintf("GRANT ALL PRIVILEGES ON `%s`.* TO %s;\n", name, account);
-    free(name);
-    return statement;
 }
 
 int init_account_prepare(struct init *in)
@@ -105,7 +94,9 @@ int init_account_prepare(struct init *in)
         in->password = new_password();
         in->new_password = true;
     }
-    _cleanup_free_ char *grant = grant_statement(in);
+    struct statements told = {0};
+    ask_doctor(in, &told);
+    _cleanup_free_ char *grant = told.grant, *beside = told.beside;
     const char *account = grant ? strstr(grant, " TO ") : NULL;
     if (!account)
         return cli_failf(in->cli, EXIT_FAILED,
@@ -113,10 +104,10 @@ int init_account_prepare(struct init *in)
                 "elexgate-job sagt nicht, welche Rechte der Keeper braucht"));
     account += strlen(" TO ");
     _cleanup_free_ char *password = quoted(in->password);
-    _cleanup_free_ char *data = in->account_only ? data_grant(in, account) : xstrdup("");
     in->sql = xasprintf("CREATE USER IF NOT EXISTS %s IDENTIFIED BY %s;\n"
-                        "ALTER USER %s IDENTIFIED BY %s;\n%s;\n%s",
-        account, password, account, password, grant, data);
+                        "ALTER USER %s IDENTIFIED BY %s;\n%s;\n%s%s",
+        account, password, account, password, grant, in->account_only && beside ? beside : "",
+        in->account_only ? ";\n" : "");
     return EXIT_GOOD;
 }
 

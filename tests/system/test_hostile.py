@@ -2,10 +2,11 @@
 import json
 import os
 
+import pymysql
 import pytest
 
 from lib import paths, process, sqlfuzz
-from lib.backup import Backup, event
+from lib.backup import PASSWORD, Backup, event
 
 RIGHTS = ("CREATE OR REPLACE USER worker@localhost IDENTIFIED BY 'w'; GRANT ALL ON load_db.* TO worker@localhost")
 
@@ -19,8 +20,6 @@ def backup(folder, server):
 
 def routine(server, body, charset="utf8mb4"):
     """A procedure of the ordinary account, its body as bytes."""
-    import pymysql
-
     connection = pymysql.connect(unix_socket=server.socket, user="worker", password="w", database="load_db", charset=charset)
     try:
         with connection.cursor() as cursor:
@@ -130,6 +129,24 @@ def test_a_view_in_a_tables_place_runs_nothing_when_tables_are_read(backup, serv
     server.sql("DROP VIEW load_db.u; RENAME TABLE load_db.u_ TO load_db.u; INSERT INTO load_db.t VALUES (3, ''); INSERT INTO load_db.u VALUES (3)")
     backup.job("backup", "--now")
     swapped_while(backup, server, "restore", "plan", "latest")
+
+
+def test_a_backup_may_execute_nothing(backup, server):
+    """mariadb-dump asks what a table is and then reads it. The rights on the database that a restore needs are in a role of its own."""
+    server.sql("CREATE FUNCTION load_db.f() RETURNS INT SQL SECURITY INVOKER RETURN 1")
+    backup.beside()
+    told = lambda: [line for line in event(map(json.loads, backup.run_job("doctor").stdout.splitlines()), "check") if line["name"] == "execute"]
+    assert [line["good"] for line in told()] == [True]
+    with server.connect("elexgate", PASSWORD) as connection, connection.cursor() as cursor:
+        with pytest.raises(pymysql.MySQLError, match="1370"):
+            cursor.execute("SELECT load_db.f()")
+        cursor.execute("SET ROLE elexgate_restore")
+        cursor.execute("SELECT load_db.f()")
+    server.sql("GRANT ALL PRIVILEGES ON load_db.* TO elexgate@localhost")
+    doubt, = told()
+    assert doubt["level"] == "warning" and "Rolle" in doubt["text_de"], doubt
+    server.sql(doubt["fix"])
+    assert [line["good"] for line in told()] == [True]
 
 
 # --- the sandbox ---

@@ -598,9 +598,7 @@ def remote(site):
                     "INSERT INTO load_db.parent VALUES (1); INSERT INTO load_db.child VALUES (1); CREATE SEQUENCE load_db.numbers; CREATE VIEW load_db.a_above AS SELECT i FROM load_db.v;"
                     "CREATE DEFINER='gone'@'nowhere' TRIGGER load_db.touch BEFORE UPDATE ON load_db.t FOR EACH ROW SET NEW.s = 'x';"
                     "CREATE EVENT load_db.nightly ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM t WHERE i < 0")
-    for name in ("load_db", "load_db_elexgate_new", "load_db_elexgate_old"):
-        site.server.sql(f"GRANT ALL PRIVILEGES ON `{name}`.* TO 'elexgate'@'localhost'")
-    yield site
+    yield site.beside()
 
 
 def reading_in(job):
@@ -623,11 +621,12 @@ def reading_in(job):
 @pytest.mark.parametrize("way", ["files", "beside, by the socket", "beside, by the network"])
 def test_the_text_is_read_where_nothing_is_in_reach(request, site, way):
     """As nobody who owns anything, with no capability, no file but the text and its answer, and one connection."""
-    beside = way != "files"
-    remote = request.getfixturevalue("remote") if beside else site
+    remote = request.getfixturevalue("remote") if way != "files" else site
     if "network" in way:
-        for (grant,) in remote.server.sql("SHOW GRANTS FOR elexgate@localhost"):
-            remote.server.sql(grant.replace("`localhost`", "`127.0.0.1`"))
+        grant = next(g for (g,) in remote.server.sql("SHOW GRANTS FOR elexgate@localhost") if "ON *.*" in g)
+        remote.server.sql(grant.replace("`localhost`", "`127.0.0.1`"))
+        beside = event(map(json.loads, remote.run_job("doctor").stdout.splitlines()), "grant")[0]["beside"]
+        remote.server.sql(beside.replace("'localhost'", "'127.0.0.1'"))
         remote.sections["database"].pop("socket")
         remote.set("database", host="127.0.0.1", port=remote.server.port)
     job = remote.start_job("restore", "sql", "--dry-run", put(remote, "SELECT SLEEP(2);\n" * 30 + dump(remote)))
@@ -697,7 +696,7 @@ def test_beside_what_fails_has_touched_nothing(remote, kind):
         remote.server.sql("CREATE DATABASE statistik; CREATE TABLE statistik.s (p INT, FOREIGN KEY (p) REFERENCES load_db.parent (id)) ENGINE=InnoDB")
         words = "statistik.s"
     elif kind == "rights":
-        remote.server.sql("REVOKE ALL PRIVILEGES ON load_db_elexgate_old.* FROM 'elexgate'@'localhost'")
+        remote.server.sql("REVOKE ALL PRIVILEGES ON load_db_elexgate_old.* FROM elexgate_restore")
         words = "GRANT ALL PRIVILEGES ON `load_db_elexgate_old`"
     elif kind == "a database is there":
         remote.server.sql("CREATE DATABASE load_db_elexgate_old; CREATE TABLE load_db_elexgate_old.mine (i INT)")
@@ -741,9 +740,7 @@ def newer(session_folder):
     server.sql(MAKE + "; CREATE DEFINER='gone'@'x' PROCEDURE load_db.q() SELECT 1; CREATE USER 'other'@'x'; "
                "GRANT SELECT ON load_db.* TO 'other'@'x'; CREATE DEFINER='other'@'x' VIEW load_db.w AS SELECT i, 'it''s `load_db`.' AS s FROM load_db.t")
     b = Backup(session_folder / "sql-new-b", server, None, {"restore": {"stale_clients": 0}}).account()
-    for name in ("load_db", "load_db_elexgate_new", "load_db_elexgate_old"):
-        server.sql(f"GRANT ALL PRIVILEGES ON `{name}`.* TO 'elexgate'@'localhost'")
-    yield b
+    yield b.beside()
     server.kill()
 
 

@@ -123,6 +123,31 @@ static void check_grants(struct doctor *d)
     tell(d, "grants", good, w);
 }
 
+/* Whoever may make tables and functions in there could have one of his own run while a dump is
+ * made, with the keeper's rights. */
+static void check_execute(struct doctor *d)
+{
+    struct err e = {0};
+    bool may = false;
+    const struct backup_settings *s = &d->run->s;
+    _cleanup_free_ char *beside = doctor_grants_beside(s);
+    _cleanup_free_ char *name = server_quote_name(config_str(s->config, "database", NULL, "name"));
+    _cleanup_free_ char *fix = xasprintf("%s; REVOKE ALL PRIVILEGES ON %s.* FROM '%s'@'%s'", beside,
+        name, s->target.user, doctor_grants_host(s));
+    int r = doctor_grants_execute(d->server, s, &may, &e);
+    if (r < 0)
+        tell(d, "execute", false, (struct words){e.text, NULL, NULL, NULL});
+    else if (may)
+        found(d, DOCTOR_FOUND_WARNING, "execute",
+            "the admin account may run functions of the practice's database during a backup, also what somebody has put there for that: its rights there belong into a role that only a restore takes",
+            "das Konto der Sicherung darf während einer Sicherung Funktionen der Praxis-Datenbank ausführen, auch was jemand dafür hingelegt hat: Seine Rechte dort gehören in eine Rolle, die nur eine Rücksicherung annimmt",
+            fix, NULL);
+    else
+        found(d, DOCTOR_FOUND_GOOD, "execute",
+            "a backup runs no function of the practice's database",
+            "eine Sicherung führt keine Funktion der Praxis-Datenbank aus", NULL, NULL);
+}
+
 static void check_server(struct doctor *d)
 {
     struct err e = {0};
@@ -143,6 +168,7 @@ static void check_server(struct doctor *d)
         s->target.user, server_version(d->server));
     tell(d, "server", true, (struct words){.text = text, .text_de = text_de});
     check_grants(d);
+    check_execute(d);
 }
 
 /* Another name than the practice's has nothing to back up, and dumps and checks of an empty name
@@ -377,8 +403,9 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     (void)argc;
     (void)argv;
     struct doctor d = {.run = r};
-    _cleanup_free_ char *statement = grant_statement(&r->s);
-    run_event(json_pack("{ssss}", "event", "grant", "statement", statement));
+    _cleanup_free_ char *statement = grant_statement(&r->s), *beside = doctor_grants_beside(&r->s);
+    run_event(json_pack(
+        "{ssssso}", "event", "grant", "statement", statement, "beside", json_text(beside)));
     check_server(&d);
     check_database(&d);
     check_layout(&d);

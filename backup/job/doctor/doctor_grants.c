@@ -76,6 +76,39 @@ char *doctor_grants_list(const struct config *c)
     return list;
 }
 
+/* Made anew each time: only a role's admin could grant it, and whoever makes one without naming an
+ * admin is that, even root later is not. Its admin has it. */
+char *doctor_grants_beside(const struct backup_settings *s)
+{
+    static const char *const suffixes[] = {"", "_elexgate_new", "_elexgate_old"};
+    const char *database = config_str(s->config, "database", NULL, "name");
+    char *all = xasprintf("DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE
+                          "; CREATE ROLE " SERVER_RESTORE_ROLE " WITH ADMIN '%s'@'%s'",
+        s->target.user, doctor_grants_host(s));
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        _cleanup_free_ char *name = xasprintf("%s%s", database, suffixes[i]);
+        _cleanup_free_ char *quoted = server_quote_name(name);
+        char *longer = xasprintf(
+            "%s; GRANT ALL PRIVILEGES ON %s.* TO " SERVER_RESTORE_ROLE, all, quoted);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+int doctor_grants_execute(
+    struct server *s, const struct backup_settings *b, bool *may, struct err *e)
+{
+    uint64_t n = 0;
+    _cleanup_free_ char *name = server_quote_text(
+        s, config_str(b->config, "database", NULL, "name"));
+    int code = server_u64(s, &n, e,
+        "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE='EXECUTE' AND GRANTEE=CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)))) + (SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE='EXECUTE' AND GRANTEE=CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))) AND %s LIKE TABLE_SCHEMA)",
+        name);
+    *may = n > 0;
+    return code;
+}
+
 const char *doctor_grants_host(const struct backup_settings *s)
 {
     bool local = s->target.socket || strcmp(s->target.host, "127.0.0.1") == 0 ||

@@ -20,6 +20,12 @@ int doctor_grants_missing(
     struct server *s, const char *const *needed, char **missing, struct err *e) MUSTCHECK;
 /* "SELECT, RELOAD, ...", malloc'ed. */
 char *doctor_grants_list(const struct config *c) MUSTCHECK;
+/* The statements with which it may restore SQL beside the live database, malloc'ed: rights in a
+ * role that it takes for that (server_take_role). */
+char *doctor_grants_beside(const struct backup_settings *s) MUSTCHECK;
+/* This connection, without that role, may execute functions of the practice's database. */
+int doctor_grants_execute(
+    struct server *s, const struct backup_settings *b, bool *may, struct err *e) MUSTCHECK;
 /* The host part of an account that comes from here. */
 const char *doctor_grants_host(const struct backup_settings *s);
 

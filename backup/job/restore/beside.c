@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/objects.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
@@ -22,6 +23,8 @@ static const char *text(const struct restore *r, const char *key)
 static int open_server(const struct restore *r, struct server **out, struct err *e)
 {
     int code = server_connect(&r->run->s.target, "elexgate-job", out, e);
+    if (code == 0)
+        server_take_role(*out);
     if (code == 0)
         code = server_exec(*out, e,
             "SET SESSION max_statement_time=0, lock_wait_timeout=%d, foreign_key_checks=0",
@@ -54,11 +57,11 @@ static bool may_make(struct server *s, const char *database)
 static int check_rights(
     struct sql_stage *q, struct server *s, const char *fresh, const char *old, struct err *e)
 {
-    const char *user = q->run->s.target.user;
     if (!may_make(s, fresh) || !may_make(s, old)) {
+        _cleanup_free_ char *grants = doctor_grants_beside(&q->run->s);
         err_set(e, EACCES,
-            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once: GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT ALL PRIVILEGES ON `%s`.* TO '%s'; GRANT SET USER ON *.* TO '%s' (with the account's host)",
-            q->database, user, fresh, user, old, user, user);
+            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once: %s; GRANT SET USER ON *.* TO '%s'@'%s'",
+            grants, q->run->s.target.user, doctor_grants_host(&q->run->s));
         run_error_de(q->run,
             "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal ausführen: die GRANT-Befehle der englischen Meldung, für `%s`, `%s` und `%s`",
             q->database, fresh, old);

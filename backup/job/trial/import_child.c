@@ -205,6 +205,8 @@ static int begin(struct reading *r, const json_t *order, struct err *e)
         .connect_timeout_ms = 5000};
     struct process_failure f = {0};
     int code = server_connect(&t, "elexgate-job", &r->s, e);
+    if (code == 0 && json_get_true(order, "role"))
+        server_take_role(r->s);
     if (code == 0)
         code = prepare(r->s, json_get_str(order, "database"), e);
     if (code == 0 && sandbox_shut(&f) < 0)

@@ -57,6 +57,12 @@ class Backup:
         self.server.sql(f"CREATE OR REPLACE USER 'elexgate'@'localhost' IDENTIFIED BY '{quoted}'; {statement}")
         return self
 
+    def beside(self):
+        """Lets it restore beside the live database, with the statements that the doctor prints."""
+        lines = [json.loads(line) for line in self.run_job("doctor").stdout.splitlines()]
+        self.server.sql(next(line["beside"] for line in lines if line.get("event") == "grant"))
+        return self
+
     def argv(self, *args):
         return [str(a) for a in (paths.JOB, "--config", self.config, *args)]
 

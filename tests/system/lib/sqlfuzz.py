@@ -120,7 +120,7 @@ class Judge:
 
     def one_by_one(self, statements):
         """How many of them the server sees under the sql_mode that our lexer goes by: a SET that fails ends that."""
-        connection = self.server.connect(client_flag=0)
+        connection = self.server.connect(client_flag=0, use_unicode=False, conv={})
         try:
             for i, sql in enumerate(statements):
                 try:
@@ -131,12 +131,14 @@ class Judge:
                 except pymysql.MySQLError:
                     if b"sql_mode" in sql.lower():
                         return i + 1
+                except (ValueError, TypeError):  # the name of a column; nothing more can be asked on this connection
+                    return i + 1
             return len(statements) + 1
         finally:
             connection.close()
 
     def all_at_once(self, sql):
-        connection = self.server.connect()
+        connection = self.server.connect(use_unicode=False, conv={})
 
         def run():
             try:
@@ -144,7 +146,7 @@ class Judge:
                 connection._read_query_result()
                 while connection._result.has_next:
                     connection._read_query_result()
-            except pymysql.MySQLError:
+            except (pymysql.MySQLError, ValueError, TypeError):
                 pass
 
         try:
