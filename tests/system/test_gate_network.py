@@ -1,9 +1,11 @@
 """Networks that lose a packet or a peer, clients that only pause, and connections that break off before their login."""
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -81,6 +83,24 @@ def test_a_silent_peer_goes_and_a_pausing_one_stays(make_gate, server):
     holder.rollback()
     loading.join(60)
     assert loading.answer and loading.answer[:2] == b"\0\x18", loading.answer
+
+
+def test_a_silent_server_is_given_up(make_gate):
+    """A server whose machine is gone: by keepalive where nothing is under way (the client hears it at once), by user_timeout where something is."""
+    with FakeServer() as fake:
+        gate = make_gate(None, listeners=PLAIN, options={"database": {"host": "127.0.0.1", "port": fake.port},
+                                                         "proxy": {"keepalive": "2s", "user_timeout": "7s"}})
+        idle, busy = (rawclient.RawClient("127.0.0.1", gate.port) for _ in range(2))
+        # what it has sent is acknowledged, or it would be heard again and again
+        process.wait_until(lambda: not any(struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0] for s in fake._sockets))
+        for s in fake._sockets:
+            network(s, away=True)
+        busy.command(b"\x03DO 1")
+        for client, reason in ((idle, "timed out"), (busy, "it has acknowledged nothing for user_timeout")):
+            client.sock.settimeout(60)
+            assert client.sock.recv(1) == b""
+            process.wait_until(lambda r=reason: r in gate.log, what=reason)
+        assert gate.log.count("reason=\"server lost\"") == 2
 
 
 @pytest.mark.parametrize("values, place", [({"keepalive": "60s", "user_timeout": "120s"}, "user_timeout"), ({"keepalive": "10m"}, "keepalive"),
