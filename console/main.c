@@ -9,18 +9,14 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
-#include "common/private_memory.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "console/args.h"
+#include "common/program.h"
+#include "common/systemd.h"
 #include "console/console.h"
 #include "console/http/events.h"
 #include "console/http/server.h"
@@ -32,14 +28,16 @@
 #define LOOK_EVERY     5
 #define UPLOAD_KEEP_MS (7 * INT64_C(24) * 3600 * 1000)
 
-static void tell_systemd(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-    (void)sd_notify(0, state);
-#else
-    (void)state;
-#endif
-}
+static const char usage[] =
+    "usage: elexgate-console [--config FILE] [--assets DIR]\n\n"
+    "The admin's page: HTTPS, by default https://localhost:8312/.\n\n"
+    "  -c, --config FILE  configuration (default /etc/elexgate/elexgate.ini)\n"
+    "      --assets DIR   read pages, texts and assets from this folder at each request,\n"
+    "                     e.g. console/ of the sources; for those who work on them\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      the version\n\n"
+    "Signals: SIGHUP reads configuration and certificate again, SIGTERM ends it.\n"
+    "See elexgate-console(8).\n";
 
 /* --- settings --------------------------------------------------------------------------------- */
 
@@ -74,13 +72,6 @@ static void note_change(void *ctx, const struct option *o, const char *name, con
         LOG_S("option", what), LOG_S("old", old_value), LOG_S("new", new_value));
 }
 
-static void take_log_level(const struct settings *s)
-{
-    enum log_level level;
-    if (log_level_parse(config_str(s->config, "log", NULL, "level"), &level))
-        log_set_level(level);
-}
-
 /* The page is where an admin looks for help with just that, so it comes up all the same. */
 static void warn_of_certificate(const struct settings *s)
 {
@@ -105,7 +96,7 @@ int console_reload(struct console *c, struct err *e)
     }
     config_diff(c->settings->config, next->config, note_change, NULL);
     warn_of_certificate(next);
-    take_log_level(next);
+    program_log_level(next->config);
     pthread_mutex_lock(&c->lock);
     struct settings *old = c->settings;
     c->settings = next;
@@ -117,12 +108,12 @@ int console_reload(struct console *c, struct err *e)
 static void reload(struct console *c)
 {
     struct err e = {0};
-    tell_systemd("RELOADING=1");
+    systemd_tell("RELOADING=1");
     if (console_reload(c, &e) < 0)
         log_err(LOG_ERROR, "reload-failed", &e, LOG_S("meaning", "the old settings serve on"));
     else
         log_event(LOG_INFO, "reloaded");
-    tell_systemd("READY=1");
+    systemd_tell("READY=1");
 }
 
 /* A renewed certificate serves without anybody's doing. */
@@ -140,16 +131,6 @@ static void look_at_certificate(struct console *c)
 }
 
 /* --- start and end ---------------------------------------------------------------------------- */
-
-/* A thread and a socket a connection. */
-static void raise_open_files(void)
-{
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &l);
-    }
-}
 
 /* Everything that can fail is tried before the first browser is let in. */
 static int open_parts(struct console *c, struct err *e)
@@ -192,7 +173,7 @@ static void tick(struct console *c, struct server *server, unsigned n)
 {
     const struct session_times times = {c->settings->session_idle_ms, c->settings->session_max_ms};
     server_tick(server);
-    tell_systemd("WATCHDOG=1");
+    systemd_tell("WATCHDOG=1");
     if (n % LOOK_EVERY == 0)
         look_at_certificate(c);
     if (n % TIDY_EVERY == 0) {
@@ -227,7 +208,6 @@ static void take_signals(sigset_t *signals)
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 static int run(struct console *c)
@@ -240,10 +220,8 @@ static int run(struct console *c)
         fprintf(stderr, "elexgate-console: %s\n", e.text);
         return EXIT_FAILED;
     }
-    const char *format = config_str(c->settings->config, "log", NULL, "format");
-    log_init("elexgate-console", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
-    take_log_level(c->settings);
-    raise_open_files();
+    program_log("elexgate-console", c->settings->config);
+    program_raise_open_files(); /* a thread and a socket a connection */
     int r = open_parts(c, &e);
     if (r == 0)
         r = server_start(c, &server, &e);
@@ -252,9 +230,9 @@ static int run(struct console *c)
     } else {
         log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
             LOG_S("address", c->settings->addresses[0]), LOG_U("port", c->settings->port));
-        tell_systemd("READY=1");
+        systemd_tell("READY=1");
         serve(c, server, &signals);
-        tell_systemd("STOPPING=1");
+        systemd_tell("STOPPING=1");
         server_stop(server);
         log_event(LOG_INFO, "stopped");
     }
@@ -264,15 +242,14 @@ static int run(struct console *c)
 
 int main(int argc, char **argv)
 {
-    private_memory_begin();
     static struct console console = {
         .lock = PTHREAD_MUTEX_INITIALIZER, .setup_lock = PTHREAD_MUTEX_INITIALIZER};
-    struct args args = {0};
-    int r = args_parse(argc, argv, &args);
-    if (r != 0)
-        return r > 0 ? EXIT_GOOD : EXIT_USAGE;
-    console.config_path = args.config;
-    console.assets_dir = args.assets;
+    const struct program_option options[] = {{"--assets", .value = &console.assets_dir}, {0}};
+    const struct program program = {
+        "elexgate-console", usage, &console.config_path, .options = options};
+    int code = program_begin(&program, argc, argv);
+    if (code >= 0)
+        return code;
     umask(0077);
     if (sodium_init() < 0) {
         fputs("elexgate-console: libsodium does not start\n", stderr);

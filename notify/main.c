@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,7 +15,7 @@
 
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
-#include "common/private_memory.h"
+#include "common/program.h"
 #include "common/utf8.h"
 #include "notify/message.h"
 
@@ -28,23 +27,6 @@ struct run {
     unsigned sent, failed;
     char warning[sizeof((struct err *)0)->text]; /* sent, and still somebody was not told */
 };
-
-static int take_arguments(struct run *run, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
-            run->config_path = argv[++i];
-        else if (strcmp(argv[i], "--json") == 0)
-            run->json = true;
-        else if (strcmp(argv[i], "--test") == 0)
-            run->test = true;
-        else if (strcmp(argv[i], "--send") == 0)
-            run->send = true;
-        else
-            return EXIT_USAGE;
-    }
-    return run->test != run->send ? EXIT_GOOD : EXIT_USAGE;
-}
 
 static json_t *read_message(const struct run *run)
 {
@@ -160,14 +142,17 @@ static int run_all(struct run *run)
 
 int main(int argc, char **argv)
 {
+    static const char usage[] =
+        "usage: elexgate-notify [--config FILE] [--json] (--test | --send)\n";
     struct run run = {0};
-    signal(SIGPIPE, SIG_IGN);
-    private_memory_begin();
-    bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
-    if (help || take_arguments(&run, argc, argv) != EXIT_GOOD) {
-        fputs("usage: elexgate-notify [--config FILE] [--json] (--test | --send)\n",
-            help ? stdout : stderr);
-        return help ? EXIT_GOOD : EXIT_USAGE;
-    }
-    return run_all(&run);
+    const struct program_option options[] = {{"--json", .flag = &run.json},
+        {"--test", .flag = &run.test}, {"--send", .flag = &run.send}, {0}};
+    const struct program program = {"elexgate-notify", usage, &run.config_path, .options = options};
+    int code = program_begin(&program, argc, argv);
+    if (code >= 0)
+        return code;
+    if (run.test != run.send)
+        return run_all(&run);
+    fputs(usage, stderr);
+    return EXIT_USAGE;
 }

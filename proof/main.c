@@ -4,16 +4,11 @@
  * server keeps of passwords, which nothing that faces the network should. One thread, one request a
  * connection, one after the other: each takes well below a millisecond.
  */
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 #include "common/log.h"
-#include "common/private_memory.h"
+#include "common/program.h"
+#include "common/systemd.h"
 #include "proof/service.h"
 
 static volatile sig_atomic_t stopping;
@@ -28,56 +23,27 @@ static void on_stop(int number)
 static void catch_signals(sigset_t *while_waiting)
 {
     sigset_t blocked;
-    struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction stop = {.sa_handler = on_stop};
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     sigaddset(&blocked, SIGINT);
     CHECK(sigprocmask(SIG_BLOCK, &blocked, while_waiting) == 0);
     CHECK(sigaction(SIGTERM, &stop, NULL) == 0 && sigaction(SIGINT, &stop, NULL) == 0);
-    CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0);
 }
 
-static void usage(FILE *out)
-{
-    fputs("usage: elexgate-proof [--config FILE]\n\n"
-          "Lets MariaDB 11.4+ clients trust the gate's certificate without a CA; serves\n"
-          "[listen NAME] zero_config_proof. See elexgate-proof(8).\n\n"
-          "  -c, --config FILE  configuration (default /etc/elexgate/elexgate.ini)\n"
-          "  -h, --help         this text\n"
-          "  -V, --version      the version\n",
-        out);
-}
-
-static int args_parse(int argc, char **argv, const char **config_path)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-    int c = getopt_long(argc, argv, "c:hV", options, NULL);
-    for (; c != -1; c = getopt_long(argc, argv, "c:hV", options, NULL)) {
-        if (c == 'c')
-            *config_path = optarg;
-        else if (c == 'h')
-            usage(stdout);
-        else if (c == 'V')
-            puts("elexgate-proof " ELEXGATE_VERSION);
-        else
-            usage(stderr);
-        if (c != 'c')
-            return c == '?' ? -1 : 1;
-    }
-    if (optind == argc)
-        return 0;
-    fprintf(stderr, "elexgate-proof: unexpected argument \"%s\"\n", argv[optind]);
-    return -1;
-}
+static const char usage[] =
+    "usage: elexgate-proof [--config FILE]\n\n"
+    "Lets MariaDB 11.4+ clients trust the gate's certificate without a CA; serves\n"
+    "[listen NAME] zero_config_proof. See elexgate-proof(8).\n\n"
+    "  -c, --config FILE  configuration (default /etc/elexgate/elexgate.ini)\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      the version\n";
 
 static void serve(struct service *s)
 {
     sigset_t while_waiting;
     catch_signals(&while_waiting);
-#ifdef HAVE_SYSTEMD
-    (void)sd_notify(0, "READY=1");
-#endif
+    systemd_tell("READY=1");
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION));
     while (!stopping) {
         struct pollfd p = {.fd = service_fd(s), .events = POLLIN};
@@ -92,11 +58,10 @@ int main(int argc, char **argv)
     const char *config_path = NULL;
     struct service *s;
     struct err e;
-    log_init("elexgate-proof", LOG_LOGFMT, LOG_INFO);
-    int r = args_parse(argc, argv, &config_path);
-    if (r != 0)
-        return r < 0 ? 2 : 0;
-    private_memory_begin();
+    const struct program program = {"elexgate-proof", usage, &config_path};
+    int r = program_begin(&program, argc, argv);
+    if (r >= 0)
+        return r;
     r = service_open(config_path, &s, &e);
     if (r < 0) {
         log_err(LOG_ERROR, "cannot-start", &e);

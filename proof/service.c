@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "link/control.h"
 #include "link/peer.h"
 #include "link/unix_socket.h"
@@ -23,14 +24,6 @@ struct service {
     const char *path;
     int fd;
 };
-
-static void log_as_configured(const struct config *c)
-{
-    enum log_level level = LOG_INFO;
-    (void)log_level_parse(config_str(c, "log", NULL, "level"), &level);
-    log_init("elexgate-proof",
-        strcmp(config_str(c, "log", NULL, "format"), "json") ? LOG_LOGFMT : LOG_JSON, level);
-}
 
 static void add_server(struct service *s, const char *section, const char *name)
 {
@@ -52,7 +45,7 @@ static int read_config(struct service *s, const char *config_path, struct err *e
     if (r < 0)
         return r;
     const struct config *c = s->config;
-    log_as_configured(c);
+    program_log("elexgate-proof", c);
     s->path = config_str(c, "proof", NULL, "socket");
     s->users = config_list(c, "proof", NULL, "users");
     const char *file = config_str(c, "proof", NULL, "password_file");

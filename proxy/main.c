@@ -2,18 +2,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 #include "certs/secure_heap.h"
-#include "common/private_memory.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/log_ring.h"
-#include "proxy/args.h"
+#include "common/program.h"
+#include "common/systemd.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control/control_socket.h"
 #include "proxy/roster.h"
@@ -26,6 +22,18 @@
 #define ROSTER_MS       5000u /* at most so much of it is lost in a crash */
 #define HOUSEKEEPING_MS (10u * 60u * 1000u)
 
+static const char usage[] =
+    "usage: elexgate-proxy [--config FILE] [--takeover]\n\n"
+    "Terminates TLS for MariaDB clients and forwards them to the plaintext server.\n\n"
+    "  -c, --config FILE  configuration (default /etc/elexgate/elexgate.ini)\n"
+    "      --check        check the configuration and the certificate, then exit\n"
+    "      --takeover     take over from the running process, whose sessions live on; without\n"
+    "                     one start as always (`elexgate upgrade` does this for you)\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      the version\n\n"
+    "Signals: SIGHUP reads configuration and certificate again; SIGTERM lets sessions end\n"
+    "for [proxy] drain_timeout; a second SIGTERM ends them. See elexgate-proxy(8).\n";
+
 static struct proxy proxy;
 static uv_signal_t on_term, on_int, on_hup;
 static uv_timer_t housekeeping_timer, watchdog_timer, roster_timer;
@@ -34,12 +42,8 @@ static bool quitting, stopping;
 /* What a process says that has handed over would be taken for its successor's. */
 static void tell_systemd(const char *state)
 {
-#ifdef HAVE_SYSTEMD
     if (!proxy.handover.leaving)
-        (void)sd_notify(0, state);
-#else
-    (void)state;
-#endif
+        systemd_tell(state);
 }
 
 /* News from the workers. */
@@ -194,13 +198,9 @@ static void on_watchdog(uv_timer_t *t)
 
 static void start_watchdog(void)
 {
-#ifdef HAVE_SYSTEMD
-    uint64_t usec = 0;
-    if (sd_watchdog_enabled(0, &usec) > 0 && usec > 0)
-        CHECK(uv_timer_start(&watchdog_timer, on_watchdog, 0, usec / 2000) == 0);
-#else
-    (void)on_watchdog;
-#endif
+    uint64_t every = systemd_watchdog_ms() / 2;
+    if (every > 0)
+        CHECK(uv_timer_start(&watchdog_timer, on_watchdog, 0, every) == 0);
 }
 
 static void signal_on(uv_signal_t *s, uv_signal_cb cb, int signum)
@@ -210,26 +210,13 @@ static void signal_on(uv_signal_t *s, uv_signal_cb cb, int signum)
     CHECK(uv_signal_start(s, cb, signum) == 0);
 }
 
-/* Two sockets a session: the soft limit of 1024 would be reached at 500 of them. */
-static void raise_open_files(void)
-{
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &l);
-    }
-}
-
 static int load(struct proxy *p, struct err *e)
 {
     struct config *config;
     int r = config_load(p->config_path, &config, e);
     if (r < 0)
         return r;
-    enum log_level level = LOG_INFO;
-    (void)log_level_parse(config_str(config, "log", NULL, "level"), &level);
-    log_init("elexgate-proxy",
-        strcmp(config_str(config, "log", NULL, "format"), "json") ? LOG_LOGFMT : LOG_JSON, level);
+    program_log("elexgate-proxy", config);
     const char *state = config_str(config, "proxy", NULL, "state_dir");
     r = file_mkdirs(state, 0700, e);
     if (r == 0)
@@ -358,32 +345,30 @@ static int failed(struct proxy *p, struct takeover *t, const struct err *e)
 
 int main(int argc, char **argv)
 {
-    private_memory_begin();
-    secure_heap_begin();
     struct err e = {0};
-    struct args args = {.takeover_fd = -1};
+    bool check = false, take = false;
+    const char *fd = NULL; /* from handover.c, never from a person */
+    const struct program_option options[] = {{"--check", .flag = &check},
+        {"--takeover", .flag = &take}, {"--takeover-fd", .value = &fd}, {0}};
+    const struct program program = {
+        "elexgate-proxy", usage, &proxy.config_path, .options = options};
+    int r = program_begin(&program, argc, argv);
+    if (r >= 0)
+        return r;
+    secure_heap_begin();
     record_pool_install();
-    log_init("elexgate-proxy", LOG_LOGFMT, LOG_INFO);
     log_ring_start();
     audit_init("elexgate-proxy");
-    int r = args_parse(argc, argv, &args);
-    if (r != 0)
-        return r < 0 ? 2 : 0;
-    struct takeover takeover = {.fd = args.takeover_fd};
-    if (args.takeover_fd >= 0)
+    struct takeover takeover = {.fd = fd ? atoi(fd) : -1};
+    if (fd)
         takeover_detach();
-    proxy.config_path = args.config_path;
-    signal(SIGPIPE, SIG_IGN);
-    raise_open_files();
-    json_object_seed(0); /* before there are threads */
+    program_raise_open_files(); /* two sockets a session */
+    json_object_seed(0);        /* before there are threads */
     CHECK(uv_loop_init(&proxy.loop) == 0);
-    if (args.check)
-        r = load(&proxy, &e);
-    else
-        r = start(&proxy, &takeover, args.takeover || args.takeover_fd >= 0, &e);
+    r = check ? load(&proxy, &e) : start(&proxy, &takeover, take || fd, &e);
     if (r < 0)
         return failed(&proxy, &takeover, &e);
-    if (args.check) {
+    if (check) {
         const struct cert_pair *pair = proxy.settings->certificate;
         const char *path = config_str(proxy.settings->config, "tls", NULL, "certificate");
         if (pair && cert_pair_fits(pair, path, time(NULL), &e) < 0)

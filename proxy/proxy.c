@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
 #include "proxy/control/control_socket.h"
@@ -234,9 +235,7 @@ int proxy_reload(struct proxy *p, bool force, json_t **changed, json_t **restart
     listeners_update(p->listeners);
     if (p->control)
         control_socket_settings(p->control);
-    enum log_level level;
-    if (log_level_parse(config_str(next->config, "log", NULL, "level"), &level))
-        log_set_level(level);
+    program_log_level(next->config);
     const struct cert_info *i = next->certificate ? cert_pair_info(next->certificate) : NULL;
     audit_trail_open(next->config);
     log_event(LOG_INFO, "reloaded", LOG_S("certificate", i ? i->fingerprint_sha256 : NULL));

@@ -19,12 +19,11 @@
 #include "backup/job/hooks.h"
 #include "backup/job/restore/restore.h"
 #include "certs/secure_heap.h"
-#include "common/private_memory.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
-#include "common/log.h"
+#include "common/program.h"
 
 static const char usage[] =
     "usage: elexgate-job [--config FILE] COMMAND ...\n"
@@ -264,36 +263,25 @@ static int dispatch(const struct config *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    private_memory_begin();
-    if (argc > 1 &&
-        strcmp(argv[1], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox: no one is
-                                               left to tidy up for, and nothing in reach */
-        _exit(import_child(argc - 1, argv + 1));
-    secure_heap_begin();
     const char *path = NULL;
-    int i = 1;
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return EXIT_GOOD;
-        } else if (strcmp(argv[i], "--version") == 0) {
-            puts("elexgate-job " ELEXGATE_VERSION);
-            return EXIT_GOOD;
-        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
-            path = argv[++i];
-        } else if (strcmp(argv[i], "--with-parent") == 0) {
-            /* by the keeper: when it is killed, end in order, instead of doing what its successor
-             * will start again */
-            prctl(PR_SET_PDEATHSIG, SIGTERM);
-        } else {
-            break;
-        }
-    }
-    if (i >= argc || argv[i][0] == '-') {
+    bool with_parent = false;
+    int i;
+    const struct program_option options[] = {{"--with-parent", .flag = &with_parent}, {0}};
+    const struct program program = {"elexgate-job", usage, &path, options, &i};
+    int code = program_begin(&program, argc, argv);
+    if (code >= 0)
+        return code;
+    if (i >= argc) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    log_init("elexgate-job", LOG_LOGFMT, LOG_INFO);
+    if (strcmp(argv[i], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox: no one is left to tidy up
+                                               for, and nothing in reach */
+        _exit(import_child(argc - i, argv + i));
+    secure_heap_begin();
+    if (with_parent) /* by the keeper: when it is killed, end in order, instead of doing what its
+                        successor will start again */
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
     umask(0077);
     run_catch_signals();
     struct err e = {0};
@@ -302,7 +290,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "elexgate-job: %s\n", e.text);
         return EXIT_FAILED;
     }
-    int code = dispatch(c, argc - i, argv + i);
+    code = dispatch(c, argc - i, argv + i);
     config_free(c);
     return code;
 }

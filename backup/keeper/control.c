@@ -1,5 +1,6 @@
 #include "backup/keeper/control.h"
 
+#include <errno.h>
 #include <string.h>
 #include "common/file.h"
 #include "common/json_get.h"
@@ -59,6 +60,8 @@ int keeper_control_open(uv_loop_t *loop, const struct config *config, keeper_req
     k->server = control_server_new(loop, &events);
     keeper_control_users(k, config);
     r = control_door_open(k->server, 0, path, &k->door, e);
+    if (r == -EADDRINUSE)
+        err_set(e, EADDRINUSE, "another keeper serves %s", path);
     if (r < 0)
         keeper_control_close(k);
     else

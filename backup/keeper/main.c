@@ -14,7 +14,6 @@
 #include "backup/keeper/renew.h"
 #include "backup/keeper/stream.h"
 #include "backup/keeper/people.h"
-#include "common/private_memory.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
@@ -22,10 +21,9 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/log_ring.h"
+#include "common/program.h"
+#include "common/systemd.h"
 #include "common/utf8.h"
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #define TICK_MS 500
 
@@ -34,16 +32,6 @@ static const char usage[] =
     "\n"
     "Starts backups when they are due and the database is idle. Signals: HUP reloads the\n"
     "configuration, TERM ends it (a running job ends first). See elexgate-keeper(8).\n";
-
-static void tell_systemd(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-    int r = sd_notify(0, state);
-    (void)r;
-#else
-    (void)state;
-#endif
-}
 
 /* --- settings --------------------------------------------------------------------------------- */
 
@@ -124,9 +112,7 @@ static void adopt(struct keeper *k, const struct loaded *l)
     k->settings = l->settings;
     k->rules = l->rules;
     keeper_audit_open(c);
-    enum log_level level;
-    if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
-        log_set_level(level);
+    program_log_level(c);
     if (k->ports.control)
         keeper_control_users(k->ports.control, c);
 }
@@ -198,7 +184,7 @@ void keeper_stop(struct keeper *k)
     if (!k->stopping) {
         k->stopping = true;
         log_event(LOG_INFO, "stopping", LOG_B("job", k->current.job != NULL));
-        tell_systemd("STOPPING=1");
+        systemd_tell("STOPPING=1");
     }
     keeper_errands_tick(k, true);
     if (k->current.job && keeper_kind_lasts(k->current.kind)) {
@@ -284,7 +270,6 @@ static int start(struct keeper *k, struct err *e)
         k->ports.signals[i].data = k;
         uv_signal_start(&k->ports.signals[i], on_signal, numbers[i]);
     }
-    signal(SIGPIPE, SIG_IGN);
     k->ports.notify = keeper_notify_new(k);
     k->current.on_gone = on_gone;
     keeper_drive_start(k);
@@ -300,7 +285,7 @@ static void log_ready(const struct keeper *k)
         cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words);
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
         LOG_S("next", next ? clock_iso(next, stamp) : NULL));
-    tell_systemd("READY=1");
+    systemd_tell("READY=1");
 }
 
 static int run(struct keeper *k)
@@ -311,8 +296,7 @@ static int run(struct keeper *k)
         fprintf(stderr, "elexgate-keeper: %s\n", e.text);
         return EXIT_FAILED;
     }
-    const char *format = config_str(l.config, "log", NULL, "format");
-    log_init("elexgate-keeper", strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, LOG_INFO);
+    program_log("elexgate-keeper", l.config);
     log_ring_start();
     audit_init("elexgate-keeper");
     adopt(k, &l);
@@ -343,22 +327,11 @@ static int run(struct keeper *k)
 
 int main(int argc, char **argv)
 {
-    private_memory_begin();
     static struct keeper k;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return EXIT_GOOD;
-        } else if (strcmp(argv[i], "--version") == 0) {
-            puts("elexgate-keeper " ELEXGATE_VERSION);
-            return EXIT_GOOD;
-        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
-            k.config_path = argv[++i];
-        } else {
-            fputs(usage, stderr);
-            return EXIT_USAGE;
-        }
-    }
+    const struct program program = {"elexgate-keeper", usage, &k.config_path};
+    int code = program_begin(&program, argc, argv);
+    if (code >= 0)
+        return code;
     umask(0077);
     return run(&k);
 }

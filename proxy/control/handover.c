@@ -7,14 +7,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/systemd.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "proxy/control/control_socket.h"
@@ -237,12 +235,10 @@ static void on_leaving(uv_timer_t *t)
 /* One that somebody else started is somebody else's to supervise. */
 static void tell_supervisor(const struct handover *h)
 {
-#ifdef HAVE_SYSTEMD
+    char state[32];
+    snprintf(state, sizeof state, "MAINPID=%d", h->pid);
     if (h->given && h->pid > 0)
-        (void)sd_notifyf(0, "MAINPID=%d", h->pid);
-#else
-    (void)h;
-#endif
+        systemd_tell(state);
 }
 
 void handover_cmd_done(struct control_client *c, const json_t *request)

@@ -375,6 +375,7 @@ def test_the_control_socket_takes_no_nonsense(backup):
         assert backup.call(request, check=False)["code"] == code, request
     with control.Control(backup.socket) as c:
         c.send_raw(b"not json\n")
+        assert c.receive()["code"] == "EBADMSG"
         with pytest.raises(EOFError):
             c.receive()
     assert backup.call("status")["ok"]

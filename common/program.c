@@ -1,0 +1,91 @@
+#include "common/program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include "common/exit_codes.h"
+#include "common/log.h"
+#include "common/private_memory.h"
+
+static const struct program_option *find(
+    const struct program_option *o, const char *word, size_t len)
+{
+    for (; o && o->name; o++)
+        if (strlen(o->name) == len && strncmp(o->name, word, len) == 0)
+            return o;
+    return NULL;
+}
+
+static int mistaken(const struct program *p, const char *what, const char *word)
+{
+    fprintf(stderr, "%s: %s \"%s\"\n\n%s", p->name, what, word, p->usage);
+    return EXIT_USAGE;
+}
+
+/* -1: taken. */
+static int take_option(const struct program *p, int argc, char **argv, int *i)
+{
+    const struct program_option common[] = {
+        {"--config", .value = p->config_path}, {"-c", .value = p->config_path}, {0}};
+    const char *word = argv[*i], *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+    size_t len = equals ? (size_t)(equals - word) : strlen(word);
+    const struct program_option *o = find(common, word, len);
+    if (!o)
+        o = find(p->options, word, len);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        return fputs(p->usage, stdout) >= 0 ? EXIT_GOOD : EXIT_FAILED;
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        return printf("%s " ELEXGATE_VERSION "\n", p->name) > 0 ? EXIT_GOOD : EXIT_FAILED;
+    if (!o || (o->flag && equals))
+        return mistaken(p, "there is no option", word);
+    if (o->value && !equals && *i + 1 >= argc)
+        return mistaken(p, "a value is missing after", word);
+    if (o->flag)
+        *o->flag = true;
+    else
+        *o->value = equals ? equals + 1 : argv[++*i];
+    return -1;
+}
+
+int program_begin(const struct program *p, int argc, char **argv)
+{
+    private_memory_begin();
+    signal(SIGPIPE, SIG_IGN);
+    log_init(p->name, LOG_LOGFMT, LOG_INFO);
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        int code = take_option(p, argc, argv, &i);
+        if (code >= 0)
+            return code;
+    }
+    if (p->operands)
+        *p->operands = i;
+    else if (i < argc)
+        return mistaken(p, "unexpected argument", argv[i]);
+    return -1;
+}
+
+void program_log(const char *name, const struct config *c)
+{
+    enum log_level level = LOG_INFO;
+    (void)log_level_parse(config_str(c, "log", NULL, "level"), &level);
+    log_init(name,
+        strcmp(config_str(c, "log", NULL, "format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT, level);
+}
+
+void program_log_level(const struct config *c)
+{
+    enum log_level level;
+    if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
+        log_set_level(level);
+}
+
+void program_raise_open_files(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
