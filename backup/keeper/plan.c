@@ -42,17 +42,14 @@ void plan_pending_set(struct plan_pending *p, int64_t due_ms, int64_t now_ms)
 
 /* --- schedules -------------------------------------------------------------------------------- */
 
-/* The latest time of the schedule after *seen and not after now; 0 = none. *seen moves to now. A
- * clock that was set back does not make old runs due again. */
+/* The latest time of the schedule after *seen and not after now; 0 = none. *seen moves to now, also
+ * back: a clock that was set back makes no old runs due again, and the next ones in their time. */
 static int64_t due_since(
     const struct plan_rules *rules, bool drill, int64_t *seen_ms, int64_t now_ms)
 {
     const struct cron *c = drill ? &rules->drill : &rules->backup;
     int64_t from = *seen_ms / 1000, latest = 0, next = 0;
-    bool back = now_ms < *seen_ms;
     *seen_ms = now_ms;
-    if (back || from == 0)
-        return 0;
     if (now_ms / 1000 - from > LOOK_BACK_S)
         from = now_ms / 1000 - LOOK_BACK_S;
     while (cron_next(c, rules->zone, from, &next) == 0 && next <= now_ms / 1000) {
@@ -189,7 +186,6 @@ bool plan_ask_for(struct plan *p, json_t *types, const struct plan_facts *f)
     plan_pending_set(waiting, f->wall_ms, f->wall_ms);
     waiting->by_hand = true;
     json_array_extend(waiting->types, types);
-    p->waits_mono_ms = f->mono_ms;
     p->not_before_mono_ms = 0;
     return true;
 }

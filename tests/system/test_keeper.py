@@ -1,7 +1,9 @@
 """elexgate-keeper with a real server and proxy: due runs wait for idle, make way for writers, survive restarts. What is decided from which
 facts stands in tests/unit/backup/test_keeper_plan.c and test_idle_rule.c, with a clock of their own; here nothing waits for a pause to pass."""
+import ctypes
 import json
 import os
+import platform
 import signal
 import socket
 import threading
@@ -240,6 +242,9 @@ def test_a_killed_job_is_cleaned_up_after_and_done_again(backup):
     backup.start_keeper()
     backup.call({"cmd": "run", "mode": "when-idle"})
     job = process.wait_until(lambda: (backup.call("status")["job"] or {}).get("phase") == "copy" and backup.call("status")["job"], 90)
+    assert os.getpriority(os.PRIO_PROCESS, job["pid"]) == 10, "it does not come last for the processor"
+    last_for_the_disk = (2 << 13) | 7  # best effort, 7 (ioprio_set(2))
+    assert ctypes.CDLL(None).syscall(252, 1, job["pid"]) == last_for_the_disk or platform.machine() != "x86_64"
     os.kill(job["pid"], signal.SIGKILL)
     assert "signal 9" in wait_run(backup)[0]["error"]
     process.wait_until(lambda: backup.server.sql("SELECT @@aria_checkpoint_interval, @@innodb_stats_auto_recalc") == [(30, 1)], 20,

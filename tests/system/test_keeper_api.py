@@ -94,6 +94,28 @@ def test_the_keeper_answers_while_a_question_is_under_way(keeper):
     assert keeper.call("archives")["ok"] and keeper.keeper.alive()
 
 
+def test_so_many_questions_at_once_and_no_more(backup):
+    """Each is a process: who asks without end gets EBUSY, and the keeper goes on."""
+    here = backup.folder / "libexec"
+    here.mkdir()
+    shutil.copy2(paths.KEEPER, here / "elexgate-keeper")
+    (here / "elexgate-job").write_text("#!/bin/sh\nexec sleep 120\n")  # beside the keeper, it is the one that is run
+    (here / "elexgate-job").chmod(0o755)
+    keeper = process.Child("elexgate-keeper", [here / "elexgate-keeper", "--config", backup.config], backup.folder / "keeper.log")
+    asking = []
+    try:
+        process.wait_until(lambda: backup.ready() or not keeper.alive(), 20, "elexgate-keeper ready")
+        for _ in range(12):
+            asking.append(control.Control(backup.socket, timeout=60))
+            asking[-1].send({"cmd": "archives"})
+        process.wait_until(lambda: backup.call({"cmd": "archives"}, check=False)["code"] == "EBUSY", 30, "the thirteenth is refused")
+        assert "12 questions are being answered already" in backup.call("archives", check=False)["error"] and backup.call("status")["ok"]
+    finally:
+        for c in asking:
+            c.close()
+        assert keeper.stop(20) == 0
+
+
 # --- schedule ---
 
 def test_schedule_preview(keeper):
@@ -299,6 +321,16 @@ def test_delete(keeper, two_runs):
     assert archive_path(keeper, newer).exists()
     assert keeper.call({"cmd": "delete", "which": newer, "type": "elexisdb", "force": True})["deleted"]
     assert keeper.call("archives")["runs"] == []
+
+
+def test_only_backups_of_its_own_folder_are_deleted(keeper, two_runs, folder):
+    """Named by their path: neither that one, nor the one of the same name that is ours."""
+    other = folder / "elsewhere"
+    shutil.copytree(keeper.archives, other)
+    before = sorted(p.name for p in keeper.archives.iterdir())
+    answer = keeper.job("remove", other / archive_path(keeper, two_runs[0]).name, exit=9)[-1]
+    assert f"only backups in {keeper.archives} are removed" in answer["error"]
+    assert sorted(p.name for p in other.iterdir()) == before == sorted(p.name for p in keeper.archives.iterdir())
 
 
 def test_delete_leaves_the_only_good_one(keeper, two_runs):

@@ -453,6 +453,26 @@ static void test_suffix_used_once(void **state)
     assert_int_equal(access(archive, F_OK), 0);
 }
 
+/* Between looking and publishing somebody else took the name: his file stays as it is. */
+static void test_a_name_that_is_taken_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct pack *p;
+    struct manifest m = new_manifest();
+    struct pack_options o = options(f);
+    assert_int_equal(pack_open(&o, &p, &e), 0);
+    assert_int_equal(pack_tree(p, f->src, "", select_physical, NULL, &e), 0);
+    assert_int_equal(pack_recheck(p, &e), 0);
+    assert_int_equal(pack_close(p, &e), 0);
+    _cleanup_free_ char *path = path_in(f->folder, pack_file_name(p));
+    assert_int_equal(sh("echo stranger > '%s'", path), 0);
+    assert_int_equal(pack_publish(p, &m, &e), -EEXIST);
+    assert_int_equal(sh("grep -qx stranger '%s'", path), 0);
+    pack_drop(p);
+    manifest_clear(&m);
+}
+
 /* ---- damage ---- */
 
 static void expect_damage(
@@ -715,6 +735,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_document_changes_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_document_never_rests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_name_that_is_taken_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_suffix_used_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bits_flipped, setup, teardown),

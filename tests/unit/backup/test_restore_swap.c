@@ -194,6 +194,54 @@ static void a_stranger_in_the_way_is_never_overwritten(void **state)
     swap_clear(&s);
 }
 
+/* The linker sends the code's calls here (--wrap): a stranger takes the name between the look and
+ * the move, as a server that starts just then would. */
+static struct {
+    int at; /* before the at-th move; 0 = never */
+    int moves, dir;
+    char name[32];
+} stranger;
+
+int __real_renameat2(int from, const char *a, int to, const char *b, unsigned flags);
+int __wrap_renameat2(int from, const char *a, int to, const char *b, unsigned flags);
+int __wrap_renameat2(int from, const char *a, int to, const char *b, unsigned flags)
+{
+    if (flags != RENAME_EXCHANGE && ++stranger.moves == stranger.at) {
+        int fd = openat(to, b, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "stranger", 8), 8);
+        close(fd);
+        stranger.dir = to;
+        snprintf(stranger.name, sizeof stranger.name, "%s", b);
+    }
+    return __real_renameat2(from, a, to, b, flags);
+}
+
+static void a_stranger_that_comes_in_between_is_never_overwritten(void **state)
+{
+    (void)state;
+    struct swap s = planned();
+    struct err e = {0};
+    bool came = true;
+    for (int at = 1; came; at++) {
+        assert_int_equal(swap_settle(&f, &s, false, NULL, NULL, &e), 0);
+        stranger.at = at;
+        stranger.moves = 0;
+        int r = swap_settle(&f, &s, true, NULL, NULL, &e);
+        stranger.at = 0;
+        came = stranger.moves >= at;
+        assert_int_equal(r, came ? -EEXIST : 0);
+        if (!came)
+            break;
+        has(stranger.dir, stranger.name, "stranger");
+        assert_int_equal(unlinkat(stranger.dir, stranger.name, 0), 0);
+        assert_int_equal(swap_settle(&f, &s, true, NULL, NULL, &e), 0);
+        is_new();
+    }
+    assert_true(stranger.moves >= 3);
+    swap_clear(&s);
+}
+
 /* The server removes these when the list is made already. */
 static void what_a_server_leaves_until_its_end_is_left_out(void **state)
 {
@@ -238,6 +286,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_at_every_step, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_stranger_in_the_way_is_never_overwritten, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_stranger_that_comes_in_between_is_never_overwritten, setup, teardown),
         cmocka_unit_test_setup_teardown(
             what_a_server_leaves_until_its_end_is_left_out, setup, teardown),
         cmocka_unit_test(a_damaged_journal_is_refused),
