@@ -8,6 +8,7 @@
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
 #include "console/pages/problems.h"
+#include "console/pages/summary.h"
 
 /* One sentence for the whole. */
 static void add_status(struct request *rq, json_t *model, const json_t *problems)
@@ -72,6 +73,7 @@ static void add_keeper(struct request *rq, json_t *model, const json_t *keeper)
     if (*next)
         (void)json_object_set_new(model, "next",
             json_pack("{ssss}", "at", next, "words", local_in(rq, schedule, "words")));
+    add_summary(rq, model, keeper);
     add_disk(model, keeper);
     add_job(rq, model, keeper);
 }

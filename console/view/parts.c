@@ -167,6 +167,7 @@ void add_disk(json_t *model, const json_t *keeper)
     if (*folder && statvfs(folder, &fs) == 0 && fs.f_blocks > 0) {
         int64_t total = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize);
         int64_t used = total - json_integer_value(left);
+        used = used > 0 ? used : 0; /* the keeper asked a moment before us */
         (void)json_object_set_new(disk, "total", json_integer(total));
         (void)json_object_set_new(
             disk, "percent_used", json_integer((json_int_t)((double)used * 100 / (double)total)));

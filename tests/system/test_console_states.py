@@ -16,6 +16,7 @@ from test_console_http import Fake
 NOW = "2026-11-30T10:00:00.000Z"
 RUN = {"kind": "backup", "started": NOW, "ended": NOW, "result": "good", "exit": 0, "run": "2026-11-30-1000", "method": "",
        "archives": [{"type": "elexisdb", "size": 5_000_000}]}
+SMALLER = {**RUN, "archives": [{"type": "elexisdb", "size": 4_000_000}]}
 ARCHIVE = {"type": "elexisdb", "run": "2026-11-30-1000", "size": 5_000_000, "method": "physical", "complete": True, "started": NOW,
            "finished": NOW, "standing": "own", "verified": {"good": True, "at": NOW}, "proven": {"good": True, "at": NOW}}
 PROXY = {"ok": True, "listeners": [{"name": "elexis", "tls": "preferred"}], "state": "open", "sessions": 1, "idle": {"write_ms": 5000, "write_in_flight": 0}, "warnings": [], "waiting_for_restart": [],
@@ -32,6 +33,8 @@ BOARD = [
     {"address": "192.168.1.25", "name": "", "how": "distrust", "seen": NOW, "distrust": NOW, "user": "", "program": "", "listener": "elexis", "tls_off": False},
     {"address": "172.17.0.5", "name": "Webelexis", "how": "plain", "seen": NOW, "plain": NOW, "user": "web", "program": "", "listener": "webelexis", "tls_off": True},
 ]
+FINDING = {"code": "database-down", "area": "database", "level": "bad", "text": "the database has not been running since 10:00: nobody can work",
+           "text_de": "die Datenbank läuft nicht, seit 10:00: Niemand kann arbeiten"}
 DOWN = object()
 
 
@@ -44,7 +47,7 @@ STATES = {
     "up": (PROXY, KEEPER, [SESSION]),
     "keeper": (PROXY, DOWN, [SESSION]),
     "proxy": (DOWN, KEEPER, []),
-    "database": (PROXY, changed(KEEPER, database={"state": "down", "since": NOW}), []),
+    "database": (PROXY, changed(KEEPER, database={"state": "down", "since": NOW}, findings=[FINDING]), []),
     "restoring": (changed(PROXY, state="blocked", reason="The practice database is being restored", reason_de="Die Praxis-Datenbank wird wiederhergestellt, bitte warten"),
                   changed(KEEPER, state="running", job={"kind": "restore", "action": "run", "phase": "swap", "type": "elexisdb", "run": "2026-11-30-1000", "started": NOW, "blocked_since": NOW}), []),
     "waiting": (changed(PROXY, waiting_for_restart=[{"address": "192.168.1.23", "left_s": 62}]), KEEPER, []),
@@ -57,7 +60,7 @@ STATES = {
 }
 #: state: {path: (German sentences, German ones that must not be there, English, English not)}
 SAYS = {
-    "up": {"/": (["Alle können arbeiten", "läuft"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
+    "up": {"/": (["Alle können arbeiten", "läuft", "5,0 MB, 25 % mehr als die vorige", "Durch Probelauf bewiesen", "Platz ist für etwa 100000 weitere", "Nachricht an arzt@praxis.example"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
            "/clients": (["1 von 3 Arbeitsplätzen umgestellt", "Empfang", "prüft das Zertifikat", "lehnt Zertifikat ab", "Ausgesperrt würden: Labor", "[listen elexis] tls = required"],
                         ["Ausgesperrt würden: Webelexis", "192.168.1.25 würde"], ["1 of 3 workstations", "These would be cut off: Labor"], [])},
     "keeper": {"/": (["nicht bekannt", "Rufen Sie Ihre Betreuung an: Dr. Hilfe"], ["noch nie", "Es gibt noch keine"], ["not known", "Call your support"], ["never", "no good backup"]),
@@ -72,7 +75,8 @@ SAYS = {
     "failed-sql": {"/restore": (["Sie ist gescheitert: Zeile 7 ist kein SQL"], ["sind in Betrieb"], ["It failed: line 7"], ["are in use"])},
     "way": {"/": (["macht immer wieder Platz", "Versuche bisher: 3", "elexis – 192.168.1.23 (Elexis)", "Als Dump sichern", "einen Moment anhalten"], ["misslang"],
                   ["keeps making way", "Tries so far: 3", "Back up as a dump"], ["failed"])},
-    "gave-up": {"/backups": (["gab auf, weil immer wieder jemand schrieb", "Als Dump sichern"], ["hat begonnen"], ["gave up because"], ["has begun"])},
+    "gave-up": {"/": (["Misslingt etwas, erfährt es niemand"], ["Nachricht an"], ["nobody is told"], []),
+                "/backups": (["gab auf, weil immer wieder jemand schrieb", "Als Dump sichern"], ["hat begonnen"], ["gave up because"], ["has begun"])},
     "draining": {"/clients": (["«Update am Mittag»"], ["kann niemand mit Elexis arbeiten"], ["Update at noon"], ["nobody can work with Elexis"]),
                  "/": (["wer arbeitet, darf fertig machen"], ["Alle können arbeiten"], ["those who work may finish"], ["Everybody can work"])},
     "login": {"/clients": (["meldet sich an"], [], ["is logging in"], [])},
@@ -93,7 +97,8 @@ class Played:
                                          "status": lambda: self.of(0), "sessions": lambda: {"ok": True, "sessions": self.state()[2]}, "open": {"ok": True},
                                          "block": {"ok": True}, "log": {"ok": True, "lines": []}}),
             Fake(folder / "keeper.sock", {"status": lambda: self.of(1), "archives": lambda: {"ok": True, "folder": "/var/backups/elexgate", "runs": [ARCHIVE]},
-                                          "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True}}),
+                                          "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True},
+                                          "runs": {"ok": True, "runs": [RUN, SMALLER]}, "config-get": lambda: {"ok": True, "values": {"notify.mail_to": "arzt@praxis.example"} if self.state() is not STATES["gave-up"] else {}}}),
         ]
 
     def state(self):
