@@ -35,14 +35,12 @@ static struct binlog_decision answer(
 struct binlog_decision binlog_decide(const struct binlog_question *q)
 {
     const struct binlog_file *oldest = &q->files[0], *newest = &q->files[q->n - 1];
-    if (!q->have) {
-        const struct binlog_file *start = find(q, q->start);
-        return answer(BINLOG_NEW, start ? start : newest, BINLOG_FIRST);
-    }
+    const struct binlog_file *start = find(q, q->start);
+    if (!q->have || q->restored)
+        return answer(
+            BINLOG_NEW, start ? start : newest, q->restored ? BINLOG_RESTORED : BINLOG_FIRST);
     const struct binlog_file *same = find(q, q->have->file), *later = find_later(q);
     bool ours = same && q->created == q->have->created;
-    if (q->restored) /* a log outside the data directory went on across the restore */
-        return answer(BINLOG_NEW, ours && later ? later : oldest, BINLOG_RESTORED);
     if (!same && later && later == oldest) { /* the beginning was removed, maybe with ours */
         uint64_t number = 0;
         bool next = binlog_name_valid(later->name, &number) && number == q->have->number + 1;

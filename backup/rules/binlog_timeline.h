@@ -30,8 +30,10 @@ struct binlog_question {
     bool restored;                     /* the data were exchanged since */
     const struct binlog_file *files;   /* the server's, oldest first; at least one */
     size_t n;
-    uint32_t created;  /* of the server's file of that name; 0 = it has none, or is not known */
-    const char *start; /* where nothing is archived: the file to begin with; NULL = its newest */
+    uint32_t created; /* of the server's file of that name; 0 = it has none, or is not known */
+    /* Where nothing is archived, and after an exchange of the data: the file to begin with, the
+     * first that was written since; NULL = the newest. */
+    const char *start;
 };
 struct binlog_decision binlog_decide(const struct binlog_question *q);
 

@@ -328,3 +328,25 @@ def test_it_is_listed_verified_and_kept_as_long_as_a_backup_needs_it(stream, log
     backup.job("backup", "--now")
     left = stream.indices()
     assert len({i["file"] for i in left}) == 1 and left[-1]["open"]
+
+
+def findings(backup):
+    return {line["name"]: line for line in map(json.loads, backup.run_job("doctor").stdout.splitlines()) if line.get("event") == "check"}
+
+
+def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
+    lacks = findings(Backup(folder / "a", server, options={"binlog": {"archive": "yes"}}).account())
+    assert not lacks["binlog"]["good"] and "binlog_format = ROW" in lacks["binlog"]["fix"]
+    assert findings(Backup(folder / "b", server).account())["binlog"]["good"]
+    backup = Backup(folder / "c", logging_server, options={"binlog": {"archive": "yes"}}).account()
+    good = findings(backup)
+    assert good["binlog"]["good"] and good["grants"]["good"] and good["binlog-expiry"]["level"] == "warning"
+    logging_server.sql("SET GLOBAL binlog_format=MIXED, GLOBAL sync_binlog=0")
+    try:
+        backup.set("binlog", durability="semi-sync")
+        bad = findings(backup)
+        assert not any(bad[name]["good"] for name in ("binlog_format", "sync_binlog", "rpl_semi_sync_master_enabled"))
+    finally:
+        logging_server.sql("SET GLOBAL binlog_format=ROW, GLOBAL sync_binlog=1")
+    logging_server.sql("REVOKE BINLOG MONITOR ON *.* FROM elexgate@localhost")
+    assert "BINLOG MONITOR" in findings(backup)["grants"]["text"]

@@ -65,6 +65,10 @@ static int flush(struct stream *s, struct err *e)
     if (r < 0)
         return r;
     binlog_writer_state(s->writer, &at);
+    if (s->restored && at.to > at.from) { /* the new timeline is on the disk */
+        binlog_source_settled(s->run);
+        s->restored = false;
+    }
     int64_t event_ms = (int64_t)at.ends * 1000;
     int64_t safe = idle ? idle : event_ms;
     s->idle_ms = 0;
@@ -358,12 +362,11 @@ static int once(struct stream *s, enum binlog_reason forced, struct err *e)
         run_note("%s", catalog.problem);
     if (r == 0)
         r = binlog_source_look(s->run, catalog.n ? &catalog.items[catalog.n - 1].s : NULL, &src, e);
+    s->restored = src.restored;
     if (r == 0)
         r = prepare(s, &catalog, &src, forced, e);
     if (r == 0)
         r = follow(s, e);
-    if (r <= 0 && src.restored && s->saved_ms) /* the new timeline has begun */
-        binlog_source_settled(s->run);
     binlog_writer_drop(s->writer);
     s->writer = NULL;
     binlog_source_clear(&src);

@@ -7,7 +7,9 @@
 #include <unistd.h>
 #include "backup/job/binlog/follow.h"
 #include "backup/server/binlog_client.h"
+#include "common/clock.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 
 #define FILES_MAX 100000
@@ -81,8 +83,9 @@ int binlog_mark_restored(const struct run *r, const struct binlog_place *place, 
         return unlink(path) == 0 || errno == ENOENT ? 0
                                                     : err_sys(e, errno, "cannot remove %s", path);
     size_t n;
-    json_t *o = json_pack("{s:i, s:s, s:I}", "timeline", (int)place->timeline, "file", place->file,
-        "position", (json_int_t)place->position);
+    json_t *o = json_pack("{s:i, s:s, s:I, s:I}", "timeline", (int)place->timeline, "file",
+        place->file, "position", (json_int_t)place->position, "at",
+        (json_int_t)(clock_wall_ms() / 1000));
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
     return file_publish(path, line, n, 0600, e);
@@ -106,6 +109,7 @@ static void read_marker(const struct run *r, struct binlog_source *s)
         return;
     s->restored = true;
     json_t *o = json_loadb(text, n, 0, NULL);
+    s->restored_at = json_get_int(o, "at");
     if (json_unpack(o, "{s:i, s:s, s:I}", "timeline", &timeline, "file", &file, "position",
             &position) == 0 &&
         timeline > 0 && position >= 0 && binlog_name_valid(file, &number)) {
@@ -133,6 +137,20 @@ static char *start_file(struct run *r)
     return file;
 }
 
+/* The first file that the server wrote since the data were exchanged: it was restarted for that,
+ * and what lies before came back with the data. malloc'ed, NULL = none can be told. */
+static char *file_since(struct run *r, const struct binlog_source *s)
+{
+    size_t i = s->n;
+    uint32_t created;
+    uint32_t id = (uint32_t)config_int(r->s.config, "binlog", NULL, "server_id");
+    while (i > 0 &&
+           binlog_client_created(&r->s.target, id, s->files[i - 1].name, &created, NULL) == 0 &&
+           created >= s->restored_at)
+        i--;
+    return i < s->n ? xstrdup(s->files[i].name) : NULL;
+}
+
 static int decide(
     struct run *r, const struct binlog_segment *have, struct binlog_source *s, struct err *e)
 {
@@ -141,7 +159,7 @@ static int decide(
     bool there = false;
     for (size_t i = 0; have && i < s->n; i++)
         there |= strcmp(s->files[i].name, have->file) == 0;
-    _cleanup_free_ char *start = have ? NULL : start_file(r);
+    _cleanup_free_ char *start = s->restored ? file_since(r, s) : have ? NULL : start_file(r);
     q.start = start;
     if (there) {
         int code = binlog_client_created(&r->s.target,

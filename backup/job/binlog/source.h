@@ -14,6 +14,7 @@ struct binlog_source {
     struct binlog_decision decision;
     bool restored, has_parent; /* the data were exchanged; what they were then */
     struct binlog_place parent;
+    int64_t restored_at; /* seconds since 1970 */
 };
 
 /* have: the last segment, NULL = none. -ENOTSUP with what to set on the server. */

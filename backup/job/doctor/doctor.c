@@ -15,6 +15,7 @@
 #include "backup/job/trial/broken_tables.h"
 #include "backup/job/doctor/doctor_bypass.h"
 #include "backup/job/doctor/doctor_gate.h"
+#include "backup/job/doctor/doctor_binlog.h"
 #include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/doctor/doctor_series.h"
 #include "backup/job/method/layout.h"
@@ -417,6 +418,8 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     check_bypass(&d);
     if (d.server)
         doctor_series(r, d.server, found, &d);
+    if (d.server)
+        doctor_binlog(d.server, r->s.config, found, &d);
     if (d.server && r->s.proxy_socket)
         doctor_gate(d.server, r->s.config, r->s.proxy_socket, found, &d);
     check_program(&d, "backup", "dump_program");
