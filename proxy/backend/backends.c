@@ -106,7 +106,8 @@ static void on_answer(void *ctx, const struct probe_answer *answer)
 {
     struct backend_member *m = ctx;
     const struct settings *s = m->all->proxy->settings;
-    m->probe = NULL;
+    if (!answer->again)
+        m->probe = NULL;
     m->last = *answer;
     m->checked_ms = clock_wall_ms();
     if (!m->checked)

@@ -9,6 +9,12 @@
 #include "proxy/wire/probe_dialogue.h"
 #include "proxy/wire/proxy_header.h"
 
+/* A server that took the connection and is late gets to it some time, and counts one that broke off
+ * before its login against our address (max_connect_errors): it is told to be down each time that
+ * it is late, and the same connection goes on. So long at most, in case that it was made anew
+ * meanwhile. */
+#define PATIENCE_MS 30000u
+
 struct probe {
     union {
         uv_handle_t handle;
@@ -23,7 +29,8 @@ struct probe {
     const char *host; /* a name, the caller's; NULL where there is none */
     uint16_t port;
     unsigned handles;
-    bool stream_open, over;
+    bool stream_open, connected, over;
+    uint64_t give_up_ms; /* of the loop's clock */
     struct probe_dialogue dialogue;
     struct probe_answer answer;
     probe_cb *cb;
@@ -68,6 +75,7 @@ static void finish(struct probe *p, enum probe_result result, const char *troubl
     if (p->over)
         return;
     p->answer.result = result;
+    p->answer.again = false;
     utf8_copy(p->answer.trouble, sizeof p->answer.trouble, trouble);
     if (result == PROBE_DOWN && p->host) /* a container that was made anew has another address */
         resolver_forget(p->host);
@@ -172,6 +180,7 @@ static void on_connected(uv_connect_t *req, int status)
     struct probe *p = req->data;
     if (p->over)
         return;
+    p->connected = status == 0;
     if (status == 0)
         status = uv_read_start(&p->u.stream, on_alloc, on_read);
     if (status < 0)
@@ -186,6 +195,13 @@ static void on_connected(uv_connect_t *req, int status)
 static void on_timeout(uv_timer_t *t)
 {
     struct probe *p = t->data;
+    if (p->connected && uv_now(t->loop) < p->give_up_ms) {
+        p->answer.result = PROBE_DOWN;
+        p->answer.again = true;
+        utf8_copy(p->answer.trouble, sizeof p->answer.trouble, "no answer in time");
+        p->cb(p->ctx, &p->answer);
+        return;
+    }
     finish(p, PROBE_DOWN,
         *p->answer.trouble ? p->answer.trouble
         : p->lookup        ? "the name server does not answer"
@@ -227,7 +243,10 @@ struct probe *probe_start(uv_loop_t *loop, const struct backend_target *target, 
     CHECK(uv_timer_init(loop, &p->timer) == 0);
     p->handles = 1;
     p->timer.data = p->connect.data = p;
-    CHECK(uv_timer_start(&p->timer, on_timeout, s->probe_timeout_ms, 0) == 0);
+    p->give_up_ms = uv_now(loop) + s->probe_timeout_ms + PATIENCE_MS;
+    CHECK(uv_timer_start(&p->timer, on_timeout, s->probe_timeout_ms,
+              s->probe_timeout_ms > s->probe_interval_ms ? s->probe_timeout_ms
+                                                         : s->probe_interval_ms) == 0);
     if (target->socket) {
         CHECK(uv_pipe_init(loop, &p->u.pipe, 0) == 0);
         p->stream_open = true;

@@ -17,12 +17,13 @@ enum probe_result {
 
 struct probe_answer {
     enum probe_result result;
+    bool again; /* it is late, not over: this probe will tell more */
     bool galera;
     char trouble[256]; /* why it is not writable; "" if it is */
 };
 
 struct probe;
-/* Never called from within probe_start; afterwards the handle is invalid. */
+/* Never called from within probe_start; afterwards the handle is invalid, unless `again` is set. */
 typedef void probe_cb(void *ctx, const struct probe_answer *answer);
 /* user NULL: greeting only. What is passed stays the caller's, until cb. */
 struct probe *probe_start(uv_loop_t *loop, const struct backend_target *target, struct settings *s,

@@ -12,7 +12,8 @@ import time
 import pymysql
 import pytest
 
-from lib import mariadb, paths, ports, process
+from lib import mariadb, paths, ports, process, starttls
+from lib.fakeserver import FakeServer, error, greeting
 
 PROMOTE = paths.ROOT / "scripts" / "promote-replica"
 GALERA = pathlib.Path("/usr/lib/galera/libgalera_smm.so")
@@ -62,6 +63,31 @@ def make_pool(make_gate, folder):
         return make_gate(None, options=sections, **kwargs)
 
     return make
+
+
+def test_a_late_server_is_down_and_counts_nothing(make_pool):
+    """A server that stalls has taken the probe's connection. One of them waits, and is ended properly when the server gets to it."""
+    seen, wait = [], threading.Event()
+
+    def late(sock):
+        wait.wait(60)
+        sock.sendall(greeting())
+        seen.append(starttls.read_packet(sock)[1])
+        sock.sendall(error(1045, b"no", seq=2, state=b"#28000"))
+
+    with FakeServer() as slow, FakeServer() as other:
+        slow.script = late
+        gate = make_pool({"db1": slow, "db2": other}, probe=False, options={"database": {"probe_timeout": "200ms"}})
+        wait_active(gate, "db2")
+        process.wait_until(lambda: backends(gate)["db1"]["detail"] == "no answer in time", what="known to be late")
+        assert backends(gate)["db1"]["state"] == "down"
+        first = gate.log.count("name=db1")
+        slow.script = None
+        assert len(slow._sockets) == 1
+        wait.set()
+        process.wait_until(lambda: backends(gate)["db1"]["state"] == "alive", what="up again")
+        assert gate.log.count("name=db1") == first + 1
+        assert len(seen) == 1 and b"elexgate: no login" in seen[0]
 
 
 @pytest.fixture
