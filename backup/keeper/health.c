@@ -143,12 +143,23 @@ static void look_at_witnesses(const struct keeper *k, struct health_facts *f)
     f->proxy_words = h->witnesses.proxy_words;
 }
 
+static void look_at_binlog(const struct keeper *k, struct health_facts *f)
+{
+    const json_t *said = k->ports.stream.said;
+    const char *saved = json_get_str(said, "saved");
+    f->binlog_stopped = strcmp(json_get_text(said, "state"), "waiting") == 0;
+    if (saved && clock_parse(saved, &f->binlog_saved_ms) < 0)
+        f->binlog_saved_ms = 0;
+    f->binlog_error = json_get_str(said, "error");
+}
+
 void keeper_health(struct keeper *k, struct health *out)
 {
     struct health_facts f = {.now_ms = clock_wall_ms(),
         .busy = k->current.job != NULL,
         .restoring = k->current.job && keeper_kind_lasts(k->current.kind)};
     look_at_backups(k, &f);
+    look_at_binlog(k, &f);
     look_at_disk(k, &f);
     look_at_certificates(k, &f);
     look_at_notify(k, &f);

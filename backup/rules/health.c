@@ -109,6 +109,17 @@ static void look_at_backups(const struct health_facts *f, struct health *h)
     }
 }
 
+static void look_at_binlog(const struct health_facts *f, struct health *h)
+{
+    bool tell = f->now_ms - f->binlog_saved_ms >= AWAY_MS;
+    h->open[HEALTH_BINLOG_STOPPED] = f->restoring || (f->binlog_stopped && !tell);
+    if (!f->binlog_stopped || f->restoring)
+        return;
+    struct health_finding *w = add(h, HEALTH_BINLOG_STOPPED, HEALTH_BAD, tell);
+    w->at_ms = f->binlog_saved_ms;
+    w->text = f->binlog_error;
+}
+
 static void look_at_drills(const struct health_facts *f, struct health *h)
 {
     int64_t proven = f->proof.is ? f->proof.started_ms : 0;
@@ -173,6 +184,7 @@ void health_find(const struct health_facts *f, struct health *out)
     look_at_database(f, out);
     look_at_proxy(f, out);
     look_at_backups(f, out);
+    look_at_binlog(f, out);
     look_at_drills(f, out);
     look_at_disk(f, out);
     look_at_certificates(f, out);

@@ -22,6 +22,7 @@ enum health_code {
     HEALTH_BACKUP_MISSED,
     HEALTH_NO_SCHEDULE,
     HEALTH_BACKUP_WARNING,
+    HEALTH_BINLOG_STOPPED,
     HEALTH_DRILL_FAILED,
     HEALTH_DRILL_LATE,
     HEALTH_NOT_PROVEN,
@@ -64,6 +65,10 @@ struct health_facts {
     struct health_run last, good; /* backups */
     struct health_run proof;      /* the last drill of a database */
     const json_t *warnings;       /* of the last backup: [{"text","text_de"}] */
+
+    bool binlog_stopped;     /* the server's binary log is to be archived, and is not */
+    int64_t binlog_saved_ms; /* everything up to then is safe */
+    const char *binlog_error;
 
     bool disk_known;
     uint64_t free_bytes, min_free, needed; /* needed: by the next backup */
@@ -118,7 +123,8 @@ void health_find(const struct health_facts *f, struct health *out);
 /* What does not depend on the arguments. */
 struct health_about {
     const char *code; /* "backup-failed" */
-    const char *area; /* "backup", "drill", "disk", "certificate", "notify", "database", "proxy" */
+    const char *area; /* "backup", "binlog", "drill", "disk", "certificate", "notify", "database",
+                         "proxy" */
     const char *title, *title_de;   /* what it is, for a subject */
     const char *advice, *advice_de; /* what to do */
 };

@@ -37,6 +37,10 @@ static const struct health_about about[HEALTH_CODES] = {
     [HEALTH_BACKUP_WARNING] = {"backup-warning", "backup",
         "something is to be said of the last backup", "zur letzten Sicherung ist etwas zu sagen",
         "elexgate backups shows it.", "elexgate backups zeigt sie."},
+    [HEALTH_BINLOG_STOPPED] = {"binlog-stopped", "binlog", "the binary log is not archived",
+        "das Binärlog wird nicht archiviert",
+        "What is written since then is lost if the disk fails; it goes on by itself once the cause is removed. elexgate doctor looks for it.",
+        "Was seither geschrieben wird, ist verloren, wenn die Platte ausfällt; ist die Ursache behoben, geht es von selbst weiter. elexgate doctor sucht sie."},
     [HEALTH_DRILL_FAILED] = {"drill-failed", "drill", "a backup could not be brought back on trial",
         "eine Sicherung liess sich nicht zur Probe zurückholen",
         "Do not rely on that backup: elexgate backup, then elexgate drill.",
@@ -90,8 +94,6 @@ const struct health_about *health_about_name(const char *code)
 static const char *when(
     int64_t ms, const struct cron_zone *zone, bool german, bool hours, char buf[static WHEN_LEN])
 {
-    if (!ms)
-        return german ? "keine" : "none";
     struct tm tm;
     time_t at = ms / 1000 + zone->offset(zone->ctx, ms / 1000);
     if (!gmtime_r(&at, &tm) || (german ? strftime(buf, WHEN_LEN, "%d.%m.%Y %H:%M", &tm)
@@ -99,6 +101,8 @@ static const char *when(
         buf[0] = '\0';
     else if (!hours)
         *strchr(buf, ' ') = '\0';
+    if (!ms)
+        strcpy(buf, german ? "nie" : "never");
     return buf;
 }
 
@@ -193,6 +197,12 @@ void health_put(
         break;
     case HEALTH_BACKUP_MISSED:
         put_missed(f, zone, out);
+        break;
+    case HEALTH_BINLOG_STOPPED:
+        utf8_format(out->en, sizeof out->en,
+            "the binary log is not archived, what is safe ends: %s; %s", en, text);
+        utf8_format(out->de, sizeof out->de,
+            "das Binärlog wird nicht archiviert, gesichert ist bis: %s; %s", de, text_de);
         break;
     case HEALTH_DRILL_FAILED:
         SAY(out, "the last drill failed: %s", "die letzte Probe misslang: %s", text, text_de);

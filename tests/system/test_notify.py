@@ -245,7 +245,7 @@ def test_a_backup_that_was_missed(setup, mailbox):
     b.set("backup", schedule=time.strftime("%M %H * * *", time.localtime(time.time() - 3 * 3600)), catch_up=False)
     b.start_keeper()
     wait_told(mailbox, [("backup-missed", "raised")])
-    assert "last good backup: none" in mailbox.mails()[0].get_content()
+    assert "last good backup: never" in mailbox.mails()[0].get_content()
     run_backup(b)
     wait_told(mailbox, [("backup-missed", "raised"), ("backup-missed", "recovered")])
 

@@ -293,6 +293,20 @@ static void test_database_and_gate(void **state)
     assert_true(h.n == 0 && h.open[HEALTH_DATABASE_DOWN]);
 }
 
+static void test_the_binary_log(void **state)
+{
+    (void)state;
+    struct health_facts f = well();
+    f.binlog_saved_ms = NOW - DAY; /* nothing was written since */
+    expect(&f, "");
+    f.binlog_stopped = true;
+    expect(&f, "binlog-stopped!+");
+    f.binlog_saved_ms = NOW - 5 * MIN + 1; /* a restart */
+    expect(&f, "binlog-stopped!");
+    f.restoring = true;
+    expect(&f, "");
+}
+
 static void test_who_is_told(void **state)
 {
     (void)state;
@@ -308,16 +322,25 @@ static void test_who_is_told(void **state)
 
 /* --- words --- */
 
-static void assert_words(const struct health_facts *f, const char *en, const char *de)
+static int64_t an_hour_east(const void *ctx, int64_t utc)
+{
+    (void)ctx, (void)utc;
+    return 3600;
+}
+static const struct cron_zone winter = {an_hour_east, NULL};
+
+static void assert_words_in(
+    const struct cron_zone *zone, const struct health_facts *f, const char *en, const char *de)
 {
     struct health h;
     struct health_words w;
     health_find(f, &h);
     assert_int_equal(h.n, 1);
-    health_put(&h.found[0], &cron_zone_utc, &w);
+    health_put(&h.found[0], zone, &w);
     assert_string_equal(w.en, en);
     assert_string_equal(w.de, de);
 }
+#define assert_words(f, en, de) assert_words_in(&cron_zone_utc, f, en, de)
 
 static void test_words(void **state)
 {
@@ -357,12 +380,55 @@ static void test_words(void **state)
     f.database = DATABASE_DOWN;
     assert_words(&f, "the database has not been running since 2026-03-01 12:00",
         "die Datenbank läuft nicht, seit 01.03.2026 12:00");
+    assert_words_in(&winter, &f, "the database has not been running since 2026-03-01 13:00",
+        "die Datenbank läuft nicht, seit 01.03.2026 13:00");
+    f.database = DATABASE_REFUSING;
+    assert_words(&f,
+        "the database runs, but has not let the backup service in since 2026-03-01 12:00",
+        "die Datenbank läuft, lässt aber die Sicherung nicht hinein, seit 01.03.2026 12:00");
+    f = well();
+    f.ca.ends = true;
+    f.ca.date_ms = NOW + 60 * DAY;
+    f.ca.subject = "our CA";
+    assert_words(&f, "the CA that workstations know ends on 2026-05-01 (our CA)",
+        "die CA, die die Arbeitsplätze kennen, endet am 01.05.2026 (our CA)");
+    f = well();
+    f.trouble = "nobody will know";
+    f.trouble_de = "niemand erfährt es";
+    assert_words(&f, "nobody will know", "niemand erfährt es");
+    f = well();
+    f.proof.exit_code = EXIT_INCONSISTENT;
+    f.proof.error = "rows are missing";
+    f.proof.error_de = "Zeilen fehlen";
+    assert_words(
+        &f, "the last drill failed: rows are missing", "die letzte Probe misslang: Zeilen fehlen");
+    f = well();
+    f.last.exit_code = EXIT_NOT_IDLE;
+    f.last.error = "somebody worked";
+    f.good.is = false;
+    f.good.started_ms = 0;
+    struct health h;
+    struct health_words w;
+    health_find(&f, &h);
+    health_put(&h.found[1], &cron_zone_utc, &w);
+    assert_string_equal(w.en,
+        "a backup was due on 2026-03-02 03:00 and did not take place; last good backup: never: somebody worked");
+    f = well();
+    f.proof.started_ms = NOW - 40 * DAY;
+    schedule(&f.drill, NULL);
+    assert_words(
+        &f, "the last drill was on 2026-01-21 12:00", "die letzte Probe war am 21.01.2026 12:00");
+    f = well();
+    f.binlog_stopped = true;
+    f.binlog_error = "the disk is full";
+    assert_words(&f, "the binary log is not archived, what is safe ends: never; the disk is full",
+        "das Binärlog wird nicht archiviert, gesichert ist bis: nie; the disk is full");
 }
 
 /* Each code has all its words, and names that nobody else has. */
 static void test_every_code_has_its_words(void **state)
 {
-    static const char *const areas = " backup drill disk certificate notify database proxy ";
+    static const char *const areas = " backup binlog drill disk certificate notify database proxy ";
     (void)state;
     for (size_t i = 0; i < HEALTH_CODES; i++) {
         const struct health_about *a = health_about((enum health_code)i);
@@ -393,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_warnings_of_the_last_backup),
         cmocka_unit_test(test_drills),
         cmocka_unit_test(test_database_and_gate),
+        cmocka_unit_test(test_the_binary_log),
         cmocka_unit_test(test_who_is_told),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_code_has_its_words),

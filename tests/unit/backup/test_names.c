@@ -47,9 +47,9 @@ static void test_not_ours(void **state)
         "elexisdb_2026-11-22-0315.tar.gz2", "elexisdb_2026-11-22-0315.tar.gz.part",
         ".elexisdb_2026-11-22-0315.tar.gz", "_2026-11-22-0315.tar.gz",
         "elexisdb-2026-11-22-0315.tar.gz", "elexisdb_2026-13-22-0315.tar.gz",
-        "elexisdb_2026-02-29-0315.tar.gz", "elexisdb_2026-11-22-2460.tar.gz",
-        "elexisdb_2026-11-22-0315.status.json.age", "ärzte_2026-11-22-0315.tar.gz",
-        "../x_2026-11-22-0315.tar.gz", "a b_2026-11-22-0315.tar.gz",
+        "elexisdb_2026-02-29-0315.tar.gz", "elexisdb_2100-02-29-0315.tar.gz",
+        "elexisdb_2026-11-22-2460.tar.gz", "elexisdb_2026-11-22-0315.status.json.age",
+        "ärzte_2026-11-22-0315.tar.gz", "../x_2026-11-22-0315.tar.gz", "a b_2026-11-22-0315.tar.gz",
         "elexisdb_2026-11-22-0315.tar.gz.bak", "elexisdb_2026-11-22-0315.tar.gz ",
         "-x_2026-11-22-0315.tar.gz", "_x_2026-11-22-0315.tar.gz",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_2026-11-22-0315.tar.gz"};
@@ -66,6 +66,7 @@ static void test_next_minute(void **state)
     static const char *const pairs[][2] = {{"2026-11-22-0315", "2026-11-22-0316"},
         {"2026-11-22-0359", "2026-11-22-0400"}, {"2026-11-30-2359", "2026-12-01-0000"},
         {"2026-12-31-2359", "2027-01-01-0000"}, {"2028-02-28-2359", "2028-02-29-0000"},
+        {"2100-02-28-2359", "2100-03-01-0000"}, {"2000-02-28-2359", "2000-02-29-0000"},
         {"2027-02-28-2359", "2027-03-01-0000"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         char run[RUN_SUFFIX_LEN];

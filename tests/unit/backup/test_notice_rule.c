@@ -149,6 +149,22 @@ static void over_before_it_was_told(void **s)
     json_decref(state);
 }
 
+/* Each end that was not sent yet is still to be told when it begins and ends again. */
+static void an_end_is_not_called_off(void **s)
+{
+    json_t *state = json_object();
+    (void)s;
+    see(state, 2, 0, both, T0);
+    check_sent(state, "raised", T0);
+    see(state, 1, 0, both, T0 + 1);
+    assert_int_equal(waiting(state), 1); /* the end */
+    see(state, 2, 0, both, T0 + 2);
+    see(state, 1, 0, both, T0 + 3); /* nobody was told of this one */
+    assert_int_equal(waiting(state), 1);
+    check_sent(state, "recovered", T0 + 3);
+    json_decref(state);
+}
+
 static void nobody_is_told(void **s)
 {
     json_t *state = json_object();
@@ -170,6 +186,8 @@ static void bounded(void **s)
     assert_int_equal(waiting(state), NOTICE_OUTBOX_MAX);
     const json_t *m = json_array_get(json_object_get(state, "outbox"), NOTICE_OUTBOX_MAX - 1);
     assert_int_equal(json_get_int(m, "born"), T0 + 199);
+    m = json_array_get(json_object_get(state, "outbox"), 0); /* the oldest gave way */
+    assert_int_equal(json_get_int(m, "born"), T0 + 200 - NOTICE_OUTBOX_MAX);
     json_decref(state);
 }
 
@@ -202,6 +220,7 @@ int main(void)
         cmocka_unit_test(worse_is_told_at_once),
         cmocka_unit_test(tried_again_later_and_later),
         cmocka_unit_test(over_before_it_was_told),
+        cmocka_unit_test(an_end_is_not_called_off),
         cmocka_unit_test(nobody_is_told),
         cmocka_unit_test(bounded),
         cmocka_unit_test(odd_state),
