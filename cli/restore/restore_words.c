@@ -2,12 +2,15 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+
+#define CHANGES_SHOWN 40
 
 #define ROWS_SHOWN 15
 
@@ -200,6 +203,52 @@ static void print_sessions(const struct cli *cli, const json_t *sessions)
     json_decref(counts);
 }
 
+/* "14:32" of the day, or with the date. */
+static void local_time(const json_t *o, const char *key, bool seconds, char buf[static 32])
+{
+    int64_t ms;
+    struct tm local;
+    snprintf(buf, 32, "?");
+    if (clock_parse(json_get_text(o, key), &ms) < 0)
+        return;
+    time_t s = (time_t)(ms / 1000);
+    localtime_r(&s, &local);
+    strftime(buf, 32, seconds ? "%F %T" : "%F %H:%M", &local);
+}
+
+/* What lies behind the moment that is gone back to. */
+static void print_moment(const struct cli *cli, const json_t *moment)
+{
+    const json_t *c;
+    size_t i;
+    char first[32], last[32], minute[32];
+    if (!json_is_object(moment))
+        return;
+    printf(tr(cli, "%" PRId64 " transactions since the backup are run again on the copy.\n",
+               "%" PRId64 " Transaktionen seit der Sicherung werden auf der Kopie wiederholt.\n"),
+        output_number(moment, "replayed", 0));
+    if (output_number(moment, "lost", 0) == 0) {
+        printf("%s\n", tr(cli, "Nothing that is archived lies behind that moment.",
+                           "Hinter diesem Zeitpunkt liegt nichts Archiviertes."));
+        return;
+    }
+    local_time(moment, "first", true, first);
+    local_time(moment, "last", true, last);
+    printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n",
+               "VERLOREN gingen %" PRId64 " Transaktionen, von %s bis %s:\n"),
+        output_number(moment, "lost", 0), first, last);
+    json_array_foreach (json_object_get(moment, "changes"), i, c) {
+        _cleanup_free_ char *what = output_member(c, "what");
+        if (i == CHANGES_SHOWN)
+            break;
+        local_time(c, "minute", false, minute);
+        printf(tr(cli, "  %s  %s, %" PRId64 " times\n", "  %s  %s, %" PRId64 "-mal\n"), minute,
+            what, output_number(c, "transactions", 0));
+    }
+    if (i == CHANGES_SHOWN)
+        printf("%s\n", tr(cli, "  and more", "  und weitere"));
+}
+
 void restore_words_plan(const struct cli *cli, const json_t *plan)
 {
     _cleanup_free_ char *run = output_member(plan, "run");
@@ -214,7 +263,9 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
                 "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an seine Stelle und startet ihn.\n"),
             why);
     }
-    print_rows(cli, plan);
+    print_moment(cli, json_object_get(plan, "moment"));
+    if (!json_is_object(json_object_get(plan, "moment")))
+        print_rows(cli, plan);
     print_dump(cli, json_object_get(plan, "parts"));
     print_series(cli, json_object_get(plan, "parts"));
     putchar('\n');

@@ -1,6 +1,8 @@
 """Any second of the day: a backup and the archived log give back what the server was at a moment. docs/pitr.md."""
+import os
 import pathlib
 import re
+import shutil
 import threading
 
 import pymysql
@@ -9,6 +11,7 @@ from lib import process
 from lib.backup import Backup, event
 from lib.binlog import ARGS, Stream, quiet_second
 from lib.mariadb import MariaDB
+from pitr_campaign import Campaign
 
 
 def state(server):
@@ -68,6 +71,10 @@ class Practice:
             return state(server), lines
         finally:
             server.stop()
+
+    @staticmethod
+    def remove(path):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def end(self):
         self.stream.stop()
@@ -260,3 +267,41 @@ def test_killed_anywhere_it_is_old_or_new(live, phase):
     live.backup.job("restore", "recover")
     assert live.names() in (rows, rows | more)
     assert live.gate.status()["state"] == "open"
+
+
+def test_campaign(folder, template):
+    """scripts/pitr-campaign in short: moments, kills of the stream, a machine that is lost."""
+    rounds = int(os.environ.get("ELEXGATE_PITR_ROUNDS", "3"))
+    durability = os.environ.get("ELEXGATE_PITR_DURABILITY", "semi-sync")
+    p = Practice(folder, template, {"binlog": {"archive": "yes", "durability": durability}},
+                 args=["--rpl-semi-sync-master-enabled=ON", "--rpl-semi-sync-master-timeout=600000", "--rpl-semi-sync-master-wait-no-slave=OFF"] if durability == "semi-sync" else [])
+    p.backup.set("restore", start_command=p.server.start_command(), stale_clients="0")
+    campaign = Campaign(p)
+    p.stream.start()
+    try:
+        p.backup.job("backup", "--now")
+        campaign.load.run(min(4 + rounds, 60))
+        p.stream.caught_up()
+        campaign.moments(rounds).kills(rounds).lost(-(-rounds // 3), 2 + min(rounds / 10, 6), 1.0 if durability == "async" else 0)
+    finally:
+        campaign.load.end()
+        p.end()
+        print(campaign.table())
+    assert campaign.problems == []
+
+
+def test_what_would_be_lost_is_told(practice):
+    """Per table and minute, names and counts only."""
+    practice.stream.caught_up()
+    practice.moment("INSERT INTO load_db.kontakt (name) VALUES ('bleibt')")
+    gtid = practice.server.value("SELECT @@gtid_binlog_pos")
+    practice.server.sql("CREATE TABLE load_db.neu (a INT); INSERT INTO load_db.neu VALUES (1); INSERT INTO load_db.neu VALUES (2); UPDATE load_db.neu SET a=9; DROP TABLE load_db.neu")
+    practice.stream.caught_up()
+    lines = practice.backup.job("restore", "plan", "--to", gtid)
+    moment = event(lines, "plan")[0]["moment"]
+    assert moment["lost"] == 5 and moment["replayed"] > 0
+    told = {}
+    for change in moment["changes"]:
+        told[change["what"]] = told.get(change["what"], 0) + change["transactions"]
+    assert told == {"CREATE TABLE": 1, "load_db.neu": 3, "DROP TABLE": 1}
+    assert event(practice.backup.job("restore", "plan", "--to", "latest"), "plan")[0]["moment"]["lost"] == 0

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/job/trial/copy_check.h"
+#include "backup/job/binlog/loss.h"
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/restore.h"
@@ -20,6 +21,7 @@ struct plan {
     struct server *server;
     struct site site;
     json_t *parts, *rows;
+    json_t *moment;   /* what a restore to a moment would lose; NULL: to the backup as it is */
     bool rows_known;  /* the manifest says how many there were */
     size_t uncounted; /* tables that could not be counted within the session's limit */
 };
@@ -194,7 +196,7 @@ static int plan_part(
     json_t *part = part_json(&full, &p->site.layout, live, bytes);
     add_series(p, part, m, &p->site.layout);
     (void)json_array_append_new(p->parts, part);
-    if (m->method != MANIFEST_FILES && p->server) {
+    if (m->method != MANIFEST_FILES && p->server && !p->moment) {
         compare_rows(p, m);
         find_newer(p, m, config_str(c, "database", NULL, "name"));
     }
@@ -215,6 +217,8 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
         code = site_look(run, &p.site, e);
     if (code == 0)
         (void)site_ask(run, &p.server, NULL);
+    if (code == 0 && q->way)
+        code = binlog_loss(run, q->way, &p.moment, e);
     for (size_t i = 0; code == 0 && i < found.count; i++)
         if (restore_picked(&found, i, q->types)) {
             code = restore_picked_whole(&found.items[i], q->which, e);
@@ -224,12 +228,13 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     if (code == 0 && json_array_size(p.parts) == 0)
         code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:s?, s:o}", "event", "plan", "run",
-            run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known, "uncounted",
-            (json_int_t)p.uncounted, "server_down", p.server ? NULL : p.site.why.text, "sessions",
-            sessions_json(run)));
+        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:s?, s:O?, s:o}", "event", "plan",
+            "run", run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known,
+            "uncounted", (json_int_t)p.uncounted, "server_down", p.server ? NULL : p.site.why.text,
+            "moment", p.moment, "sessions", sessions_json(run)));
     json_decref(p.parts);
     json_decref(p.rows);
+    json_decref(p.moment);
     server_close(p.server);
     site_clear(&p.site);
     store_list_clear(&found);

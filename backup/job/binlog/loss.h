@@ -1,0 +1,14 @@
+/*
+ * What going back to a moment would undo: the transactions behind it, told before anybody agrees.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_BINLOG_LOSS_H
+#define ELEXGATE_BACKUP_JOB_BINLOG_LOSS_H
+
+#include "backup/job/binlog/point.h"
+
+/* {"replayed":N,"lost":N,"first":TIME,"last":TIME,"changes":[{"minute":TIME,"what":"db.table" or
+ * "DROP TABLE","transactions":N}],"more":N}; names and counts, never contents. replayed: on the
+ * point's own timeline. Results of the run. */
+int binlog_loss(struct run *r, const struct binlog_way *w, json_t **out, struct err *e) MUSTCHECK;
+
+#endif
