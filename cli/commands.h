@@ -26,6 +26,7 @@
     X(cert) \
     X(backup) \
     X(drill) \
+    X(rehearse) \
     X(doctor) \
     X(backups) \
     X(backup_key) \

@@ -30,6 +30,8 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"verify", "reading back", "lese zurück"},
         {"publish", "publishing", "stelle bereit"},
         {"extract", "unpacking", "packe aus"},
+        {"upgrade", "bringing the data up to the newer series (mariadb-upgrade)",
+            "hebe die Daten auf die neuere Reihe (mariadb-upgrade)"},
         {"boot", "starting a test server", "starte einen Probe-Server"},
         {"import", "importing", "lese SQL ein"},
         {"count", "counting what is there now", "zähle, was jetzt da ist"},

@@ -10,6 +10,8 @@
 int job_backup(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* drill [WHICH] [--type TYPE] [--foreign] */
 int job_drill(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
+/* rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH] */
+int job_rehearse(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* doctor: one JSON object a check, see doctor.c */
 int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* alarm WORDS: tells the after_backup hook that a due backup did not take place (not-idle) */

@@ -31,6 +31,7 @@ static const char usage[] =
     "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [TYPE...]   one run\n"
     "  drill [WHICH] [--type TYPE] [--foreign] [--if-any]     prove that a backup can be restored\n"
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
+    "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
     "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
@@ -44,6 +45,7 @@ static const struct command {
 } commands[] = {
     {"backup", job_backup},
     {"drill", job_drill},
+    {"rehearse", job_rehearse},
     {"doctor", job_doctor},
     {"put-back", job_put_back},
     {"restore", job_restore},
@@ -179,6 +181,47 @@ int job_drill(struct run *r, int argc, char **argv, struct err *e)
         code = find_for_drill(r, which, type, foreign, &found, e);
     if (code == 0)
         code = drill_all(r, &found, e);
+    store_list_clear(&found);
+    return code;
+}
+
+/* Paths as the caller's folder has them: later we are elsewhere. */
+static int whole_path(const char *given, const char *what, char **out, struct err *e)
+{
+    *out = realpath(given, NULL);
+    return *out ? 0 : err_sys(e, errno, "cannot find the %s %s", what, given);
+}
+
+int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
+{
+    const char *which = "latest";
+    _cleanup_free_ char *program = NULL, *root = NULL, *queries = NULL;
+    int code = 0;
+    for (int i = 1; i < argc && code == 0; i++) {
+        if (strcmp(argv[i], "--server-program") == 0 && i + 1 < argc && !program)
+            code = whole_path(argv[++i], "program", &program, e);
+        else if (strcmp(argv[i], "--root") == 0 && i + 1 < argc && !root)
+            code = whole_path(argv[++i], "root", &root, e);
+        else if (strcmp(argv[i], "--queries") == 0 && i + 1 < argc && !queries)
+            code = whole_path(argv[++i], "file", &queries, e);
+        else
+            which = argv[i];
+    }
+    if (code < 0)
+        return code;
+    if (!program == !root) {
+        err_set(e, EINVAL, "rehearse with which server: --server-program FILE, or --root DIR");
+        return EXIT_USAGE;
+    }
+    const struct rehearsal what = {.program = program, .root = root, .queries = queries};
+    struct store_list found = {0};
+    code = job_lock(r, e);
+    if (code == 0)
+        code = run_find(r, which, r->s.physical_type, false, &found, e);
+    if (code == 0)
+        snprintf(r->suffix, sizeof r->suffix, "%s", found.items[0].run);
+    if (code == 0)
+        code = drill_rehearse(r, &found.items[0], &what, e);
     store_list_clear(&found);
     return code;
 }

@@ -33,7 +33,7 @@ static int bring_up(void *ctx, struct throwaway *t, struct err *e)
         series_compare(trial->version, server_version(throwaway_server(t))) == SERIES_SAME)
         return code;
     return upgrade_run(
-        trial->run, t, config_str(c, "drill", NULL, "server_program"), trial->version, e);
+        trial->run, t, config_str(c, "drill", NULL, "server_program"), false, trial->version, e);
 }
 
 static int put_accounts(void *ctx, struct throwaway *t, struct err *e)

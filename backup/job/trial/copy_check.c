@@ -100,6 +100,7 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
     struct throwaway_options o = {
         .config = config,
         .program = program_of(c),
+        .root = c->root,
         .args = c->program ? NULL : config_list(config, "drill", NULL, "server_args"),
         .datadir = c->datadir,
         .scratch = c->scratch,
@@ -130,11 +131,10 @@ static int judge_series(struct copy_check *c, struct err *e)
     const struct config *config = c->run->s.config;
     const char *across = config_str(config, "restore", NULL, "across_series");
     char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
-    if (m->method != MANIFEST_PHYSICAL || !m->server.version)
+    if (m->method != MANIFEST_PHYSICAL || !m->server.version || c->rehearsal)
         return 0;
     _cleanup_free_ char *ours = server_program_version(program_of(c));
     enum series_fit fit = series_compare(m->server.version, ours);
-    c->across = fit == SERIES_OLDER;
     if (fit == SERIES_UNKNOWN || series_may(fit, across))
         return 0;
     series_words(fit, across, m->server.version, ours, false, en);
@@ -318,7 +318,8 @@ static int bring_up(
     c->first = first;
     if (r == 1)
         return run_pack_result(PACK_STOPPED, e);
-    return r == 0 ? upgrade_run(c->run, t, program_of(c), c->item->manifest.server.version, e) : r;
+    const char *from = c->item->manifest.server.version;
+    return r == 0 ? upgrade_run(c->run, t, program_of(c), c->root != NULL, from, e) : r;
 }
 
 static int check_all(struct copy_check *c, struct server *s, struct err *e)
@@ -379,7 +380,11 @@ static int boot_and_check(struct copy_check *c, struct err *e)
         r = note_settings(c, throwaway_server(server), e);
     if (r == 0 && c->begun)
         r = c->begun(c->ctx, server, e);
-    if (r == 0 && c->across)
+    const struct manifest *m = &c->item->manifest;
+    c->across = r == 0 && m->method == MANIFEST_PHYSICAL &&
+                series_compare(m->server.version, server_version(throwaway_server(server))) ==
+                    SERIES_OLDER;
+    if (c->across)
         r = bring_up(c, server, &first, e);
     if (r == 0)
         r = check_all(c, throwaway_server(server), e);

@@ -116,6 +116,20 @@ static void tell(const struct drill *d, char *words, size_t size)
             p->tables, p->rows, p->checksums);
 }
 
+static void drop(struct drill *d)
+{
+    struct err left = {0};
+    if (d->parent_fd >= 0) {
+        if (file_remove_tree(d->parent_fd, SCRATCH_NAME, &left) < 0)
+            run_note("%s", left.text);
+        close(d->parent_fd);
+    }
+    free(d->parent);
+    free(d->home);
+    free(d->scratch);
+    free(d->datadir);
+}
+
 int drill_item(struct run *r, const struct store_item *it, struct err *e)
 {
     struct drill d = {.run = r, .item = it, .parent_fd = -1};
@@ -145,15 +159,21 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
         status_proof_json(&(struct store_status){.proven_ms = 1, .proof = d.proof}));
     json_array_append_new(r->proofs, told);
     run_event(event);
-    struct err left = {0};
-    if (d.parent_fd >= 0) {
-        if (file_remove_tree(d.parent_fd, SCRATCH_NAME, &left) < 0)
-            run_note("%s", left.text);
-        close(d.parent_fd);
-    }
-    free(d.parent);
-    free(d.home);
-    free(d.scratch);
-    free(d.datadir);
+    drop(&d);
+    return code;
+}
+
+int drill_rehearse(
+    struct run *r, const struct store_item *it, const struct rehearsal *what, struct err *e)
+{
+    struct drill d = {.run = r, .item = it, .parent_fd = -1};
+    run_be_modest(r);
+    int code = it->complete ? trial_ready(r, e)
+                            : err_set(e, EIO, "the archive is not complete: %s", it->problem);
+    if (code == 0)
+        code = make_scratch(&d, e);
+    if (code == 0)
+        code = rehearse(r, it, what, d.datadir, d.scratch, e);
+    drop(&d);
     return code;
 }

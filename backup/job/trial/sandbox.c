@@ -62,6 +62,25 @@ static void add_readable(struct sandbox_plan *p, const char *path)
         add(p, SANDBOX_READ, path, source)->folder = S_ISDIR(st.st_mode);
 }
 
+/* Of another root: what it lacks of the links of a merged /usr is made. */
+static void add_system(struct sandbox_plan *p, const char *root, const char *path)
+{
+    struct stat st;
+    if (!root) {
+        add_readable(p, path);
+        return;
+    }
+    _cleanup_free_ char *there = xasprintf("%s%s", root, path),
+                        *merged = xasprintf("%s/usr%s", root, path),
+                        *source = xasprintf(OLD "%s%s", root, path);
+    if (lstat(there, &st) == 0 && !S_ISLNK(st.st_mode))
+        add(p, SANDBOX_READ, path, source)->folder = S_ISDIR(st.st_mode);
+    else if (stat(merged, &st) == 0) {
+        _cleanup_free_ char *target = xasprintf("usr%s", path);
+        add(p, SANDBOX_LINK, path, target);
+    }
+}
+
 /* The folder of a program that is none of the system's. */
 static void add_program(struct sandbox_plan *p, const char *program)
 {
@@ -95,12 +114,13 @@ static int prepare(const struct sandbox *s, const char *program, enum sandbox_ki
     p->kind = kind;
     p->landlock = -1;
     for (size_t i = 0; system_folders[i]; i++)
-        add_readable(p, system_folders[i]);
+        add_system(p, s->root, system_folders[i]);
     for (size_t i = 0; devices[i]; i++) {
         _cleanup_free_ char *source = xasprintf(OLD "%s", devices[i]);
         add(p, SANDBOX_DEVICE, devices[i], source);
     }
-    add_program(p, program);
+    if (!s->root)
+        add_program(p, program);
     for (size_t i = 0; s->readable && s->readable[i] && i < SANDBOX_GIVEN_MAX; i++)
         add_readable(p, s->readable[i]);
     for (size_t i = 0; s->writable && s->writable[i] && i < SANDBOX_GIVEN_MAX; i++) {
@@ -327,7 +347,7 @@ static int start_in(const struct sandbox *s, enum sandbox_kind kind,
 {
     struct sandbox_plan *plan;
     /* in there another one of that name may come first */
-    _cleanup_free_ char *program = process_find(given->argv[0]);
+    _cleanup_free_ char *program = s->root ? NULL : process_find(given->argv[0]);
     size_t n = 0;
     while (given->argv[n])
         n++;
@@ -351,8 +371,11 @@ int sandbox_start(const struct sandbox *s, const struct process_options *o, stru
 {
     struct err first = {0};
     enum sandbox_kind kind = s->kind == SANDBOX_AUTO ? SANDBOX_NAMESPACES : s->kind;
+    if (s->root && kind == SANDBOX_LANDLOCK)
+        return err_set(e, EINVAL,
+            "a root of another system is seen in namespaces only, not with [drill] sandbox = landlock");
     int r = start_in(s, kind, o, out, &first);
-    bool again = r == 1 && s->kind == SANDBOX_AUTO;
+    bool again = r == 1 && s->kind == SANDBOX_AUTO && !s->root;
     if (again)
         r = start_in(s, kind = SANDBOX_LANDLOCK, o, out, e);
     if (got)

@@ -36,6 +36,9 @@ struct sandbox {
     const char *socket;          /* one in the home that it may connect to; NULL allowed */
     const char *const
         *readable; /* files and folders it may read beside the system's; NULL allowed */
+    /* The system whose programs and libraries are seen, a root of another Debian; NULL = this one.
+     * In namespaces only. */
+    const char *root;
     bool scripts;  /* it is a script and starts programs */
     bool connects; /* it may connect to a socket that it sees, until it calls sandbox_shut */
     bool network;  /* with connects: over the network as well */

@@ -318,6 +318,7 @@ static int start_program(struct throwaway *t, const struct throwaway_options *o,
     t->import.writable = t->import_folder;
     t->import.readable = NULL;
     trial_for_import(&t->import);
+    t->trial.sandbox.root = o->root;
     t->trial.sandbox.memory += (uint64_t)pool_mb() << 21;
     struct process_options co = {.argv = (const char *const *)a.argv, .out = t->log, .err = t->log};
     if (r == 0)

@@ -24,13 +24,14 @@ char *upgrade_client_of(const char *server, const char *name)
     return xstrdup(name);
 }
 
-int upgrade_run(
-    struct run *run, struct throwaway *t, const char *server, const char *from, struct err *e)
+int upgrade_run(struct run *run, struct throwaway *t, const char *server, bool in_root,
+    const char *from, struct err *e)
 {
     struct server_target target = throwaway_target(t);
     const char *to = server_version(throwaway_server(t)), *type = run->s.physical_type;
     run_phase(run, type, "upgrade", 0);
-    _cleanup_free_ char *program = upgrade_client_of(server, "mariadb-upgrade"),
+    _cleanup_free_ char *program = in_root ? xstrdup("/usr/bin/mariadb-upgrade")
+                                           : upgrade_client_of(server, "mariadb-upgrade"),
                         *socket = xasprintf("--socket=%s", target.socket),
                         *user = xasprintf("--user=%s", target.user);
     /* the socket lies in the scratch folder, and there is no other in there */

@@ -1,0 +1,173 @@
+/*
+ * elexgate rehearse: the newest backup under a newer database server, before the real one is
+ * upgraded; one page that says whether that is safe.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "common/json_get.h"
+
+#define SHOWN 40
+
+struct page {
+    struct cli *cli;
+    struct progress progress;
+};
+
+/* A list with a heading, or nothing. */
+static void print_list(
+    const struct cli *cli, const json_t *page, const char *key, const char *en, const char *de)
+{
+    const json_t *list = json_object_get(page, key), *o;
+    size_t i, n = json_array_size(list);
+    if (n == 0)
+        return;
+    printf("\n%s\n", tr(cli, en, de));
+    json_array_foreach ((json_t *)(uintptr_t)list, i, o) {
+        if (i == SHOWN) {
+            printf(tr(cli, "  and %zu more\n", "  und %zu weitere\n"), n - i);
+            break;
+        }
+        _cleanup_free_ char *name = output_member(o, "name"), *value = output_member(o, "value");
+        if (json_object_get(o, "line"))
+            printf(tr(cli, "  line %" PRId64 ": %s\n", "  Zeile %" PRId64 ": %s\n"),
+                output_number(o, "line", 0), value);
+        else
+            printf("  %s%s%s\n", name, *value ? "  " : "", value);
+    }
+}
+
+static void print_changed(const struct cli *cli, const json_t *page)
+{
+    const json_t *list = json_object_get(page, "changed"), *o;
+    size_t i;
+    if (json_array_size(list) > 0)
+        printf("\n%s\n",
+            tr(cli,
+                "Other defaults (where the configuration sets nothing; to keep the old one, set it there):",
+                "Andere Vorgaben (wo die Konfiguration nichts setzt; wer die alte behalten will, setzt sie dort):"));
+    json_array_foreach ((json_t *)(uintptr_t)list, i, o) {
+        _cleanup_free_ char *name = output_member(o, "name"), *was = output_member(o, "before"),
+                            *is = output_member(o, "after");
+        printf("  %s: %s -> %s\n", name, *was ? was : "-", *is ? is : "-");
+    }
+}
+
+static void print_data(const struct cli *cli, const json_t *page)
+{
+    _cleanup_free_ char *problem = output_member(page, "problem");
+    const json_t *queries = json_object_get(page, "queries");
+    if (*problem)
+        printf("\n%s\n  %s\n", tr(cli, "It did not go well:", "Es ging nicht gut:"), problem);
+    printf(tr(cli,
+               "\nTables: %" PRId64 " checked, %" PRId64 " rows counted, %" PRId64
+               " checksums as in the backup%s.\n",
+               "\nTabellen: %" PRId64 " geprüft, %" PRId64 " Zeilen gezählt, %" PRId64
+               " Prüfsummen wie in der Sicherung%s.\n"),
+        output_number(page, "tables", 0), output_number(page, "rows", 0),
+        output_number(page, "checksums", 0),
+        json_get_true(page, "across") ? tr(cli, ", after mariadb-upgrade", ", nach mariadb-upgrade")
+                                      : "");
+    printf(tr(cli, "Accounts: %zu. Collations in use: %zu.\n",
+               "Konten: %zu. Benutzte Sortierungen: %zu.\n"),
+        json_array_size(json_object_get(page, "accounts")),
+        json_array_size(json_object_get(page, "collations")));
+    if (queries)
+        printf(tr(cli,
+                   "Statements of yours: %" PRId64 " ran, %" PRId64
+                   " do not only read and were left out.\n",
+                   "Ihre Anweisungen: %" PRId64 " liefen, %" PRId64
+                   " lesen nicht nur und blieben weg.\n"),
+            output_number(queries, "ran", 0), output_number(queries, "skipped", 0));
+}
+
+static void print_page(const struct cli *cli, const json_t *page)
+{
+    bool safe = json_get_true(page, "safe");
+    _cleanup_free_ char *from = output_member(page, "from"), *to = output_member(page, "to"),
+                        *run = output_member(page, "run");
+    printf(tr(cli, "Rehearsal: the backup %s of MariaDB %s under MariaDB %s\n\n",
+               "Probe: die Sicherung %s von MariaDB %s unter MariaDB %s\n\n"),
+        run, from, *to ? to : "?");
+    printf("%s\n", safe ? tr(cli, "SAFE TO UPGRADE, as far as this shows.",
+                              "DAS UPGRADE IST UNBEDENKLICH, soweit diese Probe es zeigt.")
+                        : tr(cli, "NOT SAFE TO UPGRADE YET.", "NOCH NICHT AUFRÜSTEN."));
+    print_data(cli, page);
+    print_list(cli, page, "removed",
+        "Settings that the newer server does not know, and would not start with (take them out of the file):",
+        "Einstellungen, die der neuere Server nicht kennt und mit denen er nicht startete (aus der Datei nehmen):");
+    print_list(cli, page, "no_login", "Accounts whose plugin for logins is missing there:",
+        "Konten, deren Anmelde-Plugin dort fehlt:");
+    print_list(cli, page, "views",
+        "Views that do not work there:", "Ansichten (Views), die dort nicht gehen:");
+    print_list(cli, page, "queries_failed",
+        "Statements of yours that fail there:", "Ihre Anweisungen, die dort scheitern:");
+    print_list(cli, page, "plugins",
+        "Plugins with a library of their own: their packages are needed there as well:",
+        "Plugins mit eigener Bibliothek: Ihre Pakete braucht es auch dort:");
+    print_changed(cli, page);
+    printf("\n%s\n",
+        tr(cli,
+            "Nothing of the practice's database was touched. Before the upgrade: elexgate backup --now.",
+            "Die Datenbank der Praxis wurde nicht berührt. Vor dem Upgrade: elexgate backup --now."));
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct page *p = ctx;
+    if (p->progress.raw || strcmp(json_get_text(line, "event"), "rehearsal") != 0) {
+        progress_line(&p->progress, line);
+        return;
+    }
+    progress_clear(&p->progress);
+    print_page(p->cli, line);
+}
+
+static int run_rehearse(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--server-program=", "--root=", "--queries=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    struct page p = {.cli = cli};
+    const char *args[10] = {"rehearse"}, *o;
+    size_t n = 1;
+    bool server = false;
+    while ((o = args_next(&a, options)) && n < 7) {
+        server |= strcmp(o, "--queries=") != 0;
+        args[n++] = !strcmp(o, "--root=")      ? "--root"
+                    : !strcmp(o, "--queries=") ? "--queries"
+                                               : "--server-program";
+        args[n++] = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    if (!server)
+        return cli_usage(cli, "with which server? --server-program FILE, or --root DIR");
+    if (a.next < argc)
+        args[n++] = argv[a.next];
+    progress_init(&p.progress, cli);
+    return job_stream_run(cli, args, on_line, &p);
+}
+
+const struct command cmd_rehearse = {
+    "rehearse",
+    "[--server-program FILE] [--root DIR] [--queries FILE] [WHICH]",
+    "try the newest backup under a newer database server",
+    run_rehearse,
+    "  WHICH                  a run such as 2026-11-22-0315, or latest (the default)\n"
+    "  --server-program FILE  the newer mariadbd, with its mariadb-upgrade beside it\n"
+    "  --root DIR             or a folder with the newer system, in which it is /usr/sbin/mariadbd, as\n"
+    "                         debootstrap or scripts/trixie-root makes it\n"
+    "  --queries FILE         SELECTs of the practice, tried out there as well\n"
+    "\n"
+    "Unpacks the backup into scratch space, starts the newer server on it in the sandbox, brings it up\n"
+    "(mariadb-upgrade), compares every table with the backup, and says in one page what would be\n"
+    "different, and whether it is safe to upgrade. Ends with 6 when it is not.\n",
+    NULL,
+};
