@@ -18,6 +18,7 @@ static const struct right rows[] = {
     ROW(PROXY, "workstations", NULL, NULL, VIEWER, false, false),
     ROW(PROXY, "workstation", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "log", NULL, NULL, PAGE, false, false),
+    ROW(PROXY, "audit-log", NULL, NULL, VIEWER, false, false),
     ROW(PROXY, "block", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "drain", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "open", NULL, NULL, ADMIN, false, true),
@@ -38,6 +39,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "watch", NULL, NULL, PAGE, false, false),
     ROW(KEEPER, "runs", NULL, NULL, PAGE, false, false),
     ROW(KEEPER, "log", NULL, NULL, PAGE, false, false),
+    ROW(KEEPER, "audit-log", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "audit", NULL, NULL, PAGE, false, false), /* writes its own line */
     ROW(KEEPER, "archives", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-get", NULL, NULL, VIEWER, false, false),

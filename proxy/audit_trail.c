@@ -22,10 +22,15 @@ static void make_strangers(void)
     strangers = log_limit_new(STRANGERS_MAX);
 }
 
-void audit_trail_open(const struct config *c)
+const char *audit_trail_file(const struct config *c)
 {
     const char *path = config_str(c, "audit", NULL, "proxy_file");
-    audit_use(path && strcmp(path, "off") != 0 ? path : NULL);
+    return path && strcmp(path, "off") != 0 ? path : NULL;
+}
+
+void audit_trail_open(const struct config *c)
+{
+    audit_use(audit_trail_file(c));
 }
 
 /* May a line about somebody who is not logged in be written? */

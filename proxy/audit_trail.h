@@ -14,6 +14,8 @@ struct session;
 
 /* Opens the file of [audit] proxy_file anew: at the start, at each reload. */
 void audit_trail_open(const struct config *c);
+/* Its path; NULL: off. */
+const char *audit_trail_file(const struct config *c);
 void audit_trail_login(const struct session *s);
 void audit_trail_user_changed(const struct session *s); /* a session goes on as somebody else */
 /* Its end, or that it never came to a login. Those and refusals are limited in number, so that a

@@ -26,6 +26,11 @@ void keeper_audit_open(const struct config *c)
     audit_use(path_of(c, "file"));
 }
 
+const char *keeper_audit_file(const struct config *c)
+{
+    return path_of(c, "file");
+}
+
 /* "audit.log-20261122", "audit.log-20261122.gz", "audit.log.1" for "audit.log". */
 static bool is_rotated(const char *name, const char *base)
 {

@@ -9,6 +9,8 @@
 
 /* Opens the file of [audit] file anew: at the start, at each reload. */
 void keeper_audit_open(const struct config *c);
+/* Its path; NULL: off. */
+const char *keeper_audit_file(const struct config *c);
 /* Once a day: removes files that were rotated away longer ago than [audit] keep. */
 void keeper_audit_tick(const struct config *c);
 /* A request and its answer, by the user that the kernel names; those that change nothing are passed

@@ -12,6 +12,7 @@
 #include "backup/keeper/tell.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
+#include "common/audit_read.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
@@ -255,6 +256,12 @@ static json_t *log_level(struct keeper *k, struct control_client *c, json_t *req
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
+static json_t *audit_log(struct keeper *k, struct control_client *c, json_t *request)
+{
+    (void)c;
+    return audit_read_answer(keeper_audit_file(k->config), request);
+}
+
 static json_t *log_lines(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)k, (void)c;
@@ -299,6 +306,7 @@ static const struct {
     {"cert", keeper_cert},
     {"account", keeper_account},
     {"audit", keeper_audit_command},
+    {"audit-log", audit_log},
 };
 
 static json_t *unknown(const char *cmd)

@@ -141,6 +141,9 @@ static char *quoted(const char *q)
 
 json_t *model_log(struct request *rq)
 {
+    const char *view = request_query(rq, "view");
+    if (!view || strcmp(view, "raw") != 0)
+        return model_protocol(rq);
     struct filter f = filter_of(rq);
     json_t *errors = json_array(), *line;
     json_t *lines = gather(rq, &f, SHOWN_MAX, errors);

@@ -56,7 +56,10 @@ void action_certificate_back(struct request *rq);
 json_t *model_guide(struct request *rq);
 void get_certificate_file(struct request *rq);
 
-/* page_log.c */
+/* page_protocol.c: what happened, in sentences */
+json_t *model_protocol(struct request *rq);
+
+/* page_log.c: that, or with view=raw the lines of the programs */
 json_t *model_log(struct request *rq);
 void get_log_download(struct request *rq);
 

@@ -49,14 +49,31 @@ char *view_duration(int64_t ms, const char *lang, char *buf, size_t size)
     return buf;
 }
 
-char *view_time(int64_t wall_ms, const char *lang, char *buf, size_t size)
+static char *local_time(int64_t wall_ms, const char *lang, bool seconds, char *buf, size_t size)
 {
     time_t t = (time_t)(wall_ms / 1000);
     struct tm local;
+    size_t n;
     localtime_r(&t, &local);
-    if (strftime(buf, size, german(lang) ? "%d.%m.%Y %H:%M" : "%Y-%m-%d %H:%M", &local) == 0)
+    if (german(lang))
+        n = seconds ? strftime(buf, size, "%d.%m.%Y %H:%M:%S", &local)
+                    : strftime(buf, size, "%d.%m.%Y %H:%M", &local);
+    else
+        n = seconds ? strftime(buf, size, "%Y-%m-%d %H:%M:%S", &local)
+                    : strftime(buf, size, "%Y-%m-%d %H:%M", &local);
+    if (n == 0)
         snprintf(buf, size, "?");
     return buf;
+}
+
+char *view_time(int64_t wall_ms, const char *lang, char *buf, size_t size)
+{
+    return local_time(wall_ms, lang, false, buf, size);
+}
+
+char *view_moment(int64_t wall_ms, const char *lang, char *buf, size_t size)
+{
+    return local_time(wall_ms, lang, true, buf, size);
 }
 
 /* Days from today's date to that of t: -1 is yesterday. */

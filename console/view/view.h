@@ -27,5 +27,7 @@ char *view_bytes(int64_t bytes, const char *lang, char *buf, size_t size);
 char *view_duration(int64_t ms, const char *lang, char *buf, size_t size);
 /* Local time; "?" for what is no time. Returns buf. */
 char *view_time(int64_t wall_ms, const char *lang, char *buf, size_t size);
+/* The same with seconds, as logs have it. */
+char *view_moment(int64_t wall_ms, const char *lang, char *buf, size_t size);
 
 #endif

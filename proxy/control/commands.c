@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "common/audit_read.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/log_ring.h"
@@ -102,6 +103,12 @@ static void cmd_workstation(struct control_client *c, const json_t *request)
         control_answer(c, command_ok());
 }
 
+static void cmd_audit_log(struct control_client *c, const json_t *request)
+{
+    const struct proxy *p = control_socket_proxy(c);
+    control_answer(c, audit_read_answer(audit_trail_file(p->settings->config), request));
+}
+
 static void cmd_log(struct control_client *c, const json_t *request)
 {
     control_answer(c, log_ring_answer("elexgate-proxy", request));
@@ -138,6 +145,7 @@ static const struct {
     {"reload", cmd_reload},
     {"log-level", cmd_log_level},
     {"log", cmd_log},
+    {"audit-log", cmd_audit_log},
     {"stop", cmd_stop},
     {"handover", handover_cmd_ask},
     {"handover-take", handover_cmd_take},

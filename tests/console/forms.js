@@ -279,7 +279,19 @@ async function certificates(page, base, chrome, folder) {
 }
 
 async function log(page, base) {
-    await page.goto(`${base}/log`);
+    // who did what, in sentences, from the audit logs on disk; the page's own questions are none of it
+    await page.goto(`${base}/log?kind=people`);
+    const said = (await page.locator("#protocol summary").allInnerTexts()).join("\n");
+    assert(said.includes("praxis von 127.0.0.1: hat sich auf der Seite angemeldet"), `sentences: ${said}`);
+    assert(!/\bstatus\b|sessions|\{/.test(said), `only sentences: ${said}`);
+    await page.goto(`${base}/log?kind=connections&q=elexisuser`);
+    assert((await page.locator("#protocol summary").first().innerText()).includes("elexisuser"), "who connected");
+    assert(/\d\d:\d\d:\d\d/.test(await page.locator("#protocol time").first().innerText()), "with seconds");
+    await page.locator("#protocol summary").first().click();
+    assert((await page.locator("#protocol details[open] .mono").innerText()).includes('"event"'), "the line itself is one click away");
+    await page.locator("#protocol").waitFor();
+    await page.getByRole("link", { name: "Zeilen der Programme" }).click();
+    await page.locator("#lines").waitFor();
     assert((await page.locator("#lines tbody tr").count()) > 5, "the log has lines");
     await page.selectOption("#program", "keeper");
     await send(page, "form[action='/log'] button");
@@ -289,7 +301,7 @@ async function log(page, base) {
     await send(page, "form[action='/log'] button");
     assertEqual(await page.locator("#lines tbody tr").count(), 0, "nothing is found");
     assertEqual(await page.inputValue("#q"), "gibt-es-nicht-\"<>&", "the word is still there");
-    await page.goto(`${base}/log`);
+    await page.goto(`${base}/log?view=raw`);
     const [file] = await Promise.all([page.waitForEvent("download"), page.click("a[download]")]);
     assert(readFileSync(await file.path(), "utf8").includes("ready"), "the log can be downloaded");
 }

@@ -204,3 +204,25 @@ def test_logrotate_rotates(make_gate, server, whose):
     wait_events(log, "login")
     rotated, = [p for p in gate.folder.iterdir() if p.name.startswith(log.name + "-")]
     assert len(events(rotated, "login")) == 1 and len(events(log, "login")) == 1
+
+
+def test_read_back_for_the_page(make_gate, server):
+    """The newest lines, newest first: also those from before a restart, and of the month before; what is no line is left out."""
+    gate = make_gate(server)
+    gate.connect().close()
+    log = gate.folder / "proxy-audit.log"
+    process.wait_until(lambda: '"logout"' in log.read_text(), 20, "the end of the session in the log")
+    gate.stop()
+    with log.open("a") as f:
+        f.write('{broken\n[1]\n"text"\n')
+    older = log.with_name(f"{log.name}-20261101")
+    older.write_text('{"time":"2026-10-01T00:00:00.000Z","event":"login","user":"frueher"}\n')
+    log.with_name(f"{log.name}-20261101.gz").write_bytes(b"\x1f\x8b")
+    gate.start()
+    answer = gate.control({"cmd": "audit-log", "limit": 1000})
+    events = [line["event"] for line in answer["lines"]]
+    assert answer["file"] == str(log) and events[:2] == ["logout", "login"] and answer["lines"][-1]["user"] == "frueher", answer
+    assert [line["event"] for line in gate.control({"cmd": "audit-log", "limit": 1})["lines"]] == ["logout"]
+    older.write_text("".join('{"time":"2026-10-01T00:00:00.000Z","event":"login","user":"%d"}\n' % i for i in range(20000)))
+    many = gate.control({"cmd": "audit-log", "limit": 1000})["lines"]
+    assert len(many) == 1000 and many[len(events) - 1]["user"] == "19999"

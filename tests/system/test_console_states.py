@@ -4,11 +4,12 @@ that real ones say so in these states is what test_console_truth.py is for."""
 import copy
 import json
 import os
+import re
 import shutil
 
 import pytest
 
-from lib import process
+from lib import paths, process
 from lib.console import Console
 from test_console_browser import SOURCES, node_modules
 from test_console_http import Fake
@@ -141,3 +142,16 @@ def test_each_state_in_a_browser(played):
     assert {"dump", "lock"} <= {r.get("method") for r in runs if r["mode"] == "now"}, runs
     blocks = [r for r in played.fakes[0].asked if r["cmd"] == "block"]
     assert [b["reason"] for b in blocks] == ["Umbau & Pause"], blocks
+
+
+def test_each_action_and_event_has_its_sentence():
+    """A new route or command that the audit logs write has words in the page's log, in both languages."""
+    messages = json.loads((paths.ROOT / "console/texts/messages.json").read_text())
+    routes = (paths.ROOT / "console/http/routes.c").read_text()
+    actions = set(re.findall(r'POST\("[^"]+", \w+, "([a-z-]+)"', routes)) | set(re.findall(r'ROUTE_ACTION, \w+, "([a-z-]+)"', routes))
+    rights = (paths.ROOT / "link/rights.c").read_text()
+    commands = set(re.findall(r'ROW\(\w+, "([a-z-]+)"[^)]*, true\),', rights))
+    events = set(re.findall(r"^\| `([a-z-]+)` \|", (paths.ROOT / "docs/audit.md").read_text(), re.M))
+    assert len(actions) > 25 and len(commands) > 10 and len(events) > 10
+    missing = [name for name in sorted(actions | commands | events) if not all(messages.get(f"did-{name}", {}).get(lang) for lang in ("de", "en"))]
+    assert missing == []

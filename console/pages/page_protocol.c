@@ -1,0 +1,154 @@
+/*
+ * /log: what happened, as sentences in the reader's language, from the audit logs on disk; the raw
+ * lines of the programs are page_log.c's.
+ */
+#include <string.h>
+
+#include "common/json_get.h"
+#include "common/utf8.h"
+#include "console/ask.h"
+#include "console/pages/pages.h"
+#include "console/view/parts.h"
+#include "console/view/view.h"
+
+#define LINES_MAX 500
+#define Q_MAX     100
+
+static const char *const kinds[] = {"all", "people", "connections", "backups", NULL};
+
+/* Which kind an event belongs to; others are shown among all of them only. */
+static const struct {
+    const char *event, *kind;
+} events[] = {{"console", "people"}, {"command", "people"}, {"login", "connections"},
+    {"logout", "connections"}, {"login-failed", "connections"}, {"no-login", "connections"},
+    {"refused", "connections"}, {"user-changed", "connections"}, {"kept-back", "connections"},
+    {"job", "backups"}};
+
+static const char *kind_of(const char *event)
+{
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        if (strcmp(events[i].event, event) == 0)
+            return events[i].kind;
+    return "";
+}
+
+static const char *kind_asked(const struct request *rq)
+{
+    const char *asked = request_query(rq, "kind");
+    for (size_t i = 0; asked && kinds[i]; i++)
+        if (strcmp(asked, kinds[i]) == 0)
+            return kinds[i];
+    return kinds[0];
+}
+
+/* A text of messages.json; "" where there is none. */
+static const char *text_of(const struct request *rq, const char *prefix, const char *key)
+{
+    _cleanup_free_ char *full = xasprintf("%s%s", prefix, key);
+    return json_get_text(json_object_get(rq->console->messages, full), rq->lang);
+}
+
+/* "password", "open": what was done, in words; as it is where we have none. */
+static const char *action_words(const struct request *rq, const json_t *line)
+{
+    const char *action = json_get_text(line, "action");
+    const char *words = text_of(rq, "did-", action);
+    return *words ? words : action;
+}
+
+static char *sentence(const struct request *rq, const json_t *line)
+{
+    const char *event = json_get_text(line, "event"), *result = json_get_text(line, "result");
+    const char *who = json_get_text(line, "account"), *object = json_get_text(line, "object");
+    bool good = !*result || strcmp(result, "ok") == 0 || strcmp(result, "good") == 0;
+    if (!*who)
+        who = json_get_text(line, "who");
+    if (!*text_of(rq, "did-", event))
+        return xstrdup(event);
+    _cleanup_free_ char *key = xasprintf("did-%s", event);
+    _cleanup_free_ char *about = *object ? xasprintf(" (%s)", object) : xstrdup("");
+    const char *kind = json_get_text(line, "kind"), *kind_words = text_of(rq, "did-job-", kind);
+    _cleanup_free_ char *text = say(rq, key, "who", *who ? who : "?", "action",
+        action_words(rq, line), "about", about, "address", json_get_text(line, "address"), "user",
+        json_get_text(line, "user"), "peer", json_get_text(line, "peer"), "tls",
+        json_get_text(line, "tls"), "reason", json_get_text(line, "reason"), "kind",
+        *kind_words ? kind_words : kind, "run", json_get_text(line, "run"), NULL);
+    const char *error = json_get_text(line, "error");
+    const char *words = good ? "" : text_of(rq, "did-result-", result);
+    return xasprintf("%s%s%s%s%s", text, good ? "" : " – ",
+        good     ? ""
+        : *words ? words
+                 : result,
+        *error ? ": " : "", error);
+}
+
+static void gather(
+    struct request *rq, const char *kind, const char *q, json_t *rows, const json_t *answer)
+{
+    size_t i;
+    const json_t *line;
+    json_array_foreach (json_object_get(answer, "lines"), i, line) {
+        const char *event = json_get_text(line, "event"), *result = json_get_text(line, "result");
+        if (strcmp(kind, "all") != 0 && strcmp(kind_of(event), kind) != 0)
+            continue;
+        _cleanup_free_ char *text = sentence(rq, line);
+        _cleanup_free_ char *raw = json_dumps(line, JSON_COMPACT);
+        bool bad = (*result && strcmp(result, "ok") != 0 && strcmp(result, "good") != 0) ||
+                   strcmp(event, "login-failed") == 0 || strcmp(event, "refused") == 0;
+        if (*q && !strcasestr(text, q) && !strcasestr(raw, q))
+            continue;
+        char at[64];
+        view_moment(time_in(line, "time"), rq->lang, at, sizeof at);
+        (void)json_array_append_new(
+            rows, json_pack("{sssssssssb}", "at", at, "time", json_get_text(line, "time"), "text",
+                      text, "raw", raw, "bad", bad));
+    }
+}
+
+static int newest_first(const void *x, const void *y)
+{
+    json_t *const *a = x, *const *b = y;
+    return strcmp(json_get_text(*b, "time"), json_get_text(*a, "time"));
+}
+
+/* Takes over rows. */
+static json_t *sorted(json_t *rows)
+{
+    size_t n = json_array_size(rows);
+    json_t *list = json_array(), **all = xcalloc(n + 1, sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        all[i] = json_array_get(rows, i);
+    qsort(all, n, sizeof all[0], newest_first);
+    for (size_t i = 0; i < n && i < LINES_MAX; i++)
+        (void)json_array_append(list, all[i]);
+    free(all);
+    json_decref(rows);
+    return list;
+}
+
+json_t *model_protocol(struct request *rq)
+{
+    const char *q = request_query(rq, "q"), *kind = kind_asked(rq);
+    json_t *model = json_object(), *rows = json_array();
+    q = q && strlen(q) <= Q_MAX ? q : "";
+    for (int proxy = 0; proxy < 2; proxy++) {
+        json_t *answer = NULL,
+               *request = json_pack("{sssi}", "cmd", "audit-log", "limit", LINES_MAX);
+        struct err e = {0};
+        int r = proxy ? ask_proxy(rq, request, &answer, &e) : ask_keeper(rq, request, &answer, &e);
+        if (r == 0) {
+            gather(rq, kind, q, rows, answer);
+        } else {
+            _cleanup_free_ char *text = answer_words(rq, proxy ? "proxy" : "keeper", &e);
+            (void)json_object_set_new(model, "error", json_string(text));
+        }
+        json_decref(answer);
+    }
+    rows = sorted(rows);
+    (void)json_object_set_new(model, "protocol", json_true());
+    (void)json_object_set_new(model, "q", json_string(q));
+    (void)json_object_set_new(model, "kind_options", options(rq, "kind_", kinds, kind));
+    (void)json_object_set_new(model, "count", json_integer((json_int_t)json_array_size(rows)));
+    (void)json_object_set_new(model, "rows", rows);
+    return model;
+}
