@@ -1,6 +1,7 @@
 /* The dialogue: every form of command and answer, written by hand. Those of real clients:
  * tests/system/test_dialogue.py. */
 #include "dialogue_fixture.h"
+#include "proxy/wire/dialogue.h"
 
 static void call_has_more_results(void **state)
 {

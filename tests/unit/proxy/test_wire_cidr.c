@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -66,6 +67,17 @@ static void mapped_is_v4(void **state)
     assert_false(cidr_contains(&c, &six));
 }
 
+static void every_octet_is_written(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 256; i++) {
+        char want[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
+        snprintf(want, sizeof want, "%u.%u.10.%u", i, 255 - i, i / 3);
+        struct address a = v4(want);
+        assert_string_equal(address_text(&a, text), want);
+    }
+}
+
 static void refuses_with_the_right_form(void **state)
 {
     (void)state;
@@ -105,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contains),
         cmocka_unit_test(mapped_is_v4),
+        cmocka_unit_test(every_octet_is_written),
         cmocka_unit_test(refuses_with_the_right_form),
         cmocka_unit_test(other_families_are_the_zero_address),
     };

@@ -1,5 +1,6 @@
 /* The dialogue: statements, transactions, the pipeline, and what cannot be followed. */
 #include "dialogue_fixture.h"
+#include "proxy/wire/dialogue.h"
 
 static void read_query(void **state)
 {

@@ -133,6 +133,11 @@ static void malformed_errors(void **state)
     assert_true(
         error_payload((const uint8_t *)"\xff\x01\x02 1234567890", 14, &code, text, sizeof text));
     assert_string_equal(text, " 123456");
+    assert_true(error_payload((const uint8_t *)"\xff\x01\x02 1234", 8, &code, text, 1));
+    assert_string_equal(text, "");
+    memset(text, 'x', sizeof text - 1);
+    assert_true(error_payload((const uint8_t *)"\xff\x01\x02 1234", 8, &code, text, 0));
+    assert_int_equal(text[0], 'x'); /* no room: not touched */
 }
 
 int main(void)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "proxy/wire/packet.h"
+#include "proxy/wire/login.h"
 #include "proxy/wire/probe_dialogue.h"
 
 /* A server's side, as MariaDB 10.11 sends it. */
@@ -82,6 +83,10 @@ static void a_greeting_is_enough_without_an_account(void **state)
     struct fixture f = start(NULL);
     assert_int_equal(feed(&f, BYTES(GREETING)), PROBE_DONE);
     assert_false(f.d.asked);
+    /* and is answered, or the server counts a connection that broke off */
+    assert_int_equal(packet_length(f.d.out) + PACKET_HEADER, f.d.out_len);
+    assert_int_equal(f.d.out_len, LOGIN_NOBODY_LEN);
+    assert_string_equal((char *)f.d.out + 36, "elexgate: no login");
 }
 
 static void the_login_carries_name_and_proof(void **state)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "proxy/wire/login_plugin.h"
 #include "proxy/wire/sha2_login.h"
 
 #define NAME     "caching_sha2_password"

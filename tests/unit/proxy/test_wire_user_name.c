@@ -7,6 +7,8 @@
 
 #define UTF8MB4 45
 #define LATIN1  8
+#define LATIN2  9
+#define SWE7    10
 #define GBK     28
 
 static const struct {
@@ -33,6 +35,8 @@ static const struct {
     {"m\xc3\xbcller", UTF8MB4, "root", USER_NAME_OTHER},
     {"m\xc3\xbcller", 0, "root", USER_NAME_OTHER},
     {"m\xfcller", LATIN1, "root", USER_NAME_OTHER},
+    {"m\xfcller", LATIN2, "root", USER_NAME_OTHER},
+    {"m\xfcller", SWE7, "root", USER_NAME_UNCLEAR},   /* its letters stand elsewhere */
     {"root\xff", UTF8MB4, "root", USER_NAME_UNCLEAR}, /* cut where it is no UTF-8 */
     {"root\xff", GBK, "root", USER_NAME_UNCLEAR},
     {"root\xff", 0, "root", USER_NAME_UNCLEAR},
