@@ -305,3 +305,25 @@ def test_what_would_be_lost_is_told(practice):
         told[change["what"]] = told.get(change["what"], 0) + change["transactions"]
     assert told == {"CREATE TABLE": 1, "load_db.neu": 3, "DROP TABLE": 1}
     assert event(practice.backup.job("restore", "plan", "--to", "latest"), "plan")[0]["moment"]["lost"] == 0
+
+
+def test_out_of_an_encrypted_archive(folder, template):
+    """Backup and closed segments are age files; the identity is what opens them, and without it that is said."""
+    key = process.run(["age-keygen"]).stdout
+    (folder / "key").write_text(key)
+    (folder / "key").chmod(0o600)
+    public = next(line.split()[-1] for line in key.splitlines() if "public key" in line)
+    p = Practice(folder, template, {"archive": {"recipients": public}})
+    try:
+        p.stream.start()
+        p.backup.job("backup", "--now")
+        p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('Geheim'); FLUSH BINARY LOGS; INSERT INTO load_db.kontakt (name) VALUES ('danach')")
+        then = state(p.server)
+        p.stream.caught_up()
+        assert [i["encrypted"] for i in p.stream.indices()] == [True, False]
+        assert "identity" in p.into("--to", "latest", exit=9)[-1]["error"]
+        p.backup.set("archive", identity_file=folder / "key")
+        got, _ = p.into("--to", "latest")
+        assert not differences(then, got)
+    finally:
+        p.end()
