@@ -81,10 +81,31 @@ static int connect_lock(struct fence *f, struct err *e)
     return server_connect(&f->o.target, f->o.program, &f->lock, e);
 }
 
+/* What a copy while the server runs stands on: a series that has dropped one of them is told by its
+ * name, before anything is held. */
+static int check_means(struct fence *f, struct err *e)
+{
+    static const char *const means[] = {
+        "aria_checkpoint_interval", "innodb_max_purge_lag_wait", "innodb_max_dirty_pages_pct"};
+    for (size_t i = 0; i < sizeof means / sizeof means[0]; i++) {
+        _cleanup_free_ char *value = NULL;
+        int r = server_variable(f->admin, means[i], &value, e);
+        if (r < 0)
+            return r;
+        if (!value)
+            return err_set(e, ENOTSUP,
+                "this server (%s) has no %s, without which its files cannot be held still; use method = dump",
+                server_version(f->admin), means[i]);
+    }
+    return 0;
+}
+
 static int look_at_server(struct fence *f, struct err *e)
 {
     _cleanup_free_ char *now = NULL, *crypt = NULL;
-    int r = server_variable(f->admin, "innodb_log_checkpoint_now", &now, e);
+    int r = check_means(f, e);
+    if (r == 0)
+        r = server_variable(f->admin, "innodb_log_checkpoint_now", &now, e);
     if (r == 0)
         r = server_variable(f->admin, "innodb_encrypt_log", &crypt, e);
     if (r < 0)
@@ -207,13 +228,13 @@ static int flush_old_server(struct fence *f, struct err *e)
 static int flush_before_lock(struct fence *f, struct err *e)
 {
     uint64_t start = clock_mono_ms();
-    int r = server_exec(f->lock, e, "SET SESSION max_statement_time=%d", PREPARE_LIMIT);
+    int r = server_limit(f->lock, PREPARE_LIMIT, e);
     if (r == 0 && f->has_checkpoint_now)
         r = server_exec(f->lock, e, "SET GLOBAL innodb_log_checkpoint_now=ON");
     else if (r == 0)
         r = flush_old_server(f, e);
     if (r == 0)
-        r = server_exec(f->lock, e, "SET SESSION max_statement_time=%d", LOCKED_LIMIT);
+        r = server_limit(f->lock, LOCKED_LIMIT, e);
     f->marks.flush_ms = (unsigned)(clock_mono_ms() - start);
     return r;
 }

@@ -69,10 +69,24 @@ static int fail(struct server *s, const char *what, struct err *e)
         server_error(s));
 }
 
+bool server_is_mysql(const struct server *s)
+{
+    return !mariadb_connection(s->my);
+}
+
+int server_limit(struct server *s, unsigned seconds, struct err *e)
+{
+    /* MySQL's is in milliseconds, and of SELECTs only */
+    return server_is_mysql(s)
+               ? server_exec(s, e, "SET SESSION max_execution_time=%u", seconds * 1000)
+               : server_exec(s, e, "SET SESSION max_statement_time=%u", seconds);
+}
+
 static int session_setup(struct server *s, struct err *e)
 {
-    return server_exec(s, e,
-        "SET SESSION max_statement_time=5, lock_wait_timeout=20, wait_timeout=86400, time_zone='+00:00', sql_mode=''");
+    int r = server_exec(s, e,
+        "SET SESSION lock_wait_timeout=20, wait_timeout=86400, time_zone='+00:00', sql_mode=''");
+    return r == 0 ? server_limit(s, 5, e) : r;
 }
 
 int server_connect(

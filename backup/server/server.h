@@ -21,7 +21,8 @@
 struct server;
 
 /* program goes into the connection attributes and into error messages ("elexgate-job"). The session
- * gets max_statement_time=5, lock_wait_timeout=20, a wait_timeout of a day, and UTC as time zone.
+ * gets a limit of 5 s a statement (server_limit), lock_wait_timeout=20, a wait_timeout of a day,
+ * and UTC as time zone.
  */
 int server_connect(const struct server_target *t, const char *program, struct server **out,
     struct err *e) MUSTCHECK;
@@ -38,6 +39,11 @@ pid_t server_pid(const struct server *s);
 uint64_t server_thread_id(const struct server *s);
 /* "10.11.19-MariaDB-0+deb12u1" */
 const char *server_version(const struct server *s);
+
+/* MySQL, or what says so: no MariaDB. */
+bool server_is_mysql(const struct server *s);
+/* How long one of our statements may take from here on, in the server's own words; 0 = for ever. */
+int server_limit(struct server *s, unsigned seconds, struct err *e) MUSTCHECK;
 
 /* Errors of all of these: -EPIPE connection lost, -EACCES missing grant, -ETIMEDOUT statement or
  * lock limit reached, -EIO anything else the server says; the text has the server's words, as far

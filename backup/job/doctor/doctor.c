@@ -149,6 +149,19 @@ static void check_execute(struct doctor *d)
             "eine Sicherung führt keine Funktion der Praxis-Datenbank aus", NULL, NULL);
 }
 
+/* Its rights have other names: what a dump lacks, the dump says. */
+static void check_mysql(struct doctor *d)
+{
+    const char *version = server_version(d->server);
+    _cleanup_free_ char *text = xasprintf(
+        "this is MySQL %s, not MariaDB: backups by SQL dump only", version);
+    _cleanup_free_ char *text_de = xasprintf(
+        "das ist MySQL %s, nicht MariaDB: Sicherungen nur als SQL-Dump", version);
+    tell(d, "product", !d->run->s.physical,
+        (struct words){
+            text, text_de, "set method = dump in [backup]", "method = dump in [backup] setzen"});
+}
+
 static void check_server(struct doctor *d)
 {
     struct err e = {0};
@@ -163,12 +176,16 @@ static void check_server(struct doctor *d)
         tell(d, "server", false, (struct words){e.text, NULL, fix, NULL});
         return;
     }
-    _cleanup_free_ char *text = xasprintf(
-        "the admin account %s can log in to MariaDB %s", s->target.user, server_version(d->server));
-    _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei MariaDB %s anmelden",
-        s->target.user, server_version(d->server));
+    const char *product = server_is_mysql(d->server) ? "MySQL" : "MariaDB";
+    _cleanup_free_ char *text = xasprintf("the admin account %s can log in to %s %s",
+        s->target.user, product, server_version(d->server));
+    _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei %s %s anmelden",
+        s->target.user, product, server_version(d->server));
     tell(d, "server", true, (struct words){.text = text, .text_de = text_de});
-    check_grants(d);
+    if (server_is_mysql(d->server))
+        check_mysql(d);
+    else
+        check_grants(d);
     check_execute(d);
 }
 
@@ -206,7 +223,7 @@ static void check_database(struct doctor *d)
 
 static void check_layout(struct doctor *d)
 {
-    if (!d->server || !d->run->s.physical)
+    if (!d->server || !d->run->s.physical || server_is_mysql(d->server))
         return;
     struct err e = {0};
     struct layout l = {0};

@@ -24,8 +24,9 @@ int dump_rows_begin(const struct server_target *t, const char *database, bool hi
     if (r == 0)
         r = server_connect(t, "elexgate-job", &d->gate, e);
     if (r == 0)
-        r = server_exec(
-            d->gate, e, "SET SESSION lock_wait_timeout=%d, max_statement_time=%d", LOCK_S, LOCK_S);
+        r = server_exec(d->gate, e, "SET SESSION lock_wait_timeout=%d", LOCK_S);
+    if (r == 0)
+        r = server_limit(d->gate, LOCK_S, e);
     if (r == 0)
         r = server_exec(d->gate, e, "BACKUP STAGE START");
     if (r == 0)

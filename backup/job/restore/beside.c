@@ -26,9 +26,10 @@ static int open_server(const struct restore *r, struct server **out, struct err 
     if (code == 0)
         server_take_role(*out);
     if (code == 0)
-        code = server_exec(*out, e,
-            "SET SESSION max_statement_time=0, lock_wait_timeout=%d, foreign_key_checks=0",
-            LOCK_WAIT_S);
+        code = server_limit(*out, 0, e);
+    if (code == 0)
+        code = server_exec(
+            *out, e, "SET SESSION lock_wait_timeout=%d, foreign_key_checks=0", LOCK_WAIT_S);
     return code;
 }
 

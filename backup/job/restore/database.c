@@ -130,7 +130,7 @@ void restore_database_flush(struct restore *r)
     if (server_connect(&r->run->s.target, "elexgate-job", &s, NULL) < 0)
         return; /* it does not run */
     /* as many pages as there are: no limit; who works goes on meanwhile */
-    int code = server_exec(s, &why, "SET SESSION max_statement_time=0");
+    int code = server_limit(s, 0, &why);
     if (code == 0)
         code = server_exec(s, &why, "SET GLOBAL innodb_log_checkpoint_now=ON");
     if (code < 0)

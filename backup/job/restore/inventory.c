@@ -61,7 +61,7 @@ int inventory_read(struct server *s, const char *database, bool (*go_on)(void *c
 {
     struct inventory v = {0};
     _cleanup_free_ char *name = server_quote_text(s, database);
-    int code = server_exec(s, e, "SET SESSION max_statement_time=0");
+    int code = server_limit(s, 0, e);
     if (code == 0)
         code = read_database(s, name, &v, e);
     if (code == 0 && v.exists)

@@ -236,7 +236,7 @@ int live_copy_freeze(struct live_copy *c, struct server **lock, struct err *e)
     if (code == 0)
         code = server_variable(s, "innodb_log_checkpoint_now", &now, e);
     if (code == 0)
-        code = server_exec(s, e, "SET SESSION max_statement_time=0");
+        code = server_limit(s, 0, e);
     if (code == 0)
         code = server_exec(s, e, "FLUSH TABLES WITH READ LOCK");
     if (code == 0 && now)

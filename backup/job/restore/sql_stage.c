@@ -261,7 +261,9 @@ static int make_anew(struct sql_stage *q, struct server *s, struct err *e)
     _cleanup_free_ char *name = server_quote_name(q->database), *clause = NULL;
     int code = sql_stage_like(q, s, &clause, e);
     if (code == 0)
-        code = server_exec(s, e, "SET SESSION foreign_key_checks=0, max_statement_time=0");
+        code = server_exec(s, e, "SET SESSION foreign_key_checks=0");
+    if (code == 0)
+        code = server_limit(s, 0, e);
     if (code == 0)
         code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", name);
     if (code == 0)

@@ -193,7 +193,7 @@ static int replay(struct state *s, struct server *fresh, struct err *e)
     _cleanup_free_ char *name = server_quote_name(
         config_str(s->run->s.config, "database", NULL, "name"));
     if (r == 0)
-        r = server_exec(fresh, e, "SET SESSION max_statement_time=%d", QUERY_S);
+        r = server_limit(fresh, QUERY_S, e);
     if (r == 0)
         r = server_exec(fresh, e, "USE %s", name);
     if (r < 0)

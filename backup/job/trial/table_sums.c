@@ -121,7 +121,7 @@ int table_sums_open(const struct server_target *t, const char *program,
     ts->program = program;
     int r = server_connect(t, program, &ts->server, e);
     if (r == 0)
-        r = server_exec(ts->server, e, "SET SESSION max_statement_time=0");
+        r = server_limit(ts->server, 0, e);
     if (r == 0)
         r = list_tables(ts, e);
     for (size_t i = 0; r == 0 && i < ts->count; i++) {
@@ -227,7 +227,7 @@ int table_sums_read(struct server *s, const struct table_sums_options *o, struct
     json_t *broken, bool (*go_on)(void *ctx), void *ctx, struct err *e)
 {
     struct table_sums ts = {.server = s, .o = *o};
-    int r = server_exec(s, e, "SET SESSION max_statement_time=0");
+    int r = server_limit(s, 0, e);
     if (r == 0)
         r = list_tables(&ts, e);
     for (size_t i = 0; r == 0 && i < ts.count; i++) {
