@@ -71,8 +71,8 @@ def test_init_makes_a_strictly_valid_chain(folder):
     assert (tls / "server.pem").read_bytes().count(b"BEGIN CERTIFICATE") == 2
     leaf, ca = load(tls / "server.pem"), load(tls / "ca.pem")
     assert leaf.serial_number.bit_length() > 64 and ca.serial_number != leaf.serial_number
-    assert (leaf.not_valid_after - datetime.datetime.utcnow()).days in (396, 397)
-    assert (ca.not_valid_after - datetime.datetime.utcnow()).days in (3649, 3650)
+    assert (leaf.not_valid_after - datetime.datetime.now(datetime.UTC).replace(tzinfo=None)).days in (396, 397)
+    assert (ca.not_valid_after - datetime.datetime.now(datetime.UTC).replace(tzinfo=None)).days in (3649, 3650)
     assert leaf.public_key().curve.name == "secp256r1"
     assert "Praxis Dr. Müller" in leaf.subject.rfc4514_string()
     assert a["certificate"]["names"] == ["praxis-server", "srv.praxis.lan", "192.168.1.5", "fd00::5"]

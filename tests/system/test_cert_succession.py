@@ -150,7 +150,7 @@ def test_a_ca_that_may_have_none_below_it(folder):
     """CAs of earlier versions have path length 0; and one that has ended is followed without its word."""
     o = Office(folder)
     o.tls.mkdir()
-    key, now = certs.make_key(), datetime.datetime.utcnow()
+    key, now = certs.make_key(), datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Old CA")])
     ca = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
           .serial_number(4711).not_valid_before(now).not_valid_after(now + datetime.timedelta(400))

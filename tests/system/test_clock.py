@@ -132,7 +132,7 @@ def test_the_keeper_renews_from_year_to_year(folder, server):
                                               "tls": {"certificate": tls / "server.pem", "key": tls / "server.key"}})
 
     def end():
-        return (load(tls / "server.pem").not_valid_after - datetime.datetime.utcnow()).total_seconds() / 86400
+        return (load(tls / "server.pem").not_valid_after - datetime.datetime.now(datetime.UTC).replace(tzinfo=None)).total_seconds() / 86400
 
     def on_day(day, event):
         """The next look at the certificate ends with that event."""

@@ -129,7 +129,7 @@ def test_addresses_side_by_side(make_gate, server, addresses, words):
 
 
 def test_a_stale_revocation_list_is_told(make_gate, server, ca, folder):
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     crl = (x509.CertificateRevocationListBuilder().issuer_name(ca.ca.name).last_update(now - datetime.timedelta(30))
            .next_update(now - datetime.timedelta(2)).sign(ca.ca.key, hashes.SHA256()))
     file = folder / "crl.pem"

@@ -62,7 +62,7 @@ class Authority:
         self.folder = pathlib.Path(folder)
         self.key = make_key(kind)
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         issuer = parent or self
         public = self.key.public_key()
         self.certificate = (
@@ -81,7 +81,7 @@ class Authority:
         """A Leaf. not_before/not_after: days from now. Without dns and ips it has no subjectAltName at all. only_encipher: a key
         usage as for TLS without forward secrecy."""
         key = key or make_key(kind)
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = (
             x509.CertificateBuilder()
@@ -101,7 +101,7 @@ class Authority:
 
 def cross_sign(authority, by, not_after=3650):
     """The authority's name and key, signed by another one."""
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     public = authority.key.public_key()
     return (x509.CertificateBuilder().subject_name(authority.name).issuer_name(by.name).public_key(public)
             .serial_number(x509.random_serial_number()).not_valid_before(now - 2 * _DAY).not_valid_after(now + not_after * _DAY)
@@ -114,7 +114,7 @@ def cross_sign(authority, by, not_after=3650):
 def self_signed(folder, name, dns=("localhost",), ips=("127.0.0.1", "::1")):
     """A Leaf that nobody else has signed."""
     key = make_key()
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.DNSName(d) for d in dns] + [x509.IPAddress(ipaddress.ip_address(i)) for i in ips]
     certificate = (
