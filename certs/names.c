@@ -12,7 +12,7 @@
 #define LABEL_MAX 63
 #define CN_MAX    64 /* ub-common-name, RFC 5280 appendix A */
 
-bool names_has(const struct names *l, const char *s)
+static bool names_has(const struct names *l, const char *s)
 {
     for (size_t i = 0; i < l->n; i++) {
         if (strcmp(l->v[i], s) == 0) {

@@ -15,7 +15,6 @@ struct names {
     size_t n;
 };
 void names_add(struct names *l, const char *s); /* one that is in already is not added again */
-bool names_has(const struct names *l, const char *s);
 void names_clear(struct names *l);
 
 /* What a certificate is for: DNS names in lower case, IP addresses in canonical form. */

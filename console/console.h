@@ -39,7 +39,4 @@ struct console {
 struct settings *console_settings(struct console *c);
 void console_settings_drop(struct console *c, struct settings *s);
 
-/* Reads the configuration and the certificate again. On failure all stays as it was. */
-int console_reload(struct console *c, struct err *e) MUSTCHECK;
-
 #endif

@@ -81,7 +81,7 @@ static void warn_of_certificate(const struct settings *s)
             LOG_S("meaning", "the page is served, and browsers warn of it"));
 }
 
-int console_reload(struct console *c, struct err *e)
+static int console_reload(struct console *c, struct err *e)
 {
     struct settings *next;
     int r = settings_load(c->config_path, &next, e);

@@ -9,7 +9,7 @@
 #define BACKLOG 128
 #define FDS_MAX 64
 
-int unix_socket_address(const char *path, struct sockaddr_un *out, struct err *e)
+static int unix_socket_address(const char *path, struct sockaddr_un *out, struct err *e)
 {
     size_t n = strlen(path);
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};

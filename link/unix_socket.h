@@ -9,8 +9,6 @@
 #include <sys/un.h>
 #include "common/error.h"
 
-/* -ENAMETOOLONG with words. */
-int unix_socket_address(const char *path, struct sockaddr_un *out, struct err *e) MUSTCHECK;
 /* Connected, not blocking. The kernel says at once whether somebody listens: -ENOENT,
  * -ECONNREFUSED; -EAGAIN: somebody does, and has no room for one more. */
 int unix_socket_connect(const char *path, int *fd, struct err *e) MUSTCHECK;

@@ -217,7 +217,8 @@ int gate_block(
 static void on_drain_over(uv_timer_t *t)
 {
     struct gate *g = t->data;
-    log_event(LOG_WARNING, "drain-timeout", LOG_U("sessions", proxy_sessions(g->proxy)),
+    log_event(LOG_WARNING, "drain-timeout",
+        LOG_U("sessions", worker_sessions(g->proxy->workers, g->proxy->n_workers)),
         LOG_S("meaning", "the remaining sessions are ended"));
     end_all(g, g->proxy->settings->grace_ms);
 }
@@ -253,7 +254,8 @@ int gate_drain(struct gate *g, const struct gate_block *words, uint64_t timeout_
 
 void gate_on_session_gone(struct gate *g)
 {
-    if (g->state == GATE_DRAINING && g->done && g->waiting == 0 && proxy_sessions(g->proxy) == 0)
+    if (g->state == GATE_DRAINING && g->done && g->waiting == 0 &&
+        worker_sessions(g->proxy->workers, g->proxy->n_workers) == 0)
         drained(g);
 }
 

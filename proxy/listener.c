@@ -290,7 +290,7 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
             REFUSAL_ADDRESS);
     else if (p->stale.n > 0 && (left = stale_left(&p->stale, &peer, clock_mono_ms())) > 0)
         turn_away_stale(p, fd, &peer, l->name, left);
-    else if (proxy_sessions(p) >= set->max_sessions)
+    else if (worker_sessions(p->workers, p->n_workers) >= set->max_sessions)
         turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
             REFUSAL_MAX_SESSIONS);
     else if (peers_count(p->peers, &peer) >= set->max_sessions_per_address)

@@ -14,14 +14,6 @@
 #include "proxy/control/control_socket.h"
 #include "proxy/listener.h"
 
-unsigned proxy_sessions(const struct proxy *p)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < p->n_workers; i++)
-        n += atomic_load_explicit(&p->workers[i].assigned, memory_order_relaxed);
-    return n;
-}
-
 static struct idle_report report(const struct proxy *p)
 {
     struct idle_slot *slots[256];

@@ -44,8 +44,6 @@ struct proxy {
     uint64_t accepted, refused[REFUSAL_COUNT]; /* clients: handed to a worker; turned away before */
 };
 
-/* Sessions handed to workers and not gone yet. */
-unsigned proxy_sessions(const struct proxy *p);
 /* Reads the configuration again. On failure the old one serves on. restart: new array of options
  * that need a restart; changed: those that took effect. */
 int proxy_reload(

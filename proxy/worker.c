@@ -407,3 +407,11 @@ void worker_stop(struct worker *w)
     notice_unref(w->notice);
     json_decref(w->block_addresses);
 }
+
+unsigned worker_sessions(const struct worker *workers, unsigned n)
+{
+    unsigned sessions = 0;
+    for (unsigned i = 0; i < n; i++)
+        sessions += atomic_load_explicit(&workers[i].assigned, memory_order_relaxed);
+    return sessions;
+}

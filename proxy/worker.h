@@ -133,4 +133,7 @@ void worker_check_blocked(struct worker *w);
 void worker_tell_write(struct worker *w, uint64_t session_id);
 void worker_tell_session(struct worker *w, json_t *object);
 
+/* Sessions handed to these workers and not gone yet. */
+unsigned worker_sessions(const struct worker *workers, unsigned n);
+
 #endif

@@ -327,11 +327,6 @@ int gzip_read_next(struct gzip_reader *r, const uint8_t **data, size_t *len, str
     return r->mode == MODE_PARALLEL ? next_parallel(r, data, len, e) : next_serial(r, data, len, e);
 }
 
-uint64_t gzip_read_in(const struct gzip_reader *r)
-{
-    return r->offset;
-}
-
 void gzip_read_drop(struct gzip_reader *r)
 {
     if (!r)

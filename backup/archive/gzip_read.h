@@ -26,7 +26,6 @@ struct gzip_reader *gzip_read_open(
  * e, or a negative error of the source. */
 int gzip_read_next(
     struct gzip_reader *r, const uint8_t **data, size_t *len, struct err *e) MUSTCHECK;
-uint64_t gzip_read_in(const struct gzip_reader *r); /* compressed bytes taken */
-void gzip_read_drop(struct gzip_reader *r);         /* NULL allowed */
+void gzip_read_drop(struct gzip_reader *r); /* NULL allowed */
 
 #endif

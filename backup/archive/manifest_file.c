@@ -25,7 +25,8 @@ struct manifest_file {
     bool own_sources, has_head, ended;
     struct manifest head;
     struct manifest_seal seal;
-    char digest[SHA256_HEX_LEN]; /* see manifest_file_digest */
+    char digest[SHA256_HEX_LEN]; /* of what a seal signs, the head's line; of version 1: of all
+                                    lines but the last */
     char expect[SHA256_HEX_LEN]; /* "" = whatever comes */
     EVP_MD_CTX *hash;            /* of the entries' lines; in version 1 of all lines so far */
     char *buf;
@@ -300,16 +301,6 @@ int manifest_file_write(struct sink *to, const struct manifest *m, struct source
     free(buf);
     free(head);
     return r;
-}
-
-const struct manifest_seal *manifest_file_seal(const struct manifest_file *f)
-{
-    return &f->seal;
-}
-
-const char *manifest_file_digest(const struct manifest_file *f)
-{
-    return f->digest;
 }
 
 int manifest_file_head_read(const char *path, struct manifest *m, struct manifest_seal *seal,

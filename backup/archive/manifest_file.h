@@ -18,10 +18,6 @@ struct manifest_file;
 int manifest_file_open(const char *path, const char *identity_file, const char *passphrase,
     const char *expect, struct manifest_file **out, struct err *e) MUSTCHECK;
 const struct manifest *manifest_file_head(const struct manifest_file *f);
-const struct manifest_seal *manifest_file_seal(const struct manifest_file *f);
-/* SHA-256 of what a seal signs, the head's line. Version 1: of all lines but the last; "" before
- * they are read. */
-const char *manifest_file_digest(const struct manifest_file *f);
 /* Next entry: 0, 1 = no more, -EINVAL. *en is cleared by the caller. */
 int manifest_file_next(struct manifest_file *f, struct manifest_entry *en, struct err *e) MUSTCHECK;
 /* Entry lines alone, without head and last line (what pack writes while it runs). The source stays

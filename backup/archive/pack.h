@@ -93,7 +93,7 @@ int pack_close(struct pack *p, struct err *e) MUSTCHECK;
 /* m: the caller has filled method, times, server, tables, info and maybe notes; type, run, archive,
  * content, host, program and the notes of skipped files are filled in here. */
 int pack_publish(struct pack *p, struct manifest *m, struct err *e) MUSTCHECK;
-/* What the seal of a published archive signs: manifest_file_digest of the manifest in clear. */
+/* What the seal of a published archive signs: the digest of the manifest in clear. */
 const char *pack_digest(const struct pack *p);
 void pack_drop(struct pack *p); /* NULL allowed */
 

@@ -47,7 +47,7 @@ struct store_item {
     uint64_t size;     /* of the archive file, 0 when missing */
     struct manifest manifest;    /* the head; empty when unreadable */
     char digest[SHA256_HEX_LEN]; /* of the manifest in clear; "" when unreadable */
-    char expect[SHA256_HEX_LEN]; /* what manifest_file_digest of its whole manifest must be */
+    char expect[SHA256_HEX_LEN]; /* what the digest of its whole manifest must be */
     enum standing standing;
     uint64_t sequence; /* what is ours is ordered by it; 0 = not known */
     int64_t order_ms;  /* started_ms, but never before what we made earlier */

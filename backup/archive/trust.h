@@ -54,7 +54,7 @@ int trust_ready(struct trust *t, bool *made, struct err *e) MUSTCHECK;
 int trust_use_key(struct trust *t, const struct seal_key *key, struct err *e) MUSTCHECK;
 bool trust_is_own_key(const struct trust *t, const char *public);
 
-/* digest: manifest_file_digest of the manifest, whose head is m. */
+/* digest: the digest of the manifest, whose head is m. */
 enum standing trust_standing(const struct trust *t, const struct manifest *m,
     const struct manifest_seal *seal, const char *digest);
 /* Its place in the order is ours; what was replaced is never complete, and so never used. */

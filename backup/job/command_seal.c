@@ -20,13 +20,28 @@ struct ours {
     int lock;
 };
 
+int command_lock(const struct config *c, int *lock, struct err *e)
+{
+    const char *state_dir = config_str(c, "backup", NULL, "state_dir");
+    _cleanup_free_ char *lock_path = xasprintf("%s/run.lock", state_dir);
+    struct stat st;
+    pid_t holder = 0;
+    /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
+    if (stat(state_dir, &st) < 0)
+        return EXIT_GOOD;
+    int x = file_lock(lock_path, lock, &holder, e);
+    if (x == 1)
+        err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
+    return x == 1 ? EXIT_BUSY : x < 0 ? EXIT_FAILED : EXIT_GOOD;
+}
+
 static int open_ours(const struct config *c, bool lock, struct ours *o, struct err *e)
 {
     *o = (struct ours){.config = c, .lock = -1};
     if (lock) {
         if (file_mkdirs(config_str(c, "backup", NULL, "state_dir"), 0700, e) < 0)
             return EXIT_FAILED;
-        int code = archive_command_lock(c, &o->lock, e);
+        int code = command_lock(c, &o->lock, e);
         if (code != EXIT_GOOD)
             return code;
     }

@@ -24,4 +24,7 @@ int command_key(
 int command_folder(
     const struct config *c, int argc, char **argv, json_t *last, struct err *e) MUSTCHECK;
 
+/* The lock of all runs, where there are any. EXIT_BUSY when another one has it. */
+int command_lock(const struct config *c, int *lock, struct err *e) MUSTCHECK;
+
 #endif

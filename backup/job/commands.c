@@ -334,21 +334,6 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
     return code;
 }
 
-int archive_command_lock(const struct config *c, int *lock, struct err *e)
-{
-    const char *state_dir = config_str(c, "backup", NULL, "state_dir");
-    _cleanup_free_ char *lock_path = xasprintf("%s/run.lock", state_dir);
-    struct stat st;
-    pid_t holder = 0;
-    /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
-    if (stat(state_dir, &st) < 0)
-        return EXIT_GOOD;
-    int x = file_lock(lock_path, lock, &holder, e);
-    if (x == 1)
-        err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
-    return x == 1 ? EXIT_BUSY : x < 0 ? EXIT_FAILED : EXIT_GOOD;
-}
-
 static int command_remove(struct request *r, struct err *e, json_t *last)
 {
     _cleanup_fd_ int lock = -1;
@@ -356,7 +341,7 @@ static int command_remove(struct request *r, struct err *e, json_t *last)
         err_set(e, EINVAL, "which backup? `elexgate backups` lists them");
         return EXIT_USAGE;
     }
-    int code = archive_command_lock(r->config, &lock, e);
+    int code = command_lock(r->config, &lock, e);
     if (code != EXIT_GOOD)
         return code;
     json_t *removed = json_array();

@@ -21,7 +21,4 @@ bool archive_command_known(const char *name);
 /* argv[0] is the command's name. Returns the exit code (0, 1, 2, 6, 9, 10 as documented). */
 int archive_command_run(const struct config *c, int argc, char **argv);
 
-/* The lock of all runs, where there are any. EXIT_BUSY when another one has it. */
-int archive_command_lock(const struct config *c, int *lock, struct err *e) MUSTCHECK;
-
 #endif

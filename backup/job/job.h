@@ -8,16 +8,8 @@
 #include "backup/job/run.h"
 
 int job_backup(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
-/* drill [WHICH] [--type TYPE] [--foreign] */
-int job_drill(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
-/* rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH] */
-int job_rehearse(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* doctor: one JSON object a check, see doctor.c */
 int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
-/* alarm WORDS: tells the after_backup hook that a due backup did not take place (not-idle) */
-int job_alarm(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
-/* put-back: server settings that a killed run left changed */
-int job_put_back(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 
 /* One run at a time, whoever starts it. The lock is the run's, and goes away with the process,
  * however it ends. EXIT_BUSY when another run has it. */

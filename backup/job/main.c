@@ -39,20 +39,6 @@ static const char usage[] =
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
 
-static const struct command {
-    const char *name;
-    int (*run)(struct run *r, int argc, char **argv, struct err *e);
-} commands[] = {
-    {"backup", job_backup},
-    {"drill", job_drill},
-    {"rehearse", job_rehearse},
-    {"doctor", job_doctor},
-    {"put-back", job_put_back},
-    {"restore", job_restore},
-    {"alarm", job_alarm},
-    {"binlog", job_binlog},
-};
-
 int job_exit_code(int result)
 {
     switch (result) {
@@ -157,7 +143,7 @@ static int drill_all(struct run *r, const struct store_list *found, struct err *
     return code;
 }
 
-int job_drill(struct run *r, int argc, char **argv, struct err *e)
+static int job_drill(struct run *r, int argc, char **argv, struct err *e)
 {
     const char *which = "latest", *type = NULL;
     bool foreign = false, if_any = false;
@@ -192,7 +178,8 @@ static int whole_path(const char *given, const char *what, char **out, struct er
     return *out ? 0 : err_sys(e, errno, "cannot find the %s %s", what, given);
 }
 
-int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
+/* rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH] */
+static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
 {
     const char *which = "latest";
     _cleanup_free_ char *program = NULL, *root = NULL, *queries = NULL;
@@ -226,7 +213,7 @@ int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
     return code;
 }
 
-int job_put_back(struct run *r, int argc, char **argv, struct err *e)
+static int job_put_back(struct run *r, int argc, char **argv, struct err *e)
 {
     (void)argc;
     (void)argv;
@@ -243,7 +230,7 @@ int job_put_back(struct run *r, int argc, char **argv, struct err *e)
     return code;
 }
 
-int job_alarm(struct run *r, int argc, char **argv, struct err *e)
+static int job_alarm(struct run *r, int argc, char **argv, struct err *e)
 {
     (void)e;
     hook_after(r, "after_backup", r->s.physical_type, EXIT_NOT_IDLE,
@@ -271,6 +258,20 @@ static int finish(struct run *r, int result, const struct err *e)
     run_event(last);
     return code;
 }
+
+static const struct command {
+    const char *name;
+    int (*run)(struct run *r, int argc, char **argv, struct err *e);
+} commands[] = {
+    {"backup", job_backup},
+    {"drill", job_drill},
+    {"rehearse", job_rehearse},
+    {"doctor", job_doctor},
+    {"put-back", job_put_back},
+    {"restore", job_restore},
+    {"alarm", job_alarm},
+    {"binlog", job_binlog},
+};
 
 static int run_command(const struct command *command, const struct config *c, int argc, char **argv)
 {

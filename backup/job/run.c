@@ -194,7 +194,7 @@ bool run_go_on(void *ctx)
 
 /* What the phase is goes by the pack, except that it is still copying to its mind when the tables
  * are being counted. The verification goes through what was copied. */
-void run_pack_progress(void *ctx, const struct pack_progress *p)
+static void run_pack_progress(void *ctx, const struct pack_progress *p)
 {
     struct run *r = ctx;
     bool copying = strcmp(p->phase, "copy") == 0;

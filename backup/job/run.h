@@ -101,7 +101,6 @@ void run_progress(
 
 /* Callbacks for pack and unpack; ctx is the struct run. */
 bool run_go_on(void *ctx);
-void run_pack_progress(void *ctx, const struct pack_progress *p);
 void run_unpack_progress(void *ctx, uint64_t done, uint64_t total, const char *path);
 
 /* Options for one archive of this run. */

@@ -19,7 +19,7 @@ struct keeper_errand {
     json_t *request, *event, *last;
 };
 
-json_t *keeper_failure(int exit_code, const json_t *last)
+static json_t *keeper_failure(int exit_code, const json_t *last)
 {
     const char *words = json_get_str(last, "error");
     int code = json_object_get(last, "code") ? json_answer_errno(last) : exit_code_errno(exit_code);

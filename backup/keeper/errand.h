@@ -28,8 +28,4 @@ json_t *keeper_errand(
 /* Ends those that take too long; with `all` drops every one, since the keeper ends. */
 void keeper_errands_tick(struct keeper *k, bool all);
 
-/* An answer for a program's failed end: its words, its "code" or the one that fits its exit code.
- */
-json_t *keeper_failure(int exit_code, const json_t *last);
-
 #endif

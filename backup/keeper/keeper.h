@@ -59,6 +59,5 @@ keeper_command_fn keeper_config_get, keeper_config_set, keeper_schedule_preview;
 int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e) MUSTCHECK;
 /* Whether the keeper would take these settings over. */
 int keeper_check_config(const struct config *c, struct err *e) MUSTCHECK;
-void keeper_stop(struct keeper *k);
 
 #endif

@@ -179,7 +179,7 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
 /* --- the program ------------------------------------------------------------------------------ */
 
 /* Called again when a running job has ended. */
-void keeper_stop(struct keeper *k)
+static void keeper_stop(struct keeper *k)
 {
     if (!k->stopping) {
         k->stopping = true;

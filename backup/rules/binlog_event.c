@@ -14,7 +14,7 @@ uint32_t binlog_u32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-uint64_t binlog_u48(const uint8_t *p)
+static uint64_t binlog_u48(const uint8_t *p)
 {
     return binlog_u32(p) | (uint64_t)binlog_u16(p + 4) << 32;
 }

@@ -129,7 +129,6 @@ const char *binlog_type_name(uint8_t type);
 
 uint16_t binlog_u16(const uint8_t *p);
 uint32_t binlog_u32(const uint8_t *p);
-uint64_t binlog_u48(const uint8_t *p);
 uint64_t binlog_u64(const uint8_t *p);
 
 #endif

@@ -168,6 +168,25 @@ static void put_disk(const struct health_finding *f, struct health_words *out)
         "auf der Festplatte der Sicherungen sind nur noch %s GB frei", text);
 }
 
+static void put_binlog(
+    const char *en, const char *de, const char *text, const char *text_de, struct health_words *out)
+{
+    utf8_format(out->en, sizeof out->en,
+        "the binary log is not archived, what is safe ends: %s; %s", en, text);
+    utf8_format(out->de, sizeof out->de,
+        "das Binärlog wird nicht archiviert, gesichert ist bis: %s; %s", de, text_de);
+}
+
+static void put_ca(const struct health_finding *f, const struct cron_zone *zone, const char *text,
+    const char *text_de, struct health_words *out)
+{
+    char day[WHEN_LEN];
+    utf8_format(out->en, sizeof out->en, "the CA that workstations know ends on %s (%s)",
+        when(f->at_ms, zone, false, false, day), text);
+    utf8_format(out->de, sizeof out->de, "die CA, die die Arbeitsplätze kennen, endet am %s (%s)",
+        when(f->at_ms, zone, true, false, day), text_de);
+}
+
 void health_put(
     const struct health_finding *f, const struct cron_zone *zone, struct health_words *out)
 {
@@ -199,10 +218,7 @@ void health_put(
         put_missed(f, zone, out);
         break;
     case HEALTH_BINLOG_STOPPED:
-        utf8_format(out->en, sizeof out->en,
-            "the binary log is not archived, what is safe ends: %s; %s", en, text);
-        utf8_format(out->de, sizeof out->de,
-            "das Binärlog wird nicht archiviert, gesichert ist bis: %s; %s", de, text_de);
+        put_binlog(en, de, text, text_de, out);
         break;
     case HEALTH_DRILL_FAILED:
         SAY(out, "the last drill failed: %s", "die letzte Probe misslang: %s", text, text_de);
@@ -217,11 +233,7 @@ void health_put(
         put_certificate(f, zone, out);
         break;
     case HEALTH_CA_ENDS:
-        utf8_format(out->en, sizeof out->en, "the CA that workstations know ends on %s (%s)",
-            when(f->at_ms, zone, false, false, en), text);
-        utf8_format(out->de, sizeof out->de,
-            "die CA, die die Arbeitsplätze kennen, endet am %s (%s)",
-            when(f->at_ms, zone, true, false, de), text_de);
+        put_ca(f, zone, text, text_de, out);
         break;
     case HEALTH_BACKUP_WARNING:
     case HEALTH_NOTIFY_FAILED:

@@ -257,11 +257,6 @@ unsigned server_modes(const struct server *s)
            (reply.no_backslash_escapes ? SQL_NO_BACKSLASH_ESCAPES : 0);
 }
 
-void server_hang_up(struct server *s)
-{
-    shutdown(mysql_get_socket(s->my), SHUT_RDWR);
-}
-
 int server_peer(const struct server *s, struct ucred *out)
 {
     socklen_t size = sizeof *out;

@@ -74,8 +74,6 @@ unsigned server_send(
     struct server *s, const char *sql, size_t n, struct server_reply *reply) MUSTCHECK;
 /* The same two as flags of sql_lexer.h, as the last answer had them. */
 unsigned server_modes(const struct server *s);
-/* From another thread: ends what the connection is waiting for, with an error. */
-void server_hang_up(struct server *s);
 /* The address and the port that it is connected to over the network. */
 int server_address(
     const struct server *s, char *buf, size_t size, unsigned *port, struct err *e) MUSTCHECK;

@@ -113,9 +113,6 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
  * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:
  * the issuer is a public CA. */
 STACK_OF(X509) * cert_anchors(struct cert_run *run, const struct cert_pair *pair) MUSTCHECK;
-/* Workstations that were set up for now trust next as well, and need no visit. */
-bool cert_same_trust(
-    struct cert_run *run, const struct cert_pair *now, const struct cert_pair *next) MUSTCHECK;
 /* {"certificate":…,"workstations":"same-ca"|"new-ca"}: what next in now's place (NULL: none) means.
  * New reference. */
 json_t *cert_exchange_json(

@@ -44,7 +44,8 @@ STACK_OF(X509) * cert_anchors(struct cert_run *run, const struct cert_pair *pair
     return all;
 }
 
-bool cert_same_trust(
+/* Workstations that were set up for now trust next as well, and need no visit. */
+static bool cert_same_trust(
     struct cert_run *run, const struct cert_pair *now, const struct cert_pair *next)
 {
     _cleanup_x509s_ STACK_OF(X509) *have = cert_anchors(run, now);

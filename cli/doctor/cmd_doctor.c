@@ -123,7 +123,7 @@ static int run_doctor(struct cli *cli, int argc, char **argv)
         tr(cli, "the configuration %s is good", "die Konfiguration %s ist in Ordnung"),
         config_path(cli->config));
     doctor_tell(&d, DOCTOR_GOOD, "config", text, NULL);
-    doctor_gate(&d);
+    doctor_look_at_gate(&d);
     doctor_tls(&d);
     doctor_keeper(&d);
     fflush(stdout);

@@ -28,7 +28,7 @@ struct doctor {
 void doctor_tell(
     struct doctor *d, enum doctor_level level, const char *name, const char *text, const char *fix);
 
-void doctor_gate(struct doctor *d);
+void doctor_look_at_gate(struct doctor *d);
 void doctor_tls(struct doctor *d);
 void doctor_keeper(struct doctor *d);
 

@@ -105,7 +105,7 @@ static void clock_set(struct doctor *d)
             : "apt-get install systemd-timesyncd; timedatectl set-ntp yes");
 }
 
-void doctor_gate(struct doctor *d)
+void doctor_look_at_gate(struct doctor *d)
 {
     const struct config *c = cli_config(d->cli);
     proxy(d, c);

@@ -386,7 +386,7 @@ static int run_restore(struct cli *cli, int argc, char **argv)
         const char *moment[6] = {NULL};
         size_t n = moment_words(&rq, moment, 0);
         const struct restore_into in = {rq.into, rq.serve, rq.words, rq.n, moment, n, rq.foreign};
-        return restore_into(cli, &in);
+        return restore_run_into(cli, &in);
     }
     const char *word = rq.n ? rq.words[0] : "";
     bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||

@@ -117,7 +117,7 @@ static bool unpacked_before(const char *dir)
     return access(path, F_OK) == 0;
 }
 
-int restore_into(struct cli *cli, const struct restore_into *in)
+int restore_run_into(struct cli *cli, const struct restore_into *in)
 {
     const char *args[WORDS_MAX + 12] = {"restore", "into"};
     size_t n = 2;

@@ -16,6 +16,6 @@ struct restore_into {
 };
 
 /* Returns the exit code. Serving lasts until Ctrl-C. */
-int restore_into(struct cli *cli, const struct restore_into *in) MUSTCHECK;
+int restore_run_into(struct cli *cli, const struct restore_into *in) MUSTCHECK;
 
 #endif

@@ -1,9 +1,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -62,7 +62,6 @@ static int meta_load(const struct upload_store *s, const char *id, json_t **out,
 {
     _cleanup_free_ char *path = NULL, *text = NULL;
     size_t len = 0;
-
     if (!upload_id_valid(id))
         return err_set(e, ENOENT, "there is no such upload");
     path = meta_path(s, id);
@@ -83,17 +82,11 @@ static int meta_load(const struct upload_store *s, const char *id, json_t **out,
     return 0;
 }
 
-static int64_t meta_int(const json_t *meta, const char *key)
-{
-    return json_get_int(meta, key);
-}
-
 static int meta_save(
     const struct upload_store *s, const char *id, const json_t *meta, struct err *e)
 {
     _cleanup_free_ char *path = meta_path(s, id);
     _cleanup_free_ char *text = json_dumps(meta, JSON_COMPACT);
-
     CHECK(text); /* name and owner: good_text; or what meta_load has read as JSON */
     return file_publish(path, text, strlen(text), 0600, e);
 }
@@ -103,7 +96,6 @@ static int each_upload(
     const struct upload_store *s, void (*fn)(void *ctx, const char *id), void *ctx, struct err *e)
 {
     DIR *d = opendir(s->dir);
-
     if (!d)
         return err_sys(e, errno, "cannot read the folder %s", s->dir);
     for (struct dirent *entry; (entry = readdir(d));) {
@@ -137,16 +129,14 @@ static void publish_missed(void *ctx, const char *id)
     const struct upload_store *s = ctx;
     _cleanup_json_ json_t *meta = NULL;
     _cleanup_free_ char *part = part_path(s, id);
-
     if (meta_load(s, id, &meta, NULL) == 0 && access(part, F_OK) == 0 &&
-        meta_int(meta, "offset") == meta_int(meta, "size") && publish(s, id, NULL) < 0)
+        json_get_int(meta, "offset") == json_get_int(meta, "size") && publish(s, id, NULL) < 0)
         return; /* it stays incomplete in the list, and can be removed */
 }
 
 int upload_store_open(const char *dir, int64_t max_size, struct upload_store **out, struct err *e)
 {
     int r = file_mkdirs(dir, 0700, e);
-
     if (r < 0)
         return r;
     struct upload_store *s = xcalloc(1, sizeof *s);
@@ -180,10 +170,9 @@ static void claim(void *ctx, const char *id)
 {
     struct claims *c = ctx;
     _cleanup_json_ json_t *meta = NULL;
-
     c->count++;
     if (meta_load(c->store, id, &meta, NULL) == 0)
-        c->bytes += meta_int(meta, "size") - meta_int(meta, "offset");
+        c->bytes += json_get_int(meta, "size") - json_get_int(meta, "offset");
 }
 
 /* Whether another size bytes have room beside what others have announced and not sent yet. */
@@ -192,7 +181,6 @@ static int check_room(const struct upload_store *s, int64_t size, struct err *e)
     struct statvfs v;
     struct claims claims = {.store = s};
     int r = each_upload(s, claim, &claims, e);
-
     if (r < 0)
         return r;
     if (claims.count >= UPLOAD_COUNT_MAX)
@@ -217,7 +205,6 @@ static bool good_text(const char *text)
 static void shown_name(const char *name, char out[static UPLOAD_NAME_MAX + 1])
 {
     size_t n = 0, step;
-
     for (const char *p = name; *p; p++)
         if (*p == '/' || *p == '\\')
             name = p + 1;
@@ -234,22 +221,10 @@ static void shown_name(const char *name, char out[static UPLOAD_NAME_MAX + 1])
         strcpy(out, "?");
 }
 
-static int draw_id(char id[static UPLOAD_ID_LEN], struct err *e)
-{
-    unsigned char random[(UPLOAD_ID_LEN - 1) / 2];
-
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_sys(e, errno, "no random number");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(id + 2 * i, 3, "%02x", random[i]);
-    return 0;
-}
-
 int upload_store_create(struct upload_store *s, int64_t size, const char *name, const char *owner,
     char id[static UPLOAD_ID_LEN], struct err *e)
 {
     char fresh[UPLOAD_ID_LEN], clean[UPLOAD_NAME_MAX + 1], now[CLOCK_ISO_LEN];
-
     if (size < 1)
         return err_set(e, EINVAL, "an empty file cannot be uploaded");
     if (!good_text(name) || !good_text(owner))
@@ -257,8 +232,11 @@ int upload_store_create(struct upload_store *s, int64_t size, const char *name, 
     if (size > s->max)
         return err_set(e, EFBIG, "the file is larger than upload_max in [console] allows");
     int r = check_room(s, size, e);
-    if (r < 0 || (r = draw_id(fresh, e)) < 0)
+    if (r < 0)
         return r;
+    unsigned char random[(UPLOAD_ID_LEN - 1) / 2];
+    randombytes_buf(random, sizeof random);
+    (void)sodium_bin2hex(fresh, UPLOAD_ID_LEN, random, sizeof random);
     shown_name(name, clean);
     _cleanup_free_ char *part = part_path(s, fresh);
     _cleanup_fd_ int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -280,11 +258,10 @@ int upload_store_offset(
 {
     _cleanup_json_ json_t *meta = NULL;
     int r = meta_load(s, id, &meta, e);
-
     if (r < 0)
         return r;
-    *offset = meta_int(meta, "offset");
-    *size = meta_int(meta, "size");
+    *offset = json_get_int(meta, "offset");
+    *size = json_get_int(meta, "size");
     return 0;
 }
 
@@ -296,7 +273,6 @@ static int open_locked(const struct upload_store *s, const char *id, int *out, s
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_free_ char *path = part_path(s, id);
     _cleanup_fd_ int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-
     if (fd < 0)
         return err_sys(e, errno, "cannot open %s", path);
     if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
@@ -313,7 +289,7 @@ static int open_locked(const struct upload_store *s, const char *id, int *out, s
 static int append_to_complete(struct upload_store *s, const char *id, int64_t offset, json_t *meta,
     struct upload_append **out, struct err *e)
 {
-    if (offset != meta_int(meta, "size"))
+    if (offset != json_get_int(meta, "size"))
         return err_set(e, ESTALE, "the upload is complete");
     struct upload_append *a = xcalloc(1, sizeof *a);
     *a = (struct upload_append){.store = s, .meta = json_incref(meta), .fd = -1};
@@ -329,7 +305,6 @@ int upload_store_append_begin(struct upload_store *s, const char *id, int64_t of
     _cleanup_json_ json_t *before = NULL, *meta = NULL;
     _cleanup_fd_ int fd = -1;
     int r = meta_load(s, id, &before, e);
-
     if (r < 0)
         return r;
     if ((r = open_locked(s, id, &fd, e)) == -ENOENT)
@@ -337,7 +312,7 @@ int upload_store_append_begin(struct upload_store *s, const char *id, int64_t of
     /* Read again under the lock: another request may just have ended. */
     if (r < 0 || (r = meta_load(s, id, &meta, e)) < 0)
         return r;
-    int64_t at = meta_int(meta, "offset");
+    int64_t at = json_get_int(meta, "offset");
     if (offset != at)
         return err_set(
             e, ESTALE, "the upload goes on at %lld, not at %lld", (long long)at, (long long)offset);
@@ -346,7 +321,7 @@ int upload_store_append_begin(struct upload_store *s, const char *id, int64_t of
         return err_sys(e, errno, "cannot go to the end of upload %s", id);
     struct upload_append *a = xcalloc(1, sizeof *a);
     *a = (struct upload_append){.store = s, .fd = fd, .meta = meta, .offset = at, .synced = at};
-    a->size = meta_int(meta, "size");
+    a->size = json_get_int(meta, "size");
     memcpy(a->id, id, sizeof a->id);
     fd = -1;
     meta = NULL;
@@ -371,7 +346,6 @@ static int sync_append(struct upload_append *a, struct err *e)
 int upload_store_append_data(struct upload_append *a, const void *data, size_t len, struct err *e)
 {
     const char *p = data;
-
     if ((uint64_t)len > (uint64_t)(a->size - a->offset))
         return err_set(
             e, EFBIG, "more than the %lld bytes that were announced", (long long)a->size);
@@ -391,7 +365,6 @@ int upload_store_append_data(struct upload_append *a, const void *data, size_t l
 int upload_store_append_end(struct upload_append *a, int64_t *offset, struct err *e)
 {
     int r = sync_append(a, e);
-
     if (r == 0 && a->fd >= 0 && a->offset == a->size)
         r = publish(a->store, a->id, e);
     if (r == 0 && offset)
@@ -410,7 +383,6 @@ int upload_store_remove(struct upload_store *s, const char *id, struct err *e)
     _cleanup_json_ json_t *meta = NULL;
     _cleanup_fd_ int fd = -1;
     int r = meta_load(s, id, &meta, e);
-
     if (r < 0 && r != -EBADMSG) /* a damaged description can be removed, too */
         return r;
     r = open_locked(s, id, &fd, e);
@@ -438,7 +410,6 @@ static void list_one(void *ctx, const char *id)
     struct listing *l = ctx;
     _cleanup_json_ json_t *meta = NULL;
     size_t at = 0;
-
     if (meta_load(l->store, id, &meta, NULL) < 0)
         return;
     if (l->owner && strcmp(l->owner, json_get_str(meta, "owner")) != 0)
@@ -459,7 +430,6 @@ static void list_one(void *ctx, const char *id)
 json_t *upload_store_list(struct upload_store *s, const char *owner)
 {
     struct listing l = {s, owner, json_array()};
-
     if (each_upload(s, list_one, &l, NULL) < 0)
         json_array_clear(l.array);
     return l.array;
@@ -469,7 +439,6 @@ json_t *upload_store_list(struct upload_store *s, const char *owner)
 static int64_t changed_ms(const struct upload_store *s, const char *id)
 {
     int64_t newest = 0;
-
     for (unsigned i = 0; i < 3; i++) {
         static const char *const endings[] = {"", ".part", ".json"};
         struct stat st;
@@ -489,7 +458,6 @@ struct expiry {
 static void expire_one(void *ctx, const char *id)
 {
     struct expiry *x = ctx;
-
     if (changed_ms(x->store, id) < x->before_ms && upload_store_remove(x->store, id, NULL) == 0)
         x->removed++;
 }
@@ -499,7 +467,6 @@ static void expire_one(void *ctx, const char *id)
 static void expire_leftovers(struct expiry *x)
 {
     DIR *d = opendir(x->store->dir);
-
     if (!d)
         return;
     for (struct dirent *entry; (entry = readdir(d));) {
@@ -526,7 +493,6 @@ static void expire_leftovers(struct expiry *x)
 unsigned upload_store_expire(struct upload_store *s, int64_t max_age_ms)
 {
     struct expiry x = {.store = s, .before_ms = clock_wall_ms() - max_age_ms};
-
     if (each_upload(s, expire_one, &x, NULL) == 0)
         expire_leftovers(&x);
     return x.removed;

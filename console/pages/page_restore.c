@@ -185,7 +185,7 @@ static void add_choice(struct request *rq, json_t *model)
     (void)json_object_set_new(model, "uploads", uploads);
 }
 
-json_t *restore_model(struct request *rq, const char *run, const char *upload)
+static json_t *restore_model(struct request *rq, const char *run, const char *upload)
 {
     json_t *model = json_object();
     json_t *keeper = keeper_status_into(rq, model);

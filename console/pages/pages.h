@@ -37,7 +37,6 @@ void action_delete(struct request *rq);
 /* page_restore.c */
 json_t *model_restore(struct request *rq);
 /* With the plan for a run or an upload; both NULL: none. */
-json_t *restore_model(struct request *rq, const char *run, const char *upload);
 void action_restore(struct request *rq);
 void action_restore_undo(struct request *rq);
 void action_restore_accept(struct request *rq);

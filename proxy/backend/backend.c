@@ -85,6 +85,25 @@ void backend_cancel(struct backend_lookup *l)
     resolver_cancel(l);
 }
 
+static char *backend_text(const struct backend_address *a, char *buf, size_t size)
+{
+    if (a->sa.ss_family == AF_UNIX) {
+        struct sockaddr_un un;
+        memcpy(&un, &a->sa, sizeof un);
+        snprintf(buf, size, "unix:%s", un.sun_path);
+        return buf;
+    }
+    char addr[ADDRESS_TEXT_MAX];
+    struct address bytes = address_from((const struct sockaddr *)&a->sa);
+    in_port_t port;
+    struct sockaddr_in in; /* the port stands at the same place in both families */
+    memcpy(&in, &a->sa, sizeof in);
+    port = ntohs(in.sin_port);
+    bool v6 = a->sa.ss_family == AF_INET6;
+    snprintf(buf, size, v6 ? "[%s]:%u" : "%s:%u", address_text(&bytes, addr), (unsigned)port);
+    return buf;
+}
+
 int backend_connect(const struct backend_address *a, const struct settings *s, struct err *e)
 {
     char text[128];
@@ -109,25 +128,6 @@ int backend_connected(int fd, struct err *e)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n) < 0)
         why = errno;
     return why ? err_sys(e, why, "cannot connect to the server") : 0;
-}
-
-char *backend_text(const struct backend_address *a, char *buf, size_t size)
-{
-    if (a->sa.ss_family == AF_UNIX) {
-        struct sockaddr_un un;
-        memcpy(&un, &a->sa, sizeof un);
-        snprintf(buf, size, "unix:%s", un.sun_path);
-        return buf;
-    }
-    char addr[ADDRESS_TEXT_MAX];
-    struct address bytes = address_from((const struct sockaddr *)&a->sa);
-    in_port_t port;
-    struct sockaddr_in in; /* the port stands at the same place in both families */
-    memcpy(&in, &a->sa, sizeof in);
-    port = ntohs(in.sin_port);
-    bool v6 = a->sa.ss_family == AF_INET6;
-    snprintf(buf, size, v6 ? "[%s]:%u" : "%s:%u", address_text(&bytes, addr), (unsigned)port);
-    return buf;
 }
 
 void backend_set_options(int fd, const struct settings *s)

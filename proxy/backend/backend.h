@@ -57,8 +57,6 @@ void backend_forget(struct backend_cache *c);
 int backend_connect(
     const struct backend_address *a, const struct settings *s, struct err *e) MUSTCHECK;
 int backend_connected(int fd, struct err *e) MUSTCHECK;
-/* "127.0.0.1:3306", "unix:/run/..."; returns buf. */
-char *backend_text(const struct backend_address *a, char *buf, size_t size);
 /* TCP_NODELAY and keepalive as in the settings, for a TCP socket of either side. On a
  * listening socket they are inherited by what it accepts, which spares six system calls a client.
  */

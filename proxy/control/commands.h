@@ -16,13 +16,13 @@ json_t *command_ok(void) MUSTCHECK;
 bool command_ms(struct control_client *c, const json_t *request, const char *key, int64_t def,
     int64_t max, uint64_t *out) MUSTCHECK;
 
-void cmd_status(struct control_client *c, const json_t *request);
-void cmd_sessions(struct control_client *c, const json_t *request);
-void cmd_block(struct control_client *c, const json_t *request);
-void cmd_drain(struct control_client *c, const json_t *request);
-void cmd_open(struct control_client *c, const json_t *request);
-void cmd_hold(struct control_client *c, const json_t *request);
-void cmd_release(struct control_client *c, const json_t *request);
-void cmd_kill(struct control_client *c, const json_t *request);
+void command_status(struct control_client *c, const json_t *request);
+void command_sessions(struct control_client *c, const json_t *request);
+void command_block(struct control_client *c, const json_t *request);
+void command_drain(struct control_client *c, const json_t *request);
+void command_open(struct control_client *c, const json_t *request);
+void command_hold(struct control_client *c, const json_t *request);
+void command_release(struct control_client *c, const json_t *request);
+void command_kill(struct control_client *c, const json_t *request);
 
 #endif

@@ -78,7 +78,7 @@ static json_t *join_status(struct both *b)
     return status;
 }
 
-void cmd_status(struct control_client *c, const json_t *request)
+void command_status(struct control_client *c, const json_t *request)
 {
     struct both *b = both_new(c, join_status);
     b->waiting = 1;
@@ -105,7 +105,7 @@ static json_t *join_sessions(struct both *b)
         json_object_get(failure, "error"));
 }
 
-void cmd_sessions(struct control_client *c, const json_t *request)
+void command_sessions(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     struct both *b = both_new(c, join_sessions);
@@ -164,7 +164,7 @@ static bool take_words(struct control_client *c, const json_t *request, struct g
     return false;
 }
 
-void cmd_block(struct control_client *c, const json_t *request)
+void command_block(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     struct err e;
@@ -186,7 +186,7 @@ void cmd_block(struct control_client *c, const json_t *request)
     publish_state(p);
 }
 
-void cmd_drain(struct control_client *c, const json_t *request)
+void command_drain(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     struct err e;
@@ -260,7 +260,7 @@ static void admit_stale(struct control_client *c, const json_t *addresses)
     publish_state(p);
 }
 
-void cmd_open(struct control_client *c, const json_t *request)
+void command_open(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     const json_t *stale = json_object_get(request, "stale_addresses");
@@ -314,7 +314,7 @@ static json_t *join_held(struct both *b)
     return answer;
 }
 
-void cmd_hold(struct control_client *c, const json_t *request)
+void command_hold(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     struct err e;
@@ -336,7 +336,7 @@ void cmd_hold(struct control_client *c, const json_t *request)
         &p->predecessors, json_deep_copy(request), timeout + PREDECESSOR_MS, on_others, b);
 }
 
-void cmd_release(struct control_client *c, const json_t *request)
+void command_release(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     (void)request;
@@ -364,7 +364,7 @@ static json_t *join_killed(struct both *b)
 }
 
 /* A number is given once among all processes: a successor counts on. */
-void cmd_kill(struct control_client *c, const json_t *request)
+void command_kill(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
     json_int_t id = json_get_int(request, "session");

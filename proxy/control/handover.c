@@ -221,11 +221,12 @@ static void on_leaving(uv_timer_t *t)
     struct proxy *p = t->data;
     struct handover *h = &p->handover;
     struct err e;
-    if (proxy_sessions(p) == 0 && !p->gate.done) {
+    if (worker_sessions(p->workers, p->n_workers) == 0 && !p->gate.done) {
         log_event(LOG_INFO, "all-left");
         proxy_quit(p);
     } else if (p->gate.state == GATE_OPEN && clock_mono_ms() >= h->end_at_ms) {
-        log_event(LOG_WARNING, "handover-timeout", LOG_U("sessions", proxy_sessions(p)),
+        log_event(LOG_WARNING, "handover-timeout",
+            LOG_U("sessions", worker_sessions(p->workers, p->n_workers)),
             LOG_S("meaning", "they are ended between two statements"));
         if (gate_drain(&p->gate, NULL, 0, on_all_ended, NULL, &e) < 0)
             log_err(LOG_ERROR, "handover-timeout", &e);
@@ -262,12 +263,13 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
     predecessors_close(&p->predecessors);
     tell_supervisor(h);
     control_answer(c, json_pack("{s:b}", "ok", 1));
-    asker_answer(h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", h->pid, "old_pid",
-                        (int)getpid(), "sessions", (int)proxy_sessions(p), "timeout_ms", limit));
+    asker_answer(
+        h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", h->pid, "old_pid", (int)getpid(),
+               "sessions", (int)worker_sessions(p->workers, p->n_workers), "timeout_ms", limit));
     control_socket_leave_main(p->control);
     uv_timer_stop(&h->child_timer);
     CHECK(uv_timer_start(&h->timer, on_leaving, LEAVING_TICK_MS, LEAVING_TICK_MS) == 0);
-    log_event(LOG_INFO, "handed-over", LOG_U("sessions", proxy_sessions(p)),
+    log_event(LOG_INFO, "handed-over", LOG_U("sessions", worker_sessions(p->workers, p->n_workers)),
         LOG_U("limit_ms", (uint64_t)limit));
 }
 

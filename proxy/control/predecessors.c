@@ -46,11 +46,6 @@ void predecessors_init(struct predecessors *ps, struct proxy *p)
     TAILQ_INIT(&ps->kept);
 }
 
-bool predecessors_any(const struct predecessors *ps)
-{
-    return !TAILQ_EMPTY(&ps->list);
-}
-
 static struct predecessor *find(struct predecessors *ps, const char *path)
 {
     struct predecessor *d;

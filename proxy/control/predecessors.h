@@ -36,7 +36,6 @@ void predecessors_add(struct predecessors *ps, const char *path);
 void predecessors_find(struct predecessors *ps);
 /* They are somebody else's from now on. Questions are answered as if nobody had. */
 void predecessors_close(struct predecessors *ps);
-bool predecessors_any(const struct predecessors *ps);
 /* Their control sockets, a new array. */
 json_t *predecessors_paths(const struct predecessors *ps) MUSTCHECK;
 

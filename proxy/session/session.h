@@ -50,7 +50,7 @@ struct session_verdict {
     uint16_t code;
     const char *text, *reason;
 };
-extern const struct session_verdict session_too_late, session_too_many;
+extern const struct session_verdict session_too_many;
 
 /* What is needed only until the login is over. */
 struct session_login {
@@ -196,7 +196,6 @@ void session_on_greeting_bytes(struct session *s);
 /* Bytes of a client that is not logged in yet, in any of those states. */
 void session_on_client_early(struct session *s, const uint8_t *data, size_t n);
 void session_on_client_first(struct session *s);
-void session_on_client_login(struct session *s, const uint8_t *data, size_t n);
 void session_on_server_login(struct session *s);
 /* The server has closed. true: the client is told when it says its next word. */
 bool session_login_server_lost(struct session *s);

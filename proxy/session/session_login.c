@@ -57,11 +57,13 @@ static uint8_t packet_sequence(const struct buffer *b)
     return buffer_ptr(b)[PACKET_HEADER - 1];
 }
 
+static void on_client_login(struct session *s, const uint8_t *data, size_t n);
+
 /* A server waits for a login for connect_timeout, 10 s unless somebody has changed that. */
 static const struct session_verdict server_gave_up = {SESSION_ERROR_CODE,
     "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut versuchen. / The login took too long for the database server (connect_timeout); please try again.",
     "server closed during the login"};
-const struct session_verdict session_too_late = {SESSION_ERROR_CODE,
+static const struct session_verdict too_late = {SESSION_ERROR_CODE,
     "Die Anmeldung hat zu lange gedauert. / The login took too long.",
     "login not finished in time"};
 const struct session_verdict session_too_many = {1040,
@@ -107,7 +109,7 @@ bool session_login_server_lost(struct session *s)
 void session_login_too_late(struct session *s)
 {
     uint64_t again = s->settings->handshake_timeout_ms;
-    if (session_login_give_up(s, &session_too_late)) {
+    if (session_login_give_up(s, &too_late)) {
         if (s->state < SESSION_RELAY)
             session_deadline(s, again < SESSION_LINGER_MS ? again : SESSION_LINGER_MS);
         return;
@@ -115,7 +117,7 @@ void session_login_too_late(struct session *s)
     session_drop(s,
         s->state == SESSION_FIRST ? "client sent no login in time"
         : s->state == SESSION_TLS ? "TLS handshake not finished in time"
-                                  : session_too_late.reason,
+                                  : too_late.reason,
         NULL);
 }
 
@@ -168,7 +170,7 @@ static void start_tls(struct session *s, size_t request_len)
         session_drop(s, "TLS handshake failed", e.text);
         return;
     }
-    session_on_client_login(s, data, (size_t)n);
+    on_client_login(s, data, (size_t)n);
 }
 
 void session_on_client_first(struct session *s)
@@ -200,7 +202,7 @@ void session_on_client_first(struct session *s)
         insecure(s);
     else {
         login_begin(s);
-        session_on_client_login(s, NULL, 0);
+        on_client_login(s, NULL, 0);
     }
 }
 
@@ -290,7 +292,7 @@ static void pump_client(struct session *s)
         buffer_consume(&l->from_client, n);
 }
 
-void session_on_client_login(struct session *s, const uint8_t *data, size_t n)
+static void on_client_login(struct session *s, const uint8_t *data, size_t n)
 {
     struct session_login *l = s->login;
     if (s->state == SESSION_TLS && s->client.secure) {
@@ -308,7 +310,7 @@ void session_on_client_login(struct session *s, const uint8_t *data, size_t n)
 void session_on_client_early(struct session *s, const uint8_t *data, size_t n)
 {
     if (s->state >= SESSION_TLS) {
-        session_on_client_login(s, data, n);
+        on_client_login(s, data, n);
         return;
     }
     struct buffer *b = &s->login->from_client;

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lib import paths, process
+from lib import paths, process, symbols
 
 # The C library's own headers and folders of headers. What is in neither of these tables is refused.
 LIBC = set("""
@@ -339,3 +339,99 @@ BY_HAND = re.compile(r"json_(?:string|integer)_value\(\s*json_object_get\(|json_
 
 def test_members_are_read_in_one_place():
     assert [str(path) for path in sources(paths.ROOT) if path.name != "json_get.c" and BY_HAND.search(path.read_text(encoding="utf-8"))] == []
+
+
+# What the objects say: names, and who calls whom.
+
+#: Circles that there are still; none may come, and one that is broken leaves this list.
+KNOWN_CIRCLES = [
+    "backup/job/restore/beside.h backup/job/restore/carry.h backup/job/restore/into.h backup/job/restore/live_copy.h backup/job/restore/moment.h backup/job/restore/restore.h backup/job/restore/sql.h backup/job/restore/sql_options.h backup/job/restore/sql_stage.h",
+    "backup/keeper/audit.h backup/keeper/drive.h backup/keeper/errand.h backup/keeper/health.h backup/keeper/keeper.h backup/keeper/notify.h backup/keeper/people.h backup/keeper/restore.h backup/keeper/run.h",
+    "certs/pair.h certs/trial.h",
+    "common/config.h common/config_intent.h",
+    "common/log.h common/log_ring.h",
+    "console/http/events.h console/http/request.h console/http/routes.h console/http/server.h console/http/static_files.h console/http/uploads.h",
+    "console/who/second_factor.h console/who/sign_in.h",
+    "proxy/control/control_socket.h proxy/control/handover.h proxy/control/predecessors.h",
+]
+
+
+@pytest.fixture(scope="module")
+def built():
+    found = symbols.of_build()
+    if not any(name.startswith("tests/unit/") for name in found.defined):
+        pytest.skip("built without tests: what only they use would look unused")
+    assert "err_set" in found.defined["common/error.c"] and "err_set" in found.wanted["common/file.c"]
+    return found
+
+
+def test_no_exported_name_fits_two_files(built):
+    assert symbols.twice(built) == {}
+
+
+def test_every_exported_name_is_used_elsewhere(built):
+    """Else it is static, or goes."""
+    assert symbols.unused(built) == []
+
+
+def test_folders_call_in_one_direction(built):
+    assert symbols.folder_circles(built, folder_of) == []
+
+
+def test_files_of_different_headers_call_in_one_direction(built):
+    """Within a folder. A group of the known ones may shrink: then it is written down anew."""
+    known = [set(line.split()) for line in KNOWN_CIRCLES]
+    found = [set(group) for group in symbols.header_circles(built)]
+    assert [sorted(group) for group in found if not any(group <= one for one in known)] == []
+    assert [sorted(one) for one in known if not any(group & one for group in found)] == [], "broken: take it off the list"
+
+
+def made(defined, wanted):
+    split = lambda table: {name: set(names.split()) for name, names in table.items()}
+    return symbols.Symbols(split(defined), split(wanted))
+
+
+def test_planted_names_and_circles_are_found(tmp_path):
+    good = made({"cli/a.c": "a_run", "certs/b.c": "b_make", "tests/t.c": ""}, {"cli/a.c": "b_make printf", "tests/t.c": "a_run", "certs/b.c": ""})
+    assert symbols.twice(good) == {} and symbols.unused(good) == [] and symbols.folder_circles(good, folder_of) == []
+    both = made({"cli/a.c": "a_run", "proxy/b.c": "a_run"}, {"cli/a.c": "a_run", "proxy/b.c": ""})
+    assert symbols.twice(both) == {"a_run": ["cli/a.c", "proxy/b.c"]}
+    assert symbols.unused(made({"cli/a.c": "a_run a_more"}, {"tests/t.c": "a_run"})) == ["cli/a.c: a_more"]
+    back = made({"cli/a.c": "a_run", "certs/b.c": "b_make", "common/c.c": "c_do"}, {"cli/a.c": "b_make", "certs/b.c": "c_do", "common/c.c": "a_run"})
+    assert symbols.folder_circles(back, folder_of) == [["certs", "cli", "common"]]
+    for name, text in (("cli/x.h", "int x_run(void); int x_more(void);"), ("cli/y.h", "int y_run(void); /* x_run */")):
+        plant(tmp_path, name, text)
+    circle = made({"cli/x.c": "x_run", "cli/x_more.c": "x_more", "cli/y.c": "y_run"}, {"cli/x.c": "y_run x_more", "cli/x_more.c": "x_run", "cli/y.c": "x_more"})
+    assert symbols.header_circles(circle, tmp_path) == [["cli/x.h", "cli/y.h"]]
+    one_way = made({"cli/x.c": "x_run", "cli/x_more.c": "x_more", "cli/y.c": "y_run"}, {"cli/x.c": "y_run x_more", "cli/x_more.c": "x_run", "cli/y.c": ""})
+    assert symbols.header_circles(one_way, tmp_path) == []  # files of one header may
+
+
+FILE_MAX, FUNCTION_MAX = 500, 60
+
+
+def too_long(text):
+    """A file's lines, and those from a function's brace in the first column to the one that closes it."""
+    lines, begin, found = text.splitlines(), None, []
+    if len(lines) > FILE_MAX:
+        found.append(f"{len(lines)} lines")
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            begin = number
+        elif line == "}" and begin:
+            if number - begin + 1 > FUNCTION_MAX:
+                found.append(f"the function at line {begin} has {number - begin + 1} lines")
+            begin = None
+    return found
+
+
+def test_files_and_functions_are_short():
+    assert {path.relative_to(paths.ROOT).as_posix(): too_long(path.read_text(encoding="utf-8")) for path in sources(paths.ROOT)
+            if too_long(path.read_text(encoding="utf-8"))} == {}
+
+
+def test_planted_lengths_are_found():
+    function = "int f(void)\n{\n" + "    g();\n" * 58 + "}\n"
+    assert too_long(function * 8) == []
+    assert too_long(function.replace("g();", "g();\n    h();", 1)) == ["the function at line 2 has 61 lines"]
+    assert too_long("int x;\n" * 501) == ["501 lines"]

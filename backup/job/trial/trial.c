@@ -21,7 +21,7 @@
 #define CPU_S      (24u * 3600u)
 #define ANSWER_MAX (64u << 20)
 
-int trial_user(const struct config *c, uid_t *uid, gid_t *gid, struct err *e)
+static int trial_user(const struct config *c, uid_t *uid, gid_t *gid, struct err *e)
 {
     const char *name = c ? config_str(c, "drill", NULL, "user") : USER;
     if (geteuid() != 0) {

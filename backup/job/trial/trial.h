@@ -23,10 +23,6 @@ struct trial {
     uint64_t reserve; /* free bytes on the file system that a trial must leave */
 };
 
-/* Whom trials run as; not as root: ourselves. -ENOENT with words that say what to do. c may be
- * NULL. */
-int trial_user(const struct config *c, uid_t *uid, gid_t *gid, struct err *e) MUSTCHECK;
-
 /* Before anything is unpacked for a trial: EXIT_REFUSED with words in both languages. */
 struct run;
 int trial_ready(struct run *run, struct err *e) MUSTCHECK;

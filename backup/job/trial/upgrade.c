@@ -10,7 +10,9 @@
 
 #define UPGRADE_MS (30 * 60 * 1000) /* it looks at every table */
 
-char *upgrade_client_of(const char *server, const char *name)
+/* A client program of the series that `server` (a mariadbd, as configured) is of: beside it, in the
+ * bin folder beside its own, or else of that name in PATH. malloc'ed. */
+static char *upgrade_client_of(const char *server, const char *name)
 {
     static const char *const places[] = {"", "../bin/"};
     _cleanup_free_ char *path = process_find(server);

@@ -8,9 +8,6 @@
 #include "backup/job/run.h"
 #include "backup/job/trial/throwaway.h"
 
-/* A client program of the series that `server` (a mariadbd, as configured) is of: beside it, in the
- * bin folder beside its own, or else of that name in PATH. malloc'ed. */
-char *upgrade_client_of(const char *server, const char *name) MUSTCHECK;
 /* server: the program that t runs; in another root (sandbox.h), the client is in /usr/bin. from:
  * the data's version, for the words. 0, or a result of the run; EXIT_INCONSISTENT: it could not be
  * done. */
