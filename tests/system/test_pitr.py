@@ -195,6 +195,7 @@ def test_an_accident_is_undone_to_the_second_before(live):
     assert live.stream.lines("timeline")[-1]["reason"] == "restored"
     got, lines = live.p.into("--to", "latest")
     assert event(lines, "way")[0]["spans"] == 2
+    assert len(event(lines, "replayed")) == 1, "nothing came meanwhile, and it was looked for again and again"
     assert not differences(state(live.server), got)
     # the old one can still be chosen, the accident included
     got, _ = live.p.into("--to", "latest", "--timeline", "1")

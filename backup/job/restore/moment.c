@@ -94,8 +94,8 @@ static int rest_of_way(struct run *run, struct binlog_way *w, const struct binlo
     w->n = 1;
     *bytes = 0;
     if (binlog_timeline_end(&now, w->reached.timeline, &end) &&
-        strcmp(end.file, w->reached.file) == 0 && end.position > w->reached.position)
-        *bytes = end.position - w->reached.position;
+        strcmp(end.file, w->reached.file) == 0)
+        *bytes = end.position > w->reached.position ? end.position - w->reached.position : 0;
     else
         *bytes = binlog_span_bytes(&now, &w->spans[0]);
     return 0;
