@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "common/clock.h"
+#include "common/json_lines.h"
 #include "common/log.h"
 #include "proxy/audit_trail.h"
 #include "proxy/roster.h"
@@ -31,9 +32,10 @@ char *session_certificate(const struct session *s)
 static json_t *event_json(const struct session *s, const char *event)
 {
     char peer[ADDRESS_TEXT_MAX];
-    return json_pack("{s:s, s:I, s:s, s:i, s:s*, s:s*, s:s*}", "event", event, "session",
+    return json_pack("{s:s, s:I, s:s, s:i, s:o, s:o, s:o}", "event", event, "session",
         (json_int_t)s->id, "peer", address_text(&s->peer, peer), "peer_port", (int)s->peer_port,
-        "user", s->names.user, "database", s->names.database, "program", s->names.program);
+        "user", json_text(s->names.user), "database", json_text(s->names.database), "program",
+        json_text(s->names.program));
 }
 
 /* For the board of the roll-out: how somebody came. */
@@ -125,16 +127,10 @@ static json_t *attributes_json(const struct login_names *n)
         const char *value = p + strlen(p) + 1;
         if (value >= end)
             break;
-        (void)json_object_set_new(o, p, json_string(value)); /* invalid UTF-8 is left out */
+        (void)json_object_set_new(o, p, json_text(value)); /* a key that is no UTF-8 is left out */
         p = value + strlen(value) + 1;
     }
     return o;
-}
-
-static json_t *text_json(const char *s)
-{
-    json_t *j = s ? json_string(s) : NULL; /* NULL for what is no UTF-8 */
-    return j ? j : json_null();
 }
 
 json_t *session_json(const struct session *s)
@@ -148,10 +144,10 @@ json_t *session_json(const struct session *s)
         "{s:I, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:b, s:I, s:i}",
         "id", (json_int_t)s->id, "listener", s->listener->name, "peer",
         address_text(&s->peer, peer), "peer_port", (int)s->peer_port, "user",
-        text_json(s->names.user), "database", text_json(s->names.database), "program",
-        text_json(s->names.program), "attributes", attributes_json(&s->names), "tls_version",
-        text_json(tls_version(s)), "cipher", text_json(tls_cipher(s)), "resumed", s->resumed,
-        "client_certificate", text_json(certificate), "since", clock_iso(s->since_wall_ms, since),
+        json_text(s->names.user), "database", json_text(s->names.database), "program",
+        json_text(s->names.program), "attributes", attributes_json(&s->names), "tls_version",
+        json_text(tls_version(s)), "cipher", json_text(tls_cipher(s)), "resumed", s->resumed,
+        "client_certificate", json_text(certificate), "since", clock_iso(s->since_wall_ms, since),
         "state", session_state_name(s->state), "bytes_in", (json_int_t)s->client.bytes_in,
         "bytes_out", (json_int_t)s->client.bytes_out, "reads", (json_int_t)s->dialogue.reads,
         "writes", (json_int_t)s->dialogue.writes, "last_kind",

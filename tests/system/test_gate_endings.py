@@ -131,6 +131,21 @@ def test_attributes_beyond_all_measure(make_gate, server):
         assert sock.recv(100)[:3] == b"\xff\x13\x04", "1043, as the server says"
 
 
+def test_a_name_that_is_no_utf8_is_told(make_gate):
+    """A client of before UTF-8 has its name in latin1: no watcher loses an event for it, no list a session."""
+    with FakeServer() as fake:
+        gate = make_gate(None, listeners={"inner": {"tls": "off"}}, options={"database": {"host": "127.0.0.1", "port": fake.port}})
+        with gate.watch(events=["session"]) as w:
+            assert w.receive() == {"ok": True}
+            with socket.create_connection(("127.0.0.1", gate.port), 30) as sock:
+                read_packet(sock)
+                sock.sendall(frame(login(b"m\xfcller"), 1))
+                assert read_packet(sock)[1][:1] == b"\0"
+                assert [s["user"] for s in gate.sessions()] == ["m?ller"]
+            told = [w.receive() for _ in range(2)]
+        assert [(t["event"], t["user"]) for t in told] == [("connect", "m?ller"), ("disconnect", "m?ller")]
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_sha256_password_is_told_in_words(make_gate, asked):
     """Asked for by the server, or begun with by the client and refused as if the password were wrong."""
