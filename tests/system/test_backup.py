@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from lib import load, process
+from lib import load, newer, process
 from lib.backup import Backup, archive_of, event, moment, unpack
 
 ROUNDS = int(os.environ.get("ELEXGATE_CAMPAIGN", "3"))
@@ -413,7 +413,8 @@ def test_keys_that_lie_elsewhere_are_refused(folder, make_server):
     server = make_server(datadir=server.datadir, args=[*encrypt, f"--file-key-management-filename={inside}"])
     backup = Backup(folder / "c", server).account()
     backup.job("backup", "--now")
-    backup.set("drill", server_args=f"--plugin-load-add=file_key_management --innodb-encrypt-log=ON --file-key-management-filename={inside}")
+    plugins = next((a for a in newer.places(newer.session_root()) if "plugin" in a), "") if newer.session_root() else ""
+    backup.set("drill", server_args=f"{plugins} --plugin-load-add=file_key_management --innodb-encrypt-log=ON --file-key-management-filename={inside}")
     backup.job("drill")
 
 
