@@ -123,4 +123,10 @@ def test_a_trial_server_of_another_series_proves_nothing(site):
     site.backup.set("drill", server_program="/usr/sbin/mariadbd")
     found = series(site.backup.job("doctor", exit=1))
     assert not found["good"] and "/usr/sbin/mariadbd is MariaDB 10.11" in found["text"] and "server_program" in found["fix"]
+    assert "a restore refuses to begin" in found["text"] and "verweigert" in found["text_de"]
+    refused = site.job("run", "latest", "elexisdb", exit=9)[-1]
+    assert "trial server" in refused["error"] or "cannot read the files of a newer one" in refused["error"], refused
+    site.backup.set("backup", method="dump")  # there only the drill is another server's
+    assert series(site.backup.job("doctor"))["level"] == "warning"
+    site.backup.set("backup", method="physical")
     site.backup.set("drill", server_program=None)

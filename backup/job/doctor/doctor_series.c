@@ -13,13 +13,15 @@ static void judge_program(
     enum series_fit fit = series_compare(live, trial);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return; /* that it is there is another check's */
+    /* of a dump only the drill is another server's; files go live as the trial has left them */
+    bool files = run->s.physical;
     _cleanup_free_ char *text = xasprintf(
-        "%s is MariaDB %s, the server %s: drills say nothing of this server, and a restore refuses to begin",
-        program, trial, live);
+        "%s is MariaDB %s, the server %s: drills say nothing of this server%s", program, trial,
+        live, files ? ", and a restore refuses to begin" : "");
     _cleanup_free_ char *text_de = xasprintf(
-        "%s ist MariaDB %s, der Server %s: Proben sagen nichts über diesen Server, und eine Wiederherstellung wird verweigert",
-        program, trial, live);
-    tell(ctx, DOCTOR_FOUND_BAD, "series", text, text_de,
+        "%s ist MariaDB %s, der Server %s: Proben sagen nichts über diesen Server%s", program,
+        trial, live, files ? ", und eine Wiederherstellung wird verweigert" : "");
+    tell(ctx, files ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, "series", text, text_de,
         "set [drill] server_program to a mariadbd of the server's series",
         "[drill] server_program auf einen mariadbd der Reihe des Servers setzen");
 }
