@@ -61,25 +61,6 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-int cli_exit_code(int code)
-{
-    switch (code < 0 ? -code : code) {
-    case 0:
-        return EXIT_GOOD;
-    case ENOSPC:
-    case EDQUOT:
-        return EXIT_NO_SPACE;
-    case EBADMSG:
-        return EXIT_INCONSISTENT;
-    case EBUSY:
-        return EXIT_BUSY;
-    case ECANCELED:
-        return EXIT_CANCELLED;
-    default:
-        return EXIT_FAILED;
-    }
-}
-
 const struct config *cli_config(struct cli *cli)
 {
     struct err e = {0};
@@ -125,7 +106,7 @@ int cli_connect(struct cli *cli, enum cli_peer which, int timeout_ms, struct con
 /* How a failed exchange ends: no answer at all is "not reachable". */
 static int exchange_failed(struct cli *cli, int r, const struct err *e)
 {
-    return cli_fail(cli, r == -ETIMEDOUT || r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, e);
+    return cli_fail(cli, r == -EBADMSG ? EXIT_FAILED : exit_code_of_call(r), e);
 }
 
 int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request, json_t **answer)
@@ -143,7 +124,7 @@ int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *reques
         if (r < 0)
             code = exchange_failed(cli, r, &e);
         else if ((r = control_refused(&got, &e)) < 0)
-            code = cli_fail(cli, cli_exit_code(r), &e);
+            code = cli_fail(cli, exit_code_of_call(r), &e);
     }
     control_close(c);
     json_decref(request);

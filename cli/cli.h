@@ -44,8 +44,6 @@ int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *
 int cli_failf(const struct cli *cli, int code, const char *fmt, ...) PRINTF(3, 4);
 /* Wrong arguments: tells it, with a hint to --help; returns EXIT_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
-/* The exit code that fits an error of the system or of a program asked (errno value, any sign). */
-int cli_exit_code(int code);
 
 /* The programs with a control socket. */
 enum cli_peer { CLI_PROXY, CLI_KEEPER };

@@ -77,7 +77,7 @@ static int reload_keeper(struct cli *cli, bool force, json_t *answer)
     if (r == -ENOENT || r == -ECONNREFUSED)
         return EXIT_GOOD;
     if (r < 0)
-        return cli_fail(cli, cli_exit_code(err_prefix(&e, r, "elexgate-keeper")), &e);
+        return cli_fail(cli, exit_code_of_call(err_prefix(&e, r, "elexgate-keeper")), &e);
     for (size_t l = 0; l < 2; l++) {
         json_t *all = json_object_get(answer, lists[l]);
         size_t i;

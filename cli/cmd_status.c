@@ -172,12 +172,14 @@ static void print_backends(const struct cli *cli, const json_t *s)
     }
 }
 
-/* "warnings" of the status itself or of its certificate. */
-static void print_warnings(const struct cli *cli, const json_t *of)
+/* "warnings" of the status itself or of its certificate. Of its dates the keeper tells. */
+static void print_warnings(const struct cli *cli, const json_t *of, bool dates)
 {
     size_t i;
     json_t *w;
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
+        if (json_get_true(w, "date") && !dates)
+            continue;
         _cleanup_free_ char *text = output_member(w, tr(cli, "text", "text_de"));
         printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), text);
     }
@@ -216,7 +218,7 @@ static void print_certificate(const struct cli *cli, const json_t *s)
                    "%-13s gültig bis %s (%" PRId64 " Tage)\n"),
             "", until, days);
     printf("%-13s SHA-256 %s\n", "", fingerprint);
-    print_warnings(cli, c);
+    print_warnings(cli, c, !json_is_object(json_object_get(s, "keeper")));
 }
 
 static void print_totals(const struct cli *cli, const json_t *s)
@@ -264,9 +266,15 @@ static int run(struct cli *cli, int argc, char **argv)
 
     if (code == EXIT_GOOD)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
-    if (code != EXIT_GOOD)
+    if (code != EXIT_GOOD && code != EXIT_UNREACHABLE)
         return code;
     json_t *keeper = status_backup_ask(cli);
+    if (code != EXIT_GOOD) { /* without the gate, what the keeper finds is all the more of use */
+        if (!cli->json && json_is_object(keeper))
+            status_backup_print(cli, keeper);
+        json_decref(keeper);
+        return code;
+    }
     json_object_set(s, "keeper", keeper);
     if (cli->json) {
         cli_print_json(s);
@@ -276,7 +284,7 @@ static int run(struct cli *cli, int argc, char **argv)
         print_listeners(cli, s);
         print_backends(cli, s);
         print_certificate(cli, s);
-        print_warnings(cli, s);
+        print_warnings(cli, s, true);
         print_audit(cli, s);
         status_backup_print(cli, keeper);
         print_audit(cli, keeper);

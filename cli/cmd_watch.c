@@ -88,7 +88,7 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
         struct err e = {0};
         int r = control_receive(c, &object, &e);
         if (r < 0)
-            return cli_fail(cli, r == -EPIPE ? EXIT_UNREACHABLE : EXIT_FAILED, &e);
+            return cli_fail(cli, exit_code_of_call(r), &e);
         bool is_event = json_object_get(object, "event") != NULL;
         if (json_is_false(json_object_get(object, "ok"))) {
             const char *words = json_get_str(object, "error");

@@ -146,7 +146,7 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     if (r < 0)
         code = cli_fail(cli, EXIT_UNREACHABLE, &e);
     else if ((r = control_refused(&answer, &e)) < 0)
-        code = cli_fail(cli, r == -EBUSY ? EXIT_BUSY : EXIT_FAILED, &e);
+        code = cli_fail(cli, exit_code_of_call(r), &e);
     else {
         read_lines(control, &s, cancel, (void *)(uintptr_t)socket);
         code = s.done

@@ -36,3 +36,31 @@ int exit_code_errno(int exit_code)
 {
     return table[row(exit_code)].code;
 }
+
+int exit_code_of(int result)
+{
+    switch (result) {
+    case -ENOSPC:
+    case -EDQUOT:
+        return EXIT_NO_SPACE;
+    case -ECANCELED:
+        return EXIT_CANCELLED;
+    default:
+        return result < 0 ? EXIT_FAILED : result;
+    }
+}
+
+int exit_code_of_call(int result)
+{
+    switch (result) {
+    case -EPIPE:
+    case -ETIMEDOUT:
+        return EXIT_UNREACHABLE;
+    case -EBUSY:
+        return EXIT_BUSY;
+    case -EBADMSG:
+        return EXIT_INCONSISTENT;
+    default:
+        return exit_code_of(result);
+    }
+}

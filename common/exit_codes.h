@@ -24,5 +24,11 @@ enum exit_code {
 const char *exit_code_name(int exit_code);
 /* The errno that an answer carries for a program that ended so; EIO for one without a better. */
 int exit_code_errno(int exit_code);
+/* The exit code for what a function returns: of a negative errno that one that fits, EXIT_FAILED
+ * without one; a code stays as it is. */
+int exit_code_of(int result);
+/* The same for elexgate(1), which asks others: that nobody answers, that somebody else is at work,
+ * and that what came is damaged have codes of their own. A job says these itself. */
+int exit_code_of_call(int result);
 
 #endif

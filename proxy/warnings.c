@@ -14,6 +14,15 @@ static void append(json_t *array, const char *code, const char *text, const char
         array, json_pack("{s:s, s:s, s:s}", "code", code, "text", text, "text_de", text_de));
 }
 
+/* A date of the certificate's chain: the keeper's verdict has it too ("findings" of its status), in
+ * the same steps; whoever shows both leaves this one out. */
+static void append_date(json_t *array, const char *code, const char *text, const char *text_de)
+{
+    append(array, code, text, text_de);
+    (void)json_object_set_new(
+        json_array_get(array, json_array_size(array) - 1), "date", json_true());
+}
+
 /* What is known of the workstations' own certificates: a stale list, a CA at its end. */
 static void append_client_auth(json_t *array, const struct settings *s, time_t now)
 {
@@ -128,14 +137,14 @@ static void append_end(json_t *array, const struct settings *s, time_t now)
         text_de = xasprintf(
             "%s (%s) ist am %s abgelaufen: Programme, die es prüfen, kommen nicht mehr herein; %s",
             a.who_de, c->subject, date, a.what_de);
-        append(array, "certificate-expired", text, text_de);
+        append_date(array, "certificate-expired", text, text_de);
         return;
     default:
         text = xasprintf(
             "%s (%s) expires on %s, in %d days: %s", a.who, c->subject, date, days, a.what);
         text_de = xasprintf(
             "%s (%s) läuft am %s ab, in %d Tagen: %s", a.who_de, c->subject, date, days, a.what_de);
-        append(array, "certificate-expires", text, text_de);
+        append_date(array, "certificate-expires", text, text_de);
     }
 }
 
@@ -153,7 +162,7 @@ static void append_begin(json_t *array, const struct settings *s, time_t now)
     _cleanup_free_ char *text_de = xasprintf(
         "Das Zertifikat (%s) gilt erst ab %s, und die Uhr dieser Maschine zeigt %s: Programme, die es prüfen, kommen nicht herein; die Uhr richten oder ein anderes einspielen",
         c->subject, date, today);
-    append(array, "certificate-not-yet-valid", text, text_de);
+    append_date(array, "certificate-not-yet-valid", text, text_de);
 }
 
 /* In good time: a new CA has to reach every workstation. */
@@ -171,7 +180,7 @@ static void append_ca(json_t *array, const struct settings *s, time_t now)
         text_de = xasprintf(
             "Die CA, die die Arbeitsplätze kennen (%s), endet am %s, in %d Tagen: `elexgate cert renew --new-ca` macht die nächste; bis dahin erhalten die Arbeitsplätze beide",
             root->subject, date, cert_info_days_left(root, now));
-        append(array, "ca-ends", text, text_de);
+        append_date(array, "ca-ends", text, text_de);
     } else if (old && now >= old - OLD_CA_DAYS * DAY_S && now <= old) {
         cert_date(old, date);
         text = xasprintf(
@@ -180,7 +189,7 @@ static void append_ca(json_t *array, const struct settings *s, time_t now)
         text_de = xasprintf(
             "Die alte CA endet am %s: Arbeitsplätze, die die neue noch nicht haben (elexgate cert export), kommen dann nicht mehr herein",
             date);
-        append(array, "ca-changes", text, text_de);
+        append_date(array, "ca-changes", text, text_de);
     }
 }
 

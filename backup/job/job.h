@@ -14,7 +14,5 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* One run at a time, whoever starts it. The lock is the run's, and goes away with the process,
  * however it ends. EXIT_BUSY when another run has it. */
 int job_lock(struct run *r, struct err *e) MUSTCHECK;
-/* The exit code for a result. */
-int job_exit_code(int result);
 
 #endif

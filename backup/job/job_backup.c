@@ -267,7 +267,7 @@ static int run_all(struct run *r, const struct plan *p, struct err *e)
         code = binlog_retain(r, e);
     if (code == 0)
         code = judge_incomplete(r, e);
-    int exit_code = job_exit_code(code);
+    int exit_code = exit_code_of(code);
     hook_after(r, "after_backup", p->words, exit_code, code ? e->text : NULL);
     return code;
 }

@@ -39,19 +39,6 @@ static const char usage[] =
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
 
-int job_exit_code(int result)
-{
-    switch (result) {
-    case -ENOSPC:
-    case -EDQUOT:
-        return EXIT_NO_SPACE;
-    case -ECANCELED:
-        return EXIT_CANCELLED;
-    default:
-        return result < 0 ? EXIT_FAILED : result;
-    }
-}
-
 int job_lock(struct run *r, struct err *e)
 {
     pid_t holder = 0;
@@ -240,7 +227,7 @@ static int job_alarm(struct run *r, int argc, char **argv, struct err *e)
 
 static int finish(struct run *r, int result, const struct err *e)
 {
-    int code = job_exit_code(result);
+    int code = exit_code_of(result);
     json_t *last = json_pack("{sbsbsisssO}", "done", 1, "ok", code == 0, "exit", code, "run",
         r->suffix, "archives", r->archives);
     if (json_array_size(r->proofs) > 0)

@@ -106,7 +106,7 @@ static const char *when(
     return buf;
 }
 
-static const char * or (const char *text, const char *other)
+static const char *either(const char *text, const char *other)
 {
     return text && *text ? text : other ? other : "";
 }
@@ -123,18 +123,18 @@ static void put_missed(
     utf8_format(out->en, sizeof out->en,
         "a backup was due on %s and did not take place; last good backup: %s%s%s",
         when(f->at_ms, zone, false, true, due), when(f->number, zone, false, true, good),
-        f->text ? ": " : "", or (f->text, ""));
+        f->text ? ": " : "", either(f->text, ""));
     utf8_format(out->de, sizeof out->de,
         "eine Sicherung war am %s fällig und fand nicht statt; letzte gute Sicherung: %s%s%s",
         when(f->at_ms, zone, true, true, due), when(f->number, zone, true, true, good),
-        f->text ? ": " : "", or (f->text_de, f->text));
+        f->text ? ": " : "", either(f->text_de, f->text));
 }
 
 static void put_certificate(
     const struct health_finding *f, const struct cron_zone *zone, struct health_words *out)
 {
     char en[WHEN_LEN], de[WHEN_LEN];
-    const char *file = or (f->text, ""), *subject = or (f->text_de, "");
+    const char *file = either(f->text, ""), *subject = either(f->text_de, "");
     when(f->at_ms, zone, false, false, en);
     when(f->at_ms, zone, true, false, de);
     if (f->number == INT64_MAX) {
@@ -192,7 +192,7 @@ void health_put(
 {
     const struct health_about *a = health_about(f->code);
     char en[WHEN_LEN], de[WHEN_LEN];
-    const char *text = or (f->text, ""), *text_de = or (f->text_de, f->text);
+    const char *text = either(f->text, ""), *text_de = either(f->text_de, f->text);
     when(f->at_ms, zone, false, true, en);
     when(f->at_ms, zone, true, true, de);
     switch (f->code) {

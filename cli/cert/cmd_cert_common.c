@@ -22,22 +22,21 @@
 #define PACKAGE_GROUP     "elexgate-tls" /* proxy and console share the key */
 
 /* Refusals of bad certificates are EXIT_REFUSED. */
-static int exit_code_of(const struct err *e)
+static int refusal_code(const struct err *e)
 {
-    int code = cli_exit_code(e->code);
     bool unfit = e->code == EINVAL || e->code == EBADMSG || e->code == EKEYEXPIRED ||
                  e->code == EFBIG || e->code == EEXIST || e->code == EPERM;
-    return unfit ? EXIT_REFUSED : code;
+    return unfit ? EXIT_REFUSED : exit_code_of_call(-e->code);
 }
 
 int cert_fail(struct cert_run *run, const struct err *e)
 {
-    return cli_fail(run->cli, exit_code_of(e), e);
+    return cli_fail(run->cli, refusal_code(e), e);
 }
 
 int cert_fail_at(struct cert_run *run, const struct err *e, const char *field, const char *german)
 {
-    return cli_fail_with(run->cli, exit_code_of(e), e,
+    return cli_fail_with(run->cli, refusal_code(e), e,
         json_pack("{s:s*, s:s*}", "field", field, "error_de", german));
 }
 

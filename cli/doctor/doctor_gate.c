@@ -26,6 +26,8 @@ static void warnings(struct doctor *d, const json_t *of, const char *fix)
     size_t i;
     const json_t *w;
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
+        if (json_get_true(w, "date") && d->keeper) /* the keeper tells of it */
+            continue;
         _cleanup_free_ char *text = output_member(w, tr(d->cli, "text", "text_de"));
         doctor_tell(d, DOCTOR_WARNING, "warning", text, fix);
     }
@@ -108,7 +110,7 @@ static void clock_set(struct doctor *d)
 void doctor_look_at_gate(struct doctor *d)
 {
     const struct config *c = cli_config(d->cli);
+    keeper(d, c); /* first: what it tells the proxy need not */
     proxy(d, c);
-    keeper(d, c);
     clock_set(d);
 }

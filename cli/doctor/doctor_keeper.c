@@ -30,6 +30,8 @@ static void findings(struct doctor *d)
         _cleanup_free_ char *area = output_member(f, "area");
         _cleanup_free_ char *text = output_member(f, tr(d->cli, "text", "text_de"));
         _cleanup_free_ char *advice = output_member(f, tr(d->cli, "advice", "advice_de"));
+        if (strcmp(area, "proxy") == 0 && !d->proxy)
+            continue; /* the doctor asked it as well, and has said so */
         bool bad = strcmp(json_get_text(f, "level"), "bad") == 0;
         doctor_tell(d, bad ? DOCTOR_CRITICAL : DOCTOR_WARNING, area, text, advice);
     }

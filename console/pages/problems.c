@@ -50,23 +50,12 @@ static bool restoring(const struct search *s)
            strcmp(kind, "undo") == 0;
 }
 
-/* Warnings of the proxy that the keeper's verdict has too, with the other dates beside them. */
-static bool told_by_keeper(const struct search *s, const json_t *warning)
-{
-    static const char *const codes[] = {"certificate-expires", "certificate-expired",
-        "certificate-not-yet-valid", "ca-ends", "ca-changes"};
-    bool told = false;
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        told |= strcmp(json_get_text(warning, "code"), codes[i]) == 0;
-    return told && s->keeper;
-}
-
 static void add_warnings(struct search *s, const json_t *list)
 {
     const json_t *warning;
     size_t i;
     json_array_foreach (list, i, warning)
-        if (!told_by_keeper(s, warning))
+        if (!s->keeper || !json_get_true(warning, "date")) /* else the keeper tells of it */
             add(s, false, "warning", "text", local(s, warning, "text", "text_de"), "warning",
                 "/certificates");
 }

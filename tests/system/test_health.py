@@ -17,10 +17,13 @@ TOLD = {"backup-failed", "disk-low", "certificate-expires"}
 @pytest.fixture
 def broken(folder, server, make_gate):
     """A practice where the disk is full, the certificate ends in ten days, and the backup cannot be made."""
-    gate = make_gate(server)
+    gate = make_gate(server, start=False)
+    soon = gate.pki.ca.issue("soon", not_before=-200, not_after=10.5)
+    gate.sections["tls"] = {**gate.sections["tls"], "certificate": soon.certificate, "key": soon.key}
+    gate.write_config()
+    gate.start()
     mailbox = Mailbox(folder)
     server.sql("CREATE DATABASE IF NOT EXISTS load_db; CREATE TABLE IF NOT EXISTS load_db.t (a INT PRIMARY KEY)")
-    soon = gate.pki.ca.issue("soon", not_before=-200, not_after=10.5)
     b = Backup(folder / "b", server, gate, {
         "backup": {"method": "dump", "schedule": "0 3 1 * *", "dump_program": "/bin/false"},
         "tls": {"certificate": soon.certificate, "key": soon.key},
@@ -42,7 +45,8 @@ def test_all_tell_the_same(broken, pki):
     codes = [f["code"] for f in findings]
     assert codes == ["no-backup", "backup-failed", "disk-low", "certificate-expires"], findings
     assert {f["code"]: f["level"] for f in findings} == {"no-backup": "bad", "backup-failed": "bad", "disk-low": "bad", "certificate-expires": "warn"}
-    # elexgate status: each text, and nothing more
+    assert [w["code"] for w in b.gate.status()["certificate"]["warnings"] if w.get("date")] == ["certificate-expires"], "the gate sees it too"
+    # elexgate status: each text, once, and nothing more
     status = cli(b, "status")
     assert [f["text"] for f in findings] == re.findall(r"^(?:BAD|WARNING) +(.*)$", status, re.MULTILINE)
     # elexgate doctor: the same words, the same gravity, each with its advice
@@ -78,6 +82,16 @@ def test_all_tell_the_same(broken, pki):
                 assert p["text"].rstrip(".") == f[key][0].upper() + f[key][1:].rstrip(".") and p["action"]
     finally:
         console.stop()
+
+
+def test_without_the_gate_status_says_what_the_keeper_finds(broken):
+    b, _ = broken
+    b.gate.stop()
+    process.wait_until(lambda: "proxy-down" in [f["code"] for f in b.call("status")["findings"]], 30, "the keeper notices")
+    done = process.run([paths.CLI, "--config", b.config, "status"], check=False)
+    assert done.returncode == 3 and "elexgate-proxy" in done.stderr
+    for f in b.call("status")["findings"]:
+        assert f["text"][:60] in done.stdout, f
 
 
 def test_without_the_keeper_nothing_is_said_to_be_well(broken, pki):

@@ -165,7 +165,7 @@ static int run_folders(struct run *run, const struct restore_request *q, struct 
         code = restore_exchange(&r, true, e);
     if (code == 0)
         tell_restored(&r);
-    hook_after(run, "after_restore", words, job_exit_code(code), code ? e->text : NULL);
+    hook_after(run, "after_restore", words, exit_code_of(code), code ? e->text : NULL);
     restore_clear(&r);
     return code;
 }

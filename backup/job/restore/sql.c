@@ -203,7 +203,7 @@ static int replace(struct sql_stage *q, struct restore *r, struct err *e)
         code = restore_exchange(r, true, e);
     if (code == 0)
         tell_restored(q, r);
-    hook_after(q->run, "after_restore", types, job_exit_code(code), code ? e->text : NULL);
+    hook_after(q->run, "after_restore", types, exit_code_of(code), code ? e->text : NULL);
     return code;
 }
 

@@ -82,7 +82,7 @@ static void problems(void **state)
     expect(NULL, FINDS("proxy-down", "proxy", "bad", "x", "y"), "proxy-down!");
     /* dates of the certificate are the keeper's to tell, as long as it does */
     char *ending = with(good_proxy, "\"warnings\":[]}",
-        "\"warnings\":[{\"code\":\"certificate-expires\",\"text\":\"x\"},{\"code\":\"certificate\",\"text\":\"no name\"}]}");
+        "\"warnings\":[{\"code\":\"certificate-expires\",\"date\":true,\"text\":\"x\"},{\"code\":\"certificate\",\"text\":\"no name\"}]}");
     expect(ending, good_keeper, "warning");
     expect(ending, NULL, "keeper-away!,warning,warning");
     free(ending);
