@@ -37,6 +37,51 @@ def test_what_the_code_map_names_is_there():
     assert len(code_map()) > 30
 
 
+def named_files(text):
+    """Every file of C that the map names, wherever it stands in a line: folder/name."""
+    found, folders = set(), []
+    for line in re.search(r"## Code map\n+```\n(.*?)```", text, re.DOTALL).group(1).splitlines():
+        indent, rest = re.match(r"( *)(.*)", line).groups()
+        folders = folders[:len(indent) // 2] + [rest.split()[0] if rest.split()[0].endswith("/") else ""]
+        found |= {str(pathlib.PurePosixPath(*folders, name)) for name in re.findall(r"[\w/]+\.[ch]\b", rest)}
+    return found
+
+
+def unnamed(files, named):
+    """Headers that the map does not name, and sources that belong to none that it names. *_internal.h and *_private.h
+    belong to their folder's own; cmd_NAME.c, page_NAME.c and main.c are named as such."""
+    missing = []
+    for path in files:
+        if path.suffix == ".h":
+            whole = re.search(r"_(internal|private)$", path.stem) or str(path) in named
+        else:
+            beside = [other.stem for other in files if other.suffix == ".h" and other.parent == path.parent]
+            whole = (str(path) in named or re.match(r"main$|cmd_|page_", path.stem) or path.parts[0] == "bench"
+                     or any(path.stem == stem or path.stem.startswith(stem + "_") for stem in beside)
+                     or re.search(r'^#include "' + str(path.parent) + "/", (paths.ROOT / path).read_text(), re.M))
+        if not whole:
+            missing.append(str(path))
+    return missing
+
+
+def test_every_pair_of_files_has_its_line_in_the_code_map():
+    files = [p for p in tracked() if p.suffix in (".c", ".h") and p.parts[0] not in ("tests", "bench")]
+    assert unnamed(files, named_files(README)) == []
+
+
+def test_every_file_that_the_code_map_names_is_there():
+    """Also those in the middle of a line."""
+    patterns = {"cmd_NAME.c", "page_NAME.c"}
+    assert sorted(name for name in named_files(README) if not (paths.ROOT / name).exists() and pathlib.PurePosixPath(name).name not in patterns) == []
+
+
+def test_a_planted_pair_is_missed():
+    files = [pathlib.PurePosixPath(name) for name in ("common/error.h", "common/error.c", "common/fresh.h", "common/fresh_internal.h")]
+    assert unnamed(files, named_files(README)) == ["common/fresh.h"]
+    moved = README.replace("  error.h ", "  errors.h ")
+    assert unnamed(files[:2], named_files(moved)) == ["common/error.h"] and "common/errors.h" in named_files(moved)
+
+
 def test_every_folder_is_in_the_code_map():
     """Two levels deep; tests/ is told by kind."""
     named = {str(p).rstrip("/") for p in code_map()}
