@@ -1,5 +1,5 @@
 /*
- * elexgate backups: what lies in the backup folder; delete, rm: removes one; adopt: takes over.
+ * elexgate backups: what lies in the backup folder; delete: removes one; adopt: takes over.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -103,16 +103,76 @@ static char *note_of(const struct cli *cli, const json_t *item)
         *missing && (*whose || *more) ? ", " : "", missing);
 }
 
+/* From its start to its end. */
+static void took_of(const json_t *item, char *buf, size_t size)
+{
+    int64_t from, to;
+    if (clock_parse(json_get_text(item, "started"), &from) < 0 ||
+        clock_parse(json_get_text(item, "finished"), &to) < 0)
+        snprintf(buf, size, "-");
+    else
+        clock_human(to > from ? (uint64_t)(to - from) : 0, buf, size);
+}
+
+static bool is_ours(const json_t *item)
+{
+    const char *standing = json_get_text(item, "standing");
+    return strcmp(standing, "own") == 0 || strcmp(standing, "adopted") == 0 ||
+           strcmp(standing, "trusted") == 0;
+}
+
+/* The newest complete one of the database that is ours; NULL: none. */
+static const json_t *newest_of(const json_t *list)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach (list, i, item) /* newest first */
+        if (strcmp(json_get_text(item, "method"), "files") != 0 && is_ours(item) &&
+            json_get_true(item, "complete"))
+            return item;
+    return NULL;
+}
+
+/* One line for the question "can I rely on them?". */
+static void print_status(const struct cli *cli, const json_t *list)
+{
+    static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
+    const json_t *item, *newest = newest_of(list);
+    uint64_t bytes = 0;
+    char age[32] = "", size[OUTPUT_BYTES_LEN];
+    size_t i;
+    json_array_foreach (list, i, item)
+        bytes += (uint64_t)output_number(item, "size", 0);
+    if (newest)
+        age_of(newest, age, sizeof age);
+    bool proven = json_get_true(json_object_get(newest, "proven"), "good");
+    const char *words = !newest ? tr(cli, "BAD: no complete backup of the database",
+                                      "SCHLECHT: keine vollständige Sicherung der Datenbank")
+                        : proven
+                            ? tr(cli, "good: the newest is complete and proven",
+                                  "gut: die neueste ist vollständig und bewiesen")
+                            : tr(cli, "usable: the newest is complete, not proven yet",
+                                  "brauchbar: die neueste ist vollständig, noch nicht bewiesen");
+    const char *colour = !output_colour() ? "" : colours[!newest ? 2 : proven ? 0 : 1];
+    _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s ago", ", vor %s gemacht"), age)
+                                     : xstrdup("");
+    printf("%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
+        json_array_size(list), tr(cli, "archives", "Archive"), output_bytes(bytes, size));
+}
+
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
 {
-    char size[OUTPUT_BYTES_LEN], age[32], verified[40];
+    char size[OUTPUT_BYTES_LEN], content[OUTPUT_BYTES_LEN] = "-", age[32], took[32], verified[40];
     _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
                         *method = output_member(item, "method"), *note = note_of(cli, item),
                         *proven = proof_of(cli, item);
     output_bytes((uint64_t)output_number(item, "size", 0), size);
+    if (output_number(item, "bytes", 0) > 0)
+        output_bytes((uint64_t)output_number(item, "bytes", 0), content);
     age_of(item, age, sizeof age);
+    took_of(item, took, sizeof took);
     check_of(cli, item, "verified", verified, sizeof verified);
-    const char *cells[] = {run, type, size, age, method, verified, proven, note};
+    const char *cells[] = {run, type, size, content, age, took, method, verified, proven, note};
     table_add(t, cells);
 }
 
@@ -169,16 +229,15 @@ static void print_list(struct cli *cli, const json_t *last)
             folder);
         return;
     }
-    const char *const english[] = {
-        "RUN", "TYPE", ">SIZE", ">AGE", "METHOD", "VERIFIED", "PROVEN", "NOTE", NULL};
-    const char *const german[] = {
-        "LAUF", "TYP", ">GRÖSSE", ">ALTER", "METHODE", "GEPRÜFT", "BEWIESEN", "BEMERKUNG", NULL};
+    const char *const english[] = {"!RUN", "!TYPE", ">SIZE", ">?CONTENT", ">AGE", ">?TOOK",
+        "?METHOD", "VERIFIED", "PROVEN", "NOTE", NULL};
+    const char *const german[] = {"!LAUF", "!TYP", ">GRÖSSE", ">?INHALT", ">ALTER", ">?DAUER",
+        "?METHODE", "GEPRÜFT", "BEWIESEN", "BEMERKUNG", NULL};
+    print_status(cli, list);
     struct table *t = table_create(cli->german ? german : english);
     json_array_foreach (list, i, item) {
         add_row(cli, t, item);
-        const char *standing = json_get_str(item, "standing");
-        bool good = standing && (strcmp(standing, "own") == 0 || strcmp(standing, "adopted") == 0 ||
-                                    strcmp(standing, "trusted") == 0);
+        bool good = is_ours(item);
         incomplete += good && !json_get_true(item, "complete");
         others += !good;
     }
@@ -365,49 +424,31 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
 
 static int run_backups(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", "--force", NULL};
-    bool rm = argc > 1 && strcmp(argv[1], "rm") == 0, force = false;
+    static const char *const options[] = {"--type=", NULL};
+    const char *type = NULL;
     if (argc > 1 && strcmp(argv[1], "delete") == 0)
         return run_delete(cli, argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "adopt") == 0)
         return run_adopt(cli, argc - 1, argv + 1);
-    struct args a = args_begin(cli, argc - rm, argv + rm);
-    const char *option, *type = NULL, *which = NULL;
-    /* Options may stand before and behind the run. */
-    for (;; which = argv[rm + a.next++]) {
-        while ((option = args_next(&a, options))) {
-            if (strcmp(option, "--force") == 0)
-                force = true;
-            else
-                type = a.value;
-        }
-        if (a.failed || a.next >= argc - rm)
-            break;
-        if (which || !rm)
-            return args_operands(&a, 0, 0);
-    }
-    if (a.failed)
-        return a.failed;
-    if (rm && !which)
-        return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
-    if (force && !rm)
-        return cli_usage(cli, "--force goes with rm");
-    return rm ? remove_backup(cli, which, type, force) : list_backups(cli, type);
+    struct args a = args_begin(cli, argc, argv);
+    while (args_next(&a, options))
+        type = a.value;
+    int code = args_operands(&a, 0, 0);
+    return code == EXIT_GOOD ? list_backups(cli, type) : code;
 }
 
 const struct command cmd_backups = {
     "backups",
-    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | rm RUN [--type TYPE] [--force] | adopt RUN... [--type TYPE] [--yes]",
+    "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | adopt RUN... [--type TYPE] [--yes]",
     "list the backups, remove one, or take one over",
     run_backups,
     "  delete RUN [TYPE]  remove this run's archives, e.g. 2026-11-22-0315, after a question\n"
     "  --yes        without the question, for scripts\n"
-    "  rm RUN       the same without a question\n"
     "  adopt RUN    take over what this installation has not sealed, after every file of it was\n"
     "               checked: backups from before the seal, or of a former machine\n"
     "  --type TYPE  only this data type\n"
     "  --force      also the only good one of its type\n"
     "\n"
-    "VERIFIED: every file was read again and compared (elexgate verify). PROVEN: it was restored\n"
+    "CONTENT: before it was compressed. VERIFIED: every file was read again and compared (elexgate verify). PROVEN: it was restored\n"
     "into a throwaway server and found equal (elexgate drill).\n",
 };

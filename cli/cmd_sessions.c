@@ -99,8 +99,8 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *s)
 static void print_sessions(const struct cli *cli, const json_t *answer)
 {
     const json_t *sessions = json_object_get(answer, "sessions"), *s;
-    struct table *t = table_create((const char *const[]){">ID", tr(cli, "USER", "BENUTZER"),
-        tr(cli, "FROM", "VON"), tr(cli, "DATABASE", "DATENBANK"), tr(cli, "PROGRAM", "PROGRAMM"),
+    struct table *t = table_create((const char *const[]){">ID", tr(cli, "!USER", "!BENUTZER"),
+        tr(cli, "!FROM", "!VON"), tr(cli, "DATABASE", "DATENBANK"), tr(cli, "PROGRAM", "PROGRAMM"),
         "TLS", tr(cli, ">FOR", ">SEIT"), tr(cli, "LAST", "ZULETZT"), tr(cli, "STATE", "ZUSTAND"),
         NULL});
     size_t i;

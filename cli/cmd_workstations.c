@@ -37,8 +37,8 @@ static bool uses_tls(const json_t *row)
 static void print_board(const struct cli *cli, const json_t *answer)
 {
     const json_t *list = json_object_get(answer, "workstations"), *row;
-    struct table *t = table_create((const char *const[]){tr(cli, "ADDRESS", "ADRESSE"), "NAME",
-        tr(cli, "HOW", "WIE"), tr(cli, "LAST SEEN", "ZULETZT"), tr(cli, "USER", "BENUTZER"),
+    struct table *t = table_create((const char *const[]){tr(cli, "!ADDRESS", "!ADRESSE"), "NAME",
+        tr(cli, "!HOW", "!WIE"), tr(cli, "LAST SEEN", "ZULETZT"), tr(cli, "USER", "BENUTZER"),
         tr(cli, "PROGRAM", "PROGRAMM"), NULL});
     size_t i;
     int done = 0, all = 0;

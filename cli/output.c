@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -104,10 +105,16 @@ int64_t output_number(const json_t *object, const char *key, int64_t fallback)
     return json_is_integer(v) ? (int64_t)json_integer_value(v) : fallback;
 }
 
+bool output_colour(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && (!no || !*no) && (!term || strcmp(term, "dumb") != 0);
+}
+
 struct table {
     size_t columns, rows;
-    bool *right;
-    char **cells; /* row by row; row 0 holds the headings */
+    bool *right, *whole, *spare; /* of each column */
+    char **cells;                /* row by row; row 0 holds the headings */
 };
 
 struct table *table_create(const char *const *headings)
@@ -117,10 +124,15 @@ struct table *table_create(const char *const *headings)
     while (headings[t->columns])
         t->columns++;
     t->right = xcalloc(t->columns, sizeof *t->right);
+    t->whole = xcalloc(t->columns, sizeof *t->whole);
+    t->spare = xcalloc(t->columns, sizeof *t->spare);
     const char **row = xcalloc(t->columns, sizeof *row);
     for (size_t i = 0; i < t->columns; i++) {
-        t->right[i] = headings[i][0] == '>';
-        row[i] = headings[i] + (headings[i][0] == '>' || headings[i][0] == '<');
+        for (row[i] = headings[i]; *row[i] && strchr("<>!?", *row[i]); row[i]++) {
+            t->right[i] |= *row[i] == '>';
+            t->whole[i] |= *row[i] == '!';
+            t->spare[i] |= *row[i] == '?';
+        }
     }
     table_add(t, row);
     free(row);
@@ -140,22 +152,46 @@ static const char *cell(const struct table *t, size_t row, size_t column)
     return t->cells[row * t->columns + column];
 }
 
-/* Takes columns away from whichever is the widest, one at a time: short columns stay whole. */
-static void fit(size_t *widths, size_t columns, size_t total)
+static size_t sum_of(const size_t *widths, const bool *shown, size_t columns)
 {
-    size_t sum = columns ? (columns - 1) * GAP : 0;
+    size_t sum = 0, n = 0;
+    for (size_t i = 0; i < columns; i++) {
+        sum += shown[i] ? widths[i] : 0;
+        n += shown[i];
+    }
+    return n ? sum + (n - 1) * GAP : 0;
+}
 
+/* Those that can be spared are left out, the last one first, until the rest fits. */
+static void leave_out(const struct table *t, const size_t *widths, bool *shown, size_t total)
+{
+    for (size_t i = t->columns; i-- > 0 && sum_of(widths, shown, t->columns) > total;)
+        if (t->spare[i])
+            shown[i] = false;
+}
+
+/* The widest of those that may be cut and still can; columns: none. */
+static size_t widest_of(const size_t *widths, const bool *shown, const bool *spared, size_t columns)
+{
+    size_t widest = columns;
     for (size_t i = 0; i < columns; i++)
-        sum += widths[i];
-    while (sum > total) {
-        size_t widest = 0;
-        for (size_t i = 1; i < columns; i++)
-            if (widths[i] > widths[widest])
-                widest = i;
-        if (widths[widest] <= COLUMN_MIN)
+        if (shown[i] && !(spared && spared[i]) && widths[i] > COLUMN_MIN &&
+            (widest == columns || widths[i] > widths[widest]))
+            widest = i;
+    return widest;
+}
+
+/* Takes columns away from whichever is the widest, one at a time: short columns stay whole, and
+ * those that the question is about are cut when nothing else is left to cut. */
+static void fit(size_t *widths, const bool *shown, const bool *whole, size_t columns, size_t total)
+{
+    while (sum_of(widths, shown, columns) > total) {
+        size_t widest = widest_of(widths, shown, whole, columns);
+        if (widest == columns)
+            widest = widest_of(widths, shown, NULL, columns);
+        if (widest == columns)
             return;
         widths[widest]--;
-        sum--;
     }
 }
 
@@ -194,19 +230,27 @@ static void print_cell(const char *s, size_t width, bool right, bool last)
 
 void table_print(const struct table *t, size_t width)
 {
-    size_t *widths = xcalloc(t->columns, sizeof *widths);
+    size_t *widths = xcalloc(t->columns, sizeof *widths), last = 0;
+    bool *shown = xcalloc(t->columns, sizeof *shown);
 
+    memset(shown, true, t->columns * sizeof *shown);
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = 0; i < t->columns; i++) {
             size_t w = output_columns(cell(t, r, i));
             if (w > widths[i])
                 widths[i] = w;
         }
-    if (width)
-        fit(widths, t->columns, width);
+    if (width) {
+        leave_out(t, widths, shown, width);
+        fit(widths, shown, t->whole, t->columns, width);
+    }
+    for (size_t i = 0; i < t->columns; i++)
+        last = shown[i] ? i : last;
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = 0; i < t->columns; i++)
-            print_cell(cell(t, r, i), widths[i], t->right[i], i + 1 == t->columns);
+            if (shown[i])
+                print_cell(cell(t, r, i), widths[i], t->right[i], i == last);
+    free(shown);
     free(widths);
 }
 
@@ -218,5 +262,7 @@ void table_free(struct table *t)
         free(t->cells[i]);
     free(t->cells);
     free(t->right);
+    free(t->whole);
+    free(t->spare);
     free(t);
 }

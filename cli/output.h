@@ -32,10 +32,14 @@ int64_t output_number(const json_t *object, const char *key, int64_t fallback);
 
 /* A table: create with its headings, add rows, print, free. */
 struct table;
-/* headings: NULL-terminated; "<" in front = left (default), ">" = right-aligned. */
+/* headings: NULL-terminated; "<" in front = left (default), ">" = right-aligned, "!" = what
+ * the question is about: cut only where nothing else is left to cut;
+ * "?" = left out, the last of them first, where the terminal is too narrow. */
 struct table *table_create(const char *const *headings) MUSTCHECK;
 /* cells: as many as headings; copied and made safe. */
 void table_add(struct table *t, const char *const *cells);
+/* Whether words may be coloured: a terminal, and nobody said NO_COLOR (no-color.org). */
+bool output_colour(void);
 /* width 0: as wide as needed. Otherwise the widest columns are cut, with an ellipsis, until a row
  * fits. */
 void table_print(const struct table *t, size_t width);

@@ -283,11 +283,37 @@ static size_t job_words(const struct request *rq, const char *what, const char *
     return n;
 }
 
+static void keep_done(void *ctx, const json_t *line)
+{
+    json_t **last = ctx;
+    if (!json_get_true(line, "done"))
+        return;
+    json_decref(*last);
+    *last = json_deep_copy(line);
+}
+
+/* A wrong name is said before anything else, such as that a terminal is missing. */
+static int can_be_done(struct cli *cli, const struct request *rq, const char **args)
+{
+    json_t *last = NULL;
+    job_words(rq, "plan", args);
+    int code = job_stream_run(cli, args, keep_done, &last);
+    const char *words = json_get_str(last, "error");
+    if (code != EXIT_GOOD && words)
+        cli_failf(cli, code, "%s", words);
+    json_decref(last);
+    return code;
+}
+
 static int restore(struct cli *cli, const struct request *rq)
 {
     const char *args[TYPES_MAX + 20];
     json_t *plan = NULL;
-    int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
+    int code = EXIT_GOOD;
+    if (!rq->dry_run && !rq->yes && !on_terminal(cli))
+        code = can_be_done(cli, rq, args);
+    if (code == EXIT_GOOD && !rq->dry_run)
+        code = can_ask(cli, rq);
     if (code == EXIT_GOOD && on_terminal(cli)) {
         job_words(rq, "plan", args);
         code = ask_job(cli, args, "plan", &plan);

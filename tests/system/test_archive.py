@@ -331,6 +331,9 @@ def test_list(practice_backups):
     text = elexgate(config, "backups").stdout
     assert "PROVEN" in text and "good 20" in text and "the manifest is missing" in text
     assert "elexisdb.tar.gz" not in text
+    # the question first: can I rely on it?
+    assert text.startswith("BAD: no complete backup of the database; 4 archives, "), text  # they are all of folders
+    assert "\033[" not in text and "CONTENT" in text and "TOOK" in text
     assert "GEPRÜFT" in elexgate(config, "backups", german=True).stdout
 
 
@@ -338,14 +341,14 @@ def test_remove(practice_backups):
     folder, config = practice_backups
     strangers = {"elexisdb.tar.gz", "elexisdb2_2020-01-01-0000.tar.gz", "elexgate-medium.json"}
     before = set(os.listdir(folder))
-    elexgate(config, "backups", "rm", code=2)
-    elexgate(config, "backups", "rm", "2019-01-01-0000", code=1)
-    assert "only complete backup" in elexgate(config, "backups", "rm", RUN, code=9).stderr
+    elexgate(config, "backups", "delete", code=2)
+    elexgate(config, "backups", "delete", "2019-01-01-0000", "--yes", code=1)
+    assert "only complete backup" in elexgate(config, "backups", "delete", RUN, "--yes", code=9).stderr
     assert set(os.listdir(folder)) == before
-    elexgate(config, "backups", "rm", "2026-11-21-0315")
+    elexgate(config, "backups", "delete", "2026-11-21-0315", "--yes")
     assert not [f for f in os.listdir(folder) if "2026-11-21" in f]
-    elexgate(config, "backups", "rm", RUN, "--type", "elexisdb", code=9)
-    elexgate(config, "backups", "rm", RUN, "--force")
+    elexgate(config, "backups", "delete", RUN, "--yes", "--type", "elexisdb", code=9)
+    elexgate(config, "backups", "delete", RUN, "--yes", "--force")
     assert set(os.listdir(folder)) == strangers
 
 

@@ -18,10 +18,13 @@ def site(folder, make_server, make_gate):
     return Site(folder, server, make_gate(server, options={"proxy": {"grace": "200ms"}})).prepare()
 
 
+WIDTH = "160"
+
+
 def on_a_terminal(site, *args, answer=None, language="C.UTF-8", timeout=120):
     """Runs the command on a terminal, types the answer when it is asked. Returns (exit code, all that was shown)."""
     leader, follower = pty.openpty()
-    env = dict(os.environ, LC_ALL=language, COLUMNS="160")
+    env = dict(os.environ, LC_ALL=language, COLUMNS=WIDTH)
     child = subprocess.Popen([paths.CLI, "--config", site.backup.config, *args], stdin=follower, stdout=follower, stderr=follower, env=env)
     os.close(follower)
     shown, typed, deadline = b"", False, time.monotonic() + timeout
@@ -96,9 +99,27 @@ def test_a_failure_ends_with_how_things_stand(site, language, words):
     assert code == 9 and {"C.UTF-8": "are still kept", "de_CH.UTF-8": "sind noch aufbewahrt"}[language] in shown.replace("\r\n", ""), shown
 
 
+def test_backups_say_whether_one_can_rely_on_them(site, monkeypatch):
+    """In a line before the table; in colour on a terminal, unless NO_COLOR; what it is about is not cut on a narrow one."""
+    assert site.backup.cli("backups").stdout.startswith("usable: the newest is complete, not proven yet, made ")
+    site.backup.cli("drill")
+    run = site.backup.cli("backups").stdout.splitlines()[3].split()[0]
+    monkeypatch.setenv("NO_COLOR", "")
+    code, shown = on_a_terminal(site, "backups")
+    assert code == 0 and shown.startswith("\033[32mgood: the newest is complete and proven\033[0m"), shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    code, shown = on_a_terminal(site, "backups")
+    assert shown.startswith("good: the newest"), shown
+    monkeypatch.setattr("test_restore_cli.WIDTH", "70", raising=False)
+    code, shown = on_a_terminal(site, "backups")
+    assert max(map(len, shown.replace("\r", "").splitlines()[2:6])) <= 70 and run in shown and "documents" in shown, shown
+
+
 def test_without_a_terminal(site):
     for args in (["latest"], ["undo"], ["accept"], ["--sql", "x.sql"]):
         assert "--yes" in site.backup.cli("restore", *args, exit=2).stderr
+    wrong = site.backup.cli("restore", "2019-01-01-0000", exit=1).stderr
+    assert "2019-01-01-0000" in wrong and "--yes" not in wrong, wrong  # not first a confirmation, and then that there is no such run
     site.backup.cli("restore", exit=2)
     site.backup.cli("restore", "undo", "latest", exit=2)
     assert site.side() == "old"
