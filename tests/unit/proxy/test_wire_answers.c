@@ -31,6 +31,22 @@ static void eofs_abolished(void **state)
     assert_int_equal(d.transaction, TRANSACTION_NONE);
 }
 
+/* One packet of text, which carries no flags, and one EOF or OK, which does. */
+static void answers_of_one_packet(void **state)
+{
+    (void)state;
+    client(T("\x09")); /* COM_STATISTICS */
+    assert_int_equal(server(T("Uptime: 5  Threads: 1")), DIALOGUE_ANSWERED);
+    client(T("\x1b\0\0")); /* COM_SET_OPTION */
+    assert_int_equal(server(T(EOF_(IN_TRANS))), DIALOGUE_ANSWERED);
+    assert_int_equal(d.transaction, TRANSACTION_OPEN);
+    client(T("\x0e")); /* COM_PING */
+    assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_ANSWERED);
+    assert_int_equal(d.transaction, TRANSACTION_NONE);
+    client(T("\x1b\0\0"));
+    assert_int_equal(server(T("\xfe\0\0")), DIALOGUE_LOST); /* cut off */
+}
+
 static void metadata_left_out(void **state)
 {
     (void)state;
@@ -417,6 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(call_has_more_results),
         TEST(eofs_abolished),
+        TEST(answers_of_one_packet),
         TEST(metadata_left_out),
         TEST(optional_metadata_is_not_followed),
         TEST(prepared_statements),
