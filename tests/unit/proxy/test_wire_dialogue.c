@@ -352,6 +352,52 @@ static void a_good_answer_to_what_is_not_whole(void **state)
     }
 }
 
+/* How much of what comes belongs to the packet that is under way: an error can go in behind it. */
+static void the_rest_of_a_packet(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = "\x05\0\0\x01"
+                                   "\x04wxyz"
+                                   "\x01\0\0\x02\x07";
+    const size_t first = PACKET_HEADER + 5;
+    for (size_t seen = 0; seen <= first; seen++) {
+        use_caps(CAPS);
+        query("SELECT 1");
+        (void)dialogue_server(&d, bytes, seen);
+        size_t rest = seen == 0 ? 0 : first - seen; /* between two nothing is under way */
+        assert_int_equal(dialogue_server_rest(&d, bytes + seen, sizeof bytes - 1 - seen), rest);
+        for (size_t n = 0; n < rest; n++) /* nor does more of it belong than has come */
+            assert_int_equal(dialogue_server_rest(&d, bytes + seen, n), n);
+        uint8_t seq;
+        assert_int_equal(dialogue_can_end(&d, &seq), rest == 0);
+    }
+}
+
+static void an_empty_packet_is_no_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command;
+        size_t n;
+    } rows[] = {{T("\x03SELECT 1")}, {T("\x16SELECT 1")}, {T("\x02practice")}, {T("\x0e")}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        use_caps(CAPS);
+        client(rows[i].command, rows[i].n);
+        assert_int_equal(server("", 0), DIALOGUE_LOST);
+        assert_int_equal(d.transaction, TRANSACTION_UNKNOWN);
+        assert_false(dialogue_between(&d));
+    }
+}
+
+/* Another database is neither a statement that reads nor one that writes. */
+static void a_change_of_database_is_no_statement(void **state)
+{
+    (void)state;
+    assert_int_equal(client(T("\x02practice")), 0);
+    assert_int_equal(d.reads + d.writes, 0);
+    assert_int_equal(server(T(OK(AUTOCOMMIT))), DIALOGUE_ANSWERED | DIALOGUE_DB_CHANGED);
+}
+
 static void garbage_loses_it_once(void **state)
 {
     (void)state;
@@ -478,6 +524,9 @@ int main(void)
         TEST(an_answer_before_the_command_is_whole),
         TEST(an_error_amid_what_has_no_answer),
         TEST(a_good_answer_to_what_is_not_whole),
+        TEST(the_rest_of_a_packet),
+        TEST(an_empty_packet_is_no_answer),
+        TEST(a_change_of_database_is_no_statement),
         TEST(garbage_loses_it_once),
         TEST(the_pipeline_is_bounded),
         TEST(a_deep_pipeline_keeps_its_order),
