@@ -178,3 +178,12 @@ def test_the_proxy_has_no_capability_and_is_socket_activated(units):
     text = (units / "elexgate-proxy.service").read_text()
     assert re.search(r"^CapabilityBoundingSet=$", text, re.M) and re.search(r"^Type=notify$", text, re.M)
     assert re.search(r"^ListenStream=3312$", (units / "elexgate-proxy.socket").read_text(), re.M)
+
+
+@pytest.mark.parametrize("unit", sorted(p.name for p in (paths.ROOT / "systemd").glob("*.service.in")))
+def test_units_want_what_they_wait_for_and_are_watched_where_they_say_so(unit):
+    """After= alone does not bring the network up; a WATCHDOG=1 that nobody waits for finds no program that hangs."""
+    text = (paths.ROOT / "systemd" / unit).read_text()
+    assert ("After=network-online.target" in text) == ("Wants=network-online.target" in text)
+    program = {"elexgate-proxy.service.in": "proxy/main.c", "elexgate-console.service.in": "console/main.c"}.get(unit)
+    assert ("WatchdogSec=" in text) == bool(program and "WATCHDOG=1" in (paths.ROOT / program).read_text())
