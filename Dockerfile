@@ -3,7 +3,7 @@
 #   docker build --target gate -t elexgate:gate .
 #   docker build --target keeper -t elexgate:keeper .
 #
-# DEBIAN is any image of Debian 12.
+# DEBIAN is any image of Debian 12, or of 13 (debian:trixie-slim) for a database of MariaDB 11.8: the keeper's mariadbd has to be of its series.
 ARG DEBIAN=docker.io/library/debian:bookworm-slim
 
 FROM ${DEBIAN} AS build
