@@ -67,7 +67,7 @@ struct binlog_header {
     uint8_t type;
     uint32_t server_id;
     uint32_t length; /* of the whole event */
-    uint32_t next;   /* the position behind it, modulo 2^32; 0 = artificial */
+    uint32_t next;   /* the position behind it, modulo 2^32; 0 = it does not say */
     uint16_t flags;
 };
 

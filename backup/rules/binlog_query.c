@@ -152,6 +152,13 @@ static const struct {
     {"system_versioning_insert_history", 30, false},
 };
 
+/* A client's character set goes by the number of its default collation in any version: those of
+ * UCA 14 (MariaDB 10.10 and later; 2048 for utf8mb3, from 2304 on for utf8mb4) are none. */
+static unsigned charset_of(uint16_t collation)
+{
+    return collation >= 2304 ? 45 : collation >= 2048 ? 33 : collation;
+}
+
 static char *append(char *text, char *more)
 {
     char *both = xasprintf("%s, %s", text, more);
@@ -176,7 +183,7 @@ char *binlog_query_settings(
     if (q->has_charset)
         text = append(
             text, xasprintf("character_set_client=%u, collation_connection=%u, collation_server=%u",
-                      q->client, q->connection, q->server));
+                      charset_of(q->client), q->connection, q->server));
     text = append(text, xasprintf("lc_time_names=%u", q->names));
     if (q->database_collation)
         text = append(text, xasprintf("collation_database=%u", q->database_collation));

@@ -148,7 +148,8 @@ static int check_event(const struct binlog_segment *at, const uint8_t *event, si
     uint64_t begin = at->to ? at->to : BINLOG_MAGIC_SIZE;
     if (h->length != n)
         return err_set(e, EBADMSG, "an event has another length than it says");
-    if (h->next != (uint32_t)(begin + n))
+    /* since MariaDB 11.7 only the last event of a transaction says where it ends */
+    if (h->next != 0 && h->next != (uint32_t)(begin + n))
         return err_set(e, EBADMSG,
             "the binary log has a gap: an event at %llu of %s says that it ends at %u",
             (unsigned long long)begin, at->file, h->next);
@@ -211,7 +212,8 @@ static int handle(struct stream *s, const uint8_t *event, size_t n, struct err *
     }
     if (h.type == BINLOG_ROTATE && h.flags & BINLOG_F_ARTIFICIAL)
         return rotate(s, event, n, e);
-    if (h.flags & BINLOG_F_ARTIFICIAL || h.next == 0) /* a format event in the middle of a file */
+    /* a format event that is sent because we began in the middle of a file */
+    if (h.flags & BINLOG_F_ARTIFICIAL || (h.type == BINLOG_FORMAT && h.next == 0))
         return 0;
     return take(s, event, n, &h, e);
 }

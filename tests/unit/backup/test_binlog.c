@@ -83,6 +83,9 @@ static void test_statement(void **state)
     _cleanup_free_ char *set = binlog_query_settings(&q, quote, NULL);
     assert_string_equal(set,
         "SET TIMESTAMP=1700000000, pseudo_thread_id=4, sql_auto_is_null=0, check_constraint_checks=1, explicit_defaults_for_timestamp=1, foreign_key_checks=0, unique_checks=1, sql_if_exists=0, system_versioning_insert_history=0, sql_mode=1411383296, auto_increment_increment=1, auto_increment_offset=1, character_set_client=45, collation_connection=45, collation_server=45, lc_time_names=4, collation_database=DEFAULT, time_zone='SYSTEM'");
+    q.client = q.connection = 2304; /* utf8mb4_uca1400_ai_ci, the default since 11.5 */
+    _cleanup_free_ char *later = binlog_query_settings(&q, quote, NULL);
+    assert_non_null(strstr(later, "character_set_client=45, collation_connection=2304,"));
     /* a setting of a server to come is no reason to guess */
     event[BINLOG_HEADER_SIZE + 13] = 200;
     struct err e = {0};
