@@ -36,6 +36,11 @@ def shown(session_folder, pki):
         status["job"] = job
         return browser.api("/api/restore")["running"]["steps"]
 
+    def ended(run):
+        status.update(job=None, last_restore=run)
+        return {lang: browser.get(f"/restore?lang={lang}").text for lang in ("de", "en")}
+
+    steps.ended = ended
     yield steps
     console.stop()
     fake.close()
@@ -64,6 +69,15 @@ def test_each_way(folder, make_server, make_gate, shown):
                 lines = follow(site, action, **more)
                 assert lines[-1]["ok"], (way, action, lines[-1])
                 look(shown, f"{way} {action} {more}", jobs(lines))
+            # one that fails is shown as failed, with the reason, and never as good
+            upload(site, "bad", dump(site).replace("CREATE TABLE", "CREATE TABEL", 1))
+            assert not follow(site, "sql", upload="bad")[-1]["ok"]
+            last = site.backup.call("status")["last_restore"]
+            pages = shown.ended(last)
+            for lang, words, other in (("de", "Sie ist gescheitert: ", "sind in Betrieb"), ("en", "It failed: ", "are in use")):
+                card = pages[lang][pages[lang].index('id="last-restore"'):]
+                card = card[:card.index("</section>")]
+                assert 'class="state bad"' in card and words in card and other not in card and len(last["error"]) > 10, (way, card)
     finally:
         site.backup.stop_keeper()
 
