@@ -132,7 +132,10 @@ static _Noreturn void become(const struct process_options *o, char **envp, pid_t
     if (o->cage)
         lock_in(o->cage, report);
     environ = envp;
-    execute(o->argv);
+    if (o->program > 0)
+        execveat(o->program, "", (char *const *)(uintptr_t)o->argv, envp, AT_EMPTY_PATH);
+    else
+        execute(o->argv);
     give_up(report, (struct process_failure){errno, NULL});
 }
 
@@ -323,6 +326,12 @@ char *process_self(void)
     if (end && end[sizeof deleted - 1] == '\0')
         *end = '\0';
     return xstrdup(path);
+}
+
+int process_self_open(struct err *e)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? err_sys(e, errno, "cannot open the file that this program runs from") : fd;
 }
 
 char *process_beside(const char *relative, const char *installed)

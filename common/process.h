@@ -31,8 +31,9 @@ struct process_cage {
     const void *ctx;
 };
 
-struct process_options {            /* zero-initialise */
-    const char *const *argv;        /* argv[0] is looked up in PATH */
+struct process_options {     /* zero-initialise */
+    const char *const *argv; /* argv[0] is looked up in PATH */
+    int program; /* 0, or the program's opened file, whatever argv[0] says: no path leads to it */
     const char *const *environment; /* further "NAME=value", NULL-terminated; may be NULL */
     int in;                         /* becomes its standard input; 0 = /dev/null */
     int out, err; /* become its standard output and error; 0 = our standard error if that is a
@@ -75,6 +76,8 @@ char *process_find(const char *program) MUSTCHECK;
 /* The file that this program runs from, also when another one has taken its name meanwhile.
  * malloc'ed; NULL: not known. */
 char *process_self(void) MUSTCHECK;
+/* The same, opened: for process_options.program. */
+int process_self_open(struct err *e) MUSTCHECK;
 /* Another program of ours: as the build lays it, relative to this one's folder, else as installed.
  * malloc'ed. */
 char *process_beside(const char *relative, const char *installed) MUSTCHECK;

@@ -1,6 +1,7 @@
 """Dumps, data directories and archives made to harm: what an ordinary account, the medium or the server's own user could try."""
 import json
 import os
+import shutil
 
 import pymysql
 import pytest
@@ -195,6 +196,17 @@ def test_a_drill_in_either_sandbox(backup, folder, session_folder, kind):
     if kind == "landlock":
         scratch.chmod(0o700)
         assert "o+x" in backup.job("drill", exit=1)[-1]["error"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_program_may_lie_where_nobody_else_gets_through(backup, folder):
+    """Built as root in a home of mode 0700: the user of trials runs it all the same, to read SQL in."""
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    program = shutil.copy(paths.JOB, private)
+    backup.job("backup", "--now")
+    done = process.run([program, "--config", backup.config, "drill"], check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 # --- our reading of SQL beside the client's and the server's ---

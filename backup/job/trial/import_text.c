@@ -151,10 +151,14 @@ static int run_child(
 {
     char order_text[16];
     _cleanup_free_ char *program = process_self();
+    _cleanup_fd_ int file = process_self_open(e);
     snprintf(order_text, sizeof order_text, "%d", order);
     const char *argv[] = {program, IMPORT_CHILD, order_text, NULL};
-    struct process_options o = {.argv = argv, .in = in, .out = answer, .keep = order};
+    struct process_options o = {
+        .argv = argv, .program = file, .in = in, .out = answer, .keep = order};
     struct process p = {0};
+    if (file < 0)
+        return file;
     if (!program)
         return err_set(e, EIO, "the file that this program runs from is not known");
     int code = sandbox_start(box, &o, &p, NULL, e);

@@ -119,7 +119,7 @@ static int prepare(const struct sandbox *s, const char *program, enum sandbox_ki
         _cleanup_free_ char *source = xasprintf(OLD "%s", devices[i]);
         add(p, SANDBOX_DEVICE, devices[i], source);
     }
-    if (!s->root)
+    if (!s->root && program)
         add_program(p, program);
     for (size_t i = 0; s->readable && s->readable[i] && i < SANDBOX_GIVEN_MAX; i++)
         add_readable(p, s->readable[i]);
@@ -354,7 +354,9 @@ static int start_in(const struct sandbox *s, enum sandbox_kind kind,
     _cleanup_free_ const char **argv = xcalloc(n + 1, sizeof *argv);
     memcpy(argv, given->argv, n * sizeof *argv);
     argv[0] = program ? program : given->argv[0];
-    int r = prepare(s, argv[0], kind, &plan, e);
+    /* an opened one need not be seen; Landlock judges the file itself */
+    bool unseen = given->program > 0 && kind == SANDBOX_NAMESPACES;
+    int r = prepare(s, unseen ? NULL : argv[0], kind, &plan, e);
     if (r < 0)
         return r;
     struct process_cage cage = {kind == SANDBOX_NAMESPACES ? move : NULL, enter, plan};
