@@ -1,13 +1,17 @@
 """The drill: a backup counts when it was restored, and what is not as it was is found."""
 import json
 import os
+import pathlib
+import shutil
 import signal
+import tempfile
 import threading
 
 import pytest
 
-from lib import load, process
+from lib import load, newer, process
 from lib.backup import Backup, archive_of, event
+from lib.mariadb import MARIADBD
 
 
 @pytest.fixture
@@ -35,6 +39,8 @@ def test_what_is_whole_is_proven(backup):
     for type in ("elexisdb", "elexisdb-sql"):
         assert backup.complete(type)[0]["proven"]
     assert not [n for n in backup.files() if "drill" in n], "scratch space is left"
+    names = process.run(["tar", "-tzf", backup.archives / archive_of(lines)]).stdout.split()
+    assert "tc.log" not in names and "ibdata1" in names  # 11.8 has one, and would say that it recovers with it
     tables = backup.manifest(archive_of(lines))["tables"]
     assert any(t["name"] == "old" and t["rows"] == 50 and t["checksum"] for t in tables)
 
@@ -54,6 +60,24 @@ def test_what_differs_is_told_and_recorded(backup, folder, sql, words):
     assert words in json.dumps(status(backup, archive))
     assert not [n for n in backup.files() if "drill" in n]
     assert backup.complete()[0]["proven"] != True  # noqa: E712: never counted as proven
+
+
+@pytest.mark.skipif(newer.SERIES is not None, reason="its program lies where the sandbox shows only itself")
+@pytest.mark.parametrize("words, good", [
+    ("InnoDB: The recovery of a later series begins", False),
+    ("Recovering after a crash using tc.log\nInnoDB: innodb_force_recovery is 0", True),
+])
+def test_a_clean_copy_is_not_recovered_whatever_the_words(backup, request, words, good):
+    """A server program that says it in words of its own."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-said-", dir="/tmp"))  # everybody gets through to it
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder.chmod(0o755)
+    (folder / "mariadbd").write_text(f'#!/bin/sh\necho "{words}" >&2\nexec {MARIADBD} "$@"\n')
+    (folder / "mariadbd").chmod(0o755)
+    backup.job("backup", "--now")
+    backup.set("drill", server_program=folder / "mariadbd")
+    last = backup.job("drill", exit=0 if good else 6)[-1]
+    assert good or "had to recover from a crash" in last["error"]
 
 
 @pytest.mark.sanitize

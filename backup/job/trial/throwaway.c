@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -376,11 +377,15 @@ bool throwaway_runs(struct throwaway *t)
  */
 static bool tells_of_recovery(const char *line)
 {
-    const char *setting = strcasestr(line, "innodb_force_recovery");
-    const char *word = strcasestr(line, "recover");
-    if (setting && word == setting + strlen("innodb_force_"))
-        word = strcasestr(word + 1, "recover");
-    return word && (strstr(line, "InnoDB") || strcasestr(line, "Aria engine"));
+    static const char setting[] = "innodb_force_";
+    const char *engine = strstr(line, "InnoDB:"), *word;
+    engine = engine ? engine : strcasestr(line, "Aria engine");
+    for (word = engine; word && (word = strcasestr(word, "recover")); word++) {
+        size_t n = sizeof setting - 1;
+        if ((size_t)(word - engine) < n || strncasecmp(word - n, setting, n) != 0)
+            return true;
+    }
+    return false;
 }
 
 bool throwaway_recovered(const struct throwaway *t)
