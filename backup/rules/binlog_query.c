@@ -24,6 +24,7 @@ enum status {
     STATUS_MICROS = 128,
     STATUS_XID = 129,
     STATUS_GTID_FLAGS = 130,
+    STATUS_COLLATIONS = 131,
 };
 
 /* Behind the code: how many bytes; -1 = unknown. Those with a length have it in their first byte.
@@ -51,6 +52,8 @@ static int value_size(uint8_t code, const uint8_t *p, size_t left)
     case STATUS_DATABASE:
     case STATUS_GTID_FLAGS:
         return 2;
+    case STATUS_COLLATIONS:
+        return first <= BINLOG_COLLATIONS_MAX ? 1 + 4 * first : INT32_MAX;
     case STATUS_INVOKER:
         return left > (size_t)first + 1 ? first + 2 + p[first + 1] : INT32_MAX;
     case STATUS_MICROS:
@@ -84,6 +87,11 @@ static void take_value(struct binlog_query *q, uint8_t code, const uint8_t *p)
     case STATUS_ZONE:
         memcpy(q->zone, p + 1, p[0]);
         q->zone[p[0]] = '\0';
+        break;
+    case STATUS_COLLATIONS: /* pairs: of this character set that collation */
+        q->n_collations = p[0];
+        for (size_t i = 0; i < q->n_collations; i++)
+            q->collations[i] = binlog_u16(p + 3 + 4 * i);
         break;
     case STATUS_INVOKER:
         memcpy(q->user, p + 1, p[0]);

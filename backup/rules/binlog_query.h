@@ -7,6 +7,8 @@
 
 #include "backup/rules/binlog_event.h"
 
+#define BINLOG_COLLATIONS_MAX 63 /* in a byte, four bytes each */
+
 struct binlog_query {
     uint32_t when, micros; /* micros 0: none were needed */
     uint32_t thread;
@@ -21,7 +23,11 @@ struct binlog_query {
     char zone[256];                      /* "" = SYSTEM */
     char schema[65 * 4];                 /* "" = none */
     char user[256], host[256];           /* who gave it, where that matters; "" = it does not */
-    const char *text;                    /* within the event; not terminated */
+    /* character_set_collations, since MariaDB 11.2: the collations that were meant, by their
+     * numbers */
+    uint16_t collations[BINLOG_COLLATIONS_MAX];
+    size_t n_collations;
+    const char *text; /* within the event; not terminated */
     size_t length;
 };
 

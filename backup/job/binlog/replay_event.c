@@ -44,7 +44,7 @@ static int own_all_roles(struct binlog_player *p, struct err *e)
 static int connect_server(struct binlog_player *p, struct err *e)
 {
     int r = server_connect(&p->target, "elexgate-job", &p->server, e);
-    p->format_given = p->prepared = false;
+    p->format_given = p->prepared = p->collations = false;
     p->schema[0] = '\0';
     if (r == 0) /* as a replica: an XA transaction that is prepared leaves the session */
         r = server_exec(p->server, e,
@@ -319,11 +319,32 @@ static int right_grantor(struct binlog_player *p, const struct binlog_event *ev,
     return r;
 }
 
+/* Servers before 11.2 do not have it, and their logs neither. */
+static int set_collations(struct binlog_player *p, const struct binlog_event *ev,
+    const struct binlog_query *q, struct err *e)
+{
+    if (q->n_collations == 0 && !p->collations)
+        return 0;
+    p->collations = q->n_collations > 0;
+    _cleanup_free_ char *list = xstrdup("0");
+    for (size_t i = 0; i < q->n_collations; i++) {
+        char *longer = xasprintf("%s,%u", list, q->collations[i]);
+        free(list);
+        list = longer;
+    }
+    _cleanup_free_ char *sql = xasprintf(
+        "SET character_set_collations=COALESCE((SELECT GROUP_CONCAT(CHARACTER_SET_NAME, '=', FULL_COLLATION_NAME) FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IN (%s)), '')",
+        list);
+    return send_words(p, ev, sql, e);
+}
+
 static int run_statement(
     struct binlog_player *p, const struct binlog_event *ev, struct binlog_query *q, struct err *e)
 {
     int r = use_schema(p, ev, q, e);
     _cleanup_free_ char *settings = binlog_query_settings(q, quote, p->server);
+    if (r == 0)
+        r = set_collations(p, ev, q, e);
     if (r == 0)
         r = send_words(p, ev, settings, e);
     if (r != 0)

@@ -20,6 +20,7 @@ struct binlog_player {
     struct binlog_group group;
     uint8_t xid[128];
     bool in_group, begun; /* BEGIN or XA START was sent */
+    bool collations;      /* this session was given character_set_collations */
     bool prepared;        /* this session holds a prepared XA transaction, xid */
     /* of the statement: table maps and rows until its last one */
     uint8_t *events;

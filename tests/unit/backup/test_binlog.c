@@ -70,6 +70,28 @@ static char *quote(void *ctx, const char *text)
     return xasprintf("'%s'", text);
 }
 
+/* MariaDB 11.8: which collation a character set means. */
+static void test_collations(void **state)
+{
+    (void)state;
+    static const uint8_t status[] = {131, 2, 45, 0, 46, 0, 8, 0, 47, 0};
+    uint8_t event[BINLOG_HEADER_SIZE + 13 + sizeof status + 9] = {0};
+    uint8_t *p = event + BINLOG_HEADER_SIZE + 13;
+    struct binlog_query q;
+    p[-2] = sizeof status;
+    memcpy(p, status, sizeof status);
+    memcpy(p + sizeof status + 1, "SELECT 1", 8);
+    assert_int_equal(binlog_query_parse(event, sizeof event, &q, NULL), 0);
+    assert_int_equal(q.n_collations, 2);
+    assert_int_equal(q.collations[0], 46);
+    assert_int_equal(q.collations[1], 47);
+    assert_int_equal(q.length, 8);
+    p[1] = 3; /* one more than there are */
+    assert_int_equal(binlog_query_parse(event, sizeof event, &q, NULL), -EBADMSG);
+    p[1] = 200;
+    assert_int_equal(binlog_query_parse(event, sizeof event, &q, NULL), -EBADMSG);
+}
+
 static void test_statement(void **state)
 {
     (void)state;
@@ -267,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_statement),
+        cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),
         cmocka_unit_test(test_index),
