@@ -25,6 +25,7 @@ RUN apt-get update \
         libmariadb3 libmicrohttpd12 liboath0 libqrencode4 libsodium23 libssl3 libsystemd0 libuv1 tzdata zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/* \
     && groupadd -g 999 mysql && groupadd -g 3312 elexgate && groupadd -g 3313 elexgate-console && groupadd -g 3314 elexgate-tls \
+    && groupadd -g 3316 elexgate-keeper && useradd -M -u 3316 -g elexgate-keeper -d / -s /usr/sbin/nologin elexgate-keeper \
     && groupadd -g 3315 elexgate-trial && useradd -M -u 3315 -g elexgate-trial -d / -s /usr/sbin/nologin elexgate-trial \
     && useradd -M -u 999 -g mysql -s /usr/sbin/nologin mysql \
     && useradd -M -u 3312 -g elexgate -G elexgate-tls -s /usr/sbin/nologin elexgate \

@@ -40,6 +40,8 @@ static struct {
     pthread_cond_t wake;
     pthread_t thread;
     const char *program;
+    bool (*writer)(void *ctx, const char *line, size_t len);
+    void *writer_ctx;
     bool running, stop;
     /* under the lock */
     char *path; /* NULL = off */
@@ -306,11 +308,9 @@ void audit_use(const char *path)
         start_thread();
 }
 
-void audit_write(const char *event, const struct log_field *fields, size_t n)
+/* Takes l over. */
+static bool enqueue(struct line *l)
 {
-    if (!audit.running)
-        return;
-    struct line *l = line_new(event, fields, n);
     pthread_mutex_lock(&audit.lock);
     bool room = audit.path && audit.waiting < AUDIT_WAITING_MAX;
     if (room) {
@@ -326,6 +326,38 @@ void audit_write(const char *event, const struct log_field *fields, size_t n)
     pthread_mutex_unlock(&audit.lock);
     if (!room)
         free(l);
+    return room;
+}
+
+void audit_write(const char *event, const struct log_field *fields, size_t n)
+{
+    if (!audit.running && !audit.writer)
+        return;
+    struct line *l = line_new(event, fields, n);
+    if (!audit.writer) {
+        enqueue(l);
+        return;
+    }
+    if (!audit.writer(audit.writer_ctx, l->text, l->len))
+        log_event(LOG_ERROR, "audit-failed", LOG_S("event", event));
+    free(l);
+}
+
+void audit_use_writer(bool (*fn)(void *ctx, const char *line, size_t len), void *ctx)
+{
+    audit.writer = fn;
+    audit.writer_ctx = ctx;
+}
+
+bool audit_write_line(const char *line, size_t len)
+{
+    if (!audit.running)
+        return true; /* it is off */
+    struct line *l = xmalloc(sizeof *l + len + 1);
+    *l = (struct line){.len = len};
+    memcpy(l->text, line, len);
+    l->text[len] = '\0';
+    return enqueue(l);
 }
 
 json_t *audit_status(void)

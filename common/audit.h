@@ -18,6 +18,7 @@
 #define ELEXGATE_COMMON_AUDIT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include "common/error.h"
 #include "common/log.h"
 
@@ -37,6 +38,12 @@ void audit_write(const char *event, const struct log_field *fields, size_t n);
         const struct log_field audit_fields_[] = {__VA_ARGS__};                                    \
         audit_write((event), audit_fields_, sizeof audit_fields_ / sizeof audit_fields_[0]);       \
     } while (0)
+/* For a program that may not write the file itself: every line, with its newline, goes to fn, which
+ * says whether it took it; nothing is written by this process. Before the first audit_use. */
+void audit_use_writer(bool (*fn)(void *ctx, const char *line, size_t len), void *ctx);
+/* For the one that writes for it: a line as it came; false: no room. The rest of this header works
+ * as for lines of its own. */
+bool audit_write_line(const char *line, size_t len);
 /* {"file":PATH,"good":BOOL,"lost":N}, for status; JSON null where it is off. New reference. */
 json_t *audit_status(void) MUSTCHECK;
 /* Writes what waits, at once, and ends the thread. */

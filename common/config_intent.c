@@ -39,6 +39,11 @@ bool config_intent_whole(const char *path, const char *text, size_t len)
     return file_read(beside, VOUCHER_MAX, &had, &n, NULL) == 0 && strcmp(had, line) == 0;
 }
 
+void config_intent_set_whole(struct config *c)
+{
+    c->whole = true;
+}
+
 int config_intent_not_lost(const char *path, const char *text, size_t len, struct err *e)
 {
     _cleanup_free_ char *beside = xasprintf("%s.whole", path);

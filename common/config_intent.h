@@ -22,6 +22,9 @@ int config_intent_not_lost(const char *path, const char *text, size_t len, struc
 /* Whether path was vouched for with just this text. */
 bool config_intent_whole(const char *path, const char *text, size_t len);
 
+/* What config_load finds out by itself: the text that c was parsed from is vouched for. */
+void config_intent_set_whole(struct config *c);
+
 /* 0: next may follow running. -ENODATA: it only lost options or sections, or lost most of them, or
  * its text is a beginning of running's, or its last line is cut; the text names the first loss and
  * the way out. A loss beside something new is an edit. Two files that mean the same always pass. */

@@ -211,6 +211,8 @@ const struct option config_options[] = {
         .help = "folder for what the keeper remembers: runs, changed server settings"},
     {"backup", "control_socket", OPT_PATH, "/run/elexgate/keeper/keeper.sock",
         .help = "unix socket of the keeper for elexgate(1) and the console"},
+    {"backup", "user", OPT_STRING, "elexgate-keeper",
+        .help = "whom the keeper becomes when root starts it; a user of its own that owns nothing, never root"},
     {"backup", "control_users", OPT_LIST, "root", .reloadable = true,
         .help = "users that may use the keeper's control socket for everything, besides the one it runs as and [console] user, who may what people may on the page"},
 

@@ -1,6 +1,6 @@
 /*
  * Other programs: found, started, waited for, ended. What they are given is said here, and nothing
- * else reaches them. libuv's uv_spawn does it on the loops of proxy and keeper.
+ * else reaches them. libuv's uv_spawn does it on the proxy's loop.
  */
 #ifndef ELEXGATE_COMMON_PROCESS_H
 #define ELEXGATE_COMMON_PROCESS_H

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include "backup/job/binlog/follow.h"
 #include "backup/job/commands.h"
+#include "backup/job/look.h"
+#include "backup/job/page.h"
 #include "backup/job/trial/drill.h"
 #include "backup/job/trial/import_child.h"
 #include "backup/server/globals.h"
@@ -36,6 +38,7 @@ static const char usage[] =
     "  put-back                                               server settings that a killed run left\n"
     "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
     "  verify | list | remove | schedule ...                  see elexgate(1)\n"
+    "  look | page-cert | page-config | page-audit            for the keeper: what only root may\n"
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
 
@@ -278,8 +281,25 @@ static int run_command(const struct command *command, const struct config *c, in
     return code;
 }
 
-static int dispatch(const struct config *c, int argc, char **argv)
+static int run_page_command(const struct config *c, const char *path, const char *name)
 {
+    struct err e = {0};
+    int code = exit_code_of(page_command_run(c, path, name, &e));
+    json_t *last = json_pack("{sbsbsi}", "done", 1, "ok", code == 0, "exit", code);
+    if (code != 0)
+        json_object_set_new(last, "error", json_text(e.text));
+    if (code != 0 && e.code && strerrorname_np(e.code))
+        json_object_set_new(last, "code", json_string(strerrorname_np(e.code)));
+    run_event(last);
+    return code;
+}
+
+static int dispatch(const struct config *c, const char *path, int argc, char **argv)
+{
+    if (strcmp(argv[0], "look") == 0)
+        return look_run(c);
+    if (page_command_known(argv[0]))
+        return run_page_command(c, path, argv[0]);
     if (archive_command_known(argv[0])) {
         run_be_modest(NULL);
         return archive_command_run(c, argc, argv);
@@ -319,9 +339,12 @@ int main(int argc, char **argv)
     struct config *c = NULL;
     if (config_load(path, &c, &e) < 0) {
         fprintf(stderr, "elexgate-job: %s\n", e.text);
+        if (page_command_known(argv[i])) /* the keeper answers with its words */
+            run_event(json_pack(
+                "{sbsbsiso}", "done", 1, "ok", 0, "exit", EXIT_FAILED, "error", json_text(e.text)));
         return EXIT_FAILED;
     }
-    code = dispatch(c, argc - i, argv + i);
+    code = dispatch(c, path, argc - i, argv + i);
     config_free(c);
     return code;
 }

@@ -32,26 +32,23 @@ static json_t *list_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
 
 json_t *keeper_archives(struct keeper *k, struct control_client *c, json_t *request)
 {
-    static const char *const args[] = {"list", NULL};
+    struct monitor_request q = keeper_job_of(MONITOR_LIST);
     return keeper_errand(k, c,
-        &(struct keeper_errand_options){.args = args, .request = request, .answer = list_answer});
+        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = list_answer});
 }
 
 json_t *keeper_verify(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type, *args[5] = {"verify"};
+    const char *which, *type;
+    struct monitor_request q = keeper_job_of(MONITOR_VERIFY);
     struct err e = {0};
-    size_t n = 1;
     (void)c;
     json_t *wrong = take_names(request, "all", &which, &type);
     if (wrong)
         return wrong;
-    args[n++] = strcmp(which, "all") == 0 ? "--all" : which;
-    if (type) {
-        args[n++] = "--type";
-        args[n++] = type;
-    }
-    int r = keeper_run(k, JOB_VERIFY, args, &e);
+    keeper_job_which(&q, which);
+    keeper_job_type(&q, type);
+    int r = keeper_run(k, JOB_VERIFY, &q, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -74,8 +71,8 @@ static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 
 json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type, *args[6] = {"remove"};
-    size_t n = 1;
+    const char *which, *type;
+    struct monitor_request q = keeper_job_of(MONITOR_REMOVE);
     json_t *wrong = take_names(request, NULL, &which, &type);
     if (wrong)
         return wrong;
@@ -83,13 +80,9 @@ json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *reques
     int r = keeper_run_busy(k, &e); /* it may be the archive that is read */
     if (r < 0)
         return json_error(-r, "%s", e.text);
-    args[n++] = which;
-    if (type) {
-        args[n++] = "--type";
-        args[n++] = type;
-    }
-    if (json_get_true(request, "force"))
-        args[n++] = "--force";
+    keeper_job_which(&q, which);
+    keeper_job_type(&q, type);
+    keeper_job_flag(&q, json_get_true(request, "force"), MONITOR_FORCE);
     return keeper_errand(k, c,
-        &(struct keeper_errand_options){.args = args, .request = request, .answer = delete_answer});
+        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = delete_answer});
 }

@@ -1,79 +1,54 @@
 #include "backup/keeper/audit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "backup/keeper/people.h"
 #include "common/audit.h"
-#include "common/clock.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/utf8.h"
 
-#define LOOK_MS (INT64_C(24) * 60 * 60 * 1000)
+/* What others chose is cut there: a line has its room (MONITOR_AUDIT_MAX), whatever JSON makes of
+ * it. */
+#define FIELD_MAX 1000
+#define CUT(text) ((text) ? UTF8_SHORT((text), FIELD_MAX) : NULL)
 
-static const char *path_of(const struct config *c, const char *key)
+/* By the monitor, whose the file is. */
+static bool write_line(void *ctx, const char *line, size_t len)
 {
-    const char *path = config_str(c, "audit", NULL, key);
-    return path && strcmp(path, "off") != 0 ? path : NULL;
+    struct keeper_monitor *m = ctx;
+    struct monitor_request q = {.act = MONITOR_AUDIT};
+    struct monitor_answer answer;
+    struct err e = {0};
+    _cleanup_fd_ int fd = memfd_create("audit", MFD_CLOEXEC);
+    int r = fd < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(fd, line, len, &e);
+    if (r == 0)
+        r = keeper_monitor_ask(m, &q, fd, &answer, NULL, &e);
+    if (r < 0)
+        log_err(LOG_ERROR, "audit-line-lost", &e);
+    return r == 0;
 }
 
-void keeper_audit_open(const struct config *c)
+void keeper_audit_begin(struct keeper_monitor *m)
 {
-    audit_use(path_of(c, "file"));
+    audit_init("elexgate-keeper");
+    audit_use_writer(write_line, m);
 }
 
-const char *keeper_audit_file(const struct config *c)
+json_t *keeper_audit_status(const struct keeper *k)
 {
-    return path_of(c, "file");
-}
-
-/* "audit.log-20261122", "audit.log-20261122.gz", "audit.log.1" for "audit.log". */
-static bool is_rotated(const char *name, const char *base)
-{
-    size_t n = strlen(base);
-    return strncmp(name, base, n) == 0 && (name[n] == '-' || name[n] == '.') &&
-           name[n + 1] >= '0' && name[n + 1] <= '9';
-}
-
-static void remove_old(const char *path, int64_t before_s)
-{
-    _cleanup_free_ char *folder = xstrdup(path);
-    char *slash = strrchr(folder, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
-    const char *base = path + (slash - folder) + 1;
-    DIR *d = opendir(*folder ? folder : "/");
-    struct dirent *entry;
-    while (d && (entry = readdir(d))) {
-        struct stat st;
-        if (!is_rotated(entry->d_name, base) ||
-            fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            !S_ISREG(st.st_mode) || st.st_mtime >= before_s ||
-            unlinkat(dirfd(d), entry->d_name, 0) < 0)
-            continue;
-        log_event(LOG_INFO, "audit-expired", LOG_S("file", entry->d_name));
-        audit_event("expired", LOG_S("file", entry->d_name));
-    }
-    if (d)
-        closedir(d);
-}
-
-void keeper_audit_tick(const struct config *c)
-{
-    static int64_t next_ms;
-    int64_t now = (int64_t)clock_mono_ms(), keep = config_int(c, "audit", NULL, "keep");
-    if (now < next_ms)
-        return;
-    next_ms = now + LOOK_MS;
-    static const char *const keys[] = {"file", "proxy_file"};
-    for (size_t i = 0; i < 2 && keep > 0; i++)
-        if (path_of(c, keys[i]))
-            remove_old(path_of(c, keys[i]), (clock_wall_ms() - keep) / 1000);
+    const char *path = config_str(k->config, "audit", NULL, "file");
+    struct monitor_state s;
+    if (!path || strcmp(path, "off") == 0)
+        return json_null();
+    keeper_monitor_state(k->ports.monitor, &s);
+    return json_pack("{s:s, s:b, s:I}", "file", path, "good", !s.audit_failing, "lost",
+        (json_int_t)s.audit_lost);
 }
 
 /* What a request is about, in one field: the names of what it touches, never their values. */
@@ -113,15 +88,16 @@ void keeper_audit_request(unsigned uid, const json_t *request, const json_t *ans
         return;
     const char *account = rights_account(request);
     _cleanup_free_ char *object = object_of(request), *who = user_name(uid);
-    audit_event("command", LOG_S("who", who), LOG_S("account", *account ? account : NULL),
-        LOG_S("action", right.cmd), LOG_S("object", *object ? object : NULL),
-        LOG_S("result", refused ? "refused" : "ok"), LOG_S("error", json_get_str(answer, "error")));
+    audit_event("command", LOG_S("who", who), LOG_S("account", *account ? CUT(account) : NULL),
+        LOG_S("action", right.cmd), LOG_S("object", *object ? CUT(object) : NULL),
+        LOG_S("result", refused ? "refused" : "ok"),
+        LOG_S("error", CUT(json_get_str(answer, "error"))));
 }
 
 void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error)
 {
     audit_event("job", LOG_S("kind", kind), LOG_S("run", run && *run ? run : NULL),
-        LOG_S("result", result), LOG_S("error", error));
+        LOG_S("result", result), LOG_S("error", CUT(error)));
 }
 
 /* The page's program tells what was done there; for whom is what "as" says, as in every request,
@@ -137,8 +113,8 @@ json_t *keeper_audit_command(struct keeper *k, struct control_client *c, json_t 
     enum rights_level level = keeper_people_level(
         k->ports.people, rights_level(control_client_page(c), request), request);
     _cleanup_free_ char *by = user_name(control_client_uid(c));
-    audit_event("console", LOG_S("who", account), LOG_S("role", rights_level_name(level)),
-        LOG_S("by", by), LOG_S("address", v[0]), LOG_S("action", v[1]), LOG_S("object", v[2]),
-        LOG_S("result", v[3] ? v[3] : "ok"));
+    audit_event("console", LOG_S("who", CUT(account)), LOG_S("role", rights_level_name(level)),
+        LOG_S("by", by), LOG_S("address", CUT(v[0])), LOG_S("action", CUT(v[1])),
+        LOG_S("object", CUT(v[2])), LOG_S("result", v[3] ? CUT(v[3]) : "ok"));
     return json_pack("{sb}", "ok", 1);
 }

@@ -7,12 +7,9 @@
 
 #include "backup/keeper/keeper.h"
 
-/* Opens the file of [audit] file anew: at the start, at each reload. */
-void keeper_audit_open(const struct config *c);
-/* Its path; NULL: off. */
-const char *keeper_audit_file(const struct config *c);
-/* Once a day: removes files that were rotated away longer ago than [audit] keep. */
-void keeper_audit_tick(const struct config *c);
+/* From now on lines go to the monitor, which writes and rotates the file of [audit] file. */
+void keeper_audit_begin(struct keeper_monitor *m);
+json_t *keeper_audit_status(const struct keeper *k); /* as audit_status */
 /* A request and its answer, by the user that the kernel names; those that change nothing are passed
  * over (link/rights.h). */
 void keeper_audit_request(unsigned uid, const json_t *request, const json_t *answer);

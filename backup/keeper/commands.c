@@ -1,9 +1,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/keeper/audit.h"
+#include "backup/keeper/errand.h"
 #include "backup/keeper/drive.h"
 #include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
@@ -12,7 +12,6 @@
 #include "backup/keeper/tell.h"
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
-#include "common/audit_read.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/log.h"
@@ -116,7 +115,7 @@ static json_t *database_object(const struct keeper *k)
 static json_t *status(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c, (void)request;
-    struct statvfs fs;
+    const json_t *room = keeper_gate_seen(k->ports.gate, "free");
     json_t *o = json_pack("{sbsssssisIsososososososososo}", "ok", 1, "program", "elexgate-keeper",
         "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
         (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
@@ -129,15 +128,14 @@ static json_t *status(struct keeper *k, struct control_client *c, json_t *reques
     CHECK(o);
     json_object_set_new(o, "state", json_string(plan_state_name(&k->plan, k->current.job != NULL)));
     json_object_set_new(o, "database", database_object(k));
-    json_object_set_new(o, "audit", audit_status());
+    json_object_set_new(o, "audit", keeper_audit_status(k));
     json_object_set_new(o, "binlog", keeper_stream_status(k));
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
     struct health health;
     keeper_health(k, &health);
     json_object_set_new(o, "findings", health_json(&health, k->rules.zone));
-    if (statvfs(k->settings.folder, &fs) == 0)
-        json_object_set_new(
-            o, "free", json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize)));
+    if (room)
+        json_object_set_new(o, "free", json_integer(json_integer_value(room)));
     return o;
 }
 
@@ -150,7 +148,7 @@ static bool good_types(const json_t *types)
         if (!name || !archive_type_valid(name))
             return false;
     }
-    return json_array_size(types) <= 64;
+    return json_array_size(types) <= MONITOR_TYPES_MAX;
 }
 
 static json_t *run_when_idle(struct keeper *k, json_t *types)
@@ -165,22 +163,20 @@ static json_t *run_when_idle(struct keeper *k, json_t *types)
 
 static json_t *run_now(struct keeper *k, const json_t *request, const char *method, json_t *types)
 {
-    const char *args[80] = {"backup", "--now"};
-    size_t n = 2, i;
+    struct monitor_request q = keeper_job_of(MONITOR_BACKUP);
+    size_t i;
     json_t *type;
-    if (json_get_true(request, "dry_run"))
-        args[n++] = "--dry-run";
-    if (json_get_true(request, "accept_smaller"))
-        args[n++] = "--accept-smaller";
-    if (method)
-        args[n++] = strcmp(method, "dump") == 0 ? "--dump" : "--lock";
-    json_array_foreach (types, i, type) {
-        args[n++] = json_string_value(type);
-    }
+    keeper_job_flag(&q, true, MONITOR_NOW);
+    keeper_job_flag(&q, json_get_true(request, "dry_run"), MONITOR_DRY_RUN);
+    keeper_job_flag(&q, json_get_true(request, "accept_smaller"), MONITOR_ACCEPT_SMALLER);
+    keeper_job_flag(&q, method && strcmp(method, "dump") == 0, MONITOR_DUMP);
+    keeper_job_flag(&q, method && strcmp(method, "dump") != 0, MONITOR_LOCK);
+    json_array_foreach (types, i, type)
+        keeper_job_type(&q, json_string_value(type));
     struct err e = {0};
     if (k->state.plan.pending.yielded && !k->current.job && json_array_size(types) == 0)
         plan_pending_drop(&k->state.plan.pending); /* what waits in vain is what this one makes */
-    int r = keeper_run(k, JOB_BACKUP, args, &e);
+    int r = keeper_run(k, JOB_BACKUP, &q, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -201,9 +197,11 @@ static json_t *drill(struct keeper *k, struct control_client *c, json_t *request
     if (!is_text_or_nothing(t) || (type && !archive_type_valid(type)))
         return json_error(
             EINVAL, "no such data type: %s", UTF8_SHORT(type ? type : "(not a text)", 60));
-    const char *args[] = {"drill", which ? which : "latest", type ? "--type" : NULL, type, NULL};
+    struct monitor_request q = keeper_job_of(MONITOR_DRILL);
     struct err e = {0};
-    int r = keeper_run(k, JOB_DRILL, args, &e);
+    keeper_job_which(&q, which ? which : "latest");
+    keeper_job_type(&q, type);
+    int r = keeper_run(k, JOB_DRILL, &q, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -256,10 +254,15 @@ static json_t *log_level(struct keeper *k, struct control_client *c, json_t *req
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
+static json_t *audit_log_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    (void)k, (void)ctx, (void)last;
+    return json_incref(json_object_get(event, "answer"));
+}
+
 static json_t *audit_log(struct keeper *k, struct control_client *c, json_t *request)
 {
-    (void)c;
-    return audit_read_answer(keeper_audit_file(k->config), request);
+    return keeper_page_errand(k, c, request, MONITOR_PAGE_AUDIT, audit_log_answer);
 }
 
 static json_t *log_lines(struct keeper *k, struct control_client *c, json_t *request)

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "backup/keeper/keeper.h"
+#include "backup/keeper/errand.h"
 #include "common/clock.h"
 #include "common/config_edit.h"
 #include "common/config_intent.h"
@@ -30,17 +30,6 @@ static char *sha256_hex(const char *text, size_t len, char out[static SHA256_HEX
     for (size_t i = 0; i < 32; i++)
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
     return out;
-}
-
-/* A default path that does not exist is an empty file. */
-static int read_text(const struct keeper *k, char **text, size_t *len, struct err *e)
-{
-    int r = file_read(config_path(k->config), TEXT_MAX, text, len, e);
-    if (r != -ENOENT || k->config_path)
-        return r;
-    *text = xstrdup("");
-    *len = 0;
-    return 0;
 }
 
 /* --- config-get --- */
@@ -76,9 +65,10 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
     size_t len = 0;
     struct err e = {0};
     char sum[SHA256_HEX];
+    bool whole;
     (void)c, (void)request;
     config_each(k->config, show, &s);
-    int r = read_text(k, &text, &len, &e);
+    int r = keeper_monitor_config(k->ports.monitor, &text, &len, &whole, &e);
     json_t *answer = json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "file",
         config_path(k->config), "values", s.values, "defaults", s.defaults, "settable", s.settable,
         "environment", s.environment);
@@ -90,174 +80,26 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
 
 /* --- config-set --- */
 
-struct change {
-    struct config_edit edits[EDITS_MAX];
-    char *values[EDITS_MAX]; /* owned */
-    size_t n;
-};
-
-static void change_clear(struct change *ch)
+static json_t *config_set_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
-    for (size_t i = 0; i < ch->n; i++)
-        free(ch->values[i]);
-}
-
-static json_t *PRINTF(4, 5)
-    refuse(int code, const char *section, const char *key, const char *fmt, ...)
-{
-    char words[300];
-    va_list ap;
-    va_start(ap, fmt);
-    utf8_format_v(words, sizeof words, fmt, ap);
-    va_end(ap);
-    json_t *answer = json_error(code, "%s", words);
-    json_object_set_new(answer, "section", section ? json_string(section) : json_null());
-    json_object_set_new(answer, "key", key ? json_string(key) : json_null());
-    return answer;
-}
-
-static const struct option *find_option(const char *name)
-{
-    for (size_t i = 0; i < config_options_count; i++) {
-        const struct option *o = &config_options[i];
-        size_t n = strlen(o->section);
-        if (!o->named && strncmp(name, o->section, n) == 0 && name[n] == '.' &&
-            strcmp(name + n + 1, o->key) == 0)
-            return o;
-    }
-    return NULL;
-}
-
-/* A page's form has strings; a script's JSON may have numbers and truth values. */
-static bool as_text(const json_t *value, char **out)
-{
-    if (json_is_string(value))
-        *out = xstrdup(json_string_value(value));
-    else if (json_is_integer(value))
-        *out = xasprintf("%lld", (long long)json_integer_value(value));
-    else if (json_is_boolean(value))
-        *out = xstrdup(json_is_true(value) ? "yes" : "no");
-    else
-        *out = NULL;
-    return *out || json_is_null(value);
-}
-
-/* NULL, or what is wrong with the request. */
-static json_t *take_change(json_t *values, struct change *ch)
-{
-    const char *name;
-    json_t *value;
-    if (!json_is_object(values) || json_object_size(values) == 0 ||
-        json_object_size(values) > EDITS_MAX)
-        return refuse(EINVAL, NULL, NULL, "\"values\" must be an object: {\"section.key\":VALUE}");
-    json_object_foreach (values, name, value) {
-        const struct option *o = find_option(name);
-        if (!o)
-            return refuse(EINVAL, NULL, NULL, "there is no option \"%s\"", UTF8_SHORT(name, 80));
-        if (!o->page)
-            return refuse(EPERM, o->section, o->key,
-                "[%s] %s is not changed from here, only in the file", o->section, o->key);
-        if (!as_text(value, &ch->values[ch->n]))
-            return refuse(EINVAL, o->section, o->key,
-                "[%s] %s: the value must be text, a number, true, false or null", o->section,
-                o->key);
-        ch->edits[ch->n] = (struct config_edit){
-            .section = o->section, .key = o->key, .value = ch->values[ch->n]};
-        ch->n++;
-    }
-    return NULL;
-}
-
-static json_t *refuse_edit(const struct change *ch, size_t i, const struct err *e)
-{
-    return refuse(e->code, ch->edits[i].section, ch->edits[i].key, "%s", e->text);
-}
-
-/* The option that the new text fails with: the first edit that does so by itself. */
-static json_t *find_culprit(
-    const struct keeper *k, const char *text, size_t len, const struct change *ch, struct err *all)
-{
-    for (size_t i = 0; i < ch->n; i++) {
-        _cleanup_free_ char *out = NULL;
-        size_t n = 0;
-        struct config *c = NULL;
-        struct err e = {0};
-        if (config_edit(text, len, &ch->edits[i], 1, &out, &n, &e) < 0)
-            return refuse_edit(ch, i, &e);
-        int r = config_parse(out, n, config_path(k->config), &c, &e);
-        if (r == 0)
-            r = keeper_check_config(c, &e);
-        config_free(c);
-        if (r < 0)
-            return refuse(EINVAL, ch->edits[i].section, ch->edits[i].key, "%s", e.text);
-    }
-    return refuse(EINVAL, NULL, NULL, "%s", all->text);
-}
-
-/* The old file stays as FILE~; mode and owner stay as they are. */
-static int replace(
-    const char *path, const char *old, size_t old_len, const char *text, size_t len, struct err *e)
-{
-    struct stat st;
-    _cleanup_free_ char *before = xasprintf("%s~", path);
-    bool there = stat(path, &st) == 0, root = there && geteuid() == 0;
-    mode_t mode = there ? st.st_mode & 07777 : 0644;
-    uid_t uid = root ? st.st_uid : (uid_t)-1;
-    gid_t gid = root ? st.st_gid : (gid_t)-1;
-    int r = there ? file_publish_for(before, old, old_len, mode, uid, gid, e) : 0;
-    if (r == 0)
-        r = config_intent_vouch(path, text, len, mode, e);
-    return r == 0 ? file_publish_for(path, text, len, mode, uid, gid, e) : r;
-}
-
-static json_t *apply(struct keeper *k, const char *text, size_t len, const struct change *ch)
-{
-    _cleanup_free_ char *out = NULL, *path = xstrdup(config_path(k->config));
-    size_t n = 0;
-    struct config *c = NULL;
+    json_t *said = json_object_get(event, "answer"), *answer = NULL;
     struct err e = {0};
-    json_t *answer = NULL;
-    char sum[SHA256_HEX];
-    int r = config_edit(text, len, ch->edits, ch->n, &out, &n, &e);
-    if (r == 0)
-        r = config_parse(out, n, path, &c, &e);
-    if (r == 0)
-        r = keeper_check_config(c, &e);
-    config_free(c);
-    if (r < 0)
-        return find_culprit(k, text, len, ch, &e);
-    r = replace(path, text, len, out, n, &e);
-    if (r == 0)
-        r = keeper_reload(k, true, &answer, &e);
+    (void)ctx, (void)last;
+    if (!json_get_true(said, "ok"))
+        return json_incref(said);
+    log_event(LOG_INFO, "config-set", LOG_S("file", config_path(k->config)),
+        LOG_I("options", json_get_int(said, "options")));
+    json_object_del(said, "options");
+    int r = keeper_reload(k, true, &answer, &e);
     if (r < 0)
         return json_error(-r, "%s", e.text);
-    log_event(LOG_INFO, "config-set", LOG_S("file", path), LOG_U("options", ch->n));
-    json_object_set_new(answer, "sha256", json_string(sha256_hex(out, n, sum)));
+    json_object_update_missing(answer, said); /* its sha256 */
     return answer;
 }
 
 json_t *keeper_config_set(struct keeper *k, struct control_client *c, json_t *request)
 {
-    struct change ch = {.n = 0};
-    _cleanup_free_ char *text = NULL;
-    size_t len = 0;
-    struct err e = {0};
-    char sum[SHA256_HEX];
-    (void)c;
-    json_t *answer = take_change(json_object_get(request, "values"), &ch);
-    int r = answer ? 0 : read_text(k, &text, &len, &e);
-    if (r < 0)
-        answer = json_error(-r, "%s", e.text);
-    const json_t *expected = json_object_get(request, "sha256");
-    if (!answer && expected && !json_is_null(expected) &&
-        (!json_is_string(expected) ||
-            strcmp(json_string_value(expected), sha256_hex(text, len, sum)) != 0))
-        answer = json_error(
-            ESTALE, "%s was changed meanwhile; look at it again", config_path(k->config));
-    if (!answer)
-        answer = apply(k, text, len, &ch);
-    change_clear(&ch);
-    return answer;
+    return keeper_page_errand(k, c, request, MONITOR_PAGE_CONFIG, config_set_answer);
 }
 
 /* --- schedule-preview --- */

@@ -1,7 +1,6 @@
 #include "backup/keeper/drive.h"
 
 #include <string.h>
-#include <unistd.h>
 #include "backup/keeper/audit.h"
 #include "backup/keeper/errand.h"
 #include "backup/keeper/tell.h"
@@ -10,8 +9,6 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
-
-#define ARGS_MAX 80
 
 struct plan_facts keeper_facts(const struct keeper *k)
 {
@@ -23,27 +20,39 @@ struct plan_facts keeper_facts(const struct keeper *k)
 
 /* --- what is done ----------------------------------------------------------------------------- */
 
-static bool run_args(struct keeper *k, enum keeper_kind kind, const char *const *args)
+static bool begin(struct keeper *k, enum keeper_kind kind, struct monitor_request *q)
 {
     struct err e = {0};
-    if (keeper_run(k, kind, args, &e) == 0)
+    if (keeper_run(k, kind, q, &e) == 0)
         return true;
     log_err(LOG_ERROR, "job-not-started", &e, LOG_S("kind", keeper_kind_name(kind)));
     return false;
 }
 
+static void recover(struct keeper *k)
+{
+    struct monitor_request q = keeper_job_of(MONITOR_RECOVER_DUE);
+    begin(k, JOB_RECOVER, &q);
+}
+
+static void drill(struct keeper *k)
+{
+    struct monitor_request q = keeper_job_of(MONITOR_DRILL);
+    keeper_job_which(&q, "latest");
+    keeper_job_flag(&q, true, MONITOR_IF_ANY);
+    begin(k, JOB_DRILL, &q);
+}
+
 static void start_pending(struct keeper *k, const char *method)
 {
-    const char *args[ARGS_MAX + 4] = {"backup"};
-    size_t n = 1, i;
+    struct monitor_request q = keeper_job_of(MONITOR_BACKUP);
+    size_t i;
     json_t *type;
-    if (*method)
-        args[n++] = strcmp(method, "dump") == 0 ? "--dump" : "--lock";
-    json_array_foreach (k->state.plan.pending.types, i, type) {
-        if (n < ARGS_MAX)
-            args[n++] = json_string_value(type);
-    }
-    if (!run_args(k, JOB_BACKUP, args))
+    keeper_job_flag(&q, strcmp(method, "dump") == 0, MONITOR_DUMP);
+    keeper_job_flag(&q, strcmp(method, "lock") == 0, MONITOR_LOCK);
+    json_array_foreach (k->state.plan.pending.types, i, type)
+        keeper_job_type(&q, json_string_value(type));
+    if (!begin(k, JOB_BACKUP, &q))
         return;
     k->current.due_ms = k->state.plan.pending.due_ms;
     k->current.method = method;
@@ -63,15 +72,18 @@ static void skip(struct keeper *k, int64_t due_ms)
     keeper_save(k);
     keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE,
                           "error", words, "job", "backup"));
-    const char *args[] = {"alarm", words, NULL};
-    run_args(k, JOB_ALARM, args);
+    struct monitor_request q = keeper_job_of(MONITOR_ALARM);
+    utf8_copy(q.text, sizeof q.text, words);
+    begin(k, JOB_ALARM, &q);
 }
 
 static void put_back(struct keeper *k)
 {
-    static const char *const args[] = {"put-back", NULL};
-    if (access(k->settings.journal, F_OK) == 0)
-        run_args(k, JOB_PUT_BACK, args);
+    struct monitor_request q = keeper_job_of(MONITOR_PUT_BACK);
+    struct monitor_state s;
+    keeper_monitor_state(k->ports.monitor, &s);
+    if (s.settings_left)
+        begin(k, JOB_PUT_BACK, &q);
 }
 
 static void tell_waits(struct keeper *k)
@@ -102,10 +114,6 @@ static void tell_due(struct keeper *k, const struct plan_action *a)
 
 static void act(struct keeper *k, const struct plan_action *a)
 {
-    static const char *const drill[] = {"drill", "latest", "--if-any", NULL}, *const recover[] = {
-                                                                                  "restore",
-                                                                                  "recover",
-                                                                                  "--expire", NULL};
     switch (a->what) {
     case PLAN_NOTHING:
         break;
@@ -122,7 +130,7 @@ static void act(struct keeper *k, const struct plan_action *a)
         tell_waits(k);
         break;
     case PLAN_RECOVER:
-        run_args(k, JOB_RECOVER, recover);
+        recover(k);
         break;
     case PLAN_PUT_BACK:
         put_back(k);
@@ -134,10 +142,10 @@ static void act(struct keeper *k, const struct plan_action *a)
         skip(k, a->due_ms);
         break;
     case PLAN_DRILL:
-        run_args(k, JOB_DRILL, drill);
+        drill(k);
         break;
     case PLAN_ASK:
-        keeper_gate_ask(k->ports.gate, &k->settings);
+        keeper_gate_ask(k->ports.gate);
         break;
     }
 }

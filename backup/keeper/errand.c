@@ -36,7 +36,7 @@ static void on_line(void *ctx, json_t *line)
 {
     struct keeper_errand *a = ctx;
     const char *event = json_get_str(line, "event");
-    if (a->o.cli || json_get_true(line, "done")) {
+    if (a->o.one_line || json_get_true(line, "done")) {
         json_decref(a->last);
         a->last = json_incref(line);
     } else if (event && a->o.event && strcmp(event, a->o.event) == 0) {
@@ -73,6 +73,8 @@ static void on_end(void *ctx, int exit_code, int signal)
         answer = keeper_failure(exit_code, a->last);
     else
         answer = a->o.answer(k, a->o.ctx, a->event, a->last);
+    if (!answer)
+        answer = json_error(EIO, "the program gave no answer");
     struct control_client *client = control_client_ref(a->client);
     keeper_audit_request(a->uid, a->request, answer);
     errand_free(a); /* what it needed is gone when the answer is there */
@@ -97,17 +99,16 @@ json_t *keeper_errand(
         .k = k, .client = control_client_ref(c), .started_ms = (int64_t)clock_mono_ms(), .o = *o};
     a->uid = control_client_uid(c);
     a->request = json_incref(o->request);
-    struct keeper_job_options options = {
-        .args = o->args, .config_path = k->config_path, .cli = o->cli};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = a};
     int r = count(k) < PLAN_ERRANDS_MAX
-                ? keeper_job_start(&k->loop, &options, &events, &a->job, &e)
+                ? keeper_job_start(
+                      &k->ports.jobs, o->ask, o->in > 0 ? o->in : -1, &events, &a->job, &e)
                 : err_set(&e, EBUSY, "%d questions are being answered already", PLAN_ERRANDS_MAX);
     if (r < 0) {
         errand_free(a);
         return json_error(-r, "%s", e.text);
     }
-    a->o.args = NULL; /* the caller's, as is the request */
+    a->o.ask = NULL; /* the caller's, as is the request */
     a->o.request = NULL;
     a->next = k->ports.errands;
     k->ports.errands = a;

@@ -13,10 +13,11 @@
 typedef json_t *keeper_errand_fn(struct keeper *k, void *ctx, json_t *event, json_t *last);
 
 struct keeper_errand_options {
-    const char *const *args; /* as in keeper_job_options */
-    json_t *request;         /* borrowed; its end goes into the audit log */
-    bool cli;
-    const char *event;        /* the line that matters besides the last one; NULL = none */
+    struct monitor_request *ask; /* as in keeper_job_start; the caller's */
+    int in;                      /* the same; 0 = none */
+    json_t *request;             /* borrowed; its end goes into the audit log */
+    bool one_line;               /* of elexgate(1), which says it all in one line */
+    const char *event;           /* the line that matters besides the last one; NULL = none */
     keeper_errand_fn *answer; /* after a good end; a failure is answered with the program's words */
     void *ctx;
     void (*drop)(void *ctx); /* at the end, however it comes; NULL = nothing to do */
@@ -28,4 +29,7 @@ json_t *keeper_errand(
 /* Ends those that take too long; with `all` drops every one, since the keeper ends. */
 void keeper_errands_tick(struct keeper *k, bool all);
 
+/* A request that a job of `kind` answers, which reads it as it is (job/page.h). In cert.c. */
+json_t *keeper_page_errand(struct keeper *k, struct control_client *c, json_t *request,
+    enum monitor_kind kind, keeper_errand_fn *answer) MUSTCHECK;
 #endif

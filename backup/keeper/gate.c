@@ -1,190 +1,152 @@
 #include "backup/keeper/gate.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
-#include "backup/server/server.h"
-#include "common/file.h"
-#include "link/control.h"
-#include "common/utf8.h"
+#include <unistd.h>
 #include "common/json_get.h"
-
-#define PROXY_MS       2000
-#define WORDS_FILE_MAX 4096
+#include "common/log.h"
+#include "common/utf8.h"
 
 struct keeper_gate {
-    uv_work_t work;
-    uv_loop_t *loop;
+    struct keeper_jobs *jobs;
     keeper_gate_fn *fn;
     void *ctx;
-    bool asking, dropped;
-    /* used by the thread while asking */
-    struct server *server; /* kept open between questions */
-    struct server_target target;
-    char *host, *socket, *user, *password, *proxy_socket, *setup_failed;
-    struct keeper_witnesses answer;
+    struct keeper_job *job; /* NULL = none runs */
+    int questions;          /* the job reads them from its other end; -1 = none */
+    bool asking;
+    json_t *seen; /* the last answer */
 };
 
-struct keeper_gate *keeper_gate_new(uv_loop_t *loop, keeper_gate_fn *fn, void *ctx)
+struct keeper_gate *keeper_gate_new(struct keeper_jobs *jobs, keeper_gate_fn *fn, void *ctx)
 {
     struct keeper_gate *g = xcalloc(1, sizeof *g);
-    g->loop = loop;
-    g->fn = fn;
-    g->ctx = ctx;
-    g->work.data = g;
+    *g = (struct keeper_gate){.jobs = jobs, .fn = fn, .ctx = ctx, .questions = -1};
     return g;
 }
 
-static void forget_settings(struct keeper_gate *g)
+const json_t *keeper_gate_seen(const struct keeper_gate *g, const char *what)
 {
-    free(g->host);
-    free(g->socket);
-    free(g->user);
-    secret_free(g->password);
-    free(g->proxy_socket);
-    free(g->setup_failed);
+    const json_t *v = json_object_get(g->seen, what);
+    return json_is_null(v) ? NULL : v;
 }
 
-/* Without a proxy in front the server is asked for everything. */
-static void ask_proxy(struct keeper_gate *g)
+static void take_proxy(const json_t *said, struct keeper_witnesses *w)
 {
-    struct idle_proxy *p = &g->answer.proxy;
-    if (!g->proxy_socket) {
-        *p = (struct idle_proxy){.known = true, .write_ms = INT64_MAX, .statement_ms = INT64_MAX};
+    if (!json_get_true(said, "known")) {
+        utf8_copy(w->proxy_words, sizeof w->proxy_words, json_get_text(said, "words"));
         return;
     }
-    struct err e = {0};
-    json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
-    int r = control_call(g->proxy_socket, PROXY_MS, request, &answer, &e);
-    json_decref(request);
-    const json_t *idle = json_object_get(answer, "idle");
-    if (r < 0 || !json_is_object(idle)) {
-        utf8_copy(g->answer.proxy_words, sizeof g->answer.proxy_words,
-            r < 0 ? e.text : "the proxy's answer says nothing about being idle");
-    } else {
-        *p = (struct idle_proxy){.known = true,
-            .write_ms = json_get_int(idle, "write_ms"),
-            .statement_ms = json_get_int(idle, "statement_ms"),
-            .in_flight = json_get_int(idle, "in_flight"),
-            .write_in_flight = json_get_int(idle, "write_in_flight"),
-            .transactions = json_get_int(idle, "transactions"),
-            .sessions = json_get_int(idle, "sessions")};
+    w->proxy = (struct idle_proxy){.known = true,
+        .write_ms = json_get_int(said, "write_ms"),
+        .statement_ms = json_get_int(said, "statement_ms"),
+        .in_flight = json_get_int(said, "in_flight"),
+        .write_in_flight = json_get_int(said, "write_in_flight"),
+        .transactions = json_get_int(said, "transactions"),
+        .sessions = json_get_int(said, "sessions")};
+}
+
+static void take_server(const json_t *said, struct keeper_witnesses *w)
+{
+    if (json_get_true(said, "known")) {
+        w->server = (struct idle_server){.known = true,
+            .write_counters = (uint64_t)json_get_int(said, "write_counters"),
+            .transactions = json_get_int(said, "transactions")};
+        return;
     }
-    json_decref(answer);
+    w->server_down = json_get_true(said, "down");
+    w->cause_known = json_get_true(said, "cause_known");
+    utf8_copy(w->server_words, sizeof w->server_words, json_get_text(said, "words"));
 }
 
-/* The log position moves with every change in InnoDB, the handler counters with those in MyISAM and
- * Aria. Being asked moves none of them. */
-static int ask_counters(struct keeper_gate *g, struct err *e)
+static void on_line(void *ctx, json_t *line)
 {
-    uint64_t lsn = 0, inserted = 0, updated = 0, deleted = 0, open = 0, sessions = 0;
-    struct server_counter counters[] = {{"Innodb_lsn_current", &lsn}, {"Handler_write", &inserted},
-        {"Handler_update", &updated}, {"Handler_delete", &deleted}};
-    int r = server_counters(g->server, counters, sizeof counters / sizeof counters[0], e);
-    if (r == 0)
-        r = server_u64(g->server, &open, e, "SELECT COUNT(*) FROM information_schema.INNODB_TRX");
-    if (r == 0 && !g->proxy_socket)
-        r = server_u64(g->server, &sessions, e,
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump') AND USER NOT IN ('system user','event_scheduler')");
-    if (r < 0)
-        return r;
-    g->answer.server = (struct idle_server){.known = true,
-        .write_counters = lsn + inserted + updated + deleted,
-        .transactions = (int64_t)open};
-    if (!g->proxy_socket)
-        g->answer.proxy.sessions = (int64_t)sessions;
-    return 0;
-}
-
-static void ask_server(struct keeper_gate *g)
-{
-    struct err e = {0};
-    int r = 0;
-    for (int try = 0; try < 2; try++) { /* a connection of before the server's restart is no sign */
-        bool kept = g->server != NULL;
-        r = kept ? 0 : server_connect(&g->target, "elexgate-keeper", &g->server, &e);
-        if (r == 0)
-            r = ask_counters(g, &e);
-        if (r == 0)
-            return;
-        server_close(g->server);
-        g->server = NULL;
-        if (!kept)
-            break;
-    }
-    g->answer.server_down = r == -EPIPE || r == -ETIMEDOUT;
-    /* Where the set-up of a container has not made the account, that is the cause. */
-    _cleanup_free_ char *cause = NULL;
-    size_t len = 0;
-    bool known = file_read(g->setup_failed, WORDS_FILE_MAX, &cause, &len, NULL) == 0 && *cause;
-    if (known)
-        cause[strcspn(cause, "\n")] = '\0';
-    g->answer.cause_known = known;
-    utf8_copy(g->answer.server_words, sizeof g->answer.server_words, known ? cause : e.text);
-}
-
-static void work(uv_work_t *w)
-{
-    struct keeper_gate *g = w->data;
-    memset(&g->answer, 0, sizeof g->answer);
-    ask_proxy(g);
-    ask_server(g);
-}
-
-static void gate_free(struct keeper_gate *g)
-{
-    server_close(g->server);
-    forget_settings(g);
-    free(g);
-}
-
-static void after_work(uv_work_t *w, int status)
-{
-    struct keeper_gate *g = w->data;
-    (void)status;
-    g->asking = false;
-    if (g->dropped)
-        gate_free(g);
+    struct keeper_gate *g = ctx;
+    struct keeper_witnesses w = {0};
+    if (strcmp(json_get_text(line, "event"), "look") != 0)
+        return;
+    const json_t *proxy = json_object_get(line, "proxy"), *server = json_object_get(line, "server");
+    json_decref(g->seen);
+    g->seen = json_incref(line);
+    if (json_is_null(proxy)) /* none in front: the server is asked for everything */
+        w.proxy = (struct idle_proxy){.known = true,
+            .write_ms = INT64_MAX,
+            .statement_ms = INT64_MAX,
+            .sessions = json_get_int(server, "sessions")};
     else
-        g->fn(g->ctx, &g->answer);
+        take_proxy(proxy, &w);
+    take_server(server, &w);
+    g->asking = false;
+    g->fn(g->ctx, &w);
 }
 
-static bool same(const char *a, const char *b)
+static void ask_no_more(struct keeper_gate *g)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    if (g->questions >= 0)
+        close(g->questions);
+    g->questions = -1;
+    g->asking = false;
 }
 
-void keeper_gate_ask(struct keeper_gate *g, const struct backup_settings *s)
+static void on_end(void *ctx, int exit_code, int signal)
 {
+    struct keeper_gate *g = ctx;
+    struct keeper_witnesses w = {.proxy_words = "not asked", .server_words = "not asked"};
+    g->job = NULL;
+    ask_no_more(g);
+    log_event(LOG_WARNING, "look-ended", LOG_I("exit", exit_code), LOG_I("signal", signal));
+    g->fn(g->ctx, &w); /* unknown is never idle; the next question begins another one */
+}
+
+static int begin(struct keeper_gate *g, struct err *e)
+{
+    struct monitor_request q = keeper_job_of(MONITOR_LOOK);
+    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = g};
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "no pipe");
+    int r = fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0
+                ? err_sys(e, errno, "no pipe")
+                : keeper_job_start(g->jobs, &q, ends[0], &events, &g->job, e);
+    close(ends[0]);
+    if (r < 0)
+        close(ends[1]);
+    else
+        g->questions = ends[1];
+    return r;
+}
+
+void keeper_gate_ask(struct keeper_gate *g)
+{
+    struct err e = {0};
     if (g->asking)
         return;
-    const struct server_target *t = &s->target;
-    bool unchanged = same(g->host, t->host) && same(g->socket, t->socket) &&
-                     same(g->user, t->user) && same(g->password, t->password) &&
-                     g->target.port == t->port && same(g->proxy_socket, s->proxy_socket);
-    if (!unchanged) {
-        server_close(g->server);
-        g->server = NULL;
-        forget_settings(g);
-        g->host = xstrdup(t->host);
-        g->socket = xstrdup(t->socket);
-        g->user = xstrdup(t->user);
-        g->password = xstrdup(t->password);
-        g->proxy_socket = xstrdup(s->proxy_socket);
-        g->setup_failed = xasprintf("%s/setup-failed", s->state_dir);
-        g->target = *t;
-        g->target.host = g->host;
-        g->target.socket = g->socket;
-        g->target.user = g->user;
-        g->target.password = g->password;
+    if (!g->job && begin(g, &e) < 0) {
+        log_err(LOG_ERROR, "not-looking", &e);
+        return;
     }
-    g->asking = true;
-    CHECK(uv_queue_work(g->loop, &g->work, work, after_work) == 0);
+    g->asking = write(g->questions, "\n", 1) == 1; /* else it has just ended, which is told */
+}
+
+static void end_job(struct keeper_gate *g)
+{
+    if (g->job) {
+        keeper_job_stop(g->job);
+        keeper_job_leave(g->job);
+    }
+    g->job = NULL;
+    ask_no_more(g);
+}
+
+void keeper_gate_again(struct keeper_gate *g)
+{
+    end_job(g);
+    keeper_gate_ask(g);
 }
 
 void keeper_gate_drop(struct keeper_gate *g)
 {
-    g->dropped = true;
-    if (!g->asking)
-        gate_free(g);
+    end_job(g);
+    json_decref(g->seen);
+    free(g);
 }

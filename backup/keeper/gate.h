@@ -1,13 +1,12 @@
 /*
- * Asking the two witnesses whether the database is idle, off the loop: the proxy over its control
- * socket, the server over libmariadb, both of which block. One question at a time.
+ * What the keeper looks at all the time, through a job that may see it (job/look.h): the two
+ * witnesses that say whether the database is idle, and how things are. One question at a time.
  */
 #ifndef ELEXGATE_BACKUP_KEEPER_GATE_H
 #define ELEXGATE_BACKUP_KEEPER_GATE_H
 
-#include <uv.h>
+#include "backup/keeper/job.h"
 #include "backup/rules/idle_rule.h"
-#include "backup/rules/settings.h"
 
 struct keeper_gate;
 
@@ -22,10 +21,16 @@ struct keeper_witnesses {
 
 typedef void keeper_gate_fn(void *ctx, const struct keeper_witnesses *w);
 
-struct keeper_gate *keeper_gate_new(uv_loop_t *loop, keeper_gate_fn *fn, void *ctx) MUSTCHECK;
-/* Asks, unless an answer is still awaited; fn is called on the loop. Settings are copied. */
-void keeper_gate_ask(struct keeper_gate *g, const struct backup_settings *s);
-/* fn is not called any more; memory goes when the last question is answered. */
+struct keeper_gate *keeper_gate_new(
+    struct keeper_jobs *jobs, keeper_gate_fn *fn, void *ctx) MUSTCHECK;
+/* Asks, unless an answer is still awaited; fn is called on the loop. */
+void keeper_gate_ask(struct keeper_gate *g);
+/* The last answer to a "certificate", "ca", "notify", "free" of job/look.c; borrowed, NULL: none
+ * yet, or it is not known. */
+const json_t *keeper_gate_seen(const struct keeper_gate *g, const char *what);
+/* With other settings from now on. */
+void keeper_gate_again(struct keeper_gate *g);
+/* fn is not called any more. */
 void keeper_gate_drop(struct keeper_gate *g);
 
 #endif

@@ -1,27 +1,13 @@
 #include "backup/keeper/health.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include "backup/keeper/notify.h"
-#include "certs/life.h"
-#include "certs/renew.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
 
-#define DAY_S       86400
-#define OLD_CA_S    (90 * DAY_S) /* the last chance to hand out the new one */
-#define LOOK_MS     5000         /* files are not read for every question */
-#define SUBJECT_MAX 300
-
-/* What is read from files, and texts that outlive the call. */
-static struct kept {
-    int64_t looked_mono_ms;
-    char path[512], subject[SUBJECT_MAX], ca_subject[SUBJECT_MAX];
-    struct health_facts facts; /* certificate and ca only */
-    struct notify_trouble trouble;
-} kept;
+/* Texts outlive the call. */
+static struct notify_trouble trouble;
 
 static struct health_run run_of(const json_t *run)
 {
@@ -57,75 +43,38 @@ static void look_at_backups(const struct keeper *k, struct health_facts *f)
 
 static void look_at_disk(const struct keeper *k, struct health_facts *f)
 {
-    struct statvfs fs;
+    const json_t *room = keeper_gate_seen(k->ports.gate, "free");
     f->min_free = (uint64_t)config_int(k->config, "notify", NULL, "min_free");
-    f->disk_known = statvfs(k->settings.folder, &fs) == 0;
-    if (f->disk_known)
-        f->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    f->disk_known = room != NULL;
+    f->free_bytes = (uint64_t)json_integer_value(room);
 }
 
-/* Of the file that the proxy serves, with its chain; without one it is not ours to say, as the
- * proxy would not start with it. */
-static void look_at_certificate(struct kept *m, time_t now)
-{
-    struct cert_info *ends = NULL, *begins = NULL;
-    if (life_of_file(m->path, &ends, &begins, NULL) < 0)
-        return;
-    bool early = now < begins->not_before;
-    const struct cert_info *c = early ? begins : ends;
-    utf8_copy(m->subject, sizeof m->subject, c->subject);
-    m->facts.certificate.known = true;
-    m->facts.certificate.early = early;
-    m->facts.certificate.alarm = (int)renew_alarm_at(ends->not_before, ends->not_after, now);
-    m->facts.certificate.days = cert_info_days_left(ends, now);
-    m->facts.certificate.date_ms = (int64_t)(early ? c->not_before : c->not_after) * 1000;
-    m->facts.certificate.file = m->path;
-    m->facts.certificate.subject = m->subject;
-    cert_info_free(ends);
-    cert_info_free(begins);
-}
-
-/* A year ahead: the next CA has to reach every workstation. */
-static void look_at_ca(struct kept *m, time_t now)
-{
-    struct cert_info *root = NULL;
-    time_t old = 0;
-    if (life_ca_of_file(m->path, &root, &old, NULL) < 0)
-        return;
-    bool due = root && now >= renew_ca_due(root->not_before, root->not_after);
-    bool changes = !due && old && now >= old - OLD_CA_S && now <= old;
-    utf8_copy(m->ca_subject, sizeof m->ca_subject, root ? root->subject : m->path);
-    m->facts.ca.known = true;
-    m->facts.ca.ends = due || changes;
-    m->facts.ca.date_ms = (int64_t)(due ? root->not_after : old) * 1000;
-    m->facts.ca.subject = m->ca_subject;
-    cert_info_free(root);
-}
-
+/* As the job has seen them that may read them (job/look.c). */
 static void look_at_certificates(const struct keeper *k, struct health_facts *f)
 {
-    const char *path = config_str(k->config, "tls", NULL, "certificate");
-    int64_t now = (int64_t)clock_mono_ms();
-    if (!kept.looked_mono_ms || now - kept.looked_mono_ms >= LOOK_MS ||
-        strcmp(kept.path, path ? path : "") != 0) {
-        kept.looked_mono_ms = now;
-        kept.facts = (struct health_facts){0};
-        snprintf(kept.path, sizeof kept.path, "%s", path ? path : "");
-        look_at_certificate(&kept, f->now_ms / 1000);
-        look_at_ca(&kept, f->now_ms / 1000);
-    }
-    f->certificate = kept.facts.certificate;
-    f->ca = kept.facts.ca;
+    const json_t *c = keeper_gate_seen(k->ports.gate, "certificate");
+    const json_t *ca = keeper_gate_seen(k->ports.gate, "ca");
+    f->certificate.known = c != NULL;
+    f->certificate.early = json_get_true(c, "early");
+    f->certificate.alarm = (int)json_get_int(c, "alarm");
+    f->certificate.days = (int)json_get_int(c, "days");
+    f->certificate.date_ms = json_get_int(c, "date_ms");
+    f->certificate.file = config_str(k->config, "tls", NULL, "certificate");
+    f->certificate.subject = json_get_str(c, "subject");
+    f->ca.known = ca != NULL;
+    f->ca.ends = json_get_true(ca, "ends");
+    f->ca.date_ms = json_get_int(ca, "date_ms");
+    f->ca.subject = json_get_str(ca, "subject");
 }
 
 static void look_at_notify(const struct keeper *k, struct health_facts *f)
 {
     f->born_ms = keeper_notify_born(k->ports.notify);
-    if (keeper_notify_good(k->ports.notify, &kept.trouble))
+    if (keeper_notify_good(k->ports.notify, &trouble))
         return;
-    f->nobody = kept.trouble.nobody;
-    f->trouble = kept.trouble.text;
-    f->trouble_de = kept.trouble.text_de;
+    f->nobody = trouble.nobody;
+    f->trouble = trouble.text;
+    f->trouble_de = trouble.text_de;
     f->other_way = keeper_notify_other_way(k->ports.notify);
 }
 

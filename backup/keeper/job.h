@@ -1,5 +1,5 @@
 /*
- * One elexgate-job process on the loop: started, listened to line by line, asked to stop, reaped.
+ * One job on the loop: started by the monitor, listened to line by line, asked to stop, reaped.
  */
 #ifndef ELEXGATE_BACKUP_KEEPER_JOB_H
 #define ELEXGATE_BACKUP_KEEPER_JOB_H
@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <uv.h>
+#include "backup/keeper/monitor.h"
 #include "common/error.h"
 
 struct keeper_job;
@@ -20,23 +21,25 @@ struct keeper_job_events {
     void *ctx;
 };
 
-struct keeper_job_options {
-    const char *const *args; /* NULL-terminated, beginning with the command ("backup") */
-    const char *config_path; /* NULL = the default */
-    int in;                  /* becomes its standard input and stays the caller's; 0 = none */
-    /* It goes on when the keeper ends, in a session of its own; else it is told to end then. */
-    bool lasting;
-    bool cli; /* elexgate(1) instead of elexgate-job */
+/* Where jobs run. Zero-initialised but for loop and monitor. */
+struct keeper_jobs {
+    uv_loop_t *loop;
+    struct keeper_monitor *monitor;
+    struct keeper_job *started; /* those that the monitor has not told the end of */
+    uint32_t last_number;
 };
 
-/* Standard error is ours. */
-int keeper_job_start(uv_loop_t *loop, const struct keeper_job_options *options,
+/* q says which kind, with what; its act and number are filled in here. in: becomes the job's
+ * standard input and stays the caller's; -1 = none. */
+int keeper_job_start(struct keeper_jobs *jobs, struct monitor_request *q, int in,
     const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
-/* Another process's job, known by the lines it leaves in a file, which is read from its beginning.
- * It has ended when process pid no longer holds the lock file; its exit code is what its last line
- * says, EXIT_FAILED without one. */
-int keeper_job_adopt(uv_loop_t *loop, const char *lines, const char *lock, pid_t pid,
-    const struct keeper_job_events *events, struct keeper_job **out, struct err *e) MUSTCHECK;
+/* What the monitor tells. */
+void keeper_job_ended(struct keeper_jobs *jobs, const struct monitor_event *event);
+/* Another process's job, known by the lines it leaves in a file, which is taken over and read from
+ * its beginning. It has ended when process pid no longer holds the run lock; its exit code is what
+ * its last line says, EXIT_FAILED without one. */
+void keeper_job_adopt(struct keeper_jobs *jobs, int lines, pid_t pid,
+    const struct keeper_job_events *events, struct keeper_job **out);
 /* Tells of an adopted one what it has to tell by now, its end included, without waiting for the
  * next look: on its end j is gone when this returns. Of one that was started here nothing. */
 void keeper_job_look(struct keeper_job *j);
@@ -46,5 +49,14 @@ int keeper_job_pid(const struct keeper_job *j);
 
 /* Not listened to any more, and freed; it goes on, and no end is told. For a lasting one. */
 void keeper_job_leave(struct keeper_job *j);
+
+/* --- what to ask of the monitor ----------------------------------------------------------------
+ */
+
+struct monitor_request keeper_job_of(enum monitor_kind kind);
+/* What has no room is cut, and the monitor refuses what is left where that means anything else. */
+void keeper_job_which(struct monitor_request *q, const char *which);
+void keeper_job_type(struct monitor_request *q, const char *type); /* NULL allowed: none */
+void keeper_job_flag(struct monitor_request *q, bool is, enum monitor_flag flag);
 
 #endif

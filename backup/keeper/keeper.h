@@ -8,6 +8,8 @@
  *   restore.c   restores, which go on when the keeper ends
  *   commands.c  the control socket's commands: archives.c, config.c, ...
  *   errand.c    questions that a child process answers
+ *   place.c     whom root becomes before anybody may ask
+ *   job.c       follows a job that monitor.c has had started
  *   ports.h     to the world: gate.c asks the witnesses, control.c is the socket, notify.c tells
  * people state.c     what is remembered across restarts
  *
@@ -17,12 +19,14 @@
 #ifndef ELEXGATE_BACKUP_KEEPER_KEEPER_H
 #define ELEXGATE_BACKUP_KEEPER_KEEPER_H
 
+#include "backup/keeper/place.h"
 #include "backup/keeper/plan.h"
 #include "backup/keeper/ports.h"
 #include "backup/keeper/restore.h"
 #include "backup/keeper/run.h"
 #include "backup/keeper/state.h"
 #include "backup/rules/settings.h"
+#include "common/notify_check.h"
 
 struct right;
 
@@ -37,8 +41,12 @@ struct keeper {
     struct keeper_current current; /* run.h: the job that runs */
     struct keeper_trail trail;     /* restore.h: what restores left on the disk */
     struct keeper_ports ports;     /* ports.h: to the world */
+    struct keeper_place place;     /* place.h: as whom we run, and where */
+    bool notify_good;              /* whether somebody could be told, as it was at the start */
+    struct notify_trouble notify_trouble;
     int64_t started_mono_ms;
     bool stopping;
+    bool over; /* nothing is begun any more */
 };
 
 /* commands.c */
@@ -49,15 +57,12 @@ void keeper_command_run(
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct control_client *c, json_t *request);
-keeper_command_fn keeper_archives, keeper_verify, keeper_delete; /* archives.c */
-keeper_command_fn keeper_restore;                                /* restore.c */
-keeper_command_fn keeper_cert;                                   /* cert.c */
-void keeper_cert_clean(const struct keeper *k); /* files that a killed keeper left */
+keeper_command_fn keeper_archives, keeper_verify, keeper_delete;                 /* archives.c */
+keeper_command_fn keeper_restore;                                                /* restore.c */
+keeper_command_fn keeper_cert;                                                   /* cert.c */
 keeper_command_fn keeper_config_get, keeper_config_set, keeper_schedule_preview; /* config.c */
 
 /* main.c: two phases; the old settings serve on when the new ones are not good. */
 int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e) MUSTCHECK;
-/* Whether the keeper would take these settings over. */
-int keeper_check_config(const struct config *c, struct err *e) MUSTCHECK;
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "backup/keeper/errand.h"
@@ -14,7 +15,6 @@
 #include "backup/keeper/renew.h"
 #include "backup/keeper/stream.h"
 #include "backup/keeper/people.h"
-#include "common/audit.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
@@ -41,15 +41,6 @@ struct loaded {
     struct plan_rules rules;
 };
 
-static int parse_schedule(
-    const struct config *c, const char *section, bool *has, struct cron *out, struct err *e)
-{
-    const char *text = backup_schedule_text(config_str(c, section, NULL, "schedule"));
-    *has = text && *text;
-    int r = *has ? cron_parse(text, out, e) : 0;
-    return r < 0 ? err_prefix(e, r, "[%s] schedule", section) : 0;
-}
-
 /* All but the schedules. */
 static void take_rules(const struct config *c, struct plan_rules *out)
 {
@@ -71,11 +62,11 @@ static void take_rules(const struct config *c, struct plan_rules *out)
 static int digest(const struct config *c, struct loaded *out, struct err *e)
 {
     struct loaded l = {0};
-    int r = backup_settings_load(c, &l.settings, e);
+    int r = backup_settings_of(c, &l.settings, e);
     if (r == 0)
-        r = parse_schedule(c, "backup", &l.rules.has_backup, &l.rules.backup, e);
+        r = backup_schedule_load(c, "backup", &l.rules.has_backup, &l.rules.backup, e);
     if (r == 0)
-        r = parse_schedule(c, "drill", &l.rules.has_drill, &l.rules.drill, e);
+        r = backup_schedule_load(c, "drill", &l.rules.has_drill, &l.rules.drill, e);
     if (r < 0) {
         backup_settings_clear(&l.settings);
         return r;
@@ -85,19 +76,30 @@ static int digest(const struct config *c, struct loaded *out, struct err *e)
     return 0;
 }
 
-int keeper_check_config(const struct config *c, struct err *e)
-{
-    struct loaded l;
-    int r = digest(c, &l, e);
-    if (r == 0)
-        backup_settings_clear(&l.settings);
-    return r;
-}
-
+/* At the start. */
 static int load(const char *path, struct loaded *out, struct err *e)
 {
     struct config *c = NULL;
     int r = config_load(path, &c, e);
+    if (r == 0 && (r = digest(c, out, e)) < 0)
+        config_free(c);
+    if (r == 0)
+        out->config = c;
+    return r;
+}
+
+/* Later, when the file may be one that only the monitor can read. */
+static int load_again(const struct keeper *k, struct loaded *out, struct err *e)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    bool whole;
+    struct config *c = NULL;
+    int r = keeper_monitor_config(k->ports.monitor, &text, &len, &whole, e);
+    if (r == 0)
+        r = config_parse(text, len, config_path(k->config), &c, e);
+    if (r == 0 && whole)
+        config_intent_set_whole(c);
     if (r == 0 && (r = digest(c, out, e)) < 0)
         config_free(c);
     if (r == 0)
@@ -111,7 +113,6 @@ static void adopt(struct keeper *k, const struct loaded *l)
     k->config = l->config;
     k->settings = l->settings;
     k->rules = l->rules;
-    keeper_audit_open(c);
     program_log_level(c);
     if (k->ports.control)
         keeper_control_users(k->ports.control, c);
@@ -143,7 +144,7 @@ static bool schedule_differs(const struct config *a, const struct config *b, con
 int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
 {
     struct loaded l;
-    int r = load(k->config_path, &l, e);
+    int r = load_again(k, &l, e);
     if (r == 0 && !force && (r = config_intent_check(k->config, l.config, e)) < 0) {
         backup_settings_clear(&l.settings);
         config_free(l.config);
@@ -162,6 +163,8 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
     struct config *old = k->config;
     struct backup_settings old_settings = k->settings;
     adopt(k, &l);
+    keeper_monitor_do(k->ports.monitor, MONITOR_RELOAD);
+    keeper_gate_again(k->ports.gate);
     keeper_notify_again(k->ports.notify);
     backup_settings_clear(&old_settings);
     config_free(old);
@@ -177,6 +180,23 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
 }
 
 /* --- the program ------------------------------------------------------------------------------ */
+
+/* The socket's file lies in a folder where we may remove nothing. */
+static void close_control(struct keeper *k)
+{
+    if (!k->ports.control)
+        return;
+    keeper_control_close(k->ports.control);
+    k->ports.control = NULL;
+    keeper_monitor_do(k->ports.monitor, MONITOR_CLOSED);
+}
+
+/* Once nobody waits for a job's end any more: a message that is being sent has its moment. */
+static void close_monitor(struct keeper *k)
+{
+    if (k->over && !k->ports.jobs.started)
+        keeper_monitor_close(k->ports.monitor);
+}
 
 /* Called again when a running job has ended. */
 static void keeper_stop(struct keeper *k)
@@ -201,10 +221,11 @@ static void keeper_stop(struct keeper *k)
     keeper_renew_stop(k);
     keeper_stream_stop(k);
     keeper_notify_stop(k->ports.notify);
-    keeper_control_close(k->ports.control);
-    k->ports.control = NULL;
+    close_control(k);
     keeper_gate_drop(k->ports.gate);
     k->ports.gate = NULL;
+    k->over = true;
+    close_monitor(k);
     uv_close((uv_handle_t *)&k->ports.tick, NULL);
     for (size_t i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&k->ports.signals[i], NULL);
@@ -215,9 +236,8 @@ static void on_signal(uv_signal_t *s, int number)
     struct keeper *k = s->data;
     if (number == SIGHUP) {
         struct err e = {0};
-        int r = keeper_reload(k, false, NULL, &e);
-        if (r < 0) /* told; the old settings serve on, but the file may have been rotated */
-            keeper_audit_open(k->config);
+        if (keeper_reload(k, false, NULL, &e) < 0) /* told; the old settings serve on, */
+            keeper_monitor_do(k->ports.monitor, MONITOR_RELOAD); /* but a log may be rotated */
         return;
     }
     keeper_stop(k);
@@ -227,7 +247,6 @@ static void on_tick(uv_timer_t *t)
 {
     struct keeper *k = t->data;
     keeper_drive_tick(k);
-    keeper_audit_tick(k->config);
     keeper_renew_tick(k);
     keeper_stream_tick(k);
     keeper_notify_tick(k->ports.notify);
@@ -241,28 +260,58 @@ static void on_gone(struct keeper *k)
 
 static int open_state(struct keeper *k, struct err *e)
 {
-    int r = file_mkdirs(k->settings.state_dir, 0700, e);
-    if (r < 0)
-        return r;
-    _cleanup_free_ char *path = xasprintf("%s/keeper.json", k->settings.state_dir);
-    r = keeper_state_open(path, &k->state, e);
+    int r = keeper_state_open("keeper.json", &k->state, e);
     if (r == 1)
-        log_err(LOG_ERROR, "state-damaged", e);
-    keeper_cert_clean(k);
-    return r < 0 ? r : keeper_people_open(k->settings.state_dir, &k->ports.people, e);
+        log_err(LOG_ERROR, "state-damaged", e, LOG_S("folder", k->place.folder));
+    if (r >= 0)
+        r = keeper_people_open(".", &k->ports.people, e);
+    return r < 0 ? err_prefix(e, r, "%s", k->place.folder) : 0;
+}
+
+static void on_job_ended(void *ctx, const struct monitor_event *event)
+{
+    struct keeper *k = ctx;
+    keeper_job_ended(&k->ports.jobs, event);
+    close_monitor(k);
+}
+
+/* Whoever supervises us starts both anew. */
+static void on_monitor_lost(void *ctx)
+{
+    const struct keeper *k = ctx;
+    log_event(LOG_ERROR, "monitor-lost", LOG_B("job", k->current.job != NULL));
+    exit(EXIT_FAILED);
+}
+
+/* All that a user without rights could not do; nothing of it reads what others have written. */
+static int begin_as_root(struct keeper *k, struct err *e)
+{
+    int r = keeper_place_find(k->config, &k->place, e);
+    if (r == 0)
+        r = keeper_monitor_start(k->config_path, &k->ports.monitor, e);
+    if (r == 0)
+        r = keeper_place_enter(k->config, &k->place, e);
+    if (r == 0)
+        r = keeper_control_open(&k->loop, k->config, keeper_command, k, &k->ports.control, e);
+    if (r == 0)
+        r = keeper_place_become(&k->place, e);
+    if (r == 0)
+        keeper_audit_begin(k->ports.monitor);
+    return r;
 }
 
 static int start(struct keeper *k, struct err *e)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    CHECK(uv_loop_init(&k->loop) == 0);
     k->started_mono_ms = (int64_t)clock_mono_ms();
-    int r = open_state(k, e);
+    int r = begin_as_root(k, e);
     if (r == 0)
-        r = keeper_control_open(&k->loop, k->config, keeper_command, k, &k->ports.control, e);
+        r = open_state(k, e);
     if (r < 0)
         return r;
-    k->ports.gate = keeper_gate_new(&k->loop, keeper_drive_witnesses, k);
+    k->ports.jobs = (struct keeper_jobs){.loop = &k->loop, .monitor = k->ports.monitor};
+    keeper_monitor_listen(k->ports.monitor, &k->loop, on_job_ended, on_monitor_lost, k);
+    k->ports.gate = keeper_gate_new(&k->ports.jobs, keeper_drive_witnesses, k);
     uv_timer_init(&k->loop, &k->ports.tick);
     k->ports.tick.data = k;
     for (size_t i = 0; i < 3; i++) {
@@ -298,9 +347,10 @@ static int run(struct keeper *k)
     }
     program_log("elexgate-keeper", l.config);
     log_ring_start();
-    audit_init("elexgate-keeper");
-    adopt(k, &l);
+    CHECK(uv_loop_init(&k->loop) == 0);
     int code = EXIT_GOOD;
+    adopt(k, &l);
+    k->notify_good = notify_check(k->config, &k->notify_trouble); /* as long as we may look */
     if (start(k, &e) < 0) {
         log_err(LOG_ERROR, "not-started", &e);
         code = EXIT_FAILED;
@@ -309,14 +359,17 @@ static int run(struct keeper *k)
         uv_run(&k->loop, UV_RUN_DEFAULT);
         log_event(LOG_INFO, "stopped");
     }
-    if (code == EXIT_FAILED)
+    if (code == EXIT_FAILED) {
+        close_control(k);
         uv_run(&k->loop, UV_RUN_NOWAIT);
+    }
     int r = uv_loop_close(&k->loop);
     ASSERT(r == 0);
     (void)r;
+    keeper_monitor_free(k->ports.monitor);
+    keeper_place_clear(&k->place);
     keeper_notify_free(k->ports.notify);
     keeper_people_free(k->ports.people);
-    audit_stop();
     keeper_state_clear(&k->state);
     keeper_run_clear(&k->current);
     backup_settings_clear(&k->settings);

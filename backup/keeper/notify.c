@@ -44,7 +44,7 @@ struct keeper_notify *keeper_notify_new(struct keeper *k)
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
     n->k = k;
-    n->path = xasprintf("%s/notify.json", k->settings.state_dir);
+    n->path = xstrdup("notify.json");
     if (file_read(n->path, STATE_MAX, &text, &len, NULL) == 0)
         n->state = json_loadb(text, len, 0, NULL);
     if (!json_is_object(n->state)) { /* a first start; a damaged one begins anew */
@@ -167,17 +167,15 @@ static char *words_of(json_t *message)
 
 static void send_message(struct keeper_notify *n, json_t *message)
 {
-    static const char *const args[] = {"notify", "--send", NULL};
+    struct monitor_request q = keeper_job_of(MONITOR_NOTIFY);
     struct err e = {0};
     _cleanup_free_ char *text = words_of(message);
     int in = memfd_create("message", MFD_CLOEXEC);
     int r = in < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(in, text, strlen(text), &e);
     if (r == 0) {
         (void)lseek(in, 0, SEEK_SET);
-        struct keeper_job_options o = {
-            .args = args, .config_path = n->k->config_path, .cli = true, .in = in};
         struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = n};
-        r = keeper_job_start(&n->k->loop, &o, &events, &n->sender, &e);
+        r = keeper_job_start(&n->k->ports.jobs, &q, in, &events, &n->sender, &e);
     }
     if (in >= 0)
         close(in);
@@ -234,7 +232,16 @@ static bool failed_last(const struct keeper_notify *n, struct notify_trouble *t)
 
 bool keeper_notify_good(const struct keeper_notify *n, struct notify_trouble *t)
 {
-    return notify_check(n->k->config, t) && !failed_last(n, t);
+    const json_t *seen = keeper_gate_seen(n->k->ports.gate, "notify");
+    bool good = n->k->notify_good;
+    *t = n->k->notify_trouble;
+    if (seen) {
+        good = json_get_true(seen, "good");
+        t->nobody = json_get_true(seen, "nobody");
+        utf8_copy(t->text, sizeof t->text, json_get_text(seen, "text"));
+        utf8_copy(t->text_de, sizeof t->text_de, json_get_text(seen, "text_de"));
+    }
+    return good && !failed_last(n, t);
 }
 
 int64_t keeper_notify_born(const struct keeper_notify *n)

@@ -11,7 +11,7 @@
 
 struct keeper_notify;
 
-/* Reads what it remembers from state_dir/notify.json. */
+/* Reads what it remembers from notify.json in the own folder. */
 struct keeper_notify *keeper_notify_new(struct keeper *k);
 /* Looks, every few seconds, and sends what is due. */
 void keeper_notify_tick(struct keeper_notify *n);

@@ -33,6 +33,8 @@ struct keeper_stream {
 };
 
 struct keeper_ports {
+    struct keeper_monitor *monitor; /* starts all that is started */
+    struct keeper_jobs jobs;
     uv_timer_t tick;
     uv_signal_t signals[3];
     struct keeper_gate *gate;

@@ -39,7 +39,7 @@ static void on_end(void *ctx, int exit_code, int signal)
 
 void keeper_renew_tick(struct keeper *k)
 {
-    static const char *const args[] = {"cert", "renew", "--if-needed", NULL};
+    struct monitor_request q = keeper_job_of(MONITOR_CERT_RENEW);
     int64_t now = (int64_t)clock_mono_ms();
     struct err e = {0};
     if (k->ports.renewal.job ||
@@ -47,9 +47,8 @@ void keeper_renew_tick(struct keeper *k)
         access(config_str(k->config, "tls", NULL, "certificate"), F_OK) < 0)
         return;
     k->ports.renewal.looked_ms = now;
-    struct keeper_job_options o = {.args = args, .config_path = k->config_path, .cli = true};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
-    if (keeper_job_start(&k->loop, &o, &events, &k->ports.renewal.job, &e) < 0)
+    if (keeper_job_start(&k->ports.jobs, &q, -1, &events, &k->ports.renewal.job, &e) < 0)
         log_err(LOG_ERROR, "certificate-not-renewed", &e);
 }
 

@@ -4,10 +4,8 @@
  * its own session, holds the run lock, and leaves a trail on disk (restore/trail.h).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/keeper/errand.h"
 #include "backup/rules/archive_name.h"
@@ -16,26 +14,25 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
+#include "common/utf8.h"
 
-#define TYPES_MAX  32
-#define UPLOAD_MAX 64
-#define HEAD_MAX   4096
+#define TYPES_MAX 32
+#define HEAD_MAX  4096
 
 /* --- what lies on the disk --- */
 
 int64_t keeper_restore_journal_time(const struct keeper *k)
 {
-    struct stat st;
-    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_JOURNAL, k->settings.state_dir);
-    return stat(path, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
+    struct monitor_state s;
+    keeper_monitor_state(k->ports.monitor, &s);
+    return s.journal_s;
 }
 
 /* The first line of a trail, NULL when it is not there yet or damaged. */
-static json_t *read_head(const char *path)
+static json_t *read_head(int fd)
 {
     char line[HEAD_MAX];
-    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof line, 0);
+    ssize_t n = pread(fd, line, sizeof line, 0);
     const char *end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
     json_t *head = end ? json_loadb(line, (size_t)(end - line), 0, NULL) : NULL;
     const char *event = json_get_text(head, "event");
@@ -49,21 +46,24 @@ static json_t *read_head(const char *path)
 /* A trail that is not among the runs: its restore goes on, or ended while no keeper looked. */
 void keeper_restore_take_over(struct keeper *k)
 {
-    struct stat st;
+    const struct monitor_request q = {.act = MONITOR_TRAIL};
+    struct monitor_answer answer;
+    struct monitor_state s;
     struct err e = {0};
-    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_TRAIL, k->settings.state_dir);
-    if (k->current.job || stat(path, &st) < 0)
+    _cleanup_fd_ int trail = -1;
+    if (k->current.job)
         return;
-    int64_t changed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    if (changed == k->trail.seen_ns)
+    keeper_monitor_state(k->ports.monitor, &s);
+    if (!s.trail_ns || s.trail_ns == k->trail.seen_ns ||
+        keeper_monitor_ask(k->ports.monitor, &q, -1, &answer, &trail, &e) < 0)
         return;
-    json_t *head = read_head(path);
+    json_t *head = read_head(trail);
     if (!head)
         return;
-    k->trail.seen_ns = changed;
+    k->trail.seen_ns = s.trail_ns;
     if (strcmp(json_get_str(head, "id"), k->state.restore_seen) != 0) {
-        if (keeper_run_adopt(k, path, (int)json_get_int(head, "pid"), &e) < 0)
-            log_err(LOG_ERROR, "restore-not-taken-over", &e);
+        keeper_run_adopt(k, trail, (int)json_get_int(head, "pid"));
+        trail = -1;
     }
     json_decref(head);
 }
@@ -126,53 +126,11 @@ void keeper_restore_ended(struct keeper *k)
 /* --- the command --- */
 
 struct request {
-    const char *action, *which, *names;
+    const char *action, *which, *names, *upload; /* NULL: not said */
     const char *types[TYPES_MAX + 1];
     size_t n;
     bool dry_run, foreign, no_trial, accept_loss;
-    int upload; /* 0 = none */
 };
-
-/* A name in the backup folder, for archives of the old system. */
-static bool is_plain_name(const char *s)
-{
-    size_t n = strlen(s);
-    return n > 0 && n <= 200 && s[0] != '.' && s[0] != '-' &&
-           s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
-               '\0';
-}
-
-static bool is_upload_id(const char *s)
-{
-    size_t n = strlen(s);
-    return n > 0 && n <= UPLOAD_MAX &&
-           s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
-}
-
-/* The console may write what it likes into its folder: only a plain file of that name is taken, and
- * what stands behind it once it is open. */
-static int open_upload(const struct keeper *k, const char *id, struct err *e)
-{
-    struct stat st;
-    const char *dir = config_str(k->config, "console", NULL, "upload_dir");
-    if (!is_upload_id(id))
-        return err_set(e, EINVAL, "\"upload\" must be the name that the upload was given");
-    _cleanup_fd_ int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return err_sys(e, errno, "cannot open %s", dir);
-    _cleanup_fd_ int fd = openat(folder, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return err_set(e, ENOENT, "there is no upload %s, or it is not complete", id);
-    /* one name: with a second one (link) it may be anybody's file */
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
-        return err_set(e, EINVAL, "the upload %s is not a plain file", id);
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
-        return err_sys(e, errno, "cannot read the upload %s", id);
-    int out = fd;
-    fd = -1;
-    return out;
-}
 
 static int take_types(struct request *q, const json_t *request, struct err *e)
 {
@@ -200,7 +158,7 @@ static int take_flag(const json_t *request, const char *name, bool *out, struct 
     return 0;
 }
 
-static int take_request(struct keeper *k, const json_t *request, struct request *q, struct err *e)
+static int take_request(const json_t *request, struct request *q, struct err *e)
 {
     const json_t *which = json_object_get(request, "which"),
                  *id = json_object_get(request, "upload");
@@ -223,57 +181,56 @@ static int take_request(struct keeper *k, const json_t *request, struct request 
         return err_set(e, EINVAL, "\"names\" must be live or file");
     if (which && !json_is_null(which) &&
         !(q->which && (run_suffix_valid(q->which) || strcmp(q->which, "latest") == 0 ||
-                          (q->foreign && is_plain_name(q->which)))))
+                          (q->foreign && foreign_name_valid(q->which)))))
         return err_set(e, EINVAL, "\"which\" must be latest or a run, such as 2026-11-22-0315");
-    if (id && !json_is_null(id)) {
-        r = json_is_string(id) ? open_upload(k, json_string_value(id), e)
-                               : err_set(e, EINVAL, "\"upload\" must be text");
-        if (r >= 0)
-            q->upload = r;
-    }
-    return r < 0 ? r : 0;
+    q->upload = json_string_value(id);
+    if (id && !json_is_null(id) && !(q->upload && upload_name_valid(q->upload)))
+        return err_set(e, EINVAL, "\"upload\" must be the name that the upload was given");
+    return 0;
 }
 
-/* The arguments of elexgate-job; *path is owned by the caller. */
-static int job_arguments(
-    const struct keeper *k, const struct request *q, const char **args, char **path, struct err *e)
+static bool job_without_data(const char *action, struct monitor_request *out)
+{
+    static const struct {
+        const char *action;
+        enum monitor_kind kind;
+    } bare[] = {{"undo", MONITOR_UNDO}, {"accept", MONITOR_ACCEPT}, {"recover", MONITOR_RECOVER}};
+    for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
+        if (strcmp(action, bare[i].action) != 0)
+            continue;
+        *out = keeper_job_of(bare[i].kind);
+        return true;
+    }
+    return false;
+}
+
+/* What the monitor is asked for. */
+static int job_for(
+    const struct keeper *k, const struct request *q, struct monitor_request *out, struct err *e)
 {
     bool sql = strcmp(q->action, "sql") == 0, plan = strcmp(q->action, "plan") == 0;
-    const char *which = q->which;
-    size_t n = 0;
-    args[n++] = "restore";
-    if (strcmp(q->action, "undo") == 0 || strcmp(q->action, "accept") == 0 ||
-        strcmp(q->action, "recover") == 0) {
-        args[n++] = q->action;
+    bool text = sql && q->upload;
+    if (job_without_data(q->action, out))
         return 0;
-    }
-    if (!which == !q->upload)
+    if (!q->which == !q->upload)
         return err_set(e, EINVAL, "either \"which\" or \"upload\" says what is to be restored");
     if (q->upload && !sql && !q->foreign)
         return err_set(e, EINVAL,
             "an upload is SQL text (\"action\":\"sql\") or an archive of the old system (\"foreign\":true)");
-    if (q->upload)
-        which = sql ? "-" : "/dev/stdin";
-    else if (q->foreign && !run_suffix_valid(which) && strcmp(which, "latest") != 0)
-        which = *path = xasprintf("%s/%s", k->settings.folder, which);
-    args[n++] = plan ? "plan" : sql && q->upload ? "sql" : "run";
-    if (q->dry_run && !plan)
-        args[n++] = "--dry-run";
-    if (q->no_trial && !plan && !sql)
-        args[n++] = "--no-trial";
-    if (q->foreign && !sql)
-        args[n++] = "--foreign";
-    if (q->accept_loss && !plan)
-        args[n++] = "--accept-loss";
-    if (q->names && !plan) {
-        args[n++] = "--names";
-        args[n++] = q->names;
-    }
-    args[n++] = which;
-    for (size_t i = 0; i < q->n && !(sql && q->upload); i++)
-        args[n++] = q->types[i];
-    if (sql && !q->upload && q->n == 0)
-        args[n++] = k->settings.dump_type;
+    *out = keeper_job_of(plan ? MONITOR_PLAN : text ? MONITOR_RESTORE_SQL : MONITOR_RESTORE);
+    utf8_copy(out->upload, sizeof out->upload, q->upload ? q->upload : "");
+    keeper_job_which(out, q->upload ? "" : q->which);
+    keeper_job_flag(out, q->dry_run && !plan, MONITOR_DRY_RUN);
+    keeper_job_flag(out, q->no_trial && !plan && !sql, MONITOR_NO_TRIAL);
+    keeper_job_flag(out, q->foreign && !sql, MONITOR_FOREIGN);
+    keeper_job_flag(out, q->accept_loss && !plan, MONITOR_ACCEPT_LOSS);
+    if (q->names && !plan)
+        keeper_job_flag(
+            out, true, strcmp(q->names, "live") == 0 ? MONITOR_NAMES_LIVE : MONITOR_NAMES_FILE);
+    for (size_t i = 0; i < q->n && !text; i++)
+        keeper_job_type(out, q->types[i]);
+    if (sql && !text && q->n == 0)
+        keeper_job_type(out, k->settings.dump_type);
     return 0;
 }
 
@@ -293,42 +250,38 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 static json_t *start(
     struct keeper *k, struct control_client *c, json_t *request, const struct request *q)
 {
-    const char *args[TYPES_MAX + 14] = {NULL};
-    _cleanup_free_ char *path = NULL;
+    struct monitor_request job;
     struct err e = {0};
-    int r = job_arguments(k, q, args, &path, &e);
+    int r = job_for(k, q, &job, &e);
     if (r == 0 && strcmp(q->action, "plan") == 0) {
         if (q->upload)
             return json_error(
                 EINVAL, "a plan is made for a backup; try an upload out with dry_run");
         return keeper_errand(k, c,
             &(struct keeper_errand_options){
-                .args = args, .request = request, .event = "plan", .answer = plan_answer});
+                .ask = &job, .request = request, .event = "plan", .answer = plan_answer});
     }
     if (r == 0)
-        r = keeper_run_with(k, JOB_RESTORE, args, q->upload, &e);
+        r = keeper_run(k, JOB_RESTORE, &job, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
 json_t *keeper_restore(struct keeper *k, struct control_client *c, json_t *request)
 {
     static const char *const actions[] = {"plan", "run", "sql", "undo", "accept", "recover"};
-    static const char *const status[] = {"restore", "status", NULL};
+    struct monitor_request status = keeper_job_of(MONITOR_RESTORE_STATUS);
     struct request q = {.action = json_get_str(request, "action")};
     struct err e = {0};
     bool known = false;
     if (q.action && strcmp(q.action, "status") == 0)
         return keeper_errand(k, c,
             &(struct keeper_errand_options){
-                .args = status, .request = request, .event = "restore", .answer = status_answer});
+                .ask = &status, .request = request, .event = "restore", .answer = status_answer});
     for (size_t i = 0; q.action && i < sizeof actions / sizeof actions[0]; i++)
         known |= strcmp(q.action, actions[i]) == 0;
     if (!known)
         return json_error(
             EINVAL, "\"action\" must be plan, run, sql, undo, accept, recover or status");
-    int r = take_request(k, request, &q, &e);
-    json_t *answer = r < 0 ? json_error(-r, "%s", e.text) : start(k, c, request, &q);
-    if (q.upload)
-        close(q.upload);
-    return answer;
+    int r = take_request(request, &q, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : start(k, c, request, &q);
 }

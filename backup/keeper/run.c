@@ -183,16 +183,13 @@ int keeper_run_busy(struct keeper *k, struct err *e)
                           : 0;
 }
 
-int keeper_run_with(
-    struct keeper *k, enum keeper_kind kind, const char *const *args, int in, struct err *e)
+int keeper_run(struct keeper *k, enum keeper_kind kind, struct monitor_request *q, struct err *e)
 {
     int r = keeper_run_busy(k, e);
     if (r < 0)
         return r;
     struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
-    struct keeper_job_options options = {
-        .args = args, .config_path = k->config_path, .in = in, .lasting = keeper_kind_lasts(kind)};
-    r = keeper_job_start(&k->loop, &options, &events, &k->current.job, e);
+    r = keeper_job_start(&k->ports.jobs, q, -1, &events, &k->current.job, e);
     if (r < 0)
         return r;
     begin(k, kind);
@@ -202,19 +199,10 @@ int keeper_run_with(
     return 0;
 }
 
-int keeper_run(struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e)
-{
-    return keeper_run_with(k, kind, args, 0, e);
-}
-
-int keeper_run_adopt(struct keeper *k, const char *lines, int pid, struct err *e)
+void keeper_run_adopt(struct keeper *k, int trail, int pid)
 {
     struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};
-    int r = keeper_job_adopt(
-        &k->loop, lines, k->settings.run_lock, pid, &events, &k->current.job, e);
-    if (r < 0)
-        return r;
+    keeper_job_adopt(&k->ports.jobs, trail, pid, &events, &k->current.job);
     begin(k, JOB_RESTORE);
     log_event(LOG_INFO, "job-taken-over", LOG_I("pid", pid));
-    return 0;
 }

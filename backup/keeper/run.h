@@ -43,14 +43,11 @@ const char *keeper_kind_name(enum keeper_kind kind);
 bool keeper_kind_lasts(enum keeper_kind kind); /* goes on when the keeper ends */
 /* -EBUSY, in words, while a job goes on; the only place that says so to anybody. */
 int keeper_run_busy(struct keeper *k, struct err *e) MUSTCHECK;
-/* Starts a job now. args begin with the command. -EBUSY when one runs. */
+/* Starts a job now, as q says (keeper_job_start). -EBUSY when one runs. */
 int keeper_run(
-    struct keeper *k, enum keeper_kind kind, const char *const *args, struct err *e) MUSTCHECK;
-/* The same, with a file for its standard input, which stays the caller's; 0 = none. */
-int keeper_run_with(struct keeper *k, enum keeper_kind kind, const char *const *args, int in,
-    struct err *e) MUSTCHECK;
+    struct keeper *k, enum keeper_kind kind, struct monitor_request *q, struct err *e) MUSTCHECK;
 /* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
-int keeper_run_adopt(struct keeper *k, const char *lines, int pid, struct err *e) MUSTCHECK;
+void keeper_run_adopt(struct keeper *k, int trail, int pid);
 /* Remembers a run that was due and was not begun. */
 void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error);
 /* What is remembered of the job, on the way out. */

@@ -41,7 +41,7 @@ static void on_end(void *ctx, int exit_code, int signal)
 
 void keeper_stream_tick(struct keeper *k)
 {
-    static const char *const args[] = {"binlog", NULL};
+    struct monitor_request q = keeper_job_of(MONITOR_BINLOG);
     struct keeper_stream *s = &k->ports.stream;
     bool wanted = config_bool(k->config, "binlog", NULL, "archive");
     struct err e = {0};
@@ -56,10 +56,9 @@ void keeper_stream_tick(struct keeper *k)
     if (s->job || !wanted || k->stopping ||
         (s->ended_ms && (int64_t)clock_mono_ms() - s->ended_ms < AGAIN_MS))
         return;
-    struct keeper_job_options o = {.args = args, .config_path = k->config_path};
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
     s->config = k->config;
-    if (keeper_job_start(&k->loop, &o, &events, &s->job, &e) < 0) {
+    if (keeper_job_start(&k->ports.jobs, &q, -1, &events, &s->job, &e) < 0) {
         s->ended_ms = (int64_t)clock_mono_ms();
         log_err(LOG_ERROR, "binlog-not-archived", &e);
     }

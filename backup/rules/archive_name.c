@@ -70,6 +70,26 @@ bool run_suffix_valid(const char *run)
     return strlen(run) == SUFFIX_CHARS && suffix_read(run, &m);
 }
 
+static bool has_only(const char *s, size_t max, const char *extra)
+{
+    size_t n = 0;
+    for (; s[n]; n++)
+        if (!(s[n] >= 'a' && s[n] <= 'z') && !(s[n] >= 'A' && s[n] <= 'Z') &&
+            !(s[n] >= '0' && s[n] <= '9') && !strchr(extra, s[n]))
+            return false;
+    return n > 0 && n <= max;
+}
+
+bool foreign_name_valid(const char *name)
+{
+    return name[0] != '.' && name[0] != '-' && has_only(name, 200, "._-");
+}
+
+bool upload_name_valid(const char *name)
+{
+    return has_only(name, 64, "_-");
+}
+
 static bool cut_end(const char *name, size_t *len, const char *end)
 {
     size_t n = strlen(end);

@@ -46,6 +46,10 @@ bool archive_type_valid(const char *type);
 bool run_suffix_valid(const char *run);
 /* false: not a name of ours, leave it alone. name is a plain file name without a folder. */
 bool archive_name_parse(const char *name, struct archive_name *out);
+/* Plain file names that others chose: of an archive of the old system in the folder, of an upload.
+ */
+bool foreign_name_valid(const char *name);
+bool upload_name_valid(const char *name);
 /* Writes the file name; type and run must be valid (CHECK). Returns buf. */
 char *archive_name_format(const struct archive_name *n, char buf[static ARCHIVE_NAME_LEN]);
 /* The suffix for an instant; returns buf. */

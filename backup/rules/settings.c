@@ -33,30 +33,23 @@ static int check_types(const struct backup_settings *s, struct err *e)
     return r;
 }
 
-int backup_settings_load(const struct config *c, struct backup_settings *out, struct err *e)
+int backup_settings_of(const struct config *c, struct backup_settings *out, struct err *e)
 {
     struct backup_settings s = {.config = c};
-    const char *password_file = config_str(c, "admin", NULL, "password_file");
-    if (password_file) {
-        int r = secret_read(password_file, &s.password, e);
-        if (r < 0)
-            return err_prefix(e, r, "[admin] password_file");
-    }
     const char *socket = config_str(c, "admin", NULL, "socket");
     s.target = (struct server_target){
         .host = config_str(c, "database", NULL, "host"),
         .port = (unsigned)config_int(c, "database", NULL, "port"),
         .socket = socket ? socket : config_str(c, "database", NULL, "socket"),
         .user = config_str(c, "admin", NULL, "user"),
-        .password = s.password,
         .connect_timeout_ms = (unsigned)config_int(c, "database", NULL, "connect_timeout"),
     };
     if (config_bool(c, "backup", NULL, "ask_proxy"))
         s.proxy_socket = config_str(c, "proxy", NULL, "control_socket");
     s.folder = config_str(c, "archive", NULL, "folder");
     s.state_dir = config_str(c, "backup", NULL, "state_dir");
-    s.journal = xasprintf("%s/server-settings.json", s.state_dir);
-    s.run_lock = xasprintf("%s/run.lock", s.state_dir);
+    s.journal = xasprintf("%s/" STATE_SERVER_SETTINGS, s.state_dir);
+    s.run_lock = xasprintf("%s/" STATE_RUN_LOCK, s.state_dir);
     const char *method = config_str(c, "backup", NULL, "method");
     s.physical = strcmp(method, "dump") != 0;
     s.dump = strcmp(method, "physical") != 0;
@@ -67,6 +60,25 @@ int backup_settings_load(const struct config *c, struct backup_settings *out, st
         backup_settings_clear(&s);
         return r;
     }
+    *out = s;
+    return 0;
+}
+
+int backup_settings_load(const struct config *c, struct backup_settings *out, struct err *e)
+{
+    struct backup_settings s;
+    char *password = NULL;
+    const char *file = config_str(c, "admin", NULL, "password_file");
+    int r = file ? secret_read(file, &password, e) : 0;
+    if (r < 0)
+        return err_prefix(e, r, "[admin] password_file");
+    r = backup_settings_of(c, &s, e);
+    if (r < 0) {
+        secret_free(password);
+        return r;
+    }
+    s.password = password;
+    s.target.password = password;
     *out = s;
     return 0;
 }
@@ -88,4 +100,26 @@ const char *backup_schedule_text(const char *text)
             return words[i];
     }
     return text && strcmp(text, "never") == 0 ? "" : text;
+}
+
+int backup_schedule_load(
+    const struct config *c, const char *section, bool *has, struct cron *out, struct err *e)
+{
+    const char *text = backup_schedule_text(config_str(c, section, NULL, "schedule"));
+    *has = text && *text;
+    int r = *has ? cron_parse(text, out, e) : 0;
+    return r < 0 ? err_prefix(e, r, "[%s] schedule", section) : 0;
+}
+
+int backup_settings_check(const struct config *c, struct err *e)
+{
+    struct backup_settings s;
+    struct cron cron;
+    bool has;
+    int r = backup_settings_load(c, &s, e);
+    if (r == 0)
+        backup_settings_clear(&s);
+    if (r == 0)
+        r = backup_schedule_load(c, "backup", &has, &cron, e);
+    return r == 0 ? backup_schedule_load(c, "drill", &has, &cron, e) : r;
 }

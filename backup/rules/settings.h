@@ -5,6 +5,7 @@
 #define ELEXGATE_BACKUP_RULES_SETTINGS_H
 
 #include "backup/rules/server_target.h"
+#include "backup/rules/cron.h"
 #include "common/config.h"
 
 struct backup_settings {
@@ -20,15 +21,26 @@ struct backup_settings {
     const char *physical_type, *dump_type;
 };
 
-/* Reads the admin's password file too. Checks that all types are valid names and differ. */
+/* Checks that all types are valid names and differ. */
+int backup_settings_of(
+    const struct config *c, struct backup_settings *out, struct err *e) MUSTCHECK;
+/* The same, and reads the admin's password file. */
 int backup_settings_load(
     const struct config *c, struct backup_settings *out, struct err *e) MUSTCHECK;
 void backup_settings_clear(struct backup_settings *s);
 
 /* Files of a restore in state_dir, which the job writes and the keeper reads: the journal, and the
  * lines that a keeper takes up which did not begin it (backup/job/restore/trail.h). */
+#define STATE_RUN_LOCK        "run.lock"
+#define STATE_SERVER_SETTINGS "server-settings.json"
 #define STATE_RESTORE_JOURNAL "restore.json"
 #define STATE_RESTORE_TRAIL   "restore.trail"
+
+/* The schedule of [backup] or [drill]; *has: there is one. */
+int backup_schedule_load(const struct config *c, const char *section, bool *has, struct cron *out,
+    struct err *e) MUSTCHECK;
+/* Whether keeper and jobs would take these settings over. */
+int backup_settings_check(const struct config *c, struct err *e) MUSTCHECK;
 
 /* "daily", "weekly", "monthly", "hourly" and "yearly" without the @ of crontab(5), as people write
  * them; anything else is returned as it is. */

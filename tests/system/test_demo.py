@@ -1,6 +1,7 @@
 """scripts/demo: what a stranger starts first."""
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -53,7 +54,12 @@ def test_start_connect_stop(demo):
         command = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
         assert env["ELEXGATE_PASSWORD"] not in command and env["ELEXGATE_DB_PASSWORD"] not in command
 
-    assert len(demo.processes()) == sum(os.access(p, os.X_OK) for p in (paths.PROXY, paths.KEEPER, paths.CONSOLE)) + 1
+    # and of the keeper its monitor, the job that looks, and the one that archives the binary log
+    assert len(demo.processes()) == sum(os.access(p, os.X_OK) for p in (paths.PROXY, paths.KEEPER, paths.CONSOLE)) + 1 + 3
+    if os.geteuid() == 0:
+        keeper = next(p for p in demo.processes() if pathlib.Path(f"/proc/{p}/cmdline").read_text().split("\0")[0].endswith("elexgate-keeper"))
+        status = pathlib.Path(f"/proc/{keeper}/status").read_text()
+        assert "CapEff:\t0000000000000000" in status and f"Uid:\t{pwd.getpwnam('elexgate-keeper').pw_uid}\t" in status
     demo.run("--stop")
     assert demo.processes() == []
     assert not (demo.dir / "env").exists()

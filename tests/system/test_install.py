@@ -11,7 +11,8 @@ import pytest
 from lib import paths
 
 PROGRAMS = ["bin/elexgate", "bin/elexgate-proxy", "bin/elexgate-keeper", "bin/elexgate-console", "bin/elexgate-proof",
-            "libexec/elexgate/elexgate-job", "libexec/elexgate/elexgate-notify"]
+            "libexec/elexgate/elexgate-job", "libexec/elexgate/elexgate-monitor",
+            "libexec/elexgate/elexgate-notify"]
 HELPERS = ["acme-hook-certbot", "acme-hook-lego", "promote-replica", "hooks/container", "hooks/mail", "hooks/rclone", "hooks/restic"]
 # What systemd-analyze may find at most; 10 is a service without any protection.
 EXPOSURE = {"elexgate-proxy": 2.0, "elexgate-console": 2.0, "elexgate-cert-renew": 2.0, "elexgate-proof": 2.0,

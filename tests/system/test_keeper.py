@@ -361,7 +361,7 @@ def test_a_damaged_state_file_is_put_aside(backup):
     backup.state.mkdir(exist_ok=True)
     (backup.state / "keeper.json").write_text('{"version":1,"runs":')
     backup.start_keeper()
-    assert (backup.state / "keeper.json.damaged").exists()
+    assert (backup.own / "keeper.json.damaged").exists()
     assert "state-damaged" in backup.keeper.log()
 
 

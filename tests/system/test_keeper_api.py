@@ -99,6 +99,7 @@ def test_so_many_questions_at_once_and_no_more(backup):
     here = backup.folder / "libexec"
     here.mkdir()
     shutil.copy2(paths.KEEPER, here / "elexgate-keeper")
+    shutil.copy2(paths.KEEPER.with_name("elexgate-monitor"), here / "elexgate-monitor")
     (here / "elexgate-job").write_text("#!/bin/sh\nexec sleep 120\n")  # beside the keeper, it is the one that is run
     (here / "elexgate-job").chmod(0o755)
     keeper = process.Child("elexgate-keeper", [here / "elexgate-keeper", "--config", backup.config], backup.folder / "keeper.log")
@@ -178,7 +179,7 @@ def test_config_get(keeper):
         "backup.catch_up", "backup.settle", "backup.hold", "backup.checksums", "archive.level", "archive.threads", "archive.rate",
         "retention.keep", "retention.keep_daily", "retention.keep_weekly", "retention.keep_monthly", "retention.keep_yearly",
         "drill.schedule", "notify.mail_to", "notify.mail_from", "notify.repeat", "notify.min_free", "restore.stale_clients",
-        "restore.keep_old"}
+        "restore.keep_old", "binlog.archive", "retention.keep_binlog"}
 
 
 @pytest.mark.sanitize

@@ -174,4 +174,4 @@ def test_what_a_killed_keeper_left_is_removed(keeper):
     left.mkdir(parents=True)
     (left / "key").write_text("PRIVATE")
     keeper.start_keeper()
-    assert work_is_empty(keeper)
+    process.wait_until(lambda: work_is_empty(keeper), 20, "the key to be removed")

@@ -192,11 +192,11 @@ def test_a_mail_server_that_is_away(setup, mailbox):
     process.wait_until(lambda: "event=notify-failed" in b.keeper.log(), 60, "a failed attempt")
     run_backup(b)
     b.stop_keeper()
-    state = json.loads((b.state / "notify.json").read_text())
+    state = json.loads((b.own / "notify.json").read_text())
     message, = state["outbox"]
     assert message["event"] == "backup-failed" and message["tries"] == 1 and message["channels"] == ["mail"]
     message["next"] = 0  # time goes by
-    (b.state / "notify.json").write_text(json.dumps(state))
+    (b.own / "notify.json").write_text(json.dumps(state))
     (mailbox.folder / "refuse").unlink()
     b.start_keeper()
     wait_told(mailbox, [("backup-failed", "raised")])

@@ -1,0 +1,29 @@
+/*
+ * What the page may have done that only root can do, and that is neither a backup nor a restore:
+ * one request, as JSON on standard input, from the keeper.
+ */
+#ifndef ELEXGATE_BACKUP_JOB_PAGE_H
+#define ELEXGATE_BACKUP_JOB_PAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include "common/config.h"
+
+/* "page-cert", "page-config", "page-audit" (common/audit_read.h) */
+bool page_command_known(const char *name);
+/* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
+ * -errno, or the exit code. */
+int page_command_run(
+    const struct config *c, const char *config_file, const char *name, struct err *e) MUSTCHECK;
+
+/* page_cert.c: {"action":...,"options":{...}}; *answer: what the keeper answers. A positive result
+ * is the exit code of elexgate(1), with its words. */
+int page_cert(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e) MUSTCHECK;
+/* What killed ones left. */
+void page_cert_clean(const char *state_dir);
+/* page_config.c: {"values":{...},"sha256":...} */
+int page_config(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e) MUSTCHECK;
+
+#endif

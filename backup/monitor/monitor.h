@@ -1,0 +1,119 @@
+/*
+ * elexgate-monitor: what the keeper may have done with root's rights, and nothing else.
+ *
+ * elexgate-keeper reads what pages and commands ask of it. The monitor is its other half: the only
+ * one that starts jobs. The keeper names an act and a kind out of the tables below, with arguments
+ * of these types: a run's name, names of data types, flags, an upload's name, a text for people. It
+ * never names a path, a program or an option, and the monitor takes no message's word for anything:
+ * all of it is checked here, whatever the keeper has checked.
+ *
+ *   standard input   a socket (SOCK_SEQPACKET): a request and its answer, one at a time, each of
+ * one size standard output  a pipe: a struct monitor_event for each job that has ended
+ *
+ * When the keeper's end of the socket is closed, jobs that do not last are told to end, and the
+ * monitor ends.
+ */
+#ifndef ELEXGATE_BACKUP_MONITOR_MONITOR_H
+#define ELEXGATE_BACKUP_MONITOR_MONITOR_H
+
+#include <stdint.h>
+#include "backup/rules/archive_name.h"
+
+#define MONITOR_JOBS_MAX  32 /* at the same time */
+#define MONITOR_TYPES_MAX 64
+#define MONITOR_NAME_MAX  208
+#define MONITOR_TEXT_MAX  1024
+#define MONITOR_AUDIT_MAX (64 * 1024)
+
+enum monitor_act {
+    MONITOR_START, /* kind and its arguments, a descriptor where the kind reads one: pid, and the
+                      descriptor of what the job says */
+    MONITOR_STOP,  /* job: SIGTERM to one that was started here */
+    /* about a restore that somebody else has begun */
+    MONITOR_TRAIL,        /* the descriptor of what it has said so far, to be read */
+    MONITOR_STOP_RESTORE, /* SIGTERM to the process that holds the run lock */
+    /* about files that the keeper may not see or write */
+    MONITOR_STATE,  /* see struct monitor_state */
+    MONITOR_CONFIG, /* a copy of the configuration file, and whether it is whole */
+    MONITOR_RELOAD, /* the settings of the monitor's own: where the audit log is */
+    MONITOR_AUDIT,  /* a descriptor: lines of JSON for the audit log, at most MONITOR_AUDIT_MAX */
+    MONITOR_CLOSED, /* the keeper's socket: its file is removed */
+};
+
+enum monitor_kind {
+    MONITOR_BACKUP,
+    MONITOR_DRILL,
+    MONITOR_PUT_BACK,
+    MONITOR_ALARM,
+    MONITOR_VERIFY,
+    MONITOR_LIST,
+    MONITOR_REMOVE,
+    MONITOR_RESTORE,     /* of a run, or of an archive of the old system */
+    MONITOR_RESTORE_SQL, /* of an upload */
+    MONITOR_PLAN,
+    MONITOR_UNDO,
+    MONITOR_ACCEPT,
+    MONITOR_RECOVER,
+    MONITOR_RECOVER_DUE, /* by itself: also deletes what was kept for long enough */
+    MONITOR_RESTORE_STATUS,
+    MONITOR_CERT_RENEW,
+    MONITOR_NOTIFY,
+    MONITOR_BINLOG, /* archives the server's binary log, for as long as it runs */
+    MONITOR_LOOK,   /* answers questions as long as it is asked */
+    MONITOR_PAGE_CERT,
+    MONITOR_PAGE_CONFIG,
+    MONITOR_PAGE_AUDIT,
+    MONITOR_KINDS
+};
+
+enum monitor_flag {
+    MONITOR_NOW = 1 << 0,
+    MONITOR_DUMP = 1 << 1,
+    MONITOR_LOCK = 1 << 2,
+    MONITOR_DRY_RUN = 1 << 3,
+    MONITOR_ACCEPT_SMALLER = 1 << 4,
+    MONITOR_FOREIGN = 1 << 5,
+    MONITOR_NO_TRIAL = 1 << 6,
+    MONITOR_ACCEPT_LOSS = 1 << 7,
+    MONITOR_NAMES_LIVE = 1 << 8,
+    MONITOR_NAMES_FILE = 1 << 9,
+    MONITOR_FORCE = 1 << 10,
+    MONITOR_IF_ANY = 1 << 11,
+};
+
+/* Unused members are zero; every text ends with a NUL in its array. */
+struct monitor_request {
+    uint32_t act, kind, flags;
+    uint32_t job;                  /* the number that the keeper gives to a job */
+    char which[MONITOR_NAME_MAX];  /* a run, "latest", "all", a plain file name in the folder */
+    char upload[MONITOR_NAME_MAX]; /* a plain file name in [console] upload_dir */
+    uint32_t types_count;
+    char types[MONITOR_TYPES_MAX][ARCHIVE_TYPE_MAX + 1];
+    char text[MONITOR_TEXT_MAX]; /* one line for people */
+};
+
+/* How things stand in [backup] state_dir; 0 = there is none of it. */
+struct monitor_state {
+    int64_t journal_s; /* change time of a restore's journal */
+    int64_t trail_ns;  /* of what a restore has said */
+    uint64_t audit_lost;
+    int32_t holder;        /* the process that holds the run lock */
+    uint8_t settings_left; /* settings of the server that a killed job may have left changed */
+    uint8_t audit_failing;
+    uint8_t whole; /* MONITOR_CONFIG: our own editor wrote just this text */
+    uint8_t unused;
+};
+
+struct monitor_answer {
+    int32_t result; /* 0 or a negative errno, in words then */
+    int32_t pid;
+    struct monitor_state state;
+    char words[400];
+};
+
+struct monitor_event {
+    uint32_t job;
+    int32_t exit_code, signal; /* as in keeper_job_events */
+};
+
+#endif

@@ -1,0 +1,352 @@
+"""elexgate-monitor against a keeper that was taken over: here a test sits at the keeper's end of the socket."""
+import array
+import json
+import os
+import pwd
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from lib import paths, process
+from lib.backup import Backup
+
+pytestmark = pytest.mark.sanitize
+MONITOR = paths.BUILD / "backup" / "elexgate-monitor"
+LAYOUT = struct.Struct("=IIII208s208sI2624s1024s")  # struct monitor_request
+ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
+EVENT = struct.Struct("=Iii")
+START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
+KINDS = ("backup drill put-back alarm verify list remove restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
+         "notify binlog look page-cert page-config page-audit").split()
+NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
+DAC_READ_SEARCH = 2
+
+
+class Monitor:
+    def __init__(self, backup):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(20)
+        self.log = open(backup.folder / "monitor.log", "ab+")
+        self.process = subprocess.Popen([MONITOR, "--config", backup.config], stdin=theirs, stdout=subprocess.PIPE, stderr=self.log,
+                                        preexec_fn=process._die_with_parent)
+        theirs.close()
+
+    def raw(self, message, fds=()):
+        """(result, pid, words, descriptor or None)"""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.socket.sendmsg([message], rights)
+        data, got, _, _ = self.socket.recvmsg(ANSWER.size + 1, socket.CMSG_SPACE(16))
+        if not data:
+            return None
+        result, pid, *_, words = ANSWER.unpack(data)
+        fd = struct.unpack("i", got[0][2])[0] if got else None
+        return result, pid, words.split(b"\0")[0].decode(), fd
+
+    def ask(self, kind=0, act=START, flags=0, job=1, which=b"", upload=b"", types=(), count=None, text=b"", fds=()):
+        kind = KINDS.index(kind) if isinstance(kind, str) else kind
+        names = b"".join(t.ljust(41, b"\0") for t in types)
+        return self.raw(LAYOUT.pack(act, kind, flags, job, which, upload, len(types) if count is None else count, names, text), fds)
+
+    def end(self):
+        return EVENT.unpack(self.process.stdout.read(EVENT.size))
+
+    def children(self):
+        return open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()
+
+    def close(self):
+        self.socket.close()
+        code = self.process.wait(20)
+        self.log.close()
+        return code
+
+
+@pytest.fixture
+def backup(folder, server):
+    return Backup(folder, server)
+
+
+@pytest.fixture
+def monitor(backup):
+    m = Monitor(backup)
+    yield m
+    if m.process.poll() is None:
+        assert m.close() == 0
+
+
+def said(fd):
+    with os.fdopen(fd) as f:
+        return [json.loads(line) for line in f]
+
+
+def test_what_it_is_there_for(monitor, backup):
+    result, pid, words, fd = monitor.ask("list", job=7)
+    assert result == 0 and pid > 0 and words == ""
+    assert said(fd)[-1]["done"] and monitor.end() == (7, 0, 0)
+    result, pid, words, fd = monitor.ask("verify", job=8, which=b"2026-11-22-0315", types=[b"elexisdb"])
+    assert result == 0 and "elexisdb" in str(said(fd)[-1]) and monitor.end()[:2] == (8, 1)
+
+
+def refused(monitor, **request):
+    result, pid, words, fd = monitor.ask(**request)
+    assert result < 0 and pid == 0 and fd is None and words, request
+    assert monitor.children() == [], request
+
+
+def test_nothing_outside_the_table(monitor):
+    for kind in (len(KINDS), 255, 0xFFFFFFFF):
+        refused(monitor, kind=kind)
+    for act in (9, 99, 0xFFFFFFFF):
+        refused(monitor, kind="list", act=act)
+    refused(monitor, kind="list", act=STOP)  # of nothing that it has started
+    for kind in KINDS:
+        refused(monitor, kind=kind, flags=1 << 31, which=b"latest")
+    refused(monitor, kind="list", flags=FORCE)
+    refused(monitor, kind="drill", flags=FOREIGN, which=b"latest")  # --foreign is for a person at the machine
+    refused(monitor, kind="put-back", text=b"x")
+    refused(monitor, kind="alarm")
+    assert "monitor-refuses" in open(monitor.log.name).read()
+
+
+PATHS = [b"/etc/passwd", b"../x", b"x/y", b".", b"..", b"-x", b"--into", b"-", b"/dev/stdin", b"2026-11-22-0315/..", b"x\n", b"\xff", b"A" * 208]
+
+
+@pytest.mark.parametrize("kind, flags", [("restore", 0), ("restore", FOREIGN), ("plan", FOREIGN), ("drill", 0), ("verify", 0), ("remove", FORCE)])
+def test_no_path_and_no_option(monitor, kind, flags):
+    for name in PATHS:
+        refused(monitor, kind=kind, flags=flags, which=name)
+    for name in PATHS:
+        refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", types=[name[:41]])
+    refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", count=65)
+    refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", count=0xFFFFFFFF)
+    if kind != "restore":
+        refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", upload=b"x")
+
+
+def test_an_upload_is_a_plain_file_of_the_folder(monitor, backup, folder):
+    uploads = folder / "uploads"
+    uploads.mkdir()
+    (folder / "secret").write_text("x")
+    (uploads / "link").symlink_to(folder / "secret")
+    os.link(folder / "secret", uploads / "second")
+    os.mkfifo(uploads / "pipe")
+    (uploads / "folder").mkdir()
+    backup.set("console", upload_dir=uploads)
+    for name in (*PATHS, b"none", b"link", b"second", b"pipe", b"folder"):
+        refused(monitor, kind="restore-sql", upload=name)
+        refused(monitor, kind="restore", flags=FOREIGN, upload=name)
+    refused(monitor, kind="restore-sql")
+    refused(monitor, kind="restore-sql", upload=b"x", which=b"latest")
+
+
+def test_text_is_no_option(monitor):
+    for text in (b"--config", b"-", b"a\nb", b"\x1b[0m", b"x" * 1024):
+        refused(monitor, kind="alarm", text=text)
+
+
+def test_descriptors_only_where_one_is_read(monitor):
+    with open("/dev/null") as f:
+        refused(monitor, kind="list", fds=[f.fileno()])
+        refused(monitor, kind="restore-sql", upload=b"x", fds=[f.fileno()])
+    refused(monitor, kind="notify")
+    refused(monitor, kind="page-cert")
+
+
+@pytest.mark.parametrize("message", [b"", b"x", b"\0" * (LAYOUT.size - 1), b"\0" * (LAYOUT.size + 1)])
+def test_what_is_no_request_ends_it(monitor, message):
+    assert monitor.raw(message) is None
+    assert monitor.process.wait(20) == 0
+
+
+def test_more_descriptors_than_one_end_it(monitor):
+    with open("/dev/null") as f:
+        try:
+            answer = monitor.ask("page-cert", fds=[f.fileno()] * 2)
+        except OSError:
+            answer = None
+    assert answer is None and monitor.process.wait(20) == 0
+
+
+def look(monitor, job=1):
+    r, w = os.pipe()
+    result, pid, words, fd = monitor.ask("look", job=job, fds=[r])
+    os.close(r)
+    assert result == 0, words
+    return pid, w, os.fdopen(fd)
+
+
+def test_a_job_has_the_rights_of_its_kind(monitor):
+    pid, questions, answers = look(monitor)
+    os.write(questions, b"\n")
+    assert json.loads(answers.readline())["event"] == "look"  # it has become its program
+    status = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines())
+    assert status["NoNewPrivs"] == "1"
+    if os.geteuid() == 0:
+        assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 1 << DAC_READ_SEARCH
+    os.close(questions)
+    assert monitor.end() == (1, 0, 0)
+    answers.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
+@pytest.mark.parametrize("hooks", [False, True])
+def test_a_backup_may_read_and_nothing_else(backup, server, folder, hooks):
+    """Seen by a program that it runs; with hooks, which are the admin's own, it may more."""
+    server.sql("CREATE DATABASE IF NOT EXISTS load_db; CREATE OR REPLACE TABLE load_db.t (a INT)")
+    program, status = folder / "dump", folder / "status"
+    program.write_text(f"#!/bin/sh\ncat /proc/self/status >{status}\nexit 1\n")
+    program.chmod(0o755)
+    backup.account().set("backup", dump_program=program)
+    if hooks:
+        backup.set("hooks", after_backup="/bin/true")
+    m = Monitor(backup)
+    result, pid, words, fd = m.ask("backup", flags=NOW | DUMP, types=[b"elexisdb-sql"])
+    assert result == 0, words
+    lines = said(fd)
+    assert status.exists(), lines
+    rights = int(dict(line.split(":\t", 1) for line in status.read_text().splitlines())["CapEff"], 16)
+    chown, setuid, lease, admin = 1 << 0, 1 << 7, 1 << 28, 1 << 21
+    assert rights & (lease | admin) == 0 and (rights == 1 << DAC_READ_SEARCH if not hooks else rights & chown and rights & setuid), hex(rights)
+    assert m.close() == 0
+
+
+def test_jobs_end_with_the_keeper(monitor):
+    pid, questions, answers = look(monitor)
+    assert monitor.ask("list", job=1)[0] < 0  # the number is taken
+    assert monitor.close() == 0
+    process.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20, "its end")
+    os.close(questions)
+    answers.close()
+
+
+def test_a_job_is_stopped_by_its_number_only(monitor):
+    pid, questions, answers = look(monitor, job=3)
+    assert monitor.ask(act=STOP, job=4)[0] < 0
+    assert monitor.ask(act=STOP, job=3)[0] == 0
+    assert monitor.end() == (3, 1, 15)
+    os.close(questions)
+    answers.close()
+
+
+def audit(monitor, *lines):
+    fd = os.memfd_create("lines")
+    os.write(fd, b"".join(line + b"\n" for line in lines))
+    answer = monitor.ask(act=AUDIT, fds=[fd])
+    os.close(fd)
+    return answer[0]
+
+
+def test_the_audit_log_is_only_added_to(monitor, backup):
+    """And what is added is one line of JSON, whoever sends it."""
+    log = backup.folder / "audit.log"
+    good = b'{"time":"2026-11-22T03:15:00.000Z","program":"elexgate-keeper","event":"job","run":"x"}'
+    assert audit(monitor, good) == 0
+    process.wait_until(lambda: log.exists() and log.read_bytes() == good + b"\n", 20, "the line")
+    for bad in (b"x", b"[]", b"{}", good + b"}", good[:-1], b'{"event":"a\x01"}', b"\xff" * 20, good.replace(b",", b",\t")):
+        assert audit(monitor, bad) < 0, bad
+    assert audit(monitor, *[good] * 1000) < 0  # too much at once
+    r, w = os.pipe()
+    assert monitor.ask(act=AUDIT, fds=[r])[0] < 0 and monitor.ask(act=AUDIT)[0] < 0
+    os.close(r), os.close(w)
+    assert audit(monitor, good) == 0
+    process.wait_until(lambda: log.read_bytes() == 2 * (good + b"\n"), 20, "both lines and no other")
+
+
+def test_descriptors_that_come_back_can_only_be_read(monitor, backup):
+    fd = monitor.ask(act=CONFIG)[3]
+    assert os.pread(fd, 1 << 20, 0) == backup.config.read_bytes()
+    os.write(fd, b"changed")  # a copy
+    os.close(fd)
+    assert b"changed" not in backup.config.read_bytes()
+    assert monitor.ask(act=TRAIL)[0] < 0 and monitor.ask(act=STOP_RESTORE)[0] < 0  # there is none
+    backup.state.mkdir(exist_ok=True)
+    (backup.state / "restore.trail").write_text("said\n")
+    fd = monitor.ask(act=TRAIL)[3]
+    with pytest.raises(OSError):
+        os.write(fd, b"x")
+    os.close(fd)
+
+
+def test_only_a_socket_is_removed(monitor, backup):
+    backup.socket.write_text("a file")
+    monitor.ask(act=CLOSED)
+    assert backup.socket.read_text() == "a file"
+
+
+def test_not_by_hand():
+    done = subprocess.run([MONITOR], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2 and "elexgate-keeper" in done.stderr
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines())
+
+
+def as_keeper(program):
+    """Runs a piece of Python as the keeper's user."""
+    user = pwd.getpwnam("elexgate-keeper")
+    return subprocess.run([sys.executable, "-c", program], user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/", capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_the_keeper_is_a_user_without_rights(backup, server):
+    server.sql("CREATE DATABASE IF NOT EXISTS load_db; CREATE OR REPLACE TABLE load_db.t (a INT)")
+    backup.account()
+    backup.job("backup", "--now", "--dump")
+    for part in (backup.folder, *backup.folder.parents):  # the folders above are not what keeps it out
+        if part.stat().st_mode & 5 != 5 and part != part.parent:
+            part.chmod(part.stat().st_mode | 5)
+    backup.start_keeper()
+    user = pwd.getpwnam("elexgate-keeper")
+    s = status_of(backup.keeper.pid)
+    assert s["Uid"].split() == [str(user.pw_uid)] * 4 and s["Gid"].split() == [str(user.pw_gid)] * 4
+    assert int(s["CapEff"], 16) == int(s["CapPrm"], 16) == 0 and s["NoNewPrivs"] == "1" and s["Groups"].split() in ([], [str(user.pw_gid)])
+    secrets = [backup.folder / "admin.secret", *(p for p in backup.state.rglob("*") if p.is_file() and backup.own not in p.parents),
+               *(p for p in backup.archives.iterdir() if p.is_file())]
+    assert any(p.parent.name == "seal" for p in secrets) and len(secrets) > 4, secrets
+    program = f"""
+import os
+import pwd
+for path in {[str(p) for p in secrets]}:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+        print('read', path)
+    except PermissionError:
+        pass
+for folder in {[str(p) for p in (backup.state, backup.archives, backup.folder)]}:
+    try:
+        os.close(os.open(folder + '/planted', os.O_WRONLY | os.O_CREAT))
+        print('wrote', folder)
+    except PermissionError:
+        pass
+"""
+    done = as_keeper(program)
+    assert done.returncode == 0 and done.stdout == "", done.stdout + done.stderr
+    assert backup.own.stat().st_uid == user.pw_uid and backup.state.stat().st_uid == 0
+    backup.call({"cmd": "run", "mode": "now", "types": ["elexisdb-sql"]})
+    process.wait_until(lambda: backup.runs(), 90, "a run")
+    assert backup.runs()[0]["result"] == "good", backup.runs()
+    backup.stop_keeper()
+    assert not backup.socket.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_as_root_without_the_user_it_does_not_run(backup):
+    for name, words in (("nobody-of-that-name", "useradd"), ("root", "is root")):
+        backup.set("backup", user=name)
+        done = process.run([paths.KEEPER, "--config", backup.config], check=False)
+        assert done.returncode == 1 and words in done.stderr and name in done.stderr, done.stderr
+    assert not backup.socket.exists() and not (backup.own).exists()
+
+
+def test_what_older_versions_kept_moves(backup):
+    backup.state.mkdir()
+    (backup.state / "keeper.json").write_text(json.dumps({"version": 1, "backup_seen_ms": 1, "drill_seen_ms": 1, "runs": []}))
+    (backup.state / "people.json").write_text('{"people":[]}')
+    (backup.state / "people.json").chmod(0o600)
+    backup.start_keeper()
+    assert not (backup.state / "keeper.json").exists() and (backup.own / "keeper.json").exists() and (backup.own / "people.json").exists()
+    backup.stop_keeper()
