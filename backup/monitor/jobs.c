@@ -53,10 +53,12 @@ bool jobs_rights_begin(struct err *e)
     }
     uint64_t keep = have & own;
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {
-        {.effective = (uint32_t)keep, .permitted = (uint32_t)keep},
-        {.effective = (uint32_t)(keep >> 32), .permitted = (uint32_t)(keep >> 32)}};
-    if (syscall(SYS_capset, &head, data) < 0) {
+    struct __user_cap_data_struct data[2] = {{0}};
+    /* Permitted they stay: under no_new_privs, which the unit and Docker set, a job has no more. */
+    int r = (int)syscall(SYS_capget, &head, data);
+    data[0].effective = (uint32_t)keep;
+    data[1].effective = (uint32_t)(keep >> 32);
+    if (r < 0 || syscall(SYS_capset, &head, data) < 0) {
         err_sys(e, errno, "cannot give up capabilities");
         return false;
     }

@@ -1,5 +1,6 @@
 """elexgate-monitor against a keeper that was taken over: here a test sits at the keeper's end of the socket."""
 import array
+import ctypes
 import json
 import os
 import pwd
@@ -25,13 +26,19 @@ NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
 DAC_READ_SEARCH = 2
 
 
+def no_new_privs():
+    """As the unit and Docker start the keeper."""
+    process._die_with_parent()
+    assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0
+
+
 class Monitor:
     def __init__(self, backup):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)
         self.log = open(backup.folder / "monitor.log", "ab+")
         self.process = subprocess.Popen([MONITOR, "--config", backup.config], stdin=theirs, stdout=subprocess.PIPE, stderr=self.log,
-                                        preexec_fn=process._die_with_parent)
+                                        preexec_fn=no_new_privs)
         theirs.close()
 
     def raw(self, message, fds=()):
