@@ -1,5 +1,5 @@
 """Every kind of backup onto every kind of disaster: afterwards either the new state whole or the old one, clients let in, and words that
-say which. scripts/restore-matrix runs all of it, test_restore_matrix.py a few cells; docs/restore.md has the table."""
+say which. scripts/restore-matrix runs all of it, test_restore_matrix.py a few cells; docs/evidence/restore.md has the table."""
 import json
 import os
 import pathlib
