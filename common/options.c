@@ -248,7 +248,7 @@ const struct option config_options[] = {
         .help = "public keys of other installations (elexgate backup-key) whose backups may be restored here without --foreign"},
 
     /* binlog: any second of the day, docs/pitr.md */
-    {"binlog", "archive", OPT_BOOL, "no", .reloadable = true, .page = true,
+    {"binlog", "archive", OPT_BOOL, "no", .reloadable = true,
         .help = "follow the server's binary log and keep it in the backup folder, so that any second can be brought back; the server needs log_bin"},
     {"binlog", "durability", OPT_ENUM, "async", 0, 0, binlog_durability, .reloadable = true,
         .help = "async: nobody waits, the last fraction of a second may be lost; semi-sync: with rpl_semi_sync_master_enabled on the server, a commit returns once it was fetched"},
@@ -266,7 +266,7 @@ const struct option config_options[] = {
         .help = "the same for months"},
     {"retention", "keep_yearly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "the same for years; records must be kept for 20 years"},
-    {"retention", "keep_binlog", OPT_DURATION, "0", 0, 36500 * DAY, .reloadable = true, .page = true,
+    {"retention", "keep_binlog", OPT_DURATION, "0", 0, 36500 * DAY, .reloadable = true,
         .help = "age at which archived binary logs go, even if a backup that is kept needs them to bring back later seconds; 0 = with the last backup that needs them"},
 
     /* hooks */

@@ -179,7 +179,7 @@ def test_config_get(keeper):
         "backup.catch_up", "backup.settle", "backup.hold", "backup.checksums", "archive.level", "archive.threads", "archive.rate",
         "retention.keep", "retention.keep_daily", "retention.keep_weekly", "retention.keep_monthly", "retention.keep_yearly",
         "drill.schedule", "notify.mail_to", "notify.mail_from", "notify.repeat", "notify.min_free", "restore.stale_clients",
-        "restore.keep_old", "binlog.archive", "retention.keep_binlog"}
+        "restore.keep_old"}
 
 
 @pytest.mark.sanitize
