@@ -284,8 +284,11 @@ static int run_command(const struct command *command, const struct config *c, in
 static int run_page_command(const struct config *c, const char *path, const char *name)
 {
     struct err e = {0};
-    int code = exit_code_of(page_command_run(c, path, name, &e));
+    json_t *told = NULL;
+    int code = exit_code_of(page_command_run(c, path, name, &told, &e));
     json_t *last = json_pack("{sbsbsi}", "done", 1, "ok", code == 0, "exit", code);
+    json_object_update(last, told);
+    json_decref(told);
     if (code != 0)
         json_object_set_new(last, "error", json_text(e.text));
     if (code != 0 && e.code && strerrorname_np(e.code))

@@ -47,7 +47,7 @@ static json_t *read_request(void)
 }
 
 int page_command_run(
-    const struct config *c, const char *config_file, const char *name, struct err *e)
+    const struct config *c, const char *config_file, const char *name, json_t **told, struct err *e)
 {
     json_t *answer = NULL;
     json_t *request = read_request();
@@ -56,7 +56,9 @@ int page_command_run(
         if (strcmp(name, commands[i].name) == 0)
             r = commands[i].run(c, config_file, request, &answer, e);
     json_decref(request);
-    if (answer)
+    if (r == 0 && answer)
         run_event(json_pack("{s:s, s:o}", "event", "answer", "answer", answer));
+    else
+        *told = answer;
     return r;
 }

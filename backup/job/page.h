@@ -12,12 +12,13 @@
 /* "page-cert", "page-config", "page-audit" (common/audit_read.h) */
 bool page_command_known(const char *name);
 /* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
- * -errno, or the exit code. */
-int page_command_run(
-    const struct config *c, const char *config_file, const char *name, struct err *e) MUSTCHECK;
+ * -errno, or the exit code; then *told: what else is to be said of the failure ("error_de",
+ * "field"), the caller's, or NULL. */
+int page_command_run(const struct config *c, const char *config_file, const char *name,
+    json_t **told, struct err *e) MUSTCHECK;
 
 /* page_cert.c: {"action":...,"options":{...}}; *answer: what the keeper answers. A positive result
- * is the exit code of elexgate(1), with its words. */
+ * is the exit code of elexgate(1), with its words; *answer as *told above. */
 int page_cert(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 /* What killed ones left. */

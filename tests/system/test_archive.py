@@ -143,7 +143,7 @@ def test_old_archives_without_manifest(tmp_path):
     assert tool("unpack", archive, into)["outcome"] == "good"
     assert subprocess.run(["diff", "-r", tmp_path / "old", into]).returncode == 0
     whole = archive.read_bytes()
-    for damaged in (whole[:-1], whole[:len(whole) // 2], whole[:1000] + b"\xff" + whole[1001:], whole + b"x", whole[:10], b""):
+    for damaged in (whole[:-1], whole[:len(whole) // 2], whole[:1000] + bytes([whole[1000] ^ 0xff]) + whole[1001:], whole + b"x", whole[:10], b""):
         archive.write_bytes(damaged)
         shutil.rmtree(into)
         into.mkdir()

@@ -11,7 +11,7 @@ from lib import paths
 CONSOLE = paths.ROOT / "console"
 # Words for codes that the programs tell; view_words() (console/view/view.h) looks them up, the page_*.c some of the others.
 BY_CODE = ("job_", "step-", "restore-", "confirm-", "phase_", "level_", "program_", "method_", "idle_", "after_deadline_", "drill_", "cert_kind_", "role_", "state_",
-           "service_", "standing_")
+           "service_", "standing_", "how_", "kind_")
 
 
 def texts(name):
@@ -20,7 +20,7 @@ def texts(name):
 
 def used_in(folder, pattern, what):
     found = set()
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(folder.rglob(pattern)):
         found |= set(re.findall(what, path.read_text()))
     return found
 
