@@ -739,11 +739,12 @@ def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
 
 @pytest.fixture(scope="module")
 def newer(session_folder):
-    """A practice on MariaDB 11.8 whose account has what doctor prints, with a routine and a view of somebody who is gone."""
+    """A practice on MariaDB 11.8 that makes dumps, for the mariadbd of drills is of another series; its account has what doctor prints, a routine
+    and a view are of somebody who is gone."""
     server = lib_trixie.NewServer(session_folder / "sql-new", lib_trixie.root()).start()
     server.sql(MAKE + "; CREATE DEFINER='gone'@'x' PROCEDURE load_db.q() SELECT 1; CREATE USER 'other'@'x'; "
                "GRANT SELECT ON load_db.* TO 'other'@'x'; CREATE DEFINER='other'@'x' VIEW load_db.w AS SELECT i, 'it''s `load_db`.' AS s FROM load_db.t")
-    b = Backup(session_folder / "sql-new-b", server, None, {"restore": {"stale_clients": 0}}).account()
+    b = Backup(session_folder / "sql-new-b", server, None, {"backup": {"method": "dump"}, "restore": {"stale_clients": 0}}).account()
     yield b.beside()
     server.kill()
 
