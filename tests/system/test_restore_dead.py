@@ -1,5 +1,6 @@
 """A restore when the disaster has happened: the server does not start, its files are damaged or gone, its socket is missing, or it lets
 nobody in. One command brings a working server, from the command line and as the page asks for it."""
+import json
 import os
 import shutil
 import signal
@@ -206,15 +207,31 @@ def test_a_server_that_answers_elsewhere_is_not_touched(site):
     site.nothing_left()
 
 
-def test_a_new_machine(site, folder, template):
-    """No backup was ever made here, so nothing is remembered: [backup] datadir says where."""
-    zeroed(site)
-    (site.backup.state / "server.json").unlink()
+def given_away(site):
+    emptied(site)
+    os.chown(site.server.datadir, 1234, 1235)
+    site.server.datadir.chmod(0o750)
+
+
+@pytest.mark.parametrize("disaster", [zeroed, given_away], ids=lambda f: f.__name__)
+def test_a_new_machine(site, disaster):
+    """No backup was ever made here, so nothing is remembered: [backup] datadir says where, the folder that is there whose it is. After
+    the restore all of it is known, so that the next one needs no backup in between."""
+    site.backup.set("backup", datadir=None)
+    disaster(site)
+    owner = os.stat(site.server.datadir)
+    memory = site.backup.state / "server.json"
+    memory.unlink()
     refused = site.job("run", "latest", "elexisdb", exit=9)
     assert "[backup] datadir" in refused[-1]["error"] and "[backup] datadir" in refused[-1]["error_de"]
     site.backup.set("backup", datadir=site.server.datadir)
     site.job("run", "latest", "elexisdb")
     assert site.side() == "new" and site.is_open()
+    now, known = os.stat(site.server.datadir), json.loads(memory.read_text())
+    assert (now.st_uid, now.st_gid, now.st_mode) == (owner.st_uid, owner.st_gid, owner.st_mode)
+    assert os.stat(site.server.datadir / "ibdata1").st_uid == owner.st_uid
+    assert (known["uid"], known["gid"], known["datadir"]) == (owner.st_uid, owner.st_gid, str(site.server.datadir))
+    site.backup.set("backup", datadir=None)
 
 
 # --- SQL, and no server to copy

@@ -9,6 +9,7 @@
 #include "backup/job/restore/beside.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/restore.h"
+#include "backup/job/restore/site.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "link/control.h"
@@ -147,6 +148,8 @@ static int finish(struct restore *r, bool new_live, struct err *e)
     int code = restore_let_in(r, e);
     if (code < 0)
         return code;
+    if (restore_database(r))
+        site_remember(r->run);
     r->new_live = new_live;
     if (new_live || r->again)
         return restore_journal_save(r, RESTORE_KEPT, e);

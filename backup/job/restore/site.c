@@ -88,6 +88,14 @@ int site_look(struct run *run, struct site *out, struct err *e)
     return code == 1 ? recall_layout(run, out, e) : code;
 }
 
+void site_remember(struct run *run)
+{
+    struct site now = {0};
+    int code = ask_layout(run, &now, &now.why);
+    (void)code;
+    site_clear(&now);
+}
+
 bool site_has_data(const struct site *s)
 {
     _cleanup_free_ char *path = xasprintf("%s/ibdata1", s->layout.datadir);
@@ -184,6 +192,8 @@ int site_make_folder(
     *made = false;
     if (there && (!database || s->server == SITE_ANSWERS || !is_empty(path)))
         return 0;
+    if (there && !s->was.where && st.st_uid != 0)
+        return 0; /* somebody has given it to the server, whose user may have no name here */
     if (!there && errno != ENOENT)
         return err_sys(e, errno, "cannot look at %s", path);
     const char *slash = strrchr(path, '/');

@@ -29,6 +29,8 @@ enum site_server site_ask(const struct run *run, struct server **out, struct err
  * that is. Changes nothing. The caller clears. */
 int site_look(struct run *run, struct site *out, struct err *e) MUSTCHECK;
 void site_clear(struct site *s);
+/* What the server says of itself now is what a later restore goes by; best effort. */
+void site_remember(struct run *run);
 /* There is something that a server may start on. */
 bool site_has_data(const struct site *s);
 /* Before anybody is blocked: the server can be stopped without an account in it, if it must be so.
