@@ -165,10 +165,11 @@ static void look(struct look *l)
     const char *certificate = config_str(l->config, "tls", NULL, "certificate");
     const char *proxy = l->settings.proxy_socket;
     time_t now = clock_wall_ms() / 1000;
-    run_event(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "look", "proxy",
+    run_event(json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "event", "look", "proxy",
         proxy ? ask_proxy(proxy) : json_null(), "server", ask_server(l), "free",
-        look_at_room(l->settings.folder), "certificate", look_at_certificate(certificate, now),
-        "ca", look_at_ca(certificate, now), "notify", look_at_notify(l->config)));
+        look_at_room(l->settings.folder), "has_certificate", access(certificate, F_OK) == 0,
+        "certificate", look_at_certificate(certificate, now), "ca", look_at_ca(certificate, now),
+        "notify", look_at_notify(l->config)));
 }
 
 int look_run(const struct config *c)

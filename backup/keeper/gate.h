@@ -25,8 +25,8 @@ struct keeper_gate *keeper_gate_new(
     struct keeper_jobs *jobs, keeper_gate_fn *fn, void *ctx) MUSTCHECK;
 /* Asks, unless an answer is still awaited; fn is called on the loop. */
 void keeper_gate_ask(struct keeper_gate *g);
-/* The last answer to a "certificate", "ca", "notify", "free" of job/look.c; borrowed, NULL: none
- * yet, or it is not known. */
+/* The last answer to a "has_certificate", "certificate", "ca", "notify", "free" of job/look.c;
+ * borrowed, NULL: none yet, or it is not known. */
 const json_t *keeper_gate_seen(const struct keeper_gate *g, const char *what);
 /* With other settings from now on. */
 void keeper_gate_again(struct keeper_gate *g);

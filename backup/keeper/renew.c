@@ -1,6 +1,5 @@
 #include "backup/keeper/renew.h"
 
-#include <unistd.h>
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/log.h"
@@ -37,6 +36,7 @@ static void on_end(void *ctx, int exit_code, int signal)
     k->ports.renewal.said = NULL;
 }
 
+/* Whether there is one says the look: its folder may be shut for the keeper's user. */
 void keeper_renew_tick(struct keeper *k)
 {
     struct monitor_request q = keeper_job_of(MONITOR_CERT_RENEW);
@@ -44,7 +44,7 @@ void keeper_renew_tick(struct keeper *k)
     struct err e = {0};
     if (k->ports.renewal.job ||
         (k->ports.renewal.looked_ms && now - k->ports.renewal.looked_ms < LOOK_MS) ||
-        access(config_str(k->config, "tls", NULL, "certificate"), F_OK) < 0)
+        !json_is_true(keeper_gate_seen(k->ports.gate, "has_certificate")))
         return;
     k->ports.renewal.looked_ms = now;
     struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};

@@ -48,7 +48,7 @@ public final class Ask {
 
 class Office:
     def __init__(self, folder, gate=None):
-        self.folder, self.tls, self.clock, self.gate = folder, folder / "tls", Clock(folder), gate
+        self.folder, self.tls, self.clock, self.gate = folder, folder / "tls", Clock(), gate
 
     def cert(self, *args, check=True):
         config = ["--config", str(self.gate.config)] if self.gate else []
