@@ -12,7 +12,8 @@ import pytest
 from lib import paths, ports, process
 
 DOCKER = paths.ROOT / "docker"
-CONFIG = "/etc/elexgate"
+# As compose gives them.
+KEEPER_RIGHTS = ",".join(f"+{name.lower()}" for name in re.search(r"cap_add: \[(.*)\]", (paths.ROOT / "docker-compose.yaml").read_text())[1].split(", "))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces and an overlay")
 
 
@@ -46,7 +47,7 @@ class Container:
                 cp {DOCKER}/entrypoint {DOCKER}/healthcheck {DOCKER}/database usr/libexec/elexgate/
                 cp {paths.CLI} {paths.BUILD}/backup/elexgate-keeper {paths.BUILD}/proxy/elexgate-proxy usr/bin/
                 mkdir -p usr/local/libexec/elexgate
-                cp {paths.BUILD}/backup/elexgate-job usr/local/libexec/elexgate/
+                cp {paths.BUILD}/backup/elexgate-job {paths.BUILD}/backup/elexgate-monitor usr/local/libexec/elexgate/
                 touch ready
                 sleep infinity"""], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.wait(lambda: self.mounts() and self.sh("test -e /ready").returncode == 0, "the layer")
@@ -80,8 +81,9 @@ class Container:
 
     def start(self, *words, **env):
         log = self.folder / f"log{len(self.children)}"
-        child = subprocess.Popen(self.command("/usr/libexec/elexgate/entrypoint", *words), stdout=log.open("wb"), stderr=subprocess.STDOUT,
-                                 env=self.env_of(**env))
+        rights = ["setpriv", "--no-new-privs", f"--bounding-set=-all,{KEEPER_RIGHTS}"] if words[0] == "elexgate-keeper" else []
+        child = subprocess.Popen(self.command(*rights, "/usr/libexec/elexgate/entrypoint", *words), stdout=log.open("wb"),
+                                 stderr=subprocess.STDOUT, env=self.env_of(**env))
         child.log = log
         self.children.append(child)
         return child
