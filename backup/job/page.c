@@ -1,7 +1,6 @@
 #include "backup/job/page.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "backup/job/run.h"
@@ -34,7 +33,7 @@ bool page_command_known(const char *name)
 /* At most what a line of the control protocol can hold. */
 static json_t *read_request(void)
 {
-    char *text = xmalloc(JSON_LINE_MAX);
+    static char text[JSON_LINE_MAX];
     size_t len = 0;
     ssize_t n;
     while (len < JSON_LINE_MAX && (n = read(STDIN_FILENO, text + len, JSON_LINE_MAX - len)) > 0)
@@ -42,7 +41,6 @@ static json_t *read_request(void)
     json_t *request = len < JSON_LINE_MAX ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL)
                                           : NULL;
     explicit_bzero(text, len); /* a key or a passphrase may be in it */
-    free(text);
     return request;
 }
 

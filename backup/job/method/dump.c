@@ -29,7 +29,8 @@
 /* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
  * not, whatever the exit status was. */
 #define END_MARKER "-- Dump completed"
-#define TAIL       256
+#define TAIL       16384 /* the footer, with the GTIDs of the snapshot */
+#define END        256   /* of it, where END_MARKER stands */
 #define HEAD       16384
 
 /* Between mariadb-dump and the archive: passes everything on, keeps the end, and reads it as an
@@ -38,7 +39,7 @@
 struct tap {
     struct sql_lexer *lexer;
     int in, out;
-    char tail[TAIL];
+    char tail[TAIL + 1]; /* a string, as far as it has no NUL itself */
     size_t tail_len;
     char head[HEAD + 1]; /* where the place in the binary log stands */
     size_t head_len;
@@ -88,7 +89,8 @@ static char *quoted_after(const char *text, const char *from)
 }
 
 /* "-- CHANGE MASTER TO MASTER_LOG_FILE='…', MASTER_LOG_POS=…;" of mariadb-dump --master-data=2, in
- * its snapshot, and "-- SET GLOBAL gtid_slave_pos='…';" of --gtid. */
+ * its snapshot, at the beginning, and "-- SET GLOBAL gtid_slave_pos='…';" of --gtid at the end: the
+ * last one counts, as a routine's text before it may hold the same words. */
 static void note_binlog(struct tap *t, struct manifest *m)
 {
     uint64_t number;
@@ -98,7 +100,12 @@ static void note_binlog(struct tap *t, struct manifest *m)
         return;
     snprintf(m->server.binlog.file, sizeof m->server.binlog.file, "%s", file);
     m->server.binlog.position = strtoull(position + strlen("MASTER_LOG_POS="), NULL, 10);
-    m->server.binlog.gtids = quoted_after(t->head, "gtid_slave_pos='");
+    static const char gtids[] = "\n-- SET GLOBAL gtid_slave_pos='";
+    const char *at = t->tail, *next;
+    while ((next = strstr(at, gtids)))
+        at = next + 1;
+    if (at != t->tail)
+        m->server.binlog.gtids = quoted_after(at - 1, gtids);
 }
 
 static void look_through(struct tap *t, const char *data, size_t n)
@@ -191,7 +198,8 @@ static int check_end(struct dump *d, struct err *e)
     if (!process_good(&d->child))
         return program_failed(d, e);
     /* first: what is cut off ends inside a literal as well */
-    if (!memmem(d->tap.tail, d->tap.tail_len, END_MARKER, strlen(END_MARKER)))
+    size_t end = d->tap.tail_len < END ? d->tap.tail_len : END;
+    if (!memmem(d->tap.tail + d->tap.tail_len - end, end, END_MARKER, strlen(END_MARKER)))
         return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
             END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
     look_through(&d->tap, NULL, 0);
