@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "cli/output.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -30,8 +31,10 @@ int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *
         cli_print_json(answer);
         json_decref(answer);
     }
+    _cleanup_free_ char *safe = output_safe_lines(
+        german ? german : e->text); /* a peer's words, maybe */
     fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
-        cli->command ? cli->command->name : "", german ? german : e->text);
+        cli->command ? cli->command->name : "", safe);
     json_decref(more);
     return code;
 }

@@ -27,7 +27,7 @@ size_t output_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col ? ws.ws_col : 80;
 }
 
-char *output_safe(const char *s)
+static char *safe(const char *s, bool lines)
 {
     size_t n = s ? strlen(s) : 0, w = 0;
     char *out = xmalloc(n + 1);
@@ -35,7 +35,7 @@ char *output_safe(const char *s)
 
     for (size_t i = 0; i < n;) {
         size_t len = utf8_decode(s + i, n - i, &c);
-        if (len == 0 || utf8_is_control(c)) {
+        if (len == 0 || (utf8_is_control(c) && !(lines && c == '\n'))) {
             out[w++] = '?';
             i += len ? len : 1;
         } else {
@@ -46,6 +46,16 @@ char *output_safe(const char *s)
     }
     out[w] = '\0';
     return out;
+}
+
+char *output_safe(const char *s)
+{
+    return safe(s, false);
+}
+
+char *output_safe_lines(const char *s)
+{
+    return safe(s, true);
 }
 
 static size_t columns_of(uint32_t c)

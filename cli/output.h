@@ -17,6 +17,8 @@ size_t output_width(void);
 /* malloc'ed copy of s in which control characters and bytes that are not UTF-8 are "?": names come
  * from clients, and a terminal obeys escape sequences. NULL gives "". */
 char *output_safe(const char *s) MUSTCHECK;
+/* The same for words of several lines. */
+char *output_safe_lines(const char *s) MUSTCHECK;
 /* Columns that s takes: characters, combining marks not counted, wide ones twice. */
 size_t output_columns(const char *s);
 

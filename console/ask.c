@@ -32,14 +32,22 @@ static int ask(const char *socket, json_t *request, int timeout_ms, json_t **ans
     return r < 0 ? r : control_refused(answer, e);
 }
 
-/* Who asks goes with each request, and what was typed to confirm it (link/rights.h). */
+/* Who asks goes with each request. */
 static json_t *named(const struct request *rq, json_t *request)
 {
+    if (request)
+        rights_name(request, rq->name, role_name(rq->role));
+    return request;
+}
+
+/* To the keeper also what was typed to confirm it (link/rights.h), where it has to be: nobody else
+ * checks passwords, and nobody else is to see one. */
+static json_t *confirmed(const struct request *rq, json_t *request)
+{
     const char *password = json_get_str(rq->form, "own_password");
-    if (!request)
-        return NULL;
-    rights_name(request, rq->name, role_name(rq->role));
-    if (password && *password && !json_object_get(request, "confirm"))
+    struct right right;
+    if (named(rq, request) && password && *password && !json_object_get(request, "confirm") &&
+        rights_find(RIGHTS_KEEPER, request, &right) && right.confirm)
         (void)json_object_set_new(request, "confirm", json_string(password));
     return request;
 }
@@ -63,13 +71,13 @@ int ask_keeper(struct request *rq, json_t *request, json_t **answer, struct err 
 int ask_keeper_long(
     struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
-    return ask(rq->settings->keeper_socket, named(rq, request), timeout_ms, answer, e);
+    return ask(rq->settings->keeper_socket, confirmed(rq, request), timeout_ms, answer, e);
 }
 
 int ask_keeper_raw(
     struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
-    return ask_raw(rq->settings->keeper_socket, named(rq, request), timeout_ms, answer, e);
+    return ask_raw(rq->settings->keeper_socket, confirmed(rq, request), timeout_ms, answer, e);
 }
 
 int ask_told(const char *socket, json_t *request, json_t **answer, struct err *e)

@@ -67,8 +67,11 @@ static const struct right rows[] = {
     ROW(KEEPER, "cert", "fingerprint", NULL, VIEWER, false, false),
     ROW(KEEPER, "cert", "guide", NULL, VIEWER, false, false),
     ROW(KEEPER, "cert", "export", NULL, VIEWER, false, false),
-    ROW(KEEPER, "cert", "check", NULL, ADMIN, false, false), /* changes nothing */
-    ROW(KEEPER, "cert", "renew", NULL, ADMIN, false, true),  /* the same CA, the same names */
+    ROW(KEEPER, "cert", "check", NULL, ADMIN, false, false),         /* changes nothing */
+    ROW(KEEPER, "cert", "renew", "options.host", ADMIN, true, true), /* other names, another life */
+    ROW(KEEPER, "cert", "renew", "options.ip", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", "options.days", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", NULL, ADMIN, false, true), /* the same CA, the same names */
     ROW(KEEPER, "cert", NULL, NULL, ADMIN, true, true),
     ROW(KEEPER, "account", "first", NULL, PAGE, false, true),
     ROW(KEEPER, "account", NULL, NULL, VIEWER, true, true),

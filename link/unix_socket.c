@@ -55,9 +55,13 @@ int unix_socket_listen(const char *path, int *out, struct err *e)
         return r;
     if (unlink(path) < 0 && errno != ENOENT)
         return err_sys(e, errno, "cannot remove the old socket %s", path);
-    if (bind(fd, (struct sockaddr *)&un, sizeof un) < 0 || listen(fd, BACKLOG) < 0)
-        return err_sys(e, errno, "cannot listen on %s", path);
-    (void)chmod(path, 0666);
+    /* Who may is asked of each one who comes. No chmod behind it: its path might lead elsewhere by
+     * then. */
+    mode_t mask = umask(0111);
+    r = bind(fd, (struct sockaddr *)&un, sizeof un) < 0 ? -errno : 0;
+    umask(mask);
+    if (r < 0 || listen(fd, BACKLOG) < 0)
+        return err_sys(e, r < 0 ? -r : errno, "cannot listen on %s", path);
     *out = fd;
     fd = -1;
     return 0;

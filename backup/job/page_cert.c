@@ -36,15 +36,16 @@
 #define TEXT_MAX    400
 #define END_MS      10000
 
-/* Options that the page may use; paths, the CA's place and owners are not among them. */
+/* Options that the page may use; paths, the CA's place, owners, and what only a shell may force are
+ * not among them. */
 static const struct allowed {
     const char *name;
     enum { FLAG, TEXT, NUMBER, LIST } kind;
 } allowed[] = {{"host", LIST}, {"ip", LIST}, {"permit", LIST}, {"rsa", FLAG}, {"ed25519", FLAG},
-    {"force", FLAG}, {"no-constraints", FLAG}, {"if-needed", FLAG}, {"allow-no-san", FLAG},
-    {"other-names", FLAG}, {"old-format", FLAG}, {"days", NUMBER}, {"ca-days", NUMBER},
-    {"name", TEXT}, {"country", TEXT}, {"canton", TEXT}, {"place", TEXT}, {"organisation", TEXT},
-    {"department", TEXT}, {"for", TEXT}, {"port", TEXT}, {"database", TEXT}, {"lang", TEXT}};
+    {"if-needed", FLAG}, {"other-names", FLAG}, {"old-format", FLAG}, {"days", NUMBER},
+    {"ca-days", NUMBER}, {"name", TEXT}, {"country", TEXT}, {"canton", TEXT}, {"place", TEXT},
+    {"organisation", TEXT}, {"department", TEXT}, {"for", TEXT}, {"port", TEXT}, {"database", TEXT},
+    {"lang", TEXT}};
 
 static const struct action {
     const char *name, *sub;

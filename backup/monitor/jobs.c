@@ -58,6 +58,7 @@ bool jobs_rights_begin(struct err *e)
     int r = (int)syscall(SYS_capget, &head, data);
     data[0].effective = (uint32_t)keep;
     data[1].effective = (uint32_t)(keep >> 32);
+    data[0].inheritable = data[1].inheritable = 0; /* else they come back past the bounding set */
     if (r < 0 || syscall(SYS_capset, &head, data) < 0) {
         err_sys(e, errno, "cannot give up capabilities");
         return false;
