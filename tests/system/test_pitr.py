@@ -258,6 +258,47 @@ def test_what_cannot_be_run_is_named_and_nothing_is_touched(live):
     assert not live.backup.state.joinpath("restore.json").exists()
 
 
+def test_latest_loses_nothing_that_is_not_archived(live):
+    """A server that runs and whose log is not the archived one, as far as anybody knows: refused, and what was acknowledged stays."""
+    kept = live.write(5)
+    live.server.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+    live.stream.caught_up()
+    archived = live.server.value("SELECT @@gtid_binlog_pos")
+    live.stream.stop()
+
+    def refused(words):
+        last = live.backup.job("restore", "run", "--to", "latest", exit=9)[-1]
+        assert words in last["error"] and "untouched" in last["error"], last
+        assert live.names() == kept and live.gate.status()["state"] == "open"
+    live.server.sql("ALTER USER elexgate@localhost ACCOUNT LOCK")
+    kept |= live.write(1, at=100)
+    refused("does not let the keeper in")
+    live.server.sql("ALTER USER elexgate@localhost ACCOUNT UNLOCK; RESET MASTER")
+    kept |= live.write(1, at=200)  # the same name, and below what is archived
+    refused("another binary log")
+    args = list(live.server.args)
+    live.server.stop()
+    live.server.args = [a for a in args if not a.startswith("--log-bin")]
+    live.server.start()
+    live.backup.set("restore", start_command=live.server.start_command())
+    kept |= live.write(1, at=300)
+    refused("writes no binary log")
+    # a restore that the stream has not seen, not even that there is one
+    live.backup.set("binlog", archive="no")
+    live.backup.job("restore", "run", "--to", archived)
+    assert live.backup.state.joinpath("binlog-restored.json").exists()
+    live.server.stop()
+    live.server.args = args
+    live.server.start()
+    live.backup.set("restore", start_command=live.server.start_command())
+    live.backup.set("binlog", archive="yes")
+    live.backup.cli("restore", "accept", "--yes")
+    kept = live.names() | live.write(1, at=400)
+    refused("since the last restore")
+    live.stream.start()
+    process.wait_until(lambda: live.stream.timelines()[-1] == 2, 30, "the new timeline")
+
+
 @pytest.mark.parametrize("phase", ["replay", "swap"])
 def test_killed_anywhere_it_is_old_or_new(live, phase):
     rows = live.write(15)

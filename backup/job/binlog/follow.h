@@ -19,5 +19,7 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
  * the data are now, if that is known (timeline 0 = it is not). NULL: they are what they were. */
 int binlog_mark_restored(
     const struct run *r, const struct binlog_place *place, struct err *e) MUSTCHECK;
+/* They were, and the stream has not taken note of it yet. */
+bool binlog_restore_pending(const struct run *r);
 
 #endif

@@ -91,6 +91,12 @@ int binlog_mark_restored(const struct run *r, const struct binlog_place *place, 
     return file_publish(path, line, n, 0600, e);
 }
 
+bool binlog_restore_pending(const struct run *r)
+{
+    _cleanup_free_ char *path = marker(r);
+    return access(path, F_OK) == 0;
+}
+
 void binlog_source_settled(const struct run *r)
 {
     _cleanup_free_ char *path = marker(r);

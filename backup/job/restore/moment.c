@@ -8,12 +8,15 @@
 #include "backup/job/binlog/follow.h"
 #include "backup/job/binlog/replay.h"
 #include "backup/job/restore/accounts.h"
+#include "backup/job/restore/holder.h"
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/owned.h"
+#include "backup/server/binlog_client.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 
 #define CAUGHT_UP_MS 10000
+#define STAYS_MS     3000 /* a server that starts in vain lets go of its files sooner */
 #define LOOK_US      20000
 #define SMALL_TAIL   (UINT64_C(1) << 20) /* bytes that are caught up in a blink */
 #define ROUNDS       8
@@ -138,18 +141,52 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
 
 /* --- under the block --- */
 
-/* The stream has everything that the server wrote. */
-static int wait_for_archive(
-    struct run *run, struct binlog_way *w, const struct binlog_place *end, struct err *e)
+static int not_of_this_log(struct run *run, const char *english, const char *german, struct err *e)
 {
-    struct binlog_place have;
+    err_set(e, EBUSY,
+        "the server runs, and %s: nothing tells what it has written since, so \"latest\" would lose it; the live data are untouched. See `elexgate status`; or name a moment or a transaction (--to \"2026-11-30 14:32:07\"), or stop the server first",
+        english);
+    run_error_de(run,
+        "der Server läuft, und %s: was er seither geschrieben hat, ist nicht bekannt und ginge mit \"latest\" verloren; die lebenden Daten sind unberührt. Siehe `elexgate status`; oder einen Zeitpunkt oder eine Transaktion nennen (--to \"2026-11-30 14:32:07\"), oder zuerst den Server anhalten",
+        german);
+    return EXIT_REFUSED;
+}
+
+static int another_log(struct run *run, struct err *e)
+{
+    return not_of_this_log(run,
+        "it writes another binary log than the archived one that this goes by",
+        "er schreibt ein anderes Binärlog als das archivierte, nach dem dies geht", e);
+}
+
+/* Of the file that the server writes to now, as far as it is archived in that timeline. */
+static const struct binlog_segment *archived_end(
+    const struct binlog_catalog *c, const struct binlog_place *end)
+{
+    for (size_t i = c->n; i > 0; i--) {
+        const struct binlog_segment *s = &c->items[i - 1].s;
+        if (s->timeline == end->timeline && strcmp(s->file, end->file) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* The stream has everything that the server wrote. Numbers and positions prove nothing: after RESET
+ * MASTER the same ones come back. created: of the server's file. */
+static int wait_for_archive(struct run *run, struct binlog_way *w, const struct binlog_place *end,
+    uint32_t created, struct err *e)
+{
     uint64_t until = clock_mono_ms() + CAUGHT_UP_MS, bytes;
+    if (binlog_place_compare(&w->reached, end) > 0)
+        return another_log(run, e);
     do {
         int code = rest_of_way(run, w, end, &bytes, e);
         if (code < 0)
             return code;
-        if (binlog_timeline_end(&w->catalog, end->timeline, &have) &&
-            binlog_place_compare(&have, end) >= 0)
+        const struct binlog_segment *have = archived_end(&w->catalog, end);
+        if (have && have->created != created)
+            return another_log(run, e);
+        if (have && have->to >= end->position)
             return 0;
         usleep(LOOK_US);
     } while (clock_mono_ms() < until && run_go_on(run));
@@ -185,24 +222,50 @@ static int replay_rest(struct restore *r, const struct restore_request *q, struc
     return code == 0 ? restore_finish_staging(p, e) : code;
 }
 
+/* *end: where the log of the server ends that runs, and when that file was begun; file "": nothing
+ * runs, and there is no more than what is archived. EXIT_REFUSED: it runs, and nobody knows. */
+static int server_end(struct restore *r, struct binlog_place *end, uint32_t *created, struct err *e)
+{
+    struct server *s = NULL;
+    _cleanup_free_ char *gtids = NULL;
+    struct err why = {0};
+    enum site_server is = site_ask(r->run, &s, &why);
+    if (is == SITE_SILENT && holder_that_stays(restore_database(r)->live, STAYS_MS) == 0)
+        return 0;
+    if (is != SITE_ANSWERS)
+        return not_of_this_log(r->run, "it does not let the keeper in (`elexgate doctor`)",
+            "er lässt den Keeper nicht ein (`elexgate doctor`)", e);
+    int code = server_binlog_place(s, end, &gtids, e);
+    server_close(s);
+    if (code == 1)
+        return not_of_this_log(
+            r->run, "it writes no binary log (log_bin)", "er schreibt kein Binärlog (log_bin)", e);
+    if (code == 0 && binlog_restore_pending(r->run))
+        return not_of_this_log(r->run,
+            "the stream has not begun a new timeline yet since the last restore",
+            "seit der letzten Rücksicherung ist noch keine neue Zeitlinie begonnen", e);
+    if (code == 0) /* not as the stream: the server would end it */
+        code = binlog_client_created(&r->run->s.target,
+            (uint32_t)config_int(r->run->s.config, "binlog", NULL, "server_id") - 1, end->file,
+            created, e);
+    return code;
+}
+
 int moment_catch_up(struct restore *r, void *ctx, struct err *e)
 {
     const struct restore_request *q = ctx;
     struct binlog_way *w = q->way;
-    struct server *s = NULL;
     struct binlog_place end = {.timeline = 0};
-    _cleanup_free_ char *gtids = NULL;
-    struct err why = {0};
     uint64_t bytes = 0;
-    int code = 0;
-    if (site_ask(r->run, &s, &why) == SITE_ANSWERS)
-        code = server_binlog_place(s, &end, &gtids, e);
-    server_close(s);
-    if (code < 0)
+    uint32_t created = 0;
+    /* an older timeline that was asked for by its number ends where it ends */
+    bool older = w->point.timeline != 0 && w->reached.timeline < w->catalog.newest;
+    int code = older ? 0 : server_end(r, &end, &created, e);
+    if (code != 0)
         return code;
     end.timeline = w->reached.timeline;
-    if (end.file[0]) /* a server that is dead has nothing more to say than what is archived */
-        code = wait_for_archive(r->run, w, &end, e);
+    if (end.file[0])
+        code = wait_for_archive(r->run, w, &end, created, e);
     else
         code = rest_of_way(r->run, w, NULL, &bytes, e);
     if (code == 0 && end.file[0] && binlog_place_compare(&w->reached, &end) >= 0)
@@ -224,7 +287,6 @@ void moment_place_of(struct run *run, const struct manifest *m, struct binlog_pl
 
 int moment_mark(const struct restore *r, const struct binlog_place *place, struct err *e)
 {
-    if (!restore_database(r) || !config_bool(r->run->s.config, "binlog", NULL, "archive"))
-        return 0;
-    return binlog_mark_restored(r->run, place, e);
+    /* whether or not it is archived now: the stream that begins one day must know */
+    return restore_database(r) ? binlog_mark_restored(r->run, place, e) : 0;
 }

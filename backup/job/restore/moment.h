@@ -20,7 +20,8 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
     const char *manifest, const char *datadir, const char *scratch, const struct site *site,
     struct err *e) MUSTCHECK;
 /* Clients are out and the server still runs: what it wrote since is caught up
- * (restore.before_stop); ctx: the request. */
+ * (restore.before_stop); ctx: the request. EXIT_REFUSED: it runs, and its log is not the archived
+ * one, so that what it wrote would be lost. */
 int moment_catch_up(struct restore *r, void *ctx, struct err *e) MUSTCHECK;
 
 /* Where the data of a backup stand in the archived log; timeline 0 = not known. */
