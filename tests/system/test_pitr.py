@@ -25,7 +25,7 @@ def state(server):
     grants = [row for user, host, _ in accounts for row in sorted(server.sql(f"SHOW GRANTS FOR `{user}`" + (f"@`{host}`" if host else "")))]
     sequences = [server.sql(f"SELECT * FROM `{db}`.`{name}`") for db, name in
                  sorted(server.sql("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='SEQUENCE'"))]
-    sums = server.sql("SELECT CONCAT('CHECKSUM TABLE ', GROUP_CONCAT('`',TABLE_SCHEMA,'`.`',TABLE_NAME,'`' ORDER BY 1)) FROM information_schema.TABLES "
+    sums = server.sql("SELECT CONCAT('CHECKSUM TABLE ', GROUP_CONCAT('`',TABLE_SCHEMA,'`.`',REPLACE(TABLE_NAME,'`','``'),'`' ORDER BY 1)) FROM information_schema.TABLES "
                       "WHERE TABLE_TYPE='BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')")[0][0]
     dump = re.sub(r"AUTO_INCREMENT=\d+ ", "", dump)
     return {"dump": [line for line in dump.splitlines() if not line.startswith("-- ")], "accounts": accounts, "grants": grants, "sequences": sequences,
@@ -246,14 +246,27 @@ def test_a_machine_that_is_lost_comes_back_with_all_that_was_saved(live):
     assert live.names() == rows
 
 
-def test_what_cannot_be_run_is_named_and_nothing_is_touched(live):
+def as_statement(server):
+    server.sql("CREATE TABLE load_db.text (a INT); SET binlog_format=STATEMENT; SET @v=7.5; INSERT INTO load_db.text VALUES (@v)")
+
+
+def name_that_ends_early(server):
+    """What the server logs of it is UTF-8, E6 B6 93 E7 92 A5, a letter of GBK and ` (doubled: the name's end), and the session's GBK."""
+    with server.connect() as c:
+        c.select_db("load_db")
+        c.query("SET NAMES gbk")
+        c.query(b"CREATE TABLE `\xd6\xd0``(SELECT User, Priv FROM mysql.global_priv/*` SELECT 1 AS `*/#` FROM DUAL WHERE 0")
+
+
+@pytest.mark.parametrize(("do", "words"), [(as_statement, "binlog_format=ROW"), (name_that_ends_early, "character set gbk")])
+def test_what_cannot_be_run_is_named_and_nothing_is_touched(live, do, words):
     live.write(5)
-    live.server.sql("CREATE TABLE load_db.text (a INT); SET binlog_format=STATEMENT; SET @v=7; INSERT INTO load_db.text VALUES (@v)")
+    do(live.server)
     live.write(5, at=50)
     live.stream.caught_up()
     before = state(live.server)
     error = live.backup.job("restore", "run", "--to", "latest", exit=6)[-1]["error"]
-    assert re.search(r"mysql-bin\.\d+ at \d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .*binlog_format=ROW", error), error
+    assert re.search(r"mysql-bin\.\d+ at \d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .*" + words, error), error
     assert not differences(before, state(live.server))
     assert not live.backup.state.joinpath("restore.json").exists()
 

@@ -378,6 +378,8 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
         r = inflate_text(&q, &text, &q.length, e);
         q.text = text;
     }
+    if (r == 0)
+        r = binlog_query_check(&q, e);
     if (r < 0) {
         struct err why = *e;
         return failed(ev, "", why.text, e);

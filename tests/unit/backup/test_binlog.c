@@ -115,6 +115,36 @@ static void test_statement(void **state)
     assert_non_null(strstr(e.text, "200"));
 }
 
+/* Under which character set which text is not run: by the number of any of its collations. */
+static void test_ambiguous_letters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint16_t client;
+        const char *name; /* NULL: it is run */
+    } all[] = {{"DROP TABLE `\xe4\xb8\xad`", 28, "gbk"}, {"DROP TABLE `\xe4\xb8\xad`", 1111, "gbk"},
+        {"SELECT '\xa4'", 84, "big5"}, {"SELECT '\xa4'", 1037, "sjis"},
+        {"SELECT '\xa4'", 96, "cp932"}, {"SELECT '\xa4'", 249, "gb18030"},
+        {"DROP TABLE `a`", 10, "swe7"}, {"DROP TABLE a", 10, NULL}, {"DROP TABLE a", 1106, NULL},
+        {"DROP TABLE a", 35, "ucs2"}, {"DROP TABLE a", 1147, "utf16"},
+        {"DROP TABLE a", 737, "utf32"}, {"DROP TABLE a", 2560, "ucs2"},
+        {"DROP TABLE `a\\`", 28, NULL}, {"DROP TABLE `\xc3\xa4`", 45, NULL},
+        {"DROP TABLE `\xc3\xa4`", 1270, NULL}, {"DROP TABLE `\xc3\xa4`", 2559, NULL},
+        {"DROP TABLE `\xe4`", 8, NULL}, {"DROP TABLE `\xe4`", 1071, NULL},
+        {"DROP TABLE `\xa4\xa4`", 19, NULL}, {"DROP TABLE `\xa4\xa4`", 12, NULL}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct err e = {0};
+        struct binlog_query q = {.has_charset = true,
+            .client = all[i].client,
+            .text = all[i].text,
+            .length = strlen(all[i].text)};
+        if (binlog_query_check(&q, &e) != (all[i].name ? -ENOTSUP : 0) ||
+            (all[i].name && !strstr(e.text, all[i].name)))
+            fail_msg("%zu: %s", i, e.text);
+    }
+}
+
 /* Cut off anywhere, none is accepted and nothing behind the end is read (by the sanitizer). */
 static void test_cut_off(void **state)
 {
@@ -289,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_statement),
+        cmocka_unit_test(test_ambiguous_letters),
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),
