@@ -601,6 +601,19 @@ def test_events_are_shared(console, make_fake):
         s.close()
 
 
+def test_a_typed_password_goes_to_the_keeper_alone(console, make_fake):
+    """And there only with what has to be confirmed: a proxy that was taken over must not learn it."""
+    proxy = make_fake(console.folder / "proxy.sock", {"status": {"ok": True, "state": "open"}, "sessions": {"ok": True, "sessions": []}, "open": {"ok": True}})
+    keeper = make_fake(console.folder / "keeper.sock", {"status": {"ok": True, "schedule": {}, "witnesses": {}}, "archives": {"ok": True, "runs": []}})
+    browser = console.admin()
+    typed = "typed to confirm it"
+    browser.do("/backups/delete", run="2026-11-30-1000", sure="1", own_password=typed)
+    for path in ("/restore", "/clients/open", "/clients/block", "/clients/name"):
+        browser.do(path, run="2026-11-30-1000", word="mistyped", certificate_text="x", reason="y", own_password=typed)
+    assert "sessions" in {r["cmd"] for r in proxy.asked} and typed not in json.dumps(proxy.asked)
+    assert {r["cmd"] for r in keeper.asked if typed in json.dumps(r)} == {"delete"}
+
+
 def test_events_without_proxy_and_keeper(console, make_fake):
     """The stream outlives them, and says when they are back."""
     browser = console.admin()
