@@ -111,6 +111,33 @@ def test_the_same_names_with_other_contents_are_a_new_timeline(stream, logging_s
     assert len(old) > 4 and name
 
 
+def test_a_folder_that_is_nobodys_does_not_end_it(stream, logging_server):
+    """Empty folders on the medium, whatever their number, and indices that nobody vouches for: the next timeline has a place."""
+    stream.start()
+    write(logging_server)
+    # and an event that says that it is of the future does not say that everything until then is safe
+    logging_server.sql("SET timestamp=2000000000; INSERT INTO load_db.t (v) VALUES ('f')")
+    stream.caught_up()
+    process.wait_until(lambda: stream.lines("binlog")[-1]["position"] == logging_server.sql("SHOW MASTER STATUS")[0][1], 20, "it is told")
+    assert all(moment(line["saved"]) < 1990000000 for line in stream.lines("binlog"))
+    stream.stop()
+    for number in ("999999999", "9999", "0002", "0003"):
+        (stream.root / number).mkdir()
+    (stream.root / "0002" / "strange.json").write_text("{}")
+    process.wait_until(lambda: logging_server.value("SELECT UNIX_TIMESTAMP()") > max(i["created"] for i in stream.indices() if i), 5, "another second")
+    logging_server.sql("RESET MASTER")
+    write(logging_server)
+    stream.start(settled=False)
+    name = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    process.wait_until(lambda: any(i.get("timeline") == 3 for i in stream.indices()), 30, "the next timeline")
+    stream.stop()
+    stream.start(settled=False)
+    write(logging_server)
+    (stream.root / "0002" / "strange.json").unlink()
+    process.wait_until(lambda: same(stream, 3, name), 30, "it goes on there")
+    assert [line["timeline"] for line in stream.lines("timeline")] == [1, 3]
+
+
 def test_what_the_server_removed_is_a_gap_and_said(stream, logging_server):
     stream.start()
     write(logging_server)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "common/file.h"
 #include "common/utf8.h"
@@ -72,6 +73,13 @@ static void take(
     if ((c->n & (c->n + 1)) == 0) /* grows by doubling: 1, 2, 4, … */
         c->items = xrealloc(c->items, (2 * c->n + 2) * sizeof *c->items);
     c->items[c->n++] = item;
+    c->newest = timeline > c->newest ? timeline : c->newest;
+}
+
+static bool is_index(const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(SUFFIX);
+    return name[0] != '.' && n > suffix && strcmp(name + n - suffix, SUFFIX) == 0;
 }
 
 static int read_timeline(
@@ -83,8 +91,7 @@ static int read_timeline(
     if (!d)
         return err_sys(e, errno, "cannot read %s", dir);
     while ((de = readdir(d))) {
-        size_t n = strlen(de->d_name), suffix = strlen(SUFFIX);
-        if (de->d_name[0] == '.' || n <= suffix || strcmp(de->d_name + n - suffix, SUFFIX) != 0)
+        if (!is_index(de->d_name))
             continue;
         _cleanup_free_ char *path = xasprintf("%s/%s", dir, de->d_name);
         take(c, path, timeline, trust);
@@ -103,7 +110,7 @@ static int compare(const void *a, const void *b)
 static uint32_t timeline_of(const char *name)
 {
     size_t digits = strspn(name, "0123456789");
-    return digits >= 4 && digits <= 9 && !name[digits] ? (uint32_t)strtoul(name, NULL, 10) : 0;
+    return digits == 4 && !name[digits] ? (uint32_t)strtoul(name, NULL, 10) : 0;
 }
 
 int binlog_catalog_read(
@@ -117,7 +124,6 @@ int binlog_catalog_read(
         uint32_t timeline = timeline_of(de->d_name);
         if (timeline == 0)
             continue;
-        c.newest = timeline > c.newest ? timeline : c.newest;
         r = read_timeline(&c, timeline, trust, e);
     }
     if (d)
@@ -129,6 +135,45 @@ int binlog_catalog_read(
     if (c.n > 0)
         qsort(c.items, c.n, sizeof *c.items, compare);
     *out = c;
+    return 0;
+}
+
+/* Nothing that has an index, ours or not, is written into. */
+static bool is_free(const char *dir)
+{
+    struct stat st;
+    const struct dirent *de;
+    bool free = true;
+    if (lstat(dir, &st) < 0)
+        return errno == ENOENT;
+    DIR *d = S_ISDIR(st.st_mode) ? opendir(dir) : NULL;
+    if (!d)
+        return false;
+    while ((de = readdir(d)))
+        free &= !is_index(de->d_name);
+    closedir(d);
+    return free;
+}
+
+int binlog_catalog_free(const struct binlog_catalog *c, uint32_t *timeline, struct err *e)
+{
+    for (uint32_t t = c->newest + 1; t <= BINLOG_TIMELINE_MAX; t++) {
+        _cleanup_free_ char *dir = binlog_catalog_dir(c->folder, t);
+        if (!is_free(dir))
+            continue;
+        *timeline = t;
+        return 0;
+    }
+    return err_set(e, EOVERFLOW,
+        "%s has no room for another timeline: remove the folders in it that are none of this installation's",
+        c->folder);
+}
+
+uint32_t binlog_catalog_after(const struct binlog_catalog *c, uint32_t timeline)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->items[i].s.timeline > timeline)
+            return c->items[i].s.timeline;
     return 0;
 }
 

@@ -9,7 +9,8 @@
 #include "backup/archive/trust.h"
 #include "backup/rules/binlog_segment.h"
 
-#define BINLOG_FOLDER "binlog"
+#define BINLOG_FOLDER       "binlog"
+#define BINLOG_TIMELINE_MAX 9999 /* its folder has four digits */
 
 struct binlog_item {
     struct binlog_segment s;
@@ -19,7 +20,7 @@ struct binlog_catalog {
     char *folder;              /* <backup folder>/binlog */
     struct binlog_item *items; /* in order: timeline, file, position */
     size_t n;
-    uint32_t newest;   /* the highest timeline that has a folder; 0 = none */
+    uint32_t newest;   /* the highest timeline that has a segment of ours; 0 = none */
     size_t refused;    /* indices that nobody vouches for, or that cannot be read */
     char problem[300]; /* the first of those; "" = none */
 };
@@ -28,6 +29,11 @@ struct binlog_catalog {
 int binlog_catalog_read(const char *backups, const struct trust *trust, struct binlog_catalog *out,
     struct err *e) MUSTCHECK;
 void binlog_catalog_clear(struct binlog_catalog *c);
+/* For a new timeline: behind all that there are, where nobody else's lies. -EOVERFLOW: none. */
+int binlog_catalog_free(
+    const struct binlog_catalog *c, uint32_t *timeline, struct err *e) MUSTCHECK;
+/* The first one behind that one that has a segment of ours; 0 = none. */
+uint32_t binlog_catalog_after(const struct binlog_catalog *c, uint32_t timeline);
 /* The folder of a timeline, and a file in it; malloc'ed. */
 char *binlog_catalog_dir(const char *folder, uint32_t timeline) MUSTCHECK;
 char *binlog_catalog_path(

@@ -69,7 +69,8 @@ static int flush(struct stream *s, struct err *e)
         binlog_source_settled(s->run);
         s->restored = false;
     }
-    int64_t event_ms = (int64_t)at.ends * 1000;
+    int64_t event_ms = (int64_t)at.ends * 1000, now = clock_wall_ms();
+    event_ms = event_ms < now ? event_ms : now; /* SET timestamp says anything */
     int64_t safe = idle ? idle : event_ms;
     s->idle_ms = 0;
     if (safe > s->saved_ms)
@@ -261,7 +262,10 @@ static int with_flusher(struct stream *s, struct binlog_client *c, struct err *e
 static int begin_timeline(struct stream *s, const struct binlog_catalog *catalog,
     const struct binlog_decision *d, const struct binlog_place *parent, struct err *e)
 {
-    struct binlog_segment seed = {.timeline = catalog->newest + 1, .reason = d->reason};
+    struct binlog_segment seed = {.reason = d->reason};
+    int r = binlog_catalog_free(catalog, &seed.timeline, e);
+    if (r < 0)
+        return r;
     if (d->reason == BINLOG_RESTORED && parent)
         seed.parent = *parent;
     snprintf(seed.file, sizeof seed.file, "%s", d->file);

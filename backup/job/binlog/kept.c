@@ -25,7 +25,9 @@ static bool oldest_base(
     for (size_t i = 0; i < all.count; i++) {
         const struct store_item *it = &all.items[i];
         struct binlog_place at;
-        for (uint32_t t = 1; it->complete && standing_ours(it->standing) && t <= c->newest; t++) {
+        if (!it->complete || !standing_ours(it->standing))
+            continue;
+        for (uint32_t t = 0; (t = binlog_catalog_after(c, t)) != 0;) {
             if (!binlog_place_in(c, &it->manifest, t, &at))
                 continue;
             if (!found || at.timeline < out->timeline ||

@@ -278,10 +278,11 @@ int moment_catch_up(struct restore *r, void *ctx, struct err *e)
 void moment_place_of(struct run *run, const struct manifest *m, struct binlog_place *out)
 {
     struct binlog_catalog c = {0};
+    struct binlog_place at;
     if (m->server.binlog.file[0] && binlog_catalog_read(run->s.folder, &run->trust, &c, NULL) == 0)
-        for (uint32_t t = c.newest; t > 0 && out->timeline == 0; t--)
-            if (!binlog_place_in(&c, m, t, out))
-                out->timeline = 0;
+        for (uint32_t t = 0; (t = binlog_catalog_after(&c, t)) != 0;)
+            if (binlog_place_in(&c, m, t, &at)) /* the newest that has it */
+                *out = at;
     binlog_catalog_clear(&c);
 }
 
