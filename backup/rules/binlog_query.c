@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -287,19 +288,103 @@ char *binlog_query_kind(const struct binlog_query *q, char out[static BINLOG_KIN
     return out;
 }
 
-int binlog_variable_settings(const uint8_t *event, size_t n, char **out, struct err *e)
+/* sql/log_event.h, User_var_log_event: the name with its length in four bytes, whether it is NULL,
+ * then the kind, the collation, the value with its length in four bytes and flags. Later servers
+ * add to it. */
+enum { USER_VAR_TEXT = 0, USER_VAR_REAL = 1, USER_VAR_INTEGER = 2 };
+
+static char *quoted_name(const uint8_t *name, size_t n)
+{
+    char *out = xmalloc(2 * n + 3), *p = out;
+    *p++ = '`';
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] == '`')
+            *p++ = '`';
+        *p++ = (char)name[i];
+    }
+    *p++ = '`';
+    *p = '\0';
+    return out;
+}
+
+static char *hex_of(const uint8_t *bytes, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *out = xmalloc(2 * n + 1);
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * n] = '\0';
+    return out;
+}
+
+/* malloc'ed; NULL: a kind that is not known (a decimal number). */
+static char *user_value(
+    uint8_t kind, const uint8_t *value, size_t n, bool is_unsigned, struct binlog_variable *out)
+{
+    double real;
+    if (kind == USER_VAR_TEXT) {
+        _cleanup_free_ char *hex = hex_of(value, n);
+        return xasprintf("CAST(X'%s' AS CHAR)", hex); /* its bytes, in the session's collation */
+    }
+    out->collation = 0;
+    if (n != 8)
+        return NULL;
+    uint64_t bits = binlog_u64(value);
+    if (kind == USER_VAR_INTEGER)
+        return is_unsigned ? xasprintf("CAST(%" PRIu64 " AS UNSIGNED)", bits)
+                           : xasprintf("CAST(%" PRId64 " AS SIGNED)", (int64_t)bits);
+    memcpy(&real, &bits, sizeof real);
+    return kind == USER_VAR_REAL && isfinite(real) ? xasprintf("%.17e", real) : NULL;
+}
+
+/* 1: of a kind that is not run again. */
+static int user_variable(const uint8_t *p, size_t n, struct binlog_variable *out, struct err *e)
+{
+    struct binlog_variable v = {0};
+    _cleanup_free_ char *value = NULL;
+    size_t name = n >= 5 ? binlog_u32(p) : 0;
+    if (name == 0 || name > n - 5 || memchr(p + 4, 0, name))
+        return err_set(e, EBADMSG, "a variable's event is damaged");
+    const uint8_t *rest = p + 4 + name;
+    size_t left = n - 4 - name;
+    if (rest[0])
+        value = xstrdup("NULL");
+    else {
+        size_t length = left >= 10 ? binlog_u32(rest + 6) : 0;
+        if (left < 10 || length > left - 10)
+            return err_set(e, EBADMSG, "a variable's event is damaged");
+        v.collation = binlog_u32(rest + 2);
+        bool is_unsigned = left > 10 + length && rest[10 + length] & 1;
+        value = user_value(rest[1], rest + 10, length, is_unsigned, &v);
+    }
+    if (!value)
+        return 1;
+    _cleanup_free_ char *quoted = quoted_name(p + 4, name);
+    v.text = xasprintf("SET @%s:=%s", quoted, value);
+    *out = v;
+    return 0;
+}
+
+int binlog_variable_parse(
+    const uint8_t *event, size_t n, struct binlog_variable *out, struct err *e)
 {
     const uint8_t *p = event + BINLOG_HEADER_SIZE;
+    *out = (struct binlog_variable){0};
     if (event[4] == BINLOG_INTVAR && n >= BINLOG_HEADER_SIZE + 9 && (p[0] == 1 || p[0] == 2)) {
-        *out = xasprintf(
+        out->text = xasprintf(
             "SET %s=%" PRIu64, p[0] == 1 ? "LAST_INSERT_ID" : "INSERT_ID", binlog_u64(p + 1));
         return 0;
     }
     if (event[4] == BINLOG_RAND && n >= BINLOG_HEADER_SIZE + 16) {
-        *out = xasprintf("SET @@rand_seed1=%" PRIu64 ", @@rand_seed2=%" PRIu64, binlog_u64(p),
+        out->text = xasprintf("SET @@rand_seed1=%" PRIu64 ", @@rand_seed2=%" PRIu64, binlog_u64(p),
             binlog_u64(p + 8));
         return 0;
     }
+    int r = event[4] == BINLOG_USER_VAR ? user_variable(p, n - BINLOG_HEADER_SIZE, out, e) : 1;
+    if (r <= 0)
+        return r;
     return err_set(e, ENOTSUP,
-        "a change was logged as a statement with variables or a file, which is not run again: the server needs binlog_format=ROW");
+        "a change was logged as a statement with a variable of a kind, or a file, which is not run again: the server needs binlog_format=ROW");
 }

@@ -55,8 +55,16 @@ enum binlog_bracket binlog_query_bracket(const struct binlog_query *q);
 #define BINLOG_KIND_LEN 32
 char *binlog_query_kind(const struct binlog_query *q, char out[static BINLOG_KIND_LEN]);
 
-/* INTVAR and RAND events before a statement that was logged as text: SET …, malloc'ed; USER_VAR is
- * not run again, and neither are files of LOAD DATA: -ENOTSUP says what to set on the server. */
-int binlog_variable_settings(const uint8_t *event, size_t n, char **out, struct err *e) MUSTCHECK;
+/* What a session must have before the statement that comes next: INTVAR, RAND, and USER_VAR, which
+ * is also logged with row events (SET @t=…; CREATE EVENT … AT @t). */
+struct binlog_variable {
+    uint32_t collation; /* a number; the session's when text is run; 0: any */
+    char *text;         /* SET …, in UTF-8, malloc'ed */
+};
+
+/* n without the CRC. -EBADMSG; -ENOTSUP: decimal numbers and files of LOAD DATA are not run again,
+ * and the message says what to set on the server. */
+int binlog_variable_parse(
+    const uint8_t *event, size_t n, struct binlog_variable *out, struct err *e) MUSTCHECK;
 
 #endif

@@ -107,6 +107,8 @@ KINDS = {
     "xa": "XA START 'a','b'; INSERT INTO load_db.kontakt (name) VALUES ('xa'); XA END 'a','b'; XA PREPARE 'a','b'; XA COMMIT 'a','b'; XA START 'c'; INSERT INTO load_db.kontakt (name) VALUES ('weg');"
           "XA END 'c'; XA PREPARE 'c'; XA ROLLBACK 'c'; XA START 'd'; INSERT INTO load_db.kontakt (name) VALUES ('one'); XA END 'd'; XA COMMIT 'd' ONE PHASE",
     "temporary": "USE load_db; CREATE TEMPORARY TABLE hilfe (n INT); INSERT INTO hilfe VALUES (1),(2); INSERT INTO kontakt (name) SELECT CONCAT('t', n) FROM hilfe; DROP TEMPORARY TABLE hilfe",
+    "variables": "USE load_db; SET @`wann ``ä`='2037-01-01 00:00:00', @n=3; CREATE EVENT einmal ON SCHEDULE AT @`wann ``ä` DO SELECT 1; CREATE EVENT oft ON SCHEDULE EVERY @n DAY DO SELECT 2",
+    "database anew": "CREATE DATABASE vier; USE vier; CREATE TABLE a (a INT); DROP /*x*/ DATABASE vier; CREATE DATABASE vier; USE vier; CREATE TABLE n (a INT)",
     "databases": "CREATE DATABASE zwei CHARACTER SET latin1; CREATE TABLE zwei.t (a INT, b BLOB) ENGINE=Aria; INSERT INTO zwei.t VALUES (1, x'00ff1a27'); CREATE TABLE zwei.m (a INT) ENGINE=MyISAM;"
                  "INSERT INTO zwei.m VALUES (1),(2); CREATE DATABASE drei; CREATE TABLE drei.x (a INT); DROP DATABASE drei; ALTER DATABASE zwei COMMENT 'zweite'",
 }

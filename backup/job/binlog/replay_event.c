@@ -45,7 +45,6 @@ static int connect_server(struct binlog_player *p, struct err *e)
 {
     int r = server_connect(&p->target, "elexgate-job", &p->server, e);
     p->format_given = p->prepared = p->collations = false;
-    p->schema[0] = '\0';
     if (r == 0) /* as a replica: an XA transaction that is prepared leaves the session */
         r = server_exec(p->server, e,
             "SET SESSION max_statement_time=0, lock_wait_timeout=3600, innodb_lock_wait_timeout=3600, pseudo_slave_mode=1");
@@ -236,20 +235,17 @@ static char *quote(void *ctx, const char *text)
     return server_quote_text(ctx, text);
 }
 
+/* Before each: what became of the one in use no look at the text can tell. */
 static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
     const struct binlog_query *q, struct err *e)
 {
     bool suppressed = ev->h.flags & 0x0008; /* CREATE DATABASE and the like */
-    if (suppressed || !*q->schema || strcmp(q->schema, p->schema) == 0)
+    if (suppressed || !*q->schema)
         return 0;
     int r = send_words(p, ev, "SET NAMES utf8mb4", e);
     _cleanup_free_ char *name = server_quote_name(q->schema);
     _cleanup_free_ char *use = xasprintf("USE %s", name);
-    if (r == 0)
-        r = send_words(p, ev, use, e);
-    if (r == 0)
-        snprintf(p->schema, sizeof p->schema, "%s", q->schema);
-    return r;
+    return r == 0 ? send_words(p, ev, use, e) : r;
 }
 
 /* log_bin_compress: a byte with the length's length, the length, most significant byte first, and
@@ -358,8 +354,6 @@ static int run_statement(
         r = xa_complete(p, ev, q->text, q->length, e);
     else
         r = send_text(p, ev, q->text, q->length, q->error, e);
-    if (strncmp(p->kind, "DROP DATABASE", 13) == 0 || strncmp(p->kind, "DROP SCHEMA", 11) == 0)
-        p->schema[0] = '\0';
     if (r == 0)
         r = right_grantor(p, ev, q, e);
     if (r == 0)
@@ -398,11 +392,19 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
 
 static int variable(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
-    _cleanup_free_ char *words = NULL;
+    struct binlog_variable v;
     struct err why = {0};
-    if (binlog_variable_settings(ev->data, ev->n, &words, &why) < 0)
+    int r = 0;
+    if (binlog_variable_parse(ev->data, ev->n, &v, &why) < 0)
         return failed(ev, "", why.text, e);
-    return send_words(p, ev, words, e);
+    _cleanup_free_ char *text = v.text;
+    _cleanup_free_ char *session = xasprintf(
+        "SET character_set_client=utf8mb4, sql_mode='', collation_connection=%u", v.collation);
+    if (v.collation)
+        r = send_words(p, ev, session, e);
+    else if (ev->h.type == BINLOG_USER_VAR)
+        r = send_words(p, ev, "SET NAMES utf8mb4", e);
+    return r == 0 ? send_words(p, ev, text, e) : r;
 }
 
 static int new_file(struct binlog_player *p, const struct binlog_event *ev, struct err *e)

@@ -27,7 +27,6 @@ struct binlog_player {
     size_t events_len, events_room;
     char *text; /* a statement being made */
     size_t text_room;
-    char schema[65 * 4]; /* in use */
     char kind[BINLOG_KIND_LEN];
 };
 

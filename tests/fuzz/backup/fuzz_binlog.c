@@ -26,6 +26,7 @@ static void try_query(const uint8_t *event, size_t n)
         return;
     }
     CHECK((const uint8_t *)q.text + q.length == event + n);
+    (void)!binlog_query_check(&q, NULL);
     free(binlog_query_settings(&q, quote, NULL));
     CHECK(strlen(binlog_query_kind(&q, kind)) > 0);
     (void)binlog_query_bracket(&q);
@@ -38,7 +39,8 @@ static void try_event(const uint8_t *event, size_t n)
     struct binlog_group group;
     struct binlog_gtids gtids;
     struct binlog_table table;
-    char file[BINLOG_NAME_MAX + 1], *text;
+    struct binlog_variable variable;
+    char file[BINLOG_NAME_MAX + 1];
     uint64_t id;
     bool last;
     if (binlog_header_parse(event, n, &h, NULL) < 0)
@@ -57,8 +59,8 @@ static void try_event(const uint8_t *event, size_t n)
         CHECK(strlen(table.name) < sizeof table.name);
     (void)!binlog_rows_parse(event, n, &id, &last, NULL);
     (void)!binlog_rotate_parse(event, n, file, NULL);
-    if (binlog_variable_settings(event, n, &text, NULL) == 0)
-        free(text);
+    if (binlog_variable_parse(event, n, &variable, NULL) == 0)
+        free(variable.text);
     try_query(event, n);
 }
 

@@ -145,6 +145,51 @@ static void test_ambiguous_letters(void **state)
     }
 }
 
+static char *variable(const char *bytes, size_t n, uint32_t collation)
+{
+    uint8_t event[BINLOG_HEADER_SIZE + 100] = {[4] = BINLOG_USER_VAR};
+    struct binlog_variable v;
+    struct err e = {0};
+    memcpy(event + BINLOG_HEADER_SIZE, bytes, n);
+    if (binlog_variable_parse(event, BINLOG_HEADER_SIZE + n, &v, &e) < 0)
+        return xstrdup(e.text);
+    assert_int_equal(v.collation, collation);
+    return v.text;
+}
+
+/* SET @t=…; CREATE EVENT … AT @t: name and value are anybody's bytes. */
+static void test_user_variables(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        uint32_t collation;
+        const char *want;
+    } all[] = {
+#define VARIABLE(collation, want, bytes) {bytes, sizeof bytes - 1, collation, want}
+        VARIABLE(8, "SET @`a``b`:=CAST(X'273b' AS CHAR)", "\3\0\0\0a`b\0\0\x08\0\0\0\2\0\0\0';\0"),
+        VARIABLE(33, "SET @`t`:=CAST(X'' AS CHAR)", "\1\0\0\0t\0\0\x21\0\0\0\0\0\0\0"),
+        VARIABLE(0, "SET @`t`:=NULL", "\1\0\0\0t\1"),
+        VARIABLE(0, "SET @`t`:=CAST(-2 AS SIGNED)",
+            "\1\0\0\0t\0\2\x3f\0\0\0\x08\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff\0"),
+        VARIABLE(0, "SET @`t`:=CAST(18446744073709551614 AS UNSIGNED)",
+            "\1\0\0\0t\0\2\x3f\0\0\0\x08\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff\1"),
+        VARIABLE(0, "SET @`t`:=-1.50000000000000000e+00",
+            "\1\0\0\0t\0\1\x3f\0\0\0\x08\0\0\0\0\0\0\0\0\0\xf8\xbf\0"),
+        VARIABLE(0, "a variable's event is damaged", "\1\0\0\0t\0\0\x21\0\0\0\1\0\0\0"),
+        VARIABLE(0, "a variable's event is damaged", "\1\0\0\0t\0\0\x21"),
+        VARIABLE(0, "a variable's event is damaged", "\x09\0\0\0t\0\0\x21"),
+        VARIABLE(0, "a variable's event is damaged", "\1\0\0"),
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        _cleanup_free_ char *got = variable(all[i].bytes, all[i].n, all[i].collation);
+        assert_string_equal(got, all[i].want);
+    }
+    _cleanup_free_ char *decimal = variable("\1\0\0\0t\0\4\x3f\0\0\0\4\0\0\0\2\1\x87\5\0", 20, 0);
+    assert_non_null(strstr(decimal, "binlog_format=ROW"));
+}
+
 /* Cut off anywhere, none is accepted and nothing behind the end is read (by the sanitizer). */
 static void test_cut_off(void **state)
 {
@@ -320,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_statement),
         cmocka_unit_test(test_ambiguous_letters),
+        cmocka_unit_test(test_user_variables),
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),
