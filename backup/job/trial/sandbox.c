@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 #include "backup/job/trial/sandbox_internal.h"
 #include "common/utf8.h"
 
-#define OLD "/.old"
+#define OLD  "/.old"
+#define ZONE "/etc/localtime"
 #define SPACES                                                                                     \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
@@ -81,6 +83,18 @@ static void add_system(struct sandbox_plan *p, const char *root, const char *pat
     }
 }
 
+/* The zone of this machine, which SYSTEM means to a server: of whatever root it is, and where the
+ * link leads. */
+static void add_zone(struct sandbox_plan *p)
+{
+    struct stat st;
+    char real[PATH_MAX];
+    if (!realpath(ZONE, real) || stat(real, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    _cleanup_free_ char *source = xasprintf(OLD "%s", real);
+    add(p, SANDBOX_READ, ZONE, source);
+}
+
 /* The folder of a program that is none of the system's. */
 static void add_program(struct sandbox_plan *p, const char *program)
 {
@@ -115,6 +129,7 @@ static int prepare(const struct sandbox *s, const char *program, enum sandbox_ki
     p->landlock = -1;
     for (size_t i = 0; system_folders[i]; i++)
         add_system(p, s->root, system_folders[i]);
+    add_zone(p);
     for (size_t i = 0; devices[i]; i++) {
         _cleanup_free_ char *source = xasprintf(OLD "%s", devices[i]);
         add(p, SANDBOX_DEVICE, devices[i], source);

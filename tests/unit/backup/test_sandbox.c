@@ -112,8 +112,9 @@ static void files(void **state, enum sandbox_kind kind)
     struct box *b = *state;
     int status;
     char *said = run_script(b, kind, true, "sh",
-        WORKS("echo x > made", "write") WORKS("echo x > /dev/null", "null")
-            WORKS("mkdir sub && mv made sub/", "move") REFUSED("cat \"$0\"", "secret")
+        WORKS("echo x > made", "write") WORKS("echo x > /dev/null", "null") WORKS(
+            "mkdir sub && mv made sub/", "move") WORKS("cat /etc/localtime >/dev/null", "zone")
+            REFUSED("echo x >> /etc/localtime", "its-zone") REFUSED("cat \"$0\"", "secret")
                 REFUSED("cat /etc/passwd", "passwd") REFUSED("echo x > ../out", "home")
                     REFUSED("echo x > /tmp/out", "tmp") REFUSED("echo x > /usr/out", "usr")
                         REFUSED("ls /root", "root") REFUSED("ls /proc/1/root/", "proc") REFUSED(
@@ -122,8 +123,8 @@ static void files(void **state, enum sandbox_kind kind)
                                 REFUSED("dd if=/dev/zero of=big bs=64k count=40", "size") "true\n",
         &status);
     assert_null(strstr(said, "NO-"));
-    for (const char *const *word = (const char *const[]){"write", "null", "move", NULL}; *word;
-         word++)
+    for (const char *const *word = (const char *const[]){"write", "null", "move", "zone", NULL};
+         *word; word++)
         assert_non_null(strstr(said, *word));
     struct stat st;
     _cleanup_free_ char *made = xasprintf("%s/sub/made", b->theirs);
