@@ -7,8 +7,7 @@
 
 #include "common/error.h"
 
-#define DAY_S     INT64_C(86400)
-#define FUTURE_MS INT64_C(600000) /* clocks of two machines differ, and a run takes its time */
+#define DAY_S INT64_C(86400)
 
 static int newest_first(const void *a, const void *b)
 {
@@ -117,7 +116,8 @@ const struct generation *retention_future(
     const struct generation *g, size_t n, const char *type, int64_t now_ms)
 {
     for (size_t i = 0; i < n; i++)
-        if (g[i].ours && strcmp(g[i].type, type) == 0 && g[i].started_ms > now_ms + FUTURE_MS)
+        if (g[i].ours && strcmp(g[i].type, type) == 0 &&
+            g[i].started_ms > now_ms + RETENTION_FUTURE_MS)
             return &g[i];
     return NULL;
 }

@@ -42,6 +42,8 @@ struct generation {
 size_t retention_apply(struct generation *g, size_t n, const char *type,
     const struct retention_policy *policy, const struct cron_zone *zone, bool run_succeeded);
 
+#define RETENTION_FUTURE_MS                                                                        \
+    INT64_C(600000) /* clocks of two machines differ, and a run takes its time */
 /* One of ours of this type that says it was made later than now, by more than clocks differ; NULL:
  * none. */
 const struct generation *retention_future(

@@ -357,6 +357,57 @@ def test_it_is_listed_verified_and_kept_as_long_as_a_backup_needs_it(stream, log
     assert len({i["file"] for i in left}) == 1 and left[-1]["open"]
 
 
+def day(stream, server):
+    """A backup, and log behind it that only it needs; what is archived then."""
+    stream.start()
+    server.sql("FLUSH BINARY LOGS")
+    stream.caught_up()
+    stream.backup.job("backup", "--now")
+    for _ in range(2):
+        write(server)
+        server.sql("FLUSH BINARY LOGS")
+    stream.caught_up()
+    return closed(stream)
+
+
+def closed(stream):
+    return sorted(path for path in stream.root.glob("*/*.json") if path.name != "strange.json" and not json.loads(path.read_text())["open"])
+
+
+def test_nothing_goes_while_what_is_there_cannot_be_judged(stream, logging_server):
+    backup = stream.backup
+    backup.set("retention", keep=1)
+    before = day(stream, logging_server)
+    strange = stream.root / "0001" / "strange.json"
+    strange.write_text("{}")
+    assert "until that is put right" in backup.run_job("backup", "--now").stdout
+    assert closed(stream) == before
+    strange.unlink()
+    text = before[-1].read_text()
+    created = json.loads(text)["created"]
+    before[-1].write_text(text.replace(f'"created":{created}', f'"created":{created + 86400}'))
+    reseal(backup, before[-1])
+    assert "in the future" in backup.run_job("backup", "--now").stdout
+    assert closed(stream) == before
+    before[-1].write_text(text)
+    backup.job("backup", "--now")
+    assert not set(closed(stream)) & set(before), "and once it is right, what no backup needs goes"
+
+
+def test_a_backup_of_a_trusted_installation_keeps_its_log(stream, logging_server):
+    """The state folder was lost and the old key is trusted: a restore to a moment may begin with that backup, and needs the log."""
+    backup = stream.backup
+    before = day(stream, logging_server)
+    begins = json.loads(next(backup.archives.glob("elexisdb_*.manifest.json")).read_text())["server"]["binlog"]["file"]
+    needed = [path for path in before if json.loads(path.read_text())["file"] >= begins]
+    stream.stop()
+    backup.set("archive", trust=json.loads(before[0].read_text())["seal"]["key"])
+    backup.state.rename(backup.state.with_name("lost"))
+    stream.start()
+    backup.job("backup", "--now")
+    assert len(needed) >= 2 and set(needed) <= set(closed(stream))
+
+
 def findings(backup):
     return {line["name"]: line for line in map(json.loads, backup.run_job("doctor").stdout.splitlines()) if line.get("event") == "check"}
 

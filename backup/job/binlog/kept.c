@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "backup/job/binlog/closing.h"
 #include "backup/job/binlog/point.h"
+#include "backup/rules/retention.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
@@ -14,30 +15,86 @@
 
 /* --- retention --- */
 
-/* Where the oldest backup stands that anybody could begin with. */
-static bool oldest_base(
-    struct run *r, const struct binlog_catalog *c, struct binlog_place *out, struct err *e)
+/* What may go by the backups that are there, and why nothing may. */
+struct keeping {
+    const struct binlog_catalog *c;
+    int64_t now_ms;
+    bool known; /* base is where the oldest backup stands that anybody could begin with */
+    struct binlog_place base;
+    bool lost;    /* one of ours stands in log that is not there as it should be */
+    bool nothing; /* what is there cannot be judged */
+};
+
+static void take_place(struct keeping *k, const struct binlog_place *at)
+{
+    bool older = at->timeline != k->base.timeline ? at->timeline < k->base.timeline
+                                                  : binlog_place_compare(at, &k->base) < 0;
+    if (!k->known || older)
+        k->base = *at;
+    k->known = true;
+}
+
+/* Its log was never archived or has gone already, or the stream does not have it yet. */
+static bool lies_outside(const struct keeping *k, const struct manifest *m)
+{
+    struct binlog_place end, at = {.position = m->server.binlog.position};
+    uint32_t first = UINT32_MAX;
+    for (size_t i = 0; i < k->c->n; i++)
+        first = k->c->items[i].s.created < first ? k->c->items[i].s.created : first;
+    if (m->started_ms / 1000 < first)
+        return true;
+    snprintf(at.file, sizeof at.file, "%s", m->server.binlog.file);
+    return binlog_timeline_end(k->c, k->c->newest, &end) && binlog_place_compare(&at, &end) > 0;
+}
+
+/* find_base (point.c) begins with the same ones. */
+static void take_base(struct keeping *k, const struct store_item *it)
+{
+    const struct manifest *m = &it->manifest;
+    struct binlog_place at;
+    bool placed = false;
+    if (!it->complete || m->method != MANIFEST_PHYSICAL || !standing_good(it->standing))
+        return;
+    if (m->started_ms > k->now_ms + RETENTION_FUTURE_MS) {
+        run_note("the backup of %s says that it was made in the future", it->run);
+        k->nothing = true;
+    }
+    for (uint32_t t = 0; (t = binlog_catalog_after(k->c, t)) != 0;) {
+        if (!binlog_place_in(k->c, m, t, &at))
+            continue;
+        take_place(k, &at);
+        placed = true;
+    }
+    if (placed || !m->server.binlog.file[0] || !standing_ours(it->standing) || lies_outside(k, m))
+        return;
+    run_note(
+        "the backup of %s stands in a part of the binary log that is not archived as it should be",
+        it->run);
+    k->lost = true;
+}
+
+static int judge(struct run *r, struct keeping *k, struct err *e)
 {
     struct store_list all = {0};
-    bool found = false;
-    if (store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e) < 0)
-        return false;
-    for (size_t i = 0; i < all.count; i++) {
-        const struct store_item *it = &all.items[i];
-        struct binlog_place at;
-        if (!it->complete || !standing_ours(it->standing))
-            continue;
-        for (uint32_t t = 0; (t = binlog_catalog_after(c, t)) != 0;) {
-            if (!binlog_place_in(c, &it->manifest, t, &at))
-                continue;
-            if (!found || at.timeline < out->timeline ||
-                (at.timeline == out->timeline && binlog_place_compare(&at, out) < 0))
-                *out = at;
-            found = true;
-        }
+    if (k->c->refused) {
+        run_note("%s", k->c->problem);
+        k->nothing = true;
     }
+    for (size_t i = 0; i < k->c->n; i++) { /* not its transactions: SET timestamp says anything */
+        const struct binlog_segment *s = &k->c->items[i].s;
+        if ((int64_t)s->created * 1000 <= k->now_ms + RETENTION_FUTURE_MS)
+            continue;
+        run_note("%s of timeline %u says that it was begun in the future", s->file, s->timeline);
+        k->nothing = true;
+        break;
+    }
+    int code = store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e);
+    if (code < 0)
+        return code;
+    for (size_t i = 0; i < all.count; i++)
+        take_base(k, &all.items[i]);
     store_list_clear(&all);
-    return found;
+    return 0;
 }
 
 static bool same_file(const struct binlog_segment *a, const struct binlog_segment *b)
@@ -81,31 +138,41 @@ static int remove_segment(
     return 0;
 }
 
-int binlog_retain(struct run *r, struct err *e)
+static int remove_old(struct run *r, const struct keeping *k, struct err *e)
 {
-    struct binlog_catalog c = {0};
-    struct binlog_place base;
+    const struct binlog_catalog *c = k->c;
     int64_t keep_ms = config_int(r->s.config, "retention", NULL, "keep_binlog");
-    int64_t before_s = keep_ms ? (clock_wall_ms() - keep_ms) / 1000 : 0;
+    int64_t before_s = keep_ms ? (k->now_ms - keep_ms) / 1000 : 0;
+    const struct binlog_segment *last = &c->items[c->n - 1].s;
     unsigned removed = 0;
-    int code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
-    if (code < 0 || c.n == 0) {
-        binlog_catalog_clear(&c);
-        return code;
-    }
-    bool known = oldest_base(r, &c, &base, e);
-    const struct binlog_segment *last = &c.items[c.n - 1].s;
-    for (size_t i = 0; code == 0 && i < c.n; i++) {
-        const struct binlog_segment *s = &c.items[i].s;
-        bool old = (known && lies_before(s, &base)) || file_is_old(&c, s, before_s);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < c->n; i++) {
+        const struct binlog_segment *s = &c->items[i].s;
+        bool old = (k->known && !k->lost && lies_before(s, &k->base)) ||
+                   file_is_old(c, s, before_s);
         if (!old || s->open || same_file(s, last))
             continue;
-        code = remove_segment(&c, s, e);
+        code = remove_segment(c, s, e);
         removed += code == 0;
     }
     if (removed)
         run_note(
             "%u segments of the binary log that no backup needs any more were removed", removed);
+    return code;
+}
+
+int binlog_retain(struct run *r, struct err *e)
+{
+    struct binlog_catalog c = {0};
+    struct keeping k = {.c = &c, .now_ms = clock_wall_ms()};
+    int code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
+    if (code == 0 && c.n > 0) {
+        code = judge(r, &k, e);
+        if (code == 0 && k.nothing)
+            run_note("nothing of the archived binary log is removed until that is put right");
+        else if (code == 0)
+            code = remove_old(r, &k, e);
+    }
     binlog_catalog_clear(&c);
     return code;
 }

@@ -10,7 +10,9 @@
 
 /* After a run: whole files of the server's that lie before the oldest physical backup that is kept
  * and notes its place, and those older than [retention] keep_binlog. Never the newest timeline's
- * last file, which the stream goes on from, and nothing where no backup notes its place. */
+ * last file, which the stream goes on from, and nothing where no backup notes its place, or one of
+ * ours stands in log that is missing. Nothing at all while an index is refused or a time lies in
+ * the future: then what is seen is not what is there, or the clock is wrong. */
 int binlog_retain(struct run *r, struct err *e) MUSTCHECK;
 
 /* [{"timeline":N,"reason":..,"begins":TIME,"ends":TIME,"segments":N,"transactions":N,"bytes":N,
