@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define POST_HEADER 13
 
@@ -192,8 +193,29 @@ static const char *ambiguous_charset(uint16_t collation)
     return NULL;
 }
 
+/* GRANT … TO CURRENT_USER and the like: run again that is another account. In what CREATE makes
+ * (a trigger's text) it means whoever runs it, and stays. */
+static bool means_its_own_account(const struct binlog_query *q)
+{
+    static const char *const firsts[] = {
+        "GRANT", "REVOKE", "ALTER USER", "DROP USER", "SET PASSWORD", "SET DEFAULT"};
+    static const char word[] = "CURRENT_USER";
+    char kind[BINLOG_KIND_LEN];
+    bool of_accounts = false;
+    binlog_query_kind(q, kind);
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++)
+        of_accounts |= strncmp(kind, firsts[i], strlen(firsts[i])) == 0;
+    for (size_t i = 0; of_accounts && i + sizeof word - 1 <= q->length; i++)
+        if (strncasecmp(q->text + i, word, sizeof word - 1) == 0)
+            return true;
+    return false;
+}
+
 int binlog_query_check(const struct binlog_query *q, struct err *e)
 {
+    if (means_its_own_account(q))
+        return err_set(e, ENOTSUP,
+            "a statement changes the account CURRENT_USER, which is another one when it is run again; restore to a moment before it, and let that program name the account");
     const char *name = q->has_charset ? ambiguous_charset(q->client) : NULL;
     bool clear = name && *name != 'u'; /* ASCII can be read in all but those with wide letters */
     bool swedish = name && strcmp(name, "swe7") == 0;
@@ -257,7 +279,8 @@ static bool is_kind(const char *word)
 {
     static const char *const known[] = {"TABLE", "DATABASE", "SCHEMA", "VIEW", "INDEX", "USER",
         "ROLE", "TRIGGER", "EVENT", "PROCEDURE", "FUNCTION", "SEQUENCE", "TEMPORARY", "UNIQUE",
-        "START", "END", "PREPARE", "COMMIT", "ROLLBACK", "INTO", "FROM", "PASSWORD", "OR"};
+        "START", "END", "PREPARE", "COMMIT", "ROLLBACK", "INTO", "FROM", "PASSWORD", "DEFAULT",
+        "OR"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(word, known[i]) == 0)
             return true;

@@ -39,7 +39,8 @@ int binlog_query_parse(
 /* -ENOTSUP: its bytes may mean something else under its client's character set than to the server
  * that logged it. Of CREATE TABLE … SELECT, DROP TABLE and others the server logs a text that it
  * made itself, in UTF-8, beside the character set of the session: where the second byte of a letter
- * may be a ` or \, a name ends early and its rest is run. Of the text that was inflated. */
+ * may be a ` or \, a name ends early and its rest is run. Also: it
+ * changes the account CURRENT_USER. Of the text that was inflated. */
 int binlog_query_check(const struct binlog_query *q, struct err *e) MUSTCHECK;
 
 /* SET …, all of it, so that nothing of the statement before is left; malloc'ed. quote: gives text

@@ -98,7 +98,7 @@ KINDS = {
                    "text TEXT COMMENT 'mit \\ und '' und ;', k INT, FOREIGN KEY (k) REFERENCES kontakt(id)); ALTER TABLE kontakt ADD COLUMN alter_ INT DEFAULT 3, ADD INDEX (name);"
                    "SET foreign_key_checks=0; CREATE TABLE waise (id INT PRIMARY KEY, k INT, FOREIGN KEY (k) REFERENCES noch_nicht(id)); CREATE TABLE gewaehlt AS SELECT id, name FROM kontakt;"
                    "RENAME TABLE gewaehlt TO auswahl; CREATE VIEW v AS SELECT COUNT(*) AS n FROM kontakt; TRUNCATE TABLE auswahl",
-    "accounts": "CREATE USER 'aerztin'@'%' IDENTIFIED BY 'geheim'; CREATE ROLE praxis; GRANT SELECT, INSERT ON load_db.* TO praxis; GRANT praxis TO 'aerztin'@'%';"
+    "accounts": "CREATE USER aendert@localhost IDENTIFIED BY 'x'; GRANT ALL ON load_db.* TO aendert@localhost; CREATE USER 'aerztin'@'%' IDENTIFIED BY 'geheim'; CREATE ROLE praxis; GRANT SELECT, INSERT ON load_db.* TO praxis; GRANT praxis TO 'aerztin'@'%';"
                 "CREATE USER mpa@localhost; GRANT SELECT (name), UPDATE (name) ON load_db.kontakt TO mpa@localhost; ALTER USER 'aerztin'@'%' IDENTIFIED BY 'neu'; CREATE USER kurz; DROP USER kurz",
     "programs": "USE load_db; CREATE PROCEDURE p(IN a INT) BEGIN DECLARE i INT DEFAULT 0; WHILE i < a DO INSERT INTO kontakt (name) VALUES (CONCAT('p', i)); SET i = i + 1; END WHILE; END;"
                 "CREATE FUNCTION f(x INT) RETURNS INT DETERMINISTIC RETURN x * 2; CREATE TABLE spur (n INT); CREATE TRIGGER tr AFTER INSERT ON kontakt FOR EACH ROW INSERT INTO spur VALUES (NEW.id);"
@@ -123,8 +123,11 @@ def test_every_kind_of_change(practice):
     with practice.server.connect(local_infile=True) as c:
         c.cursor().execute(f"LOAD DATA LOCAL INFILE '{data}' INTO TABLE load_db.kontakt FIELDS TERMINATED BY ';' (@x, name)")
     practice.moment()
+    with practice.server.connect(user="aendert", password="x", database="load_db") as c:
+        c.query("ALTER EVENT ev ON SCHEDULE EVERY 2 DAY")
+    practice.moment()
     practice.stream.caught_up()
-    names = [*KINDS, "load data"]
+    names = [*KINDS, "load data", "who changed an event"]
     for i, (when, gtid, then) in enumerate(practice.moments):
         by_time = i % 2 == 0 or i == len(practice.moments) - 1
         got, lines = practice.into("--to", when) if by_time else practice.into("--to", gtid)

@@ -296,20 +296,24 @@ static int after_role(struct binlog_player *p, const struct binlog_query *q, str
     return r == 0 ? own_all_roles(p, e) : r;
 }
 
-/* Rights remember who gave them. */
-static int right_grantor(struct binlog_player *p, const struct binlog_event *ev,
+/* Rights remember who gave them, an event who changed it last: that is us. */
+static int right_author(struct binlog_player *p, const struct binlog_event *ev,
     const struct binlog_query *q, struct err *e)
 {
-    static const char *const tables[] = {"tables_priv", "procs_priv", "proxies_priv"};
+    static const char *const updates[] = {
+        "mysql.tables_priv SET Timestamp=Timestamp, Grantor=%s WHERE Grantor",
+        "mysql.procs_priv SET Timestamp=Timestamp, Grantor=%s WHERE Grantor",
+        "mysql.proxies_priv SET Timestamp=Timestamp, Grantor=%s WHERE Grantor",
+        "mysql.event SET created=created, modified=modified, definer=%s WHERE definer"};
     int r = 0;
-    if (strcmp(p->kind, "GRANT") != 0 || !q->user[0])
+    if (!q->user[0])
         return 0;
     _cleanup_free_ char *both = xasprintf("%s@%s", q->user, q->host);
     _cleanup_free_ char *name = server_quote_text(p->server, both);
-    for (size_t i = 0; r == 0 && i < sizeof tables / sizeof tables[0]; i++) {
+    for (size_t i = 0; r == 0 && i < sizeof updates / sizeof updates[0]; i++) {
+        const char *at = strstr(updates[i], "%s");
         _cleanup_free_ char *sql = xasprintf(
-            "UPDATE mysql.%s SET Timestamp=Timestamp, Grantor=%s WHERE Grantor=CURRENT_USER()",
-            tables[i], name);
+            "UPDATE %.*s%s%s=CURRENT_USER()", (int)(at - updates[i]), updates[i], name, at + 2);
         r = send_words(p, ev, sql, e);
     }
     return r;
@@ -355,7 +359,7 @@ static int run_statement(
     else
         r = send_text(p, ev, q->text, q->length, q->error, e);
     if (r == 0)
-        r = right_grantor(p, ev, q, e);
+        r = right_author(p, ev, q, e);
     if (r == 0)
         r = after_role(p, q, e);
     if (r == 0 && (p->group.standalone || p->group.completes_xa))

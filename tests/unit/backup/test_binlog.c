@@ -115,6 +115,25 @@ static void test_statement(void **state)
     assert_non_null(strstr(e.text, "200"));
 }
 
+static void test_its_own_account(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool run;
+    } all[] = {{"GRANT SELECT ON d.t TO current_user()", false},
+        {"grant r to x, CURRENT_USER", false}, {"ALTER USER Current_User IDENTIFIED BY 'x'", false},
+        {"SET DEFAULT ROLE r FOR CURRENT_USER", false},
+        {"SET STATEMENT a=1 FOR CREATE VIEW v AS SELECT CURRENT_USER()", true},
+        {"GRANT SELECT ON d.t TO u", true},
+        {"CREATE TRIGGER t BEFORE INSERT ON k FOR EACH ROW SET NEW.u=CURRENT_USER()", true},
+        {"GRANT SELECT ON d.t TO CURRENT_USE", true}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct binlog_query q = {.text = all[i].text, .length = strlen(all[i].text)};
+        assert_int_equal(binlog_query_check(&q, NULL), all[i].run ? 0 : -ENOTSUP);
+    }
+}
+
 /* Under which character set which text is not run: by the number of any of its collations. */
 static void test_ambiguous_letters(void **state)
 {
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_statement),
         cmocka_unit_test(test_ambiguous_letters),
+        cmocka_unit_test(test_its_own_account),
         cmocka_unit_test(test_user_variables),
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
