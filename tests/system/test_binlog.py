@@ -94,7 +94,8 @@ def test_the_same_names_with_other_contents_are_a_new_timeline(stream, logging_s
     write(logging_server)
     stream.caught_up()
     name = logging_server.sql("SHOW BINARY LOGS")[0][0]
-    old = stream.have(1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+    end = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    old = stream.have(1, end)
     for lengths in (5, 60):  # shorter than what is archived, and longer
         stream.stop()
         before = stream.timelines()[-1]
@@ -108,7 +109,16 @@ def test_the_same_names_with_other_contents_are_a_new_timeline(stream, logging_s
         newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
         assert same(stream, before + 1, newest)
         assert kept <= {i["sha256"] for i in stream.indices()}, "something older was overwritten"
+        # what the old one left open is closed: compressed, and encrypted where archives are
+        assert {i["timeline"] for i in stream.indices() if i["open"]} == {before + 1}
+        assert {path.parent.name for path in stream.root.glob("*/*.open")} == {f"{before + 1:04}"}
+        assert before > 1 or stream.have(1, end) == old
     assert len(old) > 4 and name
+    stream.stop()
+    left = next(stream.root.glob("0001/*.gz")).with_suffix(".open")  # killed before it was removed
+    left.write_bytes(b"clear")
+    stream.start(settled=False)
+    process.wait_until(lambda: not left.exists(), 20, "it goes")
 
 
 def test_a_folder_that_is_nobodys_does_not_end_it(stream, logging_server):

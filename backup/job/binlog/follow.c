@@ -317,6 +317,7 @@ static int prepare(struct stream *s, const struct binlog_catalog *catalog,
         d.next = BINLOG_NEW;
         d.reason = forced;
     }
+    binlog_writer_tidy(s->run, catalog, d.next == BINLOG_NEW);
     if (d.next == BINLOG_NEXT_FILE)
         return next_file(s, have, d.file, e);
     if (d.next == BINLOG_GO_ON) {

@@ -246,3 +246,30 @@ void binlog_writer_drop(struct binlog_writer *w)
     free(w->path);
     free(w);
 }
+
+/* --- what was left --- */
+
+static int close_left(struct run *r, const struct binlog_item *it, struct err *e)
+{
+    struct binlog_writer *w = NULL;
+    struct binlog_segment closed;
+    char digest[SHA256_HEX_LEN];
+    int code = binlog_writer_resume(r, it, &w, e);
+    return code == 0 ? binlog_writer_close(w, false, &closed, digest, e) : code;
+}
+
+void binlog_writer_tidy(struct run *r, const struct binlog_catalog *c, bool begins)
+{
+    for (size_t i = 0; i < c->n && !run_stopped(); i++) {
+        const struct binlog_segment *s = &c->items[i].s;
+        bool last = i + 1 == c->n || c->items[i + 1].s.timeline != s->timeline;
+        char name[BINLOG_PATH_MAX];
+        struct err why = {0};
+        _cleanup_free_ char *bytes = binlog_catalog_path(
+            c, s, binlog_segment_name(s, ".open", name));
+        if (!s->open) /* killed between the index and this */
+            (void)unlink(bytes);
+        else if (last && (begins || s->timeline != c->newest) && close_left(r, &c->items[i], &why))
+            run_note("timeline %u, %s stays open: %s", s->timeline, s->stored, why.text);
+    }
+}

@@ -35,6 +35,11 @@ int binlog_writer_close(struct binlog_writer *w, bool file_ends, struct binlog_s
 /* Without closing: its file stays, to be resumed. NULL allowed. */
 void binlog_writer_drop(struct binlog_writer *w);
 
+/* Before anything is written: segments of older timelines that are open still are closed, and so
+ * compressed and encrypted as the others; begins: those of the newest one too, as another timeline
+ * begins. Bytes that have a closed index already go. What fails stays, and is noted. */
+void binlog_writer_tidy(struct run *r, const struct binlog_catalog *c, bool begins);
+
 /* A copy of what it holds by now. */
 void binlog_writer_state(struct binlog_writer *w, struct binlog_segment *out);
 
