@@ -116,6 +116,20 @@ static int start(struct run *r, const struct binlog_way *w, const struct binlog_
     return code == -EIO || code == -ENOSPC ? EXIT_INCONSISTENT : code;
 }
 
+/* What would belong to an account that is gone when the server has stopped. */
+static int nothing_is_ours(struct server *s, struct err *e)
+{
+    uint64_t n;
+    int r = server_u64(s, &n, e,
+        "SELECT (SELECT COUNT(*) FROM mysql.event WHERE definer=CURRENT_USER()) + (SELECT COUNT(*) FROM mysql.proc WHERE definer=CURRENT_USER()) + (SELECT COUNT(*) FROM mysql.tables_priv WHERE CURRENT_USER() IN (Grantor, CONCAT(User,'@',Host))) + (SELECT COUNT(*) FROM mysql.procs_priv WHERE CURRENT_USER() IN (Grantor, CONCAT(User,'@',Host))) + (SELECT COUNT(*) FROM mysql.db WHERE CONCAT(User,'@',Host)=CURRENT_USER()) + (SELECT COUNT(*) FROM information_schema.VIEWS WHERE DEFINER=CURRENT_USER()) + (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE DEFINER=CURRENT_USER())");
+    if (r < 0 || n == 0)
+        return r;
+    err_set(e, EIO,
+        "after the replay %llu rights, views, triggers, routines or events belong to its own account, which is temporary: restore to an earlier moment",
+        (unsigned long long)n);
+    return EXIT_INCONSISTENT;
+}
+
 int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy *copy,
     struct binlog_replayed *out, struct err *e)
 {
@@ -132,6 +146,8 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
     code = play_all(&p, e);
     *out = p.player.done;
     binlog_player_clear(&p.player);
+    if (code == 0)
+        code = nothing_is_ours(throwaway_server(t), e);
     if (code == 0 && copy->done)
         code = copy->done(copy->ctx, t, e);
     if (code == 0)
