@@ -30,3 +30,14 @@ def free_port():
         if is_free(port):
             return port
     raise RuntimeError(f"no free port in {BASE}..{BASE + COUNT - 1}")
+
+
+def free_row(n):
+    """The first of n free ports in a row, for a program that takes those behind it as well."""
+    row = []
+    for _ in range(2 * COUNT):
+        port = free_port()
+        row = [*row, port] if row and port == row[-1] + 1 else [port]
+        if len(row) == n:
+            return row[0]
+    raise RuntimeError(f"no {n} free ports in a row in {BASE}..{BASE + COUNT - 1}")
