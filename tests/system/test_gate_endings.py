@@ -10,6 +10,7 @@ import pytest
 
 from lib import process, rawclient, starttls
 from lib.fakeserver import OK, FakeServer, greeting
+from lib.starttls import read_exactly, read_packet
 
 pytestmark = pytest.mark.sanitize
 PING = b"\1\0\0\0\x0e"
@@ -22,13 +23,6 @@ def frame(payload, sequence=0):
 
 def login(user=b"root", rest=b"mysql_native_password\0", caps=rawclient.USUAL):
     return struct.pack("<IIB23x", caps, 1 << 24, 45) + user + b"\0\0" + rest
-
-
-def read_packet(sock):
-    """(sequence number, payload)"""
-    head = sock.recv(4, socket.MSG_WAITALL)
-    assert len(head) == 4, "closed without a word"
-    return head[3], sock.recv(int.from_bytes(head[:3], "little"), socket.MSG_WAITALL)
 
 
 def connect(gate, timeout=30):
@@ -49,7 +43,7 @@ def test_many_commands_ahead_of_a_slow_login(make_gate, tls):
         answered, data = 0, OK
         while True:
             sock.sendall(data)
-            got = sock.recv(5000, socket.MSG_WAITALL) if answered < pings else sock.recv(5000)
+            got = read_exactly(sock, 5000) if answered < pings else sock.recv(5000)
             if not got:
                 return
             data = frame(OK[4:], 1) * (len(got) // 5)
