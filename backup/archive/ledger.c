@@ -11,6 +11,7 @@
 #include "backup/archive/seal.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define LEDGER_MAX  (256u * 1024 * 1024) /* a hundred years of many types */
@@ -26,7 +27,7 @@ static const char *const whats[] = {[LEDGER_BEGIN] = "begin",
 static void link_chain(const char *body, size_t len, char chain[static SHA256_HEX_LEN])
 {
     _cleanup_free_ char *both = xasprintf("%s %.*s", chain, (int)len, body);
-    seal_digest(both, strlen(both), chain);
+    hex_sha256(both, strlen(both), chain);
 }
 
 char *ledger_line(const struct ledger_entry *n, char chain[static SHA256_HEX_LEN])

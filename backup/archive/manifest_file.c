@@ -12,6 +12,7 @@
 
 #include "backup/archive/age.h"
 #include "backup/archive/seal.h"
+#include "common/hex.h"
 
 #define LINE_MAX_BYTES (64 * 1024 * 1024) /* the head, with its tables and notes */
 #define READ_STEP      65536
@@ -32,12 +33,6 @@ struct manifest_file {
     char *buf;
     size_t start, end, cap;
 };
-
-static void hex(const uint8_t *in, size_t n, char *out)
-{
-    for (size_t i = 0; i < n; i++)
-        snprintf(out + 2 * i, 3, "%02x", in[i]);
-}
 
 static int damaged(struct err *e, const char *what)
 {
@@ -148,7 +143,7 @@ static int read_head(struct manifest_file *f, struct err *e)
     if (old)
         hash_line(f, line, len); /* its digest is known at the end */
     else
-        seal_digest(line, len, f->digest);
+        hex_sha256(line, len, f->digest);
     if (!old && strcmp(f->digest, f->seal.digest) != 0)
         return rotten(e);
     return !old && *f->expect && strcmp(f->expect, f->digest) != 0 ? swapped(e) : 0;
@@ -203,7 +198,7 @@ static int check_last(struct manifest_file *f, const char *line, size_t len, str
     char got[SHA256_HEX_LEN];
     int r = 0;
     CHECK(EVP_DigestFinal_ex(f->hash, sum, NULL));
-    hex(sum, sizeof sum, got);
+    hex_text(sum, sizeof sum, got);
     if (f->head.version == 1)
         r = check_old_last(f, line, len, got, e);
     else if (len != sizeof LAST - 1 || memcmp(line, LAST, len) != 0)
@@ -266,7 +261,7 @@ int manifest_file_digest_lines(struct source *lines, char out[static SHA256_HEX_
     while (lines && (got = lines->read(lines, buf, READ_STEP, e)) > 0)
         CHECK(EVP_DigestUpdate(hash, buf, (size_t)got));
     CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
-    hex(sum, sizeof sum, out);
+    hex_text(sum, sizeof sum, out);
     EVP_MD_CTX_free(hash);
     free(buf);
     return (int)got;
@@ -277,7 +272,7 @@ int manifest_file_write(struct sink *to, const struct manifest *m, struct source
 {
     struct manifest_seal seal = {0};
     char *head = manifest_head_text(m), *buf = xmalloc(READ_STEP);
-    seal_digest(head, strlen(head), digest);
+    hex_sha256(head, strlen(head), digest);
     memcpy(seal.digest, digest, sizeof seal.digest);
     if (key) {
         memcpy(seal.key, key->public, sizeof seal.key);

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/hex.h"
 
 #define MARK_MAX   4096
 #define MEDIA_MAX  (256 * 1024)
@@ -257,8 +258,7 @@ static int write_mark(const char *folder, char id[static MEDIUM_ID_LEN], struct 
     char made[CLOCK_ISO_LEN];
     if (RAND_bytes(raw, sizeof raw) != 1)
         return err_set(e, EIO, "no random numbers for a mark");
-    for (size_t i = 0; i < sizeof raw; i++)
-        snprintf(id + 2 * i, 3, "%02x", raw[i]);
+    hex_text(raw, sizeof raw, id);
     _cleanup_free_ char *path = xasprintf("%s/" MEDIUM_FILE, folder);
     _cleanup_free_ char *text = xasprintf(
         "{\"format\":\"elexgate-medium\",\"version\":1,\"id\":\"%s\",\"made\":\"%s\",\"hint\":\"" HINT

@@ -11,16 +11,11 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define PROGRESS_MS 100
 #define WAIT_MS     20
-
-void pack_hex(const uint8_t *in, size_t n, char *out)
-{
-    for (size_t i = 0; i < n; i++)
-        snprintf(out + 2 * i, 3, "%02x", in[i]);
-}
 
 /* ---- progress, rate, stopping ---- */
 
@@ -304,7 +299,7 @@ static int stream_copy(struct pack *p, int fd, struct manifest_entry *en, struct
         r = gzip_write_data(p->gzip, zeros, 512 - en->size % 512, e);
     CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
     EVP_MD_CTX_free(hash);
-    pack_hex(sum, sizeof sum, en->sha256);
+    hex_text(sum, sizeof sum, en->sha256);
     en->stored = en->size;
     return r;
 }

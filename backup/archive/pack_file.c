@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "backup/archive/attributes.h"
+#include "common/hex.h"
 
 #define ATTEMPTS     3
 #define REST_NS      INT64_C(20000000)
@@ -266,7 +267,7 @@ static int write_file(
         r = pack_tar_check(p, archive_write_finish_entry(p->tar), e);
     CHECK(EVP_DigestFinal_ex(c->hash, sum, NULL));
     EVP_MD_CTX_free(c->hash);
-    pack_hex(sum, sizeof sum, en->sha256);
+    hex_text(sum, sizeof sum, en->sha256);
     en->type = ENTRY_FILE;
     en->size = (uint64_t)c->st->st_size;
     en->stored = c->ranges ? c->ranges->bytes : en->size;

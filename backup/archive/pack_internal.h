@@ -97,6 +97,5 @@ int pack_plain_entry(struct pack *p, const char *path, const struct stat *st, in
 /* Counts, notes. */
 void pack_leave_out(struct pack *p, const char *words);
 void pack_sum_add(struct tree_sum *sum, const char *path, const struct stat *st);
-void pack_hex(const uint8_t *in, size_t n, char *out);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "backup/archive/unpack_internal.h"
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 /* The entry lines from their begin. Both sources are the caller's to drop, plain first. */
@@ -95,7 +96,7 @@ static int check_totals(struct pack *p, const struct unpack_result *r, struct er
     if (p->streamed || p->encrypted)
         return 0; /* its beginning was written last, so no hash was kept on the way */
     sink_file_totals(p->file_sink, sum);
-    pack_hex(sum, sizeof sum, text);
+    hex_text(sum, sizeof sum, text);
     if (strcmp(text, r->sha256) == 0)
         return 0;
     err_set(e, EBADMSG, "read back after writing: the file's SHA-256 is another one");

@@ -1,5 +1,6 @@
 /* Ed25519 by OpenSSL. */
 #include "backup/archive/seal.h"
+#include "common/hex.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,12 +14,6 @@
 #define SPARE_BEGIN "elexgate-backup-key-1:"
 #define SUM_HEX     8
 
-static void hex(const uint8_t *in, size_t n, char *out)
-{
-    for (size_t i = 0; i < n; i++)
-        snprintf(out + 2 * i, 3, "%02x", in[i]);
-}
-
 /* Exactly n bytes, lower case. */
 static bool unhex(const char *in, size_t n, uint8_t *out)
 {
@@ -29,13 +24,6 @@ static bool unhex(const char *in, size_t n, uint8_t *out)
         out[i] = (uint8_t)strtoul(two, NULL, 16);
     }
     return true;
-}
-
-void seal_digest(const void *data, size_t n, char out[static SHA256_HEX_LEN])
-{
-    uint8_t sum[32];
-    CHECK(EVP_Digest(data, n, sum, NULL, EVP_sha256(), NULL));
-    hex(sum, sizeof sum, out);
 }
 
 static EVP_PKEY *private_key(const struct seal_key *k)
@@ -53,7 +41,7 @@ static void fill_public(struct seal_key *k)
     EVP_PKEY *key = private_key(k);
     CHECK(EVP_PKEY_get_raw_public_key(key, raw, &n) && n == sizeof raw);
     EVP_PKEY_free(key);
-    hex(raw, sizeof raw, k->public);
+    hex_text(raw, sizeof raw, k->public);
 }
 
 int seal_key_make(struct seal_key *out, struct err *e)
@@ -72,8 +60,8 @@ void seal_key_clear(struct seal_key *k)
 void seal_key_text(const struct seal_key *k, char out[static SEAL_SPARE_LEN])
 {
     char secret[65], sum[SHA256_HEX_LEN];
-    hex(k->secret, sizeof k->secret, secret);
-    seal_digest(secret, 64, sum);
+    hex_text(k->secret, sizeof k->secret, secret);
+    hex_sha256(secret, 64, sum);
     snprintf(out, SEAL_SPARE_LEN, SPARE_BEGIN "%s:%.*s", secret, SUM_HEX, sum);
     OPENSSL_cleanse(secret, sizeof secret);
 }
@@ -94,7 +82,7 @@ int seal_key_parse(const char *text, struct seal_key *out, struct err *e)
             e, EINVAL, "this is no backup key: it begins with " SPARE_BEGIN " and has 95 signs");
     } else {
         clean[end] = 0;
-        seal_digest(clean + begin, 64, sum);
+        hex_sha256(clean + begin, 64, sum);
         if (strncmp(sum, clean + end + 1, SUM_HEX) != 0 || !unhex(clean + begin, 32, k.secret))
             r = err_set(e, EINVAL, "the backup key has a slip of the pen in it: its sum is wrong");
     }
@@ -125,7 +113,7 @@ void seal_sign(const struct seal_key *k, const char *purpose, const char *digest
     CHECK(EVP_DigestSign(ctx, signature, &len, text, n) == 1 && len == sizeof signature);
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
-    hex(signature, sizeof signature, out);
+    hex_text(signature, sizeof signature, out);
 }
 
 bool seal_verify(const char *public, const char *purpose, const char *digest, const char *signature)
@@ -154,6 +142,6 @@ bool seal_public_valid(const char *text)
 void seal_fingerprint(const char *public, char out[static SEAL_FINGERPRINT_LEN])
 {
     char sum[SHA256_HEX_LEN];
-    seal_digest(public, strlen(public), sum);
+    hex_sha256(public, strlen(public), sum);
     snprintf(out, SEAL_FINGERPRINT_LEN, "%.4s-%.4s-%.4s-%.4s", sum, sum + 4, sum + 8, sum + 12);
 }

@@ -42,6 +42,5 @@ bool seal_verify(
 bool seal_public_valid(const char *text);
 /* For people to compare; never to decide by. */
 void seal_fingerprint(const char *public, char out[static SEAL_FINGERPRINT_LEN]);
-void seal_digest(const void *data, size_t n, char out[static SHA256_HEX_LEN]);
 
 #endif

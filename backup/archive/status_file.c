@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define STATUS_MAX 16384
@@ -58,7 +59,7 @@ static void digest_of(
     _cleanup_free_ char *all = xasprintf(
         "%s %s %s\n%s", about->type, about->run, about->digest, text);
     free(text);
-    seal_digest(all, strlen(all), out);
+    hex_sha256(all, strlen(all), out);
 }
 
 char *status_text(

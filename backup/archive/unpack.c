@@ -15,6 +15,7 @@
 #include "backup/archive/age.h"
 #include "backup/archive/unpack_internal.h"
 #include "common/utf8.h"
+#include "common/hex.h"
 
 #define STEP        (1024 * 1024)
 #define TAR_END     1024 /* zeros at the end of a tar */
@@ -220,8 +221,7 @@ static int check_file(struct unpack *u, struct err *e)
     if (n < 0)
         return (int)n;
     uint64_t size = source_file_totals(u->file, sum);
-    for (int i = 0; i < 32; i++)
-        snprintf(u->result.sha256 + 2 * i, 3, "%02x", sum[i]);
+    hex_text(sum, 32, u->result.sha256);
     const struct manifest *m = u->entries ? manifest_file_head(u->entries) : NULL;
     if (m && size != m->archive.size)
         return unpack_damage(e, "the archive has %" PRIu64 " bytes, the manifest says %" PRIu64,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backup/archive/attributes.h"
 #include "common/utf8.h"
+#include "common/hex.h"
 
 #define HOLE_BLOCK 4096
 
@@ -207,8 +208,7 @@ static int file_content(
     EVP_MD_CTX_free(hash);
     if (r != 0)
         return r;
-    for (int i = 0; i < 32; i++)
-        snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    hex_text(sum, 32, text);
     if (u->compare && strcmp(text, u->want.sha256) != 0)
         return unpack_damage(e, "the content of %s is not what was backed up (SHA-256 differs)",
             UTF8_SHORT(path, 300));

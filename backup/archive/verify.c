@@ -9,6 +9,7 @@
 
 #include "backup/archive/stream.h"
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 /* Encrypted and no key here: the file's own size and hash are what can be compared. */
@@ -36,8 +37,7 @@ static int whole_file(const char *path, const struct store_item *it, const struc
     free(buf);
     if (n != 0)
         return n < 0 ? (int)n : UNPACK_STOPPED;
-    for (int i = 0; i < 32; i++)
-        snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    hex_text(sum, 32, text);
     r->whole_file_only = true;
     r->bytes = done;
     if (strcmp(text, it->manifest.archive.sha256) == 0)

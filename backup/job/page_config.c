@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,20 +16,11 @@
 #include "common/config_intent.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
-#define TEXT_MAX   (1024 * 1024)
-#define EDITS_MAX  100
-#define SHA256_HEX 65
-
-static char *sha256_hex(const char *text, size_t len, char out[static SHA256_HEX])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    CHECK(EVP_Digest(text, len, digest, NULL, EVP_sha256(), NULL) == 1);
-    for (size_t i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    return out;
-}
+#define TEXT_MAX  (1024 * 1024)
+#define EDITS_MAX 100
 
 struct change {
     struct config_edit edits[EDITS_MAX];
@@ -158,7 +148,7 @@ static json_t *apply(const char *path, const char *text, size_t len, const struc
     size_t n = 0;
     struct config *c = NULL;
     struct err e = {0};
-    char sum[SHA256_HEX];
+    char sum[SHA256_HEX_LEN];
     int r = config_edit(text, len, ch->edits, ch->n, &out, &n, &e);
     if (r == 0)
         r = config_parse(out, n, path, &c, &e);
@@ -171,7 +161,7 @@ static json_t *apply(const char *path, const char *text, size_t len, const struc
     if (r < 0)
         return json_error(-r, "%s", e.text);
     return json_pack(
-        "{sb ss si}", "ok", 1, "sha256", sha256_hex(out, n, sum), "options", (int)ch->n);
+        "{sb ss si}", "ok", 1, "sha256", hex_sha256(out, n, sum), "options", (int)ch->n);
 }
 
 /* Two that change it at the same time: neither one's change is lost. */
@@ -191,7 +181,7 @@ int page_config(const struct config *settings, const char *config_file, const js
     _cleanup_free_ char *text = NULL;
     const char *path = config_path(settings);
     size_t len = 0;
-    char sum[SHA256_HEX];
+    char sum[SHA256_HEX_LEN];
     _cleanup_fd_ int lock = -1;
     *answer = take_change(json_object_get(request, "values"), &ch);
     int r = lock_folder(path, &lock, e);
@@ -204,7 +194,7 @@ int page_config(const struct config *settings, const char *config_file, const js
     const json_t *expected = json_object_get(request, "sha256");
     if (r == 0 && !*answer && expected && !json_is_null(expected) &&
         (!json_is_string(expected) ||
-            strcmp(json_string_value(expected), sha256_hex(text, len, sum)) != 0))
+            strcmp(json_string_value(expected), hex_sha256(text, len, sum)) != 0))
         *answer = json_error(ESTALE, "%s was changed meanwhile; look at it again", path);
     if (r == 0 && !*answer)
         *answer = apply(path, text, len, &ch);

@@ -2,7 +2,6 @@
  * The control socket's commands about settings: shown, and those changed that a page may change.
  */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,20 +16,11 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/hex.h"
 
 #define TEXT_MAX    (1024 * 1024)
 #define EDITS_MAX   100
 #define PREVIEW_MAX 100
-#define SHA256_HEX  65
-
-static char *sha256_hex(const char *text, size_t len, char out[static SHA256_HEX])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    CHECK(EVP_Digest(text, len, digest, NULL, EVP_sha256(), NULL) == 1);
-    for (size_t i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    return out;
-}
 
 /* --- config-get --- */
 
@@ -64,7 +54,7 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
     struct err e = {0};
-    char sum[SHA256_HEX];
+    char sum[SHA256_HEX_LEN];
     bool whole;
     (void)c, (void)request;
     config_each(k->config, show, &s);
@@ -74,7 +64,7 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
         "environment", s.environment);
     CHECK(answer);
     if (r == 0)
-        json_object_set_new(answer, "sha256", json_string(sha256_hex(text, len, sum)));
+        json_object_set_new(answer, "sha256", json_string(hex_sha256(text, len, sum)));
     return answer;
 }
 

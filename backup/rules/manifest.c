@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 const char *manifest_method_name(enum manifest_method m)
@@ -203,8 +204,7 @@ static void set_bytes(json_t *obj, const char *key, const char *bytes)
     }
     char hex_key[32];
     char *hex = xmalloc(2 * len + 1);
-    for (size_t i = 0; i < len; i++)
-        snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)bytes[i]);
+    hex_text(bytes, len, hex);
     snprintf(hex_key, sizeof hex_key, "%s_hex", key);
     json_object_set_new(obj, hex_key, json_string(hex));
     free(hex);

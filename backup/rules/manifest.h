@@ -30,11 +30,11 @@
 #include "backup/rules/archive_name.h"
 #include "backup/rules/binlog_event.h"
 #include "common/error.h"
+#include "common/hex.h"
 
 #define MANIFEST_VERSION       2
 #define MANIFEST_PATH_MAX      4095
-#define SHA256_HEX_LEN         65 /* with the NUL, as all of these */
-#define SEAL_KEY_HEX_LEN       65
+#define SEAL_KEY_HEX_LEN       65 /* with the NUL, as all of these */
 #define SEAL_SIGNATURE_HEX_LEN 129
 
 enum manifest_method { MANIFEST_PHYSICAL, MANIFEST_DUMP, MANIFEST_FILES };

@@ -15,6 +15,7 @@
 #include "common/config_edit.h"
 #include "common/config_intent.h"
 #include "common/file.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define CONFIG_MAX (1u << 20)
@@ -86,8 +87,7 @@ static bool lasts(const struct in6_addr *a)
     char hex[33], line[128];
     unsigned flags;
     bool found = false, good = true;
-    for (size_t i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", a->s6_addr[i]);
+    hex_text(a->s6_addr, 16, hex);
     FILE *f = fopen("/proc/net/if_inet6", "re");
     while (f && !found && fgets(line, sizeof line, f))
         if (strncmp(line, hex, 32) == 0 && sscanf(line + 32, "%*x %*x %*x %x", &flags) == 1) {

@@ -41,6 +41,7 @@ class Rule:
 
 #: The longest prefix that fits a file rules it. common is open to everybody, and so are its JSON and errors.
 RULES = {
+    "common/digest_ssl.c": Rule("common", "openssl"),
     "common/error_ssl.c": Rule("common", "openssl"),
     "common/error_uv.c": Rule("common", "uv"),
     "common/systemd.c": Rule("common", "systemd"),

@@ -30,6 +30,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/units.h"
+#include "common/hex.h"
 
 struct settings {
     const char *backend, *manifest, *state_dir;
@@ -142,7 +143,7 @@ static int write_sealed(const struct trust *t, const char *purpose, const char *
     struct err *e)
 {
     struct manifest_seal seal = {0};
-    seal_digest(head, head_len, digest);
+    hex_sha256(head, head_len, digest);
     memcpy(seal.digest, digest, sizeof seal.digest);
     memcpy(seal.key, t->key.public, sizeof seal.key);
     seal_sign(&t->key, purpose, digest, seal.signature);

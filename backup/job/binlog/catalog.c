@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/file.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define SUFFIX ".json"
@@ -45,7 +46,7 @@ static int read_index(
     size_t first = line ? (size_t)(line - text) + 1 : 0;
     if (!line || manifest_seal_parse(text, first, &seal, e) != 0)
         return err_set(e, EINVAL, "it has no seal");
-    seal_digest(line + 1, len - first, out->digest);
+    hex_sha256(line + 1, len - first, out->digest);
     if (strcmp(out->digest, seal.digest) != 0 || !seal.key[0] || !is_known(trust, seal.key) ||
         !seal_verify(seal.key, SEAL_BINLOG, seal.digest, seal.signature))
         return err_set(e, EPERM, "nobody vouches for it: it is not sealed with a key of ours");
@@ -205,7 +206,7 @@ int binlog_catalog_publish(const char *dir, const struct binlog_segment *s, cons
     struct manifest_seal seal = {.key = ""};
     _cleanup_free_ char *head = binlog_segment_text(s);
     _cleanup_free_ char *path = xasprintf("%s/%s", dir, binlog_segment_name(s, SUFFIX, name));
-    seal_digest(head, strlen(head), seal.digest);
+    hex_sha256(head, strlen(head), seal.digest);
     memcpy(seal.key, t->key.public, sizeof seal.key);
     seal_sign(&t->key, SEAL_BINLOG, seal.digest, seal.signature);
     _cleanup_free_ char *first = manifest_seal_text(&seal);

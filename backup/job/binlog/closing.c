@@ -11,14 +11,9 @@
 #include "backup/archive/gzip_write.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/hex.h"
 
 #define CHUNK (1u << 20)
-
-static void to_hex(const uint8_t sum[static 32], char out[static SHA256_HEX_LEN])
-{
-    for (size_t i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
-}
 
 /* --- writing --- */
 
@@ -122,7 +117,7 @@ static int check_sum(struct reading *g, const struct binlog_segment *s, struct e
     uint8_t sum[32];
     char text[SHA256_HEX_LEN];
     CHECK(EVP_DigestFinal_ex(g->sha, sum, NULL));
-    to_hex(sum, text);
+    hex_text(sum, 32, text);
     if (g->bytes != s->to - s->from || strcmp(text, s->sha256) != 0)
         return err_set(e, EBADMSG, "%s is not what was written (SHA-256 differs)", s->stored);
     return 0;
@@ -187,7 +182,7 @@ static int sum_of(int fd, const char *name, struct binlog_segment *s, struct err
         ;
     s->stored_bytes = source_file_totals(file, sum);
     file->drop(file);
-    to_hex(sum, s->stored_sha256);
+    hex_text(sum, 32, s->stored_sha256);
     return n < 0 ? (int)n : 0;
 }
 

@@ -14,6 +14,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #define HEARTBEAT_MS  1000
@@ -134,7 +135,7 @@ static int locked_next_segment(struct stream *s, const char *file, struct err *e
 static int compare_first(struct stream *s, const uint8_t *event, size_t n, struct err *e)
 {
     char digest[SHA256_HEX_LEN];
-    seal_digest(event, n, digest);
+    hex_sha256(event, n, digest);
     s->compare = false;
     if (strcmp(digest, s->last.last_sha256) == 0)
         return 0;

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
+#include "common/hex.h"
 
 #define NO_SUCH_XA   1397
 #define XA_MS        10000
@@ -140,10 +141,8 @@ static int rows(struct binlog_player *p, const struct binlog_event *ev, struct e
 static char *xa_words(const struct binlog_player *p, const char *what)
 {
     char hex[2][2 * 64 + 1] = {"", ""};
-    for (size_t i = 0; i < p->group.gtrid; i++)
-        snprintf(hex[0] + 2 * i, 3, "%02x", p->xid[i]);
-    for (size_t i = 0; i < p->group.bqual; i++)
-        snprintf(hex[1] + 2 * i, 3, "%02x", p->xid[p->group.gtrid + i]);
+    hex_text(p->xid, p->group.gtrid, hex[0]);
+    hex_text(p->xid + p->group.gtrid, p->group.bqual, hex[1]);
     return xasprintf("XA %s X'%s',X'%s',%u", what, hex[0], hex[1], p->group.xid_format);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "backup/job/binlog/closing.h"
 #include "common/file.h"
+#include "common/hex.h"
 
 struct binlog_writer {
     struct run *run;
@@ -27,8 +28,7 @@ static void hex_of(EVP_MD_CTX *ctx, char out[static SHA256_HEX_LEN])
     EVP_MD_CTX *copy = EVP_MD_CTX_new();
     CHECK(copy && EVP_MD_CTX_copy_ex(copy, ctx) && EVP_DigestFinal_ex(copy, sum, NULL));
     EVP_MD_CTX_free(copy);
-    for (size_t i = 0; i < sizeof sum; i++)
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+    hex_text(sum, sizeof sum, out);
 }
 
 static struct binlog_writer *make(struct run *r, const struct binlog_segment *s)
@@ -177,7 +177,7 @@ static int append(
         CHECK(EVP_DigestUpdate(w->sha, BINLOG_MAGIC, BINLOG_MAGIC_SIZE));
     CHECK(EVP_DigestUpdate(w->sha, event, h->length));
     w->s.last = at;
-    seal_digest(event, h->length, w->s.last_sha256);
+    hex_sha256(event, h->length, w->s.last_sha256);
     w->s.to = at + h->length;
     w->dirty = true;
     return 0;

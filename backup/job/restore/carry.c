@@ -11,6 +11,7 @@
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/throwaway_of.h"
 #include "common/exit_codes.h"
+#include "common/hex.h"
 
 /* Tables of the server's own that say something of the practice. Not those of logs, of statistics
  * and of help, which each server writes by itself. */
@@ -189,11 +190,8 @@ static int put_row(
             append(&values, &len, quoted);
         } else { /* bytes: with a NUL among them */
             append(&values, &len, "x'");
-            for (unsigned long k = 0; k < lengths[i]; k++) {
-                char hex[3];
-                snprintf(hex, sizeof hex, "%02x", (unsigned char)row[i][k]);
-                append(&values, &len, hex);
-            }
+            _cleanup_free_ char *hex = hex_text(row[i], lengths[i], xmalloc(2 * lengths[i] + 1));
+            append(&values, &len, hex);
             append(&values, &len, "'");
         }
     }

@@ -16,6 +16,7 @@
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
+#include "common/hex.h"
 
 #define START_MS     300000
 #define STOP_MS      300000
@@ -173,8 +174,7 @@ static int make_password(char out[static PASSWORD_LEN + 1], struct err *e)
     unsigned char raw[PASSWORD_LEN / 2];
     if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
         return err_sys(e, errno, "cannot make a password");
-    for (size_t i = 0; i < sizeof raw; i++)
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    hex_text(raw, sizeof raw, out);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backup/archive/ledger.h"
 #include "backup/archive/seal.h"
+#include "common/hex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,7 +17,7 @@ static char *with_right_sum(const uint8_t *data, size_t size)
     char sum[SHA256_HEX_LEN];
     char *body = xasprintf("%.*s", (int)size, (const char *)data);
     char *both = xasprintf(" %s", body);
-    seal_digest(both, strlen(both), sum);
+    hex_sha256(both, strlen(both), sum);
     char *line = xasprintf("%s,\"chain\":\"%s\"}", body, sum);
     free(body);
     free(both);

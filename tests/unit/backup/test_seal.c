@@ -10,6 +10,7 @@
 #include "backup/archive/seal.h"
 #include "backup/archive/trust.h"
 #include "backup/rules/shrink.h"
+#include "common/hex.h"
 
 /* RFC 8032, 7.1, test 1: its public key belongs to its secret one. */
 static void test_known_key(void **state)
@@ -19,7 +20,7 @@ static void test_known_key(void **state)
     struct err e = {0};
     char sum[SHA256_HEX_LEN], text[SEAL_SPARE_LEN], again[SEAL_SPARE_LEN];
     const char *secret = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-    seal_digest(secret, 64, sum);
+    hex_sha256(secret, 64, sum);
     snprintf(text, sizeof text, "elexgate-backup-key-1:%s:%.8s", secret, sum);
     assert_int_equal(seal_key_parse(text, &key, &e), 0);
     assert_string_equal(
@@ -44,8 +45,8 @@ static void test_seals(void **state)
     char digest[SHA256_HEX_LEN], other[SHA256_HEX_LEN], seal[SEAL_SIGNATURE_HEX_LEN];
     assert_int_equal(seal_key_make(&a, NULL), 0);
     assert_int_equal(seal_key_make(&b, NULL), 0);
-    seal_digest("x", 1, digest);
-    seal_digest("y", 1, other);
+    hex_sha256("x", 1, digest);
+    hex_sha256("y", 1, other);
     seal_sign(&a, SEAL_MANIFEST, digest, seal);
     assert_true(seal_verify(a.public, SEAL_MANIFEST, digest, seal));
     assert_false(seal_verify(b.public, SEAL_MANIFEST, digest, seal));
@@ -73,7 +74,7 @@ static struct ledger_entry entry(enum ledger_what what, uint64_t sequence, const
     if (what != LEDGER_BEGIN)
         strcpy(n.type, "bilder");
     if (what == LEDGER_MADE || what == LEDGER_ADOPTED)
-        seal_digest(run, strlen(run), n.digest);
+        hex_sha256(run, strlen(run), n.digest);
     return n;
 }
 

@@ -12,6 +12,7 @@
 #include "backup/archive/store.h"
 #include "backup/archive/verify.h"
 #include "common/clock.h"
+#include "common/hex.h"
 
 static char *dir, *state_dir;
 static struct trust trust;
@@ -390,7 +391,7 @@ static void test_status(void **state)
                         back;
     snprintf(s.verified_words, sizeof s.verified_words, "bad \xff name");
     char digest[SHA256_HEX_LEN];
-    seal_digest("a manifest", 10, digest);
+    hex_sha256("a manifest", 10, digest);
     struct status_subject about = {"x", "2026-11-20-0315", digest};
     assert_int_equal(status_read(dir, &about, &trust, &back, &e), 0);
     assert_int_equal(back.proven_ms, 0);
@@ -414,8 +415,8 @@ static void test_nobody_else_says_that_it_is_proven(void **state)
     struct store_status proven = {.proven_ms = 1, .proven_good = true}, back;
     struct seal_key theirs;
     char digest[SHA256_HEX_LEN], other[SHA256_HEX_LEN];
-    seal_digest("a", 1, digest);
-    seal_digest("b", 1, other);
+    hex_sha256("a", 1, digest);
+    hex_sha256("b", 1, other);
     assert_int_equal(seal_key_make(&theirs, &e), 0);
     const struct status_subject about = {"x", "2026-11-20-0315", digest};
     const struct status_subject others[] = {{"x", "2026-11-20-0315", other},
