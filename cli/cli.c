@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 #include "cli/output.h"
 #include "common/utf8.h"
+#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
 #include "link/control.h"
@@ -143,4 +146,52 @@ void cli_print_json(const json_t *value)
 
     fwrite(line, 1, len, stdout);
     fflush(stdout);
+}
+
+const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bool seconds,
+    const char *none, char buf[static 32])
+{
+    int64_t ms;
+    struct tm tm;
+    const char *iso = json_get_str(o, key);
+    if (!iso || clock_parse(iso, &ms) < 0)
+        return none;
+    time_t s = (time_t)(ms / 1000);
+    if (!localtime_r(&s, &tm))
+        return none;
+    strftime(buf, 32,
+        seconds ? tr(cli, "%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S")
+                : tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"),
+        &tm);
+    return buf;
+}
+
+bool cli_on_terminal(const struct cli *cli)
+{
+    return !cli->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+int cli_nobody_to_ask(const struct cli *cli)
+{
+    return cli_usage(cli, "%s",
+        tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
+            "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
+}
+
+int cli_confirm(struct cli *cli, const char *english, const char *german)
+{
+    char line[80];
+    if (!cli_on_terminal(cli))
+        return cli_nobody_to_ask(cli);
+    printf(tr(cli, "Type \"%s\" to go on, anything else cancels: ",
+               "Zum Fortfahren \"%s\" eintippen, alles andere bricht ab: "),
+        tr(cli, english, german));
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        line[0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
+        return EXIT_GOOD;
+    return cli_failf(cli, EXIT_CANCELLED, "%s",
+        tr(cli, "cancelled, nothing was changed", "abgebrochen, nichts wurde verändert"));
 }

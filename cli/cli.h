@@ -45,6 +45,18 @@ int cli_failf(const struct cli *cli, int code, const char *fmt, ...) PRINTF(3, 4
 /* Wrong arguments: tells it, with a hint to --help; returns EXIT_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 
+/* "22.11.2026 23:10:07" or "2026-11-22 23:10:07" of a member, in local time and the reader's form;
+ * none where it is no time. */
+const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bool seconds,
+    const char *none, char buf[static 32]);
+/* Somebody is there to be asked. */
+bool cli_on_terminal(const struct cli *cli);
+/* EXIT_USAGE, told: nobody is, and a script has to say --yes. */
+int cli_nobody_to_ask(const struct cli *cli);
+/* The whole word must be typed: nobody agrees by habit. The question is on the terminal already.
+ * EXIT_GOOD, or told: cancelled, or usage where nobody is there to answer. */
+int cli_confirm(struct cli *cli, const char *english, const char *german) MUSTCHECK;
+
 /* The programs with a control socket. */
 enum cli_peer { CLI_PROXY, CLI_KEEPER };
 /* Connects, or tells that the program is not reachable, where, and how to start it. Returns an exit

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <time.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -176,20 +175,6 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *item)
     table_add(t, cells);
 }
 
-/* "30.11.2026 14:32:07" */
-static void local_second(
-    const struct cli *cli, const json_t *o, const char *key, char buf[static 32])
-{
-    int64_t ms;
-    struct tm local;
-    snprintf(buf, 32, "?");
-    if (clock_parse(json_get_text(o, key), &ms) < 0)
-        return;
-    time_t s = (time_t)(ms / 1000);
-    localtime_r(&s, &local);
-    strftime(buf, 32, tr(cli, "%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S"), &local);
-}
-
 /* The archived binary log: what there is besides the backups. */
 static void print_binlog(const struct cli *cli, const json_t *last)
 {
@@ -197,16 +182,15 @@ static void print_binlog(const struct cli *cli, const json_t *last)
     size_t i;
     json_array_foreach (list, i, t) {
         char begins[32], ends[32];
-        local_second(cli, t, "begins", begins);
-        local_second(cli, t, "ends", ends);
         printf(tr(cli,
                    "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
                    " transactions in %" PRId64 " segments, %.1f MB\n",
                    "%sBinärlog, Zeitlinie %" PRId64 ": %s bis %s, %" PRId64
                    " Transaktionen in %" PRId64 " Stücken, %.1f MB\n"),
-            i ? "" : "\n", output_number(t, "timeline", 0), begins, ends,
-            output_number(t, "transactions", 0), output_number(t, "segments", 0),
-            (double)output_number(t, "stored_bytes", 0) / 1e6);
+            i ? "" : "\n", output_number(t, "timeline", 0),
+            cli_time(cli, t, "begins", true, "?", begins),
+            cli_time(cli, t, "ends", true, "?", ends), output_number(t, "transactions", 0),
+            output_number(t, "segments", 0), (double)output_number(t, "stored_bytes", 0) / 1e6);
         if (output_number(t, "gaps", 0) > 0)
             printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing",
                                "  ES HAT LÜCKEN: es fehlen Stücke"));
@@ -299,35 +283,15 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
     return code;
 }
 
-/* Somebody must be there to answer, or have answered. The question is on the terminal already. */
-static int confirm(struct cli *cli, const char *english, const char *german)
-{
-    char line[80];
-    if (cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return cli_usage(cli, "%s",
-            tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
-                "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
-    printf(tr(cli, "Type \"%s\" to go on: ", "Zum Fortfahren \"%s\" eintippen: "),
-        cli->german ? german : english);
-    fflush(stdout);
-    if (!fgets(line, sizeof line, stdin))
-        line[0] = '\0';
-    line[strcspn(line, "\r\n")] = '\0';
-    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
-        return EXIT_GOOD;
-    return cli_failf(cli, EXIT_CANCELLED, "%s",
-        tr(cli, "cancelled, nothing was done", "abgebrochen, nichts wurde getan"));
-}
-
 static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
 {
     if (yes)
         return EXIT_GOOD;
-    if (!cli->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+    if (cli_on_terminal(cli))
         printf(tr(cli, "Delete the backup %s%s%s for good? ",
                    "Die Sicherung %s%s%s endgültig löschen? "),
             which, type ? " " : "", type ? type : "");
-    return confirm(cli, "delete", "löschen");
+    return cli_confirm(cli, "delete", "löschen");
 }
 
 /* delete RUN [TYPE]; options before, between and behind them. argv[0] is "delete". */
@@ -411,7 +375,7 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
                 "Whoever can write to the backup medium can have made it. Take over only what you\n"
                 "know to be yours: from before backups were sealed, or from your former machine.\n",
                 "Wer auf das Sicherungsmedium schreiben kann, kann sie gemacht haben. Übernehmen Sie nur,\nwas sicher von Ihnen ist: aus der Zeit vor dem Siegel oder von Ihrer früheren Maschine.\n"));
-    int code = yes ? EXIT_GOOD : confirm(cli, "adopt", "übernehmen");
+    int code = yes ? EXIT_GOOD : cli_confirm(cli, "adopt", "übernehmen");
     struct adopting adopting = {cli, NULL};
     if (code == EXIT_GOOD) {
         code = job_stream_run(cli, args, on_adopt_line, &adopting);

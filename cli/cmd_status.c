@@ -15,22 +15,6 @@
 
 #define TIMEOUT_MS 5000
 
-/* "22.11.2026 23:10" or "2026-11-22 23:10", local time; "" if it is not a time. */
-static char *local_time(const struct cli *cli, const char *iso)
-{
-    int64_t ms;
-    struct tm tm;
-    char buf[64];
-
-    if (!iso || clock_parse(iso, &ms) < 0)
-        return xstrdup("");
-    time_t sec = (time_t)(ms / 1000);
-    if (!localtime_r(&sec, &tm))
-        return xstrdup("");
-    strftime(buf, sizeof buf, tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"), &tm);
-    return xstrdup(buf);
-}
-
 static const char *state_words(const struct cli *cli, const char *state)
 {
     if (strcmp(state, "open") == 0)
@@ -48,8 +32,9 @@ static void print_state(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *state = output_member(s, "state");
     _cleanup_free_ char *reason = output_member(s, "reason");
     _cleanup_free_ char *reason_de = output_member(s, "reason_de");
-    _cleanup_free_ char *since = local_time(cli, json_get_str(s, "since"));
-    _cleanup_free_ char *until = local_time(cli, json_get_str(s, "until"));
+    char begun[32], end[32];
+    const char *since = cli_time(cli, s, "since", false, "", begun);
+    const char *until = cli_time(cli, s, "until", false, "", end);
     const char *why = cli->german && *reason_de ? reason_de : reason;
 
     printf("%-13s %s", tr(cli, "Gate", "Zugang"), state_words(cli, state));
@@ -70,8 +55,9 @@ static void print_predecessors(const struct cli *cli, const json_t *s)
 
     json_array_foreach (json_object_get(s, "predecessors"), i, p) {
         _cleanup_free_ char *error = output_member(p, "error");
-        _cleanup_free_ char *until = local_time(
-            cli, json_get_str(json_object_get(p, "handed_over"), "until"));
+        char end[32];
+        const char *until = cli_time(
+            cli, json_object_get(p, "handed_over"), "until", false, "", end);
         if (*error)
             printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), error);
         else
@@ -204,7 +190,8 @@ static void print_certificate(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *issuer = output_member(c, "issuer");
     _cleanup_free_ char *hex = output_member(c, "fingerprint_sha256");
     _cleanup_free_ char *fingerprint = cert_colons(hex);
-    _cleanup_free_ char *until = local_time(cli, json_get_str(c, "not_after"));
+    char end[32];
+    const char *until = cli_time(cli, c, "not_after", false, "", end);
     int64_t days = output_number(c, "days_left", 0);
 
     if (!json_is_object(c))

@@ -22,21 +22,6 @@ json_t *status_backup_ask(struct cli *cli)
     return r == 0 ? answer : json_null();
 }
 
-/* "2026-11-22 03:15" of a member, or what to say when it is not there. */
-static const char *moment(
-    const struct cli *cli, const json_t *o, const char *key, const char *none, char buf[static 32])
-{
-    const char *iso = json_get_str(o, key);
-    int64_t ms;
-    struct tm local;
-    if (!iso || clock_parse(iso, &ms) < 0)
-        return none;
-    time_t s = (time_t)(ms / 1000);
-    localtime_r(&s, &local);
-    strftime(buf, 32, tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"), &local);
-    return buf;
-}
-
 static void print_now(const struct cli *cli, const json_t *keeper, const char *label)
 {
     const json_t *job = json_object_get(keeper, "job"),
@@ -49,11 +34,12 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
     } else if (json_is_object(pending)) {
         _cleanup_free_ char *words = output_member(pending, cli->german ? "words_de" : "words");
         printf(tr(cli, "%-13s due since %s, waits: %s\n", "%-13s fällig seit %s, wartet: %s\n"),
-            label, moment(cli, pending, "due", "?", since), words);
+            label, cli_time(cli, pending, "due", false, "?", since), words);
     } else {
         const json_t *schedule = json_object_get(keeper, "schedule");
         printf(tr(cli, "%-13s next: %s\n", "%-13s nächste: %s\n"), label,
-            moment(cli, schedule, "next", tr(cli, "never by itself", "nie von selbst"), since));
+            cli_time(
+                cli, schedule, "next", false, tr(cli, "never by itself", "nie von selbst"), since));
     }
 }
 
@@ -66,8 +52,8 @@ static void print_last(const struct cli *cli, const json_t *keeper)
     bool drilled = output_number(drill, "exit", 1) == 0;
     printf(tr(cli, "%-13s last good one: %s, last drill that succeeded: %s\n",
                "%-13s letzte gute: %s, letzte bestandene Probe: %s\n"),
-        "", moment(cli, good, "started", never, when),
-        drilled ? moment(cli, drill, "started", never, proven) : never);
+        "", cli_time(cli, good, "started", false, never, when),
+        drilled ? cli_time(cli, drill, "started", false, never, proven) : never);
 }
 
 static void print_binlog(const struct cli *cli, const json_t *keeper)

@@ -91,6 +91,8 @@ int cert_open_ca(struct cert_run *run, X509 **ca, EVP_PKEY **key) MUSTCHECK;
 char *cert_new_passphrase(
     struct cert_run *run, const char *file, const char *what, struct err *e) MUSTCHECK;
 enum make_key_kind cert_key_kind(const struct cert_run *run);
+/* The same, and where nothing is asked for, the kind of the old one. */
+enum make_key_kind cert_key_kind_like(const struct cert_run *run, const EVP_PKEY *old);
 
 /* renew --new-ca: the CA that follows ours. Exit code. */
 int cert_new_ca(struct cert_run *run) MUSTCHECK;

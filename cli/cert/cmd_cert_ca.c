@@ -11,21 +11,6 @@
 #include "cli/cert/cmd_cert.h"
 #include "common/file.h"
 
-static enum make_key_kind kind_like(const struct cert_run *run, X509 *old)
-{
-    if (run->args.rsa || run->args.ed25519) {
-        return cert_key_kind(run);
-    }
-    switch (EVP_PKEY_get_base_id(X509_get0_pubkey(old))) {
-    case EVP_PKEY_RSA:
-        return MAKE_KEY_RSA3072;
-    case EVP_PKEY_ED25519:
-        return MAKE_KEY_ED25519;
-    default:
-        return MAKE_KEY_P256;
-    }
-}
-
 /* What was encrypted stays so. */
 static int passphrase_for(struct cert_run *run, char **out)
 {
@@ -85,7 +70,7 @@ static int renew_leaf(
         return code == EXIT_GOOD ? code : cert_fail(run, &e);
     }
     struct make_signer signer = {next->root, next->key};
-    int r = make_key(kind_like(run, cert_pair_leaf(old)), &key, &e);
+    int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &e);
     int code = r == 0 ? cert_names_of(run, cert_pair_info(old)) : EXIT_GOOD;
     if (code != EXIT_GOOD) {
         return code;
@@ -128,7 +113,7 @@ static int make_next(struct cert_run *run, const struct cert_pair *pair, X509 *c
     char *passphrase = NULL;
     int code = passphrase_for(run, &passphrase);
     if (code == EXIT_GOOD &&
-        (successor_make(&old, kind_like(run, ca),
+        (successor_make(&old, cert_key_kind_like(run, X509_get0_pubkey(ca)),
              run->args.ca_days > 0 ? run->args.ca_days : MAKE_CA_DAYS, run->now, &next, &e) < 0 ||
             successor_publish(&run->store, &next, ca, passphrase, run->now, &e) < 0)) {
         code = cert_fail(run, &e);

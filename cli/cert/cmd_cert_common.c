@@ -45,6 +45,20 @@ enum make_key_kind cert_key_kind(const struct cert_run *run)
     return run->args.rsa ? MAKE_KEY_RSA3072 : run->args.ed25519 ? MAKE_KEY_ED25519 : MAKE_KEY_P256;
 }
 
+enum make_key_kind cert_key_kind_like(const struct cert_run *run, const EVP_PKEY *old)
+{
+    if (run->args.rsa || run->args.ed25519)
+        return cert_key_kind(run);
+    switch (EVP_PKEY_get_base_id(old)) {
+    case EVP_PKEY_RSA:
+        return MAKE_KEY_RSA3072;
+    case EVP_PKEY_ED25519:
+        return MAKE_KEY_ED25519;
+    default:
+        return MAKE_KEY_P256;
+    }
+}
+
 /* The configuration may be missing when --dir says all that is needed. */
 static const struct config *config_if_any(struct cert_run *run)
 {

@@ -114,21 +114,6 @@ static enum renew_advice advice_for(struct cert_run *run, const struct cert_pair
     return renew_decide(&f);
 }
 
-static enum make_key_kind kind_of(struct cert_run *run, const struct cert_pair *old)
-{
-    if (run->args.rsa || run->args.ed25519) {
-        return cert_key_kind(run);
-    }
-    switch (EVP_PKEY_get_base_id(cert_pair_key(old))) {
-    case EVP_PKEY_RSA:
-        return MAKE_KEY_RSA3072;
-    case EVP_PKEY_ED25519:
-        return MAKE_KEY_ED25519;
-    default:
-        return MAKE_KEY_P256;
-    }
-}
-
 /* Always with a new key: a copy of the old one that got lost is then worth nothing. */
 static int renew_pair(struct cert_run *run, const struct cert_pair *old)
 {
@@ -143,7 +128,7 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
         return code;
     }
     struct make_signer signer = {ca, ca_key};
-    int r = make_key(kind_of(run, old), &key, &e);
+    int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &e);
     if (r == 0) {
         r = make_again(cert_pair_leaf(old), &run->args.names, key, &signer,
             run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &e);

@@ -3,7 +3,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -102,36 +101,12 @@ static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 
 /* --- asking --- */
 
-static bool on_terminal(const struct cli *cli)
-{
-    return !cli->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-}
-
 /* Somebody must be there to answer, or have answered. */
 static int can_ask(const struct cli *cli, const struct request *rq)
 {
-    if (rq->yes || on_terminal(cli))
+    if (rq->yes || cli_on_terminal(cli))
         return EXIT_GOOD;
-    return cli_usage(cli, "%s",
-        tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
-            "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
-}
-
-/* The whole word must be typed: a restore is nothing to agree to by habit. */
-static int confirm(struct cli *cli, const char *english, const char *german)
-{
-    char line[80];
-    printf(tr(cli, "Type \"%s\" to go on, anything else cancels: ",
-               "Zum Fortfahren \"%s\" eintippen, alles andere bricht ab: "),
-        tr(cli, english, german));
-    fflush(stdout);
-    if (!fgets(line, sizeof line, stdin))
-        line[0] = '\0';
-    line[strcspn(line, "\r\n")] = '\0';
-    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
-        return EXIT_GOOD;
-    return cli_failf(cli, EXIT_CANCELLED, "%s",
-        tr(cli, "cancelled, nothing was changed", "abgebrochen, nichts wurde verändert"));
+    return cli_nobody_to_ask(cli);
 }
 
 /* --- running --- */
@@ -223,9 +198,9 @@ static int run_and_ask(struct cli *cli, const struct request *rq, const char **a
     bool loss = false;
     args[n] = NULL;
     int code = run_job(cli, args, &loss);
-    if (!loss || !on_terminal(cli) || rq->dry_run)
+    if (!loss || !cli_on_terminal(cli) || rq->dry_run)
         return code;
-    code = confirm(cli, "lose them", "verlieren");
+    code = cli_confirm(cli, "lose them", "verlieren");
     if (code != EXIT_GOOD)
         return code;
     for (size_t i = n; i > 2; i--)
@@ -310,18 +285,18 @@ static int restore(struct cli *cli, const struct request *rq)
     const char *args[TYPES_MAX + 20];
     json_t *plan = NULL;
     int code = EXIT_GOOD;
-    if (!rq->dry_run && !rq->yes && !on_terminal(cli))
+    if (!rq->dry_run && !rq->yes && !cli_on_terminal(cli))
         code = can_be_done(cli, rq, args);
     if (code == EXIT_GOOD && !rq->dry_run)
         code = can_ask(cli, rq);
-    if (code == EXIT_GOOD && on_terminal(cli)) {
+    if (code == EXIT_GOOD && cli_on_terminal(cli)) {
         job_words(rq, "plan", args);
         code = ask_job(cli, args, "plan", &plan);
         if (code == EXIT_GOOD && plan)
             restore_words_plan(cli, plan);
         json_decref(plan);
         if (code == EXIT_GOOD && !rq->yes && !rq->dry_run)
-            code = confirm(cli, "restore", "wiederherstellen");
+            code = cli_confirm(cli, "restore", "wiederherstellen");
     }
     if (code != EXIT_GOOD)
         return code;
@@ -344,7 +319,7 @@ static int restore_sql(struct cli *cli, const struct request *rq)
                 "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n",
                 "Die Datenbank %s wird aus %s neu gemacht, neben der jetzigen und während alle arbeiten; dann tauschen die beiden den Platz. Die jetzigen Daten bleiben aufbewahrt.\n"),
             config_str(c, "database", NULL, "name"), rq->sql);
-        code = confirm(cli, "restore", "wiederherstellen");
+        code = cli_confirm(cli, "restore", "wiederherstellen");
     }
     if (code != EXIT_GOOD)
         return code;
@@ -381,7 +356,7 @@ static int undo(struct cli *cli, const struct request *rq)
                 "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes.",
                 "Das tauscht hin und her; die Clients warten einige Sekunden. Was seither erfasst wurde, bleibt bei der Seite, die geht."));
         if (code == EXIT_GOOD)
-            code = confirm(cli, "undo", "zurück");
+            code = cli_confirm(cli, "undo", "zurück");
     }
     return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }
@@ -395,7 +370,7 @@ static int accept_it(struct cli *cli, const struct request *rq)
         printf("%s\n", tr(cli, "The data that are not in use are deleted for good.",
                            "Die Daten, die nicht in Gebrauch sind, werden endgültig gelöscht."));
         if (code == EXIT_GOOD)
-            code = confirm(cli, "accept", "annehmen");
+            code = cli_confirm(cli, "accept", "annehmen");
     }
     return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }

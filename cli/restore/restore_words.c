@@ -203,19 +203,6 @@ static void print_sessions(const struct cli *cli, const json_t *sessions)
     json_decref(counts);
 }
 
-/* "14:32" of the day, or with the date. */
-static void local_time(const json_t *o, const char *key, bool seconds, char buf[static 32])
-{
-    int64_t ms;
-    struct tm local;
-    snprintf(buf, 32, "?");
-    if (clock_parse(json_get_text(o, key), &ms) < 0)
-        return;
-    time_t s = (time_t)(ms / 1000);
-    localtime_r(&s, &local);
-    strftime(buf, 32, seconds ? "%F %T" : "%F %H:%M", &local);
-}
-
 /* What lies behind the moment that is gone back to. */
 static void print_moment(const struct cli *cli, const json_t *moment)
 {
@@ -232,18 +219,17 @@ static void print_moment(const struct cli *cli, const json_t *moment)
                            "Hinter diesem Zeitpunkt liegt nichts Archiviertes."));
         return;
     }
-    local_time(moment, "first", true, first);
-    local_time(moment, "last", true, last);
     printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n",
                "VERLOREN gingen %" PRId64 " Transaktionen, von %s bis %s:\n"),
-        output_number(moment, "lost", 0), first, last);
+        output_number(moment, "lost", 0), cli_time(cli, moment, "first", true, "?", first),
+        cli_time(cli, moment, "last", true, "?", last));
     json_array_foreach (json_object_get(moment, "changes"), i, c) {
         _cleanup_free_ char *what = output_member(c, "what");
         if (i == CHANGES_SHOWN)
             break;
-        local_time(c, "minute", false, minute);
-        printf(tr(cli, "  %s  %s, %" PRId64 " times\n", "  %s  %s, %" PRId64 "-mal\n"), minute,
-            what, output_number(c, "transactions", 0));
+        printf(tr(cli, "  %s  %s, %" PRId64 " times\n", "  %s  %s, %" PRId64 "-mal\n"),
+            cli_time(cli, c, "minute", false, "?", minute), what,
+            output_number(c, "transactions", 0));
     }
     if (i == CHANGES_SHOWN)
         printf("%s\n", tr(cli, "  and more", "  und weitere"));
