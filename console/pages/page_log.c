@@ -94,30 +94,13 @@ static void collect(
     json_decref(answer);
 }
 
-static int newest_first(const void *x, const void *y)
-{
-    json_t *const *a = x, *const *b = y;
-    int order = strcmp(json_get_text(*b, "time"), json_get_text(*a, "time"));
-    json_int_t m = json_get_int(*a, "seq"), n = json_get_int(*b, "seq");
-    return order ? order : (n > m) - (n < m);
-}
-
 /* The wanted lines of both programs, newest first. */
 static json_t *gather(struct request *rq, const struct filter *f, size_t max, json_t *errors)
 {
-    json_t *lines = json_array(), *result = json_array();
+    json_t *lines = json_array();
     collect(rq, f, "proxy", lines, errors);
     collect(rq, f, "keeper", lines, errors);
-    size_t n = json_array_size(lines);
-    json_t **sorted = xcalloc(n + 1, sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_array_get(lines, i);
-    qsort(sorted, n, sizeof sorted[0], newest_first);
-    for (size_t i = 0; i < n && i < max; i++)
-        (void)json_array_append(result, sorted[i]);
-    free(sorted);
-    json_decref(lines);
-    return result;
+    return newest_first(lines, max);
 }
 
 static char *quoted(const char *q)

@@ -105,27 +105,6 @@ static void gather(
     }
 }
 
-static int newest_first(const void *x, const void *y)
-{
-    json_t *const *a = x, *const *b = y;
-    return strcmp(json_get_text(*b, "time"), json_get_text(*a, "time"));
-}
-
-/* Takes over rows. */
-static json_t *sorted(json_t *rows)
-{
-    size_t n = json_array_size(rows);
-    json_t *list = json_array(), **all = xcalloc(n + 1, sizeof *all);
-    for (size_t i = 0; i < n; i++)
-        all[i] = json_array_get(rows, i);
-    qsort(all, n, sizeof all[0], newest_first);
-    for (size_t i = 0; i < n && i < LINES_MAX; i++)
-        (void)json_array_append(list, all[i]);
-    free(all);
-    json_decref(rows);
-    return list;
-}
-
 json_t *model_protocol(struct request *rq)
 {
     const char *q = request_query(rq, "q"), *kind = kind_asked(rq);
@@ -144,7 +123,7 @@ json_t *model_protocol(struct request *rq)
         }
         json_decref(answer);
     }
-    rows = sorted(rows);
+    rows = newest_first(rows, LINES_MAX);
     (void)json_object_set_new(model, "protocol", json_true());
     (void)json_object_set_new(model, "q", json_string(q));
     (void)json_object_set_new(model, "kind_options", options(rq, "kind_", kinds, kind));

@@ -1,6 +1,7 @@
 #include "console/view/parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -319,4 +320,26 @@ json_t *runs_of(struct request *rq, const json_t *archives)
             (void)json_object_set_new(run, "duration_ms", json_integer(ms));
     }
     return runs;
+}
+
+static int older(const void *x, const void *y)
+{
+    json_t *const *a = x, *const *b = y;
+    int order = strcmp(json_get_text(*b, "time"), json_get_text(*a, "time"));
+    json_int_t m = json_get_int(*a, "seq"), n = json_get_int(*b, "seq");
+    return order ? order : (n > m) - (n < m);
+}
+
+json_t *newest_first(json_t *rows, size_t max)
+{
+    size_t n = json_array_size(rows);
+    json_t *list = json_array(), **all = xcalloc(n + 1, sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        all[i] = json_array_get(rows, i);
+    qsort(all, n, sizeof all[0], older);
+    for (size_t i = 0; i < n && i < max; i++)
+        (void)json_array_append(list, all[i]);
+    free(all);
+    json_decref(rows);
+    return list;
 }
