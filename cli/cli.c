@@ -26,7 +26,7 @@ int cli_fail(const struct cli *cli, int code, const struct err *e)
 
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more)
 {
-    const char *german = cli->german ? json_get_str(more, "error_de") : NULL;
+    const char *german = cli->lang == LANG_DE ? json_get_str(more, "error_de") : NULL;
     if (cli->json) {
         json_t *answer = json_error(e->code ? e->code : EIO, "%s", e->text);
         CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
@@ -81,14 +81,12 @@ static int unreachable(struct cli *cli, const struct peer *peer, const char *pat
     const char *hint;
 
     if (r == -EACCES || r == -EPERM)
-        hint = tr(cli, "run it as root or as a user named in control_users",
-            "als root ausführen, oder als ein Benutzer aus control_users");
+        hint = tr(cli, "run it as root or as a user named in control_users");
     else
-        hint = tr(cli, "is it running?", "läuft das Programm?");
+        hint = tr(cli, "is it running?");
     struct err e = {.code = -r};
     utf8_format(e.text, sizeof e.text,
-        tr(cli, "%s cannot be reached at %s (%s); %s Start it with: systemctl start %s",
-            "%s ist unter %s nicht erreichbar (%s); %s Starten mit: systemctl start %s"),
+        tr(cli, "%s cannot be reached at %s (%s); %s Start it with: systemctl start %s"),
         peer->program, path, strerror(-r), hint, peer->program);
     return cli_fail(cli, EXIT_UNREACHABLE, &e);
 }
@@ -159,10 +157,7 @@ const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bo
     time_t s = (time_t)(ms / 1000);
     if (!localtime_r(&s, &tm))
         return none;
-    strftime(buf, 32,
-        seconds ? tr(cli, "%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S")
-                : tr(cli, "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"),
-        &tm);
+    strftime(buf, 32, seconds ? tr(cli, "%Y-%m-%d %H:%M:%S") : tr(cli, "%Y-%m-%d %H:%M"), &tm);
     return buf;
 }
 
@@ -174,24 +169,20 @@ bool cli_on_terminal(const struct cli *cli)
 int cli_nobody_to_ask(const struct cli *cli)
 {
     return cli_usage(cli, "%s",
-        tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes",
-            "das fragt nach einer Bestätigung und braucht ein Terminal; ein Skript gibt --yes an"));
+        tr(cli, "this asks for a confirmation, which needs a terminal; a script gives --yes"));
 }
 
-int cli_confirm(struct cli *cli, const char *english, const char *german)
+int cli_confirm(struct cli *cli, const char *word)
 {
     char line[80];
     if (!cli_on_terminal(cli))
         return cli_nobody_to_ask(cli);
-    printf(tr(cli, "Type \"%s\" to go on, anything else cancels: ",
-               "Zum Fortfahren \"%s\" eintippen, alles andere bricht ab: "),
-        tr(cli, english, german));
+    printf(tr(cli, "Type \"%s\" to go on, anything else cancels: "), tr(cli, word));
     fflush(stdout);
     if (!fgets(line, sizeof line, stdin))
         line[0] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
-    if (strcmp(line, english) == 0 || strcmp(line, german) == 0)
+    if (strcmp(line, word) == 0 || strcmp(line, tr(cli, word)) == 0)
         return EXIT_GOOD;
-    return cli_failf(cli, EXIT_CANCELLED, "%s",
-        tr(cli, "cancelled, nothing was changed", "abgebrochen, nichts wurde verändert"));
+    return cli_failf(cli, EXIT_CANCELLED, "%s", tr(cli, "cancelled, nothing was changed"));
 }

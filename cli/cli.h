@@ -16,21 +16,27 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "link/control.h"
 
 struct cli {
     const struct command *command;
     const char *config_path; /* --config, else $ELEXGATE_CONFIG, else NULL = the default path */
     bool json;
-    bool german;           /* LC_ALL, LC_MESSAGES or LANG begins with "de" */
+    enum lang lang;        /* by LC_ALL, LC_MESSAGES or LANG */
     struct config *config; /* loaded by cli_config */
 };
 
-/* The text in the user's language. */
-__attribute__((format_arg(2), format_arg(3))) static inline const char *tr(
-    const struct cli *cli, const char *english, const char *german)
+/* The text in the user's language; tr_n: of one, or of many. */
+__attribute__((format_arg(2))) static inline const char *tr(
+    const struct cli *cli, const char *english)
 {
-    return cli->german ? german : english;
+    return lang_text(cli->lang, english);
+}
+__attribute__((format_arg(2), format_arg(3))) static inline const char *tr_n(
+    const struct cli *cli, const char *one, const char *many, unsigned long long n)
+{
+    return lang_text_n(cli->lang, one, many, n);
 }
 
 /* Loads the configuration once. NULL after a failure that has been told; return EXIT_FAILED then.
@@ -53,9 +59,10 @@ const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bo
 bool cli_on_terminal(const struct cli *cli);
 /* EXIT_USAGE, told: nobody is, and a script has to say --yes. */
 int cli_nobody_to_ask(const struct cli *cli);
-/* The whole word must be typed: nobody agrees by habit. The question is on the terminal already.
- * EXIT_GOOD, or told: cancelled, or usage where nobody is there to answer. */
-int cli_confirm(struct cli *cli, const char *english, const char *german) MUSTCHECK;
+/* The whole word (N_("restore")) must be typed, in the user's language or in English: nobody agrees
+ * by habit. The question is on the terminal already. EXIT_GOOD, or told: cancelled, or usage where
+ * nobody is there to answer. */
+int cli_confirm(struct cli *cli, const char *word) MUSTCHECK;
 
 /* The programs with a control socket. */
 enum cli_peer { CLI_PROXY, CLI_KEEPER };

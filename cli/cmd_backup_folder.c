@@ -24,16 +24,11 @@ static void tell(struct cli *cli, const json_t *last, bool init)
     _cleanup_free_ char *folder = output_member(last, "folder"), *id = output_member(last, "id"),
                         *state = output_member(last, "state");
     if (init)
-        printf(tr(cli, "%s is marked as a backup medium (%s).\n",
-                   "%s ist als Sicherungsmedium markiert (%s).\n"),
-            folder, id);
+        printf(tr(cli, "%s is marked as a backup medium (%s).\n"), folder, id);
     else if (strcmp(state, "fresh") == 0)
-        printf(tr(cli, "%s is not marked yet; the first backup does that.\n",
-                   "%s ist noch nicht markiert; das tut die erste Sicherung.\n"),
-            folder);
+        printf(tr(cli, "%s is not marked yet; the first backup does that.\n"), folder);
     else
-        printf(tr(cli, "%s: the medium is there (%s).\n", "%s: das Medium ist da (%s).\n"), folder,
-            id);
+        printf(tr(cli, "%s: the medium is there (%s).\n"), folder, id);
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -54,7 +49,8 @@ static int run(struct cli *cli, int argc, char **argv)
         tell(cli, last, init);
     } else if (last) {
         const char *german = json_get_str(last, "error_de");
-        cli_failf(cli, code, "%s", cli->german && german ? german : json_get_str(last, "error"));
+        cli_failf(
+            cli, code, "%s", cli->lang == LANG_DE && german ? german : json_get_str(last, "error"));
     }
     json_decref(last);
     return code;

@@ -24,18 +24,14 @@ static void tell_key(struct cli *cli, const json_t *last)
     const json_t *former = json_object_get(last, "former"), *key;
     size_t i;
     if (!json_get_str(last, "public")) {
-        puts(tr(cli, "There is no key yet; the first backup makes it.",
-            "Es gibt noch keinen Schlüssel; die erste Sicherung macht ihn."));
+        puts(tr(cli, "There is no key yet; the first backup makes it."));
         return;
     }
     _cleanup_free_ char *public = output_member(last, "public"),
                         *print = output_member(last, "fingerprint");
-    printf(tr(cli, "public key   %s\nfingerprint  %s\n",
-               "öffentlicher Schlüssel  %s\nFingerabdruck           %s\n"),
-        public, print);
+    printf(tr(cli, "public key   %s\nfingerprint  %s\n"), public, print);
     json_array_foreach (former, i, key)
-        printf(
-            tr(cli, "former key   %s\n", "früherer Schlüssel      %s\n"), json_string_value(key));
+        printf(tr(cli, "former key   %s\n"), json_string_value(key));
 }
 
 /* To be printed and put into the safe. */
@@ -44,16 +40,13 @@ static void tell_sheet(struct cli *cli, const json_t *last)
     _cleanup_free_ char *host = output_member(last, "host"),
                         *folder = output_member(last, "folder"),
                         *secret = output_member(last, "secret");
-    printf(tr(cli,
-               "Elexgate: recovery sheet of the backups of %s (%s)\n\n"
-               "Print this, put it into the safe, and delete the file. Whoever has it can make\n"
-               "backups that this practice takes for its own.\n\n",
-               "Elexgate: Notfallblatt der Sicherungen von %s (%s)\n\n"
-               "Drucken, in den Tresor legen, die Datei löschen. Wer es hat, kann Sicherungen\n"
-               "machen, die diese Praxis für ihre eigenen hält.\n\n"),
+    printf(
+        tr(cli, "Elexgate: recovery sheet of the backups of %s (%s)\n\n"
+                "Print this, put it into the safe, and delete the file. Whoever has it can make\n"
+                "backups that this practice takes for its own.\n\n"),
         host, folder);
     tell_key(cli, last);
-    printf(tr(cli, "secret key   %s\n\n", "geheimer Schlüssel      %s\n\n"), secret);
+    printf(tr(cli, "secret key   %s\n\n"), secret);
     puts(tr(cli,
         "On a machine that was built anew: install Elexgate, set [archive] folder, connect the\n"
         "backup medium, write the secret key into a file, then\n\n"
@@ -62,16 +55,7 @@ static void tell_sheet(struct cli *cli, const json_t *last)
         "    elexgate restore latest\n\n"
         "Without the secret key: [archive] trust = PUBLIC KEY, and the same restore.\n"
         "Without this sheet: elexgate restore RUN --foreign, if you know where the backup has lain.\n"
-        "Encrypted backups also need the secret age key ([archive] identity_file).",
-        "Auf einer neu aufgesetzten Maschine: Elexgate installieren, [archive] folder setzen, das\n"
-        "Sicherungsmedium anschliessen, den geheimen Schlüssel in eine Datei schreiben, dann\n\n"
-        "    elexgate backup-key import DATEI\n"
-        "    elexgate backups\n"
-        "    elexgate restore latest\n\n"
-        "Ohne den geheimen Schlüssel: [archive] trust = ÖFFENTLICHER SCHLÜSSEL, und dasselbe.\n"
-        "Ohne dieses Blatt: elexgate restore LAUF --foreign, wenn Sie wissen, wo die Sicherung lag.\n"
-        "Verschlüsselte Sicherungen brauchen auch den geheimen age-Schlüssel ([archive]\n"
-        "identity_file)."));
+        "Encrypted backups also need the secret age key ([archive] identity_file)."));
 }
 
 static void tell(struct cli *cli, const json_t *last, const char *what)
@@ -82,15 +66,12 @@ static void tell(struct cli *cli, const json_t *last, const char *what)
     }
     tell_key(cli, last);
     if (strcmp(what, "import") == 0)
-        printf(tr(cli, "%" JSON_INTEGER_FORMAT " backups that it has sealed are ours again.\n",
-                   "%" JSON_INTEGER_FORMAT " Sicherungen mit seinem Siegel sind wieder unsere.\n"),
+        printf(tr(cli, "%lld backups that it has sealed are ours again.\n"),
             json_get_int(last, "listed"));
     if (strcmp(what, "rotate") == 0)
         puts(tr(cli,
             "From now on this key seals; what the former ones sealed stays ours. Print the sheet\n"
-            "anew: elexgate backup-key sheet",
-            "Ab jetzt siegelt dieser Schlüssel; was die früheren versiegelt haben, bleibt unser.\n"
-            "Das Notfallblatt neu drucken: elexgate backup-key sheet"));
+            "anew: elexgate backup-key sheet"));
 }
 
 static int run(struct cli *cli, int argc, char **argv)

@@ -51,7 +51,7 @@ static void check_of(
         snprintf(buf, size, "-");
     else
         utf8_format(buf, size, "%s %s",
-            json_get_true(check, "good") ? tr(cli, "good", "gut") : tr(cli, "BAD", "SCHLECHT"),
+            json_get_true(check, "good") ? tr(cli, "good") : tr(cli, "DAMAGED"),
             UTF8_SHORT(at, 10));
 }
 
@@ -67,37 +67,33 @@ static char *proof_of(const struct cli *cli, const json_t *item)
     _cleanup_free_ char *tables = output_member(proof, "tables"),
                         *rows = output_member(proof, "rows"),
                         *count = output_member(proof, "files");
-    return files ? xasprintf(tr(cli, "%s: %s files", "%s: %s Dateien"), check, count)
-                 : xasprintf(tr(cli, "%s: %s tables, %s rows", "%s: %s Tabellen, %s Zeilen"), check,
-                       tables, rows);
+    return files ? xasprintf(tr(cli, "%s: %s files"), check, count)
+                 : xasprintf(tr(cli, "%s: %s tables, %s rows"), check, tables, rows);
 }
 
 /* What there is to say beside the numbers: what is wrong, whose it is, whether it is locked. */
 static char *note_of(const struct cli *cli, const json_t *item)
 {
     static const struct {
-        const char *standing, *english, *german;
-    } words[] = {{"own", "", ""}, {"adopted", "taken over", "übernommen"},
-        {"trusted", "of a trusted machine", "von vertrauter Maschine"},
-        {"foreign", "FOREIGN: sealed by another", "FREMD: anderes Siegel"},
-        {"unlisted", "ours, NOT LISTED here", "unser Siegel, hier NICHT GEFÜHRT"},
-        {"broken", "SEAL BROKEN", "SIEGEL GEBROCHEN"}, {"replaced", "REPLACED", "AUSGETAUSCHT"},
-        {"unsealed", "NOT SEALED", "NICHT VERSIEGELT"}};
+        const char *standing, *words;
+    } words[] = {{"own", ""}, {"adopted", N_("taken over")},
+        {"trusted", N_("of a trusted machine")}, {"foreign", N_("FOREIGN: sealed by another")},
+        {"unlisted", N_("ours, NOT LISTED here")}, {"broken", N_("SEAL BROKEN")},
+        {"replaced", N_("REPLACED")}, {"unsealed", N_("NOT SEALED")}};
     const char *standing = json_get_str(item, "standing"), *whose = "";
     bool complete = json_get_true(item, "complete");
     bool locked = json_get_true(item, "encrypted");
     for (size_t i = 0; standing && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i].standing, standing) == 0)
-            whose = cli->german ? words[i].german : words[i].english;
+            whose = *words[i].words ? tr(cli, words[i].words) : "";
     _cleanup_free_ char *problem = output_member(item, "problem");
     int64_t left_out = output_number(item, "left_out", 0);
     _cleanup_free_ char *missing = left_out
                                        ? xasprintf(
-                                             tr(cli, "incomplete: %lld files could not be read",
-                                                 "unvollständig: %lld Dateien waren nicht lesbar"),
+                                             tr(cli, "incomplete: %lld files could not be read"),
                                              (long long)left_out)
                                        : xstrdup("");
-    const char *more = !complete ? problem : locked ? tr(cli, "encrypted", "verschlüsselt") : "";
+    const char *more = !complete ? problem : locked ? tr(cli, "encrypted") : "";
     return xasprintf("%s%s%s%s%s", whose, *whose && *more ? "; " : "", more,
         *missing && (*whose || *more) ? ", " : "", missing);
 }
@@ -145,18 +141,13 @@ static void print_status(const struct cli *cli, const json_t *list)
     if (newest)
         age_of(newest, age, sizeof age);
     bool proven = json_get_true(json_object_get(newest, "proven"), "good");
-    const char *words = !newest ? tr(cli, "BAD: no complete backup of the database",
-                                      "SCHLECHT: keine vollständige Sicherung der Datenbank")
-                        : proven
-                            ? tr(cli, "good: the newest is complete and proven",
-                                  "gut: die neueste ist vollständig und bewiesen")
-                            : tr(cli, "usable: the newest is complete, not proven yet",
-                                  "brauchbar: die neueste ist vollständig, noch nicht bewiesen");
+    const char *words = !newest  ? tr(cli, "BAD: no complete backup of the database")
+                        : proven ? tr(cli, "good: the newest is complete and proven")
+                                 : tr(cli, "usable: the newest is complete, not proven yet");
     const char *colour = !output_colour() ? "" : colours[!newest ? 2 : proven ? 0 : 1];
-    _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s ago", ", vor %s gemacht"), age)
-                                     : xstrdup("");
+    _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s ago"), age) : xstrdup("");
     printf("%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
-        json_array_size(list), tr(cli, "archives", "Archive"), output_bytes(bytes, size));
+        json_array_size(list), tr(cli, "archives"), output_bytes(bytes, size));
 }
 
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
@@ -182,24 +173,19 @@ static void print_binlog(const struct cli *cli, const json_t *last)
     size_t i;
     json_array_foreach (list, i, t) {
         char begins[32], ends[32];
-        printf(tr(cli,
-                   "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
-                   " transactions in %" PRId64 " segments, %.1f MB\n",
-                   "%sBinärlog, Zeitlinie %" PRId64 ": %s bis %s, %" PRId64
-                   " Transaktionen in %" PRId64 " Stücken, %.1f MB\n"),
+        printf(tr(cli, "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
+                       " transactions in %" PRId64 " segments, %.1f MB\n"),
             i ? "" : "\n", output_number(t, "timeline", 0),
             cli_time(cli, t, "begins", true, "?", begins),
             cli_time(cli, t, "ends", true, "?", ends), output_number(t, "transactions", 0),
             output_number(t, "segments", 0), (double)output_number(t, "stored_bytes", 0) / 1e6);
         if (output_number(t, "gaps", 0) > 0)
-            printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing",
-                               "  ES HAT LÜCKEN: es fehlen Stücke"));
+            printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing"));
     }
     const char *problem = json_get_str(last, "binlog_problem");
     if (problem) {
         _cleanup_free_ char *words = output_member(last, "binlog_problem");
-        printf(tr(cli, "not used of the binary log: %s\n", "vom Binärlog nicht verwendet: %s\n"),
-            words);
+        printf(tr(cli, "not used of the binary log: %s\n"), words);
     }
 }
 
@@ -209,16 +195,14 @@ static void print_list(struct cli *cli, const json_t *last)
     size_t i, incomplete = 0, others = 0;
     _cleanup_free_ char *folder = output_member(last, "folder");
     if (json_array_size(list) == 0) {
-        printf(tr(cli, "There is no backup in %s yet.\n", "In %s liegt noch keine Sicherung.\n"),
-            folder);
+        printf(tr(cli, "There is no backup in %s yet.\n"), folder);
         return;
     }
-    const char *const english[] = {"!RUN", "!TYPE", ">SIZE", ">?CONTENT", ">AGE", ">?TOOK",
-        "?METHOD", "VERIFIED", "PROVEN", "NOTE", NULL};
-    const char *const german[] = {"!LAUF", "!TYP", ">GRÖSSE", ">?INHALT", ">ALTER", ">?DAUER",
-        "?METHODE", "GEPRÜFT", "BEWIESEN", "BEMERKUNG", NULL};
+    const char *const heads[] = {tr(cli, "!RUN"), tr(cli, "!TYPE"), tr(cli, ">SIZE"),
+        tr(cli, ">?CONTENT"), tr(cli, ">AGE"), tr(cli, ">?TOOK"), tr(cli, "?METHOD"),
+        tr(cli, "VERIFIED"), tr(cli, "PROVEN"), tr(cli, "NOTE"), NULL};
     print_status(cli, list);
-    struct table *t = table_create(cli->german ? german : english);
+    struct table *t = table_create(heads);
     json_array_foreach (list, i, item) {
         add_row(cli, t, item);
         bool good = is_ours(item);
@@ -229,15 +213,12 @@ static void print_list(struct cli *cli, const json_t *last)
     table_free(t);
     print_binlog(cli, last);
     if (incomplete > 0)
-        printf(
-            tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n",
-                "\n%zu nicht vollständig: sie zählen nicht und bleiben liegen; siehe BEMERKUNG.\n"),
+        printf(tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n"),
             incomplete);
     if (others > 0)
         printf(
             tr(cli,
-                "\n%zu not sealed by this installation: never restored, drilled or removed by themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n",
-                "\n%zu nicht von dieser Installation versiegelt: sie werden nie von selbst zurückgeholt, geprobt oder entfernt.\nWenn eine sicher Ihre ist: elexgate backups adopt LAUF\n"),
+                "\n%zu not sealed by this installation: never restored, drilled or removed by themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n"),
             others);
 }
 
@@ -274,7 +255,7 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
     } else if (l.last) {
         json_array_foreach (json_object_get(l.last, "removed"), i, item) {
             _cleanup_free_ char *t = output_member(item, "type"), *run = output_member(item, "run");
-            printf(tr(cli, "removed %s_%s\n", "entfernt: %s_%s\n"), t, run);
+            printf(tr(cli, "removed %s_%s\n"), t, run);
         }
         if (code != EXIT_GOOD)
             cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
@@ -288,10 +269,9 @@ static int confirm_delete(struct cli *cli, const char *which, const char *type, 
     if (yes)
         return EXIT_GOOD;
     if (cli_on_terminal(cli))
-        printf(tr(cli, "Delete the backup %s%s%s for good? ",
-                   "Die Sicherung %s%s%s endgültig löschen? "),
-            which, type ? " " : "", type ? type : "");
-    return cli_confirm(cli, "delete", "löschen");
+        printf(tr(cli, "Delete the backup %s%s%s for good? "), which, type ? " " : "",
+            type ? type : "");
+    return cli_confirm(cli, N_("delete"));
 }
 
 /* delete RUN [TYPE]; options before, between and behind them. argv[0] is "delete". */
@@ -339,7 +319,7 @@ static void on_adopt_line(void *ctx, const json_t *line)
         a->last = json_deep_copy(line);
     } else if (strcmp(event, "adopted") == 0 && !a->cli->json) {
         _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run");
-        printf(tr(a->cli, "taken over: %s_%s\n", "übernommen: %s_%s\n"), type, run);
+        printf(tr(a->cli, "taken over: %s_%s\n"), type, run);
     }
 }
 
@@ -373,9 +353,8 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
         printf("%s",
             tr(cli,
                 "Whoever can write to the backup medium can have made it. Take over only what you\n"
-                "know to be yours: from before backups were sealed, or from your former machine.\n",
-                "Wer auf das Sicherungsmedium schreiben kann, kann sie gemacht haben. Übernehmen Sie nur,\nwas sicher von Ihnen ist: aus der Zeit vor dem Siegel oder von Ihrer früheren Maschine.\n"));
-    int code = yes ? EXIT_GOOD : cli_confirm(cli, "adopt", "übernehmen");
+                "know to be yours: from before backups were sealed, or from your former machine.\n"));
+    int code = yes ? EXIT_GOOD : cli_confirm(cli, N_("adopt"));
     struct adopting adopting = {cli, NULL};
     if (code == EXIT_GOOD) {
         code = job_stream_run(cli, args, on_adopt_line, &adopting);

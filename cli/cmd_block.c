@@ -84,15 +84,12 @@ static int run_block(struct cli *cli, int argc, char **argv)
     if (cli->json) {
         cli_print_json(answer);
     } else {
-        printf(tr(cli,
-                   "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
-                   "Let them in again with: elexgate open\n",
-                   "Gesperrt. Beendete Sitzungen: %" PRId64
-                   ", innert %s. Neue Clients erhalten die Meldung:\n  %s\n"
-                   "Wieder öffnen mit: elexgate open\n"),
+        printf(
+            tr(cli, "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
+                    "Let them in again with: elexgate open\n"),
             output_number(answer, "ended", 0),
             clock_human((uint64_t)output_number(answer, "waited_ms", 0), waited, sizeof waited),
-            tr(cli, o.reason, o.reason_de));
+            cli->lang == LANG_DE ? o.reason_de : o.reason);
     }
     json_decref(answer);
     return EXIT_GOOD;
@@ -121,10 +118,9 @@ static int run_open(struct cli *cli, int argc, char **argv)
     if (cli->json)
         cli_print_json(answer);
     else if (some)
-        printf("%s\n", tr(cli, "Let in: it need not wait any longer.",
-                           "Eingelassen: Es muss nicht länger warten."));
+        printf("%s\n", tr(cli, "Let in: it need not wait any longer."));
     else
-        printf("%s\n", tr(cli, "Open: clients are let in.", "Offen: Clients werden eingelassen."));
+        printf("%s\n", tr(cli, "Open: clients are let in."));
     json_decref(answer);
     return EXIT_GOOD;
 }
@@ -148,9 +144,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
         timeout = config_int(c, "proxy", NULL, "drain_timeout");
     if (!cli->json &&
         timeout > 0) /* it may take that long: on standard error, as it is no result */
-        fprintf(stderr,
-            tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n",
-                "Neue Clients werden abgewiesen; warte bis zu %s auf das Ende der Sitzungen.\n"),
+        fprintf(stderr, tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n"),
             clock_human((uint64_t)timeout, human, sizeof human));
     code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
@@ -160,8 +154,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
         cli_print_json(answer);
     else
         printf(tr(cli,
-            "Drained: nobody is connected any more. Let clients in again with: elexgate open\n",
-            "Leer: niemand ist mehr verbunden. Wieder öffnen mit: elexgate open\n"));
+            "Drained: nobody is connected any more. Let clients in again with: elexgate open\n"));
     json_decref(answer);
     return EXIT_GOOD;
 }

@@ -104,13 +104,12 @@ static int run_check(struct cli *cli)
     } else {
         /* Only the default path may be missing (config_load). */
         printf(access(config_path(c), F_OK) == 0
-                   ? tr(cli, "%s is good.\n", "%s ist in Ordnung.\n")
-                   : tr(cli, "There is no %s; the defaults are in force.\n",
-                         "%s gibt es nicht; es gelten die Vorgaben.\n"),
+                   ? tr(cli, "%s is good.\n")
+                   : tr(cli, "There is no %s; the defaults are in force.\n"),
             config_path(c));
-        _cleanup_free_ char *safe = output_safe(tr(cli, t.text, t.text_de));
+        _cleanup_free_ char *safe = output_safe(cli->lang == LANG_DE ? t.text_de : t.text);
         if (!told)
-            fprintf(stderr, tr(cli, "Warning: %s.\n", "Warnung: %s.\n"), safe);
+            fprintf(stderr, tr(cli, "Warning: %s.\n"), safe);
     }
     return EXIT_GOOD;
 }

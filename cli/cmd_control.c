@@ -34,8 +34,7 @@ static int run_kill(struct cli *cli, int argc, char **argv)
     if (cli->json)
         cli_print_json(answer);
     else
-        printf(tr(cli, "Session %" PRId64 " was ended.\n", "Sitzung %" PRId64 " wurde beendet.\n"),
-            id);
+        printf(tr(cli, "Session %" PRId64 " was ended.\n"), id);
     json_decref(answer);
     return EXIT_GOOD;
 }
@@ -109,11 +108,9 @@ static int run_reload(struct cli *cli, int argc, char **argv)
     if (cli->json) {
         cli_print_json(answer);
     } else {
-        printf("%s\n", tr(cli, "Reloaded: configuration and certificates.",
-                           "Neu geladen: Einstellungen und Zertifikate."));
-        print_list(tr(cli, "Changed", "Geändert"), json_object_get(answer, "changed"));
-        print_list(tr(cli, "Needs a restart", "Braucht einen Neustart"),
-            json_object_get(answer, "restart_needed"));
+        printf("%s\n", tr(cli, "Reloaded: configuration and certificates."));
+        print_list(tr(cli, "Changed"), json_object_get(answer, "changed"));
+        print_list(tr(cli, "Needs a restart"), json_object_get(answer, "restart_needed"));
     }
     json_decref(answer);
     return EXIT_GOOD;
@@ -138,8 +135,7 @@ static int run_log_level(struct cli *cli, int argc, char **argv)
     if (cli->json)
         cli_print_json(answer);
     else
-        printf(tr(cli, "The proxy logs at level %s until its next restart or reload.\n",
-                   "Der Proxy protokolliert ab Stufe %s, bis er neu startet oder neu lädt.\n"),
+        printf(tr(cli, "The proxy logs at level %s until its next restart or reload.\n"),
             log_level_name(level));
     json_decref(answer);
     return EXIT_GOOD;

@@ -22,22 +22,21 @@ struct page {
 
 /* A list with a heading, or nothing. */
 static void print_list(
-    const struct cli *cli, const json_t *page, const char *key, const char *en, const char *de)
+    const struct cli *cli, const json_t *page, const char *key, const char *heading)
 {
     const json_t *list = json_object_get(page, key), *o;
     size_t i, n = json_array_size(list);
     if (n == 0)
         return;
-    printf("\n%s\n", tr(cli, en, de));
+    printf("\n%s\n", tr(cli, heading));
     json_array_foreach ((json_t *)(uintptr_t)list, i, o) {
         if (i == SHOWN) {
-            printf(tr(cli, "  and %zu more\n", "  und %zu weitere\n"), n - i);
+            printf(tr(cli, "  and %zu more\n"), n - i);
             break;
         }
         _cleanup_free_ char *name = output_member(o, "name"), *value = output_member(o, "value");
         if (json_object_get(o, "line"))
-            printf(tr(cli, "  line %" PRId64 ": %s\n", "  Zeile %" PRId64 ": %s\n"),
-                output_number(o, "line", 0), value);
+            printf(tr(cli, "  line %" PRId64 ": %s\n"), output_number(o, "line", 0), value);
         else
             printf("  %s%s%s\n", name, *value ? "  " : "", value);
     }
@@ -50,8 +49,7 @@ static void print_changed(const struct cli *cli, const json_t *page)
     if (json_array_size(list) > 0)
         printf("\n%s\n",
             tr(cli,
-                "Other defaults (where the configuration sets nothing; to keep the old one, set it there):",
-                "Andere Vorgaben (wo die Konfiguration nichts setzt; wer die alte behalten will, setzt sie dort):"));
+                "Other defaults (where the configuration sets nothing; to keep the old one, set it there):"));
     json_array_foreach ((json_t *)(uintptr_t)list, i, o) {
         _cleanup_free_ char *name = output_member(o, "name"), *was = output_member(o, "before"),
                             *is = output_member(o, "after");
@@ -64,26 +62,18 @@ static void print_data(const struct cli *cli, const json_t *page)
     _cleanup_free_ char *problem = output_member(page, "problem");
     const json_t *queries = json_object_get(page, "queries");
     if (*problem)
-        printf("\n%s\n  %s\n", tr(cli, "It did not go well:", "Es ging nicht gut:"), problem);
-    printf(tr(cli,
-               "\nTables: %" PRId64 " checked, %" PRId64 " rows counted, %" PRId64
-               " checksums as in the backup%s.\n",
-               "\nTabellen: %" PRId64 " geprüft, %" PRId64 " Zeilen gezählt, %" PRId64
-               " Prüfsummen wie in der Sicherung%s.\n"),
+        printf("\n%s\n  %s\n", tr(cli, "It did not go well:"), problem);
+    printf(tr(cli, "\nTables: %" PRId64 " checked, %" PRId64 " rows counted, %" PRId64
+                   " checksums as in the backup%s.\n"),
         output_number(page, "tables", 0), output_number(page, "rows", 0),
         output_number(page, "checksums", 0),
-        json_get_true(page, "across") ? tr(cli, ", after mariadb-upgrade", ", nach mariadb-upgrade")
-                                      : "");
-    printf(tr(cli, "Accounts: %zu. Collations in use: %zu.\n",
-               "Konten: %zu. Benutzte Sortierungen: %zu.\n"),
+        json_get_true(page, "across") ? tr(cli, ", after mariadb-upgrade") : "");
+    printf(tr(cli, "Accounts: %zu. Collations in use: %zu.\n"),
         json_array_size(json_object_get(page, "accounts")),
         json_array_size(json_object_get(page, "collations")));
     if (queries)
-        printf(tr(cli,
-                   "Statements of yours: %" PRId64 " ran, %" PRId64
-                   " do not only read and were left out.\n",
-                   "Ihre Anweisungen: %" PRId64 " liefen, %" PRId64
-                   " lesen nicht nur und blieben weg.\n"),
+        printf(tr(cli, "Statements of yours: %" PRId64 " ran, %" PRId64
+                       " do not only read and were left out.\n"),
             output_number(queries, "ran", 0), output_number(queries, "skipped", 0));
 }
 
@@ -92,30 +82,22 @@ static void print_page(const struct cli *cli, const json_t *page)
     bool safe = json_get_true(page, "safe");
     _cleanup_free_ char *from = output_member(page, "from"), *to = output_member(page, "to"),
                         *run = output_member(page, "run");
-    printf(tr(cli, "Rehearsal: the backup %s of MariaDB %s under MariaDB %s\n\n",
-               "Probe: die Sicherung %s von MariaDB %s unter MariaDB %s\n\n"),
-        run, from, *to ? to : "?");
-    printf("%s\n", safe ? tr(cli, "SAFE TO UPGRADE, as far as this shows.",
-                              "DAS UPGRADE IST UNBEDENKLICH, soweit diese Probe es zeigt.")
-                        : tr(cli, "NOT SAFE TO UPGRADE YET.", "NOCH NICHT AUFRÜSTEN."));
+    printf(tr(cli, "Rehearsal: the backup %s of MariaDB %s under MariaDB %s\n\n"), run, from,
+        *to ? to : "?");
+    printf("%s\n", safe ? tr(cli, "SAFE TO UPGRADE, as far as this shows.")
+                        : tr(cli, "NOT SAFE TO UPGRADE YET."));
     print_data(cli, page);
     print_list(cli, page, "removed",
-        "Settings that the newer server does not know, and would not start with (take them out of the file):",
-        "Einstellungen, die der neuere Server nicht kennt und mit denen er nicht startete (aus der Datei nehmen):");
-    print_list(cli, page, "no_login", "Accounts whose plugin for logins is missing there:",
-        "Konten, deren Anmelde-Plugin dort fehlt:");
-    print_list(cli, page, "views",
-        "Views that do not work there:", "Ansichten (Views), die dort nicht gehen:");
-    print_list(cli, page, "queries_failed",
-        "Statements of yours that fail there:", "Ihre Anweisungen, die dort scheitern:");
+        N_("Settings that the newer server does not know, and would not start with (take them out of the file):"));
+    print_list(cli, page, "no_login", N_("Accounts whose plugin for logins is missing there:"));
+    print_list(cli, page, "views", N_("Views that do not work there:"));
+    print_list(cli, page, "queries_failed", N_("Statements of yours that fail there:"));
     print_list(cli, page, "plugins",
-        "Plugins with a library of their own: their packages are needed there as well:",
-        "Plugins mit eigener Bibliothek: Ihre Pakete braucht es auch dort:");
+        N_("Plugins with a library of their own: their packages are needed there as well:"));
     print_changed(cli, page);
     printf("\n%s\n",
         tr(cli,
-            "Nothing of the practice's database was touched. Before the upgrade: elexgate backup --now.",
-            "Die Datenbank der Praxis wurde nicht berührt. Vor dem Upgrade: elexgate backup --now."));
+            "Nothing of the practice's database was touched. Before the upgrade: elexgate backup --now."));
 }
 
 static void on_line(void *ctx, const json_t *line)

@@ -22,25 +22,25 @@ static void keep_last(void *ctx, const json_t *line)
 static const char *what_name(const struct cli *cli, const char *what)
 {
     if (strcmp(what, "backup") == 0)
-        return tr(cli, "Backup", "Sicherung");
+        return tr(cli, "Backup");
     if (strcmp(what, "drill") == 0)
-        return tr(cli, "Drill", "Rückspiel-Probe");
-    return tr(cli, "Schedule", "Zeitplan");
+        return tr(cli, "Drill");
+    return tr(cli, "Schedule");
 }
 
 static void print_schedule(const struct cli *cli, const json_t *s)
 {
-    static const char *const english[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char *const german[] = {"So", "Mo", "Di", "Mi", "Do", "Fr", "Sa"};
+    static const char *const days[] = {
+        N_("Sun"), N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat")};
     const json_t *run;
     size_t i;
     _cleanup_free_ char *what = output_member(s, "what"), *text = output_member(s, "schedule"),
-                        *words = output_member(s, cli->german ? "words_de" : "words");
+                        *words = output_member(s, cli->lang == LANG_DE ? "words_de" : "words");
     printf("%s: %s  (%s)\n", what_name(cli, what), words, text);
     json_array_foreach (json_object_get(s, "next"), i, run) {
         _cleanup_free_ char *local = output_member(run, "local");
         int64_t day = output_number(run, "weekday", 0);
-        printf("  %s %s\n", (cli->german ? german : english)[day >= 0 && day < 7 ? day : 0], local);
+        printf("  %s %s\n", tr(cli, days[day >= 0 && day < 7 ? day : 0]), local);
     }
 }
 
@@ -51,8 +51,7 @@ static void print_all(const struct cli *cli, const json_t *last)
     json_array_foreach (list, i, s)
         print_schedule(cli, s);
     if (json_array_size(list) == 0)
-        printf("%s\n", tr(cli, "No schedule is set: [backup] schedule, e.g. 15 3 * * 1-5",
-                           "Kein Zeitplan gesetzt: [backup] schedule, z. B. 15 3 * * 1-5"));
+        printf("%s\n", tr(cli, "No schedule is set: [backup] schedule, e.g. 15 3 * * 1-5"));
 }
 
 static int run_schedule(struct cli *cli, int argc, char **argv)
@@ -74,7 +73,7 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
         args[n++] = a.argv[a.next];
     code = job_stream_run(cli, args, keep_last, &last);
     const json_t *error = json_object_get(last, "error");
-    const json_t *words = cli->german ? json_object_get(last, "error_de") : NULL;
+    const json_t *words = cli->lang == LANG_DE ? json_object_get(last, "error_de") : NULL;
     if (last && cli->json)
         cli_print_json(last);
     else if (last && code == EXIT_GOOD)

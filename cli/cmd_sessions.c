@@ -34,14 +34,12 @@ static char *last_statement(const struct cli *cli, const json_t *s)
 
     if (!kind || strcmp(kind, "none") == 0)
         return xstrdup("-");
-    const char *word = strcmp(kind, "write") == 0 ? tr(cli, "write", "schrieb")
-                                                  : tr(cli, "read", "las");
+    const char *word = strcmp(kind, "write") == 0 ? tr(cli, "write") : tr(cli, "read");
     if (output_number(s, "in_flight", 0) > 0)
-        return xasprintf(tr(cli, "%s now", "%s jetzt"), word);
+        return xasprintf(tr(cli, "%s now"), word);
     if (ago < 0)
         return xstrdup(word);
-    return xasprintf(
-        tr(cli, "%s %s ago", "%s vor %s"), word, clock_human((uint64_t)ago, human, sizeof human));
+    return xasprintf(tr(cli, "%s %s ago"), word, clock_human((uint64_t)ago, human, sizeof human));
 }
 
 static char *connected_for(const json_t *s)
@@ -73,12 +71,12 @@ static const char *state_words(const struct cli *cli, const json_t *s)
     if (!state)
         return "";
     if (json_get_true(s, "in_transaction"))
-        return tr(cli, "in transaction", "in Transaktion");
+        return tr(cli, "in transaction");
     if (strcmp(state, "relay") == 0)
-        return tr(cli, "connected", "verbunden");
+        return tr(cli, "connected");
     if (strcmp(state, "ending") == 0 || strncmp(state, "clos", 4) == 0)
-        return tr(cli, "ending", "endet");
-    return tr(cli, "logging in", "meldet sich an");
+        return tr(cli, "ending");
+    return tr(cli, "logging in");
 }
 
 static void add_row(const struct cli *cli, struct table *t, const json_t *s)
@@ -99,16 +97,15 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *s)
 static void print_sessions(const struct cli *cli, const json_t *answer)
 {
     const json_t *sessions = json_object_get(answer, "sessions"), *s;
-    struct table *t = table_create((const char *const[]){">ID", tr(cli, "!USER", "!BENUTZER"),
-        tr(cli, "!FROM", "!VON"), tr(cli, "DATABASE", "DATENBANK"), tr(cli, "PROGRAM", "PROGRAMM"),
-        "TLS", tr(cli, ">FOR", ">SEIT"), tr(cli, "LAST", "ZULETZT"), tr(cli, "STATE", "ZUSTAND"),
-        NULL});
+    struct table *t = table_create(
+        (const char *const[]){">ID", tr(cli, "!USER"), tr(cli, "!FROM"), tr(cli, "DATABASE"),
+            tr(cli, "PROGRAM"), "TLS", tr(cli, ">FOR"), tr(cli, "LAST"), tr(cli, "STATE"), NULL});
     size_t i;
 
     json_array_foreach (sessions, i, s)
         add_row(cli, t, s);
     if (json_array_size(sessions) == 0)
-        printf("%s\n", tr(cli, "Nobody is connected.", "Niemand ist verbunden."));
+        printf("%s\n", tr(cli, "Nobody is connected."));
     else
         table_print(t, output_width());
     table_free(t);

@@ -18,12 +18,11 @@
 static const char *state_words(const struct cli *cli, const char *state)
 {
     if (strcmp(state, "open") == 0)
-        return tr(cli, "open", "offen");
+        return tr(cli, "open");
     if (strcmp(state, "blocked") == 0)
-        return tr(cli, "BLOCKED", "GESPERRT");
+        return tr(cli, "BLOCKED");
     if (strcmp(state, "draining") == 0)
-        return tr(
-            cli, "draining: takes no new clients", "läuft leer: nimmt keine neuen Clients an");
+        return tr(cli, "draining: takes no new clients");
     return state;
 }
 
@@ -35,16 +34,16 @@ static void print_state(const struct cli *cli, const json_t *s)
     char begun[32], end[32];
     const char *since = cli_time(cli, s, "since", false, "", begun);
     const char *until = cli_time(cli, s, "until", false, "", end);
-    const char *why = cli->german && *reason_de ? reason_de : reason;
+    const char *why = cli->lang == LANG_DE && *reason_de ? reason_de : reason;
 
-    printf("%-13s %s", tr(cli, "Gate", "Zugang"), state_words(cli, state));
+    printf("%-13s %s", tr(cli, "Gate"), state_words(cli, state));
     if (*since)
-        printf(tr(cli, " since %s", " seit %s"), since);
+        printf(tr(cli, " since %s"), since);
     if (*until)
-        printf(tr(cli, ", until about %s", ", bis etwa %s"), until);
+        printf(tr(cli, ", until about %s"), until);
     printf("\n");
     if (*why && strcmp(state, "open") != 0)
-        printf("%-13s %s\n", tr(cli, "Reason", "Grund"), why);
+        printf("%-13s %s\n", tr(cli, "Reason"), why);
 }
 
 /* After an upgrade: older processes that still carry sessions. */
@@ -59,13 +58,10 @@ static void print_predecessors(const struct cli *cli, const json_t *s)
         const char *until = cli_time(
             cli, json_object_get(p, "handed_over"), "until", false, "", end);
         if (*error)
-            printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), error);
+            printf("%-13s %s\n", tr(cli, "WARNING"), error);
         else
-            printf(tr(cli,
-                       "%-13s %" PRId64 " of them with the process from before (%" PRId64
-                       "), at most until %s\n",
-                       "%-13s %" PRId64 " davon beim vorherigen Prozess (%" PRId64
-                       "), höchstens bis %s\n"),
+            printf(tr(cli, "%-13s %" PRId64 " of them with the process from before (%" PRId64
+                           "), at most until %s\n"),
                 "", output_number(p, "sessions", 0), output_number(p, "pid", 0), until);
     }
 }
@@ -77,34 +73,30 @@ static void print_clients(const struct cli *cli, const json_t *s)
 
     printf("%-13s %" PRId64, "Clients", output_number(s, "sessions", 0));
     if (output_number(s, "logins_pending", 0) > 0)
-        printf(tr(cli, " and %" PRId64 " logging in", " und %" PRId64 " beim Anmelden"),
-            output_number(s, "logins_pending", 0));
+        printf(tr(cli, " and %" PRId64 " logging in"), output_number(s, "logins_pending", 0));
     printf("\n");
     print_predecessors(cli, s);
     if (!idle)
         return;
-    printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n",
-               "%-13s zuletzt geschrieben vor %s, letzter Befehl vor %s\n"),
-        tr(cli, "Idle", "Ruhe"),
+    printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n"), tr(cli, "Idle"),
         clock_human((uint64_t)output_number(idle, "write_ms", 0), write, sizeof write),
         clock_human((uint64_t)output_number(idle, "statement_ms", 0), statement, sizeof statement));
-    printf(tr(cli, "%-13s running statements: %" PRId64 ", open transactions: %" PRId64 "\n",
-               "%-13s laufende Befehle: %" PRId64 ", offene Transaktionen: %" PRId64 "\n"),
-        "", output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
+    printf(tr(cli, "%-13s running statements: %" PRId64 ", open transactions: %" PRId64 "\n"), "",
+        output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
 }
 
 static const char *tls_words(const struct cli *cli, const char *mode)
 {
     if (strcmp(mode, "required") == 0)
-        return tr(cli, "TLS required", "TLS Pflicht");
+        return tr(cli, "TLS required");
     if (strcmp(mode, "preferred") == 0)
-        return tr(cli, "TLS offered", "TLS angeboten");
-    return tr(cli, "without TLS", "ohne TLS");
+        return tr(cli, "TLS offered");
+    return tr(cli, "without TLS");
 }
 
 static void print_listeners(const struct cli *cli, const json_t *s)
 {
-    const char *label = tr(cli, "Listens on", "Lauscht auf");
+    const char *label = tr(cli, "Listens on");
     const json_t *l;
     size_t i;
 
@@ -114,10 +106,10 @@ static void print_listeners(const struct cli *cli, const json_t *s)
         _cleanup_free_ char *port = output_member(l, "port");
         _cleanup_free_ char *tls = output_member(l, "tls");
         _cleanup_free_ char *announce = output_member(l, "announce");
-        printf(tr(cli, "%-13s %s port %s (%s), %s", "%-13s %s Port %s (%s), %s"), label, address,
-            port, name, tls_words(cli, tls));
+        printf(
+            tr(cli, "%-13s %s port %s (%s), %s"), label, address, port, name, tls_words(cli, tls));
         if (*announce)
-            printf(tr(cli, ", announces %s", ", meldet sich als %s"), announce);
+            printf(tr(cli, ", announces %s"), announce);
         printf("\n");
         label = "";
     }
@@ -126,20 +118,20 @@ static void print_listeners(const struct cli *cli, const json_t *s)
 static const char *backend_words(const struct cli *cli, const char *state)
 {
     if (strcmp(state, "writable") == 0)
-        return tr(cli, "writable", "beschreibbar");
+        return tr(cli, "writable");
     if (strcmp(state, "read-only") == 0)
-        return tr(cli, "read-only", "nur lesbar");
+        return tr(cli, "read-only");
     if (strcmp(state, "alive") == 0)
-        return tr(cli, "answers", "antwortet");
+        return tr(cli, "answers");
     if (strcmp(state, "down") == 0)
-        return tr(cli, "DOWN", "AUSGEFALLEN");
-    return tr(cli, "not known yet", "noch nicht bekannt");
+        return tr(cli, "DOWN");
+    return tr(cli, "not known yet");
 }
 
 /* Several database servers, [backend NAME]. */
 static void print_backends(const struct cli *cli, const json_t *s)
 {
-    const char *label = tr(cli, "Servers", "Server");
+    const char *label = tr(cli, "Servers");
     const json_t *b;
     size_t i;
 
@@ -150,7 +142,7 @@ static void print_backends(const struct cli *cli, const json_t *s)
         _cleanup_free_ char *detail = output_member(b, "detail");
         printf("%-13s %s %s: %s", label, name, address, backend_words(cli, state));
         if (json_get_true(b, "active"))
-            printf("%s", tr(cli, ", in use", ", in Gebrauch"));
+            printf("%s", tr(cli, ", in use"));
         if (*detail)
             printf(" (%s)", detail);
         printf("\n");
@@ -166,8 +158,8 @@ static void print_warnings(const struct cli *cli, const json_t *of, bool dates)
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
         if (json_get_true(w, "date") && !dates)
             continue;
-        _cleanup_free_ char *text = output_member(w, tr(cli, "text", "text_de"));
-        printf("%-13s %s\n", tr(cli, "WARNING", "WARNUNG"), text);
+        _cleanup_free_ char *text = output_member(w, cli->lang == LANG_DE ? "text_de" : "text");
+        printf("%-13s %s\n", tr(cli, "WARNING"), text);
     }
 }
 
@@ -178,9 +170,8 @@ static void print_audit(const struct cli *cli, const json_t *of)
     if (!json_is_false(json_object_get(a, "good")))
         return;
     _cleanup_free_ char *file = output_member(a, "file");
-    printf(tr(cli, "%-13s the audit log %s cannot be written, %" PRId64 " lines are lost\n",
-               "%-13s das Audit-Log %s ist nicht beschreibbar, %" PRId64 " Zeilen fehlen\n"),
-        tr(cli, "WARNING", "WARNUNG"), file, output_number(a, "lost", 0));
+    printf(tr(cli, "%-13s the audit log %s cannot be written, %" PRId64 " lines are lost\n"),
+        tr(cli, "WARNING"), file, output_number(a, "lost", 0));
 }
 
 static void print_certificate(const struct cli *cli, const json_t *s)
@@ -196,14 +187,11 @@ static void print_certificate(const struct cli *cli, const json_t *s)
 
     if (!json_is_object(c))
         return;
-    printf(tr(cli, "%-13s %s, by %s\n", "%-13s %s, von %s\n"), tr(cli, "Certificate", "Zertifikat"),
-        subject, issuer);
+    printf(tr(cli, "%-13s %s, by %s\n"), tr(cli, "Certificate"), subject, issuer);
     if (days < 0)
-        printf(tr(cli, "%-13s EXPIRED on %s\n", "%-13s ABGELAUFEN am %s\n"), "", until);
+        printf(tr(cli, "%-13s EXPIRED on %s\n"), "", until);
     else
-        printf(tr(cli, "%-13s valid until %s (%" PRId64 " days)\n",
-                   "%-13s gültig bis %s (%" PRId64 " Tage)\n"),
-            "", until, days);
+        printf(tr(cli, "%-13s valid until %s (%" PRId64 " days)\n"), "", until, days);
     printf("%-13s SHA-256 %s\n", "", fingerprint);
     print_warnings(cli, c, !json_is_object(json_object_get(s, "keeper")));
 }
@@ -215,19 +203,14 @@ static void print_totals(const struct cli *cli, const json_t *s)
 
     if (!json_is_object(t))
         return;
-    printf(tr(cli,
-               "%-13s connections: %" PRId64 ", refused: %" PRId64
-               ", failed TLS handshakes: %" PRId64 "\n",
-               "%-13s Verbindungen: %" PRId64 ", abgewiesen: %" PRId64
-               ", TLS fehlgeschlagen: %" PRId64 "\n"),
-        tr(cli, "Since start", "Seit Start"), output_number(t, "accepted", 0),
-        output_number(t, "refused", 0), output_number(t, "handshakes_failed", 0));
-    printf(tr(cli, "%-13s logins: %" PRId64 ", failed: %" PRId64 "\n",
-               "%-13s Anmeldungen: %" PRId64 ", fehlgeschlagen: %" PRId64 "\n"),
-        "", output_number(t, "logins_ok", 0), output_number(t, "logins_failed", 0));
-    printf(tr(cli, "%-13s statements: %" PRId64 " read, %" PRId64 " wrote; %s in, %s out\n",
-               "%-13s Befehle: %" PRId64 " lasen, %" PRId64 " schrieben; %s herein, %s hinaus\n"),
-        "", output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
+    printf(tr(cli, "%-13s connections: %" PRId64 ", refused: %" PRId64
+                   ", failed TLS handshakes: %" PRId64 "\n"),
+        tr(cli, "Since start"), output_number(t, "accepted", 0), output_number(t, "refused", 0),
+        output_number(t, "handshakes_failed", 0));
+    printf(tr(cli, "%-13s logins: %" PRId64 ", failed: %" PRId64 "\n"), "",
+        output_number(t, "logins_ok", 0), output_number(t, "logins_failed", 0));
+    printf(tr(cli, "%-13s statements: %" PRId64 " read, %" PRId64 " wrote; %s in, %s out\n"), "",
+        output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
         output_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
         output_bytes((uint64_t)output_number(t, "bytes_out", 0), out));
 }
@@ -238,9 +221,8 @@ static void print_program(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *version = output_member(s, "version");
     char up[32];
 
-    printf(tr(cli, "%-13s %s %s, process %" PRId64 ", %" PRId64 " workers, running for %s\n",
-               "%-13s %s %s, Prozess %" PRId64 ", %" PRId64 " Worker, läuft seit %s\n"),
-        tr(cli, "Program", "Programm"), program, version, output_number(s, "pid", 0),
+    printf(tr(cli, "%-13s %s %s, process %" PRId64 ", %" PRId64 " workers, running for %s\n"),
+        tr(cli, "Program"), program, version, output_number(s, "pid", 0),
         output_number(s, "workers", 0),
         clock_human((uint64_t)output_number(s, "uptime_ms", 0), up, sizeof up));
 }

@@ -28,15 +28,11 @@ static int run(struct cli *cli, int argc, char **argv)
     if (cli->json)
         cli_print_json(answer);
     else {
-        printf(tr(cli, "The new proxy serves: process %" PRId64 ".\n",
-                   "Der neue Proxy bedient die Clients: Prozess %" PRId64 ".\n"),
+        printf(tr(cli, "The new proxy serves: process %" PRId64 ".\n"),
             output_number(answer, "pid", 0));
         if (sessions > 0)
-            printf(tr(cli,
-                       "%" PRId64 " sessions stay with the old one (process %" PRId64
-                       "), at most %s more.\n",
-                       "%" PRId64 " Sitzungen bleiben beim alten (Prozess %" PRId64
-                       "), höchstens noch %s.\n"),
+            printf(tr(cli, "%" PRId64 " sessions stay with the old one (process %" PRId64
+                           "), at most %s more.\n"),
                 sessions, output_number(answer, "old_pid", 0),
                 clock_human((uint64_t)output_number(answer, "timeout_ms", 0), human, sizeof human));
     }

@@ -38,15 +38,14 @@ static void tell_verified(struct verify *v, const json_t *line)
         output_bytes((uint64_t)output_number(line, "bytes", 0), size);
     clock_human((uint64_t)output_number(line, "ms", 0), time, sizeof time);
     if (!good)
-        printf("%s  %s\n    %s\n", tr(cli, "DAMAGED", "BESCHÄDIGT"), file, words);
+        printf("%s  %s\n    %s\n", tr(cli, "DAMAGED"), file, words);
     else if (is_true(line, "whole_file_only"))
-        printf("%s  %s\n    %s\n", tr(cli, "good", "gut"), file,
-            tr(cli, "the file is as it was written; its content is encrypted and was not looked at",
-                "die Datei ist wie geschrieben; ihr Inhalt ist verschlüsselt und wurde nicht angesehen"));
+        printf("%s  %s\n    %s\n", tr(cli, "good"), file,
+            tr(cli,
+                "the file is as it was written; its content is encrypted and was not looked at"));
     else
-        printf(tr(cli, "good  %s  (%" PRId64 " files, %s, %s)\n",
-                   "gut  %s  (%" PRId64 " Dateien, %s, %s)\n"),
-            file, output_number(line, "files", 0), size, time);
+        printf(tr(cli, "good  %s  (%" PRId64 " files, %s, %s)\n"), file,
+            output_number(line, "files", 0), size, time);
     fflush(stdout);
 }
 
@@ -54,8 +53,8 @@ static void tell_passed_over(struct verify *v, const json_t *line)
 {
     struct cli *cli = v->cli;
     _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run"),
-                        *words = output_member(line, cli->german ? "words_de" : "words");
-    printf("%s  %s_%s\n    %s\n", tr(cli, "passed over", "übergangen"), type, run, words);
+                        *words = output_member(line, cli->lang == LANG_DE ? "words_de" : "words");
+    printf("%s  %s_%s\n    %s\n", tr(cli, "passed over"), type, run, words);
 }
 
 static void tell_done(struct verify *v, const json_t *line)
@@ -63,16 +62,12 @@ static void tell_done(struct verify *v, const json_t *line)
     int64_t checked = output_number(line, "checked", 0),
             damaged = output_number(line, "damaged", 0);
     if (is_true(line, "ok")) {
-        printf(tr(v->cli, "%" PRId64 " checked, none damaged\n",
-                   "%" PRId64 " geprüft, keine beschädigt\n"),
-            checked);
+        printf(tr(v->cli, "%" PRId64 " checked, none damaged\n"), checked);
         return;
     }
     fflush(stdout);
     if (damaged > 0) {
-        fprintf(stderr,
-            tr(v->cli, "elexgate: %" PRId64 " of %" PRId64 " archives are damaged\n",
-                "elexgate: %" PRId64 " von %" PRId64 " Archiven sind beschädigt\n"),
+        fprintf(stderr, tr(v->cli, "elexgate: %" PRId64 " of %" PRId64 " archives are damaged\n"),
             damaged, checked);
         return;
     }

@@ -14,17 +14,17 @@
 
 static const char *how_words(const struct cli *cli, const char *how)
 {
-    static const char *const words[][3] = {
-        {"certificate", "TLS, own certificate", "TLS, eigenes Zertifikat"},
-        {"tls", "TLS", "TLS"},
-        {"plain", "without TLS", "ohne TLS"},
-        {"no_tls", "tries without TLS", "versucht es ohne TLS"},
-        {"distrust", "refuses our certificate", "lehnt unser Zertifikat ab"},
-        {"refused", "not allowed", "nicht zugelassen"},
+    static const char *const words[][2] = {
+        {"certificate", N_("TLS, own certificate")},
+        {"tls", N_("TLS")},
+        {"plain", N_("without TLS")},
+        {"no_tls", N_("tries without TLS")},
+        {"distrust", N_("refuses our certificate")},
+        {"refused", N_("not allowed")},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i][0], how) == 0)
-            return tr(cli, words[i][1], words[i][2]);
+            return tr(cli, words[i][1]);
     return how;
 }
 
@@ -37,9 +37,8 @@ static bool uses_tls(const json_t *row)
 static void print_board(const struct cli *cli, const json_t *answer)
 {
     const json_t *list = json_object_get(answer, "workstations"), *row;
-    struct table *t = table_create((const char *const[]){tr(cli, "!ADDRESS", "!ADRESSE"), "NAME",
-        tr(cli, "!HOW", "!WIE"), tr(cli, "LAST SEEN", "ZULETZT"), tr(cli, "USER", "BENUTZER"),
-        tr(cli, "PROGRAM", "PROGRAMM"), NULL});
+    struct table *t = table_create((const char *const[]){tr(cli, "!ADDRESS"), "NAME",
+        tr(cli, "!HOW"), tr(cli, "LAST SEEN"), tr(cli, "USER"), tr(cli, "PROGRAM"), NULL});
     size_t i;
     int done = 0, all = 0;
     json_array_foreach (list, i, row) {
@@ -49,7 +48,7 @@ static void print_board(const struct cli *cli, const json_t *answer)
         int64_t then = 0, now = clock_wall_ms();
         char human[32];
         (void)clock_parse(json_get_text(row, "seen"), &then);
-        _cleanup_free_ char *ago = xasprintf(tr(cli, "%s ago", "vor %s"),
+        _cleanup_free_ char *ago = xasprintf(tr(cli, "%s ago"),
             clock_human(now > then ? (uint64_t)(now - then) : 0, human, sizeof human));
         bool counts = !json_get_true(row, "tls_off") &&
                       strcmp(json_get_text(row, "how"), "refused") != 0;
@@ -59,11 +58,11 @@ static void print_board(const struct cli *cli, const json_t *answer)
                          ago, user, program});
     }
     if (json_array_size(list) == 0)
-        printf("%s\n", tr(cli, "Nobody has come yet.", "Noch niemand ist gekommen."));
+        printf("%s\n", tr(cli, "Nobody has come yet."));
     else
         table_print(t, output_width());
     if (all > 0)
-        printf(tr(cli, "\n%d of %d use TLS.\n", "\n%d von %d benutzen TLS.\n"), done, all);
+        printf(tr(cli, "\n%d of %d use TLS.\n"), done, all);
     table_free(t);
 }
 

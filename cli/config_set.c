@@ -51,9 +51,9 @@ int config_set(struct cli *cli, char *const *words, int n)
         const json_t *changed = json_object_get(answer, "changed");
         const json_t *restart = json_object_get(answer, "restart_needed");
         if (json_array_size(changed) + json_array_size(restart) == 0)
-            printf("%s\n", tr(cli, "That was so already.", "Das war schon so."));
-        print_list(tr(cli, "Changed and in force", "Geändert und in Kraft"), changed);
-        print_list(tr(cli, "Needs a restart", "Braucht einen Neustart"), restart);
+            printf("%s\n", tr(cli, "That was so already."));
+        print_list(tr(cli, "Changed and in force"), changed);
+        print_list(tr(cli, "Needs a restart"), restart);
     }
     json_decref(answer);
     return EXIT_GOOD;

@@ -25,18 +25,6 @@ struct request {
     char **argv;
 };
 
-static bool speaks_german(void)
-{
-    static const char *const variables[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
-
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
-        const char *v = getenv(variables[i]);
-        if (v && *v)
-            return strncmp(v, "de", 2) == 0 && (v[2] == '\0' || v[2] == '_' || v[2] == '.');
-    }
-    return false;
-}
-
 static void print_usage(FILE *f)
 {
     fprintf(f, "Usage: elexgate [--config FILE] [--json] COMMAND [ARGUMENTS]\n"
@@ -158,7 +146,7 @@ int main(int argc, char **argv)
     secure_heap_begin();
     const char *from_env = getenv("ELEXGATE_CONFIG");
     struct request rq = {
-        .cli = {.german = speaks_german(), .config_path = from_env && *from_env ? from_env : NULL}};
+        .cli = {.lang = lang_of_locale(), .config_path = from_env && *from_env ? from_env : NULL}};
 
     setlocale(LC_CTYPE, "");
     int code = take_global_options(&rq, argc, argv);

@@ -21,35 +21,33 @@ void progress_init(struct progress *p, struct cli *cli)
 static const char *phase_name(const struct cli *cli, const char *phase)
 {
     static const struct {
-        const char *phase, *english, *german;
+        const char *phase, *words;
     } names[] = {
-        {"settle", "waiting for the server to settle", "warte, bis der Server ruhig ist"},
-        {"hold", "taking the lock", "halte die Datenbank an"},
-        {"copy", "copying", "kopiere"},
-        {"checksums", "counting tables", "zähle Tabellen"},
-        {"verify", "reading back", "lese zurück"},
-        {"publish", "publishing", "stelle bereit"},
-        {"extract", "unpacking", "packe aus"},
-        {"upgrade", "bringing the data up to the newer series (mariadb-upgrade)",
-            "hebe die Daten auf die neuere Reihe (mariadb-upgrade)"},
-        {"boot", "starting a test server", "starte einen Probe-Server"},
-        {"import", "importing", "lese SQL ein"},
-        {"count", "counting what is there now", "zähle, was jetzt da ist"},
-        {"check", "checking all tables", "prüfe alle Tabellen"},
-        {"hook", "running the hook", "führe das Hilfsprogramm aus"},
-        {"read", "reading the file", "lese die Datei"},
-        {"carry", "carrying other databases and accounts over",
-            "übernehme andere Datenbanken und Konten"},
-        {"block", "keeping clients out", "sperre die Clients aus"},
-        {"stop", "stopping the server", "halte den Server an"},
-        {"swap", "changing the folders", "tausche die Ordner"},
-        {"start", "starting the server", "starte den Server"},
-        {"look", "looking at all tables", "sehe alle Tabellen an"},
-        {"open", "letting clients in", "lasse die Clients ein"},
+        {"settle", N_("waiting for the server to settle")},
+        {"hold", N_("taking the lock")},
+        {"copy", N_("copying")},
+        {"checksums", N_("counting tables")},
+        {"verify", N_("reading back")},
+        {"publish", N_("publishing")},
+        {"extract", N_("unpacking")},
+        {"upgrade", N_("bringing the data up to the newer series (mariadb-upgrade)")},
+        {"boot", N_("starting a test server")},
+        {"import", N_("importing")},
+        {"count", N_("counting what is there now")},
+        {"check", N_("checking all tables")},
+        {"hook", N_("running the hook")},
+        {"read", N_("reading the file")},
+        {"carry", N_("carrying other databases and accounts over")},
+        {"block", N_("keeping clients out")},
+        {"stop", N_("stopping the server")},
+        {"swap", N_("changing the folders")},
+        {"start", N_("starting the server")},
+        {"look", N_("looking at all tables")},
+        {"open", N_("letting clients in")},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(phase, names[i].phase) == 0)
-            return tr(cli, names[i].english, names[i].german);
+            return tr(cli, names[i].words);
     }
     return phase;
 }
@@ -110,25 +108,23 @@ static void tell_archive(struct progress *p, const json_t *line)
 
 static void tell_state(struct progress *p, const json_t *line)
 {
-    const char *words = json_get_text(line, p->cli->german ? "words_de" : "words");
+    const char *words = json_get_text(line, p->cli->lang == LANG_DE ? "words_de" : "words");
     if (strcmp(json_get_text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
         return;
     utf8_copy(p->waiting, sizeof p->waiting, words);
     progress_clear(p);
-    printf("%s%s%s\n",
-        tr(p->cli, "waiting until the database is idle", "warte auf Ruhe in der Datenbank"),
-        *words ? ": " : "", words);
+    printf("%s%s%s\n", tr(p->cli, "waiting until the database is idle"), *words ? ": " : "", words);
 }
 
 static void tell_done(struct progress *p, const json_t *line)
 {
     progress_clear(p);
     if (json_get_true(line, "ok")) {
-        printf("%s\n", tr(p->cli, "Done.", "Fertig."));
+        printf("%s\n", tr(p->cli, "Done."));
         return;
     }
     fflush(stdout);
-    bool german = p->cli->german && *json_get_text(line, "error_de");
+    bool german = p->cli->lang == LANG_DE && *json_get_text(line, "error_de");
     _cleanup_free_ char *error = output_member(line, german ? "error_de" : "error");
     fprintf(stderr, "elexgate: %s\n", error);
 }
@@ -154,7 +150,7 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "again") == 0) {
         progress_clear(p);
         _cleanup_free_ char *reason = output_member(line, "reason");
-        printf("%s: %s\n", tr(p->cli, "once more", "noch einmal"), reason);
+        printf("%s: %s\n", tr(p->cli, "once more"), reason);
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0) {
         progress_clear(p);
         _cleanup_free_ char *words = output_member(line, "text");
@@ -162,12 +158,11 @@ void progress_line(void *ctx, const json_t *line)
             words);
     } else if (strcmp(event, "removed") == 0) {
         progress_clear(p);
-        printf("%s %s_%s\n", tr(p->cli, "removed the old", "alte Generation entfernt:"),
-            json_get_text(line, "type"), json_get_text(line, "run"));
+        printf("%s %s_%s\n", tr(p->cli, "removed the old"), json_get_text(line, "type"),
+            json_get_text(line, "run"));
     } else if (strcmp(event, "start") == 0 && json_get_true(line, "dry_run")) {
         char needed[OUTPUT_BYTES_LEN], space[OUTPUT_BYTES_LEN];
-        printf(
-            tr(p->cli, "Would need about %s, %s are free.\n", "Bräuchte etwa %s, %s sind frei.\n"),
+        printf(tr(p->cli, "Would need about %s, %s are free.\n"),
             output_bytes((uint64_t)output_number(line, "needed", 0), needed),
             output_bytes((uint64_t)output_number(line, "free", 0), space));
     }

@@ -30,16 +30,16 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
     if (json_is_object(job)) {
         _cleanup_free_ char *kind = output_member(job, "kind"),
                             *phase = output_member(job, "phase");
-        printf(tr(cli, "%-13s running: %s %s\n", "%-13s läuft: %s %s\n"), label, kind, phase);
+        printf(tr(cli, "%-13s running: %s %s\n"), label, kind, phase);
     } else if (json_is_object(pending)) {
-        _cleanup_free_ char *words = output_member(pending, cli->german ? "words_de" : "words");
-        printf(tr(cli, "%-13s due since %s, waits: %s\n", "%-13s fällig seit %s, wartet: %s\n"),
-            label, cli_time(cli, pending, "due", false, "?", since), words);
+        _cleanup_free_ char *words = output_member(
+            pending, cli->lang == LANG_DE ? "words_de" : "words");
+        printf(tr(cli, "%-13s due since %s, waits: %s\n"), label,
+            cli_time(cli, pending, "due", false, "?", since), words);
     } else {
         const json_t *schedule = json_object_get(keeper, "schedule");
-        printf(tr(cli, "%-13s next: %s\n", "%-13s nächste: %s\n"), label,
-            cli_time(
-                cli, schedule, "next", false, tr(cli, "never by itself", "nie von selbst"), since));
+        printf(tr(cli, "%-13s next: %s\n"), label,
+            cli_time(cli, schedule, "next", false, tr(cli, "never by itself"), since));
     }
 }
 
@@ -47,12 +47,11 @@ static void print_last(const struct cli *cli, const json_t *keeper)
 {
     const json_t *good = json_object_get(keeper, "last_good_backup");
     const json_t *drill = json_object_get(keeper, "last_drill");
-    const char *never = tr(cli, "never", "nie");
+    const char *never = tr(cli, "never");
     char when[32], proven[32];
     bool drilled = output_number(drill, "exit", 1) == 0;
-    printf(tr(cli, "%-13s last good one: %s, last drill that succeeded: %s\n",
-               "%-13s letzte gute: %s, letzte bestandene Probe: %s\n"),
-        "", cli_time(cli, good, "started", false, never, when),
+    printf(tr(cli, "%-13s last good one: %s, last drill that succeeded: %s\n"), "",
+        cli_time(cli, good, "started", false, never, when),
         drilled ? cli_time(cli, drill, "started", false, never, proven) : never);
 }
 
@@ -61,29 +60,26 @@ static void print_binlog(const struct cli *cli, const json_t *keeper)
     const json_t *binlog = json_object_get(keeper, "binlog");
     int64_t saved;
     char ago[40];
-    const char *label = tr(cli, "Every second", "Jede Sekunde");
+    const char *label = tr(cli, "Every second");
     if (!json_is_object(binlog))
         return;
     bool known = clock_parse(json_get_text(binlog, "saved"), &saved) == 0;
     int64_t age = known ? clock_wall_ms() - saved : 0;
     clock_human(age > 0 ? (uint64_t)age : 0, ago, sizeof ago);
     if (strcmp(json_get_text(binlog, "state"), "following") == 0)
-        printf(tr(cli, "%-13s saved up to %s ago\n", "%-13s gesichert bis vor %s\n"), label, ago);
+        printf(tr(cli, "%-13s saved up to %s ago\n"), label, ago);
     else {
         _cleanup_free_ char *error = output_member(binlog, "error");
-        printf(tr(cli, "%-13s STANDS STILL%s%s: %s\n", "%-13s STEHT STILL%s%s: %s\n"), label,
-            known ? tr(cli, ", saved up to ", ", gesichert bis vor ") : "", known ? ago : "",
-            error);
+        printf(tr(cli, "%-13s STANDS STILL%s%s: %s\n"), label,
+            known ? tr(cli, ", saved up to ") : "", known ? ago : "", error);
     }
 }
 
 void status_backup_print(const struct cli *cli, const json_t *keeper)
 {
-    const char *label = tr(cli, "Backup", "Sicherung");
+    const char *label = tr(cli, "Backup");
     if (!json_is_object(keeper)) {
-        printf(tr(cli, "%-13s elexgate-keeper is not running\n",
-                   "%-13s elexgate-keeper läuft nicht\n"),
-            label);
+        printf(tr(cli, "%-13s elexgate-keeper is not running\n"), label);
         return;
     }
     print_now(cli, keeper, label);
@@ -93,11 +89,12 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     size_t i;
     json_array_foreach (json_object_get(keeper, "findings"), i, finding) {
         const char *level = json_get_text(finding, "level");
-        _cleanup_free_ char *text = output_member(finding, tr(cli, "text", "text_de"));
+        _cleanup_free_ char *text = output_member(
+            finding, cli->lang == LANG_DE ? "text_de" : "text");
         printf("%-13s %s\n",
-            strcmp(level, "bad") == 0    ? tr(cli, "BAD", "FEHLT")
-            : strcmp(level, "hint") == 0 ? tr(cli, "HINT", "HINWEIS")
-                                         : tr(cli, "WARNING", "WARNUNG"),
+            strcmp(level, "bad") == 0    ? tr(cli, "BAD")
+            : strcmp(level, "hint") == 0 ? tr(cli, "HINT")
+                                         : tr(cli, "WARNING"),
             text);
     }
 }

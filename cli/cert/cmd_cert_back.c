@@ -114,9 +114,7 @@ static int run_back(struct cert_run *run)
     }
     CHECK(X509_up_ref(cert_pair_leaf(old)) == 1 && sk_X509_unshift(chain, cert_pair_leaf(old)) > 0);
     code = cert_publish(run, chain, cert_pair_key(old),
-        tr(run->cli, "The previous certificate serves again.",
-            "Das vorherige Zertifikat gilt wieder."),
-        NULL);
+        tr(run->cli, "The previous certificate serves again."), NULL);
     cert_pair_unref(old);
     return code;
 }

@@ -24,8 +24,8 @@ static int passphrase_for(struct cert_run *run, char **out)
     pem_wipe(data, len);
     *out = NULL;
     if (sealed || run->args.encrypt_ca) {
-        *out = cert_new_passphrase(run, run->args.ca_passphrase_file,
-            tr(run->cli, "the next CA's key", "den Schlüssel der nächsten CA"), &e);
+        *out = cert_new_passphrase(
+            run, run->args.ca_passphrase_file, tr(run->cli, "the next CA's key"), &e);
         if (*out == NULL) {
             return cert_fail(run, &e);
         }
@@ -64,8 +64,7 @@ static int renew_leaf(
     if (!chain_issued(old_ca, cert_pair_leaf(old))) {
         int code = cert_reload(run, &e);
         printf(
-            tr(run->cli, "The next CA is in %s/ca.pem; the server's certificate is not of ours.\n",
-                "Die nächste CA liegt in %s/ca.pem; das Zertifikat des Servers ist nicht von uns.\n"),
+            tr(run->cli, "The next CA is in %s/ca.pem; the server's certificate is not of ours.\n"),
             run->store.dir);
         return code == EXIT_GOOD ? code : cert_fail(run, &e);
     }
@@ -90,17 +89,14 @@ static int renew_leaf(
         return cert_fail(run, &e);
     }
     code = cert_publish(run, chain, key,
-        tr(run->cli, "The next CA has been made, and a certificate for the server from it.",
-            "Die nächste CA wurde erstellt, und von ihr ein Zertifikat für den Server."),
+        tr(run->cli, "The next CA has been made, and a certificate for the server from it."),
         json_pack("{s:s, s:b}", "ca_dir", run->store.dir, "cross_signed", next->cross != NULL));
     if (code == EXIT_GOOD && !run->cli->json) {
         printf("\n%s\n",
             next->cross != NULL
                 ? tr(run->cli,
-                      "Workstations that know the old CA go on. Until it ends each one must be given both: elexgate cert export writes them into one file.",
-                      "Arbeitsplätze, die die alte CA kennen, arbeiten weiter. Bis sie endet, muss jeder beide erhalten: elexgate cert export legt sie in eine Datei.")
-                : tr(run->cli, "The old CA has ended: every workstation needs the new one now.",
-                      "Die alte CA ist abgelaufen: Jeder Arbeitsplatz braucht jetzt die neue."));
+                      "Workstations that know the old CA go on. Until it ends each one must be given both: elexgate cert export writes them into one file.")
+                : tr(run->cli, "The old CA has ended: every workstation needs the new one now."));
     }
     return code;
 }

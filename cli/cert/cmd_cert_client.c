@@ -150,8 +150,7 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
         cert_print(run->cli, i, warnings, run->now);
         printf(
             tr(run->cli,
-                "\nIn %s: client.pem and client.key, or both in client.p12 with the password in client.password.\n",
-                "\nIn %s: client.pem und client.key, oder beide in client.p12 mit dem Passwort in client.password.\n"),
+                "\nIn %s: client.pem and client.key, or both in client.p12 with the password in client.password.\n"),
             f->dir);
     }
     cert_info_free(i);
@@ -229,8 +228,7 @@ static int tell_list(struct cert_run *run, size_t added)
         cli_print_json(o);
         json_decref(o);
     } else {
-        printf(tr(run->cli, "%zu certificates revoked now, %zu in all. The list is in %s.\n",
-                   "%zu Zertifikate jetzt gesperrt, insgesamt %zu. Die Liste liegt in %s.\n"),
+        printf(tr(run->cli, "%zu certificates revoked now, %zu in all. The list is in %s.\n"),
             added, l.n, path);
         printf("Proxy: %s\n", run->reload_text);
     }

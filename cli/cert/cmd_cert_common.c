@@ -183,8 +183,7 @@ static char *ask_passphrase(void *ctx, const char *what, struct err *e)
     if (run->args.ca_passphrase_file != NULL) {
         return secret_read(run->args.ca_passphrase_file, &text, e) < 0 ? NULL : text;
     }
-    _cleanup_free_ char *prompt = xasprintf(
-        "%s %s: ", tr(run->cli, "Passphrase of", "Passwort von"), what);
+    _cleanup_free_ char *prompt = xasprintf("%s %s: ", tr(run->cli, "Passphrase of"), what);
     text = ask_terminal(prompt);
     if (text == NULL) {
         err_set(
@@ -199,10 +198,9 @@ char *cert_new_passphrase(struct cert_run *run, const char *file, const char *wh
     if (file != NULL) {
         return secret_read(file, &text, e) < 0 ? NULL : text;
     }
-    _cleanup_free_ char *prompt = xasprintf(
-        "%s %s: ", tr(run->cli, "New passphrase for", "Neues Passwort für"), what);
+    _cleanup_free_ char *prompt = xasprintf("%s %s: ", tr(run->cli, "New passphrase for"), what);
     text = ask_terminal(prompt);
-    char *again = text != NULL ? ask_terminal(tr(run->cli, "Again: ", "Nochmals: ")) : NULL;
+    char *again = text != NULL ? ask_terminal(tr(run->cli, "Again: ")) : NULL;
     if (text == NULL) {
         err_set(e, EACCES, "there is no terminal to ask for a passphrase: give it in a file");
     } else if (again == NULL || strcmp(text, again) != 0) {
@@ -324,27 +322,27 @@ void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warni
     _cleanup_free_ char *names = join(i->dns, i->ip);
     _cleanup_free_ char *permitted = join(i->permitted, NULL);
     _cleanup_free_ char *colons = cert_colons(i->fingerprint_sha256);
-    _cleanup_free_ char *until = xasprintf(tr(cli, "%s (%d days)", "%s (%d Tage)"),
-        cert_date(i->not_after, to), cert_info_days_left(i, now));
-    print_row(tr(cli, "Certificate", "Zertifikat"), i->subject);
-    print_row(tr(cli, "Issued by", "Ausgestellt von"), i->issuer);
+    _cleanup_free_ char *until = xasprintf(
+        tr(cli, "%s (%d days)"), cert_date(i->not_after, to), cert_info_days_left(i, now));
+    print_row(tr(cli, "Certificate"), i->subject);
+    print_row(tr(cli, "Issued by"), i->issuer);
     if (!i->is_ca || names[0] != '\0') {
-        print_row(tr(cli, "Names", "Namen"), names[0] != '\0' ? names : "-");
+        print_row(tr(cli, "Names"), names[0] != '\0' ? names : "-");
     }
     if (i->is_ca) {
-        print_row(tr(cli, "May issue for", "Stellt aus für"),
-            permitted[0] != '\0' ? permitted : tr(cli, "all names", "alle Namen"));
+        print_row(
+            tr(cli, "May issue for"), permitted[0] != '\0' ? permitted : tr(cli, "all names"));
     }
-    print_row(tr(cli, "Valid from", "Gültig ab"), cert_date(i->not_before, from));
-    print_row(tr(cli, "Valid until", "Gültig bis"), until);
-    print_row(tr(cli, "Key", "Schlüssel"), i->key);
-    print_row(tr(cli, "Serial", "Seriennummer"), i->serial);
+    print_row(tr(cli, "Valid from"), cert_date(i->not_before, from));
+    print_row(tr(cli, "Valid until"), until);
+    print_row(tr(cli, "Key"), i->key);
+    print_row(tr(cli, "Serial"), i->serial);
     print_row("SHA-256", colons);
     for (unsigned bit = 1; bit <= CERT_WARN_LAST; bit <<= 1) {
         if (warnings & bit) {
             enum cert_warning one = (enum cert_warning)bit;
-            print_row(tr(cli, "Warning", "Warnung"),
-                cli->german ? cert_warning_text_de(one) : cert_warning_text(one));
+            print_row(tr(cli, "Warning"),
+                cli->lang == LANG_DE ? cert_warning_text_de(one) : cert_warning_text(one));
         }
     }
 }
@@ -383,17 +381,13 @@ static const char *reload_text(const struct cli *cli, enum reload r)
 {
     switch (r) {
     case RELOAD_OFF:
-        return tr(
-            cli, "takes this over with: elexgate reload", "übernimmt das mit: elexgate reload");
+        return tr(cli, "takes this over with: elexgate reload");
     case RELOAD_DONE:
-        return tr(cli, "has taken this over; open sessions go on",
-            "hat das übernommen; offene Sitzungen laufen weiter");
+        return tr(cli, "has taken this over; open sessions go on");
     case RELOAD_NOT_RUNNING:
-        return tr(cli, "is not running and takes this over when it starts",
-            "läuft nicht und übernimmt das beim Start");
+        return tr(cli, "is not running and takes this over when it starts");
     case RELOAD_REFUSED:
-        return tr(cli, "did not take this over; what it had serves on",
-            "hat das nicht übernommen; was es hatte, gilt weiter");
+        return tr(cli, "did not take this over; what it had serves on");
     }
     return "";
 }
@@ -428,7 +422,7 @@ static void tell_published(
     _cleanup_free_ char *files = xasprintf("%s, %s", cert, key);
     printf("%s\n\n", headline);
     cert_print(run->cli, i, warnings, run->now);
-    print_row(tr(run->cli, "Files", "Dateien"), files);
+    print_row(tr(run->cli, "Files"), files);
     print_row("Proxy", run->reload_text);
 }
 

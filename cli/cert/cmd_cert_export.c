@@ -148,7 +148,7 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
         json_decref(o);
         return EXIT_GOOD;
     }
-    printf("%s%s\n", text, tr(run->cli, "Files:", "Dateien:"));
+    printf("%s%s\n", text, tr(run->cli, "Files:"));
     for (size_t i = 0; i < json_array_size(files); i++) {
         printf("     %s\n", json_string_value(json_array_get(files, i)));
     }
@@ -255,7 +255,7 @@ static int run_export(struct cert_run *run)
     struct err e = {0};
     enum guide_target target;
     struct cert_pair *pair = NULL;
-    bool german = run->cli->german;
+    bool german = run->cli->lang == LANG_DE;
     if (run->args.target == NULL || !guide_target_parse(run->args.target, &target)) {
         return cli_usage(
             run->cli, "export needs --for jdbc, windows, macos, linux, webelexis or package");

@@ -183,8 +183,7 @@ static int check_lost_names(struct cert_run *run, const struct cert_info *next, 
     if (lost != NULL && (asked || run->args.other_names)) {
         fprintf(stderr,
             tr(run->cli,
-                "Warning: the new certificate lacks the name %s, which the present one has.\n",
-                "Warnung: Dem neuen Zertifikat fehlt der Name %s, den das jetzige hat.\n"),
+                "Warning: the new certificate lacks the name %s, which the present one has.\n"),
             lost);
     } else if (lost != NULL) {
         err_set(&e, EINVAL,
@@ -245,9 +244,7 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
         }
         char date[CERT_DATE_LEN];
         json_array_append_new(list, json_string(info->subject));
-        fprintf(stderr,
-            tr(run->cli, "Left out: %s (until %s), which the chain does not need.\n",
-                "Weggelassen: %s (bis %s); die Kette braucht es nicht.\n"),
+        fprintf(stderr, tr(run->cli, "Left out: %s (until %s), which the chain does not need.\n"),
             info->subject, cert_date(info->not_after, date));
         cert_info_free(info);
     }
@@ -274,14 +271,11 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
     } else {
         cert_print(run->cli, i, cert_pair_warnings(next, run->now), run->now);
         printf("\n%s\n",
-            same
-                ? tr(run->cli, "Same CA: no workstation needs a visit. Nothing has been changed.",
-                      "Gleiche Zertifizierungsstelle: kein Arbeitsplatz braucht einen Besuch. Nichts wurde verändert.")
-                : tr(run->cli,
-                      "New CA: every workstation needs the new file. Nothing has been changed.",
-                      "Neue Zertifizierungsstelle: jeder Arbeitsplatz braucht die neue Datei. Nichts wurde verändert."));
+            same ? tr(run->cli, "Same CA: no workstation needs a visit. Nothing has been changed.")
+                 : tr(run->cli,
+                       "New CA: every workstation needs the new file. Nothing has been changed."));
         if (lost != NULL) {
-            printf(tr(run->cli, "It lacks the name %s.\n", "Ihm fehlt der Name %s.\n"), lost);
+            printf(tr(run->cli, "It lacks the name %s.\n"), lost);
         }
     }
     json_decref(o);
@@ -328,8 +322,7 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     code = check_names(run, sk_X509_value(chain, 0), all->key);
     if (code == EXIT_GOOD) {
         code = cert_publish(run, chain, all->key,
-            tr(run->cli, "The certificate has been installed.",
-                "Das Zertifikat wurde installiert."),
+            tr(run->cli, "The certificate has been installed."),
             json_pack("{s:o}", "left_out", left_out(run, all->certs, chain)));
     }
     return code;

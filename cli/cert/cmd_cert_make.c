@@ -79,8 +79,8 @@ static int write_ca(struct cert_run *run, X509 *ca, EVP_PKEY *key, struct err *e
 {
     char *passphrase = NULL;
     if (run->args.encrypt_ca || run->args.ca_passphrase_file != NULL) {
-        passphrase = cert_new_passphrase(run, run->args.ca_passphrase_file,
-            tr(run->cli, "the CA's key", "den Schlüssel der CA"), e);
+        passphrase = cert_new_passphrase(
+            run, run->args.ca_passphrase_file, tr(run->cli, "the CA's key"), e);
         if (passphrase == NULL) {
             return -e->code;
         }
@@ -174,12 +174,10 @@ static int run_init(struct cert_run *run)
     }
     _cleanup_free_ char *ca_path = cert_store_path(&run->store, "ca.pem");
     code = publish_chain(run, leaf, ca, key,
-        tr(run->cli, "A private CA and the server's certificate have been made.",
-            "Eine eigene CA und das Zertifikat des Servers wurden erstellt."),
+        tr(run->cli, "A private CA and the server's certificate have been made."),
         json_pack("{s:s}", "ca_file", ca_path));
     if (code == EXIT_GOOD && !run->cli->json) {
-        printf(tr(run->cli, "\nWorkstations need %s; see: elexgate cert export --for jdbc\n",
-                   "\nDie Arbeitsplätze brauchen %s; siehe: elexgate cert export --for jdbc\n"),
+        printf(tr(run->cli, "\nWorkstations need %s; see: elexgate cert export --for jdbc\n"),
             ca_path);
     }
     return code;
@@ -213,10 +211,8 @@ static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
         cli_print_json(o);
         json_decref(o);
     } else {
-        printf(
-            tr(run->cli,
-                "The request is in %s. Have it signed, then: elexgate cert install ANSWER\n",
-                "Der Antrag liegt in %s. Signieren lassen, dann: elexgate cert install ANTWORT\n"),
+        printf(tr(run->cli,
+                   "The request is in %s. Have it signed, then: elexgate cert install ANSWER\n"),
             path);
     }
     return EXIT_GOOD;
@@ -265,8 +261,7 @@ static int run_self_signed(struct cert_run *run)
     }
     return publish_chain(run, leaf, NULL, key,
         tr(run->cli,
-            "A self-signed certificate has been made. Workstations need it itself; with a CA (init) they need the CA only, also after a renewal.",
-            "Ein selbst signiertes Zertifikat wurde erstellt. Die Arbeitsplätze brauchen es selbst; mit einer CA (init) genügt die CA, auch nach einer Erneuerung."),
+            "A self-signed certificate has been made. Workstations need it itself; with a CA (init) they need the CA only, also after a renewal."),
         NULL);
 }
 
@@ -284,7 +279,7 @@ static int tell_signed(struct cert_run *run, X509 *x, const char *path)
         cli_print_json(o);
         json_decref(o);
     } else {
-        printf(tr(run->cli, "Signed: %s\n\n", "Signiert: %s\n\n"), path);
+        printf(tr(run->cli, "Signed: %s\n\n"), path);
         cert_print(run->cli, i, warnings, run->now);
     }
     cert_info_free(i);

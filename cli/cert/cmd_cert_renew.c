@@ -32,9 +32,7 @@ static int tell_not_needed(struct cert_run *run, const struct cert_info *i)
         cli_print_json(o);
         json_decref(o);
     } else {
-        printf(tr(run->cli, "Nothing to do: %d days are left.\n",
-                   "Nichts zu tun: Es gilt noch %d Tage.\n"),
-            left);
+        printf(tr(run->cli, "Nothing to do: %d days are left.\n"), left);
     }
     return EXIT_GOOD;
 }
@@ -144,9 +142,7 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0) {
         return cert_fail(run, &e);
     }
-    code = cert_publish(run, chain, key,
-        tr(run->cli, "The server's certificate has been renewed.",
-            "Das Zertifikat des Servers wurde erneuert."),
+    code = cert_publish(run, chain, key, tr(run->cli, "The server's certificate has been renewed."),
         json_pack("{s:b}", "renewed", 1));
     return code;
 }
@@ -162,8 +158,7 @@ static int leave_cross_out(struct cert_run *run, const struct cert_pair *old, X5
         return cert_fail(run, &e);
     }
     return cert_publish(run, chain, cert_pair_key(old),
-        tr(run->cli, "The old CA ends; its cross-signature is no longer sent.",
-            "Die alte CA endet; ihre Gegensignatur wird nicht mehr mitgeschickt."),
+        tr(run->cli, "The old CA ends; its cross-signature is no longer sent."),
         json_pack("{s:b}", "renewed", 0));
 }
 

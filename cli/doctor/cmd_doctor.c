@@ -17,7 +17,7 @@ void doctor_tell(
     struct doctor *d, enum doctor_level level, const char *name, const char *text, const char *fix)
 {
     static const char *const words[] = {"ok", "warning", "critical"};
-    const char *marks[] = {"ok", tr(d->cli, "WARN", "HINWEIS"), tr(d->cli, "BAD", "FEHLT")};
+    const char *marks[] = {"ok", tr(d->cli, "WARN"), tr(d->cli, "BAD")};
     d->good += level == DOCTOR_GOOD;
     d->warnings += level == DOCTOR_WARNING;
     d->criticals += level == DOCTOR_CRITICAL;
@@ -53,9 +53,7 @@ static void on_line(void *ctx, const json_t *line)
         cli_print_json(line);
     } else if (strcmp(event, "grant") == 0 && !d->nagios) {
         _cleanup_free_ char *statement = output_member(line, "statement");
-        printf("\n%s\n  %s;\n\n",
-            tr(d->cli, "The keeper's account needs these privileges:",
-                "Das Konto der Sicherung braucht diese Rechte:"),
+        printf("\n%s\n  %s;\n\n", tr(d->cli, "The keeper's account needs these privileges:"),
             statement);
     } else if (strcmp(event, "check") == 0) {
         const char *level = json_get_text(line, "level");
@@ -64,8 +62,9 @@ static void on_line(void *ctx, const json_t *line)
         const char *german = json_get_str(line, "text_de");
         const char *fix_de = json_get_str(line, "fix_de");
         _cleanup_free_ char *text = output_member(
-            line, d->cli->german && german ? "text_de" : "text");
-        _cleanup_free_ char *fix = output_member(line, d->cli->german && fix_de ? "fix_de" : "fix");
+            line, d->cli->lang == LANG_DE && german ? "text_de" : "text");
+        _cleanup_free_ char *fix = output_member(
+            line, d->cli->lang == LANG_DE && fix_de ? "fix_de" : "fix");
         if (strcmp(name, "proxy") == 0 && d->proxy_told)
             return;
         doctor_tell(d,
@@ -80,8 +79,7 @@ static int nagios_line(const struct doctor *d)
 {
     const char *word = d->criticals ? "CRITICAL" : d->warnings ? "WARNING" : "OK";
     printf("ELEXGATE %s - %s | good=%u warning=%u critical=%u\n", word,
-        d->worst ? d->worst : tr(d->cli, "all is well", "alles in Ordnung"), d->good, d->warnings,
-        d->criticals);
+        d->worst ? d->worst : tr(d->cli, "all is well"), d->good, d->warnings, d->criticals);
     return d->criticals ? NAGIOS_CRITICAL : d->warnings ? NAGIOS_WARNING : NAGIOS_OK;
 }
 
@@ -98,8 +96,7 @@ static int tell_end(const struct doctor *d, int job)
         json_decref(o);
     } else
         printf(
-            tr(d->cli, "\n%u good, %u to look at, %u bad\n", "\n%u gut, %u anzusehen, %u fehlen\n"),
-            d->good, d->warnings, d->criticals);
+            tr(d->cli, "\n%u good, %u to look at, %u bad\n"), d->good, d->warnings, d->criticals);
     return code;
 }
 
@@ -120,8 +117,7 @@ static int run_doctor(struct cli *cli, int argc, char **argv)
         return d.nagios ? NAGIOS_UNKNOWN : EXIT_FAILED;
     }
     _cleanup_free_ char *text = xasprintf(
-        tr(cli, "the configuration %s is good", "die Konfiguration %s ist in Ordnung"),
-        config_path(cli->config));
+        tr(cli, "the configuration %s is good"), config_path(cli->config));
     doctor_tell(&d, DOCTOR_GOOD, "config", text, NULL);
     doctor_look_at_gate(&d);
     doctor_tls(&d);

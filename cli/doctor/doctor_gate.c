@@ -28,7 +28,7 @@ static void warnings(struct doctor *d, const json_t *of, const char *fix)
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
         if (json_get_true(w, "date") && d->keeper) /* the keeper tells of it */
             continue;
-        _cleanup_free_ char *text = output_member(w, tr(d->cli, "text", "text_de"));
+        _cleanup_free_ char *text = output_member(w, d->cli->lang == LANG_DE ? "text_de" : "text");
         doctor_tell(d, DOCTOR_WARNING, "warning", text, fix);
     }
 }
@@ -40,14 +40,11 @@ static void audit(struct doctor *d, const json_t *status)
         return;
     _cleanup_free_ char *file = output_member(a, "file");
     bool good = json_get_true(a, "good");
-    _cleanup_free_ char *text = xasprintf(
-        good ? tr(d->cli, "the audit log %s is written", "das Audit-Log %s wird geschrieben")
-             : tr(d->cli, "the audit log %s cannot be written",
-                   "das Audit-Log %s ist nicht beschreibbar"),
+    _cleanup_free_ char *text = xasprintf(good ? tr(d->cli, "the audit log %s is written")
+                                               : tr(d->cli, "the audit log %s cannot be written"),
         file);
     doctor_tell(d, good ? DOCTOR_GOOD : DOCTOR_WARNING, "audit", text,
-        tr(d->cli, "make room, or see to the folder's rights; then: elexgate reload",
-            "Platz schaffen oder die Rechte des Ordners prüfen; dann: elexgate reload"));
+        tr(d->cli, "make room, or see to the folder's rights; then: elexgate reload"));
 }
 
 static void proxy(struct doctor *d, const struct config *c)
@@ -58,19 +55,16 @@ static void proxy(struct doctor *d, const struct config *c)
     d->proxy = ask(config_str(c, "proxy", NULL, "control_socket"), &e);
     if (!d->proxy) {
         doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "proxy", e.text,
-            tr(d->cli, "systemctl start elexgate-proxy; its log says why it does not run",
-                "systemctl start elexgate-proxy; sein Log sagt, warum er nicht läuft"));
+            tr(d->cli, "systemctl start elexgate-proxy; its log says why it does not run"));
         return;
     }
     _cleanup_free_ char *state = output_member(d->proxy, "state");
     bool open = strcmp(state, "open") == 0;
     _cleanup_free_ char *text = xasprintf(
-        tr(d->cli, "the proxy runs, the gate is %s, %" PRId64 " clients",
-            "der Proxy läuft, der Zugang ist %s, %" PRId64 " Clients"),
-        open ? tr(d->cli, "open", "offen") : state, output_number(d->proxy, "sessions", 0));
+        tr(d->cli, "the proxy runs, the gate is %s, %" PRId64 " clients"),
+        open ? tr(d->cli, "open") : state, output_number(d->proxy, "sessions", 0));
     doctor_tell(d, open ? DOCTOR_GOOD : DOCTOR_WARNING, "proxy", text,
-        tr(d->cli, "elexgate status says why; elexgate open lets clients in",
-            "elexgate status sagt, warum; elexgate open lässt Clients ein"));
+        tr(d->cli, "elexgate status says why; elexgate open lets clients in"));
     warnings(d, d->proxy, "elexgate.ini(5)");
     warnings(d, json_object_get(d->proxy, "certificate"), "elexgate cert renew");
     audit(d, d->proxy);
@@ -82,13 +76,11 @@ static void keeper(struct doctor *d, const struct config *c)
     bool wanted = config_str(c, "backup", NULL, "schedule") != NULL;
     d->keeper = ask(config_str(c, "backup", NULL, "control_socket"), &e);
     if (d->keeper) {
-        doctor_tell(
-            d, DOCTOR_GOOD, "keeper", tr(d->cli, "the keeper runs", "der Keeper läuft"), NULL);
+        doctor_tell(d, DOCTOR_GOOD, "keeper", tr(d->cli, "the keeper runs"), NULL);
         audit(d, d->keeper);
     } else
         doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "keeper", e.text,
-            tr(d->cli, "systemctl start elexgate-keeper: without it there is no backup",
-                "systemctl start elexgate-keeper: ohne ihn gibt es keine Sicherung"));
+            tr(d->cli, "systemctl start elexgate-keeper: without it there is no backup"));
 }
 
 /* Certificates and schedules go by the clock. */
@@ -97,13 +89,10 @@ static void clock_set(struct doctor *d)
     struct timex t = {0};
     bool good = adjtimex(&t) >= 0 && !(t.status & STA_UNSYNC);
     doctor_tell(d, good ? DOCTOR_GOOD : DOCTOR_WARNING, "clock",
-        good ? tr(d->cli, "the clock is kept right over the network",
-                   "die Uhr wird übers Netz richtig gehalten")
-             : tr(d->cli, "nothing keeps the clock right: certificates and schedules go by it",
-                   "nichts hält die Uhr richtig; Zertifikate und Zeitpläne richten sich nach ihr"),
+        good ? tr(d->cli, "the clock is kept right over the network")
+             : tr(d->cli, "nothing keeps the clock right: certificates and schedules go by it"),
         container_inside()
-            ? tr(d->cli, "on the machine that runs the containers: timedatectl set-ntp yes",
-                  "auf der Maschine, auf der die Container laufen: timedatectl set-ntp yes")
+            ? tr(d->cli, "on the machine that runs the containers: timedatectl set-ntp yes")
             : "apt-get install systemd-timesyncd; timedatectl set-ntp yes");
 }
 

@@ -28,8 +28,9 @@ static void findings(struct doctor *d)
     const json_t *f;
     json_array_foreach (json_object_get(d->keeper, "findings"), i, f) {
         _cleanup_free_ char *area = output_member(f, "area");
-        _cleanup_free_ char *text = output_member(f, tr(d->cli, "text", "text_de"));
-        _cleanup_free_ char *advice = output_member(f, tr(d->cli, "advice", "advice_de"));
+        _cleanup_free_ char *text = output_member(f, d->cli->lang == LANG_DE ? "text_de" : "text");
+        _cleanup_free_ char *advice = output_member(
+            f, d->cli->lang == LANG_DE ? "advice_de" : "advice");
         if (strcmp(area, "proxy") == 0 && !d->proxy)
             continue; /* the doctor asked it as well, and has said so */
         bool bad = strcmp(json_get_text(f, "level"), "bad") == 0;
@@ -55,18 +56,15 @@ static void well(struct doctor *d, const char *area, const char *key, const char
 static void notify(struct doctor *d)
 {
     struct notify_trouble t = {0};
-    const char *fix = tr(d->cli, "[notify] in the configuration, then: elexgate notify --test",
-        "[notify] in der Konfiguration, dann: elexgate notify --test");
+    const char *fix = tr(d->cli, "[notify] in the configuration, then: elexgate notify --test");
     if (found_in(d, "notify"))
         return;
     if (d->keeper || notify_check(cli_config(d->cli), &t)) {
-        doctor_tell(d, DOCTOR_GOOD, "notify",
-            tr(d->cli, "somebody is told when something fails",
-                "jemand erfährt, wenn etwas misslingt"),
-            NULL);
+        doctor_tell(
+            d, DOCTOR_GOOD, "notify", tr(d->cli, "somebody is told when something fails"), NULL);
         return;
     }
-    _cleanup_free_ char *text = output_safe(tr(d->cli, t.text, t.text_de));
+    _cleanup_free_ char *text = output_safe(d->cli->lang == LANG_DE ? t.text_de : t.text);
     doctor_tell(d, t.nobody ? DOCTOR_WARNING : DOCTOR_CRITICAL, "notify", text, fix);
 }
 
@@ -76,8 +74,6 @@ void doctor_keeper(struct doctor *d)
     notify(d);
     if (!d->keeper)
         return;
-    well(d, "backup", "last_good_backup",
-        tr(d->cli, "age of the last good backup", "Alter der letzten guten Sicherung"));
-    well(d, "drill", "last_drill",
-        tr(d->cli, "the last drill succeeded; its age", "die letzte Probe gelang; ihr Alter"));
+    well(d, "backup", "last_good_backup", tr(d->cli, "age of the last good backup"));
+    well(d, "drill", "last_drill", tr(d->cli, "the last drill succeeded; its age"));
 }

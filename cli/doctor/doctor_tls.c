@@ -175,25 +175,20 @@ static void judge(struct doctor *d, const struct seen *s)
     _cleanup_free_ char *raw = names_of(s->info);
     _cleanup_free_ char *names = output_safe(raw);
     _cleanup_free_ char *text = xasprintf(
-        tr(cli, "%s speaks %s; its certificate is for %s and good for %d days",
-            "%s spricht %s; das Zertifikat gilt für %s und noch %d Tage"),
-        s->where, s->version, *names ? names : tr(cli, "no name", "keinen Namen"), s->days);
+        tr(cli, "%s speaks %s; its certificate is for %s and good for %d days"), s->where,
+        s->version, *names ? names : tr(cli, "no name"), s->days);
     doctor_tell(d,
         s->alarm >= RENEW_ALARM_3                 ? DOCTOR_CRITICAL
         : s->alarm != RENEW_ALARM_NONE || !*names ? DOCTOR_WARNING
                                                   : DOCTOR_GOOD,
-        "tls", text,
-        tr(cli, "elexgate cert renew --host NAME, or elexgate cert install",
-            "elexgate cert renew --host NAME oder elexgate cert install"));
+        "tls", text, tr(cli, "elexgate cert renew --host NAME, or elexgate cert install"));
     if (s->verify == X509_V_OK)
         return;
     _cleanup_free_ char *why = xasprintf(
-        tr(cli, "%s: neither this machine's roots nor the practice's own CA vouch for it: %s",
-            "%s: weder die Stammzertifikate dieser Maschine noch die eigene CA bürgen dafür: %s"),
+        tr(cli, "%s: neither this machine's roots nor the practice's own CA vouch for it: %s"),
         s->where, X509_verify_cert_error_string(s->verify));
     doctor_tell(d, DOCTOR_WARNING, "chain", why,
-        tr(cli, "elexgate cert show names what is missing in the chain",
-            "elexgate cert show nennt, was in der Kette fehlt"));
+        tr(cli, "elexgate cert show names what is missing in the chain"));
 }
 
 static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
@@ -229,8 +224,7 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
     _cleanup_free_ char *raw = xasprintf("%s: %s", s.where, e.text);
     _cleanup_free_ char *text = output_safe(raw);
     doctor_tell(d, r == -EACCES ? DOCTOR_WARNING : DOCTOR_CRITICAL, "tls", text,
-        tr(d->cli, "workstations see the same; the proxy's log says more",
-            "Arbeitsplätze sehen dasselbe; das Log des Proxys sagt mehr"));
+        tr(d->cli, "workstations see the same; the proxy's log says more"));
 }
 
 void doctor_tls(struct doctor *d)

@@ -82,17 +82,15 @@ static bool ask_database(struct init *in, const struct given *g)
     if (g->db_host)
         *in->socket = '\0';
     else if (!ask(in, g->socket,
-                 tr(cli, "Unix socket of the MariaDB server (- for a server elsewhere)",
-                     "Unix-Socket des MariaDB-Servers (- für einen Server anderswo)"),
+                 tr(cli, "Unix socket of the MariaDB server (- for a server elsewhere)"),
                  in->socket))
         return false;
     if (strcmp(in->socket, "-") == 0)
         *in->socket = '\0';
-    if (!*in->socket && (!ask(in, g->db_host, tr(cli, "Its host", "Sein Host"), in->db_host) ||
-                            !ask(in, g->db_port, tr(cli, "Its port", "Sein Port"), in->db_port)))
+    if (!*in->socket && (!ask(in, g->db_host, tr(cli, "Its host"), in->db_host) ||
+                            !ask(in, g->db_port, tr(cli, "Its port"), in->db_port)))
         return false;
-    return ask(in, g->database, tr(cli, "Name of the Elexis database", "Name der Elexis-Datenbank"),
-        in->database);
+    return ask(in, g->database, tr(cli, "Name of the Elexis database"), in->database);
 }
 
 static int ask_all(struct init *in, const struct given *g)
@@ -100,25 +98,17 @@ static int ask_all(struct init *in, const struct given *g)
     struct cli *cli = in->cli;
     bool good = ask_database(in, g) &&
                 ask(in, *g->names ? g->names : NULL,
-                    tr(cli, "Names and addresses that workstations use for this machine",
-                        "Namen und Adressen, unter denen Arbeitsplätze diese Maschine erreichen"),
+                    tr(cli, "Names and addresses that workstations use for this machine"),
                     in->names) &&
-                ask(in, g->port, tr(cli, "Port for the workstations", "Port für die Arbeitsplätze"),
-                    in->port) &&
-                ask(in, g->folder, tr(cli, "Folder for backups", "Ordner für Sicherungen"),
-                    in->folder) &&
+                ask(in, g->port, tr(cli, "Port for the workstations"), in->port) &&
+                ask(in, g->folder, tr(cli, "Folder for backups"), in->folder) &&
                 ask(in, g->schedule,
-                    tr(cli, "When a backup is due (minute hour day month weekday)",
-                        "Wann eine Sicherung fällig ist (Minute Stunde Tag Monat Wochentag)"),
+                    tr(cli, "When a backup is due (minute hour day month weekday)"),
                     in->schedule) &&
-                ask(in, g->user,
-                    tr(cli, "The keeper's account on the server",
-                        "Konto des Keepers auf dem Server"),
-                    in->user);
+                ask(in, g->user, tr(cli, "The keeper's account on the server"), in->user);
     return good ? EXIT_GOOD
                 : cli_failf(cli, EXIT_FAILED,
-                      tr(cli, "nobody answers; with --yes the proposals are taken",
-                          "niemand antwortet; mit --yes gelten die Vorschläge"));
+                      tr(cli, "nobody answers; with --yes the proposals are taken"));
 }
 
 static bool has_certificate(struct init *in, struct err *e, int *r)
@@ -153,7 +143,7 @@ static int make_certificate(struct init *in)
         argv[n++] = p;
     }
     argv[n++] = "--no-reload";
-    struct cli cli = {.config_path = in->path, .german = in->cli->german, .command = &cmd_cert};
+    struct cli cli = {.config_path = in->path, .lang = in->cli->lang, .command = &cmd_cert};
     int code = cmd_cert.run(&cli, n, (char **)(uintptr_t)argv);
     config_free(cli.config);
     return code;
@@ -163,32 +153,20 @@ static void show_plan(const struct init *in)
 {
     struct cli *cli = in->cli;
     _cleanup_free_ char *sql = init_account_shown(in);
-    printf(tr(cli, "--- %s\n%s\n--- Statements for the server\n%s",
-               "--- %s\n%s\n--- Befehle an den Server\n%s"),
-        in->path, in->new_text, sql);
-    printf(tr(cli, "--- Certificate for: %s\n--- Password: %s\n",
-               "--- Zertifikat für: %s\n--- Passwort: %s\n"),
-        in->names, in->secret_path);
+    printf(tr(cli, "--- %s\n%s\n--- Statements for the server\n%s"), in->path, in->new_text, sql);
+    printf(tr(cli, "--- Certificate for: %s\n--- Password: %s\n"), in->names, in->secret_path);
 }
 
 static void say_next(const struct init *in)
 {
-    printf(
-        tr(in->cli,
-            "\nWhat comes next:\n"
-            "  elexgate doctor                       is everything as it should be?\n"
-            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper \\\n"
-            "      elexgate-console elexgate-cert-renew.timer\n"
-            "  elexgate cert export --for jdbc       files and steps for the workstations\n"
-            "  elexgate backup --now                 a first backup, then: elexgate drill\n"
-            "Workstations connect to port %s; close the server's own port to the network.\n",
-            "\nWie es weitergeht:\n"
-            "  elexgate doctor                       ist alles, wie es sein soll?\n"
-            "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper \\\n"
-            "      elexgate-console elexgate-cert-renew.timer\n"
-            "  elexgate cert export --for jdbc       Dateien und Schritte für Arbeitsplätze\n"
-            "  elexgate backup --now                 eine erste Sicherung, dann: elexgate drill\n"
-            "Arbeitsplätze verbinden sich mit Port %s; den Port des Servers selbst fürs Netz schliessen.\n"),
+    printf(tr(in->cli,
+               "\nWhat comes next:\n"
+               "  elexgate doctor                       is everything as it should be?\n"
+               "  systemctl enable --now elexgate-proxy.socket elexgate-proxy elexgate-keeper \\\n"
+               "      elexgate-console elexgate-cert-renew.timer\n"
+               "  elexgate cert export --for jdbc       files and steps for the workstations\n"
+               "  elexgate backup --now                 a first backup, then: elexgate drill\n"
+               "Workstations connect to port %s; close the server's own port to the network.\n"),
         in->port);
 }
 
@@ -204,15 +182,16 @@ static void show_check(void *ctx, const json_t *line)
         (strcmp(level, "warning") == 0))
         return;
     bool good = json_get_true(line, "good");
-    _cleanup_free_ char *text = output_member(line, cli->german && de ? "text_de" : "text");
-    printf("%-7s %s\n", good ? "ok" : tr(cli, "BAD", "FEHLT"), text);
+    _cleanup_free_ char *text = output_member(
+        line, cli->lang == LANG_DE && de ? "text_de" : "text");
+    printf("%-7s %s\n", good ? "ok" : tr(cli, "BAD"), text);
 }
 
 static void check_result(const struct init *in)
 {
     static const char *const args[] = {"doctor", NULL};
-    struct cli cli = {.config_path = in->path, .german = in->cli->german};
-    printf(tr(in->cli, "\nLooked at:\n", "\nGeprüft:\n"));
+    struct cli cli = {.config_path = in->path, .lang = in->cli->lang};
+    printf(tr(in->cli, "\nLooked at:\n"));
     int code = job_stream_run(&cli, args, show_check, &cli);
     (void)code; /* the lines say it; elexgate doctor says it again, with what to do */
 }
@@ -266,7 +245,7 @@ static bool confirmed(struct init *in)
     if (in->yes)
         return true;
     show_plan(in);
-    return ask(in, NULL, tr(in->cli, "Do it? (yes/no)", "Ausführen? (ja/nein)"), answer) &&
+    return ask(in, NULL, tr(in->cli, "Do it? (yes/no)"), answer) &&
            (strcmp(answer, "yes") == 0 || strcmp(answer, "ja") == 0 || strcmp(answer, "y") == 0 ||
                strcmp(answer, "j") == 0);
 }

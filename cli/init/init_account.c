@@ -74,7 +74,7 @@ static void ask_doctor(struct init *in, struct statements *out)
         *in->socket ? "socket = " : "host = ", *in->socket ? in->socket : in->db_host);
     if (file_publish(path, text, strlen(text), 0600, NULL) == 0 &&
         file_publish(secret, in->password, strlen(in->password), 0600, NULL) == 0) {
-        struct cli cli = {.config_path = path, .german = in->cli->german};
+        struct cli cli = {.config_path = path, .lang = in->cli->lang};
         int code = job_stream_run(&cli, args, keep_statements, out);
         (void)code; /* the account is not there yet: only the statements count */
     }
@@ -100,8 +100,7 @@ int init_account_prepare(struct init *in)
     const char *account = grant ? strstr(grant, " TO ") : NULL;
     if (!account)
         return cli_failf(in->cli, EXIT_FAILED,
-            tr(in->cli, "elexgate-job does not say which privileges the keeper needs",
-                "elexgate-job sagt nicht, welche Rechte der Keeper braucht"));
+            tr(in->cli, "elexgate-job does not say which privileges the keeper needs"));
     account += strlen(" TO ");
     _cleanup_free_ char *password = quoted(in->password);
     in->sql = xasprintf("CREATE USER IF NOT EXISTS %s IDENTIFIED BY %s;\n"
@@ -201,7 +200,6 @@ int init_account_grant(struct init *in)
         return code;
     return cli_failf(in->cli, in->account_only ? code : EXIT_FAILED,
         tr(in->cli,
-            "the server did not take the keeper's account: %s; as an administrator of the database, give these statements, with the password from %s",
-            "der Server nahm das Konto des Keepers nicht an: %s; als Verwalter der Datenbank diese Befehle geben, mit dem Passwort aus %s"),
+            "the server did not take the keeper's account: %s; as an administrator of the database, give these statements, with the password from %s"),
         words, in->secret_path);
 }

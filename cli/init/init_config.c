@@ -20,7 +20,7 @@
 
 #define CONFIG_MAX (1u << 20)
 
-static const char *const template_en =
+static const char *const template = N_(
     "# Elexgate's configuration, made by elexgate init. Every option with its default stands in\n"
     "# elexgate.ini(5); `elexgate config check` looks the file over, `elexgate reload` puts it in force.\n"
     "\n"
@@ -41,30 +41,7 @@ static const char *const template_en =
     "\n"
     "# Once a week the newest backup is brought back on trial.\n"
     "[drill]\n"
-    "schedule = weekly\n";
-
-static const char *const template_de =
-    "# Konfiguration von Elexgate, angelegt von elexgate init. Jede Einstellung mit ihrem Standardwert:\n"
-    "# elexgate.ini(5). `elexgate config check` prüft die Datei, `elexgate reload` setzt sie in Kraft.\n"
-    "\n"
-    "# Wo der MariaDB-Server mit der Elexis-Datenbank ist.\n"
-    "[database]\n"
-    "\n"
-    "# Womit sich die Arbeitsplätze verbinden, mit TLS.\n"
-    "[listen elexis]\n"
-    "\n"
-    "# Das eigene Konto des Keepers auf dem Server.\n"
-    "[admin]\n"
-    "\n"
-    "# Wann eine Sicherung fällig ist (Minute Stunde Tag Monat Wochentag); sie wartet dann, bis niemand schreibt.\n"
-    "[backup]\n"
-    "\n"
-    "# Wohin die Archive kommen. Dazu gehört eine Kopie ausser Haus: siehe scripts/hooks.\n"
-    "[archive]\n"
-    "\n"
-    "# Einmal pro Woche wird die neuste Sicherung zur Probe zurückgeholt.\n"
-    "[drill]\n"
-    "schedule = weekly\n";
+    "schedule = weekly\n");
 
 static void set(char out[static INIT_TEXT], const char *value)
 {
@@ -154,8 +131,7 @@ int init_names_check(struct init *in)
     if (r == 0 && names.dns.n + names.ip.n == 0)
         r = err_set(&e, EINVAL, "%s",
             tr(in->cli,
-                "no name was given under which workstations reach this machine: --host NAME",
-                "es fehlt ein Name, unter dem die Arbeitsplätze diese Maschine erreichen: --host NAME"));
+                "no name was given under which workstations reach this machine: --host NAME"));
     cert_names_clear(&names);
     return r < 0 ? cli_fail(in->cli, EXIT_REFUSED, &e) : EXIT_GOOD;
 }
@@ -204,7 +180,7 @@ int init_config_begin(struct init *in)
     int r = file_read(in->path, CONFIG_MAX, &in->old_text, &in->old_len, &e);
     if (r == -ENOENT)
         r = 0;
-    const char *text = in->old_text ? in->old_text : tr(in->cli, template_en, template_de);
+    const char *text = in->old_text ? in->old_text : tr(in->cli, template);
     if (r == 0)
         r = config_parse(text, strlen(text), in->path, &c, &e);
     if (r < 0)
@@ -245,7 +221,7 @@ static char *overwritten(const struct init *in, const struct config_edit *edits,
 
 int init_config_make(struct init *in)
 {
-    const char *text = in->old_text ? in->old_text : tr(in->cli, template_en, template_de);
+    const char *text = in->old_text ? in->old_text : tr(in->cli, template);
     struct config_edit edits[12];
     size_t n = 0;
     if (*in->socket)
@@ -267,8 +243,7 @@ int init_config_make(struct init *in)
     _cleanup_free_ char *changed = overwritten(in, edits, n);
     if (r == 0 && *changed && !in->force)
         r = err_set(&e, EEXIST,
-            tr(in->cli, "%s says otherwise for %s; with --force it is changed (and kept as %s~)",
-                "%s sagt etwas anderes zu %s; mit --force wird es geändert (und bleibt als %s~)"),
+            tr(in->cli, "%s says otherwise for %s; with --force it is changed (and kept as %s~)"),
             in->path, changed, in->path);
     if (r == 0)
         r = config_edit(text, strlen(text), edits, n, &in->new_text, &in->new_len, &e);

@@ -32,27 +32,20 @@ static int check(struct cli *cli, const struct request *rq)
     if (rq->sql && (rq->n || rq->no_trial || rq->foreign || rq->into || rq->serve))
         return cli_usage(cli, "--sql goes with --yes, --dry-run, --accept-loss and --names only");
     if (rq->serve && !rq->into)
-        return cli_usage(cli, "%s",
-            tr(cli, "--serve needs the folder: --into DIR",
-                "--serve braucht den Ordner: --into ORDNER"));
+        return cli_usage(cli, "%s", tr(cli, "--serve needs the folder: --into DIR"));
     if (rq->into && (rq->dry_run || rq->no_trial))
         return cli_usage(cli, "--into goes with WHICH, TYPE, --serve and --foreign only");
     if (rq->recover_with && !rq->foreign)
         return cli_usage(cli, "%s",
-            tr(cli, "--recover-with is for an archive of the old system: add --foreign",
-                "--recover-with ist für ein Archiv des alten Systems: --foreign dazu"));
+            tr(cli, "--recover-with is for an archive of the old system: add --foreign"));
     if ((rq->to || rq->before) && (rq->sql || rq->foreign || (rq->to && rq->before)))
         return cli_usage(cli, "%s",
-            tr(cli, "a moment (--to or --before, one of them) goes without --sql and --foreign",
-                "ein Zeitpunkt (--to oder --before, eines davon) geht ohne --sql und --foreign"));
+            tr(cli, "a moment (--to or --before, one of them) goes without --sql and --foreign"));
     if (rq->timeline && !rq->to && !rq->before)
-        return cli_usage(cli, "%s",
-            tr(cli, "--timeline goes with a moment: --to or --before",
-                "--timeline gehört zu einem Zeitpunkt: --to oder --before"));
+        return cli_usage(cli, "%s", tr(cli, "--timeline goes with a moment: --to or --before"));
     if (rq->n == 0 && !rq->sql && !rq->into && !rq->to && !rq->before)
         return cli_usage(cli, "%s",
-            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path",
-                "welche Sicherung? latest, ein Lauf wie 2026-11-22-0315, oder der Pfad eines Archivs"));
+            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path"));
     return EXIT_GOOD;
 }
 
@@ -200,7 +193,7 @@ static int run_and_ask(struct cli *cli, const struct request *rq, const char **a
     int code = run_job(cli, args, &loss);
     if (!loss || !cli_on_terminal(cli) || rq->dry_run)
         return code;
-    code = cli_confirm(cli, "lose them", "verlieren");
+    code = cli_confirm(cli, N_("lose them"));
     if (code != EXIT_GOOD)
         return code;
     for (size_t i = n; i > 2; i--)
@@ -296,7 +289,7 @@ static int restore(struct cli *cli, const struct request *rq)
             restore_words_plan(cli, plan);
         json_decref(plan);
         if (code == EXIT_GOOD && !rq->yes && !rq->dry_run)
-            code = cli_confirm(cli, "restore", "wiederherstellen");
+            code = cli_confirm(cli, N_("restore"));
     }
     if (code != EXIT_GOOD)
         return code;
@@ -316,10 +309,9 @@ static int restore_sql(struct cli *cli, const struct request *rq)
     if (code == EXIT_GOOD && !rq->yes && !rq->dry_run) {
         printf(
             tr(cli,
-                "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n",
-                "Die Datenbank %s wird aus %s neu gemacht, neben der jetzigen und während alle arbeiten; dann tauschen die beiden den Platz. Die jetzigen Daten bleiben aufbewahrt.\n"),
+                "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n"),
             config_str(c, "database", NULL, "name"), rq->sql);
-        code = cli_confirm(cli, "restore", "wiederherstellen");
+        code = cli_confirm(cli, N_("restore"));
     }
     if (code != EXIT_GOOD)
         return code;
@@ -353,10 +345,9 @@ static int undo(struct cli *cli, const struct request *rq)
         code = show_status(cli);
         printf("%s\n",
             tr(cli,
-                "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes.",
-                "Das tauscht hin und her; die Clients warten einige Sekunden. Was seither erfasst wurde, bleibt bei der Seite, die geht."));
+                "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes."));
         if (code == EXIT_GOOD)
-            code = cli_confirm(cli, "undo", "zurück");
+            code = cli_confirm(cli, N_("undo"));
     }
     return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }
@@ -367,10 +358,9 @@ static int accept_it(struct cli *cli, const struct request *rq)
     int code = can_ask(cli, rq);
     if (code == EXIT_GOOD && !rq->yes) {
         code = show_status(cli);
-        printf("%s\n", tr(cli, "The data that are not in use are deleted for good.",
-                           "Die Daten, die nicht in Gebrauch sind, werden endgültig gelöscht."));
+        printf("%s\n", tr(cli, "The data that are not in use are deleted for good."));
         if (code == EXIT_GOOD)
-            code = cli_confirm(cli, "accept", "annehmen");
+            code = cli_confirm(cli, N_("accept"));
     }
     return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
 }

@@ -30,9 +30,7 @@ static void tell_unpacked(const struct cli *cli, const json_t *line)
     _cleanup_free_ char *folder = output_member(line, "folder"), *run = output_member(line, "run");
     size_t i;
     json_t *type;
-    printf(tr(cli, "Unpacked %s into %s, every file as in its manifest:\n",
-               "%s ausgepackt nach %s, jede Datei wie im Manifest:\n"),
-        run, folder);
+    printf(tr(cli, "Unpacked %s into %s, every file as in its manifest:\n"), run, folder);
     json_array_foreach (json_object_get(line, "types"), i, type) {
         char size[OUTPUT_BYTES_LEN];
         _cleanup_free_ char *name = output_member(type, "type");
@@ -60,27 +58,18 @@ static void tell_serving(const struct cli *cli, const json_t *line)
                         *database = main_database(databases);
     size_t i;
     const json_t *d;
-    printf(tr(cli, "\nA throwaway server (%s) on the data of %s listens on %s only.\n",
-               "\nEin Wegwerf-Server (%s) auf den Daten von %s hört nur auf %s.\n"),
-        version, run, socket);
+    printf(tr(cli, "\nA throwaway server (%s) on the data of %s listens on %s only.\n"), version,
+        run, socket);
     json_array_foreach ((json_t *)(uintptr_t)databases, i, d) {
         _cleanup_free_ char *name = output_member(d, "name");
-        printf(tr(cli, "  database %s, %" PRId64 " tables\n",
-                   "  Datenbank %s, %" PRId64 " Tabellen\n"),
-            name, output_number(d, "tables", 0));
+        printf(tr(cli, "  database %s, %" PRId64 " tables\n"), name, output_number(d, "tables", 0));
     }
-    printf(
-        tr(cli, "\nTo look into it, in another window:\n  mariadb --socket=%s --user=root %s\n",
-            "\nHineinschauen, in einem anderen Fenster:\n  mariadb --socket=%s --user=root %s\n"),
+    printf(tr(cli, "\nTo look into it, in another window:\n  mariadb --socket=%s --user=root %s\n"),
         socket, database);
-    printf(tr(cli,
-               "To take one table out of it:\n"
-               "  mariadb-dump --socket=%s --user=root %s TABLE > TABLE.sql\n",
-               "Eine Tabelle herausholen:\n"
-               "  mariadb-dump --socket=%s --user=root %s TABELLE > TABELLE.sql\n"),
+    printf(tr(cli, "To take one table out of it:\n"
+                   "  mariadb-dump --socket=%s --user=root %s TABLE > TABLE.sql\n"),
         socket, database);
-    printf("%s\n", tr(cli, "\nCtrl-C ends it. The practice's database is not touched.",
-                       "\nCtrl-C beendet ihn. Die Datenbank der Praxis bleibt unberührt."));
+    printf("%s\n", tr(cli, "\nCtrl-C ends it. The practice's database is not touched."));
     fflush(stdout);
 }
 
@@ -100,8 +89,7 @@ static void on_line(void *ctx, const json_t *line)
         tell_serving(l->cli, line);
     } else
         printf(
-            "%s\n", tr(l->cli, "The throwaway server is stopped; the folder can be served again.",
-                        "Der Wegwerf-Server ist beendet; der Ordner kann wieder bedient werden."));
+            "%s\n", tr(l->cli, "The throwaway server is stopped; the folder can be served again."));
 }
 
 static int run_job(struct cli *cli, const char *const *args)

@@ -23,10 +23,8 @@ static bool is_true(const json_t *o, const char *key)
 
 static void print_parts(const struct cli *cli, const json_t *parts)
 {
-    const char *headings[] = {tr(cli, "TYPE", "ART"),
-        tr(cli, "BACKUP OF (UTC)", "SICHERUNG VOM (UTC)"), tr(cli, ">SIZE", ">GRÖSSE"), "SERVER",
-        tr(cli, "PROVEN", "ERPROBT"), tr(cli, "REPLACES", "ERSETZT"),
-        tr(cli, ">SIZE NOW", ">GRÖSSE JETZT"), NULL};
+    const char *headings[] = {tr(cli, "TYPE"), tr(cli, "BACKUP OF (UTC)"), tr(cli, ">SIZE"),
+        "SERVER", tr(cli, "PROVEN"), tr(cli, "REPLACES"), tr(cli, ">SIZE NOW"), NULL};
     struct table *t = table_create(headings);
     size_t i;
     const json_t *p;
@@ -35,8 +33,7 @@ static void print_parts(const struct cli *cli, const json_t *parts)
         const json_t *replaces = json_object_get(p, "replaces");
         const char *cells[] = {json_get_text(p, "type"), json_get_text(p, "made"),
             output_bytes((uint64_t)output_number(p, "bytes", 0), size), json_get_text(p, "server"),
-            is_true(p, "proven") ? tr(cli, "yes", "ja") : tr(cli, "no", "nein"),
-            json_get_text(p, "live"),
+            is_true(p, "proven") ? tr(cli, "yes") : tr(cli, "no"), json_get_text(p, "live"),
             output_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
         table_add(t, cells);
     }
@@ -58,7 +55,7 @@ static int by_rows_lost(const void *a, const void *b)
 /* How many rows it had; of a table that is newer than the backup, that it is not in there. */
 static char *then_of(const struct cli *cli, const json_t *row)
 {
-    return is_true(row, "newer") ? xstrdup(tr(cli, "not in the backup", "nicht in der Sicherung"))
+    return is_true(row, "newer") ? xstrdup(tr(cli, "not in the backup"))
                                  : output_member(row, "then");
 }
 
@@ -73,23 +70,20 @@ static void print_rows(const struct cli *cli, const json_t *plan)
     if (uncounted > 0)
         printf(
             tr(cli,
-                "%lld tables are too large to be counted in time; what they would lose is not known.\n",
-                "%lld Tabellen sind zu gross, um rechtzeitig gezählt zu werden; was sie verlören, ist nicht bekannt.\n"),
+                "%lld tables are too large to be counted in time; what they would lose is not known.\n"),
             (long long)uncounted);
     if (n == 0 && uncounted == 0) {
-        printf("%s\n", tr(cli, "Every table has as many rows as then.",
-                           "Jede Tabelle hat so viele Zeilen wie damals."));
+        printf("%s\n", tr(cli, "Every table has as many rows as then."));
     }
     if (n == 0)
         return;
-    printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:",
-                       "Tabellen, deren Zeilenzahl nicht mehr ist wie damals:"));
+    printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:"));
     const json_t **sorted = xcalloc(n, sizeof *sorted);
     for (size_t i = 0; i < n; i++)
         sorted[i] = json_array_get(rows, i);
     qsort(sorted, n, sizeof *sorted, by_rows_lost);
-    const char *headings[] = {tr(cli, "TABLE", "TABELLE"), tr(cli, ">ROWS NOW", ">ZEILEN JETZT"),
-        tr(cli, ">THEN", ">DAMALS"), tr(cli, ">LOST", ">VERLOREN"), NULL};
+    const char *headings[] = {
+        tr(cli, "TABLE"), tr(cli, ">ROWS NOW"), tr(cli, ">THEN"), tr(cli, ">LOST"), NULL};
     struct table *t = table_create(headings);
     for (size_t i = 0; i < n && i < ROWS_SHOWN; i++) {
         _cleanup_free_ char *table = output_member(sorted[i], "table"),
@@ -103,7 +97,7 @@ static void print_rows(const struct cli *cli, const json_t *plan)
     table_free(t);
     free(sorted);
     if (n > ROWS_SHOWN)
-        printf(tr(cli, "and %zu more tables\n", "und %zu weitere Tabellen\n"), n - ROWS_SHOWN);
+        printf(tr(cli, "and %zu more tables\n"), n - ROWS_SHOWN);
 }
 
 /* A dump goes another way than files. */
@@ -115,8 +109,7 @@ static void print_dump(const struct cli *cli, const json_t *parts)
         if (strcmp(json_get_text(p, "method"), "dump") == 0)
             printf(
                 tr(cli,
-                    "The database %s is made anew from the dump, beside the present one; then the two change places, and the present data are kept.\n",
-                    "Die Datenbank %s wird aus dem Dump neu gemacht, neben der jetzigen; dann tauschen die beiden den Platz, und die jetzigen Daten bleiben aufbewahrt.\n"),
+                    "The database %s is made anew from the dump, beside the present one; then the two change places, and the present data are kept.\n"),
                 json_get_text(p, "live"));
 }
 
@@ -126,7 +119,8 @@ static void print_series(const struct cli *cli, const json_t *parts)
     size_t i;
     const json_t *p;
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
-        const char *words = json_get_text(p, tr(cli, "series_text", "series_text_de"));
+        const char *words = json_get_text(
+            p, cli->lang == LANG_DE ? "series_text_de" : "series_text");
         if (*words)
             printf("%s: %s.\n", json_get_text(p, "type"), words);
     }
@@ -162,18 +156,14 @@ static void print_lost(const char *heading, const json_t *list)
 
 void restore_words_difference(const struct cli *cli, const json_t *difference)
 {
-    print_lost(tr(cli, "Would be gone (with so many rows):", "Wären weg (mit so vielen Zeilen):"),
-        json_object_get(difference, "vanish"));
-    print_lost(tr(cli, "Would be empty (rows now):", "Wären leer (Zeilen jetzt):"),
-        json_object_get(difference, "empty"));
-    print_lost(tr(cli, "Would lose most of their rows:", "Verlören die meisten ihrer Zeilen:"),
-        json_object_get(difference, "fewer"));
-    print_lost(tr(cli, "Foreign keys of other databases would point to nothing (rows):",
-                   "Fremdschlüssel anderer Datenbanken zeigten ins Leere (Zeilen):"),
+    print_lost(
+        tr(cli, "Would be gone (with so many rows):"), json_object_get(difference, "vanish"));
+    print_lost(tr(cli, "Would be empty (rows now):"), json_object_get(difference, "empty"));
+    print_lost(tr(cli, "Would lose most of their rows:"), json_object_get(difference, "fewer"));
+    print_lost(tr(cli, "Foreign keys of other databases would point to nothing (rows):"),
         json_object_get(difference, "dangling"));
     if (is_true(difference, "grave"))
-        printf(tr(cli, "Rows now: %" PRId64 ", from the SQL text: %" PRId64 "\n",
-                   "Zeilen jetzt: %" PRId64 ", aus dem SQL-Text: %" PRId64 "\n"),
+        printf(tr(cli, "Rows now: %" PRId64 ", from the SQL text: %" PRId64 "\n"),
             output_number(difference, "rows", 0), output_number(difference, "then", 0));
 }
 
@@ -190,16 +180,13 @@ static void print_sessions(const struct cli *cli, const json_t *sessions)
         json_object_set_new(counts, who, json_integer(output_number(counts, who, 0) + 1));
     }
     if (json_object_size(counts) == 0)
-        printf("%s\n", tr(cli, "Nobody is connected.", "Niemand ist verbunden."));
+        printf("%s\n", tr(cli, "Nobody is connected."));
     else
-        printf("%s\n", tr(cli, "Connected now, and to be interrupted:",
-                           "Jetzt verbunden, und davon unterbrochen:"));
+        printf("%s\n", tr(cli, "Connected now, and to be interrupted:"));
     const char *who;
     json_t *count;
     json_object_foreach (counts, who, count)
-        printf(tr(cli, "  %s  (%" JSON_INTEGER_FORMAT " connections)\n",
-                   "  %s  (%" JSON_INTEGER_FORMAT " Verbindungen)\n"),
-            who, json_integer_value(count));
+        printf(tr(cli, "  %s  (%lld connections)\n"), who, json_integer_value(count));
     json_decref(counts);
 }
 
@@ -211,42 +198,38 @@ static void print_moment(const struct cli *cli, const json_t *moment)
     char first[32], last[32], minute[32];
     if (!json_is_object(moment))
         return;
-    printf(tr(cli, "%" PRId64 " transactions since the backup are run again on the copy.\n",
-               "%" PRId64 " Transaktionen seit der Sicherung werden auf der Kopie wiederholt.\n"),
+    printf(tr(cli, "%" PRId64 " transactions since the backup are run again on the copy.\n"),
         output_number(moment, "replayed", 0));
     if (output_number(moment, "lost", 0) == 0) {
-        printf("%s\n", tr(cli, "Nothing that is archived lies behind that moment.",
-                           "Hinter diesem Zeitpunkt liegt nichts Archiviertes."));
+        printf("%s\n", tr(cli, "Nothing that is archived lies behind that moment."));
         return;
     }
-    printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n",
-               "VERLOREN gingen %" PRId64 " Transaktionen, von %s bis %s:\n"),
+    printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n"),
         output_number(moment, "lost", 0), cli_time(cli, moment, "first", true, "?", first),
         cli_time(cli, moment, "last", true, "?", last));
     json_array_foreach (json_object_get(moment, "changes"), i, c) {
         _cleanup_free_ char *what = output_member(c, "what");
         if (i == CHANGES_SHOWN)
             break;
-        printf(tr(cli, "  %s  %s, %" PRId64 " times\n", "  %s  %s, %" PRId64 "-mal\n"),
+        printf(tr(cli, "  %s  %s, %" PRId64 " times\n"),
             cli_time(cli, c, "minute", false, "?", minute), what,
             output_number(c, "transactions", 0));
     }
     if (i == CHANGES_SHOWN)
-        printf("%s\n", tr(cli, "  and more", "  und weitere"));
+        printf("%s\n", tr(cli, "  and more"));
 }
 
 void restore_words_plan(const struct cli *cli, const json_t *plan)
 {
     _cleanup_free_ char *run = output_member(plan, "run");
-    printf(tr(cli, "Restore of %s\n\n", "Wiederherstellung von %s\n\n"), run);
+    printf(tr(cli, "Restore of %s\n\n"), run);
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
     if (*json_get_text(plan, "server_down")) {
         _cleanup_free_ char *why = output_member(plan, "server_down");
         printf(
             tr(cli,
-                "The database server does not answer (%s): what was entered since the backup cannot be counted.\nThe restore puts the backup in its place, and starts it.\n",
-                "Der Datenbankserver antwortet nicht (%s): Was seit der Sicherung erfasst wurde, lässt sich nicht zählen.\nDie Wiederherstellung setzt die Sicherung an seine Stelle und startet ihn.\n"),
+                "The database server does not answer (%s): what was entered since the backup cannot be counted.\nThe restore puts the backup in its place, and starts it.\n"),
             why);
     }
     print_moment(cli, json_object_get(plan, "moment"));
@@ -270,18 +253,11 @@ static void print_kept(const struct cli *cli, const json_t *status)
         const char *side = is_true(status, "new_live") ? "/old" : "/new";
         printf("  %s: %s%s\n", type, kept, *kept == '/' ? side : ""); /* else a database */
     }
-    printf(
-        "%s\n", is_true(status, "new_live")
-                    ? tr(cli,
-                          "  elexgate restore undo    brings the earlier data back\n"
-                          "  elexgate restore accept  deletes them",
-                          "  elexgate restore undo    holt die früheren Daten zurück\n"
-                          "  elexgate restore accept  löscht sie")
-                    : tr(cli,
-                          "  elexgate restore undo    brings the restored data again\n"
-                          "  elexgate restore accept  deletes them",
-                          "  elexgate restore undo    bringt wieder die wiederhergestellten Daten\n"
-                          "  elexgate restore accept  löscht sie"));
+    printf("%s\n", is_true(status, "new_live")
+                       ? tr(cli, "  elexgate restore undo    brings the earlier data back\n"
+                                 "  elexgate restore accept  deletes them")
+                       : tr(cli, "  elexgate restore undo    brings the restored data again\n"
+                                 "  elexgate restore accept  deletes them"));
 }
 
 void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
@@ -290,26 +266,22 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
     if (strcmp(json_get_text(restored, "method"), "dump") == 0) {
-        printf(tr(cli, "The database is that of the SQL text.\n",
-            "Die Datenbank ist die des SQL-Texts.\n"));
-        printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n",
-                   "Eingelesen: %" PRId64 " Tabellen, %" PRId64 " Anweisungen.\n"),
+        printf(tr(cli, "The database is that of the SQL text.\n"));
+        printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n"),
             output_number(restored, "tables", 0), output_number(restored, "statements", 0));
     } else if (is_true(restored, "new_live"))
-        printf(tr(cli, "The data of %s are live.\n", "Die Daten von %s sind in Betrieb.\n"), run);
+        printf(tr(cli, "The data of %s are live.\n"), run);
     else
-        printf("%s\n", tr(cli, "The data from before the restore are live.",
-                           "Die Daten von vor der Wiederherstellung sind in Betrieb."));
+        printf("%s\n", tr(cli, "The data from before the restore are live."));
     if (ms > 0) {
         clock_human((uint64_t)ms, blocked, sizeof blocked);
         printf(
             tr(cli,
-                "Clients were kept out for %s. Elexis must be closed and started again on every workstation.\n",
-                "Die Clients waren %s ausgesperrt. Elexis muss auf jedem Arbeitsplatz beendet und neu gestartet werden.\n"),
+                "Clients were kept out for %s. Elexis must be closed and started again on every workstation.\n"),
             blocked);
     }
     if (status && strcmp(json_get_text(status, "phase"), "kept") == 0) {
-        printf("%s\n", tr(cli, "The other data are kept in", "Die anderen Daten bleiben in"));
+        printf("%s\n", tr(cli, "The other data are kept in"));
         print_kept(cli, status);
     }
 }
@@ -320,24 +292,16 @@ void restore_words_status(const struct cli *cli, const json_t *status)
     _cleanup_free_ char *run = output_member(status, "run"),
                         *since = output_member(status, "started");
     if (!*phase) {
-        printf("%s\n",
-            tr(cli, "No restore is going on, and no data of an earlier one are kept.",
-                "Keine Wiederherstellung ist im Gange, und keine Daten einer früheren sind aufbewahrt."));
+        printf("%s\n", tr(cli, "No restore is going on, and no data of an earlier one are kept."));
     } else if (strcmp(phase, "kept") == 0) {
-        printf(tr(cli, "Restore of %s, %s: %s.\n", "Wiederherstellung von %s, %s: %s.\n"), run,
-            since,
+        printf(tr(cli, "Restore of %s, %s: %s.\n"), run, since,
             is_true(status, "new_live")
-                ? tr(cli, "the restored data are live, the earlier ones are kept in",
-                      "die wiederhergestellten Daten sind in Betrieb, die früheren bleiben in")
-                : tr(cli, "undone, the restored data are kept in",
-                      "rückgängig gemacht, die wiederhergestellten Daten bleiben in"));
+                ? tr(cli, "the restored data are live, the earlier ones are kept in")
+                : tr(cli, "undone, the restored data are kept in"));
         print_kept(cli, status);
     } else {
-        printf(
-            tr(cli,
-                "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"
-                "If no process works on it: elexgate restore recover\n",
-                "Eine Wiederherstellung von %s (%s) ist im Gange oder wurde unterbrochen, in der Phase \"%s\".\nFalls kein Prozess daran arbeitet: elexgate restore recover\n"),
+        printf(tr(cli, "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"
+                       "If no process works on it: elexgate restore recover\n"),
             run, since, phase);
     }
 }
@@ -346,16 +310,13 @@ void restore_words_failed(const struct cli *cli, const json_t *status)
 {
     const char *phase = json_get_text(status, "phase");
     if (!*phase || strcmp(phase, "staging") == 0)
-        fprintf(stderr, "%s\n",
-            tr(cli, "The data are as they were before.", "Die Daten sind, wie sie vorher waren."));
+        fprintf(stderr, "%s\n", tr(cli, "The data are as they were before."));
     else if (strcmp(phase, "kept") == 0)
         fprintf(stderr, "%s\n",
             tr(cli,
-                "The data in use are as they were before this command; those of an earlier restore are still kept (elexgate restore status).",
-                "Die Daten in Betrieb sind, wie sie vor diesem Befehl waren; die einer früheren Wiederherstellung sind noch aufbewahrt (elexgate restore status)."));
+                "The data in use are as they were before this command; those of an earlier restore are still kept (elexgate restore status)."));
     else
         fprintf(stderr, "%s\n",
             tr(cli,
-                "It was not finished, and clients stay out until it is: put right what the message says, then  elexgate restore recover",
-                "Sie ist nicht zu Ende, und die Clients bleiben ausgesperrt, bis sie es ist: beheben, was die Meldung sagt, dann  elexgate restore recover"));
+                "It was not finished, and clients stay out until it is: put right what the message says, then  elexgate restore recover"));
 }
