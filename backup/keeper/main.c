@@ -246,6 +246,7 @@ static void on_signal(uv_signal_t *s, int number)
 static void on_tick(uv_timer_t *t)
 {
     struct keeper *k = t->data;
+    systemd_tell("WATCHDOG=1");
     keeper_drive_tick(k);
     keeper_renew_tick(k);
     keeper_stream_tick(k);

@@ -186,5 +186,6 @@ def test_units_want_what_they_wait_for_and_are_watched_where_they_say_so(unit):
     """After= alone does not bring the network up; a WATCHDOG=1 that nobody waits for finds no program that hangs."""
     text = (paths.ROOT / "systemd" / unit).read_text()
     assert ("After=network-online.target" in text) == ("Wants=network-online.target" in text)
-    program = {"elexgate-proxy.service.in": "proxy/main.c", "elexgate-console.service.in": "console/main.c"}.get(unit)
+    program = {"elexgate-proxy.service.in": "proxy/main.c", "elexgate-console.service.in": "console/main.c",
+               "elexgate-keeper.service.in": "backup/keeper/main.c"}.get(unit)
     assert ("WatchdogSec=" in text) == bool(program and "WATCHDOG=1" in (paths.ROOT / program).read_text())

@@ -357,6 +357,22 @@ def test_reload_takes_the_good_and_refuses_the_bad(backup):
     process.wait_until(lambda: backup.call("status")["schedule"]["backup"] == "@daily", 10, "SIGHUP")
 
 
+def test_systemd_is_told_that_it_lives(backup):
+    """Also once it has become a user who may nothing, who gets to no folder of this test: an abstract socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        name = f"elexgate-test-{os.getpid()}"
+        notify.bind("\0" + name)
+        notify.settimeout(20)
+        backup.start_keeper(env={**os.environ, "NOTIFY_SOCKET": "@" + name})
+        while notify.recv(1000) != b"READY=1":
+            pass
+        assert [notify.recv(1000) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        backup.stop_keeper()
+        said = b""
+        while said != b"STOPPING=1":
+            said = notify.recv(1000)
+
+
 def test_a_damaged_state_file_is_put_aside(backup):
     backup.state.mkdir(exist_ok=True)
     (backup.state / "keeper.json").write_text('{"version":1,"runs":')

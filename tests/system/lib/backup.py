@@ -136,8 +136,8 @@ class Backup:
 
     # --- keeper
 
-    def start_keeper(self, timeout=20):
-        self.keeper = process.Child("elexgate-keeper", [paths.KEEPER, "--config", self.config], self.folder / "keeper.log")
+    def start_keeper(self, timeout=20, **child):
+        self.keeper = process.Child("elexgate-keeper", [paths.KEEPER, "--config", self.config], self.folder / "keeper.log", **child)
         process.wait_until(lambda: self.ready() or not self.keeper.alive(), timeout, "elexgate-keeper ready")
         assert self.keeper.alive(), self.keeper.log()
         return self
