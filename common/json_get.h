@@ -5,6 +5,8 @@
 #ifndef ELEXGATE_COMMON_JSON_GET_H
 #define ELEXGATE_COMMON_JSON_GET_H
 
+#include "common/error.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -12,5 +14,13 @@ const char *json_get_str(const json_t *object, const char *key);  /* NULL: not t
 const char *json_get_text(const json_t *object, const char *key); /* "": not there; borrowed */
 json_int_t json_get_int(const json_t *object, const char *key);   /* 0: not there */
 bool json_get_true(const json_t *object, const char *key);        /* it is there, and true */
+
+/* `_cleanup_json_ json_t *answer = NULL;`: the reference goes with its scope, on each way out of
+ * it. */
+#define _cleanup_json_ CLEANUP(cleanup_json)
+static inline void cleanup_json(json_t **j)
+{
+    json_decref(*j);
+}
 
 #endif

@@ -10,8 +10,8 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/utf8.h"
 #include "console/http/upload_store.h"
 
 /* How much may be lost and sent again when the machine stops; each piece waits for the disk. */
@@ -33,12 +33,6 @@ struct upload_append {
     int fd; /* ID.part, locked */
     int64_t offset, size, synced;
 };
-
-static void cleanup_json(json_t **j)
-{
-    json_decref(*j);
-}
-#define _cleanup_json_ CLEANUP(cleanup_json)
 
 static char *part_path(const struct upload_store *s, const char *id)
 {

@@ -8,8 +8,9 @@
 
 #define CERTIFICATES_PAGE "/certificates"
 
-/* options: taken over, may be NULL. *result: a new reference; of a refusal the whole answer, which
- * may have "field", and whose words, in the page's language, are in e. */
+/* options: taken over, may be NULL. *result: NULL, or what an
+ * earlier call left there, which is released; then a new reference; of a refusal the whole answer,
+ * which may have "field", and whose words, in the page's language, are in e. */
 int certificates_ask(struct request *rq, const char *action, json_t *options, json_t **result,
     struct err *e) MUSTCHECK;
 /* The page once more with what was typed, after a refusal; result as above, not taken over. */

@@ -128,7 +128,7 @@ static void ask_first(struct request *rq, const json_t *options, const json_t *e
 
 static void check(struct request *rq, json_t *options)
 {
-    json_t *result = NULL;
+    _cleanup_json_ json_t *result = NULL;
     struct err e = {0};
     utf8_copy(rq->object, sizeof rq->object, "looked at");
     if (certificates_ask(rq, "check", json_incref(options), &result, &e) < 0) {
@@ -141,12 +141,11 @@ static void check(struct request *rq, json_t *options)
     } else {
         ask_first(rq, options, result);
     }
-    json_decref(result);
 }
 
 void action_certificate_install(struct request *rq)
 {
-    json_t *o = options_of(rq), *result = NULL;
+    _cleanup_json_ json_t *o = options_of(rq), *result = NULL;
     struct err e = {0};
     if (!json_object_get(o, "certificate")) {
         answer_refused(
@@ -161,13 +160,11 @@ void action_certificate_install(struct request *rq)
         else
             answer_done(rq, PAGE, say(rq, "certificate-installed", NULL), NULL);
     }
-    json_decref(result);
-    json_decref(o);
 }
 
 static void simply(struct request *rq, const char *action, const char *done)
 {
-    json_t *result = NULL;
+    _cleanup_json_ json_t *result = NULL;
     struct err e = {0};
     if (!form_flag(rq->form, "sure"))
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "not-sure", NULL));
@@ -175,7 +172,6 @@ static void simply(struct request *rq, const char *action, const char *done)
         certificates_again(rq, &e, result);
     else
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
-    json_decref(result);
 }
 
 void action_certificate_renew(struct request *rq)

@@ -25,6 +25,8 @@ int certificates_ask(
     struct request *rq, const char *action, json_t *options, json_t **result, struct err *e)
 {
     json_t *answer = NULL;
+    json_decref(*result);
+    *result = NULL;
     json_t *request = json_pack(
         "{ssssso}", "cmd", "cert", "action", action, "options", options ? options : json_object());
     int r = ask_keeper_raw(rq, request, CERT_MS, &answer, e);
@@ -217,7 +219,7 @@ static int make_own(struct request *rq, json_t **result, struct err *e)
 void action_certificate_make(struct request *rq)
 {
     const char *kind = form_text(rq->form, "kind"), *name = "request.csr";
-    json_t *result = NULL;
+    _cleanup_json_ json_t *result = NULL;
     struct err e = {0};
     size_t len = 0;
     int r;
@@ -243,5 +245,4 @@ void action_certificate_make(struct request *rq)
         free(request);
         answer_done(rq, PAGE, say(rq, "certificate-made", NULL), json_incref(result));
     }
-    json_decref(result);
 }

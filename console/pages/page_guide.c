@@ -55,7 +55,8 @@ static int export(struct request *rq, json_t **result, struct err *e)
 
 json_t *model_guide(struct request *rq)
 {
-    json_t *model = json_object(), *result = NULL;
+    json_t *model = json_object();
+    _cleanup_json_ json_t *result = NULL;
     struct err e = {0};
     size_t len = 0;
     if (export(rq, &result, &e) < 0) {
@@ -65,7 +66,6 @@ json_t *model_guide(struct request *rq)
         _cleanup_free_ char *text = certificates_file(result, "txt", &len, NULL);
         (void)json_object_set_new(model, "text", json_string(text ? text : ""));
     }
-    json_decref(result);
     return model;
 }
 
@@ -84,7 +84,7 @@ void certificates_answer_file(struct request *rq, char *data, size_t len, const 
 void get_certificate_file(struct request *rq)
 {
     const char *ending = request_query(rq, "ending"), *name = "file";
-    json_t *result = NULL;
+    _cleanup_json_ json_t *result = NULL;
     struct err e = {0};
     size_t len = 0;
     if (export(rq, &result, &e) < 0) {
@@ -96,5 +96,4 @@ void get_certificate_file(struct request *rq)
         certificates_answer_file(rq, data, len, name);
     else
         answer_error(rq, MHD_HTTP_NOT_FOUND, "no-such-page");
-    json_decref(result);
 }
