@@ -70,9 +70,8 @@ def test_by_its_program(practice, request):
     """A folder of programs that start by themselves, such as /opt/mariadb/bin; its mariadb-upgrade lies beside the server."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-new-", dir="/tmp"))
     request.addfinalizer(lambda: shutil.rmtree(folder))
-    folder.chmod(0o755)
-    newer.programs(lib_trixie.root(), folder, ("mariadbd", "mariadb", "mariadb-check", "mariadb-upgrade"))
-    page = event(practice.job("rehearse", "--server-program", str(folder / "mariadbd")), "rehearsal")[0]
+    bin = newer.programs(lib_trixie.root(), folder, ("mariadbd", "mariadb", "mariadb-check", "mariadb-upgrade"))
+    page = event(practice.job("rehearse", "--server-program", str(bin / "mariadbd")), "rehearsal")[0]
     assert page["safe"] and page["to"].startswith("11.8")
 
 

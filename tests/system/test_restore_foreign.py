@@ -240,9 +240,8 @@ def new_site(session_folder, pki):
     server = lib_trixie.NewServer(folder / "db", trixie).start()
     gate = Gate(folder / "gate", server, pki, options={"proxy": {"grace": "200ms"}}).start()
     path = os.environ["PATH"]
-    with tempfile.TemporaryDirectory(prefix="elexgate-new-", dir="/tmp") as bin:  # everybody gets through to it, as to /opt
-        os.chmod(bin, 0o755)
-        lib_trixie.programs(trixie, pathlib.Path(bin))
+    with tempfile.TemporaryDirectory(prefix="elexgate-new-", dir="/tmp") as programs:
+        bin = lib_trixie.programs(trixie, pathlib.Path(programs))
         os.environ["PATH"] = f"{bin}:{path}"
         site = Site(folder, server, gate, {"restore": START, "drill": {"server_program": f"{bin}/mariadbd"}})
         site.now = site.sums()

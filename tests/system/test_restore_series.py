@@ -25,10 +25,8 @@ def ours(sums):
 def bin():
     """The programs of 11.8, first in PATH, as after an upgrade of the system."""
     root, path = lib_trixie.root(), os.environ["PATH"]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-new-", dir="/tmp"))  # everybody gets through to it, as to /opt
-    folder.chmod(0o755)
-    newer.programs(root, folder)
-    yield folder
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-new-", dir="/tmp"))
+    yield newer.programs(root, folder)
     os.environ["PATH"] = path
     shutil.rmtree(folder)
 

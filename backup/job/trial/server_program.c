@@ -1,6 +1,8 @@
 #include "backup/job/trial/server_program.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,6 +26,24 @@ char *server_program_version(const char *program)
         return NULL;
     at += strlen("Ver ");
     return xasprintf("%.*s", (int)strcspn(at, " \n"), at);
+}
+
+char *server_program_share(const char *program)
+{
+    static const char *const places[] = {"mariadb", "mysql", "."};
+    char real[PATH_MAX];
+    _cleanup_free_ char *found = process_find(program);
+    if (!found || !realpath(found, real) || strncmp(real, "/usr/", 5) == 0)
+        return NULL;
+    for (int up = 0; up < 2 && strrchr(real, '/'); up++)
+        *strrchr(real, '/') = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        _cleanup_free_ char *there = xasprintf("%s/share/%s", real, places[i]),
+                            *english = xasprintf("%s/english/errmsg.sys", there);
+        if (access(english, R_OK) == 0)
+            return realpath(there, NULL);
+    }
+    return NULL;
 }
 
 int server_program_fits(

@@ -11,6 +11,10 @@
 /* "11.8.9-MariaDB-0+deb13u1": what the program says of itself, malloc'ed; NULL when it does not
  * start. */
 char *server_program_version(const char *program) MUSTCHECK;
+/* Of a program that is none of the system's (/opt/mariadb/bin/mariadbd): the folder beside it with
+ * its words and character sets, which it looks for elsewhere. malloc'ed; NULL = none, or not
+ * needed. Without them a server refuses even SET lc_time_names. */
+char *server_program_share(const char *program) MUSTCHECK;
 /* trial runs on data that go live under a server of this version (NULL = not known). EXIT_REFUSED
  * with words: they are of different series. */
 int server_program_fits(

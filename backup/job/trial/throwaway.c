@@ -14,6 +14,7 @@
 #include "common/process.h"
 #include "backup/job/trial/definers.h"
 #include "backup/job/method/layout.h"
+#include "backup/job/trial/server_program.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
 #include "common/hex.h"
@@ -103,6 +104,28 @@ static void add_walls(struct args *a, const struct throwaway_options *o)
     add(a, "--innodb-use-native-aio=OFF");
 }
 
+/* "--option=/path" as the sandbox shows it. */
+static int add_shown(struct args *a, struct throwaway *t, const char *arg, struct err *e)
+{
+    char *shown = NULL;
+    int r = trial_show(&t->trial, arg, &shown, e);
+    if (r == 0)
+        add(a, "%s", shown);
+    free(shown);
+    return r;
+}
+
+static int add_share(
+    struct args *a, const struct throwaway_options *o, struct throwaway *t, struct err *e)
+{
+    _cleanup_free_ char *share = o->root ? NULL : server_program_share(o->program);
+    if (!share)
+        return 0;
+    _cleanup_free_ char *words = xasprintf("--lc-messages-dir=%s", share);
+    add(a, "--character-sets-dir=%s/charsets", share);
+    return add_shown(a, t, words, e);
+}
+
 static int build_args(
     struct args *a, const struct throwaway_options *o, struct throwaway *t, struct err *e)
 {
@@ -136,15 +159,10 @@ static int build_args(
         add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
     if (o->database)
         add(a, "--max-allowed-packet=1G");
-    for (size_t i = 0; o->args && o->args[i]; i++) {
-        char *shown = NULL;
-        int r = trial_show(&t->trial, o->args[i], &shown, e);
-        if (r < 0)
-            return r;
-        add(a, "%s", shown);
-        free(shown);
-    }
-    return 0;
+    int r = add_share(a, o, t, e);
+    for (size_t i = 0; r == 0 && o->args && o->args[i]; i++)
+        r = add_shown(a, t, o->args[i], e);
+    return r;
 }
 
 static struct server_target target_as(const struct throwaway *t, int account)

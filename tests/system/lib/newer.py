@@ -36,10 +36,14 @@ def make_root():
 
 
 def programs(root, folder, names=PROGRAMS):
-    """Puts programs into a folder with the loader and the libraries they need, so that they start by themselves, also in a
-    sandbox (where there is no /proc, and so no $ORIGIN)."""
+    """Puts programs into folder/bin with the loader and the libraries they need, so that they start by themselves, also in a
+    sandbox (where there is no /proc, and so no $ORIGIN), and the server's words into folder/share, as in /opt. Returns folder/bin."""
     usr, loader = root / "root" / "usr", "ld-linux-x86-64.so.2"
     library = usr / "lib" / "x86_64-linux-gnu"
+    shutil.copytree(usr / "share" / "mariadb", folder / "share" / "mariadb")
+    folder.chmod(0o755)  # everybody gets through to it, as to /opt
+    folder = folder / "bin"
+    folder.mkdir()
     for name in names:
         program = shutil.copy(next(p for p in (usr / "sbin" / name, usr / "bin" / name) if p.exists()), folder)
         needed = process.run([library / loader, "--library-path", library, "--list", program]).stdout
@@ -47,6 +51,7 @@ def programs(root, folder, names=PROGRAMS):
             if not (folder / os.path.basename(path)).exists():
                 shutil.copy(path, folder)
         process.run(["patchelf", "--set-interpreter", folder / loader, "--force-rpath", "--set-rpath", folder, program])
+    return folder
 
 
 def installer(root, folder):
@@ -103,13 +108,12 @@ def begin():
     root, why = make_root() if SERIES == "11.8" else (None, "only 11.8 is known")
     if not root:
         raise SystemExit(f"ELEXGATE_TEST_SERVER={SERIES}: {why}")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-server-", dir="/tmp"))  # everybody gets through to it, as to /usr
-    folder.chmod(0o755)
-    programs(root, folder)
-    installer(root, folder)
-    os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="elexgate-server-", dir="/tmp"))
+    bin = programs(root, folder)
+    installer(root, bin)
+    os.environ["PATH"] = f"{bin}:{os.environ['PATH']}"
     _session.update(root=root, folder=folder)
-    return subprocess.run([folder / "mariadbd", "--no-defaults", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([bin / "mariadbd", "--no-defaults", "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def session_root():
