@@ -187,8 +187,8 @@ def test_an_accident_is_undone_to_the_second_before(live):
     """Deleted at a moment; back to it; and from there on the next restore goes across the timelines."""
     kept = live.write(30)
     live.server.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS")  # files that the backup does not have
-    when, gtid, then = live.p.moment()
-    live.server.sql("DELETE FROM load_db.kontakt; DROP TABLE load_db.kontakt")
+    when, gtid, then = live.p.moment("SET lc_time_names='de_CH'; CREATE VIEW load_db.tag AS SELECT DAYNAME('2026-11-30') AS tag")
+    live.server.sql("DELETE FROM load_db.kontakt; DROP VIEW load_db.tag; DROP TABLE load_db.kontakt")
     live.stream.caught_up()
     done = live.backup.cli("restore", "--to", when, "--yes")
     assert '"restored"' in done.stdout
