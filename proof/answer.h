@@ -1,5 +1,6 @@
 /*
- * From a request to its answer: elexgate-proof's whole policy. docs/tls.md, "Zero configuration".
+ * From a request to its answer: elexgate-proof's whole policy. docs/handbook/en/tls.md, "Zero
+ * configuration".
  *
  *   {"cmd":"proof","user":NAME,"scramble":40 hex,"proof":64 hex,"certificate":64 hex}
  *   {"ok":true,"proof":64 hex}   or   {"ok":false,"code":...,"error":...}

@@ -196,8 +196,8 @@ static void check_proofs(struct server *server, const struct config *c, const ch
             NULL, NULL);
     else
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
-            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, or zero_config_proof = yes, or both the same certificate (docs/tls.md)",
-            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat (docs/tls.de.md)",
+            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, or zero_config_proof = yes, or both the same certificate (docs/handbook/en/tls.md)",
+            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat (docs/handbook/de/tls.md)",
             NULL, NULL);
 }
 
