@@ -213,6 +213,8 @@ static int job_put_back(struct run *r, int argc, char **argv, struct err *e)
     if (code == 0)
         code = server_connect(&r->s.target, "elexgate-job", &s, e);
     if (code == 0)
+        server_take_role(s); /* a restore may have left one that needs it (import_account.h) */
+    if (code == 0)
         code = globals_recover(s, r->s.journal, &n, e);
     if (code == 0 && n)
         run_note("%u settings of the server were put back", n);

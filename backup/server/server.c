@@ -9,7 +9,9 @@
 #include <string.h>
 #include <strings.h>
 #include "backup/rules/sql_lexer.h"
+#include <sys/random.h>
 #include <sys/socket.h>
+#include "common/hex.h"
 #include "common/said.h"
 #include "common/utf8.h"
 
@@ -428,6 +430,30 @@ char *server_quote_name(const char *name)
     *p++ = '`';
     *p = '\0';
     return out;
+}
+
+char *server_quote_pattern(const char *name)
+{
+    _cleanup_free_ char *plain = xmalloc(2 * strlen(name) + 1);
+    char *p = plain;
+    for (; *name; name++) {
+        if (*name == '_' || *name == '%' || *name == '\\')
+            *p++ = '\\';
+        *p++ = *name;
+    }
+    *p = '\0';
+    return server_quote_name(plain);
+}
+
+int server_make_password(char out[static SERVER_PASSWORD_SIZE], struct err *e)
+{
+    static const char kinds[] = "Aa1-";
+    unsigned char raw[16];
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        return err_sys(e, errno, "cannot make a password");
+    memcpy(out, kinds, sizeof kinds);
+    hex_text(raw, sizeof raw, out + sizeof kinds - 1);
+    return 0;
 }
 
 /* A hint for nothing that we do. The server opens no view with one (sql_view.cc, mysql_make_view).

@@ -97,6 +97,11 @@ int server_counters(
 
 /* `name` with its backticks doubled, malloc'ed. */
 char *server_quote_name(const char *name) MUSTCHECK;
+/* The same for a GRANT, where the name of a database is a pattern. */
+char *server_quote_pattern(const char *name) MUSTCHECK;
+/* For an account of ours: also what a plugin asks for that judges passwords; nothing to quote. */
+#define SERVER_PASSWORD_SIZE 40
+int server_make_password(char out[static SERVER_PASSWORD_SIZE], struct err *e) MUSTCHECK;
 /* What stands after FROM to read a table, malloc'ed. A view in its place is an error, before
  * anything of it is looked at: it would run functions that whoever made it has written, with our
  * rights, and to ask first what it is leaves him the moment in between. past: rows of the past as

@@ -52,8 +52,7 @@ def test_each_way(folder, make_server, make_gate, shown):
     site = Site(folder, server, gate, {"console": {"upload_dir": folder / "uploads"}})
     site.uploads = folder / "uploads"
     site.uploads.mkdir()
-    server.sql("GRANT ALL PRIVILEGES ON load_db.* TO 'elexgate'@'localhost';"
-               "GRANT ALL PRIVILEGES ON load_db_elexgate_new.* TO 'elexgate'@'localhost'; GRANT ALL PRIVILEGES ON load_db_elexgate_old.* TO 'elexgate'@'localhost'")
+    site.backup.beside()
     site.take_backup()
     site.backup.start_keeper()
     try:

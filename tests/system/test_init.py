@@ -175,7 +175,7 @@ def test_only_the_account(place, server, folder):
             cursor.execute("SHOW GRANTS")
             with_role = " ".join(row[0] for row in cursor.fetchall())
         assert "RELOAD" in grants and "elexis-oob" not in grants and "ALL PRIVILEGES ON *.*" not in with_role
-        assert "ALL PRIVILEGES ON `elexis-oob``x`.*" in with_role and "`elexis-oob``x_elexgate_new`.*" in with_role
+        assert "ALL PRIVILEGES ON `elexis-oob``x`.*" in with_role and "`elexis-oob``x\\_elexgate\\_new`.*" in with_role
     assert place.config.read_text() == before and not (place.folder / "tls").exists() and password not in done.stdout + done.stderr
 
 

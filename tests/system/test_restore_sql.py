@@ -662,6 +662,16 @@ def everything(site, database="load_db"):
             "rows": rows(site), "seen": site.server.sql("SELECT COUNT(*) FROM load_db.a_above") if database == "load_db" else None}
 
 
+# What the text asks for beyond the one database that it goes into, and the server's answer.
+REACHES = {"other tables": ("CREATE TABLE stolen AS SELECT * FROM mysql.global_priv", "1142"),
+           "the server": ("SET GLOBAL general_log=0", "1227")}
+
+
+def importer(site):
+    """Its grants, for each host that it is allowed from."""
+    return [site.server.sql(f"SHOW GRANTS FOR `elexgate-import`@`{host}`") for (host,) in site.server.sql("SELECT Host FROM mysql.user WHERE User='elexgate-import'")]
+
+
 def ours(site):
     return count(site, "SCHEMATA", "SCHEMA_NAME LIKE '%elexgate%'")
 
@@ -689,7 +699,8 @@ def test_beside_the_live_database(remote):
     assert everything(remote) == before and ours(remote) == 0 and not (remote.state / "restore.json").exists()
 
 
-@pytest.mark.parametrize("kind", ["import fails", "loss", "key from elsewhere", "a database is there", "a long list", "rights"])
+@pytest.mark.parametrize("kind", ["import fails", "loss", "key from elsewhere", "a database is there", "a long list", "rights", "right to make accounts",
+                                  *REACHES])
 def test_beside_what_fails_has_touched_nothing(remote, kind):
     text, exit, words = dump(remote, "--events"), 9, ""
     if kind == "import fails":
@@ -700,21 +711,48 @@ def test_beside_what_fails_has_touched_nothing(remote, kind):
         remote.server.sql("CREATE DATABASE statistik; CREATE TABLE statistik.s (p INT, FOREIGN KEY (p) REFERENCES load_db.parent (id)) ENGINE=InnoDB")
         words = "statistik.s"
     elif kind == "rights":
-        remote.server.sql("REVOKE ALL PRIVILEGES ON load_db_elexgate_old.* FROM elexgate_restore")
-        words = "GRANT ALL PRIVILEGES ON `load_db_elexgate_old`"
+        remote.server.sql("REVOKE ALL PRIVILEGES ON `load\\_db\\_elexgate\\_old`.* FROM elexgate_restore")
+        words = "GRANT ALL PRIVILEGES ON `load\\_db\\_elexgate\\_old`.* TO elexgate_restore; "
+    elif kind == "right to make accounts":
+        remote.server.sql("REVOKE CREATE USER ON *.* FROM elexgate_restore")
+        words = "GRANT CREATE USER"
+    elif kind in REACHES:
+        statement, words = REACHES[kind]
+        text, exit = text.replace("-- Dump completed", f"{statement};\n-- Dump completed"), 6
     elif kind == "a database is there":
         remote.server.sql("CREATE DATABASE load_db_elexgate_old; CREATE TABLE load_db_elexgate_old.mine (i INT)")
         words = "load_db_elexgate_old already"
     elif kind == "a long list":
         text, words = f"DROP TABLE IF EXISTS {', '.join(f'x{n}' for n in range(60))}, load_db.t;\n" + text, "a list of more tables"
     before = everything(remote)
-    last = remote.job("restore", "sql", put(remote, text), exit=exit)[-1]
-    assert words in last["error"], last
+    told = remote.job("restore", "sql", put(remote, text), exit=exit)
+    last = told[-1]["error"] + "".join(line["text"] + "; " for line in event(told, "note"))
+    assert words in last, told
     assert everything(remote) == before and never_blocked(remote) and not (remote.state / "restore.json").exists()
     if kind == "a database is there":
         assert count(remote, "TABLES", "TABLE_NAME='mine'") == 1
         remote.server.sql("DROP DATABASE load_db_elexgate_old")
-    assert ours(remote) == 0
+    assert ours(remote) == 0 and importer(remote) == []
+
+
+def test_beside_the_text_is_read_in_by_an_account_of_that_database(remote):
+    """Which goes with the import, and what a kill leaves of it with the next start."""
+    remote.server.sql("CREATE FUNCTION load_db.f() RETURNS INT RETURN 1; CREATE PROCEDURE load_db.nobodys() SELECT 1")
+    text = dump(remote, "--events").replace("CREATE DEFINER=`root`@`localhost` PROCEDURE `nobodys`", "CREATE PROCEDURE `nobodys`")
+    path = put(remote, "SELECT SLEEP(2);\n" * 30 + text)
+    job = remote.start_job("restore", "sql", path)
+    reading_in(job)
+    grants, = importer(remote)
+    job.kill()
+    job.wait(timeout=60)
+    assert [" ".join(g.split(" IDENTIFIED")[0].split()) for (g,) in grants] == [
+        "GRANT USAGE ON *.* TO `elexgate-import`@`localhost`", "GRANT ALL PRIVILEGES ON `load\\_db\\_elexgate\\_new`.* TO `elexgate-import`@`localhost`"]
+    remote.job("restore", "recover")
+    assert importer(remote) == [] and ours(remote) == 0 and remote.server.value("SELECT @@log_bin_trust_function_creators") == 0
+    remote.job("restore", "sql", put(remote, text))
+    assert importer(remote) == [] and remote.server.value("SELECT @@log_bin_trust_function_creators") == 0
+    owners = dict(remote.server.sql("SELECT ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='load_db'"))
+    assert owners["f"] == "root@localhost" and owners["nobodys"].split("@")[0] not in ("elexgate", "root"), owners
 
 
 @pytest.mark.parametrize("phase", ["import", "swap", "undo swap", *(pytest.param(p, marks=SLOW) for p in ("check", "block", "open"))])
@@ -741,8 +779,9 @@ def test_beside_killed_at_each_step_is_old_or_new(remote, phase):
 def newer(session_folder):
     """A practice on MariaDB 11.8 that makes dumps, for the mariadbd of drills is of another series; its account has what doctor prints, a routine
     and a view are of somebody who is gone."""
-    server = lib_trixie.NewServer(session_folder / "sql-new", lib_trixie.root()).start()
-    server.sql(MAKE + "; CREATE DEFINER='gone'@'x' PROCEDURE load_db.q() SELECT 1; CREATE USER 'other'@'x'; "
+    server = lib_trixie.NewServer(session_folder / "sql-new", lib_trixie.root(), args=["--log-bin=bin"]).start()
+    server.sql(MAKE + "; CREATE FUNCTION load_db.f() RETURNS INT DETERMINISTIC RETURN 1; CREATE TRIGGER load_db.touch BEFORE UPDATE ON load_db.t FOR EACH ROW SET NEW.s = 'x'"
+               "; CREATE DEFINER='gone'@'x' PROCEDURE load_db.q() SELECT 1; CREATE USER 'other'@'x'; "
                "GRANT SELECT ON load_db.* TO 'other'@'x'; CREATE DEFINER='other'@'x' VIEW load_db.w AS SELECT i, 'it''s `load_db`.' AS s FROM load_db.t")
     b = Backup(session_folder / "sql-new-b", server, None, {"backup": {"method": "dump"}, "restore": {"stale_clients": 0}}).account()
     yield b.beside()
@@ -769,6 +808,9 @@ def test_beside_on_mariadb_11_8(newer):
     newer.server.sql(f"DROP ROLE r; {statement}; DELETE FROM load_db.t WHERE i=1")
     newer.job("restore", "sql", path)
     assert rows(newer) == before and definers(newer) == [("gone@x",), ("other@x",)]
+    assert count(newer, "TRIGGERS", "TRIGGER_NAME='touch'") == 1 and importer(newer) == []
+    log = " ".join(str(event[5]) for event in newer.server.sql("SHOW BINLOG EVENTS"))
+    assert "load_db_elexgate_new" in log and "CREATE USER 'other'" in log and "USER 'elexgate-import'" not in log, log
     newer.job("restore", "undo")
     assert len(rows(newer)) == 1
     newer.job("restore", "accept")

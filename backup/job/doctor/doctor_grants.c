@@ -82,14 +82,15 @@ char *doctor_grants_beside(const struct backup_settings *s)
 {
     static const char *const suffixes[] = {"", "_elexgate_new", "_elexgate_old"};
     const char *database = config_str(s->config, "database", NULL, "name");
-    char *all = xasprintf("DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE
-                          "; CREATE ROLE " SERVER_RESTORE_ROLE " WITH ADMIN '%s'@'%s'",
+    char *all = xasprintf(
+        "DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE "; CREATE ROLE " SERVER_RESTORE_ROLE
+        " WITH ADMIN '%s'@'%s'; GRANT CREATE USER, BINLOG ADMIN ON *.* TO " SERVER_RESTORE_ROLE,
         s->target.user, doctor_grants_host(s));
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         _cleanup_free_ char *name = xasprintf("%s%s", database, suffixes[i]);
-        _cleanup_free_ char *quoted = server_quote_name(name);
-        char *longer = xasprintf(
-            "%s; GRANT ALL PRIVILEGES ON %s.* TO " SERVER_RESTORE_ROLE, all, quoted);
+        _cleanup_free_ char *quoted = server_quote_pattern(name);
+        char *longer = xasprintf("%s; GRANT ALL PRIVILEGES ON %s.* TO " SERVER_RESTORE_ROLE "%s",
+            all, quoted, i == 1 ? " WITH GRANT OPTION" : "");
         free(all);
         all = longer;
     }

@@ -21,7 +21,8 @@ int doctor_grants_missing(
 /* "SELECT, RELOAD, ...", malloc'ed. */
 char *doctor_grants_list(const struct config *c) MUSTCHECK;
 /* The statements with which it may restore SQL beside the live database, malloc'ed: rights in a
- * role that it takes for that (server_take_role). */
+ * role that it takes for that (server_take_role). CREATE USER is for the account that reads the
+ * text in, BINLOG ADMIN to keep it out of the log, and for functions where there is one. */
 char *doctor_grants_beside(const struct backup_settings *s) MUSTCHECK;
 /* This connection, without that role, may execute functions of the practice's database. */
 int doctor_grants_execute(

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/job/doctor/doctor_grants.h"
+#include "backup/job/restore/import_account.h"
 #include "backup/job/restore/objects.h"
+#include "backup/job/trial/definers.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
@@ -55,17 +57,30 @@ static bool may_make(struct server *s, const char *database)
     return code == 0 && dropped;
 }
 
-static int check_rights(
-    struct sql_stage *q, struct server *s, const char *fresh, const char *old, struct err *e)
+/* A statement in each note. */
+static void tell_grants(const struct run *r)
 {
-    if (!may_make(s, fresh) || !may_make(s, old)) {
-        _cleanup_free_ char *grants = doctor_grants_beside(&q->run->s);
+    _cleanup_free_ char *grants = doctor_grants_beside(&r->s);
+    for (char *at = grants, *end; at; at = end ? end + 2 : NULL) {
+        end = strstr(at, "; ");
+        run_note("%.*s", end ? (int)(end - at) : (int)strlen(at), at);
+    }
+}
+
+/* account: made, for the import into the database `fresh`. */
+static int check_rights(struct sql_stage *q, struct server *s, const char *fresh, const char *old,
+    struct import_account *account, struct err *e)
+{
+    struct err why = {0};
+    if (!may_make(s, fresh) || !may_make(s, old) ||
+        import_account_make(s, q->run->s.journal, fresh, account, &why) < 0) {
+        tell_grants(q->run);
         err_set(e, EACCES,
-            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once: %s; GRANT SET USER ON *.* TO '%s'@'%s'",
-            grants, q->run->s.target.user, doctor_grants_host(&q->run->s));
+            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'",
+            q->run->s.target.user, doctor_grants_host(&q->run->s));
         run_error_de(q->run,
-            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal ausführen: die GRANT-Befehle der englischen Meldung, für `%s`, `%s` und `%s`",
-            q->database, fresh, old);
+            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal als root des Servers ausführen: die Befehle, die davor genannt sind, und GRANT SET USER ON *.* TO '%s'@'%s'",
+            q->run->s.target.user, doctor_grants_host(&q->run->s));
         return EXIT_REFUSED;
     }
     return 0;
@@ -117,11 +132,31 @@ static int make_scratch(struct restore *r, struct server *s, struct err *e)
     return server_exec(s, e, "CREATE DATABASE %s %s", name, text(r, "like"));
 }
 
-static int fill(struct sql_stage *q, struct restore *r, struct server *s, struct err *e)
+/* Whom the text names: what was read in is remembered as theirs. */
+static int note_owners(
+    struct restore *r, struct server *s, const char *host, struct definers *d, struct err *e)
+{
+    json_t *objects = NULL;
+    const char *live = text(r, "database");
+    int code = objects_read(s, text(r, "new"), live, &objects, e);
+    if (code == 0)
+        code = definers_in_statements(s, live, host, d, objects, e);
+    if (code == 0)
+        code = json_object_set(json_object_get(r->beside, "objects"), "new", objects);
+    json_decref(objects);
+    return code;
+}
+
+static int fill(struct sql_stage *q, struct restore *r, struct server *s,
+    const struct import_account *account, struct err *e)
 {
     const char *fresh = text(r, "new");
+    struct definers definers = {0};
     struct server_target target = q->run->s.target;
     target.also_called = q->database;
+    target.user = DEFINERS_IMPORTER;
+    target.password = account->password;
+    target.definers = &definers;
     run_phase(q->run, q->run->s.dump_type, "count", 0);
     int code = inventory_read(s, q->database, run_go_on, q->run, &q->before, e);
     if (code == 1)
@@ -137,7 +172,12 @@ static int fill(struct sql_stage *q, struct restore *r, struct server *s, struct
     if (code == 0)
         code = sql_text_import(&q->text, "import", &target, fresh, e);
     run_phase(q->run, q->run->s.dump_type, "check", 0);
-    return code == 0 ? sql_stage_judge(q, s, fresh, e) : code;
+    if (code == 0)
+        code = sql_stage_judge(q, s, fresh, e);
+    if (code == 0)
+        code = note_owners(r, s, account->host, &definers, e);
+    definers_clear(&definers);
+    return code;
 }
 
 /* For who follows: the steps are other ones than by way of the files. */
@@ -149,6 +189,7 @@ static void tell_way(void)
 int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
 {
     struct server *s = NULL;
+    struct import_account account = {0};
     tell_way();
     _cleanup_free_ char *fresh = xasprintf("%s_elexgate_new", q->database);
     _cleanup_free_ char *old = xasprintf("%s_elexgate_old", q->database);
@@ -172,9 +213,15 @@ int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
     if (code == 0)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     if (code == 0)
-        code = check_rights(q, s, fresh, old, e);
+        code = check_rights(q, s, fresh, old, &account, e);
     if (code == 0)
-        code = fill(q, r, s, e);
+        code = fill(q, r, s, &account, e);
+    if (account.host) {
+        struct err why = {0};
+        int dropped = import_account_drop(s, r->run->s.journal, code == 0 ? e : &why);
+        code = code == 0 ? dropped : code;
+    }
+    import_account_clear(&account);
     server_close(s);
     return code;
 }
@@ -253,6 +300,8 @@ int beside_remove(struct restore *r, struct err *e)
 {
     struct server *s = NULL;
     int code = open_server(r, &s, e);
+    if (code == 0)
+        code = import_account_drop(s, r->run->s.journal, e);
     if (code == 0)
         code = drop_empty(s, text(r, r->new_live ? "new" : "old"), e);
     if (code == 0)

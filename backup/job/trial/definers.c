@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "common/json_get.h"
 
 struct task {
     struct server *s;
@@ -110,9 +111,10 @@ static int take_trigger(
     return 0;
 }
 
-/* "CREATE ... DEFINER=importer ...", with another owner and OR REPLACE; malloc'ed, NULL: not so. A
- * trigger remembers its text with the quotes of the sql_mode that it was made in. */
-static char *with_owner(const struct task *t, const char *text, const char *owner)
+/* "CREATE ... DEFINER=importer ...", with another owner behind another first word; malloc'ed, NULL:
+ * not so. A trigger remembers its text with the quotes of the sql_mode that it was made in. */
+static char *with_owner(
+    const struct task *t, const char *create, const char *text, const char *owner)
 {
     _cleanup_free_ char *plain = xasprintf(" DEFINER=%s ", t->importer), *ansi = xstrdup(plain);
     for (char *c = ansi; *c; c++)
@@ -122,8 +124,8 @@ static char *with_owner(const struct task *t, const char *text, const char *owne
         at = strstr(text, ansi);
     if (!at || strncmp(text, "CREATE ", 7) != 0)
         return NULL;
-    return xasprintf("CREATE OR REPLACE%.*s DEFINER=%s %s", (int)(at - text - 6), text + 6, owner,
-        at + strlen(plain));
+    return xasprintf(
+        "%s%.*s DEFINER=%s %s", create, (int)(at - text - 6), text + 6, owner, at + strlen(plain));
 }
 
 /* Read and written in the character set that it was made in, which it remembers. */
@@ -151,7 +153,7 @@ static int make_anew(struct task *t, enum sql_object object, const char *name, s
         _cleanup_free_ char *mode = server_quote_text(t->s, r.mode);
         code = server_exec(t->s, e, "SET sql_mode=%s", mode);
     }
-    _cleanup_free_ char *text = r.text ? with_owner(t, r.text, owner) : NULL;
+    _cleanup_free_ char *text = r.text ? with_owner(t, "CREATE OR REPLACE", r.text, owner) : NULL;
     if (code == 0 && !text)
         code = err_set(e, EIO, "the server does not show how %s was made", quoted);
     if (code == 0)
@@ -177,19 +179,29 @@ struct found {
     size_t n;
 };
 
+static bool object_of(const char *kind, enum sql_object *out)
+{
+    static const char *const kinds[] = {
+        "VIEW", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY", "TRIGGER", "EVENT"};
+    for (size_t k = 0; k < SQL_OBJECTS; k++)
+        if (strcmp(kind, kinds[k]) == 0) {
+            *out = (enum sql_object)k;
+            return true;
+        }
+    return false;
+}
+
 static int take_found(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
     struct found *f = ctx;
     (void)lengths, (void)e;
-    static const char *const kinds[] = {
-        "VIEW", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY", "TRIGGER", "EVENT"};
-    for (size_t k = 0; columns >= 2 && row[0] && row[1] && k < SQL_OBJECTS; k++)
-        if (strcmp(row[0], kinds[k]) == 0) {
-            f->list = xrealloc(f->list, (f->n + 1) * sizeof *f->list);
-            f->list[f->n].object = (enum sql_object)k;
-            f->list[f->n++].name = xstrdup(row[1]);
-        }
+    enum sql_object object;
+    if (columns < 2 || !row[0] || !row[1] || !object_of(row[0], &object))
+        return 0;
+    f->list = xrealloc(f->list, (f->n + 1) * sizeof *f->list);
+    f->list[f->n].object = object;
+    f->list[f->n++].name = xstrdup(row[1]);
     return 0;
 }
 
@@ -215,7 +227,7 @@ static int find_worker(struct task *t, struct err *e)
     if (code == 0)
         code = server_exec(t->s, e,
             "SELECT d.User, d.Host INTO @u, @h FROM mysql.db d JOIN mysql.user u ON u.User=d.User AND u.Host=d.Host WHERE REPLACE(d.Db, '\\\\', '')=%s AND d.Execute_priv='Y' AND d.Create_routine_priv='Y' AND u.Super_priv='N' AND d.User NOT IN ('', %s) ORDER BY d.Trigger_priv='Y' DESC, 1, 2 LIMIT 1",
-            db, "'elexgate-import'");
+            db, "'" DEFINERS_IMPORTER "'");
     if (code == 0)
         code = server_text(t->s, &user, e, "SELECT @u");
     if (code == 0)
@@ -229,12 +241,11 @@ static int find_worker(struct task *t, struct err *e)
     return code;
 }
 
-static int put_all_right(struct task *t, const char *importer, struct err *e)
+static int put_all_right(struct task *t, struct err *e)
 {
     struct found f = {0};
     _cleanup_free_ char *db = server_quote_text(t->s, t->database);
-    _cleanup_free_ char *plain = xasprintf("%s@localhost", importer);
-    _cleanup_free_ char *who = server_quote_text(t->s, plain);
+    _cleanup_free_ char *who = server_quote_text(t->s, DEFINERS_IMPORTER "@localhost");
     /* triggers in their order: each one that is made anew comes last in its turn */
     int code = server_rows(t->s, take_found, &f, e,
         "SELECT 'VIEW', TABLE_NAME, 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA=%s AND DEFINER=%s UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, 2 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s AND DEFINER=%s UNION ALL SELECT 'EVENT', EVENT_NAME, 3 FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s AND "
@@ -249,19 +260,53 @@ static int put_all_right(struct task *t, const char *importer, struct err *e)
     return code;
 }
 
-int definers_put_right(struct server *s, const char *database, const char *importer,
-    const struct definers *d, struct err *e)
+static int not_put_right(int code, struct err *e)
+{
+    return code < 0 ? err_prefix(e, code, "whom what was read in belongs to could not be put right")
+                    : 0;
+}
+
+int definers_put_right(
+    struct server *s, const char *database, const struct definers *d, struct err *e)
 {
     struct task t = {.s = s, .database = database, .d = d};
     _cleanup_free_ char *name = server_quote_name(database);
-    t.importer = quoted_account(importer, "localhost");
+    t.importer = quoted_account(DEFINERS_IMPORTER, "localhost");
     int code = server_exec(s, e, "USE %s", name);
     if (code == 0)
         code = find_worker(&t, e);
     if (code == 0)
-        code = put_all_right(&t, importer, e);
+        code = put_all_right(&t, e);
     free(t.importer);
     free(t.worker);
-    return code < 0 ? err_prefix(e, code, "whom what was read in belongs to could not be put right")
-                    : 0;
+    return not_put_right(code, e);
+}
+
+static int put_statement_right(const struct task *t, json_t *o, struct err *e)
+{
+    enum sql_object object;
+    const char *name = json_get_str(o, "name"), *create = json_get_str(o, "create");
+    if (!object_of(json_get_str(o, "kind"), &object))
+        return err_set(e, EINVAL, "%s is of an unknown kind", name);
+    _cleanup_free_ char *owner = owner_in_sql(t, object, name);
+    _cleanup_free_ char *text = with_owner(t, "CREATE", create, owner ? owner : t->importer);
+    if (!text)
+        return err_set(e, EIO, "the server does not show how %s was made", name);
+    return json_object_set_new(o, "create", json_string(text));
+}
+
+int definers_in_statements(struct server *s, const char *database, const char *host,
+    const struct definers *d, json_t *objects, struct err *e)
+{
+    struct task t = {.s = s, .database = database, .d = d};
+    json_t *o;
+    size_t i;
+    t.importer = quoted_account(DEFINERS_IMPORTER, host);
+    int code = find_worker(&t, e);
+    json_array_foreach (objects, i, o)
+        if (code == 0)
+            code = put_statement_right(&t, o, e);
+    free(t.importer);
+    free(t.worker);
+    return not_put_right(code, e);
 }

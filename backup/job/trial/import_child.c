@@ -76,54 +76,66 @@ static bool is_about_the_database(const struct sql_statement *s, const char *nam
     return i < s->n_tokens && sql_token_text(s, i, text, sizeof text) && strcmp(text, name) == 0;
 }
 
-/* With CURRENT_USER in place of the account that it names; malloc'ed. */
-static char *without_definer(const struct sql_statement *s, const struct sql_definer *d, size_t *n)
+/* A piece of a statement that is sent otherwise than it stands there. */
+struct change {
+    size_t at, len;
+    const char *by;
+};
+
+static char *changed(
+    const struct sql_statement *s, const struct change *changes, size_t count, size_t *n)
 {
-    static const char current[] = "CURRENT_USER";
-    char *text = xmalloc(s->len + sizeof current);
-    memcpy(text, s->text, d->at);
-    memcpy(text + d->at, current, sizeof current - 1);
-    memcpy(text + d->at + sizeof current - 1, s->text + d->at + d->len, s->len - d->at - d->len);
-    *n = s->len - d->len + sizeof current - 1;
+    size_t room = s->len, done = 0;
+    for (size_t i = 0; i < count; i++)
+        room += strlen(changes[i].by);
+    char *text = xmalloc(room), *to = text;
+    for (size_t i = 0; i < count; i++) {
+        to = mempcpy(to, s->text + done, changes[i].at - done);
+        to = mempcpy(to, changes[i].by, strlen(changes[i].by));
+        done = changes[i].at + changes[i].len;
+    }
+    to = mempcpy(to, s->text + done, s->len - done);
+    *n = (size_t)(to - text);
     return text;
 }
 
-/* Without `name`. before what it names, so that it goes into the database that is in use;
- * malloc'ed, NULL when there is nothing to leave out. */
-static char *without_database(const struct sql_statement *s, const char *name, size_t *n)
+/* `name`. before what it names, at this token. */
+static bool names_database(const struct sql_statement *s, size_t i, const char *name)
 {
-    char word[80], *text = NULL;
-    size_t done = 0, len = 0;
-    for (size_t i = 0; i + 2 < s->n_tokens; i++) {
-        const struct sql_token *t = &s->tokens[i];
-        bool dot = s->tokens[i + 1].kind == SQL_SIGN && s->text[s->tokens[i + 1].at] == '.';
-        if (!dot || (t->kind != SQL_NAME && t->kind != SQL_WORD) ||
-            (i > 0 && s->text[s->tokens[i - 1].at] == '.') ||
-            !sql_token_text(s, i, word, sizeof word) || strcmp(word, name) != 0)
-            continue;
-        text = text ? text : xmalloc(s->len);
-        memcpy(text + len, s->text + done, t->at - done);
-        len += t->at - done;
-        done = s->tokens[i + 2].at;
+    char word[80];
+    const struct sql_token *t = &s->tokens[i];
+    return i + 2 < s->n_tokens && s->tokens[i + 1].kind == SQL_SIGN &&
+           s->text[s->tokens[i + 1].at] == '.' && (t->kind == SQL_NAME || t->kind == SQL_WORD) &&
+           (i == 0 || s->text[s->tokens[i - 1].at] != '.') &&
+           sql_token_text(s, i, word, sizeof word) && strcmp(word, name) == 0;
+}
+
+/* With CURRENT_USER in place of the account that d names, and without the name of the database, so
+ * that all goes into the one that is in use; NULL allowed for either. malloc'ed, NULL when there is
+ * nothing to change. */
+static char *rewritten(
+    const struct sql_statement *s, const struct sql_definer *d, const char *database, size_t *n)
+{
+    struct change changes[SQL_TOKENS_MAX + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < s->n_tokens; i++) {
+        size_t at = s->tokens[i].at;
+        if (d && d->len > 0 && at == d->at)
+            changes[count++] = (struct change){at, d->len, "CURRENT_USER"};
+        else if (database && (!d || at < d->at || at >= d->at + d->len) &&
+                 names_database(s, i, database))
+            changes[count++] = (struct change){at, s->tokens[i + 2].at - at, ""};
     }
-    if (!text)
-        return NULL;
-    memcpy(text + len, s->text + done, s->len - done);
-    *n = len + s->len - done;
-    return text;
+    return count ? changed(s, changes, count, n) : NULL;
 }
 
 static unsigned send_statement(
     struct reading *r, const struct sql_statement *s, struct server_reply *reply)
 {
     struct sql_definer d;
-    _cleanup_free_ char *other = NULL;
     size_t n = s->len;
     bool owned = r->own && sql_definer_find(s, &d);
-    if (owned && d.len > 0)
-        other = without_definer(s, &d, &n);
-    else if (r->also_called)
-        other = without_database(s, r->also_called, &n);
+    _cleanup_free_ char *other = rewritten(s, owned ? &d : NULL, r->also_called, &n);
     unsigned number = server_send(r->s, other ? other : s->text, n, reply);
     if (number == 0 && owned)
         definers_add(&r->definers, &d);
@@ -205,8 +217,6 @@ static int begin(struct reading *r, const json_t *order, struct err *e)
         .connect_timeout_ms = 5000};
     struct process_failure f = {0};
     int code = server_connect(&t, "elexgate-job", &r->s, e);
-    if (code == 0 && json_get_true(order, "role"))
-        server_take_role(r->s);
     if (code == 0)
         code = prepare(r->s, json_get_str(order, "database"), e);
     if (code == 0 && sandbox_shut(&f) < 0)

@@ -2,9 +2,8 @@
  * The two halves of an import: import_text.c in the job, import_child.c in a sandbox, which is the
  * same program with another first word. The child gets the text as its standard input and, on a
  * descriptor, one JSON object: whom it logs in to ("socket" or "host" and "port", "user",
- * "password"), the "database", "also_called" and "own" (both as in server_target.h), "role": take
- * the restore's. It writes one object as its answer, in which nothing but numbers and names is
- * taken from it.
+ * "password"), the "database", "also_called" and "own" (both as in server_target.h). It writes one
+ * object as its answer, in which nothing but numbers and names is taken from it.
  */
 #ifndef ELEXGATE_BACKUP_JOB_TRIAL_IMPORT_CHILD_H
 #define ELEXGATE_BACKUP_JOB_TRIAL_IMPORT_CHILD_H

@@ -25,10 +25,9 @@
 static int write_order(const struct server_target *t, const char *host, unsigned port,
     const char *database, struct err *e)
 {
-    json_t *order = json_pack("{s:s?, s:s?, s:i, s:s, s:s?, s:s, s:s?, s:b, s:b}", "socket",
-        t->socket, "host", host, "port", (int)port, "user", t->user, "password", t->password,
-        "database", database, "also_called", t->also_called, "own", t->definers != NULL, "role",
-        t->sandbox == NULL);
+    json_t *order = json_pack("{s:s?, s:s?, s:i, s:s, s:s?, s:s, s:s?, s:b}", "socket", t->socket,
+        "host", host, "port", (int)port, "user", t->user, "password", t->password, "database",
+        database, "also_called", t->also_called, "own", t->definers != NULL);
     char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
     json_decref(order);
     if (!text)

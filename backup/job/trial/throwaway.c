@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/process.h"
@@ -17,15 +16,13 @@
 #include "backup/job/trial/server_program.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
-#include "common/hex.h"
 
-#define START_MS     300000
-#define STOP_MS      300000
-#define LOG_MAX      (1 << 20)
-#define PASSWORD_LEN 32
-#define ACCOUNTS     "accounts.sql"
-#define NOTHING      "nothing" /* an empty folder */
-#define WATCH_US     200000
+#define START_MS 300000
+#define STOP_MS  300000
+#define LOG_MAX  (1 << 20)
+#define ACCOUNTS "accounts.sql"
+#define NOTHING  "nothing" /* an empty folder */
+#define WATCH_US 200000
 
 struct throwaway {
     struct trial trial;
@@ -38,14 +35,14 @@ struct throwaway {
     pthread_t watcher;
     atomic_bool watching, full; /* it was ended, since it filled the disk */
     bool accounts;              /* those two are there */
-    char password[2][PASSWORD_LEN + 1];
+    char password[2][SERVER_PASSWORD_SIZE];
     char *database;
     struct definers definers; /* of what was read in */
 };
 
 /* The two accounts of a server that takes an import. */
 enum { OURS, IMPORTS };
-static const char *const account_names[] = {"elexgate-trial-root", "elexgate-import"};
+static const char *const account_names[] = {"elexgate-trial-root", DEFINERS_IMPORTER};
 
 struct args {
     char **argv; /* NULL-terminated; how many there are is the configuration's */
@@ -187,37 +184,14 @@ struct server_target throwaway_import_target(struct throwaway *t)
     return target;
 }
 
-static int make_password(char out[static PASSWORD_LEN + 1], struct err *e)
-{
-    unsigned char raw[PASSWORD_LEN / 2];
-    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
-        return err_sys(e, errno, "cannot make a password");
-    hex_text(raw, sizeof raw, out);
-    return 0;
-}
-
-/* In a GRANT the name of a database is a pattern. */
-static char *quote_pattern(const char *name)
-{
-    _cleanup_free_ char *plain = xmalloc(2 * strlen(name) + 1);
-    char *p = plain;
-    for (; *name; name++) {
-        if (*name == '_' || *name == '%' || *name == '\\')
-            *p++ = '\\';
-        *p++ = *name;
-    }
-    *p = '\0';
-    return server_quote_name(plain);
-}
-
 /* Read by the server before it listens, a statement a line. What a killed trial has left in the
  * data is replaced, rights and all. */
 static int write_accounts(struct throwaway *t, const struct throwaway_options *o, struct err *e)
 {
-    _cleanup_free_ char *database = quote_pattern(o->database);
-    int r = make_password(t->password[OURS], e);
+    _cleanup_free_ char *database = server_quote_pattern(o->database);
+    int r = server_make_password(t->password[OURS], e);
     if (r == 0)
-        r = make_password(t->password[IMPORTS], e);
+        r = server_make_password(t->password[IMPORTS], e);
     if (r < 0)
         return r;
     if (strpbrk(o->database, "\r\n"))
@@ -240,7 +214,7 @@ static int remove_accounts(struct throwaway *t, struct err *e)
 {
     if (!t->accounts || !t->server)
         return 0;
-    int r = definers_put_right(t->server, t->database, account_names[IMPORTS], &t->definers, e);
+    int r = definers_put_right(t->server, t->database, &t->definers, e);
     return r < 0 ? r
                  : server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
                        account_names[IMPORTS], account_names[OURS]);

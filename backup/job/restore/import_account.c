@@ -1,0 +1,103 @@
+#include "backup/job/restore/import_account.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <jansson.h>
+#include "backup/job/trial/definers.h"
+#include "backup/server/globals.h"
+
+static int note_host(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
+}
+
+static int drop_at(struct server *s, const char *host, struct err *e)
+{
+    _cleanup_free_ char *at = server_quote_text(s, host);
+    int code = server_exec(s, e, "DROP USER IF EXISTS '" DEFINERS_IMPORTER "'@%s", at);
+    /* the rights of a session outlive its account */
+    return code == 0 ? server_exec(s, e, "KILL USER '" DEFINERS_IMPORTER "'@%s", at) : code;
+}
+
+/* It is nobody's business elsewhere: a replica, or who goes back by the log, would have it for
+ * good. */
+static int log_it(struct server *s, bool on, struct err *e)
+{
+    return server_exec(s, e, "SET SESSION sql_log_bin=%d", on);
+}
+
+int import_account_drop(struct server *s, const char *settings, struct err *e)
+{
+    json_t *hosts = json_array(), *host;
+    size_t i;
+    int code = globals_recover(s, settings, NULL, e);
+    if (code == 0)
+        code = log_it(s, false, e);
+    if (code == 0)
+        code = server_rows(s, note_host, hosts, e,
+            "SELECT Host FROM mysql.user WHERE User='" DEFINERS_IMPORTER "'");
+    json_array_foreach (hosts, i, host)
+        if (code == 0)
+            code = drop_at(s, json_string_value(host), e);
+    json_decref(hosts);
+    struct err why = {0};
+    int back = log_it(s, true, code == 0 ? e : &why);
+    return code == 0 ? back : code;
+}
+
+static int make(struct server *s, const char *database, struct import_account *a, struct err *e)
+{
+    _cleanup_free_ char *at = server_quote_text(s, a->host);
+    _cleanup_free_ char *pattern = server_quote_pattern(database);
+    int code = server_exec(
+        s, e, "CREATE USER '" DEFINERS_IMPORTER "'@%s IDENTIFIED BY '%s'", at, a->password);
+    return code == 0
+               ? server_exec(s, e, "GRANT ALL PRIVILEGES ON %s.* TO '" DEFINERS_IMPORTER "'@%s",
+                     pattern, at)
+               : code;
+}
+
+static int trust(struct server *s, const char *settings, struct err *e)
+{
+    struct globals *globals = NULL;
+    int code = globals_open(s, settings, &globals, NULL, e);
+    if (code == 0)
+        code = globals_set(globals, s, "log_bin_trust_function_creators", "ON", e);
+    globals_close(globals);
+    return code < 0 ? code : 0;
+}
+
+int import_account_make(struct server *s, const char *settings, const char *database,
+    struct import_account *out, struct err *e)
+{
+    struct import_account a = {0};
+    int code = import_account_drop(s, settings, e);
+    if (code == 0)
+        code = server_make_password(a.password, e);
+    if (code == 0)
+        code = server_text(s, &a.host, e, "SELECT SUBSTRING_INDEX(USER(), '@', -1)");
+    if (code == 0)
+        code = log_it(s, false, e);
+    if (code == 0)
+        code = make(s, database, &a, e);
+    struct err why = {0};
+    int back = log_it(s, true, code == 0 ? e : &why);
+    code = code == 0 ? back : code;
+    if (code == 0)
+        code = trust(s, settings, e);
+    if (code < 0)
+        import_account_clear(&a);
+    else
+        *out = a;
+    return code;
+}
+
+void import_account_clear(struct import_account *a)
+{
+    free(a->host);
+    explicit_bzero(a->password, sizeof a->password);
+    *a = (struct import_account){0};
+}
