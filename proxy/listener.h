@@ -2,7 +2,7 @@
  * Listening sockets: bound here or handed over by systemd (sd_listen_fds(3)), and who may come in.
  * One socket for all workers, accepted on the main loop and handed to the worker with the fewest
  * sessions: an Elexis workstation keeps 4 to 11 connections for a day, and SO_REUSEPORT's hash
- * spreads so few badly (docs/performance.md).
+ * spreads so few badly (docs/evidence/performance.md).
  */
 #ifndef ELEXGATE_PROXY_LISTENER_H
 #define ELEXGATE_PROXY_LISTENER_H

@@ -18,7 +18,7 @@
 #include "common/buffer.h"
 #include "common/error.h"
 
-/* One read takes up to this much. 256 KiB: measured, see docs/performance.md. */
+/* One read takes up to this much. 256 KiB: measured, see docs/evidence/performance.md. */
 #ifndef LINK_READ_MAX /* smaller where it is to be reached: elexgate-proxy-small */
 #define LINK_READ_MAX (256u * 1024u)
 #endif
