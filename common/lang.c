@@ -8,7 +8,10 @@
 
 #include "common/error.h"
 
-static const char *const codes[LANG_COUNT] = {"en", "de", "fr", "it"};
+static const struct {
+    const char *code, *name;
+} languages[LANG_COUNT] = {
+    {"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"it", "Italiano"}};
 
 /* Put in order here and not by po/compile.py: what PRId64 is in a key only the compiler knows. */
 static const struct lang_entry **in_order;
@@ -63,7 +66,8 @@ const char *lang_text_n(enum lang lang, const char *one, const char *many, unsig
 enum lang lang_parse(const char *name)
 {
     for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++)
-        if (name && strncasecmp(name, codes[lang], 2) == 0 && !isalpha((unsigned char)name[2]))
+        if (name && strncasecmp(name, languages[lang].code, 2) == 0 &&
+            !isalpha((unsigned char)name[2]))
             return lang;
     return LANG_COUNT;
 }
@@ -84,5 +88,10 @@ enum lang lang_of_locale(void)
 
 const char *lang_code(enum lang lang)
 {
-    return codes[lang < LANG_COUNT ? lang : LANG_EN];
+    return languages[lang < LANG_COUNT ? lang : LANG_EN].code;
+}
+
+const char *lang_name(enum lang lang)
+{
+    return languages[lang < LANG_COUNT ? lang : LANG_EN].name;
 }

@@ -33,6 +33,8 @@ enum lang lang_parse(const char *name);
 enum lang lang_of_locale(void);
 /* "en", "de", "fr", "it". */
 const char *lang_code(enum lang lang);
+/* Its own name: "Deutsch", "Français". */
+const char *lang_name(enum lang lang);
 
 /* --- the compiled catalogue ------------------------------------------------------------------- */
 

@@ -136,7 +136,7 @@ static void look_at_certificate(struct console *c)
 static int open_parts(struct console *c, struct err *e)
 {
     const struct settings *s = c->settings;
-    int r = texts_load(c->assets_dir, "messages", &c->messages, e);
+    int r = texts_load(c->assets_dir, "messages", LANG_EN, &c->messages, e);
     if (r == 0)
         r = tls_load(s->certificate, s->key, e);
     if (r == 0)

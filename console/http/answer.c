@@ -55,7 +55,7 @@ static void add_cookies(struct request *rq)
     if (rq->set_lang) {
         utf8_format(cookie, sizeof cookie,
             "__Host-elexgate-lang=%s; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Strict",
-            rq->lang);
+            lang_code(rq->lang));
         (void)MHD_add_response_header(rq->response, "Set-Cookie", cookie);
     }
 }
@@ -125,11 +125,10 @@ static char *fill(const char *text, va_list ap)
 
 char *say(const struct request *rq, const char *key, ...)
 {
-    const json_t *message = json_object_get(rq->console->messages, key);
-    const char *text = json_get_str(message, rq->lang);
+    const char *english = json_get_str(rq->console->messages, key);
     va_list ap;
     va_start(ap, key);
-    char *filled = fill(text ? text : key, ap);
+    char *filled = fill(english ? lang_text(rq->lang, english) : key, ap);
     va_end(ap);
     /* words of other programs may have been cut off in the middle of a character */
     for (size_t bad; (bad = utf8_check(filled, strlen(filled))) < strlen(filled);)
@@ -169,19 +168,30 @@ static int render(struct partials *p, const char *name, const json_t *model, cha
     return template_render(name, text, n, model, find_page, p, out, len, e);
 }
 
+/* Those that the reader does not read now: [{"code","name"}]. */
+static json_t *other_languages(const struct request *rq)
+{
+    json_t *list = json_array();
+    for (enum lang lang = LANG_EN; lang < LANG_FR; lang++)
+        if (lang != rq->lang)
+            (void)json_array_append_new(
+                list, json_pack("{ssss}", "code", lang_code(lang), "name", lang_name(lang)));
+    return list;
+}
+
 /* What every template can use; docs/console.md lists it. */
 static int add_common(struct request *rq, const char *page, json_t *model, struct err *e)
 {
     json_t *texts;
     char now[CLOCK_ISO_LEN];
-    int r = texts_load(rq->console->assets_dir, rq->lang, &texts, e);
+    int r = texts_load(rq->console->assets_dir, "page", rq->lang, &texts, e);
     if (r < 0)
         return r;
-    bool german = strcmp(rq->lang, "de") == 0;
-    json_t *common = json_pack("{sosssss{sb}ssssssssssss}", "t", texts, "lang", rq->lang, "page",
-        page, "is", page, 1, "path", rq->path, "csrf", rq->csrf, "version", ELEXGATE_VERSION,
-        "asset_version", rq->console->assets_dir ? "dev" : embedded_assets_version, "other_lang",
-        german ? "en" : "de", "now", clock_iso(clock_wall_ms(), now));
+    json_t *common = json_pack("{sosssss{sb}sssssssssoss}", "t", texts, "lang", lang_code(rq->lang),
+        "page", page, "is", page, 1, "path", rq->path, "csrf", rq->csrf, "version",
+        ELEXGATE_VERSION, "asset_version",
+        rq->console->assets_dir ? "dev" : embedded_assets_version, "languages", other_languages(rq),
+        "now", clock_iso(clock_wall_ms(), now));
     CHECK(common); /* all UTF-8: request_begin replaces a path that is not */
     const char *support = config_str(rq->settings->config, "console", NULL, "support");
     if (support)

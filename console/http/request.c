@@ -48,18 +48,21 @@ static void take_address(struct request *rq)
             rq->address, sizeof rq->address);
 }
 
+static enum lang language_known(const char *code)
+{
+    enum lang lang = lang_parse(code);
+    return lang < LANG_FR && strcmp(lang_code(lang), code) == 0 ? lang : LANG_COUNT;
+}
+
 static void take_language(struct request *rq)
 {
     const char *asked = request_query(rq, "lang");
     _cleanup_free_ char *cookie = cookie_find(request_header(rq, "Cookie"), COOKIE_LANG);
-    if (asked && (strcmp(asked, "de") == 0 || strcmp(asked, "en") == 0)) {
-        rq->lang = strcmp(asked, "de") == 0 ? "de" : "en";
-        rq->set_lang = true;
-    } else if (cookie && (strcmp(cookie, "de") == 0 || strcmp(cookie, "en") == 0)) {
-        rq->lang = strcmp(cookie, "de") == 0 ? "de" : "en";
-    } else {
-        rq->lang = language_choose(request_header(rq, "Accept-Language"));
-    }
+    enum lang wanted = language_known(asked), kept = language_known(cookie);
+    rq->set_lang = wanted < LANG_COUNT;
+    rq->lang = rq->set_lang        ? wanted
+               : kept < LANG_COUNT ? kept
+                                   : language_choose(request_header(rq, "Accept-Language"));
 }
 
 bool device_sign(const struct request *rq, const char *account, char out[static HASH_LEN])

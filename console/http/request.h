@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include "console/who/accounts.h"
 #include "console/console.h"
+#include "common/lang.h"
 #include "console/who/random.h"
 #include "console/http/server.h"
 
@@ -31,9 +32,9 @@ struct request {
     char *path;
     const char *method; /* the connection's */
     bool json;          /* the answer is to be JSON */
-    const char *lang;   /* "de" or "en" */
-    bool new_device;    /* the browser is remembered as one of rq->name's */
-    bool set_lang;      /* ... was asked for by ?lang= and goes into the cookie */
+    enum lang lang;
+    bool new_device; /* the browser is remembered as one of rq->name's */
+    bool set_lang;   /* ... was asked for by ?lang= and goes into the cookie */
     char address[INET6_ADDRSTRLEN];
 
     char id[TOKEN_LEN]; /* the cookie's value; of a session or of nobody yet */

@@ -218,25 +218,25 @@ static int weight(const char *params, size_t n)
     return value > 1000 ? 1000 : value;
 }
 
-static bool is_language(const char *range, size_t n, const char *language)
+static enum lang language_of(const char *range, size_t n)
 {
-    return n >= 2 && strncasecmp(range, language, 2) == 0 && (n == 2 || range[2] == '-');
+    return n >= 2 && (n == 2 || range[2] == '-') ? lang_parse(range) : LANG_COUNT;
 }
 
-const char *language_choose(const char *header)
+enum lang language_choose(const char *header)
 {
-    int de = 0, en = 0;
-    if (!header || !*header)
-        return "de";
-    while (*header) {
+    enum lang best = LANG_DE;
+    int most = 0;
+    while (header && *header) {
         header += strspn(header, " \t,");
         size_t n = strcspn(header, ","), range = strcspn(header, ",; \t");
+        enum lang lang = language_of(header, range);
         int w = weight(header + range, n - range);
-        if (is_language(header, range, "de") && w > de)
-            de = w;
-        if (is_language(header, range, "en") && w > en)
-            en = w;
+        if (lang < LANG_FR && w > most) {
+            best = lang;
+            most = w;
+        }
         header += n;
     }
-    return en > de ? "en" : "de";
+    return best;
 }

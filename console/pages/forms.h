@@ -8,6 +8,7 @@
 #define ELEXGATE_CONSOLE_PAGES_FORMS_H
 
 #include <jansson.h>
+#include "common/lang.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include "common/error.h"
@@ -34,7 +35,8 @@ json_t *form_texts(const json_t *form, const char *key) MUSTCHECK;
  * it is there twice: a foreign one could be hidden behind ours. */
 char *cookie_find(const char *header, const char *name) MUSTCHECK;
 
-/* "de" or "en" by an Accept-Language header (RFC 9110, 12.5.4); NULL gives "de". Static. */
-const char *language_choose(const char *header);
+/* By an Accept-Language header (RFC 9110, 12.5.4); German where it names none of ours, or is NULL.
+ */
+enum lang language_choose(const char *header);
 
 #endif

@@ -50,7 +50,7 @@ static int export(struct request *rq, json_t **result, struct err *e)
     if (strcmp(request_query(rq, "ending") ?: "", "zip") == 0)
         target = "package";
     return certificates_ask(
-        rq, "export", json_pack("{ssss}", "for", target, "lang", rq->lang), result, e);
+        rq, "export", json_pack("{ssss}", "for", target, "lang", lang_code(rq->lang)), result, e);
 }
 
 json_t *model_guide(struct request *rq)

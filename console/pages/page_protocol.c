@@ -45,7 +45,8 @@ static const char *kind_asked(const struct request *rq)
 static const char *text_of(const struct request *rq, const char *prefix, const char *key)
 {
     _cleanup_free_ char *full = xasprintf("%s%s", prefix, key);
-    return json_get_text(json_object_get(rq->console->messages, full), rq->lang);
+    const char *english = json_get_text(rq->console->messages, full);
+    return *english ? lang_text(rq->lang, english) : "";
 }
 
 /* "password", "open": what was done, in words; as it is where we have none. */

@@ -7,23 +7,30 @@
 
 struct search {
     const json_t *proxy, *keeper, *messages;
-    const char *lang;
+    enum lang lang;
     json_t *errors, *warnings, *hints;
     bool proxy_down; /* the keeper says so already */
 };
+
+/* A message in the reader's language; "" where there is none. */
+static const char *message_of(const struct search *s, const char *key)
+{
+    const char *english = json_get_text(s->messages, key);
+    return *english ? lang_text(s->lang, english) : "";
+}
 
 /* The text of the language where there are both. */
 static const char *local(const struct search *s, const json_t *o, const char *key, const char *de)
 {
     const char *german = json_get_text(o, de);
-    return strcmp(s->lang, "de") == 0 && *german ? german : json_get_text(o, key);
+    return s->lang == LANG_DE && *german ? german : json_get_text(o, key);
 }
 
 static char *message(
     const struct search *s, const char *kind, const char *key, const char *name, const char *value)
 {
     _cleanup_free_ char *full = xasprintf("%s-%s", kind, key);
-    const char *text = json_get_text(json_object_get(s->messages, full), s->lang);
+    const char *text = message_of(s, full);
     _cleanup_free_ char *mark = xasprintf("{%s}", name);
     const char *at = strstr(text, mark);
     return at ? xasprintf("%.*s%s%s", (int)(at - text), text, value, at + strlen(mark))
@@ -36,7 +43,7 @@ static void add(struct search *s, bool error, const char *code, const char *name
 {
     _cleanup_free_ char *text = message(s, "p", code, name, value),
                         *what = message(s, "a", advice, name, value);
-    const char *link = json_get_text(json_object_get(s->messages, page), s->lang);
+    const char *link = message_of(s, page);
     (void)json_array_append_new(error ? s->errors : s->warnings,
         json_pack("{sssssssssssssb}", "code", code, "level", error ? "bad" : "warn", "text", text,
             "action", what, "href", page, "link", link, "call",
@@ -107,7 +114,7 @@ static void add_finding(struct search *s, const json_t *finding)
 {
     const char *code = json_get_text(finding, "code"), *level = json_get_text(finding, "level");
     const char *page = page_of(finding);
-    const char *link = json_get_text(json_object_get(s->messages, page), s->lang);
+    const char *link = message_of(s, page);
     _cleanup_free_ char *text = sentence(local(s, finding, "text", "text_de"));
     _cleanup_free_ char *what = message(s, "a", code, "", "");
     if (!*what) {
@@ -125,7 +132,7 @@ static void add_finding(struct search *s, const json_t *finding)
 }
 
 json_t *problems_find(
-    const json_t *proxy, const json_t *keeper, const json_t *messages, const char *lang)
+    const json_t *proxy, const json_t *keeper, const json_t *messages, enum lang lang)
 {
     struct search s = {.proxy = proxy,
         .keeper = keeper,

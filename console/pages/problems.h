@@ -7,6 +7,7 @@
 #define ELEXGATE_CONSOLE_PAGES_PROBLEMS_H
 
 #include <jansson.h>
+#include "common/lang.h"
 
 /* proxy, keeper: their answers to "status", NULL if they do not answer. messages: of
  * texts/messages.json. A new array of
@@ -14,6 +15,6 @@
  * is well all the same; action: what to do; href and link: the page where that can be done, and its
  * name. */
 json_t *problems_find(
-    const json_t *proxy, const json_t *keeper, const json_t *messages, const char *lang);
+    const json_t *proxy, const json_t *keeper, const json_t *messages, enum lang lang);
 
 #endif

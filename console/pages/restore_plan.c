@@ -131,7 +131,7 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
                 rq, "warn-not-proven", "type", json_get_text(part, "type"), NULL);
             (void)json_array_append_new(warnings, json_string(text));
         }
-        bool german = strcmp(rq->lang, "de") == 0;
+        bool german = rq->lang == LANG_DE;
         const char *series = json_get_text(part, german ? "series_text_de" : "series_text");
         if (*series)
             (void)json_array_append_new(warnings, json_string(series));

@@ -21,13 +21,14 @@
 const char *label(struct request *rq, const char *prefix, const char *value)
 {
     _cleanup_free_ char *key = xasprintf("%s%s", prefix, value);
-    if (!rq->texts && texts_load(rq->console->assets_dir, rq->lang, &rq->texts, NULL) < 0)
+    if (!rq->texts && texts_load(rq->console->assets_dir, "page", rq->lang, &rq->texts, NULL) < 0)
         return value;
     const char *text = json_get_str(rq->texts, key);
-    const json_t *message = json_object_get(rq->console->messages, key);
-    if (!text)
-        text = json_get_str(message, rq->lang);
-    return text ? text : value;
+    if (!text) {
+        const char *english = json_get_str(rq->console->messages, key);
+        text = english ? lang_text(rq->lang, english) : value;
+    }
+    return text;
 }
 
 json_t *options(
@@ -51,7 +52,7 @@ const char *local_in(const struct request *rq, const json_t *object, const char 
 {
     _cleanup_free_ char *german = xasprintf("%s_de", key);
     const char *text = json_get_text(object, german);
-    return strcmp(rq->lang, "de") == 0 && *text ? text : json_get_text(object, key);
+    return rq->lang == LANG_DE && *text ? text : json_get_text(object, key);
 }
 
 static json_t *status_into(struct request *rq, json_t *model, bool proxy)
@@ -184,8 +185,7 @@ void add_certificate_dates(struct request *rq, json_t *certificate)
     struct tm local;
     char date[40] = "?";
     localtime_r(&seconds, &local);
-    (void)strftime(
-        date, sizeof date, strcmp(rq->lang, "de") == 0 ? "%d.%m.%Y" : "%Y-%m-%d", &local);
+    (void)strftime(date, sizeof date, rq->lang == LANG_EN ? "%Y-%m-%d" : "%d.%m.%Y", &local);
     (void)json_object_set_new(certificate, "not_after_date", json_string(until ? date : "?"));
     (void)json_object_set(certificate, "days", left);
     (void)json_object_set_new(certificate, "warn",

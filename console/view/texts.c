@@ -4,7 +4,7 @@
 
 #include "console/http/assets.h"
 
-int texts_load(const char *dir, const char *name, json_t **out, struct err *e)
+int texts_load(const char *dir, const char *name, enum lang lang, json_t **out, struct err *e)
 {
     _cleanup_free_ char *path = xasprintf("texts/%s.json", name), *owned = NULL;
     const char *text;
@@ -18,6 +18,11 @@ int texts_load(const char *dir, const char *name, json_t **out, struct err *e)
         json_decref(all);
         return err_set(e, EINVAL, "%s, line %d: %s", path, je.line, je.text);
     }
+    const char *key;
+    json_t *sentence;
+    json_object_foreach (all, key, sentence)
+        if (lang != LANG_EN && json_is_string(sentence))
+            (void)json_string_set(sentence, lang_text(lang, json_string_value(sentence)));
     *out = all;
     return 0;
 }

@@ -12,12 +12,12 @@
 
 #define DEPTH_MAX 16
 
-static bool german(const char *lang)
+static bool german(enum lang lang)
 {
-    return strcmp(lang, "de") == 0;
+    return lang == LANG_DE;
 }
 
-char *view_bytes(int64_t bytes, const char *lang, char *buf, size_t size)
+char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
     double v = (double)bytes;
@@ -33,7 +33,7 @@ char *view_bytes(int64_t bytes, const char *lang, char *buf, size_t size)
     return buf;
 }
 
-char *view_duration(int64_t ms, const char *lang, char *buf, size_t size)
+char *view_duration(int64_t ms, enum lang lang, char *buf, size_t size)
 {
     long long s = ms / 1000, min = s / 60, h = min / 60, days = h / 24;
     if (ms < 1000)
@@ -49,7 +49,7 @@ char *view_duration(int64_t ms, const char *lang, char *buf, size_t size)
     return buf;
 }
 
-static char *local_time(int64_t wall_ms, const char *lang, bool seconds, char *buf, size_t size)
+static char *local_time(int64_t wall_ms, enum lang lang, bool seconds, char *buf, size_t size)
 {
     time_t t = (time_t)(wall_ms / 1000);
     struct tm local;
@@ -66,12 +66,12 @@ static char *local_time(int64_t wall_ms, const char *lang, bool seconds, char *b
     return buf;
 }
 
-char *view_time(int64_t wall_ms, const char *lang, char *buf, size_t size)
+char *view_time(int64_t wall_ms, enum lang lang, char *buf, size_t size)
 {
     return local_time(wall_ms, lang, false, buf, size);
 }
 
-char *view_moment(int64_t wall_ms, const char *lang, char *buf, size_t size)
+char *view_moment(int64_t wall_ms, enum lang lang, char *buf, size_t size)
 {
     return local_time(wall_ms, lang, true, buf, size);
 }
@@ -92,7 +92,7 @@ static int days_from_today(time_t t)
 }
 
 /* "heute 03:15", "gestern 03:15", "morgen 03:15", else date and time. */
-static char *view_when(int64_t wall_ms, const char *lang, char *buf, size_t size)
+static char *view_when(int64_t wall_ms, enum lang lang, char *buf, size_t size)
 {
     static const char *const names[2][3] = {
         {"gestern", "heute", "morgen"}, {"yesterday", "today", "tomorrow"}};
@@ -107,7 +107,7 @@ static char *view_when(int64_t wall_ms, const char *lang, char *buf, size_t size
     return buf;
 }
 
-static void view_ago(int64_t wall_ms, const char *lang, char *buf, size_t size)
+static void view_ago(int64_t wall_ms, enum lang lang, char *buf, size_t size)
 {
     char duration[40];
     int64_t ago = clock_wall_ms() - wall_ms;
@@ -144,7 +144,7 @@ static bool is_bytes(const char *key)
     return false;
 }
 
-static void describe_number(json_t *o, const char *key, int64_t n, const char *lang)
+static void describe_number(json_t *o, const char *key, int64_t n, enum lang lang)
 {
     char text[48];
     size_t len = strlen(key);
@@ -163,7 +163,7 @@ static bool looks_like_time(const char *s)
     return n >= 20 && n <= 30 && s[4] == '-' && s[7] == '-' && s[10] == 'T' && s[13] == ':';
 }
 
-static void describe_text(json_t *o, const char *key, const char *s, const char *lang)
+static void describe_text(json_t *o, const char *key, const char *s, enum lang lang)
 {
     int64_t ms;
     char text[64];
@@ -178,7 +178,7 @@ static void describe_text(json_t *o, const char *key, const char *s, const char 
 }
 
 /* X_de takes X's place. Keys are collected first: an object must not change while it is walked. */
-static void choose_language(json_t *o, const char *lang)
+static void choose_language(json_t *o, enum lang lang)
 {
     const char *key;
     json_t *v;
@@ -197,7 +197,7 @@ static void choose_language(json_t *o, const char *lang)
     }
 }
 
-static void localise(json_t *v, const char *lang, int depth)
+static void localise(json_t *v, enum lang lang, int depth)
 {
     if (depth > DEPTH_MAX)
         return;
@@ -225,7 +225,7 @@ static void localise(json_t *v, const char *lang, int depth)
     json_decref(keys);
 }
 
-void view_localise(json_t *model, const char *lang)
+void view_localise(json_t *model, enum lang lang)
 {
     localise(model, lang, 0);
 }

@@ -69,8 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *header = strndup(text, size);
     char *cookie = cookie_find(header, "id");
     CHECK(!cookie || (strstr(header, "id=") && !strchr(cookie, ';')));
-    const char *language = language_choose(header);
-    CHECK(strcmp(language, "de") == 0 || strcmp(language, "en") == 0);
+    CHECK(language_choose(header) < LANG_COUNT);
     free(cookie);
     free(header);
     return 0;

@@ -16,7 +16,7 @@
 #include "console/view/view.h"
 
 static const char messages_text[] =
-    "{\"p-proxy-away\":{\"de\":\"Tor weg\",\"en\":\"gate away\"},\"a-proxy-away\":{\"de\":\"starten\",\"en\":\"start\"},\"a-disk-low\":{\"de\":\"aufräumen\",\"en\":\"make room\"},\"/backups\":{\"de\":\"Sicherungen\",\"en\":\"Backups\"}}";
+    "{\"p-proxy-away\": \"The gate does not run: Elexis cannot connect.\", \"a-proxy-away\": \"Start it with \\\"systemctl start elexgate-proxy\\\". If that does not help, \\\"journalctl -u elexgate-proxy\\\" says why.\", \"a-disk-low\": \"Delete old backups, or keep fewer generations under \\\"Schedule\\\".\", \"/backups\": \"Backups\"}";
 
 static const char good_proxy[] =
     "{\"ok\":true,\"state\":\"open\",\"warnings\":[],\"certificate\":{\"not_after\":\"2027-11-23T00:00:00Z\",\"warnings\":[]}}";
@@ -36,7 +36,7 @@ static void expect(const char *proxy_text, const char *keeper_text, const char *
     json_t *keeper = keeper_text ? json_loads(keeper_text, 0, NULL) : NULL;
     json_t *messages = json_loads(messages_text, 0, NULL), *problem;
     assert_true((proxy || !proxy_text) && (keeper || !keeper_text) && messages);
-    json_t *list = problems_find(proxy, keeper, messages, "en");
+    json_t *list = problems_find(proxy, keeper, messages, LANG_EN);
     char codes[400] = "";
     size_t i;
     json_array_foreach (list, i, problem) {
@@ -94,8 +94,8 @@ static void problems(void **state)
     free(busy);
 }
 
-static void assert_words(const char *keeper_text, const char *lang, const char *text,
-    const char *action, const char *href)
+static void assert_words(
+    const char *keeper_text, enum lang lang, const char *text, const char *action, const char *href)
 {
     json_t *messages = json_loads(messages_text, 0, NULL);
     json_t *keeper = json_loads(keeper_text, 0, NULL), *proxy = json_loads(good_proxy, 0, NULL);
@@ -113,15 +113,18 @@ static void words_of_a_problem(void **state)
 {
     static const char low[] = FINDS("disk-low", "disk", "bad", "only 1.5 GB", "nur 1,5 GB");
     (void)state;
-    assert_words(low, "de", "Nur 1,5 GB.", "aufräumen", "/backups");
-    assert_words(low, "en", "Only 1.5 GB.", "make room", "/backups");
+    assert_words(low, LANG_DE, "Nur 1,5 GB.",
+        "Löschen Sie alte Sicherungen, oder behalten Sie unter «Zeitplan» weniger Generationen.",
+        "/backups");
+    assert_words(low, LANG_EN, "Only 1.5 GB.",
+        "Delete old backups, or keep fewer generations under \"Schedule\".", "/backups");
     /* what the page knows no click for has the keeper's advice */
     assert_words(
-        FINDS("new-code", "x", "warn", "Is it?", "Ist es?"), "en", "Is it?", "run it", "/log");
-    assert_words(FINDS("new-code", "certificate", "warn", "a", "b"), "de", "B.", "ausführen",
+        FINDS("new-code", "x", "warn", "Is it?", "Ist es?"), LANG_EN, "Is it?", "run it", "/log");
+    assert_words(FINDS("new-code", "certificate", "warn", "a", "b"), LANG_DE, "B.", "ausführen",
         "/certificates");
     assert_words(
-        FINDS("no-schedule", "backup", "warn", "a", "b"), "en", "A.", "run it", "/schedule");
+        FINDS("no-schedule", "backup", "warn", "a", "b"), LANG_EN, "A.", "run it", "/schedule");
 }
 
 static void sizes_and_durations(void **state)
@@ -138,12 +141,14 @@ static void sizes_and_durations(void **state)
     char buf[40];
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        assert_string_equal(view_bytes(sizes[i].n, "de", buf, sizeof buf), sizes[i].de);
-        assert_string_equal(view_bytes(sizes[i].n, "en", buf, sizeof buf), sizes[i].en);
+        assert_string_equal(view_bytes(sizes[i].n, LANG_DE, buf, sizeof buf), sizes[i].de);
+        assert_string_equal(view_bytes(sizes[i].n, LANG_EN, buf, sizeof buf), sizes[i].en);
     }
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-        assert_string_equal(view_duration(durations[i].n, "de", buf, sizeof buf), durations[i].de);
-        assert_string_equal(view_duration(durations[i].n, "en", buf, sizeof buf), durations[i].en);
+        assert_string_equal(
+            view_duration(durations[i].n, LANG_DE, buf, sizeof buf), durations[i].de);
+        assert_string_equal(
+            view_duration(durations[i].n, LANG_EN, buf, sizeof buf), durations[i].en);
     }
 }
 
@@ -160,8 +165,8 @@ static void localised(void **state)
     (void)state;
     setenv("TZ", "UTC", 1);
     tzset();
-    view_localise(de, "de");
-    view_localise(en, "en");
+    view_localise(de, LANG_DE);
+    view_localise(en, LANG_EN);
     assert_string_equal(member(de, "reason"), "G");
     assert_string_equal(member(en, "reason"), "R");
     assert_null(member(de, "reason_de"));
