@@ -92,9 +92,13 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known
         return r;
     }
     struct err why = {0};
-    if (chain_fits_clients(chain, cert_name, &why) < 0 || trial_handshake(p, cert_name, &why) < 0) {
+    SSL_CTX *server = trial_server();
+    X509 *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
+    if (chain_fits_clients(chain, cert_name, &why) < 0 || cert_pair_apply(p, server, &why) < 0 ||
+        trial_handshake(server, top, cert_name, &why) < 0) {
         p->unfit = xstrdup(why.text);
     }
+    SSL_CTX_free(server);
     *out = p;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <stdbool.h>
 
 /* What the gate offers, and what Java and OpenSSL take by themselves: no brainpool curves, no
  * secp256k1. Not const: OpenSSL's macro casts const away. */
@@ -11,17 +12,6 @@ static char server_groups[] = "X25519:P-256:P-384";
 static char client_groups[] = "X25519:P-256:P-384:P-521:X448";
 #define SECURITY_LEVEL 2
 #define ROUNDS_MAX     20
-
-static void trust_top(SSL_CTX *client, const struct cert_pair *pair)
-{
-    STACK_OF(X509) *above = cert_pair_chain(pair);
-    int n = sk_X509_num(above);
-    X509 *top = n > 0 ? sk_X509_value(above, n - 1) : cert_pair_leaf(pair);
-    CHECK(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), top) == 1);
-    X509_VERIFY_PARAM_set_flags(
-        SSL_CTX_get0_param(client), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
-    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
-}
 
 /* Both sides in turn, until both are done or one of them gives up. */
 static bool shake(SSL *server, SSL *client)
@@ -79,24 +69,30 @@ static int one_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx, int version, co
     return r;
 }
 
-int trial_handshake(const struct cert_pair *pair, const char *name, struct err *e)
+SSL_CTX *trial_server(void)
 {
-    SSL_CTX *server = SSL_CTX_new(TLS_server_method()), *client = SSL_CTX_new(TLS_client_method());
-    CHECK(server != NULL && client != NULL);
+    SSL_CTX *server = SSL_CTX_new(TLS_server_method());
+    CHECK(server != NULL);
     SSL_CTX_set_security_level(server, SECURITY_LEVEL);
-    SSL_CTX_set_security_level(client, SECURITY_LEVEL);
     SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
-    CHECK(SSL_CTX_set1_groups_list(server, server_groups) == 1 &&
-          SSL_CTX_set1_groups_list(client, client_groups) == 1);
-    trust_top(client, pair);
-    int r = cert_pair_apply(pair, server, e);
-    if (r == 0) {
-        r = one_version(server, client, TLS1_2_VERSION, "TLS 1.2", name, e);
-    }
+    CHECK(SSL_CTX_set1_groups_list(server, server_groups) == 1);
+    return server;
+}
+
+int trial_handshake(SSL_CTX *server, X509 *top, const char *name, struct err *e)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+    CHECK(client != NULL);
+    SSL_CTX_set_security_level(client, SECURITY_LEVEL);
+    CHECK(SSL_CTX_set1_groups_list(client, client_groups) == 1 &&
+          X509_STORE_add_cert(SSL_CTX_get_cert_store(client), top) == 1);
+    X509_VERIFY_PARAM_set_flags(
+        SSL_CTX_get0_param(client), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
+    int r = one_version(server, client, TLS1_2_VERSION, "TLS 1.2", name, e);
     if (r == 0) {
         r = one_version(server, client, TLS1_3_VERSION, "TLS 1.3", name, e);
     }
-    SSL_CTX_free(server);
     SSL_CTX_free(client);
     return r;
 }

@@ -5,12 +5,15 @@
 #ifndef ELEXGATE_CERTS_TRIAL_H
 #define ELEXGATE_CERTS_TRIAL_H
 
-#include "certs/pair.h"
+#include <openssl/ssl.h>
 #include "common/error.h"
 
-/* TLS 1.2 and 1.3; the client has Java's and OpenSSL's usual groups and checks the chain up to the
- * pair's last certificate, without its dates. -EINVAL names the file and what the client said. */
-int trial_handshake(const struct cert_pair *pair, const char *name, struct err *e) MUSTCHECK;
+/* What serves on trial as the gate does: give it certificate, chain and key. Free it with
+ * SSL_CTX_free. */
+SSL_CTX *trial_server(void) MUSTCHECK;
+/* TLS 1.2 and 1.3; the client has Java's and OpenSSL's usual groups and checks the chain up to its
+ * last certificate, top, without its dates. -EINVAL names the file and what the client said. */
+int trial_handshake(SSL_CTX *server, X509 *top, const char *name, struct err *e) MUSTCHECK;
 /* The words for it, for a trial with another library as well. Returns -EINVAL. */
 int trial_failed(const char *name, const char *version, const char *reason, struct err *e);
 

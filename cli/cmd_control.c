@@ -9,7 +9,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/units.h"
 #include "link/control.h"
 

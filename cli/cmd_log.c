@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/units.h"
 #include "common/json_get.h"
 #include "link/control.h"

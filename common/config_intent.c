@@ -63,6 +63,7 @@ int config_intent_not_lost(const char *path, const char *text, size_t len, struc
 }
 
 struct losses {
+    bool differ;        /* in anything */
     unsigned had, lost; /* options that the file set; those of them that are gone */
     unsigned fresh;     /* options that are set in another way, or anew */
     char first[200];
@@ -79,6 +80,7 @@ static void compare(const struct config *running, const struct config *next, str
         const struct config_value *v = &running->values[i];
         const struct option *o = v->option;
         const struct config_value *w = config_find(next, o->section, v->name, o->key);
+        l->differ |= !w ? v->text != NULL : !same(v, w);
         if (v->source != CONFIG_FILE)
             continue;
         l->had++;
@@ -93,16 +95,10 @@ static void compare(const struct config *running, const struct config *next, str
         const struct config_value *w = &next->values[i];
         const struct config_value *v = config_find(
             running, w->option->section, w->name, w->option->key);
+        l->differ |= !v && w->text;
         l->fresh += w->source == CONFIG_FILE && (!v || v->source == CONFIG_DEFAULT) &&
                     !(v && same(v, w));
     }
-}
-
-static void note(void *ctx, const struct option *o, const char *name, const char *old_value,
-    const char *new_value)
-{
-    (void)o, (void)name, (void)old_value, (void)new_value;
-    *(bool *)ctx = true;
 }
 
 static bool is_beginning(const struct config *running, const struct config *next)
@@ -120,13 +116,11 @@ static bool is_open(const struct config *running, const struct config *next)
 int config_intent_check(const struct config *running, const struct config *next, struct err *e)
 {
     struct losses l = {0};
-    bool differ = false;
     const char *path = next->path;
 
-    config_diff(running, next, note, &differ);
-    if (!differ || next->whole)
-        return 0;
     compare(running, next, &l);
+    if (!l.differ || next->whole)
+        return 0;
     if (l.lost > 0 && (l.fresh == 0 || 2 * l.lost > l.had))
         return err_set(e, ENODATA,
             "%s lacks %u of the %u options that it had when it was read last, %s first: was it cut off or emptied? Put it back, or, if that is meant: elexgate reload --force",

@@ -22,8 +22,6 @@ static struct {
 } state;
 static atomic_int current_level = LOG_INFO;
 
-static const char *const level_names[] = {
-    [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 static const int syslog_levels[] = {
     [LOG_ERROR] = 3, [LOG_WARNING] = 4, [LOG_INFO] = 6, [LOG_DEBUG] = 7};
 
@@ -55,21 +53,6 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
     return (enum log_level)atomic_load_explicit(&current_level, memory_order_relaxed);
-}
-
-bool log_level_parse(const char *name, enum log_level *out)
-{
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
-        if (strcmp(name, level_names[i]) == 0) {
-            *out = (enum log_level)i;
-            return true;
-        }
-    return false;
-}
-
-const char *log_level_name(enum log_level level)
-{
-    return level_names[level];
 }
 
 static void compose(struct log_line *l, bool stamp, enum log_level level, const char *event,

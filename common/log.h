@@ -40,8 +40,6 @@ struct log_field {
 void log_init(const char *program, enum log_format format, enum log_level level);
 void log_set_level(enum log_level level); /* any thread, at any time */
 enum log_level log_get_level(void);
-bool log_level_parse(const char *name, enum log_level *out); /* "error" "warning" "info" "debug" */
-const char *log_level_name(enum log_level level);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 #define log_event(level, event, ...)                                                               \

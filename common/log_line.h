@@ -22,6 +22,10 @@ struct log_line {
     size_t size, len, value_max;
 };
 
+/* "error" "warning" "info" "debug" */
+bool log_level_parse(const char *name, enum log_level *out);
+const char *log_level_name(enum log_level level);
+
 void log_line_begin(
     struct log_line *l, enum log_format format, char *room, size_t size, size_t value_max);
 void log_line_field(struct log_line *l, const struct log_field *f);

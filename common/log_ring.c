@@ -1,4 +1,5 @@
 #include "common/log_ring.h"
+#include "common/log_line.h"
 
 #include <errno.h>
 #include <pthread.h>

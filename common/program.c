@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "common/exit_codes.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/private_memory.h"
 
 static const struct program_option *find(

@@ -11,7 +11,7 @@
 #include "common/program.h"
 #include "common/systemd.h"
 #include "proxy/audit_trail.h"
-#include "proxy/control/control_socket.h"
+#include "proxy/control/commands.h"
 #include "proxy/roster.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
@@ -54,21 +54,23 @@ static void gone(void *ctx)
     gate_on_session_gone(&p->gate);
 }
 
-static void session_event(void *ctx, json_t *object)
+static void tell_watchers(struct proxy *p, const char *kind, json_t *object)
 {
-    struct proxy *p = ctx;
     if (p->control)
-        control_socket_tell(p->control, "session", object);
+        control_socket_tell(p->control, kind, object);
     else
         json_decref(object);
 }
 
+static void session_event(void *ctx, json_t *object)
+{
+    tell_watchers(ctx, "session", object);
+}
+
 static void wrote(void *ctx, uint64_t session)
 {
-    struct proxy *p = ctx;
-    if (p->control)
-        control_socket_tell(p->control, "write",
-            json_pack("{s:s, s:I}", "event", "write", "session", (json_int_t)session));
+    tell_watchers(
+        ctx, "write", json_pack("{s:s, s:I}", "event", "write", "session", (json_int_t)session));
 }
 
 static void blocked(void *ctx, uint64_t round, unsigned n, json_t *addresses)
@@ -285,6 +287,7 @@ static int open_listeners(struct proxy *p, struct takeover *t, bool takeover, st
  * stops letting them in. */
 static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
 {
+    const struct control_duties duties = {command_run, handover_lost};
     int r = load(p, e);
     if (r == 0 && takeover)
         r = takeover_ask(t, p->settings->control_socket, e);
@@ -303,13 +306,13 @@ static int prepare(struct proxy *p, struct takeover *t, bool takeover, struct er
     if (r == 0)
         r = open_listeners(p, t, takeover, e);
     if (r == 0)
-        r = control_socket_open(p, t->active, &p->control, e);
+        r = control_socket_open(p, t->active, &duties, &p->control, e);
     return r == 0 ? start_workers(p, e) : r;
 }
 
 static int start(struct proxy *p, struct takeover *t, bool takeover, struct err *e)
 {
-    predecessors_init(&p->predecessors, p);
+    predecessors_init(&p->predecessors, p, tell_watchers);
     int r = prepare(p, t, takeover, e);
     if (r < 0)
         return r;

@@ -14,7 +14,7 @@
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/log_ring.h"
 #include "common/utf8.h"
 #include "common/json_get.h"

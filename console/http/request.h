@@ -1,10 +1,6 @@
 /*
- * One request: from its head to the answer.
- *
- * server.c calls begin, head, body as often as data come, answer, end. request_head finds the route
- * and turns away what may not be: before a byte of the body is read. Handlers (pages and actions)
- * run in request_answer, in the connection's own thread, and may block. Each calls exactly one
- * answer_* function.
+ * One request: who asks for what, and the answers. How it gets from one to the other is in
+ * dispatch.h.
  */
 #ifndef ELEXGATE_CONSOLE_HTTP_REQUEST_H
 #define ELEXGATE_CONSOLE_HTTP_REQUEST_H
@@ -17,17 +13,23 @@
 #include "console/console.h"
 #include "common/lang.h"
 #include "console/who/random.h"
-#include "console/http/server.h"
 
 #define COOKIE_DEVICE "__Host-elexgate-device"
 
 struct route;
 
+enum connection_phase {
+    CONNECTION_HEAD,   /* waits for, or reads, the head of a request; also the TLS handshake */
+    CONNECTION_BODY,   /* reads a form */
+    CONNECTION_ANSWER, /* sends a page */
+    CONNECTION_STREAM, /* upload, download, events */
+};
+
 struct request {
     struct console *console;
     struct settings *settings; /* of the moment when the request began */
     struct MHD_Connection *mhd;
-    struct connection *connection; /* NULL in no case but lack of memory */
+    enum connection_phase phase;
     const struct route *route;
     char *path;
     const char *method; /* the connection's */
@@ -59,12 +61,8 @@ struct request {
     bool throttled;   /* turned away unseen: the attempts that led to it stand in the audit log */
 };
 
-struct request *request_begin(struct console *console, struct MHD_Connection *mhd,
-    struct connection *connection, const char *method, const char *path);
-/* false: the connection is to be closed. */
-bool request_head(struct request *rq);
-bool request_body(struct request *rq, const char *data, size_t len);
-bool request_answer(struct request *rq);
+struct request *request_begin(
+    struct console *console, struct MHD_Connection *mhd, const char *method, const char *path);
 void request_end(struct request *rq);
 
 /* A query parameter, NULL if missing. Borrowed. */

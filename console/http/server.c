@@ -12,8 +12,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utf8.h"
+#include "console/http/dispatch.h"
 #include "console/http/network.h"
-#include "console/http/request.h"
 #include "console/http/tls.h"
 
 #define DAEMONS_MAX    8
@@ -58,8 +58,11 @@ static uint64_t limit_ms(const struct connection *c)
     }
 }
 
-void connection_phase_set(struct connection *c, enum connection_phase phase)
+static void set_phase(struct MHD_Connection *mhd, enum connection_phase phase)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *c = info->socket_context;
     pthread_mutex_lock(&c->server->lock);
     c->phase = phase;
     c->asked = true;
@@ -163,31 +166,33 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
     const char *method, const char *version, const char *data, size_t *len, void **slot)
 {
     struct server *s = ctx;
+    struct request *rq = *slot;
+    bool good;
     (void)version;
-    if (!*slot) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-            mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        struct request *rq = request_begin(
-            s->console, mhd, info ? info->socket_context : NULL, method, url);
-        *slot = rq;
-        return request_head(rq) ? MHD_YES : MHD_NO;
-    }
-    if (*len > 0) {
-        bool good = request_body(*slot, data, *len);
+    if (!rq) {
+        rq = *slot = request_begin(s->console, mhd, method, url);
+        set_phase(mhd, CONNECTION_BODY);
+        good = dispatch_head(rq);
+    } else if (*len > 0) {
+        good = dispatch_body(rq, data, *len);
         *len = 0;
         return good ? MHD_YES : MHD_NO;
+    } else {
+        set_phase(mhd, CONNECTION_ANSWER);
+        good = dispatch_answer(rq);
     }
-    return request_answer(*slot) ? MHD_YES : MHD_NO;
+    set_phase(mhd, rq->phase);
+    return good ? MHD_YES : MHD_NO;
 }
 
 static void on_completed(
     void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode code)
 {
     (void)ctx;
-    (void)mhd;
     (void)code;
     if (*slot)
-        request_end(*slot);
+        dispatch_end(*slot);
+    set_phase(mhd, CONNECTION_HEAD);
     *slot = NULL;
 }
 

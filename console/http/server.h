@@ -14,16 +14,6 @@
 
 struct server;
 
-enum connection_phase {
-    CONNECTION_HEAD,   /* waits for, or reads, the head of a request; also the TLS handshake */
-    CONNECTION_BODY,   /* reads a form */
-    CONNECTION_ANSWER, /* sends a page */
-    CONNECTION_STREAM, /* upload, download, events */
-};
-
-struct connection; /* one TCP connection */
-void connection_phase_set(struct connection *c, enum connection_phase phase);
-
 int server_start(struct console *console, struct server **out, struct err *e) MUSTCHECK;
 /* Ends the connections whose time is over. Call it every second. */
 void server_tick(struct server *s);

@@ -17,7 +17,7 @@
 
 #include "console/http/request.h"
 
-/* Called by request.c as the request goes on. */
+/* Called by dispatch.c as the request goes on. */
 void uploads_head(struct request *rq); /* may answer */
 void uploads_body(struct request *rq, const char *data, size_t len);
 void uploads_answer(struct request *rq);

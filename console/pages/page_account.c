@@ -11,7 +11,7 @@
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
-#include "console/who/sign_in.h"
+#include "console/who/confirm.h"
 
 #define PAGE      "/account"
 #define KEEPER_MS 20000 /* it checks passwords, one after the other */
@@ -51,7 +51,7 @@ static const char *named(struct request *rq)
 
 static void refuse(struct request *rq, const struct err *e)
 {
-    answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, sign_in_words(rq, e));
+    answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, confirm_words(rq, e));
 }
 
 /* The keeper has a list of its own, which decides what may be confirmed; it asks for the password
@@ -90,7 +90,7 @@ void action_account_password(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "passwords-differ", NULL));
         return;
     }
-    if (!sign_in_knows_password(rq, "old", PAGE) ||
+    if (!confirm_password(rq, "old", PAGE) ||
         !tell_keeper(rq, "set", rq->name, ROLE_NONE, password))
         return;
     if (accounts_set_password(c->accounts, rq->name, password, &e) < 0) {

@@ -9,7 +9,7 @@
 #include "common/utf8.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
-#include "console/who/sign_in.h"
+#include "console/who/confirm.h"
 #include "people/totp.h"
 
 #define PAGE       "/account"
@@ -102,7 +102,7 @@ static void show_secret(struct request *rq, const char *secret, char *error)
 void action_code_begin(struct request *rq)
 {
     char secret[TOTP_SECRET_LEN];
-    if (sign_in_knows_password(rq, "own_password", PAGE))
+    if (confirm_password(rq, "own_password", PAGE))
         show_secret(rq, totp_make(secret), NULL);
 }
 
@@ -129,12 +129,12 @@ void action_code_on(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "bad-form", NULL));
         return;
     }
-    if (!sign_in_knows_password(rq, "own_password", PAGE))
+    if (!confirm_password(rq, "own_password", PAGE))
         return;
     if (totp_check(secret, code ? code : "", clock_wall_ms() / 1000, 0, &step) != 0)
         show_secret(rq, secret, say(rq, "code-wrong", NULL));
     else if (accounts_set_code(c->accounts, rq->name, secret, step, recovery, &e) < 0)
-        answer_refused(rq, MHD_HTTP_INTERNAL_SERVER_ERROR, PAGE, sign_in_words(rq, &e));
+        answer_refused(rq, MHD_HTTP_INTERNAL_SERVER_ERROR, PAGE, confirm_words(rq, &e));
     else
         show_recovery(rq, recovery);
     explicit_bzero(recovery, sizeof recovery);
@@ -149,10 +149,10 @@ void action_code_off(struct request *rq)
     utf8_copy(rq->object, sizeof rq->object, name);
     if (rq->role != ROLE_ADMIN && strcmp(name, rq->name) != 0)
         answer_error(rq, MHD_HTTP_FORBIDDEN, "only-admin");
-    else if (!sign_in_knows_password(rq, "own_password", PAGE))
+    else if (!confirm_password(rq, "own_password", PAGE))
         return;
     else if (accounts_drop_code(rq->console->accounts, name, &e) < 0)
-        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, sign_in_words(rq, &e));
+        answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, confirm_words(rq, &e));
     else
         answer_done(rq, PAGE, say(rq, "code-off", "name", name, NULL), NULL);
 }

@@ -21,11 +21,4 @@ void action_login(struct request *rq);
 void action_logout(struct request *rq);
 void action_setup(struct request *rq);
 
-/* Whoever sits at a screen that was left open must not take over the account: the password is asked
- * for, in that field of the form, and guessing it is as slow as at the door. false: refused. */
-bool sign_in_knows_password(struct request *rq, const char *field, const char *back) MUSTCHECK;
-
-/* Words for what accounts_* refused. malloc'ed. */
-char *sign_in_words(const struct request *rq, const struct err *e) MUSTCHECK;
-
 #endif

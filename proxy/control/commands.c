@@ -5,6 +5,7 @@
 #include "common/audit_read.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/log_line.h"
 #include "common/log_ring.h"
 #include "link/rights.h"
 #include "common/json_get.h"

@@ -10,6 +10,9 @@
 
 #define COMMAND_DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 
+/* Finds the command, and whether this client may give it. */
+void command_run(struct control_client *c, const json_t *request);
+
 void command_error(struct control_client *c, const struct err *e);
 json_t *command_ok(void) MUSTCHECK;
 /* An optional whole number. false: it is there and is none, or out of range; then answered. */

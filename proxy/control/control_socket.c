@@ -11,6 +11,7 @@ enum { MAIN, SECOND }; /* the doors' numbers */
 
 struct control_socket {
     struct proxy *proxy;
+    struct control_duties duties;
     struct control_server *server;
     struct control_door *main, *second; /* NULL: none */
 };
@@ -65,7 +66,7 @@ static void gone(void *ctx, struct control_client *c)
         predecessors_release(&s->proxy->predecessors);
     }
     if (role->successor)
-        handover_lost(s->proxy, c);
+        s->duties.successor_lost(s->proxy, c);
     update_watches(s);
     if (role->timed) /* the room must stay until libuv has done with it */
         uv_close((uv_handle_t *)&role->idle_timer, on_timer_closed);
@@ -168,7 +169,7 @@ static void on_request(void *ctx, struct control_client *c, json_t *request)
         control_answer(c, json_error(EAGAIN, "a new process has taken over; connect again"));
         control_hang_up(c);
     } else
-        command_run(c, request);
+        s->duties.request(c, request);
 }
 
 struct control_client *control_socket_adopt(struct control_socket *s, int fd)
@@ -213,7 +214,8 @@ void control_socket_settings(struct control_socket *s)
     control_server_users(s->server, "[proxy] control_users", set->control_users, set->page_user);
 }
 
-int control_socket_open(struct proxy *p, bool takeover, struct control_socket **out, struct err *e)
+int control_socket_open(struct proxy *p, bool takeover, const struct control_duties *duties,
+    struct control_socket **out, struct err *e)
 {
     int r = takeover ? 0 : clear_stale(p->settings->control_socket, e);
     if (r < 0)
@@ -222,6 +224,7 @@ int control_socket_open(struct proxy *p, bool takeover, struct control_socket **
     const struct control_events events = {
         .request = on_request, .gone = gone, .ctx = s, .room = sizeof(struct role)};
     s->proxy = p;
+    s->duties = *duties;
     s->server = control_server_new(&p->loop, &events);
     control_socket_settings(s);
     r = open_door(s, MAIN, &s->main, e);

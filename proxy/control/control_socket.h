@@ -12,10 +12,16 @@
 
 struct control_socket;
 
+/* What the others of this folder do for it. */
+struct control_duties {
+    void (*request)(struct control_client *c, const json_t *request); /* answers it */
+    void (*successor_lost)(struct proxy *p, const struct control_client *c);
+};
+
 /* Listens under a name of its own, so that nobody finds it yet. -EADDRINUSE: another proxy answers
  * on control_socket; with takeover it is let answer. */
-int control_socket_open(
-    struct proxy *p, bool takeover, struct control_socket **out, struct err *e) MUSTCHECK;
+int control_socket_open(struct proxy *p, bool takeover, const struct control_duties *duties,
+    struct control_socket **out, struct err *e) MUSTCHECK;
 /* The name becomes [proxy] control_socket, in one step: whoever connects reaches the old or the
  * new. Does nothing where it has that name already. */
 int control_socket_publish(struct control_socket *s, struct err *e) MUSTCHECK;
@@ -41,10 +47,7 @@ struct proxy *control_socket_proxy(const struct control_client *c);
 void control_socket_watch(struct control_client *c, const json_t *kinds, uint64_t interval_ms);
 /* This connection holds the clients: when it goes, they are let go. */
 void control_socket_holder(struct control_client *c, bool holds);
-/* This connection is a successor's: when it goes, handover_lost is called. */
+/* This connection is a successor's: when it goes, successor_lost is called. */
 void control_socket_successor(struct control_client *c);
-
-/* commands.c */
-void command_run(struct control_client *c, const json_t *request);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
-#include "proxy/control/control_socket.h"
+#include "proxy/proxy.h"
 #include "link/control_call.h"
 #include "link/unix_socket.h"
 
@@ -38,9 +38,10 @@ struct question {
     struct control_call *call;
 };
 
-void predecessors_init(struct predecessors *ps, struct proxy *p)
+void predecessors_init(struct predecessors *ps, struct proxy *p, predecessors_tell *tell)
 {
     ps->proxy = p;
+    ps->tell = tell;
     TAILQ_INIT(&ps->list);
     TAILQ_INIT(&ps->asked);
     TAILQ_INIT(&ps->kept);
@@ -85,13 +86,6 @@ static bool gone(struct predecessors *ps, const char *path)
     return true;
 }
 
-static void publish_write(struct proxy *p)
-{
-    if (p->control)
-        control_socket_tell(
-            p->control, "write", json_pack("{s:s, s:i}", "event", "write", "session", 0));
-}
-
 static void on_watch(void *ctx, const json_t *object, int status)
 {
     struct predecessor *d = ctx;
@@ -101,10 +95,10 @@ static void on_watch(void *ctx, const json_t *object, int status)
     if (!object) {
         d->watch = NULL; /* the next question watches it again, if it lives */
         (void)gone(d->all, d->path);
-        publish_write(p); /* who waits for writes must not miss those that we do not see */
-    } else if (event && p->control)
-        control_socket_tell(
-            p->control, strcmp(event, "write") ? "session" : "write", json_deep_copy(object));
+        /* who waits for writes must not miss those that we do not see */
+        d->all->tell(p, "write", json_pack("{s:s, s:i}", "event", "write", "session", 0));
+    } else if (event)
+        d->all->tell(p, strcmp(event, "write") ? "session" : "write", json_deep_copy(object));
 }
 
 static void watch(struct predecessor *d)

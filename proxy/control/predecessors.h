@@ -24,11 +24,14 @@ struct question;
 
 struct predecessors {
     struct proxy *proxy;
+    void (*tell)(struct proxy *p, const char *kind, json_t *object);
     TAILQ_HEAD(predecessor_list, predecessor) list;
     TAILQ_HEAD(question_list, question) asked, kept;
 };
 
-void predecessors_init(struct predecessors *ps, struct proxy *p);
+/* tell: passes on an event of theirs to those who watch ours; it takes over the object. */
+typedef void predecessors_tell(struct proxy *p, const char *kind, json_t *object);
+void predecessors_init(struct predecessors *ps, struct proxy *p, predecessors_tell *tell);
 /* One that answers at this path; known ones are not added again. */
 void predecessors_add(struct predecessors *ps, const char *path);
 /* Those beside the control socket, as a process finds them that starts after a crash. Files on

@@ -349,12 +349,6 @@ def test_members_are_read_in_one_place():
 KNOWN_CIRCLES = [
     "backup/job/restore/beside.h backup/job/restore/carry.h backup/job/restore/into.h backup/job/restore/live_copy.h backup/job/restore/moment.h backup/job/restore/restore.h backup/job/restore/sql.h backup/job/restore/sql_options.h backup/job/restore/sql_stage.h",
     "backup/keeper/audit.h backup/keeper/drive.h backup/keeper/errand.h backup/keeper/health.h backup/keeper/keeper.h backup/keeper/notify.h backup/keeper/people.h backup/keeper/restore.h backup/keeper/run.h",
-    "certs/pair.h certs/trial.h",
-    "common/config.h common/config_intent.h",
-    "common/log.h common/log_ring.h",
-    "console/http/events.h console/http/request.h console/http/routes.h console/http/server.h console/http/static_files.h console/http/uploads.h",
-    "console/who/second_factor.h console/who/sign_in.h",
-    "proxy/control/control_socket.h proxy/control/handover.h proxy/control/predecessors.h",
 ]
 
 

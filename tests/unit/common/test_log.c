@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/json_get.h"
 #include "unit.h"
 
