@@ -8,6 +8,8 @@
 #include "backup/job/run.h"
 
 int job_backup(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
+/* `elexgate-job restore ...`: restore/restore.c */
+int job_restore(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 /* doctor: one JSON object a check, see doctor.c */
 int job_doctor(struct run *r, int argc, char **argv, struct err *e) MUSTCHECK;
 

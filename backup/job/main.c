@@ -19,7 +19,6 @@
 #include "backup/job/trial/import_child.h"
 #include "backup/server/globals.h"
 #include "backup/job/hooks.h"
-#include "backup/job/restore/restore.h"
 #include "certs/secure_heap.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "backup/keeper/people.h"
 #include "common/audit.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
+#include "link/rights.h"
 
 /* What others chose is cut there: a line has its room (MONITOR_AUDIT_MAX), whatever JSON makes of
  * it. */
@@ -100,21 +100,13 @@ void keeper_audit_job(const char *kind, const char *run, const char *result, con
         LOG_S("result", result), LOG_S("error", CUT(error)));
 }
 
-/* The page's program tells what was done there; for whom is what "as" says, as in every request,
- * and by which program, says the kernel. */
-json_t *keeper_audit_command(struct keeper *k, struct control_client *c, json_t *request)
+void keeper_audit_console(unsigned uid, const json_t *request, const char *role)
 {
-    static const char *const keys[] = {"address", "action", "object", "result"};
-    const char *v[4], *account = rights_account(request);
-    for (size_t i = 0; i < 4; i++)
-        v[i] = json_get_str(request, keys[i]);
-    if (!v[1] || !json_is_object(json_object_get(request, "as")))
-        return json_error(EINVAL, "\"as\" and \"action\" must be given");
-    enum rights_level level = keeper_people_level(
-        k->ports.people, rights_level(control_client_page(c), request), request);
-    _cleanup_free_ char *by = user_name(control_client_uid(c));
-    audit_event("console", LOG_S("who", CUT(account)), LOG_S("role", rights_level_name(level)),
-        LOG_S("by", by), LOG_S("address", CUT(v[0])), LOG_S("action", CUT(v[1])),
-        LOG_S("object", CUT(v[2])), LOG_S("result", v[3] ? CUT(v[3]) : "ok"));
-    return json_pack("{sb}", "ok", 1);
+    _cleanup_free_ char *by = user_name(uid);
+    const char *result = json_get_str(request, "result");
+    audit_event("console", LOG_S("who", CUT(rights_account(request))), LOG_S("role", role),
+        LOG_S("by", by), LOG_S("address", CUT(json_get_str(request, "address"))),
+        LOG_S("action", CUT(json_get_str(request, "action"))),
+        LOG_S("object", CUT(json_get_str(request, "object"))),
+        LOG_S("result", result ? CUT(result) : "ok"));
 }

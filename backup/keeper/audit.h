@@ -15,7 +15,9 @@ json_t *keeper_audit_status(const struct keeper *k); /* as audit_status */
 void keeper_audit_request(unsigned uid, const json_t *request, const json_t *answer);
 /* A job that ended. */
 void keeper_audit_job(const char *kind, const char *run, const char *result, const char *error);
-/* {"cmd":"audit","as":{"account","role"},"address","action","object","result"} from the console. */
-json_t *keeper_audit_command(struct keeper *k, struct control_client *c, json_t *request);
+/* {"cmd":"audit","as":{"account","role"},"address","action","object","result"}: the page's program
+ * tells what was done there; for whom is what "as" says, as in every request, and by which program,
+ * says the kernel. role: as the keeper knows it. */
+void keeper_audit_console(unsigned uid, const json_t *request, const char *role);
 
 #endif

@@ -254,6 +254,16 @@ static json_t *log_level(struct keeper *k, struct control_client *c, json_t *req
     return json_pack("{sbss}", "ok", 1, "level", name);
 }
 
+static json_t *audit(struct keeper *k, struct control_client *c, json_t *request)
+{
+    if (!json_get_str(request, "action") || !json_is_object(json_object_get(request, "as")))
+        return json_error(EINVAL, "\"as\" and \"action\" must be given");
+    enum rights_level level = keeper_people_level(
+        k->ports.people, rights_level(control_client_page(c), request), request);
+    keeper_audit_console(control_client_uid(c), request, rights_level_name(level));
+    return json_pack("{sb}", "ok", 1);
+}
+
 static json_t *audit_log_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
     (void)k, (void)ctx, (void)last;
@@ -308,7 +318,7 @@ static const struct {
     {"schedule-preview", keeper_schedule_preview},
     {"cert", keeper_cert},
     {"account", keeper_account},
-    {"audit", keeper_audit_command},
+    {"audit", audit},
     {"audit-log", audit_log},
 };
 
@@ -322,7 +332,8 @@ static json_t *unknown(const char *cmd)
     return json_error(ENOSYS, "unknown command \"%s\"; known:%s", UTF8_SHORT(cmd, 40), known);
 }
 
-void keeper_command_run(
+/* One that may be done: whoever asks has the right, and has confirmed it where that is needed. */
+static void run_command(
     struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
 {
     bool follow = json_get_true(request, "follow");
@@ -357,8 +368,8 @@ void keeper_command(void *ctx, struct control_client *c, json_t *request)
         keeper_audit_request(control_client_uid(c), request, answer);
         control_answer(c, answer);
     } else if (right.confirm && level < RIGHTS_MACHINE) {
-        keeper_people_confirm(k, c, request, &right);
+        keeper_people_confirm(k, c, request, &right, run_command);
     } else {
-        keeper_command_run(k, c, request, &right);
+        run_command(k, c, request, &right);
     }
 }

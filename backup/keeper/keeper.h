@@ -28,8 +28,6 @@
 #include "backup/rules/settings.h"
 #include "common/notify_check.h"
 
-struct right;
-
 struct keeper {
     uv_loop_t loop;
     const char *config_path; /* as given; NULL = the default */
@@ -51,9 +49,6 @@ struct keeper {
 
 /* commands.c */
 void keeper_command(void *ctx, struct control_client *c, json_t *request);
-/* One that may be done: whoever asks has the right, and has confirmed it where that is needed. */
-void keeper_command_run(
-    struct keeper *k, struct control_client *c, json_t *request, const struct right *right);
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct control_client *c, json_t *request);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include "backup/keeper/errand.h"
 #include "backup/keeper/audit.h"
+#include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/renew.h"
 #include "backup/keeper/stream.h"
@@ -320,7 +321,7 @@ static int start(struct keeper *k, struct err *e)
         k->ports.signals[i].data = k;
         uv_signal_start(&k->ports.signals[i], on_signal, numbers[i]);
     }
-    k->ports.notify = keeper_notify_new(k);
+    k->ports.notify = keeper_notify_new(k, keeper_health);
     k->current.on_gone = on_gone;
     keeper_drive_start(k);
     uv_timer_start(&k->ports.tick, on_tick, 0, TICK_MS);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "backup/keeper/health.h"
 #include "backup/rules/notice_rule.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -21,6 +20,7 @@
 
 struct keeper_notify {
     struct keeper *k;
+    keeper_verdict_fn *verdict;
     char *path;
     json_t *state;
     int64_t born_ms; /* when it was first here: nothing from before is missed */
@@ -38,12 +38,13 @@ static void save(struct keeper_notify *n)
         log_err(LOG_ERROR, "state-not-saved", &e);
 }
 
-struct keeper_notify *keeper_notify_new(struct keeper *k)
+struct keeper_notify *keeper_notify_new(struct keeper *k, keeper_verdict_fn *verdict)
 {
     struct keeper_notify *n = xcalloc(1, sizeof *n);
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
     n->k = k;
+    n->verdict = verdict;
     n->path = xstrdup("notify.json");
     if (file_read(n->path, STATE_MAX, &text, &len, NULL) == 0)
         n->state = json_loadb(text, len, 0, NULL);
@@ -67,11 +68,11 @@ static size_t set_up(const struct config *c, const char *channels[3])
 }
 
 /* Found or not, each code is a fact; what is found and not worth a message is none. */
-static size_t facts_of(struct keeper *k, struct notice_fact facts[HEALTH_CODES],
+static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_CODES],
     struct health_words words[HEALTH_CODES])
 {
     struct health h;
-    keeper_health(k, &h);
+    n->verdict(n->k, &h);
     for (size_t i = 0; i < HEALTH_CODES; i++)
         facts[i] = (struct notice_fact){.event = health_about((enum health_code)i)->code,
             .is = h.open[i] ? NOTICE_UNKNOWN : NOTICE_WELL};
@@ -79,7 +80,7 @@ static size_t facts_of(struct keeper *k, struct notice_fact facts[HEALTH_CODES],
         const struct health_finding *w = &h.found[i];
         if (!w->tell)
             continue;
-        health_put(w, k->rules.zone, &words[w->code]);
+        health_put(w, n->k->rules.zone, &words[w->code]);
         facts[w->code] = (struct notice_fact){.event = health_about(w->code)->code,
             .is = NOTICE_WRONG,
             .grade = w->grade,
@@ -199,7 +200,7 @@ void keeper_notify_tick(struct keeper_notify *n)
     set_up(k->config, channels);
     struct health_words words[HEALTH_CODES];
     struct notice_fact facts[HEALTH_CODES];
-    if (notice_rule_update(n->state, facts, facts_of(k, facts, words), channels,
+    if (notice_rule_update(n->state, facts, facts_of(n, facts, words), channels,
             config_int(k->config, "notify", NULL, "repeat"), clock_wall_ms()))
         save(n);
     if (n->sender && now - n->sent_mono_ms > SEND_MAX_MS)

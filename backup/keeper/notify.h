@@ -7,12 +7,14 @@
 #define ELEXGATE_BACKUP_KEEPER_NOTIFY_H
 
 #include "backup/keeper/keeper.h"
+#include "backup/rules/health.h"
 #include "common/notify_check.h"
 
 struct keeper_notify;
 
-/* Reads what it remembers from notify.json in the own folder. */
-struct keeper_notify *keeper_notify_new(struct keeper *k);
+/* Reads what it remembers from notify.json in the own folder. verdict: as keeper_health. */
+typedef void keeper_verdict_fn(struct keeper *k, struct health *out);
+struct keeper_notify *keeper_notify_new(struct keeper *k, keeper_verdict_fn *verdict);
 /* Looks, every few seconds, and sends what is due. */
 void keeper_notify_tick(struct keeper_notify *n);
 /* false: why nobody would be told, or was not told last time. */

@@ -151,7 +151,8 @@ struct check {
     struct control_client *client;
     uid_t uid;
     json_t *request;
-    struct right right;
+    struct right right; /* what is done once it is confirmed: */
+    keeper_confirmed_fn *then;
     char password[PASSWORD_MAX + 1];
     char hash[PASSWORD_HASH_LEN]; /* to compare with, or what was made */
     bool make, good;
@@ -214,7 +215,7 @@ static void on_done(uv_work_t *work, int status)
     } else {
         *guesses_of(p, rights_account(c->request)) = (struct guesses){0};
         if (control_client_ctx(c->client)) /* who hung up meanwhile gets nothing done */
-            keeper_command_run(c->k, c->client, c->request, &c->right);
+            c->then(c->k, c->client, c->request, &c->right);
     }
     control_client_unref(c->client);
     json_decref(c->request);
@@ -223,7 +224,7 @@ static void on_done(uv_work_t *work, int status)
 
 /* NULL: under way. */
 static json_t *begin_check(struct keeper *k, struct control_client *client, json_t *request,
-    const char *password, const char *hash, const struct right *right)
+    const char *password, const char *hash, const struct right *right, keeper_confirmed_fn *then)
 {
     struct keeper_people *p = k->ports.people;
     uint64_t now = clock_mono_ms();
@@ -242,6 +243,7 @@ static json_t *begin_check(struct keeper *k, struct control_client *client, json
     c->make = hash == NULL;
     if (right)
         c->right = *right;
+    c->then = then;
     snprintf(c->password, sizeof c->password, "%s", password);
     if (hash)
         snprintf(c->hash, sizeof c->hash, "%s", hash);
@@ -250,8 +252,8 @@ static json_t *begin_check(struct keeper *k, struct control_client *client, json
     return NULL;
 }
 
-static json_t *confirm(
-    struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
+static json_t *confirm(struct keeper *k, struct control_client *c, json_t *request,
+    const struct right *right, keeper_confirmed_fn *then)
 {
     const char *password = json_get_text(request, "confirm");
     const json_t *person = find_person(k->ports.people, rights_account(request), NULL);
@@ -263,13 +265,13 @@ static json_t *confirm(
             UTF8_SHORT(rights_account(request), 40));
     if (strlen(password) > PASSWORD_MAX)
         return wrong_password(guesses_of(k->ports.people, rights_account(request)));
-    return begin_check(k, c, request, password, json_get_text(person, "hash"), right);
+    return begin_check(k, c, request, password, json_get_text(person, "hash"), right, then);
 }
 
-void keeper_people_confirm(
-    struct keeper *k, struct control_client *c, json_t *request, const struct right *right)
+void keeper_people_confirm(struct keeper *k, struct control_client *c, json_t *request,
+    const struct right *right, keeper_confirmed_fn *then)
 {
-    json_t *answer = confirm(k, c, request, right);
+    json_t *answer = confirm(k, c, request, right, then);
     if (!answer)
         return;
     keeper_audit_request(control_client_uid(c), request, answer);
@@ -334,5 +336,5 @@ json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *reque
             EINVAL, "a new account needs a role, and there are at most %d", PEOPLE_MAX);
     if (strlen(password) < PASSWORD_MIN || strlen(password) > PASSWORD_MAX)
         return json_error(ERANGE, "a password has %d to %d characters", PASSWORD_MIN, PASSWORD_MAX);
-    return begin_check(k, c, request, password, NULL, NULL);
+    return begin_check(k, c, request, password, NULL, NULL, NULL);
 }

@@ -24,10 +24,12 @@ enum rights_level keeper_people_level(
     const struct keeper_people *p, enum rights_level level, const json_t *request);
 
 /* Checks the request's "confirm" against the account that it names, on a worker thread. Then runs
- * it (keeper_command_run), or answers why not: EACCES wrong, ENOKEY missing, EAGAIN too often,
+ * it (then), or answers why not: EACCES wrong, ENOKEY missing, EAGAIN too often,
  * ENOENT not known here. The request is kept until then. */
-void keeper_people_confirm(
+typedef void keeper_confirmed_fn(
     struct keeper *k, struct control_client *c, json_t *request, const struct right *right);
+void keeper_people_confirm(struct keeper *k, struct control_client *c, json_t *request,
+    const struct right *right, keeper_confirmed_fn *then);
 
 /* {"cmd":"account","action":"first"|"add"|"set"|"role"|"remove","name":…,"role":…,"password":…} */
 json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *request);

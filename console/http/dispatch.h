@@ -3,8 +3,9 @@
  *
  * server.c calls request_begin, head, body as often as data come, answer, end. dispatch_head finds
  * the route and turns away what may not be: before a byte of the body is read. Handlers (pages and
- * actions) run in dispatch_answer, in the connection's own thread, and may block. Each calls exactly
- * one answer_* function. After head and answer rq->phase says what the connection does next.
+ * actions) run in dispatch_answer, in the connection's own thread, and may block. Each calls
+ * exactly one answer_* function. After head and answer rq->phase says what the connection does
+ * next.
  */
 #ifndef ELEXGATE_CONSOLE_HTTP_DISPATCH_H
 #define ELEXGATE_CONSOLE_HTTP_DISPATCH_H

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/job/restore/clients.h"
 #include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/import_account.h"
 #include "backup/job/restore/objects.h"

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "backup/job/restore/database.h"
 #include "backup/job/trial/broken_tables.h"
 #include "common/process.h"
 #include "backup/job/restore/holder.h"
-#include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
 #include "backup/job/trial/server_program.h"
 #include "backup/rules/series.h"

@@ -3,77 +3,38 @@
  * is done after (accept). Before each step that could be found half done the journal says which one
  * it is.
  */
+#include "backup/job/restore/exchange.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "backup/job/restore/beside.h"
+#include "backup/job/restore/clients.h"
+#include "backup/job/restore/database.h"
 #include "backup/job/restore/moment.h"
-#include "backup/job/restore/restore.h"
 #include "backup/job/restore/site.h"
-#include "common/clock.h"
 #include "common/exit_codes.h"
-#include "link/control.h"
+#include "common/file.h"
 #include "common/utf8.h"
 
-/* Sessions get their grace period, then the proxy answers. */
-#define BLOCK_MS    60000
-#define EXPECTED_MS 60000
-
-/* The way to the clients goes through the proxy, or there is none to block. */
-static const char *proxy_of(const struct restore *r)
+void restore_clear(struct restore *r)
 {
-    return restore_database(r) || r->beside ? r->run->s.proxy_socket : NULL;
-}
-
-int restore_block(struct restore *r, struct err *e)
-{
-    if (!proxy_of(r))
-        return 0;
-    char until[CLOCK_ISO_LEN];
-    json_t *answer = NULL;
-    run_phase(r->run, r->run->s.physical_type, "block", 0);
-    json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "cmd", "block", "reason",
-        "The practice database is being restored", "reason_de",
-        "Die Praxis-Datenbank wird wiederhergestellt, bitte warten", "until",
-        clock_iso(
-            clock_wall_ms() + (int64_t)(r->expected_ms ? r->expected_ms : EXPECTED_MS), until));
-    r->blocked_at_ms = clock_mono_ms();
-    int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
-    json_decref(request);
-    if (code < 0)
-        return err_prefix(e, code, "the proxy could not block the clients");
-    json_t *addresses = json_object_get(answer, "addresses");
-    if (json_array_size(addresses) > 0) {
-        json_decref(r->addresses);
-        r->addresses = json_incref(addresses);
+    restore_database_unlock(r);
+    if (r->server_fd > 0)
+        close(r->server_fd);
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->parts[i].live);
+        free(r->parts[i].root);
+        swap_clear(&r->parts[i].swap);
     }
-    json_decref(answer);
-    char since[CLOCK_ISO_LEN];
-    run_event(
-        json_pack("{s:s, s:s}", "event", "blocked", "since", clock_iso(clock_wall_ms(), since)));
-    return 0;
-}
-
-int restore_let_in(struct restore *r, struct err *e)
-{
-    if (!proxy_of(r))
-        return 0;
-    json_t *answer = NULL;
-    int64_t silence = config_int(r->run->s.config, "restore", NULL, "stale_clients");
-    run_phase(r->run, r->run->s.physical_type, "open", 0);
-    json_t *request = json_pack("{s:s}", "cmd", "open");
-    if (silence > 0 && r->addresses) {
-        (void)json_object_set(request, "stale_addresses", r->addresses);
-        (void)json_object_set_new(request, "stale_ms", json_integer(silence));
-    }
-    int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
-    json_decref(request);
-    json_decref(answer);
-    if (r->blocked_at_ms)
-        r->blocked_for_ms = clock_mono_ms() - r->blocked_at_ms;
-    if (code == 0)
-        run_event(json_pack("{s:s}", "event", "opened"));
-    return code < 0 ? err_prefix(e, code, "the proxy could not let the clients in") : 0;
+    json_decref(r->addresses);
+    json_decref(r->broken[0]);
+    json_decref(r->broken[1]);
+    json_decref(r->beside);
+    free(r->journal);
+    *r = (struct restore){0};
 }
 
 static int settle(struct restore *r, bool to_new, struct err *e)
@@ -140,6 +101,35 @@ static int start_and_look(struct restore *r, bool new_side, struct err *e)
 static int start_again(struct restore *r, struct err *e)
 {
     return restore_database(r) ? restore_database_start_again(r, e) : 0;
+}
+
+int restore_remove_staging(struct restore *r, struct err *e)
+{
+    int code = r->beside ? beside_remove(r, e) : 0;
+    for (size_t i = 0; i < r->n && code == 0; i++) {
+        const char *slash = strrchr(r->parts[i].root, '/');
+        _cleanup_free_ char *parent = xasprintf(
+            "%.*s", (int)(slash - r->parts[i].root), r->parts[i].root);
+        _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
+                      : file_remove_tree(fd, slash + 1, e);
+        if (code == 0 && r->made_live)
+            (void)rmdir(r->parts[i].live); /* fails, as it should, once something is in it */
+    }
+    return code;
+}
+
+int restore_give_up_staging(struct restore *r, int code, struct err *e)
+{
+    struct err left = {0};
+    int removed = restore_remove_staging(r, &left);
+    if (removed == 0 && r->clients_out)
+        removed = restore_journal_save(r, RESTORE_BLOCKED, &left);
+    else if (removed == 0)
+        removed = restore_journal_remove(r, &left);
+    if (removed < 0)
+        return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
+    return code;
 }
 
 /* What is live now is what shall be: clients come in, and the journal says so or goes. */

@@ -164,24 +164,6 @@ int restore_journal_remove(struct restore *r, struct err *e)
     return file_sync_parent(r->journal, e);
 }
 
-void restore_clear(struct restore *r)
-{
-    restore_database_unlock(r);
-    if (r->server_fd > 0)
-        close(r->server_fd);
-    for (size_t i = 0; i < r->n; i++) {
-        free(r->parts[i].live);
-        free(r->parts[i].root);
-        swap_clear(&r->parts[i].swap);
-    }
-    json_decref(r->addresses);
-    json_decref(r->broken[0]);
-    json_decref(r->broken[1]);
-    json_decref(r->beside);
-    free(r->journal);
-    *r = (struct restore){0};
-}
-
 const struct restore_part *restore_database(const struct restore *r)
 {
     for (size_t i = 0; i < r->n; i++)

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "backup/job/restore/database.h"
+#include "backup/job/restore/clients.h"
 #include "backup/server/fence.h"
 #include "backup/job/restore/mirror.h"
 #include "common/clock.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/job/restore/staging.h"
 #include "backup/job/binlog/follow.h"
 #include "backup/job/binlog/replay.h"
 #include "backup/job/restore/accounts.h"

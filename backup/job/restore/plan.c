@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/job/restore/stage.h"
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/binlog/loss.h"
 #include "backup/job/restore/foreign.h"

@@ -1,19 +1,21 @@
 /*
  * elexgate-job restore run|sql|into|serve|undo|accept|recover|status|plan
  */
-#include "backup/job/restore/restore.h"
+#include "backup/job/job.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "backup/job/hooks.h"
-#include "backup/job/job.h"
+#include "backup/job/restore/database.h"
+#include "backup/job/restore/exchange.h"
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/into.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/sql.h"
+#include "backup/job/restore/stage.h"
 #include "backup/job/restore/trail.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -118,19 +120,6 @@ static int clear_earlier(struct run *run, struct err *e)
     }
     restore_clear(&r);
     return code == 1 ? 0 : code;
-}
-
-int restore_give_up_staging(struct restore *r, int code, struct err *e)
-{
-    struct err left = {0};
-    int removed = restore_remove_staging(r, &left);
-    if (removed == 0 && r->clients_out)
-        removed = restore_journal_save(r, RESTORE_BLOCKED, &left);
-    else if (removed == 0)
-        removed = restore_journal_remove(r, &left);
-    if (removed < 0)
-        return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
-    return code;
 }
 
 /* What follows a restore that could not be settled must say so when it fails as well. */

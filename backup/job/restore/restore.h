@@ -7,10 +7,11 @@
  * - plan.c: what would be replaced by what, for a person to decide
  * - stage.c: what is asked for is judged, unpacked beside the live data and tried out, while
  * clients work
+ * - staging.c: the folders that it is done in
  * - stage_trial.c, accounts.c, foreign_look.c: the copy is judged and booted, and gets the accounts
  * that the restore needs
- * - exchange.c: from block to open: clients out, server stopped, folders swapped, server started,
- *   clients in
+ * - exchange.c, clients.c: from block to open: clients out, server stopped, folders swapped, server
+ *   started, clients in
  * - database.c: stopping and starting the server, and the proof that it stands still
  * - swap.c: the folders change their contents
  * - journal.c: what has been begun, on disk, so that a killed restore is finished or undone
@@ -108,7 +109,6 @@ struct restore {
     int server_fd;      /* pidfd of the server that was asked to end; 0 = not known */
 };
 
-void restore_clear(struct restore *r);
 const struct restore_part *restore_database(
     const struct restore *r); /* NULL: none in this restore */
 /* Opens live/, new/ and old/ of a part; the caller closes. */
@@ -123,7 +123,7 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
 int restore_journal_load(struct restore *r, struct err *e) MUSTCHECK;
 int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
 
-/* stage.c: results of the run (run.h) */
+/* What is asked for. */
 struct restore_request {
     const char *which;  /* NULL: to a moment, the newest backup before it */
     char *const *types; /* NULL-terminated; none = all of the run */
@@ -137,50 +137,4 @@ struct restore_request {
     struct binlog_way *way;
     char *only_database[2]; /* what types is then */
 };
-int restore_stage(struct restore *r, const struct restore_request *q, struct err *e) MUSTCHECK;
-/* One event that says what would be replaced by what. */
-int restore_plan(struct run *run, const struct restore_request *q, struct err *e) MUSTCHECK;
-int restore_remove_staging(struct restore *r, struct err *e) MUSTCHECK;
-/* Staging and journal go; returns code, with what else went wrong in *e. */
-int restore_give_up_staging(struct restore *r, int code, struct err *e) MUSTCHECK;
-/* Its steps, for what comes from SQL text. Where staging of a live folder lies, malloc'ed. */
-int restore_staging_root(const char *live, char **out, struct err *e) MUSTCHECK;
-/* Makes the folders; EXIT_NO_SPACE when so many bytes do not fit. */
-int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e) MUSTCHECK;
-/* The files to their owner, and all on the disk. */
-int restore_finish_staging(const struct restore_part *p, struct err *e) MUSTCHECK;
-
-/* database.c */
-/* What must be known before anything is stopped: commands are set. EXIT_REFUSED with words. */
-int restore_database_ready(struct run *run, struct err *e) MUSTCHECK;
-/* Before anybody is blocked: the server writes its changed pages, so that it has few left to write
- * when it is stopped. That it does not is no reason to give up. */
-void restore_database_flush(struct restore *r);
-/* Stops the server and takes its files' locks in both folders, which no server starts against. */
-int restore_database_stop(struct restore *r, struct err *e) MUSTCHECK;
-/* While they are held: nobody has opened what leaves the live folder for this side. -EBUSY. */
-int restore_database_untouched(const struct restore *r, bool to_new, struct err *e) MUSTCHECK;
-void restore_database_unlock(struct restore *r);
-/* Starts it and waits until it answers. -EACCES: it runs, and does not let the keeper in. */
-int restore_database_start(struct restore *r, struct err *e) MUSTCHECK;
-/* Before the exchange: the side that comes is of this server's series. EXIT_REFUSED with words. */
-int restore_database_same_series(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
-/* For going back: as it was before, and that may have been badly. */
-int restore_database_start_again(struct restore *r, struct err *e) MUSTCHECK;
-/* Before the block: does it run, and which tables of the live side cannot be opened. */
-void restore_database_remember(struct restore *r);
-/* Every table of that side can be opened that could be opened before. */
-int restore_database_check(struct restore *r, bool new_side, struct err *e) MUSTCHECK;
-
-/* exchange.c */
-int restore_block(struct restore *r, struct err *e) MUSTCHECK;
-int restore_let_in(struct restore *r, struct err *e) MUSTCHECK;
-/* Block, stop, swap, start, check, open; on any failure back to what was, and open. */
-int restore_exchange(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
-/* After a kill: finishes or undoes, then opens. */
-int restore_recover(struct restore *r, struct err *e) MUSTCHECK;
-
-/* restore.c: `elexgate-job restore ...` */
-int job_restore(struct run *run, int argc, char **argv, struct err *e) MUSTCHECK;
-
 #endif

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "backup/job/restore/exchange.h"
+#include "backup/job/restore/database.h"
 #include "backup/job/hooks.h"
 #include "backup/job/job.h"
 #include "backup/job/restore/beside.h"

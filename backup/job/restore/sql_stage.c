@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/job/restore/staging.h"
 #include "backup/job/restore/sql_fresh.h"
 #include "backup/job/restore/throwaway_of.h"
 #include "backup/job/trial/trial.h"

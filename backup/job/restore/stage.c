@@ -4,20 +4,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
 #include "backup/job/trial/copy_check.h"
-#include "backup/job/restore/beside.h"
 #include "backup/job/trial/owned.h"
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
-#include "backup/job/restore/restore.h"
+#include "backup/job/restore/database.h"
+#include "backup/job/restore/stage.h"
+#include "backup/job/restore/staging.h"
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/stage_trial.h"
 #include "backup/job/trial/trial.h"
@@ -25,43 +23,11 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 
-#define SPARE (128u << 20) /* for what the trial server writes */
-
 static const char *live_folder(struct run *run, const char *type, const struct site *site)
 {
     return strcmp(type, run->s.physical_type) == 0
                ? site->layout.datadir
                : config_str(run->s.config, "data", type, "path");
-}
-
-/* A rename within one file system fails all the same between two mounts of it, as a folder that is
- * bound elsewhere (mount --bind, a container's volume). */
-static int same_mount(const char *a, const char *b, bool *same, struct err *e)
-{
-    struct statx x, y;
-    if (statx(AT_FDCWD, a, 0, STATX_MNT_ID, &x) < 0 || statx(AT_FDCWD, b, 0, STATX_MNT_ID, &y) < 0)
-        return err_sys(e, errno, "cannot look at %s", a);
-    *same = x.stx_dev_major == y.stx_dev_major && x.stx_dev_minor == y.stx_dev_minor &&
-            (!(x.stx_mask & y.stx_mask & STATX_MNT_ID) || x.stx_mnt_id == y.stx_mnt_id);
-    return 0;
-}
-
-/* Beside the live folder if that is the same file system, else in it (a mount point's parent is
- * another one). */
-int restore_staging_root(const char *live, char **out, struct err *e)
-{
-    char real[4096];
-    bool beside = false;
-    if (!realpath(live, real))
-        return err_sys(e, errno, "cannot find %s", live);
-    char *slash = strrchr(real, '/');
-    _cleanup_free_ char *parent = slash == real ? xstrdup("/")
-                                                : xasprintf("%.*s", (int)(slash - real), real);
-    int code = same_mount(real, parent, &beside, e);
-    if (code == 0)
-        *out = beside ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
-                      : xasprintf("%s/.elexgate-restore", real);
-    return code;
 }
 
 static int refuse_series(
@@ -100,64 +66,6 @@ static int fits(struct restore *r, const struct restore_request *q, const struct
     else
         return 0;
     return EXIT_REFUSED;
-}
-
-static int enough_space(const char *root, uint64_t bytes, struct err *e)
-{
-    struct statvfs fs;
-    if (statvfs(root, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", root);
-    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (space >= bytes + SPARE)
-        return 0;
-    err_set(e, ENOSPC,
-        "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
-        " MB; nothing was changed",
-        (bytes + SPARE) >> 20, root, space >> 20);
-    return EXIT_NO_SPACE;
-}
-
-/* All ours until it is finished: the trial gets what it needs for as long as it runs (trial.h). */
-int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e)
-{
-    static const char *const names[] = {"new", "old", "try"};
-    if (mkdir(p->root, 0700) < 0)
-        return err_sys(e, errno, "cannot make %s", p->root);
-    _cleanup_fd_ int root = owned_open(p->root, e);
-    if (root < 0)
-        return root;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        _cleanup_fd_ int fd = owned_make_at(root, names[i], e);
-        if (fd < 0)
-            return fd;
-    }
-    return enough_space(p->root, bytes, e);
-}
-
-/* A backup from another machine has that one's numbers: the files go to whom the live ones belong.
- */
-static int give_to_owner(const struct restore_part *p, struct err *e)
-{
-    struct stat st;
-    if (!p->database || geteuid() != 0)
-        return 0;
-    if (stat(p->live, &st) < 0)
-        return err_sys(e, errno, "cannot look at %s", p->live);
-    _cleanup_fd_ int root = owned_open(p->root, e);
-    _cleanup_fd_ int fresh = root < 0 ? -1 : owned_open_at(root, "new", e);
-    return fresh < 0 ? -EPERM : owned_give(fresh, st.st_uid, st.st_gid, e);
-}
-
-static int sync_all(const char *root, struct err *e)
-{
-    _cleanup_fd_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && syncfs(fd) == 0 ? 0 : err_sys(e, errno, "cannot sync %s", root);
-}
-
-int restore_finish_staging(const struct restore_part *p, struct err *e)
-{
-    int code = give_to_owner(p, e);
-    return code == 0 ? sync_all(p->root, e) : code;
 }
 
 static char *folder_of(const struct run *run, const char *which)
@@ -322,21 +230,5 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
         code = stage_item(r, q, &site, items[i], &r->parts[i], e);
     site_clear(&site);
     store_list_clear(&found);
-    return code;
-}
-
-int restore_remove_staging(struct restore *r, struct err *e)
-{
-    int code = r->beside ? beside_remove(r, e) : 0;
-    for (size_t i = 0; i < r->n && code == 0; i++) {
-        const char *slash = strrchr(r->parts[i].root, '/');
-        _cleanup_free_ char *parent = xasprintf(
-            "%.*s", (int)(slash - r->parts[i].root), r->parts[i].root);
-        _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
-                      : file_remove_tree(fd, slash + 1, e);
-        if (code == 0 && r->made_live)
-            (void)rmdir(r->parts[i].live); /* fails, as it should, once something is in it */
-    }
     return code;
 }
