@@ -12,14 +12,15 @@
 #define TYPES_MAX 64
 
 struct wish {
-    bool now, when_idle, dry_run, smaller;
+    bool now, when_idle, dry_run, smaller, protect;
     const char *method; /* "dump", "lock" or NULL */
+    const char *label;
 };
 
 static int run_job(
     struct cli *cli, const char *const *types, int n, const struct wish *w, struct progress *p)
 {
-    const char *args[TYPES_MAX + 6] = {"backup", "--now"};
+    const char *args[TYPES_MAX + 10] = {"backup", "--now"};
     size_t k = 2;
     if (w->method)
         args[k++] = strcmp(w->method, "dump") == 0 ? "--dump" : "--lock";
@@ -27,6 +28,12 @@ static int run_job(
         args[k++] = "--dry-run";
     if (w->smaller)
         args[k++] = "--accept-smaller";
+    if (w->protect)
+        args[k++] = "--protect";
+    if (w->label) {
+        args[k++] = "--label";
+        args[k++] = w->label;
+    }
     for (int i = 0; i < n && i < TYPES_MAX; i++)
         args[k++] = types[i];
     return job_stream_run(cli, args, progress_line, p);
@@ -34,8 +41,8 @@ static int run_job(
 
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {
-        "--now", "--when-idle", "--dump", "--lock", "--dry-run", "--accept-smaller", NULL};
+    static const char *const options[] = {"--now", "--when-idle", "--dump", "--lock", "--dry-run",
+        "--accept-smaller", "--label=", "--protect", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *types[TYPES_MAX];
     int count = 0;
@@ -49,6 +56,9 @@ static int run_backup(struct cli *cli, int argc, char **argv)
             w.when_idle |= strcmp(o, "--when-idle") == 0;
             w.dry_run |= strcmp(o, "--dry-run") == 0;
             w.smaller |= strcmp(o, "--accept-smaller") == 0;
+            w.protect |= strcmp(o, "--protect") == 0;
+            if (strcmp(o, "--label=") == 0)
+                w.label = a.value;
             if (strcmp(o, "--dump") == 0 || strcmp(o, "--lock") == 0)
                 w.method = o + 2;
         }
@@ -72,8 +82,9 @@ static int run_backup(struct cli *cli, int argc, char **argv)
     for (int i = 0; i < count; i++)
         json_array_append_new(list, json_string(types[i]));
     int code = job_stream_keeper(cli,
-        json_pack("{s:s, s:s, s:b, s:o, s:s*}", "cmd", "run", "mode", now ? "now" : "when-idle",
-            "accept_smaller", (int)w.smaller, "types", list, "method", w.method),
+        json_pack("{s:s, s:s, s:b, s:o, s:s*, s:s*, s:b}", "cmd", "run", "mode",
+            now ? "now" : "when-idle", "accept_smaller", (int)w.smaller, "types", list, "method",
+            w.method, "label", w.label, "protect", (int)w.protect),
         progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
@@ -85,7 +96,7 @@ static int run_backup(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_backup = {
     "backup",
-    "[TYPE...] [--now|--when-idle|--dump|--lock] [--dry-run] [--accept-smaller]",
+    "[TYPE...] [--now|--when-idle|--dump|--lock] [--dry-run] [--accept-smaller] [--label TEXT] [--protect]",
     "take a backup",
     run_backup,
     "  --when-idle  wait until nobody writes (the default; needs the running keeper)\n"
@@ -93,6 +104,8 @@ const struct command cmd_backup = {
     "  --dump       at once, as a dump: it takes longer and stands in nobody's way\n"
     "  --lock       at once, and those who write wait for a moment instead of the backup\n"
     "  --dry-run    only say what would be done and whether there is space\n"
+    "  --label TEXT  call it something, e.g. \"before the upgrade to 3.13\"\n"
+    "  --protect    retention never removes it (elexgate backups unprotect)\n"
     "  --accept-smaller  at once, and even if a source is empty or lost most of its content since\n"
     "               the last backup: somebody has looked, and it is meant\n"
     "  TYPE         only these data types; all without\n"

@@ -51,6 +51,8 @@ static const struct right rows[] = {
     ROW(KEEPER, "drill", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "delete", NULL, "force", MACHINE, false, true),
     ROW(KEEPER, "delete", NULL, NULL, ADMIN, true, true),
+    ROW(KEEPER, "mark", NULL, "unprotect", ADMIN, true, true), /* then it may be deleted */
+    ROW(KEEPER, "mark", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "restore", "status", NULL, VIEWER, false, false),
     ROW(KEEPER, "restore", "plan", NULL, VIEWER, false, false),
     ROW(KEEPER, "restore", "sql", NULL, ADMIN, true, true),

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/hex.h"
+#include "common/json_lines.h"
 #include "common/utf8.h"
 
 #define LEDGER_MAX  (256u * 1024 * 1024) /* a hundred years of many types */
@@ -21,7 +22,8 @@
 static const char *const whats[] = {[LEDGER_BEGIN] = "begin",
     [LEDGER_MADE] = "made",
     [LEDGER_ADOPTED] = "adopted",
-    [LEDGER_REMOVED] = "removed"};
+    [LEDGER_REMOVED] = "removed",
+    [LEDGER_MARK] = "mark"};
 
 /* The hash of the line before, and of this one without its own. */
 static void link_chain(const char *body, size_t len, char chain[static SHA256_HEX_LEN])
@@ -38,6 +40,10 @@ char *ledger_line(const struct ledger_entry *n, char chain[static SHA256_HEX_LEN
         n->type, "digest", n->digest, "medium", n->medium, "files", (json_int_t)n->files, "bytes",
         (json_int_t)n->bytes, "tables", (json_int_t)n->tables);
     CHECK(o);
+    if (n->what == LEDGER_MARK) {
+        (void)json_object_set_new(o, "label", json_text(n->label));
+        (void)json_object_set_new(o, "protected", json_boolean(n->protected));
+    }
     char *body = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     CHECK(body);
@@ -55,21 +61,25 @@ static bool hex_or_empty(const char *s, size_t len)
 
 static bool take(json_t *o, struct ledger_entry *n)
 {
-    const char *what, *at, *run, *type, *digest, *medium;
+    const char *what, *at, *run, *type, *digest, *medium, *label = NULL;
+    int protected = -1;
     json_int_t sequence, files, bytes, tables;
-    if (json_unpack(o, "{s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I!}", "what", &what, "at", &at,
-            "sequence", &sequence, "run", &run, "type", &type, "digest", &digest, "medium", &medium,
-            "files", &files, "bytes", &bytes, "tables", &tables) < 0)
+    if (json_unpack(o, "{s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s?s,s?b!}", "what", &what, "at",
+            &at, "sequence", &sequence, "run", &run, "type", &type, "digest", &digest, "medium",
+            &medium, "files", &files, "bytes", &bytes, "tables", &tables, "label", &label,
+            "protected", &protected) < 0)
         return false;
     size_t k = 0;
     while (k < sizeof whats / sizeof whats[0] && strcmp(whats[k], what) != 0)
         k++;
-    bool begin = k == LEDGER_BEGIN, listed = k == LEDGER_MADE || k == LEDGER_ADOPTED;
+    bool mark = k == LEDGER_MARK, of_run = k == LEDGER_BEGIN || mark;
+    bool listed = k == LEDGER_MADE || k == LEDGER_ADOPTED;
     if (k == sizeof whats / sizeof whats[0] || clock_parse(at, &n->at_ms) < 0 ||
-        !run_suffix_valid(run) || (begin ? *type != 0 : !archive_type_valid(type)) ||
-        !hex_or_empty(digest, SHA256_HEX_LEN - 1) || listed != (*digest != 0) ||
-        !hex_or_empty(medium, MEDIUM_ID_LEN - 1) || sequence < 0 || files < 0 || bytes < 0 ||
-        tables < 0)
+        !run_suffix_valid(run) || (of_run ? *type != 0 : !archive_type_valid(type)) ||
+        mark != (label != NULL) || mark != (protected >= 0) ||
+        (label && !archive_label_valid(label)) || !hex_or_empty(digest, SHA256_HEX_LEN - 1) ||
+        listed != (*digest != 0) || !hex_or_empty(medium, MEDIUM_ID_LEN - 1) || sequence < 0 ||
+        files < 0 || bytes < 0 || tables < 0)
         return false;
     n->what = (enum ledger_what)k;
     n->sequence = (uint64_t)sequence;
@@ -80,6 +90,8 @@ static bool take(json_t *o, struct ledger_entry *n)
     strcpy(n->type, type);
     strcpy(n->digest, digest);
     strcpy(n->medium, medium);
+    strcpy(n->label, label ? label : "");
+    n->protected = protected > 0;
     return true;
 }
 
@@ -226,7 +238,7 @@ size_t *ledger_live(const struct ledger *l, const char *medium, size_t *count)
     size_t *live = NULL, n = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct ledger_entry *x = &l->entries[i];
-        if (x->what == LEDGER_BEGIN || strcmp(x->medium, medium) != 0)
+        if (x->what == LEDGER_BEGIN || x->what == LEDGER_MARK || strcmp(x->medium, medium) != 0)
             continue;
         for (size_t k = 0; k < n; k++) /* removed, or told of anew */
             if (fits(&l->entries[live[k]], x->type, x->run, medium)) {
@@ -240,6 +252,14 @@ size_t *ledger_live(const struct ledger *l, const char *medium, size_t *count)
     }
     *count = n;
     return live;
+}
+
+const struct ledger_entry *ledger_mark(const struct ledger *l, const char *run)
+{
+    for (size_t i = l->count; i-- > 0;)
+        if (l->entries[i].what == LEDGER_MARK && strcmp(l->entries[i].run, run) == 0)
+            return &l->entries[i];
+    return NULL;
 }
 
 bool ledger_began_run(const struct ledger *l, const char *run)

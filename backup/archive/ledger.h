@@ -7,6 +7,9 @@
  *   made     an archive was published, with the digest of its manifest
  *   adopted  somebody has looked at an archive that is not sealed by us, and takes it over
  *   removed  it was removed by us, so that it is not missed
+ *   mark     what somebody calls a run, and whether it is protected: the last one counts. It stands
+ *            here and nowhere else: with what lies on the medium, whoever can write there could
+ * take the protection away, or put back an older mark that was truly ours
  *
  * Each line ends with a hash of itself and the one before: rot and edits are noticed. A last line
  * that was cut off, by a power failure, is dropped; what stands behind a damaged line is not
@@ -21,17 +24,19 @@
 
 #define MEDIUM_ID_LEN 33 /* hexadecimal, with the NUL */
 
-enum ledger_what { LEDGER_BEGIN, LEDGER_MADE, LEDGER_ADOPTED, LEDGER_REMOVED };
+enum ledger_what { LEDGER_BEGIN, LEDGER_MADE, LEDGER_ADOPTED, LEDGER_REMOVED, LEDGER_MARK };
 
 struct ledger_entry {
     enum ledger_what what;
     int64_t at_ms;
     uint64_t sequence;
     char run[RUN_SUFFIX_LEN];
-    char type[ARCHIVE_TYPE_MAX + 1]; /* "" with begin */
-    char digest[SHA256_HEX_LEN];     /* "" with begin and removed */
-    char medium[MEDIUM_ID_LEN];      /* where it lies; "" = on a medium without a mark */
-    uint64_t files, bytes, tables;   /* made: what was in it */
+    char type[ARCHIVE_TYPE_MAX + 1];   /* "" with begin and mark */
+    char digest[SHA256_HEX_LEN];       /* "" with begin, removed and mark */
+    char medium[MEDIUM_ID_LEN];        /* where it lies; "" = on a medium without a mark */
+    uint64_t files, bytes, tables;     /* made: what was in it */
+    char label[ARCHIVE_LABEL_MAX + 1]; /* mark */
+    bool protected;                    /* mark */
 };
 
 struct ledger {
@@ -56,6 +61,8 @@ const struct ledger_entry *ledger_find(const struct ledger *l, const char *type,
     const char *digest, const char *medium);
 /* The archives on a medium that must still be there, as indices of entries; malloc'ed. */
 size_t *ledger_live(const struct ledger *l, const char *medium, size_t *count);
+/* How a run is marked; NULL: it never was. */
+const struct ledger_entry *ledger_mark(const struct ledger *l, const char *run);
 /* Has this run begun here? */
 bool ledger_began(const struct ledger *l, const char *run, uint64_t sequence);
 bool ledger_began_run(const struct ledger *l, const char *run); /* whatever its number */

@@ -209,6 +209,15 @@ static void add_gone(struct store_list *l, const char *type, const struct trust 
     free(live);
 }
 
+static void add_mark(struct store_item *it, const struct trust *trust)
+{
+    const struct ledger_entry *mark = ledger_mark(&trust->ledger, it->run);
+    if (!mark || !standing_ours(it->standing))
+        return;
+    memcpy(it->label, mark->label, sizeof it->label);
+    it->protected = mark->protected;
+}
+
 int store_read(const char *folder, const char *type, const struct trust *trust,
     struct store_list *out, struct err *e)
 {
@@ -226,6 +235,8 @@ int store_read(const char *folder, const char *type, const struct trust *trust,
     }
     if (trust)
         add_gone(&r.list, type, trust);
+    for (size_t i = 0; trust && i < r.list.count; i++)
+        add_mark(&r.list.items[i], trust);
     sort_items(&r.list);
     r.list.folder = xstrdup(folder);
     *out = r.list;

@@ -52,6 +52,9 @@ struct store_item {
     uint64_t sequence; /* what is ours is ordered by it; 0 = not known */
     int64_t order_ms;  /* started_ms, but never before what we made earlier */
     struct store_status status;
+    /* of what is ours, from the ledger */
+    char label[ARCHIVE_LABEL_MAX + 1];
+    bool protected;
 };
 struct store_list {
     char *folder;               /* where they lie */

@@ -151,6 +151,7 @@ static struct generation generation_of(const struct store_item *it, const char *
         .ours = standing_ours(it->standing),
         .just_made = run && strcmp(it->run, run) == 0,
         .complete = it->complete && !(it->status.verified_ms && !it->status.verified_good),
+        .protected = it->protected,
         .proven = it->status.proven_ms && it->status.proven_good,
         .owner = it};
 }

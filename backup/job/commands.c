@@ -26,8 +26,8 @@ struct request {
     const struct config *config;
     struct archive_settings settings;
     struct trust trust;
-    const char *which, *type;
-    bool all, force, foreign;
+    const char *which, *type, *label;
+    bool all, force, foreign, protect, unprotect;
 };
 
 static int finish(int code, const struct err *e, json_t *last)
@@ -53,6 +53,12 @@ static bool parse(struct request *r, int argc, char **argv, struct err *e)
             r->force = true;
         } else if (strcmp(argv[i], "--foreign") == 0) {
             r->foreign = true;
+        } else if (strcmp(argv[i], "--protect") == 0) {
+            r->protect = true;
+        } else if (strcmp(argv[i], "--unprotect") == 0) {
+            r->unprotect = true;
+        } else if (strcmp(argv[i], "--label") == 0 && i + 1 < argc) {
+            r->label = argv[++i];
         } else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc) {
             r->type = argv[++i];
         } else if (argv[i][0] == '-' || r->which) {
@@ -230,6 +236,8 @@ static json_t *item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
     json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
     json_object_set_new(o, "gone", json_boolean(it->gone));
+    json_object_set_new(o, "label", json_text(it->label));
+    json_object_set_new(o, "protected", json_boolean(it->protected));
     if (!it->complete)
         json_object_set_new(o, "problem", json_text(it->problem));
     if (it->gone)
@@ -304,6 +312,19 @@ static int check_last_one(
     return EXIT_REFUSED;
 }
 
+/* Not even with --force: whoever protected it is asked first. */
+static int check_protected(const struct store_list *found, struct err *e)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        if (!found->items[i].protected)
+            continue;
+        err_set(e, EPERM, "%s is protected; `elexgate backups unprotect %s` comes first",
+            found->items[i].run, found->items[i].run);
+        return EXIT_REFUSED;
+    }
+    return 0;
+}
+
 static int remove_run(struct request *r, json_t *removed, struct err *e)
 {
     const char *folder = r->settings.pack.folder;
@@ -319,6 +340,8 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         code = EXIT_REFUSED;
     if (code)
         err_set(e, EPERM, "only backups in %s are removed", folder);
+    if (code == 0)
+        code = check_protected(&found, e);
     for (size_t i = 0; i < found.count && code == 0; i++)
         code = check_last_one(r, &all, &found.items[i], e);
     for (size_t i = 0; i < found.count && code == 0; i++) {
@@ -349,12 +372,56 @@ static int command_remove(struct request *r, struct err *e, json_t *last)
     return remove_run(r, removed, e);
 }
 
+/* ---- mark ---- */
+
+/* What is not said stays as it was. */
+static int mark_run(struct request *r, json_t *last, struct err *e)
+{
+    struct store_list found;
+    struct ledger_entry mark = {.what = LEDGER_MARK};
+    if (store_find(r->settings.pack.folder, r->which, NULL, &r->trust, false, &found, e) < 0)
+        return EXIT_FAILED;
+    const struct store_item *it = &found.items[0];
+    if (!standing_ours(it->standing)) {
+        err_set(e, EPERM, "%s: only what this installation has made, or taken over, is marked",
+            it->run);
+        store_list_clear(&found);
+        return EXIT_REFUSED;
+    }
+    memcpy(mark.run, it->run, sizeof mark.run);
+    snprintf(mark.label, sizeof mark.label, "%s", r->label ? r->label : it->label);
+    mark.protected = r->protect || (it->protected && !r->unprotect);
+    store_list_clear(&found);
+    if (ledger_append(&r->trust.ledger, &mark, e) < 0)
+        return EXIT_FAILED;
+    json_object_set_new(last, "run", json_string(mark.run));
+    json_object_set_new(last, "label", json_text(mark.label));
+    json_object_set_new(last, "protected", json_boolean(mark.protected));
+    return EXIT_GOOD;
+}
+
+static int command_mark(struct request *r, struct err *e, json_t *last)
+{
+    _cleanup_fd_ int lock = -1;
+    if (!r->which || (r->protect && r->unprotect)) {
+        err_set(e, EINVAL, "which backup, and how? `elexgate backups` lists them");
+        return EXIT_USAGE;
+    }
+    if (r->label && !archive_label_valid(r->label)) {
+        err_set(e, EINVAL, "a label is one line of at most %d bytes", ARCHIVE_LABEL_MAX);
+        return EXIT_USAGE;
+    }
+    int code = command_lock(r->config, &lock, e);
+    return code == EXIT_GOOD ? mark_run(r, last, e) : code;
+}
+
 /* ---- dispatch ---- */
 
 static const struct {
     const char *name;
     int (*run)(struct request *r, struct err *e, json_t *last);
-} commands[] = {{"verify", command_verify}, {"list", command_list}, {"remove", command_remove}};
+} commands[] = {{"verify", command_verify}, {"list", command_list}, {"remove", command_remove},
+    {"mark", command_mark}};
 
 static const struct {
     const char *name;

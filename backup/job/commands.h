@@ -6,6 +6,7 @@
  *   elexgate-job --config FILE verify [WHICH|--all] [--type TYPE] [--foreign]
  *   elexgate-job --config FILE list [--type TYPE]
  *   elexgate-job --config FILE remove RUN [--type TYPE]
+ *   elexgate-job --config FILE mark RUN [--label TEXT] [--protect|--unprotect]
  *   elexgate-job --config FILE schedule [--count N] [--from ISO] ["M H D M W"]
  *   elexgate-job --config FILE adopt | key | folder ...     see command_seal.h
  *

@@ -222,7 +222,13 @@ static int begin(struct run *r, struct err *e)
         return code;
     memcpy(n.run, r->suffix, sizeof n.run);
     memcpy(n.medium, r->medium, sizeof n.medium);
-    return ledger_append(&r->trust.ledger, &n, e);
+    code = ledger_append(&r->trust.ledger, &n, e);
+    if (code < 0 || (!r->label && !r->protect))
+        return code;
+    struct ledger_entry mark = {.what = LEDGER_MARK, .protected = r->protect};
+    memcpy(mark.run, r->suffix, sizeof mark.run);
+    snprintf(mark.label, sizeof mark.label, "%s", r->label ? r->label : "");
+    return ledger_append(&r->trust.ledger, &mark, e);
 }
 
 /* With the lock: what a killed run left goes first. */
@@ -287,6 +293,11 @@ static int parse(
             p->dry_run = true;
         } else if (strcmp(argv[i], "--accept-smaller") == 0) {
             r->accept_smaller = true;
+        } else if (strcmp(argv[i], "--protect") == 0) {
+            r->protect = true;
+        } else if (strcmp(argv[i], "--label") == 0 && i + 1 < argc &&
+                   archive_label_valid(argv[i + 1])) {
+            r->label = argv[++i];
         } else {
             err_set(
                 e, EINVAL, "unknown option %s; see elexgate-job --help", UTF8_SHORT(argv[i], 40));

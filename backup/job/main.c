@@ -29,14 +29,14 @@
 static const char usage[] =
     "usage: elexgate-job [--config FILE] COMMAND ...\n"
     "\n"
-    "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [TYPE...]   one run\n"
+    "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [--label TEXT] [--protect] [TYPE...]   one run\n"
     "  drill [WHICH] [--type TYPE] [--foreign] [--if-any]     prove that a backup can be restored\n"
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
     "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
-    "  verify | list | remove | schedule ...                  see elexgate(1)\n"
+    "  verify | list | remove | mark | schedule ...              see elexgate(1)\n"
     "  look | page-cert | page-config | page-audit            for the keeper: what only root may\n"
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";

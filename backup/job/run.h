@@ -41,6 +41,8 @@ struct run {
     uint64_t sequence; /* its number, of a backup */
     char medium[MEDIUM_ID_LEN];
     bool remove_nothing; /* a source lost much: older backups stay, whatever retention says */
+    const char *label;   /* what somebody calls the backup; NULL = nothing */
+    bool protect;        /* retention never removes it */
     bool accept_smaller; /* a source may have lost most of its content: somebody said so */
     int64_t started_ms;
     bool now;         /* asked for by a person: tries again by itself instead of waiting for idle */

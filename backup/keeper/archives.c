@@ -86,3 +86,36 @@ json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *reques
     return keeper_errand(k, c,
         &(struct keeper_errand_options){.ask = &q, .request = request, .answer = delete_answer});
 }
+
+json_t *keeper_wrong_label(const json_t *request)
+{
+    const json_t *label = json_object_get(request, "label");
+    if (!label || json_is_null(label) ||
+        (json_is_string(label) && archive_label_valid(json_string_value(label))))
+        return NULL;
+    return json_error(EINVAL, "a label is one line of at most %d bytes", ARCHIVE_LABEL_MAX);
+}
+
+static json_t *mark_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    (void)k, (void)ctx, (void)event;
+    return json_pack("{s:b, s:O?, s:O?, s:O?}", "ok", 1, "run", json_object_get(last, "run"),
+        "label", json_object_get(last, "label"), "protected", json_object_get(last, "protected"));
+}
+
+json_t *keeper_mark(struct keeper *k, struct control_client *c, json_t *request)
+{
+    const char *which, *type;
+    struct monitor_request q = keeper_job_of(MONITOR_MARK);
+    json_t *wrong = take_names(request, NULL, &which, &type);
+    if (!wrong)
+        wrong = keeper_wrong_label(request);
+    if (wrong)
+        return wrong;
+    keeper_job_which(&q, which);
+    keeper_job_label(&q, json_get_str(request, "label"));
+    keeper_job_flag(&q, json_get_true(request, "protect"), MONITOR_PROTECT);
+    keeper_job_flag(&q, json_get_true(request, "unprotect"), MONITOR_UNPROTECT);
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = mark_answer});
+}

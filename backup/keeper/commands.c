@@ -151,11 +151,14 @@ static bool good_types(const json_t *types)
     return json_array_size(types) <= MONITOR_TYPES_MAX;
 }
 
-static json_t *run_when_idle(struct keeper *k, json_t *types)
+static json_t *run_when_idle(struct keeper *k, const json_t *request, json_t *types)
 {
     struct plan_facts facts = keeper_facts(k);
     if (!plan_ask_for(&k->plan, types, &facts))
         return json_error(EBUSY, "a backup is waiting for the database to become idle already");
+    struct plan_pending *p = &k->state.plan.pending;
+    utf8_copy(p->label, sizeof p->label, json_get_text(request, "label"));
+    p->protect = json_get_true(request, "protect");
     keeper_save(k);
     keeper_publish(k, keeper_state_event(k));
     return json_pack("{sbsb}", "ok", 1, "queued", 1);
@@ -169,6 +172,8 @@ static json_t *run_now(struct keeper *k, const json_t *request, const char *meth
     keeper_job_flag(&q, true, MONITOR_NOW);
     keeper_job_flag(&q, json_get_true(request, "dry_run"), MONITOR_DRY_RUN);
     keeper_job_flag(&q, json_get_true(request, "accept_smaller"), MONITOR_ACCEPT_SMALLER);
+    keeper_job_label(&q, json_get_str(request, "label"));
+    keeper_job_flag(&q, json_get_true(request, "protect"), MONITOR_PROTECT);
     keeper_job_flag(&q, method && strcmp(method, "dump") == 0, MONITOR_DUMP);
     keeper_job_flag(&q, method && strcmp(method, "dump") != 0, MONITOR_LOCK);
     json_array_foreach (types, i, type)
@@ -215,10 +220,13 @@ static json_t *run(struct keeper *k, struct control_client *c, json_t *request)
     const json_t *m = json_object_get(request, "method");
     const char *method = json_string_value(m);
     bool now = mode && strcmp(mode, "now") == 0;
+    json_t *wrong = keeper_wrong_label(request);
+    if (wrong)
+        return wrong;
     if (m && (!now || !method || (strcmp(method, "dump") != 0 && strcmp(method, "lock") != 0)))
         return json_error(EINVAL, "method must be dump or lock, and goes with mode now");
     if (!mode || strcmp(mode, "when-idle") == 0)
-        return run_when_idle(k, types);
+        return run_when_idle(k, request, types);
     if (now)
         return run_now(k, request, method, types);
     return json_error(EINVAL, "mode must be now or when-idle");
@@ -313,6 +321,7 @@ static const struct {
     {"verify", keeper_verify, "verify"},
     {"restore", keeper_restore, "restore"},
     {"delete", keeper_delete},
+    {"mark", keeper_mark},
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
     {"schedule-preview", keeper_schedule_preview},

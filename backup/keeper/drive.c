@@ -52,6 +52,9 @@ static void start_pending(struct keeper *k, const char *method)
     keeper_job_flag(&q, strcmp(method, "lock") == 0, MONITOR_LOCK);
     json_array_foreach (k->state.plan.pending.types, i, type)
         keeper_job_type(&q, json_string_value(type));
+    if (*k->state.plan.pending.label)
+        keeper_job_label(&q, k->state.plan.pending.label);
+    keeper_job_flag(&q, k->state.plan.pending.protect, MONITOR_PROTECT);
     if (!begin(k, JOB_BACKUP, &q))
         return;
     k->current.due_ms = k->state.plan.pending.due_ms;

@@ -244,6 +244,12 @@ void keeper_job_type(struct monitor_request *q, const char *type)
         utf8_copy(q->types[q->types_count++], sizeof q->types[0], type);
 }
 
+void keeper_job_label(struct monitor_request *q, const char *label)
+{
+    keeper_job_flag(q, label != NULL, MONITOR_LABEL);
+    utf8_copy(q->text, sizeof q->text, label);
+}
+
 void keeper_job_flag(struct monitor_request *q, bool is, enum monitor_flag flag)
 {
     if (is)

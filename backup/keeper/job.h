@@ -57,6 +57,8 @@ struct monitor_request keeper_job_of(enum monitor_kind kind);
 /* What has no room is cut, and the monitor refuses what is left where that means anything else. */
 void keeper_job_which(struct monitor_request *q, const char *which);
 void keeper_job_type(struct monitor_request *q, const char *type); /* NULL allowed: none */
+/* NULL: nothing is said of a label. */
+void keeper_job_label(struct monitor_request *q, const char *label);
 void keeper_job_flag(struct monitor_request *q, bool is, enum monitor_flag flag);
 
 #endif

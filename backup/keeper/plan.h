@@ -9,6 +9,7 @@
 #define ELEXGATE_BACKUP_KEEPER_PLAN_H
 
 #include <jansson.h>
+#include "backup/rules/archive_name.h"
 #include "backup/rules/cron.h"
 #include "backup/rules/idle_rule.h"
 
@@ -31,6 +32,8 @@ struct plan_pending {
     unsigned yielded; /* how often it began and made way */
     unsigned failed;  /* how often it began and failed */
     json_t *types;    /* array of names; empty = all */
+    char label[ARCHIVE_LABEL_MAX + 1]; /* what somebody calls it; "" = nothing */
+    bool protect;
 };
 
 /* What lasts across restarts (state.h). 0 = none. */

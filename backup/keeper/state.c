@@ -6,6 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
+#include "common/utf8.h"
 
 #define STATE_MAX     (4u << 20)
 #define STATE_VERSION 1
@@ -26,6 +27,8 @@ static bool take(struct keeper_state *s, const json_t *root)
         s->plan.pending.yielded = (unsigned)json_get_int(p, "yielded");
         s->plan.pending.failed = (unsigned)json_get_int(p, "failed");
         json_array_extend(s->plan.pending.types, json_object_get(p, "types"));
+        utf8_copy(s->plan.pending.label, sizeof s->plan.pending.label, json_get_text(p, "label"));
+        s->plan.pending.protect = json_get_true(p, "protect");
     }
     json_t *runs = json_object_get(root, "runs");
     if (json_is_array(runs)) {
@@ -69,9 +72,10 @@ int keeper_state_save(const struct keeper_state *s, struct err *e)
     const struct plan_pending *p = &s->plan.pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",
-            json_pack("{sI,sI,sb,sb,si,si,sO}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
+            json_pack("{sI,sI,sb,sb,si,si,sO,ss,sb}", "due_ms", (json_int_t)p->due_ms, "asked_ms",
                 (json_int_t)p->asked_ms, "missed", p->missed, "by_hand", p->by_hand, "yielded",
-                (int)p->yielded, "failed", (int)p->failed, "types", p->types));
+                (int)p->yielded, "failed", (int)p->failed, "types", p->types, "label", p->label,
+                "protect", p->protect));
     _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
     return file_publish(s->path, text, strlen(text), 0600, e);

@@ -24,17 +24,19 @@
 static const struct kind kinds[MONITOR_KINDS] = {
     [MONITOR_BACKUP] = {{"backup"}, .types = TYPES_MANY,
         .flags = MONITOR_NOW | MONITOR_DUMP | MONITOR_LOCK | MONITOR_DRY_RUN |
-                 MONITOR_ACCEPT_SMALLER,
-        .rights = READ | FOLDER | HOOKS},
+                 MONITOR_ACCEPT_SMALLER | MONITOR_LABEL | MONITOR_PROTECT,
+        .text = TEXT_LABEL, .rights = READ | FOLDER | HOOKS},
     [MONITOR_DRILL] = {{"drill"}, .which = WHICH_LATEST, .types = TYPES_ONE,
         .flags = MONITOR_IF_ANY, .rights = TRIAL},
     [MONITOR_PUT_BACK] = {{"put-back"}, .bound = true, .rights = READ},
-    [MONITOR_ALARM] = {{"alarm"}, .text = true, .rights = READ | HOOKS},
+    [MONITOR_ALARM] = {{"alarm"}, .text = TEXT_NEEDED, .rights = READ | HOOKS},
     [MONITOR_VERIFY] = {{"verify"}, .bound = true, .which = WHICH_ALL, .types = TYPES_ONE,
         .rights = READ | FOLDER},
     [MONITOR_LIST] = {{"list"}, .bound = true, .rights = READ},
     [MONITOR_REMOVE] = {{"remove"}, .bound = true, .which = WHICH_RUN, .types = TYPES_ONE,
         .flags = MONITOR_FORCE, .rights = READ | FOLDER},
+    [MONITOR_MARK] = {{"mark"}, .bound = true, .which = WHICH_RUN, .text = TEXT_LABEL,
+        .flags = MONITOR_LABEL | MONITOR_PROTECT | MONITOR_UNPROTECT, .rights = READ},
     [MONITOR_RESTORE] = {{"restore", "run"}, .lasts = true, .input = INPUT_UPLOAD,
         .which = WHICH_RESTORE, .types = TYPES_MANY,
         .flags = SQL_FLAGS | MONITOR_NO_TRIAL | MONITOR_FOREIGN, .rights = SWAP},
@@ -76,6 +78,8 @@ static const struct {
     {MONITOR_NAMES_FILE, {"--names", "file"}},
     {MONITOR_FORCE, {"--force"}},
     {MONITOR_IF_ANY, {"--if-any"}},
+    {MONITOR_PROTECT, {"--protect"}},
+    {MONITOR_UNPROTECT, {"--unprotect"}},
 };
 
 #define WORDS_MAX (MONITOR_TYPES_MAX + 24)
@@ -142,10 +146,12 @@ static bool upload_fits(const struct kind *k, const struct monitor_request *q)
     return (archive || k == &kinds[MONITOR_RESTORE_SQL]) && upload_name_valid(q->upload);
 }
 
-/* It is an argument that no program takes for an option. */
+/* It is an argument that no program takes for an option: a label is one's value. */
 static bool text_fits(const struct kind *k, const struct monitor_request *q)
 {
-    if (!k->text)
+    if (k->text == TEXT_LABEL)
+        return (q->flags & MONITOR_LABEL) ? archive_label_valid(q->text) : !*q->text;
+    if (k->text == TEXT_NONE)
         return !*q->text;
     for (const char *s = q->text; *s; s++)
         if ((unsigned char)*s < ' ' || *s == 127)
@@ -227,13 +233,17 @@ int kind_words(const struct monitor_request *q, const struct config *c, const ch
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         for (size_t w = 0; (q->flags & options[i].flag) && w < 2 && options[i].words[w]; w++)
             add(&l, options[i].words[w]);
+    if (q->flags & MONITOR_LABEL) {
+        add(&l, "--label");
+        add(&l, q->text);
+    }
     add_which(&l, q, c);
     for (uint32_t i = 0; i < q->types_count; i++) {
         if (k->types == TYPES_ONE)
             add(&l, "--type");
         add(&l, q->types[i]);
     }
-    if (k->text)
+    if (k->text == TEXT_NEEDED)
         add(&l, q->text);
     *out = l.words;
     return 0;

@@ -23,7 +23,7 @@ struct kind {
     enum kind_input input;
     enum { WHICH_NONE, WHICH_RUN, WHICH_LATEST, WHICH_ALL, WHICH_RESTORE } which;
     enum { TYPES_NONE, TYPES_ONE, TYPES_MANY } types;
-    bool text;
+    enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL } text;
     uint32_t flags;  /* that it takes */
     uint64_t rights; /* capabilities, as bits of CAP_...; with RIGHTS_FOLDER and RIGHTS_HOOKS */
 };

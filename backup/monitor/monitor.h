@@ -48,6 +48,7 @@ enum monitor_kind {
     MONITOR_VERIFY,
     MONITOR_LIST,
     MONITOR_REMOVE,
+    MONITOR_MARK,        /* a backup gets a label, protection, or none any more */
     MONITOR_RESTORE,     /* of a run, or of an archive of the old system */
     MONITOR_RESTORE_SQL, /* of an upload */
     MONITOR_PLAN,
@@ -79,6 +80,9 @@ enum monitor_flag {
     MONITOR_NAMES_FILE = 1 << 9,
     MONITOR_FORCE = 1 << 10,
     MONITOR_IF_ANY = 1 << 11,
+    MONITOR_LABEL = 1 << 12, /* text is a backup's label; "" takes it away */
+    MONITOR_PROTECT = 1 << 13,
+    MONITOR_UNPROTECT = 1 << 14,
 };
 
 /* Unused members are zero; every text ends with a NUL in its array. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "common/utf8.h"
 
 #define SUFFIX_CHARS (RUN_SUFFIX_LEN - 1)
 
@@ -131,6 +132,20 @@ bool archive_name_parse(const char *name, struct archive_name *out)
     if (!archive_type_valid(a.type))
         return false;
     *out = a;
+    return true;
+}
+
+bool archive_label_valid(const char *label)
+{
+    size_t n = strlen(label);
+    if (n > ARCHIVE_LABEL_MAX)
+        return false;
+    for (size_t at = 0, len; at < n; at += len) {
+        uint32_t c;
+        len = utf8_decode(label + at, n - at, &c);
+        if (len == 0 || utf8_is_control(c))
+            return false;
+    }
     return true;
 }
 

@@ -42,6 +42,9 @@ struct archive_name {
 };
 
 bool archive_type_valid(const char *type);
+/* What somebody calls a run, "before the upgrade to 3.13": one line of text; "" = no name. */
+#define ARCHIVE_LABEL_MAX 120
+bool archive_label_valid(const char *label);
 /* A real date and time in the form YYYY-MM-DD-HHmm. */
 bool run_suffix_valid(const char *run);
 /* false: not a name of ours, leave it alone. name is a plain file name without a folder. */

@@ -106,8 +106,11 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
     keep_periods(sorted, count, policy->monthly, PERIOD_MONTH, zone, "monthly");
     keep_periods(sorted, count, policy->yearly, PERIOD_YEAR, zone, "yearly");
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (sorted[i]->protected)
+            keep(sorted[i], "protected");
         may_go += !sorted[i]->kept_by;
+    }
     free(sorted);
     return may_go;
 }

@@ -6,10 +6,10 @@
  * be set back or wrong for a night. Beside that, optionally, grandfather-father-son: the newest of
  * each of the last N days, weeks (Monday to Sunday), months and years that have one.
  *
- * Never: anything after a failed run; an incomplete file; what another installation made, or
- * anybody; a generation of another type (exact name); what this run has made; the newest complete
- * one; the newest one that a drill has proven restorable; anything at all while one of ours lies in
- * the future, for then either its time or the clock is wrong.
+ * Never: what somebody has protected; anything after a failed run; an incomplete file; what another
+ * installation made, or anybody; a generation of another type (exact name); what this run has made;
+ * the newest complete one; the newest one that a drill has proven restorable; anything at all while
+ * one of ours lies in the future, for then either its time or the clock is wrong.
  */
 #ifndef ELEXGATE_BACKUP_RULES_RETENTION_H
 #define ELEXGATE_BACKUP_RULES_RETENTION_H
@@ -32,10 +32,11 @@ struct generation {
     bool just_made; /* by the run that asks */
     bool complete;
     bool proven;         /* the last drill succeeded */
+    bool protected;      /* somebody said that it stays; it takes no other one's place */
     const void *owner;   /* the caller's */
     const char *kept_by; /* out: "newest", "keep", "proven", "daily", "weekly", "monthly", "yearly",
-                            "incomplete", "other type", "foreign", "just made", "failed run"; NULL =
-                            may go */
+                            "protected", "incomplete", "other type", "foreign", "just made", "failed
+                            run"; NULL = may go */
 };
 
 /* Sets kept_by of every element; the order of the array stays. Returns how many may go. */

@@ -20,7 +20,7 @@ LAYOUT = struct.Struct("=IIII208s208sI2624s1024s")  # struct monitor_request
 ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
-KINDS = ("backup drill put-back alarm verify list remove restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
+KINDS = ("backup drill put-back alarm verify list remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
          "notify binlog look page-cert page-config page-audit").split()
 NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
 DAC_READ_SEARCH = 2
@@ -151,6 +151,21 @@ def test_an_upload_is_a_plain_file_of_the_folder(monitor, backup, folder):
 def test_text_is_no_option(monitor):
     for text in (b"--config", b"-", b"a\nb", b"\x1b[0m", b"x" * 1024):
         refused(monitor, kind="alarm", text=text)
+
+
+def test_a_label_is_one_line(monitor):
+    """Only where somebody gives one, and then it is a value: it may begin like an option, or be empty."""
+    label, run = 1 << 12, b"2026-11-22-0315"
+    for text in (b"a\nb", b"\x1b[0m", b"\xff", b"x" * 121, "\u202eback".encode()):
+        refused(monitor, kind="mark", which=run, flags=label, text=text)
+    refused(monitor, kind="mark", which=run, text=b"without its flag")
+    refused(monitor, kind="drill", which=run, flags=label, text=b"before 3.13")
+    refused(monitor, kind="mark", which=b"latest", flags=label, text=b"before 3.13")
+    for text in (b"--protect", b"", "vor dem Einspielen von 3.13".encode()):
+        result, pid, words, fd = monitor.ask(kind="mark", which=run, flags=label, text=text)
+        assert result == 0 and pid > 0, words
+        os.close(fd)
+        monitor.end()
 
 
 def test_descriptors_only_where_one_is_read(monitor):

@@ -318,6 +318,39 @@ def test_a_name_is_never_used_twice(site):
     assert site.list()[first, "documents"]["standing"] == "own" and site.job("verify", "latest")[-2]["run"] == second
 
 
+def test_what_is_protected_stays(site):
+    """Retention and delete leave it; and nobody who can write to the medium protects or unprotects: neither without a status, nor
+    with one of ours from before, nor with one that says so itself."""
+    site.write("[retention]\nkeep = 1\n")
+    label = "vor dem Einspielen von 3.13"
+    done = json.loads(site.cli("--json", "backup", "--now", "--label", label, "--protect", "documents").splitlines()[-1])
+    first, kept = done["run"], lambda: {run: (i["label"], i["protected"]) for (run, _), i in site.list().items()}
+    assert kept() == {first: (label, True)}
+    before = {f: f.read_bytes() for f in site.archives.glob("*.status.json")}
+    site.run()
+    third = site.run()
+    assert kept() == {first: (label, True), third: ("", False)}  # beside the one that retention keeps
+    refused = site.cli("backups", "delete", first, "--yes", "--force", exit=9)
+    assert "is protected" in refused and f"unprotect {first}" in refused
+    # whoever writes to the medium
+    for status in site.archives.glob("*.status.json"):
+        status.unlink()
+    site.archive(third, end=".status.json").write_text('{"format":"elexgate-status","version":1,"protected":true,"label":"mine"}')
+    assert kept() == {first: (label, True), third: ("", False)}
+    assert label in site.cli("backups") and "protected" in site.cli("backups")
+    site.cli("backups", "unprotect", first)
+    assert kept()[first] == (label, False)
+    for status, text in before.items():
+        status.write_bytes(text)
+    site.cli("backups", "label", first, "")
+    assert kept()[first] == ("", False)
+    site.cli("backups", "label", third, "a", "b", exit=2)
+    assert "one line" in site.cli("backups", "label", third, "two\nlines", exit=2)
+    site.cli("backups", "protect", "2019-01-01-0000", exit=1)
+    last = site.run()
+    assert set(kept()) == {last}
+
+
 def test_keys_rotate(site):
     first = site.run()
     before = json.loads(site.cli("--json", "backup-key"))["public"]

@@ -44,6 +44,25 @@ static void test_keeps_the_newest(void **state)
     assert_int_equal(apply(g, 0, (struct retention_policy){.keep = 9}), 0);
 }
 
+/* Protection adds: who is protected stays, and takes nobody's place. */
+static void test_protected(void **state)
+{
+    (void)state;
+    struct generation g[] = {gen("elexisdb", "2026-11-22T03:15:00Z"),
+        gen("elexisdb", "2026-11-21T03:15:00Z"), gen("elexisdb", "2026-11-20T03:15:00Z"),
+        gen("elexisdb", "2020-01-01T00:00:00Z")};
+    g[0].protected = g[3].protected = true;
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 2}), 1);
+    assert_string_equal(g[0].kept_by, "newest");
+    assert_string_equal(g[1].kept_by, "keep");
+    assert_null(g[2].kept_by);
+    assert_string_equal(g[3].kept_by, "protected");
+    /* what is no good is not counted, and is not made good by it */
+    g[3].complete = false;
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 2}), 1);
+    assert_string_equal(g[3].kept_by, "incomplete");
+}
+
 /* The old system's defects: elexisdb matched elexisdb2 and elexisdb_old by prefix. */
 static void test_exact_type(void **state)
 {
@@ -216,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keeps_the_newest),
+        cmocka_unit_test(test_protected),
         cmocka_unit_test(test_exact_type),
         cmocka_unit_test(test_incomplete_does_not_count),
         cmocka_unit_test(test_failed_run_deletes_nothing),

@@ -120,6 +120,47 @@ static void test_ledger(void **state)
     unit_remove_dir(dir);
 }
 
+/* The last mark of a run counts; marks are not backups, and say nothing that is no line of text. */
+static void test_ledger_marks(void **state)
+{
+    (void)state;
+    char *dir = unit_make_dir();
+    _cleanup_free_ char *path = xasprintf("%s/ledger", dir);
+    struct ledger l;
+    struct err e = {0};
+    assert_int_equal(ledger_read(path, &l, &e), 0);
+    struct ledger_entry made = entry(LEDGER_MADE, 1, "2026-11-21-0315");
+    struct ledger_entry mark = {.what = LEDGER_MARK, .run = "2026-11-21-0315", .protected = true};
+    strcpy(mark.label, "vor dem Einspielen von \"3.13\"");
+    assert_int_equal(ledger_append(&l, &made, &e), 0);
+    assert_int_equal(ledger_append(&l, &mark, &e), 0);
+    ledger_clear(&l);
+    assert_int_equal(ledger_read(path, &l, &e), 0);
+    assert_false(l.problem[0]);
+    assert_string_equal(ledger_mark(&l, "2026-11-21-0315")->label, mark.label);
+    assert_true(ledger_mark(&l, "2026-11-21-0315")->protected);
+    assert_null(ledger_mark(&l, "2026-11-22-0315"));
+    mark.protected = false;
+    mark.label[0] = 0;
+    assert_int_equal(ledger_append(&l, &mark, &e), 0);
+    assert_false(ledger_mark(&l, "2026-11-21-0315")->protected);
+    assert_string_equal(ledger_mark(&l, "2026-11-21-0315")->label, "");
+    size_t n;
+    free(ledger_live(&l, "", &n));
+    assert_int_equal(n, 1);
+    ledger_clear(&l);
+    static const char *const bad[] = {"two\nlines", "\033[31m", "\xff", "\u202eback"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(archive_label_valid(bad[i]));
+    char longest[ARCHIVE_LABEL_MAX + 2];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    assert_false(archive_label_valid(longest));
+    longest[ARCHIVE_LABEL_MAX] = 0;
+    assert_true(archive_label_valid(longest) && archive_label_valid(""));
+    unit_remove_dir(dir);
+}
+
 /* Cut at every byte, and with every byte changed: never more than what was there, never a crash,
  * and what is appended then can be read. */
 static void test_ledger_damage(void **state)
@@ -247,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_known_key),
         cmocka_unit_test(test_seals),
         cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_ledger_marks),
         cmocka_unit_test(test_ledger_damage),
         cmocka_unit_test(test_shrink),
         cmocka_unit_test(test_medium),

@@ -17,6 +17,8 @@ static const struct {
     {RIGHTS_PROXY, "{'cmd':'handover'}", RIGHTS_MACHINE, false},
     {RIGHTS_KEEPER, "{'cmd':'archives'}", RIGHTS_VIEWER, false},
     {RIGHTS_KEEPER, "{'cmd':'delete','which':'r'}", RIGHTS_ADMIN, true},
+    {RIGHTS_KEEPER, "{'cmd':'mark','which':'r','label':'x','protect':true}", RIGHTS_ADMIN, false},
+    {RIGHTS_KEEPER, "{'cmd':'mark','which':'r','unprotect':true}", RIGHTS_ADMIN, true},
     {RIGHTS_KEEPER, "{'cmd':'delete','which':'r','force':true}", RIGHTS_MACHINE, true},
     {RIGHTS_KEEPER, "{'cmd':'delete','which':'r','force':1}", RIGHTS_MACHINE, true},
     {RIGHTS_KEEPER, "{'cmd':'delete','which':'r','force':false}", RIGHTS_ADMIN, true},
