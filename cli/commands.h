@@ -34,6 +34,7 @@
     X(verify) \
     X(schedule) \
     X(restore) \
+    X(changes) \
     X(metrics) \
     X(notify) \
     X(completion) \

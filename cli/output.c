@@ -108,6 +108,18 @@ char *output_member(const json_t *object, const char *key)
     return xstrdup("");
 }
 
+char *output_list(const json_t *array)
+{
+    char *all = xstrdup("");
+    size_t i;
+    const json_t *text;
+    json_array_foreach ((json_t *)(uintptr_t)array, i, text) {
+        _cleanup_free_ char *one = output_safe(json_string_value(text)), *before = all;
+        all = xasprintf("%s%s%s", before, *before ? ", " : "", one);
+    }
+    return all;
+}
+
 int64_t output_number(const json_t *object, const char *key, int64_t fallback)
 {
     const json_t *v = json_object_get(object, key);

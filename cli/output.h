@@ -29,6 +29,8 @@ char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN]);
 /* A member of a JSON object as text, "" if missing; numbers are written out. malloc'ed, made safe.
  */
 char *output_member(const json_t *object, const char *key) MUSTCHECK;
+/* The texts of an array, "a, b", made safe; malloc'ed. */
+char *output_list(const json_t *array) MUSTCHECK;
 /* A member as a number; fallback if missing or no number. */
 int64_t output_number(const json_t *object, const char *key, int64_t fallback);
 

@@ -16,6 +16,7 @@ static const struct right rows[] = {
     ROW(PROXY, "watch", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "sessions", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "workstations", NULL, NULL, VIEWER, false, false),
+    ROW(PROXY, "writers", NULL, NULL, VIEWER, false, false),
     ROW(PROXY, "workstation", NULL, NULL, ADMIN, false, true),
     ROW(PROXY, "log", NULL, NULL, PAGE, false, false),
     ROW(PROXY, "audit-log", NULL, NULL, VIEWER, false, false),

@@ -13,6 +13,7 @@
 #include "proxy/audit_trail.h"
 #include "proxy/control/commands.h"
 #include "proxy/roster.h"
+#include "proxy/writers.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 #include "proxy/record_pool.h"
@@ -184,12 +185,13 @@ static void on_housekeeping(uv_timer_t *t)
         warnings_log_kept_back(&p->settings->listeners[i], clock_mono_ms());
 }
 
-/* The file belongs to the successor, once there is one. */
+/* The board belongs to the successor, once there is one; who wrote, both of them add. */
 static void on_roster(uv_timer_t *t)
 {
     const struct proxy *p = t->data;
     if (!p->handover.leaving)
         roster_save();
+    writers_save(!p->handover.leaving);
 }
 
 static void on_watchdog(uv_timer_t *t)
@@ -221,8 +223,10 @@ static int load(struct proxy *p, struct err *e)
     program_log("elexgate-proxy", config);
     const char *state = config_str(config, "proxy", NULL, "state_dir");
     r = file_mkdirs(state, 0700, e);
-    if (r == 0)
+    if (r == 0) {
         roster_open(state);
+        writers_open(state);
+    }
     if (r == 0)
         r = tickets_open(state, &p->tickets, e);
     if (r < 0) {

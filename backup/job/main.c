@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/binlog/changes.h"
 #include "backup/job/binlog/follow.h"
 #include "backup/job/commands.h"
 #include "backup/job/look.h"
@@ -32,6 +33,7 @@ static const char usage[] =
     "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [--label TEXT] [--protect] [TYPE...]   one run\n"
     "  drill [WHICH] [--type TYPE] [--foreign] [--if-any]     prove that a backup can be restored\n"
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
+    "  changes [--from MOMENT] [--to MOMENT] [--table T] [--workstation W] [--rows]   what the log says\n"
     "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
@@ -262,6 +264,7 @@ static const struct command {
     {"restore", job_restore},
     {"alarm", job_alarm},
     {"binlog", job_binlog},
+    {"changes", job_changes},
 };
 
 static int run_command(const struct command *command, const struct config *c, int argc, char **argv)

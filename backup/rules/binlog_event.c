@@ -127,6 +127,29 @@ int binlog_group_parse(const uint8_t *event, size_t n, struct binlog_group *out,
     return 0;
 }
 
+/* flags_extra, behind all that the first byte of flags says; in this order */
+#define GTID_EXTRA_ENGINES 0x01
+#define GTID_EXTRA_ALTER   0x0c /* commit, rollback of an ALTER in two phases */
+#define GTID_EXTRA_THREAD  0x10
+
+uint32_t binlog_group_thread(const uint8_t *event, size_t n)
+{
+    struct binlog_group g;
+    if (binlog_group_parse(event, n, &g, NULL) < 0)
+        return 0;
+    const uint8_t *p = event + BINLOG_HEADER_SIZE + 13, *end = event + n;
+    if (p[-1] & GTID_GROUP_COMMIT)
+        p += 8;
+    if (g.xid)
+        p = g.xid + g.gtrid + g.bqual;
+    if (p >= end)
+        return 0;
+    uint8_t flags = *p++;
+    p += flags & GTID_EXTRA_ENGINES ? 1 : 0;
+    p += flags & GTID_EXTRA_ALTER ? 8 : 0;
+    return flags & GTID_EXTRA_THREAD && end - p >= 4 ? binlog_u32(p) : 0;
+}
+
 int binlog_gtid_list_parse(const uint8_t *event, size_t n, struct binlog_gtids *out, struct err *e)
 {
     const uint8_t *p = event + BINLOG_HEADER_SIZE;

@@ -101,6 +101,10 @@ struct binlog_group {
 int binlog_group_parse(
     const uint8_t *event, size_t n, struct binlog_group *out, struct err *e) MUSTCHECK;
 
+/* The connection that it came over; 0: not said (servers before MariaDB 11.5 say it in statements
+ * only). */
+uint32_t binlog_group_thread(const uint8_t *event, size_t n);
+
 /* The state of a file's beginning. */
 int binlog_gtid_list_parse(
     const uint8_t *event, size_t n, struct binlog_gtids *out, struct err *e) MUSTCHECK;

@@ -211,9 +211,10 @@ static void print_moment(const struct cli *cli, const json_t *moment)
         _cleanup_free_ char *what = output_member(c, "what");
         if (i == CHANGES_SHOWN)
             break;
-        printf(tr(cli, "  %s  %s, %" PRId64 " times\n"),
+        _cleanup_free_ char *who = output_list(json_object_get(c, "workstations"));
+        printf(tr(cli, "  %s  %s, %" PRId64 " times  %s\n"),
             cli_time(cli, c, "minute", false, "?", minute), what,
-            output_number(c, "transactions", 0));
+            output_number(c, "transactions", 0), who);
     }
     if (i == CHANGES_SHOWN)
         printf("%s\n", tr(cli, "  and more"));

@@ -11,6 +11,7 @@
 #include "common/json_get.h"
 #include "proxy/audit_trail.h"
 #include "proxy/roster.h"
+#include "proxy/writers.h"
 
 void command_error(struct control_client *c, const struct err *e)
 {
@@ -84,6 +85,18 @@ static void cmd_workstations(struct control_client *c, const json_t *request)
     control_answer(c, json_pack("{s:b, s:o}", "ok", 1, "workstations", roster_json()));
 }
 
+/* {"cmd":"writers","from":SECONDS,"to":SECONDS} */
+static void cmd_writers(struct control_client *c, const json_t *request)
+{
+    const json_t *from = json_object_get(request, "from"), *to = json_object_get(request, "to");
+    if (!json_is_integer(from) || !json_is_integer(to)) {
+        control_answer(c, json_error(EINVAL, "\"from\" and \"to\" must be seconds since 1970"));
+        return;
+    }
+    writers_save(!control_socket_proxy(c)->handover.leaving);
+    control_answer(c, writers_json(json_integer_value(from), json_integer_value(to)));
+}
+
 /* {"cmd":"workstation","address":IP,"name":TEXT} or "forget":true */
 static void cmd_workstation(struct control_client *c, const json_t *request)
 {
@@ -136,6 +149,7 @@ static const struct {
     {"sessions", command_sessions},
     {"workstations", cmd_workstations},
     {"workstation", cmd_workstation},
+    {"writers", cmd_writers},
     {"watch", cmd_watch},
     {"block", command_block},
     {"drain", command_drain},

@@ -27,6 +27,7 @@
 #include "proxy/wire/sha2_login.h"
 #include "proxy/wire/user_guard.h"
 #include "proxy/worker.h"
+#include "proxy/writers.h"
 
 /* How long a session that was ended between two statements waits for its client's next command, so
  * that the error arrives as that command's answer. Elexis polls every 5 to 30 s. */
@@ -113,6 +114,7 @@ struct session {
     int64_t since_wall_ms;
     uint64_t last_activity_ms;
     uint32_t thread_id;
+    struct writer writer;
     /* as counted in the idle slot */
     bool counted_session, counted_flight, counted_write, counted_transaction, counted_unknown,
         counted_pending;

@@ -50,6 +50,7 @@ void session_account(struct session *s, unsigned events)
     if (wrote || d->lost)
         SLOT_SET(slot->last_write_ms, now);
     SLOT_SET(slot->last_statement_ms, now);
+    writer_look(&s->writer, wrote || d->lost, s->counted_write, &s->peer, s->thread_id);
 }
 
 void session_account_gone(struct session *s)
@@ -67,6 +68,8 @@ void session_account_off(struct session *s)
     if (s->counted_write ||
         ((s->counted_transaction || s->counted_unknown) && s->dialogue.transaction_wrote))
         SLOT_SET(slot->last_write_ms, now);
+    if (s->counted_write)
+        writer_look(&s->writer, true, false, &s->peer, s->thread_id);
     count(&slot->in_flight, &s->counted_flight, false);
     count(&slot->write_in_flight, &s->counted_write, false);
     count(&slot->transactions, &s->counted_transaction, false);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
+#include "backup/job/binlog/inflate.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
@@ -15,7 +15,6 @@
 #define XA_MS        10000
 #define BINLOG_WORDS "BINLOG '"
 #define ROWS_MAX     ((size_t)700 << 20) /* of one statement: as base64 it must fit a packet */
-#define TEXT_MAX     ((uint32_t)1 << 30)
 
 static int failed(const struct binlog_event *ev, const char *kind, const char *why, struct err *e)
 {
@@ -247,29 +246,10 @@ static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
     return r == 0 ? send_words(p, ev, use, e) : r;
 }
 
-/* log_bin_compress: a byte with the length's length, the length, most significant byte first, and
- * what zlib made. malloc'ed. */
 static int inflate_text(const struct binlog_query *q, char **out, size_t *n, struct err *e)
 {
-    const uint8_t *p = (const uint8_t *)q->text;
-    size_t digits = q->length ? p[0] & 7 : 0;
-    uint32_t len = 0;
-    if (q->length < 1 + digits || digits == 0 || digits > 4 || (p[0] & 0x70) != 0)
-        return err_set(e, EBADMSG, "a compressed statement is damaged");
-    for (size_t i = 0; i < digits; i++)
-        len = len << 8 | p[1 + i];
-    if (len > TEXT_MAX)
-        return err_set(e, EBADMSG, "a compressed statement is too long");
-    char *text = xmalloc(len + 1);
-    uLongf got = len;
-    if (uncompress((Bytef *)text, &got, p + 1 + digits, q->length - 1 - digits) != Z_OK ||
-        got != len) {
-        free(text);
-        return err_set(e, EBADMSG, "a compressed statement is damaged");
-    }
-    *out = text;
-    *n = len;
-    return 0;
+    return binlog_inflate(
+        (const uint8_t *)q->text, q->length, "a compressed statement", (uint8_t **)out, n, e);
 }
 
 /* A role belongs to who made it, unless it says otherwise. In the table only those that the

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backup/rules/binlog_query.h"
+#include "backup/rules/binlog_rows.h"
 #include "backup/rules/binlog_segment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -30,6 +31,32 @@ static void try_query(const uint8_t *event, size_t n)
     free(binlog_query_settings(&q, quote, NULL));
     CHECK(strlen(binlog_query_kind(&q, kind)) > 0);
     (void)binlog_query_bracket(&q);
+}
+
+static void take_value(void *ctx, size_t column, const char *value)
+{
+    const struct binlog_columns *c = ctx;
+    CHECK(column < c->n && (!value || strlen(value) < 1000));
+}
+
+/* Its columns from a table map whose length two bytes in front say, then the rows. */
+static void try_rows(const uint8_t *data, size_t size)
+{
+    struct binlog_columns c;
+    struct binlog_rows rows;
+    size_t map = size < 2 ? 0 : binlog_u16(data);
+    if (map < BINLOG_HEADER_SIZE || size - 2 < map ||
+        binlog_columns_parse(data + 2, map, &c, NULL) < 0)
+        return;
+    size_t n = size - 2 - map;
+    uint8_t *event = xmalloc(n + 1);
+    memcpy(event, data + 2 + map, n);
+    if (n >= BINLOG_HEADER_SIZE && binlog_is_rows(event[4]) &&
+        binlog_rows_begin(event, n, &c, &rows, NULL) == 0)
+        while (binlog_rows_next(&rows, take_value, &c, NULL) == 1)
+            CHECK(rows.p <= rows.end);
+    free(event);
+    binlog_columns_clear(&c);
 }
 
 static void try_event(const uint8_t *event, size_t n)
@@ -57,6 +84,7 @@ static void try_event(const uint8_t *event, size_t n)
     }
     if (binlog_table_parse(event, n, &table, NULL) == 0)
         CHECK(strlen(table.name) < sizeof table.name);
+    (void)binlog_group_thread(event, n);
     (void)!binlog_rows_parse(event, n, &id, &last, NULL);
     (void)!binlog_rotate_parse(event, n, file, NULL);
     if (binlog_variable_parse(event, n, &variable, NULL) == 0)
@@ -85,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *own = xmalloc(size + 1); /* of just this size, so that what reads on is noticed */
     memcpy(own, data, size);
     try_event(own, size);
+    try_rows(own, size);
     try_index((const char *)own, size);
     free(own);
     return 0;

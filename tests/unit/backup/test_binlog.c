@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backup/rules/binlog_query.h"
+#include "backup/rules/binlog_rows.h"
 #include "backup/rules/binlog_segment.h"
 #include "backup/rules/binlog_timeline.h"
 
@@ -16,6 +17,12 @@ static const char gtid_hex[] =
     "4b950d6ba2010000002a0000006b0100000800010000000000000000000000290000000000002fae5052";
 static const char query_hex[] =
     "00f15365020100000090000000760200000000040000004ba4b905000000260000000000050100002054000000000603737464042d002d002d0007040081040000000000000000435245415445205441424c4520642e747a20286120696e742c20742054494d455354414d502836292044454641554c54204e4f572836292920636f6d6d656e742027c3a42752db0cdb";
+
+/* CREATE TABLE t (id INT, m INT); UPDATE t SET m=5, three rows */
+static const char table_map_hex[] =
+    "fec10d6b13010000002a000000e1040000000012000000000001000170000174000203030002d9183e43";
+static const char update_hex[] =
+    "fec10d6b1801000000580000003905000000001200000000000100020303fc0100000001000000fc0100000005000000fc0200000002000000fc0200000005000000fc0300000003000000fc03000000050000001b09e62b";
 
 static uint8_t *bytes_of(const char *hex, size_t *n)
 {
@@ -377,6 +384,89 @@ static void test_decision(void **state)
     }
 }
 
+static void append_value(void *ctx, size_t column, const char *value)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 100, "%zu=%s ", column, value ? value : "NULL");
+}
+
+/* Each length of both events but the whole one is refused, and nothing is read behind it. */
+static void cut_off_rows(const uint8_t *map, size_t n, const uint8_t *event, size_t m)
+{
+    struct binlog_columns c;
+    struct binlog_rows rows;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *less = memcpy(xmalloc(i + 1), map, i);
+        if (binlog_columns_parse(less, i, &c, NULL) == 0) /* but for the bits of NULL */
+            binlog_columns_clear(&c);
+        free(less);
+    }
+    assert_int_equal(binlog_columns_parse(map, n, &c, NULL), 0);
+    for (size_t i = BINLOG_HEADER_SIZE; i < m; i++) {
+        uint8_t *less = memcpy(xmalloc(i + 1), event, i);
+        int images = 0, r = binlog_rows_begin(less, i, &c, &rows, NULL);
+        while (r == 0 && (r = binlog_rows_next(&rows, NULL, NULL, NULL)) == 1) {
+            images++;
+            r = 0;
+            if (rows.p == rows.end)
+                break;
+        }
+        assert_true(images < 6);
+        free(less);
+    }
+    binlog_columns_clear(&c);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    size_t n, m;
+    struct binlog_columns c;
+    struct binlog_rows rows;
+    char text[1000] = "";
+    _cleanup_free_ uint8_t *map = bytes_of(table_map_hex, &n);
+    _cleanup_free_ uint8_t *event = bytes_of(update_hex, &m);
+    n -= BINLOG_CHECKSUM;
+    m -= BINLOG_CHECKSUM;
+    assert_int_equal(binlog_columns_parse(map, n, &c, NULL), 0);
+    assert_int_equal(c.n, 2);
+    assert_int_equal(binlog_rows_begin(event, m, &c, &rows, NULL), 0);
+    assert_int_equal(rows.change, BINLOG_CHANGED_ROW);
+    for (int image = 0; image < 6; image++) {
+        assert_int_equal(rows.after, image % 2);
+        assert_int_equal(binlog_rows_next(&rows, append_value, text, NULL), 1);
+    }
+    assert_int_equal(binlog_rows_next(&rows, append_value, text, NULL), 0);
+    assert_string_equal(text, "0=1 1=1 0=1 1=5 0=2 1=2 0=2 1=5 0=3 1=3 0=3 1=5 ");
+    c.types[1] = 200; /* no type of any column */
+    assert_int_equal(binlog_rows_begin(event, m, &c, &rows, NULL), 0);
+    assert_int_equal(binlog_rows_next(&rows, NULL, NULL, NULL), -EBADMSG);
+    c.n = 1; /* a table of another shape */
+    assert_int_equal(binlog_rows_begin(event, m, &c, &rows, NULL), -EBADMSG);
+    binlog_columns_clear(&c);
+    cut_off_rows(map, n, event, m);
+}
+
+/* MariaDB 10.11 does not say it; as 11.8 notes it: flags, then the connection's number. */
+static void test_connection(void **state)
+{
+    (void)state;
+    size_t n;
+    _cleanup_free_ uint8_t *event = bytes_of(gtid_hex, &n);
+    n -= BINLOG_CHECKSUM;
+    assert_int_equal(binlog_group_thread(event, n), 0);
+    free(event);
+    event = bytes_of(
+        "a3c50d6ba2010000002a000000720100000800010000000000000000000000291004000000007e53c055", &n);
+    n -= BINLOG_CHECKSUM;
+    assert_int_equal(binlog_group_thread(event, n), 4);
+    for (size_t i = 0; i < n - 1; i++)
+        assert_int_equal(binlog_group_thread(event, i), 0);
+    uint8_t *extra = event + BINLOG_HEADER_SIZE + 13;
+    extra[-1] |= 0x02; /* a group's number comes before it, and is cut off */
+    assert_int_equal(binlog_group_thread(event, n), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),
         cmocka_unit_test(test_index),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_connection),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_decision),
     };

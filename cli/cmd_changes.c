@@ -1,0 +1,149 @@
+/*
+ * elexgate changes: what the archived binary log says was changed, transaction by transaction.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "common/json_get.h"
+
+struct listing {
+    struct cli *cli;
+    struct progress progress;
+};
+
+static void print_table(const struct cli *cli, const json_t *t)
+{
+    _cleanup_free_ char *name = output_member(t, "table");
+    printf(tr(cli, "    %s: rows added %" PRId64 ", changed %" PRId64 ", deleted %" PRId64 "\n"),
+        name, output_number(t, "inserted", 0), output_number(t, "changed", 0),
+        output_number(t, "deleted", 0));
+    if (json_get_true(t, "unsure"))
+        printf("%s\n", tr(cli, "      and more that cannot be counted"));
+}
+
+static void print_values(const char *before, const json_t *row)
+{
+    size_t i;
+    const json_t *value;
+    fputs(before, stdout);
+    json_array_foreach ((json_t *)(uintptr_t)row, i, value) {
+        _cleanup_free_ char *text = output_safe(
+            json_is_null(value) ? "NULL" : json_string_value(value));
+        printf("%s%s", i ? ", " : "", text);
+    }
+    putchar('\n');
+}
+
+static void print_rows(const json_t *rows)
+{
+    size_t i;
+    const json_t *row;
+    json_array_foreach ((json_t *)(uintptr_t)rows, i, row) {
+        bool gone = strcmp(json_get_text(row, "change"), "deleted") == 0;
+        if (json_object_get(row, "was"))
+            print_values("      - ", json_object_get(row, "was"));
+        print_values(gone ? "      - " : "      + ", json_object_get(row, "row"));
+    }
+}
+
+static void print_change(const struct cli *cli, const json_t *line)
+{
+    char when[32];
+    size_t i;
+    const json_t *t;
+    _cleanup_free_ char *gtid = output_member(line, "gtid"),
+                        *statements = output_list(json_object_get(line, "statements")),
+                        *who = output_list(json_object_get(line, "workstations"));
+    bool one = json_array_size(json_object_get(line, "workstations")) == 1;
+    cli_time(cli, line, "time", true, "?", when);
+    if (one || !*who)
+        printf("%s  %s  %s\n", when, gtid, who);
+    else
+        printf(tr(cli, "%s  %s  one of: %s\n"), when, gtid, who);
+    if (*statements)
+        printf("    %s\n", statements);
+    json_array_foreach (json_object_get(line, "tables"), i, t)
+        print_table(cli, t);
+    print_rows(json_object_get(line, "rows"));
+}
+
+static void print_end(const struct cli *cli, const json_t *line)
+{
+    int64_t shown = output_number(line, "shown", 0), all = output_number(line, "transactions", 0);
+    _cleanup_free_ char *unknown = output_member(line, "workstations_unknown");
+    if (shown == all)
+        printf(tr_n(cli, "%" PRId64 " transaction\n", "%" PRId64 " transactions\n",
+                   (unsigned long long)all),
+            all);
+    else
+        printf(tr(cli, "%" PRId64 " of %" PRId64 " transactions in that time\n"), shown, all);
+    if (*unknown)
+        printf(tr(cli, "Which workstation it was is not known: %s\n"), unknown);
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct listing *l = ctx;
+    const char *event = json_get_text(line, "event");
+    bool change = strcmp(event, "change") == 0;
+    if (l->cli->json || !(change || strcmp(event, "changes") == 0)) {
+        if (!json_get_true(line, "done") || !json_get_true(line, "ok") || l->cli->json)
+            progress_line(&l->progress, line);
+        return;
+    }
+    progress_clear(&l->progress);
+    if (change)
+        print_change(l->cli, line);
+    else
+        print_end(l->cli, line);
+}
+
+static int run_changes(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {
+        "--from=", "--to=", "--table=", "--workstation=", "--timeline=", "--rows", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    struct listing l = {.cli = cli};
+    const char *o, *args[16] = {"changes"};
+    size_t n = 1;
+    while ((o = args_next(&a, options)) && n < 13) {
+        args[n++] = strcmp(o, "--from=") == 0          ? "--from"
+                    : strcmp(o, "--to=") == 0          ? "--to"
+                    : strcmp(o, "--table=") == 0       ? "--table"
+                    : strcmp(o, "--workstation=") == 0 ? "--workstation"
+                    : strcmp(o, "--timeline=") == 0    ? "--timeline"
+                                                       : "--rows";
+        if (a.value && strcmp(o, "--rows") != 0)
+            args[n++] = a.value;
+    }
+    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
+    if (code != EXIT_GOOD)
+        return code;
+    progress_init(&l.progress, cli);
+    return job_stream_run(cli, args, on_line, &l);
+}
+
+const struct command cmd_changes = {
+    "changes",
+    "[--from MOMENT] [--to MOMENT] [--table [DB.]TABLE] [--workstation ADDRESS|NAME] [--timeline N] [--rows]",
+    "what was changed in the database, transaction by transaction",
+    run_changes,
+    "  --from MOMENT  from that second on, \"2026-11-30 14:32:07\" in local time; without, the last\n"
+    "                 hour before --to\n"
+    "  --to MOMENT    before that second; without, until now\n"
+    "  --table T      only transactions that changed this table or name it\n"
+    "  --workstation W  only those that came from this address, or the workstation of that name\n"
+    "  --timeline N   only of that timeline of the archived binary log\n"
+    "  --rows         with contents, which are patients' data: the values of the first 200 rows of\n"
+    "                 each transaction\n"
+    "\n"
+    "From the archived binary log ([binlog] archive). For each transaction its time, its number\n"
+    "(which `elexgate restore --before` takes), the workstation that it came from, tables and\n"
+    "counts of rows. docs/pitr.md says how the workstation is found.\n",
+};
