@@ -1,12 +1,14 @@
 """The server's binary log, archived byte for byte as it is written: docs/pitr.md."""
 import json
 import os
+import pathlib
+import subprocess
 import threading
 
 import pytest
 from lib import process
 from lib.backup import Backup, moment
-from lib.binlog import ARGS, Stream, same
+from lib.binlog import ARGS, Stream, masked, same
 
 
 @pytest.fixture(scope="module")
@@ -238,12 +240,73 @@ def test_a_full_disk_is_waited_for(stream, logging_server, folder):
         process.run(["umount", small])
 
 
-def test_closed_segments_are_encrypted_where_archives_are(stream, logging_server, folder):
+def recipient(stream, folder):
     key = process.run(["age-keygen"]).stdout
     (folder / "key").write_text(key)
     (folder / "key").chmod(0o600)
     public = next(line.split()[-1] for line in key.splitlines() if "public key" in line)
     stream.backup.set("archive", recipients=public)
+
+
+def in_clear(stream, word):
+    return [path.name for path in stream.root.rglob("*") if path.is_file() and word in path.read_bytes()]
+
+
+def test_what_is_being_written_is_encrypted_where_archives_are(stream, logging_server, folder):
+    """Nothing on the medium is in clear at any time; a stream that was killed closes what it left and goes on behind it."""
+    stream.start()
+    write(logging_server, text="vorher")
+    stream.caught_up()
+    assert in_clear(stream, b"vorher0"), "archives were not encrypted then"
+    stream.stop()
+    recipient(stream, folder)
+    stream.start()
+    write(logging_server, 200, text="Geheimnis")
+    stream.caught_up()
+    index = stream.indices()[-1]
+    path = stream.root / "0001" / index["stored"]
+    assert index["open"] and index["encrypted"] and in_clear(stream, b"Geheimnis") == in_clear(stream, b"vorher") == []
+    name = index["file"]
+    theirs = (pathlib.Path(logging_server.datadir) / name).read_bytes()[index["from"]:index["to"]]
+    assert b"Geheimnis199" in theirs and path.stat().st_size >= len(theirs)
+    key = process.run(["sh", "-c", f"age -d -i {folder}/key {path}.key.age | od -An -v -tx1 | tr -d ' \\n'"]).stdout
+    assert len(key) == 64
+    stock = subprocess.run(["openssl", "enc", "-d", "-chacha20", "-K", key, "-iv", "0" * 32, "-in", path], stdout=subprocess.PIPE, check=True).stdout
+    assert stock[:len(theirs)] == theirs
+    stream.kill()
+    stream.start(settled=False)
+    write(logging_server, text="danach")
+    stream.caught_up()
+    mine = [i for i in stream.indices() if i["file"] == name]
+    assert stream.timelines() == [1] and [i["open"] for i in mine][-1] is True and not any(i["open"] for i in mine[:-1])
+    assert not path.exists() and not path.with_name(path.name + ".key.age").exists() and in_clear(stream, b"Geheimnis") == []
+    data = b"".join(plain(stream, folder, i) for i in sorted(mine[:-1], key=lambda i: i["from"]))
+    assert masked(data) == masked((pathlib.Path(logging_server.datadir) / name).read_bytes()[:len(data)]) and b"Geheimnis199" in data
+
+
+def plain(stream, folder, index):
+    path = stream.root / f"{index['timeline']:04}" / index["stored"]
+    opened = ["sh", "-c", f"age -d -i {folder}/key {path} | gzip -dc" if index["encrypted"] else f"gzip -dc {path}"]
+    return subprocess.run(opened, stdout=subprocess.PIPE, check=True).stdout
+
+
+def test_an_open_segment_whose_key_is_gone_stays_and_the_stream_goes_on(stream, logging_server, folder):
+    """Another machine, or a state folder that was lost: the identity still opens it."""
+    recipient(stream, folder)
+    stream.start()
+    write(logging_server, text="Geheimnis")
+    stream.caught_up()
+    stream.kill()
+    (stream.backup.state / "binlog-open.key").unlink()
+    stream.start(settled=False)
+    write(logging_server, text="danach")
+    stream.caught_up()
+    assert stream.timelines() == [1] and [i["open"] for i in stream.indices()][-2:] == [True, True]
+    assert any("only an identity opens it" in line.get("text", "") for line in stream.lines())
+
+
+def test_closed_segments_are_encrypted_where_archives_are(stream, logging_server, folder):
+    recipient(stream, folder)
     stream.start()
     write(logging_server, text="Geheimnis")
     name = logging_server.sql("SHOW MASTER STATUS")[0][0]

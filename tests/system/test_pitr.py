@@ -386,7 +386,7 @@ def test_out_of_an_encrypted_archive(folder, template):
         p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('Geheim'); FLUSH BINARY LOGS; INSERT INTO load_db.kontakt (name) VALUES ('danach')")
         then = state(p.server)
         p.stream.caught_up()
-        assert [i["encrypted"] for i in p.stream.indices()] == [True, False]
+        assert [(i["encrypted"], i["open"]) for i in p.stream.indices()] == [(True, False), (True, True)]
         assert "identity" in p.into("--to", "latest", exit=9)[-1]["error"]
         p.backup.set("archive", identity_file=folder / "key")
         got, _ = p.into("--to", "latest")

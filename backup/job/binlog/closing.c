@@ -17,7 +17,8 @@
 
 /* --- writing --- */
 
-static int compress(struct run *r, int from, uint64_t bytes, struct sink *sink, struct err *e)
+static int compress(
+    struct run *r, const struct open_file *from, uint64_t bytes, struct sink *sink, struct err *e)
 {
     const struct deflate_backend *backend;
     _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
@@ -28,9 +29,10 @@ static int compress(struct run *r, int from, uint64_t bytes, struct sink *sink, 
         sink, backend, deflate_level(backend, r->a.pack.level), 1, NULL, NULL);
     for (uint64_t at = 0; code == 0 && at < bytes;) {
         size_t want = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
-        ssize_t n = pread(from, buf, want, (off_t)at);
+        ssize_t n = open_file_read(from, buf, want, at, e);
         if (n <= 0) {
-            code = err_sys(e, n < 0 ? errno : EIO, "cannot read an open segment");
+            code = n < 0 ? (int)n
+                         : err_set(e, EIO, "an open segment is shorter than its index says");
             break;
         }
         code = gzip_write_data(gzip, buf, (size_t)n, e);
@@ -46,8 +48,8 @@ struct written {
     uint8_t key[AGE_FILE_KEY]; /* of this one file, to read it back */
 };
 
-static int write_file(struct run *r, int from, uint64_t bytes, int to, const char *name,
-    bool encrypted, struct written *w, struct err *e)
+static int write_file(struct run *r, const struct open_file *from, uint64_t bytes, int to,
+    const char *name, bool encrypted, struct written *w, struct err *e)
 {
     struct sink *file = sink_file(to, name), *top = file;
     int code = 0;
@@ -93,15 +95,15 @@ static int inflate_all(struct source *source, const struct binlog_segment *s, st
     return code == GZIP_READ_END ? 0 : code == GZIP_READ_DAMAGED ? -EBADMSG : code;
 }
 
-static int read_plain(int fd, const struct binlog_segment *s, struct reading *g,
+static int read_open(const struct open_file *f, const struct binlog_segment *s, struct reading *g,
     binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
     _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
     while (g->bytes < s->to - s->from) {
         uint64_t left = s->to - s->from - g->bytes;
-        ssize_t n = pread(fd, buf, left < CHUNK ? (size_t)left : CHUNK, (off_t)g->bytes);
+        ssize_t n = open_file_read(f, buf, left < CHUNK ? (size_t)left : CHUNK, g->bytes, e);
         if (n <= 0)
-            return n < 0 ? err_sys(e, errno, "cannot read %s", s->stored)
+            return n < 0 ? (int)n
                          : err_set(e, EBADMSG, "%s is shorter than its index says", s->stored);
         g->bytes += (uint64_t)n;
         CHECK(EVP_DigestUpdate(g->sha, buf, (size_t)n));
@@ -142,27 +144,47 @@ static int read_closed(const struct archive_settings *a, int fd, const struct bi
     return code;
 }
 
-static int read_fd(const struct archive_settings *a, int fd, const struct binlog_segment *s,
-    const uint8_t *key, binlog_bytes_fn *fn, void *ctx, struct err *e)
+static struct reading begin_reading(void)
 {
     struct reading g = {.sha = EVP_MD_CTX_new()};
     CHECK(g.sha && EVP_DigestInit_ex(g.sha, EVP_sha256(), NULL));
-    int code = s->open ? read_plain(fd, s, &g, fn, ctx, e)
-                       : read_closed(a, fd, s, key, &g, fn, ctx, e);
+    return g;
+}
+
+static int end_reading(struct reading *g, const struct binlog_segment *s, int code, struct err *e)
+{
     if (code == 0)
-        code = check_sum(&g, s, e);
-    EVP_MD_CTX_free(g.sha);
+        code = check_sum(g, s, e);
+    EVP_MD_CTX_free(g->sha);
     return code;
+}
+
+static int read_file(const struct archive_settings *a, const char *path,
+    const struct binlog_segment *s, struct reading *g, binlog_bytes_fn *fn, void *ctx,
+    struct err *e)
+{
+    struct open_file f;
+    if (s->open) {
+        int code = open_file_read_only(a, path, s->encrypted, &f, e);
+        if (code != 0)
+            return code;
+        code = read_open(&f, s, g, fn, ctx, e);
+        open_file_close(&f);
+        return code;
+    }
+    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", path);
+    return read_closed(a, fd, s, NULL, g, fn, ctx, e);
 }
 
 int binlog_read_segment(const struct archive_settings *a, const struct binlog_catalog *c,
     const struct binlog_segment *s, binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
     _cleanup_free_ char *path = binlog_catalog_path(c, s, s->stored);
-    _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return err_sys(e, errno, "cannot open %s", path);
-    int code = read_fd(a, fd, s, NULL, fn, ctx, e);
+    struct reading g = begin_reading();
+    int code = read_file(a, path, s, &g, fn, ctx, e);
+    code = end_reading(&g, s, code, e);
     if (code == AGE_LOCKED && s->encrypted)
         return EXIT_REFUSED;
     return code == -EBADMSG ? EXIT_INCONSISTENT : code;
@@ -186,8 +208,16 @@ static int sum_of(int fd, const char *name, struct binlog_segment *s, struct err
     return n < 0 ? (int)n : 0;
 }
 
-static int write_and_read_back(
-    struct run *r, int from, int to, const char *part, struct binlog_segment *s, struct err *e)
+static int read_back(
+    struct run *r, int fd, const struct binlog_segment *s, const uint8_t *key, struct err *e)
+{
+    struct reading g = begin_reading();
+    int code = read_closed(&r->a, fd, s, key, &g, NULL, NULL, e);
+    return end_reading(&g, s, code, e);
+}
+
+static int write_and_read_back(struct run *r, const struct open_file *from, int to,
+    const char *part, struct binlog_segment *s, struct err *e)
 {
     struct written w = {{0}};
     int code = write_file(r, from, s->to - s->from, to, part, s->encrypted, &w, e);
@@ -198,24 +228,24 @@ static int write_and_read_back(
     if (code == 0 && lseek(to, 0, SEEK_SET) < 0)
         code = err_sys(e, errno, "cannot read %s", part);
     if (code == 0)
-        code = read_fd(&r->a, to, s, w.key, NULL, NULL, e);
+        code = read_back(r, to, s, w.key, e);
     explicit_bzero(&w, sizeof w);
     return code;
 }
 
-int binlog_close_segment(struct run *r, const char *dir, int fd, const char *path,
+int binlog_close_segment(struct run *r, const char *dir, const struct open_file *file,
     struct binlog_segment *s, char digest[static SHA256_HEX_LEN], struct err *e)
 {
     struct binlog_segment closed = *s;
     closed.open = false;
-    closed.encrypted = (r->a.pack.recipients && r->a.pack.recipients[0]) || r->a.pack.passphrase;
+    closed.encrypted = open_file_wanted_enciphered(&r->a);
     binlog_segment_name(&closed, closed.encrypted ? ".gz.age" : ".gz", closed.stored);
     _cleanup_free_ char *final = xasprintf("%s/%s", dir, closed.stored);
     _cleanup_free_ char *part = xasprintf("%s/.%s.part", dir, closed.stored);
     _cleanup_fd_ int to = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (to < 0)
         return err_sys(e, errno, "cannot make %s", part);
-    int code = write_and_read_back(r, fd, to, part, &closed, e);
+    int code = write_and_read_back(r, file, to, part, &closed, e);
     if (code == 0)
         code = file_rename_durable(part, final, e);
     else
@@ -224,10 +254,10 @@ int binlog_close_segment(struct run *r, const char *dir, int fd, const char *pat
         code = binlog_catalog_publish(dir, &closed, &r->trust, true, digest, e);
     if (code != 0)
         return code < 0 ? code : err_prefix(e, -EIO, "a segment could not be closed");
-    if (unlink(path) < 0)
-        return err_sys(e, errno, "cannot remove %s", path);
-    *s = closed;
-    return 0;
+    code = open_file_remove(file, e);
+    if (code == 0)
+        *s = closed;
+    return code;
 }
 
 int binlog_check_segment(const struct archive_settings *a, const struct binlog_catalog *c,

@@ -7,10 +7,11 @@
 #define ELEXGATE_BACKUP_JOB_BINLOG_CLOSING_H
 
 #include "backup/job/binlog/catalog.h"
+#include "backup/job/binlog/open_file.h"
 #include "backup/job/run.h"
 
-/* fd, path: the open file, which is removed at last. s gets what it is then. */
-int binlog_close_segment(struct run *r, const char *dir, int fd, const char *path,
+/* file: is removed at last. s gets what it is then. */
+int binlog_close_segment(struct run *r, const char *dir, const struct open_file *file,
     struct binlog_segment *s, char digest[static SHA256_HEX_LEN], struct err *e) MUSTCHECK;
 
 /* The server's bytes of a segment, open or closed, one piece after the other; all of them were

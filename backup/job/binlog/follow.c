@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/archive/medium.h"
+#include "backup/job/binlog/open_file.h"
 #include "backup/job/binlog/source.h"
 #include "backup/job/binlog/writer.h"
 #include "backup/server/binlog_client.h"
@@ -278,16 +279,36 @@ static int begin_timeline(struct stream *s, const struct binlog_catalog *catalog
     return binlog_writer_begin(s->run, &seed, "", &s->writer, e);
 }
 
+/* An open one that is not written on: an enciphered one (open_file.h), or one in clear after
+ * archives were set to be encrypted. Where its key is gone it stays open. */
+static int close_behind(struct stream *s, const struct binlog_item *have, struct err *e)
+{
+    struct binlog_writer *w = NULL;
+    struct err why = {0};
+    int r = binlog_writer_resume(s->run, have, &w, &why);
+    if (r == 0)
+        return binlog_writer_close(w, false, &s->last, s->digest, e);
+    if (r != EXIT_REFUSED) {
+        *e = why;
+        return r;
+    }
+    run_note("%s", why.text);
+    return 0;
+}
+
 /* 1: what we have is damaged. */
 static int go_on(struct stream *s, const struct binlog_item *have, struct err *e)
 {
     s->last = have->s;
     memcpy(s->digest, have->digest, sizeof s->digest);
     s->compare = have->s.last >= BINLOG_MAGIC_SIZE && have->s.last_sha256[0];
-    if (have->s.open) {
+    if (have->s.open && !have->s.encrypted && !open_file_wanted_enciphered(&s->run->a)) {
         memcpy(s->digest, have->s.previous, sizeof s->digest);
         return binlog_writer_resume(s->run, have, &s->writer, e);
     }
+    int r = have->s.open ? close_behind(s, have, e) : 0;
+    if (r != 0)
+        return r;
     struct binlog_segment seed = have->s;
     seed.before = seed.after;
     seed.from = have->s.to;

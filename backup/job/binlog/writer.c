@@ -9,15 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/binlog/closing.h"
+#include "backup/job/binlog/open_file.h"
 #include "common/file.h"
 #include "common/hex.h"
 
 struct binlog_writer {
     struct run *run;
-    char *dir, *path; /* the timeline's folder; the open file */
+    char *dir, *path;      /* the timeline's folder; the open file's name in it */
+    struct open_file file; /* fd -1 until the first event */
     struct binlog_segment s;
     EVP_MD_CTX *sha;
-    int fd; /* -1 until the first event */
     bool dirty;
     pthread_mutex_t mutex;
 };
@@ -37,7 +38,7 @@ static struct binlog_writer *make(struct run *r, const struct binlog_segment *s)
     _cleanup_free_ char *folder = xasprintf("%s/" BINLOG_FOLDER, r->s.folder);
     w->run = r;
     w->s = *s;
-    w->fd = -1;
+    w->file.fd = -1;
     w->dir = binlog_catalog_dir(folder, s->timeline);
     w->sha = EVP_MD_CTX_new();
     CHECK(w->sha && EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL));
@@ -50,7 +51,8 @@ int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const 
 {
     struct binlog_writer *w = make(r, seed);
     w->s.open = true;
-    w->s.file_ends = w->s.encrypted = false;
+    w->s.file_ends = false;
+    w->s.encrypted = open_file_wanted_enciphered(&r->a);
     w->s.to = w->s.last = w->s.from;
     w->s.groups = 0;
     w->s.begins = w->s.ends = 0;
@@ -71,17 +73,18 @@ int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const 
 /* The bytes of its index, read and hashed again. */
 static int read_again(struct binlog_writer *w, struct err *e)
 {
-    uint64_t left = w->s.to - w->s.from;
+    uint64_t bytes = w->s.to - w->s.from;
     _cleanup_free_ uint8_t *buf = xmalloc(1 << 20);
     char sum[SHA256_HEX_LEN];
-    while (left > 0) {
-        ssize_t n = read(w->fd, buf, left < 1 << 20 ? (size_t)left : 1 << 20);
+    for (uint64_t at = 0; at < bytes;) {
+        uint64_t left = bytes - at;
+        ssize_t n = open_file_read(&w->file, buf, left < 1 << 20 ? (size_t)left : 1 << 20, at, e);
         if (n < 0)
-            return err_sys(e, errno, "cannot read %s", w->path);
+            return (int)n;
         if (n == 0)
             return err_set(e, EBADMSG, "%s is shorter than its index says", w->path);
         CHECK(EVP_DigestUpdate(w->sha, buf, (size_t)n));
-        left -= (uint64_t)n;
+        at += (uint64_t)n;
     }
     hex_of(w->sha, sum);
     if (strcmp(sum, w->s.sha256) != 0)
@@ -94,39 +97,17 @@ int binlog_writer_resume(
 {
     struct binlog_writer *w = make(r, &item->s);
     w->path = xasprintf("%s/%s", w->dir, w->s.stored);
-    w->fd = open(w->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    int code = w->fd < 0 ? err_sys(e, errno, "cannot open %s", w->path) : read_again(w, e);
-    if (code == 0 && ftruncate(w->fd, (off_t)(w->s.to - w->s.from)) < 0)
+    int code = open_file_resume(r, w->path, w->s.encrypted, &w->file, e);
+    if (code == 0)
+        code = read_again(w, e);
+    if (code == 0 && ftruncate(w->file.fd, (off_t)(w->s.to - w->s.from)) < 0)
         code = err_sys(e, errno, "cannot cut %s", w->path);
-    if (code < 0) {
+    if (code != 0) {
         binlog_writer_drop(w);
         return code == -EBADMSG || code == -ENOENT ? 1 : code;
     }
     *out = w;
     return 0;
-}
-
-static int put(struct binlog_writer *w, const void *data, size_t n, uint64_t at, struct err *e)
-{
-    const uint8_t *p = data;
-    for (size_t done = 0; done < n;) {
-        ssize_t k = pwrite(w->fd, p + done, n - done, (off_t)(at - w->s.from + done));
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return err_sys(e, k < 0 ? errno : EIO, "cannot write %s", w->path);
-        done += (size_t)k;
-    }
-    return 0;
-}
-
-/* A file of that name was begun before and never sealed. */
-static int make_file(struct binlog_writer *w, struct err *e)
-{
-    w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (w->fd < 0)
-        return err_sys(e, errno, "cannot make %s", w->path);
-    return file_sync_parent(w->path, e);
 }
 
 static int take(
@@ -164,11 +145,11 @@ static int append(
 {
     bool magic = w->s.to == 0;
     uint64_t at = magic ? BINLOG_MAGIC_SIZE : w->s.to;
-    int r = w->fd < 0 ? make_file(w, e) : 0;
+    int r = w->file.fd < 0 ? open_file_make(w->run, w->path, w->s.encrypted, &w->file, e) : 0;
     if (r == 0 && magic)
-        r = put(w, BINLOG_MAGIC, BINLOG_MAGIC_SIZE, 0, e);
+        r = open_file_write(&w->file, BINLOG_MAGIC, BINLOG_MAGIC_SIZE, 0, e);
     if (r == 0)
-        r = put(w, event, h->length, at, e);
+        r = open_file_write(&w->file, event, h->length, at - w->s.from, e);
     if (r == 0)
         r = take(w, event, h, e);
     if (r < 0)
@@ -197,7 +178,7 @@ static int flush(struct binlog_writer *w, struct err *e)
     char digest[SHA256_HEX_LEN];
     if (!w->dirty)
         return 0;
-    if (fdatasync(w->fd) < 0)
+    if (fdatasync(w->file.fd) < 0)
         return err_sys(e, errno, "cannot sync %s", w->path);
     hex_of(w->sha, w->s.sha256);
     w->s.stored_bytes = w->s.to - w->s.from;
@@ -228,7 +209,7 @@ int binlog_writer_close(struct binlog_writer *w, bool file_ends, struct binlog_s
     int r = binlog_writer_flush(w, e);
     w->s.file_ends = file_ends;
     if (r == 0)
-        r = binlog_close_segment(w->run, w->dir, w->fd, w->path, &w->s, digest, e);
+        r = binlog_close_segment(w->run, w->dir, &w->file, &w->s, digest, e);
     if (r == 0)
         *out = w->s;
     binlog_writer_drop(w);
@@ -241,7 +222,7 @@ void binlog_writer_drop(struct binlog_writer *w)
         return;
     EVP_MD_CTX_free(w->sha);
     pthread_mutex_destroy(&w->mutex);
-    cleanup_fd(&w->fd);
+    open_file_close(&w->file);
     free(w->dir);
     free(w->path);
     free(w);
@@ -268,7 +249,7 @@ void binlog_writer_tidy(struct run *r, const struct binlog_catalog *c, bool begi
         _cleanup_free_ char *bytes = binlog_catalog_path(
             c, s, binlog_segment_name(s, ".open", name));
         if (!s->open) /* killed between the index and this */
-            (void)unlink(bytes);
+            open_file_sweep(bytes);
         else if (last && (begins || s->timeline != c->newest) && close_left(r, &c->items[i], &why))
             run_note("timeline %u, %s stays open: %s", s->timeline, s->stored, why.text);
     }

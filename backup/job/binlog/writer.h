@@ -20,7 +20,8 @@ struct binlog_writer;
  * file, number, from, and before. previous: the index before it in its timeline, "" = none. */
 int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const char *previous,
     struct binlog_writer **out, struct err *e) MUSTCHECK;
-/* An open one goes on where its index ends. 1: its bytes are not what they were. */
+/* An open one goes on where its index ends. 1: its bytes are not what they were; EXIT_REFUSED: its
+ * key is not here any more. */
 int binlog_writer_resume(struct run *r, const struct binlog_item *item, struct binlog_writer **out,
     struct err *e) MUSTCHECK;
 /* A whole event that was checked. On an error nothing of it counts. */
