@@ -166,6 +166,16 @@ static void print_binlog(const struct cli *cli, const json_t *last)
         if (output_number(t, "gaps", 0) > 0)
             printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing"));
     }
+    const json_t *proven = json_object_get(last, "binlog_proven");
+    char since[32], until[32];
+    if (json_get_str(proven, "since"))
+        printf(tr(cli, "  any second from %s to %s is proven\n"),
+            cli_time(cli, proven, "since", true, "?", since),
+            cli_time(cli, proven, "until", true, "?", until));
+    else if (json_is_object(proven)) {
+        _cleanup_free_ char *words = output_member(proven, "words");
+        printf(tr(cli, "  ITS CHAIN IS BROKEN: %s\n"), words);
+    }
     const char *problem = json_get_str(last, "binlog_problem");
     if (problem) {
         _cleanup_free_ char *words = output_member(last, "binlog_problem");

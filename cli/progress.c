@@ -151,7 +151,8 @@ void progress_line(void *ctx, const json_t *line)
         progress_clear(p);
         _cleanup_free_ char *reason = output_member(line, "reason");
         printf("%s: %s\n", tr(p->cli, "once more"), reason);
-    } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0) {
+    } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0 ||
+               strcmp(event, "chain") == 0) {
         progress_clear(p);
         _cleanup_free_ char *words = output_member(line, "text");
         printf("%s%s%s\n", json_get_text(line, "type"), *json_get_text(line, "type") ? ": " : "",

@@ -75,6 +75,18 @@ static void print_binlog(const struct cli *cli, const json_t *keeper)
     }
 }
 
+static void print_chain(const struct cli *cli, const json_t *keeper)
+{
+    const json_t *chain = json_object_get(keeper, "last_chain");
+    const json_t *proof = json_array_get(json_object_get(chain, "proofs"), 0);
+    char since[32], until[32];
+    if (output_number(chain, "exit", 1) != 0 || !proof) /* what is wrong is a finding */
+        return;
+    printf(tr(cli, "%-13s any second from %s to %s is proven\n"), "",
+        cli_time(cli, proof, "since", true, "?", since),
+        cli_time(cli, proof, "until", true, "?", until));
+}
+
 void status_backup_print(const struct cli *cli, const json_t *keeper)
 {
     const char *label = tr(cli, "Backup");
@@ -85,6 +97,7 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     print_now(cli, keeper, label);
     print_last(cli, keeper);
     print_binlog(cli, keeper);
+    print_chain(cli, keeper);
     const json_t *finding;
     size_t i;
     json_array_foreach (json_object_get(keeper, "findings"), i, finding) {

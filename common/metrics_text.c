@@ -328,6 +328,8 @@ static void binlog(struct out *o, const json_t *s)
     const json_t *b = json_object_get(s, "binlog");
     if (!json_is_object(b))
         return;
+    last_run(o, json_object_get(s, "last_chain"), "elexgate_binlog_chain_last_success",
+        "1: the backup before and the binary log came to the newest backup; 0: the chain is broken, or was not tried.");
     gauge(o, "elexgate_binlog_following",
         "1: the server's binary log is being archived; 0: that stands still.",
         strcmp(json_get_text(b, "state"), "following") == 0);

@@ -20,6 +20,7 @@ static const char *const tls_profiles[] = {"modern", "intermediate", "old", NULL
 static const char *const client_auth_modes[] = {"off", "request", "require", NULL};
 static const char *const backup_methods[] = {"physical", "dump", "both", NULL};
 static const char *const binlog_durability[] = {"async", "semi-sync", NULL};
+static const char *const binlog_prove[] = {"backup", "hourly", "no", NULL};
 static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
 static const char *const across_series[] = {"ask", "no", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
@@ -252,6 +253,8 @@ const struct option config_options[] = {
         .help = "follow the server's binary log and keep it in the backup folder, so that any second can be brought back; the server needs log_bin"},
     {"binlog", "durability", OPT_ENUM, "async", 0, 0, binlog_durability, .reloadable = true,
         .help = "async: nobody waits, the last fraction of a second may be lost; semi-sync: with rpl_semi_sync_master_enabled on the server, a commit returns once it was fetched"},
+    {"binlog", "prove", OPT_ENUM, "backup", 0, 0, binlog_prove, .reloadable = true,
+        .help = "backup: after each physical backup the one before and the log are run on trial, and have to come to it; hourly: also to what the running server has, at a quiet moment; it needs as much scratch space and time as a drill"},
     {"binlog", "server_id", OPT_INT, "331200", 2, 4294967295, .reloadable = true,
         .help = "what the archive calls itself towards the server: a number that no server and no replica has; the one below is used as well"},
 

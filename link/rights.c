@@ -50,6 +50,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "cancel", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "verify", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "drill", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "prove", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "delete", NULL, "force", MACHINE, false, true),
     ROW(KEEPER, "delete", NULL, NULL, ADMIN, true, true),
     ROW(KEEPER, "mark", NULL, "unprotect", ADMIN, true, true), /* then it may be deleted */

@@ -34,6 +34,14 @@ json_t *status_proof_json(const struct store_status *s)
         json_text(p->settings));
 }
 
+json_t *status_chain_json(const struct store_status *s)
+{
+    json_t *o = build_check(s->chain_ms, s->chain_good, s->chain_words);
+    if (s->chain_ms)
+        (void)json_object_set_new(o, "base", json_string(s->chain_base));
+    return o;
+}
+
 static bool read_proof(json_t *v, struct store_proof *p)
 {
     json_int_t tables, rows, checksums, files, bytes;
@@ -70,6 +78,8 @@ char *status_text(
         build_check(s->proven_ms, s->proven_good, s->proven_words), "drill_ms",
         (json_int_t)s->drill_ms, "proof", status_proof_json(s));
     CHECK(o);
+    if (s->chain_ms) /* an older version knows none */
+        (void)json_object_set_new(o, "chain", status_chain_json(s));
     if (key) {
         char digest[SHA256_HEX_LEN], signature[SEAL_SIGNATURE_HEX_LEN];
         digest_of(o, about, digest);
@@ -110,20 +120,33 @@ static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
     return true;
 }
 
+/* One of an older version has none. */
+static bool read_chain(json_t *v, struct store_status *s)
+{
+    const char *base = json_get_str(v, "base");
+    if (!v)
+        return true;
+    if (!base || !run_suffix_valid(base))
+        return false;
+    utf8_copy(s->chain_base, sizeof s->chain_base, base);
+    (void)json_object_del(v, "base");
+    return read_check(v, &s->chain_ms, &s->chain_good, s->chain_words);
+}
+
 static bool read_all(json_t *o, struct store_status *out)
 {
     struct store_status s = {0};
-    json_t *verified, *proven, *proof = NULL;
+    json_t *verified, *proven, *proof = NULL, *chain = NULL;
     const char *format;
     int version;
     json_int_t drill_ms;
-    bool good = json_unpack(o, "{s:s,s:i,s:o,s:o,s:I,s?o!}", "format", &format, "version", &version,
-                    "verified", &verified, "proven", &proven, "drill_ms", &drill_ms, "proof",
-                    &proof) == 0 &&
+    bool good = json_unpack(o, "{s:s,s:i,s:o,s:o,s:I,s?o,s?o!}", "format", &format, "version",
+                    &version, "verified", &verified, "proven", &proven, "drill_ms", &drill_ms,
+                    "proof", &proof, "chain", &chain) == 0 &&
                 strcmp(format, "elexgate-status") == 0 && version == 1 &&
                 read_check(verified, &s.verified_ms, &s.verified_good, s.verified_words) &&
                 read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words) &&
-                read_proof(proof, &s.proof);
+                read_proof(proof, &s.proof) && read_chain(chain, &s);
     s.drill_ms = good ? drill_ms : 0;
     if (good)
         *out = s;

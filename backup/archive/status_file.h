@@ -21,6 +21,8 @@ int status_read(const char *folder, const struct status_subject *about, const st
     struct store_status *out, struct err *e) MUSTCHECK;
 /* What the last drill went through; null when there was none. */
 json_t *status_proof_json(const struct store_status *s) MUSTCHECK;
+/* {"at","good","words","base"} of the chain; null when it was never tried. */
+json_t *status_chain_json(const struct store_status *s) MUSTCHECK;
 /* malloc'ed, with a final newline. key NULL: without a seal. */
 char *status_text(const struct store_status *s, const struct status_subject *about,
     const struct seal_key *key) MUSTCHECK;

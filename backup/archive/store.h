@@ -35,6 +35,11 @@ struct store_status {
     char proven_words[256];
     int64_t drill_ms; /* how long the drill took */
     struct store_proof proof;
+    /* whether the binary log leads to it from the backup before (job/binlog/prove.h) */
+    int64_t chain_ms; /* last tried; 0 = never */
+    bool chain_good;
+    char chain_words[256];
+    char chain_base[RUN_SUFFIX_LEN]; /* the backup that it began with */
 };
 
 struct store_item {

@@ -13,6 +13,7 @@
 #include "backup/job/command_schedule.h"
 #include "backup/job/command_seal.h"
 #include "backup/archive/verify.h"
+#include "backup/job/binlog/prove.h"
 #include "backup/job/run.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -232,6 +233,7 @@ static json_t *item_json(const char *folder, const struct store_item *it)
         check_json(it->status.proven_ms, it->status.proven_good, it->status.proven_words));
     CHECK(o);
     json_object_set_new(o, "proof", status_proof_json(&it->status));
+    json_object_set_new(o, "chain", status_chain_json(&it->status));
     json_object_set_new(o, "standing", json_string(standing_name(it->standing)));
     json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
     json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
@@ -279,6 +281,7 @@ static int command_list(struct request *r, struct err *e, json_t *last)
     json_t *refused;
     json_object_set_new(last, "binlog", binlog_list(r->settings.pack.folder, &r->trust, &refused));
     json_object_set_new(last, "binlog_problem", refused);
+    json_object_set_new(last, "binlog_proven", binlog_proven_json(&l));
     store_list_clear(&l);
     return EXIT_GOOD;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "backup/job/binlog/changes.h"
 #include "backup/job/binlog/follow.h"
+#include "backup/job/binlog/prove.h"
 #include "backup/job/commands.h"
 #include "backup/job/look.h"
 #include "backup/job/page.h"
@@ -32,6 +33,7 @@ static const char usage[] =
     "\n"
     "  backup [--now] [--dump|--lock] [--dry-run] [--accept-smaller] [--label TEXT] [--protect] [TYPE...]   one run\n"
     "  drill [WHICH] [--type TYPE] [--foreign] [--if-any]     prove that a backup can be restored\n"
+    "  prove [--live]                                         that the archived binary log leads from the backup before to the newest\n"
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  changes [--from MOMENT] [--to MOMENT] [--table T] [--workstation W] [--rows]   what the log says\n"
     "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
@@ -265,6 +267,7 @@ static const struct command {
     {"alarm", job_alarm},
     {"binlog", job_binlog},
     {"changes", job_changes},
+    {"prove", job_prove},
 };
 
 static int run_command(const struct command *command, const struct config *c, int argc, char **argv)

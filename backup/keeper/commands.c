@@ -116,13 +116,14 @@ static json_t *status(struct keeper *k, struct control_client *c, json_t *reques
 {
     (void)c, (void)request;
     const json_t *room = keeper_gate_seen(k->ports.gate, "free");
-    json_t *o = json_pack("{sbsssssisIsososososososososo}", "ok", 1, "program", "elexgate-keeper",
+    json_t *o = json_pack("{sbsssssisIsosososososososososo}", "ok", 1, "program", "elexgate-keeper",
         "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
         (json_int_t)((int64_t)clock_mono_ms() - k->started_mono_ms), "schedule", schedule_object(k),
         "pending", pending_object(k), "job", job_object(k), "last_backup",
         or_null(keeper_state_newest(&k->state, "backup", false)), "last_good_backup",
         or_null(keeper_state_newest(&k->state, "backup", true)), "last_drill",
-        or_null(keeper_state_drill(&k->state)), "last_restore",
+        or_null(keeper_state_drill(&k->state)), "last_chain",
+        or_null(keeper_state_newest(&k->state, "prove", false)), "last_restore",
         or_null(keeper_state_newest(&k->state, "restore", false)), "witnesses", witness_object(k),
         "folder", json_text(k->settings.folder));
     CHECK(o);
@@ -207,6 +208,16 @@ static json_t *drill(struct keeper *k, struct control_client *c, json_t *request
     keeper_job_which(&q, which ? which : "latest");
     keeper_job_type(&q, type);
     int r = keeper_run(k, JOB_DRILL, &q, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+}
+
+static json_t *prove(struct keeper *k, struct control_client *c, json_t *request)
+{
+    (void)c;
+    struct monitor_request q = keeper_job_of(MONITOR_PROVE);
+    struct err e = {0};
+    keeper_job_flag(&q, json_get_true(request, "live"), MONITOR_LIVE);
+    int r = keeper_run(k, JOB_PROVE, &q, &e);
     return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }
 
@@ -311,6 +322,7 @@ static const struct {
     {"status", status},
     {"run", run, "backup"},
     {"drill", drill, "drill"},
+    {"prove", prove, "prove"},
     {"cancel", cancel},
     {"runs", runs},
     {"watch", watch},

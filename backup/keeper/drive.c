@@ -43,6 +43,13 @@ static void drill(struct keeper *k)
     begin(k, JOB_DRILL, &q);
 }
 
+static void prove(struct keeper *k, bool live)
+{
+    struct monitor_request q = keeper_job_of(MONITOR_PROVE);
+    keeper_job_flag(&q, live, MONITOR_LIVE);
+    begin(k, JOB_PROVE, &q);
+}
+
 static void start_pending(struct keeper *k, const char *method)
 {
     struct monitor_request q = keeper_job_of(MONITOR_BACKUP);
@@ -147,6 +154,10 @@ static void act(struct keeper *k, const struct plan_action *a)
     case PLAN_DRILL:
         drill(k);
         break;
+    case PLAN_PROVE:
+    case PLAN_PROVE_LIVE:
+        prove(k, a->what == PLAN_PROVE_LIVE);
+        break;
     case PLAN_ASK:
         keeper_gate_ask(k->ports.gate);
         break;
@@ -176,10 +187,16 @@ static void on_ended(struct keeper *k, int exit_code, int signal)
         .signal = signal};
     end.job = k->current.kind == JOB_BACKUP    ? PLAN_BACKUP
               : k->current.kind == JOB_DRILL   ? PLAN_DRILL
+              : k->current.kind == JOB_PROVE   ? PLAN_PROVE
               : k->current.kind == JOB_RECOVER ? PLAN_RECOVER
                                                : PLAN_NOTHING;
     struct plan_facts facts = keeper_facts(k);
+    int64_t due_ms = k->state.plan.chain_due_ms;
     plan_ended(&k->plan, &end, &facts);
+    if (k->state.plan.chain_due_ms != due_ms)
+        log_event(LOG_WARNING, "backup-due",
+            LOG_S(
+                "text", "the chain of the binary log is broken: from a fresh backup on it holds"));
     if (end.restore)
         keeper_restore_ended(k);
     k->current.goes_on = end.scheduled && k->state.plan.pending.due_ms;

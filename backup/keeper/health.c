@@ -100,6 +100,8 @@ static void look_at_binlog(const struct keeper *k, struct health_facts *f)
     if (saved && clock_parse(saved, &f->binlog_saved_ms) < 0)
         f->binlog_saved_ms = 0;
     f->binlog_error = json_get_str(said, "error");
+    if (k->rules.prove)
+        f->chain = run_of(keeper_state_newest(&k->state, "prove", false));
 }
 
 void keeper_health(struct keeper *k, struct health *out)

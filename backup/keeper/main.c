@@ -57,6 +57,9 @@ static void take_rules(const struct config *c, struct plan_rules *out)
     out->zone = &cron_zone_local;
     out->catch_up = config_bool(c, "backup", NULL, "catch_up");
     out->deadline_ms = config_int(c, "backup", NULL, "deadline");
+    const char *prove = config_str(c, "binlog", NULL, "prove");
+    out->prove = config_bool(c, "binlog", NULL, "archive") && strcmp(prove, "no") != 0;
+    out->prove_hourly = out->prove && strcmp(prove, "hourly") == 0;
 }
 
 /* All of *out but the config itself. */

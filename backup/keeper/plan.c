@@ -23,6 +23,15 @@
 /* A restore's journal: one that could not be settled, and one whose old data may expire. */
 #define SETTLE_MS MINUTE_MS
 #define EXPIRE_MS (60 * MINUTE_MS)
+/* A proof that could not be tried, and how often; the running server's, and after somebody wrote.
+ */
+#define PROVE_AGAIN_MS (10 * MINUTE_MS)
+#define PROVE_MAX      3
+#define LIVE_MS        (60 * MINUTE_MS)
+#define LIVE_AGAIN_MS  (5 * MINUTE_MS)
+/* A chain that breaks each time, as by writes that the server does not log, makes no endless row of
+ * backups due. */
+#define CHAIN_DUE_MS (INT64_C(20) * 60 * MINUTE_MS)
 /* A plan counts the rows of every table; nothing that is asked for takes longer. */
 #define ERRAND_MS (10 * MINUTE_MS)
 
@@ -165,10 +174,43 @@ static void settle_pending(struct plan *p, const struct plan_end *end, int64_t m
     }
 }
 
+/* A chain that is broken: from a fresh backup on there is one again. */
+static void settle_proof(struct plan *p, const struct plan_end *end, const struct plan_facts *f)
+{
+    struct plan_memory *m = p->memory;
+    int64_t since = f->wall_ms - m->chain_due_ms;
+    bool tried = end->exit_code == EXIT_GOOD || end->exit_code == EXIT_INCONSISTENT;
+    if (end->stopping)
+        return;
+    if (end->exit_code == EXIT_NOT_IDLE || end->exit_code == EXIT_BUSY) {
+        p->live_mono_ms = f->mono_ms - LIVE_MS + LIVE_AGAIN_MS;
+    } else if (!tried && !end->cancelled && end->exit_code != EXIT_USAGE &&
+               ++p->prove_failed < PROVE_MAX) {
+        p->prove_not_before_mono_ms = f->mono_ms + PROVE_AGAIN_MS;
+    } else {
+        m->prove_due = false;
+        p->prove_failed = 0;
+    }
+    if (end->exit_code != EXIT_INCONSISTENT || m->pending.due_ms ||
+        (m->chain_due_ms && since >= 0 && since < CHAIN_DUE_MS))
+        return;
+    m->chain_due_ms = f->wall_ms;
+    p->waits_mono_ms = f->mono_ms;
+    plan_pending_set(&m->pending, f->wall_ms, f->wall_ms);
+}
+
 void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_facts *f)
 {
     if (end->job == PLAN_BACKUP && end->scheduled)
         settle_pending(p, end, f->mono_ms);
+    if (end->job == PLAN_BACKUP &&
+        (end->exit_code == EXIT_GOOD || end->exit_code == EXIT_INCOMPLETE)) {
+        p->memory->prove_due = true;
+        p->prove_failed = 0;
+        p->prove_not_before_mono_ms = 0;
+    }
+    if (end->job == PLAN_PROVE)
+        settle_proof(p, end, f);
     p->put_back_due |= end->job == PLAN_BACKUP && end->signal;
     if (end->job == PLAN_DRILL && end->exit_code != EXIT_BUSY && !end->stopping)
         p->memory->drill_due = false;
@@ -194,7 +236,7 @@ bool plan_ask_for(struct plan *p, json_t *types, const struct plan_facts *f)
 
 void plan_start(struct plan *p, struct plan_memory *memory, const struct plan_facts *f)
 {
-    *p = (struct plan){.memory = memory, .waits_mono_ms = f->mono_ms};
+    *p = (struct plan){.memory = memory, .waits_mono_ms = f->mono_ms, .live_mono_ms = f->mono_ms};
     if (!memory->backup_seen_ms)
         memory->backup_seen_ms = f->wall_ms;
     if (!memory->drill_seen_ms)
@@ -220,6 +262,32 @@ static bool drill_starts(struct plan *p, const struct plan_facts *f)
     if (!p->memory->drill_due || p->memory->pending.due_ms || f->mono_ms < p->not_before_mono_ms)
         return false;
     p->not_before_mono_ms = f->mono_ms + AGAIN_MS;
+    return true;
+}
+
+static bool proof_starts(struct plan *p, const struct plan_rules *rules, const struct plan_facts *f)
+{
+    if (!rules->prove)
+        p->memory->prove_due = false;
+    if (!p->memory->prove_due || p->memory->pending.due_ms || f->mono_ms < p->not_before_mono_ms ||
+        f->mono_ms < p->prove_not_before_mono_ms)
+        return false;
+    p->not_before_mono_ms = f->mono_ms + AGAIN_MS;
+    return true;
+}
+
+/* By what the witnesses just said, as a backup may begin. */
+static bool live_proof_starts(
+    struct plan *p, const struct plan_rules *rules, const struct plan_facts *f)
+{
+    if (!rules->prove_hourly || p->memory->prove_due || p->memory->pending.due_ms ||
+        f->mono_ms - p->live_mono_ms < LIVE_MS || p->server.write_counters == p->live_counters)
+        return false;
+    struct idle_times t = {.now_ms = f->mono_ms, .due_ms = f->mono_ms, .deadline_ms = INT64_MAX};
+    if (idle_decide(&rules->idle, &t, &p->proxy, &p->server, &p->watch).action != IDLE_RUN)
+        return false;
+    p->live_mono_ms = f->mono_ms;
+    p->live_counters = p->server.write_counters;
     return true;
 }
 
@@ -255,6 +323,10 @@ struct plan_action plan_next(
         return a;
     if (drill_starts(p, f))
         return (struct plan_action){.what = PLAN_DRILL};
+    if (proof_starts(p, rules, f))
+        return (struct plan_action){.what = PLAN_PROVE};
+    if (heard && live_proof_starts(p, rules, f))
+        return (struct plan_action){.what = PLAN_PROVE_LIVE};
     return (struct plan_action){.what = asks(p, f) ? PLAN_ASK : PLAN_NOTHING};
 }
 

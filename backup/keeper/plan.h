@@ -21,6 +21,9 @@ struct plan_rules {
     bool catch_up; /* what was due while no keeper ran is made up for */
     struct idle_settings idle;
     int64_t deadline_ms; /* how long a due run waits; 0 = not at all */
+    /* The binary log is archived, and its chain is proven after each backup; and beside that each
+     * hour, when something was written and nobody writes now. */
+    bool prove, prove_hourly;
 };
 
 /* The run that is due and waits. */
@@ -41,6 +44,8 @@ struct plan_memory {
     int64_t backup_seen_ms, drill_seen_ms; /* schedules are looked at up to here */
     struct plan_pending pending;
     bool drill_due;
+    bool prove_due;       /* a backup was made since the last proof of the chain */
+    int64_t chain_due_ms; /* when a broken chain last made a backup due */
 };
 
 struct plan {
@@ -57,6 +62,10 @@ struct plan {
     bool put_back_due;          /* a killed job may have left settings of the server changed */
     int64_t settled_s;          /* change time of the restore's journal that was settled */
     int64_t settled_mono_ms;    /* when that was last tried; 0 = never */
+    unsigned prove_failed;      /* how often the proof that is due could not be tried */
+    int64_t prove_not_before_mono_ms;
+    int64_t live_mono_ms;   /* when the running server was last compared */
+    uint64_t live_counters; /* what its counters were then */
 };
 
 struct plan_facts {
@@ -77,7 +86,9 @@ enum plan_do {
     PLAN_BACKUP,     /* the run that waits, by method */
     PLAN_SKIP,       /* due_ms: not idle before the deadline, plan->decision says why */
     PLAN_DRILL,
-    PLAN_ASK, /* the witnesses; plan_heard takes the answer */
+    PLAN_PROVE,      /* the chain up to the newest backup */
+    PLAN_PROVE_LIVE, /* up to what the running server has now */
+    PLAN_ASK,        /* the witnesses; plan_heard takes the answer */
 };
 struct plan_action {
     enum plan_do what;
@@ -96,12 +107,13 @@ void plan_heard(struct plan *p, const struct idle_proxy *proxy, const struct idl
 
 /* How a job ended. */
 struct plan_end {
-    enum plan_do job; /* PLAN_BACKUP, PLAN_DRILL, PLAN_RECOVER; PLAN_NOTHING = another one */
-    bool scheduled;   /* a backup: it is the one that waited */
-    bool cancelled;   /* by a person */
-    bool stopping;    /* the keeper ends */
-    bool restore;     /* a restore, or PLAN_RECOVER */
-    bool told;        /* it gave a result; else it was cut off */
+    enum plan_do
+        job; /* PLAN_BACKUP, PLAN_DRILL, PLAN_PROVE, PLAN_RECOVER; PLAN_NOTHING = another one */
+    bool scheduled; /* a backup: it is the one that waited */
+    bool cancelled; /* by a person */
+    bool stopping;  /* the keeper ends */
+    bool restore;   /* a restore, or PLAN_RECOVER */
+    bool told;      /* it gave a result; else it was cut off */
     int exit_code, signal;
 };
 void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_facts *facts);

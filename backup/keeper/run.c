@@ -17,14 +17,15 @@
 const char *keeper_kind_name(enum keeper_kind kind)
 {
     static const char *const names[] = {
-        "none", "backup", "drill", "put-back", "alarm", "recover", "verify", "restore"};
+        "none", "backup", "drill", "put-back", "alarm", "recover", "verify", "restore", "prove"};
     return names[kind];
 }
 
 /* Those that somebody may have asked for: told to those who follow, and remembered. */
 static bool is_asked_for(enum keeper_kind kind)
 {
-    return kind == JOB_BACKUP || kind == JOB_DRILL || kind == JOB_VERIFY || kind == JOB_RESTORE;
+    return kind == JOB_BACKUP || kind == JOB_DRILL || kind == JOB_VERIFY || kind == JOB_RESTORE ||
+           kind == JOB_PROVE;
 }
 
 bool keeper_kind_lasts(enum keeper_kind kind)

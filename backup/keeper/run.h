@@ -16,6 +16,7 @@ enum keeper_kind {
     JOB_RECOVER,
     JOB_VERIFY,
     JOB_RESTORE,
+    JOB_PROVE,
 };
 
 struct keeper_current {

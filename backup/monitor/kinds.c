@@ -28,6 +28,7 @@ static const struct kind kinds[MONITOR_KINDS] = {
         .text = TEXT_LABEL, .rights = READ | FOLDER | HOOKS},
     [MONITOR_DRILL] = {{"drill"}, .which = WHICH_LATEST, .types = TYPES_ONE,
         .flags = MONITOR_IF_ANY, .rights = TRIAL},
+    [MONITOR_PROVE] = {{"prove"}, .flags = MONITOR_LIVE, .rights = TRIAL},
     [MONITOR_PUT_BACK] = {{"put-back"}, .bound = true, .rights = READ},
     [MONITOR_ALARM] = {{"alarm"}, .text = TEXT_NEEDED, .rights = READ | HOOKS},
     [MONITOR_VERIFY] = {{"verify"}, .bound = true, .which = WHICH_ALL, .types = TYPES_ONE,
@@ -80,6 +81,7 @@ static const struct {
     {MONITOR_IF_ANY, {"--if-any"}},
     {MONITOR_PROTECT, {"--protect"}},
     {MONITOR_UNPROTECT, {"--unprotect"}},
+    {MONITOR_LIVE, {"--live"}},
 };
 
 #define WORDS_MAX (MONITOR_TYPES_MAX + 24)

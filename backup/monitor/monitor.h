@@ -64,6 +64,7 @@ enum monitor_kind {
     MONITOR_PAGE_CERT,
     MONITOR_PAGE_CONFIG,
     MONITOR_PAGE_AUDIT,
+    MONITOR_PROVE, /* that the archived binary log leads from one backup to the next */
     MONITOR_KINDS
 };
 
@@ -83,6 +84,7 @@ enum monitor_flag {
     MONITOR_LABEL = 1 << 12, /* text is a backup's label; "" takes it away */
     MONITOR_PROTECT = 1 << 13,
     MONITOR_UNPROTECT = 1 << 14,
+    MONITOR_LIVE = 1 << 15,
 };
 
 /* Unused members are zero; every text ends with a NUL in its array. */

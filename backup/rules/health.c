@@ -26,9 +26,10 @@ static struct health_finding *add(
     return &h->found[h->n++];
 }
 
-static void add_failed(struct health *h, enum health_code code, const struct health_run *run)
+static void add_failed(
+    struct health *h, enum health_code code, enum health_level level, const struct health_run *run)
 {
-    struct health_finding *f = add(h, code, HEALTH_BAD, true);
+    struct health_finding *f = add(h, code, level, true);
     f->at_ms = run->started_ms;
     f->text = run->error;
     f->text_de = run->error_de;
@@ -90,7 +91,7 @@ static void look_at_backups(const struct health_facts *f, struct health *h)
     h->open[HEALTH_BACKUP_FAILED] = f->busy || (bad && (skipped || f->again));
     h->open[HEALTH_BACKUP_MISSED] = f->busy;
     if (bad && !skipped && !f->again)
-        add_failed(h, HEALTH_BACKUP_FAILED, &f->last);
+        add_failed(h, HEALTH_BACKUP_FAILED, HEALTH_BAD, &f->last);
     if (skipped || (due && !f->busy)) {
         struct health_finding *w = add(h, HEALTH_BACKUP_MISSED, HEALTH_BAD, true);
         w->at_ms = skipped ? f->last.started_ms : due;
@@ -120,13 +121,21 @@ static void look_at_binlog(const struct health_facts *f, struct health *h)
     w->text = f->binlog_error;
 }
 
+static void look_at_chain(const struct health_facts *f, struct health *h)
+{
+    if (f->chain.is && f->chain.exit_code == EXIT_INCONSISTENT)
+        add_failed(h, HEALTH_CHAIN_BROKEN, HEALTH_BAD, &f->chain);
+    else if (f->chain.is && f->chain.exit_code != EXIT_GOOD)
+        add_failed(h, HEALTH_CHAIN_UNTRIED, HEALTH_WARN, &f->chain);
+}
+
 static void look_at_drills(const struct health_facts *f, struct health *h)
 {
     int64_t proven = f->proof.is ? f->proof.started_ms : 0;
     bool late = f->drill.is ? passed(&f->drill, later(f->born_ms, proven), f->now_ms, DRILL_LATE_MS)
                             : f->now_ms - proven > PROOF_MS;
     if (f->proof.is && f->proof.exit_code != EXIT_GOOD)
-        add_failed(h, HEALTH_DRILL_FAILED, &f->proof);
+        add_failed(h, HEALTH_DRILL_FAILED, HEALTH_BAD, &f->proof);
     else if (f->good.is && !f->proof.is)
         add(h, HEALTH_NOT_PROVEN, HEALTH_WARN, false);
     else if (f->good.is && late && !f->busy)
@@ -185,6 +194,7 @@ void health_find(const struct health_facts *f, struct health *out)
     look_at_proxy(f, out);
     look_at_backups(f, out);
     look_at_binlog(f, out);
+    look_at_chain(f, out);
     look_at_drills(f, out);
     look_at_disk(f, out);
     look_at_certificates(f, out);

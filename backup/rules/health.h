@@ -23,6 +23,8 @@ enum health_code {
     HEALTH_NO_SCHEDULE,
     HEALTH_BACKUP_WARNING,
     HEALTH_BINLOG_STOPPED,
+    HEALTH_CHAIN_BROKEN,
+    HEALTH_CHAIN_UNTRIED,
     HEALTH_DRILL_FAILED,
     HEALTH_DRILL_LATE,
     HEALTH_NOT_PROVEN,
@@ -69,6 +71,7 @@ struct health_facts {
     bool binlog_stopped;     /* the server's binary log is to be archived, and is not */
     int64_t binlog_saved_ms; /* everything up to then is safe */
     const char *binlog_error;
+    struct health_run chain; /* the last proof of it */
 
     bool disk_known;
     uint64_t free_bytes, min_free, needed; /* needed: by the next backup */

@@ -41,6 +41,16 @@ static const struct health_about about[HEALTH_CODES] = {
         "das Binärlog wird nicht archiviert",
         "What is written since then is lost if the disk fails; it goes on by itself once the cause is removed. elexgate doctor looks for it.",
         "Was seither geschrieben wird, ist verloren, wenn die Platte ausfällt; ist die Ursache behoben, geht es von selbst weiter. elexgate doctor sucht sie."},
+    [HEALTH_CHAIN_BROKEN] = {"chain-broken", "binlog",
+        "not every second can be brought back: the chain of the binary log is broken",
+        "nicht jede Sekunde lässt sich zurückholen: die Kette des Binärlogs ist unterbrochen",
+        "A fresh backup is due, from which on it holds again; elexgate backups shows since when. elexgate drill --chain tries again.",
+        "Eine neue Sicherung ist fällig, ab der sie wieder hält; seit wann, zeigt elexgate backups. elexgate drill --chain versucht es noch einmal."},
+    [HEALTH_CHAIN_UNTRIED] = {"chain-untried", "binlog",
+        "whether every second can be brought back could not be tried",
+        "ob sich jede Sekunde zurückholen lässt, konnte nicht versucht werden",
+        "Remove the cause, then elexgate drill --chain; [binlog] prove = no leaves it out.",
+        "Die Ursache beheben, dann elexgate drill --chain; [binlog] prove = no lässt es weg."},
     [HEALTH_DRILL_FAILED] = {"drill-failed", "drill", "a backup could not be brought back on trial",
         "eine Sicherung liess sich nicht zur Probe zurückholen",
         "Do not rely on that backup: elexgate backup, then elexgate drill.",
@@ -177,6 +187,18 @@ static void put_binlog(
         "das Binärlog wird nicht archiviert, gesichert ist bis: %s; %s", de, text_de);
 }
 
+/* Those of which somebody else says why. */
+static const char *const of_text[HEALTH_CODES][2] = {
+    [HEALTH_SETUP_FAILED] = {"the set-up did not succeed", "die Einrichtung ist nicht gelungen"},
+    [HEALTH_PROXY_DOWN] = {"the gate does not answer", "der Zugang antwortet nicht"},
+    [HEALTH_BACKUP_FAILED] = {"the last backup failed", "die letzte Sicherung misslang"},
+    [HEALTH_CHAIN_BROKEN] = {"the chain of the binary log is broken",
+        "die Kette des Binärlogs ist unterbrochen"},
+    [HEALTH_CHAIN_UNTRIED] = {"the chain of the binary log could not be tried",
+        "die Kette des Binärlogs liess sich nicht prüfen"},
+    [HEALTH_DRILL_FAILED] = {"the last drill failed", "die letzte Probe misslang"},
+};
+
 static void put_ca(const struct health_finding *f, const struct cron_zone *zone, const char *text,
     const char *text_de, struct health_words *out)
 {
@@ -204,24 +226,20 @@ void health_put(
         SAY(out, "the database runs, but has not let the backup service in since %s",
             "die Datenbank läuft, lässt aber die Sicherung nicht hinein, seit %s", en, de);
         break;
-    case HEALTH_SETUP_FAILED:
-        SAY(out, "the set-up did not succeed: %s", "die Einrichtung ist nicht gelungen: %s", text,
-            text_de);
-        break;
-    case HEALTH_PROXY_DOWN:
-        SAY(out, "the gate does not answer: %s", "der Zugang antwortet nicht: %s", text, text_de);
-        break;
-    case HEALTH_BACKUP_FAILED:
-        SAY(out, "the last backup failed: %s", "die letzte Sicherung misslang: %s", text, text_de);
-        break;
     case HEALTH_BACKUP_MISSED:
         put_missed(f, zone, out);
         break;
     case HEALTH_BINLOG_STOPPED:
         put_binlog(en, de, text, text_de, out);
         break;
+    case HEALTH_SETUP_FAILED:
+    case HEALTH_PROXY_DOWN:
+    case HEALTH_BACKUP_FAILED:
+    case HEALTH_CHAIN_BROKEN:
+    case HEALTH_CHAIN_UNTRIED:
     case HEALTH_DRILL_FAILED:
-        SAY(out, "the last drill failed: %s", "die letzte Probe misslang: %s", text, text_de);
+        utf8_format(out->en, sizeof out->en, "%s: %s", of_text[f->code][0], text);
+        utf8_format(out->de, sizeof out->de, "%s: %s", of_text[f->code][1], text_de);
         break;
     case HEALTH_DRILL_LATE:
         SAY(out, "the last drill was on %s", "die letzte Probe war am %s", en, de);

@@ -21,7 +21,7 @@ ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct 
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
 KINDS = ("backup drill put-back alarm verify list remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
-         "notify binlog look page-cert page-config page-audit").split()
+         "notify binlog look page-cert page-config page-audit prove").split()
 NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
 DAC_READ_SEARCH = 2
 

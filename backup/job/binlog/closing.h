@@ -15,7 +15,8 @@ int binlog_close_segment(struct run *r, const char *dir, const struct open_file 
     struct binlog_segment *s, char digest[static SHA256_HEX_LEN], struct err *e) MUSTCHECK;
 
 /* The server's bytes of a segment, open or closed, one piece after the other; all of them were
- * compared with its SHA-256 when it returns 0. EXIT_INCONSISTENT: damaged; EXIT_REFUSED: no key. */
+ * compared with its SHA-256 when it returns 0. EXIT_INCONSISTENT: damaged; EXIT_REFUSED: no key;
+ * -ENOENT: it is not there, or was closed since. */
 typedef int binlog_bytes_fn(void *ctx, const uint8_t *data, size_t n, struct err *e);
 int binlog_read_segment(const struct archive_settings *a, const struct binlog_catalog *c,
     const struct binlog_segment *s, binlog_bytes_fn *fn, void *ctx, struct err *e) MUSTCHECK;

@@ -131,6 +131,29 @@ static bool wanted(const struct binlog_span *span, const struct binlog_segment *
                (s->number == number_of(&span->to) && s->from < span->to.position));
 }
 
+/* The stream closes a segment whenever it is time: what was open when the catalog was read lies
+ * there compressed now, and may be longer. */
+static int read_closed(struct run *r, struct reading *g, struct err *e)
+{
+    const struct binlog_segment *s = g->segment;
+    struct binlog_catalog now = {0};
+    struct err why = *e;
+    int code = binlog_catalog_read(r->s.folder, &r->trust, &now, e);
+    for (size_t i = 0; code == 0 && i < now.n; i++) {
+        const struct binlog_segment *o = &now.items[i].s;
+        if (o->open || o->timeline != s->timeline || o->number != s->number || o->from != s->from)
+            continue;
+        g->segment = o;
+        code = binlog_read_segment(&r->a, &now, o, cut, g, e);
+        g->segment = s;
+        binlog_catalog_clear(&now);
+        return code;
+    }
+    binlog_catalog_clear(&now);
+    *e = why;
+    return code < 0 ? code : EXIT_INCONSISTENT;
+}
+
 static int read_one(struct run *r, const struct binlog_catalog *c, struct reading *g, struct err *e)
 {
     const struct binlog_span *span = g->span;
@@ -142,24 +165,28 @@ static int read_one(struct run *r, const struct binlog_catalog *c, struct readin
     g->end = last ? span->to.position : UINT64_MAX;
     g->have = 0;
     int code = binlog_read_segment(&r->a, c, s, cut, g, e);
+    if (code == -ENOENT)
+        code = s->open ? read_closed(r, g, e) : EXIT_INCONSISTENT;
     if (code == 0 && g->have > 0)
         code = err_set(e, EBADMSG, "%s ends within an event", s->stored);
     return code == -EBADMSG ? EXIT_INCONSISTENT : code;
 }
 
-static int missing(const struct binlog_span *span, const struct binlog_item *before,
-    const struct binlog_item *it, struct err *e)
+static int missing(const struct binlog_catalog *c, const struct binlog_span *span,
+    const struct binlog_item *before, const struct binlog_item *it, struct err *e)
 {
+    const char *also = c->refused ? ": " : "";
     if (before)
         err_set(e, ENODATA,
             "the archived binary log has a gap in timeline %u: what comes between %s up to %" PRIu64
-            " and %s from %" PRIu64 " on is missing",
+            " and %s from %" PRIu64 " on is missing%s%s",
             span->from.timeline, before->s.file, before->s.to, it ? it->s.file : "the end",
-            it ? it->s.from : 0);
+            it ? it->s.from : 0, also, c->problem);
     else
         err_set(e, ENODATA,
-            "the archived binary log of timeline %u does not go back to %s: its beginning is missing",
-            span->from.timeline, *span->from.file ? span->from.file : "where it began");
+            "the archived binary log of timeline %u does not go back to %s: its beginning is missing%s%s",
+            span->from.timeline, *span->from.file ? span->from.file : "where it began", also,
+            c->problem);
     return EXIT_INCONSISTENT;
 }
 
@@ -192,7 +219,7 @@ int binlog_events(struct run *r, const struct binlog_catalog *c, const struct bi
         if (before ? !binlog_segment_follows(&before->s, &it->s) ||
                          strcmp(it->s.previous, before->digest) != 0
                    : !begins(span, it)) {
-            code = missing(span, before, it, e);
+            code = missing(c, span, before, it, e);
             break;
         }
         g.segment = &it->s;
@@ -201,7 +228,7 @@ int binlog_events(struct run *r, const struct binlog_catalog *c, const struct bi
     }
     free(g.pending);
     if (code == 0 && (!before || !reaches(span, before)))
-        return missing(span, before, NULL, e);
+        return missing(c, span, before, NULL, e);
     return code;
 }
 

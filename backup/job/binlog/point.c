@@ -72,8 +72,8 @@ static bool holds(const struct binlog_segment *s, const struct binlog_point *p)
 static int find_timeline(
     const struct binlog_catalog *c, const struct binlog_point *p, uint32_t *out, struct err *e)
 {
-    *out = 0;
-    for (size_t i = 0; i < c->n; i++) {
+    *out = p->place.timeline;
+    for (size_t i = 0; i < c->n && p->kind != BINLOG_PLACE; i++) {
         const struct binlog_segment *s = &c->items[i].s;
         if ((p->timeline == 0 || p->timeline == s->timeline) && holds(s, p))
             *out = s->timeline;
@@ -182,7 +182,7 @@ static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 /* From the point back, across restores, to a backup. */
 static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeline, struct err *e)
 {
-    struct binlog_place upto = {.timeline = 0}, at;
+    struct binlog_place upto = w->point.place, at;
     while (w->n < BINLOG_SPANS_MAX) {
         struct binlog_span span = {.from = {.timeline = timeline}, .to = upto};
         const struct store_item *it = find_base(

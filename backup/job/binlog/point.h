@@ -12,12 +12,14 @@ enum binlog_point_kind {
     BINLOG_TIME,   /* as it was when that second began */
     BINLOG_UPTO,   /* with that transaction, and nothing after it */
     BINLOG_BEFORE, /* without it */
+    BINLOG_PLACE,  /* up to a place in the log */
 };
 struct binlog_point {
     enum binlog_point_kind kind;
     uint32_t time;
     struct binlog_gtid gtid;
     uint32_t timeline; /* 0 = the newest that has it */
+    struct binlog_place place;
 };
 
 /* "latest", "2026-11-30 14:32:07" in local time or with a zone (RFC 3339), or a GTID; before: the

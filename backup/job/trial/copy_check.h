@@ -30,10 +30,13 @@ struct copy_check {
     int (*begun)(void *ctx, struct throwaway *t, struct err *e);
     int (*checked)(void *ctx, struct throwaway *t, struct err *e);
     void *ctx;
-    const char *program;  /* instead of [drill] server_program and server_args; NULL = those */
-    const char *root;     /* another system's, in which that program is (sandbox.h); NULL = none */
-    bool rehearsal;       /* only tried: a policy about series is not asked */
-    bool as_it_is;        /* not even what a manifest-less archive holds broken: it is named */
+    const char *program; /* instead of [drill] server_program and server_args; NULL = those */
+    const char *root;    /* another system's, in which that program is (sandbox.h); NULL = none */
+    bool rehearsal;      /* only tried: a policy about series is not asked */
+    bool as_it_is;       /* not even what a manifest-less archive holds broken: it is named */
+    /* The copy came to what the item says by the binary log, from an older backup. Then no table
+     * may be there that was not, and of the server's own those that the log brings are counted. */
+    bool replayed;
     const json_t *before; /* tables that the live server cannot open either; NULL = not known */
     json_t *broken; /* object: gets the tables that cannot be read, with words; NULL allowed */
     const struct manifest *first; /* its own: the tables before they were brought up */

@@ -182,10 +182,14 @@ static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *b
 {
     for (size_t i = 0; i < ts->count; i++) {
         const struct table *t = &ts->tables[i];
-        if (t->gone)
-            continue;
-        manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
         _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
+        if (t->gone) {
+            if (!json_object_get(m->info, "dropped"))
+                (void)json_object_set_new(m->info, "dropped", json_object());
+            (void)json_object_set_new(json_object_get(m->info, "dropped"), both, json_true());
+            continue;
+        }
+        manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
         if (t->why)
             (void)json_object_set_new(broken, both, json_string(t->why));
     }

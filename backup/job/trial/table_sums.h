@@ -33,7 +33,8 @@ bool table_sums_locked_part_done(struct table_sums *ts);
 /* True once all are read, or the thread gave up. */
 bool table_sums_done(struct table_sums *ts, size_t *read, size_t *total);
 /* Waits for the thread and adds the tables to the manifest. One that could not be read has rows -1
- * there, and is added to `broken` with the server's words (broken_tables.h). */
+ * there, and is added to `broken` with the server's words (broken_tables.h); one that was dropped
+ * meanwhile stands in the manifest's info, where it has some: {"dropped":{"schema.table":true}}. */
 int table_sums_take(
     struct table_sums *ts, struct manifest *m, json_t *broken, struct err *e) MUSTCHECK;
 /* Ends the thread's statement, waits for it, frees. NULL allowed. */

@@ -307,6 +307,18 @@ static void test_the_binary_log(void **state)
     expect(&f, "");
 }
 
+static void test_the_chain_of_the_binary_log(void **state)
+{
+    (void)state;
+    struct health_facts f = well();
+    f.chain = (struct health_run){.is = true, .exit_code = EXIT_GOOD};
+    expect(&f, "");
+    f.chain.exit_code = EXIT_INCONSISTENT;
+    expect(&f, "chain-broken!+");
+    f.chain.exit_code = EXIT_NO_SPACE;
+    expect(&f, "chain-untried+");
+}
+
 static void test_who_is_told(void **state)
 {
     (void)state;
@@ -419,6 +431,10 @@ static void test_words(void **state)
     assert_words(
         &f, "the last drill was on 2026-01-21 12:00", "die letzte Probe war am 21.01.2026 12:00");
     f = well();
+    f.chain = (struct health_run){.is = true, .exit_code = EXIT_NO_SPACE, .error = "no room"};
+    assert_words(&f, "the chain of the binary log could not be tried: no room",
+        "die Kette des Binärlogs liess sich nicht prüfen: no room");
+    f = well();
     f.binlog_stopped = true;
     f.binlog_error = "the disk is full";
     assert_words(&f, "the binary log is not archived, what is safe ends: never; the disk is full",
@@ -460,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_drills),
         cmocka_unit_test(test_database_and_gate),
         cmocka_unit_test(test_the_binary_log),
+        cmocka_unit_test(test_the_chain_of_the_binary_log),
         cmocka_unit_test(test_who_is_told),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_code_has_its_words),

@@ -564,6 +564,98 @@ static void test_a_missed_drill_is_made_up_for_and_backups_go_first(void **state
     assert_lives(&w, SEC, PLAN_DRILL);
 }
 
+/* --- the chain of the binary log --- */
+
+static struct world with_log(bool hourly)
+{
+    struct world w = at_night();
+    schedule(&w, NULL, NULL);
+    w.rules.prove = true;
+    w.rules.prove_hourly = hourly;
+    start(&w);
+    return w;
+}
+
+static void test_the_chain_is_proven_after_each_backup(void **state)
+{
+    (void)state;
+    struct world w = with_log(false);
+    assert_lives(&w, 3 * HOUR, PLAN_NOTHING); /* nothing is new */
+    ends(&w, (struct plan_end){.exit_code = EXIT_NOT_IDLE, .scheduled = true});
+    assert_lives(&w, HOUR, PLAN_NOTHING);
+    ends(&w, (struct plan_end){.exit_code = EXIT_INCOMPLETE});
+    assert_true(w.memory.prove_due);
+    w.proxy = writes; /* it costs nobody anything */
+    assert_lives(&w, MIN, PLAN_PROVE);
+    ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_CANCELLED, .stopping = true});
+    assert_lives(&w, MIN, PLAN_PROVE); /* the keeper ended */
+    ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_BUSY});
+    assert_lives(&w, MIN, PLAN_PROVE); /* another run had the lock */
+    ends(&w, (struct plan_end){.job = PLAN_PROVE});
+    assert_lives(&w, DAY, PLAN_NOTHING);
+    assert_false(w.memory.pending.due_ms);
+    w.rules.prove = false;
+    ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
+    assert_lives(&w, HOUR, PLAN_NOTHING);
+}
+
+static void test_a_proof_that_could_not_be_tried_is_tried_thrice(void **state)
+{
+    (void)state;
+    struct world w = with_log(false);
+    ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
+    for (int i = 0; i < 3; i++) {
+        assert_lives(&w, i ? 11 * MIN : MIN, PLAN_PROVE);
+        ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_REFUSED});
+        assert_lives(&w, 9 * MIN, PLAN_NOTHING);
+    }
+    assert_lives(&w, DAY, PLAN_NOTHING);
+    assert_false(w.memory.pending.due_ms);
+}
+
+static void test_a_broken_chain_makes_a_backup_due_once_a_day(void **state)
+{
+    (void)state;
+    struct world w = with_log(false);
+    struct plan_end broken = {.job = PLAN_PROVE, .exit_code = EXIT_INCONSISTENT};
+    ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
+    assert_lives(&w, MIN, PLAN_PROVE);
+    ends(&w, broken);
+    assert_int_equal(w.memory.pending.due_ms, w.now.wall_ms);
+    assert_int_equal(json_array_size(w.memory.pending.types), 0);
+    assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+    ends(&w, (struct plan_end){.scheduled = true});
+    assert_lives(&w, MIN, PLAN_PROVE);
+    ends(&w, broken); /* breaks each time */
+    assert_lives(&w, 19 * HOUR, PLAN_NOTHING);
+    pass(&w, 2 * HOUR);
+    ends(&w, broken);
+    assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+    done(&w);
+}
+
+static void test_the_running_server_is_compared_when_nobody_writes(void **state)
+{
+    (void)state;
+    struct world w = with_log(true);
+    assert_lives(&w, 59 * MIN, PLAN_NOTHING);
+    w.proxy = writes;
+    assert_lives(&w, HOUR, PLAN_NOTHING);
+    w.proxy = quiet;
+    assert_lives(&w, 2 * MIN, PLAN_PROVE_LIVE);
+    ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_NOT_IDLE}); /* somebody came */
+    assert_lives(&w, 4 * MIN, PLAN_NOTHING);
+    w.server.write_counters++;
+    assert_lives(&w, 3 * MIN, PLAN_PROVE_LIVE);
+    ends(&w, (struct plan_end){.job = PLAN_PROVE});
+    assert_lives(&w, DAY, PLAN_NOTHING); /* nothing was written since */
+    w.server.write_counters++;
+    assert_lives(&w, 2 * MIN, PLAN_PROVE_LIVE);
+    w.rules.prove_hourly = false;
+    w.server.write_counters++;
+    assert_lives(&w, DAY, PLAN_NOTHING);
+}
+
 /* --- restores --- */
 
 static void test_a_restore_that_was_cut_off_is_settled(void **state)
@@ -646,6 +738,10 @@ int main(void)
         cmocka_unit_test(test_what_waits_begins_anew_with_the_keeper),
         cmocka_unit_test(test_a_drill_comes_by_its_schedule),
         cmocka_unit_test(test_a_missed_drill_is_made_up_for_and_backups_go_first),
+        cmocka_unit_test(test_the_chain_is_proven_after_each_backup),
+        cmocka_unit_test(test_a_proof_that_could_not_be_tried_is_tried_thrice),
+        cmocka_unit_test(test_a_broken_chain_makes_a_backup_due_once_a_day),
+        cmocka_unit_test(test_the_running_server_is_compared_when_nobody_writes),
         cmocka_unit_test(test_a_restore_that_was_cut_off_is_settled),
         cmocka_unit_test(test_a_restore_that_ends_without_a_word_is_settled_at_once),
         cmocka_unit_test(test_an_errand_has_its_time),

@@ -46,6 +46,8 @@ static void all_of_it_comes_back(void **state)
     s.plan.backup_seen_ms = 1;
     s.plan.drill_seen_ms = 2;
     s.plan.drill_due = true;
+    s.plan.prove_due = true;
+    s.plan.chain_due_ms = 4711;
     plan_pending_set(&s.plan.pending, 3, 4);
     s.plan.pending.missed = s.plan.pending.by_hand = true;
     s.plan.pending.yielded = 5;
@@ -58,6 +60,8 @@ static void all_of_it_comes_back(void **state)
     assert_int_equal(t.plan.backup_seen_ms, 1);
     assert_int_equal(t.plan.drill_seen_ms, 2);
     assert_true(t.plan.drill_due);
+    assert_true(t.plan.prove_due);
+    assert_int_equal(t.plan.chain_due_ms, 4711);
     assert_int_equal(t.plan.pending.due_ms, 3);
     assert_int_equal(t.plan.pending.asked_ms, 4);
     assert_true(t.plan.pending.missed && t.plan.pending.by_hand);
