@@ -87,6 +87,23 @@ int args_operands(struct args *a, int min, int max)
     return EXIT_GOOD;
 }
 
+int args_type_and_words(struct args *a, const char **type, const char **words, int min, int max)
+{
+    static const char *const options[] = {"--type=", NULL};
+    int n = 0;
+    for (;;) {
+        while (args_next(a, options))
+            *type = a->value;
+        if (a->failed || a->next >= a->argc || n == max)
+            break;
+        words[n++] = a->argv[a->next++];
+    }
+    int code = a->failed ? a->failed : args_operands(a, n < min ? min - n : 0, 0);
+    while (n < max)
+        words[n++] = NULL;
+    return code;
+}
+
 int args_parse_moment(const char *text, int64_t *wall_ms)
 {
     int64_t now = clock_wall_ms(), ms;

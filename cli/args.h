@@ -29,6 +29,11 @@ const char *args_next(struct args *a, const char *const *options);
 /* After the options: 0 if min to max operands follow, else tells it and returns EXIT_USAGE. */
 int args_operands(struct args *a, int min, int max) MUSTCHECK;
 
+/* For what takes --type TYPE and nothing else, anywhere between its operands: words gets them, then
+ * NULLs up to max. 0, or it was told and EXIT_USAGE. */
+int args_type_and_words(
+    struct args *a, const char **type, const char **words, int min, int max) MUSTCHECK;
+
 /* A moment for people: ISO (RFC 3339 or local "YYYY-MM-DD HH:MM"), "HH:MM" (its next occurrence),
  * or
  * "+30m" from now. 0 or -EINVAL. */

@@ -38,7 +38,7 @@ static void check_of(
 }
 
 /* What the proof went through: "good 2026-11-30: 38 tables, 51203 rows". */
-static char *proof_of(const struct cli *cli, const json_t *item)
+char *backups_list_proof(const struct cli *cli, const json_t *item)
 {
     const json_t *proof = json_object_get(item, "proof");
     char check[40];
@@ -55,7 +55,7 @@ static char *proof_of(const struct cli *cli, const json_t *item)
 
 /* What there is to say beside the numbers: what it is called, what is wrong, whose it is, whether
  * it is protected or locked. */
-static char *note_of(const struct cli *cli, const json_t *item)
+char *backups_list_note(const struct cli *cli, const json_t *item)
 {
     static const struct {
         const char *standing, *words;
@@ -138,8 +138,9 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *item)
     char stored[OUTPUT_BYTES_LEN], original[OUTPUT_BYTES_LEN] = "-", verified[40], start[32],
                                    stop[32];
     _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
-                        *method = output_member(item, "method"), *note = note_of(cli, item),
-                        *proven = proof_of(cli, item);
+                        *method = output_member(item, "method"),
+                        *note = backups_list_note(cli, item),
+                        *proven = backups_list_proof(cli, item);
     output_bytes((uint64_t)output_number(item, "size", 0), stored);
     if (output_number(item, "bytes", 0) > 0)
         output_bytes((uint64_t)output_number(item, "bytes", 0), original);

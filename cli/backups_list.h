@@ -9,6 +9,9 @@
 #include "cli/cli.h"
 
 /* last: the answer of `elexgate-job list`. */
+/* Of one archive: what there is to say beside the numbers, and what its proof went through. */
+char *backups_list_note(const struct cli *cli, const json_t *item) MUSTCHECK;
+char *backups_list_proof(const struct cli *cli, const json_t *item) MUSTCHECK;
 void backups_list_print(const struct cli *cli, const json_t *last);
 
 #endif

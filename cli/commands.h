@@ -29,6 +29,8 @@
     X(rehearse) \
     X(doctor) \
     X(backups) \
+    X(info) \
+    X(diff) \
     X(backup_key) \
     X(backup_folder) \
     X(verify) \

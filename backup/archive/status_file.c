@@ -28,10 +28,10 @@ json_t *status_proof_json(const struct store_status *s)
     const struct store_proof *p = &s->proof;
     if (!s->proven_ms)
         return json_null();
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "tables", (json_int_t)p->tables, "rows",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "tables", (json_int_t)p->tables, "rows",
         (json_int_t)p->rows, "checksums", (json_int_t)p->checksums, "files", (json_int_t)p->files,
-        "bytes", (json_int_t)p->bytes, "server", json_text(p->server), "settings",
-        json_text(p->settings));
+        "bytes", (json_int_t)p->bytes, "newest_ms", (json_int_t)p->newest_ms, "server",
+        json_text(p->server), "settings", json_text(p->settings));
 }
 
 json_t *status_chain_json(const struct store_status *s)
@@ -44,15 +44,15 @@ json_t *status_chain_json(const struct store_status *s)
 
 static bool read_proof(json_t *v, struct store_proof *p)
 {
-    json_int_t tables, rows, checksums, files, bytes;
+    json_int_t tables, rows, checksums, files, bytes, newest_ms = 0;
     const char *server, *settings;
     if (!v || json_is_null(v)) /* one of an older version has none */
         return true;
-    if (json_unpack(v, "{s:I,s:I,s:I,s:I,s:I,s:s,s:s!}", "tables", &tables, "rows", &rows,
-            "checksums", &checksums, "files", &files, "bytes", &bytes, "server", &server,
-            "settings", &settings) < 0)
+    if (json_unpack(v, "{s:I,s:I,s:I,s:I,s:I,s?I,s:s,s:s!}", "tables", &tables, "rows", &rows,
+            "checksums", &checksums, "files", &files, "bytes", &bytes, "newest_ms", &newest_ms,
+            "server", &server, "settings", &settings) < 0)
         return false;
-    *p = (struct store_proof){tables, rows, checksums, files, bytes, "", ""};
+    *p = (struct store_proof){tables, rows, checksums, files, bytes, newest_ms, "", ""};
     utf8_copy(p->server, sizeof p->server, server);
     utf8_copy(p->settings, sizeof p->settings, settings);
     return true;

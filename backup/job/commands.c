@@ -220,7 +220,7 @@ static json_t *check_json(int64_t at_ms, bool good, const char *words)
         "{s:o,s:b,s:o}", "at", time_or_null(at_ms), "good", (int)good, "words", json_text(words));
 }
 
-static json_t *item_json(const char *folder, const struct store_item *it)
+json_t *archive_item_json(const char *folder, const struct store_item *it)
 {
     const struct manifest *m = &it->manifest;
     bool known = *m->type;
@@ -238,6 +238,8 @@ static json_t *item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
     json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
     json_object_set_new(o, "gone", json_boolean(it->gone));
+    int64_t newest = manifest_newest(m, NULL, NULL);
+    json_object_set_new(o, "newest", time_or_null(newest ? newest : it->status.proof.newest_ms));
     json_object_set_new(o, "label", json_text(it->label));
     json_object_set_new(o, "protected", json_boolean(it->protected));
     if (!it->complete)
@@ -275,7 +277,7 @@ static int command_list(struct request *r, struct err *e, json_t *last)
         return EXIT_FAILED;
     json_t *list = json_array();
     for (size_t i = 0; i < l.count; i++)
-        json_array_append_new(list, item_json(l.folder, &l.items[i]));
+        json_array_append_new(list, archive_item_json(l.folder, &l.items[i]));
     json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
     json_t *refused;

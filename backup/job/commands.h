@@ -16,8 +16,11 @@
 #define ELEXGATE_BACKUP_JOB_COMMANDS_H
 
 #include <stdbool.h>
+#include "backup/archive/store.h"
 #include "common/config.h"
 
+/* What is known of an archive without opening it, as `list` tells it. */
+json_t *archive_item_json(const char *folder, const struct store_item *it) MUSTCHECK;
 bool archive_command_known(const char *name);
 /* argv[0] is the command's name. Returns the exit code (0, 1, 2, 6, 9, 10 as documented). */
 int archive_command_run(const struct config *c, int argc, char **argv);

@@ -21,6 +21,7 @@
 #include "backup/job/trial/import_child.h"
 #include "backup/server/globals.h"
 #include "backup/job/hooks.h"
+#include "backup/job/info.h"
 #include "certs/secure_heap.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -37,6 +38,7 @@ static const char usage[] =
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  changes [--from MOMENT] [--to MOMENT] [--table T] [--workstation W] [--rows]   what the log says\n"
     "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
+    "  info [WHICH] [--type TYPE] [--against now|RUN]         what is in a backup, and what differs\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
     "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
@@ -261,6 +263,7 @@ static const struct command {
     {"backup", job_backup},
     {"drill", job_drill},
     {"rehearse", job_rehearse},
+    {"info", job_info},
     {"doctor", job_doctor},
     {"put-back", job_put_back},
     {"restore", job_restore},

@@ -119,3 +119,24 @@ json_t *keeper_mark(struct keeper *k, struct control_client *c, json_t *request)
     return keeper_errand(k, c,
         &(struct keeper_errand_options){.ask = &q, .request = request, .answer = mark_answer});
 }
+
+static json_t *info_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    (void)k, (void)ctx, (void)last;
+    return json_pack("{s:b, s:O?, s:O?}", "ok", 1, "run", json_object_get(event, "run"), "archives",
+        json_object_get(event, "archives"));
+}
+
+json_t *keeper_info(struct keeper *k, struct control_client *c, json_t *request)
+{
+    const char *which, *type;
+    struct monitor_request q = keeper_job_of(MONITOR_INFO);
+    json_t *wrong = take_names(request, "latest", &which, &type);
+    if (wrong)
+        return wrong;
+    keeper_job_which(&q, which);
+    keeper_job_flag(&q, json_get_true(request, "now"), MONITOR_AGAINST_NOW);
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){
+            .ask = &q, .request = request, .event = "info", .answer = info_answer});
+}

@@ -334,6 +334,7 @@ static const struct {
     {"restore", keeper_restore, "restore"},
     {"delete", keeper_delete},
     {"mark", keeper_mark},
+    {"info", keeper_info},
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
     {"schedule-preview", keeper_schedule_preview},

@@ -34,6 +34,8 @@ static const struct kind kinds[MONITOR_KINDS] = {
     [MONITOR_VERIFY] = {{"verify"}, .bound = true, .which = WHICH_ALL, .types = TYPES_ONE,
         .rights = READ | FOLDER},
     [MONITOR_LIST] = {{"list"}, .bound = true, .rights = READ},
+    [MONITOR_INFO] = {{"info"}, .bound = true, .which = WHICH_LATEST, .flags = MONITOR_AGAINST_NOW,
+        .rights = READ},
     [MONITOR_REMOVE] = {{"remove"}, .bound = true, .which = WHICH_RUN, .types = TYPES_ONE,
         .flags = MONITOR_FORCE, .rights = READ | FOLDER},
     [MONITOR_MARK] = {{"mark"}, .bound = true, .which = WHICH_RUN, .text = TEXT_LABEL,
@@ -82,6 +84,7 @@ static const struct {
     {MONITOR_PROTECT, {"--protect"}},
     {MONITOR_UNPROTECT, {"--unprotect"}},
     {MONITOR_LIVE, {"--live"}},
+    {MONITOR_AGAINST_NOW, {"--against-now"}},
 };
 
 #define WORDS_MAX (MONITOR_TYPES_MAX + 24)

@@ -47,6 +47,7 @@ enum monitor_kind {
     MONITOR_ALARM,
     MONITOR_VERIFY,
     MONITOR_LIST,
+    MONITOR_INFO, /* what is in a backup, and what differs from now */
     MONITOR_REMOVE,
     MONITOR_MARK,        /* a backup gets a label, protection, or none any more */
     MONITOR_RESTORE,     /* of a run, or of an archive of the old system */
@@ -85,6 +86,7 @@ enum monitor_flag {
     MONITOR_PROTECT = 1 << 13,
     MONITOR_UNPROTECT = 1 << 14,
     MONITOR_LIVE = 1 << 15,
+    MONITOR_AGAINST_NOW = 1 << 16,
 };
 
 /* Unused members are zero; every text ends with a NUL in its array. */

@@ -58,6 +58,29 @@ void manifest_add_table(struct manifest *m, const char *schema, const char *name
         xstrdup(schema), xstrdup(name), xstrdup(engine), rows, xstrdup(checksum)};
 }
 
+void manifest_add_newest(struct manifest *m, const char *schema, const char *name, int64_t ms)
+{
+    _cleanup_free_ char *both = xasprintf("%s.%s", schema, name);
+    if (!m->info)
+        m->info = json_object();
+    if (!json_object_get(m->info, "newest"))
+        (void)json_object_set_new(m->info, "newest", json_object());
+    (void)json_object_set_new(
+        json_object_get(m->info, "newest"), both, json_integer((json_int_t)ms));
+}
+
+int64_t manifest_newest(const struct manifest *m, const char *schema, const char *name)
+{
+    json_t *all = json_object_get(m->info, "newest"), *ms;
+    const char *key;
+    int64_t newest = 0;
+    _cleanup_free_ char *both = schema ? xasprintf("%s.%s", schema, name) : NULL;
+    json_object_foreach (all, key, ms)
+        if ((!both || strcmp(key, both) == 0) && json_integer_value(ms) > newest)
+            newest = json_integer_value(ms);
+    return newest;
+}
+
 void manifest_add_note(struct manifest *m, const char *fmt, ...)
 {
     char text[1000];

@@ -121,6 +121,10 @@ void manifest_clear(struct manifest *m);
 void manifest_entry_clear(struct manifest_entry *en);
 void manifest_add_table(struct manifest *m, const char *schema, const char *name,
     const char *engine, int64_t rows, const char *checksum);
+/* The time of a table's newest record, where it tells: UTC; in info.newest, as "schema.table". */
+void manifest_add_newest(struct manifest *m, const char *schema, const char *name, int64_t ms);
+/* The same; schema NULL: the newest of all. 0 = not known. */
+int64_t manifest_newest(const struct manifest *m, const char *schema, const char *name);
 void manifest_add_note(struct manifest *m, const char *fmt, ...) PRINTF(2, 3);
 
 /* In JSON a path or target that is not UTF-8 stands as "path_hex" or "target_hex". */

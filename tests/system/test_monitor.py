@@ -20,7 +20,7 @@ LAYOUT = struct.Struct("=IIII208s208sI2624s1024s")  # struct monitor_request
 ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
-KINDS = ("backup drill put-back alarm verify list remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
+KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
          "notify binlog look page-cert page-config page-audit prove").split()
 NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
 DAC_READ_SEARCH = 2

@@ -98,6 +98,9 @@ int dump_rows_take(
         for (size_t i = 0; i < counted.table_count; i++) {
             const struct manifest_table *t = &counted.tables[i];
             manifest_add_table(m, t->schema, t->name, t->engine, t->rows, NULL);
+            int64_t newest = manifest_newest(&counted, t->schema, t->name);
+            if (newest > 0)
+                manifest_add_newest(m, t->schema, t->name, newest);
         }
     }
     manifest_clear(&counted);

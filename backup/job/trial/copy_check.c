@@ -373,6 +373,7 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
     if (r == 0)
         r = check_tables(c, s, &now, e);
     c->proof.tables = (int64_t)now.table_count;
+    c->proof.newest_ms = manifest_newest(&now, NULL, NULL);
     if (r == 0)
         r = compare(c, s, &now, e);
     if (c->broken)

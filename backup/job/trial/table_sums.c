@@ -4,14 +4,16 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include "backup/job/trial/broken_tables.h"
 
 struct table {
     char *schema, *name, *engine, *checksum;
-    char *why; /* it could not be read */
-    bool gone; /* dropped since it was listed */
-    int64_t rows;
+    char *why;   /* it could not be read */
+    bool gone;   /* dropped since it was listed */
+    char *clock; /* SQL: when its newest record was written, in ms; NULL = it does not tell */
+    int64_t rows, newest_ms;
     bool transactional, versioned;
 };
 
@@ -49,10 +51,41 @@ static int add_table(
     return 0;
 }
 
+/* Elexis writes the time of each change into lastupdate; other programs let the server do so. What
+ * lies in the future is a wrong clock's. */
+static int add_clock(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)columns;
+    (void)e;
+    struct table_sums *ts = ctx;
+    _cleanup_free_ char *column = server_quote_name(row[3]);
+    for (size_t i = 0; i < ts->count; i++) {
+        struct table *t = &ts->tables[i];
+        if (t->clock || strcmp(t->schema, row[0]) != 0 || strcmp(t->name, row[1]) != 0)
+            continue;
+        t->clock = strcmp(row[2], "bigint") == 0
+                       ? xasprintf("MAX(IF(%s<=UNIX_TIMESTAMP()*1000,%s,NULL))", column, column)
+                       : xasprintf("ROUND(MAX(IF(%s<=NOW(6),UNIX_TIMESTAMP(%s),NULL))*1000)",
+                             column, column);
+        break;
+    }
+    return 0;
+}
+
+static int list_clocks(struct table_sums *ts, struct err *e)
+{
+    _cleanup_free_ char *schema = ts->o.schema ? server_quote_text(ts->server, ts->o.schema) : NULL;
+    return server_rows(ts->server, add_clock, ts, e,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, DATA_TYPE, COLUMN_NAME FROM information_schema.COLUMNS WHERE (LOWER(COLUMN_NAME)='lastupdate' AND DATA_TYPE='bigint' OR DATA_TYPE IN ('timestamp','datetime') AND (COLUMN_DEFAULT LIKE 'current_timestamp%%' OR EXTRA LIKE 'on update current_timestamp%%')) AND TABLE_SCHEMA NOT IN ('information_schema','performance_schema','sys','mysql') %s%s ORDER BY DATA_TYPE='bigint' DESC, EXTRA LIKE 'on update%%' DESC, ORDINAL_POSITION",
+        schema ? "AND TABLE_SCHEMA=" : "", schema ? schema : "");
+}
+
 /* MEMORY tables are empty after every start; the logs grow by being looked at; the GTID position
  * follows the binary log, which a drill's server does not have. A precise history (columns of
  * transaction numbers) does not go into a dump. */
-static int list_tables(struct table_sums *ts, struct err *e)
+static int list_all_tables(struct table_sums *ts, struct err *e)
 {
     _cleanup_free_ char *schema = ts->o.schema ? server_quote_text(ts->server, ts->o.schema) : NULL;
     return server_rows(ts->server, add_table, ts, e,
@@ -61,10 +94,27 @@ static int list_tables(struct table_sums *ts, struct err *e)
         ts->o.all || ts->o.rows_only, schema ? "AND t.TABLE_SCHEMA=" : "", schema ? schema : "");
 }
 
+static int list_tables(struct table_sums *ts, struct err *e)
+{
+    int r = list_all_tables(ts, e);
+    return r == 0 ? list_clocks(ts, e) : r;
+}
+
 static int touch_table(struct server *s, const struct table *t, struct err *e)
 {
     _cleanup_free_ char *table = server_base_table(t->schema, t->name, false);
     return server_exec(s, e, "SELECT 1 FROM %s LIMIT 1", table);
+}
+
+static int take_counts(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths;
+    (void)e;
+    struct table *t = ctx;
+    t->rows = row[0] ? strtoll(row[0], NULL, 10) : -1;
+    t->newest_ms = columns > 1 && row[1] ? strtoll(row[1], NULL, 10) : 0;
+    return 0;
 }
 
 static int second_column(
@@ -86,14 +136,13 @@ static int read_table(
     _cleanup_free_ char *schema = server_quote_name(t->schema);
     _cleanup_free_ char *name = server_quote_name(t->name);
     _cleanup_free_ char *table = server_base_table(t->schema, t->name, o->history && t->versioned);
-    uint64_t rows = 0;
-    int r = server_u64(s, &rows, e, "SELECT COUNT(*) FROM %s", table);
+    int r = server_rows(s, take_counts, t, e, "SELECT COUNT(*)%s%s FROM %s", t->clock ? "," : "",
+        t->clock ? t->clock : "", table);
     if (r == 0 && !o->rows_only) /* it opens a view, and reads nothing */
         r = server_rows(
             s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
-    if (r == 0)
-        t->rows = (int64_t)rows;
-    else {
+    if (r != 0) {
+        t->rows = -1;
         t->why = xstrdup(server_error(s));
         t->gone = broken_tables_dropped(s, t->schema, t->name);
     }
@@ -108,6 +157,7 @@ static void free_tables(struct table_sums *ts)
         free(ts->tables[i].engine);
         free(ts->tables[i].checksum);
         free(ts->tables[i].why);
+        free(ts->tables[i].clock);
     }
     free(ts->tables);
 }
@@ -190,6 +240,8 @@ static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *b
             continue;
         }
         manifest_add_table(m, t->schema, t->name, t->engine, t->rows, t->checksum);
+        if (t->newest_ms > 0)
+            manifest_add_newest(m, t->schema, t->name, t->newest_ms);
         if (t->why)
             (void)json_object_set_new(broken, both, json_string(t->why));
     }

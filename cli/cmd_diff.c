@@ -1,0 +1,121 @@
+/*
+ * elexgate diff: how a backup differs from now, or from another one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "common/json_get.h"
+
+struct diff {
+    struct cli *cli;
+    size_t told;
+    char *error;
+};
+
+static char *rows_of(const json_t *one, const char *key)
+{
+    return json_is_integer(json_object_get(one, key)) ? output_member(one, key) : xstrdup("-");
+}
+
+/* "+12", "-3", or what differs where the rows do not. */
+static char *change_of(const struct cli *cli, const json_t *one)
+{
+    const char *change = json_get_text(one, "change");
+    if (strcmp(change, "rows") == 0)
+        return xasprintf(
+            "%+" PRId64, output_number(one, "other_rows", 0) - output_number(one, "rows", 0));
+    return xstrdup(strcmp(change, "missing") == 0 ? tr(cli, "table is gone")
+                   : strcmp(change, "new") == 0   ? tr(cli, "table is new")
+                                                  : tr(cli, "content"));
+}
+
+static void print_difference(const struct cli *cli, const json_t *item, const json_t *found)
+{
+    const json_t *tables = json_object_get(found, "tables"), *one;
+    bool now = strcmp(json_get_text(found, "against"), "now") == 0;
+    _cleanup_free_ char *run = output_member(item, "run"), *type = output_member(item, "type"),
+                        *other = output_member(found, "against");
+    int64_t equal = output_number(found, "equal", 0);
+    size_t i;
+    printf(now ? tr(cli, "%s of %s beside what the server holds now: ")
+               : tr(cli, "%s of %s beside another backup: "),
+        type, run);
+    printf(tr_n(cli, "%" PRId64 " table is the same.\n", "%" PRId64 " tables are the same.\n",
+               (unsigned long long)equal),
+        equal);
+    if (json_array_size(tables) == 0)
+        return;
+    _cleanup_free_ char *then_head = xasprintf(">%s", run),
+                        *other_head = xasprintf(">%s", now ? tr(cli, "NOW") : other);
+    const char *const heads[] = {tr(cli, "!TABLE"), then_head, other_head, tr(cli, ">CHANGE"),
+        tr(cli, "?NEWEST ENTRY"), NULL};
+    struct table *t = table_create(heads);
+    json_array_foreach (tables, i, one) {
+        char newest[32];
+        _cleanup_free_ char *name = output_member(one, "table"), *rows = rows_of(one, "rows"),
+                            *rows_other = rows_of(one, "other_rows"), *change = change_of(cli, one);
+        const char *cells[] = {
+            name, rows, rows_other, change, cli_time(cli, one, "other_newest", true, "-", newest)};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct diff *d = ctx;
+    if (d->cli->json)
+        cli_print_json(line);
+    if (json_get_true(line, "done") && json_get_str(line, "error")) {
+        free(d->error);
+        d->error = output_member(line, "error");
+    }
+    size_t i;
+    const json_t *item;
+    json_array_foreach (json_object_get(line, "archives"), i, item) {
+        const json_t *found = json_object_get(item, "difference");
+        if (d->cli->json || !found)
+            continue;
+        printf("%s", d->told++ ? "\n" : "");
+        print_difference(d->cli, item, found);
+    }
+}
+
+static int run_diff(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    const char *type = NULL, *runs[2];
+    int code = args_type_and_words(&a, &type, runs, 1, 2);
+    if (code != EXIT_GOOD)
+        return code;
+    struct diff d = {.cli = cli};
+    const char *args[] = {"info", runs[0], "--against", runs[1] ? runs[1] : "now",
+        type ? "--type" : NULL, type, NULL};
+    code = job_stream_run(cli, args, on_line, &d);
+    if (d.error && !cli->json)
+        cli_failf(cli, code, "%s", d.error);
+    else if (code == EXIT_GOOD && !cli->json && d.told == 0)
+        printf("%s\n", tr(cli, "There is no database in this backup."));
+    free(d.error);
+    return code;
+}
+
+const struct command cmd_diff = {
+    "diff",
+    "RUN [now|RUN] [--type TYPE]",
+    "compare a backup with now, or with another one",
+    run_diff,
+    "  RUN          such as 2026-11-22-0315, or latest\n"
+    "  now          what the server holds (the default): every table is counted, which nobody waits for\n"
+    "  --type TYPE  only this data type\n"
+    "\n"
+    "CHANGE: rows more or fewer; \"content\" where as many rows say something else, by checksum or newest\n"
+    "entry. What was changed without either is not seen.\n",
+    "latest",
+};

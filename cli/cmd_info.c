@@ -1,0 +1,112 @@
+/*
+ * elexgate info: what is in a backup.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/backups_list.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "common/json_get.h"
+
+struct info {
+    struct cli *cli;
+    char *error; /* of the last line */
+};
+
+static void print_facts(const struct cli *cli, const json_t *item)
+{
+    char start[32], stop[32], newest[32], size[OUTPUT_BYTES_LEN], bytes[OUTPUT_BYTES_LEN];
+    _cleanup_free_ char *run = output_member(item, "run"), *type = output_member(item, "type"),
+                        *method = output_member(item, "method"),
+                        *server = output_member(item, "server"),
+                        *note = backups_list_note(cli, item),
+                        *proof = backups_list_proof(cli, item);
+    printf("%s  %s%s%s\n", run, type, *note ? "  " : "", note);
+    printf(tr(cli, "  start           %s\n"), cli_time(cli, item, "started", true, "-", start));
+    printf(tr(cli, "  stop            %s\n"), cli_time(cli, item, "finished", true, "-", stop));
+    printf(tr(cli, "  original size   %s\n"),
+        output_bytes((uint64_t)output_number(item, "bytes", 0), bytes));
+    printf(tr(cli, "  stored size     %s\n"),
+        output_bytes((uint64_t)output_number(item, "size", 0), size));
+    printf(tr(cli, "  method          %s%s%s\n"), method, *server ? ", MariaDB " : "", server);
+    printf(tr(cli, "  proven          %s\n"), proof);
+    printf(tr(cli, "  newest entry    %s\n"),
+        cli_time(cli, item, "newest", true, tr(cli, "not known"), newest));
+}
+
+static void print_tables(const struct cli *cli, const json_t *tables)
+{
+    const char *const heads[] = {
+        tr(cli, "!TABLE"), tr(cli, ">ROWS"), tr(cli, "?NEWEST ENTRY"), NULL};
+    struct table *t = table_create(heads);
+    size_t i;
+    const json_t *one;
+    json_array_foreach (tables, i, one) {
+        char newest[32];
+        _cleanup_free_ char *name = output_member(one, "table"),
+                            *rows = json_is_integer(json_object_get(one, "rows"))
+                                        ? output_member(one, "rows")
+                                        : xstrdup("?");
+        const char *cells[] = {name, rows, cli_time(cli, one, "newest", true, "-", newest)};
+        table_add(t, cells);
+    }
+    table_print(t, output_width());
+    table_free(t);
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct info *info = ctx;
+    if (info->cli->json)
+        cli_print_json(line);
+    if (json_get_true(line, "done") && json_get_str(line, "error")) {
+        free(info->error);
+        info->error = output_member(line, "error");
+    }
+    if (info->cli->json || strcmp(json_get_text(line, "event"), "info") != 0)
+        return;
+    size_t i;
+    const json_t *item;
+    json_array_foreach (json_object_get(line, "archives"), i, item) {
+        printf("%s", i ? "\n" : "");
+        print_facts(info->cli, item);
+        const json_t *tables = json_object_get(item, "tables");
+        if (json_array_size(tables) > 0) {
+            putchar('\n');
+            print_tables(info->cli, tables);
+        }
+    }
+}
+
+static int run_info(struct cli *cli, int argc, char **argv)
+{
+    struct args a = args_begin(cli, argc, argv);
+    const char *type = NULL, *which[1];
+    int code = args_type_and_words(&a, &type, which, 0, 1);
+    if (code != EXIT_GOOD)
+        return code;
+    struct info info = {.cli = cli};
+    const char *args[] = {
+        "info", which[0] ? which[0] : "latest", type ? "--type" : NULL, type, NULL};
+    code = job_stream_run(cli, args, on_line, &info);
+    if (info.error && !cli->json)
+        cli_failf(cli, code, "%s", info.error);
+    free(info.error);
+    return code;
+}
+
+const struct command cmd_info = {
+    "info",
+    "[RUN] [--type TYPE]",
+    "show what is in a backup",
+    run_info,
+    "  RUN          such as 2026-11-22-0315, or latest (the default)\n"
+    "  --type TYPE  only this data type\n"
+    "\n"
+    "Tables, rows and newest entries are those that were counted when it was made, or drilled. An\n"
+    "encrypted one is opened with the key or passphrase of [archive]. elexgate diff compares two.\n",
+};
