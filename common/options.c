@@ -290,7 +290,7 @@ const struct option config_options[] = {
         .help =
             "when the newest backup is proven by restoring it: like [backup] schedule, or daily, weekly, monthly, never"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
-        .help = "folder to unpack into; not set: in the backup folder"},
+        .help = "folder to unpack into, not set: in the backup folder; and where SQL text to be restored waits, not set: in [backup] state_dir"},
     {"drill", "user", OPT_STRING, "elexgate-trial", .reloadable = true,
         .help = "whom servers on restored data and imports run as where the keeper is root; a user of its own that owns nothing, never root"},
     {"drill", "sandbox", OPT_ENUM, "auto", 0, 0, sandboxes, .reloadable = true,

@@ -19,6 +19,7 @@
 #include "backup/job/page.h"
 #include "backup/job/trial/drill.h"
 #include "backup/job/trial/import_child.h"
+#include "backup/job/trial/scan.h"
 #include "backup/server/globals.h"
 #include "backup/job/hooks.h"
 #include "backup/job/info.h"
@@ -342,6 +343,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[i], IMPORT_CHILD) == 0) /* by ourselves, in a sandbox: no one is left to tidy up
                                                for, and nothing in reach */
         _exit(import_child(argc - i, argv + i));
+    if (strcmp(argv[i], SCAN_CHILD) == 0)
+        _exit(scan_child(argc - i, argv + i));
     secure_heap_begin();
     if (with_parent) /* by the keeper: when it is killed, end in order, instead of doing what its
                         successor will start again */

@@ -293,6 +293,13 @@ def byte_cuts(text):
     return found
 
 
+def test_hostile_sql_is_read_by_programs_that_can_do_nothing_else():
+    """The lexer meets text in a child that is shut in: the import's, and the one that looks through. The third reads a file of the admin's own."""
+    users = {path.relative_to(paths.ROOT / "backup/job").as_posix() for path in (paths.ROOT / "backup/job").rglob("*.c")
+             if re.search(r"sql_(lexer|scan)_(feed|new|start)\(", path.read_text(encoding="utf-8"))}
+    assert users == {"trial/import_child.c", "trial/scan_child.c", "trial/rehearse.c"}
+
+
 def test_words_are_cut_in_one_place():
     found = {}
     for path in sources(paths.ROOT):

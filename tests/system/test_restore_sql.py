@@ -601,6 +601,16 @@ def remote(site):
     yield site.beside()
 
 
+def children(parent):
+    for pid in (int(p) for p in os.listdir("/proc") if p.isdigit()):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[1]) == parent:
+                    yield pid
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
 def reading_in(job):
     """The process that reads the text of a job, once nothing is left to it but that; stopped."""
     def shut():
@@ -697,6 +707,37 @@ def test_beside_the_live_database(remote):
         assert everything(remote) == expected
     remote.job("restore", "accept")
     assert everything(remote) == before and ours(remote) == 0 and not (remote.state / "restore.json").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_text_is_looked_through_where_it_can_do_nothing(site):
+    """By a process with two files and a filter that leaves it reading, reckoning and writing; what waits of the text has no name, and does not
+    lie on the backup medium."""
+    job = subprocess.Popen(site.argv("restore", "sql", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        job.stdin.write(dump(site).encode())
+        job.stdin.flush()
+        def looking():
+            for pid in children(job.pid):
+                with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/status") as status:
+                    fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+                    if words.read().split(b"\0")[1:2] == [b"look-through"] and fields["Seccomp"] == "2":
+                        return pid
+        pid = process.wait_until(looking, what="a process that looks through the text", timeout=60)
+        files = sorted(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
+        waits = [os.readlink(f"/proc/{job.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{job.pid}/fd")]
+        spool = [path for path in waits if path.endswith(" (deleted)") and not path.startswith("/memfd:")]
+        assert set(files) <= {"/dev/null", "/memfd", "pipe"} and files.count("pipe") == 1, files
+        assert spool and all(path.startswith(str(site.state)) for path in spool), waits
+        os.kill(pid, signal.SIGKILL)
+        job.stdin.write(b"SELECT 1;\n" * 1000)
+    except BrokenPipeError:
+        pass
+    finally:
+        out, _ = job.communicate(timeout=120)
+    last = json.loads(out.splitlines()[-1])
+    assert job.returncode == 1 and "looks through the SQL text was ended by signal 9" in last["error"], last
+    assert nothing_done(site, count(site, "TABLES", "TABLE_SCHEMA='load_db'"))
 
 
 @pytest.mark.parametrize("kind", ["import fails", "loss", "key from elsewhere", "a database is there", "a long list", "rights", "right to make accounts",

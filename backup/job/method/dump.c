@@ -20,7 +20,7 @@
 #include "backup/job/method/dump_beside.h"
 #include "backup/job/method/dump_rows.h"
 #include "backup/job/method/layout.h"
-#include "backup/rules/sql_lexer.h"
+#include "backup/job/trial/scan.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -33,11 +33,12 @@
 #define END        256   /* of it, where END_MARKER stands */
 #define HEAD       16384
 
-/* Between mariadb-dump and the archive: passes everything on, keeps the end, and reads it as an
+/* Between mariadb-dump and the archive: passes everything on, keeps the end, and has it read as an
  * import would. The body of a routine is written out as it was stored, and may be made such that a
  * program that reads it in takes a part of it for a statement. */
 struct tap {
-    struct sql_lexer *lexer;
+    struct scan *scan;
+    struct err scan_failed; /* its code: 0 = it has not */
     int in, out;
     char tail[TAIL + 1]; /* a string, as far as it has no NUL itself */
     size_t tail_len;
@@ -108,28 +109,20 @@ static void note_binlog(struct tap *t, struct manifest *m)
         m->server.binlog.gtids = quoted_after(at - 1, gtids);
 }
 
-static void look_through(struct tap *t, const char *data, size_t n)
-{
-    struct sql_statement s;
-    sql_lexer_feed(t->lexer, data, n);
-    if (n == 0)
-        sql_lexer_end(t->lexer);
-    while (sql_lexer_next(t->lexer, &s) > 0)
-        ;
-}
-
 static void *tap_main(void *arg)
 {
     struct tap *t = arg;
     static const size_t size = 64 * 1024;
     char *chunk = xmalloc(size);
+    bool failed = false;
     ssize_t n;
     while ((n = read(t->in, chunk, size)) > 0 || (n < 0 && errno == EINTR)) {
         if (n < 0)
             continue;
         keep_tail(t, chunk, (size_t)n);
         keep_head(t, chunk, (size_t)n);
-        look_through(t, chunk, (size_t)n);
+        if (!failed)
+            failed = scan_feed(t->scan, chunk, (size_t)n, &t->scan_failed) < 0;
         if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
             break; /* the archive does not read on: the run stops */
     }
@@ -202,9 +195,16 @@ static int check_end(struct dump *d, struct err *e)
     if (!memmem(d->tap.tail + d->tap.tail_len - end, end, END_MARKER, strlen(END_MARKER)))
         return err_set(e, EIO, "the dump has no end (\"%s\"): it is cut off after %llu bytes",
             END_MARKER, (unsigned long long)atomic_load(&d->tap.bytes));
-    look_through(&d->tap, NULL, 0);
-    enum sql_refusal why = sql_lexer_refused(d->tap.lexer);
-    unsigned long long line = sql_lexer_line(d->tap.lexer);
+    struct sql_scan found = {0};
+    if (d->tap.scan_failed.code) {
+        *e = d->tap.scan_failed;
+        return -e->code;
+    }
+    int code = scan_end(d->tap.scan, &found, e);
+    if (code < 0)
+        return code;
+    enum sql_refusal why = found.refused;
+    unsigned long long line = found.refused_line;
     if (why) {
         run_error_de(d->run,
             "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist steht es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das neu anlegen",
@@ -278,7 +278,8 @@ static int copy(struct dump *d, struct manifest *m, struct err *e)
         return code;
     keep_accounts(d, m);
     begin_to_count(d, m);
-    int fd = start_program(d, e);
+    code = scan_begin(config_str(r->s.config, "database", NULL, "name"), &d->tap.scan, e);
+    int fd = code == 0 ? start_program(d, e) : code;
     if (fd < 0)
         return fd;
     if (dump_rows_go(d->rows, has_begun, d, &why) < 0)
@@ -391,7 +392,6 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
 int dump_backup(struct run *r, struct err *e)
 {
     struct dump d = {.run = r, .options_fd = -1, .said_fd = -1};
-    d.tap.lexer = sql_lexer_new(false, 0);
     struct manifest m;
     run_manifest(r, &m, MANIFEST_DUMP);
     run_phase(r, r->s.dump_type, "copy", 0);
@@ -409,7 +409,7 @@ int dump_backup(struct run *r, struct err *e)
         close(d.options_fd);
     if (d.said_fd >= 0)
         close(d.said_fd);
-    sql_lexer_free(d.tap.lexer);
+    scan_drop(d.tap.scan);
     free(d.version);
     return code;
 }

@@ -11,45 +11,89 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/sql_open.h"
+#include "backup/job/trial/scan.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
+#define RESERVE (256u << 20) /* bytes that the file system keeps, for those who live on it */
+
+struct spooling {
+    struct sql_text *t;
+    struct scan *scan;
+    const char *folder;
+};
+
+static bool has_room(int fd)
+{
+    struct statvfs fs;
+    return fstatvfs(fd, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize > RESERVE;
+}
+
 static int take(void *ctx, const char *data, size_t n, struct err *e)
 {
-    struct sql_text *t = ctx;
-    sql_scan_feed(&t->scan, data, n);
-    int code = fd_write_all(t->spool, data, n, e);
+    struct spooling *p = ctx;
+    int code = scan_feed(p->scan, data, n, e);
+    if (code < 0)
+        return code;
+    code = has_room(p->t->spool) ? fd_write_all(p->t->spool, data, n, e)
+                                 : err_set(e, ENOSPC, "it would be full");
     return code < 0
-               ? err_prefix(e, code, "%s has no room for the decompressed text", t->run->s.folder)
+               ? err_prefix(e, code,
+                     "%s has no room for the decompressed text (another folder: [drill] scratch)",
+                     p->folder)
                : 0;
+}
+
+/* Never with a name, where the file system can do that. */
+static int open_spool(const char *folder, struct err *e)
+{
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+        return fd < 0 ? err_sys(e, errno, "cannot make a file in %s", folder) : fd;
+    _cleanup_free_ char *name = xasprintf("%s/.restore-sql.part", folder);
+    (void)unlink(name);
+    fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot make %s", name);
+    (void)unlink(name); /* it goes with us, however we end */
+    return fd;
+}
+
+/* The text is patients' data: on a disk of this machine, and in no folder that others reach. */
+static const char *spool_folder(const struct run *r)
+{
+    const char *scratch = config_str(r->s.config, "drill", NULL, "scratch");
+    return scratch ? scratch : r->s.state_dir;
 }
 
 int sql_text_from_file(struct sql_text *t, const char *path, const char *database, struct err *e)
 {
-    _cleanup_free_ char *name = xasprintf("%s/.restore-sql.part", t->run->s.folder);
-    int code = file_mkdirs(t->run->s.folder, 0700, e);
+    struct spooling p = {.t = t, .folder = spool_folder(t->run)};
+    int code = file_mkdirs(p.folder, 0700, e);
     if (code < 0)
         return code;
     const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
     t->name = strcmp(path, "-") == 0 ? NULL : xstrdup(path);
-    (void)unlink(name);
-    t->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (t->spool < 0)
-        return err_sys(e, errno, "cannot make %s", name);
-    (void)unlink(name); /* it goes with us, however we end */
+    code = t->spool = open_spool(p.folder, e);
+    if (code < 0)
+        return code;
     struct stat st;
     _cleanup_fd_ int in = strcmp(path, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
                                                  : open(path, O_RDONLY | O_CLOEXEC);
     if (in < 0 || fstat(in, &st) < 0)
         return err_sys(e, errno, "cannot open %s", shown);
     run_phase(t->run, t->run->s.dump_type, "read", S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
-    sql_scan_start(&t->scan, database);
-    code = sql_open_read(t->run, in, shown, take, t, e);
-    sql_scan_finish(&t->scan);
+    code = scan_begin(database, &p.scan, e);
+    if (code == 0)
+        code = sql_open_read(t->run, in, shown, take, &p, e);
+    if (code == 0)
+        code = scan_end(p.scan, &t->scan, e);
+    scan_drop(p.scan);
     return code;
 }
 
@@ -78,10 +122,7 @@ static int read_archive(const struct sql_text *t, const char *phase,
 
 static int scan_piece(void *ctx, const void *data, size_t n, struct err *e)
 {
-    struct sql_text *t = ctx;
-    (void)e;
-    sql_scan_feed(&t->scan, data, n);
-    return 0;
+    return scan_feed(ctx, data, n, e);
 }
 
 int sql_text_scan(struct sql_text *t, const char *database, struct err *e)
@@ -91,9 +132,13 @@ int sql_text_scan(struct sql_text *t, const char *database, struct err *e)
             (unsigned long long)t->item->manifest.content.files);
         return EXIT_INCONSISTENT;
     }
-    sql_scan_start(&t->scan, database);
-    int code = read_archive(t, "read", scan_piece, t, e);
-    sql_scan_finish(&t->scan);
+    struct scan *scan = NULL;
+    int code = scan_begin(database, &scan, e);
+    if (code == 0)
+        code = read_archive(t, "read", scan_piece, scan, e);
+    if (code == 0)
+        code = scan_end(scan, &t->scan, e);
+    scan_drop(scan);
     return code;
 }
 

@@ -11,7 +11,7 @@
 struct sql_text {
     struct run *run; /* set this, and spool = -1 */
     char *name;      /* where it comes from, for messages; NULL: standard input */
-    int spool;       /* a person's file, decompressed, unlinked, in the backup folder */
+    int spool;       /* a person's file, decompressed, without a name, on a disk of ours */
     const struct store_item *item; /* an archive of ours, borrowed; NULL = a person's file */
     char *manifest;
     struct sql_scan scan;

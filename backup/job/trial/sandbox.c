@@ -340,7 +340,7 @@ static int enter(const void *ctx, struct process_failure *f)
             "Landlock: its user does not get through to its folder (chmod o+x on those above it, or another [drill] scratch)");
     else if (sandbox_landlock_enter(p) < 0)
         return fail(f, "Landlock");
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p->filter) < 0)
+    if (call_filter_shut(&p->filter) < 0)
         return fail(f, "the filter of system calls");
     return 0;
 }
@@ -350,7 +350,7 @@ int sandbox_shut(struct process_failure *f)
     struct sandbox_plan closed = {.landlock = -1};
     errno = 0;
     sandbox_filter_make(&closed);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &closed.filter) < 0)
+    if (call_filter_shut(&closed.filter) < 0)
         return fail(f, "the filter of system calls");
     return 0;
 }

@@ -2,13 +2,11 @@
 #ifndef ELEXGATE_BACKUP_JOB_TRIAL_SANDBOX_INTERNAL_H
 #define ELEXGATE_BACKUP_JOB_TRIAL_SANDBOX_INTERNAL_H
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include "backup/job/trial/sandbox.h"
+#include "common/call_filter.h"
 
 #define SANDBOX_GIVEN_MAX   8
 #define SANDBOX_ENTRIES_MAX 40
-#define SANDBOX_FILTER_MAX  256
 
 enum sandbox_access { SANDBOX_READ, SANDBOX_WRITE, SANDBOX_DEVICE, SANDBOX_LINK, SANDBOX_SOCKET };
 
@@ -26,8 +24,7 @@ struct sandbox_plan {
     size_t n;
     char *start, *uid_map, *gid_map;
     int landlock; /* the rule set; -1 = none */
-    struct sock_filter code[SANDBOX_FILTER_MAX];
-    struct sock_fprog filter;
+    struct call_filter filter;
 };
 
 void sandbox_filter_make(struct sandbox_plan *p);
