@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -26,6 +27,14 @@
     (offsetof(struct seccomp_data, args[arg]) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4u : 0u))
 #define HIGH(arg)                                                                                  \
     (offsetof(struct seccomp_data, args[arg]) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0u : 4u))
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
 
 static const int refused[] = {
     /* by ways that a filter cannot look into */
@@ -115,7 +124,8 @@ void call_filter_unless(struct call_filter *f, unsigned value, uint8_t n)
     put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n));
 }
 
-void call_filter_unless_bits(struct call_filter *f, unsigned bits, uint8_t n)
+/* The same unless one of these bits is set. */
+static void unless_bits(struct call_filter *f, unsigned bits, uint8_t n)
 {
     put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, n));
 }
@@ -139,11 +149,16 @@ static void begin(struct call_filter *f)
 #endif
 }
 
+static void refuse_all(struct call_filter *f)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        call_filter_refuse(f, refused[i], EPERM);
+}
+
 void call_filter_begin(struct call_filter *f)
 {
     begin(f);
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        call_filter_refuse(f, refused[i], EPERM);
+    refuse_all(f);
 }
 
 /* clone3 keeps its flags in memory, where no filter sees them: it does not exist, and libc takes
@@ -166,7 +181,7 @@ void call_filter_bound_processes(struct call_filter *f, bool processes)
 #endif
     call_filter_unless(f, SYS_clone, processes ? 4 : 6);
     call_filter_load(f, flags, CALL_LOW);
-    call_filter_unless_bits(f, spaces, 1);
+    unless_bits(f, spaces, 1);
     call_filter_answer(f, EPERM);
     if (!processes) {
         put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
@@ -177,11 +192,13 @@ void call_filter_bound_processes(struct call_filter *f, bool processes)
 
 int call_filter_shut(const struct call_filter *f)
 {
-    struct sock_fprog program = {
-        .len = f->n, .filter = (struct sock_filter *)(uintptr_t)f->code};
+    struct sock_fprog program = {.len = f->n, .filter = (struct sock_filter *)(uintptr_t)f->code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    /* all threads: a number is that of one that cannot have it */
+    long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+    errno = r > 0 ? ESRCH : errno;
+    return r == 0 ? 0 : -1;
 }
 
 int call_filter_only_reckon(void)
@@ -198,7 +215,7 @@ int call_filter_only_reckon(void)
     for (size_t i = 0; i < sizeof mapping / sizeof mapping[0]; i++) {
         call_filter_unless(&f, (unsigned)mapping[i], 4);
         call_filter_load(&f, 2, CALL_LOW);
-        call_filter_unless_bits(&f, PROT_EXEC, 1);
+        unless_bits(&f, PROT_EXEC, 1);
         call_filter_answer(&f, EPERM);
         call_filter_answer(&f, 0);
     }
@@ -206,14 +223,19 @@ int call_filter_only_reckon(void)
     return call_filter_shut(&f);
 }
 
-int call_filter_no_programs(struct err *e)
+int call_filter_serve(bool programs)
 {
     struct call_filter f;
-    call_filter_begin(&f);
-    call_filter_refuse(&f, SYS_execve, EPERM);
-    call_filter_refuse(&f, SYS_execveat, EPERM);
+    begin(&f);
+#ifdef SANITIZED
+    call_filter_refuse(&f, SYS_ptrace, 0); /* how it looks for leaks */
+#endif
+    refuse_all(&f);
+    if (!programs) {
+        call_filter_refuse(&f, SYS_execve, EPERM);
+        call_filter_refuse(&f, SYS_execveat, EPERM);
+    }
     call_filter_bound_processes(&f, true);
     call_filter_answer(&f, 0);
-    return call_filter_shut(&f) < 0 ? err_sys(e, errno, "cannot shut the filter of system calls")
-                                    : 0;
+    return call_filter_shut(&f);
 }

@@ -27,8 +27,6 @@ void call_filter_begin(struct call_filter *f);
 void call_filter_refuse(struct call_filter *f, int call, int code);
 /* Goes on behind the next n instructions unless the loaded value is this one. */
 void call_filter_unless(struct call_filter *f, unsigned value, uint8_t n);
-/* The same unless one of these bits is set. */
-void call_filter_unless_bits(struct call_filter *f, unsigned bits, uint8_t n);
 /* Half of an argument; a call's number is loaded to begin with. */
 enum call_filter_half { CALL_LOW, CALL_HIGH };
 void call_filter_load(struct call_filter *f, int argument, enum call_filter_half half);
@@ -41,8 +39,8 @@ int call_filter_shut(const struct call_filter *f) MUSTCHECK;
 
 /* Nothing but read what is open, reckon, write to what is open, and end with _exit. */
 int call_filter_only_reckon(void) MUSTCHECK;
-/* For a program that serves others: what call_filter_begin refuses, and to become another
- * program. */
-int call_filter_no_programs(struct err *e) MUSTCHECK;
+/* For a program that serves others, all its threads: what call_filter_begin refuses, and, unless it
+ * has programs to start, to become another one. 0, or -1 with errno. */
+int call_filter_serve(bool programs) MUSTCHECK;
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int fd_write_all(int fd, const void *data, size_t len, struct err *e)
@@ -194,48 +195,59 @@ int file_check_private(const char *path, struct err *e)
     return fd_check_private(fd, path, e);
 }
 
-static pid_t read_owner(int fd)
+/* The lock is the first byte's. On the second one lies a lock of the kind that the kernel knows the
+ * owner of: no file says who that is, so that nothing can be old. */
+#define LOCK_BYTE  0
+#define OWNER_BYTE 1
+
+/* 0: nobody, or none that is seen from here. */
+static pid_t owner(int fd)
 {
-    char text[32];
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
-    return (pid_t)strtol(text, NULL, 10);
+    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = OWNER_BYTE, .l_len = 1};
+    return fcntl(fd, F_GETLK, &fl) < 0 || fl.l_type == F_UNLCK || fl.l_pid < 0 ? 0 : fl.l_pid;
+}
+
+static int open_lock(const char *path)
+{
+    return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 }
 
 int file_lock_held(const char *path, pid_t *holder)
 {
-    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    _cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-
+    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
+    _cleanup_fd_ int fd = open_lock(path);
     if (fd < 0 || fcntl(fd, F_OFD_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
         return 0;
-    *holder = read_owner(fd);
+    *holder = owner(fd);
     return 1;
 }
 
-/* 0: taken; 1: held by somebody else; the file's text tells by whom. */
+int file_lock_signal(const char *path, int number, struct err *e)
+{
+    _cleanup_fd_ int fd = open_lock(path);
+    pid_t pid = fd < 0 ? 0 : owner(fd);
+    _cleanup_fd_ int process = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    /* still its owner: then the descriptor is that process, whoever bears its number later */
+    if (process < 0 || owner(fd) != pid)
+        return err_set(e, ESRCH, "nobody holds %s", path);
+    return syscall(SYS_pidfd_send_signal, process, number, NULL, 0) < 0
+               ? err_sys(e, errno, "cannot send a signal to process %d", (int)pid)
+               : 0;
+}
+
+/* 0: taken; 1: held by somebody else. */
 static int try_lock(int fd, const char *path, pid_t *holder, struct err *e)
 {
-    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
-        return 0;
+    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
+    if (fcntl(fd, F_OFD_SETLK, &fl) == 0) {
+        fl.l_start = OWNER_BYTE;
+        return fcntl(fd, F_SETLK, &fl) < 0 ? err_sys(e, errno, "cannot lock %s", path) : 0;
+    }
     if (errno != EAGAIN && errno != EACCES)
         return err_sys(e, errno, "cannot lock %s", path);
     if (holder)
-        *holder = read_owner(fd);
+        *holder = owner(fd);
     return 1;
-}
-
-static int write_owner(int fd, const char *path, struct err *e)
-{
-    char text[32];
-    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-
-    /* never empty in between: who finds it locked reads whose it is */
-    if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) < 0)
-        return err_sys(e, errno ? errno : EIO, "cannot write the lock file %s", path);
-    return 0;
 }
 
 int file_lock(const char *path, int *fd, pid_t *holder, struct err *e)
@@ -255,8 +267,6 @@ int file_lock(const char *path, int *fd, pid_t *holder, struct err *e)
         if (stat(path, &named) < 0 || named.st_ino != opened.st_ino ||
             named.st_dev != opened.st_dev)
             continue;
-        if ((r = write_owner(lock, path, e)) < 0)
-            return r;
         *fd = lock;
         lock = -1;
         return 0;

@@ -34,12 +34,15 @@ int file_check_private(const char *path, struct err *e) MUSTCHECK;
 int fd_check_private(int fd, const char *path, struct err *e) MUSTCHECK;
 /* Writes all of it, through EINTR and short writes. */
 int fd_write_all(int fd, const void *data, size_t len, struct err *e) MUSTCHECK;
-/* 1 while another process holds the lock, with the pid that it has noted in *holder; else 0. The
- * lock is not touched. */
+/* 1 while another process holds the lock, which it is in *holder (0: not seen from here); else 0.
+ * The lock is not touched. By one that holds it itself: never, its own would go. */
 int file_lock_held(const char *path, pid_t *holder);
+/* To the process that holds it, as the kernel knows it, and to no other one. -ESRCH: nobody does.
+ */
+int file_lock_signal(const char *path, int number, struct err *e) MUSTCHECK;
 /* Exclusive lock on a lock file (fcntl OFD lock; it goes away with the process however it ends).
  * 0: taken, *fd stays open; 1: held by another process, *holder (if not NULL) gets its pid or 0.
- * The file holds the owner's pid for people to read. */
+ * The file stays empty. */
 int file_lock(const char *path, int *fd, pid_t *holder, struct err *e) MUSTCHECK;
 
 #endif

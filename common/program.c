@@ -1,9 +1,12 @@
 #include "common/program.h"
 
+#include <errno.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "common/call_filter.h"
 #include "common/exit_codes.h"
 #include "common/log_line.h"
 #include "common/private_memory.h"
@@ -79,6 +82,12 @@ void program_log_level(const struct config *c)
     enum log_level level;
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
+}
+
+void program_shut(bool starts_programs)
+{
+    if (call_filter_serve(starts_programs) < 0)
+        log_event(LOG_WARNING, "no-call-filter", LOG_S("error", strerror(errno)));
 }
 
 void program_raise_open_files(void)

@@ -29,6 +29,9 @@ int program_begin(const struct program *p, int argc, char **argv) MUSTCHECK;
 void program_log(const char *name, const struct config *c);
 /* The level alone, after a reload. */
 void program_log_level(const struct config *c);
+/* Gives up, for good, what no program that serves others needs (call_filter.h); where the kernel
+ * refuses that it is told in the log. */
+void program_shut(bool starts_programs);
 /* As many open files as this user may have: two sockets a session go beyond the soft limit. */
 void program_raise_open_files(void);
 

@@ -230,6 +230,7 @@ static int run(struct console *c)
     } else {
         log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
             LOG_S("address", c->settings->addresses[0]), LOG_U("port", c->settings->port));
+        program_shut(false);
         systemd_tell("READY=1");
         serve(c, server, &signals);
         systemd_tell("STOPPING=1");

@@ -7,10 +7,13 @@
 #include <unistd.h>
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/log_limit.h"
+#include "common/utf8.h"
 #include "link/peer.h"
 #include "link/unix_socket.h"
 
-#define DENIED_MAX 8
+#define DENIED_MAX    8
+#define REFUSED_LINES 60 /* a minute, of all connections */
 
 struct control_door {
     uv_pipe_t pipe;
@@ -29,6 +32,8 @@ struct control_client {
     uv_pipe_t pipe;
     struct json_splitter in;
     uid_t uid;
+    char refused[24];  /* what was refused last, as it stands in the log */
+    unsigned again;    /* how often since, without a line */
     bool page, denied; /* denied: told so, and waited for until it goes or asks */
     char chunk[16384];
     max_align_t room[];
@@ -40,6 +45,7 @@ struct control_server {
     const char *option, *const *users, *page_user;
     TAILQ_HEAD(, control_client) clients;
     size_t n, n_denied;
+    struct log_limit *refusals;
 };
 
 struct control_write {
@@ -99,11 +105,42 @@ static void on_pipe_closed(uv_handle_t *h)
     control_client_unref(h->data);
 }
 
+static void tell_again(struct control_client *c)
+{
+    if (c->again && log_limit_may(c->server->refusals, uv_now(c->server->loop)))
+        log_event(LOG_WARNING, "control-refused", LOG_U("uid", c->uid),
+            LOG_S("cmd", *c->refused ? c->refused : NULL), LOG_U("again", c->again));
+    c->again = 0;
+}
+
+void control_client_refused(struct control_client *c, const char *cmd, const char *account)
+{
+    struct control_server *s = c->server;
+    if (!s)
+        return;
+    uint64_t now = uv_now(s->loop);
+    char kind[sizeof c->refused];
+    utf8_copy(kind, sizeof kind, cmd ? cmd : "");
+    if (cmd && strcmp(kind, c->refused) == 0) {
+        c->again++;
+        return;
+    }
+    tell_again(c);
+    memcpy(c->refused, kind, sizeof kind);
+    unsigned kept_back = log_limit_kept_back(s->refusals, now);
+    if (kept_back)
+        log_event(LOG_WARNING, "control-refused", LOG_U("kept_back", kept_back));
+    if (log_limit_may(s->refusals, now))
+        log_event(LOG_WARNING, "control-refused", LOG_U("uid", c->uid),
+            LOG_S("cmd", *kind ? kind : NULL), LOG_S("account", account));
+}
+
 void control_hang_up(struct control_client *c)
 {
     struct control_server *s = c->server;
     if (!s)
         return;
+    tell_again(c);
     TAILQ_REMOVE(&s->clients, c, entry);
     s->n--;
     s->n_denied -= c->denied;
@@ -209,6 +246,7 @@ struct control_server *control_server_new(uv_loop_t *loop, const struct control_
     struct control_server *s = xcalloc(1, sizeof *s);
     s->loop = loop;
     s->events = *events;
+    s->refusals = log_limit_new(REFUSED_LINES);
     TAILQ_INIT(&s->clients);
     return s;
 }
@@ -236,7 +274,7 @@ struct control_client *control_server_adopt(struct control_server *s, int fd)
 static void deny(struct control_client *c, int fd)
 {
     struct control_server *s = c->server;
-    log_event(LOG_WARNING, "control-refused", LOG_U("uid", c->uid));
+    control_client_refused(c, NULL, NULL);
     s->n_denied++;
     control_answer(c, json_error(EACCES, "user id %u is not in %s", (unsigned)c->uid, s->option));
     (void)shutdown(fd, SHUT_WR);
@@ -291,6 +329,7 @@ void control_server_close(struct control_server *s)
         return;
     while (!TAILQ_EMPTY(&s->clients))
         control_hang_up(TAILQ_FIRST(&s->clients));
+    log_limit_free(s->refusals);
     free(s);
 }
 

@@ -62,10 +62,13 @@ struct control_client *control_client_ref(struct control_client *c);
 void control_client_unref(struct control_client *c);
 void *control_client_ctx(const struct control_client *c); /* the events'; NULL once it hung up */
 void *control_client_room(struct control_client *c);
-int control_client_door(const struct control_client *c);       /* its door's number; -1: adopted */
-uid_t control_client_uid(const struct control_client *c);      /* says the kernel */
-bool control_client_page(const struct control_client *c);      /* the page's program */
-bool control_client_owner(const struct control_client *c);     /* root or our own user */
+int control_client_door(const struct control_client *c);   /* its door's number; -1: adopted */
+uid_t control_client_uid(const struct control_client *c);  /* says the kernel */
+bool control_client_page(const struct control_client *c);  /* the page's program */
+bool control_client_owner(const struct control_client *c); /* root or our own user */
+/* Into the log, that it was refused this (NULL: all): a line, and where it asks for the same again
+ * only how often; so many lines a minute of all together. account: NULL allowed. */
+void control_client_refused(struct control_client *c, const char *cmd, const char *account);
 void control_answer(struct control_client *c, json_t *object); /* object is the callee's */
 /* One line with descriptors at once, past the queue. -EAGAIN where that is not possible. */
 int control_answer_fds(struct control_client *c, const json_t *object, const int *fds, size_t n,

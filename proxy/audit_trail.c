@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "link/rights.h"
 #include "common/json_get.h"
-#include "proxy/log_limit.h"
+#include "common/log_limit.h"
 #include "proxy/session/session.h"
 
 /* Lines a minute about clients that never logged in. */

@@ -385,6 +385,8 @@ int main(int argc, char **argv)
         return 0;
     }
     takeover_end(&takeover);
+    if (!fd)                /* else it has that of the one before it */
+        program_shut(true); /* that starts its successor */
     tell_systemd("READY=1");
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION),
         LOG_U("workers", proxy.n_workers), LOG_S("state", gate_state_name(&proxy.gate)));

@@ -14,7 +14,7 @@
 #include "certs/pair.h"
 #include "common/config.h"
 #include "proxy/backend/backend_pool.h"
-#include "proxy/log_limit.h"
+#include "common/log_limit.h"
 #include "proxy/tickets.h"
 #include "proxy/tls.h"
 #include "proxy/wire/cidr.h"

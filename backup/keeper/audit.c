@@ -7,9 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "common/audit.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/log_limit.h"
 #include "common/utf8.h"
 #include "link/rights.h"
 
@@ -17,6 +19,21 @@
  * it. */
 #define FIELD_MAX 1000
 #define CUT(text) ((text) ? UTF8_SHORT((text), FIELD_MAX) : NULL)
+
+/* Lines a minute of what anybody can have written without anything being done. What is done has its
+ * line always. */
+#define REFUSED_MAX 60
+#define CONSOLE_MAX 120
+
+static struct log_limit *refusals, *told;
+
+static void tell_kept_back(void)
+{
+    uint64_t now = clock_mono_ms();
+    unsigned n = log_limit_kept_back(refusals, now) + log_limit_kept_back(told, now);
+    if (n)
+        audit_event("kept-back", LOG_U("lines", n));
+}
 
 /* By the monitor, whose the file is. */
 static bool write_line(void *ctx, const char *line, size_t len)
@@ -36,6 +53,8 @@ static bool write_line(void *ctx, const char *line, size_t len)
 
 void keeper_audit_begin(struct keeper_monitor *m)
 {
+    refusals = refusals ? refusals : log_limit_new(REFUSED_MAX);
+    told = told ? told : log_limit_new(CONSOLE_MAX);
     audit_init("elexgate-keeper");
     audit_use_writer(write_line, m);
 }
@@ -44,6 +63,7 @@ json_t *keeper_audit_status(const struct keeper *k)
 {
     const char *path = config_str(k->config, "audit", NULL, "file");
     struct monitor_state s;
+    tell_kept_back();
     if (!path || strcmp(path, "off") == 0)
         return json_null();
     keeper_monitor_state(k->ports.monitor, &s);
@@ -86,6 +106,9 @@ void keeper_audit_request(unsigned uid, const json_t *request, const json_t *ans
     bool refused = json_is_false(json_object_get(answer, "ok"));
     if (!rights_find(RIGHTS_KEEPER, request, &right) || !right.logged)
         return;
+    tell_kept_back();
+    if (refused && !log_limit_may(refusals, clock_mono_ms()))
+        return;
     const char *account = rights_account(request);
     _cleanup_free_ char *object = object_of(request), *who = user_name(uid);
     audit_event("command", LOG_S("who", who), LOG_S("account", *account ? CUT(account) : NULL),
@@ -102,6 +125,9 @@ void keeper_audit_job(const char *kind, const char *run, const char *result, con
 
 void keeper_audit_console(unsigned uid, const json_t *request, const char *role)
 {
+    tell_kept_back();
+    if (!log_limit_may(told, clock_mono_ms()))
+        return;
     _cleanup_free_ char *by = user_name(uid);
     const char *result = json_get_str(request, "result");
     audit_event("console", LOG_S("who", CUT(rights_account(request))), LOG_S("role", role),

@@ -130,6 +130,9 @@ static json_t *status(struct keeper *k, struct control_client *c, json_t *reques
     json_object_set_new(o, "state", json_string(plan_state_name(&k->plan, k->current.job != NULL)));
     json_object_set_new(o, "database", database_object(k));
     json_object_set_new(o, "audit", keeper_audit_status(k));
+    struct monitor_state monitor;
+    keeper_monitor_state(k->ports.monitor, &monitor);
+    json_object_set_new(o, "jobs_bound", json_boolean(!monitor.unbound));
     json_object_set_new(o, "binlog", keeper_stream_status(k));
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
     struct health health;

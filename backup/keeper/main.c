@@ -301,6 +301,8 @@ static int begin_as_root(struct keeper *k, struct err *e)
     if (r == 0)
         r = keeper_place_become(&k->place, e);
     if (r == 0)
+        program_shut(false);
+    if (r == 0)
         keeper_audit_begin(k->ports.monitor);
     return r;
 }

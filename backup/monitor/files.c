@@ -53,10 +53,9 @@ int files_trail(const struct config *c, int *fd, struct err *e)
 
 int files_stop_restore(const struct config *c, struct err *e)
 {
-    pid_t pid = holder(c);
-    if (pid <= 1)
-        return err_set(e, ESRCH, "no restore goes on");
-    return kill(pid, SIGTERM) < 0 ? err_sys(e, errno, "cannot end the restore") : 0;
+    _cleanup_free_ char *lock = in_state(c, STATE_RUN_LOCK);
+    int r = file_lock_signal(lock, SIGTERM, e);
+    return r == -ESRCH ? err_set(e, ESRCH, "no restore goes on") : r;
 }
 
 int files_config(

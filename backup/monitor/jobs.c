@@ -66,6 +66,11 @@ bool jobs_rights_begin(struct err *e)
     return true;
 }
 
+bool jobs_bound(void)
+{
+    return holds_back || geteuid() != 0;
+}
+
 struct hold {
     uint64_t rights;
     bool bound, lasts;

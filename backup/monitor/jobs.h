@@ -20,6 +20,8 @@ void jobs_end(void);
 
 /* Once, as root: the monitor keeps what its own acts need, its jobs may have what kinds.c says.
  * False with words: jobs cannot be held to less than we have. */
+/* False: jobs have more than their kind needs (no CAP_SETPCAP). */
+bool jobs_bound(void);
 bool jobs_rights_begin(struct err *e) MUSTCHECK;
 
 #endif

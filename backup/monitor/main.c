@@ -100,6 +100,7 @@ static bool serve(void)
         break;
     case MONITOR_STATE:
         files_state(c, &a.state);
+        a.state.unbound = !jobs_bound();
         break;
     case MONITOR_CONFIG:
         a.result = files_config(c, config_file, &whole, &said, &e);

@@ -108,8 +108,8 @@ struct monitor_state {
     int32_t holder;        /* the process that holds the run lock */
     uint8_t settings_left; /* settings of the server that a killed job may have left changed */
     uint8_t audit_failing;
-    uint8_t whole; /* MONITOR_CONFIG: our own editor wrote just this text */
-    uint8_t unused;
+    uint8_t whole;   /* MONITOR_CONFIG: our own editor wrote just this text */
+    uint8_t unbound; /* jobs keep every capability that the keeper was started with */
 };
 
 struct monitor_answer {

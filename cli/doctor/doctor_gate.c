@@ -78,6 +78,12 @@ static void keeper(struct doctor *d, const struct config *c)
     if (d->keeper) {
         doctor_tell(d, DOCTOR_GOOD, "keeper", tr(d->cli, "the keeper runs"), NULL);
         audit(d, d->keeper);
+        if (json_is_false(json_object_get(d->keeper, "jobs_bound")))
+            doctor_tell(d, DOCTOR_WARNING, "job-rights",
+                tr(d->cli,
+                    "jobs keep every right that the keeper was started with: it lacks CAP_SETPCAP"),
+                tr(d->cli,
+                    "add CAP_SETPCAP to CapabilityBoundingSet in the keeper's unit, or SETPCAP to cap_add in the compose file, and start it anew"));
     } else
         doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "keeper", e.text,
             tr(d->cli, "systemctl start elexgate-keeper: without it there is no backup"));

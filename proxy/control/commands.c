@@ -176,8 +176,7 @@ void command_run(struct control_client *c, const json_t *request)
     enum rights_level level = rights_level(control_client_page(c), request);
     int r = name ? rights_check(RIGHTS_PROXY, level, request, NULL, &e) : 0;
     if (r == -EPERM) {
-        log_event(LOG_WARNING, "control-refused", LOG_U("uid", control_client_uid(c)),
-            LOG_S("cmd", name), LOG_S("account", rights_account(request)));
+        control_client_refused(c, name, rights_account(request));
         command_error(c, &e);
         return;
     }

@@ -130,6 +130,11 @@ def test_the_link_makes_one_account_and_no_second(console):
     assert "first-start" not in console.process.log().split("event=stopped")[-1]
 
 
+def test_it_has_shut_itself_in(console):
+    with open(f"/proc/{console.process.pid}/status") as status:
+        assert "\nSeccomp:\t2\n" in status.read()
+
+
 def test_the_log_does_not_hold_the_link(console):
     assert "first-start" in console.process.log() and str(console.state / "setup-link") in console.process.log()
     assert console.link().split("token=")[1] not in console.process.log() and "token=" not in console.process.log()

@@ -1,6 +1,7 @@
 """elexgate-monitor against a keeper that was taken over: here a test sits at the keeper's end of the socket."""
 import array
 import ctypes
+import fcntl
 import json
 import os
 import pwd
@@ -24,6 +25,7 @@ KINDS = ("backup drill put-back alarm verify list info remove mark restore resto
          "notify binlog look page-cert page-config page-audit prove").split()
 NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
 DAC_READ_SEARCH = 2
+F_OFD_SETLK = 37
 
 
 def no_new_privs():
@@ -276,6 +278,27 @@ def test_the_audit_log_is_only_added_to(monitor, backup):
     process.wait_until(lambda: log.read_bytes() == 2 * (good + b"\n"), 20, "both lines and no other")
 
 
+def test_the_audit_log_takes_so_much_a_minute(monitor, backup):
+    line = json.dumps({"event": "x", "text": "y" * 60000}).encode()
+    taken = sum(audit(monitor, line) == 0 for _ in range(160))
+    assert 120 <= taken <= 140
+    assert audit(monitor, b'{"event":"job"}') < 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
+def test_doctor_names_a_keeper_whose_jobs_keep_all_rights(backup, server):
+    backup.account()
+    backup.start_keeper()
+    assert backup.call("status")["jobs_bound"] is True
+    backup.stop_keeper()
+    backup.keeper = process.Child("elexgate-keeper", ["setpriv", "--bounding-set=-setpcap", paths.KEEPER, "--config", backup.config],
+                                  backup.folder / "keeper.log")
+    process.wait_until(backup.ready, 20, "the keeper")
+    told = process.run([paths.CLI, "--config", backup.config, "--json", "doctor"], check=False).stdout
+    backup.stop_keeper()
+    assert '"job-rights"' in told and "CAP_SETPCAP" in told, told
+
+
 def test_descriptors_that_come_back_can_only_be_read(monitor, backup):
     fd = monitor.ask(act=CONFIG)[3]
     assert os.pread(fd, 1 << 20, 0) == backup.config.read_bytes()
@@ -284,6 +307,17 @@ def test_descriptors_that_come_back_can_only_be_read(monitor, backup):
     assert b"changed" not in backup.config.read_bytes()
     assert monitor.ask(act=TRAIL)[0] < 0 and monitor.ask(act=STOP_RESTORE)[0] < 0  # there is none
     backup.state.mkdir(exist_ok=True)
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:  # what stands in the lock's file is nobody's right to be ended
+        with open(backup.state / "run.lock", "w+b") as lock:
+            lock.write(b"%d\n" % bystander.pid)
+            lock.flush()
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            assert monitor.ask(act=STOP_RESTORE)[0] < 0
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
     (backup.state / "restore.trail").write_text("said\n")
     fd = monitor.ask(act=TRAIL)[3]
     with pytest.raises(OSError):
@@ -325,7 +359,7 @@ def test_the_keeper_is_a_user_without_rights(backup, server):
     user = pwd.getpwnam("elexgate-keeper")
     s = status_of(backup.keeper.pid)
     assert s["Uid"].split() == [str(user.pw_uid)] * 4 and s["Gid"].split() == [str(user.pw_gid)] * 4
-    assert int(s["CapEff"], 16) == int(s["CapPrm"], 16) == 0 and s["NoNewPrivs"] == "1" and s["Groups"].split() in ([], [str(user.pw_gid)])
+    assert int(s["CapEff"], 16) == int(s["CapPrm"], 16) == 0 and s["NoNewPrivs"] == "1" and s["Seccomp"] == "2" and s["Groups"].split() in ([], [str(user.pw_gid)])
     secrets = [backup.folder / "admin.secret", *(p for p in backup.state.rglob("*") if p.is_file() and backup.own not in p.parents),
                *(p for p in backup.archives.iterdir() if p.is_file())]
     assert any(p.parent.name == "seal" for p in secrets) and len(secrets) > 4, secrets

@@ -18,8 +18,8 @@ PASSWORD = "ein langes Passwort für Tests"
 ADMIN = {"account": "anna", "role": "admin"}
 
 
-def as_user(name, path, request):
-    """One request as another user: the kernel tells the server who asked."""
+def as_user(name, path, request, times=1):
+    """A request as another user: the kernel tells the server who asked. times: on one connection; the last answer."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -28,7 +28,9 @@ def as_user(name, path, request):
             os.setgroups([])
             os.setgid(who.pw_gid)
             os.setuid(who.pw_uid)
-            answer = control.call(path, request, check=False)
+            with control.Control(path) as c:
+                for _ in range(times):
+                    answer = c.call(request)
         except Exception as e:  # pylint: disable=broad-except
             answer = {"ok": False, "code": "EXCEPTION", "error": repr(e)}
         os.write(write, json.dumps(answer).encode())
@@ -160,6 +162,34 @@ def test_the_page_at_the_gate(make_gate, server):
     assert as_user(PAGE, path, {"cmd": "sessions"})["ok"] and as_user(PAGE, path, {"cmd": "status"})["ok"]
     assert as_user(PAGE, path, {"cmd": "block", "reason": "x", "as": ADMIN})["ok"]
     assert as_user(PAGE, path, {"cmd": "open", "as": ADMIN})["ok"]
+    with open(f"/proc/{gate.pid}/status") as status:
+        assert "\nSeccomp:\t2\n" in status.read()
+
+
+def refusals(gate):
+    return [line for line in gate.log.splitlines() if "event=control-refused" in line]
+
+
+def test_a_flood_of_refusals_is_counted(make_gate, server, keeper):
+    """One line for a connection that asks for the same again and again; so many a minute of all connections; what is done keeps its line."""
+    gate = make_gate(server, options={"console": {"user": PAGE}})
+    for part in (gate.control_socket.parent, *gate.control_socket.parent.parents):
+        if part.stat().st_uid == os.geteuid() and not part.stat().st_mode & 1:
+            part.chmod(0o711)
+    as_user(PAGE, gate.control_socket, {"cmd": "stop", "as": ADMIN}, times=300)
+    process.wait_until(lambda: any("again=299" in line for line in refusals(gate)), 20, "the number of further ones")
+    assert len(refusals(gate)) == 2, refusals(gate)
+    for _ in range(80):
+        as_user("daemon", gate.control_socket, {"cmd": "status"})
+    assert 20 < len(refusals(gate)) <= 62
+    assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"]
+    as_user(PAGE, keeper.socket, {"cmd": "cert", "action": "client", "options": {"name": "x"}, "as": ADMIN}, times=300)
+    as_user(PAGE, keeper.socket, {"cmd": "audit", "action": "flood", "as": ADMIN}, times=300)
+    keeper.call({"cmd": "log-level", "level": "info"})
+    log = keeper.folder / "audit.log"
+    process.wait_until(lambda: "log-level" in log.read_text(), 20, "what was done")
+    text = log.read_text()
+    assert 30 < text.count('"refused"') <= 60 and 60 < text.count('"flood"') <= 120, text[-500:]
 
 
 @contextlib.contextmanager

@@ -116,7 +116,9 @@ int scan_end(struct scan *s, struct sql_scan *out, struct err *e)
     json_t *answer = n > 0 ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL) : NULL;
     bool good = answer && take(answer, out);
     json_decref(answer);
-    return good ? 0 : err_set(e, EBADMSG, "the program that looks through the SQL text gave no proper answer");
+    return good ? 0
+                : err_set(e, EBADMSG,
+                      "the program that looks through the SQL text gave no proper answer");
 }
 
 void scan_drop(struct scan *s)

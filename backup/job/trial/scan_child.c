@@ -21,8 +21,9 @@ static json_t *needs(const struct sql_scan *s)
 static int tell(const struct sql_scan *s)
 {
     size_t n = 0;
-    json_t *all = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:o, s:o}",
-        "lines", (json_int_t)s->lines, "statements", (json_int_t)s->statements, "tables",
+    json_t *all = json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:o, s:o}", "lines",
+        (json_int_t)s->lines, "statements", (json_int_t)s->statements, "tables",
         (json_int_t)s->n_tables, "other_line", (json_int_t)s->other_line, "other",
         json_text(s->other), "long_line", (json_int_t)s->long_line, "account_line",
         (json_int_t)s->account_line, "gtid_line", (json_int_t)s->gtid_line, "refused",

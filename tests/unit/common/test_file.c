@@ -326,7 +326,7 @@ static void end_holder(pid_t pid)
 
 static void locks_across_processes(void **state)
 {
-    char *path = in(state, "lock"), text[32];
+    char *path = in(state, "lock");
     pid_t held_by = 0;
     assert_int_equal(file_lock_held(path, &held_by), 0); /* there is no file yet */
     struct err e = {0};
@@ -341,19 +341,42 @@ static void locks_across_processes(void **state)
     assert_int_equal(fd, -1);
     assert_int_equal(file_lock(path, &fd, NULL, &e), 1);
     end_holder(holder);
-    /* The holder was killed: its lock went with it, its name in the file proves nothing. */
+    /* The holder was killed: its lock went with it. */
     assert_int_equal(file_lock_held(path, &held_by), 0);
     assert_int_equal(file_lock(path, &fd, &by, &e), 0);
     assert_true(fd >= 0);
-    snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    assert_holds(path, text);
     /* Also against a second descriptor of the same process. */
     int second = -1;
     assert_int_equal(file_lock(path, &second, &by, &e), 1);
-    assert_int_equal(by, getpid());
     close(fd);
     assert_int_equal(file_lock(path, &second, NULL, &e), 0);
     close(second);
+    free(path);
+}
+
+/* Whatever number stands in the file. */
+static void a_signal_reaches_the_owner_and_nobody_else(void **state)
+{
+    char *path = in(state, "lock"), text[32];
+    struct err e = {0};
+    int fd = -1, status = 0;
+    assert_int_equal(file_lock_signal(path, SIGTERM, &e), -ESRCH);
+    pid_t bystander = fork();
+    if (bystander == 0)
+        for (;;)
+            pause();
+    snprintf(text, sizeof text, "%ld\n", (long)bystander);
+    assert_int_equal(file_publish(path, text, strlen(text), 0644, &e), 0);
+    assert_int_equal(file_lock_signal(path, SIGTERM, &e), -ESRCH);
+    pid_t holder = start_holder(path);
+    assert_int_equal(file_lock_signal(path, SIGTERM, &e), 0);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    assert_int_equal(file_lock_signal(path, SIGTERM, &e), -ESRCH);
+    assert_int_equal(waitpid(bystander, &status, WNOHANG), 0);
+    end_holder(bystander);
+    assert_int_equal(file_lock(path, &fd, NULL, &e), 0);
+    close(fd);
     free(path);
 }
 
@@ -388,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(private_files, make, clean),
         cmocka_unit_test(write_all_tells_a_closed_reader),
         cmocka_unit_test_setup_teardown(locks_across_processes, make, clean),
+        cmocka_unit_test_setup_teardown(a_signal_reaches_the_owner_and_nobody_else, make, clean),
         cmocka_unit_test_setup_teardown(a_removed_lock_file_locks_nobody_in, make, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "proxy/log_limit.h"
+#include "common/log_limit.h"
 
 #include <pthread.h>
 

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "proxy/log_limit.h"
+#include "common/log_limit.h"
 
 static unsigned let_through(struct log_limit *l, uint64_t from_ms, unsigned tries)
 {

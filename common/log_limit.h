@@ -3,8 +3,8 @@
  * hide what else the log says. What was kept back is counted and told once the minute is over. Any
  * thread.
  */
-#ifndef ELEXGATE_PROXY_LOG_LIMIT_H
-#define ELEXGATE_PROXY_LOG_LIMIT_H
+#ifndef ELEXGATE_COMMON_LOG_LIMIT_H
+#define ELEXGATE_COMMON_LOG_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
