@@ -37,6 +37,7 @@
     X(schedule) \
     X(restore) \
     X(changes) \
+    X(rescue) \
     X(metrics) \
     X(notify) \
     X(completion) \

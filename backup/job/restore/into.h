@@ -27,4 +27,10 @@ int restore_into(
  * {"event":"serving","socket":PATH,"user":"root","version":V,"databases":[{"name","tables"}]} */
 int restore_serve(struct run *run, const char *dir, const char *socket, struct err *e) MUSTCHECK;
 
+/* A server on it for us alone, while fn runs; what fn returns. */
+struct server;
+typedef int restore_served_fn(void *ctx, struct server *s, struct err *e);
+int restore_serve_for(
+    struct run *run, const char *dir, restore_served_fn *fn, void *ctx, struct err *e) MUSTCHECK;
+
 #endif

@@ -13,6 +13,7 @@
 #include "backup/job/restore/into.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"
+#include "backup/job/restore/rescue.h"
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/sql.h"
 #include "backup/job/restore/stage.h"
@@ -356,6 +357,8 @@ static int look_only(struct run *run, const char *what, int argc, char **argv, s
         err_set(e, EINVAL, "restore serve DIR SOCKET");
         return EXIT_USAGE;
     }
+    if (!strcmp(what, "rescue"))
+        return restore_rescue(run, argc, argv, e);
     bool into = !strcmp(what, "into");
     int code = parse_run(argc, argv, &q, into ? &dir : NULL, e);
     if (code != 0)
@@ -380,7 +383,7 @@ static void begin_trail(const struct run *run, char **argv, const struct restore
 
 int job_restore(struct run *run, int argc, char **argv, struct err *e)
 {
-    static const char *const lookers[] = {"status", "plan", "into", "serve"};
+    static const char *const lookers[] = {"status", "plan", "into", "serve", "rescue"};
     const char *what = argc > 1 ? argv[1] : "";
     struct restore_request q = {0};
     int code = 0;
@@ -413,7 +416,7 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
     else if (!strcmp(what, "recover"))
         code = recover(run, old_too, e);
     else {
-        err_set(e, EINVAL, "restore run|sql|into|serve|plan|undo|accept|recover|status");
+        err_set(e, EINVAL, "restore run|sql|into|serve|rescue|plan|undo|accept|recover|status");
         code = EXIT_USAGE;
     }
     binlog_way_clear(&way);

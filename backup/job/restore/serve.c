@@ -256,46 +256,76 @@ static int watch(struct serve *s, struct err *e)
     return throwaway_stop(s->server, e);
 }
 
+/* Loaded, and nobody else runs a server on it. */
+static int take(struct serve *s, const char *dir, struct err *e)
+{
+    int code = load(s, dir, e);
+    if (code != 0)
+        return code;
+    _cleanup_free_ char *path = xasprintf("%s/.lock", s->dir);
+    code = file_lock(path, &s->lock, NULL, e);
+    if (code == 1) {
+        err_set(e, EBUSY, "another server runs on %s", s->dir);
+        return EXIT_BUSY;
+    }
+    if (code == 0 && (s->fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        code = err_sys(e, errno, "cannot open %s", s->dir);
+    return code;
+}
+
+/* The server on it, in its sandbox. */
+static int boot(struct serve *s, struct err *e)
+{
+    int code = trial_ready(s->run, e);
+    if (code == 0)
+        code = make_scratch(s, e);
+    return code == 0 ? start(s, e) : code;
+}
+
+/* code: how it went; what is left behind is told where it went well. */
+static int leave(struct serve *s, int code, struct err *e)
+{
+    throwaway_drop(s->server);
+    if (s->published)
+        (void)unlink(s->socket);
+    if (code == 0)
+        code = file_remove_tree(s->fd, SCRATCH, e);
+    cleanup_fd(&s->fd);
+    cleanup_fd(&s->lock);
+    json_decref(s->record);
+    free(s->dir);
+    free(s->socket);
+    free(s->folder);
+    free(s->scratch);
+    free(s->imported);
+    return code;
+}
+
 int restore_serve(struct run *run, const char *dir, const char *socket, struct err *e)
 {
     struct serve s = {.run = run, .fd = -1, .lock = -1};
-    int code = load(&s, dir, e);
-    if (code == 0) {
-        _cleanup_free_ char *path = xasprintf("%s/.lock", s.dir);
-        code = file_lock(path, &s.lock, NULL, e);
-        if (code == 1) {
-            err_set(e, EBUSY, "another server runs on %s", s.dir);
-            code = EXIT_BUSY;
-        }
-    }
-    if (code == 0 && (s.fd = open(s.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        code = err_sys(e, errno, "cannot open %s", s.dir);
+    int code = take(&s, dir, e);
     if (code == 0)
         code = free_socket(&s, socket, e);
     if (code == 0)
-        code = trial_ready(run, e);
-    if (code == 0)
-        code = make_scratch(&s, e);
-    if (code == 0)
-        code = start(&s, e);
+        code = boot(&s, e);
     if (code == 0)
         code = publish_socket(&s, e);
     if (code == 0)
         code = tell(&s, e);
     if (code == 0)
         code = watch(&s, e);
-    throwaway_drop(s.server);
-    if (s.published)
-        (void)unlink(s.socket);
+    return leave(&s, code, e);
+}
+
+int restore_serve_for(
+    struct run *run, const char *dir, restore_served_fn *fn, void *ctx, struct err *e)
+{
+    struct serve s = {.run = run, .fd = -1, .lock = -1};
+    int code = take(&s, dir, e);
     if (code == 0)
-        code = file_remove_tree(s.fd, SCRATCH, e);
-    cleanup_fd(&s.fd);
-    cleanup_fd(&s.lock);
-    json_decref(s.record);
-    free(s.dir);
-    free(s.socket);
-    free(s.folder);
-    free(s.scratch);
-    free(s.imported);
-    return code;
+        code = boot(&s, e);
+    if (code == 0)
+        code = fn(ctx, throwaway_server(s.server), e);
+    return leave(&s, code, e);
 }

@@ -1,0 +1,197 @@
+/*
+ * elexgate rescue: one table, or rows of it, as it was at a moment, back into the live one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "common/json_get.h"
+
+struct lines {
+    struct cli *cli;
+    struct progress progress;
+    int64_t rows; /* that would be written; -1 = it was not said */
+};
+
+static void print_keys(const struct cli *cli, const char *heading, int64_t n, const json_t *keys)
+{
+    _cleanup_free_ char *list = output_list(keys);
+    if (n == 0)
+        return;
+    if ((size_t)n > json_array_size(keys))
+        printf(tr(cli, "  %s: %" PRId64 " (%s, …)\n"), heading, n, list);
+    else
+        printf("  %s: %" PRId64 " (%s)\n", heading, n, list);
+}
+
+static void print_row(const char *sign, const json_t *row)
+{
+    const char *name;
+    const json_t *value;
+    if (!row)
+        return;
+    fputs(sign, stdout);
+    json_object_foreach ((json_t *)(uintptr_t)row, name, value) {
+        _cleanup_free_ char *text = output_safe(
+                                json_is_null(value) ? "NULL" : json_string_value(value)),
+                            *column = output_safe(name);
+        printf(" %s=%s", column, text);
+    }
+    putchar('\n');
+}
+
+static void print_difference(struct lines *l, const json_t *line)
+{
+    const struct cli *cli = l->cli;
+    const json_t *keys = json_object_get(line, "keys"), *row;
+    _cleanup_free_ char *table = output_member(line, "table");
+    int64_t gone = output_number(line, "gone", 0), changed = output_number(line, "changed", 0),
+            added = output_number(line, "added", 0);
+    bool exact = json_get_true(line, "exact");
+    size_t i;
+    printf(tr(cli, "%s then and today: %" PRId64 " rows are the same.\n"), table,
+        output_number(line, "same", 0));
+    print_keys(cli, tr(cli, "rows that come back"), gone, json_object_get(keys, "gone"));
+    print_keys(
+        cli, tr(cli, "rows that become what they were"), changed, json_object_get(keys, "changed"));
+    print_keys(cli,
+        exact ? tr(cli, "rows that are DELETED, since they were not there then")
+              : tr(cli, "rows that were added since, and stay"),
+        added, json_object_get(keys, "added"));
+    json_array_foreach (json_object_get(line, "rows"), i, row) {
+        print_row("    -", json_object_get(row, "now"));
+        print_row("    +", json_object_get(row, "then"));
+    }
+    l->rows = gone + changed + (exact ? added : 0);
+    if (l->rows == 0)
+        printf("%s\n", tr(cli, "There is nothing to write back."));
+}
+
+static void print_rescued(const struct cli *cli, const json_t *line)
+{
+    _cleanup_free_ char *table = output_member(line, "table"), *undo = output_member(line, "undo");
+    int64_t n = output_number(line, "rows", 0);
+    printf(tr_n(cli, "%" PRId64 " row of %s was written back.\n",
+               "%" PRId64 " rows of %s were written back.\n", (unsigned long long)n),
+        n, table);
+    printf(
+        tr(cli,
+            "What stood there before is in %s; to take it back: mariadb < that file. It holds patients' data: delete it when all is well.\n"),
+        undo);
+    printf(
+        "%s\n", tr(cli, "Elexis keeps what it has read: start it anew where these data are open."));
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct lines *l = ctx;
+    const char *event = json_get_text(line, "event");
+    bool plan = strcmp(event, "rescue") == 0, done = strcmp(event, "rescued") == 0;
+    if (l->progress.raw || !(plan || done)) {
+        if (plan)
+            l->rows = output_number(line, "gone", 0) + output_number(line, "changed", 0) +
+                      (json_get_true(line, "exact") ? output_number(line, "added", 0) : 0);
+        if (l->progress.raw || !json_get_true(line, "done") || !json_get_true(line, "ok"))
+            progress_line(&l->progress, line);
+        return;
+    }
+    progress_clear(&l->progress);
+    if (plan)
+        print_difference(l, line);
+    else
+        print_rescued(l->cli, line);
+}
+
+static int run_job(struct lines *l, const char *const *args)
+{
+    progress_init(&l->progress, l->cli);
+    return job_stream_run(l->cli, args, on_line, l);
+}
+
+/* What was compared is written, or goes. */
+static int go_on(struct lines *l, bool yes)
+{
+    const char *apply[] = {"restore", "rescue", "apply", NULL},
+               *discard[] = {"restore", "rescue", "discard", NULL};
+    int code = l->rows > 0 && !yes ? cli_confirm(l->cli, N_("write back")) : EXIT_GOOD;
+    if (code == EXIT_GOOD && l->rows > 0)
+        code = run_job(l, apply);
+    if (code == EXIT_GOOD && l->rows > 0)
+        return code;
+    int gone = run_job(l, discard);
+    return code == EXIT_GOOD ? gone : code;
+}
+
+static int run_rescue(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--where=", "--to=", "--before=", "--timeline=",
+        "--exact", "--rows", "--dry-run", "--yes", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    struct lines l = {.cli = cli, .rows = -1};
+    const char *o, *table = NULL, *where = NULL, *moment = NULL;
+    const char *args[24] = {"restore", "rescue", "prepare", ""};
+    size_t n = 4;
+    bool yes = false, dry_run = false, exact = false;
+    for (;; table = argv[a.next++]) {
+        while ((o = args_next(&a, options)) && n < 20) {
+            bool is_yes = strcmp(o, "--yes") == 0;
+            yes |= is_yes;
+            dry_run |= strcmp(o, "--dry-run") == 0;
+            exact |= strcmp(o, "--exact") == 0;
+            if (strcmp(o, "--where=") == 0)
+                where = a.value;
+            if (strcmp(o, "--to=") == 0 || strcmp(o, "--before=") == 0)
+                moment = a.value;
+            static const char *const words[] = {
+                "--where", "--to", "--before", "--timeline", "--exact", "--rows", "--dry-run"};
+            for (size_t i = 0; !is_yes && i < sizeof words / sizeof words[0]; i++)
+                if (strncmp(o, words[i], strlen(words[i])) == 0) {
+                    args[n++] = words[i];
+                    if (i < 4)
+                        args[n++] = a.value;
+                }
+        }
+        if (a.failed || a.next >= argc || table)
+            break;
+    }
+    if (a.failed)
+        return a.failed;
+    if (!table || a.next < argc || !moment)
+        return cli_usage(
+            cli, "%s", tr(cli, "which table, and as of when? rescue TABLE --to MOMENT"));
+    if (exact && where)
+        return cli_usage(
+            cli, "%s", tr(cli, "--exact is about the whole table, and goes without --where"));
+    if (!yes && !dry_run && !cli_on_terminal(cli))
+        return cli_nobody_to_ask(cli);
+    args[3] = table;
+    int code = run_job(&l, args);
+    return code != EXIT_GOOD || dry_run ? code : go_on(&l, yes);
+}
+
+const struct command cmd_rescue = {
+    "rescue",
+    "TABLE --to MOMENT | --before GTID [--where CONDITION | --exact] [--rows] [--dry-run] [--yes]",
+    "bring one table, or rows of it, back as it was at a moment, while everybody works",
+    run_rescue,
+    "  TABLE        of the practice's database, or DATABASE.TABLE\n"
+    "  --to MOMENT  as of that second, transaction or latest, as in elexgate restore --to;\n"
+    "               elexgate changes lists what happened when\n"
+    "  --before GTID  without that transaction and all that came after it\n"
+    "  --timeline N   of that timeline of the archived binary log\n"
+    "  --where CONDITION  only rows of then of which this is true, such as \"ID='x'\"\n"
+    "  --exact      rows that were added since are deleted; without, they stay\n"
+    "  --rows       show contents, which are patients' data: of the first 20 rows\n"
+    "  --dry-run    show the difference, and try whether it can be written\n"
+    "  --yes        without the question, for scripts\n"
+    "\n"
+    "The table as it was then is made in a throwaway server and compared with the live one. The\n"
+    "rows are written back in one transaction: all of them or none. It is refused where somebody\n"
+    "has changed them meanwhile, or where a key would break. A file with what stood there before\n"
+    "is left, and its place is said.\n",
+};
