@@ -10,6 +10,7 @@
 #include "backup/archive/medium.h"
 #include "backup/archive/verify.h"
 #include "backup/job/run.h"
+#include "backup/job/run_lock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
@@ -29,7 +30,7 @@ int command_lock(const struct config *c, int *lock, struct err *e)
     /* Where no keeper ever ran there is no folder for its lock, and nothing to collide with. */
     if (stat(state_dir, &st) < 0)
         return EXIT_GOOD;
-    int x = file_lock(lock_path, lock, &holder, e);
+    int x = run_lock(lock_path, lock, &holder, e);
     if (x == 1)
         err_set(e, EBUSY, "a backup, drill or restore is going on (process %d)", (int)holder);
     return x == 1 ? EXIT_BUSY : x < 0 ? EXIT_FAILED : EXIT_GOOD;

@@ -17,6 +17,7 @@
 #include "backup/job/commands.h"
 #include "backup/job/look.h"
 #include "backup/job/page.h"
+#include "backup/job/run_lock.h"
 #include "backup/job/trial/drill.h"
 #include "backup/job/trial/import_child.h"
 #include "backup/job/trial/scan.h"
@@ -53,7 +54,7 @@ int job_lock(struct run *r, struct err *e)
     pid_t holder = 0;
     int code = file_mkdirs(r->s.state_dir, 0700, e);
     if (code == 0)
-        code = file_lock(r->s.run_lock, &r->lock, &holder, e);
+        code = run_lock(r->s.run_lock, &r->lock, &holder, e);
     if (code != 1)
         return code;
     if (holder > 0)

@@ -182,7 +182,8 @@ static void settle_proof(struct plan *p, const struct plan_end *end, const struc
     bool tried = end->exit_code == EXIT_GOOD || end->exit_code == EXIT_INCONSISTENT;
     if (end->stopping)
         return;
-    if (end->exit_code == EXIT_NOT_IDLE || end->exit_code == EXIT_BUSY) {
+    bool made_way = end->exit_code == EXIT_CANCELLED && !end->cancelled;
+    if (end->exit_code == EXIT_NOT_IDLE || end->exit_code == EXIT_BUSY || made_way) {
         p->live_mono_ms = f->mono_ms - LIVE_MS + LIVE_AGAIN_MS;
     } else if (!tried && !end->cancelled && end->exit_code != EXIT_USAGE &&
                ++p->prove_failed < PROVE_MAX) {

@@ -176,16 +176,32 @@ static void begin(struct keeper *k, enum keeper_kind kind)
     k->current.started_ms = clock_wall_ms();
 }
 
+/* Nobody waits for a proof: whatever is asked for comes first. It ends within seconds, and the job
+ * that begins now waits for that (job/run_lock.h). */
+static void give_way(struct keeper *k)
+{
+    log_event(LOG_INFO, "proof-makes-way");
+    keeper_job_stop(k->current.job);
+    keeper_job_leave(k->current.job);
+    k->current.on_ended(k, EXIT_BUSY, 0);
+    publish_end(k, EXIT_CANCELLED, "the proof made way for another job");
+    keeper_run_clear(&k->current);
+}
+
 int keeper_run_busy(struct keeper *k, struct err *e)
 {
     if (k->current.job)
         keeper_job_look(k->current.job); /* whoever saw it end may ask at once */
+    if (k->current.job && k->current.kind == JOB_PROVE)
+        give_way(k);
     return k->current.job ? err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->current.kind))
                           : 0;
 }
 
 int keeper_run(struct keeper *k, enum keeper_kind kind, struct monitor_request *q, struct err *e)
 {
+    if (k->current.job && kind == JOB_PROVE)
+        return err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->current.kind));
     int r = keeper_run_busy(k, e);
     if (r < 0)
         return r;

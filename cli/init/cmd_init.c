@@ -18,7 +18,7 @@
 static const char *const option_names[] = {"--host=", "--port=", "--database=",
     "--database-socket=", "--database-host=", "--database-port=", "--backup-folder=", "--schedule=",
     "--user=", "--login=", "--login-password-file=", "--login-socket=", "--yes", "--dry-run",
-    "--force", "--no-grants", "--no-certificate", "--account-only", NULL};
+    "--force", "--no-grants", "--no-certificate", "--account-only", "--binlog", NULL};
 
 /* What was given on the command line; NULL: to be asked. */
 struct given {
@@ -38,8 +38,8 @@ static int take_options(struct init *in, struct given *g, int argc, char **argv)
         {"--database-port=", &g->db_port}, {"--backup-folder=", &g->folder},
         {"--schedule=", &g->schedule}, {"--user=", &g->user}, {"--login=", &in->login},
         {"--login-password-file=", &in->login_file}, {"--login-socket=", &in->login_way},
-        {"--account-only", NULL, &in->account_only}, {"--yes", NULL, &in->yes},
-        {"--dry-run", NULL, &in->dry_run}, {"--force", NULL, &in->force},
+        {"--account-only", NULL, &in->account_only}, {"--binlog", NULL, &in->binlog},
+        {"--yes", NULL, &in->yes}, {"--dry-run", NULL, &in->dry_run}, {"--force", NULL, &in->force},
         {"--no-grants", NULL, &in->no_grants}, {"--no-certificate", NULL, &in->no_certificate}};
     const char *o;
     while ((o = args_next(&a, option_names))) {
@@ -168,6 +168,14 @@ static void say_next(const struct init *in)
                "  elexgate backup --now                 a first backup, then: elexgate drill\n"
                "Workstations connect to port %s; close the server's own port to the network.\n"),
         in->port);
+    if (in->binlog)
+        printf(
+            tr(in->cli,
+                "For any second of the day: put %s into the server's configuration (/etc/mysql/mariadb.conf.d/60-elexgate-binlog.cnf), restart it, then elexgate doctor and elexgate backup --now.\n"),
+            ELEXGATE_DATADIR "/binlog.cnf");
+    else
+        printf(tr(in->cli,
+            "elexgate init --force --binlog archives the server's binary log, too: any second of the day then comes back.\n"));
 }
 
 /* The proxy cannot run yet; everything else that the job looks at must be good by now. */
@@ -302,6 +310,8 @@ const struct command cmd_init = {"init", "[--yes] [--dry-run] [--force] [OPTIONS
     "--user NAME              the keeper's account on the server (elexgate)\n"
     "--login NAME             who makes that account (root, by unix_socket), with\n"
     "--login-password-file FILE and --login-socket FILE\n"
+    "--binlog                 archives the server's binary log as well, so that any second of the\n"
+    "                         day can be brought back; it says what the server needs\n"
     "--account-only           makes the account and nothing else, asks nothing\n"
     "--yes                    takes the proposals, asks nothing\n"
     "--dry-run                shows what would be done, and does nothing\n"

@@ -12,6 +12,7 @@
 struct init {
     struct cli *cli;
     bool yes, dry_run, force, no_grants, no_certificate;
+    bool binlog;                                /* its binary log is archived */
     bool account_only;                          /* nothing but the account on the server */
     const char *login, *login_file, *login_way; /* who makes it; NULL: root by unix_socket */
     const char *path;                           /* of the configuration */

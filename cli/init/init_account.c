@@ -69,9 +69,10 @@ static void ask_doctor(struct init *in, struct statements *out)
     _cleanup_free_ char *path = xasprintf("%s/elexgate.ini", folder);
     _cleanup_free_ char *secret = xasprintf("%s/password", folder);
     _cleanup_free_ char *text = xasprintf(
-        "[admin]\nuser = %s\npassword_file = %s\n[database]\nname = %s\n%s%s\n[backup]\nask_proxy = no\n",
+        "[admin]\nuser = %s\npassword_file = %s\n[database]\nname = %s\n%s%s\n[backup]\nask_proxy = no\n[binlog]\narchive = %s\n",
         in->user, secret, in->database,
-        *in->socket ? "socket = " : "host = ", *in->socket ? in->socket : in->db_host);
+        *in->socket ? "socket = " : "host = ", *in->socket ? in->socket : in->db_host,
+        in->binlog ? "yes" : "no");
     if (file_publish(path, text, strlen(text), 0600, NULL) == 0 &&
         file_publish(secret, in->password, strlen(in->password), 0600, NULL) == 0) {
         struct cli cli = {.config_path = path, .lang = in->cli->lang};

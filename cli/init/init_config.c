@@ -164,6 +164,7 @@ static void take_present(struct init *in, const struct config *c)
     set(in->folder, config_str(c, "archive", NULL, "folder"));
     set(in->schedule, config_str(c, "backup", NULL, "schedule") ?: "15 3 * * *");
     set(in->user, config_str(c, "admin", NULL, "user"));
+    in->binlog |= config_bool(c, "binlog", NULL, "archive");
     if (secret) {
         in->secret_path = xstrdup(secret);
         return;
@@ -207,6 +208,8 @@ static char *overwritten(const struct init *in, const struct config_edit *edits,
         if (strcmp(d->key, "port") == 0)
             snprintf(number, sizeof number, "%lld",
                 (long long)config_int(c, d->section, d->name, d->key));
+        else if (strcmp(d->key, "archive") == 0)
+            now = config_bool(c, d->section, d->name, d->key) ? "yes" : "no";
         else
             now = config_str(c, d->section, d->name, d->key);
         if (now && d->value && strcmp(now, d->value) == 0)
@@ -240,6 +243,8 @@ int init_config_make(struct init *in)
     edits[n++] = (struct config_edit){"admin", NULL, "password_file", in->secret_path};
     edits[n++] = (struct config_edit){"backup", NULL, "schedule", in->schedule};
     edits[n++] = (struct config_edit){"archive", NULL, "folder", in->folder};
+    if (r == 0 && in->binlog && !config_bool(c, "binlog", NULL, "archive"))
+        edits[n++] = (struct config_edit){"binlog", NULL, "archive", "yes"};
     _cleanup_free_ char *changed = overwritten(in, edits, n);
     if (r == 0 && *changed && !in->force)
         r = err_set(&e, EEXIST,

@@ -147,8 +147,8 @@ def test_nothing_outside_its_folder_is_written(demo, folder):
 
 @pytest.mark.slow
 def test_backup_proof_and_restore(demo):
-    """The story that the demo's last words tell: a backup, its proof, an accident, and everything is back."""
-    demo.run("--detach")
+    """The stories that the demo's last words tell: a backup, its proof, an accident, and everything is back; another one, and the second before is."""
+    told = demo.run("--detach").stdout
     env = demo.env()
 
     def elexgate(*args):
@@ -165,6 +165,14 @@ def test_backup_proof_and_restore(demo):
     assert demo.client("-e", "SELECT COUNT(*) FROM KONTAKT WHERE ISTPATIENT='1'").stdout == "50\n"
     assert "Müller" in (demo.dir / "documents" / "Briefe" / "Übung Müller.txt").read_text()
     assert (demo.dir / "pid" / "mariadbd").read_text() != server, "the server was started again by the hook"
+    count = "SELECT COUNT(*) FROM AGNTERMINE"
+    before = demo.client("-e", count).stdout
+    assert before != "0\n"
+    elexgate("restore", "accept", "--yes")
+    lines = told[told.index("Delete something"):told.index("The page in the browser")].split("\n", 1)[1]
+    lines = lines.replace("date '+%F %T'", "when=$(date '+%F %T')").replace('"THAT MOMENT"', '"$when" --yes').replace("restore --to", f"status; echo \"$(mariadb --no-defaults -S $ELEXGATE_DB_SOCKET -uroot -p$ELEXGATE_DB_PASSWORD -N -e '{count}' $ELEXGATE_DATABASE) left\"; $ELEXGATE_CLI --config $ELEXGATE_CONFIG restore --to")
+    done = process.run(["bash", "-ec", f". {demo.dir}/env; {lines}"], timeout=300)
+    assert "\n0 left" in done.stdout and demo.client("-e", count).stdout == before
     demo.run("--stop")
     assert demo.processes() == []
 

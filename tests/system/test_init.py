@@ -1,4 +1,5 @@
 """elexgate init: from nothing to a gate that a client comes through and a backup that works, with what it wrote itself."""
+import json
 import os
 import re
 import stat
@@ -9,6 +10,7 @@ import pytest
 
 from lib import paths, ports, process
 from lib.gate import write_config
+from lib.mariadb import MariaDB
 
 pytestmark = pytest.mark.sanitize
 ENV = {**os.environ, "LC_ALL": "C.UTF-8"}
@@ -89,6 +91,28 @@ def test_from_a_package_to_a_working_gate(place, server):
     assert again.returncode == 0, again.stderr
     assert (place.config.read_text(), secret.read_text().strip()) == (text, password)
     assert (place.folder / "tls/server.key").resolve().read_bytes() == key
+
+
+def test_any_second_of_the_day(place, folder, template):
+    """--binlog: the option, the rights, and the lines for the server, with which the doctor finds nothing wrong."""
+    place.package()
+    lines = [line for line in (paths.ROOT / "systemd/binlog.cnf").read_text().splitlines() if "=" in line and not line.startswith("#")]
+    s = MariaDB(folder / "logging", template, args=["--" + line.replace(" ", "") for line in lines]).start()
+    try:
+        done = place.run("--yes", "--force", "--binlog", *place.options(s))
+        assert done.returncode == 0 and "share/elexgate/binlog.cnf" in done.stdout, done.stdout + done.stderr
+        assert re.search(r"^\[binlog\]\narchive = yes$", place.config.read_text(), re.M)
+        assert "REPLICATION SLAVE" in str(s.sql("SHOW GRANTS FOR elexgate@localhost"))
+        doctor = subprocess.run([paths.CLI, "--config", place.config, "--json", "doctor"], capture_output=True, text=True, env=ENV).stdout
+        checks = {c["name"]: c for c in map(json.loads, doctor.splitlines()) if "name" in c}
+        assert checks["binlog"]["good"] and checks["grants"]["good"]
+        assert not {"binlog_format", "binlog_row_image", "sync_binlog", "encrypt_binlog", "binlog-expiry"} & set(checks), checks
+        # an account made later for the same configuration has the rights, too
+        s.sql("DROP USER elexgate@localhost")
+        assert place.run("--account-only", "--login", "root", "--login-socket", s.socket).returncode == 0
+        assert "REPLICATION SLAVE" in str(s.sql("SHOW GRANTS FOR elexgate@localhost"))
+    finally:
+        s.stop()
 
 
 def test_nothing_is_overwritten_without_force(place, server):

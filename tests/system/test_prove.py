@@ -187,7 +187,11 @@ def test_the_keeper_proves_and_makes_a_backup_due_when_the_chain_is_broken(pract
         process.wait_until(lambda: len(b.runs("backup")) == 2 and len(b.runs("prove")) == 3, 120, "a fresh backup, and its proof")
         assert b.runs("prove")[0]["exit"] == 6  # what was deleted lies in between
         b.cli("backup", "--now")
-        process.wait_until(lambda: len(b.runs("prove")) == 4, 60, "the keeper proves")
+        process.wait_until(lambda: (b.call("status")["job"] or {}).get("kind") == "prove", 30, "the proof has begun")
+        b.cli("drill")  # asked for over the keeper: the proof makes way
+        process.wait_until(lambda: (b.call("status")["job"] or {}).get("kind") == "prove", 60, "it is made up for")
+        b.job("drill")  # without the keeper
+        process.wait_until(lambda: b.runs("prove")[0]["exit"] == 0, 60, "the keeper proves")
         assert not [f for f in b.call("status")["findings"] if f["code"].startswith("chain")]
     finally:
         b.stop_keeper()

@@ -30,10 +30,10 @@ static void without(struct look *l, bool wanted)
     l->tell(l->ctx, wanted ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_GOOD, "binlog",
         wanted
             ? "[binlog] archive = yes, but the server writes no binary log"
-            : "no binary log is archived: what was written since the last backup is lost with the disk (docs/pitr.md)",
+            : "no binary log is archived: what was written since the last backup is lost with the disk; elexgate init --force --binlog sets up that any second comes back (docs/pitr.md)",
         wanted
             ? "[binlog] archive = yes, aber der Server schreibt kein Binärlog"
-            : "kein Binärlog wird archiviert: was seit der letzten Sicherung geschrieben wurde, geht mit der Platte verloren (docs/pitr.md)",
+            : "kein Binärlog wird archiviert: was seit der letzten Sicherung geschrieben wurde, geht mit der Platte verloren; elexgate init --force --binlog richtet ein, dass jede Sekunde zurückkommt (docs/pitr.md)",
         wanted ? "put under [mariadbd] in the server's configuration and restart it: " LINES : NULL,
         wanted
             ? "unter [mariadbd] in die Konfiguration des Servers schreiben und ihn neu starten: " LINES

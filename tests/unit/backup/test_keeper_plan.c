@@ -591,6 +591,8 @@ static void test_the_chain_is_proven_after_each_backup(void **state)
     assert_lives(&w, MIN, PLAN_PROVE); /* the keeper ended */
     ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_BUSY});
     assert_lives(&w, MIN, PLAN_PROVE); /* another run had the lock */
+    ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_CANCELLED});
+    assert_lives(&w, MIN, PLAN_PROVE); /* it made way */
     ends(&w, (struct plan_end){.job = PLAN_PROVE});
     assert_lives(&w, DAY, PLAN_NOTHING);
     assert_false(w.memory.pending.due_ms);
