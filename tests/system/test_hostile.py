@@ -1,6 +1,7 @@
 """Dumps, data directories and archives made to harm: what an ordinary account, the medium or the server's own user could try."""
 import json
 import os
+import pwd
 import shutil
 
 import pymysql
@@ -251,6 +252,22 @@ PLANTS = {
     "set-id": "open(F, '>planted') && chmod(06777, 'planted')",
     "fifo": "require POSIX; POSIX::mkfifo('planted', 0666)",
 }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_series_a_program_is_of_is_asked_where_nothing_is(backup, folder, session_folder):
+    """--version as well is run as a trial is: in a sandbox, and not as root."""
+    for path in (session_folder, folder):
+        path.chmod(0o711)
+    (folder / "open").mkdir(mode=0o777)
+    (folder / "open").chmod(0o777)
+    program = folder / "server"
+    program.write_text(f"#!/usr/bin/perl\nopen(F, '>{folder}/open/asked');\nprint 'mariadbd  Ver 99.1.', $<, \"-MariaDB for Linux\\n\";\n")
+    program.chmod(0o755)
+    backup.set("drill", server_program=program)
+    told = next(line for line in event(map(json.loads, backup.run_job("doctor").stdout.splitlines()), "check") if line["name"] == "series")
+    assert f"is MariaDB 99.1.{pwd.getpwnam('elexgate-trial').pw_uid}-MariaDB" in told["text"], told
+    assert not (folder / "open" / "asked").exists()
 
 
 @pytest.mark.sanitize

@@ -9,7 +9,7 @@ static void judge_program(
 {
     const char *program = config_str(run->s.config, "drill", NULL, "server_program");
     const char *live = server_version(server);
-    _cleanup_free_ char *trial = server_program_version(program);
+    _cleanup_free_ char *trial = server_program_version(run->s.config, program);
     enum series_fit fit = series_compare(live, trial);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return; /* that it is there is another check's */

@@ -346,7 +346,7 @@ int restore_database_same_series(struct restore *r, bool to_new, struct err *e)
     const char *program = config_str(r->run->s.config, "drill", NULL, "server_program");
     _cleanup_free_ char *ours = site_ask(r->run, &s, NULL) == SITE_ANSWERS
                                     ? xstrdup(server_version(s))
-                                    : server_program_version(program);
+                                    : server_program_version(r->run->s.config, program);
     server_close(s);
     enum series_fit fit = series_compare(theirs, ours);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)

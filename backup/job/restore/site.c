@@ -62,7 +62,7 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     }
     /* since it was seen the system may have got a newer one, which is the one that will start */
     char *installed = server_program_version(
-        config_str(run->s.config, "drill", NULL, "server_program"));
+        run->s.config, config_str(run->s.config, "drill", NULL, "server_program"));
     s->layout = (struct layout){.datadir = xstrdup(datadir ? datadir : was->datadir),
         .version = installed      ? installed
                    : was->version ? xstrdup(was->version)

@@ -133,7 +133,7 @@ static int judge_series(struct copy_check *c, struct err *e)
     char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
     if (m->method != MANIFEST_PHYSICAL || !m->server.version || c->rehearsal)
         return 0;
-    _cleanup_free_ char *ours = server_program_version(program_of(c));
+    _cleanup_free_ char *ours = server_program_version(config, program_of(c));
     enum series_fit fit = series_compare(m->server.version, ours);
     if (fit == SERIES_UNKNOWN || series_may(fit, across))
         return 0;

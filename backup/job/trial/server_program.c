@@ -9,17 +9,31 @@
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/process.h"
+#include "backup/job/trial/trial.h"
 
 #define ANSWER_MS 20000
 
-char *server_program_version(const char *program)
+static int run_alone(const struct config *c, const struct process_options *o)
+{
+    struct trial_beside nowhere;
+    struct process p = {0};
+    int r = trial_beside_open(&nowhere, c, NULL, NULL);
+    nowhere.sandbox.connects = nowhere.sandbox.network = false;
+    if (r == 0)
+        r = sandbox_start(&nowhere.sandbox, o, &p, NULL, NULL);
+    if (r == 0)
+        r = process_finish(&p, o, ANSWER_MS, NULL, NULL, NULL);
+    trial_beside_close(&nowhere);
+    return r;
+}
+
+char *server_program_version(const struct config *c, const char *program)
 {
     const char *argv[] = {program, "--no-defaults", "--version", NULL};
     char text[512] = "";
     _cleanup_fd_ int out = memfd_create("version", MFD_CLOEXEC);
     struct process_options o = {.argv = argv, .out = out, .err = out};
-    if (out < 0 || process_run(&o, ANSWER_MS, NULL, NULL, NULL) != 0 ||
-        pread(out, text, sizeof text - 1, 0) <= 0)
+    if (out < 0 || run_alone(c, &o) != 0 || pread(out, text, sizeof text - 1, 0) <= 0)
         return NULL;
     const char *at = strstr(text, "Ver ");
     if (!at)

@@ -9,8 +9,8 @@
 #include "backup/server/server.h"
 
 /* "11.8.9-MariaDB-0+deb13u1": what the program says of itself, malloc'ed; NULL when it does not
- * start. */
-char *server_program_version(const char *program) MUSTCHECK;
+ * start. It runs as a trial does, in a sandbox where nothing is, never as root. */
+char *server_program_version(const struct config *c, const char *program) MUSTCHECK;
 /* Of a program that is none of the system's (/opt/mariadb/bin/mariadbd): the folder beside it with
  * its words and character sets, which it looks for elsewhere. malloc'ed; NULL = none, or not
  * needed. Without them a server refuses even SET lc_time_names. */
