@@ -52,7 +52,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "verify", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "drill", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "prove", NULL, NULL, ADMIN, false, true),
-    ROW(KEEPER, "delete", NULL, "force", MACHINE, false, true),
+    ROW(KEEPER, "delete", NULL, "force", NOBODY, false, true),
     ROW(KEEPER, "delete", NULL, NULL, ADMIN, true, true),
     ROW(KEEPER, "mark", NULL, "unprotect", ADMIN, true, true), /* then it may be deleted */
     ROW(KEEPER, "mark", NULL, NULL, ADMIN, false, true),
@@ -61,7 +61,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "restore", "sql", NULL, ADMIN, true, true),
     ROW(KEEPER, "restore", "accept", NULL, ADMIN, true, true), /* deletes the other side */
     ROW(KEEPER, "restore", NULL, "foreign", ADMIN, true, true),
-    ROW(KEEPER, "restore", NULL, "no_trial", MACHINE, false, true),
+    ROW(KEEPER, "restore", NULL, "no_trial", NOBODY, false, true),
     ROW(KEEPER, "restore", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "cert", NULL, "options.force", MACHINE, false, true),
     ROW(KEEPER, "cert", NULL, "options.no-constraints", MACHINE, false, true),
@@ -151,7 +151,7 @@ const char *rights_account(const json_t *request)
 
 static const char *who_may(enum rights_level least)
 {
-    return least == RIGHTS_MACHINE ? "root, with elexgate(1) on the machine itself"
+    return least >= RIGHTS_MACHINE ? "root, with elexgate(1) on the machine itself"
            : least == RIGHTS_ADMIN ? "an admin who is signed in"
                                    : "somebody who is signed in";
 }

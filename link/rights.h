@@ -25,6 +25,7 @@ enum rights_level {
     RIGHTS_VIEWER,  /* somebody who is signed in there */
     RIGHTS_ADMIN,   /* an admin who is signed in there */
     RIGHTS_MACHINE, /* root, the program's own user, control_users */
+    RIGHTS_NOBODY,  /* not over a socket: root, with a command that does it itself */
 };
 
 struct right {

@@ -82,7 +82,6 @@ json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *reques
         return json_error(-r, "%s", e.text);
     keeper_job_which(&q, which);
     keeper_job_type(&q, type);
-    keeper_job_flag(&q, json_get_true(request, "force"), MONITOR_FORCE);
     return keeper_errand(k, c,
         &(struct keeper_errand_options){.ask = &q, .request = request, .answer = delete_answer});
 }

@@ -129,7 +129,7 @@ struct request {
     const char *action, *which, *names, *upload; /* NULL: not said */
     const char *types[TYPES_MAX + 1];
     size_t n;
-    bool dry_run, foreign, no_trial, accept_loss;
+    bool dry_run, foreign, accept_loss;
 };
 
 static int take_types(struct request *q, const json_t *request, struct err *e)
@@ -168,8 +168,6 @@ static int take_request(const json_t *request, struct request *q, struct err *e)
         r = take_flag(request, "dry_run", &q->dry_run, e);
     if (r == 0)
         r = take_flag(request, "foreign", &q->foreign, e);
-    if (r == 0)
-        r = take_flag(request, "no_trial", &q->no_trial, e);
     if (r == 0)
         r = take_flag(request, "accept_loss", &q->accept_loss, e);
     if (r < 0)
@@ -221,7 +219,6 @@ static int job_for(
     utf8_copy(out->upload, sizeof out->upload, q->upload ? q->upload : "");
     keeper_job_which(out, q->upload ? "" : q->which);
     keeper_job_flag(out, q->dry_run && !plan, MONITOR_DRY_RUN);
-    keeper_job_flag(out, q->no_trial && !plan && !sql, MONITOR_NO_TRIAL);
     keeper_job_flag(out, q->foreign && !sql, MONITOR_FOREIGN);
     keeper_job_flag(out, q->accept_loss && !plan, MONITOR_ACCEPT_LOSS);
     if (q->names && !plan)

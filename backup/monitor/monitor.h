@@ -69,6 +69,8 @@ enum monitor_kind {
     MONITOR_KINDS
 };
 
+/* There is none with which a person puts himself above a trial or a rule (--no-trial, --force):
+ * those are root's, with elexgate(1). */
 enum monitor_flag {
     MONITOR_NOW = 1 << 0,
     MONITOR_DUMP = 1 << 1,
@@ -76,11 +78,9 @@ enum monitor_flag {
     MONITOR_DRY_RUN = 1 << 3,
     MONITOR_ACCEPT_SMALLER = 1 << 4,
     MONITOR_FOREIGN = 1 << 5,
-    MONITOR_NO_TRIAL = 1 << 6,
     MONITOR_ACCEPT_LOSS = 1 << 7,
     MONITOR_NAMES_LIVE = 1 << 8,
     MONITOR_NAMES_FILE = 1 << 9,
-    MONITOR_FORCE = 1 << 10,
     MONITOR_IF_ANY = 1 << 11,
     MONITOR_LABEL = 1 << 12, /* text is a backup's label; "" takes it away */
     MONITOR_PROTECT = 1 << 13,

@@ -178,7 +178,7 @@ def test_busy(site):
     for request in ({"cmd": "run", "mode": "now"}, {"cmd": "drill"}, {"cmd": "verify", "which": "all"}):
         assert site.backup.call(request, check=False)["code"] == "EBUSY"
     run = site.backup.complete()[0]["run"]
-    assert site.backup.call({"cmd": "delete", "which": run, "force": True}, check=False)["code"] == "EBUSY"
+    assert site.backup.call({"cmd": "delete", "which": run}, check=False)["code"] == "EBUSY"
     assert site.backup.call("archives")["runs"] and call(site, "plan", which="latest")["plan"]
     assert call(site, "status")["running"] is True
     site.go.touch()
@@ -322,7 +322,7 @@ def test_whoever_saw_it_end_may_ask_at_once(site):
     site.backup.start_keeper()
     held(site)
     requests = ({"cmd": "restore", "action": "run", "which": run, "types": ["documents"], "dry_run": True}, {"cmd": "drill"},
-                {"cmd": "delete", "which": run, "force": True})
+                {"cmd": "verify", "which": run})
     for count, request in enumerate(requests, 1):
         site.go.unlink(missing_ok=True)
         started = site.backup.start_job("restore", "run", run, "documents")

@@ -23,7 +23,7 @@ EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
 KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
          "notify binlog look page-cert page-config page-audit prove").split()
-NOW, DUMP, FOREIGN, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 10
+NOW, DUMP, FOREIGN, NO_TRIAL, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 6, 1 << 10
 DAC_READ_SEARCH = 2
 F_OFD_SETLK = 37
 
@@ -119,10 +119,17 @@ def test_nothing_outside_the_table(monitor):
     assert "monitor-refuses" in open(monitor.log.name).read()
 
 
+def test_nobody_is_put_above_a_trial_or_a_rule(monitor):
+    """Those words are root's, with elexgate(1): what a keeper asks for, whoever sits in it, is tried out and keeps the last good backup."""
+    run = b"2026-11-22-0315"
+    for kind, flag in (("restore", NO_TRIAL), ("restore", NO_TRIAL | FOREIGN), ("plan", NO_TRIAL), ("remove", FORCE), ("restore-sql", FORCE), ("drill", FORCE)):
+        refused(monitor, kind=kind, flags=flag, which=run if kind != "restore-sql" else b"", upload=b"x" if kind == "restore-sql" else b"")
+
+
 PATHS = [b"/etc/passwd", b"../x", b"x/y", b".", b"..", b"-x", b"--into", b"-", b"/dev/stdin", b"2026-11-22-0315/..", b"x\n", b"\xff", b"A" * 208]
 
 
-@pytest.mark.parametrize("kind, flags", [("restore", 0), ("restore", FOREIGN), ("plan", FOREIGN), ("drill", 0), ("verify", 0), ("remove", FORCE)])
+@pytest.mark.parametrize("kind, flags", [("restore", 0), ("restore", FOREIGN), ("plan", FOREIGN), ("drill", 0), ("verify", 0), ("remove", 0)])
 def test_no_path_and_no_option(monitor, kind, flags):
     for name in PATHS:
         refused(monitor, kind=kind, flags=flags, which=name)
