@@ -43,7 +43,7 @@ static const char usage[] =
     "  info [WHICH] [--type TYPE] [--against now|RUN]         what is in a backup, and what differs\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
-    "  restore run|sql|plan|into|serve|undo|accept|recover|status ...   bring a backup back\n"
+    "  restore JSON                                           bring a backup back\n"
     "  verify | list | remove | mark | schedule ...              see elexgate(1)\n"
     "  look | page-cert | page-config | page-audit            for the keeper: what only root may\n"
     "\n"

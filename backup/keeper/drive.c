@@ -31,7 +31,8 @@ static bool begin(struct keeper *k, enum keeper_kind kind, struct monitor_reques
 
 static void recover(struct keeper *k)
 {
-    struct monitor_request q = keeper_job_of(MONITOR_RECOVER_DUE);
+    struct monitor_request q = keeper_job_of(MONITOR_RESTORE);
+    utf8_copy(q.text, sizeof q.text, "{\"action\":\"recover\",\"expire\":true}");
     begin(k, JOB_RECOVER, &q);
 }
 

@@ -9,15 +9,14 @@
 #include <unistd.h>
 #include "backup/keeper/errand.h"
 #include "backup/rules/archive_name.h"
+#include "backup/rules/restore_request.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
-#include "common/utf8.h"
 
-#define TYPES_MAX 32
-#define HEAD_MAX  4096
+#define HEAD_MAX 4096
 
 /* --- what lies on the disk --- */
 
@@ -125,112 +124,6 @@ void keeper_restore_ended(struct keeper *k)
 
 /* --- the command --- */
 
-struct request {
-    const char *action, *which, *names, *upload; /* NULL: not said */
-    const char *types[TYPES_MAX + 1];
-    size_t n;
-    bool dry_run, foreign, accept_loss;
-};
-
-static int take_types(struct request *q, const json_t *request, struct err *e)
-{
-    json_t *types = json_object_get(request, "types"), *type;
-    size_t i;
-    if (!types || json_is_null(types))
-        return 0;
-    if (!json_is_array(types) || json_array_size(types) > TYPES_MAX)
-        return err_set(e, EINVAL, "\"types\" must be a list of at most %d data types", TYPES_MAX);
-    json_array_foreach (types, i, type) {
-        const char *name = json_string_value(type);
-        if (!name || !archive_type_valid(name))
-            return err_set(e, EINVAL, "\"types\" must be a list of data types, such as elexisdb");
-        q->types[q->n++] = name;
-    }
-    return 0;
-}
-
-static int take_flag(const json_t *request, const char *name, bool *out, struct err *e)
-{
-    const json_t *v = json_object_get(request, name);
-    if (v && !json_is_boolean(v) && !json_is_null(v))
-        return err_set(e, EINVAL, "\"%s\" must be true or false", name);
-    *out = json_is_true(v);
-    return 0;
-}
-
-static int take_request(const json_t *request, struct request *q, struct err *e)
-{
-    const json_t *which = json_object_get(request, "which"),
-                 *id = json_object_get(request, "upload");
-    q->which = json_string_value(which);
-    int r = take_types(q, request, e);
-    if (r == 0)
-        r = take_flag(request, "dry_run", &q->dry_run, e);
-    if (r == 0)
-        r = take_flag(request, "foreign", &q->foreign, e);
-    if (r == 0)
-        r = take_flag(request, "accept_loss", &q->accept_loss, e);
-    if (r < 0)
-        return r;
-    const json_t *names = json_object_get(request, "names");
-    q->names = json_string_value(names);
-    if (names && !json_is_null(names) &&
-        !(q->names && (!strcmp(q->names, "live") || !strcmp(q->names, "file"))))
-        return err_set(e, EINVAL, "\"names\" must be live or file");
-    if (which && !json_is_null(which) &&
-        !(q->which && (run_suffix_valid(q->which) || strcmp(q->which, "latest") == 0 ||
-                          (q->foreign && foreign_name_valid(q->which)))))
-        return err_set(e, EINVAL, "\"which\" must be latest or a run, such as 2026-11-22-0315");
-    q->upload = json_string_value(id);
-    if (id && !json_is_null(id) && !(q->upload && upload_name_valid(q->upload)))
-        return err_set(e, EINVAL, "\"upload\" must be the name that the upload was given");
-    return 0;
-}
-
-static bool job_without_data(const char *action, struct monitor_request *out)
-{
-    static const struct {
-        const char *action;
-        enum monitor_kind kind;
-    } bare[] = {{"undo", MONITOR_UNDO}, {"accept", MONITOR_ACCEPT}, {"recover", MONITOR_RECOVER}};
-    for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
-        if (strcmp(action, bare[i].action) != 0)
-            continue;
-        *out = keeper_job_of(bare[i].kind);
-        return true;
-    }
-    return false;
-}
-
-/* What the monitor is asked for. */
-static int job_for(
-    const struct keeper *k, const struct request *q, struct monitor_request *out, struct err *e)
-{
-    bool sql = strcmp(q->action, "sql") == 0, plan = strcmp(q->action, "plan") == 0;
-    bool text = sql && q->upload;
-    if (job_without_data(q->action, out))
-        return 0;
-    if (!q->which == !q->upload)
-        return err_set(e, EINVAL, "either \"which\" or \"upload\" says what is to be restored");
-    if (q->upload && !sql && !q->foreign)
-        return err_set(e, EINVAL,
-            "an upload is SQL text (\"action\":\"sql\") or an archive of the old system (\"foreign\":true)");
-    *out = keeper_job_of(plan ? MONITOR_PLAN : text ? MONITOR_RESTORE_SQL : MONITOR_RESTORE);
-    utf8_copy(out->upload, sizeof out->upload, q->upload ? q->upload : "");
-    keeper_job_which(out, q->upload ? "" : q->which);
-    keeper_job_flag(out, q->dry_run && !plan, MONITOR_DRY_RUN);
-    keeper_job_flag(out, q->foreign && !sql, MONITOR_FOREIGN);
-    keeper_job_flag(out, q->accept_loss && !plan, MONITOR_ACCEPT_LOSS);
-    if (q->names && !plan)
-        keeper_job_flag(
-            out, true, strcmp(q->names, "live") == 0 ? MONITOR_NAMES_LIVE : MONITOR_NAMES_FILE);
-    for (size_t i = 0; i < q->n && !text; i++)
-        keeper_job_type(out, q->types[i]);
-    if (sql && !text && q->n == 0)
-        keeper_job_type(out, k->settings.dump_type);
-    return 0;
-}
-
 static json_t *plan_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
     (void)k, (void)ctx, (void)last;
@@ -244,41 +137,41 @@ static json_t *status_answer(struct keeper *k, void *ctx, json_t *event, json_t 
         k->current.job && keeper_kind_lasts(k->current.kind));
 }
 
-static json_t *start(
-    struct keeper *k, struct control_client *c, json_t *request, const struct request *q)
+/* One request, as it came: the monitor and the job read it as it is read here. */
+static int job_for(
+    const json_t *request, enum restore_action *action, struct monitor_request *out, struct err *e)
 {
-    struct monitor_request job;
-    struct err e = {0};
-    int r = job_for(k, q, &job, &e);
-    if (r == 0 && strcmp(q->action, "plan") == 0) {
-        if (q->upload)
-            return json_error(
-                EINVAL, "a plan is made for a backup; try an upload out with dry_run");
-        return keeper_errand(k, c,
-            &(struct keeper_errand_options){
-                .ask = &job, .request = request, .event = "plan", .answer = plan_answer});
-    }
-    if (r == 0)
-        r = keeper_run(k, JOB_RESTORE, &job, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    struct restore_request q;
+    int r = restore_request_read(request, RESTORE_BY_PAGE, &q, e);
+    *action = q.action;
+    restore_request_clear(&q);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *text = restore_request_text(request);
+    *out = keeper_job_of(*action == RESTORE_DO_PLAN     ? MONITOR_RESTORE_PLAN
+                         : *action == RESTORE_DO_STATUS ? MONITOR_RESTORE_STATUS
+                                                        : MONITOR_RESTORE);
+    if (strlen(text) >= sizeof out->text)
+        return err_set(e, E2BIG, "the request is too long: name fewer types");
+    memcpy(out->text, text, strlen(text));
+    return 0;
 }
 
 json_t *keeper_restore(struct keeper *k, struct control_client *c, json_t *request)
 {
-    static const char *const actions[] = {"plan", "run", "sql", "undo", "accept", "recover"};
-    struct monitor_request status = keeper_job_of(MONITOR_RESTORE_STATUS);
-    struct request q = {.action = json_get_str(request, "action")};
+    struct monitor_request job;
+    enum restore_action action;
     struct err e = {0};
-    bool known = false;
-    if (q.action && strcmp(q.action, "status") == 0)
+    int r = job_for(request, &action, &job, &e);
+    if (r == 0 && action == RESTORE_DO_PLAN)
         return keeper_errand(k, c,
             &(struct keeper_errand_options){
-                .ask = &status, .request = request, .event = "restore", .answer = status_answer});
-    for (size_t i = 0; q.action && i < sizeof actions / sizeof actions[0]; i++)
-        known |= strcmp(q.action, actions[i]) == 0;
-    if (!known)
-        return json_error(
-            EINVAL, "\"action\" must be plan, run, sql, undo, accept, recover or status");
-    int r = take_request(request, &q, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : start(k, c, request, &q);
+                .ask = &job, .request = request, .event = "plan", .answer = plan_answer});
+    if (r == 0 && action == RESTORE_DO_STATUS)
+        return keeper_errand(k, c,
+            &(struct keeper_errand_options){
+                .ask = &job, .request = request, .event = "restore", .answer = status_answer});
+    if (r == 0)
+        r = keeper_run(k, JOB_RESTORE, &job, &e);
+    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
 }

@@ -132,7 +132,8 @@ static int find_input(const struct monitor_request *q, const struct config *c, i
     if ((k->input == INPUT_GIVEN) != (given >= 0))
         return err_set(e, EINVAL, "the monitor refuses a job: %s",
             given >= 0 ? "it reads nothing" : "it reads something, and nothing came");
-    int r = *q->upload ? open_upload(c, q->upload, opened, e) : 0;
+    _cleanup_free_ char *upload = kind_upload(q);
+    int r = upload ? open_upload(c, upload, opened, e) : 0;
     *input = given >= 0 ? given : *opened >= 0 ? *opened : 0;
     return r;
 }
@@ -160,7 +161,7 @@ int jobs_start(const struct monitor_request *q, const struct config *c, const ch
     struct job *job = free_place(q->job);
     if (!job)
         return err_set(e, EAGAIN, "%d jobs are going on already", MONITOR_JOBS_MAX);
-    int r = kind_words(q, c, config_path, &words, e);
+    int r = kind_words(q, config_path, &words, e);
     if (r == 0)
         r = find_input(q, c, given, &opened, &input, e);
     if (r == 0 && pipe2(out, O_CLOEXEC) < 0)

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "backup/rules/restore_request.h"
 #include "common/process.h"
 
 #define RIGHT(name) (UINT64_C(1) << CAP_##name)
@@ -19,7 +20,7 @@
 #define TRIAL (WRITE | RIGHT(CHOWN) | RIGHT(FOWNER) | RIGHT(SETUID) | RIGHT(SETGID) | RIGHT(KILL))
 #define SWAP  (TRIAL | RIGHT(LEASE)) /* notices a server that is started during a swap */
 
-#define SQL_FLAGS (MONITOR_DRY_RUN | MONITOR_ACCEPT_LOSS | MONITOR_NAMES_LIVE | MONITOR_NAMES_FILE)
+#define ACTION(name) (1u << RESTORE_DO_##name)
 
 static const struct kind kinds[MONITOR_KINDS] = {
     [MONITOR_BACKUP] = {{"backup"}, .types = TYPES_MANY,
@@ -40,18 +41,13 @@ static const struct kind kinds[MONITOR_KINDS] = {
         .rights = READ | FOLDER},
     [MONITOR_MARK] = {{"mark"}, .bound = true, .which = WHICH_RUN, .text = TEXT_LABEL,
         .flags = MONITOR_LABEL | MONITOR_PROTECT | MONITOR_UNPROTECT, .rights = READ},
-    [MONITOR_RESTORE] = {{"restore", "run"}, .lasts = true, .input = INPUT_UPLOAD,
-        .which = WHICH_RESTORE, .types = TYPES_MANY, .flags = SQL_FLAGS | MONITOR_FOREIGN,
+    [MONITOR_RESTORE] = {{"restore"}, .lasts = true, .text = TEXT_REQUEST,
+        .actions = ACTION(RUN) | ACTION(SQL) | ACTION(UNDO) | ACTION(ACCEPT) | ACTION(RECOVER),
         .rights = SWAP},
-    [MONITOR_RESTORE_SQL] = {{"restore", "sql"}, .lasts = true, .input = INPUT_UPLOAD,
-        .flags = SQL_FLAGS, .rights = SWAP},
-    [MONITOR_PLAN] = {{"restore", "plan"}, .which = WHICH_RESTORE, .types = TYPES_MANY,
-        .flags = MONITOR_FOREIGN, .rights = TRIAL},
-    [MONITOR_UNDO] = {{"restore", "undo"}, .lasts = true, .rights = SWAP},
-    [MONITOR_ACCEPT] = {{"restore", "accept"}, .lasts = true, .rights = SWAP},
-    [MONITOR_RECOVER] = {{"restore", "recover"}, .lasts = true, .rights = SWAP},
-    [MONITOR_RECOVER_DUE] = {{"restore", "recover", "--expire"}, .lasts = true, .rights = SWAP},
-    [MONITOR_RESTORE_STATUS] = {{"restore", "status"}, .bound = true, .rights = READ},
+    [MONITOR_RESTORE_PLAN] = {{"restore"}, .text = TEXT_REQUEST, .actions = ACTION(PLAN),
+        .rights = TRIAL},
+    [MONITOR_RESTORE_STATUS] = {{"restore"}, .bound = true, .text = TEXT_REQUEST,
+        .actions = ACTION(STATUS), .rights = READ},
     [MONITOR_CERT_RENEW] = {{"cert", "renew", "--if-needed"}, .cli = true, .bound = true,
         .rights = WRITE | RIGHT(CHOWN)},
     [MONITOR_NOTIFY] = {{"notify", "--send"}, .cli = true, .input = INPUT_GIVEN,
@@ -74,10 +70,6 @@ static const struct {
     {MONITOR_LOCK, {"--lock"}},
     {MONITOR_DRY_RUN, {"--dry-run"}},
     {MONITOR_ACCEPT_SMALLER, {"--accept-smaller"}},
-    {MONITOR_FOREIGN, {"--foreign"}},
-    {MONITOR_ACCEPT_LOSS, {"--accept-loss"}},
-    {MONITOR_NAMES_LIVE, {"--names", "live"}},
-    {MONITOR_NAMES_FILE, {"--names", "file"}},
     {MONITOR_IF_ANY, {"--if-any"}},
     {MONITOR_PROTECT, {"--protect"}},
     {MONITOR_UNPROTECT, {"--unprotect"}},
@@ -122,10 +114,6 @@ static bool which_fits(const struct kind *k, const struct monitor_request *q)
         return run || latest;
     case WHICH_ALL:
         return run || strcmp(w, "all") == 0;
-    case WHICH_RESTORE:
-        if (*q->upload)
-            return !*w;
-        return run || latest || ((q->flags & MONITOR_FOREIGN) && foreign_name_valid(w));
     }
     return false;
 }
@@ -141,17 +129,35 @@ static bool types_fit(const struct kind *k, const struct monitor_request *q)
     return true;
 }
 
-static bool upload_fits(const struct kind *k, const struct monitor_request *q)
+/* Read as it is read everywhere; an upload's name goes to the caller, malloc'ed, NULL allowed. */
+static bool request_fits(const struct kind *k, const char *text, char **line, char **upload)
 {
-    if (!*q->upload)
-        return k != &kinds[MONITOR_RESTORE_SQL];
-    bool archive = k == &kinds[MONITOR_RESTORE] && (q->flags & MONITOR_FOREIGN);
-    return (archive || k == &kinds[MONITOR_RESTORE_SQL]) && upload_name_valid(q->upload);
+    struct restore_request r;
+    json_t *o = json_loads(text, 0, NULL);
+    bool fits = restore_request_read(o, RESTORE_BY_KEEPER, &r, NULL) == 0 &&
+                (k->actions & 1u << r.action);
+    if (fits && line)
+        *line = restore_request_text(o);
+    if (fits && upload)
+        *upload = r.upload ? xstrdup(r.upload) : NULL;
+    restore_request_clear(&r);
+    json_decref(o);
+    return fits;
+}
+
+char *kind_upload(const struct monitor_request *q)
+{
+    char *upload = NULL;
+    if (kind_of(q->kind)->text == TEXT_REQUEST)
+        (void)request_fits(kind_of(q->kind), q->text, NULL, &upload);
+    return upload;
 }
 
 /* It is an argument that no program takes for an option: a label is one's value. */
 static bool text_fits(const struct kind *k, const struct monitor_request *q)
 {
+    if (k->text == TEXT_REQUEST)
+        return request_fits(k, q->text, NULL, NULL);
     if (k->text == TEXT_LABEL)
         return (q->flags & MONITOR_LABEL) ? archive_label_valid(q->text) : !*q->text;
     if (k->text == TEXT_NONE)
@@ -168,8 +174,6 @@ static const char *what_is_wrong(const struct kind *k, const struct monitor_requ
         return "which";
     if (!types_fit(k, q))
         return "types";
-    if (!ENDS(q->upload) || !upload_fits(k, q))
-        return "upload";
     if (!ENDS(q->text) || !text_fits(k, q))
         return "text";
     if (q->flags & ~k->flags)
@@ -188,21 +192,6 @@ static void add(struct line *l, const char *word)
 {
     CHECK(l->n < WORDS_MAX - 1); /* nobody chooses more than MONITOR_TYPES_MAX of them */
     l->words[l->n++] = xstrdup(word);
-}
-
-static void add_which(struct line *l, const struct monitor_request *q, const struct config *c)
-{
-    if (*q->upload) {
-        add(l, q->kind == MONITOR_RESTORE_SQL ? "-" : "/dev/stdin");
-    } else if (strcmp(q->which, "all") == 0) {
-        add(l, "--all");
-    } else if (run_suffix_valid(q->which) || strcmp(q->which, "latest") == 0) {
-        add(l, q->which);
-    } else if (*q->which) {
-        _cleanup_free_ char *path = xasprintf(
-            "%s/%s", config_str(c, "archive", NULL, "folder"), q->which);
-        add(l, path);
-    }
 }
 
 static void add_program(struct line *l, const struct kind *k, const char *config_path)
@@ -224,8 +213,7 @@ static void add_program(struct line *l, const struct kind *k, const char *config
         add(l, k->words[i]);
 }
 
-int kind_words(const struct monitor_request *q, const struct config *c, const char *config_path,
-    char ***out, struct err *e)
+int kind_words(const struct monitor_request *q, const char *config_path, char ***out, struct err *e)
 {
     const struct kind *k = kind_of(q->kind);
     const char *wrong = k ? what_is_wrong(k, q) : "kind";
@@ -240,14 +228,18 @@ int kind_words(const struct monitor_request *q, const struct config *c, const ch
         add(&l, "--label");
         add(&l, q->text);
     }
-    add_which(&l, q, c);
+    if (*q->which)
+        add(&l, strcmp(q->which, "all") == 0 ? "--all" : q->which);
     for (uint32_t i = 0; i < q->types_count; i++) {
         if (k->types == TYPES_ONE)
             add(&l, "--type");
         add(&l, q->types[i]);
     }
-    if (k->text == TEXT_NEEDED)
-        add(&l, q->text);
+    _cleanup_free_ char *request = NULL;
+    if (k->text == TEXT_REQUEST)
+        (void)request_fits(k, q->text, &request, NULL);
+    if (request || k->text == TEXT_NEEDED)
+        add(&l, request ? request : q->text);
     *out = l.words;
     return 0;
 }

@@ -11,8 +11,7 @@
 
 enum kind_input {
     INPUT_NOTHING,
-    INPUT_GIVEN,  /* a descriptor comes with the request */
-    INPUT_UPLOAD, /* an upload's name may */
+    INPUT_GIVEN, /* a descriptor comes with the request */
 };
 
 struct kind {
@@ -21,19 +20,22 @@ struct kind {
     bool lasts;           /* goes on when keeper and monitor end */
     bool bound;           /* no program that it runs may have more rights than it (no_new_privs) */
     enum kind_input input;
-    enum { WHICH_NONE, WHICH_RUN, WHICH_LATEST, WHICH_ALL, WHICH_RESTORE } which;
+    enum { WHICH_NONE, WHICH_RUN, WHICH_LATEST, WHICH_ALL } which;
     enum { TYPES_NONE, TYPES_ONE, TYPES_MANY } types;
-    enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL } text;
-    uint32_t flags;  /* that it takes */
-    uint64_t rights; /* capabilities, as bits of CAP_...; with RIGHTS_FOLDER and RIGHTS_HOOKS */
+    enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL, TEXT_REQUEST } text;
+    unsigned actions; /* of a restore, one of which its request asks for */
+    uint32_t flags;   /* that it takes */
+    uint64_t rights;  /* capabilities, as bits of CAP_...; with RIGHTS_FOLDER and RIGHTS_HOOKS */
 };
 
 /* NULL: there is no such kind. */
 const struct kind *kind_of(uint32_t kind);
 /* The command line of a job, NULL-terminated, each word malloc'ed as the array; free_words frees.
  * -EINVAL: something in the request is not of its type, or not for this kind. */
-int kind_words(const struct monitor_request *q, const struct config *c, const char *config_path,
-    char ***out, struct err *e) MUSTCHECK;
+int kind_words(
+    const struct monitor_request *q, const char *config_path, char ***out, struct err *e) MUSTCHECK;
+/* The upload that a request names, malloc'ed; NULL: none. q as kind_words has taken it. */
+char *kind_upload(const struct monitor_request *q) MUSTCHECK;
 void free_words(char **words);
 /* The capabilities that it gets: less where neither folder nor hooks need more. */
 uint64_t kind_rights(const struct kind *k, const struct config *c);

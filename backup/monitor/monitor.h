@@ -3,9 +3,9 @@
  *
  * elexgate-keeper reads what pages and commands ask of it. The monitor is its other half: the only
  * one that starts jobs. The keeper names an act and a kind out of the tables below, with arguments
- * of these types: a run's name, names of data types, flags, an upload's name, a text for people. It
- * never names a path, a program or an option, and the monitor takes no message's word for anything:
- * all of it is checked here, whatever the keeper has checked.
+ * of these types: a run's name, names of data types, flags, a text for people, a restore's request.
+ * It never names a path, a program or an option, and the monitor takes no message's word for
+ * anything: all of it is checked here, whatever the keeper has checked.
  *
  *   standard input   a socket (SOCK_SEQPACKET): a request and its answer, one at a time, each of
  * one size standard output  a pipe: a struct monitor_event for each job that has ended
@@ -22,7 +22,7 @@
 #define MONITOR_JOBS_MAX  32 /* at the same time */
 #define MONITOR_TYPES_MAX 64
 #define MONITOR_NAME_MAX  208
-#define MONITOR_TEXT_MAX  1024
+#define MONITOR_TEXT_MAX  4096
 #define MONITOR_AUDIT_MAX (64 * 1024)
 
 enum monitor_act {
@@ -49,14 +49,10 @@ enum monitor_kind {
     MONITOR_LIST,
     MONITOR_INFO, /* what is in a backup, and what differs from now */
     MONITOR_REMOVE,
-    MONITOR_MARK,        /* a backup gets a label, protection, or none any more */
-    MONITOR_RESTORE,     /* of a run, or of an archive of the old system */
-    MONITOR_RESTORE_SQL, /* of an upload */
-    MONITOR_PLAN,
-    MONITOR_UNDO,
-    MONITOR_ACCEPT,
-    MONITOR_RECOVER,
-    MONITOR_RECOVER_DUE, /* by itself: also deletes what was kept for long enough */
+    MONITOR_MARK, /* a backup gets a label, protection, or none any more */
+    /* the text of these is a request of backup/rules/restore_request.h */
+    MONITOR_RESTORE, /* that changes something */
+    MONITOR_RESTORE_PLAN,
     MONITOR_RESTORE_STATUS,
     MONITOR_CERT_RENEW,
     MONITOR_NOTIFY,
@@ -77,27 +73,22 @@ enum monitor_flag {
     MONITOR_LOCK = 1 << 2,
     MONITOR_DRY_RUN = 1 << 3,
     MONITOR_ACCEPT_SMALLER = 1 << 4,
-    MONITOR_FOREIGN = 1 << 5,
-    MONITOR_ACCEPT_LOSS = 1 << 7,
-    MONITOR_NAMES_LIVE = 1 << 8,
-    MONITOR_NAMES_FILE = 1 << 9,
-    MONITOR_IF_ANY = 1 << 11,
-    MONITOR_LABEL = 1 << 12, /* text is a backup's label; "" takes it away */
-    MONITOR_PROTECT = 1 << 13,
-    MONITOR_UNPROTECT = 1 << 14,
-    MONITOR_LIVE = 1 << 15,
-    MONITOR_AGAINST_NOW = 1 << 16,
+    MONITOR_IF_ANY = 1 << 5,
+    MONITOR_LABEL = 1 << 6, /* text is a backup's label; "" takes it away */
+    MONITOR_PROTECT = 1 << 7,
+    MONITOR_UNPROTECT = 1 << 8,
+    MONITOR_LIVE = 1 << 9,
+    MONITOR_AGAINST_NOW = 1 << 10,
 };
 
 /* Unused members are zero; every text ends with a NUL in its array. */
 struct monitor_request {
     uint32_t act, kind, flags;
-    uint32_t job;                  /* the number that the keeper gives to a job */
-    char which[MONITOR_NAME_MAX];  /* a run, "latest", "all", a plain file name in the folder */
-    char upload[MONITOR_NAME_MAX]; /* a plain file name in [console] upload_dir */
+    uint32_t job;                 /* the number that the keeper gives to a job */
+    char which[MONITOR_NAME_MAX]; /* a run, "latest", "all" */
     uint32_t types_count;
     char types[MONITOR_TYPES_MAX][ARCHIVE_TYPE_MAX + 1];
-    char text[MONITOR_TEXT_MAX]; /* one line for people */
+    char text[MONITOR_TEXT_MAX]; /* one line for people, or a request in JSON */
 };
 
 /* How things stand in [backup] state_dir; 0 = there is none of it. */

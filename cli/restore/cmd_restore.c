@@ -12,38 +12,50 @@
 #include "cli/restore/restore_into.h"
 #include "cli/restore/restore_words.h"
 #include "common/json_get.h"
+#include "common/json_lines.h"
 
-#define TYPES_MAX 32
-
-struct request {
-    const char *words[TYPES_MAX + 1]; /* WHICH and types, or the one word of another command */
-    size_t n;
-    const char *sql; /* the file, instead of the words */
-    const char *recover_with;
-    const char *into, *serve;           /* elsewhere: the folder, and a socket for a server on it */
-    const char *names;                  /* of SQL: live or file */
-    const char *to, *before, *timeline; /* a moment */
-    bool yes, dry_run, no_trial, foreign, accept_loss;
+/* What stands in the request (backup/rules/restore_request.h) as it stands on the command line. */
+static const struct {
+    const char *option, *member;
+} members[] = {
+    {"--dry-run", "dry_run"},
+    {"--no-trial", "no_trial"},
+    {"--foreign", "foreign"},
+    {"--accept-loss", "accept_loss"},
+    {"--recover-with=", "recover_with"},
+    {"--sql=", "file"},
+    {"--names=", "names"},
+    {"--into=", "folder"},
+    {"--serve=", "socket"},
+    {"--to=", "to"},
+    {"--before=", "before"},
+    {"--timeline=", "timeline"},
 };
 
-/* What goes together. */
+#define MEMBERS (sizeof members / sizeof members[0])
+
+struct request {
+    json_t *ask; /* of the job */
+    bool yes;
+};
+
+static bool has(const struct request *rq, const char *member)
+{
+    return json_object_get(rq->ask, member) != NULL;
+}
+
+/* What only the command line can get wrong; the rest is the job's to say. */
 static int check(struct cli *cli, const struct request *rq)
 {
-    if (rq->sql && (rq->n || rq->no_trial || rq->foreign || rq->into || rq->serve))
+    bool which = has(rq, "which");
+    if (has(rq, "file") && (which || has(rq, "no_trial") || has(rq, "foreign") ||
+                               has(rq, "folder") || has(rq, "socket")))
         return cli_usage(cli, "--sql goes with --yes, --dry-run, --accept-loss and --names only");
-    if (rq->serve && !rq->into)
+    if (has(rq, "socket") && !has(rq, "folder"))
         return cli_usage(cli, "%s", tr(cli, "--serve needs the folder: --into DIR"));
-    if (rq->into && (rq->dry_run || rq->no_trial))
+    if (has(rq, "folder") && (has(rq, "dry_run") || has(rq, "no_trial")))
         return cli_usage(cli, "--into goes with WHICH, TYPE, --serve and --foreign only");
-    if (rq->recover_with && !rq->foreign)
-        return cli_usage(cli, "%s",
-            tr(cli, "--recover-with is for an archive of the old system: add --foreign"));
-    if ((rq->to || rq->before) && (rq->sql || rq->foreign || (rq->to && rq->before)))
-        return cli_usage(cli, "%s",
-            tr(cli, "a moment (--to or --before, one of them) goes without --sql and --foreign"));
-    if (rq->timeline && !rq->to && !rq->before)
-        return cli_usage(cli, "%s", tr(cli, "--timeline goes with a moment: --to or --before"));
-    if (rq->n == 0 && !rq->sql && !rq->into && !rq->to && !rq->before)
+    if (!which && !has(rq, "file") && !has(rq, "folder") && !has(rq, "to") && !has(rq, "before"))
         return cli_usage(cli, "%s",
             tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path"));
     return EXIT_GOOD;
@@ -51,43 +63,30 @@ static int check(struct cli *cli, const struct request *rq)
 
 static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
 {
-    static const char *const options[] = {"--yes", "--dry-run", "--no-trial", "--foreign",
-        "--accept-loss", "--recover-with=", "--sql=", "--names=", "--into=", "--serve=", "--to=",
-        "--before=", "--timeline=", NULL};
+    const char *options[MEMBERS + 2] = {"--yes"};
     struct args a = args_begin(cli, argc, argv);
     const char *o;
+    json_t *types = json_array();
+    for (size_t i = 0; i < MEMBERS; i++)
+        options[i + 1] = members[i].option;
+    rq->ask = json_pack("{s:o}", "types", types);
     /* Options may stand before, between and after the words. */
     for (;;) {
         while ((o = args_next(&a, options))) {
             rq->yes |= strcmp(o, "--yes") == 0;
-            rq->dry_run |= strcmp(o, "--dry-run") == 0;
-            rq->no_trial |= strcmp(o, "--no-trial") == 0;
-            rq->foreign |= strcmp(o, "--foreign") == 0;
-            rq->accept_loss |= strcmp(o, "--accept-loss") == 0;
-            if (strcmp(o, "--recover-with=") == 0)
-                rq->recover_with = a.value;
-            if (strcmp(o, "--sql=") == 0)
-                rq->sql = a.value;
-            if (strcmp(o, "--names=") == 0)
-                rq->names = a.value;
-            if (strcmp(o, "--into=") == 0)
-                rq->into = a.value;
-            if (strcmp(o, "--serve=") == 0)
-                rq->serve = a.value;
-            if (strcmp(o, "--to=") == 0)
-                rq->to = a.value;
-            if (strcmp(o, "--before=") == 0)
-                rq->before = a.value;
-            if (strcmp(o, "--timeline=") == 0)
-                rq->timeline = a.value;
+            for (size_t i = 0; i < MEMBERS; i++)
+                if (strcmp(o, members[i].option) == 0)
+                    (void)json_object_set_new(rq->ask, members[i].member,
+                        o[strlen(o) - 1] == '=' ? json_text(a.value) : json_true());
         }
         if (a.failed)
             return a.failed;
         if (a.next >= argc)
             break;
-        if (rq->n == TYPES_MAX + 1)
-            return cli_usage(cli, "at most %d types at once", TYPES_MAX);
-        rq->words[rq->n++] = argv[a.next++];
+        if (!has(rq, "which"))
+            (void)json_object_set_new(rq->ask, "which", json_text(argv[a.next++]));
+        else
+            (void)json_array_append_new(types, json_text(argv[a.next++]));
     }
     return check(cli, rq);
 }
@@ -112,15 +111,9 @@ struct lines {
     json_t *difference; /* what SQL would lose, when nobody has agreed to it yet */
 };
 
-static const char *event_name(const json_t *line)
-{
-    const char *s = json_get_text(line, "event");
-    return s;
-}
-
 static void take(struct lines *l, const json_t *line)
 {
-    if (strcmp(event_name(line), l->name) == 0) {
+    if (strcmp(json_get_text(line, "event"), l->name) == 0) {
         json_decref(l->event);
         l->event = json_deep_copy(line);
     }
@@ -135,12 +128,22 @@ static void on_answer(void *ctx, const json_t *line)
         progress_line(&l->progress, line);
 }
 
+static int start_job(
+    struct cli *cli, const struct request *rq, const char *action, job_stream_fn *fn, void *ctx)
+{
+    (void)json_object_set_new(rq->ask, "action", json_string(action));
+    _cleanup_free_ char *text = json_dumps(rq->ask, JSON_COMPACT);
+    const char *args[] = {"restore", text, NULL};
+    return job_stream_run(cli, args, fn, ctx);
+}
+
 /* New reference in *event; NULL if it did not come. */
-static int ask_job(struct cli *cli, const char *const *args, const char *name, json_t **event)
+static int ask_job(
+    struct cli *cli, const struct request *rq, const char *action, const char *name, json_t **event)
 {
     struct lines l = {.cli = cli, .name = name};
     progress_init(&l.progress, cli);
-    int code = job_stream_run(cli, args, on_answer, &l);
+    int code = start_job(cli, rq, action, on_answer, &l);
     *event = l.event;
     return code;
 }
@@ -149,7 +152,7 @@ static void on_work(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     take(l, line);
-    if (strcmp(event_name(line), "difference") == 0) {
+    if (strcmp(json_get_text(line, "event"), "difference") == 0) {
         json_decref(l->difference);
         l->difference = json_deep_copy(line);
         if (!l->progress.raw) {
@@ -162,15 +165,15 @@ static void on_work(void *ctx, const json_t *line)
 
 /* Not through the keeper: a restore goes on when the keeper is stopped, and the job's lock keeps
  * backups away meanwhile. *loss, unless NULL: it ended because nobody has agreed to a loss. */
-static int run_job(struct cli *cli, const char *const *args, bool *loss)
+static int run_job(struct cli *cli, const struct request *rq, const char *action, bool *loss)
 {
     struct lines l = {.cli = cli, .name = "restored"};
     progress_init(&l.progress, cli);
-    int code = job_stream_run(cli, args, on_work, &l);
+    int code = start_job(cli, rq, action, on_work, &l);
     bool good = l.event != NULL, bad = code != EXIT_GOOD && code != EXIT_BUSY && code != EXIT_USAGE;
     json_t *status = NULL;
-    const char *ask[] = {"restore", "status", NULL};
-    if ((good || bad) && !l.progress.raw && ask_job(cli, ask, "restore", &status) == EXIT_GOOD) {
+    if ((good || bad) && !l.progress.raw &&
+        ask_job(cli, rq, "status", "restore", &status) == EXIT_GOOD) {
         if (good)
             restore_words_report(cli, l.event, status);
         else
@@ -186,69 +189,17 @@ static int run_job(struct cli *cli, const char *const *args, bool *loss)
 }
 
 /* A loss is agreed to by a word of its own, which nobody types by habit. */
-static int run_and_ask(struct cli *cli, const struct request *rq, const char **args, size_t n)
+static int run_and_ask(struct cli *cli, const struct request *rq, const char *action)
 {
     bool loss = false;
-    args[n] = NULL;
-    int code = run_job(cli, args, &loss);
-    if (!loss || !cli_on_terminal(cli) || rq->dry_run)
+    int code = run_job(cli, rq, action, &loss);
+    if (!loss || !cli_on_terminal(cli) || has(rq, "dry_run"))
         return code;
     code = cli_confirm(cli, N_("lose them"));
     if (code != EXIT_GOOD)
         return code;
-    for (size_t i = n; i > 2; i--)
-        args[i] = args[i - 1];
-    args[2] = "--accept-loss";
-    args[n + 1] = NULL;
-    return run_job(cli, args, NULL);
-}
-
-static size_t sql_words(const struct request *rq, const char **args, size_t n)
-{
-    if (rq->accept_loss)
-        args[n++] = "--accept-loss";
-    if (rq->names) {
-        args[n++] = "--names";
-        args[n++] = rq->names;
-    }
-    return n;
-}
-
-static size_t moment_words(const struct request *rq, const char **args, size_t n)
-{
-    if (rq->to || rq->before) {
-        args[n++] = rq->to ? "--to" : "--before";
-        args[n++] = rq->to ? rq->to : rq->before;
-    }
-    if (rq->timeline) {
-        args[n++] = "--timeline";
-        args[n++] = rq->timeline;
-    }
-    return n;
-}
-
-static size_t job_words(const struct request *rq, const char *what, const char **args)
-{
-    size_t n = 0;
-    args[n++] = "restore";
-    args[n++] = what;
-    if (rq->foreign)
-        args[n++] = "--foreign";
-    if (strcmp(what, "run") == 0 && rq->dry_run)
-        args[n++] = "--dry-run";
-    if (strcmp(what, "run") == 0 && rq->no_trial)
-        args[n++] = "--no-trial";
-    if (strcmp(what, "run") == 0 && rq->recover_with) {
-        args[n++] = "--recover-with";
-        args[n++] = rq->recover_with;
-    }
-    if (strcmp(what, "run") == 0)
-        n = sql_words(rq, args, n);
-    n = moment_words(rq, args, n);
-    for (size_t i = 0; i < rq->n; i++)
-        args[n++] = rq->words[i];
-    args[n] = NULL;
-    return n;
+    (void)json_object_set_new(rq->ask, "accept_loss", json_true());
+    return run_job(cli, rq, action, NULL);
 }
 
 static void keep_done(void *ctx, const json_t *line)
@@ -261,11 +212,10 @@ static void keep_done(void *ctx, const json_t *line)
 }
 
 /* A wrong name is said before anything else, such as that a terminal is missing. */
-static int can_be_done(struct cli *cli, const struct request *rq, const char **args)
+static int can_be_done(struct cli *cli, const struct request *rq)
 {
     json_t *last = NULL;
-    job_words(rq, "plan", args);
-    int code = job_stream_run(cli, args, keep_done, &last);
+    int code = start_job(cli, rq, "plan", keep_done, &last);
     const char *words = json_get_str(last, "error");
     if (code != EXIT_GOOD && words)
         cli_failf(cli, code, "%s", words);
@@ -275,58 +225,48 @@ static int can_be_done(struct cli *cli, const struct request *rq, const char **a
 
 static int restore(struct cli *cli, const struct request *rq)
 {
-    const char *args[TYPES_MAX + 20];
     json_t *plan = NULL;
     int code = EXIT_GOOD;
-    if (!rq->dry_run && !rq->yes && !cli_on_terminal(cli))
-        code = can_be_done(cli, rq, args);
-    if (code == EXIT_GOOD && !rq->dry_run)
+    bool dry_run = has(rq, "dry_run");
+    if (!dry_run && !rq->yes && !cli_on_terminal(cli))
+        code = can_be_done(cli, rq);
+    if (code == EXIT_GOOD && !dry_run)
         code = can_ask(cli, rq);
     if (code == EXIT_GOOD && cli_on_terminal(cli)) {
-        job_words(rq, "plan", args);
-        code = ask_job(cli, args, "plan", &plan);
+        code = ask_job(cli, rq, "plan", "plan", &plan);
         if (code == EXIT_GOOD && plan)
             restore_words_plan(cli, plan);
         json_decref(plan);
-        if (code == EXIT_GOOD && !rq->yes && !rq->dry_run)
+        if (code == EXIT_GOOD && !rq->yes && !dry_run)
             code = cli_confirm(cli, N_("restore"));
     }
-    if (code != EXIT_GOOD)
-        return code;
-    return run_and_ask(cli, rq, args, job_words(rq, "run", args));
+    return code == EXIT_GOOD ? run_and_ask(cli, rq, "run") : code;
 }
 
 static int restore_sql(struct cli *cli, const struct request *rq)
 {
-    const char *args[12] = {"restore", "sql"};
-    size_t n = 2;
+    const char *file = json_get_text(rq->ask, "file");
     const struct config *c = cli_config(cli);
+    bool ask = !rq->yes && !has(rq, "dry_run");
     if (!c)
         return EXIT_FAILED;
-    if (strcmp(rq->sql, "-") == 0 && !rq->yes && !rq->dry_run)
+    if (strcmp(file, "-") == 0 && ask)
         return cli_usage(cli, "SQL from standard input leaves nothing to answer on: add --yes");
-    int code = rq->dry_run ? EXIT_GOOD : can_ask(cli, rq);
-    if (code == EXIT_GOOD && !rq->yes && !rq->dry_run) {
+    int code = ask ? can_ask(cli, rq) : EXIT_GOOD;
+    if (code == EXIT_GOOD && ask) {
         printf(
             tr(cli,
                 "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n"),
-            config_str(c, "database", NULL, "name"), rq->sql);
+            config_str(c, "database", NULL, "name"), file);
         code = cli_confirm(cli, N_("restore"));
     }
-    if (code != EXIT_GOOD)
-        return code;
-    if (rq->dry_run)
-        args[n++] = "--dry-run";
-    n = sql_words(rq, args, n);
-    args[n++] = rq->sql;
-    return run_and_ask(cli, rq, args, n);
+    return code == EXIT_GOOD ? run_and_ask(cli, rq, "sql") : code;
 }
 
-static int show_status(struct cli *cli)
+static int show_status(struct cli *cli, const struct request *rq)
 {
-    const char *args[] = {"restore", "status", NULL};
     json_t *status = NULL;
-    int code = ask_job(cli, args, "restore", &status);
+    int code = ask_job(cli, rq, "status", "restore", &status);
     if (code == EXIT_GOOD && status) {
         if (cli->json)
             cli_print_json(status);
@@ -337,64 +277,53 @@ static int show_status(struct cli *cli)
     return code;
 }
 
-static int undo(struct cli *cli, const struct request *rq)
+/* How it stands, what comes now, and a word to type. */
+static int ask_and_run(
+    struct cli *cli, const struct request *rq, const char *action, const char *meaning)
 {
-    const char *args[] = {"restore", "undo", NULL};
     int code = can_ask(cli, rq);
     if (code == EXIT_GOOD && !rq->yes) {
-        code = show_status(cli);
-        printf("%s\n",
-            tr(cli,
-                "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes."));
+        code = show_status(cli, rq);
+        printf("%s\n", meaning);
         if (code == EXIT_GOOD)
-            code = cli_confirm(cli, N_("undo"));
+            code = cli_confirm(cli, action);
     }
-    return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
+    return code == EXIT_GOOD ? run_job(cli, rq, action, NULL) : code;
 }
 
-static int accept_it(struct cli *cli, const struct request *rq)
+static int carry_out(struct cli *cli, const struct request *rq)
 {
-    const char *args[] = {"restore", "accept", NULL};
-    int code = can_ask(cli, rq);
-    if (code == EXIT_GOOD && !rq->yes) {
-        code = show_status(cli);
-        printf("%s\n", tr(cli, "The data that are not in use are deleted for good."));
-        if (code == EXIT_GOOD)
-            code = cli_confirm(cli, N_("accept"));
-    }
-    return code == EXIT_GOOD ? run_job(cli, args, NULL) : code;
+    const char *word = json_get_text(rq->ask, "which");
+    bool undo = strcmp(word, "undo") == 0, accept = strcmp(word, "accept") == 0;
+    bool recover = strcmp(word, "recover") == 0, status = strcmp(word, "status") == 0;
+    if (has(rq, "file"))
+        return restore_sql(cli, rq);
+    if (has(rq, "folder"))
+        return restore_run_into(cli, rq->ask);
+    if (!undo && !accept && !recover && !status)
+        return restore(cli, rq);
+    if (json_array_size(json_object_get(rq->ask, "types")) > 0 || has(rq, "dry_run") ||
+        has(rq, "no_trial") || has(rq, "foreign"))
+        return cli_usage(cli, "restore %s takes nothing but --yes", word);
+    (void)json_object_del(rq->ask, "which");
+    if (undo)
+        return ask_and_run(cli, rq, N_("undo"),
+            tr(cli,
+                "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes."));
+    if (accept)
+        return ask_and_run(
+            cli, rq, N_("accept"), tr(cli, "The data that are not in use are deleted for good."));
+    return recover ? run_job(cli, rq, "recover", NULL) : show_status(cli, rq);
 }
 
 static int run_restore(struct cli *cli, int argc, char **argv)
 {
-    struct request rq = {0};
+    struct request rq = {.ask = NULL};
     int code = parse(cli, argc, argv, &rq);
-    if (code != EXIT_GOOD)
-        return code;
-    if (rq.sql)
-        return restore_sql(cli, &rq);
-    if (rq.into) {
-        const char *moment[6] = {NULL};
-        size_t n = moment_words(&rq, moment, 0);
-        const struct restore_into in = {rq.into, rq.serve, rq.words, rq.n, moment, n, rq.foreign};
-        return restore_run_into(cli, &in);
-    }
-    const char *word = rq.n ? rq.words[0] : "";
-    bool other = strcmp(word, "undo") == 0 || strcmp(word, "accept") == 0 ||
-                 strcmp(word, "recover") == 0 || strcmp(word, "status") == 0;
-    if (other && (rq.n > 1 || rq.dry_run || rq.no_trial || rq.foreign))
-        return cli_usage(cli, "restore %s takes nothing but --yes", word);
-    if (strcmp(word, "undo") == 0)
-        return undo(cli, &rq);
-    if (strcmp(word, "accept") == 0)
-        return accept_it(cli, &rq);
-    if (strcmp(word, "status") == 0)
-        return show_status(cli);
-    if (strcmp(word, "recover") == 0) {
-        const char *args[] = {"restore", "recover", NULL};
-        return run_job(cli, args, NULL);
-    }
-    return restore(cli, &rq);
+    if (code == EXIT_GOOD)
+        code = carry_out(cli, &rq);
+    json_decref(rq.ask);
+    return code;
 }
 
 const struct command cmd_restore = {

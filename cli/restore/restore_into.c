@@ -3,15 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
-
-#define WORDS_MAX 40
-#define RECORD    ".elexgate-into.json" /* by the job, once everything is unpacked */
 
 struct lines {
     struct cli *cli;
@@ -19,10 +15,9 @@ struct lines {
     bool serving;
 };
 
-static bool is(const json_t *line, const char *event)
+static bool event_is(const json_t *line, const char *event)
 {
-    const char *s = json_get_text(line, "event");
-    return strcmp(s, event) == 0;
+    return strcmp(json_get_text(line, "event"), event) == 0;
 }
 
 static void tell_unpacked(const struct cli *cli, const json_t *line)
@@ -77,14 +72,14 @@ static void on_line(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     bool ended = l->serving && json_get_true(line, "done") && json_get_true(line, "ok");
-    if (l->progress.raw || !(is(line, "unpacked") || is(line, "serving") || ended)) {
+    if (l->progress.raw || !(event_is(line, "unpacked") || event_is(line, "serving") || ended)) {
         progress_line(&l->progress, line);
         return;
     }
     progress_clear(&l->progress);
-    if (is(line, "unpacked"))
+    if (event_is(line, "unpacked"))
         tell_unpacked(l->cli, line);
-    else if (is(line, "serving")) {
+    else if (event_is(line, "serving")) {
         l->serving = true;
         tell_serving(l->cli, line);
     } else
@@ -92,38 +87,16 @@ static void on_line(void *ctx, const json_t *line)
             "%s\n", tr(l->cli, "The throwaway server is stopped; the folder can be served again."));
 }
 
-static int run_job(struct cli *cli, const char *const *args)
+int restore_run_into(struct cli *cli, json_t *ask)
 {
     struct lines l = {.cli = cli};
+    bool serve = json_object_get(ask, "socket");
     progress_init(&l.progress, cli);
+    (void)json_object_set_new(ask, "action", json_string(serve ? "serve" : "into"));
+    if (!serve && !json_object_get(ask, "which") && !json_object_get(ask, "to") &&
+        !json_object_get(ask, "before"))
+        (void)json_object_set_new(ask, "which", json_string("latest"));
+    _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
+    const char *args[] = {"restore", text, NULL};
     return job_stream_run(cli, args, on_line, &l);
-}
-
-static bool unpacked_before(const char *dir)
-{
-    _cleanup_free_ char *path = xasprintf("%s/" RECORD, dir);
-    return access(path, F_OK) == 0;
-}
-
-int restore_run_into(struct cli *cli, const struct restore_into *in)
-{
-    const char *args[WORDS_MAX + 12] = {"restore", "into"};
-    size_t n = 2;
-    int code = EXIT_GOOD;
-    if (in->n > 0 || in->moment_n > 0 || !in->socket || !unpacked_before(in->dir)) {
-        if (in->foreign)
-            args[n++] = "--foreign";
-        for (size_t i = 0; i < in->moment_n; i++)
-            args[n++] = in->moment[i];
-        args[n++] = in->dir;
-        if (in->n || !in->moment_n)
-            args[n++] = in->n ? in->words[0] : "latest";
-        for (size_t i = 1; i < in->n && n < WORDS_MAX + 11; i++)
-            args[n++] = in->words[i];
-        code = run_job(cli, args);
-    }
-    if (code != EXIT_GOOD || !in->socket)
-        return code;
-    const char *serve[] = {"restore", "serve", in->dir, in->socket, NULL};
-    return run_job(cli, serve);
 }

@@ -6,16 +6,8 @@
 
 #include "cli/cli.h"
 
-struct restore_into {
-    const char *dir, *socket; /* socket NULL = unpack only */
-    const char *const *words; /* WHICH and types; none: latest, or what dir holds already */
-    size_t n;
-    const char *const *moment; /* further options of the job */
-    size_t moment_n;
-    bool foreign;
-};
-
-/* Returns the exit code. Serving lasts until Ctrl-C. */
-int restore_run_into(struct cli *cli, const struct restore_into *in) MUSTCHECK;
+/* ask: the request with "folder", and "socket" for a server. Returns the exit code. Serving lasts
+ * until Ctrl-C. */
+int restore_run_into(struct cli *cli, json_t *ask) MUSTCHECK;
 
 #endif

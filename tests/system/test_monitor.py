@@ -17,13 +17,13 @@ from lib.backup import Backup
 
 pytestmark = pytest.mark.sanitize
 MONITOR = paths.BUILD / "backup" / "elexgate-monitor"
-LAYOUT = struct.Struct("=IIII208s208sI2624s1024s")  # struct monitor_request
+LAYOUT = struct.Struct("=IIII208sI2624s4096s")  # struct monitor_request
 ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
-KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-sql plan undo accept recover recover-due restore-status cert-renew "
-         "notify binlog look page-cert page-config page-audit prove").split()
-NOW, DUMP, FOREIGN, NO_TRIAL, FORCE = 1 << 0, 1 << 1, 1 << 5, 1 << 6, 1 << 10
+KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status cert-renew notify "
+         "binlog look page-cert page-config page-audit prove").split()
+NOW, DUMP = 1 << 0, 1 << 1
 DAC_READ_SEARCH = 2
 F_OFD_SETLK = 37
 
@@ -54,10 +54,10 @@ class Monitor:
         fd = struct.unpack("i", got[0][2])[0] if got else None
         return result, pid, words.split(b"\0")[0].decode(), fd
 
-    def ask(self, kind=0, act=START, flags=0, job=1, which=b"", upload=b"", types=(), count=None, text=b"", fds=()):
+    def ask(self, kind=0, act=START, flags=0, job=1, which=b"", types=(), count=None, text=b"", fds=()):
         kind = KINDS.index(kind) if isinstance(kind, str) else kind
         names = b"".join(t.ljust(41, b"\0") for t in types)
-        return self.raw(LAYOUT.pack(act, kind, flags, job, which, upload, len(types) if count is None else count, names, text), fds)
+        return self.raw(LAYOUT.pack(act, kind, flags, job, which, len(types) if count is None else count, names, text), fds)
 
     def end(self):
         return EVENT.unpack(self.process.stdout.read(EVENT.size))
@@ -112,8 +112,8 @@ def test_nothing_outside_the_table(monitor):
     refused(monitor, kind="list", act=STOP)  # of nothing that it has started
     for kind in KINDS:
         refused(monitor, kind=kind, flags=1 << 31, which=b"latest")
-    refused(monitor, kind="list", flags=FORCE)
-    refused(monitor, kind="drill", flags=FOREIGN, which=b"latest")  # --foreign is for a person at the machine
+    refused(monitor, kind="list", flags=1 << 5)
+    refused(monitor, kind="drill", flags=1 << 12, which=b"latest")  # no such flag; --foreign is for a person at the machine
     refused(monitor, kind="put-back", text=b"x")
     refused(monitor, kind="alarm")
     assert "monitor-refuses" in open(monitor.log.name).read()
@@ -121,15 +121,17 @@ def test_nothing_outside_the_table(monitor):
 
 def test_nobody_is_put_above_a_trial_or_a_rule(monitor):
     """Those words are root's, with elexgate(1): what a keeper asks for, whoever sits in it, is tried out and keeps the last good backup."""
-    run = b"2026-11-22-0315"
-    for kind, flag in (("restore", NO_TRIAL), ("restore", NO_TRIAL | FOREIGN), ("plan", NO_TRIAL), ("remove", FORCE), ("restore-sql", FORCE), ("drill", FORCE)):
-        refused(monitor, kind=kind, flags=flag, which=run if kind != "restore-sql" else b"", upload=b"x" if kind == "restore-sql" else b"")
+    for action in ("run", "sql", "plan"):
+        refused(monitor, kind="restore-plan" if action == "plan" else "restore", text=request(action, which="2026-11-22-0315", no_trial=True))
+    for flag in range(11, 32):  # the table ends before: there is no flag for it
+        for kind in ("remove", "drill"):
+            refused(monitor, kind=kind, flags=1 << flag, which=b"2026-11-22-0315")
 
 
 PATHS = [b"/etc/passwd", b"../x", b"x/y", b".", b"..", b"-x", b"--into", b"-", b"/dev/stdin", b"2026-11-22-0315/..", b"x\n", b"\xff", b"A" * 208]
 
 
-@pytest.mark.parametrize("kind, flags", [("restore", 0), ("restore", FOREIGN), ("plan", FOREIGN), ("drill", 0), ("verify", 0), ("remove", 0)])
+@pytest.mark.parametrize("kind, flags", [("restore", 0), ("restore-plan", 0), ("drill", 0), ("verify", 0), ("remove", 0)])
 def test_no_path_and_no_option(monitor, kind, flags):
     for name in PATHS:
         refused(monitor, kind=kind, flags=flags, which=name)
@@ -137,8 +139,24 @@ def test_no_path_and_no_option(monitor, kind, flags):
         refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", types=[name[:41]])
     refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", count=65)
     refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", count=0xFFFFFFFF)
-    if kind != "restore":
-        refused(monitor, kind=kind, flags=flags, which=b"2026-11-22-0315", upload=b"x")
+
+
+def request(action, **members):
+    return json.dumps({"action": action, **members}).encode()
+
+
+@pytest.mark.parametrize("kind, action", [("restore", "run"), ("restore", "sql"), ("restore-plan", "plan")])
+def test_a_restore_names_no_path(monitor, kind, action):
+    """The same reader as the keeper's and the job's, and here it is not root who asks."""
+    for name in PATHS:
+        for foreign in (False, True):
+            refused(monitor, kind=kind, text=request(action, which=name.decode("latin-1"), foreign=foreign))
+        refused(monitor, kind=kind, text=request(action, which="latest", types=[name.decode("latin-1")]))
+    for name in ("file", "recover_with", "folder", "socket"):
+        refused(monitor, kind=kind, text=request(action, which="latest", **{name: "/etc/passwd"}))
+    for text in (b"", b"{", b"[]", b"run", request("into", which="latest", folder="/tmp/x"), request("serve", folder="/tmp/x", socket="/tmp/y"),
+                 request("run" if action == "plan" else "plan", which="latest"), request("status"), request(action, which="latest") + b"x"):
+        refused(monitor, kind=kind, text=text)
 
 
 def test_an_upload_is_a_plain_file_of_the_folder(monitor, backup, folder):
@@ -151,20 +169,20 @@ def test_an_upload_is_a_plain_file_of_the_folder(monitor, backup, folder):
     (uploads / "folder").mkdir()
     backup.set("console", upload_dir=uploads)
     for name in (*PATHS, b"none", b"link", b"second", b"pipe", b"folder"):
-        refused(monitor, kind="restore-sql", upload=name)
-        refused(monitor, kind="restore", flags=FOREIGN, upload=name)
-    refused(monitor, kind="restore-sql")
-    refused(monitor, kind="restore-sql", upload=b"x", which=b"latest")
+        refused(monitor, kind="restore", text=request("sql", upload=name.decode("latin-1")))
+        refused(monitor, kind="restore", text=request("run", foreign=True, upload=name.decode("latin-1")))
+    refused(monitor, kind="restore", text=request("sql"))
+    refused(monitor, kind="restore", text=request("sql", upload="x", which="latest"))
 
 
 def test_text_is_no_option(monitor):
-    for text in (b"--config", b"-", b"a\nb", b"\x1b[0m", b"x" * 1024):
+    for text in (b"--config", b"-", b"a\nb", b"\x1b[0m", b"x" * 4096):
         refused(monitor, kind="alarm", text=text)
 
 
 def test_a_label_is_one_line(monitor):
     """Only where somebody gives one, and then it is a value: it may begin like an option, or be empty."""
-    label, run = 1 << 12, b"2026-11-22-0315"
+    label, run = 1 << 6, b"2026-11-22-0315"
     for text in (b"a\nb", b"\x1b[0m", b"\xff", b"x" * 121, "\u202eback".encode()):
         refused(monitor, kind="mark", which=run, flags=label, text=text)
     refused(monitor, kind="mark", which=run, text=b"without its flag")
@@ -180,7 +198,7 @@ def test_a_label_is_one_line(monitor):
 def test_descriptors_only_where_one_is_read(monitor):
     with open("/dev/null") as f:
         refused(monitor, kind="list", fds=[f.fileno()])
-        refused(monitor, kind="restore-sql", upload=b"x", fds=[f.fileno()])
+        refused(monitor, kind="restore", text=request("sql", upload="x"), fds=[f.fileno()])
     refused(monitor, kind="notify")
     refused(monitor, kind="page-cert")
 

@@ -218,9 +218,11 @@ def test_the_socket_may_not_be_somebody_elses(site):
     assert "no socket" in site.backup.run_job("restore", "serve", elsewhere, file).stdout
     assert "too long" in site.backup.run_job("restore", "serve", elsewhere, site.folder / ("s" * 120)).stdout
     assert file.read_text() == "mine" and servers_on(elsewhere) == []
-    empty = site.folder / "empty"
-    empty.mkdir()
-    assert site.backup.run_job("restore", "serve", empty, site.folder / "s").returncode == 9
+    other = site.folder / "other"
+    other.mkdir()
+    (other / "mine").write_text("mine")
+    assert site.backup.run_job("restore", "serve", other, site.folder / "s").returncode == 9, "nothing was unpacked there, and nothing is"
+    assert [f.name for f in other.iterdir()] == ["mine"]
 
 
 def test_an_encrypted_run(site):

@@ -27,7 +27,7 @@ static bool has_manifest(const char *path)
 /* The newest run that has the one type asked for need not be the newest of all. */
 static const char *only_type(const struct restore_request *q)
 {
-    return q->types && q->types[0] && !q->types[1] ? q->types[0] : NULL;
+    return q->types[0] && !q->types[1] ? q->types[0] : NULL;
 }
 
 int restore_find(
@@ -40,7 +40,7 @@ int restore_find(
         return err_sys(e, errno, "cannot find %s", q->which);
     if (!S_ISREG(st.st_mode))
         return err_set(e, EINVAL, "%s is no file", q->which);
-    const char *type = q->types && q->types[0] ? q->types[0] : run->s.physical_type;
+    const char *type = q->types[0] ? q->types[0] : run->s.physical_type;
     struct store_item *it = xcalloc(1, sizeof *it);
     snprintf(it->type, sizeof it->type, "%s", type);
     it->complete = true;

@@ -249,6 +249,12 @@ static void remove_all(struct into *in)
         run_note("%s stays: %s", in->dir, strerror(errno));
 }
 
+bool restore_is_into(const char *dir)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" INTO_RECORD, dir);
+    return access(path, F_OK) == 0;
+}
+
 int restore_into(struct run *run, const struct restore_request *q, const char *dir, struct err *e)
 {
     struct store_list found = {0};

@@ -21,6 +21,9 @@
 int restore_into(
     struct run *run, const struct restore_request *q, const char *dir, struct err *e) MUSTCHECK;
 
+/* Whether a run was unpacked there. */
+bool restore_is_into(const char *dir) MUSTCHECK;
+
 /* Runs a server on what was unpacked into dir until the job is asked to stop; 0 then. It listens on
  * the socket only, which none but its owner can open. No events, no replication, no binary log.
  * Event:

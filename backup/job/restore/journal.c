@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/job/restore/restore.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
@@ -162,6 +163,13 @@ int restore_journal_remove(struct restore *r, struct err *e)
     if (unlink(r->journal) < 0 && errno != ENOENT)
         return err_sys(e, errno, "cannot remove %s", r->journal);
     return file_sync_parent(r->journal, e);
+}
+
+void restore_init(struct restore *r, struct run *run)
+{
+    *r = (struct restore){
+        .run = run, .started_ms = clock_wall_ms(), .clients_out = run->clients_out};
+    r->journal = xasprintf("%s/" STATE_RESTORE_JOURNAL, run->s.state_dir);
 }
 
 const struct restore_part *restore_database(const struct restore *r)

@@ -28,10 +28,6 @@ int moment_find(struct run *run, struct restore_request *q, struct binlog_way *w
     int code = binlog_point_parse(q->moment, q->before, q->timeline, &p, e);
     if (code < 0)
         return EXIT_USAGE;
-    if (q->foreign) {
-        err_set(e, EINVAL, "--foreign and a moment do not go together");
-        return EXIT_USAGE;
-    }
     code = binlog_way_find(run, &p, q->which, way, e);
     if (code != 0)
         return code;
@@ -43,8 +39,8 @@ int moment_find(struct run *run, struct restore_request *q, struct binlog_way *w
             way->run);
     q->way = way;
     q->which = way->run;
-    q->only_database[0] = (char *)(uintptr_t)run->s.physical_type;
-    q->types = q->only_database;
+    q->types[0] = run->s.physical_type;
+    q->types[1] = NULL;
     return 0;
 }
 

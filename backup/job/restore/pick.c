@@ -12,10 +12,10 @@ static bool has_method(const struct store_list *l, enum manifest_method method)
     return false;
 }
 
-bool restore_picked(const struct store_list *l, size_t i, char *const *types)
+bool restore_picked(const struct store_list *l, size_t i, const char *const *types)
 {
     const struct store_item *it = &l->items[i];
-    if (!types || !*types)
+    if (!*types)
         return it->manifest.method != MANIFEST_DUMP || !has_method(l, MANIFEST_PHYSICAL);
     for (; *types; types++)
         if (!strcmp(*types, it->type))
@@ -23,8 +23,8 @@ bool restore_picked(const struct store_list *l, size_t i, char *const *types)
     return false;
 }
 
-int restore_picked_dump(
-    const struct store_list *l, char *const *types, const struct store_item **dump, struct err *e)
+int restore_picked_dump(const struct store_list *l, const char *const *types,
+    const struct store_item **dump, struct err *e)
 {
     const struct store_item *other = NULL;
     *dump = NULL;

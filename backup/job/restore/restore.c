@@ -1,5 +1,5 @@
 /*
- * elexgate-job restore run|sql|into|serve|undo|accept|recover|status|plan
+ * elexgate-job restore JSON: what rules/restore_request.h says.
  */
 #include "backup/job/job.h"
 
@@ -23,13 +23,6 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
-
-static void init(struct restore *r, struct run *run)
-{
-    *r = (struct restore){
-        .run = run, .started_ms = clock_wall_ms(), .clients_out = run->clients_out};
-    r->journal = xasprintf("%s/" STATE_RESTORE_JOURNAL, run->s.state_dir);
-}
 
 static json_t *status_json(const struct restore *r)
 {
@@ -99,7 +92,7 @@ static int go_on_without(struct restore *r, struct err *e)
 static int clear_earlier(struct run *run, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
         run_note("an interrupted restore (%s) is settled first", restore_phase_name(r.phase));
@@ -135,7 +128,7 @@ static int still_out(const struct run *run, int code, struct err *e)
 static int run_folders(struct run *run, const struct restore_request *q, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_stage(&r, q, e);
     snprintf(run->suffix, sizeof run->suffix, "%s", r.suffix);
     _cleanup_free_ char *words = type_words(&r);
@@ -180,7 +173,7 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
 static int undo(struct run *run, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 1) {
         code = err_set(e, ENOENT, "there is no restore to undo");
@@ -206,7 +199,7 @@ static int undo(struct run *run, struct err *e)
 static int accept_restore(struct run *run, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 1) {
         code = err_set(e, ENOENT, "no data of an earlier restore are kept");
@@ -241,7 +234,7 @@ static bool expired(const struct restore *r)
 static bool nothing_to_recover(struct run *run, bool old_too)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, NULL);
     bool nothing = code == 1 || (code == 0 && r.phase == RESTORE_KEPT && !(old_too && expired(&r)));
     restore_clear(&r);
@@ -251,7 +244,7 @@ static bool nothing_to_recover(struct run *run, bool old_too)
 static int recover(struct run *run, bool old_too, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
         restore_trail_begin(run, "recover", r.suffix, false);
@@ -268,157 +261,112 @@ static int recover(struct run *run, bool old_too, struct err *e)
 static int status(struct run *run, struct err *e)
 {
     struct restore r;
-    init(&r, run);
+    restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     run_event(code == 0 ? status_json(&r) : json_pack("{s:s, s:n}", "event", "restore", "phase"));
     restore_clear(&r);
     return code == 1 ? 0 : code;
 }
 
-/* What SQL text may do; words[i] is one of its options or not. Returns how many words it took. */
-static int sql_option(int argc, char **words, int i, struct sql_options *o, struct err *e)
-{
-    if (!strcmp(words[i], "--accept-loss")) {
-        o->accept_loss = true;
-        return 1;
-    }
-    if (strcmp(words[i], "--names") != 0)
-        return 0;
-    if (i + 1 < argc && restore_sql_names(words[i + 1], &o->names))
-        return 2;
-    err_set(e, EINVAL, "--names live, or --names file");
-    return -EINVAL;
-}
-
-/* sql [--dry-run] [--accept-loss] [--names live|file] FILE */
 static int run_sql(struct run *run, const struct restore_request *q, struct err *e)
 {
-    if (!q->which || q->types[0]) {
-        err_set(e, EINVAL, "which file? a dump (.sql, also compressed), or - for standard input");
-        return EXIT_USAGE;
-    }
     int code = clear_earlier(run, e);
     if (code == 0)
-        code = restore_sql(run, q->which, &q->sql, e);
+        code = restore_sql(run, q->file, &q->sql, e);
     return still_out(run, code, e);
 }
 
-/* dir: NULL, or filled with a first word before WHICH. */
-static int parse_run(
-    int argc, char **argv, struct restore_request *q, const char **dir, struct err *e)
+static int into(struct run *run, const struct restore_request *q, struct err *e)
 {
-    int i = 2, took;
-    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-        if ((took = sql_option(argc, argv, i, &q->sql, e)) != 0) {
-            if (took < 0)
-                return EXIT_USAGE;
-            i += took - 1;
-        } else if (!strcmp(argv[i], "--dry-run"))
-            q->dry_run = q->sql.dry_run = true;
-        else if (!strcmp(argv[i], "--no-trial"))
-            q->skip_boot = true;
-        else if (!strcmp(argv[i], "--foreign"))
-            q->foreign = true;
-        else if (!strcmp(argv[i], "--recover-with") && i + 1 < argc)
-            q->recover_with = argv[++i];
-        else if ((!strcmp(argv[i], "--to") || !strcmp(argv[i], "--before")) && i + 1 < argc) {
-            q->before = argv[i][2] == 'b';
-            q->moment = argv[++i];
-        } else if (!strcmp(argv[i], "--timeline") && i + 1 < argc)
-            q->timeline = argv[++i];
-        else {
-            err_set(e, EINVAL, "unknown option %s", UTF8_SHORT(argv[i], 40));
-            return EXIT_USAGE;
-        }
-    }
-    if (dir && i < argc)
-        *dir = argv[i++];
-    if (i == argc && q->moment)
-        return 0;
-    if (i == argc) {
-        err_set(e, EINVAL, "which backup? latest, a run's suffix, or an archive's path");
-        return EXIT_USAGE;
-    }
-    q->which = argv[i];
-    q->types = argv + i + 1;
-    return 0;
+    int code = q->which || q->moment ? restore_into(run, q, q->folder, e) : 0;
+    return code == 0 && q->socket ? restore_serve(run, q->folder, q->socket, e) : code;
 }
 
-/* What neither changes the live data nor waits for who does: these run beside backups. */
-static int look_only(struct run *run, const char *what, int argc, char **argv, struct err *e)
+/* What the names stand for: an upload comes on standard input, as the monitor has opened it; an
+ * archive of the old system lies in the folder; a dump is an archive like the others. path: for
+ * what is made up, the caller's. */
+static void resolve(const struct run *run, struct restore_request *q, char **path)
 {
-    struct restore_request q = {0};
-    const char *dir = NULL;
-    if (!strcmp(what, "status"))
-        return status(run, e);
-    if (!strcmp(what, "serve")) {
-        if (argc == 4)
-            return restore_serve(run, argv[2], argv[3], e);
-        err_set(e, EINVAL, "restore serve DIR SOCKET");
-        return EXIT_USAGE;
+    const char *w = q->which;
+    if (q->action == RESTORE_DO_SQL && w) {
+        q->action = RESTORE_DO_RUN;
+        q->types[0] = q->types[0] ? q->types[0] : run->s.dump_type;
+    } else if (q->action == RESTORE_DO_SQL) {
+        q->file = q->upload ? "-" : q->file;
+    } else if (q->upload) {
+        q->which = "/dev/stdin";
+    } else if (q->action == RESTORE_DO_SERVE && !w && !q->moment) {
+        q->which = restore_is_into(q->folder) ? NULL : "latest";
+    } else if (q->foreign && w && !strchr(w, '/') && !run_suffix_valid(w) &&
+               strcmp(w, "latest") != 0) {
+        q->which = *path = xasprintf("%s/%s", run->s.folder, w);
     }
-    if (!strcmp(what, "rescue"))
-        return restore_rescue(run, argc, argv, e);
-    bool into = !strcmp(what, "into");
-    int code = parse_run(argc, argv, &q, into ? &dir : NULL, e);
-    if (code != 0)
-        return code;
-    run_be_modest(NULL);
+}
+
+static int carry_out(struct run *run, struct restore_request *q, struct err *e)
+{
+    switch (q->action) {
+    case RESTORE_DO_PLAN:
+        return restore_plan(run, q, e);
+    case RESTORE_DO_RUN:
+        return run_restore(run, q, e);
+    case RESTORE_DO_SQL:
+        return run_sql(run, q, e);
+    case RESTORE_DO_INTO:
+    case RESTORE_DO_SERVE:
+        return into(run, q, e);
+    case RESTORE_DO_UNDO:
+        return undo(run, e);
+    case RESTORE_DO_ACCEPT:
+        return accept_restore(run, e);
+    case RESTORE_DO_RECOVER:
+        return recover(run, q->expire, e);
+    case RESTORE_DO_STATUS:
+        break;
+    }
+    return status(run, e);
+}
+
+/* What neither changes the live data nor waits for who does runs beside backups. */
+static bool only_looks(enum restore_action a)
+{
+    return a == RESTORE_DO_PLAN || a == RESTORE_DO_INTO || a == RESTORE_DO_SERVE ||
+           a == RESTORE_DO_STATUS;
+}
+
+static int begin(struct run *run, struct restore_request *q, struct err *e)
+{
     struct binlog_way way = {.n = 0};
-    code = q.moment ? moment_find(run, &q, &way, e) : 0;
+    bool looks = only_looks(q->action);
+    if (q->action == RESTORE_DO_RECOVER && nothing_to_recover(run, q->expire))
+        return 0;
+    if (looks && q->action != RESTORE_DO_STATUS)
+        run_be_modest(NULL);
+    int code = looks ? 0 : job_lock(run, e);
+    if (code == 0 && q->moment)
+        code = moment_find(run, q, &way, e);
+    if (code == 0 && !looks && q->action != RESTORE_DO_RECOVER) /* which says so for itself */
+        restore_trail_begin(
+            run, restore_action_name(q->action), q->file ? q->file : q->which, q->dry_run);
     if (code == 0)
-        code = into ? restore_into(run, &q, dir, e) : restore_plan(run, &q, e);
+        code = carry_out(run, q, e);
     binlog_way_clear(&way);
     return code;
 }
 
-/* recover says for itself whether there is anything to tell of. */
-static void begin_trail(const struct run *run, char **argv, const struct restore_request *q)
-{
-    const char *what = argv[1];
-    if (!strcmp(what, "run") || !strcmp(what, "sql") || !strcmp(what, "undo") ||
-        !strcmp(what, "accept"))
-        restore_trail_begin(run, what, q->which, q->dry_run);
-}
-
 int job_restore(struct run *run, int argc, char **argv, struct err *e)
 {
-    static const char *const lookers[] = {"status", "plan", "into", "serve", "rescue"};
-    const char *what = argc > 1 ? argv[1] : "";
-    struct restore_request q = {0};
-    int code = 0;
-    for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
-        if (!strcmp(what, lookers[i]))
-            return look_only(run, what, argc, argv, e);
-    if (!strcmp(what, "run") || !strcmp(what, "sql"))
-        code = parse_run(argc, argv, &q, NULL, e);
-    bool old_too = argc > 2 && !strcmp(argv[2], "--expire");
-    if (!strcmp(what, "recover") && nothing_to_recover(run, old_too))
-        return 0;
-    if (code == 0)
-        code = job_lock(run, e);
-    if (code != 0)
-        return code;
-    struct binlog_way way = {.n = 0};
-    if (q.moment)
-        code = moment_find(run, &q, &way, e);
-    if (code != 0)
-        return code;
-    begin_trail(run, argv, &q);
-    if (!strcmp(what, "run"))
-        code = run_restore(run, &q, e);
-    else if (!strcmp(what, "sql"))
-        code = run_sql(run, &q, e);
-    else if (!strcmp(what, "undo"))
-        code = undo(run, e);
-    else if (!strcmp(what, "accept"))
-        code = accept_restore(run, e);
-    else if (!strcmp(what, "recover"))
-        code = recover(run, old_too, e);
-    else {
-        err_set(e, EINVAL, "restore run|sql|into|serve|rescue|plan|undo|accept|recover|status");
-        code = EXIT_USAGE;
+    if (argc > 1 && !strcmp(argv[1], "rescue"))
+        return restore_rescue(run, argc, argv, e);
+    struct restore_request q;
+    _cleanup_free_ char *path = NULL;
+    json_t *o = argc == 2 ? json_loads(argv[1], 0, NULL) : NULL;
+    int code = restore_request_read(o, RESTORE_BY_ROOT, &q, e) < 0 ? EXIT_USAGE : 0;
+    if (code == 0) {
+        resolve(run, &q, &path);
+        code = begin(run, &q, e);
     }
-    binlog_way_clear(&way);
+    restore_request_clear(&q);
+    json_decref(o);
     return code;
 }

@@ -34,8 +34,8 @@
 #include <jansson.h>
 #include "backup/archive/store.h"
 #include "backup/rules/binlog_segment.h"
+#include "backup/rules/restore_request.h"
 #include "backup/job/method/layout.h"
-#include "backup/job/restore/sql_options.h"
 #include "backup/job/restore/swap.h"
 #include "backup/job/run.h"
 
@@ -66,8 +66,6 @@ struct restore_part {
     char *live, *root; /* the live folder, and the staging folder */
     struct swap swap;  /* filled from RESTORE_SWAPPING on */
 };
-
-struct binlog_way;
 
 struct restore {
     struct run *run;
@@ -109,6 +107,8 @@ struct restore {
     int server_fd;      /* pidfd of the server that was asked to end; 0 = not known */
 };
 
+/* A new one, with its journal's path. */
+void restore_init(struct restore *r, struct run *run);
 const struct restore_part *restore_database(
     const struct restore *r); /* NULL: none in this restore */
 /* Opens live/, new/ and old/ of a part; the caller closes. */
@@ -122,19 +122,4 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
 /* 1: there is none. */
 int restore_journal_load(struct restore *r, struct err *e) MUSTCHECK;
 int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
-
-/* What is asked for. */
-struct restore_request {
-    const char *which;  /* NULL: to a moment, the newest backup before it */
-    char *const *types; /* NULL-terminated; none = all of the run */
-    bool dry_run, skip_boot;
-    bool foreign;             /* an archive without manifest is taken; see foreign.h */
-    const char *recover_with; /* with foreign: a mariadbd that is started on the copy first */
-    struct sql_options sql;   /* for a dump, and SQL text */
-    /* moment.h: as it was then, instead of as it was at the backup; NULL = that */
-    const char *moment, *timeline;
-    bool before;
-    struct binlog_way *way;
-    char *only_database[2]; /* what types is then */
-};
 #endif

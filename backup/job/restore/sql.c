@@ -175,14 +175,6 @@ static int ask_server(struct sql_stage *q, struct err *e)
     return code;
 }
 
-bool restore_sql_names(const char *word, enum sql_names *out)
-{
-    if (strcmp(word, "live") != 0 && strcmp(word, "file") != 0)
-        return false;
-    *out = *word == 'l' ? SQL_NAMES_LIVE : SQL_NAMES_FILE;
-    return true;
-}
-
 static void tell_restored(const struct sql_stage *q, const struct restore *r)
 {
     run_event(json_pack("{s:s, s:s, s:s, s:[s], s:I, s:I, s:I, s:b, s:O?}", "event", "restored",
@@ -239,9 +231,8 @@ static int choose_way(struct sql_stage *q, struct err *e)
 /* What is known to be good text goes in. */
 static int carry_out(struct sql_stage *q, struct err *e)
 {
-    struct restore r = {
-        .run = q->run, .started_ms = clock_wall_ms(), .clients_out = q->run->clients_out};
-    r.journal = xasprintf("%s/" STATE_RESTORE_JOURNAL, q->run->s.state_dir);
+    struct restore r;
+    restore_init(&r, q->run);
     int code = choose_way(q, e);
     if (code == 0)
         code = replace(q, &r, e);

@@ -52,7 +52,7 @@ static int fits(struct restore *r, const struct restore_request *q, const struct
     enum series_fit fit = series_compare(m->server.version, l->version);
     if (!series_may(fit, config_str(r->run->s.config, "restore", NULL, "across_series")))
         return refuse_series(r, fit, m->server.version, l->version, e);
-    if (fit == SERIES_OLDER && q->skip_boot)
+    if (fit == SERIES_OLDER && q->no_trial)
         err_set(e, EINVAL,
             "the backup is of MariaDB %s, this server is %s: only a trial can bring the data up to it, so this goes without --no-trial",
             m->server.version, l->version);
@@ -109,7 +109,7 @@ static int stage_part(struct restore *r, const struct restore_request *q, const 
     const struct store_item *it, const char *archive, const char *manifest,
     const struct restore_part *p, struct err *e)
 {
-    bool trial = !q->skip_boot;
+    bool trial = !q->no_trial;
     _cleanup_free_ char *fresh = xasprintf("%s/new", p->root), *try = xasprintf("%s/try", p->root);
     struct copy_check c = {.run = r->run,
         .item = it,
@@ -221,7 +221,7 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
     if (code == 0 && restore_database(r)) {
         restore_database_remember(r);
         code = site_can_stop(r->run, restore_database(r)->live, e);
-        if (code == 0 && !q->skip_boot)
+        if (code == 0 && !q->no_trial)
             code = trial_ready(r->run, e);
     }
     if (code == 0)

@@ -13,6 +13,21 @@ from lib.gate import write_config
 PASSWORD = 'adm "in\\ pass'
 
 
+OF_RESTORE = {"--dry-run": "dry_run", "--no-trial": "no_trial", "--foreign": "foreign", "--accept-loss": "accept_loss", "--expire": "expire"}
+OF_RESTORE_WITH = {"--recover-with": "recover_with", "--names": "names", "--to": "to", "--before": "before", "--timeline": "timeline"}
+
+
+def restore_request(action, *words):
+    """The request that elexgate-job restore takes (backup/rules/restore_request.h), from words as elexgate restore has them."""
+    request, words = {"action": action}, list(words)
+    while words and words[0].startswith("--"):
+        option = words.pop(0)
+        request.update({OF_RESTORE[option]: True} if option in OF_RESTORE else {OF_RESTORE_WITH[option]: words.pop(0)})
+    places = {"into": ["folder", "which"], "serve": ["folder", "socket"], "sql": ["file"]}.get(action, ["which"])
+    request.update(zip(places, words))
+    return request | {"types": words[len(places):]}
+
+
 class Backup:
     """options: {"backup": {...}, ...} merged over the defaults. gate: a lib.gate.Gate that the clients come through."""
 
@@ -65,7 +80,10 @@ class Backup:
         return self
 
     def argv(self, *args):
-        return [str(a) for a in (paths.JOB, "--config", self.config, *args)]
+        args = [str(a) for a in args]
+        if args[0] == "restore" and args[1] != "rescue":
+            args[1:] = [json.dumps(restore_request(*args[1:]))]
+        return [str(paths.JOB), "--config", str(self.config), *args]
 
     def run_job(self, *args, timeout=300):
         return process.run(self.argv(*args), timeout=timeout, check=False)
