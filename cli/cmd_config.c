@@ -10,6 +10,7 @@
 #include "cli/config_set.h"
 #include "cli/option_docs.h"
 #include "cli/output.h"
+#include "common/json_lines.h"
 #include "common/notify_check.h"
 #include "common/utf8.h"
 
@@ -99,6 +100,9 @@ static int run_check(struct cli *cli)
         CHECK(answer);
         if (!told)
             json_array_append_new(json_object_get(answer, "warnings"), json_string(t.text));
+        for (size_t i = 0; config_warning(c, i); i++)
+            json_array_append_new(
+                json_object_get(answer, "warnings"), json_text(config_warning(c, i)));
         cli_print_json(answer);
         json_decref(answer);
     } else {
@@ -110,6 +114,10 @@ static int run_check(struct cli *cli)
         _cleanup_free_ char *safe = output_safe(cli->lang == LANG_DE ? t.text_de : t.text);
         if (!told)
             fprintf(stderr, tr(cli, "Warning: %s.\n"), safe);
+        for (size_t i = 0; config_warning(c, i); i++) {
+            _cleanup_free_ char *words = output_safe(config_warning(c, i));
+            fprintf(stderr, tr(cli, "Warning: %s.\n"), words);
+        }
     }
     return EXIT_GOOD;
 }

@@ -67,6 +67,9 @@ void config_free(struct config *c)
         free(c->sections[i].kind);
         free(c->sections[i].name);
     }
+    for (size_t i = 0; i < c->warning_count; i++)
+        free(c->warnings[i]);
+    free(c->warnings);
     free(c->values);
     free(c->sections);
     free(c->path);
@@ -172,6 +175,11 @@ void config_each(const struct config *c,
         const struct config_value *v = &c->values[i];
         fn(ctx, v->option, v->name, v->text, v->source, v->line);
     }
+}
+
+const char *config_warning(const struct config *c, size_t index)
+{
+    return index < c->warning_count ? c->warnings[index] : NULL;
 }
 
 void config_diff(const struct config *a, const struct config *b,

@@ -55,6 +55,16 @@ struct option {
 extern const struct option config_options[];
 extern const size_t config_options_count;
 
+/* One that there was, and why not any more. */
+struct retired_option {
+    const char *section, *key, *why;
+};
+extern const struct retired_option config_retired[];
+extern const size_t config_retired_count;
+
+/* The type of dumps, the first part of their file names. */
+#define DUMP_TYPE "elexisdb-sql"
+
 /* One or two sentences about a section, NULL if there are none; a fitting name for a named one.
  * Both in option_sections.c. */
 const char *config_section_help(const char *section);
@@ -100,6 +110,10 @@ bool config_is_set(const struct config *c, const char *section, const char *name
 /* How [proxy] keepalive goes on: so many questions, so many seconds apart. */
 #define KEEPALIVE_PROBES         4
 #define KEEPALIVE_GAP(keepalive) ((keepalive) / 4 > 0 ? (keepalive) / 4 : 1)
+/* A peer that owes an answer to data is given up later than one that is only silent, which those
+ * questions find: ms. */
+#define KEEPALIVE_OWES_MS(keepalive)                                                               \
+    (((keepalive) + KEEPALIVE_PROBES * KEEPALIVE_GAP(keepalive)) * 1500)
 
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT };
 /* Calls fn for every value in the table's order, named sections in file order. value NULL = not
@@ -108,6 +122,10 @@ void config_each(const struct config *c,
     void (*fn)(void *ctx, const struct option *o, const char *name, const char *value,
         enum config_source source, int line),
     void *ctx);
+
+/* A sentence, with file and line, for each retired option that the file sets; NULL past the last.
+ */
+const char *config_warning(const struct config *c, size_t index);
 
 /* Calls fn for every option whose value differs, e.g. to log what a reload changed. */
 void config_diff(const struct config *a, const struct config *b,

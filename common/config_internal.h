@@ -33,6 +33,8 @@ struct config {
     size_t section_count;
     struct config_value *values; /* every option of the table, for each of its sections */
     size_t value_count;
+    char **warnings; /* of retired options */
+    size_t warning_count;
 };
 
 /* Fills in the typed members from text. On failure the message says what would be right, without
@@ -40,9 +42,6 @@ struct config {
 int config_value_set(
     struct config_value *v, const struct config *c, const char *text, struct err *e) MUSTCHECK;
 void config_value_clear(struct config_value *v);
-
-/* -EINVAL: options that contradict each other. */
-int config_check_together(const struct config *c, struct err *e) MUSTCHECK;
 
 struct config_value *config_find(
     const struct config *c, const char *section, const char *name, const char *key);

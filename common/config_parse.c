@@ -236,6 +236,23 @@ static void unknown_key(struct parser *p, const struct entry *en, const char *ki
         fail(p, en->line, EINVAL, "[%s] has no option \"%s\"; see elexgate.ini(5)", kind, en->key);
 }
 
+static bool was_retired(struct parser *p, const struct entry *en, const char *kind)
+{
+    struct config *c = p->config;
+
+    for (size_t i = 0; i < config_retired_count; i++) {
+        const struct retired_option *o = &config_retired[i];
+        if (strcmp(o->section, kind) != 0 || strcmp(o->key, en->key) != 0)
+            continue;
+        c->warnings = xrealloc(c->warnings, (c->warning_count + 1) * sizeof *c->warnings);
+        c->warnings[c->warning_count++] = xasprintf(
+            "%s:%d: [%s] %s is passed over, there is no such option any more: %s", c->path,
+            en->line, kind, en->key, o->why);
+        return true;
+    }
+    return false;
+}
+
 static void apply_entry(struct parser *p, const struct entry *en)
 {
     const struct config_section *s = &p->config->sections[en->section];
@@ -244,7 +261,8 @@ static void apply_entry(struct parser *p, const struct entry *en)
     int r;
 
     if (!v) {
-        unknown_key(p, en, s->kind);
+        if (!was_retired(p, en, s->kind))
+            unknown_key(p, en, s->kind);
         return;
     }
     if (v->source == CONFIG_FILE) {
@@ -319,8 +337,6 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
             apply_entry(&p, &p.entries[i]);
         if (p.result == 0)
             p.result = apply_environment(c, e);
-        if (p.result == 0)
-            p.result = config_check_together(c, e);
     }
     for (size_t i = 0; i < p.entry_count; i++) {
         free(p.entries[i].key);

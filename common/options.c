@@ -25,8 +25,6 @@ static const char *const idle_modes[] = {"quiet", "no-clients", NULL};
 static const char *const across_series[] = {"ask", "no", NULL};
 static const char *const deadline_policies[] = {"skip", "dump", "lock", NULL};
 
-static const char *const deflate_backends[] = {"auto", "isal", "zlib", NULL};
-
 /* A row an option; a long sentence would push the whole table to the right. */
 /* clang-format off */
 const struct option config_options[] = {
@@ -60,8 +58,6 @@ const struct option config_options[] = {
         .help = "time for one look at a server"},
     {"database", "probe_fall", OPT_INT, "3", 1, 100, .reloadable = true,
         .help = "looks in a row that must fail before a server is given up"},
-    {"database", "probe_rise", OPT_INT, "2", 1, 100, .reloadable = true,
-        .help = "looks in a row that must succeed before it is trusted again"},
     {"database", "probe_user", OPT_STRING, NULL, .reloadable = true,
         .help = "account that asks a server whether one may write to it; needs no rights (GRANT USAGE); not set: any that answers will do"},
     {"database", "probe_password_file", OPT_PATH, NULL, .reloadable = true,
@@ -110,8 +106,6 @@ const struct option config_options[] = {
     {"proxy", "keepalive", OPT_DURATION, "60s", SEC, DAY, .reloadable = true,
         .help =
             "TCP keepalive: silence after which a peer is asked whether it is still there, four times, a quarter of this apart; a machine that sleeps for longer than both together loses its session"},
-    {"proxy", "user_timeout", OPT_DURATION, "3m", SEC, DAY, .reloadable = true,
-        .help = "how long a peer may acknowledge nothing of what was sent before the session ends; must exceed the time of keepalive and its four questions. A peer that answers and only takes nothing is left to the server's own time limits"},
 
     /* listen NAME */
     {"listen", "address", OPT_LIST, "*", .named = true,
@@ -181,8 +175,6 @@ const struct option config_options[] = {
         .help = "physical: the data directory; dump: SQL text; both: one archive of each"},
     {"backup", "type", OPT_STRING, "elexisdb", .reloadable = true,
         .help = "name of the data type of physical archives, the first part of their file names"},
-    {"backup", "dump_type", OPT_STRING, "elexisdb-sql", .reloadable = true,
-        .help = "name of the data type of dumps"},
     {"backup", "idle", OPT_ENUM, "quiet", 0, 0, idle_modes, .reloadable = true, .page = true,
         .help = "quiet: nobody writes and no transaction is open; no-clients: nobody is connected"},
     {"backup", "idle_for", OPT_DURATION, "5m", 15 * SEC, DAY, .reloadable = true, .page = true,
@@ -230,8 +222,6 @@ const struct option config_options[] = {
     /* archive */
     {"archive", "folder", OPT_PATH, "/var/backups/elexgate", .reloadable = true,
         .help = "the backup folder: archives, their manifests, nothing else is touched in it"},
-    {"archive", "backend", OPT_ENUM, "auto", 0, 0, deflate_backends, .reloadable = true,
-        .help = "what deflates: isal (much faster), zlib, or auto = isal where it is built in"},
     {"archive", "level", OPT_INT, "0", 0, 9, .reloadable = true, .page = true,
         .help = "1 is fast, 9 is small (isal: 1 to 3); 0 = the backend's own default"},
     {"archive", "threads", OPT_INT, "0", 0, 32, .reloadable = true, .page = true,
@@ -393,3 +383,16 @@ const struct option config_options[] = {
 /* clang-format on */
 
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];
+
+/* Options of earlier versions: a file that sets one is good, with a warning that says why it counts
+ * no more. */
+const struct retired_option config_retired[] = {
+    {"database", "probe_rise", "two good looks in a row bring a server back"},
+    {"proxy", "user_timeout",
+        "it follows from keepalive: half as long again as that takes to give a silent peer up"},
+    {"backup", "dump_type",
+        "dumps are of the type " DUMP_TYPE
+        "; those of another name stay where they are and can be restored"},
+    {"archive", "backend", "the fastest there is deflates: ISA-L where it is built in"},
+};
+const size_t config_retired_count = sizeof config_retired / sizeof config_retired[0];

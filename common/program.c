@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include "common/call_filter.h"
 #include "common/exit_codes.h"
+#include "common/log.h"
 #include "common/log_line.h"
 #include "common/private_memory.h"
 
@@ -69,12 +70,20 @@ int program_begin(const struct program *p, int argc, char **argv)
     return -1;
 }
 
+static void warn_of_retired(const struct config *c)
+{
+    const char *text;
+    for (size_t i = 0; (text = config_warning(c, i)); i++)
+        log_event(LOG_WARNING, "retired-option", LOG_S("text", text));
+}
+
 void program_log(const char *name, const struct config *c)
 {
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config_str(c, "log", NULL, "level"), &level);
     log_init(name,
         strcmp(config_str(c, "log", NULL, "format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT, level);
+    warn_of_retired(c);
 }
 
 void program_log_level(const struct config *c)
@@ -82,6 +91,7 @@ void program_log_level(const struct config *c)
     enum log_level level;
     if (log_level_parse(config_str(c, "log", NULL, "level"), &level))
         log_set_level(level);
+    warn_of_retired(c);
 }
 
 void program_shut(bool starts_programs)

@@ -107,7 +107,6 @@ static void settings_read_plain(struct settings *s)
     s->probe_interval_ms = (uint64_t)config_int(c, "database", NULL, "probe_interval");
     s->probe_timeout_ms = (uint64_t)config_int(c, "database", NULL, "probe_timeout");
     s->probe_fall = (unsigned)config_int(c, "database", NULL, "probe_fall");
-    s->probe_rise = (unsigned)config_int(c, "database", NULL, "probe_rise");
     s->probe_user = config_str(c, "database", NULL, "probe_user");
     s->proxy_protocol = config_bool(c, "database", NULL, "proxy_protocol");
     s->connect_timeout_ms = (uint64_t)config_int(c, "database", NULL, "connect_timeout");
@@ -138,7 +137,7 @@ static void settings_read_plain(struct settings *s)
     s->drain_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "drain_timeout");
     s->handover_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handover_timeout");
     s->keepalive_s = (unsigned)(config_int(c, "proxy", NULL, "keepalive") / 1000);
-    s->user_timeout_ms = (unsigned)config_int(c, "proxy", NULL, "user_timeout");
+    s->user_timeout_ms = KEEPALIVE_OWES_MS(s->keepalive_s);
 }
 
 /* Several servers, and the account by which they are asked whether one may write. */

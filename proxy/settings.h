@@ -60,7 +60,7 @@ struct settings {
     struct backend_target database;
     struct backend_pool *backends; /* NULL: database is the only one */
     uint64_t probe_interval_ms, probe_timeout_ms;
-    unsigned probe_fall, probe_rise;
+    unsigned probe_fall;
     const char *probe_user; /* NULL: probes end with the greeting */
     char *probe_password;
     bool proxy_protocol;

@@ -6,7 +6,7 @@
 
 /* How fine phase deadlines and the grace of a block are looked at. */
 #define TICK_MS 50u
-/* How often links are looked at whose peer owes an answer: [proxy] user_timeout is minutes. */
+/* How often links are looked at whose peer owes an answer: user_timeout_ms is minutes. */
 #define PULSE_MS 1000u
 /* So old a login must be before it gives way to others. */
 #define LOGIN_AGE_MIN_MS 1000u
@@ -49,7 +49,7 @@ static void end_if_silent(struct session *s, void *ctx)
 {
     uint64_t now = *(const uint64_t *)ctx, limit = s->settings->user_timeout_ms;
     if (link_silent(&s->client, now, limit))
-        session_drop(s, "client lost", "it has acknowledged nothing for user_timeout");
+        session_drop(s, "client lost", "it has acknowledged nothing for too long");
     else if (link_silent(&s->server, now, limit))
         session_server_silent(s);
 }

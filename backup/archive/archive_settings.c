@@ -27,7 +27,6 @@ int archive_settings_load(const struct config *c, struct archive_settings *out, 
     }
     s.pack = (struct pack_options){
         .folder = config_str(c, "archive", NULL, "folder"),
-        .backend = config_str(c, "archive", NULL, "backend"),
         .level = (int)config_int(c, "archive", NULL, "level"),
         .threads = (unsigned)config_int(c, "archive", NULL, "threads"),
         .rate = (uint64_t)config_int(c, "archive", NULL, "rate"),

@@ -91,31 +91,18 @@ static const struct deflate_backend zlib_backend = {
 static const struct inflate_backend zlib_inflate = {
     "zlib", zlib_inflate_make, zlib_inflate_drop, zlib_inflate_block, zlib_crc};
 
-int deflate_find(const char *name, const struct deflate_backend **out, struct err *e)
+const struct deflate_backend *deflate_fastest(void)
 {
-    if (strcmp(name, "zlib") == 0) {
-        *out = &zlib_backend;
-        return 0;
-    }
-    if (strcmp(name, "auto") == 0) {
 #ifdef ELEXGATE_ISAL
-        *out = &deflate_isal_backend;
+    return &deflate_isal_backend;
 #else
-        *out = &zlib_backend;
+    return &zlib_backend;
 #endif
-        return 0;
-    }
-    if (strcmp(name, "isal") == 0) {
-#ifdef ELEXGATE_ISAL
-        *out = &deflate_isal_backend;
-        return 0;
-#else
-        return err_set(e, ENOTSUP,
-            "this Elexgate was built without ISA-L; set [archive] backend = zlib or auto");
-#endif
-    }
-    return err_set(
-        e, EINVAL, "[archive] backend = %s is not known; right would be auto, isal or zlib", name);
+}
+
+const struct deflate_backend *deflate_zlib(void)
+{
+    return &zlib_backend;
 }
 
 int deflate_level(const struct deflate_backend *b, int level)

@@ -27,8 +27,8 @@ struct inflate_backend {
     uint32_t (*crc)(uint32_t crc, const uint8_t *data, size_t n);
 };
 
-/* name: "auto" (the fastest there is), "isal", "zlib". -ENOTSUP: not built in; -EINVAL. */
-int deflate_find(const char *name, const struct deflate_backend **out, struct err *e) MUSTCHECK;
+const struct deflate_backend *deflate_fastest(void);
+const struct deflate_backend *deflate_zlib(void);
 /* level 0 becomes the default, others are cut to the backend's range. */
 int deflate_level(const struct deflate_backend *b, int level);
 const struct inflate_backend *inflate_fastest(void);

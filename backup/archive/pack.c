@@ -194,31 +194,26 @@ static int open_in_folder(struct pack *p, struct err *e)
 
 int pack_open(const struct pack_options *o, struct pack **out, struct err *e)
 {
-    const struct deflate_backend *backend;
     if (!archive_type_valid(o->type) || !run_suffix_valid(o->run))
         return err_set(e, EINVAL, "\"%s\" or \"%s\" cannot be part of an archive's name",
             UTF8_SHORT(o->type, 60), UTF8_SHORT(o->run, 30));
-    int r = deflate_find(o->backend ? o->backend : "auto", &backend, e);
-    if (r < 0)
-        return r;
-
     struct pack *p = xcalloc(1, sizeof *p);
     p->dirfd = p->fd = p->spool.fd = -1;
     p->o = *o;
     p->folder = xstrdup(o->folder);
     snprintf(p->type, sizeof p->type, "%s", o->type);
     snprintf(p->run, sizeof p->run, "%s", o->run);
-    p->backend = backend;
+    p->backend = o->backend ? o->backend : deflate_fastest();
     p->encrypted = o->recipients || o->passphrase;
     p->phase = "copy";
     p->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     p->buf = xmalloc(PACK_STEP);
-    r = open_in_folder(p, e);
+    int r = open_in_folder(p, e);
     if (r < 0) {
         pack_drop(p);
         return r;
     }
-    p->gzip = gzip_write_open(p->sink, backend, o->level, o->threads, o->go_on, o->ctx);
+    p->gzip = gzip_write_open(p->sink, p->backend, o->level, o->threads, o->go_on, o->ctx);
     *out = p;
     return 0;
 }

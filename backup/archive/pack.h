@@ -50,7 +50,7 @@ struct pack_options {
     bool strict; /* true (physical): any change of a source file ends with PACK_CHANGED. false: it
                     is read again, up to 3 times, then taken as it is and noted, and a file or
                     folder that cannot be read is left out (pack_left_out) */
-    const char *backend; /* "auto", "isal", "zlib" */
+    const struct deflate_backend *backend; /* NULL: the fastest there is */
     int level;        /* 0 = the backend's own default; zlib 1..9, isal 1..3 (more counts as 3) */
     unsigned threads; /* 0 = one a processor */
     uint64_t rate;    /* bytes a second read at most; 0 = no limit */

@@ -17,11 +17,8 @@ static int check_type(const char *type, const char *where, struct err *e)
 static int check_types(const struct backup_settings *s, struct err *e)
 {
     int r = check_type(s->physical_type, "[backup] type", e);
-    if (r == 0)
-        r = check_type(s->dump_type, "[backup] dump_type", e);
     if (r == 0 && strcmp(s->physical_type, s->dump_type) == 0)
-        r = err_set(e, EINVAL, "[backup] type and dump_type must differ, both are \"%s\"",
-            s->physical_type);
+        r = err_set(e, EINVAL, "[backup] type: \"%s\" is that of dumps", s->physical_type);
     const char *name;
     for (size_t i = 0; r == 0 && (name = config_section(s->config, "data", i)); i++) {
         r = check_type(name, "[data NAME]", e);
@@ -54,7 +51,7 @@ int backup_settings_of(const struct config *c, struct backup_settings *out, stru
     s.physical = strcmp(method, "dump") != 0;
     s.dump = strcmp(method, "physical") != 0;
     s.physical_type = config_str(c, "backup", NULL, "type");
-    s.dump_type = config_str(c, "backup", NULL, "dump_type");
+    s.dump_type = DUMP_TYPE;
     int r = check_types(&s, e);
     if (r < 0) {
         backup_settings_clear(&s);

@@ -9,6 +9,9 @@
 #include "proxy/backend/probe.h"
 #include "proxy/proxy.h"
 
+/* Looks in a row that bring a server back: one may be luck. */
+#define PROBE_RISE 2
+
 #define NAME_MAX_READ 256u
 
 /* What is known of one of the pool. */
@@ -120,7 +123,7 @@ static void on_answer(void *ctx, const struct probe_answer *answer)
             enter(m, answer->result);
     } else {
         m->falls = 0;
-        if (++m->rises >= s->probe_rise)
+        if (++m->rises >= PROBE_RISE)
             enter(m, answer->result);
     }
     choose(m->all);

@@ -360,7 +360,7 @@ void session_server_silent(struct session *s)
     if (s->finish)
         session_finished(s);
     else
-        server_gone(s, "server lost", "it has acknowledged nothing for user_timeout");
+        server_gone(s, "server lost", "it has acknowledged nothing for too long");
 }
 
 static void server_readable(struct session *s)

@@ -130,7 +130,7 @@ class Rough:
         self.pki = Pki(folder / "pki")
         # silent peers are given up after 6 and 7 s
         self.gate = Gate(folder / "gate", self.server, self.pki, listeners={"elexis": {"address": HERE}},
-                         options={"proxy": {"keepalive": "2s", "user_timeout": "7s"}, "log": {"level": "info"}}).start()
+                         options={"proxy": {"keepalive": "2s"}, "log": {"level": "info"}}).start()
         self.old = []
         self.flag = folder / "pause"
         self.clients = subprocess.Popen(self._inside(sys.executable, __file__, "clients", HERE, str(self.gate.port), str(self.pki.ca_file),

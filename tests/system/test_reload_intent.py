@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from lib import process
 from lib.backup import Backup
 from lib.console import Console
 
@@ -29,6 +30,16 @@ def test_every_prefix_of_a_valid_file(make_gate, server):
     assert not refused["ok"] and "reload --force" in refused["error"]
     gate.config.write_bytes(whole)
     gate.control("reload")
+
+
+def test_an_option_of_an_earlier_version_is_told_and_passed_over(make_gate, server):
+    gate = make_gate(server, options={"proxy": {"user_timeout": "3m"}})
+    line = 1 + (gate.folder / "elexgate.ini").read_text().splitlines().index("user_timeout = 3m")
+    assert gate.log.count("event=retired-option") == 1 and f"elexgate.ini:{line}: [proxy] user_timeout is passed over" in gate.log
+    done = gate.cli("config", "check")
+    assert f"elexgate.ini:{line}: [proxy] user_timeout" in done.stderr and done.returncode == 0
+    gate.cli("reload")
+    process.wait_until(lambda: gate.log.count("event=retired-option") == 2, what="said again")
 
 
 def test_an_option_taken_out_needs_a_word(make_gate, server):

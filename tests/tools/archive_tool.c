@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backup/archive/deflate.h"
 #include "backup/archive/medium.h"
 #include "backup/archive/pack.h"
 #include "backup/archive/trust.h"
@@ -97,7 +98,7 @@ static int run_pack(const struct settings *s, char **argv)
         .type = argv[1],
         .run = argv[2],
         .strict = true,
-        .backend = s->backend,
+        .backend = strcmp(s->backend, "zlib") == 0 ? deflate_zlib() : NULL,
         .level = s->level,
         .threads = s->threads,
         .rate = (uint64_t)s->rate};

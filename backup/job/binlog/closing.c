@@ -20,11 +20,9 @@
 static int compress(
     struct run *r, const struct open_file *from, uint64_t bytes, struct sink *sink, struct err *e)
 {
-    const struct deflate_backend *backend;
+    const struct deflate_backend *backend = deflate_fastest();
     _cleanup_free_ uint8_t *buf = xmalloc(CHUNK);
-    int code = deflate_find(r->a.pack.backend, &backend, e);
-    if (code < 0)
-        return code;
+    int code = 0;
     struct gzip_writer *gzip = gzip_write_open(
         sink, backend, deflate_level(backend, r->a.pack.level), 1, NULL, NULL);
     for (uint64_t at = 0; code == 0 && at < bytes;) {

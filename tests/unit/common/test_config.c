@@ -415,6 +415,33 @@ static void the_table_is_sound(void **state)
     }
 }
 
+/* An old file stays good; each option that is none any more is told once, with its place. */
+static void retired_options(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_retired_count; i++) {
+        const struct retired_option *o = &config_retired[i];
+        _cleanup_free_ char *text = xasprintf(
+            "# old\n[%s]\n%s = 7s\n[log]\nlevel = debug\n", o->section, o->key);
+        _cleanup_free_ char *place = xasprintf("/etc/x/test.ini:3: [%s] %s ", o->section, o->key);
+        struct config *c = parse(text);
+        assert_non_null(config_warning(c, 0));
+        assert_memory_equal(config_warning(c, 0), place, strlen(place));
+        assert_non_null(strstr(config_warning(c, 0), o->why));
+        assert_null(config_warning(c, 1));
+        assert_string_equal(config_str(c, "log", NULL, "level"), "debug");
+        config_free(c);
+        for (size_t k = 0; k < config_options_count; k++)
+            assert_false(strcmp(config_options[k].section, o->section) == 0 &&
+                         strcmp(config_options[k].key, o->key) == 0);
+    }
+    struct config *c = parse("");
+    assert_null(config_warning(c, 0));
+    config_free(c);
+    assert_refused("[proxy]\nprobe_rise = 2\n",
+        "f.ini:2: [proxy] has no option \"probe_rise\"; see elexgate.ini(5)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_plain_section_may_be_continued),
         cmocka_unit_test(unknown_names_get_a_hint),
         cmocka_unit_test(wrong_values),
+        cmocka_unit_test(retired_options),
         cmocka_unit_test(off_is_nought),
         cmocka_unit_test(wrong_structure),
         cmocka_unit_test(only_the_first_mistake_is_told),
