@@ -390,7 +390,7 @@ int main(int argc, char **argv)
     const char *cert = NULL, *key = NULL;
     hop.threads = 1;
     bool have_listen = false, have_server = false;
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
         if (c == 'l')
             have_listen = address_parse(optarg, &hop.listen);
         else if (c == 's')
@@ -405,7 +405,6 @@ int main(int argc, char **argv)
             hop.reuseport = true;
         else
             return 2;
-    }
     if (!have_listen || !have_server || cert == NULL || key == NULL || optind != argc ||
         hop.threads < 1 || hop.threads > MAX_THREADS)
         errx(2,

@@ -26,9 +26,8 @@ char *cert_store_path(const struct cert_store *s, const char *name)
 static int check_folder(const char *dir, struct err *e)
 {
     struct stat st;
-    if (stat(dir, &st) < 0) {
+    if (stat(dir, &st) < 0)
         return err_sys(e, errno, "cannot stat %s", dir);
-    }
     if (geteuid() == 0 && st.st_uid != 0) {
         return err_set(e, EPERM,
             "%s belongs to another user (uid %u) and is not written as root: run this as that user, or `chown root %s` and name the proxy's user with --owner",
@@ -40,12 +39,10 @@ static int check_folder(const char *dir, struct err *e)
 static int open_for_writing(struct cert_store *s, struct err *e)
 {
     int r = file_mkdirs(s->dir, 0755, e);
-    if (r == 0) {
+    if (r == 0)
         r = check_folder(s->dir, e);
-    }
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     _cleanup_free_ char *lock = cert_store_path(s, ".lock");
     pid_t holder = 0;
     r = file_lock(lock, &s->lock_fd, &holder, e);
@@ -87,9 +84,8 @@ int cert_store_open(const char *dir, const char *cert_name, const char *key_name
 
 void cert_store_close(struct cert_store *s)
 {
-    if (s->dir != NULL && s->lock_fd >= 0) {
+    if (s->dir != NULL && s->lock_fd >= 0)
         close(s->lock_fd);
-    }
     free(s->dir);
     free(s->cert_name);
     free(s->key_name);
@@ -113,9 +109,8 @@ static int new_generation(const struct cert_store *s, time_t now, char **out, st
     unsigned char salt[2];
     _cleanup_free_ char *parent = cert_store_path(s, "generations");
     int r = file_mkdirs(parent, 0755, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     CHECK(gmtime_r(&now, &tm) != NULL && strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm) > 0);
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
     char *name = xasprintf("generations/%s-%02x%02x", stamp, salt[0], salt[1]);
@@ -136,13 +131,11 @@ static int switch_link(
     _cleanup_free_ char *path = cert_store_path(s, name);
     _cleanup_free_ char *tmp = xasprintf("%s/.%s.tmp-%d", s->dir, name, (int)getpid());
     unlink(tmp); /* a leftover of a process with our pid; we hold the lock */
-    if (symlink(target, tmp) < 0) {
+    if (symlink(target, tmp) < 0)
         return err_sys(e, errno, "cannot make the link %s", tmp);
-    }
     int r = file_rename_durable(tmp, path, e);
-    if (r < 0) {
+    if (r < 0)
         unlink(tmp);
-    }
     return r;
 }
 
@@ -153,9 +146,8 @@ static bool is_our_link(const struct cert_store *s, const char *name)
     _cleanup_free_ char *path = cert_store_path(s, name);
     _cleanup_free_ char *want = xasprintf("current/%s", name);
     ssize_t n = readlink(path, target, sizeof target - 1);
-    if (n < 0) {
+    if (n < 0)
         return false;
-    }
     target[n] = '\0';
     return strcmp(target, want) == 0;
 }
@@ -167,13 +159,11 @@ static int copy_in(const struct cert_store *s, const char *generation, const cha
     char *data = NULL;
     _cleanup_free_ char *from = cert_store_path(s, name);
     _cleanup_free_ char *folder = cert_store_path(s, generation);
-    if (access(from, F_OK) < 0) {
+    if (access(from, F_OK) < 0)
         return 0;
-    }
     int r = pem_read_file(from, &data, &len, e);
-    if (r == 0) {
+    if (r == 0)
         r = write_owned(folder, name, data, len, mode, s, e);
-    }
     pem_wipe(data, len);
     return r;
 }
@@ -203,32 +193,26 @@ static void remove_generation(const struct cert_store *s, const char *generation
 {
     _cleanup_free_ char *parent = cert_store_path(s, "generations");
     _cleanup_fd_ int dirfd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd >= 0) {
+    if (dirfd >= 0)
         (void)!file_remove_tree(dirfd, strrchr(generation, '/') + 1, NULL);
-    }
 }
 
 /* Plain files that somebody put there become the first generation, so that the switch that follows
  * is one step for them as well, and nothing is lost. */
 static int adopt_plain_files(const struct cert_store *s, time_t now, struct err *e)
 {
-    if (!is_plain(s, s->cert_name) && !is_plain(s, s->key_name)) {
+    if (!is_plain(s, s->cert_name) && !is_plain(s, s->key_name))
         return 0;
-    }
     _cleanup_free_ char *generation = NULL;
     int r = new_generation(s, now, &generation, e);
-    if (r == 0) {
+    if (r == 0)
         r = copy_in(s, generation, s->cert_name, 0644, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = copy_in(s, generation, s->key_name, s->key_mode, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = switch_link(s, generation, "current", e);
-    }
-    if (r < 0 && generation != NULL) {
+    if (r < 0 && generation != NULL)
         remove_generation(s, generation);
-    }
     return r < 0 ? r : link_names(s, e);
 }
 
@@ -252,9 +236,8 @@ static void remove_old(const struct cert_store *s, const char *keep)
     _cleanup_fd_ int dirfd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < n; i++) {
         if (i < n - GENERATIONS_KEPT && dirfd >= 0 &&
-            strcmp(list[i]->d_name, strrchr(keep, '/') + 1) != 0) {
+            strcmp(list[i]->d_name, strrchr(keep, '/') + 1) != 0)
             (void)!file_remove_tree(dirfd, list[i]->d_name, NULL);
-        }
         free(list[i]);
     }
     free(list);
@@ -271,9 +254,8 @@ static int write_generation(
     char *key = pem_write_key(cert_pair_key(pair), NULL, &key_len);
     sk_X509_free(all);
     int r = write_owned(folder, s->key_name, key, key_len, s->key_mode, s, e);
-    if (r == 0) {
+    if (r == 0)
         r = write_owned(folder, s->cert_name, cert, cert_len, 0644, s, e);
-    }
     pem_wipe(key, key_len);
     return r < 0 ? r : file_sync_parent(folder, e);
 }
@@ -283,25 +265,20 @@ int cert_store_publish(
 {
     _cleanup_free_ char *generation = NULL;
     int r = adopt_plain_files(s, now, e);
-    if (r == 0) {
+    if (r == 0)
         r = new_generation(s, now, &generation, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = write_generation(s, generation, pair, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = switch_link(s, generation, "current", e);
-    }
     if (r < 0) {
-        if (generation != NULL) {
+        if (generation != NULL)
             remove_generation(s, generation);
-        }
         return r;
     }
     r = link_names(s, e);
-    if (r == 0) {
+    if (r == 0)
         remove_old(s, generation);
-    }
     return r;
 }
 
@@ -347,12 +324,10 @@ int cert_store_note_issued(const struct cert_store *s, X509 *x, struct err *e)
     struct cert_info *i = NULL;
     _cleanup_free_ char *folder = cert_store_path(s, "issued");
     int r = file_mkdirs(folder, 0755, e);
-    if (r == 0) {
+    if (r == 0)
         r = cert_info_new(x, &i, e);
-    }
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     STACK_OF(X509) *one = sk_X509_new_null();
     CHECK(one != NULL && sk_X509_push(one, x) > 0);
     _cleanup_free_ char *pem = pem_write_certs(one, &len);
@@ -375,12 +350,10 @@ int cert_store_write_ca(const struct cert_store *s, X509 *ca, EVP_PKEY *key, con
     /* The revocation list speaks about the old CA's serial numbers. */
     static const char *const old[] = {"ca.pem", "ca.key", "crl.pem", "revoked", "issued"};
     int r = 0;
-    for (size_t i = 0; replace && r == 0 && i < sizeof old / sizeof old[0]; i++) {
+    for (size_t i = 0; replace && r == 0 && i < sizeof old / sizeof old[0]; i++)
         r = put_aside(s, old[i], now, e);
-    }
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     size_t cert_len, key_len;
     STACK_OF(X509) *one = sk_X509_new_null();
     CHECK(one != NULL && sk_X509_push(one, ca) > 0);
@@ -409,13 +382,11 @@ int cert_store_read_ca_cert(const struct cert_store *s, X509 **out, struct err *
 {
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     int r = cert_store_read_cas(s, &certs, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     X509 *ca = sk_X509_value(certs, 0);
-    if (X509_check_ca(ca) != 1) {
+    if (X509_check_ca(ca) != 1)
         return err_set(e, EINVAL, "%s/ca.pem is not the certificate of a CA", s->dir);
-    }
     CHECK(X509_up_ref(ca) == 1);
     *out = ca;
     return 0;
@@ -427,9 +398,8 @@ static int open_ca_key(
     size_t len = 0;
     char *data = NULL;
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0) {
+    if (r == 0)
         r = file_check_private(path, e);
-    }
     if (r < 0) {
         pem_wipe(data, len);
         return r;
@@ -440,9 +410,8 @@ static int open_ca_key(
         passphrase = ask(ctx, path, e);
         r = passphrase == NULL ? -EACCES : 0;
     }
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_key(data, len, path, passphrase, out, e);
-    }
     secret_free(passphrase);
     pem_wipe(data, len);
     return r;
@@ -455,18 +424,16 @@ int cert_store_read_ca(const struct cert_store *s, const char *key_path, cert_st
     _cleanup_free_ char *path = key_path != NULL ? xstrdup(key_path) : cert_store_path(s, "ca.key");
     EVP_PKEY *k = NULL;
     int r = cert_store_read_ca_cert(s, &cert, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     if (access(path, F_OK) < 0) {
         return err_set(e, ENOENT,
             "the CA's key %s is not here: bring the medium that it is kept on and name it with --ca-key, or make a request with `elexgate cert csr` and sign it where the key is",
             path);
     }
     r = open_ca_key(path, ask, ctx, &k, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     if (EVP_PKEY_eq(X509_get0_pubkey(cert), k) != 1) {
         EVP_PKEY_free(k);
         return err_set(e, EINVAL, "the key %s does not belong to the CA in %s", path, s->dir);

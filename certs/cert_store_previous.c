@@ -27,16 +27,14 @@ static char *find_previous(const struct cert_store *s)
         _cleanup_free_ char *name = xasprintf("generations/%s", d->d_name);
         _cleanup_free_ char *path = cert_store_path(s, name);
         if (d->d_name[0] == '.' || strcmp(name, now) == 0 || stat(path, &st) < 0 ||
-            !is_later(&st.st_mtim, &newest)) {
+            !is_later(&st.st_mtim, &newest))
             continue;
-        }
         newest = st.st_mtim;
         free(found);
         found = xstrdup(path);
     }
-    if (all != NULL) {
+    if (all != NULL)
         closedir(all);
-    }
     return found;
 }
 

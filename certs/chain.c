@@ -53,9 +53,8 @@ static int check_leaf_key(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cer
     const char *key_name, struct err *e)
 {
     char who[NAME_LEN];
-    if (matches(sk_X509_value(chain, 0), key)) {
+    if (matches(sk_X509_value(chain, 0), key))
         return 0;
-    }
     for (int i = 1; i < sk_X509_num(chain); i++) {
         if (matches(sk_X509_value(chain, i), key)) {
             return err_set(e, EINVAL,
@@ -75,9 +74,8 @@ static int check_link(STACK_OF(X509) * chain, int i, const char *name, struct er
     char who[NAME_LEN], issuer[NAME_LEN];
     name_of(X509_get_subject_name(cur), who);
     name_of(X509_get_issuer_name(cur), issuer);
-    if (chain_issued(sk_X509_value(chain, i + 1), cur)) {
+    if (chain_issued(sk_X509_value(chain, i + 1), cur))
         return 0;
-    }
     for (int j = 0; j < sk_X509_num(chain); j++) {
         if (j != i && chain_issued(sk_X509_value(chain, j), cur)) {
             return err_set(e, EINVAL,
@@ -139,9 +137,8 @@ static int check_strength(X509 *x, const char *name, struct err *e)
 
 static int check_purpose(X509 *leaf, const char *name, struct err *e)
 {
-    if (X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0) == 1) {
+    if (X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0) == 1)
         return 0;
-    }
     return err_set(e, EINVAL,
         "the certificate in %s is not made for servers (key usage): clients refuse it; make one with `elexgate cert init`",
         name);
@@ -164,9 +161,8 @@ static int check_curve(X509 *x, const char *name, struct err *e)
 {
     char who[NAME_LEN];
     EVP_PKEY *k = X509_get0_pubkey(x);
-    if (k == NULL || EVP_PKEY_get_base_id(k) != EVP_PKEY_EC || known_curve(k)) {
+    if (k == NULL || EVP_PKEY_get_base_id(k) != EVP_PKEY_EC || known_curve(k))
         return 0;
-    }
     return err_set(e, EINVAL,
         "the key of %s in %s is on an elliptic curve that Java and other clients do not take; have it issued for a key of EC P-256, P-384, P-521 or RSA",
         name_of(X509_get_subject_name(x), who), name);
@@ -175,9 +171,8 @@ static int check_curve(X509 *x, const char *name, struct err *e)
 /* With forward secrecy the server's key signs. Java and GnuTLS hold the key usage to that. */
 static int check_signs(X509 *leaf, const char *name, struct err *e)
 {
-    if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0) { /* all bits when it has none */
+    if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0) /* all bits when it has none */
         return 0;
-    }
     return err_set(e, EINVAL,
         "the key of the certificate in %s may not sign (key usage without digitalSignature): Java, browsers and others refuse it; have it issued with that usage",
         name);
@@ -187,9 +182,8 @@ static bool constrains_hosts(X509 *ca)
 {
     NAME_CONSTRAINTS *nc = X509_get_ext_d2i(ca, NID_name_constraints, NULL, NULL);
     bool any = false;
-    for (int i = 0; nc != NULL && i < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); i++) {
+    for (int i = 0; nc != NULL && i < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); i++)
         any = any || sk_GENERAL_SUBTREE_value(nc->permittedSubtrees, i)->base->type == GEN_DNS;
-    }
     NAME_CONSTRAINTS_free(nc);
     return any;
 }
@@ -201,9 +195,8 @@ static int check_common_name(STACK_OF(X509) * chain, const char *name, struct er
     struct cert_info *i = NULL;
     bool constrained = false;
     int r = cert_info_new(sk_X509_value(chain, 0), &i, e);
-    for (int k = 1; k < sk_X509_num(chain); k++) {
+    for (int k = 1; k < sk_X509_num(chain); k++)
         constrained = constrained || constrains_hosts(sk_X509_value(chain, k));
-    }
     if (r == 0 && constrained && i->dns[0] == NULL && i->common_name[0] != '\0' &&
         names_check_host(i->common_name, NULL) < 0) {
         r = err_set(e, EINVAL,
@@ -217,9 +210,8 @@ static int check_common_name(STACK_OF(X509) * chain, const char *name, struct er
 int chain_fits_clients(STACK_OF(X509) * chain, const char *name, struct err *e)
 {
     int r = check_signs(sk_X509_value(chain, 0), name, e);
-    for (int i = 0; r == 0 && i < sk_X509_num(chain); i++) {
+    for (int i = 0; r == 0 && i < sk_X509_num(chain); i++)
         r = check_curve(sk_X509_value(chain, i), name, e);
-    }
     return r < 0 ? r : check_common_name(chain, name, e);
 }
 
@@ -232,15 +224,12 @@ int chain_check(STACK_OF(X509) * chain, EVP_PKEY *key, const char *cert_name, co
             CERT_CHAIN_MAX);
     }
     int r = check_leaf_key(chain, key, cert_name, key_name, e);
-    for (int i = 0; r == 0 && i + 1 < n; i++) {
+    for (int i = 0; r == 0 && i + 1 < n; i++)
         r = check_link(chain, i, cert_name, e);
-    }
-    for (int i = 0; r == 0 && i < n; i++) {
+    for (int i = 0; r == 0 && i < n; i++)
         r = check_strength(sk_X509_value(chain, i), cert_name, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = check_purpose(sk_X509_value(chain, 0), cert_name, e);
-    }
     return r;
 }
 
@@ -263,9 +252,8 @@ static X509 *find_issuer(STACK_OF(X509) * pool, X509 *of, time_t now)
     X509 *best = NULL;
     for (int i = 0; i < sk_X509_num(pool); i++) {
         X509 *x = sk_X509_value(pool, i);
-        if (chain_issued(x, of) && better(x, best, now)) {
+        if (chain_issued(x, of) && better(x, best, now))
             best = x;
-        }
     }
     return best;
 }
@@ -276,30 +264,25 @@ static X509 *find_leaf(STACK_OF(X509) * pool, EVP_PKEY *key, time_t now)
     X509 *best = NULL;
     for (int i = 0; i < sk_X509_num(pool); i++) {
         X509 *x = sk_X509_value(pool, i);
-        if (matches(x, key) && better(x, best, now)) {
+        if (matches(x, key) && better(x, best, now))
             best = x;
-        }
     }
     return best;
 }
 
 static bool holds(STACK_OF(X509) * list, X509 *x)
 {
-    for (int i = 0; i < sk_X509_num(list); i++) {
-        if (X509_cmp(sk_X509_value(list, i), x) == 0) {
+    for (int i = 0; i < sk_X509_num(list); i++)
+        if (X509_cmp(sk_X509_value(list, i), x) == 0)
             return true;
-        }
-    }
     return false;
 }
 
 static void add_roots(X509_STORE *store, STACK_OF(X509) * list)
 {
-    for (int i = 0; i < sk_X509_num(list); i++) {
-        if (chain_is_root(sk_X509_value(list, i))) {
+    for (int i = 0; i < sk_X509_num(list); i++)
+        if (chain_is_root(sk_X509_value(list, i)))
             X509_STORE_add_cert(store, sk_X509_value(list, i));
-        }
-    }
 }
 
 /* The path that OpenSSL finds from leaf to a root: of clients, else also one in pool. NULL: none.
@@ -314,14 +297,12 @@ static STACK_OF(X509) *
         CHECK(store != NULL && ctx != NULL);
         X509_STORE_set_default_paths(store);
         add_roots(store, roots);
-        if (attempt == 1) {
+        if (attempt == 1)
             add_roots(store, pool);
-        }
         CHECK(X509_STORE_CTX_init(ctx, store, leaf, pool) == 1);
         X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(ctx), now);
-        if (X509_verify_cert(ctx) == 1) {
+        if (X509_verify_cert(ctx) == 1)
             path = X509_STORE_CTX_get1_chain(ctx);
-        }
         X509_STORE_CTX_free(ctx);
         X509_STORE_free(store);
         ERR_clear_error();
@@ -347,17 +328,15 @@ int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, ti
     CHECK(chain != NULL);
     STACK_OF(X509) *path = verified_path(pool, roots, leaf, now);
     push_ref(chain, leaf);
-    for (int i = 1; i < sk_X509_num(path) && holds(pool, sk_X509_value(path, i)); i++) {
+    for (int i = 1; i < sk_X509_num(path) && holds(pool, sk_X509_value(path, i)); i++)
         push_ref(chain, sk_X509_value(path, i));
-    }
     /* Beyond the path: cross-signatures for old clients, as long as they are valid. Without a path
      * everything that fits, so that the checks can say what is wrong with it. */
     X509 *cur = sk_X509_value(chain, sk_X509_num(chain) - 1);
     while (!chain_is_root(cur) && sk_X509_num(chain) < CERT_CHAIN_MAX) {
         cur = find_issuer(pool, cur, now);
-        if (cur == NULL || holds(chain, cur) || (path != NULL && !valid_at(cur, now))) {
+        if (cur == NULL || holds(chain, cur) || (path != NULL && !valid_at(cur, now)))
             break;
-        }
         push_ref(chain, cur);
     }
     sk_X509_pop_free(path, X509_free);
@@ -373,14 +352,12 @@ static int verify(X509_STORE *store, X509 *x, STACK_OF(X509) * untrusted, unsign
     CHECK(ctx != NULL && X509_STORE_CTX_init(ctx, store, x, untrusted) == 1);
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_flags(param, flags);
-    if (now != 0) {
+    if (now != 0)
         X509_VERIFY_PARAM_set_time(param, now);
-    }
     int code = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
     X509 *current = X509_STORE_CTX_get_current_cert(ctx);
-    if (at != NULL && current != NULL && X509_up_ref(current) == 1) {
+    if (at != NULL && current != NULL && X509_up_ref(current) == 1)
         *at = current;
-    }
     X509_STORE_CTX_free(ctx);
     ERR_clear_error();
     return code;
@@ -409,9 +386,8 @@ char *chain_outside(X509 *ca, X509 *leaf)
     for (int i = 0; nc != NULL && i < sk_GENERAL_NAME_num(names); i++) {
         GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         char text[256] = "";
-        if (name_permitted(nc, name)) {
+        if (name_permitted(nc, name))
             continue;
-        }
         BIO *b = BIO_new(BIO_s_mem());
         CHECK(b != NULL);
         GENERAL_NAME_print(b, name); /* "DNS:praxis.example" */
@@ -426,9 +402,8 @@ char *chain_outside(X509 *ca, X509 *leaf)
     char common[256];
     if (all == NULL && nc != NULL &&
         X509_NAME_get_text_by_NID(
-            X509_get_subject_name(leaf), NID_commonName, common, sizeof common) > 0) {
+            X509_get_subject_name(leaf), NID_commonName, common, sizeof common) > 0)
         all = xstrdup(common);
-    }
     NAME_CONSTRAINTS_free(nc);
     GENERAL_NAMES_free(names);
     return all;
@@ -440,9 +415,8 @@ int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
     CHECK(store != NULL && X509_STORE_add_cert(store, ca) == 1);
     int code = verify(store, leaf, NULL, X509_V_FLAG_X509_STRICT, now, NULL);
     X509_STORE_free(store);
-    if (code == X509_V_OK) {
+    if (code == X509_V_OK)
         return 0;
-    }
     if (code == X509_V_ERR_PERMITTED_VIOLATION || code == X509_V_ERR_EXCLUDED_VIOLATION) {
         _cleanup_free_ char *outside = chain_outside(ca, leaf);
         return err_set(e, EINVAL,

@@ -28,9 +28,8 @@ static int load_cas(struct client_auth *a, const char *path, struct err *e)
     size_t len;
     _cleanup_free_ char *data = NULL;
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_chain(data, len, path, &a->cas, e);
-    }
     for (int i = 0; r == 0 && i < sk_X509_num(a->cas); i++) {
         X509 *x = sk_X509_value(a->cas, i);
         if (X509_check_ca(x) != 1) {
@@ -42,9 +41,8 @@ static int load_cas(struct client_auth *a, const char *path, struct err *e)
         }
     }
     unsigned n = 0;
-    if (r == 0 && EVP_Digest(data, len, a->context, &n, EVP_sha256(), NULL) != 1) {
+    if (r == 0 && EVP_Digest(data, len, a->context, &n, EVP_sha256(), NULL) != 1)
         r = err_ssl(e, "%s cannot be hashed", path);
-    }
     return r;
 }
 
@@ -67,9 +65,8 @@ static int load_crls(struct client_auth *a, const char *path, const char *ca_pat
     size_t len;
     _cleanup_free_ char *data = NULL;
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_crls(data, len, path, &a->crls, e);
-    }
     for (int i = 0; r == 0 && i < sk_X509_CRL_num(a->crls); i++) {
         if (!signed_by_any(sk_X509_CRL_value(a->crls, i), a->cas)) {
             r = err_set(e, EINVAL,
@@ -88,12 +85,10 @@ int client_auth_load(const struct client_auth_options *o, struct client_auth **o
     a->store = X509_STORE_new();
     CHECK(a->store != NULL);
     int r = load_cas(a, o->ca, e);
-    if (r == 0 && o->crl != NULL) {
+    if (r == 0 && o->crl != NULL)
         r = load_crls(a, o->crl, o->ca, e);
-    }
-    if (r == 0 && o->map != NULL) {
+    if (r == 0 && o->map != NULL)
         r = client_map_load(o->map, &a->map, e);
-    }
     if (r < 0) {
         client_auth_unref(a);
         return r;
@@ -110,9 +105,8 @@ struct client_auth *client_auth_ref(struct client_auth *a)
 
 void client_auth_unref(struct client_auth *a)
 {
-    if (a == NULL || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1) {
+    if (a == NULL || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
-    }
     X509_STORE_free(a->store);
     sk_X509_pop_free(a->cas, X509_free);
     sk_X509_CRL_pop_free(a->crls, X509_CRL_free);
@@ -126,9 +120,8 @@ time_t client_auth_list_due(const struct client_auth *a)
     for (int i = 0; i < sk_X509_CRL_num(a->crls); i++) {
         const ASN1_TIME *t = X509_CRL_get0_nextUpdate(sk_X509_CRL_value(a->crls, i));
         struct tm tm;
-        if (t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 && (first == 0 || timegm(&tm) < first)) {
+        if (t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 && (first == 0 || timegm(&tm) < first))
             first = timegm(&tm);
-        }
     }
     return first;
 }
@@ -139,9 +132,8 @@ time_t client_auth_ends(const struct client_auth *a)
     for (int i = 0; i < sk_X509_num(a->cas); i++) {
         struct tm tm;
         if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(a->cas, i)), &tm) == 1 &&
-            timegm(&tm) > last) {
+            timegm(&tm) > last)
             last = timegm(&tm);
-        }
     }
     return last;
 }
@@ -160,15 +152,12 @@ int client_auth_apply(const struct client_auth *a, SSL_CTX *ctx, struct err *e)
 {
     ERR_clear_error();
     /* So the client can choose the right certificate if it has several. */
-    for (int i = 0; i < sk_X509_num(a->cas); i++) {
-        if (SSL_CTX_add_client_CA(ctx, sk_X509_value(a->cas, i)) != 1) {
+    for (int i = 0; i < sk_X509_num(a->cas); i++)
+        if (SSL_CTX_add_client_CA(ctx, sk_X509_value(a->cas, i)) != 1)
             return err_ssl(e, "the names of the client CAs cannot be set");
-        }
-    }
     if (SSL_CTX_set1_verify_cert_store(ctx, a->store) != 1 ||
-        SSL_CTX_set_session_id_context(ctx, a->context, SSL_MAX_SID_CTX_LENGTH) != 1) {
+        SSL_CTX_set_session_id_context(ctx, a->context, SSL_MAX_SID_CTX_LENGTH) != 1)
         return err_ssl(e, "the client CAs cannot be set");
-    }
     /* A client's common name is no host name, whatever it looks like. */
     X509_VERIFY_PARAM_set_hostflags(SSL_CTX_get0_param(ctx), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, keep_verdict);
@@ -181,9 +170,8 @@ char *client_auth_name(const SSL *ssl)
 {
     X509 *x = SSL_get0_peer_certificate(ssl);
     struct cert_info *i = NULL;
-    if (x == NULL || cert_info_new(x, &i, NULL) < 0) {
+    if (x == NULL || cert_info_new(x, &i, NULL) < 0)
         return xstrdup("");
-    }
     char *name = xstrdup(i->common_name);
     cert_info_free(i);
     return name;
@@ -195,9 +183,8 @@ static bool is_revoked(const struct client_auth *a, X509 *x)
         X509_CRL *crl = sk_X509_CRL_value(a->crls, i);
         X509_REVOKED *entry = NULL;
         if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(x)) == 0 &&
-            X509_CRL_get0_by_cert(crl, &entry, x) == 1) {
+            X509_CRL_get0_by_cert(crl, &entry, x) == 1)
             return true;
-        }
     }
     return false;
 }
@@ -222,12 +209,10 @@ static int refuse_broken(long verdict, struct err *e)
 static int check_certificate(const struct client_auth *a, const SSL *ssl, X509 *x, struct err *e)
 {
     long verdict = SSL_get_verify_result(ssl);
-    if (verdict == X509_V_OK && X509_cmp_current_time(X509_get0_notAfter(x)) < 0) {
+    if (verdict == X509_V_OK && X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
         verdict = X509_V_ERR_CERT_HAS_EXPIRED;
-    }
-    if (verdict != X509_V_OK) {
+    if (verdict != X509_V_OK)
         return refuse_broken(verdict, e);
-    }
     if (is_revoked(a, x)) {
         return err_set(e, EACCES,
             "Das Zertifikat dieses Arbeitsplatzes wurde gesperrt; der Administrator stellt ein neues aus / this workstation's certificate has been revoked");
@@ -245,9 +230,8 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
                          "Dieser Zugang verlangt ein Zertifikat des Arbeitsplatzes / this listener requires a client certificate");
     }
     int r = check_certificate(a, ssl, x, e);
-    if (r < 0 || a->map == NULL) {
+    if (r < 0 || a->map == NULL)
         return r;
-    }
     _cleanup_free_ char *name = client_auth_name(ssl);
     switch (client_map_check(a->map, name, user)) {
     case CLIENT_MAP_ALLOWED:

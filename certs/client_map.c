@@ -26,18 +26,15 @@ static void trim(const char **s, size_t *n)
         (*s)++;
         (*n)--;
     }
-    while (*n > 0 && strchr(" \t\r", (*s)[*n - 1]) != NULL) {
+    while (*n > 0 && strchr(" \t\r", (*s)[*n - 1]) != NULL)
         (*n)--;
-    }
 }
 
 static struct entry *find(const struct client_map *m, const char *name)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        if (strcmp(m->v[i].name, name) == 0) {
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->v[i].name, name) == 0)
             return &m->v[i];
-        }
-    }
     return NULL;
 }
 
@@ -90,13 +87,11 @@ static int parse_users(
 static int parse_line(
     struct client_map *m, const char *s, size_t n, const char *file, unsigned line, struct err *e)
 {
-    if (utf8_check(s, n) != n || memchr(s, '\0', n) != NULL) {
+    if (utf8_check(s, n) != n || memchr(s, '\0', n) != NULL)
         return err_set(e, EINVAL, "%s, line %u: not UTF-8 text", file, line);
-    }
     trim(&s, &n);
-    if (n == 0 || s[0] == '#') {
+    if (n == 0 || s[0] == '#')
         return 0;
-    }
     const char *eq = memchr(s, '=', n), *users = eq != NULL ? eq + 1 : s;
     size_t name_len = eq != NULL ? (size_t)(eq - s) : 0, users_len = n - (size_t)(users - s);
     if (eq == NULL) {
@@ -114,9 +109,8 @@ static int parse_line(
         return err_set(e, EINVAL, "%s, line %u: \"%s\" stands twice: put all its users in one line",
             file, line, name);
     }
-    if (m->n == MAP_ENTRIES_MAX) {
+    if (m->n == MAP_ENTRIES_MAX)
         return err_set(e, EFBIG, "%s has more than %d entries", file, MAP_ENTRIES_MAX);
-    }
     m->v = xrealloc(m->v, (m->n + 1) * sizeof *m->v);
     struct entry *en = &m->v[m->n++];
     *en = (struct entry){.name = xstrdup(name)};
@@ -155,15 +149,13 @@ int client_map_load(const char *path, struct client_map **out, struct err *e)
 void client_map_free(struct client_map *m)
 {
     for (size_t i = 0; m != NULL && i < m->n; i++) {
-        for (size_t k = 0; k < m->v[i].users_n; k++) {
+        for (size_t k = 0; k < m->v[i].users_n; k++)
             free(m->v[i].users[k]);
-        }
         free(m->v[i].users);
         free(m->v[i].name);
     }
-    if (m != NULL) {
+    if (m != NULL)
         free(m->v);
-    }
     free(m);
 }
 
@@ -176,16 +168,12 @@ enum client_map_answer client_map_check(
     const struct client_map *m, const char *certificate, const char *user)
 {
     const struct entry *en = find(m, certificate);
-    if (en == NULL) {
+    if (en == NULL)
         en = find(m, "*");
-    }
-    if (en == NULL) {
+    if (en == NULL)
         return CLIENT_MAP_UNKNOWN;
-    }
-    for (size_t i = 0; i < en->users_n; i++) {
-        if (strcmp(en->users[i], user) == 0) {
+    for (size_t i = 0; i < en->users_n; i++)
+        if (strcmp(en->users[i], user) == 0)
             return CLIENT_MAP_ALLOWED;
-        }
-    }
     return en->any_user ? CLIENT_MAP_ALLOWED : CLIENT_MAP_OTHER_USER;
 }

@@ -22,9 +22,8 @@ static char *bio_text(BIO *b)
     char *data = NULL;
     long n = BIO_get_mem_data(b, &data);
     char *s = xmalloc((size_t)n + 1);
-    if (n > 0) {
+    if (n > 0)
         memcpy(s, data, (size_t)n);
-    }
     s[n] = '\0';
     BIO_free(b);
     return s;
@@ -42,9 +41,8 @@ static char *name_text(const X509_NAME *n)
 static char *common_name(const X509_NAME *n)
 {
     int at = X509_NAME_get_index_by_NID(n, NID_commonName, -1);
-    if (at < 0) {
+    if (at < 0)
         return xstrdup("");
-    }
     BIO *b = BIO_new(BIO_s_mem());
     CHECK(b != NULL);
     const ASN1_STRING *s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(n, at));
@@ -65,9 +63,8 @@ static char *serial_text(const X509 *x)
 static char *key_text(X509 *x)
 {
     EVP_PKEY *k = X509_get0_pubkey(x);
-    if (k == NULL) {
+    if (k == NULL)
         return xstrdup("unknown");
-    }
     char group[64];
     size_t len = 0;
     switch (EVP_PKEY_get_base_id(k)) {
@@ -92,9 +89,8 @@ static char *ip_text(const ASN1_OCTET_STRING *s)
 {
     char buf[INET6_ADDRSTRLEN];
     int family = ASN1_STRING_length(s) == 4 ? AF_INET : ASN1_STRING_length(s) == 16 ? AF_INET6 : -1;
-    if (family < 0 || inet_ntop(family, ASN1_STRING_get0_data(s), buf, sizeof buf) == NULL) {
+    if (family < 0 || inet_ntop(family, ASN1_STRING_get0_data(s), buf, sizeof buf) == NULL)
         return NULL;
-    }
     return xstrdup(buf);
 }
 
@@ -103,11 +99,9 @@ static char *dns_text(const ASN1_IA5STRING *s)
 {
     int n = ASN1_STRING_length(s);
     const unsigned char *p = ASN1_STRING_get0_data(s);
-    for (int i = 0; i < n; i++) {
-        if (p[i] <= 0x20 || p[i] >= 0x7f) {
+    for (int i = 0; i < n; i++)
+        if (p[i] <= 0x20 || p[i] >= 0x7f)
             return NULL;
-        }
-    }
     return xasprintf("%.*s", n, (const char *)p);
 }
 
@@ -136,15 +130,12 @@ static char *network_text(const ASN1_OCTET_STRING *s)
     const unsigned char *p = ASN1_STRING_get0_data(s);
     int half = ASN1_STRING_length(s) / 2, bits = 0;
     char buf[INET6_ADDRSTRLEN];
-    if ((half != 4 && half != 16) || ASN1_STRING_length(s) != 2 * half) {
+    if ((half != 4 && half != 16) || ASN1_STRING_length(s) != 2 * half)
         return NULL;
-    }
-    while (bits < 8 * half && (p[half + bits / 8] >> (7 - bits % 8) & 1) != 0) {
+    while (bits < 8 * half && (p[half + bits / 8] >> (7 - bits % 8) & 1) != 0)
         bits++;
-    }
-    if (inet_ntop(half == 4 ? AF_INET : AF_INET6, p, buf, sizeof buf) == NULL) {
+    if (inet_ntop(half == 4 ? AF_INET : AF_INET6, p, buf, sizeof buf) == NULL)
         return NULL;
-    }
     return bits == 8 * half ? xstrdup(buf) : xasprintf("%s/%d", buf, bits);
 }
 
@@ -167,9 +158,8 @@ static void read_constraints(X509 *x, struct cert_info *i)
 static int read_time(const ASN1_TIME *t, time_t *out)
 {
     struct tm tm;
-    if (ASN1_TIME_to_tm(t, &tm) != 1) {
+    if (ASN1_TIME_to_tm(t, &tm) != 1)
         return -1;
-    }
     *out = timegm(&tm);
     return 0;
 }
@@ -179,12 +169,10 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
     time_t from, to;
     uint8_t sha[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (read_time(X509_get0_notBefore(x), &from) < 0 || read_time(X509_get0_notAfter(x), &to) < 0) {
+    if (read_time(X509_get0_notBefore(x), &from) < 0 || read_time(X509_get0_notAfter(x), &to) < 0)
         return err_set(e, EBADMSG, "the certificate's dates cannot be read");
-    }
-    if (X509_digest(x, EVP_sha256(), sha, &n) != 1 || n != CERT_SHA256_LEN) {
+    if (X509_digest(x, EVP_sha256(), sha, &n) != 1 || n != CERT_SHA256_LEN)
         return err_ssl(e, "the certificate's fingerprint cannot be computed");
-    }
     struct cert_info *i = xcalloc(1, sizeof *i);
     i->subject = name_text(X509_get_subject_name(x));
     i->issuer = name_text(X509_get_issuer_name(x));
@@ -196,9 +184,8 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
     read_names(x, i);
     read_constraints(x, i);
     memcpy(i->sha256, sha, CERT_SHA256_LEN);
-    for (size_t k = 0; k < CERT_SHA256_LEN; k++) {
+    for (size_t k = 0; k < CERT_SHA256_LEN; k++)
         snprintf(i->fingerprint_sha256 + 2 * k, 3, "%02X", sha[k]);
-    }
     i->is_ca = X509_check_ca(x) > 0;
     i->self_signed = (X509_get_extension_flags(x) & EXFLAG_SI) != 0;
     *out = i;
@@ -207,17 +194,15 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
 
 static void free_list(char **list)
 {
-    for (size_t k = 0; list != NULL && list[k] != NULL; k++) {
+    for (size_t k = 0; list != NULL && list[k] != NULL; k++)
         free(list[k]);
-    }
     free(list);
 }
 
 void cert_info_free(struct cert_info *i)
 {
-    if (i == NULL) {
+    if (i == NULL)
         return;
-    }
     free(i->subject);
     free(i->issuer);
     free(i->common_name);
@@ -239,23 +224,18 @@ int cert_info_days_left(const struct cert_info *i, time_t now)
 unsigned cert_info_warnings(const struct cert_info *i, time_t now)
 {
     unsigned w = 0;
-    if (i->dns[0] == NULL && i->ip[0] == NULL) {
+    if (i->dns[0] == NULL && i->ip[0] == NULL)
         w |= CERT_WARN_NO_SAN;
-    }
-    for (char **name = i->dns; *name != NULL; name++) {
+    for (char **name = i->dns; *name != NULL; name++)
         w |= names_check_host(*name, NULL) < 0 ? (unsigned)CERT_WARN_BAD_NAME : 0;
-    }
-    if (now < i->not_before) {
+    if (now < i->not_before)
         w |= CERT_WARN_NOT_YET;
-    }
-    if (now > i->not_after) {
+    if (now > i->not_after)
         w |= CERT_WARN_EXPIRED;
-    } else if (now >= renew_due(i->not_before, i->not_after)) {
+    else if (now >= renew_due(i->not_before, i->not_after))
         w |= CERT_WARN_EXPIRES_SOON;
-    }
-    if (!i->is_ca && (i->not_after - i->not_before) / DAY_SECONDS > APPLE_MAX_DAYS) {
+    if (!i->is_ca && (i->not_after - i->not_before) / DAY_SECONDS > APPLE_MAX_DAYS)
         w |= CERT_WARN_LONG_LIFE;
-    }
     return w;
 }
 
@@ -312,8 +292,7 @@ const char *cert_warning_text_de(enum cert_warning one)
 char *cert_date(time_t t, char buf[static CERT_DATE_LEN])
 {
     struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, CERT_DATE_LEN, "%Y-%m-%d %H:%M UTC", &tm) == 0) {
+    if (gmtime_r(&t, &tm) == NULL || strftime(buf, CERT_DATE_LEN, "%Y-%m-%d %H:%M UTC", &tm) == 0)
         snprintf(buf, CERT_DATE_LEN, "an unknown date");
-    }
     return buf;
 }

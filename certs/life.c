@@ -27,9 +27,8 @@ static X509 *system_root(X509 *x)
     pthread_once(&once, open_store);
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     CHECK(ctx != NULL && X509_STORE_CTX_init(ctx, store, x, NULL) == 1);
-    if (X509_STORE_CTX_get1_issuer(&issuer, ctx, x) != 1) {
+    if (X509_STORE_CTX_get1_issuer(&issuer, ctx, x) != 1)
         issuer = NULL;
-    }
     X509_STORE_CTX_free(ctx);
     ERR_clear_error();
     X509_free(issuer);
@@ -44,21 +43,18 @@ static int later(const ASN1_TIME *a, const ASN1_TIME *b)
 static void offer(struct life *up, X509 *root)
 {
     if (root != NULL &&
-        (up->ends == NULL || later(X509_get0_notAfter(root), X509_get0_notAfter(up->ends)))) {
+        (up->ends == NULL || later(X509_get0_notAfter(root), X509_get0_notAfter(up->ends))))
         *up = (struct life){root, root};
-    }
 }
 
 /* x below the way up. */
 static struct life below(X509 *x, struct life up)
 {
     struct life l = {x, x};
-    if (up.ends != NULL && later(X509_get0_notAfter(x), X509_get0_notAfter(up.ends))) {
+    if (up.ends != NULL && later(X509_get0_notAfter(x), X509_get0_notAfter(up.ends)))
         l.ends = up.ends;
-    }
-    if (up.begins != NULL && later(X509_get0_notBefore(up.begins), X509_get0_notBefore(x))) {
+    if (up.begins != NULL && later(X509_get0_notBefore(up.begins), X509_get0_notBefore(x)))
         l.begins = up.begins;
-    }
     return l;
 }
 
@@ -71,15 +67,12 @@ struct life life_of(STACK_OF(X509) * chain, STACK_OF(X509) * known)
             up = (struct life){x, x};
             continue;
         }
-        for (int k = 0; k < sk_X509_num(known); k++) {
-            if (chain_issued(sk_X509_value(known, k), x)) {
+        for (int k = 0; k < sk_X509_num(known); k++)
+            if (chain_issued(sk_X509_value(known, k), x))
                 offer(&up, sk_X509_value(known, k));
-            }
-        }
         /* The system's roots are looked at only where they would help: they are many. */
-        if (up.ends != NULL && later(X509_get0_notAfter(x), X509_get0_notAfter(up.ends))) {
+        if (up.ends != NULL && later(X509_get0_notAfter(x), X509_get0_notAfter(up.ends)))
             offer(&up, system_root(x));
-        }
         up = below(x, up);
     }
     return up;
@@ -94,9 +87,8 @@ STACK_OF(X509) * life_known(const char *cert_path)
     _cleanup_free_ char *path = xasprintf(
         "%.*sca.pem", slash != NULL ? (int)(slash + 1 - cert_path) : 0, cert_path);
     if (pem_read_file(path, &data, &len, NULL) < 0 ||
-        pem_parse_chain(data, len, path, &roots, NULL) < 0) {
+        pem_parse_chain(data, len, path, &roots, NULL) < 0)
         return NULL;
-    }
     return roots;
 }
 
@@ -107,9 +99,8 @@ X509 *life_root(STACK_OF(X509) * chain, STACK_OF(X509) * known)
         X509 *root = sk_X509_value(known, k);
         for (int i = 0; i < sk_X509_num(chain); i++) {
             X509 *x = sk_X509_value(chain, i);
-            if (!chain_is_root(x) && chain_issued(root, x)) {
+            if (!chain_is_root(x) && chain_issued(root, x))
                 offer(&best, root);
-            }
         }
     }
     return best.ends;
@@ -120,9 +111,8 @@ time_t life_of_old_ca(STACK_OF(X509) * chain)
     X509 *x = sk_X509_num(chain) > 1 ? sk_X509_value(chain, 1) : NULL;
     struct tm tm;
     if (x == NULL || (X509_get_extension_flags(x) & EXFLAG_SI) == 0 || chain_is_root(x) ||
-        ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1) {
+        ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
         return 0;
-    }
     return timegm(&tm);
 }
 
@@ -142,9 +132,8 @@ int life_ca_of_file(
     struct cert_info *info = NULL;
     int r = read_chain(cert_path, &chain, e);
     X509 *x = r == 0 ? life_root(chain, known) : NULL;
-    if (x != NULL) {
+    if (x != NULL)
         r = cert_info_new(x, &info, e);
-    }
     if (r == 0) {
         *old_until = life_of_old_ca(chain);
         *root = info;
@@ -159,14 +148,12 @@ int life_of_file(
     _cleanup_x509s_ STACK_OF(X509) *known = life_known(cert_path);
     struct cert_info *end = NULL;
     int r = read_chain(cert_path, &chain, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     struct life life = life_of(chain, known);
     r = cert_info_new(life.ends, &end, e);
-    if (r == 0) {
+    if (r == 0)
         r = cert_info_new(life.begins, begins, e);
-    }
     if (r < 0) {
         cert_info_free(end);
         return r;

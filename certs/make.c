@@ -31,23 +31,20 @@ int make_key(enum make_key_kind kind, EVP_PKEY **out, struct err *e)
         k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
         break;
     }
-    if (k == NULL) {
+    if (k == NULL)
         return err_ssl(e, "no private key could be made");
-    }
     *out = k;
     return 0;
 }
 
 static int add_part(X509_NAME *n, const char *field, const char *value, struct err *e)
 {
-    if (value == NULL || value[0] == '\0') {
+    if (value == NULL || value[0] == '\0')
         return 0;
-    }
     ERR_clear_error();
     if (X509_NAME_add_entry_by_txt(
-            n, field, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) != 1) {
+            n, field, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) != 1)
         return err_ssl(e, "\"%s\" cannot stand in a certificate as %s", value, field);
-    }
     return 0;
 }
 
@@ -61,9 +58,8 @@ static int fill_name(X509_NAME *n, const struct make_subject *s, struct err *e)
         /* A long host name stands in the SANs anyway. */
         bool too_long = i == 5 && parts[i].value != NULL && strlen(parts[i].value) > CN_MAX;
         int r = too_long ? 0 : add_part(n, parts[i].field, parts[i].value, e);
-        if (r < 0) {
+        if (r < 0)
             return r;
-        }
     }
     return 0;
 }
@@ -83,20 +79,17 @@ static int set_dates(X509 *x, const X509 *ca, int days, time_t now, struct err *
     time_t from = now - BACKDATE_SECONDS, to = now + (time_t)days * DAY_SECONDS;
     CHECK(X509_time_adj_ex(X509_getm_notBefore(x), 0, 0, &from) != NULL);
     CHECK(X509_time_adj_ex(X509_getm_notAfter(x), 0, 0, &to) != NULL);
-    if (ca == NULL) {
+    if (ca == NULL)
         return 0;
-    }
     if (X509_cmp_time(X509_get0_notAfter(ca), &now) < 0) {
         return err_set(e, EKEYEXPIRED,
             "the CA has expired and can issue nothing more: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given");
     }
     /* Ends, and where the CA is younger than an hour starts, not outside of the CA's own time. */
-    if (ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) > 0) {
+    if (ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) > 0)
         CHECK(X509_set1_notAfter(x, X509_get0_notAfter(ca)) == 1);
-    }
-    if (ASN1_TIME_compare(X509_get0_notBefore(x), X509_get0_notBefore(ca)) < 0) {
+    if (ASN1_TIME_compare(X509_get0_notBefore(x), X509_get0_notBefore(ca)) < 0)
         CHECK(X509_set1_notBefore(x, X509_get0_notBefore(ca)) == 1);
-    }
     return 0;
 }
 
@@ -118,18 +111,14 @@ static int start(EVP_PKEY *subject_key, const struct make_signer *signer, int da
     CHECK(x != NULL && X509_set_version(x, X509_VERSION_3) == 1);
     ERR_clear_error();
     int r = set_serial(x, e);
-    if (r == 0) {
+    if (r == 0)
         r = set_dates(x, signer->cert, days, now, e);
-    }
-    if (r == 0 && X509_set_pubkey(x, subject_key) != 1) {
+    if (r == 0 && X509_set_pubkey(x, subject_key) != 1)
         r = err_ssl(e, "the public key could not be set");
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_subject_key_identifier, "hash", e);
-    }
-    if (r == 0 && signer->cert != NULL) {
+    if (r == 0 && signer->cert != NULL)
         r = add_text_ext(x, signer->cert, NID_authority_key_identifier, "keyid:always", e);
-    }
     if (r < 0) {
         X509_free(x);
         return r;
@@ -148,9 +137,8 @@ static int finish(X509 *x, const struct make_signer *signer, struct err *e)
 {
     X509_NAME *issuer = X509_get_subject_name(signer->cert != NULL ? signer->cert : x);
     CHECK(X509_set_issuer_name(x, issuer) == 1);
-    if (X509_sign(x, signer->key, digest_for(signer->key)) == 0) {
+    if (X509_sign(x, signer->key, digest_for(signer->key)) == 0)
         return err_ssl(e, "the certificate could not be signed");
-    }
     return 0;
 }
 
@@ -158,9 +146,8 @@ static int add_constraints(X509 *x, const struct names *permit, struct err *e)
 {
     NAME_CONSTRAINTS *nc = NULL;
     int r = names_constraints(permit, &nc, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     bool ok = X509_add1_ext_i2d(x, NID_name_constraints, nc, 1, X509V3_ADD_DEFAULT) == 1;
     NAME_CONSTRAINTS_free(nc);
     return ok ? 0 : err_ssl(e, "the name constraints could not be set");
@@ -172,21 +159,16 @@ int make_ca(const struct make_subject *s, EVP_PKEY *key, const struct names *per
     struct make_signer self = {.key = key};
     X509 *x = NULL;
     int r = start(key, &self, days, now, &x, e);
-    if (r == 0) {
+    if (r == 0)
         r = fill_name(X509_get_subject_name(x), s, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:1", e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_key_usage, "critical,keyCertSign,cRLSign", e);
-    }
-    if (r == 0 && permit != NULL) {
+    if (r == 0 && permit != NULL)
         r = add_constraints(x, permit, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = finish(x, &self, e);
-    }
     if (r < 0) {
         X509_free(x);
         return r;
@@ -203,9 +185,8 @@ static int add_san(X509 *x, GENERAL_NAMES *san, struct err *e)
     }
     /* Critical only where the subject is empty, RFC 5280 4.2.1.6. */
     int critical = X509_NAME_entry_count(X509_get_subject_name(x)) == 0;
-    if (X509_add1_ext_i2d(x, NID_subject_alt_name, san, critical, X509V3_ADD_DEFAULT) != 1) {
+    if (X509_add1_ext_i2d(x, NID_subject_alt_name, san, critical, X509V3_ADD_DEFAULT) != 1)
         return err_ssl(e, "the names could not be set");
-    }
     return 0;
 }
 
@@ -217,9 +198,8 @@ static int add_server_usage(X509 *x, EVP_PKEY *key, struct err *e)
                             ? "critical,digitalSignature,keyEncipherment"
                             : "critical,digitalSignature";
     int r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:FALSE", e);
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_key_usage, usage, e);
-    }
     return r < 0 ? r : add_text_ext(x, x, NID_ext_key_usage, "serverAuth", e);
 }
 
@@ -228,11 +208,9 @@ static int add_server_usage(X509 *x, EVP_PKEY *key, struct err *e)
  * permit; what can be one is a claim, and stays for the constraints to judge. */
 static void fit_common_name(X509_NAME *n, GENERAL_NAMES *san)
 {
-    for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
-        if (sk_GENERAL_NAME_value(san, i)->type == GEN_DNS) {
+    for (int i = 0; i < sk_GENERAL_NAME_num(san); i++)
+        if (sk_GENERAL_NAME_value(san, i)->type == GEN_DNS)
             return;
-        }
-    }
     for (int at = -1; (at = X509_NAME_get_index_by_NID(n, NID_commonName, at)) >= 0;) {
         unsigned char *text = NULL;
         const ASN1_STRING *s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(n, at));
@@ -256,17 +234,14 @@ static int server_named(X509_NAME *subject, const struct cert_names *names, EVP_
     int r = start(subject_key, signer, days, now, &x, e);
     if (r == 0) {
         CHECK(X509_set_subject_name(x, subject) == 1);
-        if (signer->cert != NULL) {
+        if (signer->cert != NULL)
             fit_common_name(X509_get_subject_name(x), san);
-        }
         r = add_server_usage(x, subject_key, e);
     }
-    if (r == 0) {
+    if (r == 0)
         r = add_san(x, san, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = finish(x, signer, e);
-    }
     GENERAL_NAMES_free(san);
     if (r < 0) {
         X509_free(x);
@@ -282,9 +257,8 @@ int make_server(const struct make_subject *s, const struct cert_names *names, EV
     X509_NAME *subject = X509_NAME_new();
     CHECK(subject != NULL);
     int r = fill_name(subject, s, e);
-    if (r == 0) {
+    if (r == 0)
         r = server_named(subject, names, subject_key, signer, days, now, out, e);
-    }
     X509_NAME_free(subject);
     return r;
 }
@@ -301,24 +275,18 @@ int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signe
     X509 *x = NULL;
     struct make_subject s = {.common_name = name};
     int r = names_check_client(name, e);
-    if (r == 0) {
+    if (r == 0)
         r = start(subject_key, signer, days, now, &x, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = fill_name(X509_get_subject_name(x), &s, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:FALSE", e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_key_usage, "critical,digitalSignature", e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_text_ext(x, x, NID_ext_key_usage, "clientAuth", e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = finish(x, signer, e);
-    }
     if (r < 0) {
         X509_free(x);
         return r;
@@ -388,9 +356,8 @@ int make_from_request(X509_REQ *req, const struct make_signer *signer, int days,
     X509 *x = NULL;
     EVP_PKEY *key = X509_REQ_get0_pubkey(req);
     int r = check_request(req, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     GENERAL_NAMES *san = request_san(req);
     CHECK(san != NULL);
     r = start(key, signer, days, now, &x, e);
@@ -399,12 +366,10 @@ int make_from_request(X509_REQ *req, const struct make_signer *signer, int days,
         fit_common_name(X509_get_subject_name(x), san);
         r = add_server_usage(x, key, e);
     }
-    if (r == 0) {
+    if (r == 0)
         r = add_san(x, san, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = finish(x, signer, e);
-    }
     GENERAL_NAMES_free(san);
     if (r < 0) {
         X509_free(x);
@@ -423,9 +388,8 @@ static int add_revoked(X509_CRL *crl, const struct make_revoked *entry, struct e
     CHECK(at != NULL && rev != NULL);
     bool ok = serial != NULL && X509_REVOKED_set_serialNumber(rev, serial) == 1 &&
               X509_REVOKED_set_revocationDate(rev, at) == 1 && X509_CRL_add0_revoked(crl, rev) == 1;
-    if (!ok) {
+    if (!ok)
         X509_REVOKED_free(rev);
-    }
     BN_free(bn);
     ASN1_INTEGER_free(serial);
     ASN1_TIME_free(at);
@@ -460,17 +424,14 @@ int make_crl(const struct make_signer *signer, const struct make_revoked *revoke
     ASN1_TIME_free(at);
     ERR_clear_error();
     int r = 0;
-    for (size_t i = 0; r == 0 && i < n; i++) {
+    for (size_t i = 0; r == 0 && i < n; i++)
         r = add_revoked(crl, &revoked[i], e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = add_crl_extensions(crl, signer->cert, now, e);
-    }
     if (r == 0) {
         X509_CRL_sort(crl);
-        if (X509_CRL_sign(crl, signer->key, digest_for(signer->key)) <= 0) {
+        if (X509_CRL_sign(crl, signer->key, digest_for(signer->key)) <= 0)
             r = err_ssl(e, "the revocation list could not be signed");
-        }
     }
     if (r < 0) {
         X509_CRL_free(crl);

@@ -14,28 +14,24 @@
 
 static bool names_has(const struct names *l, const char *s)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        if (strcmp(l->v[i], s) == 0) {
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->v[i], s) == 0)
             return true;
-        }
-    }
     return false;
 }
 
 void names_add(struct names *l, const char *s)
 {
-    if (names_has(l, s)) {
+    if (names_has(l, s))
         return;
-    }
     l->v = xrealloc(l->v, (l->n + 1) * sizeof *l->v);
     l->v[l->n++] = xstrdup(s);
 }
 
 void names_clear(struct names *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = 0; i < l->n; i++)
         free(l->v[i]);
-    }
     free(l->v);
     *l = (struct names){0};
 }
@@ -49,9 +45,8 @@ void cert_names_clear(struct cert_names *c)
 /* 4 or 16 bytes into out; 0 when text is no address. */
 static int parse_ip(const char *text, uint8_t out[static 16])
 {
-    if (inet_pton(AF_INET, text, out) == 1) {
+    if (inet_pton(AF_INET, text, out) == 1)
         return 4;
-    }
     return inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
 }
 
@@ -60,9 +55,8 @@ int cert_names_add_ip(struct cert_names *c, const char *text, struct err *e)
     uint8_t addr[16];
     char canonical[INET6_ADDRSTRLEN];
     int n = parse_ip(text, addr);
-    if (n == 0) {
+    if (n == 0)
         return err_set(e, EINVAL, "%s is not an IP address", text);
-    }
     CHECK(inet_ntop(n == 4 ? AF_INET : AF_INET6, addr, canonical, sizeof canonical) != NULL);
     names_add(&c->ip, canonical);
     return 0;
@@ -96,15 +90,13 @@ static int check_label(const char *label, size_t n, const char *host, struct err
 /* Names and the domains of constraints have one grammar; only names may begin with "*.". */
 static int check_domain(const char *host, const char *p, struct err *e)
 {
-    if (host[0] == '\0' || strlen(host) > HOST_MAX) {
+    if (host[0] == '\0' || strlen(host) > HOST_MAX)
         return err_set(e, EINVAL, "a host name has 1 to %d characters", HOST_MAX);
-    }
     for (;;) {
         size_t n = strcspn(p, ".");
         int r = check_label(p, n, host, e);
-        if (r < 0) {
+        if (r < 0)
             return r;
-        }
         if (p[n] == '\0') {
             return p[strspn(p, "0123456789")] != '\0'
                        ? 0
@@ -129,22 +121,19 @@ int names_check_host(const char *host, struct err *e)
 static char *lower_case(const char *text)
 {
     char *lower = xstrdup(text);
-    for (char *p = lower; *p != '\0'; p++) {
+    for (char *p = lower; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
-    }
     return lower;
 }
 
 int cert_names_add_host(struct cert_names *c, const char *text, struct err *e)
 {
     uint8_t addr[16];
-    if (parse_ip(text, addr) > 0) {
+    if (parse_ip(text, addr) > 0)
         return cert_names_add_ip(c, text, e);
-    }
     int r = names_check_host(text, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     _cleanup_free_ char *lower = lower_case(text);
     names_add(&c->dns, lower);
     return 0;
@@ -172,9 +161,8 @@ GENERAL_NAMES *cert_names_san(const struct cert_names *c)
 {
     GENERAL_NAMES *all = GENERAL_NAMES_new();
     CHECK(all != NULL);
-    for (size_t i = 0; i < c->dns.n; i++) {
+    for (size_t i = 0; i < c->dns.n; i++)
         CHECK(sk_GENERAL_NAME_push(all, general_dns(c->dns.v[i])) > 0);
-    }
     for (size_t i = 0; i < c->ip.n; i++) {
         uint8_t addr[16];
         int n = parse_ip(c->ip.v[i], addr);
@@ -188,9 +176,8 @@ static int parse_network(const char *text, uint8_t out[static 32])
 {
     char addr[INET6_ADDRSTRLEN];
     size_t alen = strcspn(text, "/");
-    if (alen >= sizeof addr) {
+    if (alen >= sizeof addr)
         return 0;
-    }
     memcpy(addr, text, alen);
     addr[alen] = '\0';
     int n = parse_ip(addr, out);
@@ -198,9 +185,8 @@ static int parse_network(const char *text, uint8_t out[static 32])
     if (n > 0 && text[alen] == '/') {
         char *end;
         bits = strtol(text + alen + 1, &end, 10);
-        if (end == text + alen + 1 || *end != '\0' || bits < 0 || bits > 8L * n) {
+        if (end == text + alen + 1 || *end != '\0' || bits < 0 || bits > 8L * n)
             return 0;
-        }
     }
     for (int i = 0; i < n; i++) {
         long left = bits - 8L * i;
@@ -245,26 +231,21 @@ void names_default_permit(const struct cert_names *c, struct names *permit)
     static const char *const local[] = {"localhost", "local", "lan", "home", "internal", "intranet",
         "home.arpa", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
         "127.0.0.0/8", "::1/128", "fc00::/7", "fe80::/10"};
-    for (size_t i = 0; i < c->dns.n; i++) {
+    for (size_t i = 0; i < c->dns.n; i++)
         names_add(permit, without_star(c->dns.v[i]));
-    }
-    for (size_t i = 0; i < c->ip.n; i++) {
+    for (size_t i = 0; i < c->ip.n; i++)
         names_add(permit, c->ip.v[i]);
-    }
-    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
         names_add(permit, local[i]);
-    }
 }
 
 int names_check_client(const char *name, struct err *e)
 {
     size_t n = strlen(name);
-    if (n == 0 || n > CN_MAX) {
+    if (n == 0 || n > CN_MAX)
         return err_set(e, EINVAL, "the name of a client has 1 to %d characters", CN_MAX);
-    }
-    if (utf8_check(name, n) != n) {
+    if (utf8_check(name, n) != n)
         return err_set(e, EINVAL, "the name of the client is not UTF-8 text");
-    }
     for (size_t i = 0; i < n; i++) {
         unsigned char ch = (unsigned char)name[i];
         if (!isalnum(ch) && ch < 0x80 && strchr(" -_@", ch) == NULL) {

@@ -46,12 +46,10 @@ static int take_dates(
 {
     struct life life = life_of(chain, known);
     int r = cert_info_new(p->leaf, &p->info, e);
-    if (r == 0) {
+    if (r == 0)
         r = info_of(p, life.ends, &p->ends, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = info_of(p, life.begins, &p->begins, e);
-    }
     X509 *root = life_root(chain, known);
     p->old_ca_until = life_of_old_ca(chain);
     return r < 0 || root == NULL ? r : cert_info_new(root, &p->root, e);
@@ -69,9 +67,8 @@ static void take_chain(struct cert_pair *p, STACK_OF(X509) * chain, EVP_PKEY *ke
         X509 *x = sk_X509_value(chain, i);
         push_ref(p->chain, x);
         /* A client that trusts the root has it; half a kilobyte less in every handshake. */
-        if (!chain_is_root(x)) {
+        if (!chain_is_root(x))
             push_ref(p->on_wire, x);
-        }
     }
     p->issuer_missing = sk_X509_num(chain) == 1 && !chain_is_root(p->leaf);
 }
@@ -80,9 +77,8 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known
     const char *cert_name, const char *key_name, struct cert_pair **out, struct err *e)
 {
     int r = chain_check(chain, key, cert_name, key_name, e);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     struct cert_pair *p = xcalloc(1, sizeof *p);
     atomic_init(&p->refs, 1);
     take_chain(p, chain, key);
@@ -95,9 +91,8 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known
     SSL_CTX *server = trial_server();
     X509 *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
     if (chain_fits_clients(chain, cert_name, &why) < 0 || cert_pair_apply(p, server, &why) < 0 ||
-        trial_handshake(server, top, cert_name, &why) < 0) {
+        trial_handshake(server, top, cert_name, &why) < 0)
         p->unfit = xstrdup(why.text);
-    }
     SSL_CTX_free(server);
     *out = p;
     return 0;
@@ -117,9 +112,8 @@ bool cert_key_shared_by_group(const struct stat *st)
 static int check_key_access(const char *path, struct err *e)
 {
     struct stat st;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && cert_key_shared_by_group(&st)) {
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && cert_key_shared_by_group(&st))
         return 0;
-    }
     return file_check_private(path, e);
 }
 
@@ -134,22 +128,17 @@ static int read_both(const struct place *at, struct cert_pair **out, struct err 
     _cleanup_x509s_ STACK_OF(X509) *known = life_known(at->cert_name);
     _cleanup_pkey_ EVP_PKEY *pkey = NULL;
     int r = pem_read_file(cert_path, &cert, &cert_len, e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_chain(cert, cert_len, at->cert_name, &chain, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = pem_read_file(key_path, &key, &key_len, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = check_key_access(key_path, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_key(key, key_len, at->key_name, NULL, &pkey, e);
-    }
     pem_wipe(key, key_len);
-    if (r == 0) {
+    if (r == 0)
         r = cert_pair_make(chain, pkey, known, at->cert_name, at->key_name, out, e);
-    }
     return r;
 }
 
@@ -176,16 +165,14 @@ int cert_pair_load(
     for (int i = 0; i < LOAD_TRIES; i++) {
         struct place at = {.cert_name = cert_path, .key_name = key_path};
         bool consistent = resolve(&at);
-        if (consistent) {
+        if (consistent)
             r = read_both(&at, out, e);
-        }
         /* Gone although it was there a moment ago: three generations were published meanwhile. */
         bool gone = consistent && r == -ENOENT && at.cert != NULL && at.key != NULL;
         free(at.cert);
         free(at.key);
-        if (consistent && !gone) {
+        if (consistent && !gone)
             return r;
-        }
     }
     return r;
 }
@@ -198,19 +185,16 @@ struct cert_pair *cert_pair_ref(struct cert_pair *p)
 
 void cert_pair_unref(struct cert_pair *p)
 {
-    if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
+    if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
-    }
     X509_free(p->leaf);
     sk_X509_pop_free(p->chain, X509_free);
     sk_X509_pop_free(p->on_wire, X509_free);
     EVP_PKEY_free(p->key);
-    if (p->ends != p->info) {
+    if (p->ends != p->info)
         cert_info_free(p->ends);
-    }
-    if (p->begins != p->info) {
+    if (p->begins != p->info)
         cert_info_free(p->begins);
-    }
     cert_info_free(p->info);
     cert_info_free(p->root);
     free(p->unfit);
@@ -222,9 +206,8 @@ int cert_pair_apply(const struct cert_pair *p, SSL_CTX *ctx, struct err *e)
     ERR_clear_error();
     /* Else OpenSSL fills up the chain from the store of client CAs when that is set. */
     SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
-    if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->on_wire, 1) != 1) {
+    if (SSL_CTX_use_cert_and_key(ctx, p->leaf, p->key, p->on_wire, 1) != 1)
         return err_ssl(e, "OpenSSL does not take the certificate %s", p->info->subject);
-    }
     return 0;
 }
 
@@ -298,9 +281,8 @@ int cert_pair_replaces(const struct cert_pair *old, const struct cert_pair *next
     time_t now, struct err *e)
 {
     if (old == NULL || next == NULL || X509_cmp(old->leaf, next->leaf) == 0 ||
-        cert_pair_fits(old, name, now, NULL) < 0) {
+        cert_pair_fits(old, name, now, NULL) < 0)
         return 0;
-    }
     return cert_pair_fits(next, name, now, e);
 }
 

@@ -88,9 +88,8 @@ static int no_certificate_to_install(const char *data, size_t len, const char *n
 /* OpenSSL's reason in the text, but the code says that the content is at fault. */
 static int damaged(struct err *e)
 {
-    if (e != NULL) {
+    if (e != NULL)
         e->code = EBADMSG;
-    }
     return -EBADMSG;
 }
 
@@ -99,9 +98,8 @@ static bool ended_cleanly(void)
 {
     unsigned long why = ERR_peek_last_error();
     bool clean = ERR_GET_LIB(why) == ERR_LIB_PEM && ERR_GET_REASON(why) == PEM_R_NO_START_LINE;
-    if (clean) {
+    if (clean)
         ERR_clear_error();
-    }
     return clean;
 }
 
@@ -133,12 +131,10 @@ int pem_parse_chain(
     BIO *b = memory(data, len);
     int r = read_certs(b, name, certs, e);
     BIO_free(b);
-    if (r == 0 && sk_X509_num(certs) == 0) {
+    if (r == 0 && sk_X509_num(certs) == 0)
         r = no_certificate(data, len, name, e);
-    }
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     *out = certs;
     certs = NULL;
     return 0;
@@ -177,9 +173,8 @@ int pem_parse_key(const char *data, size_t len, const char *name, const char *pa
     ERR_clear_error();
     EVP_PKEY *k = PEM_read_bio_PrivateKey(b, NULL, pem_der_give_password, &p);
     BIO_free(b);
-    if (k == NULL) {
+    if (k == NULL)
         return no_key(data, len, name, &p, e);
-    }
     ERR_clear_error();
     *out = k;
     return 0;
@@ -197,12 +192,10 @@ static int parse_pem(const char *data, size_t len, const char *name, const char 
         BIO_free(again);
         ERR_clear_error();
     }
-    if (r == 0 && has_marker(data, len, "PRIVATE KEY-----")) {
+    if (r == 0 && has_marker(data, len, "PRIVATE KEY-----"))
         r = pem_parse_key(data, len, name, passphrase, &bag->key, e);
-    }
-    if (r == 0 && sk_X509_num(bag->certs) == 0 && bag->key == NULL) {
+    if (r == 0 && sk_X509_num(bag->certs) == 0 && bag->key == NULL)
         r = no_certificate_to_install(data, len, name, e);
-    }
     return r;
 }
 
@@ -248,9 +241,8 @@ char *pem_write_certs(STACK_OF(X509) * certs, size_t *len)
 {
     BIO *b = BIO_new(BIO_s_mem());
     CHECK(b != NULL);
-    for (int i = 0; i < sk_X509_num(certs); i++) {
+    for (int i = 0; i < sk_X509_num(certs); i++)
         CHECK(PEM_write_bio_X509(b, sk_X509_value(certs, i)) == 1);
-    }
     return bio_copy(b, len);
 }
 
@@ -317,9 +309,8 @@ int pem_parse_crls(
     X509_CRL *crl;
     CHECK(all != NULL);
     ERR_clear_error();
-    while ((crl = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL)) != NULL) {
+    while ((crl = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL)) != NULL)
         CHECK(sk_X509_CRL_push(all, crl) > 0);
-    }
     BIO_free(b);
     if (ended_cleanly() && sk_X509_CRL_num(all) > 0) {
         *out = all;

@@ -16,9 +16,8 @@ int pem_der_give_password(char *buf, int size, int writing, void *ctx)
     (void)writing;
     p->asked = true;
     size_t n = p->text != NULL ? strlen(p->text) : 0;
-    if (n == 0 || n > (size_t)size) {
+    if (n == 0 || n > (size_t)size)
         return -1;
-    }
     memcpy(buf, p->text, n);
     return (int)n;
 }
@@ -51,9 +50,8 @@ static int parse_pkcs12(const char *data, size_t len, const char *name, const ch
 {
     const unsigned char *p = (const unsigned char *)data;
     PKCS12 *p12 = d2i_PKCS12(NULL, &p, (long)len);
-    if (p12 == NULL) {
+    if (p12 == NULL)
         return 1;
-    }
     X509 *leaf = NULL;
     STACK_OF(X509) *others = NULL;
     const ASN1_INTEGER *rounds = NULL;
@@ -74,12 +72,10 @@ static int parse_pkcs12(const char *data, size_t len, const char *name, const ch
                          "the password does not open %s, or the file is damaged or encrypted in an outdated way (RC2)",
                          name);
     }
-    if (leaf != NULL) {
+    if (leaf != NULL)
         CHECK(sk_X509_push(bag->certs, leaf) > 0);
-    }
-    for (int i = 0; i < sk_X509_num(others); i++) {
+    for (int i = 0; i < sk_X509_num(others); i++)
         CHECK(sk_X509_push(bag->certs, sk_X509_value(others, i)) > 0);
-    }
     sk_X509_free(others); /* its members have moved */
     return 0;
 }
@@ -94,9 +90,8 @@ static bool absurd_rounds(const char *data, size_t len)
     const void *param = NULL;
     int type = 0;
     bool absurd = false;
-    if (sig == NULL) {
+    if (sig == NULL)
         return false;
-    }
     X509_SIG_get0(sig, &alg, NULL);
     X509_ALGOR_get0(&oid, &type, &param, alg);
     PBE2PARAM *two = OBJ_obj2nid(oid) == NID_pbes2 && type == V_ASN1_SEQUENCE
@@ -128,12 +123,10 @@ static int parse_sealed_der(const char *data, size_t len, const char *name, cons
     bag->key = d2i_PKCS8PrivateKey_bio(b, NULL, pem_der_give_password, &p);
     BIO_free(b);
     ERR_clear_error();
-    if (bag->key != NULL) {
+    if (bag->key != NULL)
         return 0;
-    }
-    if (!p.asked) {
+    if (!p.asked)
         return 1;
-    }
     return passphrase == NULL
                ? err_set(e, EINVAL,
                      "the private key in %s is encrypted and no password was given: give it with --passphrase-file",
@@ -152,17 +145,14 @@ int pem_der_parse(const char *data, size_t len, const char *name, const char *pa
     }
     p = (const unsigned char *)data;
     bag->key = d2i_AutoPrivateKey(NULL, &p, (long)len);
-    if (bag->key != NULL) {
+    if (bag->key != NULL)
         return 0;
-    }
     p = (const unsigned char *)data;
-    if (pem_der_take_pkcs7(d2i_PKCS7(NULL, &p, (long)len), bag) > 0) {
+    if (pem_der_take_pkcs7(d2i_PKCS7(NULL, &p, (long)len), bag) > 0)
         return 0;
-    }
     int r = parse_pkcs12(data, len, name, passphrase, bag, e);
-    if (r == 1) {
+    if (r == 1)
         r = parse_sealed_der(data, len, name, passphrase, bag, e);
-    }
     if (r == 1 && pem_der_is_utf16(data, len)) {
         return err_set(
             e, EBADMSG, "%s is text in UTF-16, as Windows may write it: save it as UTF-8", name);

@@ -14,9 +14,8 @@ static int encode(PKCS12 *p12, char **out, size_t *len, struct err *e)
 {
     unsigned char *der = NULL;
     int n = i2d_PKCS12(p12, &der);
-    if (n <= 0) {
+    if (n <= 0)
         return err_ssl(e, "the PKCS#12 file cannot be written");
-    }
     *out = xmalloc((size_t)n + 1);
     memcpy(*out, der, (size_t)n);
     (*out)[n] = '\0';
@@ -30,19 +29,16 @@ static bool add_trusted(STACK_OF(PKCS12_SAFEBAG) * *bags, X509 *x, const char *a
 {
     ASN1_OBJECT *any = OBJ_nid2obj(NID_anyExtendedKeyUsage);
     PKCS12_SAFEBAG *bag = PKCS12_SAFEBAG_create_cert(x);
-    if (*bags == NULL) {
+    if (*bags == NULL)
         *bags = sk_PKCS12_SAFEBAG_new_null();
-    }
     /* Length -1 makes OpenSSL take the pointer as an ASN1_OBJECT. */
     bool ok = bag != NULL && *bags != NULL && PKCS12_add_friendlyname_utf8(bag, alias, -1) == 1 &&
               PKCS12_add1_attr_by_txt(
                   bag, TRUSTED_KEY_USAGE, V_ASN1_OBJECT, (const unsigned char *)any, -1) == 1;
-    if (ok) {
+    if (ok)
         ok = sk_PKCS12_SAFEBAG_push(*bags, bag) > 0;
-    }
-    if (!ok) {
+    if (!ok)
         PKCS12_SAFEBAG_free(bag);
-    }
     return ok;
 }
 

@@ -20,24 +20,20 @@ time_t renew_ca_due(time_t not_before, time_t not_after)
 
 enum renew_advice renew_decide(const struct renew_facts *f)
 {
-    if (f->now < renew_due(f->not_before, f->not_after)) {
+    if (f->now < renew_due(f->not_before, f->not_after))
         return RENEW_LATER;
-    }
-    if (!f->have_ca || !f->ours) {
+    if (!f->have_ca || !f->ours)
         return RENEW_NOT_OURS;
-    }
     /* A certificate never outlives its CA: when that ends no later, a new one gains nothing. */
-    if (f->ca_not_after <= f->now || f->ca_not_after <= f->not_after) {
+    if (f->ca_not_after <= f->now || f->ca_not_after <= f->not_after)
         return RENEW_CA_EXPIRED;
-    }
     return f->have_ca_key ? RENEW_NOW : RENEW_NO_CA_KEY;
 }
 
 enum renew_alarm renew_alarm_at(time_t not_before, time_t not_after, time_t now)
 {
-    if (now > not_after) {
+    if (now > not_after)
         return RENEW_ALARM_EXPIRED;
-    }
     time_t left = not_after - now;
     /* A short-lived one is always within 14 days of its end; it alarms by what is left of its life.
      */

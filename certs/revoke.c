@@ -16,9 +16,8 @@ static int parse_line(const char *line, size_t len, const char *name, unsigned n
     struct revoke_list *l, struct err *e)
 {
     size_t n = 0;
-    while (n < len && isxdigit((unsigned char)line[n])) {
+    while (n < len && isxdigit((unsigned char)line[n]))
         n++;
-    }
     struct make_revoked entry = {0};
     char *end = NULL;
     _cleanup_free_ char *rest = xmalloc(len - n + 1);
@@ -81,11 +80,9 @@ int revoke_read(const struct cert_store *s, struct revoke_list *out, struct err 
 
 static bool listed(const struct revoke_list *l, const char *serial)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        if (strcasecmp(l->v[i].serial, serial) == 0) {
+    for (size_t i = 0; i < l->n; i++)
+        if (strcasecmp(l->v[i].serial, serial) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -95,9 +92,8 @@ static int read_issued(const char *path, struct cert_info **out, struct err *e)
     _cleanup_free_ char *data = NULL;
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_chain(data, len, path, &certs, e);
-    }
     return r < 0 ? r : cert_info_new(sk_X509_value(certs, 0), out, e);
 }
 
@@ -111,9 +107,8 @@ static int match_issued(const struct cert_store *s, const char *wanted, const st
     for (struct dirent *f; r == 0 && d != NULL && (f = readdir(d)) != NULL;) {
         size_t n = strlen(f->d_name);
         struct cert_info *i = NULL;
-        if (f->d_name[0] == '.' || n < 5 || strcmp(f->d_name + n - 4, ".pem") != 0) {
+        if (f->d_name[0] == '.' || n < 5 || strcmp(f->d_name + n - 4, ".pem") != 0)
             continue;
-        }
         _cleanup_free_ char *path = xasprintf("%s/%s", folder, f->d_name);
         r = read_issued(path, &i, e);
         if (r == 0 && (strcmp(i->common_name, wanted) == 0 || strcasecmp(i->serial, wanted) == 0)) {
@@ -128,9 +123,8 @@ static int match_issued(const struct cert_store *s, const char *wanted, const st
         }
         cert_info_free(i);
     }
-    if (d != NULL) {
+    if (d != NULL)
         closedir(d);
-    }
     return r;
 }
 
@@ -159,24 +153,20 @@ int revoke_add(const struct cert_store *s, const char *name_or_serial, time_t no
     size_t found = 0, fresh = 0;
     _cleanup_free_ char *text = NULL;
     int r = revoke_read(s, &l, e);
-    if (r == 0) {
+    if (r == 0)
         r = read_text(s, &text, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = match_issued(s, name_or_serial, &l, now, &text, &found, &fresh, e);
-    }
     revoke_clear(&l);
     if (r == 0 && found == 0) {
         r = err_set(e, ENOENT,
             "the CA in %s has issued nothing with the name or serial number \"%s\"", s->dir,
             name_or_serial);
     }
-    if (r == 0 && fresh > 0) {
+    if (r == 0 && fresh > 0)
         r = cert_store_write(s, "revoked", text, strlen(text), 0644, true, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         *added = fresh;
-    }
     return r;
 }
 
@@ -187,13 +177,11 @@ int revoke_publish(
     X509_CRL *crl = NULL;
     size_t len;
     int r = revoke_read(s, &l, e);
-    if (r == 0) {
+    if (r == 0)
         r = make_crl(signer, l.v, l.n, now, &crl, e);
-    }
     revoke_clear(&l);
-    if (r < 0) {
+    if (r < 0)
         return r;
-    }
     _cleanup_free_ char *pem = pem_write_crl(crl, &len);
     X509_CRL_free(crl);
     return cert_store_write(s, "crl.pem", pem, len, 0644, true, e);

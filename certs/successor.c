@@ -28,9 +28,8 @@ static void set_serial(X509 *x)
 
 static void set_end(X509 *x, const ASN1_TIME *latest)
 {
-    if (ASN1_TIME_compare(X509_get0_notAfter(x), latest) > 0) {
+    if (ASN1_TIME_compare(X509_get0_notAfter(x), latest) > 0)
         CHECK(X509_set1_notAfter(x, latest) == 1);
-    }
 }
 
 static void replace_extension(X509 *x, X509 *issuer, int nid, const char *value)
@@ -38,9 +37,8 @@ static void replace_extension(X509 *x, X509 *issuer, int nid, const char *value)
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
     int at = X509_get_ext_by_NID(x, nid, -1);
-    if (at >= 0) {
+    if (at >= 0)
         X509_EXTENSION_free(X509_delete_ext(x, at));
-    }
     X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
     CHECK(ext != NULL && X509_add_ext(x, ext, -1) == 1);
     X509_EXTENSION_free(ext);
@@ -86,12 +84,10 @@ int successor_make(const struct make_signer *old, enum make_key_kind kind, int d
     struct successor next = {0};
     ERR_clear_error();
     int r = make_key(kind, &next.key, e);
-    if (r == 0) {
+    if (r == 0)
         r = make_root(old->cert, &next, days, now, e);
-    }
-    if (r == 0 && X509_cmp_time(X509_get0_notAfter(old->cert), &now) > 0) {
+    if (r == 0 && X509_cmp_time(X509_get0_notAfter(old->cert), &now) > 0)
         r = make_cross(old, &next, e);
-    }
     if (r < 0) {
         successor_clear(&next);
         return r;
@@ -127,9 +123,8 @@ static int write_key(
     size_t len;
     _cleanup_free_ char *path = cert_store_path(s, "ca.key");
     _cleanup_free_ char *kept = xasprintf("%s.replaced-%lld", path, (long long)now);
-    if (link(path, kept) < 0 && errno != ENOENT && errno != EEXIST) {
+    if (link(path, kept) < 0 && errno != ENOENT && errno != EEXIST)
         return err_sys(e, errno, "cannot keep the old CA's key as %s", kept);
-    }
     char *pem = pem_write_key(key, passphrase, &len);
     int r = cert_store_write(s, "ca.key", pem, len, 0600, true, e);
     pem_wipe(pem, len);
@@ -140,9 +135,8 @@ int successor_publish(const struct cert_store *s, const struct successor *next, 
     const char *passphrase, time_t now, struct err *e)
 {
     int r = next->cross != NULL ? write_certs(s, "cross.pem", next->cross, NULL, e) : 0;
-    if (r == 0) {
+    if (r == 0)
         r = write_key(s, next->key, passphrase, now, e);
-    }
     return r < 0 ? r : write_certs(s, "ca.pem", next->root, next->cross != NULL ? old : NULL, e);
 }
 
@@ -164,15 +158,12 @@ static X509 *read_cross(const struct cert_store *s, X509 *ca, time_t now)
     _cleanup_free_ char *data = NULL;
     _cleanup_x509s_ STACK_OF(X509) *list = NULL;
     if (access(path, F_OK) < 0 || pem_read_file(path, &data, &len, NULL) < 0 ||
-        pem_parse_chain(data, len, path, &list, NULL) < 0) {
+        pem_parse_chain(data, len, path, &list, NULL) < 0)
         return NULL;
-    }
     X509 *x = sk_X509_value(list, 0);
     EVP_PKEY *key = X509_get0_pubkey(x);
-    if (key == NULL || EVP_PKEY_eq(key, X509_get0_pubkey(ca)) != 1 ||
-        ends_by(x, now + OVER_BEFORE)) {
+    if (key == NULL || EVP_PKEY_eq(key, X509_get0_pubkey(ca)) != 1 || ends_by(x, now + OVER_BEFORE))
         return NULL;
-    }
     CHECK(X509_up_ref(x) == 1);
     return x;
 }
@@ -209,14 +200,11 @@ int successor_prune(const struct cert_store *s, time_t now, struct err *e)
 {
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
     int r = cert_store_read_cas(s, &all, e), n = r == 0 ? sk_X509_num(all) : 0;
-    for (int i = n - 1; i > 0; i--) {
-        if (ends_by(sk_X509_value(all, i), now)) {
+    for (int i = n - 1; i > 0; i--)
+        if (ends_by(sk_X509_value(all, i), now))
             X509_free(sk_X509_delete(all, i));
-        }
-    }
-    if (r < 0 || sk_X509_num(all) == n) {
+    if (r < 0 || sk_X509_num(all) == n)
         return r;
-    }
     size_t len;
     _cleanup_free_ char *pem = pem_write_certs(all, &len);
     return cert_store_write(s, "ca.pem", pem, len, 0644, true, e);

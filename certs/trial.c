@@ -19,13 +19,11 @@ static bool shake(SSL *server, SSL *client)
     int s = 0, c = 0;
     for (int i = 0; i < ROUNDS_MAX && (s != 1 || c != 1); i++) {
         c = c == 1 ? c : SSL_do_handshake(client);
-        if (c != 1 && SSL_get_error(client, c) != SSL_ERROR_WANT_READ) {
+        if (c != 1 && SSL_get_error(client, c) != SSL_ERROR_WANT_READ)
             return false;
-        }
         s = s == 1 ? s : SSL_do_handshake(server);
-        if (s != 1 && SSL_get_error(server, s) != SSL_ERROR_WANT_READ) {
+        if (s != 1 && SSL_get_error(server, s) != SSL_ERROR_WANT_READ)
             return false;
-        }
     }
     return s == 1 && c == 1;
 }
@@ -60,9 +58,8 @@ static int one_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx, int version, co
     SSL_set_connect_state(client);
     ERR_clear_error();
     int r = 0;
-    if (!shake(server, client)) {
+    if (!shake(server, client))
         r = trial_failed(name, word, reason_of(client), e);
-    }
     SSL_free(server);
     SSL_free(client);
     ERR_clear_error();
@@ -90,9 +87,8 @@ int trial_handshake(SSL_CTX *server, X509 *top, const char *name, struct err *e)
         SSL_CTX_get0_param(client), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
     SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
     int r = one_version(server, client, TLS1_2_VERSION, "TLS 1.2", name, e);
-    if (r == 0) {
+    if (r == 0)
         r = one_version(server, client, TLS1_3_VERSION, "TLS 1.3", name, e);
-    }
     SSL_CTX_free(client);
     return r;
 }

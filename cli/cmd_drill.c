@@ -28,7 +28,7 @@ static int run_drill(struct cli *cli, int argc, char **argv)
     bool told = false, foreign = false, chain = false, live = false;
     const char *o;
     for (int part = 0; part < 2; part++) { /* before WHICH and behind it */
-        while ((o = args_next(&a, options))) {
+        while ((o = args_next(&a, options)))
             if (strcmp(o, "--foreign") == 0)
                 foreign = true;
             else if (strcmp(o, "--chain") == 0)
@@ -37,7 +37,6 @@ static int run_drill(struct cli *cli, int argc, char **argv)
                 live = true;
             else
                 type = a.value;
-        }
         if (part == 0 && !a.failed && a.next < argc)
             which = argv[a.next++];
     }

@@ -148,12 +148,11 @@ static void print_round(struct view *v, bool first)
     qsort(sorted, n, sizeof *sorted, by_time);
     if (first && n > (size_t)v->limit)
         from = n - (size_t)v->limit;
-    for (size_t i = from; i < n; i++) {
+    for (size_t i = from; i < n; i++)
         if (v->cli->json)
             cli_print_json(sorted[i]);
         else
             print_line(sorted[i]);
-    }
     fflush(stdout);
     free(sorted);
     json_array_clear(v->lines);

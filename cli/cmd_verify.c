@@ -109,14 +109,13 @@ static int run_verify(struct cli *cli, int argc, char **argv)
 
     /* Options may stand before and behind the backup. */
     for (;; which = argv[a.next++]) {
-        while ((option = args_next(&a, options))) {
+        while ((option = args_next(&a, options)))
             if (strcmp(option, "--all") == 0)
                 all = true;
             else if (strcmp(option, "--foreign") == 0)
                 foreign = true;
             else
                 type = a.value;
-        }
         if (a.failed || a.next >= argc)
             break;
         if (which)

@@ -45,10 +45,9 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"look", N_("looking at all tables")},
         {"open", N_("letting clients in")},
     };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(phase, names[i].phase) == 0)
             return tr(cli, names[i].words);
-    }
     return phase;
 }
 

@@ -220,12 +220,11 @@ static void unknown_key(struct parser *p, const struct entry *en, const char *ki
     struct suggestion s = {.wanted = en->key};
     const char *elsewhere = NULL;
 
-    for (size_t i = 0; i < config_options_count; i++) {
+    for (size_t i = 0; i < config_options_count; i++)
         if (strcmp(config_options[i].section, kind) == 0)
             suggestion_offer(&s, config_options[i].key);
         else if (strcmp(config_options[i].key, en->key) == 0)
             elsewhere = config_options[i].section;
-    }
     if (s.best)
         fail(p, en->line, EINVAL, "[%s] has no option \"%s\"; did you mean \"%s\"?", kind, en->key,
             s.best);

@@ -23,10 +23,9 @@ extern char **environ;
 static bool is_given(const char *const *further, const char *entry)
 {
     size_t n = strcspn(entry, "=") + 1;
-    for (size_t i = 0; further && further[i]; i++) {
+    for (size_t i = 0; further && further[i]; i++)
         if (strncmp(further[i], entry, n) == 0)
             return true;
-    }
     return false;
 }
 
@@ -42,10 +41,9 @@ static char **merged_environment(const char *const *further)
     char **all = xcalloc(n + m + 1, sizeof *all);
     for (size_t i = 0; i < m; i++)
         all[i] = (char *)(uintptr_t)further[i];
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (!is_given(further, environ[i]))
             all[m++] = environ[i];
-    }
     return all;
 }
 
@@ -256,10 +254,9 @@ const char *process_said(int fd, char buf[static SAID_MAX])
     _cleanup_free_ char *text = xcalloc(SAID_READ, 1);
     ssize_t n = pread(fd, text, SAID_READ - 1, size >= SAID_READ ? size - (SAID_READ - 1) : 0);
     text[n > 0 ? n : 0] = '\0';
-    for (ssize_t i = 0; i < n; i++) {
+    for (ssize_t i = 0; i < n; i++)
         if (!text[i])
             text[i] = '?'; /* what follows a NUL is read as well */
-    }
     return said_of_program(text, buf);
 }
 

@@ -213,10 +213,9 @@ static const char *const log_lines[] = {"Aborting", "Can't open and lock privile
 
 static const struct number *find(unsigned number)
 {
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (numbers[i].number == number)
             return &numbers[i];
-    }
     return NULL;
 }
 
@@ -256,10 +255,9 @@ const char *said_of_theirs(
 
 static bool begins(const char *text, const char *const *list)
 {
-    for (size_t i = 0; list[i]; i++) {
+    for (size_t i = 0; list[i]; i++)
         if (strncmp(text, list[i], strlen(list[i])) == 0)
             return true;
-    }
     return false;
 }
 
@@ -324,11 +322,10 @@ static bool find_number(const char *line, struct found *f)
 static const char *show(const struct found *f, char buf[static SAID_MAX])
 {
     char words[SAID_MAX], where[80] = "";
-    if (f->number == 0) {
+    if (f->number == 0)
         snprintf(words, sizeof words, "the client refuses a statement");
-    } else {
+    else
         said_of_theirs(f->number, f->state, false, words);
-    }
     if (f->line)
         snprintf(where, sizeof where, " at line %lu", f->line);
     else if (f->row)

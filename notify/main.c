@@ -46,10 +46,9 @@ static bool wanted(const json_t *o, const char *channel)
     size_t i;
     if (!json_is_array(channels))
         return true;
-    json_array_foreach (channels, i, v) {
+    json_array_foreach (channels, i, v)
         if (json_is_string(v) && strcmp(json_string_value(v), channel) == 0)
             return true;
-    }
     return false;
 }
 

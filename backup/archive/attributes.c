@@ -52,10 +52,9 @@ static bool made_by_system(const char *name)
     static const char *const names[] = {"security.selinux", "security.ima", "security.evm",
         "security.apparmor", "security.SMACK64", "system.posix_acl_access",
         "system.posix_acl_default", NULL};
-    for (size_t i = 0; names[i]; i++) {
+    for (size_t i = 0; names[i]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    }
     return false;
 }
 
@@ -169,9 +168,8 @@ unsigned attributes_write(int fd, struct archive_entry *ae)
     for (size_t i = 0; i < sizeof acls / sizeof acls[0]; i++)
         failed += write_acl(fd, &acls[i], ae);
     archive_entry_xattr_reset(ae);
-    while (archive_entry_xattr_next(ae, &name, &value, &size) == ARCHIVE_OK) {
+    while (archive_entry_xattr_next(ae, &name, &value, &size) == ARCHIVE_OK)
         if (kept(name))
             failed += size > VALUE_MAX || fsetxattr(fd, name, value, size, 0) < 0;
-    }
     return failed;
 }

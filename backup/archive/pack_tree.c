@@ -238,10 +238,9 @@ static int walk_folder(struct walk *w, int fd, const char *rel, int depth, struc
     int r = read_names(fd, *rel ? rel : w->root->folder, &names, e);
     if (r < 0 && depth > 0 && w->pack && !w->pack->o.strict) /* what it told is taken */
         r = leave_out(w->pack, rel, e);
-    for (size_t i = 0; i < 3 && r == 0; i++) {
+    for (size_t i = 0; i < 3 && r == 0; i++)
         if (depth == 0 || passes[i] == PACK_TAKE)
             r = walk_pass(w, copy, rel, &names, depth, passes[i], e);
-    }
     close(copy);
     names_clear(&names);
     return r;

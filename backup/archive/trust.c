@@ -38,12 +38,11 @@ static int read_own(struct trust *t, struct err *e)
     if (r == -ENOENT)
         return 0;
     char *rest, *line = r == 0 ? strtok_r(text, "\n", &rest) : NULL;
-    for (; line && r == 0; line = strtok_r(NULL, "\n", &rest)) {
+    for (; line && r == 0; line = strtok_r(NULL, "\n", &rest))
         if (seal_public_valid(line))
             add_own(t, line);
         else
             r = err_set(e, EINVAL, "%s: a line of it is no public key", path);
-    }
     return r;
 }
 

@@ -137,14 +137,13 @@ int command_adopt(const struct config *c, int argc, char **argv, json_t *last, s
     int named = 0;
     bool wrong = false;
     (void)last;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
             type = argv[++i];
         else if (argv[i][0] == '-' || strcmp(argv[i], "latest") == 0)
             wrong = true;
         else
             argv[++named] = argv[i];
-    }
     if (named == 0 || wrong) {
         err_set(e, EINVAL,
             "which backup? adopt takes runs by their names, such as 2026-11-22-0315; `elexgate backups` lists them");

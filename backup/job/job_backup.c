@@ -28,10 +28,9 @@ struct plan {
 
 static bool asked_for(char *const *wanted, int n, const char *type)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (strcmp(wanted[i], type) == 0)
             return true;
-    }
     return n == 0;
 }
 
@@ -73,10 +72,9 @@ static int choose_types(
     if (dump && (asked_for(wanted, n, r->s.dump_type) || dump_instead))
         add_type(p, r->s.dump_type);
     const char *name;
-    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++) {
+    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++)
         if (asked_for(wanted, n, name))
             add_type(p, name);
-    }
     for (int i = 0; i < n; i++) {
         bool known = false;
         for (size_t k = 0; k < p->count; k++)

@@ -144,7 +144,7 @@ static int job_drill(struct run *r, int argc, char **argv, struct err *e)
 {
     const char *which = "latest", *type = NULL;
     bool foreign = false, if_any = false;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
             type = argv[++i];
         else if (strcmp(argv[i], "--foreign") == 0)
@@ -153,7 +153,6 @@ static int job_drill(struct run *r, int argc, char **argv, struct err *e)
             if_any = true;
         else
             which = argv[i];
-    }
     struct store_list found = {0};
     int code = job_lock(r, e);
     if (code == 0 && if_any && !any_of_ours(r)) {
@@ -181,7 +180,7 @@ static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
     const char *which = "latest";
     _cleanup_free_ char *program = NULL, *root = NULL, *queries = NULL;
     int code = 0;
-    for (int i = 1; i < argc && code == 0; i++) {
+    for (int i = 1; i < argc && code == 0; i++)
         if (strcmp(argv[i], "--server-program") == 0 && i + 1 < argc && !program)
             code = whole_path(argv[++i], "program", &program, e);
         else if (strcmp(argv[i], "--root") == 0 && i + 1 < argc && !root)
@@ -190,7 +189,6 @@ static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
             code = whole_path(argv[++i], "file", &queries, e);
         else
             which = argv[i];
-    }
     if (code < 0)
         return code;
     if (!program == !root) {
@@ -319,10 +317,9 @@ static int dispatch(const struct config *c, const char *path, int argc, char **a
         run_be_modest(NULL);
         return archive_command_run(c, argc, argv);
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[0], commands[i].name) == 0)
             return run_command(&commands[i], c, argc, argv);
-    }
     fputs(usage, stderr);
     return EXIT_USAGE;
 }

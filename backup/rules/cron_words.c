@@ -15,9 +15,8 @@ static PRINTF(2, 3) void add(struct text *t, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    if (t->len + 1 < t->size) {
+    if (t->len + 1 < t->size)
         t->len += utf8_format_v(t->buf + t->len, t->size - t->len, fmt, ap);
-    }
     va_end(ap);
 }
 

@@ -286,12 +286,11 @@ static bool read_notes(struct taking *head, struct manifest *m)
     json_t *list = take_array(head, "notes", NOTES_MAX), *v;
     size_t i, n = json_array_size(list);
     m->notes = n ? xcalloc(n, sizeof *m->notes) : NULL;
-    json_array_foreach (list, i, v) {
+    json_array_foreach (list, i, v)
         if (!json_is_string(v))
             complain(head, "notes", "holds something that is not a text");
         else
             m->notes[m->note_count++] = xstrdup(json_string_value(v));
-    }
     return !head->bad;
 }
 

@@ -92,10 +92,9 @@ void backup_settings_clear(struct backup_settings *s)
 const char *backup_schedule_text(const char *text)
 {
     static const char *const words[] = {"@hourly", "@daily", "@weekly", "@monthly", "@yearly"};
-    for (size_t i = 0; text && i < sizeof words / sizeof words[0]; i++) {
+    for (size_t i = 0; text && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(text, words[i] + 1) == 0)
             return words[i];
-    }
     return text && strcmp(text, "never") == 0 ? "" : text;
 }
 

@@ -23,10 +23,9 @@ static bool plain_word(const char *s)
 {
     if (!s || !*s || strlen(s) > 64)
         return false;
-    for (; *s; s++) {
+    for (; *s; s++)
         if (!isalnum((unsigned char)*s) && *s != '_' && *s != '.' && *s != '-')
             return false;
-    }
     return true;
 }
 
@@ -78,10 +77,9 @@ static size_t find(const struct globals *g, const char *name)
 {
     size_t i;
     json_t *item;
-    json_array_foreach (g->values, i, item) {
+    json_array_foreach (g->values, i, item)
         if (strcmp(json_get_str(item, "name"), name) == 0)
             return i;
-    }
     return SIZE_MAX;
 }
 

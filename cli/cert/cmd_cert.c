@@ -58,11 +58,9 @@ static const struct option_row rows[] = {
 
 static const struct option_row *find_row(const char *name, size_t len)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strlen(rows[i].name) == len && strncmp(rows[i].name, name, len) == 0) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strlen(rows[i].name) == len && strncmp(rows[i].name, name, len) == 0)
             return &rows[i];
-        }
-    }
     return NULL;
 }
 
@@ -70,9 +68,8 @@ static int take_days(struct cert_run *run, const char *name, const char *value, 
 {
     char *end;
     long n = strtol(value, &end, 10);
-    if (*end != '\0' || end == value || n < 1 || n > 10000) {
+    if (*end != '\0' || end == value || n < 1 || n > 10000)
         return cli_usage(run->cli, "--%s takes a number of days from 1 to 10000", name);
-    }
     *out = (int)n;
     return EXIT_GOOD;
 }
@@ -111,17 +108,14 @@ static int take_option(
     const char *name = argv[*at] + 2;
     size_t len = strcspn(name, "=");
     const struct option_row *row = find_row(name, len);
-    if (row == NULL || (row->group & sub->options) == 0) {
+    if (row == NULL || (row->group & sub->options) == 0)
         return cli_usage(run->cli, "%s does not take the option --%.*s", sub->name, (int)len, name);
-    }
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
-    if (row->kind == TAKES_NOTHING && value != NULL) {
+    if (row->kind == TAKES_NOTHING && value != NULL)
         return cli_usage(run->cli, "--%s takes no value", row->name);
-    }
     if (row->kind != TAKES_NOTHING && value == NULL) {
-        if (*at + 1 >= argc) {
+        if (*at + 1 >= argc)
             return cli_usage(run->cli, "--%s needs a value", row->name);
-        }
         value = argv[++*at];
     }
     return take_value(run, row, value);
@@ -136,16 +130,14 @@ static int take_arguments(struct cert_run *run, const struct cert_sub *sub, int 
             only_words = true;
         } else if (!only_words && strncmp(argv[i], "--", 2) == 0) {
             int code = take_option(run, sub, argc, argv, &i);
-            if (code != EXIT_GOOD) {
+            if (code != EXIT_GOOD)
                 return code;
-            }
         } else {
             run->argv[run->argc++] = argv[i];
         }
     }
-    if (run->argc < sub->min_args) {
+    if (run->argc < sub->min_args)
         return cli_usage(run->cli, "%s: an argument is missing", sub->name);
-    }
     if (run->argc > sub->max_args) {
         return cli_usage(run->cli, "%s does not know what to do with \"%s\"", sub->name,
             run->argv[sub->max_args]);
@@ -156,24 +148,20 @@ static int take_arguments(struct cert_run *run, const struct cert_sub *sub, int 
 static const struct cert_sub *find_sub(const char *name)
 {
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
-        for (const struct cert_sub *s = groups[g]; s->name != NULL; s++) {
-            if (strcmp(s->name, name) == 0) {
+        for (const struct cert_sub *s = groups[g]; s->name != NULL; s++)
+            if (strcmp(s->name, name) == 0)
                 return s;
-            }
-        }
     }
     return NULL;
 }
 
 static int run_cert(struct cli *cli, int argc, char **argv)
 {
-    if (argc < 2) {
+    if (argc < 2)
         return cli_usage(cli, "what shall be done? for example: elexgate cert show");
-    }
     const struct cert_sub *sub = find_sub(argv[1]);
-    if (sub == NULL) {
+    if (sub == NULL)
         return cli_usage(cli, "there is no subcommand \"%s\"", argv[1]);
-    }
     struct cert_run run = {.cli = cli,
         .sub = sub->name,
         .options = sub->options,
@@ -183,9 +171,8 @@ static int run_cert(struct cli *cli, int argc, char **argv)
      * get their modes one by one. */
     umask(022);
     int code = take_arguments(&run, sub, argc - 2, argv + 2);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = sub->run(&run);
-    }
     cert_store_close(&run.store);
     cert_names_clear(&run.args.names);
     names_clear(&run.args.permit);

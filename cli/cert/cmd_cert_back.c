@@ -26,21 +26,17 @@ STACK_OF(X509) * cert_anchors(struct cert_run *run, const struct cert_pair *pair
 {
     STACK_OF(X509) *all = NULL;
     bool ours = false;
-    if (cert_store_has_ca(&run->store) && cert_store_read_cas(&run->store, &all, NULL) == 0) {
-        for (int i = 0; i < sk_X509_num(all); i++) {
+    if (cert_store_has_ca(&run->store) && cert_store_read_cas(&run->store, &all, NULL) == 0)
+        for (int i = 0; i < sk_X509_num(all); i++)
             ours = ours || leads_to(pair, sk_X509_value(all, i));
-        }
-    }
-    if (ours) {
+    if (ours)
         return all;
-    }
     sk_X509_pop_free(all, X509_free);
     all = sk_X509_new_null();
     CHECK(all != NULL);
     X509 *top = top_of(pair);
-    if (chain_is_root(top)) {
+    if (chain_is_root(top))
         CHECK(X509_up_ref(top) == 1 && sk_X509_push(all, top) > 0);
-    }
     return all;
 }
 
@@ -52,18 +48,16 @@ static bool cert_same_trust(
     _cleanup_x509s_ STACK_OF(X509) *want = cert_anchors(run, next);
     bool same = sk_X509_num(have) == 0 &&
                 sk_X509_num(want) == 0; /* a public CA, before and after */
-    for (int i = 0; i < sk_X509_num(have); i++) {
+    for (int i = 0; i < sk_X509_num(have); i++)
         same = same || leads_to(next, sk_X509_value(have, i));
-    }
     return same;
 }
 
 int cert_permitted(struct cert_run *run, X509 *ca, X509 *leaf)
 {
     struct err e = {0};
-    if (chain_permitted(ca, leaf, run->now, &e) == 0) {
+    if (chain_permitted(ca, leaf, run->now, &e) == 0)
         return EXIT_GOOD;
-    }
     _cleanup_free_ char *outside = chain_outside(ca, leaf);
     _cleanup_free_ char *german = xasprintf(
         "Für %s darf die Zertifizierungsstelle der Praxis nichts ausstellen: Sie gilt nur für die Namen und Netze, für die sie gemacht wurde. Ein anderer Name braucht eine neue («elexgate cert init --force --permit NAME»), deren Datei dann jeder Arbeitsplatz braucht.",
@@ -85,9 +79,8 @@ json_t *cert_back_json(struct cert_run *run, const struct cert_pair *now)
 {
     struct cert_pair *old = NULL;
     struct err e = {0};
-    if (cert_store_previous(&run->store, &old, NULL) < 0) {
+    if (cert_store_previous(&run->store, &old, NULL) < 0)
         return NULL;
-    }
     json_t *o = cert_exchange_json(run, now, old);
     bool fits = cert_pair_fits(old, "the previous certificate", run->now, &e) == 0;
     (void)json_object_set_new(o, "fits", json_boolean(fits));
@@ -100,18 +93,16 @@ static int run_back(struct cert_run *run)
     struct err e = {0};
     struct cert_pair *old = NULL;
     int code = cert_open(run);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     if (cert_store_previous(&run->store, &old, &e) < 0) {
         return cert_fail_at(run, &e, NULL,
             "Es gibt kein früheres Zertifikat: Es wurde noch keines ersetzt, oder es ist weggeräumt.");
     }
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_dup(cert_pair_chain(old));
     CHECK(chain != NULL);
-    for (int i = 0; i < sk_X509_num(chain); i++) {
+    for (int i = 0; i < sk_X509_num(chain); i++)
         CHECK(X509_up_ref(sk_X509_value(chain, i)) == 1);
-    }
     CHECK(X509_up_ref(cert_pair_leaf(old)) == 1 && sk_X509_unshift(chain, cert_pair_leaf(old)) > 0);
     code = cert_publish(run, chain, cert_pair_key(old),
         tr(run->cli, "The previous certificate serves again."), NULL);

@@ -26,9 +26,8 @@ static int passphrase_for(struct cert_run *run, char **out)
     if (sealed || run->args.encrypt_ca) {
         *out = cert_new_passphrase(
             run, run->args.ca_passphrase_file, tr(run->cli, "the next CA's key"), &e);
-        if (*out == NULL) {
+        if (*out == NULL)
             return cert_fail(run, &e);
-        }
     }
     return EXIT_GOOD;
 }
@@ -38,14 +37,12 @@ static int refuse_second(struct cert_run *run)
 {
     struct err e = {0};
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
-    if (cert_store_read_cas(&run->store, &all, &e) < 0) {
+    if (cert_store_read_cas(&run->store, &all, &e) < 0)
         return cert_fail(run, &e);
-    }
     time_t now = run->now;
     if (sk_X509_num(all) < 2 || run->args.force ||
-        X509_cmp_time(X509_get0_notAfter(sk_X509_value(all, 1)), &now) < 0) {
+        X509_cmp_time(X509_get0_notAfter(sk_X509_value(all, 1)), &now) < 0)
         return EXIT_GOOD;
-    }
     err_set(&e, EEXIST,
         "the CA in %s follows another one already, which workstations may still know alone: once they all have the new ca.pem, --force makes a further one",
         run->store.dir);
@@ -71,23 +68,19 @@ static int renew_leaf(
     struct make_signer signer = {next->root, next->key};
     int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &e);
     int code = r == 0 ? cert_names_of(run, cert_pair_info(old)) : EXIT_GOOD;
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     if (r == 0) {
         r = make_again(cert_pair_leaf(old), &run->args.names, key, &signer,
             run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &e);
     }
-    if (r == 0) {
+    if (r == 0)
         r = chain_permitted(next->root, leaf, run->now, &e);
-    }
     if (r == 0 && (X509_up_ref(leaf) != 1 || sk_X509_push(chain, leaf) <= 0 ||
-                      successor_issuers(&run->store, next->root, run->now, chain, &e) < 0)) {
+                      successor_issuers(&run->store, next->root, run->now, chain, &e) < 0))
         r = -e.code;
-    }
-    if (r < 0) {
+    if (r < 0)
         return cert_fail(run, &e);
-    }
     code = cert_publish(run, chain, key,
         tr(run->cli, "The next CA has been made, and a certificate for the server from it."),
         json_pack("{s:s, s:b}", "ca_dir", run->store.dir, "cross_signed", next->cross != NULL));
@@ -111,13 +104,11 @@ static int make_next(struct cert_run *run, const struct cert_pair *pair, X509 *c
     if (code == EXIT_GOOD &&
         (successor_make(&old, cert_key_kind_like(run, X509_get0_pubkey(ca)),
              run->args.ca_days > 0 ? run->args.ca_days : MAKE_CA_DAYS, run->now, &next, &e) < 0 ||
-            successor_publish(&run->store, &next, ca, passphrase, run->now, &e) < 0)) {
+            successor_publish(&run->store, &next, ca, passphrase, run->now, &e) < 0))
         code = cert_fail(run, &e);
-    }
     secret_free(passphrase);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = renew_leaf(run, pair, ca, &next);
-    }
     successor_clear(&next);
     return code;
 }
@@ -129,15 +120,12 @@ int cert_new_ca(struct cert_run *run)
     _cleanup_x509_ X509 *ca = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
     int code = refuse_second(run);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_open_ca(run, &ca, &ca_key);
-    }
-    if (code == EXIT_GOOD && cert_store_current(&run->store, &pair, &e) < 0) {
+    if (code == EXIT_GOOD && cert_store_current(&run->store, &pair, &e) < 0)
         code = cert_fail(run, &e);
-    }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = make_next(run, pair, ca, ca_key);
-    }
     cert_pair_unref(pair);
     return code;
 }

@@ -24,9 +24,8 @@ static char *random_password(void)
     unsigned char bytes[PASSWORD_LEN];
     char *s = xcalloc(1, PASSWORD_LEN + 1);
     CHECK(RAND_bytes(bytes, sizeof bytes) == 1);
-    for (size_t i = 0; i < PASSWORD_LEN; i++) {
+    for (size_t i = 0; i < PASSWORD_LEN; i++)
         s[i] = password_letters[bytes[i] % (sizeof password_letters - 1)]; /* 32 divides 256 */
-    }
     return s;
 }
 
@@ -37,11 +36,9 @@ static const char *without_umlaut(const char *p)
         const char *bytes, *plain;
     } rows[] = {{"ä", "ae"}, {"ö", "oe"}, {"ü", "ue"}, {"Ä", "ae"}, {"Ö", "oe"}, {"Ü", "ue"},
         {"ß", "ss"}, {"é", "e"}, {"è", "e"}, {"à", "a"}, {"ç", "c"}, {"ê", "e"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strncmp(p, rows[i].bytes, 2) == 0) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strncmp(p, rows[i].bytes, 2) == 0)
             return rows[i].plain;
-        }
-    }
     return NULL;
 }
 
@@ -62,9 +59,8 @@ static char *file_name(const char *name)
             s[at++] = '-';
         }
     }
-    while (at > 0 && s[at - 1] == '-') {
+    while (at > 0 && s[at - 1] == '-')
         at--;
-    }
     s[at] = '\0';
     return s;
 }
@@ -108,21 +104,16 @@ static int write_client(struct cert_run *run, const struct client_files *f, EVP_
     int r = pkcs12_key_store(
         key, x, chain, run->argv[0], password, run->args.old_format, &p12, &p12_len, e);
     _cleanup_free_ char *line = xasprintf("%s\n", password);
-    if (r == 0) {
+    if (r == 0)
         r = file_mkdirs(f->dir, 0700, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = file_publish(f->key, key_pem, key_len, 0600, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = file_publish(f->p12, p12, p12_len, 0600, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = file_publish(f->password, line, strlen(line), 0600, e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = file_publish(f->pem, pem, pem_len, 0644, e);
-    }
     explicit_bzero(line, strlen(line));
     pem_wipe(key_pem, key_len);
     pem_wipe(p12, p12_len);
@@ -134,9 +125,8 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
 {
     struct err e = {0};
     struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0) {
+    if (cert_info_new(x, &i, &e) < 0)
         return cert_fail(run, &e);
-    }
     /* A client's certificate names no host. */
     unsigned warnings = (cert_info_warnings(i, run->now) & ~(unsigned)CERT_WARN_NO_SAN) |
                         cert_cut_by_ca(run, x);
@@ -163,9 +153,8 @@ static int issue_client(struct cert_run *run, const struct client_files *f, cons
     _cleanup_x509_ X509 *ca = NULL, *x = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = cert_open_ca(run, &ca, &ca_key);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct make_signer signer = {ca, ca_key};
     int r = make_key(cert_key_kind(run), &key, &e);
     if (r == 0) {
@@ -173,12 +162,10 @@ static int issue_client(struct cert_run *run, const struct client_files *f, cons
             run->args.days > 0 ? run->args.days : MAKE_CLIENT_DAYS, run->now, &x, &e);
     }
     /* Noted before it is handed out: what is not noted could not be revoked. */
-    if (r == 0) {
+    if (r == 0)
         r = cert_store_note_issued(&run->store, x, &e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = write_client(run, f, key, x, ca, password, &e);
-    }
     return r < 0 ? cert_fail(run, &e) : tell_client(run, f, x);
 }
 
@@ -186,13 +173,11 @@ static int run_client(struct cert_run *run)
 {
     struct err e = {0};
     char *password = NULL;
-    if (names_check_client(run->argv[0], &e) < 0) {
+    if (names_check_client(run->argv[0], &e) < 0)
         return cert_fail(run, &e);
-    }
     int code = cert_open(run);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct client_files f = client_paths(run, run->argv[0]);
     if (access(f.p12, F_OK) == 0 && !run->args.force) {
         err_set(&e, EEXIST,
@@ -204,9 +189,8 @@ static int run_client(struct cert_run *run)
     } else if (secret_read(run->args.passphrase_file, &password, &e) < 0) {
         code = cert_fail(run, &e);
     }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = issue_client(run, &f, password);
-    }
     secret_free(password);
     client_files_free(&f);
     return code;
@@ -217,9 +201,8 @@ static int tell_list(struct cert_run *run, size_t added)
     struct err e = {0};
     struct revoke_list l = {0};
     _cleanup_free_ char *path = cert_store_path(&run->store, "crl.pem");
-    if (revoke_read(&run->store, &l, &e) < 0) {
+    if (revoke_read(&run->store, &l, &e) < 0)
         return cert_fail(run, &e);
-    }
     int code = cert_reload(run, &e);
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:I, s:I, s:s, s:s}", "ok", code == EXIT_GOOD, "added",
@@ -232,9 +215,8 @@ static int tell_list(struct cert_run *run, size_t added)
             added, l.n, path);
         printf("Proxy: %s\n", run->reload_text);
     }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         fprintf(stderr, "elexgate cert: %s\n", e.text);
-    }
     revoke_clear(&l);
     return code;
 }
@@ -248,17 +230,14 @@ static int revoke_and_list(struct cert_run *run, const char *wanted)
     size_t added = 0;
     int code = cert_open(run);
     /* The key first: a revocation that only stands in our notes stops nobody. */
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_open_ca(run, &ca, &ca_key);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct make_signer signer = {ca, ca_key};
     int r = wanted != NULL ? revoke_add(&run->store, wanted, run->now, &added, &e) : 0;
-    if (r == 0) {
+    if (r == 0)
         r = revoke_publish(&run->store, &signer, run->now, &e);
-    }
     return r < 0 ? cert_fail(run, &e) : tell_list(run, added);
 }
 

@@ -63,9 +63,8 @@ enum make_key_kind cert_key_kind_like(const struct cert_run *run, const EVP_PKEY
 static const struct config *config_if_any(struct cert_run *run)
 {
     const char *path = run->cli->config_path;
-    if (run->args.dir != NULL && path == NULL && access(CONFIG_DEFAULT_PATH, R_OK) < 0) {
+    if (run->args.dir != NULL && path == NULL && access(CONFIG_DEFAULT_PATH, R_OK) < 0)
         return NULL;
-    }
     return cli_config(run->cli);
 }
 
@@ -81,9 +80,8 @@ static bool same_folder(const char *a, const char *b)
 static int choose_owner(struct cert_run *run)
 {
     const char *name = run->args.owner;
-    if (name == NULL && (geteuid() != 0 || run->store.owner != (uid_t)-1)) {
+    if (name == NULL && (geteuid() != 0 || run->store.owner != (uid_t)-1))
         return EXIT_GOOD;
-    }
     const struct group *shared = name == NULL ? getgrnam(PACKAGE_GROUP) : NULL;
     if (shared != NULL) {
         run->store.owner = 0;
@@ -92,9 +90,8 @@ static int choose_owner(struct cert_run *run)
         return EXIT_GOOD;
     }
     const struct passwd *pw = getpwnam(name != NULL ? name : PACKAGE_USER);
-    if (pw == NULL) {
+    if (pw == NULL)
         return name == NULL ? EXIT_GOOD : cli_usage(run->cli, "there is no user \"%s\"", name);
-    }
     run->store.owner = pw->pw_uid;
     run->store.group = pw->pw_gid;
     run->store.key_mode = 0600;
@@ -106,9 +103,8 @@ static int open_store(struct cert_run *run, const char *dir, const char *cert, c
     struct err e = {0};
     enum cert_store_access access = run->options & CERT_READS_ONLY ? CERT_STORE_READ
                                                                    : CERT_STORE_WRITE;
-    if (cert_store_open(dir, cert, key, access, &run->store, &e) < 0) {
+    if (cert_store_open(dir, cert, key, access, &run->store, &e) < 0)
         return cert_fail(run, &e);
-    }
     return choose_owner(run);
 }
 
@@ -132,17 +128,14 @@ static int open_configured(struct cert_run *run, const struct config *c, const c
 int cert_open(struct cert_run *run)
 {
     const struct config *c = config_if_any(run);
-    if (c == NULL && run->args.dir == NULL) {
+    if (c == NULL && run->args.dir == NULL)
         return EXIT_FAILED; /* told by cli_config */
-    }
     const char *cert_path = c != NULL ? config_str(c, "tls", NULL, "certificate") : NULL;
     _cleanup_free_ char *copy = xstrdup(cert_path);
-    if (cert_path != NULL && (run->args.dir == NULL || same_folder(run->args.dir, dirname(copy)))) {
+    if (cert_path != NULL && (run->args.dir == NULL || same_folder(run->args.dir, dirname(copy))))
         return open_configured(run, c, cert_path);
-    }
-    if (run->args.dir == NULL) {
+    if (run->args.dir == NULL)
         return cli_usage(run->cli, "name the folder with --dir: [tls] certificate is not set");
-    }
     return open_store(run, run->args.dir, NULL, NULL);
 }
 
@@ -154,9 +147,8 @@ static char *ask_terminal(const char *prompt)
     char line[1024];
     FILE *tty = fopen("/dev/tty", "r+e");
     if (tty == NULL || tcgetattr(fileno(tty), &old) < 0) {
-        if (tty != NULL) {
+        if (tty != NULL)
             fclose(tty);
-        }
         return NULL;
     }
     silent = old;
@@ -168,9 +160,8 @@ static char *ask_terminal(const char *prompt)
     tcsetattr(fileno(tty), TCSAFLUSH, &old);
     fprintf(tty, "\n");
     fclose(tty);
-    if (got != NULL) {
+    if (got != NULL)
         line[strcspn(line, "\r\n")] = '\0';
-    }
     char *out = got != NULL ? xstrdup(line) : NULL;
     explicit_bzero(line, sizeof line);
     return out;
@@ -180,9 +171,8 @@ static char *ask_passphrase(void *ctx, const char *what, struct err *e)
 {
     struct cert_run *run = ctx;
     char *text = NULL;
-    if (run->args.ca_passphrase_file != NULL) {
+    if (run->args.ca_passphrase_file != NULL)
         return secret_read(run->args.ca_passphrase_file, &text, e) < 0 ? NULL : text;
-    }
     _cleanup_free_ char *prompt = xasprintf("%s %s: ", tr(run->cli, "Passphrase of"), what);
     text = ask_terminal(prompt);
     if (text == NULL) {
@@ -195,9 +185,8 @@ static char *ask_passphrase(void *ctx, const char *what, struct err *e)
 char *cert_new_passphrase(struct cert_run *run, const char *file, const char *what, struct err *e)
 {
     char *text = NULL;
-    if (file != NULL) {
+    if (file != NULL)
         return secret_read(file, &text, e) < 0 ? NULL : text;
-    }
     _cleanup_free_ char *prompt = xasprintf("%s %s: ", tr(run->cli, "New passphrase for"), what);
     text = ask_terminal(prompt);
     char *again = text != NULL ? ask_terminal(tr(run->cli, "Again: ")) : NULL;
@@ -219,9 +208,8 @@ char *cert_new_passphrase(struct cert_run *run, const char *file, const char *wh
 int cert_open_ca(struct cert_run *run, X509 **ca, EVP_PKEY **key)
 {
     struct err e = {0};
-    if (cert_store_read_ca(&run->store, run->args.ca_key, ask_passphrase, run, ca, key, &e) < 0) {
+    if (cert_store_read_ca(&run->store, run->args.ca_key, ask_passphrase, run, ca, key, &e) < 0)
         return cert_fail(run, &e);
-    }
     return EXIT_GOOD;
 }
 
@@ -230,9 +218,8 @@ char *cert_colons(const char *hex)
     size_t n = strlen(hex), at = 0;
     char *s = xmalloc(n + n / 2 + 2);
     for (size_t i = 0; i < n; i++) {
-        if (i > 0 && i % 2 == 0) {
+        if (i > 0 && i % 2 == 0)
             s[at++] = ':';
-        }
         s[at++] = hex[i];
     }
     s[at] = '\0';
@@ -241,9 +228,8 @@ char *cert_colons(const char *hex)
 
 static void append_all(json_t *to, char **list)
 {
-    for (char **p = list; *p != NULL; p++) {
+    for (char **p = list; *p != NULL; p++)
         json_array_append_new(to, json_string(*p));
-    }
 }
 
 static json_t *names_json(const struct cert_info *i)
@@ -264,11 +250,9 @@ static json_t *permitted_json(const struct cert_info *i)
 static json_t *warnings_json(unsigned warnings)
 {
     json_t *all = json_array();
-    for (unsigned bit = 1; bit <= CERT_WARN_LAST; bit <<= 1) {
-        if (warnings & bit) {
+    for (unsigned bit = 1; bit <= CERT_WARN_LAST; bit <<= 1)
+        if (warnings & bit)
             json_array_append_new(all, json_string(cert_warning_text((enum cert_warning)bit)));
-        }
-    }
     return all;
 }
 
@@ -276,9 +260,8 @@ static json_t *time_json(time_t t)
 {
     char buf[sizeof "2027-12-24T07:30:00Z"];
     struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, sizeof buf, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+    if (gmtime_r(&t, &tm) == NULL || strftime(buf, sizeof buf, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         return json_null();
-    }
     return json_string(buf);
 }
 
@@ -326,9 +309,8 @@ void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warni
         tr(cli, "%s (%d days)"), cert_date(i->not_after, to), cert_info_days_left(i, now));
     print_row(tr(cli, "Certificate"), i->subject);
     print_row(tr(cli, "Issued by"), i->issuer);
-    if (!i->is_ca || names[0] != '\0') {
+    if (!i->is_ca || names[0] != '\0')
         print_row(tr(cli, "Names"), names[0] != '\0' ? names : "-");
-    }
     if (i->is_ca) {
         print_row(
             tr(cli, "May issue for"), permitted[0] != '\0' ? permitted : tr(cli, "all names"));
@@ -361,14 +343,12 @@ enum reload { RELOAD_OFF, RELOAD_DONE, RELOAD_NOT_RUNNING, RELOAD_REFUSED };
 
 static enum reload ask_reload(struct cert_run *run, struct err *e)
 {
-    if (run->args.no_reload || run->proxy_socket == NULL) {
+    if (run->args.no_reload || run->proxy_socket == NULL)
         return RELOAD_OFF;
-    }
     struct control *c = NULL;
     int r = control_connect(run->proxy_socket, RELOAD_TIMEOUT_MS, &c, e);
-    if (r < 0) {
+    if (r < 0)
         return r == -ENOENT || r == -ECONNREFUSED ? RELOAD_NOT_RUNNING : RELOAD_REFUSED;
-    }
     control_close(c);
     json_t *request = json_pack("{s:s}", "cmd", "reload"), *answer = NULL;
     r = control_call(run->proxy_socket, RELOAD_TIMEOUT_MS, request, &answer, e);
@@ -442,9 +422,8 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
     } else {
         code = cert_reload(run, &e);
         tell_published(run, pair, headline, extra);
-        if (code != EXIT_GOOD) {
+        if (code != EXIT_GOOD)
             fprintf(stderr, "elexgate cert: %s\n", e.text);
-        }
     }
     cert_pair_unref(pair);
     json_decref(extra);

@@ -22,9 +22,8 @@ static char *sha1_colons(X509 *x)
     unsigned n = 0;
     char hex[2 * EVP_MAX_MD_SIZE + 1];
     CHECK(X509_digest(x, EVP_sha1(), sum, &n) == 1);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         snprintf(hex + 2 * i, 3, "%02X", sum[i]);
-    }
     return cert_colons(hex);
 }
 
@@ -33,9 +32,8 @@ static int write_file(struct cert_run *run, const char *dir, const char *name, c
 {
     struct err e = {0};
     _cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-    if (file_publish(path, data, len, 0644, &e) < 0) {
+    if (file_publish(path, data, len, 0644, &e) < 0)
         return cert_fail(run, &e);
-    }
     json_array_append_new(files, json_string(path));
     return EXIT_GOOD;
 }
@@ -60,16 +58,13 @@ static int write_anchors(
     size_t pem_len, p12_len;
     char *p12 = NULL;
     _cleanup_free_ char *pem = pem_write_certs(anchors, &pem_len);
-    if (pkcs12_trust_store(anchors, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &e) < 0) {
+    if (pkcs12_trust_store(anchors, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &e) < 0)
         return cert_fail(run, &e);
-    }
     int code = write_file(run, dir, GUIDE_CA_PEM, pem, pem_len, files);
-    for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(anchors); i++) {
+    for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(anchors); i++)
         code = write_der(run, dir, sk_X509_value(anchors, i), i, files);
-    }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = write_file(run, dir, GUIDE_TRUST_FILE, p12, p12_len, files);
-    }
     free(p12);
     return code;
 }
@@ -86,34 +81,29 @@ static int write_package(
     char *zip = NULL;
     json_t *path;
     for (i = 0; i < n; i++) {
-        if (code == EXIT_GOOD) {
+        if (code == EXIT_GOOD)
             code = write_file(run, dir, texts[i].name, texts[i].text, strlen(texts[i].text), files);
-        }
         free(texts[i].text);
     }
     json_array_foreach (files, i, path) {
         const char *name = strrchr(json_string_value(path), '/') + 1;
         char *data = NULL;
-        if (code != EXIT_GOOD || k == PACKAGE_CONTENTS) {
+        if (code != EXIT_GOOD || k == PACKAGE_CONTENTS)
             continue;
-        }
-        if (file_read(json_string_value(path), CERT_FILE_MAX, &data, &len, &e) < 0) {
+        if (file_read(json_string_value(path), CERT_FILE_MAX, &data, &len, &e) < 0)
             code = cert_fail(run, &e);
-        } else {
+        else
             all[k++] = (struct package_content){name, data, len};
-        }
     }
-    if (code == EXIT_GOOD && package_zip(all, k, run->now, &zip, &len, &e) < 0) {
+    if (code == EXIT_GOOD && package_zip(all, k, run->now, &zip, &len, &e) < 0)
         code = cert_fail(run, &e);
-    }
     if (code == EXIT_GOOD) {
         code = write_file(run, dir,
             facts->german ? "elexgate-arbeitsplatz.zip" : "elexgate-workstation.zip", zip, len,
             files);
     }
-    for (i = 0; i < k; i++) {
+    for (i = 0; i < k; i++)
         free((char *)(uintptr_t)all[i].data);
-    }
     free(zip);
     return code;
 }
@@ -131,16 +121,13 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
     _cleanup_free_ char *txt_name = xasprintf("%s-%s.txt", stem, run->args.target);
     _cleanup_free_ char *html_name = xasprintf("%s-%s.html", stem, run->args.target);
     int code = write_file(run, dir, txt_name, text, strlen(text), files);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = write_file(run, dir, html_name, html, strlen(html), files);
-    }
     guide_clear(&g);
-    if (code == EXIT_GOOD && target == GUIDE_PACKAGE) {
+    if (code == EXIT_GOOD && target == GUIDE_PACKAGE)
         code = write_package(run, dir, facts, files);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:O, s:s, s:s, s:s}", "ok", 1, "files", files, "jdbc_url", url,
             "database_field", field, "trust_password", GUIDE_TRUST_PASSWORD);
@@ -149,9 +136,8 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
         return EXIT_GOOD;
     }
     printf("%s%s\n", text, tr(run->cli, "Files:"));
-    for (size_t i = 0; i < json_array_size(files); i++) {
+    for (size_t i = 0; i < json_array_size(files); i++)
         printf("     %s\n", json_string_value(json_array_get(files, i)));
-    }
     return EXIT_GOOD;
 }
 
@@ -160,20 +146,16 @@ static int choose_host(struct cert_run *run, const struct cert_info *leaf, const
 {
     const struct cert_names *asked = &run->args.names;
     const char *want = asked->dns.n > 0 ? asked->dns.v[0] : asked->ip.n > 0 ? asked->ip.v[0] : NULL;
-    if (want == NULL) {
+    if (want == NULL)
         *host = leaf->dns[0] != NULL ? leaf->dns[0] : leaf->ip[0];
-    }
     char **const lists[] = {leaf->dns, leaf->ip};
     for (size_t k = 0; want != NULL && k < 2; k++) {
-        for (char **p = lists[k]; *p != NULL; p++) {
-            if (strcmp(*p, want) == 0) {
+        for (char **p = lists[k]; *p != NULL; p++)
+            if (strcmp(*p, want) == 0)
                 *host = *p;
-            }
-        }
     }
-    if (*host != NULL) {
+    if (*host != NULL)
         return EXIT_GOOD;
-    }
     struct err e = {0};
     if (want != NULL) {
         err_set(&e, EINVAL,
@@ -191,9 +173,8 @@ static char *choose_port(const struct cert_run *run)
 {
     const struct config *c = run->config;
     const char *name;
-    if (run->args.port != NULL) {
+    if (run->args.port != NULL)
         return xstrdup(run->args.port);
-    }
     for (size_t i = 0; c != NULL && (name = config_section(c, "listen", i)) != NULL; i++) {
         if (strcmp(config_str(c, "listen", name, "tls"), "off") != 0) {
             int outside = (int)config_int(c, "listen", name, "public_port");
@@ -205,9 +186,8 @@ static char *choose_port(const struct cert_run *run)
 
 static const char *choose_database(const struct cert_run *run)
 {
-    if (run->args.database != NULL) {
+    if (run->args.database != NULL)
         return run->args.database;
-    }
     return run->config != NULL ? config_str(run->config, "database", NULL, "name") : "elexis";
 }
 
@@ -224,12 +204,10 @@ static int export_pair(
     _cleanup_free_ char *port = choose_port(run);
     struct guide_facts facts = {.german = german, .port = port, .database = choose_database(run)};
     int code = choose_host(run, cert_pair_info(pair), &facts.host);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
-    if (file_mkdirs(dir, 0755, &e) < 0 || (anchor != NULL && cert_info_new(anchor, &ai, &e) < 0)) {
+    if (file_mkdirs(dir, 0755, &e) < 0 || (anchor != NULL && cert_info_new(anchor, &ai, &e) < 0))
         return cert_fail(run, &e);
-    }
     _cleanup_free_ char *sha256 = ai != NULL ? cert_colons(ai->fingerprint_sha256) : NULL;
     _cleanup_free_ char *sha1 = anchor != NULL ? sha1_colons(anchor) : NULL;
     if (ai != NULL) {
@@ -239,12 +217,10 @@ static int export_pair(
         facts.valid_until = cert_date(ai->not_after, until);
     }
     json_t *files = json_array();
-    if (anchor != NULL && target != GUIDE_WEBELEXIS) {
+    if (anchor != NULL && target != GUIDE_WEBELEXIS)
         code = write_anchors(run, dir, anchors, files);
-    }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = write_guide(run, dir, target, &facts, files);
-    }
     json_decref(files);
     cert_info_free(ai);
     return code;
@@ -261,19 +237,15 @@ static int run_export(struct cert_run *run)
             run->cli, "export needs --for jdbc, windows, macos, linux, webelexis or package");
     }
     if (run->args.lang != NULL && strcmp(run->args.lang, "de") != 0 &&
-        strcmp(run->args.lang, "en") != 0) {
+        strcmp(run->args.lang, "en") != 0)
         return cli_usage(run->cli, "--lang is de or en");
-    }
-    if (run->args.lang != NULL) {
+    if (run->args.lang != NULL)
         german = strcmp(run->args.lang, "de") == 0;
-    }
     int code = cert_open(run);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
-    if (cert_store_current(&run->store, &pair, &e) < 0) {
+    if (cert_store_current(&run->store, &pair, &e) < 0)
         return cert_fail(run, &e);
-    }
     code = export_pair(run, target, pair, german);
     cert_pair_unref(pair);
     return code;

@@ -33,9 +33,8 @@ static void step(struct guide *g, const char *english, const char *german, char 
  * wizard writes. */
 static char *jdbc_parameters(const struct guide_facts *f, bool windows)
 {
-    if (f->issuer == NULL) {
+    if (f->issuer == NULL)
         return xstrdup("sslMode=VERIFY_IDENTITY");
-    }
     return xasprintf(
         "sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:%s/" GUIDE_TRUST_FILE
         "&trustCertificateKeyStoreType=PKCS12&trustCertificateKeyStorePassword=" GUIDE_TRUST_PASSWORD,
@@ -319,15 +318,13 @@ static void put_list(FILE *f, bool german)
         {"Green on the page", "Grün auf der Seite"}, {"Date, initials", "Datum, Kürzel"}};
     size_t n = sizeof heads / sizeof heads[0];
     fprintf(f, "<h1 class=\"list\">%s</h1>\n<table><tr>", german ? "Zum Abhaken" : "To tick off");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         fprintf(f, "<th>%s</th>", heads[i][german]);
-    }
     fputs("</tr>\n", f);
     for (size_t row = 0; row < LIST_ROWS; row++) {
         fputs("<tr>", f);
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++)
             fputs(i > 0 && i < 4 ? "<td class=\"tick\">☐</td>" : "<td>&nbsp;</td>", f);
-        }
         fputs("</tr>\n", f);
     }
     fputs("</table>\n", f);
@@ -367,9 +364,8 @@ char *guide_html(const struct guide *g, const struct guide_facts *facts)
         fputs("</li>\n", f);
     }
     fputs("</ol>\n", f);
-    if (g->list) {
+    if (g->list)
         put_list(f, de);
-    }
     fputs("</body></html>\n", f);
     CHECK(fclose(f) == 0);
     return out;

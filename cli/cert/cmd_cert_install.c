@@ -21,20 +21,17 @@ static int gather_file(
     char *data = NULL;
     size_t len = 0;
     int r = pem_read_file(path, &data, &len, &e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_any(data, len, path, passphrase, &bag, &e);
-    }
     pem_wipe(data, len);
-    if (r == 0 && bag.key != NULL && all->key != NULL && EVP_PKEY_eq(bag.key, all->key) != 1) {
+    if (r == 0 && bag.key != NULL && all->key != NULL && EVP_PKEY_eq(bag.key, all->key) != 1)
         r = err_set(&e, EINVAL, "%s holds a second private key: name only the server's own", path);
-    }
     if (r < 0) {
         pem_bag_clear(&bag);
         return cert_fail(run, &e);
     }
-    while (sk_X509_num(bag.certs) > 0) {
+    while (sk_X509_num(bag.certs) > 0)
         CHECK(sk_X509_push(all->certs, sk_X509_shift(bag.certs)) > 0);
-    }
     if (all->key == NULL) {
         all->key = bag.key;
         bag.key = NULL;
@@ -48,13 +45,11 @@ static int gather(struct cert_run *run, struct pem_bag *all)
     struct err e = {0};
     char *passphrase = NULL;
     if (run->args.passphrase_file != NULL &&
-        secret_read(run->args.passphrase_file, &passphrase, &e) < 0) {
+        secret_read(run->args.passphrase_file, &passphrase, &e) < 0)
         return cert_fail(run, &e);
-    }
     int code = EXIT_GOOD;
-    for (int i = 0; code == EXIT_GOOD && i < run->argc; i++) {
+    for (int i = 0; code == EXIT_GOOD && i < run->argc; i++)
         code = gather_file(run, run->argv[i], passphrase, all);
-    }
     secret_free(passphrase);
     return code;
 }
@@ -66,9 +61,8 @@ static EVP_PKEY *read_own_key(struct cert_run *run, const char *name)
     EVP_PKEY *key = NULL;
     _cleanup_free_ char *path = cert_store_path(&run->store, name);
     if (pem_read_file(path, &data, &len, NULL) == 0 &&
-        pem_parse_key(data, len, path, NULL, &key, NULL) < 0) {
+        pem_parse_key(data, len, path, NULL, &key, NULL) < 0)
         key = NULL;
-    }
     pem_wipe(data, len);
     return key;
 }
@@ -77,9 +71,8 @@ static bool fits_any(STACK_OF(X509) * certs, EVP_PKEY *key)
 {
     for (int i = 0; key != NULL && i < sk_X509_num(certs); i++) {
         EVP_PKEY *pub = X509_get0_pubkey(sk_X509_value(certs, i));
-        if (pub != NULL && EVP_PKEY_eq(pub, key) == 1) {
+        if (pub != NULL && EVP_PKEY_eq(pub, key) == 1)
             return true;
-        }
     }
     return false;
 }
@@ -91,11 +84,10 @@ static int find_key(struct cert_run *run, struct pem_bag *all)
     const char *const names[] = {"pending.key", run->store.key_name};
     for (size_t i = 0; all->key == NULL && i < 2; i++) {
         EVP_PKEY *key = read_own_key(run, names[i]);
-        if (fits_any(all->certs, key)) {
+        if (fits_any(all->certs, key))
             all->key = key;
-        } else {
+        else
             EVP_PKEY_free(key);
-        }
     }
     if (all->key == NULL) {
         struct err e = {0};
@@ -117,20 +109,17 @@ static int known_roots(struct cert_run *run, STACK_OF(X509) * *out)
     STACK_OF(X509) *roots = NULL;
     if (run->args.trust != NULL) {
         int r = pem_read_file(run->args.trust, &data, &len, &e);
-        if (r == 0) {
+        if (r == 0)
             r = pem_parse_chain(data, len, run->args.trust, &roots, &e);
-        }
         free(data);
-        if (r < 0) {
+        if (r < 0)
             return cert_fail(run, &e);
-        }
     } else {
         roots = sk_X509_new_null();
         CHECK(roots != NULL);
     }
-    if (cert_store_has_ca(&run->store) && cert_store_read_ca_cert(&run->store, &ca, NULL) == 0) {
+    if (cert_store_has_ca(&run->store) && cert_store_read_ca_cert(&run->store, &ca, NULL) == 0)
         CHECK(sk_X509_push(roots, ca) > 0);
-    }
     *out = roots;
     return EXIT_GOOD;
 }
@@ -141,9 +130,8 @@ static bool covered(char **names, const char *name)
     for (; *names != NULL; names++) {
         bool wild = strncmp(*names, "*.", 2) == 0 && dot != NULL &&
                     strcasecmp(*names + 1, dot) == 0;
-        if (strcasecmp(*names, name) == 0 || wild) {
+        if (strcasecmp(*names, name) == 0 || wild)
             return true;
-        }
     }
     return false;
 }
@@ -155,9 +143,8 @@ static char *lost_names(const struct cert_info *now, const struct cert_info *nex
     char **const had[] = {now->dns, now->ip}, **const has[] = {next->dns, next->ip};
     for (size_t k = 0; k < 2; k++) {
         for (char **p = had[k]; *p != NULL; p++) {
-            if (covered(has[k], *p)) {
+            if (covered(has[k], *p))
                 continue;
-            }
             char *longer = xasprintf("%s%s%s", all ? all : "", all ? ", " : "", *p);
             free(all);
             all = longer;
@@ -173,9 +160,8 @@ static int check_lost_names(struct cert_run *run, const struct cert_info *next, 
 {
     struct err e = {0};
     struct cert_pair *old = NULL;
-    if (cert_store_current(&run->store, &old, NULL) < 0) {
+    if (cert_store_current(&run->store, &old, NULL) < 0)
         return EXIT_GOOD;
-    }
     int code = EXIT_GOOD;
     EVP_PKEY *pending = read_own_key(run, "pending.key");
     bool asked = pending != NULL && EVP_PKEY_eq(pending, key) == 1;
@@ -199,11 +185,9 @@ static int check_lost_names(struct cert_run *run, const struct cert_info *next, 
 /* Java throws the whole certificate away for one of them. */
 static const char *bad_name(const struct cert_info *i)
 {
-    for (char **p = i->dns; *p != NULL; p++) {
-        if (names_check_host(*p, NULL) < 0) {
+    for (char **p = i->dns; *p != NULL; p++)
+        if (names_check_host(*p, NULL) < 0)
             return *p;
-        }
-    }
     return NULL;
 }
 
@@ -212,9 +196,8 @@ static int check_names(struct cert_run *run, X509 *leaf, EVP_PKEY *key)
     struct err e = {0};
     struct cert_info *i = NULL;
     int code = EXIT_GOOD;
-    if (cert_info_new(leaf, &i, &e) < 0) {
+    if (cert_info_new(leaf, &i, &e) < 0)
         return cert_fail(run, &e);
-    }
     if (!run->args.allow_no_san && (cert_info_warnings(i, run->now) & CERT_WARN_NO_SAN)) {
         err_set(&e, EINVAL,
             "the certificate %s names no host (no subject alternative name), so that clients which check the name will refuse it; --allow-no-san installs it all the same",
@@ -236,12 +219,10 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
     for (int i = 0; i < sk_X509_num(all); i++) {
         struct cert_info *info = NULL;
         bool used = false;
-        for (int k = 0; k < sk_X509_num(chain); k++) {
+        for (int k = 0; k < sk_X509_num(chain); k++)
             used = used || X509_cmp(sk_X509_value(chain, k), sk_X509_value(all, i)) == 0;
-        }
-        if (used || cert_info_new(sk_X509_value(all, i), &info, NULL) < 0) {
+        if (used || cert_info_new(sk_X509_value(all, i), &info, NULL) < 0)
             continue;
-        }
         char date[CERT_DATE_LEN];
         json_array_append_new(list, json_string(info->subject));
         fprintf(stderr, tr(run->cli, "Left out: %s (until %s), which the chain does not need.\n"),
@@ -256,16 +237,14 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
 {
     struct cert_pair *now = NULL;
     const struct cert_info *i = cert_pair_info(next);
-    if (cert_store_current(&run->store, &now, NULL) < 0) {
+    if (cert_store_current(&run->store, &now, NULL) < 0)
         now = NULL;
-    }
     _cleanup_free_ char *lost = now ? lost_names(cert_pair_info(now), i) : NULL;
     json_t *o = cert_exchange_json(run, now, next);
     bool same = strcmp(json_get_text(o, "workstations"), "same-ca") == 0;
     (void)json_object_set_new(o, "ok", json_true());
-    if (lost != NULL) {
+    if (lost != NULL)
         (void)json_object_set_new(o, "lost_names", json_string(lost));
-    }
     if (run->cli->json) {
         cli_print_json(o);
     } else {
@@ -274,9 +253,8 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
             same ? tr(run->cli, "Same CA: no workstation needs a visit. Nothing has been changed.")
                  : tr(run->cli,
                        "New CA: every workstation needs the new file. Nothing has been changed."));
-        if (lost != NULL) {
+        if (lost != NULL)
             printf(tr(run->cli, "It lacks the name %s.\n"), lost);
-        }
     }
     json_decref(o);
     cert_pair_unref(now);
@@ -289,36 +267,29 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     _cleanup_x509s_ STACK_OF(X509) *roots = NULL;
     _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
     int code = find_key(run, all);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = known_roots(run, &roots);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     /* Dates, strength and purpose come before names: they are the plainer reasons to refuse. */
     int r = chain_build(all->certs, all->key, roots, run->now, run->argv[0], &chain, &e);
-    if (r == 0) {
+    if (r == 0)
         r = chain_check(chain, all->key, run->argv[0], "the key", &e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = chain_complete(chain, roots, run->argv[0], &e);
-    }
     struct cert_pair *pair = NULL;
-    if (r == 0) {
+    if (r == 0)
         r = cert_pair_make(chain, all->key, roots, run->argv[0], "the key", &pair, &e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = cert_pair_fits(pair, run->argv[0], run->now, &e);
-    }
     if (r == 0 && run->args.check) {
         code = tell_check(run, pair);
         cert_pair_unref(pair);
         return code;
     }
     cert_pair_unref(pair);
-    if (r < 0) {
+    if (r < 0)
         return cert_fail(run, &e);
-    }
     code = check_names(run, sk_X509_value(chain, 0), all->key);
     if (code == EXIT_GOOD) {
         code = cert_publish(run, chain, all->key,
@@ -331,15 +302,13 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
 static int run_install(struct cert_run *run)
 {
     int code = cert_open(run);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct pem_bag all = {.certs = sk_X509_new_null()};
     CHECK(all.certs != NULL);
     code = gather(run, &all);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = install_bag(run, &all);
-    }
     EVP_PKEY *pending = code == EXIT_GOOD && !run->args.check ? read_own_key(run, "pending.key")
                                                               : NULL;
     if (pending != NULL && EVP_PKEY_eq(pending, all.key) == 1) {

@@ -46,9 +46,8 @@ static char *ca_name(const struct cert_run *run)
     struct tm tm;
     char day[16] = "";
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
-    if (localtime_r(&run->now, &tm) != NULL) {
+    if (localtime_r(&run->now, &tm) != NULL)
         strftime(day, sizeof day, "%Y-%m-%d", &tm);
-    }
     return xasprintf("Elexgate CA %s %s %02x%02x", UTF8_SHORT(first_name(&run->args.names), 32),
         day, salt[0], salt[1]);
 }
@@ -58,9 +57,8 @@ static int refuse_overwrite(struct cert_run *run)
     _cleanup_free_ char *cert = cert_store_path(&run->store, run->store.cert_name);
     _cleanup_free_ char *ca_key = cert_store_path(&run->store, "ca.key");
     struct err e = {0};
-    if (run->args.force) {
+    if (run->args.force)
         return EXIT_GOOD;
-    }
     if (cert_store_has_ca(&run->store) || access(ca_key, F_OK) == 0) {
         err_set(&e, EEXIST,
             "%s holds a CA already. For other names in the server's certificate: elexgate cert renew --host NAME. For a new CA, which every workstation must then be given: --force (the old one is kept under another name)",
@@ -81,9 +79,8 @@ static int write_ca(struct cert_run *run, X509 *ca, EVP_PKEY *key, struct err *e
     if (run->args.encrypt_ca || run->args.ca_passphrase_file != NULL) {
         passphrase = cert_new_passphrase(
             run, run->args.ca_passphrase_file, tr(run->cli, "the CA's key"), e);
-        if (passphrase == NULL) {
+        if (passphrase == NULL)
             return -e->code;
-        }
     }
     int r = cert_store_write_ca(&run->store, ca, key, passphrase, run->args.force, run->now, e);
     secret_free(passphrase);
@@ -97,9 +94,8 @@ static int make_new_ca(struct cert_run *run, EVP_PKEY **key, X509 **ca, struct e
     struct make_subject s = {
         .common_name = name, .country = run->args.country, .organisation = run->args.organisation};
     names_default_permit(&run->args.names, &permit);
-    for (size_t i = 0; i < run->args.permit.n; i++) {
+    for (size_t i = 0; i < run->args.permit.n; i++)
         names_add(&permit, run->args.permit.v[i]);
-    }
     int r = make_key(cert_key_kind(run), key, e);
     if (r == 0) {
         r = make_ca(&s, *key, run->args.no_constraints ? NULL : &permit,
@@ -135,9 +131,8 @@ static int publish_chain(
 
 static int need_names(struct cert_run *run)
 {
-    if (run->args.names.dns.n + run->args.names.ip.n > 0) {
+    if (run->args.names.dns.n + run->args.names.ip.n > 0)
         return EXIT_GOOD;
-    }
     return cli_usage(run->cli,
         "%s needs the name under which workstations reach the server: --host NAME (and --ip ADDRESS if they use that)",
         run->sub);
@@ -149,29 +144,22 @@ static int run_init(struct cert_run *run)
     _cleanup_x509_ X509 *ca = NULL, *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = need_names(run);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_open(run);
-    }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = refuse_overwrite(run);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     int r = make_new_ca(run, &ca_key, &ca, &e);
     struct make_signer signer = {ca, ca_key};
-    if (r == 0) {
+    if (r == 0)
         r = make_leaf(run, &key, &signer, &leaf, &e);
-    }
-    if (r == 0 && (code = cert_permitted(run, ca, leaf)) != EXIT_GOOD) {
+    if (r == 0 && (code = cert_permitted(run, ca, leaf)) != EXIT_GOOD)
         return code;
-    }
-    if (r == 0) {
+    if (r == 0)
         r = write_ca(run, ca, ca_key, &e);
-    }
-    if (r < 0) {
+    if (r < 0)
         return cert_fail(run, &e);
-    }
     _cleanup_free_ char *ca_path = cert_store_path(&run->store, "ca.pem");
     code = publish_chain(run, leaf, ca, key,
         tr(run->cli, "A private CA and the server's certificate have been made."),
@@ -197,15 +185,13 @@ static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
             "a request is out already (%s/pending.key): install its answer first, or give it up with --force",
             run->store.dir);
     }
-    if (r < 0) {
+    if (r < 0)
         return cert_fail(run, &e);
-    }
     _cleanup_free_ char *text = pem_write_request(req, &len);
     _cleanup_free_ char *path = run->args.out != NULL ? xstrdup(run->args.out)
                                                       : cert_store_path(&run->store, "server.csr");
-    if (file_publish(path, text, len, 0644, &e) < 0) {
+    if (file_publish(path, text, len, 0644, &e) < 0)
         return cert_fail(run, &e);
-    }
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:s}", "ok", 1, "request_file", path);
         cli_print_json(o);
@@ -224,18 +210,15 @@ static int run_csr(struct cert_run *run)
     _cleanup_pkey_ EVP_PKEY *key = NULL;
     X509_REQ *req = NULL;
     int code = need_names(run);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_open(run);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     _cleanup_free_ char *name = default_name(&run->args.names);
     struct make_subject s = subject_of(run, name);
     int r = make_key(cert_key_kind(run), &key, &e);
-    if (r == 0) {
+    if (r == 0)
         r = make_request(&s, &run->args.names, key, &req, &e);
-    }
     code = r < 0 ? cert_fail(run, &e) : write_request(run, req, key);
     X509_REQ_free(req);
     return code;
@@ -247,18 +230,14 @@ static int run_self_signed(struct cert_run *run)
     _cleanup_x509_ X509 *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *key = NULL;
     int code = need_names(run);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_open(run);
-    }
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = refuse_overwrite(run);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
-    if (make_leaf(run, &key, NULL, &leaf, &e) < 0) {
+    if (make_leaf(run, &key, NULL, &leaf, &e) < 0)
         return cert_fail(run, &e);
-    }
     return publish_chain(run, leaf, NULL, key,
         tr(run->cli,
             "A self-signed certificate has been made. Workstations need it itself; with a CA (init) they need the CA only, also after a renewal."),
@@ -269,9 +248,8 @@ static int tell_signed(struct cert_run *run, X509 *x, const char *path)
 {
     struct err e = {0};
     struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0) {
+    if (cert_info_new(x, &i, &e) < 0)
         return cert_fail(run, &e);
-    }
     unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (run->cli->json) {
         json_t *o = json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
@@ -293,18 +271,15 @@ static int sign_request(struct cert_run *run, X509_REQ *req)
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
     size_t len;
     int code = cert_open_ca(run, &ca, &ca_key);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct make_signer signer = {ca, ca_key};
     int r = make_from_request(
         req, &signer, run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &x, &e);
-    if (r == 0) {
+    if (r == 0)
         r = chain_permitted(ca, x, run->now, &e);
-    }
-    if (r == 0) {
+    if (r == 0)
         r = cert_store_note_issued(&run->store, x, &e);
-    }
     if (r == 0) {
         STACK_OF(X509) *both = sk_X509_new_null();
         CHECK(both != NULL && sk_X509_push(both, x) > 0 && sk_X509_push(both, ca) > 0);
@@ -321,17 +296,14 @@ static int run_sign(struct cert_run *run)
     size_t len;
     _cleanup_free_ char *data = NULL;
     X509_REQ *req = NULL;
-    if (run->args.out == NULL) {
+    if (run->args.out == NULL)
         return cli_usage(run->cli, "sign needs --out FILE for the certificate");
-    }
     int code = cert_open(run);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     int r = pem_read_file(run->argv[0], &data, &len, &e);
-    if (r == 0) {
+    if (r == 0)
         r = pem_parse_request(data, len, run->argv[0], &req, &e);
-    }
     code = r < 0 ? cert_fail(run, &e) : sign_request(run, req);
     X509_REQ_free(req);
     return code;

@@ -55,9 +55,8 @@ static char *script(const struct guide_facts *f)
     size_t len = 0;
     FILE *s = open_memstream(&out, &len);
     CHECK(s != NULL);
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         fprintf(s, "%s\r\n", lines[i][f->german]);
-    }
     CHECK(fclose(s) == 0);
     return out;
 }
@@ -109,15 +108,12 @@ int package_zip(const struct package_content *files, size_t n, time_t now, char 
     int r = 0;
     *len = 0;
     if (archive_write_set_format_zip(a) != ARCHIVE_OK ||
-        archive_write_open_memory(a, buffer, ZIP_MAX, len) != ARCHIVE_OK) {
+        archive_write_open_memory(a, buffer, ZIP_MAX, len) != ARCHIVE_OK)
         r = fail(a, e);
-    }
-    for (size_t i = 0; r == 0 && i < n; i++) {
+    for (size_t i = 0; r == 0 && i < n; i++)
         r = add(a, files[i].name, files[i].data, files[i].len, now, e);
-    }
-    if (r == 0 && archive_write_close(a) != ARCHIVE_OK) {
+    if (r == 0 && archive_write_close(a) != ARCHIVE_OK)
         r = fail(a, e);
-    }
     archive_write_free(a);
     if (r < 0) {
         free(buffer);

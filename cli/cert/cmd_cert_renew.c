@@ -15,12 +15,10 @@ int cert_names_of(struct cert_run *run, const struct cert_info *old)
 {
     struct err e = {0};
     int r = 0;
-    for (char **p = old->dns; r == 0 && *p != NULL; p++) {
+    for (char **p = old->dns; r == 0 && *p != NULL; p++)
         r = cert_names_add_host(&run->args.names, *p, &e);
-    }
-    for (char **p = old->ip; r == 0 && *p != NULL; p++) {
+    for (char **p = old->ip; r == 0 && *p != NULL; p++)
         r = cert_names_add_ip(&run->args.names, *p, &e);
-    }
     return r < 0 ? cert_fail(run, &e) : EXIT_GOOD;
 }
 
@@ -82,12 +80,10 @@ bool cert_is_ours(struct cert_run *run, X509 *leaf)
 {
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
     bool found = false;
-    if (cert_store_read_cas(&run->store, &all, NULL) < 0) {
+    if (cert_store_read_cas(&run->store, &all, NULL) < 0)
         return false;
-    }
-    for (int i = 0; i < sk_X509_num(all); i++) {
+    for (int i = 0; i < sk_X509_num(all); i++)
         found = found || chain_issued(sk_X509_value(all, i), leaf);
-    }
     return found;
 }
 
@@ -106,9 +102,8 @@ static enum renew_advice advice_for(struct cert_run *run, const struct cert_pair
         cert_info_free(ci);
     }
     /* Asked for outright, the date does not matter: judge as if it were due. */
-    if (!run->args.if_needed && f.now < renew_due(f.not_before, f.not_after)) {
+    if (!run->args.if_needed && f.now < renew_due(f.not_before, f.not_after))
         f.now = renew_due(f.not_before, f.not_after);
-    }
     return renew_decide(&f);
 }
 
@@ -119,29 +114,24 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     _cleanup_x509_ X509 *ca = NULL, *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = cert_open_ca(run, &ca, &ca_key);
-    if (code == EXIT_GOOD) {
+    if (code == EXIT_GOOD)
         code = cert_names_of(run, cert_pair_info(old));
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     struct make_signer signer = {ca, ca_key};
     int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &e);
     if (r == 0) {
         r = make_again(cert_pair_leaf(old), &run->args.names, key, &signer,
             run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &e);
     }
-    if (r == 0) {
+    if (r == 0)
         code = cert_permitted(run, ca, leaf);
-    }
-    if (r < 0 || code != EXIT_GOOD) {
+    if (r < 0 || code != EXIT_GOOD)
         return r < 0 ? cert_fail(run, &e) : code;
-    }
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
     CHECK(chain != NULL && X509_up_ref(leaf) == 1 && sk_X509_push(chain, leaf) > 0);
-    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0) {
+    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0)
         return cert_fail(run, &e);
-    }
     code = cert_publish(run, chain, key, tr(run->cli, "The server's certificate has been renewed."),
         json_pack("{s:b}", "renewed", 1));
     return code;
@@ -154,9 +144,8 @@ static int leave_cross_out(struct cert_run *run, const struct cert_pair *old, X5
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
     CHECK(chain != NULL && X509_up_ref(cert_pair_leaf(old)) == 1 &&
           sk_X509_push(chain, cert_pair_leaf(old)) > 0);
-    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0) {
+    if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0)
         return cert_fail(run, &e);
-    }
     return cert_publish(run, chain, cert_pair_key(old),
         tr(run->cli, "The old CA ends; its cross-signature is no longer sent."),
         json_pack("{s:b}", "renewed", 0));
@@ -168,12 +157,10 @@ static int run_renew(struct cert_run *run)
     struct cert_pair *old = NULL;
     _cleanup_x509_ X509 *ca = NULL;
     int code = cert_open(run);
-    if (code == EXIT_GOOD && run->args.new_ca) {
+    if (code == EXIT_GOOD && run->args.new_ca)
         return cert_new_ca(run);
-    }
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
     if (cert_store_current(&run->store, &old, &e) < 0 ||
         (cert_store_has_ca(&run->store) && successor_prune(&run->store, run->now, &e) < 0) ||
         (cert_store_has_ca(&run->store) && cert_store_read_ca_cert(&run->store, &ca, &e) < 0)) {
@@ -187,9 +174,8 @@ static int run_renew(struct cert_run *run)
         code = tell_not_needed(run, cert_pair_info(old));
     } else {
         code = refuse_by_advice(run, advice, cert_pair_info(old));
-        if (code == EXIT_GOOD) {
+        if (code == EXIT_GOOD)
             code = renew_pair(run, old);
-        }
     }
     cert_pair_unref(old);
     return code;

@@ -19,9 +19,8 @@ static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
         *path = xstrdup(run->argv[0]);
     } else {
         int code = cert_open(run);
-        if (code != EXIT_GOOD) {
+        if (code != EXIT_GOOD)
             return code;
-        }
         *path = cert_store_path(&run->store, run->store.cert_name);
     }
     int r = pem_read_file(*path, &data, &len, &e);
@@ -31,9 +30,8 @@ static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
                 ? pem_parse_chain(data, len, *path, &bag.certs, &e)
                 : pem_parse_any(data, len, *path, NULL, &bag, &e);
     }
-    if (r < 0) {
+    if (r < 0)
         return cert_fail(run, &e);
-    }
     EVP_PKEY_free(bag.key);
     *out = bag.certs;
     return EXIT_GOOD;
@@ -43,13 +41,11 @@ static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
 {
     struct err e = {0};
     struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0) {
+    if (cert_info_new(x, &i, &e) < 0)
         return cert_fail(run, &e);
-    }
     unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
-    if (i->is_ca && (!first || run->argc > 0)) {
+    if (i->is_ca && (!first || run->argc > 0))
         warnings &= ~(unsigned)CERT_WARN_NO_SAN; /* an issuer needs to name nobody */
-    }
     if (list != NULL) {
         json_array_append_new(list, cert_json(i, warnings, run->now));
     } else {
@@ -64,14 +60,12 @@ static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
 static void add_choices(struct cert_run *run, json_t *o)
 {
     struct cert_pair *now = NULL;
-    if (cert_store_current(&run->store, &now, NULL) < 0) {
+    if (cert_store_current(&run->store, &now, NULL) < 0)
         return;
-    }
     (void)json_object_set_new(o, "renewable", json_boolean(cert_is_ours(run, cert_pair_leaf(now))));
     json_t *back = cert_back_json(run, now);
-    if (back != NULL) {
+    if (back != NULL)
         (void)json_object_set_new(o, "previous", back);
-    }
     cert_pair_unref(now);
 }
 
@@ -81,14 +75,12 @@ static int run_show(struct cert_run *run)
     _cleanup_free_ char *path = NULL;
     json_t *list = run->cli->json ? json_array() : NULL;
     int code = read_shown(run, &certs, &path);
-    for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(certs); i++) {
+    for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(certs); i++)
         code = show_one(run, sk_X509_value(certs, i), list, i == 0);
-    }
     if (code == EXIT_GOOD && list != NULL) {
         json_t *o = json_pack("{s:b, s:s, s:O}", "ok", 1, "file", path, "certificates", list);
-        if (run->argc == 0) {
+        if (run->argc == 0)
             add_choices(run, o);
-        }
         cli_print_json(o);
         json_decref(o);
     }
@@ -103,12 +95,10 @@ static int run_fingerprint(struct cert_run *run)
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     _cleanup_free_ char *path = NULL;
     int code = read_shown(run, &certs, &path);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD)
         return code;
-    }
-    if (cert_info_new(sk_X509_value(certs, 0), &i, &e) < 0) {
+    if (cert_info_new(sk_X509_value(certs, 0), &i, &e) < 0)
         return cert_fail(run, &e);
-    }
     _cleanup_free_ char *colons = cert_colons(i->fingerprint_sha256);
     if (run->cli->json) {
         json_t *o = json_pack(

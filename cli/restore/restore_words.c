@@ -72,9 +72,8 @@ static void print_rows(const struct cli *cli, const json_t *plan)
             tr(cli,
                 "%lld tables are too large to be counted in time; what they would lose is not known.\n"),
             (long long)uncounted);
-    if (n == 0 && uncounted == 0) {
+    if (n == 0 && uncounted == 0)
         printf("%s\n", tr(cli, "Every table has as many rows as then."));
-    }
     if (n == 0)
         return;
     printf("%s\n", tr(cli, "Tables whose number of rows is not as it was then:"));

@@ -49,13 +49,12 @@ static int decode(const char *s, size_t n, char **out, struct err *e)
 static void add_field(json_t *form, const char *name, json_t *value)
 {
     json_t *there = json_object_get(form, name);
-    if (!there) {
+    if (!there)
         (void)json_object_set_new(form, name, value);
-    } else if (json_is_array(there)) {
+    else if (json_is_array(there))
         (void)json_array_append_new(there, value);
-    } else {
+    else
         (void)json_object_set_new(form, name, json_pack("[Oo]", there, value));
-    }
 }
 
 static int add_pair(json_t *form, const char *pair, size_t n, struct err *e)

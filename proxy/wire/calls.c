@@ -155,13 +155,12 @@ static void comment(struct calls *c, uint8_t b)
     switch (c->state) {
     case DASH:
     case DASHES:
-        if (b == '-' && c->state == DASH) {
+        if (b == '-' && c->state == DASH)
             c->state = DASHES;
-        } else if (c->state == DASHES && (b <= ' ' || b == 0x7f)) {
+        else if (c->state == DASHES && (b <= ' ' || b == 0x7f))
             c->state = b == '\n' ? c->before : LINE;
-        } else {
+        else
             operator_then(c, b);
-        }
         return;
     case SLASH:
         if (b == '*')

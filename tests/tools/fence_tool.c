@@ -33,10 +33,9 @@ static void say(json_t *o)
 static bool line(struct fence *f, char *buf, int size)
 {
     struct pollfd p = {.fd = 0, .events = POLLIN};
-    while (poll(&p, 1, 2) == 0) {
+    while (poll(&p, 1, 2) == 0)
         if (f && fence_lost(f))
             return false;
-    }
     return fgets(buf, size, stdin) != NULL;
 }
 

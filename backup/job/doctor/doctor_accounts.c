@@ -18,7 +18,7 @@ void account_fault_clear(struct account_fault *f)
 bool account_host_matches(const char *pattern, const char *host)
 {
     const char *star = NULL, *from = host;
-    while (*host) {
+    while (*host)
         if (*pattern == '%') {
             star = pattern++;
             from = host;
@@ -30,7 +30,6 @@ bool account_host_matches(const char *pattern, const char *host)
             host = ++from;
         } else
             return false;
-    }
     while (*pattern == '%')
         pattern++;
     return *pattern == '\0';

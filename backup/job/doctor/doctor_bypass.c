@@ -67,10 +67,9 @@ static bool came_through(const json_t *sessions, json_int_t thread)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach (sessions, i, one) {
+    json_array_foreach (sessions, i, one)
         if (json_get_int(one, "thread_id") == thread)
             return true;
-    }
     return false;
 }
 

@@ -19,10 +19,9 @@ static bool matches(const char *const *patterns, const char *path)
 {
     const char *last = strrchr(path, '/');
     last = last ? last + 1 : path;
-    for (; *patterns; patterns++) {
+    for (; *patterns; patterns++)
         if (fnmatch(*patterns, strchr(*patterns, '/') ? path : last, 0) == 0)
             return true;
-    }
     return false;
 }
 

@@ -341,10 +341,9 @@ int layout_size(const char *folder, uint64_t *bytes, struct err *e)
     }
     uint64_t sum = 0;
     FTSENT *entry;
-    while ((entry = fts_read(fts))) {
+    while ((entry = fts_read(fts)))
         if (entry->fts_info == FTS_F)
             sum += (uint64_t)entry->fts_statp->st_blocks * 512;
-    }
     fts_close(fts);
     free(roots[0]);
     *bytes = sum;

@@ -11,10 +11,9 @@
 
 static void skip(struct layout *l, const char *name)
 {
-    for (size_t i = 0; i < l->skip_count; i++) {
+    for (size_t i = 0; i < l->skip_count; i++)
         if (strcmp(l->skip[i], name) == 0)
             return;
-    }
     l->skip = xrealloc(l->skip, (l->skip_count + 1) * sizeof *l->skip);
     l->skip[l->skip_count++] = xstrdup(name);
 }
@@ -28,10 +27,9 @@ static bool ends_with(const char *s, const char *end)
 bool layout_logs_is_table(const char *path)
 {
     static const char *const tables[] = {"mysql/general_log.", "mysql/slow_log."};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++)
         if (strncmp(path, tables[i], strlen(tables[i])) == 0 && !ends_with(path, ".frm"))
             return true;
-    }
     return false;
 }
 
@@ -63,10 +61,9 @@ static bool opened_for_appending(const char *fds, const char *number)
     FILE *f = fopen(path, "re");
     char line[128];
     unsigned flags = 0;
-    while (f && fgets(line, sizeof line, f)) {
+    while (f && fgets(line, sizeof line, f))
         if (sscanf(line, "flags: %o", &flags) == 1)
             break;
-    }
     if (f)
         fclose(f);
     return flags & O_APPEND;
@@ -183,10 +180,9 @@ static int take_variable(
     bool log = strstr(row[0], "log") || strstr(row[0], "audit") || !strcmp(row[0], "pid_file") ||
                !strcmp(row[0], "socket");
     const char *name = log && columns > 1 && row[1] ? inside(t, row[1]) : NULL;
-    for (size_t i = 0; name && engines[i]; i++) {
+    for (size_t i = 0; name && engines[i]; i++)
         if (strncmp(row[0], engines[i], strlen(engines[i])) == 0)
             return 0;
-    }
     struct stat st;
     _cleanup_free_ char *path = name ? xasprintf("%s/%s", t->l->datadir, name) : NULL;
     if (!path || strstr(name, "..") || lstat(path, &st) < 0)

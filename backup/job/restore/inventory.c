@@ -66,12 +66,11 @@ int inventory_read(struct server *s, const char *database, bool (*go_on)(void *c
         code = read_database(s, name, &v, e);
     if (code == 0 && v.exists)
         code = read_names(s, name, &v, e);
-    for (size_t i = 0; code == 0 && i < v.n; i++) {
+    for (size_t i = 0; code == 0 && i < v.n; i++)
         if (go_on && !go_on(ctx))
             code = 1;
         else if (strcmp(v.items[i].kind, "table") == 0)
             code = count_rows(s, database, &v.items[i], e);
-    }
     if (code != 0)
         inventory_clear(&v);
     else

@@ -58,14 +58,13 @@ struct reading {
 static const char *behind_quotes(const char *p)
 {
     char quote = *p++;
-    for (; *p; p++) {
+    for (; *p; p++)
         if (*p == '\\' && quote != '`' && p[1])
             p++;
         else if (*p == quote && p[1] == quote)
             p++;
         else if (*p == quote)
             return p + 1;
-    }
     return p;
 }
 

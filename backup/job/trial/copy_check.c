@@ -183,10 +183,9 @@ static int check_table(struct server *s, const struct manifest_table *t, struct 
 static const struct manifest_table *find_table(
     const struct manifest *m, const struct manifest_table *t)
 {
-    for (size_t i = 0; i < m->table_count; i++) {
+    for (size_t i = 0; i < m->table_count; i++)
         if (strcmp(m->tables[i].schema, t->schema) == 0 && strcmp(m->tables[i].name, t->name) == 0)
             return &m->tables[i];
-    }
     return NULL;
 }
 

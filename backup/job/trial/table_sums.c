@@ -286,12 +286,11 @@ int table_sums_read(struct server *s, const struct table_sums_options *o, struct
     int r = server_limit(s, 0, e);
     if (r == 0)
         r = list_tables(&ts, e);
-    for (size_t i = 0; r == 0 && i < ts.count; i++) {
+    for (size_t i = 0; r == 0 && i < ts.count; i++)
         if (go_on && !go_on(ctx))
             r = 1;
         else if (read_table(s, o, &ts.tables[i], e) == -EPIPE)
             r = -EPIPE; /* all else is told table by table */
-    }
     if (r == 0)
         add_to_manifest(&ts, m, broken);
     free_tables(&ts);

@@ -43,14 +43,13 @@ void put_string(const char *s)
         return;
     }
     put("\"", 1);
-    for (; *s; s++) {
+    for (; *s; s++)
         if (*s == '"' || *s == '\\')
             putf("\\%c", *s);
         else if ((unsigned char)*s < 0x20)
             putf("\\u%04x", (unsigned)*s);
         else
             put(s, 1);
-    }
     put("\"", 1);
 }
 

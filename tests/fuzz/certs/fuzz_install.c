@@ -39,12 +39,10 @@ static void judge(const struct pem_bag *bag)
     struct cert_pair *pair = NULL;
     struct err e = {0};
     if (bag->key == NULL ||
-        chain_build(bag->certs, bag->key, NULL, time(NULL), "x", &chain, &e) < 0) {
+        chain_build(bag->certs, bag->key, NULL, time(NULL), "x", &chain, &e) < 0)
         return;
-    }
-    if (cert_pair_make(chain, bag->key, NULL, "c", "k", &pair, &e) < 0) {
+    if (cert_pair_make(chain, bag->key, NULL, "c", "k", &pair, &e) < 0)
         CHECK(e.text[0] != '\0');
-    }
     cert_pair_unref(pair);
     sk_X509_pop_free(chain, X509_free);
 }
@@ -130,9 +128,8 @@ static char *make_input(const uint8_t *data, size_t size, size_t *len)
     const struct base *b = &bases[data[0] % FORMS];
     char *text = xcalloc(1, b->len + 1);
     memcpy(text, b->data, b->len);
-    for (size_t i = 1; i + 2 < size; i += 3) {
+    for (size_t i = 1; i + 2 < size; i += 3)
         text[(data[i] * 256u + data[i + 1]) % b->len] ^= (char)data[i + 2];
-    }
     *len = b->len;
     return text;
 }
@@ -142,18 +139,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pem_bag bag = {0};
     struct err e = {0};
     size_t len;
-    if (bases[0].data == NULL) {
+    if (bases[0].data == NULL)
         make_bases();
-    }
     char *text = make_input(data, size, &len);
     bool untold = size > 1 && data[0] < 0x80 && data[1] == 1; /* an encrypted one without a word */
     int r = pem_parse_any(text, len, "x", untold ? NULL : PASSPHRASE, &bag, &e);
     CHECK(r == 0 || size != 1 || data[0] >= FORMS); /* as they were made, all are understood */
     if (r == 0) {
         CHECK(bag.key != NULL || sk_X509_num(bag.certs) > 0);
-        for (int i = 0; i < sk_X509_num(bag.certs); i++) {
+        for (int i = 0; i < sk_X509_num(bag.certs); i++)
             describe(sk_X509_value(bag.certs, i));
-        }
         judge(&bag);
     } else {
         CHECK(e.text[0] != '\0' && bag.certs == NULL && bag.key == NULL);

@@ -392,9 +392,8 @@ static void changing_documents(struct fixture *f, int changes, const char *jq)
         sh("jq -e '%s' '%s' >/dev/null || { cat '%s'; false; }", jq, manifest, manifest), 0);
     struct unpack_options u = {.archive = archive, .manifest = manifest};
     assert_int_equal(extract(f, &u, &e), 0);
-    if (changes < 100) {
+    if (changes < 100)
         assert_int_equal(sh("cmp '%s' '%s/ibdata1'", path, f->out), 0);
-    }
 }
 
 static void test_document_changes_once(void **state)

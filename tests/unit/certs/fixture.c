@@ -34,9 +34,8 @@ void fixture_write_certs(const struct fixture *f, const char *name, X509 *a, X50
     size_t len;
     STACK_OF(X509) *all = sk_X509_new_null();
     X509 *list[] = {a, b, c};
-    for (size_t i = 0; i < 3 && list[i] != NULL; i++) {
+    for (size_t i = 0; i < 3 && list[i] != NULL; i++)
         sk_X509_push(all, list[i]);
-    }
     char *pem = pem_write_certs(all, &len);
     fixture_write(f, name, pem, len, 0644);
     free(pem);
@@ -62,9 +61,8 @@ X509 *fixture_server(
     X509 *x = NULL;
     (void)f;
     assert_int_equal(cert_names_add_host(&names, "praxis-server", &e), 0);
-    if (make_server(&s, &names, subject, &signer, days, now, &x, &e) != 0) {
+    if (make_server(&s, &names, subject, &signer, days, now, &x, &e) != 0)
         fail_msg("%s", e.text);
-    }
     cert_names_clear(&names);
     return x;
 }
@@ -102,19 +100,15 @@ int fixture_setup(void **state)
     struct fixture *f = xcalloc(1, sizeof *f);
     struct make_subject s = {.common_name = "Test Root"};
     snprintf(f->dir, sizeof f->dir, "%s", "/tmp/elexgate-certs-XXXXXX");
-    if (mkdtemp(f->dir) == NULL) {
+    if (mkdtemp(f->dir) == NULL)
         return -1;
-    }
     f->now = time(NULL);
     EVP_PKEY **keys[] = {&f->root_key, &f->middle_key, &f->leaf_key, &f->other_key};
-    for (size_t i = 0; i < 4; i++) {
-        if (make_key(MAKE_KEY_P256, keys[i], &e) != 0) {
+    for (size_t i = 0; i < 4; i++)
+        if (make_key(MAKE_KEY_P256, keys[i], &e) != 0)
             return -1;
-        }
-    }
-    if (make_ca(&s, f->root_key, NULL, MAKE_CA_DAYS, f->now, &f->root, &e) != 0) {
+    if (make_ca(&s, f->root_key, NULL, MAKE_CA_DAYS, f->now, &f->root, &e) != 0)
         return -1;
-    }
     f->middle = intermediate(f);
     f->leaf = fixture_server(f, f->leaf_key, f->middle, f->middle_key, 397, f->now);
     f->direct = fixture_server(f, f->leaf_key, f->root, f->root_key, 397, f->now);

@@ -24,9 +24,8 @@ static X509 *client_cert(const struct fixture *f, const char *name, time_t now)
     struct err e = {0};
     X509 *x = NULL;
     struct make_signer signer = {f->root, f->root_key};
-    if (make_client(name, f->other_key, &signer, 100, now, &x, &e) != 0) {
+    if (make_client(name, f->other_key, &signer, 100, now, &x, &e) != 0)
         fail_msg("%s", e.text);
-    }
     return x;
 }
 
@@ -42,9 +41,8 @@ static struct client_auth *load(
         .ca = fixture_path(f, "client-ca.pem"),
         .crl = crl != NULL ? fixture_path(f, crl) : NULL,
         .map = fixture_path(f, "map")};
-    if (client_auth_load(&o, &a, &e) != 0) {
+    if (client_auth_load(&o, &a, &e) != 0)
         fail_msg("%s", e.text);
-    }
     return a;
 }
 
@@ -105,9 +103,8 @@ static void handshake(struct wire *w, SSL_SESSION *resume)
     SSL_set_bio(w->client, b, b);
     SSL_set_accept_state(w->server);
     SSL_set_connect_state(w->client);
-    if (resume != NULL) {
+    if (resume != NULL)
         SSL_set_session(w->client, resume);
-    }
     for (int i = 0; i < 20; i++) {
         SSL_do_handshake(w->client);
         SSL_do_handshake(w->server);
@@ -132,12 +129,10 @@ static void login(const struct fixture *f, const struct client_auth *a, X509 *ce
     struct wire w = {server_ctx(f, a), client_ctx(f, cert), NULL, NULL};
     handshake(&w, NULL);
     int r = client_auth_check(a, w.server, user, &e);
-    if (r != code) {
+    if (r != code)
         fail_msg("returned %d: %s", r, e.text);
-    }
-    if (words != NULL) {
+    if (words != NULL)
         assert_contains(e.text, words);
-    }
     end(&w);
     SSL_CTX_free(w.server_ctx);
     SSL_CTX_free(w.client_ctx);

@@ -21,9 +21,8 @@ static struct client_map *must_parse(const char *text)
 {
     struct err e = {0};
     struct client_map *m = NULL;
-    if (client_map_parse(text, strlen(text), "map", &m, &e) != 0) {
+    if (client_map_parse(text, strlen(text), "map", &m, &e) != 0)
         fail_msg("%s", e.text);
-    }
     return m;
 }
 
@@ -89,11 +88,10 @@ static void truncated_everywhere(void **state)
         struct client_map *m = NULL;
         char *exact = xmalloc(n + 1);
         memcpy(exact, good, n);
-        if (client_map_parse(exact, n, "map", &m, &e) == 0) {
+        if (client_map_parse(exact, n, "map", &m, &e) == 0)
             client_map_free(m);
-        } else {
+        else
             assert_contains(e.text, "map, line ");
-        }
         free(exact);
     }
 }

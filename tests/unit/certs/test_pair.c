@@ -26,9 +26,8 @@ static void must_fail(const struct fixture *f, int code, const char *words)
         cert_pair_unref(p);
         p = NULL;
     }
-    if (r != -code) {
+    if (r != -code)
         fail_msg("returned %d, expected %d: %s", r, -code, e.text);
-    }
     assert_null(p);
     assert_int_equal(e.code, code);
     assert_contains(e.text, words);
@@ -39,9 +38,8 @@ static struct cert_pair *must_load(const struct fixture *f)
     struct err e = {0};
     struct cert_pair *p = NULL;
     int r = cert_pair_load(fixture_path(f, "cert.pem"), fixture_path(f, "key.pem"), &p, &e);
-    if (r != 0) {
+    if (r != 0)
         fail_msg("%s", e.text);
-    }
     return p;
 }
 
@@ -260,9 +258,8 @@ static void nobody_would_get_in(void **state)
         fixture_write_key(f, "key.pem", good[i], NULL);
         struct cert_pair *p = must_load(f);
         struct err e = {0};
-        if (cert_pair_fits(p, "x", f->now, &e) != 0) {
+        if (cert_pair_fits(p, "x", f->now, &e) != 0)
             fail_msg("%zu: %s", i, e.text);
-        }
         cert_pair_unref(p);
         X509_free(x);
         EVP_PKEY_free(good[i]);

@@ -83,9 +83,8 @@ static void alarm_steps(void **state)
         {3 * DAY, RENEW_ALARM_14}, {3 * DAY - 1, RENEW_ALARM_3}, {0, RENEW_ALARM_3},
         {-1, RENEW_ALARM_EXPIRED}};
     time_t end = T0 + 397 * DAY;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(renew_alarm_at(T0, end, end - rows[i].left), rows[i].step);
-    }
     /* The steps never go back while time passes, also for a life of six days. */
     enum renew_alarm last = RENEW_ALARM_NONE;
     for (time_t t = T0; t < T0 + 7 * DAY; t += 600) {

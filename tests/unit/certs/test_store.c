@@ -22,9 +22,8 @@ static struct cert_store open_store(const struct fixture *f, const char *name)
 {
     struct err e = {0};
     struct cert_store s = {.lock_fd = -1};
-    if (cert_store_open(fixture_path(f, name), NULL, NULL, CERT_STORE_WRITE, &s, &e) != 0) {
+    if (cert_store_open(fixture_path(f, name), NULL, NULL, CERT_STORE_WRITE, &s, &e) != 0)
         fail_msg("%s", e.text);
-    }
     return s;
 }
 
@@ -119,11 +118,10 @@ static void *read_on(void *arg)
     while (!r->stop) {
         struct err e = {0};
         struct cert_pair *p = NULL;
-        if (cert_pair_load(r->cert, r->key, &p, &e) == 0) {
+        if (cert_pair_load(r->cert, r->key, &p, &e) == 0)
             r->good++;
-        } else if (r->bad++ == 0) {
+        else if (r->bad++ == 0)
             memcpy(r->first_error, e.text, sizeof e.text);
-        }
         cert_pair_unref(p);
     }
     return NULL;
@@ -183,9 +181,8 @@ static void readers_never_see_a_mixed_pair(void **state)
     }
     r.stop = true;
     pthread_join(thread, NULL);
-    if (r.bad > 0 || r.good == 0) {
+    if (r.bad > 0 || r.good == 0)
         fail_msg("%d of %d reads failed: %s", (int)r.bad, (int)(r.good + r.bad), r.first_error);
-    }
     free((void *)(uintptr_t)r.cert);
     free((void *)(uintptr_t)r.key);
     cert_pair_unref(pairs[0]);
@@ -210,9 +207,8 @@ static void one_command_at_a_time(void **state)
 static char *say(void *ctx, const char *what, struct err *e)
 {
     (void)what;
-    if (ctx == NULL) {
+    if (ctx == NULL)
         err_set(e, EACCES, "nobody to ask");
-    }
     return xstrdup(ctx);
 }
 
