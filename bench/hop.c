@@ -309,15 +309,6 @@ static struct thread *least_loaded(void)
     return best;
 }
 
-static void print_sessions(void)
-{
-    printf("sessions");
-    for (int i = 0; i < hop.threads; i++)
-        printf(" %d", atomic_load(&hop.thread[i].sessions));
-    printf("\n");
-    fflush(stdout);
-}
-
 /* The main thread: signals, and accepting where sessions are handed over. */
 static void main_run(int signals, int listener)
 {
@@ -332,7 +323,11 @@ static void main_run(int signals, int listener)
                 err(1, "signalfd");
             if (info.ssi_signo != SIGUSR1)
                 return;
-            print_sessions();
+            printf("sessions");
+            for (int i = 0; i < hop.threads; i++)
+                printf(" %d", atomic_load(&hop.thread[i].sessions));
+            printf("\n");
+            fflush(stdout);
         }
         if ((p[1].revents & POLLIN) != 0) {
             int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -142,11 +142,6 @@ static int read_both(const struct place *at, struct cert_pair **out, struct err 
     return r;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* A new generation may be published between the two look-ups. Its folder has a name of its own, so
  * the certificate's place, the same before and after that of the key, tells that both are of one
  * generation. What is read is then the resolved files, which never change. */
@@ -155,7 +150,7 @@ static bool resolve(struct place *at)
     at->cert = realpath(at->cert_name, NULL);
     at->key = realpath(at->key_name, NULL);
     _cleanup_free_ char *again = realpath(at->cert_name, NULL);
-    return same_text(at->cert, again);
+    return at->cert == again || (at->cert != NULL && again != NULL && strcmp(at->cert, again) == 0);
 }
 
 int cert_pair_load(

@@ -45,14 +45,6 @@ static void print_usage(FILE *f)
         CONFIG_DEFAULT_PATH);
 }
 
-static void print_command_help(const struct command *c)
-{
-    printf("Usage: elexgate %s%s%s\n\n%c%s.\n", c->name, *c->args ? " " : "", c->args,
-        toupper((unsigned char)c->help[0]), c->help + 1);
-    if (c->details)
-        printf("\n%s%s", c->details, c->details[strlen(c->details) - 1] == '\n' ? "" : "\n");
-}
-
 /* Takes the global options out, wherever they stand before a "--"; the rest stays in order. */
 static int take_global_options(struct request *rq, int argc, char **argv)
 {
@@ -123,7 +115,10 @@ static int dispatch(struct request *rq)
     if (!c)
         return unknown_command(rq);
     if (rq->help) {
-        print_command_help(c);
+        printf("Usage: elexgate %s%s%s\n\n%c%s.\n", c->name, *c->args ? " " : "", c->args,
+            toupper((unsigned char)c->help[0]), c->help + 1);
+        if (c->details)
+            printf("\n%s%s", c->details, c->details[strlen(c->details) - 1] == '\n' ? "" : "\n");
         return EXIT_GOOD;
     }
     rq->cli.command = c;

@@ -9,13 +9,6 @@
 
 #define SAMPLE_COLUMNS 90
 
-/* "A", "a or b", "a, b or c" */
-static void list_choices(FILE *f, const char *const *choices)
-{
-    for (size_t i = 0; choices[i]; i++)
-        fprintf(f, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
-}
-
 static const char *type_words(const struct option *o)
 {
     switch (o->type) {
@@ -46,7 +39,9 @@ static void print_type(FILE *f, const struct option *o)
     fputs(words, f);
     if (o->choices) {
         fputs(*words ? " or " : "", f);
-        list_choices(f, o->choices);
+        /* "A", "a or b", "a, b or c" */
+        for (size_t i = 0; o->choices[i]; i++)
+            fprintf(f, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ", o->choices[i]);
     }
 }
 
@@ -155,15 +150,6 @@ static void print_mdoc(FILE *f, const char *text, bool sentence)
     fputc('\n', f);
 }
 
-static void man_option(FILE *f, const struct option *o)
-{
-    fprintf(f, ".It Cm %s\n", o->key);
-    print_mdoc(f, o->help, true);
-    fputs(".br\n(", f);
-    print_facts(f, o);
-    fputs(")\n", f);
-}
-
 void option_docs_man(FILE *f)
 {
     for (size_t i = 0; i < config_options_count; i++) {
@@ -175,7 +161,11 @@ void option_docs_man(FILE *f)
                 print_mdoc(f, help, false);
             fputs(".Bl -tag -width Ds\n", f);
         }
-        man_option(f, o);
+        fprintf(f, ".It Cm %s\n", o->key);
+        print_mdoc(f, o->help, true);
+        fputs(".br\n(", f);
+        print_facts(f, o);
+        fputs(")\n", f);
     }
     fputs(".El\n", f);
 }

@@ -184,14 +184,6 @@ static size_t sum_of(const size_t *widths, const bool *shown, size_t columns)
     return n ? sum + (n - 1) * GAP : 0;
 }
 
-/* Those that can be spared are left out, the last one first, until the rest fits. */
-static void leave_out(const struct table *t, const size_t *widths, bool *shown, size_t total)
-{
-    for (size_t i = t->columns; i-- > 0 && sum_of(widths, shown, t->columns) > total;)
-        if (t->spare[i])
-            shown[i] = false;
-}
-
 /* The widest of those that may be cut and still can; columns: none. */
 static size_t widest_of(const size_t *widths, const bool *shown, const bool *spared, size_t columns)
 {
@@ -263,7 +255,10 @@ void table_print(const struct table *t, size_t width)
                 widths[i] = w;
         }
     if (width) {
-        leave_out(t, widths, shown, width);
+        /* Those that can be spared are left out, the last one first, until the rest fits. */
+        for (size_t i = t->columns; i-- > 0 && sum_of(widths, shown, t->columns) > width;)
+            if (t->spare[i])
+                shown[i] = false;
         fit(widths, shown, t->whole, t->columns, width);
     }
     for (size_t i = 0; i < t->columns; i++)

@@ -200,22 +200,18 @@ static void serve(struct console *c, struct server *server, const sigset_t *sign
     }
 }
 
-/* Before any thread is started: they inherit the mask, so that signals come to serve() alone. */
-static void take_signals(sigset_t *signals)
-{
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, signals, NULL);
-}
-
 static int run(struct console *c)
 {
     struct err e = {0};
     struct server *server = NULL;
     sigset_t signals;
-    take_signals(&signals);
+    /* Before any thread is started: they inherit the mask, so that signals come to serve() alone.
+     */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (settings_load(c->config_path, &c->settings, &e) < 0) {
         fprintf(stderr, "elexgate-console: %s\n", e.text);
         return EXIT_FAILED;

@@ -200,13 +200,6 @@ static void on_watchdog(uv_timer_t *t)
     tell_systemd("WATCHDOG=1");
 }
 
-static void start_watchdog(void)
-{
-    uint64_t every = systemd_watchdog_ms() / 2;
-    if (every > 0)
-        CHECK(uv_timer_start(&watchdog_timer, on_watchdog, 0, every) == 0);
-}
-
 static void signal_on(uv_signal_t *s, uv_signal_cb cb, int signum)
 {
     CHECK(uv_signal_init(&proxy.loop, s) == 0);
@@ -333,7 +326,9 @@ static int start(struct proxy *p, struct takeover *t, bool takeover, struct err 
     if (r < 0)
         return r;
     predecessors_find(&p->predecessors); /* those of a process that crashed */
-    start_watchdog();
+    uint64_t every = systemd_watchdog_ms() / 2;
+    if (every > 0)
+        CHECK(uv_timer_start(&watchdog_timer, on_watchdog, 0, every) == 0);
     backends_start(p);
     gate_start(&p->gate);
     listeners_start(p->listeners);

@@ -31,16 +31,6 @@ static struct interval *pending;
 static size_t n_pending;
 static char *path, *path_before;
 
-static void note(const struct interval *i)
-{
-    pthread_mutex_lock(&lock);
-    if (!pending)
-        pending = xcalloc(PENDING_MAX, sizeof *pending);
-    if (n_pending < PENDING_MAX)
-        pending[n_pending++] = *i;
-    pthread_mutex_unlock(&lock);
-}
-
 void writer_look(
     struct writer *w, bool wrote, bool now, const struct address *from, uint32_t thread_id)
 {
@@ -54,7 +44,12 @@ void writer_look(
         return;
     const struct interval i = {w->began, second, thread_id, *from};
     if (i.from < w->noted[0] || i.to > w->noted[1]) {
-        note(&i);
+        pthread_mutex_lock(&lock);
+        if (!pending)
+            pending = xcalloc(PENDING_MAX, sizeof *pending);
+        if (n_pending < PENDING_MAX)
+            pending[n_pending++] = i;
+        pthread_mutex_unlock(&lock);
         w->noted[0] = i.from;
         w->noted[1] = i.to;
     }

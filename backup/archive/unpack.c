@@ -28,15 +28,6 @@ static bool may_go_on(struct unpack *u)
     return !u->o->go_on || u->o->go_on(u->o->ctx);
 }
 
-/* A tar must end with zeros: how many were there at the end of what was read so far. */
-static void count_zeros(struct unpack *u, const uint8_t *data, size_t len)
-{
-    size_t n = 0;
-    while (n < len && n < TAR_END && data[len - 1 - n] == 0)
-        n++;
-    u->zeros_at_end = n == len ? u->zeros_at_end + n : n;
-}
-
 static la_ssize_t tar_read(struct archive *a, void *ctx, const void **data)
 {
     struct unpack *u = ctx;
@@ -56,7 +47,11 @@ static la_ssize_t tar_read(struct archive *a, void *ctx, const void **data)
         return -1;
     }
     u->tar_bytes += len;
-    count_zeros(u, bytes, len);
+    /* A tar must end with zeros: how many were there at the end of what was read so far. */
+    size_t n = 0;
+    while (n < len && n < TAR_END && bytes[len - 1 - n] == 0)
+        n++;
+    u->zeros_at_end = n == len ? u->zeros_at_end + n : n;
     *data = bytes;
     return (la_ssize_t)len;
 }

@@ -100,11 +100,6 @@ static json_t *take_change(json_t *values, struct change *ch)
     return NULL;
 }
 
-static json_t *refuse_edit(const struct change *ch, size_t i, const struct err *e)
-{
-    return refuse(e->code, ch->edits[i].section, ch->edits[i].key, "%s", e->text);
-}
-
 /* The option that the new text fails with: the first edit that does so by itself. */
 static json_t *find_culprit(
     const char *path, const char *text, size_t len, const struct change *ch, struct err *all)
@@ -115,7 +110,7 @@ static json_t *find_culprit(
         struct config *c = NULL;
         struct err e = {0};
         if (config_edit(text, len, &ch->edits[i], 1, &out, &n, &e) < 0)
-            return refuse_edit(ch, i, &e);
+            return refuse(e.code, ch->edits[i].section, ch->edits[i].key, "%s", e.text);
         int r = config_parse(out, n, path, &c, &e);
         if (r == 0)
             r = backup_settings_check(c, &e);

@@ -137,15 +137,6 @@ static int on_adopted_line(void *ctx, json_t *event)
     return 0;
 }
 
-/* A line that was cut off, because the job was killed while it wrote, is never complete. */
-static void read_lines(struct keeper_job *j)
-{
-    ssize_t n;
-    while ((n = read(j->lines, j->chunk, sizeof j->chunk)) > 0)
-        if (json_splitter_feed(&j->splitter, j->chunk, (size_t)n, on_adopted_line, j, NULL) < 0)
-            break;
-}
-
 static bool holds_lock(const struct keeper_job *j)
 {
     struct monitor_state s;
@@ -159,7 +150,11 @@ void keeper_job_look(struct keeper_job *j)
         return;
     /* first whether it is over, then the lines: what it wrote before its end is not missed */
     bool held = holds_lock(j);
-    read_lines(j);
+    /* A line that was cut off, because the job was killed while it wrote, is never complete. */
+    ssize_t n;
+    while ((n = read(j->lines, j->chunk, sizeof j->chunk)) > 0)
+        if (json_splitter_feed(&j->splitter, j->chunk, (size_t)n, on_adopted_line, j, NULL) < 0)
+            break;
     if (held)
         return;
     struct keeper_job_events events = j->events;

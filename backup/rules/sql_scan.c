@@ -148,13 +148,6 @@ static void note_table(struct sql_scan *s, const struct sql_statement *st, size_
         s->n_tables++;
 }
 
-static void note_rows(struct sql_scan *s, const struct sql_statement *st, size_t i)
-{
-    struct sql_scan_table *t = table_of(s, st, i);
-    if (t)
-        t->filled = true;
-}
-
 /* INSERT, REPLACE, LOAD DATA: the table stands behind INTO, or behind the verb and its options. */
 static void fills(struct sql_scan *s, const struct sql_statement *st)
 {
@@ -167,7 +160,9 @@ static void fills(struct sql_scan *s, const struct sql_statement *st)
     while (is_any(st, i, options))
         i++;
     look_at_object(s, st, i);
-    note_rows(s, st, i);
+    struct sql_scan_table *t = table_of(s, st, i);
+    if (t)
+        t->filled = true;
 }
 
 /* CREATE, ALTER: up to the kind of object there may be options and a definer. */
@@ -262,17 +257,6 @@ void sql_scan_clear(struct sql_scan *s)
     *s = (struct sql_scan){0};
 }
 
-/* The word, or the sign, that was read last. */
-static void note_command(struct sql_scan *s)
-{
-    const char *begin = s->lexer->window, *end = begin + s->lexer->at, *at = end;
-    while (at > begin && isalpha((unsigned char)at[-1]))
-        at--;
-    if (at == end && at > begin)
-        at--;
-    snprintf(s->command, sizeof s->command, "%.*s", (int)(end - at), at);
-}
-
 static void look(struct sql_scan *s)
 {
     struct sql_statement st;
@@ -284,7 +268,13 @@ static void look(struct sql_scan *s)
         }
         s->refused = sql_lexer_refused(s->lexer);
         s->refused_line = sql_lexer_line(s->lexer);
-        note_command(s);
+        /* The word, or the sign, that was read last. */
+        const char *begin = s->lexer->window, *end = begin + s->lexer->at, *at = end;
+        while (at > begin && isalpha((unsigned char)at[-1]))
+            at--;
+        if (at == end && at > begin)
+            at--;
+        snprintf(s->command, sizeof s->command, "%.*s", (int)(end - at), at);
     }
 }
 

@@ -46,22 +46,17 @@ static const char *page_of_form(struct request *rq)
     return referer + 8 + n;
 }
 
-/* Whoever posts after the end of the session signs in on the answer itself; what was typed waits in
- * the browser (assets/forms.js). */
-static void sign_in_and_go_on(struct request *rq)
-{
-    const char *from = page_of_form(rq);
-    _cleanup_free_ char *next = xasprintf("%.*s", (int)strcspn(from, "?#"), from);
-    rq->refused = true;
-    answer_page(rq, MHD_HTTP_UNAUTHORIZED, "login",
-        json_pack("{sssb}", "next", sign_in_good_next(next) ? next : "/", "over", 1));
-}
-
 static void ask_to_sign_in(struct request *rq)
 {
     bool post = strcmp(rq->method, "POST") == 0;
     if (post && !rq->json && rq->route->kind == ROUTE_ACTION) {
-        sign_in_and_go_on(rq);
+        /* Whoever posts after the end of the session signs in on the answer itself; what was typed
+         * waits in the browser (assets/forms.js). */
+        const char *from = page_of_form(rq);
+        _cleanup_free_ char *next = xasprintf("%.*s", (int)strcspn(from, "?#"), from);
+        rq->refused = true;
+        answer_page(rq, MHD_HTTP_UNAUTHORIZED, "login",
+            json_pack("{sssb}", "next", sign_in_good_next(next) ? next : "/", "over", 1));
         return;
     }
     if (rq->json || post) {
@@ -142,16 +137,11 @@ static bool send_answer(struct request *rq)
     return sent;
 }
 
-static bool has_body(const struct request *rq)
-{
-    return strcmp(rq->method, "GET") != 0 && strcmp(rq->method, "HEAD") != 0;
-}
-
 bool dispatch_head(struct request *rq)
 {
     check_head(rq);
     /* With a body to come, an answer now ends the connection; without one it can wait a moment. */
-    if (rq->response && has_body(rq))
+    if (rq->response && (strcmp(rq->method, "GET") != 0 && strcmp(rq->method, "HEAD") != 0))
         return send_answer(rq);
     rq->phase = rq->append ? CONNECTION_STREAM : CONNECTION_BODY;
     return true;

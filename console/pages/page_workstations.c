@@ -42,16 +42,6 @@ static const char *called(const json_t *row)
     return *name ? name : json_get_text(row, "address");
 }
 
-static void complete(struct request *rq, json_t *row, const json_t *sessions)
-{
-    const char *how = json_get_text(row, "how"), *colour = colour_of(how);
-    (void)json_object_set_new(row, colour, json_true());
-    (void)json_object_set_new(row, "how_words", json_string(label(rq, "how_", how)));
-    (void)json_object_set_new(row, "verifies", json_boolean(verifies(row)));
-    (void)json_object_set_new(
-        row, "count", json_integer(sessions_from(sessions, json_get_text(row, "address"))));
-}
-
 /* Those who come without TLS where the listener would take it: what "required" means for them. */
 static void add_cut_off(json_t *board, const json_t *list)
 {
@@ -90,7 +80,12 @@ void add_board(struct request *rq, json_t *model, const json_t *proxy)
         return;
     json_t *list = json_object_get(answer, "workstations");
     json_array_foreach (list, i, row) {
-        complete(rq, row, sessions);
+        const char *how = json_get_text(row, "how"), *colour = colour_of(how);
+        (void)json_object_set_new(row, colour, json_true());
+        (void)json_object_set_new(row, "how_words", json_string(label(rq, "how_", how)));
+        (void)json_object_set_new(row, "verifies", json_boolean(verifies(row)));
+        (void)json_object_set_new(
+            row, "count", json_integer(sessions_from(sessions, json_get_text(row, "address"))));
         bool counts = !json_get_true(row, "tls_off") &&
                       strcmp(json_get_text(row, "how"), "refused") != 0;
         all += counts;

@@ -234,11 +234,6 @@ static void add_proof(struct request *rq, json_t *run, const json_t *archive)
     (void)json_object_set_new(run, "proof_words", json_string(all));
 }
 
-static void add_number(json_t *o, const char *key, int64_t n)
-{
-    (void)json_object_set_new(o, key, json_integer(json_get_int(o, key) + n));
-}
-
 static void merge_archive(struct request *rq, json_t *run, json_t *archive)
 {
     json_t *types = json_object_get(run, "types"), *size = json_object_get(archive, "size");
@@ -247,7 +242,8 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
     const char *problem = local_in(rq, archive, "problem");
     (void)json_array_append_new(types, json_pack("{sssOss}", "type", json_get_text(archive, "type"),
                                            "size", size, "method", method));
-    add_number(run, "size", json_integer_value(size));
+    (void)json_object_set_new(
+        run, "size", json_integer(json_get_int(run, "size") + json_integer_value(size)));
     /* the database's own archive says how the run was made */
     if (*method && (first || strcmp(method, "files") != 0)) {
         (void)json_object_set_new(run, "method", json_string(method));

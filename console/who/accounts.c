@@ -40,12 +40,6 @@ enum role role_parse(const char *name)
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-static bool good_account(const json_t *account)
-{
-    return *json_get_text(account, "name") && *json_get_text(account, "hash") &&
-           role_parse(json_get_text(account, "role")) != ROLE_NONE;
-}
-
 static int load(struct accounts *a, struct err *e)
 {
     _cleanup_free_ char *text = NULL;
@@ -64,7 +58,8 @@ static int load(struct accounts *a, struct err *e)
     size_t i;
     bool good = json_is_array(list) && json_array_size(list) <= ACCOUNTS_MAX;
     json_array_foreach (list, i, account)
-        good = good && good_account(account);
+        good = good && (*json_get_text(account, "name") && *json_get_text(account, "hash") &&
+                           role_parse(json_get_text(account, "role")) != ROLE_NONE);
     if (good)
         a->list = json_incref(list);
     json_decref(all);

@@ -233,15 +233,6 @@ static void on_leaving(uv_timer_t *t)
     }
 }
 
-/* One that somebody else started is somebody else's to supervise. */
-static void tell_supervisor(const struct handover *h)
-{
-    char state[32];
-    snprintf(state, sizeof state, "MAINPID=%d", h->pid);
-    if (h->given && h->pid > 0)
-        systemd_tell(state);
-}
-
 void handover_cmd_done(struct control_client *c, const json_t *request)
 {
     struct proxy *p = control_socket_proxy(c);
@@ -261,7 +252,11 @@ void handover_cmd_done(struct control_client *c, const json_t *request)
     listeners_close(p->listeners);
     p->listeners = NULL;
     predecessors_close(&p->predecessors);
-    tell_supervisor(h);
+    /* One that somebody else started is somebody else's to supervise. */
+    char state[32];
+    snprintf(state, sizeof state, "MAINPID=%d", h->pid);
+    if (h->given && h->pid > 0)
+        systemd_tell(state);
     control_answer(c, json_pack("{s:b}", "ok", 1));
     asker_answer(
         h, json_pack("{s:b, s:i, s:i, s:i, s:I}", "ok", 1, "pid", h->pid, "old_pid", (int)getpid(),

@@ -38,11 +38,6 @@ static void login_cut(struct session *s, const char *why)
     log_event(LOG_WARNING, "server-left", LOG_U("session", s->id), LOG_S("reason", why));
 }
 
-static bool server_waits_for_login(const struct session *s)
-{
-    return s->state < SESSION_RELAY && s->login && !s->server_local;
-}
-
 /* A broken link tells by its end, which is awaited anyway. */
 static void send_server(struct session *s, const void *payload, size_t n, uint8_t seq)
 {
@@ -145,7 +140,7 @@ void session_server_leave(struct session *s)
         link_shutdown(&s->server);
         session_account_gone(s);
     } else {
-        bool waits = there && server_waits_for_login(s);
+        bool waits = there && (s->state < SESSION_RELAY && s->login && !s->server_local);
         if (waits && !dismiss(s)) {
             login_cut(s, "it sent what is no login");
             waits = false;

@@ -29,16 +29,6 @@ static void insecure(struct session *s)
         "client refused TLS", NULL);
 }
 
-/* PHP's mysqlnd compresses when it is told to, whether or not that was offered; left alone it would
- * wait for ever. A client that honours the greeting does not set the bit. */
-static void compresses(struct session *s)
-{
-    SLOT_ADD(s->worker->totals.refused[REFUSAL_COMPRESSION], 1);
-    session_refuse(s, ERROR_UNSUPPORTED, "42000",
-        "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression ausschalten. / Compression is not offered here; switch it off in the client.",
-        "client insists on compression", NULL);
-}
-
 /* Takes one whole packet from the front of b; NULL: not there yet. *n counts the header. */
 static uint8_t *packet_whole(struct buffer *b, size_t *n, bool *absurd)
 {
@@ -234,7 +224,12 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
         return false;
     }
     if (l->head.caps & CAP_COMPRESS) {
-        compresses(s);
+        /* PHP's mysqlnd compresses when it is told to, whether or not that was offered; left alone
+         * it would wait for ever. A client that honours the greeting does not set the bit. */
+        SLOT_ADD(s->worker->totals.refused[REFUSAL_COMPRESSION], 1);
+        session_refuse(s, ERROR_UNSUPPORTED, "42000",
+            "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression ausschalten. / Compression is not offered here; switch it off in the client.",
+            "client insists on compression", NULL);
         return false;
     }
     if (session_user_is_watched(s)) {

@@ -53,12 +53,6 @@ static int read_index(
     return binlog_segment_parse(line + 1, len - first, &out->s, e);
 }
 
-static void refuse(struct binlog_catalog *c, const char *path, const struct err *why)
-{
-    if (c->refused++ == 0)
-        utf8_format(c->problem, sizeof c->problem, "%s: %s", path, why->text);
-}
-
 static void take(
     struct binlog_catalog *c, const char *path, uint32_t timeline, const struct trust *trust)
 {
@@ -68,7 +62,8 @@ static void take(
     if (r == 0 && item.s.timeline != timeline)
         r = err_set(&why, EINVAL, "it belongs to another timeline");
     if (r < 0) {
-        refuse(c, path, &why);
+        if (c->refused++ == 0)
+            utf8_format(c->problem, sizeof c->problem, "%s: %s", path, why.text);
         return;
     }
     if ((c->n & (c->n + 1)) == 0) /* grows by doubling: 1, 2, 4, … */

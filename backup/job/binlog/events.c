@@ -70,22 +70,17 @@ static int give(struct reading *g, const struct binlog_header *h, struct err *e)
     return g->fn(g->ctx, &ev, e);
 }
 
-static void keep(struct reading *g, const uint8_t *data, size_t n)
-{
-    if (g->have + n > g->room) {
-        g->room = 2 * (g->have + n);
-        g->pending = xrealloc(g->pending, g->room);
-    }
-    memcpy(g->pending + g->have, data, n);
-    g->have += n;
-}
-
 /* Up to `wanted` bytes in all from *data. */
 static bool fill(struct reading *g, size_t wanted, const uint8_t **data, size_t *n)
 {
     size_t take = g->have < wanted ? wanted - g->have : 0;
     take = take < *n ? take : *n;
-    keep(g, *data, take);
+    if (g->have + take > g->room) {
+        g->room = 2 * (g->have + take);
+        g->pending = xrealloc(g->pending, g->room);
+    }
+    memcpy(g->pending + g->have, *data, take);
+    g->have += take;
     *data += take;
     *n -= take;
     return g->have >= wanted;

@@ -25,15 +25,6 @@ struct keeping {
     bool nothing; /* what is there cannot be judged */
 };
 
-static void take_place(struct keeping *k, const struct binlog_place *at)
-{
-    bool older = at->timeline != k->base.timeline ? at->timeline < k->base.timeline
-                                                  : binlog_place_compare(at, &k->base) < 0;
-    if (!k->known || older)
-        k->base = *at;
-    k->known = true;
-}
-
 /* Its log was never archived or has gone already, or the stream does not have it yet. */
 static bool lies_outside(const struct keeping *k, const struct manifest *m)
 {
@@ -62,7 +53,11 @@ static void take_base(struct keeping *k, const struct store_item *it)
     for (uint32_t t = 0; (t = binlog_catalog_after(k->c, t)) != 0;) {
         if (!binlog_place_in(k->c, m, t, &at))
             continue;
-        take_place(k, &at);
+        bool older = at.timeline != k->base.timeline ? at.timeline < k->base.timeline
+                                                     : binlog_place_compare(&at, &k->base) < 0;
+        if (!k->known || older)
+            k->base = at;
+        k->known = true;
         placed = true;
     }
     if (placed || !m->server.binlog.file[0] || !standing_ours(it->standing) || lies_outside(k, m))

@@ -246,12 +246,6 @@ static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
     return r == 0 ? send_words(p, ev, use, e) : r;
 }
 
-static int inflate_text(const struct binlog_query *q, char **out, size_t *n, struct err *e)
-{
-    return binlog_inflate(
-        (const uint8_t *)q->text, q->length, "a compressed statement", (uint8_t **)out, n, e);
-}
-
 /* A role belongs to who made it, unless it says otherwise. In the table only those that the
  * statement makes are ours. */
 static int before_role(struct binlog_player *p, struct err *e)
@@ -352,7 +346,8 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
     _cleanup_free_ char *text = NULL;
     int r = binlog_query_parse(ev->data, ev->n, &q, e);
     if (r == 0 && ev->h.type == BINLOG_QUERY_COMPRESSED) {
-        r = inflate_text(&q, &text, &q.length, e);
+        r = binlog_inflate((const uint8_t *)q.text, q.length, "a compressed statement",
+            (uint8_t **)&text, &q.length, e);
         q.text = text;
     }
     if (r == 0)

@@ -242,15 +242,6 @@ static int attempt(struct physical *p, bool last, struct err *e)
     return code == 0 ? judge_tables(p, e) : code;
 }
 
-static void end_attempt(struct physical *p)
-{
-    pack_drop(p->pack);
-    p->pack = NULL;
-    table_sums_close(p->sums);
-    p->sums = NULL;
-    json_object_clear(p->broken);
-}
-
 static int find_broken(struct physical *p, struct err *e)
 {
     struct server *s = NULL;
@@ -281,7 +272,11 @@ static int attempts(struct physical *p, struct err *e)
         if ((code = open_sums(p, e)) == 0 &&
             (code = pause_run(n == 1 ? fence_settling(p->fence) : 0)) == 0)
             code = attempt(p, n == max, e);
-        end_attempt(p);
+        pack_drop(p->pack);
+        p->pack = NULL;
+        table_sums_close(p->sums);
+        p->sums = NULL;
+        json_object_clear(p->broken);
         bool again = code == EXIT_INCONSISTENT || (code == EXIT_NOT_IDLE && r->now);
         if (!again || n == max)
             break;

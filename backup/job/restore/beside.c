@@ -58,16 +58,6 @@ static bool may_make(struct server *s, const char *database)
     return code == 0 && dropped;
 }
 
-/* A statement in each note. */
-static void tell_grants(const struct run *r)
-{
-    _cleanup_free_ char *grants = doctor_grants_beside(&r->s);
-    for (char *at = grants, *end; at; at = end ? end + 2 : NULL) {
-        end = strstr(at, "; ");
-        run_note("%.*s", end ? (int)(end - at) : (int)strlen(at), at);
-    }
-}
-
 /* account: made, for the import into the database `fresh`. */
 static int check_rights(struct sql_stage *q, struct server *s, const char *fresh, const char *old,
     struct import_account *account, struct err *e)
@@ -75,7 +65,12 @@ static int check_rights(struct sql_stage *q, struct server *s, const char *fresh
     struct err why = {0};
     if (!may_make(s, fresh) || !may_make(s, old) ||
         import_account_make(s, q->run->s.journal, fresh, account, &why) < 0) {
-        tell_grants(q->run);
+        /* A statement in each note. */
+        _cleanup_free_ char *grants = doctor_grants_beside(&q->run->s);
+        for (char *at = grants, *end; at; at = end ? end + 2 : NULL) {
+            end = strstr(at, "; ");
+            run_note("%.*s", end ? (int)(end - at) : (int)strlen(at), at);
+        }
         err_set(e, EACCES,
             "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'",
             q->run->s.target.user, doctor_grants_host(&q->run->s));

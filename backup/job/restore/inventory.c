@@ -36,14 +36,6 @@ static int read_database(struct server *s, const char *name, struct inventory *v
     return code;
 }
 
-static int read_names(struct server *s, const char *name, struct inventory *v, struct err *e)
-{
-    return server_rows(s, note_item, v, e,
-        "SELECT CASE TABLE_TYPE WHEN 'VIEW' THEN 'view' WHEN 'SEQUENCE' THEN 'sequence' ELSE 'table' END, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE <> 'TEMPORARY' UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s UNION ALL SELECT 'trigger', TRIGGER_NAME FROM "
-        "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s UNION ALL SELECT 'event', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s ORDER BY 1, 2",
-        name, name, name, name);
-}
-
 static int count_rows(
     struct server *s, const char *database, struct inventory_item *it, struct err *e)
 {
@@ -65,7 +57,10 @@ int inventory_read(struct server *s, const char *database, bool (*go_on)(void *c
     if (code == 0)
         code = read_database(s, name, &v, e);
     if (code == 0 && v.exists)
-        code = read_names(s, name, &v, e);
+        code = server_rows(s, note_item, &v, e,
+            "SELECT CASE TABLE_TYPE WHEN 'VIEW' THEN 'view' WHEN 'SEQUENCE' THEN 'sequence' ELSE 'table' END, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE <> 'TEMPORARY' UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s UNION ALL SELECT 'trigger', TRIGGER_NAME FROM "
+            "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s UNION ALL SELECT 'event', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s ORDER BY 1, 2",
+            name, name, name, name);
     for (size_t i = 0; code == 0 && i < v.n; i++)
         if (go_on && !go_on(ctx))
             code = 1;

@@ -82,14 +82,6 @@ static int load(struct serve *s, const char *dir, struct err *e)
     return 0;
 }
 
-static int save(struct serve *s, struct err *e)
-{
-    size_t n;
-    _cleanup_free_ char *path = xasprintf("%s/" INTO_RECORD, s->dir);
-    _cleanup_free_ char *line = json_line(s->record, &n);
-    return file_publish(path, line, n, 0600, e);
-}
-
 /* --- the socket --- */
 
 static bool answers(const char *path)
@@ -191,7 +183,10 @@ static int import_dump(struct serve *s, const struct throwaway_options *o, struc
         return code;
     }
     json_object_set_new(s->item, "imported", json_true());
-    return save(s, e);
+    size_t n;
+    _cleanup_free_ char *path = xasprintf("%s/" INTO_RECORD, s->dir);
+    _cleanup_free_ char *line = json_line(s->record, &n);
+    return file_publish(path, line, n, 0600, e);
 }
 
 static int start(struct serve *s, struct err *e)

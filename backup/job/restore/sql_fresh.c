@@ -175,12 +175,6 @@ static bool has_tables(int dir, const char *name)
     return found;
 }
 
-static bool is_the_servers(const char *name)
-{
-    return strcmp(name, "mysql") == 0 || strcmp(name, "sys") == 0 ||
-           strcmp(name, "performance_schema") == 0 || name[0] == '.' || name[0] == '#';
-}
-
 int sql_fresh_loss(const struct sql_stage *q, struct server *s, json_t *difference, struct err *e)
 {
     _cleanup_free_ char *text = server_quote_text(s, q->database), *ours = NULL;
@@ -191,8 +185,10 @@ int sql_fresh_loss(const struct sql_stage *q, struct server *s, json_t *differen
     if (code == 0 && !d && errno != ENOENT)
         return err_sys(e, errno, "cannot look into %s", q->site.layout.datadir);
     while (d && (de = readdir(d)))
-        if (!is_the_servers(de->d_name) && strcmp(de->d_name, ours) != 0 &&
-            has_tables(dirfd(d), de->d_name))
+        if (!(strcmp(de->d_name, "mysql") == 0 || strcmp(de->d_name, "sys") == 0 ||
+                strcmp(de->d_name, "performance_schema") == 0 || de->d_name[0] == '.' ||
+                de->d_name[0] == '#') &&
+            strcmp(de->d_name, ours) != 0 && has_tables(dirfd(d), de->d_name))
             (void)json_array_append_new(json_object_get(difference, "vanish"),
                 json_pack("{s:s, s:o, s:I}", "kind", "database", "name", json_text(de->d_name),
                     "rows", (json_int_t)-1));

@@ -23,13 +23,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 
-static const char *live_folder(struct run *run, const char *type, const struct site *site)
-{
-    return strcmp(type, run->s.physical_type) == 0
-               ? site->layout.datadir
-               : config_str(run->s.config, "data", type, "path");
-}
-
 static int refuse_series(
     struct restore *r, enum series_fit fit, const char *files, const char *server, struct err *e)
 {
@@ -166,7 +159,9 @@ static int choose(struct restore *r, const struct restore_request *q,
             return code;
         struct restore_part *p = &r->parts[r->n];
         bool database = it->manifest.method == MANIFEST_PHYSICAL;
-        const char *live = live_folder(r->run, it->type, site);
+        const char *live = strcmp(it->type, r->run->s.physical_type) == 0
+                               ? site->layout.datadir
+                               : config_str(r->run->s.config, "data", it->type, "path");
         if (!live) {
             err_set(e, EINVAL,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
