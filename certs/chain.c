@@ -247,24 +247,14 @@ static bool better(X509 *x, X509 *than, time_t now)
                ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(than)) > 0);
 }
 
-static X509 *find_issuer(STACK_OF(X509) * pool, X509 *of, time_t now)
+/* The issuer of that one or, of NULL, the certificate of key: a bundle may hold an old one as well.
+ */
+static X509 *find_best(STACK_OF(X509) * pool, X509 *of, EVP_PKEY *key, time_t now)
 {
     X509 *best = NULL;
     for (int i = 0; i < sk_X509_num(pool); i++) {
         X509 *x = sk_X509_value(pool, i);
-        if (chain_issued(x, of) && better(x, best, now))
-            best = x;
-    }
-    return best;
-}
-
-/* The certificate of key: a bundle may hold an old one as well, for the same key. */
-static X509 *find_leaf(STACK_OF(X509) * pool, EVP_PKEY *key, time_t now)
-{
-    X509 *best = NULL;
-    for (int i = 0; i < sk_X509_num(pool); i++) {
-        X509 *x = sk_X509_value(pool, i);
-        if (matches(x, key) && better(x, best, now))
+        if ((of != NULL ? chain_issued(x, of) : matches(x, key)) && better(x, best, now))
             best = x;
     }
     return best;
@@ -318,7 +308,7 @@ static void push_ref(STACK_OF(X509) * to, X509 *x)
 int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, time_t now,
     const char *name, STACK_OF(X509) * *out, struct err *e)
 {
-    X509 *leaf = find_leaf(pool, key, now);
+    X509 *leaf = find_best(pool, NULL, key, now);
     if (leaf == NULL) {
         return err_set(e, EINVAL,
             "no certificate in %s belongs to the private key: use the key that was made with its request",
@@ -334,7 +324,7 @@ int chain_build(STACK_OF(X509) * pool, EVP_PKEY *key, STACK_OF(X509) * roots, ti
      * everything that fits, so that the checks can say what is wrong with it. */
     X509 *cur = sk_X509_value(chain, sk_X509_num(chain) - 1);
     while (!chain_is_root(cur) && sk_X509_num(chain) < CERT_CHAIN_MAX) {
-        cur = find_issuer(pool, cur, now);
+        cur = find_best(pool, cur, NULL, now);
         if (cur == NULL || holds(chain, cur) || (path != NULL && !valid_at(cur, now)))
             break;
         push_ref(chain, cur);

@@ -226,29 +226,28 @@ static void fit_common_name(X509_NAME *n, GENERAL_NAMES *san)
     }
 }
 
-static int server_named(X509_NAME *subject, const struct cert_names *names, EVP_PKEY *subject_key,
+/* Takes over san. */
+static int server_leaf(X509_NAME *subject, GENERAL_NAMES *san, EVP_PKEY *key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
 {
     X509 *x = NULL;
-    GENERAL_NAMES *san = cert_names_san(names);
-    int r = start(subject_key, signer, days, now, &x, e);
+    int r = start(key, signer, days, now, &x, e);
     if (r == 0) {
         CHECK(X509_set_subject_name(x, subject) == 1);
         if (signer->cert != NULL)
             fit_common_name(X509_get_subject_name(x), san);
-        r = add_server_usage(x, subject_key, e);
+        r = add_server_usage(x, key, e);
     }
     if (r == 0)
         r = add_san(x, san, e);
     if (r == 0)
         r = finish(x, signer, e);
     GENERAL_NAMES_free(san);
-    if (r < 0) {
+    if (r < 0)
         X509_free(x);
-        return r;
-    }
-    *out = x;
-    return 0;
+    else
+        *out = x;
+    return r;
 }
 
 int make_server(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *subject_key,
@@ -258,7 +257,7 @@ int make_server(const struct make_subject *s, const struct cert_names *names, EV
     CHECK(subject != NULL);
     int r = fill_name(subject, s, e);
     if (r == 0)
-        r = server_named(subject, names, subject_key, signer, days, now, out, e);
+        r = server_leaf(subject, cert_names_san(names), subject_key, signer, days, now, out, e);
     X509_NAME_free(subject);
     return r;
 }
@@ -266,7 +265,8 @@ int make_server(const struct make_subject *s, const struct cert_names *names, EV
 int make_again(const X509 *old, const struct cert_names *names, EVP_PKEY *subject_key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
 {
-    return server_named(X509_get_subject_name(old), names, subject_key, signer, days, now, out, e);
+    return server_leaf(
+        X509_get_subject_name(old), cert_names_san(names), subject_key, signer, days, now, out, e);
 }
 
 int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signer *signer, int days,
@@ -353,30 +353,13 @@ static GENERAL_NAMES *request_san(X509_REQ *req)
 int make_from_request(X509_REQ *req, const struct make_signer *signer, int days, time_t now,
     X509 **out, struct err *e)
 {
-    X509 *x = NULL;
-    EVP_PKEY *key = X509_REQ_get0_pubkey(req);
     int r = check_request(req, e);
     if (r < 0)
         return r;
     GENERAL_NAMES *san = request_san(req);
     CHECK(san != NULL);
-    r = start(key, signer, days, now, &x, e);
-    if (r == 0) {
-        CHECK(X509_set_subject_name(x, X509_REQ_get_subject_name(req)) == 1);
-        fit_common_name(X509_get_subject_name(x), san);
-        r = add_server_usage(x, key, e);
-    }
-    if (r == 0)
-        r = add_san(x, san, e);
-    if (r == 0)
-        r = finish(x, signer, e);
-    GENERAL_NAMES_free(san);
-    if (r < 0) {
-        X509_free(x);
-        return r;
-    }
-    *out = x;
-    return 0;
+    return server_leaf(
+        X509_REQ_get_subject_name(req), san, X509_REQ_get0_pubkey(req), signer, days, now, out, e);
 }
 
 static int add_revoked(X509_CRL *crl, const struct make_revoked *entry, struct err *e)

@@ -48,6 +48,19 @@ static int keep_trusted(struct store_list *l, bool foreign, struct err *e)
     return kept > 0 ? 0 : -EPERM;
 }
 
+/* l to *out, unless something went wrong. */
+static int give_trusted(
+    int r, struct store_list *l, bool foreign, struct store_list *out, struct err *e)
+{
+    if (r == 0)
+        r = keep_trusted(l, foreign, e);
+    if (r < 0)
+        store_list_clear(l);
+    else
+        *out = *l;
+    return r;
+}
+
 static int find_by_path(const char *path, const struct trust *trust, bool foreign,
     struct store_list *out, struct err *e)
 {
@@ -67,13 +80,7 @@ static int find_by_path(const char *path, const struct trust *trust, bool foreig
     keep_run(&l, n.run, n.type);
     if (l.count == 0)
         r = err_set(e, ENOENT, "%s does not exist", UTF8_SHORT(path, 300));
-    if (r == 0)
-        r = keep_trusted(&l, foreign, e);
-    if (r < 0)
-        store_list_clear(&l);
-    else
-        *out = l;
-    return r;
+    return give_trusted(r, &l, foreign, out, e);
 }
 
 /* The newest run that is meant by "latest": the list is in order. NULL: none. */
@@ -130,11 +137,5 @@ int store_find(const char *folder, const char *which, const char *type, const st
     if (run && l.count == 0)
         r = err_set(e, ENOENT, "there is no backup %s%s%s in %s", which, type ? " of type " : "",
             type ? type : "", folder);
-    if (r == 0)
-        r = keep_trusted(&l, foreign, e);
-    if (r < 0)
-        store_list_clear(&l);
-    else
-        *out = l;
-    return r;
+    return give_trusted(r, &l, foreign, out, e);
 }

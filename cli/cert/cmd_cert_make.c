@@ -138,16 +138,20 @@ static int need_names(struct cert_run *run)
         run->sub);
 }
 
+static int begin_new(struct cert_run *run)
+{
+    int code = need_names(run);
+    if (code == EXIT_GOOD)
+        code = cert_open(run);
+    return code == EXIT_GOOD ? refuse_overwrite(run) : code;
+}
+
 static int run_init(struct cert_run *run)
 {
     struct err e = {0};
     _cleanup_x509_ X509 *ca = NULL, *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
-    int code = need_names(run);
-    if (code == EXIT_GOOD)
-        code = cert_open(run);
-    if (code == EXIT_GOOD)
-        code = refuse_overwrite(run);
+    int code = begin_new(run);
     if (code != EXIT_GOOD)
         return code;
     int r = make_new_ca(run, &ca_key, &ca, &e);
@@ -229,11 +233,7 @@ static int run_self_signed(struct cert_run *run)
     struct err e = {0};
     _cleanup_x509_ X509 *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *key = NULL;
-    int code = need_names(run);
-    if (code == EXIT_GOOD)
-        code = cert_open(run);
-    if (code == EXIT_GOOD)
-        code = refuse_overwrite(run);
+    int code = begin_new(run);
     if (code != EXIT_GOOD)
         return code;
     if (make_leaf(run, &key, NULL, &leaf, &e) < 0)

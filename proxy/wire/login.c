@@ -190,6 +190,19 @@ void login_names_free(struct login_names *n)
     *n = (struct login_names){0};
 }
 
+/* What both packets end in. */
+static void take_rest(struct cursor *c, uint64_t caps, struct login_names *names)
+{
+    size_t len;
+    if (caps & CAP_PLUGIN_AUTH) {
+        const char *plugin = last_string(c, &len);
+        names->plugin = copy(plugin, len, LOGIN_TEXT_MAX);
+    }
+    if (caps & CAP_CONNECT_ATTRS && cursor_left(c) > 0)
+        parse_attributes(c, names);
+    fill_missing(names);
+}
+
 /* user, answer to the scramble */
 static void skip_auth(struct cursor *c, uint64_t caps, bool lenenc)
 {
@@ -220,13 +233,7 @@ int login_parse(
         const char *database = last_string(&c, &len);
         names.database = copy(database, len, LOGIN_TEXT_MAX);
     }
-    if (caps & CAP_PLUGIN_AUTH) {
-        const char *plugin = last_string(&c, &len);
-        names.plugin = copy(plugin, len, LOGIN_TEXT_MAX);
-    }
-    if (caps & CAP_CONNECT_ATTRS && cursor_left(&c) > 0)
-        parse_attributes(&c, &names);
-    fill_missing(&names);
+    take_rest(&c, caps, &names);
     *out = names;
     return 0;
 }
@@ -282,13 +289,7 @@ int login_parse_change_user(
     names.database = copy(database, len, LOGIN_TEXT_MAX);
     if (cursor_left(&c) >= 2)
         cursor_u16(&c); /* character set */
-    if (caps & CAP_PLUGIN_AUTH) {
-        const char *plugin = last_string(&c, &len);
-        names.plugin = copy(plugin, len, LOGIN_TEXT_MAX);
-    }
-    if (caps & CAP_CONNECT_ATTRS && cursor_left(&c) > 0)
-        parse_attributes(&c, &names);
-    fill_missing(&names);
+    take_rest(&c, caps, &names);
     *out = names;
     return 0;
 }
