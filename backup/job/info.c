@@ -216,7 +216,7 @@ int job_info(struct run *r, int argc, char **argv, struct err *e)
 {
     struct asked a = {.which = "latest"};
     struct store_list l = {0};
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
             a.type = argv[++i];
         else if (strcmp(argv[i], "--against") == 0 && i + 1 < argc)
@@ -227,7 +227,6 @@ int job_info(struct run *r, int argc, char **argv, struct err *e)
             a.foreign = true;
         else
             a.which = argv[i];
-    }
     run_be_modest(r);
     int code = run_find(r, a.which, a.type, a.foreign, &l, e);
     if (code == 0) {
