@@ -42,6 +42,22 @@ static int list_backups(struct cli *cli, const char *type)
     return code;
 }
 
+/* Seconds that only this backup is the beginning of. */
+static void tell_stranded(const struct cli *cli, const json_t *item, bool gone)
+{
+    const json_t *strands = json_object_get(item, "strands");
+    char from[32], until[32];
+    if (!json_is_object(strands))
+        return;
+    cli_time(cli, strands, "from", true, "?", from);
+    cli_time(cli, strands, "until", true, "?", until);
+    if (gone)
+        printf(tr(cli, "no second from %s to %s can be brought back any more\n"), from, until);
+    else
+        printf(tr(cli, "With it goes every second from %s to %s: no other backup leads there.\n"),
+            from, until);
+}
+
 static int remove_backup(struct cli *cli, const char *which, const char *type, bool force)
 {
     struct listing l = {cli, NULL};
@@ -61,6 +77,7 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
         json_array_foreach (json_object_get(l.last, "removed"), i, item) {
             _cleanup_free_ char *t = output_member(item, "type"), *run = output_member(item, "run");
             printf(tr(cli, "removed %s_%s\n"), t, run);
+            tell_stranded(cli, item, true);
         }
         if (code != EXIT_GOOD)
             cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
@@ -69,10 +86,26 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
     return code;
 }
 
+/* Before anybody agrees. */
+static void tell_what_goes(struct cli *cli, const char *which, const char *type)
+{
+    struct listing l = {cli, NULL};
+    const char *args[] = {"list", NULL};
+    const json_t *item;
+    size_t i;
+    if (job_stream_run(cli, args, keep_last, &l) == EXIT_GOOD)
+        json_array_foreach (json_object_get(l.last, "backups"), i, item)
+            if (strcmp(json_get_text(item, "run"), which) == 0 &&
+                (!type || strcmp(json_get_text(item, "type"), type) == 0))
+                tell_stranded(cli, item, false);
+    json_decref(l.last);
+}
+
 static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
 {
     if (yes)
         return EXIT_GOOD;
+    tell_what_goes(cli, which, type);
     if (cli_on_terminal(cli))
         printf(tr(cli, "Delete the backup %s%s%s for good? "), which, type ? " " : "",
             type ? type : "");

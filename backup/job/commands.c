@@ -276,8 +276,15 @@ static int command_list(struct request *r, struct err *e, json_t *last)
     if (store_read(r->settings.pack.folder, r->type, &r->trust, &l, e) < 0)
         return EXIT_FAILED;
     json_t *list = json_array();
-    for (size_t i = 0; i < l.count; i++)
-        json_array_append_new(list, archive_item_json(l.folder, &l.items[i]));
+    struct binlog_catalog log = {0};
+    if (binlog_catalog_read(r->settings.pack.folder, &r->trust, &log, NULL) < 0)
+        log.n = 0; /* binlog_list says why */
+    for (size_t i = 0; i < l.count; i++) {
+        json_t *item = archive_item_json(l.folder, &l.items[i]);
+        json_object_set_new(item, "strands", binlog_stranded(&log, &l, i));
+        json_array_append_new(list, item);
+    }
+    binlog_catalog_clear(&log);
     json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
     json_t *refused;
@@ -330,10 +337,21 @@ static int check_protected(const struct store_list *found, struct err *e)
     return 0;
 }
 
+/* Without a log that can be read nothing is stranded. */
+static json_t *stranded_by(
+    const struct binlog_catalog *log, const struct store_list *all, const struct store_item *it)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->items[i].run, it->run) == 0 && strcmp(all->items[i].type, it->type) == 0)
+            return binlog_stranded(log, all, i);
+    return json_null();
+}
+
 static int remove_run(struct request *r, json_t *removed, struct err *e)
 {
     const char *folder = r->settings.pack.folder;
     struct store_list all, found;
+    struct binlog_catalog log = {0};
     int code = 0;
     if (store_read(folder, NULL, &r->trust, &all, e) < 0)
         return EXIT_FAILED;
@@ -341,6 +359,8 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         store_list_clear(&all);
         return EXIT_FAILED;
     }
+    if (binlog_catalog_read(folder, &r->trust, &log, NULL) < 0)
+        log.n = 0;
     if (strcmp(found.folder, folder) != 0)
         code = EXIT_REFUSED;
     if (code)
@@ -351,12 +371,16 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         code = check_last_one(r, &all, &found.items[i], e);
     for (size_t i = 0; i < found.count && code == 0; i++) {
         const struct store_item *it = &found.items[i];
+        json_t *strands = stranded_by(&log, &all, it);
         if (store_remove(folder, it->type, it->run, &r->trust, e) < 0)
             code = EXIT_FAILED;
         else
-            json_array_append_new(removed, json_pack("{s:s,s:s,s:I}", "type", it->type, "run",
-                                               it->run, "size", (json_int_t)it->size));
+            json_array_append_new(
+                removed, json_pack("{s:s,s:s,s:I,s:O}", "type", it->type, "run", it->run, "size",
+                             (json_int_t)it->size, "strands", strands));
+        json_decref(strands);
     }
+    binlog_catalog_clear(&log);
     store_list_clear(&found);
     store_list_clear(&all);
     return code;

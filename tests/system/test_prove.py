@@ -167,6 +167,24 @@ def test_a_segment_that_is_closed_while_it_is_read(practice):
     assert event(lines, "replayed")[-1]["file"] == file
 
 
+def test_what_a_deleted_backup_strands_is_said_before(practice):
+    """Only the oldest one is where seconds begin that no other leads to."""
+    backup(practice)
+    listed = runs(practice)
+    if len(listed) < 2:
+        backup(practice)
+        listed = runs(practice)
+    assert [run["strands"] is not None for run in listed] == [False] * (len(listed) - 1) + [True]
+    strands = listed[-1]["strands"]
+    assert strands == {"from": listed[-1]["finished"], "until": listed[-2]["finished"]}
+    argv = [paths.CLI, "--config", practice.backup.config, "backups", "delete", listed[-1]["run"]]
+    asked = process.run(argv, input="no\n", env={"LANG": "C"}, check=False)
+    assert asked.returncode == 2 and "With it goes every second from" in asked.stdout, asked
+    assert runs(practice) == listed
+    assert "no second from" in process.run([*argv, "--yes"], env={"LANG": "C"}).stdout
+    assert runs(practice)[-1]["strands"]["from"] == listed[-2]["finished"]
+
+
 def test_the_keeper_proves_and_makes_a_backup_due_when_the_chain_is_broken(practice):
     """By itself after a backup; the status says from when to when; a broken chain is a finding, and its cure begins at once."""
     b = practice.backup

@@ -240,6 +240,58 @@ json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refu
     return list;
 }
 
+/* --- what stands on one backup alone --- */
+
+/* Where anybody could begin; the newest place. */
+static bool is_base(
+    const struct binlog_catalog *c, const struct store_item *it, struct binlog_place *at)
+{
+    bool placed = false;
+    if (!it->complete || it->manifest.method != MANIFEST_PHYSICAL || !standing_good(it->standing))
+        return false;
+    for (uint32_t t = 0; (t = binlog_catalog_after(c, t)) != 0;)
+        placed |= binlog_place_in(c, &it->manifest, t, at);
+    return placed;
+}
+
+/* Across restores, whose place on the older timeline is known. */
+static bool leads_to(
+    const struct binlog_catalog *c, const struct binlog_place *from, const struct binlog_place *to)
+{
+    uint32_t timeline = to->timeline;
+    for (size_t i = c->n; i > 0 && timeline > from->timeline; i--) {
+        const struct binlog_segment *s = &c->items[i - 1].s;
+        if (s->timeline == timeline && !s->previous[0])
+            timeline = s->parent.timeline;
+    }
+    return timeline == from->timeline && timeline != 0;
+}
+
+json_t *binlog_stranded(const struct binlog_catalog *c, const struct store_list *l, size_t i)
+{
+    struct binlog_place at = {.timeline = 0}, other = {.timeline = 0};
+    char from[CLOCK_ISO_LEN], until[CLOCK_ISO_LEN];
+    int64_t ends = 0;
+    if (!is_base(c, &l->items[i], &at))
+        return json_null();
+    for (size_t k = i + 1; k < l->count; k++) /* older ones */
+        if (is_base(c, &l->items[k], &other) && leads_to(c, &other, &at))
+            return json_null();
+    for (size_t k = 0; k < c->n; k++)
+        if (c->items[k].s.ends && (int64_t)c->items[k].s.ends * 1000 > ends)
+            ends = (int64_t)c->items[k].s.ends * 1000;
+    for (size_t k = i; k > 0; k--)
+        if (is_base(c, &l->items[k - 1], &other)) {
+            ends = l->items[k - 1].manifest.finished_ms;
+            break;
+        }
+    int64_t begins = l->items[i].manifest.finished_ms;
+    if (ends <= begins)
+        return json_null();
+    return json_pack(
+        "{s:s, s:s}", "from", clock_iso(begins, from), "until", clock_iso(ends, until));
+}
+
 /* --- verify --- */
 
 int binlog_verify(const struct archive_settings *a, const struct trust *trust,

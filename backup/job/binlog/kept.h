@@ -15,6 +15,12 @@
  * the future: then what is seen is not what is there, or the clock is wrong. */
 int binlog_retain(struct run *r, struct err *e) MUSTCHECK;
 
+/* What only this backup is the beginning of: {"from":TIME,"until":TIME}, the seconds that cannot be
+ * brought back once it is gone, though their log is there; null: another one leads to them. l: all
+ * of them, newest first. New reference. */
+json_t *binlog_stranded(
+    const struct binlog_catalog *c, const struct store_list *l, size_t i) MUSTCHECK;
+
 /* [{"timeline":N,"reason":..,"begins":TIME,"ends":TIME,"segments":N,"transactions":N,"bytes":N,
  *   "stored_bytes":N,"encrypted":BOOL,"gaps":N}]; new reference. refused, problem: out. */
 json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refused);
