@@ -162,6 +162,15 @@ def test_in_a_container(practice_setup):
     assert "127.0.0.3 port" in done.stdout, done.stdout
 
 
+def test_what_is_not_about_room_gets_no_hint_to_make_room(practice_setup, folder):
+    b = practice_setup
+    b.set("data documents", path=b.archives.parent)
+    b.archives.mkdir(exist_ok=True)
+    done = b.run_job("doctor")
+    space = [line for line in map(json.loads, done.stdout.splitlines()) if line.get("name") == "space"][0]
+    assert not space["good"] and "inside" in space["text"] and "fix" not in space, space
+
+
 def test_a_database_that_is_not_there(practice_setup):
     """elexis-oob's was called elexisoob: an empty name must not look like a good practice."""
     b = practice_setup

@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -24,7 +25,7 @@ WIDTH = "160"
 def on_a_terminal(site, *args, answer=None, language="C.UTF-8", timeout=120):
     """Runs the command on a terminal, types the answer when it is asked. Returns (exit code, all that was shown)."""
     leader, follower = pty.openpty()
-    env = dict(os.environ, LC_ALL=language, COLUMNS=WIDTH)
+    env = dict(os.environ, LC_ALL=language, COLUMNS=WIDTH, TERM="xterm")
     child = subprocess.Popen([paths.CLI, "--config", site.backup.config, *args], stdin=follower, stdout=follower, stderr=follower, env=env)
     os.close(follower)
     shown, typed, deadline = b"", False, time.monotonic() + timeout
@@ -50,7 +51,7 @@ def test_shows_asks_restores_and_reports(site):
         cursor.execute("SELECT 1")
         code, shown = on_a_terminal(site, "restore", "latest", answer="restore")
     assert code == 0, shown
-    for words in ("elexisdb", "10.11", "load_db.plain", "501", "500", "practice  127.0.0.1", "1 connections", "letting clients in",
+    for words in ("elexisdb", site.server.value("SELECT VERSION()").split("-")[0], "load_db.plain", "501", "500", "practice  127.0.0.1", "1 connections", "letting clients in",
                   "kept out for", str(site.staging[0]), "restore undo"):
         assert words in shown, f"{words!r} is not in:\n{shown}"
     assert site.side() == "new"
@@ -221,7 +222,7 @@ def test_from_sql_what_works(sql_site, form):
     ("all databases", lambda t: "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `other`;\nUSE `other`;\n" + t, 9, 'about the database "other"'),
     ("truncated", lambda t: t[:len(t) * 2 // 3], 6, "cut off after line"),
     ("no end marker", lambda t: t.replace("-- Dump completed", "-- Dump"), 6, "Dump completed"),
-    ("mysql 8", lambda t: t.replace("utf8mb4_general_ci", "utf8mb4_0900_ai_ci"), 9, "MySQL 8"),
+    ("mysql 8", lambda t: re.sub("utf8mb4_(general|uca1400_ai)_ci", "utf8mb4_0900_xx_ci", t), 9, "MySQL 8"),
     ("shell escape", lambda t: "\\! touch {pwned}\n" + t, 9, "command of the client program"),
     ("system", lambda t: "system touch {pwned}\n" + t, 9, '"system" is a command'),
     ("source", lambda t: "source /etc/passwd\n" + t, 9, '"source" is a command'),

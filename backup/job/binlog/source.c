@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "backup/job/binlog/follow.h"
 #include "backup/server/binlog_client.h"
+#include "backup/server/dialect.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json_get.h"
@@ -27,7 +28,9 @@ static int can_be_followed(struct server *s, struct err *e)
 {
     bool on = false, encrypted = false, row = false;
     _cleanup_free_ char *engine = NULL;
-    int r = variable_is(s, "log_bin", "ON", &on, e);
+    int r = dialect_needs_mariadb(s, "the archived binary log", e);
+    if (r == 0)
+        r = variable_is(s, "log_bin", "ON", &on, e);
     if (r == 0)
         r = variable_is(s, "encrypt_binlog", "ON", &encrypted, e);
     if (r == 0)

@@ -25,11 +25,13 @@
 #include "common/json_lines.h"
 #include "common/process.h"
 #include "common/utf8.h"
+#include "backup/server/dialect.h"
 #include "link/control.h"
 
 struct doctor {
     struct run *run;
-    struct server *server;
+    struct server *server; /* NULL: it lets nobody in */
+    char *version;         /* of its greeting; NULL: it does not answer */
     unsigned bad;
 };
 
@@ -100,17 +102,19 @@ static void check_bypass(struct doctor *d)
     free(text_de);
 }
 
-static char *grant_statement(const struct backup_settings *s)
+static char *grant_statement(const struct doctor *d)
 {
-    _cleanup_free_ char *list = doctor_grants_list(s->config);
+    const struct backup_settings *s = &d->run->s;
+    _cleanup_free_ char *list = doctor_grants_list(s->config, d->version);
     return xasprintf("GRANT %s ON *.* TO '%s'@'%s'", list, s->target.user, doctor_grants_host(s));
 }
 
 static void check_grants(struct doctor *d)
 {
     struct err e = {0};
-    _cleanup_free_ char *statement = grant_statement(&d->run->s), *missing = NULL;
-    int r = doctor_grants_missing(d->server, doctor_grants(d->run->s.config), &missing, &e);
+    _cleanup_free_ char *statement = grant_statement(d), *missing = NULL;
+    int r = doctor_grants_missing(
+        d->server, doctor_grants(d->run->s.config, d->version), &missing, &e);
     bool good = r == 0 && !*missing;
     _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing ? missing : "");
     _cleanup_free_ char *lacks_de = xasprintf(
@@ -131,7 +135,7 @@ static void check_execute(struct doctor *d)
     struct err e = {0};
     bool may = false;
     const struct backup_settings *s = &d->run->s;
-    _cleanup_free_ char *beside = doctor_grants_beside(s);
+    _cleanup_free_ char *beside = doctor_grants_beside(s, d->version);
     _cleanup_free_ char *name = server_quote_name(config_str(s->config, "database", NULL, "name"));
     _cleanup_free_ char *fix = xasprintf("%s; REVOKE ALL PRIVILEGES ON %s.* FROM '%s'@'%s'", beside,
         name, s->target.user, doctor_grants_host(s));
@@ -149,7 +153,6 @@ static void check_execute(struct doctor *d)
             "eine Sicherung führt keine Funktion der Praxis-Datenbank aus", NULL, NULL);
 }
 
-/* Its rights have other names: what a dump lacks, the dump says. */
 static void check_mysql(struct doctor *d)
 {
     const char *version = server_version(d->server);
@@ -166,10 +169,12 @@ static void check_server(struct doctor *d)
 {
     struct err e = {0};
     const struct backup_settings *s = &d->run->s;
-    _cleanup_free_ char *statement = grant_statement(s);
+    bool mysql = d->version && dialect_version_is_mysql(d->version);
+    _cleanup_free_ char *statement = grant_statement(d);
     _cleanup_free_ char *fix = xasprintf("CREATE USER IF NOT EXISTS '%s'@'localhost' %s; %s",
         s->target.user,
         s->password ? "IDENTIFIED BY '<the password in password_file>'"
+        : mysql     ? "IDENTIFIED WITH auth_socket"
                     : "IDENTIFIED VIA unix_socket",
         statement);
     if (server_connect(&s->target, "elexgate-doctor", &d->server, &e) < 0) {
@@ -182,10 +187,9 @@ static void check_server(struct doctor *d)
     _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei %s %s anmelden",
         s->target.user, product, server_version(d->server));
     tell(d, "server", true, (struct words){.text = text, .text_de = text_de});
-    if (server_is_mysql(d->server))
+    if (mysql)
         check_mysql(d);
-    else
-        check_grants(d);
+    check_grants(d);
     check_execute(d);
 }
 
@@ -358,6 +362,10 @@ static void check_space(struct doctor *d)
     _cleanup_free_ char *text_de = xasprintf(
         "die nächste Sicherung braucht etwa %llu MB in %s, frei sind %llu MB", needed,
         d->run->s.folder, have);
+    if (r != 0 && r != EXIT_NO_SPACE) {
+        tell(d, "space", false, (struct words){e.text, NULL, NULL, NULL});
+        return;
+    }
     tell(d, "space", r == 0,
         (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
             "make room, keep fewer generations, or set another [archive] folder",
@@ -420,8 +428,9 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
 {
     (void)argc;
     (void)argv;
-    struct doctor d = {.run = r};
-    _cleanup_free_ char *statement = grant_statement(&r->s), *beside = doctor_grants_beside(&r->s);
+    struct doctor d = {.run = r, .version = dialect_greeting(&r->s.target)};
+    _cleanup_free_ char *statement = grant_statement(&d),
+                        *beside = doctor_grants_beside(&r->s, d.version);
     run_event(json_pack(
         "{ssssso}", "event", "grant", "statement", statement, "beside", json_text(beside)));
     check_server(&d);
@@ -446,6 +455,7 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++)
         check_hook(&d, hooks[i]);
     server_close(d.server);
+    free(d.version);
     if (d.bad == 0)
         return 0;
     err_set(e, EINVAL, "%u things are not as a backup needs them", d.bad);

@@ -1,12 +1,23 @@
 #include "backup/job/doctor/doctor_grants.h"
 
+#include <stdio.h>
 #include <string.h>
+#include "backup/server/dialect.h"
 
-const char *const *doctor_grants(const struct config *c)
+static bool of_mysql(const char *version)
 {
+    return version && dialect_version_is_mysql(version);
+}
+
+const char *const *doctor_grants(const struct config *c, const char *version)
+{
+    static const char *const mysql[] = {"SELECT", "RELOAD", "PROCESS", "LOCK TABLES", "SHOW VIEW",
+        "EVENT", "TRIGGER", "CONNECTION_ADMIN", NULL};
     static const char *const all[] = {"REPLICATION SLAVE", "BINLOG MONITOR", "SELECT", "RELOAD",
         "SHUTDOWN", "PROCESS", "SUPER", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER",
         "CONNECTION ADMIN", "SET USER", NULL};
+    if (of_mysql(version))
+        return mysql;
     return config_bool(c, "binlog", NULL, "archive") ? all : all + 2;
 }
 
@@ -24,7 +35,8 @@ static bool granted(const char *row, const char *privilege)
         len = p + len > end ? (size_t)(end - p) : len;
         if (len == n && memcmp(p, privilege, n) == 0)
             return true;
-        p += len + strlen(", ");
+        p += len + 1; /* "SELECT, RELOAD"; MySQL's newer ones stand without the space */
+        p += *p == ' ';
     }
     return false;
 }
@@ -64,10 +76,10 @@ int doctor_grants_missing(
     return 0;
 }
 
-char *doctor_grants_list(const struct config *c)
+char *doctor_grants_list(const struct config *c, const char *version)
 {
     char *list = xstrdup("");
-    const char *const *grants = doctor_grants(c);
+    const char *const *grants = doctor_grants(c, version);
     for (size_t i = 0; grants[i]; i++) {
         char *longer = xasprintf("%s%s%s", list, i ? ", " : "", grants[i]);
         free(list);
@@ -77,15 +89,30 @@ char *doctor_grants_list(const struct config *c)
 }
 
 /* Made anew each time: only a role's admin could grant it, and whoever makes one without naming an
- * admin is that, even root later is not. Its admin has it. */
-char *doctor_grants_beside(const struct backup_settings *s)
+ * admin is that, even root later is not. Its admin has it. In MySQL whoever may make definers of
+ * others may still name none that are system accounts, such as root, without being one. */
+static char *make_role(const struct backup_settings *s, const char *version)
+{
+    const char *user = s->target.user, *host = doctor_grants_host(s);
+    unsigned major = 0, minor = 0;
+    if (!of_mysql(version))
+        return xasprintf(
+            "DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE "; CREATE ROLE " SERVER_RESTORE_ROLE
+            " WITH ADMIN '%s'@'%s'; GRANT CREATE USER, BINLOG ADMIN ON *.* TO " SERVER_RESTORE_ROLE,
+            user, host);
+    bool old = sscanf(version, "%3u.%3u", &major, &minor) == 2 && major == 8 && minor < 2;
+    return xasprintf(
+        "DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE "; CREATE ROLE " SERVER_RESTORE_ROLE
+        "; GRANT " SERVER_RESTORE_ROLE
+        " TO '%s'@'%s'; GRANT CREATE USER, SYSTEM_VARIABLES_ADMIN, SYSTEM_USER, %s ON *.* TO " SERVER_RESTORE_ROLE,
+        user, host, old ? "SET_USER_ID" : "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER");
+}
+
+char *doctor_grants_beside(const struct backup_settings *s, const char *version)
 {
     static const char *const suffixes[] = {"", "_elexgate_new", "_elexgate_old"};
     const char *database = config_str(s->config, "database", NULL, "name");
-    char *all = xasprintf(
-        "DROP ROLE IF EXISTS " SERVER_RESTORE_ROLE "; CREATE ROLE " SERVER_RESTORE_ROLE
-        " WITH ADMIN '%s'@'%s'; GRANT CREATE USER, BINLOG ADMIN ON *.* TO " SERVER_RESTORE_ROLE,
-        s->target.user, doctor_grants_host(s));
+    char *all = make_role(s, version);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         _cleanup_free_ char *name = xasprintf("%s%s", database, suffixes[i]);
         _cleanup_free_ char *quoted = server_quote_pattern(name);

@@ -4,6 +4,22 @@
 #include "backup/job/trial/server_program.h"
 #include "backup/rules/series.h"
 
+/* Of a dump of MySQL only MySQL itself can prove anything. */
+static void judge_mysql(const struct run *run, doctor_tell_fn *tell, void *ctx)
+{
+    _cleanup_free_ char *program = server_program_of_mysql(run->s.config);
+    if (program)
+        tell(ctx, DOCTOR_FOUND_GOOD, "series",
+            "drills read the dump into a MySQL server of their own",
+            "Proben lesen den Dump in einen eigenen MySQL-Server ein", NULL, NULL);
+    else
+        tell(ctx, DOCTOR_FOUND_WARNING, "series",
+            "no mysqld of MySQL is installed here: dumps are not drilled",
+            "hier ist kein mysqld von MySQL installiert: Dumps werden nicht geprobt",
+            "install mysql-server, or name a mysqld in [drill] server_program",
+            "mysql-server installieren, oder einen mysqld in [drill] server_program nennen");
+}
+
 static void judge_program(
     const struct run *run, const struct server *server, doctor_tell_fn *tell, void *ctx)
 {
@@ -61,6 +77,10 @@ static void judge_newest(
 
 void doctor_series(struct run *run, struct server *server, doctor_tell_fn *tell, void *ctx)
 {
+    if (server_is_mysql(server)) {
+        judge_mysql(run, tell, ctx);
+        return;
+    }
     judge_program(run, server, tell, ctx);
     if (run->s.physical)
         judge_newest(run, server, tell, ctx);

@@ -18,9 +18,11 @@
 #include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/method/dump_beside.h"
+#include "backup/job/method/dump_program.h"
 #include "backup/job/method/dump_rows.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/scan.h"
+#include "backup/server/dialect.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -50,6 +52,7 @@ struct tap {
 
 struct dump {
     struct run *run;
+    struct dump_program program;
     struct dump_rows *rows; /* NULL: they are not counted */
     bool logs;              /* the server writes a binary log, which is archived */
     bool history;           /* of tables WITH SYSTEM VERSIONING */
@@ -137,9 +140,9 @@ static int start_program(struct dump *d, struct err *e)
     const struct config *c = d->run->s.config;
     char options[64];
     snprintf(options, sizeof options, "--defaults-file=/proc/self/fd/%d", d->options_fd);
-    const char *argv[20] = {config_str(c, "backup", NULL, "dump_program"), options,
-        "--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob",
-        "--no-tablespaces", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"};
+    const char *argv[20] = {d->program.name, options, "--single-transaction", "--quick",
+        "--routines", "--triggers", "--events", "--hex-blob", "--no-tablespaces",
+        "--default-character-set=utf8mb4", "--max-allowed-packet=1G"};
     size_t n = 11;
     if (d->logs) {
         argv[n++] = "--master-data=2";
@@ -147,6 +150,10 @@ static int start_program(struct dump *d, struct err *e)
     }
     if (d->history)
         argv[n++] = "--loose-dump-history";
+    if (d->program.mysql) { /* what only concerns a replica, and histograms */
+        argv[n++] = "--loose-set-gtid-purged=OFF";
+        argv[n++] = "--loose-column-statistics=OFF";
+    }
     argv[n] = config_str(c, "database", NULL, "name");
     int from[2], to[2];
     if (pipe2(from, O_CLOEXEC) < 0)
@@ -175,13 +182,13 @@ static int program_failed(struct dump *d, struct err *e)
     struct server *s = NULL;
     struct err ignored = {0};
     json_t *broken = NULL;
-    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
     if (server_connect(&d->run->s.target, "elexgate-job", &s, NULL) == 0)
         (void)!broken_tables_find(s, &broken, &ignored);
     server_close(s);
     _cleanup_free_ char *tables = broken_tables_words(broken);
-    int r = err_set(e, EIO, "%s %s: %s%s%s", program, process_how(&d->child, how, sizeof how),
-        process_said(d->said_fd, said), *tables ? "; tables that cannot be read: " : "", tables);
+    int r = err_set(e, EIO, "%s %s: %s%s%s", d->program.name,
+        process_how(&d->child, how, sizeof how), process_said(d->said_fd, said),
+        *tables ? "; tables that cannot be read: " : "", tables);
     json_decref(broken);
     return r;
 }
@@ -259,8 +266,8 @@ static void keep_accounts(struct dump *d, struct manifest *m)
 {
     struct err why = {0};
     _cleanup_free_ char *accounts = NULL;
-    const char *program = config_str(d->run->s.config, "backup", NULL, "dump_program");
-    if (dump_beside_accounts(program, d->options_fd, &accounts, run_go_on, d->run, &why) == 0)
+    if (dump_beside_accounts(&d->run->s.target, d->program.name, d->options_fd, &accounts,
+            run_go_on, d->run, &why) == 0)
         json_object_set_new(m->info, "accounts", json_text(accounts));
     else
         manifest_add_note(m, "the server's accounts are not kept: %s", why.text);
@@ -368,8 +375,12 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
         r = server_u64(s, &logs, e, "SELECT @@log_bin");
     d->logs = logs != 0;
     struct server_counter counter = {"Innodb_lsn_current", &lsn};
-    if (r == 0)
+    if (r == 0 && !server_is_mysql(s))
         r = server_counters(s, &counter, 1, e);
+    if (r == 0)
+        r = dump_program_find(d->run->s.config, s, database, &d->program, e);
+    if (r == 0 && d->logs)
+        r = dialect_needs_mariadb(s, "the archived binary log ([binlog] archive)", e);
     if (r == 0)
         r = look_beside_tables(d, s, name, m, e);
     server_close(s);
@@ -410,6 +421,7 @@ int dump_backup(struct run *r, struct err *e)
     if (d.said_fd >= 0)
         close(d.said_fd);
     scan_drop(d.tap.scan);
+    free(d.program.name);
     free(d.version);
     return code;
 }

@@ -16,10 +16,10 @@ int dump_beside_database(
  * nothing (NULL allowed). */
 char *dump_beside_clause(struct server *s, const json_t *like) MUSTCHECK;
 
-/* The accounts and roles with their rights and the hashes of their passwords, as SQL text, made by
- * the dump program (--system=users); malloc'ed. login: descriptor of its option file. Negative: it
- * cannot, or may not. */
-int dump_beside_accounts(const char *program, int login, char **out, bool (*go_on)(void *ctx),
-    void *ctx, struct err *e) MUSTCHECK;
+/* The accounts and roles with their rights and the hashes of their passwords, as SQL text; made by
+ * the dump program (--system=users), of MySQL by what the server says of them. malloc'ed. login:
+ * descriptor of the program's option file. Negative: it cannot, or may not. */
+int dump_beside_accounts(const struct server_target *target, const char *program, int login,
+    char **out, bool (*go_on)(void *ctx), void *ctx, struct err *e) MUSTCHECK;
 
 #endif

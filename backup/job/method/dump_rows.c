@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 #include "backup/job/trial/table_sums.h"
+#include "backup/server/dialect.h"
 #include "common/clock.h"
 
 #define LOCK_S   5    /* a statement that holds up the block for longer: counting is given up */
@@ -11,7 +12,7 @@
 #define POLL_US  10000
 
 struct dump_rows {
-    struct server *gate; /* whose BACKUP STAGE keeps commits waiting; NULL once they may go on */
+    struct server *gate; /* keeps commits waiting; NULL once they may go on */
     struct table_sums *sums;
 };
 
@@ -24,13 +25,7 @@ int dump_rows_begin(const struct server_target *t, const char *database, bool hi
     if (r == 0)
         r = server_connect(t, "elexgate-job", &d->gate, e);
     if (r == 0)
-        r = server_exec(d->gate, e, "SET SESSION lock_wait_timeout=%d", LOCK_S);
-    if (r == 0)
-        r = server_limit(d->gate, LOCK_S, e);
-    if (r == 0)
-        r = server_exec(d->gate, e, "BACKUP STAGE START");
-    if (r == 0)
-        r = server_exec(d->gate, e, "BACKUP STAGE BLOCK_COMMIT");
+        r = dialect_hold_commits(d->gate, LOCK_S, e);
     if (r == 0)
         r = table_sums_start(d->sums, e);
     if (r < 0) {
@@ -60,7 +55,7 @@ int dump_rows_go(struct dump_rows *d, bool (*begun)(void *ctx), void *ctx, struc
     bool good = false;
     while (!(good = begun(ctx) || has_snapshot(d)) && clock_mono_ms() < end)
         usleep(POLL_US);
-    server_close(d->gate); /* its end is the end of the stage */
+    server_close(d->gate); /* its end is the end of the wait */
     d->gate = NULL;
     if (good)
         return 0;

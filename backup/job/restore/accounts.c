@@ -150,7 +150,7 @@ static int make_new(struct place *p, bool *made, struct err *e)
         server_exec(p->server, NULL, "CREATE OR REPLACE USER %s %s %s", p->quoted,
             password ? "IDENTIFIED BY" : "IDENTIFIED VIA unix_socket", password ? quoted : "") < 0)
         return cannot(p, e);
-    _cleanup_free_ char *list = doctor_grants_list(p->settings->config);
+    _cleanup_free_ char *list = doctor_grants_list(p->settings->config, server_version(p->server));
     return server_exec(p->server, NULL, "GRANT %s ON *.* TO %s", list, p->quoted) < 0 ? cannot(p, e)
                                                                                       : 0;
 }

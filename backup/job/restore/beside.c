@@ -66,10 +66,17 @@ static int check_rights(struct sql_stage *q, struct server *s, const char *fresh
     if (!may_make(s, fresh) || !may_make(s, old) ||
         import_account_make(s, q->run->s.journal, fresh, account, &why) < 0) {
         /* A statement in each note. */
-        _cleanup_free_ char *grants = doctor_grants_beside(&q->run->s);
+        _cleanup_free_ char *grants = doctor_grants_beside(&q->run->s, server_version(s));
         for (char *at = grants, *end; at; at = end ? end + 2 : NULL) {
             end = strstr(at, "; ");
             run_note("%.*s", end ? (int)(end - at) : (int)strlen(at), at);
+        }
+        if (server_is_mysql(s)) {
+            err_set(e, EACCES,
+                "the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this");
+            run_error_de(q->run,
+                "das SQL kommt in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal als root des Servers ausführen: die Befehle, die davor genannt sind");
+            return EXIT_REFUSED;
         }
         err_set(e, EACCES,
             "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'",
@@ -393,6 +400,8 @@ static int settle(struct restore *r, struct server *s, bool to_new, struct err *
     const char *const all[] = {text(r, "database"), text(r, "new"), text(r, "old")};
     int code = 0;
     run_phase(r->run, r->run->s.dump_type, "swap", 0);
+    if (server_is_mysql(s)) /* there nothing of ours has SUPER */
+        code = import_account_trust(s, r->run->s.journal, e);
     for (size_t i = 0; code == 0 && i < 3; i++) {
         _cleanup_free_ char *name = server_quote_name(all[i]);
         code = server_exec(s, e, "CREATE DATABASE IF NOT EXISTS %s %s", name, text(r, "like"));
@@ -404,7 +413,7 @@ static int settle(struct restore *r, struct server *s, bool to_new, struct err *
     if (code == 0)
         code = objects_make(
             s, all[0], json_object_get(json_object_get(r->beside, "objects"), side(to_new)), e);
-    return code;
+    return import_account_distrust(s, r->run->s.journal, code, e);
 }
 
 static int finish(struct restore *r, bool new_live, struct err *e)

@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <jansson.h>
+#include <mysqld_error.h>
 #include "backup/job/trial/definers.h"
 #include "backup/server/globals.h"
 
-static int note_host(
+static int note_text(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
     (void)lengths, (void)columns, (void)e;
@@ -17,9 +18,21 @@ static int note_host(
 static int drop_at(struct server *s, const char *host, struct err *e)
 {
     _cleanup_free_ char *at = server_quote_text(s, host);
-    int code = server_exec(s, e, "DROP USER IF EXISTS '" DEFINERS_IMPORTER "'@%s", at);
-    /* the rights of a session outlive its account */
-    return code == 0 ? server_exec(s, e, "KILL USER '" DEFINERS_IMPORTER "'@%s", at) : code;
+    return server_exec(s, e, "DROP USER IF EXISTS '" DEFINERS_IMPORTER "'@%s", at);
+}
+
+/* The rights of a session outlive its account. */
+static int end_sessions(struct server *s, struct err *e)
+{
+    json_t *ids = json_array(), *id;
+    size_t i;
+    int code = server_rows(s, note_text, ids, e,
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER='" DEFINERS_IMPORTER "'");
+    json_array_foreach (ids, i, id)
+        if (code == 0 && server_exec(s, e, "KILL %s", json_string_value(id)) < 0)
+            code = server_errno(s) == ER_NO_SUCH_THREAD ? 0 : -EIO;
+    json_decref(ids);
+    return code;
 }
 
 /* It is nobody's business elsewhere: a replica, or who goes back by the log, would have it for
@@ -37,11 +50,13 @@ int import_account_drop(struct server *s, const char *settings, struct err *e)
     if (code == 0)
         code = log_it(s, false, e);
     if (code == 0)
-        code = server_rows(s, note_host, hosts, e,
+        code = server_rows(s, note_text, hosts, e,
             "SELECT Host FROM mysql.user WHERE User='" DEFINERS_IMPORTER "'");
     json_array_foreach (hosts, i, host)
         if (code == 0)
             code = drop_at(s, json_string_value(host), e);
+    if (code == 0 && json_array_size(hosts) > 0)
+        code = end_sessions(s, e);
     json_decref(hosts);
     struct err why = {0};
     int back = log_it(s, true, code == 0 ? e : &why);
@@ -60,7 +75,7 @@ static int make(struct server *s, const char *database, struct import_account *a
                : code;
 }
 
-static int trust(struct server *s, const char *settings, struct err *e)
+int import_account_trust(struct server *s, const char *settings, struct err *e)
 {
     struct globals *globals = NULL;
     int code = globals_open(s, settings, &globals, NULL, e);
@@ -68,6 +83,13 @@ static int trust(struct server *s, const char *settings, struct err *e)
         code = globals_set(globals, s, "log_bin_trust_function_creators", "ON", e);
     globals_close(globals);
     return code < 0 ? code : 0;
+}
+
+int import_account_distrust(struct server *s, const char *settings, int code, struct err *e)
+{
+    struct err why = {0};
+    int back = globals_recover(s, settings, NULL, code == 0 ? e : &why);
+    return code == 0 && back < 0 ? back : code;
 }
 
 int import_account_make(struct server *s, const char *settings, const char *database,
@@ -87,7 +109,7 @@ int import_account_make(struct server *s, const char *settings, const char *data
     int back = log_it(s, true, code == 0 ? e : &why);
     code = code == 0 ? back : code;
     if (code == 0)
-        code = trust(s, settings, e);
+        code = import_account_trust(s, settings, e);
     if (code < 0)
         import_account_clear(&a);
     else

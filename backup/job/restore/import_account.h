@@ -22,6 +22,12 @@ int import_account_make(struct server *s, const char *settings, const char *data
     struct import_account *out, struct err *e) MUSTCHECK;
 /* All of that name, and their connections. */
 int import_account_drop(struct server *s, const char *settings, struct err *e) MUSTCHECK;
+/* With a binary log, who has not SUPER makes no functions and triggers: from here on he may, until
+ * the second one, which passes on what came of it meanwhile, and fails by itself if that was good.
+ */
+int import_account_trust(struct server *s, const char *settings, struct err *e) MUSTCHECK;
+int import_account_distrust(
+    struct server *s, const char *settings, int code, struct err *e) MUSTCHECK;
 void import_account_clear(struct import_account *a);
 
 #endif

@@ -157,7 +157,7 @@ static void note_origin(const struct sql_stage *q, struct server *s)
     bool mysql = !strstr(theirs, "MariaDB");
     if (sscanf(theirs, "%u.%u", &a, &b) != 2 || sscanf(ours, "%u.%u", &c, &d) != 2)
         return;
-    if (mysql ? a >= 8 : a > c || (a == c && b > d))
+    if (mysql != server_is_mysql(s) ? mysql && a >= 8 : a > c || (a == c && b > d))
         run_note(
             "the dump is of a newer server (%s), this one is %s: what only that one knows is an error when it is tried out, before anybody is kept out",
             UTF8_SHORT(theirs, 40), UTF8_SHORT(ours, 40));

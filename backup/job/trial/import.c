@@ -9,7 +9,9 @@
 #include <unistd.h>
 #include "common/process.h"
 #include "backup/job/method/dump_beside.h"
+#include "backup/job/trial/server_program.h"
 #include "backup/job/trial/trial.h"
+#include "backup/server/dialect.h"
 #include "common/exit_codes.h"
 
 #define INSTALL_MS 120000
@@ -52,6 +54,30 @@ static int install_in(struct run *r, const struct throwaway_options *o, bool sta
     return run_sandboxed(r, argv, &trial->sandbox, INSTALL_MS, e);
 }
 
+/* MySQL's own program does it, which is the server. */
+static int install_mysql(
+    struct run *r, const struct throwaway_options *o, struct trial *trial, struct err *e)
+{
+    char *argv[12] = {xstrdup(o->program), xstrdup("--no-defaults"),
+        xstrdup("--initialize-insecure"), xstrdup("--innodb-use-native-aio=OFF"),
+        xasprintf("--datadir=%s", o->datadir), xasprintf("--tmpdir=%s", o->scratch),
+        xstrdup("--secure-file-priv=")};
+    size_t n = 7;
+    _cleanup_free_ char *share = server_program_share(o->program);
+    _cleanup_free_ char *words = xasprintf("--lc-messages-dir=%s", share ? share : "");
+    int code = share ? trial_show(trial, words, &argv[n], e) : 0;
+    n += share && code == 0;
+    if (o->lower_case_table_names >= 0)
+        argv[n++] = xasprintf("--lower-case-table-names=%d", o->lower_case_table_names);
+    if (o->page_size)
+        argv[n++] = xasprintf("--innodb-page-size=%u", o->page_size);
+    if (code == 0)
+        code = run_sandboxed(r, (const char *const *)argv, &trial->sandbox, INSTALL_MS, e);
+    while (n > 0)
+        free(argv[--n]);
+    return code;
+}
+
 int import_install(struct run *r, const struct throwaway_options *o, bool stays, struct err *e)
 {
     struct trial trial;
@@ -60,7 +86,7 @@ int import_install(struct run *r, const struct throwaway_options *o, bool stays,
     int code = trial_open(&trial, o->config, o->datadir, o->scratch, e);
     if (code < 0)
         return code;
-    code = install_in(r, o, stays, &trial, e);
+    code = o->mysql ? install_mysql(r, o, &trial, e) : install_in(r, o, stays, &trial, e);
     int closed = trial_close(&trial, code == 0 ? e : NULL);
     return code == 0 ? closed : code;
 }
@@ -126,9 +152,23 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
     _cleanup_free_ char *datadir = xasprintf(
         "%.*s/server", (int)(strrchr(scratch, '/') - scratch), scratch);
     _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
+    bool mysql = m->server.version && dialect_version_is_mysql(m->server.version);
+    _cleanup_free_ char *program = mysql ? server_program_of_mysql(r->s.config)
+                                         : xstrdup(config_str(
+                                               r->s.config, "drill", NULL, "server_program"));
+    if (!program) {
+        err_set(e, ENOENT,
+            "not drilled: this is a dump of MySQL %s, and no mysqld of MySQL is installed here to try it in (mysql-server, or its path in [drill] server_program)",
+            m->server.version);
+        run_error_de(r,
+            "nicht geprobt: Das ist ein Dump von MySQL %s, und hier ist kein mysqld von MySQL installiert, um ihn einzulesen (mysql-server, oder sein Pfad in [drill] server_program)",
+            m->server.version);
+        return EXIT_REFUSED;
+    }
     struct throwaway_options o = {
         .config = r->s.config,
-        .program = config_str(r->s.config, "drill", NULL, "server_program"),
+        .program = program,
+        .mysql = mysql,
         .datadir = datadir,
         .scratch = scratch,
         .page_size = m->server.page_size,

@@ -202,7 +202,11 @@ static int prepare(struct server *s, const char *database, struct err *e)
 {
     _cleanup_free_ char *name = server_quote_name(database);
     int code = server_exec(s, e,
-        "SET SESSION max_statement_time=0, lock_wait_timeout=60, innodb_lock_wait_timeout=60, time_zone=DEFAULT, innodb_strict_mode=0, foreign_key_checks=0, net_read_timeout=86400, net_write_timeout=86400, sql_mode=DEFAULT");
+        "SET SESSION lock_wait_timeout=60, innodb_lock_wait_timeout=60, time_zone=DEFAULT, foreign_key_checks=0, net_read_timeout=86400, net_write_timeout=86400, sql_mode=DEFAULT");
+    if (code == 0)
+        code = server_limit(s, 0, e);
+    if (code == 0 && !server_is_mysql(s)) /* there it takes a right that this account has not */
+        code = server_exec(s, e, "SET SESSION innodb_strict_mode=0");
     return code == 0 ? server_exec(s, e, "USE %s", name) : code;
 }
 

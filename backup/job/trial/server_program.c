@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "backup/rules/series.h"
+#include "backup/server/dialect.h"
 #include "common/exit_codes.h"
 #include "common/process.h"
 #include "backup/job/trial/trial.h"
@@ -40,6 +41,17 @@ char *server_program_version(const struct config *c, const char *program)
         return NULL;
     at += strlen("Ver ");
     return xasprintf("%.*s", (int)strcspn(at, " \n"), at);
+}
+
+char *server_program_of_mysql(const struct config *c)
+{
+    const char *const programs[] = {config_str(c, "drill", NULL, "server_program"), "mysqld"};
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        _cleanup_free_ char *version = server_program_version(c, programs[i]);
+        if (version && dialect_version_is_mysql(version))
+            return xstrdup(programs[i]);
+    }
+    return NULL;
 }
 
 char *server_program_share(const char *program)

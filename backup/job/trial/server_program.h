@@ -11,6 +11,10 @@
 /* "11.8.9-MariaDB-0+deb13u1": what the program says of itself, malloc'ed; NULL when it does not
  * start. It runs as a trial does, in a sandbox where nothing is, never as root. */
 char *server_program_version(const struct config *c, const char *program) MUSTCHECK;
+/* The mysqld that a dump of MySQL is tried in: [drill] server_program if it is one, or else one in
+ * PATH; malloc'ed, NULL: none is installed. (Debian's MariaDB has a link of that name, which is
+ * none.) */
+char *server_program_of_mysql(const struct config *c) MUSTCHECK;
 /* Of a program that is none of the system's (/opt/mariadb/bin/mariadbd): the folder beside it with
  * its words and character sets, which it looks for elsewhere. malloc'ed; NULL = none, or not
  * needed. Without them a server refuses even SET lc_time_names. */

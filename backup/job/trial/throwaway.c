@@ -87,6 +87,20 @@ static unsigned long long pool_mb(void)
     return mb < 128 ? 128 : mb > 2048 ? 2048 : mb;
 }
 
+static void add_settings_of(struct args *a, const struct throwaway_options *o)
+{
+    if (o->page_size)
+        add(a, "--innodb-page-size=%u", o->page_size);
+    if (o->lower_case_table_names >= 0)
+        add(a, "--lower-case-table-names=%d", o->lower_case_table_names);
+    if (o->settings && !o->mysql) /* no files of MySQL's are ever copied */
+        add_settings(a, o->settings, layout_settings, "");
+    if (o->settings)
+        add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
+    if (o->database)
+        add(a, "--max-allowed-packet=1G");
+}
+
 /* What would take it out of its folders. io_uring is not for those in a sandbox. */
 static void add_walls(struct args *a, const struct throwaway_options *o)
 {
@@ -94,7 +108,7 @@ static void add_walls(struct args *a, const struct throwaway_options *o)
     for (size_t i = 0; o->args && o->args[i]; i++)
         plugins |= strncmp(o->args[i], "--plugin", 8) == 0;
     add(a, "--skip-networking");
-    add(a, "--skip-symbolic-links");
+    add(a, o->mysql ? "--mysqlx=OFF" : "--skip-symbolic-links");
     add(a, "--secure-file-priv=%s/" NOTHING, o->scratch);
     if (!plugins) /* the data can name some as well, which are then not found */
         add(a, "--plugin-dir=%s/" NOTHING, o->scratch);
@@ -139,23 +153,14 @@ static int build_args(
         add(a, "--skip-grant-tables");
     add(a, "--event-scheduler=OFF");
     add(a, "--skip-log-bin");
-    add(a, "--skip-slave-start");
+    add(a, o->mysql ? "--skip-replica-start" : "--skip-slave-start");
     add(a, "--innodb-buffer-pool-size=%lluM", pool_mb());
     add(a, "--innodb-buffer-pool-load-at-startup=OFF");
     add(a, "--innodb-buffer-pool-dump-at-shutdown=OFF");
     add(a, "--innodb-fast-shutdown=1");
     add(a, "--innodb-flush-log-at-trx-commit=2");
     add(a, "--performance-schema=OFF");
-    if (o->page_size)
-        add(a, "--innodb-page-size=%u", o->page_size);
-    if (o->lower_case_table_names >= 0)
-        add(a, "--lower-case-table-names=%d", o->lower_case_table_names);
-    if (o->settings)
-        add_settings(a, o->settings, layout_settings, "");
-    if (o->settings)
-        add_settings(a, o->settings, layout_manners, "loose-"); /* another version may lack some */
-    if (o->database)
-        add(a, "--max-allowed-packet=1G");
+    add_settings_of(a, o);
     int r = add_share(a, o, t, e);
     for (size_t i = 0; r == 0 && o->args && o->args[i]; i++)
         r = add_shown(a, t, o->args[i], e);
@@ -199,11 +204,13 @@ static int write_accounts(struct throwaway *t, const struct throwaway_options *o
     const char *ours = account_names[OURS], *imports = account_names[IMPORTS];
     _cleanup_free_ char *text = xasprintf(
         "SET sql_mode='';\n"
-        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost;\n"
+        "CREATE USER `%s`@localhost IDENTIFIED BY '%s';\n"
         "GRANT ALL PRIVILEGES ON *.* TO `%s`@localhost WITH GRANT OPTION;\n"
-        "CREATE OR REPLACE USER `%s`@localhost IDENTIFIED BY '%s';\n"
+        "CREATE USER `%s`@localhost IDENTIFIED BY '%s';\n"
         "GRANT ALL PRIVILEGES ON %s.* TO `%s`@localhost;\n",
-        ours, t->password[OURS], ours, imports, t->password[IMPORTS], database, imports);
+        ours, imports, ours, t->password[OURS], ours, imports, t->password[IMPORTS], database,
+        imports);
     t->accounts = true;
     t->database = xstrdup(o->database);
     return trial_write(&t->trial, ACCOUNTS, text, strlen(text), e);
@@ -214,7 +221,10 @@ static int remove_accounts(struct throwaway *t, struct err *e)
 {
     if (!t->accounts || !t->server)
         return 0;
-    int r = definers_put_right(t->server, t->database, &t->definers, e);
+    /* what MySQL read in is dropped with the whole (import.h) */
+    int r = server_is_mysql(t->server)
+                ? 0
+                : definers_put_right(t->server, t->database, &t->definers, e);
     return r < 0 ? r
                  : server_exec(t->server, e, "DROP USER IF EXISTS `%s`@localhost, `%s`@localhost",
                        account_names[IMPORTS], account_names[OURS]);

@@ -21,6 +21,7 @@ struct throwaway;
 struct throwaway_options {
     const struct config *config; /* [drill] user, sandbox; NULL = their defaults */
     const char *program;         /* mariadbd */
+    bool mysql;                  /* it is a mysqld of MySQL */
     const char *root;            /* in another system's root (sandbox.h); NULL = in this one */
     const char *const *args;     /* further arguments, NULL-terminated; may be NULL */
     /* Two folders in a folder of ours that nobody else can write to. As root both are given to the

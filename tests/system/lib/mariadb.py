@@ -6,6 +6,7 @@ user who would shadow 'name'@'%'.
 """
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pymysql.constants.CLIENT as FLAG
 from lib import newer, ports, process
 
 MARIADBD = shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin") or "mariadbd"
+SERIES = tuple(map(int, re.search(r"Ver (\d+)\.(\d+)", process.run([MARIADBD, "--no-defaults", "--version"]).stdout).groups()))
 _PROGRAM = (MARIADBD, "--no-defaults", *(newer.places(newer.session_root()) if newer.session_root() else []))
 
 _SMALL = [
@@ -53,7 +55,7 @@ class MariaDB:
     and kill() then mean that one as well.
     """
 
-    program = _PROGRAM  # a subclass may run another one
+    program, small = _PROGRAM, _SMALL  # a subclass may run another one
 
     def __init__(self, folder, template=None, args=(), certificate=None, key=None, ca=None, datadir=None, tcp=True,
                  port=None):
@@ -89,7 +91,7 @@ class MariaDB:
         log_before = len(self.process.log()) if self.process else 0
         self.process = process.Child("mariadbd", [
             *self.program, *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
-            f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args], self.folder / "mariadbd.log")
+            f"--pid-file={self.folder}/db.pid", *net, *self.small, *self.args], self.folder / "mariadbd.log")
         # The log says it, not a first connection: a test may look at the server's connection counters.
         process.wait_until(lambda: "ready for connections" in self.log[log_before:] or not self.process.alive(),
                            timeout, "mariadbd ready")
@@ -100,7 +102,7 @@ class MariaDB:
     def _argv(self):
         net = ["--skip-networking"] if self.port is None else [f"--port={self.port}", "--bind-address=127.0.0.1"]
         return [*self.program, *_as_user(), f"--datadir={self.datadir}", f"--socket={self.socket}",
-                f"--pid-file={self.folder}/db.pid", *net, *_SMALL, *self.args]
+                f"--pid-file={self.folder}/db.pid", *net, *self.small, *self.args]
 
     def start_command(self):
         """A script that starts the server in the background, as systemctl would: nothing if it runs already. A second

@@ -35,18 +35,18 @@ def make_root():
     return (None, made.stderr.strip()) if made.returncode else (folder, None)
 
 
-def programs(root, folder, names=PROGRAMS):
+def programs(root, folder, names=PROGRAMS, share="mariadb"):
     """Puts programs into folder/bin with the loader and the libraries they need, so that they start by themselves, also in a
     sandbox (where there is no /proc, and so no $ORIGIN), and the server's words into folder/share, as in /opt. Returns folder/bin."""
     usr, loader = root / "root" / "usr", "ld-linux-x86-64.so.2"
     library = usr / "lib" / "x86_64-linux-gnu"
-    shutil.copytree(usr / "share" / "mariadb", folder / "share" / "mariadb")
+    shutil.copytree(usr / "share" / share, folder / "share" / share)
     folder.chmod(0o755)  # everybody gets through to it, as to /opt
     folder = folder / "bin"
     folder.mkdir()
     for name in names:
         program = shutil.copy(next(p for p in (usr / "sbin" / name, usr / "bin" / name) if p.exists()), folder)
-        needed = process.run([library / loader, "--library-path", library, "--list", program]).stdout
+        needed = process.run([library / loader, "--library-path", f"{library}:{usr}/lib/mysql/private", "--list", program]).stdout
         for path in (library / loader, *re.findall(r"=> (/\S+)", needed)):
             if not (folder / os.path.basename(path)).exists():
                 shutil.copy(path, folder)
