@@ -311,6 +311,20 @@ char *binlog_query_kind(const struct binlog_query *q, char out[static BINLOG_KIN
     return out;
 }
 
+bool binlog_query_of_accounts(const struct binlog_query *q)
+{
+    static const char *const kinds[] = {"GRANT", "REVOKE", "CREATE USER", "ALTER USER", "DROP USER",
+        "RENAME USER", "CREATE ROLE", "DROP ROLE", "SET PASSWORD", "SET DEFAULT"};
+    char kind[BINLOG_KIND_LEN], what[8] = "";
+    binlog_query_kind(q, kind);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    _cleanup_free_ char *head = xasprintf("%.*s", q->length < 100 ? (int)q->length : 100, q->text);
+    return strcmp(kind, "CREATE OR") == 0 && sscanf(head, "%*s %*s %*s %7s", what) == 1 &&
+           (strcasecmp(what, "USER") == 0 || strcasecmp(what, "ROLE") == 0);
+}
+
 /* sql/log_event.h, User_var_log_event: the name with its length in four bytes, whether it is NULL,
  * then the kind, the collation, the value with its length in four bytes and flags. Later servers
  * add to it. */

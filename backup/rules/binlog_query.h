@@ -56,6 +56,9 @@ enum binlog_bracket binlog_query_bracket(const struct binlog_query *q);
 #define BINLOG_KIND_LEN 32
 char *binlog_query_kind(const struct binlog_query *q, char out[static BINLOG_KIND_LEN]);
 
+/* It is there to change accounts or roles. */
+bool binlog_query_of_accounts(const struct binlog_query *q);
+
 /* What a session must have before the statement that comes next: INTVAR, RAND, and USER_VAR, which
  * is also logged with row events (SET @t=…; CREATE EVENT … AT @t). */
 struct binlog_variable {

@@ -263,7 +263,13 @@ def name_that_ends_early(server):
         c.query(b"CREATE TABLE `\xd6\xd0``(SELECT User, Priv FROM mysql.global_priv/*` SELECT 1 AS `*/#` FROM DUAL WHERE 0")
 
 
-@pytest.mark.parametrize(("do", "words"), [(as_statement, "binlog_format=ROW"), (name_that_ends_early, "character set gbk")])
+def rights_by_the_way(server):
+    """As text, which runs with the rights of the replay. What it did then, root did."""
+    server.sql("CREATE OR REPLACE USER own_rights@'%'; SET binlog_format=STATEMENT;"
+               "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.access', 1) WHERE User='own_rights'; FLUSH PRIVILEGES")
+
+
+@pytest.mark.parametrize(("do", "words"), [(rights_by_the_way, "changed who may do what"), (as_statement, "binlog_format=ROW"), (name_that_ends_early, "character set gbk")])
 def test_what_cannot_be_run_is_named_and_nothing_is_touched(live, do, words):
     live.write(5)
     do(live.server)
