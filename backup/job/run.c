@@ -341,6 +341,10 @@ int run_publish(struct run *r, struct pack *p, struct manifest *m, const char *s
     json_t *archive = json_pack("{sssssIsIsIsssI}", "type", r->type, "file", pack_file_name(p),
         "size", (json_int_t)m->archive.size, "bytes", (json_int_t)m->content.bytes, "files",
         (json_int_t)m->content.files, "state", state, "tables", (json_int_t)m->table_count);
+    char newest[CLOCK_ISO_LEN];
+    if (manifest_newest(m, NULL, NULL))
+        json_object_set_new(
+            archive, "newest", json_string(clock_iso(manifest_newest(m, NULL, NULL), newest)));
     json_t *event = json_pack("{ss}", "event", "archive");
     json_object_update(event, archive);
     json_array_append_new(r->archives, archive);

@@ -34,6 +34,10 @@ void action_verify(struct request *rq);
 void action_drill(struct request *rq);
 void action_delete(struct request *rq);
 
+/* page_run.c: one backup */
+json_t *model_run(struct request *rq);
+void action_mark(struct request *rq);
+
 /* page_restore.c */
 json_t *model_restore(struct request *rq);
 /* With the plan for a run or an upload; both NULL: none. */

@@ -83,6 +83,20 @@ static void add_saved(struct request *rq, json_t *list, const json_t *good, cons
     add(list, say(rq, key, "when", when, "size", size, "change", change, NULL));
 }
 
+/* Of the records that tell when they were written. */
+static void add_newest(struct request *rq, json_t *list, const json_t *good)
+{
+    int64_t newest = 0;
+    size_t i;
+    const json_t *archive;
+    char when[64];
+    json_array_foreach (json_object_get(good, "archives"), i, archive)
+        newest = time_in(archive, "newest") > newest ? time_in(archive, "newest") : newest;
+    if (newest)
+        add(list,
+            say(rq, "sum-newest", "when", view_moment(newest, rq->lang, when, sizeof when), NULL));
+}
+
 static void add_proven(struct request *rq, json_t *list, const json_t *keeper)
 {
     const json_t *drill = json_object_get(keeper, "last_drill");
@@ -142,6 +156,7 @@ void add_summary(struct request *rq, json_t *model, const json_t *keeper)
     json_t *list = json_array();
     struct past p = look_back(rq);
     add_saved(rq, list, good, &p);
+    add_newest(rq, list, good);
     add_proven(rq, list, keeper);
     add_room(rq, list, keeper, good, &p);
     add_told(rq, list);

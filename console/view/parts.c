@@ -258,6 +258,12 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
         (void)json_object_set(run, "started", json_object_get(archive, "started"));
     if (first || strcmp(json_get_text(archive, "finished"), json_get_text(run, "finished")) > 0)
         (void)json_object_set(run, "finished", json_object_get(archive, "finished"));
+    if (json_get_true(archive, "protected"))
+        (void)json_object_set_new(run, "protected", json_true());
+    if (*json_get_text(archive, "label"))
+        (void)json_object_set(run, "label", json_object_get(archive, "label"));
+    if (strcmp(json_get_text(archive, "newest"), json_get_text(run, "newest")) > 0)
+        (void)json_object_set(run, "newest", json_object_get(archive, "newest"));
     merge_check(run, archive, "verified", first);
     merge_check(run, archive, "proven", first);
     add_proof(rq, run, archive);

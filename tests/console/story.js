@@ -39,6 +39,40 @@ const STEPS = {
         assertEqual(await page.locator("#runs-table tbody tr").first().locator(".badge.good").count(), 2, "verified and proven");
     },
 
+    // What is in it, what differs from now; its name, and protection that needs the password to be taken away.
+    async "look-into"(page, base) {
+        assert(/Der neuste Eintrag darin ist vom \d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d\./.test(await page.locator("#summary").innerText()), "the overview names it");
+        await page.goto(`${base}/backups`);
+        await page.locator("#runs-table tbody th a").first().click();
+        await page.locator("#mark").waitFor();
+        await page.getByText("Alle Tabellen zeigen").first().click();
+        const tables = await page.locator(".tables").first().innerText();
+        assert(tables.includes("elexis.KONTAKT") && !tables.includes("mysql."), `its tables: ${tables.slice(0, 300)}`);
+        await page.getByRole("link", { name: "Mit jetzt vergleichen" }).click();
+        await page.locator(".difference").first().waitFor(LONG);
+        const row = await page.locator(".difference tbody tr", { hasText: "elexis.CONFIG" }).first().innerText();
+        assert(row.includes("+1"), `one row more: ${row}`);
+        assertEqual((await axe(page)).join("\n"), "", "accessibility of a backup");
+        await page.fill("#label", "vor dem Einspielen von 3.13");
+        await send(page, "#mark button:has-text('Speichern')");
+        assert((await flash(page, "good")).includes("Name"), "the name is saved");
+        await send(page, "#mark button:has-text('Schützen')");
+        assert((await page.locator("#mark").innerText()).includes("geschützt"), "protected");
+        await page.goto(`${base}/backups`);
+        const first = page.locator("#runs-table tbody tr").first();
+        assert((await first.innerText()).includes("vor dem Einspielen von 3.13"), "the list has the name");
+        await first.locator("summary").click();
+        await first.locator("input[name=sure]").check();
+        await first.locator("[name=own_password]").fill(PASSWORD);
+        await send(page, "#runs-table tbody tr:first-child form[action='/backups/delete'] button");
+        assert((await flash(page, "bad")).includes("protected"), "what is protected is not deleted");
+        await page.locator("#runs-table tbody th a").first().click();
+        await page.locator("#mark summary").click();
+        await page.fill("#mark [name=own_password]", PASSWORD);
+        await send(page, "#mark button.danger");
+        assert((await flash(page, "good")).includes("nicht mehr geschützt"), "no longer");
+    },
+
     // Up to the first phase; the caller does something in the middle of it.
     async "begin-restore"(page) {
         await page.getByRole("link", { name: "Wiederherstellen" }).first().click();

@@ -183,6 +183,7 @@ def test_backup_proven_and_restored(console, worker):
     """The whole way of a new user, with a workstation that reads all the time and is told to wait."""
     console.scenario("story", "backup", "prove")
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/probe', 'nachher')")
+    console.scenario("story", "look-into")
     console.hold.touch()
     browser = console.start_scenario("story", "begin-restore", "watch-restore")
     try:

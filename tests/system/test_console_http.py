@@ -25,7 +25,7 @@ from lib.gate import write_config
 pytestmark = pytest.mark.sanitize
 PAGES = ["/", "/clients", "/schedule", "/backups", "/restore", "/certificates", "/log", "/account"]
 ADMIN_POSTS = ["/clients/name", "/clients/kill", "/clients/block", "/clients/open", "/clients/admit", "/schedule", "/backup", "/job/cancel", "/backups/verify",
-               "/backups/drill", "/backups/delete", "/restore", "/restore/undo", "/restore/accept", "/uploads/remove",
+               "/backups/drill", "/backups/mark", "/backups/delete", "/restore", "/restore/undo", "/restore/accept", "/uploads/remove",
                "/certificates/make", "/certificates/renew", "/certificates/back", "/certificates/install", "/account/add", "/account/role",
                "/account/remove"]
 

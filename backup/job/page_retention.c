@@ -1,0 +1,104 @@
+#include "backup/job/page.h"
+
+#include <errno.h>
+#include <string.h>
+#include "backup/archive/archive_settings.h"
+#include "backup/archive/store.h"
+#include "common/clock.h"
+#include "common/json_get.h"
+
+#define KEEP_MAX 100000
+
+struct preview {
+    struct store_list list;
+    struct store_retention o;
+    json_t *goes;
+    json_int_t bytes, stays;
+};
+
+/* The number that was typed, else that of the configuration. */
+static int take_number(const json_t *request, const char *name, unsigned *number, struct err *e)
+{
+    const json_t *v = json_object_get(request, name);
+    if (!v)
+        return 0;
+    json_int_t n = json_is_integer(v) ? json_integer_value(v) : -1;
+    if (n < 0 || n > KEEP_MAX)
+        return err_set(e, EINVAL, "%s must be a number from 0 to %d", name, KEEP_MAX);
+    *number = (unsigned)n;
+    return 0;
+}
+
+static int take_policy(const json_t *request, struct retention_policy *p, struct err *e)
+{
+    int r = take_number(request, "keep", &p->keep, e);
+    if (r == 0)
+        r = take_number(request, "keep_daily", &p->daily, e);
+    if (r == 0)
+        r = take_number(request, "keep_weekly", &p->weekly, e);
+    if (r == 0)
+        r = take_number(request, "keep_monthly", &p->monthly, e);
+    if (r == 0)
+        r = take_number(request, "keep_yearly", &p->yearly, e);
+    return r;
+}
+
+static void add_type(struct preview *p, const char *type)
+{
+    struct generation *g = NULL;
+    struct err future = {0};
+    int r = store_retention_plan(&p->list, type, &p->o, true, &g, &future);
+    for (size_t i = 0; r == 0 && i < p->list.count; i++) {
+        const struct store_item *it = &p->list.items[i];
+        char started[CLOCK_ISO_LEN];
+        if (strcmp(it->type, type) != 0 || g[i].kept_by) {
+            p->stays += strcmp(it->type, type) == 0;
+            continue;
+        }
+        json_array_append_new(p->goes, json_pack("{s:s,s:s,s:s,s:I}", "run", it->run, "type", type,
+                                           "started", clock_iso(it->manifest.started_ms, started),
+                                           "size", (json_int_t)it->size));
+        p->bytes += (json_int_t)it->size;
+    }
+    free(g);
+}
+
+/* Each type once. */
+static void add_types(struct preview *p)
+{
+    for (size_t i = 0; i < p->list.count; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            seen |= strcmp(p->list.items[k].type, p->list.items[i].type) == 0;
+        if (!seen)
+            add_type(p, p->list.items[i].type);
+    }
+}
+
+int page_retention(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e)
+{
+    struct archive_settings s = {0};
+    struct trust trust = {0};
+    struct preview p = {.goes = json_array()};
+    (void)config_file;
+    int r = archive_settings_load(c, &s, e);
+    if (r == 0)
+        r = trust_open(config_str(c, "backup", NULL, "state_dir"), s.trust, &trust, e);
+    p.o = (struct store_retention){
+        .policy = s.retention, .zone = &cron_zone_local, .now_ms = clock_wall_ms()};
+    if (r == 0)
+        r = take_policy(request, &p.o.policy, e);
+    if (r == 0)
+        r = store_read(s.pack.folder, NULL, &trust, &p.list, e);
+    if (r == 0) {
+        add_types(&p);
+        *answer = json_pack("{s:b,s:O,s:I,s:I}", "ok", 1, "goes", p.goes, "bytes", p.bytes, "stays",
+            p.stays);
+        store_list_clear(&p.list);
+    }
+    json_decref(p.goes);
+    trust_close(&trust);
+    archive_settings_clear(&s);
+    return r;
+}
