@@ -156,6 +156,9 @@ void progress_line(void *ctx, const json_t *line)
         _cleanup_free_ char *words = output_member(line, "text");
         printf("%s%s%s\n", json_get_text(line, "type"), *json_get_text(line, "type") ? ": " : "",
             words);
+    } else if (strcmp(event, "would-remove") == 0) {
+        printf("%s %s_%s\n", tr(p->cli, "would remove the old"), json_get_text(line, "type"),
+            json_get_text(line, "run"));
     } else if (strcmp(event, "removed") == 0) {
         progress_clear(p);
         printf("%s %s_%s\n", tr(p->cli, "removed the old"), json_get_text(line, "type"),

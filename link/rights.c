@@ -46,6 +46,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "info", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-get", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "schedule-preview", NULL, NULL, VIEWER, false, false),
+    ROW(KEEPER, "retention-preview", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-set", NULL, NULL, ADMIN, true, true), /* fewer generations delete, too */
     ROW(KEEPER, "run", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "cancel", NULL, NULL, ADMIN, false, true),

@@ -112,6 +112,13 @@ struct store_retention {
     void (*removed)(void *ctx, const char *type, const char *run);
     void *ctx;
 };
+/* What the policy keeps of one type, and why (struct generation.kept_by; owner: the store_item): as
+ * many as there are items in l, malloc'ed. with_next: as if the next run had made one more, so that
+ * what is left out goes then. 1: nothing would go, since a backup lies in the future; e says which.
+ */
+int store_retention_plan(const struct store_list *l, const char *type,
+    const struct store_retention *o, bool with_next, struct generation **out,
+    struct err *e) MUSTCHECK;
 /* Applies the policy to what is ours of one type, after a run that succeeded. 1: nothing was
  * removed, since a backup lies in the future; e says which. */
 int store_retain(const char *folder, const char *type, struct trust *trust,

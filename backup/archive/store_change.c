@@ -156,25 +156,45 @@ static struct generation generation_of(const struct store_item *it, const char *
         .owner = it};
 }
 
-int store_retain(const char *folder, const char *type, struct trust *trust,
-    const struct store_retention *o, struct err *e)
+int store_retention_plan(const struct store_list *l, const char *type,
+    const struct store_retention *o, bool with_next, struct generation **out, struct err *e)
 {
-    struct store_list l;
-    int r = store_read(folder, type, trust, &l, e);
-    if (r < 0)
-        return r;
-    struct generation *g = xcalloc(l.count + 1, sizeof *g);
-    for (size_t i = 0; i < l.count; i++)
-        g[i] = generation_of(&l.items[i], o->run);
-    const struct generation *future = retention_future(g, l.count, type, o->now_ms);
+    struct generation *g = xcalloc(l->count + 1, sizeof *g);
+    size_t n = l->count;
+    for (size_t i = 0; i < n; i++)
+        g[i] = generation_of(&l->items[i], o->run);
+    const struct generation *future = retention_future(g, n, type, o->now_ms);
+    int r = 0;
     if (future) {
         char when[CLOCK_ISO_LEN];
         err_set(e, EINVAL, "%s of %s says that it was made at %s, which lies in the future", type,
             ((const struct store_item *)future->owner)->run, clock_iso(future->started_ms, when));
+        for (size_t i = 0; i < n; i++)
+            g[i].kept_by = "future";
         r = 1;
     } else {
-        retention_apply(g, l.count, type, &o->policy, o->zone, true);
+        if (with_next)
+            g[n++] = (struct generation){.type = type,
+                .sequence = UINT64_MAX,
+                .started_ms = o->now_ms,
+                .ours = true,
+                .just_made = true,
+                .complete = true};
+        retention_apply(g, n, type, &o->policy, o->zone, true);
     }
+    *out = g;
+    return r;
+}
+
+int store_retain(const char *folder, const char *type, struct trust *trust,
+    const struct store_retention *o, struct err *e)
+{
+    struct store_list l;
+    struct generation *g = NULL;
+    int r = store_read(folder, type, trust, &l, e);
+    if (r < 0)
+        return r;
+    r = store_retention_plan(&l, type, o, false, &g, e);
     for (size_t i = 0; i < l.count && r == 0; i++) {
         if (g[i].kept_by)
             continue;

@@ -140,6 +140,30 @@ static int retain(struct run *r, const struct plan *p, struct err *e)
     return code;
 }
 
+/* What this run, once it has succeeded, would remove. */
+static int tell_would_remove(struct run *r, const struct plan *p, struct err *e)
+{
+    struct store_retention o = {
+        .policy = r->a.retention, .zone = &cron_zone_local, .now_ms = clock_wall_ms()};
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < p->count; i++) {
+        struct store_list l;
+        struct generation *g = NULL;
+        code = store_read(r->s.folder, p->types[i], &r->trust, &l, e);
+        if (code < 0)
+            break;
+        if (store_retention_plan(&l, p->types[i], &o, true, &g, e) == 1)
+            warn_clock(e);
+        for (size_t k = 0; k < l.count; k++)
+            if (!g[k].kept_by)
+                run_event(json_pack("{ssssss}", "event", "would-remove", "type", p->types[i], "run",
+                    l.items[k].run));
+        free(g);
+        store_list_clear(&l);
+    }
+    return code;
+}
+
 /* What was made is good, and is not all. */
 static int judge_incomplete(struct run *r, struct err *e)
 {
@@ -320,8 +344,8 @@ int job_backup(struct run *r, int argc, char **argv, struct err *e)
         code = choose_types(r, argv + first, argc - first, dump_instead, &p, e);
     if (code == 0)
         code = prepare(r, &p, e);
-    if (code == 0 && !p.dry_run)
-        code = run_all(r, &p, e);
+    if (code == 0)
+        code = p.dry_run ? tell_would_remove(r, &p, e) : run_all(r, &p, e);
     if (r->sequence > 0)
         store_give_suffix(r->s.folder, r->suffix);
     free(p.words);

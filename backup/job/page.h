@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include "common/config.h"
 
-/* "page-cert", "page-config", "page-audit" (common/audit_read.h) */
+/* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-retention" */
 bool page_command_known(const char *name);
 /* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
  * -errno, or the exit code; then *told: what else is to be said of the failure ("error_de",
@@ -25,6 +25,13 @@ int page_cert(const struct config *c, const char *config_file, const json_t *req
 void page_cert_clean(const char *state_dir);
 /* page_config.c: {"values":{...},"sha256":...} */
 int page_config(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e) MUSTCHECK;
+
+/* page_retention.c: {"keep":N,"keep_daily":N,...}, what is missing as in the configuration;
+ * *answer:
+ * {"goes":[{"run","type","started","size"}..],"bytes":N,"stays":N}: what the next good run of each
+ * type would remove. */
+int page_retention(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 
 #endif

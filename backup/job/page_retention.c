@@ -55,9 +55,9 @@ static void add_type(struct preview *p, const char *type)
             p->stays += strcmp(it->type, type) == 0;
             continue;
         }
-        json_array_append_new(p->goes, json_pack("{s:s,s:s,s:s,s:I}", "run", it->run, "type", type,
-                                           "started", clock_iso(it->manifest.started_ms, started),
-                                           "size", (json_int_t)it->size));
+        json_array_append_new(p->goes,
+            json_pack("{s:s,s:s,s:s,s:I}", "run", it->run, "type", type, "started",
+                clock_iso(it->manifest.started_ms, started), "size", (json_int_t)it->size));
         p->bytes += (json_int_t)it->size;
     }
     free(g);
@@ -93,8 +93,8 @@ int page_retention(const struct config *c, const char *config_file, const json_t
         r = store_read(s.pack.folder, NULL, &trust, &p.list, e);
     if (r == 0) {
         add_types(&p);
-        *answer = json_pack("{s:b,s:O,s:I,s:I}", "ok", 1, "goes", p.goes, "bytes", p.bytes, "stays",
-            p.stays);
+        *answer = json_pack(
+            "{s:b,s:O,s:I,s:I}", "ok", 1, "goes", p.goes, "bytes", p.bytes, "stays", p.stays);
         store_list_clear(&p.list);
     }
     json_decref(p.goes);

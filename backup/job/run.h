@@ -14,6 +14,7 @@
  *   {"event":"again","type":T,"attempt":N,"reason":WORDS}
  *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
+ *   {"event":"would-remove","type":T,"run":SUFFIX} it would go, of a dry run
  *   {"event":"note","text":WORDS}
  *   {"event":"warning","what":WORD,"text":WORDS,"text_de":WORDS}   the run is good, and something
  * is not

@@ -286,15 +286,20 @@ static json_t *audit(struct keeper *k, struct control_client *c, json_t *request
     return json_pack("{sb}", "ok", 1);
 }
 
-static json_t *audit_log_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+static json_t *its_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
     (void)k, (void)ctx, (void)last;
     return json_incref(json_object_get(event, "answer"));
 }
 
+static json_t *retention_preview(struct keeper *k, struct control_client *c, json_t *request)
+{
+    return keeper_page_errand(k, c, request, MONITOR_PAGE_RETENTION, its_answer);
+}
+
 static json_t *audit_log(struct keeper *k, struct control_client *c, json_t *request)
 {
-    return keeper_page_errand(k, c, request, MONITOR_PAGE_AUDIT, audit_log_answer);
+    return keeper_page_errand(k, c, request, MONITOR_PAGE_AUDIT, its_answer);
 }
 
 static json_t *log_lines(struct keeper *k, struct control_client *c, json_t *request)
@@ -340,6 +345,7 @@ static const struct {
     {"info", keeper_info},
     {"config-get", keeper_config_get},
     {"config-set", keeper_config_set},
+    {"retention-preview", retention_preview},
     {"schedule-preview", keeper_schedule_preview},
     {"cert", keeper_cert},
     {"account", keeper_account},

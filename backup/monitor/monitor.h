@@ -61,6 +61,7 @@ enum monitor_kind {
     MONITOR_PAGE_CERT,
     MONITOR_PAGE_CONFIG,
     MONITOR_PAGE_AUDIT,
+    MONITOR_PAGE_RETENTION,
     MONITOR_PROVE, /* that the archived binary log leads from one backup to the next */
     MONITOR_KINDS
 };

@@ -23,9 +23,42 @@ function show(box, answer) {
     box.append(list);
 }
 
+// What the next good backup would remove, with the numbers that stand in the form.
+function showPrune(box, answer) {
+    box.replaceChildren();
+    box.classList.toggle("bad", !answer.ok);
+    element("strong", answer.ok ? answer.words : answer.error, element("p", "", box));
+    const list = element("ul", "", box);
+    for (const one of answer.goes ?? []) {
+        const item = element("li", "", list), link = element("a", one.started_text, item);
+        link.href = `/backups/run?${new URLSearchParams({ run: one.run })}`;
+        item.append(" ");
+        element("span", `${one.type} · ${one.size_text}`, item).className = "soft";
+    }
+}
+
+function startPrune(form) {
+    const box = document.getElementById("prune"), inputs = [...form.elements].filter((e) => e.name?.startsWith("keep"));
+    if (!box) return;
+    let timer = 0, number = 0;
+    const ask = async () => {
+        const mine = ++number;
+        const query = new URLSearchParams(inputs.map((input) => [input.name, input.value]));
+        try {
+            const response = await fetch(`${box.dataset.preview}?${query}`, { headers: { Accept: "application/json" } });
+            const answer = await response.json();
+            if (mine === number) showPrune(box, answer);
+        } catch {
+            // No answer: what stands there is of the last one.
+        }
+    };
+    for (const input of inputs) input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 250); });
+}
+
 export function start() {
     const form = document.getElementById("schedule-form"), box = document.getElementById("preview");
     if (!form || !box) return;
+    startPrune(form);
     let timer = 0, number = 0;
     const ask = async () => {
         const mine = ++number;

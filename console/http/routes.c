@@ -48,6 +48,7 @@ static const struct route routes[] = {
     PAGE("/account", ROLE_VIEWER, account),
     PAGE("/certificates/guide", ROLE_VIEWER, guide),
     PAGE("/api/schedule-preview", ROLE_VIEWER, schedule_preview),
+    PAGE("/api/retention-preview", ROLE_VIEWER, retention_preview),
     GET("/certificates/file", ROLE_VIEWER, get_certificate_file),
     GET("/log/download", ROLE_VIEWER, get_log_download),
     GET("/events", ROLE_VIEWER, get_events),

@@ -7,14 +7,17 @@
 #include <string.h>
 
 #include "console/ask.h"
+#include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
+#include "console/view/view.h"
 
 #define PAGE     "/schedule"
 #define PREVIEWS 5
+#define PRUNE_MS 30000 /* a folder on a slow disk */
 
 static const char *const fields[] = {"minute", "hour", "day", "month", "weekday"};
 #define N_FIELDS 5
@@ -143,6 +146,47 @@ json_t *model_schedule_preview(struct request *rq)
     return json_pack("{sb}", "ok", 0);
 }
 
+/* What the next good run would remove: with the numbers of the query or the form, else as saved. */
+static json_t *prune(struct request *rq, const json_t *form)
+{
+    json_t *request = json_pack("{ss}", "cmd", "retention-preview"), *answer = NULL;
+    struct err e = {0};
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const char *typed = form ? form_text(form, settings[i].field)
+                                 : request_query(rq, settings[i].field);
+        int64_t n;
+        if (strncmp(settings[i].field, "keep", 4) != 0 || !typed || !*typed)
+            continue;
+        if (units_parse_int(typed, &n) < 0) {
+            json_decref(request);
+            _cleanup_free_ char *text = say(rq, "prune-number", NULL);
+            return json_pack("{sbss}", "ok", 0, "error", text);
+        }
+        (void)json_object_set_new(request, settings[i].field, json_integer(n));
+    }
+    if (ask_keeper_long(rq, request, PRUNE_MS, &answer, &e) < 0) {
+        _cleanup_free_ char *text = answer_words(rq, "keeper", &e);
+        return json_pack("{sbss}", "ok", 0, "error", text);
+    }
+    json_t *goes = json_object_get(answer, "goes");
+    char count[24], size[40];
+    snprintf(count, sizeof count, "%zu", json_array_size(goes));
+    view_bytes(json_get_int(answer, "bytes"), rq->lang, size, sizeof size);
+    const char *key = json_array_size(goes) == 0   ? "prune-none"
+                      : json_array_size(goes) == 1 ? "prune-one"
+                                                   : "prune-some";
+    _cleanup_free_ char *words = say(rq, key, "n", count, "size", size, NULL);
+    json_t *o = json_pack("{sbsssO}", "ok", 1, "words", words, "goes", goes);
+    json_decref(answer);
+    return o;
+}
+
+/* GET /api/retention-preview?keep=&keep_daily=... */
+json_t *model_retention_preview(struct request *rq)
+{
+    return prune(rq, NULL);
+}
+
 /* --- the model -------------------------------------------------------------------------------- */
 
 static const char *value_of(const json_t *config, const char *option)
@@ -190,6 +234,7 @@ static void add_config(struct request *rq, json_t *model, const json_t *config)
         (void)json_object_set_new(
             model, settings[i].field, json_string(value_of(config, settings[i].option)));
     (void)json_object_set(model, "sha256", json_object_get(config, "sha256"));
+    (void)json_object_set_new(model, "prune", prune(rq, rq->form));
     add_choices(rq, model, config);
 }
 

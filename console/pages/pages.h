@@ -24,6 +24,7 @@ void action_workstation(struct request *rq);
 /* page_schedule.c */
 json_t *model_schedule(struct request *rq);
 json_t *model_schedule_preview(struct request *rq);
+json_t *model_retention_preview(struct request *rq);
 void action_schedule(struct request *rq);
 
 /* page_backups.c */

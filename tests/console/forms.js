@@ -150,6 +150,7 @@ async function schedule(page, base) {
     await page.fill("#hour", "2,14");
     await page.fill("#weekday", "1-5");
     await page.fill("#keep", "9");
+    await page.locator("#prune", { hasText: "Die nächste gute Sicherung entfernt keine." }).waitFor();
     await page.selectOption("#after_deadline", "dump");
     await page.selectOption("#drill_schedule", "monthly");
     await page.fill("#schedule-form [name=own_password]", PASSWORD);

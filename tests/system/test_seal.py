@@ -330,6 +330,9 @@ def test_what_is_protected_stays(site):
     site.run()
     third = site.run()
     assert kept() == {first: (label, True), third: ("", False)}  # beside the one that retention keeps
+    # what the next one would remove is said beforehand, by the same rule
+    dry = [(e["type"], e["run"]) for e in site.job("backup", "--now", "--dry-run", "documents") if e.get("event") == "would-remove"]
+    assert dry == [("documents", third)], dry
     refused = site.cli("backups", "delete", first, "--yes", "--force", exit=9)
     assert "is protected" in refused and f"unprotect {first}" in refused
     # whoever writes to the medium
