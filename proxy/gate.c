@@ -321,8 +321,10 @@ static void on_hold_timer(uv_timer_t *t)
 int gate_hold(struct gate *g, uint64_t timeout_ms, uint64_t max_ms, gate_done_cb *done, void *ctx,
     struct err *e)
 {
-    if (g->state != GATE_OPEN)
-        return err_set(e, EPERM, "the gate is %s: nothing to hold", gate_state_name(g));
+    /* Blocked is held already: a backup on the evening of an upgrade needs no more. Whoever opens
+     * releases it, as with any hold. */
+    if (g->state == GATE_DRAINING || g->waiting > 0)
+        return err_set(e, EPERM, "the gate is %s: sessions are being ended", gate_state_name(g));
     if (g->holding)
         return err_set(e, EBUSY, "clients are held already");
     g->holding = true;

@@ -82,8 +82,8 @@ int gate_drain(struct gate *g, const struct gate_block *words, uint64_t timeout_
 /* Opens, and answers whoever waits for a block or drain that it was called off. */
 int gate_open(struct gate *g, struct err *e) MUSTCHECK;
 /* done once every session stands between transactions and is kept there, or timeout_ms is over; let
- * go by gate_release or after max_ms. -EBUSY while another hold is on, -EPERM unless the gate is
- * open. */
+ * go by gate_release, by opening or after max_ms; at once where the gate is blocked and all have
+ * ended. -EBUSY while another hold is on, -EPERM while sessions are being ended. */
 int gate_hold(struct gate *g, uint64_t timeout_ms, uint64_t max_ms, gate_done_cb *done, void *ctx,
     struct err *e) MUSTCHECK;
 void gate_release(struct gate *g);

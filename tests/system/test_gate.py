@@ -335,6 +335,17 @@ def test_hold_goes_with_its_connection_and_with_its_time(gate):
     assert "hold-too-long" in gate.log
 
 
+def test_a_hold_during_a_block_is_given_and_ends_with_it(gate):
+    """The backup on the evening of an upgrade: nobody is in, and whoever opens lets everybody in, at once."""
+    gate.control("block")
+    with control.Control(gate.control_socket) as holder:
+        assert holder.call({"cmd": "hold", "max_ms": 60000}) == {"ok": True, "held": True}
+        assert gate.status()["held"] and gate.status()["state"] == "blocked"
+        gate.control("open")
+        assert not gate.status()["held"]
+        assert query(gate.connect(), "SELECT 1") == ((1,),)
+
+
 def test_hold_waits_for_transactions_only_so_long(gate):
     c = gate.connect()
     c.begin()
