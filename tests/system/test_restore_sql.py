@@ -656,7 +656,7 @@ def test_the_text_is_read_where_nothing_is_in_reach(request, site, way):
         job.communicate(timeout=120)
     assert set(status["Uid"].split()) == {str(pwd.getpwnam("elexgate-trial").pw_uid)} and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1", status
     assert spaces == (set() if "landlock" in way else {"user", "mnt", "pid"} if "network" in way else {"user", "mnt", "pid", "net"})
-    assert sum(f.startswith("socket:") for f in files) == 1 and len(files) == 4, files
+    assert sum(f.startswith("socket:") for f in files) == 1 and len(files) == 3, files
     assert PASSWORD not in told
     if "network" in way:
         remote.server.sql("DROP USER elexgate@127.0.0.1")
@@ -727,7 +727,7 @@ def test_the_text_is_looked_through_where_it_can_do_nothing(site):
         files = sorted(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
         waits = [os.readlink(f"/proc/{job.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{job.pid}/fd")]
         spool = [path for path in waits if path.endswith(" (deleted)") and not path.startswith("/memfd:")]
-        assert set(files) <= {"/dev/null", "/memfd", "pipe"} and files.count("pipe") == 1, files
+        assert set(files) <= {"/dev/null", "/memfd", "pipe"} and files.count("pipe") == 1 and len(files) == 2, files
         assert spool and all(path.startswith(str(site.state)) for path in spool), waits
         os.kill(pid, signal.SIGKILL)
         job.stdin.write(b"SELECT 1;\n" * 1000)
@@ -788,6 +788,9 @@ def test_beside_the_text_is_read_in_by_an_account_of_that_database(remote):
     job.wait(timeout=60)
     assert [" ".join(g.split(" IDENTIFIED")[0].split()) for (g,) in grants] == [
         "GRANT USAGE ON *.* TO `elexgate-import`@`localhost`", "GRANT ALL PRIVILEGES ON `load\\_db\\_elexgate\\_new`.* TO `elexgate-import`@`localhost`"]
+    remote.job("restore", "recover")
+    # before we look at what it has made, with our rights: an event of the text's could put a view in a table's place meanwhile
+    assert remote.kill_at("restore", "sql", put(remote, text), phase="check") == "check" and importer(remote) == [] and ours(remote) == 1
     remote.job("restore", "recover")
     assert importer(remote) == [] and ours(remote) == 0 and remote.server.value("SELECT @@log_bin_trust_function_creators") == 0
     remote.job("restore", "sql", put(remote, text))

@@ -151,15 +151,14 @@ static int note_owners(
 }
 
 static int fill(struct sql_stage *q, struct restore *r, struct server *s,
-    const struct import_account *account, struct err *e)
+    const struct import_account *account, struct definers *definers, struct err *e)
 {
     const char *fresh = text(r, "new");
-    struct definers definers = {0};
     struct server_target target = q->run->s.target;
     target.also_called = q->database;
     target.user = DEFINERS_IMPORTER;
     target.password = account->password;
-    target.definers = &definers;
+    target.definers = definers;
     run_phase(q->run, q->run->s.dump_type, "count", 0);
     int code = inventory_read(s, q->database, run_go_on, q->run, &q->before, e);
     if (code == 1)
@@ -172,11 +171,21 @@ static int fill(struct sql_stage *q, struct restore *r, struct server *s,
         code = restore_journal_save(r, RESTORE_STAGING, e);
     if (code == 0)
         code = make_scratch(r, s, e);
-    if (code == 0)
-        code = sql_text_import(&q->text, "import", &target, fresh, e);
+    return code == 0 ? sql_text_import(&q->text, "import", &target, fresh, e) : code;
+}
+
+/* Its account goes first: nothing that the text has made, an event, runs while we look at it. */
+static int fill_and_judge(struct sql_stage *q, struct restore *r, struct server *s,
+    const struct import_account *account, struct err *e)
+{
+    struct definers definers = {0};
+    struct err why = {0};
+    int code = fill(q, r, s, account, &definers, e);
+    int dropped = import_account_drop(s, r->run->s.journal, code == 0 ? e : &why);
+    code = code == 0 ? dropped : code;
     run_phase(q->run, q->run->s.dump_type, "check", 0);
     if (code == 0)
-        code = sql_stage_judge(q, s, fresh, e);
+        code = sql_stage_judge(q, s, text(r, "new"), e);
     if (code == 0)
         code = note_owners(r, s, account->host, &definers, e);
     definers_clear(&definers);
@@ -218,12 +227,7 @@ int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
     if (code == 0)
         code = check_rights(q, s, fresh, old, &account, e);
     if (code == 0)
-        code = fill(q, r, s, &account, e);
-    if (account.host) {
-        struct err why = {0};
-        int dropped = import_account_drop(s, r->run->s.journal, code == 0 ? e : &why);
-        code = code == 0 ? dropped : code;
-    }
+        code = fill_and_judge(q, r, s, &account, e);
     import_account_clear(&account);
     server_close(s);
     return code;

@@ -220,6 +220,7 @@ static int begin(struct reading *r, const json_t *order, struct err *e)
         .password = json_get_str(order, "password"),
         .connect_timeout_ms = 5000};
     struct process_failure f = {0};
+    (void)close(2); /* a terminal, perhaps, which takes more than text */
     int code = server_connect(&t, "elexgate-job", &r->s, e);
     if (code == 0)
         code = prepare(r->s, json_get_str(order, "database"), e);

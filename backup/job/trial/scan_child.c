@@ -39,6 +39,7 @@ int scan_child(int argc, char **argv)
 {
     struct sql_scan s = {0};
     ssize_t n;
+    (void)close(2); /* a terminal, perhaps, which takes more than text */
     if (argc != 2 || call_filter_only_reckon() < 0)
         return 2;
     char *chunk = xmalloc(CHUNK);
