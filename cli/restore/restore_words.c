@@ -206,6 +206,13 @@ static void print_moment(const struct cli *cli, const json_t *moment)
     printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n"),
         output_number(moment, "lost", 0), cli_time(cli, moment, "first", true, "?", first),
         cli_time(cli, moment, "last", true, "?", last));
+    _cleanup_free_ char *at = output_member(moment, "at");
+    if (output_number(moment, "earlier", 0) > 0)
+        printf(
+            tr(cli,
+                "%" PRId64
+                " of them say that they were made BEFORE that moment: a clock was set back, or SET timestamp. The log ends at the first that says it was made later (%s); to go by the order, name a transaction (--before GTID).\n"),
+            output_number(moment, "earlier", 0), at);
     json_array_foreach (json_object_get(moment, "changes"), i, c) {
         _cleanup_free_ char *what = output_member(c, "what");
         if (i == CHANGES_SHOWN)

@@ -399,3 +399,17 @@ def test_out_of_an_encrypted_archive(folder, template):
         assert not differences(then, got)
     finally:
         p.end()
+
+
+def test_a_clock_that_was_set_back_is_said(practice):
+    """The log is run in its order: what comes behind a transaction from the future goes too, and the plan tells it."""
+    practice.stream.caught_up()
+    practice.moment("INSERT INTO load_db.kontakt (name) VALUES ('davor')")
+    practice.server.sql("SET timestamp=UNIX_TIMESTAMP()+86400; INSERT INTO load_db.kontakt (name) VALUES ('morgen')")
+    gtid = practice.server.value("SELECT @@gtid_binlog_pos")
+    practice.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('heute'); INSERT INTO load_db.kontakt (name) VALUES ('auch heute')")
+    when = practice.moment()[0]
+    practice.stream.caught_up()
+    moment = event(practice.backup.job("restore", "plan", "--to", when), "plan")[0]["moment"]
+    assert (moment["lost"], moment["earlier"], moment["at"]) == (3, 2, gtid)
+    assert event(practice.backup.job("restore", "plan", "--to", gtid), "plan")[0]["moment"]["earlier"] == 0

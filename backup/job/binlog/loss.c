@@ -7,8 +7,9 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 
-#define CHANGES_MAX 500  /* lines for people */
-#define LONGEST     3600 /* seconds: a transaction stands behind others that began later */
+#define OUT_OF_ORDER_S 60
+#define CHANGES_MAX    500  /* lines for people */
+#define LONGEST        3600 /* seconds: a transaction stands behind others that began later */
 
 struct change {
     uint32_t minute;
@@ -23,8 +24,9 @@ struct looking {
     struct binlog_transactions *transactions;
     struct writers *writers; /* asked once there is something to ask about */
     bool passed;
-    uint64_t replayed, lost;
+    uint64_t replayed, lost, earlier;
     uint32_t first, last;
+    struct binlog_gtid at; /* the first one behind the point */
     struct change changes[CHANGES_MAX];
     size_t n;
     uint64_t more; /* changes that found no line */
@@ -53,6 +55,10 @@ static int count(void *ctx, const struct binlog_transaction *t, struct err *e)
             l->run->s.proxy_socket, (int64_t)t->when - LONGEST, clock_wall_ms() / 1000);
     }
     l->last = t->when;
+    /* the log is in the order of commits: a statement that took long is no clock that was set back
+     */
+    l->earlier += l->point->kind == BINLOG_TIME && t->when < l->point->time &&
+                  t->when + OUT_OF_ORDER_S < l->first;
     struct writers_found who = writers_find(l->writers, t->thread, t->when);
     for (size_t i = 0; i < t->n; i++) {
         struct change *c = change_of(l, t->touched[i].what, t->when / 60);
@@ -78,6 +84,7 @@ static int look(void *ctx, const struct binlog_event *ev, struct err *e)
             return r;
         l->passed = binlog_point_passed(l->point, &g, ev->h.when);
         l->replayed += !l->passed;
+        l->at = g.gtid;
     }
     return l->passed ? binlog_transactions_event(l->transactions, ev, e) : 0;
 }
@@ -92,8 +99,10 @@ static json_t *result(const struct looking *l)
                                            "what", json_text(l->changes[i].what), "transactions",
                                            (json_int_t)l->changes[i].transactions, "workstations",
                                            writers_found_json(&l->changes[i].who)));
-    return json_pack("{s:I, s:I, s:s?, s:s?, s:o, s:I}", "replayed", (json_int_t)l->replayed,
-        "lost", (json_int_t)l->lost, "first",
+    char at[BINLOG_GTID_LEN];
+    return json_pack("{s:I, s:I, s:I, s:s?, s:s?, s:s?, s:o, s:I}", "replayed",
+        (json_int_t)l->replayed, "lost", (json_int_t)l->lost, "earlier", (json_int_t)l->earlier,
+        "at", l->lost ? binlog_gtid_text(&l->at, at) : NULL, "first",
         l->lost ? clock_iso((int64_t)l->first * 1000, first) : NULL, "last",
         l->lost ? clock_iso((int64_t)l->last * 1000, last) : NULL, "changes", changes, "more",
         (json_int_t)l->more);
