@@ -1,4 +1,5 @@
 """Any second of the day: a backup and the archived log give back what the server was at a moment. docs/pitr.md."""
+import json
 import os
 import pathlib
 import re
@@ -144,6 +145,7 @@ def test_a_moment_that_cannot_be_had_is_said(practice):
                          (("--to", "gestern"), "no point in time"), (("--before", "latest"), "no transaction"), (("--timeline", "9", "--to", "latest"), "do not go back")):
         done = practice.backup.run_job("restore", "into", *point, practice.folder / "nirgends")
         assert done.returncode != 0 and words in done.stdout, (point, done.stdout[-400:])
+        assert re.search(r"Zeitpunkt|Binärlog", json.loads(done.stdout.splitlines()[-1])["error_de"]), point
         assert not (practice.folder / "nirgends").exists()
 
 

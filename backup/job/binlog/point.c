@@ -69,8 +69,8 @@ static bool holds(const struct binlog_segment *s, const struct binlog_point *p)
     return binlog_gtids_has(&s->after, &p->gtid) && !binlog_gtids_has(&s->before, &p->gtid);
 }
 
-static int find_timeline(
-    const struct binlog_catalog *c, const struct binlog_point *p, uint32_t *out, struct err *e)
+static int find_timeline(struct run *r, const struct binlog_catalog *c,
+    const struct binlog_point *p, uint32_t *out, struct err *e)
 {
     *out = p->place.timeline;
     for (size_t i = 0; i < c->n && p->kind != BINLOG_PLACE; i++) {
@@ -80,11 +80,15 @@ static int find_timeline(
     }
     if (*out)
         return 0;
-    if (c->n == 0)
+    if (c->n == 0) {
         err_set(e, ENODATA, "no binary log is archived%s%s", c->refused ? ": " : "", c->problem);
-    else
-        err_set(e, ENODATA, "the archived binary logs do not go back to that point%s%s",
-            c->refused ? ", and some cannot be used: " : "", c->problem);
+        run_error_de(r, "es ist kein Binärlog archiviert%s%s", c->refused ? ": " : "", c->problem);
+        return EXIT_REFUSED;
+    }
+    err_set(e, ENODATA, "the archived binary logs do not go back to that point%s%s",
+        c->refused ? ", and some cannot be used: " : "", c->problem);
+    run_error_de(r, "die archivierten Binärlogs reichen nicht bis zu diesem Zeitpunkt zurück%s%s",
+        c->refused ? ", und einige sind nicht brauchbar: " : "", c->problem);
     return EXIT_REFUSED;
 }
 
@@ -169,13 +173,20 @@ static void add_first(struct binlog_way *w, const struct binlog_span *span)
 
 static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 {
-    if (s->which)
+    if (s->which) {
         err_set(e, ENODATA, "the backup of %s does not lie before that point on timeline %u",
             s->which, timeline);
-    else
-        err_set(e, ENODATA,
-            "there is no physical backup from before that point that notes a place in timeline %u of the binary log",
+        run_error_de(s->run,
+            "die Sicherung von %s liegt auf Zeitlinie %u nicht vor diesem Zeitpunkt", s->which,
             timeline);
+        return EXIT_REFUSED;
+    }
+    err_set(e, ENODATA,
+        "there is no physical backup from before that point that notes a place in timeline %u of the binary log (a dump is no beginning: [backup] method)",
+        timeline);
+    run_error_de(s->run,
+        "es gibt keine physische Sicherung von vor diesem Zeitpunkt, die eine Stelle auf Zeitlinie %u des Binärlogs nennt (ein Dump ist kein Anfang: [backup] method)",
+        timeline);
     return EXIT_REFUSED;
 }
 
@@ -210,6 +221,7 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
 {
     if (p->kind == BINLOG_TIME && p->time > clock_wall_ms() / 1000 + 1) {
         err_set(e, EINVAL, "that moment lies in the future");
+        run_error_de(r, "dieser Zeitpunkt liegt in der Zukunft");
         return EXIT_REFUSED;
     }
     struct binlog_way w = {.point = *p};
@@ -219,7 +231,7 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
     if (code == 0)
         code = store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e);
     if (code == 0)
-        code = find_timeline(&w.catalog, p, &timeline, e);
+        code = find_timeline(r, &w.catalog, p, &timeline, e);
     const struct search s = {r, &all, which, &w.catalog};
     if (code == 0)
         code = go_back(&s, &w, timeline, e);

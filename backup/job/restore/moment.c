@@ -15,6 +15,7 @@
 #include "backup/server/binlog_client.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/utf8.h"
 
 #define CAUGHT_UP_MS 10000
 #define STAYS_MS     3000 /* a server that starts in vain lets go of its files sooner */
@@ -26,8 +27,12 @@ int moment_find(struct run *run, struct restore_request *q, struct binlog_way *w
 {
     struct binlog_point p;
     int code = binlog_point_parse(q->moment, q->before, q->timeline, &p, e);
-    if (code < 0)
+    if (code < 0) {
+        run_error_de(run,
+            "\"%s\" ist kein Zeitpunkt: --to nimmt einen Moment wie \"2026-11-30 14:32:07\", eine Transaktion wie 0-1-4711 oder latest, --before eine Transaktion, --timeline eine Zahl",
+            UTF8_SHORT(q->moment, 60));
         return EXIT_USAGE;
+    }
     code = binlog_way_find(run, &p, q->which, way, e);
     if (code != 0)
         return code;
