@@ -190,15 +190,22 @@ void call_filter_bound_processes(struct call_filter *f, bool processes)
     call_filter_answer(f, 0);
 }
 
+/* By prctl: a filter that a service manager has set before knows it, and not always seccomp(2). */
 int call_filter_shut(const struct call_filter *f)
 {
     struct sock_fprog program = {.len = f->n, .filter = (struct sock_filter *)(uintptr_t)f->code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
-    /* all threads: a number is that of one that cannot have it */
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int shut_all_threads(const struct call_filter *f)
+{
+    struct sock_fprog program = {.len = f->n, .filter = (struct sock_filter *)(uintptr_t)f->code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
     long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
-    errno = r > 0 ? ESRCH : errno;
-    return r == 0 ? 0 : -1;
+    return r == 0 ? 0 : call_filter_shut(f); /* this one at least, and those that it makes */
 }
 
 int call_filter_only_reckon(void)
@@ -237,5 +244,5 @@ int call_filter_serve(bool programs)
     }
     call_filter_bound_processes(&f, true);
     call_filter_answer(&f, 0);
-    return call_filter_shut(&f);
+    return shut_all_threads(&f);
 }

@@ -34,13 +34,14 @@ void call_filter_load(struct call_filter *f, int argument, enum call_filter_half
 void call_filter_answer(struct call_filter *f, int code);
 /* Threads yes, processes if said so, namespaces never. */
 void call_filter_bound_processes(struct call_filter *f, bool processes);
-/* From here on; async-signal-safe. 0, or -1 with errno. */
+/* From here on, for this thread; async-signal-safe. 0, or -1 with errno. */
 int call_filter_shut(const struct call_filter *f) MUSTCHECK;
 
 /* Nothing but read what is open, reckon, write to what is open, and end with _exit. */
 int call_filter_only_reckon(void) MUSTCHECK;
-/* For a program that serves others, all its threads: what call_filter_begin refuses, and, unless it
- * has programs to start, to become another one. 0, or -1 with errno. */
+/* For a program that serves others, all its threads where a filter of before knows seccomp(2): what
+ * call_filter_begin refuses, and, unless it has programs to start, to become another one. 0, or -1
+ * with errno. */
 int call_filter_serve(bool programs) MUSTCHECK;
 
 #endif

@@ -87,6 +87,33 @@ static void who_only_reckons_reaches_nothing(void **state)
     assert_int_equal(in_child(call_filter_only_reckon, reckons), 0);
 }
 
+/* As the units have it: @system-service does not know seccomp(2). */
+static int without_the_call(void)
+{
+    struct call_filter f;
+    call_filter_begin(&f);
+    call_filter_refuse(&f, SYS_seccomp, EPERM);
+    call_filter_answer(&f, 0);
+    return call_filter_shut(&f);
+}
+
+static int reckon_without_the_call(void)
+{
+    return without_the_call() < 0 || call_filter_only_reckon() < 0 ? -1 : 0;
+}
+
+static int serve_without_the_call(void)
+{
+    return without_the_call() < 0 || call_filter_serve(false) < 0 ? -1 : 0;
+}
+
+static void within_a_unit_it_works_as_well(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(reckon_without_the_call, reckons), 0);
+    assert_int_equal(in_child(serve_without_the_call, serves), 0);
+}
+
 static void who_serves_becomes_no_other_program(void **state)
 {
     (void)state;
@@ -97,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_only_reckons_reaches_nothing),
+        cmocka_unit_test(within_a_unit_it_works_as_well),
         cmocka_unit_test(who_serves_becomes_no_other_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
