@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
+#include "common/units.h"
 
 /* "3 h", "12 d": how long ago, in one unit. */
 static void age_of(const json_t *item, char *buf, size_t size)
@@ -20,7 +21,7 @@ static void age_of(const json_t *item, char *buf, size_t size)
         return;
     }
     int64_t age = clock_wall_ms() - ms;
-    clock_human(age > 0 ? (uint64_t)age : 0, buf, size);
+    units_duration(age > 0 ? (uint64_t)age : 0, "d", buf, size);
 }
 
 /* "yes", "no", "-", with the day of the check. */
@@ -117,7 +118,7 @@ static void print_status(const struct cli *cli, const json_t *list)
     static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
     const json_t *item, *newest = newest_of(list);
     uint64_t bytes = 0;
-    char age[32] = "", size[OUTPUT_BYTES_LEN];
+    char age[32] = "", size[UNITS_BYTES_LEN];
     size_t i;
     json_array_foreach (list, i, item)
         bytes += (uint64_t)output_number(item, "size", 0);
@@ -130,20 +131,20 @@ static void print_status(const struct cli *cli, const json_t *list)
     const char *colour = !output_colour() ? "" : colours[!newest ? 2 : proven ? 0 : 1];
     _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s ago"), age) : xstrdup("");
     printf("%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
-        json_array_size(list), tr(cli, "archives"), output_bytes(bytes, size));
+        json_array_size(list), tr(cli, "archives"), units_bytes(bytes, size));
 }
 
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
 {
-    char stored[OUTPUT_BYTES_LEN], original[OUTPUT_BYTES_LEN] = "-", verified[40], start[32],
-                                   stop[32];
+    char stored[UNITS_BYTES_LEN], original[UNITS_BYTES_LEN] = "-", verified[40], start[32],
+                                  stop[32];
     _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
                         *method = output_member(item, "method"),
                         *note = backups_list_note(cli, item),
                         *proven = backups_list_proof(cli, item);
-    output_bytes((uint64_t)output_number(item, "size", 0), stored);
+    units_bytes((uint64_t)output_number(item, "size", 0), stored);
     if (output_number(item, "bytes", 0) > 0)
-        output_bytes((uint64_t)output_number(item, "bytes", 0), original);
+        units_bytes((uint64_t)output_number(item, "bytes", 0), original);
     check_of(cli, item, "verified", verified, sizeof verified);
     const char *cells[] = {run, type, cli_time(cli, item, "started", true, "-", start),
         cli_time(cli, item, "finished", true, "-", stop), original, stored, method, verified,

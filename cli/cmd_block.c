@@ -88,7 +88,8 @@ static int run_block(struct cli *cli, int argc, char **argv)
             tr(cli, "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
                     "Let them in again with: elexgate open\n"),
             output_number(answer, "ended", 0),
-            clock_human((uint64_t)output_number(answer, "waited_ms", 0), waited, sizeof waited),
+            units_duration(
+                (uint64_t)output_number(answer, "waited_ms", 0), "d", waited, sizeof waited),
             cli->lang == LANG_DE ? o.reason_de : o.reason);
     }
     json_decref(answer);
@@ -145,7 +146,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
     if (!cli->json &&
         timeout > 0) /* it may take that long: on standard error, as it is no result */
         fprintf(stderr, tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n"),
-            clock_human((uint64_t)timeout, human, sizeof human));
+            units_duration((uint64_t)timeout, "d", human, sizeof human));
     code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
     if (code != EXIT_GOOD)

@@ -11,6 +11,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 struct info {
     struct cli *cli;
@@ -19,7 +20,7 @@ struct info {
 
 static void print_facts(const struct cli *cli, const json_t *item)
 {
-    char start[32], stop[32], newest[32], size[OUTPUT_BYTES_LEN], bytes[OUTPUT_BYTES_LEN];
+    char start[32], stop[32], newest[32], size[UNITS_BYTES_LEN], bytes[UNITS_BYTES_LEN];
     _cleanup_free_ char *run = output_member(item, "run"), *type = output_member(item, "type"),
                         *method = output_member(item, "method"),
                         *server = output_member(item, "server"),
@@ -29,9 +30,9 @@ static void print_facts(const struct cli *cli, const json_t *item)
     printf(tr(cli, "  start           %s\n"), cli_time(cli, item, "started", true, "-", start));
     printf(tr(cli, "  stop            %s\n"), cli_time(cli, item, "finished", true, "-", stop));
     printf(tr(cli, "  original size   %s\n"),
-        output_bytes((uint64_t)output_number(item, "bytes", 0), bytes));
+        units_bytes((uint64_t)output_number(item, "bytes", 0), bytes));
     printf(tr(cli, "  stored size     %s\n"),
-        output_bytes((uint64_t)output_number(item, "size", 0), size));
+        units_bytes((uint64_t)output_number(item, "size", 0), size));
     printf(tr(cli, "  method          %s%s%s\n"), method, *server ? ", MariaDB " : "", server);
     printf(tr(cli, "  proven          %s\n"), proof);
     printf(tr(cli, "  newest entry    %s\n"),

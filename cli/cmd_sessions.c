@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 #define TIMEOUT_MS 10000
 
@@ -39,7 +40,8 @@ static char *last_statement(const struct cli *cli, const json_t *s)
         return xasprintf(tr(cli, "%s now"), word);
     if (ago < 0)
         return xstrdup(word);
-    return xasprintf(tr(cli, "%s %s ago"), word, clock_human((uint64_t)ago, human, sizeof human));
+    return xasprintf(
+        tr(cli, "%s %s ago"), word, units_duration((uint64_t)ago, "d", human, sizeof human));
 }
 
 static char *connected_for(const json_t *s)
@@ -50,7 +52,8 @@ static char *connected_for(const json_t *s)
 
     if (!since || clock_parse(since, &then) < 0)
         return xstrdup("");
-    return xstrdup(clock_human(now > then ? (uint64_t)(now - then) : 0, human, sizeof human));
+    return xstrdup(
+        units_duration(now > then ? (uint64_t)(now - then) : 0, "d", human, sizeof human));
 }
 
 static char *tls_of(const json_t *s)

@@ -12,6 +12,7 @@
 #include "cli/status_backup.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 #define TIMEOUT_MS 5000
 
@@ -79,8 +80,9 @@ static void print_clients(const struct cli *cli, const json_t *s)
     if (!idle)
         return;
     printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n"), tr(cli, "Idle"),
-        clock_human((uint64_t)output_number(idle, "write_ms", 0), write, sizeof write),
-        clock_human((uint64_t)output_number(idle, "statement_ms", 0), statement, sizeof statement));
+        units_duration((uint64_t)output_number(idle, "write_ms", 0), "d", write, sizeof write),
+        units_duration(
+            (uint64_t)output_number(idle, "statement_ms", 0), "d", statement, sizeof statement));
     printf(tr(cli, "%-13s running statements: %" PRId64 ", open transactions: %" PRId64 "\n"), "",
         output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
 }
@@ -199,7 +201,7 @@ static void print_certificate(const struct cli *cli, const json_t *s)
 static void print_totals(const struct cli *cli, const json_t *s)
 {
     const json_t *t = json_object_get(s, "totals");
-    char in[OUTPUT_BYTES_LEN], out[OUTPUT_BYTES_LEN];
+    char in[UNITS_BYTES_LEN], out[UNITS_BYTES_LEN];
 
     if (!json_is_object(t))
         return;
@@ -211,8 +213,8 @@ static void print_totals(const struct cli *cli, const json_t *s)
         output_number(t, "logins_ok", 0), output_number(t, "logins_failed", 0));
     printf(tr(cli, "%-13s statements: %" PRId64 " read, %" PRId64 " wrote; %s in, %s out\n"), "",
         output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
-        output_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
-        output_bytes((uint64_t)output_number(t, "bytes_out", 0), out));
+        units_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
+        units_bytes((uint64_t)output_number(t, "bytes_out", 0), out));
 }
 
 static void print_program(const struct cli *cli, const json_t *s)
@@ -224,7 +226,7 @@ static void print_program(const struct cli *cli, const json_t *s)
     printf(tr(cli, "%-13s %s %s, process %" PRId64 ", %" PRId64 " workers, running for %s\n"),
         tr(cli, "Program"), program, version, output_number(s, "pid", 0),
         output_number(s, "workers", 0),
-        clock_human((uint64_t)output_number(s, "uptime_ms", 0), up, sizeof up));
+        units_duration((uint64_t)output_number(s, "uptime_ms", 0), "d", up, sizeof up));
 }
 
 static int run(struct cli *cli, int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 #define TIMEOUT_MS 10000
 
@@ -49,7 +50,7 @@ static void print_board(const struct cli *cli, const json_t *answer)
         char human[32];
         (void)clock_parse(json_get_text(row, "seen"), &then);
         _cleanup_free_ char *ago = xasprintf(tr(cli, "%s ago"),
-            clock_human(now > then ? (uint64_t)(now - then) : 0, human, sizeof human));
+            units_duration(now > then ? (uint64_t)(now - then) : 0, "d", human, sizeof human));
         bool counts = !json_get_true(row, "tls_off") &&
                       strcmp(json_get_text(row, "how"), "refused") != 0;
         all += counts;

@@ -78,21 +78,6 @@ size_t output_columns(const char *s)
     return columns;
 }
 
-char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN])
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double v = (double)bytes;
-    size_t u = 0;
-
-    /* 999.5 would be printed as 1000. */
-    while (v >= 999.5 && u + 1 < sizeof units / sizeof units[0]) {
-        v /= 1000;
-        u++;
-    }
-    utf8_format(buf, OUTPUT_BYTES_LEN, u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
-    return buf;
-}
-
 char *output_member(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);

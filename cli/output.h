@@ -22,10 +22,6 @@ char *output_safe_lines(const char *s) MUSTCHECK;
 /* Columns that s takes: characters, combining marks not counted, wide ones twice. */
 size_t output_columns(const char *s);
 
-#define OUTPUT_BYTES_LEN 16
-/* "0 B", "12 kB", "1.5 GB" (decimal, three digits). Returns buf. */
-char *output_bytes(uint64_t bytes, char buf[static OUTPUT_BYTES_LEN]);
-
 /* A member of a JSON object as text, "" if missing; numbers are written out. malloc'ed, made safe.
  */
 char *output_member(const json_t *object, const char *key) MUSTCHECK;

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 #define BAR_WIDTH 24
 
@@ -64,7 +65,7 @@ static void draw(struct progress *p, const json_t *line)
         return;
     int64_t bytes = output_number(line, "bytes", 0), total = output_number(line, "total", 0);
     int64_t eta = output_number(line, "eta_ms", -1), rate = output_number(line, "bytes_s", 0);
-    char size[OUTPUT_BYTES_LEN], speed[OUTPUT_BYTES_LEN], left[32] = "", bar[BAR_WIDTH + 1];
+    char size[UNITS_BYTES_LEN], speed[UNITS_BYTES_LEN], left[32] = "", bar[BAR_WIDTH + 1];
     bool known = total > 0;
     size_t filled = known ? (size_t)((double)bytes / (double)total * BAR_WIDTH) : 0;
     filled = filled > BAR_WIDTH ? BAR_WIDTH : filled;
@@ -72,17 +73,17 @@ static void draw(struct progress *p, const json_t *line)
     memset(bar, '#', filled);
     bar[BAR_WIDTH] = '\0';
     if (eta >= 0)
-        clock_human((uint64_t)eta, left, sizeof left);
+        units_duration((uint64_t)eta, "d", left, sizeof left);
     progress_clear(p);
     if (known)
         printf("%s: %s [%s] %3d%%  %s  %s/s  %s", json_get_text(line, "type"),
             phase_name(p->cli, json_get_text(line, "phase")), bar,
             (int)(bytes > total ? 100 : (double)bytes * 100 / (double)total),
-            output_bytes((uint64_t)bytes, size), output_bytes((uint64_t)rate, speed), left);
+            units_bytes((uint64_t)bytes, size), units_bytes((uint64_t)rate, speed), left);
     else
         printf("%s: %s  %s  %s/s", json_get_text(line, "type"),
-            phase_name(p->cli, json_get_text(line, "phase")), output_bytes((uint64_t)bytes, size),
-            output_bytes((uint64_t)rate, speed));
+            phase_name(p->cli, json_get_text(line, "phase")), units_bytes((uint64_t)bytes, size),
+            units_bytes((uint64_t)rate, speed));
     fflush(stdout);
     p->bar_open = true;
 }
@@ -98,10 +99,10 @@ static void tell_phase(struct progress *p, const json_t *line)
 
 static void tell_archive(struct progress *p, const json_t *line)
 {
-    char size[OUTPUT_BYTES_LEN];
+    char size[UNITS_BYTES_LEN];
     progress_clear(p);
     _cleanup_free_ char *file = output_member(line, "file");
-    printf("%s  %s, %s\n", file, output_bytes((uint64_t)output_number(line, "size", 0), size),
+    printf("%s  %s, %s\n", file, units_bytes((uint64_t)output_number(line, "size", 0), size),
         json_get_text(line, "state"));
 }
 
@@ -164,9 +165,9 @@ void progress_line(void *ctx, const json_t *line)
         printf("%s %s_%s\n", tr(p->cli, "removed the old"), json_get_text(line, "type"),
             json_get_text(line, "run"));
     } else if (strcmp(event, "start") == 0 && json_get_true(line, "dry_run")) {
-        char needed[OUTPUT_BYTES_LEN], space[OUTPUT_BYTES_LEN];
+        char needed[UNITS_BYTES_LEN], space[UNITS_BYTES_LEN];
         printf(tr(p->cli, "Would need about %s, %s are free.\n"),
-            output_bytes((uint64_t)output_number(line, "needed", 0), needed),
-            output_bytes((uint64_t)output_number(line, "free", 0), space));
+            units_bytes((uint64_t)output_number(line, "needed", 0), needed),
+            units_bytes((uint64_t)output_number(line, "free", 0), space));
     }
 }

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/units.h"
 #include "link/control.h"
 
 #define TIMEOUT_MS 3000
@@ -65,7 +66,7 @@ static void print_binlog(const struct cli *cli, const json_t *keeper)
         return;
     bool known = clock_parse(json_get_text(binlog, "saved"), &saved) == 0;
     int64_t age = known ? clock_wall_ms() - saved : 0;
-    clock_human(age > 0 ? (uint64_t)age : 0, ago, sizeof ago);
+    units_duration(age > 0 ? (uint64_t)age : 0, "d", ago, sizeof ago);
     if (strcmp(json_get_text(binlog, "state"), "following") == 0)
         printf(tr(cli, "%-13s saved up to %s ago\n"), label, ago);
     else {

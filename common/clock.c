@@ -189,22 +189,3 @@ int clock_parse(const char *text, int64_t *wall_ms)
     *wall_ms = (int64_t)sec * 1000 + ms;
     return 0;
 }
-
-char *clock_human(uint64_t ms, char *buf, size_t size)
-{
-    uint64_t s = ms / 1000, min = s / 60, h = min / 60, d = h / 24;
-
-    if (s < 1)
-        snprintf(buf, size, "%" PRIu64 " ms", ms);
-    else if (min < 1)
-        snprintf(buf, size, "%" PRIu64 " s", s);
-    else if (h < 1)
-        snprintf(buf, size, "%" PRIu64 " min", min);
-    else if (d < 1 && min % 60)
-        snprintf(buf, size, "%" PRIu64 " h %" PRIu64 " min", h, min % 60);
-    else if (d < 2)
-        snprintf(buf, size, "%" PRIu64 " h", h);
-    else
-        snprintf(buf, size, "%" PRIu64 " d", d);
-    return buf;
-}

@@ -17,7 +17,5 @@ int64_t clock_wall_ms(void); /* milliseconds since 1970, UTC */
 char *clock_iso(int64_t wall_ms, char buf[static CLOCK_ISO_LEN]);
 /* RFC 3339 with Z or offset, or local "YYYY-MM-DD HH:MM[:SS]" / "HH:MM". 0 or -EINVAL. */
 int clock_parse(const char *text, int64_t *wall_ms);
-/* "3 s", "12 min", "4 h 10 min", "5 d": for people. Returns buf. */
-char *clock_human(uint64_t ms, char *buf, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 struct words {
     char en[600], de[700];
@@ -43,7 +44,7 @@ static void went_well(
     if (ms > 0) {
         char human[32];
         size_t en = strlen(w->en), de = strlen(w->de);
-        clock_human((uint64_t)ms, human, sizeof human);
+        units_duration((uint64_t)ms, "d", human, sizeof human);
         utf8_format(w->en + en, sizeof w->en - en,
             " Clients were kept out for %s; Elexis must be closed and started again everywhere.",
             human);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/notify_check.h"
+#include "common/units.h"
 
 static bool found_in(const struct doctor *d, const char *area)
 {
@@ -46,7 +47,7 @@ static void well(struct doctor *d, const char *area, const char *key, const char
     if (found_in(d, area) || !iso || clock_parse(iso, &at) < 0)
         return;
     int64_t ms = clock_wall_ms() - at;
-    clock_human((uint64_t)(ms > 0 ? ms : 0), age, sizeof age);
+    units_duration((uint64_t)(ms > 0 ? ms : 0), "d", age, sizeof age);
     _cleanup_free_ char *text = xasprintf("%s: %s", words, age);
     doctor_tell(d, DOCTOR_GOOD, area, text, NULL);
 }

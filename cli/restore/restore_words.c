@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/units.h"
 
 #define CHANGES_SHOWN 40
 
@@ -29,12 +30,12 @@ static void print_parts(const struct cli *cli, const json_t *parts)
     size_t i;
     const json_t *p;
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
-        char size[OUTPUT_BYTES_LEN], now[OUTPUT_BYTES_LEN];
+        char size[UNITS_BYTES_LEN], now[UNITS_BYTES_LEN];
         const json_t *replaces = json_object_get(p, "replaces");
         const char *cells[] = {json_get_text(p, "type"), json_get_text(p, "made"),
-            output_bytes((uint64_t)output_number(p, "bytes", 0), size), json_get_text(p, "server"),
+            units_bytes((uint64_t)output_number(p, "bytes", 0), size), json_get_text(p, "server"),
             is_true(p, "proven") ? tr(cli, "yes") : tr(cli, "no"), json_get_text(p, "live"),
-            output_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
+            units_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
         table_add(t, cells);
     }
     table_print(t, output_width());
@@ -281,7 +282,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     else
         printf("%s\n", tr(cli, "The data from before the restore are live."));
     if (ms > 0) {
-        clock_human((uint64_t)ms, blocked, sizeof blocked);
+        units_duration((uint64_t)ms, "d", blocked, sizeof blocked);
         printf(
             tr(cli,
                 "Clients were kept out for %s. Elexis must be closed and started again on every workstation.\n"),

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
@@ -19,34 +20,16 @@ static bool german(enum lang lang)
 
 char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double v = (double)bytes;
-    size_t unit = 0;
-    while (v >= 999.5 && unit < 6) {
-        v /= 1000;
-        unit++;
-    }
-    utf8_format(buf, size, unit > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
-    char *dot = strchr(buf, '.');
+    char text[UNITS_BYTES_LEN], *dot = strchr(units_bytes((uint64_t)bytes, text), '.');
     if (dot && german(lang))
         *dot = ',';
+    utf8_copy(buf, size, text);
     return buf;
 }
 
 char *view_duration(int64_t ms, enum lang lang, char *buf, size_t size)
 {
-    long long s = ms / 1000, min = s / 60, h = min / 60, days = h / 24;
-    if (ms < 1000)
-        snprintf(buf, size, "%lld ms", (long long)ms);
-    else if (s < 120)
-        snprintf(buf, size, "%lld s", s);
-    else if (min < 120)
-        snprintf(buf, size, "%lld min", min);
-    else if (h < 48)
-        snprintf(buf, size, min % 60 ? "%lld h %lld min" : "%lld h", h, min % 60);
-    else
-        snprintf(buf, size, german(lang) ? "%lld Tage" : "%lld days", days);
-    return buf;
+    return units_duration((uint64_t)ms, german(lang) ? "Tage" : "days", buf, size);
 }
 
 static char *local_time(int64_t wall_ms, enum lang lang, bool seconds, char *buf, size_t size)

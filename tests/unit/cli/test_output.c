@@ -11,6 +11,7 @@
 
 #include "cli/output.h"
 #include "common/utf8.h"
+#include "common/units.h"
 
 static void bytes(void **state)
 {
@@ -23,8 +24,8 @@ static void bytes(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char buf[OUTPUT_BYTES_LEN];
-        assert_string_equal(output_bytes(cases[i].n, buf), cases[i].text);
+        char buf[UNITS_BYTES_LEN];
+        assert_string_equal(units_bytes(cases[i].n, buf), cases[i].text);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/units.h"
 #include "unit.h"
 
 static void zone(const char *tz)
@@ -94,17 +95,17 @@ static void human(void **state)
     static const struct {
         uint64_t ms;
         const char *text;
-    } cases[] = {{0, "0 ms"}, {999, "999 ms"}, {1000, "1 s"}, {59999, "59 s"}, {60000, "1 min"},
-        {3599999, "59 min"}, {3600000, "1 h"}, {15000000, "4 h 10 min"}, {86400000, "24 h"},
+    } cases[] = {{0, "0 ms"}, {999, "999 ms"}, {1000, "1 s"}, {119999, "119 s"}, {120000, "2 min"},
+        {7199999, "119 min"}, {7200000, "2 h"}, {15000000, "4 h 10 min"}, {86400000, "24 h"},
         {172800000, "2 d"}, {UINT64_MAX, "213503982334 d"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char buf[32];
-        assert_string_equal(clock_human(cases[i].ms, buf, sizeof buf), cases[i].text);
+        assert_string_equal(units_duration(cases[i].ms, "d", buf, sizeof buf), cases[i].text);
     }
     char tiny[4];
-    assert_string_equal(clock_human(86400000, tiny, sizeof tiny), "24 ");
+    assert_string_equal(units_duration(86400000, "d", tiny, sizeof tiny), "24 ");
 }
 
 static void monotonic_goes_forward(void **state)
