@@ -30,7 +30,7 @@ static void trim(const char **s, size_t *n)
         (*n)--;
 }
 
-static struct entry *find(const struct client_map *m, const char *name)
+static struct entry *find_certificate(const struct client_map *m, const char *name)
 {
     for (size_t i = 0; i < m->n; i++)
         if (strcmp(m->v[i].name, name) == 0)
@@ -105,7 +105,7 @@ static int parse_line(
             file, line, name_len == 0 ? "certificate's name" : "user");
     }
     _cleanup_free_ char *name = slice(s, name_len);
-    if (find(m, name) != NULL) {
+    if (find_certificate(m, name) != NULL) {
         return err_set(e, EINVAL, "%s, line %u: \"%s\" stands twice: put all its users in one line",
             file, line, name);
     }
@@ -167,9 +167,9 @@ size_t client_map_size(const struct client_map *m)
 enum client_map_answer client_map_check(
     const struct client_map *m, const char *certificate, const char *user)
 {
-    const struct entry *en = find(m, certificate);
+    const struct entry *en = find_certificate(m, certificate);
     if (en == NULL)
-        en = find(m, "*");
+        en = find_certificate(m, "*");
     if (en == NULL)
         return CLIENT_MAP_UNKNOWN;
     for (size_t i = 0; i < en->users_n; i++)

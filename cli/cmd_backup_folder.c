@@ -19,7 +19,7 @@ static void keep_last(void *ctx, const json_t *line)
     *last = json_deep_copy(line);
 }
 
-static void tell(struct cli *cli, const json_t *last, bool init)
+static void tell_folder(struct cli *cli, const json_t *last, bool init)
 {
     _cleanup_free_ char *folder = output_member(last, "folder"), *id = output_member(last, "id"),
                         *state = output_member(last, "state");
@@ -31,7 +31,7 @@ static void tell(struct cli *cli, const json_t *last, bool init)
         printf(tr(cli, "%s: the medium is there (%s).\n"), folder, id);
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_backup_folder(struct cli *cli, int argc, char **argv)
 {
     bool init = argc > 1 && strcmp(argv[1], "init") == 0;
     struct args a = args_begin(cli, argc, argv);
@@ -46,7 +46,7 @@ static int run(struct cli *cli, int argc, char **argv)
     if (last && cli->json) {
         cli_print_json(last);
     } else if (last && code == EXIT_GOOD) {
-        tell(cli, last, init);
+        tell_folder(cli, last, init);
     } else if (last) {
         const char *german = json_get_str(last, "error_de");
         cli_failf(
@@ -57,7 +57,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_backup_folder = {"backup-folder", "[show|init]",
-    "is the backup medium the right one; or mark it", run,
+    "is the backup medium the right one; or mark it", run_backup_folder,
     "  show   whether the medium in [archive] folder is one that is known (the default)\n"
     "  init   mark it, or make another one known: a new stick, a second one that takes turns\n"
     "\n"

@@ -74,7 +74,7 @@ static void tell(struct cli *cli, const json_t *last, const char *what)
             "anew: elexgate backup-key sheet"));
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_backup_key(struct cli *cli, int argc, char **argv)
 {
     static const char *const known[] = {"show", "sheet", "rotate", "import"};
     struct args a = args_begin(cli, argc, argv);
@@ -101,7 +101,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_backup_key = {"backup-key", "[show | sheet | rotate | import FILE]",
-    "the key that seals the backups", run,
+    "the key that seals the backups", run_backup_key,
     "  show         the public key and its fingerprint; for [archive] trust of another machine\n"
     "  sheet        the recovery sheet, with the secret key: print it, put it into the safe\n"
     "  rotate       a new key from now on; what the former ones sealed stays ours\n"

@@ -87,7 +87,7 @@ static void print_end(const struct cli *cli, const json_t *line)
         printf(tr(cli, "Which workstation it was is not known: %s\n"), unknown);
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_changes_line(void *ctx, const json_t *line)
 {
     struct listing *l = ctx;
     const char *event = json_get_text(line, "event");
@@ -126,7 +126,7 @@ static int run_changes(struct cli *cli, int argc, char **argv)
     if (code != EXIT_GOOD)
         return code;
     progress_init(&l.progress, cli);
-    return job_stream_run(cli, args, on_line, &l);
+    return job_stream_run(cli, args, on_changes_line, &l);
 }
 
 const struct command cmd_changes = {

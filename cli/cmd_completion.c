@@ -97,7 +97,7 @@ static void offer_words(struct offer *o, const char *words)
 }
 
 /* The command among the words before the last one; global options may stand before it. */
-static const struct command *find(int argc, char **argv, int *at)
+static const struct command *find_word(int argc, char **argv, int *at)
 {
     for (int i = 0; i < argc - 1; i++) {
         if (strcmp(argv[i], "--config") == 0)
@@ -119,7 +119,7 @@ static void words(int argc, char **argv)
 {
     struct offer o = {.prefix = argc > 0 ? argv[argc - 1] : "", .all = xstrdup("\n")};
     int at;
-    const struct command *c = find(argc, argv, &at);
+    const struct command *c = find_word(argc, argv, &at);
     bool value = argc > 1 && strcmp(argv[argc - 2], "--config") == 0;
     if (!value && at < 0 && *o.prefix != '-')
         for (size_t i = 0; commands[i]; i++)
@@ -137,7 +137,7 @@ static void words(int argc, char **argv)
     free(o.all);
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_completion(struct cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "bash") == 0)
         fputs(bash_script, stdout);
@@ -151,7 +151,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_completion = {"completion", "bash | zsh",
-    "print what makes the shell complete elexgate's command lines", run,
+    "print what makes the shell complete elexgate's command lines", run_completion,
     "  bash  eval \"$(elexgate completion bash)\" in ~/.bashrc; or the output as\n"
     "        /etc/bash_completion.d/elexgate\n"
     "  zsh   the output as a file _elexgate in a folder of $fpath\n"};

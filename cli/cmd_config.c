@@ -122,7 +122,7 @@ static int run_check(struct cli *cli)
     return EXIT_GOOD;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_config(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--sample", "--man", NULL};
     struct args a = args_begin(cli, argc, argv);
@@ -156,7 +156,7 @@ static int run(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_config = {"config",
     "check | show [FILE] | set SECTION.KEY=VALUE... | --sample | --man",
-    "check the configuration, show or change what is in force, print a sample", run,
+    "check the configuration, show or change what is in force, print a sample", run_config,
     "  check [FILE]  look the file over: unknown names, wrong values\n"
     "  show [FILE]   every option with its value and where it comes from\n"
     "  set SECTION.KEY=VALUE...  change options that the keeper uses, such as retention.keep=14;\n"

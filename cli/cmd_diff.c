@@ -67,7 +67,7 @@ static void print_difference(const struct cli *cli, const json_t *item, const js
     table_free(t);
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_diff_line(void *ctx, const json_t *line)
 {
     struct diff *d = ctx;
     if (d->cli->json)
@@ -97,7 +97,7 @@ static int run_diff(struct cli *cli, int argc, char **argv)
     struct diff d = {.cli = cli};
     const char *args[] = {"info", runs[0], "--against", runs[1] ? runs[1] : "now",
         type ? "--type" : NULL, type, NULL};
-    code = job_stream_run(cli, args, on_line, &d);
+    code = job_stream_run(cli, args, on_diff_line, &d);
     if (d.error && !cli->json)
         cli_failf(cli, code, "%s", d.error);
     else if (code == EXIT_GOOD && !cli->json && d.told == 0)

@@ -59,7 +59,7 @@ static void print_tables(const struct cli *cli, const json_t *tables)
     table_free(t);
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_info_line(void *ctx, const json_t *line)
 {
     struct info *info = ctx;
     if (info->cli->json)
@@ -93,7 +93,7 @@ static int run_info(struct cli *cli, int argc, char **argv)
     struct info info = {.cli = cli};
     const char *args[] = {
         "info", which[0] ? which[0] : "latest", type ? "--type" : NULL, type, NULL};
-    code = job_stream_run(cli, args, on_line, &info);
+    code = job_stream_run(cli, args, on_info_line, &info);
     if (info.error && !cli->json)
         cli_failf(cli, code, "%s", info.error);
     free(info.error);

@@ -174,7 +174,7 @@ static int show(struct view *v, bool follow)
     return v->sources[0].away && v->sources[1].away ? EXIT_UNREACHABLE : EXIT_GOOD;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_log(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--follow", "--level=", "--limit=", NULL};
     struct args a = args_begin(cli, argc, argv);
@@ -209,7 +209,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_log = {"log", "[--follow] [--level LEVEL] [--limit N]",
-    "show what proxy and keeper have logged last", run,
+    "show what proxy and keeper have logged last", run_log,
     "  --follow       go on as lines come, until Ctrl-C\n"
     "  --level LEVEL  error, warning, info (default) or debug, and what is worse\n"
     "  --limit N      how many of the last lines to begin with (default: 50)\n"

@@ -20,7 +20,7 @@ static json_t *ask(const char *socket_path)
     return r == 0 ? answer : NULL;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_metrics(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
     int code = args_operands(&a, 0, 0);
@@ -42,6 +42,7 @@ static int run(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_metrics = {"metrics", "", "print the metrics of gate and keeper", run,
+const struct command cmd_metrics = {"metrics", "", "print the metrics of gate and keeper",
+    run_metrics,
     "Prometheus' text format, for its node exporter's text collector or a script; the console\n"
     "serves the same at /metrics. A program that does not answer is elexgate_up 0.\n"};

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "common/process.h"
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_notify(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--test", "--send", NULL};
     const char *args[8] = {NULL}, *which = NULL, *o;
@@ -33,6 +33,6 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_notify = {"notify", "--test",
-    "send a message, to see whether notifications arrive", run,
+    "send a message, to see whether notifications arrive", run_notify,
     "--test  a test to everybody who would be told: [notify] mail_to and webhook\n"
     "--send  a message from standard input, for the keeper\n"};

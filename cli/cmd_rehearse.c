@@ -100,7 +100,7 @@ static void print_page(const struct cli *cli, const json_t *page)
             "Nothing of the practice's database was touched. Before the upgrade: elexgate backup --now."));
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_rehearse_line(void *ctx, const json_t *line)
 {
     struct page *p = ctx;
     if (p->progress.raw || strcmp(json_get_text(line, "event"), "rehearsal") != 0) {
@@ -134,7 +134,7 @@ static int run_rehearse(struct cli *cli, int argc, char **argv)
     if (a.next < argc)
         args[n++] = argv[a.next];
     progress_init(&p.progress, cli);
-    return job_stream_run(cli, args, on_line, &p);
+    return job_stream_run(cli, args, on_rehearse_line, &p);
 }
 
 const struct command cmd_rehearse = {

@@ -114,7 +114,7 @@ static void print_sessions(const struct cli *cli, const json_t *answer)
     table_free(t);
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_sessions(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
@@ -132,4 +132,4 @@ static int run(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_sessions = {"sessions", "", "show who is connected", run};
+const struct command cmd_sessions = {"sessions", "", "show who is connected", run_sessions};

@@ -229,7 +229,7 @@ static void print_program(const struct cli *cli, const json_t *s)
         units_duration((uint64_t)output_number(s, "uptime_ms", 0), "d", up, sizeof up));
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_status(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
     json_t *s = NULL;
@@ -268,4 +268,4 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_status = {
-    "status", "", "show the gate: state, clients, idle time, certificate, totals", run};
+    "status", "", "show the gate: state, clients, idle time, certificate, totals", run_status};

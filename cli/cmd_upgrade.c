@@ -14,7 +14,7 @@
 /* The proxy itself gives a new process 30 s. */
 #define TIMEOUT_MS 40000
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_upgrade(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
@@ -43,7 +43,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_upgrade = {"upgrade", "",
-    "put a newly installed proxy in place of the running one; nobody is disconnected", run,
+    "put a newly installed proxy in place of the running one; nobody is disconnected", run_upgrade,
     "The running proxy starts its own program anew, with the same configuration file. The new\n"
     "process lets clients in from then on; sessions stay with the old one until they end, at\n"
     "most for [proxy] handover_timeout. If the new one cannot start, nothing changes.\n"};

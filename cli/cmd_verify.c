@@ -76,7 +76,7 @@ static void tell_done(struct verify *v, const json_t *line)
     fprintf(stderr, "elexgate: %s\n", error);
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_verify_line(void *ctx, const json_t *line)
 {
     struct verify *v = ctx;
     const char *event = json_get_text(line, "event");
@@ -136,7 +136,7 @@ static int run_verify(struct cli *cli, int argc, char **argv)
         args[n++] = "--type";
         args[n++] = type;
     }
-    return job_stream_run(cli, args, on_line, &v);
+    return job_stream_run(cli, args, on_verify_line, &v);
 }
 
 const struct command cmd_verify = {

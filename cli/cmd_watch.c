@@ -108,7 +108,7 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
     return EXIT_GOOD;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_watch(struct cli *cli, int argc, char **argv)
 {
     static const char *const options[] = {"--events=", "--interval=", "--count=", NULL};
     struct args a = args_begin(cli, argc, argv);
@@ -148,7 +148,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_watch = {"watch", "[--events LIST] [--interval TIME] [--count N]",
-    "print what happens at the gate, one line an event", run,
+    "print what happens at the gate, one line an event", run_watch,
     "  --events LIST    of state, session, write, idle (default: state,session,write)\n"
     "  --interval TIME  between idle events (default: 1s)\n"
     "  --count N        end after N events\n"

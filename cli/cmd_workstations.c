@@ -67,7 +67,7 @@ static void print_board(const struct cli *cli, const json_t *answer)
     table_free(t);
 }
 
-static int tell(struct cli *cli, const char *address, const char *name)
+static int tell_proxy(struct cli *cli, const char *address, const char *name)
 {
     json_t *answer = NULL;
     json_t *request = json_pack("{s:s, s:s, s:s*, s:b}", "cmd", "workstation", "address", address,
@@ -79,15 +79,15 @@ static int tell(struct cli *cli, const char *address, const char *name)
     return code;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_workstations(struct cli *cli, int argc, char **argv)
 {
     struct args a = args_begin(cli, argc, argv);
     json_t *answer = NULL;
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "name") == 0 && argc == 4)
-        return tell(cli, argv[2], argv[3]);
+        return tell_proxy(cli, argv[2], argv[3]);
     if (strcmp(what, "forget") == 0 && argc == 3)
-        return tell(cli, argv[2], NULL);
+        return tell_proxy(cli, argv[2], NULL);
     int code = args_operands(&a, 0, 0);
     if (code == EXIT_GOOD)
         code = cli_call(
@@ -103,7 +103,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_workstations = {"workstations", "[name ADDRESS NAME | forget ADDRESS]",
-    "who came lately and how: the roll-out of TLS", run,
+    "who came lately and how: the roll-out of TLS", run_workstations,
     "  name ADDRESS NAME  call it so; an empty NAME takes the name away\n"
     "  forget ADDRESS     leave it out until it comes again\n"
     "\n"

@@ -37,7 +37,7 @@ struct stream {
     int exit_code;
 };
 
-static void on_line(struct stream *s, const json_t *line)
+static void on_job_stream_line(struct stream *s, const json_t *line)
 {
     if (json_get_true(line, "done")) {
         s->done = true;
@@ -60,7 +60,7 @@ static void read_lines(struct control *c, struct stream *s, void (*stop)(void *c
         }
         r = control_receive(c, &line, NULL);
         if (r == 0)
-            on_line(s, line);
+            on_job_stream_line(s, line);
         json_decref(line);
     }
 }

@@ -41,7 +41,7 @@ static char *read_end(const char *path, size_t *len)
 }
 
 /* Lines from the last to the first, until there are limit; *bytes counts what the answer holds. */
-static void take(json_t *lines, char *text, size_t len, size_t limit, size_t *bytes)
+static void take_lines(json_t *lines, char *text, size_t len, size_t limit, size_t *bytes)
 {
     while (len > 0 && json_array_size(lines) < limit && *bytes < ANSWER_MAX) {
         if (text[len - 1] == '\n') {
@@ -102,7 +102,7 @@ json_t *audit_read_answer(const char *path, const json_t *request)
     for (size_t i = 0; i < 2 && files[i]; i++) {
         char *text = json_array_size(lines) < limit ? read_end(files[i], &len) : NULL;
         if (text)
-            take(lines, text, len, limit, &bytes);
+            take_lines(lines, text, len, limit, &bytes);
         free(text);
     }
     return json_pack("{s:b, s:s*, s:o}", "ok", 1, "file", path, "lines", lines);

@@ -97,7 +97,7 @@ static const int refused[] = {
 #endif
 };
 
-static void put(struct call_filter *f, struct sock_filter one)
+static void put_instruction(struct call_filter *f, struct sock_filter one)
 {
     CHECK(f->n < CALL_FILTER_MAX); /* as many as the code below says */
     f->code[f->n++] = one;
@@ -105,7 +105,7 @@ static void put(struct call_filter *f, struct sock_filter one)
 
 static void load_at(struct call_filter *f, size_t offset)
 {
-    put(f, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset));
+    put_instruction(f, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset));
 }
 
 void call_filter_load(struct call_filter *f, int argument, enum call_filter_half half)
@@ -115,19 +115,20 @@ void call_filter_load(struct call_filter *f, int argument, enum call_filter_half
 
 void call_filter_answer(struct call_filter *f, int code)
 {
-    put(f, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+    put_instruction(
+        f, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
                code ? SECCOMP_RET_ERRNO | ((unsigned)code & SECCOMP_RET_DATA) : SECCOMP_RET_ALLOW));
 }
 
 void call_filter_unless(struct call_filter *f, unsigned value, uint8_t n)
 {
-    put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n));
+    put_instruction(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n));
 }
 
 /* The same unless one of these bits is set. */
 static void unless_bits(struct call_filter *f, unsigned bits, uint8_t n)
 {
-    put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, n));
+    put_instruction(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, n));
 }
 
 void call_filter_refuse(struct call_filter *f, int call, int code)
@@ -140,11 +141,12 @@ static void begin(struct call_filter *f)
 {
     f->n = 0;
     load_at(f, offsetof(struct seccomp_data, arch));
-    put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
+    put_instruction(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
     call_filter_answer(f, EPERM);
     load_at(f, offsetof(struct seccomp_data, nr));
 #ifdef __x86_64__
-    put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1)); /* x32 */
+    put_instruction(
+        f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1)); /* x32 */
     call_filter_answer(f, ENOSYS);
 #endif
 }
@@ -184,7 +186,8 @@ void call_filter_bound_processes(struct call_filter *f, bool processes)
     unless_bits(f, spaces, 1);
     call_filter_answer(f, EPERM);
     if (!processes) {
-        put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
+        put_instruction(
+            f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
         call_filter_answer(f, EPERM);
     }
     call_filter_answer(f, 0);

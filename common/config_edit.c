@@ -95,7 +95,8 @@ static bool is_commented(struct span line, const char *key)
     return split(line, &k, &v) && is(k, key);
 }
 
-static int find(struct span text, const struct config_edit *edit, struct place *out, struct err *e)
+static int find_place(
+    struct span text, const struct config_edit *edit, struct place *out, struct err *e)
 {
     struct place p = {0};
     const char *end = text.at + text.len;
@@ -210,7 +211,7 @@ static int apply(
     struct place p = {0};
     int r = edit->value ? check_value(edit, e) : 0;
     if (r == 0)
-        r = find(text, edit, &p, e);
+        r = find_place(text, edit, &p, e);
     if (r < 0)
         return r;
     if (!edit->value)

@@ -21,7 +21,7 @@ static int deliver(
 }
 
 /* Keeps what is not yet a whole line. */
-static void keep(struct json_splitter *s, const char *data, size_t n, size_t max)
+static void keep_rest(struct json_splitter *s, const char *data, size_t n, size_t max)
 {
     if (n == 0)
         return;
@@ -49,14 +49,14 @@ int json_splitter_feed(struct json_splitter *s, const char *data, size_t n,
         if (part > max - s->len)
             return err_set(e, EMSGSIZE, "a line is longer than %zu bytes", max);
         if (!newline) {
-            keep(s, data, part, max);
+            keep_rest(s, data, part, max);
             return 0;
         }
         int r;
         if (s->len == 0) { /* the usual case: a whole line in one read, nothing is copied */
             r = deliver(data, part, fn, ctx, e);
         } else {
-            keep(s, data, part, max);
+            keep_rest(s, data, part, max);
             r = deliver(s->buf, s->len, fn, ctx, e);
             json_splitter_clear(s);
         }

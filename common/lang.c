@@ -32,7 +32,7 @@ static void put_in_order(void)
     in_order = all;
 }
 
-static const struct lang_entry *find(const char *english)
+static const struct lang_entry *find_sentence(const char *english)
 {
     const struct lang_entry key = {.english = english}, *wanted = &key;
     pthread_once(&once, put_in_order);
@@ -45,7 +45,7 @@ static const char *translated(enum lang lang, const char *english, bool many)
 {
     if (lang <= LANG_EN || lang >= LANG_COUNT)
         return NULL;
-    const struct lang_entry *entry = find(english);
+    const struct lang_entry *entry = find_sentence(english);
     return entry ? entry->in[lang - LANG_DE][many] : NULL;
 }
 

@@ -25,7 +25,7 @@ const char *log_level_name(enum log_level level)
     return level_names[level];
 }
 
-static void put(struct log_line *l, const char *s, size_t n)
+static void put_bytes(struct log_line *l, const char *s, size_t n)
 {
     if (n > l->size - l->len)
         n = l->size - l->len;
@@ -35,12 +35,12 @@ static void put(struct log_line *l, const char *s, size_t n)
 
 static void put_str(struct log_line *l, const char *s)
 {
-    put(l, s, strlen(s));
+    put_bytes(l, s, strlen(s));
 }
 
 static void put_char(struct log_line *l, char c)
 {
-    put(l, &c, 1);
+    put_bytes(l, &c, 1);
 }
 
 /* One character (len bytes) or, with len 0, one byte that is not UTF-8. Returns bytes for out. */
@@ -76,7 +76,7 @@ static void put_quoted(struct log_line *l, const char *s)
     for (size_t i = 0; i < n;) {
         size_t room = l->value_max - written, run = plain_run(s + i, n - i < room ? n - i : room);
         if (run > 0) {
-            put(l, s + i, run);
+            put_bytes(l, s + i, run);
             written += run;
             i += run;
             continue;
@@ -88,7 +88,7 @@ static void put_quoted(struct log_line *l, const char *s)
             put_str(l, "...");
             break;
         }
-        put(l, out, m);
+        put_bytes(l, out, m);
         written += m;
         i += len ? len : 1;
     }
@@ -141,7 +141,7 @@ static void put_uint(struct log_line *l, uint64_t v)
     do
         digits[--i] = (char)('0' + v % 10);
     while (v /= 10);
-    put(l, digits + i, sizeof digits - i);
+    put_bytes(l, digits + i, sizeof digits - i);
 }
 
 static void put_value(struct log_line *l, const struct log_field *f)
@@ -191,7 +191,7 @@ void log_line_field(struct log_line *l, const struct log_field *f)
             put_char(l, ',');
         put_char(l, '"'); /* keys are ours and plain */
         put_str(l, f->key);
-        put(l, "\":", 2);
+        put_bytes(l, "\":", 2);
     } else {
         if (l->len)
             put_char(l, ' ');

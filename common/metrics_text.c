@@ -141,7 +141,7 @@ static void gauge_by(struct out *o, const char *name, const char *help, const ch
     sample(o, name, labels, value);
 }
 
-static const json_t *find(const json_t *o, const char *path)
+static const json_t *find_member(const json_t *o, const char *path)
 {
     char key[64];
     while (o) {
@@ -157,7 +157,7 @@ static const json_t *find(const json_t *o, const char *path)
 
 static const char *text(const json_t *o, const char *path)
 {
-    const char *s = json_string_value(find(o, path));
+    const char *s = json_string_value(find_member(o, path));
     return s ? s : "";
 }
 
@@ -167,7 +167,7 @@ static void table(struct out *o, const struct metric *m, const json_t *status)
     for (; m->name; m++) {
         if (*m->type)
             head = m;
-        const json_t *v = find(status, m->path);
+        const json_t *v = find_member(status, m->path);
         if (!json_is_number(v) && !json_is_array(v))
             continue;
         double n = json_is_array(v) ? (double)json_array_size(v) : json_number_value(v);
@@ -212,7 +212,7 @@ static void loops(struct out *o, const json_t *status)
 static bool moment(struct out *o, const json_t *status, const char *path, double *at, double *age)
 {
     int64_t ms;
-    const char *iso = json_string_value(find(status, path));
+    const char *iso = json_string_value(find_member(status, path));
     if (!iso || clock_parse(iso, &ms) < 0)
         return false;
     *at = (double)ms / 1000;
@@ -396,9 +396,9 @@ static void programs(struct out *o, const char *const *names, const json_t *cons
         gauge_by(o, "elexgate_up", "1: the program answers; 0: it does not.", "program", names[i],
             status[i] != NULL);
     for (size_t i = 0; i < 2; i++)
-        if (json_is_number(find(status[i], "uptime_ms")))
+        if (json_is_number(find_member(status[i], "uptime_ms")))
             gauge_by(o, "elexgate_uptime_seconds", "How long the program has been running.",
-                "program", names[i], json_number_value(find(status[i], "uptime_ms")) / 1000);
+                "program", names[i], json_number_value(find_member(status[i], "uptime_ms")) / 1000);
     for (size_t i = 0; i < 2; i++)
         if (status[i]) {
             _cleanup_free_ char *labels = xasprintf(
@@ -412,12 +412,12 @@ static void programs(struct out *o, const char *const *names, const json_t *cons
 static void audits(struct out *o, const char *const *names, const json_t *const *status)
 {
     for (size_t i = 0; i < 2; i++)
-        if (json_is_number(find(status[i], "audit.lost"))) {
+        if (json_is_number(find_member(status[i], "audit.lost"))) {
             _cleanup_free_ char *labels = label("program", names[i]);
             family(o, "elexgate_audit_lost_total", "counter",
                 "Lines of the audit log that could not be written.");
             sample(o, "elexgate_audit_lost_total", labels,
-                json_number_value(find(status[i], "audit.lost")));
+                json_number_value(find_member(status[i], "audit.lost")));
         }
 }
 

@@ -54,7 +54,7 @@ struct report {
                                        NULL: of the program itself, not of its cage */
 };
 
-static void tell(int fd, const struct report *r)
+static void tell_parent(int fd, const struct report *r)
 {
     ssize_t n = write(fd, r, sizeof *r);
     (void)n;
@@ -62,7 +62,7 @@ static void tell(int fd, const struct report *r)
 
 static _Noreturn void give_up(int fd, struct process_failure f)
 {
-    tell(fd, &(struct report){.failure = f});
+    tell_parent(fd, &(struct report){.failure = f});
     _exit(127);
 }
 
@@ -73,7 +73,7 @@ static void lock_in(const struct process_cage *cage, int report)
     if (cage->move) {
         int r = cage->move(cage->ctx, &inside, &f);
         if (inside > 0)
-            tell(report, &(struct report){.pid = inside});
+            tell_parent(report, &(struct report){.pid = inside});
         if (r < 0)
             give_up(report, f);
         if (inside > 0)

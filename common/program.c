@@ -12,7 +12,7 @@
 #include "common/log_line.h"
 #include "common/private_memory.h"
 
-static const struct program_option *find(
+static const struct program_option *find_option(
     const struct program_option *o, const char *word, size_t len)
 {
     for (; o && o->name; o++)
@@ -34,9 +34,9 @@ static int take_option(const struct program *p, int argc, char **argv, int *i)
         {"--config", .value = p->config_path}, {"-c", .value = p->config_path}, {0}};
     const char *word = argv[*i], *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
-    const struct program_option *o = find(common, word, len);
+    const struct program_option *o = find_option(common, word, len);
     if (!o)
-        o = find(p->options, word, len);
+        o = find_option(p->options, word, len);
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         return fputs(p->usage, stdout) >= 0 ? EXIT_GOOD : EXIT_FAILED;
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)

@@ -7,7 +7,7 @@
 #include "console/ask.h"
 #include "console/http/routes.h"
 
-static void tell(
+static void tell_keeper_of(
     struct request *rq, const char *name, enum role role, const char *action, const char *result)
 {
     struct err e = {0};
@@ -32,10 +32,10 @@ void audit_action(struct request *rq, const char *name, enum role role)
                                                                       : "refused";
     /* else anybody could fill the disk with it */
     if (rq->route->name && !rq->throttled)
-        tell(rq, name, role, rq->route->name, result);
+        tell_keeper_of(rq, name, role, rq->route->name, result);
 }
 
 void audit_tell(struct request *rq, const char *action, const char *result)
 {
-    tell(rq, rq->name, rq->role, action, result);
+    tell_keeper_of(rq, rq->name, rq->role, action, result);
 }

@@ -101,7 +101,8 @@ static json_t *by(struct run *run, const struct config *c, const json_t *o, cons
     return json_string(r < 0 ? e.text : "sent");
 }
 
-static int tell(const struct run *run, int code, const char *error, json_t *mail, json_t *webhook)
+static int tell_result(
+    const struct run *run, int code, const char *error, json_t *mail, json_t *webhook)
 {
     json_t *o = json_pack("{s:b, s:b, s:i, s:s*, s:s*, s:o, s:o}", "done", 1, "ok",
         code == EXIT_GOOD, "exit", code, "error", error, "warning",
@@ -132,7 +133,8 @@ static int run_all(struct run *run)
                         : run->sent == 0 && !run->failed
                             ? "nobody is to be told: set [notify] mail_to or webhook"
                             : NULL;
-    int code = tell(run, error || run->failed ? EXIT_FAILED : EXIT_GOOD, error, mail, webhook);
+    int code = tell_result(
+        run, error || run->failed ? EXIT_FAILED : EXIT_GOOD, error, mail, webhook);
     message_clear(&m);
     json_decref(o);
     config_free(c);

@@ -42,7 +42,7 @@ static bool logged_in(const struct row *r)
     return r->at[ROSTER_CERTIFICATE] || r->at[ROSTER_TLS] || r->at[ROSTER_PLAIN];
 }
 
-static struct row *find(const struct address *a)
+static struct row *find_row(const struct address *a)
 {
     for (size_t i = 0; i < n_rows; i++)
         if (memcmp(&rows[i].from, a, sizeof *a) == 0)
@@ -59,7 +59,7 @@ static bool gives_way_before(const struct row *a, const struct row *b)
 
 static struct row *place(const struct address *from)
 {
-    struct row *r = find(from);
+    struct row *r = find_row(from);
     if (r)
         return r;
     if (n_rows < ROSTER_MAX) {
@@ -146,7 +146,7 @@ static void take_row(const json_t *o)
             r.how = (enum roster_how)i;
     }
     if (r.how == ROSTER_HOWS || !seen(&r) || n_rows == ROSTER_MAX ||
-        cidr_parse(json_get_text(o, "address"), &c, NULL) < 0 || c.bits != 128 || find(&c.net))
+        cidr_parse(json_get_text(o, "address"), &c, NULL) < 0 || c.bits != 128 || find_row(&c.net))
         return;
     r.from = c.net;
     take_text(r.name, json_get_text(o, "name"));
@@ -208,7 +208,7 @@ int roster_name(const struct address *a, const char *name, struct err *e)
         strpbrk(name, "\r\n\t"))
         return err_set(e, EINVAL, "a name has one line and at most %d bytes", ROSTER_TEXT_MAX - 1);
     pthread_mutex_lock(&lock);
-    struct row *r = find(a);
+    struct row *r = find_row(a);
     if (r) {
         r->name[0] = '\0';
         take_text(r->name, name);
@@ -221,7 +221,7 @@ int roster_name(const struct address *a, const char *name, struct err *e)
 int roster_forget(const struct address *a, struct err *e)
 {
     pthread_mutex_lock(&lock);
-    struct row *r = find(a);
+    struct row *r = find_row(a);
     if (r) {
         *r = rows[--n_rows];
         changed = true;

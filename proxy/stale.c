@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static struct stale_address *find(struct stale *s, const struct address *a)
+static struct stale_address *find_address(struct stale *s, const struct address *a)
 {
     for (unsigned i = 0; i < s->n; i++)
         if (!memcmp(&s->items[i].addr, a, sizeof *a))
@@ -30,7 +30,8 @@ void stale_add(
         return;
     s->items = xrealloc(s->items, (s->n + n) * sizeof *s->items);
     for (unsigned i = 0; i < n; i++) {
-        struct stale_address *there = find(s, &list[i]); /* comes once for each of its sessions */
+        struct stale_address *there = find_address(
+            s, &list[i]); /* comes once for each of its sessions */
         if (!there) {
             there = &s->items[s->n++];
             *there = (struct stale_address){.addr = list[i]};
@@ -42,7 +43,7 @@ void stale_add(
 
 uint64_t stale_left(struct stale *s, const struct address *a, uint64_t now_ms)
 {
-    const struct stale_address *found = find(s, a);
+    const struct stale_address *found = find_address(s, a);
     uint64_t left = found && found->until_ms > now_ms ? found->until_ms - now_ms : 0;
     if (found && left == 0)
         stale_drop_expired(s, now_ms);
@@ -60,7 +61,7 @@ uint64_t stale_longest(const struct stale *s, uint64_t now_ms)
 
 bool stale_admit(struct stale *s, const struct address *a)
 {
-    struct stale_address *found = find(s, a);
+    struct stale_address *found = find_address(s, a);
     if (!found)
         return false;
     *found = s->items[--s->n];

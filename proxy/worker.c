@@ -260,7 +260,7 @@ void worker_release(struct worker *w)
     order_send(w, run_release, (struct order){0});
 }
 
-static struct session *find(struct session_list *list, uint64_t id)
+static struct session *find_session(struct session_list *list, uint64_t id)
 {
     struct session *s;
     TAILQ_FOREACH (s, list, entry)
@@ -272,9 +272,9 @@ static struct session *find(struct session_list *list, uint64_t id)
 static void run_kill(struct task *t)
 {
     struct order *o = order_of(t);
-    struct session *s = find(&o->w->relaying, o->id);
+    struct session *s = find_session(&o->w->relaying, o->id);
     if (!s)
-        s = find(&o->w->pending, o->id);
+        s = find_session(&o->w->pending, o->id);
     if (s)
         session_end_now(s, o->notice, "ended by the administrator");
     news_send(

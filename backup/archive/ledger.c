@@ -59,7 +59,7 @@ static bool hex_or_empty(const char *s, size_t len)
     return !*s || (strlen(s) == len && strspn(s, "0123456789abcdef") == len);
 }
 
-static bool take(json_t *o, struct ledger_entry *n)
+static bool parse_entry(json_t *o, struct ledger_entry *n)
 {
     const char *what, *at, *run, *type, *digest, *medium, *label = NULL;
     int protected = -1;
@@ -111,7 +111,7 @@ int ledger_line_parse(const char *line, size_t len, char chain[static SHA256_HEX
     char *body = xasprintf("%.*s}", (int)(len - CHAIN_TAIL), line);
     json_t *o = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
     free(body);
-    bool good = json_is_object(o) && take(o, &n);
+    bool good = json_is_object(o) && parse_entry(o, &n);
     json_decref(o);
     if (!good)
         return err_set(e, EINVAL, "it says nothing that this version understands");

@@ -180,7 +180,7 @@ struct content {
     int failed; /* errno of reading: what could not be read is zeros (not strict) */
 };
 
-static int put(struct pack *p, struct content *c, const uint8_t *data, size_t n, struct err *e)
+static int put_data(struct pack *p, struct content *c, const uint8_t *data, size_t n, struct err *e)
 {
     CHECK(EVP_DigestUpdate(c->hash, data, n));
     la_ssize_t w = archive_write_data(p->tar, data, n);
@@ -200,7 +200,7 @@ static int put_range(
     while (from < to && r == 0) {
         size_t n = to - from < PACK_STEP ? (size_t)(to - from) : PACK_STEP;
         if (c->memory) {
-            r = put(p, c, c->memory + from, n, e);
+            r = put_data(p, c, c->memory + from, n, e);
             from += (int64_t)n;
             continue;
         }
@@ -222,7 +222,7 @@ static int put_range(
             zero = true;
             got = (ssize_t)n;
         }
-        r = put(p, c, p->buf, (size_t)got, e);
+        r = put_data(p, c, p->buf, (size_t)got, e);
         from += got;
     }
     return r;

@@ -89,7 +89,7 @@ int unpack_reading_failed(struct unpack *u, const char *where, struct err *e)
         UTF8_SHORT(why ? why : "unknown", 150));
 }
 
-static void tell(struct unpack *u, const char *path)
+static void tell_unpacked(struct unpack *u, const char *path)
 {
     const struct manifest *m = u->entries ? manifest_file_head(u->entries) : NULL;
     if (u->o->progress)
@@ -112,7 +112,7 @@ static int next_member(struct unpack *u, struct err *e)
         return 0; /* "./" of old archives */
     if (!manifest_path_valid(path))
         return unpack_unsafe(e, raw, "a path that leaves its folder");
-    tell(u, path);
+    tell_unpacked(u, path);
     return unpack_member(u, path, ae, e);
 }
 
@@ -243,7 +243,7 @@ static int read_all(struct unpack *u, struct err *e)
         r = place_finish(u->place, e);
     if (u->place)
         u->result.attributes_left_out = place_attributes_left_out(u->place);
-    tell(u, "");
+    tell_unpacked(u, "");
     return r;
 }
 

@@ -91,7 +91,7 @@ static bool go_on(void *ctx)
     return !run_stopped();
 }
 
-static void tell(void *ctx, uint64_t done, uint64_t total, const char *path)
+static void tell_progress(void *ctx, uint64_t done, uint64_t total, const char *path)
 {
     struct progress *p = ctx;
     (void)path; /* a file's name may be a patient's: not into what others may log */
@@ -115,7 +115,7 @@ static int verify_one(struct request *r, const char *folder, const struct store_
         .threads = r->settings.pack.threads,
         .record = &r->trust,
         .go_on = go_on,
-        .progress = tell,
+        .progress = tell_progress,
         .ctx = &p};
     _cleanup_free_ char *path = store_path(folder, it, ARCHIVE_NAME_ARCHIVE);
     int x = verify_item(folder, it, &o, &v, e);

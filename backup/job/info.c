@@ -31,7 +31,7 @@ static bool is_own(const struct manifest_table *t)
     return strcmp(t->schema, "mysql") != 0;
 }
 
-static const struct manifest_table *find(
+static const struct manifest_table *find_table(
     const struct manifest *m, const struct manifest_table *wanted)
 {
     for (size_t i = 0; i < m->table_count; i++)
@@ -112,10 +112,10 @@ static json_t *difference_of(
     struct comparing c = {then, other, json_array(), 0};
     for (size_t i = 0; i < then->table_count; i++)
         if (is_own(&then->tables[i]) && knows_schema(other, then->tables[i].schema))
-            compare_table(&c, &then->tables[i], find(other, &then->tables[i]));
+            compare_table(&c, &then->tables[i], find_table(other, &then->tables[i]));
     for (size_t i = 0; i < other->table_count; i++)
         if (is_own(&other->tables[i]) && knows_schema(then, other->tables[i].schema) &&
-            !find(then, &other->tables[i]))
+            !find_table(then, &other->tables[i]))
             compare_table(&c, NULL, &other->tables[i]);
     return json_pack("{s:s,s:I,s:o}", "against", against, "equal", c.equal, "tables", c.list);
 }

@@ -21,7 +21,7 @@ void keeper_control_follow(struct control_client *c, const char *job)
     *(struct follower *)control_client_room(c) = (struct follower){true, job};
 }
 
-static void tell(void *ctx, struct control_client *c)
+static void tell_follower(void *ctx, struct control_client *c)
 {
     json_t *event = ctx;
     struct follower *f = control_client_room(c);
@@ -35,7 +35,7 @@ static void tell(void *ctx, struct control_client *c)
 
 void keeper_control_publish(struct keeper_control *k, json_t *event)
 {
-    control_server_each(k->server, tell, event);
+    control_server_each(k->server, tell_follower, event);
 }
 
 void keeper_control_users(struct keeper_control *k, const struct config *config)

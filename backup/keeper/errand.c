@@ -32,7 +32,7 @@ static json_t *keeper_failure(int exit_code, const json_t *last)
     return answer;
 }
 
-static void on_line(void *ctx, json_t *line)
+static void on_errand_line(void *ctx, json_t *line)
 {
     struct keeper_errand *a = ctx;
     const char *event = json_get_str(line, "event");
@@ -99,7 +99,7 @@ json_t *keeper_errand(
         .k = k, .client = control_client_ref(c), .started_ms = (int64_t)clock_mono_ms(), .o = *o};
     a->uid = control_client_uid(c);
     a->request = json_incref(o->request);
-    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = a};
+    struct keeper_job_events events = {.line = on_errand_line, .end = on_end, .ctx = a};
     int r = count(k) < PLAN_ERRANDS_MAX
                 ? keeper_job_start(
                       &k->ports.jobs, o->ask, o->in > 0 ? o->in : -1, &events, &a->job, &e)

@@ -59,7 +59,7 @@ static void take_server(const json_t *said, struct keeper_witnesses *w)
     utf8_copy(w->server_words, sizeof w->server_words, json_get_text(said, "words"));
 }
 
-static void on_line(void *ctx, json_t *line)
+static void on_gate_line(void *ctx, json_t *line)
 {
     struct keeper_gate *g = ctx;
     struct keeper_witnesses w = {0};
@@ -101,7 +101,7 @@ static void on_end(void *ctx, int exit_code, int signal)
 static int begin(struct keeper_gate *g, struct err *e)
 {
     struct monitor_request q = keeper_job_of(MONITOR_LOOK);
-    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = g};
+    struct keeper_job_events events = {.line = on_gate_line, .end = on_end, .ctx = g};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_sys(e, errno, "no pipe");

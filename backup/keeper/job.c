@@ -80,7 +80,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(j->chunk, sizeof j->chunk);
 }
 
-static int on_line(void *ctx, json_t *event)
+static int on_job_line(void *ctx, json_t *event)
 {
     struct keeper_job *j = ctx;
     if (j->events.line)
@@ -91,7 +91,7 @@ static int on_line(void *ctx, json_t *event)
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
     struct keeper_job *j = s->data;
-    if (n > 0 && json_splitter_feed(&j->splitter, buf->base, (size_t)n, on_line, j, NULL) == 0)
+    if (n > 0 && json_splitter_feed(&j->splitter, buf->base, (size_t)n, on_job_line, j, NULL) == 0)
         return;
     if (n == 0)
         return;

@@ -92,7 +92,7 @@ static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static void on_line(void *ctx, json_t *line)
+static void on_notify_line(void *ctx, json_t *line)
 {
     struct keeper_notify *n = ctx;
     if (json_get_true(line, "done")) {
@@ -175,7 +175,7 @@ static void send_message(struct keeper_notify *n, json_t *message)
     int r = in < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(in, text, strlen(text), &e);
     if (r == 0) {
         (void)lseek(in, 0, SEEK_SET);
-        struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = n};
+        struct keeper_job_events events = {.line = on_notify_line, .end = on_end, .ctx = n};
         r = keeper_job_start(&n->k->ports.jobs, &q, in, &events, &n->sender, &e);
     }
     if (in >= 0)

@@ -8,7 +8,7 @@
 #define LOOK_MS (INT64_C(60) * 60 * 1000)
 #define DAY_MS  (24 * LOOK_MS)
 
-static void on_line(void *ctx, json_t *line)
+static void on_renew_line(void *ctx, json_t *line)
 {
     struct keeper *k = ctx;
     if (json_get_true(line, "renewed"))
@@ -47,7 +47,7 @@ void keeper_renew_tick(struct keeper *k)
         !json_is_true(keeper_gate_seen(k->ports.gate, "has_certificate")))
         return;
     k->ports.renewal.looked_ms = now;
-    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
+    struct keeper_job_events events = {.line = on_renew_line, .end = on_end, .ctx = k};
     if (keeper_job_start(&k->ports.jobs, &q, -1, &events, &k->ports.renewal.job, &e) < 0)
         log_err(LOG_ERROR, "certificate-not-renewed", &e);
 }

@@ -69,7 +69,7 @@ void keeper_restore_take_over(struct keeper *k)
 
 /* --- the job that runs --- */
 
-static void keep(json_t **place, json_t *event)
+static void keep_event(json_t **place, json_t *event)
 {
     json_decref(*place);
     *place = json_incref(event);
@@ -83,12 +83,12 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
         int64_t ms;
         if (started && clock_parse(started, &ms) == 0)
             k->current.started_ms = ms; /* the same for whichever keeper tells of it */
-        keep(&k->current.restore_begin, event);
+        keep_event(&k->current.restore_begin, event);
         run = json_get_str(event, "which");
     } else if (strcmp(name, "restored") == 0) {
-        keep(&k->current.restore_done, event);
+        keep_event(&k->current.restore_done, event);
     } else if (strcmp(name, "difference") == 0) {
-        keep(&k->current.restore_difference, event);
+        keep_event(&k->current.restore_difference, event);
         return;
     } else if (strcmp(name, "way") == 0) {
         if (k->current.restore_begin)

@@ -11,7 +11,7 @@
 #define STATE_MAX     (4u << 20)
 #define STATE_VERSION 1
 
-static bool take(struct keeper_state *s, const json_t *root)
+static bool take_root(struct keeper_state *s, const json_t *root)
 {
     if (json_get_int(root, "version") != STATE_VERSION)
         return false;
@@ -53,7 +53,7 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
     int result = 0;
     if (r == 0) {
         json_t *root = json_loadb(text, len, 0, NULL);
-        if (!take(&s, root)) {
+        if (!take_root(&s, root)) {
             _cleanup_free_ char *aside = xasprintf("%s.damaged", path);
             result = 1;
             err_set(e, EBADMSG, "%s cannot be read; it was put aside as %s", path, aside);

@@ -8,7 +8,7 @@
 
 #define AGAIN_MS 5000
 
-static void on_line(void *ctx, json_t *line)
+static void on_stream_line(void *ctx, json_t *line)
 {
     struct keeper *k = ctx;
     struct keeper_stream *s = &k->ports.stream;
@@ -56,7 +56,7 @@ void keeper_stream_tick(struct keeper *k)
     if (s->job || !wanted || k->stopping ||
         (s->ended_ms && (int64_t)clock_mono_ms() - s->ended_ms < AGAIN_MS))
         return;
-    struct keeper_job_events events = {.line = on_line, .end = on_end, .ctx = k};
+    struct keeper_job_events events = {.line = on_stream_line, .end = on_end, .ctx = k};
     s->config = k->config;
     if (keeper_job_start(&k->ports.jobs, &q, -1, &events, &s->job, &e) < 0) {
         s->ended_ms = (int64_t)clock_mono_ms();

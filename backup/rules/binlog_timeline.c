@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct binlog_file *find(const struct binlog_question *q, const char *name)
+static const struct binlog_file *find_file(const struct binlog_question *q, const char *name)
 {
     for (size_t i = 0; name && i < q->n; i++)
         if (strcmp(q->files[i].name, name) == 0)
@@ -35,11 +35,11 @@ static struct binlog_decision answer(
 struct binlog_decision binlog_decide(const struct binlog_question *q)
 {
     const struct binlog_file *oldest = &q->files[0], *newest = &q->files[q->n - 1];
-    const struct binlog_file *start = find(q, q->start);
+    const struct binlog_file *start = find_file(q, q->start);
     if (!q->have || q->restored)
         return answer(
             BINLOG_NEW, start ? start : newest, q->restored ? BINLOG_RESTORED : BINLOG_FIRST);
-    const struct binlog_file *same = find(q, q->have->file), *later = find_later(q);
+    const struct binlog_file *same = find_file(q, q->have->file), *later = find_later(q);
     bool ours = same && q->created == q->have->created;
     if (!same && later && later == oldest) { /* the beginning was removed, maybe with ours */
         uint64_t number = 0;

@@ -33,7 +33,7 @@ static void complain(struct taking *t, const char *key, const char *what)
     t->bad = true;
 }
 
-static json_t *take(struct taking *t, const char *key)
+static json_t *take_member(struct taking *t, const char *key)
 {
     json_t *v = json_object_get(t->obj, key);
     if (v)
@@ -45,7 +45,7 @@ static json_t *take(struct taking *t, const char *key)
 
 static int64_t take_int(struct taking *t, const char *key, int64_t min, int64_t max)
 {
-    json_t *v = take(t, key);
+    json_t *v = take_member(t, key);
     if (!v)
         return 0;
     if (!json_is_integer(v)) {
@@ -67,7 +67,7 @@ static uint64_t take_uint(struct taking *t, const char *key)
 
 static bool take_bool(struct taking *t, const char *key)
 {
-    json_t *v = take(t, key);
+    json_t *v = take_member(t, key);
     if (v && !json_is_boolean(v))
         complain(t, key, "is not true or false");
     return json_is_true(v);
@@ -76,7 +76,7 @@ static bool take_bool(struct taking *t, const char *key)
 /* Borrowed; NULL after a complaint, or when null is allowed and given. */
 static const char *take_text(struct taking *t, const char *key, bool null_allowed)
 {
-    json_t *v = take(t, key);
+    json_t *v = take_member(t, key);
     if (!v || (null_allowed && json_is_null(v)))
         return NULL;
     const char *s = json_string_value(v);
@@ -136,7 +136,7 @@ static char *take_bytes(struct taking *t, const char *key)
     char hex_key[32];
     snprintf(hex_key, sizeof hex_key, "%s_hex", key);
     json_t *hex = json_object_get(t->obj, hex_key);
-    json_t *v = take(t, hex ? hex_key : key);
+    json_t *v = take_member(t, hex ? hex_key : key);
     const char *s = json_string_value(v);
     if (!s || !*s || strlen(s) > MANIFEST_PATH_MAX * (hex ? 2 : 1)) {
         complain(t, key, "is not a text of the right length");
@@ -167,7 +167,7 @@ static bool done(struct taking *t)
 
 static bool inner(struct taking *t, const char *key, const char *where, struct taking *out)
 {
-    json_t *v = take(t, key);
+    json_t *v = take_member(t, key);
     if (v && !json_is_object(v))
         complain(t, key, "is not an object");
     *out = (struct taking){v, where, 0, t->e, t->bad};
@@ -217,7 +217,7 @@ static bool read_binlog(struct taking *head, struct manifest *m)
     const json_t *there = json_object_get(head->obj, "binlog");
     if (!there || json_is_null(there)) {
         if (there)
-            take(head, "binlog");
+            take_member(head, "binlog");
         return true;
     }
     if (!inner(head, "binlog", "server.binlog.", &t))
@@ -238,7 +238,7 @@ static bool read_server(struct taking *head, struct manifest *m)
     static const char *const states[] = {"clean", "recoverable", "dump"};
     struct taking t;
     if (json_is_null(json_object_get(head->obj, "server"))) {
-        take(head, "server");
+        take_member(head, "server");
         return true;
     }
     if (!inner(head, "server", "server.", &t))
@@ -254,7 +254,7 @@ static bool read_server(struct taking *head, struct manifest *m)
 
 static json_t *take_array(struct taking *t, const char *key, size_t max)
 {
-    json_t *list = take(t, key);
+    json_t *list = take_member(t, key);
     if (list && !json_is_array(list))
         complain(t, key, "is not a list");
     else if (json_array_size(list) > max)
@@ -344,11 +344,11 @@ static bool read_head(struct taking *t, struct manifest *m)
     if (!read_identity(t, m) || !read_bonds(t, m) || !read_archive(t, m) || !read_content(t, m) ||
         !read_server(t, m) || !read_tables(t, m) || !read_notes(t, m))
         return false;
-    json_t *info = take(t, "info");
+    json_t *info = take_member(t, "info");
     if (info && !json_is_object(info))
         complain(t, "info", "is not an object");
     m->info = json_incref(info);
-    take(t, "entries");
+    take_member(t, "entries");
     if (m->brief && (m->table_count > 0 || m->note_count > 0))
         complain(t, "brief", "does not fit: tables or notes are readable");
     return done(t);
@@ -390,7 +390,7 @@ int manifest_seal_parse(const char *text, size_t len, struct manifest_seal *out,
     take_sha256(&head, "head_sha256", seal.digest);
     bool none = json_is_null(json_object_get(obj, "seal"));
     if (none) {
-        take(&head, "seal");
+        take_member(&head, "seal");
     } else if (inner(&head, "seal", "seal.", &t)) {
         take_hex(&t, "key", false, seal.key, sizeof seal.key);
         take_hex(&t, "signature", false, seal.signature, sizeof seal.signature);

@@ -20,7 +20,7 @@ static json_t *member(json_t *o, const char *key, json_t *fresh)
 }
 
 /* The oldest one gives way: the newest say how things stand. */
-static void put(json_t *state, const char *event, const char *what, const json_t *a,
+static void put_message(json_t *state, const char *event, const char *what, const json_t *a,
     const char *const *channels, int64_t now_ms)
 {
     char since[CLOCK_ISO_LEN];
@@ -60,7 +60,7 @@ static bool begins(json_t *state, json_t *active, const struct notice_fact *f,
         (json_int_t)now_ms, "grade", f->grade);
     CHECK(a);
     put_details(a, f);
-    put(state, f->event, "raised", a, channels, now_ms);
+    put_message(state, f->event, "raised", a, channels, now_ms);
     (void)json_object_set_new(active, f->event, a);
     return true;
 }
@@ -75,7 +75,7 @@ static bool goes_on(json_t *state, json_t *a, const struct notice_fact *f,
     (void)json_object_set_new(a, "told", json_integer(now_ms));
     (void)json_object_set_new(a, "grade", json_integer(f->grade));
     put_details(a, f);
-    put(state, f->event, worse ? "raised" : "reminder", a, channels, now_ms);
+    put_message(state, f->event, worse ? "raised" : "reminder", a, channels, now_ms);
     return true;
 }
 
@@ -102,7 +102,7 @@ static bool ends(json_t *state, json_t *active, const struct notice_fact *f,
     json_t *a = json_incref(json_object_get(active, f->event));
     (void)json_object_del(active, f->event);
     if (!forget_unsent(state, f->event))
-        put(state, f->event, "recovered", a, channels, now_ms);
+        put_message(state, f->event, "recovered", a, channels, now_ms);
     json_decref(a);
     return true;
 }

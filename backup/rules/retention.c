@@ -45,7 +45,7 @@ static int64_t period_of(int64_t utc_ms, enum period p, const struct cron_zone *
     CHECK(false);
 }
 
-static void keep(struct generation *g, const char *why)
+static void keep_generation(struct generation *g, const char *why)
 {
     if (!g->kept_by)
         g->kept_by = why;
@@ -61,7 +61,7 @@ static void keep_periods(struct generation **sorted, size_t count, unsigned n, e
         int64_t at = period_of(sorted[i]->started_ms, p, zone);
         if (kept > 0 && at == last)
             continue;
-        keep(sorted[i], why);
+        keep_generation(sorted[i], why);
         last = at;
         kept++;
     }
@@ -89,15 +89,15 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
     qsort(sorted, count, sizeof *sorted, newest_first);
 
     if (count > 0)
-        keep(sorted[0], "newest");
+        keep_generation(sorted[0], "newest");
     for (size_t i = 0; i < count; i++)
         if (sorted[i]->just_made)
-            keep(sorted[i], "just made");
+            keep_generation(sorted[i], "just made");
     for (size_t i = 0; i < count && i < policy->keep; i++)
-        keep(sorted[i], "keep");
+        keep_generation(sorted[i], "keep");
     for (size_t i = 0; i < count; i++) {
         if (sorted[i]->proven) {
-            keep(sorted[i], "proven");
+            keep_generation(sorted[i], "proven");
             break;
         }
     }
@@ -108,7 +108,7 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
 
     for (size_t i = 0; i < count; i++) {
         if (sorted[i]->protected)
-            keep(sorted[i], "protected");
+            keep_generation(sorted[i], "protected");
         may_go += !sorted[i]->kept_by;
     }
     free(sorted);

@@ -126,7 +126,7 @@ static char byte(const struct sql_lexer *l, size_t ahead)
     return l->at + ahead < l->have ? l->window[l->at + ahead] : '\0';
 }
 
-static void take(struct sql_lexer *l, size_t n)
+static void take_bytes(struct sql_lexer *l, size_t n)
 {
     keep_bytes(l, l->window + l->at, n);
     l->at += n;
@@ -173,7 +173,7 @@ static void literal_begins(struct sql_lexer *l, char quote)
     token_begins(l, name ? SQL_NAME : SQL_STRING);
     l->quote = quote;
     l->state = LITERAL;
-    take(l, 1);
+    take_bytes(l, 1);
 }
 
 /* A backslash counts in strings only, and only if the mode lets it. */
@@ -196,16 +196,16 @@ static void read_literal(struct sql_lexer *l)
     if (c == '\\' && escapes(l) && l->at + 1 < l->have) {
         l->line += byte(l, 1) == '\n';
         l->line_start = byte(l, 1) == '\n';
-        take(l, 2);
+        take_bytes(l, 2);
         return;
     }
     bool end = c == l->quote && byte(l, 1) != l->quote;
     if (c == l->quote && !end) {
-        take(l, 2);
+        take_bytes(l, 2);
         return;
     }
     l->line += c == '\n';
-    take(l, 1);
+    take_bytes(l, 1);
     if (end) {
         token_ends(l);
         l->state = l->version == SKIPPED ? SKIP : CODE;
@@ -225,7 +225,7 @@ static void version_comment_begins(struct sql_lexer *l, size_t marker)
     l->line_start = false;
     l->version = digits >= 5 && version >= 50700 ? SKIPPED : EXECUTED;
     l->state = l->version == SKIPPED ? SKIP : CODE;
-    take(l, marker + (digits >= 5 ? digits : 0));
+    take_bytes(l, marker + (digits >= 5 ? digits : 0));
 }
 
 static bool comment_begins(struct sql_lexer *l)
@@ -252,7 +252,7 @@ static bool comment_begins(struct sql_lexer *l)
     if (l->version == SKIPPED)
         l->refused = SQL_COMMENT;
     l->state = BLOCK;
-    take(l, 2);
+    take_bytes(l, 2);
     return true;
 }
 
@@ -293,7 +293,7 @@ static void read_word(struct sql_lexer *l)
     bool told = l->words && l->version != SKIPPED;
     if (told)
         l->words(l->words_ctx, l->window + l->at, n, false);
-    take(l, n);
+    take_bytes(l, n);
     l->in_word = is_word(byte(l, 0)) && !delimiter_at(l);
     if (l->in_word)
         return;
@@ -309,7 +309,7 @@ static void read_sign(struct sql_lexer *l)
         tell_sign(l);
         l->version = NONE;
         l->state = CODE;
-        take(l, 2);
+        take_bytes(l, 2);
         return;
     }
     if (c == '\\' && byte(l, 1) != 'N' && l->version != SKIPPED)
@@ -318,7 +318,7 @@ static void read_sign(struct sql_lexer *l)
         l->refused = SQL_MODE;
     tell_sign(l);
     token_begins(l, SQL_SIGN);
-    take(l, 1);
+    take_bytes(l, 1);
     token_ends(l);
 }
 
@@ -329,7 +329,7 @@ static void read_code(struct sql_lexer *l)
         l->line += c == '\n';
         if (c == '\n')
             l->line_start = true;
-        take(l, 1);
+        take_bytes(l, 1);
         return;
     }
     if (is_control(c)) {
@@ -362,7 +362,7 @@ static void read_comment(struct sql_lexer *l)
     bool end = block ? c == '*' && byte(l, 1) == '/' : c == '\n';
     l->line += c == '\n';
     l->line_start = c == '\n';
-    take(l, block && end ? 2 : 1);
+    take_bytes(l, block && end ? 2 : 1);
     if (end)
         l->state = l->version == SKIPPED ? SKIP : CODE;
 }

@@ -73,7 +73,7 @@ static int load(struct globals *g, struct err *e)
     return 0;
 }
 
-static size_t find(const struct globals *g, const char *name)
+static size_t find_setting(const struct globals *g, const char *name)
 {
     size_t i;
     json_t *item;
@@ -126,7 +126,7 @@ int globals_set(
         return 0;
     if (!plain_word(now))
         return err_set(e, EINVAL, "cannot remember %s=\"%s\"", name, now);
-    if (find(g, name) == SIZE_MAX) {
+    if (find_setting(g, name) == SIZE_MAX) {
         json_array_append_new(g->values, json_pack("{ssss}", "name", name, "value", now));
         r = save(g, e);
         if (r < 0)
@@ -137,7 +137,7 @@ int globals_set(
 
 int globals_restore_one(struct globals *g, struct server *s, const char *name, struct err *e)
 {
-    size_t i = find(g, name);
+    size_t i = find_setting(g, name);
     if (i == SIZE_MAX)
         return 0;
     int r = put_back(g, s, i, e);

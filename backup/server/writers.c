@@ -26,7 +26,7 @@ struct writers {
     char problem[300];
 };
 
-static bool take(struct writers *w, const json_t *row)
+static bool take_row(struct writers *w, const json_t *row)
 {
     const char *address = json_string_value(json_array_get(row, 3));
     uint32_t name = 0;
@@ -61,7 +61,7 @@ static int ask_page(
     json_decref(request);
     *more = r == 0 && json_get_true(answer, "more");
     json_array_foreach (json_object_get(answer, "writers"), i, row)
-        if (!take(w, row))
+        if (!take_row(w, row))
             *more = false;
     if (w->n > 0)
         last = w->list[w->n - 1].to - OVERLAP;

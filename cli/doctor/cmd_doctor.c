@@ -43,7 +43,7 @@ void doctor_tell(
 }
 
 /* A line of elexgate-job doctor. */
-static void on_line(void *ctx, const json_t *line)
+static void on_doctor_line(void *ctx, const json_t *line)
 {
     struct doctor *d = ctx;
     const char *event = json_get_str(line, "event");
@@ -123,7 +123,7 @@ static int run_doctor(struct cli *cli, int argc, char **argv)
     doctor_tls(&d);
     doctor_keeper(&d);
     fflush(stdout);
-    int job = job_stream_run(cli, job_args, on_line, &d);
+    int job = job_stream_run(cli, job_args, on_doctor_line, &d);
     if (job != EXIT_GOOD && d.criticals == 0) /* it could not even begin, and has said so */
         doctor_tell(&d, DOCTOR_CRITICAL, "job", "elexgate-job doctor could not look", "");
     code = tell_end(&d, job);

@@ -267,7 +267,7 @@ static void init_free(struct init *in)
     secret_free(in->sql);
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_init(struct cli *cli, int argc, char **argv)
 {
     struct init in = {
         .cli = cli, .path = cli->config_path ? cli->config_path : CONFIG_DEFAULT_PATH};
@@ -297,7 +297,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_init = {"init", "[--yes] [--dry-run] [--force] [OPTIONS]",
-    "set it up: configuration, certificate, the keeper's account", run,
+    "set it up: configuration, certificate, the keeper's account", run_init,
     "Asks what it needs to know, with proposals; what is given as an option is not asked.\n"
     "--host NAME              how workstations reach this machine: names and addresses, each\n"
     "                         with a --host of its own\n"

@@ -87,7 +87,7 @@ static void print_rescued(const struct cli *cli, const json_t *line)
         "%s\n", tr(cli, "Elexis keeps what it has read: start it anew where these data are open."));
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_rescue_line(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     const char *event = json_get_text(line, "event");
@@ -110,7 +110,7 @@ static void on_line(void *ctx, const json_t *line)
 static int run_job(struct lines *l, const char *const *args)
 {
     progress_init(&l->progress, l->cli);
-    return job_stream_run(l->cli, args, on_line, l);
+    return job_stream_run(l->cli, args, on_rescue_line, l);
 }
 
 /* What was compared is written, or goes. */

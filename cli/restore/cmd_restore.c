@@ -111,7 +111,7 @@ struct lines {
     json_t *difference; /* what SQL would lose, when nobody has agreed to it yet */
 };
 
-static void take(struct lines *l, const json_t *line)
+static void keep_awaited(struct lines *l, const json_t *line)
 {
     if (strcmp(json_get_text(line, "event"), l->name) == 0) {
         json_decref(l->event);
@@ -123,7 +123,7 @@ static void take(struct lines *l, const json_t *line)
 static void on_answer(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
-    take(l, line);
+    keep_awaited(l, line);
     if (json_get_true(line, "done") && !json_get_true(line, "ok"))
         progress_line(&l->progress, line);
 }
@@ -151,7 +151,7 @@ static int ask_job(
 static void on_work(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
-    take(l, line);
+    keep_awaited(l, line);
     if (strcmp(json_get_text(line, "event"), "difference") == 0) {
         json_decref(l->difference);
         l->difference = json_deep_copy(line);

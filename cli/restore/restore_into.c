@@ -69,7 +69,7 @@ static void tell_serving(const struct cli *cli, const json_t *line)
     fflush(stdout);
 }
 
-static void on_line(void *ctx, const json_t *line)
+static void on_restore_into_line(void *ctx, const json_t *line)
 {
     struct lines *l = ctx;
     bool ended = l->serving && json_get_true(line, "done") && json_get_true(line, "ok");
@@ -99,5 +99,5 @@ int restore_run_into(struct cli *cli, json_t *ask)
         (void)json_object_set_new(ask, "which", json_string("latest"));
     _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
     const char *args[] = {"restore", text, NULL};
-    return job_stream_run(cli, args, on_line, &l);
+    return job_stream_run(cli, args, on_restore_into_line, &l);
 }

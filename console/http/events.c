@@ -120,7 +120,7 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
-static void put(struct stream *s, const char *event, const char *data)
+static void put_event(struct stream *s, const char *event, const char *data)
 {
     char *more = xasprintf("%sevent: %s\ndata: %s\n\n", s->out ? s->out : "", event, data);
     free(s->out);
@@ -138,12 +138,12 @@ static void compose(struct stream *s)
     if (!same(s->status, l->status) || now - s->last_sent > REPEAT_MS) {
         free(s->status);
         s->status = xstrdup(l->status);
-        put(s, "status", s->status);
+        put_event(s, "status", s->status);
     }
     if (!same(s->sessions, l->sessions)) {
         free(s->sessions);
         s->sessions = xstrdup(l->sessions);
-        put(s, "sessions", s->sessions);
+        put_event(s, "sessions", s->sessions);
     }
     pthread_mutex_unlock(&l->lock);
     s->sent = 0;

@@ -16,7 +16,7 @@ static json_int_t gave_up(const json_t *keeper)
     return json_get_int(last, "exit") == EXIT_NOT_IDLE;
 }
 
-static json_t *find(json_t *who, const json_t *session)
+static json_t *find_row(json_t *who, const json_t *session)
 {
     size_t i;
     json_t *row;
@@ -38,7 +38,7 @@ static json_t *writers(struct request *rq)
         bool writes = strcmp(json_get_text(session, "last_kind"), "write") == 0 ||
                       json_get_true(session, "in_transaction");
         json_int_t quiet = json_get_int(session, "last_activity_ms");
-        if (writes && quiet < RECENT_MS && !find(who, session))
+        if (writes && quiet < RECENT_MS && !find_row(who, session))
             (void)json_array_append_new(who,
                 json_pack("{ssssss}", "user", json_get_text(session, "user"), "address",
                     json_get_text(session, "peer"), "program", json_get_text(session, "program")));

@@ -158,7 +158,7 @@ static bool truthy(const json_t *v)
 
 /* --- tags ------------------------------------------------------------------------------------- */
 
-static const char *find(const char *text, size_t len, const char *what)
+static const char *find_text(const char *text, size_t len, const char *what)
 {
     return memmem(text, len, what, strlen(what));
 }
@@ -234,7 +234,7 @@ static int take_name(
 /* The next tag at or behind at. 0: found; 1: there is none. */
 static int next_tag(struct render *r, const struct source *s, size_t at, struct tag *t)
 {
-    const char *open = find(s->text + at, s->len - at, "{{");
+    const char *open = find_text(s->text + at, s->len - at, "{{");
     if (!open)
         return 1;
     if (++r->tags > TEMPLATE_TAGS_MAX)
@@ -245,7 +245,7 @@ static int next_tag(struct render *r, const struct source *s, size_t at, struct 
     if (t->kind != TAG_TEXT)
         body++;
     const char *closing = t->kind == TAG_RAW ? "}}}" : "}}";
-    const char *close = find(body, (size_t)(end - body), closing);
+    const char *close = find_text(body, (size_t)(end - body), closing);
     if (!close)
         return fail(r, s, t->start, EINVAL, "a tag is not closed");
     t->end = (size_t)(close - s->text) + strlen(closing);

@@ -119,7 +119,7 @@ void accounts_close(struct accounts *a)
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static json_t *find(const json_t *list, const char *name, size_t *index)
+static json_t *find_account(const json_t *list, const char *name, size_t *index)
 {
     size_t i;
     json_t *account;
@@ -144,7 +144,7 @@ bool accounts_empty(struct accounts *a)
 enum role accounts_role(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
-    enum role role = role_parse(json_get_text(find(a->list, name, NULL), "role"));
+    enum role role = role_parse(json_get_text(find_account(a->list, name, NULL), "role"));
     pthread_mutex_unlock(&a->lock);
     return role;
 }
@@ -152,7 +152,7 @@ enum role accounts_role(struct accounts *a, const char *name)
 long accounts_generation(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
-    const json_t *account = find(a->list, name, NULL);
+    const json_t *account = find_account(a->list, name, NULL);
     long generation = (long)json_get_int(account, "generation");
     pthread_mutex_unlock(&a->lock);
     return generation;
@@ -196,7 +196,7 @@ int accounts_check(
 {
     char hash[PASSWORD_HASH_LEN] = {0};
     pthread_mutex_lock(&a->lock);
-    const json_t *account = find(a->list, name, NULL);
+    const json_t *account = find_account(a->list, name, NULL);
     enum role found = account ? role_parse(json_get_text(account, "role")) : ROLE_NONE;
     const char *stored = account ? json_get_text(account, "hash") : a->dummy;
     memccpy(hash, stored, '\0', sizeof hash - 1);
@@ -275,7 +275,7 @@ int accounts_add(struct accounts *a, const char *name, enum role role, const cha
     if (r < 0)
         return r;
     pthread_mutex_lock(&a->lock);
-    if (find(a->list, name, NULL) || (first && json_array_size(a->list) > 0)) {
+    if (find_account(a->list, name, NULL) || (first && json_array_size(a->list) > 0)) {
         r = err_set(e, EEXIST, "there is an account %s already", name);
     } else if (json_array_size(a->list) >= ACCOUNTS_MAX) {
         r = err_set(e, ENOSPC, "there are %d accounts; remove one first", ACCOUNTS_MAX);
@@ -299,7 +299,7 @@ int accounts_set_password(struct accounts *a, const char *name, const char *pass
     if (r < 0)
         return r;
     pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
+    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
     if (account) {
         stamp_password(account, hash);
         r = adopt(a, next, e);
@@ -319,7 +319,7 @@ static int change(struct accounts *a, const char *name,
     pthread_mutex_lock(&a->lock);
     json_t *next = json_deep_copy(a->list);
     int r = 0;
-    if (!find(next, name, &index)) {
+    if (!find_account(next, name, &index)) {
         r = err_set(e, ENOENT, "there is no account %s", name);
     } else {
         fn(next, index, role);
@@ -350,7 +350,7 @@ static void take_away(json_t *list, size_t index, enum role role)
 bool accounts_has_code(struct accounts *a, const char *name)
 {
     pthread_mutex_lock(&a->lock);
-    bool has = *json_get_text(find(a->list, name, NULL), "totp");
+    bool has = *json_get_text(find_account(a->list, name, NULL), "totp");
     pthread_mutex_unlock(&a->lock);
     return has;
 }
@@ -390,7 +390,7 @@ static int use_code(json_t *account, const char *typed)
 int accounts_check_code(struct accounts *a, const char *name, const char *code, struct err *e)
 {
     pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
+    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
     int r = account && *json_get_text(account, "totp") ? use_code(account, code) : 1;
     if (r == 0)
         r = adopt(a, next, e); /* first on the disk: it may not be used twice */
@@ -419,7 +419,7 @@ static int put_code(struct accounts *a, const char *name, const char *secret, ui
     json_t *hashes, struct err *e)
 {
     pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find(next, name, NULL);
+    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
     int r = account ? 0 : err_set(e, ENOENT, "there is no account %s", name);
     if (r == 0 && secret) {
         (void)json_object_set_new(account, "totp", json_string(secret));

@@ -47,7 +47,7 @@ static void make_key(char key[static KEY_LEN], char kind, const char *name)
     snprintf(key, KEY_LEN, "%c:%s", kind, name);
 }
 
-static struct entry *find(struct throttle *t, char kind, const char *name, uint64_t now)
+static struct entry *find_entry(struct throttle *t, char kind, const char *name, uint64_t now)
 {
     char key[KEY_LEN];
     make_key(key, kind, name);
@@ -63,7 +63,7 @@ static struct entry *find(struct throttle *t, char kind, const char *name, uint6
 }
 
 /* A free entry, or the one that failed longest ago. */
-static struct entry *take(struct throttle *t, char kind, const char *name)
+static struct entry *take_entry(struct throttle *t, char kind, const char *name)
 {
     struct entry *oldest = &t->entries[0];
     for (size_t i = 0; i < ENTRIES && oldest->key[0]; i++)
@@ -85,10 +85,10 @@ int64_t throttle_wait(struct throttle *t, const struct throttle_who *who, uint64
     int64_t a = 0, b = 0;
     pthread_mutex_lock(&t->lock);
     if (who->device) {
-        a = left(find(t, 'd', who->device, now), now);
+        a = left(find_entry(t, 'd', who->device, now), now);
     } else {
-        a = left(find(t, 'a', who->account, now), now);
-        b = left(find(t, 'p', network_of(who->address, network), now), now);
+        a = left(find_entry(t, 'a', who->account, now), now);
+        b = left(find_entry(t, 'p', network_of(who->address, network), now), now);
     }
     pthread_mutex_unlock(&t->lock);
     return a > b ? a : b;
@@ -97,9 +97,9 @@ int64_t throttle_wait(struct throttle *t, const struct throttle_who *who, uint64
 static void count(
     struct throttle *t, char kind, const char *name, uint64_t now, unsigned may, uint64_t max_ms)
 {
-    struct entry *e = find(t, kind, name, now);
+    struct entry *e = find_entry(t, kind, name, now);
     if (!e)
-        e = take(t, kind, name);
+        e = take_entry(t, kind, name);
     e->last = now;
     e->failures++;
     if (e->failures < may)
@@ -124,7 +124,7 @@ void throttle_failed(struct throttle *t, const struct throttle_who *who, uint64_
 
 static void forget(struct throttle *t, char kind, const char *name)
 {
-    struct entry *e = find(t, kind, name, 0);
+    struct entry *e = find_entry(t, kind, name, 0);
     if (e)
         e->failures = 0;
 }

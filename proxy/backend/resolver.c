@@ -55,7 +55,7 @@ static struct name *name_of(const char *host)
     return n;
 }
 
-static void take(struct name *n, const struct addrinfo *list)
+static void take_addresses(struct name *n, const struct addrinfo *list)
 {
     n->n = 0;
     for (const struct addrinfo *a = list; a && n->n < BACKEND_ADDRESSES_MAX; a = a->ai_next) {
@@ -85,7 +85,7 @@ static void settle(struct name *n, int code, const struct addrinfo *list)
         utf8_format(n->why, sizeof n->why, "looking up \"%s\" failed: %s", UTF8_SHORT(n->host, 120),
             code ? gai_strerror(code) : "no address");
     else {
-        take(n, list);
+        take_addresses(n, list);
         n->fresh_until_ms = now + BACKEND_CACHE_MS;
     }
     LIST_FOREACH (l, &n->waiting, next)
@@ -124,7 +124,7 @@ static void look(struct name *n)
  */
 
 /* What is known of the name, with the port; without the lock for the call itself. */
-static void tell(const char *host, uint16_t port, backend_found_cb *found, void *ctx)
+static void tell_found(const char *host, uint16_t port, backend_found_cb *found, void *ctx)
 {
     struct backend_address list[BACKEND_ADDRESSES_MAX];
     char why[200];
@@ -170,7 +170,7 @@ static void answer(struct backend_lookup *l)
     backend_found_cb *found = l->found;
     void *ctx = l->ctx;
     leave(l);
-    tell(host, port, found, ctx);
+    tell_found(host, port, found, ctx);
 }
 
 static void on_answered(uv_async_t *a)
@@ -209,7 +209,7 @@ struct backend_lookup *resolver_find(
     }
     pthread_mutex_unlock(&lock);
     if (!l)
-        tell(host, port, found, ctx);
+        tell_found(host, port, found, ctx);
     return l;
 }
 

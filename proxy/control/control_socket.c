@@ -77,7 +77,7 @@ struct event {
     json_t *object;
 };
 
-static void tell(void *ctx, struct control_client *c)
+static void tell_client(void *ctx, struct control_client *c)
 {
     const struct role *role = control_client_room(c);
     const struct event *event = ctx;
@@ -90,7 +90,7 @@ static void tell(void *ctx, struct control_client *c)
 void control_socket_tell(struct control_socket *s, const char *kind, json_t *object)
 {
     struct event event = {kind, object};
-    control_server_each(s->server, tell, &event);
+    control_server_each(s->server, tell_client, &event);
     json_decref(object);
 }
 

@@ -47,7 +47,7 @@ void predecessors_init(struct predecessors *ps, struct proxy *p, predecessors_te
     TAILQ_INIT(&ps->kept);
 }
 
-static struct predecessor *find(struct predecessors *ps, const char *path)
+static struct predecessor *find_predecessor(struct predecessors *ps, const char *path)
 {
     struct predecessor *d;
     TAILQ_FOREACH (d, &ps->list, entry)
@@ -75,7 +75,7 @@ static bool answers(const char *path)
  * and what its sessions had open was rolled back: the quiet time begins anew. */
 static bool gone(struct predecessors *ps, const char *path)
 {
-    struct predecessor *d = find(ps, path);
+    struct predecessor *d = find_predecessor(ps, path);
     if (!d)
         return true;
     if (answers(path))
@@ -110,7 +110,7 @@ static void watch(struct predecessor *d)
 
 void predecessors_add(struct predecessors *ps, const char *path)
 {
-    if (find(ps, path))
+    if (find_predecessor(ps, path))
         return;
     struct predecessor *d = xcalloc(1, sizeof *d);
     d->all = ps;

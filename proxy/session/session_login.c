@@ -60,7 +60,7 @@ const struct session_verdict session_too_many = {1040,
     "Zu viele Anmeldungen zugleich; bitte erneut versuchen. / Too many logins at once; please try again.",
     "too many logins pending"};
 
-static void tell(struct session *s, const struct session_verdict *v)
+static void tell_verdict(struct session *s, const struct session_verdict *v)
 {
     session_refuse(
         s, v->code, v->code == 1040 ? "08004" : SESSION_ERROR_STATE, v->text, v->reason, NULL);
@@ -79,7 +79,7 @@ bool session_login_give_up(struct session *s, const struct session_verdict *why)
         return false;
     SLOT_ADD(s->worker->totals.logins_failed, 1);
     if (!client_speaks(s)) {
-        tell(s, why);
+        tell_verdict(s, why);
         return true;
     }
     log_event(LOG_WARNING, "login-given-up", LOG_U("session", s->id), LOG_S("reason", why->reason));
@@ -260,7 +260,7 @@ static void pump_client(struct session *s)
     } else if (p && l->verdict) {
         l->client_seq = p[3];
         l->client_turn = false;
-        tell(s, l->verdict);
+        tell_verdict(s, l->verdict);
         return;
     }
     if (!p || (!l->response_seen && !take_response(s, p, n)))

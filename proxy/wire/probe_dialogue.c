@@ -168,7 +168,7 @@ static enum probe_step on_answer(struct probe_dialogue *d, const uint8_t *p, siz
     }
 }
 
-static enum probe_step take(struct probe_dialogue *d, const void *data, size_t n)
+static enum probe_step take_data(struct probe_dialogue *d, const void *data, size_t n)
 {
     if (n > sizeof d->in - d->in_len)
         return trouble(d, PROBE_FAILED, "it sends more than a database would");
@@ -195,7 +195,7 @@ static enum probe_step take(struct probe_dialogue *d, const void *data, size_t n
 
 enum probe_step probe_dialogue_feed(struct probe_dialogue *d, const void *data, size_t n)
 {
-    enum probe_step step = take(d, data, n);
+    enum probe_step step = take_data(d, data, n);
     if (step != PROBE_FAILED && step != PROBE_REFUSED)
         return step;
     if (!d->trouble[0])

@@ -17,7 +17,7 @@ static uint32_t home(const struct statements *s, uint32_t id)
 }
 
 /* The slot that holds the id, or the free one where it belongs. There always is a free one. */
-static uint32_t find(const struct statements *s, uint32_t id)
+static uint32_t find_slot(const struct statements *s, uint32_t id)
 {
     uint32_t i = home(s, id);
     while (s->slots[i] != 0 && s->slots[i] != id + 1)
@@ -31,7 +31,7 @@ static void grow(struct statements *s)
     bigger.slots = xcalloc(bigger.cap, sizeof *bigger.slots);
     for (uint32_t i = 0; i < s->cap; i++)
         if (s->slots[i] != 0)
-            bigger.slots[find(&bigger, s->slots[i] - 1)] = s->slots[i];
+            bigger.slots[find_slot(&bigger, s->slots[i] - 1)] = s->slots[i];
     free(s->slots);
     *s = bigger;
 }
@@ -42,20 +42,20 @@ void statements_add_reader(struct statements *s, uint32_t id)
         return;
     if ((s->used + 1) * 4 > s->cap * 3)
         grow(s);
-    s->slots[find(s, id)] = id + 1;
+    s->slots[find_slot(s, id)] = id + 1;
     s->used++;
 }
 
 bool statements_reads(const struct statements *s, uint32_t id)
 {
-    return s->used > 0 && id != ID_LAST && s->slots[find(s, id)] != 0;
+    return s->used > 0 && id != ID_LAST && s->slots[find_slot(s, id)] != 0;
 }
 
 void statements_remove(struct statements *s, uint32_t id)
 {
     if (!statements_reads(s, id))
         return;
-    uint32_t mask = s->cap - 1, hole = find(s, id);
+    uint32_t mask = s->cap - 1, hole = find_slot(s, id);
     s->slots[hole] = 0;
     s->used--;
     /* Whoever stands behind the hole and would be looked for from before it moves into it. */

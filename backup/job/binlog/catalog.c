@@ -53,7 +53,7 @@ static int read_index(
     return binlog_segment_parse(line + 1, len - first, &out->s, e);
 }
 
-static void take(
+static void take_segment(
     struct binlog_catalog *c, const char *path, uint32_t timeline, const struct trust *trust)
 {
     struct err why = {0};
@@ -90,7 +90,7 @@ static int read_timeline(
         if (!is_index(de->d_name))
             continue;
         _cleanup_free_ char *path = xasprintf("%s/%s", dir, de->d_name);
-        take(c, path, timeline, trust);
+        take_segment(c, path, timeline, trust);
     }
     closedir(d);
     return 0;

@@ -69,7 +69,7 @@ static json_t *as_json(const struct binlog_transaction *t, const struct writers_
     return o;
 }
 
-static int tell(void *ctx, const struct binlog_transaction *t, struct err *e)
+static int tell_transaction(void *ctx, const struct binlog_transaction *t, struct err *e)
 {
     struct listing *l = ctx;
     const struct asked *a = l->asked;
@@ -210,7 +210,7 @@ int job_changes(struct run *r, int argc, char **argv, struct err *e)
     }
     struct listing l = {
         .run = r, .asked = &a, .writers = writers_ask(r->s.proxy_socket, a.from, a.to)};
-    l.transactions = binlog_transactions_new(tell, &l, a.table, a.rows);
+    l.transactions = binlog_transactions_new(tell_transaction, &l, a.table, a.rows);
     code = list_all(&l, &c, e);
     if (code == 0)
         run_event(json_pack("{s:s, s:I, s:I, s:s?}", "event", "changes", "transactions",

@@ -42,7 +42,7 @@ struct stream {
     uint64_t told_ms;
 };
 
-static void tell(struct stream *s, bool now)
+static void tell_saved(struct stream *s, bool now)
 {
     char saved[CLOCK_ISO_LEN], gtid[BINLOG_GTIDS_TEXT];
     struct binlog_segment at;
@@ -87,7 +87,7 @@ static void *flusher_main(void *arg)
         usleep(FLUSH_US);
         pthread_mutex_lock(&s->mutex);
         if (s->writer && s->failed.code == 0 && flush(s, &s->failed) == 0)
-            tell(s, false);
+            tell_saved(s, false);
         pthread_mutex_unlock(&s->mutex);
     }
     return NULL;
@@ -170,7 +170,7 @@ static bool segment_full(const struct stream *s, const struct binlog_segment *at
            (at->to - at->from >= SEGMENT_BYTES || clock_mono_ms() - s->began_ms >= SEGMENT_MS);
 }
 
-static int take(
+static int take_event(
     struct stream *s, const uint8_t *event, size_t n, const struct binlog_header *h, struct err *e)
 {
     struct binlog_segment at;
@@ -218,7 +218,7 @@ static int handle(struct stream *s, const uint8_t *event, size_t n, struct err *
     /* a format event that is sent because we began in the middle of a file */
     if (h.flags & BINLOG_F_ARTIFICIAL || (h.type == BINLOG_FORMAT && h.next == 0))
         return 0;
-    return take(s, event, n, &h, e);
+    return take_event(s, event, n, &h, e);
 }
 
 /* Ends with the connection, an error, or ANOTHER_LOG. */
@@ -255,7 +255,7 @@ static int with_flusher(struct stream *s, struct binlog_client *c, struct err *e
     if (s->writer && s->failed.code == 0 && flush(s, &last) < 0 && r >= 0)
         *e = last, r = -last.code;
     if (s->writer)
-        tell(s, true);
+        tell_saved(s, true);
     return r;
 }
 

@@ -335,7 +335,7 @@ static int64_t since(const struct proof *p)
     return p->base->manifest.finished_ms;
 }
 
-static int tell(struct proof *p, int code, uint64_t took, struct err *e)
+static int tell_proof(struct proof *p, int code, uint64_t took, struct err *e)
 {
     char words[256], from[CLOCK_ISO_LEN], to[CLOCK_ISO_LEN];
     bool good = code == 0;
@@ -383,7 +383,7 @@ int job_prove(struct run *r, int argc, char **argv, struct err *e)
     if (code == 0 && !r->nothing)
         code = prove(&p, e);
     if (p.base && !r->nothing && (code == 0 || code == EXIT_INCONSISTENT))
-        code = tell(&p, code, clock_mono_ms() - start, e);
+        code = tell_proof(&p, code, clock_mono_ms() - start, e);
     if (code == EXIT_NOT_IDLE) /* people work: no failure */
         r->nothing = true;
     scratch_close(&p.space);

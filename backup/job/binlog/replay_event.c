@@ -103,7 +103,7 @@ static int give_format(struct binlog_player *p, const struct binlog_event *ev, s
     return send_binlog(p, ev, p->format, p->format_len, e);
 }
 
-static int keep(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+static int keep_event(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     size_t n = ev->h.length;
     if (p->events_len + n > ROWS_MAX)
@@ -123,7 +123,7 @@ static int rows(struct binlog_player *p, const struct binlog_event *ev, struct e
     bool last;
     int r = binlog_rows_parse(ev->data, ev->n, &table, &last, e);
     if (r == 0)
-        r = keep(p, ev, e);
+        r = keep_event(p, ev, e);
     if (r != 0 || !last)
         return r;
     p->done.rows_events++;
@@ -451,7 +451,7 @@ int binlog_player_event(struct binlog_player *p, const struct binlog_event *ev, 
                    : 0;
     switch (ev->h.type) {
     case BINLOG_TABLE_MAP:
-        return keep(p, ev, e);
+        return keep_event(p, ev, e);
     case BINLOG_QUERY:
     case BINLOG_QUERY_COMPRESSED:
         return statement(p, ev, e);

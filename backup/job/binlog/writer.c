@@ -110,7 +110,7 @@ int binlog_writer_resume(
     return 0;
 }
 
-static int take(
+static int count_event(
     struct binlog_writer *w, const uint8_t *event, const struct binlog_header *h, struct err *e)
 {
     struct binlog_segment *s = &w->s;
@@ -151,7 +151,7 @@ static int append(
     if (r == 0)
         r = open_file_write(&w->file, event, h->length, at - w->s.from, e);
     if (r == 0)
-        r = take(w, event, h, e);
+        r = count_event(w, event, h, e);
     if (r < 0)
         return r; /* the file is longer than s.to says, which is what counts */
     if (magic)

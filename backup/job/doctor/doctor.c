@@ -40,7 +40,7 @@ struct words {
     const char *text, *text_de, *fix, *fix_de;
 };
 
-static void tell(struct doctor *d, const char *name, bool good, struct words w)
+static void tell_check(struct doctor *d, const char *name, bool good, struct words w)
 {
     d->bad += !good;
     run_event(json_pack("{s:s, s:s, s:b, s:s, s:s*, s:s*, s:s*}", "event", "check", "name", name,
@@ -125,7 +125,7 @@ static void check_grants(struct doctor *d)
         w.text = r < 0 ? e.text : lacks;
         w.text_de = r < 0 ? NULL : lacks_de;
     }
-    tell(d, "grants", good, w);
+    tell_check(d, "grants", good, w);
 }
 
 /* Whoever may make tables and functions in there could have one of his own run while a dump is
@@ -141,7 +141,7 @@ static void check_execute(struct doctor *d)
         name, s->target.user, doctor_grants_host(s));
     int r = doctor_grants_execute(d->server, s, &may, &e);
     if (r < 0)
-        tell(d, "execute", false, (struct words){e.text, NULL, NULL, NULL});
+        tell_check(d, "execute", false, (struct words){e.text, NULL, NULL, NULL});
     else if (may)
         found(d, DOCTOR_FOUND_WARNING, "execute",
             "the admin account may run functions of the practice's database during a backup, also what somebody has put there for that: its rights there belong into a role that only a restore takes",
@@ -160,7 +160,7 @@ static void check_mysql(struct doctor *d)
         "this is MySQL %s, not MariaDB: backups by SQL dump only", version);
     _cleanup_free_ char *text_de = xasprintf(
         "das ist MySQL %s, nicht MariaDB: Sicherungen nur als SQL-Dump", version);
-    tell(d, "product", !d->run->s.physical,
+    tell_check(d, "product", !d->run->s.physical,
         (struct words){
             text, text_de, "set method = dump in [backup]", "method = dump in [backup] setzen"});
 }
@@ -178,7 +178,7 @@ static void check_server(struct doctor *d)
                     : "IDENTIFIED VIA unix_socket",
         statement);
     if (server_connect(&s->target, "elexgate-doctor", &d->server, &e) < 0) {
-        tell(d, "server", false, (struct words){e.text, NULL, fix, NULL});
+        tell_check(d, "server", false, (struct words){e.text, NULL, fix, NULL});
         return;
     }
     const char *product = server_is_mysql(d->server) ? "MySQL" : "MariaDB";
@@ -186,7 +186,7 @@ static void check_server(struct doctor *d)
         s->target.user, product, server_version(d->server));
     _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei %s %s anmelden",
         s->target.user, product, server_version(d->server));
-    tell(d, "server", true, (struct words){.text = text, .text_de = text_de});
+    tell_check(d, "server", true, (struct words){.text = text, .text_de = text_de});
     if (mysql)
         check_mysql(d);
     check_grants(d);
@@ -217,7 +217,7 @@ static void check_database(struct doctor *d)
                                  name, others)
                            : xasprintf("die Datenbank %s ist da", name);
     free(others);
-    tell(d, "database", r == 0 && there,
+    tell_check(d, "database", r == 0 && there,
         (struct words){r < 0 ? e.text : text, r < 0 ? NULL : text_de,
             "set name in [database] (DBNAME in containers) to the one that Elexis uses",
             "name in [database] (in Containern DBNAME) auf die setzen, die Elexis benutzt"});
@@ -236,7 +236,7 @@ static void check_layout(struct doctor *d)
     _cleanup_free_ char *text = xasprintf("the data directory %s can be copied whole", folder);
     _cleanup_free_ char *text_de = xasprintf(
         "das Datenverzeichnis %s lässt sich als Ganzes kopieren", folder);
-    tell(d, "layout", r == 0,
+    tell_check(d, "layout", r == 0,
         (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
             "set method = dump in [backup], or move the files into the data directory",
             "method = dump in [backup] setzen, oder die Dateien ins Datenverzeichnis bringen"});
@@ -260,11 +260,11 @@ static void check_tables(struct doctor *d)
     static const char *const fix_de =
         "REPAIR TABLE, oder DROP TABLE, wenn sie niemandem fehlt; sonst aus einer älteren Sicherung holen: elexgate restore --into ORDNER --serve SOCKET";
     if (json_object_size(broken) == 0)
-        tell(d, "tables", true,
+        tell_check(d, "tables", true,
             (struct words){"the server can open every table", "der Server kann jede Tabelle öffnen",
                 NULL, NULL});
     else if (json_object_size(ours) > 0)
-        tell(d, "tables", false, (struct words){text, text_de, fix, fix_de});
+        tell_check(d, "tables", false, (struct words){text, text_de, fix, fix_de});
     else
         warn(d, "tables", false, text, text_de, fix, fix_de);
     json_decref(broken);
@@ -289,7 +289,7 @@ static bool check_medium(struct doctor *d)
                : xasprintf(
                      "%s ist noch nicht als Sicherungsmedium markiert; das tut die erste Sicherung",
                      folder);
-    tell(d, "medium", good,
+    tell_check(d, "medium", good,
         (struct words){good ? text : e.text,
             good      ? text_de
             : *german ? german
@@ -307,7 +307,7 @@ static void check_seal(struct doctor *d)
     size_t strangers = 0, missing = 0;
     const struct ledger *ledger = &d->run->trust.ledger;
     int r = trust_load_key(&d->run->trust, &e);
-    tell(d, "seal", r >= 0,
+    tell_check(d, "seal", r >= 0,
         (struct words){r < 0 ? e.text : "the key that seals the backups is in order",
             r < 0 ? NULL : "der Schlüssel, der die Sicherungen versiegelt, ist in Ordnung",
             "put it right, or bring it back with `elexgate backup-key import`",
@@ -363,10 +363,10 @@ static void check_space(struct doctor *d)
         "die nächste Sicherung braucht etwa %llu MB in %s, frei sind %llu MB", needed,
         d->run->s.folder, have);
     if (r != 0 && r != EXIT_NO_SPACE) {
-        tell(d, "space", false, (struct words){e.text, NULL, NULL, NULL});
+        tell_check(d, "space", false, (struct words){e.text, NULL, NULL, NULL});
         return;
     }
-    tell(d, "space", r == 0,
+    tell_check(d, "space", r == 0,
         (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
             "make room, keep fewer generations, or set another [archive] folder",
             "Platz schaffen, weniger behalten oder einen anderen Ordner setzen ([archive] folder)"});
@@ -381,7 +381,7 @@ static void check_proxy(struct doctor *d)
     json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
     int r = control_call(socket, 3000, request, &answer, &e);
     json_decref(request);
-    tell(d, "proxy", r == 0,
+    tell_check(d, "proxy", r == 0,
         (struct words){r == 0 ? "the proxy answers" : e.text, r == 0 ? "der Proxy antwortet" : NULL,
             "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through it",
             "elexgate-proxy starten, oder ask_proxy = no in [backup] setzen, wenn die Clients nicht durch ihn kommen"});
@@ -405,7 +405,7 @@ static void check_hook(struct doctor *d, const char *event)
         !runs   ? " lässt sich nicht ausführen"
         : !safe ? " kann von anderen als root geändert werden"
                 : "");
-    tell(d, "hook", runs && safe,
+    tell_check(d, "hook", runs && safe,
         (struct words){text, text_de,
             "chown root and chmod 700: it runs as the keeper; or take it out of [hooks]",
             "chown root und chmod 700: es läuft als Keeper; oder aus [hooks] nehmen"});
@@ -419,7 +419,7 @@ static void check_program(struct doctor *d, const char *section, const char *key
     _cleanup_free_ char *text = xasprintf("%s is %s", program, good ? "there" : "not installed");
     _cleanup_free_ char *text_de = xasprintf(
         "%s ist %s", program, good ? "da" : "nicht installiert");
-    tell(d, "program", good,
+    tell_check(d, "program", good,
         (struct words){text, text_de, "install it, or give its full path in the configuration",
             "installieren, oder den ganzen Pfad in der Konfiguration angeben"});
 }

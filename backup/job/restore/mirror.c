@@ -59,7 +59,7 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-static struct entry *find(struct mirror *m, const char *path)
+static struct entry *find_entry(struct mirror *m, const char *path)
 {
     const struct entry key = {.path = (char *)(uintptr_t)path};
     return m->sorted ? bsearch(&key, m->entries, m->sorted, sizeof key, by_path) : NULL;
@@ -67,7 +67,7 @@ static struct entry *find(struct mirror *m, const char *path)
 
 static struct entry *find_or_add(struct mirror *m, const char *path, bool folder)
 {
-    struct entry *en = find(m, path);
+    struct entry *en = find_entry(m, path);
     if (en)
         return en;
     m->entries = xrealloc(m->entries, (m->n + 1) * sizeof *m->entries);
@@ -174,7 +174,7 @@ static bool listed(const char *const *names, const char *path)
 }
 
 /* One of the names of first or last, or what was met on the way. */
-static int take(struct mirror *m, const char *path, struct err *e)
+static int copy_entry(struct mirror *m, const char *path, struct err *e)
 {
     struct stat st;
     if (fstatat(m->from, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -196,7 +196,7 @@ static int take_all(struct mirror *m, const char *const *names, struct err *e)
 {
     int code = 0;
     for (; code == 0 && names && *names; names++)
-        code = take(m, *names, e);
+        code = copy_entry(m, *names, e);
     return code;
 }
 
@@ -231,7 +231,7 @@ static int walk(struct mirror *m, const char *beneath,
 
 static int take_if_neither(struct mirror *m, const char *path, struct err *e)
 {
-    return listed(m->o.first, path) || listed(m->o.last, path) ? 0 : take(m, path, e);
+    return listed(m->o.first, path) || listed(m->o.last, path) ? 0 : copy_entry(m, path, e);
 }
 
 /* What was not met any more goes; files before the folders that they lay in. */
@@ -286,7 +286,7 @@ static int is_as_copied(struct mirror *m, const char *path, struct err *e)
         return errno == ENOENT ? 1 : err_sys(e, errno, "cannot look at %s/%s", m->o.from, path);
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return 0;
-    struct entry *en = find(m, path);
+    struct entry *en = find_entry(m, path);
     if (!en)
         return 1;
     en->pass = m->pass;

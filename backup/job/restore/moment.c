@@ -70,7 +70,7 @@ static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
     return code;
 }
 
-static void tell(const struct binlog_way *w, const struct binlog_replayed *done)
+static void tell_replayed(const struct binlog_way *w, const struct binlog_replayed *done)
 {
     char last[CLOCK_ISO_LEN], gtid[BINLOG_GTID_LEN];
     run_event(json_pack("{s:s, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s, s:I}", "event", "replayed",
@@ -126,7 +126,7 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
         code = binlog_replay(run, way, &copy, &done, e);
     }
     if (code == 0)
-        tell(way, &done);
+        tell_replayed(way, &done);
     /* a long replay leaves a long tail: what people wrote meanwhile is run before they are kept out
      */
     for (int i = 0; code == 0 && way->point.kind == BINLOG_LATEST && i < ROUNDS; i++) {
@@ -135,7 +135,7 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
             break;
         code = binlog_replay(run, way, &copy, &done, e);
         if (code == 0)
-            tell(way, &done);
+            tell_replayed(way, &done);
     }
     manifest_file_close(file);
     return code;
@@ -219,7 +219,7 @@ static int replay_rest(struct restore *r, const struct restore_request *q, struc
     if (code == 0)
         code = binlog_replay(r->run, q->way, &copy, &done, e);
     if (code == 0)
-        tell(q->way, &done);
+        tell_replayed(q->way, &done);
     r->place = q->way->reached;
     return code == 0 ? restore_finish_staging(p, e) : code;
 }

@@ -127,7 +127,7 @@ static int contents(const struct preparing *p, json_t **out, struct err *e)
     return code;
 }
 
-static int tell(const struct preparing *p, struct err *e)
+static int tell_difference(const struct preparing *p, struct err *e)
 {
     const struct rescue *r = p->rescue;
     uint64_t gone, changed;
@@ -249,7 +249,7 @@ static int prepare_with(void *ctx, struct server *s, struct err *e)
         code = read_live(p, e);
     if (code == 0) {
         compare(p);
-        code = tell(p, e);
+        code = tell_difference(p, e);
     }
     if (code == 0 && r->n > 0)
         code = rescue_write(r, NULL, e);

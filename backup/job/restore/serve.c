@@ -222,7 +222,7 @@ static int note_database(
     return 0;
 }
 
-static int tell(struct serve *s, struct err *e)
+static int tell_serving(struct serve *s, struct err *e)
 {
     json_t *databases = json_array();
     struct server *server = throwaway_server(s->server);
@@ -252,7 +252,7 @@ static int watch(struct serve *s, struct err *e)
 }
 
 /* Loaded, and nobody else runs a server on it. */
-static int take(struct serve *s, const char *dir, struct err *e)
+static int take_folder(struct serve *s, const char *dir, struct err *e)
 {
     int code = load(s, dir, e);
     if (code != 0)
@@ -299,7 +299,7 @@ static int leave(struct serve *s, int code, struct err *e)
 int restore_serve(struct run *run, const char *dir, const char *socket, struct err *e)
 {
     struct serve s = {.run = run, .fd = -1, .lock = -1};
-    int code = take(&s, dir, e);
+    int code = take_folder(&s, dir, e);
     if (code == 0)
         code = free_socket(&s, socket, e);
     if (code == 0)
@@ -307,7 +307,7 @@ int restore_serve(struct run *run, const char *dir, const char *socket, struct e
     if (code == 0)
         code = publish_socket(&s, e);
     if (code == 0)
-        code = tell(&s, e);
+        code = tell_serving(&s, e);
     if (code == 0)
         code = watch(&s, e);
     return leave(&s, code, e);
@@ -317,7 +317,7 @@ int restore_serve_for(
     struct run *run, const char *dir, restore_served_fn *fn, void *ctx, struct err *e)
 {
     struct serve s = {.run = run, .fd = -1, .lock = -1};
-    int code = take(&s, dir, e);
+    int code = take_folder(&s, dir, e);
     if (code == 0)
         code = boot(&s, e);
     if (code == 0)

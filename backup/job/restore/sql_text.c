@@ -34,7 +34,7 @@ static bool has_room(int fd)
     return fstatvfs(fd, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize > RESERVE;
 }
 
-static int take(void *ctx, const char *data, size_t n, struct err *e)
+static int take_text(void *ctx, const char *data, size_t n, struct err *e)
 {
     struct spooling *p = ctx;
     int code = scan_feed(p->scan, data, n, e);
@@ -90,7 +90,7 @@ int sql_text_from_file(struct sql_text *t, const char *path, const char *databas
     run_phase(t->run, t->run->s.dump_type, "read", S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
     code = scan_begin(database, &p.scan, e);
     if (code == 0)
-        code = sql_open_read(t->run, in, shown, take, &p, e);
+        code = sql_open_read(t->run, in, shown, take_text, &p, e);
     if (code == 0)
         code = scan_end(p.scan, &t->scan, e);
     scan_drop(p.scan);

@@ -58,7 +58,7 @@ static int restore_and_check(struct drill *d, struct err *e)
 }
 
 /* What was proven. A proof that went through nothing says so, instead of "good". */
-static void tell(const struct drill *d, char *words, size_t size)
+static void tell_proof(const struct drill *d, char *words, size_t size)
 {
     const struct store_proof *p = &d->proof;
     if (d->item->manifest.method == MANIFEST_FILES)
@@ -82,7 +82,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
         err_set(e, EIO, "the archive is not complete: %s", it->problem);
     uint64_t took = clock_mono_ms() - start;
     char words[200];
-    tell(&d, words, sizeof words);
+    tell_proof(&d, words, sizeof words);
     if ((code == 0 || code == EXIT_INCONSISTENT) && !it->gone) {
         struct err unwritten = {0};
         if (record(&d, code == 0, code == 0 ? words : e->text, took, &unwritten) < 0 && code == 0) {

@@ -229,7 +229,7 @@ static int begin(struct reading *r, const json_t *order, struct err *e)
     return code;
 }
 
-static void tell(const struct reading *r, int code, const struct err *e)
+static void tell_result(const struct reading *r, int code, const struct err *e)
 {
     json_t *definers = json_array();
     for (size_t i = 0; i < r->definers.n; i++) {
@@ -269,7 +269,7 @@ int import_child(int argc, char **argv)
         sql_lexer_start_modes(r.lexer, server_modes(r.s));
         read_all(&r);
     }
-    tell(&r, code, &e);
+    tell_result(&r, code, &e);
     sql_lexer_free(r.lexer);
     server_close(r.s);
     definers_clear(&r.definers);

@@ -84,7 +84,7 @@ static bool take_needs(const json_t *list, struct sql_scan *out)
     return true;
 }
 
-static bool take(const json_t *answer, struct sql_scan *out)
+static bool take_answer(const json_t *answer, struct sql_scan *out)
 {
     json_int_t refused = json_get_int(answer, "refused");
     if (!json_is_object(answer) || refused < 0 || refused > SQL_OPEN ||
@@ -114,7 +114,7 @@ int scan_end(struct scan *s, struct sql_scan *out, struct err *e)
     _cleanup_free_ char *text = xmalloc(ANSWER_MAX);
     ssize_t n = pread(s->answer, text, ANSWER_MAX, 0);
     json_t *answer = n > 0 ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    bool good = answer && take(answer, out);
+    bool good = answer && take_answer(answer, out);
     json_decref(answer);
     return good ? 0
                 : err_set(e, EBADMSG,

@@ -18,7 +18,7 @@ static json_t *needs(const struct sql_scan *s)
     return all;
 }
 
-static int tell(const struct sql_scan *s)
+static int tell_scan(const struct sql_scan *s)
 {
     size_t n = 0;
     json_t *all = json_pack(
@@ -48,7 +48,7 @@ int scan_child(int argc, char **argv)
         if (n > 0)
             sql_scan_feed(&s, chunk, (size_t)n);
     sql_scan_finish(&s);
-    int code = n < 0 ? 1 : tell(&s);
+    int code = n < 0 ? 1 : tell_scan(&s);
     sql_scan_clear(&s);
     free(chunk);
     return code;
