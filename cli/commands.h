@@ -36,6 +36,7 @@
     X(verify) \
     X(schedule) \
     X(restore) \
+    X(timeline) \
     X(changes) \
     X(rescue) \
     X(metrics) \

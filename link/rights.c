@@ -43,6 +43,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "audit-log", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "audit", NULL, NULL, PAGE, false, false), /* writes its own line */
     ROW(KEEPER, "archives", NULL, NULL, VIEWER, false, false),
+    ROW(KEEPER, "timeline", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "info", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-get", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "schedule-preview", NULL, NULL, VIEWER, false, false),

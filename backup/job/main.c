@@ -25,6 +25,7 @@
 #include "backup/job/hooks.h"
 #include "backup/job/info.h"
 #include "certs/secure_heap.h"
+#include "backup/job/timeline.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -39,6 +40,7 @@ static const char usage[] =
     "  prove [--live]                                         that the archived binary log leads from the backup before to the newest\n"
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  changes [--from MOMENT] [--to MOMENT] [--table T] [--workstation W] [--rows]   what the log says\n"
+    "  timeline [DAY]                                         one day at a glance\n"
     "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
     "  info [WHICH] [--type TYPE] [--against now|RUN]         what is in a backup, and what differs\n"
     "  doctor                                                 check what a backup needs\n"
@@ -270,6 +272,7 @@ static const struct command {
     {"alarm", job_alarm},
     {"binlog", job_binlog},
     {"changes", job_changes},
+    {"timeline", job_timeline},
     {"prove", job_prove},
 };
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include "backup/keeper/errand.h"
+#include "backup/keeper/stream.h"
 #include "backup/rules/archive_name.h"
 #include "common/json_lines.h"
 #include "common/log.h"
@@ -138,4 +139,20 @@ json_t *keeper_info(struct keeper *k, struct control_client *c, json_t *request)
     return keeper_errand(k, c,
         &(struct keeper_errand_options){
             .ask = &q, .request = request, .event = "info", .answer = info_answer});
+}
+
+static json_t *timeline_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+{
+    (void)ctx, (void)last;
+    return json_pack(
+        "{s:b, s:O?, s:o}", "ok", 1, "timeline", event, "binlog", keeper_stream_status(k));
+}
+
+json_t *keeper_timeline(struct keeper *k, struct control_client *c, json_t *request)
+{
+    struct monitor_request q = keeper_job_of(MONITOR_TIMELINE);
+    keeper_job_day(&q, json_get_str(request, "day"));
+    return keeper_errand(k, c,
+        &(struct keeper_errand_options){
+            .ask = &q, .request = request, .event = "timeline", .answer = timeline_answer});
 }

@@ -338,6 +338,7 @@ static const struct {
     {"log-level", log_level},
     {"log", log_lines},
     {"archives", keeper_archives},
+    {"timeline", keeper_timeline},
     {"verify", keeper_verify, "verify"},
     {"restore", keeper_restore, "restore"},
     {"delete", keeper_delete},

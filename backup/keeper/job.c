@@ -245,6 +245,11 @@ void keeper_job_label(struct monitor_request *q, const char *label)
     utf8_copy(q->text, sizeof q->text, label);
 }
 
+void keeper_job_day(struct monitor_request *q, const char *day)
+{
+    utf8_copy(q->text, sizeof q->text, day);
+}
+
 void keeper_job_flag(struct monitor_request *q, bool is, enum monitor_flag flag)
 {
     if (is)

@@ -59,6 +59,7 @@ void keeper_job_which(struct monitor_request *q, const char *which);
 void keeper_job_type(struct monitor_request *q, const char *type); /* NULL allowed: none */
 /* NULL: nothing is said of a label. */
 void keeper_job_label(struct monitor_request *q, const char *label);
+void keeper_job_day(struct monitor_request *q, const char *day);
 void keeper_job_flag(struct monitor_request *q, bool is, enum monitor_flag flag);
 
 #endif

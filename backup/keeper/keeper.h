@@ -52,7 +52,7 @@ void keeper_command(void *ctx, struct control_client *c, json_t *request);
 
 /* A command gives its answer (new reference), or NULL when it has sent it or will later. */
 typedef json_t *keeper_command_fn(struct keeper *k, struct control_client *c, json_t *request);
-keeper_command_fn keeper_archives, keeper_verify, keeper_delete, keeper_mark,
+keeper_command_fn keeper_archives, keeper_timeline, keeper_verify, keeper_delete, keeper_mark,
     keeper_info; /* archives.c */
 /* NULL, or the answer that says what is wrong with a request's label. In archives.c. */
 json_t *keeper_wrong_label(const json_t *request);

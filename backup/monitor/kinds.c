@@ -48,6 +48,7 @@ static const struct kind kinds[MONITOR_KINDS] = {
         .rights = TRIAL},
     [MONITOR_RESTORE_STATUS] = {{"restore"}, .bound = true, .text = TEXT_REQUEST,
         .actions = ACTION(STATUS), .rights = READ},
+    [MONITOR_TIMELINE] = {{"timeline"}, .bound = true, .text = TEXT_DAY, .rights = READ},
     [MONITOR_CERT_RENEW] = {{"cert", "renew", "--if-needed"}, .cli = true, .bound = true,
         .rights = WRITE | RIGHT(CHOWN)},
     [MONITOR_NOTIFY] = {{"notify", "--send"}, .cli = true, .input = INPUT_GIVEN,
@@ -164,6 +165,9 @@ static bool text_fits(const struct kind *k, const struct monitor_request *q)
         return (q->flags & MONITOR_LABEL) ? archive_label_valid(q->text) : !*q->text;
     if (k->text == TEXT_NONE)
         return !*q->text;
+    if (k->text == TEXT_DAY)
+        return strlen(q->text) <= 10 && !q->text[strspn(q->text, "0123456789-")] &&
+               q->text[0] != '-';
     for (const char *s = q->text; *s; s++)
         if ((unsigned char)*s < ' ' || *s == 127)
             return false;
@@ -240,7 +244,7 @@ int kind_words(const struct monitor_request *q, const char *config_path, char **
     _cleanup_free_ char *request = NULL;
     if (k->text == TEXT_REQUEST)
         (void)request_fits(k, q->text, &request, NULL);
-    if (request || k->text == TEXT_NEEDED)
+    if (request || k->text == TEXT_NEEDED || (k->text == TEXT_DAY && *q->text))
         add(&l, request ? request : q->text);
     *out = l.words;
     return 0;

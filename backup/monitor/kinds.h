@@ -22,7 +22,7 @@ struct kind {
     enum kind_input input;
     enum { WHICH_NONE, WHICH_RUN, WHICH_LATEST, WHICH_ALL } which;
     enum { TYPES_NONE, TYPES_ONE, TYPES_MANY } types;
-    enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL, TEXT_REQUEST } text;
+    enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL, TEXT_REQUEST, TEXT_DAY } text;
     unsigned actions; /* of a restore, one of which its request asks for */
     uint32_t flags;   /* that it takes */
     uint64_t rights;  /* capabilities, as bits of CAP_...; with RIGHTS_FOLDER and RIGHTS_HOOKS */

@@ -62,7 +62,8 @@ enum monitor_kind {
     MONITOR_PAGE_CONFIG,
     MONITOR_PAGE_AUDIT,
     MONITOR_PAGE_RETENTION,
-    MONITOR_PROVE, /* that the archived binary log leads from one backup to the next */
+    MONITOR_PROVE,    /* that the archived binary log leads from one backup to the next */
+    MONITOR_TIMELINE, /* one day at a glance: text */
     MONITOR_KINDS
 };
 

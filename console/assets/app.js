@@ -12,6 +12,7 @@ if (document.body.dataset.liveFrom) live(document.body.dataset.liveFrom);
 const modules = {
     schedule: () => import("./schedule.js"),
     backups: () => import("./chart.js"),
+    timeline: () => import("./timeline.js"),
     restore: () => import("./upload.js"),
     certificates: () => import("./files.js"),
 };

@@ -1,5 +1,5 @@
 // Size and duration of the backups over time, drawn by uPlot from the table beneath it.
-function library() {
+export function library() {
     return new Promise((done, failed) => {
         const script = document.createElement("script");
         script.src = new URL("./vendor/uplot.js", import.meta.url);

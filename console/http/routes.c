@@ -42,6 +42,7 @@ static const struct route routes[] = {
     BOTH("/schedule", schedule),
     BOTH("/backups", backups),
     BOTH("/backups/run", run),
+    BOTH("/timeline", timeline),
     BOTH("/restore", restore),
     BOTH("/certificates", certificates),
     BOTH("/log", log),

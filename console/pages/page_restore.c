@@ -185,7 +185,7 @@ static void add_choice(struct request *rq, json_t *model)
     (void)json_object_set_new(model, "uploads", uploads);
 }
 
-static json_t *restore_model(struct request *rq, const char *run, const char *upload)
+static json_t *restore_model(struct request *rq, const struct restore_choice *choice)
 {
     json_t *model = json_object();
     json_t *keeper = keeper_status_into(rq, model);
@@ -194,8 +194,8 @@ static json_t *restore_model(struct request *rq, const char *run, const char *up
     if (keeper)
         add_last(rq, model, keeper);
     if (keeper && !json_object_get(model, "running")) {
-        if (run || upload)
-            restore_plan_into(rq, model, run, upload);
+        if (choice->run || choice->upload || choice->to)
+            restore_plan_into(rq, model, choice);
         if (!json_object_get(model, "plan"))
             add_choice(rq, model);
     }
@@ -205,7 +205,9 @@ static json_t *restore_model(struct request *rq, const char *run, const char *up
 
 json_t *model_restore(struct request *rq)
 {
-    return restore_model(rq, request_query(rq, "run"), request_query(rq, "upload"));
+    const struct restore_choice choice = {
+        request_query(rq, "run"), request_query(rq, "upload"), request_query(rq, "to")};
+    return restore_model(rq, &choice);
 }
 
 /* --- actions ---------------------------------------------------------------------------------- */
@@ -224,13 +226,13 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
 }
 
 /* The word was not typed, or wrongly: the plan once more. */
-static void ask_again(struct request *rq, const char *run, const char *upload)
+static void ask_again(struct request *rq, const struct restore_choice *choice)
 {
     if (rq->json) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "confirm-wrong", NULL));
         return;
     }
-    json_t *model = restore_model(rq, run, upload);
+    json_t *model = restore_model(rq, choice);
     rq->refused = true;
     (void)json_object_set_new(json_object_get(model, "plan"), "confirm_wrong", json_true());
     answer_page(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, "restore", model);
@@ -244,15 +246,44 @@ static bool complete(struct request *rq, const char *upload)
            offset == size;
 }
 
+/* What the form names; "" is nothing. */
+static struct restore_choice choice_of(struct request *rq)
+{
+    static const char *const names[] = {"run", "upload", "to"};
+    const char *found[3];
+    for (size_t i = 0; i < 3; i++) {
+        found[i] = form_text(rq->form, names[i]);
+        if (found[i] && !*found[i])
+            found[i] = NULL;
+    }
+    return (struct restore_choice){found[0], found[1], found[2]};
+}
+
+static json_t *begin_request(struct request *rq, const struct restore_choice *choice)
+{
+    const char *what = choice->run ? choice->run : choice->upload ? choice->upload : choice->to;
+    json_t *types = form_texts(rq->form, "types");
+    json_t *request = json_pack("{s:s, s:s, s:b, s:s}", "cmd", "restore", "action",
+        choice->upload ? "sql" : "run", "foreign", form_flag(rq->form, "foreign"),
+        choice->run      ? "which"
+        : choice->upload ? "upload"
+                         : "to",
+        what);
+    if (choice->run && json_array_size(types) > 0)
+        (void)json_object_set(request, "types", types);
+    json_decref(types);
+    return request;
+}
+
 void action_restore(struct request *rq)
 {
-    const char *run = form_text(rq->form, "run"), *upload = form_text(rq->form, "upload");
+    const struct restore_choice choice = choice_of(rq);
+    const char *upload = choice.upload;
     const char *word = form_text(rq->form, "confirm"), *loss = form_text(rq->form, "loss");
-    run = run && *run ? run : NULL;
-    upload = upload && *upload ? upload : NULL;
-    utf8_format(rq->object, sizeof rq->object, "%s%s", UTF8_SHORT(run ? run : "", 60),
-        UTF8_SHORT(upload ? upload : "", 60));
-    if (!run == !upload) {
+    utf8_format(rq->object, sizeof rq->object, "%s%s%s",
+        UTF8_SHORT(choice.run ? choice.run : "", 60), UTF8_SHORT(upload ? upload : "", 60),
+        UTF8_SHORT(choice.to ? choice.to : "", 60));
+    if (!!choice.run + !!upload + !!choice.to != 1) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "bad-form", NULL));
         return;
     }
@@ -263,17 +294,10 @@ void action_restore(struct request *rq)
     }
     if (!word || strcasecmp(word, restore_confirm_word(rq)) != 0 ||
         (loss && *loss && strcasecmp(loss, label(rq, "confirm-", "loss")) != 0)) {
-        ask_again(rq, run, upload);
+        ask_again(rq, &choice);
         return;
     }
-    json_t *types = form_texts(rq->form, "types");
-    json_t *request = json_pack("{sssssb}", "cmd", "restore", "action", upload ? "sql" : "run",
-        "foreign", form_flag(rq->form, "foreign"));
-    (void)json_object_set_new(
-        request, upload ? "upload" : "which", json_string(upload ? upload : run));
-    if (run && json_array_size(types) > 0)
-        (void)json_object_set(request, "types", types);
-    json_decref(types);
+    json_t *request = begin_request(rq, &choice);
     if (loss && *loss)
         (void)json_object_set_new(request, "accept_loss", json_true());
     tell_keeper(rq, request, "restore-begun");

@@ -39,6 +39,9 @@ void action_delete(struct request *rq);
 json_t *model_run(struct request *rq);
 void action_mark(struct request *rq);
 
+/* page_timeline.c */
+json_t *model_timeline(struct request *rq);
+
 /* page_restore.c */
 json_t *model_restore(struct request *rq);
 /* With the plan for a run or an upload; both NULL: none. */

@@ -184,11 +184,82 @@ static int64_t oldest(const json_t *source)
     return made;
 }
 
-static void plan_of_run(struct request *rq, json_t *model, const char *run)
+/* --- a moment ----------------------------------------------------------------------------------
+ */
+
+#define CHANGES_SHOWN 60
+/* Measured (docs/pitr.md): how fast a log is run again, and a backup is unpacked. */
+#define TRANSACTIONS_S 3000
+#define UNPACKED_S     INT64_C(100000000)
+
+/* Which tables lose what, from which workstations: minute by minute. */
+static json_t *changes_of(const struct request *rq, const json_t *moment)
+{
+    json_t *list = json_array(), *c, *name;
+    size_t i, k;
+    json_array_foreach (json_object_get(moment, "changes"), i, c) {
+        char when[64];
+        char *who = xstrdup("");
+        if (i == CHANGES_SHOWN)
+            break;
+        json_array_foreach (json_object_get(c, "workstations"), k, name) {
+            char *longer = xasprintf("%s%s%s", who, k ? ", " : "", json_string_value(name));
+            free(who);
+            who = longer;
+        }
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:s}", "at",
+                      view_time(time_in(c, "minute"), rq->lang, when, sizeof when), "what",
+                      json_get_text(c, "what"), "times",
+                      (json_int_t)json_get_int(c, "transactions"), "who", who));
+        free(who);
+    }
+    return list;
+}
+
+static void add_moment(
+    struct request *rq, json_t *plan, const json_t *source, const char *to, int64_t made)
+{
+    const json_t *moment = json_object_get(source, "moment"), *part;
+    int64_t replayed = json_get_int(moment, "replayed"), lost = json_get_int(moment, "lost"),
+            bytes = 0;
+    char when[64], count[24], from[64], until[64], takes[64];
+    size_t i;
+    json_array_foreach (json_object_get(source, "parts"), i, part)
+        bytes += json_get_int(part, "bytes");
+    view_duration((replayed / TRANSACTIONS_S + 2 * bytes / UNPACKED_S + 20) * 1000, rq->lang, takes,
+        sizeof takes);
+    view_time(made, rq->lang, when, sizeof when);
+    snprintf(count, sizeof count, "%lld", (long long)replayed);
+    _cleanup_free_ char *way = say(
+        rq, "plan-way", "when", when, "transactions", count, "time", takes, NULL);
+    snprintf(count, sizeof count, "%lld", (long long)lost);
+    view_moment(time_in(moment, "first"), rq->lang, from, sizeof from);
+    view_moment(time_in(moment, "last"), rq->lang, until, sizeof until);
+    _cleanup_free_ char *loses = lost ? say(rq, "loses-transactions", "transactions", count, "from",
+                                            from, "until", until, NULL)
+                                      : say(rq, "loses-nothing", NULL);
+    _cleanup_free_ char *title = say(rq, "plan-title-moment", "when", to, NULL);
+    json_t *changes = changes_of(rq, moment);
+    (void)json_object_set_new(plan, "title", json_string(title));
+    (void)json_object_set_new(plan, "to", json_string(to));
+    (void)json_object_del(plan, "run");
+    (void)json_object_set_new(plan, "loses", json_string(loses));
+    (void)json_object_set_new(plan, "way", json_string(way));
+    (void)json_object_set_new(
+        plan, "changes_count", json_integer((json_int_t)json_array_size(changes)));
+    (void)json_object_set_new(plan, "changes", changes);
+    (void)json_object_del(plan, "types_count");
+}
+
+/* to: a moment instead of a run. */
+static void plan_of_run(struct request *rq, json_t *model, const char *run, const char *to)
 {
     json_t *answer = NULL;
     struct err e = {0};
-    if (ask_keeper_long(rq, json_pack("{ssssss}", "cmd", "restore", "action", "plan", "which", run),
+    if (ask_keeper_long(rq,
+            json_pack(
+                "{ssssss}", "cmd", "restore", "action", "plan", to ? "to" : "which", to ? to : run),
             PLAN_MS, &answer, &e) < 0) {
         _cleanup_free_ char *text = say(rq, "keeper-says", "text", e.text, NULL);
         (void)json_object_set_new(model, "error", json_string(text));
@@ -205,6 +276,8 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run)
     add_who(plan, json_object_get(source, "sessions"));
     add_parts(rq, plan, source);
     add_newer(rq, plan, source);
+    if (to)
+        add_moment(rq, plan, source, to, made);
     (void)json_object_set_new(plan, "steps", steps(rq, "run", 4));
     (void)json_object_set_new(model, "plan", plan);
     json_decref(answer);
@@ -246,10 +319,10 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
     json_decref(upload);
 }
 
-void restore_plan_into(struct request *rq, json_t *model, const char *run, const char *upload)
+void restore_plan_into(struct request *rq, json_t *model, const struct restore_choice *choice)
 {
-    if (upload)
-        plan_of_upload(rq, model, upload);
+    if (choice->upload)
+        plan_of_upload(rq, model, choice->upload);
     else
-        plan_of_run(rq, model, run);
+        plan_of_run(rq, model, choice->run, choice->to);
 }

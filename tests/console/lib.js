@@ -7,7 +7,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const BROWSER = process.env.ELEXGATE_CHROMIUM ?? "/usr/bin/chromium";
 
 export const NAME = "praxis", PASSWORD = "ein ganzer Satz als Passwort";
-export const PAGES = ["/", "/clients", "/backups", "/schedule", "/restore", "/certificates", "/certificates/guide", "/log", "/account"];
+export const PAGES = ["/", "/clients", "/backups", "/timeline", "/schedule", "/restore", "/certificates", "/certificates/guide", "/log", "/account"];
 
 // The certificates are believed by the whole browser, as by one that has the CA in its store: ignoreHTTPSErrors makes an exception
 // for each certificate when a page meets it, and the first to meet a renewed one may be a download, which then ends as "canceled".

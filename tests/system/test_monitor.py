@@ -22,7 +22,7 @@ ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct 
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
 KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status cert-renew notify "
-         "binlog look page-cert page-config page-audit page-retention prove").split()
+         "binlog look page-cert page-config page-audit page-retention prove timeline").split()
 NOW, DUMP = 1 << 0, 1 << 1
 DAC_READ_SEARCH = 2
 F_OFD_SETLK = 37
@@ -190,6 +190,17 @@ def test_a_label_is_one_line(monitor):
     refused(monitor, kind="mark", which=b"latest", flags=label, text=b"before 3.13")
     for text in (b"--protect", b"", "vor dem Einspielen von 3.13".encode()):
         result, pid, words, fd = monitor.ask(kind="mark", which=run, flags=label, text=text)
+        assert result == 0 and pid > 0, words
+        os.close(fd)
+        monitor.end()
+
+
+def test_a_day_is_digits(monitor):
+    """And nothing that could be a path or an option; without one it is today."""
+    for text in (b"../etc", b"-1", b"2026-11-30x", b"2026-11-300", b"--day", b"2026\n"):
+        refused(monitor, kind="timeline", text=text)
+    for text in (b"2026-11-30", b""):
+        result, pid, words, fd = monitor.ask(kind="timeline", text=text)
         assert result == 0 and pid > 0, words
         os.close(fd)
         monitor.end()

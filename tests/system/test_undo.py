@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import pytest
+from lib import process
 from lib.backup import Backup, event
 from lib.binlog import ARGS, Stream, quiet_second
 from lib.gate import Gate
@@ -229,3 +230,41 @@ def test_what_would_break_is_refused(practice, accident):
     # nobody to ask, and what does not go together
     assert practice.backup.cli("rescue", "person", "--to", accident, exit=2)
     assert practice.backup.cli("rescue", "person", "--to", accident, "--exact", "--where", "1", "--yes", exit=2)
+
+
+def test_one_day_at_a_glance(practice):
+    """Transactions of each minute, what is saved, backups and blocks; another day is empty; in words."""
+    practice.gate.cli("block", "--reason", "Probe")
+    practice.gate.cli("open")
+    practice.backup.set("audit", proxy_file=practice.gate.folder / "proxy-audit.log")
+    practice.backup.job("backup", "--now")
+    before = sum(event(practice.backup.job("timeline"), "timeline")[0]["minutes"])
+    written = practice.server.value("SELECT UNIX_TIMESTAMP()")
+    practice.server.sql("CREATE TABLE load_db.tag (n INT); INSERT INTO load_db.tag VALUES (1); INSERT INTO load_db.tag VALUES (2)")
+    practice.stream.caught_up()
+    practice.stream.stop()  # what was counted goes to its file at the latest now
+    day = event(practice.backup.job("timeline"), "timeline")[0]
+    begin = datetime.datetime.fromisoformat(day["from"].replace("Z", "+00:00")).timestamp()
+    assert len(day["minutes"]) in (1380, 1440, 1500) and day["archived"] and day["gaps"] == []
+    minute = int((written - begin) / 60)
+    assert sum(day["minutes"]) >= before + 3 and sum(day["minutes"][minute:minute + 2]) >= 3
+    assert day["saved"][0]["timeline"] == 1 and {"backup", "block", "open"} <= {mark["kind"] for mark in day["marks"]}
+    other = event(practice.backup.job("timeline", "2001-02-03"), "timeline")[0]
+    assert sum(other["minutes"]) == 0 and not other["saved"] and not other["marks"] and other["day"] == "2001-02-03"
+    assert practice.backup.job("timeline", "../etc", exit=2)
+    said = practice.backup.cli("timeline").stdout
+    assert "a backup is ready" in said and "clients kept out" in said and "comes back" in said
+    # the log goes on without what the server has removed meanwhile: that is lost, and red
+    practice.server.sql("INSERT INTO load_db.tag VALUES (3); FLUSH BINARY LOGS")
+    quiet_second()
+    practice.server.sql("FLUSH BINARY LOGS; INSERT INTO load_db.tag VALUES (4)")
+    newest = practice.server.sql("SHOW MASTER STATUS")[0][0]
+
+    def purged():  # not while the server still reads one for the stream that has gone
+        practice.server.sql(f"PURGE BINARY LOGS TO '{newest}'")
+        return [row[0] for row in practice.server.sql("SHOW BINARY LOGS")] == [newest]
+    process.wait_until(purged, 20, "the old logs are removed")
+    practice.stream.start()
+    gap, = event(practice.backup.job("timeline"), "timeline")[0]["gaps"]
+    assert gap["reason"] == "gap" and gap["from"] < gap["to"]
+    assert "NOT SAVED" in practice.backup.cli("timeline", "--day", day["day"]).stdout

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/archive/medium.h"
+#include "backup/job/binlog/activity.h"
 #include "backup/job/binlog/open_file.h"
 #include "backup/job/binlog/source.h"
 #include "backup/job/binlog/writer.h"
@@ -428,6 +429,7 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
     if (code == 1)
         return err_set(e, EBUSY, "the binary log is archived already (process %d)", (int)holder);
     pthread_mutex_init(&s.mutex, NULL);
+    activity_tidy(r->s.state_dir);
     enum binlog_reason forced = BINLOG_REASONS;
     while (code == 0 && !run_stopped()) {
         struct err why = {0};

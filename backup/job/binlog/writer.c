@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/binlog/activity.h"
 #include "backup/job/binlog/closing.h"
 #include "backup/job/binlog/open_file.h"
 #include "common/file.h"
@@ -20,6 +21,7 @@ struct binlog_writer {
     struct binlog_segment s;
     EVP_MD_CTX *sha;
     bool dirty;
+    struct activity activity;
     pthread_mutex_t mutex;
 };
 
@@ -161,6 +163,8 @@ static int append(
     hex_sha256(event, h->length, w->s.last_sha256);
     w->s.to = at + h->length;
     w->dirty = true;
+    if (h->type == BINLOG_GTID)
+        activity_note(&w->activity, w->run->s.state_dir, h->when);
     return 0;
 }
 
@@ -176,6 +180,7 @@ int binlog_writer_append(
 static int flush(struct binlog_writer *w, struct err *e)
 {
     char digest[SHA256_HEX_LEN];
+    activity_save(&w->activity, w->run->s.state_dir, false);
     if (!w->dirty)
         return 0;
     if (fdatasync(w->file.fd) < 0)
@@ -220,6 +225,7 @@ void binlog_writer_drop(struct binlog_writer *w)
 {
     if (!w)
         return;
+    activity_save(&w->activity, w->run->s.state_dir, true);
     EVP_MD_CTX_free(w->sha);
     pthread_mutex_destroy(&w->mutex);
     open_file_close(&w->file);

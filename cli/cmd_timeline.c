@@ -1,0 +1,155 @@
+/*
+ * elexgate timeline: one day at a glance: what was written, saved, proven, brought back.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/job_stream.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "common/clock.h"
+#include "common/json_get.h"
+
+#define HOUR  60
+#define BAR   30 /* columns of the busiest hour */
+#define HOURS 25
+
+struct showing {
+    struct cli *cli;
+    struct progress progress;
+};
+
+static int64_t ms_of(const json_t *o, const char *key)
+{
+    int64_t ms = 0;
+    return clock_parse(json_get_text(o, key), &ms) == 0 ? ms : 0;
+}
+
+static const char *kind_words(const struct cli *cli, const char *kind)
+{
+    static const struct {
+        const char *kind, *words;
+    } all[] = {{"backup", N_("a backup is ready")}, {"proof", N_("proven by a drill")},
+        {"drill-failed", N_("a drill failed")}, {"restore", N_("a restore")},
+        {"block", N_("clients kept out")}, {"open", N_("clients let in")}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].kind, kind) == 0)
+            return tr(cli, all[i].words);
+    return kind;
+}
+
+static const char *local_clock(int64_t ms, char out[static 8])
+{
+    time_t t = (time_t)(ms / 1000);
+    struct tm local;
+    localtime_r(&t, &local);
+    strftime(out, 8, "%H:%M", &local);
+    return out;
+}
+
+static bool touched(const json_t *spans, int64_t from, int64_t to)
+{
+    size_t i;
+    const json_t *s;
+    json_array_foreach ((json_t *)(uintptr_t)spans, i, s)
+        if (ms_of(s, "from") < to && ms_of(s, "to") > from)
+            return true;
+    return false;
+}
+
+static void print_marks(const struct cli *cli, const json_t *line, int64_t from, int64_t to)
+{
+    size_t i;
+    const json_t *m;
+    json_array_foreach (json_object_get(line, "marks"), i, m) {
+        char at[8];
+        int64_t ms = ms_of(m, "time");
+        if (ms < from || ms >= to)
+            continue;
+        _cleanup_free_ char *about = output_member(m, "text");
+        printf("         %s  %s  %s\n", local_clock(ms, at),
+            kind_words(cli, json_get_text(m, "kind")), about);
+    }
+}
+
+static void print_hour(
+    const struct cli *cli, const json_t *line, int64_t from, uint64_t written, uint64_t most)
+{
+    char at[8], bar[BAR + 1];
+    int64_t to = from + INT64_C(60000) * HOUR;
+    size_t n = most ? (size_t)((written * BAR + most - 1) / most) : 0;
+    memset(bar, '#', n);
+    bar[n] = '\0';
+    bool gap = touched(json_object_get(line, "gaps"), from, to),
+         saved = touched(json_object_get(line, "saved"), from, to);
+    printf("%s  %8" PRIu64 "  %-*s %s\n", local_clock(from, at), written, BAR, bar,
+        gap     ? tr(cli, "NOT SAVED")
+        : saved ? tr(cli, "comes back")
+                : "");
+    print_marks(cli, line, from, to);
+}
+
+static void print_day(const struct cli *cli, const json_t *line)
+{
+    const json_t *minutes = json_object_get(line, "minutes");
+    int64_t from = ms_of(line, "from"), now = clock_wall_ms();
+    uint64_t hours[HOURS] = {0}, most = 0;
+    size_t n = json_array_size(minutes);
+    _cleanup_free_ char *day = output_member(line, "day");
+    for (size_t i = 0; i < n && i < HOURS * HOUR; i++) {
+        hours[i / HOUR] += (uint64_t)json_integer_value(json_array_get(minutes, i));
+        most = hours[i / HOUR] > most ? hours[i / HOUR] : most;
+    }
+    printf(tr(cli, "%s, transactions by the hour:\n"), day);
+    for (size_t h = 0; h * HOUR < n && h < HOURS; h++) {
+        int64_t begin = from + (int64_t)h * HOUR * 60000;
+        if (begin < now)
+            print_hour(cli, line, begin, hours[h], most);
+    }
+    if (!json_get_true(line, "archived"))
+        printf("%s\n",
+            tr(cli,
+                "The server's binary log is not archived: only whole backups come back. [binlog] archive = yes changes that."));
+}
+
+static void on_line(void *ctx, const json_t *line)
+{
+    struct showing *s = ctx;
+    bool day = strcmp(json_get_text(line, "event"), "timeline") == 0;
+    if (s->cli->json || !day) {
+        if (s->cli->json || !json_get_true(line, "done") || !json_get_true(line, "ok"))
+            progress_line(&s->progress, line);
+        return;
+    }
+    progress_clear(&s->progress);
+    print_day(s->cli, line);
+}
+
+static int run_timeline(struct cli *cli, int argc, char **argv)
+{
+    static const char *const options[] = {"--day=", NULL};
+    struct args a = args_begin(cli, argc, argv);
+    struct showing s = {.cli = cli};
+    const char *args[] = {"timeline", NULL, NULL};
+    while (args_next(&a, options))
+        args[1] = a.value;
+    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
+    if (code != EXIT_GOOD)
+        return code;
+    progress_init(&s.progress, cli);
+    return job_stream_run(cli, args, on_line, &s);
+}
+
+const struct command cmd_timeline = {
+    "timeline",
+    "[--day DAY]",
+    "one day at a glance: what was written, saved, proven, brought back",
+    run_timeline,
+    "  --day DAY  such as 2026-11-30; without, today\n"
+    "\n"
+    "Transactions by the hour, whether any second of it comes back (elexgate restore --to), and when\n"
+    "backups, drills, restores and blocks were. The page shows the same by the minute.\n",
+};
