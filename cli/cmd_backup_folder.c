@@ -57,8 +57,8 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_backup_folder = {"backup-folder", "[show|init]",
-    "is the backup medium the right one; or mark it", run_backup_folder,
-    "  show   whether the medium in [archive] folder is one that is known (the default)\n"
+    "say whether the backup medium is the right one; or mark it", run_backup_folder,
+    "  show   say whether the medium in [archive] folder is one that is known (the default)\n"
     "  init   mark it, or make another one known: a new stick, a second one that takes turns\n"
     "\n"
     "The mark is a small file, elexgate-medium.json. A backup is refused where it is missing: a\n"

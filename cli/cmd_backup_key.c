@@ -101,11 +101,11 @@ static int run_backup_key(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_backup_key = {"backup-key", "[show | sheet | rotate | import FILE]",
-    "the key that seals the backups", run_backup_key,
-    "  show         the public key and its fingerprint; for [archive] trust of another machine\n"
-    "  sheet        the recovery sheet, with the secret key: print it, put it into the safe\n"
-    "  rotate       a new key from now on; what the former ones sealed stays ours\n"
-    "  import FILE  the secret key of the sheet, on a machine that was built anew: its backups\n"
+    "show, print, exchange or import the key that seals the backups", run_backup_key,
+    "  show         show the public key and its fingerprint; for [archive] trust of another machine\n"
+    "  sheet        print the recovery sheet, with the secret key: put it into the safe\n"
+    "  rotate       make a new key from now on; what the former ones sealed stays ours\n"
+    "  import FILE  take the secret key of the sheet, on a machine that was built anew: its backups\n"
     "               are ours again (/dev/stdin reads it from a pipe)\n"
     "\n"
     "Every backup is sealed with this key. What is not is never restored, drilled or removed by\n"

@@ -132,7 +132,7 @@ static int run_changes(struct cli *cli, int argc, char **argv)
 const struct command cmd_changes = {
     "changes",
     "[--from MOMENT] [--to MOMENT] [--table [DB.]TABLE] [--workstation ADDRESS|NAME] [--timeline N] [--rows]",
-    "what was changed in the database, transaction by transaction",
+    "show what was changed in the database, transaction by transaction",
     run_changes,
     "  --from MOMENT  from that second on, \"2026-11-30 14:32:07\" in local time; without, the last\n"
     "                 hour before --to\n"

@@ -158,9 +158,9 @@ const struct command cmd_config = {"config",
     "check | show [FILE] | set SECTION.KEY=VALUE... | --sample | --man",
     "check the configuration, show or change what is in force, print a sample", run_config,
     "  check [FILE]  look the file over: unknown names, wrong values\n"
-    "  show [FILE]   every option with its value and where it comes from\n"
+    "  show [FILE]   print every option with its value and where it comes from\n"
     "  set SECTION.KEY=VALUE...  change options that the keeper uses, such as retention.keep=14;\n"
     "                comments in the file stay, the whole file is checked first, and it is in force\n"
     "                at once; an empty value takes the option out of the file\n"
-    "  --sample      a sample file with every option\n"
-    "  --man         the options as in elexgate.ini(5)\n"};
+    "  --sample      print a sample file with every option\n"
+    "  --man         print the options as in elexgate.ini(5)\n"};

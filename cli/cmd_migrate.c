@@ -19,7 +19,7 @@ static int run_migrate(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_migrate = {"migrate", "[--dry-run] [--host NAMES] [OPTIONS] [OLD-FOLDER]",
-    "from elexis-oob's containers to Elexgate's, and back when it fails", run_migrate,
+    "move from elexis-oob's containers to Elexgate's, and back when it fails", run_migrate,
     "Finds the old .env, volumes and containers, makes dumps and a copy of the database that was\n"
     "shut down, sets up, starts, counts the tables, and goes back when something fails.\n"
     "--dry-run      looks, and shows what would be done and what changes for workstations\n"

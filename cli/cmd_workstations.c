@@ -103,7 +103,7 @@ static int run_workstations(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_workstations = {"workstations", "[name ADDRESS NAME | forget ADDRESS]",
-    "who came lately and how: the roll-out of TLS", run_workstations,
+    "show who came lately and how: the roll-out of TLS", run_workstations,
     "  name ADDRESS NAME  call it so; an empty NAME takes the name away\n"
     "  forget ADDRESS     leave it out until it comes again\n"
     "\n"

@@ -77,6 +77,25 @@ def test_ctrl_c_while_the_keeper_runs_it(backup):
     assert backup.files() == [] and backup.call("status")["job"] is None
 
 
+def test_cancelled_is_not_failed(backup):
+    """A good backup that is five minutes old, and one that a person cancelled: nothing is red, and the good one is the last."""
+    backup.start_keeper()
+    assert start(backup, "backup", "--now").wait(120) == 0
+    good = backup.call("status")
+    assert good["last_backup"]["result"] == "good"
+    before = {(f["code"], f["level"]) for f in good["findings"]}
+    backup.set("archive", rate="3M")
+    backup.call("reload")
+    cli = start(backup, "backup", "--now")
+    until(cli.stdout, '"phase":"copy"')
+    backup.call("cancel")
+    assert cli.wait(60) == 10
+    now = backup.call("status")
+    assert backup.call("runs")["runs"][0]["result"] == "cancelled"
+    assert now["last_backup"]["run"] == now["last_good_backup"]["run"] == good["last_backup"]["run"]
+    assert {(f["code"], f["level"]) for f in now["findings"]} == before and "bad" not in {level for _, level in before}
+
+
 def test_ctrl_c_while_it_waits(backup):
     backup.start_keeper()
     with backup.server.connect(database="load_db") as c, c.cursor() as cursor:
