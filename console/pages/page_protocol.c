@@ -1,6 +1,6 @@
 /*
- * /log: what happened, as sentences in the reader's language, from the audit logs on disk; the raw
- * lines of the programs are page_log.c's.
+ * /log: what happened, as sentences in the reader's language, from the audit logs on disk and, of
+ * the operating log, what a practice may want to know; all lines of the programs are page_log.c's.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #define LINES_MAX 500
 #define Q_MAX     100
 
-static const char *const kinds[] = {"all", "people", "connections", "backups", NULL};
+static const char *const kinds[] = {"all", "people", "connections", "backups", "operation", NULL};
 
 /* Which kind an event belongs to; others are shown among all of them only. */
 static const struct {
@@ -83,6 +83,55 @@ static char *sentence(const struct request *rq, const json_t *line)
         *error ? ": " : "", error);
 }
 
+/* Of the operating log, "" where it is nothing for people. Its own words follow where it has some.
+ */
+static char *operation(const struct request *rq, const json_t *line, const char *program)
+{
+    const char *event = json_get_text(line, "event"), *text = json_get_text(line, "text");
+    const char *error = json_get_text(line, "error"), *kind = json_get_text(line, "kind");
+    const char *state = json_get_text(line, "state"), *reason = json_get_text(line, "reason");
+    if (!*text_of(rq, "op-", event))
+        return xstrdup("");
+    _cleanup_free_ char *key = xasprintf("op-%s", event);
+    const char *kind_words = text_of(rq, "did-job-", kind),
+               *state_words = text_of(rq, "op-gate-", state);
+    _cleanup_free_ char *said = say(rq, key, "program", text_of(rq, "op-program-", program), "kind",
+        *kind_words ? kind_words : kind, "state", *state_words ? state_words : state, NULL);
+    const char *more = *error ? error : *text ? text : reason;
+    return xasprintf("%s%s%s", said, *more ? ": " : "", more);
+}
+
+static void add_row(
+    struct request *rq, const char *q, json_t *rows, const json_t *line, const char *text, bool bad)
+{
+    _cleanup_free_ char *raw = json_dumps(line, JSON_COMPACT);
+    char at[64];
+    if (*q && !strcasestr(text, q) && !strcasestr(raw, q))
+        return;
+    view_moment(time_in(line, "time"), rq->lang, at, sizeof at);
+    (void)json_array_append_new(
+        rows, json_pack("{sssssssssb}", "at", at, "time", json_get_text(line, "time"), "text", text,
+                  "raw", raw, "bad", bad));
+}
+
+static void gather_operation(struct request *rq, const char *q, json_t *rows, bool proxy)
+{
+    json_t *answer = NULL;
+    json_t *request = json_pack("{sssssi}", "cmd", "log", "level", "info", "limit", LINES_MAX);
+    struct err e = {0};
+    size_t i;
+    const json_t *line;
+    int r = proxy ? ask_proxy(rq, request, &answer, &e) : ask_keeper(rq, request, &answer, &e);
+    if (r < 0)
+        return; /* that it does not answer is said with the audit log */
+    json_array_foreach (json_object_get(answer, "lines"), i, line) {
+        _cleanup_free_ char *text = operation(rq, line, proxy ? "proxy" : "keeper");
+        if (*text)
+            add_row(rq, q, rows, line, text, strcmp(json_get_text(line, "level"), "info") != 0);
+    }
+    json_decref(answer);
+}
+
 static void gather(
     struct request *rq, const char *kind, const char *q, json_t *rows, const json_t *answer)
 {
@@ -93,16 +142,9 @@ static void gather(
         if (strcmp(kind, "all") != 0 && strcmp(kind_of(event), kind) != 0)
             continue;
         _cleanup_free_ char *text = sentence(rq, line);
-        _cleanup_free_ char *raw = json_dumps(line, JSON_COMPACT);
         bool bad = (*result && strcmp(result, "ok") != 0 && strcmp(result, "good") != 0) ||
                    strcmp(event, "login-failed") == 0 || strcmp(event, "refused") == 0;
-        if (*q && !strcasestr(text, q) && !strcasestr(raw, q))
-            continue;
-        char at[64];
-        view_moment(time_in(line, "time"), rq->lang, at, sizeof at);
-        (void)json_array_append_new(
-            rows, json_pack("{sssssssssb}", "at", at, "time", json_get_text(line, "time"), "text",
-                      text, "raw", raw, "bad", bad));
+        add_row(rq, q, rows, line, text, bad);
     }
 }
 
@@ -123,6 +165,8 @@ json_t *model_protocol(struct request *rq)
             (void)json_object_set_new(model, "error", json_string(text));
         }
         json_decref(answer);
+        if (strcmp(kind, "all") == 0 || strcmp(kind, "operation") == 0)
+            gather_operation(rq, q, rows, proxy);
     }
     rows = newest_first(rows, LINES_MAX);
     (void)json_object_set_new(model, "protocol", json_true());

@@ -291,6 +291,13 @@ async function log(page, base) {
     await page.locator("#protocol summary").first().click();
     assert((await page.locator("#protocol details[open] .mono").innerText()).includes('"event"'), "the line itself is one click away");
     await page.locator("#protocol").waitFor();
+    // and what the programs did by themselves, in the same form
+    await page.goto(`${base}/log?kind=operation`);
+    const operation = (await page.locator("#protocol summary").allInnerTexts()).join("\n");
+    assert(operation.includes("Gestartet: die Sicherung (elexgate-keeper)") && operation.includes("Der Zugang ist gesperrt: Wartung bis 13:30"), `sentences: ${operation}`);
+    assert(!operation.includes("event=") && !/^(ready|login|cert)$/m.test(operation), `only sentences: ${operation}`);
+    await page.locator("#protocol summary").first().click();
+    assert((await page.locator("#protocol details[open] .mono").innerText()).includes('"level"'), "its line is one click away");
     await page.getByRole("link", { name: "Zeilen der Programme" }).click();
     await page.locator("#lines").waitFor();
     assert((await page.locator("#lines tbody tr").count()) > 5, "the log has lines");
