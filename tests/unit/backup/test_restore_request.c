@@ -109,9 +109,10 @@ static void test_text_has_nothing_else(void **state)
 {
     (void)state;
     json_t *o = parse("{'cmd':'restore','as':{'account':'x'},'confirm':'secret','action':'run',"
-                      "'which':'latest','types':null,'dry_run':false}");
+                      "'which':'latest','types':['a'],'names':'live','to':null,'dry_run':false}");
     char *text = restore_request_text(o);
-    assert_string_equal(text, "{\"action\":\"run\",\"which\":\"latest\",\"dry_run\":false}");
+    assert_string_equal(text,
+        "{\"action\":\"run\",\"types\":[\"a\"],\"names\":\"live\",\"which\":\"latest\",\"dry_run\":false}");
     free(text);
     json_decref(o);
 }
