@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <stdatomic.h>
 #include <string.h>
 #include "certs/chain.h"
 #include "certs/client_map.h"
@@ -12,7 +11,6 @@
 #include "common/utf8.h"
 
 struct client_auth {
-    atomic_uint refs;
     enum client_auth_mode mode;
     X509_STORE *store;
     STACK_OF(X509) * cas;
@@ -80,7 +78,6 @@ static int load_crls(struct client_auth *a, const char *path, const char *ca_pat
 int client_auth_load(const struct client_auth_options *o, struct client_auth **out, struct err *e)
 {
     struct client_auth *a = xcalloc(1, sizeof *a);
-    atomic_init(&a->refs, 1);
     a->mode = o->mode;
     a->store = X509_STORE_new();
     CHECK(a->store != NULL);
@@ -90,22 +87,16 @@ int client_auth_load(const struct client_auth_options *o, struct client_auth **o
     if (r == 0 && o->map != NULL)
         r = client_map_load(o->map, &a->map, e);
     if (r < 0) {
-        client_auth_unref(a);
+        client_auth_free(a);
         return r;
     }
     *out = a;
     return 0;
 }
 
-struct client_auth *client_auth_ref(struct client_auth *a)
+void client_auth_free(struct client_auth *a)
 {
-    atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
-    return a;
-}
-
-void client_auth_unref(struct client_auth *a)
-{
-    if (a == NULL || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+    if (a == NULL)
         return;
     X509_STORE_free(a->store);
     sk_X509_pop_free(a->cas, X509_free);

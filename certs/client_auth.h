@@ -8,8 +8,7 @@
  *   load → apply to the listener's SSL_CTX → … handshake … → check(ssl, user) before anything is
  *   forwarded to the server
  *
- * Whoever applies without calling check lets everybody in. Immutable and reference counted, any
- * thread.
+ * Whoever applies without calling check lets everybody in. Immutable, for any thread.
  */
 #ifndef ELEXGATE_CERTS_CLIENT_AUTH_H
 #define ELEXGATE_CERTS_CLIENT_AUTH_H
@@ -40,8 +39,7 @@ int client_auth_load(
  * still counts then: what it revokes stays revoked. And when the last of the CAs ends. */
 time_t client_auth_list_due(const struct client_auth *a);
 time_t client_auth_ends(const struct client_auth *a);
-struct client_auth *client_auth_ref(struct client_auth *a);
-void client_auth_unref(struct client_auth *a); /* NULL allowed */
+void client_auth_free(struct client_auth *a); /* NULL allowed */
 
 /* Makes ctx ask for a certificate and remember what it thinks of it. Sets the session id context,
  * so that resumption works but never crosses to a listener with other CAs. */

@@ -58,20 +58,6 @@ int buffer_append(struct buffer *b, const void *data, size_t n)
     return 0;
 }
 
-uint8_t *buffer_room(struct buffer *b, size_t n)
-{
-    /* At least one byte, so that NULL always means "past max". */
-    return make_room(b, n ? n : 1) ? b->data + b->end : NULL;
-}
-
-void buffer_added(struct buffer *b, size_t n)
-{
-    ASSERT(n <= b->cap - b->end);
-    b->end += n;
-    if (buffer_len(b) == 0)
-        buffer_free(b);
-}
-
 void buffer_consume(struct buffer *b, size_t n)
 {
     ASSERT(n <= buffer_len(b));

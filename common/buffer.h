@@ -27,9 +27,6 @@ static inline const uint8_t *buffer_ptr(const struct buffer *b)
 void buffer_init(struct buffer *b, size_t max);
 /* -ENOBUFS when it would grow past max; the buffer is then unchanged. */
 int buffer_append(struct buffer *b, const void *data, size_t n) MUSTCHECK;
-/* Room for n more bytes; returns where to write, then buffer_added(b, written). NULL past max. */
-uint8_t *buffer_room(struct buffer *b, size_t n) MUSTCHECK;
-void buffer_added(struct buffer *b, size_t n);
 /* Drops n bytes in front; frees the memory when nothing is left. */
 void buffer_consume(struct buffer *b, size_t n);
 void buffer_free(struct buffer *b); /* empty, memory returned, max kept */

@@ -197,7 +197,7 @@ void settings_unref(struct settings *s)
         free(s->listeners[i].allow.items);
         free(s->listeners[i].deny.items);
         SSL_CTX_free(s->listeners[i].tls_ctx);
-        client_auth_unref(s->listeners[i].client_auth);
+        client_auth_free(s->listeners[i].client_auth);
         log_limit_free(s->listeners[i].failures);
         log_limit_free(s->listeners[i].proof_trouble);
     }

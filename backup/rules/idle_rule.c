@@ -117,14 +117,3 @@ struct idle_decision idle_decide(const struct idle_settings *s, const struct idl
     return (struct idle_decision){
         IDLE_WAIT, o.reason, o.words, o.words_de, ask_again(o.left_ms, t)};
 }
-
-const char *idle_action_name(enum idle_action a)
-{
-    static const char *const names[] = {[IDLE_NOT_DUE] = "not-due",
-        [IDLE_WAIT] = "wait",
-        [IDLE_RUN] = "run",
-        [IDLE_SKIP] = "skip",
-        [IDLE_DUMP] = "dump",
-        [IDLE_LOCK] = "lock"};
-    return names[a];
-}

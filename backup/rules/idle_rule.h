@@ -75,6 +75,4 @@ struct idle_decision {
 struct idle_decision idle_decide(const struct idle_settings *s, const struct idle_times *t,
     const struct idle_proxy *proxy, const struct idle_server *server, const struct idle_watch *w);
 
-const char *idle_action_name(enum idle_action a); /* "wait", "run", … */
-
 #endif

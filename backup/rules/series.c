@@ -26,15 +26,6 @@ enum series_fit series_compare(const char *files, const char *server)
     return a < c || (a == c && b < d) ? SERIES_OLDER : SERIES_NEWER;
 }
 
-const char *series_name(const char *version, char buf[static SERIES_LEN])
-{
-    unsigned major, minor;
-    buf[0] = '\0';
-    if (parse(version, &major, &minor))
-        snprintf(buf, SERIES_LEN, "%u.%u", major, minor);
-    return buf;
-}
-
 bool series_may(enum series_fit fit, const char *across)
 {
     return fit == SERIES_SAME || (fit == SERIES_OLDER && strcmp(across, "no") != 0);

@@ -19,9 +19,6 @@ enum series_fit {
 
 /* Both are versions as servers write them; NULL or "" = not known. */
 enum series_fit series_compare(const char *files, const char *server);
-/* "10.11" of "5.5.5-10.11.19-MariaDB"; "" when that is no version. */
-#define SERIES_LEN 12
-const char *series_name(const char *version, char buf[static SERIES_LEN]);
 
 /* [restore] across_series: "ask" lets data of an older series come back, brought up; "no" does not.
  */

@@ -150,12 +150,11 @@ static void who_may_in(void **state)
     login(f, a, unmapped, "elexis", -EACCES, "ist keinem Benutzer zugeordnet");
     login(f, a, expired, "elexis", -EACCES, "abgelaufen");
     login(f, a, NULL, "elexis", -EACCES, "requires a client certificate");
-    client_auth_unref(a);
+    client_auth_free(a);
     a = load(f, CLIENT_AUTH_REQUEST, NULL);
     login(f, a, NULL, "elexis", 0, NULL);
     login(f, a, good, "root", -EACCES, "not for this user");
-    client_auth_unref(client_auth_ref(a));
-    client_auth_unref(a);
+    client_auth_free(a);
     X509_free(good);
     X509_free(unmapped);
     X509_free(expired);
@@ -175,7 +174,7 @@ static void stranger(void **state)
     /* A server's certificate of the right CA is no client's. */
     X509 *server = fixture_server(f, f->other_key, f->root, f->root_key, 50, f->now);
     login(f, a, server, "elexis", -EACCES, "wird hier nicht anerkannt");
-    client_auth_unref(a);
+    client_auth_free(a);
     X509_free(server);
     X509_free(x);
     X509_free(ca);
@@ -190,7 +189,7 @@ static void revoked(void **state)
     struct client_auth *a = load(f, CLIENT_AUTH_REQUIRE, "crl.pem");
     login(f, a, good, "elexis", 0, NULL);
     login(f, a, bad, "elexis", -EACCES, "wurde gesperrt");
-    client_auth_unref(a);
+    client_auth_free(a);
     X509_free(good);
     X509_free(bad);
 }
@@ -220,8 +219,8 @@ static void resumed_session_is_checked_again(void **state)
     SSL_SESSION_free(session);
     SSL_CTX_free(w.server_ctx);
     SSL_CTX_free(w.client_ctx);
-    client_auth_unref(before);
-    client_auth_unref(after);
+    client_auth_free(before);
+    client_auth_free(after);
     X509_free(cert);
 }
 

@@ -35,7 +35,6 @@ static void never_past_its_maximum(void **state)
     assert_int_equal(buffer_len(&b), 1); /* unchanged */
     assert_int_equal(buffer_append(&b, big, 999), 0);
     assert_true(b.cap <= 1000);
-    assert_null(buffer_room(&b, 1));
     assert_int_equal(buffer_append(&b, big, SIZE_MAX), -ENOBUFS);
     /* What was consumed makes room again. */
     buffer_consume(&b, 500);
@@ -45,23 +44,6 @@ static void never_past_its_maximum(void **state)
     assert_null(b.data);
     assert_int_equal(buffer_append(&b, "x", 1), 0); /* usable after buffer_free */
     buffer_free(&b);
-}
-
-static void room_then_added(void **state)
-{
-    struct buffer b;
-
-    (void)state;
-    buffer_init(&b, 100);
-    uint8_t *p = buffer_room(&b, 10);
-    assert_non_null(p);
-    memcpy(p, "abc", 3);
-    buffer_added(&b, 3);
-    assert_int_equal(buffer_len(&b), 3);
-    buffer_consume(&b, 3);
-    assert_non_null(buffer_room(&b, 10));
-    buffer_added(&b, 0); /* nothing came: nothing is kept */
-    assert_null(b.data);
 }
 
 /* A stream through the buffer comes out as it went in, whatever the pieces. */
@@ -100,7 +82,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_and_gives_back),
         cmocka_unit_test(never_past_its_maximum),
-        cmocka_unit_test(room_then_added),
         cmocka_unit_test(stream_keeps_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
