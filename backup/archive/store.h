@@ -22,7 +22,7 @@ struct store_proof {
     int64_t files, bytes;            /* read, with their SHA-256 compared */
     int64_t newest_ms;               /* of the records that tell when they were written; 0 = ? */
     char server[64];                 /* version of the throwaway server; "" = none was needed */
-    char settings[700];              /* "max_allowed_packet=16777216 sql_mode=..." */
+    char settings[1200];             /* "max_allowed_packet=16777216 sql_mode=..." */
 };
 
 /* What was found out about an archive later: beside it, in <name>.status.json, sealed with our key

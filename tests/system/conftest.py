@@ -195,7 +195,7 @@ def load_practice(server, sql, database="elexis", user="elexisuser", password="e
     """Loads the practice database into any server and makes the account that Elexis would use."""
     server.sql(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4")
     with open(sql, "rb") as f:
-        process.run_into([*"mariadb --no-defaults --user=root --max-allowed-packet=1G --default-character-set=utf8mb4".split(),
+        process.run_into([*"mariadb --no-defaults --skip-ssl --user=root --max-allowed-packet=1G --default-character-set=utf8mb4".split(),
                           f"--socket={server.socket}", database], f, timeout=300)
     server.add_user(user, password, f"ALL ON `{database}`.*")
     return Practice(database, user, password, 200, 2, 1)

@@ -180,7 +180,7 @@ setsid sh -c "while kill -0 {os.getpid()}; do kill -0 $! || exit; sleep 1; done;
 
     def client(self, args=(), input=None, timeout=120.0, check=True, program="mariadb"):
         """The stock command-line client as root over the unix socket."""
-        return process.run([program, "--no-defaults", f"--socket={self.socket}", "--user=root", *args], timeout, check, input)
+        return process.run([program, "--no-defaults", "--skip-ssl", f"--socket={self.socket}", "--user=root", *args], timeout, check, input)
 
     def add_user(self, name, password, grants="ALL ON *.*", host="%", plugin="mysql_native_password"):
         how = f"IDENTIFIED VIA {plugin} USING PASSWORD('{password}')" if plugin else f"IDENTIFIED BY '{password}'"
