@@ -93,11 +93,12 @@ int binlog_format_parse(const uint8_t *event, size_t n, struct binlog_format *ou
 }
 
 /* sql/log_event.h of the server: Gtid_log_event */
-#define GTID_STANDALONE   0x01
-#define GTID_GROUP_COMMIT 0x02
-#define GTID_DDL          0x20
-#define GTID_PREPARED_XA  0x40
-#define GTID_COMPLETED_XA 0x80
+#define GTID_STANDALONE    0x01
+#define GTID_GROUP_COMMIT  0x02
+#define GTID_TRANSACTIONAL 0x04
+#define GTID_DDL           0x20
+#define GTID_PREPARED_XA   0x40
+#define GTID_COMPLETED_XA  0x80
 
 int binlog_group_parse(const uint8_t *event, size_t n, struct binlog_group *out, struct err *e)
 {
@@ -108,6 +109,7 @@ int binlog_group_parse(const uint8_t *event, size_t n, struct binlog_group *out,
     struct binlog_group g = {.gtid = {binlog_u32(p + 8), binlog_u32(event + 5), binlog_u64(p)},
         .standalone = flags & GTID_STANDALONE,
         .ddl = flags & GTID_DDL,
+        .takes_back = flags & GTID_TRANSACTIONAL,
         .prepares_xa = flags & GTID_PREPARED_XA,
         .completes_xa = flags & GTID_COMPLETED_XA};
     p += 13;

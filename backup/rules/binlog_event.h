@@ -92,6 +92,7 @@ struct binlog_group {
     struct binlog_gtid gtid;
     bool standalone; /* one event, without BEGIN and COMMIT: DDL */
     bool ddl;
+    bool takes_back;    /* all of it is taken back when it does not end: no MyISAM or Aria in it */
     bool prepares_xa;   /* XA START … XA PREPARE */
     bool completes_xa;  /* XA COMMIT or ROLLBACK of one that was prepared */
     const uint8_t *xid; /* of prepares_xa and completes_xa: gtrid, then bqual; points into event */

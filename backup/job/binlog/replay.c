@@ -6,13 +6,57 @@
 #include "backup/job/binlog/replay_event.h"
 #include "common/exit_codes.h"
 
+#define HELD_MAX (256u << 20) /* bytes */
+
+/* What cannot be taken back is run only once its end is there: where the archive ends in the middle
+ * of it, another replay begins with it again. */
+struct held {
+    bool on;
+    struct binlog_event *events; /* each with bytes of its own */
+    size_t n, room, bytes;
+};
+
 struct replay {
     struct run *run;
     struct binlog_way *way;
     bool last_span; /* where the point counts */
     struct binlog_player player;
     uint64_t bytes;
+    struct held held;
 };
+
+static void hold_nothing(struct held *h)
+{
+    for (size_t i = 0; i < h->n; i++)
+        free((void *)(uintptr_t)h->events[i].data);
+    h->on = false;
+    h->n = h->bytes = 0;
+}
+
+static void hold(struct held *h, const struct binlog_event *ev)
+{
+    if (h->n == h->room) {
+        h->room = 2 * h->room + 16;
+        h->events = xrealloc(h->events, h->room * sizeof *h->events);
+    }
+    uint8_t *copy = xmalloc(ev->h.length);
+    memcpy(copy, ev->data, ev->h.length);
+    h->events[h->n] = *ev;
+    h->events[h->n++].data = copy;
+    h->bytes += ev->h.length;
+}
+
+static bool ends_group(const struct binlog_event *ev)
+{
+    struct binlog_query q;
+    if (ev->h.type == BINLOG_XID || ev->h.type == BINLOG_XA_PREPARE)
+        return true;
+    enum binlog_bracket b = ev->h.type == BINLOG_QUERY &&
+                                    binlog_query_parse(ev->data, ev->n, &q, NULL) == 0
+                                ? binlog_query_bracket(&q)
+                                : BINLOG_NO_BRACKET;
+    return b == BINLOG_COMMIT || b == BINLOG_ROLLBACK;
+}
 
 /* Behind the last whole transaction: from there another replay goes on. */
 static void note_reached(struct replay *p, const struct binlog_event *ev)
@@ -21,6 +65,21 @@ static void note_reached(struct replay *p, const struct binlog_event *ev)
     at->timeline = ev->segment->timeline;
     memcpy(at->file, ev->segment->file, sizeof at->file);
     at->position = ev->position + ev->h.length;
+}
+
+static int play_event(struct replay *p, const struct binlog_event *ev, struct err *e)
+{
+    struct held *h = &p->held;
+    int r = 0;
+    if (!h->on)
+        return binlog_player_event(&p->player, ev, e);
+    hold(h, ev);
+    if (!ends_group(ev) && h->bytes < HELD_MAX)
+        return 0;
+    for (size_t i = 0; r == 0 && i < h->n; i++)
+        r = binlog_player_event(&p->player, &h->events[i], e);
+    hold_nothing(h);
+    return r;
 }
 
 static int play(void *ctx, const struct binlog_event *ev, struct err *e)
@@ -33,8 +92,10 @@ static int play(void *ctx, const struct binlog_event *ev, struct err *e)
         return run_pack_result(PACK_STOPPED, e);
     p->bytes += ev->h.length;
     run_progress(p->run, p->bytes, 0, p->player.done.groups, ev->segment->file);
+    if (ev->h.type == BINLOG_GTID || ev->h.type == BINLOG_FORMAT)
+        hold_nothing(&p->held); /* it never ended */
     if (ev->h.type != BINLOG_GTID) {
-        r = binlog_player_event(&p->player, ev, e);
+        r = play_event(p, ev, e);
         if (r == 0 && p->player.done.groups > before)
             note_reached(p, ev);
         return r;
@@ -46,6 +107,7 @@ static int play(void *ctx, const struct binlog_event *ev, struct err *e)
         p->player.done.stopped = true;
         return BINLOG_ENOUGH;
     }
+    p->held.on = !g.standalone && !g.takes_back && !g.completes_xa;
     return binlog_player_begin(&p->player, ev, &g, e);
 }
 
@@ -146,6 +208,8 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
     code = play_all(&p, e);
     *out = p.player.done;
     binlog_player_clear(&p.player);
+    hold_nothing(&p.held);
+    free(p.held.events);
     if (code == 0)
         code = nothing_is_ours(throwaway_server(t), e);
     if (code == 0 && copy->done)
