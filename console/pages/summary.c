@@ -97,6 +97,20 @@ static void add_newest(struct request *rq, json_t *list, const json_t *good)
             say(rq, "sum-newest", "when", view_moment(newest, rq->lang, when, sizeof when), NULL));
 }
 
+/* How far the archived binary log is behind; nothing where there is none. */
+static void add_live(struct request *rq, json_t *list, const json_t *keeper)
+{
+    const json_t *binlog = json_object_get(keeper, "binlog");
+    int64_t saved = time_in(binlog, "saved"), age = clock_wall_ms() - saved;
+    bool follows = strcmp(json_get_text(binlog, "state"), "following") == 0;
+    char when[64], ago[40];
+    if (!saved)
+        return;
+    view_moment(saved, rq->lang, when, sizeof when);
+    view_duration(age > 0 ? age : 0, rq->lang, ago, sizeof ago);
+    add(list, say(rq, follows ? "sum-live" : "sum-live-still", "when", when, "age", ago, NULL));
+}
+
 static void add_proven(struct request *rq, json_t *list, const json_t *keeper)
 {
     const json_t *drill = json_object_get(keeper, "last_drill");
@@ -156,6 +170,7 @@ void add_summary(struct request *rq, json_t *model, const json_t *keeper)
     json_t *list = json_array();
     struct past p = look_back(rq);
     add_saved(rq, list, good, &p);
+    add_live(rq, list, keeper);
     add_newest(rq, list, good);
     add_proven(rq, list, keeper);
     add_room(rq, list, keeper, good, &p);

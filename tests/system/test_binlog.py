@@ -2,11 +2,12 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import threading
 
 import pytest
-from lib import process
+from lib import paths, process
 from lib.backup import Backup, moment
 from lib.binlog import ARGS, Stream, masked, same
 
@@ -369,11 +370,23 @@ def test_the_keeper_runs_it_and_says_how_far_it_is(stream, logging_server):
         write(logging_server)
         stream.caught_up()
         assert moment(backup.call("status")["binlog"]["saved"]) > 0
+        assert re.search(r"^Every second +saved up to \d+ m?s ago$", sentence(backup), re.MULTILINE)
         pid = process.wait_until(lambda: job_of(backup), 5, "the job")
         os.kill(pid, 9)
         process.wait_until(lambda: job_of(backup) not in (None, pid), 30, "it is started again")
         write(logging_server)
         stream.caught_up()
+        # it stands still: said at once, and a message goes out after five minutes (test_health.c)
+        logging_server.sql("REVOKE REPLICATION SLAVE ON *.* FROM elexgate@localhost")
+        try:
+            for row in logging_server.sql("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND='Binlog Dump'"):
+                logging_server.sql(f"KILL {row[0]}")
+            process.wait_until(lambda: re.search(r"^Every second +STANDS STILL, saved up to [^:]+: .*REPLICATION SLAVE", sentence(backup), re.MULTILINE), 30,
+                               "it is said that the stream stands still, and why")
+            assert "binlog-stopped" in [finding["code"] for finding in backup.call("status")["findings"]]
+        finally:
+            logging_server.sql("GRANT REPLICATION SLAVE ON *.* TO elexgate@localhost")
+        process.wait_until(lambda: backup.call("status")["binlog"].get("state") == "following", 30, "it goes on")
         backup.set("binlog", archive="no")
         backup.call("reload")
         process.wait_until(lambda: not job_of(backup), 20, "it ends")
@@ -381,6 +394,11 @@ def test_the_keeper_runs_it_and_says_how_far_it_is(stream, logging_server):
     finally:
         backup.stop_keeper()
     assert same(stream, 1, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
+def sentence(backup):
+    """What elexgate status says; without a proxy its exit code is another one."""
+    return process.run([paths.CLI, "--config", backup.config, "status"], check=False).stdout
 
 
 def job_of(backup):
