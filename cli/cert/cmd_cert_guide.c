@@ -92,6 +92,38 @@ static void build_jdbc(const struct guide_facts *f, struct guide *g)
         xstrdup("announce = elexis"));
 }
 
+/* What somebody asks who was handed the package and nothing else: does it work, and what is it? */
+static void step_try(const struct guide_facts *f, struct guide *g)
+{
+    step(g,
+        "To try it before Elexis is touched, where MariaDB's own client is installed, in a terminal in the unpacked folder; with the user and password of the Elexis connection. In its answer the line «SSL» names a cipher («Cipher in use is TLS_…»), or it says why not:",
+        "Wer es vor Elexis ausprobieren will, wo der Client von MariaDB installiert ist: im Terminal im ausgepackten Ordner, mit Benutzer und Passwort der Elexis-Verbindung. In der Antwort nennt die Zeile «SSL» eine Verschlüsselung («Cipher in use is TLS_…»), oder es steht da, warum nicht:",
+        xasprintf(
+            "mariadb --no-defaults --protocol=tcp%s --ssl-verify-server-cert --host=%s --port=%s --user=%s --password -e status",
+            f->issuer ? " --ssl-ca=elexgate-ca.pem" : " --ssl", f->host, f->port,
+            g->german ? "BENUTZER" : "USER"));
+}
+
+static void step_contents(struct guide *g)
+{
+    step(g, "What is in the package:", "Was im Paket ist:",
+        xstrdup(
+            g->german ? GUIDE_TRUST_FILE
+                "      die Zertifizierungsstelle der Praxis, für Elexis (Passwort: " GUIDE_TRUST_PASSWORD
+                ", schützt nichts)\n"
+                "elexgate-ca.cer, .pem   dieselbe für Windows und für andere Programme\n" GUIDE_LINE_WINDOWS
+                ", " GUIDE_LINE_UNIX "   was als Datenbankname eingefügt wird\n" GUIDE_LINE_STORE
+                "   dasselbe, wo das System der Zertifizierungsstelle schon vertraut\n"
+                "einrichten.cmd          das Skript für Windows"
+                      : GUIDE_TRUST_FILE
+                "      the practice's CA, for Elexis (password: " GUIDE_TRUST_PASSWORD
+                ", which protects nothing)\n"
+                "elexgate-ca.cer, .pem   the same for Windows, and for other programs\n" GUIDE_LINE_WINDOWS
+                ", " GUIDE_LINE_UNIX "   what is pasted as the database's name\n" GUIDE_LINE_STORE
+                "   the same, where the system trusts the CA already\n"
+                "setup.cmd               the script for Windows"));
+}
+
 /* The words of menus and fields are those of Elexis 3's own German and English texts. */
 static void build_package(const struct guide_facts *f, struct guide *g)
 {
@@ -106,6 +138,7 @@ static void build_package(const struct guide_facts *f, struct guide *g)
             xstrdup(
                 "sudo mkdir -p " UNIX_FOLDER " && sudo cp " GUIDE_TRUST_FILE " " UNIX_FOLDER "/"));
     }
+    step_try(f, g);
     step(g,
         "Elexis 3.9 to 3.12: menu File, Connection…; in the list choose the connection to create a new one («Neue Verbindung erstellen»), then Next.",
         "Elexis 3.9 bis 3.12: Menü «Datei», «Verbindung...»; in der Liste «Neue Verbindung erstellen» wählen, dann «Weiter».",
@@ -142,6 +175,8 @@ static void build_package(const struct guide_facts *f, struct guide *g)
         "The short way on Windows: drop the folder of Elexis (where elexis.ini is) on setup.cmd; then Elexis uses the Windows store, and this line is enough:",
         "Der kurze Weg unter Windows: den Ordner von Elexis (darin liegt elexis.ini) auf einrichten.cmd ziehen; dann benutzt Elexis den Windows-Speicher, und diese Zeile genügt:",
         xasprintf("%s?sslMode=VERIFY_IDENTITY&sendFractionalSeconds=false&z=", f->database));
+    if (f->issuer != NULL)
+        step_contents(g);
 }
 
 static void step_compare(const struct guide_facts *f, struct guide *g)

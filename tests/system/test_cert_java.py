@@ -5,7 +5,10 @@ The server is MariaDB's own TLS with our certificates, so that a fault in the pr
 import json
 import os
 import pathlib
+import re
 import shutil
+import subprocess
+import zipfile
 
 import pytest
 
@@ -149,3 +152,26 @@ def test_mariadb_client_as_the_page_says(tls, tls_server):
     process.run([*command, f"--ssl-ca={tls}/good-export/elexgate-ca.pem"], 30, env=env)
     other = process.run([*command, f"--ssl-ca={tls}/rsa-export/elexgate-ca.pem"], 30, check=False, env=env)
     assert other.returncode != 0 and "SSL" in other.stderr
+
+
+def test_from_the_package_alone(tls, tls_server):
+    """Somebody who has nothing but the ZIP: the command that it says to try first, as it stands there, and Java with its trust store,
+    come in over verified TLS; with the package of another practice neither does."""
+    server = tls_server("good")
+    for name, good in (("good", True), ("elsewhere", False)):
+        out = tls / f"{name}-package"
+        cert("export", "--dir", tls / name, "--for", "package", "--out", out, "--port", str(server.port), *([] if good else ["--host", "wrong.lan"]))
+        unpacked = tls / f"{name}-unpacked"
+        with zipfile.ZipFile(out / "elexgate-workstation.zip") as z:
+            z.extractall(unpacked)
+        text = (unpacked / "instructions-package.txt").read_text()
+        host, port = re.search(r"MySQL\n\s+(\S+)\n\s+(\d+)", text).groups()
+        command = re.search(r"^\s+(mariadb --no-defaults .*)$", text, re.M)[1].replace("wrong.lan", "localhost").replace("USER", "tester").replace(
+            "--password ", "--password=geheim ")
+        done = subprocess.run(["sh", "-c", command], cwd=unpacked, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode == 0 and "Cipher in use is TLS_" in done.stdout) == good and ("certificate" in done.stderr) != good, done
+        named = dict(re.findall(r"(trustCertificateKeyStore\w+)=([^&]+)", (unpacked / "line-macos-linux.txt").read_text()))
+        store = unpacked / pathlib.PurePosixPath(named["trustCertificateKeyStoreUrl"]).name
+        told = login(tls, int(port), host="localhost" if not good else host, trustStore=store.as_uri(), trustStoreType=named["trustCertificateKeyStoreType"],
+                     trustStorePassword=named["trustCertificateKeyStorePassword"], useSsl="true")
+        assert told.startswith("connected with TLS") == good, told
