@@ -178,21 +178,26 @@ def test_without_the_user_of_trials_nothing_is_tried_out(backup, folder):
 
 # What elexgate-keeper.service leaves the keeper.
 AS_UNDER_SYSTEMD = ["setpriv", "--no-new-privs", "--bounding-set=-all,+dac_override,+chown,+fowner,+setuid,+setgid,+kill,+lease"]
+CONFINED = paths.BUILD / "tests" / "tools" / "confined"
 
 
 @pytest.mark.sanitize
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-@pytest.mark.parametrize("kind", ["namespaces", "landlock"])
+@pytest.mark.parametrize("kind", ["namespaces", "landlock", "auto, in Docker"])
 def test_a_drill_in_either_sandbox(backup, folder, session_folder, kind):
+    """As the unit starts it; and by itself in the other one where Docker refuses namespaces."""
+    docker = "Docker" in kind
     for path in (session_folder, folder):
         path.chmod(0o711)
     scratch = folder / "d"
     scratch.mkdir(mode=0o700)
-    scratch.chmod(0o711 if kind == "landlock" else 0o700)
+    scratch.chmod(0o700 if kind == "namespaces" else 0o711)
     backup.set("backup", method="both")
-    backup.set("drill", sandbox=kind, scratch=scratch)
+    backup.set("drill", sandbox="auto" if docker else kind, scratch=scratch)
     backup.job("backup", "--now")
-    done = process.run([*AS_UNDER_SYSTEMD, *backup.argv("drill")], check=False)
+    confined = [CONFINED, "docker" if docker else "unit", *AS_UNDER_SYSTEMD]
+    assert not docker or process.run([*confined, "unshare", "--user", "true"], check=False).returncode != 0
+    done = process.run([*confined, *backup.argv("drill")], check=False)
     assert [r["good"] for r in event([json.loads(line) for line in done.stdout.splitlines()], "drill")] == [True, True], done.stdout[-2000:]
     if kind == "landlock":
         scratch.chmod(0o700)
