@@ -11,6 +11,7 @@
 #include <string.h>
 #include "certs/names.h"
 #include "certs/renew.h"
+#include "common/lang.h"
 
 #define DAY_SECONDS    86400
 #define APPLE_MAX_DAYS 825 /* https://support.apple.com/en-us/103769, also for private CAs */
@@ -243,50 +244,32 @@ const char *cert_warning_text(enum cert_warning one)
 {
     switch (one) {
     case CERT_WARN_NO_SAN:
-        return "it names no host (no subject alternative name): clients that check the server's name will refuse it; make one with `elexgate cert init --host NAME`";
+        return N_(
+            "it names no host (no subject alternative name): clients that check the server's name will refuse it; make one with `elexgate cert init --host NAME`");
     case CERT_WARN_EXPIRES_SOON:
-        return "it expires soon: renew it with `elexgate cert renew`, or where it was issued";
+        return N_("it expires soon: renew it with `elexgate cert renew`, or where it was issued");
     case CERT_WARN_EXPIRED:
-        return "it has expired: clients refuse it; renew it with `elexgate cert renew`, or where it was issued";
+        return N_(
+            "it has expired: clients refuse it; renew it with `elexgate cert renew`, or where it was issued");
     case CERT_WARN_LONG_LIFE:
-        return "it is valid for more than 825 days: macOS and iOS refuse that";
+        return N_("it is valid for more than 825 days: macOS and iOS refuse that");
     case CERT_WARN_ISSUER_MISSING:
-        return "the file holds the server's certificate only: add the intermediate certificates of its issuer, if it has any";
+        return N_(
+            "the file holds the server's certificate only: add the intermediate certificates of its issuer, if it has any");
     case CERT_WARN_NOT_YET:
-        return "it is not valid yet: clients refuse it until then; check the clock of this machine";
+        return N_(
+            "it is not valid yet: clients refuse it until then; check the clock of this machine");
     case CERT_WARN_CHAIN_ENDS_FIRST:
-        return "a certificate of its chain ends before it: have the chain renewed by its issuer";
+        return N_(
+            "a certificate of its chain ends before it: have the chain renewed by its issuer");
     case CERT_WARN_BAD_NAME:
-        return "one of its names is no host name: Java, hence Elexis, refuses the whole certificate; have it issued without that name";
+        return N_(
+            "one of its names is no host name: Java, hence Elexis, refuses the whole certificate; have it issued without that name");
     case CERT_WARN_CA_ENDS:
-        return "it ends together with its CA, and a renewal gains nothing: `elexgate cert renew --new-ca` makes the next CA, which every workstation must be given";
+        return N_(
+            "it ends together with its CA, and a renewal gains nothing: `elexgate cert renew --new-ca` makes the next CA, which every workstation must be given");
     }
     return "unknown warning";
-}
-
-const char *cert_warning_text_de(enum cert_warning one)
-{
-    switch (one) {
-    case CERT_WARN_NO_SAN:
-        return "Es nennt keinen Servernamen (kein Subject Alternative Name): Programme, die den Namen prüfen, lehnen es ab. Neu erstellen mit `elexgate cert init --host NAME`";
-    case CERT_WARN_EXPIRES_SOON:
-        return "Es läuft bald ab: mit `elexgate cert renew` erneuern, oder wo es ausgestellt wurde";
-    case CERT_WARN_EXPIRED:
-        return "Es ist abgelaufen und wird abgelehnt: mit `elexgate cert renew` erneuern, oder wo es ausgestellt wurde";
-    case CERT_WARN_LONG_LIFE:
-        return "Es gilt länger als 825 Tage: macOS und iOS lehnen das ab";
-    case CERT_WARN_ISSUER_MISSING:
-        return "Die Datei enthält nur das Zertifikat des Servers: die Zwischenzertifikate des Ausstellers ergänzen, falls es welche gibt";
-    case CERT_WARN_NOT_YET:
-        return "Es gilt noch nicht und wird bis dahin abgelehnt: die Uhr dieser Maschine prüfen";
-    case CERT_WARN_CHAIN_ENDS_FIRST:
-        return "Ein Zertifikat seiner Kette läuft vor ihm ab: die Kette beim Aussteller erneuern lassen";
-    case CERT_WARN_BAD_NAME:
-        return "Einer seiner Namen ist kein Servername: Java, also Elexis, lehnt das ganze Zertifikat ab. Ohne diesen Namen ausstellen lassen";
-    case CERT_WARN_CA_ENDS:
-        return "Es endet zusammen mit seiner CA, und Erneuern bringt nichts: `elexgate cert renew --new-ca` macht die nächste CA, die jeder Arbeitsplatz erhalten muss";
-    }
-    return "unbekannte Warnung";
 }
 
 char *cert_date(time_t t, char buf[static CERT_DATE_LEN])

@@ -58,7 +58,6 @@ int cert_info_days_left(const struct cert_info *i, time_t now);
 unsigned cert_info_warnings(const struct cert_info *i, time_t now);
 /* One sentence for one bit; static storage. */
 const char *cert_warning_text(enum cert_warning one);
-const char *cert_warning_text_de(enum cert_warning one);
 
 /* "2027-12-24 07:30 UTC" for messages. Returns buf. */
 #define CERT_DATE_LEN sizeof("2027-12-24 07:30 UTC")

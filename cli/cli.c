@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "cli/output.h"
+#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
 #include "common/clock.h"
 #include "common/json_get.h"
@@ -27,39 +29,48 @@ int cli_fail(const struct cli *cli, int code, const struct err *e)
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more)
 {
     const char *german = cli->lang == LANG_DE ? json_get_str(more, "error_de") : NULL;
+    _cleanup_free_ char *words = error_phrase_words(cli->lang, e);
     if (cli->json) {
-        json_t *answer = json_error(e->code ? e->code : EIO, "%s", e->text);
+        json_t *answer = json_error_of(e->code ? e->code : EIO, e);
         CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
         (void)json_object_update(answer, more);
         cli_print_json(answer);
         json_decref(answer);
     }
     _cleanup_free_ char *safe = output_safe_lines(
-        german ? german : e->text); /* a peer's words, maybe */
+        german ? german : words); /* a peer's words, maybe */
     fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
         cli->command ? cli->command->name : "", safe);
     json_decref(more);
     return code;
 }
 
+int cli_fail_last(const struct cli *cli, int code, const json_t *last)
+{
+    struct err e = {0};
+    _cleanup_free_ char *words = phrase_in(cli->lang, last, "error");
+    (void)err_set(&e, json_answer_errno(last), "%s", words);
+    return cli_fail(cli, code, &e);
+}
+
 int cli_failf(const struct cli *cli, int code, const char *fmt, ...)
 {
-    struct err e = {.code = code == EXIT_USAGE ? EINVAL : EIO};
+    struct err e = {0};
     va_list ap;
 
     va_start(ap, fmt);
-    utf8_format_v(e.text, sizeof e.text, fmt, ap);
+    (void)err_set_v(&e, code == EXIT_USAGE ? EINVAL : EIO, fmt, ap);
     va_end(ap);
     return cli_fail(cli, code, &e);
 }
 
 int cli_usage(const struct cli *cli, const char *fmt, ...)
 {
-    struct err e = {.code = EINVAL};
+    struct err e = {0};
     va_list ap;
 
     va_start(ap, fmt);
-    utf8_format_v(e.text, sizeof e.text, fmt, ap);
+    (void)err_set_v(&e, EINVAL, fmt, ap);
     va_end(ap);
     cli_fail(cli, EXIT_USAGE, &e);
     fprintf(stderr, "See: elexgate %s%s--help\n", cli->command ? cli->command->name : "",
@@ -84,8 +95,8 @@ static int unreachable(struct cli *cli, const struct peer *peer, const char *pat
         hint = tr(cli, "run it as root or as a user named in control_users");
     else
         hint = tr(cli, "is it running?");
-    struct err e = {.code = -r};
-    utf8_format(e.text, sizeof e.text,
+    struct err e = {0};
+    (void)err_set(&e, -r,
         tr(cli, "%s cannot be reached at %s (%s); %s Start it with: systemctl start %s"),
         peer->program, path, strerror(-r), hint, peer->program);
     return cli_fail(cli, EXIT_UNREACHABLE, &e);

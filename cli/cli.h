@@ -47,6 +47,8 @@ const struct config *cli_config(struct cli *cli);
 int cli_fail(const struct cli *cli, int code, const struct err *e);
 /* The same with further members of the JSON answer, taken over: "error_de" are its German words. */
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more);
+/* What a job's last line says of its failure. */
+int cli_fail_last(const struct cli *cli, int code, const json_t *last);
 int cli_failf(const struct cli *cli, int code, const char *fmt, ...) PRINTF(3, 4);
 /* Wrong arguments: tells it, with a hint to --help; returns EXIT_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);

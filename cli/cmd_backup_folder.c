@@ -9,6 +9,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 static void keep_last(void *ctx, const json_t *line)
 {
@@ -48,9 +49,7 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
     } else if (last && code == EXIT_GOOD) {
         tell_folder(cli, last, init);
     } else if (last) {
-        const char *german = json_get_str(last, "error_de");
-        cli_failf(
-            cli, code, "%s", cli->lang == LANG_DE && german ? german : json_get_str(last, "error"));
+        cli_fail_last(cli, code, last);
     }
     json_decref(last);
     return code;

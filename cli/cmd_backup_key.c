@@ -95,7 +95,7 @@ static int run_backup_key(struct cli *cli, int argc, char **argv)
     else if (last && code == EXIT_GOOD)
         tell(cli, last, what);
     else if (last)
-        cli_failf(cli, code, "%s", json_get_str(last, "error"));
+        cli_fail_last(cli, code, last);
     json_decref(last);
     return code;
 }

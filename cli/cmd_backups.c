@@ -37,7 +37,7 @@ static int list_backups(struct cli *cli, const char *type)
     else if (l.last && code == EXIT_GOOD)
         backups_list_print(cli, l.last);
     else if (l.last)
-        cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
+        cli_fail_last(cli, code, l.last);
     json_decref(l.last);
     return code;
 }
@@ -80,7 +80,7 @@ static int remove_backup(struct cli *cli, const char *which, const char *type, b
             tell_stranded(cli, item, true);
         }
         if (code != EXIT_GOOD)
-            cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
+            cli_fail_last(cli, code, l.last);
     }
     json_decref(l.last);
     return code;
@@ -197,7 +197,7 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
     if (code == EXIT_GOOD) {
         code = job_stream_run(cli, args, on_adopt_line, &adopting);
         if (code != EXIT_GOOD && !cli->json && adopting.last)
-            cli_failf(cli, code, "%s", json_get_str(adopting.last, "error"));
+            cli_fail_last(cli, code, adopting.last);
     }
     json_decref(adopting.last);
     return code;
@@ -226,7 +226,7 @@ static int run_mark(struct cli *cli, int argc, char **argv)
     if (l.last && cli->json) {
         cli_print_json(l.last);
     } else if (l.last && code != EXIT_GOOD) {
-        cli_failf(cli, code, "%s", json_get_str(l.last, "error"));
+        cli_fail_last(cli, code, l.last);
     } else if (l.last) {
         _cleanup_free_ char *run = output_member(l.last, "run"),
                             *text = output_member(l.last, "label");

@@ -35,7 +35,7 @@ static void print_schedule(const struct cli *cli, const json_t *s)
     const json_t *run;
     size_t i;
     _cleanup_free_ char *what = output_member(s, "what"), *text = output_member(s, "schedule"),
-                        *words = output_member(s, cli->lang == LANG_DE ? "words_de" : "words");
+                        *words = output_words(cli->lang, s, "words");
     printf("%s: %s  (%s)\n", what_name(cli, what), words, text);
     json_array_foreach (json_object_get(s, "next"), i, run) {
         _cleanup_free_ char *local = output_member(run, "local");
@@ -72,14 +72,12 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
     if (a.next < a.argc)
         args[n++] = a.argv[a.next];
     code = job_stream_run(cli, args, keep_last, &last);
-    const json_t *error = json_object_get(last, "error");
-    const json_t *words = cli->lang == LANG_DE ? json_object_get(last, "error_de") : NULL;
     if (last && cli->json)
         cli_print_json(last);
     else if (last && code == EXIT_GOOD)
         print_all(cli, last);
     else if (last)
-        cli_failf(cli, code, "%s", json_string_value(words ? words : error));
+        cli_fail_last(cli, code, last);
     json_decref(last);
     return code;
 }

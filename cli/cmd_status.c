@@ -30,12 +30,10 @@ static const char *state_words(const struct cli *cli, const char *state)
 static void print_state(const struct cli *cli, const json_t *s)
 {
     _cleanup_free_ char *state = output_member(s, "state");
-    _cleanup_free_ char *reason = output_member(s, "reason");
-    _cleanup_free_ char *reason_de = output_member(s, "reason_de");
+    _cleanup_free_ char *reason = output_words(cli->lang, s, "reason");
     char begun[32], end[32];
     const char *since = cli_time(cli, s, "since", false, "", begun);
     const char *until = cli_time(cli, s, "until", false, "", end);
-    const char *why = cli->lang == LANG_DE && *reason_de ? reason_de : reason;
 
     printf("%-13s %s", tr(cli, "Gate"), state_words(cli, state));
     if (*since)
@@ -43,8 +41,8 @@ static void print_state(const struct cli *cli, const json_t *s)
     if (*until)
         printf(tr(cli, ", until about %s"), until);
     printf("\n");
-    if (*why && strcmp(state, "open") != 0)
-        printf("%-13s %s\n", tr(cli, "Reason"), why);
+    if (*reason && strcmp(state, "open") != 0)
+        printf("%-13s %s\n", tr(cli, "Reason"), reason);
 }
 
 /* After an upgrade: older processes that still carry sessions. */
@@ -160,7 +158,7 @@ static void print_warnings(const struct cli *cli, const json_t *of, bool dates)
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
         if (json_get_true(w, "date") && !dates)
             continue;
-        _cleanup_free_ char *text = output_member(w, cli->lang == LANG_DE ? "text_de" : "text");
+        _cleanup_free_ char *text = output_words(cli->lang, w, "text");
         printf("%-13s %s\n", tr(cli, "WARNING"), text);
     }
 }

@@ -54,7 +54,7 @@ static void tell_passed_over(struct verify *v, const json_t *line)
 {
     struct cli *cli = v->cli;
     _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run"),
-                        *words = output_member(line, cli->lang == LANG_DE ? "words_de" : "words");
+                        *words = output_words(cli->lang, line, "words");
     printf("%s  %s_%s\n    %s\n", tr(cli, "passed over"), type, run, words);
 }
 

@@ -9,6 +9,7 @@
 #include <wchar.h>
 
 #include "common/units.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
 
 #define GAP        2 /* blanks between columns */
@@ -103,6 +104,12 @@ char *output_list(const json_t *array)
         all = xasprintf("%s%s%s", before, *before ? ", " : "", one);
     }
     return all;
+}
+
+char *output_words(enum lang lang, const json_t *object, const char *key)
+{
+    _cleanup_free_ char *words = phrase_in(lang, object, key);
+    return output_safe(words);
 }
 
 int64_t output_number(const json_t *object, const char *key, int64_t fallback)

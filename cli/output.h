@@ -5,6 +5,7 @@
 #define ELEXGATE_CLI_OUTPUT_H
 
 #include <jansson.h>
+#include "common/lang.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ size_t output_columns(const char *s);
 char *output_member(const json_t *object, const char *key) MUSTCHECK;
 /* The texts of an array, "a, b", made safe; malloc'ed. */
 char *output_list(const json_t *array) MUSTCHECK;
+/* The same in the reader's language, where the member has a phrase beside it (common/phrase.h). */
+char *output_words(enum lang lang, const json_t *object, const char *key) MUSTCHECK;
 /* A member as a number; fallback if missing or no number. */
 int64_t output_number(const json_t *object, const char *key, int64_t fallback);
 

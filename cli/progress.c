@@ -108,7 +108,7 @@ static void tell_archive(struct progress *p, const json_t *line)
 
 static void tell_state(struct progress *p, const json_t *line)
 {
-    const char *words = json_get_text(line, p->cli->lang == LANG_DE ? "words_de" : "words");
+    _cleanup_free_ char *words = output_words(p->cli->lang, line, "words");
     if (strcmp(json_get_text(line, "state"), "waiting") != 0 || strcmp(words, p->waiting) == 0)
         return;
     utf8_copy(p->waiting, sizeof p->waiting, words);
@@ -124,8 +124,7 @@ static void tell_done(struct progress *p, const json_t *line)
         return;
     }
     fflush(stdout);
-    bool german = p->cli->lang == LANG_DE && *json_get_text(line, "error_de");
-    _cleanup_free_ char *error = output_member(line, german ? "error_de" : "error");
+    _cleanup_free_ char *error = output_words(p->cli->lang, line, "error");
     fprintf(stderr, "elexgate: %s\n", error);
 }
 

@@ -33,8 +33,7 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
                             *phase = output_member(job, "phase");
         printf(tr(cli, "%-13s running: %s %s\n"), label, kind, phase);
     } else if (json_is_object(pending)) {
-        _cleanup_free_ char *words = output_member(
-            pending, cli->lang == LANG_DE ? "words_de" : "words");
+        _cleanup_free_ char *words = output_words(cli->lang, pending, "words");
         printf(tr(cli, "%-13s due since %s, waits: %s\n"), label,
             cli_time(cli, pending, "due", false, "?", since), words);
     } else {
@@ -103,8 +102,7 @@ void status_backup_print(const struct cli *cli, const json_t *keeper)
     size_t i;
     json_array_foreach (json_object_get(keeper, "findings"), i, finding) {
         const char *level = json_get_text(finding, "level");
-        _cleanup_free_ char *text = output_member(
-            finding, cli->lang == LANG_DE ? "text_de" : "text");
+        _cleanup_free_ char *text = output_words(cli->lang, finding, "text");
         printf("%-13s %s\n",
             strcmp(level, "bad") == 0    ? tr(cli, "BAD")
             : strcmp(level, "hint") == 0 ? tr(cli, "HINT")

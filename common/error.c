@@ -1,9 +1,7 @@
 #include "common/error.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include "common/phrase.h"
 #include "common/utf8.h"
 
 /* A message quotes what came from outside: names of files, values, a peer's words. Whatever bytes
@@ -16,125 +14,96 @@ static PRINTF(2, 0) void append_v(struct err *e, const char *fmt, va_list ap)
     utf8_format_v(e->text + used, sizeof e->text - used, fmt, ap);
 }
 
-static void PRINTF(2, 3) append(struct err *e, const char *fmt, ...)
+/* The sentence that was recorded last, and what stands before it: parts of one phrase. */
+static void keep_phrase(struct err *e, json_t *sentence, const char *behind)
 {
-    va_list ap;
-
-    va_start(ap, fmt);
-    append_v(e, fmt, ap);
-    va_end(ap);
+    json_t *parts = *behind ? json_loads(behind, 0, NULL) : NULL, *all = json_array();
+    (void)json_array_append_new(all, sentence);
+    if (json_is_string(json_array_get(parts, 0)))
+        (void)json_array_append(all, parts);
+    else
+        (void)json_array_extend(all, parts);
+    json_t *whole = json_array_size(all) == 1 ? json_array_get(all, 0) : all;
+    size_t n = json_dumpb(whole, e->phrase, sizeof e->phrase - 1, JSON_COMPACT);
+    e->phrase[n < sizeof e->phrase ? n : 0] = '\0';
+    json_decref(parts);
+    json_decref(all);
 }
 
 static PRINTF(3, 0) void record_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     struct err fresh = {.code = code};
+    va_list again;
 
     /* Arguments may point into the old text, so it is replaced only at the end. */
+    va_copy(again, ap);
     append_v(&fresh, fmt, ap);
+    keep_phrase(&fresh, phrase_v(fmt, again), "");
+    va_end(again);
     *e = fresh;
+}
+
+int err_set_v(struct err *e, int code, const char *fmt, va_list ap)
+{
+    CHECK(code > 0);
+    if (e)
+        record_v(e, code, fmt, ap);
+    return -code;
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
-    CHECK(code > 0);
-    if (e) {
-        va_list ap;
+    va_list ap;
 
-        va_start(ap, fmt);
-        record_v(e, code, fmt, ap);
-        va_end(ap);
-    }
-    return -code;
+    va_start(ap, fmt);
+    int r = err_set_v(e, code, fmt, ap);
+    va_end(ap);
+    return r;
 }
 
-int err_sys(struct err *e, int code, const char *fmt, ...)
+int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap)
 {
-    CHECK(code > 0);
-    if (e) {
-        va_list ap;
-        char text[128];
+    if (!e)
+        return code;
+    struct err old = *e, fresh = {.code = old.code};
+    va_list again;
 
-        va_start(ap, fmt);
-        record_v(e, code, fmt, ap);
-        va_end(ap);
-        append(e, ": %s", strerror_r(code, text, sizeof text));
-    }
-    return -code;
+    va_copy(again, ap);
+    append_v(&fresh, fmt, ap);
+    size_t used = strlen(fresh.text);
+    utf8_format(fresh.text + used, sizeof fresh.text - used, ": %s", old.text);
+    if (*old.phrase)
+        keep_phrase(&fresh, phrase_v(fmt, again), old.phrase);
+    va_end(again);
+    *e = fresh;
+    return code;
 }
 
 int err_prefix(struct err *e, int code, const char *fmt, ...)
 {
-    if (e) {
-        struct err old = *e;
-        va_list ap;
+    va_list ap;
 
-        va_start(ap, fmt);
-        record_v(e, old.code, fmt, ap);
-        va_end(ap);
-        append(e, ": %s", old.text);
-    }
+    va_start(ap, fmt);
+    code = err_prefix_v(e, code, fmt, ap);
+    va_end(ap);
     return code;
 }
 
-_Noreturn void check_failed(const char *file, int line, const char *expr)
-{
-    fprintf(stderr, "%s:%d: check failed: %s\n", file, line, expr);
-    abort();
-}
-
-void cleanup_free(void *pp)
-{
-    void *p;
-
-    memcpy(&p, pp, sizeof p); /* pp is a char **, a struct x **, ...: no aliasing through void ** */
-    free(p);
-}
-
-void cleanup_fd(int *fd)
-{
-    int saved = errno;
-
-    if (*fd >= 0)
-        close(*fd);
-    errno = saved;
-}
-
-static void *or_die(void *p, size_t size)
-{
-    if (!p) {
-        fprintf(stderr, "out of memory: %zu bytes could not be had\n", size);
-        abort();
-    }
-    return p;
-}
-
-void *xcalloc(size_t n, size_t size)
-{
-    return n == 0 || size == 0 ? or_die(calloc(1, 1), 1) : or_die(calloc(n, size), n * size);
-}
-
-void *xmalloc(size_t size)
-{
-    return or_die(malloc(size ? size : 1), size);
-}
-
-void *xrealloc(void *p, size_t size)
-{
-    return or_die(realloc(p, size ? size : 1), size);
-}
-
-char *xstrdup(const char *s)
-{
-    return s ? or_die(strdup(s), strlen(s) + 1) : NULL;
-}
-
-char *xasprintf(const char *fmt, ...)
+int err_sys(struct err *e, int code, const char *fmt, ...)
 {
     va_list ap;
-    char *s = NULL;
+    char text[128];
+    struct err why = {0};
 
+    CHECK(code > 0);
+    if (!e)
+        return -code;
+    const char *words = strerror_r(code, text, sizeof text);
+    (void)err_set(&why, code, "%s", words);
+    keep_phrase(&why, phrase_of(words), "");
     va_start(ap, fmt);
-    int n = vasprintf(&s, fmt, ap);
+    (void)err_prefix_v(&why, -code, fmt, ap);
     va_end(ap);
-    return or_die(n < 0 ? NULL : s, 0);
+    *e = why;
+    return -code;
 }

@@ -13,12 +13,14 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define MUSTCHECK    __attribute__((warn_unused_result))
-#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#include "common/memory.h"
 
 struct err {
     int code;       /* positive errno value; 0 = no error recorded */
     char text[504]; /* one line, complete sentence without the final period, UTF-8 */
+    /* The same as sentences of the catalogue with their arguments (common/phrase.h, as JSON), for
+     * readers of other languages; "" where it became too long. */
+    char phrase[760];
 };
 
 /* Records the message and returns -code. */
@@ -33,30 +35,8 @@ int err_ssl(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 int err_uv(struct err *e, int uvcode, const char *fmt, ...) PRINTF(3, 4);
 /* Puts "prefix: " before an error that is already recorded; returns code unchanged. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
-
-/* ASSERT: programming errors, debug builds. CHECK: always on; prints place and expression, aborts.
- */
-#define CHECK(x) ((x) ? (void)0 : check_failed(__FILE__, __LINE__, #x))
-#ifdef NDEBUG
-#define ASSERT(x) ((void)sizeof(x))
-#else
-#define ASSERT(x) CHECK(x)
-#endif
-_Noreturn void check_failed(const char *file, int line, const char *expr);
-
-/* Cleanup by scope, for synchronous code only: `_cleanup_free_ char *s = NULL;` */
-#define CLEANUP(fn)    __attribute__((cleanup(fn)))
-#define _cleanup_free_ CLEANUP(cleanup_free)
-#define _cleanup_fd_   CLEANUP(cleanup_fd) /* int fd = -1 */
-void cleanup_free(void *pp);
-void cleanup_fd(int *fd);
-
-/* malloc that never returns NULL: out of memory ends the program with a message, because every
- * caller would do the same. Sizes are bounded by the callers. */
-void *xcalloc(size_t n, size_t size) MUSTCHECK;
-void *xmalloc(size_t size) MUSTCHECK;
-void *xrealloc(void *p, size_t size) MUSTCHECK;
-char *xstrdup(const char *s) MUSTCHECK; /* NULL stays NULL */
-char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUSTCHECK;
+/* As err_set. */
+int err_set_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);
+int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);
 
 #endif

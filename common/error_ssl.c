@@ -16,7 +16,8 @@
 
 int err_ssl(struct err *e, const char *fmt, ...)
 {
-    char prefix[sizeof e->text], queue[sizeof e->text] = "";
+    char queue[sizeof e->text] = "";
+    struct err why = {0};
     size_t used = 0;
     unsigned shown = 0;
     int code = EIO;
@@ -41,9 +42,14 @@ int err_ssl(struct err *e, const char *fmt, ...)
     }
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(prefix, sizeof prefix, fmt, ap);
+    if (shown) {
+        (void)err_set(&why, code, "%s", queue);
+        (void)err_prefix_v(&why, -code, fmt, ap);
+    } else {
+        (void)err_set_v(&why, code, fmt, ap);
+    }
     va_end(ap);
-    if (!shown)
-        return err_set(e, code, "%s", prefix);
-    return err_set(e, code, "%s: %s", prefix, queue);
+    if (e)
+        *e = why;
+    return -code;
 }

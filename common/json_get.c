@@ -1,5 +1,9 @@
 #include "common/json_get.h"
 
+#include <string.h>
+
+#include "common/utf8.h"
+
 const char *json_get_str(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
@@ -19,4 +23,14 @@ json_int_t json_get_int(const json_t *object, const char *key)
 bool json_get_true(const json_t *object, const char *key)
 {
     return json_is_true(json_object_get(object, key));
+}
+
+json_t *json_text(const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 0;
+
+    if (!text)
+        return json_null();
+    _cleanup_free_ char *valid = xmalloc(size);
+    return json_string(utf8_copy(valid, size, text));
 }

@@ -1,11 +1,11 @@
 /*
  * What a member of a JSON object is, whatever it may be: of another type it counts as not there.
- * The object may be NULL.
+ * The object may be NULL. And a text from outside, put into one.
  */
 #ifndef ELEXGATE_COMMON_JSON_GET_H
 #define ELEXGATE_COMMON_JSON_GET_H
 
-#include "common/error.h"
+#include "common/memory.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -14,6 +14,10 @@ const char *json_get_str(const json_t *object, const char *key);  /* NULL: not t
 const char *json_get_text(const json_t *object, const char *key); /* "": not there; borrowed */
 json_int_t json_get_int(const json_t *object, const char *key);   /* 0: not there */
 bool json_get_true(const json_t *object, const char *key);        /* it is there, and true */
+
+/* A string from outside (a file's name, a value, somebody's words) as JSON: bytes that are not
+ * UTF-8 become '?', so that no line is lost for them. NULL gives null. */
+json_t *json_text(const char *text) MUSTCHECK;
 
 /* `_cleanup_json_ json_t *answer = NULL;`: the reference goes with its scope, on each way out of
  * it. */

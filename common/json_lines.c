@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/json_lines.h"
+#include "common/error_phrase.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
@@ -75,16 +76,6 @@ void json_splitter_clear(struct json_splitter *s)
     s->len = s->cap = 0;
 }
 
-json_t *json_text(const char *text)
-{
-    size_t size = text ? strlen(text) + 1 : 0;
-
-    if (!text)
-        return json_null();
-    _cleanup_free_ char *valid = xmalloc(size);
-    return json_string(utf8_copy(valid, size, text));
-}
-
 /* Never nothing: whoever reads waits for a line. */
 static const char no_line[] =
     "{\"ok\":false,\"code\":\"EILSEQ\",\"error\":\"something was not told: it holds text that is not UTF-8\"}\n";
@@ -107,17 +98,23 @@ char *json_line(const json_t *object, size_t *len)
     return line;
 }
 
+json_t *json_error_of(int code, const struct err *e)
+{
+    const char *name = strerrorname_np(code < 0 ? -code : code);
+    json_t *answer = json_pack("{s:b, s:s}", "ok", 0, "code", name ? name : "EIO");
+    error_phrase_put(answer, e);
+    return answer;
+}
+
 json_t *json_error(int code, const char *fmt, ...)
 {
     struct err e = {0};
     va_list ap;
 
     va_start(ap, fmt);
-    utf8_format_v(e.text, sizeof e.text, fmt, ap);
+    (void)err_set_v(&e, EIO, fmt, ap);
     va_end(ap);
-    const char *name = strerrorname_np(code < 0 ? -code : code);
-    return json_pack(
-        "{s:b, s:s, s:o}", "ok", 0, "code", name ? name : "EIO", "error", json_text(e.text));
+    return json_error_of(code, &e);
 }
 
 int json_answer_errno(const json_t *answer)

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include "common/error.h"
+#include "common/json_get.h"
 
 #define JSON_LINE_MAX (1024 * 1024)
 
@@ -23,15 +24,14 @@ int json_splitter_feed(struct json_splitter *s, const char *data, size_t n,
     int (*fn)(void *ctx, json_t *object), void *ctx, struct err *e) MUSTCHECK;
 void json_splitter_clear(struct json_splitter *s);
 
-/* A string from outside (a file's name, a value, somebody's words) as JSON: bytes that are not
- * UTF-8 become '?', so that no line is lost for them. NULL gives null. */
-json_t *json_text(const char *text) MUSTCHECK;
 /* Serialises in one line with the final newline; malloc'ed. NULL, which is what jansson makes of
  * text that is not UTF-8, gives a line that says so: whoever waits for an answer gets one. */
 char *json_line(const json_t *object, size_t *len) MUSTCHECK;
 
-/* Builds {"ok":false,"code":...,"error":...}. New reference. */
+/* Builds {"ok":false,"code":...,"error":...,"error_phrase":...} (common/phrase.h). New reference.
+ */
 json_t *json_error(int code, const char *fmt, ...) PRINTF(2, 3) MUSTCHECK;
+json_t *json_error_of(int code, const struct err *e) MUSTCHECK;
 /* The errno value that "code" of such an object names; EIO where it names none. */
 int json_answer_errno(const json_t *answer) MUSTCHECK;
 

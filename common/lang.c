@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/error.h"
+#include "common/memory.h"
 
 static const struct {
     const char *code, *name;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/error.h"
+#include "common/memory.h"
 
 /* Decodes the character at s (n > 0 bytes are there). Returns its length 1..4, or 0 if the bytes
  * are not well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */

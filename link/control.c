@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/error_phrase.h"
 #include "link/peer.h"
 #include "link/unix_socket.h"
 #include "common/json_get.h"
@@ -197,9 +198,9 @@ int control_refused(json_t **answer, struct err *e)
 {
     if (json_get_true(*answer, "ok"))
         return 0;
-    const char *words = json_get_str(*answer, "error");
-    int r = err_set(e, words ? json_answer_errno(*answer) : EPROTO, "%s",
-        words ? words : "an answer without words");
+    int r = json_get_str(*answer, "error")
+                ? error_phrase_take(e, json_answer_errno(*answer), *answer)
+                : err_set(e, EPROTO, "an answer without words");
     json_decref(*answer);
     *answer = NULL;
     return r;

@@ -221,7 +221,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
     control_client_ref(c);
     if (n > 0 && json_splitter_feed(&c->in, buf->base, (size_t)n, on_object, c, &e) < 0) {
-        control_answer(c, json_error(EBADMSG, "%s", e.text));
+        control_answer(c, json_error_of(EBADMSG, &e));
         control_hang_up(c);
     }
     control_client_unref(c);

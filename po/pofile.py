@@ -22,13 +22,14 @@ def read(text):
     def close():
         if "msgid" in entry:
             forms = [entry[k] for k in sorted(entry) if k.startswith("msgstr")]
-            entries[entry["msgid"]] = {"plural": entry.get("msgid_plural"), "str": forms, "flags": entry.get("flags", set())}
+            if not any(entries.get(entry["msgid"], {"str": []})["str"]):  # two who added the same sentence: the translated one
+                entries[entry["msgid"]] = {"plural": entry.get("msgid_plural"), "str": forms, "flags": entry.get("flags", set())}
         entry.clear()
 
     for line in text.splitlines() + [""]:
         if line.startswith("#~"):
             continue
-        if not line or (line.startswith("#") and field and field.startswith("msgstr")):
+        if not line or (line.startswith(("#", "msgid ")) and field and field.startswith("msgstr")):  # a merge may lack the empty line
             close()
             field = None
         if line.startswith("#,"):

@@ -125,7 +125,7 @@ json_t *answer_make(struct answerer *a, const json_t *request, uint64_t now_ms)
         r = ask_servers(a, &q, now_ms, proof, &e);
     if (r < 0) {
         log_err(LOG_WARNING, "no-proof", &e, LOG_S("user", json_get_str(request, "user")));
-        return json_error(-r, "%s", e.text);
+        return json_error_of(-r, &e);
     }
     log_event(LOG_DEBUG, "proof", LOG_S("user", q.user));
     return json_pack("{s:b, s:s}", "ok", 1, "proof", proof);

@@ -2,23 +2,26 @@
 
 #include "common/log.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 #define DAY_S          86400
 #define CLIENT_CA_DAYS 30
 #define OLD_CA_DAYS    90 /* the last chance to hand out the new one */
 #include "proxy/worker.h"
 
-static void append(json_t *array, const char *code, const char *text, const char *text_de)
+/* Takes the phrase over. */
+static void append(json_t *array, const char *code, json_t *said)
 {
-    (void)json_array_append_new(
-        array, json_pack("{s:s, s:s, s:s}", "code", code, "text", text, "text_de", text_de));
+    json_t *warning = json_pack("{s:s}", "code", code);
+    phrase_put(warning, "text", said);
+    (void)json_array_append_new(array, warning);
 }
 
 /* A date of the certificate's chain: the keeper's verdict has it too ("findings" of its status), in
  * the same steps; whoever shows both leaves this one out. */
-static void append_date(json_t *array, const char *code, const char *text, const char *text_de)
+static void append_date(json_t *array, const char *code, json_t *said)
 {
-    append(array, code, text, text_de);
+    append(array, code, said);
     (void)json_object_set_new(
         json_array_get(array, json_array_size(array) - 1), "date", json_true());
 }
@@ -34,23 +37,17 @@ static void append_client_auth(json_t *array, const struct settings *s, time_t n
         time_t due = client_auth_list_due(l->client_auth), end = client_auth_ends(l->client_auth);
         if (due && now > due) {
             cert_date(due, date);
-            _cleanup_free_ char *text = xasprintf(
+            json_t *said = phrase(
                 "[listen %s] client_crl: a newer list was due on %s; what was revoked since then still comes in. Fetch it from the CA, or `elexgate cert crl`, then `elexgate reload`",
                 l->name, date);
-            _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_crl: Seit %s ist eine neuere Liste fällig; seither Gesperrte kommen noch herein. Bei der CA holen oder `elexgate cert crl`, dann `elexgate reload`",
-                l->name, date);
-            append(array, "crl-stale", text, text_de);
+            append(array, "crl-stale", said);
         }
         if (now > end - CLIENT_CA_DAYS * DAY_S) {
             cert_date(end, date);
-            _cleanup_free_ char *text = xasprintf(
+            json_t *said = phrase(
                 "[listen %s] client_ca: the CA ends on %s, and then no workstation's certificate is taken",
                 l->name, date);
-            _cleanup_free_ char *text_de = xasprintf(
-                "[listen %s] client_ca: Die CA endet am %s, danach kommt kein Arbeitsplatz mit seinem Zertifikat mehr herein",
-                l->name, date);
-            append(array, "client-ca-ends", text, text_de);
+            append(array, "client-ca-ends", said);
         }
     }
 }
@@ -60,8 +57,8 @@ json_t *warnings_json(const struct settings *s)
     json_t *array = json_array();
     if (s->certificate && s->tls_profile == TLS_PROFILE_OLD)
         append(array, "tls-profile-old",
-            "[tls] tls_profile = old: TLS 1.0 and 1.1 and weak ciphers are offered; update the workstations that need them, then go back to intermediate",
-            "[tls] tls_profile = old: TLS 1.0 und 1.1 und schwache Verfahren sind erlaubt; die Arbeitsplätze, die sie brauchen, erneuern, dann zurück zu intermediate");
+            phrase_of(N_(
+                "[tls] tls_profile = old: TLS 1.0 and 1.1 and weak ciphers are offered; update the workstations that need them, then go back to intermediate")));
     append_client_auth(array, s, time(NULL));
     return array;
 }
@@ -77,8 +74,8 @@ void warnings_server_blocked(json_t *array, const struct worker *workers, size_t
     }
     if (blocked > 0 && blocked >= good)
         append(array, "server-blocks-gate",
-            "the database server refuses every login that comes through the gate (error 1129): too many connections from here broke off (its max_connect_errors); run FLUSH HOSTS there",
-            "Der Datenbankserver weist jede Anmeldung durch Elexgate ab (Fehler 1129): Zu viele Verbindungen von hier sind abgebrochen (max_connect_errors); dort FLUSH HOSTS ausführen");
+            phrase_of(N_(
+                "the database server refuses every login that comes through the gate (error 1129): too many connections from here broke off (its max_connect_errors); run FLUSH HOSTS there")));
 }
 
 static void append_ca(json_t *array, const struct settings *s, time_t now);
@@ -96,28 +93,23 @@ void warnings_log(const struct settings *s)
 
 /* What to do about a certificate of the chain, after what it is. */
 struct advice {
-    const char *who, *who_de, *what, *what_de;
+    const char *who, *what;
 };
 static struct advice advice_for(const struct settings *s, const struct cert_info *c)
 {
     const struct cert_info *root = cert_pair_root(s->certificate);
     bool with_ca = root && root->not_after <= c->not_after;
     if (c == cert_pair_info(s->certificate) && !with_ca)
-        return (struct advice){"the certificate", "Das Zertifikat",
-            "`elexgate cert renew` or install a new one",
-            "`elexgate cert renew` oder ein neues einspielen"};
+        return (struct advice){
+            N_("the certificate"), N_("`elexgate cert renew` or install a new one")};
     if (c == cert_pair_info(s->certificate))
-        return (struct advice){"the certificate, with its CA,", "Das Zertifikat, mit seiner CA,",
-            "`elexgate cert renew --new-ca` makes the next CA, which every workstation is then given",
-            "`elexgate cert renew --new-ca` macht die nächste CA, die dann jeder Arbeitsplatz erhält"};
+        return (struct advice){N_("the certificate, with its CA,"),
+            N_("`elexgate cert renew --new-ca` makes the next CA, which every workstation is then given")};
     if (c->self_signed)
-        return (struct advice){"the CA of the certificate", "Die CA des Zertifikats",
-            "`elexgate cert renew --new-ca` makes the next one, which every workstation is then given",
-            "`elexgate cert renew --new-ca` macht die nächste, die dann jeder Arbeitsplatz erhält"};
-    return (struct advice){"an intermediate certificate of the chain",
-        "Ein Zwischenzertifikat der Kette",
-        "get the new chain from its issuer, then `elexgate cert install`",
-        "die neue Kette beim Aussteller holen, dann `elexgate cert install`"};
+        return (struct advice){N_("the CA of the certificate"),
+            N_("`elexgate cert renew --new-ca` makes the next one, which every workstation is then given")};
+    return (struct advice){N_("an intermediate certificate of the chain"),
+        N_("get the new chain from its issuer, then `elexgate cert install`")};
 }
 
 static void append_end(json_t *array, const struct settings *s, time_t now)
@@ -126,26 +118,17 @@ static void append_end(json_t *array, const struct settings *s, time_t now)
     const struct cert_info *c = cert_pair_ends(s->certificate);
     struct advice a = advice_for(s, c);
     cert_date(c->not_after, date);
-    int days = cert_info_days_left(c, now);
-    _cleanup_free_ char *text = NULL, *text_de = NULL;
-    switch (renew_alarm_at(c->not_before, c->not_after, now)) {
-    case RENEW_ALARM_NONE:
+    enum renew_alarm alarm = renew_alarm_at(c->not_before, c->not_after, now);
+    if (alarm == RENEW_ALARM_NONE)
         return;
-    case RENEW_ALARM_EXPIRED:
-        text = xasprintf("%s (%s) expired on %s: clients that check it are cut off; %s", a.who,
-            c->subject, date, a.what);
-        text_de = xasprintf(
-            "%s (%s) ist am %s abgelaufen: Programme, die es prüfen, kommen nicht mehr herein; %s",
-            a.who_de, c->subject, date, a.what_de);
-        append_date(array, "certificate-expired", text, text_de);
-        return;
-    default:
-        text = xasprintf(
-            "%s (%s) expires on %s, in %d days: %s", a.who, c->subject, date, days, a.what);
-        text_de = xasprintf(
-            "%s (%s) läuft am %s ab, in %d Tagen: %s", a.who_de, c->subject, date, days, a.what_de);
-        append_date(array, "certificate-expires", text, text_de);
-    }
+    bool over = alarm == RENEW_ALARM_EXPIRED;
+    json_t *said = over ? phrase("%s (%s) expired on %s: clients that check it are cut off; %s",
+                              a.who, c->subject, date, a.what)
+                        : phrase("%s (%s) expires on %s, in %d days: %s", a.who, c->subject, date,
+                              cert_info_days_left(c, now), a.what);
+    phrase_set(said, 0, phrase_of(a.who));
+    phrase_set(said, over ? 3 : 4, phrase_of(a.what));
+    append_date(array, over ? "certificate-expired" : "certificate-expires", said);
 }
 
 static void append_begin(json_t *array, const struct settings *s, time_t now)
@@ -156,13 +139,10 @@ static void append_begin(json_t *array, const struct settings *s, time_t now)
         return;
     cert_date(c->not_before, date);
     cert_date(now, today);
-    _cleanup_free_ char *text = xasprintf(
+    json_t *said = phrase(
         "the certificate (%s) is not valid before %s, and the clock of this machine says %s: clients that check it are cut off; put the clock right, or install another one",
         c->subject, date, today);
-    _cleanup_free_ char *text_de = xasprintf(
-        "Das Zertifikat (%s) gilt erst ab %s, und die Uhr dieser Maschine zeigt %s: Programme, die es prüfen, kommen nicht herein; die Uhr richten oder ein anderes einspielen",
-        c->subject, date, today);
-    append_date(array, "certificate-not-yet-valid", text, text_de);
+    append_date(array, "certificate-not-yet-valid", said);
 }
 
 /* In good time: a new CA has to reach every workstation. */
@@ -171,25 +151,18 @@ static void append_ca(json_t *array, const struct settings *s, time_t now)
     char date[CERT_DATE_LEN];
     const struct cert_info *root = cert_pair_root(s->certificate);
     time_t old = cert_pair_old_ca_until(s->certificate);
-    _cleanup_free_ char *text = NULL, *text_de = NULL;
     if (root && now >= renew_ca_due(root->not_before, root->not_after)) {
         cert_date(root->not_after, date);
-        text = xasprintf(
-            "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert renew --new-ca` makes the next one; until then workstations are given both",
-            root->subject, date, cert_info_days_left(root, now));
-        text_de = xasprintf(
-            "Die CA, die die Arbeitsplätze kennen (%s), endet am %s, in %d Tagen: `elexgate cert renew --new-ca` macht die nächste; bis dahin erhalten die Arbeitsplätze beide",
-            root->subject, date, cert_info_days_left(root, now));
-        append_date(array, "ca-ends", text, text_de);
+        append_date(array, "ca-ends",
+            phrase(
+                "the CA that workstations know (%s) ends on %s, in %d days: `elexgate cert renew --new-ca` makes the next one; until then workstations are given both",
+                root->subject, date, cert_info_days_left(root, now)));
     } else if (old && now >= old - OLD_CA_DAYS * DAY_S && now <= old) {
         cert_date(old, date);
-        text = xasprintf(
-            "the old CA ends on %s: workstations that were not given the new one yet (elexgate cert export) are cut off then",
-            date);
-        text_de = xasprintf(
-            "Die alte CA endet am %s: Arbeitsplätze, die die neue noch nicht haben (elexgate cert export), kommen dann nicht mehr herein",
-            date);
-        append_date(array, "ca-changes", text, text_de);
+        append_date(array, "ca-changes",
+            phrase(
+                "the old CA ends on %s: workstations that were not given the new one yet (elexgate cert export) are cut off then",
+                date));
     }
 }
 
@@ -203,11 +176,8 @@ json_t *warnings_certificate_json(const struct settings *s, time_t now)
         append_ca(array, s, now);
     append_begin(array, s, now);
     const char *unfit = cert_pair_unfit(s->certificate);
-    if (unfit) {
-        _cleanup_free_ char *german = xasprintf(
-            "Programme von heute lehnen das Zertifikat ab: %s", unfit);
-        append(array, "certificate-unfit", unfit, german);
-    }
+    if (unfit)
+        append(array, "certificate-unfit", phrase_of(unfit));
     /* Dates have been told above. That its issuer is not in the file is a mere hint, and so with
      * every certificate that a root has signed itself. */
     unsigned bits = cert_pair_warnings(s->certificate, now) &
@@ -216,8 +186,7 @@ json_t *warnings_certificate_json(const struct settings *s, time_t now)
                                 CERT_WARN_ISSUER_MISSING);
     for (unsigned one = 1; one <= CERT_WARN_LAST; one <<= 1)
         if (bits & one)
-            append(array, "certificate", cert_warning_text((enum cert_warning)one),
-                cert_warning_text_de((enum cert_warning)one));
+            append(array, "certificate", phrase_of(cert_warning_text((enum cert_warning)one)));
     return array;
 }
 

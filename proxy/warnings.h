@@ -11,8 +11,8 @@
 #include "certs/renew.h"
 #include "proxy/settings.h"
 
-/* Arrays of {"code","text","text_de"}, empty when all is well: about the settings, and about the
- * certificate as of now. */
+/* Arrays of {"code","text","text_phrase"}, empty when all is well: about the settings, and about
+ * the certificate as of now. */
 json_t *warnings_json(const struct settings *s) MUSTCHECK;
 struct worker;
 /* Appends that the server refuses us for max_connect_errors (1129), as long as nobody has got in

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/utf8.h"
 
@@ -37,7 +38,7 @@ static int finish(int code, const struct err *e, json_t *last)
     json_object_set_new(last, "ok", json_boolean(code == EXIT_GOOD));
     json_object_set_new(last, "exit", json_integer(code));
     if (code != EXIT_GOOD && e->code)
-        json_object_set_new(last, "error", json_text(e->text));
+        error_phrase_put(last, e);
     if (code != EXIT_GOOD && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     run_event(last);

@@ -30,6 +30,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/error_phrase.h"
 #include "common/program.h"
 
 static const char usage[] =
@@ -247,7 +248,7 @@ static int finish(struct run *r, int result, const struct err *e)
     if (r->nothing)
         json_object_set_new(last, "nothing", json_true());
     if (code != 0)
-        json_object_set_new(last, "error", json_text(e->text));
+        error_phrase_put(last, e);
     if (code != 0 && r->error_de[0])
         json_object_set_new(last, "error_de", json_text(r->error_de));
     if (code != 0 && e->code && strerrorname_np(e->code))
@@ -303,7 +304,7 @@ static int run_page_command(const struct config *c, const char *path, const char
     json_object_update(last, told);
     json_decref(told);
     if (code != 0)
-        json_object_set_new(last, "error", json_text(e.text));
+        error_phrase_put(last, &e);
     if (code != 0 && e.code && strerrorname_np(e.code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e.code)));
     run_event(last);

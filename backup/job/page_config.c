@@ -37,12 +37,12 @@ static void change_clear(struct change *ch)
 static json_t *PRINTF(4, 5)
     refuse(int code, const char *section, const char *key, const char *fmt, ...)
 {
-    char words[300];
+    struct err e = {0};
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(words, sizeof words, fmt, ap);
+    (void)err_set_v(&e, code, fmt, ap);
     va_end(ap);
-    json_t *answer = json_error(code, "%s", words);
+    json_t *answer = json_error_of(code, &e);
     json_object_set_new(answer, "section", section ? json_string(section) : json_null());
     json_object_set_new(answer, "key", key ? json_string(key) : json_null());
     return answer;
@@ -154,7 +154,7 @@ static json_t *apply(const char *path, const char *text, size_t len, const struc
         return find_culprit(path, text, len, ch, &e);
     r = replace(path, text, len, out, n, &e);
     if (r < 0)
-        return json_error(-r, "%s", e.text);
+        return json_error_of(-r, &e);
     return json_pack(
         "{sb ss si}", "ok", 1, "sha256", hex_sha256(out, n, sum), "options", (int)ch->n);
 }

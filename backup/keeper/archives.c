@@ -50,7 +50,7 @@ json_t *keeper_verify(struct keeper *k, struct control_client *c, json_t *reques
     keeper_job_which(&q, which);
     keeper_job_type(&q, type);
     int r = keeper_run(k, JOB_VERIFY, &q, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
@@ -80,7 +80,7 @@ json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *reques
     struct err e = {0};
     int r = keeper_run_busy(k, &e); /* it may be the archive that is read */
     if (r < 0)
-        return json_error(-r, "%s", e.text);
+        return json_error_of(-r, &e);
     keeper_job_which(&q, which);
     keeper_job_type(&q, type);
     return keeper_errand(k, c,

@@ -22,7 +22,7 @@ json_t *keeper_page_errand(struct keeper *k, struct control_client *c, json_t *r
     free(text);
     if (r == 0 && lseek(in, 0, SEEK_SET) < 0)
         r = err_sys(&e, errno, "memfd");
-    json_t *said = r < 0 ? json_error(-r, "%s", e.text)
+    json_t *said = r < 0 ? json_error_of(-r, &e)
                          : keeper_errand(k, c,
                                &(struct keeper_errand_options){.ask = &q,
                                    .in = in,

@@ -186,7 +186,7 @@ static json_t *run_now(struct keeper *k, const json_t *request, const char *meth
     if (k->state.plan.pending.yielded && !k->current.job && json_array_size(types) == 0)
         plan_pending_drop(&k->state.plan.pending); /* what waits in vain is what this one makes */
     int r = keeper_run(k, JOB_BACKUP, &q, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 static bool is_text_or_nothing(const json_t *v)
@@ -211,7 +211,7 @@ static json_t *drill(struct keeper *k, struct control_client *c, json_t *request
     keeper_job_which(&q, which ? which : "latest");
     keeper_job_type(&q, type);
     int r = keeper_run(k, JOB_DRILL, &q, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 static json_t *prove(struct keeper *k, struct control_client *c, json_t *request)
@@ -221,7 +221,7 @@ static json_t *prove(struct keeper *k, struct control_client *c, json_t *request
     struct err e = {0};
     keeper_job_flag(&q, json_get_true(request, "live"), MONITOR_LIVE);
     int r = keeper_run(k, JOB_PROVE, &q, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 static json_t *run(struct keeper *k, struct control_client *c, json_t *request)
@@ -262,7 +262,7 @@ static json_t *reload(struct keeper *k, struct control_client *c, json_t *reques
     struct err e = {0};
     json_t *answer = NULL;
     int r = keeper_reload(k, json_get_true(request, "force"), &answer, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : answer;
+    return r < 0 ? json_error_of(-r, &e) : answer;
 }
 
 static json_t *log_level(struct keeper *k, struct control_client *c, json_t *request)
@@ -396,7 +396,7 @@ void keeper_command(void *ctx, struct control_client *c, json_t *request)
     if (r == -ENOSYS) {
         control_answer(c, unknown(cmd));
     } else if (r < 0) {
-        json_t *answer = json_error(-r, "%s", e.text);
+        json_t *answer = json_error_of(-r, &e);
         keeper_audit_request(control_client_uid(c), request, answer);
         control_answer(c, answer);
     } else if (right.confirm && level < RIGHTS_MACHINE) {

@@ -82,7 +82,7 @@ static json_t *config_set_answer(struct keeper *k, void *ctx, json_t *event, jso
     json_object_del(said, "options");
     int r = keeper_reload(k, true, &answer, &e);
     if (r < 0)
-        return json_error(-r, "%s", e.text);
+        return json_error_of(-r, &e);
     json_object_update_missing(answer, said); /* its sha256 */
     return answer;
 }

@@ -188,7 +188,7 @@ static json_t *store_hash(struct keeper_people *p, const json_t *request, const 
     else
         (void)json_array_append_new(next, person);
     int r = adopt_list(p, next, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 static json_t *wrong_password(struct guesses *g)
@@ -296,7 +296,7 @@ static json_t *change_list(struct keeper_people *p, const json_t *request, bool 
         (void)json_object_set(
             json_array_get(next, index), "role", json_object_get(request, "role"));
     int r = adopt_list(p, next, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }
 
 /* Everybody may change his own password; the rest is for admins. */

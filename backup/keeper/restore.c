@@ -173,5 +173,5 @@ json_t *keeper_restore(struct keeper *k, struct control_client *c, json_t *reque
                 .ask = &job, .request = request, .event = "restore", .answer = status_answer});
     if (r == 0)
         r = keeper_run(k, JOB_RESTORE, &job, &e);
-    return r < 0 ? json_error(-r, "%s", e.text) : json_pack("{sb}", "ok", 1);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
 }

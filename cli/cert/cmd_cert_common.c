@@ -323,8 +323,7 @@ void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warni
     for (unsigned bit = 1; bit <= CERT_WARN_LAST; bit <<= 1) {
         if (warnings & bit) {
             enum cert_warning one = (enum cert_warning)bit;
-            print_row(tr(cli, "Warning"),
-                cli->lang == LANG_DE ? cert_warning_text_de(one) : cert_warning_text(one));
+            print_row(tr(cli, "Warning"), tr(cli, cert_warning_text(one)));
         }
     }
 }

@@ -59,12 +59,8 @@ static void on_doctor_line(void *ctx, const json_t *line)
         const char *level = json_get_text(line, "level");
         bool good = json_get_true(line, "good");
         _cleanup_free_ char *name = output_member(line, "name");
-        const char *german = json_get_str(line, "text_de");
-        const char *fix_de = json_get_str(line, "fix_de");
-        _cleanup_free_ char *text = output_member(
-            line, d->cli->lang == LANG_DE && german ? "text_de" : "text");
-        _cleanup_free_ char *fix = output_member(
-            line, d->cli->lang == LANG_DE && fix_de ? "fix_de" : "fix");
+        _cleanup_free_ char *text = output_words(d->cli->lang, line, "text");
+        _cleanup_free_ char *fix = output_words(d->cli->lang, line, "fix");
         if (strcmp(name, "proxy") == 0 && d->proxy_told)
             return;
         doctor_tell(d,

@@ -28,7 +28,7 @@ static void warnings(struct doctor *d, const json_t *of, const char *fix)
     json_array_foreach (json_object_get(of, "warnings"), i, w) {
         if (json_get_true(w, "date") && d->keeper) /* the keeper tells of it */
             continue;
-        _cleanup_free_ char *text = output_member(w, d->cli->lang == LANG_DE ? "text_de" : "text");
+        _cleanup_free_ char *text = output_words(d->cli->lang, w, "text");
         doctor_tell(d, DOCTOR_WARNING, "warning", text, fix);
     }
 }

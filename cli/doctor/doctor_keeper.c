@@ -29,9 +29,8 @@ static void findings(struct doctor *d)
     const json_t *f;
     json_array_foreach (json_object_get(d->keeper, "findings"), i, f) {
         _cleanup_free_ char *area = output_member(f, "area");
-        _cleanup_free_ char *text = output_member(f, d->cli->lang == LANG_DE ? "text_de" : "text");
-        _cleanup_free_ char *advice = output_member(
-            f, d->cli->lang == LANG_DE ? "advice_de" : "advice");
+        _cleanup_free_ char *text = output_words(d->cli->lang, f, "text");
+        _cleanup_free_ char *advice = output_words(d->cli->lang, f, "advice");
         if (strcmp(area, "proxy") == 0 && !d->proxy)
             continue; /* the doctor asked it as well, and has said so */
         bool bad = strcmp(json_get_text(f, "level"), "bad") == 0;

@@ -185,13 +185,11 @@ static void show_check(void *ctx, const json_t *line)
     const char *event = json_get_text(line, "event");
     const char *name = json_get_text(line, "name");
     const char *level = json_get_text(line, "level");
-    const char *de = json_get_str(line, "text_de");
     if (strcmp(event, "check") != 0 || strcmp(name, "proxy") == 0 ||
         (strcmp(level, "warning") == 0))
         return;
     bool good = json_get_true(line, "good");
-    _cleanup_free_ char *text = output_member(
-        line, cli->lang == LANG_DE && de ? "text_de" : "text");
+    _cleanup_free_ char *text = output_words(cli->lang, line, "text");
     printf("%-7s %s\n", good ? "ok" : tr(cli, "BAD"), text);
 }
 

@@ -216,9 +216,8 @@ static int can_be_done(struct cli *cli, const struct request *rq)
 {
     json_t *last = NULL;
     int code = start_job(cli, rq, "plan", keep_done, &last);
-    const char *words = json_get_str(last, "error");
-    if (code != EXIT_GOOD && words)
-        cli_failf(cli, code, "%s", words);
+    if (code != EXIT_GOOD && json_get_str(last, "error"))
+        cli_fail_last(cli, code, last);
     json_decref(last);
     return code;
 }

@@ -119,8 +119,7 @@ static void print_series(const struct cli *cli, const json_t *parts)
     size_t i;
     const json_t *p;
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
-        const char *words = json_get_text(
-            p, cli->lang == LANG_DE ? "series_text_de" : "series_text");
+        _cleanup_free_ char *words = output_words(cli->lang, p, "series_text");
         if (*words)
             printf("%s: %s.\n", json_get_text(p, "type"), words);
     }

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 #include "console/view/parts.h"
 #include "console/ask.h"
 #include "console/http/assets.h"
@@ -332,7 +333,8 @@ char *answer_words(struct request *rq, const char *what, const struct err *error
     if (error->code == EACCES || error->code == ENOKEY)
         return say(rq, error->code == EACCES ? "confirm-password-wrong" : "confirm-password", NULL);
     _cleanup_free_ char *key = xasprintf("%s-%s", what, ask_unreachable(error) ? "away" : "says");
-    return say(rq, key, "text", error->text, NULL);
+    _cleanup_free_ char *words = error_phrase_words(rq->lang, error);
+    return say(rq, key, "text", words, NULL);
 }
 
 void answer_failed(struct request *rq, const char *back, const char *what, const struct err *error)

@@ -9,6 +9,7 @@
 #include "console/ask.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 #include "console/audit.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
@@ -36,7 +37,8 @@ json_t *model_backups(struct request *rq)
         (void)json_object_set_new(model, "total", json_integer(total));
         (void)json_object_set(model, "folder", json_object_get(archives, "folder"));
     } else if (keeper) {
-        (void)json_object_set_new(model, "keeper_error", json_string(e.text));
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
+        (void)json_object_set_new(model, "keeper_error", json_string(why));
     }
     json_decref(archives);
     json_decref(keeper);
@@ -60,9 +62,10 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
     json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_begun(rq, back(rq), say(rq, done, NULL));
-    else if (e.code == EBUSY)
-        answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", e.text, NULL));
-    else
+    else if (e.code == EBUSY) {
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
+        answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", why, NULL));
+    } else
         answer_failed(rq, back(rq), "keeper", &e);
     json_decref(answer);
 }

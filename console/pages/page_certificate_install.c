@@ -34,6 +34,7 @@ static void drop_folder(char *text)
 void certificates_again(struct request *rq, struct err *e, const json_t *result)
 {
     drop_folder(e->text);
+    e->phrase[0] = '\0'; /* it has the folder, too; the text is in the reader's language */
     if (rq->json || ask_unreachable(e)) {
         answer_failed(rq, PAGE, "keeper", e);
         return;

@@ -11,6 +11,7 @@
 #include "console/ask.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "common/json_lines.h"
 #include "console/pages/certificates.h"
 #include "console/pages/forms.h"
@@ -35,7 +36,8 @@ int certificates_ask(
     if (json_get_true(answer, "ok")) {
         *result = json_incref(json_object_get(answer, "result"));
     } else {
-        r = err_set(e, json_answer_errno(answer), "%s", local_in(rq, answer, "error"));
+        _cleanup_free_ char *words = phrase_in(rq->lang, answer, "error");
+        r = err_set(e, json_answer_errno(answer), "%s", words);
         *result = json_incref(answer);
     }
     json_decref(answer);

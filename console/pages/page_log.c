@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 #include "console/ask.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
@@ -81,7 +82,8 @@ static void collect(
     if (r < 0) {
         _cleanup_free_ char *key = xasprintf(
             "%s-%s", program, ask_unreachable(&e) ? "away" : "says");
-        _cleanup_free_ char *text = say(rq, key, "text", e.text, NULL);
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e),
+                            *text = say(rq, key, "text", why, NULL);
         (void)json_array_append_new(errors, json_string(text));
         return;
     }

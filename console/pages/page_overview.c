@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
 #include "console/pages/problems.h"
@@ -70,9 +71,9 @@ static void add_keeper(struct request *rq, json_t *model, const json_t *keeper)
     add_run(model, "last_good", json_object_get(keeper, "last_good_backup"));
     if (json_get_int(drill, "exit") == 0)
         add_run(model, "proven", drill);
+    _cleanup_free_ char *words = phrase_in(rq->lang, schedule, "words");
     if (*next)
-        (void)json_object_set_new(model, "next",
-            json_pack("{ssss}", "at", next, "words", local_in(rq, schedule, "words")));
+        (void)json_object_set_new(model, "next", json_pack("{ssss}", "at", next, "words", words));
     add_summary(rq, model, keeper);
     add_disk(model, keeper);
     add_job(rq, model, keeper);

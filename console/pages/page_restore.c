@@ -9,6 +9,8 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
@@ -137,7 +139,8 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
     json_t *old = kept(rq);
     if (!json_is_object(last) && !old)
         return;
-    const char *words = local_in(rq, last, "words");
+    _cleanup_free_ char *said = phrase_in(rq->lang, last, "words");
+    const char *words = said;
     if (!*words && old)
         words = label(rq, "restore-", json_get_true(old, "new_live") ? "new" : "old");
     json_t *o = json_pack("{sbsssssssb}", "ok", json_get_int(last, "exit") == 0, "words", words,
@@ -218,9 +221,10 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
     json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
-    else if (e.code == EBUSY)
-        answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "busy", "text", e.text, NULL));
-    else
+    else if (e.code == EBUSY) {
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
+        answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "busy", "text", why, NULL));
+    } else
         answer_failed(rq, PAGE, "keeper", &e);
     json_decref(answer);
 }

@@ -10,6 +10,8 @@
 #include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
@@ -104,16 +106,17 @@ static json_t *preview(struct request *rq, const char *schedule)
     json_t *answer = NULL, *list = json_array(), *at;
     size_t i;
     struct err e = {0};
-    /* not by ask_keeper: of a refusal the field and the German words are wanted too */
+    /* not by ask_keeper: of a refusal the field is wanted too */
     int r = ask_keeper_raw(rq,
         json_pack("{sssssi}", "cmd", "schedule-preview", "schedule", schedule, "count", PREVIEWS),
         ASK_MS, &answer, &e);
     if (r < 0) {
         json_decref(list);
-        return json_pack("{sbssss}", "ok", 0, "error", e.text, "wrong", e.text);
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
+        return json_pack("{sbssss}", "ok", 0, "error", why, "wrong", why);
     }
     if (!json_get_true(answer, "ok")) {
-        const char *words = local_in(rq, answer, "error");
+        _cleanup_free_ char *words = phrase_in(rq->lang, answer, "error");
         json_t *wrong = json_pack("{sbsssssO?}", "ok", 0, "error", words, "wrong", words, "field",
             json_object_get(answer, "field"));
         json_decref(list);
@@ -122,8 +125,8 @@ static json_t *preview(struct request *rq, const char *schedule)
     }
     json_array_foreach (json_object_get(answer, "next"), i, at)
         (void)json_array_append_new(list, json_pack("{sO}", "at", at));
-    json_t *o = json_pack(
-        "{sbssso}", "ok", 1, "words", local_in(rq, answer, "words"), "next", list);
+    _cleanup_free_ char *words = phrase_in(rq->lang, answer, "words");
+    json_t *o = json_pack("{sbssso}", "ok", 1, "words", words, "next", list);
     json_decref(answer);
     return o;
 }
@@ -249,7 +252,7 @@ json_t *model_schedule(struct request *rq)
     else if (ask_keeper(rq, json_pack("{ss}", "cmd", "config-get"), &config, &e) == 0)
         add_config(rq, model, config);
     else
-        (void)json_object_set_new(model, "error", json_string(e.text));
+        error_phrase_put(model, &e);
     json_decref(config);
     json_decref(keeper);
     return model;

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 struct search {
     const json_t *proxy, *keeper, *messages;
@@ -17,13 +18,6 @@ static const char *message_of(const struct search *s, const char *key)
 {
     const char *english = json_get_text(s->messages, key);
     return *english ? lang_text(s->lang, english) : "";
-}
-
-/* The text of the language where there are both. */
-static const char *local(const struct search *s, const json_t *o, const char *key, const char *de)
-{
-    const char *german = json_get_text(o, de);
-    return s->lang == LANG_DE && *german ? german : json_get_text(o, key);
 }
 
 static char *message(
@@ -50,6 +44,14 @@ static void add(struct search *s, bool error, const char *code, const char *name
             strstr(what, "systemctl") || strstr(what, "elexgate doctor")));
 }
 
+/* The same for what a program says itself, in the member of that name. */
+static void add_said(struct search *s, bool error, const char *code, const char *name,
+    const json_t *from, const char *page)
+{
+    _cleanup_free_ char *words = phrase_in(s->lang, from, name);
+    add(s, error, code, name, words, code, page);
+}
+
 static bool restoring(const struct search *s)
 {
     const char *kind = json_get_text(json_object_get(s->keeper, "job"), "kind");
@@ -63,8 +65,7 @@ static void add_warnings(struct search *s, const json_t *list)
     size_t i;
     json_array_foreach (list, i, warning)
         if (!s->keeper || !json_get_true(warning, "date")) /* else the keeper tells of it */
-            add(s, false, "warning", "text", local(s, warning, "text", "text_de"), "warning",
-                "/certificates");
+            add_said(s, false, "warning", "text", warning, "/certificates");
 }
 
 static void look_at_proxy(struct search *s)
@@ -77,8 +78,7 @@ static void look_at_proxy(struct search *s)
     if (strcmp(json_get_text(s->proxy, "state"), "open") != 0 && restoring(s))
         add(s, false, "blocked-job", "", "", "blocked-job", "/restore");
     else if (strcmp(json_get_text(s->proxy, "state"), "open") != 0)
-        add(s, true, "blocked", "reason", local(s, s->proxy, "reason", "reason_de"), "blocked",
-            "/clients");
+        add_said(s, true, "blocked", "reason", s->proxy, "/clients");
     add_warnings(s, json_object_get(s->proxy, "warnings"));
     add_warnings(s, json_object_get(json_object_get(s->proxy, "certificate"), "warnings"));
 }
@@ -115,11 +115,11 @@ static void add_finding(struct search *s, const json_t *finding)
     const char *code = json_get_text(finding, "code"), *level = json_get_text(finding, "level");
     const char *page = page_of(finding);
     const char *link = message_of(s, page);
-    _cleanup_free_ char *text = sentence(local(s, finding, "text", "text_de"));
+    _cleanup_free_ char *said = phrase_in(s->lang, finding, "text"), *text = sentence(said);
     _cleanup_free_ char *what = message(s, "a", code, "", "");
     if (!*what) {
         free(what);
-        what = xstrdup(local(s, finding, "advice", "advice_de"));
+        what = phrase_in(s->lang, finding, "advice");
     }
     s->proxy_down |= strcmp(code, "proxy-down") == 0;
     json_t *list = strcmp(level, "bad") == 0    ? s->errors

@@ -7,6 +7,8 @@
 
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "console/ask.h"
 #include "console/view/parts.h"
 #include "console/view/view.h"
@@ -131,8 +133,7 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
                 rq, "warn-not-proven", "type", json_get_text(part, "type"), NULL);
             (void)json_array_append_new(warnings, json_string(text));
         }
-        bool german = rq->lang == LANG_DE;
-        const char *series = json_get_text(part, german ? "series_text_de" : "series_text");
+        _cleanup_free_ char *series = phrase_in(rq->lang, part, "series_text");
         if (*series)
             (void)json_array_append_new(warnings, json_string(series));
     }
@@ -261,7 +262,8 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run, cons
             json_pack(
                 "{ssssss}", "cmd", "restore", "action", "plan", to ? "to" : "which", to ? to : run),
             PLAN_MS, &answer, &e) < 0) {
-        _cleanup_free_ char *text = say(rq, "keeper-says", "text", e.text, NULL);
+        _cleanup_free_ char *why = error_phrase_words(rq->lang, &e),
+                            *text = say(rq, "keeper-says", "text", why, NULL);
         (void)json_object_set_new(model, "error", json_string(text));
         return;
     }

@@ -8,6 +8,8 @@
 
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "console/ask.h"
 #include "console/http/events.h"
 #include "console/view/making_way.h"
@@ -48,13 +50,6 @@ int64_t time_in(const json_t *object, const char *key)
     return clock_parse(json_get_text(object, key), &ms) == 0 ? ms : 0;
 }
 
-const char *local_in(const struct request *rq, const json_t *object, const char *key)
-{
-    _cleanup_free_ char *german = xasprintf("%s_de", key);
-    const char *text = json_get_text(object, german);
-    return rq->lang == LANG_DE && *text ? text : json_get_text(object, key);
-}
-
 static json_t *status_into(struct request *rq, json_t *model, bool proxy)
 {
     const char *what = proxy ? "proxy" : "keeper";
@@ -63,9 +58,9 @@ static json_t *status_into(struct request *rq, json_t *model, bool proxy)
     int r = proxy ? ask_proxy(rq, request, &answer, &e) : ask_keeper(rq, request, &answer, &e);
     if (r == 0)
         return answer;
-    _cleanup_free_ char *key = xasprintf("%s_error", what),
+    _cleanup_free_ char *why = error_phrase_words(rq->lang, &e), *key = xasprintf("%s_error", what),
                         *message = xasprintf("%s-%s", what, ask_unreachable(&e) ? "away" : "says"),
-                        *text = say(rq, message, "text", e.text, NULL);
+                        *text = say(rq, message, "text", why, NULL);
     (void)json_object_set_new(model, key, json_string(text));
     return NULL;
 }
@@ -121,10 +116,11 @@ void add_gate(struct request *rq, json_t *model, const json_t *proxy)
     const char *state = json_get_text(proxy, "state");
     if (!*state)
         return;
+    _cleanup_free_ char *reason = phrase_in(rq->lang, proxy, "reason");
     (void)json_object_set_new(model, "gate",
         json_pack("{sssbsbsbss}", "state", state, "is_open", strcmp(state, "open") == 0,
             "is_draining", strcmp(state, "draining") == 0, "is_blocked",
-            strcmp(state, "blocked") == 0, "reason", local_in(rq, proxy, "reason")));
+            strcmp(state, "blocked") == 0, "reason", reason));
 }
 
 static int percent_of(const json_t *part, const json_t *whole)
@@ -239,7 +235,7 @@ static void merge_archive(struct request *rq, json_t *run, json_t *archive)
     json_t *types = json_object_get(run, "types"), *size = json_object_get(archive, "size");
     bool first = json_array_size(types) == 0;
     const char *method = json_get_text(archive, "method");
-    const char *problem = local_in(rq, archive, "problem");
+    _cleanup_free_ char *problem = phrase_in(rq->lang, archive, "problem");
     (void)json_array_append_new(types, json_pack("{sssOss}", "type", json_get_text(archive, "type"),
                                            "size", size, "method", method));
     (void)json_object_set_new(
@@ -302,8 +298,8 @@ static void add_standing(struct request *rq, json_t *run, const json_t *archive)
     if (!*standing || strcmp(standing, "own") == 0)
         return;
     (void)json_object_set_new(run, "standing", json_string(label(rq, "standing_", standing)));
-    (void)json_object_set_new(
-        run, "standing_words", json_string(local_in(rq, archive, "standing_words")));
+    phrase_copy(run, "standing_words", archive, "standing_words");
+    (void)json_object_set(run, "standing_words_de", json_object_get(archive, "standing_words_de"));
 }
 
 /* Newest first, as the keeper lists them: by the order in which they were made. */

@@ -16,8 +16,6 @@ json_t *options(struct request *rq, const char *prefix, const char *const *value
 
 /* Milliseconds since 1970 of a member that is an ISO time; 0 if missing. */
 int64_t time_in(const json_t *object, const char *key);
-/* The text of the page's language: KEY_de for German, else KEY. */
-const char *local_in(const struct request *rq, const json_t *object, const char *key);
 
 /* The answers to "status", or NULL and the words in model.proxy_error or model.keeper_error. New
  * references. */

@@ -10,6 +10,7 @@
 #include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 #define DEPTH_MAX 16
 
@@ -160,7 +161,8 @@ static void describe_text(json_t *o, const char *key, const char *s, enum lang l
     add_text(o, key, "_ago", text);
 }
 
-/* X_de takes X's place. Keys are collected first: an object must not change while it is walked. */
+/* X_phrase, or X_de of a program that has none yet, takes X's place. Keys are collected first: an
+ * object must not change while it is walked. */
 static void choose_language(json_t *o, enum lang lang)
 {
     const char *key;
@@ -168,15 +170,15 @@ static void choose_language(json_t *o, enum lang lang)
     void *next;
     json_object_foreach_safe(o, next, key, v)
     {
-        size_t n = strlen(key);
-        char stem[64];
-        if (n < 4 || n >= sizeof stem || strcmp(key + n - 3, "_de") != 0)
+        const char *end = strrchr(key, '_');
+        if (!end || (strcmp(end, "_phrase") != 0 && strcmp(end, "_de") != 0))
             continue;
-        snprintf(stem, sizeof stem, "%.*s", (int)(n - 3), key);
-        if (german(lang) && json_is_string(v) && json_string_length(v) > 0)
-            (void)json_object_set(o, stem, v);
-        if (json_object_get(o, stem))
-            (void)json_object_del(o, key);
+        _cleanup_free_ char *stem = strndup(key, (size_t)(end - key)),
+                            *words = phrase_in(lang, o, stem);
+        if (!json_object_get(o, stem))
+            continue;
+        (void)json_object_set_new(o, stem, json_string(words));
+        (void)json_object_del(o, key);
     }
 }
 

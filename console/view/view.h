@@ -11,7 +11,7 @@
 
 /*
  * Walks through the model and adds to it, in place:
- *   X and X_de, both texts       X becomes the one of the language, X_de goes
+ *   X and X_phrase               X becomes the words of the language (common/phrase.h)
  *   X = "2026-11-22T21:46:56Z"   X_text "22.11.2026 22:46" in local time, X_ago "vor 3 h" or "in 3
  * h" X_ms = 1500                  X_text "1.5 s" size, bytes, free ... = N    size_text "1,2 GB"
  */

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 
 char *confirm_words(const struct request *rq, const struct err *e)
 {
@@ -25,7 +26,7 @@ char *confirm_words(const struct request *rq, const struct err *e)
     case EAGAIN:
         return say(rq, "login-busy", NULL);
     default:
-        return xstrdup(e->text);
+        return error_phrase_words(rq->lang, e);
     }
 }
 

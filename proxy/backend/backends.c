@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "proxy/backend/backend_choice.h"
 #include "proxy/backend/probe.h"
 #include "proxy/proxy.h"
@@ -230,10 +231,11 @@ json_t *backends_json(const struct proxy *p)
     return array;
 }
 
-static void warn(json_t *array, const char *code, const char *text, const char *text_de)
+static void warn(json_t *array, const char *code, const char *text)
 {
-    (void)json_array_append_new(
-        array, json_pack("{s:s, s:s, s:s}", "code", code, "text", text, "text_de", text_de));
+    json_t *warning = json_pack("{s:s}", "code", code);
+    phrase_put(warning, "text", phrase_of(text));
+    (void)json_array_append_new(array, warning);
 }
 
 void backends_warn(const struct proxy *p, json_t *warnings)
@@ -250,10 +252,8 @@ void backends_warn(const struct proxy *p, json_t *warnings)
     if (!b->pool || checked < b->pool->n)
         return;
     if (usable == 0)
-        warn(warnings, "backends-none", "no database server can be written to",
-            "auf keinen Datenbankserver kann geschrieben werden");
+        warn(warnings, "backends-none", N_("no database server can be written to"));
     if (writable > 1 && galera == 0)
         warn(warnings, "backends-several-writable",
-            "several database servers can be written to, which is right with Galera only: set read_only on the replicas",
-            "auf mehrere Datenbankserver kann geschrieben werden; das ist nur mit Galera richtig: auf den Replikaten read_only setzen");
+            N_("several database servers can be written to, which is right with Galera only: set read_only on the replicas"));
 }

@@ -15,7 +15,7 @@
 
 void command_error(struct control_client *c, const struct err *e)
 {
-    control_answer(c, json_error(e->code, "%s", e->text));
+    control_answer(c, json_error_of(e->code, e));
 }
 
 json_t *command_ok(void)

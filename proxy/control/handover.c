@@ -101,7 +101,7 @@ static int may(const struct proxy *p, struct err *e)
 static void refuse(struct control_client *c, const struct err *e)
 {
     log_err(LOG_WARNING, "handover-refused", e);
-    control_answer(c, json_error(e->code, "%s", e->text));
+    control_answer(c, json_error_of(e->code, e));
 }
 
 void handover_cmd_ask(struct control_client *c, const json_t *request)

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from lib import certs, process
+from lib import certs, phrases, process
 from lib.backup import Backup
 from lib.clock import LIBRARIES, Clock
 from lib.console import Console
@@ -106,7 +106,7 @@ def test_the_days_of_a_chain(folder, server, make_gate, what):
             assert p.page(), (day, restarted)
             status = p.gate.status()["certificate"]
             assert p.codes() == [code], (day, restarted)
-            assert SUBJECT[what] in status["warnings"][0]["text"] and SUBJECT[what] in status["warnings"][0]["text_de"]
+            assert SUBJECT[what] in status["warnings"][0]["text"] and SUBJECT[what] in phrases.german(status["warnings"][0])
             assert status["days_left"] == int(END - day) - (day > END) and status["ends_first"] == SUBJECT[what]
             metrics = process.run([p.gate.process.argv[0].replace("proxy/elexgate-proxy", "cli/elexgate"), "--config",
                                    p.gate.config, "metrics"], env={**os.environ, **p.env}).stdout
@@ -166,7 +166,7 @@ def test_a_clock_at_2000(folder, server, make_gate):
     gate = make_gate(server, pki=pki, env=clock.env())
     console = Console(folder / "c", pki).start(env={**os.environ, **clock.env()})
     (warning,) = [w for w in gate.status()["certificate"]["warnings"] if w["code"] == "certificate-not-yet-valid"]
-    assert "the clock of this machine says 20" in warning["text"] and "Uhr" in warning["text_de"]
+    assert "the clock of this machine says 20" in warning["text"] and "Uhr" in phrases.german(warning)
     assert "event=certificate-not-yet-valid" in gate.log
     gate.connect().close()  # its own clock is right
     console.stop()

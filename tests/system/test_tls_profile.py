@@ -6,7 +6,7 @@ import warnings
 import pymysql
 import pytest
 
-from lib import certs, process, starttls
+from lib import certs, phrases, process, starttls
 
 pytestmark = pytest.mark.sanitize
 
@@ -79,7 +79,7 @@ def test_old_takes_all_and_says_so(make_gate, server):
     assert login(gate, TLS12)[1] == "ECDHE-ECDSA-AES128-GCM-SHA256", "the good ones still come first"
     assert codes(gate) == ["tls-profile-old"]
     (warning,) = gate.status()["warnings"]
-    assert "TLS 1.0 and 1.1" in warning["text"] and "erneuern" in warning["text_de"]
+    assert "TLS 1.0 and 1.1" in warning["text"] and "erneuern" in phrases.german(warning)
     assert gate.log.count("level=warning program=elexgate-proxy event=tls-profile-old") == 1
     gate.control("reload")
     gate.wait_log("event=tls-profile-old", count=2)

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from lib import certs, process, starttls
+from lib import certs, phrases, process, starttls
 
 pytestmark = pytest.mark.sanitize
 
@@ -50,7 +50,7 @@ def test_its_last_days_are_told_at_start_and_at_reload(make_gate, server, ca, da
     (warning,) = gate.status()["certificate"]["warnings"]
     until = gate.status()["certificate"]["not_after"][:10]
     assert f"in {days} days" in warning["text"] and until in warning["text"]
-    assert f"in {days} Tagen" in warning["text_de"] and "läuft" in warning["text_de"]
+    assert f"in {days} Tagen" in phrases.german(warning) and "läuft" in phrases.german(warning)
     shown = gate.cli("status").stdout
     assert re.search(rf"^(WARNING|WARNUNG) .*{until}", shown, re.M), shown
     gate.control("reload")
@@ -74,7 +74,7 @@ def test_an_unwise_certificate_is_named(make_gate, server, ca):
     gate.start()
     (warning,) = gate.status()["certificate"]["warnings"]
     assert warning["code"] == "certificate" and "no subject alternative name" in warning["text"]
-    assert "Servernamen" in warning["text_de"]
+    assert "Servernamen" in phrases.german(warning)
 
 
 def test_without_tls_there_is_nothing_to_warn_of(make_gate, server):
@@ -136,6 +136,6 @@ def test_a_stale_revocation_list_is_told(make_gate, server, ca, folder):
     file.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
     gate = make_gate(server, pki=ca, listeners={"elexis": {"client_auth": "request", "client_ca": ca.ca_file, "client_crl": file}})
     (warning,) = gate.status()["warnings"]
-    assert warning["code"] == "crl-stale" and str((now - datetime.timedelta(2)).date()) in warning["text"] and "Gesperrte" in warning["text_de"]
+    assert warning["code"] == "crl-stale" and str((now - datetime.timedelta(2)).date()) in warning["text"] and "Gesperrte" in phrases.german(warning)
     assert "event=crl-stale" in gate.log and "client_crl" in gate.cli("status").stdout
     gate.connect().close()

@@ -149,7 +149,8 @@ static void lines_and_errors(void **state)
 
     o = json_error(-ENOSPC, "%s is full", "disk");
     line = json_line(o, NULL);
-    assert_string_equal(line, "{\"ok\":false,\"code\":\"ENOSPC\",\"error\":\"disk is full\"}\n");
+    assert_string_equal(line,
+        "{\"ok\":false,\"code\":\"ENOSPC\",\"error\":\"disk is full\",\"error_phrase\":[\"%s is full\",\"disk\"]}\n");
     assert_int_equal(json_answer_errno(o), ENOSPC);
     free(line);
     json_decref(o);

@@ -1,0 +1,265 @@
+#include "common/phrase.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json_get.h"
+#include "common/utf8.h"
+
+#define DEPTH_MAX 6
+#define WORDS_MAX 8000 /* of a whole phrase: what is longer is cut */
+
+/* A conversion of printf: "%-5.*s", "%2$lld", "%%". */
+struct conversion {
+    const char *end;   /* behind it */
+    unsigned place;    /* N of "N$", 0 without */
+    unsigned stars;    /* arguments for width and precision */
+    char length, sort; /* 'L' for "ll", 'H' for "hh"; sort '%' for "%%", 0: it is none */
+};
+
+/* at: behind the '%'. */
+static struct conversion parse(const char *at)
+{
+    struct conversion c = {0};
+    const char *digits = at;
+    while (isdigit((unsigned char)*digits) && digits - at < 3)
+        digits++;
+    if (digits > at && *digits == '$') {
+        for (; at < digits; at++)
+            c.place = c.place * 10 + (unsigned)(*at - '0');
+        at++;
+    }
+    for (; *at && strchr("-+ #0.*123456789", *at); at++)
+        c.stars += *at == '*';
+    if (*at && strchr("hlzjt", *at)) {
+        c.length = *at++;
+        if (*at == c.length)
+            c.length = (char)toupper((unsigned char)*at++);
+    }
+    c.sort = *at && strchr("%diouxXcsfgep", *at) ? *at : '\0';
+    c.end = *at ? at + 1 : at;
+    return c;
+}
+
+/* --- written ---------------------------------------------------------------------------------- */
+
+static long long signed_of(char length, va_list *ap)
+{
+    switch (length) {
+    case 'l':
+        return va_arg(*ap, long);
+    case 'L':
+        return va_arg(*ap, long long);
+    case 'z':
+        return va_arg(*ap, ssize_t);
+    case 'j':
+        return va_arg(*ap, intmax_t);
+    case 't':
+        return va_arg(*ap, ptrdiff_t);
+    default:
+        return va_arg(*ap, int);
+    }
+}
+
+static unsigned long long unsigned_of(char length, va_list *ap)
+{
+    switch (length) {
+    case 'l':
+        return va_arg(*ap, unsigned long);
+    case 'L':
+        return va_arg(*ap, unsigned long long);
+    case 'z':
+        return va_arg(*ap, size_t);
+    case 'j':
+        return va_arg(*ap, uintmax_t);
+    case 't':
+        return (unsigned long long)va_arg(*ap, ptrdiff_t);
+    default:
+        return va_arg(*ap, unsigned);
+    }
+}
+
+/* One argument as printf would write it. spec: the whole conversion with its '%', of a literal in
+ * our code. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+static char *argument(const char *spec, const struct conversion *c, va_list *ap)
+{
+    int star[2] = {0};
+    char wide[40];
+    size_t flags = strcspn(spec, "hlzjt");
+    CHECK(c->stars <= 2 && flags < 30); /* our own literals */
+    for (unsigned i = 0; i < c->stars; i++)
+        star[i] = va_arg(*ap, int);
+    const bool number = strchr("diouxX", c->sort), plus = strchr("di", c->sort);
+    size_t head = number ? strcspn(spec, "hlzjtdiouxX") : strlen(spec) - 1;
+    snprintf(wide, sizeof wide, "%.*s%s%c", (int)head, spec, number ? "ll" : "", c->sort);
+#define WRITE(value)                                                                               \
+    (c->stars == 0      ? xasprintf(wide, value)                                                   \
+        : c->stars == 1 ? xasprintf(wide, star[0], value)                                          \
+                        : xasprintf(wide, star[0], star[1], value))
+    if (number && plus) {
+        long long n = signed_of(c->length, ap);
+        return WRITE(n);
+    }
+    if (number) {
+        unsigned long long n = unsigned_of(c->length, ap);
+        return WRITE(n);
+    }
+    if (c->sort == 's') {
+        const char *s = va_arg(*ap, const char *);
+        return WRITE(s ? s : "(null)");
+    }
+    if (c->sort == 'c') {
+        int one = va_arg(*ap, int);
+        return WRITE(one);
+    }
+    if (c->sort == 'p') {
+        void *p = va_arg(*ap, void *);
+        return WRITE(p);
+    }
+    double n = va_arg(*ap, double);
+    return WRITE(n);
+#undef WRITE
+}
+#pragma GCC diagnostic pop
+
+json_t *phrase_v(const char *english, va_list ap)
+{
+    json_t *all = json_array();
+    va_list rest;
+    va_copy(rest, ap);
+    (void)json_array_append_new(all, json_text(english));
+    for (const char *at = strchr(english, '%'); at; at = strchr(at, '%')) {
+        struct conversion c = parse(at + 1);
+        CHECK(c.sort && c.place == 0); /* the compiler has checked the literal */
+        if (c.sort != '%') {
+            char spec[40];
+            CHECK((size_t)(c.end - at) < sizeof spec);
+            snprintf(spec, sizeof spec, "%.*s", (int)(c.end - at), at);
+            _cleanup_free_ char *value = argument(spec, &c, &rest);
+            (void)json_array_append_new(all, json_text(value));
+        }
+        at = c.end;
+    }
+    va_end(rest);
+    return all;
+}
+
+json_t *phrase(const char *english, ...)
+{
+    va_list ap;
+    va_start(ap, english);
+    json_t *all = phrase_v(english, ap);
+    va_end(ap);
+    return all;
+}
+
+json_t *phrase_of(const char *english)
+{
+    return english ? json_pack("[o]", json_text(english)) : NULL;
+}
+
+void phrase_set(json_t *p, size_t argument, json_t *inner)
+{
+    CHECK(json_array_set_new(p, argument + 1, inner) == 0);
+}
+
+/* --- read ------------------------------------------------------------------------------------- */
+
+static void write_any(FILE *f, enum lang lang, const json_t *p, int depth);
+
+static void write_argument(FILE *f, enum lang lang, const json_t *p, unsigned place, int depth)
+{
+    const json_t *value = json_array_get(p, place);
+    if (json_is_string(value))
+        fputs(json_string_value(value), f);
+    else if (json_is_array(value))
+        write_any(f, lang, value, depth + 1);
+    else
+        fputc('?', f);
+}
+
+static void write_sentence(FILE *f, enum lang lang, const json_t *p, int depth)
+{
+    const char *at = lang_text(lang, json_string_value(json_array_get(p, 0))), *next;
+    unsigned place = 0;
+    for (; (next = strchr(at, '%')); at = next) {
+        fwrite(at, 1, (size_t)(next - at), f);
+        struct conversion c = parse(next + 1);
+        if (c.sort == '%')
+            fputc('%', f);
+        else if (c.sort)
+            write_argument(f, lang, p, c.place ? c.place : ++place, depth);
+        else
+            fwrite(next, 1, (size_t)(c.end - next), f);
+        next = c.end;
+    }
+    fputs(at, f);
+}
+
+static void write_any(FILE *f, enum lang lang, const json_t *p, int depth)
+{
+    const json_t *part;
+    size_t i;
+    if (depth > DEPTH_MAX || ftell(f) > WORDS_MAX)
+        return;
+    if (json_is_string(json_array_get(p, 0))) {
+        write_sentence(f, lang, p, depth);
+        return;
+    }
+    json_array_foreach (p, i, part) {
+        if (i > 0)
+            fputs(": ", f);
+        write_any(f, lang, part, depth + 1);
+    }
+}
+
+char *phrase_words(enum lang lang, const json_t *p)
+{
+    char *words = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&words, &len);
+    CHECK(f);
+    write_any(f, lang, p, 0);
+    CHECK(fclose(f) == 0);
+    if (len > WORDS_MAX)
+        words[utf8_cut(words, len, WORDS_MAX)] = '\0';
+    return words;
+}
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+void phrase_put(json_t *object, const char *key, json_t *p)
+{
+    if (!p)
+        return;
+    _cleanup_free_ char *words = phrase_words(LANG_EN, p), *name = xasprintf("%s_phrase", key);
+    (void)json_object_set_new(object, key, json_text(words));
+    (void)json_object_set_new(object, name, p);
+}
+
+void phrase_copy(json_t *to, const char *to_key, const json_t *from, const char *key)
+{
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key);
+    _cleanup_free_ char *to_name = xasprintf("%s_phrase", to_key);
+    if (json_object_get(from, key))
+        (void)json_object_set(to, to_key, json_object_get(from, key));
+    if (json_object_get(from, name))
+        (void)json_object_set(to, to_name, json_object_get(from, name));
+}
+
+char *phrase_in(enum lang lang, const json_t *object, const char *key)
+{
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key), *german = xasprintf("%s_de", key);
+    const json_t *p = json_object_get(object, name);
+    if (lang == LANG_DE && *json_get_text(object, german)) /* of a program that has no phrase yet */
+        return xstrdup(json_get_text(object, german));
+    char *words = json_is_array(p) ? phrase_words(lang, p) : NULL;
+    if (words && *words)
+        return words;
+    free(words);
+    return xstrdup(json_get_text(object, key));
+}

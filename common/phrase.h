@@ -1,0 +1,43 @@
+/*
+ * A sentence on its way from one program to another, or into a file: its key, which is the English
+ * sentence of the catalogue (common/lang.h), and its arguments. Words are made of it where it is
+ * read, in the reader's language.
+ *
+ * In JSON: ["%s ends in %d days","the CA","12"]. An argument is a text, or such an array itself. An
+ * array of arrays are parts with ": " between them, as an error has them. Beside a member KEY with
+ * the English words, for scripts and logs, it stands as KEY_phrase.
+ *
+ * Keys and arguments may come from a file or a peer: they are put together here, never by printf.
+ * What is no phrase becomes nothing.
+ */
+#ifndef ELEXGATE_COMMON_PHRASE_H
+#define ELEXGATE_COMMON_PHRASE_H
+
+#include <jansson.h>
+#include <stdarg.h>
+
+#include "common/lang.h"
+#include "common/memory.h"
+
+/* A new reference. What printf would make of each argument is kept as text. scripts/po finds the
+ * sentence. */
+json_t *phrase(const char *english, ...) PRINTF(1, 2) MUSTCHECK;
+json_t *phrase_v(const char *english, va_list ap) PRINTF(1, 0) MUSTCHECK;
+/* Of a sentence without arguments, marked by N_() where it stands; NULL gives NULL. */
+json_t *phrase_of(const char *english) MUSTCHECK;
+/* Puts another phrase in an argument's place, counted from 0; takes it over. */
+void phrase_set(json_t *phrase, size_t argument, json_t *inner);
+
+/* In words; malloc'ed. "" for what is no phrase. */
+char *phrase_words(enum lang lang, const json_t *phrase) MUSTCHECK;
+
+/* object.KEY = the English words, object.KEY_phrase = the phrase, which is taken over; NULL:
+ * neither. */
+void phrase_put(json_t *object, const char *key, json_t *phrase);
+/* Copies both members, as far as they are there; from may be NULL. */
+void phrase_copy(json_t *to, const char *to_key, const json_t *from, const char *key);
+/* object.KEY in the reader's language, as it is where no phrase stands beside it; malloc'ed, "" if
+ * missing. */
+char *phrase_in(enum lang lang, const json_t *object, const char *key) MUSTCHECK;
+
+#endif

@@ -1,0 +1,34 @@
+"""A sentence of a program in a language: KEY_phrase of an answer (common/phrase.h), with the words of po/."""
+import functools
+import re
+import sys
+
+from lib import paths
+
+sys.path.insert(0, str(paths.ROOT / "po"))
+import pofile  # noqa: E402
+
+CONVERSION = re.compile(r"%(?:(\d)\$)?[-+ #0.*\d]*(?:hh|h|ll|l|z|j|t)?([%diouxXcsfgep])")
+
+
+@functools.cache
+def catalogue(language):
+    text = (paths.ROOT / "po" / f"{language}.po").read_text().replace("<PRId64>", "ld")
+    return {key: e["str"][0] for key, e in pofile.read(text).items()}
+
+
+def words(language, phrase):
+    if isinstance(phrase, str):
+        return phrase
+    if not isinstance(phrase[0], str):
+        return ": ".join(words(language, p) for p in phrase)
+    places = iter(range(1, 100))
+
+    def put(m):
+        return "%" if m[2] == "%" else words(language, phrase[int(m[1]) if m[1] else next(places)])
+    assert phrase[0] in catalogue(language), f"not in the catalogue: {phrase[0]}"
+    return CONVERSION.sub(put, catalogue(language)[phrase[0]])
+
+
+def german(answer, key="text"):
+    return words("de", answer[f"{key}_phrase"])
