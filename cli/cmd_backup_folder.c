@@ -44,13 +44,12 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "show or init, not \"%s\"", argv[1]);
     const char *args[] = {"folder", init ? "init" : "show", NULL};
     code = job_stream_run(cli, args, keep_last, &last);
-    if (last && cli->json) {
+    if (last && cli->json)
         cli_print_json(last);
-    } else if (last && code == EXIT_GOOD) {
+    else if (last && code == EXIT_GOOD)
         tell_folder(cli, last, init);
-    } else if (last) {
+    else if (last)
         cli_fail_last(cli, code, last);
-    }
     json_decref(last);
     return code;
 }

@@ -108,7 +108,7 @@ char *units_duration(uint64_t ms, const char *day, char *buf, size_t size)
     uint64_t s = ms / 1000, min = s / 60, h = min / 60;
 
     if (s < 1)
-        snprintf(buf, size, "%" PRIu64 " ms", ms);
+        snprintf(buf, size, "< 1 s");
     else if (s < 120)
         snprintf(buf, size, "%" PRIu64 " s", s);
     else if (min < 120)

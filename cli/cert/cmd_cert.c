@@ -202,7 +202,7 @@ const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
     "  revoke NAME|SERIAL, crl  take one back; write the revocation list\n"
     "  export --for package|jdbc|windows|macos|linux|webelexis  write files and instructions for\n"
     "                           workstations; package: all of it in one ZIP\n"
-    "      [--out DIR] [--host NAME] [--port N] [--database NAME] [--lang de|en]\n"
+    "      [--out DIR] [--host NAME] [--port N] [--database NAME] [--lang de|fr|it|en]\n"
     "\n"
     "--dir DIR          the folder; else that of [tls] certificate in the configuration\n"
     "--ca-key FILE      the CA's key where it is kept elsewhere; --ca-passphrase-file FILE\n"

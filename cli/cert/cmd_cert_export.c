@@ -99,8 +99,8 @@ static int write_package(
         code = cert_fail(run, &e);
     if (code == EXIT_GOOD) {
         code = write_file(run, dir,
-            facts->german ? "elexgate-arbeitsplatz.zip" : "elexgate-workstation.zip", zip, len,
-            files);
+            facts->lang == LANG_DE ? "elexgate-arbeitsplatz.zip" : "elexgate-workstation.zip", zip,
+            len, files);
     }
     for (i = 0; i < k; i++)
         free((char *)(uintptr_t)all[i].data);
@@ -117,7 +117,7 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
     _cleanup_free_ char *html = guide_html(&g, facts);
     _cleanup_free_ char *field = guide_database_field(facts, true);
     _cleanup_free_ char *url = guide_jdbc_url(facts, true);
-    const char *stem = facts->german ? "Anleitung" : "instructions";
+    const char *stem = facts->lang == LANG_DE ? "Anleitung" : "instructions";
     _cleanup_free_ char *txt_name = xasprintf("%s-%s.txt", stem, run->args.target);
     _cleanup_free_ char *html_name = xasprintf("%s-%s.html", stem, run->args.target);
     int code = write_file(run, dir, txt_name, text, strlen(text), files);
@@ -192,7 +192,7 @@ static const char *choose_database(const struct cert_run *run)
 }
 
 static int export_pair(
-    struct cert_run *run, enum guide_target target, const struct cert_pair *pair, bool german)
+    struct cert_run *run, enum guide_target target, const struct cert_pair *pair, enum lang lang)
 {
     struct err e = {0};
     struct cert_info *ai = NULL;
@@ -202,7 +202,7 @@ static int export_pair(
     _cleanup_free_ char *dir = run->args.out != NULL ? xstrdup(run->args.out)
                                                      : xasprintf("elexgate-%s", run->args.target);
     _cleanup_free_ char *port = choose_port(run);
-    struct guide_facts facts = {.german = german, .port = port, .database = choose_database(run)};
+    struct guide_facts facts = {.lang = lang, .port = port, .database = choose_database(run)};
     int code = choose_host(run, cert_pair_info(pair), &facts.host);
     if (code != EXIT_GOOD)
         return code;
@@ -231,22 +231,21 @@ static int run_export(struct cert_run *run)
     struct err e = {0};
     enum guide_target target;
     struct cert_pair *pair = NULL;
-    bool german = run->cli->lang == LANG_DE;
+    enum lang lang = run->cli->lang;
     if (run->args.target == NULL || !guide_target_parse(run->args.target, &target)) {
         return cli_usage(
             run->cli, "export needs --for jdbc, windows, macos, linux, webelexis or package");
     }
-    if (run->args.lang != NULL && strcmp(run->args.lang, "de") != 0 &&
-        strcmp(run->args.lang, "en") != 0)
-        return cli_usage(run->cli, "--lang is de or en");
+    if (run->args.lang != NULL && lang_parse(run->args.lang) == LANG_COUNT)
+        return cli_usage(run->cli, "--lang is de, fr, it or en");
     if (run->args.lang != NULL)
-        german = strcmp(run->args.lang, "de") == 0;
+        lang = lang_parse(run->args.lang);
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
     if (cert_store_current(&run->store, &pair, &e) < 0)
         return cert_fail(run, &e);
-    code = export_pair(run, target, pair, german);
+    code = export_pair(run, target, pair, lang);
     cert_pair_unref(pair);
     return code;
 }

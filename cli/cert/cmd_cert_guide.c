@@ -22,11 +22,11 @@ bool guide_target_parse(const char *name, enum guide_target *out)
 }
 
 /* Takes over code. */
-static void step(struct guide *g, const char *english, const char *german, char *code)
+static void step(struct guide *g, const char *english, char *code)
 {
     g->steps = xrealloc(g->steps, (g->n + 1) * sizeof *g->steps);
     g->steps[g->n++] = (struct guide_step){
-        .text = xstrdup(g->german ? german : english), .code = code};
+        .text = xstrdup(lang_text(g->lang, english)), .code = code};
 }
 
 /* The parameters of MySQL Connector/J, 8.0 and 9. sslMode wins over the useSSL=false that Elexis's
@@ -62,33 +62,26 @@ char *guide_jdbc_url(const struct guide_facts *f, bool windows)
 
 static void build_jdbc(const struct guide_facts *f, struct guide *g)
 {
-    g->title = xasprintf(g->german ? "Elexis mit %s verbinden" : "Connect Elexis with %s", f->host);
+    g->title = xasprintf(lang_text(g->lang, "Connect Elexis with %s"), f->host);
     if (f->issuer != NULL) {
         step(g,
-            "Copy " GUIDE_TRUST_FILE " to this folder of the workstation (Windows / macOS, Linux):",
-            "Die Datei " GUIDE_TRUST_FILE
-            " in diesen Ordner des Arbeitsplatzes kopieren (Windows / macOS, Linux):",
+            N_("Copy elexgate-trust.p12 to this folder of the workstation (Windows / macOS, Linux):"),
             xstrdup("C:\\elexgate\\" GUIDE_TRUST_FILE "\n" UNIX_FOLDER "/" GUIDE_TRUST_FILE));
     }
-    step(g, "In Elexis, at the start: connection, type MySQL, and as the server:",
-        "In Elexis beim Start: Datenbankverbindung, Typ MySQL, und als Server:",
-        xasprintf("%s\n%s %s", f->host, g->german ? "Port" : "port", f->port));
-    step(g, "As the name of the database, on Windows, in one line:",
-        "Als Datenbankname, unter Windows, in einer Zeile:", guide_database_field(f, true));
-    step(g, "As the name of the database, on macOS and Linux, in one line:",
-        "Als Datenbankname, unter macOS und Linux, in einer Zeile:",
+    step(g, N_("In Elexis, at the start: connection, type MySQL, and as the server:"),
+        xasprintf("%s\n%s %s", f->host, lang_text(g->lang, "port"), f->port));
+    step(g, N_("As the name of the database, on Windows, in one line:"),
+        guide_database_field(f, true));
+    step(g, N_("As the name of the database, on macOS and Linux, in one line:"),
         guide_database_field(f, false));
     step(g,
-        "Before a MariaDB put the first of these in front of z=, so that times are found again; Elexis 3.7 and 3.8 need the second as well:",
-        "Vor einer MariaDB gehört das Erste vor z=, damit Zeiten wiedergefunden werden; Elexis 3.7 und 3.8 brauchen auch das Zweite:",
+        N_("Before a MariaDB put the first of these in front of z=, so that times are found again; Elexis 3.7 and 3.8 need the second as well:"),
         xstrdup("sendFractionalSeconds=false&\nenabledTLSProtocols=TLSv1.2&"));
     step(g,
-        "User and password stay as they are. For programs that take a whole JDBC URL (MySQL Connector/J 8.0 and 9):",
-        "Benutzer und Passwort bleiben. Für Programme, die eine ganze JDBC-URL nehmen (MySQL Connector/J 8.0 und 9):",
+        N_("User and password stay as they are. For programs that take a whole JDBC URL (MySQL Connector/J 8.0 and 9):"),
         guide_jdbc_url(f, true));
     step(g,
-        "If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini lacks:",
-        "Meldet Elexis 3.9 bis 3.12 \"No appropriate protocol\", fehlt beim Zugang in elexgate.ini:",
+        N_("If Elexis 3.9 to 3.12 says \"No appropriate protocol\", the listener in elexgate.ini lacks:"),
         xstrdup("announce = elexis"));
 }
 
@@ -128,52 +121,40 @@ static void step_contents(struct guide *g)
 static void build_package(const struct guide_facts *f, struct guide *g)
 {
     g->list = true;
-    g->title = xasprintf(g->german ? "Arbeitsplatz verschlüsselt mit %s verbinden"
-                                   : "Connect a workstation with %s, encrypted",
-        f->host);
+    g->title = xasprintf(lang_text(g->lang, "Connect a workstation with %s, encrypted"), f->host);
     if (f->issuer != NULL) {
         step(g,
-            "Windows: unpack the ZIP, right-click setup.cmd, Run as administrator. It copies the trust store to C:\\elexgate, has Windows trust the practice's CA, and puts the line for Elexis into the clipboard. macOS and Linux, in a terminal in the unpacked folder:",
-            "Windows: ZIP auspacken, Rechtsklick auf einrichten.cmd, «Als Administrator ausführen». Das Skript legt den Trust-Store nach C:\\elexgate, lässt Windows der Zertifizierungsstelle der Praxis vertrauen und kopiert die Zeile für Elexis in die Zwischenablage. macOS und Linux, im Terminal im ausgepackten Ordner:",
+            N_("Windows: unpack the ZIP, right-click setup.cmd, Run as administrator. It copies the trust store to C:\\elexgate, has Windows trust the practice's CA, and puts the line for Elexis into the clipboard. macOS and Linux, in a terminal in the unpacked folder:"),
             xstrdup(
                 "sudo mkdir -p " UNIX_FOLDER " && sudo cp " GUIDE_TRUST_FILE " " UNIX_FOLDER "/"));
     }
     step_try(f, g);
     step(g,
-        "Elexis 3.9 to 3.12: menu File, Connection…; in the list choose the connection to create a new one («Neue Verbindung erstellen»), then Next.",
-        "Elexis 3.9 bis 3.12: Menü «Datei», «Verbindung...»; in der Liste «Neue Verbindung erstellen» wählen, dann «Weiter».",
+        N_("Elexis 3.9 to 3.12: menu File, Connection…; in the list choose the connection to create a new one («Neue Verbindung erstellen»), then Next."),
         NULL);
     step(g,
-        "Elexis 3.13 and later: the same way; only users with the right to set the database connection see the menu entry. On a new workstation the same wizard opens at the first start.",
-        "Elexis 3.13 und neuer: derselbe Weg; den Menüpunkt sieht nur, wer das Recht hat, die Datenbankverbindung einzurichten. Auf einem neuen Arbeitsplatz öffnet sich derselbe Assistent beim ersten Start.",
+        N_("Elexis 3.13 and later: the same way; only users with the right to set the database connection see the menu entry. On a new workstation the same wizard opens at the first start."),
         NULL);
-    step(g, "In the wizard: Typ, Serveradresse and Port:",
-        "Im Assistenten «Typ», «Serveradresse» und «Port»:",
+    step(g, N_("In the wizard: Typ, Serveradresse and Port:"),
         xasprintf("MySQL\n%s\n%s", f->host, f->port));
     step(g,
-        "Datenbankname: paste the line (Ctrl+V). It is in the files line-windows.txt and line-macos-linux.txt; on Windows:",
-        "«Datenbankname»: die Zeile einfügen (Strg+V). Sie steht in den Dateien line-windows.txt und line-macos-linux.txt; für Windows:",
+        N_("Datenbankname: paste the line (Ctrl+V). It is in the files line-windows.txt and line-macos-linux.txt; on Windows:"),
         guide_package_field(f, true));
     step(g,
-        "DB user and password stay as they were. Tick «Elexis nach Verbindungswechsel neu starten», Finish.",
-        "«DB-Username» und «DB-Passwort» bleiben, wie sie waren. «Elexis nach Verbindungswechsel neu starten» ankreuzen, «Fertigstellen».",
+        N_("DB user and password stay as they were. Tick «Elexis nach Verbindungswechsel neu starten», Finish."),
         NULL);
     step(g,
-        "This is what success looks like: Elexis starts and asks for user and password as always, and on the page of Elexgate, under Workstations, the row of this workstation turns to a green TLS. Tick it off on the list.",
-        "So sieht Erfolg aus: Elexis startet und fragt wie immer nach Benutzer und Passwort, und auf der Seite von Elexgate steht unter «Arbeitsplätze» in der Zeile dieses Arbeitsplatzes ein grünes TLS. Auf der Liste abhaken.",
+        N_("This is what success looks like: Elexis starts and asks for user and password as always, and on the page of Elexgate, under Workstations, the row of this workstation turns to a green TLS. Tick it off on the list."),
         NULL);
     step(g,
-        "If it does not: Elexis says only \"Communications link failure\"; its log says why, in the home folder:",
-        "Geht es nicht: Elexis sagt nur «Communications link failure»; warum, steht in seinem Log im Benutzerordner:",
+        N_("If it does not: Elexis says only \"Communications link failure\"; its log says why, in the home folder:"),
         xstrdup(
             "elexis/logs/elexis-3.log\nPath does not chain with any of the trust anchors\nCannot open file:\nServer identity verification failed"));
     step(g,
-        "The first of these: the file belongs to another CA, take a new package. The second: it is not in its folder, see the first step. The third: the server is reached under a name that its certificate lacks; ask whoever looks after Elexgate.",
-        "Das Erste: Die Datei gehört zu einer anderen Zertifizierungsstelle; ein neues Paket nehmen. Das Zweite: Sie liegt nicht in ihrem Ordner; siehe den ersten Schritt. Das Dritte: Der Server wird unter einem Namen erreicht, den sein Zertifikat nicht hat; fragen Sie Ihre Betreuung.",
+        N_("The first of these: the file belongs to another CA, take a new package. The second: it is not in its folder, see the first step. The third: the server is reached under a name that its certificate lacks; ask whoever looks after Elexgate."),
         NULL);
     step(g,
-        "The short way on Windows: drop the folder of Elexis (where elexis.ini is) on setup.cmd; then Elexis uses the Windows store, and this line is enough:",
-        "Der kurze Weg unter Windows: den Ordner von Elexis (darin liegt elexis.ini) auf einrichten.cmd ziehen; dann benutzt Elexis den Windows-Speicher, und diese Zeile genügt:",
+        N_("The short way on Windows: drop the folder of Elexis (where elexis.ini is) on setup.cmd; then Elexis uses the Windows store, and this line is enough:"),
         xasprintf("%s?sslMode=VERIFY_IDENTITY&sendFractionalSeconds=false&z=", f->database));
     if (f->issuer != NULL)
         step_contents(g);
@@ -181,64 +162,50 @@ static void build_package(const struct guide_facts *f, struct guide *g)
 
 static void step_compare(const struct guide_facts *f, struct guide *g)
 {
-    step(g, "The fingerprint shown must be this one (SHA-256, then SHA-1):",
-        "Der angezeigte Fingerabdruck muss dieser sein (SHA-256, dann SHA-1):",
+    step(g, N_("The fingerprint shown must be this one (SHA-256, then SHA-1):"),
         xasprintf("%s\n%s", f->sha256, f->sha1));
 }
 
 static void build_windows(const struct guide_facts *f, struct guide *g)
 {
-    g->title = xasprintf(g->german ? "Windows: dem Zertifikat von %s vertrauen"
-                                   : "Windows: trust the certificate of %s",
-        f->host);
+    g->title = xasprintf(lang_text(g->lang, "Windows: trust the certificate of %s"), f->host);
     step(g,
-        "Double-click " GUIDE_CA_DER
-        ", Install Certificate, Local Machine, Place all certificates in the following store: Trusted Root Certification Authorities. Or, in a command prompt of the administrator:",
-        GUIDE_CA_DER
-        " doppelklicken, Zertifikat installieren, Lokaler Computer, Alle Zertifikate in folgendem Speicher speichern: Vertrauenswürdige Stammzertifizierungsstellen. Oder in einer Eingabeaufforderung des Administrators:",
+        N_("Double-click elexgate-ca.cer, Install Certificate, Local Machine, Place all certificates in the following store: Trusted Root Certification Authorities. Or, in a command prompt of the administrator:"),
         xstrdup("certutil -addstore -f Root " GUIDE_CA_DER));
     step_compare(f, g);
     step(g,
-        "For Elexis to use the Windows store, these lines go to the end of elexis.ini, behind -vmargs:",
-        "Damit Elexis den Windows-Speicher benutzt, kommt ans Ende von elexis.ini, hinter -vmargs:",
+        N_("For Elexis to use the Windows store, these lines go to the end of elexis.ini, behind -vmargs:"),
         xstrdup("-Djavax.net.ssl.trustStoreType=Windows-ROOT"));
     struct guide_facts bare = *f;
     bare.issuer = NULL; /* no trust store in the URL */
-    step(g, "And in Elexis, as the name of the database:", "Und in Elexis als Datenbankname:",
-        guide_database_field(&bare, true));
+    step(g, N_("And in Elexis, as the name of the database:"), guide_database_field(&bare, true));
 }
 
 static void build_macos(const struct guide_facts *f, struct guide *g)
 {
-    g->title = xasprintf(
-        g->german ? "macOS: dem Zertifikat von %s vertrauen" : "macOS: trust the certificate of %s",
-        f->host);
-    step(g, "In Terminal, compare the fingerprint:", "Im Terminal den Fingerabdruck vergleichen:",
-        xstrdup("shasum -a 256 " GUIDE_CA_DER));
+    g->title = xasprintf(lang_text(g->lang, "macOS: trust the certificate of %s"), f->host);
+    step(g, N_("In Terminal, compare the fingerprint:"), xstrdup("shasum -a 256 " GUIDE_CA_DER));
     step_compare(f, g);
-    step(g, "Then let the system trust it:", "Dann dem Zertifikat systemweit vertrauen:",
+    step(g, N_("Then let the system trust it:"),
         xstrdup("sudo security add-trusted-cert -d -r trustRoot \\\n"
                 "  -k /Library/Keychains/System.keychain " GUIDE_CA_DER));
-    step(g, "Java, hence Elexis, does not look there; see: elexgate cert export --for jdbc",
-        "Java, also Elexis, schaut dort nicht nach; siehe: elexgate cert export --for jdbc", NULL);
+    step(g, N_("Java, hence Elexis, does not look there; see: elexgate cert export --for jdbc"),
+        NULL);
 }
 
 static void build_linux(const struct guide_facts *f, struct guide *g)
 {
-    g->title = xasprintf(
-        g->german ? "Linux: dem Zertifikat von %s vertrauen" : "Linux: trust the certificate of %s",
-        f->host);
-    step(g, "Compare the fingerprint:", "Den Fingerabdruck vergleichen:",
+    g->title = xasprintf(lang_text(g->lang, "Linux: trust the certificate of %s"), f->host);
+    step(g, N_("Compare the fingerprint:"),
         xstrdup("openssl x509 -in " GUIDE_CA_PEM " -noout -fingerprint -sha256"));
     step_compare(f, g);
-    step(g, "Debian, Ubuntu:", "Debian, Ubuntu:",
+    step(g, N_("Debian, Ubuntu:"),
         xstrdup("sudo cp " GUIDE_CA_PEM " /usr/local/share/ca-certificates/elexgate-ca.crt\n"
                 "sudo update-ca-certificates"));
-    step(g, "Fedora, RHEL:", "Fedora, RHEL:",
+    step(g, N_("Fedora, RHEL:"),
         xstrdup("sudo cp " GUIDE_CA_PEM " /etc/pki/ca-trust/source/anchors/\n"
                 "sudo update-ca-trust"));
-    step(g, "The mariadb command line client takes it without that:",
-        "Der Kommandozeilen-Client mariadb nimmt es auch ohne das:",
+    step(g, N_("The mariadb command line client takes it without that:"),
         xasprintf("mariadb --host=%s --port=%s --user=USER --password \\\n"
                   "  --ssl-ca=" GUIDE_CA_PEM " --ssl-verify-server-cert %s",
             f->host, f->port, f->database));
@@ -246,16 +213,13 @@ static void build_linux(const struct guide_facts *f, struct guide *g)
 
 static void build_webelexis(const struct guide_facts *f, struct guide *g)
 {
-    g->title = xasprintf(
-        g->german ? "Webelexis mit %s verbinden" : "Connect Webelexis with %s", f->host);
+    g->title = xasprintf(lang_text(g->lang, "Connect Webelexis with %s"), f->host);
     step(g,
-        "Webelexis (mysql2 1.7) has no option for TLS. It gets a listener of its own, in plaintext, that only its network reaches; its sessions are counted and blocked as all others. In elexgate.ini, with the network of its container:",
-        "Webelexis (mysql2 1.7) kennt keine Option für TLS. Es bekommt einen eigenen Zugang ohne Verschlüsselung, den nur sein Netz erreicht; seine Sitzungen werden gezählt und gesperrt wie alle anderen. In elexgate.ini, mit dem Netz seines Containers:",
+        N_("Webelexis (mysql2 1.7) has no option for TLS. It gets a listener of its own, in plaintext, that only its network reaches; its sessions are counted and blocked as all others. In elexgate.ini, with the network of its container:"),
         xstrdup(
             "[listen webelexis]\naddress = 172.17.0.1\nport = 3313\ntls = off\nannounce = server\nallow = 172.17.0.0/16"));
     step(g,
-        "Never open that port to the practice's network. Restart elexgate-proxy, then in Webelexis:",
-        "Diesen Port nie zum Praxisnetz hin öffnen. elexgate-proxy neu starten, dann in Webelexis:",
+        N_("Never open that port to the practice's network. Restart elexgate-proxy, then in Webelexis:"),
         xasprintf("DBHOST=172.17.0.1\nDBPORT=3313\nDBNAME=%s", f->database));
 }
 
@@ -263,13 +227,12 @@ void guide_build(enum guide_target target, const struct guide_facts *f, struct g
 {
     static void (*const builders[])(const struct guide_facts *, struct guide *) = {
         build_jdbc, build_windows, build_macos, build_linux, build_webelexis, build_package};
-    struct guide g = {.german = f->german};
+    struct guide g = {.lang = f->lang};
     bool system_store = target == GUIDE_WINDOWS || target == GUIDE_MACOS || target == GUIDE_LINUX;
     if (f->issuer == NULL && system_store) {
-        g.title = xasprintf(g.german ? "Das Zertifikat von %s" : "The certificate of %s", f->host);
+        g.title = xasprintf(lang_text(g.lang, "The certificate of %s"), f->host);
         step(&g,
-            "It comes from a public certification authority: the system knows it, nothing needs to be installed.",
-            "Es stammt von einer öffentlichen Zertifizierungsstelle: Das System kennt sie, es ist nichts zu installieren.",
+            N_("It comes from a public certification authority: the system knows it, nothing needs to be installed."),
             NULL);
     } else {
         builders[target](f, &g);
@@ -346,15 +309,14 @@ static void put_row(FILE *f, const char *label, const char *value)
 #define LIST_ROWS 14
 
 /* A sheet of its own: one row for each workstation. */
-static void put_list(FILE *f, bool german)
+static void put_list(FILE *f, enum lang lang)
 {
-    static const char *const heads[][2] = {{"Workstation", "Arbeitsplatz"},
-        {"Script run", "Skript ausgeführt"}, {"Line pasted", "Zeile eingefügt"},
-        {"Green on the page", "Grün auf der Seite"}, {"Date, initials", "Datum, Kürzel"}};
+    static const char *const heads[] = {N_("Workstation"), N_("Script run"), N_("Line pasted"),
+        N_("Green on the page"), N_("Date, initials")};
     size_t n = sizeof heads / sizeof heads[0];
-    fprintf(f, "<h1 class=\"list\">%s</h1>\n<table><tr>", german ? "Zum Abhaken" : "To tick off");
+    fprintf(f, "<h1 class=\"list\">%s</h1>\n<table><tr>", lang_text(lang, "To tick off"));
     for (size_t i = 0; i < n; i++)
-        fprintf(f, "<th>%s</th>", heads[i][german]);
+        fprintf(f, "<th>%s</th>", lang_text(lang, heads[i]));
     fputs("</tr>\n", f);
     for (size_t row = 0; row < LIST_ROWS; row++) {
         fputs("<tr>", f);
@@ -370,21 +332,21 @@ char *guide_html(const struct guide *g, const struct guide_facts *facts)
     char *out = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&out, &len);
-    bool de = g->german;
+    enum lang lang = g->lang;
     CHECK(f != NULL);
     fprintf(f, "<!DOCTYPE html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><title>",
-        de ? "de" : "en");
+        lang_code(lang));
     put_escaped(f, g->title);
     fprintf(f, "</title><style>%s</style></head><body>\n<h1>", page_style);
     put_escaped(f, g->title);
     fputs("</h1>\n<table>\n", f);
-    put_row(f, de ? "Arbeitsplatz" : "Workstation", "");
-    put_row(f, de ? "Eingerichtet am, von" : "Set up on, by", "");
-    put_row(f, "Server", facts->host);
-    put_row(f, "Port", facts->port);
+    put_row(f, lang_text(lang, "Workstation"), "");
+    put_row(f, lang_text(lang, "Set up on, by"), "");
+    put_row(f, lang_text(lang, "Server"), facts->host);
+    put_row(f, lang_text(lang, "Port"), facts->port);
     if (facts->issuer != NULL) {
-        put_row(f, de ? "Aussteller" : "Issuer", facts->issuer);
-        put_row(f, de ? "Gültig bis" : "Valid until", facts->valid_until);
+        put_row(f, lang_text(lang, "Issuer"), facts->issuer);
+        put_row(f, lang_text(lang, "Valid until"), facts->valid_until);
         put_row(f, "SHA-256", facts->sha256);
     }
     fputs("</table>\n<ol>\n", f);
@@ -400,7 +362,7 @@ char *guide_html(const struct guide *g, const struct guide_facts *facts)
     }
     fputs("</ol>\n", f);
     if (g->list)
-        put_list(f, de);
+        put_list(f, lang);
     fputs("</body></html>\n", f);
     CHECK(fclose(f) == 0);
     return out;

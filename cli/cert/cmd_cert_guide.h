@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/lang.h"
+
 enum guide_target {
     GUIDE_JDBC,
     GUIDE_WINDOWS,
@@ -26,7 +28,7 @@ enum guide_target {
 #define GUIDE_LINE_STORE     "line-system-store.txt"
 
 struct guide_facts {
-    bool german;
+    enum lang lang;
     const char *host, *port, *database;
     /* The certificate to trust; issuer NULL: a public CA, nothing needs to be installed. */
     const char *issuer, *sha256, *sha1; /* fingerprints with colons */
@@ -39,7 +41,8 @@ struct guide_step {
 };
 
 struct guide {
-    bool german, list; /* list: with one to tick off, a row a workstation */
+    enum lang lang;
+    bool list; /* with one to tick off, a row a workstation */
     char *title;
     struct guide_step *steps;
     size_t n;

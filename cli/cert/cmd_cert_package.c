@@ -16,47 +16,37 @@
 /* What cmd.exe reads: ASCII, since nobody knows its code page, and CR LF. */
 static char *script(const struct guide_facts *f)
 {
-    static const char *const lines[][2] = {
-        {"@echo off", "@echo off"},
-        {"rem Puts the files for Elexis in their places. Run it as administrator.",
-            "rem Legt die Dateien fuer Elexis ab. Als Administrator ausfuehren."},
-        {"rem Drop the folder of Elexis on it, and Elexis uses the Windows store (short line).",
-            "rem Den Ordner von Elexis darauf ziehen: Elexis benutzt dann den Windows-Speicher (kurze Zeile)."},
-        {"setlocal", "setlocal"},
-        {"cd /d \"%~dp0\"", "cd /d \"%~dp0\""},
-        {"net session >nul 2>&1 || (echo Please right-click and choose \"Run as administrator\". & pause & exit /b 1)",
-            "net session >nul 2>&1 || (echo Bitte Rechtsklick, \"Als Administrator ausfuehren\". & pause & exit /b 1)"},
-        {"if not exist C:\\elexgate mkdir C:\\elexgate",
-            "if not exist C:\\elexgate mkdir C:\\elexgate"},
-        {"copy /y " GUIDE_TRUST_FILE " C:\\elexgate\\ >nul || goto failed",
-            "copy /y " GUIDE_TRUST_FILE " C:\\elexgate\\ >nul || goto failed"},
-        {"for %%f in (elexgate-ca*.cer) do certutil -addstore -f Root \"%%f\" >nul || goto failed",
-            "for %%f in (elexgate-ca*.cer) do certutil -addstore -f Root \"%%f\" >nul || goto failed"},
-        {"set line=" GUIDE_LINE_WINDOWS, "set line=" GUIDE_LINE_WINDOWS},
-        {"if \"%~1\"==\"\" goto copied", "if \"%~1\"==\"\" goto copied"},
-        {"if not exist \"%~1\\elexis.ini\" (echo There is no elexis.ini in %1 & goto failed)",
-            "if not exist \"%~1\\elexis.ini\" (echo In %1 liegt keine elexis.ini & goto failed)"},
-        {"findstr /c:\"trustStoreType=Windows-ROOT\" \"%~1\\elexis.ini\" >nul || (echo.&echo -Djavax.net.ssl.trustStoreType=Windows-ROOT) >> \"%~1\\elexis.ini\"",
-            "findstr /c:\"trustStoreType=Windows-ROOT\" \"%~1\\elexis.ini\" >nul || (echo.&echo -Djavax.net.ssl.trustStoreType=Windows-ROOT) >> \"%~1\\elexis.ini\""},
-        {"set line=" GUIDE_LINE_STORE, "set line=" GUIDE_LINE_STORE},
-        {":copied", ":copied"},
-        {"clip < %line%", "clip < %line%"},
-        {"echo Done. The line for Elexis is in the clipboard: paste it as the name of the database.",
-            "echo Fertig. Die Zeile fuer Elexis ist in der Zwischenablage: als Datenbankname einfuegen."},
-        {"pause", "pause"},
-        {"exit /b 0", "exit /b 0"},
-        {":failed", ":failed"},
-        {"echo That did not work; nothing else was changed. See the guide.",
-            "echo Das ging nicht; mehr wurde nicht veraendert. Siehe die Anleitung."},
-        {"pause", "pause"},
-        {"exit /b 1", "exit /b 1"},
+    static const char *const lines[] = {
+        "@echo off",
+        N_("rem Puts the files for Elexis in their places. Run it as administrator."),
+        N_("rem Drop the folder of Elexis on it, and Elexis uses the Windows store (short line)."),
+        "setlocal",
+        "cd /d \"%~dp0\"",
+        N_("net session >nul 2>&1 || (echo Please right-click and choose \"Run as administrator\". & pause & exit /b 1)"),
+        "if not exist C:\\elexgate mkdir C:\\elexgate",
+        "copy /y " GUIDE_TRUST_FILE " C:\\elexgate\\ >nul || goto failed",
+        "for %%f in (elexgate-ca*.cer) do certutil -addstore -f Root \"%%f\" >nul || goto failed",
+        "set line=" GUIDE_LINE_WINDOWS,
+        "if \"%~1\"==\"\" goto copied",
+        N_("if not exist \"%~1\\elexis.ini\" (echo There is no elexis.ini in %1 & goto failed)"),
+        "findstr /c:\"trustStoreType=Windows-ROOT\" \"%~1\\elexis.ini\" >nul || (echo.&echo -Djavax.net.ssl.trustStoreType=Windows-ROOT) >> \"%~1\\elexis.ini\"",
+        "set line=" GUIDE_LINE_STORE,
+        ":copied",
+        "clip < %line%",
+        N_("echo Done. The line for Elexis is in the clipboard: paste it as the name of the database."),
+        "pause",
+        "exit /b 0",
+        ":failed",
+        N_("echo That did not work; nothing else was changed. See the guide."),
+        "pause",
+        "exit /b 1",
     };
     char *out = NULL;
     size_t len = 0;
     FILE *s = open_memstream(&out, &len);
     CHECK(s != NULL);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        fprintf(s, "%s\r\n", lines[i][f->german]);
+        fprintf(s, "%s\r\n", lang_text(f->lang, lines[i]));
     CHECK(fclose(s) == 0);
     return out;
 }
@@ -69,7 +59,8 @@ size_t package_texts(const struct guide_facts *f, struct package_file out[static
     if (f->issuer != NULL) {
         out[n++] = (struct package_file){GUIDE_LINE_WINDOWS, guide_package_field(f, true)};
         out[n++] = (struct package_file){GUIDE_LINE_UNIX, guide_package_field(f, false)};
-        out[n++] = (struct package_file){f->german ? "einrichten.cmd" : "setup.cmd", script(f)};
+        out[n++] = (struct package_file){
+            f->lang == LANG_DE ? "einrichten.cmd" : "setup.cmd", script(f)};
     }
     out[n++] = (struct package_file){GUIDE_LINE_STORE, guide_package_field(&store, true)};
     return n;

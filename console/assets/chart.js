@@ -29,7 +29,7 @@ function draw(uPlot) {
     box.closest("section").hidden = data.length < 2; // one point is no line
     if (data.length < 2) return;
     const style = getComputedStyle(document.body), colour = (name) => style.getPropertyValue(name).trim();
-    const lang = document.documentElement.lang === "de" ? "de-CH" : "en-GB";
+    const lang = document.documentElement.lang === "en" ? "en-GB" : `${document.documentElement.lang}-CH`;
     const when = new Intl.DateTimeFormat(lang, { dateStyle: "short", timeStyle: "short" });
     const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };

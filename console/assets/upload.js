@@ -14,7 +14,7 @@ function library() {
 }
 
 function megabytes(n) {
-    const lang = document.documentElement.lang === "de" ? "de-CH" : "en-GB";
+    const lang = document.documentElement.lang === "en" ? "en-GB" : `${document.documentElement.lang}-CH`;
     return `${new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(n / 1e6)} MB`;
 }
 

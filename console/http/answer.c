@@ -173,7 +173,7 @@ static int render(struct partials *p, const char *name, const json_t *model, cha
 static json_t *other_languages(const struct request *rq)
 {
     json_t *list = json_array();
-    for (enum lang lang = LANG_EN; lang < LANG_FR; lang++)
+    for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++)
         if (lang != rq->lang)
             (void)json_array_append_new(
                 list, json_pack("{ssss}", "code", lang_code(lang), "name", lang_name(lang)));

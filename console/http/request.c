@@ -44,7 +44,7 @@ static void take_address(struct request *rq)
 static enum lang language_known(const char *code)
 {
     enum lang lang = lang_parse(code);
-    return lang < LANG_FR && strcmp(lang_code(lang), code) == 0 ? lang : LANG_COUNT;
+    return lang < LANG_COUNT && strcmp(lang_code(lang), code) == 0 ? lang : LANG_COUNT;
 }
 
 static void take_language(struct request *rq)

@@ -231,7 +231,7 @@ enum lang language_choose(const char *header)
         size_t n = strcspn(header, ","), range = strcspn(header, ",; \t");
         enum lang lang = language_of(header, range);
         int w = weight(header + range, n - range);
-        if (lang < LANG_FR && w > most) {
+        if (lang < LANG_COUNT && w > most) {
             best = lang;
             most = w;
         }

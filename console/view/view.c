@@ -14,15 +14,10 @@
 
 #define DEPTH_MAX 16
 
-static bool german(enum lang lang)
-{
-    return lang == LANG_DE;
-}
-
 char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size)
 {
     char text[UNITS_BYTES_LEN], *dot = strchr(units_bytes((uint64_t)bytes, text), '.');
-    if (dot && german(lang))
+    if (dot && lang != LANG_EN)
         *dot = ',';
     utf8_copy(buf, size, text);
     return buf;
@@ -30,7 +25,7 @@ char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size)
 
 char *view_duration(int64_t ms, enum lang lang, char *buf, size_t size)
 {
-    return units_duration((uint64_t)ms, german(lang) ? "Tage" : "days", buf, size);
+    return units_duration((uint64_t)ms, lang_text(lang, "days"), buf, size);
 }
 
 static char *local_time(int64_t wall_ms, enum lang lang, bool seconds, char *buf, size_t size)
@@ -39,7 +34,7 @@ static char *local_time(int64_t wall_ms, enum lang lang, bool seconds, char *buf
     struct tm local;
     size_t n;
     localtime_r(&t, &local);
-    if (german(lang))
+    if (lang != LANG_EN)
         n = seconds ? strftime(buf, size, "%d.%m.%Y %H:%M:%S", &local)
                     : strftime(buf, size, "%d.%m.%Y %H:%M", &local);
     else
@@ -78,16 +73,15 @@ static int days_from_today(time_t t)
 /* "heute 03:15", "gestern 03:15", "morgen 03:15", else date and time. */
 static char *view_when(int64_t wall_ms, enum lang lang, char *buf, size_t size)
 {
-    static const char *const names[2][3] = {
-        {"gestern", "heute", "morgen"}, {"yesterday", "today", "tomorrow"}};
+    static const char *const names[] = {N_("yesterday"), N_("today"), N_("tomorrow")};
     time_t t = (time_t)(wall_ms / 1000);
     int days = days_from_today(t);
     struct tm local;
     if (days < -1 || days > 1)
         return view_time(wall_ms, lang, buf, size);
     localtime_r(&t, &local);
-    utf8_format(buf, size, "%s %02d:%02d", names[german(lang) ? 0 : 1][days + 1], local.tm_hour,
-        local.tm_min);
+    utf8_format(
+        buf, size, "%s %02d:%02d", lang_text(lang, names[days + 1]), local.tm_hour, local.tm_min);
     return buf;
 }
 
@@ -96,17 +90,17 @@ static void view_ago(int64_t wall_ms, enum lang lang, char *buf, size_t size)
     char duration[40];
     int64_t ago = clock_wall_ms() - wall_ms;
     bool past = ago >= 0;
+    long long days = (past ? ago : -ago) / 86400000;
     view_duration(past ? ago : -ago, lang, duration, sizeof duration);
     if (past && ago < 1000)
-        snprintf(buf, size, german(lang) ? "gerade eben" : "just now");
-    else if (!past)
-        utf8_format(buf, size, "in %s", duration);
+        utf8_format(buf, size, "%s", lang_text(lang, N_("just now")));
+    else if (days > 1 && past) /* a sentence of their own: "vor 3 Tagen" */
+        utf8_format(buf, size, lang_text(lang, "%lld days ago"), days);
+    else if (days > 1)
+        utf8_format(buf, size, lang_text(lang, "in %lld days"), days);
     else
-        utf8_format(buf, size, german(lang) ? "vor %s" : "%s ago", duration);
-    /* "vor 3 Tagen", "in 3 Tagen" */
-    size_t n = strlen(buf);
-    if (german(lang) && n > 4 && n + 1 < size && strcmp(buf + n - 4, "Tage") == 0)
-        strcpy(buf + n, "n");
+        utf8_format(
+            buf, size, past ? lang_text(lang, "%s ago") : lang_text(lang, "in %s"), duration);
 }
 
 /* --- the walk --------------------------------------------------------------------------------- */

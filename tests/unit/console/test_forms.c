@@ -143,9 +143,10 @@ static void cookies(void **state)
 static void languages(void **state)
 {
     static const char *const cases[][2] = {{"", "de"}, {"de", "de"}, {"en", "en"},
-        {"en-GB,de;q=0.5", "en"}, {"de-CH,de;q=0.9,en;q=0.8", "de"}, {"fr", "de"},
-        {"fr,en;q=0.1", "en"}, {"en;q=0", "de"}, {"en;q=0.3,de;q=0.35", "de"}, {"*", "de"},
-        {"end,deu", "de"}, {"EN-us", "en"}, {"en;q=x", "de"}, {",,;;,en", "en"}};
+        {"en-GB,de;q=0.5", "en"}, {"de-CH,de;q=0.9,en;q=0.8", "de"}, {"fr", "fr"}, {"es", "de"},
+        {"rm,it-CH;q=0.7", "it"}, {"es,en;q=0.1", "en"}, {"en;q=0", "de"},
+        {"en;q=0.3,de;q=0.35", "de"}, {"*", "de"}, {"end,deu", "de"}, {"EN-us", "en"},
+        {"en;q=x", "de"}, {",,;;,en", "en"}};
     (void)state;
     assert_int_equal(language_choose(NULL), LANG_DE);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
