@@ -89,26 +89,25 @@ static void build_jdbc(const struct guide_facts *f, struct guide *g)
 static void step_try(const struct guide_facts *f, struct guide *g)
 {
     step(g,
-        "To try it before Elexis is touched, where MariaDB's own client is installed, in a terminal in the unpacked folder; with the user and password of the Elexis connection. In its answer the line «SSL» names a cipher («Cipher in use is TLS_…»), or it says why not:",
-        "Wer es vor Elexis ausprobieren will, wo der Client von MariaDB installiert ist: im Terminal im ausgepackten Ordner, mit Benutzer und Passwort der Elexis-Verbindung. In der Antwort nennt die Zeile «SSL» eine Verschlüsselung («Cipher in use is TLS_…»), oder es steht da, warum nicht:",
+        N_("To try it before Elexis is touched, where MariaDB's own client is installed, in a terminal in the unpacked folder; with the user and password of the Elexis connection. In its answer the line «SSL» names a cipher («Cipher in use is TLS_…»), or it says why not:"),
         xasprintf(
             "mariadb --no-defaults --protocol=tcp%s --ssl-verify-server-cert --host=%s --port=%s --user=%s --password -e status",
             f->issuer ? " --ssl-ca=elexgate-ca.pem" : " --ssl", f->host, f->port,
-            g->german ? "BENUTZER" : "USER"));
+            g->lang == LANG_DE ? "BENUTZER" : "USER"));
 }
 
 static void step_contents(struct guide *g)
 {
-    step(g, "What is in the package:", "Was im Paket ist:",
+    step(g, N_("What is in the package:"),
         xstrdup(
-            g->german ? GUIDE_TRUST_FILE
+            g->lang == LANG_DE ? GUIDE_TRUST_FILE
                 "      die Zertifizierungsstelle der Praxis, für Elexis (Passwort: " GUIDE_TRUST_PASSWORD
                 ", schützt nichts)\n"
                 "elexgate-ca.cer, .pem   dieselbe für Windows und für andere Programme\n" GUIDE_LINE_WINDOWS
                 ", " GUIDE_LINE_UNIX "   was als Datenbankname eingefügt wird\n" GUIDE_LINE_STORE
                 "   dasselbe, wo das System der Zertifizierungsstelle schon vertraut\n"
                 "einrichten.cmd          das Skript für Windows"
-                      : GUIDE_TRUST_FILE
+                               : GUIDE_TRUST_FILE
                 "      the practice's CA, for Elexis (password: " GUIDE_TRUST_PASSWORD
                 ", which protects nothing)\n"
                 "elexgate-ca.cer, .pem   the same for Windows, and for other programs\n" GUIDE_LINE_WINDOWS
