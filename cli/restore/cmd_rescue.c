@@ -16,6 +16,7 @@ struct lines {
     struct cli *cli;
     struct progress progress;
     int64_t rows; /* that would be written; -1 = it was not said */
+    char *id;     /* of what was compared */
 };
 
 static void print_keys(const struct cli *cli, const char *heading, int64_t n, const json_t *keys)
@@ -92,6 +93,8 @@ static void on_rescue_line(void *ctx, const json_t *line)
     struct lines *l = ctx;
     const char *event = json_get_text(line, "event");
     bool plan = strcmp(event, "rescue") == 0, done = strcmp(event, "rescued") == 0;
+    if (plan && !l->id)
+        l->id = output_member(line, "id");
     if (l->progress.raw || !(plan || done)) {
         if (plan)
             l->rows = output_number(line, "gone", 0) + output_number(line, "changed", 0) +
@@ -116,7 +119,7 @@ static int run_job(struct lines *l, const char *const *args)
 /* What was compared is written, or goes. */
 static int go_on(struct lines *l, bool yes)
 {
-    const char *apply[] = {"restore", "rescue", "apply", NULL},
+    const char *apply[] = {"restore", "rescue", "apply", l->id ? l->id : "", NULL},
                *discard[] = {"restore", "rescue", "discard", NULL};
     int code = l->rows > 0 && !yes ? cli_confirm(l->cli, N_("write back")) : EXIT_GOOD;
     if (code == EXIT_GOOD && l->rows > 0)
@@ -171,7 +174,10 @@ static int run_rescue(struct cli *cli, int argc, char **argv)
         return cli_nobody_to_ask(cli);
     args[3] = table;
     int code = run_job(&l, args);
-    return code != EXIT_GOOD || dry_run ? code : go_on(&l, yes);
+    if (code == EXIT_GOOD && !dry_run)
+        code = go_on(&l, yes);
+    free(l.id);
+    return code;
 }
 
 const struct command cmd_rescue = {

@@ -180,14 +180,16 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     server.client(["load_db"], input=undo.read_text())
     assert person(practice) == after
     # with contents
-    rows = event(practice.backup.job("restore", "rescue", "prepare", "load_db.person", "--to", accident, "--rows"), "rescue")[0]["rows"]
+    plan = event(practice.backup.job("restore", "rescue", "prepare", "load_db.person", "--to", accident, "--rows"), "rescue")[0]
+    rows = plan["rows"]
     assert {row["key"]: (row["then"]["name"], (row.get("now") or {}).get("name")) for row in rows}["ä"] == ("Umlaut", "falsch") and len(rows) == 4
     # a change since the comparison is named, and nothing is written
     server.sql("UPDATE load_db.person SET name='inzwischen' WHERE id='ä'")
-    refused = practice.backup.job("restore", "rescue", "apply", exit=9)[-1]["error"]
+    assert "somebody else" in practice.backup.job("restore", "rescue", "apply", "another", exit=9)[-1]["error"]
+    refused = practice.backup.job("restore", "rescue", "apply", plan["id"], exit=9)[-1]["error"]
     assert "1 rows of person were changed by somebody" in refused and "(ä)" in refused
     practice.backup.job("restore", "rescue", "discard")
-    assert "nothing is prepared" in practice.backup.job("restore", "rescue", "apply", exit=9)[-1]["error"]
+    assert "nothing is prepared" in practice.backup.job("restore", "rescue", "apply", plan["id"], exit=9)[-1]["error"]
 
 
 def test_only_some_rows(practice, accident):

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 
 struct preparing {
     struct rescue *rescue;
+    char id[40]; /* of what is prepared: who agrees has seen this one, and not somebody else's */
     const char *condition;
     bool rows;
     const char *plan; /* path */
@@ -135,10 +137,10 @@ static int tell_difference(const struct preparing *p, struct err *e)
     int code = p->rows ? contents(p, &rows, e) : 0;
     _cleanup_free_ char *table = xasprintf("%s.%s", r->now.schema, r->now.name);
     if (code == 0)
-        run_event(json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:b, s:O, s:O*}", "event", "rescue",
-            "table", json_text(table), "gone", (json_int_t)gone, "changed", (json_int_t)changed,
-            "added", (json_int_t)r->added, "same", (json_int_t)r->same, "exact", r->exact, "keys",
-            keys, "rows", rows));
+        run_event(json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b, s:O, s:O*}", "event",
+            "rescue", "id", p->id, "table", json_text(table), "gone", (json_int_t)gone, "changed",
+            (json_int_t)changed, "added", (json_int_t)r->added, "same", (json_int_t)r->same,
+            "exact", r->exact, "keys", keys, "rows", rows));
     json_decref(keys);
     json_decref(rows);
     return code;
@@ -146,7 +148,7 @@ static int tell_difference(const struct preparing *p, struct err *e)
 
 /* --- what is prepared, on disk --- */
 
-static int save(const struct rescue *r, const char *path, struct err *e)
+static int save(const struct rescue *r, const char *id, const char *path, struct err *e)
 {
     json_t *rows = json_array();
     for (size_t i = 0; i < r->n; i++) {
@@ -154,7 +156,7 @@ static int save(const struct rescue *r, const char *path, struct err *e)
         (void)json_array_append_new(
             rows, json_pack("[s, o, s, s]", c->is, json_text(c->label), c->then, c->live));
     }
-    json_t *plan = json_pack("{s:i, s:o, s:o, s:b, s:o}", "version", 1, "schema",
+    json_t *plan = json_pack("{s:i, s:s, s:o, s:o, s:b, s:o}", "version", 1, "id", id, "schema",
         json_text(r->now.schema), "name", json_text(r->now.name), "exact", r->exact, "rows", rows);
     char *text = plan ? json_dumps(plan, JSON_COMPACT) : NULL;
     json_decref(plan);
@@ -253,7 +255,7 @@ static int prepare_with(void *ctx, struct server *s, struct err *e)
     }
     if (code == 0 && r->n > 0)
         code = rescue_write(r, NULL, e);
-    return code == 0 ? save(r, p->plan, e) : code;
+    return code == 0 ? save(r, p->id, p->plan, e) : code;
 }
 
 static int apply_with(void *ctx, struct server *s, struct err *e)
@@ -321,6 +323,7 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
     struct binlog_way way = {.n = 0};
     _cleanup_free_ char *plan = xasprintf("%s/" PLAN, folder);
     struct preparing p = {.rescue = &r, .condition = rq->condition, .rows = rq->rows, .plan = plan};
+    snprintf(p.id, sizeof p.id, "%lld-%d", (long long)run->started_ms, (int)getpid());
     int code = rescue_open_live(&r, rq->schema, rq->name, e); /* before anything takes long */
     if (code == 0)
         code = discard(folder, e);
@@ -341,7 +344,16 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
     return code;
 }
 
-static int apply(struct run *run, const char *folder, struct err *e)
+static int another(const json_t *plan, const char *id, struct err *e)
+{
+    if (strcmp(json_get_text(plan, "id"), id) == 0)
+        return 0;
+    err_set(e, ESTALE,
+        "somebody else has prepared another rescue since: nothing is written. Run it again");
+    return EXIT_REFUSED;
+}
+
+static int apply(struct run *run, const char *folder, const char *id, struct err *e)
 {
     struct rescue r = {.run = run};
     json_t *plan = NULL;
@@ -349,6 +361,8 @@ static int apply(struct run *run, const char *folder, struct err *e)
     int code = job_lock(run, e);
     if (code == 0)
         code = load(&r, path, &plan, e);
+    if (code == 0)
+        code = another(plan, id, e);
     if (code == 0)
         code = rescue_open_live(&r, json_get_text(plan, "schema"), json_get_text(plan, "name"), e);
     if (code == 0)
@@ -366,8 +380,8 @@ int restore_rescue(struct run *run, int argc, char **argv, struct err *e)
     const char *what = argc > 2 ? argv[2] : "";
     struct request rq = {.schema = NULL};
     _cleanup_free_ char *folder = folder_of(run);
-    if (!strcmp(what, "apply") && argc == 3)
-        return apply(run, folder, e);
+    if (!strcmp(what, "apply") && argc == 4)
+        return apply(run, folder, argv[3], e);
     if (!strcmp(what, "discard") && argc == 3)
         return discard(folder, e);
     if (strcmp(what, "prepare") != 0) {
