@@ -3,27 +3,34 @@
 #   docker build --target gate -t elexgate:gate .
 #   docker build --target keeper -t elexgate:keeper .
 #
-# DEBIAN is any image of Debian 12, or of 13 (debian:trixie-slim) for a database of MariaDB 11.8: the keeper's mariadbd has to be of its series.
-ARG DEBIAN=docker.io/library/debian:bookworm-slim
+# DEBIAN is any image of Debian 13, for a database of MariaDB 11.8, or of Debian 12 (debian:bookworm-slim), for 10.11: the keeper's
+# mariadbd has to be of its series. SOURCE_DATE_EPOCH is the date of the files that are made here, REVISION the commit.
+ARG DEBIAN=docker.io/library/debian:trixie-slim
 
 FROM ${DEBIAN} AS build
 WORKDIR /src
 COPY scripts/packages scripts/deps scripts/
 RUN scripts/deps build
 COPY . .
+ARG SOURCE_DATE_EPOCH
+# The packages that the programs' libraries are in, by the names of this Debian.
 RUN meson setup /build --prefix=/usr --buildtype=release -Db_lto=true -Dtests=false \
     && ninja -C /build \
     && DESTDIR=/dest meson install -C /build --no-rebuild --strip \
     && rm -rf /dest/usr/share/doc /dest/usr/share/man /dest/usr/lib/systemd /dest/usr/lib/sysusers.d /dest/usr/lib/tmpfiles.d \
     && install -D -m 755 docker/entrypoint docker/healthcheck docker/database -t /dest/usr/libexec/elexgate \
-    && install -D -m 644 docker/elexgate.ini -t /dest/usr/share/elexgate/docker
+    && install -D -m 755 scripts/sbom -t /dest/usr/libexec/elexgate \
+    && install -D -m 644 docker/elexgate.ini -t /dest/usr/share/elexgate/docker \
+    && find /dest/usr/bin /dest/usr/libexec/elexgate -name 'elexgate*' -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | xargs readlink -f \
+        | xargs dpkg -S | cut -d : -f 1 | sort -u >/dest/usr/share/elexgate/docker/libraries \
+    && scripts/sbom parts . >/dest/usr/share/elexgate/docker/sbom.parts
 
 FROM ${DEBIAN} AS gate
+COPY --from=build /dest/usr/share/elexgate/docker/libraries /usr/share/elexgate/docker/
 # The numbers are fixed, as volumes outlive images. mysql has the one of the official MariaDB image.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates libarchive13 libcurl4 libgnutls30 libinih1 libisal2 libjansson4 \
-        libmariadb3 libmicrohttpd12 liboath0 libqrencode4 libsodium23 libssl3 libsystemd0 libuv1 tzdata zlib1g \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/* \
+    && xargs apt-get install -y --no-install-recommends ca-certificates tzdata </usr/share/elexgate/docker/libraries \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/ldconfig/aux-cache /var/log/* \
     && groupadd -g 999 mysql && groupadd -g 3312 elexgate && groupadd -g 3313 elexgate-console && groupadd -g 3314 elexgate-tls \
     && groupadd -g 3316 elexgate-keeper && useradd -M -u 3316 -g elexgate-keeper -d / -s /usr/sbin/nologin elexgate-keeper \
     && groupadd -g 3315 elexgate-trial && useradd -M -u 3315 -g elexgate-trial -d / -s /usr/sbin/nologin elexgate-trial \
@@ -39,6 +46,15 @@ RUN apt-get update \
     && install -d -m 700 /var/lib/elexgate/keeper && install -d -m 711 /backup \
     && install -d -m 755 /run/elexgate-hold
 COPY --from=build /dest /
+ARG SOURCE_DATE_EPOCH
+RUN /usr/libexec/elexgate/sbom image elexgate:gate /usr/share/elexgate/docker/sbom.parts >/usr/share/elexgate/sbom.spdx.json
+ARG REVISION
+LABEL org.opencontainers.image.title="Elexgate" \
+    org.opencontainers.image.description="TLS, backups and restores for the database of Elexis" \
+    org.opencontainers.image.url="https://elexis.info" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="$REVISION"
 # What the doctor advises is then for the machine outside.
 ENV ELEXGATE_CONTAINER=1
 USER elexgate
@@ -52,8 +68,10 @@ CMD ["elexgate-proxy"]
 FROM gate AS keeper
 USER root
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libcurl4 mariadb-client mariadb-server-core nano \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
+    && apt-get install -y --no-install-recommends mariadb-client mariadb-server-core nano \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/ldconfig/aux-cache /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+    && /usr/libexec/elexgate/sbom image elexgate:keeper /usr/share/elexgate/docker/sbom.parts >/usr/share/elexgate/sbom.spdx.json
+LABEL org.opencontainers.image.title="Elexgate keeper"
 CMD ["elexgate-keeper"]
 
 # What `docker build` without --target makes.

@@ -11,7 +11,8 @@ as_mysql() { setpriv --reuid=mysql --regid=mysql --init-groups "$@"; }
 version=$(mariadbd --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 
 temporary() { # OPTIONS...: a server that nobody can reach
-    as_mysql mariadbd --skip-networking --socket="$socket" "$@" &
+    # No function here: TERM has to reach the server itself.
+    setpriv --reuid=mysql --regid=mysql --init-groups mariadbd --skip-networking --socket="$socket" "$@" &
     server=$!
     until mariadb-admin --socket="$socket" ping >/dev/null 2>&1; do kill -0 $server; sleep 0.2; done
 }

@@ -220,6 +220,17 @@ def test_a_refused_login_is_a_server_that_runs(container):
     assert waiting.communicate(timeout=20)[0] == "begins\n"
 
 
+def test_health_of_the_database(container):
+    """A refused login is a server that answers, one that a restore holds back is well, and one that is not there is not."""
+    container.put("/run/secrets/db_root_password", "falsch")
+    assert database(container, "health").returncode == 0 and not held(container)
+    gone = container.run("/usr/libexec/elexgate/database", "health", ELEXGATE_DB_SOCKET="/run/mysqld/none.sock")
+    assert gone.returncode != 0 and "none.sock" in gone.stdout
+    container.sh("touch /run/elexgate-hold/hold")
+    held_back = container.run("/usr/libexec/elexgate/database", "health", ELEXGATE_DB_SOCKET="/run/mysqld/none.sock")
+    assert held_back.returncode == 0 and "held back for a restore" in held_back.stdout
+
+
 # --- what is put on the host: docker/setup and docker-compose.yaml ---
 
 @pytest.fixture
@@ -266,10 +277,34 @@ def test_setup_takes_an_old_env_over(project, text, password):
 
 @pytest.mark.parametrize("args,says", [
     ([], "--host"), (["--host", "a;b"], "no name"), (["--host", "x", "--zone", "Europe/Zurrich"], "no time zone"),
-    (["--host", "x", "A=$(id)"], "must not have"), (["--host", "x", "-v"], "unknown option"), (["--host", "../x"], "no name")])
+    (["--host", "x", "--mariadb", "12.3"], "11.8 or 10.11"), (["--host", "x", "A=$(id)"], "must not have"), (["--host", "x", "-v"], "unknown option"), (["--host", "../x"], "no name")])
 def test_setup_refuses(project, args, says):
     done = set_up(project, *args, check=False)
     assert done.returncode in (1, 2) and says in done.stderr
+
+
+def test_a_practice_keeps_the_series_of_its_database(project):
+    """A newer image lifts the data for good: it comes with a new set-up or by the admin's word, never with a new compose file."""
+    def images():
+        env = values(project)
+        return env["DB_IMAGE"].rsplit("/")[-1], env["DEBIAN"].rsplit("/")[-1]
+
+    set_up(project, "--host", "a.local")
+    assert images() == ("mariadb:11.8", "debian:trixie-slim")
+    set_up(project, "--mariadb", "10.11")
+    assert images() == ("mariadb:10.11", "debian:bookworm-slim")
+    set_up(project)
+    assert images() == ("mariadb:10.11", "debian:bookworm-slim")
+    # set up when there was no choice: that was 10.11
+    (project / ".env").write_text("ELEXGATE_HOST=a.local\n")
+    set_up(project)
+    assert images() == ("mariadb:10.11", "debian:bookworm-slim")
+    (project / ".env").write_text("ELEXGATE_HOST=a.local\nDB_IMAGE=docker.io/library/mariadb:11.8.3\n")
+    set_up(project)
+    assert images() == ("mariadb:11.8.3", "debian:trixie-slim")
+    (project / ".env").write_text("ELEXGATE_HOST=a.local\nDB_IMAGE=mine:1\n")  # whose series nobody here knows
+    set_up(project)
+    assert "DEBIAN" not in values(project)
 
 
 def compose(project, *args, **env):
@@ -289,6 +324,12 @@ def test_compose_file(project):
     assert "geheim" not in done.stdout
     c = yaml.safe_load(done.stdout)
     services = c["services"]
+    assert services["elexisdb"]["image"].endswith("mariadb:11.8") and services["elexgate-keeper"]["build"]["args"]["DEBIAN"].endswith("trixie-slim")
+    assert services["elexisdb"]["healthcheck"]["test"] == ["CMD", "/elexgate/database", "health"]
+    assert [name for name, service in services.items() if "container_name" in service] == []
+    # Those who share a volume are made one after the other: Docker's copy into a new one fails when two do it at a time.
+    chain = ["elexisdb", "elexgate-keeper", "elexgate-proxy", "elexgate-console"]
+    assert [list(services[name]["depends_on"]) for name in chain[1:]] == [[name] for name in chain[:-1]]
     assert not services["elexisdb"].get("ports") and c["networks"]["data"]["internal"] is True
     assert "3306:3312" in str(services["elexgate-proxy"]["ports"]).replace("/tcp", "") or \
         services["elexgate-proxy"]["ports"] == [{"published": 3306, "target": 3312}]

@@ -21,6 +21,7 @@ def sbom(*args):
 def test_one_version_everywhere():
     version = re.search(r"^  version: '(.*)',", (paths.ROOT / "meson.build").read_text(), re.M)[1]
     assert (paths.ROOT / "debian/changelog").read_text().startswith(f"elexgate ({version}) ")
+    assert f'image.version="{version}"' in (paths.ROOT / "Dockerfile").read_text()
 
 
 def test_the_copyright_file_names_what_the_console_bundles():
