@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "backup/rules/binlog_decimal.h"
 
 #define POST_HEADER 13
 
@@ -328,7 +329,7 @@ bool binlog_query_of_accounts(const struct binlog_query *q)
 /* sql/log_event.h, User_var_log_event: the name with its length in four bytes, whether it is NULL,
  * then the kind, the collation, the value with its length in four bytes and flags. Later servers
  * add to it. */
-enum { USER_VAR_TEXT = 0, USER_VAR_REAL = 1, USER_VAR_INTEGER = 2 };
+enum { USER_VAR_TEXT = 0, USER_VAR_REAL = 1, USER_VAR_INTEGER = 2, USER_VAR_DECIMAL = 4 };
 
 static char *quoted_name(const uint8_t *name, size_t n)
 {
@@ -356,7 +357,18 @@ static char *hex_of(const uint8_t *bytes, size_t n)
     return out;
 }
 
-/* malloc'ed; NULL: a kind that is not known (a decimal number). */
+/* Its digits, those behind the point, then as in a row; what no server makes is NULL. */
+static char *decimal_value(const uint8_t *value, size_t n)
+{
+    char text[BINLOG_DECIMAL_LEN];
+    if (n < 2 || value[0] == 0 || value[0] > 65 || value[1] > value[0] || value[1] > 38 ||
+        n - 2 != binlog_decimal_size(value[0], value[1]))
+        return NULL;
+    binlog_decimal_text(value + 2, value[0], value[1], text);
+    return xasprintf("CAST('%s' AS DECIMAL(%u,%u))", text, value[0], value[1]);
+}
+
+/* malloc'ed; NULL: a kind that is not known. */
 static char *user_value(
     uint8_t kind, const uint8_t *value, size_t n, bool is_unsigned, struct binlog_variable *out)
 {
@@ -366,6 +378,8 @@ static char *user_value(
         return xasprintf("CAST(X'%s' AS CHAR)", hex); /* its bytes, in the session's collation */
     }
     out->collation = 0;
+    if (kind == USER_VAR_DECIMAL)
+        return decimal_value(value, n);
     if (n != 8)
         return NULL;
     uint64_t bits = binlog_u64(value);

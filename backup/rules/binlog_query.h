@@ -66,7 +66,7 @@ struct binlog_variable {
     char *text;         /* SET …, in UTF-8, malloc'ed */
 };
 
-/* n without the CRC. -EBADMSG; -ENOTSUP: decimal numbers and files of LOAD DATA are not run again,
+/* n without the CRC. -EBADMSG; -ENOTSUP: files of LOAD DATA are not run again,
  * and the message says what to set on the server. */
 int binlog_variable_parse(
     const uint8_t *event, size_t n, struct binlog_variable *out, struct err *e) MUSTCHECK;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "backup/rules/binlog_decimal.h"
 #include "common/utf8.h"
 
 /* include/mysql_com.h of the server: enum_field_types */
@@ -37,11 +38,10 @@ enum type {
     T_GEOMETRY
 };
 
-#define COLUMNS_MAX   4096 /* of a table: the server's MAX_FIELDS */
-#define VALUE_SHOWN   200  /* bytes of text */
-#define VALUE_SIZE    (4 * VALUE_SHOWN + 80)
-#define DECIMAL_DIGIT 9 /* decimal digits in four bytes */
-#define DECIMALS_MAX  6 /* of seconds */
+#define COLUMNS_MAX  4096 /* of a table: the server's MAX_FIELDS */
+#define VALUE_SHOWN  200  /* bytes of text */
+#define VALUE_SIZE   (4 * VALUE_SHOWN + 80)
+#define DECIMALS_MAX 6 /* of seconds */
 
 static int damaged(const char *what, struct err *e)
 {
@@ -199,12 +199,6 @@ static uint64_t big(const uint8_t *p, size_t n)
     return v;
 }
 
-static size_t digits_size(unsigned digits)
-{
-    static const uint8_t sizes[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
-    return digits / DECIMAL_DIGIT * 4 + sizes[digits % DECIMAL_DIGIT];
-}
-
 /* CHAR, ENUM and SET share a type; its first byte holds two high bits of a long CHAR's length. */
 static uint8_t string_type(uint16_t more, size_t *length)
 {
@@ -259,9 +253,7 @@ static size_t size_of(uint8_t type, uint16_t more, const uint8_t *p, size_t have
     case T_BIT:
         return (size_t)(more >> 8) + ((more & 0xff) != 0);
     case T_NEWDECIMAL:
-        return (more >> 8) > (more & 0xff)
-                   ? 0
-                   : digits_size((more & 0xffu) - (more >> 8)) + digits_size(more >> 8);
+        return (more >> 8) > (more & 0xff) ? 0 : binlog_decimal_size(more & 0xffu, more >> 8);
     case T_VARCHAR:
     case T_VARCHAR_COMPRESSED:
         return counted(p, have, more > 255 ? 2 : 1);
@@ -292,43 +284,6 @@ static void show_text(const uint8_t *p, size_t n, char out[static VALUE_SIZE])
     for (size_t i = 0; i < shown; i++)
         at += sprintf(at, "%02x", p[i]);
     snprintf(at, (size_t)(out + VALUE_SIZE - at), "'%s", rest);
-}
-
-/* Each group of nine digits in four bytes, the rest in as few as they need; all of them turned
- * round where the number is negative. */
-static void show_decimal(const uint8_t *from, uint16_t more, char out[static VALUE_SIZE])
-{
-    unsigned scale = more >> 8, whole = (more & 0xffu) - scale;
-    uint8_t bytes[128];
-    size_t n = digits_size(whole) + digits_size(scale);
-    const uint8_t *p = bytes;
-    bool negative = !(from[0] & 0x80);
-    for (size_t i = 0; i < n; i++)
-        bytes[i] = negative ? (uint8_t)~from[i] : from[i];
-    bytes[0] ^= 0x80;
-    char *at = out;
-    if (negative)
-        *at++ = '-';
-    char *first = at;
-    if (whole == 0)
-        *at++ = '0';
-    for (unsigned part = 0; part < 2; part++) {
-        unsigned left = part ? scale : whole;
-        while (left > 0) { /* odd digits stand first before the point, last behind it */
-            unsigned now = left % DECIMAL_DIGIT && (!part || left < DECIMAL_DIGIT)
-                               ? left % DECIMAL_DIGIT
-                               : DECIMAL_DIGIT;
-            size_t size = digits_size(now);
-            at += sprintf(at, "%0*" PRIu64, (int)now, big(p, size));
-            p += size;
-            left -= now;
-        }
-        if (!part && scale)
-            *at++ = '.';
-    }
-    *at = '\0';
-    while (first[0] == '0' && first[1] >= '0' && first[1] <= '9')
-        memmove(first, first + 1, strlen(first));
 }
 
 static int64_t signed_of(uint64_t v, size_t bytes)
@@ -415,7 +370,7 @@ static void show(uint8_t type, uint16_t more, const uint8_t *p, size_t n, char *
         sprintf(out, "%" PRIu64, big(p, n < 8 ? n : 8));
         return;
     case T_NEWDECIMAL:
-        show_decimal(p, more, out);
+        binlog_decimal_text(p, more & 0xffu, more >> 8, out);
         return;
     case T_TIMESTAMP2:
         sprintf(out, "%" PRIu64, big(p, 4));

@@ -121,6 +121,9 @@ int binlog_client_next(struct binlog_client *c, const uint8_t **event, size_t *n
     if (!c->event) {
         if (!mysql_errno(c->my) && !mariadb_rpl_errno(c->rpl))
             return 1;
+        if (mysql_errno(c->my) == CR_BINLOG_ERROR)
+            return err_set(e, EBADMSG,
+                "libmariadb cannot read the next event of the binary log, as that of a LOAD DATA that was logged as a statement: set binlog_format=ROW, then FLUSH BINARY LOGS, remove that file (PURGE BINARY LOGS TO the newest) and make a backup");
         return fail(c, "the binary log ended", e);
     }
     if (c->event->raw_data_size < c->event->raw_data_ofs)

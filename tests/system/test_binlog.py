@@ -519,3 +519,25 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
         logging_server.sql("SET GLOBAL binlog_format=ROW, GLOBAL sync_binlog=1")
     logging_server.sql("REVOKE BINLOG MONITOR ON *.* FROM elexgate@localhost")
     assert "BINLOG MONITOR" in findings(backup)["grants"]["text"]
+
+
+def test_an_event_that_the_library_cannot_read_is_said(stream, logging_server):
+    """LOAD DATA as a statement: what is wrong and what to do, and it goes on once that is done."""
+    file = pathlib.Path(logging_server.datadir).parent / "werte.csv"
+    file.write_text("1;a\n")
+    stream.start()
+    with logging_server.connect(local_infile=True) as c:
+        c.query("SET binlog_format=STATEMENT")
+        c.cursor().execute(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE load_db.t FIELDS TERMINATED BY ';' (@x, v)")
+    process.wait_until(lambda: any("binlog_format=ROW" in line.get("error", "") for line in stream.lines("binlog")), 30, "it is said")
+    logging_server.sql("FLUSH BINARY LOGS")
+    newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
+
+    def purged():
+        logging_server.sql(f"PURGE BINARY LOGS TO '{newest}'")
+        return [row[0] for row in logging_server.sql("SHOW BINARY LOGS")] == [newest]
+    process.wait_until(purged, 30, "the old logs are removed")
+    write(logging_server)
+    process.wait_until(lambda: stream.timelines()[-1] == 2, 30, "a new timeline")
+    stream.caught_up()
+    assert stream.lines("timeline")[-1]["reason"] == "gap"

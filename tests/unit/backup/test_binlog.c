@@ -203,6 +203,8 @@ static void test_user_variables(void **state)
             "\1\0\0\0t\0\2\x3f\0\0\0\x08\0\0\0\xfe\xff\xff\xff\xff\xff\xff\xff\1"),
         VARIABLE(0, "SET @`t`:=-1.50000000000000000e+00",
             "\1\0\0\0t\0\1\x3f\0\0\0\x08\0\0\0\0\0\0\0\0\0\xf8\xbf\0"),
+        VARIABLE(0, "SET @`t`:=CAST('7.5' AS DECIMAL(2,1))",
+            "\1\0\0\0t\0\4\x3f\0\0\0\4\0\0\0\2\1\x87\5\0"),
         VARIABLE(0, "a variable's event is damaged", "\1\0\0\0t\0\0\x21\0\0\0\1\0\0\0"),
         VARIABLE(0, "a variable's event is damaged", "\1\0\0\0t\0\0\x21"),
         VARIABLE(0, "a variable's event is damaged", "\x09\0\0\0t\0\0\x21"),
@@ -212,8 +214,11 @@ static void test_user_variables(void **state)
         _cleanup_free_ char *got = variable(all[i].bytes, all[i].n, all[i].collation);
         assert_string_equal(got, all[i].want);
     }
-    _cleanup_free_ char *decimal = variable("\1\0\0\0t\0\4\x3f\0\0\0\4\0\0\0\2\1\x87\5\0", 20, 0);
-    assert_non_null(strstr(decimal, "binlog_format=ROW"));
+    /* of a kind that no server makes, and one whose digits need more bytes than there are */
+    _cleanup_free_ char *unknown = variable("\1\0\0\0t\0\3\x3f\0\0\0\4\0\0\0\2\1\x87\5\0", 20, 0);
+    assert_non_null(strstr(unknown, "binlog_format=ROW"));
+    _cleanup_free_ char *longer = variable("\1\0\0\0t\0\4\x3f\0\0\0\4\0\0\0\x09\1\x87\5\0", 20, 0);
+    assert_non_null(strstr(longer, "binlog_format=ROW"));
 }
 
 /* Cut off anywhere, none is accepted and nothing behind the end is read (by the sanitizer). */
