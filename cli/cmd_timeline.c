@@ -146,7 +146,7 @@ static int run_timeline(struct cli *cli, int argc, char **argv)
 const struct command cmd_timeline = {
     "timeline",
     "[--day DAY]",
-    "one day at a glance: what was written, saved, proven, brought back",
+    "show one day at a glance: what was written, saved, proven, brought back",
     run_timeline,
     "  --day DAY  such as 2026-11-30; without, today\n"
     "\n"

@@ -93,27 +93,17 @@ static void step_try(const struct guide_facts *f, struct guide *g)
         xasprintf(
             "mariadb --no-defaults --protocol=tcp%s --ssl-verify-server-cert --host=%s --port=%s --user=%s --password -e status",
             f->issuer ? " --ssl-ca=elexgate-ca.pem" : " --ssl", f->host, f->port,
-            g->lang == LANG_DE ? "BENUTZER" : "USER"));
+            lang_text(g->lang, N_("USER"))));
 }
 
 static void step_contents(struct guide *g)
 {
     step(g, N_("What is in the package:"),
-        xstrdup(
-            g->lang == LANG_DE ? GUIDE_TRUST_FILE
-                "      die Zertifizierungsstelle der Praxis, für Elexis (Passwort: " GUIDE_TRUST_PASSWORD
-                ", schützt nichts)\n"
-                "elexgate-ca.cer, .pem   dieselbe für Windows und für andere Programme\n" GUIDE_LINE_WINDOWS
-                ", " GUIDE_LINE_UNIX "   was als Datenbankname eingefügt wird\n" GUIDE_LINE_STORE
-                "   dasselbe, wo das System der Zertifizierungsstelle schon vertraut\n"
-                "einrichten.cmd          das Skript für Windows"
-                               : GUIDE_TRUST_FILE
-                "      the practice's CA, for Elexis (password: " GUIDE_TRUST_PASSWORD
-                ", which protects nothing)\n"
-                "elexgate-ca.cer, .pem   the same for Windows, and for other programs\n" GUIDE_LINE_WINDOWS
-                ", " GUIDE_LINE_UNIX "   what is pasted as the database's name\n" GUIDE_LINE_STORE
-                "   the same, where the system trusts the CA already\n"
-                "setup.cmd               the script for Windows"));
+        xasprintf(
+            lang_text(g->lang,
+                "%s  the practice's CA, for Elexis (password: %s, which protects nothing)\nelexgate-ca.cer, .pem  the same for Windows, and for other programs\n%s, %s  what is pasted as the database's name\n%s  the same, where the system trusts the CA already\n*.cmd  the script for Windows"),
+            GUIDE_TRUST_FILE, GUIDE_TRUST_PASSWORD, GUIDE_LINE_WINDOWS, GUIDE_LINE_UNIX,
+            GUIDE_LINE_STORE));
 }
 
 /* The words of menus and fields are those of Elexis 3's own German and English texts. */
