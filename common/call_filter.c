@@ -233,6 +233,18 @@ int call_filter_only_reckon(void)
     return call_filter_shut(&f);
 }
 
+int call_filter_no_ring_here(void)
+{
+    struct call_filter f;
+    begin(&f);
+    call_filter_refuse(&f, SYS_io_uring_setup, ENOSYS);
+    call_filter_answer(&f, 0);
+    struct sock_fprog program = {.len = f.n, .filter = f.code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
 int call_filter_serve(bool programs)
 {
     struct call_filter f;

@@ -39,6 +39,9 @@ int call_filter_shut(const struct call_filter *f) MUSTCHECK;
 
 /* Nothing but read what is open, reckon, write to what is open, and end with _exit. */
 int call_filter_only_reckon(void) MUSTCHECK;
+/* Of this thread alone: no io_uring from here on, as on a kernel without it. 0, or -1 with errno.
+ */
+int call_filter_no_ring_here(void) MUSTCHECK;
 /* For a program that serves others, all its threads where a filter of before knows seccomp(2): what
  * call_filter_begin refuses, and, unless it has programs to start, to become another one. 0, or -1
  * with errno. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include "common/call_filter.h"
@@ -57,8 +56,6 @@ int program_begin(const struct program *p, int argc, char **argv)
 {
     private_memory_begin();
     signal(SIGPIPE, SIG_IGN);
-    /* libuv takes io_uring where it can since 1.45, and aborts when program_shut takes it away */
-    CHECK(setenv("UV_USE_IO_URING", "0", 1) == 0); /* nobody outside can make it fail */
     log_init(p->name, LOG_LOGFMT, LOG_INFO);
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {

@@ -22,7 +22,7 @@ struct program {
     int *operands; /* the first argument that is no option; NULL: there must be none */
 };
 
-/* Private memory, SIGPIPE ignored, no io_uring for libuv, a log in logfmt; reads the options. -1:
+/* Private memory, SIGPIPE ignored, a log in logfmt; reads the options. -1:
  * the program goes on; else what main returns: --help and --version were answered, or a mistake was
  * told. */
 int program_begin(const struct program *p, int argc, char **argv) MUSTCHECK;

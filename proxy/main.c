@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "certs/secure_heap.h"
+#include "common/loop.h"
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -366,7 +367,7 @@ int main(int argc, char **argv)
         takeover_detach();
     program_raise_open_files(); /* two sockets a session */
     json_object_seed(0);        /* before there are threads */
-    CHECK(uv_loop_init(&proxy.loop) == 0);
+    CHECK(loop_init(&proxy.loop) == 0);
     r = check ? load(&proxy, &e) : start(&proxy, &takeover, take || fd, &e);
     if (r < 0)
         return failed(&proxy, &takeover, &e);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/loop.h"
 #include "common/clock.h"
 #include "proxy/session/session.h"
 
@@ -382,7 +383,7 @@ int worker_start(struct worker *w, unsigned index, struct peers *peers, struct m
     TAILQ_INIT(&w->pending);
     TAILQ_INIT(&w->relaying);
     TAILQ_INIT(&w->leaving);
-    int r = uv_loop_init(&w->loop);
+    int r = loop_init(&w->loop);
     if (r < 0)
         return err_uv(e, r, "cannot make a loop");
     r = mailbox_init(&w->mail, &w->loop, e);

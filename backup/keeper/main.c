@@ -16,6 +16,7 @@
 #include "backup/keeper/renew.h"
 #include "backup/keeper/stream.h"
 #include "backup/keeper/people.h"
+#include "common/loop.h"
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
@@ -354,7 +355,7 @@ static int run(struct keeper *k)
     }
     program_log("elexgate-keeper", l.config);
     log_ring_start();
-    CHECK(uv_loop_init(&k->loop) == 0);
+    CHECK(loop_init(&k->loop) == 0);
     int code = EXIT_GOOD;
     adopt(k, &l);
     k->notify_good = notify_check(k->config, &k->notify_trouble); /* as long as we may look */

@@ -44,6 +44,8 @@ RULES = {
     "common/digest_ssl.c": Rule("common", "openssl"),
     "common/error_ssl.c": Rule("common", "openssl"),
     "common/error_uv.c": Rule("common", "uv"),
+    "common/loop.h": Rule("common", "uv"),
+    "common/loop_uv.c": Rule("common", "uv"),
     "common/systemd.c": Rule("common", "systemd"),
     "common/": Rule("common", "jansson inih"),
     "link/": Rule("common link", "jansson uv"),

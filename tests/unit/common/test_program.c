@@ -2,7 +2,6 @@
 #include "tests/unit/common/unit.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/exit_codes.h"
 #include "common/program.h"
@@ -49,16 +48,6 @@ static void what_is_taken(void **state)
     assert_int_equal(got.operands, 2); /* what follows the first word is the command's */
 }
 
-/* Newer libuvs open a ring with their first loop; the filter would end the program then. */
-static void libuv_opens_no_ring(void **state)
-{
-    struct got got;
-    (void)state;
-    unsetenv("UV_USE_IO_URING");
-    assert_int_equal(begin("", false, &got), -1);
-    assert_string_equal(getenv("UV_USE_IO_URING"), "0");
-}
-
 static void what_ends_it(void **state)
 {
     struct got got;
@@ -74,7 +63,7 @@ static void what_ends_it(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_taken),
-        cmocka_unit_test(libuv_opens_no_ring), cmocka_unit_test(what_ends_it)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_taken), cmocka_unit_test(what_ends_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
