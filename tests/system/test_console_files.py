@@ -10,7 +10,7 @@ from lib import paths
 CONSOLE = paths.ROOT / "console"
 # Words for codes that the programs tell; view_words() (console/view/view.h) looks them up, the page_*.c some of the others.
 BY_CODE = ("job_", "step-", "restore-", "confirm-", "phase_", "level_", "program_", "method_", "idle_", "after_deadline_", "drill_", "cert_kind_", "role_", "state_",
-           "service_", "standing_", "how_", "kind_")
+           "service_", "standing_", "how_", "kind_", "mark_", "gap_", "change_")
 
 
 def texts(name):
