@@ -81,7 +81,7 @@ class Backup:
 
     def argv(self, *args):
         args = [str(a) for a in args]
-        if args[0] == "restore" and args[1] != "rescue":
+        if args[:1] == ["restore"] and args[1] != "rescue":
             args[1:] = [json.dumps(restore_request(*args[1:]))]
         return [str(paths.JOB), "--config", str(self.config), *args]
 
