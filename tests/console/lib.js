@@ -22,7 +22,7 @@ export async function browser() {
 // context.complaints: a test that ends with one fails.
 export async function context(chrome, { lang = "de", width = 1280, height = 800, dark = false, script = true, reducedMotion = "reduce" } = {}) {
     const made = await chrome.newContext({
-        locale: lang === "de" ? "de-CH" : "en-GB",
+        locale: { de: "de-CH", en: "en-GB", fr: "fr-CH", it: "it-CH" }[lang],
         timezoneId: "Europe/Zurich",
         viewport: { width, height },
         colorScheme: dark ? "dark" : "light",

@@ -118,7 +118,7 @@ def console(session_folder):
 
 @pytest.mark.sanitize
 def test_every_page(console):
-    """Both languages, screen and phone, axe-core, the pages' policy, without JavaScript. With a client, so that there is a row."""
+    """Four languages, screen and phone, axe-core, the pages' policy, without JavaScript. With a client, so that there is a row."""
     with contextlib.closing(console.client()):
         console.scenario("pages")
 
