@@ -14,6 +14,7 @@ import tarfile
 import pytest
 
 from lib import control, paths, process
+from lib.backup import job_words
 
 pytestmark = pytest.mark.sanitize
 CLOCK = r"""
@@ -57,7 +58,7 @@ class Site:
             f"[data documents]\npath = {self.documents}\n[audit]\nfile = {self.folder}/audit.log\n" + self.more)
 
     def job(self, *args, exit=0, env=None):
-        done = process.run([str(a) for a in (paths.JOB, "--config", self.config, *args)], check=False,
+        done = process.run([str(a) for a in (paths.JOB, "--config", self.config, *job_words(*args))], check=False,
                            env={**os.environ, **(env or {})})
         assert done.returncode == exit, f"{args}: {done.returncode}, not {exit}: {done.stdout[-1500:]} {done.stderr[-800:]}"
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -205,7 +206,7 @@ def test_forged_archives_gain_nothing(site, attack, encrypted):
     into = site.folder / "into"
     # by themselves: nothing of it, and where it took our newest one's place, that is said
     for command in (("drill", "--type", "documents"), ("verify", "latest"), ("restore", "into", into, "latest"), ("restore", "into", into, run)):
-        done = process.run([str(a) for a in (paths.JOB, "--config", site.config, *command)], check=False)
+        done = process.run([str(a) for a in (paths.JOB, "--config", site.config, *job_words(*command))], check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         assert not any("elexisdb-sql" in json.dumps(line) for line in lines if line.get("event") in ("drill", "verified", "phase")), (command, lines)
         if run == newest and attack is not attack_added_type:

@@ -28,6 +28,14 @@ def restore_request(action, *words):
     return request | {"types": words[len(places):]}
 
 
+def job_words(*args):
+    """A command of elexgate-job, from words as elexgate has them."""
+    args = [str(a) for a in args]
+    if args[:1] == ["restore"] and args[1] != "rescue":
+        args[1:] = [json.dumps(restore_request(*args[1:]))]
+    return args
+
+
 class Backup:
     """options: {"backup": {...}, ...} merged over the defaults. gate: a lib.gate.Gate that the clients come through."""
 
@@ -80,10 +88,7 @@ class Backup:
         return self
 
     def argv(self, *args):
-        args = [str(a) for a in args]
-        if args[:1] == ["restore"] and args[1] != "rescue":
-            args[1:] = [json.dumps(restore_request(*args[1:]))]
-        return [str(paths.JOB), "--config", str(self.config), *args]
+        return [str(paths.JOB), "--config", str(self.config), *job_words(*args)]
 
     def run_job(self, *args, timeout=300):
         return process.run(self.argv(*args), timeout=timeout, check=False)
