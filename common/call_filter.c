@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "common/memory.h"
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -27,14 +28,6 @@
     (offsetof(struct seccomp_data, args[arg]) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4u : 0u))
 #define HIGH(arg)                                                                                  \
     (offsetof(struct seccomp_data, args[arg]) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0u : 4u))
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
 
 static const int refused[] = {
     /* by ways that a filter cannot look into */
@@ -249,7 +242,7 @@ int call_filter_serve(bool programs)
 {
     struct call_filter f;
     begin(&f);
-#ifdef SANITIZED
+#if ADDRESS_SANITIZED
     call_filter_refuse(&f, SYS_ptrace, 0); /* how it looks for leaks */
 #endif
     refuse_all(&f);

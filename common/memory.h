@@ -11,6 +11,18 @@
 #define MUSTCHECK    __attribute__((warn_unused_result))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
+/* Whether AddressSanitizer watches this build: gcc and clang say it in ways of their own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZED 1
+#endif
+#endif
+#ifndef ADDRESS_SANITIZED
+#define ADDRESS_SANITIZED 0
+#endif
+
 /* ASSERT: programming errors, debug builds. CHECK: always on; prints place and expression, aborts.
  */
 #define CHECK(x) ((x) ? (void)0 : check_failed(__FILE__, __LINE__, #x))

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include "common/memory.h"
 
 /* A TLS record of 16 KiB, its header, tag and padding, and OpenSSL's alignment. */
 #define BUFFER_MIN  16384u
@@ -41,13 +42,9 @@ static void *pool_realloc(void *p, size_t n, const char *file, int line)
     return realloc(p, n);
 }
 
-#ifndef __has_feature
-#define __has_feature(x) 0 /* clang's */
-#endif
-
 void record_pool_install(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if ADDRESS_SANITIZED
     /* A pool would hide what the sanitizer looks for. */
     (void)pool_malloc, (void)pool_free, (void)pool_realloc;
 #else

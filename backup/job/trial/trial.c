@@ -212,11 +212,7 @@ void trial_beside_close(struct trial_beside *b)
 
 void trial_for_import(struct sandbox *s)
 {
-#ifdef __SANITIZE_ADDRESS__
-    s->memory = 0; /* its shadow is larger than any limit */
-#else
-    s->memory = MEMORY_BEYOND;
-#endif
+    s->memory = ADDRESS_SANITIZED ? 0 : MEMORY_BEYOND; /* its shadow is larger than any limit */
     s->file_size = ANSWER_MAX;
     s->cpu_s = CPU_S;
     s->scripts = false;
