@@ -192,6 +192,26 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     assert "nothing is prepared" in practice.backup.job("restore", "rescue", "apply", plan["id"], exit=9)[-1]["error"]
 
 
+def test_what_others_can_write_is_not_believed(practice, accident):
+    """The copy may lie on the backup medium: what is to be written, and the digest of each row, do not, and a row that has become another one is not written."""
+    server, folder, plan = practice.server, practice.backup.archives / ".elexgate-rescue", practice.backup.state / "rescue.json"
+    server.sql("UPDATE load_db.person SET name='zuletzt' WHERE id='ä'")
+    practice.stream.caught_up()
+    told = event(practice.backup.job("restore", "rescue", "prepare", "person", "--to", accident, "--where", "id='ä'"), "rescue")[0]
+    before, good = person(practice), plan.read_text()
+    assert told["changed"] == 1 and folder.is_dir() and not list(folder.glob("*rescue.json")) and plan.stat().st_mode & 0o777 == 0o600
+    prepared = json.loads(good)
+    (folder / plan.name).write_text(json.dumps(prepared | {"rows": [["1=1", "ä", *prepared["rows"][0][2:]]]}))
+    prepared["rows"][0][2] = "0" * 64  # as if the copy's row were another one by now
+    plan.write_text(json.dumps(prepared))
+    done = practice.backup.run_job("restore", "rescue", "apply", told["id"])
+    assert "row ä of person is not what it was when it was compared" in json.loads(done.stdout.splitlines()[-1])["error"] and person(practice) == before
+    plan.write_text(good)
+    practice.backup.job("restore", "rescue", "apply", told["id"])
+    changed = [row for row in person(practice) if row not in before]
+    assert [row[:2] for row in changed] == [("ä", "Umlaut")] and not plan.exists() and not folder.exists()
+
+
 def test_only_some_rows(practice, accident):
     """A condition is for the throwaway server alone: what it says about the live one, or brings from another table, is values."""
     server = practice.server

@@ -18,8 +18,8 @@
 #include "common/utf8.h"
 
 #define FOLDER   ".elexgate-rescue"
-#define PLAN     "rescue.json"
-#define UNDOS    "rescued" /* in state_dir */
+#define PLAN     "rescue.json" /* in state_dir, as these: its conditions become SQL */
+#define UNDOS    "rescued"
 #define PLAN_MAX (256u << 20)
 #define NAMED    20
 #define SHOWN    20
@@ -217,8 +217,16 @@ static char *folder_of(const struct run *run)
     return xasprintf("%s/" FOLDER, scratch ? scratch : run->s.folder);
 }
 
-static int discard(const char *folder, struct err *e)
+static char *plan_of(const struct run *run)
 {
+    return xasprintf("%s/" PLAN, run->s.state_dir);
+}
+
+static int discard(const struct run *run, const char *folder, struct err *e)
+{
+    _cleanup_free_ char *plan = plan_of(run);
+    if (unlink(plan) < 0 && errno != ENOENT)
+        return err_sys(e, errno, "cannot remove %s", plan);
     _cleanup_free_ char *parent = xasprintf("%.*s", (int)(strrchr(folder, '/') - folder), folder);
     _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? err_sys(e, errno, "cannot open %s", parent) : file_remove_tree(fd, FOLDER, e);
@@ -321,12 +329,12 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
 {
     struct rescue r = {.run = run, .exact = rq->exact};
     struct binlog_way way = {.n = 0};
-    _cleanup_free_ char *plan = xasprintf("%s/" PLAN, folder);
+    _cleanup_free_ char *plan = plan_of(run);
     struct preparing p = {.rescue = &r, .condition = rq->condition, .rows = rq->rows, .plan = plan};
     snprintf(p.id, sizeof p.id, "%lld-%d", (long long)run->started_ms, (int)getpid());
     int code = rescue_open_live(&r, rq->schema, rq->name, e); /* before anything takes long */
     if (code == 0)
-        code = discard(folder, e);
+        code = discard(run, folder, e);
     if (code == 0)
         code = moment_find(run, &rq->q, &way, e);
     if (code == 0)
@@ -334,7 +342,7 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
     if (code == 0) {
         code = restore_serve_for(run, folder, prepare_with, &p, e);
         struct err left = {0};
-        if ((code != 0 || rq->dry_run) && discard(folder, &left) < 0)
+        if ((code != 0 || rq->dry_run) && discard(run, folder, &left) < 0)
             run_note("%s", left.text);
     }
     rescue_rows_clear(&p.was);
@@ -357,7 +365,7 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
 {
     struct rescue r = {.run = run};
     json_t *plan = NULL;
-    _cleanup_free_ char *path = xasprintf("%s/" PLAN, folder);
+    _cleanup_free_ char *path = plan_of(run);
     int code = job_lock(run, e);
     if (code == 0)
         code = load(&r, path, &plan, e);
@@ -368,7 +376,7 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
     if (code == 0)
         code = restore_serve_for(run, folder, apply_with, &r, e);
     struct err left = {0};
-    if (code == 0 && discard(folder, &left) < 0)
+    if (code == 0 && discard(run, folder, &left) < 0)
         run_note("%s", left.text);
     json_decref(plan);
     clear(&r);
@@ -383,7 +391,7 @@ int restore_rescue(struct run *run, int argc, char **argv, struct err *e)
     if (!strcmp(what, "apply") && argc == 4)
         return apply(run, folder, argv[3], e);
     if (!strcmp(what, "discard") && argc == 3)
-        return discard(folder, e);
+        return discard(run, folder, e);
     if (strcmp(what, "prepare") != 0) {
         err_set(e, EINVAL, "restore rescue prepare|apply|discard");
         return EXIT_USAGE;

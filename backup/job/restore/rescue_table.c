@@ -317,6 +317,7 @@ struct contents {
     const struct rescue_table *table;
     char **values;
     json_t *shown;
+    char digest[SHA256_HEX_LEN]; /* with values, of one and the same answer */
 };
 
 static int take_values(
@@ -324,6 +325,8 @@ static int take_values(
 {
     struct contents *c = ctx;
     char text[SHOWN + 1];
+    if (!c->shown && columns > c->table->n && row[c->table->n])
+        snprintf(c->digest, sizeof c->digest, "%s", row[c->table->n]);
     for (size_t i = 0; i < c->table->n && i < columns; i++) {
         const struct rescue_column *column = &c->table->columns[i];
         if (c->shown) {
@@ -349,15 +352,17 @@ static int read_values(struct server *s, const struct rescue_table *t, const cha
         add(&columns, "%s", i ? ", " : "");
         (c->shown ? add_shown : add_value)(&columns, &t->columns[i]);
     }
+    if (!c->shown)
+        add(&columns, ", %s", t->digest);
     return server_rows(s, take_values, c, e, "SELECT %s FROM %s WHERE %s", columns, from, is);
 }
 
-char **rescue_values(
-    struct server *s, const struct rescue_table *t, const char *is, struct err *e, int *code)
+char **rescue_values(struct server *s, const struct rescue_table *t, const char *is,
+    const char *digest, struct err *e, int *code)
 {
     struct contents c = {.table = t, .values = xcalloc(t->n, sizeof *c.values)};
     *code = read_values(s, t, is, &c, e);
-    if (*code == 0 && c.values[0])
+    if (*code == 0 && c.values[0] && strcmp(c.digest, digest) == 0)
         return c.values;
     rescue_values_free(t, c.values);
     return NULL;

@@ -63,9 +63,10 @@ const struct rescue_row *rescue_rows_find(const struct rescue_rows *r, const cha
 /* "lock" rows that are looked at, whether they are there or not. digest "": it is not there. */
 int rescue_digest(struct server *s, const struct rescue_table *t, const char *is, bool lock,
     char digest[static SHA256_HEX_LEN], struct err *e) MUSTCHECK;
-/* The columns that are written, as literals; malloc'ed, NULL: the row is not there. */
-char **rescue_values(struct server *s, const struct rescue_table *t, const char *is, struct err *e,
-    int *code) MUSTCHECK;
+/* The columns that are written, as literals; malloc'ed, NULL: the row is not there, or is none of
+ * that digest. */
+char **rescue_values(struct server *s, const struct rescue_table *t, const char *is,
+    const char *digest, struct err *e, int *code) MUSTCHECK;
 void rescue_values_free(const struct rescue_table *t, char **values);
 /* The same for people: {"column":"text"}. */
 int rescue_show(struct server *s, const struct rescue_table *t, const char *is, json_t **out,

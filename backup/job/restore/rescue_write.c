@@ -141,13 +141,16 @@ static char *statement(
     return xasprintf("INSERT INTO %s (%s) VALUES (%s)", t->quoted, columns, all);
 }
 
+/* digest: what was compared, and shown, is what is written; the copy of then may lie where others
+ * can write. */
 static int values_of(struct server *s, const struct rescue_table *t, const struct rescue_change *c,
-    char ***out, struct err *e)
+    const char *digest, char ***out, struct err *e)
 {
     int code = 0;
-    *out = rescue_values(s, t, c->is, e, &code);
+    *out = rescue_values(s, t, c->is, digest, e, &code);
     if (code == 0 && !*out)
-        code = err_set(e, EIO, "row %s of %s cannot be read any more", c->label, t->name);
+        code = err_set(
+            e, EIO, "row %s of %s is not what it was when it was compared", c->label, t->name);
     return code;
 }
 
@@ -168,7 +171,7 @@ static int broken(struct rescue *r, const struct rescue_change *c, unsigned numb
 static int write_one(struct rescue *r, const struct rescue_change *c, bool *waits, struct err *e)
 {
     char **values = NULL;
-    int code = *c->then ? values_of(r->then, &r->was, c, &values, e) : 0;
+    int code = *c->then ? values_of(r->then, &r->was, c, c->then, &values, e) : 0;
     if (code != 0)
         return code;
     _cleanup_free_ char *sql = statement(&r->now, c->is, values, *c->live != '\0');
@@ -211,7 +214,7 @@ static int write_all(struct rescue *r, size_t *order, struct err *e)
 static int undo_of(struct rescue *r, const struct rescue_change *c, char **out, struct err *e)
 {
     char **values = NULL;
-    int code = *c->live ? values_of(r->live, &r->now, c, &values, e) : 0;
+    int code = *c->live ? values_of(r->live, &r->now, c, c->live, &values, e) : 0;
     if (code != 0)
         return code;
     *out = statement(&r->now, c->is, values, *c->then != '\0');
