@@ -162,6 +162,19 @@ def test_in_a_container(practice_setup):
     assert "127.0.0.3 port" in done.stdout, done.stdout
 
 
+def test_encrypted_archives_are_not_tried_out_beside_themselves(practice_setup, folder):
+    """Whoever steals the medium finds what was unpacked on it: the doctor says so where archives can be opened here at all."""
+    b, secret = practice_setup, folder / "passphrase"
+    secret.write_text("a passphrase of a good length\n")
+    secret.chmod(0o600)
+    assert level(checks(b.config)[1], "scratch") == []
+    b.set("archive", passphrase_file=secret)
+    found = checks(b.config)[1]
+    assert level(found, "scratch") == ["warning"] and "in clear" in words(found, "scratch")
+    b.set("drill", scratch=folder / "own")
+    assert level(checks(b.config)[1], "scratch") == []
+
+
 def test_what_is_not_about_room_gets_no_hint_to_make_room(practice_setup, folder):
     b = practice_setup
     b.set("data documents", path=b.archives.parent)
