@@ -1,4 +1,5 @@
 """Any second of the day: a backup and the archived log give back what the server was at a moment. docs/pitr.md."""
+import gzip
 import hashlib
 import json
 import os
@@ -6,6 +7,7 @@ import pathlib
 import re
 import shutil
 import threading
+import zlib
 
 import pymysql
 import pytest
@@ -382,6 +384,39 @@ def test_what_would_be_lost_is_told(practice):
         told[change["what"]] = told.get(change["what"], 0) + change["transactions"]
     assert told == {"CREATE TABLE": 1, "load_db.neu": 3, "DROP TABLE": 1}
     assert event(practice.backup.job("restore", "plan", "--to", "latest"), "plan")[0]["moment"]["lost"] == 0
+
+
+def forged(data, old, new):
+    """The events that hold `old` say `new`, with checksums that are right again."""
+    out, at = bytearray(data), 4 if data.startswith(b"\xfebin") else 0
+    while at + 19 <= len(out):
+        end = at + int.from_bytes(out[at + 9:at + 13], "little")
+        event_ = bytes(out[at:end - 4]).replace(old, new)
+        out[at:end] = event_ + (zlib.crc32(event_).to_bytes(4, "little") if event_ != data[at:end - 4] else data[end - 4:end])
+        at = end
+    assert out != data
+    return bytes(out)
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "open"])
+def test_what_ends_within_a_segment_is_compared_with_its_seal_as_well(folder, template, closed):
+    """Somebody who can write to the medium changes a row before the moment that is asked for: the rest of that segment is read all the same."""
+    p = Practice(folder, template)
+    p.stream.start()
+    p.backup.job("backup", "--now")
+    p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('echt')")
+    when, gtid, _ = p.moment()
+    p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('danach')")
+    p.server.sql("FLUSH BINARY LOGS" if closed else "DO 1")
+    p.stream.caught_up()
+    p.end()
+    index, = [i for i in p.stream.indices() if "echt" in str(p.stream.have(i["timeline"], i["file"])) and i["from"] == 0]
+    path = p.stream.root / f"{index['timeline']:04}" / index["stored"]
+    raw = path.read_bytes()
+    assert index["open"] != closed and event(p.backup.job("restore", "into", "--to", when, folder / "good"), "replayed")[0]["transactions"] > 0
+    path.write_bytes(gzip.compress(forged(gzip.decompress(raw), b"echt", b"list")) if closed else forged(raw, b"echt", b"list"))
+    for point in (when, gtid):
+        assert "SHA-256 differs" in p.into("--to", point, exit=6)[-1]["error"]
 
 
 def test_out_of_an_encrypted_archive(folder, template):

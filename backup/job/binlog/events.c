@@ -19,6 +19,7 @@ struct reading {
     uint64_t position;   /* in the server's file, of pending's first byte */
     uint64_t begin, end; /* what is wanted of this file */
     bool checksums;
+    bool enough; /* what follows is read for the segment's SHA-256 alone */
 };
 
 static uint64_t number_of(const struct binlog_place *p)
@@ -90,7 +91,7 @@ static int cut(void *ctx, const uint8_t *data, size_t n, struct err *e)
 {
     struct reading *g = ctx;
     struct binlog_header h;
-    while (n > 0) {
+    while (n > 0 && !g->enough) {
         if (g->position == 0) { /* the magic bytes */
             if (!fill(g, BINLOG_MAGIC_SIZE, &data, &n))
                 return 0;
@@ -110,7 +111,8 @@ static int cut(void *ctx, const uint8_t *data, size_t n, struct err *e)
         if (!fill(g, h.length, &data, &n))
             return 0;
         r = give(g, &h, e);
-        if (r != 0)
+        g->enough = r == BINLOG_ENOUGH;
+        if (r != 0 && !g->enough)
             return r;
         g->position += h.length;
         g->have = 0;
@@ -164,6 +166,8 @@ static int read_one(struct run *r, const struct binlog_catalog *c, struct readin
         code = s->open ? read_closed(r, g, e) : EXIT_INCONSISTENT;
     if (code == 0 && g->have > 0)
         code = err_set(e, EBADMSG, "%s ends within an event", s->stored);
+    if (code == 0 && g->enough)
+        return BINLOG_ENOUGH;
     return code == -EBADMSG ? EXIT_INCONSISTENT : code;
 }
 

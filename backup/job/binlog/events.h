@@ -25,7 +25,8 @@ struct binlog_span {
     struct binlog_place to;   /* file "": its end */
 };
 /* Results of the run: EXIT_INCONSISTENT when a segment is missing or damaged, with its name. A
- * segment's SHA-256 is known to be right only when its last event was given. */
+ * segment's SHA-256 is known to be right only when it returns: until then what was given may be
+ * anybody's. BINLOG_ENOUGH, too, comes once the segment was read to its end and is right. */
 int binlog_events(struct run *r, const struct binlog_catalog *c, const struct binlog_span *span,
     binlog_event_fn *fn, void *ctx, struct err *e) MUSTCHECK;
 /* How many bytes that are. */
