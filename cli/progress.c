@@ -74,25 +74,24 @@ static void draw(struct progress *p, const json_t *line)
     bar[BAR_WIDTH] = '\0';
     if (eta >= 0)
         units_duration((uint64_t)eta, "d", left, sizeof left);
+    _cleanup_free_ char *type = output_member(line, "type"), *phase = output_member(line, "phase");
     progress_clear(p);
     if (known)
-        printf("%s: %s [%s] %3d%%  %s  %s/s  %s", json_get_text(line, "type"),
-            phase_name(p->cli, json_get_text(line, "phase")), bar,
+        printf("%s: %s [%s] %3d%%  %s  %s/s  %s", type, phase_name(p->cli, phase), bar,
             (int)(bytes > total ? 100 : (double)bytes * 100 / (double)total),
             units_bytes((uint64_t)bytes, size), units_bytes((uint64_t)rate, speed), left);
     else
-        printf("%s: %s  %s  %s/s", json_get_text(line, "type"),
-            phase_name(p->cli, json_get_text(line, "phase")), units_bytes((uint64_t)bytes, size),
-            units_bytes((uint64_t)rate, speed));
+        printf("%s: %s  %s  %s/s", type, phase_name(p->cli, phase),
+            units_bytes((uint64_t)bytes, size), units_bytes((uint64_t)rate, speed));
     fflush(stdout);
     p->bar_open = true;
 }
 
 static void tell_phase(struct progress *p, const json_t *line)
 {
+    _cleanup_free_ char *type = output_member(line, "type"), *phase = output_member(line, "phase");
     progress_clear(p);
-    printf("%s: %s ...%s", json_get_text(line, "type"),
-        phase_name(p->cli, json_get_text(line, "phase")), p->terminal ? "" : "\n");
+    printf("%s: %s ...%s", type, phase_name(p->cli, phase), p->terminal ? "" : "\n");
     fflush(stdout);
     p->bar_open = p->terminal;
 }
@@ -101,9 +100,16 @@ static void tell_archive(struct progress *p, const json_t *line)
 {
     char size[UNITS_BYTES_LEN];
     progress_clear(p);
-    _cleanup_free_ char *file = output_member(line, "file");
-    printf("%s  %s, %s\n", file, units_bytes((uint64_t)output_number(line, "size", 0), size),
-        json_get_text(line, "state"));
+    _cleanup_free_ char *file = output_member(line, "file"), *state = output_member(line, "state");
+    printf(
+        "%s  %s, %s\n", file, units_bytes((uint64_t)output_number(line, "size", 0), size), state);
+}
+
+static void tell_removal(struct progress *p, const json_t *line, const char *what)
+{
+    _cleanup_free_ char *type = output_member(line, "type"), *run = output_member(line, "run");
+    progress_clear(p);
+    printf("%s %s_%s\n", what, type, run);
 }
 
 static void tell_state(struct progress *p, const json_t *line)
@@ -153,16 +159,13 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0 ||
                strcmp(event, "chain") == 0) {
         progress_clear(p);
-        _cleanup_free_ char *words = output_member(line, "text");
-        printf("%s%s%s\n", json_get_text(line, "type"), *json_get_text(line, "type") ? ": " : "",
-            words);
+        _cleanup_free_ char *words = output_member(line, "text"),
+                            *type = output_member(line, "type");
+        printf("%s%s%s\n", type, *type ? ": " : "", words);
     } else if (strcmp(event, "would-remove") == 0) {
-        printf("%s %s_%s\n", tr(p->cli, "would remove the old"), json_get_text(line, "type"),
-            json_get_text(line, "run"));
+        tell_removal(p, line, tr(p->cli, "would remove the old"));
     } else if (strcmp(event, "removed") == 0) {
-        progress_clear(p);
-        printf("%s %s_%s\n", tr(p->cli, "removed the old"), json_get_text(line, "type"),
-            json_get_text(line, "run"));
+        tell_removal(p, line, tr(p->cli, "removed the old"));
     } else if (strcmp(event, "start") == 0 && json_get_true(line, "dry_run")) {
         char needed[UNITS_BYTES_LEN], space[UNITS_BYTES_LEN];
         printf(tr(p->cli, "Would need about %s, %s are free.\n"),

@@ -11,26 +11,28 @@
 #define WAIT_MS 15000
 #define LOOK_US 20000
 
-/* elexgate-job ... prove ...; the text of the lock may be of one that is gone, and its number
- * another program's. */
+/* elexgate-job --config FILE prove ...; the text of the lock may be of one that is gone, and its
+ * number another program's. */
 static bool is_proof(pid_t pid)
 {
     char words[4096], path[64];
-    bool ours = false, proof = false;
+    bool ours = false;
     snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
     _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, words, sizeof words - 1);
     if (n <= 0)
         return false;
     words[n] = '\0';
-    for (const char *p = words; p < words + n; p += strlen(p) + 1) {
+    const char *before = "";
+    for (const char *p = words; p < words + n; before = p, p += strlen(p) + 1) {
         const char *name = strrchr(p, '/');
         if (p == words)
             ours = strcmp(name ? name + 1 : p, "elexgate-job") == 0;
-        else
-            proof |= strcmp(p, "prove") == 0;
+        else if (*p != '-' &&
+                 strcmp(before, "--config") != 0) /* the command; what follows is not it */
+            return ours && strcmp(p, "prove") == 0;
     }
-    return ours && proof;
+    return false;
 }
 
 int run_lock(const char *path, int *fd, pid_t *holder, struct err *e)

@@ -93,7 +93,7 @@ struct writers *writers_ask(const char *socket, int64_t from, int64_t to)
     struct err e = {0};
     bool more = socket != NULL;
     int r = 0;
-    while (r == 0 && more)
+    while (r == 0 && more && from <= to) /* whatever the gate says */
         r = ask_page(w, socket, &from, to, &more, &e);
     if (!socket)
         snprintf(w->problem, sizeof w->problem, "the gate is not asked ([backup] ask_proxy)");

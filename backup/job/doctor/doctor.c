@@ -337,8 +337,8 @@ static void check_seal(struct doctor *d)
             "`elexgate backups` zeigt sie; `elexgate backups adopt LAUF` übernimmt, was Ihres ist");
     if (missing)
         warn(d, "missing", false, gone, weg,
-            "find out who did that; `elexgate backups rm RUN` says that you know",
-            "herausfinden, wer das war; `elexgate backups rm LAUF` sagt, dass Sie es wissen");
+            "find out who did that; `elexgate backups delete RUN` says that you know",
+            "herausfinden, wer das war; `elexgate backups delete LAUF` sagt, dass Sie es wissen");
 }
 
 /* What is tried out is unpacked, and what lay on a disk can be found there after it was removed. */
