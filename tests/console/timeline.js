@@ -6,7 +6,7 @@ await scenario(async (chrome, base, [moment, changed]) => {
     const made = await context(chrome), page = await made.newPage();
     await signIn(page, base);
     const live = await page.innerText("#summary");
-    assert(/Jede Sekunde ist gesichert, bis vor \d+ (ms|s)\./.test(live), `the overview says how far it is saved: ${live}`);
+    assert(/Jede Sekunde ist gesichert, bis vor (< )?\d+ s\./.test(live), `the overview says how far it is saved: ${live}`);
     await page.goto(`${base}/timeline`);
     await page.waitForSelector("#day-chart canvas");
     assert(Number(await page.getAttribute("#day-chart canvas", "width")) > 200, "the picture is drawn");

@@ -370,7 +370,7 @@ def test_the_keeper_runs_it_and_says_how_far_it_is(stream, logging_server):
         write(logging_server)
         stream.caught_up()
         assert moment(backup.call("status")["binlog"]["saved"]) > 0
-        assert re.search(r"^Every second +saved up to \d+ m?s ago$", sentence(backup), re.MULTILINE)
+        assert re.search(r"^Every second +saved up to (< )?\d+ s ago$", sentence(backup), re.MULTILINE)
         pid = process.wait_until(lambda: job_of(backup), 5, "the job")
         os.kill(pid, 9)
         process.wait_until(lambda: job_of(backup) not in (None, pid), 30, "it is started again")
