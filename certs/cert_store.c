@@ -216,9 +216,20 @@ static int adopt_plain_files(const struct cert_store *s, time_t now, struct err 
     return r < 0 ? r : link_names(s, e);
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* How many were made after that one. By the folders' times: two of the same second are in no order
+ * by name, which decides only where the times are the same. */
+static int made_after(int dirfd, struct dirent **list, int n, const char *name)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    struct stat one, other;
+    int later = 0;
+    if (fstatat(dirfd, name, &one, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    for (int i = 0; i < n; i++)
+        later += fstatat(dirfd, list[i]->d_name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 (cert_store_is_later(&other.st_mtim, &one.st_mtim) ||
+                     (!cert_store_is_later(&one.st_mtim, &other.st_mtim) &&
+                         strcmp(list[i]->d_name, name) > 0));
+    return later;
 }
 
 static int is_generation(const struct dirent *d)
@@ -226,17 +237,19 @@ static int is_generation(const struct dirent *d)
     return d->d_name[0] != '.';
 }
 
-/* Names begin with the time, so that the oldest sort first. Failure leaves more than needed, which
- * hurts nobody. */
+/* Failure leaves more than needed, which hurts nobody. */
 static void remove_old(const struct cert_store *s, const char *keep)
 {
     struct dirent **list = NULL;
     _cleanup_free_ char *parent = cert_store_path(s, "generations");
-    int n = scandir(parent, &list, is_generation, by_name);
+    int n = scandir(parent, &list, is_generation, NULL);
     _cleanup_fd_ int dirfd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_free_ bool *old = xcalloc(n > 0 ? (size_t)n : 1, sizeof *old);
+    for (int i = 0; i < n; i++)
+        old[i] = dirfd >= 0 && strcmp(list[i]->d_name, strrchr(keep, '/') + 1) != 0 &&
+                 made_after(dirfd, list, n, list[i]->d_name) >= GENERATIONS_KEPT;
     for (int i = 0; i < n; i++) {
-        if (i < n - GENERATIONS_KEPT && dirfd >= 0 &&
-            strcmp(list[i]->d_name, strrchr(keep, '/') + 1) != 0)
+        if (old[i])
             (void)!file_remove_tree(dirfd, list[i]->d_name, NULL);
         free(list[i]);
     }

@@ -62,6 +62,8 @@ int cert_store_current(const struct cert_store *s, struct cert_pair **out, struc
 /* The pair before it, also an expired one; -ENOENT: there is none. */
 int cert_store_previous(
     const struct cert_store *s, struct cert_pair **out, struct err *e) MUSTCHECK;
+/* Of two times of folders. */
+bool cert_store_is_later(const struct timespec *a, const struct timespec *b);
 
 /* Writes DIR/name whole; refuses to replace one unless told to. */
 int cert_store_write(const struct cert_store *s, const char *name, const char *data, size_t len,

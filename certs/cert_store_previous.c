@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "certs/cert_store.h"
 
-static bool is_later(const struct timespec *a, const struct timespec *b)
+bool cert_store_is_later(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
@@ -27,7 +27,7 @@ static char *find_previous(const struct cert_store *s)
         _cleanup_free_ char *name = xasprintf("generations/%s", d->d_name);
         _cleanup_free_ char *path = cert_store_path(s, name);
         if (d->d_name[0] == '.' || strcmp(name, now) == 0 || stat(path, &st) < 0 ||
-            !is_later(&st.st_mtim, &newest))
+            !cert_store_is_later(&st.st_mtim, &newest))
             continue;
         newest = st.st_mtim;
         free(found);
