@@ -89,16 +89,16 @@ static bool gone(struct predecessors *ps, const char *path)
 static void on_watch(void *ctx, const json_t *object, int status)
 {
     struct predecessor *d = ctx;
-    struct proxy *p = d->all->proxy;
+    struct predecessors *all = d->all; /* d may be gone below */
     (void)status;
     const char *event = json_get_str(object, "event");
     if (!object) {
         d->watch = NULL; /* the next question watches it again, if it lives */
-        (void)gone(d->all, d->path);
+        (void)gone(all, d->path);
         /* who waits for writes must not miss those that we do not see */
-        d->all->tell(p, "write", json_pack("{s:s, s:i}", "event", "write", "session", 0));
+        all->tell(all->proxy, "write", json_pack("{s:s, s:i}", "event", "write", "session", 0));
     } else if (event)
-        d->all->tell(p, strcmp(event, "write") ? "session" : "write", json_deep_copy(object));
+        all->tell(all->proxy, strcmp(event, "write") ? "session" : "write", json_deep_copy(object));
 }
 
 static void watch(struct predecessor *d)
