@@ -5,6 +5,7 @@ do is done here: clients that work, a console that is killed.
 """
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -211,6 +212,8 @@ def test_a_moment_is_chosen_in_the_timeline(console):
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/verloren', 'nachher')")
     saved = [*elexgate, "--json", "changes", "--from", moment, "--table", "CONFIG"]
     process.wait_until(lambda: '"inserted":1' in process.run(saved).stdout.replace(" ", ""), 60, "the change is archived")
+    day = lambda: json.loads(process.run([*elexgate, "--json", "timeline"]).stdout.splitlines()[0])
+    process.wait_until(lambda: any(day()["minutes"]), 60, "the minute is counted")
     console.scenario("timeline", moment, "CONFIG")
     assert probes(console) == before and console.ask("SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/verloren'") == ((0,),)
     console.scenario("story", "undo")
