@@ -9,12 +9,13 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "common/json_get.h"
 
 struct diff {
     struct cli *cli;
+    struct progress progress; /* tells of a failure */
     size_t told;
-    char *error;
 };
 
 static char *rows_of(const json_t *one, const char *key)
@@ -70,17 +71,15 @@ static void print_difference(const struct cli *cli, const json_t *item, const js
 static void on_diff_line(void *ctx, const json_t *line)
 {
     struct diff *d = ctx;
-    if (d->cli->json)
-        cli_print_json(line);
-    if (json_get_true(line, "done") && json_get_str(line, "error")) {
-        free(d->error);
-        d->error = output_member(line, "error");
+    if (d->cli->json || json_get_str(line, "error")) {
+        progress_line(&d->progress, line);
+        return;
     }
     size_t i;
     const json_t *item;
     json_array_foreach (json_object_get(line, "archives"), i, item) {
         const json_t *found = json_object_get(item, "difference");
-        if (d->cli->json || !found)
+        if (!found)
             continue;
         printf("%s", d->told++ ? "\n" : "");
         print_difference(d->cli, item, found);
@@ -97,12 +96,10 @@ static int run_diff(struct cli *cli, int argc, char **argv)
     struct diff d = {.cli = cli};
     const char *args[] = {"info", runs[0], "--against", runs[1] ? runs[1] : "now",
         type ? "--type" : NULL, type, NULL};
+    progress_init(&d.progress, cli);
     code = job_stream_run(cli, args, on_diff_line, &d);
-    if (d.error && !cli->json)
-        cli_failf(cli, code, "%s", d.error);
-    else if (code == EXIT_GOOD && !cli->json && d.told == 0)
+    if (code == EXIT_GOOD && !cli->json && d.told == 0)
         printf("%s\n", tr(cli, "There is no database in this backup."));
-    free(d.error);
     return code;
 }
 

@@ -10,12 +10,13 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "common/json_get.h"
 #include "common/units.h"
 
 struct info {
     struct cli *cli;
-    char *error; /* of the last line */
+    struct progress progress; /* tells of a failure */
 };
 
 static void print_facts(const struct cli *cli, const json_t *item)
@@ -62,13 +63,11 @@ static void print_tables(const struct cli *cli, const json_t *tables)
 static void on_info_line(void *ctx, const json_t *line)
 {
     struct info *info = ctx;
-    if (info->cli->json)
-        cli_print_json(line);
-    if (json_get_true(line, "done") && json_get_str(line, "error")) {
-        free(info->error);
-        info->error = output_member(line, "error");
+    if (info->cli->json || json_get_str(line, "error")) {
+        progress_line(&info->progress, line);
+        return;
     }
-    if (info->cli->json || strcmp(json_get_text(line, "event"), "info") != 0)
+    if (strcmp(json_get_text(line, "event"), "info") != 0)
         return;
     size_t i;
     const json_t *item;
@@ -93,11 +92,8 @@ static int run_info(struct cli *cli, int argc, char **argv)
     struct info info = {.cli = cli};
     const char *args[] = {
         "info", which[0] ? which[0] : "latest", type ? "--type" : NULL, type, NULL};
-    code = job_stream_run(cli, args, on_info_line, &info);
-    if (info.error && !cli->json)
-        cli_failf(cli, code, "%s", info.error);
-    free(info.error);
-    return code;
+    progress_init(&info.progress, cli);
+    return job_stream_run(cli, args, on_info_line, &info);
 }
 
 const struct command cmd_info = {
