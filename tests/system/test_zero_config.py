@@ -168,7 +168,7 @@ def test_a_second_gate_without_salts(server, trixie, elsewhere, server_pki, make
     second.wait_log("event=no-zero-config-proof")
 
 
-# What these clients do that one has to know; docs/handbook/en/tls.md tells it.
+# What these clients do that one has to know; docs/clients.md tells it.
 
 def test_near_clients_do_not_verify(far, trixie):
     """On the same computer the 11.8 client takes any certificate, and calls it OK."""

@@ -9,7 +9,7 @@ ACCOUNT, PASSWORD = "elexgate-proof", "proof-Pass word-1"
 
 
 def account(server):
-    """The account with exactly what docs/handbook/en/tls.md grants."""
+    """The account with exactly what docs/clients.md grants."""
     server.sql(f"CREATE OR REPLACE USER '{ACCOUNT}'@'%' IDENTIFIED BY '{PASSWORD}';"
                f"GRANT SELECT ON mysql.global_priv TO '{ACCOUNT}'@'%'")
 
