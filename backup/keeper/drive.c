@@ -3,9 +3,11 @@
 #include <string.h>
 #include "backup/keeper/audit.h"
 #include "backup/keeper/errand.h"
+#include "backup/keeper/stream.h"
 #include "backup/keeper/tell.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
@@ -15,7 +17,9 @@ struct plan_facts keeper_facts(const struct keeper *k)
     return (struct plan_facts){.wall_ms = clock_wall_ms(),
         .mono_ms = (int64_t)clock_mono_ms(),
         .busy = k->current.job != NULL,
-        .journal_s = keeper_restore_journal_time(k)};
+        .journal_s = keeper_restore_journal_time(k),
+        .base = keeper_stream_base(k),
+        .timeline = (uint32_t)json_get_int(k->ports.stream.base, "timeline")};
 }
 
 /* --- what is done ----------------------------------------------------------------------------- */
@@ -115,6 +119,11 @@ static void tell_due(struct keeper *k, const struct plan_action *a)
     } else if (a->what == PLAN_TELL_DUE_AGAIN) {
         log_event(LOG_WARNING, "backup-due-again", LOG_S("due", clock_iso(a->due_ms, stamp)),
             LOG_S("text", "one is waiting already; they become one"));
+    } else if (a->what == PLAN_TELL_BASE_DUE) {
+        log_event(LOG_WARNING, "backup-due", LOG_S("due", clock_iso(a->due_ms, stamp)),
+            LOG_S("text",
+                "nothing leads to the newest moments in the binary log: from a fresh physical backup on they can be brought back"));
+        keeper_publish(k, keeper_state_event(k));
     } else {
         log_event(LOG_INFO, "backup-due", LOG_S("due", clock_iso(a->due_ms, stamp)),
             LOG_B("missed", a->missed));
@@ -131,6 +140,7 @@ static void act(struct keeper *k, const struct plan_action *a)
     case PLAN_TELL_DUE:
     case PLAN_TELL_MISSED:
     case PLAN_TELL_DUE_AGAIN:
+    case PLAN_TELL_BASE_DUE:
         tell_due(k, a);
         break;
     case PLAN_TELL_DRILL_DUE:

@@ -100,6 +100,12 @@ static void look_at_binlog(const struct keeper *k, struct health_facts *f)
     if (saved && clock_parse(saved, &f->binlog_saved_ms) < 0)
         f->binlog_saved_ms = 0;
     f->binlog_error = json_get_str(said, "error");
+    const json_t *base = k->ports.stream.base;
+    const char *since = json_get_str(base, "since");
+    f->base_missing = strcmp(json_get_text(base, "base"), "missing") == 0;
+    if (since && clock_parse(since, &f->base_ms) < 0)
+        f->base_ms = 0;
+    f->base_stop = json_get_str(base, "statement");
     if (k->rules.prove)
         f->chain = run_of(keeper_state_newest(&k->state, "prove", false));
 }

@@ -60,6 +60,8 @@ static void take_rules(const struct config *c, struct plan_rules *out)
     out->deadline_ms = config_int(c, "backup", NULL, "deadline");
     const char *prove = config_str(c, "binlog", NULL, "prove");
     out->prove = config_bool(c, "binlog", NULL, "archive") && strcmp(prove, "no") != 0;
+    out->physical = config_bool(c, "binlog", NULL, "archive") &&
+                    strcmp(config_str(c, "backup", NULL, "method"), "dump") != 0;
     out->prove_hourly = out->prove && strcmp(prove, "hourly") == 0;
 }
 

@@ -32,6 +32,10 @@
 /* A chain that breaks each time, as by writes that the server does not log, makes no endless row of
  * backups due. */
 #define CHAIN_DUE_MS (INT64_C(20) * 60 * MINUTE_MS)
+/* The base of the archived log: after a run that failed or was skipped, and after one that did not
+ * become it. */
+#define BASE_AGAIN_MS (60 * MINUTE_MS)
+#define BASE_SEEN_MS  MINUTE_MS
 /* A plan counts the rows of every table; nothing that is asked for takes longer. */
 #define ERRAND_MS (10 * MINUTE_MS)
 
@@ -111,6 +115,36 @@ void plan_schedule_changed(struct plan *p, bool drill, int64_t wall_ms)
     *(drill ? &p->memory->drill_seen_ms : &p->memory->backup_seen_ms) = wall_ms;
 }
 
+/* --- the base of the archived binary log --------------------------------------------------------
+ */
+
+/* Its try came to nothing: once more in an hour, whatever the schedule says. */
+static void base_again(struct plan_memory *m, int64_t wall_ms)
+{
+    if (m->base_due_ms)
+        m->base_due_ms = wall_ms - CHAIN_DUE_MS + BASE_AGAIN_MS;
+}
+
+/* Without a backup in its newest timeline what is archived leads nowhere: one is due at once. Once
+ * a timeline, and again only after a while: should that one not become the base, or should it go,
+ * too, or a statement that cannot be run again come behind each. */
+static bool base_due(struct plan *p, const struct plan_rules *rules, const struct plan_facts *f)
+{
+    struct plan_memory *m = p->memory;
+    int64_t since = f->wall_ms - m->base_due_ms, pause = p->base_was ? BASE_AGAIN_MS : CHAIN_DUE_MS;
+    p->base_was |= f->base == PLAN_BASE_THERE;
+    if (f->base != PLAN_BASE_MISSING || !rules->physical || m->pending.due_ms || f->busy ||
+        f->mono_ms < p->base_not_before_mono_ms ||
+        (m->base_due_ms && m->base_timeline == f->timeline && since >= 0 && since < pause))
+        return false;
+    p->base_was = false;
+    m->base_due_ms = f->wall_ms;
+    m->base_timeline = f->timeline;
+    p->waits_mono_ms = f->mono_ms;
+    plan_pending_set(&m->pending, f->wall_ms, f->wall_ms);
+    return true;
+}
+
 /* --- the run that waits ----------------------------------------------------------------------- */
 
 static struct plan_action decide(
@@ -134,6 +168,7 @@ static struct plan_action decide(
         break;
     case IDLE_SKIP:
         plan_pending_drop(waiting);
+        base_again(p->memory, f->wall_ms);
         a.what = PLAN_SKIP;
         return a;
     case IDLE_WAIT:
@@ -155,8 +190,9 @@ void plan_heard(struct plan *p, const struct idle_proxy *proxy, const struct idl
 }
 
 /* What the end of a backup means for the run that waits. */
-static void settle_pending(struct plan *p, const struct plan_end *end, int64_t mono_ms)
+static void settle_pending(struct plan *p, const struct plan_end *end, const struct plan_facts *f)
 {
+    int64_t mono_ms = f->mono_ms;
     struct plan_pending *waiting = &p->memory->pending;
     bool failed = end->exit_code == EXIT_FAILED || end->exit_code == EXIT_INCONSISTENT;
     if (end->stopping || (end->signal && !end->cancelled)) {
@@ -171,6 +207,8 @@ static void settle_pending(struct plan *p, const struct plan_end *end, int64_t m
     } else {
         plan_pending_drop(waiting);
         p->not_before_mono_ms = 0;
+        if (failed)
+            base_again(p->memory, f->wall_ms);
     }
 }
 
@@ -203,10 +241,11 @@ static void settle_proof(struct plan *p, const struct plan_end *end, const struc
 void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_facts *f)
 {
     if (end->job == PLAN_BACKUP && end->scheduled)
-        settle_pending(p, end, f->mono_ms);
+        settle_pending(p, end, f);
     if (end->job == PLAN_BACKUP &&
         (end->exit_code == EXIT_GOOD || end->exit_code == EXIT_INCOMPLETE)) {
         p->memory->prove_due = true;
+        p->base_not_before_mono_ms = f->mono_ms + BASE_SEEN_MS;
         p->prove_failed = 0;
         p->prove_not_before_mono_ms = 0;
     }
@@ -310,6 +349,8 @@ struct plan_action plan_next(
         return a;
     if (rules->has_drill && look_at_drill_schedule(p->memory, rules, f))
         return (struct plan_action){.what = PLAN_TELL_DRILL_DUE};
+    if (base_due(p, rules, f))
+        return (struct plan_action){.what = PLAN_TELL_BASE_DUE, .due_ms = f->wall_ms};
     p->heard = false;
     if (f->busy)
         return (struct plan_action){.what = PLAN_NOTHING};

@@ -24,6 +24,7 @@ struct plan_rules {
     /* The binary log is archived, and its chain is proven after each backup; and beside that each
      * hour, when something was written and nobody writes now. */
     bool prove, prove_hourly;
+    bool physical; /* a backup is one that the archived log can be run on */
 };
 
 /* The run that is due and waits. */
@@ -44,8 +45,10 @@ struct plan_memory {
     int64_t backup_seen_ms, drill_seen_ms; /* schedules are looked at up to here */
     struct plan_pending pending;
     bool drill_due;
-    bool prove_due;       /* a backup was made since the last proof of the chain */
-    int64_t chain_due_ms; /* when a broken chain last made a backup due */
+    bool prove_due;         /* a backup was made since the last proof of the chain */
+    int64_t chain_due_ms;   /* when a broken chain last made a backup due */
+    int64_t base_due_ms;    /* when a missing base of the archived log last did, */
+    uint32_t base_timeline; /* and for which timeline */
 };
 
 struct plan {
@@ -64,14 +67,19 @@ struct plan {
     int64_t settled_mono_ms;    /* when that was last tried; 0 = never */
     unsigned prove_failed;      /* how often the proof that is due could not be tried */
     int64_t prove_not_before_mono_ms;
-    int64_t live_mono_ms;   /* when the running server was last compared */
-    uint64_t live_counters; /* what its counters were then */
+    bool base_was;                   /* there has been one since the last was due */
+    int64_t base_not_before_mono_ms; /* the stream has yet to see the backup that was made */
+    int64_t live_mono_ms;            /* when the running server was last compared */
+    uint64_t live_counters;          /* what its counters were then */
 };
 
 struct plan_facts {
     int64_t wall_ms, mono_ms;
     bool busy;         /* a job runs */
     int64_t journal_s; /* change time of the journal of a restore; 0 = there is none */
+    /* What is archived of the binary log now needs a physical backup to begin with. */
+    enum { PLAN_BASE_UNKNOWN, PLAN_BASE_THERE, PLAN_BASE_MISSING } base;
+    uint32_t timeline;
 };
 
 enum plan_do {
@@ -80,11 +88,12 @@ enum plan_do {
     PLAN_TELL_MISSED,    /* due_ms: it is not made up for */
     PLAN_TELL_DUE_AGAIN, /* due_ms: one waits already; they become one */
     PLAN_TELL_DRILL_DUE,
-    PLAN_TELL_WAITS, /* for another reason than before: plan->decision */
-    PLAN_RECOVER,    /* settle a restore's journal */
-    PLAN_PUT_BACK,   /* settings of the server that a killed job left changed */
-    PLAN_BACKUP,     /* the run that waits, by method */
-    PLAN_SKIP,       /* due_ms: not idle before the deadline, plan->decision says why */
+    PLAN_TELL_BASE_DUE, /* the archived log has no backup to begin with: one waits now */
+    PLAN_TELL_WAITS,    /* for another reason than before: plan->decision */
+    PLAN_RECOVER,       /* settle a restore's journal */
+    PLAN_PUT_BACK,      /* settings of the server that a killed job left changed */
+    PLAN_BACKUP,        /* the run that waits, by method */
+    PLAN_SKIP,          /* due_ms: not idle before the deadline, plan->decision says why */
     PLAN_DRILL,
     PLAN_PROVE,      /* the chain up to the newest backup */
     PLAN_PROVE_LIVE, /* up to what the running server has now */

@@ -29,6 +29,7 @@ struct keeper_stream {
     struct keeper_job *job;      /* NULL = none runs */
     const struct config *config; /* that it was started, or told to end, with; only compared */
     json_t *said;
+    json_t *base;     /* what it last said of the backup to begin with; NULL = not known */
     int64_t ended_ms; /* monotonic; 0 = never */
 };
 

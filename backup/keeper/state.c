@@ -20,6 +20,8 @@ static bool take_root(struct keeper_state *s, const json_t *root)
     s->plan.drill_due = json_get_true(root, "drill_due");
     s->plan.prove_due = json_get_true(root, "prove_due");
     s->plan.chain_due_ms = json_get_int(root, "chain_due_ms");
+    s->plan.base_due_ms = json_get_int(root, "base_due_ms");
+    s->plan.base_timeline = (uint32_t)json_get_int(root, "base_timeline");
     snprintf(s->restore_seen, sizeof s->restore_seen, "%s", json_get_text(root, "restore_seen"));
     const json_t *p = json_object_get(root, "pending");
     if (json_is_object(p)) {
@@ -68,10 +70,12 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
 
 int keeper_state_save(const struct keeper_state *s, struct err *e)
 {
-    json_t *root = json_pack("{sisIsIsbsbsIsssO}", "version", STATE_VERSION, "backup_seen_ms",
+    json_t *root = json_pack("{sisIsIsbsbsIsIsIsssO}", "version", STATE_VERSION, "backup_seen_ms",
         (json_int_t)s->plan.backup_seen_ms, "drill_seen_ms", (json_int_t)s->plan.drill_seen_ms,
         "drill_due", s->plan.drill_due, "prove_due", s->plan.prove_due, "chain_due_ms",
-        (json_int_t)s->plan.chain_due_ms, "restore_seen", s->restore_seen, "runs", s->runs);
+        (json_int_t)s->plan.chain_due_ms, "base_due_ms", (json_int_t)s->plan.base_due_ms,
+        "base_timeline", (json_int_t)s->plan.base_timeline, "restore_seen", s->restore_seen, "runs",
+        s->runs);
     const struct plan_pending *p = &s->plan.pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",

@@ -16,6 +16,10 @@ static void on_stream_line(void *ctx, json_t *line)
     if (strcmp(event, "timeline") == 0)
         log_event(LOG_WARNING, "binlog-timeline", LOG_I("timeline", json_get_int(line, "timeline")),
             LOG_S("reason", json_get_str(line, "reason")));
+    if (strcmp(event, "base") == 0) {
+        json_decref(s->base);
+        s->base = json_incref(line);
+    }
     if (strcmp(event, "binlog") != 0)
         return;
     if (strcmp(json_get_text(s->said, "state"), state) != 0)
@@ -33,6 +37,8 @@ static void on_end(void *ctx, int exit_code, int signal)
     struct keeper *k = ctx;
     struct keeper_stream *s = &k->ports.stream;
     s->job = NULL;
+    json_decref(s->base);
+    s->base = NULL;
     s->ended_ms = (int64_t)clock_mono_ms();
     if (exit_code != 0 || signal)
         log_event(
@@ -73,7 +79,16 @@ void keeper_stream_stop(struct keeper *k)
     }
     s->job = NULL;
     json_decref(s->said);
-    s->said = NULL;
+    json_decref(s->base);
+    s->said = s->base = NULL;
+}
+
+int keeper_stream_base(const struct keeper *k)
+{
+    const char *base = json_get_text(k->ports.stream.base, "base");
+    return !strcmp(base, "own")                                  ? PLAN_BASE_THERE
+           : !strcmp(base, "across") || !strcmp(base, "missing") ? PLAN_BASE_MISSING
+                                                                 : PLAN_BASE_UNKNOWN;
 }
 
 json_t *keeper_stream_status(const struct keeper *k)
@@ -85,5 +100,8 @@ json_t *keeper_stream_status(const struct keeper *k)
         return json_pack("{s:s}", "state", "starting");
     json_t *copy = json_copy((json_t *)(uintptr_t)said);
     (void)json_object_del(copy, "event");
+    json_t *base = json_deep_copy(k->ports.stream.base);
+    (void)json_object_del(base, "event");
+    json_object_set_new(copy, "base", base ? base : json_null());
     return copy;
 }

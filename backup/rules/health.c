@@ -15,6 +15,8 @@
 #define PROOF_MS (35 * DAY_MS)
 /* A restart is no message. */
 #define AWAY_MS (5 * MINUTE_MS)
+/* The backup that a new timeline needs is made within minutes where nobody writes. */
+#define BASE_MS (30 * MINUTE_MS)
 
 static struct health_finding *add(
     struct health *h, enum health_code code, enum health_level level, bool tell)
@@ -121,6 +123,18 @@ static void look_at_binlog(const struct health_facts *f, struct health *h)
     w->text = f->binlog_error;
 }
 
+/* A backup is on its way as soon as it is found: worth a message when that one does not come. */
+static void look_at_base(const struct health_facts *f, struct health *h)
+{
+    bool tell = f->now_ms - f->base_ms >= BASE_MS;
+    h->open[HEALTH_BASE_MISSING] = f->restoring || (f->base_missing && !tell);
+    if (!f->base_missing || f->restoring)
+        return;
+    struct health_finding *w = add(h, HEALTH_BASE_MISSING, HEALTH_BAD, tell);
+    w->at_ms = f->base_ms;
+    w->text = f->base_stop;
+}
+
 static void look_at_chain(const struct health_facts *f, struct health *h)
 {
     if (f->chain.is && f->chain.exit_code == EXIT_INCONSISTENT)
@@ -194,6 +208,7 @@ void health_find(const struct health_facts *f, struct health *out)
     look_at_proxy(f, out);
     look_at_backups(f, out);
     look_at_binlog(f, out);
+    look_at_base(f, out);
     look_at_chain(f, out);
     look_at_drills(f, out);
     look_at_disk(f, out);

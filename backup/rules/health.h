@@ -23,6 +23,7 @@ enum health_code {
     HEALTH_NO_SCHEDULE,
     HEALTH_BACKUP_WARNING,
     HEALTH_BINLOG_STOPPED,
+    HEALTH_BASE_MISSING,
     HEALTH_CHAIN_BROKEN,
     HEALTH_CHAIN_UNTRIED,
     HEALTH_DRILL_FAILED,
@@ -72,6 +73,10 @@ struct health_facts {
     int64_t binlog_saved_ms; /* everything up to then is safe */
     const char *binlog_error;
     struct health_run chain; /* the last proof of it */
+    /* What is archived since base_ms cannot be brought back: no physical backup leads there. */
+    bool base_missing;
+    int64_t base_ms;
+    const char *base_stop; /* the kind of a statement that cannot be run again; NULL = a timeline */
 
     bool disk_known;
     uint64_t free_bytes, min_free, needed; /* needed: by the next backup */

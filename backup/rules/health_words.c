@@ -41,6 +41,11 @@ static const struct health_about about[HEALTH_CODES] = {
         "das Binärlog wird nicht archiviert",
         "What is written since then is lost if the disk fails; it goes on by itself once the cause is removed. elexgate doctor looks for it.",
         "Was seither geschrieben wird, ist verloren, wenn die Platte ausfällt; ist die Ursache behoben, geht es von selbst weiter. elexgate doctor sucht sie."},
+    [HEALTH_BASE_MISSING] = {"base-missing", "binlog",
+        "the newest moments cannot be brought back: no physical backup leads to them",
+        "die neusten Zeitpunkte lassen sich nicht zurückholen: keine physische Sicherung führt zu ihnen",
+        "A fresh backup is due, as soon as nobody writes, and from it on they can; elexgate backup --now makes it at once. A dump is none: [backup] method must be physical or both.",
+        "Eine neue Sicherung ist fällig, sobald niemand schreibt; ab ihr geht es wieder. elexgate backup --now macht sie sofort. Ein Dump zählt nicht: [backup] method muss physical oder both sein."},
     [HEALTH_CHAIN_BROKEN] = {"chain-broken", "binlog",
         "not every second can be brought back: the chain of the binary log is broken",
         "nicht jede Sekunde lässt sich zurückholen: die Kette des Binärlogs ist unterbrochen",
@@ -187,6 +192,23 @@ static void put_binlog(
         "das Binärlog wird nicht archiviert, gesichert ist bis: %s; %s", de, text_de);
 }
 
+static void put_base(
+    const char *en, const char *de, const char *statement, struct health_words *out)
+{
+    if (*statement) {
+        utf8_format(out->en, sizeof out->en,
+            "what was written since %s cannot be brought back: a statement in the binary log (%s) cannot be run again, and there has been no physical backup since",
+            en, statement);
+        utf8_format(out->de, sizeof out->de,
+            "was seit %s geschrieben wurde, lässt sich nicht zurückholen: eine Anweisung im Binärlog (%s) lässt sich nicht noch einmal ausführen, und seither gab es keine physische Sicherung",
+            de, statement);
+    } else
+        SAY(out,
+            "what was written since %s cannot be brought back: the binary log began anew then, and there has been no physical backup since",
+            "was seit %s geschrieben wurde, lässt sich nicht zurückholen: das Binärlog begann damals neu, und seither gab es keine physische Sicherung",
+            en, de);
+}
+
 /* Those of which somebody else says why. */
 static const char *const of_text[HEALTH_CODES][2] = {
     [HEALTH_SETUP_FAILED] = {"the set-up did not succeed", "die Einrichtung ist nicht gelungen"},
@@ -231,6 +253,9 @@ void health_put(
         break;
     case HEALTH_BINLOG_STOPPED:
         put_binlog(en, de, text, text_de, out);
+        break;
+    case HEALTH_BASE_MISSING:
+        put_base(en, de, text, out);
         break;
     case HEALTH_SETUP_FAILED:
     case HEALTH_PROXY_DOWN:

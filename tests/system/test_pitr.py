@@ -487,3 +487,39 @@ def test_an_archive_that_ends_in_the_middle_of_what_cannot_be_taken_back(folder,
         assert event(lines, "replayed")[-1]["transactions"] == 1 and event(lines, "replayed")[-1]["position"] < known["from"] + before
     finally:
         p.end()
+
+
+def base(b):
+    return ((b.call("status")["binlog"] or {}).get("base") or {}).get("base")
+
+
+def test_a_new_timeline_gets_a_backup_at_once(live):
+    """After a restore and after an undo what is archived leads nowhere until there is a backup: the keeper says so and makes one, and from it on any moment can be had."""
+    b, server = live.backup, live.server
+    live.stream.stop()
+    live.write(5)
+    b.set("backup", idle_for="15s")
+    b.start_keeper()
+    try:
+        process.wait_until(lambda: base(b) == "own", 30, "the stream has looked")
+        when = live.p.moment()[0]
+        live.write(3, at=100)
+        for timeline, argv in ((2, ["--to", when]), (3, ["undo"])):
+            b.cli("restore", *argv, "--yes")
+            process.wait_until(lambda: len(b.runs("backup")) == timeline - 1 and base(b) == "own", 120, "a backup that nobody asked for")
+            said = b.call("status")
+            assert said["binlog"]["base"]["timeline"] == timeline and said["binlog"]["base"]["reason"] == "restored"
+            assert not [f for f in said["findings"] if f["code"] == "base-missing"]
+            moment, _, then = live.p.moment(f"INSERT INTO load_db.kontakt (name) VALUES ('in {timeline}')")
+            server.sql("DELETE FROM load_db.kontakt")
+            process.wait_until(lambda: b.call("status")["binlog"].get("gtid") == server.value("SELECT @@gtid_binlog_pos"), 30, "the archive catches up")
+            got, lines = live.p.into("--to", moment)
+            assert not differences(then, got)
+            assert event(lines, "way")[0]["spans"] == 1
+        newest = b.job("list")[-1]["backups"][0]["run"]
+        b.job("remove", newest)  # the only one: it is missed at once
+        process.wait_until(lambda: base(b) == "missing", 30, "it is missed")
+        said = b.call("status")
+        assert [f["level"] for f in said["findings"] if f["code"] == "base-missing"] == ["bad"]
+    finally:
+        b.stop_keeper()

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "backup/archive/medium.h"
 #include "backup/job/binlog/activity.h"
+#include "backup/job/binlog/base.h"
 #include "backup/job/binlog/open_file.h"
 #include "backup/job/binlog/source.h"
 #include "backup/job/binlog/writer.h"
@@ -28,6 +29,7 @@
 
 struct stream {
     struct run *run;
+    struct binlog_watch *watch;
     struct binlog_writer *writer; /* changed under the mutex */
     pthread_mutex_t mutex;
     pthread_t flusher;
@@ -277,6 +279,7 @@ static int begin_timeline(struct stream *s, const struct binlog_catalog *catalog
     s->digest[0] = '\0';
     run_event(json_pack("{s:s, s:i, s:s, s:s}", "event", "timeline", "timeline", (int)seed.timeline,
         "reason", binlog_reason_name(d->reason), "file", seed.file));
+    binlog_watch_poke(s->watch);
     return binlog_writer_begin(s->run, &seed, "", &s->writer, e);
 }
 
@@ -431,6 +434,7 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
     pthread_mutex_init(&s.mutex, NULL);
     activity_tidy(r->s.state_dir);
     enum binlog_reason forced = BINLOG_REASONS;
+    s.watch = code == 0 ? binlog_watch_start(r) : NULL;
     while (code == 0 && !run_stopped()) {
         struct err why = {0};
         s.saved_ms = 0;
@@ -439,6 +443,8 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
         if (one < 0 && !run_stopped())
             wait_again(&why);
     }
+    if (s.watch)
+        binlog_watch_stop(s.watch);
     pthread_mutex_destroy(&s.mutex);
     cleanup_fd(&lock);
     return code;

@@ -44,7 +44,7 @@ static void take_base(struct keeping *k, const struct store_item *it)
     const struct manifest *m = &it->manifest;
     struct binlog_place at;
     bool placed = false;
-    if (!it->complete || m->method != MANIFEST_PHYSICAL || !standing_good(it->standing))
+    if (!binlog_can_begin(it))
         return;
     if (m->started_ms > k->now_ms + RETENTION_FUTURE_MS) {
         run_note("the backup of %s says that it was made in the future", it->run);
@@ -247,7 +247,7 @@ static bool is_base(
     const struct binlog_catalog *c, const struct store_item *it, struct binlog_place *at)
 {
     bool placed = false;
-    if (!it->complete || it->manifest.method != MANIFEST_PHYSICAL || !standing_good(it->standing))
+    if (!binlog_can_begin(it))
         return false;
     for (uint32_t t = 0; (t = binlog_catalog_after(c, t)) != 0;)
         placed |= binlog_place_in(c, &it->manifest, t, at);

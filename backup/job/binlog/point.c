@@ -138,6 +138,11 @@ static bool before_point(const struct store_item *it, const struct binlog_point 
     return !binlog_gtids_has(&gtids, &p->gtid);
 }
 
+bool binlog_can_begin(const struct store_item *it)
+{
+    return it->complete && it->manifest.method == MANIFEST_PHYSICAL && standing_good(it->standing);
+}
+
 static bool is_proven(const struct store_item *it)
 {
     return it->status.proven_ms && it->status.proven_good;
@@ -151,8 +156,7 @@ static const struct store_item *find_base(const struct search *s, const struct b
     for (size_t i = 0; i < s->all->count; i++) { /* newest first */
         const struct store_item *it = &s->all->items[i];
         struct binlog_place place;
-        if (!it->complete || it->manifest.method != MANIFEST_PHYSICAL ||
-            !standing_good(it->standing) || (s->which && strcmp(it->run, s->which) != 0) ||
+        if (!binlog_can_begin(it) || (s->which && strcmp(it->run, s->which) != 0) ||
             !binlog_place_in(s->catalog, &it->manifest, timeline, &place) ||
             !before_point(it, p, &place, upto))
             continue;

@@ -49,6 +49,9 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
 void binlog_way_clear(struct binlog_way *w);
 void binlog_way_server(struct binlog_way *w, const struct manifest *m);
 
+/* A backup that the log can be run on, whatever is known of it beside. */
+bool binlog_can_begin(const struct store_item *it);
+
 /* Where a backup stands in a timeline; false: not in this one. */
 bool binlog_place_in(const struct binlog_catalog *c, const struct manifest *m, uint32_t timeline,
     struct binlog_place *out);

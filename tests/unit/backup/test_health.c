@@ -441,6 +441,30 @@ static void test_words(void **state)
         "das Binärlog wird nicht archiviert, gesichert ist bis: nie; the disk is full");
 }
 
+static void test_what_no_backup_leads_to(void **state)
+{
+    (void)state;
+    struct health_facts f = well();
+    struct health h;
+    f.base_ms = NOW - 31 * MIN; /* as it was told once */
+    expect(&f, "");
+    f.base_missing = true;
+    expect(&f, "base-missing!+");
+    assert_words(&f,
+        "what was written since 2026-03-02 11:29 cannot be brought back: the binary log began anew then, and there has been no physical backup since",
+        "was seit 02.03.2026 11:29 geschrieben wurde, lässt sich nicht zurückholen: das Binärlog begann damals neu, und seither gab es keine physische Sicherung");
+    f.base_stop = "LOAD DATA";
+    assert_words(&f,
+        "what was written since 2026-03-02 11:29 cannot be brought back: a statement in the binary log (LOAD DATA) cannot be run again, and there has been no physical backup since",
+        "was seit 02.03.2026 11:29 geschrieben wurde, lässt sich nicht zurückholen: eine Anweisung im Binärlog (LOAD DATA) lässt sich nicht noch einmal ausführen, und seither gab es keine physische Sicherung");
+    f.base_ms = NOW - 29 * MIN; /* the backup is on its way */
+    expect(&f, "base-missing!");
+    health_find(&f, &h);
+    assert_true(h.open[HEALTH_BASE_MISSING]);
+    f.restoring = true;
+    expect(&f, "");
+}
+
 /* Each code has all its words, and names that nobody else has. */
 static void test_every_code_has_its_words(void **state)
 {
@@ -476,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_drills),
         cmocka_unit_test(test_database_and_gate),
         cmocka_unit_test(test_the_binary_log),
+        cmocka_unit_test(test_what_no_backup_leads_to),
         cmocka_unit_test(test_the_chain_of_the_binary_log),
         cmocka_unit_test(test_who_is_told),
         cmocka_unit_test(test_words),

@@ -636,6 +636,86 @@ static void test_a_broken_chain_makes_a_backup_due_once_a_day(void **state)
     done(&w);
 }
 
+/* --- the base of what is archived --- */
+
+/* Nothing is scheduled: what is done is done for the base. */
+static struct world with_base(int base, uint32_t timeline)
+{
+    struct world w = at_night();
+    schedule(&w, NULL, NULL);
+    w.rules.physical = true;
+    start(&w);
+    w.now.base = base;
+    w.now.timeline = timeline;
+    return w;
+}
+
+static void test_a_missing_base_makes_a_backup_due(void **state)
+{
+    static const struct {
+        int base;
+        bool physical, busy, waits;
+        enum plan_do what;
+    } rows[] = {
+        {PLAN_BASE_UNKNOWN, true, false, false, PLAN_NOTHING},
+        {PLAN_BASE_THERE, true, false, false, PLAN_NOTHING},
+        {PLAN_BASE_MISSING, true, false, false, PLAN_TELL_BASE_DUE},
+        {PLAN_BASE_MISSING, false, false, false, PLAN_NOTHING}, /* a dump is none */
+        {PLAN_BASE_MISSING, true, true, false, PLAN_NOTHING},   /* it may be the one that runs */
+        {PLAN_BASE_MISSING, true, false, true, PLAN_BACKUP},    /* or the one that waits */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w = with_base(rows[i].base, 2);
+        w.rules.physical = rows[i].physical;
+        w.now.busy = rows[i].busy;
+        if (rows[i].waits)
+            plan_pending_set(&w.memory.pending, w.now.wall_ms, w.now.wall_ms);
+        struct plan_action a = live(&w, 2 * MIN);
+        if (a.what != rows[i].what)
+            fail_msg("row %zu: %d", i, a.what);
+        if (a.what == PLAN_TELL_BASE_DUE) { /* all of it, and as soon as nobody writes */
+            assert_int_equal(w.memory.pending.due_ms, a.due_ms);
+            assert_int_equal(json_array_size(w.memory.pending.types), 0);
+            assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+        }
+        done(&w);
+    }
+}
+
+/* Timelines, backups that come to nothing, and a server whose log is never to be run again. */
+static void test_a_missing_base_is_not_made_without_end(void **state)
+{
+    (void)state;
+    struct world w = with_base(PLAN_BASE_MISSING, 2);
+    assert_lives(&w, 0, PLAN_TELL_BASE_DUE);
+    assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+    ends(&w, (struct plan_end){.scheduled = true});
+    assert_lives(&w, 19 * HOUR, PLAN_NOTHING); /* it did not become one */
+    w.now.timeline = 3;                        /* an undo: at once */
+    assert_lives(&w, 0, PLAN_TELL_BASE_DUE);
+    assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+    ends(&w, (struct plan_end){.scheduled = true});
+    assert_lives(&w, 30 * SEC, PLAN_NOTHING); /* the stream has not seen it yet */
+    w.now.base = PLAN_BASE_THERE;
+    assert_lives(&w, 10 * MIN, PLAN_NOTHING);
+    w.now.base = PLAN_BASE_MISSING; /* gone, or of no use any more */
+    assert_lives(&w, 45 * MIN, PLAN_NOTHING);
+    assert_lives(&w, 10 * MIN, PLAN_TELL_BASE_DUE);
+    for (int i = 0; i < 3; i++) {
+        pass(&w, 3 * MIN);
+        assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+        ends(&w, (struct plan_end){.scheduled = true, .exit_code = EXIT_FAILED});
+    }
+    assert_lives(&w, 59 * MIN, PLAN_NOTHING);
+    assert_lives(&w, 2 * MIN, PLAN_TELL_BASE_DUE);
+    w.proxy = writes; /* until the deadline */
+    assert_lives(&w, 3 * HOUR, PLAN_SKIP);
+    assert_lives(&w, 59 * MIN, PLAN_NOTHING);
+    assert_lives(&w, 2 * MIN, PLAN_TELL_BASE_DUE);
+    done(&w);
+}
+
 static void test_the_running_server_is_compared_when_nobody_writes(void **state)
 {
     (void)state;
@@ -743,6 +823,8 @@ int main(void)
         cmocka_unit_test(test_the_chain_is_proven_after_each_backup),
         cmocka_unit_test(test_a_proof_that_could_not_be_tried_is_tried_thrice),
         cmocka_unit_test(test_a_broken_chain_makes_a_backup_due_once_a_day),
+        cmocka_unit_test(test_a_missing_base_makes_a_backup_due),
+        cmocka_unit_test(test_a_missing_base_is_not_made_without_end),
         cmocka_unit_test(test_the_running_server_is_compared_when_nobody_writes),
         cmocka_unit_test(test_a_restore_that_was_cut_off_is_settled),
         cmocka_unit_test(test_a_restore_that_ends_without_a_word_is_settled_at_once),
