@@ -21,6 +21,8 @@
 
 struct cli {
     const struct command *command;
+    const struct command *const
+        *commands;           /* all, for those that tell of the others; NULL ends them */
     const char *config_path; /* --config, else $ELEXGATE_CONFIG, else NULL = the default path */
     bool json;
     enum lang lang;        /* by LC_ALL, LC_MESSAGES or LANG */

@@ -97,18 +97,21 @@ static int run_backup(struct cli *cli, int argc, char **argv)
 const struct command cmd_backup = {
     "backup",
     "[TYPE...] [--now|--when-idle|--dump|--lock] [--dry-run] [--accept-smaller] [--label TEXT] [--protect]",
-    "take a backup",
+    N_("take a backup"),
     run_backup,
-    "  --when-idle  wait until nobody writes (the default; needs the running keeper)\n"
-    "  --now        at once; it still makes way for writers, and tries again\n"
-    "  --dump       at once, as a dump: it takes longer and stands in nobody's way\n"
-    "  --lock       at once, and those who write wait for a moment instead of the backup\n"
-    "  --dry-run    only say what would be done and whether there is space\n"
-    "  --label TEXT  call it something, e.g. \"before the upgrade to 3.13\"\n"
-    "  --protect    retention never removes it (elexgate backups unprotect)\n"
-    "  --accept-smaller  at once, and even if a source is empty or lost most of its content since\n"
-    "               the last backup: somebody has looked, and it is meant\n"
-    "  TYPE         only these data types; all without\n"
-    "\n"
-    "A bar on a terminal, a line a step elsewhere, JSON lines with --json. Ctrl-C cancels and leaves nothing half done.\n",
+    (const struct help_line[]){
+        {"--when-idle", N_("wait until nobody writes (the default; needs the running keeper)")},
+        {"--now", N_("at once; it still makes way for writers, and tries again")},
+        {"--dump", N_("at once, as a dump: it takes longer and stands in nobody's way")},
+        {"--lock", N_("at once, and those who write wait for a moment instead of the backup")},
+        {"--dry-run", N_("only say what would be done and whether there is space")},
+        {"--label TEXT", N_("call it something, e.g. \"before the upgrade to 3.13\"")},
+        {"--protect", N_("retention never removes it (elexgate backups unprotect)")},
+        {"--accept-smaller",
+            N_("at once, and even if a source is empty or lost most of its content since the last backup: somebody has looked, and it is meant")},
+        {"TYPE", N_("only these data types; all without")},
+        {NULL, N_("A bar on a terminal, a line a step elsewhere, JSON lines with --json.")},
+        {NULL, N_("Ctrl-C cancels and leaves nothing half done.")},
+        {0},
+    },
 };

@@ -54,10 +54,19 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_backup_folder = {"backup-folder", "[show|init]",
-    "say whether the backup medium is the right one; or mark it", run_backup_folder,
-    "  show   say whether the medium in [archive] folder is one that is known (the default)\n"
-    "  init   mark it, or make another one known: a new stick, a second one that takes turns\n"
-    "\n"
-    "The mark is a small file, elexgate-medium.json. A backup is refused where it is missing: a\n"
-    "disk that is away leaves an empty folder behind, which looks like any other.\n"};
+const struct command cmd_backup_folder = {
+    "backup-folder",
+    "[show|init]",
+    N_("say whether the backup medium is the right one; or mark it"),
+    run_backup_folder,
+    (const struct help_line[]){
+        {"show",
+            N_("say whether the medium in [archive] folder is one that is known (the default)")},
+        {"init",
+            N_("mark it, or make another one known: a new stick, a second one that takes turns")},
+        {NULL, N_("The mark is a small file, elexgate-medium.json.")},
+        {NULL,
+            N_("A backup is refused where it is missing: a disk that is away leaves an empty folder behind, which looks like any other.")},
+        {0},
+    },
+};

@@ -100,13 +100,21 @@ static int run_backup_key(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_backup_key = {"backup-key", "[show | sheet | rotate | import FILE]",
-    "show, print, exchange or import the key that seals the backups", run_backup_key,
-    "  show         show the public key and its fingerprint; for [archive] trust of another machine\n"
-    "  sheet        print the recovery sheet, with the secret key: put it into the safe\n"
-    "  rotate       make a new key from now on; what the former ones sealed stays ours\n"
-    "  import FILE  take the secret key of the sheet, on a machine that was built anew: its backups\n"
-    "               are ours again (/dev/stdin reads it from a pipe)\n"
-    "\n"
-    "Every backup is sealed with this key. What is not is never restored, drilled or removed by\n"
-    "itself: whoever can write to the backup medium could have put it there.\n"};
+const struct command cmd_backup_key = {
+    "backup-key",
+    "[show | sheet | rotate | import FILE]",
+    N_("show, print, exchange or import the key that seals the backups"),
+    run_backup_key,
+    (const struct help_line[]){
+        {"show",
+            N_("show the public key and its fingerprint; for [archive] trust of another machine")},
+        {"sheet", N_("print the recovery sheet, with the secret key: put it into the safe")},
+        {"rotate", N_("make a new key from now on; what the former ones sealed stays ours")},
+        {"import FILE",
+            N_("take the secret key of the sheet, on a machine that was built anew: its backups are ours again (/dev/stdin reads it from a pipe)")},
+        {NULL, N_("Every backup is sealed with this key.")},
+        {NULL,
+            N_("What is not is never restored, drilled or removed by itself: whoever can write to the backup medium could have put it there.")},
+        {0},
+    },
+};

@@ -259,17 +259,23 @@ static int run_backups(struct cli *cli, int argc, char **argv)
 const struct command cmd_backups = {
     "backups",
     "[--type TYPE] | delete RUN [TYPE] [--yes] [--force] | label RUN TEXT | protect RUN | unprotect RUN | adopt RUN... [--type TYPE] [--yes]",
-    "list the backups; delete, label, protect or adopt one",
+    N_("list the backups; delete, label, protect or adopt one"),
     run_backups,
-    "  delete RUN [TYPE]  delete this run's archives, e.g. 2026-11-22-0315, after a question\n"
-    "  --yes        without the question, for scripts\n"
-    "  label RUN TEXT  call it something, e.g. \"before the upgrade to 3.13\"; \"\" takes the name away\n"
-    "  protect RUN     keep it: neither old age nor delete removes it, until unprotect RUN\n"
-    "  adopt RUN    take over what this installation has not sealed, after every file of it was\n"
-    "               checked: backups from before the seal, or of a former machine\n"
-    "  --type TYPE  only this data type\n"
-    "  --force      also the only good one of its type\n"
-    "\n"
-    "ORIGINAL: before it was compressed. VERIFIED: every file was read again and compared (elexgate verify). PROVEN: it was restored\n"
-    "into a throwaway server and found equal (elexgate drill).\n",
+    (const struct help_line[]){
+        {"delete RUN [TYPE]",
+            N_("delete this run's archives, e.g. 2026-11-22-0315, after a question")},
+        {"--yes", N_("without the question, for scripts")},
+        {"label RUN TEXT",
+            N_("call it something, e.g. \"before the upgrade to 3.13\"; \"\" takes the name away")},
+        {"protect RUN", N_("keep it: neither old age nor delete removes it, until unprotect RUN")},
+        {"adopt RUN",
+            N_("take over what this installation has not sealed, after every file of it was checked: backups from before the seal, or of a former machine")},
+        {"--type TYPE", N_("only this data type")},
+        {"--force", N_("also the only good one of its type")},
+        {NULL, N_("ORIGINAL: before it was compressed.")},
+        {NULL, N_("VERIFIED: every file was read again and compared (elexgate verify).")},
+        {NULL,
+            N_("PROVEN: it was restored into a throwaway server and found equal (elexgate drill).")},
+        {0},
+    },
 };

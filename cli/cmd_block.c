@@ -160,19 +160,39 @@ static int run_drain(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_block = {"block",
+const struct command cmd_block = {
+    "block",
     "[--reason TEXT] [--reason-de TEXT] [--until TIME] [--grace TIME]",
-    "refuse clients with a message, and end the sessions", run_block,
-    "  --reason TEXT     what clients are told (default: maintenance, in German and English)\n"
-    "  --reason-de TEXT  the same in German\n"
-    "  --until TIME      when it is expected to end: 14:30, +30m, \"2026-11-22 14:30\"\n"
-    "  --grace TIME      left to running statements and transactions (default: 5s)\n"
-    "\n"
-    "The block stays until \"elexgate open\", also over a restart of the proxy.\n"};
-const struct command cmd_open = {"open", "[--address IP]...",
-    "let clients in again after block or drain", run_open,
-    "  --address IP  only this workstation, which waits after a restore since it had been\n"
-    "                connected: its Elexis was started anew (elexgate status lists them)\n"};
-const struct command cmd_drain = {"drain", "[--timeout TIME]",
-    "refuse new clients, and let sessions end by themselves", run_drain,
-    "  --timeout TIME  afterwards the rest is ended (default: [proxy] drain_timeout)\n"};
+    N_("refuse clients with a message, and end the sessions"),
+    run_block,
+    (const struct help_line[]){
+        {"--reason TEXT",
+            N_("what clients are told (default: maintenance, in German and English)")},
+        {"--reason-de TEXT", N_("the same in German")},
+        {"--until TIME", N_("when it is expected to end: 14:30, +30m, \"2026-11-22 14:30\"")},
+        {"--grace TIME", N_("left to running statements and transactions (default: 5s)")},
+        {NULL, N_("The block stays until \"elexgate open\", also over a restart of the proxy.")},
+        {0},
+    },
+};
+const struct command cmd_open = {
+    "open",
+    "[--address IP]...",
+    N_("let clients in again after block or drain"),
+    run_open,
+    (const struct help_line[]){
+        {"--address IP",
+            N_("only this workstation, which waits after a restore since it had been connected: its Elexis was started anew (elexgate status lists them)")},
+        {0},
+    },
+};
+const struct command cmd_drain = {
+    "drain",
+    "[--timeout TIME]",
+    N_("refuse new clients, and let sessions end by themselves"),
+    run_drain,
+    (const struct help_line[]){
+        {"--timeout TIME", N_("afterwards the rest is ended (default: [proxy] drain_timeout)")},
+        {0},
+    },
+};

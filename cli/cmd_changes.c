@@ -132,18 +132,21 @@ static int run_changes(struct cli *cli, int argc, char **argv)
 const struct command cmd_changes = {
     "changes",
     "[--from MOMENT] [--to MOMENT] [--table [DB.]TABLE] [--workstation ADDRESS|NAME] [--timeline N] [--rows]",
-    "show what was changed in the database, transaction by transaction",
+    N_("show what was changed in the database, transaction by transaction"),
     run_changes,
-    "  --from MOMENT  from that second on, \"2026-11-30 14:32:07\" in local time; without, the last\n"
-    "                 hour before --to\n"
-    "  --to MOMENT    before that second; without, until now\n"
-    "  --table T      only transactions that changed this table or name it\n"
-    "  --workstation W  only those that came from this address, or the workstation of that name\n"
-    "  --timeline N   only of that timeline of the archived binary log\n"
-    "  --rows         with contents, which are patients' data: the values of the first 200 rows of\n"
-    "                 each transaction\n"
-    "\n"
-    "From the archived binary log ([binlog] archive). For each transaction its time, its number\n"
-    "(which `elexgate restore --before` takes), the workstation that it came from, tables and\n"
-    "counts of rows. docs/pitr.md says how the workstation is found.\n",
+    (const struct help_line[]){
+        {"--from MOMENT",
+            N_("from that second on, \"2026-11-30 14:32:07\" in local time; without, the last hour before --to")},
+        {"--to MOMENT", N_("before that second; without, until now")},
+        {"--table T", N_("only transactions that changed this table or name it")},
+        {"--workstation W",
+            N_("only those that came from this address, or the workstation of that name")},
+        {"--timeline N", N_("only of that timeline of the archived binary log")},
+        {"--rows",
+            N_("with contents, which are patients' data: the values of the first 200 rows of each transaction")},
+        {NULL, N_("From the archived binary log ([binlog] archive).")},
+        {NULL,
+            N_("For each transaction its time, its number (which `elexgate restore --before` takes), the workstation that it came from, tables and counts of rows. docs/pitr.md says how the workstation is found.")},
+        {0},
+    },
 };

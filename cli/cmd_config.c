@@ -154,13 +154,18 @@ static int run_config(struct cli *cli, int argc, char **argv)
     return cli_usage(cli, "there is no \"config %s\"; there are check, show and set", what);
 }
 
-const struct command cmd_config = {"config",
+const struct command cmd_config = {
+    "config",
     "check | show [FILE] | set SECTION.KEY=VALUE... | --sample | --man",
-    "check the configuration, show or change what is in force, print a sample", run_config,
-    "  check [FILE]  look the file over: unknown names, wrong values\n"
-    "  show [FILE]   print every option with its value and where it comes from\n"
-    "  set SECTION.KEY=VALUE...  change options that the keeper uses, such as retention.keep=14;\n"
-    "                comments in the file stay, the whole file is checked first, and it is in force\n"
-    "                at once; an empty value takes the option out of the file\n"
-    "  --sample      print a sample file with every option\n"
-    "  --man         print the options as in elexgate.ini(5)\n"};
+    N_("check the configuration, show or change what is in force, print a sample"),
+    run_config,
+    (const struct help_line[]){
+        {"check [FILE]", N_("look the file over: unknown names, wrong values")},
+        {"show [FILE]", N_("print every option with its value and where it comes from")},
+        {"set SECTION.KEY=VALUE...",
+            N_("change options that the keeper uses, such as retention.keep=14; comments in the file stay, the whole file is checked first, and it is in force at once; an empty value takes the option out of the file")},
+        {"--sample", N_("print a sample file with every option")},
+        {"--man", N_("print the options as in elexgate.ini(5)")},
+        {0},
+    },
+};

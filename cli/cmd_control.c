@@ -142,11 +142,27 @@ static int run_log_level(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_kill = {
-    "kill", "SESSION", "end one session, named by its number in \"elexgate sessions\"", run_kill};
-const struct command cmd_reload = {"reload", "[--force]",
-    "take over changed settings and certificates without touching sessions", run_reload,
-    "A file that lacks options which it had before, or that is cut off, is refused: the old settings\n"
-    "serve on. --force takes it over all the same.\n"};
-const struct command cmd_log_level = {"log-level", "LEVEL",
-    "set how much the proxy logs: error, warning, info or debug", run_log_level, NULL,
-    "error warning info debug"};
+    "kill",
+    "SESSION",
+    N_("end one session, named by its number in \"elexgate sessions\""),
+    run_kill,
+};
+const struct command cmd_reload = {
+    "reload",
+    "[--force]",
+    N_("take over changed settings and certificates without touching sessions"),
+    run_reload,
+    (const struct help_line[]){
+        {NULL,
+            N_("A file that lacks options which it had before, or that is cut off, is refused: the old settings serve on. --force takes it over all the same.")},
+        {0},
+    },
+};
+const struct command cmd_log_level = {
+    "log-level",
+    "LEVEL",
+    N_("set how much the proxy logs: error, warning, info or debug"),
+    run_log_level,
+    NULL,
+    "error warning info debug",
+};

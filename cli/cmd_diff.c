@@ -106,13 +106,17 @@ static int run_diff(struct cli *cli, int argc, char **argv)
 const struct command cmd_diff = {
     "diff",
     "RUN [now|RUN] [--type TYPE]",
-    "compare a backup with now, or with another one",
+    N_("compare a backup with now, or with another one"),
     run_diff,
-    "  RUN          such as 2026-11-22-0315, or latest\n"
-    "  now          what the server holds (the default): every table is counted, which nobody waits for\n"
-    "  --type TYPE  only this data type\n"
-    "\n"
-    "CHANGE: rows more or fewer; \"content\" where as many rows say something else, by checksum or newest\n"
-    "entry. What was changed without either is not seen.\n",
+    (const struct help_line[]){
+        {"RUN", N_("such as 2026-11-22-0315, or latest")},
+        {"now",
+            N_("what the server holds (the default): every table is counted, which nobody waits for")},
+        {"--type TYPE", N_("only this data type")},
+        {NULL,
+            N_("CHANGE: rows more or fewer; \"content\" where as many rows say something else, by checksum or newest entry.")},
+        {NULL, N_("What was changed without either is not seen.")},
+        {0},
+    },
     "latest",
 };

@@ -67,14 +67,18 @@ static int run_drill(struct cli *cli, int argc, char **argv)
 const struct command cmd_drill = {
     "drill",
     "[WHICH] [--type TYPE] [--foreign] | --chain [--live]",
-    "prove that a backup can be restored",
+    N_("prove that a backup can be restored"),
     run_drill,
-    "  WHICH        a run such as 2026-11-22-0315, or latest (the default)\n"
-    "  --type TYPE  only this data type\n"
-    "  --foreign    also one that this installation has not sealed: only if you know who made it\n"
-    "  --chain      that the archived binary log leads from the backup before to the newest one\n"
-    "  --live       with --chain: to what the running server has now, if nobody writes\n"
-    "\n"
-    "Unpacks the archive into scratch space, starts a throwaway server on it that nobody can reach,\n"
-    "checks all tables, and compares rows and checksums with those taken at the backup.\n",
+    (const struct help_line[]){
+        {"WHICH", N_("a run such as 2026-11-22-0315, or latest (the default)")},
+        {"--type TYPE", N_("only this data type")},
+        {"--foreign",
+            N_("also one that this installation has not sealed: only if you know who made it")},
+        {"--chain",
+            N_("prove that the archived binary log leads from the backup before to the newest one")},
+        {"--live", N_("with --chain: to what the running server has now, if nobody writes")},
+        {NULL,
+            N_("Unpacks the archive into scratch space, starts a throwaway server on it that nobody can reach, checks all tables, and compares rows and checksums with those taken at the backup.")},
+        {0},
+    },
 };

@@ -99,11 +99,15 @@ static int run_info(struct cli *cli, int argc, char **argv)
 const struct command cmd_info = {
     "info",
     "[RUN] [--type TYPE]",
-    "show what is in a backup",
+    N_("show what is in a backup"),
     run_info,
-    "  RUN          such as 2026-11-22-0315, or latest (the default)\n"
-    "  --type TYPE  only this data type\n"
-    "\n"
-    "Tables, rows and newest entries are those that were counted when it was made, or drilled. An\n"
-    "encrypted one is opened with the key or passphrase of [archive]. elexgate diff compares two.\n",
+    (const struct help_line[]){
+        {"RUN", N_("such as 2026-11-22-0315, or latest (the default)")},
+        {"--type TYPE", N_("only this data type")},
+        {NULL,
+            N_("Tables, rows and newest entries are those that were counted when it was made, or drilled.")},
+        {NULL,
+            N_("An encrypted one is opened with the key or passphrase of [archive]. elexgate diff compares two.")},
+        {0},
+    },
 };

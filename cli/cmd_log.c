@@ -208,11 +208,17 @@ static int run_log(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_log = {"log", "[--follow] [--level LEVEL] [--limit N]",
-    "show what proxy and keeper have logged last", run_log,
-    "  --follow       go on as lines come, until Ctrl-C\n"
-    "  --level LEVEL  error, warning, info (default) or debug, and what is worse\n"
-    "  --limit N      how many of the last lines to begin with (default: 50)\n"
-    "\n"
-    "Each program keeps its last 2000 lines in memory, since its start; older ones are in the\n"
-    "system's log: journalctl -u elexgate-proxy -u elexgate-keeper.\n"};
+const struct command cmd_log = {
+    "log",
+    "[--follow] [--level LEVEL] [--limit N]",
+    N_("show what proxy and keeper have logged last"),
+    run_log,
+    (const struct help_line[]){
+        {"--follow", N_("go on as lines come, until Ctrl-C")},
+        {"--level LEVEL", N_("error, warning, info (default) or debug, and what is worse")},
+        {"--limit N", N_("how many of the last lines to begin with (default: 50)")},
+        {NULL,
+            N_("Each program keeps its last 2000 lines in memory, since its start; older ones are in the system's log: journalctl -u elexgate-proxy -u elexgate-keeper.")},
+        {0},
+    },
+};

@@ -42,7 +42,15 @@ static int run_metrics(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_metrics = {"metrics", "", "print the metrics of gate and keeper",
+const struct command cmd_metrics = {
+    "metrics",
+    "",
+    N_("print the metrics of gate and keeper"),
     run_metrics,
-    "Prometheus' text format, for its node exporter's text collector or a script; the console\n"
-    "serves the same at /metrics. A program that does not answer is elexgate_up 0.\n"};
+    (const struct help_line[]){
+        {NULL,
+            N_("Prometheus' text format, for its node exporter's text collector or a script; the console serves the same at /metrics.")},
+        {NULL, N_("A program that does not answer is elexgate_up 0.")},
+        {0},
+    },
+};

@@ -18,13 +18,20 @@ static int run_migrate(struct cli *cli, int argc, char **argv)
     return process_become(words, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e) : EXIT_GOOD;
 }
 
-const struct command cmd_migrate = {"migrate", "[--dry-run] [--host NAMES] [OPTIONS] [OLD-FOLDER]",
-    "move from elexis-oob's containers to Elexgate's, and back when it fails", run_migrate,
-    "Finds the old .env, volumes and containers, makes dumps and a copy of the database that was\n"
-    "shut down, sets up, starts, counts the tables, and goes back when something fails.\n"
-    "--dry-run      looks, and shows what would be done and what changes for workstations\n"
-    "--host NAMES   names and addresses that workstations use for this server\n"
-    "--keep DIR     where the safety copies go\n"
-    "--into DIR     the folder of Elexgate's docker-compose.yaml\n"
-    "--undo         back to the old arrangement, with the copy in --keep DIR\n"
-    "--yes          asks nothing\n"};
+const struct command cmd_migrate = {
+    "migrate",
+    "[--dry-run] [--host NAMES] [OPTIONS] [OLD-FOLDER]",
+    N_("move from elexis-oob's containers to Elexgate's, and back when it fails"),
+    run_migrate,
+    (const struct help_line[]){
+        {NULL,
+            N_("Finds the old .env, volumes and containers, makes dumps and a copy of the database that was shut down, sets up, starts, counts the tables, and goes back when something fails.")},
+        {"--dry-run", N_("look, and show what would be done and what changes for workstations")},
+        {"--host NAMES", N_("names and addresses that workstations use for this server")},
+        {"--keep DIR", N_("where the safety copies go")},
+        {"--into DIR", N_("the folder of Elexgate's docker-compose.yaml")},
+        {"--undo", N_("go back to the old arrangement, with the copy in --keep DIR")},
+        {"--yes", N_("ask nothing")},
+        {0},
+    },
+};

@@ -32,7 +32,14 @@ static int run_notify(struct cli *cli, int argc, char **argv)
     return process_become(args, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e) : EXIT_GOOD;
 }
 
-const struct command cmd_notify = {"notify", "--test",
-    "send a message, to see whether notifications arrive", run_notify,
-    "--test  a test to everybody who would be told: [notify] mail_to and webhook\n"
-    "--send  a message from standard input, for the keeper\n"};
+const struct command cmd_notify = {
+    "notify",
+    "--test",
+    N_("send a message, to see whether notifications arrive"),
+    run_notify,
+    (const struct help_line[]){
+        {"--test", N_("a test to everybody who would be told: [notify] mail_to and webhook")},
+        {"--send", N_("a message from standard input, for the keeper")},
+        {0},
+    },
+};

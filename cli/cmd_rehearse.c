@@ -140,16 +140,18 @@ static int run_rehearse(struct cli *cli, int argc, char **argv)
 const struct command cmd_rehearse = {
     "rehearse",
     "[--server-program FILE] [--root DIR] [--queries FILE] [WHICH]",
-    "try the newest backup under a newer database server",
+    N_("try the newest backup under a newer database server"),
     run_rehearse,
-    "  WHICH                  a run such as 2026-11-22-0315, or latest (the default)\n"
-    "  --server-program FILE  the newer mariadbd, with its mariadb-upgrade beside it\n"
-    "  --root DIR             or a folder with the newer system, in which it is /usr/sbin/mariadbd, as\n"
-    "                         debootstrap or scripts/trixie-root makes it\n"
-    "  --queries FILE         SELECTs of the practice, tried out there as well\n"
-    "\n"
-    "Unpacks the backup into scratch space, starts the newer server on it in the sandbox, brings it up\n"
-    "(mariadb-upgrade), compares every table with the backup, and says in one page what would be\n"
-    "different, and whether it is safe to upgrade. Ends with 6 when it is not.\n",
+    (const struct help_line[]){
+        {"WHICH", N_("a run such as 2026-11-22-0315, or latest (the default)")},
+        {"--server-program FILE", N_("the newer mariadbd, with its mariadb-upgrade beside it")},
+        {"--root DIR",
+            N_("or a folder with the newer system, in which it is /usr/sbin/mariadbd, as debootstrap or scripts/trixie-root makes it")},
+        {"--queries FILE", N_("SELECTs of the practice, tried out there as well")},
+        {NULL,
+            N_("Unpacks the backup into scratch space, starts the newer server on it in the sandbox, brings it up (mariadb-upgrade), compares every table with the backup, and says in one page what would be different, and whether it is safe to upgrade.")},
+        {NULL, N_("Ends with 6 when it is not.")},
+        {0},
+    },
     NULL,
 };

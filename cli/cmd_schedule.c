@@ -85,13 +85,17 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
 const struct command cmd_schedule = {
     "schedule",
     "[preview] [--count N] [--from TIME] [\"M H D M W\"]",
-    "show the next times of backups and drills",
+    N_("show the next times of backups and drills"),
     run_schedule,
-    "  --count N    how many (default: 10)\n"
-    "  --from TIME  after this moment instead of now: \"2026-11-22 03:15\"\n"
-    "  \"M H D M W\"  another schedule, to try it out: minute hour day month weekday, @daily ...\n"
-    "  preview      the same, and an error when no schedule is given\n"
-    "\n"
-    "Daylight saving: what falls into the skipped hour runs once right after it, what falls into\n"
-    "the doubled hour runs once. A schedule of every hour follows elapsed time.\n",
+    (const struct help_line[]){
+        {"--count N", N_("how many (default: 10)")},
+        {"--from TIME", N_("after this moment instead of now: \"2026-11-22 03:15\"")},
+        {"\"M H D M W\"",
+            N_("another schedule, to try it out: minute hour day month weekday, @daily ...")},
+        {"preview", N_("the same, and an error when no schedule is given")},
+        {NULL,
+            N_("Daylight saving: what falls into the skipped hour runs once right after it, what falls into the doubled hour runs once.")},
+        {NULL, N_("A schedule of every hour follows elapsed time.")},
+        {0},
+    },
 };

@@ -132,4 +132,9 @@ static int run_sessions(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_sessions = {"sessions", "", "show who is connected", run_sessions};
+const struct command cmd_sessions = {
+    "sessions",
+    "",
+    N_("show who is connected"),
+    run_sessions,
+};

@@ -266,4 +266,8 @@ static int run_status(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_status = {
-    "status", "", "show the gate: state, clients, idle time, certificate, totals", run_status};
+    "status",
+    "",
+    N_("show the gate: state, clients, idle time, certificate, totals"),
+    run_status,
+};

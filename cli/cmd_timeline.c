@@ -146,10 +146,13 @@ static int run_timeline(struct cli *cli, int argc, char **argv)
 const struct command cmd_timeline = {
     "timeline",
     "[--day DAY]",
-    "show one day at a glance: what was written, saved, proven, brought back",
+    N_("show one day at a glance: what was written, saved, proven, brought back"),
     run_timeline,
-    "  --day DAY  such as 2026-11-30; without, today\n"
-    "\n"
-    "Transactions by the hour, whether any second of it comes back (elexgate restore --to), and when\n"
-    "backups, drills, restores and blocks were. The page shows the same by the minute.\n",
+    (const struct help_line[]){
+        {"--day DAY", N_("such as 2026-11-30; without, today")},
+        {NULL,
+            N_("Transactions by the hour, whether any second of it comes back (elexgate restore --to), and when backups, drills, restores and blocks were.")},
+        {NULL, N_("The page shows the same by the minute.")},
+        {0},
+    },
 };

@@ -42,8 +42,17 @@ static int run_upgrade(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_upgrade = {"upgrade", "",
-    "put a newly installed proxy in place of the running one; nobody is disconnected", run_upgrade,
-    "The running proxy starts its own program anew, with the same configuration file. The new\n"
-    "process lets clients in from then on; sessions stay with the old one until they end, at\n"
-    "most for [proxy] handover_timeout. If the new one cannot start, nothing changes.\n"};
+const struct command cmd_upgrade = {
+    "upgrade",
+    "",
+    N_("put a newly installed proxy in place of the running one; nobody is disconnected"),
+    run_upgrade,
+    (const struct help_line[]){
+        {NULL,
+            N_("The running proxy starts its own program anew, with the same configuration file.")},
+        {NULL,
+            N_("The new process lets clients in from then on; sessions stay with the old one until they end, at most for [proxy] handover_timeout.")},
+        {NULL, N_("If the new one cannot start, nothing changes.")},
+        {0},
+    },
+};

@@ -142,15 +142,19 @@ static int run_verify(struct cli *cli, int argc, char **argv)
 const struct command cmd_verify = {
     "verify",
     "[WHICH|--all] [--type TYPE] [--foreign]",
-    "read archives again and compare every file with the manifest",
+    N_("read archives again and compare every file with the manifest"),
     run_verify,
-    "  WHICH        latest (the default), a run such as 2026-11-22-0315, or the path of an archive\n"
-    "  --all        every archive in the backup folder\n"
-    "  --type TYPE  only this data type\n"
-    "  --foreign    also what this installation has not sealed: the files then agree with each\n"
-    "               other, which says nothing about who made them\n"
-    "\n"
-    "Says of each archive whether it is good, or what is damaged and where. Exit code 6 if one is.\n"
-    "An encrypted archive is opened with [archive] identity_file or passphrase_file; without them\n"
-    "only the file as a whole is compared.\n",
+    (const struct help_line[]){
+        {"WHICH",
+            N_("latest (the default), a run such as 2026-11-22-0315, or the path of an archive")},
+        {"--all", N_("every archive in the backup folder")},
+        {"--type TYPE", N_("only this data type")},
+        {"--foreign",
+            N_("also what this installation has not sealed: the files then agree with each other, which says nothing about who made them")},
+        {NULL, N_("Says of each archive whether it is good, or what is damaged and where.")},
+        {NULL, N_("Exit code 6 if one is.")},
+        {NULL,
+            N_("An encrypted archive is opened with [archive] identity_file or passphrase_file; without them only the file as a whole is compared.")},
+        {0},
+    },
 };

@@ -147,10 +147,17 @@ static int run_watch(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_watch = {"watch", "[--events LIST] [--interval TIME] [--count N]",
-    "print what happens at the gate, one line an event", run_watch,
-    "  --events LIST    of state, session, write, idle (default: state,session,write)\n"
-    "  --interval TIME  between idle events (default: 1s)\n"
-    "  --count N        end after N events\n"
-    "\n"
-    "Runs until Ctrl-C. With --json one object a line.\n"};
+const struct command cmd_watch = {
+    "watch",
+    "[--events LIST] [--interval TIME] [--count N]",
+    N_("print what happens at the gate, one line an event"),
+    run_watch,
+    (const struct help_line[]){
+        {"--events LIST", N_("of state, session, write, idle (default: state,session,write)")},
+        {"--interval TIME", N_("between idle events (default: 1s)")},
+        {"--count N", N_("end after N events")},
+        {NULL, N_("Runs until Ctrl-C.")},
+        {NULL, N_("With --json one object a line.")},
+        {0},
+    },
+};

@@ -102,10 +102,16 @@ static int run_workstations(struct cli *cli, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-const struct command cmd_workstations = {"workstations", "[name ADDRESS NAME | forget ADDRESS]",
-    "show who came lately and how: the roll-out of TLS", run_workstations,
-    "  name ADDRESS NAME  call it so; an empty NAME takes the name away\n"
-    "  forget ADDRESS     leave it out until it comes again\n"
-    "\n"
-    "\"refuses our certificate\": it checks, and knows another CA or another name.\n",
-    "name forget"};
+const struct command cmd_workstations = {
+    "workstations",
+    "[name ADDRESS NAME | forget ADDRESS]",
+    N_("show who came lately and how: the roll-out of TLS"),
+    run_workstations,
+    (const struct help_line[]){
+        {"name ADDRESS NAME", N_("call it so; an empty NAME takes the name away")},
+        {"forget ADDRESS", N_("leave it out until it comes again")},
+        {NULL, N_("\"refuses our certificate\": it checks, and knows another CA or another name.")},
+        {0},
+    },
+    "name forget",
+};

@@ -2,7 +2,6 @@
  * elexgate(1): one command for people and scripts. This file takes the global options and calls the
  * command; see cli/commands.h for the list.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "certs/secure_heap.h"
 #include "common/private_memory.h"
 #include "common/suggestion.h"
@@ -24,26 +24,6 @@ struct request {
     int argc; /* the command and its own arguments */
     char **argv;
 };
-
-static void print_usage(FILE *f)
-{
-    fprintf(f, "Usage: elexgate [--config FILE] [--json] COMMAND [ARGUMENTS]\n"
-               "\n"
-               "Commands:\n");
-    for (size_t i = 0; commands[i]; i++)
-        fprintf(f, "  %-13s  %s\n", commands[i]->name, commands[i]->help);
-    fprintf(f,
-        "\n"
-        "Options:\n"
-        "  --config FILE  the configuration (else $ELEXGATE_CONFIG, else %s)\n"
-        "  --json         answers as JSON\n"
-        "  --help         this, or with a command: its arguments\n"
-        "  --version      the version\n"
-        "\n"
-        "Exit codes: 0 good, 1 failed, 2 usage, 3 not reachable, 4 not idle, 5 not enough space,\n"
-        "6 inconsistent, 7 busy, 8 vetoed by a hook, 9 refused, 10 cancelled, 11 incomplete. See elexgate(1).\n",
-        CONFIG_DEFAULT_PATH);
-}
 
 /* Takes the global options out, wherever they stand before a "--"; the rest stays in order. */
 static int take_global_options(struct request *rq, int argc, char **argv)
@@ -81,14 +61,6 @@ static int take_global_options(struct request *rq, int argc, char **argv)
     return EXIT_GOOD;
 }
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; commands[i]; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
-}
-
 static int unknown_command(const struct request *rq)
 {
     struct suggestion s = {.wanted = rq->argv[0]};
@@ -108,17 +80,14 @@ static int dispatch(struct request *rq)
         return EXIT_GOOD;
     }
     if (rq->argc == 0) {
-        print_usage(rq->help ? stdout : stderr);
+        help_overview(rq->help ? stdout : stderr, rq->cli.lang, commands);
         return rq->help ? EXIT_GOOD : EXIT_USAGE;
     }
-    const struct command *c = find_command(rq->argv[0]);
+    const struct command *c = help_find(commands, rq->argv[0]);
     if (!c)
         return unknown_command(rq);
     if (rq->help) {
-        printf("Usage: elexgate %s%s%s\n\n%c%s.\n", c->name, *c->args ? " " : "", c->args,
-            toupper((unsigned char)c->help[0]), c->help + 1);
-        if (c->details)
-            printf("\n%s%s", c->details, c->details[strlen(c->details) - 1] == '\n' ? "" : "\n");
+        help_command(stdout, rq->cli.lang, c);
         return EXIT_GOOD;
     }
     rq->cli.command = c;
@@ -140,8 +109,9 @@ int main(int argc, char **argv)
     private_memory_begin();
     secure_heap_begin();
     const char *from_env = getenv("ELEXGATE_CONFIG");
-    struct request rq = {
-        .cli = {.lang = lang_of_locale(), .config_path = from_env && *from_env ? from_env : NULL}};
+    struct request rq = {.cli = {.commands = commands,
+                             .lang = lang_of_locale(),
+                             .config_path = from_env && *from_env ? from_env : NULL}};
 
     setlocale(LC_CTYPE, "");
     int code = take_global_options(&rq, argc, argv);

@@ -181,35 +181,41 @@ static int run_cert(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_cert = {"cert", "SUBCOMMAND [OPTIONS]",
-    "make, install, renew and show certificates", run_cert,
-    "  init --host NAME …       make a private CA and the server's certificate\n"
-    "      [--ip ADDRESS] [--rsa | --ed25519] [--days N] [--encrypt-ca] [--permit NAME|NETWORK]\n"
-    "      [--no-constraints] [--ca-days N] [--force] and the subject's fields below\n"
-    "  self-signed --host NAME …  make one that signs itself\n"
-    "      [--name NAME] [--country CH] [--canton BE] [--place X] [--organisation X]\n"
-    "      [--department X]\n"
-    "  csr --host NAME …        make a request, to be signed elsewhere; its key waits here\n"
-    "  sign REQUEST --out FILE  sign one with the CA, also on a machine of its own\n"
-    "  install FILE …           take certificate, key, chain: PEM, DER or PKCS#12, in any order\n"
-    "      [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--other-names]\n"
-    "      [--check]           say what would come of it for the workstations, change nothing\n"
-    "  renew [--if-needed] [--host NAME]  make a new certificate and key from the CA\n"
-    "      [--new-ca [--ca-days N]]  from the CA's successor, which the old one signs as well\n"
-    "  back                     put the certificate before the present one back\n"
-    "  show [FILE], fingerprint [FILE]  print what is in it, or its fingerprint\n"
-    "  client NAME [--old-format]  make a workstation's certificate, as PEM and PKCS#12\n"
-    "  revoke NAME|SERIAL, crl  take one back; write the revocation list\n"
-    "  export --for package|jdbc|windows|macos|linux|webelexis  write files and instructions for\n"
-    "                           workstations; package: all of it in one ZIP\n"
-    "      [--out DIR] [--host NAME] [--port N] [--database NAME] [--lang de|fr|it|en]\n"
-    "\n"
-    "--dir DIR          the folder; else that of [tls] certificate in the configuration\n"
-    "--ca-key FILE      the CA's key where it is kept elsewhere; --ca-passphrase-file FILE\n"
-    "--owner USER       who gets the server's key, when root runs this; else the present key's\n"
-    "                   owner, else the group elexgate-tls or the user elexgate\n"
-    "                   where there is one\n"
-    "--no-reload        do not tell the proxy\n"
-    "\n"
-    "See elexgate-cert(1).\n",
-    "init self-signed csr sign install renew back show fingerprint client revoke crl export"};
+const struct command cmd_cert = {
+    "cert",
+    "SUBCOMMAND [OPTIONS]",
+    N_("make, install, renew and show certificates"),
+    run_cert,
+    (const struct help_line[]){
+        {"init --host NAME …", N_("make a private CA and the server's certificate")},
+        {"  [--ip ADDRESS] [--rsa | --ed25519] [--days N] [--encrypt-ca] [--permit NAME|NETWORK] [--no-constraints] [--ca-days N] [--force]",
+            N_("and the subject's fields below")},
+        {"self-signed --host NAME …", N_("make one that signs itself")},
+        {"  [--name NAME] [--country CH] [--canton BE] [--place X] [--organisation X] [--department X]",
+            NULL},
+        {"csr --host NAME …", N_("make a request, to be signed elsewhere; its key waits here")},
+        {"sign REQUEST --out FILE", N_("sign one with the CA, also on a machine of its own")},
+        {"install FILE …", N_("take certificate, key, chain: PEM, DER or PKCS#12, in any order")},
+        {"  [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--other-names]", NULL},
+        {"  [--check]", N_("say what would come of it for the workstations, change nothing")},
+        {"renew [--if-needed] [--host NAME]", N_("make a new certificate and key from the CA")},
+        {"  [--new-ca [--ca-days N]]",
+            N_("from the CA's successor, which the old one signs as well")},
+        {"back", N_("put the certificate before the present one back")},
+        {"show [FILE], fingerprint [FILE]", N_("print what is in it, or its fingerprint")},
+        {"client NAME [--old-format]", N_("make a workstation's certificate, as PEM and PKCS#12")},
+        {"revoke NAME|SERIAL, crl", N_("take one back; write the revocation list")},
+        {"export --for package|jdbc|windows|macos|linux|webelexis",
+            N_("write files and instructions for workstations; package: all of it in one ZIP")},
+        {"  [--out DIR] [--host NAME] [--port N] [--database NAME] [--lang de|fr|it|en]", NULL},
+        {"--dir DIR", N_("the folder; else that of [tls] certificate in the configuration")},
+        {"--ca-key FILE", N_("the CA's key where it is kept elsewhere")},
+        {"--ca-passphrase-file FILE", N_("file with the passphrase of the CA's key")},
+        {"--owner USER",
+            N_("who gets the server's key, when root runs this; else the present key's owner, else the group elexgate-tls or the user elexgate where there is one")},
+        {"--no-reload", N_("do not tell the proxy")},
+        {NULL, N_("See elexgate-cert(1).")},
+        {0},
+    },
+    "init self-signed csr sign install renew back show fingerprint client revoke crl export",
+};

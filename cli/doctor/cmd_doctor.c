@@ -132,9 +132,12 @@ static int run_doctor(struct cli *cli, int argc, char **argv)
 const struct command cmd_doctor = {
     "doctor",
     "[--nagios]",
-    "check everything: programs, TLS, account, disk, last backup and drill, who goes past the gate",
+    N_("check everything: programs, TLS, account, disk, last backup and drill, who goes past the gate"),
     run_doctor,
-    "Each line that is not ok says what to do. Exit code 0: nothing is bad (there may be things to\n"
-    "look at), 1: something is. --nagios prints one line and ends with 0 for ok, 1 for warning, 2\n"
-    "for critical and 3 for unknown, as Nagios, Icinga and checkmk want it.\n",
+    (const struct help_line[]){
+        {NULL, N_("Each line that is not ok says what to do.")},
+        {NULL,
+            N_("Exit code 0: nothing is bad (there may be things to look at), 1: something is. --nagios prints one line and ends with 0 for ok, 1 for warning, 2 for critical and 3 for unknown, as Nagios, Icinga and checkmk want it.")},
+        {0},
+    },
 };

@@ -294,25 +294,36 @@ static int run_init(struct cli *cli, int argc, char **argv)
     return code;
 }
 
-const struct command cmd_init = {"init", "[--yes] [--dry-run] [--force] [OPTIONS]",
-    "set it up: configuration, certificate, the keeper's account", run_init,
-    "Asks what it needs to know, with proposals; what is given as an option is not asked.\n"
-    "--host NAME              how workstations reach this machine: names and addresses, each\n"
-    "                         with a --host of its own\n"
-    "--port N                 port for them (3312)\n"
-    "--database-socket FILE   the MariaDB server on this machine; elsewhere:\n"
-    "--database-host HOST, --database-port N\n"
-    "--database NAME          the Elexis database (elexis)\n"
-    "--backup-folder DIR      where archives go\n"
-    "--schedule \"15 3 * * *\"  when a backup is due\n"
-    "--user NAME              the keeper's account on the server (elexgate)\n"
-    "--login NAME             who makes that account (root, by unix_socket), with\n"
-    "--login-password-file FILE and --login-socket FILE\n"
-    "--binlog                 archives the server's binary log as well, so that any second of the\n"
-    "                         day can be brought back; it says what the server needs\n"
-    "--account-only           makes the account and nothing else, asks nothing\n"
-    "--yes                    takes the proposals, asks nothing\n"
-    "--dry-run                shows what would be done, and does nothing\n"
-    "--force                  may change what the configuration says; it is kept as FILE~\n"
-    "--no-grants              prints the statements for the server instead of giving them\n"
-    "--no-certificate         makes none: a bought one follows (elexgate cert install)\n"};
+const struct command cmd_init = {
+    "init",
+    "[--yes] [--dry-run] [--force] [OPTIONS]",
+    N_("set it up: configuration, certificate, the keeper's account"),
+    run_init,
+    (const struct help_line[]){
+        {NULL,
+            N_("Asks what it needs to know, with proposals; what is given as an option is not asked.")},
+        {"--host NAME",
+            N_("how workstations reach this machine: names and addresses, each with a --host of its own")},
+        {"--port N", N_("port for them (3312)")},
+        {"--database-socket FILE", N_("the MariaDB server on this machine")},
+        {"--database-host HOST", N_("the MariaDB server on another machine")},
+        {"--database-port N", N_("its port")},
+        {"--database NAME", N_("the Elexis database (elexis)")},
+        {"--backup-folder DIR", N_("where archives go")},
+        {"--schedule \"15 3 * * *\"", N_("when a backup is due")},
+        {"--user NAME", N_("the keeper's account on the server (elexgate)")},
+        {"--login NAME", N_("who makes that account (root, by unix_socket)")},
+        {"--login-password-file FILE", N_("file with the password for that")},
+        {"--login-socket FILE", N_("unix socket for that")},
+        {"--binlog",
+            N_("archive the server's binary log as well, so that any second of the day can be brought back; it says what the server needs")},
+        {"--account-only", N_("make the account and nothing else, ask nothing")},
+        {"--yes", N_("take the proposals, ask nothing")},
+        {"--dry-run", N_("show what would be done, and do nothing")},
+        {"--force",
+            N_("change what the configuration says if need be; the old one is kept as FILE~")},
+        {"--no-grants", N_("print the statements for the server instead of giving them")},
+        {"--no-certificate", N_("make none: a bought one follows (elexgate cert install)")},
+        {0},
+    },
+};

@@ -183,21 +183,25 @@ static int run_rescue(struct cli *cli, int argc, char **argv)
 const struct command cmd_rescue = {
     "rescue",
     "TABLE --to MOMENT | --before GTID [--where CONDITION | --exact] [--rows] [--dry-run] [--yes]",
-    "bring one table, or rows of it, back as it was at a moment, while everybody works",
+    N_("bring one table, or rows of it, back as it was at a moment, while everybody works"),
     run_rescue,
-    "  TABLE        of the practice's database, or DATABASE.TABLE\n"
-    "  --to MOMENT  as of that second, transaction or latest, as in elexgate restore --to;\n"
-    "               elexgate changes lists what happened when\n"
-    "  --before GTID  without that transaction and all that came after it\n"
-    "  --timeline N   of that timeline of the archived binary log\n"
-    "  --where CONDITION  only rows of then of which this is true, such as \"ID='x'\"\n"
-    "  --exact      rows that were added since are deleted; without, they stay\n"
-    "  --rows       show contents, which are patients' data: of the first 20 rows\n"
-    "  --dry-run    show the difference, and try whether it can be written\n"
-    "  --yes        without the question, for scripts\n"
-    "\n"
-    "The table as it was then is made in a throwaway server and compared with the live one. The\n"
-    "rows are written back in one transaction: all of them or none. It is refused where somebody\n"
-    "has changed them meanwhile, or where a key would break. A file with what stood there before\n"
-    "is left, and its place is said.\n",
+    (const struct help_line[]){
+        {"TABLE", N_("of the practice's database, or DATABASE.TABLE")},
+        {"--to MOMENT",
+            N_("as of that second, transaction or latest, as in elexgate restore --to; elexgate changes lists what happened when")},
+        {"--before GTID", N_("without that transaction and all that came after it")},
+        {"--timeline N", N_("of that timeline of the archived binary log")},
+        {"--where CONDITION", N_("only rows of then of which this is true, such as \"ID='x'\"")},
+        {"--exact", N_("rows that were added since are deleted; without, they stay")},
+        {"--rows", N_("show contents, which are patients' data: of the first 20 rows")},
+        {"--dry-run", N_("show the difference, and try whether it can be written")},
+        {"--yes", N_("without the question, for scripts")},
+        {NULL,
+            N_("The table as it was then is made in a throwaway server and compared with the live one.")},
+        {NULL, N_("The rows are written back in one transaction: all of them or none.")},
+        {NULL,
+            N_("It is refused where somebody has changed them meanwhile, or where a key would break.")},
+        {NULL, N_("A file with what stood there before is left, and its place is said.")},
+        {0},
+    },
 };

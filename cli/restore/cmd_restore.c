@@ -328,37 +328,37 @@ static int run_restore(struct cli *cli, int argc, char **argv)
 const struct command cmd_restore = {
     "restore",
     "WHICH [TYPE...] [--yes] [--dry-run] [--no-trial] [--foreign [--recover-with PROGRAM]] | --sql FILE [--accept-loss] [--names live|file] | --to MOMENT | --before GTID | --into DIR [--serve SOCKET] [--to MOMENT] [WHICH [TYPE...]] | undo | accept | recover | status",
-    "bring a backup back: everything or nothing, clients told to wait",
+    N_("bring a backup back: everything or nothing, clients told to wait"),
     run_restore,
-    "  WHICH       a run such as 2026-11-22-0315, latest, or an archive's path\n"
-    "  TYPE        only these data types; all of the run without\n"
-    "  --yes       without the question, for scripts\n"
-    "  --dry-run   everything but the swap: unpacks, checks and tries out, then removes it again\n"
-    "  --no-trial  without the throwaway server that tries the data out first\n"
-    "  --foreign   also what this installation has not sealed, or what has no manifest, as the\n"
-    "              old system made them: only if you know who made it\n"
-    "  --recover-with PROGRAM  with --foreign: a mariadbd of the series that the archive was taken\n"
-    "              of while it ran; it is started once on the unpacked copy\n"
-    "  --sql FILE  from a dump: .sql, also compressed, or - for standard input; into the Elexis\n"
-    "              database only\n"
-    "  --accept-loss  SQL may lose tables or most rows of what is there now; without, a terminal\n"
-    "              asks, and a script is refused\n"
-    "  --names live|file  SQL whose tables are called as the present ones but for upper and lower\n"
-    "              case (Windows): give them the present names, or leave them\n"
-    "  --into DIR  unpack it elsewhere (latest without WHICH), the live data are not touched; with\n"
-    "              --serve SOCKET start a throwaway server on it, to look at the old state or to\n"
-    "              take one table out of it; --serve alone on a DIR that was made before\n"
-    "  --to MOMENT  as it was then: \"2026-11-30 14:32:07\" (local time), a transaction such as\n"
-    "              0-1-4711, or latest, everything that was saved; from the newest proven backup\n"
-    "              before it (or WHICH) and the archived binary log; also with --into\n"
-    "  --before GTID  without that transaction and all that came after it\n"
-    "  --timeline N  of that timeline, where a restore or a reset left several\n"
-    "\n"
-    "  undo        bring back what was there before; once more: the restored data again\n"
-    "  accept      let go of the data that are not in use\n"
-    "  recover     finish or undo a restore that was interrupted\n"
-    "  status      what is kept, or what was interrupted\n"
-    "\n"
-    "Unpacking and checking take place while everybody works; clients are kept out only while\n"
-    "the server is stopped, the folders change places and it is started again.\n",
+    (const struct help_line[]){
+        {"WHICH", N_("a run such as 2026-11-22-0315, latest, or an archive's path")},
+        {"TYPE", N_("only these data types; all of the run without")},
+        {"--yes", N_("without the question, for scripts")},
+        {"--dry-run",
+            N_("everything but the swap: unpacks, checks and tries out, then removes it again")},
+        {"--no-trial", N_("without the throwaway server that tries the data out first")},
+        {"--foreign",
+            N_("also what this installation has not sealed, or what has no manifest, as the old system made them: only if you know who made it")},
+        {"--recover-with PROGRAM",
+            N_("with --foreign: a mariadbd of the series that the archive was taken of while it ran; it is started once on the unpacked copy")},
+        {"--sql FILE",
+            N_("from a dump: .sql, also compressed, or - for standard input; into the Elexis database only")},
+        {"--accept-loss",
+            N_("SQL may lose tables or most rows of what is there now; without, a terminal asks, and a script is refused")},
+        {"--names live|file",
+            N_("SQL whose tables are called as the present ones but for upper and lower case (Windows): give them the present names, or leave them")},
+        {"--into DIR",
+            N_("unpack it elsewhere (latest without WHICH), the live data are not touched; with --serve SOCKET start a throwaway server on it, to look at the old state or to take one table out of it; --serve alone on a DIR that was made before")},
+        {"--to MOMENT",
+            N_("as it was then: \"2026-11-30 14:32:07\" (local time), a transaction such as 0-1-4711, or latest, everything that was saved; from the newest proven backup before it (or WHICH) and the archived binary log; also with --into")},
+        {"--before GTID", N_("without that transaction and all that came after it")},
+        {"--timeline N", N_("of that timeline, where a restore or a reset left several")},
+        {"undo", N_("bring back what was there before; once more: the restored data again")},
+        {"accept", N_("delete the data that are not in use")},
+        {"recover", N_("finish or undo a restore that was interrupted")},
+        {"status", N_("what is kept, or what was interrupted")},
+        {NULL,
+            N_("Unpacking and checking take place while everybody works; clients are kept out only while the server is stopped, the folders change places and it is started again.")},
+        {0},
+    },
 };
