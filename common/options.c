@@ -280,7 +280,7 @@ const struct option config_options[] = {
         .help =
             "when the newest backup is proven by restoring it: like [backup] schedule, or daily, weekly, monthly, never"},
     {"drill", "scratch", OPT_PATH, NULL, .reloadable = true,
-        .help = "folder to unpack into, not set: in the backup folder; and where SQL text to be restored waits, not set: in [backup] state_dir"},
+        .help = "folder to unpack into, and where SQL text to be restored waits: root's, on a disk of this server, nobody else may write to it or to one above; not set: [backup] state_dir with -scratch behind it"},
     {"drill", "user", OPT_STRING, "elexgate-trial", .reloadable = true,
         .help = "whom servers on restored data and imports run as where the keeper is root; a user of its own that owns nothing, never root"},
     {"drill", "sandbox", OPT_ENUM, "auto", 0, 0, sandboxes, .reloadable = true,

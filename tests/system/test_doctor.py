@@ -162,17 +162,27 @@ def test_in_a_container(practice_setup):
     assert "127.0.0.3 port" in done.stdout, done.stdout
 
 
-def test_encrypted_archives_are_not_tried_out_beside_themselves(practice_setup, folder):
-    """Whoever steals the medium finds what was unpacked on it: the doctor says so where archives can be opened here at all."""
-    b, secret = practice_setup, folder / "passphrase"
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_where_backups_are_tried_out(practice_setup, folder):
+    """Whoever steals a medium finds what was unpacked on it; a folder that others can write to is none to look at data in."""
+    b, secret, medium = practice_setup, folder / "passphrase", folder / "medium"
     secret.write_text("a passphrase of a good length\n")
     secret.chmod(0o600)
-    assert level(checks(b.config)[1], "scratch") == []
-    b.set("archive", passphrase_file=secret)
-    found = checks(b.config)[1]
-    assert level(found, "scratch") == ["warning"] and "in clear" in words(found, "scratch")
-    b.set("drill", scratch=folder / "own")
-    assert level(checks(b.config)[1], "scratch") == []
+    assert level(checks(b.config)[1], "scratch") == ["ok"]
+    medium.mkdir()
+    process.run(["mount", "-t", "tmpfs", "-o", "size=200M,mode=700", "none", medium])
+    try:
+        (medium / "backups").mkdir()
+        b.set("archive", folder=medium / "backups", passphrase_file=secret)
+        assert level(checks(b.config)[1], "scratch") == ["ok"]
+        b.set("drill", scratch=medium / "d")
+        found = checks(b.config)[1]
+        assert level(found, "scratch") == ["warning"] and "in clear" in words(found, "scratch")
+        (medium / "d").chmod(0o777)
+        found = checks(b.config)[1]
+        assert level(found, "scratch") == ["critical"] and "others may write" in words(found, "scratch")
+    finally:
+        process.run(["umount", medium])
 
 
 def test_what_is_not_about_room_gets_no_hint_to_make_room(practice_setup, folder):

@@ -204,6 +204,30 @@ def test_a_drill_in_either_sandbox(backup, folder, session_folder, kind):
         assert "o+x" in backup.job("drill", exit=1)[-1]["error"]
 
 
+@pytest.mark.sanitize
+def test_nothing_is_tried_out_where_others_can_change_it(backup, folder):
+    """By itself off the medium; and an admin's folder only if nobody else can put something else there between the look and the use."""
+    backup.job("backup", "--now")
+    theirs = backup.archives / ".elexgate-drill"
+    theirs.mkdir()
+    backup.job("drill")
+    assert theirs.exists() and not list(backup.state.with_name("state-scratch").iterdir())
+    for mode, owner, above in ((0o777, None, None), (0o770, None, None), (0o755, 65534, None), (0o755, None, 0o777)):
+        if owner and os.geteuid() != 0:
+            continue
+        scratch = folder / f"above{above}" / f"d{mode:o}{owner}"
+        scratch.mkdir(parents=True)
+        scratch.chmod(mode)
+        if owner:
+            os.chown(scratch, owner, owner)
+        if above:
+            scratch.parent.chmod(above)
+        backup.set("drill", scratch=scratch)
+        last = backup.job("drill", exit=1)[-1]
+        assert "[drill] scratch" in last["error"] and "other" in last["error"], last
+        assert not list(scratch.iterdir())
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_program_may_lie_where_nobody_else_gets_through(backup, folder):
     """Built as root in a home of mode 0700: the user of trials runs it all the same, to read SQL in."""

@@ -362,7 +362,7 @@ static int tell_proof(struct proof *p, int code, uint64_t took, struct err *e)
 
 int job_prove(struct run *r, int argc, char **argv, struct err *e)
 {
-    struct proof p = {.run = r, .space.parent_fd = -1};
+    struct proof p = {.run = r, .space.folder = -1};
     uint64_t start = clock_mono_ms();
     p.live_too = argc > 1 && strcmp(argv[1], "--live") == 0;
     if (argc > 1 + p.live_too) {

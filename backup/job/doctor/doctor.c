@@ -17,6 +17,7 @@
 #include "backup/job/doctor/doctor_gate.h"
 #include "backup/job/doctor/doctor_binlog.h"
 #include "backup/job/doctor/doctor_grants.h"
+#include "backup/job/doctor/doctor_scratch.h"
 #include "backup/job/doctor/doctor_series.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/space.h"
@@ -341,19 +342,6 @@ static void check_seal(struct doctor *d)
             "herausfinden, wer das war; `elexgate backups delete LAUF` sagt, dass Sie es wissen");
 }
 
-/* What is tried out is unpacked, and what lay on a disk can be found there after it was removed. */
-static void check_scratch(struct doctor *d)
-{
-    const struct archive_settings *a = &d->run->a;
-    bool opened = a->pack.passphrase || (a->pack.recipients && a->identity_file);
-    if (opened && !config_str(d->run->s.config, "drill", NULL, "scratch"))
-        warn(d, "scratch", false,
-            "archives are encrypted, and what is unpacked to be tried out lies beside them in clear",
-            "Archive sind verschlüsselt, und was zur Probe ausgepackt wird, liegt unverschlüsselt daneben",
-            "set [drill] scratch to a folder on a disk of this server, not on the backup medium",
-            "[drill] scratch auf einen Ordner einer Platte dieses Servers setzen, nicht des Sicherungsmediums");
-}
-
 static void check_space(struct doctor *d)
 {
     const char *types[68] = {0};
@@ -453,7 +441,7 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     if (check_medium(&d))
         check_space(&d);
     check_seal(&d);
-    check_scratch(&d);
+    d.bad += !doctor_scratch(r);
     check_proxy(&d);
     check_bypass(&d);
     if (d.server)

@@ -10,6 +10,7 @@
 #include "backup/job/restore/into.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/rescue_write.h"
+#include "backup/job/trial/scratch.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -213,8 +214,8 @@ static void clear(struct rescue *r)
 
 static char *folder_of(const struct run *run)
 {
-    const char *scratch = config_str(run->s.config, "drill", NULL, "scratch");
-    return xasprintf("%s/" FOLDER, scratch ? scratch : run->s.folder);
+    _cleanup_free_ char *scratch = scratch_folder(run);
+    return xasprintf("%s/" FOLDER, scratch);
 }
 
 static char *plan_of(const struct run *run)
@@ -222,14 +223,13 @@ static char *plan_of(const struct run *run)
     return xasprintf("%s/" PLAN, run->s.state_dir);
 }
 
-static int discard(const struct run *run, const char *folder, struct err *e)
+static int discard(const struct run *run, struct err *e)
 {
     _cleanup_free_ char *plan = plan_of(run);
     if (unlink(plan) < 0 && errno != ENOENT)
         return err_sys(e, errno, "cannot remove %s", plan);
-    _cleanup_free_ char *parent = xasprintf("%.*s", (int)(strrchr(folder, '/') - folder), folder);
-    _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? err_sys(e, errno, "cannot open %s", parent) : file_remove_tree(fd, FOLDER, e);
+    _cleanup_fd_ int scratch = scratch_folder_open(run, e);
+    return scratch < 0 ? scratch : file_remove_tree(scratch, FOLDER, e);
 }
 
 /* --- the commands --- */
@@ -334,7 +334,7 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
     snprintf(p.id, sizeof p.id, "%lld-%d", (long long)run->started_ms, (int)getpid());
     int code = rescue_open_live(&r, rq->schema, rq->name, e); /* before anything takes long */
     if (code == 0)
-        code = discard(run, folder, e);
+        code = discard(run, e);
     if (code == 0)
         code = moment_find(run, &rq->q, &way, e);
     if (code == 0)
@@ -342,7 +342,7 @@ static int prepare(struct run *run, struct request *rq, const char *folder, stru
     if (code == 0) {
         code = restore_serve_for(run, folder, prepare_with, &p, e);
         struct err left = {0};
-        if ((code != 0 || rq->dry_run) && discard(run, folder, &left) < 0)
+        if ((code != 0 || rq->dry_run) && discard(run, &left) < 0)
             run_note("%s", left.text);
     }
     rescue_rows_clear(&p.was);
@@ -376,7 +376,7 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
     if (code == 0)
         code = restore_serve_for(run, folder, apply_with, &r, e);
     struct err left = {0};
-    if (code == 0 && discard(run, folder, &left) < 0)
+    if (code == 0 && discard(run, &left) < 0)
         run_note("%s", left.text);
     json_decref(plan);
     clear(&r);
@@ -391,7 +391,7 @@ int restore_rescue(struct run *run, int argc, char **argv, struct err *e)
     if (!strcmp(what, "apply") && argc == 4)
         return apply(run, folder, argv[3], e);
     if (!strcmp(what, "discard") && argc == 3)
-        return discard(run, folder, e);
+        return discard(run, e);
     if (strcmp(what, "prepare") != 0) {
         err_set(e, EINVAL, "restore rescue prepare|apply|discard");
         return EXIT_USAGE;

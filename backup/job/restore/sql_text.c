@@ -17,9 +17,11 @@
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/sql_open.h"
 #include "backup/job/trial/scan.h"
+#include "backup/job/trial/scratch.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
+#define SPOOL   ".restore-sql.part"
 #define RESERVE (256u << 20) /* bytes that the file system keeps, for those who live on it */
 
 struct spooling {
@@ -50,36 +52,29 @@ static int take_text(void *ctx, const char *data, size_t n, struct err *e)
 }
 
 /* Never with a name, where the file system can do that. */
-static int open_spool(const char *folder, struct err *e)
+static int open_spool(const struct run *r, const char *folder, struct err *e)
 {
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_EXCL | O_CLOEXEC, 0600);
+    _cleanup_fd_ int at = scratch_folder_open(r, e);
+    if (at < 0)
+        return at;
+    int fd = openat(at, ".", O_RDWR | O_TMPFILE | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
         return fd < 0 ? err_sys(e, errno, "cannot make a file in %s", folder) : fd;
-    _cleanup_free_ char *name = xasprintf("%s/.restore-sql.part", folder);
-    (void)unlink(name);
-    fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    (void)unlinkat(at, SPOOL, 0);
+    fd = openat(at, SPOOL, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return err_sys(e, errno, "cannot make %s", name);
-    (void)unlink(name); /* it goes with us, however we end */
+        return err_sys(e, errno, "cannot make %s/" SPOOL, folder);
+    (void)unlinkat(at, SPOOL, 0); /* it goes with us, however we end */
     return fd;
-}
-
-/* The text is patients' data: on a disk of this machine, and in no folder that others reach. */
-static const char *spool_folder(const struct run *r)
-{
-    const char *scratch = config_str(r->s.config, "drill", NULL, "scratch");
-    return scratch ? scratch : r->s.state_dir;
 }
 
 int sql_text_from_file(struct sql_text *t, const char *path, const char *database, struct err *e)
 {
-    struct spooling p = {.t = t, .folder = spool_folder(t->run)};
-    int code = file_mkdirs(p.folder, 0700, e);
-    if (code < 0)
-        return code;
+    _cleanup_free_ char *folder = scratch_folder(t->run);
+    struct spooling p = {.t = t, .folder = folder};
     const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
     t->name = strcmp(path, "-") == 0 ? NULL : xstrdup(path);
-    code = t->spool = open_spool(p.folder, e);
+    int code = t->spool = open_spool(t->run, folder, e);
     if (code < 0)
         return code;
     struct stat st;

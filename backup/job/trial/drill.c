@@ -106,7 +106,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
 int drill_rehearse(
     struct run *r, const struct store_item *it, const struct rehearsal *what, struct err *e)
 {
-    struct scratch space = {.parent_fd = -1};
+    struct scratch space = {.folder = -1};
     run_be_modest(r);
     int code = it->complete ? trial_ready(r, e)
                             : err_set(e, EIO, "the archive is not complete: %s", it->problem);

@@ -3,48 +3,141 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/job/trial/owned.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 
 #define NAME  ".elexgate-drill"
 #define SPARE (64u << 20)
+/* The user of trials gets through to its folder by the path, where there are no namespaces. */
+#define MODE 0711
 
-static int enough_space(const struct scratch *s, uint64_t bytes, struct err *e)
+/* --- the folder --- */
+
+static const char *set_folder(const struct run *r)
+{
+    return config_str(r->s.config, "drill", NULL, "scratch");
+}
+
+char *scratch_folder(const struct run *r)
+{
+    const char *set = set_folder(r);
+    size_t n = strlen(r->s.state_dir);
+    while (n > 1 && r->s.state_dir[n - 1] == '/')
+        n--;
+    return set ? xstrdup(set) : xasprintf("%.*s-scratch", (int)n, r->s.state_dir);
+}
+
+/* Whoever may write to a folder above can put another one in its place; where the sticky bit is
+ * set, as of /tmp, only its owner can. */
+static int check_above(const char *folder, struct err *e)
+{
+    char path[PATH_MAX];
+    if (!realpath(folder, path))
+        return err_sys(e, errno, "cannot find %s", folder);
+    for (char *slash; (slash = strrchr(path, '/')) && path[1];) {
+        struct stat st;
+        slash[slash == path] = '\0';
+        if (lstat(path, &st) < 0)
+            return err_sys(e, errno, "cannot look at %s", path);
+        bool owner = st.st_uid == 0 || st.st_uid == geteuid();
+        if (!owner || ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX)))
+            return err_set(e, EPERM, N_("others than root can change a folder above %s"), folder);
+    }
+    return 0;
+}
+
+/* What a server elsewhere, or a program of somebody's, says is in a file can be another thing each
+ * time that it is asked. */
+static int check_local(const char *folder, int fd, struct err *e)
+{
+    static const unsigned elsewhere[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC,
+        SMB2_SUPER_MAGIC, FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC, CODA_SUPER_MAGIC,
+        OCFS2_SUPER_MAGIC, V9FS_MAGIC};
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", folder);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        if ((unsigned)fs.f_type == elsewhere[i])
+            return err_set(e, EPERM,
+                N_("the file system of %s is served by another machine or program"), folder);
+    return 0;
+}
+
+static int check_folder(const char *folder, int fd, struct err *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_sys(e, errno, "cannot look at %s", folder);
+    if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+        return err_set(
+            e, EPERM, N_("%s belongs to another user, or others may write to it"), folder);
+    int r = check_above(folder, e);
+    return r == 0 ? check_local(folder, fd, e) : r;
+}
+
+int scratch_folder_open(const struct run *r, struct err *e)
+{
+    _cleanup_free_ char *folder = scratch_folder(r);
+    int code = file_mkdirs(folder, MODE, e);
+    if (code < 0)
+        return code;
+    _cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, errno, "cannot open %s", folder);
+    code = check_folder(folder, fd, e);
+    if (code == -EPERM)
+        return err_prefix(e, code, SCRATCH_FIX);
+    if (code == 0 && !set_folder(r) && fchmod(fd, MODE) < 0) /* whatever the umask was */
+        code = err_sys(e, errno, "cannot set the mode of %s", folder);
+    if (code < 0)
+        return code;
+    int out = fd;
+    fd = -1;
+    return out;
+}
+
+int scratch_has_room(const struct run *r, int folder, uint64_t bytes, struct err *e)
 {
     struct statvfs fs;
-    if (statvfs(s->parent, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", s->parent);
+    _cleanup_free_ char *path = scratch_folder(r);
+    if (fstatvfs(folder, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", path);
     uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (space >= bytes + SPARE)
         return 0;
-    err_set(e, ENOSPC,
-        "a drill needs %" PRIu64 " MB in %s, there are %" PRIu64 " MB; set [drill] scratch",
-        (bytes + SPARE) >> 20, s->parent, space >> 20);
-    return EXIT_NO_SPACE;
+    err_set(e, ENOSPC, N_("%s has %llu MB free, and %llu MB are needed to unpack a backup there"),
+        path, (unsigned long long)(space >> 20), (unsigned long long)((bytes + SPARE) >> 20));
+    return err_prefix(e, EXIT_NO_SPACE, SCRATCH_FIX);
 }
+
+/* --- for one archive --- */
 
 int scratch_open(struct scratch *s, const struct run *r, uint64_t bytes, struct err *e)
 {
-    const char *folder = config_str(r->s.config, "drill", NULL, "scratch");
-    *s = (struct scratch){.parent = xstrdup(folder ? folder : r->s.folder), .parent_fd = -1};
-    s->home = xasprintf("%s/" NAME, s->parent);
+    _cleanup_free_ char *folder = scratch_folder(r);
+    *s = (struct scratch){.home = xasprintf("%s/" NAME, folder)};
     s->datadir = xasprintf("%s/data", s->home);
     s->scratch = xasprintf("%s/try", s->home);
-    int code = file_mkdirs(s->parent, 0700, e);
-    if (code < 0)
-        return code;
-    s->parent_fd = open(s->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->parent_fd < 0)
-        return err_sys(e, errno, "cannot open %s", s->parent);
-    code = file_remove_tree(s->parent_fd, NAME, e);
+    s->folder = scratch_folder_open(r, e);
+    if (s->folder < 0)
+        return s->folder;
+    int code = file_remove_tree(s->folder, NAME, e);
     if (code == 0)
-        code = enough_space(s, bytes, e);
+        code = scratch_has_room(r, s->folder, bytes, e);
     if (code != 0)
         return code;
-    if (mkdir(s->home, 0700) < 0 || mkdir(s->scratch, 0700) < 0 || mkdir(s->datadir, 0700) < 0)
+    _cleanup_fd_ int home = owned_make_at(s->folder, NAME, e);
+    if (home < 0)
+        return home;
+    if (mkdirat(home, "try", 0700) < 0 || mkdirat(home, "data", 0700) < 0)
         return err_sys(e, errno, "cannot make %s", s->datadir);
     return 0;
 }
@@ -52,14 +145,13 @@ int scratch_open(struct scratch *s, const struct run *r, uint64_t bytes, struct 
 void scratch_close(struct scratch *s)
 {
     struct err left = {0};
-    if (s->home && s->parent_fd >= 0) {
-        if (file_remove_tree(s->parent_fd, NAME, &left) < 0)
+    if (s->home && s->folder >= 0) {
+        if (file_remove_tree(s->folder, NAME, &left) < 0)
             run_note("%s", left.text);
-        close(s->parent_fd);
+        close(s->folder);
     }
-    free(s->parent);
     free(s->home);
     free(s->scratch);
     free(s->datadir);
-    *s = (struct scratch){.parent_fd = -1};
+    *s = (struct scratch){.folder = -1};
 }
