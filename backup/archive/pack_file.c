@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "backup/archive/attributes.h"
-#include "common/hex.h"
+#include "common/utf8.h"
 
 #define ATTEMPTS     3
 #define REST_NS      INT64_C(20000000)
@@ -29,7 +29,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static int64_t ns_of(struct timespec t)
+int64_t pack_ns(struct timespec t)
 {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -37,20 +37,14 @@ static int64_t ns_of(struct timespec t)
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           ns_of(a->st_mtim) == ns_of(b->st_mtim) && ns_of(a->st_ctim) == ns_of(b->st_ctim);
+           pack_ns(a->st_mtim) == pack_ns(b->st_mtim) && pack_ns(a->st_ctim) == pack_ns(b->st_ctim);
 }
 
-void pack_sum_add(struct tree_sum *sum, const char *path, const struct stat *st)
+void pack_leave_out(struct pack_reader *rd, const char *words)
 {
-    char text[MANIFEST_PATH_MAX + 200];
-    uint64_t hash[4];
-    int n = snprintf(text, sizeof text,
-        "%s|%" PRIu64 "|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%" PRId64, path, (uint64_t)st->st_dev,
-        (uint64_t)st->st_ino, (int64_t)st->st_size, ns_of(st->st_mtim), ns_of(st->st_ctim));
-    CHECK(n > 0 && EVP_Digest(text, (size_t)n, (unsigned char *)hash, NULL, EVP_sha256(), NULL));
-    for (int i = 0; i < 4; i++)
-        sum->part[i] += hash[i];
-    sum->files++;
+    if (rd->left_out++ == 0)
+        utf8_copy(rd->first_left_out, sizeof rd->first_left_out, words);
+    manifest_add_note(&rd->notes, "%s", words);
 }
 
 /* ---- holes ---- */
@@ -100,9 +94,9 @@ static int find_ranges(int fd, const struct stat *st, struct ranges *out)
 /* ---- headers ---- */
 
 /* fd: for ACLs and attributes; -1 = it has none that are kept, as links. */
-static struct archive_entry *make_header(
-    struct pack *p, const char *path, const struct stat *st, int fd)
+static struct archive_entry *make_header(struct pack_reader *rd, const struct stat *st, int fd)
 {
+    const char *path = rd->pace->path;
     char left_out[ATTRIBUTES_WORDS] = "";
     struct archive_entry *ae = archive_entry_new();
     CHECK(ae);
@@ -115,56 +109,34 @@ static struct archive_entry *make_header(
         attributes_read(fd, ae, left_out);
     if (left_out[0])
         manifest_add_note(
-            &p->notes, "%s: these of its attributes are not kept: %s", path, left_out);
+            &rd->notes, "%s: these of its attributes are not kept: %s", path, left_out);
     return ae;
 }
 
-static int write_header(struct pack *p, struct archive_entry *ae, struct err *e)
+static struct manifest_entry entry_of(
+    const struct pack_reader *rd, const struct stat *st, unsigned bits)
 {
-    int r = pack_tar_open(p, e);
-    if (r != 0)
-        return r;
-    locale_t old = uselocale(p->utf8 ? p->utf8 : LC_GLOBAL_LOCALE);
-    int x = archive_write_header(p->tar, ae);
-    uselocale(old);
-    return pack_tar_check(p, x, e);
+    return (struct manifest_entry){.path = rd->pace->path,
+        .mode = (uint32_t)st->st_mode & bits,
+        .mtime_ns = pack_ns(st->st_mtim)};
 }
 
-static struct manifest_entry entry_of(const char *path, const struct stat *st)
+int pack_plain_entry(
+    struct pack_reader *rd, const struct stat *st, int fd, char *target, struct err *e)
 {
-    /* The path is copied by whoever keeps it; the text is written at once. */
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = path};
-    return (struct manifest_entry){
-        .path = u.out, .mode = (uint32_t)st->st_mode & 07777, .mtime_ns = ns_of(st->st_mtim)};
-}
-
-int pack_plain_entry(struct pack *p, const char *path, const struct stat *st, int fd,
-    const char *target, struct err *e)
-{
-    struct archive_entry *ae = make_header(p, path, st, fd);
-    struct manifest_entry en = entry_of(path, st);
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = target};
+    /* setgid and sticky folders are common on shares */
+    struct manifest_entry en = entry_of(rd, st, target ? 07777 : 03777);
+    struct archive_entry *ae = make_header(rd, st, fd);
     archive_entry_set_size(ae, 0);
-    if (target) {
+    en.type = target ? ENTRY_SYMLINK : ENTRY_DIRECTORY;
+    en.target = target;
+    if (target)
         archive_entry_copy_symlink(ae, target);
-        en.type = ENTRY_SYMLINK;
-        en.target = u.out;
-        p->symlinks++;
-    } else {
-        en.type = ENTRY_DIRECTORY;
-        en.mode &= 03777; /* setgid and sticky folders are common on shares */
+    else
         attributes_set_mode(ae, en.mode);
-        p->directories++;
-    }
-    int r = write_header(p, ae, e);
+    int r = pack_tar_begin(rd->tar, ae, &en, e);
     archive_entry_free(ae);
-    return r != 0 ? r : pack_spool(p, &en, e);
+    return r != 0 ? r : pack_tar_list(rd->tar, &en, e);
 }
 
 /* ---- content ---- */
@@ -175,81 +147,75 @@ struct content {
     const uint8_t *memory;
     const struct stat *st;
     const struct ranges *ranges; /* NULL: all of it is data */
-    EVP_MD_CTX *hash;
     bool shrank;
     int failed; /* errno of reading: what could not be read is zeros (not strict) */
 };
 
-static int put_data(struct pack *p, struct content *c, const uint8_t *data, size_t n, struct err *e)
+static int put_data(struct pack_reader *rd, const uint8_t *data, size_t n, struct err *e)
 {
-    CHECK(EVP_DigestUpdate(c->hash, data, n));
-    la_ssize_t w = archive_write_data(p->tar, data, n);
-    int r = pack_tar_check(p, w < 0 ? (int)w : ARCHIVE_OK, e);
-    if (r == 0 && (size_t)w != n)
-        r = err_set(e, EIO, "tar: %s: %zu bytes of %zu written", p->path, (size_t)w, n);
-    return r == 0 ? pack_tick(p, n) : r;
+    int r = pack_tar_data(rd->tar, data, n, e);
+    return r == 0 ? pack_tick(rd->pace, n) : r;
 }
 
 /* Bytes from..to; zeros in holes (libarchive leaves them out again) and behind an end that moved.
  */
 static int put_range(
-    struct pack *p, struct content *c, int64_t from, int64_t to, bool hole, struct err *e)
+    struct pack_reader *rd, struct content *c, int64_t from, int64_t to, bool hole, struct err *e)
 {
     int r = 0;
     bool zero = false;
     while (from < to && r == 0) {
         size_t n = to - from < PACK_STEP ? (size_t)(to - from) : PACK_STEP;
         if (c->memory) {
-            r = put_data(p, c, c->memory + from, n, e);
+            r = put_data(rd, c->memory + from, n, e);
             from += (int64_t)n;
             continue;
         }
         ssize_t got = (ssize_t)n;
         if (!hole && !c->shrank) {
             zero = false;
-            got = pread(c->fd, p->buf, n, from);
+            got = pread(c->fd, rd->buf, n, from);
             if (got < 0 && errno == EINTR)
                 continue;
-            if (got < 0 && p->o.strict)
-                return err_sys(e, errno, "cannot read %s", p->path);
+            if (got < 0 && rd->strict)
+                return err_sys(e, errno, "cannot read %s", rd->pace->path);
             if (got < 0 && !c->failed) /* its header is written: the rest is zeros */
                 c->failed = errno;
             c->shrank = got <= 0;
         }
         if (hole || c->shrank) {
             if (!zero)
-                memset(p->buf, 0, n);
+                memset(rd->buf, 0, n);
             zero = true;
             got = (ssize_t)n;
         }
-        r = put_data(p, c, p->buf, (size_t)got, e);
+        r = put_data(rd, rd->buf, (size_t)got, e);
         from += got;
     }
     return r;
 }
 
-static int put_content(struct pack *p, struct content *c, struct err *e)
+static int put_content(struct pack_reader *rd, struct content *c, struct err *e)
 {
     int64_t pos = 0;
     int r = 0;
     if (!c->ranges)
-        return put_range(p, c, 0, c->st->st_size, false, e);
+        return put_range(rd, c, 0, c->st->st_size, false, e);
     for (size_t i = 0; i < c->ranges->count && r == 0; i++) {
         const struct range *x = &c->ranges->list[i];
-        r = put_range(p, c, pos, x->from, true, e);
+        r = put_range(rd, c, pos, x->from, true, e);
         if (r == 0)
-            r = put_range(p, c, x->from, x->to, false, e);
+            r = put_range(rd, c, x->from, x->to, false, e);
         pos = x->to;
     }
-    return r == 0 ? put_range(p, c, pos, c->st->st_size, true, e) : r;
+    return r == 0 ? put_range(rd, c, pos, c->st->st_size, true, e) : r;
 }
 
 /* Header and content; en gets size and hash. */
 static int write_file(
-    struct pack *p, const char *path, struct content *c, struct manifest_entry *en, struct err *e)
+    struct pack_reader *rd, struct content *c, struct manifest_entry *en, struct err *e)
 {
-    uint8_t sum[32];
-    struct archive_entry *ae = make_header(p, path, c->st, c->attributes_of);
+    struct archive_entry *ae = make_header(rd, c->st, c->attributes_of);
     attributes_set_mode(ae, en->mode);
     for (size_t i = 0; c->ranges && i < c->ranges->count; i++)
         archive_entry_sparse_add_entry(
@@ -257,19 +223,13 @@ static int write_file(
     /* A file that is one hole: an empty range at its end says so. */
     if (c->ranges && c->ranges->count == 0)
         archive_entry_sparse_add_entry(ae, c->st->st_size, 0);
-    c->hash = EVP_MD_CTX_new();
-    CHECK(c->hash && EVP_DigestInit_ex(c->hash, EVP_sha256(), NULL));
-    int r = write_header(p, ae, e);
+    en->type = ENTRY_FILE;
+    int r = pack_tar_begin(rd->tar, ae, en, e);
     archive_entry_free(ae);
     if (r == 0)
-        r = put_content(p, c, e);
+        r = put_content(rd, c, e);
     if (r == 0)
-        r = pack_tar_check(p, archive_write_finish_entry(p->tar), e);
-    CHECK(EVP_DigestFinal_ex(c->hash, sum, NULL));
-    EVP_MD_CTX_free(c->hash);
-    hex_text(sum, sizeof sum, en->sha256);
-    en->type = ENTRY_FILE;
-    en->size = (uint64_t)c->st->st_size;
+        r = pack_tar_end(rd->tar, e);
     en->stored = c->ranges ? c->ranges->bytes : en->size;
     return r;
 }
@@ -288,7 +248,8 @@ static bool is_ours(int code)
 }
 
 /* 0, PACK_CHANGED if it is no longer what the walk saw, or negative. */
-static int open_file(struct pack *p, int dirfd, const char *name, struct opened *o, struct err *e)
+static int open_file(
+    struct pack_reader *rd, int dirfd, const char *name, struct opened *o, struct err *e)
 {
     for (int round = 0;; round++) {
         int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
@@ -297,19 +258,19 @@ static int open_file(struct pack *p, int dirfd, const char *name, struct opened 
             o->fd = openat(dirfd, name, flags);
         if (o->fd < 0) {
             int code = errno;
-            err_sys(e, code, "cannot open %s", p->path);
+            err_sys(e, code, "cannot open %s", rd->pace->path);
             return code == ENOENT || code == ELOOP ? PACK_CHANGED
-                   : p->o.strict || is_ours(code)  ? -code
+                   : rd->strict || is_ours(code)   ? -code
                                                    : PACK_UNREADABLE;
         }
         if (fstat(o->fd, &o->st) < 0 || !S_ISREG(o->st.st_mode)) {
             close_fd(&o->fd);
-            err_set(e, EBUSY, "%s is no longer a file", p->path);
+            err_set(e, EBUSY, "%s is no longer a file", rd->pace->path);
             return PACK_CHANGED;
         }
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        int64_t age = ns_of(now) - ns_of(o->st.st_ctim);
+        int64_t age = pack_ns(now) - pack_ns(o->st.st_ctim);
         if (age >= REST_NS || age < 0 || round > 0)
             return 0;
         close_fd(&o->fd);
@@ -319,175 +280,155 @@ static int open_file(struct pack *p, int dirfd, const char *name, struct opened 
 }
 
 /* false, with the words, if the file is not what it was when it was opened. */
-static bool unchanged(
-    struct pack *p, int dirfd, const char *name, const struct opened *o, bool shrank, struct err *e)
+static bool unchanged(struct pack_reader *rd, int dirfd, const char *name, const struct opened *o,
+    bool shrank, struct err *e)
 {
     struct stat now, by_name;
     if (fstat(o->fd, &now) < 0 || fstatat(dirfd, name, &by_name, AT_SYMLINK_NOFOLLOW) < 0 ||
         by_name.st_ino != now.st_ino || by_name.st_dev != now.st_dev) {
-        err_set(e, EBUSY, "%s was removed or replaced while it was read", p->path);
+        err_set(e, EBUSY, "%s was removed or replaced while it was read", rd->pace->path);
         return false;
     }
     if (shrank || !same_file(&o->st, &now)) {
         err_set(e, EBUSY,
-            "%s changed while it was read (%" PRId64 " bytes before, %" PRId64 " after)", p->path,
-            (int64_t)o->st.st_size, (int64_t)now.st_size);
+            "%s changed while it was read (%" PRId64 " bytes before, %" PRId64 " after)",
+            rd->pace->path, (int64_t)o->st.st_size, (int64_t)now.st_size);
         return false;
     }
     return true;
 }
 
 /* Reads a small file whole; so it can be read again before anything of it is in the archive. */
-static int read_small(struct pack *p, struct opened *o, bool *shrank, struct err *e)
+static int read_small(struct pack_reader *rd, struct opened *o, bool *shrank, struct err *e)
 {
     size_t done = 0, size = (size_t)o->st.st_size;
-    if (!p->small)
-        p->small = xmalloc(PACK_SMALL);
+    if (!rd->small)
+        rd->small = xmalloc(PACK_SMALL);
     while (done < size) {
-        ssize_t n = pread(o->fd, p->small + done, size - done, (off_t)done);
+        ssize_t n = pread(o->fd, rd->small + done, size - done, (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             int code = errno;
-            err_sys(e, code, "cannot read %s", p->path);
-            return p->o.strict ? -code : PACK_UNREADABLE;
+            err_sys(e, code, "cannot read %s", rd->pace->path);
+            return rd->strict ? -code : PACK_UNREADABLE;
         }
         if (n == 0)
             break;
         done += (size_t)n;
     }
-    memset(p->small + done, 0, size - done);
+    memset(rd->small + done, 0, size - done);
     *shrank = done < size;
     return 0;
 }
 
-static int give_up(struct pack *p, struct manifest_entry *en, const struct err *why)
+static int give_up(struct pack_reader *rd, struct manifest_entry *en, const struct err *why)
 {
-    if (p->o.strict)
+    if (rd->strict)
         return PACK_CHANGED;
     en->unstable = true;
-    manifest_add_note(&p->notes,
+    manifest_add_note(&rd->notes,
         "%s: it changed at each of %d attempts, so its content may be mixed", why->text, ATTEMPTS);
     return 0;
 }
 
 /* A large one is streamed. If it changed, it is put in again under the same name: tar takes the
- * later one, and the manifest says that the earlier one is replaced. */
-static int pack_large_file(
-    struct pack *p, int dirfd, const char *name, const char *path, struct opened *o, struct err *e)
+ * later one, and the manifest says that the earlier one is replaced. One that grows is as long as
+ * it was when it was opened, whatever comes behind. */
+static int pack_large_file(struct pack_reader *rd, int dirfd, const char *name, struct opened *o,
+    bool grows, struct err *e)
 {
     for (int attempt = 1;; attempt++) {
         struct ranges ranges = {0};
         struct err why = {0};
-        struct manifest_entry en = entry_of(path, &o->st);
+        struct manifest_entry en = entry_of(rd, &o->st, 01777);
         struct content c = {.fd = o->fd, .attributes_of = o->fd, .st = &o->st};
-        en.mode &= 01777;
         if ((int64_t)o->st.st_blocks * 512 < o->st.st_size &&
             find_ranges(o->fd, &o->st, &ranges) == 0 && ranges.bytes < (uint64_t)o->st.st_size)
             c.ranges = &ranges;
         posix_fadvise(o->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        int r = write_file(p, path, &c, &en, e);
+        int r = write_file(rd, &c, &en, e);
         free(ranges.list);
         if (r != 0)
             return r;
         if (c.failed) {
-            err_sys(&why, c.failed, "cannot read all of %s", path);
-            pack_leave_out(p, why.text);
+            err_sys(&why, c.failed, "cannot read all of %s", en.path);
+            pack_leave_out(rd, why.text);
             en.unstable = true;
-            return pack_spool(p, &en, e);
+            return pack_tar_list(rd->tar, &en, e);
         }
-        bool good = unchanged(p, dirfd, name, o, c.shrank, &why);
-        if (!good && (p->o.strict || attempt == ATTEMPTS)) {
-            r = give_up(p, &en, &why);
+        bool good = grows || unchanged(rd, dirfd, name, o, c.shrank, &why);
+        if (!good && (rd->strict || attempt == ATTEMPTS)) {
+            r = give_up(rd, &en, &why);
             if (r != 0 && e)
                 *e = why;
         }
         en.replaced = !good && !en.unstable;
         if (r == 0)
-            r = pack_spool(p, &en, e);
+            r = pack_tar_list(rd->tar, &en, e);
         if (r != 0 || !en.replaced)
             return r;
         close_fd(&o->fd);
-        r = open_file(p, dirfd, name, o, e);
+        r = open_file(rd, dirfd, name, o, e);
         if (r != 0)
             return r;
     }
 }
 
 static int pack_small_file(
-    struct pack *p, int dirfd, const char *name, const char *path, struct opened *o, struct err *e)
+    struct pack_reader *rd, int dirfd, const char *name, struct opened *o, struct err *e)
 {
-    struct manifest_entry en = entry_of(path, &o->st);
+    struct manifest_entry en;
     struct err why = {0};
     bool shrank = false;
-    int r;
     for (int attempt = 1;; attempt++) {
-        r = read_small(p, o, &shrank, e);
+        int r = read_small(rd, o, &shrank, e);
         if (r != 0)
             return r;
-        bool good = unchanged(p, dirfd, name, o, shrank, &why);
+        bool good = unchanged(rd, dirfd, name, o, shrank, &why);
+        en = entry_of(rd, &o->st, 01777);
         if (good || attempt == ATTEMPTS) {
-            en = entry_of(path, &o->st);
-            r = good ? 0 : give_up(p, &en, &why);
+            r = good ? 0 : give_up(rd, &en, &why);
+            if (r != 0)
+                return r;
             break;
         }
         close_fd(&o->fd);
-        r = open_file(p, dirfd, name, o, e);
+        r = open_file(rd, dirfd, name, o, e);
         if (r != 0)
             return r;
         if (o->st.st_size > PACK_SMALL) /* it grows */
-            return pack_large_file(p, dirfd, name, path, o, e);
+            return pack_large_file(rd, dirfd, name, o, false, e);
     }
-    if (r != 0)
-        return r;
-    en.mode &= 01777;
-    struct content c = {.fd = -1, .attributes_of = o->fd, .memory = p->small, .st = &o->st};
-    r = write_file(p, path, &c, &en, e);
-    return r != 0 ? r : pack_spool(p, &en, e);
+    struct content c = {.fd = -1, .attributes_of = o->fd, .memory = rd->small, .st = &o->st};
+    int r = write_file(rd, &c, &en, e);
+    return r != 0 ? r : pack_tar_list(rd->tar, &en, e);
 }
 
-/* As long as it was when it was opened, whatever comes behind. */
-static int pack_growing_file(struct pack *p, const char *path, struct opened *o, struct err *e)
-{
-    struct manifest_entry en = entry_of(path, &o->st);
-    struct content c = {.fd = o->fd, .attributes_of = o->fd, .st = &o->st};
-    en.mode &= 01777;
-    int r = write_file(p, path, &c, &en, e);
-    return r != 0 ? r : pack_spool(p, &en, e);
-}
-
-int pack_file(struct pack *p, int dirfd, const char *name, const char *path, const struct stat *st,
-    struct err *e)
+int pack_file(struct pack_reader *rd, int dirfd, const char *name, struct stat *seen, struct err *e)
 {
     struct opened o = {.fd = -1};
-    int r = open_file(p, dirfd, name, &o, e);
-    if (r == 0 && !st) {
-        r = pack_growing_file(p, path, &o, e);
-    } else if (r == 0 && p->o.strict && !same_file(st, &o.st)) {
-        err_set(e, EBUSY, "%s changed before it was read", path);
+    int r = open_file(rd, dirfd, name, &o, e);
+    if (r == 0 && seen && rd->strict && !same_file(seen, &o.st)) {
+        err_set(e, EBUSY, "%s changed before it was read", rd->pace->path);
         r = PACK_CHANGED;
     }
-    if (r == 0 && st) {
-        pack_sum_add(&p->sum, path, &o.st);
-        bool small = o.st.st_size <= PACK_SMALL && !p->o.strict &&
+    if (r == 0) {
+        bool small = seen && !rd->strict && o.st.st_size <= PACK_SMALL &&
                      (int64_t)o.st.st_blocks * 512 >= o.st.st_size;
-        r = small ? pack_small_file(p, dirfd, name, path, &o, e)
-                  : pack_large_file(p, dirfd, name, path, &o, e);
+        if (seen)
+            *seen = o.st;
+        r = small ? pack_small_file(rd, dirfd, name, &o, e)
+                  : pack_large_file(rd, dirfd, name, &o, !seen, e);
     }
-    if (r == 0)
-        p->files++;
     close_fd(&o.fd);
     return r;
 }
 
-int pack_memory(
-    struct pack *p, const char *path, const void *data, const struct stat *st, struct err *e)
+int pack_memory(struct pack_reader *rd, const void *data, const struct stat *st, struct err *e)
 {
-    struct manifest_entry en = entry_of(path, st);
+    struct manifest_entry en = entry_of(rd, st, 01777);
     struct content c = {.fd = -1, .attributes_of = -1, .memory = data, .st = st};
-    en.mode &= 01777;
-    int r = write_file(p, path, &c, &en, e);
-    if (r == 0)
-        p->files++;
-    return r != 0 ? r : pack_spool(p, &en, e);
+    int r = write_file(rd, &c, &en, e);
+    return r != 0 ? r : pack_tar_list(rd->tar, &en, e);
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,7 +26,7 @@ struct walk {
     bool grows; /* the name that is looked at may change */
     struct tree_sum sum;
     char newest[256]; /* the file that changed last, for the words of a failed recheck */
-    struct timespec newest_time;
+    int64_t newest_ns;
 };
 
 static void names_clear(struct names *n)
@@ -83,17 +84,17 @@ static const char *kind_of(mode_t mode)
     return S_ISSOCK(mode) ? "a socket" : S_ISFIFO(mode) ? "a FIFO" : "a device";
 }
 
-static int symlink_entry(struct pack *p, int fd, const char *name, const char *path,
+static int symlink_entry(struct pack_reader *rd, int fd, const char *name, const char *path,
     const struct stat *st, struct err *e)
 {
     char target[MANIFEST_PATH_MAX + 1];
     ssize_t n = readlinkat(fd, name, target, sizeof target);
     if (n <= 0 || n == (ssize_t)sizeof target) {
         int code = err_sys(e, n < 0 ? errno : ENAMETOOLONG, "cannot read the link %s", path);
-        return p->o.strict ? code : PACK_UNREADABLE;
+        return rd->strict ? code : PACK_UNREADABLE;
     }
     target[n] = 0;
-    return pack_plain_entry(p, path, st, -1, target, e);
+    return pack_plain_entry(rd, st, -1, target, e);
 }
 
 static int folder_entry(struct walk *w, int fd, const char *name, const char *rel, const char *path,
@@ -109,7 +110,7 @@ static int folder_entry(struct walk *w, int fd, const char *name, const char *re
                : w->pack && !w->pack->o.strict                    ? PACK_UNREADABLE
                                                                   : -code;
     }
-    int r = w->pack ? pack_plain_entry(w->pack, path, st, sub, NULL, e) : 0;
+    int r = w->pack ? pack_plain_entry(&w->pack->reader, st, sub, NULL, e) : 0;
     if (r != 0) {
         close(sub);
         return r;
@@ -117,13 +118,24 @@ static int folder_entry(struct walk *w, int fd, const char *name, const char *re
     return walk_folder(w, sub, rel, depth + 1, e);
 }
 
+static void add_to_sum(struct tree_sum *sum, const char *path, const struct stat *st)
+{
+    char text[MANIFEST_PATH_MAX + 200];
+    uint64_t hash[4];
+    int n = snprintf(text, sizeof text,
+        "%s|%" PRIu64 "|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%" PRId64, path, (uint64_t)st->st_dev,
+        (uint64_t)st->st_ino, (int64_t)st->st_size, pack_ns(st->st_mtim), pack_ns(st->st_ctim));
+    CHECK(n > 0 && EVP_Digest(text, (size_t)n, (unsigned char *)hash, NULL, EVP_sha256(), NULL));
+    for (int i = 0; i < 4; i++)
+        sum->part[i] += hash[i];
+    sum->files++;
+}
+
 static void sum_only(struct walk *w, const char *path, const struct stat *st)
 {
-    pack_sum_add(&w->sum, path, st);
-    if (st->st_ctim.tv_sec > w->newest_time.tv_sec ||
-        (st->st_ctim.tv_sec == w->newest_time.tv_sec &&
-            st->st_ctim.tv_nsec > w->newest_time.tv_nsec)) {
-        w->newest_time = st->st_ctim;
+    add_to_sum(&w->sum, path, st);
+    if (pack_ns(st->st_ctim) > w->newest_ns) {
+        w->newest_ns = pack_ns(st->st_ctim);
         snprintf(w->newest, sizeof w->newest, "%s", path);
     }
 }
@@ -132,7 +144,7 @@ static void sum_only(struct walk *w, const char *path, const struct stat *st)
 static int leave_out(struct pack *p, const char *path, struct err *e)
 {
     _cleanup_free_ char *words = xasprintf("%s was left out: %s", path, e ? e->text : "unreadable");
-    pack_leave_out(p, words);
+    pack_leave_out(&p->reader, words);
     return 0;
 }
 
@@ -144,17 +156,23 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     _cleanup_free_ char *path = join(w->prefix, rel);
     if (strlen(path) > MANIFEST_PATH_MAX)
         return err_set(e, ENAMETOOLONG, "%s… is too long a path", UTF8_SHORT(path, 200));
+    if (p) {
+        free(p->pace.path);
+        p->pace.path = xstrdup(path);
+    }
     if (S_ISDIR(st->st_mode)) {
         int x = folder_entry(w, fd, name, rel, path, st, depth, e);
         if (x == PACK_CHANGED && p && !p->o.strict) {
-            manifest_add_note(&p->notes, "%s was left out: it vanished before it was read", path);
+            manifest_add_note(
+                &p->reader.notes, "%s was left out: it vanished before it was read", path);
             return 0;
         }
         return x == PACK_UNREADABLE ? leave_out(p, path, e) : x;
     }
     if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode)) {
         if (p)
-            manifest_add_note(&p->notes, "%s was left out: it is %s", path, kind_of(st->st_mode));
+            manifest_add_note(
+                &p->reader.notes, "%s was left out: it is %s", path, kind_of(st->st_mode));
         return 0;
     }
     if (!p) {
@@ -162,17 +180,19 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
             sum_only(w, path, st);
         return 0;
     }
-    free(p->path);
-    p->path = xstrdup(path);
     if (S_ISLNK(st->st_mode)) {
-        int x = symlink_entry(p, fd, name, path, st, e);
+        int x = symlink_entry(&p->reader, fd, name, path, st, e);
         return x == PACK_UNREADABLE ? leave_out(p, path, e) : x;
     }
     if (st->st_mode & 06000)
-        manifest_add_note(&p->notes, "%s: its setuid and setgid bits were left out", path);
-    int r = pack_file(p, fd, name, path, w->grows ? NULL : st, e);
+        manifest_add_note(&p->reader.notes, "%s: its setuid and setgid bits were left out", path);
+    struct stat seen = *st;
+    int r = pack_file(&p->reader, fd, name, w->grows ? NULL : &seen, e);
+    if (r == 0 && !w->grows)
+        add_to_sum(&p->sum, path, &seen);
     if (r == PACK_CHANGED && (w->grows || !p->o.strict)) {
-        manifest_add_note(&p->notes, "%s was left out: it vanished before it was read", path);
+        manifest_add_note(
+            &p->reader.notes, "%s was left out: it vanished before it was read", path);
         return 0;
     }
     return r == PACK_UNREADABLE ? leave_out(p, path, e) : r;
@@ -217,7 +237,7 @@ static int walk_pass(struct walk *w, int fd, const char *rel, const struct names
             continue;
         int r = walk_name(w, fd, names->list[i], sub, &st, depth, e);
         if (r == 0 && w->pack)
-            r = pack_tick(w->pack, 0);
+            r = pack_tick(&w->pack->pace, 0);
         if (r != 0)
             return r;
     }
@@ -266,17 +286,10 @@ int pack_tree(struct pack *p, const char *folder, const char *prefix,
     return walk_root(&w, e);
 }
 
-void pack_leave_out(struct pack *p, const char *words)
-{
-    if (p->left_out++ == 0)
-        utf8_copy(p->first_left_out, sizeof p->first_left_out, words);
-    manifest_add_note(&p->notes, "%s", words);
-}
-
 uint64_t pack_left_out(const struct pack *p, const char **first)
 {
-    *first = p->first_left_out;
-    return p->left_out;
+    *first = p->reader.first_left_out;
+    return p->reader.left_out;
 }
 
 int pack_recheck(struct pack *p, struct err *e)
@@ -306,7 +319,7 @@ int pack_bytes(struct pack *p, const char *name, const void *data, size_t len, s
     CHECK(!p->closed && manifest_path_valid(name));
     struct stat st = {.st_mode = S_IFREG | 0600, .st_size = (off_t)len};
     clock_gettime(CLOCK_REALTIME, &st.st_mtim);
-    free(p->path);
-    p->path = xstrdup(name);
-    return pack_memory(p, name, data, &st, e);
+    free(p->pace.path);
+    p->pace.path = xstrdup(name);
+    return pack_memory(&p->reader, data, &st, e);
 }

@@ -14,13 +14,13 @@
 #include "common/utf8.h"
 
 /* The entry lines from their begin. Both sources are the caller's to drop, plain first. */
-static int spool_source(struct spool *s, struct source **file, struct source **plain, struct err *e)
+static int list_source(struct pack *p, struct source **file, struct source **plain, struct err *e)
 {
-    if (lseek(s->fd, 0, SEEK_SET) < 0)
+    if (lseek(p->list_fd, 0, SEEK_SET) < 0)
         return err_sys(e, errno, "cannot read the list of files");
-    *file = source_file(s->fd, "the list of files");
+    *file = source_file(p->list_fd, "the list of files");
     *plain = *file;
-    int r = s->encrypted ? age_source_with_key(*file, s->key, plain, e) : 0;
+    int r = p->encrypted ? age_source_with_key(*file, p->list_key, plain, e) : 0;
     if (r < 0)
         (*file)->drop(*file);
     return r;
@@ -35,21 +35,10 @@ static void drop_sources(struct source *file, struct source *plain)
 
 static void readback_progress(void *ctx, uint64_t done, uint64_t total, const char *path)
 {
-    struct pack *p = ctx;
+    struct pack_pace *pace = ctx;
     (void)total;
-    if (!p->o.progress || clock_mono_ms() < p->next_progress_ms)
-        return;
-    struct pack_progress now = pack_totals(p);
-    now.bytes_in = done;
-    now.path = path;
-    p->o.progress(p->o.ctx, &now);
-    p->next_progress_ms = clock_mono_ms() + 100;
-}
-
-static bool readback_go_on(void *ctx)
-{
-    struct pack *p = ctx;
-    return !p->o.go_on || p->o.go_on(p->o.ctx);
+    if (clock_mono_ms() >= pace->next_progress_ms)
+        pack_tell(pace, done, path);
 }
 
 /* Everything is inflated by zlib, whatever deflated it, and each file's hash compared. */
@@ -62,12 +51,12 @@ static int read_back(struct pack *p, struct unpack_result *result, struct err *e
         .into = -1,
         .second_opinion = true,
         .threads = p->o.threads,
-        .go_on = readback_go_on,
+        .go_on = pack_may_go_on,
         .progress = readback_progress,
-        .ctx = p};
+        .ctx = &p->pace};
     if (p->encrypted)
         age_sink_file_key(p->sink, key);
-    int r = spool_source(&p->spool, &file, &plain, e);
+    int r = list_source(p, &file, &plain, e);
     if (r < 0)
         return r;
     struct manifest_file *entries = manifest_file_entries(plain);
@@ -88,12 +77,12 @@ static int check_totals(struct pack *p, const struct unpack_result *r, struct er
 {
     uint8_t sum[32];
     char text[SHA256_HEX_LEN];
-    if (r->bytes < p->content_bytes || r->tar_bytes != gzip_write_in(p->gzip)) {
+    if (r->bytes < p->tar.bytes || r->tar_bytes != gzip_write_in(p->tar.gzip)) {
         err_set(e, EBADMSG, "read back after writing: %llu bytes of tar, %llu were written",
-            (unsigned long long)r->tar_bytes, (unsigned long long)gzip_write_in(p->gzip));
+            (unsigned long long)r->tar_bytes, (unsigned long long)gzip_write_in(p->tar.gzip));
         return PACK_DAMAGED;
     }
-    if (p->streamed || p->encrypted)
+    if (p->tar.streamed || p->encrypted)
         return 0; /* its beginning was written last, so no hash was kept on the way */
     sink_file_totals(p->file_sink, sum);
     hex_text(sum, sizeof sum, text);
@@ -148,19 +137,11 @@ static int fill_manifest(
     m->content.files = r->files;
     m->content.directories = r->directories;
     m->content.symlinks = r->symlinks;
-    m->content.bytes = p->content_bytes;
+    m->content.bytes = p->tar.bytes;
     m->content.tar_bytes = r->tar_bytes;
-    for (size_t i = 0; i < p->notes.note_count; i++)
-        manifest_add_note(m, "%s", p->notes.notes[i]);
+    for (size_t i = 0; i < p->reader.notes.note_count; i++)
+        manifest_add_note(m, "%s", p->reader.notes.notes[i]);
     return 0;
-}
-
-static struct archive_name name_of(struct pack *p, bool encrypted, bool part)
-{
-    struct archive_name n = {.kind = ARCHIVE_NAME_MANIFEST, .encrypted = encrypted, .part = part};
-    memcpy(n.type, p->type, sizeof n.type);
-    memcpy(n.run, p->run, sizeof n.run);
-    return n;
 }
 
 /* One manifest under its .part name, on the disk. */
@@ -168,8 +149,7 @@ static int write_manifest(struct pack *p, const struct manifest *m, bool encrypt
     struct source *lines, char digest[static SHA256_HEX_LEN], struct err *e)
 {
     char name[ARCHIVE_NAME_LEN];
-    struct archive_name n = name_of(p, encrypted, true);
-    archive_name_format(&n, name);
+    pack_name(p, ARCHIVE_NAME_MANIFEST, encrypted, true, name);
     int fd = openat(p->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(e, errno, "cannot make %s/%s", p->folder, name);
@@ -195,7 +175,7 @@ static int write_manifest(struct pack *p, const struct manifest *m, bool encrypt
 static int digest_entries(struct pack *p, struct manifest *m, struct err *e)
 {
     struct source *file, *plain;
-    int r = spool_source(&p->spool, &file, &plain, e);
+    int r = list_source(p, &file, &plain, e);
     if (r < 0)
         return r;
     r = manifest_file_digest_lines(plain, m->entries_sha256, e);
@@ -208,7 +188,7 @@ static int write_manifests(struct pack *p, struct manifest *m, struct err *e)
     struct source *file, *plain;
     int r = digest_entries(p, m, e);
     if (r == 0)
-        r = spool_source(&p->spool, &file, &plain, e);
+        r = list_source(p, &file, &plain, e);
     if (r < 0)
         return r;
     r = write_manifest(p, m, p->encrypted, plain, p->digest, e);
@@ -249,10 +229,9 @@ static int give_names(struct pack *p, struct err *e)
     int r = give_name(p, p->part, p->name, e);
     bool named = r == 0;
     for (int encrypted = p->encrypted; encrypted >= 0 && r == 0; encrypted--) {
-        struct archive_name n = name_of(p, encrypted, true);
-        archive_name_format(&n, from);
-        n.part = false;
-        r = give_name(p, from, archive_name_format(&n, to), e);
+        pack_name(p, ARCHIVE_NAME_MANIFEST, encrypted, true, from);
+        pack_name(p, ARCHIVE_NAME_MANIFEST, encrypted, false, to);
+        r = give_name(p, from, to, e);
     }
     if (r == 0 && fsync(p->dirfd) < 0)
         r = err_sys(e, errno, "cannot write the folder %s to the disk", p->folder);
@@ -265,14 +244,14 @@ int pack_publish(struct pack *p, struct manifest *m, struct err *e)
 {
     struct unpack_result result;
     CHECK(p->closed && !p->published);
-    p->phase = "verify";
+    p->pace.phase = "verify";
     int r = read_back(p, &result, e);
     if (r == 0)
         r = check_totals(p, &result, e);
     if (r != 0)
         return r;
-    p->phase = "publish";
-    pack_tell(p);
+    p->pace.phase = "publish";
+    pack_tell(&p->pace, 0, NULL);
     r = fill_manifest(p, m, &result, e);
     if (r == 0)
         r = write_manifests(p, m, e);
