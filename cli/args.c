@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "common/clock.h"
+#include "common/json_lines.h"
 #include "common/units.h"
 
 struct args args_begin(struct cli *cli, int argc, char **argv)
@@ -70,6 +71,22 @@ const char *args_next(struct args *a, const char *const *options)
         a->value = a->argv[a->next++];
     }
     return option;
+}
+
+void args_members(struct args *a, const struct args_member *members, json_t *request)
+{
+    const char *options[32] = {NULL}, *option;
+    size_t n = 0, i;
+    for (; members[n].option; n++) {
+        CHECK(n + 1 < sizeof options / sizeof options[0]);
+        options[n] = members[n].option;
+    }
+    while ((option = args_next(a, options))) {
+        for (i = 0; members[i].option != option;)
+            i++;
+        (void)json_object_set_new(
+            request, members[i].member, a->value ? json_text(a->value) : json_true());
+    }
 }
 
 int args_operands(struct args *a, int min, int max)

@@ -5,6 +5,7 @@
 #define ELEXGATE_CLI_ARGS_H
 
 #include <stdbool.h>
+#include <jansson.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -26,6 +27,13 @@ struct args args_begin(struct cli *cli, int argc, char **argv);
  * "--reason TEXT" and "--reason=TEXT". Returns the entry of options, or NULL at the first operand,
  * at the end and after a mistake (then .failed). */
 const char *args_next(struct args *a, const char *const *options);
+/* An option, as above, and what it is called in a request. */
+struct args_member {
+    const char *option, *member;
+};
+/* The options up to the next operand as members of a request: true, or its text. Ends with
+ * {NULL, NULL}. After a mistake .failed. */
+void args_members(struct args *a, const struct args_member *members, json_t *request);
 /* After the options: 0 if min to max operands follow, else tells it and returns EXIT_USAGE. */
 int args_operands(struct args *a, int min, int max) MUSTCHECK;
 

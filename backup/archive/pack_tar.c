@@ -37,8 +37,7 @@ static int check(struct pack_tar *t, int result, struct err *e)
     if (result == ARCHIVE_OK || result == ARCHIVE_WARN)
         return 0;
     const char *why = archive_error_string(t->archive);
-    return err_set(
-        e, EIO, "tar: %s: %s", t->member ? t->member->path : "", why ? why : "failed");
+    return err_set(e, EIO, "tar: %s: %s", t->member ? t->member->path : "", why ? why : "failed");
 }
 
 static int open_tar(struct pack_tar *t, struct err *e)
@@ -81,8 +80,7 @@ int pack_tar_data(struct pack_tar *t, const void *data, size_t n, struct err *e)
     la_ssize_t w = archive_write_data(t->archive, data, n);
     int r = check(t, w < 0 ? (int)w : ARCHIVE_OK, e);
     if (r == 0 && (size_t)w != n)
-        r = err_set(
-            e, EIO, "tar: %s: %zu bytes of %zu written", t->member->path, (size_t)w, n);
+        r = err_set(e, EIO, "tar: %s: %zu bytes of %zu written", t->member->path, (size_t)w, n);
     return r;
 }
 

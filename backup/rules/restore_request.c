@@ -5,9 +5,10 @@
 #include <string.h>
 #include "backup/rules/archive_name.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
-static const char *const actions[] = {
-    "plan", "run", "sql", "into", "serve", "undo", "accept", "recover", "status"};
+static const char *const actions[] = {"plan", "run", "sql", "into", "serve", "undo", "accept",
+    "recover", "status", "rescue", "write_back", "discard"};
 
 struct member {
     const char *name;
@@ -27,6 +28,9 @@ static const struct member texts[] = {
     {"recover_with", AT(recover_with), RESTORE_BY_ROOT},
     {"folder", AT(folder), RESTORE_BY_ROOT},
     {"socket", AT(socket), RESTORE_BY_ROOT},
+    {"table", AT(table), RESTORE_BY_ROOT},
+    {"where", AT(where), RESTORE_BY_ROOT},
+    {"id", AT(id), RESTORE_BY_ROOT},
 };
 static const struct member flags[] = {
     {"dry_run", AT(dry_run), RESTORE_BY_PAGE},
@@ -34,6 +38,8 @@ static const struct member flags[] = {
     {"foreign", AT(foreign), RESTORE_BY_PAGE},
     {"accept_loss", AT(sql.accept_loss), RESTORE_BY_PAGE},
     {"expire", AT(expire), RESTORE_BY_KEEPER},
+    {"exact", AT(exact), RESTORE_BY_ROOT},
+    {"rows", AT(rows), RESTORE_BY_ROOT},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -119,18 +125,27 @@ static int check_names(const struct restore_request *q, struct err *e)
 }
 
 /* What goes together. */
-static int check_data(const struct restore_request *q, struct err *e)
+static int check_data(const struct restore_request *q, enum restore_asker asker, struct err *e)
 {
     bool sql = q->action == RESTORE_DO_SQL;
-    if (!!q->which + !!q->upload + !!q->file != 1 && !(q->moment && !q->upload && !q->file))
-        return err_set(e, EINVAL, "either \"which\" or \"upload\" says what is to be restored");
+    if (q->socket && !q->folder)
+        return err_set(e, EINVAL, N_("--serve needs the folder: --into DIR"));
+    if (q->folder && (q->dry_run || q->no_trial))
+        return err_set(e, EINVAL, N_("--into goes with WHICH, TYPE, --serve and --foreign only"));
+    if (q->file && (!sql || q->which || q->types[0] || q->no_trial || q->foreign || q->folder))
+        return err_set(
+            e, EINVAL, N_("--sql goes with --yes, --dry-run, --accept-loss and --names only"));
+    if (q->action != RESTORE_DO_SERVE && !!q->which + !!q->upload + !!q->file != 1 &&
+        !(q->moment && !q->upload && !q->file))
+        return err_set(e, EINVAL,
+            asker == RESTORE_BY_ROOT
+                ? N_("which backup? latest, a run such as 2026-11-22-0315, or an archive's path")
+                : "either \"which\" or \"upload\" says what is to be restored");
     if (q->upload && q->action == RESTORE_DO_PLAN)
         return err_set(e, EINVAL, "a plan is made for a backup; try an upload out with dry_run");
     if (q->upload && !sql && !q->foreign)
         return err_set(e, EINVAL,
             "an upload is SQL text (\"action\":\"sql\") or an archive of the old system (\"foreign\":true)");
-    if (q->file && (!sql || q->types[0]))
-        return err_set(e, EINVAL, "\"file\" is SQL text (\"action\":\"sql\"), without \"types\"");
     if (q->recover_with && !q->foreign)
         return err_set(
             e, EINVAL, "--recover-with is for an archive of the old system: add --foreign");
@@ -138,6 +153,17 @@ static int check_data(const struct restore_request *q, struct err *e)
         return err_set(e, EINVAL, "a moment goes without --sql and --foreign");
     if (q->timeline && !q->moment)
         return err_set(e, EINVAL, "--timeline goes with a moment: --to or --before");
+    return 0;
+}
+
+static int check_rescue(const struct restore_request *q, struct err *e)
+{
+    if (q->action == RESTORE_DO_WRITE_BACK && !q->id)
+        return err_set(e, EINVAL, "\"id\" says what is to be written back");
+    if (q->action == RESTORE_DO_RESCUE && (!q->table || !*q->table || !q->moment))
+        return err_set(e, EINVAL, N_("which table, and as of when? rescue TABLE --to MOMENT"));
+    if (q->exact && q->where)
+        return err_set(e, EINVAL, N_("--exact is about the whole table, and goes without --where"));
     return 0;
 }
 
@@ -151,7 +177,8 @@ int restore_request_read(
         a++;
     q->action = (enum restore_action)a;
     bool elsewhere = a == RESTORE_DO_INTO || a == RESTORE_DO_SERVE;
-    if (a == COUNT(actions) || (elsewhere && asker != RESTORE_BY_ROOT))
+    bool at_hand = elsewhere || a >= RESTORE_DO_RESCUE;
+    if (a == COUNT(actions) || (at_hand && asker != RESTORE_BY_ROOT))
         return err_set(
             e, EINVAL, "\"action\" must be plan, run, sql, undo, accept, recover or status");
     int r = read_members(o, asker, q, e);
@@ -163,8 +190,10 @@ int restore_request_read(
         r = check_names(q, e);
     if (r == 0 && elsewhere && (!q->folder || (a == RESTORE_DO_SERVE && !q->socket)))
         r = err_set(e, EINVAL, "\"folder\" says where, and \"socket\" for a server");
-    if (r == 0 && a <= RESTORE_DO_INTO)
-        r = check_data(q, e);
+    if (r == 0 && a <= RESTORE_DO_SERVE)
+        r = check_data(q, asker, e);
+    if (r == 0 && a >= RESTORE_DO_RESCUE)
+        r = check_rescue(q, e);
     q->before = json_is_string(json_object_get(o, "before"));
     q->sql.dry_run = q->dry_run;
     return r;

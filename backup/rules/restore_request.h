@@ -26,6 +26,10 @@ enum restore_action {
     RESTORE_DO_ACCEPT,
     RESTORE_DO_RECOVER,
     RESTORE_DO_STATUS,
+    /* one table, job/restore/rescue.h: compared, written, forgotten */
+    RESTORE_DO_RESCUE,
+    RESTORE_DO_WRITE_BACK,
+    RESTORE_DO_DISCARD,
 };
 
 /* Who asks: the page names no path and no program; the keeper by itself also lets go of what was
@@ -64,6 +68,9 @@ struct restore_request {
     bool before;                 /* "before" in place of "to" */
     const char *folder, *socket; /* into, serve */
     bool expire;                 /* recover: what was kept for long enough goes */
+    const char *table, *where;   /* rescue: TABLE or DATABASE.TABLE; a condition of SQL */
+    bool exact, rows;            /* rescue: also delete; tell contents */
+    const char *id;              /* write_back: of what was compared */
     struct binlog_way *way;      /* the job's */
 };
 

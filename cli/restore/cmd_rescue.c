@@ -110,8 +110,11 @@ static void on_rescue_line(void *ctx, const json_t *line)
         print_rescued(l->cli, line);
 }
 
-static int run_job(struct lines *l, const char *const *args)
+static int run_job(struct lines *l, const char *action, json_t *ask)
 {
+    (void)json_object_set_new(ask, "action", json_string(action));
+    _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
+    const char *args[] = {"restore", text, NULL};
     progress_init(&l->progress, l->cli);
     return job_stream_run(l->cli, args, on_rescue_line, l);
 }
@@ -119,63 +122,35 @@ static int run_job(struct lines *l, const char *const *args)
 /* What was compared is written, or goes. */
 static int go_on(struct lines *l, bool yes)
 {
-    const char *apply[] = {"restore", "rescue", "apply", l->id ? l->id : "", NULL},
-               *discard[] = {"restore", "rescue", "discard", NULL};
     int code = l->rows > 0 && !yes ? cli_confirm(l->cli, N_("write back")) : EXIT_GOOD;
-    if (code == EXIT_GOOD && l->rows > 0)
-        code = run_job(l, apply);
-    if (code == EXIT_GOOD && l->rows > 0)
-        return code;
-    int gone = run_job(l, discard);
+    bool writes = code == EXIT_GOOD && l->rows > 0;
+    json_t *ask = writes ? json_pack("{s:s}", "id", l->id ? l->id : "") : json_object();
+    int gone = run_job(l, writes ? "write_back" : "discard", ask);
+    json_decref(ask);
     return code == EXIT_GOOD ? gone : code;
 }
 
 static int run_rescue(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--where=", "--to=", "--before=", "--timeline=",
-        "--exact", "--rows", "--dry-run", "--yes", NULL};
+    static const struct args_member members[] = {{"--where=", "where"}, {"--to=", "to"},
+        {"--before=", "before"}, {"--timeline=", "timeline"}, {"--exact", "exact"},
+        {"--rows", "rows"}, {"--dry-run", "dry_run"}, {"--yes", "yes"}, {NULL, NULL}};
     struct args a = args_begin(cli, argc, argv);
     struct lines l = {.cli = cli, .rows = -1};
-    const char *o, *table = NULL, *where = NULL, *moment = NULL;
-    const char *args[24] = {"restore", "rescue", "prepare", ""};
-    size_t n = 4;
-    bool yes = false, dry_run = false, exact = false;
-    for (;; table = argv[a.next++]) {
-        while ((o = args_next(&a, options)) && n < 20) {
-            bool is_yes = strcmp(o, "--yes") == 0;
-            yes |= is_yes;
-            dry_run |= strcmp(o, "--dry-run") == 0;
-            exact |= strcmp(o, "--exact") == 0;
-            if (strcmp(o, "--where=") == 0)
-                where = a.value;
-            if (strcmp(o, "--to=") == 0 || strcmp(o, "--before=") == 0)
-                moment = a.value;
-            static const char *const words[] = {
-                "--where", "--to", "--before", "--timeline", "--exact", "--rows", "--dry-run"};
-            for (size_t i = 0; !is_yes && i < sizeof words / sizeof words[0]; i++)
-                if (strncmp(o, words[i], strlen(words[i])) == 0) {
-                    args[n++] = words[i];
-                    if (i < 4)
-                        args[n++] = a.value;
-                }
-        }
-        if (a.failed || a.next >= argc || table)
-            break;
-    }
-    if (a.failed)
-        return a.failed;
-    if (!table || a.next < argc || !moment)
-        return cli_usage(
-            cli, "%s", tr(cli, "which table, and as of when? rescue TABLE --to MOMENT"));
-    if (exact && where)
-        return cli_usage(
-            cli, "%s", tr(cli, "--exact is about the whole table, and goes without --where"));
-    if (!yes && !dry_run && !cli_on_terminal(cli))
-        return cli_nobody_to_ask(cli);
-    args[3] = table;
-    int code = run_job(&l, args);
+    json_t *ask = json_object();
+    args_members(&a, members, ask);
+    if (!a.failed && a.next < argc)
+        (void)json_object_set_new(ask, "table", json_text(argv[a.next++]));
+    args_members(&a, members, ask);
+    bool yes = json_get_true(ask, "yes"), dry_run = json_get_true(ask, "dry_run");
+    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
+    if (code == EXIT_GOOD && !yes && !dry_run && !cli_on_terminal(cli))
+        code = cli_nobody_to_ask(cli);
+    if (code == EXIT_GOOD)
+        code = run_job(&l, "rescue", ask);
     if (code == EXIT_GOOD && !dry_run)
         code = go_on(&l, yes);
+    json_decref(ask);
     free(l.id);
     return code;
 }

@@ -14,10 +14,10 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 
-/* What stands in the request (backup/rules/restore_request.h) as it stands on the command line. */
-static const struct {
-    const char *option, *member;
-} members[] = {
+/* What stands in the request (backup/rules/restore_request.h) as it stands on the command line;
+ * what goes together is the job's to say. */
+static const struct args_member members[] = {
+    {"--yes", "yes"},
     {"--dry-run", "dry_run"},
     {"--no-trial", "no_trial"},
     {"--foreign", "foreign"},
@@ -30,75 +30,32 @@ static const struct {
     {"--to=", "to"},
     {"--before=", "before"},
     {"--timeline=", "timeline"},
+    {NULL, NULL},
 };
 
-#define MEMBERS (sizeof members / sizeof members[0])
-
-struct request {
-    json_t *ask; /* of the job */
-    bool yes;
-};
-
-static bool has(const struct request *rq, const char *member)
+static bool has(const json_t *ask, const char *member)
 {
-    return json_object_get(rq->ask, member) != NULL;
+    return json_object_get(ask, member) != NULL;
 }
 
-/* What only the command line can get wrong; the rest is the job's to say. */
-static int check(struct cli *cli, const struct request *rq)
+static int parse(struct cli *cli, int argc, char **argv, json_t *ask)
 {
-    bool which = has(rq, "which");
-    if (has(rq, "file") && (which || has(rq, "no_trial") || has(rq, "foreign") ||
-                               has(rq, "folder") || has(rq, "socket")))
-        return cli_usage(cli, "--sql goes with --yes, --dry-run, --accept-loss and --names only");
-    if (has(rq, "socket") && !has(rq, "folder"))
-        return cli_usage(cli, "%s", tr(cli, "--serve needs the folder: --into DIR"));
-    if (has(rq, "folder") && (has(rq, "dry_run") || has(rq, "no_trial")))
-        return cli_usage(cli, "--into goes with WHICH, TYPE, --serve and --foreign only");
-    if (!which && !has(rq, "file") && !has(rq, "folder") && !has(rq, "to") && !has(rq, "before"))
-        return cli_usage(cli, "%s",
-            tr(cli, "which backup? latest, a run such as 2026-11-22-0315, or an archive's path"));
-    return EXIT_GOOD;
-}
-
-static int parse(struct cli *cli, int argc, char **argv, struct request *rq)
-{
-    const char *options[MEMBERS + 2] = {"--yes"};
     struct args a = args_begin(cli, argc, argv);
-    const char *o;
     json_t *types = json_array();
-    for (size_t i = 0; i < MEMBERS; i++)
-        options[i + 1] = members[i].option;
-    rq->ask = json_pack("{s:o}", "types", types);
+    (void)json_object_set_new(ask, "types", types);
     /* Options may stand before, between and after the words. */
-    for (;;) {
-        while ((o = args_next(&a, options))) {
-            rq->yes |= strcmp(o, "--yes") == 0;
-            for (size_t i = 0; i < MEMBERS; i++)
-                if (strcmp(o, members[i].option) == 0)
-                    (void)json_object_set_new(rq->ask, members[i].member,
-                        o[strlen(o) - 1] == '=' ? json_text(a.value) : json_true());
-        }
-        if (a.failed)
-            return a.failed;
-        if (a.next >= argc)
-            break;
-        if (!has(rq, "which"))
-            (void)json_object_set_new(rq->ask, "which", json_text(argv[a.next++]));
+    for (args_members(&a, members, ask); !a.failed && a.next < argc; args_members(&a, members, ask))
+        if (!has(ask, "which"))
+            (void)json_object_set_new(ask, "which", json_text(argv[a.next++]));
         else
             (void)json_array_append_new(types, json_text(argv[a.next++]));
-    }
-    return check(cli, rq);
+    return a.failed;
 }
 
-/* --- asking --- */
-
 /* Somebody must be there to answer, or have answered. */
-static int can_ask(const struct cli *cli, const struct request *rq)
+static int can_ask(const struct cli *cli, const json_t *ask)
 {
-    if (rq->yes || cli_on_terminal(cli))
-        return EXIT_GOOD;
-    return cli_nobody_to_ask(cli);
+    return has(ask, "yes") || cli_on_terminal(cli) ? EXIT_GOOD : cli_nobody_to_ask(cli);
 }
 
 /* --- running --- */
@@ -128,22 +85,21 @@ static void on_answer(void *ctx, const json_t *line)
         progress_line(&l->progress, line);
 }
 
-static int start_job(
-    struct cli *cli, const struct request *rq, const char *action, job_stream_fn *fn, void *ctx)
+static int start_job(struct cli *cli, json_t *ask, const char *action, job_stream_fn *fn, void *ctx)
 {
-    (void)json_object_set_new(rq->ask, "action", json_string(action));
-    _cleanup_free_ char *text = json_dumps(rq->ask, JSON_COMPACT);
+    (void)json_object_set_new(ask, "action", json_string(action));
+    _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
     const char *args[] = {"restore", text, NULL};
     return job_stream_run(cli, args, fn, ctx);
 }
 
 /* New reference in *event; NULL if it did not come. */
 static int ask_job(
-    struct cli *cli, const struct request *rq, const char *action, const char *name, json_t **event)
+    struct cli *cli, json_t *ask, const char *action, const char *name, json_t **event)
 {
     struct lines l = {.cli = cli, .name = name};
     progress_init(&l.progress, cli);
-    int code = start_job(cli, rq, action, on_answer, &l);
+    int code = start_job(cli, ask, action, on_answer, &l);
     *event = l.event;
     return code;
 }
@@ -165,15 +121,15 @@ static void on_work(void *ctx, const json_t *line)
 
 /* Not through the keeper: a restore goes on when the keeper is stopped, and the job's lock keeps
  * backups away meanwhile. *loss, unless NULL: it ended because nobody has agreed to a loss. */
-static int run_job(struct cli *cli, const struct request *rq, const char *action, bool *loss)
+static int run_job(struct cli *cli, json_t *ask, const char *action, bool *loss)
 {
     struct lines l = {.cli = cli, .name = "restored"};
     progress_init(&l.progress, cli);
-    int code = start_job(cli, rq, action, on_work, &l);
+    int code = start_job(cli, ask, action, on_work, &l);
     bool good = l.event != NULL, bad = code != EXIT_GOOD && code != EXIT_BUSY && code != EXIT_USAGE;
     json_t *status = NULL;
     if ((good || bad) && !l.progress.raw &&
-        ask_job(cli, rq, "status", "restore", &status) == EXIT_GOOD) {
+        ask_job(cli, ask, "status", "restore", &status) == EXIT_GOOD) {
         if (good)
             restore_words_report(cli, l.event, status);
         else
@@ -189,17 +145,17 @@ static int run_job(struct cli *cli, const struct request *rq, const char *action
 }
 
 /* A loss is agreed to by a word of its own, which nobody types by habit. */
-static int run_and_ask(struct cli *cli, const struct request *rq, const char *action)
+static int run_and_ask(struct cli *cli, json_t *ask, const char *action)
 {
     bool loss = false;
-    int code = run_job(cli, rq, action, &loss);
-    if (!loss || !cli_on_terminal(cli) || has(rq, "dry_run"))
+    int code = run_job(cli, ask, action, &loss);
+    if (!loss || !cli_on_terminal(cli) || has(ask, "dry_run"))
         return code;
     code = cli_confirm(cli, N_("lose them"));
     if (code != EXIT_GOOD)
         return code;
-    (void)json_object_set_new(rq->ask, "accept_loss", json_true());
-    return run_job(cli, rq, action, NULL);
+    (void)json_object_set_new(ask, "accept_loss", json_true());
+    return run_job(cli, ask, action, NULL);
 }
 
 static void keep_done(void *ctx, const json_t *line)
@@ -212,60 +168,60 @@ static void keep_done(void *ctx, const json_t *line)
 }
 
 /* A wrong name is said before anything else, such as that a terminal is missing. */
-static int can_be_done(struct cli *cli, const struct request *rq)
+static int can_be_done(struct cli *cli, json_t *ask)
 {
     json_t *last = NULL;
-    int code = start_job(cli, rq, "plan", keep_done, &last);
+    int code = start_job(cli, ask, "plan", keep_done, &last);
     if (code != EXIT_GOOD && json_get_str(last, "error"))
         cli_fail_last(cli, code, last);
     json_decref(last);
     return code;
 }
 
-static int restore(struct cli *cli, const struct request *rq)
+static int restore(struct cli *cli, json_t *ask)
 {
     json_t *plan = NULL;
     int code = EXIT_GOOD;
-    bool dry_run = has(rq, "dry_run");
-    if (!dry_run && !rq->yes && !cli_on_terminal(cli))
-        code = can_be_done(cli, rq);
+    bool dry_run = has(ask, "dry_run");
+    if (!dry_run && !has(ask, "yes") && !cli_on_terminal(cli))
+        code = can_be_done(cli, ask);
     if (code == EXIT_GOOD && !dry_run)
-        code = can_ask(cli, rq);
+        code = can_ask(cli, ask);
     if (code == EXIT_GOOD && cli_on_terminal(cli)) {
-        code = ask_job(cli, rq, "plan", "plan", &plan);
+        code = ask_job(cli, ask, "plan", "plan", &plan);
         if (code == EXIT_GOOD && plan)
             restore_words_plan(cli, plan);
         json_decref(plan);
-        if (code == EXIT_GOOD && !rq->yes && !dry_run)
+        if (code == EXIT_GOOD && !has(ask, "yes") && !dry_run)
             code = cli_confirm(cli, N_("restore"));
     }
-    return code == EXIT_GOOD ? run_and_ask(cli, rq, "run") : code;
+    return code == EXIT_GOOD ? run_and_ask(cli, ask, "run") : code;
 }
 
-static int restore_sql(struct cli *cli, const struct request *rq)
+static int restore_sql(struct cli *cli, json_t *ask)
 {
-    const char *file = json_get_text(rq->ask, "file");
+    const char *file = json_get_text(ask, "file");
     const struct config *c = cli_config(cli);
-    bool ask = !rq->yes && !has(rq, "dry_run");
+    bool asks = !has(ask, "yes") && !has(ask, "dry_run");
     if (!c)
         return EXIT_FAILED;
-    if (strcmp(file, "-") == 0 && ask)
+    if (strcmp(file, "-") == 0 && asks)
         return cli_usage(cli, "SQL from standard input leaves nothing to answer on: add --yes");
-    int code = ask ? can_ask(cli, rq) : EXIT_GOOD;
-    if (code == EXIT_GOOD && ask) {
+    int code = asks ? can_ask(cli, ask) : EXIT_GOOD;
+    if (code == EXIT_GOOD && asks) {
         printf(
             tr(cli,
                 "The database %s is made anew from %s, beside the present one and while everybody works; then the two change places. The present data are kept.\n"),
             config_str(c, "database", NULL, "name"), file);
         code = cli_confirm(cli, N_("restore"));
     }
-    return code == EXIT_GOOD ? run_and_ask(cli, rq, "sql") : code;
+    return code == EXIT_GOOD ? run_and_ask(cli, ask, "sql") : code;
 }
 
-static int show_status(struct cli *cli, const struct request *rq)
+static int show_status(struct cli *cli, json_t *ask)
 {
     json_t *status = NULL;
-    int code = ask_job(cli, rq, "status", "restore", &status);
+    int code = ask_job(cli, ask, "status", "restore", &status);
     if (code == EXIT_GOOD && status) {
         if (cli->json)
             cli_print_json(status);
@@ -277,51 +233,50 @@ static int show_status(struct cli *cli, const struct request *rq)
 }
 
 /* How it stands, what comes now, and a word to type. */
-static int ask_and_run(
-    struct cli *cli, const struct request *rq, const char *action, const char *meaning)
+static int ask_and_run(struct cli *cli, json_t *ask, const char *action, const char *meaning)
 {
-    int code = can_ask(cli, rq);
-    if (code == EXIT_GOOD && !rq->yes) {
-        code = show_status(cli, rq);
+    int code = can_ask(cli, ask);
+    if (code == EXIT_GOOD && !has(ask, "yes")) {
+        code = show_status(cli, ask);
         printf("%s\n", meaning);
         if (code == EXIT_GOOD)
             code = cli_confirm(cli, action);
     }
-    return code == EXIT_GOOD ? run_job(cli, rq, action, NULL) : code;
+    return code == EXIT_GOOD ? run_job(cli, ask, action, NULL) : code;
 }
 
-static int carry_out(struct cli *cli, const struct request *rq)
+static int carry_out(struct cli *cli, json_t *ask)
 {
-    const char *word = json_get_text(rq->ask, "which");
+    const char *word = json_get_text(ask, "which");
     bool undo = strcmp(word, "undo") == 0, accept = strcmp(word, "accept") == 0;
     bool recover = strcmp(word, "recover") == 0, status = strcmp(word, "status") == 0;
-    if (has(rq, "file"))
-        return restore_sql(cli, rq);
-    if (has(rq, "folder"))
-        return restore_run_into(cli, rq->ask);
+    if (has(ask, "file"))
+        return restore_sql(cli, ask);
+    if (has(ask, "folder"))
+        return restore_run_into(cli, ask);
     if (!undo && !accept && !recover && !status)
-        return restore(cli, rq);
-    if (json_array_size(json_object_get(rq->ask, "types")) > 0 || has(rq, "dry_run") ||
-        has(rq, "no_trial") || has(rq, "foreign"))
+        return restore(cli, ask);
+    if (json_array_size(json_object_get(ask, "types")) > 0 || has(ask, "dry_run") ||
+        has(ask, "no_trial") || has(ask, "foreign"))
         return cli_usage(cli, "restore %s takes nothing but --yes", word);
-    (void)json_object_del(rq->ask, "which");
+    (void)json_object_del(ask, "which");
     if (undo)
-        return ask_and_run(cli, rq, N_("undo"),
+        return ask_and_run(cli, ask, N_("undo"),
             tr(cli,
                 "This changes back and forth; clients are blocked for a few seconds. What was entered since stays with the side that goes."));
     if (accept)
         return ask_and_run(
-            cli, rq, N_("accept"), tr(cli, "The data that are not in use are deleted for good."));
-    return recover ? run_job(cli, rq, "recover", NULL) : show_status(cli, rq);
+            cli, ask, N_("accept"), tr(cli, "The data that are not in use are deleted for good."));
+    return recover ? run_job(cli, ask, "recover", NULL) : show_status(cli, ask);
 }
 
 static int run_restore(struct cli *cli, int argc, char **argv)
 {
-    struct request rq = {.ask = NULL};
-    int code = parse(cli, argc, argv, &rq);
+    json_t *ask = json_object();
+    int code = parse(cli, argc, argv, ask);
     if (code == EXIT_GOOD)
-        code = carry_out(cli, &rq);
-    json_decref(rq.ask);
+        code = carry_out(cli, ask);
+    json_decref(ask);
     return code;
 }
 

@@ -63,13 +63,13 @@ class Serving:
         assert not self.socket.exists()
 
 
-def servers_on(folder):
-    """Pids of servers whose data directory lies in the folder."""
+def servers_on(folder, option="--datadir="):
+    """Pids of servers whose data directory lies in the folder; option "": of whatever names it."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
-                if f"--datadir={folder}".encode() in f.read():
+                if f"{option}{folder}".encode() in f.read():
                     found.append(int(pid))
         except OSError:
             pass
@@ -201,7 +201,7 @@ def test_serves_the_old_state_and_gives_one_table_back(site):
     assert third.returncode != 0
     again.child.signal(signal.SIGKILL)  # the command itself: its server ends with it
     again.child.wait(20)
-    process.wait_until(lambda: servers_on(elsewhere) == [], 60, "the server is gone")
+    process.wait_until(lambda: servers_on(elsewhere, "") == [], 60, "the server is gone, and the job with its lock")
     last = Serving(site, "--into", elsewhere)
     assert last.value("SELECT COUNT(*) FROM load_db.old") == "50"
     last.stop()

@@ -167,7 +167,7 @@ def test_rows_that_were_deleted_come_back(practice, accident):
                "INSERT INTO person (id, name) VALUES ('neu', 'Neu')")
     after = person(practice)
     practice.stream.caught_up()
-    rescue = event(practice.backup.job("restore", "rescue", "prepare", "person", "--to", accident, "--dry-run"), "rescue")[0]
+    rescue = event(practice.backup.job("restore", "rescue", "person", "--to", accident, "--dry-run"), "rescue")[0]
     assert (rescue["gone"], rescue["changed"], rescue["added"], rescue["same"]) == (3, 1, 1, 0) and "rows" not in rescue
     assert sorted(rescue["keys"]["gone"]) == ["a", "b", "z"] and rescue["keys"]["added"] == ["neu"]
     assert person(practice) == after, "a dry run changed something"
@@ -180,16 +180,16 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     server.client(["load_db"], input=undo.read_text())
     assert person(practice) == after
     # with contents
-    plan = event(practice.backup.job("restore", "rescue", "prepare", "load_db.person", "--to", accident, "--rows"), "rescue")[0]
+    plan = event(practice.backup.job("restore", "rescue", "load_db.person", "--to", accident, "--rows"), "rescue")[0]
     rows = plan["rows"]
     assert {row["key"]: (row["then"]["name"], (row.get("now") or {}).get("name")) for row in rows}["ä"] == ("Umlaut", "falsch") and len(rows) == 4
     # a change since the comparison is named, and nothing is written
     server.sql("UPDATE load_db.person SET name='inzwischen' WHERE id='ä'")
-    assert "somebody else" in practice.backup.job("restore", "rescue", "apply", "another", exit=9)[-1]["error"]
-    refused = practice.backup.job("restore", "rescue", "apply", plan["id"], exit=9)[-1]["error"]
+    assert "somebody else" in practice.backup.job("restore", "write_back", "another", exit=9)[-1]["error"]
+    refused = practice.backup.job("restore", "write_back", plan["id"], exit=9)[-1]["error"]
     assert "1 rows of person were changed by somebody" in refused and "(ä)" in refused
-    practice.backup.job("restore", "rescue", "discard")
-    assert "nothing is prepared" in practice.backup.job("restore", "rescue", "apply", plan["id"], exit=9)[-1]["error"]
+    practice.backup.job("restore", "discard")
+    assert "nothing is prepared" in practice.backup.job("restore", "write_back", plan["id"], exit=9)[-1]["error"]
 
 
 def test_what_others_can_write_is_not_believed(practice, accident):
@@ -197,17 +197,17 @@ def test_what_others_can_write_is_not_believed(practice, accident):
     server, folder, plan = practice.server, practice.backup.archives / ".elexgate-rescue", practice.backup.state / "rescue.json"
     server.sql("UPDATE load_db.person SET name='zuletzt' WHERE id='ä'")
     practice.stream.caught_up()
-    told = event(practice.backup.job("restore", "rescue", "prepare", "person", "--to", accident, "--where", "id='ä'"), "rescue")[0]
+    told = event(practice.backup.job("restore", "rescue", "person", "--to", accident, "--where", "id='ä'"), "rescue")[0]
     before, good = person(practice), plan.read_text()
     assert told["changed"] == 1 and folder.is_dir() and not list(folder.glob("*rescue.json")) and plan.stat().st_mode & 0o777 == 0o600
     prepared = json.loads(good)
     (folder / plan.name).write_text(json.dumps(prepared | {"rows": [["1=1", "ä", *prepared["rows"][0][2:]]]}))
     prepared["rows"][0][2] = "0" * 64  # as if the copy's row were another one by now
     plan.write_text(json.dumps(prepared))
-    done = practice.backup.run_job("restore", "rescue", "apply", told["id"])
+    done = practice.backup.run_job("restore", "write_back", told["id"])
     assert "row ä of person is not what it was when it was compared" in json.loads(done.stdout.splitlines()[-1])["error"] and person(practice) == before
     plan.write_text(good)
-    practice.backup.job("restore", "rescue", "apply", told["id"])
+    practice.backup.job("restore", "write_back", told["id"])
     changed = [row for row in person(practice) if row not in before]
     assert [row[:2] for row in changed] == [("ä", "Umlaut")] and not plan.exists() and not folder.exists()
 
@@ -217,10 +217,10 @@ def test_only_some_rows(practice, accident):
     server = practice.server
     server.sql("USE load_db; INSERT INTO person (id, name) VALUES ('fremd', 'x'); DELETE FROM person WHERE id IN ('a', 'b')")
     practice.stream.caught_up()
-    found = event(practice.backup.job("restore", "rescue", "prepare", "person", "--to", accident, "--where", "name='Beat' OR id='z'", "--dry-run"), "rescue")[0]
+    found = event(practice.backup.job("restore", "rescue", "person", "--to", accident, "--where", "name='Beat' OR id='z'", "--dry-run"), "rescue")[0]
     assert found["keys"]["gone"] == ["b", "z"] and found["changed"] == 0 and found["added"] == 0
     hostile = "1=0) UNION SELECT 'x'' OR 1=1; DROP TABLE load_db.ohne; -- ', REPEAT('0', 64) FROM person WHERE (1=1"
-    done = practice.backup.run_job("restore", "rescue", "prepare", "person", "--to", accident, "--where", hostile)
+    done = practice.backup.run_job("restore", "rescue", "person", "--to", accident, "--where", hostile)
     assert json.loads(done.stdout.splitlines()[-1])["exit"] != 0 and server.sql("SELECT COUNT(*) FROM load_db.ohne") == [(0,)]
     assert [row[0] for row in person(practice)] == [row[0] for row in person(practice) if row[0] not in ("a", "b")]
     said = practice.backup.cli("rescue", "person", "--where", "id IN ('b', 'z')", "--to", accident, "--yes").stdout
@@ -234,7 +234,7 @@ def test_what_would_break_is_refused(practice, accident):
     def refused(table, *options):
         practice.stream.caught_up()
         before = practice.server.sql("CHECKSUM TABLE load_db.person, load_db.termin")
-        error = practice.backup.job("restore", "rescue", "prepare", table, "--to", accident, *options, exit=9)[-1]["error"]
+        error = practice.backup.job("restore", "rescue", table, "--to", accident, *options, exit=9)[-1]["error"]
         assert practice.server.sql("CHECKSUM TABLE load_db.person, load_db.termin") == before
         return error
     server.sql("USE load_db; DELETE FROM termin; DELETE FROM person WHERE id='a'")

@@ -284,65 +284,29 @@ static int apply_with(void *ctx, struct server *s, struct err *e)
     return code;
 }
 
-struct request {
-    char *schema, *name;
-    struct restore_request q;
-    const char *condition;
-    bool exact, rows, dry_run;
-};
-
-static int parse(const struct run *run, int argc, char **argv, struct request *rq, struct err *e)
+static int prepare(struct run *run, struct restore_request *q, const char *folder, struct err *e)
 {
-    const char *table = argc > 3 ? argv[3] : NULL;
-    for (int i = 4; table && i < argc; i++) {
-        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-        rq->exact |= !strcmp(argv[i], "--exact");
-        rq->rows |= !strcmp(argv[i], "--rows");
-        rq->dry_run |= !strcmp(argv[i], "--dry-run");
-        if (!strcmp(argv[i], "--exact") || !strcmp(argv[i], "--rows") ||
-            !strcmp(argv[i], "--dry-run"))
-            continue;
-        if (next && (!strcmp(argv[i], "--to") || !strcmp(argv[i], "--before"))) {
-            rq->q.moment = next;
-            rq->q.before = argv[i][2] == 'b';
-        } else if (next && !strcmp(argv[i], "--timeline"))
-            rq->q.timeline = next;
-        else if (next && !strcmp(argv[i], "--where"))
-            rq->condition = next;
-        else
-            table = NULL;
-        i++;
-    }
-    if (!table || !*table || *table == '-' || !rq->q.moment || (rq->exact && rq->condition)) {
-        err_set(e, EINVAL,
-            "restore rescue prepare TABLE --to MOMENT [--where CONDITION | --exact] [--rows] [--dry-run]");
-        return EXIT_USAGE;
-    }
-    const char *dot = strchr(table, '.');
-    rq->schema = dot ? xasprintf("%.*s", (int)(dot - table), table)
-                     : xstrdup(config_str(run->s.config, "database", NULL, "name"));
-    rq->name = xstrdup(dot ? dot + 1 : table);
-    return 0;
-}
-
-static int prepare(struct run *run, struct request *rq, const char *folder, struct err *e)
-{
-    struct rescue r = {.run = run, .exact = rq->exact};
+    const char *dot = strchr(q->table, '.');
+    _cleanup_free_ char *plan = plan_of(run),
+                        *schema = dot ? xasprintf("%.*s", (int)(dot - q->table), q->table)
+                                      : xstrdup(
+                                            config_str(run->s.config, "database", NULL, "name"));
+    struct rescue r = {.run = run, .exact = q->exact};
     struct binlog_way way = {.n = 0};
-    _cleanup_free_ char *plan = plan_of(run);
-    struct preparing p = {.rescue = &r, .condition = rq->condition, .rows = rq->rows, .plan = plan};
+    struct preparing p = {.rescue = &r, .condition = q->where, .rows = q->rows, .plan = plan};
     snprintf(p.id, sizeof p.id, "%lld-%d", (long long)run->started_ms, (int)getpid());
-    int code = rescue_open_live(&r, rq->schema, rq->name, e); /* before anything takes long */
+    run_be_modest(NULL);
+    int code = rescue_open_live(&r, schema, dot ? dot + 1 : q->table, e); /* it takes no time */
     if (code == 0)
         code = discard(run, e);
     if (code == 0)
-        code = moment_find(run, &rq->q, &way, e);
+        code = moment_find(run, q, &way, e);
     if (code == 0)
-        code = restore_into(run, &rq->q, folder, e);
+        code = restore_into(run, q, folder, e);
     if (code == 0) {
         code = restore_serve_for(run, folder, prepare_with, &p, e);
         struct err left = {0};
-        if ((code != 0 || rq->dry_run) && discard(run, &left) < 0)
+        if ((code != 0 || q->dry_run) && discard(run, &left) < 0)
             run_note("%s", left.text);
     }
     rescue_rows_clear(&p.was);
@@ -383,24 +347,10 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
     return code;
 }
 
-int restore_rescue(struct run *run, int argc, char **argv, struct err *e)
+int restore_rescue(struct run *run, struct restore_request *q, struct err *e)
 {
-    const char *what = argc > 2 ? argv[2] : "";
-    struct request rq = {.schema = NULL};
     _cleanup_free_ char *folder = folder_of(run);
-    if (!strcmp(what, "apply") && argc == 4)
-        return apply(run, folder, argv[3], e);
-    if (!strcmp(what, "discard") && argc == 3)
-        return discard(run, e);
-    if (strcmp(what, "prepare") != 0) {
-        err_set(e, EINVAL, "restore rescue prepare|apply|discard");
-        return EXIT_USAGE;
-    }
-    int code = parse(run, argc, argv, &rq, e);
-    run_be_modest(NULL);
-    if (code == 0)
-        code = prepare(run, &rq, folder, e);
-    free(rq.schema);
-    free(rq.name);
-    return code;
+    if (q->action == RESTORE_DO_WRITE_BACK)
+        return apply(run, folder, q->id, e);
+    return q->action == RESTORE_DO_RESCUE ? prepare(run, q, folder, e) : discard(run, e);
 }

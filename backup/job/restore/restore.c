@@ -321,10 +321,9 @@ static int carry_out(struct run *run, struct restore_request *q, struct err *e)
         return accept_restore(run, e);
     case RESTORE_DO_RECOVER:
         return recover(run, q->expire, e);
-    case RESTORE_DO_STATUS:
-        break;
+    default:
+        return status(run, e);
     }
-    return status(run, e);
 }
 
 /* What neither changes the live data nor waits for who does runs beside backups. */
@@ -356,15 +355,13 @@ static int begin(struct run *run, struct restore_request *q, struct err *e)
 
 int job_restore(struct run *run, int argc, char **argv, struct err *e)
 {
-    if (argc > 1 && !strcmp(argv[1], "rescue"))
-        return restore_rescue(run, argc, argv, e);
     struct restore_request q;
     _cleanup_free_ char *path = NULL;
     json_t *o = argc == 2 ? json_loads(argv[1], 0, NULL) : NULL;
     int code = restore_request_read(o, RESTORE_BY_ROOT, &q, e) < 0 ? EXIT_USAGE : 0;
     if (code == 0) {
         resolve(run, &q, &path);
-        code = begin(run, &q, e);
+        code = q.action >= RESTORE_DO_RESCUE ? restore_rescue(run, &q, e) : begin(run, &q, e);
     }
     restore_request_clear(&q);
     json_decref(o);

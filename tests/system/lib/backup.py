@@ -13,25 +13,28 @@ from lib.gate import write_config
 PASSWORD = 'adm "in\\ pass'
 
 
-OF_RESTORE = {"--dry-run": "dry_run", "--no-trial": "no_trial", "--foreign": "foreign", "--accept-loss": "accept_loss", "--expire": "expire"}
-OF_RESTORE_WITH = {"--recover-with": "recover_with", "--names": "names", "--to": "to", "--before": "before", "--timeline": "timeline"}
+OF_RESTORE = ("--dry-run", "--no-trial", "--foreign", "--accept-loss", "--expire", "--exact", "--rows")
+OF_RESTORE_WITH = ("--recover-with", "--names", "--to", "--before", "--timeline", "--where")
 
 
 def restore_request(action, *words):
     """The request that elexgate-job restore takes (backup/rules/restore_request.h), from words as elexgate restore has them."""
-    request, words = {"action": action}, list(words)
-    while words and words[0].startswith("--"):
-        option = words.pop(0)
-        request.update({OF_RESTORE[option]: True} if option in OF_RESTORE else {OF_RESTORE_WITH[option]: words.pop(0)})
-    places = {"into": ["folder", "which"], "serve": ["folder", "socket"], "sql": ["file"]}.get(action, ["which"])
-    request.update(zip(places, words))
-    return request | {"types": words[len(places):]}
+    request, operands, words = {"action": action}, [], list(words)
+    while words:
+        word = words.pop(0)
+        if word in OF_RESTORE + OF_RESTORE_WITH:
+            request[word[2:].replace("-", "_")] = True if word in OF_RESTORE else words.pop(0)
+        else:
+            operands.append(word)
+    places = {"rescue": ["table"], "write_back": ["id"], "into": ["folder", "which"], "serve": ["folder", "socket"], "sql": ["file"]}.get(action, ["which"])
+    request.update(zip(places, operands))
+    return request | {"types": operands[len(places):]}
 
 
 def job_words(*args):
     """A command of elexgate-job, from words as elexgate has them."""
     args = [str(a) for a in args]
-    if args[:1] == ["restore"] and args[1] != "rescue":
+    if args[:1] == ["restore"]:
         args[1:] = [json.dumps(restore_request(*args[1:]))]
     return args
 
