@@ -171,7 +171,7 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     assert (rescue["gone"], rescue["changed"], rescue["added"], rescue["same"]) == (3, 1, 1, 0) and "rows" not in rescue
     assert sorted(rescue["keys"]["gone"]) == ["a", "b", "z"] and rescue["keys"]["added"] == ["neu"]
     assert person(practice) == after, "a dry run changed something"
-    assert not list(practice.backup.archives.glob(".elexgate-rescue"))
+    assert not list(pathlib.Path(f"{practice.backup.state}-scratch").glob(".elexgate-rescue"))
     said = practice.backup.cli("rescue", "person", "--to", accident, "--yes", timeout=300).stdout
     assert "4 rows of load_db.person were written back" in said and "Käthi" not in said
     assert [row for row in person(practice) if row[0] != "neu"] == before and len(person(practice)) == 5
@@ -193,8 +193,8 @@ def test_rows_that_were_deleted_come_back(practice, accident):
 
 
 def test_what_others_can_write_is_not_believed(practice, accident):
-    """The copy may lie on the backup medium: what is to be written, and the digest of each row, do not, and a row that has become another one is not written."""
-    server, folder, plan = practice.server, practice.backup.archives / ".elexgate-rescue", practice.backup.state / "rescue.json"
+    """The copy may lie on a medium that others write to: what is to be written, and the digest of each row, do not, and a row that has become another one is not written."""
+    server, folder, plan = practice.server, pathlib.Path(f"{practice.backup.state}-scratch/.elexgate-rescue"), practice.backup.state / "rescue.json"
     server.sql("UPDATE load_db.person SET name='zuletzt' WHERE id='ä'")
     practice.stream.caught_up()
     told = event(practice.backup.job("restore", "rescue", "person", "--to", accident, "--where", "id='ä'"), "rescue")[0]
