@@ -113,7 +113,8 @@ static void on_rehearse_line(void *ctx, const json_t *line)
 
 static int run_rehearse(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--server-program=", "--root=", "--queries=", NULL};
+    static const char *const options[] = {
+        "--server-program=", "--root=", "--image=", "--queries=", NULL};
     struct args a = args_begin(cli, argc, argv);
     struct page p = {.cli = cli};
     const char *args[10] = {"rehearse"}, *o;
@@ -122,6 +123,7 @@ static int run_rehearse(struct cli *cli, int argc, char **argv)
     while ((o = args_next(&a, options)) && n < 7) {
         server |= strcmp(o, "--queries=") != 0;
         args[n++] = !strcmp(o, "--root=")      ? "--root"
+                    : !strcmp(o, "--image=")   ? "--image"
                     : !strcmp(o, "--queries=") ? "--queries"
                                                : "--server-program";
         args[n++] = a.value;
@@ -130,7 +132,8 @@ static int run_rehearse(struct cli *cli, int argc, char **argv)
     if (code != EXIT_GOOD)
         return code;
     if (!server)
-        return cli_usage(cli, "with which server? --server-program FILE, or --root DIR");
+        return cli_usage(
+            cli, "with which server? --server-program FILE, --root DIR or --image IMAGE");
     if (a.next < argc)
         args[n++] = argv[a.next];
     progress_init(&p.progress, cli);
@@ -139,7 +142,7 @@ static int run_rehearse(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_rehearse = {
     "rehearse",
-    "[--server-program FILE] [--root DIR] [--queries FILE] [WHICH]",
+    "[--server-program FILE] [--root DIR] [--image IMAGE] [--queries FILE] [WHICH]",
     N_("try the newest backup under a newer database server"),
     run_rehearse,
     (const struct help_line[]){
@@ -147,6 +150,8 @@ const struct command cmd_rehearse = {
         {"--server-program FILE", N_("the newer mariadbd, with its mariadb-upgrade beside it")},
         {"--root DIR",
             N_("or a folder with the newer system, in which it is /usr/sbin/mariadbd, as debootstrap or scripts/trixie-root makes it")},
+        {"--image IMAGE",
+            N_("or a container's image with it, such as mariadb:11.8, which podman or docker has or fetches; no container is started")},
         {"--queries FILE", N_("SELECTs of the practice, tried out there as well")},
         {NULL,
             N_("Unpacks the backup into scratch space, starts the newer server on it in the sandbox, brings it up (mariadb-upgrade), compares every table with the backup, and says in one page what would be different, and whether it is safe to upgrade.")},

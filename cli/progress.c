@@ -31,6 +31,7 @@ static const char *phase_name(const struct cli *cli, const char *phase)
         {"verify", N_("reading back")},
         {"publish", N_("publishing")},
         {"extract", N_("unpacking")},
+        {"image", N_("unpacking the image")},
         {"upgrade", N_("bringing the data up to the newer series (mariadb-upgrade)")},
         {"boot", N_("starting a test server")},
         {"import", N_("importing")},

@@ -42,7 +42,7 @@ static const char usage[] =
     "  binlog                                                 archives the server's binary log, for as long as it runs\n"
     "  changes [--from MOMENT] [--to MOMENT] [--table T] [--workstation W] [--rows]   what the log says\n"
     "  timeline [DAY]                                         one day at a glance\n"
-    "  rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH]   an upgrade of the server\n"
+    "  rehearse [--server-program FILE | --root DIR | --image IMAGE] [--queries FILE] [WHICH]   an upgrade of the server\n"
     "  info [WHICH] [--type TYPE] [--against now|RUN]         what is in a backup, and what differs\n"
     "  doctor                                                 check what a backup needs\n"
     "  put-back                                               server settings that a killed run left\n"
@@ -177,10 +177,10 @@ static int whole_path(const char *given, const char *what, char **out, struct er
     return *out ? 0 : err_sys(e, errno, "cannot find the %s %s", what, given);
 }
 
-/* rehearse [--server-program FILE | --root DIR] [--queries FILE] [WHICH] */
+/* rehearse [--server-program FILE | --root DIR | --image IMAGE] [--queries FILE] [WHICH] */
 static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
 {
-    const char *which = "latest";
+    const char *which = "latest", *image = NULL;
     _cleanup_free_ char *program = NULL, *root = NULL, *queries = NULL;
     int code = 0;
     for (int i = 1; i < argc && code == 0; i++)
@@ -188,17 +188,21 @@ static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
             code = whole_path(argv[++i], "program", &program, e);
         else if (strcmp(argv[i], "--root") == 0 && i + 1 < argc && !root)
             code = whole_path(argv[++i], "root", &root, e);
+        else if (strcmp(argv[i], "--image") == 0 && i + 1 < argc && !image)
+            image = argv[++i];
         else if (strcmp(argv[i], "--queries") == 0 && i + 1 < argc && !queries)
             code = whole_path(argv[++i], "file", &queries, e);
         else
             which = argv[i];
     if (code < 0)
         return code;
-    if (!program == !root) {
-        err_set(e, EINVAL, "rehearse with which server: --server-program FILE, or --root DIR");
+    if (!!program + !!root + !!image != 1) {
+        err_set(e, EINVAL,
+            "rehearse with which server: --server-program FILE, --root DIR or --image IMAGE");
         return EXIT_USAGE;
     }
-    const struct rehearsal what = {.program = program, .root = root, .queries = queries};
+    const struct rehearsal what = {
+        .program = program, .root = root, .image = image, .queries = queries};
     struct store_list found = {0};
     code = job_lock(r, e);
     if (code == 0)

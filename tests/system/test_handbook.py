@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lib import paths
+from lib import paths, process
 
 BOOK = paths.ROOT / "docs/handbook"
 sys.path.insert(0, str(paths.ROOT / "po"))
@@ -145,3 +145,10 @@ def test_buttons_are_called_as_on_the_page(language):
 
 def test_both_ways_are_as_long():
     assert len({sum(len(list(buttons(page.read_text()))) for page in (BOOK / language).glob("*.md")) for language in LANGUAGES}) == 1
+
+
+def test_the_upgrade_is_told_as_it_is_tested():
+    """Each command of the chapter, in its order, is what a practice on its way from Debian 12 to 13 runs (scripts/package-test --upgrade)."""
+    told = process.run([paths.ROOT / "tests/package/chapter", BOOK / "en/server-upgrade.md"]).stdout.splitlines()
+    run = re.findall(r"""^(?:told|next_is) (?:'([^']*)'|"([^"$]*)")""", (paths.ROOT / "tests/package/practice").read_text(), re.MULTILINE)
+    assert told == [a or b for a, b in run]

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -36,6 +37,13 @@ def rehearse(b, *args, exit, lang="C.UTF-8"):
         os.environ.pop("LC_ALL") if before is None else os.environ.__setitem__("LC_ALL", before)
 
 
+def without_the_old_setting(practice):
+    if "--innodb-defragment=OFF" in practice.server.args:
+        practice.server.stop()
+        practice.server.args.remove("--innodb-defragment=OFF")
+        practice.server.start()
+
+
 def test_the_page(practice):
     """A setting that the newer server does not know keeps it from starting, and a statement fails there; all else is as it was."""
     b, root = practice, lib_trixie.root() / "root"
@@ -58,9 +66,7 @@ def test_the_page_for_people(practice):
     root = lib_trixie.root() / "root"
     text = rehearse(practice, "--root", root, exit=6)
     assert "NOT SAFE TO UPGRADE YET" in text and "would not start with" in text and "innodb_defragment" in text, text
-    practice.server.stop()
-    practice.server.args.remove("--innodb-defragment=OFF")
-    practice.server.start()
+    without_the_old_setting(practice)
     german = rehearse(practice, "--root", root, "latest", exit=0, lang="de_CH.UTF-8")
     assert "DAS UPGRADE IST UNBEDENKLICH" in german and "nach mariadb-upgrade" in german and "innodb_snapshot_isolation: OFF -> ON" in german, german
     assert "10.11" in german and "11.8" in german
@@ -75,8 +81,40 @@ def test_by_its_program(practice, request):
     assert page["safe"] and page["to"].startswith("11.8")
 
 
+@pytest.fixture
+def images(folder, monkeypatch):
+    """podman with a store of its own, in which there is one image, localhost/newer: the system that has 11.8."""
+    if not shutil.which("podman"):
+        pytest.skip("no podman")
+    (folder / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n')
+    (folder / "registries.conf").write_text("")  # nothing is fetched from anywhere
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(folder / "storage.conf"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(folder / "registries.conf"))
+    with subprocess.Popen(["tar", "-C", lib_trixie.root() / "root", "-c", "."], stdout=subprocess.PIPE) as tar:
+        process.run_into(["podman", "import", "-", "localhost/newer"], tar.stdout, timeout=120)
+    return lambda: process.run(["podman", "ps", "--all", "--quiet"]).stdout
+
+
+def test_by_an_image(practice, images, monkeypatch):
+    """What practices have that run their server in a container: the image is fetched and unpacked, no container is started, none stays."""
+    assert not images()
+    process.run(["podman", "create", "--name", "elexgate-rehearsal", "localhost/newer", "left-by-a-killed-one"])
+    without_the_old_setting(practice)
+    text = rehearse(practice, "--image", "localhost/newer", exit=0)
+    assert "SAFE TO UPGRADE" in text and "under MariaDB 11.8" in text, text
+    assert not images() and not [n for n in practice.files() if "drill" in n]
+    error = practice.job("rehearse", "--image", "localhost/none", exit=1)[-1]["error"]
+    assert "podman has no image localhost/none and cannot fetch it" in error, error
+    assert "not the name of an image" in practice.job("rehearse", "--image", "--privileged", exit=1)[-1]["error"]
+    assert not images() and not [n for n in practice.files() if "drill" in n]
+    monkeypatch.setenv("PATH", "/nowhere")
+    error = practice.job("rehearse", "--image", "localhost/newer", exit=1)[-1]["error"]
+    assert "neither is installed here" in error and "--root DIR" in error, error
+
+
 def test_what_cannot_be_rehearsed(practice):
     assert "--root DIR" in practice.job("rehearse", exit=2)[-1]["error"]
+    assert "--image IMAGE" in practice.job("rehearse", "--root", "/", "--image", "x", exit=2)[-1]["error"]
     assert "cannot find the root" in practice.job("rehearse", "--root", "/nowhere", exit=1)[-1]["error"]
     wrong = practice.job("rehearse", "--server-program", "/bin/true", exit=6)
     assert not event(wrong, "rehearsal")[0]["safe"] and "does not start" in event(wrong, "rehearsal")[0]["problem"]

@@ -8,9 +8,10 @@
 #include <time.h>
 #include "proxy/wire/dialogue.h"
 
-#define CAPS   (CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH | CAP_CONNECT_ATTRS)
-#define ROUNDS 7
-#define ROW    100u
+#define CAPS    (CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH | CAP_CONNECT_ATTRS)
+#define ROUNDS  7
+#define QUERIES 1000000
+#define ROW     100u
 
 static double now(void)
 {
@@ -87,7 +88,6 @@ static double select_ns(void)
     n = add(answer, n, "\x0bM1234567890", 12, 4);
     n = add(answer, n, "\xfe\0\0\2\0", 5, 5);
     for (int round = 0; round < ROUNDS; round++) {
-        enum { QUERIES = 1000000 };
         struct dialogue d;
         dialogue_init(&d, CAPS, 2);
         double start = now();

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "backup/archive/status_file.h"
 #include "backup/job/trial/copy_check.h"
+#include "backup/job/trial/image.h"
 #include "backup/job/trial/scratch.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
@@ -107,13 +108,20 @@ int drill_rehearse(
     struct run *r, const struct store_item *it, const struct rehearsal *what, struct err *e)
 {
     struct scratch space = {.folder = -1};
+    struct rehearsal with = *what;
+    _cleanup_free_ char *root = NULL;
     run_be_modest(r);
     int code = it->complete ? trial_ready(r, e)
                             : err_set(e, EIO, "the archive is not complete: %s", it->problem);
     if (code == 0)
-        code = scratch_open(&space, r, it->manifest.content.bytes, e);
+        code = scratch_open(
+            &space, r, it->manifest.content.bytes + (what->image ? IMAGE_ROOM : 0), e);
+    if (code == 0 && what->image) {
+        code = image_unpack(r, what->image, space.home, &root, e);
+        with.root = root;
+    }
     if (code == 0)
-        code = rehearse(r, it, what, space.datadir, space.scratch, e);
+        code = rehearse(r, it, &with, space.datadir, space.scratch, e);
     scratch_close(&space);
     return code;
 }

@@ -11,6 +11,7 @@
 struct rehearsal {
     const char *program; /* a mariadbd; NULL: root's own */
     const char *root; /* the root of a system that has one; NULL: program is one of this system's */
+    const char *image;   /* or the name of a container's image with such a system; NULL = none */
     const char *queries; /* a file of SELECTs; NULL = none */
 };
 

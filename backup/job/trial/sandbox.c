@@ -64,17 +64,26 @@ static void add_readable(struct sandbox_plan *p, const char *path)
         add(p, SANDBOX_READ, path, source)->folder = S_ISDIR(st.st_mode);
 }
 
+/* Where the child finds it: by its path, or from the home, in which it stands then. */
+static char *source_in_root(const struct sandbox *s, const char *path)
+{
+    size_t n = s->home_path ? strlen(s->home_path) : 0;
+    if (n > 0 && strncmp(s->root, s->home_path, n) == 0 && s->root[n] == '/')
+        return xasprintf("%s%s", s->root + n + 1, path);
+    return xasprintf(OLD "%s%s", s->root, path);
+}
+
 /* Of another root: what it lacks of the links of a merged /usr is made. */
-static void add_system(struct sandbox_plan *p, const char *root, const char *path)
+static void add_system(struct sandbox_plan *p, const struct sandbox *s, const char *path)
 {
     struct stat st;
-    if (!root) {
+    if (!s->root) {
         add_readable(p, path);
         return;
     }
-    _cleanup_free_ char *there = xasprintf("%s%s", root, path),
-                        *merged = xasprintf("%s/usr%s", root, path),
-                        *source = xasprintf(OLD "%s%s", root, path);
+    _cleanup_free_ char *there = xasprintf("%s%s", s->root, path),
+                        *merged = xasprintf("%s/usr%s", s->root, path),
+                        *source = source_in_root(s, path);
     if (lstat(there, &st) == 0 && !S_ISLNK(st.st_mode))
         add(p, SANDBOX_READ, path, source)->folder = S_ISDIR(st.st_mode);
     else if (stat(merged, &st) == 0) {
@@ -128,7 +137,7 @@ static int prepare(const struct sandbox *s, const char *program, enum sandbox_ki
     p->kind = kind;
     p->landlock = -1;
     for (size_t i = 0; system_folders[i]; i++)
-        add_system(p, s->root, system_folders[i]);
+        add_system(p, s, system_folders[i]);
     add_zone(p);
     for (size_t i = 0; devices[i]; i++) {
         _cleanup_free_ char *source = xasprintf(OLD "%s", devices[i]);

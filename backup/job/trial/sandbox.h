@@ -37,7 +37,7 @@ struct sandbox {
     const char *const
         *readable; /* files and folders it may read beside the system's; NULL allowed */
     /* The system whose programs and libraries are seen, a root of another Debian; NULL = this one.
-     * In namespaces only. */
+     * In namespaces only. The user must get through to it, or it lies in the home. */
     const char *root;
     bool scripts;  /* it is a script and starts programs */
     bool connects; /* it may connect to a socket that it sees, until it calls sandbox_shut */
