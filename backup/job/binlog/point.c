@@ -170,6 +170,7 @@ static const struct store_item *find_base(const struct search *s, const struct b
 
 static void add_first(struct binlog_way *w, const struct binlog_span *span)
 {
+    w->spans = xrealloc(w->spans, (w->n + 1) * sizeof *w->spans);
     memmove(w->spans + 1, w->spans, w->n * sizeof *w->spans);
     w->spans[0] = *span;
     w->n++;
@@ -198,7 +199,7 @@ static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeline, struct err *e)
 {
     struct binlog_place upto = w->point.place, at;
-    while (w->n < BINLOG_SPANS_MAX) {
+    for (;;) { /* a parent's number is smaller: it ends */
         struct binlog_span span = {.from = {.timeline = timeline}, .to = upto};
         const struct store_item *it = find_base(
             s, &w->point, timeline, upto.timeline ? &upto : NULL, &at);
@@ -217,7 +218,6 @@ static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeli
         upto = first->parent;
         timeline = upto.timeline;
     }
-    return no_base(s, timeline, e);
 }
 
 int binlog_way_find(struct run *r, const struct binlog_point *p, const char *which,
@@ -258,6 +258,7 @@ void binlog_way_server(struct binlog_way *w, const struct manifest *m)
 
 void binlog_way_clear(struct binlog_way *w)
 {
+    free(w->spans);
     json_decref(w->settings);
     binlog_catalog_clear(&w->catalog);
     memset(w, 0, sizeof *w);

@@ -27,11 +27,10 @@ struct binlog_point {
 int binlog_point_parse(const char *text, bool before, const char *timeline,
     struct binlog_point *out, struct err *e) MUSTCHECK;
 
-#define BINLOG_SPANS_MAX 16
 struct binlog_way {
     struct binlog_point point;
     struct binlog_catalog catalog;
-    struct binlog_span spans[BINLOG_SPANS_MAX]; /* in the order in which they are run */
+    struct binlog_span *spans; /* in the order in which they are run: one for each restore since */
     size_t n;
     char run[RUN_SUFFIX_LEN]; /* of the backup that it begins with */
     bool proven;
