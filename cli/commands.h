@@ -39,6 +39,7 @@
     X(timeline) \
     X(changes) \
     X(rescue) \
+    X(opened) \
     X(metrics) \
     X(notify) \
     X(completion) \

@@ -348,6 +348,8 @@ const struct option config_options[] = {
         .help = "files of an older MariaDB series; ask: the plan says so, and they are brought up to this server in staging; no: they are refused"},
     {"restore", "keep_old", OPT_DURATION, "14d", 0, 3650 * DAY, .reloadable = true, .page = true,
         .help = "age at which the keeper lets go of the data from before a restore; 0 = never"},
+    {"restore", "open_for", OPT_DURATION, "1h", SEC, DAY, .reloadable = true,
+        .help = "how long a backup that the page opened for reading stays open: patients' records of then lie unpacked on the disk for so long"},
 
     /* console: the admin's page */
     {"console", "user", OPT_STRING, "elexgate-console", .reloadable = true,

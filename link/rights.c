@@ -65,6 +65,8 @@ static const struct right rows[] = {
     ROW(KEEPER, "restore", NULL, "foreign", ADMIN, true, true),
     ROW(KEEPER, "restore", NULL, "no_trial", NOBODY, false, true),
     ROW(KEEPER, "restore", NULL, NULL, ADMIN, false, true),
+    ROW(KEEPER, "open-backup", NULL, NULL, ADMIN, true, true), /* patients' records in the clear */
+    ROW(KEEPER, "close-backup", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "cert", NULL, "options.force", MACHINE, false, true),
     ROW(KEEPER, "cert", NULL, "options.no-constraints", MACHINE, false, true),
     ROW(KEEPER, "cert", NULL, "options.no_constraints", MACHINE, false, true),

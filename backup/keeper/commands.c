@@ -7,6 +7,7 @@
 #include "backup/keeper/drive.h"
 #include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
+#include "backup/keeper/opened.h"
 #include "backup/keeper/people.h"
 #include "backup/keeper/stream.h"
 #include "backup/keeper/tell.h"
@@ -134,6 +135,7 @@ static json_t *status(struct keeper *k, struct control_client *c, json_t *reques
     keeper_monitor_state(k->ports.monitor, &monitor);
     json_object_set_new(o, "jobs_bound", json_boolean(!monitor.unbound));
     json_object_set_new(o, "binlog", keeper_stream_status(k));
+    json_object_set_new(o, "opened", keeper_opened_status(k));
     json_object_set_new(o, "notify", keeper_notify_status(k->ports.notify));
     struct health health;
     keeper_health(k, &health);
@@ -341,6 +343,8 @@ static const struct {
     {"timeline", keeper_timeline},
     {"verify", keeper_verify, "verify"},
     {"restore", keeper_restore, "restore"},
+    {"open-backup", keeper_open_backup},
+    {"close-backup", keeper_close_backup},
     {"delete", keeper_delete},
     {"mark", keeper_mark},
     {"info", keeper_info},

@@ -7,6 +7,7 @@
  *   run.c       jobs: begun, listened to, ended, remembered
  *   restore.c   restores, which go on when the keeper ends
  *   commands.c  the control socket's commands: archives.c, config.c, ...
+ *   opened.c    backups that are open for reading
  *   errand.c    questions that a child process answers
  *   place.c     whom root becomes before anybody may ask
  *   job.c       follows a job that monitor.c has had started
@@ -57,6 +58,7 @@ keeper_command_fn keeper_archives, keeper_timeline, keeper_verify, keeper_delete
 /* NULL, or the answer that says what is wrong with a request's label. In archives.c. */
 json_t *keeper_wrong_label(const json_t *request);
 keeper_command_fn keeper_restore;                                                /* restore.c */
+keeper_command_fn keeper_open_backup, keeper_close_backup;                       /* opened.c */
 keeper_command_fn keeper_cert;                                                   /* cert.c */
 keeper_command_fn keeper_config_get, keeper_config_set, keeper_schedule_preview; /* config.c */
 

@@ -14,6 +14,7 @@
 #include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/renew.h"
+#include "backup/keeper/opened.h"
 #include "backup/keeper/stream.h"
 #include "backup/keeper/people.h"
 #include "common/loop.h"
@@ -227,6 +228,7 @@ static void keeper_stop(struct keeper *k)
         return;
     keeper_renew_stop(k);
     keeper_stream_stop(k);
+    keeper_opened_stop(k);
     keeper_notify_stop(k->ports.notify);
     close_control(k);
     keeper_gate_drop(k->ports.gate);
@@ -257,6 +259,7 @@ static void on_tick(uv_timer_t *t)
     keeper_drive_tick(k);
     keeper_renew_tick(k);
     keeper_stream_tick(k);
+    keeper_opened_tick(k);
     keeper_notify_tick(k->ports.notify);
 }
 

@@ -8,6 +8,7 @@
 
 struct keeper_errand;
 struct keeper_notify;
+struct keeper_opened_one;
 struct keeper_people;
 
 /* The witnesses' last answer. */
@@ -33,6 +34,15 @@ struct keeper_stream {
     int64_t ended_ms; /* monotonic; 0 = never */
 };
 
+/* Backups that are open for reading: opened.h */
+#define KEEPER_OPENED_MAX 3
+struct keeper_opened {
+    struct keeper_opened_one *all[KEEPER_OPENED_MAX]; /* NULL = free */
+    unsigned last;                                    /* number that was given */
+    struct keeper_job *sweep;                         /* NULL = none runs */
+    bool swept;
+};
+
 struct keeper_ports {
     struct keeper_monitor *monitor; /* starts all that is started */
     struct keeper_jobs jobs;
@@ -46,6 +56,7 @@ struct keeper_ports {
     struct keeper_errand *errands; /* questions under way */
     struct keeper_renewal renewal;
     struct keeper_stream stream;
+    struct keeper_opened opened;
 };
 
 #endif

@@ -48,6 +48,7 @@ static const struct kind kinds[MONITOR_KINDS] = {
         .rights = TRIAL},
     [MONITOR_RESTORE_STATUS] = {{"restore"}, .bound = true, .text = TEXT_REQUEST,
         .actions = ACTION(STATUS), .rights = READ},
+    [MONITOR_OPEN] = {{"restore"}, .text = TEXT_REQUEST, .actions = ACTION(OPEN), .rights = TRIAL},
     [MONITOR_TIMELINE] = {{"timeline"}, .bound = true, .text = TEXT_DAY, .rights = READ},
     [MONITOR_CERT_RENEW] = {{"cert", "renew", "--if-needed"}, .cli = true, .bound = true,
         .rights = WRITE | RIGHT(CHOWN)},

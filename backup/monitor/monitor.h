@@ -54,6 +54,7 @@ enum monitor_kind {
     MONITOR_RESTORE, /* that changes something */
     MONITOR_RESTORE_PLAN,
     MONITOR_RESTORE_STATUS,
+    MONITOR_OPEN, /* for reading, beside everything else, for a while */
     MONITOR_CERT_RENEW,
     MONITOR_NOTIFY,
     MONITOR_BINLOG, /* archives the server's binary log, for as long as it runs */

@@ -7,8 +7,8 @@
 #include "common/json_get.h"
 #include "common/lang.h"
 
-static const char *const actions[] = {"plan", "run", "sql", "into", "serve", "undo", "accept",
-    "recover", "status", "rescue", "write_back", "discard"};
+static const char *const actions[] = {"plan", "run", "sql", "open", "into", "serve", "undo",
+    "accept", "recover", "status", "rescue", "write_back", "discard"};
 
 struct member {
     const char *name;
@@ -177,8 +177,9 @@ int restore_request_read(
         a++;
     q->action = (enum restore_action)a;
     bool elsewhere = a == RESTORE_DO_INTO || a == RESTORE_DO_SERVE;
-    bool at_hand = elsewhere || a >= RESTORE_DO_RESCUE;
-    if (a == COUNT(actions) || (at_hand && asker != RESTORE_BY_ROOT))
+    bool at_hand = elsewhere || a >= RESTORE_DO_RESCUE, open = a == RESTORE_DO_OPEN;
+    if (a == COUNT(actions) || (at_hand && asker != RESTORE_BY_ROOT) ||
+        (open && asker == RESTORE_BY_PAGE))
         return err_set(
             e, EINVAL, "\"action\" must be plan, run, sql, undo, accept, recover or status");
     int r = read_members(o, asker, q, e);
@@ -190,7 +191,9 @@ int restore_request_read(
         r = check_names(q, e);
     if (r == 0 && elsewhere && (!q->folder || (a == RESTORE_DO_SERVE && !q->socket)))
         r = err_set(e, EINVAL, "\"folder\" says where, and \"socket\" for a server");
-    if (r == 0 && a <= RESTORE_DO_SERVE)
+    if (r == 0 && open && (q->upload || q->file || q->foreign))
+        r = err_set(e, EINVAL, "only a backup or a moment is opened for reading");
+    if (r == 0 && a <= RESTORE_DO_SERVE && !(open && q->expire))
         r = check_data(q, asker, e);
     if (r == 0 && a >= RESTORE_DO_RESCUE)
         r = check_rescue(q, e);

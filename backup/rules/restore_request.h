@@ -20,6 +20,7 @@ enum restore_action {
     RESTORE_DO_PLAN,
     RESTORE_DO_RUN,
     RESTORE_DO_SQL,
+    RESTORE_DO_OPEN, /* for reading, for a while: the keeper asks, and names no place */
     RESTORE_DO_INTO,
     RESTORE_DO_SERVE,
     RESTORE_DO_UNDO,
@@ -67,11 +68,12 @@ struct restore_request {
     const char *moment, *timeline;
     bool before;                 /* "before" in place of "to" */
     const char *folder, *socket; /* into, serve */
-    bool expire;                 /* recover: what was kept for long enough goes */
-    const char *table, *where;   /* rescue: TABLE or DATABASE.TABLE; a condition of SQL */
-    bool exact, rows;            /* rescue: also delete; tell contents */
-    const char *id;              /* write_back: of what was compared */
-    struct binlog_way *way;      /* the job's */
+    bool expire; /* recover: what was kept for long enough goes; open: what a killed one left goes,
+                    and nothing is opened */
+    const char *table, *where; /* rescue: TABLE or DATABASE.TABLE; a condition of SQL */
+    bool exact, rows;          /* rescue: also delete; tell contents */
+    const char *id;            /* write_back: of what was compared */
+    struct binlog_way *way;    /* the job's */
 };
 
 /* "run", ...; what it is called in requests and events. */

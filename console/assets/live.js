@@ -23,7 +23,7 @@ function replace(part, fresh) {
     part.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
     if (focus >= 0) part.querySelectorAll(focusable)[focus]?.focus({ preventScroll: true });
     // "has begun" is true while it goes on, and no longer
-    if (part.id === "job" && !part.querySelector("[data-runs]")) document.querySelector("main > [data-begun]")?.remove();
+    if (["job", "opened"].includes(part.id) && !document.querySelector("main [data-runs]")) document.querySelector("main > [data-begun]")?.remove();
     part.dispatchEvent(new CustomEvent("live", { bubbles: true }));
 }
 

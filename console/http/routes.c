@@ -71,6 +71,8 @@ static const struct route routes[] = {
     POST("/backups/verify", ROLE_ADMIN, "verify", action_verify),
     POST("/backups/drill", ROLE_ADMIN, "drill", action_drill),
     POST("/backups/mark", ROLE_ADMIN, "mark", action_mark),
+    POST("/backups/open", ROLE_ADMIN, "open-backup", action_open_backup),
+    POST("/backups/close", ROLE_ADMIN, "close-backup", action_close_backup),
     POST("/backups/delete", ROLE_ADMIN, "delete", action_delete),
     POST("/restore", ROLE_ADMIN, "restore", action_restore),
     POST("/restore/undo", ROLE_ADMIN, "restore-undo", action_restore_undo),

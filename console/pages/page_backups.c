@@ -27,6 +27,7 @@ json_t *model_backups(struct request *rq)
     size_t i;
     add_job(rq, model, keeper);
     add_disk(model, keeper);
+    add_opened(model, keeper);
     if (keeper &&
         ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) == 0) {
         json_t *runs = runs_of(rq, archives);

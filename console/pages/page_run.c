@@ -118,6 +118,9 @@ json_t *model_run(struct request *rq)
     (void)json_object_set(model, "run", json_object_get(answer, "run"));
     (void)json_object_set(model, "archives", archives);
     (void)json_object_set_new(model, "compared", json_boolean(now));
+    json_array_foreach (archives, i, archive)
+        if (strcmp(json_get_text(archive, "method"), "files") != 0)
+            (void)json_object_set_new(model, "has_database", json_true());
     json_decref(answer);
     return model;
 }

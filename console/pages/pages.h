@@ -39,6 +39,11 @@ void action_delete(struct request *rq);
 json_t *model_run(struct request *rq);
 void action_mark(struct request *rq);
 
+/* page_opened.c: model.opened and opened_count; keeper NULL: unknown */
+void add_opened(json_t *model, const json_t *keeper);
+void action_open_backup(struct request *rq);
+void action_close_backup(struct request *rq);
+
 /* page_timeline.c */
 json_t *model_timeline(struct request *rq);
 

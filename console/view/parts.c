@@ -123,7 +123,7 @@ void add_gate(struct request *rq, json_t *model, const json_t *proxy)
             strcmp(state, "blocked") == 0, "reason", reason));
 }
 
-static int percent_of(const json_t *part, const json_t *whole)
+int percent_of(const json_t *part, const json_t *whole)
 {
     double all = json_number_value(whole), done = json_number_value(part);
     if (all <= 0)

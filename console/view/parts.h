@@ -44,4 +44,7 @@ json_t *runs_of(struct request *rq, const json_t *archives) MUSTCHECK;
 /* Log lines by their "time", then their "seq": the newest max of them. Takes rows over. */
 json_t *newest_first(json_t *rows, size_t max) MUSTCHECK;
 
+/* 0 to 100; 0 where nothing is known. */
+int percent_of(const json_t *part, const json_t *whole);
+
 #endif

@@ -221,6 +221,29 @@ def test_a_moment_is_chosen_in_the_timeline(console):
     console.scenario("story", "accept")
 
 
+def test_a_backup_opened_for_reading(console):
+    """From its own page and from a moment's plan: the line that the page gives shows the state of then, and only of then."""
+    elexgate = [console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"]]
+    process.run([*elexgate, "backup", "--now"], timeout=120)
+    console.ask("DELETE FROM CONFIG WHERE PARAM='browser/gelesen'")
+    time.sleep(1.05 - time.time() % 1)
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/gelesen', 'seither')")
+    saved = [*elexgate, "--json", "changes", "--from", since, "--table", "CONFIG"]
+    process.wait_until(lambda: '"inserted":1' in process.run(saved).stdout.replace(" ", ""), 60, "the change is archived")
+    count = "SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/gelesen'"
+    console.scenario("opened", count, "0", "latest", "1")
+    assert console.ask(count) == ((1,),), "nothing live was touched"
+    place = console.demo.dir / "state" / "keeper" / "opened"
+    if not place.exists():
+        place, = console.demo.dir.glob("**/opened")
+    assert [name for name in os.listdir(place) if name != ".lock"] == [], "the disk is given back"
+    audit, = console.demo.dir.glob("**/audit.log")
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    did = [(line.get("action"), line.get("account"), line["result"]) for line in lines if "open-backup" in str(line.get("action"))]
+    assert ("open-backup", "praxis", "ok") in did and ("open-backup", "praxis", "refused") in did, did
+
+
 def probes(console):
     """Rows that were written after the backup, counted past the gate."""
     return process.run(["mariadb", "--no-defaults", f"--socket={console.env['ELEXGATE_DB_SOCKET']}", "--user=root", "-N", "-e",

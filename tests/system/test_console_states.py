@@ -59,6 +59,11 @@ STATES = {
     "draining": (changed(PROXY, state="draining", reason="Update at noon", reason_de="Update am Mittag"), KEEPER, [SESSION]),
     "login": (PROXY, KEEPER, [changed(SESSION, state="login", tls_version=None, cipher=None), changed(SESSION, id=8, user="alt", tls_version=None, cipher=None)]),
 }
+STATES["opened"] = (PROXY, changed(KEEPER, opened=[
+    {"id": 3, "which": "2026-11-28-0315", "state": "open", "since": NOW, "until": NOW, "socket": "/var/lib/elexgate/opened/2026-11-28-0315/socket",
+     "user": "root", "version": "10.11.19-MariaDB", "databases": [{"name": "test; rm", "tables": 1}, {"name": "elexis", "tables": 187}]},
+    {"id": 4, "which": "2026-11-29-0315", "state": "opening", "since": NOW, "phase": "extract", "bytes": 5, "total": 10},
+    {"id": 5, "which": "2026-11-30 09:15:00", "state": "failed", "since": NOW, "error": "the server ended by itself"}]), [SESSION])
 #: state: {path: (German sentences, German ones that must not be there, English, English not)}
 SAYS = {
     "up": {"/": (["Alle können arbeiten", "läuft", "5,0 MB, 25 % mehr als die vorige", "Durch Probelauf bewiesen", "Platz ist für etwa 100000 weitere", "Nachricht an arzt@praxis.example"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
@@ -80,6 +85,9 @@ SAYS = {
                 "/backups": (["gab auf, weil immer wieder jemand schrieb", "Als Dump sichern"], ["hat begonnen"], ["gave up because"], ["has begun"])},
     "draining": {"/clients": (["«Update am Mittag»"], ["kann niemand mit Elexis arbeiten"], ["Update at noon"], ["nobody can work with Elexis"]),
                  "/": (["wer arbeitet, darf fertig machen"], ["Alle können arbeiten"], ["those who work may finish"], ["Everybody can work"])},
+    "opened": {"/backups": (["Offen seit", "schliesst von selbst", "sudo mariadb --socket=/var/lib/elexgate/opened/2026-11-28-0315/socket --user=root elexis",
+                             "elexis (187)", "wird ausgepackt", "Sie ist nicht offen: the server ended", "Schliessen", "Weglegen"], ["Open since", "root test"],
+                            ["Open since", "closes by itself", "It is not open", "Close", "Put away"], ["Offen seit"])},
     "login": {"/clients": (["meldet sich an"], [], ["is logging in"], [])},
 }
 

@@ -2,6 +2,7 @@
 import html
 import json
 import random
+import re
 
 import pystache
 import pytest
@@ -12,6 +13,36 @@ TOOL = paths.BUILD / "tests" / "tools" / "template-tool"
 pytestmark = pytest.mark.sanitize
 NAMES = ["a", "b", "c", "list", "o.x", "o.y.z", "none", "text"]
 PARTIALS = {"p": "({{a}}{{#list}}{{.}}{{/list}})", "q": "{{>p}}-{{text}}"}
+
+
+def once(pairs):
+    """json.loads keeps the last of two members of one name and says nothing."""
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), sorted(key for key in keys if keys.count(key) > 1)
+    return dict(pairs)
+
+
+def texts(name):
+    return json.loads((paths.ROOT / "console" / "texts" / f"{name}.json").read_text(), object_pairs_hook=once)
+
+
+def test_what_a_job_tells_has_words():
+    """Each phase, each kind of job and each action that is audited: none of them is shown as the programs call it."""
+    page, messages = texts("page"), texts("messages")
+    source = lambda pattern: "\n".join(path.read_text() for path in sorted(paths.ROOT.glob(pattern)))
+    calls = re.findall(r"run_phase\(([^;]*);", source("backup/job/**/*.c"))
+    phases = {words[-1] for words in (re.findall(r'"([a-z-]+)"', call) for call in calls) if words}
+    assert {"extract", "copy", "replay", "boot"} <= phases
+    assert [p for p in sorted(phases) if f"phase_{p}" not in page] == []
+    kinds = re.search(r"names\[\] = \{\s*\"none\",([^}]*)\}", source("backup/keeper/run.c")).group(1)
+    kinds = re.findall(r'"([a-z-]+)"', kinds)
+    assert "prove" in kinds
+    assert [k for k in kinds if f"job_{k}" not in page] == []
+    assert [k for k in [*kinds, "opened"] if f"did-job-{k}" not in messages] == []
+    actions = re.findall(r'POST\("[^"]+", [A-Z_]+, "([a-z-]+)"', source("console/http/routes.c"))
+    commands = [name for name, logged in re.findall(r'ROW\([A-Z]+, "([a-z-]+)"[^)]*, (true|false)\)', source("link/rights.c")) if logged == "true"]
+    assert "open-backup" in actions and "open-backup" in commands
+    assert [a for a in sorted({*actions, *commands}) if f"did-{a}" not in messages] == []
 
 
 def render(cases):

@@ -21,7 +21,7 @@ LAYOUT = struct.Struct("=IIII208sI2624s4096s")  # struct monitor_request
 ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
-KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status cert-renew notify "
+KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status open cert-renew notify "
          "binlog look page-cert page-config page-audit page-retention prove timeline").split()
 NOW, DUMP = 1 << 0, 1 << 1
 DAC_READ_SEARCH = 2
@@ -145,7 +145,7 @@ def request(action, **members):
     return json.dumps({"action": action, **members}).encode()
 
 
-@pytest.mark.parametrize("kind, action", [("restore", "run"), ("restore", "sql"), ("restore-plan", "plan")])
+@pytest.mark.parametrize("kind, action", [("restore", "run"), ("restore", "sql"), ("restore-plan", "plan"), ("open", "open")])
 def test_a_restore_names_no_path(monitor, kind, action):
     """The same reader as the keeper's and the job's, and here it is not root who asks."""
     for name in PATHS:

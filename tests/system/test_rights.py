@@ -107,6 +107,11 @@ def test_who_confirms(keeper):
     assert ask(keeper, "account", action="remove", name="anna", confirm=PASSWORD, **{"as": ADMIN})["code"] == "EPERM"  # the last
     right = ask(keeper, "delete", **{"as": ADMIN}, confirm=PASSWORD, **delete)
     assert right["code"] == "ENOENT" and "2026-11-22-0315" in right["error"], right  # the keeper looked for it
+    # everybody's records in the clear: an admin, and the password once more
+    opening = {"which": "2026-11-22-0315", "as": ADMIN}
+    assert ask(keeper, "open-backup", **opening)["code"] == "ENOKEY"
+    assert ask(keeper, "open-backup", **{**opening, "as": {"account": "anna", "role": "viewer"}}, confirm=PASSWORD)["code"] == "EPERM"
+    assert ask(keeper, "open-backup", **opening, confirm=PASSWORD)["ok"]
     # a viewer of the keeper's own list stays one, whatever the page says
     assert ask(keeper, "account", action="add", name="mpa", role="viewer", password=PASSWORD + "2", confirm=PASSWORD, **{"as": ADMIN})["ok"]
     mpa = {"account": "mpa", "role": "admin"}

@@ -24,11 +24,13 @@ int restore_into(
 /* Whether a run was unpacked there. */
 bool restore_is_into(const char *dir) MUSTCHECK;
 
-/* Runs a server on what was unpacked into dir until the job is asked to stop; 0 then. It listens on
- * the socket only, which none but its owner can open. No events, no replication, no binary log.
- * Event:
- * {"event":"serving","socket":PATH,"user":"root","version":V,"databases":[{"name","tables"}]} */
-int restore_serve(struct run *run, const char *dir, const char *socket, struct err *e) MUSTCHECK;
+/* Runs a server on what was unpacked into dir until the job is asked to stop, or for so many ms (0
+ * = no limit); 0 then. It listens on the socket only, which none but its owner can open. No events,
+ * no replication, no binary log. Event:
+ * {"event":"serving","socket":PATH,"user":"root","version":V,"databases":[{"name","tables"}],
+ *         "until":TIME where there is a limit} */
+int restore_serve(
+    struct run *run, const char *dir, const char *socket, int64_t for_ms, struct err *e) MUSTCHECK;
 
 /* A server on it for us alone, while fn runs; what fn returns. */
 struct server;

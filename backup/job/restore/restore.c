@@ -12,6 +12,7 @@
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/into.h"
 #include "backup/job/restore/moment.h"
+#include "backup/job/restore/opened.h"
 #include "backup/job/restore/pick.h"
 #include "backup/job/restore/rescue.h"
 #include "backup/job/restore/site.h"
@@ -279,7 +280,7 @@ static int run_sql(struct run *run, const struct restore_request *q, struct err 
 static int into(struct run *run, const struct restore_request *q, struct err *e)
 {
     int code = q->which || q->moment ? restore_into(run, q, q->folder, e) : 0;
-    return code == 0 && q->socket ? restore_serve(run, q->folder, q->socket, e) : code;
+    return code == 0 && q->socket ? restore_serve(run, q->folder, q->socket, 0, e) : code;
 }
 
 /* What the names stand for: an upload comes on standard input, as the monitor has opened it; an
@@ -312,6 +313,8 @@ static int carry_out(struct run *run, struct restore_request *q, struct err *e)
         return run_restore(run, q, e);
     case RESTORE_DO_SQL:
         return run_sql(run, q, e);
+    case RESTORE_DO_OPEN:
+        return restore_open(run, q, e);
     case RESTORE_DO_INTO:
     case RESTORE_DO_SERVE:
         return into(run, q, e);
@@ -329,8 +332,8 @@ static int carry_out(struct run *run, struct restore_request *q, struct err *e)
 /* What neither changes the live data nor waits for who does runs beside backups. */
 static bool only_looks(enum restore_action a)
 {
-    return a == RESTORE_DO_PLAN || a == RESTORE_DO_INTO || a == RESTORE_DO_SERVE ||
-           a == RESTORE_DO_STATUS;
+    return a == RESTORE_DO_PLAN || a == RESTORE_DO_OPEN || a == RESTORE_DO_INTO ||
+           a == RESTORE_DO_SERVE || a == RESTORE_DO_STATUS;
 }
 
 static int begin(struct run *run, struct restore_request *q, struct err *e)

@@ -14,10 +14,12 @@
 #include "backup/job/restore/into.h"
 #include "backup/job/trial/throwaway.h"
 #include "backup/job/trial/trial.h"
+#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 #define RECORD_MAX (1u << 20)
 #define SCRATCH    ".server"
@@ -33,6 +35,7 @@ struct serve {
     char *folder, *scratch, *imported;
     struct throwaway *server;
     bool published;
+    uint64_t until; /* monotonic ms; 0 = until we are asked to stop */
 };
 
 /* --- what lies there --- */
@@ -222,28 +225,31 @@ static int note_database(
     return 0;
 }
 
-static int tell_serving(struct serve *s, struct err *e)
+static int tell_serving(struct serve *s, int64_t for_ms, struct err *e)
 {
+    char stamp[CLOCK_ISO_LEN];
     json_t *databases = json_array();
     struct server *server = throwaway_server(s->server);
     int code = server_rows(server, note_database, databases, e,
         "SELECT SCHEMA_NAME, COUNT(TABLE_NAME) FROM information_schema.SCHEMATA LEFT JOIN information_schema.TABLES ON TABLE_SCHEMA=SCHEMA_NAME WHERE SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') GROUP BY 1 ORDER BY 1");
+    s->until = for_ms > 0 ? clock_mono_ms() + (uint64_t)for_ms : 0;
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "event", "serving", "folder",
-            s->dir, "run", s->run->suffix, "socket", s->socket, "user", "root", "version",
-            server_version(server), "databases", databases));
+        run_event(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:s*}", "event", "serving",
+            "folder", s->dir, "run", s->run->suffix, "socket", s->socket, "user", "root", "version",
+            server_version(server), "databases", databases, "until",
+            for_ms > 0 ? clock_iso(clock_wall_ms() + for_ms, stamp) : NULL));
     json_decref(databases);
     return code;
 }
 
-/* Until somebody asks us to stop, which is how it is meant to end. */
+/* Until somebody asks us to stop, or its time is over: that is how it is meant to end. */
 static int watch(struct serve *s, struct err *e)
 {
-    while (run_go_on(s->run)) {
+    while (run_go_on(s->run) && (!s->until || clock_mono_ms() < s->until)) {
         if (!throwaway_runs(s->server)) {
             char words[SAID_MAX];
             throwaway_last_words(s->server, words);
-            return err_set(e, EIO, "the server ended by itself: %s", words);
+            return err_set(e, EIO, N_("the server ended by itself: %s"), words);
         }
         usleep(WATCH_US);
     }
@@ -296,7 +302,8 @@ static int leave(struct serve *s, int code, struct err *e)
     return code;
 }
 
-int restore_serve(struct run *run, const char *dir, const char *socket, struct err *e)
+int restore_serve(
+    struct run *run, const char *dir, const char *socket, int64_t for_ms, struct err *e)
 {
     struct serve s = {.run = run, .fd = -1, .lock = -1};
     int code = take_folder(&s, dir, e);
@@ -307,7 +314,7 @@ int restore_serve(struct run *run, const char *dir, const char *socket, struct e
     if (code == 0)
         code = publish_socket(&s, e);
     if (code == 0)
-        code = tell_serving(&s, e);
+        code = tell_serving(&s, for_ms, e);
     if (code == 0)
         code = watch(&s, e);
     return leave(&s, code, e);

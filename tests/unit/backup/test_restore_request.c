@@ -63,6 +63,11 @@ static const struct {
     {"{'action':'write_back','id':'1-2'}", "\"action\"", NULL},
     {"{'action':'write_back'}", "\"action\"", "\"id\""},
     {"{'action':'discard'}", "\"action\"", NULL},
+    {"{'action':'open','which':'latest'}", "\"action\"", NULL},
+    {"{'action':'open','to':'latest'}", "\"action\"", NULL},
+    {"{'action':'open','expire':true}", "\"action\"", NULL},
+    {"{'action':'open'}", "\"action\"", "which backup?"},
+    {"{'action':'open','which':'latest','foreign':true}", "\"action\"", "for reading"},
     {"{'action':'recover','expire':true}", "command line", NULL},
     {"{'action':'run','which':'latest','no_trial':true}", "command line", NULL},
 };
