@@ -193,11 +193,17 @@ def disturbance(results):
             f"at most {max(others):.2f}).", ""]
 
 
-def text(results):
+# What goes into docs/evidence/performance.md: without what chance decides (unpinned), and one of those that say the same.
+EXTRACT = {"onecore1", "onecore64", "login", "resume", "onecorebulk", "idle"}
+
+
+def text(results, extract=False):
+    if extract:
+        results = {name: peers for name, peers in results.items() if name in EXTRACT}
     add_derived(results)
     lines = disturbance(results) + tables(results)
-    for subject in ("elexgate", "elexgate-unix", "hop"):
+    for subject in ("elexgate",) if extract else ("elexgate", "elexgate-unix", "hop"):
         lines += ratios(results, subject)
-    if any("elexgate" in peers for peers in results.values()):
+    if not extract and any("elexgate" in peers for peers in results.values()):
         lines += ["**Goals**", "", *goals(results)]
     return "\n".join(lines)

@@ -30,8 +30,9 @@ def bench(tools, *more):
 
 
 def test_short_run_prints_tables_ratios_and_goals(tools, tmp_path):
-    values = tmp_path / "values.json"
-    text = bench(tools, "--scale", "0.005", "--rounds", "2", "--only", PEERS, "--json", values)
+    values, page = tmp_path / "values.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n")
+    text = bench(tools, "--scale", "0.005", "--rounds", "2", "--only", PEERS, "--json", values, "--update", page)
     results = json.loads(values.read_text())["results"]
     assert {"onecore1", "select64", "login", "resume", "bulk", "idle"} <= set(results)
     for name, peers in results.items():
@@ -44,6 +45,11 @@ def test_short_run_prints_tables_ratios_and_goals(tools, tmp_path):
     # against each named peer: median (smallest–largest) of the rounds
     assert re.search(r"^\| proxy CPU per full login \|.* [\d.]+ \([\d.]+–[\d.]+\) \|", text, re.M)
     assert re.search(r"one core, / hitch \| ≤ 0.85 \| .*met\**, \d of 2 rounds \|", text)
+    # the page gets an extract, between its marks
+    written = page.read_text()
+    assert written.startswith("before\n") and written.endswith("after\n") and "old" not in written
+    assert "unpinned" in text and "unpinned" not in written and "8 conn" not in written
+    assert "**Point selects, 64 connections, all on one core**" in written and "proxy CPU per full login" in written
 
 
 def test_spread_over_two_threads(tools):

@@ -39,7 +39,7 @@ def test_keepalived_reads_its_configuration(folder):
     interface = next((name for _, name in socket.if_nameindex() if name != "lo"), None)
     if not interface:
         pytest.skip("keepalived wants a network interface beside lo")
-    text = (block("", "vrrp_instance").replace("/usr/bin/elexgate", str(paths.CLI)).replace("script_user elexgate", "script_user root")
+    text = ((paths.ROOT / "docs/keepalived.conf").read_text().replace("/usr/bin/elexgate", str(paths.CLI)).replace("script_user elexgate", "script_user root")
             .replace("eth0", interface))
     file = folder / "keepalived.conf"
 
