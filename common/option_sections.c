@@ -18,7 +18,7 @@ static const struct {
     {"listen",
         "One section for each listener. Without any there is one, elexis, with the defaults below.",
         "elexis"},
-    {"proof", "elexgate-proof, which serves zero_config_proof; docs/handbook/en/tls.md.", NULL},
+    {"proof", "elexgate-proof, which serves zero_config_proof; docs/clients.md.", NULL},
     {"tls", "The certificate that clients see; elexgate cert makes and installs it.", NULL},
     {"admin",
         "The keeper's own account on the MariaDB server; elexgate doctor prints the GRANT statement.",

@@ -3,7 +3,7 @@
  * row of mysql.global_priv judged at a time. Pure.
  *
  * The gate's own connection to the server has no TLS, and over a unix socket the server sees the
- * gate's user at its other end. What follows from that is in docs/handbook/en/tls.md, "Accounts".
+ * gate's user at its other end. What follows from that is in docs/clients.md, "Accounts".
  */
 #ifndef ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_ACCOUNTS_H
 #define ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_ACCOUNTS_H
