@@ -11,6 +11,7 @@
 #include "cli/option_docs.h"
 #include "cli/output.h"
 #include "common/json_lines.h"
+#include "common/error_phrase.h"
 #include "common/notify_check.h"
 #include "common/utf8.h"
 
@@ -99,7 +100,7 @@ static int run_check(struct cli *cli)
         json_t *answer = json_pack("{s:b, s:s, s:[]}", "ok", 1, "file", config_path(c), "warnings");
         CHECK(answer);
         if (!told)
-            json_array_append_new(json_object_get(answer, "warnings"), json_string(t.text));
+            json_array_append_new(json_object_get(answer, "warnings"), json_text(t.why.text));
         for (size_t i = 0; config_warning(c, i); i++)
             json_array_append_new(
                 json_object_get(answer, "warnings"), json_text(config_warning(c, i)));
@@ -111,12 +112,13 @@ static int run_check(struct cli *cli)
                    ? tr(cli, "%s is good.\n")
                    : tr(cli, "There is no %s; the defaults are in force.\n"),
             config_path(c));
-        _cleanup_free_ char *safe = output_safe(cli->lang == LANG_DE ? t.text_de : t.text);
+        _cleanup_free_ char *words = error_phrase_words(cli->lang, &t.why),
+                            *safe = output_safe(words);
         if (!told)
             fprintf(stderr, tr(cli, "Warning: %s.\n"), safe);
         for (size_t i = 0; config_warning(c, i); i++) {
-            _cleanup_free_ char *words = output_safe(config_warning(c, i));
-            fprintf(stderr, tr(cli, "Warning: %s.\n"), words);
+            _cleanup_free_ char *other = output_safe(config_warning(c, i));
+            fprintf(stderr, tr(cli, "Warning: %s.\n"), other);
         }
     }
     return EXIT_GOOD;

@@ -38,7 +38,7 @@ static void print_type(FILE *f, const struct option *o)
 
     fputs(words, f);
     if (o->choices) {
-        fputs(*words ? " or " : "", f);
+        fputs(o->only ? " of " : *words ? " or " : "", f);
         /* "A", "a or b", "a, b or c" */
         for (size_t i = 0; o->choices[i]; i++)
             fprintf(f, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ", o->choices[i]);

@@ -42,6 +42,7 @@ struct option {
     int64_t min, max;           /* both 0 = no limit */
     const char *const *choices; /* OPT_ENUM: NULL-terminated; others may list special words that are
                                    allowed beside the type, as "auto" */
+    bool only;                  /* OPT_LIST: nothing but its choices may stand in it */
     bool named;                 /* the section may occur several times, with a name */
     bool reloadable; /* a reload takes a new value; otherwise the log says that a restart is needed
                       */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/config_internal.h"
+#include "common/lang.h"
 #include "common/units.h"
 #include "common/utf8.h"
 
@@ -166,6 +167,14 @@ static int set_typed(
         return err_set(e, EINVAL, "must be %s, not \"%s\"", choices, UTF8_SHORT(text, 100));
     case OPT_LIST:
         v->list = split_list(text);
+        for (char **word = v->list; o->only && *word; word++)
+            if (!is_choice(o, *word)) {
+                describe_choices(o, choices, sizeof choices);
+                (void)err_set(e, EINVAL, N_("must be a list of %s, not \"%s\""), choices,
+                    UTF8_SHORT(*word, 100));
+                config_value_clear(v);
+                return -EINVAL;
+            }
         v->str = is_choice(o, text) ? xstrdup(text) : NULL;
         return 0;
     }

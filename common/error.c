@@ -1,5 +1,6 @@
 #include "common/error.h"
 
+#include <errno.h>
 #include <string.h>
 #include "common/phrase.h"
 #include "common/utf8.h"
@@ -89,6 +90,46 @@ int err_prefix(struct err *e, int code, const char *fmt, ...)
     return code;
 }
 
+/* What readers of other languages are told too: strerror()'s own words in the C locale. */
+static const struct {
+    int code;
+    const char *words;
+} known[] = {
+    {ENOENT, N_("No such file or directory")},
+    {EACCES, N_("Permission denied")},
+    {EPERM, N_("Operation not permitted")},
+    {ENOSPC, N_("No space left on device")},
+    {EROFS, N_("Read-only file system")},
+    {EIO, N_("Input/output error")},
+    {EEXIST, N_("File exists")},
+    {ENOTDIR, N_("Not a directory")},
+    {EISDIR, N_("Is a directory")},
+    {ENOMEM, N_("Cannot allocate memory")},
+    {ECONNREFUSED, N_("Connection refused")},
+    {ECONNRESET, N_("Connection reset by peer")},
+    {ETIMEDOUT, N_("Connection timed out")},
+    {EPIPE, N_("Broken pipe")},
+    {EBUSY, N_("Device or resource busy")},
+    {EINVAL, N_("Invalid argument")},
+    {ENOTEMPTY, N_("Directory not empty")},
+    {ENOEXEC, N_("Exec format error")},
+    {EMFILE, N_("Too many open files")},
+    {EADDRINUSE, N_("Address already in use")},
+    {EHOSTUNREACH, N_("No route to host")},
+    {ENODEV, N_("No such device")},
+    {EDQUOT, N_("Disk quota exceeded")},
+    {EXDEV, N_("Invalid cross-device link")},
+    {ELOOP, N_("Too many levels of symbolic links")},
+};
+
+static const char *words_of(int code, char *buf, size_t size)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].code == code)
+            return known[i].words;
+    return strerror_r(code, buf, size);
+}
+
 int err_sys(struct err *e, int code, const char *fmt, ...)
 {
     va_list ap;
@@ -98,7 +139,7 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
     CHECK(code > 0);
     if (!e)
         return -code;
-    const char *words = strerror_r(code, text, sizeof text);
+    const char *words = words_of(code, text, sizeof text);
     (void)err_set(&why, code, "%s", words);
     keep_phrase(&why, phrase_of(words), "");
     va_start(ap, fmt);

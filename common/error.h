@@ -20,7 +20,7 @@ struct err {
     char text[504]; /* one line, complete sentence without the final period, UTF-8 */
     /* The same as sentences of the catalogue with their arguments (common/phrase.h, as JSON), for
      * readers of other languages; "" where it became too long. */
-    char phrase[760];
+    char phrase[1500];
 };
 
 /* Records the message and returns -code. */

@@ -2,25 +2,56 @@
 
 #include "common/json_get.h"
 
-void error_phrase_put(json_t *object, const struct err *e)
+json_t *error_phrase_json(const struct err *e)
 {
     json_t *p = *e->phrase ? json_loads(e->phrase, 0, NULL) : NULL;
-    (void)json_object_set_new(object, "error", json_text(e->text));
+    return p ? p : *e->text ? phrase("%s", e->text) : NULL;
+}
+
+static void keep(struct err *e, const json_t *p)
+{
+    size_t n = json_is_array(p) ? json_dumpb(p, e->phrase, sizeof e->phrase - 1, JSON_COMPACT) : 0;
+    e->phrase[n < sizeof e->phrase ? n : 0] = '\0';
+}
+
+int error_phrase_set(struct err *e, int code, json_t *p)
+{
+    _cleanup_free_ char *words = phrase_words(LANG_EN, p);
+    (void)err_set(e, code, "%s", words);
+    if (e)
+        keep(e, p);
+    json_decref(p);
+    return -code;
+}
+
+void error_phrase_put_as(json_t *object, const char *key, const struct err *e)
+{
+    json_t *p = *e->phrase ? json_loads(e->phrase, 0, NULL) : NULL;
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key);
+    (void)json_object_set_new(object, key, json_text(e->text));
     if (p)
-        (void)json_object_set_new(object, "error_phrase", p);
+        (void)json_object_set_new(object, name, p);
     else
-        (void)json_object_del(object, "error_phrase");
+        (void)json_object_del(object, name);
+}
+
+void error_phrase_put(json_t *object, const struct err *e)
+{
+    error_phrase_put_as(object, "error", e);
+}
+
+int error_phrase_take_from(struct err *e, int code, const json_t *object, const char *key)
+{
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key);
+    (void)err_set(e, code, "%s", json_get_text(object, key));
+    if (e)
+        keep(e, json_object_get(object, name));
+    return -code;
 }
 
 int error_phrase_take(struct err *e, int code, const json_t *object)
 {
-    if (!e)
-        return -code;
-    const json_t *p = json_object_get(object, "error_phrase");
-    (void)err_set(e, code, "%s", json_get_text(object, "error"));
-    size_t n = json_is_array(p) ? json_dumpb(p, e->phrase, sizeof e->phrase - 1, JSON_COMPACT) : 0;
-    e->phrase[n < sizeof e->phrase ? n : 0] = '\0';
-    return -code;
+    return error_phrase_take_from(e, code, object, "error");
 }
 
 char *error_phrase_words(enum lang lang, const struct err *e)

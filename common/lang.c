@@ -86,6 +86,21 @@ enum lang lang_of_locale(void)
     return LANG_EN;
 }
 
+size_t lang_list(const char *const *codes, enum lang out[static LANG_COUNT])
+{
+    bool taken[LANG_COUNT + 1] = {[LANG_COUNT] = true};
+    size_t n = 0;
+    for (; codes && *codes; codes++) {
+        enum lang lang = lang_parse(*codes);
+        if (!taken[lang])
+            out[n++] = lang;
+        taken[lang] = true;
+    }
+    if (n == 0)
+        out[n++] = LANG_EN;
+    return n;
+}
+
 const char *lang_code(enum lang lang)
 {
     return languages[lang < LANG_COUNT ? lang : LANG_EN].code;

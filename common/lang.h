@@ -14,6 +14,8 @@
 #ifndef ELEXGATE_COMMON_LANG_H
 #define ELEXGATE_COMMON_LANG_H
 
+#include <stddef.h>
+
 enum lang { LANG_EN, LANG_DE, LANG_FR, LANG_IT, LANG_COUNT };
 
 /* Marks a sentence for the catalogue where it stands in a table; lang_text() is called where it is
@@ -31,6 +33,8 @@ const char *lang_text_n(enum lang lang, const char *one, const char *many, unsig
 enum lang lang_parse(const char *name);
 /* From LC_ALL, LC_MESSAGES or LANG; English where none of them names one of ours. */
 enum lang lang_of_locale(void);
+/* The languages of an option's list, each once, as ours; English where it is empty. How many. */
+size_t lang_list(const char *const *codes, enum lang out[static LANG_COUNT]);
 /* "en", "de", "fr", "it". */
 const char *lang_code(enum lang lang);
 /* Its own name: "Deutsch", "Français". */

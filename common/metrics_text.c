@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 /* Where a number is found and what it is called. Rows of one metric stand together: its HELP and
  * TYPE are written once. */
@@ -350,6 +351,24 @@ static void notify(struct out *o, const json_t *s)
         json_number_value(json_object_get(n, "waiting")));
 }
 
+/* The title is there in each language: title, title_de, ... */
+static char *finding_labels(const json_t *f)
+{
+    const char *names[3 + LANG_COUNT] = {"code", "level", "title"};
+    char own[LANG_COUNT][12];
+    json_t *o = json_deep_copy(f);
+    size_t n = 3;
+    for (enum lang lang = LANG_DE; lang < LANG_COUNT; lang++) {
+        _cleanup_free_ char *title = phrase_in(lang, f, "title");
+        snprintf(own[lang], sizeof own[lang], "title_%s", lang_code(lang));
+        (void)json_object_set_new(o, own[lang], json_text(title));
+        names[n++] = own[lang];
+    }
+    char *labels = labels_of(o, names, n);
+    json_decref(o);
+    return labels;
+}
+
 /* The keeper's verdict: what is found is 1. The title has no arguments, so that one series is one
  * finding; several warnings of one code are one. */
 static void findings(struct out *o, const json_t *s)
@@ -367,8 +386,7 @@ static void findings(struct out *o, const json_t *s)
             "level", levels[l], n);
     }
     json_array_foreach (all, i, f) {
-        static const char *const names[] = {"code", "level", "title", "title_de"};
-        _cleanup_free_ char *labels = labels_of(f, names, sizeof names / sizeof names[0]);
+        _cleanup_free_ char *labels = finding_labels(f);
         family(o, "elexgate_finding", "gauge", "1: this is wrong; see docs/metrics.md.");
         if (strcmp(before, text(f, "code")) != 0)
             sample(o, "elexgate_finding", labels, 1);

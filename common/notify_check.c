@@ -1,12 +1,11 @@
 #include "common/notify_check.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "common/utf8.h"
+#include "common/lang.h"
 
 #define ADDRESS_MAX 254
 
@@ -20,39 +19,26 @@ bool notify_address_good(const char *a)
     return true;
 }
 
-static bool wrong(struct notify_trouble *t, const char *text, const char *text_de)
-{
-    utf8_copy(t->text, sizeof t->text, text);
-    utf8_copy(t->text_de, sizeof t->text_de, text_de);
-    return false;
-}
-
-static bool no_address(struct notify_trouble *t, const char *key, const char *value)
-{
-    _cleanup_free_ char *en = xasprintf(
-        "nobody will be told by mail: [notify] %s: \"%s\" is no address; several are separated by commas",
-        key, value);
-    _cleanup_free_ char *de = xasprintf(
-        "Per Mail erfährt niemand etwas: [notify] %s: «%s» ist keine Adresse; mehrere werden mit Kommas getrennt",
-        key, value);
-    return wrong(t, en, de);
-}
-
 static bool file_trouble(struct notify_trouble *t, const char *what, const char *path, int mode)
 {
     if (access(path, mode) == 0)
         return true;
-    int why = errno;
-    _cleanup_free_ char *en = xasprintf(
-        "nobody will be told by this way: [notify] %s %s cannot be %s (%s)", what, path,
-        mode == X_OK ? "run; install a mail program, as msmtp-mta, or set smtp" : "read",
-        strerror(why));
-    _cleanup_free_ char *de = xasprintf(
-        "Auf diesem Weg erfährt niemand etwas: [notify] %s %s lässt sich nicht %s (%s)", what, path,
-        mode == X_OK ? "ausführen; ein Mailprogramm wie msmtp-mta installieren oder smtp setzen"
-                     : "lesen",
-        strerror(why));
-    return wrong(t, en, de);
+    (void)err_sys(&t->why, errno,
+        mode == X_OK
+            ? N_("nobody will be told by this way: [notify] %s %s cannot be run; install a mail program, as msmtp-mta, or set smtp")
+            : N_("nobody will be told by this way: [notify] %s %s cannot be read"),
+        what, path);
+    return false;
+}
+
+static bool address_trouble(struct notify_trouble *t, const char *key, const char *value)
+{
+    if (notify_address_good(value))
+        return true;
+    (void)err_set(&t->why, EINVAL,
+        N_("nobody will be told by mail: [notify] %s: \"%s\" is no address; several are separated by commas"),
+        key, value);
+    return false;
 }
 
 static bool scheme_trouble(
@@ -60,13 +46,10 @@ static bool scheme_trouble(
 {
     if (strncasecmp(url, a, strlen(a)) == 0 || strncasecmp(url, b, strlen(b)) == 0)
         return true;
-    _cleanup_free_ char *en = xasprintf(
-        "nobody will be told by this way: [notify] %s = %s begins neither with %s nor with %s", key,
-        url, a, b);
-    _cleanup_free_ char *de = xasprintf(
-        "Auf diesem Weg erfährt niemand etwas: [notify] %s = %s beginnt weder mit %s noch mit %s",
+    (void)err_set(&t->why, EINVAL,
+        N_("nobody will be told by this way: [notify] %s = %s begins neither with %s nor with %s"),
         key, url, a, b);
-    return wrong(t, en, de);
+    return false;
 }
 
 static bool mail_good(const struct config *c, struct notify_trouble *t)
@@ -78,10 +61,10 @@ static bool mail_good(const struct config *c, struct notify_trouble *t)
     if (!*to)
         return true;
     for (; *to; to++)
-        if (!notify_address_good(*to))
-            return no_address(t, "mail_to", *to);
-    if (from && !notify_address_good(from))
-        return no_address(t, "mail_from", from);
+        if (!address_trouble(t, "mail_to", *to))
+            return false;
+    if (from && !address_trouble(t, "mail_from", from))
+        return false;
     if (!smtp || !*smtp)
         return file_trouble(t, "sendmail", config_str(c, "notify", NULL, "sendmail"), X_OK);
     return scheme_trouble(t, "smtp", smtp, "smtp://", "smtps://") &&
@@ -102,12 +85,10 @@ bool notify_check(const struct config *c, struct notify_trouble *out)
     const char *url = config_str(c, "notify", NULL, "webhook");
     struct notify_trouble t = {
         .nobody = !*config_list(c, "notify", NULL, "mail_to") && (!url || !*url)};
-    bool good =
-        t.nobody
-            ? wrong(&t,
-                  "nobody is told when a backup fails or the certificate ends: set [notify] mail_to or webhook, then try it with elexgate notify --test",
-                  "Niemand erfährt, wenn eine Sicherung misslingt oder das Zertifikat abläuft: [notify] mail_to oder webhook setzen, dann mit elexgate notify --test ausprobieren")
-            : mail_good(c, &t) && webhook_good(c, &t);
+    if (t.nobody)
+        (void)err_set(&t.why, ENOENT,
+            N_("nobody is told when a backup fails or the certificate ends: set [notify] mail_to or webhook, then try it with elexgate notify --test"));
+    bool good = !t.nobody && mail_good(c, &t) && webhook_good(c, &t);
     if (!good)
         *out = t;
     return good;

@@ -9,8 +9,8 @@
 #include "common/config.h"
 
 struct notify_trouble {
-    bool nobody;                  /* neither mail_to nor webhook is set */
-    char text[400], text_de[400]; /* one sentence: what is wrong, what to do */
+    bool nobody;    /* neither mail_to nor webhook is set */
+    struct err why; /* one sentence: what is wrong, what to do */
 };
 
 /* An address goes into a header and onto a command line. */

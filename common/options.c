@@ -13,6 +13,7 @@
 static const char *const auto_word[] = {"auto", NULL};
 static const char *const off_word[] = {"off", NULL}; /* as 0 */
 static const char *const sandboxes[] = {"auto", "namespaces", "landlock", NULL};
+static const char *const languages[] = {"de", "en", "fr", "it", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const tls_modes[] = {"required", "preferred", "off", NULL};
@@ -315,6 +316,9 @@ const struct option config_options[] = {
         .help = "URL that gets each message as a JSON object by POST; not set: none"},
     {"notify", "webhook_token_file", OPT_PATH, NULL, .reloadable = true,
         .help = "file with a token for it (Authorization: Bearer), readable only by its owner"},
+    {"notify", "languages", OPT_LIST, "de, en", 0, 0, languages, .only = true, .reloadable = true,
+        .page = true,
+        .help = "what messages are written in; of several the subject has the first"},
     {"notify", "repeat", OPT_DURATION, "1d", 0, 30 * DAY, .reloadable = true, .page = true,
         .help = "how often one is reminded of what is still wrong; 0 = never"},
     {"notify", "min_free", OPT_SIZE, "1G", .reloadable = true, .page = true,

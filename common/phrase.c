@@ -167,9 +167,35 @@ void phrase_set(json_t *p, size_t argument, json_t *inner)
     CHECK(json_array_set_new(p, argument + 1, inner) == 0);
 }
 
+json_t *phrase_local(const char *text)
+{
+    return json_pack("{so}", "local", json_text(text));
+}
+
+json_t *phrase_number(const char *text)
+{
+    return json_pack("{so}", "number", json_text(text));
+}
+
 /* --- read ------------------------------------------------------------------------------------- */
 
 static void write_any(FILE *f, enum lang lang, const json_t *p, int depth);
+
+/* "2026-11-30 14:05" is "30.11.2026 14:05" in all our languages but English. */
+static void write_local(FILE *f, enum lang lang, const char *text)
+{
+    int year, month, day, n = 0;
+    if (lang != LANG_EN && sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &n) == 3 && n == 10)
+        fprintf(f, "%02d.%02d.%04d%s", day, month, year, text + n);
+    else
+        fputs(text, f);
+}
+
+static void write_number(FILE *f, enum lang lang, const char *text)
+{
+    for (; *text; text++)
+        fputc(*text == '.' && lang != LANG_EN ? ',' : *text, f);
+}
 
 static void write_argument(FILE *f, enum lang lang, const json_t *p, unsigned place, int depth)
 {
@@ -178,6 +204,10 @@ static void write_argument(FILE *f, enum lang lang, const json_t *p, unsigned pl
         fputs(json_string_value(value), f);
     else if (json_is_array(value))
         write_any(f, lang, value, depth + 1);
+    else if (json_get_str(value, "local"))
+        write_local(f, lang, json_get_str(value, "local"));
+    else if (json_get_str(value, "number"))
+        write_number(f, lang, json_get_str(value, "number"));
     else
         fputc('?', f);
 }
@@ -249,6 +279,13 @@ void phrase_copy(json_t *to, const char *to_key, const json_t *from, const char 
         (void)json_object_set(to, to_key, json_object_get(from, key));
     if (json_object_get(from, name))
         (void)json_object_set(to, to_name, json_object_get(from, name));
+}
+
+const json_t *phrase_got(const json_t *object, const char *key)
+{
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key);
+    const json_t *p = json_object_get(object, name), *text = json_object_get(object, key);
+    return json_is_array(p) ? p : json_is_string(text) ? text : NULL;
 }
 
 char *phrase_in(enum lang lang, const json_t *object, const char *key)

@@ -28,6 +28,11 @@ json_t *phrase_of(const char *english) MUSTCHECK;
 /* Puts another phrase in an argument's place, counted from 0; takes it over. */
 void phrase_set(json_t *phrase, size_t argument, json_t *inner);
 
+/* Arguments that each language writes in its way, for phrase_set: a moment of the clock on the
+ * wall, "2026-11-30" or "2026-11-30 14:05"; a number with a point, "8.1". */
+json_t *phrase_local(const char *text) MUSTCHECK;
+json_t *phrase_number(const char *text) MUSTCHECK;
+
 /* In words; malloc'ed. "" for what is no phrase. */
 char *phrase_words(enum lang lang, const json_t *phrase) MUSTCHECK;
 
@@ -36,6 +41,9 @@ char *phrase_words(enum lang lang, const json_t *phrase) MUSTCHECK;
 void phrase_put(json_t *object, const char *key, json_t *phrase);
 /* Copies both members, as far as they are there; from may be NULL. */
 void phrase_copy(json_t *to, const char *to_key, const json_t *from, const char *key);
+/* object.KEY_phrase, or object.KEY where there is none, as an argument of another phrase; borrowed,
+ * NULL: neither. */
+const json_t *phrase_got(const json_t *object, const char *key);
 /* object.KEY in the reader's language, as it is where no phrase stands beside it; malloc'ed, "" if
  * missing. */
 char *phrase_in(enum lang lang, const json_t *object, const char *key) MUSTCHECK;

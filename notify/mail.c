@@ -1,5 +1,5 @@
 /*
- * A message as a mail: RFC 5322 and 2047; the body in German and in English.
+ * A message as a mail: RFC 5322 and 2047; the body in each language of [notify] languages.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -53,13 +53,14 @@ static void write_mail(FILE *f, const char *from, const char *const *to, const s
     for (size_t i = 0; to[i]; i++)
         fprintf(f, "%s%s", i ? ",\n " : "", to[i]);
     fputs("\nSubject: ", f);
-    write_encoded(f, m->subject_de);
+    write_encoded(f, m->letters[0].subject);
     fprintf(f,
         "\nDate: %s\nMessage-ID: <%lld.%d@%s>\nAuto-Submitted: auto-generated\n"
         "X-Elexgate-Event: %s\nX-Elexgate-State: %s\nMIME-Version: 1.0\n"
         "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n",
         date, (long long)clock_wall_ms(), (int)getpid(), m->host, m->event, m->state);
-    fprintf(f, "%s\n\n%s\n-----\n\n%s\n\n%s", m->subject_de, m->body_de, m->subject, m->body);
+    for (size_t i = 0; i < m->letter_count; i++)
+        fprintf(f, "%s%s\n\n%s", i ? "\n-----\n\n" : "", m->letters[i].subject, m->letters[i].body);
 }
 
 static int check_addresses(const char *from, const char *const *to, struct err *e)

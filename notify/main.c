@@ -15,6 +15,7 @@
 
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/phrase.h"
 #include "common/program.h"
 #include "common/utf8.h"
 #include "notify/message.h"
@@ -31,11 +32,13 @@ struct run {
 static json_t *read_message(const struct run *run)
 {
     static char text[INPUT_MAX];
-    if (run->test)
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "event", "test", "state", "raised",
-            "title", "a test, all is well", "title_de", "ein Test, alles in Ordnung", "advice",
-            "This message was asked for with elexgate notify --test.", "advice_de",
-            "Diese Nachricht wurde mit elexgate notify --test verlangt.");
+    if (run->test) {
+        json_t *o = json_pack("{s:s, s:s}", "event", "test", "state", "raised");
+        phrase_put(o, "title", phrase_of(N_("a test, all is well")));
+        phrase_put(
+            o, "advice", phrase_of(N_("This message was asked for with elexgate notify --test.")));
+        return o;
+    }
     size_t n = fread(text, 1, sizeof text, stdin);
     return json_loadb(text, n, 0, NULL);
 }
@@ -126,7 +129,7 @@ static int run_all(struct run *run)
     int r = o ? config_load(run->config_path, &c, &e)
               : err_set(&e, EBADMSG, "the message is no JSON object");
     if (r == 0)
-        r = message_make(o, &m, &e);
+        r = message_make(o, c, &m, &e);
     json_t *mail = r == 0 ? by(run, c, o, &m, "mail", mail_send) : json_null();
     json_t *webhook = r == 0 ? by(run, c, o, &m, "webhook", webhook_send) : json_null();
     const char *error = r < 0 ? e.text

@@ -3,52 +3,56 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
-static char *subject(const struct message *m, const char *words, bool german)
+static char *subject(const struct message *m, enum lang lang, const json_t *o)
 {
-    const char *prefix = strcmp(m->state, "recovered") == 0  ? german ? "behoben: " : "solved: "
-                         : strcmp(m->state, "reminder") == 0 ? german ? "noch immer: " : "still: "
-                                                             : "";
-    return xasprintf("Elexgate %s: %s%s", m->host, prefix, words);
+    const char *how = strcmp(m->state, "recovered") == 0  ? N_("Elexgate %s: solved: %s")
+                      : strcmp(m->state, "reminder") == 0 ? N_("Elexgate %s: still: %s")
+                                                          : "Elexgate %s: %s";
+    _cleanup_free_ char *title = phrase_in(lang, o, "title");
+    json_t *p = phrase_of(how);
+    (void)json_array_append_new(p, json_text(m->host));
+    (void)json_array_append_new(p, json_text(title));
+    char *words = phrase_words(lang, p);
+    json_decref(p);
+    return words;
 }
 
-static char *body(const struct message *m, const char *advice, bool german)
+static char *body(const struct message *m, const struct letter *l, const json_t *o)
 {
-    bool solved = strcmp(m->state, "recovered") == 0;
-    const char *since = german ? "Seit" : "Since";
-    char *head = *m->since ? xasprintf("%s %s (UTC).\n\n", since, m->since) : xstrdup("");
-    const char *text = german ? m->detail_de : m->detail;
-    char *detail = *text ? xasprintf("%s\n\n", text) : xstrdup("");
-    char *whole = xasprintf("%s%s%s\n", head, detail,
-        solved ? german ? "Das ist vorbei; es ist nichts zu tun." : "That is over; nothing to do."
-               : advice);
-    free(head);
-    free(detail);
-    return whole;
+    _cleanup_free_ char *advice = phrase_in(l->lang, o, "advice");
+    json_t *since = phrase("Since %s (UTC).", m->since);
+    _cleanup_free_ char *head = phrase_words(l->lang, since);
+    json_decref(since);
+    return xasprintf("%s%s%s%s%s\n", *m->since ? head : "", *m->since ? "\n\n" : "", l->detail,
+        *l->detail ? "\n\n" : "",
+        strcmp(m->state, "recovered") == 0
+            ? lang_text(l->lang, N_("That is over; there is nothing to do."))
+            : advice);
 }
 
-int message_make(const json_t *o, struct message *out, struct err *e)
+int message_make(const json_t *o, const struct config *c, struct message *out, struct err *e)
 {
     struct message m = {.event = json_get_text(o, "event"),
         .state = json_get_text(o, "state"),
-        .since = json_get_text(o, "since"),
-        .detail = json_get_text(o, "detail")};
-    const char *title = json_get_text(o, "title"), *advice = json_get_text(o, "advice");
+        .since = json_get_text(o, "since")};
     char host[256] = "";
-    m.detail_de = json_get_str(o, "detail_de");
-    if (!m.detail_de)
-        m.detail_de = m.detail;
-    if (!*m.event || !*title || !*advice)
+    enum lang languages[LANG_COUNT];
+    if (!*m.event || !*json_get_text(o, "title") || !*json_get_text(o, "advice"))
         return err_set(e, EINVAL,
-            "a message needs \"event\", \"title\" and \"advice\"; this one is of an older keeper, which a restart ends");
+            N_("a message needs \"event\", \"title\" and \"advice\"; this one is of an older keeper, which a restart ends"));
     (void)gethostname(host, sizeof host - 1);
     m.host = xstrdup(*host ? host : "localhost");
-    m.subject = subject(&m, title, false);
-    m.subject_de = subject(&m, json_get_text(o, "title_de"), true);
-    m.body = body(&m, advice, false);
-    m.body_de = body(&m, json_get_text(o, "advice_de"), true);
+    m.letter_count = lang_list(config_list(c, "notify", NULL, "languages"), languages);
+    for (size_t i = 0; i < m.letter_count; i++) {
+        struct letter *l = &m.letters[i];
+        l->lang = languages[i];
+        l->subject = subject(&m, l->lang, o);
+        l->detail = phrase_in(l->lang, o, "detail");
+        l->body = body(&m, l, o);
+    }
     *out = m;
     return 0;
 }
@@ -56,9 +60,10 @@ int message_make(const json_t *o, struct message *out, struct err *e)
 void message_clear(struct message *m)
 {
     free(m->host);
-    free(m->subject);
-    free(m->subject_de);
-    free(m->body);
-    free(m->body_de);
+    for (size_t i = 0; i < m->letter_count; i++) {
+        free(m->letters[i].subject);
+        free(m->letters[i].detail);
+        free(m->letters[i].body);
+    }
     memset(m, 0, sizeof *m);
 }

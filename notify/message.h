@@ -8,18 +8,25 @@
 
 #include <jansson.h>
 #include "common/config.h"
+#include "common/lang.h"
 
-/* {"event","state":"raised|reminder|recovered","since":ISO,"detail","detail_de","title","title_de",
- * "advice","advice_de"}, each in both languages: put into the form of a letter. */
+/* {"event","state":"raised|reminder|recovered","since":ISO,"detail","title","advice", each of these
+ * three with its phrase}: put into the form of a letter, in each language of [notify] languages. */
+struct letter {
+    enum lang lang;
+    char *subject; /* one line */
+    char *detail, *body;
+};
 struct message {
-    const char *event, *state, *since, *detail, *detail_de; /* borrowed */
+    const char *event, *state, *since; /* borrowed */
     char *host;
-    char *subject, *subject_de; /* one line */
-    char *body, *body_de;
+    struct letter letters[LANG_COUNT];
+    size_t letter_count; /* at least one */
 };
 
 /* -EINVAL: without an event, a title or advice. Free with message_clear. */
-int message_make(const json_t *o, struct message *out, struct err *e) MUSTCHECK;
+int message_make(
+    const json_t *o, const struct config *c, struct message *out, struct err *e) MUSTCHECK;
 void message_clear(struct message *m);
 
 /* 1: not configured; 0: sent. Both are bounded in time. */

@@ -11,15 +11,23 @@
 #include "notify/address.h"
 #include "notify/privileges.h"
 
+/* The first language, and each of them for itself. */
 static char *payload(const struct message *m)
 {
-    _cleanup_free_ char *text = xasprintf("%s\n\n%s", m->subject, m->body);
-    _cleanup_free_ char *text_de = xasprintf("%s\n\n%s", m->subject_de, m->body_de);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", m->event,
-        "state", m->state, "host", m->host, "since", m->since, "detail", m->detail, "detail_de",
-        m->detail_de, "subject", m->subject, "subject_de", m->subject_de, "text", text, "text_de",
-        text_de);
-    char *line = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_t *letters = json_array();
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "event", m->event, "state", m->state, "host",
+        m->host, "since", m->since);
+    for (size_t i = 0; i < m->letter_count; i++) {
+        const struct letter *l = &m->letters[i];
+        _cleanup_free_ char *text = xasprintf("%s\n\n%s", l->subject, l->body);
+        json_t *said = json_pack("{s:s, s:s, s:s, s:s}", "language", lang_code(l->lang), "subject",
+            l->subject, "detail", l->detail, "text", text);
+        if (i == 0)
+            (void)json_object_update(o, said);
+        (void)json_array_append_new(letters, said);
+    }
+    (void)json_object_set_new(o, "letters", letters);
+    char *line = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     CHECK(line); /* UTF-8: parts of a JSON text, and the machine's own name */
     return line;

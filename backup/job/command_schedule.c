@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/phrase.h"
 #include "common/units.h"
 #include "common/utf8.h"
 
@@ -35,13 +36,11 @@ static int add_schedule(const struct request *r, const char *what, const char *t
     json_t *last, struct err *e)
 {
     struct cron cron;
-    struct cron_fault fault;
-    char words[300], words_de[300];
-    int x = cron_check(backup_schedule_text(text), &cron, &fault);
+    const char *field;
+    int x = cron_check(backup_schedule_text(text), &cron, &field, e);
     if (x < 0) {
-        json_object_set_new(last, "error_de", json_text(fault.text_de));
-        json_object_set_new(last, "field", json_text(fault.field));
-        return err_set(e, -x, "%s", fault.text);
+        json_object_set_new(last, "field", json_text(field));
+        return x;
     }
     json_t *runs = json_array();
     int64_t at = r->from_ms / 1000;
@@ -50,10 +49,9 @@ static int add_schedule(const struct request *r, const char *what, const char *t
         if (x == 0)
             json_array_append_new(runs, run_json(at));
     }
-    json_array_append_new(
-        list, json_pack("{s:s,s:s,s:s,s:s,s:o}", "what", what, "schedule", text, "words",
-                  cron_describe(&cron, CRON_ENGLISH, words, sizeof words), "words_de",
-                  cron_describe(&cron, CRON_GERMAN, words_de, sizeof words_de), "next", runs));
+    json_t *o = json_pack("{s:s,s:s,s:o}", "what", what, "schedule", text, "next", runs);
+    phrase_put(o, "words", cron_phrase(&cron));
+    json_array_append_new(list, o);
     return 0;
 }
 

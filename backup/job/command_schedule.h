@@ -9,8 +9,8 @@
 
 /* [--count N] [--from ISO] ["M H D M W"]; without an expression the configured ones. Fills `last`
  * with
- * {"schedules":[{"what","schedule","words","words_de","next":[{"utc","local"}…]}…],"zone":…}; after
- * a mistake in a schedule "error_de" and "field" too. Returns an exit code. */
+ * {"schedules":[{"what","schedule","words","next":[{"utc","local"}…]}…],"zone":…}; after
+ * a mistake in a schedule "field" too. Returns an exit code. */
 int command_schedule(
     const struct config *c, int argc, char **argv, json_t *last, struct err *e) MUSTCHECK;
 

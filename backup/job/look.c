@@ -19,6 +19,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/notify_check.h"
+#include "common/error_phrase.h"
 #include "link/control.h"
 
 #define PROXY_MS       2000
@@ -144,8 +145,9 @@ static json_t *look_at_notify(const struct config *c)
 {
     struct notify_trouble t = {0};
     bool good = notify_check(c, &t);
-    return json_pack("{s:b, s:b, s:s, s:s}", "good", good, "nobody", t.nobody, "text", t.text,
-        "text_de", t.text_de);
+    json_t *said = json_pack("{s:b, s:b}", "good", good, "nobody", t.nobody);
+    error_phrase_put_as(said, "text", &t.why);
+    return said;
 }
 
 static json_t *look_at_room(const char *folder)

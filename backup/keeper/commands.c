@@ -15,6 +15,7 @@
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/phrase.h"
 #include "common/log_line.h"
 #include "common/log_ring.h"
 #include "common/utf8.h"
@@ -28,19 +29,14 @@ static json_t *time_or_null(int64_t ms)
 
 static json_t *schedule_object(const struct keeper *k)
 {
-    char words[200];
     int64_t now = clock_wall_ms();
     json_t *o = json_pack("{so?so?so?so?}", "backup",
         json_string(config_str(k->config, "backup", NULL, "schedule") ?: ""), "next",
         time_or_null(plan_next_due(&k->rules, false, now)), "drill",
         json_string(config_str(k->config, "drill", NULL, "schedule") ?: ""), "drill_next",
         time_or_null(plan_next_due(&k->rules, true, now)));
-    if (k->rules.has_backup) {
-        json_object_set_new(o, "words",
-            json_string(cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words)));
-        json_object_set_new(o, "words_de",
-            json_string(cron_describe(&k->rules.backup, CRON_GERMAN, words, sizeof words)));
-    }
+    if (k->rules.has_backup)
+        phrase_put(o, "words", cron_phrase(&k->rules.backup));
     return o;
 }
 

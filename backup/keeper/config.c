@@ -13,6 +13,7 @@
 #include "common/config_intent.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/phrase.h"
 #include "common/log.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
@@ -100,16 +101,15 @@ json_t *keeper_schedule_preview(struct keeper *k, struct control_client *c, json
     const char *text = json_get_str(request, "schedule");
     json_int_t n = count ? json_integer_value(count) : 5;
     struct cron cron;
-    struct cron_fault fault;
-    char words[300], words_de[300];
+    const char *field;
+    struct err e = {0};
     (void)k, (void)c;
     if (!text || n < 1 || n > PREVIEW_MAX)
         return json_error(
             EINVAL, "\"schedule\" must be text, and \"count\" from 1 to %d", PREVIEW_MAX);
-    if (cron_check(backup_schedule_text(text), &cron, &fault) < 0) {
-        json_t *answer = json_error(EINVAL, "%s", fault.text);
-        json_object_set_new(answer, "error_de", json_text(fault.text_de));
-        json_object_set_new(answer, "field", json_text(fault.field));
+    if (cron_check(backup_schedule_text(text), &cron, &field, &e) < 0) {
+        json_t *answer = json_error_of(EINVAL, &e);
+        json_object_set_new(answer, "field", json_text(field));
         return answer;
     }
     json_t *next = json_array();
@@ -118,7 +118,7 @@ json_t *keeper_schedule_preview(struct keeper *k, struct control_client *c, json
         char stamp[CLOCK_ISO_LEN];
         json_array_append_new(next, json_string(clock_iso(at * 1000, stamp)));
     }
-    return json_pack("{s:b, s:s, s:s, s:o}", "ok", 1, "words",
-        cron_describe(&cron, CRON_ENGLISH, words, sizeof words), "words_de",
-        cron_describe(&cron, CRON_GERMAN, words_de, sizeof words_de), "next", next);
+    json_t *answer = json_pack("{s:b, s:o}", "ok", 1, "next", next);
+    phrase_put(answer, "words", cron_phrase(&cron));
+    return answer;
 }

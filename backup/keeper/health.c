@@ -3,11 +3,17 @@
 #include <string.h>
 #include "backup/keeper/notify.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/json_get.h"
-#include "common/utf8.h"
 
 /* Texts outlive the call. */
-static struct notify_trouble trouble;
+static json_t *kept[3];
+
+static const json_t *keep(size_t place, json_t *said)
+{
+    json_decref(kept[place]);
+    return kept[place] = said;
+}
 
 static struct health_run run_of(const json_t *run)
 {
@@ -18,8 +24,7 @@ static struct health_run run_of(const json_t *run)
     return (struct health_run){.is = run != NULL,
         .exit_code = (int)json_get_int(run, "exit"),
         .started_ms = started,
-        .error = json_get_str(run, "error"),
-        .error_de = json_get_str(run, "error_de")};
+        .error = phrase_got(run, "error")};
 }
 
 static void look_at_backups(const struct keeper *k, struct health_facts *f)
@@ -70,11 +75,11 @@ static void look_at_certificates(const struct keeper *k, struct health_facts *f)
 static void look_at_notify(const struct keeper *k, struct health_facts *f)
 {
     f->born_ms = keeper_notify_born(k->ports.notify);
+    struct notify_trouble trouble;
     if (keeper_notify_good(k->ports.notify, &trouble))
         return;
     f->nobody = trouble.nobody;
-    f->trouble = trouble.text;
-    f->trouble_de = trouble.text_de;
+    f->trouble = keep(0, error_phrase_json(&trouble.why));
     f->other_way = keeper_notify_other_way(k->ports.notify);
 }
 
@@ -86,10 +91,10 @@ static void look_at_witnesses(const struct keeper *k, struct health_facts *f)
                   : h->witnesses.server_down  ? DATABASE_DOWN
                                               : DATABASE_REFUSING;
     f->database_since_ms = h->database_since_ms;
-    f->cause = h->witnesses.cause_known ? h->witnesses.server_words : NULL;
+    f->cause = keep(1, h->witnesses.cause_known ? json_text(h->witnesses.server_words) : NULL);
     f->proxy_down = h->proxy_since_ms && !h->witnesses.proxy.known;
     f->proxy_since_ms = h->proxy_since_ms;
-    f->proxy_words = h->witnesses.proxy_words;
+    f->proxy_words = keep(2, json_text(h->witnesses.proxy_words));
 }
 
 static void look_at_binlog(const struct keeper *k, struct health_facts *f)
@@ -99,7 +104,7 @@ static void look_at_binlog(const struct keeper *k, struct health_facts *f)
     f->binlog_stopped = strcmp(json_get_text(said, "state"), "waiting") == 0;
     if (saved && clock_parse(saved, &f->binlog_saved_ms) < 0)
         f->binlog_saved_ms = 0;
-    f->binlog_error = json_get_str(said, "error");
+    f->binlog_error = phrase_got(said, "error");
     const json_t *base = k->ports.stream.base;
     const char *since = json_get_str(base, "since");
     f->base_missing = strcmp(json_get_text(base, "base"), "missing") == 0;

@@ -23,6 +23,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "common/log_ring.h"
 #include "common/program.h"
 #include "common/systemd.h"
@@ -341,10 +342,12 @@ static int start(struct keeper *k, struct err *e)
 
 static void log_ready(const struct keeper *k)
 {
-    char words[200] = "never by itself", stamp[CLOCK_ISO_LEN];
+    char stamp[CLOCK_ISO_LEN];
     int64_t next = plan_next_due(&k->rules, false, clock_wall_ms());
-    if (k->rules.has_backup)
-        cron_describe(&k->rules.backup, CRON_ENGLISH, words, sizeof words);
+    json_t *said = k->rules.has_backup ? cron_phrase(&k->rules.backup)
+                                       : phrase_of("never by itself");
+    _cleanup_free_ char *words = phrase_words(LANG_EN, said);
+    json_decref(said);
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
         LOG_S("next", next ? clock_iso(next, stamp) : NULL));
     systemd_tell("READY=1");

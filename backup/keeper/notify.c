@@ -10,8 +10,9 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "common/notify_check.h"
-#include "common/utf8.h"
+#include "common/error_phrase.h"
 #include "common/json_get.h"
 
 #define LOOK_MS     5000
@@ -68,8 +69,7 @@ static size_t set_up(const struct config *c, const char *channels[3])
 }
 
 /* Found or not, each code is a fact; what is found and not worth a message is none. */
-static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_CODES],
-    struct health_words words[HEALTH_CODES])
+static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_CODES])
 {
     struct health h;
     n->verdict(n->k, &h);
@@ -80,12 +80,11 @@ static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_
         const struct health_finding *w = &h.found[i];
         if (!w->tell)
             continue;
-        health_put(w, n->k->rules.zone, &words[w->code]);
+        json_decref(facts[w->code].detail);
         facts[w->code] = (struct notice_fact){.event = health_about(w->code)->code,
             .is = NOTICE_WRONG,
             .grade = w->grade,
-            .detail = words[w->code].en,
-            .detail_de = words[w->code].de};
+            .detail = health_phrase(w, n->k->rules.zone)};
     }
     return HEALTH_CODES;
 }
@@ -157,10 +156,10 @@ static char *words_of(json_t *message)
 {
     const struct health_about *a = health_about_name(json_get_text(message, "event"));
     json_t *whole = json_copy(message);
-    if (a)
-        (void)json_object_update_new(
-            whole, json_pack("{s:s, s:s, s:s, s:s}", "title", a->title, "title_de", a->title_de,
-                       "advice", a->advice, "advice_de", a->advice_de));
+    if (a) {
+        phrase_put(whole, "title", phrase_of(a->title));
+        phrase_put(whole, "advice", phrase_of(a->advice));
+    }
     char *text = json_dumps(whole, JSON_COMPACT);
     json_decref(whole);
     return text;
@@ -198,11 +197,12 @@ void keeper_notify_tick(struct keeper_notify *n)
     n->looked_mono_ms = now;
     const char *channels[3] = {NULL};
     set_up(k->config, channels);
-    struct health_words words[HEALTH_CODES];
     struct notice_fact facts[HEALTH_CODES];
-    if (notice_rule_update(n->state, facts, facts_of(n, facts, words), channels,
+    if (notice_rule_update(n->state, facts, facts_of(n, facts), channels,
             config_int(k->config, "notify", NULL, "repeat"), clock_wall_ms()))
         save(n);
+    for (size_t i = 0; i < HEALTH_CODES; i++)
+        json_decref(facts[i].detail);
     if (n->sender && now - n->sent_mono_ms > SEND_MAX_MS)
         keeper_job_stop(n->sender);
     json_t *due = n->sender ? NULL : notice_rule_due(n->state, clock_wall_ms());
@@ -217,15 +217,12 @@ static bool failed_last(const struct keeper_notify *n, struct notify_trouble *t)
     json_t *a;
     json_object_foreach (json_object_get(n->state, "failing"), channel, a) {
         const char *since = json_get_str(a, "since");
-        const char *error = json_get_str(a, "error");
-        _cleanup_free_ char *en = xasprintf(
+        json_t *said = phrase(
             "a notification could not be sent (%s, %s: %s): elexgate notify --test", channel,
-            since ? since : "?", error ? error : "?");
-        _cleanup_free_ char *de = xasprintf(
-            "eine Benachrichtigung kam nicht an (%s, %s: %s): elexgate notify --test", channel,
-            since ? since : "?", error ? error : "?");
-        utf8_copy(t->text, sizeof t->text, en);
-        utf8_copy(t->text_de, sizeof t->text_de, de);
+            since ? since : "?", "?");
+        if (phrase_got(a, "error"))
+            phrase_set(said, 2, json_deep_copy(phrase_got(a, "error")));
+        (void)error_phrase_set(&t->why, EIO, said);
         return true;
     }
     return false;
@@ -239,8 +236,7 @@ bool keeper_notify_good(const struct keeper_notify *n, struct notify_trouble *t)
     if (seen) {
         good = json_get_true(seen, "good");
         t->nobody = json_get_true(seen, "nobody");
-        utf8_copy(t->text, sizeof t->text, json_get_text(seen, "text"));
-        utf8_copy(t->text_de, sizeof t->text_de, json_get_text(seen, "text_de"));
+        (void)error_phrase_take_from(&t->why, EIO, seen, "text");
     }
     return good && !failed_last(n, t);
 }
@@ -264,8 +260,10 @@ json_t *keeper_notify_status(const struct keeper_notify *n)
 {
     struct notify_trouble t = {0};
     bool good = keeper_notify_good(n, &t);
-    return json_pack("{s:b, s:b, s:s, s:s, s:i}", "good", good, "nobody", t.nobody, "text", t.text,
-        "text_de", t.text_de, "waiting", (int)json_array_size(json_object_get(n->state, "outbox")));
+    json_t *said = json_pack("{s:b, s:b, s:i}", "good", good, "nobody", t.nobody, "waiting",
+        (int)json_array_size(json_object_get(n->state, "outbox")));
+    error_phrase_put_as(said, "text", &t.why);
+    return said;
 }
 
 void keeper_notify_again(struct keeper_notify *n)

@@ -23,8 +23,8 @@ bool keeper_notify_good(const struct keeper_notify *n, struct notify_trouble *wh
 bool keeper_notify_other_way(const struct keeper_notify *n);
 /* When it was first here, UTC in ms: nothing from before is missed. */
 int64_t keeper_notify_born(const struct keeper_notify *n);
-/* {"good":BOOL,"nobody":BOOL,"text","text_de","waiting":N}: whether anybody would be told, and was
- * told last time. New reference. */
+/* {"good":BOOL,"nobody":BOOL,"text","text_phrase","waiting":N}: whether anybody would be told, and
+ * was told last time. New reference. */
 json_t *keeper_notify_status(const struct keeper_notify *n) MUSTCHECK;
 /* The settings have changed: what could not be sent is tried again at once. */
 void keeper_notify_again(struct keeper_notify *n);

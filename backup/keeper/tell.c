@@ -1,6 +1,7 @@
 #include "backup/keeper/tell.h"
 
 #include "common/json_lines.h"
+#include "common/phrase.h"
 #include "common/log.h"
 
 void keeper_save(struct keeper *k)
@@ -22,8 +23,7 @@ void keeper_tell_decision(const struct keeper *k, json_t *o)
     if (!k->plan.decided)
         return;
     json_object_set_new(o, "reason", json_text(k->plan.decision.reason));
-    json_object_set_new(o, "words", json_text(k->plan.decision.words));
-    json_object_set_new(o, "words_de", json_text(k->plan.decision.words_de));
+    phrase_put(o, "words", phrase_of(k->plan.decision.words));
 }
 
 json_t *keeper_state_event(const struct keeper *k)

@@ -3,8 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+#include "common/error_phrase.h"
+#include "common/json_get.h"
 #include "common/utf8.h"
 
 struct name {
@@ -20,26 +21,20 @@ static const struct name weekday_names[] = {{"sun", 0}, {"mon", 1}, {"tue", 2}, 
     {"fr", 5}, {"sa", 6}, {NULL, 0}};
 
 struct field {
-    const char *title, *title_de;
+    const char *title; /* of the form too */
     int min, max;
     const struct name *names;
-    const char *form, *form_de; /* what would be right; form_de NULL: the same */
-};
-
-/* What can be wrong with a field, in both languages. */
-struct wrong {
-    const char *text, *text_de;
+    const char *form; /* what would be right */
 };
 
 enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS };
 static const struct field fields[FIELDS] = {
-    {"minute", "Minute", 0, 59, NULL, "0-59, *, */15, 0,30"},
-    {"hour", "Stunde", 0, 23, NULL, "0-23, *, */2, 8-18"},
-    {"day", "Tag", 1, 31, NULL, "1-31, *, 1,15, */2"},
-    {"month", "Monat", 1, 12, month_names, "1-12, jan-dec, *, 1-6"},
-    {"weekday", "Wochentag", 0, 7, weekday_names,
-        "0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri",
-        "0-7 (0 und 7 sind Sonntag), mo-so, *, mo-fr"},
+    {N_("minute"), 0, 59, NULL, "0-59, *, */15, 0,30"},
+    {N_("hour"), 0, 23, NULL, "0-23, *, */2, 8-18"},
+    {N_("day"), 1, 31, NULL, "1-31, *, 1,15, */2"},
+    {N_("month"), 1, 12, month_names, N_("1-12, jan-dec, *, 1-6")},
+    {N_("weekday"), 0, 7, weekday_names,
+        N_("0-7 (0 and 7 are Sunday), sun-sat, mo-so, *, mon-fri")},
 };
 
 static const struct {
@@ -48,28 +43,18 @@ static const struct {
     {"@weekly", "0 0 * * 0"}, {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
     {"@annually", "0 0 1 1 *"}};
 
-static const struct wrong not_a_number = {"is not a number or a name", "ist weder Zahl noch Name"};
-static const struct wrong no_end = {"is a range without an end", "ist ein Bereich ohne Ende"};
-static const struct wrong step_on_number = {"has a step on a single number (write a range or *)",
-    "hat eine Schrittweite an einer einzelnen Zahl (Bereich oder * schreiben)"};
-static const struct wrong bad_step = {
-    "has a step that is not a number", "hat eine Schrittweite, die keine Zahl ist"};
-static const struct wrong far_step = {
-    "has a step out of range", "hat eine zu grosse oder zu kleine Schrittweite"};
-static const struct wrong trailing = {"has something behind it that does not belong there",
-    "hat etwas dahinter, das nicht dorthin gehört"};
-static const struct wrong out_of_range = {"is out of range", "liegt ausserhalb des Erlaubten"};
-static const struct wrong backwards = {
-    "is a range that runs backwards", "ist ein Bereich, der rückwärts läuft"};
-static const struct wrong too_long = {"is too long", "ist zu lang"};
-static const struct wrong empty_place = {
-    "has an empty place in its list", "hat eine leere Stelle in der Liste"};
-
 #define FIELD_TEXT_MAX 200
 
-/* A copy of the field for messages: user input, so cut and without control characters. */
-static int bad(const struct field *f, const char *text, size_t len, const struct wrong *what,
-    struct cron_fault *fault)
+/* Where a mistake is told. */
+struct fault {
+    const char **field;
+    struct err *e;
+};
+
+/* what: the sentence, with the field's name, what was typed, and the right form. What was typed is
+ * cut, and without control characters. */
+static int bad(const struct field *f, const char *text, size_t len, const char *what,
+    const struct fault *fault)
 {
     char shown[64];
     size_t n = utf8_cut(text, len, sizeof shown - 1);
@@ -77,20 +62,12 @@ static int bad(const struct field *f, const char *text, size_t len, const struct
         shown[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
     shown[n] = 0;
     utf8_copy(shown, sizeof shown, shown);
-    fault->field = f->title;
-    utf8_format(fault->text, sizeof fault->text, "schedule: %s \"%s\" %s; right would be %s",
-        f->title, shown, what->text, f->form);
-    utf8_format(fault->text_de, sizeof fault->text_de, "Zeitplan: %s \"%s\" %s; richtig wäre %s",
-        f->title_de, shown, what->text_de, f->form_de ? f->form_de : f->form);
-    return -EINVAL;
-}
-
-static int bad_whole(struct cron_fault *fault, const char *text, const char *text_de)
-{
-    fault->field = "schedule";
-    utf8_format(fault->text, sizeof fault->text, "schedule: %s", text);
-    utf8_format(fault->text_de, sizeof fault->text_de, "Zeitplan: %s", text_de);
-    return -EINVAL;
+    *fault->field = f->title;
+    json_t *said = phrase_of(what);
+    (void)json_array_append_new(said, phrase_of(f->title));
+    (void)json_array_append_new(said, json_text(shown));
+    (void)json_array_append_new(said, phrase_of(f->form));
+    return error_phrase_set(fault->e, EINVAL, said);
 }
 
 static int parse_number(const struct field *f, const char **p, const char *end, int *value)
@@ -122,7 +99,7 @@ static int parse_number(const struct field *f, const char **p, const char *end, 
 
 /* One element of a list: `*`, `5`, `5-9`, each with an optional step. */
 static int parse_element(
-    const struct field *f, const char *s, size_t len, uint64_t *bits, struct cron_fault *fault)
+    const struct field *f, const char *s, size_t len, uint64_t *bits, const struct fault *fault)
 {
     const char *p = s, *end = s + len;
     int from, to, step = 1;
@@ -134,13 +111,15 @@ static int parse_element(
         p++;
     } else {
         if (parse_number(f, &p, end, &from) < 0)
-            return bad(f, s, len, &not_a_number, fault);
+            return bad(f, s, len,
+                N_("schedule: %s \"%s\" is not a number or a name; right would be %s"), fault);
         to = from;
         single = true;
         if (p < end && *p == '-') {
             p++;
             if (parse_number(f, &p, end, &to) < 0)
-                return bad(f, s, len, &no_end, fault);
+                return bad(f, s, len,
+                    N_("schedule: %s \"%s\" is a range without an end; right would be %s"), fault);
             single = false;
             /* fri-sun: Sunday as the end of a range is 7. */
             if (f->max == 7 && to == 0 && from > 0)
@@ -150,36 +129,45 @@ static int parse_element(
     if (p < end && *p == '/') {
         p++;
         if (single)
-            return bad(f, s, len, &step_on_number, fault);
+            return bad(f, s, len,
+                N_("schedule: %s \"%s\" has a step on a single number (write a range or *); right would be %s"),
+                fault);
         if (p >= end || !isdigit((unsigned char)*p) || parse_number(f, &p, end, &step) < 0)
-            return bad(f, s, len, &bad_step, fault);
+            return bad(f, s, len,
+                N_("schedule: %s \"%s\" has a step that is not a number; right would be %s"),
+                fault);
         if (step < 1 || step > f->max)
-            return bad(f, s, len, &far_step, fault);
+            return bad(f, s, len,
+                N_("schedule: %s \"%s\" has a step out of range; right would be %s"), fault);
     }
     if (p != end)
-        return bad(f, s, len, &trailing, fault);
+        return bad(f, s, len,
+            N_("schedule: %s \"%s\" has something behind it that does not belong there; right would be %s"),
+            fault);
     if (from < f->min || to > f->max)
-        return bad(f, s, len, &out_of_range, fault);
+        return bad(f, s, len, N_("schedule: %s \"%s\" is out of range; right would be %s"), fault);
     if (from > to)
-        return bad(f, s, len, &backwards, fault);
+        return bad(f, s, len,
+            N_("schedule: %s \"%s\" is a range that runs backwards; right would be %s"), fault);
     for (int v = from; v <= to; v += step)
         *bits |= UINT64_C(1) << v;
     return 0;
 }
 
 static int parse_field(
-    const struct field *f, const char *s, size_t len, uint64_t *bits, struct cron_fault *fault)
+    const struct field *f, const char *s, size_t len, uint64_t *bits, const struct fault *fault)
 {
     const char *whole = s;
     size_t whole_len = len;
     *bits = 0;
     if (len > FIELD_TEXT_MAX)
-        return bad(f, s, len, &too_long, fault);
+        return bad(f, s, len, N_("schedule: %s \"%s\" is too long; right would be %s"), fault);
     for (;;) {
         const char *comma = memchr(s, ',', len);
         size_t n = comma ? (size_t)(comma - s) : len;
         if (n == 0)
-            return bad(f, whole, whole_len, &empty_place, fault);
+            return bad(f, whole, whole_len,
+                N_("schedule: %s \"%s\" has an empty place in its list; right would be %s"), fault);
         int r = parse_element(f, s, n, bits, fault);
         if (r < 0)
             return r;
@@ -203,40 +191,39 @@ static bool ever_comes(const struct cron *c)
     return false;
 }
 
-static const char *expand_macro(const char *text, struct cron_fault *fault)
+static const char *expand_macro(const char *text, const struct fault *fault)
 {
     size_t len = strcspn(text, " \t");
     if (text[len + strspn(text + len, " \t")] == 0)
         for (size_t i = 0; i < sizeof macros / sizeof macros[0]; i++)
             if (strlen(macros[i].word) == len && strncasecmp(text, macros[i].word, len) == 0)
                 return macros[i].text;
-    char shown[44], words[160], words_de[160];
-    utf8_copy(shown, sizeof shown, text);
-    utf8_format(words, sizeof words,
-        "\"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five fields",
-        shown);
-    utf8_format(words_de, sizeof words_de,
-        "\"%s\" ist nicht bekannt; richtig wäre @hourly, @daily, @weekly, @monthly, @yearly oder fünf Felder",
-        shown);
-    bad_whole(fault, words, words_de);
+    *fault->field = "schedule";
+    (void)err_set(fault->e, EINVAL,
+        N_("schedule: \"%s\" is not known; right would be @hourly, @daily, @weekly, @monthly, @yearly or five fields"),
+        UTF8_SHORT(text, 44));
     return NULL;
 }
 
-#define FORM    "right would be minute hour day month weekday, for example \"15 3 * * 1-5\""
-#define FORM_DE "richtig wäre Minute Stunde Tag Monat Wochentag, zum Beispiel \"15 3 * * 1-5\""
-
-static int missing(const struct field *f, struct cron_fault *fault)
+static int missing(const struct field *f, const struct fault *fault)
 {
-    char words[160], words_de[160];
-    utf8_format(words, sizeof words, "the field %s is missing; " FORM, f->title);
-    utf8_format(words_de, sizeof words_de, "das Feld %s fehlt; " FORM_DE, f->title_de);
-    bad_whole(fault, words, words_de);
-    fault->field = f->title;
-    return -EINVAL;
+    *fault->field = f->title;
+    json_t *said = phrase(
+        "schedule: the field %s is missing; right would be minute hour day month weekday, for example \"15 3 * * 1-5\"",
+        f->title);
+    phrase_set(said, 0, phrase_of(f->title));
+    return error_phrase_set(fault->e, EINVAL, said);
 }
 
-int cron_check(const char *text, struct cron *out, struct cron_fault *fault)
+static int bad_whole(const char *what, const struct fault *fault)
 {
+    *fault->field = "schedule";
+    return error_phrase_set(fault->e, EINVAL, phrase_of(what));
+}
+
+int cron_check(const char *text, struct cron *out, const char **field, struct err *e)
+{
+    const struct fault said = {field, e}, *const fault = &said;
     struct cron c = {0};
     uint64_t bits[FIELDS];
     int n = 0;
@@ -251,7 +238,8 @@ int cron_check(const char *text, struct cron *out, struct cron_fault *fault)
         size_t len = strcspn(p, " \t");
         if (n == FIELDS)
             return bad_whole(
-                fault, "more than five fields; " FORM, "mehr als fünf Felder; " FORM_DE);
+                N_("schedule: more than five fields; right would be minute hour day month weekday, for example \"15 3 * * 1-5\""),
+                fault);
         int r = parse_field(&fields[n], p, len, &bits[n], fault);
         if (r < 0)
             return r;
@@ -272,15 +260,13 @@ int cron_check(const char *text, struct cron *out, struct cron_fault *fault)
     c.months = (uint16_t)bits[MONTH];
     c.weekdays = (uint8_t)((bits[WEEKDAY] | bits[WEEKDAY] >> 7) & 0x7f);
     if (!ever_comes(&c))
-        return bad_whole(fault, "the day never comes in the months that are given",
-            "den Tag gibt es in den angegebenen Monaten nie");
+        return bad_whole(N_("schedule: the day never comes in the months that are given"), fault);
     *out = c;
     return 0;
 }
 
 int cron_parse(const char *text, struct cron *out, struct err *e)
 {
-    struct cron_fault fault;
-    int r = cron_check(text, out, &fault);
-    return r < 0 ? err_set(e, -r, "%s", fault.text) : 0;
+    const char *field;
+    return cron_check(text, out, &field, e);
 }

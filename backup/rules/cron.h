@@ -17,6 +17,7 @@
 #ifndef ELEXGATE_BACKUP_RULES_CRON_H
 #define ELEXGATE_BACKUP_RULES_CRON_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,22 +41,17 @@ struct cron_zone {
 extern const struct cron_zone cron_zone_local; /* the process's TZ, through localtime_r */
 extern const struct cron_zone cron_zone_utc;
 
-enum cron_language { CRON_ENGLISH, CRON_GERMAN };
-
 /* -EINVAL with a message that names the field, what was written, and the right form; also for a
  * schedule that never comes (30 February). */
 int cron_parse(const char *text, struct cron *out, struct err *e) MUSTCHECK;
-/* The same for a form that a person fills in: which field is wrong, in both languages. */
-struct cron_fault {
-    const char *field; /* "minute" "hour" "day" "month" "weekday", or "schedule" for all of it */
-    char text[240], text_de[280];
-};
-int cron_check(const char *text, struct cron *out, struct cron_fault *fault) MUSTCHECK;
+/* The same for a form that a person fills in. *field: "minute" "hour" "day" "month" "weekday", or
+ * "schedule" for all of it. */
+int cron_check(const char *text, struct cron *out, const char **field, struct err *e) MUSTCHECK;
 /* First run strictly after `after` (seconds since 1970, UTC). -ERANGE if there is none within 50
  * years, which cron_parse rules out. */
 int cron_next(
     const struct cron *c, const struct cron_zone *zone, int64_t after, int64_t *next) MUSTCHECK;
-/* "Monday to Friday at 03:15", "Montag bis Freitag um 03:15". Returns buf, cut to size. */
-char *cron_describe(const struct cron *c, enum cron_language language, char *buf, size_t size);
+/* "Monday to Friday at 03:15": a phrase (common/phrase.h), new reference. */
+json_t *cron_phrase(const struct cron *c) MUSTCHECK;
 
 #endif

@@ -1,134 +1,89 @@
-/* A schedule in words, English and German. */
+/* A schedule as a phrase. */
 #include "backup/rules/cron.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include "common/utf8.h"
+#include "common/phrase.h"
 
-struct text {
-    char *buf;
-    size_t size, len;
-};
+static const char *const weekdays[] = {NULL, N_("Monday"), N_("Tuesday"), N_("Wednesday"),
+    N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday")};
+static const char *const months[] = {NULL, N_("January"), N_("February"), N_("March"), N_("April"),
+    N_("May"), N_("June"), N_("July"), N_("August"), N_("September"), N_("October"), N_("November"),
+    N_("December")};
 
-static PRINTF(2, 3) void add(struct text *t, const char *fmt, ...)
+/* Takes the arguments over. */
+static json_t *with(const char *english, json_t *one, json_t *other)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    if (t->len + 1 < t->size)
-        t->len += utf8_format_v(t->buf + t->len, t->size - t->len, fmt, ap);
-    va_end(ap);
+    json_t *p = phrase_of(english);
+    (void)json_array_append_new(p, one);
+    if (other)
+        (void)json_array_append_new(p, other);
+    return p;
 }
 
-/* The words that differ between the languages. */
-struct words {
-    const char *weekdays[7], *months[13];
-    const char *to, *and;
-    const char *every_minute, *every, *minutes, *at_minute, *of_every_hour, *of_hours;
-    const char *at;
-    const char *daily, *on_day, *or_on, *of_month, *in;
-};
-
-static const struct words languages[] = {
-    [CRON_ENGLISH] = {.weekdays = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
-                          "Saturday"},
-        .months = {"", "January", "February", "March", "April", "May", "June", "July", "August",
-            "September", "October", "November", "December"},
-        .to = " to ",
-        .and = " and ",
-        .every_minute = "every minute",
-        .every = "every",
-        .minutes = "minutes",
-        .at_minute = "at minute ",
-        .of_every_hour = " of every hour",
-        .of_hours = " of the hours ",
-        .at = "at ",
-        .daily = "daily",
-        .on_day = "on day ",
-        .or_on = " or ",
-        .of_month = " of the month",
-        .in = " in "},
-    [CRON_GERMAN] = {.weekdays = {"Sonntag", "Montag", "Dienstag", "Mittwoch", "Donnerstag",
-                         "Freitag", "Samstag"},
-        .months = {"", "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August",
-            "September", "Oktober", "November", "Dezember"},
-        .to = " bis ",
-        .and = " und ",
-        .every_minute = "jede Minute",
-        .every = "alle",
-        .minutes = "Minuten",
-        .at_minute = "zur Minute ",
-        .of_every_hour = " jeder Stunde",
-        .of_hours = " der Stunden ",
-        .at = "um ",
-        .daily = "täglich",
-        .on_day = "am Tag ",
-        .or_on = " oder ",
-        .of_month = " des Monats",
-        .in = " im "},
-};
-
-/* 1, 2, 3, 7 → "1 to 3 and 7"; names NULL = numbers. A run of two is listed, not made a range. */
-static void add_set(
-    struct text *t, uint64_t bits, int max, const char *const *names, const struct words *w)
+/* "a, b and c"; takes the list over. */
+static json_t *listed(json_t *list)
 {
-    bool first = true;
+    size_t n = json_array_size(list);
+    json_t *last = json_incref(json_array_get(list, n - 1)), *commas = json_array();
+    _cleanup_free_ char *key = xcalloc(n, 4);
+    for (size_t i = 0; i + 1 < n; i++) {
+        strcat(key, i ? ", %s" : "%s");
+        (void)json_array_append(commas, json_array_get(list, i));
+    }
+    (void)json_array_insert_new(commas, 0, json_string(key));
+    json_decref(list);
+    if (n > 1)
+        return with(N_("%s and %s"), commas, last);
+    json_decref(commas);
+    return last;
+}
+
+/* 1, 2, 3, 7: "1 to 3 and 7"; names NULL = numbers. A run of two is listed, not made a range. */
+static json_t *set_of(uint64_t bits, int max, const char *const *names)
+{
+    json_t *list = json_array();
     for (int v = 0; v <= max; v++) {
         if (!(bits >> v & 1))
             continue;
         int end = v;
         while (end < max && bits >> (end + 1) & 1)
             end++;
-        if (end - v < 2)
-            end = v;
-        bool last = bits >> end >> 1 == 0;
-        add(t, "%s", first ? "" : last ? w->and : ", ");
-        if (names)
-            add(t, "%s", names[v]);
-        else
-            add(t, "%d", v);
-        if (end > v && names)
-            add(t, "%s%s", w->to, names[end]);
-        else if (end > v)
-            add(t, "%s%d", w->to, end);
-        first = false;
-        v = end;
+        json_t *from = names ? phrase_of(names[v]) : phrase("%d", v);
+        if (end - v >= 2) {
+            from = with(N_("%s to %s"), from, names ? phrase_of(names[end]) : phrase("%d", end));
+            v = end;
+        }
+        (void)json_array_append_new(list, from);
     }
+    return listed(list);
 }
 
 /* Monday first, as in the calendar that people look at: Sunday moves to the end. */
-static void add_weekdays(struct text *t, uint8_t bits, const struct words *w)
+static json_t *weekdays_of(uint8_t bits)
 {
-    const char *names[8];
-    for (int i = 0; i < 7; i++)
-        names[i + 1] = w->weekdays[(i + 1) % 7];
-    names[0] = "";
     uint64_t monday_first = (uint64_t)(bits >> 1 & 0x3f) << 1 | (uint64_t)(bits & 1) << 7;
-    add_set(t, monday_first, 7, names, w);
+    return set_of(monday_first, 7, weekdays);
 }
 
-static void add_days(struct text *t, const struct cron *c, const struct words *w)
+static json_t *days_of(const struct cron *c)
 {
     bool every_day = (c->days & 0xfffffffe) == 0xfffffffe, every_weekday = c->weekdays == 0x7f;
     bool either = !c->any_day && !c->any_weekday;
     if (either && (every_day || every_weekday))
         every_day = every_weekday = true;
-
-    if (every_day && every_weekday) {
-        add(t, "%s", w->daily);
-    } else {
-        if (!every_weekday)
-            add_weekdays(t, c->weekdays, w);
-        if (!every_day) {
-            add(t, "%s%s", every_weekday ? "" : either ? w->or_on : ", ", w->on_day);
-            add_set(t, c->days, 31, NULL, w);
-            add(t, "%s", w->of_month);
-        }
-    }
-    if ((c->months & 0x1ffe) != 0x1ffe) {
-        add(t, "%s", w->in);
-        add_set(t, c->months, 12, w->months, w);
-    }
+    json_t *days;
+    if (every_day && every_weekday)
+        days = phrase_of(N_("daily"));
+    else if (every_day)
+        days = weekdays_of(c->weekdays);
+    else if (every_weekday)
+        days = with(N_("on day %s of the month"), set_of(c->days, 31, NULL), NULL);
+    else
+        days = with(either ? N_("%s or on day %s of the month") : N_("%s, on day %s of the month"),
+            weekdays_of(c->weekdays), set_of(c->days, 31, NULL));
+    return (c->months & 0x1ffe) == 0x1ffe
+               ? days
+               : with(N_("%s in %s"), days, set_of(c->months, 12, months));
 }
 
 /* 0 if the bits are not exactly 0, n, 2n, … up to max. */
@@ -144,50 +99,35 @@ static int step_of(uint64_t bits, int max)
     return 0;
 }
 
-static void add_clock_times(struct text *t, const struct cron *c, int count, const struct words *w)
+static json_t *clock_times(const struct cron *c)
 {
-    add(t, "%s", w->at);
-    int done = 0;
-    for (int m = 0; m < 24 * 60; m++) {
-        if (!(c->hours >> m / 60 & 1) || !(c->minutes >> m % 60 & 1))
-            continue;
-        add(t, "%s%02d:%02d", done == 0 ? "" : done == count - 1 ? w->and : ", ", m / 60, m % 60);
-        done++;
-    }
+    json_t *list = json_array();
+    for (int m = 0; m < 24 * 60; m++)
+        if (c->hours >> m / 60 & 1 && c->minutes >> m % 60 & 1)
+            (void)json_array_append_new(list, phrase("%02d:%02d", m / 60, m % 60));
+    return with(N_("at %s"), listed(list), NULL);
 }
 
-static void add_times(struct text *t, const struct cron *c, const struct words *w)
+static json_t *times_of(const struct cron *c)
 {
-    int count = __builtin_popcount(c->hours) * __builtin_popcountll(c->minutes);
-    if (count <= 4) {
-        add_clock_times(t, c, count, w);
-        return;
-    }
+    if (__builtin_popcount(c->hours) * __builtin_popcountll(c->minutes) <= 4)
+        return clock_times(c);
     int step = step_of(c->minutes, 59);
-    if (step == 1) {
-        add(t, "%s", w->every_minute);
-    } else if (step > 1 && 60 % step == 0) {
-        add(t, "%s %d %s", w->every, step, w->minutes);
-    } else {
-        add(t, "%s", w->at_minute);
-        add_set(t, c->minutes, 59, NULL, w);
-        if (c->hours == 0xffffff)
-            add(t, "%s", w->of_every_hour);
-    }
-    if (c->hours != 0xffffff) {
-        add(t, "%s", w->of_hours);
-        add_set(t, c->hours, 23, NULL, w);
-    }
+    bool every_hour = c->hours == 0xffffff, one_hour = __builtin_popcount(c->hours) == 1;
+    json_t *times;
+    if (step == 1)
+        times = phrase_of(N_("every minute"));
+    else if (step > 1 && 60 % step == 0)
+        times = phrase("every %d minutes", step);
+    else
+        times = with(every_hour ? N_("at minute %s of every hour") : N_("at minute %s"),
+            set_of(c->minutes, 59, NULL), NULL);
+    return every_hour ? times
+                      : with(one_hour ? N_("%s of the hour %s") : N_("%s of the hours %s"), times,
+                            set_of(c->hours, 23, NULL));
 }
 
-char *cron_describe(const struct cron *c, enum cron_language language, char *buf, size_t size)
+json_t *cron_phrase(const struct cron *c)
 {
-    const struct words *w = &languages[language];
-    struct text t = {buf, size, 0};
-    if (size)
-        *buf = 0;
-    add_days(&t, c, w);
-    add(&t, " ");
-    add_times(&t, c, w);
-    return buf;
+    return with("%s %s", days_of(c), times_of(c));
 }

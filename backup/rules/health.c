@@ -1,7 +1,7 @@
 #include "backup/rules/health.h"
 
 #include "common/exit_codes.h"
-#include "common/json_get.h"
+#include "common/phrase.h"
 
 #define MINUTE_MS (INT64_C(60) * 1000)
 #define HOUR_MS   (60 * MINUTE_MS)
@@ -33,8 +33,7 @@ static void add_failed(
 {
     struct health_finding *f = add(h, code, level, true);
     f->at_ms = run->started_ms;
-    f->text = run->error;
-    f->text_de = run->error_de;
+    f->said = run->error;
 }
 
 /* The first time of a schedule after a moment that has passed for so long; 0 = none. */
@@ -65,7 +64,7 @@ static void look_at_database(const struct health_facts *f, struct health *h)
     else if (f->database == DATABASE_REFUSING)
         add(h, HEALTH_DATABASE_REFUSING, HEALTH_BAD, tell)->at_ms = f->database_since_ms;
     if (f->cause)
-        add(h, HEALTH_SETUP_FAILED, HEALTH_BAD, tell)->text = f->cause;
+        add(h, HEALTH_SETUP_FAILED, HEALTH_BAD, tell)->said = f->cause;
 }
 
 static void look_at_proxy(const struct health_facts *f, struct health *h)
@@ -76,7 +75,7 @@ static void look_at_proxy(const struct health_facts *f, struct health *h)
         return;
     struct health_finding *w = add(h, HEALTH_PROXY_DOWN, HEALTH_BAD, tell);
     w->at_ms = f->proxy_since_ms;
-    w->text = f->proxy_words;
+    w->said = f->proxy_words;
 }
 
 /* By its own measure: a monthly schedule is well until a month's run is late. */
@@ -98,18 +97,14 @@ static void look_at_backups(const struct health_facts *f, struct health *h)
         struct health_finding *w = add(h, HEALTH_BACKUP_MISSED, HEALTH_BAD, true);
         w->at_ms = skipped ? f->last.started_ms : due;
         w->number = f->good.is ? f->good.started_ms : 0;
-        w->text = skipped ? f->last.error : NULL;
-        w->text_de = skipped ? f->last.error_de : NULL;
+        w->said = skipped ? f->last.error : NULL;
     }
     if (!f->backup.is)
         add(h, HEALTH_NO_SCHEDULE, HEALTH_WARN, false);
     size_t i;
     const json_t *warning;
-    json_array_foreach (f->warnings, i, warning) {
-        struct health_finding *w = add(h, HEALTH_BACKUP_WARNING, HEALTH_WARN, false);
-        w->text = json_get_str(warning, "text");
-        w->text_de = json_get_str(warning, "text_de");
-    }
+    json_array_foreach (f->warnings, i, warning)
+        add(h, HEALTH_BACKUP_WARNING, HEALTH_WARN, false)->said = phrase_got(warning, "text");
 }
 
 static void look_at_binlog(const struct health_facts *f, struct health *h)
@@ -120,7 +115,7 @@ static void look_at_binlog(const struct health_facts *f, struct health *h)
         return;
     struct health_finding *w = add(h, HEALTH_BINLOG_STOPPED, HEALTH_BAD, tell);
     w->at_ms = f->binlog_saved_ms;
-    w->text = f->binlog_error;
+    w->said = f->binlog_error;
 }
 
 /* A backup is on its way as soon as it is found: worth a message when that one does not come. */
@@ -132,7 +127,7 @@ static void look_at_base(const struct health_facts *f, struct health *h)
         return;
     struct health_finding *w = add(h, HEALTH_BASE_MISSING, HEALTH_BAD, tell);
     w->at_ms = f->base_ms;
-    w->text = f->base_stop;
+    w->name = f->base_stop;
 }
 
 static void look_at_chain(const struct health_facts *f, struct health *h)
@@ -177,8 +172,8 @@ static void look_at_certificates(const struct health_facts *f, struct health *h)
         w->grade = alarm;
         w->at_ms = f->certificate.date_ms;
         w->number = f->certificate.early ? INT64_MAX : f->certificate.days;
-        w->text = f->certificate.file;
-        w->text_de = f->certificate.subject;
+        w->name = f->certificate.subject;
+        w->of = f->certificate.file;
     }
     if (!f->ca.ends)
         return;
@@ -186,7 +181,7 @@ static void look_at_certificates(const struct health_facts *f, struct health *h)
     struct health_finding *w = add(h, HEALTH_CA_ENDS, HEALTH_WARN, true);
     w->grade = left < 30 * DAY_MS ? 2 : left < 90 * DAY_MS ? 1 : 0;
     w->at_ms = f->ca.date_ms;
-    w->text = f->ca.subject;
+    w->name = f->ca.subject;
 }
 
 /* A failed alarm is an alarm; that none was asked for is a hint. It is told over the way that
@@ -197,8 +192,7 @@ static void look_at_notify(const struct health_facts *f, struct health *h)
         return;
     struct health_finding *w = add(h, f->nobody ? HEALTH_NOBODY_TOLD : HEALTH_NOTIFY_FAILED,
         f->nobody ? HEALTH_HINT : HEALTH_BAD, f->other_way);
-    w->text = f->trouble;
-    w->text_de = f->trouble_de;
+    w->said = f->trouble;
 }
 
 void health_find(const struct health_facts *f, struct health *out)

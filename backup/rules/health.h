@@ -47,7 +47,7 @@ struct health_run {
     bool is;
     int exit_code;
     int64_t started_ms;
-    const char *error, *error_de; /* NULL allowed, as everywhere here */
+    const json_t *error; /* a text or a phrase; NULL allowed, as everywhere here */
 };
 struct health_schedule {
     bool is;
@@ -55,7 +55,8 @@ struct health_schedule {
     const struct cron_zone *zone;
 };
 
-/* All times UTC, ms since 1970, 0 = unknown. Texts are borrowed. */
+/* All times UTC, ms since 1970, 0 = unknown. Texts are borrowed; where one is JSON, it is a text or
+ * a phrase (common/phrase.h). */
 struct health_facts {
     int64_t now_ms;
     int64_t born_ms; /* since when there is a keeper here: nothing from before is missed */
@@ -67,11 +68,11 @@ struct health_facts {
     bool again;                   /* the last backup is tried again by itself */
     struct health_run last, good; /* backups */
     struct health_run proof;      /* the last drill of a database */
-    const json_t *warnings;       /* of the last backup: [{"text","text_de"}] */
+    const json_t *warnings;       /* of the last backup: [{"text","text_phrase"}] */
 
     bool binlog_stopped;     /* the server's binary log is to be archived, and is not */
     int64_t binlog_saved_ms; /* everything up to then is safe */
-    const char *binlog_error;
+    const json_t *binlog_error;
     struct health_run chain; /* the last proof of it */
     /* What is archived since base_ms cannot be brought back: no physical backup leads there. */
     bool base_missing;
@@ -95,16 +96,16 @@ struct health_facts {
         const char *subject;
     } ca;
 
-    bool nobody;                      /* neither mail nor webhook is set */
-    const char *trouble, *trouble_de; /* why somebody would not be told; NULL = they would be */
-    bool other_way;                   /* a way failed, and another one works */
+    bool nobody;           /* neither mail nor webhook is set */
+    const json_t *trouble; /* why somebody would not be told; NULL = they would be */
+    bool other_way;        /* a way failed, and another one works */
 
     enum { DATABASE_UNKNOWN, DATABASE_UP, DATABASE_DOWN, DATABASE_REFUSING } database;
     int64_t database_since_ms;
-    const char *cause; /* why, of the set-up of a container */
+    const json_t *cause; /* why, of the set-up of a container */
     bool proxy_down;
     int64_t proxy_since_ms;
-    const char *proxy_words;
+    const json_t *proxy_words;
 };
 
 struct health_finding {
@@ -114,7 +115,8 @@ struct health_finding {
     bool tell; /* worth a message */
     /* what the words are made of */
     int64_t at_ms, number;
-    const char *text, *text_de;
+    const json_t *said;
+    const char *name, *of; /* a certificate's subject, and its file */
 };
 #define HEALTH_MAX (HEALTH_CODES + 8) /* the last backup may have several warnings */
 struct health {
@@ -130,23 +132,20 @@ void health_find(const struct health_facts *f, struct health *out);
 
 /* What does not depend on the arguments. */
 struct health_about {
-    const char *code; /* "backup-failed" */
-    const char *area; /* "backup", "binlog", "drill", "disk", "certificate", "notify", "database",
-                         "proxy" */
-    const char *title, *title_de;   /* what it is, for a subject */
-    const char *advice, *advice_de; /* what to do */
+    const char *code;   /* "backup-failed" */
+    const char *area;   /* "backup", "binlog", "drill", "disk", "certificate", "notify", "database",
+                           "proxy" */
+    const char *title;  /* what it is, for a subject; of the catalogue, as is */
+    const char *advice; /* what to do */
 };
 const struct health_about *health_about(enum health_code code);
 /* NULL: there is no such code. */
 const struct health_about *health_about_name(const char *code);
 
-struct health_words {
-    char en[600], de[700];
-};
-void health_put(
-    const struct health_finding *f, const struct cron_zone *zone, struct health_words *out);
-/* [{"code","area","level":"hint|warn|bad","text","text_de","title","title_de","advice","advice_de"}],
- * new reference. */
+/* What is found, as a phrase; new reference. */
+json_t *health_phrase(const struct health_finding *f, const struct cron_zone *zone) MUSTCHECK;
+/* [{"code","area","level":"hint|warn|bad","text","title","advice", each with its phrase}], new
+ * reference. */
 json_t *health_json(const struct health *h, const struct cron_zone *zone) MUSTCHECK;
 
 #endif

@@ -1,6 +1,8 @@
 /* The decision whether a due backup may run now. */
 #include "backup/rules/idle_rule.h"
 
+#include "common/lang.h"
+
 /* InnoDB's statistics thread writes about 9.4 s after a large change; below this no quiet counts.
  */
 #define SHORTEST_QUIET_MS INT64_C(15000)
@@ -26,14 +28,13 @@ void idle_watch_update(struct idle_watch *w, const struct idle_proxy *proxy,
 }
 
 struct obstacle {
-    const char *reason, *words, *words_de;
+    const char *reason, *words;
     int64_t left_ms; /* until time alone removes it; 0 = it will not */
 };
 
-static struct obstacle obstacle(
-    const char *reason, const char *words, const char *words_de, int64_t left_ms)
+static struct obstacle obstacle(const char *reason, const char *words, int64_t left_ms)
 {
-    return (struct obstacle){reason, words, words_de, left_ms > 0 ? left_ms : 0};
+    return (struct obstacle){reason, words, left_ms > 0 ? left_ms : 0};
 }
 
 /* What stands in the way now; reason NULL = nothing does. */
@@ -43,38 +44,35 @@ static struct obstacle find_obstacle(const struct idle_settings *s, const struct
     int64_t quiet = s->minutes_ms > SHORTEST_QUIET_MS ? s->minutes_ms : SHORTEST_QUIET_MS;
 
     if (!p->known)
-        return obstacle("proxy-unknown", "the proxy cannot be asked, so it is not known to be idle",
-            "der Proxy gibt keine Auskunft, also ist nicht bekannt, ob Ruhe ist", 0);
+        return obstacle(
+            "proxy-unknown", N_("the proxy cannot be asked, so it is not known to be idle"), 0);
     if (!v->known || !w->server_seen)
-        return obstacle("server-unknown",
-            "the server cannot be asked, so it is not known to be idle",
-            "der Datenbankserver gibt keine Auskunft, also ist nicht bekannt, ob Ruhe ist", 0);
+        return obstacle(
+            "server-unknown", N_("the server cannot be asked, so it is not known to be idle"), 0);
     if (p->write_in_flight > 0)
-        return obstacle("writing", "a client is writing", "ein Programm schreibt gerade", 0);
+        return obstacle("writing", N_("a client is writing"), 0);
     if (p->transactions > 0)
-        return obstacle("transaction", "a client's transaction is open",
-            "bei einem Programm ist eine Transaktion offen", 0);
+        return obstacle("transaction", N_("a client's transaction is open"), 0);
     if (v->transactions > 0)
-        return obstacle("server-transaction", "a transaction is open on the server",
-            "auf dem Server ist eine Transaktion offen", 0);
+        return obstacle("server-transaction", N_("a transaction is open on the server"), 0);
     if (s->mode == IDLE_NO_CLIENTS) {
         if (p->sessions > 0)
-            return obstacle("sessions", "clients are connected", "es sind Programme verbunden", 0);
+            return obstacle("sessions", N_("clients are connected"), 0);
         int64_t left = w->no_sessions ? w->no_sessions_since + quiet - t->now_ms : quiet;
         if (left > 0)
-            return obstacle("recent-session", "the last client left only a short time ago",
-                "das letzte Programm hat sich erst vor Kurzem abgemeldet", left);
+            return obstacle(
+                "recent-session", N_("the last client left only a short time ago"), left);
     }
     if (p->in_flight > 0)
-        return obstacle("in-flight", "a statement is running", "eine Abfrage läuft noch", 0);
+        return obstacle("in-flight", N_("a statement is running"), 0);
     if (p->write_ms < quiet)
-        return obstacle("recent-write", "the last write was only a short time ago",
-            "zuletzt wurde erst vor Kurzem geschrieben", quiet - p->write_ms);
+        return obstacle(
+            "recent-write", N_("the last write was only a short time ago"), quiet - p->write_ms);
     int64_t server_quiet = t->now_ms - w->server_since;
     if (server_quiet < quiet)
         return obstacle("server-write",
-            "the server's own counters have not stood still for long enough",
-            "die Zähler des Servers stehen noch nicht lange genug still", quiet - server_quiet);
+            N_("the server's own counters have not stood still for long enough"),
+            quiet - server_quiet);
     return (struct obstacle){0};
 }
 
@@ -105,15 +103,13 @@ struct idle_decision idle_decide(const struct idle_settings *s, const struct idl
     const struct idle_proxy *proxy, const struct idle_server *server, const struct idle_watch *w)
 {
     if (t->now_ms < t->due_ms)
-        return (struct idle_decision){IDLE_NOT_DUE, "not-due", "the run is not due yet",
-            "der Lauf ist noch nicht fällig", ask_again(t->due_ms - t->now_ms, t)};
+        return (struct idle_decision){IDLE_NOT_DUE, "not-due", N_("the run is not due yet"),
+            ask_again(t->due_ms - t->now_ms, t)};
 
     struct obstacle o = find_obstacle(s, t, proxy, server, w);
     if (!o.reason)
-        return (struct idle_decision){
-            IDLE_RUN, "idle", "the database is idle", "die Datenbank ruht", 0};
+        return (struct idle_decision){IDLE_RUN, "idle", N_("the database is idle"), 0};
     if (t->now_ms >= t->deadline_ms)
-        return (struct idle_decision){after_deadline(s, server), o.reason, o.words, o.words_de, 0};
-    return (struct idle_decision){
-        IDLE_WAIT, o.reason, o.words, o.words_de, ask_again(o.left_ms, t)};
+        return (struct idle_decision){after_deadline(s, server), o.reason, o.words, 0};
+    return (struct idle_decision){IDLE_WAIT, o.reason, o.words, ask_again(o.left_ms, t)};
 }

@@ -67,10 +67,9 @@ struct idle_decision {
     const char *reason; /* one word for programs: "not-due" "idle" "proxy-unknownserver-unknown"
                            "writing" "in-flight" "transaction" "recent-writesessions"
                            "recent-session" "server-write" "server-transaction" */
-    const char *words;  /* a clause for people, English: "a transaction is open" */
-    const char *words_de;
-    int64_t again_ms; /* WAIT, NOT_DUE: earliest time from now that the answer can change by
-                         time alone; at least 1 s, at most to the deadline */
+    const char *words;  /* a clause for people, of the catalogue: "a transaction is open" */
+    int64_t again_ms;   /* WAIT, NOT_DUE: earliest time from now that the answer can change by
+                           time alone; at least 1 s, at most to the deadline */
 };
 struct idle_decision idle_decide(const struct idle_settings *s, const struct idle_times *t,
     const struct idle_proxy *proxy, const struct idle_server *server, const struct idle_watch *w);

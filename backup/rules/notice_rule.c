@@ -3,7 +3,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/error.h"
-#include "common/utf8.h"
+#include "common/phrase.h"
 #include "common/json_get.h"
 
 #define AGAIN_MS     INT64_C(60000)
@@ -28,29 +28,14 @@ static void put_message(json_t *state, const char *event, const char *what, cons
     json_t *to = json_array();
     for (; *channels; channels++)
         (void)json_array_append_new(to, json_string(*channels));
-    json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:I, s:I}", "event", event, "state", what,
-        "since", clock_iso(json_get_int(a, "since"), since), "detail", json_get_text(a, "detail"),
-        "channels", to, "tries", 0, "next", (json_int_t)now_ms, "born", (json_int_t)now_ms);
+    json_t *m = json_pack("{s:s, s:s, s:s, s:o, s:i, s:I, s:I}", "event", event, "state", what,
+        "since", clock_iso(json_get_int(a, "since"), since), "channels", to, "tries", 0, "next",
+        (json_int_t)now_ms, "born", (json_int_t)now_ms);
     CHECK(m);
-    if (json_get_str(a, "detail_de"))
-        (void)json_object_set(m, "detail_de", json_object_get(a, "detail_de"));
+    phrase_copy(m, "detail", a, "detail");
     (void)json_array_append_new(outbox, m);
     while (json_array_size(outbox) > NOTICE_OUTBOX_MAX)
         (void)json_array_remove(outbox, 0);
-}
-
-static json_t *text_json(const char *s)
-{
-    size_t size = s ? strlen(s) + 1 : 1;
-    _cleanup_free_ char *valid = xmalloc(size);
-    return json_string(utf8_copy(valid, size, s ? s : ""));
-}
-
-static void put_details(json_t *a, const struct notice_fact *f)
-{
-    (void)json_object_set_new(a, "detail", text_json(f->detail));
-    if (f->detail_de)
-        (void)json_object_set_new(a, "detail_de", text_json(f->detail_de));
 }
 
 static bool begins(json_t *state, json_t *active, const struct notice_fact *f,
@@ -59,7 +44,7 @@ static bool begins(json_t *state, json_t *active, const struct notice_fact *f,
     json_t *a = json_pack("{s:I, s:I, s:i}", "since", (json_int_t)now_ms, "told",
         (json_int_t)now_ms, "grade", f->grade);
     CHECK(a);
-    put_details(a, f);
+    phrase_put(a, "detail", json_incref(f->detail));
     put_message(state, f->event, "raised", a, channels, now_ms);
     (void)json_object_set_new(active, f->event, a);
     return true;
@@ -74,7 +59,7 @@ static bool goes_on(json_t *state, json_t *a, const struct notice_fact *f,
         return false;
     (void)json_object_set_new(a, "told", json_integer(now_ms));
     (void)json_object_set_new(a, "grade", json_integer(f->grade));
-    put_details(a, f);
+    phrase_put(a, "detail", json_incref(f->detail));
     put_message(state, f->event, worse ? "raised" : "reminder", a, channels, now_ms);
     return true;
 }

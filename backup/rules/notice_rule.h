@@ -4,8 +4,8 @@
  * later. Pure: facts and a clock in, messages out. The state is a JSON object that is kept as it
  * is:
  *
- *   {"active":{EVENT:{"since":MS,"told":MS,"grade":N,"detail":TEXT,"detail_de":TEXT}},
- *    "outbox":[{"event","state","since","detail","detail_de","channels":[..],"tries":N,"next":MS,"born":MS}]}
+ *   {"active":{EVENT:{"since":MS,"told":MS,"grade":N,"detail":WORDS,"detail_phrase":PHRASE}},
+ *    "outbox":[{"event","state","since","detail","detail_phrase","channels":[..],"tries":N,"next":MS,"born":MS}]}
  */
 #ifndef ELEXGATE_BACKUP_RULES_NOTICE_RULE_H
 #define ELEXGATE_BACKUP_RULES_NOTICE_RULE_H
@@ -19,7 +19,7 @@ struct notice_fact {
     const char *event;                                     /* "backup-failed" */
     enum { NOTICE_UNKNOWN, NOTICE_WELL, NOTICE_WRONG } is; /* unknown: as it was */
     int grade;                                             /* higher is graver */
-    const char *detail, *detail_de;
+    json_t *detail; /* a phrase (common/phrase.h), borrowed; NULL: nothing is known to be said */
 };
 
 #define NOTICE_OUTBOX_MAX 50

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 #include "common/notify_check.h"
 #include "common/units.h"
 
@@ -64,7 +65,8 @@ static void notify(struct doctor *d)
             d, DOCTOR_GOOD, "notify", tr(d->cli, "somebody is told when something fails"), NULL);
         return;
     }
-    _cleanup_free_ char *text = output_safe(d->cli->lang == LANG_DE ? t.text_de : t.text);
+    _cleanup_free_ char *words = error_phrase_words(d->cli->lang, &t.why),
+                        *text = output_safe(words);
     doctor_tell(d, t.nobody ? DOCTOR_WARNING : DOCTOR_CRITICAL, "notify", text, fix);
 }
 

@@ -14,6 +14,7 @@ import pytest
 
 from lib import control, load, paths, process
 from lib.backup import Backup, event
+from lib.phrases import german
 
 
 @pytest.fixture
@@ -121,19 +122,19 @@ def test_so_many_questions_at_once_and_no_more(backup):
 
 def test_schedule_preview(keeper):
     answer = keeper.call({"cmd": "schedule-preview", "schedule": "15 3 * * 1-5", "count": 3})
-    assert answer["words"] == "Monday to Friday at 03:15" and answer["words_de"] == "Montag bis Freitag um 03:15"
+    assert answer["words"] == "Monday to Friday at 03:15" and german(answer, "words") == "Montag bis Freitag um 03:15"
     assert len(answer["next"]) == 3 and answer["next"] == sorted(answer["next"]) and answer["next"][0].endswith("Z")
     assert len(keeper.call({"cmd": "schedule-preview", "schedule": "daily"})["next"]) == 5
 
 
-@pytest.mark.parametrize("text,field,german", [
+@pytest.mark.parametrize("text,field,words", [
     ("75 3 * * *", "minute", "Minute"), ("15 25 * * *", "hour", "Stunde"), ("15 3 0 * *", "day", "Tag"),
     ("15 3 * 13 *", "month", "Monat"), ("15 3 * * 9", "weekday", "0 und 7 sind Sonntag"), ("15 3 * *", "weekday", "fehlt"),
     ("1 2 3 4 5 6", "schedule", "mehr als fünf"), ("0 0 30 2 *", "schedule", "nie"), ("@often", "schedule", "nicht bekannt"),
     ("", "minute", "fehlt"), ("ü 3 * * *", "minute", "weder")])
-def test_schedule_preview_says_what_is_wrong(keeper, text, field, german):
+def test_schedule_preview_says_what_is_wrong(keeper, text, field, words):
     answer = refused(keeper, {"cmd": "schedule-preview", "schedule": text}, "EINVAL")
-    assert answer["field"] == field and german in answer["error_de"], answer
+    assert answer["field"] == field and words in german(answer, "error"), answer
 
 
 def test_schedule_preview_bad_input(keeper):
@@ -199,7 +200,7 @@ def test_config_set_keeps_comments_and_takes_effect_at_once(keeper):
     assert stat.S_IMODE(keeper.config.stat().st_mode) == 0o640
     assert (keeper.config.parent / (keeper.config.name + "~")).read_bytes() == before
     status = keeper.call("status")
-    assert status["schedule"]["words_de"] == "Montag bis Freitag um 03:15" and status["schedule"]["next"]
+    assert german(status["schedule"], "words") == "Montag bis Freitag um 03:15" and status["schedule"]["next"]
     # null takes it away again
     answer = keeper.call({"cmd": "config-set", "values": {"backup.schedule": None, "drill.schedule": None}})
     assert keeper.call("status")["schedule"]["next"] is None
@@ -496,9 +497,9 @@ def test_cli_reload_is_for_the_keeper_too(folder, server, make_gate):
 def test_cli_schedule_preview(keeper):
     assert "Monday to Friday at 03:15" in keeper.cli("schedule", "preview", "15 3 * * 1-5").stdout
     keeper.cli("schedule", "preview", exit=2)
-    german = process.run([paths.CLI, "--config", keeper.config, "schedule", "preview", "15 25 * * *"], check=False,
+    told = process.run([paths.CLI, "--config", keeper.config, "schedule", "preview", "15 25 * * *"], check=False,
                          env={**os.environ, "LC_ALL": "de_CH.UTF-8"})
-    assert german.returncode == 2 and "Stunde" in german.stderr
+    assert told.returncode == 2 and "Stunde" in told.stderr
 
 
 def test_cli_backups_delete(keeper, two_runs):

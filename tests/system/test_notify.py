@@ -13,6 +13,7 @@ import pytest
 
 from lib import paths, ports, process
 from lib.backup import Backup
+from lib.phrases import german
 
 pytestmark = pytest.mark.sanitize
 SENDMAIL = """#!/bin/sh
@@ -114,7 +115,20 @@ def test_test(setup, mailbox, hook, folder):
     assert mailbox.args()[0] == ["-i", "-f", "gate@praxis.example", "--", "it@praxis.example", "chef@praxis.example"]
     path, headers, body, _ = hook.got[0]
     assert path == "/hook" and headers["Authorization"] == "Bearer s3cret" and headers["Content-Type"] == "application/json"
-    assert body["event"] == "test" and "ein Test" in body["subject_de"] and "a test" in body["subject"]
+    assert body["event"] == "test" and "ein Test" in body["subject"] and body["language"] == "de"
+    assert [(l["language"], "a test" in l["subject"], "was asked for" in l["text"]) for l in body["letters"]] == [("de", False, False), ("en", True, True)]
+
+
+def test_messages_are_in_the_languages_that_are_set(setup, mailbox):
+    b = setup(languages="fr it")
+    b.cli("notify", "--test")
+    mail, = mailbox.mails()
+    text = mail.get_content()
+    assert "un test, tout va bien" in mail["Subject"] and text.index("a été demandé") < text.index("è stato chiesto")
+    assert "verlangt" not in text and "was asked for" not in text
+    b.config.write_text(b.config.read_text().replace("languages = fr it", "languages = de, rm"))
+    refused = b.cli("config", "check", exit=1).stderr
+    assert '[notify] languages must be a list of de, en, fr or it, not "rm"' in refused, refused
 
 
 def test_failures_are_told(setup, mailbox, hook):
@@ -267,7 +281,7 @@ def test_that_nobody_would_be_told_is_told(setup, notify, says, nobody):
     assert line["level"] == ("warning" if nobody else "critical") and says in line["text"]
     b.start_keeper()
     status = b.call("status")["notify"]
-    assert not status["good"] and status["nobody"] == nobody and says in status["text"] and status["text_de"]
+    assert not status["good"] and status["nobody"] == nobody and says in status["text"] and german(status) != status["text"]
     assert "elexgate_notify_working 0" in process.run([paths.CLI, "--config", b.config, "metrics"], check=False).stdout
 
 

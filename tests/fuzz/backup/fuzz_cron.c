@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backup/rules/cron.h"
+#include "common/phrase.h"
 
 #define SPRING INT64_C(1806195600) /* 2027-03-28 01:00 UTC */
 #define AUTUMN INT64_C(1824944400) /* 2027-10-31 01:00 UTC */
@@ -39,7 +40,7 @@ static void check_runs(const struct cron *c, int64_t from)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char text[301], words[400];
+    char text[301];
     struct cron c;
     struct err e = {0};
     if (size >= sizeof text)
@@ -52,9 +53,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_runs(&c, SPRING - 2 * 86400 + 17);
     check_runs(&c, AUTUMN - 2 * 86400 + 17);
-    CHECK(*cron_describe(&c, CRON_GERMAN, words, sizeof words));
-    CHECK(*cron_describe(&c, CRON_ENGLISH, words, sizeof words));
-    cron_describe(&c, CRON_GERMAN, words, 5);
-    CHECK(strlen(words) < 5);
+    json_t *said = cron_phrase(&c);
+    for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++) {
+        char *words = phrase_words(lang, said);
+        CHECK(*words && !strchr(words, '?') && !strstr(words, "%"));
+        free(words);
+    }
+    json_decref(said);
     return 0;
 }

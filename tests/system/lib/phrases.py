@@ -20,14 +20,19 @@ def catalogue(language):
 def words(language, phrase):
     if isinstance(phrase, str):
         return phrase
+    if isinstance(phrase, dict):  # a moment of the clock on the wall, or a number
+        if "number" in phrase:
+            return phrase["number"].replace(".", ",")
+        return re.sub(r"^(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", phrase["local"])
     if not isinstance(phrase[0], str):
         return ": ".join(words(language, p) for p in phrase)
     places = iter(range(1, 100))
 
     def put(m):
         return "%" if m[2] == "%" else words(language, phrase[int(m[1]) if m[1] else next(places)])
-    assert phrase[0] in catalogue(language), f"not in the catalogue: {phrase[0]}"
-    return CONVERSION.sub(put, catalogue(language)[phrase[0]])
+    sentence = re.search("[A-Za-z]", CONVERSION.sub("", phrase[0]))
+    assert not sentence or phrase[0] in catalogue(language), f"not in the catalogue: {phrase[0]}"
+    return CONVERSION.sub(put, catalogue(language).get(phrase[0], phrase[0]))
 
 
 def german(answer, key="text"):

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "backup/rules/cron.h"
+#include "common/error_phrase.h"
 #include "common/utf8.h"
 #include "common/clock.h"
 
@@ -214,6 +215,13 @@ static void test_against_every_minute(void **state)
     }
 }
 
+static void assert_words(const json_t *said, enum lang lang, const char *wanted)
+{
+    char *words = phrase_words(lang, said);
+    assert_string_equal(words, wanted);
+    free(words);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -232,16 +240,21 @@ static void test_words(void **state)
             "Freitag oder am Tag 13 des Monats um 02:00"},
         {"*/15 * * * *", "daily every 15 minutes", "täglich alle 15 Minuten"},
         {"*/15 8-18 * * 1-5", "Monday to Friday every 15 minutes of the hours 8 to 18",
-            "Montag bis Freitag alle 15 Minuten der Stunden 8 bis 18"},
+            "Montag bis Freitag alle 15 Minuten in den Stunden 8 bis 18"},
+        {"*/5 3 1,2,3,9 * *", "on day 1 to 3 and 9 of the month every 5 minutes of the hour 3",
+            "am Tag 1 bis 3 und 9 des Monats alle 5 Minuten in der Stunde 3"},
+        {"1,7,20,33,40 * 1,4,8 * mon,wed-fri",
+            "Monday and Wednesday to Friday or on day 1, 4 and 8 of the month at minute 1, 7, 20, 33 and 40 of every hour",
+            "Montag und Mittwoch bis Freitag oder am Tag 1, 4 und 8 des Monats zur Minute 1, 7, 20, 33 und 40 jeder Stunde"},
         {"30 * * * *", "daily at minute 30 of every hour", "täglich zur Minute 30 jeder Stunde"},
         {"* * * * *", "daily every minute", "täglich jede Minute"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cron c = parsed(cases[i].text);
-        char buf[300], small[8];
-        assert_string_equal(cron_describe(&c, CRON_ENGLISH, buf, sizeof buf), cases[i].english);
-        assert_string_equal(cron_describe(&c, CRON_GERMAN, buf, sizeof buf), cases[i].german);
-        assert_true(strlen(cron_describe(&c, CRON_GERMAN, small, sizeof small)) < sizeof small);
+        json_t *said = cron_phrase(&c);
+        assert_words(said, LANG_EN, cases[i].english);
+        assert_words(said, LANG_DE, cases[i].german);
+        json_decref(said);
     }
 }
 
@@ -267,13 +280,16 @@ static void test_faults(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cron c;
-        struct cron_fault f = {0};
-        assert_int_equal(cron_check(cases[i].text, &c, &f), -EINVAL);
-        assert_string_equal(f.field, cases[i].field);
-        if (!strstr(f.text_de, cases[i].german))
-            fail_msg("\"%s\" does not say \"%s\"", f.text_de, cases[i].german);
-        assert_int_equal(utf8_check(f.text, strlen(f.text)), strlen(f.text));
-        assert_int_equal(utf8_check(f.text_de, strlen(f.text_de)), strlen(f.text_de));
+        const char *field = NULL;
+        struct err e = {0};
+        assert_int_equal(cron_check(cases[i].text, &c, &field, &e), -EINVAL);
+        assert_string_equal(field, cases[i].field);
+        char *german = error_phrase_words(LANG_DE, &e);
+        if (!strstr(german, cases[i].german))
+            fail_msg("\"%s\" does not say \"%s\"", german, cases[i].german);
+        assert_int_equal(utf8_check(e.text, strlen(e.text)), strlen(e.text));
+        assert_int_equal(utf8_check(german, strlen(german)), strlen(german));
+        free(german);
     }
     /* a character that is cut in two, because the field is long */
     char longer[200];
@@ -281,9 +297,10 @@ static void test_faults(void **state)
         memcpy(longer + 2 * i, "ü", 2);
     memcpy(longer + 120, " * * * *", 9);
     struct cron c;
-    struct cron_fault f = {0};
-    assert_int_equal(cron_check(longer, &c, &f), -EINVAL);
-    assert_int_equal(utf8_check(f.text_de, strlen(f.text_de)), strlen(f.text_de));
+    const char *field = NULL;
+    struct err e = {0};
+    assert_int_equal(cron_check(longer, &c, &field, &e), -EINVAL);
+    assert_int_equal(utf8_check(e.text, strlen(e.text)), strlen(e.text));
 }
 
 int main(void)

@@ -7,12 +7,23 @@
 #include "backup/rules/health.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 #define MIN  INT64_C(60000)
 #define HOUR (60 * MIN)
 #define DAY  (24 * HOUR)
 #define GB   UINT64_C(1000000000)
 #define NOW  INT64_C(1772452800000) /* Monday, 2026-03-02 12:00 UTC */
+
+/* Facts borrow their texts; those of the tests live until the end. */
+static json_t *kept;
+
+static const json_t *said(const char *text)
+{
+    json_t *s = json_string(text);
+    (void)json_array_append_new(kept, s);
+    return s;
+}
 
 static void schedule(struct health_schedule *s, const char *text)
 {
@@ -180,7 +191,7 @@ static void test_a_skipped_run_did_not_fail(void **state)
     (void)state;
     struct health_facts f = well();
     f.last.exit_code = EXIT_NOT_IDLE;
-    f.last.error = "the database was not idle";
+    f.last.error = said("the database was not idle");
     expect(&f, "backup-missed!+");
     health_find(&f, &h);
     assert_true(h.open[HEALTH_BACKUP_FAILED]); /* whether one before it failed is as it was */
@@ -217,7 +228,8 @@ static void test_warnings_of_the_last_backup(void **state)
 {
     (void)state;
     struct health_facts f = well();
-    json_t *warnings = json_pack("[{s:s, s:s}, {s:s}]", "text", "a", "text_de", "b", "text", "c");
+    json_t *warnings = json_pack(
+        "[{s:s, s:[s]}, {s:s}]", "text", "a", "text_phrase", "b", "text", "c");
     f.warnings = warnings;
     expect(&f, "backup-warning backup-warning");
     for (int i = 0; i < 100; i++)
@@ -278,7 +290,7 @@ static void test_database_and_gate(void **state)
     expect(&f, "");
     f = well();
     f.database = DATABASE_REFUSING;
-    f.cause = "the account could not be made";
+    f.cause = said("the account could not be made");
     expect(&f, "database-refusing!+ setup-failed!+");
     f = well();
     f.proxy_down = true;
@@ -323,7 +335,7 @@ static void test_who_is_told(void **state)
 {
     (void)state;
     struct health_facts f = well();
-    f.trouble = "nobody";
+    f.trouble = said("nobody");
     f.nobody = true;
     expect(&f, "nobody-told?");
     f.nobody = false;
@@ -345,12 +357,15 @@ static void assert_words_in(
     const struct cron_zone *zone, const struct health_facts *f, const char *en, const char *de)
 {
     struct health h;
-    struct health_words w;
     health_find(f, &h);
     assert_int_equal(h.n, 1);
-    health_put(&h.found[0], zone, &w);
-    assert_string_equal(w.en, en);
-    assert_string_equal(w.de, de);
+    json_t *p = health_phrase(&h.found[0], zone);
+    char *english = phrase_words(LANG_EN, p), *german = phrase_words(LANG_DE, p);
+    assert_string_equal(english, en);
+    assert_string_equal(german, de);
+    free(english);
+    free(german);
+    json_decref(p);
 }
 #define assert_words(f, en, de) assert_words_in(&cron_zone_utc, f, en, de)
 
@@ -363,12 +378,14 @@ static void test_words(void **state)
         "auf der Festplatte der Sicherungen sind nur noch 0,5 GB frei");
     f = well();
     f.last.exit_code = EXIT_FAILED;
-    f.last.error = "a disk is away";
+    f.last.error = said("a disk is away");
     assert_words(&f, "the last backup failed: a disk is away",
         "die letzte Sicherung misslang: a disk is away");
-    f.last.error_de = "eine Platte fehlt";
-    assert_words(&f, "the last backup failed: a disk is away",
-        "die letzte Sicherung misslang: eine Platte fehlt");
+    json_t *why = json_pack("[[s], [s, s]]", "the last drill failed", "%s is full", "x");
+    f.last.error = why;
+    assert_words(&f, "the last backup failed: the last drill failed: x is full",
+        "die letzte Sicherung misslang: die letzte Probe misslang: x is full");
+    json_decref(why);
     f = well();
     f.last.started_ms = f.good.started_ms = NOW - 33 * HOUR;
     assert_words(&f,
@@ -405,38 +422,40 @@ static void test_words(void **state)
     assert_words(&f, "the CA that workstations know ends on 2026-05-01 (our CA)",
         "die CA, die die Arbeitsplätze kennen, endet am 01.05.2026 (our CA)");
     f = well();
-    f.trouble = "nobody will know";
-    f.trouble_de = "niemand erfährt es";
-    assert_words(&f, "nobody will know", "niemand erfährt es");
+    json_t *never = phrase_of("never");
+    f.trouble = never;
+    assert_words(&f, "never", "nie");
+    json_decref(never);
     f = well();
     f.proof.exit_code = EXIT_INCONSISTENT;
-    f.proof.error = "rows are missing";
-    f.proof.error_de = "Zeilen fehlen";
-    assert_words(
-        &f, "the last drill failed: rows are missing", "die letzte Probe misslang: Zeilen fehlen");
+    f.proof.error = said("rows are missing");
+    assert_words(&f, "the last drill failed: rows are missing",
+        "die letzte Probe misslang: rows are missing");
     f = well();
     f.last.exit_code = EXIT_NOT_IDLE;
-    f.last.error = "somebody worked";
+    f.last.error = said("somebody worked");
     f.good.is = false;
     f.good.started_ms = 0;
     struct health h;
-    struct health_words w;
     health_find(&f, &h);
-    health_put(&h.found[1], &cron_zone_utc, &w);
-    assert_string_equal(w.en,
+    json_t *p = health_phrase(&h.found[1], &cron_zone_utc);
+    char *words = phrase_words(LANG_EN, p);
+    assert_string_equal(words,
         "a backup was due on 2026-03-02 03:00 and did not take place; last good backup: never: somebody worked");
+    free(words);
+    json_decref(p);
     f = well();
     f.proof.started_ms = NOW - 40 * DAY;
     schedule(&f.drill, NULL);
     assert_words(
         &f, "the last drill was on 2026-01-21 12:00", "die letzte Probe war am 21.01.2026 12:00");
     f = well();
-    f.chain = (struct health_run){.is = true, .exit_code = EXIT_NO_SPACE, .error = "no room"};
+    f.chain = (struct health_run){.is = true, .exit_code = EXIT_NO_SPACE, .error = said("no room")};
     assert_words(&f, "the chain of the binary log could not be tried: no room",
         "die Kette des Binärlogs liess sich nicht prüfen: no room");
     f = well();
     f.binlog_stopped = true;
-    f.binlog_error = "the disk is full";
+    f.binlog_error = said("the disk is full");
     assert_words(&f, "the binary log is not archived, what is safe ends: never; the disk is full",
         "das Binärlog wird nicht archiviert, gesichert ist bis: nie; the disk is full");
 }
@@ -472,14 +491,19 @@ static void test_every_code_has_its_words(void **state)
     (void)state;
     for (size_t i = 0; i < HEALTH_CODES; i++) {
         const struct health_about *a = health_about((enum health_code)i);
-        assert_true(*a->code && *a->title && *a->title_de && *a->advice && *a->advice_de);
+        assert_true(*a->code && *a->title && *a->advice);
+        assert_string_not_equal(lang_text(LANG_DE, a->title), a->title);
+        assert_string_not_equal(lang_text(LANG_DE, a->advice), a->advice);
         assert_non_null(strstr(areas, a->area));
         assert_ptr_equal(health_about_name(a->code), a);
-        struct health h = {.found = {{.code = (enum health_code)i, .text = "x"}}, .n = 1};
+        struct health h = {.found = {{.code = (enum health_code)i}}, .n = 1};
         json_t *list = health_json(&h, &cron_zone_utc), *o = json_array_get(list, 0);
         assert_string_equal(json_get_str(o, "code"), a->code);
         assert_string_equal(json_get_str(o, "level"), "hint");
-        assert_true(*json_get_text(o, "text") && *json_get_text(o, "text_de"));
+        char *german = phrase_in(LANG_DE, o, "text");
+        assert_true(*json_get_text(o, "text"));
+        assert_string_not_equal(german, json_get_text(o, "text"));
+        free(german);
         json_decref(list);
     }
     assert_null(health_about_name("nix"));
@@ -506,5 +530,8 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_code_has_its_words),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    kept = json_array();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    json_decref(kept);
+    return failed;
 }

@@ -5,6 +5,7 @@
 #include "backup/rules/notice_rule.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 #define MIN  INT64_C(60000)
 #define HOUR (60 * MIN)
@@ -17,10 +18,13 @@ static const char *const nobody[] = {NULL};
 
 static bool see(json_t *state, int is, int grade, const char *const *channels, int64_t now)
 {
-    const struct notice_fact f = {.event = "backup-failed", .grade = grade, .detail = "why"};
+    json_t *why = phrase_of("why");
+    const struct notice_fact f = {.event = "backup-failed", .grade = grade, .detail = why};
     struct notice_fact facts[] = {f, {.event = "disk-low"}};
     facts[0].is = is == 0 ? NOTICE_UNKNOWN : is == 1 ? NOTICE_WELL : NOTICE_WRONG;
-    return notice_rule_update(state, facts, 2, channels, DAY, now);
+    bool changed = notice_rule_update(state, facts, 2, channels, DAY, now);
+    json_decref(why);
+    return changed;
 }
 
 static size_t waiting(const json_t *state)
@@ -52,8 +56,9 @@ static void umlauts_at_the_border(void **s)
                 strcat(error, characters[i]);
             size_t n = utf8_format(words, sizeof words, "%s: %s", "2026-11-30T03:15:00Z", error);
             assert_true(n < sizeof words && n + strlen(characters[i]) >= sizeof words);
+            json_t *said = phrase("%s", words);
             const struct notice_fact f = {
-                .event = "backup-failed", .is = NOTICE_WRONG, .detail = words};
+                .event = "backup-failed", .is = NOTICE_WRONG, .detail = said};
             json_t *state = json_object();
             assert_true(notice_rule_update(state, &f, 1, both, DAY, T0));
             const char *told = json_string_value(
@@ -61,6 +66,7 @@ static void umlauts_at_the_border(void **s)
             assert_non_null(told);
             assert_int_equal(strlen(told), n);
             assert_memory_equal(told + 22, error, n - 22);
+            json_decref(said);
             json_decref(state);
         }
 }
@@ -206,9 +212,11 @@ static void odd_state(void **s)
     }
     json_decref(state);
     state = json_object();
-    const struct notice_fact f = {.event = "disk-low", .is = NOTICE_WRONG, .detail = "\xff\xfe"};
+    json_t *said = phrase("%s", "\xff\xfe");
+    const struct notice_fact f = {.event = "disk-low", .is = NOTICE_WRONG, .detail = said};
     assert_true(notice_rule_update(state, &f, 1, both, 0, T0));
     assert_int_equal(waiting(state), 1);
+    json_decref(said);
     json_decref(state);
 }
 

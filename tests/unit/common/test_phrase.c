@@ -56,6 +56,27 @@ static void parts_and_phrases_within(void **state)
     assert_words_of(json_pack("[o, o]", phrase("a %d", 1), phrase("b")), "a 1: b");
 }
 
+/* What each language writes in its way, and what only looks like it. */
+static void moments_and_numbers(void **state)
+{
+    static const char *const rows[][3] = {{"local", "2026-03-02 14:05", "02.03.2026 14:05"},
+        {"local", "2026-03-02", "02.03.2026"}, {"local", "today", "today"},
+        {"local", "2026-3-2", "2026-3-2"}, {"number", "8.1", "8,1"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *p = phrase("%s!", "");
+        phrase_set(p, 0, *rows[i][0] == 'l' ? phrase_local(rows[i][1]) : phrase_number(rows[i][1]));
+        for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++) {
+            char *words = phrase_words(lang, p),
+                 *wanted = xasprintf("%s!", rows[i][lang == LANG_EN ? 1 : 2]);
+            assert_string_equal(words, wanted);
+            free(words);
+            free(wanted);
+        }
+        json_decref(p);
+    }
+}
+
 /* A file or a peer can write what it wants. */
 static void hostile(void **state)
 {
@@ -120,6 +141,7 @@ int main(void)
         cmocka_unit_test(as_printf_writes),
         cmocka_unit_test(each_language_has_its_order),
         cmocka_unit_test(parts_and_phrases_within),
+        cmocka_unit_test(moments_and_numbers),
         cmocka_unit_test(hostile),
         cmocka_unit_test(members),
     };
