@@ -33,6 +33,7 @@ SEEDS = [
 ]
 MARKER = re.compile(rb"zq\d+q")
 SKIPPED = re.compile(rb"/\*M?!(?:50[7-9]\d\d|5[1-9]\d{3}|[6-9]\d{4}|\d{6}).*?\*/", re.S)
+DELIMITER_CRLF = re.compile(rb"delimiter[^\n]*\r\n", re.I)
 NESTED = re.compile(rb"/\*M?!.*?/\*|/\*.*?/\*M?!", re.S)
 
 
@@ -113,9 +114,9 @@ class Judge:
             cursor.execute("SELECT CAST(argument AS BINARY) FROM mysql.general_log WHERE command_type = 'Query'")
             return [row[0] for row in cursor.fetchall()]
 
-    def client(self, sql):
+    def client(self, sql, mode="--binary-mode"):
         return self.logged(lambda: subprocess.run(
-            ["mariadb", "--no-defaults", f"--socket={self.server.socket}", "--user=root", "--binary-mode", "--force", "--batch",
+            ["mariadb", "--no-defaults", f"--socket={self.server.socket}", "--user=root", mode, "--force", "--batch",
              "--default-character-set=utf8mb4"], input=sql, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60))
 
     def one_by_one(self, statements):
@@ -165,13 +166,20 @@ class Judge:
             return None
         known = next((i for i, (_, tokens) in enumerate(ours) if len(tokens) >= TOKENS_MAX), len(ours) + 1)
         valid = min(self.one_by_one([s for s, _ in ours]), known)
-        seen = [q for q in self.client(sql)]
         wanted = [markers(tokens) for _, tokens in ours][:valid]
         # what holds no marker may be there for one and empty for the other: it runs nothing that was not meant
         # code to some servers, a comment to others: our tokens do not have them, what the client sends does
         skipped = {m for c in SKIPPED.findall(sql) for m in MARKER.findall(c)} - {m for _, t in ours for m in markers(t)}
-        theirs = [m for m in ([m for m in MARKER.findall(q) if m not in skipped] for q in seen) if m][:sum(map(bool, wanted)) if refused or valid <= len(ours) else None]
+        most = sum(map(bool, wanted)) if refused or valid <= len(ours) else None
         wanted = [m for m in wanted if m]
+
+        def sent(mode):
+            return [m for m in ([m for m in MARKER.findall(q) if m not in skipped] for q in self.client(sql, mode)) if m][:most]
+
+        theirs = sent("--binary-mode")
+        # The end of a line on Windows belongs to a delimiter with --binary-mode only: our lexer reads DELIMITER as the client does by itself.
+        if theirs != wanted and DELIMITER_CRLF.search(sql):
+            theirs = sent("--skip-binary-mode")
         # A comment within a version comment, or the other way round: the client may leave text out, but cuts at the same places.
         nested = NESTED.search(sql)
         if theirs != wanted and not (nested and parts_of(theirs, wanted)):
