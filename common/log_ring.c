@@ -2,16 +2,26 @@
 #include "common/log_line.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
+#include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 
 #define LIMIT_DEFAULT 200
 #define BYTES_MAX     (JSON_LINE_MAX / 2)
 
 struct kept {
+    uint64_t seq; /* 0 = none lies here */
     char *json;
     size_t len;
     enum log_level level;
@@ -19,9 +29,11 @@ struct kept {
 
 static struct {
     pthread_mutex_t mutex;
-    struct kept *lines; /* NULL = not started; line number n lies at n % LOG_RING_LINES */
-    uint64_t last;      /* number of the newest; 0 = none yet */
-} ring = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct kept *lines;   /* NULL = not started; line number n lies at n % LOG_RING_LINES */
+    uint64_t first, last; /* numbers of the oldest known and of the newest; 0 = none yet */
+    char *path;           /* NULL = in memory only */
+    int fd;
+} ring = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 static atomic_bool started;
 
 bool log_ring_started(void)
@@ -45,8 +57,102 @@ void log_ring_stop(void)
         free(ring.lines[i].json);
     free(ring.lines);
     ring.lines = NULL;
-    ring.last = 0;
+    ring.first = ring.last = 0;
+    cleanup_fd(&ring.fd);
+    free(ring.path);
+    ring.path = NULL;
     atomic_store(&started, false);
+    pthread_mutex_unlock(&ring.mutex);
+}
+
+/* Takes json over. */
+static void put(uint64_t seq, enum log_level level, char *json, size_t len)
+{
+    struct kept *k = &ring.lines[seq % LOG_RING_LINES];
+    free(k->json);
+    *k = (struct kept){.seq = seq, .json = json, .len = len, .level = level};
+    ring.last = seq;
+    if (!ring.first)
+        ring.first = seq;
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+static void open_file(void)
+{
+    cleanup_fd(&ring.fd);
+    ring.fd = open(ring.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* A line each, in one piece: a process that takes over writes here, too. */
+static void append(const struct kept *k)
+{
+    struct stat st;
+    char number[24];
+    struct iovec parts[] = {
+        {number, (size_t)snprintf(number, sizeof number, "%" PRIu64 " ", k->seq)},
+        {k->json, k->len}, {(char[]){'\n'}, 1}};
+    if (!ring.path || k->level > LOG_INFO)
+        return;
+    if (fstat(ring.fd, &st) == 0 && st.st_size >= (off_t)LOG_RING_FILE_MAX) {
+        _cleanup_free_ char *before = xasprintf("%s.1", ring.path);
+        if (rename(ring.path, before) == 0)
+            open_file();
+    }
+    ssize_t n = writev(ring.fd, parts, 3);
+    (void)n; /* of no use to say so in the log; it goes to standard error all the same */
+}
+
+static void take_line(char *line)
+{
+    char *json;
+    enum log_level level;
+    uint64_t seq = strtoull(line, &json, 10);
+    json_t *o = json_loads(json, 0, NULL);
+    const char *name = json_get_str(o, "level");
+    if (name && log_level_parse(name, &level)) {
+        json = xstrdup(json + strspn(json, " "));
+        put(seq > ring.last ? seq : ring.last + 1, level, json, strlen(json));
+    }
+    json_decref(o);
+}
+
+static void load(const char *path)
+{
+    _cleanup_free_ char *data = NULL;
+    size_t len = 0;
+    char *rest = NULL;
+    if (file_read(path, 2 * LOG_RING_FILE_MAX, &data, &len, NULL) < 0)
+        return;
+    for (char *line = strtok_r(data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        take_line(line);
+}
+
+void log_ring_keep(const char *path)
+{
+    pthread_mutex_lock(&ring.mutex);
+    struct kept *said = ring.lines;
+    uint64_t begun = ring.first, last = ring.last;
+    if (said && !ring.path) {
+        _cleanup_free_ char *before = xasprintf("%s.1", path);
+        ring.lines = xcalloc(LOG_RING_LINES, sizeof *ring.lines);
+        ring.first = ring.last = 0;
+        load(before);
+        load(path);
+        ring.path = xstrdup(path);
+        open_file();
+        for (uint64_t n = begun; n && n <= last; n++) {
+            struct kept *k = &said[n % LOG_RING_LINES];
+            if (k->seq != n)
+                continue;
+            put(ring.last + 1, k->level, k->json, k->len);
+            append(&ring.lines[ring.last % LOG_RING_LINES]);
+            k->json = NULL;
+        }
+        for (size_t i = 0; i < LOG_RING_LINES; i++)
+            free(said[i].json);
+        free(said);
+    }
     pthread_mutex_unlock(&ring.mutex);
 }
 
@@ -54,13 +160,15 @@ void log_ring_add(enum log_level level, const char *json, size_t len)
 {
     pthread_mutex_lock(&ring.mutex);
     if (ring.lines) {
-        struct kept *k = &ring.lines[++ring.last % LOG_RING_LINES];
-        free(k->json);
-        *k = (struct kept){.json = xmalloc(len), .len = len, .level = level};
-        memcpy(k->json, json, len);
+        while (len > 0 && json[len - 1] == '\n')
+            len--;
+        put(ring.last + 1, level, memcpy(xmalloc(len + 1), json, len), len);
+        append(&ring.lines[ring.last % LOG_RING_LINES]);
     }
     pthread_mutex_unlock(&ring.mutex);
 }
+
+/* --- asked for -------------------------------------------------------------------------------- */
 
 struct query {
     uint64_t after;
@@ -122,8 +230,9 @@ static uint64_t first_line(const struct query *q, uint64_t oldest)
     uint64_t first = ring.last + 1, found = 0, bytes = 0;
     while (first > oldest && found < q->limit) {
         const struct kept *k = &ring.lines[(first - 1) % LOG_RING_LINES];
-        found += k->level <= q->level;
-        bytes += k->level <= q->level ? k->len + 64 : 0;
+        bool wanted = k->seq == first - 1 && k->level <= q->level;
+        found += wanted;
+        bytes += wanted ? k->len + 64 : 0;
         if (bytes > BYTES_MAX)
             break;
         first--;
@@ -135,14 +244,17 @@ static void collect(const struct query *q, json_t *answer)
 {
     json_t *lines = json_array();
     uint64_t oldest = ring.last > LOG_RING_LINES ? ring.last - LOG_RING_LINES + 1 : 1;
+    if (oldest < ring.first)
+        oldest = ring.first;
     uint64_t seq = first_line(q, oldest), next = seq - 1;
     size_t bytes = 0;
     for (; seq <= ring.last && json_array_size(lines) < q->limit; seq++) {
         const struct kept *k = &ring.lines[seq % LOG_RING_LINES];
-        bytes += k->level <= q->level ? k->len + 64 : 0;
+        bool wanted = k->seq == seq && k->level <= q->level;
+        bytes += wanted ? k->len + 64 : 0;
         if (bytes > BYTES_MAX)
             break;
-        if (k->level <= q->level)
+        if (wanted)
             json_array_append_new(lines, line_object(seq, k));
         next = seq;
     }

@@ -315,6 +315,8 @@ static int start(struct proxy *p, struct takeover *t, bool takeover, struct err 
     if (r < 0)
         return r;
     start_timers(p);
+    _cleanup_free_ char *recent = xasprintf("%s/recent.log", p->settings->state_dir);
+    log_ring_keep(recent);
     audit_trail_open(p->settings->config);
     warnings_log(p->settings);
     warnings_log_certificate(p->settings, clock_wall_ms() / 1000, &p->alarm);

@@ -275,6 +275,7 @@ static int open_state(struct keeper *k, struct err *e)
     int r = keeper_state_open("keeper.json", &k->state, e);
     if (r == 1)
         log_err(LOG_ERROR, "state-damaged", e, LOG_S("folder", k->place.folder));
+    log_ring_keep("recent.log");
     if (r >= 0)
         r = keeper_people_open(".", &k->ports.people, e);
     return r < 0 ? err_prefix(e, r, "%s", k->place.folder) : 0;

@@ -105,6 +105,34 @@ def test_each_program_stopped_in_turn(practice_parts):
     look(browser, "proxy")
 
 
+def test_the_log_knows_what_was_before_a_restart(practice_parts):
+    """From the disk: neither the gate's nor the keeper's end, nor the page's, takes what was before out of the log."""
+    server, gate, b, console = practice_parts
+    if not b.keeper.alive():
+        b.start_keeper()
+    if not gate.process.alive():
+        gate.start()
+    browser = console.admin()
+    rows = lambda: [row["text"] for row in browser.api("/api/log?kind=operation&lang=de")["rows"]]
+    b.call({"cmd": "run", "mode": "now"})  # how it ends is not the question
+    process.wait_until(lambda: any("Begonnen: Sicherung" in text for text in rows()), 30, "the backup stands in the log")
+    before = rows()
+    b.stop_keeper()
+    gate.stop()
+    console.stop()
+    gate.start()
+    b.start_keeper()
+    console.start()
+    browser = console.admin()
+    after = rows()
+    assert [text for text in before if text not in after] == []
+    for program in ("elexgate-proxy", "elexgate-keeper"):
+        started = lambda texts: sum("Gestartet:" in text and program in text for text in texts)
+        assert started(after) == started(before) + 1, (program, after)
+    people = [row["text"] for row in browser.api("/api/log?kind=people&lang=de")["rows"]]
+    assert any("sich angemeldet" in text or "angemeldet" in text for text in people), people
+
+
 def test_a_good_preview_does_not_show_another_error(practice_parts):
     """Mustache falls through to the outer {{error}}: "täglich um 03:15Zeitplan: Stunde …"."""
     _, _, b, console = practice_parts

@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/json_lines.h"
@@ -173,6 +175,69 @@ static void several_threads(void **state)
     json_decref(a);
 }
 
+/* A process that ends and its successor. */
+static void begin_again(const char *path)
+{
+    log_ring_stop();
+    log_ring_start();
+    log_event(LOG_INFO, "early"); /* before it is known where the file lies */
+    log_ring_keep(path);
+}
+
+static void a_restart_forgets_nothing(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/elexgate-log-ring-XXXXXX", path[64], before[80];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/recent.log", folder);
+    snprintf(before, sizeof before, "%s.1", path);
+    log_ring_keep(path);
+    log_event(LOG_INFO, "one", LOG_S("text", "Zürich"));
+    log_event(LOG_DEBUG, "two"); /* is for now only */
+    log_event(LOG_ERROR, "three");
+    begin_again(path);
+    json_t *a = ask("{}");
+    assert_int_equal(count(a), 3);
+    assert_field(line(a, 0), "text", "Zürich");
+    assert_int_equal(json_get_int(line(a, 1), "seq"), 3);
+    assert_field(line(a, 2), "event", "early");
+    assert_int_equal(json_get_int(a, "next"), 4);
+    json_decref(a);
+    a = ask("{\"after\":3}"); /* whoever follows goes on where it was */
+    assert_int_equal(count(a), 1);
+    assert_null(json_object_get(a, "restarted"));
+    assert_null(json_object_get(a, "missed"));
+    json_decref(a);
+    /* a line that a crash has cut, and others that are none */
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_true(dprintf(fd, "9 {\"level\":\"info\",\"ev\nx\n{}\n10 {\"level\":7}\n") > 0);
+    close(fd);
+    begin_again(path);
+    a = ask("{}");
+    assert_int_equal(count(a), 4);
+    assert_int_equal(json_get_int(a, "next"), 5);
+    json_decref(a);
+    /* two files of a bounded size, and what is in both is known */
+    for (int i = 0; i < 12000; i++)
+        log_event(LOG_INFO, "much", LOG_S("text", "so that a file is full after a while"));
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size <= (off_t)LOG_RING_FILE_MAX + 1000 && (st.st_mode & 0777) == 0600);
+    assert_int_equal(stat(before, &st), 0);
+    assert_true(st.st_size <= (off_t)LOG_RING_FILE_MAX + 1000);
+    begin_again(path);
+    a = ask("{\"limit\":2}");
+    assert_int_equal(json_get_int(a, "next"), 12006);
+    assert_field(line(a, 0), "event", "much");
+    json_decref(a);
+    a = ask("{\"after\":5}");
+    assert_true(json_get_true(a, "missed"));
+    json_decref(a);
+    unlink(path);
+    unlink(before);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_is_bounded, start, stop),
         cmocka_unit_test_setup_teardown(bad_questions, start, stop),
         cmocka_unit_test_setup_teardown(several_threads, start, stop),
+        cmocka_unit_test_setup_teardown(a_restart_forgets_nothing, start, stop),
     };
     int quiet = open(
         "/dev/null", O_WRONLY | O_CLOEXEC); /* the log itself is not what is looked at */
