@@ -11,6 +11,7 @@
 #include <string.h>
 #include "certs/names.h"
 #include "certs/renew.h"
+#include "common/hex.h"
 #include "common/lang.h"
 
 #define DAY_SECONDS    86400
@@ -185,8 +186,7 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
     read_names(x, i);
     read_constraints(x, i);
     memcpy(i->sha256, sha, CERT_SHA256_LEN);
-    for (size_t k = 0; k < CERT_SHA256_LEN; k++)
-        snprintf(i->fingerprint_sha256 + 2 * k, 3, "%02X", sha[k]);
+    hex_upper(sha, CERT_SHA256_LEN, i->fingerprint_sha256);
     i->is_ca = X509_check_ca(x) > 0;
     i->self_signed = (X509_get_extension_flags(x) & EXFLAG_SI) != 0;
     *out = i;

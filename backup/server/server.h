@@ -20,6 +20,8 @@
 
 struct server;
 
+/* Where it is, for people, malloc'ed. */
+char *server_where(const struct server_target *t) MUSTCHECK;
 /* program goes into the connection attributes and into error messages ("elexgate-job"). The session
  * gets a limit of 5 s a statement (server_limit), lock_wait_timeout=20, a wait_timeout of a day,
  * and UTC as time zone.
@@ -95,9 +97,7 @@ struct server_counter {
 int server_counters(
     struct server *s, const struct server_counter *counters, size_t n, struct err *e) MUSTCHECK;
 
-/* `name` with its backticks doubled, malloc'ed. */
-char *server_quote_name(const char *name) MUSTCHECK;
-/* The same for a GRANT, where the name of a database is a pattern. */
+/* `name` for a GRANT, where the name of a database is a pattern. */
 char *server_quote_pattern(const char *name) MUSTCHECK;
 /* For an account of ours: also what a plugin asks for that judges passwords; nothing to quote. */
 #define SERVER_PASSWORD_SIZE 40

@@ -12,6 +12,7 @@
 #include "common/process.h"
 #include "common/said.h"
 #include "common/json_get.h"
+#include "common/sql_name.h"
 
 #define PASSWORD_LEN 32
 #define HIDDEN       "********"
@@ -28,20 +29,6 @@ static char *new_password(void)
             p[i++] = letters[byte % (sizeof letters - 1)];
     }
     return p;
-}
-
-static char *quoted(const char *s)
-{
-    char *out = xmalloc(2 * strlen(s) + 3), *p = out;
-    *p++ = '\'';
-    for (; *s; s++) {
-        if (*s == '\'' || *s == '\\')
-            *p++ = '\\';
-        *p++ = *s;
-    }
-    *p++ = '\'';
-    *p = '\0';
-    return out;
 }
 
 struct statements {
@@ -103,7 +90,7 @@ int init_account_prepare(struct init *in)
         return cli_failf(in->cli, EXIT_FAILED,
             tr(in->cli, "elexgate-job does not say which privileges the keeper needs"));
     account += strlen(" TO ");
-    _cleanup_free_ char *password = quoted(in->password);
+    _cleanup_free_ char *password = sql_name_text(in->password);
     in->sql = xasprintf("CREATE USER IF NOT EXISTS %s IDENTIFIED BY %s;\n"
                         "ALTER USER %s IDENTIFIED BY %s;\n%s;\n%s%s",
         account, password, account, password, grant, in->account_only && beside ? beside : "",
@@ -113,7 +100,7 @@ int init_account_prepare(struct init *in)
 
 char *init_account_shown(const struct init *in)
 {
-    _cleanup_free_ char *password = quoted(in->password);
+    _cleanup_free_ char *password = sql_name_text(in->password);
     char *out = xstrdup("");
     const char *rest = in->sql, *hit;
     while ((hit = strstr(rest, password))) {

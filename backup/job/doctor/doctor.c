@@ -25,6 +25,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/process.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 #include "backup/server/dialect.h"
 #include "link/control.h"
@@ -137,7 +138,7 @@ static void check_execute(struct doctor *d)
     bool may = false;
     const struct backup_settings *s = &d->run->s;
     _cleanup_free_ char *beside = doctor_grants_beside(s, d->version);
-    _cleanup_free_ char *name = server_quote_name(config_str(s->config, "database", NULL, "name"));
+    _cleanup_free_ char *name = sql_name_quoted(config_str(s->config, "database", NULL, "name"));
     _cleanup_free_ char *fix = xasprintf("%s; REVOKE ALL PRIVILEGES ON %s.* FROM '%s'@'%s'", beside,
         name, s->target.user, doctor_grants_host(s));
     int r = doctor_grants_execute(d->server, s, &may, &e);
