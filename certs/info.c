@@ -11,6 +11,7 @@
 #include <string.h>
 #include "certs/names.h"
 #include "certs/renew.h"
+#include "common/clock.h"
 #include "common/hex.h"
 #include "common/lang.h"
 
@@ -274,8 +275,5 @@ const char *cert_warning_text(enum cert_warning one)
 
 char *cert_date(time_t t, char buf[static CERT_DATE_LEN])
 {
-    struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, CERT_DATE_LEN, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-        snprintf(buf, CERT_DATE_LEN, "an unknown date");
-    return buf;
+    return clock_utc((int64_t)t * 1000, "%Y-%m-%d %H:%M UTC", buf, CERT_DATE_LEN);
 }

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include "common/hex.h"
+#include "common/json_get.h"
 #include "common/said.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
@@ -315,6 +316,29 @@ int server_text(struct server *s, char **out, struct err *e, const char *fmt, ..
     _cleanup_free_ char *sql = format(fmt, ap);
     va_end(ap);
     return text(s, out, e, sql);
+}
+
+static int note_name(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    return json_array_append_new(ctx, json_text(row[0])) == 0 ? 0 : -ENOMEM;
+}
+
+int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    _cleanup_free_ char *sql = format(fmt, ap);
+    va_end(ap);
+    json_t *names = json_array();
+    int r = run(s, sql, note_name, names, e);
+    if (r < 0) {
+        json_decref(names);
+        return r;
+    }
+    *out = names;
+    return 0;
 }
 
 int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, ...)

@@ -62,6 +62,9 @@ int server_rows(struct server *s, server_row_fn *fn, void *ctx, struct err *e, c
 /* First column of the first row, malloc'ed; *out = NULL when there is no row or it is NULL. */
 int server_text(struct server *s, char **out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
+/* First column of every row, as an array of texts that the caller drops. */
+int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)
+    PRINTF(4, 5) MUSTCHECK;
 int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "backup/job/binlog/closing.h"
+#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 
@@ -41,10 +42,7 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
 const char *binlog_event_where(const struct binlog_event *ev, char buf[static BINLOG_WHERE_LEN])
 {
     char when[32];
-    time_t t = (time_t)ev->h.when;
-    struct tm local;
-    localtime_r(&t, &local);
-    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &local);
+    clock_local((int64_t)ev->h.when * 1000, "%Y-%m-%d %H:%M:%S", when, sizeof when);
     utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", ev->segment->file,
         ev->position, when, binlog_type_name(ev->h.type));
     return buf;

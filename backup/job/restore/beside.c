@@ -241,25 +241,12 @@ static const char *side(bool to_new)
     return to_new ? "new" : "old";
 }
 
-static int note_table(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
-}
-
 static int tables_in(struct server *s, const char *database, json_t **out, struct err *e)
 {
-    json_t *names = json_array();
     _cleanup_free_ char *name = server_quote_text(s, database);
-    int code = server_rows(s, note_table, names, e,
+    return server_names(s, out, e,
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') ORDER BY 1",
         name);
-    if (code == 0)
-        *out = names;
-    else
-        json_decref(names);
-    return code;
 }
 
 static int note_objects(
@@ -343,9 +330,9 @@ static bool listed(const json_t *names, const char *name)
 
 static void add_move(char **moves, const char *from, const char *to, const char *table)
 {
-    _cleanup_free_ char *a = sql_name_quoted(from), *b = sql_name_quoted(to),
-                        *t = sql_name_quoted(table);
-    char *longer = xasprintf("%s%s%s.%s TO %s.%s", *moves, **moves ? ", " : "", a, t, b, t);
+    _cleanup_free_ char *a = sql_name_quoted_table(from, table),
+                        *b = sql_name_quoted_table(to, table);
+    char *longer = xasprintf("%s%s%s TO %s", *moves, **moves ? ", " : "", a, b);
     free(*moves);
     *moves = longer;
 }

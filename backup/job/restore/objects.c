@@ -27,26 +27,12 @@ static const struct {
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-static int note_name(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
-}
-
 static int names_of(
     struct server *s, const char *database, size_t kind, json_t **out, struct err *e)
 {
-    json_t *names = json_array();
     _cleanup_free_ char *text = server_quote_text(s, database);
     const char *list = kinds[kind].list, *hole = strstr(list, "%s");
-    int code = server_rows(
-        s, note_name, names, e, "%.*s%s%s", (int)(hole - list), list, text, hole + 2);
-    if (code == 0)
-        *out = names;
-    else
-        json_decref(names);
-    return code;
+    return server_names(s, out, e, "%.*s%s%s", (int)(hole - list), list, text, hole + 2);
 }
 
 struct reading {
