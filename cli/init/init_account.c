@@ -34,6 +34,7 @@ static char *new_password(void)
 struct statements {
     char *grant;
     char *beside; /* for SQL that is restored, where nobody but the set-up is root on the server */
+    bool mysql;
 };
 
 static void keep_statements(void *ctx, const json_t *line)
@@ -43,6 +44,7 @@ static void keep_statements(void *ctx, const json_t *line)
         return;
     out->grant = xstrdup(json_get_str(line, "statement"));
     out->beside = xstrdup(json_get_str(line, "beside"));
+    out->mysql = json_get_true(line, "mysql");
 }
 
 /* The doctor says which privileges the keeper needs; it is asked with the configuration that is
@@ -91,6 +93,11 @@ int init_account_prepare(struct init *in)
             tr(in->cli, "elexgate-job does not say which privileges the keeper needs"));
     account += strlen(" TO ");
     _cleanup_free_ char *password = sql_name_text(in->password);
+    in->mysql = told.mysql;
+    if (in->mysql && in->binlog)
+        return cli_failf(in->cli, EXIT_REFUSED,
+            tr(in->cli,
+                "this server is MySQL, whose binary log is not archived (only MariaDB's); set it up without --binlog"));
     in->sql = xasprintf("CREATE USER IF NOT EXISTS %s IDENTIFIED BY %s;\n"
                         "ALTER USER %s IDENTIFIED BY %s;\n%s;\n%s%s",
         account, password, account, password, grant, in->account_only && beside ? beside : "",
