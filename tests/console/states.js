@@ -7,13 +7,17 @@ const NAME = "admin", PASSWORD = "ein langes Passwort für Tests";
 const KINDS = [["de", 1280], ["en", 1280], ["de", 390], ["en", 390]];
 const DOTS = "#services .dot";
 
-async function look(page, base, path, lang, must, never, where) {
+// Walked in each state, for what must stand nowhere and nothing wider than the screen; where SAYS has sentences, with axe-core as well.
+const PATHS = ["/", "/clients", "/backups", "/timeline", "/schedule", "/restore", "/log"];
+const NEVER = { de: ["{{", "undefined", "NaN", "[object", "Everybody", "is running", "not known"], en: ["{{", "undefined", "NaN", "[object", "Alle können", "nicht bekannt", "Sicherung"] };
+
+async function look(page, base, path, lang, must, never, where, accessible = true) {
     await page.goto(`${base}${path}?lang=${lang}`);
     const text = await page.innerText("main"), all = await page.evaluate(() => document.body.textContent);
     for (const sentence of must) assert(text.includes(sentence) || all.includes(sentence), `${where}: «${sentence}» is missing in:\n${text}`);
-    for (const sentence of never) assert(!text.includes(sentence), `${where}: «${sentence}» must not be in:\n${text}`);
+    for (const sentence of [...never, ...NEVER[lang]]) assert(!text.includes(sentence), `${where}: «${sentence}» must not be in:\n${text}`);
     assert((await overflow(page)) <= 0, `${where} is wider than the screen`);
-    assertEqual((await axe(page)).join("\n"), "", `accessibility of ${where}`);
+    if (accessible) assertEqual((await axe(page)).join("\n"), "", `accessibility of ${where}`);
 }
 
 // What the console knows of both programs is asked once a second, however many pages are open.
@@ -33,13 +37,38 @@ async function settled(page, base, file, state) {
 async function states(pages, base, says, file) {
     for (const [state, paths] of Object.entries(says)) {
         await settled(pages[0], base, file, state);
-        for (const [path, [german, neverGerman, english, neverEnglish]] of Object.entries(paths)) {
-            for (const [i, [lang, width]] of KINDS.entries()) {
+        await Promise.all(KINDS.map(async ([lang, width], i) => {
+            for (const path of new Set([...Object.keys(paths), ...PATHS])) {
+                const [german, neverGerman, english, neverEnglish] = paths[path] ?? [[], [], [], []];
                 const [must, never] = lang === "de" ? [german, neverGerman] : [english, neverEnglish];
-                await look(pages[i], base, path, lang, must, never, `${state} ${path} ${lang} ${width}`);
+                await look(pages[i], base, path, lang, must, never, `${state} ${path} ${lang} ${width}`, path in paths);
             }
-        }
+        }));
     }
+}
+
+// The console goes away under open pages: they say so, with the time of what they show, and recover by themselves; nobody has to
+// sign in again.
+async function gone(pages, base, file, [must, , english]) {
+    writeFileSync(file, "up");
+    for (const [i, [lang]] of KINDS.entries()) {
+        await pages[i].goto(`${base}/?lang=${lang}`);
+        assert(await pages[i].locator("#offline").isHidden(), "all is well at first");
+    }
+    console.log("OPEN");
+    await Promise.all(KINDS.map(async ([lang, width], i) => {
+        const note = pages[i].locator("#offline"), where = `the console is away, ${lang} ${width}`;
+        await note.waitFor({ state: "visible", timeout: 60000 });
+        const text = await note.innerText(), says = { de: /nicht erreichbar; Sie sehen den Stand von \d\d:\d\d/, en: /cannot be reached; .*\d\d:\d\d/ }[lang];
+        assert(says.test(text), `${where}: ${text}`);
+        assert((await overflow(pages[i])) <= 0, `${where}: wider than the screen`);
+        assertEqual((await axe(pages[i])).join("\n"), "", `accessibility where ${where}`);
+    }));
+    console.log("OFFLINE");
+    await Promise.all(KINDS.map(async ([lang, width], i) => {
+        await pages[i].locator("#offline").waitFor({ state: "hidden", timeout: 60000 });
+        await look(pages[i], base, "/", lang, lang === "de" ? must : english, [], `the console is back, ${lang} ${width}`);
+    }));
 }
 
 // A backup that makes way: what the page offers instead reaches the keeper.
@@ -91,7 +120,10 @@ await scenario(async (chrome, base, [says, file]) => {
         mades.push(made);
         pages.push(page);
     }
-    await states(pages, base, JSON.parse(readFileSync(says, "utf8")), file);
+    const sentences = JSON.parse(readFileSync(says, "utf8"));
+    await states(pages, base, sentences, file);
+    await gone(pages, base, file, sentences.up["/"]);
+    for (const made of mades) made.complaints = made.complaints.filter((c) => !c.includes("ERR_"));
     await pages[0].goto(`${base}/?lang=de`);
     await instead(pages[0], base, file);
     await begun(pages[0], base, file);

@@ -137,15 +137,6 @@ def test_every_form(console):
     assert "schedule = 15 3 * * *" in text and "keep = 9" in text
 
 
-def test_a_console_that_goes_away(console):
-    page = console.start_scenario("offline")
-    page.wait_log("OPEN", 60)
-    os.kill(console.pid(), signal.SIGKILL)
-    page.wait_log("OFFLINE", 90)
-    console.start()
-    assert page.wait(90) == 0, page.log()
-
-
 class Worker:
     """A workstation that asks something again and again, and remembers what it was told."""
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 
 import pytest
 
@@ -36,6 +37,7 @@ BOARD = [
 ]
 FINDING = {"code": "database-down", "area": "database", "level": "bad", "text": "the database has not been running since 10:00: nobody can work",
            "text_de": "die Datenbank läuft nicht, seit 10:00: Niemand kann arbeiten"}
+DAY = {"from": "2026-11-30T00:00:00.000Z", "to": NOW, "minutes": [0] * 600, "saved": NOW, "gaps": [], "marks": []}
 DOWN = object()
 
 
@@ -104,10 +106,10 @@ class Played:
         self.fakes = [
             Fake(folder / "proxy.sock", {"workstations": {"ok": True, "workstations": BOARD}, "workstation": {"ok": True},
                                          "status": lambda: self.of(0), "sessions": lambda: {"ok": True, "sessions": self.state()[2]}, "open": {"ok": True},
-                                         "block": {"ok": True}, "log": {"ok": True, "lines": []}}),
+                                         "block": {"ok": True}, "log": {"ok": True, "lines": []}, "audit-log": {"ok": True, "lines": []}}),
             Fake(folder / "keeper.sock", {"status": lambda: self.of(1), "archives": lambda: {"ok": True, "folder": "/var/backups/elexgate", "runs": [ARCHIVE]},
                                           "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True},
-                                          "runs": {"ok": True, "runs": [RUN, SMALLER]}, "config-get": lambda: {"ok": True, "values": {"notify.mail_to": "arzt@praxis.example"} if self.state() is not STATES["gave-up"] else {}}}),
+                                          "runs": {"ok": True, "runs": [RUN, SMALLER]}, "audit-log": {"ok": True, "lines": []}, "log": {"ok": True, "lines": []}, "timeline": {"ok": True, "timeline": DAY, "binlog": None}, "config-get": lambda: {"ok": True, "values": {"notify.mail_to": "arzt@praxis.example"} if self.state() is not STATES["gave-up"] else {}}}),
         ]
 
     def state(self):
@@ -145,7 +147,14 @@ def played(session_folder, pki):
 def test_each_state_in_a_browser(played):
     (played.folder / "says.json").write_text(json.dumps(SAYS))
     env = dict(os.environ, ELEXGATE_CONSOLE_URL=f"https://localhost:{played.console.port}", ELEXGATE_PICTURES=str(played.folder), TZ="Europe/Zurich")
-    process.run(["node", played.scripts / "states.js", played.folder / "says.json", played.file], timeout=600, env=env, cwd=played.folder)
+    browser = process.Child("states.js", ["node", played.scripts / "states.js", played.folder / "says.json", played.file],
+                            played.folder / "states.log", env=env, cwd=played.folder)
+    browser.wait_log("OPEN", 600)
+    os.kill(played.console.process.pid, signal.SIGKILL)
+    played.console.process.wait(30)
+    browser.wait_log("OFFLINE", 90)
+    played.console.start()
+    assert browser.wait(300) == 0, browser.log()
     runs = [r for r in played.fakes[1].asked if r["cmd"] == "run"]
     assert {"dump", "lock"} <= {r.get("method") for r in runs if r["mode"] == "now"}, runs
     blocks = [r for r in played.fakes[0].asked if r["cmd"] == "block"]
