@@ -73,12 +73,14 @@ struct plan {
     uint64_t live_counters;          /* what its counters were then */
 };
 
+enum plan_base { PLAN_BASE_UNKNOWN, PLAN_BASE_THERE, PLAN_BASE_MISSING };
+
 struct plan_facts {
     int64_t wall_ms, mono_ms;
     bool busy;         /* a job runs */
     int64_t journal_s; /* change time of the journal of a restore; 0 = there is none */
     /* What is archived of the binary log now needs a physical backup to begin with. */
-    enum { PLAN_BASE_UNKNOWN, PLAN_BASE_THERE, PLAN_BASE_MISSING } base;
+    enum plan_base base;
     uint32_t timeline;
 };
 

@@ -83,7 +83,7 @@ void keeper_stream_stop(struct keeper *k)
     s->said = s->base = NULL;
 }
 
-int keeper_stream_base(const struct keeper *k)
+enum plan_base keeper_stream_base(const struct keeper *k)
 {
     const char *base = json_get_text(k->ports.stream.base, "base");
     return !strcmp(base, "own")                                  ? PLAN_BASE_THERE

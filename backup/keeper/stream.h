@@ -10,8 +10,8 @@
 void keeper_stream_tick(struct keeper *k);
 /* The keeper ends: the job is told to, and what it has is safe at any time. */
 void keeper_stream_stop(struct keeper *k);
-/* An enum of struct plan_facts: whether what is archived has a physical backup to begin with. */
-int keeper_stream_base(const struct keeper *k);
+/* Whether what is archived has a physical backup to begin with. */
+enum plan_base keeper_stream_base(const struct keeper *k);
 /* {"state":"following|waiting|starting","saved":..,...}; null where nothing is archived. */
 json_t *keeper_stream_status(const struct keeper *k);
 

@@ -164,12 +164,9 @@ int binlog_gtid_list_parse(const uint8_t *event, size_t n, struct binlog_gtids *
     p += 4;
     for (uint32_t i = 0; i < count; i++, p += 16) {
         struct binlog_gtid g = {binlog_u32(p), binlog_u32(p + 4), binlog_u64(p + 8)};
-        struct binlog_gtids before = l;
+        /* a domain can come with several servers, the last transaction last */
         if (!binlog_gtids_add(&l, &g))
             return err_set(e, ENOTSUP, "more than %d GTID domains", BINLOG_DOMAINS_MAX);
-        /* a domain can come with several servers, the last transaction last */
-        if (binlog_gtids_has(&before, &g))
-            l = before;
     }
     *out = l;
     return 0;
@@ -241,8 +238,15 @@ bool binlog_name_valid(const char *name, uint64_t *number)
     return true;
 }
 
+bool binlog_is_load(uint8_t type)
+{
+    return type == 6 || (type >= 8 && type <= 12) || type == 17 || type == 18;
+}
+
 const char *binlog_type_name(uint8_t type)
 {
+    if (binlog_is_load(type))
+        return "LOAD DATA";
     switch (type) {
     case BINLOG_QUERY:
     case BINLOG_QUERY_COMPRESSED:

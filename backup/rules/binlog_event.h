@@ -126,6 +126,9 @@ bool binlog_is_rows(uint8_t type);
 int binlog_rows_parse(
     const uint8_t *event, size_t n, uint64_t *table, bool *last, struct err *e) MUSTCHECK;
 
+/* A part of a LOAD DATA that was logged as a statement: its file, or what was done with it. */
+bool binlog_is_load(uint8_t type);
+
 /* A file name that may stand in a path of ours: letters, digits, . _ - and a number at its end,
  * which *number gets. */
 bool binlog_name_valid(const char *name, uint64_t *number);

@@ -99,12 +99,15 @@ bool binlog_gtids_has(const struct binlog_gtids *l, const struct binlog_gtid *g)
     return false;
 }
 
-bool binlog_gtids_equal(const struct binlog_gtids *a, const struct binlog_gtids *b)
+bool binlog_gtids_continue(const struct binlog_gtids *counted, const struct binlog_gtids *list)
 {
-    size_t same = 0;
-    for (size_t i = 0; i < a->n; i++)
-        for (size_t k = 0; k < b->n; k++)
-            same += a->g[i].domain == b->g[k].domain && a->g[i].server == b->g[k].server &&
-                    a->g[i].number == b->g[k].number;
-    return a->n == b->n && same == a->n;
+    size_t same = 0, torn = 0;
+    for (size_t i = 0; i < counted->n; i++)
+        for (size_t k = 0; k < list->n; k++) {
+            if (counted->g[i].domain != list->g[k].domain)
+                continue;
+            same += counted->g[i].number == list->g[k].number;
+            torn += counted->g[i].number - 1 == list->g[k].number;
+        }
+    return counted->n == list->n && same + torn == list->n && torn <= 1;
 }

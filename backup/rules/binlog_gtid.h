@@ -33,7 +33,9 @@ char *binlog_gtids_text(const struct binlog_gtids *l, char out[static BINLOG_GTI
 bool binlog_gtids_add(struct binlog_gtids *l, const struct binlog_gtid *g);
 /* Has it been reached in this position? */
 bool binlog_gtids_has(const struct binlog_gtids *l, const struct binlog_gtid *g);
-/* The same last transactions, in whatever order. */
-bool binlog_gtids_equal(const struct binlog_gtids *a, const struct binlog_gtids *b);
+/* What a file of the log begins behind (list) is where those before it end (counted). The last
+ * transaction that was counted may be missing in it: a server that crashed while it wrote it took
+ * it back. */
+bool binlog_gtids_continue(const struct binlog_gtids *counted, const struct binlog_gtids *list);
 
 #endif

@@ -1,5 +1,4 @@
 #include "backup/rules/binlog_segment.h"
-#include "common/hex.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,11 +24,19 @@ static json_t *place_json(const struct binlog_place *p)
                        : json_null();
 }
 
+/* NULL: there is none, as in all that older versions wrote. */
+static json_t *stop_json(const struct binlog_stop *s)
+{
+    return s->first ? json_pack("{s:I, s:I, s:I, s:s}", "first", (json_int_t)s->first, "last",
+                          (json_int_t)s->last, "time", (json_int_t)s->when, "kind", s->kind)
+                    : NULL;
+}
+
 char *binlog_segment_text(const struct binlog_segment *s)
 {
     char before[BINLOG_GTIDS_TEXT], after[BINLOG_GTIDS_TEXT];
     json_t *o = json_pack(
-        "{s:s, s:i, s:i, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:b}",
+        "{s:s, s:i, s:i, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o*}",
         "format", "elexgate-binlog", "version", BINLOG_SEGMENT_VERSION, "timeline",
         (int)s->timeline, "reason", reasons[s->reason], "previous", s->previous, "parent",
         place_json(&s->parent), "file", s->file, "from", (json_int_t)s->from, "to",
@@ -40,7 +47,7 @@ char *binlog_segment_text(const struct binlog_segment *s)
         "gtid_before", binlog_gtids_text(&s->before, before), "gtid_after",
         binlog_gtids_text(&s->after, after), "sha256", s->sha256, "stored", s->stored,
         "stored_bytes", (json_int_t)s->stored_bytes, "stored_sha256", s->stored_sha256, "encrypted",
-        s->encrypted);
+        s->encrypted, "stop", stop_json(&s->stop));
     CHECK(o); /* all of it is our own, and ASCII */
     _cleanup_free_ char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
@@ -54,8 +61,13 @@ struct raw {
     int version, timeline;
     int open, file_ends, checksums, encrypted;
     json_int_t from, to, last, created, server_id, groups, begins, ends, stored_bytes;
-    json_t *parent;
+    json_t *parent, *stop;
 };
+
+static bool hex_valid(const char *s)
+{
+    return strlen(s) == SHA256_HEX_LEN - 1 && s[strspn(s, "0123456789abcdef")] == '\0';
+}
 
 static bool fits_u32(json_int_t v)
 {
@@ -80,6 +92,23 @@ static int take_parent(json_t *parent, struct binlog_place *out)
     return 0;
 }
 
+static int take_stop(json_t *stop, struct binlog_stop *out)
+{
+    const char *kind;
+    json_int_t first, last, when;
+    if (!stop)
+        return 0;
+    if (json_unpack_ex(stop, NULL, JSON_STRICT, "{s:I, s:I, s:I, s:s}", "first", &first, "last",
+            &last, "time", &when, "kind", &kind) < 0 ||
+        first < 1 || last < first || !fits_u32(when) || strlen(kind) >= sizeof out->kind)
+        return -EINVAL;
+    *out = (struct binlog_stop){
+        .first = (uint64_t)first, .last = (uint64_t)last, .when = (uint32_t)when};
+    for (size_t i = 0; kind[i]; i++) /* it is shown to people */
+        out->kind[i] = kind[i] >= ' ' && kind[i] <= '~' ? kind[i] : '?';
+    return 0;
+}
+
 static int wrong(struct err *e, const char *what)
 {
     return err_set(e, EINVAL, "segment of a binary log: %s", what);
@@ -97,10 +126,9 @@ static int check(const struct raw *r, struct binlog_segment *s, struct err *e)
     if (!fits_u32(r->created) || !fits_u32(r->server_id) || !fits_u32(r->begins) ||
         !fits_u32(r->ends) || r->groups < 0 || r->stored_bytes < 0)
         return wrong(e, "a number is out of range");
-    if (!hex_valid(r->sha256, SHA256_HEX_LEN - 1) ||
-        (*r->last_sha256 && !hex_valid(r->last_sha256, SHA256_HEX_LEN - 1)) ||
-        (*r->previous && !hex_valid(r->previous, SHA256_HEX_LEN - 1)) ||
-        (r->open ? *r->stored_sha256 != '\0' : !hex_valid(r->stored_sha256, SHA256_HEX_LEN - 1)))
+    if (!hex_valid(r->sha256) || (*r->last_sha256 && !hex_valid(r->last_sha256)) ||
+        (*r->previous && !hex_valid(r->previous)) ||
+        (r->open ? *r->stored_sha256 != '\0' : !hex_valid(r->stored_sha256)))
         return wrong(e, "a SHA-256 is none");
     if (!*r->stored || *r->stored == '.' || strchr(r->stored, '/') ||
         strlen(r->stored) >= sizeof s->stored || strlen(r->server) >= sizeof s->server)
@@ -115,6 +143,8 @@ static int fill(const struct raw *r, struct binlog_segment *s, struct err *e)
         reason++;
     if (reason == BINLOG_REASONS || take_parent(r->parent, &s->parent) < 0)
         return wrong(e, "reason or parent is none");
+    if (take_stop(r->stop, &s->stop) < 0)
+        return wrong(e, "stop is none");
     s->timeline = (uint32_t)r->timeline;
     s->reason = (enum binlog_reason)reason;
     s->from = (uint64_t)r->from;
@@ -153,7 +183,7 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
     int code = 0;
     if (!o ||
         json_unpack_ex(o, &why, JSON_STRICT,
-            "{s:s, s:i, s:i, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:b}",
+            "{s:s, s:i, s:i, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s?o}",
             "format", &r.format, "version", &r.version, "timeline", &r.timeline, "reason",
             &r.reason, "previous", &r.previous, "parent", &r.parent, "file", &r.file, "from",
             &r.from, "to", &r.to, "last", &r.last, "last_sha256", &r.last_sha256, "open", &r.open,
@@ -161,7 +191,7 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
             &r.server, "checksums", &r.checksums, "groups", &r.groups, "begins", &r.begins, "ends",
             &r.ends, "gtid_before", &r.before, "gtid_after", &r.after, "sha256", &r.sha256,
             "stored", &r.stored, "stored_bytes", &r.stored_bytes, "stored_sha256", &r.stored_sha256,
-            "encrypted", &r.encrypted) < 0)
+            "encrypted", &r.encrypted, "stop", &r.stop) < 0)
         code = err_set(e, EINVAL, "segment of a binary log: %s", why.text);
     if (code == 0)
         code = check(&r, s, e);

@@ -9,7 +9,7 @@
 #ifndef ELEXGATE_BACKUP_RULES_BINLOG_SEGMENT_H
 #define ELEXGATE_BACKUP_RULES_BINLOG_SEGMENT_H
 
-#include "backup/rules/binlog_event.h"
+#include "backup/rules/binlog_query.h"
 #include "backup/rules/manifest.h" /* lengths of digests and seals */
 
 #define BINLOG_SEGMENT_VERSION 1
@@ -21,6 +21,13 @@ struct binlog_place {
     uint32_t timeline;
     char file[BINLOG_NAME_MAX + 1];
     uint64_t position;
+};
+
+/* Events of a segment that cannot be run again: nothing is replayed across them. */
+struct binlog_stop {
+    uint64_t first, last;       /* where they begin, in the server's file; 0 = there is none */
+    uint32_t when;              /* of the first one, */
+    char kind[BINLOG_KIND_LEN]; /* and of which kind; "" = not known */
 };
 
 /* Why a timeline began; names in the .c. */
@@ -56,8 +63,9 @@ struct binlog_segment {
     char stored_sha256[SHA256_HEX_LEN]; /* closed: of that file; open: "" */
     bool encrypted;
     char previous[SHA256_HEX_LEN]; /* digest of the index before it in its timeline; "" = first */
-    enum binlog_reason reason;     /* the timeline's; the same in all of them */
-    struct binlog_place parent;    /* what the data were when the timeline began, if known */
+    struct binlog_stop stop;
+    enum binlog_reason reason;  /* the timeline's; the same in all of them */
+    struct binlog_place parent; /* what the data were when the timeline began, if known */
 };
 
 /* Line 2, with its "\n"; malloc'ed. */

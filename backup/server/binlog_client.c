@@ -9,6 +9,8 @@
 #include <string.h>
 #include "common/said.h"
 
+#define SEMI_SYNC 0xef /* before an event of which the server may wait to hear */
+
 struct binlog_client {
     MYSQL *my;
     MARIADB_RPL *rpl;
@@ -113,6 +115,32 @@ int binlog_client_open(
     return 0;
 }
 
+/* An event that libmariadb does not understand, as those of a LOAD DATA that was logged as a
+ * statement: its bytes lie where they came. They are never read beyond the buffer, and whoever
+ * takes them compares length and checksum. false: it came to something else. */
+static bool take_raw(struct binlog_client *c, const uint8_t **event, size_t *n)
+{
+    const NET *net = &c->my->net;
+    unsigned why = mysql_errno(c->my);
+    if ((why != CR_BINLOG_ERROR && why != CR_UNKNOWN_BINLOG_EVENT) || !net->read_pos ||
+        net->read_pos < net->buff)
+        return false;
+    const uint8_t *p = net->read_pos;
+    size_t room = (size_t)(net->buff_end - p), at = 1; /* behind the byte that says: all is well */
+    if (c->rpl->is_semi_sync && room > 3 && p[1] == SEMI_SYNC)
+        at = 3;
+    if (room < at + BINLOG_HEADER_SIZE || p[0] != 0)
+        return false;
+    uint32_t length = binlog_u32(p + at + 9);
+    if (length < BINLOG_HEADER_SIZE || length > room - at)
+        return false;
+    *event = p + at;
+    *n = length;
+    c->my->net.last_errno = 0;
+    c->rpl->error_no = 0;
+    return true;
+}
+
 int binlog_client_next(struct binlog_client *c, const uint8_t **event, size_t *n, struct err *e)
 {
     if (c->event)
@@ -121,10 +149,7 @@ int binlog_client_next(struct binlog_client *c, const uint8_t **event, size_t *n
     if (!c->event) {
         if (!mysql_errno(c->my) && !mariadb_rpl_errno(c->rpl))
             return 1;
-        if (mysql_errno(c->my) == CR_BINLOG_ERROR)
-            return err_set(e, EBADMSG,
-                "libmariadb cannot read the next event of the binary log, as that of a LOAD DATA that was logged as a statement: set binlog_format=ROW, then FLUSH BINARY LOGS, remove that file (PURGE BINARY LOGS TO the newest) and make a backup");
-        return fail(c, "the binary log ended", e);
+        return take_raw(c, event, n) ? 0 : fail(c, "the binary log ended", e);
     }
     if (c->event->raw_data_size < c->event->raw_data_ofs)
         return err_set(e, EBADMSG, "the server sent an event that is too short");

@@ -9,12 +9,12 @@ import threading
 import pytest
 from lib import paths, process
 from lib.backup import Backup, moment
-from lib.binlog import ARGS, Stream, masked, same
+from lib.binlog import ARGS, Stream, masked, same, server_file
+from lib.mariadb import MariaDB
 
 
 @pytest.fixture(scope="module")
 def logging_server(session_folder, template):
-    from lib.mariadb import MariaDB
     server = MariaDB(session_folder / "binlog-server", template, args=ARGS).start()
     server.sql("CREATE DATABASE load_db; CREATE TABLE load_db.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(200))")
     yield server
@@ -521,23 +521,30 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
     assert "BINLOG MONITOR" in findings(backup)["grants"]["text"]
 
 
-def test_an_event_that_the_library_cannot_read_is_said(stream, logging_server):
-    """LOAD DATA as a statement: what is wrong and what to do, and it goes on once that is done."""
-    file = pathlib.Path(logging_server.datadir).parent / "werte.csv"
-    file.write_text("1;a\n")
-    stream.start()
-    with logging_server.connect(local_infile=True) as c:
-        c.query("SET binlog_format=STATEMENT")
-        c.cursor().execute(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE load_db.t FIELDS TERMINATED BY ';' (@x, v)")
-    process.wait_until(lambda: any("binlog_format=ROW" in line.get("error", "") for line in stream.lines("binlog")), 30, "it is said")
-    logging_server.sql("FLUSH BINARY LOGS")
-    newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
-
-    def purged():
-        logging_server.sql(f"PURGE BINARY LOGS TO '{newest}'")
-        return [row[0] for row in logging_server.sql("SHOW BINARY LOGS")] == [newest]
-    process.wait_until(purged, 30, "the old logs are removed")
-    write(logging_server)
-    process.wait_until(lambda: stream.timelines()[-1] == 2, 30, "a new timeline")
-    stream.caught_up()
-    assert stream.lines("timeline")[-1]["reason"] == "gap"
+@pytest.mark.parametrize("durability", ["async", "semi-sync"])
+def test_an_event_that_the_library_cannot_read_is_archived(folder, template, durability):
+    """LOAD DATA as a statement, at all sizes of its blocks: the stream does not stop for it, byte for byte, and says what it means."""
+    server = MariaDB(folder / "server", template, args=[*ARGS, "--rpl-semi-sync-master-enabled=ON", "--rpl-semi-sync-master-timeout=600000", "--rpl-semi-sync-master-wait-no-slave=OFF"]).start()
+    backup = Backup(folder / "backup", server, options={"binlog": {"archive": "yes", "durability": durability}}).account()
+    stream = Stream(backup)
+    try:
+        server.sql("CREATE DATABASE load_db; CREATE TABLE load_db.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))")
+        stream.start()
+        for lines in (1, 20000, 100000):
+            file = folder / "werte.csv"
+            file.write_text("".join(f"{i};Zeile {i}\n" for i in range(lines)))
+            with server.connect(local_infile=True) as c:
+                c.query("SET binlog_format=STATEMENT")
+                c.cursor().execute(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE load_db.t FIELDS TERMINATED BY ';' (@x, v)")
+                c.commit()
+            write(server)
+        stream.caught_up()
+        assert stream.timelines() == [1] and not [line for line in stream.lines("binlog") if line["state"] == "waiting"]
+        name = server.sql("SHOW MASTER STATUS")[0][0]
+        assert same(stream, 1, name) and len(stream.have(1, name)) == len(server_file(server, name))
+        stop, = (i["stop"] for i in stream.indices() if "stop" in i)
+        assert stop["kind"] == "LOAD DATA" and stop["last"] > stop["first"] > 4
+        assert "LOAD DATA" in stream.lines("note")[-1]["text"]
+    finally:
+        stream.stop()
+        server.stop()

@@ -276,17 +276,97 @@ def rights_by_the_way(server):
                "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.access', 1) WHERE User='own_rights'; FLUSH PRIVILEGES")
 
 
-@pytest.mark.parametrize(("do", "words"), [(rights_by_the_way, "changed who may do what"), (of_who_gives_it, "CURRENT_USER"), (name_that_ends_early, "character set gbk")])
-def test_what_cannot_be_run_is_named_and_nothing_is_touched(live, do, words):
+@pytest.mark.parametrize(("do", "words", "exit"), [(rights_by_the_way, "changed who may do what", 6), (of_who_gives_it, "GRANT", 9), (name_that_ends_early, "CREATE TABLE", 9)])
+def test_what_cannot_be_run_is_named_and_nothing_is_touched(live, do, words, exit):
     live.write(5)
     do(live.server)
     live.write(5, at=50)
     live.stream.caught_up()
     before = state(live.server)
-    error = live.backup.job("restore", "run", "--to", "latest", exit=6)[-1]["error"]
+    error = live.backup.job("restore", "run", "--to", "latest", exit=exit)[-1]["error"]
     assert re.search(r"mysql-bin\.\d+ at \d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .*" + words, error), error
     assert not differences(before, state(live.server))
     assert not live.backup.state.joinpath("restore.json").exists()
+
+
+def test_nothing_is_replayed_across_what_cannot_be_run_again(folder, template):
+    """A LOAD DATA that was logged as a statement: archived; what lies before it can be had, and what lies behind the backup that follows; on the way across it is named."""
+    p = Practice(folder, template)
+    b, data = p.backup, folder / "werte.csv"
+    data.write_text("".join(f"{i};Zeile {i}\n" for i in range(3000)))
+    told = lambda: [(line["base"], line["statement"]) for line in p.stream.lines("base")]
+    try:
+        p.stream.start()
+        b.job("backup", "--now")
+        process.wait_until(lambda: told()[-1:] == [("own", None)], 30, "a base")
+        before = p.moment("INSERT INTO load_db.kontakt (name) VALUES ('davor')")
+        with p.server.connect(local_infile=True) as c:
+            c.query("SET binlog_format=STATEMENT")
+            c.cursor().execute(f"LOAD DATA LOCAL INFILE '{data}' INTO TABLE load_db.kontakt FIELDS TERMINATED BY ';' (@x, name)")
+            c.commit()
+        after = p.moment("INSERT INTO load_db.kontakt (name) VALUES ('danach')")
+        p.stream.caught_up()
+        process.wait_until(lambda: told()[-1:] == [("missing", "LOAD DATA")], 30, "no base any more")
+        assert not differences(before[2], p.into("--to", before[0])[0])
+        assert not differences(before[2], p.into("--to", before[1])[0])
+        named = r"mysql-bin\.000001 at \d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, LOAD DATA\)"
+        for point in ("latest", after[0]):
+            done = p.into("--to", point, exit=9)[-1]
+            assert re.search("cannot be run again: " + named, done["error"]) and "leads across" in str(done["error_phrase"]), done
+        assert re.search(named, p.into("--to", after[1], exit=6)[-1]["error"])  # in the same segment: the replay finds it
+        assert any("LOAD DATA" in line["statements"] for line in event(b.job("changes", "--from", "2001-01-01 00:00"), "change"))
+        b.job("backup", "--now")
+        process.wait_until(lambda: told()[-1:] == [("own", None)], 30, "a base again")
+        last = p.moment("INSERT INTO load_db.kontakt (name) VALUES ('zuletzt')")
+        p.stream.caught_up()
+        assert not differences(last[2], p.into("--to", last[0])[0])
+        assert not differences(last[2], p.into("--to", "latest")[0])
+        lines = b.job("prove")
+        assert lines[-1]["nothing"] and "cannot be run again" in event(lines, "note")[-1]["text"]
+        # an older backup that is proven is not taken where a newer one leads there and it does not
+        b.job("drill", b.job("list")[-1]["backups"][1]["run"])
+        assert not differences(last[2], p.into("--to", last[0])[0])
+    finally:
+        p.end()
+
+
+def test_a_file_that_goes_on_behind_what_is_not_archived(folder, template):
+    """Name, number and time say that it is the next one; what it says was committed before it is not what the archive has: a gap, and a new timeline. In an archive that has such a place the replay names it."""
+    p = Practice(folder, template)
+    b, server = p.backup, p.server
+
+    def rows(text):
+        server.sql(f"INSERT INTO load_db.kontakt (name) VALUES ('{text}'); FLUSH BINARY LOGS")
+        p.stream.caught_up()
+    try:
+        p.stream.start()
+        b.job("backup", "--now")
+        rows("eins")
+        p.stream.stop()
+        for path in p.stream.root.glob("0001/mysql-bin.000002-*"):  # as if it had been killed before that file came
+            path.unlink()
+        server.sql("INSERT INTO load_db.kontakt (name) VALUES ('weg'); RESET MASTER TO 2; INSERT INTO load_db.kontakt (name) VALUES ('neu')")
+        p.stream.start(settled=False)
+        process.wait_until(lambda: p.stream.timelines()[-1] == 2, 30, "a new timeline")
+        p.stream.caught_up()
+        began = p.stream.lines("timeline")[-1]
+        assert (began["reason"], began["file"]) == ("gap", "mysql-bin.000002")
+        assert any(re.search(r"mysql-bin\.000002 begins behind .*, and what is archived before it ends with 0-1-\d+", line["text"]) for line in p.stream.lines("note"))
+        got, _ = p.into("--to", "latest", "--timeline", "1")
+        assert any("'eins'" in line for line in got["dump"]) and not any("'weg'" in line for line in got["dump"])
+        process.wait_until(lambda: [(x["base"], x["timeline"]) for x in p.stream.lines("base")][-1:] == [("missing", 2)], 30, "no base")
+        b.job("backup", "--now")
+        for text in ("zwei", "drei", "vier"):
+            rows(text)
+        p.stream.stop()
+        then = state(server)
+        assert not differences(then, p.into("--to", "latest")[0])
+        index, = p.stream.root.glob("0002/mysql-bin.000004-*.json")
+        index.write_text(re.sub(r'"gtid_before":"0-1-(\d+)"', lambda m: f'"gtid_before":"0-1-{int(m[1]) + 3}"', index.read_text()))
+        process.run([paths.BUILD / "tests/tools/archive-tool", "reseal-binlog", "--state-dir", b.state, index])
+        assert re.search(r"gap in timeline 2: what comes between mysql-bin\.000003 up to \d+ and mysql-bin\.000004", p.into("--to", "latest", exit=6)[-1]["error"])
+    finally:
+        p.end()
 
 
 def test_latest_loses_nothing_that_is_not_archived(live):

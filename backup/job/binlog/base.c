@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@ struct found {
     uint32_t timeline;
     enum binlog_reason reason;
     int64_t since_ms;
+    bool stopped; /* by an event that cannot be run again, */
+    char kind[BINLOG_KIND_LEN];
 };
 
 struct binlog_watch {
@@ -43,15 +46,21 @@ static bool is_good(const struct store_item *it)
            (!s->proven_ms || s->proven_good);
 }
 
-/* upto: not behind it; NULL = anywhere in that timeline. */
+/* upto: not behind it, and the way there can be gone; NULL = the timeline's end. *stop: why one was
+ * passed over. */
 static bool has_base(const struct binlog_catalog *c, const struct store_list *l, uint32_t timeline,
-    const struct binlog_place *upto)
+    const struct binlog_place *upto, const struct binlog_segment **stop)
 {
     struct binlog_place at;
-    for (size_t i = 0; i < l->count; i++)
-        if (is_good(&l->items[i]) && binlog_place_in(c, &l->items[i].manifest, timeline, &at) &&
-            (!upto || binlog_place_compare(&at, upto) <= 0))
+    for (size_t i = 0; i < l->count; i++) {
+        if (!is_good(&l->items[i]) || !binlog_place_in(c, &l->items[i].manifest, timeline, &at) ||
+            (upto && binlog_place_compare(&at, upto) > 0))
+            continue;
+        const struct binlog_segment *s = binlog_stop_between(c, timeline, &at, upto);
+        if (!s)
             return true;
+        *stop = *stop ? *stop : s;
+    }
     return false;
 }
 
@@ -72,16 +81,24 @@ static void judge(const struct binlog_catalog *c, const struct store_list *l, st
         .timeline = s->timeline,
         .reason = s->reason,
         .since_ms = (int64_t)s->created * 1000};
-    if (has_base(c, l, s->timeline, NULL))
+    const struct binlog_segment *stop = NULL;
+    if (has_base(c, l, s->timeline, NULL, &stop))
         return;
     out->base = BASE_MISSING;
-    while (s && s->parent.timeline && s->parent.timeline < s->timeline) {
-        if (has_base(c, l, s->parent.timeline, &s->parent)) {
+    stop = stop ? stop : binlog_stop_between(c, s->timeline, NULL, NULL);
+    while (s && !stop && s->parent.timeline && s->parent.timeline < s->timeline) {
+        if (has_base(c, l, s->parent.timeline, &s->parent, &stop)) {
             out->base = BASE_ACROSS;
             return;
         }
+        stop = stop ? stop : binlog_stop_between(c, s->parent.timeline, NULL, &s->parent);
         s = first_of(c, s->parent.timeline);
     }
+    if (!stop)
+        return;
+    out->since_ms = (int64_t)stop->stop.when * 1000;
+    out->stopped = true;
+    snprintf(out->kind, sizeof out->kind, "%s", *stop->stop.kind ? stop->stop.kind : "?");
 }
 
 /* The list of backups of this machine grows while the stream runs: it is read each time. */
@@ -128,9 +145,9 @@ static void tell(struct binlog_watch *w, const struct found *f)
     if (f->base == BASE_UNKNOWN || (f->base == w->told.base && f->timeline == w->told.timeline))
         return;
     w->told = *f;
-    run_event(json_pack("{s:s, s:s, s:i, s:s, s:s}", "event", "base", "base", names[f->base],
+    run_event(json_pack("{s:s, s:s, s:i, s:s, s:s, s:s?}", "event", "base", "base", names[f->base],
         "timeline", (int)f->timeline, "reason", binlog_reason_name(f->reason), "since",
-        clock_iso(f->since_ms, since)));
+        clock_iso(f->since_ms, since), "statement", f->stopped ? f->kind : NULL));
 }
 
 static void *watch_main(void *arg)

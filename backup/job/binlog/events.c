@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 #include "backup/job/binlog/closing.h"
-#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 
@@ -39,13 +38,22 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
     return x < y ? -1 : x > y;
 }
 
+const char *binlog_where(const char *file, uint64_t position, uint32_t when, const char *what,
+    char buf[static BINLOG_WHERE_LEN])
+{
+    char text[32];
+    time_t t = (time_t)when;
+    struct tm local;
+    localtime_r(&t, &local);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+    utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", file, position, text, what);
+    return buf;
+}
+
 const char *binlog_event_where(const struct binlog_event *ev, char buf[static BINLOG_WHERE_LEN])
 {
-    char when[32];
-    clock_local((int64_t)ev->h.when * 1000, "%Y-%m-%d %H:%M:%S", when, sizeof when);
-    utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", ev->segment->file,
-        ev->position, when, binlog_type_name(ev->h.type));
-    return buf;
+    return binlog_where(
+        ev->segment->file, ev->position, ev->h.when, binlog_type_name(ev->h.type), buf);
 }
 
 static int give(struct reading *g, const struct binlog_header *h, struct err *e)
@@ -195,6 +203,16 @@ static bool begins(const struct binlog_span *span, const struct binlog_item *it)
     return it->s.from == 0 && strcmp(it->s.file, span->from.file) == 0;
 }
 
+/* What a file of the server's says that was committed before it is where the one before ends; an
+ * archive that an older version wrote may not hold that. Where nothing is counted nothing is known.
+ */
+static bool goes_on(const struct binlog_item *before, const struct binlog_item *it)
+{
+    return binlog_segment_follows(&before->s, &it->s) &&
+           strcmp(it->s.previous, before->digest) == 0 &&
+           (before->s.after.n == 0 || binlog_gtids_continue(&before->s.after, &it->s.before));
+}
+
 /* Does what there is reach the end that is asked for? */
 static bool reaches(const struct binlog_span *span, const struct binlog_item *last)
 {
@@ -213,9 +231,7 @@ int binlog_events(struct run *r, const struct binlog_catalog *c, const struct bi
         const struct binlog_item *it = &c->items[i];
         if (!wanted(span, &it->s))
             continue;
-        if (before ? !binlog_segment_follows(&before->s, &it->s) ||
-                         strcmp(it->s.previous, before->digest) != 0
-                   : !begins(span, it)) {
+        if (before ? !goes_on(before, it) : !begins(span, it)) {
             code = missing(c, span, before, it, e);
             break;
         }

@@ -38,6 +38,8 @@ bool binlog_timeline_end(
 int binlog_place_compare(const struct binlog_place *a, const struct binlog_place *b);
 /* For messages: "mysql-bin.000012 at 4711 (2026-11-30 14:32:07, rows)", in local time. */
 #define BINLOG_WHERE_LEN (BINLOG_NAME_MAX + 120)
+const char *binlog_where(const char *file, uint64_t position, uint32_t when, const char *what,
+    char buf[static BINLOG_WHERE_LEN]);
 const char *binlog_event_where(const struct binlog_event *ev, char buf[static BINLOG_WHERE_LEN]);
 
 #endif

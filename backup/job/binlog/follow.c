@@ -39,6 +39,7 @@ struct stream {
     char digest[SHA256_HEX_LEN]; /* of its index */
     uint64_t began_ms;           /* monotonic: when the writer's segment was begun */
     bool compare;                /* the first event must be last's last one */
+    char gap_file[BINLOG_NAME_MAX + 1];
     bool restored;    /* a marker is to be removed once the new timeline is on the disk */
     int64_t saved_ms; /* everything up to then is safe; 0 = not known yet */
     int64_t idle_ms;  /* the server had nothing more then */
@@ -135,6 +136,7 @@ static int locked_next_segment(struct stream *s, const char *file, struct err *e
 /* --- the server's events --- */
 
 #define ANOTHER_LOG 1 /* what the server has is not what we have */
+#define GAP_BEFORE  2 /* its file gap_file goes on behind what we do not have */
 
 static int compare_first(struct stream *s, const uint8_t *event, size_t n, struct err *e)
 {
@@ -167,6 +169,23 @@ static int check_event(const struct binlog_segment *at, const uint8_t *event, si
     return 0;
 }
 
+/* Names, numbers and times say that the file is the next one; what it says that was committed
+ * before it must be what we have. */
+static int check_beginning(struct stream *s, const struct binlog_segment *at, const uint8_t *event,
+    size_t n, struct err *e)
+{
+    struct binlog_gtids list;
+    char ours[BINLOG_GTIDS_TEXT], theirs[BINLOG_GTIDS_TEXT];
+    int r = binlog_gtid_list_parse(event, n - (at->checksums ? BINLOG_CHECKSUM : 0), &list, e);
+    if (r < 0 || binlog_gtids_continue(&at->before, &list))
+        return r;
+    snprintf(s->gap_file, sizeof s->gap_file, "%s", at->file);
+    err_set(e, EBADMSG, "%s begins behind %s, and what is archived before it ends with %s",
+        at->file, UTF8_SHORT(binlog_gtids_text(&list, theirs), 200),
+        UTF8_SHORT(binlog_gtids_text(&at->before, ours), 200));
+    return GAP_BEFORE;
+}
+
 static bool segment_full(const struct stream *s, const struct binlog_segment *at)
 {
     return at->groups > 0 &&
@@ -187,7 +206,14 @@ static int take_event(
         binlog_writer_state(s->writer, &at);
     }
     int r = check_event(&at, event, n, h, e);
-    return r < 0 ? r : binlog_writer_append(s->writer, event, h, e);
+    bool begins = h->type == BINLOG_GTID_LIST && at.from == 0 && s->digest[0]; /* not the first */
+    if (r == 0 && begins && (r = check_beginning(s, &at, event, n, e)) == GAP_BEFORE)
+        return r;
+    if (r == 0)
+        r = binlog_writer_append(s->writer, event, h, e);
+    if (r == 1)
+        binlog_watch_poke(s->watch);
+    return r < 0 ? r : 0;
 }
 
 /* An artificial rotate event names the file that the following events are of. */
@@ -343,6 +369,8 @@ static int prepare(struct stream *s, const struct binlog_catalog *catalog,
         d.next = BINLOG_NEW;
         d.reason = forced;
     }
+    if (forced == BINLOG_GAP)
+        memcpy(d.file, s->gap_file, sizeof d.file);
     binlog_writer_tidy(s->run, catalog, d.next == BINLOG_NEW);
     if (d.next == BINLOG_NEXT_FILE)
         return next_file(s, have, d.file, e);
@@ -439,7 +467,11 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
         struct err why = {0};
         s.saved_ms = 0;
         int one = once(&s, forced, &why);
-        forced = one == ANOTHER_LOG ? BINLOG_CHANGED : BINLOG_REASONS;
+        forced = one == ANOTHER_LOG  ? BINLOG_CHANGED
+                 : one == GAP_BEFORE ? BINLOG_GAP
+                                     : BINLOG_REASONS;
+        if (one > 0)
+            run_note("%s", why.text);
         if (one < 0 && !run_stopped())
             wait_again(&why);
     }

@@ -254,17 +254,22 @@ static bool is_base(
     return placed;
 }
 
-/* Across restores, whose place on the older timeline is known. */
+/* Across restores, whose place on the older timeline is known, and across nothing that cannot be
+ * run again. */
 static bool leads_to(
     const struct binlog_catalog *c, const struct binlog_place *from, const struct binlog_place *to)
 {
-    uint32_t timeline = to->timeline;
-    for (size_t i = c->n; i > 0 && timeline > from->timeline; i--) {
+    struct binlog_place at = *to;
+    for (size_t i = c->n; i > 0 && at.timeline > from->timeline; i--) {
         const struct binlog_segment *s = &c->items[i - 1].s;
-        if (s->timeline == timeline && !s->previous[0])
-            timeline = s->parent.timeline;
+        if (s->timeline != at.timeline || s->previous[0])
+            continue;
+        if (binlog_stop_between(c, at.timeline, NULL, &at))
+            return false;
+        at = s->parent;
     }
-    return timeline == from->timeline && timeline != 0;
+    return at.timeline == from->timeline && at.timeline != 0 &&
+           !binlog_stop_between(c, at.timeline, from, &at);
 }
 
 json_t *binlog_stranded(const struct binlog_catalog *c, const struct store_list *l, size_t i)

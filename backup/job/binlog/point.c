@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 int binlog_point_parse(
@@ -113,11 +114,49 @@ bool binlog_place_in(const struct binlog_catalog *c, const struct manifest *m, u
     return false;
 }
 
+static struct binlog_place stop_place(const struct binlog_segment *s, uint64_t position)
+{
+    struct binlog_place at = {.timeline = s->timeline, .position = position};
+    memcpy(at.file, s->file, sizeof at.file);
+    return at;
+}
+
+const struct binlog_segment *binlog_stop_between(const struct binlog_catalog *c, uint32_t timeline,
+    const struct binlog_place *from, const struct binlog_place *to)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct binlog_segment *s = &c->items[i].s;
+        if (s->timeline != timeline || !s->stop.first)
+            continue;
+        struct binlog_place first = stop_place(s, s->stop.first),
+                            last = stop_place(s, s->stop.last);
+        if ((!from || binlog_place_compare(&last, from) >= 0) &&
+            (!to || binlog_place_compare(&first, to) < 0))
+            return s;
+    }
+    return NULL;
+}
+
+/* Is it run before the point is reached? In doubt, no: the replay itself says it. */
+static bool stop_before(const struct binlog_segment *s, const struct binlog_point *p)
+{
+    switch (p->kind) {
+    case BINLOG_TIME:
+        return s->stop.when < p->time;
+    case BINLOG_LATEST:
+    case BINLOG_PLACE:
+        return true;
+    default:
+        return !binlog_gtids_has(&s->after, &p->gtid);
+    }
+}
+
 struct search {
     struct run *run;
     const struct store_list *all;
     const char *which;
     const struct binlog_catalog *catalog;
+    const struct binlog_segment *stop; /* why a backup was passed over; NULL = it was not */
 };
 
 /* The point lies behind the backup. upto: on an older timeline, the place that is gone to; NULL on
@@ -149,7 +188,7 @@ static bool is_proven(const struct store_item *it)
 }
 
 /* The newest proven one, else the newest: it is tried out before anything is exchanged. */
-static const struct store_item *find_base(const struct search *s, const struct binlog_point *p,
+static const struct store_item *find_base(struct search *s, const struct binlog_point *p,
     uint32_t timeline, const struct binlog_place *upto, struct binlog_place *at)
 {
     const struct store_item *found = NULL;
@@ -162,6 +201,14 @@ static const struct store_item *find_base(const struct search *s, const struct b
             continue;
         if (found && (is_proven(found) || !is_proven(it)))
             continue;
+        const struct binlog_segment *stop = binlog_stop_between(s->catalog, timeline, &place,
+            upto                      ? upto
+            : p->kind == BINLOG_PLACE ? &p->place
+                                      : NULL);
+        if (stop && (upto || stop_before(stop, p))) {
+            s->stop = stop;
+            continue;
+        }
         found = it;
         *at = place;
     }
@@ -176,8 +223,22 @@ static void add_first(struct binlog_way *w, const struct binlog_span *span)
     w->n++;
 }
 
+/* Before it, or once there is a backup behind it. */
+static int stopped(const struct search *s, struct err *e)
+{
+    char where[BINLOG_WHERE_LEN];
+    const struct binlog_stop *stop = &s->stop->stop;
+    binlog_where(s->stop->file, stop->first, stop->when, *stop->kind ? stop->kind : "other", where);
+    err_set(e, ENOTSUP,
+        N_("the way to that point leads across a statement that cannot be run again: %s; a moment before it can be had, and one behind the next physical backup"),
+        where);
+    return EXIT_REFUSED;
+}
+
 static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 {
+    if (s->stop)
+        return stopped(s, e);
     if (s->which) {
         err_set(e, ENODATA, "the backup of %s does not lie before that point on timeline %u",
             s->which, timeline);
@@ -196,7 +257,7 @@ static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 }
 
 /* From the point back, across restores, to a backup. */
-static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeline, struct err *e)
+static int go_back(struct search *s, struct binlog_way *w, uint32_t timeline, struct err *e)
 {
     struct binlog_place upto = w->point.place, at;
     for (;;) { /* a parent's number is smaller: it ends */
@@ -214,6 +275,12 @@ static int go_back(const struct search *s, struct binlog_way *w, uint32_t timeli
         const struct binlog_segment *first = first_of(s->catalog, timeline);
         if (!first || !first->parent.timeline || first->parent.timeline >= timeline)
             return no_base(s, timeline, e);
+        const struct binlog_segment *stop = binlog_stop_between(
+            s->catalog, timeline, NULL, upto.timeline ? &upto : NULL);
+        if (stop && (upto.timeline || stop_before(stop, &w->point))) {
+            s->stop = stop;
+            return no_base(s, timeline, e);
+        }
         add_first(w, &span);
         upto = first->parent;
         timeline = upto.timeline;
@@ -236,7 +303,7 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
         code = store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e);
     if (code == 0)
         code = find_timeline(r, &w.catalog, p, &timeline, e);
-    const struct search s = {r, &all, which, &w.catalog};
+    struct search s = {r, &all, which, &w.catalog, NULL};
     if (code == 0)
         code = go_back(&s, &w, timeline, e);
     store_list_clear(&all);

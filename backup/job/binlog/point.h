@@ -55,6 +55,11 @@ bool binlog_can_begin(const struct store_item *it);
 bool binlog_place_in(const struct binlog_catalog *c, const struct manifest *m, uint32_t timeline,
     struct binlog_place *out);
 
+/* The first event in that timeline that cannot be run again, from a place on and before another
+ * one; NULL: from its beginning, to its end. NULL: there is none. */
+const struct binlog_segment *binlog_stop_between(const struct binlog_catalog *c, uint32_t timeline,
+    const struct binlog_place *from, const struct binlog_place *to);
+
 /* Whether a transaction that begins here lies behind the point. */
 bool binlog_point_passed(const struct binlog_point *p, const struct binlog_group *g, uint32_t when);
 

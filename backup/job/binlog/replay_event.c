@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "backup/job/binlog/inflate.h"
+#include "backup/job/binlog/playable.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
 #include "common/hex.h"
-#include "common/sql_name.h"
 
 #define NO_SUCH_XA   1397
 #define XA_MS        10000
@@ -242,7 +241,7 @@ static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
     if (suppressed || !*q->schema)
         return 0;
     int r = send_words(p, ev, "SET NAMES utf8mb4", e);
-    _cleanup_free_ char *name = sql_name_quoted(q->schema);
+    _cleanup_free_ char *name = server_quote_name(q->schema);
     _cleanup_free_ char *use = xasprintf("USE %s", name);
     return r == 0 ? send_words(p, ev, use, e) : r;
 }
@@ -282,7 +281,7 @@ static int right_author(struct binlog_player *p, const struct binlog_event *ev,
     int r = 0;
     if (!q->user[0])
         return 0;
-    _cleanup_free_ char *both = sql_name_account(q->user, q->host);
+    _cleanup_free_ char *both = xasprintf("%s@%s", q->user, q->host);
     _cleanup_free_ char *name = server_quote_text(p->server, both);
     for (size_t i = 0; r == 0 && i < sizeof updates / sizeof updates[0]; i++) {
         const char *at = strstr(updates[i], "%s");
@@ -391,14 +390,7 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
 {
     struct binlog_query q;
     _cleanup_free_ char *text = NULL;
-    int r = binlog_query_parse(ev->data, ev->n, &q, e);
-    if (r == 0 && ev->h.type == BINLOG_QUERY_COMPRESSED) {
-        r = binlog_inflate((const uint8_t *)q.text, q.length, "a compressed statement",
-            (uint8_t **)&text, &q.length, e);
-        q.text = text;
-    }
-    if (r == 0)
-        r = binlog_query_check(&q, e);
+    int r = binlog_statement_read(ev->h.type, ev->data, ev->n, &q, &text, e);
     if (r < 0) {
         struct err why = *e;
         return failed(ev, "", why.text, e);

@@ -46,8 +46,8 @@ static int can_be_followed(struct server *s, struct err *e)
         return err_set(e, ENOTSUP,
             "the server encrypts its binary log (encrypt_binlog), which cannot be archived: the archive has its own encryption, [archive] recipients");
     if (!row)
-        return err_set(e, ENOTSUP,
-            "the server's binlog_format is not ROW: what it logs as statements cannot be replayed with certainty");
+        run_note(
+            "the server's binlog_format is not ROW: what it logs as statements is archived, and may not come to the same when it is run again");
     if (engine && *engine)
         return err_set(e, ENOTSUP,
             "the server keeps its binary log in a storage engine (binlog_storage_engine), which this version of Elexgate does not read");

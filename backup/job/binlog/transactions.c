@@ -255,6 +255,8 @@ int binlog_transactions_event(
         return take_rows(t, ev, e);
     if (ev->h.type == BINLOG_QUERY || ev->h.type == BINLOG_QUERY_COMPRESSED)
         take_query(t, ev);
+    if (binlog_is_load(ev->h.type))
+        (void)touch(t, binlog_type_name(ev->h.type), true);
     t->ended |= ev->h.type == BINLOG_XID || ev->h.type == BINLOG_XA_PREPARE;
     return 0;
 }

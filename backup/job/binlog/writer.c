@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "backup/job/binlog/activity.h"
 #include "backup/job/binlog/closing.h"
 #include "backup/job/binlog/open_file.h"
+#include "backup/job/binlog/playable.h"
 #include "common/file.h"
 #include "common/hex.h"
 
@@ -58,6 +60,7 @@ int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const 
     w->s.to = w->s.last = w->s.from;
     w->s.groups = 0;
     w->s.begins = w->s.ends = 0;
+    w->s.stop = (struct binlog_stop){.first = 0};
     w->s.after = w->s.before;
     w->s.last_sha256[0] = w->s.stored_sha256[0] = '\0';
     snprintf(w->s.previous, sizeof w->s.previous, "%s", previous);
@@ -112,8 +115,27 @@ int binlog_writer_resume(
     return 0;
 }
 
-static int count_event(
-    struct binlog_writer *w, const uint8_t *event, const struct binlog_header *h, struct err *e)
+/* It is archived all the same: what was written before and after it is worth as much as ever. */
+static int note_stop(struct binlog_segment *s, const uint8_t *event, size_t n, uint64_t at,
+    const struct binlog_header *h)
+{
+    char kind[BINLOG_KIND_LEN];
+    struct err why = {0};
+    if (binlog_playable(h, event, n, kind, &why) == 0)
+        return 0;
+    s->stop.last = at;
+    if (s->stop.first)
+        return 1;
+    s->stop.first = at;
+    s->stop.when = h->when;
+    memcpy(s->stop.kind, kind, sizeof kind);
+    run_note("%s at %" PRIu64 "%s%s: %s; it is archived, and nothing is replayed across it",
+        s->file, at, *kind ? ", " : "", kind, why.text);
+    return 1;
+}
+
+static int count_event(struct binlog_writer *w, const uint8_t *event, uint64_t at,
+    const struct binlog_header *h, struct err *e)
 {
     struct binlog_segment *s = &w->s;
     size_t n = h->length - (s->checksums && h->length > BINLOG_CHECKSUM ? BINLOG_CHECKSUM : 0);
@@ -139,7 +161,7 @@ static int count_event(
             s->begins = h->when;
         s->ends = h->when;
     }
-    return r;
+    return r == 0 ? note_stop(s, event, n, at, h) : r;
 }
 
 static int append(
@@ -153,7 +175,7 @@ static int append(
     if (r == 0)
         r = open_file_write(&w->file, event, h->length, at - w->s.from, e);
     if (r == 0)
-        r = count_event(w, event, h, e);
+        r = count_event(w, event, at, h, e);
     if (r < 0)
         return r; /* the file is longer than s.to says, which is what counts */
     if (magic)
@@ -165,7 +187,7 @@ static int append(
     w->dirty = true;
     if (h->type == BINLOG_GTID)
         activity_note(&w->activity, w->run->s.state_dir, h->when);
-    return 0;
+    return r;
 }
 
 int binlog_writer_append(

@@ -24,7 +24,7 @@ int binlog_writer_begin(struct run *r, const struct binlog_segment *seed, const 
  * key is not here any more. */
 int binlog_writer_resume(struct run *r, const struct binlog_item *item, struct binlog_writer **out,
     struct err *e) MUSTCHECK;
-/* A whole event that was checked. On an error nothing of it counts. */
+/* A whole event that was checked. 1: it cannot be run again. On an error nothing of it counts. */
 int binlog_writer_append(struct binlog_writer *w, const uint8_t *event,
     const struct binlog_header *h, struct err *e) MUSTCHECK;
 /* What was appended is safe when it returns. Nothing to do is success. */

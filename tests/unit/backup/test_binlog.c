@@ -248,6 +248,26 @@ static void test_cut_off(void **state)
     }
 }
 
+/* Where a file begins, beside where those before it end. */
+static void test_a_file_goes_on(void **state)
+{
+    static const struct {
+        const char *counted, *list;
+        bool good;
+    } rows[] = {{"", "", true}, {"0-1-5,1-2-7", "1-2-7,0-1-5", true}, {"0-1-5", "0-1-4", true},
+        {"0-1-5,1-2-7", "0-1-4,1-2-7", true}, {"0-1-5,1-2-7", "0-1-4,1-2-6", false},
+        {"0-1-5", "0-1-6", false}, {"0-1-5", "0-1-3", false}, {"0-1-5", "", false},
+        {"", "0-1-5", false}, {"0-1-5", "1-1-5", false}, {"0-1-5", "0-1-5,1-1-1", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct binlog_gtids counted, list;
+        assert_int_equal(binlog_gtids_parse(rows[i].counted, &counted, NULL), 0);
+        assert_int_equal(binlog_gtids_parse(rows[i].list, &list, NULL), 0);
+        if (binlog_gtids_continue(&counted, &list) != rows[i].good)
+            fail_msg("row %zu", i);
+    }
+}
+
 static void test_gtids(void **state)
 {
     (void)state;
@@ -256,10 +276,9 @@ static void test_gtids(void **state)
     char text[BINLOG_GTIDS_TEXT];
     assert_int_equal(binlog_gtids_parse("0-1-5,1-2-7", &l, NULL), 0);
     assert_int_equal(binlog_gtids_parse("1-2-7,0-1-5", &same, NULL), 0);
-    assert_true(binlog_gtids_equal(&l, &same));
+    assert_true(binlog_gtids_continue(&l, &same));
     assert_int_equal(binlog_gtid_parse("0-9-5", &g, NULL), 0);
     assert_true(binlog_gtids_has(&l, &g));
-    assert_false(binlog_gtids_equal(&l, &(struct binlog_gtids){.n = 0}));
     g.number = 6;
     assert_false(binlog_gtids_has(&l, &g));
     assert_true(binlog_gtids_add(&l, &g));
@@ -298,17 +317,26 @@ static void test_index(void **state)
 {
     (void)state;
     struct binlog_segment s = segment("mysql-bin.000012", 4, 900), back;
+    _cleanup_free_ char *plain = binlog_segment_text(&s);
+    assert_null(strstr(plain, "stop")); /* as versions before it know it */
+    assert_int_equal(binlog_segment_parse(plain, strlen(plain), &back, NULL), 0);
+    assert_int_equal(back.stop.first, 0);
+    s.stop = (struct binlog_stop){.first = 500, .last = 700, .when = 1001, .kind = "LOAD DATA"};
     _cleanup_free_ char *text = binlog_segment_text(&s);
     assert_string_equal(s.stored, "mysql-bin.000012-000000000004.gz");
     assert_int_equal(binlog_segment_parse(text, strlen(text), &back, NULL), 0);
     _cleanup_free_ char *again = binlog_segment_text(&back);
     assert_string_equal(text, again);
     assert_int_equal(back.parent.position, 4711);
+    assert_true(back.stop.last == 700 && strcmp(back.stop.kind, "LOAD DATA") == 0);
     static const char *const edits[][2] = {{"\"from\":4", "\"from\":901"},
         {"\"stored\":\"", "\"stored\":\"../"}, {"\"timeline\":3", "\"timeline\":0"},
         {"mysql-bin.000012\"", "../bin.000012\""}, {"\"groups\":2", "\"groups\":2,\"more\":1"},
         {"\"version\":1", "\"version\":2"}, {"\"restored\"", "\"forgotten\""},
-        {"\"sha256\":\"aa", "\"sha256\":\"AA"}, {"0-1-7", "0-1"}};
+        {"\"sha256\":\"aa", "\"sha256\":\"AA"}, {"0-1-7", "0-1"},
+        {"\"first\":500", "\"first\":701"}, {"\"first\":500", "\"first\":0"},
+        {"\"time\":1001", "\"time\":-1"}, {"\"kind\":", "\"more\":1,\"kind\":"},
+        {"LOAD DATA", "a kind that is longer than any of ours is"}};
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         struct err e = {0};
         const char *at = strstr(text, edits[i][0]);
@@ -484,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),
+        cmocka_unit_test(test_a_file_goes_on),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_connection),

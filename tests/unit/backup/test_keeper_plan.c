@@ -639,7 +639,7 @@ static void test_a_broken_chain_makes_a_backup_due_once_a_day(void **state)
 /* --- the base of what is archived --- */
 
 /* Nothing is scheduled: what is done is done for the base. */
-static struct world with_base(int base, uint32_t timeline)
+static struct world with_base(enum plan_base base, uint32_t timeline)
 {
     struct world w = at_night();
     schedule(&w, NULL, NULL);
@@ -653,7 +653,7 @@ static struct world with_base(int base, uint32_t timeline)
 static void test_a_missing_base_makes_a_backup_due(void **state)
 {
     static const struct {
-        int base;
+        enum plan_base base;
         bool physical, busy, waits;
         enum plan_do what;
     } rows[] = {
