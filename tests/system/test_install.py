@@ -70,6 +70,10 @@ def test_documents_and_sample(installed):
     assert (documents / "examples/elexgate.ini").read_text() == (paths.ROOT / "docs/elexgate.ini").read_text()
     missing = [p.name for p in (paths.ROOT / "docs").glob("*.md") if not (documents / "docs" / p.name).is_file()]
     assert missing == []
+    pages = sorted((documents / "docs/handbook").rglob("*.md"))     # their links lead somewhere there too
+    broken = [f"{page.name}: {target}" for page in pages for target in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+              if "://" not in target and not (page.parent / target).exists()]
+    assert len(pages) > 30 and broken == []
 
 
 def test_hooks_are_installed_and_executable(installed):

@@ -98,7 +98,7 @@ def test_every_script_is_in_the_code_map():
 def test_links_lead_somewhere():
     """Relative links of the pages that are ours alone to keep."""
     broken = []
-    for page in [paths.ROOT / "README.md", paths.ROOT / "CHANGELOG.md", *sorted((paths.ROOT / "docs").rglob("*.md"))]:
+    for page in [paths.ROOT / "README.md", paths.ROOT / "CHANGELOG.md", paths.ROOT / "SECURITY.md", *sorted((paths.ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
             if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
