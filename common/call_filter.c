@@ -204,7 +204,7 @@ static int shut_all_threads(const struct call_filter *f)
     return r == 0 ? 0 : call_filter_shut(f); /* this one at least, and those that it makes */
 }
 
-int call_filter_only_reckon(void)
+int call_filter_only_reckon(bool threads)
 {
     static const int allowed[] = {SYS_read, SYS_write, SYS_close, SYS_brk, SYS_munmap, SYS_mremap,
         SYS_madvise, SYS_futex, SYS_exit, SYS_exit_group, SYS_restart_syscall, SYS_rt_sigreturn,
@@ -214,6 +214,12 @@ int call_filter_only_reckon(void)
     begin(&f);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         call_filter_refuse(&f, allowed[i], 0);
+    if (threads) {
+        static const int of_threads[] = {SYS_set_robust_list, SYS_rseq, SYS_sched_getaffinity};
+        for (size_t i = 0; i < sizeof of_threads / sizeof of_threads[0]; i++)
+            call_filter_refuse(&f, of_threads[i], 0);
+        call_filter_bound_processes(&f, false);
+    }
     static const int mapping[] = {SYS_mmap, SYS_mprotect};
     for (size_t i = 0; i < sizeof mapping / sizeof mapping[0]; i++) {
         call_filter_unless(&f, (unsigned)mapping[i], 4);

@@ -37,8 +37,9 @@ void call_filter_bound_processes(struct call_filter *f, bool processes);
 /* From here on, for this thread; async-signal-safe. 0, or -1 with errno. */
 int call_filter_shut(const struct call_filter *f) MUSTCHECK;
 
-/* Nothing but read what is open, reckon, write to what is open, and end with _exit. */
-int call_filter_only_reckon(void) MUSTCHECK;
+/* Nothing but read what is open, reckon, write to what is open, and end with _exit; with threads of
+ * its own, if said so. */
+int call_filter_only_reckon(bool threads) MUSTCHECK;
 /* Of this thread alone: no io_uring from here on, as on a kernel without it. 0, or -1 with errno.
  */
 int call_filter_no_ring_here(void) MUSTCHECK;

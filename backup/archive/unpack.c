@@ -1,5 +1,5 @@
 /*
- * Reading an archive: our gzip reader below libarchive's tar reader, each member compared with the
+ * Reading an archive: what the process that parses it says (parse.h), each member compared with the
  * manifest's entry of the same place.
  */
 #include "backup/archive/unpack.h"
@@ -7,53 +7,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backup/archive/age.h"
+#include "backup/archive/parse_member.h"
 #include "backup/archive/unpack_internal.h"
 #include "common/utf8.h"
 #include "common/hex.h"
-
-#define STEP        (1024 * 1024)
-#define TAR_END     1024 /* zeros at the end of a tar */
-#define PROGRESS_MS 100
 
 /* ---- reading ---- */
 
 static bool may_go_on(struct unpack *u)
 {
     return !u->o->go_on || u->o->go_on(u->o->ctx);
-}
-
-static la_ssize_t tar_read(struct archive *a, void *ctx, const void **data)
-{
-    struct unpack *u = ctx;
-    const uint8_t *bytes = NULL;
-    size_t len = 0;
-    u->stopped = !may_go_on(u);
-    /* An empty member is no end: libarchive would take it for one. */
-    while (!u->stopped && u->read_result == 0 && len == 0)
-        u->read_result = gzip_read_next(u->gzip, &bytes, &len, &u->read_error);
-    if (u->read_result == GZIP_READ_END) {
-        u->at_end = true;
-        u->read_result = 0;
-        return 0;
-    }
-    if (u->stopped || u->read_result != 0) {
-        archive_set_error(a, EIO, "not read");
-        return -1;
-    }
-    u->tar_bytes += len;
-    /* A tar must end with zeros: how many were there at the end of what was read so far. */
-    size_t n = 0;
-    while (n < len && n < TAR_END && bytes[len - 1 - n] == 0)
-        n++;
-    u->zeros_at_end = n == len ? u->zeros_at_end + n : n;
-    *data = bytes;
-    return (la_ssize_t)len;
 }
 
 int unpack_damage(struct err *e, const char *fmt, ...)
@@ -67,26 +35,12 @@ int unpack_damage(struct err *e, const char *fmt, ...)
     return UNPACK_DAMAGED;
 }
 
-int unpack_reading_failed(struct unpack *u, const char *where, struct err *e)
+int unpack_next(struct unpack *u, struct parse_frame *f, struct err *e)
 {
-    if (u->stopped)
+    if (!may_go_on(u))
         return UNPACK_STOPPED;
-    if (u->read_result == GZIP_READ_DAMAGED || u->read_result == -EBADMSG)
-        return where ? unpack_damage(e, "%s (in %s)", UTF8_SHORT(u->read_error.text, 200),
-                           UTF8_SHORT(where, 150))
-                     : unpack_damage(e, "%s", UTF8_SHORT(u->read_error.text, 390));
-    if (u->read_result < 0) {
-        if (e)
-            *e = u->read_error;
-        return u->read_result;
-    }
-    if (u->at_end)
-        return unpack_damage(e, "the archive was cut: its content ends at byte %" PRIu64 "%s%s",
-            u->tar_bytes, where ? ", in " : "", UTF8_SHORT(where ? where : "", 200));
-    const char *why = archive_error_string(u->tar);
-    return unpack_damage(e, "the tar inside is broken behind byte %" PRIu64 "%s%s: %s",
-        u->tar_bytes, where ? ", in " : "", UTF8_SHORT(where ? where : "", 150),
-        UTF8_SHORT(why ? why : "unknown", 150));
+    int r = parser_next(u->parser, f, e);
+    return r == PARSE_BROKEN ? UNPACK_DAMAGED : r;
 }
 
 static void tell_unpacked(struct unpack *u, const char *path)
@@ -96,24 +50,36 @@ static void tell_unpacked(struct unpack *u, const char *path)
         u->o->progress(u->o->ctx, u->total, m ? m->content.bytes : 0, path);
 }
 
-static int next_member(struct unpack *u, struct err *e)
+static int take_member(struct unpack *u, const struct parse_frame *f, struct err *e)
 {
-    struct archive_entry *ae;
-    int x = archive_read_next_header(u->tar, &ae);
-    if (x == ARCHIVE_EOF)
-        return 1000; /* the end; told apart from all outcomes */
-    if (x != ARCHIVE_OK && x != ARCHIVE_WARN)
-        return unpack_reading_failed(u, NULL, e);
-    const char *raw = archive_entry_pathname(ae);
-    if (!raw)
-        return unpack_damage(e, "a member without a name at byte %" PRIu64, u->tar_bytes);
-    _cleanup_free_ char *path = unpack_clean_path(raw, u->o->strip);
-    if (!*path && archive_entry_filetype(ae) == AE_IFDIR)
+    archive_entry_clear(u->entry);
+    if (!parse_member_take(f->data, f->n, u->entry))
+        return unpack_damage(e, "the program that unpacks it gave no proper answer");
+    const char *raw = archive_entry_pathname(u->entry);
+    _cleanup_free_ char *path = unpack_clean_path(raw ? raw : "", u->o->strip);
+    if (raw && !*path && archive_entry_filetype(u->entry) == AE_IFDIR)
         return 0; /* "./" of old archives */
     if (!manifest_path_valid(path))
-        return unpack_unsafe(e, raw, "a path that leaves its folder");
+        return unpack_unsafe(e, raw ? raw : "", "a path that leaves its folder");
     tell_unpacked(u, path);
-    return unpack_member(u, path, ae, e);
+    return unpack_member(u, path, u->entry, e);
+}
+
+/* 1000: the end; told apart from all outcomes */
+static int next_member(struct unpack *u, struct err *e)
+{
+    struct parse_frame f;
+    int r = unpack_next(u, &f, e);
+    if (r != 0)
+        return r;
+    if (f.kind == PARSE_DATA && f.n == 0) /* it still reads, behind the last one */
+        return 0;
+    if (f.kind == PARSE_MEMBER)
+        return take_member(u, &f, e);
+    if (f.kind != PARSE_END)
+        return unpack_damage(e, "the program that unpacks it gave no proper answer");
+    u->tar_bytes = f.at;
+    return 1000;
 }
 
 /* ---- the whole archive ---- */
@@ -142,43 +108,11 @@ static int open_layers(struct unpack *u, const uint8_t *age_key, struct err *e)
         return UNPACK_DAMAGED;
     if (r < 0)
         return r;
-    u->gzip = gzip_read_open(
-        u->plain, u->o->second_opinion ? inflate_zlib() : inflate_fastest(), u->o->threads);
-    u->tar = archive_read_new();
-    CHECK(u->tar);
-    CHECK(archive_read_support_format_tar(u->tar) == ARCHIVE_OK);
-    CHECK(archive_read_support_format_empty(u->tar) == ARCHIVE_OK);
-    if (archive_read_open(u->tar, u, NULL, tar_read, NULL) != ARCHIVE_OK)
-        return unpack_reading_failed(u, NULL, e);
-    return 0;
-}
-
-/* Behind the tar's end: only zeros, and the gzip must be whole to its last byte. */
-static int drain(struct unpack *u, struct err *e)
-{
-    while (!u->at_end) {
-        const uint8_t *data;
-        size_t len;
-        if (!may_go_on(u))
-            return UNPACK_STOPPED;
-        u->read_result = gzip_read_next(u->gzip, &data, &len, &u->read_error);
-        if (u->read_result == GZIP_READ_END)
-            break;
-        if (u->read_result != 0)
-            return unpack_reading_failed(u, NULL, e);
-        u->tar_bytes += len;
-        for (size_t i = 0; i < len; i++)
-            if (data[i] != 0)
-                return unpack_damage(e, "something follows the end of the tar at byte %" PRIu64,
-                    u->tar_bytes - len + i);
-        u->zeros_at_end += len;
-    }
-    if (u->zeros_at_end < TAR_END)
-        return unpack_damage(e,
-            "the end of the tar is missing: the archive was cut at byte %" PRIu64 " of its content",
-            u->tar_bytes);
-    /* The file itself may go on behind an encryption's end; the age reader has checked that. */
-    return 0;
+    struct parse_options as = {
+        .as = PARSE_TAR, .second_opinion = u->o->second_opinion, .threads = u->o->threads};
+    u->entry = archive_entry_new();
+    CHECK(u->entry);
+    return parser_start(&as, u->plain, &u->parser, e);
 }
 
 static int check_totals(struct unpack *u, struct err *e)
@@ -234,8 +168,6 @@ static int read_all(struct unpack *u, struct err *e)
         r = next_member(u, e);
     while (r == 0);
     if (r == 1000)
-        r = drain(u, e);
-    if (r == 0)
         r = check_totals(u, e);
     if (r == 0)
         r = check_file(u, e);
@@ -262,18 +194,14 @@ int unpack_entries(const struct unpack_options *o, struct manifest_file *entries
     const uint8_t *age_key, struct unpack_result *r, struct err *e)
 {
     struct unpack u = {.o = o, .entries = entries, .fd = -1};
-    /* Names are bytes: with any other locale libarchive would refuse or bend them. */
-    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    locale_t old = uselocale(utf8 ? utf8 : LC_GLOBAL_LOCALE);
     set_limits(&u);
     if (o->into >= 0)
         u.place = place_open(o->into, o->owners, o->sync);
     int x = open_layers(&u, age_key, e);
     if (x == 0)
         x = read_all(&u, e);
-    if (u.tar)
-        archive_read_free(u.tar);
-    gzip_read_drop(u.gzip);
+    parser_drop(u.parser);
+    archive_entry_free(u.entry);
     if (u.plain && u.plain != u.file)
         u.plain->drop(u.plain);
     if (u.file)
@@ -282,9 +210,6 @@ int unpack_entries(const struct unpack_options *o, struct manifest_file *entries
         close(u.fd);
     place_drop(u.place);
     manifest_entry_clear(&u.want);
-    uselocale(old);
-    if (utf8)
-        freelocale(utf8);
     u.result.tar_bytes = u.tar_bytes;
     if (x == 0)
         *r = u.result;

@@ -5,11 +5,10 @@
 #ifndef ELEXGATE_BACKUP_ARCHIVE_UNPACK_INTERNAL_H
 #define ELEXGATE_BACKUP_ARCHIVE_UNPACK_INTERNAL_H
 
-#include <archive.h>
 #include <archive_entry.h>
 
-#include "backup/archive/gzip_read.h"
 #include "backup/archive/manifest_file.h"
+#include "backup/archive/parse.h"
 #include "backup/archive/place.h"
 #include "backup/archive/unpack.h"
 
@@ -18,16 +17,14 @@ struct unpack {
     struct manifest_file *entries;
     struct source *file, *plain;
     int fd;
-    struct gzip_reader *gzip;
-    struct archive *tar;
-    int read_result; /* what the gzip layer said inside libarchive's callback */
-    struct err read_error;
-    uint64_t tar_bytes, zeros_at_end;
+    struct parser *parser;
+    struct archive_entry *entry; /* the present member */
+    uint64_t tar_bytes;
     uint64_t max_bytes, max_files, total;
     struct place *place;
     struct unpack_result result;
     struct manifest_entry want; /* the manifest's entry of this place */
-    bool compare, stopped, at_end;
+    bool compare;
 };
 
 /* As unpack_run; entries (may be NULL) is compared with, age_key (may be NULL) opens the archive.
@@ -38,8 +35,8 @@ int unpack_entries(const struct unpack_options *o, struct manifest_file *entries
 /* Both fill in e and return the outcome. */
 int unpack_damage(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 int unpack_unsafe(struct err *e, const char *path, const char *what);
-/* What the layers below said inside libarchive, as an outcome. where: the member, or NULL. */
-int unpack_reading_failed(struct unpack *u, const char *where, struct err *e);
+/* The parser's next frame, as an outcome. */
+int unpack_next(struct unpack *u, struct parse_frame *f, struct err *e) MUSTCHECK;
 
 /* Compares one member with the manifest's next entry, and puts it into its place. */
 int unpack_member(

@@ -162,27 +162,25 @@ static int copy_content(
     uint64_t pos = 0;
     bool sparse = u->compare && u->want.stored < u->want.size;
     for (;;) {
-        const void *data;
-        size_t n;
-        la_int64_t at;
-        int x = archive_read_data_block(u->tar, &data, &n, &at);
-        if (x == ARCHIVE_EOF)
+        struct parse_frame f;
+        int r = unpack_next(u, &f, e);
+        if (r != 0)
+            return r;
+        if (f.kind == PARSE_DONE)
             break;
-        if (x != ARCHIVE_OK && x != ARCHIVE_WARN)
-            return unpack_reading_failed(u, path, e);
-        if (at < 0 || (uint64_t)at < pos || (uint64_t)at > size || n > size - (uint64_t)at)
+        if (f.kind != PARSE_DATA || f.at < pos || f.at > size || f.n > size - f.at)
             return unpack_damage(e, "%s has data outside its size", UTF8_SHORT(path, 300));
-        hash_zeros(hash, (uint64_t)at - pos);
-        CHECK(EVP_DigestUpdate(hash, data, n));
-        int r = fd < 0   ? 0
-                : sparse ? write_sparse(fd, data, n, at, e)
-                         : write_at(fd, data, n, at, e);
+        hash_zeros(hash, f.at - pos);
+        CHECK(EVP_DigestUpdate(hash, f.data, f.n));
+        r = fd < 0   ? 0
+            : sparse ? write_sparse(fd, f.data, f.n, (int64_t)f.at, e)
+                     : write_at(fd, f.data, f.n, (int64_t)f.at, e);
         if (r < 0)
             return err_prefix(e, r, "%s", path);
-        if ((r = hand_on(u, path, data, n, pos, (uint64_t)at, e)) != 0)
+        if ((r = hand_on(u, path, f.data, f.n, pos, f.at, e)) != 0)
             return r;
-        pos = (uint64_t)at + n;
-        u->total += n;
+        pos = f.at + f.n;
+        u->total += f.n;
     }
     hash_zeros(hash, size - pos);
     return hand_on(u, path, NULL, 0, pos, size, e);

@@ -2,6 +2,7 @@
  * elexgate-job: one backup, drill or check, started by the keeper or by elexgate(1). It loads the
  * configuration, does one thing, tells of it on standard output, and ends.
  */
+#include "backup/archive/parse.h"
 #include "backup/job/job.h"
 
 #include <errno.h>
@@ -351,6 +352,8 @@ int main(int argc, char **argv)
         _exit(import_child(argc - i, argv + i));
     if (strcmp(argv[i], SCAN_CHILD) == 0)
         _exit(scan_child(argc - i, argv + i));
+    if (strcmp(argv[i], PARSE_CHILD) == 0)
+        _exit(parse_child(argc - i, argv + i));
     secure_heap_begin();
     if (with_parent) /* by the keeper: when it is killed, end in order, instead of doing what its
                         successor will start again */

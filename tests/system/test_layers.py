@@ -302,6 +302,16 @@ def test_hostile_sql_is_read_by_programs_that_can_do_nothing_else():
     assert users == {"trial/import_child.c", "trial/scan_child.c", "trial/rehearse.c"}
 
 
+def test_what_others_wrote_is_unpacked_by_a_program_that_can_do_nothing_else():
+    """Decompressors, readers of archives and of character sets run in the child of backup/archive/parse.h. Compressed events of a binary log that
+    this machine sealed are inflated by one call into a buffer of the size that they say (inflate.c)."""
+    reads = re.compile(r"\b(archive_read_\w+|inflate|isal_inflate|uncompress\w*|iconv|gzip_read_(open|next))\(")
+    users = {path.relative_to(paths.ROOT / "backup").as_posix() for path in (paths.ROOT / "backup").rglob("*.c")
+             if reads.search(path.read_text(encoding="utf-8"))}
+    assert users == {"archive/parse_child.c", "archive/parse_sql.c", "archive/parse_tar.c", "archive/gzip_read.c", "archive/deflate.c",
+                     "archive/deflate_isal.c", "job/binlog/inflate.c"}
+
+
 def test_words_are_cut_in_one_place():
     found = {}
     for path in sources(paths.ROOT):

@@ -711,20 +711,22 @@ def test_beside_the_live_database(remote):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_text_is_looked_through_where_it_can_do_nothing(site):
-    """By a process with two files and a filter that leaves it reading, reckoning and writing; what waits of the text has no name, and does not
-    lie on the backup medium."""
+    """Unpacked, and looked through, each by a process with two files, no capability and a filter that leaves it reading, reckoning and writing;
+    what waits of the text has no name, and does not lie on the backup medium."""
     job = subprocess.Popen(site.argv("restore", "sql", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         job.stdin.write(dump(site).encode())
         job.stdin.flush()
-        def looking():
+        def child(word):
             for pid in children(job.pid):
                 with open(f"/proc/{pid}/cmdline", "rb") as words, open(f"/proc/{pid}/status") as status:
                     fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-                    if words.read().split(b"\0")[1:2] == [b"look-through"] and fields["Seccomp"] == "2":
-                        return pid
-        pid = process.wait_until(looking, what="a process that looks through the text", timeout=60)
-        files = sorted(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
+                    if words.read().split(b"\0")[1:2] == [word] and fields["Seccomp"] == "2":
+                        assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0 and fields["NoNewPrivs"] == "1", fields
+                        return pid, sorted(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
+        _, files = process.wait_until(lambda: child(b"parse"), what="a process that unpacks", timeout=60)
+        assert files == ["pipe", "pipe"], files
+        pid, files = process.wait_until(lambda: child(b"look-through"), what="a process that looks through the text", timeout=60)
         waits = [os.readlink(f"/proc/{job.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{job.pid}/fd")]
         spool = [path for path in waits if path.endswith(" (deleted)") and not path.startswith("/memfd:")]
         assert set(files) <= {"/dev/null", "/memfd", "pipe"} and files.count("pipe") == 1 and len(files) == 2, files

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backup/archive/parse.h"
 #include "backup/archive/deflate.h"
 #include "backup/archive/medium.h"
 #include "backup/archive/pack.h"
@@ -259,6 +260,8 @@ static bool parse(struct settings *s, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct settings s = {.backend = "auto", .publish = true, .max = INT64_C(1) << 40};
+    if (argc > 1 && strcmp(argv[1], PARSE_CHILD) == 0) /* unpacking starts us anew for that */
+        _exit(parse_child(argc - 1, argv + 1));
     if (argc < 2 || !parse(&s, argc - 1, argv + 1))
         return usage();
     char **args = argv + 1 + optind;

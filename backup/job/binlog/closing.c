@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/archive/age.h"
-#include "backup/archive/gzip_read.h"
 #include "backup/archive/gzip_write.h"
+#include "backup/archive/parse.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/hex.h"
@@ -70,27 +70,29 @@ struct reading {
 };
 
 /* How many bytes a segment has is known, so that nothing can ask for more. */
+static int take_inflated(const struct parse_frame *f, const struct binlog_segment *s,
+    struct reading *g, binlog_bytes_fn *fn, void *ctx, struct err *e)
+{
+    if (f->kind != PARSE_DATA)
+        return err_set(e, EBADMSG, "the program that unpacks it gave no proper answer");
+    g->bytes += f->n;
+    if (g->bytes > s->to - s->from)
+        return err_set(e, EBADMSG, "%s holds more than its index says", s->stored);
+    CHECK(EVP_DigestUpdate(g->sha, f->data, f->n));
+    return fn ? fn(ctx, f->data, f->n, e) : 0;
+}
+
 static int inflate_all(struct source *source, const struct binlog_segment *s, struct reading *g,
     binlog_bytes_fn *fn, void *ctx, struct err *e)
 {
-    struct gzip_reader *gzip = gzip_read_open(source, inflate_zlib(), 1);
-    const uint8_t *data;
-    size_t n;
-    int code, given = 0;
-    while ((code = gzip_read_next(gzip, &data, &n, e)) == 0) {
-        g->bytes += n;
-        if (g->bytes > s->to - s->from) {
-            code = err_set(e, EBADMSG, "%s holds more than its index says", s->stored);
-            break;
-        }
-        CHECK(EVP_DigestUpdate(g->sha, data, n));
-        if (fn && (given = fn(ctx, data, n, e)) != 0)
-            break;
-    }
-    gzip_read_drop(gzip);
-    if (given != 0)
-        return given;
-    return code == GZIP_READ_END ? 0 : code == GZIP_READ_DAMAGED ? -EBADMSG : code;
+    struct parse_options as = {.as = PARSE_GZIP, .second_opinion = true, .threads = 1};
+    struct parse_frame f = {.kind = PARSE_DATA};
+    struct parser *p = NULL;
+    int code = parser_start(&as, source, &p, e), given = 0;
+    while (code == 0 && given == 0 && (code = parser_next(p, &f, e)) == 0 && f.kind != PARSE_END)
+        given = take_inflated(&f, s, g, fn, ctx, e);
+    parser_drop(p);
+    return given != 0 ? given : code == PARSE_BROKEN ? -EBADMSG : code;
 }
 
 static int read_open(const struct open_file *f, const struct binlog_segment *s, struct reading *g,

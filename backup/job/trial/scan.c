@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/process.h"
+#include "common/reckoner.h"
 #include "common/utf8.h"
 
 #define ANSWER_MAX (256u * 1024u)
@@ -23,13 +23,7 @@ struct scan {
 int scan_begin(const char *database, struct scan **out, struct err *e)
 {
     int ends[2];
-    _cleanup_free_ char *program = process_self();
-    _cleanup_fd_ int file = process_self_open(e);
-    const char *argv[] = {program, SCAN_CHILD, database, NULL};
-    if (file < 0)
-        return file;
-    if (!program)
-        return err_set(e, EIO, "the file that this program runs from is not known");
+    const char *words[] = {SCAN_CHILD, database, NULL};
     struct scan *s = xcalloc(1, sizeof *s);
     s->to = -1;
     s->answer = memfd_create("answer", MFD_CLOEXEC);
@@ -38,12 +32,11 @@ int scan_begin(const char *database, struct scan **out, struct err *e)
         return err_sys(e, errno, "cannot make a pipe");
     }
     s->to = ends[1];
-    struct process_options o = {.argv = argv, .program = file, .in = ends[0], .out = s->answer};
-    int code = process_start(&o, &s->child, e);
+    int code = reckoner_start(words, ends[0], s->answer, &s->child, e);
     close(ends[0]);
-    if (code != 0) {
+    if (code < 0) {
         scan_drop(s);
-        return code < 0 ? code : -EPERM;
+        return code;
     }
     *out = s;
     return 0;

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "backup/job/trial/scan.h"
-#include "common/call_filter.h"
 #include "common/file.h"
 #include "common/json_lines.h"
+#include "common/reckoner.h"
 
 #define CHUNK (256u * 1024u)
 
@@ -39,8 +39,7 @@ int scan_child(int argc, char **argv)
 {
     struct sql_scan s = {0};
     ssize_t n;
-    (void)close(2); /* a terminal, perhaps, which takes more than text */
-    if (argc != 2 || call_filter_only_reckon() < 0)
+    if (argc != 2 || reckoner_shut(false) < 0)
         return 2;
     char *chunk = xmalloc(CHUNK);
     sql_scan_start(&s, argv[1]);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/archive/parse.h"
 #include "backup/archive/deflate.h"
 #include "backup/archive/manifest_file.h"
 #include "backup/archive/pack.h"
@@ -721,8 +722,10 @@ static void test_age_stream(void **state)
     free(pub);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], PARSE_CHILD) == 0) /* unpacking starts us anew for that */
+        _exit(parse_child(argc - 1, argv + 1));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_isal_or_default, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zlib, setup, teardown),

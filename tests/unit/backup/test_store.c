@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backup/archive/parse.h"
 #include "backup/archive/medium.h"
 #include "backup/archive/pack.h"
 #include "backup/archive/status_file.h"
@@ -458,8 +459,10 @@ static void test_verify_records(void **state)
     store_list_clear(&l);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], PARSE_CHILD) == 0) /* unpacking starts us anew for that */
+        _exit(parse_child(argc - 1, argv + 1));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_incomplete, setup, teardown),

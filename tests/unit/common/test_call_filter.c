@@ -60,6 +60,23 @@ static void *nothing(void *arg)
     return arg;
 }
 
+static int only_reckon(void)
+{
+    return call_filter_only_reckon(false);
+}
+
+static int reckon_in_threads(void)
+{
+    return call_filter_only_reckon(true);
+}
+
+static int a_thread(void)
+{
+    pthread_t thread;
+    return pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0 ? 0
+                                                                                                : 1;
+}
+
 static int serves(void)
 {
     pthread_t thread;
@@ -84,7 +101,10 @@ static int serves(void)
 static void who_only_reckons_reaches_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(call_filter_only_reckon, reckons), 0);
+    assert_int_equal(in_child(only_reckon, reckons), 0);
+    assert_int_equal(in_child(only_reckon, a_thread), 1);
+    assert_int_equal(in_child(reckon_in_threads, reckons), 0);
+    assert_int_equal(in_child(reckon_in_threads, a_thread), 0);
 }
 
 /* As the units have it: @system-service does not know seccomp(2). */
@@ -99,7 +119,7 @@ static int without_the_call(void)
 
 static int reckon_without_the_call(void)
 {
-    return without_the_call() < 0 || call_filter_only_reckon() < 0 ? -1 : 0;
+    return without_the_call() < 0 || call_filter_only_reckon(false) < 0 ? -1 : 0;
 }
 
 static int serve_without_the_call(void)
