@@ -303,6 +303,19 @@ static void add_standing(struct request *rq, json_t *run, const json_t *archive)
 }
 
 /* Newest first, as the keeper lists them: by the order in which they were made. */
+/* Seconds that only this run is the beginning of, in words. */
+static void add_strands(struct request *rq, json_t *run, const json_t *archive)
+{
+    const json_t *strands = json_object_get(archive, "strands");
+    char from[64], until[64];
+    if (!json_is_object(strands))
+        return;
+    view_moment(time_in(strands, "from"), rq->lang, from, sizeof from);
+    view_moment(time_in(strands, "until"), rq->lang, until, sizeof until);
+    _cleanup_free_ char *words = say(rq, "strands", "from", from, "until", until, NULL);
+    (void)json_object_set_new(run, "strands", json_string(words));
+}
+
 json_t *runs_of(struct request *rq, const json_t *archives)
 {
     json_t *runs = json_array(), *archive, *run;
@@ -311,6 +324,7 @@ json_t *runs_of(struct request *rq, const json_t *archives)
         run = find_run(runs, archive);
         merge_archive(rq, run, archive);
         add_standing(rq, run, archive);
+        add_strands(rq, run, archive);
     }
     json_array_foreach (runs, i, run) {
         int64_t ms = time_in(run, "finished") - time_in(run, "started");

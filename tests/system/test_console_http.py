@@ -619,6 +619,19 @@ def test_a_typed_password_goes_to_the_keeper_alone(console, make_fake):
     assert {r["cmd"] for r in keeper.asked if typed in json.dumps(r)} == {"delete"}
 
 
+def test_what_a_deleted_backup_strands_stands_beside_the_button(console, make_fake):
+    """Before it is confirmed, and only where something is stranded."""
+    one = {"type": "elexisdb", "size": 5, "method": "physical", "complete": True, "standing": "own", "started": "2026-11-30T02:00:00Z", "finished": "2026-11-30T02:01:00Z"}
+    strands = {"from": "2026-11-29T02:01:00Z", "until": "2026-11-30T02:01:00Z"}
+    make_fake(console.folder / "keeper.sock", {"status": {"ok": True, "schedule": {}, "witnesses": {}}, "archives": {"ok": True, "folder": "/x", "runs": [
+        one | {"run": "2026-11-30-0300", "strands": None}, one | {"run": "2026-11-29-0300", "strands": strands}]}})
+    page = console.admin().get("/backups").body.decode()
+    said = [m[0] for m in re.finditer(r"Mit ihr geht jede Sekunde von ([^<]+) bis ([^<]+): Keine andere Sicherung führt dorthin\.", page) if m[1] != m[2]]
+    assert len(said) == 1, said
+    first, second = page.index('name="run" value="2026-11-30-0300"'), page.index('name="run" value="2026-11-29-0300"')
+    assert first < second < page.index(said[0]) < page.rindex('action="/backups/delete"')
+
+
 def test_events_without_proxy_and_keeper(console, make_fake):
     """The stream outlives them, and says when they are back."""
     browser = console.admin()

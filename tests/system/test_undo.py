@@ -192,6 +192,25 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     assert "nothing is prepared" in practice.backup.job("restore", "write_back", plan["id"], exit=9)[-1]["error"]
 
 
+def test_exactly_as_it_was(practice, accident):
+    """--exact: what was added since goes, what is as it was stays untouched, and the file takes that back, too."""
+    server = practice.server
+
+    def termine():
+        return server.sql("SELECT * FROM load_db.termin ORDER BY 1")
+    before = termine()
+    server.sql("USE load_db; DELETE FROM termin WHERE id=1; UPDATE termin SET person='z' WHERE id=2; INSERT INTO termin VALUES (7, 'a'), (8, 'b')")
+    after = termine()
+    practice.stream.caught_up()
+    found = event(practice.backup.job("restore", "rescue", "termin", "--to", accident, "--exact", "--dry-run"), "rescue")[0]
+    assert (found["gone"], found["changed"], found["added"]) == (1, 1, 2) and termine() == after
+    said = practice.backup.cli("rescue", "termin", "--to", accident, "--exact", "--yes", timeout=300).stdout
+    assert termine() == before, said
+    undo = max((practice.backup.state / "rescued").glob("*.sql"), key=lambda path: path.stat().st_mtime)
+    server.client(["load_db"], input=undo.read_text())
+    assert termine() == after
+
+
 def test_what_others_can_write_is_not_believed(practice, accident):
     """The copy may lie on a medium that others write to: what is to be written, and the digest of each row, do not, and a row that has become another one is not written."""
     server, folder, plan = practice.server, pathlib.Path(f"{practice.backup.state}-scratch/.elexgate-rescue"), practice.backup.state / "rescue.json"
