@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "certs/chain.h"
 #include "certs/pem.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/file.h"
 
@@ -105,13 +106,12 @@ static int write_owned(const char *folder, const char *name, const char *data, s
 static int new_generation(const struct cert_store *s, time_t now, char **out, struct err *e)
 {
     char stamp[GENERATION_LEN];
-    struct tm tm;
     unsigned char salt[2];
     _cleanup_free_ char *parent = cert_store_path(s, "generations");
     int r = file_mkdirs(parent, 0755, e);
     if (r < 0)
         return r;
-    CHECK(gmtime_r(&now, &tm) != NULL && strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm) > 0);
+    clock_utc((int64_t)now * 1000, "%Y%m%dT%H%M%SZ", stamp, sizeof stamp);
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
     char *name = xasprintf("generations/%s-%02x%02x", stamp, salt[0], salt[1]);
     _cleanup_free_ char *path = cert_store_path(s, name);

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "certs/names.h"
 #include "certs/renew.h"
+#include "common/clock.h"
+#include "common/hex.h"
 #include "common/lang.h"
 
 #define DAY_SECONDS    86400
@@ -185,8 +187,7 @@ int cert_info_new(X509 *x, struct cert_info **out, struct err *e)
     read_names(x, i);
     read_constraints(x, i);
     memcpy(i->sha256, sha, CERT_SHA256_LEN);
-    for (size_t k = 0; k < CERT_SHA256_LEN; k++)
-        snprintf(i->fingerprint_sha256 + 2 * k, 3, "%02X", sha[k]);
+    hex_upper(sha, CERT_SHA256_LEN, i->fingerprint_sha256);
     i->is_ca = X509_check_ca(x) > 0;
     i->self_signed = (X509_get_extension_flags(x) & EXFLAG_SI) != 0;
     *out = i;
@@ -274,8 +275,5 @@ const char *cert_warning_text(enum cert_warning one)
 
 char *cert_date(time_t t, char buf[static CERT_DATE_LEN])
 {
-    struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, CERT_DATE_LEN, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-        snprintf(buf, CERT_DATE_LEN, "an unknown date");
-    return buf;
+    return clock_utc((int64_t)t * 1000, "%Y-%m-%d %H:%M UTC", buf, CERT_DATE_LEN);
 }

@@ -161,15 +161,11 @@ const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bo
     const char *none, char buf[static 32])
 {
     int64_t ms;
-    struct tm tm;
     const char *iso = json_get_str(o, key);
     if (!iso || clock_parse(iso, &ms) < 0)
         return none;
-    time_t s = (time_t)(ms / 1000);
-    if (!localtime_r(&s, &tm))
-        return none;
-    strftime(buf, 32, seconds ? tr(cli, "%Y-%m-%d %H:%M:%S") : tr(cli, "%Y-%m-%d %H:%M"), &tm);
-    return buf;
+    return clock_local(
+        ms, seconds ? tr(cli, "%Y-%m-%d %H:%M:%S") : tr(cli, "%Y-%m-%d %H:%M"), buf, 32);
 }
 
 bool cli_on_terminal(const struct cli *cli)

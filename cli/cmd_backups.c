@@ -264,7 +264,7 @@ const struct command cmd_backups = {
     (const struct help_line[]){
         {"delete RUN [TYPE]",
             N_("delete this run's archives, e.g. 2026-11-22-0315, after a question")},
-        {"--yes", N_("without the question, for scripts")},
+        {"--yes", N_("do not ask, for scripts")},
         {"label RUN TEXT",
             N_("call it something, e.g. \"before the upgrade to 3.13\"; \"\" takes the name away")},
         {"protect RUN", N_("keep it: neither old age nor delete removes it, until unprotect RUN")},

@@ -171,7 +171,7 @@ const struct command cmd_block = {
         {"--reason-de TEXT", N_("the same in German")},
         {"--until TIME", N_("when it is expected to end: 14:30, +30m, \"2026-11-22 14:30\"")},
         {"--grace TIME", N_("left to running statements and transactions (default: 5s)")},
-        {NULL, N_("The block stays until \"elexgate open\", also over a restart of the proxy.")},
+        {NULL, N_("The block stays until \"elexgate open\", even if the proxy is restarted.")},
         {0},
     },
 };
@@ -182,7 +182,7 @@ const struct command cmd_open = {
     run_open,
     (const struct help_line[]){
         {"--address IP",
-            N_("only this workstation, which waits after a restore since it had been connected: its Elexis was started anew (elexgate status lists them)")},
+            N_("only this workstation, which has to wait after a restore, because its Elexis has been restarted (elexgate status lists those that wait)")},
         {0},
     },
 };

@@ -102,13 +102,9 @@ static void local_time(const json_t *line, char *buf, size_t size)
 {
     const char *iso = json_get_str(line, "time");
     int64_t ms;
-    struct tm tm;
     snprintf(buf, size, "?");
-    if (!iso || clock_parse(iso, &ms) < 0)
-        return;
-    time_t t = (time_t)(ms / 1000);
-    if (localtime_r(&t, &tm))
-        strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
+    if (iso && clock_parse(iso, &ms) == 0)
+        clock_local(ms, "%Y-%m-%d %H:%M:%S", buf, size);
 }
 
 static void print_line(const json_t *line)

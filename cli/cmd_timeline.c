@@ -41,15 +41,6 @@ static const char *kind_words(const struct cli *cli, const char *kind)
     return kind;
 }
 
-static const char *local_clock(int64_t ms, char out[static 8])
-{
-    time_t t = (time_t)(ms / 1000);
-    struct tm local;
-    localtime_r(&t, &local);
-    strftime(out, 8, "%H:%M", &local);
-    return out;
-}
-
 static bool touched(const json_t *spans, int64_t from, int64_t to)
 {
     size_t i;
@@ -70,7 +61,7 @@ static void print_marks(const struct cli *cli, const json_t *line, int64_t from,
         if (ms < from || ms >= to)
             continue;
         _cleanup_free_ char *about = output_member(m, "text");
-        printf("         %s  %s  %s\n", local_clock(ms, at),
+        printf("         %s  %s  %s\n", clock_local(ms, "%H:%M", at, sizeof at),
             kind_words(cli, json_get_text(m, "kind")), about);
     }
 }
@@ -85,7 +76,8 @@ static void print_hour(
     bar[n] = '\0';
     bool gap = touched(json_object_get(line, "gaps"), from, to),
          saved = touched(json_object_get(line, "saved"), from, to);
-    printf("%s  %8" PRIu64 "  %-*s %s\n", local_clock(from, at), written, BAR, bar,
+    printf("%s  %8" PRIu64 "  %-*s %s\n", clock_local(from, "%H:%M", at, sizeof at), written, BAR,
+        bar,
         gap     ? tr(cli, "NOT SAVED")
         : saved ? tr(cli, "comes back")
                 : "");

@@ -48,8 +48,7 @@ const struct command cmd_upgrade = {
     N_("put a newly installed proxy in place of the running one; nobody is disconnected"),
     run_upgrade,
     (const struct help_line[]){
-        {NULL,
-            N_("The running proxy starts its own program anew, with the same configuration file.")},
+        {NULL, N_("The running proxy starts its program again, with the same configuration file.")},
         {NULL,
             N_("The new process lets clients in from then on; sessions stay with the old one until they end, at most for [proxy] handover_timeout.")},
         {NULL, N_("If the new one cannot start, nothing changes.")},

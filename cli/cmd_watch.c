@@ -65,13 +65,10 @@ static void print_event(json_t *event)
 {
     _cleanup_free_ char *name = output_member(event, "event");
     char stamp[16];
-    time_t now = time(NULL);
-    struct tm tm;
     const char *key;
     json_t *v;
 
-    localtime_r(&now, &tm);
-    strftime(stamp, sizeof stamp, "%H:%M:%S", &tm);
+    clock_local(clock_wall_ms(), "%H:%M:%S", stamp, sizeof stamp);
     printf("%s %-10s", stamp, *name ? name : "-");
     json_object_foreach (event, key, v)
         if (strcmp(key, "event") != 0 && strcmp(key, "ok") != 0 && strcmp(key, "ts") != 0)

@@ -105,7 +105,7 @@ static int run_workstations(struct cli *cli, int argc, char **argv)
 const struct command cmd_workstations = {
     "workstations",
     "[name ADDRESS NAME | forget ADDRESS]",
-    N_("show who came lately and how: the roll-out of TLS"),
+    N_("show who connected lately and how: the change to TLS"),
     run_workstations,
     (const struct help_line[]){
         {"name ADDRESS NAME", N_("call it so; an empty NAME takes the name away")},

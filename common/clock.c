@@ -160,6 +160,28 @@ static bool parse_date(const char **p, struct tm *tm)
     return true;
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the callers' are checked */
+static char *format_time(int64_t wall_ms, bool utc, const char *format, char *buf, size_t size)
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (!(utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) || strftime(buf, size, format, &tm) == 0)
+        snprintf(buf, size, "?");
+    return buf;
+}
+
+char *clock_local(int64_t wall_ms, const char *format, char *buf, size_t size)
+{
+    return format_time(wall_ms, false, format, buf, size);
+}
+
+char *clock_utc(int64_t wall_ms, const char *format, char *buf, size_t size)
+{
+    return format_time(wall_ms, true, format, buf, size);
+}
+#pragma GCC diagnostic pop
+
 int clock_parse(const char *text, int64_t *wall_ms)
 {
     struct tm tm = {.tm_isdst = -1};

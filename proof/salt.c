@@ -12,15 +12,6 @@
 #define PUBLIC_KEY_LEN  32u
 #define PARSEC_SALT_LEN 18u
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int base64_digit(char c)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -53,16 +44,14 @@ static bool base64_read(const char *text, size_t n, uint8_t *out, size_t want)
 /* "*" and 40 hexadecimal characters */
 static bool read_native(const char *text, size_t n, struct salt *out)
 {
+    size_t got = 0;
     if (n != 1 + 2 * NATIVE_LEN || text[0] != '*')
         return false;
-    for (size_t i = 0; i < NATIVE_LEN; i++) {
-        int high = hex_digit(text[1 + 2 * i]), low = hex_digit(text[2 + 2 * i]);
-        if (high < 0 || low < 0)
-            return false;
-        out->bytes[i] = (uint8_t)(high << 4 | low);
-    }
+    char digits[2 * NATIVE_LEN + 1] = "";
+    memcpy(digits, text + 1, sizeof digits - 1);
     out->len = NATIVE_LEN;
-    return true;
+    return OPENSSL_hexstr2buf_ex(out->bytes, NATIVE_LEN, &got, digits, '\0') == 1 &&
+           got == NATIVE_LEN;
 }
 
 static bool read_ed25519(const char *text, size_t n, struct salt *out)

@@ -29,12 +29,8 @@ const struct notice *gate_notice(const struct gate *g)
 static void notice_words(struct gate *g)
 {
     char de[REASON_MAX + 64], en[REASON_MAX + 64], at[16] = "";
-    if (g->until_ms) {
-        time_t t = (time_t)(g->until_ms / 1000);
-        struct tm tm;
-        localtime_r(&t, &tm);
-        strftime(at, sizeof at, "%H:%M", &tm);
-    }
+    if (g->until_ms)
+        clock_local(g->until_ms, "%H:%M", at, sizeof at);
     utf8_format(de, sizeof de, at[0] ? "%s (voraussichtlich bis %s)" : "%s%s", g->reason_de, at);
     utf8_format(en, sizeof en, at[0] ? "%s (expected until %s)" : "%s%s", g->reason, at);
     notice_unref(g->notice);

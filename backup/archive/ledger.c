@@ -56,7 +56,7 @@ char *ledger_line(const struct ledger_entry *n, char chain[static SHA256_HEX_LEN
 
 static bool hex_or_empty(const char *s, size_t len)
 {
-    return !*s || (strlen(s) == len && strspn(s, "0123456789abcdef") == len);
+    return !*s || hex_valid(s, len);
 }
 
 static bool parse_entry(json_t *o, struct ledger_entry *n)

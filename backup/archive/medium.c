@@ -24,12 +24,6 @@
 #define MEDIA_FILE "media"
 #define HINT       "Elexgate knows its backup medium by this file: leave it here."
 
-static bool id_valid(const char *s)
-{
-    return s && strlen(s) == MEDIUM_ID_LEN - 1 &&
-           strspn(s, "0123456789abcdef") == MEDIUM_ID_LEN - 1;
-}
-
 int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e)
 {
     _cleanup_free_ char *path = xasprintf("%s/" MEDIUM_FILE, folder), *text = NULL;
@@ -41,7 +35,7 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
         return r;
     json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     const char *found = json_get_str(o, "id");
-    r = id_valid(found)
+    r = hex_valid(found, MEDIUM_ID_LEN - 1)
             ? 0
             : err_set(e, EINVAL,
                   "%s is damaged; if this is the right medium, remove that file, then `elexgate backup-folder init` marks it anew",

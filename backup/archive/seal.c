@@ -17,13 +17,8 @@
 /* Exactly n bytes, lower case. */
 static bool unhex(const char *in, size_t n, uint8_t *out)
 {
-    if (strlen(in) != 2 * n || strspn(in, "0123456789abcdef") != 2 * n)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        char two[3] = {in[2 * i], in[2 * i + 1], 0};
-        out[i] = (uint8_t)strtoul(two, NULL, 16);
-    }
-    return true;
+    size_t got;
+    return hex_valid(in, 2 * n) && OPENSSL_hexstr2buf_ex(out, n, &got, in, '\0') == 1;
 }
 
 static EVP_PKEY *private_key(const struct seal_key *k)

@@ -8,6 +8,7 @@
 #include "backup/server/server.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/sql_name.h"
 
 struct asked {
     const char *which, *type, *against;
@@ -48,7 +49,7 @@ static json_t *tables_of(const struct manifest *m)
         const struct manifest_table *t = &m->tables[i];
         if (!is_own(t))
             continue;
-        _cleanup_free_ char *name = xasprintf("%s.%s", t->schema, t->name);
+        _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
         json_array_append_new(
             list, json_pack("{s:s,s:o,s:o}", "table", name, "rows", rows_or_null(t), "newest",
                       time_or_null(manifest_newest(m, t->schema, t->name))));
@@ -89,7 +90,7 @@ static void compare_table(
         c->equal++;
         return;
     }
-    _cleanup_free_ char *name = xasprintf("%s.%s", t->schema, t->name);
+    _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
     json_array_append_new(
         c->list, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "table", name, "change", change, "rows",
                      rows_or_null(a), "other_rows", rows_or_null(b), "newest",

@@ -251,18 +251,6 @@ void run_manifest(struct run *r, struct manifest *m, enum manifest_method method
     memset(m, 0, sizeof *m);
     m->method = method;
     m->started_ms = r->started_ms;
-    time_t s = (time_t)(r->started_ms / 1000);
-    struct tm local;
-    localtime_r(&s, &local);
-    char stamp[40], zone[40];
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S%z", &local);
-    /* +0100 -> +01:00 */
-    size_t n = strlen(stamp);
-    memmove(stamp + n - 1, stamp + n - 2, 3);
-    stamp[n - 2] = ':';
-    strftime(zone, sizeof zone, "%Z", &local);
-    m->local_time = xstrdup(stamp);
-    m->zone = xstrdup(zone);
 }
 
 /* What is in it, as far as it can be compared: a data directory's bytes are mostly logs, and its

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 #include "backup/rules/binlog_decimal.h"
+#include "common/hex.h"
+#include "common/sql_name.h"
 
 #define POST_HEADER 13
 
@@ -331,32 +333,6 @@ bool binlog_query_of_accounts(const struct binlog_query *q)
  * add to it. */
 enum { USER_VAR_TEXT = 0, USER_VAR_REAL = 1, USER_VAR_INTEGER = 2, USER_VAR_DECIMAL = 4 };
 
-static char *quoted_name(const uint8_t *name, size_t n)
-{
-    char *out = xmalloc(2 * n + 3), *p = out;
-    *p++ = '`';
-    for (size_t i = 0; i < n; i++) {
-        if (name[i] == '`')
-            *p++ = '`';
-        *p++ = (char)name[i];
-    }
-    *p++ = '`';
-    *p = '\0';
-    return out;
-}
-
-static char *hex_of(const uint8_t *bytes, size_t n)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *out = xmalloc(2 * n + 1);
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * n] = '\0';
-    return out;
-}
-
 /* Its digits, those behind the point, then as in a row; what no server makes is NULL. */
 static char *decimal_value(const uint8_t *value, size_t n)
 {
@@ -374,7 +350,7 @@ static char *user_value(
 {
     double real;
     if (kind == USER_VAR_TEXT) {
-        _cleanup_free_ char *hex = hex_of(value, n);
+        _cleanup_free_ char *hex = hex_text(value, n, xmalloc(2 * n + 1));
         return xasprintf("CAST(X'%s' AS CHAR)", hex); /* its bytes, in the session's collation */
     }
     out->collation = 0;
@@ -412,7 +388,7 @@ static int user_variable(const uint8_t *p, size_t n, struct binlog_variable *out
     }
     if (!value)
         return 1;
-    _cleanup_free_ char *quoted = quoted_name(p + 4, name);
+    _cleanup_free_ char *quoted = sql_name_quoted_bytes(p + 4, name);
     v.text = xasprintf("SET @%s:=%s", quoted, value);
     *out = v;
     return 0;

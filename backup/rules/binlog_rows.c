@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/rules/binlog_decimal.h"
+#include "common/hex.h"
 #include "common/utf8.h"
 
 /* include/mysql_com.h of the server: enum_field_types */
@@ -280,10 +281,8 @@ static void show_text(const uint8_t *p, size_t n, char out[static VALUE_SIZE])
         snprintf(out, VALUE_SIZE, "'%.*s'%s", (int)shown, text, rest);
         return;
     }
-    char *at = out + sprintf(out, "x'");
-    for (size_t i = 0; i < shown; i++)
-        at += sprintf(at, "%02x", p[i]);
-    snprintf(at, (size_t)(out + VALUE_SIZE - at), "'%s", rest);
+    char hex[2 * VALUE_SHOWN + 1];
+    snprintf(out, VALUE_SIZE, "x'%s'%s", hex_text(p, shown, hex), rest);
 }
 
 static int64_t signed_of(uint64_t v, size_t bytes)

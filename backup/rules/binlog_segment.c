@@ -1,4 +1,5 @@
 #include "backup/rules/binlog_segment.h"
+#include "common/hex.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -64,11 +65,6 @@ struct raw {
     json_t *parent, *stop;
 };
 
-static bool hex_valid(const char *s)
-{
-    return strlen(s) == SHA256_HEX_LEN - 1 && s[strspn(s, "0123456789abcdef")] == '\0';
-}
-
 static bool fits_u32(json_int_t v)
 {
     return v >= 0 && v <= UINT32_MAX;
@@ -126,9 +122,10 @@ static int check(const struct raw *r, struct binlog_segment *s, struct err *e)
     if (!fits_u32(r->created) || !fits_u32(r->server_id) || !fits_u32(r->begins) ||
         !fits_u32(r->ends) || r->groups < 0 || r->stored_bytes < 0)
         return wrong(e, "a number is out of range");
-    if (!hex_valid(r->sha256) || (*r->last_sha256 && !hex_valid(r->last_sha256)) ||
-        (*r->previous && !hex_valid(r->previous)) ||
-        (r->open ? *r->stored_sha256 != '\0' : !hex_valid(r->stored_sha256)))
+    if (!hex_valid(r->sha256, SHA256_HEX_LEN - 1) ||
+        (*r->last_sha256 && !hex_valid(r->last_sha256, SHA256_HEX_LEN - 1)) ||
+        (*r->previous && !hex_valid(r->previous, SHA256_HEX_LEN - 1)) ||
+        (r->open ? *r->stored_sha256 != '\0' : !hex_valid(r->stored_sha256, SHA256_HEX_LEN - 1)))
         return wrong(e, "a SHA-256 is none");
     if (!*r->stored || *r->stored == '.' || strchr(r->stored, '/') ||
         strlen(r->stored) >= sizeof s->stored || strlen(r->server) >= sizeof s->server)

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/hex.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 const char *manifest_method_name(enum manifest_method m)
@@ -60,7 +61,7 @@ void manifest_add_table(struct manifest *m, const char *schema, const char *name
 
 void manifest_add_newest(struct manifest *m, const char *schema, const char *name, int64_t ms)
 {
-    _cleanup_free_ char *both = xasprintf("%s.%s", schema, name);
+    _cleanup_free_ char *both = sql_name_table(schema, name);
     if (!m->info)
         m->info = json_object();
     if (!json_object_get(m->info, "newest"))
@@ -74,7 +75,7 @@ int64_t manifest_newest(const struct manifest *m, const char *schema, const char
     json_t *all = json_object_get(m->info, "newest"), *ms;
     const char *key;
     int64_t newest = 0;
-    _cleanup_free_ char *both = schema ? xasprintf("%s.%s", schema, name) : NULL;
+    _cleanup_free_ char *both = schema ? sql_name_table(schema, name) : NULL;
     json_object_foreach (all, key, ms)
         if ((!both || strcmp(key, both) == 0) && json_integer_value(ms) > newest)
             newest = json_integer_value(ms);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 
 #define HEAD_END     ",\"entries\":["
 #define TEXT_MAX     1000
@@ -96,11 +97,6 @@ static int take_word(struct taking *t, const char *key, const char *const *words
     if (s)
         complain(t, key, "is not one of the known words");
     return 0;
-}
-
-static bool hex_valid(const char *s, size_t len)
-{
-    return strlen(s) == len && strspn(s, "0123456789abcdef") == len;
 }
 
 /* Hexadecimal digits into an array of size bytes with its NUL; stays empty for an allowed null. */

@@ -49,7 +49,8 @@ static int connect_tcp(const char *host, unsigned port)
 }
 
 /* Its first packet: four bytes of head, 10 for the protocol, and the version with a NUL behind it.
- */
+ * Or an error, "Host '...' is not allowed to connect to this MySQL server", which names the product
+ * only. */
 char *dialect_greeting(const struct server_target *t)
 {
     enum { HEAD = 5 };
@@ -65,7 +66,11 @@ char *dialect_greeting(const struct server_target *t)
             break;
         have += (size_t)n;
     }
-    return have > HEAD && text[HEAD - 1] == 10 ? xstrdup(text + HEAD) : NULL;
+    if (have <= HEAD)
+        return NULL;
+    if (text[HEAD - 1] == 10)
+        return xstrdup(text + HEAD);
+    return memmem(text, have, "this MySQL server", 17) ? xstrdup("MySQL") : NULL;
 }
 
 int dialect_writes(struct server *s, uint64_t *out, struct err *e)

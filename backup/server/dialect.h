@@ -9,7 +9,8 @@
 
 /* "9.7.4": a version without MariaDB's name, of a server, a program or an archive. */
 bool dialect_version_is_mysql(const char *version);
-/* What a server says of its version before anybody logs in, malloc'ed; NULL: nothing. */
+/* What a server says of its version before anybody logs in, malloc'ed; "MySQL" of one that lets
+ * nobody in from here; NULL: nothing. */
 char *dialect_greeting(const struct server_target *t) MUSTCHECK;
 /* A sum of counters that every write moves, in whatever engine, and being asked does not. */
 int dialect_writes(struct server *s, uint64_t *out, struct err *e) MUSTCHECK;

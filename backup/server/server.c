@@ -12,7 +12,9 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include "common/hex.h"
+#include "common/json_get.h"
 #include "common/said.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 #ifndef ER_STATEMENT_TIMEOUT
@@ -91,13 +93,19 @@ static int session_setup(struct server *s, struct err *e)
     return r == 0 ? server_limit(s, 5, e) : r;
 }
 
+char *server_where(const struct server_target *t)
+{
+    return t->socket ? xstrdup(t->socket)
+                     : xasprintf(strchr(t->host, ':') ? "[%s]:%u" : "%s:%u", t->host, t->port);
+}
+
 int server_connect(
     const struct server_target *t, const char *program, struct server **out, struct err *e)
 {
     struct server *s = xcalloc(1, sizeof *s);
     s->my = mysql_init(NULL);
     CHECK(s->my);
-    s->where = t->socket ? xstrdup(t->socket) : xasprintf("%s:%u", t->host, t->port);
+    s->where = server_where(t);
     unsigned connect_s = t->connect_timeout_ms < 1000 ? 1 : t->connect_timeout_ms / 1000;
     unsigned read_s = READ_TIMEOUT_S;
     mysql_options(s->my, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
@@ -310,6 +318,29 @@ int server_text(struct server *s, char **out, struct err *e, const char *fmt, ..
     return text(s, out, e, sql);
 }
 
+static int note_name(
+    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+{
+    (void)lengths, (void)columns, (void)e;
+    return json_array_append_new(ctx, json_text(row[0])) == 0 ? 0 : -ENOMEM;
+}
+
+int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    _cleanup_free_ char *sql = format(fmt, ap);
+    va_end(ap);
+    json_t *names = json_array();
+    int r = run(s, sql, note_name, names, e);
+    if (r < 0) {
+        json_decref(names);
+        return r;
+    }
+    *out = names;
+    return 0;
+}
+
 int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, ...)
 {
     va_list ap;
@@ -418,20 +449,6 @@ int server_counters(
     return 0;
 }
 
-char *server_quote_name(const char *name)
-{
-    char *out = xmalloc(2 * strlen(name) + 3), *p = out;
-    *p++ = '`';
-    for (const char *c = name; *c; c++) {
-        if (*c == '`')
-            *p++ = '`';
-        *p++ = *c;
-    }
-    *p++ = '`';
-    *p = '\0';
-    return out;
-}
-
 char *server_quote_pattern(const char *name)
 {
     _cleanup_free_ char *plain = xmalloc(2 * strlen(name) + 1);
@@ -442,7 +459,7 @@ char *server_quote_pattern(const char *name)
         *p++ = *name;
     }
     *p = '\0';
-    return server_quote_name(plain);
+    return sql_name_quoted(plain);
 }
 
 int server_make_password(char out[static SERVER_PASSWORD_SIZE], struct err *e)
@@ -460,8 +477,8 @@ int server_make_password(char out[static SERVER_PASSWORD_SIZE], struct err *e)
  */
 char *server_base_table(const char *schema, const char *name, bool past)
 {
-    _cleanup_free_ char *s = server_quote_name(schema), *n = server_quote_name(name);
-    return xasprintf("%s.%s%s USE INDEX FOR ORDER BY ()", s, n, past ? " FOR SYSTEM_TIME ALL" : "");
+    _cleanup_free_ char *table = sql_name_quoted_table(schema, name);
+    return xasprintf("%s%s USE INDEX FOR ORDER BY ()", table, past ? " FOR SYSTEM_TIME ALL" : "");
 }
 
 char *server_quote_text(struct server *s, const char *value)

@@ -20,6 +20,8 @@
 
 struct server;
 
+/* Where it is, for people, malloc'ed. */
+char *server_where(const struct server_target *t) MUSTCHECK;
 /* program goes into the connection attributes and into error messages ("elexgate-job"). The session
  * gets a limit of 5 s a statement (server_limit), lock_wait_timeout=20, a wait_timeout of a day,
  * and UTC as time zone.
@@ -60,6 +62,9 @@ int server_rows(struct server *s, server_row_fn *fn, void *ctx, struct err *e, c
 /* First column of the first row, malloc'ed; *out = NULL when there is no row or it is NULL. */
 int server_text(struct server *s, char **out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
+/* First column of every row, as an array of texts that the caller drops. */
+int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)
+    PRINTF(4, 5) MUSTCHECK;
 int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
 
@@ -95,9 +100,7 @@ struct server_counter {
 int server_counters(
     struct server *s, const struct server_counter *counters, size_t n, struct err *e) MUSTCHECK;
 
-/* `name` with its backticks doubled, malloc'ed. */
-char *server_quote_name(const char *name) MUSTCHECK;
-/* The same for a GRANT, where the name of a database is a pattern. */
+/* `name` for a GRANT, where the name of a database is a pattern. */
 char *server_quote_pattern(const char *name) MUSTCHECK;
 /* For an account of ours: also what a plugin asks for that judges passwords; nothing to quote. */
 #define SERVER_PASSWORD_SIZE 40

@@ -197,7 +197,7 @@ const struct command cmd_cert = {
         {"sign REQUEST --out FILE", N_("sign one with the CA, also on a machine of its own")},
         {"install FILE …", N_("take certificate, key, chain: PEM, DER or PKCS#12, in any order")},
         {"  [--passphrase-file FILE] [--trust ROOT] [--allow-no-san] [--other-names]", NULL},
-        {"  [--check]", N_("say what would come of it for the workstations, change nothing")},
+        {"  [--check]", N_("say what it would mean for the workstations, change nothing")},
         {"renew [--if-needed] [--host NAME]", N_("make a new certificate and key from the CA")},
         {"  [--new-ca [--ca-days N]]",
             N_("from the CA's successor, which the old one signs as well")},

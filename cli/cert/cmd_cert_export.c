@@ -13,6 +13,7 @@
 #include "cli/cert/cmd_cert_guide.h"
 #include "cli/cert/cmd_cert_package.h"
 #include "common/file.h"
+#include "common/hex.h"
 
 #define PACKAGE_CONTENTS 20
 
@@ -22,9 +23,7 @@ static char *sha1_colons(X509 *x)
     unsigned n = 0;
     char hex[2 * EVP_MAX_MD_SIZE + 1];
     CHECK(X509_digest(x, EVP_sha1(), sum, &n) == 1);
-    for (unsigned i = 0; i < n; i++)
-        snprintf(hex + 2 * i, 3, "%02X", sum[i]);
-    return cert_colons(hex);
+    return cert_colons(hex_upper(sum, n, hex));
 }
 
 static int write_file(struct cert_run *run, const char *dir, const char *name, const char *data,

@@ -10,6 +10,7 @@
 #include "certs/chain.h"
 #include "certs/pem.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/utf8.h"
 
@@ -43,11 +44,9 @@ static const char *first_name(const struct cert_names *n)
 static char *ca_name(const struct cert_run *run)
 {
     unsigned char salt[2];
-    struct tm tm;
-    char day[16] = "";
+    char day[16];
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
-    if (localtime_r(&run->now, &tm) != NULL)
-        strftime(day, sizeof day, "%Y-%m-%d", &tm);
+    clock_local((int64_t)run->now * 1000, "%Y-%m-%d", day, sizeof day);
     return xasprintf("Elexgate CA %s %s %02x%02x", UTF8_SHORT(first_name(&run->args.names), 32),
         day, salt[0], salt[1]);
 }

@@ -168,7 +168,10 @@ static void say_next(const struct init *in)
                "  elexgate backup --now                 a first backup, then: elexgate drill\n"
                "Workstations connect to port %s; close the server's own port to the network.\n"),
         in->port);
-    if (in->binlog)
+    if (in->mysql)
+        printf(tr(in->cli,
+            "The server is MySQL: its backups are SQL dumps, which drills prove where mysqld is installed.\n"));
+    else if (in->binlog)
         printf(
             tr(in->cli,
                 "For any second of the day: put %s into the server's configuration (/etc/mysql/mariadb.conf.d/60-elexgate-binlog.cnf), restart it, then elexgate doctor and elexgate backup --now.\n"),
@@ -281,11 +284,11 @@ static int run_init(struct cli *cli, int argc, char **argv)
     if (code == EXIT_GOOD)
         code = ask_all(&in, &given);
     if (code == EXIT_GOOD)
+        code = init_account_prepare(&in);
+    if (code == EXIT_GOOD)
         code = init_config_make(&in);
     if (code == EXIT_GOOD && needs_certificate(&in))
         code = init_names_check(&in);
-    if (code == EXIT_GOOD)
-        code = init_account_prepare(&in);
     if (code == EXIT_GOOD && in.dry_run)
         show_plan(&in);
     else if (code == EXIT_GOOD)

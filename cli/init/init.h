@@ -14,6 +14,7 @@ struct init {
     bool yes, dry_run, force, no_grants, no_certificate;
     bool binlog;                                /* its binary log is archived */
     bool account_only;                          /* nothing but the account on the server */
+    bool mysql;                                 /* the server is MySQL: dumps only */
     const char *login, *login_file, *login_way; /* who makes it; NULL: root by unix_socket */
     const char *path;                           /* of the configuration */
     char *old_text;                             /* what stands in it; NULL: there is none */
@@ -44,7 +45,8 @@ void init_config_undo(const struct init *in);
 /* Whether a certificate can be made for the names, before anything is written. Exit code. */
 int init_names_check(struct init *in) MUSTCHECK;
 
-/* The password, read from its file or made, and the statements. Exit code. */
+/* The password, read from its file or made, and the statements; and whether the server is MySQL.
+ * EXIT_REFUSED: what was asked for is not to be had there. Else an exit code. */
 int init_account_prepare(struct init *in) MUSTCHECK;
 /* Writes the password's file if it is new. */
 int init_account_write(struct init *in) MUSTCHECK;

@@ -225,7 +225,7 @@ static char *overwritten(const struct init *in, const struct config_edit *edits,
 int init_config_make(struct init *in)
 {
     const char *text = in->old_text ? in->old_text : tr(in->cli, template);
-    struct config_edit edits[12];
+    struct config_edit edits[14];
     size_t n = 0;
     if (*in->socket)
         edits[n++] = (struct config_edit){"database", NULL, "socket", in->socket};
@@ -245,6 +245,10 @@ int init_config_make(struct init *in)
     edits[n++] = (struct config_edit){"archive", NULL, "folder", in->folder};
     if (r == 0 && in->binlog && !config_bool(c, "binlog", NULL, "archive"))
         edits[n++] = (struct config_edit){"binlog", NULL, "archive", "yes"};
+    if (r == 0 && in->mysql && strcmp(config_str(c, "backup", NULL, "method"), "dump") != 0)
+        edits[n++] = (struct config_edit){"backup", NULL, "method", "dump"};
+    if (r == 0 && in->mysql && !config_is_set(c, "drill", NULL, "server_program"))
+        edits[n++] = (struct config_edit){"drill", NULL, "server_program", "mysqld"};
     _cleanup_free_ char *changed = overwritten(in, edits, n);
     if (r == 0 && *changed && !in->force)
         r = err_set(&e, EEXIST,

@@ -84,8 +84,7 @@ static void print_rescued(const struct cli *cli, const json_t *line)
         tr(cli,
             "What stood there before is in %s; to take it back: mariadb < that file. It holds patients' data: delete it when all is well.\n"),
         undo);
-    printf(
-        "%s\n", tr(cli, "Elexis keeps what it has read: start it anew where these data are open."));
+    printf("%s\n", tr(cli, "Elexis keeps what it has read: restart it where these data are open."));
 }
 
 static void on_rescue_line(void *ctx, const json_t *line)
@@ -166,17 +165,17 @@ const struct command cmd_rescue = {
             N_("as of that second, transaction or latest, as in elexgate restore --to; elexgate changes lists what happened when")},
         {"--before GTID", N_("without that transaction and all that came after it")},
         {"--timeline N", N_("of that timeline of the archived binary log")},
-        {"--where CONDITION", N_("only rows of then of which this is true, such as \"ID='x'\"")},
+        {"--where CONDITION", N_("only rows that met this condition then, such as \"ID='x'\"")},
         {"--exact", N_("rows that were added since are deleted; without, they stay")},
         {"--rows", N_("show contents, which are patients' data: of the first 20 rows")},
         {"--dry-run", N_("show the difference, and try whether it can be written")},
-        {"--yes", N_("without the question, for scripts")},
+        {"--yes", N_("do not ask, for scripts")},
         {NULL,
             N_("The table as it was then is made in a throwaway server and compared with the live one.")},
         {NULL, N_("The rows are written back in one transaction: all of them or none.")},
         {NULL,
             N_("It is refused where somebody has changed them meanwhile, or where a key would break.")},
-        {NULL, N_("A file with what stood there before is left, and its place is said.")},
+        {NULL, N_("What was there before is kept in a file; the command says where.")},
         {0},
     },
 };

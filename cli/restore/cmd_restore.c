@@ -288,7 +288,7 @@ const struct command cmd_restore = {
     (const struct help_line[]){
         {"WHICH", N_("a run such as 2026-11-22-0315, latest, or an archive's path")},
         {"TYPE", N_("only these data types; all of the run without")},
-        {"--yes", N_("without the question, for scripts")},
+        {"--yes", N_("do not ask, for scripts")},
         {"--dry-run",
             N_("everything but the swap: unpacks, checks and tries out, then removes it again")},
         {"--no-trial", N_("without the throwaway server that tries the data out first")},

@@ -288,7 +288,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
             blocked);
     }
     if (status && strcmp(json_get_text(status, "phase"), "kept") == 0) {
-        printf("%s\n", tr(cli, "The other data are kept in"));
+        printf("%s\n", tr(cli, "The other data are kept:"));
         print_kept(cli, status);
     }
 }
@@ -303,8 +303,8 @@ void restore_words_status(const struct cli *cli, const json_t *status)
     } else if (strcmp(phase, "kept") == 0) {
         printf(tr(cli, "Restore of %s, %s: %s.\n"), run, since,
             is_true(status, "new_live")
-                ? tr(cli, "the restored data are live, the earlier ones are kept in")
-                : tr(cli, "undone, the restored data are kept in"));
+                ? tr(cli, "the restored data are live, the earlier ones are kept")
+                : tr(cli, "undone, the restored data are kept"));
         print_kept(cli, status);
     } else {
         printf(tr(cli, "A restore of %s (%s) is going on or was interrupted in the phase \"%s\".\n"

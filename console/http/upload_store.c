@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/hex.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
 #include "console/http/upload_store.h"
@@ -46,8 +47,7 @@ static char *meta_path(const struct upload_store *s, const char *id)
 
 bool upload_id_valid(const char *id)
 {
-    return id && strlen(id) == UPLOAD_ID_LEN - 1 &&
-           strspn(id, "0123456789abcdef") == UPLOAD_ID_LEN - 1;
+    return hex_valid(id, UPLOAD_ID_LEN - 1);
 }
 
 /* --- what is remembered about an upload ------------------------------------------------------- */

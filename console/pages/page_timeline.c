@@ -22,18 +22,12 @@
 /* A day before or after, "2026-11-30"; the noon is in it whatever the clocks do. */
 static void other_day(int64_t from, int days, char out[static 16])
 {
-    time_t t = (time_t)(from / 1000) + 43200 + (time_t)days * 86400;
-    struct tm local;
-    localtime_r(&t, &local);
-    strftime(out, 16, "%Y-%m-%d", &local);
+    clock_local(from + 43200000 + days * INT64_C(86400000), "%Y-%m-%d", out, 16);
 }
 
 static void clock_words(int64_t ms, char out[static 8])
 {
-    time_t t = (time_t)(ms / 1000);
-    struct tm local;
-    localtime_r(&t, &local);
-    strftime(out, 8, "%H:%M", &local);
+    clock_local(ms, "%H:%M", out, 8);
 }
 
 /* Where a member's time lies in the day, in minutes. */

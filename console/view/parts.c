@@ -177,11 +177,8 @@ void add_certificate_dates(struct request *rq, json_t *certificate)
 {
     int64_t until = time_in(certificate, "not_after");
     json_t *left = json_object_get(certificate, "days_left");
-    time_t seconds = (time_t)(until / 1000);
-    struct tm local;
-    char date[40] = "?";
-    localtime_r(&seconds, &local);
-    (void)strftime(date, sizeof date, rq->lang == LANG_EN ? "%Y-%m-%d" : "%d.%m.%Y", &local);
+    char date[40];
+    clock_local(until, rq->lang == LANG_EN ? "%Y-%m-%d" : "%d.%m.%Y", date, sizeof date);
     (void)json_object_set_new(certificate, "not_after_date", json_string(until ? date : "?"));
     (void)json_object_set(certificate, "days", left);
     (void)json_object_set_new(certificate, "warn",

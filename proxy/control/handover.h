@@ -54,7 +54,11 @@ json_t *handover_json(const struct proxy *p) MUSTCHECK;
 /* From control.c: a successor's connection is over. */
 void handover_lost(struct proxy *p, const struct control_client *c);
 
-/* The commands; each answers. */
+/* The commands; each answers. ask: version, program_version, pid, state, sockets (name, address,
+ * port of each, their descriptors in the same order), or EBUSY, EPROTONOSUPPORT. take: last_id,
+ * controls (sockets of all older processes, this one last), stale_addresses, stale_ms; what follows
+ * has 5 s. done, with timeout_ms: no listeners any more. failed, with error: what "upgrade" answers
+ * with. */
 void handover_cmd_ask(struct control_client *c, const json_t *request);
 void handover_cmd_take(struct control_client *c, const json_t *request);
 void handover_cmd_done(struct control_client *c, const json_t *request);

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
@@ -135,7 +136,7 @@ void predecessors_find(struct predecessors *ps)
     while (dir && (entry = readdir(dir))) {
         const char *name = entry->d_name, *kind = name + n + 1;
         if (strncmp(name, base, n) || name[n] != '.' || strlen(name) != n + 10 ||
-            (*kind != 'o' && *kind != 'n') || strspn(kind + 1, "0123456789abcdef") != 8)
+            (*kind != 'o' && *kind != 'n') || !hex_valid(kind + 1, 8))
             continue;
         _cleanup_free_ char *path = xasprintf("%s%s", folder, name);
         if (!answers(path))

@@ -7,7 +7,7 @@ import time
 import pymysql
 import pytest
 
-from lib import process
+from lib import paths, process
 from lib.backup import PASSWORD, Backup, archive_of, event
 from lib.mysql import MySQL
 
@@ -182,3 +182,57 @@ def test_a_writer_is_seen_and_being_asked_is_no_writing(mysql, backup):
     finally:
         looking.kill()
         looking.stdout.close()
+
+
+def test_over_the_network(folder):
+    """The server on another machine: TCP instead of the socket, and MySQL's own plugin for logins, which has not seen the password before."""
+    far = MySQL(folder / "far", args=["--bind-address=127.0.0.1,127.0.0.2"])
+    try:
+        far.start()
+        far.sql("CREATE DATABASE load_db CHARACTER SET utf8mb4")
+        for statement in SHAPES:
+            far.sql(statement)
+        b = Backup(folder / "b", far, None, {"backup": {"method": "dump", "dump_program": far.bin / "mysqldump"}, "drill": {"server_program": far.bin / "mysqld"}})
+        b.sections["database"].update(socket=None, host="127.0.0.2", port=far.port)
+        b.write_config()
+        # nobody may log in from here yet: it is MySQL all the same
+        told = [json.loads(line) for line in b.run_job("doctor").stdout.splitlines()]
+        grants, server = event(told, "grant")[0], event(told, "check")[0]
+        assert "'elexgate'@'%'" in grants["statement"] and "CREATE USER IF NOT EXISTS 'elexgate'@'%'" in server["fix"], told
+        far.sql(f"CREATE USER elexgate@'%' IDENTIFIED WITH caching_sha2_password BY '{pymysql.converters.escape_string(PASSWORD)}'")
+        for statement in f"{grants['statement']}; {grants['beside']}".split("; "):
+            far.sql(statement)
+        then = state(far)
+        b.job("doctor")
+        b.job("backup", "--now")
+        assert event(b.job("drill"), "drill")[0]["good"]
+        far.sql("DELETE FROM load_db.t")
+        b.job("restore", "run", "latest", "elexisdb-sql")
+        b.job("restore", "accept")
+        assert state(far) == then
+        far.sql("SET GLOBAL require_secure_transport=ON")
+        said = event(b.job("doctor", exit=1), "check")[0]["text"]
+        assert "with TLS only (require_secure_transport)" in said and "unix socket" in said, said
+    finally:
+        far.end()
+
+
+def test_init(mysql, folder):
+    """elexgate init where the server is MySQL: the account with the rights by their names there, and a configuration that makes dumps."""
+    mysql.sql("DROP DATABASE IF EXISTS load_db; DROP USER IF EXISTS elexgate@localhost; CREATE DATABASE load_db CHARACTER SET utf8mb4; CREATE TABLE load_db.t (i INT PRIMARY KEY)")
+    b = Backup(folder / "b", mysql, None, {"drill": {"server_program": mysql.bin / "mysqld"}})
+    b.sections["admin"]["password_file"] = folder / "secret"
+    b.sections["tls"] = {"certificate": folder / "tls/server.pem", "key": folder / "tls/server.key"}
+    b.write_config()
+
+    def init(*more):
+        return process.run([paths.CLI, "--config", b.config, "init", "--yes", "--host", "localhost", "--database-socket", mysql.socket, "--database", "load_db",
+                            "--backup-folder", b.archives, *more], check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    before = b.config.read_text()
+    refused = init("--binlog")
+    assert refused.returncode == 9 and "this server is MySQL" in refused.stderr and b.config.read_text() == before, refused
+    done = init()
+    assert done.returncode == 0 and "The server is MySQL: its backups are SQL dumps" in done.stdout and "--binlog" not in done.stdout, done.stdout + done.stderr
+    assert "BAD" not in done.stdout and "this is MySQL" in done.stdout
+    assert "method = dump" in b.config.read_text()
+    assert archive_of(b.job("backup", "--now"), "elexisdb-sql")

@@ -169,8 +169,8 @@ def has_table(site, name):
 
 
 @pytest.mark.parametrize("language, typed, words", [
-    ("C.UTF-8", "restore", ["is made anew from", "Imported:", "kept out for", "The other data are kept in"]),
-    ("de_CH.UTF-8", "wiederherstellen", ["neu gemacht", "Eingelesen:", "ausgesperrt", "Die anderen Daten bleiben in"])])
+    ("C.UTF-8", "restore", ["is made anew from", "Imported:", "kept out for", "The other data are kept:"]),
+    ("de_CH.UTF-8", "wiederherstellen", ["neu gemacht", "Eingelesen:", "ausgesperrt", "Die anderen Daten sind noch da:"])])
 def test_from_sql_on_a_terminal(sql_site, language, typed, words):
     path = dump_file(sql_site, sql_site.dump)
     code, shown = on_a_terminal(sql_site, "restore", "--sql", str(path), answer="no", language=language)

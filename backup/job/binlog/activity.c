@@ -18,11 +18,8 @@
 static char *path_of(const char *state_dir, uint32_t minute)
 {
     char day[16];
-    time_t t = (time_t)minute * 60;
-    struct tm utc;
-    gmtime_r(&t, &utc);
-    strftime(day, sizeof day, "%Y-%m-%d", &utc);
-    return xasprintf("%s/" FOLDER "/%s", state_dir, day);
+    return xasprintf("%s/" FOLDER "/%s", state_dir,
+        clock_utc((int64_t)minute * 60000, "%Y-%m-%d", day, sizeof day));
 }
 
 void activity_save(struct activity *a, const char *state_dir, bool at_once)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "backup/job/binlog/closing.h"
+#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 
@@ -42,10 +43,7 @@ const char *binlog_where(const char *file, uint64_t position, uint32_t when, con
     char buf[static BINLOG_WHERE_LEN])
 {
     char text[32];
-    time_t t = (time_t)when;
-    struct tm local;
-    localtime_r(&t, &local);
-    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+    clock_local((int64_t)when * 1000, "%Y-%m-%d %H:%M:%S", text, sizeof text);
     utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", file, position, text, what);
     return buf;
 }

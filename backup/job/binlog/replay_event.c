@@ -10,6 +10,7 @@
 #include "common/exit_codes.h"
 #include "common/said.h"
 #include "common/hex.h"
+#include "common/sql_name.h"
 
 #define NO_SUCH_XA   1397
 #define XA_MS        10000
@@ -241,7 +242,7 @@ static int use_schema(struct binlog_player *p, const struct binlog_event *ev,
     if (suppressed || !*q->schema)
         return 0;
     int r = send_words(p, ev, "SET NAMES utf8mb4", e);
-    _cleanup_free_ char *name = server_quote_name(q->schema);
+    _cleanup_free_ char *name = sql_name_quoted(q->schema);
     _cleanup_free_ char *use = xasprintf("USE %s", name);
     return r == 0 ? send_words(p, ev, use, e) : r;
 }
@@ -281,7 +282,7 @@ static int right_author(struct binlog_player *p, const struct binlog_event *ev,
     int r = 0;
     if (!q->user[0])
         return 0;
-    _cleanup_free_ char *both = xasprintf("%s@%s", q->user, q->host);
+    _cleanup_free_ char *both = sql_name_account(q->user, q->host);
     _cleanup_free_ char *name = server_quote_text(p->server, both);
     for (size_t i = 0; r == 0 && i < sizeof updates / sizeof updates[0]; i++) {
         const char *at = strstr(updates[i], "%s");

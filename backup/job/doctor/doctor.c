@@ -25,6 +25,7 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/process.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 #include "backup/server/dialect.h"
 #include "link/control.h"
@@ -137,7 +138,7 @@ static void check_execute(struct doctor *d)
     bool may = false;
     const struct backup_settings *s = &d->run->s;
     _cleanup_free_ char *beside = doctor_grants_beside(s, d->version);
-    _cleanup_free_ char *name = server_quote_name(config_str(s->config, "database", NULL, "name"));
+    _cleanup_free_ char *name = sql_name_quoted(config_str(s->config, "database", NULL, "name"));
     _cleanup_free_ char *fix = xasprintf("%s; REVOKE ALL PRIVILEGES ON %s.* FROM '%s'@'%s'", beside,
         name, s->target.user, doctor_grants_host(s));
     int r = doctor_grants_execute(d->server, s, &may, &e);
@@ -172,8 +173,8 @@ static void check_server(struct doctor *d)
     const struct backup_settings *s = &d->run->s;
     bool mysql = d->version && dialect_version_is_mysql(d->version);
     _cleanup_free_ char *statement = grant_statement(d);
-    _cleanup_free_ char *fix = xasprintf("CREATE USER IF NOT EXISTS '%s'@'localhost' %s; %s",
-        s->target.user,
+    _cleanup_free_ char *fix = xasprintf("CREATE USER IF NOT EXISTS '%s'@'%s' %s; %s",
+        s->target.user, doctor_grants_host(s),
         s->password ? "IDENTIFIED BY '<the password in password_file>'"
         : mysql     ? "IDENTIFIED WITH auth_socket"
                     : "IDENTIFIED VIA unix_socket",
@@ -432,8 +433,8 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     struct doctor d = {.run = r, .version = dialect_greeting(&r->s.target)};
     _cleanup_free_ char *statement = grant_statement(&d),
                         *beside = doctor_grants_beside(&r->s, d.version);
-    run_event(json_pack(
-        "{ssssso}", "event", "grant", "statement", statement, "beside", json_text(beside)));
+    run_event(json_pack("{sssssosb}", "event", "grant", "statement", statement, "beside",
+        json_text(beside), "mysql", d.version && dialect_version_is_mysql(d.version)));
     check_server(&d);
     check_database(&d);
     check_layout(&d);

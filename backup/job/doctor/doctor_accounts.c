@@ -1,5 +1,6 @@
 #include "backup/job/doctor/doctor_accounts.h"
 #include "common/json_get.h"
+#include "common/sql_name.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -47,26 +48,6 @@ static bool reached(const struct gate_way *way, const char *host)
         local |= account_host_matches(host, here[i]);
     /* From another machine: as what it is seen we cannot know, but it is not local. */
     return way->over_socket || way->loopback ? local : strchr(host, '%') || !local;
-}
-
-static char *quoted(const char *text)
-{
-    char *out = xmalloc(2 * strlen(text) + 3), *p = out;
-    *p++ = '\'';
-    for (; *text; text++) {
-        if (*text == '\'' || *text == '\\')
-            *p++ = *text;
-        *p++ = *text;
-    }
-    *p++ = '\'';
-    *p = '\0';
-    return out;
-}
-
-static char *full_name(const char *user, const char *host)
-{
-    _cleanup_free_ char *u = quoted(user), *h = quoted(host);
-    return xasprintf("%s@%s", u, h);
 }
 
 static int needs_tls(enum ssl_type type, const char *name, struct account_fault *out)
@@ -157,7 +138,7 @@ int account_judge(const struct gate_way *way, const char *user, const char *host
     size_t priv_len, struct account_fault *out)
 {
     json_t *account = json_loadb(priv, priv_len, 0, NULL);
-    _cleanup_free_ char *name = full_name(user, host);
+    _cleanup_free_ char *name = sql_name_quoted_account(user, host);
     json_int_t type = json_get_int(account, "ssl_type");
     bool role = json_get_true(account, "is_role");
     bool locked = json_get_true(account, "account_locked");
@@ -182,7 +163,7 @@ int account_judge_super(const struct gate_way *way, const char *user, const char
     const char *priv, size_t priv_len, struct account_fault *out)
 {
     json_t *account = json_loadb(priv, priv_len, 0, NULL);
-    _cleanup_free_ char *name = full_name(user, host);
+    _cleanup_free_ char *name = sql_name_quoted_account(user, host);
     bool role = json_get_true(account, "is_role");
     bool locked = json_get_true(account, "account_locked");
     *out = (struct account_fault){0};

@@ -69,11 +69,15 @@ void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tel
 {
     struct look l = {s, tell, ctx};
     bool wanted = config_bool(c, "binlog", NULL, "archive");
-    if (wanted && server_is_mysql(s)) {
-        tell(ctx, DOCTOR_FOUND_BAD, "binlog",
-            "[binlog] archive = yes, but of MySQL no binary log is archived: what comes back is the last backup",
-            "[binlog] archive = yes, aber von MySQL wird kein Binärlog archiviert: zurück kommt die letzte Sicherung",
-            "archive = no in [binlog]", NULL);
+    if (server_is_mysql(s)) {
+        tell(ctx, wanted ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_GOOD, "binlog",
+            wanted
+                ? "[binlog] archive = yes, but of MySQL no binary log is archived: what comes back is the last backup"
+                : "of MySQL no binary log is archived: what comes back is the last backup",
+            wanted
+                ? "[binlog] archive = yes, aber von MySQL wird kein Binärlog archiviert: zurück kommt die letzte Sicherung"
+                : "von MySQL wird kein Binärlog archiviert: zurück kommt die letzte Sicherung",
+            wanted ? "archive = no in [binlog]" : NULL, NULL);
         return;
     }
     if (!wanted || !is(&l, "log_bin", "ON")) {

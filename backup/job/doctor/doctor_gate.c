@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "backup/job/doctor/doctor_accounts.h"
 #include "certs/server_leaf.h"
+#include "common/hex.h"
 #include "link/control.h"
 #include "common/json_get.h"
 
@@ -141,9 +142,7 @@ static char *gate_leaf(const char *proxy_socket)
 static bool same(const uint8_t *leaf, const char *hex)
 {
     char text[2 * CERT_SHA256_LEN + 1];
-    for (size_t i = 0; i < CERT_SHA256_LEN; i++)
-        snprintf(text + 2 * i, 3, "%02X", leaf[i]);
-    return strcmp(text, hex) == 0;
+    return strcmp(hex_upper(leaf, CERT_SHA256_LEN, text), hex) == 0;
 }
 
 static bool a_listener_replaces_proofs(const struct config *c)

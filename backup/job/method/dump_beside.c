@@ -75,13 +75,6 @@ static int take_text(int fd, char **out, struct err *e)
     return 0;
 }
 
-static int note_name(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_text(row[0])) == 0 ? 0 : -ENOMEM;
-}
-
 static int add_line(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
@@ -98,12 +91,13 @@ static int add_line(
 /* MySQL has no program that writes them. With what was hashed as digits, since it is no text. */
 static int accounts_of_mysql(struct server *s, char **out, struct err *e)
 {
-    json_t *names = json_array(), *name;
+    _cleanup_json_ json_t *names = NULL;
+    json_t *name;
     size_t i;
     char *text = xstrdup("");
     int r = server_exec(s, e, "SET SESSION print_identified_with_as_hex=ON");
     if (r == 0)
-        r = server_rows(s, note_name, names, e,
+        r = server_names(s, &names, e,
             "SELECT CONCAT(QUOTE(User), '@', QUOTE(Host)) FROM mysql.user WHERE User NOT LIKE 'mysql.%%' ORDER BY 1");
     json_array_foreach (names, i, name)
         if (r == 0)
@@ -111,7 +105,6 @@ static int accounts_of_mysql(struct server *s, char **out, struct err *e)
     json_array_foreach (names, i, name) /* a role is an account as well, and comes first */
         if (r == 0)
             r = server_rows(s, add_line, &text, e, "SHOW GRANTS FOR %s", json_string_value(name));
-    json_decref(names);
     if (r == 0)
         *out = text;
     else

@@ -15,18 +15,12 @@ static char *memory_path(const struct backup_settings *s)
     return xasprintf("%s/server.json", s->state_dir);
 }
 
-char *layout_where(const struct backup_settings *s)
-{
-    return s->target.socket ? xstrdup(s->target.socket)
-                            : xasprintf("%s:%u", s->target.host, s->target.port);
-}
-
 void layout_remember(const struct backup_settings *s, struct server *server, const struct layout *l)
 {
     struct stat st;
     struct err e = {0};
     size_t n;
-    _cleanup_free_ char *path = memory_path(s), *where = layout_where(s), *account = NULL;
+    _cleanup_free_ char *path = memory_path(s), *where = server_where(&s->target), *account = NULL;
     if (stat(l->datadir, &st) < 0 || server_text(server, &account, NULL, "SELECT CURRENT_USER()"))
         return;
     json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:i, s:O?, s:s, s:s?, s:I, s:I, s:i}", "version", 1,

@@ -25,7 +25,5 @@ void layout_remember(
 int layout_recall(
     const struct backup_settings *s, struct layout_memory *out, struct err *e) MUSTCHECK;
 void layout_memory_clear(struct layout_memory *m);
-/* Where the configuration looks for the server, as in `where`; malloc'ed. */
-char *layout_where(const struct backup_settings *s) MUSTCHECK;
 
 #endif

@@ -9,6 +9,7 @@
 #include "backup/job/restore/objects.h"
 #include "backup/job/trial/definers.h"
 #include "common/exit_codes.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
@@ -42,7 +43,7 @@ static int open_server(const struct restore *r, struct server **out, struct err 
  * somebody else's, as those of a dump are: from MariaDB 11 on SUPER alone does not allow that. */
 static bool may_make(struct server *s, const char *database)
 {
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     int code = server_exec(s, NULL, "CREATE DATABASE IF NOT EXISTS %s", name);
     if (code == 0)
         code = server_exec(s, NULL, "CREATE TABLE %s.elexgate_try (i INT)", name);
@@ -131,7 +132,7 @@ static int check_keys(struct sql_stage *q, struct server *s, struct err *e)
 
 static int make_scratch(struct restore *r, struct server *s, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(text(r, "new"));
+    _cleanup_free_ char *name = sql_name_quoted(text(r, "new"));
     return server_exec(s, e, "CREATE DATABASE %s %s", name, text(r, "like"));
 }
 
@@ -240,25 +241,12 @@ static const char *side(bool to_new)
     return to_new ? "new" : "old";
 }
 
-static int note_table(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
-}
-
 static int tables_in(struct server *s, const char *database, json_t **out, struct err *e)
 {
-    json_t *names = json_array();
     _cleanup_free_ char *name = server_quote_text(s, database);
-    int code = server_rows(s, note_table, names, e,
+    return server_names(s, out, e,
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') ORDER BY 1",
         name);
-    if (code == 0)
-        *out = names;
-    else
-        json_decref(names);
-    return code;
 }
 
 static int note_objects(
@@ -284,7 +272,7 @@ static int note_tables(
 static int drop(struct server *s, const char *database, struct err *e)
 {
     bool there = false;
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     int code = exists(s, database, &there, e);
     return code == 0 && there ? server_exec(s, e, "DROP DATABASE IF EXISTS %s", name) : code;
 }
@@ -342,9 +330,9 @@ static bool listed(const json_t *names, const char *name)
 
 static void add_move(char **moves, const char *from, const char *to, const char *table)
 {
-    _cleanup_free_ char *a = server_quote_name(from), *b = server_quote_name(to),
-                        *t = server_quote_name(table);
-    char *longer = xasprintf("%s%s%s.%s TO %s.%s", *moves, **moves ? ", " : "", a, t, b, t);
+    _cleanup_free_ char *a = sql_name_quoted_table(from, table),
+                        *b = sql_name_quoted_table(to, table);
+    char *longer = xasprintf("%s%s%s TO %s", *moves, **moves ? ", " : "", a, b);
     free(*moves);
     *moves = longer;
 }
@@ -407,7 +395,7 @@ static int settle(struct restore *r, struct server *s, bool to_new, struct err *
     if (server_is_mysql(s)) /* there nothing of ours has SUPER */
         code = import_account_trust(s, r->run->s.journal, e);
     for (size_t i = 0; code == 0 && i < 3; i++) {
-        _cleanup_free_ char *name = server_quote_name(all[i]);
+        _cleanup_free_ char *name = sql_name_quoted(all[i]);
         code = server_exec(s, e, "CREATE DATABASE IF NOT EXISTS %s %s", name, text(r, "like"));
         if (code == 0)
             code = objects_drop(s, all[i], e);

@@ -12,6 +12,7 @@
 #include "backup/job/restore/throwaway_of.h"
 #include "common/exit_codes.h"
 #include "common/hex.h"
+#include "common/sql_name.h"
 
 /* Tables of the server's own that say something of the practice. Not those of logs, of statistics
  * and of help, which each server writes by itself. */
@@ -239,7 +240,7 @@ static int drop_gone(const struct changes *ch, struct throwaway *t, struct err *
     size_t i;
     json_t *name;
     json_array_foreach (ch->gone, i, name) {
-        _cleanup_free_ char *quoted = server_quote_name(json_string_value(name));
+        _cleanup_free_ char *quoted = sql_name_quoted(json_string_value(name));
         if (code == 0)
             code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", quoted);
     }

@@ -7,13 +7,7 @@
 #include <mysqld_error.h>
 #include "backup/job/trial/definers.h"
 #include "backup/server/globals.h"
-
-static int note_text(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
-}
+#include "common/json_get.h"
 
 static int drop_at(struct server *s, const char *host, struct err *e)
 {
@@ -24,14 +18,14 @@ static int drop_at(struct server *s, const char *host, struct err *e)
 /* The rights of a session outlive its account. */
 static int end_sessions(struct server *s, struct err *e)
 {
-    json_t *ids = json_array(), *id;
+    _cleanup_json_ json_t *ids = NULL;
+    json_t *id;
     size_t i;
-    int code = server_rows(s, note_text, ids, e,
+    int code = server_names(s, &ids, e,
         "SELECT ID FROM information_schema.PROCESSLIST WHERE USER='" DEFINERS_IMPORTER "'");
     json_array_foreach (ids, i, id)
         if (code == 0 && server_exec(s, e, "KILL %s", json_string_value(id)) < 0)
             code = server_errno(s) == ER_NO_SUCH_THREAD ? 0 : -EIO;
-    json_decref(ids);
     return code;
 }
 
@@ -44,20 +38,20 @@ static int log_it(struct server *s, bool on, struct err *e)
 
 int import_account_drop(struct server *s, const char *settings, struct err *e)
 {
-    json_t *hosts = json_array(), *host;
+    _cleanup_json_ json_t *hosts = NULL;
+    json_t *host;
     size_t i;
     int code = globals_recover(s, settings, NULL, e);
     if (code == 0)
         code = log_it(s, false, e);
     if (code == 0)
-        code = server_rows(s, note_text, hosts, e,
-            "SELECT Host FROM mysql.user WHERE User='" DEFINERS_IMPORTER "'");
+        code = server_names(
+            s, &hosts, e, "SELECT Host FROM mysql.user WHERE User='" DEFINERS_IMPORTER "'");
     json_array_foreach (hosts, i, host)
         if (code == 0)
             code = drop_at(s, json_string_value(host), e);
     if (code == 0 && json_array_size(hosts) > 0)
         code = end_sessions(s, e);
-    json_decref(hosts);
     struct err why = {0};
     int back = log_it(s, true, code == 0 ? e : &why);
     return code == 0 ? back : code;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "backup/job/run.h"
 #include "common/json_get.h"
+#include "common/sql_name.h"
 
 /* In the order in which they can be made: views may call functions, triggers and events may use
  * all. */
@@ -26,26 +27,12 @@ static const struct {
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-static int note_name(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_string(row[0])) == 0 ? 0 : -ENOMEM;
-}
-
 static int names_of(
     struct server *s, const char *database, size_t kind, json_t **out, struct err *e)
 {
-    json_t *names = json_array();
     _cleanup_free_ char *text = server_quote_text(s, database);
     const char *list = kinds[kind].list, *hole = strstr(list, "%s");
-    int code = server_rows(
-        s, note_name, names, e, "%.*s%s%s", (int)(hole - list), list, text, hole + 2);
-    if (code == 0)
-        *out = names;
-    else
-        json_decref(names);
-    return code;
+    return server_names(s, out, e, "%.*s%s%s", (int)(hole - list), list, text, hole + 2);
 }
 
 struct reading {
@@ -74,7 +61,7 @@ static const char *behind_quotes(const char *p)
  */
 static char *in_another_database(const char *text, const char *database, const char *becomes)
 {
-    _cleanup_free_ char *from = server_quote_name(database), *to = server_quote_name(becomes);
+    _cleanup_free_ char *from = sql_name_quoted(database), *to = sql_name_quoted(becomes);
     size_t n = strlen(from), grows = strlen(to) > n ? strlen(to) - n : 0, names = 0;
     for (const char *p = text; *p; p++)
         names += *p == '`';
@@ -115,14 +102,14 @@ static int note_create(
 /* In the database itself: its name is then left out of a view's text. */
 static int use(struct server *s, const char *database, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     return server_exec(s, e, "USE %s", name);
 }
 
 static int read_one(struct server *s, struct reading *r, struct err *e)
 {
     struct err why = {0};
-    _cleanup_free_ char *quoted = server_quote_name(r->name);
+    _cleanup_free_ char *quoted = sql_name_quoted(r->name);
     const char *kind = kinds[r->kind].kind;
     int code = server_rows(s, note_create, r, &why, "SHOW CREATE %s %s", kind, quoted);
     if (code < 0 && code != -EPIPE && strcmp(kind, "VIEW") == 0) {
@@ -167,7 +154,7 @@ int objects_drop(struct server *s, const char *database, struct err *e)
         size_t i;
         code = names_of(s, database, k, &names, e);
         json_array_foreach (names, i, name) {
-            _cleanup_free_ char *quoted = server_quote_name(json_string_value(name));
+            _cleanup_free_ char *quoted = sql_name_quoted(json_string_value(name));
             if (code == 0)
                 code = server_exec(s, e, "DROP %s IF EXISTS %s", kinds[k].kind, quoted);
         }

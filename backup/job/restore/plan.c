@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/sql_name.h"
 #include "link/control.h"
 
 struct plan {
@@ -29,7 +30,7 @@ struct plan {
 
 static json_t *row_json(const char *schema, const char *name, int64_t now, int64_t then)
 {
-    _cleanup_free_ char *both = xasprintf("%s.%s", schema, name);
+    _cleanup_free_ char *both = sql_name_table(schema, name);
     return json_pack("{s:o, s:I, s:I}", "table", json_text(both), "now", (json_int_t)now, "then",
         (json_int_t)then);
 }

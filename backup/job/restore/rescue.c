@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 #define FOLDER   ".elexgate-rescue"
@@ -136,7 +137,7 @@ static int tell_difference(const struct preparing *p, struct err *e)
     uint64_t gone, changed;
     json_t *rows = NULL, *keys = keys_json(p, &gone, &changed);
     int code = p->rows ? contents(p, &rows, e) : 0;
-    _cleanup_free_ char *table = xasprintf("%s.%s", r->now.schema, r->now.name);
+    _cleanup_free_ char *table = sql_name_table(r->now.schema, r->now.name);
     if (code == 0)
         run_event(json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b, s:O, s:O*}", "event",
             "rescue", "id", p->id, "table", json_text(table), "gone", (json_int_t)gone, "changed",
@@ -272,7 +273,7 @@ static int apply_with(void *ctx, struct server *s, struct err *e)
     char stamp[CLOCK_ISO_LEN];
     _cleanup_free_ char *dir = xasprintf("%s/" UNDOS, r->run->s.state_dir);
     _cleanup_free_ char *path = xasprintf("%s/%s.sql", dir, clock_iso(clock_wall_ms(), stamp));
-    _cleanup_free_ char *table = xasprintf("%s.%s", r->now.schema, r->now.name);
+    _cleanup_free_ char *table = sql_name_table(r->now.schema, r->now.name);
     int code = open_then(r, s, e);
     if (code == 0)
         code = file_mkdirs(dir, 0700, e);

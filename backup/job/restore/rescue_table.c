@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/exit_codes.h"
+#include "common/hex.h"
 #include "common/json_lines.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 #define SHOWN 200 /* bytes of a value, for people */
@@ -59,7 +61,7 @@ static int take_column(
     t->columns = xrealloc(t->columns, (t->n + 1) * sizeof *t->columns);
     struct rescue_column *c = &t->columns[t->n++];
     *c = (struct rescue_column){.name = xstrdup(row[0]),
-        .quoted = server_quote_name(row[0]),
+        .quoted = sql_name_quoted(row[0]),
         .shape = xasprintf("%s %s %s %s", row[2], row[4] ? row[4] : "", row[5], row[6]),
         .charset = charset ? xstrdup(charset) : NULL,
         .kind = kind_of(row[1], charset),
@@ -118,7 +120,7 @@ int rescue_table_look(struct server *s, const char *schema, const char *name, co
     struct rescue_table *out, struct err *e)
 {
     struct rescue_table t = {.n = 0};
-    _cleanup_free_ char *asked = xasprintf("%s.%s", schema, name);
+    _cleanup_free_ char *asked = sql_name_table(schema, name);
     _cleanup_free_ char *db = server_quote_text(s, schema), *table = server_quote_text(s, name);
     int code = server_rows(s, take_names, &t, e,
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
@@ -127,8 +129,7 @@ int rescue_table_look(struct server *s, const char *schema, const char *name, co
         code = refused(e, "is no table", UTF8_SHORT(asked, 140), where);
     if (code != 0)
         return code;
-    _cleanup_free_ char *q = server_quote_name(t.schema), *p = server_quote_name(t.name);
-    t.quoted = xasprintf("%s.%s", q, p);
+    t.quoted = sql_name_quoted_table(t.schema, t.name);
     code = server_rows(s, take_column, &t, e,
         "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.CHARACTER_SET_NAME, c.COLLATION_NAME, c.IS_NULLABLE, IF(c.IS_GENERATED='ALWAYS', CONCAT('1 ', c.GENERATION_EXPRESSION), '0'), (SELECT COUNT(*) FROM information_schema.STATISTICS k WHERE k.TABLE_SCHEMA=c.TABLE_SCHEMA AND k.TABLE_NAME=c.TABLE_NAME AND k.INDEX_NAME='PRIMARY' AND k.COLUMN_NAME=c.COLUMN_NAME) FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA=%s AND c.TABLE_NAME=%s ORDER BY c.ORDINAL_POSITION",
         db, table);
@@ -192,9 +193,8 @@ static char *literal(const struct rescue_column *c, const char *value, unsigned 
         out, "%s%s x'", c->charset ? "_" : "", c->charset ? c->charset : "");
     if (c->kind == RESCUE_WORD) /* bytes in their place would be taken for the value itself */
         at = (size_t)sprintf(out, "_ascii x'");
-    for (unsigned long i = 0; i < n; i++)
-        at += (size_t)sprintf(out + at, "%02x", (unsigned char)value[i]);
-    sprintf(out + at, "'");
+    hex_text(value, n, out + at);
+    strcat(out + at, "'");
     return out;
 }
 

@@ -150,7 +150,7 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
     if (pid == 0)
         return 0;
     struct layout_memory was = {0};
-    _cleanup_free_ char *where = layout_where(&run->s);
+    _cleanup_free_ char *where = server_where(&run->s.target);
     int code = pid > 0 ? layout_recall(&run->s, &was, e) : 1;
     bool worked = code == 0 && strcmp(was.where, where) == 0; /* its socket was removed, it hangs */
     layout_memory_clear(&was);

@@ -22,6 +22,7 @@
 #include "backup/job/restore/sql_text.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 static int refuse_with(
@@ -117,7 +118,7 @@ static bool is_unknown(const struct err *e)
 static bool lacks(struct server *s, const struct sql_scan_need *n)
 {
     struct err why = {0};
-    _cleanup_free_ char *name = server_quote_name(n->name);
+    _cleanup_free_ char *name = sql_name_quoted(n->name);
     int code = n->collation ? server_exec(s, &why, "DO _utf8mb4'' COLLATE %s", name)
                             : server_exec(s, &why, "DO CONVERT('' USING %s)", name);
     return code < 0 && is_unknown(&why);

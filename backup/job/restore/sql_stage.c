@@ -11,6 +11,7 @@
 #include "backup/job/restore/throwaway_of.h"
 #include "backup/job/trial/trial.h"
 #include "common/exit_codes.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
@@ -99,11 +100,11 @@ static int rename_as_live(
     struct server *s, const char *database, const json_t *pairs, struct err *e)
 {
     int code = server_exec(s, e, "SET SESSION foreign_key_checks=0");
-    _cleanup_free_ char *schema = server_quote_name(database);
+    _cleanup_free_ char *schema = sql_name_quoted(database);
     for (size_t i = 0; code == 0 && i < json_array_size(pairs); i++) {
         const json_t *p = json_array_get(pairs, i);
-        _cleanup_free_ char *from = server_quote_name(json_string_value(json_array_get(p, 0))),
-                            *to = server_quote_name(json_string_value(json_array_get(p, 1)));
+        _cleanup_free_ char *from = sql_name_quoted(json_string_value(json_array_get(p, 0))),
+                            *to = sql_name_quoted(json_string_value(json_array_get(p, 1)));
         code = server_exec(s, e, "RENAME TABLE %s.%s TO %s.%s", schema, from, schema, to);
     }
     return code;
@@ -259,7 +260,7 @@ int sql_stage_like(struct sql_stage *q, struct server *s, char **clause, struct 
 
 static int make_anew(struct sql_stage *q, struct server *s, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(q->database), *clause = NULL;
+    _cleanup_free_ char *name = sql_name_quoted(q->database), *clause = NULL;
     int code = sql_stage_like(q, s, &clause, e);
     if (code == 0)
         code = server_exec(s, e, "SET SESSION foreign_key_checks=0");

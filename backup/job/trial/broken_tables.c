@@ -1,4 +1,5 @@
 #include "backup/job/trial/broken_tables.h"
+#include "common/sql_name.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static int try_one(
     /* a lock that somebody holds says nothing of the table */
     if (code == -ETIMEDOUT || broken_tables_dropped(s, schema, table))
         return 0;
-    _cleanup_free_ char *name = xasprintf("%s.%s", schema, table);
+    _cleanup_free_ char *name = sql_name_table(schema, table);
     (void)json_object_set_new(broken, name, json_string(words));
     return 0;
 }
@@ -84,7 +85,7 @@ json_t *broken_tables_of(const struct manifest *m)
     json_t *broken = m->method == MANIFEST_PHYSICAL && m->table_count ? json_object() : NULL;
     for (size_t i = 0; i < m->table_count; i++) {
         const struct manifest_table *t = &m->tables[i];
-        _cleanup_free_ char *name = xasprintf("%s.%s", t->schema, t->name);
+        _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
         if (broken && t->rows < 0)
             (void)json_object_set_new(
                 broken, name, json_string("could not be read when the backup was made"));

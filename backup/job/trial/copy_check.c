@@ -20,6 +20,7 @@
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/said.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 
@@ -169,8 +170,8 @@ static int note_complaint(
 static int check_table(struct server *s, const struct manifest_table *t, struct err *e)
 {
     struct complaint complaint = {0};
-    _cleanup_free_ char *schema = server_quote_name(t->schema);
-    _cleanup_free_ char *name = server_quote_name(t->name);
+    _cleanup_free_ char *schema = sql_name_quoted(t->schema);
+    _cleanup_free_ char *name = sql_name_quoted(t->name);
     int r = server_rows(s, note_complaint, &complaint, e, "CHECK TABLE %s.%s", schema, name);
     if (r < 0)
         return EXIT_INCONSISTENT;
@@ -243,7 +244,7 @@ static int nothing_else(const struct copy_check *c, const struct manifest *now, 
     const json_t *dropped = json_object_get(then->info, "dropped");
     for (size_t i = 0; c->replayed && i < now->table_count; i++) {
         const struct manifest_table *t = &now->tables[i];
-        _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
+        _cleanup_free_ char *both = sql_name_table(t->schema, t->name);
         if (strcmp(t->schema, "mysql") == 0 || (t->engine && strcmp(t->engine, "MEMORY") == 0) ||
             find_table(then, t) || json_object_get(dropped, both))
             continue;

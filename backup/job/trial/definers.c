@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include "common/json_get.h"
+#include "common/sql_name.h"
 
 struct task {
     struct server *s;
@@ -29,7 +30,7 @@ void definers_clear(struct definers *d)
 
 static char *quoted_account(const char *user, const char *host)
 {
-    _cleanup_free_ char *u = server_quote_name(user), *h = server_quote_name(host);
+    _cleanup_free_ char *u = sql_name_quoted(user), *h = sql_name_quoted(host);
     return *host ? xasprintf("%s@%s", u, h) : xstrdup(u);
 }
 
@@ -60,7 +61,7 @@ static int put_right_row(struct task *t, const char *table, enum sql_object obje
     const char *type, const char *name, struct err *e)
 {
     const struct sql_definer *d = named(t->d, object, name);
-    _cleanup_free_ char *plain = d ? xasprintf("%s@%s", d->user, *d->host ? d->host : "%") : NULL;
+    _cleanup_free_ char *plain = d ? sql_name_account(d->user, *d->host ? d->host : "%") : NULL;
     _cleanup_free_ char *owner = plain ? server_quote_text(t->s, plain) : NULL;
     _cleanup_free_ char *db = server_quote_text(t->s, t->database);
     _cleanup_free_ char *text = server_quote_text(t->s, name);
@@ -133,7 +134,7 @@ static int make_anew(struct task *t, enum sql_object object, const char *name, s
 {
     bool view = object == SQL_VIEW;
     struct row r = {0};
-    _cleanup_free_ char *quoted = server_quote_name(name);
+    _cleanup_free_ char *quoted = sql_name_quoted(name);
     _cleanup_free_ char *owner = owner_in_sql(t, object, name);
     if (!owner)
         return 0;
@@ -270,7 +271,7 @@ int definers_put_right(
     struct server *s, const char *database, const struct definers *d, struct err *e)
 {
     struct task t = {.s = s, .database = database, .d = d};
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     t.importer = quoted_account(DEFINERS_IMPORTER, "localhost");
     int code = server_exec(s, e, "USE %s", name);
     if (code == 0)

@@ -13,6 +13,7 @@
 #include "backup/job/trial/trial.h"
 #include "backup/server/dialect.h"
 #include "common/exit_codes.h"
+#include "common/sql_name.h"
 
 #define INSTALL_MS 120000
 
@@ -105,7 +106,7 @@ static int feed(struct run *r, const struct server_target *t, const char *file,
 static int make_database(
     struct throwaway *t, const char *database, const json_t *like, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     _cleanup_free_ char *clause = dump_beside_clause(throwaway_server(t), like);
     return server_exec(throwaway_server(t), e, "CREATE DATABASE %s %s", name, clause);
 }

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/sql_name.h"
 
 #define CHUNK         (256u * 1024u)
 #define STATEMENT_MAX (1u << 30) /* as long as a packet may be */
@@ -200,7 +201,7 @@ static void read_all(struct reading *r)
  * fitted fit again, keys may come in any order, and nobody counts the seconds. */
 static int prepare(struct server *s, const char *database, struct err *e)
 {
-    _cleanup_free_ char *name = server_quote_name(database);
+    _cleanup_free_ char *name = sql_name_quoted(database);
     int code = server_exec(s, e,
         "SET SESSION lock_wait_timeout=60, innodb_lock_wait_timeout=60, time_zone=DEFAULT, foreign_key_checks=0, net_read_timeout=86400, net_write_timeout=86400, sql_mode=DEFAULT");
     if (code == 0)

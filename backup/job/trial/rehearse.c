@@ -12,6 +12,7 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/said.h"
+#include "common/sql_name.h"
 #include "common/utf8.h"
 
 #define QUERIES_MAX   (8u << 20)
@@ -145,7 +146,7 @@ static void find_views(struct state *s, struct server *fresh)
     json_array_foreach (views, i, v) {
         struct err why = {0};
         const char *schema = json_get_text(v, "name"), *name = json_get_text(v, "value");
-        _cleanup_free_ char *a = server_quote_name(schema), *b = server_quote_name(name);
+        _cleanup_free_ char *a = sql_name_quoted(schema), *b = sql_name_quoted(name);
         if (server_exec(fresh, &why, "SHOW CREATE VIEW %s.%s", a, b) < 0)
             (void)json_array_append_new(list(s, "views"),
                 json_pack("{s:o, s:s}", "name", json_text(name), "value", why.text));
@@ -190,7 +191,7 @@ static int replay(struct state *s, struct server *fresh, struct err *e)
     if (!s->what->queries)
         return 0;
     int r = file_read(s->what->queries, QUERIES_MAX, &text, &n, e);
-    _cleanup_free_ char *name = server_quote_name(
+    _cleanup_free_ char *name = sql_name_quoted(
         config_str(s->run->s.config, "database", NULL, "name"));
     if (r == 0)
         r = server_limit(fresh, QUERY_S, e);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "backup/job/trial/broken_tables.h"
+#include "common/sql_name.h"
 
 struct table {
     char *schema, *name, *engine, *checksum;
@@ -60,7 +61,7 @@ static int add_clock(
     (void)columns;
     (void)e;
     struct table_sums *ts = ctx;
-    _cleanup_free_ char *column = server_quote_name(row[3]);
+    _cleanup_free_ char *column = sql_name_quoted(row[3]);
     for (size_t i = 0; i < ts->count; i++) {
         struct table *t = &ts->tables[i];
         if (t->clock || strcmp(t->schema, row[0]) != 0 || strcmp(t->name, row[1]) != 0)
@@ -133,8 +134,8 @@ static int read_table(
 {
     if (o->rows_only && !o->all && !t->transactional)
         return 0; /* no snapshot covers it */
-    _cleanup_free_ char *schema = server_quote_name(t->schema);
-    _cleanup_free_ char *name = server_quote_name(t->name);
+    _cleanup_free_ char *schema = sql_name_quoted(t->schema);
+    _cleanup_free_ char *name = sql_name_quoted(t->name);
     _cleanup_free_ char *table = server_base_table(t->schema, t->name, o->history && t->versioned);
     int r = server_rows(s, take_counts, t, e, "SELECT COUNT(*)%s%s FROM %s", t->clock ? "," : "",
         t->clock ? t->clock : "", table);
@@ -232,7 +233,7 @@ static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *b
 {
     for (size_t i = 0; i < ts->count; i++) {
         const struct table *t = &ts->tables[i];
-        _cleanup_free_ char *both = xasprintf("%s.%s", t->schema, t->name);
+        _cleanup_free_ char *both = sql_name_table(t->schema, t->name);
         if (t->gone) {
             if (!json_object_get(m->info, "dropped"))
                 (void)json_object_set_new(m->info, "dropped", json_object());
