@@ -7,15 +7,19 @@
 #include <mariadb_rpl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "common/said.h"
 
-#define SEMI_SYNC 0xef /* before an event of which the server may wait to hear */
+/* The semi-synchronous protocol (MariaDB Knowledge Base, "Semi-Sync Replication"): two bytes before
+ * each event, and a packet of the place that was reached as the answer. */
+#define SEMI_SYNC     0xef
+#define SEMI_SYNC_ACK 1 /* a commit waits for the answer */
 
 struct binlog_client {
     MYSQL *my;
     MARIADB_RPL *rpl;
-    MARIADB_RPL_EVENT *event;
     char *file;
+    bool semi_sync, awaited;
 };
 
 static int code_of(unsigned number)
@@ -77,8 +81,6 @@ static int begin(struct binlog_client *c, const struct binlog_client_options *o,
     mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_START, (unsigned long)o->position);
     mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_SERVER_ID, o->server_id);
     mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_FLAGS, flags);
-    if (o->semi_sync)
-        mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_SEMI_SYNC, 1u);
     if (mariadb_rpl_open(c->rpl) != 0)
         return fail(c, "the binary log cannot be read", e);
     return 0;
@@ -91,6 +93,7 @@ int binlog_client_open(
     const struct server_target *t = o->target;
     unsigned connect_s = t->connect_timeout_ms < 1000 ? 1 : t->connect_timeout_ms / 1000;
     unsigned read_s = 3 * o->heartbeat_ms / 1000 + 2, no_files = 0;
+    my_bool no = 0;
     unsigned long packet = 1ul << 30;
     c->my = mysql_init(NULL);
     CHECK(c->my);
@@ -99,6 +102,11 @@ int binlog_client_open(
     mysql_options(c->my, MYSQL_OPT_LOCAL_INFILE, &no_files);
     mysql_options(c->my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
     mysql_options4(c->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "elexgate-job");
+    c->semi_sync = o->semi_sync;
+    if (o->semi_sync) { /* what is acknowledged is written to the socket itself: never TLS */
+        mysql_options(c->my, MYSQL_OPT_SSL_ENFORCE, &no);
+        mysql_options(c->my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
+    }
     int r = 0;
     if (!mysql_real_connect(
             c->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0))
@@ -115,55 +123,64 @@ int binlog_client_open(
     return 0;
 }
 
-/* An event that libmariadb does not understand, as those of a LOAD DATA that was logged as a
- * statement: its bytes lie where they came. They are never read beyond the buffer, and whoever
- * takes them compares length and checksum. false: it came to something else. */
-static bool take_raw(struct binlog_client *c, const uint8_t **event, size_t *n)
-{
-    const NET *net = &c->my->net;
-    unsigned why = mysql_errno(c->my);
-    if ((why != CR_BINLOG_ERROR && why != CR_UNKNOWN_BINLOG_EVENT) || !net->read_pos ||
-        net->read_pos < net->buff)
-        return false;
-    const uint8_t *p = net->read_pos;
-    size_t room = (size_t)(net->buff_end - p), at = 1; /* behind the byte that says: all is well */
-    if (c->rpl->is_semi_sync && room > 3 && p[1] == SEMI_SYNC)
-        at = 3;
-    if (room < at + BINLOG_HEADER_SIZE || p[0] != 0)
-        return false;
-    uint32_t length = binlog_u32(p + at + 9);
-    if (length < BINLOG_HEADER_SIZE || length > room - at)
-        return false;
-    *event = p + at;
-    *n = length;
-    c->my->net.last_errno = 0;
-    c->rpl->error_no = 0;
-    return true;
-}
-
+/* mariadb_rpl_fetch() is not used: it takes events apart, ends at those that it does not know (a
+ * LOAD DATA that was logged as a statement), acknowledges what is not on the disk yet, and ends the
+ * process when it cannot (3.3: the words of that error want arguments that it does not have). */
 int binlog_client_next(struct binlog_client *c, const uint8_t **event, size_t *n, struct err *e)
 {
-    if (c->event)
-        mariadb_free_rpl_event(c->event);
-    c->event = mariadb_rpl_fetch(c->rpl, NULL);
-    if (!c->event) {
-        if (!mysql_errno(c->my) && !mariadb_rpl_errno(c->rpl))
-            return 1;
-        return take_raw(c, event, n) ? 0 : fail(c, "the binary log ended", e);
+    unsigned long length = mysql_net_read_packet(c->my);
+    const uint8_t *p = c->my->net.read_pos;
+    c->awaited = false;
+    if (length == (unsigned long)packet_error)
+        return fail(c, "the binary log ended", e);
+    if (length < 9 && length > 0 && p[0] == 0xfe)
+        return 1;
+    size_t at = 1; /* behind the byte that says: all is well */
+    if (c->semi_sync && length >= 3 + BINLOG_HEADER_SIZE && p[1] == SEMI_SYNC &&
+        binlog_u32(p + 3 + 9) == length - 3) { /* and no time that begins alike */
+        c->awaited = p[2] & SEMI_SYNC_ACK;
+        at = 3;
     }
-    if (c->event->raw_data_size < c->event->raw_data_ofs)
+    if (length < at + BINLOG_HEADER_SIZE || p[0] != 0)
         return err_set(e, EBADMSG, "the server sent an event that is too short");
-    *event = c->event->raw_data + c->event->raw_data_ofs;
-    *n = c->event->raw_data_size - c->event->raw_data_ofs;
+    if (c->awaited)
+        c->my->net.pkt_nr = 1; /* the server counts anew behind such an event */
+    *event = p + at;
+    *n = length - at;
     return 0;
+}
+
+bool binlog_client_awaited(const struct binlog_client *c)
+{
+    return c->awaited;
+}
+
+int binlog_client_acknowledge(
+    struct binlog_client *c, const char *file, uint64_t position, struct err *e)
+{
+    uint8_t packet[4 + 9 + BINLOG_NAME_MAX + 1];
+    size_t name = strlen(file) + 1, length = 9 + name;
+    c->awaited = false;
+    packet[0] = (uint8_t)length;
+    packet[1] = (uint8_t)(length >> 8);
+    packet[2] = packet[3] = 0;
+    packet[4] = SEMI_SYNC;
+    for (int i = 0; i < 8; i++)
+        packet[5 + i] = (uint8_t)(position >> (8 * i));
+    CHECK(name <= BINLOG_NAME_MAX + 1); /* binlog_name_valid */
+    memcpy(packet + 13, file, name);
+    if (mysql_get_ssl_cipher(c->my))
+        return err_set(e, ENOTSUP,
+            "the server wants TLS for the connection of its binary log: set durability = async in [binlog]");
+    if (send(mysql_get_socket(c->my), packet, 4 + length, MSG_NOSIGNAL) == (ssize_t)(4 + length))
+        return 0;
+    return err_set(e, EPIPE, "the server cannot be told what is archived: the connection is gone");
 }
 
 void binlog_client_close(struct binlog_client *c)
 {
     if (!c)
         return;
-    if (c->event)
-        mariadb_free_rpl_event(c->event);
     if (c->rpl)
         mariadb_rpl_close(c->rpl);
     mysql_close(c->my);

@@ -17,7 +17,7 @@ struct binlog_client_options {
     const char *file;
     uint64_t position;  /* where an event begins; BINLOG_MAGIC_SIZE = the first */
     uint32_t server_id; /* ours: one that no replica has */
-    bool semi_sync;     /* the server waits with each commit until it was fetched */
+    bool semi_sync; /* the server waits with each commit until it is acknowledged; not over TLS */
     unsigned heartbeat_ms;
     bool once; /* ends at the end of the log instead of waiting */
 };
@@ -29,6 +29,11 @@ int binlog_client_open(
  * with once). -EPIPE: the connection is gone; -ENOENT: the server has no such file or position. */
 int binlog_client_next(
     struct binlog_client *c, const uint8_t **event, size_t *n, struct err *e) MUSTCHECK;
+/* A commit waits until the event that came last, and all before it, are acknowledged. */
+bool binlog_client_awaited(const struct binlog_client *c);
+/* position: behind that event. -EPIPE and others: the connection is gone. */
+int binlog_client_acknowledge(
+    struct binlog_client *c, const char *file, uint64_t position, struct err *e) MUSTCHECK;
 void binlog_client_close(struct binlog_client *c); /* NULL allowed */
 
 /* When a file of the server's was begun, by its format event. -ENOENT: there is no such file. */

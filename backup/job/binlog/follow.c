@@ -250,6 +250,18 @@ static int handle(struct stream *s, const uint8_t *event, size_t n, struct err *
     return take_event(s, event, n, &h, e);
 }
 
+/* What a commit waits for is on the disk first. */
+static int acknowledge(struct stream *s, struct binlog_client *c, struct err *e)
+{
+    struct binlog_segment at;
+    pthread_mutex_lock(&s->mutex);
+    int r = s->writer ? flush(s, e) : -EIO;
+    if (r == 0)
+        binlog_writer_state(s->writer, &at);
+    pthread_mutex_unlock(&s->mutex);
+    return r < 0 ? r : binlog_client_acknowledge(c, at.file, at.to, e);
+}
+
 /* Ends with the connection, an error, or ANOTHER_LOG. */
 static int listen_to(struct stream *s, struct binlog_client *c, struct err *e)
 {
@@ -263,6 +275,8 @@ static int listen_to(struct stream *s, struct binlog_client *c, struct err *e)
             return err_set(e, EPIPE, "the server ended the binary log");
         if (r == 0)
             r = handle(s, event, n, e);
+        if (r == 0 && binlog_client_awaited(c))
+            r = acknowledge(s, c, e);
         if (r == 0 && s->failed.code) {
             *e = s->failed;
             r = -s->failed.code;
