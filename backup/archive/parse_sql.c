@@ -350,4 +350,7 @@ void parse_sql(struct source *in, struct parse_tables *t, unsigned threads, stru
         code = damaged(&o, "it ends in the middle of a character");
     if (code == 0)
         parse_put(out, PARSE_END, o.bytes, NULL, 0);
+    for (size_t i = 0; i < PARSE_NOTES; i++)
+        if (t->forms[i] != (iconv_t)-1)
+            iconv_close(t->forms[i]);
 }
