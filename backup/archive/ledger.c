@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/hex.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define LEDGER_MAX  (256u * 1024 * 1024) /* a hundred years of many types */
@@ -260,6 +261,41 @@ const struct ledger_entry *ledger_mark(const struct ledger *l, const char *run)
         if (l->entries[i].what == LEDGER_MARK && strcmp(l->entries[i].run, run) == 0)
             return &l->entries[i];
     return NULL;
+}
+
+static size_t protected_runs(const struct ledger *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->count; i++)
+        n += l->entries[i].what == LEDGER_MARK && l->entries[i].protected &&
+             ledger_mark(l, l->entries[i].run) == &l->entries[i];
+    return n;
+}
+
+static size_t marks_of_a_day(const struct ledger *l)
+{
+    size_t n = 0;
+    int64_t since = clock_wall_ms() - INT64_C(86400000);
+    for (size_t i = 0; i < l->count; i++)
+        n += l->entries[i].what == LEDGER_MARK && l->entries[i].at_ms > since;
+    return n;
+}
+
+int ledger_append_mark(struct ledger *l, const struct ledger_entry *mark, struct err *e)
+{
+    const struct ledger_entry *was = ledger_mark(l, mark->run);
+    bool protected = was && was->protected;
+    if (strcmp(was ? was->label : "", mark->label) == 0 && protected == mark->protected)
+        return 0;
+    if (mark->protected && !protected && protected_runs(l) >= LEDGER_PROTECTED_MAX)
+        return err_set(e, EDQUOT,
+            N_("%d backups are protected, which is the most there may be: take the protection from one first"),
+            LEDGER_PROTECTED_MAX);
+    if (marks_of_a_day(l) >= LEDGER_MARKS_A_DAY)
+        return err_set(e, EDQUOT,
+            N_("labels and protections were changed %d times within a day: try again tomorrow"),
+            LEDGER_MARKS_A_DAY);
+    return ledger_append(l, mark, e);
 }
 
 bool ledger_began_run(const struct ledger *l, const char *run)

@@ -54,6 +54,13 @@ int ledger_read(const char *path, struct ledger *out, struct err *e) MUSTCHECK;
 void ledger_clear(struct ledger *l);
 /* On the disk when it returns. What could not be believed is put aside first, as PATH.damaged. */
 int ledger_append(struct ledger *l, const struct ledger_entry *entry, struct err *e) MUSTCHECK;
+/* A mark, unless the run has it already. Whoever may use the page may mark without being asked for
+ * his password anew: -EDQUOT with words where more would fill the ledger, or, protected, the
+ * medium.
+ */
+#define LEDGER_MARKS_A_DAY   200
+#define LEDGER_PROTECTED_MAX 100
+int ledger_append_mark(struct ledger *l, const struct ledger_entry *mark, struct err *e) MUSTCHECK;
 
 /* The last entry that made or adopted it, also of what was removed since: a copy of it elsewhere is
  * ours all the same. digest NULL: whatever its content. medium NULL: wherever. */

@@ -422,7 +422,7 @@ static int mark_run(struct request *r, json_t *last, struct err *e)
     snprintf(mark.label, sizeof mark.label, "%s", r->label ? r->label : it->label);
     mark.protected = r->protect || (it->protected && !r->unprotect);
     store_list_clear(&found);
-    if (ledger_append(&r->trust.ledger, &mark, e) < 0)
+    if (ledger_append_mark(&r->trust.ledger, &mark, e) < 0)
         return EXIT_FAILED;
     json_object_set_new(last, "run", json_string(mark.run));
     json_object_set_new(last, "label", json_text(mark.label));

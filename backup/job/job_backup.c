@@ -250,7 +250,7 @@ static int begin(struct run *r, struct err *e)
     struct ledger_entry mark = {.what = LEDGER_MARK, .protected = r->protect};
     memcpy(mark.run, r->suffix, sizeof mark.run);
     snprintf(mark.label, sizeof mark.label, "%s", r->label ? r->label : "");
-    return ledger_append(&r->trust.ledger, &mark, e);
+    return ledger_append_mark(&r->trust.ledger, &mark, e);
 }
 
 /* With the lock: what a killed run left goes first. */

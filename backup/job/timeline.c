@@ -15,6 +15,7 @@
 
 #define MINUTES_MAX (25 * 60) /* the day on which winter time begins */
 #define MARKS_MAX   400
+#define SPANS_MAX   1000 /* of each kind */
 
 struct day {
     char name[16];
@@ -77,7 +78,11 @@ static void add_span(const struct day *d, json_t *list, int64_t from, int64_t to
     char a[CLOCK_ISO_LEN], b[CLOCK_ISO_LEN];
     from = from < d->from ? d->from : from;
     to = to > d->to ? d->to : to;
-    if (from < to) {
+    json_t *last = json_array_get(list, SPANS_MAX - 1);
+    if (from < to && last) { /* rather too much missing than too little */
+        if (list == d->gaps)
+            json_object_set_new(last, "to", json_string(clock_iso(to, b)));
+    } else if (from < to) {
         json_t *span = json_pack("{s:s, s:s}", "from", clock_iso(from, a), "to", clock_iso(to, b));
         (void)json_object_update(span, more);
         (void)json_array_append_new(list, span);

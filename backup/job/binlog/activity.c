@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
@@ -22,6 +23,23 @@ static char *path_of(const char *state_dir, uint32_t minute)
         clock_utc((int64_t)minute * 60000, "%Y-%m-%d", day, sizeof day));
 }
 
+static int read_file(const char *path, uint32_t from, size_t n, uint32_t *counts, struct err *e);
+
+/* Whoever sets another time for each transaction has a line for each: the day is written anew, a
+ * line a minute. */
+static void shorten(const char *path, uint32_t minute)
+{
+    uint32_t first = minute - minute % DAY, counts[DAY] = {0};
+    size_t len = 0, room = DAY * sizeof "4294967295 4294967295\n";
+    _cleanup_free_ char *text = xmalloc(room);
+    if (read_file(path, first, DAY, counts, NULL) < 0)
+        return;
+    for (uint32_t i = 0; i < DAY; i++)
+        if (counts[i])
+            len += (size_t)snprintf(text + len, room - len, "%u %u\n", first + i, counts[i]);
+    (void)!file_publish(path, text, len, 0600, NULL);
+}
+
 void activity_save(struct activity *a, const char *state_dir, bool at_once)
 {
     char line[40];
@@ -34,8 +52,10 @@ void activity_save(struct activity *a, const char *state_dir, bool at_once)
     if (file_mkdirs(folder, 0700, NULL) < 0)
         return;
     _cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0)
-        (void)!fd_write_all(fd, line, n, NULL);
+    struct stat st;
+    if (fd >= 0 && fd_write_all(fd, line, n, NULL) == 0 && fstat(fd, &st) == 0 &&
+        st.st_size > FILE_MAX / 2)
+        shorten(path, a->minute);
 }
 
 void activity_note(struct activity *a, const char *state_dir, uint32_t when)

@@ -120,6 +120,36 @@ static void test_ledger(void **state)
     unit_remove_dir(dir);
 }
 
+/* Whoever may mark cannot fill the ledger with it, nor the medium with what is never removed. */
+static void test_ledger_marks_have_an_end(void **state)
+{
+    (void)state;
+    char *dir = unit_make_dir();
+    _cleanup_free_ char *path = xasprintf("%s/ledger", dir);
+    struct ledger l;
+    struct err e = {0};
+    struct ledger_entry mark = {.what = LEDGER_MARK, .protected = true};
+    assert_int_equal(ledger_read(path, &l, &e), 0);
+    for (int i = 0; i < LEDGER_PROTECTED_MAX; i++) {
+        snprintf(mark.run, sizeof mark.run, "2026-11-21-%04d", i);
+        assert_int_equal(ledger_append_mark(&l, &mark, &e), 0);
+        assert_int_equal(ledger_append_mark(&l, &mark, &e), 0); /* is nothing new */
+    }
+    assert_int_equal(l.count, LEDGER_PROTECTED_MAX);
+    strcpy(mark.run, "2026-11-22-0315");
+    assert_int_equal(ledger_append_mark(&l, &mark, &e), -EDQUOT);
+    mark.protected = false;
+    for (int i = 0; i < LEDGER_MARKS_A_DAY - LEDGER_PROTECTED_MAX; i++) {
+        snprintf(mark.label, sizeof mark.label, "%d", i);
+        assert_int_equal(ledger_append_mark(&l, &mark, &e), 0);
+    }
+    strcpy(mark.label, "more");
+    assert_int_equal(ledger_append_mark(&l, &mark, &e), -EDQUOT);
+    assert_int_equal(l.count, LEDGER_MARKS_A_DAY);
+    ledger_clear(&l);
+    unit_remove_dir(dir);
+}
+
 /* The last mark of a run counts; marks are not backups, and say nothing that is no line of text. */
 static void test_ledger_marks(void **state)
 {
@@ -289,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_seals),
         cmocka_unit_test(test_ledger),
         cmocka_unit_test(test_ledger_marks),
+        cmocka_unit_test(test_ledger_marks_have_an_end),
         cmocka_unit_test(test_ledger_damage),
         cmocka_unit_test(test_shrink),
         cmocka_unit_test(test_medium),
