@@ -61,7 +61,7 @@ function draw(uPlot) {
         scales: { x: { time: false, range: [0, data[0].length] }, y: { range: (_, __, max) => [0, max * 1.15 || 1] } },
         axes: [
             { ...axis, space: 60, incrs: [60, 120, 180, 240, 360], values: (_, splits) => splits.map((v) => clock(v)) },
-            { ...axis, size: 50 },
+            { ...axis, size: 50, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] }, // there is no half transaction
         ],
         cursor: { drag: { x: false, y: false } },
         hooks: { drawClear: [happened(box, colour)] },

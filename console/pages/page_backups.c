@@ -57,12 +57,16 @@ static const char *back(const struct request *rq)
     return PAGE;
 }
 
-static void tell_keeper(struct request *rq, json_t *request, const char *done)
+/* waits: what is said where one such waits already, which is what was asked for; NULL: a refusal.
+ */
+static void tell_keeper(struct request *rq, json_t *request, const char *done, const char *waits)
 {
     struct err e = {0};
     json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_begun(rq, back(rq), say(rq, done, NULL));
+    else if (e.code == EBUSY && waits)
+        answer_begun(rq, back(rq), say(rq, waits, NULL));
     else if (e.code == EBUSY) {
         _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
         answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", why, NULL));
@@ -85,12 +89,13 @@ void action_backup(struct request *rq)
         (void)json_object_set_new(request, "method", json_string(method));
     utf8_format(rq->object, sizeof rq->object, "%s%s%s", now ? "now" : "when-idle",
         method ? " " : "", UTF8_SHORT(method ? method : "", 20));
-    tell_keeper(rq, request, now ? "backup-begun" : "backup-queued");
+    tell_keeper(
+        rq, request, now ? "backup-begun" : "backup-queued", now ? NULL : "backup-waits-already");
 }
 
 void action_cancel(struct request *rq)
 {
-    tell_keeper(rq, json_pack("{ss}", "cmd", "cancel"), "cancelling");
+    tell_keeper(rq, json_pack("{ss}", "cmd", "cancel"), "cancelling", NULL);
 }
 
 /* {"cmd","which","type"} of the form; the keeper checks what they are. */
@@ -100,19 +105,19 @@ static json_t *about_run(struct request *rq, const char *cmd)
     json_t *request = json_pack("{ssss}", "cmd", cmd, "which", run && *run ? run : "");
     if (type && *type)
         (void)json_object_set_new(request, "type", json_string(type));
-    utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(run ? run : "", 60),
-        UTF8_SHORT(type ? type : "", 60));
+    utf8_format(rq->object, sizeof rq->object, "%s%s%s", UTF8_SHORT(run ? run : "", 60),
+        type && *type ? " " : "", UTF8_SHORT(type ? type : "", 60));
     return request;
 }
 
 void action_verify(struct request *rq)
 {
-    tell_keeper(rq, about_run(rq, "verify"), "verify-begun");
+    tell_keeper(rq, about_run(rq, "verify"), "verify-begun", NULL);
 }
 
 void action_drill(struct request *rq)
 {
-    tell_keeper(rq, about_run(rq, "drill"), "drill-begun");
+    tell_keeper(rq, about_run(rq, "drill"), "drill-begun", NULL);
 }
 
 void action_delete(struct request *rq)
@@ -123,5 +128,5 @@ void action_delete(struct request *rq)
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back(rq), say(rq, "not-sure", NULL));
         return;
     }
-    tell_keeper(rq, request, "deleted");
+    tell_keeper(rq, request, "deleted", NULL);
 }

@@ -13,6 +13,9 @@
 
 #define LINES_MAX 500
 #define Q_MAX     100
+/* How far a line of the page and one of the keeper about the same lie apart. */
+#define NEAR_LINES 6
+#define NEAR_MS    2000
 
 static const char *const kinds[] = {"all", "people", "connections", "backups", "operation", NULL};
 
@@ -66,7 +69,8 @@ static char *sentence(const struct request *rq, const json_t *line)
         who = json_get_text(line, "who");
     if (!*text_of(rq, "did-", event))
         return xstrdup(event);
-    _cleanup_free_ char *key = xasprintf("did-%s", event);
+    bool by_page = strcmp(event, "command") == 0 && *json_get_text(line, "account");
+    _cleanup_free_ char *key = xasprintf("did-%s%s", event, by_page ? "-page" : "");
     _cleanup_free_ char *about = *object ? xasprintf(" (%s)", object) : xstrdup("");
     const char *kind = json_get_text(line, "kind"), *kind_words = text_of(rq, "did-job-", kind);
     _cleanup_free_ char *text = say(rq, key, "who", *who ? who : "?", "action",
@@ -132,14 +136,35 @@ static void gather_operation(struct request *rq, const char *q, json_t *rows, bo
     json_decref(answer);
 }
 
+/* The page tells of an action with the address, and the keeper by itself of what it was asked to
+ * do: one line is enough, unless only the keeper's is there. */
+static bool told_by_page(const json_t *lines, size_t at)
+{
+    const json_t *line = json_array_get(lines, at);
+    const char *who = json_get_text(line, "account");
+    size_t i = at > NEAR_LINES ? at - NEAR_LINES : 0;
+    for (; *who && i <= at + NEAR_LINES && i < json_array_size(lines); i++) {
+        const json_t *other = json_array_get(lines, i);
+        int64_t apart = time_in(other, "time") - time_in(line, "time");
+        const char *a = json_get_text(line, "result"), *b = json_get_text(other, "result");
+        if (strcmp(json_get_text(other, "event"), "console") == 0 &&
+            strcmp(json_get_text(other, "who"), who) == 0 && strcmp(a, b) == 0 &&
+            apart >= -NEAR_MS && apart <= NEAR_MS)
+            return true;
+    }
+    return false;
+}
+
 static void gather(
     struct request *rq, const char *kind, const char *q, json_t *rows, const json_t *answer)
 {
     size_t i;
     const json_t *line;
-    json_array_foreach (json_object_get(answer, "lines"), i, line) {
+    const json_t *lines = json_object_get(answer, "lines");
+    json_array_foreach (lines, i, line) {
         const char *event = json_get_text(line, "event"), *result = json_get_text(line, "result");
-        if (strcmp(kind, "all") != 0 && strcmp(kind_of(event), kind) != 0)
+        if ((strcmp(kind, "all") != 0 && strcmp(kind_of(event), kind) != 0) ||
+            (strcmp(event, "command") == 0 && told_by_page(lines, i)))
             continue;
         _cleanup_free_ char *text = sentence(rq, line);
         bool bad = (*result && strcmp(result, "ok") != 0 && strcmp(result, "good") != 0) ||

@@ -25,6 +25,17 @@ static void other_day(int64_t from, int days, char out[static 16])
     clock_local(from + 43200000 + days * INT64_C(86400000), "%Y-%m-%d", out, 16);
 }
 
+/* For people: "30.11.2026", as their language writes it. */
+static void add_day_text(
+    struct request *rq, json_t *model, const char *name, int64_t from, int days)
+{
+    char text[64];
+    _cleanup_free_ char *key = xasprintf("%s_text", name);
+    view_time(from + 43200000 + days * INT64_C(86400000), rq->lang, text, sizeof text);
+    text[10] = '\0'; /* every language writes ten characters for the date */
+    (void)json_object_set_new(model, key, json_string(text));
+}
+
 static void clock_words(int64_t ms, char out[static 8])
 {
     clock_local(ms, "%H:%M", out, 8);
@@ -159,7 +170,7 @@ static void add_gaps(struct request *rq, json_t *model, const json_t *gaps)
     (void)json_object_set_new(model, "gaps", list);
 }
 
-static void add_days(json_t *model, int64_t from)
+static void add_days(struct request *rq, json_t *model, int64_t from)
 {
     char before[16], after[16], today[16];
     other_day(from, -1, before);
@@ -169,6 +180,9 @@ static void add_days(json_t *model, int64_t from)
     if (strcmp(after, today) <= 0)
         (void)json_object_set_new(model, "day_after", json_string(after));
     (void)json_object_set_new(model, "latest_day", json_string(today));
+    add_day_text(rq, model, "day", from, 0);
+    add_day_text(rq, model, "day_before", from, -1);
+    add_day_text(rq, model, "day_after", from, 1);
 }
 
 json_t *model_timeline(struct request *rq)
@@ -189,7 +203,7 @@ json_t *model_timeline(struct request *rq)
     other_day(from, 0, date);
     (void)json_object_set_new(model, "day", json_string(date));
     (void)json_object_set_new(model, "archived", json_boolean(json_get_true(day, "archived")));
-    add_days(model, from);
+    add_days(rq, model, from);
     add_picture(model, day, gaps, from);
     add_hours(rq, model, day, gaps, from);
     add_gaps(rq, model, gaps);

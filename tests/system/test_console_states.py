@@ -37,6 +37,11 @@ BOARD = [
 ]
 FINDING = {"code": "database-down", "area": "database", "level": "bad", "text": "the database has not been running since 10:00: nobody can work",
            "text_de": "die Datenbank läuft nicht, seit 10:00: Niemand kann arbeiten"}
+AUDIT = [  # what the page tells of, and the keeper by itself: one line; what only the keeper knows; somebody at the machine
+    {"time": "2026-11-30T09:00:00.000Z", "event": "command", "who": "elexgate-console", "account": "anna", "action": "delete", "object": "2026-11-01-0315", "result": "ok"},
+    {"time": "2026-11-30T09:00:00.020Z", "event": "console", "who": "anna", "address": "192.168.1.9", "action": "delete", "object": "2026-11-01-0315", "result": "ok"},
+    {"time": "2026-11-30T09:30:00.000Z", "event": "command", "who": "elexgate-console", "account": "eve", "action": "drill", "object": "latest", "result": "ok"},
+    {"time": "2026-11-30T09:40:00.000Z", "event": "command", "who": "root", "action": "verify", "object": "all", "result": "ok"}]
 DAY = {"from": "2026-11-30T00:00:00.000Z", "to": NOW, "minutes": [0] * 600, "saved": NOW, "gaps": [], "marks": []}
 DOWN = object()
 
@@ -70,7 +75,10 @@ STATES["opened"] = (PROXY, changed(KEEPER, opened=[
 SAYS = {
     "up": {"/": (["Alle können arbeiten", "läuft", "5,0 MB, 25 % mehr als die vorige", "Durch Probelauf bewiesen", "Platz ist für etwa 100000 weitere", "Nachricht an arzt@praxis.example"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
            "/clients": (["1 von 3 Arbeitsplätzen umgestellt", "Empfang", "prüft das Zertifikat", "lehnt Zertifikat ab", "Ausgesperrt würden: Labor", "[listen elexis] tls = required"],
-                        ["Ausgesperrt würden: Webelexis", "192.168.1.25 würde"], ["1 of 3 workstations", "These would be cut off: Labor"], [])},
+                        ["Ausgesperrt würden: Webelexis", "192.168.1.25 würde"], ["1 of 3 workstations", "These would be cut off: Labor"], []),
+           "/timeline": (["Was geschah am 30.11.2026", "← 29.11.2026"], ["am 2026-11-30"], ["What happened on 2026-11-30"], []),
+           "/log": (["anna von 192.168.1.9: hat eine Sicherung gelöscht", "eve über die Seite: hat einen Probelauf verlangt", "root auf dem Server"],
+                    ["anna über die Seite", "anna auf dem Server", "eve auf dem Server"], ["eve through the page"], ["anna through the page", "on the server: deleted"])},
     "keeper": {"/": (["nicht bekannt", "Rufen Sie Ihre Betreuung an: Dr. Hilfe"], ["noch nie", "Es gibt noch keine"], ["not known", "Call your support"], ["never", "no good backup"]),
                "/backups": (["ist nicht bekannt"], ["noch keine Sicherung"], ["is not known"], ["There is no backup"])},
     "proxy": {"/": (["nicht bekannt"], ["Alle können arbeiten"], ["not known"], ["Everybody can work"]),
@@ -109,7 +117,7 @@ class Played:
                                          "block": {"ok": True}, "log": {"ok": True, "lines": []}, "audit-log": {"ok": True, "lines": []}}),
             Fake(folder / "keeper.sock", {"status": lambda: self.of(1), "archives": lambda: {"ok": True, "folder": "/var/backups/elexgate", "runs": [ARCHIVE]},
                                           "restore": {"ok": True, "restore": {"phase": None}}, "account": {"ok": True}, "audit": {"ok": True}, "run": {"ok": True},
-                                          "runs": {"ok": True, "runs": [RUN, SMALLER]}, "audit-log": {"ok": True, "lines": []}, "log": {"ok": True, "lines": []}, "timeline": {"ok": True, "timeline": DAY, "binlog": None}, "config-get": lambda: {"ok": True, "values": {"notify.mail_to": "arzt@praxis.example"} if self.state() is not STATES["gave-up"] else {}}}),
+                                          "runs": {"ok": True, "runs": [RUN, SMALLER]}, "audit-log": {"ok": True, "lines": AUDIT}, "log": {"ok": True, "lines": []}, "timeline": {"ok": True, "timeline": DAY, "binlog": None}, "config-get": lambda: {"ok": True, "values": {"notify.mail_to": "arzt@praxis.example"} if self.state() is not STATES["gave-up"] else {}}}),
         ]
 
     def state(self):

@@ -133,6 +133,18 @@ def test_the_log_knows_what_was_before_a_restart(practice_parts):
     assert any("sich angemeldet" in text or "angemeldet" in text for text in people), people
 
 
+def test_who_asks_for_what_waits_already_is_not_refused(practice_parts):
+    """Right after a first start one is due by itself: "back up now" was answered by a red refusal, in English."""
+    _, gate, b, console = practice_parts
+    browser = console.admin()
+    process.wait_until(lambda: b.call("status")["job"] is None, 60, "nothing runs")
+    if not b.call("status")["pending"]:
+        b.call({"cmd": "run", "mode": "when-idle"})
+    answer = browser.do("/backup", mode="when-idle")
+    assert answer.status == 200 and answer.json["ok"], answer.text
+    b.call("cancel", check=False)
+
+
 def test_a_good_preview_does_not_show_another_error(practice_parts):
     """Mustache falls through to the outer {{error}}: "täglich um 03:15Zeitplan: Stunde …"."""
     _, _, b, console = practice_parts
