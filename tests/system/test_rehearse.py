@@ -11,7 +11,7 @@ from lib import newer, process, trixie as lib_trixie
 from lib.backup import Backup, event
 from lib.mariadb import MariaDB
 
-pytestmark = pytest.mark.skipif(newer.SERIES is not None, reason="needs both series")
+pytestmark = newer.needs_both
 
 
 @pytest.fixture(scope="module")

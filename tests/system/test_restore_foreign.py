@@ -12,7 +12,7 @@ import tempfile
 import pymysql
 import pytest
 
-from lib import paths, process, trixie as lib_trixie
+from lib import newer, paths, process, trixie as lib_trixie
 from lib.backup import Backup, event
 from lib.gate import Gate
 from lib.mariadb import MARIADBD, MariaDB
@@ -177,6 +177,7 @@ def with_log(archive, target, creator, format):
     return pack(data, target / "elexisdb.tar.gz")
 
 
+@newer.needs_both
 def test_of_a_newer_series(site, archives, folder):
     path = with_log(archives["cold"], folder, "MariaDB 11.8.2", b"Phys")
     lines = site.job("run", "--foreign", str(path), exit=9)
@@ -184,6 +185,7 @@ def test_of_a_newer_series(site, archives, folder):
     site.nothing_left()
 
 
+@newer.needs_both
 def test_a_log_that_a_newer_server_went_on_with(site, archives, folder):
     """Its maker's version stays in it; the newer server's mariadb-upgrade tells."""
     path = with_log(archives["cold"], folder, "MariaDB 11.8.2", b"Phys")
@@ -198,6 +200,7 @@ def test_a_log_that_a_newer_server_went_on_with(site, archives, folder):
     site.nothing_left()
 
 
+@newer.needs_both
 def test_hot_of_an_older_series(site, archives, folder):
     """The log of a 10.5 that was not shut down: the server's own refusal, named with the version and the way out."""
     path = with_log(archives["hot"], folder, "MariaDB 10.5.8", b"PHYS")
@@ -207,6 +210,7 @@ def test_hot_of_an_older_series(site, archives, folder):
     site.nothing_left()
 
 
+@newer.needs_both
 def test_of_an_older_series_shut_down(site, archives, folder):
     """Its system tables are brought up to this server in the trial."""
     path = with_log(archives["cold"], folder, "MariaDB 10.6.18", b"Phys")
@@ -216,6 +220,7 @@ def test_of_an_older_series_shut_down(site, archives, folder):
     back(site)
 
 
+@newer.needs_both
 def test_recover_with_another_program(site, archives, folder, request):
     """A server from a folder of its own puts a hot archive in order, once, before this one sees it."""
     place = tempfile.mkdtemp(prefix="elexgate-old-", dir="/tmp")  # everybody gets through to it, as to /opt
@@ -251,6 +256,7 @@ def new_site(session_folder, pki):
     server.kill()
 
 
+@newer.needs_both
 @pytest.mark.parametrize("how", ["cold", "hot"])
 def test_of_an_older_series_onto_a_newer_server(new_site, archives, how):
     """10.11 under 11.8, really: the cold one as it is, the hot one put in order by its own series first."""

@@ -13,7 +13,7 @@ from lib.gate import Gate
 from lib.mariadb import MariaDB
 from lib.restore import Site
 
-pytestmark = pytest.mark.skipif(newer.SERIES is not None, reason="needs both series")
+pytestmark = newer.needs_both
 
 
 def ours(sums):

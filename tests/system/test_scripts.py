@@ -201,6 +201,7 @@ def test_a_warning_fails_the_build(project):
     assert "unused" in out
 
 
+@pytest.mark.skipif(shutil.which("clang-format-14") is None, reason="no clang-format-14, which alone judges the form")
 def test_wrong_form_is_named(project):
     project.write("good.c", "int main(void) { return 0; }\n")
     done = process.run([project.folder / "scripts" / "format", "--check"], check=False)
