@@ -37,7 +37,7 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
     bool init = argc > 1 && strcmp(argv[1], "init") == 0;
     struct args a = args_begin(cli, argc, argv);
     int code = args_operands(&a, 0, 1);
-    json_t *last = NULL;
+    _cleanup_json_ json_t *last = NULL;
     if (code != EXIT_GOOD)
         return code;
     if (argc > 1 && !init && strcmp(argv[1], "show") != 0)
@@ -50,7 +50,6 @@ static int run_backup_folder(struct cli *cli, int argc, char **argv)
         tell_folder(cli, last, init);
     else if (last)
         cli_fail_last(cli, code, last);
-    json_decref(last);
     return code;
 }
 

@@ -80,7 +80,7 @@ static int run_backup_key(struct cli *cli, int argc, char **argv)
     struct args a = args_begin(cli, argc, argv);
     const char *what = argc > 1 ? argv[1] : "show";
     bool import = strcmp(what, "import") == 0, found = false;
-    json_t *last = NULL;
+    _cleanup_json_ json_t *last = NULL;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         found |= strcmp(known[i], what) == 0;
     if (!found)
@@ -96,7 +96,6 @@ static int run_backup_key(struct cli *cli, int argc, char **argv)
         tell(cli, last, what);
     else if (last)
         cli_fail_last(cli, code, last);
-    json_decref(last);
     return code;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "common/json_get.h"
 #include "common/metrics_text.h"
 #include "link/control.h"
 
@@ -27,8 +28,8 @@ static int run_metrics(struct cli *cli, int argc, char **argv)
     const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
     if (!c)
         return code != EXIT_GOOD ? code : EXIT_FAILED;
-    json_t *proxy = ask(config_str(c, "proxy", NULL, "control_socket"));
-    json_t *keeper = ask(config_str(c, "backup", NULL, "control_socket"));
+    _cleanup_json_ json_t *proxy = ask(config_str(c, "proxy", NULL, "control_socket"));
+    _cleanup_json_ json_t *keeper = ask(config_str(c, "backup", NULL, "control_socket"));
     if (cli->json) {
         json_t *both = json_pack("{s:O?, s:O?}", "proxy", proxy, "keeper", keeper);
         cli_print_json(both);
@@ -37,8 +38,6 @@ static int run_metrics(struct cli *cli, int argc, char **argv)
         _cleanup_free_ char *text = metrics_text(proxy, keeper);
         fputs(text, stdout);
     }
-    json_decref(proxy);
-    json_decref(keeper);
     return EXIT_GOOD;
 }
 

@@ -48,7 +48,7 @@ static int close_opened(struct cli *cli, const char *number)
 {
     char *end;
     long id = strtol(number, &end, 10);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (end == number || *end)
         return cli_usage(
             cli, "%s", tr(cli, "which one? Its number is in front of it in `elexgate opened`"));
@@ -56,7 +56,6 @@ static int close_opened(struct cli *cli, const char *number)
         json_pack("{s:s, s:I}", "cmd", "close-backup", "id", (json_int_t)id), &answer);
     if (code == EXIT_GOOD && cli->json)
         cli_print_json(answer);
-    json_decref(answer);
     return code;
 }
 

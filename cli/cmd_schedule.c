@@ -61,7 +61,7 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
     struct args a = args_begin(cli, argc - preview, argv + preview);
     const char *option, *args[8] = {"schedule"};
     size_t n = 1;
-    json_t *last = NULL;
+    _cleanup_json_ json_t *last = NULL;
     while ((option = args_next(&a, options)) && n < 5) {
         args[n++] = strcmp(option, "--count=") == 0 ? "--count" : "--from";
         args[n++] = a.value;
@@ -78,7 +78,6 @@ static int run_schedule(struct cli *cli, int argc, char **argv)
         print_all(cli, last);
     else if (last)
         cli_fail_last(cli, code, last);
-    json_decref(last);
     return code;
 }
 

@@ -237,11 +237,10 @@ static int run_status(struct cli *cli, int argc, char **argv)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
     if (code != EXIT_GOOD && code != EXIT_UNREACHABLE)
         return code;
-    json_t *keeper = status_backup_ask(cli);
+    _cleanup_json_ json_t *keeper = status_backup_ask(cli);
     if (code != EXIT_GOOD) { /* without the gate, what the keeper finds is all the more of use */
         if (!cli->json && json_is_object(keeper))
             status_backup_print(cli, keeper);
-        json_decref(keeper);
         return code;
     }
     json_object_set(s, "keeper", keeper);
@@ -260,7 +259,6 @@ static int run_status(struct cli *cli, int argc, char **argv)
         print_totals(cli, s);
         print_program(cli, s);
     }
-    json_decref(keeper);
     json_decref(s);
     return EXIT_GOOD;
 }

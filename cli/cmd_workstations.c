@@ -69,13 +69,12 @@ static void print_board(const struct cli *cli, const json_t *answer)
 
 static int tell_proxy(struct cli *cli, const char *address, const char *name)
 {
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     json_t *request = json_pack("{s:s, s:s, s:s*, s:b}", "cmd", "workstation", "address", address,
         "name", name, "forget", name == NULL);
     int code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
     if (code == EXIT_GOOD && cli->json)
         cli_print_json(answer);
-    json_decref(answer);
     return code;
 }
 

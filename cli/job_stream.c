@@ -111,11 +111,9 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
 /* Over a connection of its own, since the other one streams. */
 static void cancel(void *ctx)
 {
-    json_t *request = json_pack("{s:s}", "cmd", "cancel"), *answer = NULL;
+    _cleanup_json_ json_t *request = json_pack("{s:s}", "cmd", "cancel"), *answer = NULL;
     int r = control_call(ctx, ANSWER_MS, request, &answer, NULL);
     (void)r; /* it has just ended by itself */
-    json_decref(request);
-    json_decref(answer);
 }
 
 int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void *ctx, bool *told)
@@ -123,7 +121,7 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     const struct config *c = cli_config(cli);
     struct control *control = NULL;
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     *told = true;
     if (!c) {
         json_decref(request);
@@ -153,7 +151,6 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
                    ? s.exit_code
                    : cli_failf(cli, EXIT_UNREACHABLE, "the keeper went away; see: elexgate status");
     }
-    json_decref(answer);
     control_close(control);
     return code;
 }

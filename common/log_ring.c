@@ -108,13 +108,12 @@ static void take_line(char *line)
     char *json;
     enum log_level level;
     uint64_t seq = strtoull(line, &json, 10);
-    json_t *o = json_loads(json, 0, NULL);
+    _cleanup_json_ json_t *o = json_loads(json, 0, NULL);
     const char *name = json_get_str(o, "level");
     if (name && log_level_parse(name, &level)) {
         json = xstrdup(json + strspn(json, " "));
         put(seq > ring.last ? seq : ring.last + 1, level, json, strlen(json));
     }
-    json_decref(o);
 }
 
 static void load(const char *path)
@@ -205,7 +204,7 @@ static json_t *take_query(const json_t *request, struct query *q)
 /* Number, then what the line has; "text" is always there. */
 static json_t *line_object(uint64_t seq, const struct kept *k)
 {
-    json_t *fields = json_loadb(k->json, k->len, 0, NULL);
+    _cleanup_json_ json_t *fields = json_loadb(k->json, k->len, 0, NULL);
     json_t *time = json_object_get(fields, "ts");
     json_t *text = json_object_get(fields, "text");
     json_t *o = json_pack("{s:I, s:O?, s:s}", "seq", (json_int_t)seq, "time", time, "text", "");
@@ -218,7 +217,6 @@ static json_t *line_object(uint64_t seq, const struct kept *k)
     json_object_del(fields, "program");
     json_object_del(fields, "text");
     json_object_update_missing(o, fields);
-    json_decref(fields);
     return o;
 }
 

@@ -356,7 +356,7 @@ static char *finding_labels(const json_t *f)
 {
     const char *names[3 + LANG_COUNT] = {"code", "level", "title"};
     char own[LANG_COUNT][12];
-    json_t *o = json_deep_copy(f);
+    _cleanup_json_ json_t *o = json_deep_copy(f);
     size_t n = 3;
     for (enum lang lang = LANG_DE; lang < LANG_COUNT; lang++) {
         _cleanup_free_ char *title = phrase_in(lang, f, "title");
@@ -364,9 +364,7 @@ static char *finding_labels(const json_t *f)
         (void)json_object_set_new(o, own[lang], json_text(title));
         names[n++] = own[lang];
     }
-    char *labels = labels_of(o, names, n);
-    json_decref(o);
-    return labels;
+    return labels_of(o, names, n);
 }
 
 /* The keeper's verdict: what is found is 1. The title has no arguments, so that one series is one

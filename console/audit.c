@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/json_get.h"
 #include "common/log.h"
 #include "common/utf8.h"
 #include "console/ask.h"
@@ -11,7 +12,7 @@ static void tell_keeper_of(
     struct request *rq, const char *name, enum role role, const char *action, const char *result)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     /* cut off in the middle of a character, perhaps */
     rq->object[utf8_check(rq->object, strlen(rq->object))] = '\0';
     log_event(LOG_INFO, "action", LOG_S("action", action), LOG_S("who", name),
@@ -21,7 +22,6 @@ static void tell_keeper_of(
         "role", role_name(role));
     if (ask_told(rq->settings->keeper_socket, request, &answer, &e) < 0)
         log_err(LOG_DEBUG, "audit-not-taken", &e);
-    json_decref(answer);
 }
 
 void audit_action(struct request *rq, const char *name, enum role role)

@@ -94,7 +94,7 @@ static bool salt_of(const json_t *way, struct salt *out)
 
 size_t salts_of_account(const char *priv, size_t n, struct salt *out, size_t room)
 {
-    json_t *account = json_loadb(priv, n, 0, NULL);
+    _cleanup_json_ json_t *account = json_loadb(priv, n, 0, NULL);
     size_t found = 0, i;
     const json_t *way;
     if (found < room && salt_of(account, &out[found]))
@@ -103,7 +103,6 @@ size_t salts_of_account(const char *priv, size_t n, struct salt *out, size_t roo
     json_array_foreach (json_object_get(account, "auth_or"), i, way)
         if (found < room && salt_of(way, &out[found]))
             found++;
-    json_decref(account);
     return found;
 }
 

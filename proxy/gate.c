@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
@@ -83,7 +84,7 @@ static int load(struct gate *g, struct err *e)
         return r;
     const char *reason = "The database is being restored", *reason_de = NULL;
     json_int_t until = 0, since = clock_wall_ms();
-    json_t *o = json_loadb(data, n, 0, NULL);
+    _cleanup_json_ json_t *o = json_loadb(data, n, 0, NULL);
     if (!o || json_unpack(o, "{s:s, s:s, s:I, s:I}", "reason", &reason, "reason_de", &reason_de,
                   "until_ms", &until, "since_ms", &since) < 0) {
         log_event(LOG_WARNING, "block-file-damaged", LOG_S("file", path),
@@ -96,7 +97,6 @@ static int load(struct gate *g, struct err *e)
     g->since_ms = since;
     set_words(g, reason, reason_de ? reason_de : "Die Praxis-Datenbank wird wiederhergestellt");
     notice_words(g);
-    json_decref(o);
     free(data);
     log_event(LOG_WARNING, "still-blocked", LOG_S("reason", g->reason),
         LOG_S("hint", "`elexgate open` lets clients in"));

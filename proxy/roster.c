@@ -159,12 +159,11 @@ static void take_row(const json_t *o)
 void roster_open(const char *state_dir)
 {
     struct err e = {0};
-    char *data = NULL;
+    _cleanup_free_ char *data = NULL;
     size_t len = 0, i;
     path = xasprintf("%s/workstations.json", state_dir);
     int r = file_read(path, FILE_MAX, &data, &len, &e);
     json_t *list = r == 0 ? json_loadb(data, len, 0, NULL) : NULL, *row;
-    free(data);
     if (r == -ENOENT)
         return;
     if (r == 0 && !json_is_array(list))
@@ -186,13 +185,11 @@ void roster_save(void)
     pthread_mutex_unlock(&lock);
     if (!due)
         return;
-    json_t *list = roster_json();
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
+    _cleanup_json_ json_t *list = roster_json();
+    _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
     CHECK(text); /* of row_json's */
     if (file_publish(path, text, strlen(text), 0600, &e) < 0)
         log_err(LOG_WARNING, "workstations-not-kept", &e);
-    free(text);
 }
 
 /* --- what an admin says of it ----------------------------------------------------------------- */

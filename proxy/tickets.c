@@ -46,7 +46,7 @@ static int keys_save(const struct tickets *t, struct err *e)
 
 static void keys_load(struct tickets *t)
 {
-    char *data = NULL;
+    _cleanup_free_ char *data = NULL;
     size_t n = 0;
     if (!t->path || file_check_private(t->path, NULL) < 0 ||
         file_read(t->path, sizeof(struct ticket_file), &data, &n, NULL) < 0)
@@ -59,7 +59,6 @@ static void keys_load(struct tickets *t)
         OPENSSL_cleanse(&f, sizeof f);
     }
     OPENSSL_cleanse(data, n);
-    free(data);
 }
 
 int tickets_rotate(struct tickets *t, int64_t now, struct err *e)

@@ -45,14 +45,12 @@ char *ledger_line(const struct ledger_entry *n, char chain[static SHA256_HEX_LEN
         (void)json_object_set_new(o, "label", json_text(n->label));
         (void)json_object_set_new(o, "protected", json_boolean(n->protected));
     }
-    char *body = json_dumps(o, JSON_COMPACT);
+    _cleanup_free_ char *body = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     CHECK(body);
     size_t len = strlen(body) - 1; /* without the } */
     link_chain(body, len, chain);
-    char *line = xasprintf("%.*s" CHAIN_BEGIN "%s\"}", (int)len, body, chain);
-    free(body);
-    return line;
+    return xasprintf("%.*s" CHAIN_BEGIN "%s\"}", (int)len, body, chain);
 }
 
 static bool hex_or_empty(const char *s, size_t len)

@@ -256,14 +256,13 @@ int manifest_file_digest_lines(struct source *lines, char out[static SHA256_HEX_
     uint8_t sum[32];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     CHECK(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL));
-    char *buf = xmalloc(READ_STEP);
+    _cleanup_free_ char *buf = xmalloc(READ_STEP);
     ssize_t got = 0;
     while (lines && (got = lines->read(lines, buf, READ_STEP, e)) > 0)
         CHECK(EVP_DigestUpdate(hash, buf, (size_t)got));
     CHECK(EVP_DigestFinal_ex(hash, sum, NULL));
     hex_text(sum, sizeof sum, out);
     EVP_MD_CTX_free(hash);
-    free(buf);
     return (int)got;
 }
 
@@ -271,14 +270,14 @@ int manifest_file_write(struct sink *to, const struct manifest *m, struct source
     const struct seal_key *key, char digest[static SHA256_HEX_LEN], struct err *e)
 {
     struct manifest_seal seal = {0};
-    char *head = manifest_head_text(m), *buf = xmalloc(READ_STEP);
+    _cleanup_free_ char *head = manifest_head_text(m), *buf = xmalloc(READ_STEP);
     hex_sha256(head, strlen(head), digest);
     memcpy(seal.digest, digest, sizeof seal.digest);
     if (key) {
         memcpy(seal.key, key->public, sizeof seal.key);
         seal_sign(key, SEAL_MANIFEST, digest, seal.signature);
     }
-    char *first = manifest_seal_text(&seal);
+    _cleanup_free_ char *first = manifest_seal_text(&seal);
     int r = to->write(to, first, strlen(first), e);
     if (r == 0)
         r = to->write(to, head, strlen(head), e);
@@ -292,9 +291,6 @@ int manifest_file_write(struct sink *to, const struct manifest *m, struct source
     }
     if (r == 0)
         r = to->write(to, LAST, sizeof LAST - 1, e);
-    free(first);
-    free(buf);
-    free(head);
     return r;
 }
 

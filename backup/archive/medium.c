@@ -33,7 +33,7 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
         return 1;
     if (r < 0)
         return r;
-    json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    _cleanup_json_ json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     const char *found = json_get_str(o, "id");
     r = hex_valid(found, MEDIUM_ID_LEN - 1)
             ? 0
@@ -42,7 +42,6 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
                   path);
     if (r == 0)
         strcpy(id, found);
-    json_decref(o);
     return r;
 }
 
@@ -80,7 +79,7 @@ static bool is_known(const json_t *media, const char *folder, const char *id)
 
 static int remember(const char *seal_folder, const char *folder, const char *id, struct err *e)
 {
-    json_t *media = NULL;
+    _cleanup_json_ json_t *media = NULL;
     _cleanup_free_ char *path = xasprintf("%s/" MEDIA_FILE, seal_folder);
     int r = file_mkdirs(seal_folder, 0700, e);
     if (r == 0)
@@ -97,7 +96,6 @@ static int remember(const char *seal_folder, const char *folder, const char *id,
         r = file_publish(path, text, strlen(text), 0600, e);
         free(text);
     }
-    json_decref(media);
     return r;
 }
 
@@ -206,7 +204,7 @@ static int doubts(const char *folder, struct err *e)
 int medium_look(
     const char *seal_folder, const char *folder, char id[static MEDIUM_ID_LEN], struct err *e)
 {
-    json_t *media = NULL;
+    _cleanup_json_ json_t *media = NULL;
     id[0] = 0;
     int r = media_load(seal_folder, &media, e);
     int mark = r == 0 ? medium_read(folder, id, e) : r;
@@ -226,7 +224,6 @@ int medium_look(
             folder);
         r = MEDIUM_ANOTHER;
     }
-    json_decref(media);
     return r;
 }
 

@@ -78,7 +78,7 @@ static int parent_of(struct place *p, const char *path, bool make, const char **
     if (p->last && strlen(p->last) == len && memcmp(p->last, path, len) == 0)
         return p->last_fd;
 
-    char *folder = xstrdup(path);
+    _cleanup_free_ char *folder = xstrdup(path);
     folder[len] = 0;
     int at = p->root;
     char *rest, *part = strtok_r(folder, "/", &rest);
@@ -86,14 +86,11 @@ static int parent_of(struct place *p, const char *path, bool make, const char **
         int next = step(at, part, make, path, e);
         if (at != p->root)
             close(at);
-        if (next < 0) {
-            free(folder);
+        if (next < 0)
             return next;
-        }
         at = next;
         part = strtok_r(NULL, "/", &rest);
     }
-    free(folder);
     free(p->last);
     if (p->last_fd >= 0)
         close(p->last_fd);

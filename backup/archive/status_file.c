@@ -62,11 +62,10 @@ static bool read_proof(json_t *v, struct store_proof *p)
 static void digest_of(
     const json_t *o, const struct status_subject *about, char out[static SHA256_HEX_LEN])
 {
-    char *text = json_dumps(o, JSON_COMPACT);
+    _cleanup_free_ char *text = json_dumps(o, JSON_COMPACT);
     CHECK(text);
     _cleanup_free_ char *all = xasprintf(
         "%s %s %s\n%s", about->type, about->run, about->digest, text);
-    free(text);
     hex_sha256(all, strlen(all), out);
 }
 

@@ -90,13 +90,11 @@ bool trust_is_own_key(const struct trust *t, const char *public)
 static int save_own(struct trust *t, struct err *e)
 {
     _cleanup_free_ char *path = path_of(t, "own");
-    char *text = xcalloc(t->own_count + 1, SEAL_KEY_HEX_LEN);
+    _cleanup_free_ char *text = xcalloc(t->own_count + 1, SEAL_KEY_HEX_LEN);
     size_t n = 0;
     for (size_t i = 0; i < t->own_count; i++)
         n += (size_t)sprintf(text + n, "%s\n", t->own[i]);
-    int r = file_publish(path, text, n, KEY_MODE, e);
-    free(text);
-    return r;
+    return file_publish(path, text, n, KEY_MODE, e);
 }
 
 int trust_load_key(struct trust *t, struct err *e)

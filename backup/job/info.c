@@ -8,6 +8,7 @@
 #include "backup/server/server.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "common/sql_name.h"
 
 struct asked {
@@ -125,14 +126,13 @@ static json_t *difference_of(
 static int count_now(struct run *r, struct manifest *now, struct err *e)
 {
     struct server *s = NULL;
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     struct table_sums_options o = {.rows_only = true, .all = true};
     run_phase(r, "now", "check", 0);
     int code = server_connect(&r->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = table_sums_read(s, &o, now, broken, run_go_on, r, e);
     server_close(s);
-    json_decref(broken);
     return code == 1 ? run_pack_result(PACK_STOPPED, e) : code;
 }
 
@@ -197,7 +197,7 @@ static int tell_one(struct run *r, const struct asked *a, const struct store_lis
 static int tell_all(struct run *r, const struct asked *a, const struct store_list *l, struct err *e)
 {
     struct manifest now = {0};
-    json_t *archives = json_array();
+    _cleanup_json_ json_t *archives = json_array();
     bool with_now = a->against && strcmp(a->against, "now") == 0;
     int code = with_now ? count_now(r, &now, e) : 0;
     for (size_t i = 0; code == 0 && i < l->count; i++) {
@@ -208,7 +208,6 @@ static int tell_all(struct run *r, const struct asked *a, const struct store_lis
     if (code == 0)
         run_event(
             json_pack("{s:s,s:s,s:O}", "event", "info", "run", r->suffix, "archives", archives));
-    json_decref(archives);
     manifest_clear(&now);
     return code;
 }

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/notify_check.h"
@@ -43,9 +44,8 @@ static json_t *unknown(const char *words)
 static json_t *ask_proxy(const char *socket)
 {
     struct err e = {0};
-    json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
+    _cleanup_json_ json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
     int r = control_call(socket, PROXY_MS, request, &answer, &e);
-    json_decref(request);
     json_t *idle = json_object_get(answer, "idle"), *said;
     if (r == 0 && json_is_object(idle)) {
         said = json_incref(idle);
@@ -53,7 +53,6 @@ static json_t *ask_proxy(const char *socket)
     } else {
         said = unknown(r < 0 ? e.text : "the proxy's answer says nothing about being idle");
     }
-    json_decref(answer);
     return said;
 }
 

@@ -30,6 +30,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/error_phrase.h"
 #include "common/program.h"
@@ -303,11 +304,10 @@ static int run_command(const struct command *command, const struct config *c, in
 static int run_page_command(const struct config *c, const char *path, const char *name)
 {
     struct err e = {0};
-    json_t *told = NULL;
+    _cleanup_json_ json_t *told = NULL;
     int code = exit_code_of(page_command_run(c, path, name, &told, &e));
     json_t *last = json_pack("{sbsbsi}", "done", 1, "ok", code == 0, "exit", code);
     json_object_update(last, told);
-    json_decref(told);
     if (code != 0)
         error_phrase_put(last, &e);
     if (code != 0 && e.code && strerrorname_np(e.code))

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "backup/job/run.h"
 #include "common/audit_read.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 
 static int page_audit(const struct config *c, const char *config_file, const json_t *request,
@@ -49,12 +50,11 @@ int page_command_run(
     const struct config *c, const char *config_file, const char *name, json_t **told, struct err *e)
 {
     json_t *answer = NULL;
-    json_t *request = read_request();
+    _cleanup_json_ json_t *request = read_request();
     int r = json_is_object(request) ? 0 : err_set(e, EINVAL, "%s: no request came", name);
     for (size_t i = 0; r == 0 && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
             r = commands[i].run(c, config_file, request, &answer, e);
-    json_decref(request);
     if (r == 0 && answer)
         run_event(json_pack("{s:s, s:o}", "event", "answer", "answer", answer));
     else

@@ -148,7 +148,7 @@ static void add_backups(struct day *d, const struct store_list *all)
 static void add_audit(struct day *d, const char *path)
 {
     json_t *limit = json_pack("{s:i}", "limit", AUDIT_READ_LINES), *line;
-    json_t *answer = audit_read_answer(path, limit);
+    _cleanup_json_ json_t *answer = audit_read_answer(path, limit);
     size_t i;
     json_array_foreach (json_object_get(answer, "lines"), i, line) {
         int64_t ms;
@@ -161,7 +161,6 @@ static void add_audit(struct day *d, const char *path)
         else if (!strcmp(event, "command") && (!strcmp(action, "block") || !strcmp(action, "open")))
             add_mark(d, ms, action, json_get_text(line, "who"));
     }
-    json_decref(answer);
     json_decref(limit);
 }
 

@@ -13,13 +13,12 @@ json_t *keeper_page_errand(struct keeper *k, struct control_client *c, json_t *r
 {
     struct monitor_request q = keeper_job_of(kind);
     struct err e = {0};
-    char *text = json_dumps(request, JSON_COMPACT);
+    _cleanup_free_ char *text = json_dumps(request, JSON_COMPACT);
     size_t len = text ? strlen(text) : 0;
     int in = memfd_create("request", MFD_CLOEXEC);
     int r = in < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(in, text, len, &e);
     if (text)
         explicit_bzero(text, len); /* a key or a passphrase may be in it */
-    free(text);
     if (r == 0 && lseek(in, 0, SEEK_SET) < 0)
         r = err_sys(&e, errno, "memfd");
     json_t *said = r < 0 ? json_error_of(-r, &e)

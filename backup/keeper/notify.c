@@ -155,14 +155,12 @@ static void on_end(void *ctx, int exit_code, int signal)
 static char *words_of(json_t *message)
 {
     const struct health_about *a = health_about_name(json_get_text(message, "event"));
-    json_t *whole = json_copy(message);
+    _cleanup_json_ json_t *whole = json_copy(message);
     if (a) {
         phrase_put(whole, "title", phrase_of(a->title));
         phrase_put(whole, "advice", phrase_of(a->advice));
     }
-    char *text = json_dumps(whole, JSON_COMPACT);
-    json_decref(whole);
-    return text;
+    return json_dumps(whole, JSON_COMPACT);
 }
 
 static void send_message(struct keeper_notify *n, json_t *message)

@@ -146,7 +146,7 @@ static int open_job(
     const json_t *request, struct monitor_request *out, char *which, size_t size, struct err *e)
 {
     struct restore_request q;
-    json_t *mine = json_deep_copy((json_t *)(uintptr_t)request);
+    _cleanup_json_ json_t *mine = json_deep_copy((json_t *)(uintptr_t)request);
     (void)json_object_set_new(mine, "action", json_string("open"));
     (void)json_object_del(mine, "expire");
     int r = restore_request_read(mine, RESTORE_BY_KEEPER, &q, e);
@@ -159,7 +159,6 @@ static int open_job(
         utf8_copy(which, size, q.moment ? q.moment : q.which);
     }
     restore_request_clear(&q);
-    json_decref(mine);
     return r;
 }
 

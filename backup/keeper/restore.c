@@ -56,7 +56,7 @@ void keeper_restore_take_over(struct keeper *k)
     if (!s.trail_ns || s.trail_ns == k->trail.seen_ns ||
         keeper_monitor_ask(k->ports.monitor, &q, -1, &answer, &trail, &e) < 0)
         return;
-    json_t *head = read_head(trail);
+    _cleanup_json_ json_t *head = read_head(trail);
     if (!head)
         return;
     k->trail.seen_ns = s.trail_ns;
@@ -64,7 +64,6 @@ void keeper_restore_take_over(struct keeper *k)
         keeper_run_adopt(k, trail, (int)json_get_int(head, "pid"));
         trail = -1;
     }
-    json_decref(head);
 }
 
 /* --- the job that runs --- */

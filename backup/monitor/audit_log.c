@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "common/utf8.h"
 
 static const char *path_of(const struct config *c, const char *key)
@@ -28,9 +29,8 @@ void files_audit_open(const struct config *c)
 /* One object in one line: nobody who reads the log must take it for more. */
 static bool is_line(const char *line, size_t n)
 {
-    json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+    _cleanup_json_ json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
     bool good = json_is_object(o) && json_is_string(json_object_get(o, "event"));
-    json_decref(o);
     for (size_t i = 0; i < n; i++)
         good &= (unsigned char)line[i] >= ' ';
     return good;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "backup/rules/restore_request.h"
+#include "common/json_get.h"
 #include "common/process.h"
 
 #define RIGHT(name) (UINT64_C(1) << CAP_##name)
@@ -137,7 +138,7 @@ static bool types_fit(const struct kind *k, const struct monitor_request *q)
 static bool request_fits(const struct kind *k, const char *text, char **line, char **upload)
 {
     struct restore_request r;
-    json_t *o = json_loads(text, 0, NULL);
+    _cleanup_json_ json_t *o = json_loads(text, 0, NULL);
     bool fits = restore_request_read(o, RESTORE_BY_KEEPER, &r, NULL) == 0 &&
                 (k->actions & 1u << r.action);
     if (fits && line)
@@ -145,7 +146,6 @@ static bool request_fits(const struct kind *k, const char *text, char **line, ch
     if (fits && upload)
         *upload = r.upload ? xstrdup(r.upload) : NULL;
     restore_request_clear(&r);
-    json_decref(o);
     return fits;
 }
 

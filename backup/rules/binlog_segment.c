@@ -1,5 +1,6 @@
 #include "backup/rules/binlog_segment.h"
 #include "common/hex.h"
+#include "common/json_get.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -175,7 +176,7 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
     if (len > BINLOG_INDEX_MAX)
         return wrong(e, "the index is too long");
     _cleanup_free_ char *whole = xasprintf("{%.*s", (int)len, text);
-    json_t *o = json_loadb(whole, len + 1, JSON_REJECT_DUPLICATES, &why);
+    _cleanup_json_ json_t *o = json_loadb(whole, len + 1, JSON_REJECT_DUPLICATES, &why);
     struct binlog_segment *s = xcalloc(1, sizeof *s);
     int code = 0;
     if (!o ||
@@ -197,7 +198,6 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
     if (code == 0)
         *out = *s;
     free(s);
-    json_decref(o);
     return code;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/hex.h"
 #include "common/sql_name.h"
@@ -206,16 +207,13 @@ char *manifest_seal_text(const struct manifest_seal *seal)
 
 char *manifest_head_text(const struct manifest *m)
 {
-    json_t *head = build_head(m);
-    char *text = json_dumps(head, JSON_COMPACT);
-    json_decref(head);
+    _cleanup_json_ json_t *head = build_head(m);
+    _cleanup_free_ char *text = json_dumps(head, JSON_COMPACT);
     CHECK(text);
     size_t len = strlen(text);
     CHECK(len > 2 && text[0] == '{' && text[len - 1] == '}');
     text[len - 1] = 0;
-    char *out = xasprintf("%s,\"entries\":[\n", text + 1);
-    free(text);
-    return out;
+    return xasprintf("%s,\"entries\":[\n", text + 1);
 }
 
 /* "path":… if the bytes are UTF-8, else "path_hex":… */
@@ -238,7 +236,7 @@ char *manifest_entry_text(const struct manifest_entry *en)
 {
     static const char *const types[] = {
         [ENTRY_FILE] = "file", [ENTRY_DIRECTORY] = "directory", [ENTRY_SYMLINK] = "symlink"};
-    json_t *obj = json_object();
+    _cleanup_json_ json_t *obj = json_object();
     set_bytes(obj, "path", en->path);
     json_object_set_new(obj, "type", json_string(types[en->type]));
     json_object_set_new(obj, "mode", json_integer((json_int_t)en->mode));
@@ -256,7 +254,6 @@ char *manifest_entry_text(const struct manifest_entry *en)
     if (en->unstable)
         json_object_set_new(obj, "unstable", json_true());
     char *text = json_dumps(obj, JSON_COMPACT);
-    json_decref(obj);
     CHECK(text);
     return text;
 }

@@ -84,11 +84,10 @@ static bool forget_unsent(json_t *state, const char *event)
 static bool ends(json_t *state, json_t *active, const struct notice_fact *f,
     const char *const *channels, int64_t now_ms)
 {
-    json_t *a = json_incref(json_object_get(active, f->event));
+    _cleanup_json_ json_t *a = json_incref(json_object_get(active, f->event));
     (void)json_object_del(active, f->event);
     if (!forget_unsent(state, f->event))
         put_message(state, f->event, "recovered", a, channels, now_ms);
-    json_decref(a);
     return true;
 }
 

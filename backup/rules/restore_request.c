@@ -217,7 +217,7 @@ static void keep_member(json_t *to, const json_t *from, const char *name)
 
 char *restore_request_text(const json_t *o)
 {
-    json_t *ours = json_object();
+    _cleanup_json_ json_t *ours = json_object();
     keep_member(ours, o, "action");
     keep_member(ours, o, "types");
     keep_member(ours, o, "names");
@@ -225,7 +225,5 @@ char *restore_request_text(const json_t *o)
         keep_member(ours, o, texts[i].name);
     for (size_t i = 0; i < COUNT(flags); i++)
         keep_member(ours, o, flags[i].name);
-    char *text = json_dumps(ours, JSON_COMPACT);
-    json_decref(ours);
-    return text;
+    return json_dumps(ours, JSON_COMPACT);
 }

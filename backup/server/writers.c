@@ -72,7 +72,8 @@ static int ask_page(
 
 static void take_names(struct writers *w, const char *socket)
 {
-    json_t *answer = NULL, *row, *request = json_pack("{s:s}", "cmd", "workstations");
+    _cleanup_json_ json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "workstations");
+    json_t *row;
     size_t i;
     (void)!control_call(socket, ANSWER_MS, request, &answer, NULL);
     json_array_foreach (json_object_get(answer, "workstations"), i, row) {
@@ -83,8 +84,6 @@ static void take_names(struct writers *w, const char *socket)
                 w->names[k] = xasprintf("%s (%s)", address, name);
             }
     }
-    json_decref(answer);
-    json_decref(request);
 }
 
 struct writers *writers_ask(const char *socket, int64_t from, int64_t to)

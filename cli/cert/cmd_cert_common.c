@@ -15,6 +15,7 @@
 #include "certs/pem.h"
 #include "cli/cert/cmd_cert.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 #include "link/control.h"
 
 #define RELOAD_TIMEOUT_MS 10000
@@ -349,10 +350,8 @@ static enum reload ask_reload(struct cert_run *run, struct err *e)
     if (r < 0)
         return r == -ENOENT || r == -ECONNREFUSED ? RELOAD_NOT_RUNNING : RELOAD_REFUSED;
     control_close(c);
-    json_t *request = json_pack("{s:s}", "cmd", "reload"), *answer = NULL;
+    _cleanup_json_ json_t *request = json_pack("{s:s}", "cmd", "reload"), *answer = NULL;
     r = control_call(run->proxy_socket, RELOAD_TIMEOUT_MS, request, &answer, e);
-    json_decref(request);
-    json_decref(answer);
     return r < 0 ? RELOAD_REFUSED : RELOAD_DONE;
 }
 

@@ -14,6 +14,7 @@
 #include "cli/cert/cmd_cert_package.h"
 #include "common/file.h"
 #include "common/hex.h"
+#include "common/json_get.h"
 
 #define PACKAGE_CONTENTS 20
 
@@ -77,7 +78,7 @@ static int write_package(
     struct package_content all[PACKAGE_CONTENTS] = {0};
     size_t n = package_texts(facts, texts), k = 0, i, len = 0;
     int code = EXIT_GOOD;
-    char *zip = NULL;
+    _cleanup_free_ char *zip = NULL;
     json_t *path;
     for (i = 0; i < n; i++) {
         if (code == EXIT_GOOD)
@@ -103,7 +104,6 @@ static int write_package(
     }
     for (i = 0; i < k; i++)
         free((char *)(uintptr_t)all[i].data);
-    free(zip);
     return code;
 }
 
@@ -215,12 +215,11 @@ static int export_pair(
         facts.sha1 = sha1;
         facts.valid_until = cert_date(ai->not_after, until);
     }
-    json_t *files = json_array();
+    _cleanup_json_ json_t *files = json_array();
     if (anchor != NULL && target != GUIDE_WEBELEXIS)
         code = write_anchors(run, dir, anchors, files);
     if (code == EXIT_GOOD)
         code = write_guide(run, dir, target, &facts, files);
-    json_decref(files);
     cert_info_free(ai);
     return code;
 }

@@ -240,7 +240,7 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
     if (cert_store_current(&run->store, &now, NULL) < 0)
         now = NULL;
     _cleanup_free_ char *lost = now ? lost_names(cert_pair_info(now), i) : NULL;
-    json_t *o = cert_exchange_json(run, now, next);
+    _cleanup_json_ json_t *o = cert_exchange_json(run, now, next);
     bool same = strcmp(json_get_text(o, "workstations"), "same-ca") == 0;
     (void)json_object_set_new(o, "ok", json_true());
     if (lost != NULL)
@@ -256,7 +256,6 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
         if (lost != NULL)
             printf(tr(run->cli, "It lacks the name %s.\n"), lost);
     }
-    json_decref(o);
     cert_pair_unref(now);
     return EXIT_GOOD;
 }

@@ -7,6 +7,7 @@
 #include "certs/pem.h"
 #include "certs/renew.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/json_get.h"
 
 /* The certificates of the file named, else of the pair in use. */
 static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
@@ -73,7 +74,7 @@ static int run_show(struct cert_run *run)
 {
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     _cleanup_free_ char *path = NULL;
-    json_t *list = run->cli->json ? json_array() : NULL;
+    _cleanup_json_ json_t *list = run->cli->json ? json_array() : NULL;
     int code = read_shown(run, &certs, &path);
     for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(certs); i++)
         code = show_one(run, sk_X509_value(certs, i), list, i == 0);
@@ -84,7 +85,6 @@ static int run_show(struct cert_run *run)
         cli_print_json(o);
         json_decref(o);
     }
-    json_decref(list);
     return code;
 }
 

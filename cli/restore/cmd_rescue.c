@@ -123,9 +123,9 @@ static int go_on(struct lines *l, bool yes)
 {
     int code = l->rows > 0 && !yes ? cli_confirm(l->cli, N_("write back")) : EXIT_GOOD;
     bool writes = code == EXIT_GOOD && l->rows > 0;
-    json_t *ask = writes ? json_pack("{s:s}", "id", l->id ? l->id : "") : json_object();
+    _cleanup_json_ json_t *ask = writes ? json_pack("{s:s}", "id", l->id ? l->id : "")
+                                        : json_object();
     int gone = run_job(l, writes ? "write_back" : "discard", ask);
-    json_decref(ask);
     return code == EXIT_GOOD ? gone : code;
 }
 
@@ -136,7 +136,7 @@ static int run_rescue(struct cli *cli, int argc, char **argv)
         {"--rows", "rows"}, {"--dry-run", "dry_run"}, {"--yes", "yes"}, {NULL, NULL}};
     struct args a = args_begin(cli, argc, argv);
     struct lines l = {.cli = cli, .rows = -1};
-    json_t *ask = json_object();
+    _cleanup_json_ json_t *ask = json_object();
     args_members(&a, members, ask);
     if (!a.failed && a.next < argc)
         (void)json_object_set_new(ask, "table", json_text(argv[a.next++]));
@@ -149,7 +149,6 @@ static int run_rescue(struct cli *cli, int argc, char **argv)
         code = run_job(&l, "rescue", ask);
     if (code == EXIT_GOOD && !dry_run)
         code = go_on(&l, yes);
-    json_decref(ask);
     free(l.id);
     return code;
 }

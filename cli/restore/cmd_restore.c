@@ -127,7 +127,7 @@ static int run_job(struct cli *cli, json_t *ask, const char *action, bool *loss)
     progress_init(&l.progress, cli);
     int code = start_job(cli, ask, action, on_work, &l);
     bool good = l.event != NULL, bad = code != EXIT_GOOD && code != EXIT_BUSY && code != EXIT_USAGE;
-    json_t *status = NULL;
+    _cleanup_json_ json_t *status = NULL;
     if ((good || bad) && !l.progress.raw &&
         ask_job(cli, ask, "status", "restore", &status) == EXIT_GOOD) {
         if (good)
@@ -138,7 +138,6 @@ static int run_job(struct cli *cli, json_t *ask, const char *action, bool *loss)
     if (loss)
         *loss = code == EXIT_REFUSED && json_get_true(l.difference, "grave") &&
                 json_is_false(json_object_get(l.difference, "accepted"));
-    json_decref(status);
     json_decref(l.difference);
     json_decref(l.event);
     return code;
@@ -170,11 +169,10 @@ static void keep_done(void *ctx, const json_t *line)
 /* A wrong name is said before anything else, such as that a terminal is missing. */
 static int can_be_done(struct cli *cli, json_t *ask)
 {
-    json_t *last = NULL;
+    _cleanup_json_ json_t *last = NULL;
     int code = start_job(cli, ask, "plan", keep_done, &last);
     if (code != EXIT_GOOD && json_get_str(last, "error"))
         cli_fail_last(cli, code, last);
-    json_decref(last);
     return code;
 }
 
@@ -220,7 +218,7 @@ static int restore_sql(struct cli *cli, json_t *ask)
 
 static int show_status(struct cli *cli, json_t *ask)
 {
-    json_t *status = NULL;
+    _cleanup_json_ json_t *status = NULL;
     int code = ask_job(cli, ask, "status", "restore", &status);
     if (code == EXIT_GOOD && status) {
         if (cli->json)
@@ -228,7 +226,6 @@ static int show_status(struct cli *cli, json_t *ask)
         else
             restore_words_status(cli, status);
     }
-    json_decref(status);
     return code;
 }
 
@@ -272,11 +269,10 @@ static int carry_out(struct cli *cli, json_t *ask)
 
 static int run_restore(struct cli *cli, int argc, char **argv)
 {
-    json_t *ask = json_object();
+    _cleanup_json_ json_t *ask = json_object();
     int code = parse(cli, argc, argv, ask);
     if (code == EXIT_GOOD)
         code = carry_out(cli, ask);
-    json_decref(ask);
     return code;
 }
 

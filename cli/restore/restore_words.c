@@ -169,7 +169,7 @@ void restore_words_difference(const struct cli *cli, const json_t *difference)
 /* A workstation has many connections: one line for each, with their number. */
 static void print_sessions(const struct cli *cli, const json_t *sessions)
 {
-    json_t *counts = json_object();
+    _cleanup_json_ json_t *counts = json_object();
     size_t i;
     const json_t *s;
     json_array_foreach ((json_t *)(uintptr_t)sessions, i, s) {
@@ -186,7 +186,6 @@ static void print_sessions(const struct cli *cli, const json_t *sessions)
     json_t *count;
     json_object_foreach (counts, who, count)
         printf(tr(cli, "  %s  (%lld connections)\n"), who, json_integer_value(count));
-    json_decref(counts);
 }
 
 /* What lies behind the moment that is gone back to. */

@@ -21,7 +21,7 @@
 json_t *model_backups(struct request *rq)
 {
     json_t *model = json_object(), *archives = NULL, *run;
-    json_t *keeper = keeper_status_into(rq, model);
+    _cleanup_json_ json_t *keeper = keeper_status_into(rq, model);
     struct err e = {0};
     json_int_t total = 0;
     size_t i;
@@ -42,7 +42,6 @@ json_t *model_backups(struct request *rq)
         (void)json_object_set_new(model, "keeper_error", json_string(why));
     }
     json_decref(archives);
-    json_decref(keeper);
     return model;
 }
 
@@ -62,7 +61,7 @@ static const char *back(const struct request *rq)
 static void tell_keeper(struct request *rq, json_t *request, const char *done, const char *waits)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_begun(rq, back(rq), say(rq, done, NULL));
     else if (e.code == EBUSY && waits)
@@ -72,7 +71,6 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done, c
         answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", why, NULL));
     } else
         answer_failed(rq, back(rq), "keeper", &e);
-    json_decref(answer);
 }
 
 void action_backup(struct request *rq)
@@ -80,11 +78,10 @@ void action_backup(struct request *rq)
     const char *mode = form_text(rq->form, "mode");
     const char *method = form_text(rq->form, "method");
     bool now = mode && strcmp(mode, "now") == 0;
-    json_t *types = form_texts(rq->form, "types");
+    _cleanup_json_ json_t *types = form_texts(rq->form, "types");
     json_t *request = json_pack("{ssss}", "cmd", "run", "mode", now ? "now" : "when-idle");
     if (json_array_size(types) > 0)
         (void)json_object_set(request, "types", types);
-    json_decref(types);
     if (method && *method)
         (void)json_object_set_new(request, "method", json_string(method));
     utf8_format(rq->object, sizeof rq->object, "%s%s%s", now ? "now" : "when-idle",
@@ -122,9 +119,8 @@ void action_drill(struct request *rq)
 
 void action_delete(struct request *rq)
 {
-    json_t *request = about_run(rq, "delete");
+    _cleanup_json_ json_t *request = about_run(rq, "delete");
     if (!form_flag(rq->form, "sure")) {
-        json_decref(request);
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back(rq), say(rq, "not-sure", NULL));
         return;
     }

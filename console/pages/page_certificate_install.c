@@ -54,15 +54,14 @@ void certificates_again(struct request *rq, struct err *e, const json_t *result)
 /* Workstations that have come lately. */
 static size_t count_workstations(struct request *rq)
 {
-    json_t *answer = NULL, *seen = json_object(), *session;
+    _cleanup_json_ json_t *answer = NULL, *seen = json_object();
+    json_t *session;
     struct err e = {0};
     size_t i;
     if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
         json_array_foreach (json_object_get(answer, "sessions"), i, session)
             (void)json_object_set_new(seen, json_get_text(session, "peer"), json_true());
     size_t n = json_object_size(seen);
-    json_decref(seen);
-    json_decref(answer);
     return n;
 }
 

@@ -106,15 +106,14 @@ static void add_ways(struct request *rq, json_t *model, const json_t *shown)
 
 static void add_current(struct request *rq, json_t *model)
 {
-    json_t *result = NULL, *current = NULL, *status = NULL;
+    _cleanup_json_ json_t *result = NULL, *status = NULL;
+    json_t *current = NULL;
     struct err e = {0};
     if (certificates_ask(rq, "show", NULL, &result, &e) == 0) {
         add_ways(rq, model, result);
         current = json_deep_copy(json_array_get(json_object_get(result, "certificates"), 0));
     } else if (ask_proxy(rq, json_pack("{ss}", "cmd", "status"), &status, NULL) == 0)
         current = json_deep_copy(json_object_get(status, "certificate"));
-    json_decref(result);
-    json_decref(status);
     if (!json_is_object(current)) {
         _cleanup_free_ char *text = say(
             rq, ask_unreachable(&e) ? "keeper-away" : "no-certificate", NULL);

@@ -37,13 +37,12 @@ static void complete(json_t *session)
 json_t *model_clients(struct request *rq)
 {
     json_t *model = json_object(), *answer = NULL, *session;
-    json_t *proxy = proxy_status_into(rq, model);
+    _cleanup_json_ json_t *proxy = proxy_status_into(rq, model);
     struct err e = {0};
     size_t i;
     add_gate(rq, model, proxy);
-    json_t *status = live_status(rq->console);
+    _cleanup_json_ json_t *status = live_status(rq->console);
     json_t *down = database_down(json_object_get(status, "keeper"));
-    json_decref(status);
     if (down)
         (void)json_object_set_new(model, "database_down", down);
     json_t *waiting = json_object_get(proxy, "waiting_for_restart");
@@ -61,7 +60,6 @@ json_t *model_clients(struct request *rq)
     }
     add_board(rq, model, proxy);
     json_decref(answer);
-    json_decref(proxy);
     return model;
 }
 
@@ -71,9 +69,8 @@ static void tell_proxy(
     struct request *rq, json_t *request, int timeout_ms, const char *done, const char *waiting)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     int r = ask_proxy_long(rq, request, timeout_ms, &answer, &e);
-    json_decref(answer);
     if (r == 0)
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
     else if (e.code == ETIMEDOUT && waiting)

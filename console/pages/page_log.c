@@ -156,7 +156,7 @@ json_t *model_log(struct request *rq)
 void get_log_download(struct request *rq)
 {
     struct filter f = filter_of(rq);
-    json_t *errors = json_array(), *lines = gather(rq, &f, 2 * ALL_MAX, errors);
+    _cleanup_json_ json_t *errors = json_array(), *lines = gather(rq, &f, 2 * ALL_MAX, errors);
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
@@ -169,8 +169,6 @@ void get_log_download(struct request *rq)
             json_get_text(line, "event"), json_get_text(line, "text"), details);
     }
     CHECK(fclose(out) == 0);
-    json_decref(lines);
-    json_decref(errors);
     struct MHD_Response *r = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
     CHECK(r);
     (void)MHD_add_response_header(r, "Content-Type", "text/plain; charset=utf-8");

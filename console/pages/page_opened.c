@@ -58,12 +58,11 @@ void add_opened(json_t *model, const json_t *keeper)
 static void tell_keeper(struct request *rq, json_t *request, const char *done)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (ask_keeper(rq, request, &answer, &e) == 0)
         answer_begun(rq, PAGE, say(rq, done, NULL));
     else
         answer_failed(rq, PAGE, "keeper", &e);
-    json_decref(answer);
 }
 
 void action_open_backup(struct request *rq)

@@ -82,7 +82,8 @@ static void add_keeper(struct request *rq, json_t *model, const json_t *keeper)
 json_t *model_overview(struct request *rq)
 {
     json_t *model = json_object();
-    json_t *proxy = proxy_status_into(rq, model), *keeper = keeper_status_into(rq, model);
+    _cleanup_json_ json_t *proxy = proxy_status_into(rq, model),
+                          *keeper = keeper_status_into(rq, model);
     json_t *problems = problems_find(proxy, keeper, rq->console->messages, rq->lang);
     add_status(rq, model, problems);
     (void)json_object_set_new(model, "problems", problems);
@@ -96,7 +97,5 @@ json_t *model_overview(struct request *rq)
     }
     if (keeper)
         add_keeper(rq, model, keeper);
-    json_decref(proxy);
-    json_decref(keeper);
     return model;
 }

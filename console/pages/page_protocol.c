@@ -120,7 +120,7 @@ static void add_row(
 
 static void gather_operation(struct request *rq, const char *q, json_t *rows, bool proxy)
 {
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     json_t *request = json_pack("{sssssi}", "cmd", "log", "level", "info", "limit", LINES_MAX);
     struct err e = {0};
     size_t i;
@@ -133,7 +133,6 @@ static void gather_operation(struct request *rq, const char *q, json_t *rows, bo
         if (*text)
             add_row(rq, q, rows, line, text, strcmp(json_get_text(line, "level"), "info") != 0);
     }
-    json_decref(answer);
 }
 
 /* The page tells of an action with the address, and the keeper by itself of what it was asked to

@@ -136,7 +136,7 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
 {
     const json_t *last = json_object_get(keeper, "last_restore");
     char stamp[CLOCK_ISO_LEN];
-    json_t *old = kept(rq);
+    _cleanup_json_ json_t *old = kept(rq);
     if (!json_is_object(last) && !old)
         return;
     _cleanup_free_ char *said = phrase_in(rq->lang, last, "words");
@@ -157,7 +157,6 @@ static void add_last(struct request *rq, json_t *model, const json_t *keeper)
         (void)json_object_set_new(
             o, "old_until", json_string(clock_iso(time_in(old, "started") + keep, stamp)));
     (void)json_object_set_new(model, "last", o);
-    json_decref(old);
 }
 
 /* --- what could be ---------------------------------------------------------------------------- */
@@ -169,11 +168,10 @@ static json_t *good_runs(struct request *rq)
     size_t i;
     if (ask_keeper_long(rq, json_pack("{ss}", "cmd", "archives"), LIST_MS, &archives, &e) < 0)
         return good;
-    json_t *runs = runs_of(rq, archives);
+    _cleanup_json_ json_t *runs = runs_of(rq, archives);
     json_array_foreach (runs, i, run)
         if (!json_object_get(run, "problem") && !json_get_true(run, "stranger"))
             (void)json_array_append(good, run);
-    json_decref(runs);
     json_decref(archives);
     return good;
 }
@@ -191,7 +189,7 @@ static void add_choice(struct request *rq, json_t *model)
 static json_t *restore_model(struct request *rq, const struct restore_choice *choice)
 {
     json_t *model = json_object();
-    json_t *keeper = keeper_status_into(rq, model);
+    _cleanup_json_ json_t *keeper = keeper_status_into(rq, model);
     add_job(rq, model, keeper);
     add_running(rq, model);
     if (keeper)
@@ -202,7 +200,6 @@ static json_t *restore_model(struct request *rq, const struct restore_choice *ch
         if (!json_object_get(model, "plan"))
             add_choice(rq, model);
     }
-    json_decref(keeper);
     return model;
 }
 
@@ -218,7 +215,7 @@ json_t *model_restore(struct request *rq)
 static void tell_keeper(struct request *rq, json_t *request, const char *done)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
         answer_done(rq, PAGE, say(rq, done, NULL), NULL);
     else if (e.code == EBUSY) {
@@ -226,7 +223,6 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
         answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "busy", "text", why, NULL));
     } else
         answer_failed(rq, PAGE, "keeper", &e);
-    json_decref(answer);
 }
 
 /* The word was not typed, or wrongly: the plan once more. */
@@ -266,7 +262,7 @@ static struct restore_choice choice_of(struct request *rq)
 static json_t *begin_request(struct request *rq, const struct restore_choice *choice)
 {
     const char *what = choice->run ? choice->run : choice->upload ? choice->upload : choice->to;
-    json_t *types = form_texts(rq->form, "types");
+    _cleanup_json_ json_t *types = form_texts(rq->form, "types");
     json_t *request = json_pack("{s:s, s:s, s:b, s:s}", "cmd", "restore", "action",
         choice->upload ? "sql" : "run", "foreign", form_flag(rq->form, "foreign"),
         choice->run      ? "which"
@@ -275,7 +271,6 @@ static json_t *begin_request(struct request *rq, const struct restore_choice *ch
         what);
     if (choice->run && json_array_size(types) > 0)
         (void)json_object_set(request, "types", types);
-    json_decref(types);
     return request;
 }
 

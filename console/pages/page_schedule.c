@@ -244,7 +244,7 @@ static void add_config(struct request *rq, json_t *model, const json_t *config)
 json_t *model_schedule(struct request *rq)
 {
     json_t *model = json_object(), *config = NULL;
-    json_t *keeper = keeper_status_into(rq, model);
+    _cleanup_json_ json_t *keeper = keeper_status_into(rq, model);
     struct err e = {0};
     add_job(rq, model, keeper);
     if (!keeper)
@@ -254,7 +254,6 @@ json_t *model_schedule(struct request *rq)
     else
         error_phrase_put(model, &e);
     json_decref(config);
-    json_decref(keeper);
     return model;
 }
 
@@ -303,7 +302,7 @@ void action_schedule(struct request *rq)
 {
     const char *sha256 = form_text(rq->form, "sha256");
     _cleanup_free_ char *schedule = schedule_of_form(rq->form);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     struct err e = {0};
     if (form_flag(rq->form, "on") && !*schedule) {
         again(rq, say(rq, "schedule-field", NULL));
@@ -331,5 +330,4 @@ void action_schedule(struct request *rq)
         answer_refused(rq, MHD_HTTP_CONFLICT, PAGE, say(rq, "schedule-stale", NULL));
     else
         answer_failed(rq, PAGE, "keeper", &e);
-    json_decref(answer);
 }

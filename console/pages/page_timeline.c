@@ -50,7 +50,8 @@ static double minute_of(const json_t *o, const char *key, int64_t from)
 /* For the picture: numbers of the whole day, in one attribute each. */
 static void add_picture(json_t *model, const json_t *day, const json_t *gaps, int64_t from)
 {
-    char *minutes = NULL, *red = NULL, *marks = NULL;
+    _cleanup_free_ char *minutes = NULL, *red = NULL;
+    char *marks = NULL;
     size_t n, i;
     const json_t *it;
     FILE *f = open_memstream(&minutes, &n);
@@ -69,8 +70,6 @@ static void add_picture(json_t *model, const json_t *day, const json_t *gaps, in
     fclose(f);
     (void)json_object_set_new(model, "picture",
         json_pack("{s:s, s:s, s:s}", "minutes", minutes, "gaps", red, "marks", marks));
-    free(minutes);
-    free(red);
     free(marks);
 }
 
@@ -199,7 +198,7 @@ json_t *model_timeline(struct request *rq)
     }
     const json_t *day = json_object_get(answer, "timeline");
     int64_t from = time_in(day, "from");
-    json_t *gaps = gaps_of(answer, day);
+    _cleanup_json_ json_t *gaps = gaps_of(answer, day);
     other_day(from, 0, date);
     (void)json_object_set_new(model, "day", json_string(date));
     (void)json_object_set_new(model, "archived", json_boolean(json_get_true(day, "archived")));
@@ -207,7 +206,6 @@ json_t *model_timeline(struct request *rq)
     add_picture(model, day, gaps, from);
     add_hours(rq, model, day, gaps, from);
     add_gaps(rq, model, gaps);
-    json_decref(gaps);
     json_decref(answer);
     return model;
 }

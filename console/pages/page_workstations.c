@@ -103,7 +103,7 @@ void action_workstation(struct request *rq)
 {
     const char *address = form_text(rq->form, "address"), *name = form_text(rq->form, "name");
     bool forget = form_flag(rq->form, "forget");
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     struct err e = {0};
     utf8_format(rq->object, sizeof rq->object, "%s %s", UTF8_SHORT(address ? address : "", 60),
         UTF8_SHORT(forget ? "forgotten"
@@ -120,5 +120,4 @@ void action_workstation(struct request *rq)
             rq, PAGE, say(rq, forget ? "workstation-forgotten" : "workstation-named", NULL), NULL);
     else
         answer_failed(rq, PAGE, "proxy", &e);
-    json_decref(answer);
 }

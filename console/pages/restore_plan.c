@@ -256,7 +256,7 @@ static void add_moment(
 /* to: a moment instead of a run. */
 static void plan_of_run(struct request *rq, json_t *model, const char *run, const char *to)
 {
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     struct err e = {0};
     if (ask_keeper_long(rq,
             json_pack(
@@ -282,7 +282,6 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run, cons
         add_moment(rq, plan, source, to, made);
     (void)json_object_set_new(plan, "steps", steps(rq, "run", 4));
     (void)json_object_set_new(model, "plan", plan);
-    json_decref(answer);
 }
 
 /* --- an SQL file
@@ -301,12 +300,11 @@ static json_t *find_upload(struct request *rq, const char *id)
 
 static void plan_of_upload(struct request *rq, json_t *model, const char *id)
 {
-    json_t *upload = find_upload(rq, id), *answer = NULL;
+    _cleanup_json_ json_t *upload = find_upload(rq, id), *answer = NULL;
     struct err e = {0};
     if (!json_get_true(upload, "complete")) {
         _cleanup_free_ char *text = say(rq, upload ? "upload-incomplete" : "upload-unknown", NULL);
         (void)json_object_set_new(model, "error", json_string(text));
-        json_decref(upload);
         return;
     }
     _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
@@ -317,8 +315,6 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
         add_who(plan, json_object_get(answer, "sessions"));
     (void)json_object_set_new(plan, "steps", steps(rq, "sql", 4));
     (void)json_object_set_new(model, "plan", plan);
-    json_decref(answer);
-    json_decref(upload);
 }
 
 void restore_plan_into(struct request *rq, json_t *model, const struct restore_choice *choice)

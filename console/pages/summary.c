@@ -146,7 +146,7 @@ static void add_room(struct request *rq, json_t *list, const json_t *keeper, con
 
 static void add_told(struct request *rq, json_t *list)
 {
-    json_t *config = NULL;
+    _cleanup_json_ json_t *config = NULL;
     struct err e = {0};
     if (ask_keeper(rq, json_pack("{ss}", "cmd", "config-get"), &config, &e) < 0)
         return;
@@ -159,7 +159,6 @@ static void add_told(struct request *rq, json_t *list)
                   : hook     ? "sum-told-webhook"
                              : "sum-told-nobody",
                   "mail", mail, NULL));
-    json_decref(config);
 }
 
 void add_summary(struct request *rq, json_t *model, const json_t *keeper)

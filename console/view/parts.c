@@ -95,7 +95,7 @@ static json_t *service(struct request *rq, const char *name, bool good, bool bad
 
 json_t *services(struct request *rq)
 {
-    json_t *status = live_status(rq->console);
+    _cleanup_json_ json_t *status = live_status(rq->console);
     const json_t *proxy = json_object_get(status, "proxy"),
                  *keeper = json_object_get(status, "keeper");
     const char *database = json_get_text(json_object_get(keeper, "database"), "state");
@@ -105,7 +105,6 @@ json_t *services(struct request *rq)
     (void)json_array_append_new(list, service(rq, "backup", backup, !backup));
     (void)json_array_append_new(
         list, service(rq, "database", strcmp(database, "up") == 0, strcmp(database, "down") == 0));
-    json_decref(status);
     return list;
 }
 

@@ -53,7 +53,7 @@ static int load(struct accounts *a, struct err *e)
         r = file_check_private(a->path, e);
     if (r < 0)
         return r;
-    json_t *all = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    _cleanup_json_ json_t *all = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     json_t *list = json_object_get(all, "accounts"), *account;
     size_t i;
     bool good = json_is_array(list) && json_array_size(list) <= ACCOUNTS_MAX;
@@ -62,7 +62,6 @@ static int load(struct accounts *a, struct err *e)
                            role_parse(json_get_text(account, "role")) != ROLE_NONE);
     if (good)
         a->list = json_incref(list);
-    json_decref(all);
     return good
                ? 0
                : err_set(e, EBADMSG,
@@ -441,10 +440,8 @@ static int put_code(struct accounts *a, const char *name, const char *secret, ui
 int accounts_set_code(struct accounts *a, const char *name, const char *secret, uint64_t step,
     char recovery[static RECOVERY_CODES][RECOVERY_LEN], struct err *e)
 {
-    json_t *hashes = make_recovery(recovery);
-    int r = put_code(a, name, secret, step, hashes, e);
-    json_decref(hashes);
-    return r;
+    _cleanup_json_ json_t *hashes = make_recovery(recovery);
+    return put_code(a, name, secret, step, hashes, e);
 }
 
 int accounts_drop_code(struct accounts *a, const char *name, struct err *e)

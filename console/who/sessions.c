@@ -29,7 +29,7 @@ static bool load(struct sessions *s)
     if (file_read(s->path, FILE_MAX_BYTES, &text, &len, NULL) < 0 ||
         file_check_private(s->path, NULL) < 0)
         return false;
-    json_t *all = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    _cleanup_json_ json_t *all = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     const char *key = json_get_str(all, "key");
     json_t *list = json_object_get(all, "sessions");
     bool good = key && strlen(key) == TOKEN_LEN - 1 && json_is_object(list);
@@ -37,19 +37,15 @@ static bool load(struct sessions *s)
         memcpy(s->key, key, TOKEN_LEN);
         s->by_hash = json_incref(list);
     }
-    json_decref(all);
     return good;
 }
 
 static int save(struct sessions *s, struct err *e)
 {
-    json_t *all = json_pack("{sssO}", "key", s->key, "sessions", s->by_hash);
-    char *text = json_dumps(all, JSON_INDENT(1));
+    _cleanup_json_ json_t *all = json_pack("{sssO}", "key", s->key, "sessions", s->by_hash);
+    _cleanup_free_ char *text = json_dumps(all, JSON_INDENT(1));
     CHECK(text);
-    int r = file_publish(s->path, text, strlen(text), 0600, e);
-    free(text);
-    json_decref(all);
-    return r;
+    return file_publish(s->path, text, strlen(text), 0600, e);
 }
 
 static void save_if_changed(struct sessions *s)

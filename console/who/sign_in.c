@@ -135,14 +135,13 @@ static void again(struct request *rq, unsigned status, const char *page, char *t
 static void tell_first(struct request *rq, const char *name, enum role role, const char *password)
 {
     struct err e = {0};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (role != ROLE_ADMIN || atomic_load(&rq->console->keeper_knows))
         return;
     int r = ask_keeper(rq,
         json_pack("{ss ss ss ss ss}", "cmd", "account", "action", "first", "name", name, "role",
             role_name(role), "password", password),
         &answer, &e);
-    json_decref(answer);
     if (r == 0 || e.code == EEXIST)
         atomic_store(&rq->console->keeper_knows, true);
 }

@@ -48,10 +48,9 @@ static void cmd_watch(struct control_client *c, const json_t *request)
     }
     if (!command_ms(c, request, "interval_ms", 1000, COMMAND_DAY_MS, &interval))
         return;
-    json_t *all = json_pack("[s,s,s,s]", "state", "session", "write", "idle");
+    _cleanup_json_ json_t *all = json_pack("[s,s,s,s]", "state", "session", "write", "idle");
     control_answer(c, command_ok());
     control_socket_watch(c, kinds ? kinds : all, interval < 10 ? 10 : interval);
-    json_decref(all);
 }
 
 static void cmd_reload(struct control_client *c, const json_t *request)

@@ -104,9 +104,9 @@ static void on_watch(void *ctx, const json_t *object, int status)
 
 static void watch(struct predecessor *d)
 {
-    json_t *request = json_pack("{s:s, s:[s,s]}", "cmd", "watch", "events", "session", "write");
+    _cleanup_json_ json_t *request = json_pack(
+        "{s:s, s:[s,s]}", "cmd", "watch", "events", "session", "write");
     d->watch = control_call_start(&d->all->proxy->loop, d->path, request, 0, on_watch, d);
-    json_decref(request);
 }
 
 void predecessors_add(struct predecessors *ps, const char *path)

@@ -158,7 +158,8 @@ int takeover_done(struct takeover *t, const struct proxy *p, struct err *e)
 
 void takeover_failed(struct takeover *t, const struct err *why)
 {
-    json_t *o = json_pack("{s:s, s:s}", "cmd", "handover-failed", "error", why->text);
+    _cleanup_json_ json_t *o = json_pack(
+        "{s:s, s:s}", "cmd", "handover-failed", "error", why->text);
     if (t->fd >= 0) /* we did not even come to ask */
         t->control = control_adopt(t->fd, "the running process", 0, 0);
     t->fd = -1;
@@ -166,7 +167,6 @@ void takeover_failed(struct takeover *t, const struct err *why)
         control_set_timeout(t->control, 0);
         (void)!control_send(t->control, o, NULL);
     }
-    json_decref(o);
 }
 
 void takeover_end(struct takeover *t)

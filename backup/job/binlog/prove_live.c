@@ -9,6 +9,7 @@
 #include "backup/server/binlog_client.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 
 #define LOOK_US 20000
 
@@ -43,7 +44,7 @@ static int read_sums(struct run *r, struct server *s, struct manifest *m, struct
 {
     struct table_sums *sums = NULL;
     size_t done = 0, total = 0;
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     int code = table_sums_open(
         &r->s.target, "elexgate-job", &(struct table_sums_options){0}, &sums, e);
     if (code == 0)
@@ -56,7 +57,6 @@ static int read_sums(struct run *r, struct server *s, struct manifest *m, struct
     if (code == 0)
         code = table_sums_take(sums, m, broken, e);
     table_sums_close(sums);
-    json_decref(broken);
     return code;
 }
 

@@ -117,7 +117,7 @@ static void read_marker(const struct run *r, struct binlog_source *s)
     if (file_read(path, 4096, &text, &n, NULL) < 0)
         return;
     s->restored = true;
-    json_t *o = json_loadb(text, n, 0, NULL);
+    _cleanup_json_ json_t *o = json_loadb(text, n, 0, NULL);
     s->restored_at = json_get_int(o, "at");
     if (json_unpack(o, "{s:i, s:s, s:I}", "timeline", &timeline, "file", &file, "position",
             &position) == 0 &&
@@ -127,7 +127,6 @@ static void read_marker(const struct run *r, struct binlog_source *s)
         s->parent.position = (uint64_t)position;
         snprintf(s->parent.file, sizeof s->parent.file, "%s", file);
     }
-    json_decref(o);
 }
 
 /* --- where it goes on --- */

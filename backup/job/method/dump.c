@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
+#include "common/json_get.h"
 #include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/method/dump_beside.h"
@@ -116,7 +117,7 @@ static void *tap_main(void *arg)
 {
     struct tap *t = arg;
     static const size_t size = 64 * 1024;
-    char *chunk = xmalloc(size);
+    _cleanup_free_ char *chunk = xmalloc(size);
     bool failed = false;
     ssize_t n;
     while ((n = read(t->in, chunk, size)) > 0 || (n < 0 && errno == EINTR)) {
@@ -129,7 +130,6 @@ static void *tap_main(void *arg)
         if (fd_write_all(t->out, chunk, (size_t)n, NULL) < 0)
             break; /* the archive does not read on: the run stops */
     }
-    free(chunk);
     close(t->in);
     close(t->out);
     return NULL;
@@ -181,16 +181,14 @@ static int program_failed(struct dump *d, struct err *e)
     char how[80], said[SAID_MAX];
     struct server *s = NULL;
     struct err ignored = {0};
-    json_t *broken = NULL;
+    _cleanup_json_ json_t *broken = NULL;
     if (server_connect(&d->run->s.target, "elexgate-job", &s, NULL) == 0)
         (void)!broken_tables_find(s, &broken, &ignored);
     server_close(s);
     _cleanup_free_ char *tables = broken_tables_words(broken);
-    int r = err_set(e, EIO, "%s %s: %s%s%s", d->program.name,
+    return err_set(e, EIO, "%s %s: %s%s%s", d->program.name,
         process_how(&d->child, how, sizeof how), process_said(d->said_fd, said),
         *tables ? "; tables that cannot be read: " : "", tables);
-    json_decref(broken);
-    return r;
 }
 
 static int check_end(struct dump *d, struct err *e)

@@ -6,6 +6,7 @@
 #include "backup/job/trial/table_sums.h"
 #include "backup/server/dialect.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 
 #define LOCK_S   5    /* a statement that holds up the block for longer: counting is given up */
 #define BEGIN_MS 5000 /* the same for a dump program that does not begin */
@@ -78,12 +79,10 @@ int dump_rows_take(
     struct dump_rows *d, struct manifest *m, bool (*go_on)(void *ctx), void *ctx, struct err *e)
 {
     size_t done = 0, total = 0;
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     while (!table_sums_done(d->sums, &done, &total)) {
-        if (!go_on(ctx)) {
-            json_decref(broken);
+        if (!go_on(ctx))
             return 1;
-        }
         usleep(POLL_US);
     }
     struct manifest counted = {0};
@@ -99,7 +98,6 @@ int dump_rows_take(
         }
     }
     manifest_clear(&counted);
-    json_decref(broken);
     return r;
 }
 

@@ -17,6 +17,7 @@
 #include "backup/job/trial/table_sums.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "link/control.h"
 #include "common/utf8.h"
 
@@ -245,13 +246,12 @@ static int attempt(struct physical *p, bool last, struct err *e)
 static int find_broken(struct physical *p, struct err *e)
 {
     struct server *s = NULL;
-    json_t *broken = NULL;
+    _cleanup_json_ json_t *broken = NULL;
     int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = broken_tables_find(s, &broken, e);
     server_close(s);
     json_object_update(p->broken, broken);
-    json_decref(broken);
     return code;
 }
 

@@ -102,14 +102,12 @@ static bool same_priv(const char *a, const char *b)
 {
     static const char *const keys[] = {
         "plugin", "authentication_string", "auth_or", "access", "ssl_type", "account_locked", NULL};
-    json_t *x = json_loads(a, 0, NULL), *y = json_loads(b, 0, NULL);
+    _cleanup_json_ json_t *x = json_loads(a, 0, NULL), *y = json_loads(b, 0, NULL);
     bool same = x && y;
     for (size_t i = 0; same && keys[i]; i++) {
         json_t *m = json_object_get(x, keys[i]), *n = json_object_get(y, keys[i]);
         same = (!m && !n) || json_equal(m, n);
     }
-    json_decref(x);
-    json_decref(y);
     return same;
 }
 

@@ -140,14 +140,13 @@ static int make_scratch(struct restore *r, struct server *s, struct err *e)
 static int note_owners(
     struct restore *r, struct server *s, const char *host, struct definers *d, struct err *e)
 {
-    json_t *objects = NULL;
+    _cleanup_json_ json_t *objects = NULL;
     const char *live = text(r, "database");
     int code = objects_read(s, text(r, "new"), live, &objects, e);
     if (code == 0)
         code = definers_in_statements(s, live, host, d, objects, e);
     if (code == 0)
         code = json_object_set(json_object_get(r->beside, "objects"), "new", objects);
-    json_decref(objects);
     return code;
 }
 
@@ -341,14 +340,13 @@ static void add_move(char **moves, const char *from, const char *to, const char 
 static int add_moves(struct server *s, const json_t *tables, const char *from, const char *to,
     char **moves, struct err *e)
 {
-    json_t *there = NULL;
+    _cleanup_json_ json_t *there = NULL;
     int code = tables_in(s, from, &there, e);
     for (size_t i = 0; code == 0 && i < json_array_size(tables); i++) {
         const char *name = json_string_value(json_array_get(tables, i));
         if (listed(there, name))
             add_move(moves, from, to, name);
     }
-    json_decref(there);
     return code;
 }
 
@@ -360,10 +358,10 @@ static int move_tables(struct restore *r, struct server *s, bool to_new, struct 
     const json_t *tables = json_object_get(r->beside, "tables");
     const char *live = text(r, "database"), *home = text(r, side(to_new)),
                *away = text(r, side(!to_new));
-    json_t *gone = NULL, *here = NULL, *leaving = json_array();
+    _cleanup_json_ json_t *gone = NULL, *here = NULL, *leaving = json_array();
     const json_t *ours = json_object_get(tables, side(to_new)),
                  *theirs = json_object_get(tables, side(!to_new));
-    char *moves = xstrdup("");
+    _cleanup_free_ char *moves = xstrdup("");
     int code = tables_in(s, away, &gone, e);
     if (code == 0)
         code = tables_in(s, home, &here, e);
@@ -379,10 +377,6 @@ static int move_tables(struct restore *r, struct server *s, bool to_new, struct 
         code = add_moves(s, ours, home, live, &moves, e);
     if (code == 0 && *moves)
         code = server_exec(s, e, "RENAME TABLE %s", moves);
-    free(moves);
-    json_decref(gone);
-    json_decref(here);
-    json_decref(leaving);
     return code;
 }
 

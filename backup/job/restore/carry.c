@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "common/json_get.h"
 #include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/trial/import.h"
@@ -180,7 +181,7 @@ static int put_row(
     void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
 {
     struct rows *r = ctx;
-    char *values = xstrdup("");
+    _cleanup_free_ char *values = xstrdup("");
     size_t len = 0;
     for (unsigned i = 0; i < columns; i++) {
         append(&values, &len, i ? "," : "");
@@ -196,9 +197,7 @@ static int put_row(
             append(&values, &len, "'");
         }
     }
-    int code = server_exec(r->to, e, "REPLACE INTO mysql.%s VALUES (%s)", r->table, values);
-    free(values);
-    return code;
+    return server_exec(r->to, e, "REPLACE INTO mysql.%s VALUES (%s)", r->table, values);
 }
 
 static int carry_table(
@@ -274,7 +273,7 @@ static int carry(struct carry *c, const struct changes *ch, struct err *e)
 int carry_over(struct carry *c, struct err *e)
 {
     struct changes ch = {.gone = json_array(), .changed = json_array()};
-    json_t *now = NULL;
+    _cleanup_json_ json_t *now = NULL;
     int code = live_copy_freeze(c->copy, &c->lock, e);
     bool all = code == 1;
     if (code >= 0)
@@ -285,7 +284,6 @@ int carry_over(struct carry *c, struct err *e)
         code = look_at_own(c, all, &ch, e);
     if (code == 0 && (json_array_size(ch.gone) || json_array_size(ch.changed) || ch.any_own))
         code = carry(c, &ch, e);
-    json_decref(now);
     json_decref(ch.gone);
     json_decref(ch.changed);
     return code;

@@ -1,6 +1,7 @@
 #include "backup/job/restore/clients.h"
 
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "link/control.h"
 
 /* Sessions get their grace period, then the proxy answers. */
@@ -46,17 +47,15 @@ int restore_let_in(struct restore *r, struct err *e)
 {
     if (!proxy_of(r))
         return 0;
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     int64_t silence = config_int(r->run->s.config, "restore", NULL, "stale_clients");
     run_phase(r->run, r->run->s.physical_type, "open", 0);
-    json_t *request = json_pack("{s:s}", "cmd", "open");
+    _cleanup_json_ json_t *request = json_pack("{s:s}", "cmd", "open");
     if (silence > 0 && r->addresses) {
         (void)json_object_set(request, "stale_addresses", r->addresses);
         (void)json_object_set_new(request, "stale_ms", json_integer(silence));
     }
     int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
-    json_decref(request);
-    json_decref(answer);
     if (r->blocked_at_ms)
         r->blocked_for_ms = clock_mono_ms() - r->blocked_at_ms;
     if (code == 0)

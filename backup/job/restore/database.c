@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "backup/job/restore/database.h"
 #include "backup/job/trial/broken_tables.h"
+#include "common/json_get.h"
 #include "common/process.h"
 #include "backup/job/restore/holder.h"
 #include "backup/job/restore/site.h"
@@ -402,13 +403,12 @@ int restore_database_check(struct restore *r, bool new_side, struct err *e)
         return code;
     /* What is brought back may lack what already lacked before. */
     const json_t *then = r->broken[new_side], *also = new_side ? r->broken[0] : NULL;
-    json_t *worse = broken_tables_new(now, then, also);
+    _cleanup_json_ json_t *worse = broken_tables_new(now, then, also);
     _cleanup_free_ char *words = broken_tables_words(worse);
     if (json_object_size(worse) > 0 && (then || also))
         code = err_set(e, EIO, "tables that could be opened before cannot be opened: %s", words);
     else if (json_object_size(worse) > 0)
         run_note("these tables cannot be opened: %s", words);
-    json_decref(worse);
     json_decref(now);
     return code;
 }

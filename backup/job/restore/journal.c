@@ -123,15 +123,14 @@ int restore_journal_load(struct restore *r, struct err *e)
     const char *phase, *suffix;
     json_int_t started;
     int new_live, target_new, again;
-    json_t *parts, *part, *o = json_loadb(text, n, 0, NULL);
+    _cleanup_json_ json_t *o = json_loadb(text, n, 0, NULL);
+    json_t *parts, *part;
     if (!o ||
         json_unpack(o, "{s:s, s:s, s:I, s:b, s:b, s:b, s:o}", "phase", &phase, "run", &suffix,
             "started_ms", &started, "new_live", &new_live, "target_new", &target_new, "again",
             &again, "parts", &parts) < 0 ||
-        phase_of(phase) < 0) {
-        json_decref(o);
+        phase_of(phase) < 0)
         return err_set(e, EINVAL, "the restore's journal %s is damaged", r->journal);
-    }
     r->phase = (enum restore_phase)phase_of(phase);
     r->started_ms = started;
     r->new_live = new_live;
@@ -152,7 +151,6 @@ int restore_journal_load(struct restore *r, struct err *e)
     json_array_foreach (parts, i, part)
         if ((code = load_part(r, part, e)) < 0)
             break;
-    json_decref(o);
     return code;
 }
 

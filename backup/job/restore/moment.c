@@ -15,6 +15,7 @@
 #include "backup/server/binlog_client.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "common/utf8.h"
 
 #define CAUGHT_UP_MS 10000
@@ -58,7 +59,7 @@ static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
 {
     struct accounts *a = ctx;
     struct server *live = NULL;
-    json_t *accounts = NULL;
+    _cleanup_json_ json_t *accounts = NULL;
     struct err why = {0};
     if (site_ask(a->run, &live, &why) != SITE_ANSWERS)
         live = NULL;
@@ -66,7 +67,6 @@ static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
     server_close(live);
     if (code == 0)
         code = restore_accounts_make(&a->run->s, accounts, throwaway_server(t), e);
-    json_decref(accounts);
     return code;
 }
 

@@ -194,7 +194,7 @@ static int make(struct server *s, const json_t *o, struct err *e)
 /* A view may stand on another one: again and again, as long as one more can be made. */
 int objects_make(struct server *s, const char *database, const json_t *objects, struct err *e)
 {
-    json_t *left = json_copy((json_t *)(uintptr_t)objects);
+    _cleanup_json_ json_t *left = json_copy((json_t *)(uintptr_t)objects);
     int code = use(s, database, e);
     while (code == 0 && json_array_size(left) > 0) {
         size_t before = json_array_size(left);
@@ -212,6 +212,5 @@ int objects_make(struct server *s, const char *database, const json_t *objects, 
         if (code == 0 && json_array_size(left) == before)
             code = -EIO; /* with the words of the last one */
     }
-    json_decref(left);
     return code;
 }

@@ -114,7 +114,8 @@ static void find_newer(struct plan *p, const struct manifest *m, const char *dat
 
 static json_t *sessions_json(const struct run *run)
 {
-    json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "sessions"), *array = json_array();
+    _cleanup_json_ json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "sessions");
+    json_t *array = json_array();
     if (run->s.proxy_socket &&
         control_call(run->s.proxy_socket, 3000, request, &answer, NULL) == 0) {
         size_t i;
@@ -124,8 +125,6 @@ static json_t *sessions_json(const struct run *run)
                 array, json_pack("{s:O?, s:O?, s:O?}", "user", json_object_get(s, "user"), "peer",
                            json_object_get(s, "peer"), "program", json_object_get(s, "program")));
     }
-    json_decref(answer);
-    json_decref(request);
     return array;
 }
 

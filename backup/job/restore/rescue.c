@@ -329,7 +329,7 @@ static int another(const json_t *plan, const char *id, struct err *e)
 static int apply(struct run *run, const char *folder, const char *id, struct err *e)
 {
     struct rescue r = {.run = run};
-    json_t *plan = NULL;
+    _cleanup_json_ json_t *plan = NULL;
     _cleanup_free_ char *path = plan_of(run);
     int code = job_lock(run, e);
     if (code == 0)
@@ -343,7 +343,6 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
     struct err left = {0};
     if (code == 0 && discard(run, &left) < 0)
         run_note("%s", left.text);
-    json_decref(plan);
     clear(&r);
     return code;
 }

@@ -14,7 +14,7 @@
 /* A growing text; a table has thousands of columns at most. */
 PRINTF(2, 3) static void add(char **to, const char *fmt, ...)
 {
-    char *more = NULL;
+    _cleanup_free_ char *more = NULL;
     va_list ap;
     va_start(ap, fmt);
     CHECK(vasprintf(&more, fmt, ap) >= 0);
@@ -22,7 +22,6 @@ PRINTF(2, 3) static void add(char **to, const char *fmt, ...)
     size_t have = *to ? strlen(*to) : 0, n = strlen(more);
     *to = xrealloc(*to, have + n + 1);
     memcpy(*to + have, more, n + 1);
-    free(more);
 }
 
 /* --- what it looks like --- */

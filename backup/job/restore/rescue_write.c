@@ -226,7 +226,7 @@ static int undo_of(struct rescue *r, const struct rescue_change *c, char **out, 
 static int write_undo(const struct rescue *r, char *const *statements, const size_t *order,
     const char *path, struct err *e)
 {
-    char *text = NULL;
+    _cleanup_free_ char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
     CHECK(f);
@@ -237,9 +237,7 @@ static int write_undo(const struct rescue *r, char *const *statements, const siz
             fprintf(f, "%s;\n", statements[order[i - 1]]);
     fputs("COMMIT;\n", f);
     CHECK(fclose(f) == 0); /* in memory */
-    int code = file_publish(path, text, n, 0600, e);
-    free(text);
-    return code;
+    return file_publish(path, text, n, 0600, e);
 }
 
 static int write_and_note(struct rescue *r, const char *undo, struct err *e)

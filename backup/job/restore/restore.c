@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 
@@ -360,13 +361,12 @@ int job_restore(struct run *run, int argc, char **argv, struct err *e)
 {
     struct restore_request q;
     _cleanup_free_ char *path = NULL;
-    json_t *o = argc == 2 ? json_loads(argv[1], 0, NULL) : NULL;
+    _cleanup_json_ json_t *o = argc == 2 ? json_loads(argv[1], 0, NULL) : NULL;
     int code = restore_request_read(o, RESTORE_BY_ROOT, &q, e) < 0 ? EXIT_USAGE : 0;
     if (code == 0) {
         resolve(run, &q, &path);
         code = q.action >= RESTORE_DO_RESCUE ? restore_rescue(run, &q, e) : begin(run, &q, e);
     }
     restore_request_clear(&q);
-    json_decref(o);
     return code;
 }

@@ -228,7 +228,7 @@ static int note_database(
 static int tell_serving(struct serve *s, int64_t for_ms, struct err *e)
 {
     char stamp[CLOCK_ISO_LEN];
-    json_t *databases = json_array();
+    _cleanup_json_ json_t *databases = json_array();
     struct server *server = throwaway_server(s->server);
     int code = server_rows(server, note_database, databases, e,
         "SELECT SCHEMA_NAME, COUNT(TABLE_NAME) FROM information_schema.SCHEMATA LEFT JOIN information_schema.TABLES ON TABLE_SCHEMA=SCHEMA_NAME WHERE SCHEMA_NAME NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') GROUP BY 1 ORDER BY 1");
@@ -238,7 +238,6 @@ static int tell_serving(struct serve *s, int64_t for_ms, struct err *e)
             "folder", s->dir, "run", s->run->suffix, "socket", s->socket, "user", "root", "version",
             server_version(server), "databases", databases, "until",
             for_ms > 0 ? clock_iso(clock_wall_ms() + for_ms, stamp) : NULL));
-    json_decref(databases);
     return code;
 }
 

@@ -144,11 +144,10 @@ static int name_missed(struct sql_stage *q, struct err *e)
 
 int sql_fresh_accounts(struct sql_stage *q, struct server *s, struct err *e)
 {
-    json_t *accounts = NULL;
+    _cleanup_json_ json_t *accounts = NULL;
     int code = restore_accounts_read(q->run, NULL, &q->site.was, &accounts, e);
     if (code == 0)
         code = restore_accounts_make(&q->run->s, accounts, s, e);
-    json_decref(accounts);
     return code == 0 ? name_missed(q, e) : code;
 }
 

@@ -132,7 +132,7 @@ static int settle_names(struct sql_stage *q, struct server *s, const char *datab
         return code;
     if (lower_without_live(q))
         return refuse_names(q, "kontakt", "KONTAKT", e);
-    json_t *pairs = inventory_other_case(&q->before, &q->after);
+    _cleanup_json_ json_t *pairs = inventory_other_case(&q->before, &q->after);
     const json_t *one = json_array_get(pairs, 0);
     if (one && q->options->names == SQL_NAMES_ASK)
         code = refuse_names(q, json_string_value(json_array_get(one, 0)),
@@ -141,7 +141,6 @@ static int settle_names(struct sql_stage *q, struct server *s, const char *datab
         code = rename_as_live(s, database, pairs, e);
     if (code == 0 && one)
         code = read_after(q, s, database, e);
-    json_decref(pairs);
     return code;
 }
 

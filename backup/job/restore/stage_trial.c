@@ -15,6 +15,7 @@
 #include "backup/job/trial/upgrade.h"
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 
 struct trial {
     struct run *run;
@@ -40,7 +41,7 @@ static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
 {
     struct trial *trial = ctx;
     struct server *live = NULL;
-    json_t *accounts = NULL;
+    _cleanup_json_ json_t *accounts = NULL;
     struct err why = {0};
     if (site_ask(trial->run, &live, &why) != SITE_ANSWERS)
         live = NULL;
@@ -48,7 +49,6 @@ static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
     server_close(live);
     if (code == 0)
         code = restore_accounts_make(&trial->run->s, accounts, throwaway_server(t), e);
-    json_decref(accounts);
     return code;
 }
 

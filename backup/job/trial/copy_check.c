@@ -310,10 +310,10 @@ static int check_tables(struct copy_check *c, struct server *s, struct manifest 
 static int judge_broken(struct copy_check *c, const json_t *broken, struct err *e)
 {
     const char *database = config_str(c->run->s.config, "database", NULL, "name");
-    json_t *then = broken_tables_of(&c->item->manifest);
+    _cleanup_json_ json_t *then = broken_tables_of(&c->item->manifest);
     json_t *fresh = broken_tables_new(broken, then, c->as_it_was ? c->before : NULL);
     bool told = c->item->manifest.table_count > 0; /* what there was is known */
-    json_t *ours = broken_tables_ours(broken, database);
+    _cleanup_json_ json_t *ours = broken_tables_ours(broken, database);
     if (!told) { /* of other databases the archive of an old system may hold what it likes */
         json_t *of_ours = broken_tables_ours(fresh, database);
         json_decref(fresh);
@@ -334,9 +334,7 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
     if (r == 0 && json_object_size(broken) > 0)
         run_note("these tables cannot be read%s; all else is whole: %s",
             told ? ", as when the backup was made" : "", words);
-    json_decref(then);
     json_decref(fresh);
-    json_decref(ours);
     return r;
 }
 
@@ -359,7 +357,7 @@ static int bring_up(
 static int check_all(struct copy_check *c, struct server *s, struct err *e)
 {
     struct manifest now = {0};
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     run_phase(c->run, c->item->type, "check", 0);
     const struct manifest *then = &c->item->manifest;
     struct table_sums_options o = {.all = true,
@@ -378,7 +376,6 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
         r = compare(c, s, &now, e);
     if (c->broken)
         json_object_update(c->broken, broken);
-    json_decref(broken);
     manifest_clear(&now);
     return r;
 }
@@ -386,7 +383,7 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
 /* Those that the trial was made under, as the server itself has them. */
 static int note_settings(struct copy_check *c, struct server *s, struct err *e)
 {
-    json_t *settings = NULL;
+    _cleanup_json_ json_t *settings = NULL;
     const char *name;
     json_t *value;
     int r = layout_read_settings(s, &settings, e);
@@ -398,7 +395,6 @@ static int note_settings(struct copy_check *c, struct server *s, struct err *e)
     }
     utf8_copy(c->proof.settings, sizeof c->proof.settings, all);
     utf8_copy(c->proof.server, sizeof c->proof.server, server_version(s));
-    json_decref(settings);
     return r;
 }
 

@@ -223,7 +223,7 @@ static int put_right_one(struct task *t, enum sql_object object, const char *nam
 static int find_worker(struct task *t, struct err *e)
 {
     _cleanup_free_ char *db = server_quote_text(t->s, t->database);
-    char *user = NULL, *host = NULL;
+    _cleanup_free_ char *user = NULL, *host = NULL;
     int code = server_exec(t->s, e, "SET @worker=NULL, @u=NULL, @h=NULL");
     if (code == 0)
         code = server_exec(t->s, e,
@@ -237,8 +237,6 @@ static int find_worker(struct task *t, struct err *e)
         t->worker = quoted_account(user, host);
         code = server_exec(t->s, e, "SET @worker=CONCAT(@u, '@', @h)");
     }
-    free(user);
-    free(host);
     return code;
 }
 

@@ -97,10 +97,8 @@ static int read_answer(
         return err_set(e, EBADMSG, "the import gave no proper answer");
     _cleanup_free_ char *text = xmalloc((size_t)size);
     ssize_t n = pread(fd, text, (size_t)size, 0);
-    json_t *answer = n == size ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
-    int code = take_answer(answer, t, out, e);
-    json_decref(answer);
-    return code;
+    _cleanup_json_ json_t *answer = n == size ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    return take_answer(answer, t, out, e);
 }
 
 static int say(struct run *run, const struct import_result *r, struct err *e)

@@ -103,7 +103,8 @@ static void find_removed(struct state *s, struct server *fresh, struct server *l
 
 static void find_changed(struct state *s, struct server *fresh, struct server *live)
 {
-    json_t *before = json_array(), *after = json_array(), *a, *b;
+    _cleanup_json_ json_t *before = json_array(), *after = json_array();
+    json_t *a, *b;
     size_t i, k;
     if (settings_of(live, false, before, NULL) == 0 && settings_of(fresh, false, after, NULL) == 0)
         json_array_foreach (after, i, a) {
@@ -116,8 +117,6 @@ static void find_changed(struct state *s, struct server *fresh, struct server *l
                     json_pack("{s:s, s:s?, s:s}", "name", json_get_text(a, "name"), "before", was,
                         "after", json_get_text(a, "value")));
         }
-    json_decref(before);
-    json_decref(after);
 }
 
 /* --- what the copy holds --- */

@@ -41,7 +41,7 @@ int scan_child(int argc, char **argv)
     ssize_t n;
     if (argc != 2 || reckoner_shut(false) < 0)
         return 2;
-    char *chunk = xmalloc(CHUNK);
+    _cleanup_free_ char *chunk = xmalloc(CHUNK);
     sql_scan_start(&s, argv[1]);
     while ((n = read(0, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR))
         if (n > 0)
@@ -49,6 +49,5 @@ int scan_child(int argc, char **argv)
     sql_scan_finish(&s);
     int code = n < 0 ? 1 : tell_scan(&s);
     sql_scan_clear(&s);
-    free(chunk);
     return code;
 }

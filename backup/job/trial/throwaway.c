@@ -118,11 +118,10 @@ static void add_walls(struct args *a, const struct throwaway_options *o)
 /* "--option=/path" as the sandbox shows it. */
 static int add_shown(struct args *a, struct throwaway *t, const char *arg, struct err *e)
 {
-    char *shown = NULL;
+    _cleanup_free_ char *shown = NULL;
     int r = trial_show(&t->trial, arg, &shown, e);
     if (r == 0)
         add(a, "%s", shown);
-    free(shown);
     return r;
 }
 
