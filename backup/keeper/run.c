@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/log.h"
 #include "common/json_get.h"
 
@@ -188,20 +189,37 @@ static void give_way(struct keeper *k)
     keeper_run_clear(&k->current);
 }
 
+/* A sentence each, since the page says it in the reader's language. */
+static int goes_on(const struct keeper *k, struct err *e)
+{
+    switch (k->current.kind) {
+    case JOB_BACKUP:
+        return err_set(e, EBUSY, N_("a backup is going on"));
+    case JOB_DRILL:
+        return err_set(e, EBUSY, N_("a drill is going on"));
+    case JOB_VERIFY:
+        return err_set(e, EBUSY, N_("a verify is going on"));
+    case JOB_RESTORE:
+    case JOB_RECOVER:
+        return err_set(e, EBUSY, N_("a restore is going on"));
+    default:
+        return err_set(e, EBUSY, N_("a %s is going on"), keeper_kind_name(k->current.kind));
+    }
+}
+
 int keeper_run_busy(struct keeper *k, struct err *e)
 {
     if (k->current.job)
         keeper_job_look(k->current.job); /* whoever saw it end may ask at once */
     if (k->current.job && k->current.kind == JOB_PROVE)
         give_way(k);
-    return k->current.job ? err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->current.kind))
-                          : 0;
+    return k->current.job ? goes_on(k, e) : 0;
 }
 
 int keeper_run(struct keeper *k, enum keeper_kind kind, struct monitor_request *q, struct err *e)
 {
     if (k->current.job && kind == JOB_PROVE)
-        return err_set(e, EBUSY, "a %s is going on", keeper_kind_name(k->current.kind));
+        return goes_on(k, e);
     int r = keeper_run_busy(k, e);
     if (r < 0)
         return r;
