@@ -36,6 +36,7 @@ class Container:
                 mount -t overlay -o lowerdir=/,upperdir={self.layer}/upper,workdir={self.layer}/work overlay {self.root}
                 mount -t proc proc {self.root}/proc
                 mount --rbind /dev {self.root}/dev
+                mkdir -p {self.root}{folder} {self.root}{os.path.dirname(server.socket)}  # where /tmp is a file system of its own
                 mount --bind {folder} {self.root}{folder}
                 mount --bind {os.path.dirname(server.socket)} {self.root}{os.path.dirname(server.socket)}
                 cd {self.root}
