@@ -9,10 +9,10 @@
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
-#include "common/units.h"
+#include "common/shown.h"
 
-/* "3 h", "12 d": how long ago, in one unit. */
-static void age_of(const json_t *item, char *buf, size_t size)
+/* "vor 3 h": how long ago. */
+static void age_of(const struct cli *cli, const json_t *item, char *buf, size_t size)
 {
     const char *started = json_get_str(item, "started");
     int64_t ms;
@@ -21,7 +21,7 @@ static void age_of(const json_t *item, char *buf, size_t size)
         return;
     }
     int64_t age = clock_wall_ms() - ms;
-    units_duration(age > 0 ? (uint64_t)age : 0, "d", buf, size);
+    shown_ago(cli->lang, age, buf, size);
 }
 
 /* "yes", "no", "-", with the day of the check. */
@@ -118,37 +118,39 @@ static void print_status(const struct cli *cli, const json_t *list)
     static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
     const json_t *item, *newest = newest_of(list);
     uint64_t bytes = 0;
-    char age[32] = "", size[UNITS_BYTES_LEN];
+    char age[SHOWN_LEN] = "", size[SHOWN_LEN];
     size_t i;
     json_array_foreach (list, i, item)
         bytes += (uint64_t)output_number(item, "size", 0);
     if (newest)
-        age_of(newest, age, sizeof age);
+        age_of(cli, newest, age, sizeof age);
     bool proven = json_get_true(json_object_get(newest, "proven"), "good");
     const char *words = !newest  ? tr(cli, "BAD: no complete backup of the database")
                         : proven ? tr(cli, "good: the newest is complete and proven")
                                  : tr(cli, "usable: the newest is complete, not proven yet");
     const char *colour = !output_colour() ? "" : colours[!newest ? 2 : proven ? 0 : 1];
-    _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s ago"), age) : xstrdup("");
+    _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s"), age) : xstrdup("");
     printf("%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
-        json_array_size(list), tr(cli, "archives"), units_bytes(bytes, size));
+        json_array_size(list), tr(cli, "archives"),
+        shown_bytes(cli->lang, bytes, size, sizeof size));
 }
 
 static void add_row(const struct cli *cli, struct table *t, const json_t *item)
 {
-    char stored[UNITS_BYTES_LEN], original[UNITS_BYTES_LEN] = "-", verified[40], start[32],
-                                  stop[32];
+    char stored[SHOWN_LEN], original[SHOWN_LEN] = "-", verified[40], start[SHOWN_LEN],
+                            stop[SHOWN_LEN];
     _cleanup_free_ char *type = output_member(item, "type"), *run = output_member(item, "run"),
                         *method = output_member(item, "method"),
                         *note = backups_list_note(cli, item),
                         *proven = backups_list_proof(cli, item);
-    units_bytes((uint64_t)output_number(item, "size", 0), stored);
+    shown_bytes(cli->lang, (uint64_t)output_number(item, "size", 0), stored, sizeof stored);
     if (output_number(item, "bytes", 0) > 0)
-        units_bytes((uint64_t)output_number(item, "bytes", 0), original);
+        shown_bytes(
+            cli->lang, (uint64_t)output_number(item, "bytes", 0), original, sizeof original);
     check_of(cli, item, "verified", verified, sizeof verified);
-    const char *cells[] = {run, type, cli_time(cli, item, "started", true, "-", start),
-        cli_time(cli, item, "finished", true, "-", stop), original, stored, method, verified,
-        proven, note};
+    const char *cells[] = {run, type, cli_time(cli, item, "started", SHOWN_SECOND, "-", start),
+        cli_time(cli, item, "finished", SHOWN_SECOND, "-", stop), original, stored, method,
+        verified, proven, note};
     table_add(t, cells);
 }
 
@@ -158,22 +160,24 @@ static void print_binlog(const struct cli *cli, const json_t *last)
     const json_t *list = json_object_get(last, "binlog"), *t;
     size_t i;
     json_array_foreach (list, i, t) {
-        char begins[32], ends[32];
+        char begins[SHOWN_LEN], ends[SHOWN_LEN], stored[SHOWN_LEN];
         printf(tr(cli, "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
-                       " transactions in %" PRId64 " segments, %.1f MB\n"),
+                       " transactions in %" PRId64 " segments, %s\n"),
             i ? "" : "\n", output_number(t, "timeline", 0),
-            cli_time(cli, t, "begins", true, "?", begins),
-            cli_time(cli, t, "ends", true, "?", ends), output_number(t, "transactions", 0),
-            output_number(t, "segments", 0), (double)output_number(t, "stored_bytes", 0) / 1e6);
+            cli_time(cli, t, "begins", SHOWN_SECOND, "?", begins),
+            cli_time(cli, t, "ends", SHOWN_SECOND, "?", ends), output_number(t, "transactions", 0),
+            output_number(t, "segments", 0),
+            shown_bytes(
+                cli->lang, (uint64_t)output_number(t, "stored_bytes", 0), stored, sizeof stored));
         if (output_number(t, "gaps", 0) > 0)
             printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing"));
     }
     const json_t *proven = json_object_get(last, "binlog_proven");
-    char since[32], until[32];
+    char since[SHOWN_LEN], until[SHOWN_LEN];
     if (json_get_str(proven, "since"))
         printf(tr(cli, "  any second from %s to %s is proven\n"),
-            cli_time(cli, proven, "since", true, "?", since),
-            cli_time(cli, proven, "until", true, "?", until));
+            cli_time(cli, proven, "since", SHOWN_SECOND, "?", since),
+            cli_time(cli, proven, "until", SHOWN_SECOND, "?", until));
     else if (json_is_object(proven)) {
         _cleanup_free_ char *words = output_member(proven, "words");
         printf(tr(cli, "  ITS CHAIN IS BROKEN: %s\n"), words);

@@ -157,15 +157,14 @@ void cli_print_json(const json_t *value)
     fflush(stdout);
 }
 
-const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bool seconds,
-    const char *none, char buf[static 32])
+const char *cli_time(const struct cli *cli, const json_t *o, const char *key, enum shown_form form,
+    const char *none, char buf[static SHOWN_LEN])
 {
     int64_t ms;
     const char *iso = json_get_str(o, key);
     if (!iso || clock_parse(iso, &ms) < 0)
         return none;
-    return clock_local(
-        ms, seconds ? tr(cli, "%Y-%m-%d %H:%M:%S") : tr(cli, "%Y-%m-%d %H:%M"), buf, 32);
+    return shown_time(cli->lang, ms, form, buf, SHOWN_LEN);
 }
 
 bool cli_on_terminal(const struct cli *cli)

@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "common/exit_codes.h"
 #include "common/lang.h"
+#include "common/shown.h"
 #include "link/control.h"
 
 struct cli {
@@ -55,10 +56,9 @@ int cli_failf(const struct cli *cli, int code, const char *fmt, ...) PRINTF(3, 4
 /* Wrong arguments: tells it, with a hint to --help; returns EXIT_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 
-/* "22.11.2026 23:10:07" or "2026-11-22 23:10:07" of a member, in local time and the reader's form;
- * none where it is no time. */
-const char *cli_time(const struct cli *cli, const json_t *o, const char *key, bool seconds,
-    const char *none, char buf[static 32]);
+/* A member's moment (common/shown.h); none where it is no time. */
+const char *cli_time(const struct cli *cli, const json_t *o, const char *key, enum shown_form form,
+    const char *none, char buf[static SHOWN_LEN]);
 /* Somebody is there to be asked. */
 bool cli_on_terminal(const struct cli *cli);
 /* EXIT_USAGE, told: nobody is, and a script has to say --yes. */

@@ -46,11 +46,11 @@ static int list_backups(struct cli *cli, const char *type)
 static void tell_stranded(const struct cli *cli, const json_t *item, bool gone)
 {
     const json_t *strands = json_object_get(item, "strands");
-    char from[32], until[32];
+    char from[SHOWN_LEN], until[SHOWN_LEN];
     if (!json_is_object(strands))
         return;
-    cli_time(cli, strands, "from", true, "?", from);
-    cli_time(cli, strands, "until", true, "?", until);
+    cli_time(cli, strands, "from", SHOWN_SECOND, "?", from);
+    cli_time(cli, strands, "until", SHOWN_SECOND, "?", until);
     if (gone)
         printf(tr(cli, "no second from %s to %s can be brought back any more\n"), from, until);
     else

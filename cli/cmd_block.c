@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/units.h"
+#include "common/shown.h"
 
 #define TIMEOUT_MS       10000
 #define GRACE_DEFAULT_MS INT64_C(5000)
@@ -88,8 +89,7 @@ static int run_block(struct cli *cli, int argc, char **argv)
             tr(cli, "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
                     "Let them in again with: elexgate open\n"),
             output_number(answer, "ended", 0),
-            units_duration(
-                (uint64_t)output_number(answer, "waited_ms", 0), "d", waited, sizeof waited),
+            shown_duration(cli->lang, output_number(answer, "waited_ms", 0), waited, sizeof waited),
             cli->lang == LANG_DE ? o.reason_de : o.reason);
     }
     json_decref(answer);
@@ -146,7 +146,7 @@ static int run_drain(struct cli *cli, int argc, char **argv)
     if (!cli->json &&
         timeout > 0) /* it may take that long: on standard error, as it is no result */
         fprintf(stderr, tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n"),
-            units_duration((uint64_t)timeout, "d", human, sizeof human));
+            shown_duration(cli->lang, timeout, human, sizeof human));
     code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
     if (code != EXIT_GOOD)

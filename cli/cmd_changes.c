@@ -54,14 +54,14 @@ static void print_rows(const json_t *rows)
 
 static void print_change(const struct cli *cli, const json_t *line)
 {
-    char when[32];
+    char when[SHOWN_LEN];
     size_t i;
     const json_t *t;
     _cleanup_free_ char *gtid = output_member(line, "gtid"),
                         *statements = output_list(json_object_get(line, "statements")),
                         *who = output_list(json_object_get(line, "workstations"));
     bool one = json_array_size(json_object_get(line, "workstations")) == 1;
-    cli_time(cli, line, "time", true, "?", when);
+    cli_time(cli, line, "time", SHOWN_SECOND, "?", when);
     if (one || !*who)
         printf("%s  %s  %s\n", when, gtid, who);
     else

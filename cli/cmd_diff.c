@@ -57,11 +57,11 @@ static void print_difference(const struct cli *cli, const json_t *item, const js
         tr(cli, "?NEWEST ENTRY"), NULL};
     struct table *t = table_create(heads);
     json_array_foreach (tables, i, one) {
-        char newest[32];
+        char newest[SHOWN_LEN];
         _cleanup_free_ char *name = output_member(one, "table"), *rows = rows_of(one, "rows"),
                             *rows_other = rows_of(one, "other_rows"), *change = change_of(cli, one);
-        const char *cells[] = {
-            name, rows, rows_other, change, cli_time(cli, one, "other_newest", true, "-", newest)};
+        const char *cells[] = {name, rows, rows_other, change,
+            cli_time(cli, one, "other_newest", SHOWN_SECOND, "-", newest)};
         table_add(t, cells);
     }
     table_print(t, output_width());

@@ -12,7 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 struct info {
     struct cli *cli;
@@ -21,23 +21,25 @@ struct info {
 
 static void print_facts(const struct cli *cli, const json_t *item)
 {
-    char start[32], stop[32], newest[32], size[UNITS_BYTES_LEN], bytes[UNITS_BYTES_LEN];
+    char start[SHOWN_LEN], stop[SHOWN_LEN], newest[SHOWN_LEN], size[SHOWN_LEN], bytes[SHOWN_LEN];
     _cleanup_free_ char *run = output_member(item, "run"), *type = output_member(item, "type"),
                         *method = output_member(item, "method"),
                         *server = output_member(item, "server"),
                         *note = backups_list_note(cli, item),
                         *proof = backups_list_proof(cli, item);
     printf("%s  %s%s%s\n", run, type, *note ? "  " : "", note);
-    printf(tr(cli, "  start           %s\n"), cli_time(cli, item, "started", true, "-", start));
-    printf(tr(cli, "  stop            %s\n"), cli_time(cli, item, "finished", true, "-", stop));
+    printf(tr(cli, "  start           %s\n"),
+        cli_time(cli, item, "started", SHOWN_SECOND, "-", start));
+    printf(tr(cli, "  stop            %s\n"),
+        cli_time(cli, item, "finished", SHOWN_SECOND, "-", stop));
     printf(tr(cli, "  original size   %s\n"),
-        units_bytes((uint64_t)output_number(item, "bytes", 0), bytes));
+        shown_bytes(cli->lang, (uint64_t)output_number(item, "bytes", 0), bytes, sizeof bytes));
     printf(tr(cli, "  stored size     %s\n"),
-        units_bytes((uint64_t)output_number(item, "size", 0), size));
+        shown_bytes(cli->lang, (uint64_t)output_number(item, "size", 0), size, sizeof size));
     printf(tr(cli, "  method          %s%s%s\n"), method, *server ? ", MariaDB " : "", server);
     printf(tr(cli, "  proven          %s\n"), proof);
     printf(tr(cli, "  newest entry    %s\n"),
-        cli_time(cli, item, "newest", true, tr(cli, "not known"), newest));
+        cli_time(cli, item, "newest", SHOWN_SECOND, tr(cli, "not known"), newest));
 }
 
 static void print_tables(const struct cli *cli, const json_t *tables)
@@ -48,12 +50,12 @@ static void print_tables(const struct cli *cli, const json_t *tables)
     size_t i;
     const json_t *one;
     json_array_foreach (tables, i, one) {
-        char newest[32];
+        char newest[SHOWN_LEN];
         _cleanup_free_ char *name = output_member(one, "table"),
                             *rows = json_is_integer(json_object_get(one, "rows"))
                                         ? output_member(one, "rows")
                                         : xstrdup("?");
-        const char *cells[] = {name, rows, cli_time(cli, one, "newest", true, "-", newest)};
+        const char *cells[] = {name, rows, cli_time(cli, one, "newest", SHOWN_SECOND, "-", newest)};
         table_add(t, cells);
     }
     table_print(t, output_width());

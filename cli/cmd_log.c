@@ -97,24 +97,14 @@ static int by_time(const void *a, const void *b)
     return order;
 }
 
-/* "2026-11-22 04:15:30", the time of here. */
-static void local_time(const json_t *line, char *buf, size_t size)
-{
-    const char *iso = json_get_str(line, "time");
-    int64_t ms;
-    snprintf(buf, size, "?");
-    if (iso && clock_parse(iso, &ms) == 0)
-        clock_local(ms, "%Y-%m-%d %H:%M:%S", buf, size);
-}
-
-static void print_line(const json_t *line)
+static void print_line(const struct cli *cli, const json_t *line)
 {
     static const char *const shown_already[] = {
         "time", "level", "event", "text", "program", "seq", "error"};
-    char stamp[40];
+    char buf[SHOWN_LEN];
     const char *key;
     json_t *v;
-    local_time(line, stamp, sizeof stamp);
+    const char *stamp = cli_time(cli, line, "time", SHOWN_SECOND, "?", buf);
     _cleanup_free_ char *level = output_member(line, "level"),
                         *event = output_member(line, "event"), *text = output_member(line, "text"),
                         *program = output_member(line, "program");
@@ -148,7 +138,7 @@ static void print_round(struct view *v, bool first)
         if (v->cli->json)
             cli_print_json(sorted[i]);
         else
-            print_line(sorted[i]);
+            print_line(v->cli, sorted[i]);
     fflush(stdout);
     free(sorted);
     json_array_clear(v->lines);

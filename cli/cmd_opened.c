@@ -29,15 +29,16 @@ static const char *opened_state(const struct cli *cli, const char *state)
 
 static void print_opened(const struct cli *cli, const json_t *one)
 {
-    char since[32], until[32];
+    char since[SHOWN_LEN], until[SHOWN_LEN];
     _cleanup_free_ char *which = output_member(one, "which"),
                         *socket = output_member(one, "socket"), *user = output_member(one, "user"),
                         *error = output_words(cli->lang, one, "error");
     const char *state = json_get_text(one, "state");
     printf("%" PRId64 "  %s  %s\n", output_number(one, "id", 0), which, opened_state(cli, state));
     if (strcmp(state, "open") == 0) {
-        printf(tr(cli, "   since %s, until %s\n"), cli_time(cli, one, "since", false, "?", since),
-            cli_time(cli, one, "until", false, "?", until));
+        printf(tr(cli, "   since %s, until %s\n"),
+            cli_time(cli, one, "since", SHOWN_WHEN, "?", since),
+            cli_time(cli, one, "until", SHOWN_WHEN, "?", until));
         printf("   mariadb --socket=%s --user=%s\n", socket, user);
     } else if (*error) {
         printf("   %s\n", error);

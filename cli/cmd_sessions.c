@@ -9,7 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 #define TIMEOUT_MS 10000
 
@@ -31,7 +31,7 @@ static char *last_statement(const struct cli *cli, const json_t *s)
 {
     const char *kind = json_get_str(s, "last_kind");
     int64_t ago = output_number(s, "last_activity_ms", -1);
-    char human[32];
+    char human[SHOWN_LEN];
 
     if (!kind || strcmp(kind, "none") == 0)
         return xstrdup("-");
@@ -40,20 +40,18 @@ static char *last_statement(const struct cli *cli, const json_t *s)
         return xasprintf(tr(cli, "%s now"), word);
     if (ago < 0)
         return xstrdup(word);
-    return xasprintf(
-        tr(cli, "%s %s ago"), word, units_duration((uint64_t)ago, "d", human, sizeof human));
+    return xasprintf("%s %s", word, shown_ago(cli->lang, ago, human, sizeof human));
 }
 
-static char *connected_for(const json_t *s)
+static char *connected_for(const struct cli *cli, const json_t *s)
 {
     const char *since = json_get_str(s, "since");
     int64_t then, now = clock_wall_ms();
-    char human[32];
+    char human[SHOWN_LEN];
 
     if (!since || clock_parse(since, &then) < 0)
         return xstrdup("");
-    return xstrdup(
-        units_duration(now > then ? (uint64_t)(now - then) : 0, "d", human, sizeof human));
+    return xstrdup(shown_duration(cli->lang, now - then, human, sizeof human));
 }
 
 static char *tls_of(const json_t *s)
@@ -90,7 +88,7 @@ static void add_row(const struct cli *cli, struct table *t, const json_t *s)
     _cleanup_free_ char *database = output_member(s, "database");
     _cleanup_free_ char *program = program_of(s);
     _cleanup_free_ char *tls = tls_of(s);
-    _cleanup_free_ char *since = connected_for(s);
+    _cleanup_free_ char *since = connected_for(cli, s);
     _cleanup_free_ char *last = last_statement(cli, s);
 
     table_add(t, (const char *const[]){

@@ -12,7 +12,7 @@
 #include "cli/status_backup.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 #define TIMEOUT_MS 5000
 
@@ -31,9 +31,9 @@ static void print_state(const struct cli *cli, const json_t *s)
 {
     _cleanup_free_ char *state = output_member(s, "state");
     _cleanup_free_ char *reason = output_words(cli->lang, s, "reason");
-    char begun[32], end[32];
-    const char *since = cli_time(cli, s, "since", false, "", begun);
-    const char *until = cli_time(cli, s, "until", false, "", end);
+    char begun[SHOWN_LEN], end[SHOWN_LEN];
+    const char *since = cli_time(cli, s, "since", SHOWN_MOMENT, "", begun);
+    const char *until = cli_time(cli, s, "until", SHOWN_MOMENT, "", end);
 
     printf("%-13s %s", tr(cli, "Gate"), state_words(cli, state));
     if (*since)
@@ -53,9 +53,9 @@ static void print_predecessors(const struct cli *cli, const json_t *s)
 
     json_array_foreach (json_object_get(s, "predecessors"), i, p) {
         _cleanup_free_ char *error = output_member(p, "error");
-        char end[32];
+        char end[SHOWN_LEN];
         const char *until = cli_time(
-            cli, json_object_get(p, "handed_over"), "until", false, "", end);
+            cli, json_object_get(p, "handed_over"), "until", SHOWN_MOMENT, "", end);
         if (*error)
             printf("%-13s %s\n", tr(cli, "WARNING"), error);
         else
@@ -68,19 +68,18 @@ static void print_predecessors(const struct cli *cli, const json_t *s)
 static void print_clients(const struct cli *cli, const json_t *s)
 {
     const json_t *idle = json_object_get(s, "idle");
-    char write[32], statement[32];
+    char write[SHOWN_LEN], statement[SHOWN_LEN];
 
-    printf("%-13s %" PRId64, "Clients", output_number(s, "sessions", 0));
+    printf("%-13s %" PRId64, tr(cli, "Clients"), output_number(s, "sessions", 0));
     if (output_number(s, "logins_pending", 0) > 0)
         printf(tr(cli, " and %" PRId64 " logging in"), output_number(s, "logins_pending", 0));
     printf("\n");
     print_predecessors(cli, s);
     if (!idle)
         return;
-    printf(tr(cli, "%-13s last write %s ago, last statement %s ago\n"), tr(cli, "Idle"),
-        units_duration((uint64_t)output_number(idle, "write_ms", 0), "d", write, sizeof write),
-        units_duration(
-            (uint64_t)output_number(idle, "statement_ms", 0), "d", statement, sizeof statement));
+    printf(tr(cli, "%-13s last write %s, last statement %s\n"), tr(cli, "Idle"),
+        shown_ago(cli->lang, output_number(idle, "write_ms", 0), write, sizeof write),
+        shown_ago(cli->lang, output_number(idle, "statement_ms", 0), statement, sizeof statement));
     printf(tr(cli, "%-13s running statements: %" PRId64 ", open transactions: %" PRId64 "\n"), "",
         output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
 }
@@ -181,8 +180,8 @@ static void print_certificate(const struct cli *cli, const json_t *s)
     _cleanup_free_ char *issuer = output_member(c, "issuer");
     _cleanup_free_ char *hex = output_member(c, "fingerprint_sha256");
     _cleanup_free_ char *fingerprint = cert_colons(hex);
-    char end[32];
-    const char *until = cli_time(cli, c, "not_after", false, "", end);
+    char end[SHOWN_LEN];
+    const char *until = cli_time(cli, c, "not_after", SHOWN_MOMENT, "", end);
     int64_t days = output_number(c, "days_left", 0);
 
     if (!json_is_object(c))
@@ -199,7 +198,7 @@ static void print_certificate(const struct cli *cli, const json_t *s)
 static void print_totals(const struct cli *cli, const json_t *s)
 {
     const json_t *t = json_object_get(s, "totals");
-    char in[UNITS_BYTES_LEN], out[UNITS_BYTES_LEN];
+    char in[SHOWN_LEN], out[SHOWN_LEN];
 
     if (!json_is_object(t))
         return;
@@ -211,20 +210,20 @@ static void print_totals(const struct cli *cli, const json_t *s)
         output_number(t, "logins_ok", 0), output_number(t, "logins_failed", 0));
     printf(tr(cli, "%-13s statements: %" PRId64 " read, %" PRId64 " wrote; %s in, %s out\n"), "",
         output_number(t, "statements_read", 0), output_number(t, "statements_write", 0),
-        units_bytes((uint64_t)output_number(t, "bytes_in", 0), in),
-        units_bytes((uint64_t)output_number(t, "bytes_out", 0), out));
+        shown_bytes(cli->lang, (uint64_t)output_number(t, "bytes_in", 0), in, sizeof in),
+        shown_bytes(cli->lang, (uint64_t)output_number(t, "bytes_out", 0), out, sizeof out));
 }
 
 static void print_program(const struct cli *cli, const json_t *s)
 {
     _cleanup_free_ char *program = output_member(s, "program");
     _cleanup_free_ char *version = output_member(s, "version");
-    char up[32];
+    char up[SHOWN_LEN];
 
     printf(tr(cli, "%-13s %s %s, process %" PRId64 ", %" PRId64 " workers, running for %s\n"),
         tr(cli, "Program"), program, version, output_number(s, "pid", 0),
         output_number(s, "workers", 0),
-        units_duration((uint64_t)output_number(s, "uptime_ms", 0), "d", up, sizeof up));
+        shown_duration(cli->lang, output_number(s, "uptime_ms", 0), up, sizeof up));
 }
 
 static int run_status(struct cli *cli, int argc, char **argv)

@@ -56,12 +56,12 @@ static void print_marks(const struct cli *cli, const json_t *line, int64_t from,
     size_t i;
     const json_t *m;
     json_array_foreach (json_object_get(line, "marks"), i, m) {
-        char at[8];
+        char at[SHOWN_LEN];
         int64_t ms = ms_of(m, "time");
         if (ms < from || ms >= to)
             continue;
         _cleanup_free_ char *about = output_member(m, "text");
-        printf("         %s  %s  %s\n", clock_local(ms, "%H:%M", at, sizeof at),
+        printf("         %s  %s  %s\n", shown_time(cli->lang, ms, SHOWN_CLOCK, at, sizeof at),
             kind_words(cli, json_get_text(m, "kind")), about);
     }
 }
@@ -69,15 +69,15 @@ static void print_marks(const struct cli *cli, const json_t *line, int64_t from,
 static void print_hour(
     const struct cli *cli, const json_t *line, int64_t from, uint64_t written, uint64_t most)
 {
-    char at[8], bar[BAR + 1];
+    char at[SHOWN_LEN], bar[BAR + 1];
     int64_t to = from + INT64_C(60000) * HOUR;
     size_t n = most ? (size_t)((written * BAR + most - 1) / most) : 0;
     memset(bar, '#', n);
     bar[n] = '\0';
     bool gap = touched(json_object_get(line, "gaps"), from, to),
          saved = touched(json_object_get(line, "saved"), from, to);
-    printf("%s  %8" PRIu64 "  %-*s %s\n", clock_local(from, "%H:%M", at, sizeof at), written, BAR,
-        bar,
+    printf("%s  %8" PRIu64 "  %-*s %s\n", shown_time(cli->lang, from, SHOWN_CLOCK, at, sizeof at),
+        written, BAR, bar,
         gap     ? tr(cli, "NOT SAVED")
         : saved ? tr(cli, "comes back")
                 : "");

@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 /* The proxy itself gives a new process 30 s. */
 #define TIMEOUT_MS 40000
@@ -35,8 +35,8 @@ static int run_upgrade(struct cli *cli, int argc, char **argv)
             printf(tr(cli, "%" PRId64 " sessions stay with the old one (process %" PRId64
                            "), at most %s more.\n"),
                 sessions, output_number(answer, "old_pid", 0),
-                units_duration(
-                    (uint64_t)output_number(answer, "timeout_ms", 0), "d", human, sizeof human));
+                shown_duration(
+                    cli->lang, output_number(answer, "timeout_ms", 0), human, sizeof human));
     }
     json_decref(answer);
     return EXIT_GOOD;

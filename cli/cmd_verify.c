@@ -13,7 +13,7 @@
 #include "cli/progress.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 struct verify {
     struct cli *cli;
@@ -29,15 +29,15 @@ static bool is_true(const json_t *line, const char *key)
 static void tell_verified(struct verify *v, const json_t *line)
 {
     struct cli *cli = v->cli;
-    char size[UNITS_BYTES_LEN], time[32];
+    char size[SHOWN_LEN], time[32];
     bool good = is_true(line, "good");
     _cleanup_free_ char *file = output_member(line, "file"), *words = output_member(line, "words");
 
     if (good && is_true(line, "whole_file_only"))
         snprintf(size, sizeof size, "-");
     else
-        units_bytes((uint64_t)output_number(line, "bytes", 0), size);
-    units_duration((uint64_t)output_number(line, "ms", 0), "d", time, sizeof time);
+        shown_bytes(cli->lang, (uint64_t)output_number(line, "bytes", 0), size, sizeof size);
+    shown_duration(cli->lang, output_number(line, "ms", 0), time, sizeof time);
     if (!good)
         printf("%s  %s\n    %s\n", tr(cli, "DAMAGED"), file, words);
     else if (is_true(line, "whole_file_only"))

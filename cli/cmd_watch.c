@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/clock.h"
 #include "common/units.h"
 #include "common/json_get.h"
 #include "link/control.h"
@@ -64,12 +65,13 @@ static void print_value(const char *key, json_t *v)
 static void print_event(json_t *event)
 {
     _cleanup_free_ char *name = output_member(event, "event");
-    char stamp[16];
+    char stamp[SHOWN_LEN];
     const char *key;
     json_t *v;
 
-    clock_local(clock_wall_ms(), "%H:%M:%S", stamp, sizeof stamp);
-    printf("%s %-10s", stamp, *name ? name : "-");
+    printf("%s %-10s",
+        shown_time(LANG_EN, clock_wall_ms(), SHOWN_CLOCK_SECONDS, stamp, sizeof stamp),
+        *name ? name : "-");
     json_object_foreach (event, key, v)
         if (strcmp(key, "event") != 0 && strcmp(key, "ok") != 0 && strcmp(key, "ts") != 0)
             print_value(key, v);

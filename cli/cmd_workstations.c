@@ -9,7 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 #define TIMEOUT_MS 10000
 
@@ -47,10 +47,9 @@ static void print_board(const struct cli *cli, const json_t *answer)
                             *name = output_member(row, "name"), *user = output_member(row, "user"),
                             *program = output_member(row, "program");
         int64_t then = 0, now = clock_wall_ms();
-        char human[32];
+        char ago[SHOWN_LEN];
         (void)clock_parse(json_get_text(row, "seen"), &then);
-        _cleanup_free_ char *ago = xasprintf(tr(cli, "%s ago"),
-            units_duration(now > then ? (uint64_t)(now - then) : 0, "d", human, sizeof human));
+        shown_ago(cli->lang, now - then, ago, sizeof ago);
         bool counts = !json_get_true(row, "tls_off") &&
                       strcmp(json_get_text(row, "how"), "refused") != 0;
         all += counts;

@@ -135,9 +135,10 @@ void help_overview(FILE *f, enum lang lang, const struct command *const *command
 
     for (size_t i = 0; commands[i]; i++)
         lines[i] = (struct help_line){commands[i]->name, commands[i]->help};
-    fprintf(f, "%s\n\n%s\n",
-        lang_text(lang, N_("Usage: elexgate [--config FILE] [--json] COMMAND [ARGUMENTS]")),
-        lang_text(lang, N_("Commands:")));
+    print_wrapped(f,
+        lang_text(lang, N_("Usage: elexgate [--config FILE] [--json] COMMAND [ARGUMENTS]")), 0, 4,
+        true);
+    fprintf(f, "\n\n%s\n", lang_text(lang, N_("Commands:")));
     print_lines(f, lang, lines);
     fprintf(f, "\n%s\n", lang_text(lang, N_("Options:")));
     print_lines(f, lang,

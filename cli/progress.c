@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 #define BAR_WIDTH 24
 
@@ -66,7 +66,7 @@ static void draw(struct progress *p, const json_t *line)
         return;
     int64_t bytes = output_number(line, "bytes", 0), total = output_number(line, "total", 0);
     int64_t eta = output_number(line, "eta_ms", -1), rate = output_number(line, "bytes_s", 0);
-    char size[UNITS_BYTES_LEN], speed[UNITS_BYTES_LEN], left[32] = "", bar[BAR_WIDTH + 1];
+    char size[SHOWN_LEN], speed[SHOWN_LEN], left[SHOWN_LEN] = "", bar[BAR_WIDTH + 1];
     bool known = total > 0;
     size_t filled = known ? (size_t)((double)bytes / (double)total * BAR_WIDTH) : 0;
     filled = filled > BAR_WIDTH ? BAR_WIDTH : filled;
@@ -74,16 +74,18 @@ static void draw(struct progress *p, const json_t *line)
     memset(bar, '#', filled);
     bar[BAR_WIDTH] = '\0';
     if (eta >= 0)
-        units_duration((uint64_t)eta, "d", left, sizeof left);
+        shown_duration(p->cli->lang, eta, left, sizeof left);
     _cleanup_free_ char *type = output_member(line, "type"), *phase = output_member(line, "phase");
     progress_clear(p);
     if (known)
         printf("%s: %s [%s] %3d%%  %s  %s/s  %s", type, phase_name(p->cli, phase), bar,
             (int)(bytes > total ? 100 : (double)bytes * 100 / (double)total),
-            units_bytes((uint64_t)bytes, size), units_bytes((uint64_t)rate, speed), left);
+            shown_bytes(p->cli->lang, (uint64_t)bytes, size, sizeof size),
+            shown_bytes(p->cli->lang, (uint64_t)rate, speed, sizeof speed), left);
     else
         printf("%s: %s  %s  %s/s", type, phase_name(p->cli, phase),
-            units_bytes((uint64_t)bytes, size), units_bytes((uint64_t)rate, speed));
+            shown_bytes(p->cli->lang, (uint64_t)bytes, size, sizeof size),
+            shown_bytes(p->cli->lang, (uint64_t)rate, speed, sizeof speed));
     fflush(stdout);
     p->bar_open = true;
 }
@@ -99,11 +101,12 @@ static void tell_phase(struct progress *p, const json_t *line)
 
 static void tell_archive(struct progress *p, const json_t *line)
 {
-    char size[UNITS_BYTES_LEN];
+    char size[SHOWN_LEN];
     progress_clear(p);
     _cleanup_free_ char *file = output_member(line, "file"), *state = output_member(line, "state");
-    printf(
-        "%s  %s, %s\n", file, units_bytes((uint64_t)output_number(line, "size", 0), size), state);
+    printf("%s  %s, %s\n", file,
+        shown_bytes(p->cli->lang, (uint64_t)output_number(line, "size", 0), size, sizeof size),
+        state);
 }
 
 static void tell_removal(struct progress *p, const json_t *line, const char *what)
@@ -168,9 +171,11 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "removed") == 0) {
         tell_removal(p, line, tr(p->cli, "removed the old"));
     } else if (strcmp(event, "start") == 0 && json_get_true(line, "dry_run")) {
-        char needed[UNITS_BYTES_LEN], space[UNITS_BYTES_LEN];
+        char needed[SHOWN_LEN], space[SHOWN_LEN];
         printf(tr(p->cli, "Would need about %s, %s are free.\n"),
-            units_bytes((uint64_t)output_number(line, "needed", 0), needed),
-            units_bytes((uint64_t)output_number(line, "free", 0), space));
+            shown_bytes(
+                p->cli->lang, (uint64_t)output_number(line, "needed", 0), needed, sizeof needed),
+            shown_bytes(
+                p->cli->lang, (uint64_t)output_number(line, "free", 0), space, sizeof space));
     }
 }

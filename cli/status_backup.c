@@ -7,7 +7,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 #include "link/control.h"
 
 #define TIMEOUT_MS 3000
@@ -27,7 +27,7 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
 {
     const json_t *job = json_object_get(keeper, "job"),
                  *pending = json_object_get(keeper, "pending");
-    char since[32];
+    char since[SHOWN_LEN];
     if (json_is_object(job)) {
         _cleanup_free_ char *kind = output_member(job, "kind"),
                             *phase = output_member(job, "phase");
@@ -35,11 +35,11 @@ static void print_now(const struct cli *cli, const json_t *keeper, const char *l
     } else if (json_is_object(pending)) {
         _cleanup_free_ char *words = output_words(cli->lang, pending, "words");
         printf(tr(cli, "%-13s due since %s, waits: %s\n"), label,
-            cli_time(cli, pending, "due", false, "?", since), words);
+            cli_time(cli, pending, "due", SHOWN_MOMENT, "?", since), words);
     } else {
         const json_t *schedule = json_object_get(keeper, "schedule");
         printf(tr(cli, "%-13s next: %s\n"), label,
-            cli_time(cli, schedule, "next", false, tr(cli, "never by itself"), since));
+            cli_time(cli, schedule, "next", SHOWN_MOMENT, tr(cli, "never by itself"), since));
     }
 }
 
@@ -48,30 +48,32 @@ static void print_last(const struct cli *cli, const json_t *keeper)
     const json_t *good = json_object_get(keeper, "last_good_backup");
     const json_t *drill = json_object_get(keeper, "last_drill");
     const char *never = tr(cli, "never");
-    char when[32], proven[32];
+    char when[SHOWN_LEN], proven[SHOWN_LEN];
     bool drilled = output_number(drill, "exit", 1) == 0;
     printf(tr(cli, "%-13s last good one: %s, last drill that succeeded: %s\n"), "",
-        cli_time(cli, good, "started", false, never, when),
-        drilled ? cli_time(cli, drill, "started", false, never, proven) : never);
+        cli_time(cli, good, "started", SHOWN_MOMENT, never, when),
+        drilled ? cli_time(cli, drill, "started", SHOWN_MOMENT, never, proven) : never);
 }
 
 static void print_binlog(const struct cli *cli, const json_t *keeper)
 {
     const json_t *binlog = json_object_get(keeper, "binlog");
-    int64_t saved;
+    int64_t saved = 0;
     char ago[40];
     const char *label = tr(cli, "Every second");
     if (!json_is_object(binlog))
         return;
     bool known = clock_parse(json_get_text(binlog, "saved"), &saved) == 0;
     int64_t age = known ? clock_wall_ms() - saved : 0;
-    units_duration(age > 0 ? (uint64_t)age : 0, "d", ago, sizeof ago);
+    shown_duration(cli->lang, age, ago, sizeof ago);
     if (strcmp(json_get_text(binlog, "state"), "following") == 0)
         printf(tr(cli, "%-13s saved up to %s ago\n"), label, ago);
     else {
+        char when[SHOWN_LEN] = "";
         _cleanup_free_ char *error = output_member(binlog, "error");
+        shown_time(cli->lang, saved, SHOWN_WHEN, when, sizeof when);
         printf(tr(cli, "%-13s STANDS STILL%s%s: %s\n"), label,
-            known ? tr(cli, ", saved up to ") : "", known ? ago : "", error);
+            known ? tr(cli, ", saved up to ") : "", known ? when : "", error);
     }
 }
 
@@ -79,12 +81,12 @@ static void print_chain(const struct cli *cli, const json_t *keeper)
 {
     const json_t *chain = json_object_get(keeper, "last_chain");
     const json_t *proof = json_array_get(json_object_get(chain, "proofs"), 0);
-    char since[32], until[32];
+    char since[SHOWN_LEN], until[SHOWN_LEN];
     if (output_number(chain, "exit", 1) != 0 || !proof) /* what is wrong is a finding */
         return;
     printf(tr(cli, "%-13s any second from %s to %s is proven\n"), "",
-        cli_time(cli, proof, "since", true, "?", since),
-        cli_time(cli, proof, "until", true, "?", until));
+        cli_time(cli, proof, "since", SHOWN_SECOND, "?", since),
+        cli_time(cli, proof, "until", SHOWN_SECOND, "?", until));
 }
 
 void status_backup_print(const struct cli *cli, const json_t *keeper)

@@ -1,6 +1,5 @@
 #include "common/units.h"
 
-#include <stdio.h>
 #include <inttypes.h>
 #include <ctype.h>
 #include <errno.h>
@@ -8,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "common/utf8.h"
 
 struct unit {
     const char *name;
@@ -88,36 +85,4 @@ int units_parse_size(const char *text, int64_t *bytes)
         {"tib", INT64_C(1) << 40}};
 
     return parse_with_unit(text, units, sizeof units / sizeof units[0], 1, bytes);
-}
-
-char *units_bytes(uint64_t bytes, char buf[static UNITS_BYTES_LEN])
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double v = (double)bytes;
-    size_t u = 0;
-
-    /* 999.5 would be printed as 1000. */
-    for (; v >= 999.5 && u + 1 < sizeof units / sizeof units[0]; u++)
-        v /= 1000;
-    utf8_format(buf, UNITS_BYTES_LEN, "%.*f %s", u > 0 && v < 9.95, v, units[u]);
-    return buf;
-}
-
-char *units_duration(uint64_t ms, const char *day, char *buf, size_t size)
-{
-    uint64_t s = ms / 1000, min = s / 60, h = min / 60;
-
-    if (s < 1)
-        snprintf(buf, size, "< 1 s");
-    else if (s < 120)
-        snprintf(buf, size, "%" PRIu64 " s", s);
-    else if (min < 120)
-        snprintf(buf, size, "%" PRIu64 " min", min);
-    else if (h < 48 && min % 60)
-        snprintf(buf, size, "%" PRIu64 " h %" PRIu64 " min", h, min % 60);
-    else if (h < 48)
-        snprintf(buf, size, "%" PRIu64 " h", h);
-    else
-        utf8_format(buf, size, "%" PRIu64 " %s", h / 24, day);
-    return buf;
 }

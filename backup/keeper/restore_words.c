@@ -6,7 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 struct words {
     char en[600], de[700];
@@ -42,9 +42,9 @@ static void went_well(
     }
     int64_t ms = json_get_int(done, "blocked_ms");
     if (ms > 0) {
-        char human[32];
+        char human[SHOWN_LEN];
         size_t en = strlen(w->en), de = strlen(w->de);
-        units_duration((uint64_t)ms, "d", human, sizeof human);
+        shown_duration(LANG_EN, ms, human, sizeof human);
         utf8_format(w->en + en, sizeof w->en - en,
             " Clients were kept out for %s; Elexis must be closed and started again everywhere.",
             human);

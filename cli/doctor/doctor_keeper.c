@@ -12,7 +12,7 @@
 #include "common/json_get.h"
 #include "common/error_phrase.h"
 #include "common/notify_check.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 static bool found_in(const struct doctor *d, const char *area)
 {
@@ -42,12 +42,12 @@ static void findings(struct doctor *d)
 static void well(struct doctor *d, const char *area, const char *key, const char *words)
 {
     int64_t at;
-    char age[32];
+    char age[SHOWN_LEN];
     const char *iso = json_get_str(json_object_get(d->keeper, key), "started");
     if (found_in(d, area) || !iso || clock_parse(iso, &at) < 0)
         return;
     int64_t ms = clock_wall_ms() - at;
-    units_duration((uint64_t)(ms > 0 ? ms : 0), "d", age, sizeof age);
+    shown_duration(d->cli->lang, ms, age, sizeof age);
     _cleanup_free_ char *text = xasprintf("%s: %s", words, age);
     doctor_tell(d, DOCTOR_GOOD, area, text, NULL);
 }

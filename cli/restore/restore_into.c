@@ -8,7 +8,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 struct lines {
     struct cli *cli;
@@ -28,10 +28,10 @@ static void tell_unpacked(const struct cli *cli, const json_t *line)
     json_t *type;
     printf(tr(cli, "Unpacked %s into %s, every file as in its manifest:\n"), run, folder);
     json_array_foreach (json_object_get(line, "types"), i, type) {
-        char size[UNITS_BYTES_LEN];
+        char size[SHOWN_LEN];
         _cleanup_free_ char *name = output_member(type, "type");
         printf("  %s/%s  %s\n", folder, name,
-            units_bytes((uint64_t)output_number(type, "bytes", 0), size));
+            shown_bytes(cli->lang, (uint64_t)output_number(type, "bytes", 0), size, sizeof size));
     }
 }
 

@@ -9,7 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
+#include "common/shown.h"
 
 #define CHANGES_SHOWN 40
 
@@ -30,12 +30,13 @@ static void print_parts(const struct cli *cli, const json_t *parts)
     size_t i;
     const json_t *p;
     json_array_foreach ((json_t *)(uintptr_t)parts, i, p) {
-        char size[UNITS_BYTES_LEN], now[UNITS_BYTES_LEN];
+        char size[SHOWN_LEN], now[SHOWN_LEN];
         const json_t *replaces = json_object_get(p, "replaces");
         const char *cells[] = {json_get_text(p, "type"), json_get_text(p, "made"),
-            units_bytes((uint64_t)output_number(p, "bytes", 0), size), json_get_text(p, "server"),
-            is_true(p, "proven") ? tr(cli, "yes") : tr(cli, "no"), json_get_text(p, "live"),
-            units_bytes((uint64_t)output_number(replaces, "bytes", 0), now)};
+            shown_bytes(cli->lang, (uint64_t)output_number(p, "bytes", 0), size, sizeof size),
+            json_get_text(p, "server"), is_true(p, "proven") ? tr(cli, "yes") : tr(cli, "no"),
+            json_get_text(p, "live"),
+            shown_bytes(cli->lang, (uint64_t)output_number(replaces, "bytes", 0), now, sizeof now)};
         table_add(t, cells);
     }
     table_print(t, output_width());
@@ -193,7 +194,7 @@ static void print_moment(const struct cli *cli, const json_t *moment)
 {
     const json_t *c;
     size_t i;
-    char first[32], last[32], minute[32];
+    char first[SHOWN_LEN], last[SHOWN_LEN], minute[SHOWN_LEN];
     if (!json_is_object(moment))
         return;
     printf(tr(cli, "%" PRId64 " transactions since the backup are run again on the copy.\n"),
@@ -203,8 +204,8 @@ static void print_moment(const struct cli *cli, const json_t *moment)
         return;
     }
     printf(tr(cli, "LOST would be %" PRId64 " transactions, from %s to %s:\n"),
-        output_number(moment, "lost", 0), cli_time(cli, moment, "first", true, "?", first),
-        cli_time(cli, moment, "last", true, "?", last));
+        output_number(moment, "lost", 0), cli_time(cli, moment, "first", SHOWN_SECOND, "?", first),
+        cli_time(cli, moment, "last", SHOWN_SECOND, "?", last));
     _cleanup_free_ char *at = output_member(moment, "at");
     if (output_number(moment, "earlier", 0) > 0)
         printf(
@@ -218,7 +219,7 @@ static void print_moment(const struct cli *cli, const json_t *moment)
             break;
         _cleanup_free_ char *who = output_list(json_object_get(c, "workstations"));
         printf(tr(cli, "  %s  %s, %" PRId64 " times  %s\n"),
-            cli_time(cli, c, "minute", false, "?", minute), what,
+            cli_time(cli, c, "minute", SHOWN_MOMENT, "?", minute), what,
             output_number(c, "transactions", 0), who);
     }
     if (i == CHANGES_SHOWN)
@@ -268,7 +269,7 @@ static void print_kept(const struct cli *cli, const json_t *status)
 
 void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
 {
-    char blocked[32];
+    char blocked[SHOWN_LEN];
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
     if (strcmp(json_get_text(restored, "method"), "dump") == 0) {
@@ -280,7 +281,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
     else
         printf("%s\n", tr(cli, "The data from before the restore are live."));
     if (ms > 0) {
-        units_duration((uint64_t)ms, "d", blocked, sizeof blocked);
+        shown_duration(cli->lang, ms, blocked, sizeof blocked);
         printf(
             tr(cli,
                 "Clients were kept out for %s. Elexis must be closed and started again on every workstation.\n"),

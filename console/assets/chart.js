@@ -1,3 +1,5 @@
+import { clock, day, megabytes, moment, seconds, wall } from "./shown.js";
+
 // Size and duration of the backups over time, drawn by uPlot from the table beneath it.
 export function library() {
     return new Promise((done, failed) => {
@@ -11,7 +13,7 @@ export function library() {
 
 function rows() {
     return [...document.querySelectorAll("#runs-table tbody tr")]
-        .map((row) => [Date.parse(row.dataset.time) / 1000, Number(row.dataset.size) / 1e6, Number(row.dataset.duration) / 1000])
+        .map((row) => [wall(row.dataset.time) / 1000, Number(row.dataset.size) / 1e6, Number(row.dataset.duration) / 1000])
         .filter((row) => row.every(Number.isFinite))
         .sort((a, b) => a[0] - b[0]);
 }
@@ -29,26 +31,21 @@ function draw(uPlot) {
     box.closest("section").hidden = data.length < 2; // one point is no line
     if (data.length < 2) return;
     const style = getComputedStyle(document.body), colour = (name) => style.getPropertyValue(name).trim();
-    const lang = document.documentElement.lang === "en" ? "en-GB" : `${document.documentElement.lang}-CH`;
-    const when = new Intl.DateTimeFormat(lang, { dateStyle: "short", timeStyle: "short" });
-    const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-    const day = new Intl.DateTimeFormat(lang, { day: "2-digit", month: "2-digit" });
-    const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit" });
     const short = data.at(-1)[0] - data[0][0] < 2 * 86400;
     plot = new uPlot({
         width: box.clientWidth,
         height: 220,
         series: [
-            { label: box.dataset.time, value: (_, v) => (v === null ? "–" : when.format(v * 1000)) },
-            { label: box.dataset.size, scale: "mb", stroke: colour("--accent"), width: 2, points: { size: 6 }, value: (_, v) => (v === null ? "–" : `${number.format(v)} MB`) },
-            { label: box.dataset.duration, scale: "s", stroke: colour("--warn"), width: 2, dash: [6, 4], points: { size: 6 }, value: (_, v) => (v === null ? "–" : `${number.format(v)} s`) },
+            { label: box.dataset.time, value: (_, v) => (v === null ? "–" : moment(v * 1000)) },
+            { label: box.dataset.size, scale: "mb", stroke: colour("--accent"), width: 2, points: { size: 6 }, value: (_, v) => (v === null ? "–" : megabytes(v * 1e6)) },
+            { label: box.dataset.duration, scale: "s", stroke: colour("--warn"), width: 2, dash: [6, 4], points: { size: 6 }, value: (_, v) => (v === null ? "–" : seconds(v)) },
         ],
         scales: { mb: { range: (_, __, max) => [0, max * 1.15 || 1] }, s: { range: (_, __, max) => [0, max * 1.15 || 1] } },
         axes: [
-            { ...axis, space: 70, values: (_, splits) => unlike(splits.map((v) => (short ? clock : day).format(v * 1000))) },
-            { ...axis, scale: "mb", size: 70, values: (_, splits) => splits.map((v) => `${number.format(v)} MB`) },
-            { ...axis, scale: "s", side: 1, size: 60, grid: { show: false }, values: (_, splits) => splits.map((v) => `${number.format(v)} s`) },
+            { ...axis, space: 70, values: (_, splits) => unlike(splits.map((v) => (short ? clock : day)(v * 1000))) },
+            { ...axis, scale: "mb", size: 70, values: (_, splits) => splits.map((v) => megabytes(v * 1e6)) },
+            { ...axis, scale: "s", side: 1, size: 60, grid: { show: false }, values: (_, splits) => splits.map((v) => seconds(v)) },
         ],
     }, [0, 1, 2].map((i) => data.map((row) => row[i])), box);
 }

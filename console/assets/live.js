@@ -1,3 +1,5 @@
+import { clock, here } from "./shown.js";
+
 // Keeps the parts of a page that carry data-live up to date. The server tells by an event stream that something changed; then
 // the page is fetched once more and only what differs is replaced. So there is one place that says how things look: the
 // page's template.
@@ -59,8 +61,7 @@ function reached() {
 function unreachable() {
     const note = document.getElementById("offline");
     if (!note || !note.hidden) return;
-    const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }).format(seen);
-    note.textContent = note.dataset.text.replace("{time}", time);
+    note.textContent = note.dataset.text.replace("{time}", clock(here(seen)));
     note.className = "note bad";
     note.hidden = false;
 }

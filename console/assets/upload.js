@@ -1,3 +1,5 @@
+import { megabytes } from "./shown.js";
+
 // An SQL file, dropped or chosen, goes to the server in pieces (tus 1.0). It can be paused, cancelled, and taken up again after
 // a broken line, a closed browser or a restart of the console: the library keeps the upload's address in the browser.
 const PIECE = 8 * 1024 * 1024;
@@ -11,11 +13,6 @@ function library() {
         script.onerror = failed;
         document.head.append(script);
     });
-}
-
-function megabytes(n) {
-    const lang = document.documentElement.lang === "en" ? "en-GB" : `${document.documentElement.lang}-CH`;
-    return `${new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(n / 1e6)} MB`;
 }
 
 class Panel {
@@ -65,7 +62,7 @@ class Panel {
             removeFingerprintOnSuccess: true,
             onProgress: (sent, total) => {
                 this.bar.value = (100 * sent) / total;
-                this.say(`${this.words.tSending}: ${megabytes(sent)} ${this.words.tOf} ${megabytes(total)} (${file.name})`);
+                this.say(`${this.words.tSending}: ${this.words.tPart.replace("{offset_text}", megabytes(sent)).replace("{size_text}", megabytes(total))} (${file.name})`);
             },
             onError: () => {
                 this.say(this.words.tFailed, true);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -180,6 +181,14 @@ static json_t *other_languages(const struct request *rq)
     return list;
 }
 
+/* Minutes that local time is ahead of UTC now: the page's scripts show the server's time. */
+static long zone_offset(void)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm local;
+    return localtime_r(&now, &local) ? local.tm_gmtoff / 60 : 0;
+}
+
 /* What every template can use; docs/console.md lists it. */
 static int add_common(struct request *rq, const char *page, json_t *model, struct err *e)
 {
@@ -195,6 +204,7 @@ static int add_common(struct request *rq, const char *page, json_t *model, struc
         "now", clock_iso(clock_wall_ms(), now));
     CHECK(common); /* all UTF-8: request_begin replaces a path that is not */
     const char *support = config_str(rq->settings->config, "console", NULL, "support");
+    (void)json_object_set_new(common, "zone_offset", json_integer(zone_offset()));
     if (support)
         (void)json_object_set_new(common, "support", json_string(support));
     if (rq->name)

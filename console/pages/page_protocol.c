@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/shown.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
 #include "console/ask.h"
@@ -112,7 +113,7 @@ static void add_row(
     char at[64];
     if (*q && !strcasestr(text, q) && !strcasestr(raw, q))
         return;
-    view_moment(time_in(line, "time"), rq->lang, at, sizeof at);
+    shown_time(rq->lang, time_in(line, "time"), SHOWN_SECOND, at, sizeof at);
     (void)json_array_append_new(
         rows, json_pack("{sssssssssb}", "at", at, "time", json_get_text(line, "time"), "text", text,
                   "raw", raw, "bad", bad));

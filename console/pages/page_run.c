@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/shown.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "console/ask.h"
@@ -38,8 +39,8 @@ static void add_when(struct request *rq, json_t *row, const char *from, const ch
 {
     char text[64];
     if (time_in(row, from))
-        (void)json_object_set_new(
-            row, to, json_string(view_moment(time_in(row, from), rq->lang, text, sizeof text)));
+        (void)json_object_set_new(row, to,
+            json_string(shown_time(rq->lang, time_in(row, from), SHOWN_SECOND, text, sizeof text)));
 }
 
 static void complete_difference(struct request *rq, json_t *difference)

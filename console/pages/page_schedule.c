@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "console/ask.h"
+#include "common/shown.h"
 #include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
@@ -174,7 +175,7 @@ static json_t *prune(struct request *rq, const json_t *form)
     json_t *goes = json_object_get(answer, "goes");
     char count[24], size[40];
     snprintf(count, sizeof count, "%zu", json_array_size(goes));
-    view_bytes(json_get_int(answer, "bytes"), rq->lang, size, sizeof size);
+    shown_bytes(rq->lang, (uint64_t)json_get_int(answer, "bytes"), size, sizeof size);
     const char *key = json_array_size(goes) == 0   ? "prune-none"
                       : json_array_size(goes) == 1 ? "prune-one"
                                                    : "prune-some";

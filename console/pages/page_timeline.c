@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/shown.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
@@ -25,20 +26,14 @@ static void other_day(int64_t from, int days, char out[static 16])
     clock_local(from + 43200000 + days * INT64_C(86400000), "%Y-%m-%d", out, 16);
 }
 
-/* For people: "30.11.2026", as their language writes it. */
+/* For people: "Mo 30.11.2026". */
 static void add_day_text(
     struct request *rq, json_t *model, const char *name, int64_t from, int days)
 {
-    char text[64];
+    char text[SHOWN_LEN];
     _cleanup_free_ char *key = xasprintf("%s_text", name);
-    view_time(from + 43200000 + days * INT64_C(86400000), rq->lang, text, sizeof text);
-    text[10] = '\0'; /* every language writes ten characters for the date */
+    shown_time(rq->lang, from + 43200000 + days * INT64_C(86400000), SHOWN_DAY, text, sizeof text);
     (void)json_object_set_new(model, key, json_string(text));
-}
-
-static void clock_words(int64_t ms, char out[static 8])
-{
-    clock_local(ms, "%H:%M", out, 8);
 }
 
 /* Where a member's time lies in the day, in minutes. */
@@ -90,11 +85,11 @@ static json_t *marks_of(struct request *rq, const json_t *day, int64_t from, int
     size_t i;
     const json_t *m;
     json_array_foreach (json_object_get(day, "marks"), i, m) {
-        char at[8], key[40];
+        char at[SHOWN_LEN], key[40];
         int64_t ms = time_in(m, "time");
         if (ms < from || ms >= to)
             continue;
-        clock_words(ms, at);
+        shown_time(rq->lang, ms, SHOWN_CLOCK, at, sizeof at);
         utf8_copy(key, sizeof key, json_get_text(m, "kind"));
         (void)json_array_append_new(
             list, json_pack("{s:s, s:s, s:s}", "at", at, "label", label(rq, "mark_", key), "about",
@@ -111,12 +106,12 @@ static void add_hours(
     json_t *rows = json_array();
     size_t n = json_array_size(minutes);
     for (size_t i = 0; i < n; i += HOUR) {
-        char at[8];
+        char at[SHOWN_LEN];
         int64_t begin = from + (int64_t)i * 60000, end = begin + HOUR * 60000;
         json_int_t written = 0;
         for (size_t k = i; k < i + HOUR && k < n; k++)
             written += json_integer_value(json_array_get(minutes, k));
-        clock_words(begin, at);
+        shown_time(rq->lang, begin, SHOWN_CLOCK, at, sizeof at);
         bool gap = touched(gaps, begin, end);
         json_t *marks = marks_of(rq, day, begin, end);
         if (written == 0 && !gap && json_array_size(marks) == 0) {
@@ -156,11 +151,11 @@ static void add_gaps(struct request *rq, json_t *model, const json_t *gaps)
     size_t i;
     const json_t *g;
     json_array_foreach (gaps, i, g) {
-        char from[8], to[8];
+        char from[SHOWN_LEN], to[SHOWN_LEN];
         if (i == SPANS_MAX)
             break;
-        clock_words(time_in(g, "from"), from);
-        clock_words(time_in(g, "to"), to);
+        shown_time(rq->lang, time_in(g, "from"), SHOWN_CLOCK, from, sizeof from);
+        shown_time(rq->lang, time_in(g, "to"), SHOWN_CLOCK, to, sizeof to);
         (void)json_array_append_new(
             list, json_pack("{s:s, s:s, s:s}", "begins", from, "ends", to, "label",
                       label(rq, "gap_", json_get_text(g, "reason"))));

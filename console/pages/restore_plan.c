@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "common/shown.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
@@ -87,8 +88,8 @@ static void add_loss(struct request *rq, json_t *plan, const json_t *source, int
     char when[64], ago[64], rows[24];
     int64_t gone = rows_gone(json_object_get(source, "rows"));
     bool known = json_get_true(source, "rows_known");
-    view_time(made, rq->lang, when, sizeof when);
-    view_duration(clock_wall_ms() - made, rq->lang, ago, sizeof ago);
+    shown_time(rq->lang, made, SHOWN_MOMENT, when, sizeof when);
+    shown_duration(rq->lang, clock_wall_ms() - made, ago, sizeof ago);
     snprintf(rows, sizeof rows, "%lld", (long long)gone);
     _cleanup_free_ char *text = say(rq, known && gone > 0 ? "loses-rows" : "loses", "when", when,
         "age", ago, "rows", rows, NULL);
@@ -122,7 +123,7 @@ static void add_parts(struct request *rq, json_t *plan, const json_t *source)
     json_array_foreach (json_object_get(source, "parts"), i, part) {
         char size[40];
         int64_t bytes = json_get_int(part, "bytes");
-        view_bytes(bytes, rq->lang, size, sizeof size);
+        shown_bytes(rq->lang, (uint64_t)bytes, size, sizeof size);
         needed += bytes;
         (void)json_array_append_new(
             types, json_pack("{sssssb}", "type", json_get_text(part, "type"), "words", size,
@@ -210,8 +211,8 @@ static json_t *changes_of(const struct request *rq, const json_t *moment)
         }
         (void)json_array_append_new(
             list, json_pack("{s:s, s:s, s:I, s:s}", "at",
-                      view_time(time_in(c, "minute"), rq->lang, when, sizeof when), "what",
-                      json_get_text(c, "what"), "times",
+                      shown_time(rq->lang, time_in(c, "minute"), SHOWN_MOMENT, when, sizeof when),
+                      "what", json_get_text(c, "what"), "times",
                       (json_int_t)json_get_int(c, "transactions"), "who", who));
         free(who);
     }
@@ -228,15 +229,15 @@ static void add_moment(
     size_t i;
     json_array_foreach (json_object_get(source, "parts"), i, part)
         bytes += json_get_int(part, "bytes");
-    view_duration((replayed / TRANSACTIONS_S + 2 * bytes / UNPACKED_S + 20) * 1000, rq->lang, takes,
-        sizeof takes);
-    view_time(made, rq->lang, when, sizeof when);
+    shown_duration(rq->lang, (replayed / TRANSACTIONS_S + 2 * bytes / UNPACKED_S + 20) * 1000,
+        takes, sizeof takes);
+    shown_time(rq->lang, made, SHOWN_MOMENT, when, sizeof when);
     snprintf(count, sizeof count, "%lld", (long long)replayed);
     _cleanup_free_ char *way = say(
         rq, "plan-way", "when", when, "transactions", count, "time", takes, NULL);
     snprintf(count, sizeof count, "%lld", (long long)lost);
-    view_moment(time_in(moment, "first"), rq->lang, from, sizeof from);
-    view_moment(time_in(moment, "last"), rq->lang, until, sizeof until);
+    shown_time(rq->lang, time_in(moment, "first"), SHOWN_SECOND, from, sizeof from);
+    shown_time(rq->lang, time_in(moment, "last"), SHOWN_SECOND, until, sizeof until);
     _cleanup_free_ char *loses = lost ? say(rq, "loses-transactions", "transactions", count, "from",
                                             from, "until", until, NULL)
                                       : say(rq, "loses-nothing", NULL);
@@ -270,10 +271,10 @@ static void plan_of_run(struct request *rq, json_t *model, const char *run, cons
     const json_t *source = json_object_get(answer, "plan");
     int64_t made = oldest(source);
     char when[64];
-    _cleanup_free_ char *title = say(
-        rq, "plan-title", "when", view_time(made, rq->lang, when, sizeof when), NULL);
+    _cleanup_free_ char *title = say(rq, "plan-title", "when",
+        shown_time(rq->lang, made, SHOWN_MOMENT, when, sizeof when), NULL);
     json_t *plan = json_pack("{ssssss}", "title", title, "run", json_get_text(source, "run"),
-        "confirm_word", restore_confirm_word(rq));
+        "word", restore_confirm_word(rq));
     add_loss(rq, plan, source, made);
     add_who(plan, json_object_get(source, "sessions"));
     add_parts(rq, plan, source);
@@ -309,7 +310,7 @@ static void plan_of_upload(struct request *rq, json_t *model, const char *id)
     }
     _cleanup_free_ char *loses = say(rq, "loses-all", NULL);
     json_t *plan = json_pack("{sssssssss[]sb}", "title", json_get_text(upload, "name"), "upload",
-        id, "confirm_word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
+        id, "word", restore_confirm_word(rq), "loses", loses, "warnings", "needs_password",
         1); /* link/rights.h */
     if (ask_proxy(rq, json_pack("{ss}", "cmd", "sessions"), &answer, &e) == 0)
         add_who(plan, json_object_get(answer, "sessions"));

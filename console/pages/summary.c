@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/shown.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/units.h"
@@ -72,8 +73,8 @@ static void add_saved(struct request *rq, json_t *list, const json_t *good, cons
 {
     char when[64], size[40], change[40] = "";
     int64_t now = size_of(good);
-    view_time(time_in(good, "ended"), rq->lang, when, sizeof when);
-    view_bytes(now, rq->lang, size, sizeof size);
+    shown_time(rq->lang, time_in(good, "ended"), SHOWN_MOMENT, when, sizeof when);
+    shown_bytes(rq->lang, (uint64_t)now, size, sizeof size);
     int64_t percent = p->before > 0 ? (now - p->before) * 100 / p->before : 0;
     snprintf(change, sizeof change, "%lld", (long long)llabs(percent));
     const char *key = p->before == 0             ? "sum-saved-first"
@@ -93,8 +94,8 @@ static void add_newest(struct request *rq, json_t *list, const json_t *good)
     json_array_foreach (json_object_get(good, "archives"), i, archive)
         newest = time_in(archive, "newest") > newest ? time_in(archive, "newest") : newest;
     if (newest)
-        add(list,
-            say(rq, "sum-newest", "when", view_moment(newest, rq->lang, when, sizeof when), NULL));
+        add(list, say(rq, "sum-newest", "when",
+                      shown_time(rq->lang, newest, SHOWN_SECOND, when, sizeof when), NULL));
 }
 
 /* How far the archived binary log is behind; nothing where there is none. */
@@ -106,8 +107,8 @@ static void add_live(struct request *rq, json_t *list, const json_t *keeper)
     char when[64], ago[40];
     if (!saved)
         return;
-    view_moment(saved, rq->lang, when, sizeof when);
-    view_duration(age > 0 ? age : 0, rq->lang, ago, sizeof ago);
+    shown_time(rq->lang, saved, SHOWN_SECOND, when, sizeof when);
+    shown_duration(rq->lang, age > 0 ? age : 0, ago, sizeof ago);
     add(list, say(rq, follows ? "sum-live" : "sum-live-still", "when", when, "age", ago, NULL));
 }
 
@@ -117,11 +118,11 @@ static void add_proven(struct request *rq, json_t *list, const json_t *keeper)
     const char *next = json_get_text(json_object_get(keeper, "schedule"), "drill_next");
     char when[64], again[64];
     bool good = json_is_object(drill) && json_get_int(drill, "exit") == 0;
-    view_time(time_in(drill, "ended"), rq->lang, when, sizeof when);
+    shown_time(rq->lang, time_in(drill, "ended"), SHOWN_MOMENT, when, sizeof when);
     int64_t next_ms = 0;
     if (clock_parse(next, &next_ms) < 0)
         next_ms = 0;
-    view_time(next_ms, rq->lang, again, sizeof again);
+    shown_time(rq->lang, next_ms, SHOWN_MOMENT, again, sizeof again);
     const char *key = good      ? next_ms ? "sum-proven-next" : "sum-proven"
                       : next_ms ? "sum-unproven-next"
                                 : "sum-unproven";

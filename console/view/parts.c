@@ -1,11 +1,14 @@
 #include "console/view/parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "common/shown.h"
+#include "common/utf8.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
@@ -176,10 +179,15 @@ void add_certificate_dates(struct request *rq, json_t *certificate)
 {
     int64_t until = time_in(certificate, "not_after");
     json_t *left = json_object_get(certificate, "days_left");
-    char date[40];
-    clock_local(until, rq->lang == LANG_EN ? "%Y-%m-%d" : "%d.%m.%Y", date, sizeof date);
-    (void)json_object_set_new(certificate, "not_after_date", json_string(until ? date : "?"));
-    (void)json_object_set(certificate, "days", left);
+    char date[SHOWN_LEN] = "?", days[SHOWN_LEN];
+    if (until)
+        shown_time(rq->lang, until, SHOWN_DATE, date, sizeof date);
+    utf8_format(days, sizeof days,
+        lang_text_n(rq->lang, "%" PRId64 " day", "%" PRId64 " days",
+            (unsigned long long)json_integer_value(left)),
+        (int64_t)json_integer_value(left));
+    (void)json_object_set_new(certificate, "not_after_date", json_string(date));
+    (void)json_object_set_new(certificate, "days_text", json_string(days));
     (void)json_object_set_new(certificate, "warn",
         json_boolean(json_integer_value(left) < WARN_DAYS ||
                      json_array_size(json_object_get(certificate, "warnings")) > 0));
@@ -218,7 +226,7 @@ static void add_proof(struct request *rq, json_t *run, const json_t *archive)
     number_in(proof, "rows", rows, sizeof rows);
     number_in(proof, "checksums", sums, sizeof sums);
     number_in(proof, "files", count, sizeof count);
-    view_bytes(json_get_int(proof, "bytes"), rq->lang, size, sizeof size);
+    shown_bytes(rq->lang, (uint64_t)json_get_int(proof, "bytes"), size, sizeof size);
     _cleanup_free_ char *words = say(rq, files ? "proof-files" : "proof-database", "tables", tables,
         "rows", rows, "sums", sums, "files", count, "size", size, NULL);
     _cleanup_free_ char *all = xasprintf(
@@ -306,8 +314,8 @@ static void add_strands(struct request *rq, json_t *run, const json_t *archive)
     char from[64], until[64];
     if (!json_is_object(strands))
         return;
-    view_moment(time_in(strands, "from"), rq->lang, from, sizeof from);
-    view_moment(time_in(strands, "until"), rq->lang, until, sizeof until);
+    shown_time(rq->lang, time_in(strands, "from"), SHOWN_SECOND, from, sizeof from);
+    shown_time(rq->lang, time_in(strands, "until"), SHOWN_SECOND, until, sizeof until);
     _cleanup_free_ char *words = say(rq, "strands", "from", from, "until", until, NULL);
     (void)json_object_set_new(run, "strands", json_string(words));
 }

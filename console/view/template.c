@@ -27,7 +27,16 @@ struct source {
     size_t len;
 };
 
-enum kind { TAG_TEXT, TAG_RAW, TAG_SECTION, TAG_INVERTED, TAG_END, TAG_PARTIAL, TAG_COMMENT };
+enum kind {
+    TAG_TEXT,
+    TAG_SENTENCE,
+    TAG_RAW,
+    TAG_SECTION,
+    TAG_INVERTED,
+    TAG_END,
+    TAG_PARTIAL,
+    TAG_COMMENT
+};
 
 struct tag {
     enum kind kind;
@@ -156,6 +165,25 @@ static bool truthy(const json_t *v)
     return true;
 }
 
+/* {name} in a text of ours is a value; what that value holds is not looked at again. */
+static int emit_sentence(struct render *r, const json_t *v)
+{
+    const char *s = json_string_value(v), *open, *close;
+    char name[NAME_MAX_LEN];
+    int res = 0;
+
+    while (res == 0 && s && (open = strchr(s, '{')) && (close = strchr(open, '}')) &&
+           close - open <= NAME_MAX_LEN) {
+        memcpy(name, open + 1, (size_t)(close - open - 1));
+        name[close - open - 1] = '\0';
+        res = emit_escaped(r, s, (size_t)(open - s));
+        if (res == 0)
+            res = emit_value(r, look_up(r, name), false);
+        s = close + 1;
+    }
+    return res < 0 || !s ? res : emit_escaped(r, s, strlen(s));
+}
+
 /* --- tags ------------------------------------------------------------------------------------- */
 
 static const char *find_text(const char *text, size_t len, const char *what)
@@ -198,6 +226,8 @@ static enum kind kind_of(char c)
     switch (c) {
     case '{':
         return TAG_RAW;
+    case '%':
+        return TAG_SENTENCE;
     case '#':
         return TAG_SECTION;
     case '^':
@@ -251,7 +281,7 @@ static int next_tag(struct render *r, const struct source *s, size_t at, struct 
     t->end = (size_t)(close - s->text) + strlen(closing);
     t->name[0] = '\0';
     int res = t->kind == TAG_COMMENT ? 0 : take_name(r, s, t, body, close);
-    if (res == 0 && t->kind != TAG_TEXT && t->kind != TAG_RAW)
+    if (res == 0 && t->kind > TAG_RAW)
         widen(s, t);
     return res;
 }
@@ -335,6 +365,8 @@ static int render_tag(struct render *r, const struct source *s, const struct tag
     case TAG_TEXT:
     case TAG_RAW:
         return emit_value(r, look_up(r, t->name), t->kind == TAG_RAW);
+    case TAG_SENTENCE:
+        return emit_sentence(r, look_up(r, t->name));
     case TAG_SECTION:
     case TAG_INVERTED:
         return render_section(r, s, t, end);

@@ -3,6 +3,8 @@
  * out.
  *
  *     {{name}} {{a.b}} {{.}}    the value, escaped for HTML text and quoted attributes
+ *     {{%t.name}}               a sentence with its arguments: {name} in it is that value of the
+ * model
  *     {{{name}}}                the value as it is; for markup that we made ourselves only
  *     {{#name}}...{{/name}}     for each element of a list; once, inside it, for an object or
  * another true value

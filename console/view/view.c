@@ -7,101 +7,12 @@
 
 #include "common/clock.h"
 #include "common/error.h"
-#include "common/units.h"
+#include "common/shown.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 
 #define DEPTH_MAX 16
-
-char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size)
-{
-    char text[UNITS_BYTES_LEN], *dot = strchr(units_bytes((uint64_t)bytes, text), '.');
-    if (dot && lang != LANG_EN)
-        *dot = ',';
-    utf8_copy(buf, size, text);
-    return buf;
-}
-
-char *view_duration(int64_t ms, enum lang lang, char *buf, size_t size)
-{
-    return units_duration((uint64_t)ms, lang_text(lang, "days"), buf, size);
-}
-
-static char *local_time(int64_t wall_ms, enum lang lang, bool seconds, char *buf, size_t size)
-{
-    time_t t = (time_t)(wall_ms / 1000);
-    struct tm local;
-    size_t n;
-    localtime_r(&t, &local);
-    if (lang != LANG_EN)
-        n = seconds ? strftime(buf, size, "%d.%m.%Y %H:%M:%S", &local)
-                    : strftime(buf, size, "%d.%m.%Y %H:%M", &local);
-    else
-        n = seconds ? strftime(buf, size, "%Y-%m-%d %H:%M:%S", &local)
-                    : strftime(buf, size, "%Y-%m-%d %H:%M", &local);
-    if (n == 0)
-        snprintf(buf, size, "?");
-    return buf;
-}
-
-char *view_time(int64_t wall_ms, enum lang lang, char *buf, size_t size)
-{
-    return local_time(wall_ms, lang, false, buf, size);
-}
-
-char *view_moment(int64_t wall_ms, enum lang lang, char *buf, size_t size)
-{
-    return local_time(wall_ms, lang, true, buf, size);
-}
-
-/* Days from today's date to that of t: -1 is yesterday. */
-static int days_from_today(time_t t)
-{
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm a, b;
-    localtime_r(&now, &a);
-    localtime_r(&t, &b);
-    /* noon has the same date whatever daylight saving time does */
-    a.tm_hour = b.tm_hour = 12;
-    a.tm_min = b.tm_min = a.tm_sec = b.tm_sec = 0;
-    a.tm_isdst = b.tm_isdst = -1;
-    double seconds = difftime(mktime(&b), mktime(&a));
-    return (int)((seconds + (seconds < 0 ? -43200 : 43200)) / 86400);
-}
-
-/* "heute 03:15", "gestern 03:15", "morgen 03:15", else date and time. */
-static char *view_when(int64_t wall_ms, enum lang lang, char *buf, size_t size)
-{
-    static const char *const names[] = {N_("yesterday"), N_("today"), N_("tomorrow")};
-    time_t t = (time_t)(wall_ms / 1000);
-    int days = days_from_today(t);
-    struct tm local;
-    if (days < -1 || days > 1)
-        return view_time(wall_ms, lang, buf, size);
-    localtime_r(&t, &local);
-    utf8_format(
-        buf, size, "%s %02d:%02d", lang_text(lang, names[days + 1]), local.tm_hour, local.tm_min);
-    return buf;
-}
-
-static void view_ago(int64_t wall_ms, enum lang lang, char *buf, size_t size)
-{
-    char duration[40];
-    int64_t ago = clock_wall_ms() - wall_ms;
-    bool past = ago >= 0;
-    long long days = (past ? ago : -ago) / 86400000;
-    view_duration(past ? ago : -ago, lang, duration, sizeof duration);
-    if (past && ago < 1000)
-        utf8_format(buf, size, "%s", lang_text(lang, N_("just now")));
-    else if (days > 1 && past) /* a sentence of their own: "vor 3 Tagen" */
-        utf8_format(buf, size, lang_text(lang, "%lld days ago"), days);
-    else if (days > 1)
-        utf8_format(buf, size, lang_text(lang, "in %lld days"), days);
-    else
-        utf8_format(
-            buf, size, past ? lang_text(lang, "%s ago") : lang_text(lang, "in %s"), duration);
-}
 
 /* --- the walk --------------------------------------------------------------------------------- */
 
@@ -129,9 +40,9 @@ static void describe_number(json_t *o, const char *key, int64_t n, enum lang lan
     if (len > 3 && strcmp(key + len - 3, "_ms") == 0) {
         char stem[64];
         snprintf(stem, sizeof stem, "%.*s", (int)(len - 3), key);
-        add_text(o, stem, "_text", view_duration(n, lang, text, sizeof text));
+        add_text(o, stem, "_text", shown_duration(lang, n, text, sizeof text));
     } else if (is_bytes(key) && n >= 0) {
-        add_text(o, key, "_text", view_bytes(n, lang, text, sizeof text));
+        add_text(o, key, "_text", shown_bytes(lang, (uint64_t)n, text, sizeof text));
     }
 }
 
@@ -147,12 +58,12 @@ static void describe_text(json_t *o, const char *key, const char *s, enum lang l
     char text[64];
     if (!looks_like_time(s) || clock_parse(s, &ms) < 0)
         return;
-    add_text(o, key, "_text", view_time(ms, lang, text, sizeof text));
-    text[10] = '\0'; /* both languages write ten characters for the date */
-    add_text(o, key, "_date", text);
-    add_text(o, key, "_when", view_when(ms, lang, text, sizeof text));
-    view_ago(ms, lang, text, sizeof text);
-    add_text(o, key, "_ago", text);
+    add_text(o, key, "_text", shown_time(lang, ms, SHOWN_MINUTE, text, sizeof text));
+    /* the wall clock of here, for the page's scripts */
+    add_text(o, key, "_local", clock_local(ms, "%Y-%m-%dT%H:%M:%S", text, sizeof text));
+    add_text(o, key, "_date", shown_time(lang, ms, SHOWN_DATE, text, sizeof text));
+    add_text(o, key, "_when", shown_time(lang, ms, SHOWN_WHEN, text, sizeof text));
+    add_text(o, key, "_ago", shown_ago(lang, clock_wall_ms() - ms, text, sizeof text));
 }
 
 /* X_phrase, or X_de of a program that has none yet, takes X's place. Keys are collected first: an

@@ -1,5 +1,5 @@
 /*
- * From the programs' answers to what people read: the language's words, dates, sizes, durations.
+ * From the programs' answers to what people read, by common/shown.h and common/phrase.h.
  */
 #ifndef ELEXGATE_CONSOLE_VIEW_VIEW_H
 #define ELEXGATE_CONSOLE_VIEW_VIEW_H
@@ -21,14 +21,5 @@ void view_localise(json_t *model, enum lang lang);
  * level, state, role and program, X_words becomes texts["X_VALUE"], or the value where there is no
  * such text, and X_is becomes {VALUE: true}. */
 void view_words(json_t *model, const json_t *texts);
-
-/* "1,2 GB", "512 B"; decimal units. Returns buf. */
-char *view_bytes(int64_t bytes, enum lang lang, char *buf, size_t size);
-/* "450 ms", "3 s", "12 min", "4 h 10 min", "5 Tage". Returns buf. */
-char *view_duration(int64_t ms, enum lang lang, char *buf, size_t size);
-/* Local time; "?" for what is no time. Returns buf. */
-char *view_time(int64_t wall_ms, enum lang lang, char *buf, size_t size);
-/* The same with seconds, as logs have it. */
-char *view_moment(int64_t wall_ms, enum lang lang, char *buf, size_t size);
 
 #endif

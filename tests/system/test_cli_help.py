@@ -102,3 +102,14 @@ def test_completion_describes_in_the_language():
         done = subprocess.run([paths.CLI, "completion", "described", "--", "restore", "--y"], capture_output=True, text=True,
                               env={**os.environ, "LC_ALL": LOCALES[language]})
         assert done.stdout == f"--yes:{dict(entries(help_of(language, 'restore')))['--yes']}\n"
+
+
+def test_in_the_pseudo_language():
+    """Of the help nothing but commands, options and operands stands outside of the brackets; it fits when it is a third longer."""
+    for name in (None, *commands()):
+        done = subprocess.run([paths.CLI_PSEUDO, *([name] if name else []), "--help"], capture_output=True, text=True, timeout=20,
+                              env={**os.environ, "LC_ALL": "fr_CH.UTF-8"})
+        assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= 80, name
+        outside = re.sub(r"⟦[^⟦⟧]*⟧", "", done.stdout)
+        body = outside if name is None else outside.partition("\n\n")[2]
+        assert set(re.findall(r"\S+", body)) - {"."} <= {w for term, _ in entries(help_of("en", *([name] if name else []))) for w in term.split()}, name

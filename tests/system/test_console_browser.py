@@ -86,9 +86,9 @@ class Console:
     def pid(self):
         return int((self.demo.dir / "pid" / "elexgate-console").read_text())
 
-    def start(self):
+    def start(self, program=paths.CONSOLE):
         """The console alone, once more, as systemd would."""
-        child = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.demo.dir / "elexgate.ini"],
+        child = process.Child("elexgate-console", [program, "--config", self.demo.dir / "elexgate.ini"],
                               self.demo.dir / "log" / "elexgate-console-2.log")
         (self.demo.dir / "pid" / "elexgate-console").write_text(f"{child.pid}\n")
         child.wait_log("event=ready")
@@ -292,3 +292,18 @@ def test_downloaded_and_deleted(console):
         time.sleep(61 - time.localtime().tm_sec)  # a run is named by its minute
         process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "backup", "--now"], timeout=200)
     console.scenario("story", "delete", "keep-the-only-one")
+
+
+def test_in_the_pseudo_language(console):
+    """Every sentence is looked up, and there is room for a third more: on a phone, with a client, after a backup."""
+    os.kill(console.pid(), signal.SIGTERM)
+    pseudo = console.start(paths.CONSOLE_PSEUDO)
+    try:
+        if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
+            process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "backup", "--now"], timeout=200)
+        with contextlib.closing(console.client()):
+            console.scenario("pseudo")
+    finally:
+        os.kill(console.pid(), signal.SIGTERM)
+        pseudo.wait(30)
+        console.start()

@@ -25,7 +25,7 @@ def used_in(folder, pattern, what):
 
 
 def test_every_text_is_there_and_used():
-    used = used_in(CONSOLE / "pages", "*.html", r"\{\{[#^/]?t\.([a-zA-Z0-9_-]+)")
+    used = used_in(CONSOLE / "pages", "*.html", r"\{\{[#^/%]?t\.([a-zA-Z0-9_-]+)")
     named = used_in(CONSOLE, "*.c", r'"([a-z0-9_-]+)"')
     page = texts("page")
     assert sorted(used - set(page)) == []
@@ -57,7 +57,7 @@ def test_libraries_are_what_the_lock_pins():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["app.css", "app.js", "live.js", "forms.js", "schedule.js", "chart.js", "upload.js", "files.js"])
+@pytest.mark.parametrize("name", ["app.css", "app.js", "live.js", "forms.js", "schedule.js", "chart.js", "upload.js", "files.js", "shown.js"])
 def test_nothing_is_fetched_from_elsewhere(name):
     text = (CONSOLE / "assets" / name).read_text()
     assert not re.search(r"https?://|@import|eval\(|innerHTML\s*=", text), name

@@ -97,3 +97,20 @@ def test_the_same_as_another_implementation(seed):
             different.append((template, model, ours, wanted))
     assert compared > 150
     assert different == [], f"{len(different)} of {compared}; the first: {different[0]}"
+
+
+def test_a_sentence_takes_its_arguments_from_the_model():
+    model = {"t": {"s": "{n} of <{o.x}>, {gone}{n", "plain": "a & b"}, "n": "{o.x}<", "o": {"x": 7}, "rows": [{"n": 1}, {"n": 2}]}
+    assert render([("{{%t.s}}|{{%t.plain}}|{{%t.none}}", model), ("{{#rows}}{{%t.s}};{{/rows}}", model)]) == [
+        {"out": "{o.x}&lt; of &lt;7&gt;, {n|a &amp; b|"}, {"out": "1 of &lt;7&gt;, {n;2 of &lt;7&gt;, {n;"}]
+
+
+def test_no_sentence_is_put_together_from_pieces():
+    """A text beside a value is a sentence with a placeholder, {{%t.key}}, for other languages have another order. A label ends with a colon."""
+    value = r"\{\{(?!t\.|[#/^>%!]|csrf)[\w.]+\}\}"
+    piece = re.compile(rf"\{{\{{t\.(\w+)\}}\}} {value}|{value}(?: %)? \{{\{{t\.(\w+)\}}\}}")
+    texts = json.loads((paths.ROOT / "console/texts/page.json").read_text())
+    found = [(page.name, m[0]) for page in sorted((paths.ROOT / "console/pages").glob("*.html")) for m in piece.finditer(page.read_text())
+             if not texts[m[1] or m[2]].endswith(":")]
+    assert found == []
+    assert piece.search("<p>{{t.valid_until}} {{date}}</p>") and piece.search("{{n}} {{t.days}}") and not piece.search("{{t.a}}: {{b}}")

@@ -439,3 +439,18 @@ def test_planted_lengths_are_found():
     assert too_long(function * 8) == []
     assert too_long(function.replace("g();", "g();\n    h();", 1)) == ["the function at line 2 has 61 lines"]
     assert too_long("int x;\n" * 501) == ["501 lines"]
+
+
+def test_numbers_and_moments_are_written_in_one_place():
+    """What people read is written by common/shown.h, in the page's scripts by assets/shown.js: no private format of a date, a size or a decimal."""
+    own = re.compile(r'strftime\(|clock_local\(|"[^"]*%\.\d[fg][^"]*"|\bIntl\.|toLocale\w*\(|toFixed\(|[" ][kMG]B\b"')
+    # no words: a CA's name, a day in an address, the wall clock for a script
+    allowed = {"cli/cert/cmd_cert_make.c": 1, "console/pages/page_timeline.c": 3, "console/view/view.c": 1, "cli/cert/cmd_cert_common.c": 1}
+    found = {}
+    for path in sorted(p for pattern in ("cli/**/*.c", "console/**/*.c", "console/assets/*.js", "notify/*.c") for p in paths.ROOT.glob(pattern)):
+        n = len([line for line in path.read_text().splitlines() if own.search(line.split("/*")[0].split("//")[0])])
+        name = str(path.relative_to(paths.ROOT))
+        if n > allowed.get(name, 0) and name != "console/assets/shown.js":
+            found[name] = n
+    assert found == {}
+    assert own.search('strftime(buf, 16, "%H:%M", &tm)') and own.search('printf("%.1f MB", n)') and own.search("new Intl.NumberFormat(lang)")

@@ -9,5 +9,7 @@ PROXY = BUILD / "proxy" / "elexgate-proxy"
 KEEPER = BUILD / "backup" / "elexgate-keeper"
 JOB = BUILD / "backup" / "elexgate-job"
 CLI = BUILD / "cli" / "elexgate"
+CLI_PSEUDO = BUILD / "tests" / "tools" / "elexgate-pseudo"  # every sentence in ⟦ ⟧ (po/compile.py)
+CONSOLE_PSEUDO = BUILD / "tests" / "tools" / "elexgate-console-pseudo"
 CONSOLE = BUILD / "console" / "elexgate-console"
 PRACTICE_DB = ROOT / "scripts" / "practice-db"

@@ -11,23 +11,6 @@
 
 #include "cli/output.h"
 #include "common/utf8.h"
-#include "common/units.h"
-
-static void bytes(void **state)
-{
-    static const struct {
-        uint64_t n;
-        const char *text;
-    } cases[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1.0 kB"}, {1500, "1.5 kB"}, {9949, "9.9 kB"},
-        {9950, "10 kB"}, {999499, "999 kB"}, {999500, "1.0 MB"}, {1234567890, "1.2 GB"},
-        {UINT64_MAX, "18 EB"}};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char buf[UNITS_BYTES_LEN];
-        assert_string_equal(units_bytes(cases[i].n, buf), cases[i].text);
-    }
-}
 
 static void safe(void **state)
 {
@@ -147,7 +130,6 @@ static void columns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes),
         cmocka_unit_test(safe),
         cmocka_unit_test(members),
         cmocka_unit_test(as_wide_as_needed),

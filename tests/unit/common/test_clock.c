@@ -2,7 +2,6 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "common/units.h"
 #include "unit.h"
 
 static void zone(const char *tz)
@@ -90,24 +89,6 @@ static void refuses(void **state)
     }
 }
 
-static void human(void **state)
-{
-    static const struct {
-        uint64_t ms;
-        const char *text;
-    } cases[] = {{0, "< 1 s"}, {999, "< 1 s"}, {1000, "1 s"}, {119999, "119 s"}, {120000, "2 min"},
-        {7199999, "119 min"}, {7200000, "2 h"}, {15000000, "4 h 10 min"}, {86400000, "24 h"},
-        {172800000, "2 d"}, {UINT64_MAX, "213503982334 d"}};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char buf[32];
-        assert_string_equal(units_duration(cases[i].ms, "d", buf, sizeof buf), cases[i].text);
-    }
-    char tiny[4];
-    assert_string_equal(units_duration(86400000, "d", tiny, sizeof tiny), "24 ");
-}
-
 static void monotonic_goes_forward(void **state)
 {
     uint64_t before = clock_mono_ns();
@@ -129,7 +110,6 @@ int main(void)
         cmocka_unit_test(parses_offsets_and_local),
         cmocka_unit_test(time_of_today),
         cmocka_unit_test(refuses),
-        cmocka_unit_test(human),
         cmocka_unit_test(monotonic_goes_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,31 +127,6 @@ static void words_of_a_problem(void **state)
         FINDS("no-schedule", "backup", "warn", "a", "b"), LANG_EN, "A.", "run it", "/schedule");
 }
 
-static void sizes_and_durations(void **state)
-{
-    static const struct {
-        int64_t n;
-        const char *de, *en;
-    } sizes[] = {{0, "0 B", "0 B"}, {999, "999 B", "999 B"}, {1000, "1,0 kB", "1.0 kB"},
-        {9949, "9,9 kB", "9.9 kB"}, {12345, "12 kB", "12 kB"}, {999600, "1,0 MB", "1.0 MB"},
-        {INT64_C(1500000000), "1,5 GB", "1.5 GB"}},
-      durations[] = {{0, "< 1 s", "< 1 s"}, {999, "< 1 s", "< 1 s"}, {1000, "1 s", "1 s"},
-          {119000, "119 s", "119 s"}, {600000, "10 min", "10 min"}, {7200000, "2 h", "2 h"},
-          {15000000, "4 h 10 min", "4 h 10 min"}, {INT64_C(864000000), "10 Tage", "10 days"}};
-    char buf[40];
-    (void)state;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        assert_string_equal(view_bytes(sizes[i].n, LANG_DE, buf, sizeof buf), sizes[i].de);
-        assert_string_equal(view_bytes(sizes[i].n, LANG_EN, buf, sizeof buf), sizes[i].en);
-    }
-    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-        assert_string_equal(
-            view_duration(durations[i].n, LANG_DE, buf, sizeof buf), durations[i].de);
-        assert_string_equal(
-            view_duration(durations[i].n, LANG_EN, buf, sizeof buf), durations[i].en);
-    }
-}
-
 static const char *member(const json_t *o, const char *key)
 {
     return json_get_str(o, key);
@@ -186,7 +161,6 @@ static void localised(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(problems),
-        cmocka_unit_test(words_of_a_problem), cmocka_unit_test(sizes_and_durations),
-        cmocka_unit_test(localised)};
+        cmocka_unit_test(words_of_a_problem), cmocka_unit_test(localised)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
