@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/phrase.h"
 #include "common/utf8.h"
 
 /* names: the server's text for it has only names of tables, accounts, files or settings, figures,
@@ -10,170 +11,134 @@
 struct number {
     unsigned number;
     bool names;
-    const char *en, *de;
+    const char *words;
 };
 
 /* Sorted. The server's numbers are in its share/errmsg-utf8.txt. */
 static const struct number numbers[] = {
-    {1005, false, "a table cannot be made", "eine Tabelle kann nicht angelegt werden"},
-    {1006, true, "a database cannot be made", "eine Datenbank kann nicht angelegt werden"},
-    {1007, true, "the database exists already", "die Datenbank gibt es schon"},
-    {1008, true, "there is no such database", "diese Datenbank gibt es nicht"},
-    {1016, true, "a file cannot be opened", "eine Datei lässt sich nicht öffnen"},
-    {1017, true, "a file is missing", "eine Datei fehlt"},
-    {1021, true, "the disk is full", "die Platte ist voll"},
-    {1023, true, "a file cannot be closed", "eine Datei lässt sich nicht schliessen"},
-    {1024, true, "a file cannot be read", "eine Datei lässt sich nicht lesen"},
-    {1026, true, "a file cannot be written", "eine Datei lässt sich nicht schreiben"},
-    {1030, true, "the storage engine failed", "die Storage-Engine ist gescheitert"},
-    {1033, true, "a table's definition is damaged", "die Definition einer Tabelle ist beschädigt"},
-    {1034, true, "a table's index is damaged", "der Index einer Tabelle ist beschädigt"},
-    {1035, true, "a table's index is of an old form", "der Index einer Tabelle ist veraltet"},
-    {1036, true, "a table is read only", "eine Tabelle ist nur lesbar"},
-    {1040, true, "there are too many connections", "es gibt zu viele Verbindungen"},
-    {1044, true, "the account may not use this database", "das Konto darf diese Datenbank nicht"},
-    {1045, true, "the login was refused", "die Anmeldung wurde abgelehnt"},
-    {1046, true, "no database is chosen", "keine Datenbank ist gewählt"},
-    {1048, false, "a value is missing where there must be one", "ein Wert fehlt, der nötig ist"},
-    {1049, true, "there is no such database", "diese Datenbank gibt es nicht"},
-    {1050, false, "a table exists already", "eine Tabelle gibt es schon"},
-    {1051, false, "there is no such table", "eine Tabelle gibt es nicht"},
-    {1053, true, "the server is being stopped", "der Server wird gerade beendet"},
-    {1054, false, "there is no such column", "eine Spalte gibt es nicht"},
-    {1062, false, "a value occurs twice where it may occur once",
-        "ein Wert kommt zweimal vor, wo er nur einmal vorkommen darf"},
-    {1064, false, "the server does not understand a statement (syntax error)",
-        "der Server versteht eine Anweisung nicht (Syntaxfehler)"},
-    {1067, false, "a default does not fit its column", "ein Vorgabewert passt nicht zur Spalte"},
-    {1071, false, "a key is too long", "ein Schlüssel ist zu lang"},
-    {1072, false, "a key names a column that is not there",
-        "ein Schlüssel nennt eine Spalte, die fehlt"},
-    {1075, false, "a table has a counter without a key",
-        "eine Tabelle hat einen Zähler ohne Schlüssel"},
-    {1089, false, "a key's length does not fit its column",
-        "die Länge eines Schlüssels passt nicht"},
-    {1100, false, "a table is not locked", "eine Tabelle ist nicht gesperrt"},
-    {1101, false, "a column may have no default", "eine Spalte darf keinen Vorgabewert haben"},
-    {1114, true, "a table is full", "eine Tabelle ist voll"},
-    {1115, false, "the server lacks a character set", "dem Server fehlt ein Zeichensatz"},
-    {1118, false, "a table's rows are too long", "die Zeilen einer Tabelle sind zu lang"},
-    {1129, true, "the server has locked this host out",
-        "der Server hat diesen Rechner ausgesperrt"},
-    {1130, true, "the server admits nobody from this host",
-        "der Server lässt diesen Rechner nicht zu"},
-    {1136, false, "a row has too many or too few values",
-        "eine Zeile hat zu viele oder zu wenige Werte"},
-    {1142, true, "the account lacks a right on a table",
-        "dem Konto fehlt ein Recht auf eine Tabelle"},
-    {1146, true, "there is no such table", "eine Tabelle gibt es nicht"},
-    {1153, false, "a row is larger than the server takes (max_allowed_packet)",
-        "eine Zeile ist grösser, als der Server annimmt (max_allowed_packet)"},
-    {1159, true, "the network was too slow", "das Netz war zu langsam"},
-    {1193, true, "the server does not know a setting", "der Server kennt eine Einstellung nicht"},
-    {1194, true, "a table is damaged", "eine Tabelle ist beschädigt"},
-    {1195, true, "a table is damaged", "eine Tabelle ist beschädigt"},
-    {1203, true, "the account has too many connections", "das Konto hat zu viele Verbindungen"},
-    {1205, true, "a lock was not released in time", "eine Sperre wurde nicht rechtzeitig frei"},
-    {1213, true, "two transactions blocked each other", "zwei Transaktionen blockierten einander"},
-    {1215, false, "a foreign key cannot be made", "ein Fremdschlüssel kann nicht angelegt werden"},
-    {1216, false, "a foreign key has no row that it leads to",
-        "ein Fremdschlüssel führt ins Leere"},
-    {1217, false, "a foreign key still leads to a row",
-        "ein Fremdschlüssel führt noch auf eine Zeile"},
-    {1223, true, "the tables are locked for reading", "die Tabellen sind zum Lesen gesperrt"},
-    {1226, true, "the account has used up its limit", "das Konto hat seine Grenze erreicht"},
-    {1227, true, "the account lacks a right", "dem Konto fehlt ein Recht"},
-    {1231, false, "a setting does not take a value", "eine Einstellung nimmt einen Wert nicht an"},
-    {1232, false, "a setting is of another kind", "eine Einstellung ist von anderer Art"},
-    {1235, false, "the server does not support a statement",
-        "der Server kann eine Anweisung nicht"},
-    {1238, true, "a setting is read only", "eine Einstellung ist nur lesbar"},
-    {1264, false, "a number is out of its column's range",
-        "eine Zahl liegt ausserhalb ihrer Spalte"},
-    {1265, false, "a value does not fit its column", "ein Wert passt nicht in seine Spalte"},
-    {1273, false, "the server lacks a collation", "dem Server fehlt eine Sortierfolge"},
-    {1286, false, "the server lacks a storage engine", "dem Server fehlt eine Storage-Engine"},
-    {1290, true, "the server's options forbid a statement",
-        "die Optionen des Servers verbieten es"},
-    {1292, false, "a value is of another kind than its column",
-        "ein Wert passt nicht zu seiner Spalte"},
-    {1298, false, "the server does not know a time zone", "der Server kennt eine Zeitzone nicht"},
-    {1300, false, "a text has bytes that its character set lacks",
-        "ein Text passt nicht zum Zeichensatz"},
-    {1304, false, "a routine exists already", "eine Routine gibt es schon"},
-    {1305, false, "there is no such routine", "eine Routine gibt es nicht"},
-    {1317, true, "the statement was interrupted", "die Anweisung wurde abgebrochen"},
-    {1347, false, "something is not what the statement takes it for", "etwas ist von anderer Art"},
-    {1356, true, "a view leads to something that is not there", "eine View führt ins Leere"},
-    {1359, false, "a trigger exists already", "einen Trigger gibt es schon"},
-    {1364, false, "a column without a default gets no value",
-        "eine Spalte ohne Vorgabe erhält keinen Wert"},
-    {1366, false, "a value does not fit its column's kind or character set",
-        "ein Wert passt nicht zu Art oder Zeichensatz seiner Spalte"},
-    {1370, false, "the account lacks a right on a routine",
-        "dem Konto fehlt ein Recht auf eine Routine"},
-    {1406, false, "a value is too long for its column", "ein Wert ist zu lang für seine Spalte"},
-    {1411, false, "a value is of another kind", "ein Wert ist von anderer Art"},
-    {1412, true, "a table was changed meanwhile", "eine Tabelle wurde inzwischen verändert"},
-    {1418, false, "a function is not declared as the binary log needs it",
-        "eine Funktion ist nicht so deklariert, wie es das Binärlog braucht"},
-    {1419, false, "a trigger needs the right SUPER", "ein Trigger verlangt das Recht SUPER"},
-    {1449, true, "the account that a view or routine runs as is not there",
-        "das Konto, als das eine View oder Routine läuft, gibt es nicht"},
-    {1451, false, "a foreign key still leads to a row",
-        "ein Fremdschlüssel führt noch auf eine Zeile"},
-    {1452, false, "a foreign key has no row that it leads to",
-        "ein Fremdschlüssel führt ins Leere"},
-    {1526, false, "a table has no partition for a value",
-        "eine Tabelle hat keine Partition für einen Wert"},
-    {1586, false, "a value occurs twice where it may occur once",
-        "ein Wert kommt zweimal vor, wo er nur einmal vorkommen darf"},
-    {1644, false, "a trigger or routine of the database refused (SIGNAL)",
-        "ein Trigger oder eine Routine der Datenbank hat abgelehnt (SIGNAL)"},
-    {1690, false, "a calculation leaves its range", "eine Rechnung verlässt ihren Bereich"},
-    {1698, true, "the login was refused", "die Anmeldung wurde abgelehnt"},
-    {1701, false, "a foreign key leads to the table", "ein Fremdschlüssel führt auf die Tabelle"},
-    {1712, true, "an index is damaged", "ein Index ist beschädigt"},
-    {1785, false, "tables of several kinds in one transaction",
-        "Tabellen mehrerer Arten in einer Transaktion"},
-    {1792, true, "nothing may be written here", "hier darf nichts geschrieben werden"},
-    {1812, true, "a table's file is missing", "die Datei einer Tabelle fehlt"},
-    {1813, true, "a table's file is there already", "die Datei einer Tabelle gibt es schon"},
-    {1814, true, "a table's file was taken away", "die Datei einer Tabelle wurde entfernt"},
-    {1820, true, "the account's password must be changed",
-        "das Passwort des Kontos muss geändert werden"},
-    {1862, true, "the account's password has expired", "das Passwort des Kontos ist abgelaufen"},
-    {1872, true, "a damaged table's repair failed",
-        "eine beschädigte Tabelle liess sich nicht reparieren"},
-    {1877, true, "a table is damaged", "eine Tabelle ist beschädigt"},
-    {1901, false, "a calculated column is not allowed", "eine berechnete Spalte ist nicht erlaubt"},
-    {1927, true, "the connection was ended", "die Verbindung wurde beendet"},
-    {1932, true, "a table is known but its engine has lost it",
-        "eine Tabelle ist der Engine unbekannt"},
-    {1969, true, "the statement took longer than allowed", "die Anweisung dauerte zu lange"},
-    {2002, true, "the server cannot be reached", "der Server ist nicht erreichbar"},
-    {2003, true, "the server cannot be reached", "der Server ist nicht erreichbar"},
-    {2005, true, "the server's name is not known", "der Name des Servers ist unbekannt"},
-    {2006, true, "the server ended the connection", "der Server hat die Verbindung beendet"},
-    {2008, true, "there is not enough memory", "der Speicher reicht nicht"},
-    {2012, true, "the connection was cut at its start", "die Verbindung brach am Anfang ab"},
-    {2013, true, "the connection to the server was lost", "die Verbindung zum Server brach ab"},
-    {2020, true, "a row is larger than allowed (max_allowed_packet)",
-        "eine Zeile ist grösser als erlaubt (max_allowed_packet)"},
-    {2026, true, "TLS with the server failed", "TLS mit dem Server ist gescheitert"},
-    {2027, true, "the server's answer makes no sense",
-        "die Antwort des Servers ist unverständlich"},
-    {2059, true, "a login plugin is missing", "ein Plugin für die Anmeldung fehlt"},
+    {1005, false, N_("a table cannot be made")},
+    {1006, true, N_("a database cannot be made")},
+    {1007, true, N_("the database exists already")},
+    {1008, true, N_("there is no such database")},
+    {1016, true, N_("a file cannot be opened")},
+    {1017, true, N_("a file is missing")},
+    {1021, true, N_("the disk is full")},
+    {1023, true, N_("a file cannot be closed")},
+    {1024, true, N_("a file cannot be read")},
+    {1026, true, N_("a file cannot be written")},
+    {1030, true, N_("the storage engine failed")},
+    {1033, true, N_("a table's definition is damaged")},
+    {1034, true, N_("a table's index is damaged")},
+    {1035, true, N_("a table's index is of an old form")},
+    {1036, true, N_("a table is read only")},
+    {1040, true, N_("there are too many connections")},
+    {1044, true, N_("the account may not use this database")},
+    {1045, true, N_("the login was refused")},
+    {1046, true, N_("no database is chosen")},
+    {1048, false, N_("a value is missing where there must be one")},
+    {1049, true, N_("there is no such database")},
+    {1050, false, N_("a table exists already")},
+    {1051, false, N_("there is no such table")},
+    {1053, true, N_("the server is being stopped")},
+    {1054, false, N_("there is no such column")},
+    {1062, false, N_("a value occurs twice where it may occur once")},
+    {1064, false, N_("the server does not understand a statement (syntax error)")},
+    {1067, false, N_("a default does not fit its column")},
+    {1071, false, N_("a key is too long")},
+    {1072, false, N_("a key names a column that is not there")},
+    {1075, false, N_("a table has a counter without a key")},
+    {1089, false, N_("a key's length does not fit its column")},
+    {1100, false, N_("a table is not locked")},
+    {1101, false, N_("a column may have no default")},
+    {1114, true, N_("a table is full")},
+    {1115, false, N_("the server lacks a character set")},
+    {1118, false, N_("a table's rows are too long")},
+    {1129, true, N_("the server has locked this host out")},
+    {1130, true, N_("the server admits nobody from this host")},
+    {1136, false, N_("a row has too many or too few values")},
+    {1142, true, N_("the account lacks a right on a table")},
+    {1146, true, N_("there is no such table")},
+    {1153, false, N_("a row is larger than the server takes (max_allowed_packet)")},
+    {1159, true, N_("the network was too slow")},
+    {1193, true, N_("the server does not know a setting")},
+    {1194, true, N_("a table is damaged")},
+    {1195, true, N_("a table is damaged")},
+    {1203, true, N_("the account has too many connections")},
+    {1205, true, N_("a lock was not released in time")},
+    {1213, true, N_("two transactions blocked each other")},
+    {1215, false, N_("a foreign key cannot be made")},
+    {1216, false, N_("a foreign key has no row that it leads to")},
+    {1217, false, N_("a foreign key still leads to a row")},
+    {1223, true, N_("the tables are locked for reading")},
+    {1226, true, N_("the account has used up its limit")},
+    {1227, true, N_("the account lacks a right")},
+    {1231, false, N_("a setting does not take a value")},
+    {1232, false, N_("a setting is of another kind")},
+    {1235, false, N_("the server does not support a statement")},
+    {1238, true, N_("a setting is read only")},
+    {1264, false, N_("a number is out of its column's range")},
+    {1265, false, N_("a value does not fit its column")},
+    {1273, false, N_("the server lacks a collation")},
+    {1286, false, N_("the server lacks a storage engine")},
+    {1290, true, N_("the server's options forbid a statement")},
+    {1292, false, N_("a value is of another kind than its column")},
+    {1298, false, N_("the server does not know a time zone")},
+    {1300, false, N_("a text has bytes that its character set lacks")},
+    {1304, false, N_("a routine exists already")},
+    {1305, false, N_("there is no such routine")},
+    {1317, true, N_("the statement was interrupted")},
+    {1347, false, N_("something is not what the statement takes it for")},
+    {1356, true, N_("a view leads to something that is not there")},
+    {1359, false, N_("a trigger exists already")},
+    {1364, false, N_("a column without a default gets no value")},
+    {1366, false, N_("a value does not fit its column's kind or character set")},
+    {1370, false, N_("the account lacks a right on a routine")},
+    {1406, false, N_("a value is too long for its column")},
+    {1411, false, N_("a value is of another kind")},
+    {1412, true, N_("a table was changed meanwhile")},
+    {1418, false, N_("a function is not declared as the binary log needs it")},
+    {1419, false, N_("a trigger needs the right SUPER")},
+    {1449, true, N_("the account that a view or routine runs as is not there")},
+    {1451, false, N_("a foreign key still leads to a row")},
+    {1452, false, N_("a foreign key has no row that it leads to")},
+    {1526, false, N_("a table has no partition for a value")},
+    {1586, false, N_("a value occurs twice where it may occur once")},
+    {1644, false, N_("a trigger or routine of the database refused (SIGNAL)")},
+    {1690, false, N_("a calculation leaves its range")},
+    {1698, true, N_("the login was refused")},
+    {1701, false, N_("a foreign key leads to the table")},
+    {1712, true, N_("an index is damaged")},
+    {1785, false, N_("tables of several kinds in one transaction")},
+    {1792, true, N_("nothing may be written here")},
+    {1812, true, N_("a table's file is missing")},
+    {1813, true, N_("a table's file is there already")},
+    {1814, true, N_("a table's file was taken away")},
+    {1820, true, N_("the account's password must be changed")},
+    {1862, true, N_("the account's password has expired")},
+    {1872, true, N_("a damaged table's repair failed")},
+    {1877, true, N_("a table is damaged")},
+    {1901, false, N_("a calculated column is not allowed")},
+    {1927, true, N_("the connection was ended")},
+    {1932, true, N_("a table is known but its engine has lost it")},
+    {1969, true, N_("the statement took longer than allowed")},
+    {2002, true, N_("the server cannot be reached")},
+    {2003, true, N_("the server cannot be reached")},
+    {2005, true, N_("the server's name is not known")},
+    {2006, true, N_("the server ended the connection")},
+    {2008, true, N_("there is not enough memory")},
+    {2012, true, N_("the connection was cut at its start")},
+    {2013, true, N_("the connection to the server was lost")},
+    {2020, true, N_("a row is larger than allowed (max_allowed_packet)")},
+    {2026, true, N_("TLS with the server failed")},
+    {2027, true, N_("the server's answer makes no sense")},
+    {2059, true, N_("a login plugin is missing")},
     {3159, false,
-        "the server takes connections with TLS only (require_secure_transport), and those to the database have none: use its unix socket, or a network of their own without that setting",
-        "der Server nimmt nur Verbindungen mit TLS an (require_secure_transport), und die zur Datenbank haben keines: den Unix-Socket nehmen, oder ein eigenes Netz ohne diese Einstellung"},
-    {4025, false, "a value breaks a rule of its table (CHECK)",
-        "ein Wert verletzt eine Regel seiner Tabelle (CHECK)"},
-    {4078, false, "a value cannot be converted", "ein Wert lässt sich nicht umwandeln"},
-    {4151, true, "the account is locked", "das Konto ist gesperrt"},
-    {4161, false, "the server does not know a data type", "der Server kennt einen Datentyp nicht"},
-    {4166, false, "it wants a file of the machine that reads it in",
-        "sie will eine Datei der Maschine, die sie einliest"},
+        N_("the server takes connections with TLS only (require_secure_transport), and those to the database have none: use its unix socket, or a network of their own without that setting")},
+    {4025, false, N_("a value breaks a rule of its table (CHECK)")},
+    {4078, false, N_("a value cannot be converted")},
+    {4151, true, N_("the account is locked")},
+    {4161, false, N_("the server does not know a data type")},
+    {4166, false, N_("it wants a file of the machine that reads it in")},
 };
 
 /* CHECK TABLE: what a text begins with that goes on with names and figures only. Not among them:
@@ -222,16 +187,16 @@ static const struct number *find(unsigned number)
     return NULL;
 }
 
-const char *said_words(unsigned number, bool german)
+const char *said_words(unsigned number)
 {
     const struct number *n = find(number);
-    return !n ? NULL : german ? n->de : n->en;
+    return n ? n->words : NULL;
 }
 
 const char *said_of_ours(unsigned number, const char *text, char buf[static SAID_MAX])
 {
     const struct number *n = find(number);
-    const char *words = !n ? "the server refuses" : n->names ? text : n->en;
+    const char *words = !n ? "the server refuses" : n->names ? text : n->words;
     char copy[SAID_MAX - 24];
     utf8_copy(copy, sizeof copy, words);
     utf8_format(buf, SAID_MAX, "%s (error %u)", copy, number);
@@ -244,15 +209,21 @@ static bool state_valid(const char *s)
     return s && strlen(s) == 5 && strspn(s, letters) == 5;
 }
 
-const char *said_of_theirs(
-    unsigned number, const char *state, bool german, char buf[static SAID_MAX])
+json_t *said_of_theirs_phrase(unsigned number, const char *state)
 {
-    const char *words = said_words(number, german);
-    if (!words)
-        words = german ? "der Server lehnt eine Anweisung ab" : "the server refuses a statement";
-    bool known = state_valid(state);
-    utf8_format(buf, SAID_MAX, "%s (%s %u%s%s)", words, german ? "Fehler" : "error", number,
-        known ? ", " : "", known ? state : "");
+    const char *words = said_words(number);
+    json_t *said = state_valid(state) ? phrase("%s (error %u, %s)", "", number, state)
+                                      : phrase("%s (error %u)", "", number);
+    phrase_set(said, 0, phrase_of(words ? words : N_("the server refuses a statement")));
+    return said;
+}
+
+const char *said_of_theirs(unsigned number, const char *state, char buf[static SAID_MAX])
+{
+    json_t *said = said_of_theirs_phrase(number, state);
+    _cleanup_free_ char *words = phrase_words(LANG_EN, said);
+    json_decref(said);
+    utf8_copy(buf, SAID_MAX, words);
     return buf;
 }
 
@@ -328,7 +299,7 @@ static const char *show(const struct found *f, char buf[static SAID_MAX])
     if (f->number == 0)
         snprintf(words, sizeof words, "the client refuses a statement");
     else
-        said_of_theirs(f->number, f->state, false, words);
+        said_of_theirs(f->number, f->state, words);
     if (f->line)
         snprintf(where, sizeof where, " at line %lu", f->line);
     else if (f->row)

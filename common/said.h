@@ -14,14 +14,16 @@
 #ifndef ELEXGATE_COMMON_SAID_H
 #define ELEXGATE_COMMON_SAID_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "common/memory.h"
 
 #define SAID_MAX 320
 
 /* Our words for an error number of the server or of its client library: "a value occurs twice where
  * it may occur once"; NULL when we have none. Static. */
-const char *said_words(unsigned number, bool german);
+const char *said_words(unsigned number);
 
 /* An error of a statement that we wrote. The server's own text is kept for numbers whose text only
  * has names and figures; it can be trusted because none of our statements runs a trigger, a
@@ -31,8 +33,9 @@ const char *said_of_ours(unsigned number, const char *text, char buf[static SAID
 /* An error of a statement that came from outside, an SQL file: SIGNAL lets it say anything under
  * any number, so only number and state are taken. "a value ... (error 1062, 23000)". Returns buf.
  */
-const char *said_of_theirs(
-    unsigned number, const char *state, bool german, char buf[static SAID_MAX]);
+const char *said_of_theirs(unsigned number, const char *state, char buf[static SAID_MAX]);
+/* The same as a phrase (common/phrase.h), new reference. */
+json_t *said_of_theirs_phrase(unsigned number, const char *state) MUSTCHECK;
 
 /* What CHECK TABLE complained of. Returns buf. */
 const char *said_of_check(const char *text, char buf[static SAID_MAX]);

@@ -18,6 +18,7 @@
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 #define MARK_MAX   4096
 #define MEDIA_MAX  (256 * 1024)
@@ -178,23 +179,22 @@ static int doubts(const char *folder, struct err *e)
 {
     static const char *const places[] = {"/mnt", "/media", "/run/media"};
     _cleanup_free_ char *mount = unmounted_place(folder), *there = nearest(folder);
-    static const char what[] =
-        "mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says so";
     if (mount)
-        err_set(
-            e, ENODEV, "nothing is mounted at %s, where /etc/fstab has a disk: %s", mount, what);
+        err_set(e, ENODEV,
+            N_("nothing is mounted at %s, where /etc/fstab has a disk: mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says so"),
+            mount);
     for (size_t i = 0; !mount && i < sizeof places / sizeof places[0]; i++)
         if (lies_in(folder, places[i]) && on_root_disk(there))
             return err_set(e, ENODEV,
-                       "%s lies on the system's own disk, though disks are mounted beneath %s: %s",
-                       folder, places[i], what),
+                       N_("%s lies on the system's own disk, though disks are mounted beneath %s: mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says so"),
+                       folder, places[i]),
                    MEDIUM_DOUBTFUL;
     /* /var/backups of a fresh system is empty too, and no stick's place */
     if (!mount && strcmp(there, folder) != 0 && is_empty(there) && !is_mounted(there) &&
         !lies_in(there, "/var"))
         return err_set(e, ENODEV,
-                   "%s does not exist, and %s is empty, as a mount point whose disk is away: %s",
-                   folder, there, what),
+                   N_("%s does not exist, and %s is empty, as a mount point whose disk is away: mount the disk that is meant; if this very folder is, `elexgate backup-folder init` says so"),
+                   folder, there),
                MEDIUM_DOUBTFUL;
     return mount ? MEDIUM_DOUBTFUL : MEDIUM_FRESH;
 }
@@ -213,34 +213,18 @@ int medium_look(
         r = mark;
     } else if (mark == 1 && known) {
         err_set(e, ENODEV,
-            "the backup medium is not there: %s has no mark (%s), which it had; connect and mount the disk, or, if this is a new one, mark it with `elexgate backup-folder init`",
+            N_("the backup medium is not there: %s has no mark (%s), which it had; connect and mount the disk, or, if this is a new one, mark it with `elexgate backup-folder init`"),
             folder, MEDIUM_FILE);
         r = MEDIUM_ABSENT;
     } else if (mark == 1) {
         r = doubts(folder, e);
     } else if (known && !is_known(media, folder, id)) {
         err_set(e, ENODEV,
-            "another medium lies in %s than those that are known; if it is to be used too, `elexgate backup-folder init` says so",
+            N_("another medium lies in %s than those that are known; if it is to be used too, `elexgate backup-folder init` says so"),
             folder);
         r = MEDIUM_ANOTHER;
     }
     return r;
-}
-
-void medium_words_de(int outcome, const char *folder, char *buf, size_t size)
-{
-    static const char *const words[][2] = {
-        [MEDIUM_ABSENT] = {"das Sicherungsmedium ist nicht da: die Marke (" MEDIUM_FILE
-                           ") fehlt in",
-            "die Platte anschliessen und einhängen, oder, wenn es eine neue ist, mit `elexgate backup-folder init` markieren"},
-        [MEDIUM_ANOTHER] = {"ein anderes Medium als die bekannten liegt in",
-            "soll es auch benutzt werden, sagt das `elexgate backup-folder init`"},
-        [MEDIUM_DOUBTFUL] = {"wie der Einhängepunkt einer Platte, die nicht da ist, sieht aus:",
-            "die Platte einhängen; ist wirklich dieser Ordner gemeint, sagt das `elexgate backup-folder init`"},
-    };
-    buf[0] = 0;
-    if (outcome >= MEDIUM_ABSENT && outcome <= MEDIUM_DOUBTFUL)
-        utf8_format(buf, size, "%s %s; %s", words[outcome][0], folder, words[outcome][1]);
 }
 
 static int write_mark(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e)

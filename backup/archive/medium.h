@@ -29,8 +29,6 @@ int medium_read(const char *folder, char id[static MEDIUM_ID_LEN], struct err *e
  * trust.folder. Changes nothing. */
 int medium_look(const char *seal_folder, const char *folder, char id[static MEDIUM_ID_LEN],
     struct err *e) MUSTCHECK;
-/* The same words in German. */
-void medium_words_de(int outcome, const char *folder, char *buf, size_t size);
 /* Makes the folder and its mark where they are missing, and remembers its id. */
 int medium_init(const char *seal_folder, const char *folder, char id[static MEDIUM_ID_LEN],
     struct err *e) MUSTCHECK;

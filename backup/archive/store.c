@@ -201,7 +201,7 @@ static void add_gone(struct store_list *l, const char *type, const struct trust 
             problem(it, "it is gone: this machine made it and did not remove it");
         } else if (*it->digest) {
             it->standing = STANDING_REPLACED;
-            problem(it, "%s", standing_words(STANDING_REPLACED, false));
+            problem(it, "%s", standing_words(STANDING_REPLACED));
         }
         it->sequence = entry->sequence;
         it->order_ms = it->manifest.started_ms ? it->manifest.started_ms : entry->at_ms;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 /* Keeps the items for which the run (and type) fits. */
 static void keep_run(struct store_list *l, const char *run, const char *type)
@@ -25,6 +26,15 @@ static void keep_run(struct store_list *l, const char *run, const char *type)
 }
 
 /* What nobody vouches for does not come by itself. */
+static json_t *not_taken(const struct store_item *it)
+{
+    json_t *said = phrase(
+        "%s of %s is not taken: %s; whoever knows where it comes from says --foreign, or takes it over after a check with `elexgate backups adopt %s`",
+        it->type, it->run, "", it->run);
+    phrase_set(said, 2, phrase_of(standing_words(it->standing)));
+    return said;
+}
+
 static int keep_trusted(struct store_list *l, bool foreign, struct err *e)
 {
     size_t kept = 0;
@@ -39,9 +49,7 @@ static int keep_trusted(struct store_list *l, bool foreign, struct err *e)
         l->left_out_for = it->standing;
         l->left_out++;
         if (kept == 0)
-            err_set(e, EPERM,
-                "%s of %s is not taken: %s; whoever knows where it comes from says --foreign, or takes it over after a check with `elexgate backups adopt %s`",
-                it->type, it->run, standing_words(it->standing, false), it->run);
+            (void)error_phrase_set(e, EPERM, not_taken(it));
         manifest_clear(&it->manifest);
     }
     l->count = kept;
@@ -135,7 +143,8 @@ int store_find(const char *folder, const char *which, const char *type, const st
     if (run)
         keep_run(&l, run, type);
     if (run && l.count == 0)
-        r = err_set(e, ENOENT, "there is no backup %s%s%s in %s", which, type ? " of type " : "",
-            type ? type : "", folder);
+        r = type ? err_set(
+                       e, ENOENT, N_("there is no backup %s of type %s in %s"), which, type, folder)
+                 : err_set(e, ENOENT, N_("there is no backup %s in %s"), which, folder);
     return give_trusted(r, &l, foreign, out, e);
 }

@@ -9,6 +9,7 @@
 
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/lang.h"
 
 #define FOLDER   "seal"
 #define OWN_MAX  (64 * 1024)
@@ -196,25 +197,20 @@ const char *standing_name(enum standing s)
     return names[s];
 }
 
-const char *standing_words(enum standing s, bool german)
+const char *standing_words(enum standing s)
 {
-    static const char *const words[][2] = {
-        [STANDING_UNSEALED] =
-            {"it is not sealed: anybody can have made it, or it is from before backups were sealed",
-                "sie ist nicht versiegelt: sie kann von irgendwem sein, oder sie ist aus der Zeit vor dem Siegel"},
-        [STANDING_BROKEN] = {"its seal is broken: it was changed after it was made",
-            "ihr Siegel ist gebrochen: sie wurde verändert, nachdem sie gemacht war"},
-        [STANDING_STRANGER] = {"it is sealed with the key of another installation",
-            "sie ist mit dem Schlüssel einer anderen Installation versiegelt"},
-        [STANDING_UNLISTED] =
-            {"it is sealed with our key, but not in this machine's own list of backups, which was lost or put back, or belongs to a copy of this machine",
-                "sie ist mit unserem Schlüssel versiegelt, steht aber nicht in der Liste dieser Maschine; die Liste ging verloren oder wurde zurückgesetzt, oder die Sicherung ist von einer Kopie dieser Maschine"},
-        [STANDING_TRUSTED] = {"it is sealed with a key that is trusted ([archive] trust)",
-            "sie ist mit einem Schlüssel versiegelt, dem vertraut wird ([archive] trust)"},
-        [STANDING_ADOPTED] = {"it was taken over by hand", "sie wurde von Hand übernommen"},
-        [STANDING_REPLACED] = {"it is not the one that this machine made: it was changed or exchanged",
-            "sie ist nicht die, die diese Maschine gemacht hat: sie wurde verändert oder ausgetauscht"},
-        [STANDING_OWN] = {"it is sealed by us", "sie ist von uns versiegelt"},
+    static const char *const words[] = {
+        [STANDING_UNSEALED] = N_(
+            "it is not sealed: anybody can have made it, or it is from before backups were sealed"),
+        [STANDING_BROKEN] = N_("its seal is broken: it was changed after it was made"),
+        [STANDING_STRANGER] = N_("it is sealed with the key of another installation"),
+        [STANDING_UNLISTED] = N_(
+            "it is sealed with our key, but not in this machine's own list of backups, which was lost or put back, or belongs to a copy of this machine"),
+        [STANDING_TRUSTED] = N_("it is sealed with a key that is trusted ([archive] trust)"),
+        [STANDING_ADOPTED] = N_("it was taken over by hand"),
+        [STANDING_REPLACED] = N_(
+            "it is not the one that this machine made: it was changed or exchanged"),
+        [STANDING_OWN] = N_("it is sealed by us"),
     };
-    return words[s][german];
+    return words[s];
 }

@@ -67,6 +67,6 @@ static inline bool standing_good(enum standing s)
     return standing_ours(s) || s == STANDING_TRUSTED;
 }
 const char *standing_name(enum standing s); /* "own", "adopted", "foreign", ... for programs */
-const char *standing_words(enum standing s, bool german);
+const char *standing_words(enum standing s);
 
 #endif

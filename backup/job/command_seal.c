@@ -96,7 +96,7 @@ static int adopt_one(
         return EXIT_GOOD;
     if (it->standing == STANDING_BROKEN || it->standing == STANDING_REPLACED || !*it->digest) {
         err_set(e, EPERM, "%s of %s is not taken over: %s", it->type, it->run,
-            *it->digest ? standing_words(it->standing, false) : it->problem);
+            *it->digest ? standing_words(it->standing) : it->problem);
         return EXIT_REFUSED;
     }
     int x = verify_item(l->folder, it, &vo, &v, e);
@@ -269,7 +269,7 @@ int command_folder(const struct config *c, int argc, char **argv, json_t *last, 
 {
     static const char *const states[] = {"known", "fresh", "absent", "another", "doubtful"};
     bool init = argc > 1 && strcmp(argv[1], "init") == 0;
-    char id[MEDIUM_ID_LEN], german[500];
+    char id[MEDIUM_ID_LEN];
     if (argc > 2 || (argc == 2 && !init && strcmp(argv[1], "show") != 0)) {
         err_set(e, EINVAL, "folder: show or init");
         return EXIT_USAGE;
@@ -285,11 +285,8 @@ int command_folder(const struct config *c, int argc, char **argv, json_t *last, 
         json_object_set_new(last, "state", json_string(states[r]));
         json_object_set_new(last, "id", *id ? json_string(id) : json_null());
     }
-    if (r > MEDIUM_FRESH) {
-        medium_words_de(r, folder, german, sizeof german);
-        json_object_set_new(last, "error_de", json_string(german));
+    if (r > MEDIUM_FRESH)
         code = EXIT_FAILED;
-    }
     close_ours(&o);
     return r < 0 ? EXIT_FAILED : code;
 }

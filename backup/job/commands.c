@@ -21,6 +21,7 @@
 #include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/phrase.h"
 
 #define PROGRESS_MS 100
 
@@ -139,9 +140,10 @@ static bool passed_over(struct request *r, const struct store_item *it)
 {
     if (r->foreign || standing_good(it->standing))
         return false;
-    run_event(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "event", "passed-over", "type", it->type,
-        "run", it->run, "standing", standing_name(it->standing), "words",
-        standing_words(it->standing, false), "words_de", standing_words(it->standing, true)));
+    json_t *event = json_pack("{s:s,s:s,s:s,s:s}", "event", "passed-over", "type", it->type, "run",
+        it->run, "standing", standing_name(it->standing));
+    phrase_put(event, "words", phrase_of(standing_words(it->standing)));
+    run_event(event);
     return true;
 }
 
@@ -236,8 +238,7 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "proof", status_proof_json(&it->status));
     json_object_set_new(o, "chain", status_chain_json(&it->status));
     json_object_set_new(o, "standing", json_string(standing_name(it->standing)));
-    json_object_set_new(o, "standing_words", json_string(standing_words(it->standing, false)));
-    json_object_set_new(o, "standing_words_de", json_string(standing_words(it->standing, true)));
+    phrase_put(o, "standing_words", phrase_of(standing_words(it->standing)));
     json_object_set_new(o, "gone", json_boolean(it->gone));
     int64_t newest = manifest_newest(m, NULL, NULL);
     json_object_set_new(o, "newest", time_or_null(newest ? newest : it->status.proof.newest_ms));
@@ -246,10 +247,10 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     if (!it->complete)
         json_object_set_new(o, "problem", json_text(it->problem));
     if (it->gone)
-        json_object_set_new(o, "problem_de",
-            json_string("sie ist weg: diese Maschine hat sie gemacht und nicht entfernt"));
+        phrase_put(
+            o, "problem", phrase_of(N_("it is gone: this machine made it, and did not remove it")));
     else if (it->standing == STANDING_REPLACED)
-        json_object_set_new(o, "problem_de", json_string(standing_words(it->standing, true)));
+        phrase_put(o, "problem", phrase_of(standing_words(it->standing)));
     if (!known)
         return o;
     json_object_set_new(o, "started", time_or_null(m->started_ms));

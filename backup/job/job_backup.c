@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 
 #define TYPES_MAX 64
 
@@ -106,15 +107,11 @@ static void tell_removed(void *ctx, const char *type, const char *run)
 
 static void warn_clock(const struct err *why)
 {
-    _cleanup_free_ char *
-        english = xasprintf(
-           "no old backup was removed: %s; set this machine's clock right, or remove that backup by hand",
-           why->text),
-       *german = xasprintf(
-           "es wurde keine alte Sicherung entfernt, denn eine "
-           "liegt in der Zukunft (%s); die Uhr dieser Maschine stellen oder jene Sicherung von Hand entfernen",
-           why->text);
-    run_warn("clock", english, german);
+    json_t *said = phrase(
+        "no old backup was removed: %s; set this machine's clock right, or remove that backup by hand",
+        "");
+    phrase_set(said, 0, error_phrase_json(why));
+    run_warn("clock", said);
 }
 
 /* Only after a run in which everything succeeded, or of the types that did: where some files could
@@ -182,10 +179,7 @@ static int judge_incomplete(struct run *r, struct err *e)
     if (files == 0)
         return 0;
     err_set(e, EIO,
-        "the backup was made, but is incomplete: %lld files or folders of %s could not be read; the first: %s; the manifest names all",
-        (long long)files, types, UTF8_SHORT(first, 250));
-    run_error_de(r,
-        "die Sicherung ist gemacht, aber unvollständig: %lld Dateien oder Ordner von %s liessen sich nicht lesen; der erste Fall: %s; das Manifest nennt alle",
+        N_("the backup was made, but is incomplete: %lld files or folders of %s could not be read; the first: %s; the manifest names all"),
         (long long)files, types, UTF8_SHORT(first, 250));
     return EXIT_INCOMPLETE;
 }
@@ -208,12 +202,7 @@ static int check_medium(struct run *r, bool mark, struct err *e)
                     : medium_look(r->trust.folder, r->s.folder, r->medium, e);
     if (marked)
         run_note("%s is now marked as the backup medium (%s)", r->s.folder, MEDIUM_FILE);
-    if (code <= 0 || code == MEDIUM_FRESH)
-        return code < 0 ? code : 0;
-    char german[500];
-    medium_words_de(code, r->s.folder, german, sizeof german);
-    run_error_de(r, "%s", german);
-    return -ENODEV;
+    return code < 0 ? code : code == 0 || code == MEDIUM_FRESH ? 0 : -ENODEV;
 }
 
 /* The run's number is above all that is known here and in the folder: the ledger may have been put
@@ -224,7 +213,7 @@ static int begin(struct run *r, struct err *e)
     struct ledger_entry n = {.what = LEDGER_BEGIN};
     bool made = false;
     if (r->trust.ledger.problem[0])
-        run_warn("ledger", r->trust.ledger.problem, r->trust.ledger.problem);
+        run_warn("ledger", phrase("%s", r->trust.ledger.problem));
     int code = trust_ready(&r->trust, &made, e);
     if (made)
         run_note(
@@ -282,9 +271,8 @@ static int run_all(struct run *r, const struct plan *p, struct err *e)
         if (code == 0)
             code = backup_one(r, p->types[i], e);
     }
-    if (code == 0 && r->doubt[0]) { /* older ones, which may be whole, are kept */
-        err_set(e, EIO, "%s", r->doubt);
-        run_error_de(r, "%s", r->doubt_de);
+    if (code == 0 && r->doubt.code) { /* older ones, which may be whole, are kept */
+        *e = r->doubt;
         code = EXIT_INCONSISTENT;
     }
     if (code == 0)

@@ -139,7 +139,7 @@ static int drill_all(struct run *r, const struct store_list *found, struct err *
             code = one;
             *e = why;
             if (found->count > 1)
-                code = err_prefix(e, code, "%s of %s", it->type, it->run);
+                code = err_prefix(e, code, N_("%s of %s"), it->type, it->run);
         }
     }
     return code;
@@ -255,8 +255,6 @@ static int finish(struct run *r, int result, const struct err *e)
         json_object_set_new(last, "nothing", json_true());
     if (code != 0)
         error_phrase_put(last, e);
-    if (code != 0 && r->error_de[0])
-        json_object_set_new(last, "error_de", json_text(r->error_de));
     if (code != 0 && e->code && strerrorname_np(e->code))
         json_object_set_new(last, "code", json_string(strerrorname_np(e->code)));
     char ended[CLOCK_ISO_LEN];

@@ -12,7 +12,7 @@
 /* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-retention" */
 bool page_command_known(const char *name);
 /* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
- * -errno, or the exit code; then *told: what else is to be said of the failure ("error_de",
+ * -errno, or the exit code; then *told: what else is to be said of the failure ("error_phrase",
  * "field"), the caller's, or NULL. */
 int page_command_run(const struct config *c, const char *config_file, const char *name,
     json_t **told, struct err *e) MUSTCHECK;

@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 /* Between two lines of progress. */
 #define PROGRESS_MS 100
@@ -51,14 +52,6 @@ void run_be_modest(const struct run *r)
     long l = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_BEST_EFFORT_LAST);
     (void)n;
     (void)l;
-}
-
-void run_error_de(struct run *r, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    utf8_format_v(r->error_de, sizeof r->error_de, fmt, ap);
-    va_end(ap);
 }
 
 int run_init(struct run *r, const struct config *c, struct err *e)
@@ -124,31 +117,28 @@ void run_note(const char *fmt, ...)
     run_event(json_pack("{ssso}", "event", "note", "text", json_text(text)));
 }
 
-void run_warn(const char *what, const char *text, const char *text_de)
+void run_warn(const char *what, json_t *said)
 {
-    run_event(json_pack(
-        "{ssssssss}", "event", "warning", "what", what, "text", text, "text_de", text_de));
+    json_t *event = json_pack("{ssss}", "event", "warning", "what", what);
+    phrase_put(event, "text", said);
+    run_event(event);
 }
 
 int run_find(struct run *r, const char *which, const char *type, bool foreign,
     struct store_list *out, struct err *e)
 {
     int code = store_find(r->s.folder, which, type, &r->trust, foreign, out, e);
-    if (code == -EPERM) {
-        run_error_de(r,
-            "%s wird nicht genommen, weil das Siegel dieser Installation fehlt (`elexgate backups` sagt es genauer); wer weiss, woher die Sicherung kommt, sagt --foreign oder übernimmt sie nach einer Prüfung mit `elexgate backups adopt`",
-            which);
+    if (code == -EPERM)
         return EXIT_REFUSED;
-    }
     if (code < 0)
         return code;
     if (out->left_out)
         run_note("%zu further archives of this run are left out: %s", out->left_out,
-            standing_words(out->left_out_for, false));
+            standing_words(out->left_out_for));
     for (size_t i = 0; i < out->count; i++)
         if (!standing_good(out->items[i].standing))
             run_note("%s of %s, taken because of --foreign: %s", out->items[i].type,
-                out->items[i].run, standing_words(out->items[i].standing, false));
+                out->items[i].run, standing_words(out->items[i].standing));
     return 0;
 }
 
@@ -273,7 +263,6 @@ static int check_shrink(
 {
     const struct ledger_entry *last = ledger_last_made(&r->trust.ledger, r->type);
     struct shrink_counts before = {0};
-    char english[400], german[600];
     if (last)
         before = (struct shrink_counts){last->files, last->bytes, last->tables};
     enum shrink s = shrink_judge(last ? &before : NULL, now);
@@ -282,20 +271,15 @@ static int check_shrink(
         (files && config_bool(r->s.config, "data", r->type, "may_be_empty")))
         return 0;
     const char *path = files ? config_str(r->s.config, "data", r->type, "path") : NULL;
-    _cleanup_free_ char *what = path ? xasprintf("the folder %s", path) : xstrdup("the database"),
-                        *was = path ? xasprintf("der Ordner %s", path) : xstrdup("die Datenbank");
     const struct shrink_counts *then = last ? &before : NULL;
     /* A database may have been tidied up; its tables do not go by themselves. */
     bool taken = !last || (!files && s == SHRINK_BYTES);
-    shrink_words(s, what, r->type, then, now, taken, false, english, sizeof english);
-    shrink_words(s, was, r->type, then, now, taken, true, german, sizeof german);
-    if (taken) {
-        run_warn(last ? "smaller" : "empty", english, german);
-        r->remove_nothing |= last != NULL;
-        return 0;
-    }
-    run_error_de(r, "%s", german);
-    return err_set(e, ENODATA, "%s", english);
+    json_t *said = shrink_phrase(s, path, r->type, then, now, taken);
+    if (!taken)
+        return error_phrase_set(e, ENODATA, said);
+    run_warn(last ? "smaller" : "empty", said);
+    r->remove_nothing |= last != NULL;
+    return 0;
 }
 
 static int list_in_ledger(struct run *r, const struct pack *p, const struct manifest *m,

@@ -16,12 +16,12 @@
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
  *   {"event":"would-remove","type":T,"run":SUFFIX} it would go, of a dry run
  *   {"event":"note","text":WORDS}
- *   {"event":"warning","what":WORD,"text":WORDS,"text_de":WORDS}   the run is good, and something
- * is not
+ *   {"event":"warning","what":WORD,"text":WORDS,"text_phrase":PHRASE}   the run is good, and
+ * something is not
  *   {"event":"restore-begin",..}                   see restore/trail.h
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
  *   {"done":true,"ok":BOOL,"exit":N,"nothing":true where there was nothing to
- * do,"error":WORDS,"error_de":WORDS where there are
+ * do,"error":WORDS,"error_phrase":PHRASE where there are
  * some,"code":ERRNO,"run":SUFFIX,"archives":[..],"proofs":[..] of a drill,"ended":TIME}
  */
 #ifndef ELEXGATE_BACKUP_JOB_RUN_H
@@ -58,8 +58,7 @@ struct run {
     json_t
         *incomplete; /* types of which not all could be read: {TYPE: {"files":N,"first":WORDS}} */
     /* What was made is kept, and is not what it should be; the run then ends as inconsistent. */
-    char doubt[400], doubt_de[400];
-    char error_de[600]; /* the final error in German, where it is the admin's to put right */
+    struct err doubt;
 
     /* the phase that progress is told for */
     const char *type, *phase;
@@ -67,10 +66,6 @@ struct run {
     bool (*also_stop)(void *ctx); /* a further reason to stop, besides the signal */
     void *also_ctx;
 };
-
-/* Puts the German words beside the error that ends this run; the English ones go the usual way, by
- * struct err. */
-void run_error_de(struct run *r, const char *fmt, ...) PRINTF(2, 3);
 
 int run_init(struct run *r, const struct config *c, struct err *e) MUSTCHECK;
 void run_clear(struct run *r);
@@ -84,7 +79,7 @@ bool run_stopped(void);
  * an urgent run; NULL allowed. */
 void run_be_modest(const struct run *r);
 
-/* store_find with our folder and trust. EXIT_REFUSED, in German too, when there are only backups
+/* store_find with our folder and trust. EXIT_REFUSED when there are only backups
  * that nobody vouches for; those that were left out beside others, and those that come because of
  * `foreign`, are told in a note. */
 int run_find(struct run *r, const char *which, const char *type, bool foreign,
@@ -95,8 +90,9 @@ void run_event(json_t *event);
 /* From now on every event goes there too, until the process ends; takes fd over. */
 void run_also_to(int fd);
 void run_note(const char *fmt, ...) PRINTF(1, 2);
-/* What must be seen by people though the run is good: kept with the run. what: one word. */
-void run_warn(const char *what, const char *text, const char *text_de);
+/* What must be seen by people though the run is good: kept with the run. what: one word; takes the
+ * phrase over. */
+void run_warn(const char *what, json_t *phrase);
 /* total: bytes that this phase will go through, 0 = unknown. */
 void run_phase(struct run *r, const char *type, const char *phase, uint64_t total);
 void run_progress(

@@ -4,62 +4,46 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/utf8.h"
+#include "common/phrase.h"
 #include "common/json_get.h"
 #include "common/shown.h"
 
-struct words {
-    char en[600], de[700];
-};
-
-static void say(struct words *w, const char *en, const char *de)
-{
-    utf8_copy(w->en, sizeof w->en, en);
-    utf8_copy(w->de, sizeof w->de, de);
-}
-
-static void went_well(
-    struct words *w, const char *action, bool dry_run, const json_t *done, const char *run)
+static json_t *went_well(const char *action, bool dry_run, const json_t *done, const char *run)
 {
     bool new_live = json_get_true(done, "new_live");
-    if (dry_run) {
-        say(w, "Tried out and found good; nothing was changed.",
-            "Ausprobiert und für gut befunden; nichts wurde verändert.");
-    } else if (strcmp(action, "accept") == 0) {
-        say(w, "The data that were not in use have been deleted.",
-            "Die Daten, die nicht in Gebrauch waren, sind gelöscht.");
-    } else if (!done) {
-        say(w, "There was nothing to do.", "Es gab nichts zu tun.");
-    } else if (new_live && strcmp(json_get_text(done, "method"), "dump") == 0) {
-        say(w, "The database is that of the SQL text; the data from before are kept.",
-            "Die Datenbank ist die des SQL-Texts; die Daten von vorher sind aufbewahrt.");
-    } else if (new_live) {
-        utf8_format(w->en, sizeof w->en, "The data of %s are in use.", run);
-        utf8_format(w->de, sizeof w->de, "Die Daten von %s sind in Betrieb.", run);
-    } else {
-        say(w, "The data from before the restore are in use.",
-            "Die Daten von vor der Wiederherstellung sind in Betrieb.");
-    }
+    if (dry_run)
+        return phrase_of(N_("Tried out and found good; nothing was changed."));
+    if (strcmp(action, "accept") == 0)
+        return phrase_of(N_("The data that were not in use have been deleted."));
+    if (!done)
+        return phrase_of(N_("There was nothing to do."));
+    if (new_live && strcmp(json_get_text(done, "method"), "dump") == 0)
+        return phrase_of(
+            N_("The database is that of the SQL text; the data from before are kept."));
+    if (new_live)
+        return phrase("The data of %s are in use.", run);
+    return phrase_of(N_("The data from before the restore are in use."));
+}
+
+static json_t *with_block(json_t *said, const json_t *done)
+{
     int64_t ms = json_get_int(done, "blocked_ms");
-    if (ms > 0) {
-        char human[SHOWN_LEN];
-        size_t en = strlen(w->en), de = strlen(w->de);
-        shown_duration(LANG_EN, ms, human, sizeof human);
-        utf8_format(w->en + en, sizeof w->en - en,
-            " Clients were kept out for %s; Elexis must be closed and started again everywhere.",
-            human);
-        utf8_format(w->de + de, sizeof w->de - de,
-            " Die Arbeitsplätze waren %s ausgesperrt; Elexis muss überall beendet und neu gestartet werden.",
-            human);
-    }
+    char human[SHOWN_LEN];
+    if (ms <= 0)
+        return said;
+    shown_duration(LANG_EN, ms, human, sizeof human);
+    json_t *p = phrase(
+        "%s Clients were kept out for %s; Elexis must be closed and started again everywhere.", "",
+        human);
+    phrase_set(p, 0, said);
+    return p;
 }
 
 void keeper_restore_words(const struct keeper_current *c, json_t *run)
 {
     static const char *const copied[] = {"action", "which", "dry_run"};
-    struct words w = {.en = ""};
+    json_t *said;
     int exit_code = (int)json_get_int(run, "exit");
-    const char *error = json_get_text(run, "error");
     for (size_t i = 0; c->restore_begin && i < sizeof copied / sizeof copied[0]; i++)
         json_object_set(run, copied[i], json_object_get(c->restore_begin, copied[i]));
     static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
@@ -69,19 +53,17 @@ void keeper_restore_words(const struct keeper_current *c, json_t *run)
     if (c->restore_difference)
         json_object_set(run, "difference", c->restore_difference);
     if (exit_code == EXIT_GOOD)
-        went_well(&w, json_get_text(run, "action"), json_get_true(run, "dry_run"), c->restore_done,
-            json_get_text(run, "run"));
+        said = with_block(went_well(json_get_text(run, "action"), json_get_true(run, "dry_run"),
+                              c->restore_done, json_get_text(run, "run")),
+            c->restore_done);
     else if (!c->last)
-        say(&w, "It was cut off; Elexgate settles it by itself: all old or all new.",
-            "Sie wurde abgebrochen; Elexgate bringt es von selbst in Ordnung: ganz alt oder ganz neu.");
+        said = phrase_of(N_("It was cut off; Elexgate settles it by itself: all old or all new."));
     else if (exit_code == EXIT_CANCELLED)
-        say(&w, "Cancelled; the data are as they were.",
-            "Abgebrochen; die Daten sind, wie sie waren.");
+        said = phrase_of(N_("Cancelled; the data are as they were."));
     else {
-        utf8_format(w.en, sizeof w.en, "It failed: %s", error);
-        const char *german = json_get_text(c->last, "error_de");
-        utf8_format(w.de, sizeof w.de, "Sie ist gescheitert: %s", *german ? german : error);
+        said = phrase("It failed: %s", "");
+        if (phrase_got(run, "error"))
+            phrase_set(said, 0, json_deep_copy(phrase_got(run, "error")));
     }
-    json_object_set_new(run, "words", json_string(w.en));
-    json_object_set_new(run, "words_de", json_string(w.de));
+    phrase_put(run, "words", said);
 }

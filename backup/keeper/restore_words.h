@@ -4,7 +4,7 @@
 
 #include "backup/keeper/run.h"
 
-/* Adds to a run what the restore was and how it ended: "words", "words_de", ... */
+/* Adds to a run what the restore was and how it ended: "words", ... */
 void keeper_restore_words(const struct keeper_current *c, json_t *run);
 
 #endif

@@ -87,7 +87,7 @@ void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error)
 
 static void record(struct keeper *k, int exit_code, const char *error)
 {
-    static const char *const told[] = {"archives", "proofs", "error_phrase", "error_de"};
+    static const char *const told[] = {"archives", "proofs", "error_phrase"};
     const struct keeper_current *c = &k->current;
     enum keeper_kind kind = c->kind == JOB_RECOVER ? JOB_RESTORE : c->kind;
     /* one that was taken over may have ended while no keeper ran */
@@ -95,7 +95,7 @@ static void record(struct keeper *k, int exit_code, const char *error)
     json_t *run = run_object(kind, c->started_ms, ended, c->due_ms, exit_code, error);
     json_object_set_new(run, "run", json_string(c->run));
     json_object_set_new(run, "method", json_string(c->method));
-    for (size_t i = 0; i < sizeof told / sizeof told[0] - (error ? 0 : 2); i++)
+    for (size_t i = 0; i < sizeof told / sizeof told[0] - (error ? 0 : 1); i++)
         if (json_object_get(c->last, told[i]))
             json_object_set(run, told[i], json_object_get(c->last, told[i]));
     if (c->warnings)

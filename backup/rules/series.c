@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/utf8.h"
+#include "common/phrase.h"
 
 /* What servers say before their version to clients that would take 10 for 1. */
 #define REPLICATION_PREFIX "5.5.5-"
@@ -44,35 +45,25 @@ static void number_of(const char *version, const char *unknown, char buf[static 
     snprintf(buf, 40, "%.*s", (int)strspn(version, "0123456789."), version);
 }
 
-void series_words(enum series_fit fit, const char *across, const char *files, const char *server,
-    bool german, char buf[static SERIES_WORDS_LEN])
+json_t *series_phrase(
+    enum series_fit fit, const char *across, const char *files, const char *server)
 {
     char a[40], b[40];
-    const char *unknown = german ? "unbekannt" : "unknown";
-    number_of(files, unknown, a);
-    number_of(server, unknown, b);
+    number_of(files, "?", a);
+    number_of(server, "?", b);
     if (fit == SERIES_NEWER)
-        utf8_format(buf, SERIES_WORDS_LEN,
-            german
-                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s und liest keine Dateien einer neueren Reihe: jene installieren, einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` und einem mariadbd jener Reihe als [drill] server_program ansehen"
-                : "the backup is of MariaDB %s, this server is %s, which cannot read the files of a newer one: install that series, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET` and a mariadbd of that series as [drill] server_program",
+        return phrase(
+            "the backup is of MariaDB %s, this server is %s, which cannot read the files of a newer one: install that series, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET` and a mariadbd of that series as [drill] server_program",
             a, b);
-    else if (fit != SERIES_OLDER)
-        utf8_format(buf, SERIES_WORDS_LEN,
-            german
-                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s: Ob er diese Dateien liest, ist nicht bekannt; einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` ansehen"
-                : "the backup is of MariaDB %s, this server is %s: whether it reads these files is not known; restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
+    if (fit != SERIES_OLDER)
+        return phrase(
+            "the backup is of MariaDB %s, this server is %s: whether it reads these files is not known; restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
             a, b);
-    else if (series_may(fit, across))
-        utf8_format(buf, SERIES_WORDS_LEN,
-            german
-                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s: Die Daten werden im Bereitstellungsordner auf diese Reihe gehoben (mariadb-upgrade) und dort verglichen, bevor jemand ausgesperrt wird; danach liest sie nur diese oder eine neuere"
-                : "the backup is of MariaDB %s, this server is %s: the data are brought up to it in staging (mariadb-upgrade) and compared there, before anybody is kept out; only this series or a newer one reads them afterwards",
+    if (series_may(fit, across))
+        return phrase(
+            "the backup is of MariaDB %s, this server is %s: the data are brought up to it in staging (mariadb-upgrade) and compared there, before anybody is kept out; only this series or a newer one reads them afterwards",
             a, b);
-    else
-        utf8_format(buf, SERIES_WORDS_LEN,
-            german
-                ? "die Sicherung stammt von MariaDB %s, dieser Server ist %s, und [restore] across_series = no: auf ask setzen, einen Dump zurückspielen, oder sie mit `elexgate restore --into ORDNER --serve SOCKET` ansehen"
-                : "the backup is of MariaDB %s, this server is %s, and [restore] across_series = no: set it to ask, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
-            a, b);
+    return phrase(
+        "the backup is of MariaDB %s, this server is %s, and [restore] across_series = no: set it to ask, restore a dump, or look at it with `elexgate restore --into DIR --serve SOCKET`",
+        a, b);
 }

@@ -7,7 +7,9 @@
 #ifndef ELEXGATE_BACKUP_RULES_SERIES_H
 #define ELEXGATE_BACKUP_RULES_SERIES_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include "common/memory.h"
 #include <stddef.h>
 
 enum series_fit {
@@ -23,9 +25,9 @@ enum series_fit series_compare(const char *files, const char *server);
 /* [restore] across_series: "ask" lets data of an older series come back, brought up; "no" does not.
  */
 bool series_may(enum series_fit fit, const char *across);
-/* What comes of it, or why it is refused and what to do instead; for all but SERIES_SAME. */
-#define SERIES_WORDS_LEN 500
-void series_words(enum series_fit fit, const char *across, const char *files, const char *server,
-    bool german, char buf[static SERIES_WORDS_LEN]);
+/* What comes of it, or why it is refused and what to do instead; for all but SERIES_SAME. A phrase
+ * (common/phrase.h), new reference. */
+json_t *series_phrase(
+    enum series_fit fit, const char *across, const char *files, const char *server) MUSTCHECK;
 
 #endif

@@ -6,9 +6,11 @@
 #ifndef ELEXGATE_BACKUP_RULES_SHRINK_H
 #define ELEXGATE_BACKUP_RULES_SHRINK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common/memory.h"
 
 struct shrink_counts {
     uint64_t files, bytes, tables;
@@ -25,10 +27,9 @@ enum shrink {
 /* before NULL: the first backup of this source. That it is empty is worth a warning then; nothing
  * is lost by it. */
 enum shrink shrink_judge(const struct shrink_counts *before, const struct shrink_counts *now);
-/* A sentence with the numbers and what to do; what: "the folder /srv/documents". taken: the backup
- * is made all the same. */
-void shrink_words(enum shrink s, const char *what, const char *type,
-    const struct shrink_counts *before, const struct shrink_counts *now, bool taken, bool german,
-    char *buf, size_t size);
+/* A sentence with the numbers and what to do: a phrase (common/phrase.h), new reference. folder:
+ * NULL = the database. taken: the backup is made all the same. */
+json_t *shrink_phrase(enum shrink s, const char *folder, const char *type,
+    const struct shrink_counts *before, const struct shrink_counts *now, bool taken) MUSTCHECK;
 
 #endif

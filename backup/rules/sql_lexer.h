@@ -74,8 +74,7 @@ void sql_lexer_end(struct sql_lexer *l); /* nothing more comes */
 int sql_lexer_next(struct sql_lexer *l, struct sql_statement *out);
 
 enum sql_refusal sql_lexer_refused(const struct sql_lexer *l);
-const char *sql_refusal_words(enum sql_refusal r); /* "a control character outside of literals" */
-const char *sql_refusal_words_de(enum sql_refusal r);
+const char *sql_refusal_words(enum sql_refusal r);  /* "a control character outside of literals" */
 uint64_t sql_lexer_line(const struct sql_lexer *l); /* being read, or of what was refused */
 /* SQL_ANSI_QUOTES | ..., as the text has set it so far. */
 unsigned sql_lexer_modes(const struct sql_lexer *l);

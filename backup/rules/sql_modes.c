@@ -7,6 +7,7 @@
 #include <strings.h>
 #include "backup/rules/sql_lexer_internal.h"
 #include "common/error.h"
+#include "common/lang.h"
 
 void sql_modes_clear(struct sql_lexer *l)
 {
@@ -199,36 +200,23 @@ bool sql_token_text(const struct sql_statement *s, size_t i, char *buf, size_t s
 
 /* --- words --- */
 
-static const char *const words[][2] = {
-    [SQL_ACCEPTED] = {"", ""},
-    [SQL_NUL] = {"a NUL byte: this is no text", "ein NUL-Byte: das ist kein Text"},
-    [SQL_CONTROL] = {"a control character outside of literals",
-        "ein Steuerzeichen ausserhalb von Literalen"},
-    [SQL_DASHES] = {"\"--\" that is a comment to one program and none to another",
-        "\"--\", das für das eine Programm ein Kommentar ist und für das andere nicht"},
-    [SQL_BACKSLASH] = {"a backslash outside of literals", "ein Backslash ausserhalb von Literalen"},
-    [SQL_COMMENT] = {"a comment that servers and clients read differently",
-        "ein Kommentar, den Server und Programme verschieden lesen"},
-    [SQL_SPLIT] = {"a delimiter that ends the statement for one program and not for another",
-        "ein Trennzeichen, das den Befehl für das eine Programm beendet und für das andere nicht"},
-    [SQL_COMMAND] = {"a command of the client program", "ein Befehl des Client-Programms"},
-    [SQL_DELIMITER] = {"a DELIMITER that is not one plain word on a line of its own",
-        "ein DELIMITER, das nicht als ein einfaches Wort auf eigener Zeile steht"},
-    [SQL_CHARSET] = {"a character set whose letters can hold quotes",
-        "ein Zeichensatz, dessen Buchstaben Anführungszeichen enthalten können"},
-    [SQL_MODE] = {"a sql_mode that only the server knows",
-        "ein sql_mode, den nur der Server kennt"},
-    [SQL_LONG] = {"a statement longer than 1 GB", "ein Befehl von mehr als 1 GB"},
-    [SQL_OPEN] = {"the text ends inside a literal or a comment",
-        "der Text endet mitten in einem Literal oder Kommentar"},
+static const char *const words[] = {
+    [SQL_ACCEPTED] = "",
+    [SQL_NUL] = N_("a NUL byte: this is no text"),
+    [SQL_CONTROL] = N_("a control character outside of literals"),
+    [SQL_DASHES] = N_("\"--\" that is a comment to one program and none to another"),
+    [SQL_BACKSLASH] = N_("a backslash outside of literals"),
+    [SQL_COMMENT] = N_("a comment that servers and clients read differently"),
+    [SQL_SPLIT] = N_("a delimiter that ends the statement for one program and not for another"),
+    [SQL_COMMAND] = N_("a command of the client program"),
+    [SQL_DELIMITER] = N_("a DELIMITER that is not one plain word on a line of its own"),
+    [SQL_CHARSET] = N_("a character set whose letters can hold quotes"),
+    [SQL_MODE] = N_("a sql_mode that only the server knows"),
+    [SQL_LONG] = N_("a statement longer than 1 GB"),
+    [SQL_OPEN] = N_("the text ends inside a literal or a comment"),
 };
 
 const char *sql_refusal_words(enum sql_refusal r)
 {
-    return words[r][0];
-}
-
-const char *sql_refusal_words_de(enum sql_refusal r)
-{
-    return words[r][1];
+    return words[r];
 }

@@ -17,6 +17,7 @@ import pytest
 
 from lib import load, newer, process
 from lib.backup import Backup, archive_of, event, moment, unpack
+from lib.phrases import german
 
 ROUNDS = int(os.environ.get("ELEXGATE_CAMPAIGN", "3"))
 KILLS = int(os.environ.get("ELEXGATE_KILLS", "4"))
@@ -616,7 +617,7 @@ def test_what_cannot_be_read_costs_itself(backup, folder):
     done = process.run([*plain, *backup.argv("backup", "--now", "elexisdb-sql", "documents")], timeout=300, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 11 == lines[-1]["exit"], lines[-1]
-    assert "2 files or folders of documents" in lines[-1]["error"] and "b" in lines[-1]["error"] and "unvollständig" in lines[-1]["error_de"]
+    assert "2 files or folders of documents" in lines[-1]["error"] and "b" in lines[-1]["error"] and "unvollständig" in german(lines[-1], "error")
     manifest = backup.manifest(archive_of(lines, "documents"))
     assert {e["path"] for e in manifest["entries"]} == {"a", "c", "d", "e"} and manifest["info"]["left_out"] == 2
     assert len(manifest["notes"]) == 2 and all("left out" in note for note in manifest["notes"])

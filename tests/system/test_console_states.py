@@ -23,7 +23,7 @@ ARCHIVE = {"type": "elexisdb", "run": "2026-11-30-1000", "size": 5_000_000, "met
            "finished": NOW, "standing": "own", "verified": {"good": True, "at": NOW}, "proven": {"good": True, "at": NOW}}
 PROXY = {"ok": True, "listeners": [{"name": "elexis", "tls": "preferred"}], "state": "open", "sessions": 1, "idle": {"write_ms": 5000, "write_in_flight": 0}, "warnings": [], "waiting_for_restart": [],
          "certificate": {"subject": "CN=praxis", "not_after": "2037-01-01T00:00:00.000Z", "days_left": 300, "warnings": []}}
-KEEPER = {"ok": True, "state": "idle", "schedule": {"next": NOW, "words": "every day at 03:15", "words_de": "täglich um 03:15"}, "pending": None, "job": None,
+KEEPER = {"ok": True, "state": "idle", "schedule": {"next": NOW, "words": "daily at 03:15", "words_phrase": ["%s %s", ["daily"], ["at %s", "03:15"]]}, "pending": None, "job": None,
           "last_backup": RUN, "last_good_backup": RUN, "last_drill": {**RUN, "kind": "drill"}, "last_restore": None, "witnesses": {},
           "database": {"state": "up", "since": NOW}, "folder": "/var/backups/elexgate", "free": 500_000_000_000, "notify": {"good": True}}
 SESSION = {"id": 7, "user": "elexis", "peer": "192.168.1.23", "program": "Elexis", "tls_version": "TLSv1.3", "cipher": "TLS_AES", "since": NOW,
@@ -36,7 +36,7 @@ BOARD = [
     {"address": "172.17.0.5", "name": "Webelexis", "how": "plain", "seen": NOW, "plain": NOW, "user": "web", "program": "", "listener": "webelexis", "tls_off": True},
 ]
 FINDING = {"code": "database-down", "area": "database", "level": "bad", "text": "the database has not been running since 10:00: nobody can work",
-           "text_de": "die Datenbank läuft nicht, seit 10:00: Niemand kann arbeiten"}
+           "text_phrase": ["the database has not been running since %s", "10:00"]}
 AUDIT = [  # what the page tells of, and the keeper by itself: one line; what only the keeper knows; somebody at the machine
     {"time": "2026-11-30T09:00:00.000Z", "event": "command", "who": "elexgate-console", "account": "anna", "action": "delete", "object": "2026-11-01-0315", "result": "ok"},
     {"time": "2026-11-30T09:00:00.020Z", "event": "console", "who": "anna", "address": "192.168.1.9", "action": "delete", "object": "2026-11-01-0315", "result": "ok"},
@@ -59,9 +59,9 @@ STATES = {
     "restoring": (changed(PROXY, state="blocked", reason="The practice database is being restored", reason_de="Die Praxis-Datenbank wird wiederhergestellt, bitte warten"),
                   changed(KEEPER, state="running", job={"kind": "restore", "action": "run", "phase": "swap", "type": "elexisdb", "run": "2026-11-30-1000", "started": NOW, "blocked_since": NOW}), []),
     "waiting": (changed(PROXY, waiting_for_restart=[{"address": "192.168.1.23", "left_s": 62}]), KEEPER, []),
-    "failed-sql": (PROXY, changed(KEEPER, last_restore=changed(RESTORE, words="It failed: line 7 is no SQL", words_de="Sie ist gescheitert: Zeile 7 ist kein SQL")), [SESSION]),
-    "way": (PROXY, changed(KEEPER, state="waiting", pending={"due": NOW, "deadline": None, "by_hand": True, "yielded": 3, "types": [], "words": "somebody writes", "words_de": "jemand schreibt"}), [SESSION]),
-    "gave-up": (PROXY, changed(KEEPER, last_backup=changed(RUN, exit=4, result="not idle", error="somebody wrote", error_de="jemand schrieb")), [SESSION]),
+    "failed-sql": (PROXY, changed(KEEPER, last_restore=changed(RESTORE, words="It failed", words_phrase=["It failed: %s", ["the import failed at line %llu: %s", "7", ["the disk is full"]]])), [SESSION]),
+    "way": (PROXY, changed(KEEPER, state="waiting", pending={"due": NOW, "deadline": None, "by_hand": True, "yielded": 3, "types": [], "words": "a client is writing", "words_phrase": ["a client is writing"]}), [SESSION]),
+    "gave-up": (PROXY, changed(KEEPER, last_backup=changed(RUN, exit=4, result="not idle", error="a client is writing", error_phrase=["a client is writing"])), [SESSION]),
     "backup": (PROXY, changed(KEEPER, state="running", job={"kind": "backup", "phase": "copy", "type": "elexisdb", "run": "", "started": NOW, "bytes": 5, "total": 10}), [SESSION]),
     "draining": (changed(PROXY, state="draining", reason="Update at noon", reason_de="Update am Mittag"), KEEPER, [SESSION]),
     "login": (PROXY, KEEPER, [changed(SESSION, state="login", tls_version=None, cipher=None), changed(SESSION, id=8, user="alt", tls_version=None, cipher=None)]),
@@ -83,12 +83,12 @@ SAYS = {
                "/backups": (["ist nicht bekannt"], ["noch keine Sicherung"], ["is not known"], ["There is no backup"])},
     "proxy": {"/": (["nicht bekannt"], ["Alle können arbeiten"], ["not known"], ["Everybody can work"]),
               "/clients": (["nicht bekannt, wer verbunden ist"], ["Niemand ist verbunden"], ["not known who is connected"], ["Nobody is connected"])},
-    "database": {"/": (["Die Datenbank läuft nicht, seit", "Niemand kann arbeiten"], ["Alle können arbeiten"], ["nobody can work"], ["Everybody can work"])},
+    "database": {"/": (["Die Datenbank läuft nicht, seit"], ["Alle können arbeiten"], ["has not been running"], ["Everybody can work"])},
     "restoring": {"/": (["Wiederherstellung läuft", "Niemand kommt herein"], ["Alle können arbeiten"], ["Nobody gets in"], ["Everybody can work"]),
                   "/restore": (["Die Daten werden ausgetauscht", "Die Datenbank startet"], ["Die SQL-Datei wird gelesen"], ["Exchanging the data"], ["Reading the SQL"])},
     "waiting": {"/": (["einige Arbeitsplätze warten"], ["Alle können arbeiten"], ["wait"], ["Everybody can work"]),
                 "/clients": (["192.168.1.23", "noch 62 s", "Jetzt einlassen"], [], ["62 s"], [])},
-    "failed-sql": {"/restore": (["Sie ist gescheitert: Zeile 7 ist kein SQL"], ["sind in Betrieb"], ["It failed: line 7"], ["are in use"])},
+    "failed-sql": {"/restore": (["Sie ist gescheitert: Der Import scheitert an Zeile 7: die Platte ist voll"], ["sind in Betrieb"], ["It failed: the import failed at line 7"], ["are in use"])},
     "way": {"/": (["macht immer wieder Platz", "Versuche bisher: 3", "elexis – 192.168.1.23 (Elexis)", "Als Dump sichern", "einen Moment anhalten"], ["misslang"],
                   ["keeps making way", "Tries so far: 3", "Back up as a dump"], ["failed"])},
     "gave-up": {"/": (["Misslingt etwas, erfährt es niemand"], ["Nachricht an"], ["nobody is told"], []),

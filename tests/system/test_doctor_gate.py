@@ -9,6 +9,7 @@ import pytest
 from lib import mariadb, trixie as lib_trixie
 from lib.backup import Backup
 from lib.certs import self_signed
+from lib.phrases import german
 from lib.proof import Proof, account
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -56,7 +57,7 @@ def test_accounts_that_cannot_log_in(accounts, doctor, backend):
     found = {line["text"].split("@")[0]: line for line in lines("account")}
     assert set(found) == {"'ssl_any'", "'o''neill'", "'issued'", "'ciphered'"}
     for name, line in found.items():
-        assert line["good"] is False and line["level"] == "warning" and "REQUIRE" in line["text"] and "REQUIRE" in line["text_de"]
+        assert line["good"] is False and line["level"] == "warning" and "REQUIRE" in line["text"] and "REQUIRE" in german(line)
         user = name.strip("'").replace("''", "'")
         with pytest.raises(pymysql.OperationalError, match="Access denied"):
             gate.connect(user, "x")
@@ -131,7 +132,7 @@ def test_the_same_certificate(new, doctor, pki, backend):
         new.sql("CREATE OR REPLACE USER 'elexgate'@'127.0.0.1' IDENTIFIED BY 'adm \"in\\\\\\\\ pass'; GRANT ALL ON *.* TO 'elexgate'@'127.0.0.1'")
     _, _, lines = doctor(new, backend, options={"tls": {"certificate": new.leaf.certificate, "key": new.leaf.key}})
     line, = lines("zero-config")
-    assert line["good"] and "have the same certificate" in line["text"] and "dasselbe Zertifikat" in line["text_de"]
+    assert line["good"] and "have the same certificate" in line["text"] and "dasselbe Zertifikat" in german(line)
 
 
 def test_different_certificates(new, doctor):

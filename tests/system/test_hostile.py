@@ -9,6 +9,7 @@ import pytest
 
 from lib import paths, process, sqlfuzz
 from lib.backup import PASSWORD, Backup, event
+from lib.phrases import german
 
 RIGHTS = ("CREATE OR REPLACE USER worker@localhost IDENTIFIED BY 'w'; GRANT ALL ON load_db.* TO worker@localhost")
 
@@ -45,7 +46,7 @@ BODIES = [
 def test_a_routine_that_is_read_in_otherwise_is_not_dumped(backup, server, body, charset):
     routine(server, body, charset)
     last = backup.job("backup", "--now", "elexisdb-sql", exit=1)[-1]
-    assert "line " in last["error"] and "procedure" in last["error"] and "Zeile " in last["error_de"], last
+    assert "line " in last["error"] and "procedure" in last["error"] and "Zeile " in german(last, "error"), last
     assert not backup.complete("elexisdb-sql")
 
 
@@ -146,7 +147,7 @@ def test_a_backup_may_execute_nothing(backup, server):
         cursor.execute("SELECT load_db.f()")
     server.sql("GRANT ALL PRIVILEGES ON load_db.* TO elexgate@localhost")
     doubt, = told()
-    assert doubt["level"] == "warning" and "Rolle" in doubt["text_de"], doubt
+    assert doubt["level"] == "warning" and "Rolle" in german(doubt), doubt
     server.sql(doubt["fix"])
     assert [line["good"] for line in told()] == [True]
 
@@ -171,7 +172,7 @@ def test_without_the_user_of_trials_nothing_is_tried_out(backup, folder):
     for argv in (("drill",), ("restore", "run", "--dry-run", "latest", "elexisdb")):
         done = process.run([*hidden, *backup.argv(*argv)], check=False)
         last = json.loads(done.stdout.splitlines()[-1])
-        assert done.returncode == 9 and "useradd" in last["error"] and "useradd" in last["error_de"], last
+        assert done.returncode == 9 and "useradd" in last["error"] and "useradd" in german(last, "error"), last
     backup.set("drill", user="root")
     assert "root" in backup.job("drill", exit=9)[-1]["error"]
 

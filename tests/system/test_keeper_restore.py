@@ -11,6 +11,7 @@ import pytest
 
 from lib import control, process
 from lib.backup import Backup, event
+from lib.phrases import german
 from lib.restore import Site, hashes
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
@@ -117,12 +118,12 @@ def test_plan_run_status_undo_accept(site):
 
     last = site.backup.call("status")["last_restore"]
     assert last["action"] == "run" and last["run"] == run and last["exit"] == 0 and last["new_live"]
-    assert run in last["words_de"] and "ausgesperrt" in last["words_de"] and "in use" in last["words"]
+    assert run in german(last, "words") and "ausgesperrt" in german(last, "words") and "in use" in last["words"]
     assert call(site, "status")["restore"] | {"parts": 0} == {**call(site, "status")["restore"], "phase": "kept", "new_live": True, "parts": 0}
 
     assert follow(site, "run", which=run)[-1]["exit"] == 9  # the earlier data are kept
     assert follow(site, "undo")[-1]["ok"] and site.side() == "old"
-    assert "vor der Wiederherstellung" in site.backup.call("status")["last_restore"]["words_de"]
+    assert "vor der Wiederherstellung" in german(site.backup.call("status")["last_restore"], "words")
     assert follow(site, "accept")[-1]["ok"]
     assert call(site, "status")["restore"]["phase"] is None
     site.nothing_left()
@@ -137,7 +138,7 @@ def test_dry_run(site):
     assert lines[-1]["ok"] and not event(lines, "blocked")
     assert site.side() == "old"
     last = site.backup.call("status")["last_restore"]
-    assert last["dry_run"] and "nichts wurde verändert" in last["words_de"]
+    assert last["dry_run"] and "nichts wurde verändert" in german(last, "words")
     site.nothing_left()
 
 
@@ -162,7 +163,7 @@ def test_bad_input(site):
         assert answer["code"] == "EINVAL" and "action" in answer["error"]
     answer = refused(site, "ENOENT", "plan", which="2020-01-01-0000")
     assert follow(site, "run", which="2020-01-01-0000")[-1]["exit"] == 1
-    assert "gescheitert" in site.backup.call("status")["last_restore"]["words_de"]
+    assert "gescheitert" in german(site.backup.call("status")["last_restore"], "words")
     assert site.is_open()
 
 
@@ -261,7 +262,7 @@ def test_a_job_that_is_killed_is_settled_by_the_keeper(site, phase):
         site.go.touch()
         process.wait_until(lambda: [r for r in site.backup.runs("restore") if "signal 9" in r.get("error", "")], 20, "its end")
         cut_off = next(r for r in site.backup.runs("restore") if "signal 9" in r.get("error", ""))
-    assert "von selbst" in cut_off["words_de"]
+    assert "von selbst" in german(cut_off, "words")
     process.wait_until(lambda: len(site.backup.runs("restore")) == 2 and job(site) is None, 60, "the settling")
     settled = site.backup.runs("restore")[0]
     assert settled["action"] == "recover" and settled["exit"] == 0, settled
@@ -381,7 +382,7 @@ def test_sql_from_an_upload(site, form):
     assert [line for line in lines if line.get("phase") == "import" and line.get("total")]
     assert {k: v for k, v in site.sums().items() if k[0] == "load_db"} == {k: v for k, v in before.items() if k[0] == "load_db"}
     last = site.backup.call("status")["last_restore"]
-    assert last["action"] == "sql" and "aufbewahrt" in last["words_de"] and site.is_open()
+    assert last["action"] == "sql" and "aufbewahrt" in german(last, "words") and site.is_open()
 
 
 def test_sql_that_is_refused_is_so_in_both_languages(site):
@@ -389,7 +390,7 @@ def test_sql_that_is_refused_is_so_in_both_languages(site):
     lines = follow(site, "sql", upload=upload(site, "half", "INSERT INTO t VALUES (1);\n"))
     last = site.backup.call("status")["last_restore"]
     assert not lines[-1]["ok"] and "the SQL text is cut off after line " in last["words"], last
-    assert "der SQL-Text ist nach Zeile " in last["words_de"] and "cut off" not in last["words_de"], last
+    assert "der SQL-Text ist nach Zeile " in german(last, "words") and "cut off" not in german(last, "words"), last
 
 
 @pytest.mark.sanitize

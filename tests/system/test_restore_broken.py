@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from lib.backup import event
+from lib.phrases import german
 from lib.restore import Site
 
 F_OFD_SETLK = 37  # fcntl(2)
@@ -88,7 +89,7 @@ def test_a_backup_of_what_cannot_be_read(site):
     discard(site, "load_db.visits")
     (site.documents / "gescannt.img").write_bytes(bytes(60000))
     lines = site.backup.job("backup", "--now", exit=6)
-    assert "load_db.visits" in lines[-1]["error"] and "load_db.visits" in lines[-1]["error_de"], lines[-1]
+    assert "load_db.visits" in lines[-1]["error"] and "load_db.visits" in german(lines[-1], "error"), lines[-1]
     assert {a["type"] for a in lines[-1]["archives"]} == {"elexisdb", "documents"}, "what can be kept is kept"
     status = site.backup.archives / f"elexisdb_{lines[-1]['run']}.status.json"
     assert "load_db.visits" in status.read_text()

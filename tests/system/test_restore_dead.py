@@ -13,6 +13,7 @@ from lib import process
 from lib.backup import event
 from lib.gate import Gate
 from lib.mariadb import MariaDB
+from lib.phrases import german
 from lib.restore import Site, hashes
 
 MYSQL_TABLES = ["global_priv.MAI", "global_priv.MAD", "db.MAI", "plugin.MAD"]
@@ -202,7 +203,7 @@ def test_a_server_that_answers_elsewhere_is_not_touched(site):
     site.backup.set("database", socket=site.folder / "elsewhere.sock")
     lines = site.job("run", "latest", "elexisdb", exit=9)
     site.backup.set("database", socket=site.server.socket)
-    assert "nothing answers where the configuration looks" in lines[-1]["error"] and lines[-1]["error_de"]
+    assert "nothing answers where the configuration looks" in lines[-1]["error"] and german(lines[-1], "error")
     assert os.path.exists(f"/proc/{pid}") and site.side() == "new"
     site.nothing_left()
 
@@ -223,7 +224,7 @@ def test_a_new_machine(site, disaster):
     memory = site.backup.state / "server.json"
     memory.unlink()
     refused = site.job("run", "latest", "elexisdb", exit=9)
-    assert "[backup] datadir" in refused[-1]["error"] and "[backup] datadir" in refused[-1]["error_de"]
+    assert "[backup] datadir" in refused[-1]["error"] and "[backup] datadir" in german(refused[-1], "error")
     site.backup.set("backup", datadir=site.server.datadir)
     site.job("run", "latest", "elexisdb")
     assert site.side() == "new" and site.is_open()
@@ -283,7 +284,7 @@ def test_sql_onto_nothing(written, disaster, form):
     assert (hashes(site.server.datadir) if site.server.datadir.exists() else {}) == before and site.is_open()
     if disaster is hopeless:  # files of other databases are there, on which no server starts
         refused = site.job(*command, exit=9)
-        assert "gone_since" in refused[-1]["error"] and "gone_since" in refused[-1]["error_de"]
+        assert "gone_since" in refused[-1]["error"] and "gone_since" in german(refused[-1], "error")
         assert hashes(site.server.datadir) == before and site.is_open()
         command.insert(1, "--accept-loss")
     lines = site.job(*command)

@@ -16,6 +16,7 @@ from lib import newer, paths, process, trixie as lib_trixie
 from lib.backup import Backup, event
 from lib.gate import Gate
 from lib.mariadb import MARIADBD, MariaDB
+from lib.phrases import german
 from lib.restore import Site
 
 START = {"start_timeout": "20s", "stop_timeout": "20s"}
@@ -145,7 +146,7 @@ def test_names_of_another_case(site, session_folder, template):
     server.stop()
     path = pack(server.datadir, session_folder / "lower" / "elexisdb.tar.gz")
     lines = site.job("run", "--foreign", str(path), exit=9)
-    assert "lower_case_table_names" in lines[-1]["error"] and "kontakt" in lines[-1]["error_de"]
+    assert "lower_case_table_names" in lines[-1]["error"] and "kontakt" in german(lines[-1], "error")
     assert "block" not in site.phases(lines) and "boot" not in site.phases(lines)
     site.nothing_left()
     site.server.sql("DROP TABLE load_db.KONTAKT")
@@ -205,7 +206,7 @@ def test_hot_of_an_older_series(site, archives, folder):
     """The log of a 10.5 that was not shut down: the server's own refusal, named with the version and the way out."""
     path = with_log(archives["hot"], folder, "MariaDB 10.5.8", b"PHYS")
     lines = site.job("run", "--foreign", str(path), exit=6)
-    assert "10.5.8" in lines[-1]["error"] and "--recover-with" in lines[-1]["error"] and "--recover-with" in lines[-1]["error_de"], lines[-1]
+    assert "10.5.8" in lines[-1]["error"] and "--recover-with" in lines[-1]["error"] and "--recover-with" in german(lines[-1], "error"), lines[-1]
     assert "block" not in site.phases(lines)
     site.nothing_left()
 

@@ -11,6 +11,7 @@ from lib import newer, process, trixie as lib_trixie
 from lib.backup import event
 from lib.gate import Gate
 from lib.mariadb import MariaDB
+from lib.phrases import german
 from lib.restore import Site
 
 pytestmark = newer.needs_both
@@ -64,7 +65,7 @@ def test_undo_does_not_start_the_newer_server_on_the_older_data(site):
     before = site.sums()
     refused = site.job("undo", exit=9)[-1]
     assert "were last under MariaDB 10.11" in refused["error"] and str(site.staging[0] / "old") in refused["error"]
-    assert "waren zuletzt unter MariaDB 10.11" in refused["error_de"]
+    assert "waren zuletzt unter MariaDB 10.11" in german(refused, "error")
     assert site.sums() == before and site.is_open()
     site.job("accept")
     site.nothing_left()
@@ -73,7 +74,7 @@ def test_undo_does_not_start_the_newer_server_on_the_older_data(site):
 def test_where_it_may_not_be_it_is_refused_with_the_way_out(site):
     site.backup.set("restore", across_series="no")
     for done in (site.job("run", "latest", "elexisdb", exit=9)[-1], site.backup.job("drill", exit=9)[-1]):
-        assert "across_series = no" in done["error"] and "--into DIR --serve" in done["error"] and "--into ORDNER" in done["error_de"], done
+        assert "across_series = no" in done["error"] and "--into DIR --serve" in done["error"] and "--into ORDNER" in german(done, "error"), done
     found = series(site.backup.job("doctor", exit=1))
     assert not found["good"] and "is of MariaDB 10.11" in found["text"] and found.get("level") is None
     site.backup.set("restore", across_series="ask")
@@ -83,7 +84,7 @@ def test_where_it_may_not_be_it_is_refused_with_the_way_out(site):
 
 def test_up_it_comes_back_whole_and_goes_back(site, bin):
     found = series(site.backup.job("doctor"))
-    assert found["level"] == "warning" and "brought up" in found["text"] and "gehoben" in found["text_de"]
+    assert found["level"] == "warning" and "brought up" in found["text"] and "gehoben" in german(found)
     drill = site.backup.job("drill")
     result = event(drill, "drill")[0]
     assert result["good"] and not result["text"].startswith("0 ") and " 0 checksums" not in result["text"], result
@@ -121,7 +122,7 @@ def test_a_trial_server_of_another_series_proves_nothing(site):
     site.backup.set("drill", server_program="/usr/sbin/mariadbd")
     found = series(site.backup.job("doctor", exit=1))
     assert not found["good"] and "/usr/sbin/mariadbd is MariaDB 10.11" in found["text"] and "server_program" in found["fix"]
-    assert "a restore refuses to begin" in found["text"] and "verweigert" in found["text_de"]
+    assert "a restore refuses to begin" in found["text"] and "verweigert" in german(found)
     refused = site.job("run", "latest", "elexisdb", exit=9)[-1]
     assert "trial server" in refused["error"] or "cannot read the files of a newer one" in refused["error"], refused
     site.backup.set("backup", method="dump")  # there only the drill is another server's

@@ -22,6 +22,7 @@ from lib import process
 from lib import trixie as lib_trixie
 from lib.backup import PASSWORD, Backup, archive_of, event
 from lib.gate import Gate
+from lib.phrases import german
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
 MAKE = ("DROP DATABASE IF EXISTS load_db; CREATE DATABASE load_db CHARACTER SET utf8mb4; CREATE TABLE load_db.t (i INT PRIMARY KEY, s TEXT);"
@@ -186,7 +187,7 @@ def test_a_dump_that_is_packed(site, form):
         assert rows(site) == before
 
 
-@pytest.mark.parametrize("name, make, exit, words, german", [
+@pytest.mark.parametrize("name, make, exit, words, said", [
     ("two", lambda d: zip_of(a=d, b=d), 9, "more than one SQL file", "mehr als eine SQL-Datei"),
     ("none", lambda d: zip_of(LIESMICH=d), 9, "holds no SQL file", "keine SQL-Datei"),
     ("age", lambda d: b"age-encryption.org/v1\n" + d, 9, "encrypted with age", "mit age verschl"),
@@ -199,10 +200,10 @@ def test_a_dump_that_is_packed(site, form):
     ("wrong gz", lambda d: gzip.compress(d)[:-8] + b"12345678", 6, "damaged or cut off", "abgeschnitten"),
     ("half a letter", lambda d: d.decode().encode("utf-16")[:-1], 6, "middle of a character", ""),
 ])
-def test_what_cannot_be_unpacked_is_named(site, name, make, exit, words, german):
+def test_what_cannot_be_unpacked_is_named(site, name, make, exit, words, said):
     path = put(site, make(dump(site).encode()))
     last = site.job("restore", "sql", path, exit=exit)[-1]
-    assert words in last["error"] and str(path) in last["error"] and german in last.get("error_de", ""), last
+    assert words in last["error"] and str(path) in last["error"] and said in german(last, "error"), last
     assert nothing_done(site)
 
 
@@ -261,7 +262,7 @@ def test_a_foreign_key_of_another_database(site):
     site.mark = len(site.gate.log)
     for text in (whole.replace("(1),\n(2)", "(1)"), re.sub(r"(?s)DROP TABLE IF EXISTS `p1`.*?UNLOCK TABLES;(\nCOMMIT;\nSET AUTOCOMMIT=@OLD_AUTOCOMMIT;)?", "", whole)):
         last = site.job("restore", "sql", put(site, text), exit=9)[-1]
-        assert "statistik.s" in last["error"] and "ins Leere" in last["error_de"], last
+        assert "statistik.s" in last["error"] and "ins Leere" in german(last, "error"), last
         assert nothing_done(site, 3)
 
 
@@ -330,7 +331,7 @@ def test_a_loss_is_told_and_needs_a_second_word(site, kind):
         lines = site.job("restore", "sql", *command, exit=9)
         difference = event(lines, "difference")[0]
         assert difference["grave"] and not difference["accepted"] and named in json.dumps(difference)
-        assert named in lines[-1]["error"] and "--accept-loss" in lines[-1]["error"] and "verlöre" in lines[-1]["error_de"], lines[-1]
+        assert named in lines[-1]["error"] and "--accept-loss" in lines[-1]["error"] and "verlöre" in german(lines[-1], "error"), lines[-1]
         assert nothing_done(site, 4) and site.server.value("SELECT COUNT(*) FROM load_db.fall") == 200
     site.job("restore", "sql", "--dry-run", "--accept-loss", path)
     assert nothing_done(site, 4)
@@ -348,7 +349,7 @@ def test_names_in_lower_case_are_recognised(site):
     text = dump(site).replace("`KONTAKT`", "`kontakt`").replace("`Fall`", "`fall`")
     path = put(site, text)
     last = site.job("restore", "sql", path, exit=9)[-1]
-    for words in (last["error"], last["error_de"]):
+    for words in (last["error"], german(last, "error")):
         assert ("kontakt" in words and "KONTAKT" in words or "Fall" in words) and "Windows" in words and "--names live" in words, last
     assert nothing_done(site, 4)
     assert site.job("restore", "sql", "--names", "sideways", path, exit=2)
@@ -366,7 +367,7 @@ def test_names_in_lower_case_are_recognised(site):
 # --- what is refused
 
 
-@pytest.mark.parametrize("name, change, exit, words, german", [
+@pytest.mark.parametrize("name, change, exit, words, said", [
     ("cut", lambda t: t[:len(t) // 2], 6, "cut off after line", "abgeschnitten"),
     ("no-end", lambda t: t.replace("-- Dump completed", "-- Dump"), 6, "Dump completed", "abgeschnitten"),
     ("other-use", lambda t: "USE `mysql`;\n" + t, 9, 'line 1, is about the database "mysql"', "betrifft die Datenbank"),
@@ -378,12 +379,12 @@ def test_names_in_lower_case_are_recognised(site):
     ("empty", lambda t: "", 9, "no SQL statement", "keinen SQL-Befehl"),
     ("binary", lambda t: "\0\1\2" + t, 9, "NUL byte", "NUL-Byte"),
 ])
-def test_what_cannot_be_right_is_refused_before_anything_is_done(site, name, change, exit, words, german):
+def test_what_cannot_be_right_is_refused_before_anything_is_done(site, name, change, exit, words, said):
     path = put(site, change(dump(site)))
     last = site.job("restore", "sql", path, exit=exit)[-1]
     assert words in last["error"] and str(path) in last["error"], last
-    assert german in last["error_de"] and str(path) in last["error_de"], last
-    assert re.findall(r"\d+|`.*?`", last["error_de"].replace(str(path), "")) == re.findall(r"\d+|`.*?`", last["error"].replace(str(path), "")), last
+    assert said in german(last, "error") and str(path) in german(last, "error"), last
+    assert re.findall(r"\d+|`.*?`", german(last, "error").replace(str(path), "")) == re.findall(r"\d+|`.*?`", last["error"].replace(str(path), "")), last
     assert not os.path.exists("PWNED") and not (site.folder / "PWNED").exists()
     assert nothing_done(site)
 

@@ -15,6 +15,7 @@ import pytest
 
 from lib import control, paths, process
 from lib.backup import job_words
+from lib.phrases import german
 
 pytestmark = pytest.mark.sanitize
 CLOCK = r"""
@@ -212,7 +213,7 @@ def test_forged_archives_gain_nothing(site, attack, encrypted):
         if run == newest and attack is not attack_added_type:
             assert done.returncode in (6, 9), (command, done.stdout)
         elif run != newest and command[-1] == run:
-            assert done.returncode == 9 and "--foreign" in lines[-1]["error"] and "--foreign" in lines[-1]["error_de"]
+            assert done.returncode == 9 and "--foreign" in lines[-1]["error"] and "--foreign" in german(lines[-1], "error")
         else:
             assert done.returncode == 0 and not (into / "elexisdb-sql").exists(), (command, done.stdout)
         shutil.rmtree(into, ignore_errors=True)
@@ -474,13 +475,13 @@ def test_a_stick_that_is_away(tmp_path, stick):
     site = Site(tmp_path, medium=place / "elexgate")
     # away at the very first run already: its empty mount point is no place for a backup
     error = site.backup(exit=1)[-1]
-    assert "empty" in error["error"] and "Einhängepunkt" in error["error_de"] and not list(place.iterdir())
+    assert "empty" in error["error"] and "Einhängepunkt" in german(error, "error") and not list(place.iterdir())
     mount()
     run = site.run()
     assert "the medium is there" in site.cli("backup-folder")
     unmount()
     error = site.backup(exit=1)[-1]
-    assert "not there" in error["error"] and "mount" in error["error"] and "nicht da" in error["error_de"]
+    assert "not there" in error["error"] and "mount" in error["error"] and "nicht da" in german(error, "error")
     assert not list(place.iterdir()), "nothing is written into the empty mount point"
     assert "backup-folder init" in site.cli("backup-folder", exit=1)
     (place / "elexgate").mkdir()  # the folder is there, the disk is not
@@ -531,7 +532,7 @@ def test_a_source_that_lost_most_is_no_backup(site, how):
     for _ in range(2):
         error = site.backup(exit=1)[-1]
         if how != "folder":
-            assert str(site.documents) in error["error"] and "none removed" in error["error"] and "keine" in error["error_de"], error
+            assert str(site.documents) in error["error"] and "none removed" in error["error"] and "keine" in german(error, "error"), error
     assert {r for r, _ in site.list()} == {full}, "the last full one stays, and no empty one stands beside it"
     if how == "folder":
         return
@@ -550,7 +551,7 @@ def test_a_source_that_may_be_empty(site):
     (site.folder / "images").mkdir()
     site.config.write_text(site.config.read_text() + f"[data images]\npath = {site.folder}/images\n")
     warned = [line for line in site.job("backup", "--now", "images") if line.get("event") == "warning"]
-    assert "is empty" in warned[0]["text"] and "ist leer" in warned[0]["text_de"]
+    assert "is empty" in warned[0]["text"] and "ist leer" in german(warned[0])
 
 
 def test_the_keeper_and_the_doctor_say_so(site):
@@ -580,7 +581,7 @@ def test_the_keeper_and_the_doctor_say_so(site):
     lose(site, "all")
     control.call(socket, {"cmd": "run", "mode": "now", "types": ["documents"]}, 20)
     process.wait_until(lambda: last().get("error"), 60, "the backup's end")
-    assert "none removed" in last()["error"] and "keine" in last()["error_de"]
+    assert "none removed" in last()["error"] and "keine" in german(last(), "error")
     control.call(socket, {"cmd": "run", "mode": "now", "types": ["documents"], "accept_smaller": True}, 20)
     process.wait_until(lambda: last().get("exit") == 0, 60, "the backup's end")
     keeper.stop(60)

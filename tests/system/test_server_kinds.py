@@ -7,6 +7,7 @@ import pytest
 
 from lib import paths
 from lib.backup import Backup, event
+from lib.phrases import german
 from lib.sqlserver import SqlServer
 
 UNKNOWN_1193 = {"SET SESSION max_statement_time": (1193, "Unknown system variable 'max_statement_time'")}
@@ -26,7 +27,7 @@ def test_mysql_is_named(folder):
         b, found = checks(folder, server)
         assert found["server"]["good"] and "log in to MySQL 9.7.4" in found["server"]["text"], found
         assert not found["product"]["good"] and "this is MySQL 9.7.4, not MariaDB: backups by SQL dump only" in found["product"]["text"]
-        assert "nur als SQL-Dump" in found["product"]["text_de"] and "method = dump" in found["product"]["fix"]
+        assert "nur als SQL-Dump" in german(found["product"]) and "method = dump" in found["product"]["fix"]
         assert not any("CONNECTION ADMIN" in json.dumps(line) or "SET USER" in json.dumps(line) for line in found.values()), "MariaDB's rights are none of MySQL's"
         assert not any("1193" in line["text"] for line in found.values())
         assert "SET SESSION max_execution_time=5000" in server.asked

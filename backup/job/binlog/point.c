@@ -7,6 +7,7 @@
 #include "common/exit_codes.h"
 #include "common/lang.h"
 #include "common/utf8.h"
+#include "common/lang.h"
 
 int binlog_point_parse(
     const char *text, bool before, const char *timeline, struct binlog_point *out, struct err *e)
@@ -18,7 +19,7 @@ int binlog_point_parse(
         unsigned long n = strtoul(timeline, &end, 10);
         if (*end || n == 0 || n > UINT32_MAX)
             return err_set(
-                e, EINVAL, "\"%s\" is no number of a timeline", UTF8_SHORT(timeline, 40));
+                e, EINVAL, N_("\"%s\" is no number of a timeline"), UTF8_SHORT(timeline, 40));
         p.timeline = (uint32_t)n;
     }
     if (!before && strcmp(text, "latest") == 0)
@@ -29,8 +30,8 @@ int binlog_point_parse(
     } else if (binlog_gtid_parse(text, &p.gtid, NULL) < 0)
         return err_set(e, EINVAL,
             before
-                ? "\"%s\" is no transaction; one is written DOMAIN-SERVER-NUMBER, such as 0-1-4711"
-                : "\"%s\" is no point in time: a moment such as \"2026-11-30 14:32:07\", a transaction such as 0-1-4711, or latest",
+                ? N_("\"%s\" is no transaction; one is written DOMAIN-SERVER-NUMBER, such as 0-1-4711")
+                : N_("\"%s\" is no point in time: a moment such as \"2026-11-30 14:32:07\", a transaction such as 0-1-4711, or latest"),
             UTF8_SHORT(text, 60));
     *out = p;
     return 0;
@@ -70,8 +71,8 @@ static bool holds(const struct binlog_segment *s, const struct binlog_point *p)
     return binlog_gtids_has(&s->after, &p->gtid) && !binlog_gtids_has(&s->before, &p->gtid);
 }
 
-static int find_timeline(struct run *r, const struct binlog_catalog *c,
-    const struct binlog_point *p, uint32_t *out, struct err *e)
+static int find_timeline(
+    const struct binlog_catalog *c, const struct binlog_point *p, uint32_t *out, struct err *e)
 {
     *out = p->place.timeline;
     for (size_t i = 0; i < c->n && p->kind != BINLOG_PLACE; i++) {
@@ -82,14 +83,16 @@ static int find_timeline(struct run *r, const struct binlog_catalog *c,
     if (*out)
         return 0;
     if (c->n == 0) {
-        err_set(e, ENODATA, "no binary log is archived%s%s", c->refused ? ": " : "", c->problem);
-        run_error_de(r, "es ist kein Binärlog archiviert%s%s", c->refused ? ": " : "", c->problem);
+        err_set(
+            e, ENODATA, N_("no binary log is archived%s%s"), c->refused ? ": " : "", c->problem);
         return EXIT_REFUSED;
     }
-    err_set(e, ENODATA, "the archived binary logs do not go back to that point%s%s",
-        c->refused ? ", and some cannot be used: " : "", c->problem);
-    run_error_de(r, "die archivierten Binärlogs reichen nicht bis zu diesem Zeitpunkt zurück%s%s",
-        c->refused ? ", und einige sind nicht brauchbar: " : "", c->problem);
+    if (c->refused)
+        err_set(e, ENODATA,
+            N_("the archived binary logs do not go back to that point, and some cannot be used: %s"),
+            c->problem);
+    else
+        err_set(e, ENODATA, N_("the archived binary logs do not go back to that point"));
     return EXIT_REFUSED;
 }
 
@@ -240,18 +243,12 @@ static int no_base(const struct search *s, uint32_t timeline, struct err *e)
     if (s->stop)
         return stopped(s, e);
     if (s->which) {
-        err_set(e, ENODATA, "the backup of %s does not lie before that point on timeline %u",
+        err_set(e, ENODATA, N_("the backup of %s does not lie before that point on timeline %u"),
             s->which, timeline);
-        run_error_de(s->run,
-            "die Sicherung von %s liegt auf Zeitlinie %u nicht vor diesem Zeitpunkt", s->which,
-            timeline);
         return EXIT_REFUSED;
     }
     err_set(e, ENODATA,
-        "there is no physical backup from before that point that notes a place in timeline %u of the binary log (a dump is no beginning: [backup] method)",
-        timeline);
-    run_error_de(s->run,
-        "es gibt keine physische Sicherung von vor diesem Zeitpunkt, die eine Stelle auf Zeitlinie %u des Binärlogs nennt (ein Dump ist kein Anfang: [backup] method)",
+        N_("there is no physical backup from before that point that notes a place in timeline %u of the binary log (a dump is no beginning: [backup] method)"),
         timeline);
     return EXIT_REFUSED;
 }
@@ -291,8 +288,7 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
     struct binlog_way *out, struct err *e)
 {
     if (p->kind == BINLOG_TIME && p->time > clock_wall_ms() / 1000 + 1) {
-        err_set(e, EINVAL, "that moment lies in the future");
-        run_error_de(r, "dieser Zeitpunkt liegt in der Zukunft");
+        err_set(e, EINVAL, N_("that moment lies in the future"));
         return EXIT_REFUSED;
     }
     struct binlog_way w = {.point = *p};
@@ -302,7 +298,7 @@ int binlog_way_find(struct run *r, const struct binlog_point *p, const char *whi
     if (code == 0)
         code = store_read(r->s.folder, r->s.physical_type, &r->trust, &all, e);
     if (code == 0)
-        code = find_timeline(r, &w.catalog, p, &timeline, e);
+        code = find_timeline(&w.catalog, p, &timeline, e);
     struct search s = {r, &all, which, &w.catalog, NULL};
     if (code == 0)
         code = go_back(&s, &w, timeline, e);

@@ -158,7 +158,6 @@ static int judge_no_way(struct proof *p, const struct binlog_place *end, struct 
     struct binlog_catalog c = {0};
     char when[CLOCK_ISO_LEN];
     struct err why = *e;
-    p->run->error_de[0] = '\0'; /* it says what is no failure here */
     int code = binlog_catalog_read(p->run->s.folder, &p->run->trust, &c, e);
     if (code < 0)
         return code;

@@ -71,7 +71,7 @@ static int send_text(struct binlog_player *p, const struct binlog_event *ev, con
     unsigned number = server_send(p->server, sql, n, &reply);
     if (number == 0 || number == expected)
         return 0;
-    return failed(ev, p->kind, said_of_theirs(number, reply.state, false, said), e);
+    return failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
 }
 
 static int send_words(
@@ -223,8 +223,7 @@ static int xa_complete(struct binlog_player *p, const struct binlog_event *ev, c
     uint64_t end = clock_mono_ms() + XA_MS;
     while ((number = server_send(p->server, sql, n, &reply)) == NO_SUCH_XA && clock_mono_ms() < end)
         usleep(10000);
-    return number == 0 ? 0
-                       : failed(ev, p->kind, said_of_theirs(number, reply.state, false, said), e);
+    return number == 0 ? 0 : failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
 }
 
 /* --- statements --- */

@@ -29,6 +29,7 @@
 #include "common/utf8.h"
 #include "backup/server/dialect.h"
 #include "link/control.h"
+#include "common/error_phrase.h"
 
 struct doctor {
     struct run *run;
@@ -37,45 +38,38 @@ struct doctor {
     unsigned bad;
 };
 
-/* What is the case and what to do, in both languages; German NULL: as the English. */
-struct words {
-    const char *text, *text_de, *fix, *fix_de;
-};
-
-static void tell_check(struct doctor *d, const char *name, bool good, struct words w)
+/* text, fix: phrases, taken over; fix is told of what is not good. */
+static void tell(const char *name, const char *level, bool good, json_t *text, json_t *fix)
 {
-    d->bad += !good;
-    run_event(json_pack("{s:s, s:s, s:b, s:s, s:s*, s:s*, s:s*}", "event", "check", "name", name,
-        "good", good, "text", w.text, "text_de", w.text_de, "fix", good ? NULL : w.fix, "fix_de",
-        good ? NULL : w.fix_de));
-}
-
-static void warn(struct doctor *d, const char *name, bool good, const char *text,
-    const char *text_de, const char *fix, const char *fix_de)
-{
-    (void)d;
-    json_t *event = json_pack("{ss,ss,sb,ss,ss,ss}", "event", "check", "name", name, "good", good,
-        "level", good ? "ok" : "warning", "text", text, "text_de", text_de);
-    if (!good) {
-        json_object_set_new(event, "fix", json_text(fix));
-        json_object_set_new(event, "fix_de", json_text(fix_de));
-    }
+    json_t *event = json_pack(
+        "{s:s, s:s, s:b, s:s*}", "event", "check", "name", name, "good", good, "level", level);
+    phrase_put(event, "text", text);
+    if (good)
+        json_decref(fix);
+    else
+        phrase_put(event, "fix", fix);
     run_event(event);
 }
 
-/* What doctor_gate found. */
-static void found(void *ctx, enum doctor_finding how, const char *name, const char *text,
-    const char *text_de, const char *fix, const char *fix_de)
+static void tell_check(struct doctor *d, const char *name, bool good, json_t *text, json_t *fix)
+{
+    d->bad += !good;
+    tell(name, NULL, good, text, fix);
+}
+
+static void warn(const char *name, bool good, json_t *text, json_t *fix)
+{
+    tell(name, good ? "ok" : "warning", good, text, fix);
+}
+
+/* What the others found. */
+static void found(void *ctx, enum doctor_finding how, const char *name, json_t *text, json_t *fix)
 {
     struct doctor *d = ctx;
-    bool bad = how == DOCTOR_FOUND_BAD;
-    d->bad += bad;
-    run_event(json_pack("{s:s, s:s, s:b, s:s*, s:s, s:s*, s:s*, s:s*}", "event", "check", "name",
-        name, "good", how == DOCTOR_FOUND_GOOD, "level",
-        bad                        ? NULL
-        : how == DOCTOR_FOUND_GOOD ? "ok"
-                                   : "warning",
-        "text", text, "text_de", text_de, "fix", fix, "fix_de", fix_de));
+    if (how == DOCTOR_FOUND_BAD)
+        tell_check(d, name, false, text, fix);
+    else
+        warn(name, how == DOCTOR_FOUND_GOOD, text, fix);
 }
 
 /* Who goes past the gate is not encrypted, not counted as idle or not, and not kept out during a
@@ -84,24 +78,20 @@ static void check_bypass(struct doctor *d)
 {
     if (!d->server)
         return;
-    char *text, *text_de;
-    bool good = doctor_port_closed(d->server, &text, &text_de);
+    json_t *text;
+    bool good = doctor_port_closed(d->server, &text);
     /* All addresses of a container are those of the networks that it was put into. */
-    if (!container_inside())
-        warn(d, "port", good, text, text_de,
-            "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall",
-            "bind_address = 127.0.0.1 in der Konfiguration des Servers, oder den Port in der Firewall schliessen");
-    free(text);
-    free(text_de);
+    if (container_inside())
+        json_decref(text);
+    else
+        warn("port", good, text,
+            phrase_of(N_(
+                "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall")));
     if (!d->run->s.proxy_socket)
         return;
-    good = doctor_nobody_past(
-        d->server, d->run->s.proxy_socket, d->run->s.target.user, &text, &text_de);
-    warn(d, "bypass", good, text, text_de,
-        "let them connect to the gate; a restore does not keep them out",
-        "auf Elexgate umstellen; eine Rücksicherung sperrt sie sonst nicht aus");
-    free(text);
-    free(text_de);
+    good = doctor_nobody_past(d->server, d->run->s.proxy_socket, d->run->s.target.user, &text);
+    warn("bypass", good, text,
+        phrase_of(N_("let them connect to the gate; a restore does not keep them out")));
 }
 
 static char *grant_statement(const struct doctor *d)
@@ -118,16 +108,11 @@ static void check_grants(struct doctor *d)
     int r = doctor_grants_missing(
         d->server, doctor_grants(d->run->s.config, d->version), &missing, &e);
     bool good = r == 0 && !*missing;
-    _cleanup_free_ char *lacks = xasprintf("the admin account lacks %s", missing ? missing : "");
-    _cleanup_free_ char *lacks_de = xasprintf(
-        "dem Konto der Sicherung fehlt %s", missing ? missing : "");
-    struct words w = {"the admin account has the privileges it needs",
-        "das Konto der Sicherung hat die Rechte, die es braucht", statement, NULL};
-    if (!good) {
-        w.text = r < 0 ? e.text : lacks;
-        w.text_de = r < 0 ? NULL : lacks_de;
-    }
-    tell_check(d, "grants", good, w);
+    tell_check(d, "grants", good,
+        r < 0  ? error_phrase_json(&e)
+        : good ? phrase_of(N_("the admin account has the privileges it needs"))
+               : phrase("the admin account lacks %s", missing),
+        phrase("%s", statement));
 }
 
 /* Whoever may make tables and functions in there could have one of his own run while a dump is
@@ -143,28 +128,23 @@ static void check_execute(struct doctor *d)
         name, s->target.user, doctor_grants_host(s));
     int r = doctor_grants_execute(d->server, s, &may, &e);
     if (r < 0)
-        tell_check(d, "execute", false, (struct words){e.text, NULL, NULL, NULL});
+        tell_check(d, "execute", false, error_phrase_json(&e), NULL);
     else if (may)
         found(d, DOCTOR_FOUND_WARNING, "execute",
-            "the admin account may run functions of the practice's database during a backup, also what somebody has put there for that: its rights there belong into a role that only a restore takes",
-            "das Konto der Sicherung darf während einer Sicherung Funktionen der Praxis-Datenbank ausführen, auch was jemand dafür hingelegt hat: Seine Rechte dort gehören in eine Rolle, die nur eine Rücksicherung annimmt",
-            fix, NULL);
+            phrase_of(N_(
+                "the admin account may run functions of the practice's database during a backup, also what somebody has put there for that: its rights there belong into a role that only a restore takes")),
+            phrase("%s", fix));
     else
         found(d, DOCTOR_FOUND_GOOD, "execute",
-            "a backup runs no function of the practice's database",
-            "eine Sicherung führt keine Funktion der Praxis-Datenbank aus", NULL, NULL);
+            phrase_of(N_("a backup runs no function of the practice's database")), NULL);
 }
 
 static void check_mysql(struct doctor *d)
 {
     const char *version = server_version(d->server);
-    _cleanup_free_ char *text = xasprintf(
-        "this is MySQL %s, not MariaDB: backups by SQL dump only", version);
-    _cleanup_free_ char *text_de = xasprintf(
-        "das ist MySQL %s, nicht MariaDB: Sicherungen nur als SQL-Dump", version);
     tell_check(d, "product", !d->run->s.physical,
-        (struct words){
-            text, text_de, "set method = dump in [backup]", "method = dump in [backup] setzen"});
+        phrase("this is MySQL %s, not MariaDB: backups by SQL dump only", version),
+        phrase_of(N_("set method = dump in [backup]")));
 }
 
 static void check_server(struct doctor *d)
@@ -180,15 +160,14 @@ static void check_server(struct doctor *d)
                     : "IDENTIFIED VIA unix_socket",
         statement);
     if (server_connect(&s->target, "elexgate-doctor", &d->server, &e) < 0) {
-        tell_check(d, "server", false, (struct words){e.text, NULL, fix, NULL});
+        tell_check(d, "server", false, error_phrase_json(&e), phrase("%s", fix));
         return;
     }
     const char *product = server_is_mysql(d->server) ? "MySQL" : "MariaDB";
-    _cleanup_free_ char *text = xasprintf("the admin account %s can log in to %s %s",
-        s->target.user, product, server_version(d->server));
-    _cleanup_free_ char *text_de = xasprintf("das Konto %s kann sich bei %s %s anmelden",
-        s->target.user, product, server_version(d->server));
-    tell_check(d, "server", true, (struct words){.text = text, .text_de = text_de});
+    tell_check(d, "server", true,
+        phrase("the admin account %s can log in to %s %s", s->target.user, product,
+            server_version(d->server)),
+        NULL);
     if (mysql)
         check_mysql(d);
     check_grants(d);
@@ -212,19 +191,12 @@ static void check_database(struct doctor *d)
     if (r == 0 && !there)
         r = server_text(d->server, &others, &e,
             "SELECT COALESCE(GROUP_CONCAT(SCHEMA_NAME SEPARATOR ', '),'-') FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql','information_schema','performance_schema','sys')");
-    char *text = others
-                     ? xasprintf("there is no database %s on the server; it has: %s", name, others)
-                     : xasprintf("the database %s is there", name);
-    char *text_de = others ? xasprintf("auf dem Server gibt es keine Datenbank %s, sondern: %s",
-                                 name, others)
-                           : xasprintf("die Datenbank %s ist da", name);
-    free(others);
     tell_check(d, "database", r == 0 && there,
-        (struct words){r < 0 ? e.text : text, r < 0 ? NULL : text_de,
-            "set name in [database] (DBNAME in containers) to the one that Elexis uses",
-            "name in [database] (in Containern DBNAME) auf die setzen, die Elexis benutzt"});
-    free(text);
-    free(text_de);
+        r < 0    ? error_phrase_json(&e)
+        : others ? phrase("there is no database %s on the server; it has: %s", name, others)
+                 : phrase("the database %s is there", name),
+        phrase_of(N_("set name in [database] (DBNAME in containers) to the one that Elexis uses")));
+    free(others);
 }
 
 static void check_layout(struct doctor *d)
@@ -234,14 +206,10 @@ static void check_layout(struct doctor *d)
     struct err e = {0};
     struct layout l = {0};
     int r = layout_read(d->server, config_str(d->run->s.config, "backup", NULL, "datadir"), &l, &e);
-    const char *folder = r == 0 ? l.datadir : "";
-    _cleanup_free_ char *text = xasprintf("the data directory %s can be copied whole", folder);
-    _cleanup_free_ char *text_de = xasprintf(
-        "das Datenverzeichnis %s lässt sich als Ganzes kopieren", folder);
     tell_check(d, "layout", r == 0,
-        (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
-            "set method = dump in [backup], or move the files into the data directory",
-            "method = dump in [backup] setzen, oder die Dateien ins Datenverzeichnis bringen"});
+        r == 0 ? phrase("the data directory %s can be copied whole", l.datadir)
+               : error_phrase_json(&e),
+        phrase_of(N_("set method = dump in [backup], or move the files into the data directory")));
     layout_clear(&l);
 }
 
@@ -254,21 +222,16 @@ static void check_tables(struct doctor *d)
     const char *database = config_str(d->run->s.config, "database", NULL, "name");
     json_t *ours = broken_tables_ours(broken, database);
     _cleanup_free_ char *words = broken_tables_words(broken);
-    _cleanup_free_ char *text = xasprintf("the server cannot open these tables: %s", words);
-    _cleanup_free_ char *text_de = xasprintf(
-        "der Server kann diese Tabellen nicht öffnen: %s", words);
-    static const char *const fix =
-        "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of an older backup: elexgate restore --into DIR --serve SOCKET";
-    static const char *const fix_de =
-        "REPAIR TABLE, oder DROP TABLE, wenn sie niemandem fehlt; sonst aus einer älteren Sicherung holen: elexgate restore --into ORDNER --serve SOCKET";
+    static const char *const fix = N_(
+        "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of an older backup: elexgate restore --into DIR --serve SOCKET");
     if (json_object_size(broken) == 0)
-        tell_check(d, "tables", true,
-            (struct words){"the server can open every table", "der Server kann jede Tabelle öffnen",
-                NULL, NULL});
+        tell_check(d, "tables", true, phrase_of(N_("the server can open every table")), NULL);
     else if (json_object_size(ours) > 0)
-        tell_check(d, "tables", false, (struct words){text, text_de, fix, fix_de});
+        tell_check(d, "tables", false, phrase("the server cannot open these tables: %s", words),
+            phrase_of(fix));
     else
-        warn(d, "tables", false, text, text_de, fix, fix_de);
+        warn("tables", false, phrase("the server cannot open these tables: %s", words),
+            phrase_of(fix));
     json_decref(broken);
     json_decref(ours);
 }
@@ -276,28 +239,17 @@ static void check_tables(struct doctor *d)
 /* The disk that is meant, or its empty mount point. */
 static bool check_medium(struct doctor *d)
 {
-    char id[MEDIUM_ID_LEN], german[500];
+    char id[MEDIUM_ID_LEN];
     struct err e = {0};
     const char *folder = d->run->s.folder;
     int r = medium_look(d->run->trust.folder, folder, id, &e);
     bool good = r == 0 || r == MEDIUM_FRESH;
-    medium_words_de(r, folder, german, sizeof german);
-    _cleanup_free_ char *text =
-        r == 0 ? xasprintf("the backup medium in %s is the right one", folder)
-               : xasprintf(
-                     "%s is not marked as a backup medium yet; the first backup does that", folder);
-    _cleanup_free_ char *text_de =
-        r == 0 ? xasprintf("das Sicherungsmedium in %s ist das richtige", folder)
-               : xasprintf(
-                     "%s ist noch nicht als Sicherungsmedium markiert; das tut die erste Sicherung",
-                     folder);
     tell_check(d, "medium", good,
-        (struct words){good ? text : e.text,
-            good      ? text_de
-            : *german ? german
-                      : NULL,
-            "connect and mount the disk, or `elexgate backup-folder init`",
-            "die Platte anschliessen und einhängen, oder `elexgate backup-folder init`"});
+        !good ? error_phrase_json(&e)
+        : r == 0
+            ? phrase("the backup medium in %s is the right one", folder)
+            : phrase("%s is not marked as a backup medium yet; the first backup does that", folder),
+        phrase_of(N_("connect and mount the disk, or `elexgate backup-folder init`")));
     return good;
 }
 
@@ -310,14 +262,12 @@ static void check_seal(struct doctor *d)
     const struct ledger *ledger = &d->run->trust.ledger;
     int r = trust_load_key(&d->run->trust, &e);
     tell_check(d, "seal", r >= 0,
-        (struct words){r < 0 ? e.text : "the key that seals the backups is in order",
-            r < 0 ? NULL : "der Schlüssel, der die Sicherungen versiegelt, ist in Ordnung",
-            "put it right, or bring it back with `elexgate backup-key import`",
-            "in Ordnung bringen, oder mit `elexgate backup-key import` zurückholen"});
+        r < 0 ? error_phrase_json(&e) : phrase_of(N_("the key that seals the backups is in order")),
+        phrase_of(N_("put it right, or bring it back with `elexgate backup-key import`")));
     if (ledger->problem[0])
-        warn(d, "ledger", false, ledger->problem, ledger->problem,
-            "the next backup mends it; then `elexgate backups`, and adopt what is yours",
-            "die nächste Sicherung flickt es; dann `elexgate backups`, und mit adopt übernehmen, was Ihres ist");
+        warn("ledger", false, phrase("%s", ledger->problem),
+            phrase_of(
+                N_("the next backup mends it; then `elexgate backups`, and adopt what is yours")));
     if (store_read(d->run->s.folder, NULL, &d->run->trust, &l, NULL) < 0)
         return;
     for (size_t i = 0; i < l.count; i++) {
@@ -325,22 +275,15 @@ static void check_seal(struct doctor *d)
         missing += l.items[i].gone || l.items[i].standing == STANDING_REPLACED;
     }
     store_list_clear(&l);
-    _cleanup_free_ char *of = xasprintf("%zu of the archives are not sealed by us", strangers),
-                        *von = xasprintf(
-                            "%zu der Archive sind nicht von uns versiegelt", strangers),
-                        *gone = xasprintf(
-                            "%zu archives that this machine made are gone or exchanged", missing),
-                        *weg = xasprintf("%zu Archive, die diese Maschine gemacht hat, sind weg "
-                                         "oder ausgetauscht",
-                            missing);
     if (strangers)
-        warn(d, "foreign", false, of, von,
-            "`elexgate backups` shows them; `elexgate backups adopt RUN` takes over what is yours",
-            "`elexgate backups` zeigt sie; `elexgate backups adopt LAUF` übernimmt, was Ihres ist");
+        warn("foreign", false, phrase("%zu of the archives are not sealed by us", strangers),
+            phrase_of(N_(
+                "`elexgate backups` shows them; `elexgate backups adopt RUN` takes over what is yours")));
     if (missing)
-        warn(d, "missing", false, gone, weg,
-            "find out who did that; `elexgate backups delete RUN` says that you know",
-            "herausfinden, wer das war; `elexgate backups delete LAUF` sagt, dass Sie es wissen");
+        warn("missing", false,
+            phrase("%zu archives that this machine made are gone or exchanged", missing),
+            phrase_of(
+                N_("find out who did that; `elexgate backups delete RUN` says that you know")));
 }
 
 static void check_space(struct doctor *d)
@@ -358,20 +301,15 @@ static void check_space(struct doctor *d)
     struct space_plan plan = {0};
     int r = space_check(d->run, types, &plan, &e);
     unsigned long long needed = plan.needed >> 20, have = plan.free >> 20;
-    _cleanup_free_ char *text = xasprintf(
-        "the next backup needs about %llu MB in %s, %llu MB are free", needed, d->run->s.folder,
-        have);
-    _cleanup_free_ char *text_de = xasprintf(
-        "die nächste Sicherung braucht etwa %llu MB in %s, frei sind %llu MB", needed,
-        d->run->s.folder, have);
     if (r != 0 && r != EXIT_NO_SPACE) {
-        tell_check(d, "space", false, (struct words){e.text, NULL, NULL, NULL});
+        tell_check(d, "space", false, error_phrase_json(&e), NULL);
         return;
     }
     tell_check(d, "space", r == 0,
-        (struct words){r == 0 ? text : e.text, r == 0 ? text_de : NULL,
-            "make room, keep fewer generations, or set another [archive] folder",
-            "Platz schaffen, weniger behalten oder einen anderen Ordner setzen ([archive] folder)"});
+        r == 0 ? phrase("the next backup needs about %llu MB in %s, %llu MB are free", needed,
+                     d->run->s.folder, have)
+               : error_phrase_json(&e),
+        phrase_of(N_("make room, keep fewer generations, or set another [archive] folder")));
 }
 
 static void check_proxy(struct doctor *d)
@@ -384,9 +322,9 @@ static void check_proxy(struct doctor *d)
     int r = control_call(socket, 3000, request, &answer, &e);
     json_decref(request);
     tell_check(d, "proxy", r == 0,
-        (struct words){r == 0 ? "the proxy answers" : e.text, r == 0 ? "der Proxy antwortet" : NULL,
-            "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through it",
-            "elexgate-proxy starten, oder ask_proxy = no in [backup] setzen, wenn die Clients nicht durch ihn kommen"});
+        r == 0 ? phrase_of(N_("the proxy answers")) : error_phrase_json(&e),
+        phrase_of(N_(
+            "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through it")));
     json_decref(answer);
 }
 
@@ -399,18 +337,12 @@ static void check_hook(struct doctor *d, const char *event)
     bool runs = access(program, X_OK) == 0;
     bool safe = stat(program, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
                 !(st.st_mode & (S_IWGRP | S_IWOTH));
-    _cleanup_free_ char *text = xasprintf("%s: %s%s", event, program,
-        !runs   ? " cannot be executed"
-        : !safe ? " can be changed by others than root"
-                : "");
-    _cleanup_free_ char *text_de = xasprintf("%s: %s%s", event, program,
-        !runs   ? " lässt sich nicht ausführen"
-        : !safe ? " kann von anderen als root geändert werden"
-                : "");
     tell_check(d, "hook", runs && safe,
-        (struct words){text, text_de,
-            "chown root and chmod 700: it runs as the keeper; or take it out of [hooks]",
-            "chown root und chmod 700: es läuft als Keeper; oder aus [hooks] nehmen"});
+        !runs   ? phrase("%s: %s cannot be executed", event, program)
+        : !safe ? phrase("%s: %s can be changed by others than root", event, program)
+                : phrase("%s: %s", event, program),
+        phrase_of(
+            N_("chown root and chmod 700: it runs as the keeper; or take it out of [hooks]")));
 }
 
 static void check_program(struct doctor *d, const char *section, const char *key)
@@ -418,12 +350,9 @@ static void check_program(struct doctor *d, const char *section, const char *key
     const char *program = config_str(d->run->s.config, section, NULL, key);
     _cleanup_free_ char *path = process_find(program);
     bool good = path != NULL;
-    _cleanup_free_ char *text = xasprintf("%s is %s", program, good ? "there" : "not installed");
-    _cleanup_free_ char *text_de = xasprintf(
-        "%s ist %s", program, good ? "da" : "nicht installiert");
     tell_check(d, "program", good,
-        (struct words){text, text_de, "install it, or give its full path in the configuration",
-            "installieren, oder den ganzen Pfad in der Konfiguration angeben"});
+        good ? phrase("%s is there", program) : phrase("%s is not installed", program),
+        phrase_of(N_("install it, or give its full path in the configuration")));
 }
 
 int job_doctor(struct run *r, int argc, char **argv, struct err *e)

@@ -1,5 +1,6 @@
 #include "backup/job/doctor/doctor_accounts.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "common/sql_name.h"
 
 #include <jansson.h>
@@ -10,10 +11,8 @@ enum ssl_type { SSL_NONE, SSL_ANY, SSL_X509, SSL_SPECIFIED }; /* as the server s
 
 void account_fault_clear(struct account_fault *f)
 {
-    free(f->text);
-    free(f->text_de);
-    free(f->fix);
-    *f = (struct account_fault){0};
+    json_decref(f->text);
+    json_decref(f->fix);
 }
 
 bool account_host_matches(const char *pattern, const char *host)
@@ -55,28 +54,21 @@ static int needs_tls(enum ssl_type type, const char *name, struct account_fault 
     static const char *const words[] = {
         [SSL_ANY] = "SSL", [SSL_X509] = "X509", [SSL_SPECIFIED] = "ISSUER, SUBJECT or CIPHER"};
     bool certificate = type != SSL_ANY;
-    out->text = xasprintf(
+    out->text = phrase(
         "%s cannot log in through the gate: the account has REQUIRE %s, and the gate's link to the server has no TLS",
         name, words[type]);
-    out->text_de = xasprintf(
-        "%s kann sich durch Elexgate nicht anmelden: Das Konto hat REQUIRE %s, und die Verbindung von Elexgate zum Server hat kein TLS",
-        name, words[type]);
-    out->fix = xasprintf(
-        "ALTER USER %s REQUIRE NONE; -- the listener's tls = required asks for TLS%s", name,
-        certificate ? ", its client_auth and client_map for certificates" : "");
+    out->fix = phrase("ALTER USER %s REQUIRE NONE; -- the listener's tls = required asks for TLS%s",
+        name, certificate ? ", its client_auth and client_map for certificates" : "");
     return 1;
 }
 
 static int no_password_needed(const char *name, const char *os_user, struct account_fault *out)
 {
-    out->text = xasprintf(
+    out->text = phrase(
         "%s lets in anybody who comes through the gate, without a password: it is IDENTIFIED VIA unix_socket for the user %s, as whom the gate runs",
         name, os_user);
     out->open = true;
-    out->text_de = xasprintf(
-        "%s laesst jeden ohne Passwort ein, der durch Elexgate kommt: Das Konto ist IDENTIFIED VIA unix_socket fuer den Benutzer %s, unter dem Elexgate laeuft",
-        name, os_user);
-    out->fix = xasprintf(
+    out->fix = phrase(
         "ALTER USER %s IDENTIFIED BY '<a password>'; -- or host and port instead of socket in [database]",
         name);
     return 1;
@@ -84,11 +76,9 @@ static int no_password_needed(const char *name, const char *os_user, struct acco
 
 static int password_in_clear(const char *name, const char *plugin, struct account_fault *out)
 {
-    out->text = xasprintf(
+    out->text = phrase(
         "%s sends its password in clear from the gate to the server (%s)", name, plugin);
-    out->text_de = xasprintf(
-        "%s: Das Passwort geht von Elexgate zum Server unverschluesselt (%s)", name, plugin);
-    out->fix = xstrdup("set socket in [database], or use ed25519 for this account");
+    out->fix = phrase_of(N_("set socket in [database], or use ed25519 for this account"));
     return 1;
 }
 
@@ -103,14 +93,11 @@ static int may_everything(const struct gate_way *way, const json_t *account, con
     const char *listener = way->listener_for(way->ctx, user);
     if (!listener)
         return 0;
-    out->text = xasprintf(
+    out->text = phrase(
         "%s may do everything on the server (SUPER), and can log in through [listen %s]", name,
         listener);
-    out->text_de = xasprintf(
-        "%s darf auf dem Server alles (SUPER), und kann sich durch [listen %s] anmelden", name,
-        listener);
-    out->fix = xasprintf("add %s to deny_users in [listen %s]; or REVOKE SUPER ON *.* FROM %s;",
-        user, listener, name);
+    out->fix = phrase("add %s to deny_users in [listen %s]; or REVOKE SUPER ON *.* FROM %s;", user,
+        listener, name);
     return 1;
 }
 

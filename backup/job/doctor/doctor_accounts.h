@@ -8,6 +8,7 @@
 #ifndef ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_ACCOUNTS_H
 #define ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_ACCOUNTS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "common/error.h"
@@ -25,8 +26,8 @@ struct gate_way {
 };
 
 struct account_fault {
-    bool open;                  /* it lets in whom it should not; otherwise it keeps somebody out */
-    char *text, *text_de, *fix; /* malloc'ed; fix is SQL, or words where SQL does not help */
+    bool open;          /* it lets in whom it should not; otherwise it keeps somebody out */
+    json_t *text, *fix; /* phrases; fix is SQL, or words where SQL does not help */
 };
 void account_fault_clear(struct account_fault *f);
 

@@ -1,4 +1,5 @@
 #include "backup/job/doctor/doctor_binlog.h"
+#include "common/phrase.h"
 
 #include <string.h>
 #include <strings.h>
@@ -28,30 +29,27 @@ static bool is(struct look *l, const char *name, const char *wanted)
 static void without(struct look *l, bool wanted)
 {
     l->tell(l->ctx, wanted ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_GOOD, "binlog",
+        phrase_of(
+            wanted
+                ? N_("[binlog] archive = yes, but the server writes no binary log")
+                : N_("no binary log is archived: what was written since the last backup is lost with the disk; elexgate init --force --binlog sets up that any second comes back (docs/pitr.md)")),
         wanted
-            ? "[binlog] archive = yes, but the server writes no binary log"
-            : "no binary log is archived: what was written since the last backup is lost with the disk; elexgate init --force --binlog sets up that any second comes back (docs/pitr.md)",
-        wanted
-            ? "[binlog] archive = yes, aber der Server schreibt kein Binärlog"
-            : "kein Binärlog wird archiviert: was seit der letzten Sicherung geschrieben wurde, geht mit der Platte verloren; elexgate init --force --binlog richtet ein, dass jede Sekunde zurückkommt (docs/pitr.md)",
-        wanted ? "put under [mariadbd] in the server's configuration and restart it: " LINES : NULL,
-        wanted
-            ? "unter [mariadbd] in die Konfiguration des Servers schreiben und ihn neu starten: " LINES
+            ? phrase("put under [mariadbd] in the server's configuration and restart it: %s", LINES)
             : NULL);
 }
 
-static void check_setting(struct look *l, const char *name, const char *wanted, bool needed,
-    const char *why, const char *why_de)
+/* why: of the catalogue. */
+static void check_setting(
+    struct look *l, const char *name, const char *wanted, bool needed, const char *why)
 {
     if (is(l, name, wanted))
         return;
     _cleanup_free_ char *value = value_of(l, name);
-    _cleanup_free_ char *text = xasprintf("%s is %s: %s", name, value ? value : "not there", why);
-    _cleanup_free_ char *text_de = xasprintf(
-        "%s ist %s: %s", name, value ? value : "nicht da", why_de);
-    _cleanup_free_ char *fix = xasprintf("%s = %s", name, wanted);
-    l->tell(
-        l->ctx, needed ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, name, text, text_de, fix, NULL);
+    json_t *text = value ? phrase("%s is %s: %s", name, value, "")
+                         : phrase("%s is not there: %s", name, "");
+    phrase_set(text, value ? 2 : 1, phrase_of(why));
+    l->tell(l->ctx, needed ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, name, text,
+        phrase("%s = %s", name, wanted));
 }
 
 static void check_expiry(struct look *l)
@@ -60,9 +58,8 @@ static void check_expiry(struct look *l)
     if ((days && strtod(days, NULL) > 0) || !is(l, "binlog_expire_logs_seconds", "0"))
         return;
     l->tell(l->ctx, DOCTOR_FOUND_WARNING, "binlog-expiry",
-        "the server keeps its binary logs for ever: its disk fills up",
-        "der Server behält seine Binärlogs für immer: seine Platte läuft voll",
-        "expire_logs_days = 3", NULL);
+        phrase_of(N_("the server keeps its binary logs for ever: its disk fills up")),
+        phrase("%s", "expire_logs_days = 3"));
 }
 
 void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tell, void *ctx)
@@ -71,36 +68,28 @@ void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tel
     bool wanted = config_bool(c, "binlog", NULL, "archive");
     if (server_is_mysql(s)) {
         tell(ctx, wanted ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_GOOD, "binlog",
-            wanted
-                ? "[binlog] archive = yes, but of MySQL no binary log is archived: what comes back is the last backup"
-                : "of MySQL no binary log is archived: what comes back is the last backup",
-            wanted
-                ? "[binlog] archive = yes, aber von MySQL wird kein Binärlog archiviert: zurück kommt die letzte Sicherung"
-                : "von MySQL wird kein Binärlog archiviert: zurück kommt die letzte Sicherung",
-            wanted ? "archive = no in [binlog]" : NULL, NULL);
+            phrase_of(
+                wanted
+                    ? N_("[binlog] archive = yes, but of MySQL no binary log is archived: what comes back is the last backup")
+                    : N_("of MySQL no binary log is archived: what comes back is the last backup")),
+            wanted ? phrase("%s", "archive = no in [binlog]") : NULL);
         return;
     }
     if (!wanted || !is(&l, "log_bin", "ON")) {
         without(&l, wanted);
         return;
     }
-    tell(ctx, DOCTOR_FOUND_GOOD, "binlog", "the server writes a binary log",
-        "der Server schreibt ein Binärlog", NULL, NULL);
+    tell(ctx, DOCTOR_FOUND_GOOD, "binlog", phrase_of(N_("the server writes a binary log")), NULL);
     check_setting(&l, "binlog_format", "ROW", true,
-        "what is logged as statements cannot be replayed with certainty",
-        "was als Anweisungen protokolliert ist, lässt sich nicht sicher wiederholen");
+        N_("what is logged as statements cannot be replayed with certainty"));
     check_setting(&l, "encrypt_binlog", "OFF", true,
-        "an encrypted log cannot be archived; the archive has its own encryption",
-        "ein verschlüsseltes Log lässt sich nicht archivieren; das Archiv hat seine eigene Verschlüsselung");
+        N_("an encrypted log cannot be archived; the archive has its own encryption"));
     check_setting(&l, "binlog_row_image", "FULL", false,
-        "a row that is not whole is found again only by its key",
-        "eine Zeile, die nicht ganz ist, findet sich nur über ihren Schlüssel wieder");
+        N_("a row that is not whole is found again only by its key"));
     check_setting(&l, "sync_binlog", "1", false,
-        "after a power failure the log may lack what the data have",
-        "nach einem Stromausfall kann dem Log fehlen, was die Daten haben");
+        N_("after a power failure the log may lack what the data have"));
     if (strcmp(config_str(c, "binlog", NULL, "durability"), "semi-sync") == 0)
         check_setting(&l, "rpl_semi_sync_master_enabled", "ON", true,
-            "[binlog] durability = semi-sync has no effect",
-            "[binlog] durability = semi-sync wirkt nicht");
+            N_("[binlog] durability = semi-sync has no effect"));
     check_expiry(&l);
 }

@@ -6,6 +6,7 @@
 #include "link/control.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 
 #define WHO_MAX 8 /* so many are named */
 
@@ -29,28 +30,21 @@ static bool all_loopback(const char *list)
     return any;
 }
 
-bool doctor_port_closed(struct server *s, char **text, char **text_de)
+bool doctor_port_closed(struct server *s, json_t **text)
 {
     _cleanup_free_ char *skip = NULL, *bind = NULL, *port = NULL;
     if (server_variable(s, "skip_networking", &skip, NULL) < 0 ||
         server_variable(s, "bind_address", &bind, NULL) < 0 ||
         server_variable(s, "port", &port, NULL) < 0) {
-        *text = xstrdup("the server does not say where it listens");
-        *text_de = xstrdup("der Server sagt nicht, wo er lauscht");
+        *text = phrase_of(N_("the server does not say where it listens"));
         return false;
     }
     bool closed = (skip && strcmp(skip, "ON") == 0) || (bind && all_loopback(bind));
     *text =
         closed
-            ? xstrdup("the server's own port can be reached from this machine only")
-            : xasprintf(
+            ? phrase_of(N_("the server's own port can be reached from this machine only"))
+            : phrase(
                   "the server's own port %s is open to the network (bind_address %s): whoever uses it goes past the gate, unencrypted",
-                  port, bind ? bind : "*");
-    *text_de =
-        closed
-            ? xstrdup("der Port des Servers selbst ist nur von dieser Maschine erreichbar")
-            : xasprintf(
-                  "der Port %s des Servers selbst ist im Netz offen (bind_address %s): wer ihn benützt, umgeht Elexgate, unverschlüsselt",
                   port, bind ? bind : "*");
     return closed;
 }
@@ -94,7 +88,7 @@ static int on_row(
 }
 
 bool doctor_nobody_past(
-    struct server *s, const char *proxy_socket, const char *admin, char **text, char **text_de)
+    struct server *s, const char *proxy_socket, const char *admin, json_t **text)
 {
     json_t *request = json_pack("{ss}", "cmd", "sessions"), *answer = NULL;
     struct strangers found = {.admin = admin};
@@ -106,13 +100,9 @@ bool doctor_nobody_past(
         "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL') AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user') AND ID <> CONNECTION_ID()");
     json_decref(answer);
     bool good = r == 0 && found.n == 0;
-    *text = r < 0  ? xstrdup(e.text)
-            : good ? xstrdup("every client of the server came through the gate")
-                   : xasprintf("these are connected to the server, and not through the gate: %s",
+    *text = r < 0  ? error_phrase_json(&e)
+            : good ? phrase_of(N_("every client of the server came through the gate"))
+                   : phrase("these are connected to the server, and not through the gate: %s",
                          found.who);
-    *text_de = r < 0  ? xstrdup(e.text)
-               : good ? xstrdup("alle Clients des Servers kamen durch Elexgate")
-                      : xasprintf(
-                            "direkt mit dem Server verbunden, an Elexgate vorbei: %s", found.who);
     return good;
 }

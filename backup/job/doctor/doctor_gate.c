@@ -11,6 +11,7 @@
 #include "common/hex.h"
 #include "link/control.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 
 #define ASK_MS 3000
 
@@ -32,14 +33,12 @@ static int judge_row(
         account_judge(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
         a->bad++;
         a->tell(a->ctx, fault.open ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, "account", fault.text,
-            fault.text_de, fault.fix, NULL);
-        account_fault_clear(&fault);
+            fault.fix);
     }
     if (row[0] && row[1] && row[2] &&
         account_judge_super(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
         a->super++;
-        a->tell(a->ctx, DOCTOR_FOUND_WARNING, "super", fault.text, fault.text_de, fault.fix, NULL);
-        account_fault_clear(&fault);
+        a->tell(a->ctx, DOCTOR_FOUND_WARNING, "super", fault.text, fault.fix);
     }
     return 0;
 }
@@ -84,15 +83,13 @@ static void check_patience(
         server_u64(server, &seconds, NULL, "SELECT @@connect_timeout") < 0 ||
         server_u64(server, &errors, NULL, "SELECT @@max_connect_errors") < 0)
         return;
-    _cleanup_free_ char *text = xasprintf(
+    json_t *text = phrase(
         "logins are given up after %lld s by the gate and after %llu s by the server; %llu that the server gives up block the gate for everybody (max_connect_errors)",
         (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
-    _cleanup_free_ char *text_de = xasprintf(
-        "Anmeldungen gibt Elexgate nach %lld s auf, der Server nach %llu s; %llu, die der Server aufgibt, sperren Elexgate für alle (max_connect_errors)",
-        (long long)(ours / 1000), (unsigned long long)seconds, (unsigned long long)errors);
     bool good = ours < (int64_t)seconds * 1000;
-    tell(ctx, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "logins", text, text_de,
-        good ? NULL : "[proxy] handshake_timeout less than the server's connect_timeout", NULL);
+    tell(ctx, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "logins", text,
+        good ? NULL
+             : phrase("%s", "[proxy] handshake_timeout less than the server's connect_timeout"));
 }
 
 static void check_accounts(struct server *server, const struct config *c, const char *proxy_socket,
@@ -113,17 +110,15 @@ static void check_accounts(struct server *server, const struct config *c, const 
     int r = server_rows(server, judge_row, &a, &e,
         "SELECT User, Host, Priv FROM mysql.global_priv WHERE User <> '' ORDER BY User, Host");
     if (r < 0)
-        tell(ctx, DOCTOR_FOUND_WARNING, "account", e.text, NULL,
-            "GRANT SELECT ON mysql.global_priv, for the keeper's account", NULL);
+        tell(ctx, DOCTOR_FOUND_WARNING, "account", phrase("%s", e.text),
+            phrase("%s", "GRANT SELECT ON mysql.global_priv, for the keeper's account"));
     else if (a.bad == 0)
         tell(ctx, DOCTOR_FOUND_GOOD, "account",
-            "no account is kept out by the gate, or let in by mistake",
-            "kein Konto wird durch Elexgate ausgesperrt oder versehentlich eingelassen", NULL,
-            NULL);
+            phrase_of(N_("no account is kept out by the gate, or let in by mistake")), NULL);
     if (r == 0 && a.super == 0)
         tell(ctx, DOCTOR_FOUND_GOOD, "super",
-            "no account that may do everything (SUPER) can log in through the gate",
-            "kein Konto, das alles darf (SUPER), kann sich durch Elexgate anmelden", NULL, NULL);
+            phrase_of(N_("no account that may do everything (SUPER) can log in through the gate")),
+            NULL);
 }
 
 /* The certificate that the gate serves, upper-case hexadecimal; NULL: it does not answer, or has
@@ -163,12 +158,13 @@ static void check_proof_program(const struct config *c, doctor_tell_fn *tell, vo
     struct err e;
     if (control_ask(path, ASK_MS, request, &answer, &e) == 0)
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
-            "elexgate-proof answers: clients since MariaDB 11.4 trust the gate's certificate",
-            "elexgate-proof antwortet: Programme ab MariaDB 11.4 vertrauen dem Zertifikat", NULL,
+            phrase_of(N_(
+                "elexgate-proof answers: clients since MariaDB 11.4 trust the gate's certificate")),
             NULL);
     else
-        tell(ctx, DOCTOR_FOUND_WARNING, "zero-config", e.text, NULL,
-            "systemctl enable --now elexgate-proof; or zero_config_proof = no in [listen]", NULL);
+        tell(ctx, DOCTOR_FOUND_WARNING, "zero-config", phrase("%s", e.text),
+            phrase("%s",
+                "systemctl enable --now elexgate-proof; or zero_config_proof = no in [listen]"));
     json_decref(request);
     json_decref(answer);
 }
@@ -190,14 +186,14 @@ static void check_proofs(struct server *server, const struct config *c, const ch
         return; /* no TLS there, no proofs, nothing to compare */
     else if (same(leaf, gate))
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
-            "server and gate have the same certificate: clients since MariaDB 11.4 trust it",
-            "Server und Elexgate haben dasselbe Zertifikat: Programme ab MariaDB 11.4 vertrauen ihm",
-            NULL, NULL);
+            phrase_of(N_(
+                "server and gate have the same certificate: clients since MariaDB 11.4 trust it")),
+            NULL);
     else
         tell(ctx, DOCTOR_FOUND_GOOD, "zero-config",
-            "server and gate have different certificates: clients since MariaDB 11.4 need the CA, or zero_config_proof = yes, or both the same certificate (docs/handbook/en/tls.md)",
-            "Server und Elexgate haben verschiedene Zertifikate: Programme ab MariaDB 11.4 brauchen die CA, oder zero_config_proof = yes, oder beide dasselbe Zertifikat (docs/handbook/de/tls.md)",
-            NULL, NULL);
+            phrase_of(N_(
+                "server and gate have different certificates: clients since MariaDB 11.4 need the CA, or zero_config_proof = yes, or both the same certificate (docs/handbook/en/tls.md)")),
+            NULL);
 }
 
 void doctor_gate(struct server *server, const struct config *c, const char *proxy_socket,

@@ -5,14 +5,15 @@
 #ifndef ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_GATE_H
 #define ELEXGATE_BACKUP_JOB_DOCTOR_DOCTOR_GATE_H
 
+#include <jansson.h>
 #include "backup/server/server.h"
 #include "common/config.h"
 
 enum doctor_finding { DOCTOR_FOUND_GOOD, DOCTOR_FOUND_WARNING, DOCTOR_FOUND_BAD };
 
-/* One finding. text_de, fix, fix_de NULL: there is none, or the English one is good for both. */
-typedef void doctor_tell_fn(void *ctx, enum doctor_finding how, const char *name, const char *text,
-    const char *text_de, const char *fix, const char *fix_de);
+/* One finding: phrases (common/phrase.h), which are taken over; fix NULL: there is none. */
+typedef void doctor_tell_fn(
+    void *ctx, enum doctor_finding how, const char *name, json_t *text, json_t *fix);
 
 /* server: the admin's connection. proxy_socket: the gate's control socket. */
 void doctor_gate(struct server *server, const struct config *c, const char *proxy_socket,

@@ -28,6 +28,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 /* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
  * not, whatever the exit status was. */
@@ -211,12 +212,11 @@ static int check_end(struct dump *d, struct err *e)
     enum sql_refusal why = found.refused;
     unsigned long long line = found.refused_line;
     if (why) {
-        run_error_de(d->run,
-            "Zeile %llu des Dumps enthält %s: Er liesse sich nicht sicher zurückspielen. Meist steht es in einer Prozedur, einer Funktion, einem Trigger oder einem Event; diese ohne das neu anlegen",
-            line, sql_refusal_words_de(why));
-        return err_set(e, EPERM,
+        json_t *said = phrase(
             "line %llu of the dump has %s: it could not be brought back safely. Most likely it stands in a procedure, a function, a trigger or an event; make that anew without it",
-            line, sql_refusal_words(why));
+            line, "");
+        phrase_set(said, 1, phrase_of(sql_refusal_words(why)));
+        return error_phrase_set(e, EPERM, said);
     }
     return 0;
 }

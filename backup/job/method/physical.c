@@ -20,6 +20,7 @@
 #include "common/json_get.h"
 #include "link/control.h"
 #include "common/utf8.h"
+#include "common/lang.h"
 
 /* A pause before the next attempt of a run that a person asked for. */
 #define AGAIN_PAUSE_MS 2000
@@ -126,17 +127,14 @@ static int judge_tables(struct physical *p, struct err *e)
     json_decref(ours);
     if (!matter)
         return 0;
-    utf8_format(r->doubt, sizeof r->doubt,
-        "the backup was made and is kept, but these tables of the server cannot be read: %s; see `elexgate doctor`",
+    (void)err_set(&r->doubt, EIO,
+        N_("the backup was made and is kept, but these tables of the server cannot be read: %s; see `elexgate doctor`"),
         UTF8_SHORT(these, 280));
-    utf8_format(r->doubt_de, sizeof r->doubt_de,
-        "die Sicherung ist gemacht und bleibt, aber diese Tabellen des Servers sind nicht lesbar: %s; siehe `elexgate doctor`",
-        UTF8_SHORT(these, 270));
     const struct ledger_entry *made = ledger_find(&r->trust.ledger, type, r->suffix, NULL, NULL);
     CHECK(made);
     status.proven_ms = clock_wall_ms();
     status.proven_good = false;
-    utf8_copy(status.proven_words, sizeof status.proven_words, r->doubt);
+    utf8_copy(status.proven_words, sizeof status.proven_words, r->doubt.text);
     return store_status_write(r->s.folder, type, r->suffix, made->digest, &r->trust, &status, e);
 }
 

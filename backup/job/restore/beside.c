@@ -12,6 +12,7 @@
 #include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 /* How long a RENAME waits for those who do not come through the gate. */
 #define LOCK_WAIT_S 60
@@ -74,16 +75,11 @@ static int check_rights(struct sql_stage *q, struct server *s, const char *fresh
         }
         if (server_is_mysql(s)) {
             err_set(e, EACCES,
-                "the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this");
-            run_error_de(q->run,
-                "das SQL kommt in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal als root des Servers ausführen: die Befehle, die davor genannt sind");
+                N_("the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this"));
             return EXIT_REFUSED;
         }
         err_set(e, EACCES,
-            "the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'",
-            q->run->s.target.user, doctor_grants_host(&q->run->s));
-        run_error_de(q->run,
-            "das Datenverzeichnis ist von hier nicht erreichbar, darum kommt das SQL in eine Datenbank neben der jetzigen; dafür fehlen dem Admin-Konto Rechte. Einmal als root des Servers ausführen: die Befehle, die davor genannt sind, und GRANT SET USER ON *.* TO '%s'@'%s'",
+            N_("the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'"),
             q->run->s.target.user, doctor_grants_host(&q->run->s));
         return EXIT_REFUSED;
     }

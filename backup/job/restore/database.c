@@ -27,6 +27,7 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/utf8.h"
+#include "common/lang.h"
 
 #define COMMAND_MS     120000
 #define ASK_AGAIN_MS   1000
@@ -354,10 +355,7 @@ int restore_database_same_series(struct restore *r, bool to_new, struct err *e)
         return 0;
     const char *root = restore_database(r)->root, *side = to_new ? "new" : "old";
     err_set(e, EINVAL,
-        "the data that would come back were last under MariaDB %s, and this server is %s: it would change them for good, or not start on them. They lie in %s/%s: a mariadbd of that series runs on a copy of them; `elexgate restore --into DIR --serve SOCKET` shows a backup, and `elexgate restore accept` lets them go",
-        theirs, ours, root, side);
-    run_error_de(r->run,
-        "die Daten, die zurückkämen, waren zuletzt unter MariaDB %s, und dieser Server ist %s: Er würde sie unwiderruflich verändern oder nicht auf ihnen starten. Sie liegen in %s/%s: Ein mariadbd jener Reihe läuft auf einer Kopie davon; `elexgate restore --into ORDNER --serve SOCKET` zeigt eine Sicherung, `elexgate restore accept` lässt sie gehen",
+        N_("the data that would come back were last under MariaDB %s, and this server is %s: it would change them for good, or not start on them. They lie in %s/%s: a mariadbd of that series runs on a copy of them; `elexgate restore --into DIR --serve SOCKET` shows a backup, and `elexgate restore accept` lets them go"),
         theirs, ours, root, side);
     return EXIT_REFUSED;
 }

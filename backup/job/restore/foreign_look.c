@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/said.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 /* In ib_logfile0, all formats since 5.7: "MariaDB 10.5.8", "Backup 10.5.8". */
 #define CREATOR_AT  16
@@ -48,13 +49,10 @@ const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION
     return buf;
 }
 
-static int refuse_version(struct run *run, const char *theirs, const char *ours, struct err *e)
+static int refuse_version(const char *theirs, const char *ours, struct err *e)
 {
     err_set(e, EINVAL,
-        "the archive is of MariaDB %s, this server is %s: a server cannot read the files of a newer one; install that series, or bring back a dump",
-        theirs, ours);
-    run_error_de(run,
-        "das Archiv stammt von MariaDB %s, dieser Server ist %s: Ein Server liest keine Dateien eines neueren; jene Serie installieren oder einen Dump zurückspielen",
+        N_("the archive is of MariaDB %s, this server is %s: a server cannot read the files of a newer one; install that series, or bring back a dump"),
         theirs, ours);
     return EXIT_REFUSED;
 }
@@ -119,21 +117,15 @@ static char *folder_of(const char *datadir, const char *database)
     return found;
 }
 
-static int refuse_names(struct run *run, const char *name, int lower, struct err *e)
+static int refuse_names(const char *name, int lower, struct err *e)
 {
     if (lower == 0) {
         err_set(e, EINVAL,
-            "the archive's tables have lower-case names (%s), as a server with lower_case_table_names = 1 makes them (Windows, the old containers); this server has 0, and Elexis would not find its tables: set lower_case_table_names = 1 below [mysqld], restart the server, and restore then",
-            UTF8_SHORT(name, 80));
-        run_error_de(run,
-            "die Tabellen des Archivs haben klein geschriebene Namen (%s), wie ein Server mit lower_case_table_names = 1 sie macht (Windows, die alten Container); dieser Server hat 0, und Elexis fände seine Tabellen nicht: lower_case_table_names = 1 unter [mysqld] setzen, den Server neu starten, dann zurückspielen",
+            N_("the archive's tables have lower-case names (%s), as a server with lower_case_table_names = 1 makes them (Windows, the old containers); this server has 0, and Elexis would not find its tables: set lower_case_table_names = 1 below [mysqld], restart the server, and restore then"),
             UTF8_SHORT(name, 80));
     } else {
         err_set(e, EINVAL,
-            "the archive's tables have names with capitals (%s), which a server with lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the server, and restore then",
-            UTF8_SHORT(name, 80), lower);
-        run_error_de(run,
-            "die Tabellen des Archivs haben Namen mit Grossbuchstaben (%s), die ein Server mit lower_case_table_names = %d nicht findet: unter [mysqld] auf 0 setzen, den Server neu starten, dann zurückspielen",
+            N_("the archive's tables have names with capitals (%s), which a server with lower_case_table_names = %d does not find: set it to 0 below [mysqld], restart the server, and restore then"),
             UTF8_SHORT(name, 80), lower);
     }
     return EXIT_REFUSED;
@@ -150,7 +142,7 @@ static int names_fit(struct run *run, const char *datadir, const struct site *si
         return 0; /* the trial and the person see what it is */
     const char *written = strrchr(theirs, '/') + 1;
     if (lower && (has_capital(NULL, written) || any_table(theirs, has_capital, NULL, name)))
-        return refuse_names(run, has_capital(NULL, written) ? written : name, lower, e);
+        return refuse_names(has_capital(NULL, written) ? written : name, lower, e);
     if (lower)
         return 0;
     /* Elexis writes its names in capitals */
@@ -158,7 +150,7 @@ static int names_fit(struct run *run, const char *datadir, const struct site *si
                       : any_table(theirs, differs_in_case, "KONTAKT", name);
     if (strcmp(written, database) != 0)
         utf8_copy(name, sizeof name, written);
-    return small || strcmp(written, database) != 0 ? refuse_names(run, name, 0, e) : 0;
+    return small || strcmp(written, database) != 0 ? refuse_names(name, 0, e) : 0;
 }
 
 int foreign_fits(struct run *run, const char *datadir, const struct site *site, struct err *e)
@@ -166,13 +158,13 @@ int foreign_fits(struct run *run, const char *datadir, const struct site *site, 
     char version[FOREIGN_VERSION_LEN];
     foreign_version(datadir, version);
     if (series_compare(version, site->layout.version) == SERIES_NEWER)
-        return refuse_version(run, version, site->layout.version, e);
+        return refuse_version(version, site->layout.version, e);
     return names_fit(run, datadir, site, e);
 }
 
 /* --- taken of a running server ---------------------------------------------------------------- */
 
-bool foreign_was_hot(struct run *run, const char *log, const char *datadir, struct err *e)
+bool foreign_was_hot(const char *log, const char *datadir, struct err *e)
 {
     static const char *const signs[] = {"Upgrade after a crash is not supported",
         "Unsupported redo log format", "log was created with", "InnoDB: Cannot upgrade"};
@@ -187,12 +179,11 @@ bool foreign_was_hot(struct run *run, const char *log, const char *datadir, stru
     if (!hot)
         return false;
     foreign_version(datadir, version);
-    const char *of = *version ? version : "an older series";
-    err_set(e, EIO,
+    json_t *said = phrase(
         "the archive was taken while its server (MariaDB %s) was running, and only that series can put such files in order: add --recover-with PROGRAM, a mariadbd of that series; it is started once on the unpacked copy",
-        of);
-    run_error_de(run,
-        "das Archiv wurde von einem laufenden Server (MariaDB %s) gemacht, und nur jene Serie kann solche Dateien in Ordnung bringen: --recover-with PROGRAMM dazu, ein mariadbd jener Serie; er wird einmal auf der ausgepackten Kopie gestartet",
-        *version ? version : "einer älteren Serie");
+        version);
+    if (!*version)
+        phrase_set(said, 0, phrase_of(N_("an older series")));
+    (void)error_phrase_set(e, EIO, said);
     return true;
 }

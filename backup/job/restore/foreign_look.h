@@ -18,6 +18,6 @@ int foreign_fits(
     struct run *run, const char *datadir, const struct site *site, struct err *e) MUSTCHECK;
 /* After a start in vain: replaces the words when the archive was taken of a running older server.
  * log: the trial server's. Returns true when it did. */
-bool foreign_was_hot(struct run *run, const char *log, const char *datadir, struct err *e);
+bool foreign_was_hot(const char *log, const char *datadir, struct err *e);
 
 #endif

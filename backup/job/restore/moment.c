@@ -17,6 +17,7 @@
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 #define CAUGHT_UP_MS 10000
 #define STAYS_MS     3000 /* a server that starts in vain lets go of its files sooner */
@@ -28,12 +29,8 @@ int moment_find(struct run *run, struct restore_request *q, struct binlog_way *w
 {
     struct binlog_point p;
     int code = binlog_point_parse(q->moment, q->before, q->timeline, &p, e);
-    if (code < 0) {
-        run_error_de(run,
-            "\"%s\" ist kein Zeitpunkt: --to nimmt einen Moment wie \"2026-11-30 14:32:07\", eine Transaktion wie 0-1-4711 oder latest, --before eine Transaktion, --timeline eine Zahl",
-            UTF8_SHORT(q->moment, 60));
+    if (code < 0)
         return EXIT_USAGE;
-    }
     code = binlog_way_find(run, &p, q->which, way, e);
     if (code != 0)
         return code;
@@ -143,22 +140,20 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
 
 /* --- under the block --- */
 
-static int not_of_this_log(struct run *run, const char *english, const char *german, struct err *e)
+static int not_of_this_log(const char *why, struct err *e)
 {
-    err_set(e, EBUSY,
+    json_t *said = phrase(
         "the server runs, and %s: nothing tells what it has written since, so \"latest\" would lose it; the live data are untouched. See `elexgate status`; or name a moment or a transaction (--to \"2026-11-30 14:32:07\"), or stop the server first",
-        english);
-    run_error_de(run,
-        "der Server läuft, und %s: was er seither geschrieben hat, ist nicht bekannt und ginge mit \"latest\" verloren; die lebenden Daten sind unberührt. Siehe `elexgate status`; oder einen Zeitpunkt oder eine Transaktion nennen (--to \"2026-11-30 14:32:07\"), oder zuerst den Server anhalten",
-        german);
+        "");
+    phrase_set(said, 0, phrase_of(why));
+    (void)error_phrase_set(e, EBUSY, said);
     return EXIT_REFUSED;
 }
 
-static int another_log(struct run *run, struct err *e)
+static int another_log(struct err *e)
 {
-    return not_of_this_log(run,
-        "it writes another binary log than the archived one that this goes by",
-        "er schreibt ein anderes Binärlog als das archivierte, nach dem dies geht", e);
+    return not_of_this_log(
+        N_("it writes another binary log than the archived one that this goes by"), e);
 }
 
 /* Of the file that the server writes to now, as far as it is archived in that timeline. */
@@ -180,14 +175,14 @@ static int wait_for_archive(struct run *run, struct binlog_way *w, const struct 
 {
     uint64_t until = clock_mono_ms() + CAUGHT_UP_MS, bytes;
     if (binlog_place_compare(&w->reached, end) > 0)
-        return another_log(run, e);
+        return another_log(e);
     do {
         int code = rest_of_way(run, w, end, &bytes, e);
         if (code < 0)
             return code;
         const struct binlog_segment *have = archived_end(&w->catalog, end);
         if (have && have->created != created)
-            return another_log(run, e);
+            return another_log(e);
         if (have && have->to >= end->position)
             return 0;
         usleep(LOOK_US);
@@ -235,17 +230,14 @@ static int server_end(struct restore *r, struct binlog_place *end, uint32_t *cre
     if (is == SITE_SILENT && holder_that_stays(restore_database(r)->live, STAYS_MS) == 0)
         return 0;
     if (is != SITE_ANSWERS)
-        return not_of_this_log(r->run, "it does not let the keeper in (`elexgate doctor`)",
-            "er lässt den Keeper nicht ein (`elexgate doctor`)", e);
+        return not_of_this_log(N_("it does not let the keeper in (`elexgate doctor`)"), e);
     int code = server_binlog_place(s, end, &gtids, e);
     server_close(s);
     if (code == 1)
-        return not_of_this_log(
-            r->run, "it writes no binary log (log_bin)", "er schreibt kein Binärlog (log_bin)", e);
+        return not_of_this_log(N_("it writes no binary log (log_bin)"), e);
     if (code == 0 && binlog_restore_pending(r->run))
-        return not_of_this_log(r->run,
-            "the stream has not begun a new timeline yet since the last restore",
-            "seit der letzten Rücksicherung ist noch keine neue Zeitlinie begonnen", e);
+        return not_of_this_log(
+            N_("the stream has not begun a new timeline yet since the last restore"), e);
     if (code == 0) /* not as the stream: the server would end it */
         code = binlog_client_created(&r->run->s.target,
             (uint32_t)config_int(r->run->s.config, "binlog", NULL, "server_id") - 1, end->file,

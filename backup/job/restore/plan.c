@@ -17,6 +17,7 @@
 #include "common/json_get.h"
 #include "common/sql_name.h"
 #include "link/control.h"
+#include "common/phrase.h"
 
 struct plan {
     struct run *run;
@@ -132,17 +133,13 @@ static json_t *sessions_json(const struct run *run)
 static void add_series(
     struct plan *p, json_t *part, const struct manifest *m, const struct layout *l)
 {
-    char words[SERIES_WORDS_LEN];
     const char *across = config_str(p->run->s.config, "restore", NULL, "across_series");
     enum series_fit fit = series_compare(m->server.version, l->version);
     if (m->method != MANIFEST_PHYSICAL || (fit != SERIES_OLDER && fit != SERIES_NEWER))
         return;
     (void)json_object_set_new(part, "series", json_string(fit == SERIES_OLDER ? "older" : "newer"));
     (void)json_object_set_new(part, "series_may", json_boolean(series_may(fit, across)));
-    series_words(fit, across, m->server.version, l->version, false, words);
-    (void)json_object_set_new(part, "series_text", json_string(words));
-    series_words(fit, across, m->server.version, l->version, true, words);
-    (void)json_object_set_new(part, "series_text_de", json_string(words));
+    phrase_put(part, "series_text", series_phrase(fit, across, m->server.version, l->version));
 }
 
 /* live: the folder, or the database's name for a dump, that it replaces; with its size. */

@@ -25,6 +25,7 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
+#include "common/lang.h"
 
 static json_t *status_json(const struct restore *r)
 {
@@ -107,10 +108,7 @@ static int clear_earlier(struct run *run, struct err *e)
         code = 2;
     if (code == 2) {
         err_set(e, EEXIST,
-            "the data from before the restore of %s are still kept; first let them go with `elexgate restore accept`, or bring them back with `elexgate restore undo`",
-            r.suffix);
-        run_error_de(run,
-            "die Daten von vor der Wiederherstellung von %s liegen noch da; zuerst mit `elexgate restore accept` gehen lassen oder mit `elexgate restore undo` zurückholen",
+            N_("the data from before the restore of %s are still kept; first let them go with `elexgate restore accept`, or bring them back with `elexgate restore undo`"),
             r.suffix);
         code = EXIT_REFUSED;
     }

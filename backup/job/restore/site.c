@@ -12,6 +12,7 @@
 #include "backup/job/trial/server_program.h"
 #include "common/exit_codes.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 #define STAYS_MS 3000 /* a server that starts in vain lets go of its files sooner */
 
@@ -53,10 +54,7 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     const struct layout *was = &s->was.layout;
     if (!datadir && !s->was.where) {
         err_set(e, ENOENT,
-            "the server does not say where its files are (%s), and no backup was made here from which that is known: set [backup] datadir, for example /var/lib/mysql",
-            UTF8_SHORT(s->why.text, 200));
-        run_error_de(run,
-            "der Server sagt nicht, wo seine Dateien liegen (%s), und hier wurde noch keine Sicherung gemacht, aus der das bekannt wäre: [backup] datadir setzen, zum Beispiel /var/lib/mysql",
+            N_("the server does not say where its files are (%s), and no backup was made here from which that is known: set [backup] datadir, for example /var/lib/mysql"),
             UTF8_SHORT(s->why.text, 200));
         return EXIT_REFUSED;
     }
@@ -102,11 +100,10 @@ bool site_has_data(const struct site *s)
     return s->server == SITE_ANSWERS || access(path, F_OK) == 0;
 }
 
-static int refuse(
-    struct run *run, const char *english, const char *german, const struct err *why, struct err *e)
+static int refuse(const char *english, const struct err *why, struct err *e)
 {
-    err_set(e, EACCES, "%s: %s", english, UTF8_SHORT(why->text, 400));
-    run_error_de(run, "%s: %s", german, UTF8_SHORT(why->text, 300));
+    json_t *said = json_pack("[oo*]", phrase_of(english), error_phrase_json(why));
+    (void)error_phrase_set(e, EACCES, said);
     return EXIT_REFUSED;
 }
 
@@ -120,10 +117,7 @@ static int may_stop(struct run *run, struct server *s, struct err *e)
     if (code < 0 || !*missing)
         return code;
     err_set(e, EACCES,
-        "the admin account may not stop the server, which the restore needs; run once: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (or set [restore] stop_command)",
-        user, host);
-    run_error_de(run,
-        "das Konto der Sicherung darf den Server nicht anhalten, was die Rücksicherung braucht; einmal ausführen: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (oder [restore] stop_command setzen)",
+        N_("the admin account may not stop the server, which the restore needs; run once: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (or set [restore] stop_command)"),
         user, host);
     return EXIT_REFUSED;
 }
@@ -143,9 +137,8 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
     if (server == SITE_REFUSES && pid > 0)
         return 0; /* by its process */
     if (server == SITE_REFUSES)
-        return refuse(run,
-            "the server runs and does not let the keeper in, so nothing here can stop it; set [restore] stop_command, or put the account right (`elexgate doctor`)",
-            "der Server läuft und lässt den Keeper nicht ein, also kann ihn hier nichts anhalten; [restore] stop_command setzen oder das Konto in Ordnung bringen (`elexgate doctor`)",
+        return refuse(
+            N_("the server runs and does not let the keeper in, so nothing here can stop it; set [restore] stop_command, or put the account right (`elexgate doctor`)"),
             &why, e);
     if (pid == 0)
         return 0;
@@ -156,9 +149,8 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
     layout_memory_clear(&was);
     if (code < 0 || worked)
         return code < 0 ? code : 0;
-    return refuse(run,
-        "a server has the data directory open, and nothing answers where the configuration looks for it: put [database] socket, host and port right, or stop that server first",
-        "ein Server hat das Datenverzeichnis offen, und dort, wo die Konfiguration ihn sucht, antwortet nichts: [database] socket, host und port richtigstellen oder zuerst jenen Server anhalten",
+    return refuse(
+        N_("a server has the data directory open, and nothing answers where the configuration looks for it: put [database] socket, host and port right, or stop that server first"),
         &why, e);
 }
 

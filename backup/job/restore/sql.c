@@ -24,30 +24,22 @@
 #include "common/exit_codes.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
-static int refuse_with(
-    struct sql_stage *q, int code, struct err *e, const char *words, const char *german)
+/* Why a text is not taken: what is wrong, where, and what would help. english: of the catalogue,
+ * its first argument NAME(q). */
+#define NAME(q) ((q)->text.name ? (q)->text.name : "")
+PRINTF(4, 5)
+static int refuse(const struct sql_stage *q, int code, struct err *e, const char *english, ...)
 {
-    err_set(e, EINVAL, "%s%s", q->text.name ? q->text.name : "the SQL text", words);
-    run_error_de(q->run, "%s%s", q->text.name ? q->text.name : "der SQL-Text", german);
-    return code;
-}
-
-/* Why a text is not taken: what is wrong, where, and what would help, in both languages. The
- * formats take the same arguments. */
-PRINTF(4, 6)
-PRINTF(5, 6)
-static int refuse(struct sql_stage *q, int code, struct err *e, const char *en, const char *de, ...)
-{
-    char words[700], german[500];
     va_list ap;
-    va_start(ap, de);
-    utf8_format_v(words, sizeof words, en, ap);
+    va_start(ap, english);
+    json_t *said = phrase_v(english, ap);
     va_end(ap);
-    va_start(ap, de);
-    utf8_format_v(german, sizeof german, de, ap);
-    va_end(ap);
-    return refuse_with(q, code, e, words, german);
+    if (!q->text.name)
+        phrase_set(said, 0, phrase_of(N_("the SQL text")));
+    (void)error_phrase_set(e, EINVAL, said);
+    return code;
 }
 
 #define AT(line) (unsigned long long)(line)
@@ -61,20 +53,20 @@ static int judge_form(struct sql_stage *q, struct err *e)
     case SQL_OPEN:
         return 0;
     case SQL_NUL:
-        return refuse(q, EXIT_REFUSED, e, " is no SQL text: line %llu has a NUL byte",
-            " ist kein SQL-Text: Zeile %llu hat ein NUL-Byte", AT(s->refused_line));
+        return refuse(q, EXIT_REFUSED, e, N_("%s is no SQL text: line %llu has a NUL byte"),
+            NAME(q), AT(s->refused_line));
     case SQL_COMMAND:
     case SQL_BACKSLASH:
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu: \"%s\" is a command of the client program, not SQL; a dump has none",
-            ", Zeile %llu: \"%s\" ist ein Befehl des Client-Programms und nicht SQL; ein Dump enthält keinen",
-            AT(s->refused_line), s->command);
+            N_("%s, line %llu: \"%s\" is a command of the client program, not SQL; a dump has none"),
+            NAME(q), AT(s->refused_line), s->command);
     default: {
-        unsigned long long line = AT(s->refused_line);
-        _cleanup_free_ char *en = xasprintf(", line %llu: %s", line, sql_refusal_words(s->refused));
-        _cleanup_free_ char *de = xasprintf(
-            ", Zeile %llu: %s", line, sql_refusal_words_de(s->refused));
-        return refuse_with(q, EXIT_REFUSED, e, en, de);
+        json_t *said = phrase("%s, line %llu: %s", NAME(q), AT(s->refused_line), "");
+        phrase_set(said, 2, phrase_of(sql_refusal_words(s->refused)));
+        if (!q->text.name)
+            phrase_set(said, 0, phrase_of(N_("the SQL text")));
+        (void)error_phrase_set(e, EINVAL, said);
+        return EXIT_REFUSED;
     }
     }
 }
@@ -86,23 +78,19 @@ static int judge(struct sql_stage *q, struct err *e)
     if (code != 0)
         return code;
     if (s->statements == 0 && s->refused == SQL_ACCEPTED)
-        return refuse(
-            q, EXIT_REFUSED, e, " has no SQL statement in it", " enthält keinen SQL-Befehl");
+        return refuse(q, EXIT_REFUSED, e, N_("%s has no SQL statement in it"), NAME(q));
     if (s->other_line)
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump with `mariadb-dump %s`, without --databases or --all-databases",
-            ", Zeile %llu, betrifft die Datenbank \"%s\"; zurückgespielt wird nur \"%s\": den Dump mit `mariadb-dump %s` machen, ohne --databases und --all-databases",
-            AT(s->other_line), s->other, q->database, q->database);
+            N_("%s, line %llu, is about the database \"%s\"; only \"%s\" is restored: make the dump with `mariadb-dump %s`, without --databases or --all-databases"),
+            NAME(q), AT(s->other_line), s->other, q->database, q->database);
     if (s->account_line)
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu, changes accounts or rights; a dump of one database does not",
-            ", Zeile %llu, ändert Konten oder Rechte; ein Dump einer Datenbank tut das nicht",
-            AT(s->account_line));
+            N_("%s, line %llu, changes accounts or rights; a dump of one database does not"),
+            NAME(q), AT(s->account_line));
     if (s->refused == SQL_OPEN || !s->complete)
         return refuse(q, EXIT_INCONSISTENT, e,
-            " is cut off after line %llu: it does not end with \"-- Dump completed\", as every whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add that line)",
-            " ist nach Zeile %llu abgeschnitten: Er endet nicht mit \"-- Dump completed\" wie jeder ganze Dump von mariadb-dump und mysqldump (mit --skip-comments gemacht? Dann die Zeile anfügen)",
-            AT(s->lines));
+            N_("%s is cut off after line %llu: it does not end with \"-- Dump completed\", as every whole dump of mariadb-dump or mysqldump does (made with --skip-comments? then add that line)"),
+            NAME(q), AT(s->lines));
     return 0;
 }
 
@@ -134,19 +122,15 @@ static int judge_needs(struct sql_stage *q, struct server *s, struct err *e)
         const char *whose = strncasecmp(n->name, "utf8mb4_0900", 12) == 0 ? " (MySQL 8)" : "";
         return refuse(q, EXIT_REFUSED, e,
             n->collation
-                ? ", line %llu: this server does not have the collation %s%s; replace it, for example with: sed 's/%s/utf8mb4_unicode_520_ci/g'"
-                : ", line %llu: this server does not have the character set %s%s; replace it, for example with: sed 's/%s/utf8mb4/g'",
-            n->collation
-                ? ", Zeile %llu: Die Sortierung %s%s hat dieser Server nicht; ersetzen, zum Beispiel mit: sed 's/%s/utf8mb4_unicode_520_ci/g'"
-                : ", Zeile %llu: Den Zeichensatz %s%s hat dieser Server nicht; ersetzen, zum Beispiel mit: sed 's/%s/utf8mb4/g'",
-            AT(n->line), n->name, whose, n->name);
+                ? N_("%s, line %llu: this server does not have the collation %s%s; replace it, for example with: sed 's/%s/utf8mb4_unicode_520_ci/g'")
+                : N_("%s, line %llu: this server does not have the character set %s%s; replace it, for example with: sed 's/%s/utf8mb4/g'"),
+            NAME(q), AT(n->line), n->name, whose, n->name);
     }
     struct err why = {0};
     if (scan->gtid_line && server_exec(s, &why, "DO @@GLOBAL.GTID_PURGED") < 0 && is_unknown(&why))
         return refuse(q, EXIT_REFUSED, e,
-            ", line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with --set-gtid-purged=OFF, or take the line out",
-            ", Zeile %llu, setzt GTID_PURGED, das nur MySQL kennt: den Dump mit --set-gtid-purged=OFF machen oder die Zeile herausnehmen",
-            AT(scan->gtid_line));
+            N_("%s, line %llu, sets GTID_PURGED, which is MySQL's alone: make the dump with --set-gtid-purged=OFF, or take the line out"),
+            NAME(q), AT(scan->gtid_line));
     return 0;
 }
 

@@ -4,28 +4,22 @@
 #include <errno.h>
 #include "backup/archive/parse.h"
 #include "common/exit_codes.h"
+#include "common/error_phrase.h"
+#include "common/json_get.h"
 
-static const struct {
-    const char *what, *what_de;
-} refusals[PARSE_REFUSALS] = {
-    [PARSE_IS_AGE] = {"is encrypted with age: decrypt it first, with `age --decrypt`",
-        "ist mit age verschlüsselt: zuerst entschlüsseln, mit `age --decrypt`"},
-    [PARSE_IS_RAR] = {"is a RAR archive: unpack it first, then restore the .sql file in it",
-        "ist ein RAR-Archiv: zuerst auspacken, dann die .sql-Datei darin zurückspielen"},
-    [PARSE_IS_7Z] = {"is a 7z archive: unpack it first, then restore the .sql file in it",
-        "ist ein 7z-Archiv: zuerst auspacken, dann die .sql-Datei darin zurückspielen"},
-    [PARSE_IS_POSTGRES] = {"is a dump of PostgreSQL, not of MariaDB or MySQL",
-        "ist ein Dump von PostgreSQL, nicht von MariaDB oder MySQL"},
-    [PARSE_IS_SQLITE] = {"is a database of SQLite, not SQL text of MariaDB or MySQL",
-        "ist eine Datenbank von SQLite, nicht SQL-Text von MariaDB oder MySQL"},
-    [PARSE_IS_XBSTREAM] =
-        {"is a stream of mariadb-backup, not SQL text: unpack it with mbstream; it fits a server of the same series only",
-            "ist ein Strom von mariadb-backup, nicht SQL-Text: mit mbstream auspacken; er passt nur zu einem Server derselben Reihe"},
-    [PARSE_HAS_PASSWORD] = {"is protected with a password: unpack it first",
-        "ist mit einem Passwort geschützt: zuerst auspacken"},
-    [PARSE_HAS_SEVERAL] = {"holds more than one SQL file: unpack it, then restore the right one",
-        "enthält mehr als eine SQL-Datei: auspacken, dann die richtige zurückspielen"},
-    [PARSE_HAS_NONE] = {"holds no SQL file (.sql)", "enthält keine SQL-Datei (.sql)"},
+/* With the name of the text. */
+static const char *const refusals[PARSE_REFUSALS] = {
+    [PARSE_IS_AGE] = N_("%s is encrypted with age: decrypt it first, with `age --decrypt`"),
+    [PARSE_IS_RAR] = N_("%s is a RAR archive: unpack it first, then restore the .sql file in it"),
+    [PARSE_IS_7Z] = N_("%s is a 7z archive: unpack it first, then restore the .sql file in it"),
+    [PARSE_IS_POSTGRES] = N_("%s is a dump of PostgreSQL, not of MariaDB or MySQL"),
+    [PARSE_IS_SQLITE] = N_("%s is a database of SQLite, not SQL text of MariaDB or MySQL"),
+    [PARSE_IS_XBSTREAM] = N_(
+        "%s is a stream of mariadb-backup, not SQL text: unpack it with mbstream; it fits a server of the same series only"),
+    [PARSE_HAS_PASSWORD] = N_("%s is protected with a password: unpack it first"),
+    [PARSE_HAS_SEVERAL] = N_(
+        "%s holds more than one SQL file: unpack it, then restore the right one"),
+    [PARSE_HAS_NONE] = N_("%s holds no SQL file (.sql)"),
 };
 
 static const char *const forms[PARSE_NOTES] = {"UTF-16LE", "UTF-16BE"};
@@ -42,16 +36,17 @@ static int refuse(const struct opened *o, uint64_t is, struct err *e)
 {
     if (is >= PARSE_REFUSALS)
         return err_set(e, EBADMSG, "the program that unpacks it gave no proper answer");
-    err_set(e, EINVAL, "%s %s", o->name, refusals[is].what);
-    run_error_de(o->run, "%s %s", o->name, refusals[is].what_de);
+    json_t *said = phrase_of(refusals[is]);
+    (void)json_array_append_new(said, json_text(o->name));
+    (void)error_phrase_set(e, EINVAL, said);
     return EXIT_REFUSED;
 }
 
 static int damaged(const struct opened *o, struct err *e)
 {
-    struct err why = *e;
-    err_set(e, EBADMSG, "%s is damaged or cut off: %s", o->name, why.text);
-    run_error_de(o->run, "%s ist beschädigt oder abgeschnitten", o->name);
+    json_t *said = phrase("%s is damaged or cut off: %s", o->name, "");
+    phrase_set(said, 1, error_phrase_json(e));
+    (void)error_phrase_set(e, EBADMSG, said);
     return EXIT_INCONSISTENT;
 }
 

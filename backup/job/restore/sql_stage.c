@@ -14,18 +14,12 @@
 #include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 
 /* Text becomes pages, indexes and a log. */
 #define TEXT_GROWS 2
 
 /* --- what it will do to those who use the database --- */
-
-static void append(char *text, size_t size, const char *what, const char *names, size_t n)
-{
-    size_t len = strlen(text);
-    if (n > 0)
-        utf8_format(text + len, size - len, "%s%s %zu (%s)", len ? "; " : "", what, n, names);
-}
 
 /* The first few names of a list. */
 static char *names_of(const json_t *list, const char *kind)
@@ -51,47 +45,48 @@ static char *names_of(const json_t *list, const char *kind)
     return names;
 }
 
-static void words_of(const json_t *d, bool german, char *text, size_t size)
+/* "would be gone: a, b; 3 rows instead of 7 as now" */
+static json_t *difference_phrase(const json_t *d)
 {
     static const char *const keys[] = {"vanish", "empty", "fewer", "dangling"};
-    static const char *const en[] = {"would be gone:", "would be empty:", "would lose most rows:",
-        "foreign keys of other databases would point to nothing:"};
-    static const char *const de[] = {"wären weg:", "wären leer:", "verlören die meisten Zeilen:",
-        "Fremdschlüssel anderer Datenbanken zeigten ins Leere:"};
-    text[0] = '\0';
+    static const char *const words[] = {N_("would be gone: %s (%s)"), N_("would be empty: %s (%s)"),
+        N_("would lose most rows: %s (%s)"),
+        N_("foreign keys of other databases would point to nothing: %s (%s)")};
+    json_t *all = json_array();
+    char key[40] = "";
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *list = json_object_get(d, keys[i]);
+        if (json_array_size(list) == 0)
+            continue;
         _cleanup_free_ char *names = names_of(list, NULL);
-        append(text, size, german ? de[i] : en[i], names, json_array_size(list));
+        json_t *part = phrase_of(words[i]);
+        (void)json_array_append_new(part, json_text(names));
+        (void)json_array_append_new(part, phrase("%zu", json_array_size(list)));
+        (void)json_array_append_new(all, part);
+        strcat(key, "%s; ");
     }
-    size_t len = strlen(text);
-    utf8_format(text + len, size - len,
-        german ? "%s%" PRId64 " Zeilen statt %" PRId64 " wie jetzt"
-               : "%s%" PRId64 " rows instead of %" PRId64 " as now",
-        len ? "; " : "", (int64_t)json_get_int(d, "then"), (int64_t)json_get_int(d, "rows"));
+    strcat(key, "%s");
+    (void)json_array_insert_new(all, 0, json_string(key));
+    (void)json_array_append_new(
+        all, phrase("%" PRId64 " rows instead of %" PRId64 " as now",
+                 (int64_t)json_get_int(d, "then"), (int64_t)json_get_int(d, "rows")));
+    return all;
 }
 
 static int refuse_loss(struct sql_stage *q, struct err *e)
 {
-    char en[700], de[500];
-    words_of(q->difference, false, en, sizeof en);
-    words_of(q->difference, true, de, sizeof de);
-    err_set(e, EEXIST,
+    json_t *said = phrase(
         "this SQL would lose what the database %s has now: %s. Nothing was changed. If that is meant: --accept-loss",
-        q->database, en);
-    run_error_de(q->run,
-        "dieses SQL verlöre, was die Datenbank %s jetzt hat: %s. Nichts wurde verändert. Falls das so gemeint ist: --accept-loss",
-        q->database, UTF8_SHORT(de, 380));
+        q->database, "");
+    phrase_set(said, 1, difference_phrase(q->difference));
+    (void)error_phrase_set(e, EEXIST, said);
     return EXIT_REFUSED;
 }
 
-static int refuse_names(struct sql_stage *q, const char *file, const char *live, struct err *e)
+static int refuse_names(const char *file, const char *live, struct err *e)
 {
     err_set(e, EINVAL,
-        "the tables are called otherwise in this SQL: %s, and here %s; it is from a server that does not tell upper from lower case (Windows), and this one does. --names live gives them the names that they have here, --names file leaves them",
-        file, live);
-    run_error_de(q->run,
-        "die Tabellen heissen in diesem SQL anders: %s, und hier %s; es stammt von einem Server, der gross und klein nicht unterscheidet (Windows), und dieser unterscheidet. --names live gibt ihnen die hiesigen Namen, --names file belässt sie",
+        N_("the tables are called otherwise in this SQL: %s, and here %s; it is from a server that does not tell upper from lower case (Windows), and this one does. --names live gives them the names that they have here, --names file leaves them"),
         file, live);
     return EXIT_REFUSED;
 }
@@ -131,11 +126,11 @@ static int settle_names(struct sql_stage *q, struct server *s, const char *datab
     if (code != 0 || q->options->names == SQL_NAMES_FILE)
         return code;
     if (lower_without_live(q))
-        return refuse_names(q, "kontakt", "KONTAKT", e);
+        return refuse_names("kontakt", "KONTAKT", e);
     _cleanup_json_ json_t *pairs = inventory_other_case(&q->before, &q->after);
     const json_t *one = json_array_get(pairs, 0);
     if (one && q->options->names == SQL_NAMES_ASK)
-        code = refuse_names(q, json_string_value(json_array_get(one, 0)),
+        code = refuse_names(json_string_value(json_array_get(one, 0)),
             json_string_value(json_array_get(one, 1)), e);
     else if (one)
         code = rename_as_live(s, database, pairs, e);

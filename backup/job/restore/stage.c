@@ -22,16 +22,13 @@
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/error_phrase.h"
 
 static int refuse_series(
     struct restore *r, enum series_fit fit, const char *files, const char *server, struct err *e)
 {
-    char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
     const char *across = config_str(r->run->s.config, "restore", NULL, "across_series");
-    series_words(fit, across, files, server, false, en);
-    series_words(fit, across, files, server, true, de);
-    err_set(e, EINVAL, "%s", en);
-    run_error_de(r->run, "%s", de);
+    (void)error_phrase_set(e, EINVAL, series_phrase(fit, across, files, server));
     return EXIT_REFUSED;
 }
 

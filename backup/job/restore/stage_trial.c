@@ -29,7 +29,7 @@ static int bring_up(void *ctx, struct throwaway *t, struct err *e)
     struct trial *trial = ctx;
     const struct config *c = trial->run->s.config;
     const char *live = trial->site->server == SITE_ANSWERS ? trial->site->layout.version : NULL;
-    int code = server_program_fits(trial->run, live, throwaway_server(t), e);
+    int code = server_program_fits(live, throwaway_server(t), e);
     if (code != 0 || !trial->foreign ||
         series_compare(trial->version, server_version(throwaway_server(t))) == SERIES_SAME)
         return code;
@@ -83,6 +83,6 @@ int restore_try_out(
         code = copy_check_boot(c, e);
     _cleanup_free_ char *log = xasprintf("%s/server.log", c->scratch);
     if (code == EXIT_INCONSISTENT && !c->manifest && !recover_with)
-        (void)foreign_was_hot(c->run, log, c->datadir, e);
+        (void)foreign_was_hot(log, c->datadir, e);
     return code;
 }

@@ -37,7 +37,7 @@ int throwaway_of_copy(struct run *run, const struct layout *l, const char *fresh
     struct throwaway *t = NULL;
     int code = throwaway_start(&o, &t, e);
     if (code == 0) {
-        code = server_program_fits(run, l->version, throwaway_server(t), e);
+        code = server_program_fits(l->version, throwaway_server(t), e);
         if (code == 0)
             *out = t;
         else

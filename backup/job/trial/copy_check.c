@@ -23,6 +23,7 @@
 #include "common/sql_name.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/error_phrase.h"
 
 #define FOREIGN_FILES_MAX 1000000u /* an archive without manifest must stop somewhere */
 
@@ -131,17 +132,13 @@ static int judge_series(struct copy_check *c, struct err *e)
     const struct manifest *m = &c->item->manifest;
     const struct config *config = c->run->s.config;
     const char *across = config_str(config, "restore", NULL, "across_series");
-    char en[SERIES_WORDS_LEN], de[SERIES_WORDS_LEN];
     if (m->method != MANIFEST_PHYSICAL || !m->server.version || c->rehearsal)
         return 0;
     _cleanup_free_ char *ours = server_program_version(config, program_of(c));
     enum series_fit fit = series_compare(m->server.version, ours);
     if (fit == SERIES_UNKNOWN || series_may(fit, across))
         return 0;
-    series_words(fit, across, m->server.version, ours, false, en);
-    series_words(fit, across, m->server.version, ours, true, de);
-    err_set(e, EINVAL, "%s", en);
-    run_error_de(c->run, "%s", de);
+    (void)error_phrase_set(e, EINVAL, series_phrase(fit, across, m->server.version, ours));
     return EXIT_REFUSED;
 }
 

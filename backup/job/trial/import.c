@@ -13,6 +13,7 @@
 #include "backup/job/trial/trial.h"
 #include "backup/server/dialect.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/sql_name.h"
 
 #define INSTALL_MS 120000
@@ -159,10 +160,7 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
                                                r->s.config, "drill", NULL, "server_program"));
     if (!program) {
         err_set(e, ENOENT,
-            "not drilled: this is a dump of MySQL %s, and no mysqld of MySQL is installed here to try it in (mysql-server, or its path in [drill] server_program)",
-            m->server.version);
-        run_error_de(r,
-            "nicht geprobt: Das ist ein Dump von MySQL %s, und hier ist kein mysqld von MySQL installiert, um ihn einzulesen (mysql-server, oder sein Pfad in [drill] server_program)",
+            N_("not drilled: this is a dump of MySQL %s, and no mysqld of MySQL is installed here to try it in (mysql-server, or its path in [drill] server_program)"),
             m->server.version);
         return EXIT_REFUSED;
     }

@@ -17,6 +17,7 @@
 #include "common/process.h"
 #include "common/said.h"
 #include "common/utf8.h"
+#include "common/error_phrase.h"
 
 #define LOOK_MS    50
 #define ANSWER_MAX (64u << 20) /* definers of a hundred thousand objects */
@@ -101,25 +102,23 @@ static int read_answer(
     return take_answer(answer, t, out, e);
 }
 
-static int say(struct run *run, const struct import_result *r, struct err *e)
+static int say(const struct import_result *r, struct err *e)
 {
-    char said[SAID_MAX], said_de[SAID_MAX];
-    if (r->number) {
-        said_of_theirs(r->number, r->state, false, said);
-        said_of_theirs(r->number, r->state, true, said_de);
-    } else if (r->refusal) {
-        utf8_copy(said, sizeof said, sql_refusal_words(r->refusal));
-        utf8_copy(said_de, sizeof said_de, sql_refusal_words_de(r->refusal));
-    } else if (r->read_error) {
-        utf8_format(said, sizeof said, "cannot read on: %s", strerror(r->read_error));
-        utf8_copy(said_de, sizeof said_de, said);
-    } else
+    json_t *why;
+    if (r->number)
+        why = said_of_theirs_phrase(r->number, r->state);
+    else if (r->refusal)
+        why = phrase_of(sql_refusal_words(r->refusal));
+    else if (r->read_error)
+        why = phrase("cannot read on: %s", strerror(r->read_error));
+    else
         return 0;
-    _cleanup_free_ char *at = *r->table ? xasprintf(", table %s", r->table) : xstrdup("");
-    _cleanup_free_ char *at_de = *r->table ? xasprintf(", Tabelle %s", r->table) : xstrdup("");
     unsigned long long line = r->line;
-    run_error_de(run, "Der Import scheitert an Zeile %llu%s: %s", line, at_de, said_de);
-    err_set(e, EIO, "the import failed at line %llu%s: %s", line, at, said);
+    json_t *said = *r->table
+                       ? phrase("the import failed at line %llu, table %s: %s", line, r->table, "")
+                       : phrase("the import failed at line %llu: %s", line, "");
+    phrase_set(said, *r->table ? 2 : 1, why);
+    (void)error_phrase_set(e, EIO, said);
     return EXIT_INCONSISTENT;
 }
 
@@ -193,5 +192,5 @@ int import_sql(
     if (code == 0)
         code = read_answer(answer, t, &result, e);
     trial_beside_close(&beside);
-    return code == 0 ? say(run, &result, e) : code;
+    return code == 0 ? say(&result, e) : code;
 }

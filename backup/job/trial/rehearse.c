@@ -176,7 +176,7 @@ static void replay_one(
     unsigned number = server_send(fresh, q->text, q->len, &reply);
     if (number == 0 || number == SERVER_EMPTY_QUERY)
         return;
-    said_of_theirs(number, reply.state, false, said);
+    said_of_theirs(number, reply.state, said);
     if (json_array_size(list(s, "queries_failed")) < FAILURES_MAX)
         (void)json_array_append_new(list(s, "queries_failed"),
             json_pack("{s:I, s:s}", "line", (json_int_t)q->line, "value", said));

@@ -11,6 +11,7 @@
 #include "common/exit_codes.h"
 #include "common/process.h"
 #include "backup/job/trial/trial.h"
+#include "common/lang.h"
 
 #define ANSWER_MS 20000
 
@@ -72,18 +73,14 @@ char *server_program_share(const char *program)
     return NULL;
 }
 
-int server_program_fits(
-    struct run *run, const char *live, const struct server *trial, struct err *e)
+int server_program_fits(const char *live, const struct server *trial, struct err *e)
 {
     const char *ours = server_version(trial);
     enum series_fit fit = series_compare(live, ours);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return 0;
     err_set(e, EINVAL,
-        "the trial server is MariaDB %s, and the database server %s: what the one has written the other may not read; set [drill] server_program to a mariadbd of the database server's series",
-        ours, live);
-    run_error_de(run,
-        "der Server für Proben ist MariaDB %s, der Datenbankserver %s: Was der eine geschrieben hat, liest der andere vielleicht nicht; [drill] server_program auf einen mariadbd der Reihe des Datenbankservers setzen",
+        N_("the trial server is MariaDB %s, and the database server %s: what the one has written the other may not read; set [drill] server_program to a mariadbd of the database server's series"),
         ours, live);
     return EXIT_REFUSED;
 }

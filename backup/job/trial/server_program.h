@@ -21,7 +21,6 @@ char *server_program_of_mysql(const struct config *c) MUSTCHECK;
 char *server_program_share(const char *program) MUSTCHECK;
 /* trial runs on data that go live under a server of this version (NULL = not known). EXIT_REFUSED
  * with words: they are of different series. */
-int server_program_fits(
-    struct run *run, const char *live, const struct server *trial, struct err *e) MUSTCHECK;
+int server_program_fits(const char *live, const struct server *trial, struct err *e) MUSTCHECK;
 
 #endif

@@ -12,6 +12,7 @@
 #include "backup/job/run.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/lang.h"
 
 #define USER      "elexgate-trial"
 #define SHOWN_MAX (64u << 20)
@@ -32,10 +33,11 @@ static int trial_user(const struct config *c, uid_t *uid, gid_t *gid, struct err
     const struct passwd *pw = getpwnam(name);
     if (!pw)
         return err_set(e, ENOENT,
-            "there is no user %s, and nothing is tried out as root; make it: useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin %s (the package does), or name another one in [drill] user",
+            N_("there is no user %s, and nothing is tried out as root; make it: useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin %s (the package does), or name another one in [drill] user"),
             name, name);
     if (pw->pw_uid == 0 || pw->pw_gid == 0)
-        return err_set(e, EPERM, "[drill] user %s is root or in its group; name another one", name);
+        return err_set(
+            e, EPERM, N_("[drill] user %s is root or in its group; name another one"), name);
     *uid = pw->pw_uid;
     *gid = pw->pw_gid;
     return 0;
@@ -45,12 +47,8 @@ int trial_ready(struct run *run, struct err *e)
 {
     uid_t uid;
     gid_t gid;
-    const char *name = config_str(run->s.config, "drill", NULL, "user");
     if (trial_user(run->s.config, &uid, &gid, e) == 0)
         return 0;
-    run_error_de(run,
-        "Den Benutzer %s gibt es nicht, oder er ist root, und als root wird nichts auf Probe gestartet; anlegen: useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin %s (das Paket tut es), oder in [drill] user einen anderen nennen",
-        name, name);
     return EXIT_REFUSED;
 }
 

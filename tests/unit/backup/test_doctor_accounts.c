@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "backup/job/doctor/doctor_accounts.h"
+#include "common/phrase.h"
 
 static const struct gate_way over_socket = {.over_socket = true, .gate_user = "elexgate"};
 static const struct gate_way over_tcp = {.loopback = true, .gate_user = "elexgate"};
@@ -16,9 +17,12 @@ static char *judged(const struct gate_way *way, const char *host, const char *pr
     struct account_fault f;
     if (!account_judge(way, "o'neill", host, priv, strlen(priv), &f))
         return NULL;
-    assert_non_null(strstr(f.text, "'o''neill'@"));
-    assert_non_null(strstr(f.text_de, "'o''neill'@"));
-    char *fix = xstrdup(f.fix);
+    for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++) {
+        char *text = phrase_words(lang, f.text);
+        assert_non_null(strstr(text, "'o''neill'@"));
+        free(text);
+    }
+    char *fix = phrase_words(LANG_EN, f.fix);
     account_fault_clear(&f);
     return fix;
 }
