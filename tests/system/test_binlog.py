@@ -521,6 +521,19 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
     assert "BINLOG MONITOR" in findings(backup)["grants"]["text"]
 
 
+def test_what_anybody_wrote_is_not_archived_as_statements(folder, template):
+    """They would be run again with all rights. An account with a function of its own got rights on mysql.global_priv by a restore."""
+    server = MariaDB(folder / "server", template, args=[*ARGS, "--binlog-format=MIXED"]).start()
+    stream = Stream(Backup(folder / "backup", server, options={"binlog": {"archive": "yes"}}).account())
+    try:
+        stream.start(settled=False)
+        process.wait_until(lambda: [line for line in stream.lines("binlog") if "binlog_format is not ROW" in line.get("error", "")], 60, "it waits for ROW")
+        assert not stream.root.exists() or stream.timelines() == []
+    finally:
+        stream.stop()
+        server.stop()
+
+
 @pytest.mark.parametrize("durability", ["async", "semi-sync"])
 def test_an_event_that_the_library_cannot_read_is_archived(folder, template, durability):
     """LOAD DATA as a statement, at all sizes of its blocks: the stream does not stop for it, byte for byte, and says what it means."""

@@ -263,10 +263,11 @@ def of_who_gives_it(server):
     server.sql("GRANT SELECT ON load_db.kontakt TO CURRENT_USER")
 
 
-def name_that_ends_early(server):
+def name_that_ends_early(server, first="DO 0"):
     """What the server logs of it is UTF-8, E6 B6 93 E7 92 A5, a letter of GBK and ` (doubled: the name's end), and the session's GBK."""
     with server.connect() as c:
         c.select_db("load_db")
+        c.query(first)
         c.query("SET NAMES gbk")
         c.query(b"CREATE TABLE `\xd6\xd0``(SELECT User, Priv FROM mysql.global_priv/*` SELECT 1 AS `*/#` FROM DUAL WHERE 0")
 
@@ -277,7 +278,12 @@ def rights_by_the_way(server):
                "UPDATE mysql.global_priv SET Priv=JSON_SET(Priv, '$.access', 1) WHERE User='own_rights'; FLUSH PRIVILEGES")
 
 
-@pytest.mark.parametrize(("do", "words", "exit"), [(rights_by_the_way, "changed who may do what", 6), (of_who_gives_it, "GRANT", 9), (name_that_ends_early, "CREATE TABLE", 9)])
+def rights_on_a_table(server):
+    server.sql("CREATE OR REPLACE USER own_table@'%'; SET binlog_format=STATEMENT; INSERT INTO mysql.tables_priv (Host, Db, User, Table_name, Table_priv, Column_priv)"
+               " VALUES ('%', 'mysql', 'own_table', 'global_priv', 'Insert,Update', '')")
+
+
+@pytest.mark.parametrize(("do", "words", "exit"), [(rights_by_the_way, "changed who may do what", 6), (rights_on_a_table, "changed who may do what", 6), (of_who_gives_it, "GRANT", 9), (name_that_ends_early, "CREATE TABLE", 9)])
 def test_what_cannot_be_run_is_named_and_nothing_is_touched(live, do, words, exit):
     live.write(5)
     do(live.server)
@@ -326,6 +332,11 @@ def test_nothing_is_replayed_across_what_cannot_be_run_again(folder, template):
         assert lines[-1]["nothing"] and "cannot be run again" in event(lines, "note")[-1]["text"]
         # an older backup that is proven is not taken where a newer one leads there and it does not
         b.job("drill", b.job("list")[-1]["backups"][1]["run"])
+        assert not differences(last[2], p.into("--to", last[0])[0])
+        # a client says what time it is: the moments before its statement can be had all the same
+        p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('redlich'); FLUSH BINARY LOGS")
+        name_that_ends_early(p.server, "SET timestamp=1")
+        p.stream.caught_up()
         assert not differences(last[2], p.into("--to", last[0])[0])
     finally:
         p.end()

@@ -140,12 +140,15 @@ const struct binlog_segment *binlog_stop_between(const struct binlog_catalog *c,
     return NULL;
 }
 
-/* Is it run before the point is reached? In doubt, no: the replay itself says it. */
-static bool stop_before(const struct binlog_segment *s, const struct binlog_point *p)
+/* Is it run, from there on (NULL = the beginning), before the point is reached? In doubt, as of one
+ * behind the first, no: the replay itself says it. */
+static bool stop_before(
+    const struct binlog_segment *s, const struct binlog_place *from, const struct binlog_point *p)
 {
+    struct binlog_place first = stop_place(s, s->stop.first);
     switch (p->kind) {
     case BINLOG_TIME:
-        return s->stop.when < p->time;
+        return s->stop.when < p->time && (!from || binlog_place_compare(&first, from) >= 0);
     case BINLOG_LATEST:
     case BINLOG_PLACE:
         return true;
@@ -208,7 +211,7 @@ static const struct store_item *find_base(struct search *s, const struct binlog_
             upto                      ? upto
             : p->kind == BINLOG_PLACE ? &p->place
                                       : NULL);
-        if (stop && (upto || stop_before(stop, p))) {
+        if (stop && (upto || stop_before(stop, &place, p))) {
             s->stop = stop;
             continue;
         }
@@ -274,7 +277,7 @@ static int go_back(struct search *s, struct binlog_way *w, uint32_t timeline, st
             return no_base(s, timeline, e);
         const struct binlog_segment *stop = binlog_stop_between(
             s->catalog, timeline, NULL, upto.timeline ? &upto : NULL);
-        if (stop && (upto.timeline || stop_before(stop, &w->point))) {
+        if (stop && (upto.timeline || stop_before(stop, NULL, &w->point))) {
             s->stop = stop;
             return no_base(s, timeline, e);
         }

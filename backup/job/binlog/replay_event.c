@@ -311,10 +311,11 @@ static int set_collations(struct binlog_player *p, const struct binlog_event *ev
     return send_words(p, ev, sql, e);
 }
 
-/* Who may do what on all of the server, on whole databases, and by roles: of each table its
- * checksum, which no setting of the session changes. */
+/* Who may do what, on all of the server and on parts of it, by roles and for others: of each table
+ * its checksum, which no setting of the session changes. Those of routines change with them. */
+#define RIGHTS 6
 struct rights {
-    uint64_t of[3];
+    uint64_t of[RIGHTS];
     size_t n;
 };
 
@@ -323,7 +324,7 @@ static int take_checksum(
 {
     struct rights *r = ctx;
     (void)lengths, (void)e;
-    if (columns > 1 && row[1] && r->n < 3)
+    if (columns > 1 && row[1] && r->n < RIGHTS)
         r->of[r->n++] = strtoull(row[1], NULL, 10);
     return 0;
 }
@@ -331,8 +332,8 @@ static int take_checksum(
 static int look_at_rights(struct binlog_player *p, struct rights *out, struct err *e)
 {
     int r = server_rows(p->server, take_checksum, out, e,
-        "CHECKSUM TABLE mysql.global_priv, mysql.db, mysql.roles_mapping EXTENDED");
-    return r == 0 && out->n != 3
+        "CHECKSUM TABLE mysql.global_priv, mysql.db, mysql.roles_mapping, mysql.tables_priv, mysql.columns_priv, mysql.proxies_priv EXTENDED");
+    return r == 0 && out->n != RIGHTS
                ? err_set(e, EIO, "the server on trial does not show who may do what on it")
                : r;
 }

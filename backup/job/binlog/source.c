@@ -45,9 +45,9 @@ static int can_be_followed(struct server *s, struct err *e)
     if (encrypted)
         return err_set(e, ENOTSUP,
             "the server encrypts its binary log (encrypt_binlog), which cannot be archived: the archive has its own encryption, [archive] recipients");
-    if (!row)
-        run_note(
-            "the server's binlog_format is not ROW: what it logs as statements is archived, and may not come to the same when it is run again");
+    if (!row) /* what anybody wrote would be run again with all rights, and what it calls, too */
+        return err_set(e, ENOTSUP,
+            "the server's binlog_format is not ROW: what it logs as statements cannot be replayed with certainty");
     if (engine && *engine)
         return err_set(e, ENOTSUP,
             "the server keeps its binary log in a storage engine (binlog_storage_engine), which this version of Elexgate does not read");

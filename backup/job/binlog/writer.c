@@ -13,8 +13,11 @@
 #include "backup/job/binlog/closing.h"
 #include "backup/job/binlog/open_file.h"
 #include "backup/job/binlog/playable.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/hex.h"
+
+#define LATE_S 60 /* between a commit and us */
 
 struct binlog_writer {
     struct run *run;
@@ -115,6 +118,14 @@ int binlog_writer_resume(
     return 0;
 }
 
+/* The client says what time it is (SET timestamp): set back, no moment before the statement could
+ * be had. */
+static uint32_t not_set_back(uint32_t when)
+{
+    int64_t now = clock_wall_ms() / 1000;
+    return when < now - LATE_S ? (uint32_t)now : when;
+}
+
 /* It is archived all the same: what was written before and after it is worth as much as ever. */
 static int note_stop(struct binlog_segment *s, const uint8_t *event, size_t n, uint64_t at,
     const struct binlog_header *h)
@@ -127,7 +138,7 @@ static int note_stop(struct binlog_segment *s, const uint8_t *event, size_t n, u
     if (s->stop.first)
         return 1;
     s->stop.first = at;
-    s->stop.when = h->when;
+    s->stop.when = not_set_back(h->when);
     memcpy(s->stop.kind, kind, sizeof kind);
     run_note("%s at %" PRIu64 "%s%s: %s; it is archived, and nothing is replayed across it",
         s->file, at, *kind ? ", " : "", kind, why.text);
