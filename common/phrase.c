@@ -10,6 +10,8 @@
 
 #define DEPTH_MAX 6
 #define WORDS_MAX 8000 /* of a whole phrase: what is longer is cut */
+/* Arguments and parts: a key may name one again and again, at each depth. */
+#define STEPS_MAX 2000
 
 /* A conversion of printf: "%-5.*s", "%2$lld", "%%". */
 struct conversion {
@@ -179,7 +181,18 @@ json_t *phrase_number(const char *text)
 
 /* --- read ------------------------------------------------------------------------------------- */
 
-static void write_any(FILE *f, enum lang lang, const json_t *p, int depth);
+struct words {
+    FILE *f;
+    enum lang lang;
+    unsigned steps;
+};
+
+static void write_any(struct words *w, const json_t *p, int depth);
+
+static bool is_enough(struct words *w)
+{
+    return w->steps >= STEPS_MAX || ftell(w->f) > WORDS_MAX;
+}
 
 /* "2026-11-30 14:05" is "30.11.2026 14:05" in all our languages but English. */
 static void write_local(FILE *f, enum lang lang, const char *text)
@@ -197,53 +210,56 @@ static void write_number(FILE *f, enum lang lang, const char *text)
         fputc(*text == '.' && lang != LANG_EN ? ',' : *text, f);
 }
 
-static void write_argument(FILE *f, enum lang lang, const json_t *p, unsigned place, int depth)
+static void write_argument(struct words *w, const json_t *p, unsigned place, int depth)
 {
     const json_t *value = json_array_get(p, place);
+    w->steps++;
     if (json_is_string(value))
-        fputs(json_string_value(value), f);
+        fputs(json_string_value(value), w->f);
     else if (json_is_array(value))
-        write_any(f, lang, value, depth + 1);
+        write_any(w, value, depth + 1);
     else if (json_get_str(value, "local"))
-        write_local(f, lang, json_get_str(value, "local"));
+        write_local(w->f, w->lang, json_get_str(value, "local"));
     else if (json_get_str(value, "number"))
-        write_number(f, lang, json_get_str(value, "number"));
+        write_number(w->f, w->lang, json_get_str(value, "number"));
     else
-        fputc('?', f);
+        fputc('?', w->f);
 }
 
-static void write_sentence(FILE *f, enum lang lang, const json_t *p, int depth)
+static void write_sentence(struct words *w, const json_t *p, int depth)
 {
-    const char *at = lang_text(lang, json_string_value(json_array_get(p, 0))), *next;
+    const char *at = lang_text(w->lang, json_string_value(json_array_get(p, 0))), *next;
     unsigned place = 0;
-    for (; (next = strchr(at, '%')); at = next) {
-        fwrite(at, 1, (size_t)(next - at), f);
+    for (; !is_enough(w) && (next = strchr(at, '%')); at = next) {
+        fwrite(at, 1, (size_t)(next - at), w->f);
         struct conversion c = parse(next + 1);
         if (c.sort == '%')
-            fputc('%', f);
+            fputc('%', w->f);
         else if (c.sort)
-            write_argument(f, lang, p, c.place ? c.place : ++place, depth);
+            write_argument(w, p, c.place ? c.place : ++place, depth);
         else
-            fwrite(next, 1, (size_t)(c.end - next), f);
+            fwrite(next, 1, (size_t)(c.end - next), w->f);
         next = c.end;
     }
-    fputs(at, f);
+    if (!is_enough(w))
+        fputs(at, w->f);
 }
 
-static void write_any(FILE *f, enum lang lang, const json_t *p, int depth)
+static void write_any(struct words *w, const json_t *p, int depth)
 {
     const json_t *part;
     size_t i;
-    if (depth > DEPTH_MAX || ftell(f) > WORDS_MAX)
+    w->steps++;
+    if (depth > DEPTH_MAX || is_enough(w))
         return;
     if (json_is_string(json_array_get(p, 0))) {
-        write_sentence(f, lang, p, depth);
+        write_sentence(w, p, depth);
         return;
     }
     json_array_foreach (p, i, part) {
         if (i > 0)
-            fputs(": ", f);
-        write_any(f, lang, part, depth + 1);
+            fputs(": ", w->f);
+        write_any(w, part, depth + 1);
     }
 }
 
@@ -251,10 +267,10 @@ char *phrase_words(enum lang lang, const json_t *p)
 {
     char *words = NULL;
     size_t len = 0;
-    FILE *f = open_memstream(&words, &len);
-    CHECK(f);
-    write_any(f, lang, p, 0);
-    CHECK(fclose(f) == 0);
+    struct words w = {.f = open_memstream(&words, &len), .lang = lang};
+    CHECK(w.f);
+    write_any(&w, p, 0);
+    CHECK(fclose(w.f) == 0);
     if (len > WORDS_MAX)
         words[utf8_cut(words, len, WORDS_MAX)] = '\0';
     return words;

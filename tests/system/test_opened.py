@@ -103,6 +103,23 @@ def test_what_cannot_be_opened_says_why_and_makes_room(site):
     assert opened(site) == []
 
 
+def test_nobody_else_may_write_where_it_lies(site, folder):
+    """[drill] scratch on a share: what was compared with the manifest need not be what is shown."""
+    share = folder / "share"
+    share.mkdir()
+    share.chmod(0o777)
+    site.backup.set("drill", scratch=share)
+    site.backup.stop_keeper()
+    site.backup.start_keeper()
+    try:
+        one = open_run(site)
+        assert one["state"] == "failed" and "others may write" in one["error"] and os.listdir(share) == [], one
+    finally:
+        site.backup.set("drill", scratch=None)
+        site.backup.stop_keeper()
+        site.backup.start_keeper()
+
+
 def test_a_server_that_is_killed(site):
     one = open_run(site)
     for pid in servers_on(site.backup.state / "opened"):

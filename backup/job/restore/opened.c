@@ -9,6 +9,7 @@
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/into.h"
 #include "backup/job/trial/owned.h"
+#include "backup/job/trial/scratch.h"
 #include "backup/rules/archive_name.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -77,11 +78,14 @@ static int take(struct place *p, struct err *e)
 
 static int enter(struct place *p, const struct run *run, bool only_sweep, struct err *e)
 {
-    _cleanup_fd_ int lock = -1;
+    _cleanup_fd_ int lock = -1, folder = -1;
     const char *scratch = config_str(run->s.config, "drill", NULL, "scratch");
     p->home = xasprintf("%s/" HOME, scratch ? scratch : run->s.state_dir);
     p->dir = xasprintf("%s/%s", p->home, p->name);
-    int code = file_mkdirs(p->home, 0700, e);
+    /* what is shown must be what was compared with the manifest */
+    int code = scratch && (folder = scratch_folder_open(run, e)) < 0 ? folder : 0;
+    if (code == 0)
+        code = file_mkdirs(p->home, 0700, e);
     if (code == 0 && (p->home_fd = owned_open(p->home, e)) < 0)
         code = p->home_fd;
     if (code == 0)

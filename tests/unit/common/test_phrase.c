@@ -109,6 +109,18 @@ static void hostile(void **state)
     free(words);
     json_decref(big);
     json_decref(o);
+    /* one argument, named a hundred times at each depth, that says nothing: 10^12 steps */
+    json_t *wide = json_array();
+    for (int depth = 0; depth < 6; depth++) {
+        key[0] = '\0';
+        for (size_t i = 0; i < 100; i++)
+            memcpy(key + 4 * i, "%1$s", 5);
+        wide = json_pack("[s, o]", key, wide);
+    }
+    words = phrase_words(LANG_EN, wide);
+    assert_string_equal(words, "");
+    free(words);
+    json_decref(wide);
 }
 
 static void members(void **state)
