@@ -133,6 +133,22 @@ char *shown_time(enum lang lang, int64_t wall_ms, enum shown_form form, char *bu
     return buf;
 }
 
+const char *shown_run(enum lang lang, const char *run, char *buf, size_t size)
+{
+    unsigned year, month, day, hour, minute;
+    int n = 0;
+
+    if (sscanf(run, "%4u-%2u-%2u-%2u%2u%n", &year, &month, &day, &hour, &minute, &n) != 5 ||
+        n != (int)strlen("2026-11-30-0914") || run[n])
+        return run;
+    /* the clock on the wall of then, also in an hour that the zone leaves out or has twice */
+    struct tm tm = {.tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day};
+    char date[48];
+    put_date(lang, &tm, date);
+    utf8_format(buf, size, "%s %02u:%02u", date, hour, minute);
+    return buf;
+}
+
 char *shown_ago(enum lang lang, int64_t ms, char *buf, size_t size)
 {
     char duration[SHOWN_LEN];

@@ -34,6 +34,9 @@ enum shown_form {
 };
 /* "?" for what is no time. */
 char *shown_time(enum lang lang, int64_t wall_ms, enum shown_form form, char *buf, size_t size);
+/* When a run began, by its name "2026-11-30-0914", as SHOWN_MINUTE; another name is returned as it
+ * is. For sentences about its data; what one types is the name. */
+const char *shown_run(enum lang lang, const char *run, char *buf, size_t size);
 /* That long before now, below 0 after: "gerade eben", "vor 3 h", "in 2 Tagen". */
 char *shown_ago(enum lang lang, int64_t ms, char *buf, size_t size);
 

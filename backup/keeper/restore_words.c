@@ -8,6 +8,14 @@
 #include "common/json_get.h"
 #include "common/shown.h"
 
+static json_t *data_of(const char *run)
+{
+    char when[SHOWN_LEN];
+    json_t *p = phrase("The data of %s are in use.", "");
+    phrase_set(p, 0, phrase_local(shown_run(LANG_EN, run, when, sizeof when)));
+    return p;
+}
+
 static json_t *went_well(const char *action, bool dry_run, const json_t *done, const char *run)
 {
     bool new_live = json_get_true(done, "new_live");
@@ -21,7 +29,7 @@ static json_t *went_well(const char *action, bool dry_run, const json_t *done, c
         return phrase_of(
             N_("The database is that of the SQL text; the data from before are kept."));
     if (new_live)
-        return phrase("The data of %s are in use.", run);
+        return data_of(run);
     return phrase_of(N_("The data from before the restore are in use."));
 }
 

@@ -52,10 +52,11 @@ static void tell_serving(const struct cli *cli, const json_t *line)
     _cleanup_free_ char *socket = output_member(line, "socket"), *run = output_member(line, "run"),
                         *version = output_member(line, "version"),
                         *database = main_database(databases);
+    char when[SHOWN_LEN];
     size_t i;
     const json_t *d;
     printf(tr(cli, "\nA throwaway server (%s) on the data of %s listens on %s only.\n"), version,
-        run, socket);
+        shown_run(cli->lang, run, when, sizeof when), socket);
     json_array_foreach ((json_t *)(uintptr_t)databases, i, d) {
         _cleanup_free_ char *name = output_member(d, "name");
         printf(tr(cli, "  database %s, %" PRId64 " tables\n"), name, output_number(d, "tables", 0));

@@ -269,7 +269,7 @@ static void print_kept(const struct cli *cli, const json_t *status)
 
 void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
 {
-    char blocked[SHOWN_LEN];
+    char blocked[SHOWN_LEN], when[SHOWN_LEN];
     int64_t ms = output_number(restored, "blocked_ms", 0);
     _cleanup_free_ char *run = output_member(restored, "run");
     if (strcmp(json_get_text(restored, "method"), "dump") == 0) {
@@ -277,7 +277,7 @@ void restore_words_report(const struct cli *cli, const json_t *restored, const j
         printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n"),
             output_number(restored, "tables", 0), output_number(restored, "statements", 0));
     } else if (is_true(restored, "new_live"))
-        printf(tr(cli, "The data of %s are live.\n"), run);
+        printf(tr(cli, "The data of %s are live.\n"), shown_run(cli->lang, run, when, sizeof when));
     else
         printf("%s\n", tr(cli, "The data from before the restore are live."));
     if (ms > 0) {

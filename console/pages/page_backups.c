@@ -35,7 +35,7 @@ json_t *model_backups(struct request *rq)
             total += json_get_int(run, "size");
         (void)json_object_set_new(model, "runs", runs);
         (void)json_object_set_new(model, "count", json_integer((json_int_t)json_array_size(runs)));
-        (void)json_object_set_new(model, "total", json_integer(total));
+        (void)json_object_set_new(model, "together", json_pack("{sI}", "size", total));
         (void)json_object_set(model, "folder", json_object_get(archives, "folder"));
     } else if (keeper) {
         _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);

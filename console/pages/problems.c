@@ -31,17 +31,29 @@ static char *message(
               : xstrdup(text);
 }
 
+/* What is to be done names the page already where the link goes: the link is that word in it. */
+static json_t *problem(const struct search *s, const char *code, const char *level,
+    const char *text, const char *action, const char *page)
+{
+    const char *link = message_of(s, page), *at = *link ? strstr(action, link) : NULL;
+    json_t *p = json_pack("{sssssssssssssb}", "code", code, "level", level, "text", text, "action",
+        action, "href", page, "link", link, "call",
+        strstr(action, "systemctl") || strstr(action, "elexgate doctor"));
+    if (at)
+        (void)json_object_set_new(p, "link_within",
+            json_pack(
+                "{ss%ss}", "before", action, (size_t)(at - action), "after", at + strlen(link)));
+    return p;
+}
+
 /* name, value: what is put into the message's text for {name}. advice: the key of what to do. */
 static void add(struct search *s, bool error, const char *code, const char *name, const char *value,
     const char *advice, const char *page)
 {
     _cleanup_free_ char *text = message(s, "p", code, name, value),
                         *what = message(s, "a", advice, name, value);
-    const char *link = message_of(s, page);
     (void)json_array_append_new(error ? s->errors : s->warnings,
-        json_pack("{sssssssssssssb}", "code", code, "level", error ? "bad" : "warn", "text", text,
-            "action", what, "href", page, "link", link, "call",
-            strstr(what, "systemctl") || strstr(what, "elexgate doctor")));
+        problem(s, code, error ? "bad" : "warn", text, what, page));
 }
 
 /* The same for what a program says itself, in the member of that name. */
@@ -113,8 +125,6 @@ static const char *page_of(const json_t *finding)
 static void add_finding(struct search *s, const json_t *finding)
 {
     const char *code = json_get_text(finding, "code"), *level = json_get_text(finding, "level");
-    const char *page = page_of(finding);
-    const char *link = message_of(s, page);
     _cleanup_free_ char *said = phrase_in(s->lang, finding, "text"), *text = sentence(said);
     _cleanup_free_ char *what = message(s, "a", code, "", "");
     if (!*what) {
@@ -125,10 +135,7 @@ static void add_finding(struct search *s, const json_t *finding)
     json_t *list = strcmp(level, "bad") == 0    ? s->errors
                    : strcmp(level, "hint") == 0 ? s->hints
                                                 : s->warnings;
-    (void)json_array_append_new(
-        list, json_pack("{sssssssssssssb}", "code", code, "level", level, "text", text, "action",
-                  what, "href", page, "link", link, "call",
-                  strstr(what, "systemctl") || strstr(what, "elexgate doctor")));
+    (void)json_array_append_new(list, problem(s, code, level, text, what, page_of(finding)));
 }
 
 json_t *problems_find(

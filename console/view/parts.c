@@ -151,6 +151,8 @@ void add_job(struct request *rq, json_t *model, const json_t *keeper)
         job, "phase_words", json_string(label(rq, "phase_", *phase ? phase : "begin")));
     (void)json_object_set_new(job, "percent",
         json_integer(percent_of(json_object_get(job, "bytes"), json_object_get(job, "total"))));
+    if (json_get_int(job, "total") <= 0) /* not known: "14 MB", not "14 MB of 0 B" */
+        (void)json_object_del(job, "total");
     (void)json_object_set_new(job, "can_cancel", json_boolean(!lasts));
     (void)json_object_set_new(model, "job", job);
 }

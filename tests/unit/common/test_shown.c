@@ -120,6 +120,21 @@ static void near_moments(void **state)
         }
 }
 
+/* A run's name in a sentence about its data; another name stays. */
+static void runs(void **state)
+{
+    static const char *const others[] = {"", "latest", "2026-11-30", "2026-11-30-091",
+        "2026-11-30-09145", "2026-11-30-0914x", "/backup/elexis.zst"};
+    char buf[SHOWN_LEN];
+    (void)state;
+    for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++) {
+        assert_string_equal(shown_run(lang, "2026-11-30-0914", buf, sizeof buf),
+            lang == LANG_EN ? "2026-11-30 09:14" : "30.11.2026 09:14");
+        for (size_t i = 0; i < N(others); i++)
+            assert_ptr_equal(shown_run(lang, others[i], buf, sizeof buf), others[i]);
+    }
+}
+
 static void ago(void **state)
 {
     static const struct words rows[] = {{2500, {"2 s ago", "vor 2 s", "il y a 2 s", "2 s fa"}},
@@ -144,7 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(durations),
         cmocka_unit_test(counts), cmocka_unit_test(moments), cmocka_unit_test(near_moments),
-        cmocka_unit_test(ago), cmocka_unit_test(cut)};
+        cmocka_unit_test(ago), cmocka_unit_test(runs), cmocka_unit_test(cut)};
     setenv("TZ", "Europe/Zurich", 1);
     tzset();
     return cmocka_run_group_tests(tests, NULL, NULL);
