@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
+#include "common/lang.h"
 
 static struct timespec now(clockid_t id)
 {
@@ -182,12 +184,93 @@ char *clock_utc(int64_t wall_ms, const char *format, char *buf, size_t size)
 }
 #pragma GCC diagnostic pop
 
-int clock_parse(const char *text, int64_t *wall_ms)
+/* --- local time ---------------------------------------------------------------------------------
+ */
+
+#define DAY 86400
+
+static long offset_at(time_t t)
+{
+    struct tm tm;
+    return localtime_r(&t, &tm) ? tm.tm_gmtoff : 0;
+}
+
+/* What a local time of day can be: its first and its last moment, by the offsets that are in force
+ * around it. A time that the clocks skip is neither. */
+struct local {
+    time_t first, last;
+    bool never;
+};
+
+static struct local local_at(const struct tm *given)
+{
+    struct tm tm = *given;
+    time_t as_utc = timegm(&tm);
+    long before = offset_at(as_utc - DAY), after = offset_at(as_utc + DAY);
+    struct local l = {as_utc - before, as_utc - after, .never = false};
+    bool first = offset_at(l.first) == before, last = offset_at(l.last) == after;
+    l.never = !first && !last;
+    if (!last)
+        l.last = l.first;
+    else if (!first)
+        l.first = l.last;
+    return l;
+}
+
+static void with_offset(time_t t, char buf[static CLOCK_EXACT_LEN])
+{
+    long minutes = offset_at(t) / 60;
+    size_t len = strlen(clock_local((int64_t)t * 1000, "%Y-%m-%d %H:%M:%S", buf, CLOCK_EXACT_LEN));
+    snprintf(buf + len, CLOCK_EXACT_LEN - len, "%c%02u:%02u", minutes < 0 ? '-' : '+',
+        (unsigned)labs(minutes) / 60 % 24, (unsigned)labs(minutes) % 60);
+}
+
+char *clock_exact(int64_t wall_ms, char buf[static CLOCK_EXACT_LEN])
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    struct local l = {0};
+    if (localtime_r(&t, &tm))
+        l = local_at(&tm);
+    if (l.first != l.last)
+        with_offset(t, buf);
+    else
+        clock_local(wall_ms, "%Y-%m-%d %H:%M:%S", buf, CLOCK_EXACT_LEN);
+    return buf;
+}
+
+static int comes_twice(const char *text, const struct local *l, struct err *e)
+{
+    char first[CLOCK_EXACT_LEN], last[CLOCK_EXACT_LEN];
+    with_offset(l->first, first);
+    with_offset(l->last, last);
+    return err_set(e, EDOM,
+        N_("%s comes twice, since the clocks are put back then: write \"%s\" for the first time or \"%s\" for the second"),
+        text, first, last);
+}
+
+static int never_comes(const char *text, const struct local *l, struct err *e)
+{
+    char last[CLOCK_EXACT_LEN], next[CLOCK_EXACT_LEN];
+    time_t before = l->first - DAY, change = l->first + DAY;
+    while (change - before > 1) { /* the first second of the new time */
+        time_t middle = before + (change - before) / 2;
+        *(offset_at(middle) == offset_at(l->first - DAY) ? &before : &change) = middle;
+    }
+    with_offset(before, last);
+    with_offset(change, next);
+    return err_set(e, EDOM,
+        N_("%s never comes, since the clocks are put forward then: after \"%s\" comes \"%s\""),
+        text, last, next);
+}
+
+/* *l: of a local time, else both its ends are the moment. */
+static int parse(const char *text, struct local *l, int *ms)
 {
     struct tm tm = {.tm_isdst = -1};
     const char *p = text;
-    int ms, offset = 0;
-    bool local = true, has_date = strlen(text) > 4 && text[4] == '-';
+    int offset = 0;
+    bool has_date = strlen(text) > 4 && text[4] == '-';
 
     if (has_date) {
         if (!parse_date(&p, &tm) || !(literal(&p, 'T') || literal(&p, 't') || literal(&p, ' ')))
@@ -196,18 +279,37 @@ int clock_parse(const char *text, int64_t *wall_ms)
         time_t today = now(CLOCK_REALTIME).tv_sec;
         if (!localtime_r(&today, &tm))
             return -EINVAL;
-        tm.tm_isdst = -1;
     }
-    if (!parse_time(&p, &tm, &ms))
+    if (!parse_time(&p, &tm, ms))
         return -EINVAL;
-    if (has_date && *p) {
-        if (!parse_offset(&p, &offset))
-            return -EINVAL;
-        local = false;
-    }
-    if (*p)
+    bool local = !has_date || !*p;
+    if ((!local && !parse_offset(&p, &offset)) || *p)
         return -EINVAL;
-    time_t sec = local ? mktime(&tm) : timegm(&tm) - offset;
-    *wall_ms = (int64_t)sec * 1000 + ms;
+    if (local)
+        *l = local_at(&tm);
+    else
+        l->first = l->last = timegm(&tm) - offset;
     return 0;
+}
+
+int clock_parse(const char *text, int64_t *wall_ms)
+{
+    struct local l = {.never = false};
+    int ms, r = parse(text, &l, &ms);
+    if (r == 0) /* skipped: by the time that was in force before */
+        *wall_ms = (int64_t)(l.never ? l.first : l.last) * 1000 + ms;
+    return r;
+}
+
+int clock_parse_exact(const char *text, int64_t *wall_ms, struct err *e)
+{
+    struct local l = {.never = false};
+    int ms, r = parse(text, &l, &ms);
+    if (r == 0 && l.never)
+        return never_comes(text, &l, e);
+    if (r == 0 && l.first != l.last)
+        return comes_twice(text, &l, e);
+    if (r == 0)
+        *wall_ms = (int64_t)l.last * 1000 + ms;
+    return r;
 }

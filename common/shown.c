@@ -116,7 +116,11 @@ char *shown_time(enum lang lang, int64_t wall_ms, enum shown_form form, char *bu
     }
     put_date(lang, &tm, date);
     snprintf(minute, sizeof minute, "%02d:%02d", tm.tm_hour, tm.tm_min);
-    snprintf(second, sizeof second, "%s:%02d", minute, tm.tm_sec);
+    char exact[CLOCK_EXACT_LEN]; /* which of the two, in the hour that comes twice */
+    size_t plain = sizeof "2026-10-25 02:30:00" - 1;
+    clock_exact(wall_ms, exact);
+    snprintf(second, sizeof second, "%s:%02d%s", minute, tm.tm_sec,
+        strlen(exact) > plain ? exact + plain : "");
     int away = form == SHOWN_WHEN ? days_from_today(t) : 2;
     if (away >= -1 && away <= 1) {
         utf8_format(buf, size, "%s %s", lang_text(lang, days[away + 1]), minute);

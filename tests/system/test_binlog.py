@@ -92,6 +92,38 @@ def test_a_server_that_restarts_or_crashes_goes_on_in_the_same_timeline(stream, 
     assert same(stream, 1, logging_server.sql("SHOW MASTER STATUS")[0][0])
 
 
+def test_a_transaction_that_a_crash_cut_off(stream, logging_server):
+    """The file as a crash in the middle of its write leaves it: a transaction begins and never ends. The server takes it back and gives its number again: that is no gap."""
+    stream.start()
+    write(logging_server)
+    stream.stop()
+    name = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    write(logging_server, 1)
+    gtid = logging_server.value("SELECT @@gtid_binlog_pos")
+    end, = [int(row[1]) for row in logging_server.sql(f"SHOW BINLOG EVENTS IN '{name}'")[-1:]]
+    logging_server.kill()
+    os.truncate(pathlib.Path(logging_server.datadir) / name, end)  # without its last event, the commit
+    logging_server.start()
+    write(logging_server, 1)
+    assert logging_server.value("SELECT @@gtid_binlog_pos") == gtid
+    stream.start(settled=False)
+    assert settle(stream) == 1
+    assert all(same(stream, 1, file) for file in (name, logging_server.sql("SHOW MASTER STATUS")[0][0]))
+
+
+def test_a_domain_that_is_deleted_begins_a_timeline(stream, logging_server):
+    """FLUSH BINARY LOGS DELETE_DOMAIN_ID: what the next file says was committed before it is less than what is archived, as after a gap."""
+    stream.start()
+    logging_server.sql("SET gtid_domain_id=7; INSERT INTO load_db.t (v) VALUES ('seven'); SET gtid_domain_id=0; FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+    assert settle(stream) == 1
+    newest = logging_server.sql("SHOW MASTER STATUS")[0][0]
+    process.wait_until(lambda: logging_server.sql(f"PURGE BINARY LOGS TO '{newest}'") == [] and len(logging_server.sql("SHOW BINARY LOGS")) == 1, 30, "the older files are gone")
+    logging_server.sql("FLUSH BINARY LOGS DELETE_DOMAIN_ID=(7)")
+    write(logging_server, 1)
+    assert settle(stream, 2) == 2 and stream.lines("timeline")[-1]["reason"] == "gap"
+    assert same(stream, 2, logging_server.sql("SHOW MASTER STATUS")[0][0])
+
+
 def test_the_same_names_with_other_contents_are_a_new_timeline(stream, logging_server):
     stream.start()
     write(logging_server)

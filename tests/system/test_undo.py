@@ -95,6 +95,15 @@ def test_what_was_changed_and_from_where(practice):
     said = practice.backup.cli("changes", "--from", begin, "--to", end).stdout
     assert "127.0.0.3 (Empfang)" in said and "load_db.kontakt: rows added 1, changed 3, deleted 1" in said and "5 transactions" in said and "Anna" not in said
     assert "no moment" in practice.backup.cli("changes", "--from", "gestern", exit=2).stderr
+    # the hour that comes twice, and the one that never comes
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv("TZ", "Europe/Zurich")
+        m.setenv("LC_ALL", "de_CH.UTF-8")
+        for argv in (("changes", "--from", "2026-10-25 02:30:00"), ("restore", "--to", "2026-10-25 02:30:00"), ("rescue", "kontakt", "--to", "2026-10-25 02:30:00", "--dry-run")):
+            twice = practice.backup.cli(*argv, exit=2)
+            twice = (twice.stdout + twice.stderr).replace("\\", "")
+            assert '"2026-10-25 02:30:00+02:00"' in twice and '"2026-10-25 02:30:00+01:00"' in twice and ("zweimal" in twice or argv[0] == "restore")
+        assert "gibt es nicht" in practice.backup.cli("changes", "--to", "2026-03-29 02:30:00", exit=2).stderr
     # what a restore to then would lose: the same names
     practice.backup.job("backup", "--now")
     practice.at("127.0.0.2", "INSERT INTO load_db.kontakt (name) VALUES ('verloren')")

@@ -146,8 +146,10 @@ static int wrong(const char *what, const char *value, struct err *e)
 
 static int moment(const char *text, int64_t *out, struct err *e)
 {
-    int64_t ms;
-    if (clock_parse(text, &ms) < 0 || ms < 0)
+    int64_t ms = -1;
+    if (clock_parse_exact(text, &ms, e) == -EDOM)
+        return EXIT_USAGE;
+    if (ms < 0)
         return wrong("no moment such as \"2026-11-30 14:32:07\":", text, e);
     *out = (ms + 999) / 1000;
     return 0;

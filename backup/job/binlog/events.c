@@ -42,9 +42,9 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
 const char *binlog_where(const char *file, uint64_t position, uint32_t when, const char *what,
     char buf[static BINLOG_WHERE_LEN])
 {
-    char text[32];
-    clock_local((int64_t)when * 1000, "%Y-%m-%d %H:%M:%S", text, sizeof text);
-    utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", file, position, text, what);
+    char text[CLOCK_EXACT_LEN];
+    utf8_format(buf, BINLOG_WHERE_LEN, "%s at %" PRIu64 " (%s, %s)", file, position,
+        clock_exact((int64_t)when * 1000, text), what);
     return buf;
 }
 

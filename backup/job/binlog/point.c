@@ -13,8 +13,11 @@ int binlog_point_parse(
     const char *text, bool before, const char *timeline, struct binlog_point *out, struct err *e)
 {
     struct binlog_point p = {.kind = before ? BINLOG_BEFORE : BINLOG_UPTO};
-    int64_t ms;
+    int64_t ms = 0;
     char *end = NULL;
+    int timed = !before && strchr(text, ':') ? clock_parse_exact(text, &ms, e) : -EINVAL;
+    if (timed == -EDOM)
+        return timed;
     if (timeline) {
         unsigned long n = strtoul(timeline, &end, 10);
         if (*end || n == 0 || n > UINT32_MAX)
@@ -24,7 +27,7 @@ int binlog_point_parse(
     }
     if (!before && strcmp(text, "latest") == 0)
         p.kind = BINLOG_LATEST;
-    else if (!before && strchr(text, ':') && clock_parse(text, &ms) == 0 && ms > 0) {
+    else if (timed == 0 && ms > 0) {
         p.kind = BINLOG_TIME;
         p.time = (uint32_t)((ms + 999) / 1000);
     } else if (binlog_gtid_parse(text, &p.gtid, NULL) < 0)

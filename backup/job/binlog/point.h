@@ -23,7 +23,8 @@ struct binlog_point {
 };
 
 /* "latest", "2026-11-30 14:32:07" in local time or with a zone (RFC 3339), or a GTID; before: the
- * last one without itself. timeline: a number, NULL = any. -EINVAL with words. */
+ * last one without itself. timeline: a number, NULL = any. -EINVAL with words; -EDOM with words of
+ * the catalogue: a local time that comes twice or never. */
 int binlog_point_parse(const char *text, bool before, const char *timeline,
     struct binlog_point *out, struct err *e) MUSTCHECK;
 

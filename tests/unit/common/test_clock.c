@@ -56,6 +56,57 @@ static void parses_offsets_and_local(void **state)
     assert_int_equal(clock_parse("2024-02-29T00:00:00Z", &ms), 0);
 }
 
+/* The hours in which the clocks are put back and forward. exact: what has to be said; NULL: taken.
+ */
+static void a_local_time_that_comes_twice_or_never(void **state)
+{
+    static const struct {
+        const char *zone, *text, *utc, *exact;
+    } rows[] = {
+        {"Europe/Zurich", "2026-10-25 01:59:59", "2026-10-24T23:59:59Z", NULL},
+        {"Europe/Zurich", "2026-10-25 02:00", "2026-10-25T01:00:00Z",
+            "2026-10-25 02:00 comes twice, since the clocks are put back then: write \"2026-10-25 02:00:00+02:00\" for the first time or \"2026-10-25 02:00:00+01:00\" for the second"},
+        {"Europe/Zurich", "2026-10-25 02:59:59.5", "2026-10-25T01:59:59.5Z",
+            "2026-10-25 02:59:59.5 comes twice, since the clocks are put back then: write \"2026-10-25 02:59:59+02:00\" for the first time or \"2026-10-25 02:59:59+01:00\" for the second"},
+        {"Europe/Zurich", "2026-10-25 02:30:00+02:00", "2026-10-25T00:30:00Z", NULL},
+        {"Europe/Zurich", "2026-10-25 02:30:00+01:00", "2026-10-25T01:30:00Z", NULL},
+        {"Europe/Zurich", "2026-10-25 03:00:00", "2026-10-25T02:00:00Z", NULL},
+        {"Europe/Zurich", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z", NULL},
+        {"Europe/Zurich", "2026-03-29 02:30:00", "2026-03-29T01:30:00Z",
+            "2026-03-29 02:30:00 never comes, since the clocks are put forward then: after \"2026-03-29 01:59:59+01:00\" comes \"2026-03-29 03:00:00+02:00\""},
+        {"Europe/Zurich", "2026-03-29 03:00:00", "2026-03-29T01:00:00Z", NULL},
+        {"America/New_York", "2026-11-01 01:30:00", "2026-11-01T06:30:00Z",
+            "2026-11-01 01:30:00 comes twice, since the clocks are put back then: write \"2026-11-01 01:30:00-04:00\" for the first time or \"2026-11-01 01:30:00-05:00\" for the second"},
+        {"Australia/Lord_Howe", "2026-10-04 02:10:00", "2026-10-03T15:40:00Z",
+            "2026-10-04 02:10:00 never comes, since the clocks are put forward then: after \"2026-10-04 01:59:59+10:30\" comes \"2026-10-04 02:30:00+11:00\""},
+        {"UTC", "2026-10-25 02:30:00", "2026-10-25T02:30:00Z", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err e = {0};
+        int64_t utc = 0, ms = 0, exact = 77;
+        char text[CLOCK_EXACT_LEN];
+        zone(rows[i].zone);
+        assert_int_equal(clock_parse(rows[i].utc, &utc), 0);
+        assert_int_equal(clock_parse(rows[i].text, &ms), 0);
+        if (ms != utc)
+            fail_msg("row %zu: %lld", i, (long long)(ms - utc));
+        assert_int_equal(clock_parse_exact(rows[i].text, &exact, &e), rows[i].exact ? -EDOM : 0);
+        assert_int_equal(exact, rows[i].exact ? 77 : utc);
+        assert_string_equal(e.text, rows[i].exact ? rows[i].exact : "");
+        /* as it is written it is read again */
+        assert_int_equal(clock_parse_exact(clock_exact(utc, text), &exact, NULL), 0);
+        assert_int_equal(exact, utc / 1000 * 1000);
+    }
+    zone("Europe/Zurich");
+    char text[CLOCK_EXACT_LEN];
+    assert_string_equal(clock_exact(INT64_C(1792888200000), text), "2026-10-25 02:30:00+02:00");
+    assert_string_equal(clock_exact(INT64_C(1792891800000), text), "2026-10-25 02:30:00+01:00");
+    assert_string_equal(clock_exact(INT64_C(1792895400000), text), "2026-10-25 03:30:00");
+    assert_int_equal(clock_parse_exact("x", &(int64_t){0}, NULL), -EINVAL);
+}
+
 static void time_of_today(void **state)
 {
     int64_t ms = 0;
@@ -108,6 +159,7 @@ int main(void)
         cmocka_unit_test(iso),
         cmocka_unit_test(parses_what_it_writes),
         cmocka_unit_test(parses_offsets_and_local),
+        cmocka_unit_test(a_local_time_that_comes_twice_or_never),
         cmocka_unit_test(time_of_today),
         cmocka_unit_test(refuses),
         cmocka_unit_test(monotonic_goes_forward),

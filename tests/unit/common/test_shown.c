@@ -135,6 +135,21 @@ static void runs(void **state)
     }
 }
 
+/* Which of the two, where that is the question. */
+static void the_hour_that_comes_twice(void **state)
+{
+    char buf[SHOWN_LEN];
+    (void)state;
+    setenv("TZ", "Europe/Zurich", 1);
+    tzset();
+    assert_string_equal(shown_time(LANG_DE, INT64_C(1792888200000), SHOWN_SECOND, buf, sizeof buf),
+        "25.10.2026 02:30:00+02:00");
+    assert_string_equal(shown_time(LANG_DE, INT64_C(1792891800000), SHOWN_SECOND, buf, sizeof buf),
+        "25.10.2026 02:30:00+01:00");
+    assert_string_equal(shown_time(LANG_DE, INT64_C(1792895400000), SHOWN_SECOND, buf, sizeof buf),
+        "25.10.2026 03:30:00");
+}
+
 static void ago(void **state)
 {
     static const struct words rows[] = {{2500, {"2 s ago", "vor 2 s", "il y a 2 s", "2 s fa"}},
@@ -159,7 +174,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(durations),
         cmocka_unit_test(counts), cmocka_unit_test(moments), cmocka_unit_test(near_moments),
-        cmocka_unit_test(ago), cmocka_unit_test(runs), cmocka_unit_test(cut)};
+        cmocka_unit_test(the_hour_that_comes_twice), cmocka_unit_test(ago), cmocka_unit_test(runs),
+        cmocka_unit_test(cut)};
     setenv("TZ", "Europe/Zurich", 1);
     tzset();
     return cmocka_run_group_tests(tests, NULL, NULL);
