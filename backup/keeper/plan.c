@@ -127,13 +127,16 @@ static void base_again(struct plan_memory *m, int64_t wall_ms)
 
 /* Without a backup in its newest timeline what is archived leads nowhere: one is due at once. Once
  * a timeline, and again only after a while: should that one not become the base, or should it go,
- * too, or a statement that cannot be run again come behind each. */
+ * too, or a statement that cannot be run again come behind each: anybody can write one every hour,
+ * and each backup lets an older one go. */
 static bool base_due(struct plan *p, const struct plan_rules *rules, const struct plan_facts *f)
 {
     struct plan_memory *m = p->memory;
-    int64_t since = f->wall_ms - m->base_due_ms, pause = p->base_was ? BASE_AGAIN_MS : CHAIN_DUE_MS;
+    bool stopped = f->base == PLAN_BASE_STOPPED, missing = stopped || f->base == PLAN_BASE_MISSING;
+    int64_t since = f->wall_ms - m->base_due_ms,
+            pause = p->base_was && !stopped ? BASE_AGAIN_MS : CHAIN_DUE_MS;
     p->base_was |= f->base == PLAN_BASE_THERE;
-    if (f->base != PLAN_BASE_MISSING || !rules->physical || m->pending.due_ms || f->busy ||
+    if (!missing || !rules->physical || m->pending.due_ms || f->busy ||
         f->mono_ms < p->base_not_before_mono_ms ||
         (m->base_due_ms && m->base_timeline == f->timeline && since >= 0 && since < pause))
         return false;

@@ -73,7 +73,12 @@ struct plan {
     uint64_t live_counters;          /* what its counters were then */
 };
 
-enum plan_base { PLAN_BASE_UNKNOWN, PLAN_BASE_THERE, PLAN_BASE_MISSING };
+enum plan_base {
+    PLAN_BASE_UNKNOWN,
+    PLAN_BASE_THERE,
+    PLAN_BASE_MISSING,
+    PLAN_BASE_STOPPED, /* missing: behind it is a statement that cannot be run again */
+};
 
 struct plan_facts {
     int64_t wall_ms, mono_ms;

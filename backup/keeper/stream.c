@@ -85,8 +85,10 @@ void keeper_stream_stop(struct keeper *k)
 
 enum plan_base keeper_stream_base(const struct keeper *k)
 {
-    const char *base = json_get_text(k->ports.stream.base, "base");
+    const json_t *told = k->ports.stream.base;
+    const char *base = json_get_text(told, "base");
     return !strcmp(base, "own")                                  ? PLAN_BASE_THERE
+           : json_get_str(told, "statement")                     ? PLAN_BASE_STOPPED
            : !strcmp(base, "across") || !strcmp(base, "missing") ? PLAN_BASE_MISSING
                                                                  : PLAN_BASE_UNKNOWN;
 }

@@ -119,11 +119,11 @@ int binlog_writer_resume(
 }
 
 /* The client says what time it is (SET timestamp): set back, no moment before the statement could
- * be had. */
-static uint32_t not_set_back(uint32_t when)
+ * be had; set forward, nobody would be told that there is no base. */
+static uint32_t known_time(uint32_t when)
 {
     int64_t now = clock_wall_ms() / 1000;
-    return when < now - LATE_S ? (uint32_t)now : when;
+    return when < now - LATE_S || when > now ? (uint32_t)now : when;
 }
 
 /* It is archived all the same: what was written before and after it is worth as much as ever. */
@@ -138,7 +138,7 @@ static int note_stop(struct binlog_segment *s, const uint8_t *event, size_t n, u
     if (s->stop.first)
         return 1;
     s->stop.first = at;
-    s->stop.when = not_set_back(h->when);
+    s->stop.when = known_time(h->when);
     memcpy(s->stop.kind, kind, sizeof kind);
     run_note("%s at %" PRIu64 "%s%s: %s; it is archived, and nothing is replayed across it",
         s->file, at, *kind ? ", " : "", kind, why.text);

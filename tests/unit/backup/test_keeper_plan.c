@@ -701,6 +701,9 @@ static void test_a_missing_base_is_not_made_without_end(void **state)
     assert_lives(&w, 10 * MIN, PLAN_NOTHING);
     w.now.base = PLAN_BASE_MISSING; /* gone, or of no use any more */
     assert_lives(&w, 45 * MIN, PLAN_NOTHING);
+    w.now.base = PLAN_BASE_STOPPED; /* any account can have that every hour */
+    assert_lives(&w, 3 * HOUR, PLAN_NOTHING);
+    w.now.base = PLAN_BASE_MISSING;
     assert_lives(&w, 10 * MIN, PLAN_TELL_BASE_DUE);
     for (int i = 0; i < 3; i++) {
         pass(&w, 3 * MIN);
