@@ -1,5 +1,6 @@
 """scripts/test, scripts/deps, scripts/format: do they say what happened? Tried on a tiny project of their own."""
 import os
+import pathlib
 import shutil
 import textwrap
 
@@ -239,3 +240,37 @@ def test_shell_scripts_pass_shellcheck():
                if p.is_file() and p.read_bytes().startswith((b"#!/bin/bash", b"#!/bin/sh", b"#!/usr/bin/env bash"))]
     assert len(scripts) >= 4
     process.run(["shellcheck", "--severity=warning", *scripts, paths.ROOT / ".ci" / "run"])
+
+
+APT = """#!/bin/sh
+for word; do
+    case $word in
+    Dir::Cache=*) cache=${word#*=} ;;
+    indextargets) echo http://nowhere bookworm main ;;
+    install) cp "$FAKE_DEB" "$cache/archives/" ;;
+    esac
+done
+"""
+
+
+@pytest.mark.skipif(not pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists(), reason="no debian-archive-keyring")
+@pytest.mark.parametrize("libraries", ["lib", "usr/lib"])
+def test_programs_of_either_debian_are_unpacked(folder, libraries):
+    """Debian 12's packages have the C library and its loader outside usr, Debian 13's in it."""
+    package = folder / "package"
+    loader, library = (process.run(["sh", "-c", f"ldd /bin/true | grep -o '/[^ ]*{name}[^ ]*'"]).stdout.strip() for name in ("ld-linux", "libc.so.6"))
+    triplet = pathlib.Path(library).parent.name
+    for source, to in ((loader, f"{libraries}64/{pathlib.Path(loader).name}"), (library, f"{libraries}/{triplet}/libc.so.6"), ("/bin/true", "usr/bin/true")):
+        (package / to).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, package / to)
+    (package / "DEBIAN").mkdir()
+    (package / "DEBIAN" / "control").write_text("Package: all\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n")
+    process.run(["dpkg-deb", "--build", package, folder / "all.deb"])
+    (folder / "bin").mkdir()
+    (folder / "bin" / "apt-get").write_text(APT)
+    (folder / "bin" / "apt-get").chmod(0o755)
+    there = folder / "there"
+    process.run([paths.ROOT / "scripts" / "unpacked-root", there, "bookworm", "true", "all"],
+                env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "FAKE_DEB": str(folder / "all.deb")})
+    process.run([there / "run", "true"])
+    assert (there / "complete").exists()
