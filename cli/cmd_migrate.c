@@ -9,8 +9,7 @@
 static int run_migrate(struct cli *cli, int argc, char **argv)
 {
     struct err e;
-    _cleanup_free_ char *path = process_beside(
-        "../../docker/migrate", ELEXGATE_LIBEXECDIR "/migrate");
+    _cleanup_free_ char *path = process_beside("../docker/migrate", ELEXGATE_LIBEXECDIR "/migrate");
     _cleanup_free_ const char **words = xcalloc((size_t)argc + 1, sizeof *words);
     words[0] = path;
     for (int i = 1; i < argc; i++)
