@@ -29,13 +29,13 @@ static void check_of(
     const struct cli *cli, const json_t *item, const char *key, char *buf, size_t size)
 {
     const json_t *check = json_object_get(item, key);
-    const char *at = json_get_str(check, "at");
-    if (!at)
+    char day[SHOWN_LEN];
+    if (!json_get_str(check, "at"))
         snprintf(buf, size, "-");
     else
         utf8_format(buf, size, "%s %s",
             json_get_true(check, "good") ? tr(cli, "good") : tr(cli, "DAMAGED"),
-            UTF8_SHORT(at, 10));
+            cli_time(cli, check, "at", SHOWN_DATE, "?", day));
 }
 
 /* What the proof went through: "good 2026-11-30: 38 tables, 51203 rows". */
@@ -130,7 +130,7 @@ static void print_status(const struct cli *cli, const json_t *list)
                                  : tr(cli, "usable: the newest is complete, not proven yet");
     const char *colour = !output_colour() ? "" : colours[!newest ? 2 : proven ? 0 : 1];
     _cleanup_free_ char *when = *age ? xasprintf(tr(cli, ", made %s"), age) : xstrdup("");
-    printf("%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
+    output_say(2, "%s%s%s%s; %zu %s, %s\n\n", colour, words, *colour ? "\033[0m" : "", when,
         json_array_size(list), tr(cli, "archives"),
         shown_bytes(cli->lang, bytes, size, sizeof size));
 }
@@ -161,8 +161,9 @@ static void print_binlog(const struct cli *cli, const json_t *last)
     size_t i;
     json_array_foreach (list, i, t) {
         char begins[SHOWN_LEN], ends[SHOWN_LEN], stored[SHOWN_LEN];
-        printf(tr(cli, "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
-                       " transactions in %" PRId64 " segments, %s\n"),
+        output_say(2,
+            tr(cli, "%sbinary log, timeline %" PRId64 ": %s to %s, %" PRId64
+                    " transactions in %" PRId64 " segments, %s\n"),
             i ? "" : "\n", output_number(t, "timeline", 0),
             cli_time(cli, t, "begins", SHOWN_SECOND, "?", begins),
             cli_time(cli, t, "ends", SHOWN_SECOND, "?", ends), output_number(t, "transactions", 0),
@@ -170,22 +171,22 @@ static void print_binlog(const struct cli *cli, const json_t *last)
             shown_bytes(
                 cli->lang, (uint64_t)output_number(t, "stored_bytes", 0), stored, sizeof stored));
         if (output_number(t, "gaps", 0) > 0)
-            printf("%s\n", tr(cli, "  IT HAS GAPS: segments are missing"));
+            output_say(2, "%s\n", tr(cli, "  IT HAS GAPS: segments are missing"));
     }
     const json_t *proven = json_object_get(last, "binlog_proven");
     char since[SHOWN_LEN], until[SHOWN_LEN];
     if (json_get_str(proven, "since"))
-        printf(tr(cli, "  any second from %s to %s is proven\n"),
+        output_say(2, tr(cli, "  any second from %s to %s is proven\n"),
             cli_time(cli, proven, "since", SHOWN_SECOND, "?", since),
             cli_time(cli, proven, "until", SHOWN_SECOND, "?", until));
     else if (json_is_object(proven)) {
         _cleanup_free_ char *words = output_member(proven, "words");
-        printf(tr(cli, "  ITS CHAIN IS BROKEN: %s\n"), words);
+        output_say(2, tr(cli, "  ITS CHAIN IS BROKEN: %s\n"), words);
     }
     const char *problem = json_get_str(last, "binlog_problem");
     if (problem) {
         _cleanup_free_ char *words = output_member(last, "binlog_problem");
-        printf(tr(cli, "not used of the binary log: %s\n"), words);
+        output_say(2, tr(cli, "not used of the binary log: %s\n"), words);
     }
 }
 
@@ -195,12 +196,12 @@ void backups_list_print(const struct cli *cli, const json_t *last)
     size_t i, incomplete = 0, others = 0;
     _cleanup_free_ char *folder = output_member(last, "folder");
     if (json_array_size(list) == 0) {
-        printf(tr(cli, "There is no backup in %s yet.\n"), folder);
+        output_say(2, tr(cli, "There is no backup in %s yet.\n"), folder);
         return;
     }
     const char *const heads[] = {tr(cli, "!RUN"), tr(cli, "!TYPE"), tr(cli, "?START"),
         tr(cli, "?STOP"), tr(cli, ">ORIGINAL"), tr(cli, ">STORED"), tr(cli, "?METHOD"),
-        tr(cli, "VERIFIED"), tr(cli, "PROVEN"), tr(cli, "NOTE"), NULL};
+        tr(cli, "+VERIFIED"), tr(cli, "+PROVEN"), tr(cli, "+NOTE"), NULL};
     print_status(cli, list);
     struct table *t = table_create(heads);
     json_array_foreach (list, i, item) {
@@ -213,10 +214,11 @@ void backups_list_print(const struct cli *cli, const json_t *last)
     table_free(t);
     print_binlog(cli, last);
     if (incomplete > 0)
-        printf(tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n"),
+        output_say(2,
+            tr(cli, "\n%zu not complete: they count for nothing and are kept; see NOTE.\n"),
             incomplete);
     if (others > 0)
-        printf(
+        output_say(2,
             tr(cli,
                 "\n%zu not sealed by this installation: never restored, drilled or removed by themselves.\nIf you know that one is yours: elexgate backups adopt RUN\n"),
             others);

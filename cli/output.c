@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define GAP        2 /* blanks between columns */
 #define COLUMN_MIN 4 /* cut no column below this */
+#define BELOW      4 /* where begins what stands below its row */
 
 size_t output_width(void)
 {
@@ -79,6 +81,68 @@ size_t output_columns(const char *s)
     return columns;
 }
 
+/* Bytes of s that fit into a line of room columns: up to a blank, else (a fingerprint, a path) up
+ * to and with a ":" or "/", else as many as there is room for. */
+static size_t line_of(const char *s, size_t n, size_t room)
+{
+    size_t at = 0, used = 0, blank = 0, sign = 0;
+    uint32_t c;
+
+    while (at < n) {
+        size_t len = utf8_decode(s + at, n - at, &c);
+        used += len ? columns_of(c) : 1;
+        if (s[at] == ' ')
+            blank = at;
+        if (used > room)
+            return blank ? blank : sign ? sign : at ? at : 1;
+        at += len ? len : 1;
+        if (c == ':' || c == '/')
+            sign = at;
+    }
+    return n;
+}
+
+static void print_line(const char *s, size_t n, size_t indent, size_t width)
+{
+    size_t lead = strspn(s, " ") < n ? strspn(s, " ") : n, room = width - lead;
+
+    fwrite(s, 1, lead, stdout);
+    for (s += lead, n -= lead; n > 0;) {
+        size_t fits = line_of(s, n, room);
+        fwrite(s, 1, fits, stdout);
+        for (s += fits, n -= fits; n > 0 && *s == ' '; n--)
+            s++;
+        if (n > 0)
+            printf("\n%*s", (int)indent, "");
+        room = width - indent;
+    }
+}
+
+void output_lines(const char *text, size_t indent)
+{
+    size_t width = output_width();
+
+    for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+        size_t n = (size_t)(end - text);
+        if (width > indent + strspn(text, " "))
+            print_line(text, n, indent, width);
+        else
+            fwrite(text, 1, n, stdout);
+        putchar('\n');
+    }
+}
+
+void output_say(size_t indent, const char *fmt, ...)
+{
+    _cleanup_free_ char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    CHECK(n >= 0);
+    output_lines(text, indent);
+}
+
 char *output_member(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
@@ -127,8 +191,8 @@ bool output_colour(void)
 
 struct table {
     size_t columns, rows;
-    bool *right, *whole, *spare; /* of each column */
-    char **cells;                /* row by row; row 0 holds the headings */
+    bool *right, *whole, *spare, *below; /* of each column */
+    char **cells;                        /* row by row; row 0 holds the headings */
 };
 
 struct table *table_create(const char *const *headings)
@@ -140,12 +204,14 @@ struct table *table_create(const char *const *headings)
     t->right = xcalloc(t->columns, sizeof *t->right);
     t->whole = xcalloc(t->columns, sizeof *t->whole);
     t->spare = xcalloc(t->columns, sizeof *t->spare);
+    t->below = xcalloc(t->columns, sizeof *t->below);
     const char **row = xcalloc(t->columns, sizeof *row);
     for (size_t i = 0; i < t->columns; i++) {
-        for (row[i] = headings[i]; *row[i] && strchr("<>!?", *row[i]); row[i]++) {
+        for (row[i] = headings[i]; *row[i] && strchr("<>!?+", *row[i]); row[i]++) {
             t->right[i] |= *row[i] == '>';
             t->whole[i] |= *row[i] == '!';
             t->spare[i] |= *row[i] == '?';
+            t->below[i] |= *row[i] == '+';
         }
     }
     table_add(t, row);
@@ -234,31 +300,64 @@ static void print_cell(const char *s, size_t width, bool right, bool last)
     fputs(last ? "\n" : "  ", stdout);
 }
 
-void table_print(const struct table *t, size_t width)
+/* Leaves out what can be spared, the last column first, until the rest fits. */
+static bool spare_columns(const struct table *t, const size_t *widths, bool *shown, size_t width)
 {
-    size_t *widths = xcalloc(t->columns, sizeof *widths), last = 0;
-    bool *shown = xcalloc(t->columns, sizeof *shown);
+    for (size_t i = t->columns; i-- > 0 && sum_of(widths, shown, t->columns) > width;)
+        if (t->spare[i])
+            shown[i] = false;
+    return sum_of(widths, shown, t->columns) <= width;
+}
 
-    memset(shown, true, t->columns * sizeof *shown);
+/* What a narrow terminal has no room for beside the rest, each with its heading. */
+static void print_below(const struct table *t, size_t row)
+{
+    _cleanup_free_ char *all = xstrdup("");
+    for (size_t i = 0; i < t->columns; i++)
+        if (t->below[i] && *cell(t, row, i)) {
+            _cleanup_free_ char *before = all;
+            all = xasprintf(
+                "%s%s%s %s", before, *before ? "  " : "", cell(t, 0, i), cell(t, row, i));
+        }
+    output_say(BELOW, "%*s%s\n", BELOW, "", all);
+}
+
+/* Which columns stand beside each other, and how wide; whether the others stand below. */
+static bool lay_out(const struct table *t, size_t width, size_t *widths, bool *shown)
+{
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = 0; i < t->columns; i++) {
             size_t w = output_columns(cell(t, r, i));
             if (w > widths[i])
                 widths[i] = w;
         }
-    if (width) {
-        /* Those that can be spared are left out, the last one first, until the rest fits. */
-        for (size_t i = t->columns; i-- > 0 && sum_of(widths, shown, t->columns) > width;)
-            if (t->spare[i])
-                shown[i] = false;
+    for (size_t i = 0; i < t->columns; i++)
+        shown[i] = true;
+    if (width == 0 || spare_columns(t, widths, shown, width))
+        return false;
+    bool below = memchr(t->below, true, t->columns);
+    for (size_t i = 0; below && i < t->columns; i++)
+        shown[i] = !t->below[i];
+    if (!below || !spare_columns(t, widths, shown, width))
         fit(widths, shown, t->whole, t->columns, width);
-    }
+    return below;
+}
+
+void table_print(const struct table *t, size_t width)
+{
+    size_t *widths = xcalloc(t->columns, sizeof *widths), last = 0;
+    bool *shown = xcalloc(t->columns, sizeof *shown);
+    bool below = lay_out(t, width, widths, shown);
+
     for (size_t i = 0; i < t->columns; i++)
         last = shown[i] ? i : last;
-    for (size_t r = 0; r < t->rows; r++)
+    for (size_t r = 0; r < t->rows; r++) {
         for (size_t i = 0; i < t->columns; i++)
             if (shown[i])
                 print_cell(cell(t, r, i), widths[i], t->right[i], i == last);
+        if (below && r > 0)
+            print_below(t, r);
+    }
     free(shown);
     free(widths);
 }
@@ -273,5 +372,6 @@ void table_free(struct table *t)
     free(t->right);
     free(t->whole);
     free(t->spare);
+    free(t->below);
     free(t);
 }

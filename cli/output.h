@@ -23,6 +23,12 @@ char *output_safe_lines(const char *s) MUSTCHECK;
 /* Columns that s takes: characters, combining marks not counted, wide ones twice. */
 size_t output_columns(const char *s);
 
+/* Prints lines (each with its "\n"), wrapped by words at the terminal's width; what goes on in a
+ * next line begins at column indent. Not on a terminal: as they are. */
+void output_lines(const char *text, size_t indent);
+/* The same for what is written like printf(). */
+void output_say(size_t indent, const char *fmt, ...) PRINTF(2, 3);
+
 /* A member of a JSON object as text, "" if missing; numbers are written out. malloc'ed, made safe.
  */
 char *output_member(const json_t *object, const char *key) MUSTCHECK;
@@ -37,7 +43,8 @@ int64_t output_number(const json_t *object, const char *key, int64_t fallback);
 struct table;
 /* headings: NULL-terminated; "<" in front = left (default), ">" = right-aligned, "!" = what
  * the question is about: cut only where nothing else is left to cut;
- * "?" = left out, the last of them first, where the terminal is too narrow. */
+ * "?" = left out, the last of them first, where the terminal is too narrow; "+" = stands, whole and
+ * with its heading, below its row where the terminal is too narrow even then. */
 struct table *table_create(const char *const *headings) MUSTCHECK;
 /* cells: as many as headings; copied and made safe. */
 void table_add(struct table *t, const char *const *cells);

@@ -163,7 +163,7 @@ void progress_line(void *ctx, const json_t *line)
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0 ||
                strcmp(event, "chain") == 0) {
         progress_clear(p);
-        _cleanup_free_ char *words = output_member(line, "text"),
+        _cleanup_free_ char *words = output_words(p->cli->lang, line, "text"),
                             *type = output_member(line, "type");
         printf("%s%s%s\n", type, *type ? ": " : "", words);
     } else if (strcmp(event, "would-remove") == 0) {

@@ -77,7 +77,7 @@ static int find_by_path(const char *path, const struct trust *trust, bool foreig
     const char *slash = strrchr(path, '/');
     if (!archive_name_parse(slash ? slash + 1 : path, &n) || n.part)
         return err_set(e, ENOENT,
-            "%s is not the name of an archive of Elexgate (TYPE_YYYY-MM-DD-HHmm.tar.gz)",
+            N_("%s is not the name of an archive of Elexgate (TYPE_YYYY-MM-DD-HHmm.tar.gz)"),
             UTF8_SHORT(path, 300));
     _cleanup_free_ char *folder = slash ? xstrdup(path) : xstrdup(".");
     if (slash)
@@ -87,7 +87,7 @@ static int find_by_path(const char *path, const struct trust *trust, bool foreig
         return r;
     keep_run(&l, n.run, n.type);
     if (l.count == 0)
-        r = err_set(e, ENOENT, "%s does not exist", UTF8_SHORT(path, 300));
+        r = err_set(e, ENOENT, N_("%s does not exist"), UTF8_SHORT(path, 300));
     return give_trusted(r, &l, foreign, out, e);
 }
 
@@ -116,10 +116,11 @@ static int no_latest(
     for (size_t i = 0; i < l->count; i++)
         others += l->items[i].complete && (!type || strcmp(l->items[i].type, type) == 0);
     if (others == 0)
-        return err_set(e, ENOENT, "there is no complete backup%s%s in %s", type ? " of type " : "",
-            type ? type : "", folder);
+        return type ? err_set(e, ENOENT, N_("there is no complete backup of type %s in %s"), type,
+                          folder)
+                    : err_set(e, ENOENT, N_("there is no complete backup in %s"), folder);
     return err_set(e, EPERM,
-        "no backup in %s is sealed by this installation; %zu others lie there (`elexgate backups`): bring our key back with `elexgate backup-key import`, or name one and say --foreign",
+        N_("no backup in %s is sealed by this installation; %zu others lie there (`elexgate backups`): bring our key back with `elexgate backup-key import`, or name one and say --foreign"),
         folder, others);
 }
 
@@ -131,7 +132,7 @@ int store_find(const char *folder, const char *which, const char *type, const st
     bool latest = strcmp(which, "latest") == 0;
     if (!latest && !run_suffix_valid(which))
         return err_set(e, ENOENT,
-            "\"%s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or the path of an archive",
+            N_("\"%s\" is not a backup; right would be latest, a run such as 2026-11-22-0315, or the path of an archive"),
             UTF8_SHORT(which, 60));
     struct store_list l;
     int r = store_read(folder, NULL, trust, &l, e);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/archive/archive_settings.h"
@@ -21,7 +20,6 @@
 #include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/utf8.h"
-#include "common/phrase.h"
 
 #define PROGRESS_MS 100
 
@@ -170,13 +168,13 @@ static int verify_list(struct request *r, const struct store_list *l, json_t *la
         return EXIT_FAILED;
     if (checked == 0 && passed > 0) {
         err_set(e, EPERM,
-            "none of the %u backups is sealed by this installation; --foreign checks them all the same",
+            N_("none of the %u backups is sealed by this installation; --foreign checks them all the same"),
             passed);
         return EXIT_REFUSED;
     }
     if (damaged == 0)
         return EXIT_GOOD;
-    err_set(e, EBADMSG, "%u of %u archives are damaged", damaged, checked);
+    err_set(e, EBADMSG, N_("%u of %u archives are damaged"), damaged, checked);
     return EXIT_INCONSISTENT;
 }
 
@@ -192,7 +190,7 @@ static int verify_binlog(struct request *r, json_t *last, struct err *e)
             "refused", (int)v.refused));
     if (v.damaged + v.refused == 0)
         return EXIT_GOOD;
-    err_set(e, EBADMSG, "the archived binary log is damaged: %s", v.first);
+    err_set(e, EBADMSG, N_("the archived binary log is damaged: %s"), v.first);
     return EXIT_INCONSISTENT;
 }
 
@@ -206,7 +204,7 @@ static int command_verify(struct request *r, struct err *e, json_t *last)
         return x == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
     int code = EXIT_FAILED;
     if (l.count == 0)
-        err_set(e, ENOENT, "there is no backup in %s", folder);
+        err_set(e, ENOENT, N_("there is no backup in %s"), folder);
     else
         code = verify_list(r, &l, last, e);
     store_list_clear(&l);
@@ -321,8 +319,11 @@ static int check_last_one(
     }
     if (good > 0 || !is_good(it) || r->force)
         return 0;
-    err_set(e, EPERM, "%s of type %s is the only complete backup of its type%s; --force removes it",
-        it->run, it->type, damaged ? " that is not known to be damaged" : "");
+    err_set(e, EPERM,
+        damaged
+            ? N_("%s of type %s is the only complete backup of its type that is not known to be damaged; --force removes it")
+            : N_("%s of type %s is the only complete backup of its type; --force removes it"),
+        it->run, it->type);
     return EXIT_REFUSED;
 }
 
@@ -332,7 +333,7 @@ static int check_protected(const struct store_list *found, struct err *e)
     for (size_t i = 0; i < found->count; i++) {
         if (!found->items[i].protected)
             continue;
-        err_set(e, EPERM, "%s is protected; `elexgate backups unprotect %s` comes first",
+        err_set(e, EPERM, N_("%s is protected; `elexgate backups unprotect %s` comes first"),
             found->items[i].run, found->items[i].run);
         return EXIT_REFUSED;
     }
@@ -366,7 +367,7 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
     if (strcmp(found.folder, folder) != 0)
         code = EXIT_REFUSED;
     if (code)
-        err_set(e, EPERM, "only backups in %s are removed", folder);
+        err_set(e, EPERM, N_("only backups in %s are removed"), folder);
     if (code == 0)
         code = check_protected(&found, e);
     for (size_t i = 0; i < found.count && code == 0; i++)
@@ -392,7 +393,7 @@ static int command_remove(struct request *r, struct err *e, json_t *last)
 {
     _cleanup_fd_ int lock = -1;
     if (!r->which) {
-        err_set(e, EINVAL, "which backup? `elexgate backups` lists them");
+        err_set(e, EINVAL, N_("which backup? `elexgate backups` lists them"));
         return EXIT_USAGE;
     }
     int code = command_lock(r->config, &lock, e);

@@ -63,9 +63,10 @@ int job_lock(struct run *r, struct err *e)
     if (code != 1)
         return code;
     if (holder > 0)
-        err_set(e, EBUSY, "another backup, drill or restore is going on (process %d)", (int)holder);
+        err_set(
+            e, EBUSY, N_("another backup, drill or restore is going on (process %d)"), (int)holder);
     else
-        err_set(e, EBUSY, "another backup, drill or restore is going on");
+        err_set(e, EBUSY, N_("another backup, drill or restore is going on"));
     return EXIT_BUSY;
 }
 
@@ -105,8 +106,8 @@ static int find_for_drill(struct run *r, const char *which, const char *type, bo
     store_list_clear(out);
     if (none)
         return run_find(r, which, type, foreign, out, e);
-    return err_set(e, ENOENT, "there is no backup%s%s to drill",
-        type ? " of type " : " of the database", type ? type : "");
+    return type ? err_set(e, ENOENT, N_("there is no backup of type %s to drill"), type)
+                : err_set(e, ENOENT, N_("there is no backup of the database to drill"));
 }
 
 /* By default a drill is due every week, in a practice without backups too. Only our own count. */

@@ -29,8 +29,9 @@ int page_config(const struct config *c, const char *config_file, const json_t *r
 
 /* page_retention.c: {"keep":N,"keep_daily":N,...}, what is missing as in the configuration;
  * *answer:
- * {"goes":[{"run","type","started","size"}..],"bytes":N,"stays":N}: what the next good run of each
- * type would remove. */
+ * {"goes":[{"run","type","started","size","strands"}..],"bytes":N,"stays":N}: what the next good
+ * run of each type would remove; strands: what goes with it when the older ones have gone
+ * (binlog/kept.h). */
 int page_retention(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 

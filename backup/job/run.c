@@ -109,12 +109,12 @@ void run_event(json_t *event)
 
 void run_note(const char *fmt, ...)
 {
-    char text[400];
+    json_t *event = json_pack("{ss}", "event", "note");
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(text, sizeof text, fmt, ap);
+    phrase_put(event, "text", phrase_v(fmt, ap));
     va_end(ap);
-    run_event(json_pack("{ssso}", "event", "note", "text", json_text(text)));
+    run_event(event);
 }
 
 void run_warn(const char *what, json_t *said)

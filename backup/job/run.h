@@ -15,7 +15,7 @@
  *   {"event":"archive","type":T,"file":..,"size":N,"bytes":N,"state":"clean|recoverable|dump|files",..}
  *   {"event":"removed","type":T,"run":SUFFIX}      an old generation went
  *   {"event":"would-remove","type":T,"run":SUFFIX} it would go, of a dry run
- *   {"event":"note","text":WORDS}
+ *   {"event":"note","text":WORDS,"text_phrase":PHRASE}
  *   {"event":"warning","what":WORD,"text":WORDS,"text_phrase":PHRASE}   the run is good, and
  * something is not
  *   {"event":"restore-begin",..}                   see restore/trail.h
@@ -89,6 +89,7 @@ int run_find(struct run *r, const char *which, const char *type, bool foreign,
 void run_event(json_t *event);
 /* From now on every event goes there too, until the process ends; takes fd over. */
 void run_also_to(int fd);
+/* A phrase: N_("...") where people read it. */
 void run_note(const char *fmt, ...) PRINTF(1, 2);
 /* What must be seen by people though the run is good: kept with the run. what: one word; takes the
  * phrase over. */

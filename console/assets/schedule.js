@@ -34,6 +34,10 @@ function showPrune(box, answer) {
         link.href = `/backups/run?${new URLSearchParams({ run: one.run })}`;
         item.append(" ");
         element("span", `${one.type} · ${one.size_text}`, item).className = "soft";
+        if (one.strands) {
+            element("br", "", item);
+            element("strong", one.strands, item);
+        }
     }
 }
 

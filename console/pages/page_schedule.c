@@ -172,7 +172,10 @@ static json_t *prune(struct request *rq, const json_t *form)
         _cleanup_free_ char *text = answer_words(rq, "keeper", &e);
         return json_pack("{sbss}", "ok", 0, "error", text);
     }
-    json_t *goes = json_object_get(answer, "goes");
+    json_t *goes = json_object_get(answer, "goes"), *one;
+    size_t i;
+    json_array_foreach (goes, i, one)
+        add_strands(rq, one, one);
     char count[24], size[40];
     snprintf(count, sizeof count, "%zu", json_array_size(goes));
     shown_bytes(rq->lang, (uint64_t)json_get_int(answer, "bytes"), size, sizeof size);

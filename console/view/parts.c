@@ -308,9 +308,7 @@ static void add_standing(struct request *rq, json_t *run, const json_t *archive)
     (void)json_object_set(run, "standing_words_de", json_object_get(archive, "standing_words_de"));
 }
 
-/* Newest first, as the keeper lists them: by the order in which they were made. */
-/* Seconds that only this run is the beginning of, in words. */
-static void add_strands(struct request *rq, json_t *run, const json_t *archive)
+void add_strands(struct request *rq, json_t *run, const json_t *archive)
 {
     const json_t *strands = json_object_get(archive, "strands");
     char from[64], until[64];
@@ -322,6 +320,7 @@ static void add_strands(struct request *rq, json_t *run, const json_t *archive)
     (void)json_object_set_new(run, "strands", json_string(words));
 }
 
+/* Newest first, as the keeper lists them: by the order in which they were made. */
 json_t *runs_of(struct request *rq, const json_t *archives)
 {
     json_t *runs = json_array(), *archive, *run;

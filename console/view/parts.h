@@ -41,6 +41,10 @@ void add_certificate_dates(struct request *rq, json_t *certificate);
  * the keeper's answer. */
 json_t *runs_of(struct request *rq, const json_t *archives) MUSTCHECK;
 
+/* run.strands: the seconds that only this archive is the beginning of, in words; archive may be
+ * run. */
+void add_strands(struct request *rq, json_t *run, const json_t *archive);
+
 /* Log lines by their "time", then their "seq": the newest max of them. Takes rows over. */
 json_t *newest_first(json_t *rows, size_t max) MUSTCHECK;
 

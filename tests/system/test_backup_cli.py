@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -211,6 +212,12 @@ def test_what_is_in_a_backup_and_what_differs(backup, server):
     assert "original size" in text and "newest entry" in text and "load_db.kontakt" in text
     # the drill counts anew, for those whose manifest is locked away
     backup.job("drill", first)
+    for language, proven in {"C.UTF-8": "PROVEN good 20", "de_CH.UTF-8": "BEWIESEN gut ", "fr_CH.UTF-8": "PROUVÉE ", "it_CH.UTF-8": "PROVATO "}.items():
+        shown = process.run([paths.CLI, "--config", backup.config, "backups"], env={**os.environ, "LC_ALL": language, "COLUMNS": "80"}).stdout
+        tables = next(b["proof"]["tables"] for b in backup.job("list")[-1]["backups"])
+        line = next(line for line in shown.splitlines() if proven in line)
+        assert max(map(len, shown.splitlines())) <= 80 and "…" not in shown, shown
+        assert first in shown and re.search(rf"{proven}.*\d\s?: {tables} \w+, \d+ ", line), shown
     proofs = [b["proof"]["newest_ms"] for b in backup.job("list")[-1]["backups"]]
     assert len(proofs) == 2 and all(1764500001000 <= p for p in proofs)
     server.sql("""USE load_db; INSERT INTO kontakt VALUES (4,1764500002000),(5,1764500003000); UPDATE stamm SET wert=3 WHERE id=1;
@@ -224,5 +231,8 @@ def test_what_is_in_a_backup_and_what_differs(backup, server):
     assert of(info("diff", second), physical) == {}
     code, text = on_terminal(backup, "diff", first, "--type", physical, language="de_CH.UTF-8")
     assert code == 0 and "+2" in text and "Tabelle ist neu" in text and "neben dem, was jetzt im Server steht" in text
+    for which in ("nope", "2019-01-01-0000"):  # at once: nobody is asked, and nothing is touched
+        refused = process.run([paths.CLI, "--config", backup.config, "restore", which], input="", check=False, env={**os.environ, "LC_ALL": "de_CH.UTF-8"})
+        assert refused.returncode == 1 and refused.stdout == "" and ("«nope» ist keine Sicherung" if which == "nope" else f"die Sicherung {which} gibt es in") in refused.stderr, refused
     code, text = on_terminal(backup, "info", "2019-01-01-0000")
     assert code == 1 and "2019-01-01-0000" in text

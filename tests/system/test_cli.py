@@ -216,6 +216,34 @@ def test_a_status_with_missing_members(folder):
         assert shown.startswith("Gate ")
 
 
+SINCE = "2026-11-30T02:15:07.000Z"
+STATUS = {"ok": True, "state": "blocked", "reason": "an update of Elexis, which takes longer than was thought this morning when it began", "since": SINCE, "until": SINCE,
+          "sessions": 3, "idle": {"write_ms": 7200000, "statement_ms": 60000, "in_flight": 12, "transactions": 34},
+          "listeners": [{"name": "elexis", "address": "2001:db8:1234:5678:9abc:def0:1234:5678", "port": 3306, "tls": "required", "announce": "server"}],
+          "certificate": {"subject": "CN=a-server-with-a-long-name.practice.example", "issuer": "CN=Elexgate CA of practice.example", "not_after": SINCE, "days_left": 412,
+                          "fingerprint_sha256": "0123456789abcdef" * 4},
+          "warnings": [{"text": "the listener elexis has been taking clients without TLS since this morning, and nobody has come with TLS: `elexgate workstations` lists them"}],
+          "totals": {"accepted": 1234567, "statements_read": 123456789, "statements_write": 12345678, "bytes_in": 12345678901, "bytes_out": 12345678901},
+          "program": "elexgate-proxy", "version": "1.0.0", "pid": 1234567, "workers": 16, "uptime_ms": 86400000}
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "de_CH.UTF-8", "fr_CH.UTF-8", "it_CH.UTF-8"])
+def test_a_status_in_eighty_columns(folder, language):
+    """Wrapped by words below the text, not below the labels; nothing is cut off, and in a pipe a line stays a line."""
+    shown = {}
+    for columns in ("80", ""):
+        peer = Scripted(folder, json.dumps(STATUS).encode() + b"\n")
+        shown[columns] = elexgate("status", config=peer.config, env={"LC_ALL": language, "COLUMNS": columns}).stdout
+        peer.close()
+        peer.path.unlink()
+    lines = shown["80"].splitlines()
+    assert max(map(len, lines)) <= 80 < max(map(len, shown[""].splitlines()))
+    assert "".join(shown["80"].split()) == "".join(shown[""].split())
+    assert len(lines) > len(shown[""].splitlines()) and all(line[:1] != " " or line[:13].isspace() for line in lines)
+    assert not [word for word in shown[""].split() if len(word) < 66 and word not in shown["80"].split()], "torn apart"
+    assert shown["80"].replace("\n", " ").count("when it began") == 1, "a block's reason, once"
+
+
 # Against the real proxy
 
 def test_status(gate):

@@ -632,6 +632,23 @@ def test_what_a_deleted_backup_strands_stands_beside_the_button(console, make_fa
     assert first < second < page.index(said[0]) < page.rindex('action="/backups/delete"')
 
 
+def test_what_a_pruning_strands_stands_beside_the_generations(console, make_fake):
+    """What the next good backup would remove, and which seconds go with it: in the card of the generations, and anew with what is typed."""
+    goes = [{"run": "2026-11-29-0300", "type": "elexisdb", "started": "2026-11-29T02:00:00Z", "size": 5, "strands": {"from": "2026-11-29T02:01:00Z", "until": "2026-11-30T02:01:00Z"}},
+            {"run": "2026-11-28-0300", "type": "elexisdb", "started": "2026-11-28T02:00:00Z", "size": 5, "strands": None}]
+    keeper = make_fake(console.folder / "keeper.sock", {"status": {"ok": True, "schedule": {}, "witnesses": {}}, "config-get": {"ok": True, "values": {}, "sha256": ""},
+                                                        "retention-preview": {"ok": True, "goes": goes, "bytes": 10, "stays": 3}})
+    browser = console.admin()
+    page = browser.get("/schedule").body.decode()
+    card = page[page.index("<h2>Wie viele Sicherungen bleiben</h2>"):]
+    card = card[:card.index("</section>")]
+    assert "entfernt 2 alte Archive (10 B)" in card and card.count("<li>") == 2
+    assert [m[1] != m[2] for m in re.finditer(r"geht jede Sekunde von ([^<]+) bis ([^<]+): Keine andere Sicherung", card)] == [True]
+    typed = json.loads(browser.get("/api/retention-preview?keep=7").body)
+    assert [bool(one.get("strands")) for one in typed["goes"]] == [True, False] and "Sekunde" in typed["goes"][0]["strands"]
+    assert [r["keep"] for r in keeper.asked if r["cmd"] == "retention-preview" and "keep" in r] == [7]
+
+
 def test_events_without_proxy_and_keeper(console, make_fake):
     """The stream outlives them, and says when they are back."""
     browser = console.admin()

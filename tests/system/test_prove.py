@@ -169,14 +169,21 @@ def test_a_segment_that_is_closed_while_it_is_read(practice):
 
 def test_what_a_deleted_backup_strands_is_said_before(practice):
     """Only the oldest one is where seconds begin that no other leads to."""
-    backup(practice)
-    listed = runs(practice)
-    if len(listed) < 2:
+    while len(runs(practice)) < 3:
         backup(practice)
-        listed = runs(practice)
+    listed = runs(practice)
     assert [run["strands"] is not None for run in listed] == [False] * (len(listed) - 1) + [True]
     strands = listed[-1]["strands"]
     assert strands == {"from": listed[-1]["finished"], "until": listed[-2]["finished"]}
+    # so does the preview of what retention will remove: of each, once the older ones have gone
+    practice.backup.start_keeper()
+    try:
+        goes = practice.backup.call({"cmd": "retention-preview", "keep": 2})["goes"]
+        assert practice.backup.call({"cmd": "retention-preview", "keep": 20})["goes"] == []
+    finally:
+        practice.backup.stop_keeper()
+    assert goes and [(g["run"], g["strands"]) for g in goes] == [
+        (old["run"], {"from": old["finished"], "until": new["finished"]}) for new, old in zip(listed, listed[1:])], goes
     argv = [paths.CLI, "--config", practice.backup.config, "backups", "delete", listed[-1]["run"]]
     asked = process.run(argv, input="no\n", env={"LANG": "C"}, check=False)
     assert asked.returncode == 2 and "With it goes every second from" in asked.stdout, asked

@@ -13,6 +13,7 @@
 #include "backup/job/trial/trial.h"
 #include "backup/rules/series.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
@@ -56,10 +57,15 @@ static const struct store_item *newest_before(const struct store_list *all, cons
     return NULL;
 }
 
-static int nothing(struct run *r, const char *why)
+/* why: a phrase, which is taken over. */
+static int nothing(struct run *r, json_t *why)
 {
+    json_t *event = json_pack("{ss}", "event", "note"),
+           *said = phrase("there is no chain to prove yet: %s", "");
     r->nothing = true;
-    run_note("there is no chain to prove yet: %s", why);
+    phrase_set(said, 0, why);
+    phrase_put(event, "text", said);
+    run_event(event);
     return 0;
 }
 
@@ -70,7 +76,7 @@ static int find_end(struct proof *p, struct err *e)
     const struct store_item *newest = newest_before(&p->all, NULL);
     const struct manifest *m = NULL;
     if (!newest)
-        return nothing(r, "there is no physical backup of this installation");
+        return nothing(r, phrase("there is no physical backup of this installation"));
     p->then = *newest;
     if (p->live_too) {
         p->base = newest;
@@ -82,7 +88,7 @@ static int find_end(struct proof *p, struct err *e)
     snprintf(r->suffix, sizeof r->suffix, "%s", newest->run);
     p->base = newest_before(&p->all, newest->run);
     if (!p->base)
-        return nothing(r, "it needs two physical backups");
+        return nothing(r, phrase("it needs two physical backups"));
     int code = copy_check_manifest(r, newest, path, &p->file, &m, e);
     if (code == 0)
         p->then.manifest = *m;
@@ -178,7 +184,7 @@ static int judge_no_way(struct proof *p, const struct binlog_place *end, struct 
             p->base->run, m->server.binlog.file, why.text);
         code = EXIT_INCONSISTENT;
     } else {
-        code = nothing(p->run, why.text);
+        code = nothing(p->run, error_phrase_json(&why));
     }
     binlog_catalog_clear(&c);
     return code;
@@ -253,11 +259,13 @@ static int prove(struct proof *p, struct err *e)
     struct binlog_point point;
     const struct manifest *m = &p->then.manifest;
     if (!m->server.binlog.file[0] || !p->base->manifest.server.binlog.file[0])
-        return nothing(p->run, "the server wrote no binary log when one of the backups was made");
+        return nothing(
+            p->run, phrase("the server wrote no binary log when one of the backups was made"));
     if (m->table_count == 0)
-        return nothing(p->run, "the backup has no checksums ([backup] checksums)");
+        return nothing(p->run, phrase("the backup has no checksums ([backup] checksums)"));
     if (series_compare(p->base->manifest.server.version, m->server.version) != SERIES_SAME)
-        return nothing(p->run, "the server was of another series when the backup before was made");
+        return nothing(
+            p->run, phrase("the server was of another series when the backup before was made"));
     int code = find_place(p, &point, e);
     if (code == 0)
         code = binlog_way_find(p->run, &point, p->base->run, &p->way, e);
