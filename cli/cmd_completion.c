@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "common/json_get.h"
 
 #define WORD_MAX 64
 
@@ -155,6 +156,28 @@ static void words(const struct cli *cli, bool described, int argc, char **argv)
     free(o.all);
 }
 
+static json_t *in_words(const struct cli *cli, const char *key)
+{
+    return key ? json_string(lang_text(cli->lang, key)) : json_null();
+}
+
+/* Each command with all its help, an object a line: scripts/gendocs makes manual pages of it. */
+static void tables(const struct cli *cli)
+{
+    for (size_t i = 0; cli->commands[i]; i++) {
+        const struct command *c = cli->commands[i];
+        json_t *details = json_array();
+        for (const struct help_line *l = c->details; l && (l->term || l->text); l++)
+            (void)json_array_append_new(
+                details, json_pack("[s?o]", l->term, in_words(cli, l->text)));
+        json_t *o = json_pack("{sssssoso}", "name", c->name, "args", c->args, "help",
+            in_words(cli, c->help), "details", details);
+        json_dumpf(o, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(o);
+    }
+}
+
 static int run_completion(struct cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "bash") == 0)
@@ -164,6 +187,8 @@ static int run_completion(struct cli *cli, int argc, char **argv)
     else if (argc >= 3 && (strcmp(argv[1], "words") == 0 || strcmp(argv[1], "described") == 0) &&
              strcmp(argv[2], "--") == 0)
         words(cli, argv[1][0] == 'd', argc - 3, argv + 3);
+    else if (argc == 2 && strcmp(argv[1], "tables") == 0)
+        tables(cli);
     else
         return cli_usage(cli, "for which shell? elexgate completion bash, or zsh");
     return EXIT_GOOD;

@@ -53,15 +53,17 @@ def test_nothing_leaves_the_destination(installed):
 
 
 def test_every_manual_page_is_installed_and_sound(installed):
-    pages = {p.name for p in (paths.ROOT / "docs/man").iterdir()}
-    assert {p.name for p in (installed[1] / "share/man").rglob("*.[158]")} == pages
-    for page in (installed[1] / "share/man").rglob("*.[158]"):
+    top = installed[1] / "share/man"
+    pages = {p.name for p in (paths.ROOT / "docs/man").glob("*.*")}
+    for folder in (top, top / "de"):
+        assert {str(p.relative_to(folder)) for p in folder.glob("man?/*")} == {f"man{name[-1]}/{name}" for name in pages}
+    for page in top.rglob("*.[158]"):
         done = subprocess.run(["mandoc", "-T", "lint", "-W", "error", page], stdout=subprocess.PIPE, text=True)
         assert done.returncode == 0, done.stdout
 
 
 def test_every_program_has_a_manual_page():
-    pages = {p.name.split(".")[0] for p in (paths.ROOT / "docs/man").iterdir()}
+    pages = {p.name.split(".")[0] for p in (paths.ROOT / "docs/man").glob("*.*")}
     assert [p for p in PROGRAMS if pathlib.Path(p).name not in pages] == []
 
 

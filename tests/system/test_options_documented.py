@@ -54,6 +54,42 @@ def test_manual_has_every_option():
     assert options_of_manual(MANUAL.read_text(encoding="utf-8")) == options_of_table()
 
 
+def marks(page):
+    """What a page says in every language: its sections, entries, options, commands, files, in order. What gendocs makes is compared by itself."""
+    text = re.sub(r"(?s)\.\\\" begin \w+: made by.*?\.\\\" end \w+\n", "", page.read_text(encoding="utf-8"))
+    parts = re.split(r"(?m)^\.S([hs])(?: .*)?$", text)
+    words = r"(Fl|Cm|Pa|Ev|Xr|Li|Ql|Dv|Dl)"
+    found = []
+    for kind, part in zip(parts[1::2], parts[2::2]):
+        terms = re.findall(r"(?m)^\.It (?=%s )(.*)$" % words, part)
+        macros = re.findall(r"(?m)^\.(?:Op |Pq |It )*%s (.*?)(?: [.,;:)]+)*$" % words, part)
+        found.append((kind, part.count("\n.It "), part.count("\n.Bd "), [term.lower() for term, _ in terms], sorted((macro, rest.lower()) for macro, rest in macros)))
+    return found
+
+
+@pytest.mark.parametrize("name", [p.name for p in MANUALS])
+def test_the_german_page_has_what_the_english_one_has(name):
+    """Prose is translated by hand: a section, an entry, an option, a file or a reference that comes or goes must do so in both."""
+    english, german = marks(ROOT / "docs/man" / name), marks(ROOT / "docs/man/de" / name)
+    if name == "elexgate.1":  # German commands are made from their help
+        english = [section for section in english if section[0] == "h"]
+    assert german == english
+
+
+def test_german_pages_are_spelt_as_in_switzerland():
+    for page in [ROOT / "po/man/de.po", *(ROOT / "docs/man/de").iterdir()]:
+        assert re.findall("[ß„“”]", page.read_text(encoding="utf-8")) == [], page.name
+
+
+@pytest.mark.parametrize("line", [".It Fl -takeover", ".It Pa /run/elexgate/proxy/proxy.sock", ".Ql elexgate drain", ".Sh SYSTEMD", ".Ev LISTEN_FDS"])
+def test_what_a_german_page_lacks_is_found(tmp_path, line):
+    page = ROOT / "docs/man/de/elexgate-proxy.8"
+    text = page.read_text(encoding="utf-8").replace(".Pq Ev", ".Ev")
+    assert line in text
+    (tmp_path / page.name).write_text(text.replace(line, "", 1), encoding="utf-8")
+    assert marks(tmp_path / page.name) != marks(ROOT / "docs/man" / page.name)
+
+
 def test_a_missing_option_is_found():
     text = SAMPLE.read_text(encoding="utf-8")
     assert options_of_sample(text.replace("#announce =", "#anounce =")) != options_of_table()
