@@ -119,8 +119,9 @@ void action_drill(struct request *rq)
 
 void action_delete(struct request *rq)
 {
-    _cleanup_json_ json_t *request = about_run(rq, "delete");
+    json_t *request = about_run(rq, "delete"); /* names it, for the audit log too */
     if (!form_flag(rq->form, "sure")) {
+        json_decref(request);
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, back(rq), say(rq, "not-sure", NULL));
         return;
     }
