@@ -6,6 +6,7 @@
 #include "link/rights.h"
 #include "common/json_get.h"
 #include "link/control.h"
+#include "people/sealed.h"
 
 /* The answer as it came, also a refusal. A program that is not there gets a code that none of its
  * own answers has. */
@@ -40,16 +41,35 @@ static json_t *named(const struct request *rq, json_t *request)
     return request;
 }
 
-/* To the keeper also what was typed to confirm it (link/rights.h), where it has to be: nobody else
- * checks passwords, and nobody else is to see one. */
-static json_t *confirmed(const struct request *rq, json_t *request)
+/* To the keeper also what was typed to confirm it (link/rights.h), where it has to be. Passwords
+ * are sealed: it hands them to a job that checks them, and nobody else is to see one. */
+static int seal(const struct request *rq, json_t *request, struct err *e)
 {
-    const char *password = json_get_str(rq->form, "own_password");
+    static const char *const secrets[] = {"confirm", "password"}; /* the latter: of an account */
+    const char *typed = json_get_text(rq->form, "own_password");
+    _cleanup_free_ char *key = sealed_key_beside(rq->settings->keeper_socket);
     struct right right;
-    if (named(rq, request) && password && *password && !json_object_get(request, "confirm") &&
+    int r = 0;
+    if (named(rq, request) && *typed && !json_object_get(request, "confirm") &&
         rights_find(RIGHTS_KEEPER, request, &right) && right.confirm)
-        (void)json_object_set_new(request, "confirm", json_string(password));
-    return request;
+        (void)json_object_set_new(request, "confirm", json_string(typed));
+    for (size_t i = 0; r == 0 && i < 2; i++) {
+        _cleanup_free_ char *sealed = NULL;
+        const char *text = json_get_text(request, secrets[i]);
+        if (*text && (r = sealed_close(key, text, &sealed, e)) == 0)
+            (void)json_object_set_new(request, secrets[i], json_string(sealed));
+    }
+    return r;
+}
+
+static int ask_keeper_sealed(
+    struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
+{
+    int r = seal(rq, request, e);
+    if (r == 0)
+        return ask_raw(rq->settings->keeper_socket, request, timeout_ms, answer, e);
+    json_decref(request);
+    return r;
 }
 
 int ask_proxy(struct request *rq, json_t *request, json_t **answer, struct err *e)
@@ -71,13 +91,14 @@ int ask_keeper(struct request *rq, json_t *request, json_t **answer, struct err 
 int ask_keeper_long(
     struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
-    return ask(rq->settings->keeper_socket, confirmed(rq, request), timeout_ms, answer, e);
+    int r = ask_keeper_sealed(rq, request, timeout_ms, answer, e);
+    return r < 0 ? r : control_refused(answer, e);
 }
 
 int ask_keeper_raw(
     struct request *rq, json_t *request, int timeout_ms, json_t **answer, struct err *e)
 {
-    return ask_raw(rq->settings->keeper_socket, confirmed(rq, request), timeout_ms, answer, e);
+    return ask_keeper_sealed(rq, request, timeout_ms, answer, e);
 }
 
 int ask_told(const char *socket, json_t *request, json_t **answer, struct err *e)

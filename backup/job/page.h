@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include "common/config.h"
 
-/* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-retention" */
+/* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-password", "page-retention"
+ */
 bool page_command_known(const char *name);
 /* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
  * -errno, or the exit code; then *told: what else is to be said of the failure ("error_phrase",
@@ -25,6 +26,11 @@ int page_cert(const struct config *c, const char *config_file, const json_t *req
 void page_cert_clean(const char *state_dir);
 /* page_config.c: {"values":{...},"sha256":...} */
 int page_config(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e) MUSTCHECK;
+
+/* page_password.c: {"sealed":...,"hash":...}; *answer: {"ok":true,"fits":BOOL}; without "hash" that
+ * of a new password, {"ok":true,"hash":...}, or ERANGE. */
+int page_password(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 
 /* page_retention.c: {"keep":N,"keep_daily":N,...}, what is missing as in the configuration;

@@ -75,6 +75,10 @@ static void on_end(void *ctx, int exit_code, int signal)
         answer = a->o.answer(k, a->o.ctx, a->event, a->last);
     if (!answer)
         answer = json_error(EIO, "the program gave no answer");
+    if (json_is_null(answer)) {
+        errand_free(a);
+        return;
+    }
     struct control_client *client = control_client_ref(a->client);
     keeper_audit_request(a->uid, a->request, answer);
     errand_free(a); /* what it needed is gone when the answer is there */

@@ -8,8 +8,9 @@
 
 #include "backup/keeper/keeper.h"
 
-/* The answer to send (new reference). event: the last line with the name asked for, or NULL; last:
- * the line with "done":true, or the only line of elexgate(1). Both borrowed, for a good end. */
+/* The answer to send (new reference), json_null() where it is sent otherwise. event: the last line
+ * with the name asked for, or NULL; last: the line with "done":true, or the only line of
+ * elexgate(1). Both borrowed, for a good end. */
 typedef json_t *keeper_errand_fn(struct keeper *k, void *ctx, json_t *event, json_t *last);
 
 struct keeper_errand_options {
@@ -29,7 +30,11 @@ json_t *keeper_errand(
 /* Ends those that take too long; with `all` drops every one, since the keeper ends. */
 void keeper_errands_tick(struct keeper *k, bool all);
 
-/* A request that a job of `kind` answers, which reads it as it is (job/page.h). In cert.c. */
+/* A job of `kind` reads what it is told, and answers in one line (job/page.h): ask, in and event of
+ * the options are filled in here. In cert.c. */
+json_t *keeper_told_errand(struct keeper *k, struct control_client *c, const json_t *told,
+    enum monitor_kind kind, const struct keeper_errand_options *o) MUSTCHECK;
+/* It is told the request as it is. */
 json_t *keeper_page_errand(struct keeper *k, struct control_client *c, json_t *request,
     enum monitor_kind kind, keeper_errand_fn *answer) MUSTCHECK;
 #endif

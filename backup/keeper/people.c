@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backup/keeper/audit.h"
+#include "backup/keeper/errand.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -143,33 +144,17 @@ static int adopt_list(struct keeper_people *p, json_t *next, struct err *e)
     return 0;
 }
 
-/* --- on a worker thread ----------------------------------------------------------------------- */
+/* --- by a job, which alone opens what was sealed (job/page.h) ----------------------------------
+ */
 
 struct check {
-    uv_work_t work;
     struct keeper *k;
     struct control_client *client;
-    uid_t uid;
     json_t *request;
     struct right right; /* what is done once it is confirmed: */
     keeper_confirmed_fn *then;
-    char password[PASSWORD_MAX + 1];
-    char hash[PASSWORD_HASH_LEN]; /* to compare with, or what was made */
-    bool make, good;
+    bool make; /* a hash */
 };
-
-static void on_worker(uv_work_t *work)
-{
-    struct check *c = work->data;
-    c->good = c->make ? password_hash(c->password, c->hash, NULL) == 0
-                      : password_fits(c->hash, c->password);
-}
-
-static void answer_later(struct check *c, json_t *answer)
-{
-    keeper_audit_request(c->uid, c->request, answer);
-    control_answer(c->client, answer);
-}
 
 static json_t *store_hash(struct keeper_people *p, const json_t *request, const char *hash)
 {
@@ -199,32 +184,40 @@ static json_t *wrong_password(struct guesses *g)
     return json_error(EACCES, "the password is wrong");
 }
 
-static void on_done(uv_work_t *work, int status)
+/* json_null(): what is done now answers by itself. */
+static json_t *judged(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
-    struct check *c = work->data;
-    struct keeper_people *p = c->k->ports.people;
-    p->checks--;
-    explicit_bzero(c->password, sizeof c->password);
-    if (status < 0 || c->k->stopping) {
-        answer_later(c, json_error(ECANCELED, "the keeper is being stopped"));
-    } else if (c->make) {
-        answer_later(c, c->good ? store_hash(p, c->request, c->hash)
-                                : json_error(ENOMEM, "no memory to hash a password (64 MiB)"));
-    } else if (!c->good) {
-        answer_later(c, wrong_password(guesses_of(p, rights_account(c->request))));
-    } else {
-        *guesses_of(p, rights_account(c->request)) = (struct guesses){0};
-        if (control_client_ctx(c->client)) /* who hung up meanwhile gets nothing done */
-            c->then(c->k, c->client, c->request, &c->right);
-    }
+    struct check *c = ctx;
+    struct keeper_people *p = k->ports.people;
+    json_t *said = json_object_get(event, "answer");
+    const char *name = rights_account(c->request);
+    (void)last;
+    if (k->stopping)
+        return json_error(ECANCELED, "the keeper is being stopped");
+    if (!json_get_true(said, "ok"))
+        return json_incref(said);
+    if (c->make)
+        return store_hash(p, c->request, json_get_text(said, "hash"));
+    if (!json_get_true(said, "fits"))
+        return wrong_password(guesses_of(p, name));
+    *guesses_of(p, name) = (struct guesses){0};
+    if (control_client_ctx(c->client)) /* who hung up meanwhile gets nothing done */
+        c->then(k, c->client, c->request, &c->right);
+    return json_null();
+}
+
+static void drop_check(void *ctx)
+{
+    struct check *c = ctx;
+    c->k->ports.people->checks--;
     control_client_unref(c->client);
     json_decref(c->request);
     free(c);
 }
 
-/* NULL: under way. */
+/* NULL: under way. hash: NULL = one is made of it. */
 static json_t *begin_check(struct keeper *k, struct control_client *client, json_t *request,
-    const char *password, const char *hash, const struct right *right, keeper_confirmed_fn *then)
+    const char *sealed, const char *hash, const struct right *right, keeper_confirmed_fn *then)
 {
     struct keeper_people *p = k->ports.people;
     uint64_t now = clock_mono_ms();
@@ -235,37 +228,30 @@ static json_t *begin_check(struct keeper *k, struct control_client *client, json
         return json_error(EAGAIN, "a wrong password was given: once more in %llu s",
             (unsigned long long)(not_before - now + 999) / 1000);
     struct check *c = xcalloc(1, sizeof *c);
-    c->work.data = c;
-    c->k = k;
+    *c = (struct check){.k = k, .then = then, .make = hash == NULL};
     c->client = control_client_ref(client);
-    c->uid = control_client_uid(client);
     c->request = json_incref(request);
-    c->make = hash == NULL;
     if (right)
         c->right = *right;
-    c->then = then;
-    snprintf(c->password, sizeof c->password, "%s", password);
-    if (hash)
-        snprintf(c->hash, sizeof c->hash, "%s", hash);
     p->checks++;
-    CHECK(uv_queue_work(&k->loop, &c->work, on_worker, on_done) == 0);
-    return NULL;
+    _cleanup_json_ json_t *asked = json_pack("{s:s, s:s*}", "sealed", sealed, "hash", hash);
+    return keeper_told_errand(k, client, asked, MONITOR_PAGE_PASSWORD,
+        &(struct keeper_errand_options){
+            .request = request, .answer = judged, .ctx = c, .drop = drop_check});
 }
 
 static json_t *confirm(struct keeper *k, struct control_client *c, json_t *request,
     const struct right *right, keeper_confirmed_fn *then)
 {
-    const char *password = json_get_text(request, "confirm");
+    const char *sealed = json_get_text(request, "confirm");
     const json_t *person = find_person(k->ports.people, rights_account(request), NULL);
-    if (!*password)
+    if (!*sealed)
         return json_error(ENOKEY, "this needs the password of whoever is signed in, once more");
     if (!person)
         return json_error(ENOENT,
             "the keeper does not know the account %s, which therefore cannot confirm: an admin removes it on the page and adds it anew",
             UTF8_SHORT(rights_account(request), 40));
-    if (strlen(password) > PASSWORD_MAX)
-        return wrong_password(guesses_of(k->ports.people, rights_account(request)));
-    return begin_check(k, c, request, password, json_get_text(person, "hash"), right, then);
+    return begin_check(k, c, request, sealed, json_get_text(person, "hash"), right, then);
 }
 
 void keeper_people_confirm(struct keeper *k, struct control_client *c, json_t *request,
@@ -311,8 +297,7 @@ json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *reque
 {
     struct keeper_people *p = k->ports.people;
     const char *action = json_get_text(request, "action"), *name = json_get_text(request, "name");
-    const char *password = json_get_text(request, "password"),
-               *role = json_get_text(request, "role");
+    const char *role = json_get_text(request, "role");
     bool first = strcmp(action, "first") == 0, add = strcmp(action, "add") == 0,
          set = strcmp(action, "set") == 0;
     enum rights_level level = keeper_people_level(
@@ -334,7 +319,5 @@ json_t *keeper_account(struct keeper *k, struct control_client *c, json_t *reque
     if (!find_person(p, name, NULL) && (!*role || json_array_size(p->list) >= PEOPLE_MAX))
         return json_error(
             EINVAL, "a new account needs a role, and there are at most %d", PEOPLE_MAX);
-    if (strlen(password) < PASSWORD_MIN || strlen(password) > PASSWORD_MAX)
-        return json_error(ERANGE, "a password has %d to %d characters", PASSWORD_MIN, PASSWORD_MAX);
-    return begin_check(k, c, request, password, NULL, NULL, NULL);
+    return begin_check(k, c, request, json_get_text(request, "password"), NULL, NULL, NULL);
 }

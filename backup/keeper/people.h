@@ -1,7 +1,8 @@
 /*
  * The page's accounts as the keeper knows them: it decides for itself who may what, and checks a
- * password that is asked for anew. The page's program keeps its own list for signing in; whoever
- * takes that program over can neither add to this one nor confirm without a password.
+ * password that is asked for anew. It sees none: the page seals it, and a job opens it
+ * (people/sealed.h). The page's program keeps its own list for signing in; whoever takes that
+ * program over can neither add to this one nor confirm without a password.
  *
  * state_dir/people.json (0600): {"people":[{"name","role","hash"}]}. The first account is taken as
  * it comes, as long as there is none; each later change is confirmed by the password of an account
@@ -23,9 +24,9 @@ void keeper_people_free(struct keeper_people *p); /* NULL allowed; no check may 
 enum rights_level keeper_people_level(
     const struct keeper_people *p, enum rights_level level, const json_t *request);
 
-/* Checks the request's "confirm" against the account that it names, on a worker thread. Then runs
- * it (then), or answers why not: EACCES wrong, ENOKEY missing, EAGAIN too often,
- * ENOENT not known here. The request is kept until then. */
+/* Has a job check the request's "confirm" against the account that it names. Then runs it
+ * (then), or answers why not: EACCES wrong, ENOKEY missing, EAGAIN too often, ENOENT not known
+ * here. The request is kept until then. */
 typedef void keeper_confirmed_fn(
     struct keeper *k, struct control_client *c, json_t *request, const struct right *right);
 void keeper_people_confirm(struct keeper *k, struct control_client *c, json_t *request,

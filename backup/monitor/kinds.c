@@ -63,6 +63,8 @@ static const struct kind kinds[MONITOR_KINDS] = {
         .rights = WRITE | RIGHT(CHOWN) | RIGHT(FOWNER)},
     [MONITOR_PAGE_RETENTION] = {{"page-retention"}, .bound = true, .input = INPUT_GIVEN,
         .rights = READ},
+    [MONITOR_PAGE_PASSWORD] = {{"page-password"}, .bound = true, .input = INPUT_GIVEN,
+        .rights = READ},
     [MONITOR_PAGE_AUDIT] = {{"page-audit"}, .bound = true, .input = INPUT_GIVEN, .rights = READ},
 };
 

@@ -20,6 +20,7 @@
 #include "common/program.h"
 #include "common/utf8.h"
 #include "link/unix_socket.h"
+#include "people/sealed.h"
 
 #define EXPIRE_MS (24 * 60 * 60 * 1000) /* how often old audit logs are looked for */
 
@@ -159,6 +160,19 @@ static void run(int signals)
     jobs_end();
 }
 
+/* What the page closes passwords with; without it nothing can be confirmed there, and all else goes
+ * on. */
+static void make_key(void)
+{
+    struct err e = {0};
+    _cleanup_free_ char *within = sealed_key_within(
+        config_str(config, "backup", NULL, "state_dir"));
+    _cleanup_free_ char *beside = sealed_key_beside(
+        config_str(config, "backup", NULL, "control_socket"));
+    if (sealed_make(beside, within, &e) < 0)
+        log_err(LOG_ERROR, "no-key-for-passwords", &e);
+}
+
 static bool started_by_keeper(void)
 {
     int type = 0;
@@ -200,6 +214,7 @@ int main(int argc, char **argv)
         log_err(LOG_ERROR, "not-started", &e);
         return EXIT_FAILED;
     }
+    make_key();
     run(signals);
     audit_stop();
     config_free(config);

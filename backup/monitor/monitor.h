@@ -63,6 +63,7 @@ enum monitor_kind {
     MONITOR_PAGE_CONFIG,
     MONITOR_PAGE_AUDIT,
     MONITOR_PAGE_RETENTION,
+    MONITOR_PAGE_PASSWORD,
     MONITOR_PROVE,    /* that the archived binary log leads from one backup to the next */
     MONITOR_TIMELINE, /* one day at a glance: text */
     MONITOR_KINDS

@@ -21,6 +21,7 @@ from lib.backup import Backup
 from lib.certs import Authority
 from lib.console import PASSWORD, Console
 from lib.gate import write_config
+from lib.sealed import OVERHEAD, SIZE
 
 pytestmark = pytest.mark.sanitize
 PAGES = ["/", "/clients", "/schedule", "/backups", "/restore", "/certificates", "/log", "/account"]
@@ -606,17 +607,32 @@ def test_events_are_shared(console, make_fake):
         s.close()
 
 
-def test_a_typed_password_goes_to_the_keeper_alone(console, make_fake):
-    """And there only with what has to be confirmed: a proxy that was taken over must not learn it."""
+def test_a_typed_password_reaches_neither_keeper_nor_proxy(console, make_fake):
+    """It goes sealed (people/sealed.h), to the keeper only, and there only with what has to be confirmed: one that was taken over learns none."""
     proxy = make_fake(console.folder / "proxy.sock", {"status": {"ok": True, "state": "open"}, "sessions": {"ok": True, "sessions": []}, "open": {"ok": True}})
     keeper = make_fake(console.folder / "keeper.sock", {"status": {"ok": True, "schedule": {}, "witnesses": {}}, "archives": {"ok": True, "runs": []}})
     browser = console.admin()
     typed = "typed to confirm it"
+    browser.do("/account/add", name="mpa", role="viewer", password=typed, own_password=typed)
+    browser.do("/account/password", old=PASSWORD, new=typed, again=typed)
     browser.do("/backups/delete", run="2026-11-30-1000", sure="1", own_password=typed)
     for path in ("/restore", "/clients/open", "/clients/block", "/clients/name"):
         browser.do(path, run="2026-11-30-1000", word="mistyped", certificate_text="x", reason="y", own_password=typed)
     assert "sessions" in {r["cmd"] for r in proxy.asked} and typed not in json.dumps(proxy.asked)
-    assert {r["cmd"] for r in keeper.asked if typed in json.dumps(r)} == {"delete"}
+    heard = json.dumps(keeper.asked)
+    assert typed not in heard and PASSWORD not in heard and base64.b64encode(typed.encode()).decode()[:-4] not in heard
+    assert {r["cmd"] for r in keeper.asked if "confirm" in r} == {"delete", "account"}
+    sealed = [r[k] for r in keeper.asked for k in ("confirm", "password") if k in r]
+    assert len(sealed) >= 5 and {len(base64.b64decode(s)) - OVERHEAD for s in sealed} == {SIZE}, sealed  # not even how long it is
+    # without a key, or with one that somebody else has put there, nothing is asked at all
+    key = console.folder / "password.pub"
+    for spoil in (lambda: key.write_bytes(b"short"), lambda: os.chown(key, 65534, 65534) or console.folder.chmod(0o777), key.unlink):
+        key.write_bytes(os.urandom(32))
+        spoil()
+        count = len([r for r in keeper.asked if r["cmd"] == "delete"])
+        assert browser.do("/backups/delete", run="2026-11-30-1000", sure="1", own_password=typed).status == 503
+        assert len([r for r in keeper.asked if r["cmd"] == "delete"]) == count
+    console.folder.chmod(0o755)
 
 
 def test_what_a_deleted_backup_strands_stands_beside_the_button(console, make_fake):

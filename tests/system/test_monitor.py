@@ -22,7 +22,7 @@ ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct 
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
 KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status open cert-renew notify "
-         "binlog look page-cert page-config page-audit page-retention prove timeline").split()
+         "binlog look page-cert page-config page-audit page-retention page-password prove timeline").split()
 NOW, DUMP = 1 << 0, 1 << 1
 DAC_READ_SEARCH = 2
 F_OFD_SETLK = 37

@@ -12,6 +12,7 @@ import pytest
 
 from lib import control, paths, process
 from lib.backup import Backup
+from lib.sealed import seal, with_sealed
 
 pytestmark = [pytest.mark.sanitize, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")]
 PAGE = "nobody"  # stands for elexgate-console
@@ -55,7 +56,7 @@ def keeper(folder, server):
 
 
 def ask(b, cmd, user=PAGE, **more):
-    return as_user(user, b.socket, {"cmd": cmd, **more})
+    return as_user(user, b.socket, with_sealed(b.socket, {"cmd": cmd, **more}))
 
 
 @pytest.mark.parametrize("cmd,more", [
@@ -138,6 +139,28 @@ def test_who_confirms(keeper):
     assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EEXIST"
     people = keeper.own / "people.json"
     assert people.stat().st_mode & 0o777 == 0o600 and PASSWORD not in people.read_text()
+
+
+def test_the_keeper_sees_no_password(keeper):
+    """It hands on what the page has sealed to a job of root's, which says yes or no."""
+    assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"]
+    key, pub = keeper.state / "password.key", keeper.folder / "password.pub"
+    assert key.stat().st_mode & 0o777 == 0o600 and key.stat().st_uid == 0 and pub.stat().st_uid == 0 and pub.stat().st_mode & 0o777 == 0o644
+    delete = {"cmd": "delete", "which": "2026-11-22-0315", "as": ADMIN}
+    # in the clear it is none, and a longer one is another
+    for wrong in (PASSWORD, seal(keeper.socket, PASSWORD + "x" * 300)):
+        process.wait_until(lambda: as_user(PAGE, keeper.socket, {**delete, "confirm": wrong})["code"] == "EACCES", 40, "a wrong one")  # pylint: disable=cell-var-from-loop
+    process.wait_until(lambda: ask(keeper, **delete, confirm=PASSWORD)["code"] == "ENOENT", 40, "the right one")
+    for text in ("short", "x" * 201, ""):
+        assert ask(keeper, "account", action="add", name="mpa", role="viewer", password=text, confirm=PASSWORD, **{"as": ADMIN})["code"] == "ERANGE"
+    # what was sealed to the key of an earlier start is of no use any more
+    old = seal(keeper.socket, PASSWORD)
+    keeper.stop_keeper()
+    keeper.start_keeper()
+    assert as_user(PAGE, keeper.socket, {**delete, "confirm": old})["code"] == "EACCES"
+    # the job that opens them refuses a key that others can read, and says so
+    key.chmod(0o644)
+    process.wait_until(lambda: "password.key" in (no := ask(keeper, **delete, confirm=PASSWORD))["error"] and no["code"] == "EIO", 40, "a key that is no secret")
 
 
 def test_the_audit_log_names_whom_the_kernel_names(keeper):

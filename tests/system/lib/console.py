@@ -1,6 +1,8 @@
 """elexgate-console under test, and a browser that is not one: cookies, CSRF tokens, raw TLS."""
 import http.client
 import json
+import os
+import pathlib
 import re
 import socket
 import ssl
@@ -34,6 +36,9 @@ class Console:
 
     def start(self, env=None):
         write_config(self.config, self.sections)
+        key = pathlib.Path(self.sections["backup"]["control_socket"]).parent / "password.pub"
+        if key.parent.is_dir() and not key.exists():  # beside a keeper that is none; a real one makes its own
+            key.write_bytes(os.urandom(32))
         known = len(self.process.log()) if self.process else 0
         self.process = process.Child("elexgate-console", [paths.CONSOLE, "--config", self.config], self.folder / "console.log",
                                      env=env)
