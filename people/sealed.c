@@ -46,8 +46,8 @@ int sealed_make(const char *public_path, const char *secret_path, struct err *e)
     return r;
 }
 
-static int read_key(const char *path, unsigned char key[static crypto_box_PUBLICKEYBYTES],
-    struct err *e)
+static int read_key(
+    const char *path, unsigned char key[static crypto_box_PUBLICKEYBYTES], struct err *e)
 {
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
@@ -100,8 +100,8 @@ int sealed_open(
         r = read_key(secret_path, secret, e);
     if (r < 0)
         return r;
-    bool good = sodium_base642bin(box, sizeof box, sealed, strlen(sealed), NULL, &len, NULL,
-                    VARIANT) == 0 &&
+    bool good = sodium_base642bin(
+                    box, sizeof box, sealed, strlen(sealed), NULL, &len, NULL, VARIANT) == 0 &&
                 len == sizeof box && crypto_scalarmult_base(public, secret) == 0 &&
                 crypto_box_seal_open((unsigned char *)out, box, len, public, secret) == 0;
     sodium_memzero(secret, sizeof secret);

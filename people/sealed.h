@@ -16,7 +16,8 @@ char *sealed_key_beside(const char *control_socket) MUSTCHECK;
 char *sealed_key_within(const char *state_dir) MUSTCHECK;
 /* A new pair, in place of an old one; what was closed with that can be opened no more. */
 int sealed_make(const char *public_path, const char *secret_path, struct err *e) MUSTCHECK;
-/* *out: text, malloc'ed. -EHOSTDOWN: there is no key, or one that somebody else may have put there. */
+/* *out: text, malloc'ed. -EHOSTDOWN: there is no key, or one that somebody else may have put there.
+ */
 int sealed_close(const char *public_path, const char *text, char **out, struct err *e) MUSTCHECK;
 /* -EBADMSG: nothing that was closed with this key. */
 int sealed_open(const char *secret_path, const char *sealed, char out[static SEALED_SIZE],

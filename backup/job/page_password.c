@@ -1,6 +1,6 @@
 /*
- * A password that somebody typed on the page, sealed there (people/sealed.h): it is opened, compared
- * with a hash or made one of, and forgotten. So the keeper, which asks, never sees it.
+ * A password that somebody typed on the page, sealed there (people/sealed.h): it is opened,
+ * compared with a hash or made one of, and forgotten. So the keeper, which asks, never sees it.
  */
 #include "backup/job/page.h"
 
