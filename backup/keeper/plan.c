@@ -137,7 +137,7 @@ static bool base_due(struct plan *p, const struct plan_rules *rules, const struc
             pause = p->base_was && !stopped ? BASE_AGAIN_MS : CHAIN_DUE_MS;
     p->base_was |= f->base == PLAN_BASE_THERE;
     if (!missing || !rules->physical || m->pending.due_ms || f->busy ||
-        f->mono_ms < p->base_not_before_mono_ms ||
+        (f->timeline == p->made_timeline && f->mono_ms < p->base_not_before_mono_ms) ||
         (m->base_due_ms && m->base_timeline == f->timeline && since >= 0 && since < pause))
         return false;
     p->base_was = false;
@@ -249,6 +249,7 @@ void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_fa
         (end->exit_code == EXIT_GOOD || end->exit_code == EXIT_INCOMPLETE)) {
         p->memory->prove_due = true;
         p->base_not_before_mono_ms = f->mono_ms + BASE_SEEN_MS;
+        p->made_timeline = f->timeline;
         p->prove_failed = 0;
         p->prove_not_before_mono_ms = 0;
     }

@@ -68,7 +68,8 @@ struct plan {
     unsigned prove_failed;      /* how often the proof that is due could not be tried */
     int64_t prove_not_before_mono_ms;
     bool base_was;                   /* there has been one since the last was due */
-    int64_t base_not_before_mono_ms; /* the stream has yet to see the backup that was made */
+    int64_t base_not_before_mono_ms; /* the stream has yet to see the backup that was made, */
+    uint32_t made_timeline;          /* in this timeline; another one waits for nothing */
     int64_t live_mono_ms;            /* when the running server was last compared */
     uint64_t live_counters;          /* what its counters were then */
 };

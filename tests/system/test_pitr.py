@@ -608,22 +608,30 @@ def test_a_new_timeline_gets_a_backup_at_once(live):
         process.wait_until(lambda: base(b) == "own", 30, "the stream has looked")
         when = live.p.moment()[0]
         live.write(3, at=100)
-        for timeline, argv in ((2, ["--to", when]), (3, ["undo"])):
-            b.cli("restore", *argv, "--yes")
-            process.wait_until(lambda: len(b.runs("backup")) == timeline - 1 and base(b) == "own", 120, "a backup that nobody asked for")
-            said = b.call("status")
-            assert said["binlog"]["base"]["timeline"] == timeline and said["binlog"]["base"]["reason"] == "restored"
-            assert not [f for f in said["findings"] if f["code"] == "base-missing"]
-            moment, _, then = live.p.moment(f"INSERT INTO load_db.kontakt (name) VALUES ('in {timeline}')")
-            server.sql("DELETE FROM load_db.kontakt")
-            process.wait_until(lambda: b.call("status")["binlog"].get("gtid") == server.value("SELECT @@gtid_binlog_pos"), 30, "the archive catches up")
-            got, lines = live.p.into("--to", moment)
-            assert not differences(then, got)
-            assert event(lines, "way")[0]["spans"] == 1
+        b.cli("restore", "--to", when, "--yes")
+        process.wait_until(lambda: len(b.runs("backup")) == 1 and base(b) == "own", 120, "a backup that nobody asked for")
+        said = b.call("status")
+        assert said["binlog"]["base"]["timeline"] == 2 and said["binlog"]["base"]["reason"] == "restored"
+        assert not [f for f in said["findings"] if f["code"] == "base-missing"]
+        moment, _, then = live.p.moment("INSERT INTO load_db.kontakt (name) VALUES ('danach')")
+        server.sql("DELETE FROM load_db.kontakt")
+        process.wait_until(lambda: b.call("status")["binlog"].get("gtid") == server.value("SELECT @@gtid_binlog_pos"), 30, "the archive catches up")
+        got, lines = live.p.into("--to", moment)
+        assert not differences(then, got)
+        assert event(lines, "way")[0]["spans"] == 1
+        b.cli("restore", "undo", "--yes")  # to what nobody knows the place of
+        process.wait_until(lambda: base(b) == "missing" and b.call("status")["binlog"]["base"]["timeline"] == 3, 30, "the third timeline has none")
+        process.wait_until(lambda: (b.call("status").get("pending") or {}).get("due") or base(b) == "own", 30, "one is due")
+        b.cli("backup", "--now")  # sooner than it would come by itself
+        process.wait_until(lambda: base(b) == "own", 30, "it is one")
         newest = b.job("list")[-1]["backups"][0]["run"]
         b.job("remove", newest)  # the only one: it is missed at once
         process.wait_until(lambda: base(b) == "missing", 30, "it is missed")
         said = b.call("status")
         assert [f["level"] for f in said["findings"] if f["code"] == "base-missing"] == ["bad"]
+        server.sql("RESET MASTER; INSERT INTO load_db.kontakt (name) VALUES ('anew')")
+        process.wait_until(lambda: b.call("status")["binlog"]["base"].get("timeline") == 4, 30, "a fourth timeline")
+        assert b.call("status")["binlog"]["base"]["reason"] == "reset"
+        process.wait_until(lambda: (b.call("status").get("pending") or {}).get("due"), 30, "one is due for it, too")
     finally:
         b.stop_keeper()

@@ -719,6 +719,46 @@ static void test_a_missing_base_is_not_made_without_end(void **state)
     done(&w);
 }
 
+/* What the stream says while the keeper runs, and whether a backup is due within a minute of the
+ * last one, and an hour later. */
+static void test_what_takes_the_base_away(void **state)
+{
+    static const struct {
+        const char *what;
+        enum plan_base was, base;
+        uint32_t timeline_was, timeline;
+        bool at_once, later;
+    } rows[] = {
+        {"[binlog] archive was switched on", PLAN_BASE_UNKNOWN, PLAN_BASE_MISSING, 0, 1, true,
+            true},
+        {"switched off", PLAN_BASE_THERE, PLAN_BASE_UNKNOWN, 1, 0, false, false},
+        {"switched on anew, and the server's log had gone on", PLAN_BASE_UNKNOWN, PLAN_BASE_MISSING,
+            0, 2, true, true},
+        {"switched on anew, nothing is missing", PLAN_BASE_UNKNOWN, PLAN_BASE_THERE, 0, 1, false,
+            false},
+        {"RESET MASTER", PLAN_BASE_THERE, PLAN_BASE_MISSING, 1, 2, true, true},
+        {"the base is damaged or gone", PLAN_BASE_THERE, PLAN_BASE_MISSING, 1, 1, false, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w = with_base(rows[i].was, rows[i].timeline_was);
+        plan_ended(&w.plan, &(struct plan_end){.job = PLAN_BACKUP, .exit_code = EXIT_GOOD}, &w.now);
+        w.memory.prove_due = false;
+        assert_lives(&w, 10 * SEC, PLAN_NOTHING);
+        w.now.base = rows[i].base;
+        w.now.timeline = rows[i].timeline;
+        struct plan_action a = live(&w, 10 * SEC);
+        if ((a.what == PLAN_TELL_BASE_DUE) != rows[i].at_once)
+            fail_msg("%s: %d at once", rows[i].what, a.what);
+        if (!rows[i].at_once) {
+            a = live(&w, HOUR);
+            if ((a.what == PLAN_TELL_BASE_DUE) != rows[i].later)
+                fail_msg("%s: %d later", rows[i].what, a.what);
+        }
+        done(&w);
+    }
+}
+
 static void test_the_running_server_is_compared_when_nobody_writes(void **state)
 {
     (void)state;
@@ -828,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_a_broken_chain_makes_a_backup_due_once_a_day),
         cmocka_unit_test(test_a_missing_base_makes_a_backup_due),
         cmocka_unit_test(test_a_missing_base_is_not_made_without_end),
+        cmocka_unit_test(test_what_takes_the_base_away),
         cmocka_unit_test(test_the_running_server_is_compared_when_nobody_writes),
         cmocka_unit_test(test_a_restore_that_was_cut_off_is_settled),
         cmocka_unit_test(test_a_restore_that_ends_without_a_word_is_settled_at_once),
