@@ -24,6 +24,7 @@ struct opened {
     int failed;     /* its result */
     iconv_t utf16;  /* (iconv_t)-1: the text is none */
     bool begun;     /* the first bytes of the text have been looked at */
+    bool marked;    /* behind the place of a mark: U+FEFF is a letter from here on */
     char rest[4];   /* of a character in two pieces */
     size_t n_rest;
     uint64_t bytes;
@@ -206,10 +207,11 @@ static int put_utf16(struct opened *o, const char *data, size_t n)
         memcpy(o->rest, from, left);
         const char *text = out;
         size_t len = sizeof out - room;
-        if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* its mark */
+        if (!o->marked && len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
             text += 3;
             len -= 3;
         }
+        o->marked = o->marked || sizeof out > room;
         int code = put(o, text, len);
         if (code != 0 || take == 0)
             return code;

@@ -86,12 +86,17 @@ char *unpack_clean_path(const char *raw, unsigned strip)
     return path;
 }
 
+#define MTIME_MAX INT64_C(9000000000) /* of which the nanoseconds fit */
+
 static struct place_meta meta_of(struct unpack *u, struct archive_entry *ae)
 {
+    int64_t seconds = archive_entry_mtime(ae);
+    if (seconds < -MTIME_MAX || seconds > MTIME_MAX) /* a foreign tar says anything */
+        seconds = 0;
     struct place_meta m = {.mode = (uint32_t)archive_entry_perm(ae),
         .uid = (uid_t)archive_entry_uid(ae),
         .gid = (gid_t)archive_entry_gid(ae),
-        .mtime_ns = (int64_t)archive_entry_mtime(ae) * 1000000000 + archive_entry_mtime_nsec(ae)};
+        .mtime_ns = seconds * 1000000000 + archive_entry_mtime_nsec(ae)};
     if (u->compare)
         m.mtime_ns = u->want.mtime_ns; /* the tar has whole seconds only */
     if (attributes_any(ae))

@@ -225,9 +225,7 @@ def test_a_backup_opened_for_reading(console):
     count = "SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/gelesen'"
     console.scenario("opened", count, "0", "latest", "1")
     assert console.ask(count) == ((1,),), "nothing live was touched"
-    place = console.demo.dir / "state" / "keeper" / "opened"
-    if not place.exists():
-        place, = console.demo.dir.glob("**/opened")
+    place, = console.demo.dir.glob("**/opened")
     assert [name for name in os.listdir(place) if name != ".lock"] == [], "the disk is given back"
     audit, = console.demo.dir.glob("**/audit.log")
     lines = [json.loads(line) for line in audit.read_text().splitlines()]

@@ -33,11 +33,11 @@ def site(opened_site):
     b.start_keeper()
     yield opened_site
     b.stop_keeper()
-    assert left(opened_site) == [] and servers_on(b.state / "opened") == []
+    assert left(opened_site) == [] and servers_on(b.scratch / "opened") == []
 
 
 def left(site):
-    place = site.backup.state / "opened"
+    place = site.backup.scratch / "opened"
     return sorted(name for name in os.listdir(place) if name != ".lock") if place.exists() else []
 
 
@@ -56,7 +56,7 @@ def open_run(site, **more):
 
 def gone(site):
     process.wait_until(lambda: opened(site) == [] and left(site) == [], 60, "nothing is open, and the disk is given back")
-    assert servers_on(site.backup.state / "opened") == []
+    assert servers_on(site.backup.scratch / "opened") == []
 
 
 def value(one, sql):
@@ -71,7 +71,7 @@ def test_open_look_and_close(site):
     assert {"load_db", "gone_since"} <= {d["name"] for d in one["databases"]}
     assert value(one, "SELECT COUNT(*) FROM load_db.old") == "50"
     assert site.server.sql("SELECT COUNT(*) FROM load_db.old") == [(0,)]
-    assert sorted(n for n in os.listdir(site.backup.state / "opened" / site.run / "data") if n[0] != ".") == ["elexisdb"]
+    assert sorted(n for n in os.listdir(site.backup.scratch / "opened" / site.run / "data") if n[0] != ".") == ["elexisdb"]
     again = site.backup.call({"cmd": "open-backup", "which": site.run}, check=False)
     assert again["code"] == "EEXIST" and "already" in again["error"]
     listed = site.backup.cli("opened").stdout
@@ -122,7 +122,7 @@ def test_nobody_else_may_write_where_it_lies(site, folder):
 
 def test_a_server_that_is_killed(site):
     one = open_run(site)
-    for pid in servers_on(site.backup.state / "opened"):
+    for pid in servers_on(site.backup.scratch / "opened"):
         os.kill(pid, signal.SIGKILL)
     process.wait_until(lambda: opened(site)[0]["state"] == "failed", 60, "it is told")
     assert "ended by itself" in opened(site)[0]["error"] and left(site) == []
@@ -155,7 +155,7 @@ def test_it_ends_with_the_keeper(site, how):
     one = open_run(site)
     site.backup.keeper.signal(how)
     site.backup.keeper.wait(60)
-    process.wait_until(lambda: left(site) == [] and servers_on(site.backup.state / "opened") == [], 60, "gone with the keeper")
+    process.wait_until(lambda: left(site) == [] and servers_on(site.backup.scratch / "opened") == [], 60, "gone with the keeper")
     assert "2002" in value(one, "SELECT 1")
     site.backup.start_keeper()
     assert opened(site) == []
@@ -164,7 +164,7 @@ def test_it_ends_with_the_keeper(site, how):
 def test_what_a_lost_machine_left_goes_at_the_start(site):
     """Everything killed at once: nobody could tidy up."""
     site.backup.stop_keeper()
-    stale = site.backup.state / "opened" / "2026-01-01-0000" / "data"
+    stale = site.backup.scratch / "opened" / "2026-01-01-0000" / "data"
     stale.mkdir(parents=True)
     (stale / "patients.ibd").write_bytes(b"x" * 1000)
     site.backup.start_keeper()

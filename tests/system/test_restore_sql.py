@@ -173,7 +173,7 @@ FORMS = {"xz": lzma.compress, "bz2": bz2.compress, "zip": lambda d: zip_of(LIESM
 @pytest.mark.parametrize("form", FORMS)
 def test_a_dump_that_is_packed(site, form):
     """Told from the content; as a file, and through a pipe, which cannot be looked into."""
-    site.server.sql("INSERT INTO load_db.t VALUES (3, REPEAT('Würze ', 3000))")
+    site.server.sql("INSERT INTO load_db.t VALUES (3, REPEAT('Würze ', 3000)), (4, REPEAT(_utf8mb4 x'EFBBBF', 20000))")
     text = dump(site)
     refused = FORMS[form]((text + "USE `mysql`;\n" + END).encode())  # so that it ends once it was read
     line = (text + "x").count("\n") + 1

@@ -79,11 +79,11 @@ static int take(struct place *p, struct err *e)
 static int enter(struct place *p, const struct run *run, bool only_sweep, struct err *e)
 {
     _cleanup_fd_ int lock = -1, folder = -1;
-    const char *scratch = config_str(run->s.config, "drill", NULL, "scratch");
-    p->home = xasprintf("%s/" HOME, scratch ? scratch : run->s.state_dir);
+    _cleanup_free_ char *scratch = scratch_folder(run);
+    p->home = xasprintf("%s/" HOME, scratch);
     p->dir = xasprintf("%s/%s", p->home, p->name);
     /* what is shown must be what was compared with the manifest */
-    int code = scratch && (folder = scratch_folder_open(run, e)) < 0 ? folder : 0;
+    int code = (folder = scratch_folder_open(run, e)) < 0 ? folder : 0;
     if (code == 0)
         code = file_mkdirs(p->home, 0700, e);
     if (code == 0 && (p->home_fd = owned_open(p->home, e)) < 0)

@@ -48,6 +48,7 @@ class Backup:
         self.server, self.gate = server, gate
         self.archives = self.folder / "backups"
         self.state = self.folder / "state"
+        self.scratch = self.folder / "state-scratch"
         self.own = self.state / "own"  # what the keeper itself remembers; older versions: in state
         self.socket = self.folder / "keeper.sock"
         self.config = self.folder / "elexgate.ini"
