@@ -1063,6 +1063,28 @@ def backed(folder, server, make_console):
     backup.stop_keeper()
 
 
+def test_what_the_page_asks_by_itself_fills_no_log(backed):
+    """Looking, again and again, leaves nothing in Protokoll, in the programs' logs or in the audit log; doing something does."""
+    console = backed.console
+    browser = console.admin()
+
+    def told():
+        keeper = backed.call({"cmd": "log", "level": "debug", "limit": 1000})["lines"]
+        audit = backed.call({"cmd": "audit-log", "limit": 200}, check=False).get("lines")
+        return len(keeper), audit, console.process.log(), browser.get("/log").body.count(b"<time")
+    before = told()
+    with console.connect(30) as s:  # the page that stays open
+        s.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-elexgate={browser.session}\r\n\r\n".encode())
+        for _ in range(3):
+            read_until(s, b"event: status")
+            for page in PAGES:
+                assert browser.get(page).status == 200
+            browser.api("/api/overview")
+    assert told() == before
+    assert browser.do("/account/add", name="neu", role="viewer", password=PASSWORD, own_password=PASSWORD).status == 200
+    assert told()[2] != before[2] and told()[3] > before[3]
+
+
 def test_a_backup_goes_on_when_the_console_is_killed(backed):
     console = backed.console
     browser = console.admin()
