@@ -121,7 +121,7 @@ class Server(Process):
                     f"--ssl-cert={self.tls.cert}", f"--ssl-key={self.tls.key}",
                     "--tls-version=TLSv1.3"])
         self.wait_for(self.port, 60)
-        subprocess.run(["mariadb", "--no-defaults", f"--socket={self.socket}", "-uroot"],
+        subprocess.run(["mariadb", "--no-defaults", "--skip-ssl", f"--socket={self.socket}", "-uroot"],
                        input=SCHEMA.encode(), check=True)
 
 

@@ -55,6 +55,8 @@ SCENARIOS = {
 }
 # Who compares the certificate's names with the host.
 CHECKS_NAME = set(SCENARIOS) - {"mysql"}
+# What is built on MariaDB's library for C.
+CONNECTOR_C = {"mariadb", "mariadb-dump", "libmariadb", "dbd-mariadb"}
 
 # Long ones, which say nothing more when they are repeated on every way.
 ONCE = {"packets", "progress"}

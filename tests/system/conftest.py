@@ -24,6 +24,9 @@ import pytest
 
 from lib import newer
 
+# readline, which pytest 8 loads, sets them behind os.environ: what we start would cut its lines at 80 columns in a pipe, too.
+for _name in ("COLUMNS", "LINES"):
+    os.unsetenv(_name)
 SERVER = newer.begin()  # before anything looks for the server's programs
 from lib import mariadb, paths, process, sanitize  # noqa: E402
 from lib.certs import Pki  # noqa: E402

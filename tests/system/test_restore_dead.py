@@ -24,7 +24,7 @@ def site(session_folder, template, pki):
     folder = session_folder / "restore-dead"
     server = MariaDB(folder / "db", template).start()
     gate = Gate(folder / "gate", server, pki, options={"proxy": {"grace": "200ms"}}).start()
-    site = Site(folder, server, gate, {"restore": {"start_timeout": "5s", "stop_timeout": "20s"}})
+    site = Site(folder, server, gate, {"restore": {"start_timeout": "20s", "stop_timeout": "20s"}})
     site.take_backup()
     yield site
     site.backup.stop_keeper()

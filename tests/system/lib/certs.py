@@ -71,6 +71,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(True, None), critical=True)
             .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
             .sign(issuer.key, _digest(issuer.key)))
         self.chain = (self.certificate, *parent.chain) if parent else ()
         self.file = self.folder / f"{name}.pem"
