@@ -546,9 +546,12 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
     try:
         backup.set("binlog", durability="semi-sync")
         bad = findings(backup)
-        assert not any(bad[name]["good"] for name in ("binlog_format", "sync_binlog", "rpl_semi_sync_master_enabled"))
+        assert not any(bad[name]["good"] for name in ("binlog_format", "sync_binlog", "rpl_semi_sync_master_enabled")) and "rpl_semi_sync_master_timeout" not in bad
+        logging_server.sql("SET GLOBAL rpl_semi_sync_master_timeout=600000")
+        wait = findings(backup)["rpl_semi_sync_master_timeout"]
+        assert wait["level"] == "warning" and "600000 ms" in wait["text"] and wait["fix"] == "rpl_semi_sync_master_timeout = 10000"
     finally:
-        logging_server.sql("SET GLOBAL binlog_format=ROW, GLOBAL sync_binlog=1")
+        logging_server.sql("SET GLOBAL binlog_format=ROW, GLOBAL sync_binlog=1, GLOBAL rpl_semi_sync_master_timeout=10000")
     logging_server.sql("REVOKE BINLOG MONITOR ON *.* FROM elexgate@localhost")
     assert "BINLOG MONITOR" in findings(backup)["grants"]["text"]
 
@@ -590,6 +593,16 @@ def test_an_event_that_the_library_cannot_read_is_archived(folder, template, dur
         stop, = (i["stop"] for i in stream.indices() if "stop" in i)
         assert stop["kind"] == "LOAD DATA" and stop["last"] > stop["first"] > 4
         assert "LOAD DATA" in stream.lines("note")[-1]["text"]
+        if durability == "semi-sync":  # the stream is away: the server waits once, goes on without it, and waits again once it is back
+            stream.stop()
+            server.sql("SET GLOBAL rpl_semi_sync_master_timeout=500, GLOBAL rpl_semi_sync_master_wait_no_slave=ON")
+            write(server)
+            assert server.status("Rpl_semi_sync_master_status") == "OFF"
+            stream.start()
+            process.wait_until(lambda: server.status("Rpl_semi_sync_master_status") == "ON", 30, "commits wait for the archive again")
+            write(server)
+            stream.caught_up()
+            assert stream.timelines() == [1] and same(stream, 1, name)
     finally:
         stream.stop()
         server.stop()

@@ -7,6 +7,9 @@
 #define LINES                                                                                      \
     "log_bin = mysql-bin, server_id = 1, binlog_format = ROW, binlog_row_image = FULL, sync_binlog = 1, expire_logs_days = 3"
 
+#define WAIT_MS   10000 /* MariaDB's own */
+#define WAIT_TEXT "10000"
+
 struct look {
     struct server *s;
     doctor_tell_fn *tell;
@@ -52,6 +55,18 @@ static void check_setting(
         phrase("%s = %s", name, wanted));
 }
 
+/* The stream stands still, the backup folder is away: everybody who writes does, too, so long. */
+static void check_wait(struct look *l)
+{
+    _cleanup_free_ char *ms = value_of(l, "rpl_semi_sync_master_timeout");
+    if (ms && strtod(ms, NULL) > WAIT_MS)
+        l->tell(l->ctx, DOCTOR_FOUND_WARNING, "rpl_semi_sync_master_timeout",
+            phrase(
+                "rpl_semi_sync_master_timeout is %s ms: so long everybody who writes stands still when the binary log is not being archived",
+                ms),
+            phrase("%s = %s", "rpl_semi_sync_master_timeout", WAIT_TEXT));
+}
+
 static void check_expiry(struct look *l)
 {
     _cleanup_free_ char *days = value_of(l, "expire_logs_days");
@@ -88,8 +103,10 @@ void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tel
         N_("a row that is not whole is found again only by its key"));
     check_setting(&l, "sync_binlog", "1", false,
         N_("after a power failure the log may lack what the data have"));
-    if (strcmp(config_str(c, "binlog", NULL, "durability"), "semi-sync") == 0)
+    if (strcmp(config_str(c, "binlog", NULL, "durability"), "semi-sync") == 0) {
         check_setting(&l, "rpl_semi_sync_master_enabled", "ON", true,
             N_("[binlog] durability = semi-sync has no effect"));
+        check_wait(&l);
+    }
     check_expiry(&l);
 }
