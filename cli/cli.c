@@ -73,7 +73,7 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
     (void)err_set_v(&e, EINVAL, fmt, ap);
     va_end(ap);
     cli_fail(cli, EXIT_USAGE, &e);
-    fprintf(stderr, "See: elexgate %s%s--help\n", cli->command ? cli->command->name : "",
+    fprintf(stderr, tr(cli, "See: elexgate %s%s--help\n"), cli->command ? cli->command->name : "",
         cli->command ? " " : "");
     return EXIT_USAGE;
 }

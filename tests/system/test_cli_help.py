@@ -113,3 +113,21 @@ def test_in_the_pseudo_language():
         outside = re.sub(r"⟦[^⟦⟧]*⟧", "", done.stdout)
         body = outside if name is None else outside.partition("\n\n")[2]
         assert set(re.findall(r"\S+", body)) - {"."} <= {w for term, _ in entries(help_of("en", *([name] if name else []))) for w in term.split()}, name
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "it"])
+def test_a_wrong_call_is_told_in_the_readers_language(language):
+    """Also where to read on. Options and operands are called as the help calls them."""
+    def told(lang, *words):
+        done = subprocess.run([paths.CLI, *words], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": LOCALES[lang]})
+        assert (done.returncode, done.stdout) == (2, ""), (words, done)
+        return done.stderr.splitlines()
+
+    wrong = [[name, "--no-such-option"] for name in commands() if name != "migrate"] + [  # that one is a script, in English
+        ["xyzzy"], ["--config"], ["kill", "x"], ["watch", "--events=foo"], ["watch", "--count=0"], ["block", "--until", "x"], ["cert"], ["cert", "init"],
+        ["cert", "xyzzy"], ["log-level", "x"], ["completion"], ["notify"], ["backup-key", "x"], ["config", "x"], ["drill", "--chain", "latest"]]
+    for words in wrong:
+        ours, english = told(language, *words), told("en", *words)
+        assert len(ours) == len(english) == 2, (words, ours, english)
+        for one, other in zip(ours, english):
+            assert one != other and set(re.findall(r"--[a-z-]+|\b[A-Z]{3,}\b", one)) == set(re.findall(r"--[a-z-]+|\b[A-Z]{3,}\b", other)), (one, other)
