@@ -65,7 +65,7 @@ const STEPS = {
         await first.locator("input[name=sure]").check();
         await first.locator("[name=own_password]").fill(PASSWORD);
         await send(page, "#runs-table tbody tr:first-child form[action='/backups/delete'] button");
-        assert((await flash(page, "bad")).includes("protected"), "what is protected is not deleted");
+        assert((await flash(page, "bad")).includes("ist geschützt"), "what is protected is not deleted");
         await page.locator("#runs-table tbody th a").first().click();
         await page.locator("#mark summary").click();
         await page.fill("#mark [name=own_password]", PASSWORD);

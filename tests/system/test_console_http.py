@@ -1108,7 +1108,7 @@ def test_a_backup_goes_on_when_the_console_is_killed(backed):
     # after a wrong one the right one has to wait
     process.wait_until(lambda: "wrong" not in str(browser.do("/backups/delete", run=run, sure="1", own_password=PASSWORD).json), 20, "the pause")
     last = browser.do("/backups/delete", run=run, sure="1", own_password=PASSWORD).json
-    assert not last["ok"] and "only complete backup" in last["error"]
+    assert not last["ok"] and "die einzige vollständige Sicherung" in last["error"]
     assert (backed.archives / name).exists()
 
 
