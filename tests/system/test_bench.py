@@ -50,7 +50,7 @@ def test_short_run_prints_tables_ratios_and_goals(tools, tmp_path):
     assert written.startswith("before\n") and written.endswith("after\n") and "old" not in written
     assert "unpinned" in text and "unpinned" not in written and "8 conn" not in written
     assert "proxy CPU per full login" in written
-    assert len(re.findall(r"^\| (?:" + PEERS.replace(",", "|") + r") (?:\| -?[\d.]+ \(-?[\d.]+–[\d.]+\) ){9}\|$", written, re.M)) == 4
+    assert len(re.findall(r"^\| (?:" + PEERS.replace(",", "|") + r") (?:\| -?[\d.]+ \(-?[\d.]+–-?[\d.]+\) ){9}\|$", written, re.M)) == 4, written
 
 
 def test_spread_over_two_threads(tools):
