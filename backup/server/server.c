@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include "common/hex.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 #include "common/said.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
@@ -120,7 +121,7 @@ int server_connect(
     if (!mysql_real_connect(
             s->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0)) {
         int r = err_set(e, code_of(mysql_errno(s->my)),
-            "cannot log in to the database server at %s as %s: %s", s->where, t->user,
+            N_("cannot log in to the database server at %s as %s: %s"), s->where, t->user,
             server_error(s));
         server_close(s);
         return r;
