@@ -169,6 +169,26 @@ def person(practice, order="id"):
     return practice.server.sql(f"SELECT id, name, ahv, chef, betrag, f+0e0, HEX(bild), wann, laenge, geaendert FROM load_db.person ORDER BY {order}")
 
 
+def test_exactly_as_it_was(practice, accident):
+    """--exact: what was added since goes, what is as it was stays untouched, and the file takes that back, too."""
+    server = practice.server
+
+    def termine():
+        return server.sql("SELECT * FROM load_db.termin ORDER BY 1")
+    before = termine()
+    server.sql("USE load_db; DELETE FROM termin WHERE id=1; UPDATE termin SET person='z' WHERE id=2; INSERT INTO termin VALUES (7, 'a'), (8, 'b')")
+    after = termine()
+    practice.stream.caught_up()
+    found = event(practice.backup.job("restore", "rescue", "termin", "--to", accident, "--exact", "--dry-run"), "rescue")[0]
+    assert (found["gone"], found["changed"], found["added"]) == (1, 1, 2) and termine() == after
+    said = practice.backup.cli("rescue", "termin", "--to", accident, "--exact", "--yes", timeout=300).stdout
+    assert termine() == before, said
+    undo = max((practice.backup.state / "rescued").glob("*.sql"), key=lambda path: path.stat().st_mtime)
+    server.client(["load_db"], input=undo.read_text())
+    assert termine() == after
+    undo.unlink()
+
+
 def test_rows_that_were_deleted_come_back(practice, accident):
     """Deleted and changed rows as they were, with children before parents, odd values and a generated column; what was added since stays; the file takes it back."""
     server = practice.server
@@ -200,25 +220,6 @@ def test_rows_that_were_deleted_come_back(practice, accident):
     assert "1 rows of person were changed by somebody" in refused and "(ä)" in refused
     practice.backup.job("restore", "discard")
     assert "nothing is prepared" in practice.backup.job("restore", "write_back", plan["id"], exit=9)[-1]["error"]
-
-
-def test_exactly_as_it_was(practice, accident):
-    """--exact: what was added since goes, what is as it was stays untouched, and the file takes that back, too."""
-    server = practice.server
-
-    def termine():
-        return server.sql("SELECT * FROM load_db.termin ORDER BY 1")
-    before = termine()
-    server.sql("USE load_db; DELETE FROM termin WHERE id=1; UPDATE termin SET person='z' WHERE id=2; INSERT INTO termin VALUES (7, 'a'), (8, 'b')")
-    after = termine()
-    practice.stream.caught_up()
-    found = event(practice.backup.job("restore", "rescue", "termin", "--to", accident, "--exact", "--dry-run"), "rescue")[0]
-    assert (found["gone"], found["changed"], found["added"]) == (1, 1, 2) and termine() == after
-    said = practice.backup.cli("rescue", "termin", "--to", accident, "--exact", "--yes", timeout=300).stdout
-    assert termine() == before, said
-    undo = max((practice.backup.state / "rescued").glob("*.sql"), key=lambda path: path.stat().st_mtime)
-    server.client(["load_db"], input=undo.read_text())
-    assert termine() == after
 
 
 def test_what_others_can_write_is_not_believed(practice, accident):
