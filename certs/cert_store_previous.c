@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "certs/cert_store.h"
+#include "common/lang.h"
 
 bool cert_store_is_later(const struct timespec *a, const struct timespec *b)
 {
@@ -42,8 +43,8 @@ int cert_store_previous(const struct cert_store *s, struct cert_pair **out, stru
 {
     _cleanup_free_ char *folder = find_previous(s);
     if (folder == NULL) {
-        return err_set(
-            e, ENOENT, "there is no earlier certificate in %s: none has been replaced yet", s->dir);
+        return err_set(e, ENOENT,
+            N_("there is no earlier certificate in %s: none has been replaced yet"), s->dir);
     }
     _cleanup_free_ char *cert = xasprintf("%s/%s", folder, s->cert_name);
     _cleanup_free_ char *key = xasprintf("%s/%s", folder, s->key_name);

@@ -8,6 +8,7 @@
 #include "certs/info.h"
 #include "certs/names.h"
 #include "certs/pair.h"
+#include "common/lang.h"
 
 #define RSA_MIN_BITS       2048
 #define EC_MIN_BITS        256
@@ -407,14 +408,17 @@ int chain_permitted(X509 *ca, X509 *leaf, time_t now, struct err *e)
     X509_STORE_free(store);
     if (code == X509_V_OK)
         return 0;
-    if (code == X509_V_ERR_PERMITTED_VIOLATION || code == X509_V_ERR_EXCLUDED_VIOLATION) {
-        _cleanup_free_ char *outside = chain_outside(ca, leaf);
+    _cleanup_free_ char *outside = code == X509_V_ERR_PERMITTED_VIOLATION ||
+                                           code == X509_V_ERR_EXCLUDED_VIOLATION
+                                       ? chain_outside(ca, leaf)
+                                       : NULL;
+    if (outside) {
         return err_set(e, EINVAL,
-            "the CA may not issue for %s: it was made for the names and networks that `elexgate cert show` lists; others need a new CA, `elexgate cert init --force --permit NAME`",
-            outside ? outside : "one of these names");
+            N_("the CA may not issue for %s: it was made for the names and networks that `elexgate cert show` lists; others need a new CA, `elexgate cert init --force --permit NAME`"),
+            outside);
     }
-    return err_set(
-        e, EINVAL, "the CA cannot issue this certificate: %s", X509_verify_cert_error_string(code));
+    return err_set(e, EINVAL, N_("the CA cannot issue this certificate: %s"),
+        X509_verify_cert_error_string(code));
 }
 
 int chain_complete(STACK_OF(X509) * chain, STACK_OF(X509) * roots, const char *name, struct err *e)

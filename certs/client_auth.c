@@ -8,6 +8,7 @@
 #include "certs/client_map.h"
 #include "certs/info.h"
 #include "certs/pem.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 struct client_auth {
@@ -182,16 +183,11 @@ static bool is_revoked(const struct client_auth *a, X509 *x)
 
 static int refuse_broken(long verdict, struct err *e)
 {
-    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED) {
-        return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes ist abgelaufen; der Administrator stellt ein neues aus / this workstation's certificate has expired");
-    }
-    if (verdict == X509_V_ERR_CERT_NOT_YET_VALID) {
-        return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes gilt noch nicht; stimmt die Uhr? / this workstation's certificate is not valid yet");
-    }
-    return err_set(e, EACCES,
-        "Das Zertifikat dieses Arbeitsplatzes wird hier nicht anerkannt / this workstation's certificate is not accepted here (%s)",
+    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED)
+        return err_set(e, EACCES, N_("this workstation's certificate has expired"));
+    if (verdict == X509_V_ERR_CERT_NOT_YET_VALID)
+        return err_set(e, EACCES, N_("this workstation's certificate is not valid yet"));
+    return err_set(e, EACCES, N_("this workstation's certificate is not accepted here (%s)"),
         X509_verify_cert_error_string(verdict));
 }
 
@@ -204,10 +200,8 @@ static int check_certificate(const struct client_auth *a, const SSL *ssl, X509 *
         verdict = X509_V_ERR_CERT_HAS_EXPIRED;
     if (verdict != X509_V_OK)
         return refuse_broken(verdict, e);
-    if (is_revoked(a, x)) {
-        return err_set(e, EACCES,
-            "Das Zertifikat dieses Arbeitsplatzes wurde gesperrt; der Administrator stellt ein neues aus / this workstation's certificate has been revoked");
-    }
+    if (is_revoked(a, x))
+        return err_set(e, EACCES, N_("this workstation's certificate has been revoked"));
     return 0;
 }
 
@@ -217,8 +211,7 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
     if (x == NULL) {
         return a->mode == CLIENT_AUTH_REQUEST
                    ? 0
-                   : err_set(e, EACCES,
-                         "Dieser Zugang verlangt ein Zertifikat des Arbeitsplatzes / this listener requires a client certificate");
+                   : err_set(e, EACCES, N_("this listener requires a client certificate"));
     }
     int r = check_certificate(a, ssl, x, e);
     if (r < 0 || a->map == NULL)
@@ -228,12 +221,10 @@ int client_auth_check(const struct client_auth *a, const SSL *ssl, const char *u
     case CLIENT_MAP_ALLOWED:
         return 0;
     case CLIENT_MAP_UNKNOWN:
-        return err_set(e, EACCES,
-            "Das Zertifikat \"%s\" ist keinem Benutzer zugeordnet / the certificate is not mapped to any user",
+        return err_set(e, EACCES, N_("the certificate \"%s\" is not mapped to any user"),
             UTF8_SHORT(name, 64));
     case CLIENT_MAP_OTHER_USER:
-        return err_set(e, EACCES,
-            "Das Zertifikat \"%s\" gilt nicht für den Benutzer \"%s\" / the certificate is not for this user",
+        return err_set(e, EACCES, N_("the certificate \"%s\" is not for the user \"%s\""),
             UTF8_SHORT(name, 64), UTF8_SHORT(user, 64));
     }
     return -EACCES;

@@ -28,7 +28,6 @@ int cli_fail(const struct cli *cli, int code, const struct err *e)
 
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more)
 {
-    const char *german = cli->lang == LANG_DE ? json_get_str(more, "error_de") : NULL;
     _cleanup_free_ char *words = error_phrase_words(cli->lang, e);
     if (cli->json) {
         json_t *answer = json_error_of(e->code ? e->code : EIO, e);
@@ -37,8 +36,7 @@ int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *
         cli_print_json(answer);
         json_decref(answer);
     }
-    _cleanup_free_ char *safe = output_safe_lines(
-        german ? german : words); /* a peer's words, maybe */
+    _cleanup_free_ char *safe = output_safe_lines(words); /* a peer's words, maybe */
     fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
         cli->command ? cli->command->name : "", safe);
     json_decref(more);

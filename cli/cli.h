@@ -48,7 +48,7 @@ const struct config *cli_config(struct cli *cli);
 
 /* Tells the error and returns code, for `return cli_fail(...)`. */
 int cli_fail(const struct cli *cli, int code, const struct err *e);
-/* The same with further members of the JSON answer, taken over: "error_de" are its German words. */
+/* The same with further members of the JSON answer, taken over. */
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more);
 /* What a job's last line says of its failure. */
 int cli_fail_last(const struct cli *cli, int code, const json_t *last);

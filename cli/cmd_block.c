@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/phrase.h"
 #include "common/units.h"
 #include "common/shown.h"
 
@@ -17,8 +18,7 @@
 #define GRACE_MAX_MS     INT64_C(600000)
 #define DRAIN_MAX_MS     INT64_C(86400000)
 
-static const char default_reason[] = "The practice database is under maintenance";
-static const char default_reason_de[] = "Die Praxis-Datenbank wird gewartet";
+static const char default_reason[] = N_("The practice database is under maintenance");
 
 /* JSON's ISO time, or null. */
 static json_t *moment_or_null(int64_t wall_ms)
@@ -29,21 +29,19 @@ static json_t *moment_or_null(int64_t wall_ms)
 }
 
 struct block_options {
-    const char *reason, *reason_de;
+    const char *reason;
     int64_t until, grace;
 };
 
 static int parse_block(struct cli *cli, int argc, char **argv, struct block_options *o)
 {
-    static const char *const names[] = {"--reason=", "--reason-de=", "--until=", "--grace=", NULL};
+    static const char *const names[] = {"--reason=", "--until=", "--grace=", NULL};
     struct args a = args_begin(cli, argc, argv);
     const char *option;
 
     while ((option = args_next(&a, names))) {
         if (strcmp(option, "--reason=") == 0)
             o->reason = a.value;
-        else if (strcmp(option, "--reason-de=") == 0)
-            o->reason_de = a.value;
         else if (strcmp(option, "--until=") == 0) {
             if (args_parse_moment(a.value, &o->until) < 0)
                 return cli_usage(cli,
@@ -54,13 +52,6 @@ static int parse_block(struct cli *cli, int argc, char **argv, struct block_opti
         } else if (units_parse_duration(a.value, &o->grace) < 0 || o->grace < 0 ||
                    o->grace > GRACE_MAX_MS)
             return cli_usage(cli, "--grace must be from 0 to 10m, not \"%s\"", a.value);
-    }
-    /* One reason given: in both languages, rather than a default that says something else. */
-    if (!o->reason && !o->reason_de) {
-        o->reason = default_reason;
-        o->reason_de = default_reason_de;
-    } else if (!o->reason || !o->reason_de) {
-        o->reason = o->reason_de = o->reason ? o->reason : o->reason_de;
     }
     return args_operands(&a, 0, 0);
 }
@@ -74,11 +65,12 @@ static int run_block(struct cli *cli, int argc, char **argv)
 
     if (code != EXIT_GOOD)
         return code;
-    json_t *request = json_pack("{s:s, s:s, s:s, s:o, s:I}", "cmd", "block", "reason", o.reason,
-        "reason_de", o.reason_de, "until", moment_or_null(o.until), "grace_ms",
-        (json_int_t)o.grace);
+    json_t *request = json_pack("{s:s, s:s*, s:o, s:I}", "cmd", "block", "reason", o.reason,
+        "until", moment_or_null(o.until), "grace_ms", (json_int_t)o.grace);
     if (!request)
         return cli_usage(cli, "the reason is not UTF-8");
+    if (!o.reason)
+        phrase_put(request, "reason", phrase_of(default_reason));
     code = cli_call(cli, CLI_PROXY, (int)o.grace + TIMEOUT_MS, request, &answer);
     if (code != EXIT_GOOD)
         return code;
@@ -90,7 +82,7 @@ static int run_block(struct cli *cli, int argc, char **argv)
                     "Let them in again with: elexgate open\n"),
             output_number(answer, "ended", 0),
             shown_duration(cli->lang, output_number(answer, "waited_ms", 0), waited, sizeof waited),
-            cli->lang == LANG_DE ? o.reason_de : o.reason);
+            o.reason ? o.reason : lang_text(cli->lang, default_reason));
     }
     json_decref(answer);
     return EXIT_GOOD;
@@ -162,13 +154,11 @@ static int run_drain(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_block = {
     "block",
-    "[--reason TEXT] [--reason-de TEXT] [--until TIME] [--grace TIME]",
+    "[--reason TEXT] [--until TIME] [--grace TIME]",
     N_("refuse clients with a message, and end the sessions"),
     run_block,
     (const struct help_line[]){
-        {"--reason TEXT",
-            N_("what clients are told (default: maintenance, in German and English)")},
-        {"--reason-de TEXT", N_("the same in German")},
+        {"--reason TEXT", N_("what clients are told (default: maintenance, in [proxy] languages)")},
         {"--until TIME", N_("when it is expected to end: 14:30, +30m, \"2026-11-22 14:30\"")},
         {"--grace TIME", N_("left to running statements and transactions (default: 5s)")},
         {NULL, N_("The block stays until \"elexgate open\", even if the proxy is restarted.")},

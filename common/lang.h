@@ -35,6 +35,11 @@ enum lang lang_parse(const char *name);
 enum lang lang_of_locale(void);
 /* The languages of an option's list, each once, as ours; English where it is empty. How many. */
 size_t lang_list(const char *const *codes, enum lang out[static LANG_COUNT]);
+/* An option's languages, as lang_list reads them. */
+struct tongues {
+    enum lang of[LANG_COUNT];
+    size_t n;
+};
 /* "en", "de", "fr", "it". */
 const char *lang_code(enum lang lang);
 /* Its own name: "Deutsch", "Français". */

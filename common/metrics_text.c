@@ -351,7 +351,7 @@ static void notify(struct out *o, const json_t *s)
         json_number_value(json_object_get(n, "waiting")));
 }
 
-/* The title is there in each language: title, title_de, ... */
+/* The title is there in each language: title, and title_CODE. */
 static char *finding_labels(const json_t *f)
 {
     const char *names[3 + LANG_COUNT] = {"code", "level", "title"};

@@ -95,6 +95,8 @@ const struct option config_options[] = {
             "time from the server's greeting to the client's name, TLS handshake included; less than the server's connect_timeout (10s), or the server counts an error against us"},
     {"proxy", "login_timeout", OPT_DURATION, "15s", 100, 10 * MIN, .reloadable = true,
         .help = "time from the client's name to the end of the login"},
+    {"proxy", "languages", OPT_LIST, "de, en", 0, 0, languages, .only = true, .reloadable = true,
+        .help = "what programs are told when they are turned away or ended, one language after the other; drivers show 511 bytes: what does not fit is left out from the end"},
     {"proxy", "grace", OPT_DURATION, "5s", 0, 10 * MIN, .reloadable = true,
         .help =
             "time that a block leaves to running statements and transactions before it ends them"},

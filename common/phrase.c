@@ -306,10 +306,8 @@ const json_t *phrase_got(const json_t *object, const char *key)
 
 char *phrase_in(enum lang lang, const json_t *object, const char *key)
 {
-    _cleanup_free_ char *name = xasprintf("%s_phrase", key), *german = xasprintf("%s_de", key);
+    _cleanup_free_ char *name = xasprintf("%s_phrase", key);
     const json_t *p = json_object_get(object, name);
-    if (lang == LANG_DE && *json_get_text(object, german)) /* of a program that has no phrase yet */
-        return xstrdup(json_get_text(object, german));
     char *words = json_is_array(p) ? phrase_words(lang, p) : NULL;
     if (words && *words)
         return words;

@@ -10,11 +10,15 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
 #include "proxy/proxy.h"
 
 #define BLOCK_FILE_MAX 65536u
-#define REASON_MAX     300u /* an error packet carries 511 bytes for both languages */
+#define REASON_MAX     300u  /* of what somebody types */
+#define PHRASE_MAX     2048u /* of a phrase's JSON */
+
+static const char being_restored[] = N_("The practice database is being restored");
 
 const char *gate_state_name(const struct gate *g)
 {
@@ -27,15 +31,17 @@ const struct notice *gate_notice(const struct gate *g)
     return g->notice;
 }
 
-static void notice_words(struct gate *g)
+static void make_notice(struct gate *g)
 {
-    char de[REASON_MAX + 64], en[REASON_MAX + 64], at[16] = "";
-    if (g->until_ms)
+    json_t *said = json_incref(g->reason);
+    if (g->until_ms) {
+        char at[16];
         clock_local(g->until_ms, "%H:%M", at, sizeof at);
-    utf8_format(de, sizeof de, at[0] ? "%s (voraussichtlich bis %s)" : "%s%s", g->reason_de, at);
-    utf8_format(en, sizeof en, at[0] ? "%s (expected until %s)" : "%s%s", g->reason, at);
+        said = phrase("%s (expected until %s)", "", at);
+        phrase_set(said, 0, json_incref(g->reason));
+    }
     notice_unref(g->notice);
-    g->notice = notice_make(de, en);
+    g->notice = notice_make(&g->proxy->settings->tongues, said);
 }
 
 static char *path_of(const struct gate *g)
@@ -53,22 +59,24 @@ static int save(const struct gate *g, struct err *e)
             return err_sys(e, errno, "cannot remove %s", path);
         return 0;
     }
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I}", "reason", g->reason, "reason_de", g->reason_de,
-        "until_ms", (json_int_t)g->until_ms, "since_ms", (json_int_t)g->since_ms);
+    json_t *o = json_pack(
+        "{s:I, s:I}", "until_ms", (json_int_t)g->until_ms, "since_ms", (json_int_t)g->since_ms);
+    phrase_put(o, "reason", json_incref(g->reason));
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
     return file_publish(path, line, n, 0600, e);
 }
 
-static void set_words(struct gate *g, const char *reason, const char *reason_de)
+/* what: a phrase, or a text; NULL, or a phrase that is too long for one of ours: english. */
+static void set_words(struct gate *g, const json_t *what, const char *english)
 {
-    char *en = xstrdup(UTF8_SHORT(reason, REASON_MAX));
-    char *de = xstrdup(UTF8_SHORT(reason_de, REASON_MAX));
-    free(g->reason);
-    free(g->reason_de);
-    g->reason = en;
-    g->reason_de = de;
+    const char *typed = json_string_value(what);
+    json_decref(g->reason);
+    g->reason = typed ? phrase("%s", UTF8_SHORT(typed, REASON_MAX))
+                : json_is_array(what) && json_dumpb(what, NULL, 0, JSON_COMPACT) <= PHRASE_MAX
+                    ? json_deep_copy(what)
+                    : phrase_of(english);
 }
 
 /* A block file that cannot be read still means blocked: to open is a person's decision. */
@@ -82,23 +90,22 @@ static int load(struct gate *g, struct err *e)
         return 0;
     if (r < 0)
         return r;
-    const char *reason = "The database is being restored", *reason_de = NULL;
     json_int_t until = 0, since = clock_wall_ms();
     _cleanup_json_ json_t *o = json_loadb(data, n, 0, NULL);
-    if (!o || json_unpack(o, "{s:s, s:s, s:I, s:I}", "reason", &reason, "reason_de", &reason_de,
-                  "until_ms", &until, "since_ms", &since) < 0) {
+    const json_t *reason = phrase_got(o, "reason");
+    if (!reason || json_unpack(o, "{s:I, s:I}", "until_ms", &until, "since_ms", &since) < 0) {
         log_event(LOG_WARNING, "block-file-damaged", LOG_S("file", path),
             LOG_S("meaning", "clients stay blocked until `elexgate open`"));
-        reason_de = NULL;
         until = 0;
     }
     g->state = GATE_BLOCKED;
     g->until_ms = until;
     g->since_ms = since;
-    set_words(g, reason, reason_de ? reason_de : "Die Praxis-Datenbank wird wiederhergestellt");
-    notice_words(g);
+    set_words(g, reason, being_restored);
+    make_notice(g);
     free(data);
-    log_event(LOG_WARNING, "still-blocked", LOG_S("reason", g->reason),
+    _cleanup_free_ char *words = phrase_words(LANG_EN, g->reason);
+    log_event(LOG_WARNING, "still-blocked", LOG_S("reason", words),
         LOG_S("hint", "`elexgate open` lets clients in"));
     return 0;
 }
@@ -165,7 +172,7 @@ void gate_on_blocked(struct gate *g, uint64_t round, unsigned ended, json_t *add
         all_ended(g);
 }
 
-static int enter(struct gate *g, enum gate_state state, const char *reason, const char *reason_de,
+static int enter(struct gate *g, enum gate_state state, const json_t *reason, const char *english,
     int64_t until_ms, struct err *e)
 {
     if (g->handed_over &&
@@ -182,25 +189,23 @@ static int enter(struct gate *g, enum gate_state state, const char *reason, cons
     g->state = state;
     g->until_ms = until_ms;
     g->since_ms = clock_wall_ms();
-    set_words(g, reason, reason_de);
+    set_words(g, reason, english);
     int r = save(g, e);
     if (r < 0) {
         g->state = before;
         return r;
     }
-    notice_words(g);
+    make_notice(g);
     g->asked_ms = clock_mono_ms();
-    log_event(LOG_WARNING, "gate", LOG_S("state", gate_state_name(g)), LOG_S("reason", reason));
+    _cleanup_free_ char *words = phrase_words(LANG_EN, g->reason);
+    log_event(LOG_WARNING, "gate", LOG_S("state", gate_state_name(g)), LOG_S("reason", words));
     return 0;
 }
 
 int gate_block(
     struct gate *g, const struct gate_block *b, gate_done_cb *done, void *ctx, struct err *e)
 {
-    int r = enter(g, GATE_BLOCKED,
-        b->reason ? b->reason : "The practice database is being restored",
-        b->reason_de ? b->reason_de : "Die Praxis-Datenbank wird wiederhergestellt, bitte warten",
-        b->until_ms, e);
+    int r = enter(g, GATE_BLOCKED, b->reason, being_restored, b->until_ms, e);
     if (r < 0)
         return r;
     uv_timer_stop(&g->drain_timer);
@@ -230,11 +235,8 @@ static void drained(struct gate *g)
 int gate_drain(struct gate *g, const struct gate_block *words, uint64_t timeout_ms,
     gate_done_cb *done, void *ctx, struct err *e)
 {
-    int r = enter(g, GATE_DRAINING,
-        words && words->reason ? words->reason
-                               : "The database proxy is in maintenance; please try again soon",
-        words && words->reason_de ? words->reason_de
-                                  : "Wartung am Datenbankzugang, bitte gleich erneut versuchen",
+    int r = enter(g, GATE_DRAINING, words ? words->reason : NULL,
+        N_("The database proxy is in maintenance; please try again soon"),
         words ? words->until_ms : 0, e);
     if (r < 0)
         return r;
@@ -359,8 +361,7 @@ void gate_close(struct gate *g)
 {
     uv_close((uv_handle_t *)&g->drain_timer, NULL);
     uv_close((uv_handle_t *)&g->hold_timer, NULL);
-    free(g->reason);
-    free(g->reason_de);
+    json_decref(g->reason);
     json_decref(g->addresses);
     notice_unref(g->notice);
     /* Workers that were just stopped may have answered; the mailbox delivers that when it closes.

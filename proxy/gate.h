@@ -29,7 +29,7 @@ struct gate {
     struct proxy *proxy;
     bool handed_over; /* block.json belongs to the successor */
     enum gate_state state;
-    char *reason, *reason_de;
+    json_t *reason;   /* a phrase (common/phrase.h) */
     int64_t until_ms; /* expected end, wall clock; 0 = not known. Told to clients; opens nothing by
                          itself. */
     int64_t since_ms;
@@ -68,7 +68,8 @@ const char *gate_state_name(const struct gate *g);
 const struct notice *gate_notice(const struct gate *g);
 
 struct gate_block {
-    const char *reason, *reason_de; /* NULL = the standard words */
+    const json_t
+        *reason; /* a phrase, or a text as somebody has typed it; NULL = the standard words */
     int64_t until_ms;
     uint64_t grace_ms;
 };

@@ -12,7 +12,9 @@
 #include <systemd/sd-daemon.h>
 #endif
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
 #include "proxy/roster.h"
@@ -234,11 +236,11 @@ size_t listeners_export(
 
 /* A client that is not let in hears why, at once: its driver has no time limit of its own. */
 static void turn_away(struct proxy *p, int fd, const struct address *peer, const char *listener,
-    uint16_t code, const char *text, enum refusal reason)
+    uint16_t code, const char *ascii, enum refusal reason)
 {
     char addr[ADDRESS_TEXT_MAX];
     uint8_t packet[ERROR_PACKET_MAX];
-    size_t n = error_packet(packet, 0, code, NULL, text);
+    size_t n = error_packet(packet, 0, code, NULL, ascii);
     p->refused[reason]++;
     log_event(LOG_INFO, "refused", LOG_S("listener", listener),
         LOG_S("peer", address_text(peer, addr)), LOG_S("reason", refusal_name(reason)));
@@ -249,6 +251,15 @@ static void turn_away(struct proxy *p, int fd, const struct address *peer, const
     (void)send(fd, packet, n, MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
     close(fd);
+}
+
+/* Takes the phrase over. */
+static void turn_away_in_words(struct proxy *p, int fd, const struct address *peer,
+    const char *listener, uint16_t code, json_t *phrase, enum refusal reason)
+{
+    struct notice *n = notice_make(&p->settings->tongues, phrase);
+    turn_away(p, fd, peer, listener, code, n->ascii, reason);
+    notice_unref(n);
 }
 
 static struct worker *least_loaded(struct proxy *p)
@@ -264,12 +275,11 @@ static struct worker *least_loaded(struct proxy *p)
 static void turn_away_stale(
     struct proxy *p, int fd, const struct address *peer, const char *listener, uint64_t left_ms)
 {
-    char text[300];
     unsigned long long s = (left_ms + 999) / 1000;
-    snprintf(text, sizeof text,
-        "Die Datenbank wurde wiederhergestellt: bitte Elexis neu starten (noch %llu s). / The database was restored: please close Elexis and start it again (%llu s left).",
-        s, s);
-    turn_away(p, fd, peer, listener, 1053, text, REFUSAL_STALE);
+    turn_away_in_words(p, fd, peer, listener, 1053,
+        phrase(
+            "The database was restored: please close Elexis and start it again (%llu s left).", s),
+        REFUSAL_STALE);
 }
 
 static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage *sa)
@@ -285,18 +295,16 @@ static void admit(struct listen_socket *s, int fd, const struct sockaddr_storage
         turn_away(p, fd, &peer, l->name, 1053, closed->ascii,
             p->gate.state == GATE_DRAINING ? REFUSAL_DRAINING : REFUSAL_BLOCKED);
     else if (!settings_allows(l, &peer))
-        turn_away(p, fd, &peer, l->name, 1130,
-            "Von dieser Adresse ist kein Zugang erlaubt. / This address is not allowed.",
-            REFUSAL_ADDRESS);
+        turn_away_in_words(p, fd, &peer, l->name, 1130,
+            phrase_of(N_("This address is not allowed.")), REFUSAL_ADDRESS);
     else if (p->stale.n > 0 && (left = stale_left(&p->stale, &peer, clock_mono_ms())) > 0)
         turn_away_stale(p, fd, &peer, l->name, left);
     else if (worker_sessions(p->workers, p->n_workers) >= set->max_sessions)
-        turn_away(p, fd, &peer, l->name, 1040, "Zu viele Verbindungen. / Too many connections.",
+        turn_away_in_words(p, fd, &peer, l->name, 1040, phrase_of(N_("Too many connections.")),
             REFUSAL_MAX_SESSIONS);
     else if (peers_count(p->peers, &peer) >= set->max_sessions_per_address)
-        turn_away(p, fd, &peer, l->name, 1040,
-            "Zu viele Verbindungen von dieser Adresse. / Too many connections from this address.",
-            REFUSAL_MAX_PER_ADDRESS);
+        turn_away_in_words(p, fd, &peer, l->name, 1040,
+            phrase_of(N_("Too many connections from this address.")), REFUSAL_MAX_PER_ADDRESS);
     else {
         p->accepted++;
         peers_add(p->peers, &peer);

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/log.h"
+#include "common/phrase.h"
 #include "common/program.h"
 #include "common/utf8.h"
 #include "proxy/audit_trail.h"
@@ -142,12 +143,12 @@ json_t *proxy_status(struct proxy *p)
     const struct gate *g = &p->gate;
     struct idle_report idle = report(p);
     char since[CLOCK_ISO_LEN], until[CLOCK_ISO_LEN];
-    json_t *o = json_pack("{s:b, s:s, s:s, s:i, s:I, s:s, s:s?, s:s?, s:o, s:s}", "ok", 1,
-        "program", "elexgate-proxy", "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
+    json_t *o = json_pack("{s:b, s:s, s:s, s:i, s:I, s:s, s:n, s:o, s:s}", "ok", 1, "program",
+        "elexgate-proxy", "version", ELEXGATE_VERSION, "pid", (int)getpid(), "uptime_ms",
         (json_int_t)(clock_mono_ms() - p->started_ms), "state", gate_state_name(g), "reason",
-        g->notice ? g->reason : NULL, "reason_de", g->notice ? g->reason_de : NULL, "until",
-        g->until_ms ? json_string(clock_iso(g->until_ms, until)) : json_null(), "since",
+        "until", g->until_ms ? json_string(clock_iso(g->until_ms, until)) : json_null(), "since",
         clock_iso(g->since_ms, since));
+    phrase_put(o, "reason", g->notice ? json_incref(g->reason) : NULL);
     json_t *more = json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "sessions",
         (int)idle.sessions, "logins_pending", (int)idle.pending, "workers", (int)p->n_workers,
         "listeners", listeners_json(p), "idle", idle_json(&idle), "totals", totals_json(p), "loops",

@@ -134,6 +134,7 @@ static void settings_read_plain(struct settings *s)
     s->handshake_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handshake_timeout");
     s->login_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "login_timeout");
     s->grace_ms = (uint64_t)config_int(c, "proxy", NULL, "grace");
+    s->tongues.n = lang_list(config_list(c, "proxy", NULL, "languages"), s->tongues.of);
     s->drain_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "drain_timeout");
     s->handover_timeout_ms = (uint64_t)config_int(c, "proxy", NULL, "handover_timeout");
     s->keepalive_s = (unsigned)(config_int(c, "proxy", NULL, "keepalive") / 1000);

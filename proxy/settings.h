@@ -13,6 +13,7 @@
 #include "certs/client_auth.h"
 #include "certs/pair.h"
 #include "common/config.h"
+#include "common/lang.h"
 #include "proxy/backend/backend_pool.h"
 #include "common/log_limit.h"
 #include "proxy/tickets.h"
@@ -56,6 +57,8 @@ struct settings {
     size_t n_listeners;
     enum tls_profile tls_profile;
     struct cert_pair *certificate; /* NULL when no listener speaks TLS */
+
+    struct tongues tongues;
 
     struct backend_target database;
     struct backend_pool *backends; /* NULL: database is the only one */

@@ -52,10 +52,15 @@ struct worker_events {
 /* Why and how clients are turned away or ended. Immutable, reference counted. */
 struct notice {
     _Atomic unsigned refs;
-    char *text;  /* what a client reads, UTF-8, German and English */
+    char *text;  /* what a client reads, UTF-8, in the languages of [proxy] languages */
     char *ascii; /* the same for where no character set is negotiated yet */
 };
-struct notice *notice_make(const char *german, const char *english);
+/* A phrase (common/phrase.h) in each language, " / " between them, once where they are the same.
+ * What goes beyond ERROR_TEXT_MAX bytes is left out, whole languages from the end; the first one is
+ * cut. malloc'ed. */
+char *notice_words(const struct tongues *t, const json_t *phrase) MUSTCHECK;
+/* Takes the phrase over. */
+struct notice *notice_make(const struct tongues *t, json_t *phrase);
 struct notice *notice_ref(struct notice *n);
 void notice_unref(struct notice *n); /* NULL allowed */
 /* Any other words for a client that is not logged in yet: umlauts written out. malloc'ed. */

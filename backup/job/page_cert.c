@@ -481,7 +481,7 @@ int page_cert(const struct config *settings, const char *config_file, const json
         if (!json_object_get(said, "code"))
             e->code = 0; /* the exit code says it */
         *answer = json_object();
-        static const char *const told[] = {"error_de", "error_phrase", "field"};
+        static const char *const told[] = {"error_phrase", "field"};
         for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
             if (json_object_get(said, told[i]))
                 json_object_set(*answer, told[i], json_object_get(said, told[i]));

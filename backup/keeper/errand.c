@@ -25,7 +25,7 @@ static json_t *keeper_failure(int exit_code, const json_t *last)
     int code = json_object_get(last, "code") ? json_answer_errno(last) : exit_code_errno(exit_code);
     json_t *answer = json_error(code, "%s", words ? words : "it ended without a word; see the log");
     json_object_set_new(answer, "exit", json_integer(exit_code));
-    static const char *const told[] = {"error_de", "error_phrase", "field"};
+    static const char *const told[] = {"error_phrase", "field"};
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
         if (json_object_get(last, told[i]))
             json_object_set(answer, told[i], json_object_get(last, told[i]));

@@ -136,7 +136,7 @@ char *cert_colons(const char *hex) MUSTCHECK;
 
 /* Fails with the error, exit code after its kind: refusals of bad certificates are EXIT_REFUSED. */
 int cert_fail(struct cert_run *run, const struct err *e);
-/* The same with German words, and with the field of a form that it is about; both may be NULL. */
-int cert_fail_at(struct cert_run *run, const struct err *e, const char *field, const char *german);
+/* The same with the field of a form that it is about; NULL: none. */
+int cert_fail_at(struct cert_run *run, const struct err *e, const char *field);
 
 #endif

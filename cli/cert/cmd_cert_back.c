@@ -59,10 +59,7 @@ int cert_permitted(struct cert_run *run, X509 *ca, X509 *leaf)
     if (chain_permitted(ca, leaf, run->now, &e) == 0)
         return EXIT_GOOD;
     _cleanup_free_ char *outside = chain_outside(ca, leaf);
-    _cleanup_free_ char *german = xasprintf(
-        "Für %s darf die Zertifizierungsstelle der Praxis nichts ausstellen: Sie gilt nur für die Namen und Netze, für die sie gemacht wurde. Ein anderer Name braucht eine neue («elexgate cert init --force --permit NAME»), deren Datei dann jeder Arbeitsplatz braucht.",
-        outside ? outside : "einen dieser Namen");
-    return cert_fail_at(run, &e, outside ? "names" : NULL, outside ? german : NULL);
+    return cert_fail_at(run, &e, outside ? "names" : NULL);
 }
 
 json_t *cert_exchange_json(
@@ -95,10 +92,8 @@ static int run_back(struct cert_run *run)
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
-    if (cert_store_previous(&run->store, &old, &e) < 0) {
-        return cert_fail_at(run, &e, NULL,
-            "Es gibt kein früheres Zertifikat: Es wurde noch keines ersetzt, oder es ist weggeräumt.");
-    }
+    if (cert_store_previous(&run->store, &old, &e) < 0)
+        return cert_fail(run, &e);
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_dup(cert_pair_chain(old));
     CHECK(chain != NULL);
     for (int i = 0; i < sk_X509_num(chain); i++)

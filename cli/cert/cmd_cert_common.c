@@ -35,10 +35,9 @@ int cert_fail(struct cert_run *run, const struct err *e)
     return cli_fail(run->cli, refusal_code(e), e);
 }
 
-int cert_fail_at(struct cert_run *run, const struct err *e, const char *field, const char *german)
+int cert_fail_at(struct cert_run *run, const struct err *e, const char *field)
 {
-    return cli_fail_with(run->cli, refusal_code(e), e,
-        json_pack("{s:s*, s:s*}", "field", field, "error_de", german));
+    return cli_fail_with(run->cli, refusal_code(e), e, json_pack("{s:s*}", "field", field));
 }
 
 enum make_key_kind cert_key_kind(const struct cert_run *run)

@@ -10,6 +10,7 @@
 #include "certs/renew.h"
 #include "certs/successor.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/lang.h"
 
 int cert_names_of(struct cert_run *run, const struct cert_info *old)
 {
@@ -40,7 +41,6 @@ static int refuse_by_advice(
     struct cert_run *run, enum renew_advice advice, const struct cert_info *i)
 {
     struct err e = {0};
-    const char *german = NULL;
     switch (advice) {
     case RENEW_LATER:
     case RENEW_NOW:
@@ -48,32 +48,24 @@ static int refuse_by_advice(
     case RENEW_NOT_OURS:
         if (i->self_signed) {
             err_set(&e, EINVAL,
-                "the certificate is self-signed: `elexgate cert self-signed --force` makes a new one, which the workstations must then be given; with `elexgate cert init --force` that was the last time");
-            german =
-                "Das Zertifikat ist selbst unterschrieben und lässt sich nicht erneuern: Machen Sie ein neues, das die Arbeitsplätze dann erhalten müssen.";
+                N_("the certificate is self-signed: `elexgate cert self-signed --force` makes a new one, which the workstations must then be given; with `elexgate cert init --force` that was the last time"));
             break;
         }
         err_set(&e, EINVAL,
-            "the certificate was issued by %s, not by a CA in %s: have it renewed there, then `elexgate cert install`",
+            N_("the certificate was issued by %s, not by a CA in %s: have it renewed there, then `elexgate cert install`"),
             i->issuer, run->store.dir);
-        german =
-            "Das Zertifikat stammt nicht von der Zertifizierungsstelle der Praxis: Lassen Sie es dort erneuern, woher es kommt, und spielen Sie es dann ein.";
         break;
     case RENEW_NO_CA_KEY:
         err_set(&e, ENOENT,
-            "the certificate is due (%d days left) and the CA's key is kept elsewhere: name it with --ca-key, or `elexgate cert csr` and sign it there",
+            N_("the certificate is due (%d days left) and the CA's key is kept elsewhere: name it with --ca-key, or `elexgate cert csr` and sign it there"),
             cert_info_days_left(i, run->now));
-        german =
-            "Der Schlüssel der Zertifizierungsstelle liegt nicht auf diesem Server: «elexgate cert renew --ca-key DATEI», wo er liegt, oder eine Anfrage machen und dort unterschreiben.";
         break;
     case RENEW_CA_EXPIRED:
         err_set(&e, EKEYEXPIRED,
-            "the CA itself is at its end, and a certificate never outlives it: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given");
-        german =
-            "Die Zertifizierungsstelle selbst ist am Ende: «elexgate cert renew --new-ca» macht die nächste; jeder Arbeitsplatz braucht dann ihre Datei.";
+            N_("the CA itself is at its end, and a certificate never outlives it: `elexgate cert renew --new-ca` makes the next one, which every workstation must be given"));
         break;
     }
-    return cert_fail_at(run, &e, NULL, german);
+    return cert_fail(run, &e);
 }
 
 bool cert_is_ours(struct cert_run *run, X509 *leaf)

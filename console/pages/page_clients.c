@@ -101,16 +101,13 @@ void action_clients_kill(struct request *rq)
 void action_clients_block(struct request *rq)
 {
     const char *reason = form_text(rq->form, "reason"), *how = form_text(rq->form, "how");
-    const char *german = form_text(rq->form, "reason_de");
     bool drain = how && strcmp(how, "drain") == 0;
-    if (!reason || !*reason || strlen(reason) > REASON_MAX ||
-        (german && strlen(german) > REASON_MAX)) {
+    if (!reason || !*reason || strlen(reason) > REASON_MAX) {
         answer_refused(rq, MHD_HTTP_UNPROCESSABLE_CONTENT, PAGE, say(rq, "block-reason", NULL));
         return;
     }
     utf8_copy(rq->object, sizeof rq->object, reason);
-    json_t *request = json_pack("{ssssss}", "cmd", drain ? "drain" : "block", "reason", reason,
-        "reason_de", german && *german ? german : reason);
+    json_t *request = json_pack("{ssss}", "cmd", drain ? "drain" : "block", "reason", reason);
     const char *until = form_text(rq->form, "until");
     if (until && *until)
         (void)json_object_set_new(request, "until", json_string(until));

@@ -305,7 +305,6 @@ static void add_standing(struct request *rq, json_t *run, const json_t *archive)
         return;
     (void)json_object_set_new(run, "standing", json_string(label(rq, "standing_", standing)));
     phrase_copy(run, "standing_words", archive, "standing_words");
-    (void)json_object_set(run, "standing_words_de", json_object_get(archive, "standing_words_de"));
 }
 
 void add_strands(struct request *rq, json_t *run, const json_t *archive)

@@ -66,7 +66,7 @@ static void describe_text(json_t *o, const char *key, const char *s, enum lang l
     add_text(o, key, "_ago", shown_ago(lang, clock_wall_ms() - ms, text, sizeof text));
 }
 
-/* X_phrase, or X_de of a program that has none yet, takes X's place. Keys are collected first: an
+/* X_phrase takes X's place. Keys are collected first: an
  * object must not change while it is walked. */
 static void choose_language(json_t *o, enum lang lang)
 {
@@ -76,7 +76,7 @@ static void choose_language(json_t *o, enum lang lang)
     json_object_foreach_safe(o, next, key, v)
     {
         const char *end = strrchr(key, '_');
-        if (!end || (strcmp(end, "_phrase") != 0 && strcmp(end, "_de") != 0))
+        if (!end || strcmp(end, "_phrase") != 0)
             continue;
         _cleanup_free_ char *stem = strndup(key, (size_t)(end - key)),
                             *words = phrase_in(lang, o, stem);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "common/phrase.h"
 #include "proxy/worker.h"
 
 int backend_pool_make(const struct config *c, struct backend_pool **out, struct err *e)
@@ -27,9 +28,10 @@ int backend_pool_make(const struct config *c, struct backend_pool **out, struct 
             .socket = xstrdup(config_str(c, "backend", name, "socket")),
             .port = (uint16_t)config_int(c, "backend", name, "port")};
     }
-    p->lost = notice_make(
-        "Der Datenbankserver wurde gewechselt; bitte den letzten Schritt wiederholen",
-        "Another database server has taken over; please repeat the last step");
+    struct tongues tongues;
+    tongues.n = lang_list(config_list(c, "proxy", NULL, "languages"), tongues.of);
+    p->lost = notice_make(&tongues,
+        phrase_of(N_("Another database server has taken over; please repeat the last step")));
     *out = p;
     return 0;
 }

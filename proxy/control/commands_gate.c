@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "proxy/control/commands.h"
 
 /* What a predecessor may take beyond the time that it is given to end its sessions. */
@@ -118,10 +119,9 @@ void command_sessions(struct control_client *c, const json_t *request)
 
 static void publish_state(struct proxy *p)
 {
-    control_socket_tell(p->control, "state",
-        json_pack("{s:s, s:s, s:s*, s:s*}", "event", "state", "state", gate_state_name(&p->gate),
-            "reason", p->gate.notice ? p->gate.reason : NULL, "reason_de",
-            p->gate.notice ? p->gate.reason_de : NULL));
+    json_t *event = json_pack("{s:s, s:s}", "event", "state", "state", gate_state_name(&p->gate));
+    phrase_put(event, "reason", p->gate.notice ? json_incref(p->gate.reason) : NULL);
+    control_socket_tell(p->control, "state", event);
 }
 
 static json_t *join_ended(struct both *b)
@@ -153,8 +153,7 @@ static bool take_words(struct control_client *c, const json_t *request, struct g
 {
     const char *until = json_get_str(request, "until");
     *out = (struct gate_block){
-        .reason = json_get_str(request, "reason"),
-        .reason_de = json_get_str(request, "reason_de"),
+        .reason = phrase_got(request, "reason"),
     };
     if (!until || clock_parse(until, &out->until_ms) == 0)
         return true;
@@ -375,8 +374,8 @@ void command_kill(struct control_client *c, const json_t *request)
     struct both *b = both_new(c, join_killed);
     b->id = (uint64_t)id;
     b->waiting = p->n_workers + 1;
-    struct notice *n = notice_make("Die Sitzung wurde von der Administration beendet",
-        "The session was ended by the administrator");
+    struct notice *n = notice_make(
+        &p->settings->tongues, phrase_of(N_("The session was ended by the administrator")));
     for (unsigned i = 0; i < p->n_workers; i++)
         worker_kill(&p->workers[i], b->id, n, on_killed, b);
     notice_unref(n);

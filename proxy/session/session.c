@@ -2,7 +2,9 @@
 
 #include <string.h>
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/log.h"
+#include "common/phrase.h"
 
 void session_move(struct session *s, enum session_state to)
 {
@@ -163,7 +165,8 @@ static int error_seq(const struct session *s)
     }
 }
 
-void session_refuse(struct session *s, uint16_t code, const char *state, const char *text,
+/* Sends words as they are. */
+static void refuse_with(struct session *s, uint16_t code, const char *state, const char *text,
     const char *reason, const char *detail)
 {
     int seq = error_seq(s);
@@ -177,6 +180,21 @@ void session_refuse(struct session *s, uint16_t code, const char *state, const c
         }
     }
     session_close_softly(s, reason, detail);
+}
+
+void session_refuse_phrase(struct session *s, uint16_t code, const char *state, json_t *phrase,
+    const char *reason, const char *detail)
+{
+    _cleanup_free_ char *words = notice_words(&s->settings->tongues, phrase);
+    _cleanup_free_ char *ascii = notice_ascii(words);
+    json_decref(phrase);
+    refuse_with(s, code, state, s->state < SESSION_RELAY ? ascii : words, reason, detail);
+}
+
+void session_refuse(struct session *s, uint16_t code, const char *state, const char *english,
+    const char *reason, const char *detail)
+{
+    session_refuse_phrase(s, code, state, phrase_of(english), reason, detail);
 }
 
 /* In the middle of a packet no error can be put in: its end is awaited, for a moment. */
@@ -193,8 +211,7 @@ static void cut(struct session *s, struct notice *n, const char *reason)
 
 void session_cut(struct session *s)
 {
-    session_refuse(
-        s, SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text, s->end_reason, NULL);
+    refuse_with(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE, s->notice->text, s->end_reason, NULL);
 }
 
 void session_end_now(struct session *s, struct notice *n, const char *reason)
@@ -206,7 +223,7 @@ void session_end_now(struct session *s, struct notice *n, const char *reason)
         return;
     }
     if (s->state != SESSION_RELAY || !session_between(s) || s->client.eof) {
-        session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
+        refuse_with(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
             s->state < SESSION_RELAY ? n->ascii : n->text, reason, NULL);
         return;
     }
@@ -380,8 +397,7 @@ static void server_readable(struct session *s)
     else if (n > 0) {
         if (buffer_append(&s->login->from_server, data, (size_t)n) < 0) {
             session_refuse(s, SESSION_ERROR_CODE, SESSION_ERROR_STATE,
-                "Die Datenbank hat Unverstaendliches gesendet. / The database sent garbage.",
-                "server sent too much before the login", NULL);
+                N_("The database sent garbage."), "server sent too much before the login", NULL);
             return;
         }
         if (s->state == SESSION_GREETING)
@@ -477,7 +493,7 @@ void session_start(struct worker *w, int fd, uint64_t id, struct settings *setti
     SLOT_ADD(w->idle.pending, 1);
     if (w->notice) {
         SLOT_ADD(w->totals.refused[REFUSAL_BLOCKED], 1);
-        session_refuse(s, SESSION_ERROR_CODE, NULL, w->notice->ascii, "blocked", NULL);
+        refuse_with(s, SESSION_ERROR_CODE, NULL, w->notice->ascii, "blocked", NULL);
     } else
         session_connect(s);
 }

@@ -143,8 +143,12 @@ void session_enlist(struct session *s, struct session_list *list);
 void session_drop(struct session *s, const char *reason, const char *detail);
 /* Lets what waits go out, then FIN, then drop. */
 void session_close_softly(struct session *s, const char *reason, const char *detail);
-/* Sends an error packet as fits the phase, then as session_close_softly. */
-void session_refuse(struct session *s, uint16_t code, const char *state, const char *text,
+/* Sends an error packet as fits the phase, then as session_close_softly. english is a sentence of
+ * the catalogue, marked by N_(); it is told in [proxy] languages. */
+void session_refuse(struct session *s, uint16_t code, const char *state, const char *english,
+    const char *reason, const char *detail);
+/* The same of a phrase (common/phrase.h), which is taken over. */
+void session_refuse_phrase(struct session *s, uint16_t code, const char *state, json_t *phrase,
     const char *reason, const char *detail);
 /* A block: ends it now if it stands between transactions, or asks it to end as soon as it does. */
 void session_end_for(struct session *s, struct notice *n);

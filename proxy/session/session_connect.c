@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/log.h"
 #include "common/utf8.h"
 #include "proxy/wire/proxy_header.h"
@@ -23,8 +24,7 @@ static void give_up(struct session *s)
     char why[sizeof s->login->trouble];
     memcpy(why, s->login->trouble, sizeof why);
     session_refuse(s, SESSION_ERROR_CODE, NULL,
-        "Die Praxis-Datenbank ist nicht erreichbar; bitte spaeter erneut versuchen. / The database cannot be reached; please try again later.",
-        "server not reachable", why);
+        N_("The database cannot be reached; please try again later."), "server not reachable", why);
 }
 
 /* All addresses failed once: again after a pause, until the time is up. */
@@ -177,8 +177,7 @@ bool session_server_connected(struct session *s, int status)
 
 static void bad_greeting(struct session *s, const char *why)
 {
-    session_refuse(s, SESSION_ERROR_CODE, NULL,
-        "Die Datenbank hat Unverstaendliches gesendet. / The database sent garbage.",
+    session_refuse(s, SESSION_ERROR_CODE, NULL, N_("The database sent garbage."),
         "server's greeting is not understood", why);
 }
 

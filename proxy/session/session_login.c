@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "common/lang.h"
 #include "common/log.h"
 
 #define ERROR_INSECURE     3159 /* ER_SECURE_TRANSPORT_REQUIRED */
@@ -17,16 +18,14 @@
 static void misunderstood(struct session *s, uint16_t code, const char *why)
 {
     SLOT_ADD(s->worker->totals.logins_failed, 1);
-    session_refuse(s, code, "08S01",
-        "Die Anmeldung wurde nicht verstanden. / The login was not understood.", "bad login", why);
+    session_refuse(s, code, "08S01", N_("The login was not understood."), "bad login", why);
 }
 
 static void insecure(struct session *s)
 {
     SLOT_ADD(s->worker->totals.refused[REFUSAL_NO_TLS], 1);
     session_refuse(s, ERROR_INSECURE, "HY000",
-        "Diese Datenbank nimmt nur verschluesselte Verbindungen (TLS) an; in der JDBC-URL sslMode=VERIFY_IDENTITY setzen. / This database accepts only encrypted connections (TLS).",
-        "client refused TLS", NULL);
+        N_("This database accepts only encrypted connections (TLS)."), "client refused TLS", NULL);
 }
 
 /* Takes one whole packet from the front of b; NULL: not there yet. *n counts the header. */
@@ -51,14 +50,12 @@ static void on_client_login(struct session *s, const uint8_t *data, size_t n);
 
 /* A server waits for a login for connect_timeout, 10 s unless somebody has changed that. */
 static const struct session_verdict server_gave_up = {SESSION_ERROR_CODE,
-    "Die Anmeldung hat dem Datenbankserver zu lange gedauert (connect_timeout); bitte erneut versuchen. / The login took too long for the database server (connect_timeout); please try again.",
+    N_("The login took too long for the database server (connect_timeout); please try again."),
     "server closed during the login"};
-static const struct session_verdict too_late = {SESSION_ERROR_CODE,
-    "Die Anmeldung hat zu lange gedauert. / The login took too long.",
-    "login not finished in time"};
-const struct session_verdict session_too_many = {1040,
-    "Zu viele Anmeldungen zugleich; bitte erneut versuchen. / Too many logins at once; please try again.",
-    "too many logins pending"};
+static const struct session_verdict too_late = {
+    SESSION_ERROR_CODE, N_("The login took too long."), "login not finished in time"};
+const struct session_verdict session_too_many = {
+    1040, N_("Too many logins at once; please try again."), "too many logins pending"};
 
 static void tell_verdict(struct session *s, const struct session_verdict *v)
 {
@@ -228,7 +225,7 @@ static bool take_response(struct session *s, uint8_t *packet, size_t n)
          * it would wait for ever. A client that honours the greeting does not set the bit. */
         SLOT_ADD(s->worker->totals.refused[REFUSAL_COMPRESSION], 1);
         session_refuse(s, ERROR_UNSUPPORTED, "42000",
-            "Komprimierte Verbindungen werden hier nicht angeboten; im Programm die Kompression ausschalten. / Compression is not offered here; switch it off in the client.",
+            N_("Compression is not offered here; switch it off in the client."),
             "client insists on compression", NULL);
         return false;
     }

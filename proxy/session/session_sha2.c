@@ -9,7 +9,10 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <string.h>
+#include "common/json_get.h"
+#include "common/lang.h"
 #include "common/log.h"
+#include "common/phrase.h"
 
 #define KEY_BITS_MIN 2048
 #define KEY_BITS_MAX 16384
@@ -26,7 +29,7 @@ static bool has_to_step_in(const struct session *s)
 static void refuse(struct session *s, const char *why)
 {
     session_refuse(s, ERROR_DENIED, "28000",
-        "Dieses Konto (caching_sha2_password) kann sich hier nicht anmelden: Der Server gibt seinen RSA-Schluessel nicht heraus. / This account (caching_sha2_password) cannot log in here: the server does not give its RSA key.",
+        N_("This account (caching_sha2_password) cannot log in here: the server does not give its RSA key."),
         "no RSA key for caching_sha2_password", why);
 }
 
@@ -141,8 +144,10 @@ bool session_sha2_refuses(struct session *s, uint8_t seq)
     uint8_t packet[ERROR_PACKET_MAX];
     if (!has_to_step_in(s))
         return false;
-    size_t n = error_packet(packet, seq, ERROR_DENIED, "28000",
-        "Zu diesem Konto (caching_sha2_password) kann hier nicht gewechselt werden; neu verbinden. / A change to this account (caching_sha2_password) is not possible here; reconnect.");
+    _cleanup_json_ json_t *said = phrase_of(
+        N_("A change to this account (caching_sha2_password) is not possible here; reconnect."));
+    _cleanup_free_ char *words = notice_words(&s->settings->tongues, said);
+    size_t n = error_packet(packet, seq, ERROR_DENIED, "28000", words);
     if (link_write(&s->client, packet, n, NULL) < 0)
         session_drop(s, "change of user with a password in clear", NULL);
     else
@@ -162,7 +167,7 @@ bool session_sha256_refuses(
         return false;
     SLOT_ADD(s->worker->totals.logins_failed, 1);
     session_refuse(s, ERROR_DENIED, "28000",
-        "Ein Konto mit sha256_password kann sich hier nicht anmelden; auf caching_sha2_password umstellen. / An account with sha256_password cannot log in here; change it to caching_sha2_password.",
+        N_("An account with sha256_password cannot log in here; change it to caching_sha2_password."),
         "sha256_password", NULL);
     return true;
 }

@@ -1,12 +1,12 @@
 /* What is due: deadlines of the phases. */
 #include "proxy/session/session.h"
+#include "common/lang.h"
 
 static void deadline_passed(struct session *s)
 {
     switch (s->state) {
     case SESSION_GREETING:
-        session_refuse(s, SESSION_ERROR_CODE, NULL,
-            "Die Datenbank antwortet nicht. / The database does not answer.",
+        session_refuse(s, SESSION_ERROR_CODE, NULL, N_("The database does not answer."),
             "server sent no greeting in time", NULL);
         break;
     case SESSION_FIRST:

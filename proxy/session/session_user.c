@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/log.h"
+#include "common/error_phrase.h"
+#include "common/lang.h"
 #include "proxy/session/session.h"
 #include "proxy/wire/user_name.h"
 
@@ -32,8 +34,7 @@ static bool is_refused_as(struct session *s, const char *user, const char *accou
     case USER_NAME_SAME:
         return refuse(s, text, reason, detail);
     case USER_NAME_UNCLEAR:
-        return refuse(s,
-            "Der Benutzername ist nicht eindeutig zu lesen (Zeichensatz). / The user name cannot be read clearly (character set).",
+        return refuse(s, N_("The user name cannot be read clearly (character set)."),
             "a user name that is not clear", reason);
     default:
         return false;
@@ -47,15 +48,14 @@ static bool takes_us_for_the_client(struct session *s, const char *user)
     const char *own = s->settings->own_user;
     return own && s->server_local &&
            is_refused_as(s, user, own,
-               "Mit diesem Namen kann man sich hier nicht anmelden: Unter ihm laeuft Elexgate selbst. / Nobody can log in here under this name: Elexgate itself runs under it.",
+               N_("Nobody can log in here under this name: Elexgate itself runs under it."),
                "the proxy's own user", "see allow_own_user in elexgate.ini(5)");
 }
 
 static bool is_denied(struct session *s, const char *user)
 {
     for (const char *const *account = s->listener->deny_users; *account; account++)
-        if (is_refused_as(s, user, *account,
-                "Dieses Konto kann sich hier nicht anmelden (deny_users). / This account cannot log in here (deny_users).",
+        if (is_refused_as(s, user, *account, N_("This account cannot log in here (deny_users)."),
                 "an account that is denied here", "see [listen] deny_users in elexgate.ini(5)"))
             return true;
     return false;
@@ -78,9 +78,8 @@ static bool certificate_may(struct session *s, const char *user)
     _cleanup_free_ char *name = session_certificate(s);
     _cleanup_free_ char *detail = xasprintf(
         "certificate %s, user %s: %s", name ? name : "(none)", user, e.text);
-    _cleanup_free_ char *ascii = notice_ascii(e.text);
-    session_refuse(s, ERROR_DENIED, "28000", s->state < SESSION_RELAY ? ascii : e.text,
-        "client certificate refused", detail);
+    session_refuse_phrase(
+        s, ERROR_DENIED, "28000", error_phrase_json(&e), "client certificate refused", detail);
     return false;
 }
 

@@ -3,10 +3,6 @@
 #include <string.h>
 #include "common/utf8.h"
 
-#define ERROR_TEXT_MAX                                                                             \
-    511u /* MYSQL_ERRMSG_SIZE without the NUL: longer ones overrun old clients                     \
-          */
-
 /* Little endian, 1 to 8 bytes. */
 static uint64_t number(struct cursor *c, size_t n)
 {

@@ -105,6 +105,8 @@ const char *cursor_string(struct cursor *c, size_t *len);
  * right in place of a greeting: nothing is negotiated then, and Connector/J would print the state
  * as part of the text. Returns the packet's length. */
 #define ERROR_PACKET_MAX 600
+/* MYSQL_ERRMSG_SIZE without the NUL: longer ones overrun old clients. */
+#define ERROR_TEXT_MAX 511u
 size_t error_packet(uint8_t out[static ERROR_PACKET_MAX], uint8_t seq, uint16_t code,
     const char *state, const char *message);
 /* Reads an ERR payload (first byte 0xff) for the log: code and message, control characters made

@@ -157,7 +157,7 @@ class Rough:
             time.sleep(self.rng.choice((0.2, 1, 3, 9)))
             run("ip", "link", "set", "here", "up")
         elif what == "block":
-            self.gate.control({"cmd": "block", "grace_ms": self.rng.choice((0, 300)), "reason": "soak", "reason_de": "Dauerlauf"}, check=False)
+            self.gate.control({"cmd": "block", "grace_ms": self.rng.choice((0, 300)), "reason": "Dauerlauf"}, check=False)
             time.sleep(self.rng.random())
             self.gate.control("open", check=False)
         elif what == "hold":

@@ -436,7 +436,7 @@ class Fuzz:
             time.sleep(rng.random() * 0.6)
             what = rng.choice(["block", "hold", "hold", "kill", "kill", "reload", "status"])
             if what == "block":
-                self.gate.control({"cmd": "block", "grace_ms": rng.choice((0, 50, 1000)), "reason": "fuzz", "reason_de": "fuzz"}, check=False)
+                self.gate.control({"cmd": "block", "grace_ms": rng.choice((0, 50, 1000)), "reason": "fuzz"}, check=False)
                 time.sleep(rng.random() * 0.1)
                 self.gate.control("open")
             elif what == "hold":

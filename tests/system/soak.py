@@ -66,7 +66,7 @@ class Soak:
         load = self.load(seconds)
         self.wait_connected()
         time.sleep(1)
-        answer = self.gate.control({"cmd": "block", "reason": "soak", "reason_de": "Hier ist ein Dauerlauf", "grace_ms": 3000}, timeout=60)
+        answer = self.gate.control({"cmd": "block", "reason": "Hier ist ein Dauerlauf", "grace_ms": 3000}, timeout=60)
         try:
             self.gate.connect()
             told = None

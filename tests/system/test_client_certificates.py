@@ -110,7 +110,7 @@ def test_the_map_decides_who_comes_in(guarded, users):
         process.wait_until(lambda: guarded.gate.sessions() == [], what="session gone")
     assert "certificate=chefin" in guarded.gate.log
     text = guarded.refused("empfang", "lukas")
-    assert "gilt nicht fuer den Benutzer" in text and "not for this user" in text
+    assert "gilt nicht fuer den Benutzer" in text and "is not for the user" in text
     text = guarded.refused("fremd")
     assert "keinem Benutzer zugeordnet" in text and '"fremd"' in text
     guarded.gate.wait_log('reason="client certificate refused"', count=2)
@@ -217,7 +217,7 @@ def test_change_of_user_does_not_get_around_the_map(guarded, users, pieces):
         sock.sendall(starttls.packet(b"\x03DO SLEEP(0)", 0) + packet)
     try:
         payload = change_answer(sock)
-        assert payload[:1] == b"\xff" and b"gilt nicht f\xc3\xbcr den Benutzer \"zu\"" in payload
+        assert payload[:1] == b"\xff" and b"gilt nicht f\xc3\xbcr den Benutzer \xc2\xabzu\xc2\xbb" in payload
         with pytest.raises((EOFError, OSError)):
             starttls.query(sock, "SELECT USER()")
     finally:

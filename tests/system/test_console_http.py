@@ -765,7 +765,7 @@ def test_words_that_are_cut_off(console, make_fake):
 def test_what_clients_are_called_is_shown_as_text(console, make_fake):
     evil = "<script>alert(1)</script>\"'"
     make_fake(console.folder / "proxy.sock", {
-        "status": {"ok": True, "state": "blocked", "reason": evil, "reason_de": evil},
+        "status": {"ok": True, "state": "blocked", "reason": evil},
         "sessions": {"ok": True, "sessions": [{"id": 1, "user": evil, "peer": evil, "program": evil}]}})
     page = console.admin().get("/clients").text
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;" in page

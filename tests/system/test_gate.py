@@ -105,7 +105,7 @@ def test_watch_streams_events(gate, server):
         c = gate.connect()
         query(c, "CREATE DATABASE IF NOT EXISTS watched")
         c.close()
-        gate.control({"cmd": "block", "reason": "x", "reason_de": "x"})
+        gate.control({"cmd": "block", "reason": "x"})
         seen = {}
         while not {"connect", "disconnect", "write", "idle", "state"} <= set(seen):
             event = w.receive()
@@ -120,23 +120,47 @@ def test_watch_streams_events(gate, server):
 
 
 def test_block_refuses_new_clients_with_the_reason(gate):
-    gate.control({"cmd": "block", "reason": "Restore of the backup", "reason_de": "Wiederherstellung läuft", "until": "14:30"})
+    gate.control({"cmd": "block", "reason": "Wiederherstellung läuft", "until": "14:30"})
     code, text = refused(gate)
     # As servers do before anything is negotiated, the packet has no SQL state; PyMySQL cuts its place off all the same.
-    assert code == 1053 and "herstellung laeuft" in text and "Restore of the backup" in text and "14:30" in text
+    assert code == 1053 and "herstellung laeuft" in text and "14:30" in text
     with starttls.connect(gate.port) as s:
         seq, payload = starttls.read_packet(s)
-        assert seq == 0 and payload.startswith(b"\xff\x1d\x04Wiederherstellung laeuft (voraussichtlich bis 14:30) / ")
+        assert seq == 0 and payload.startswith(b"\xff\x1d\x04Wiederherstellung laeuft (voraussichtlich bis 14:30) / Wiederherstellung laeuft (expected until 14:30)")
     status = gate.status()
-    assert status["state"] == "blocked" and status["reason_de"] == "Wiederherstellung läuft"
+    assert status["state"] == "blocked" and status["reason"] == "Wiederherstellung läuft"
     gate.control("open")
     assert query(gate.connect(), "SELECT 1") == ((1,),)
+
+
+def test_clients_are_told_in_the_languages_that_are_set(gate):
+    """Without a reason the gate has words of its own; whole languages are left out where drivers would show no more."""
+    def told():
+        with starttls.connect(gate.port) as s:
+            return starttls.read_packet(s)[1].removeprefix(b"\xff\x1d\x04").decode("ascii")
+    before = gate.config.read_text()
+    gate.control({"cmd": "block"})
+    assert told() == "Die Praxis-Datenbank wird wiederhergestellt, bitte warten / The practice database is being restored"
+    gate.control("open")
+    gate.config.write_text(before.replace("[proxy]\n", "[proxy]\nlanguages = fr, it\n", 1))
+    gate.control("reload")
+    gate.control({"cmd": "block"})
+    assert "en cours de restauration, veuillez patienter / Il database dello studio" in told() and "wird wieder" not in told()
+    gate.control({"cmd": "block", "reason": "é" * 300})
+    assert told() == "e" * 150, "once, since it is the same in both"
+    gate.control({"cmd": "block", "reason": "é" * 300, "until": "14:30"})
+    assert told() == "e" * 150 + " (probablement jusqu'a 14:30)", "there is no room for the whole of the other one"
+    gate.control({"cmd": "block", "reason": "", "reason_phrase": ["%s", "x" * 4000]})
+    assert "veuillez patienter" in told(), "no phrase of ours is that long"
+    gate.control("open")
+    gate.config.write_text(before)
+    gate.control({"cmd": "reload", "force": True})
 
 
 def test_block_ends_an_idle_session_with_an_error_on_its_next_command(gate, server):
     c = gate.connect()
     thread_id = c.thread_id()
-    answer = gate.control({"cmd": "block", "reason_de": "Rückspielung läuft", "reason": "restoring"})
+    answer = gate.control({"cmd": "block", "reason": "Rückspielung läuft"})
     assert answer["ended"] == 1 and answer["addresses"] == ["127.0.0.1"]
     process.wait_until(lambda: not server.value(
         f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID={thread_id}"), what="server thread gone")
@@ -243,7 +267,7 @@ def test_opening_what_is_open_lets_all_in(gate):
 
 
 def test_block_survives_a_restart(gate):
-    gate.control({"cmd": "block", "reason": "restoring", "reason_de": "Wiederherstellung"})
+    gate.control({"cmd": "block", "reason": "Wiederherstellung"})
     gate.restart()
     assert gate.status()["state"] == "blocked"
     assert "herstellung" in refused(gate)[1]
@@ -276,8 +300,8 @@ def test_drain_waits_for_the_clients(gate):
 def test_drain_ends_who_stays_too_long(gate):
     c = gate.connect()
     assert gate.control({"cmd": "drain", "timeout_ms": 100, "until": "bald"}, check=False)["code"] == "EINVAL"
-    assert gate.control({"cmd": "drain", "timeout_ms": 100, "reason": "moving", "reason_de": "Wegen Umzug zu", "until": "23:59"})["ended"] == 1
-    assert "Umzug" in refused(gate)[1] and "23:59" in refused(gate)[1] and gate.status()["reason"] == "moving"
+    assert gate.control({"cmd": "drain", "timeout_ms": 100, "reason": "Wegen Umzug zu", "until": "23:59"})["ended"] == 1
+    assert "Umzug" in refused(gate)[1] and "23:59" in refused(gate)[1] and gate.status()["reason"] == "Wegen Umzug zu"
     with pytest.raises(pymysql.err.OperationalError):
         query(c, "SELECT 1")
     gate.control("open")

@@ -81,7 +81,7 @@ def test_the_reason_however_the_command_is_cut(make_gate, server, cut):
     """A block between two commands, then a command in two pieces; or half a command, then a block."""
     gate = make_gate(server, listeners=PLAIN)
     c = rawclient.RawClient("127.0.0.1", gate.port)
-    gate.control({"cmd": "block", "reason": "restore", "reason_de": "Wiederherstellung"})
+    gate.control({"cmd": "block", "reason": "Wiederherstellung"})
     command = frame(b"\x03SELECT 2")
     c.sock.sendall(command[:cut])
     process.wait_until(lambda: gate.control("sessions") is not None, what="a turn of the loop")
@@ -93,7 +93,7 @@ def test_the_reason_however_the_command_is_cut(make_gate, server, cut):
     c = rawclient.RawClient("127.0.0.1", gate.port)
     c.sock.sendall(command[:cut])
     process.wait_until(lambda: gate.idle()["in_flight"] == 1, what="the beginning is there")
-    gate.control({"cmd": "block", "grace_ms": 0, "reason": "restore", "reason_de": "Wiederherstellung"})
+    gate.control({"cmd": "block", "grace_ms": 0, "reason": "Wiederherstellung"})
     sequence, payload = read_packet(c.sock)
     assert sequence == 1 and payload[1:3] == b"\x1d\x04" and b"Wiederherstellung" in payload
 
@@ -102,7 +102,7 @@ def test_the_reason_behind_a_statement_that_takes_long_to_send(make_gate, server
     """The error is there before the statement is: it must outlast the rest, which comes slowly."""
     gate = make_gate(server, listeners=PLAIN)
     c = rawclient.RawClient("127.0.0.1", gate.port)
-    gate.control({"cmd": "block", "reason": "restore", "reason_de": "Wiederherstellung"})
+    gate.control({"cmd": "block", "reason": "Wiederherstellung"})
     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
     data = frame(b"\x03SELECT '" + b"x" * 2_000_000 + b"'")
     for at in range(0, len(data), 400_000):
@@ -179,7 +179,7 @@ def test_a_command_that_a_hold_keeps_is_answered_when_a_block_comes(make_gate, s
         sock.sendall(frame(login(), 1) + frame(b"\x03DO 1"))
         assert read_packet(sock)[1][:1] == b"\0"
         process.wait_until(lambda: len(gate.sessions()) == 1, what="logged in")
-        gate.control({"cmd": "block", "reason": "restore", "reason_de": "Wiederherstellung"})
+        gate.control({"cmd": "block", "reason": "Wiederherstellung"})
         assert read_packet(sock)[1][:1] in (b"\0", b"\xff"), "done before the block, or refused: never silence"
 
 

@@ -176,7 +176,7 @@ def test_a_block_ends_sessions_in_both(gate, server, end):
     old = take_over(gate)
     end(old)
     b = gate.connect()
-    answer = gate.control({"cmd": "block", "reason": "restore", "reason_de": "Rücksicherung", "grace_ms": 1000})
+    answer = gate.control({"cmd": "block", "reason": "Rücksicherung", "grace_ms": 1000})
     assert answer["ended"] == 2 and len(answer["addresses"]) == 2
     for c in (a, b):
         with pytest.raises(pymysql.err.OperationalError) as e:

@@ -281,7 +281,7 @@ def test_nothing_changes_hands_by_its_path():
 # is for numbers, paths and names of fixed form. Words are those formats that have a space beside a letter, and what goes into a field for words.
 LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"')
 WORDS = re.compile(r"[A-Za-z\x80-\uffff,;:] | [A-Za-z(]")
-FOR_WORDS = re.compile(r"(?:why|said|said_de|trouble|words|problem|warning|waiting|reason|reason_de|->en|->de)$")
+FOR_WORDS = re.compile(r"(?:why|said|trouble|words|problem|warning|waiting|reason|->en|->de)$")
 HEX_ONLY = {"backup/archive/seal.c"}  # parts of a fingerprint
 
 

@@ -21,9 +21,7 @@ int restore_block(struct restore *r, struct err *e)
     char until[CLOCK_ISO_LEN];
     json_t *answer = NULL;
     run_phase(r->run, r->run->s.physical_type, "block", 0);
-    json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "cmd", "block", "reason",
-        "The practice database is being restored", "reason_de",
-        "Die Praxis-Datenbank wird wiederhergestellt, bitte warten", "until",
+    json_t *request = json_pack("{s:s, s:s}", "cmd", "block", "until",
         clock_iso(
             clock_wall_ms() + (int64_t)(r->expected_ms ? r->expected_ms : EXPECTED_MS), until));
     r->blocked_at_ms = clock_mono_ms();

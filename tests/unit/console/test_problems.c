@@ -23,10 +23,10 @@ static const char good_proxy[] =
 static const char good_keeper[] = "{\"ok\":true,\"findings\":[]}";
 
 /* A keeper that finds this. */
-#define FINDS(code, area, level, text, text_de)                                                    \
+#define FINDS(code, area, level, text)                                                             \
     "{\"ok\":true,\"findings\":[{\"code\":\"" code "\",\"area\":\"" area "\",\"level\":\"" level   \
-    "\",\"text\":\"" text "\",\"text_de\":\"" text_de                                              \
-    "\",\"advice\":\"run it\",\"advice_de\":\"ausführen\"}]}"
+    "\",\"text\":\"" text "\",\"text_phrase\":[\"" text                                            \
+    "\"],\"advice\":\"never\",\"advice_phrase\":[\"never\"]}]}"
 
 /* The codes of the problems, with commas. change: "path" is set to the JSON value; NULL is that
  * there is no answer. */
@@ -77,9 +77,9 @@ static void problems(void **state)
     proxy_case("\"warnings\":[],", "\"warnings\":[{\"code\":\"tls-profile-old\",\"text\":\"x\"}],",
         "warning");
     /* the keeper's verdict, as it is; nothing is judged again */
-    expect(good_proxy, FINDS("disk-low", "disk", "bad", "x", "y"), "disk-low!");
-    expect(good_proxy, FINDS("no-schedule", "backup", "warn", "x", "y"), "no-schedule");
-    expect(NULL, FINDS("proxy-down", "proxy", "bad", "x", "y"), "proxy-down!");
+    expect(good_proxy, FINDS("disk-low", "disk", "bad", "x"), "disk-low!");
+    expect(good_proxy, FINDS("no-schedule", "backup", "warn", "x"), "no-schedule");
+    expect(NULL, FINDS("proxy-down", "proxy", "bad", "x"), "proxy-down!");
     /* dates of the certificate are the keeper's to tell, as long as it does */
     char *ending = with(good_proxy, "\"warnings\":[]}",
         "\"warnings\":[{\"code\":\"certificate-expires\",\"date\":true,\"text\":\"x\"},{\"code\":\"certificate\",\"text\":\"no name\"}]}");
@@ -111,20 +111,18 @@ static void assert_words(
 
 static void words_of_a_problem(void **state)
 {
-    static const char low[] = FINDS("disk-low", "disk", "bad", "only 1.5 GB", "nur 1,5 GB");
+    static const char low[] = FINDS("disk-low", "disk", "bad", "Too many connections.");
     (void)state;
-    assert_words(low, LANG_DE, "Nur 1,5 GB.",
+    assert_words(low, LANG_DE, "Zu viele Verbindungen.",
         "Löschen Sie alte Sicherungen, oder behalten Sie unter «Zeitplan» weniger Generationen.",
         "/backups");
-    assert_words(low, LANG_EN, "Only 1.5 GB.",
+    assert_words(low, LANG_EN, "Too many connections.",
         "Delete old backups, or keep fewer generations under \"Schedule\".", "/backups");
     /* what the page knows no click for has the keeper's advice */
-    assert_words(
-        FINDS("new-code", "x", "warn", "Is it?", "Ist es?"), LANG_EN, "Is it?", "run it", "/log");
-    assert_words(FINDS("new-code", "certificate", "warn", "a", "b"), LANG_DE, "B.", "ausführen",
-        "/certificates");
-    assert_words(
-        FINDS("no-schedule", "backup", "warn", "a", "b"), LANG_EN, "A.", "run it", "/schedule");
+    assert_words(FINDS("new-code", "x", "warn", "Is it?"), LANG_EN, "Is it?", "never", "/log");
+    assert_words(FINDS("new-code", "certificate", "warn", "The database does not answer."), LANG_DE,
+        "Die Datenbank antwortet nicht.", "nie", "/certificates");
+    assert_words(FINDS("no-schedule", "backup", "warn", "a"), LANG_EN, "A.", "never", "/schedule");
 }
 
 static const char *member(const json_t *o, const char *key)
@@ -135,7 +133,7 @@ static const char *member(const json_t *o, const char *key)
 static void localised(void **state)
 {
     static const char text[] =
-        "{\"reason\":\"R\",\"reason_de\":\"G\",\"only_de\":\"bleibt\",\"size\":1500,\"wait_ms\":3000,\"at\":\"2026-11-22T21:46:56Z\",\"list\":[{\"words\":\"w\",\"words_de\":\"v\"}],\"empty\":\"e\",\"empty_de\":\"\"}";
+        "{\"reason\":\"R\",\"reason_phrase\":[\"%s\",\"G\"],\"only_phrase\":[\"bleibt\"],\"size\":1500,\"wait_ms\":3000,\"at\":\"2026-11-22T21:46:56Z\",\"list\":[{\"words\":\"w\",\"words_phrase\":[\"Too many connections.\"]}],\"empty\":\"e\",\"empty_phrase\":[]}";
     json_t *de = json_loads(text, 0, NULL), *en = json_loads(text, 0, NULL);
     (void)state;
     setenv("TZ", "UTC", 1);
@@ -143,11 +141,12 @@ static void localised(void **state)
     view_localise(de, LANG_DE);
     view_localise(en, LANG_EN);
     assert_string_equal(member(de, "reason"), "G");
-    assert_string_equal(member(en, "reason"), "R");
-    assert_null(member(de, "reason_de"));
-    assert_null(member(en, "reason_de"));
+    assert_string_equal(member(en, "reason"), "G");
+    assert_null(member(de, "reason_phrase"));
+    assert_null(member(en, "reason_phrase"));
     assert_string_equal(member(de, "empty"), "e");
-    assert_string_equal(member(json_array_get(json_object_get(de, "list"), 0), "words"), "v");
+    assert_string_equal(
+        member(json_array_get(json_object_get(de, "list"), 0), "words"), "Zu viele Verbindungen.");
     assert_string_equal(member(de, "size_text"), "1,5 kB");
     assert_string_equal(member(en, "wait_text"), "3 s");
     assert_string_equal(member(de, "at_text"), "22.11.2026 21:46");
