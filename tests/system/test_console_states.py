@@ -76,7 +76,7 @@ SAYS = {
     "up": {"/": (["Alle können arbeiten", "läuft", "5,0 MB, 25 % mehr als die vorige", "Durch Probelauf bewiesen", "Platz ist für etwa 100000 weitere", "Nachricht an arzt@praxis.example"], ["nicht bekannt", "Rufen Sie"], ["Everybody can work"], ["not known"]),
            "/clients": (["1 von 3 Arbeitsplätzen umgestellt", "Empfang", "prüft das Zertifikat", "lehnt Zertifikat ab", "Ausgesperrt würden: Labor", "[listen elexis] tls = required"],
                         ["Ausgesperrt würden: Webelexis", "192.168.1.25 würde"], ["1 of 3 workstations", "These would be cut off: Labor"], []),
-           "/timeline": (["Was geschah am 30.11.2026", "← 29.11.2026"], ["am 2026-11-30"], ["What happened on 2026-11-30"], []),
+           "/timeline": (["Was geschah am Mo 30.11.2026", "← So 29.11.2026"], ["am 2026-11-30"], ["What happened on Mon 2026-11-30"], []),
            "/log": (["anna von 192.168.1.9: hat eine Sicherung gelöscht", "eve über die Seite: hat einen Probelauf verlangt", "root auf dem Server"],
                     ["anna über die Seite", "anna auf dem Server", "eve auf dem Server"], ["eve through the page"], ["anna through the page", "on the server: deleted"])},
     "keeper": {"/": (["nicht bekannt", "Rufen Sie Ihre Betreuung an: Dr. Hilfe"], ["noch nie", "Es gibt noch keine"], ["not known", "Call your support"], ["never", "no good backup"]),

@@ -179,7 +179,7 @@ def test_config_get(keeper):
         "backup.schedule", "backup.method", "backup.idle", "backup.idle_for", "backup.deadline", "backup.after_deadline",
         "backup.catch_up", "backup.settle", "backup.hold", "backup.checksums", "archive.level", "archive.threads", "archive.rate",
         "retention.keep", "retention.keep_daily", "retention.keep_weekly", "retention.keep_monthly", "retention.keep_yearly",
-        "drill.schedule", "notify.mail_to", "notify.mail_from", "notify.repeat", "notify.min_free", "restore.stale_clients",
+        "drill.schedule", "notify.mail_to", "notify.mail_from", "notify.languages", "notify.repeat", "notify.min_free", "restore.stale_clients",
         "restore.keep_old"}
 
 

@@ -151,7 +151,7 @@ def test_a_moment_that_cannot_be_had_is_said(practice):
                          (("--to", "gestern"), "no point in time"), (("--before", "latest"), "no transaction"), (("--timeline", "9", "--to", "latest"), "do not go back")):
         done = practice.backup.run_job("restore", "into", *point, practice.folder / "nirgends")
         assert done.returncode != 0 and words in done.stdout, (point, done.stdout[-400:])
-        assert re.search(r"Zeitpunkt|Binärlog", german(json.loads(done.stdout.splitlines()[-1]), "error")), point
+        assert re.search(r"Zeitpunkt|Binärlog|Transaktion", german(json.loads(done.stdout.splitlines()[-1]), "error")), point
         assert not (practice.folder / "nirgends").exists()
 
 

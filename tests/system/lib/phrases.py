@@ -13,7 +13,7 @@ CONVERSION = re.compile(r"%(?:(\d)\$)?[-+ #0.*\d]*(?:hh|h|ll|l|z|j|t)?([%diouxXc
 
 @functools.cache
 def catalogue(language):
-    text = (paths.ROOT / "po" / f"{language}.po").read_text().replace("<PRId64>", "ld")
+    text = (paths.ROOT / "po" / f"{language}.po").read_text().replace("<PRId64>", "ld").replace("<PRIu64>", "lu")
     return {key: e["str"][0] for key, e in pofile.read(text).items()}
 
 
