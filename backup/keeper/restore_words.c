@@ -8,15 +8,7 @@
 #include "common/json_get.h"
 #include "common/shown.h"
 
-static json_t *data_of(const char *run)
-{
-    char when[SHOWN_LEN];
-    json_t *p = phrase("The data of %s are in use.", "");
-    phrase_set(p, 0, phrase_local(shown_run(LANG_EN, run, when, sizeof when)));
-    return p;
-}
-
-static json_t *went_well(const char *action, bool dry_run, const json_t *done, const char *run)
+static json_t *went_well(const char *action, bool dry_run, const json_t *done)
 {
     bool new_live = json_get_true(done, "new_live");
     if (dry_run)
@@ -28,9 +20,9 @@ static json_t *went_well(const char *action, bool dry_run, const json_t *done, c
     if (new_live && strcmp(json_get_text(done, "method"), "dump") == 0)
         return phrase_of(
             N_("The database is that of the SQL text; the data from before are kept."));
-    if (new_live)
-        return data_of(run);
-    return phrase_of(N_("The data from before the restore are in use."));
+    const json_t *live = phrase_got(done, "live");
+    return live ? json_deep_copy(live)
+                : phrase_of(N_("The data from before the restore are in use."));
 }
 
 static json_t *with_block(json_t *said, const json_t *done)
@@ -61,8 +53,8 @@ void keeper_restore_words(const struct keeper_current *c, json_t *run)
     if (c->restore_difference)
         json_object_set(run, "difference", c->restore_difference);
     if (exit_code == EXIT_GOOD)
-        said = with_block(went_well(json_get_text(run, "action"), json_get_true(run, "dry_run"),
-                              c->restore_done, json_get_text(run, "run")),
+        said = with_block(
+            went_well(json_get_text(run, "action"), json_get_true(run, "dry_run"), c->restore_done),
             c->restore_done);
     else if (!c->last)
         said = phrase_of(N_("It was cut off; Elexgate settles it by itself: all old or all new."));

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "common/shown.h"
 
 #define CHANGES_SHOWN 40
@@ -269,17 +270,15 @@ static void print_kept(const struct cli *cli, const json_t *status)
 
 void restore_words_report(const struct cli *cli, const json_t *restored, const json_t *status)
 {
-    char blocked[SHOWN_LEN], when[SHOWN_LEN];
+    char blocked[SHOWN_LEN];
     int64_t ms = output_number(restored, "blocked_ms", 0);
-    _cleanup_free_ char *run = output_member(restored, "run");
+    _cleanup_free_ char *live = phrase_in(cli->lang, restored, "live");
     if (strcmp(json_get_text(restored, "method"), "dump") == 0) {
         printf(tr(cli, "The database is that of the SQL text.\n"));
         printf(tr(cli, "Imported: %" PRId64 " tables, %" PRId64 " statements.\n"),
             output_number(restored, "tables", 0), output_number(restored, "statements", 0));
-    } else if (is_true(restored, "new_live"))
-        printf(tr(cli, "The data of %s are live.\n"), shown_run(cli->lang, run, when, sizeof when));
-    else
-        printf("%s\n", tr(cli, "The data from before the restore are live."));
+    } else
+        printf("%s\n", *live ? live : tr(cli, "The data from before the restore are in use."));
     if (ms > 0) {
         shown_duration(cli->lang, ms, blocked, sizeof blocked);
         printf(

@@ -118,7 +118,8 @@ def test_plan_run_status_undo_accept(site):
 
     last = site.backup.call("status")["last_restore"]
     assert last["action"] == "run" and last["run"] == run and last["exit"] == 0 and last["new_live"]
-    assert run in german(last, "words") and "ausgesperrt" in german(last, "words") and "in use" in last["words"]
+    year, month, day, minute = run.split("-")
+    assert f"{day}.{month}.{year} {minute[:2]}:{minute[2:]}" in german(last, "words") and "ausgesperrt" in german(last, "words") and "in use" in last["words"]
     assert call(site, "status")["restore"] | {"parts": 0} == {**call(site, "status")["restore"], "phase": "kept", "new_live": True, "parts": 0}
 
     assert follow(site, "run", which=run)[-1]["exit"] == 9  # the earlier data are kept

@@ -255,7 +255,8 @@ def test_a_machine_that_is_lost_comes_back_with_all_that_was_saved(live):
     live.server.kill()
     process.run(["rm", "-rf", live.server.datadir])
     live.backup.set("backup", datadir=live.server.datadir)
-    live.backup.job("restore", "run", "--to", "latest")
+    restored, = event(live.backup.job("restore", "run", "--to", "latest"), "restored")
+    assert german(restored, "live") == "Alle Daten bis zum Ende des Binärlogs sind in Betrieb.", "not those of the backup's time"
     assert live.names() == rows
 
 
@@ -409,7 +410,8 @@ def test_latest_loses_nothing_that_is_not_archived(live):
     refused("writes no binary log")
     # a restore that the stream has not seen, not even that there is one
     live.backup.set("binlog", archive="no")
-    live.backup.job("restore", "run", "--to", archived)
+    restored, = event(live.backup.job("restore", "run", "--to", archived), "restored")
+    assert restored["live"] == f"The data of {archived} are in use."
     assert live.backup.state.joinpath("binlog-restored.json").exists()
     live.server.stop()
     live.server.args = args

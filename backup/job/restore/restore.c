@@ -26,6 +26,8 @@
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/lang.h"
+#include "common/phrase.h"
+#include "common/shown.h"
 
 static json_t *status_json(const struct restore *r)
 {
@@ -44,13 +46,32 @@ static json_t *status_json(const struct restore *r)
         clock_iso(r->started_ms, started), "parts", parts);
 }
 
-static void tell_restored(const struct restore *r)
+static json_t *what_is_live(const struct restore *r, const struct restore_request *q)
+{
+    char when[SHOWN_LEN];
+    if (!r->new_live)
+        return phrase_of(N_("The data from before the restore are in use."));
+    if (q && q->way && q->way->point.kind == BINLOG_LATEST)
+        return phrase_of(N_("All data up to the end of the binary log are in use."));
+    if (q && q->way && q->before)
+        return phrase("The data from before %s are in use.", q->moment);
+    json_t *p = phrase("The data of %s are in use.", "");
+    phrase_set(p, 0,
+        q && q->way ? phrase_local(q->moment)
+                    : phrase_local(shown_run(LANG_EN, r->suffix, when, sizeof when)));
+    return p;
+}
+
+/* q: NULL = undone or settled later. */
+static void tell_restored(const struct restore *r, const struct restore_request *q)
 {
     json_t *types = json_array();
     for (size_t i = 0; i < r->n; i++)
         (void)json_array_append_new(types, json_string(r->parts[i].type));
-    run_event(json_pack("{s:s, s:s, s:I, s:b, s:o}", "event", "restored", "run", r->suffix,
-        "blocked_ms", (json_int_t)r->blocked_for_ms, "new_live", r->new_live, "types", types));
+    json_t *event = json_pack("{s:s, s:s, s:I, s:b, s:o}", "event", "restored", "run", r->suffix,
+        "blocked_ms", (json_int_t)r->blocked_for_ms, "new_live", r->new_live, "types", types);
+    phrase_put(event, "live", what_is_live(r, q));
+    run_event(event);
 }
 
 static char *type_words(const struct restore *r)
@@ -147,7 +168,7 @@ static int run_folders(struct run *run, const struct restore_request *q, struct 
     else
         code = restore_exchange(&r, true, e);
     if (code == 0)
-        tell_restored(&r);
+        tell_restored(&r, q);
     hook_after(run, "after_restore", words, exit_code_of(code), code ? e->text : NULL);
     restore_clear(&r);
     return code;
@@ -191,7 +212,7 @@ static int undo(struct run *run, struct err *e)
             code = restore_exchange(&r, !r.new_live, e);
     }
     if (code == 0)
-        tell_restored(&r);
+        tell_restored(&r, NULL);
     restore_clear(&r);
     return code;
 }
@@ -251,7 +272,7 @@ static int recover(struct run *run, bool old_too, struct err *e)
         run_note("a restore was interrupted in the phase %s", restore_phase_name(r.phase));
         code = restore_recover(&r, e);
         if (code == 0)
-            tell_restored(&r);
+            tell_restored(&r, NULL);
     } else if (code == 0 && old_too && expired(&r))
         code = expire(&r, e);
     restore_clear(&r);
