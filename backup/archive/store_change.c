@@ -153,6 +153,7 @@ static struct generation generation_of(const struct store_item *it, const char *
         .complete = it->complete && !(it->status.verified_ms && !it->status.verified_good),
         .protected = it->protected,
         .proven = it->status.proven_ms && it->status.proven_good,
+        .bad = it->status.proven_ms && !it->status.proven_good,
         .owner = it};
 }
 

@@ -210,7 +210,8 @@ static void settle_pending(struct plan *p, const struct plan_end *end, const str
     } else {
         plan_pending_drop(waiting);
         p->not_before_mono_ms = 0;
-        if (failed)
+        /* any account can have both, a log that cannot be replayed and a backup that is no good */
+        if (failed && (end->exit_code == EXIT_FAILED || f->base != PLAN_BASE_STOPPED))
             base_again(p->memory, f->wall_ms);
     }
 }

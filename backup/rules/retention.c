@@ -59,7 +59,7 @@ static void keep_periods(struct generation **sorted, size_t count, unsigned n, e
     unsigned kept = 0;
     for (size_t i = 0; i < count && kept < n; i++) {
         int64_t at = period_of(sorted[i]->started_ms, p, zone);
-        if (kept > 0 && at == last)
+        if (sorted[i]->bad || (kept > 0 && at == last))
             continue;
         keep_generation(sorted[i], why);
         last = at;
@@ -93,8 +93,12 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
     for (size_t i = 0; i < count; i++)
         if (sorted[i]->just_made)
             keep_generation(sorted[i], "just made");
-    for (size_t i = 0; i < count && i < policy->keep; i++)
+    /* Whoever may make a table can have one that cannot be read, and so as many bad ones as there
+     * are runs: they stay as long as the good ones around them. */
+    for (size_t i = 0, good = 0; i < count && good < policy->keep; i++) {
         keep_generation(sorted[i], "keep");
+        good += !sorted[i]->bad && !sorted[i]->protected;
+    }
     for (size_t i = 0; i < count; i++) {
         if (sorted[i]->proven) {
             keep_generation(sorted[i], "proven");

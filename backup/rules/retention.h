@@ -32,6 +32,7 @@ struct generation {
     bool just_made; /* by the run that asks */
     bool complete;
     bool proven;         /* the last drill succeeded */
+    bool bad;            /* it was found wanting; it takes no good one's place */
     bool protected;      /* somebody said that it stays; it takes no other one's place */
     const void *owner;   /* the caller's */
     const char *kept_by; /* out: "newest", "keep", "proven", "daily", "weekly", "monthly", "yearly",

@@ -719,6 +719,21 @@ static void test_a_missing_base_is_not_made_without_end(void **state)
     done(&w);
 }
 
+/* A log that cannot be replayed, and backups that are no good: still one in 20 hours. */
+static void test_a_stopped_base_and_a_bad_backup(void **state)
+{
+    (void)state;
+    struct world w = with_base(PLAN_BASE_STOPPED, 2);
+    assert_lives(&w, 0, PLAN_TELL_BASE_DUE);
+    for (int i = 0; i < 3; i++) {
+        pass(&w, 3 * MIN);
+        assert_lives(&w, 2 * MIN, PLAN_BACKUP);
+        ends(&w, (struct plan_end){.scheduled = true, .exit_code = EXIT_INCONSISTENT});
+    }
+    assert_lives(&w, 19 * HOUR, PLAN_NOTHING);
+    done(&w);
+}
+
 /* What the stream says while the keeper runs, and whether a backup is due within a minute of the
  * last one, and an hour later. */
 static void test_what_takes_the_base_away(void **state)
@@ -868,6 +883,7 @@ int main(void)
         cmocka_unit_test(test_a_broken_chain_makes_a_backup_due_once_a_day),
         cmocka_unit_test(test_a_missing_base_makes_a_backup_due),
         cmocka_unit_test(test_a_missing_base_is_not_made_without_end),
+        cmocka_unit_test(test_a_stopped_base_and_a_bad_backup),
         cmocka_unit_test(test_what_takes_the_base_away),
         cmocka_unit_test(test_the_running_server_is_compared_when_nobody_writes),
         cmocka_unit_test(test_a_restore_that_was_cut_off_is_settled),

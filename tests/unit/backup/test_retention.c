@@ -52,15 +52,35 @@ static void test_protected(void **state)
         gen("elexisdb", "2026-11-21T03:15:00Z"), gen("elexisdb", "2026-11-20T03:15:00Z"),
         gen("elexisdb", "2020-01-01T00:00:00Z")};
     g[0].protected = g[3].protected = true;
-    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 2}), 1);
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 2}), 0);
     assert_string_equal(g[0].kept_by, "newest");
     assert_string_equal(g[1].kept_by, "keep");
-    assert_null(g[2].kept_by);
+    assert_string_equal(g[2].kept_by, "keep");
     assert_string_equal(g[3].kept_by, "protected");
     /* what is no good is not counted, and is not made good by it */
     g[3].complete = false;
-    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 2}), 1);
+    assert_int_equal(apply(g, 4, (struct retention_policy){.keep = 1}), 1);
     assert_string_equal(g[3].kept_by, "incomplete");
+}
+
+/* One table that cannot be read makes each backup a bad one. */
+static void test_bad_ones_push_nothing_out(void **state)
+{
+    (void)state;
+    struct generation g[12];
+    for (int i = 0; i < 12; i++) {
+        char at[32];
+        snprintf(at, sizeof at, "2026-11-%02dT03:15:00Z", 1 + i);
+        g[i] = gen("elexisdb", at);
+        g[i].bad = i >= 3 && i < 11;
+    }
+    g[11].just_made = true;
+    assert_int_equal(apply(g, 12, (struct retention_policy){.keep = 2, .daily = 3}), 1);
+    assert_null(g[0].kept_by);
+    assert_string_equal(g[1].kept_by, "daily");
+    assert_string_equal(g[2].kept_by, "keep");
+    assert_string_equal(g[5].kept_by, "keep"); /* while those around it stay */
+    assert_int_equal(apply(g, 11, (struct retention_policy){.keep = 3}), 0);
 }
 
 /* The old system's defects: elexisdb matched elexisdb2 and elexisdb_old by prefix. */
@@ -236,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keeps_the_newest),
         cmocka_unit_test(test_protected),
+        cmocka_unit_test(test_bad_ones_push_nothing_out),
         cmocka_unit_test(test_exact_type),
         cmocka_unit_test(test_incomplete_does_not_count),
         cmocka_unit_test(test_failed_run_deletes_nothing),
