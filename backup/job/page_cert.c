@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "backup/job/run.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
@@ -474,17 +475,16 @@ int page_cert(const struct config *settings, const char *config_file, const json
     if (r == 0)
         *answer = json_pack("{s:b, s:o}", "ok", 1, "result", result_of(&c, said));
     page_cert_drop(&c);
-    const char *words = json_get_str(said, "error");
     if (r > 0) {
-        err_set(e, json_answer_errno(said), "%s",
-            words ? words : "it ended without a word; see the log");
+        if (!json_get_str(said, "error"))
+            err_set(e, EIO, N_("it ended without a word; see the log"));
+        else
+            (void)error_phrase_take_from(e, json_answer_errno(said), said, "error");
         if (!json_object_get(said, "code"))
             e->code = 0; /* the exit code says it */
         *answer = json_object();
-        static const char *const told[] = {"error_phrase", "field"};
-        for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-            if (json_object_get(said, told[i]))
-                json_object_set(*answer, told[i], json_object_get(said, told[i]));
+        if (json_object_get(said, "field"))
+            json_object_set(*answer, "field", json_object_get(said, "field"));
     }
     json_decref(said);
     return r;

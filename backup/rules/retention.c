@@ -105,6 +105,8 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
             break;
         }
     }
+    /* many made in one day, which anybody on the page may ask for, push no other day's out */
+    keep_periods(sorted, count, policy->keep, PERIOD_DAY, zone, "keep");
     keep_periods(sorted, count, policy->daily, PERIOD_DAY, zone, "daily");
     keep_periods(sorted, count, policy->weekly, PERIOD_WEEK, zone, "weekly");
     keep_periods(sorted, count, policy->monthly, PERIOD_MONTH, zone, "monthly");

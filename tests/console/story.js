@@ -133,6 +133,8 @@ const STEPS = {
     },
 
     async "keep-the-only-one"(page, base) {
+        await page.goto(`${base}/backups`); // the keeper makes one by itself where the binary log begins anew
+        while ((await page.locator("#runs-table tbody tr").count()) > 1) await remove(page, base, "good");
         assert((await remove(page, base, "bad")).length > 10, "it says why");
     },
 };

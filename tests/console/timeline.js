@@ -24,7 +24,7 @@ await scenario(async (chrome, base, [moment, changed]) => {
     // what cannot be had is said in a sentence, what can be is planned
     await page.fill("#to", "1999-01-01 00:00:00");
     await page.click("#moment button");
-    assert((await page.innerText("main .note.bad")).includes("go back"), "a moment that is not to be had");
+    assert((await page.innerText("main .note.bad")).includes("reichen nicht bis zu diesem Zeitpunkt zurück"), "a moment that is not to be had");
     await page.goto(`${base}/timeline`);
     await page.fill("#to", moment);
     await page.click("#moment button");

@@ -44,8 +44,8 @@ static void remove_container(const char *engine)
 static int export_into(struct run *run, const char *engine, const char *folder, struct err *e)
 {
     const char *out[] = {engine, "export", CONTAINER, NULL};
-    const char *in[] = {"tar", "--extract", "--file=-", "--no-same-owner", "--no-same-permissions",
-        "--exclude=dev/*", "--directory", folder, NULL};
+    const char *in[] = {"tar", "--extract", "--file=-", "--no-same-owner", "--exclude=dev/*",
+        "--directory", folder, NULL};
     int pipe[2];
     if (pipe2(pipe, O_CLOEXEC) < 0)
         return err_sys(e, errno, "cannot make a pipe");

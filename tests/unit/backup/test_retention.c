@@ -63,6 +63,21 @@ static void test_protected(void **state)
     assert_string_equal(g[3].kept_by, "incomplete");
 }
 
+/* Seven in a row by hand, on a day, do not empty the week. */
+static void test_many_of_one_day_push_no_other_out(void **state)
+{
+    (void)state;
+    struct generation g[] = {gen("elexisdb", "2026-11-22T10:00:00Z"),
+        gen("elexisdb", "2026-11-22T09:00:00Z"), gen("elexisdb", "2026-11-22T08:00:00Z"),
+        gen("elexisdb", "2026-11-22T07:00:00Z"), gen("elexisdb", "2026-11-21T03:15:00Z"),
+        gen("elexisdb", "2026-11-20T03:15:00Z"), gen("elexisdb", "2026-11-19T03:15:00Z")};
+    assert_int_equal(apply(g, 7, (struct retention_policy){.keep = 3}), 2);
+    assert_string_equal(g[4].kept_by, "keep");
+    assert_string_equal(g[5].kept_by, "keep");
+    assert_null(g[3].kept_by);
+    assert_null(g[6].kept_by);
+}
+
 /* One table that cannot be read makes each backup a bad one. */
 static void test_bad_ones_push_nothing_out(void **state)
 {
@@ -257,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_keeps_the_newest),
         cmocka_unit_test(test_protected),
         cmocka_unit_test(test_bad_ones_push_nothing_out),
+        cmocka_unit_test(test_many_of_one_day_push_no_other_out),
         cmocka_unit_test(test_exact_type),
         cmocka_unit_test(test_incomplete_does_not_count),
         cmocka_unit_test(test_failed_run_deletes_nothing),
