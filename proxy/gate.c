@@ -37,8 +37,9 @@ static void make_notice(struct gate *g)
     if (g->until_ms) {
         char at[16];
         clock_local(g->until_ms, "%H:%M", at, sizeof at);
-        said = phrase("%s (expected until %s)", "", at);
-        phrase_set(said, 0, json_incref(g->reason));
+        json_t *until = phrase("%s (expected until %s)", "", at);
+        phrase_set(until, 0, said);
+        said = until;
     }
     notice_unref(g->notice);
     g->notice = notice_make(&g->proxy->settings->tongues, said);

@@ -30,8 +30,13 @@ const STEPS = {
         assert(!(await page.locator("#cards").innerText()).includes("Es gibt noch keine Sicherung"), "the overview knows it");
     },
 
-    async prove(page) {
-        await page.getByRole("button", { name: /Probelauf prüfen/ }).click();
+    async prove(page, base) {
+        for (let tries = 0; tries < 40; tries++) { // where the binary log began anew the keeper makes a backup of its own first
+            await send(page, "button:has-text('Probelauf prüfen')");
+            if (!(await page.innerText("main")).includes("Gerade läuft schon etwas")) break;
+            await page.waitForTimeout(2000);
+            await page.goto(base);
+        }
         await page.locator("#status .state.good").waitFor(LONG);
         const text = await page.locator("#status .state.good").innerText();
         assert(text.includes("Alles in Ordnung"), text);
