@@ -25,7 +25,7 @@ function replace(part, fresh) {
     part.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
     if (focus >= 0) part.querySelectorAll(focusable)[focus]?.focus({ preventScroll: true });
     // "has begun" is true while it goes on, and no longer
-    if (["job", "opened"].includes(part.id) && !document.querySelector("main [data-runs]")) document.querySelector("main > [data-begun]")?.remove();
+    if (!part.querySelector("[data-runs]")) document.querySelector(`main > [data-begun="${part.id}"]`)?.remove();
     part.dispatchEvent(new CustomEvent("live", { bubbles: true }));
 }
 

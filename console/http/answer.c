@@ -270,14 +270,15 @@ void answer_error(struct request *rq, unsigned status, const char *message)
         answer_page(rq, status, "error", json_pack("{siss}", "status", (int)status, "text", text));
 }
 
-/* begun: true only while what it tells of goes on; the page takes it away with it. */
-static void flash(struct request *rq, const char *kind, const char *text, bool begun)
+/* begun: the part of the page that shows what it tells of; the page takes it away with that. NULL:
+ * it stays. */
+static void flash(struct request *rq, const char *kind, const char *text, const char *begun)
 {
     sessions_set_flash(rq->console->sessions, rq->id,
-        json_pack("{sssssssb}", "kind", kind, kind, "1", "text", text, "begun", begun));
+        json_pack("{s:s, s:s, s:s, s:s*}", "kind", kind, kind, "1", "text", text, "begun", begun));
 }
 
-static void done(struct request *rq, const char *back, char *text, json_t *extra, bool begun)
+static void done(struct request *rq, const char *back, char *text, json_t *extra, const char *begun)
 {
     if (rq->json) {
         json_t *o = result(true, text);
@@ -294,12 +295,12 @@ static void done(struct request *rq, const char *back, char *text, json_t *extra
 
 void answer_done(struct request *rq, const char *back, char *text, json_t *extra)
 {
-    done(rq, back, text, extra, false);
+    done(rq, back, text, extra, NULL);
 }
 
-void answer_begun(struct request *rq, const char *back, char *text)
+void answer_begun(struct request *rq, const char *back, const char *part, char *text)
 {
-    done(rq, back, text, NULL, true);
+    done(rq, back, text, NULL, part);
 }
 
 void answer_refused(struct request *rq, unsigned status, const char *back, char *text)
@@ -308,7 +309,7 @@ void answer_refused(struct request *rq, unsigned status, const char *back, char 
     if (rq->json) {
         answer_json(rq, status, result(false, text));
     } else {
-        flash(rq, "bad", text, false);
+        flash(rq, "bad", text, NULL);
         answer_redirect(rq, back);
     }
     free(text);

@@ -100,8 +100,9 @@ void answer_error(struct request *rq, unsigned status, const char *message);
 /* After a change: back to a page with a message, or JSON {"ok":true,"text",...extra}. Takes over
  * text and extra (may be NULL). */
 void answer_done(struct request *rq, const char *back, char *text, json_t *extra);
-/* The same for a job that was begun: what is said of it goes away with it. */
-void answer_begun(struct request *rq, const char *back, char *text);
+/* The same for what was begun: what is said of it goes away when it no longer runs in that part of
+ * the page, by its id. */
+void answer_begun(struct request *rq, const char *back, const char *part, char *text);
 /* The same for what did not work. */
 void answer_refused(struct request *rq, unsigned status, const char *back, char *text);
 /* What proxy or keeper said, for the reader; what: "proxy" or "keeper". malloc'ed. */

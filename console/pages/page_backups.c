@@ -63,9 +63,9 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done, c
     struct err e = {0};
     _cleanup_json_ json_t *answer = NULL;
     if (ask_keeper_long(rq, request, LIST_MS, &answer, &e) == 0)
-        answer_begun(rq, back(rq), say(rq, done, NULL));
+        answer_begun(rq, back(rq), "job", say(rq, done, NULL));
     else if (e.code == EBUSY && waits)
-        answer_begun(rq, back(rq), say(rq, waits, NULL));
+        answer_begun(rq, back(rq), "job", say(rq, waits, NULL));
     else if (e.code == EBUSY) {
         _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
         answer_refused(rq, MHD_HTTP_CONFLICT, back(rq), say(rq, "busy", "text", why, NULL));

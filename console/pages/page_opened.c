@@ -60,7 +60,7 @@ static void tell_keeper(struct request *rq, json_t *request, const char *done)
     struct err e = {0};
     _cleanup_json_ json_t *answer = NULL;
     if (ask_keeper(rq, request, &answer, &e) == 0)
-        answer_begun(rq, PAGE, say(rq, done, NULL));
+        answer_begun(rq, PAGE, "opened", say(rq, done, NULL));
     else
         answer_failed(rq, PAGE, "keeper", &e);
 }

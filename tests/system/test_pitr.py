@@ -428,7 +428,7 @@ def test_latest_loses_nothing_that_is_not_archived(live):
 def test_nothing_belongs_to_the_account_of_the_replay(live):
     live.server.sql("USE load_db; CREATE VIEW v AS SELECT 1; CREATE PROCEDURE pr() SELECT 1; /*x*/ GRANT SELECT ON load_db.kontakt TO CURRENT_USER")
     live.stream.caught_up()
-    assert re.search("its own account|changed who may do what", live.backup.job("restore", "run", "--to", "latest", exit=6)[-1]["error"])
+    assert "changed who may do what" in live.backup.job("restore", "run", "--to", "latest", exit=6)[-1]["error"]
 
 
 @pytest.mark.parametrize("phase", ["replay", "swap"])
