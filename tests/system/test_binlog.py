@@ -541,7 +541,11 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
     assert findings(Backup(folder / "b", server).account())["binlog"]["good"]
     backup = Backup(folder / "c", logging_server, options={"binlog": {"archive": "yes"}}).account()
     good = findings(backup)
-    assert good["binlog"]["good"] and good["grants"]["good"] and good["binlog-expiry"]["level"] == "warning"
+    assert good["binlog"]["good"] and good["grants"]["good"] and good["binlog-expiry"]["level"] == "warning" and "binlog-base" not in good
+    backup.set("backup", method="dump")
+    assert findings(backup)["binlog-base"]["fix"] == "set method = both in [backup]"
+    backup.set("backup", method="both")
+    assert "binlog-base" not in findings(backup)
     logging_server.sql("SET GLOBAL binlog_format=MIXED, GLOBAL sync_binlog=0")
     try:
         backup.set("binlog", durability="semi-sync")

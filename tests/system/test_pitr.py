@@ -146,6 +146,30 @@ def test_every_kind_of_change(practice):
     assert not differences(practice.moments[-2][2], got)
 
 
+def test_what_is_prepared_at_the_moment(practice):
+    """XA: prepared and committed before is there; prepared before and ended after is not, and is prepared still, as on the server then; behind its end it is as it ended."""
+    server = practice.server
+
+    def prepare(name):
+        server.sql(f"XA START '{name}'; INSERT INTO load_db.kontakt (name) VALUES ('xa {name}'); XA END '{name}'; XA PREPARE '{name}'")
+    server.sql("XA START 'vor'; INSERT INTO load_db.kontakt (name) VALUES ('xa vor'); XA END 'vor'; XA PREPARE 'vor'; XA COMMIT 'vor'")
+    prepare("offen")
+    prepare("weg")
+    quiet_second()
+    when, gtid = server.sql("SELECT DATE_FORMAT(NOW(),'%Y-%m-%d %H:%i:%S'), @@gtid_binlog_pos")[0]
+    prepared = sorted(server.sql("XA RECOVER"))
+    assert {bytes(row[3]) for row in prepared} == {b"offen", b"weg"}
+    server.sql("XA COMMIT 'offen'; XA ROLLBACK 'weg'")
+    after = practice.moment()
+    practice.stream.caught_up()
+    for point in (when, gtid):
+        got, _ = practice.into("--to", point)
+        assert re.findall(r"'xa (vor|offen|weg)'", str(got["dump"])) == ["vor"], point
+        assert sorted(got["prepared"]) == prepared
+    assert not differences(after[2], practice.into("--to", after[0])[0])
+    assert re.findall(r"'xa (vor|offen|weg)'", str(after[2]["dump"])) == ["vor", "offen"]
+
+
 def test_a_moment_that_cannot_be_had_is_said(practice):
     for point, words in ((("--to", "2001-01-01 00:00:00"), "do not go back"), (("--to", "2999-01-01 00:00:00"), "future"), (("--to", "0-1-99999999"), "do not go back"),
                          (("--to", "gestern"), "no point in time"), (("--before", "latest"), "no transaction"), (("--timeline", "9", "--to", "latest"), "do not go back")):
@@ -223,9 +247,10 @@ def test_an_accident_is_undone_to_the_second_before(live):
 def test_latest_catches_up_under_the_block(live):
     """Somebody writes through the gate all the time: what was acknowledged until the block is there."""
     live.write(20)
-    acknowledged, stop = set(), threading.Event()
+    acknowledged, kept, stop = set(), set(), threading.Event()
 
     def work():
+        nonlocal kept
         i = 1000
         while not stop.is_set():
             try:
@@ -235,6 +260,7 @@ def test_latest_catches_up_under_the_block(live):
                         acknowledged.add(f"w{i}")
                         i += 1
             except pymysql.Error:
+                kept = set(acknowledged)
                 i += 1
                 stop.wait(0.05)
     thread = threading.Thread(target=work)
@@ -247,6 +273,42 @@ def test_latest_catches_up_under_the_block(live):
         thread.join()
     assert event(lines, "restored") and event(lines, "blocked")
     assert acknowledged <= live.names()
+    # back: the data of the block, with all that was acknowledged until then, and without what came since; and forth
+    restored = live.names()
+    since = live.write(3, at=5000)
+    live.backup.cli("restore", "undo", "--yes")
+    assert len(kept) > 50 and kept <= live.names() and restored - live.names() == acknowledged - kept and live.gate.status()["state"] == "open"
+    live.backup.cli("restore", "undo", "--yes")
+    assert live.names() == restored | since
+
+
+def test_asked_for_while_a_backup_runs(live, folder):
+    """Refused in words, by command and by keeper; backup, data and stream go on, and afterwards it can be had."""
+    b, go, hold = live.backup, folder / "go", folder / "hold"
+    hold.write_text(f"#!/bin/sh\ntouch {folder}/held\nwhile [ ! -e {go} ]; do sleep 0.05; done\n")
+    hold.chmod(0o755)
+    b.set("hooks", before_backup=hold)
+    rows = live.write(5)
+    when, gtid, then = live.p.moment()
+    live.stream.stop()
+    b.start_keeper()
+    try:
+        assert b.call({"cmd": "run", "mode": "now"})["ok"]
+        process.wait_until(lambda: (folder / "held").exists(), 30, "the backup runs")
+        answer = b.call({"cmd": "restore", "action": "run", "to": gtid}, check=False)
+        assert answer["code"] == "EBUSY" and "backup" in answer["error"], answer
+        asked = b.job("restore", "run", "--to", when, exit=7)[-1]
+        assert "backup" in asked["error"], asked
+        rows |= live.write(5, at=50)
+        assert live.names() == rows and live.gate.status()["state"] == "open" and not (b.state / "restore.json").exists()
+        go.touch()
+        process.wait_until(lambda: b.runs() and b.call("status")["job"] is None, 60, "the backup ends")
+        assert b.runs()[0]["exit"] == 0
+        b.cli("restore", "--to", gtid, "--yes")
+        assert not differences(then, state(live.server))
+    finally:
+        go.touch()
+        b.stop_keeper()
 
 
 def test_a_machine_that_is_lost_comes_back_with_all_that_was_saved(live):

@@ -254,7 +254,7 @@ static int no_base(const struct search *s, uint32_t timeline, struct err *e)
         return EXIT_REFUSED;
     }
     err_set(e, ENODATA,
-        N_("there is no physical backup from before that point that notes a place in timeline %u of the binary log (a dump is no beginning: [backup] method)"),
+        N_("there is no physical backup from before that point that notes a place in timeline %u of the binary log; a dump is none, as the log cannot be run for one database alone: with [backup] method = both any moment behind the next backup can be had"),
         timeline);
     return EXIT_REFUSED;
 }

@@ -77,6 +77,16 @@ static void check_expiry(struct look *l)
         phrase("%s", "expire_logs_days = 3"));
 }
 
+/* Known now, and not after the accident. */
+static void check_base(struct look *l, const struct config *c)
+{
+    if (strcmp(config_str(c, "backup", NULL, "method"), "dump") == 0)
+        l->tell(l->ctx, DOCTOR_FOUND_BAD, "binlog-base",
+            phrase_of(N_(
+                "the binary log is archived, and no moment can be brought back by it: a dump is no beginning, and [backup] method = dump makes no other backup (docs/pitr.md)")),
+            phrase_of(N_("set method = both in [backup]")));
+}
+
 void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tell, void *ctx)
 {
     struct look l = {s, tell, ctx};
@@ -109,4 +119,5 @@ void doctor_binlog(struct server *s, const struct config *c, doctor_tell_fn *tel
         check_wait(&l);
     }
     check_expiry(&l);
+    check_base(&l, c);
 }
