@@ -523,13 +523,17 @@ def test_killed_at_each_step_is_old_or_new(site, phase):
         hook.chmod(0o755)
         site.set("hooks", before_restore=hook)
     assert site.kill_at("restore", "sql", put(site, text), phase=phase) == phase
+    # in memory all renames are done before the signal comes, and then the new side gets its chance
+    swapped = phase == "swap" and json.loads((site.state / "restore.json").read_text())["phase"] == "starting"
     if phase in ("block", "carry", "stop", "swap", "start"):
         site.kill_at("restore", "recover", phase="start")
     elif phase in ("read", "copy", "boot", "import", "check"):
         assert never_blocked(site)
     site.job("restore", "recover")
     assert rows(site) in (before, before[1:]) and site.gate.status()["state"] == "open"
-    if phase not in ("start", "look", "open"):
+    if swapped:
+        assert rows(site) == before
+    elif phase not in ("start", "look", "open"):
         assert rows(site) == before[1:] and not (site.state / "restore.json").exists() and staging(site) == []
     settle(site)
     assert not list(site.archives.glob(".restore-sql*"))
