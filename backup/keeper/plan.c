@@ -259,10 +259,12 @@ void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_fa
     p->put_back_due |= end->job == PLAN_BACKUP && end->signal;
     if (end->job == PLAN_DRILL && end->exit_code != EXIT_BUSY && !end->stopping)
         p->memory->drill_due = false;
-    if (end->job == PLAN_RECOVER && end->exit_code == EXIT_GOOD)
-        p->settled_s = f->journal_s;
-    else if (end->restore && !end->told)
+    if (end->restore && end->told && end->exit_code == EXIT_GOOD) {
+        p->settled_s = f->journal_s; /* by its own word: nobody's undo is refused for a look */
+        p->settled_mono_ms = f->mono_ms;
+    } else if (end->restore && !end->told) {
         p->settled_mono_ms = 0; /* cut off: nobody may wait outside for longer than needed */
+    }
 }
 
 bool plan_ask_for(struct plan *p, json_t *types, const struct plan_facts *f)

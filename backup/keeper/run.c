@@ -200,8 +200,9 @@ static int goes_on(const struct keeper *k, struct err *e)
     case JOB_VERIFY:
         return err_set(e, EBUSY, N_("a verify is going on"));
     case JOB_RESTORE:
-    case JOB_RECOVER:
         return err_set(e, EBUSY, N_("a restore is going on"));
+    case JOB_RECOVER:
+        return err_set(e, EBUSY, N_("a look for a restore that was cut off is going on"));
     default:
         return err_set(e, EBUSY, N_("a %s is going on"), keeper_kind_name(k->current.kind));
     }

@@ -113,6 +113,27 @@ export async function send(page, button) {
     return response;
 }
 
+// Until what is asked for is not refused because the keeper is at something of its own: a backup where the binary log began anew,
+// its proof, what the schedule says. attempt() ends on the page that follows; any other refusal fails.
+export async function accepted(page, attempt) {
+    let text;
+    for (let tries = 0; tries < 90; tries++) {
+        await attempt();
+        text = (await page.locator("main > .note.bad:not(#offline)").allInnerTexts()).join("\n");
+        if (!text) return;
+        assert(text.includes("Gerade läuft schon etwas"), text);
+        await page.waitForTimeout(1000);
+    }
+    throw new Error(text);
+}
+
+// What the restore page says of the one that went on, once it has ended.
+export async function restored(page) {
+    const last = page.locator("#last-restore"), state = last.locator(".state");
+    await state.waitFor({ timeout: 300000 });
+    assert((await state.getAttribute("class")).includes("good"), await last.innerText());
+}
+
 export async function flash(page, kind) {
     return page.locator(`main > .note.${kind}`).first().innerText();
 }

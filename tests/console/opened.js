@@ -42,6 +42,15 @@ async function ask(page, password) {
     await send(page, "#open button");
 }
 
+// It may have to wait: for the check of a password after a wrong one.
+async function openedFrom(page, url) {
+    for (let tries = 0; tries < 60 && (await page.locator("#opened > *").count()) === 0; tries++) {
+        if (tries) await page.waitForTimeout(1000);
+        await page.goto(url);
+        await ask(page, PASSWORD);
+    }
+}
+
 await scenario(async (chrome, base, [sql, answer, moment, then]) => {
     for (const [lang, width] of [["de", 1280], ["en", 390]]) {
         const made = await context(chrome, { lang, width }), page = await made.newPage(), where = `${lang} ${width}`;
@@ -55,11 +64,9 @@ await scenario(async (chrome, base, [sql, answer, moment, then]) => {
             assert(await page.locator("main > .note.bad").isVisible(), "a wrong password is refused");
             assertEqual(await page.locator("#opened > *").count(), 0, "and nothing is opened");
         }
-        while ((await page.locator("#opened > *").count()) === 0) {
-            await page.goto(`${base}/backups`);
-            await page.click("#runs-table tbody th a >> nth=-1");
-            await ask(page, PASSWORD);
-        }
+        await page.goto(`${base}/backups`);
+        await page.click("#runs-table tbody th a >> nth=-1");
+        await openedFrom(page, page.url());
         const command = await opened(page, lang);
         await goodPage(page, `an open backup ${where}`);
         assertEqual(looked(command, sql), answer, "the state of then");
@@ -71,8 +78,7 @@ await scenario(async (chrome, base, [sql, answer, moment, then]) => {
     if (moment) {
         const made = await context(chrome), page = await made.newPage();
         await signIn(page, base);
-        await page.goto(`${base}/restore?to=${encodeURIComponent(moment)}`);
-        await ask(page, PASSWORD);
+        await openedFrom(page, `${base}/restore?to=${encodeURIComponent(moment)}`);
         assertEqual(looked(await opened(page, "de"), sql), then, "as it was at that moment");
         await closed(page);
         quiet(made, "a moment");

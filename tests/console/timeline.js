@@ -1,6 +1,6 @@
 // The day at a glance: drawn, told in a table, and a click that leads to the plan of a restore; in German.
 //   node timeline.js MOMENT TABLE     what was written to TABLE since would be lost; goes back to MOMENT at the end
-import { assert, assertEqual, axe, context, quiet, scenario, send, signIn } from "./lib.js";
+import { accepted, assert, assertEqual, axe, context, quiet, restored, scenario, send, signIn } from "./lib.js";
 
 await scenario(async (chrome, base, [moment, changed]) => {
     const made = await context(chrome), page = await made.newPage();
@@ -39,10 +39,12 @@ await scenario(async (chrome, base, [moment, changed]) => {
     await page.fill("#confirm", "falsch");
     await send(page, "#plan button.danger");
     assert((await page.innerText("#plan")).includes("gehen verloren"), "the plan once more");
-    await page.fill("#confirm", word);
-    await send(page, "#plan button.danger");
-    await page.locator("#last-restore .state").waitFor({ timeout: 300000 });
-    assert(await page.locator("#last-restore .state.good").isVisible(), await page.innerText("#last-restore"));
+    await accepted(page, async () => {
+        await page.goto(`${base}/restore?to=${encodeURIComponent(moment)}`);
+        await page.fill("#confirm", word);
+        await send(page, "#plan button.danger");
+    });
+    await restored(page);
     await page.goto(`${base}/timeline`);
     assert((await page.innerText("main table.stack")).includes("eine Rücksicherung"), "the restore stands in the table");
     quiet(made, "timeline");

@@ -1,6 +1,6 @@
 // An SQL file in pieces: broken off in the middle and taken up again in a new tab, paused, cancelled; then imported to the end.
 //   node upload.js FILE [import]
-import { PASSWORD, assert, assertEqual, context, quiet, scenario, send, signIn } from "./lib.js";
+import { PASSWORD, accepted, assert, assertEqual, context, quiet, restored, scenario, send, signIn } from "./lib.js";
 
 const LONG = { timeout: 150000 };
 
@@ -85,11 +85,14 @@ await scenario(async (chrome, base, [file, ...words]) => {
     const plan = await resumed(made, base, file);
     if (words.includes("import")) {
         const word = (await plan.locator("label[for=confirm]").innerText()).match(/«(.+)»/)[1];
-        await plan.fill("#confirm", word);
-        await plan.fill("#plan [name=own_password]", PASSWORD);
-        await send(plan, "#plan button.danger");
-        await plan.locator("#last-restore .state").waitFor(LONG);
-        assert(await plan.locator("#last-restore .state.good").isVisible(), await plan.locator("#last-restore").innerText());
+        const planned = plan.url();
+        await accepted(plan, async () => {
+            await plan.goto(planned);
+            await plan.fill("#confirm", word);
+            await plan.fill("#plan [name=own_password]", PASSWORD);
+            await send(plan, "#plan button.danger");
+        });
+        await restored(plan);
     }
     quiet(made, "upload");
 });

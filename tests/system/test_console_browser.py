@@ -15,7 +15,7 @@ import time
 import pymysql
 import pytest
 
-from lib import paths, process
+from lib import control, paths, process
 from lib.demo import Demo
 
 SOURCES = paths.ROOT / "tests" / "console"
@@ -40,11 +40,22 @@ def node_modules():
     return folder / "node_modules"
 
 
+BUSY = 7  # the exit code of elexgate
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 class Console:
     """A demo with an account, and what runs scenarios against it."""
 
     def __init__(self, folder):
-        self.folder, self.started = folder, 0
+        self.folder, self.started, self.process = folder, 0, None
         self.demo = Demo(folder)
         self.scripts = folder / "scripts"  # ECMAScript modules look for packages beside themselves
         self.scripts.mkdir()
@@ -73,26 +84,83 @@ class Console:
 
     def prepare_restores(self):
         """After a restore our clients come back at once; that others are told to restart Elexis is tested elsewhere. A hook makes
-        a restore wait before it blocks, for as long as the file `hold` is there: a small database is back before a browser looks."""
+        a restore wait before it blocks, for as long as the file `hold` is there: a small database is back before a browser looks.
+        The keeper's own backups, such as after each restore, wait for less silence."""
         hook = self.folder / "wait-for-browser"
         hook.write_text(f"#!/bin/sh\nwhile [ -e {self.hold} ]; do sleep 0.1; done\n")
         hook.chmod(0o755)
         config = self.demo.dir / "elexgate.ini"
         text = config.read_text()
-        assert "\n[hooks]\n" not in text
-        config.write_text(text.replace("[restore]\n", "[restore]\nstale_clients = 0\n") + f"\n[hooks]\nbefore_restore = {hook}\n")
+        assert "\n[hooks]\n" not in text and "\nidle_for = 30s\n" in text
+        text = text.replace("[restore]\n", "[restore]\nstale_clients = 0\n").replace("\nidle_for = 30s\n", "\nidle_for = 15s\n")
+        config.write_text(text + f"\n[hooks]\nbefore_restore = {hook}\n")
         os.kill(int((self.demo.dir / "pid" / "elexgate-keeper").read_text()), signal.SIGHUP)
+
+    def cli(self, *args, check=True, timeout=200):
+        """Of what the keeper lets one at a time do: it makes backups of its own, which end."""
+        run = lambda: process.run([self.env["ELEXGATE_CLI"], "--config", self.env["ELEXGATE_CONFIG"], *args], timeout=timeout, check=False)
+        done = process.wait_until(lambda: (d := run()).returncode != BUSY and d, 200, f"elexgate {' '.join(args)}: not busy", 0.5)
+        assert not check or done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def status(self):
+        return json.loads(self.cli("--json", "status").splitlines()[0])
+
+    def admin(self, statement):
+        """Past the gate."""
+        return process.run(["mariadb", "--no-defaults", f"--socket={self.env['ELEXGATE_DB_SOCKET']}", "--user=root", "-N", "-e", statement],
+                           env=dict(os.environ, MYSQL_PWD=self.env["ELEXGATE_DB_PASSWORD"])).stdout
+
+    def at_rest(self):
+        """What the keeper says once it has no job and all that the server wrote is archived, in the timeline that it is in."""
+        keeper = self.status()["keeper"]
+        log = keeper["binlog"]
+        file, position, *_ = self.admin("SHOW MASTER STATUS").split("\t")
+        return not keeper["job"] and log["state"] == "following" and log["file"] == file and log["position"] >= int(position) \
+            and log["base"] and keeper
+
+    def begin(self):
+        """What every test begins from, whatever an earlier one left: console and gate work, nothing that a restore kept is asked about,
+        no row of a test, no backup that waits, and one at least that leads to this second."""
+        self.hold.unlink(missing_ok=True)
+        if not alive(self.pid()):
+            self.start()
+        process.wait_until(self.at_rest, 200, "nothing goes on", 0.2)
+        if (self.demo.dir / "state" / "keeper" / "restore.json").exists():
+            self.cli("restore", "accept", "--yes")
+        self.admin("DELETE FROM elexis.CONFIG WHERE PARAM LIKE 'browser/%'")
+        keeper = process.wait_until(self.at_rest, 200, "nothing goes on", 0.2)
+        if keeper["pending"]:
+            with control.Control(self.demo.dir / "keeper.sock") as c:
+                c.call({"cmd": "cancel"})  # it waits for silence; this one does not
+        if keeper["binlog"]["base"]["base"] != "own" or not self.backups():
+            self.cli("backup", "--now")
+        ready = lambda: (k := self.at_rest()) and not k["pending"] and k["binlog"]["base"]["base"] == "own"
+        process.wait_until(ready, 200, "a backup leads to this second", 0.2)
+        status = self.status()
+        assert status["state"] == "open" and not status["keeper"]["opened"], status
+
+    def backups(self):
+        return list(self.demo.dir.glob("backup/elexisdb_*.tar.gz"))
 
     def pid(self):
         return int((self.demo.dir / "pid" / "elexgate-console").read_text())
 
+    def end(self, number=signal.SIGTERM):
+        """The console alone. Its port is free afterwards."""
+        os.kill(self.pid(), number)
+        if self.process:
+            self.process.wait(30)
+        process.wait_until(lambda: not alive(self.pid()), 30, "the console has ended")
+
     def start(self, program=paths.CONSOLE):
         """The console alone, once more, as systemd would."""
-        child = process.Child("elexgate-console", [program, "--config", self.demo.dir / "elexgate.ini"],
-                              self.demo.dir / "log" / "elexgate-console-2.log")
-        (self.demo.dir / "pid" / "elexgate-console").write_text(f"{child.pid}\n")
-        child.wait_log("event=ready")
-        return child
+        self.started += 1
+        self.process = process.Child("elexgate-console", [program, "--config", self.demo.dir / "elexgate.ini"],
+                                     self.demo.dir / "log" / f"elexgate-console-{self.started}.log")
+        (self.demo.dir / "pid" / "elexgate-console").write_text(f"{self.process.pid}\n")
+        self.process.wait_log("event=ready", 60)
+        return self.process
 
     def client(self):
         """A workstation: TLS, verified."""
@@ -108,13 +176,21 @@ class Console:
 
 
 @pytest.fixture(scope="module")
-def console(session_folder):
+def shared(session_folder):
     folder = session_folder / "console"
     folder.mkdir()
     made = Console(folder)
-    made.scenario("setup", made.setup_link())
-    yield made
-    made.demo.end()
+    try:
+        made.scenario("setup", made.setup_link())
+        yield made
+    finally:
+        made.demo.end()
+
+
+@pytest.fixture
+def console(shared):
+    shared.begin()
+    return shared
 
 
 @pytest.mark.sanitize
@@ -179,49 +255,50 @@ def test_backup_proven_and_restored(console, worker):
     console.hold.touch()
     browser = console.start_scenario("story", "begin-restore", "watch-restore")
     try:
-        browser.wait_log("BEGUN", timeout=120)
+        browser.wait_log("BEGUN", timeout=300)
     finally:
         console.hold.unlink()
     assert browser.wait(timeout=400) == 0, browser.log()
     worker.end()
     assert any("wird wiederhergestellt, bitte warten" in error for error in worker.errors), worker.errors
-    assert probes(console) == "0\n"
+    assert rows(console, "probe") == 0
     console.scenario("story", "undo")
-    assert probes(console) == "1\n"
+    assert rows(console, "probe") == 1
     console.scenario("story", "accept")
+
+
+def rows(console, name):
+    """Those that a test wrote, counted past the gate."""
+    return int(console.admin(f"SELECT COUNT(*) FROM elexis.CONFIG WHERE PARAM='browser/{name}'"))
+
+
+def archived(console, moment):
+    """Waits for the one row that was written since."""
+    changes = lambda: console.cli("--json", "changes", "--from", moment, "--table", "CONFIG").replace(" ", "")
+    process.wait_until(lambda: '"inserted":1' in changes(), 60, "the change is archived")
 
 
 def test_a_moment_is_chosen_in_the_timeline(console):
     """The day drawn and told, a click, the plan with what is lost, and back to that second."""
-    elexgate = [console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"]]
-    if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
-        console.scenario("story", "backup")
-    process.run([*elexgate, "backup", "--now"], timeout=120)  # an undo of another test began a timeline that has none yet
-    before = probes(console)
     time.sleep(1.05 - time.time() % 1)
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/verloren', 'nachher')")
-    saved = [*elexgate, "--json", "changes", "--from", moment, "--table", "CONFIG"]
-    process.wait_until(lambda: '"inserted":1' in process.run(saved).stdout.replace(" ", ""), 60, "the change is archived")
-    day = lambda: json.loads(process.run([*elexgate, "--json", "timeline"]).stdout.splitlines()[0])
+    archived(console, moment)
+    day = lambda: json.loads(console.cli("--json", "timeline").splitlines()[0])
     process.wait_until(lambda: any(day()["minutes"]), 60, "the minute is counted")
     console.scenario("timeline", moment, "CONFIG")
-    assert probes(console) == before and console.ask("SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/verloren'") == ((0,),)
+    assert rows(console, "verloren") == 0
     console.scenario("story", "undo")
-    assert console.ask("SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/verloren'") == ((1,),)
+    assert rows(console, "verloren") == 1
     console.scenario("story", "accept")
 
 
 def test_a_backup_opened_for_reading(console):
     """From its own page and from a moment's plan: the line that the page gives shows the state of then, and only of then."""
-    elexgate = [console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"]]
-    process.run([*elexgate, "backup", "--now"], timeout=120)
-    console.ask("DELETE FROM CONFIG WHERE PARAM='browser/gelesen'")
     time.sleep(1.05 - time.time() % 1)
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/gelesen', 'seither')")
-    saved = [*elexgate, "--json", "changes", "--from", since, "--table", "CONFIG"]
-    process.wait_until(lambda: '"inserted":1' in process.run(saved).stdout.replace(" ", ""), 60, "the change is archived")
+    archived(console, since)
     count = "SELECT COUNT(*) FROM CONFIG WHERE PARAM='browser/gelesen'"
     console.scenario("opened", count, "0", "latest", "1")
     assert console.ask(count) == ((1,),), "nothing live was touched"
@@ -233,29 +310,16 @@ def test_a_backup_opened_for_reading(console):
     assert ("open-backup", "praxis", "ok") in did and ("open-backup", "praxis", "refused") in did, did
 
 
-def probes(console):
-    """Rows that were written after the backup, counted past the gate."""
-    return process.run(["mariadb", "--no-defaults", f"--socket={console.env['ELEXGATE_DB_SOCKET']}", "--user=root", "-N", "-e",
-                        "SELECT COUNT(*) FROM elexis.CONFIG WHERE PARAM='browser/probe'"],
-                       env=dict(os.environ, MYSQL_PWD=console.env["ELEXGATE_DB_PASSWORD"])).stdout
-
-
 @pytest.mark.slow
 def test_the_console_dies_during_a_restore(console):
     """The restore goes on, and the page that was open finds it again without a click."""
-    if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
-        console.scenario("story", "backup")
     console.hold.touch()
-    try:
-        with contextlib.closing(console.client()):
-            browser = console.start_scenario("story", "begin-restore", "watch-restore")
-            browser.wait_log("BEGUN", timeout=120)
-    except BaseException:
-        console.hold.unlink()  # those that come after need the keeper
-        raise
-    os.kill(console.pid(), signal.SIGKILL)
-    status = process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "--json", "status"]).stdout
-    assert '"kind":"restore"' in status.replace(" ", ""), "the restore was over before the console was killed"
+    with contextlib.closing(console.client()):
+        browser = console.start_scenario("story", "begin-restore", "watch-restore")
+        browser.wait_log("BEGUN", timeout=300)
+    console.end(signal.SIGKILL)
+    job = console.status()["keeper"]["job"]
+    assert job and job["kind"] == "restore", "the restore was over before the console was killed"
     console.hold.unlink()
     again = console.start()
     assert browser.wait(timeout=400) == 0, browser.log()
@@ -285,23 +349,19 @@ def test_sql_file_uploaded_in_pieces_and_imported(console, folder):
 @pytest.mark.slow
 def test_downloaded_and_deleted(console):
     """The oldest of two may go; what is then the only good one of its kind is kept."""
-    folder = console.demo.dir / "backup"
-    while len(list(folder.glob("elexisdb_*.tar.gz"))) < 2:
-        time.sleep(61 - time.localtime().tm_sec)  # a run is named by its minute
-        process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "backup", "--now"], timeout=200)
+    while len(console.backups()) < 2:
+        console.cli("backup", "--now")
     console.scenario("story", "delete", "keep-the-only-one")
 
 
 def test_in_the_pseudo_language(console):
     """Every sentence is looked up, and there is room for a third more: on a phone, with a client, after a backup."""
-    os.kill(console.pid(), signal.SIGTERM)
+    console.end()
     pseudo = console.start(paths.CONSOLE_PSEUDO)
     try:
-        if not list(console.demo.dir.glob("backup/elexisdb_*.tar.gz")):
-            process.run([console.env["ELEXGATE_CLI"], "--config", console.env["ELEXGATE_CONFIG"], "backup", "--now"], timeout=200)
         with contextlib.closing(console.client()):
             console.scenario("pseudo")
+        assert pseudo.alive()
     finally:
-        os.kill(console.pid(), signal.SIGTERM)
-        pseudo.wait(30)
+        console.end()
         console.start()

@@ -88,7 +88,7 @@ def follow(site, action, timeout=120, **more):
     with control.Control(site.backup.socket, timeout=timeout) as c:
         # The keeper looks by itself whether a restore was cut off or its old data are due; that takes a moment.
         answer = process.wait_until(
-            lambda: (a := c.call(request)) and not (a.get("code") == "EBUSY" and "recover" in a["error"]) and a, 60, "the keeper's own look")
+            lambda: (a := c.call(request)) and not (a.get("code") == "EBUSY" and "cut off" in a["error"]) and a, 60, "the keeper's own look")
         assert answer["ok"], answer
         lines = []
         while not lines or not lines[-1].get("done"):

@@ -827,6 +827,22 @@ static void test_a_restore_that_was_cut_off_is_settled(void **state)
     assert_lives(&w, 2 * HOUR, PLAN_NOTHING);
 }
 
+/* Whoever wants it undone at once is not refused because the keeper looks at what it knows. */
+static void test_a_good_restore_is_not_looked_at_for_an_hour(void **state)
+{
+    (void)state;
+    struct world w = at_night();
+    schedule(&w, NULL, NULL);
+    plan_start(&w.plan, &w.memory, &w.now);
+    assert_lives(&w, 0, PLAN_PUT_BACK);
+    assert_lives(&w, MIN, PLAN_NOTHING);
+    w.now.journal_s = 77;
+    plan_ended(
+        &w.plan, &(struct plan_end){.restore = true, .told = true, .exit_code = EXIT_GOOD}, &w.now);
+    assert_lives(&w, HOUR - 2 * SEC, PLAN_NOTHING);
+    assert_lives(&w, 2 * SEC, PLAN_RECOVER);
+}
+
 static void test_a_restore_that_ends_without_a_word_is_settled_at_once(void **state)
 {
     (void)state;
@@ -887,6 +903,7 @@ int main(void)
         cmocka_unit_test(test_what_takes_the_base_away),
         cmocka_unit_test(test_the_running_server_is_compared_when_nobody_writes),
         cmocka_unit_test(test_a_restore_that_was_cut_off_is_settled),
+        cmocka_unit_test(test_a_good_restore_is_not_looked_at_for_an_hour),
         cmocka_unit_test(test_a_restore_that_ends_without_a_word_is_settled_at_once),
         cmocka_unit_test(test_an_errand_has_its_time),
     };
