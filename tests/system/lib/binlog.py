@@ -3,6 +3,7 @@ import contextlib
 import gzip
 import json
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -35,6 +36,8 @@ class Stream:
 
     def stop(self):
         if self.job and self.job.poll() is None:
+            # what is waited for may have been there before it came so far
+            process.wait_until(lambda: process.catches(self.job.pid, signal.SIGTERM), 30, "the job has begun")
             self.job.terminate()
             assert self.job.wait(30) == 0, self.path.read_text()[-2000:]
 

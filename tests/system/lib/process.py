@@ -34,6 +34,17 @@ def wait_until(check, timeout=20.0, what="condition", interval=0.02):
         time.sleep(interval)
 
 
+def catches(pid, number):
+    """The program has begun to catch that signal: before, it would be killed by it. True, too, when it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+    if "\nState:\tZ" in status:
+        return True
+    return bool(int(status.split("SigCgt:\t")[1].split("\n")[0], 16) >> (number - 1) & 1)
+
+
 def start_held(argv):
     """A program and a generator of the lines it tells. Its output is a pipe with room for one write, where a line stays while the loop's
     body has it: the program cannot tell another before that."""
