@@ -70,14 +70,15 @@ struct pack_options {
  * there already; take another suffix (store_free_suffix). -ENOSPC and the like carry the path. */
 int pack_open(const struct pack_options *o, struct pack **out, struct err *e) MUSTCHECK;
 
-enum pack_select { PACK_TAKE, PACK_SKIP, PACK_FIRST, PACK_LAST, PACK_GROWS };
+enum pack_select { PACK_TAKE, PACK_SKIP, PACK_FIRST, PACK_LAST, PACK_GROWS, PACK_ELSEWHERE };
 /*
  * Adds everything beneath folder under prefix ("" = at the top) in byte order of names. select
  * (NULL = take all) is asked for every name (path relative to folder); a folder that is skipped is
  * not entered. FIRST and LAST count for names directly in folder only: those come before and after
  * all others. Sockets, FIFOs, devices and `lost+found` are skipped with a note; symlinks are stored
  * as links, never followed; other file systems are entered. GROWS: a log that belongs to the data;
- * it may change at any time, and what it has when it is read is taken.
+ * it may change at any time, and what it has when it is read is taken. ELSEWHERE: the file that the
+ * name stands for is taken in its place (elsewhere.h); -ENOLINK where it cannot be had.
  */
 int pack_tree(struct pack *p, const char *folder, const char *prefix,
     enum pack_select (*select)(void *ctx, const char *path, const struct stat *st), void *ctx,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "backup/archive/elsewhere.h"
 #include "common/utf8.h"
 
 #define DEPTH_MAX 100
@@ -23,7 +24,7 @@ struct walk {
     struct pack *pack;
     const struct pack_root *root;
     const char *prefix;
-    bool grows; /* the name that is looked at may change */
+    enum pack_select select; /* the name that is looked at */
     struct tree_sum sum;
     char newest[256]; /* the file that changed last, for the words of a failed recheck */
     int64_t newest_ns;
@@ -148,6 +149,32 @@ static int leave_out(struct pack *p, const char *path, struct err *e)
     return 0;
 }
 
+static void now_at(struct walk *w, const char *path)
+{
+    free(w->pack->pace.path);
+    w->pack->pace.path = xstrdup(path);
+}
+
+/* What a name stands for, in its place. */
+static int walk_elsewhere(struct walk *w, int fd, const char *name, const char *path, struct err *e)
+{
+    struct elsewhere at;
+    int r = elsewhere_find(fd, name, path, &at, e);
+    if (r < 0)
+        return r == -ENOENT ? PACK_CHANGED : r;
+    _cleanup_free_ char *as = xasprintf("%.*s%s", (int)(strlen(path) - strlen(name)), path, at.as);
+    if (w->pack) {
+        now_at(w, as);
+        r = pack_file(&w->pack->reader, at.folder, at.name, &at.st, e);
+    }
+    close(at.folder);
+    if (r == 0 && w->pack)
+        add_to_sum(&w->pack->sum, as, &at.st);
+    else if (r == 0)
+        sum_only(w, as, &at.st);
+    return r;
+}
+
 /* One name that was selected. */
 static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     const struct stat *st, int depth, struct err *e)
@@ -156,10 +183,10 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     _cleanup_free_ char *path = join(w->prefix, rel);
     if (strlen(path) > MANIFEST_PATH_MAX)
         return err_set(e, ENAMETOOLONG, "%s… is too long a path", UTF8_SHORT(path, 200));
-    if (p) {
-        free(p->pace.path);
-        p->pace.path = xstrdup(path);
-    }
+    if (w->select == PACK_ELSEWHERE)
+        return walk_elsewhere(w, fd, name, path, e);
+    if (p)
+        now_at(w, path);
     if (S_ISDIR(st->st_mode)) {
         int x = folder_entry(w, fd, name, rel, path, st, depth, e);
         if (x == PACK_CHANGED && p && !p->o.strict) {
@@ -176,7 +203,7 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
         return 0;
     }
     if (!p) {
-        if (S_ISREG(st->st_mode) && !w->grows)
+        if (S_ISREG(st->st_mode) && w->select != PACK_GROWS)
             sum_only(w, path, st);
         return 0;
     }
@@ -187,10 +214,10 @@ static int walk_name(struct walk *w, int fd, const char *name, const char *rel,
     if (st->st_mode & 06000)
         manifest_add_note(&p->reader.notes, "%s: its setuid and setgid bits were left out", path);
     struct stat seen = *st;
-    int r = pack_file(&p->reader, fd, name, w->grows ? NULL : &seen, e);
-    if (r == 0 && !w->grows)
+    int r = pack_file(&p->reader, fd, name, w->select == PACK_GROWS ? NULL : &seen, e);
+    if (r == 0 && w->select != PACK_GROWS)
         add_to_sum(&p->sum, path, &seen);
-    if (r == PACK_CHANGED && (w->grows || !p->o.strict)) {
+    if (r == PACK_CHANGED && (w->select == PACK_GROWS || !p->o.strict)) {
         manifest_add_note(
             &p->reader.notes, "%s was left out: it vanished before it was read", path);
         return 0;
@@ -207,8 +234,8 @@ static bool in_pass(
         s = PACK_SKIP;
     else if (w->root->select)
         s = w->root->select(w->root->ctx, rel, st);
-    w->grows = s == PACK_GROWS;
-    return s == pass || (pass == PACK_TAKE && w->grows) || (depth > 0 && s != PACK_SKIP);
+    w->select = s;
+    return s == pass || (pass == PACK_TAKE && s > PACK_LAST) || (depth > 0 && s != PACK_SKIP);
 }
 
 static int walk_pass(struct walk *w, int fd, const char *rel, const struct names *names, int depth,

@@ -400,6 +400,47 @@ def test_layouts_that_cannot_be_copied_whole_are_refused(backup, folder, server,
         assert "dump" in refused[-1]["error"]
 
 
+ELSEWHERE = """CREATE TABLE i (a INT PRIMARY KEY, b TEXT) DATA DIRECTORY='{0}'; CREATE TABLE p (a INT) PARTITION BY HASH (a) (PARTITION x DATA DIRECTORY='{0}', PARTITION y);
+    CREATE TABLE m (a INT, KEY (a)) ENGINE=MyISAM DATA DIRECTORY='{0}' INDEX DIRECTORY='{0}'; CREATE TABLE r (a INT, KEY (a)) ENGINE=Aria DATA DIRECTORY='{0}' INDEX DIRECTORY='{0}';
+    INSERT INTO i VALUES (1, REPEAT('x', 5000)), (2, ''); INSERT INTO p VALUES (1), (2); INSERT INTO m VALUES (3); INSERT INTO r VALUES (4)"""
+
+
+def test_a_table_that_lies_elsewhere_ends_no_backup(backup, folder, server):
+    """Whoever may make tables may say where they lie: the copy has them in their place, where MariaDB finds them again."""
+    outside = folder / "outside"
+    outside.mkdir()
+    server.sql("CREATE USER maker@localhost; GRANT ALL ON load_db.* TO maker@localhost")
+    server.client(["--user=maker", "load_db"], input=ELSEWHERE.format(outside))
+    held = {p.name for p in (server.datadir / "load_db").iterdir()}
+    assert {"i.isl", "p#P#x.isl"} <= held and (server.datadir / "load_db" / "m.MYD").is_symlink()
+    lines = backup.job("backup", "--now")
+    assert not event(lines, "warning") and lines[-1]["archives"][0]["type"] == "elexisdb", lines[-1]
+    archive = backup.archives / archive_of(lines)
+    there = unpack(archive, folder / "there") / "load_db"
+    assert not [p for p in there.iterdir() if p.is_symlink() or p.suffix == ".isl"]
+    assert (there / "i.ibd").read_bytes() == (outside / "load_db" / "i.ibd").read_bytes()
+    assert event(backup.job("drill"), "drill")[0]["good"]  # the tables' checksums are those of the live ones
+
+
+def test_a_table_out_of_reach_makes_the_backup_sql_text(backup, folder, server):
+    """What another's file is behind the link is not copied for who made the link; the run makes the other kind of backup and says so."""
+    outside = folder / "outside"
+    outside.mkdir()
+    server.sql("USE load_db;" + ELSEWHERE.format(outside))
+    os.chown(outside / "load_db" / "i.ibd", 65534, 65534)
+    assert "i.isl" in next(c for c in backup.job("doctor", exit=1) if c.get("name") == "layout")["text"]
+    lines = backup.job("backup", "--now")
+    warning = event(lines, "warning")[0]
+    assert warning["what"] == "table" and "load_db/i.isl" in warning["text"] and "SQL-Text" in german(warning, "text"), warning
+    assert [a["type"] for a in lines[-1]["archives"]] == ["elexisdb-sql"]
+    assert event(backup.job("drill"), "drill")[0]["good"]
+    backup.set("backup", method="both")
+    assert [a["type"] for a in backup.job("backup", "--now")[-1]["archives"]] == ["elexisdb-sql"]
+    backup.set("retention", keep=1)
+    backup.job("backup", "--now")
+    assert len(backup.complete("elexisdb-sql")) == 2, "of three the last one and the proven one: older ones go as always"
+
+
 def test_keys_that_lie_elsewhere_are_refused(folder, make_server):
     """Without them the copy could not be read; inside the data directory they are part of it, and the drill proves it."""
     (folder / "keys").write_text("1;770A8A65DA156D24EE2A093277530142\n")

@@ -266,6 +266,20 @@ def test_a_foreign_key_of_another_database(site):
         assert nothing_done(site, 3)
 
 
+def test_tables_that_lie_elsewhere_are_carried_along(site):
+    """Of another database, in the live data (DATA DIRECTORY): they are in the copy, in their own place."""
+    outside = site.folder / "outside"
+    shutil.rmtree(outside, ignore_errors=True)
+    outside.mkdir()
+    site.server.sql(f"""CREATE DATABASE statistik; USE statistik; CREATE TABLE i (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; INSERT INTO i VALUES (1), (2);
+        CREATE TABLE m (a INT) ENGINE=MyISAM DATA DIRECTORY='{outside}'; INSERT INTO m VALUES (3)""")
+    lines = site.job("restore", "sql", put(site, dump(site)))
+    assert not [n for n in lines if n.get("event") == "note" and "beside" in n["text"]], lines
+    shutil.rmtree(outside)
+    assert (site.server.datadir / "statistik" / "i.ibd").exists() and not (site.server.datadir / "statistik" / "i.isl").exists()
+    assert [site.server.value(f"SELECT GROUP_CONCAT(a ORDER BY a) FROM statistik.{t}") for t in "im"] == ["1,2", "3"]
+
+
 def test_a_column_whose_default_is_a_sequence(site):
     site.server.sql("CREATE SEQUENCE load_db.numbers; CREATE TABLE load_db.a_first (i INT DEFAULT NEXT VALUE FOR load_db.numbers, n INT); INSERT INTO load_db.a_first (n) VALUES (1)")
     done = site.run_job("restore", "sql", put(site, dump(site)))
@@ -712,6 +726,21 @@ def test_beside_the_live_database(remote):
         assert everything(remote) == expected
     remote.job("restore", "accept")
     assert everything(remote) == before and ours(remote) == 0 and not (remote.state / "restore.json").exists()
+
+
+def test_beside_tables_lie_where_all_others_do(remote):
+    """Where the text would have them (DATA DIRECTORY) lie the files of the live ones, which are in the way."""
+    outside = remote.folder / "outside"
+    outside.mkdir()
+    remote.server.sql(f"USE load_db; CREATE TABLE m (a INT) ENGINE=MyISAM DATA DIRECTORY='{outside}'; INSERT INTO m VALUES (3)")
+    text = dump(remote)
+    assert "DATA DIRECTORY" in text and (outside / "m.MYD").exists()
+    mode = remote.server.sql("SELECT ROUTINE_NAME, SQL_MODE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='load_db'")
+    assert "beside the live one" in event(remote.job("restore", "sql", put(remote, text)), "note")[0]["text"]
+    assert remote.server.value("SELECT a FROM load_db.m") == 3
+    assert "DATA DIRECTORY" not in remote.server.sql("SHOW CREATE TABLE load_db.m")[0][1]
+    assert remote.server.sql("SELECT ROUTINE_NAME, SQL_MODE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='load_db'") == mode
+    remote.job("restore", "accept")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -206,6 +206,8 @@ static void check_layout(struct doctor *d)
     struct err e = {0};
     struct layout l = {0};
     int r = layout_read(d->server, config_str(d->run->s.config, "backup", NULL, "datadir"), &l, &e);
+    if (r == 0)
+        r = layout_tables(d->server, &l, &e);
     tell_check(d, "layout", r == 0,
         r == 0 ? phrase("the data directory %s can be copied whole", l.datadir)
                : error_phrase_json(&e),

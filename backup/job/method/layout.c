@@ -11,8 +11,10 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/archive/elsewhere.h"
 #include "backup/job/method/layout_logs.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 
 /* Settings whose value must be the data directory itself (or empty, or relative to it). */
 static const char *const inside[] = {
@@ -175,36 +177,64 @@ static int check_engines(struct server *s, struct err *e)
         "SELECT CONCAT(TABLE_SCHEMA,'.',TABLE_NAME,' has engine ',ENGINE) FROM information_schema.TABLES WHERE ENGINE NOT IN ('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE','FEDERATED','PERFORMANCE_SCHEMA') LIMIT 1");
     if (r < 0 || !table)
         return r;
-    err_set(e, EINVAL, "%s: its files are not held still by the lock; use method = dump", table);
-    return 1;
+    return err_set(
+        e, ENOLINK, N_("%s: its files are not held still by the lock; use method = dump"), table);
 }
 
-static int links_in(const char *folder, bool nested, struct err *e)
+typedef int look_fn(
+    const struct layout *l, int dirfd, const char *path, const struct stat *st, struct err *e);
+
+/* Each name in the data directory and in the folders of its databases. */
+static int look_at_names(const struct layout *l, const char *in, look_fn *look, struct err *e)
 {
+    _cleanup_free_ char *folder = xasprintf("%s/%s", l->datadir, in);
     DIR *d = opendir(folder);
     if (!d)
         return err_sys(e, errno, "cannot read %s", folder);
     int r = 0;
     struct dirent *entry;
     while (r == 0 && (entry = readdir(d))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
-        size_t n = strlen(entry->d_name);
         struct stat st;
-        if (lstat(path, &st) < 0)
-            continue; /* went away */
-        if (S_ISLNK(st.st_mode) || (n > 4 && strcmp(entry->d_name + n - 4, ".isl") == 0)) {
-            err_set(e, EINVAL,
-                "%s leads out of the data directory (a symlink, or DATA DIRECTORY of a table): a copy would not be whole; use method = dump",
-                path);
-            r = 1;
-        } else if (S_ISDIR(st.st_mode) && !nested) {
-            r = links_in(path, true, e);
-        }
+        if (entry->d_name[0] == '.' ||
+            fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue; /* it may have gone */
+        _cleanup_free_ char *path = xasprintf("%s%s%s", in, *in ? "/" : "", entry->d_name);
+        r = look(l, dirfd(d), path, &st, e);
+        if (r == 0 && S_ISDIR(st.st_mode) && !*in)
+            r = look_at_names(l, path, look, e);
     }
     closedir(d);
     return r;
+}
+
+static int no_link(
+    const struct layout *l, int dirfd, const char *path, const struct stat *st, struct err *e)
+{
+    (void)dirfd;
+    if (!S_ISLNK(st->st_mode) || elsewhere_is(path, st))
+        return 0;
+    err_set(e, EINVAL,
+        "%s/%s leads out of the data directory (a symlink): a copy would not be whole; use method = dump",
+        l->datadir, path);
+    return 1;
+}
+
+static int reachable(
+    const struct layout *l, int dirfd, const char *path, const struct stat *st, struct err *e)
+{
+    struct elsewhere at;
+    (void)l;
+    int r = elsewhere_is(path, st) ? elsewhere_find(dirfd, strrchr(path, '/') + 1, path, &at, e)
+                                   : 1;
+    if (r == 0)
+        close(at.folder);
+    return r == -ENOLINK ? r : 0;
+}
+
+int layout_tables(struct server *s, const struct layout *l, struct err *e)
+{
+    int r = check_engines(s, e);
+    return r == 0 ? look_at_names(l, "", reachable, e) : r;
 }
 
 static int find_datadir(const char *folder, struct layout *l, struct err *e)
@@ -287,8 +317,6 @@ int layout_read(struct server *s, const char *datadir, struct layout *out, struc
     if (r == 0)
         r = check_keys(s, server_datadir, e);
     if (r == 0)
-        r = check_engines(s, e);
-    if (r == 0)
         r = read_values(s, &l, e);
     if (r == 0)
         r = layout_read_settings(s, &l.settings, e);
@@ -297,7 +325,7 @@ int layout_read(struct server *s, const char *datadir, struct layout *out, struc
     if (r == 0)
         r = layout_logs_find(s, server_datadir, &l, e);
     if (r == 0)
-        r = links_in(l.datadir, false, e);
+        r = look_at_names(&l, "", no_link, e);
     if (r != 0) {
         layout_clear(&l);
         return r;

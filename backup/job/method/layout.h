@@ -27,8 +27,13 @@ extern const char *const layout_manners[];
 int layout_read_settings(struct server *s, json_t **out, struct err *e) MUSTCHECK;
 
 /* datadir: from the settings, or NULL to take what the server says. 0 or negative; 1: refused, the
- * text names the server's setting, file or table that makes a copy incomplete. */
+ * text names the server's setting or file that makes a copy incomplete. Tables are not looked at.
+ */
 int layout_read(struct server *s, const char *datadir, struct layout *out, struct err *e) MUSTCHECK;
+/* -ENOLINK: there is a table of which no copy can be made, as the text says: of an engine that the
+ * lock does not hold still, or in a place that cannot be reached from here (elsewhere.h). Who may
+ * make tables can make one. */
+int layout_tables(struct server *s, const struct layout *l, struct err *e) MUSTCHECK;
 void layout_clear(struct layout *l);
 /* Is this path in the data directory no data: temporary tablespaces, tc.log, logs that grow while
  * they are copied (a copy of them would count as changed), marks of the running server? */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "backup/archive/elsewhere.h"
 #include "backup/job/trial/broken_tables.h"
 #include "backup/job/trial/drill.h"
 #include "backup/server/binlog_client.h"
@@ -43,9 +44,10 @@ struct physical {
 static enum pack_select choose(void *ctx, const char *path, const struct stat *st)
 {
     const struct physical *p = ctx;
-    (void)st;
     if (layout_skips(&p->layout, path))
         return PACK_SKIP;
+    if (elsewhere_is(path, st))
+        return PACK_ELSEWHERE;
     if (layout_logs_is_table(path))
         return PACK_GROWS;
     /* Aria's control file before its logs, InnoDB's log after everything else. */
@@ -296,6 +298,8 @@ static int look_at_layout(struct physical *p, struct err *e)
         r = layout_read(s, config_str(p->run->s.config, "backup", NULL, "datadir"), &p->layout, e);
     if (r == 0)
         layout_remember(&p->run->s, s, &p->layout);
+    if (r == 0)
+        r = layout_tables(s, &p->layout, e);
     server_close(s);
     if (r == 1)
         return EXIT_REFUSED;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "backup/archive/elsewhere.h"
 
 #define TICK_NS 50000000 /* the clock of file times moves in steps of up to 10 ms */
 #define CHUNK   (8u << 20)
@@ -133,14 +134,58 @@ static int copy_bytes(struct mirror *m, int in, int out, const char *path, struc
     }
 }
 
+/* What a path is copied from, and to. */
+struct source {
+    int folder;       /* where it lies */
+    const char *name; /* there */
+    char *path;       /* in the copy */
+    struct stat st;
+    struct elsewhere at; /* its folder -1: it lies where its path says */
+};
+
+static void source_clear(struct source *s)
+{
+    free(s->path);
+    if (s->at.folder >= 0)
+        close(s->at.folder);
+}
+
+/* 2: it is gone. */
+static int source_find(struct mirror *m, const char *path, struct source *s, struct err *e)
+{
+    *s = (struct source){.folder = m->from, .name = path, .at = {.folder = -1}};
+    if (fstatat(m->from, path, &s->st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 2 : err_sys(e, errno, "cannot look at %s/%s", m->o.from, path);
+    if (!elsewhere_is(path, &s->st)) {
+        s->path = xstrdup(path);
+        return 0;
+    }
+    const char *name = strrchr(path, '/') + 1;
+    _cleanup_free_ char *parent = xasprintf("%.*s", (int)(name - path), path);
+    _cleanup_fd_ int fd = openat(m->from, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 2 : err_sys(e, errno, "cannot open %s/%s", m->o.from, parent);
+    int r = elsewhere_find(fd, name, path, &s->at, e);
+    if (r < 0) {
+        s->at.folder = -1;
+        return r == -ENOENT ? 2 : r;
+    }
+    s->folder = s->at.folder;
+    s->name = s->at.name;
+    s->st = s->at.st;
+    s->path = xasprintf("%s%s", parent, s->at.as);
+    return 0;
+}
+
 /* 2: it went away meanwhile. */
-static int copy_file(struct mirror *m, struct entry *en, struct err *e)
+static int copy_file(struct mirror *m, struct entry *en, const struct source *s, struct err *e)
 {
     struct timespec now;
     struct stat after;
     clock_gettime(CLOCK_REALTIME, &now);
     en->sure = false;
-    _cleanup_fd_ int in = openat(m->from, en->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    _cleanup_fd_ int in = openat(
+        s->folder, s->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (in < 0 || fstat(in, &en->was) < 0)
         return errno == ENOENT ? 2 : err_sys(e, errno, "cannot read %s/%s", m->o.from, en->path);
     (void)unlinkat(m->into, en->path, 0);
@@ -173,22 +218,29 @@ static bool listed(const char *const *names, const char *path)
     return false;
 }
 
+static int copy_source(struct mirror *m, const struct source *s, struct err *e)
+{
+    if (!S_ISREG(s->st.st_mode) && !S_ISDIR(s->st.st_mode))
+        return 0; /* sockets and pipes are no data; links the layout has refused */
+    struct entry *en = find_or_add(m, s->path, S_ISDIR(s->st.st_mode));
+    int code = 0;
+    if (en->folder)
+        code = make_folder(m, s->path, &s->st, e);
+    else if (!en->sure || !same(&en->was, &s->st))
+        code = copy_file(m, en, s, e);
+    if (code == 0)
+        en->pass = m->pass;
+    return code;
+}
+
 /* One of the names of first or last, or what was met on the way. */
 static int copy_entry(struct mirror *m, const char *path, struct err *e)
 {
-    struct stat st;
-    if (fstatat(m->from, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s/%s", m->o.from, path);
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return 0; /* sockets and pipes are no data; links the layout has refused */
-    struct entry *en = find_or_add(m, path, S_ISDIR(st.st_mode));
-    int code = 0;
-    if (en->folder)
-        code = make_folder(m, path, &st, e);
-    else if (!en->sure || !same(&en->was, &st))
-        code = copy_file(m, en, e);
+    struct source s;
+    int code = source_find(m, path, &s, e);
     if (code == 0)
-        en->pass = m->pass;
+        code = copy_source(m, &s, e);
+    source_clear(&s);
     return code == 2 ? 0 : code;
 }
 
@@ -281,16 +333,16 @@ int mirror_pass(struct mirror *m, struct err *e)
 
 static int is_as_copied(struct mirror *m, const char *path, struct err *e)
 {
-    struct stat st;
-    if (fstatat(m->from, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 1 : err_sys(e, errno, "cannot look at %s/%s", m->o.from, path);
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return 0;
-    struct entry *en = find_entry(m, path);
-    if (!en)
-        return 1;
-    en->pass = m->pass;
-    return en->folder || same(&en->was, &st) ? 0 : 1;
+    struct source s;
+    int code = source_find(m, path, &s, e);
+    if (code == 0 && (S_ISREG(s.st.st_mode) || S_ISDIR(s.st.st_mode))) {
+        struct entry *en = find_entry(m, s.path);
+        if (en)
+            en->pass = m->pass;
+        code = en && (en->folder || same(&en->was, &s.st)) ? 0 : 1;
+    }
+    source_clear(&s);
+    return code == 2 ? 1 : code;
 }
 
 int mirror_compare(struct mirror *m, const char *beneath, struct err *e)

@@ -37,8 +37,11 @@ static int ask_layout(struct run *run, struct site *s, struct err *e)
     if (s->server != SITE_ANSWERS)
         return 1;
     int code = layout_read(server, datadir, &s->layout, &s->why);
-    if (code == 0)
+    if (code == 0) {
         layout_remember(&run->s, server, &s->layout);
+        if (layout_tables(server, &s->layout, &s->tables) == 0)
+            s->tables.code = 0;
+    }
     server_close(server);
     s->known = code == 0;
     if (code == 1) {

@@ -19,6 +19,7 @@ struct site {
     enum site_server server;
     struct err why;           /* of one that does not answer */
     struct layout layout;     /* its datadir may not exist */
+    struct err tables;        /* code: 0, or why a copy of what is there would not be whole */
     bool known;               /* page size and the case of names are those of this server */
     struct layout_memory was; /* as it was last seen; where NULL = never */
 };

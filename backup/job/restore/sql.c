@@ -192,8 +192,8 @@ static int choose_way(struct sql_stage *q, struct err *e)
 {
     int code = site_look(q->run, &q->site, e);
     bool answers = q->site.server == SITE_ANSWERS;
-    if (code == 0 && answers && !q->site.known) {
-        *e = q->site.why;
+    if (code == 0 && answers && (!q->site.known || q->site.tables.code)) {
+        *e = q->site.known ? q->site.tables : q->site.why;
         code = EXIT_REFUSED;
     }
     if (code == 0)

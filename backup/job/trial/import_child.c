@@ -130,14 +130,38 @@ static char *rewritten(
     return count ? changed(s, changes, count, n) : NULL;
 }
 
+static bool makes_table(const struct sql_statement *s)
+{
+    bool found = false;
+    for (size_t i = 1; i < 4 && sql_token_is(s, 0, "CREATE"); i++)
+        found |= sql_token_is(s, i, "TABLE");
+    return found;
+}
+
+/* A table whose text says where its files lie (DATA DIRECTORY) is made where all others are: in
+ * that place lie those of the live one. */
+static const char no_places[] =
+    "SET @elexgate_sql_mode=@@sql_mode, SESSION sql_mode=CONCAT(@@sql_mode, ',NO_DIR_IN_CREATE')";
+static const char places_again[] = "SET SESSION sql_mode=@elexgate_sql_mode";
+
+static unsigned send_words(struct reading *r, const char *sql, struct server_reply *reply)
+{
+    return server_send(r->s, sql, strlen(sql), reply);
+}
+
 static unsigned send_statement(
     struct reading *r, const struct sql_statement *s, struct server_reply *reply)
 {
     struct sql_definer d;
     size_t n = s->len;
     bool owned = r->own && sql_definer_find(s, &d);
+    bool placed = r->also_called && makes_table(s);
     _cleanup_free_ char *other = rewritten(s, owned ? &d : NULL, r->also_called, &n);
-    unsigned number = server_send(r->s, other ? other : s->text, n, reply);
+    unsigned number = placed ? send_words(r, no_places, reply) : 0;
+    if (number == 0)
+        number = server_send(r->s, other ? other : s->text, n, reply);
+    if (number == 0 && placed)
+        number = send_words(r, places_again, reply);
     if (number == 0 && owned)
         definers_add(&r->definers, &d);
     return number;
