@@ -55,17 +55,21 @@ static uint32_t crc_add(uint32_t crc, const uint8_t *p, size_t n)
 }
 
 /* The flag of the file that is being written is not in the sum: the server clears it later. */
-bool binlog_checksum_good(const uint8_t *event, size_t n)
+static uint32_t checksum(const uint8_t *event, size_t n)
 {
     uint8_t header[BINLOG_HEADER_SIZE];
-    if (n < BINLOG_HEADER_SIZE + BINLOG_CHECKSUM)
-        return false;
     memcpy(header, event, sizeof header);
     if (header[4] == BINLOG_FORMAT)
         header[17] &= (uint8_t)~BINLOG_F_IN_USE;
     uint32_t crc = crc_add(UINT32_MAX, header, sizeof header);
     crc = crc_add(crc, event + BINLOG_HEADER_SIZE, n - BINLOG_HEADER_SIZE - BINLOG_CHECKSUM);
-    return (crc ^ UINT32_MAX) == binlog_u32(event + n - BINLOG_CHECKSUM);
+    return crc ^ UINT32_MAX;
+}
+
+bool binlog_checksum_good(const uint8_t *event, size_t n)
+{
+    return n >= BINLOG_HEADER_SIZE + BINLOG_CHECKSUM &&
+           checksum(event, n) == binlog_u32(event + n - BINLOG_CHECKSUM);
 }
 
 static int too_short(const char *what, struct err *e)
@@ -222,6 +226,14 @@ int binlog_rows_parse(const uint8_t *event, size_t n, uint64_t *table, bool *las
     *table = binlog_u48(event + BINLOG_HEADER_SIZE);
     *last = binlog_u16(event + BINLOG_HEADER_SIZE + 6) & 1;
     return 0;
+}
+
+void binlog_rows_end(uint8_t *event, size_t n, bool sum)
+{
+    event[BINLOG_HEADER_SIZE + 6] |= 1;
+    uint32_t crc = sum ? checksum(event, n) : 0;
+    for (size_t i = 0; sum && i < BINLOG_CHECKSUM; i++)
+        event[n - BINLOG_CHECKSUM + i] = (uint8_t)(crc >> (8 * i));
 }
 
 bool binlog_name_valid(const char *name, uint64_t *number)

@@ -22,7 +22,8 @@
 #define BINLOG_MAGIC_SIZE   4
 #define BINLOG_HEADER_SIZE  19
 #define BINLOG_CHECKSUM     4
-#define BINLOG_EVENT_MAX    (UINT32_C(2) << 30) /* no packet of a server is longer */
+#define BINLOG_EVENT_MAX    (UINT32_C(2) << 30)    /* no packet of a server is longer */
+#define BINLOG_ROWS_MAX     (UINT32_C(1400) << 20) /* of one event: fits two packets as text */
 #define BINLOG_NAME_MAX     200
 #define BINLOG_VERSION_SIZE 51
 
@@ -125,6 +126,9 @@ int binlog_table_parse(
 bool binlog_is_rows(uint8_t type);
 int binlog_rows_parse(
     const uint8_t *event, size_t n, uint64_t *table, bool *last, struct err *e) MUSTCHECK;
+/* What is behind this one counts as another statement; its CRC with it, where it has one. n with
+ * the CRC. */
+void binlog_rows_end(uint8_t *event, size_t n, bool sum);
 
 /* A part of a LOAD DATA that was logged as a statement: its file, or what was done with it. */
 bool binlog_is_load(uint8_t type);

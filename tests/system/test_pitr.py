@@ -170,6 +170,35 @@ def test_what_is_prepared_at_the_moment(practice):
     assert re.findall(r"'xa (vor|offen|weg)'", str(after[2]["dump"])) == ["vor", "offen"]
 
 
+LARGE = """USE load_db; CREATE TABLE gross (id INT PRIMARY KEY, n INT UNIQUE, b LONGTEXT, k INT, FOREIGN KEY (k) REFERENCES gross (id) ON DELETE CASCADE);
+    CREATE TABLE neben (id INT PRIMARY KEY, b LONGTEXT) ENGINE=Aria; CREATE TABLE notiert (n INT, was CHAR(1)); INSERT INTO neben SELECT seq, REPEAT('n', 900000) FROM seq_1_to_12;
+    CREATE TRIGGER g1 AFTER INSERT ON gross FOR EACH ROW INSERT INTO notiert VALUES (NEW.n, 'i'); CREATE TRIGGER g2 AFTER UPDATE ON gross FOR EACH ROW INSERT INTO notiert VALUES (NEW.n, 'u');
+    INSERT INTO gross SELECT seq, seq, REPEAT(CHAR(64 + seq % 26), 1000000), NULLIF(seq - 1, 0) FROM seq_1_to_20;
+    UPDATE gross JOIN neben USING (id) SET gross.b = REPEAT('u', 900000), neben.b = CONCAT('x', neben.b), gross.n = gross.n + 1000;
+    UPDATE gross SET n = n - 1 ORDER BY n; DELETE FROM gross WHERE id = 15; INSERT INTO gross VALUES (100, 100, REPEAT('y', 52000000), 1)"""
+
+
+def test_one_statement_of_any_size(folder, template):
+    """Several tables, triggers, keys into the table itself, more rows than are run in one piece, and a row that is one by itself."""
+    p = Practice(folder, template, args=["--max-allowed-packet=128M"])
+    try:
+        p.stream.start()
+        p.backup.job("backup", "--now")
+        p.server.sql(LARGE)
+        p.stream.caught_up()
+        sums = "CHECKSUM TABLE load_db.gross, load_db.neben, load_db.notiert EXTENDED"
+        then = p.server.sql(sums)
+        target = p.folder / "into"
+        p.backup.job("restore", "into", "--to", p.server.value("SELECT @@gtid_binlog_pos"), target)
+        server = MariaDB(p.folder / "look", datadir=target / "elexisdb", tcp=False).start()
+        try:
+            assert server.sql(sums) == then and server.value("SELECT COUNT(*) FROM load_db.gross") == 15
+        finally:
+            server.stop()
+    finally:
+        p.end()
+
+
 def test_a_moment_that_cannot_be_had_is_said(practice):
     for point, words in ((("--to", "2001-01-01 00:00:00"), "do not go back"), (("--to", "2999-01-01 00:00:00"), "future"), (("--to", "0-1-99999999"), "do not go back"),
                          (("--to", "gestern"), "no point in time"), (("--before", "latest"), "no transaction"), (("--timeline", "9", "--to", "latest"), "do not go back")):

@@ -1,7 +1,6 @@
 #include "backup/job/binlog/replay_event.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,12 +11,11 @@
 #include "common/hex.h"
 #include "common/sql_name.h"
 
-#define NO_SUCH_XA   1397
-#define XA_MS        10000
-#define BINLOG_WORDS "BINLOG '"
-#define ROWS_MAX     ((size_t)700 << 20) /* of one statement: as base64 it must fit a packet */
+#define NO_SUCH_XA 1397
+#define XA_MS      10000
 
-static int failed(const struct binlog_event *ev, const char *kind, const char *why, struct err *e)
+int binlog_player_failed(
+    const struct binlog_event *ev, const char *kind, const char *why, struct err *e)
 {
     char where[BINLOG_WHERE_LEN];
     err_set(e, EIO, "the binary log cannot be replayed: %s%s%s: %s", binlog_event_where(ev, where),
@@ -63,7 +61,7 @@ static void disconnect(struct binlog_player *p)
 }
 
 /* expected: an error that it ended with then as well. */
-static int send_text(struct binlog_player *p, const struct binlog_event *ev, const char *sql,
+int binlog_player_send(struct binlog_player *p, const struct binlog_event *ev, const char *sql,
     size_t n, unsigned expected, struct err *e)
 {
     struct server_reply reply;
@@ -71,68 +69,13 @@ static int send_text(struct binlog_player *p, const struct binlog_event *ev, con
     unsigned number = server_send(p->server, sql, n, &reply);
     if (number == 0 || number == expected)
         return 0;
-    return failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
+    return binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
 }
 
 static int send_words(
     struct binlog_player *p, const struct binlog_event *ev, const char *sql, struct err *e)
 {
-    return send_text(p, ev, sql, strlen(sql), 0, e);
-}
-
-/* --- row events --- */
-
-static int send_binlog(struct binlog_player *p, const struct binlog_event *ev, const uint8_t *bytes,
-    size_t n, struct err *e)
-{
-    size_t head = strlen(BINLOG_WORDS), need = head + 4 * ((n + 2) / 3) + 3;
-    if (need > p->text_room) {
-        p->text = xrealloc(p->text, need);
-        p->text_room = need;
-    }
-    memcpy(p->text, BINLOG_WORDS, head);
-    int len = EVP_EncodeBlock((unsigned char *)p->text + head, bytes, (int)n);
-    p->text[head + (size_t)len] = '\'';
-    return send_text(p, ev, p->text, head + (size_t)len + 1, 0, e);
-}
-
-static int give_format(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
-{
-    if (p->format_given)
-        return 0;
-    p->format_given = true;
-    return send_binlog(p, ev, p->format, p->format_len, e);
-}
-
-static int keep_event(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
-{
-    size_t n = ev->h.length;
-    if (p->events_len + n > ROWS_MAX)
-        return failed(ev, "", "one statement changed more rows than fit a packet", e);
-    if (p->events_len + n > p->events_room) {
-        p->events_room = 2 * (p->events_len + n);
-        p->events = xrealloc(p->events, p->events_room);
-    }
-    memcpy(p->events + p->events_len, ev->data, n);
-    p->events_len += n;
-    return 0;
-}
-
-static int rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
-{
-    uint64_t table;
-    bool last;
-    int r = binlog_rows_parse(ev->data, ev->n, &table, &last, e);
-    if (r == 0)
-        r = keep_event(p, ev, e);
-    if (r != 0 || !last)
-        return r;
-    p->done.rows_events++;
-    r = give_format(p, ev, e);
-    if (r == 0)
-        r = send_binlog(p, ev, p->events, p->events_len, e);
-    p->events_len = 0;
-    return r;
+    return binlog_player_send(p, ev, sql, strlen(sql), 0, e);
 }
 
 /* --- transactions --- */
@@ -154,7 +97,7 @@ int binlog_player_end(struct binlog_player *p, struct err *e)
         r = connect_server(p, e);
     }
     p->in_group = p->begun = false;
-    p->events_len = 0;
+    p->events_len = p->maps_len = 0;
     return r;
 }
 
@@ -201,7 +144,7 @@ static int finish(
 static int xa_prepare(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     if (ev->n < BINLOG_HEADER_SIZE + 1 || !p->begun)
-        return failed(ev, "", "an XA transaction that did not begin", e);
+        return binlog_player_failed(ev, "", "an XA transaction that did not begin", e);
     bool one_phase = ev->data[BINLOG_HEADER_SIZE];
     _cleanup_free_ char *words = xa_words(p, one_phase ? "COMMIT" : "PREPARE");
     _cleanup_free_ char *whole = xasprintf("%s%s", words, one_phase ? " ONE PHASE" : "");
@@ -223,7 +166,9 @@ static int xa_complete(struct binlog_player *p, const struct binlog_event *ev, c
     uint64_t end = clock_mono_ms() + XA_MS;
     while ((number = server_send(p->server, sql, n, &reply)) == NO_SUCH_XA && clock_mono_ms() < end)
         usleep(10000);
-    return number == 0 ? 0 : failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
+    return number == 0
+               ? 0
+               : binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
 }
 
 /* --- statements --- */
@@ -345,14 +290,14 @@ static int send_watched(struct binlog_player *p, const struct binlog_event *ev,
     struct rights before = {0}, after = {0};
     bool xa = strncmp(p->kind, "XA", 2) == 0; /* it runs nothing, and behind its end nothing runs */
     if (xa || binlog_query_of_accounts(q))
-        return send_text(p, ev, q->text, q->length, q->error, e);
+        return binlog_player_send(p, ev, q->text, q->length, q->error, e);
     int r = look_at_rights(p, &before, e);
     if (r == 0)
-        r = send_text(p, ev, q->text, q->length, q->error, e);
+        r = binlog_player_send(p, ev, q->text, q->length, q->error, e);
     if (r == 0)
         r = look_at_rights(p, &after, e);
     if (r == 0 && memcmp(before.of, after.of, sizeof before.of) != 0)
-        r = failed(ev, p->kind,
+        r = binlog_player_failed(ev, p->kind,
             "it changed who may do what, and says nothing of accounts; restore to a moment before it",
             e);
     return r;
@@ -394,7 +339,7 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
     int r = binlog_statement_read(ev->h.type, ev->data, ev->n, &q, &text, e);
     if (r < 0) {
         struct err why = *e;
-        return failed(ev, "", why.text, e);
+        return binlog_player_failed(ev, "", why.text, e);
     }
     switch (p->group.standalone ? BINLOG_NO_BRACKET : binlog_query_bracket(&q)) {
     case BINLOG_BEGIN:
@@ -414,7 +359,7 @@ static int variable(struct binlog_player *p, const struct binlog_event *ev, stru
     struct err why = {0};
     int r = 0;
     if (binlog_variable_parse(ev->data, ev->n, &v, &why) < 0)
-        return failed(ev, "", why.text, e);
+        return binlog_player_failed(ev, "", why.text, e);
     _cleanup_free_ char *text = v.text;
     _cleanup_free_ char *session = xasprintf(
         "SET character_set_client=utf8mb4, sql_mode='', collation_connection=%u", v.collation);
@@ -441,11 +386,12 @@ int binlog_player_event(struct binlog_player *p, const struct binlog_event *ev, 
         return new_file(p, ev, e);
     if (!p->in_group || !p->server)
         return ev->h.type == BINLOG_INCIDENT
-                   ? failed(ev, "", "the server itself noted that changes are missing here", e)
+                   ? binlog_player_failed(
+                         ev, "", "the server itself noted that changes are missing here", e)
                    : 0;
     switch (ev->h.type) {
     case BINLOG_TABLE_MAP:
-        return keep_event(p, ev, e);
+        return binlog_player_table_map(p, ev, e);
     case BINLOG_QUERY:
     case BINLOG_QUERY_COMPRESSED:
         return statement(p, ev, e);
@@ -460,10 +406,11 @@ int binlog_player_event(struct binlog_player *p, const struct binlog_event *ev, 
     case BINLOG_STOP:
         return 0;
     case BINLOG_INCIDENT:
-        return failed(ev, "", "the server itself noted that changes are missing here", e);
+        return binlog_player_failed(
+            ev, "", "the server itself noted that changes are missing here", e);
     default:
         if (binlog_is_rows(ev->h.type))
-            return rows(p, ev, e);
+            return binlog_player_rows(p, ev, e);
         return ev->h.flags & 0x0080 ? 0 : variable(p, ev, e); /* "may be ignored" */
     }
 }

@@ -22,10 +22,12 @@ struct binlog_player {
     bool in_group, begun; /* BEGIN or XA START was sent */
     bool collations;      /* this session was given character_set_collations */
     bool prepared;        /* this session holds a prepared XA transaction, xid */
-    /* of the statement: table maps and rows until its last one */
+    /* of the statement: its table maps, and behind them rows that were not sent yet; the last event
+     * of these begins at last_rows */
     uint8_t *events;
-    size_t events_len, events_room;
-    char *text; /* a statement being made */
+    size_t events_len, events_room, maps_len, last_rows;
+    bool last_sum; /* it has a CRC */
+    char *text;    /* a statement being made */
     size_t text_room;
     char kind[BINLOG_KIND_LEN];
 };
@@ -38,5 +40,17 @@ int binlog_player_event(
 /* Takes back what is open. */
 int binlog_player_end(struct binlog_player *p, struct err *e) MUSTCHECK;
 void binlog_player_clear(struct binlog_player *p);
+
+/* replay_rows.c: the table maps of a statement, then its rows. */
+int binlog_player_table_map(
+    struct binlog_player *p, const struct binlog_event *ev, struct err *e) MUSTCHECK;
+int binlog_player_rows(
+    struct binlog_player *p, const struct binlog_event *ev, struct err *e) MUSTCHECK;
+/* A text of n bytes as one statement. expected: an error that it may end with, 0 = none. */
+int binlog_player_send(struct binlog_player *p, const struct binlog_event *ev, const char *sql,
+    size_t n, unsigned expected, struct err *e) MUSTCHECK;
+/* EXIT_INCONSISTENT, with the event's place. kind: of its statement, "" = none. */
+int binlog_player_failed(
+    const struct binlog_event *ev, const char *kind, const char *why, struct err *e);
 
 #endif

@@ -58,6 +58,23 @@ static void test_format(void **state)
     assert_false(binlog_checksum_good(event, n));
 }
 
+static void test_rows_end(void **state)
+{
+    (void)state;
+    uint8_t event[40] = {[4] = BINLOG_WRITE_ROWS_V1, [9] = sizeof event, [20] = 7, [30] = 99};
+    uint64_t table;
+    bool last;
+    for (int sum = 0; sum < 2; sum++) {
+        event[BINLOG_HEADER_SIZE + 6] = 4;
+        assert_int_equal(binlog_rows_parse(event, sizeof event - 4, &table, &last, NULL), 0);
+        assert_true(!last && table == 7 << 8);
+        binlog_rows_end(event, sizeof event, sum);
+        assert_int_equal(binlog_rows_parse(event, sizeof event - 4, &table, &last, NULL), 0);
+        assert_true(last && table == 7 << 8 && event[BINLOG_HEADER_SIZE + 6] == 5);
+        assert_int_equal(binlog_checksum_good(event, sizeof event), sum);
+    }
+}
+
 static void test_transaction(void **state)
 {
     (void)state;
@@ -504,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_rows_end),
         cmocka_unit_test(test_transaction),
         cmocka_unit_test(test_statement),
         cmocka_unit_test(test_ambiguous_letters),
