@@ -1,8 +1,10 @@
 #include "link/control_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/json_lines.h"
@@ -16,7 +18,8 @@
 #define REFUSED_LINES 60 /* a minute, of all connections */
 
 struct control_door {
-    uv_pipe_t pipe;
+    uv_poll_t poll;
+    int fd, spare; /* spare: given up to take somebody, and hang up, where there are no more */
     struct control_server *server;
     int number;
     char *path; /* its name now */
@@ -282,28 +285,62 @@ static void deny(struct control_client *c, int fd)
         control_hang_up(c);
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static bool has_room(const struct control_server *s, uid_t uid)
 {
-    struct control_door *d = stream->data;
+    size_t of_one = 0, of_others = 0;
+    const struct control_client *c;
+    if (s->n >= CONTROL_CLIENTS_MAX || peer_is_own(uid))
+        return s->n < CONTROL_CLIENTS_MAX;
+    TAILQ_FOREACH (c, &s->clients, entry) {
+        of_one += c->uid == uid;
+        of_others += !peer_is_own(c->uid);
+    }
+    return of_one < CONTROL_CLIENTS_OF_ONE && of_others < CONTROL_CLIENTS_OF_OTHERS;
+}
+
+/* Takes over fd. */
+static void take(struct control_door *d, int fd)
+{
     struct control_server *s = d->server;
-    if (status < 0)
-        return;
-    struct control_client *c = client_new(s);
     const char *const page[] = {s->page_user, NULL};
-    uv_os_fd_t fd;
-    c->door = d->number;
-    if (uv_accept(stream, (uv_stream_t *)&c->pipe) < 0 || s->n > CONTROL_CLIENTS_MAX ||
-        uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0) {
-        control_hang_up(c);
+    uid_t uid = peer_uid(fd);
+    if (!has_room(s, uid)) {
+        close(fd);
         return;
     }
-    c->uid = peer_uid(fd);
-    c->page = !peer_is_own(c->uid) && peer_is_named(c->uid, page);
-    c->denied = !c->page && !peer_is_own(c->uid) && !peer_is_named(c->uid, s->users);
+    struct control_client *c = client_new(s);
+    c->door = d->number;
+    c->uid = uid;
+    CHECK(uv_pipe_open(&c->pipe, fd) == 0); /* a socket that we have just made */
+    c->page = !peer_is_own(uid) && peer_is_named(uid, page);
+    c->denied = !c->page && !peer_is_own(uid) && !peer_is_named(uid, s->users);
     if (c->denied)
         deny(c, fd);
     if (c->server)
         CHECK(uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) == 0);
+}
+
+/* libuv's own listening accepts until nobody comes any more, and a program that connects in a loop
+ * always does. */
+static void on_connections(uv_poll_t *p, int status, int events)
+{
+    struct control_door *d = p->data;
+    (void)status, (void)events;
+    for (unsigned i = 0; i < CONTROL_ACCEPTED_MAX; i++) {
+        int fd = accept4(d->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            take(d, fd);
+        if (fd >= 0 || errno == ECONNABORTED || errno == EINTR)
+            continue;
+        if (errno == EMFILE || errno == ENFILE) {
+            close(d->spare);
+            fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC);
+            if (fd >= 0)
+                close(fd);
+            d->spare = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+        }
+        return;
+    }
 }
 
 /* Each step may hang up on any of them, also by what its owner does then. */
@@ -338,6 +375,9 @@ void control_server_close(struct control_server *s)
 static void on_door_closed(uv_handle_t *h)
 {
     struct control_door *d = h->data;
+    close(d->fd);
+    if (d->spare >= 0)
+        close(d->spare);
     free(d->path);
     free(d);
 }
@@ -359,7 +399,7 @@ void control_door_close(struct control_door *d)
         return;
     if (control_door_has(d, d->path))
         (void)unlink(d->path);
-    uv_close((uv_handle_t *)&d->pipe, on_door_closed);
+    uv_close((uv_handle_t *)&d->poll, on_door_closed);
 }
 
 int control_door_open(struct control_server *s, int number, const char *path,
@@ -373,13 +413,11 @@ int control_door_open(struct control_server *s, int number, const char *path,
     d->server = s;
     d->number = number;
     d->path = xstrdup(path);
-    CHECK(uv_pipe_init(s->loop, &d->pipe, 0) == 0);
-    d->pipe.data = d;
-    r = lstat(path, &st) < 0 ? -errno : uv_pipe_open(&d->pipe, fd);
-    if (r < 0)
-        close(fd);
-    if (r == 0)
-        r = uv_listen((uv_stream_t *)&d->pipe, 128, on_connection);
+    d->fd = fd;
+    d->spare = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    CHECK(uv_poll_init(s->loop, &d->poll, fd) == 0);
+    d->poll.data = d;
+    r = lstat(path, &st) < 0 ? -errno : uv_poll_start(&d->poll, UV_READABLE, on_connections);
     d->dev = st.st_dev;
     d->ino = st.st_ino;
     if (r < 0) {

@@ -15,6 +15,12 @@
 #include "common/error.h"
 
 #define CONTROL_CLIENTS_MAX 64u
+/* Of these for any one user but root and our own, and for all such users: who may ask cannot keep
+ * the admin out. */
+#define CONTROL_CLIENTS_OF_ONE    (CONTROL_CLIENTS_MAX / 2)
+#define CONTROL_CLIENTS_OF_OTHERS (CONTROL_CLIENTS_MAX / 4 * 3)
+/* Taken at a door in one turn of the loop, however many come: what else there is to do is done. */
+#define CONTROL_ACCEPTED_MAX 8u
 /* Who reads too slowly is dropped when this much waits for him. */
 #define CONTROL_BACKLOG_MAX (4u << 20)
 

@@ -1,7 +1,9 @@
 /* The serving side, with the blocking client as the other end, both in one thread: the loop turns
  * whenever the client waits. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +173,76 @@ static void clients_have_a_bound(void **state)
         control_close(c[i]);
 }
 
+static void count(void *ctx, struct control_client *c)
+{
+    unsigned *n = ctx; /* ours, and those of others */
+    n[!control_client_owner(c)]++;
+}
+
+/* However many come at once, or one after the other without end: a turn of the loop ends. */
+static void a_turn_takes_few(void **state)
+{
+    struct site *s = *state;
+    struct control *c[CONTROL_ACCEPTED_MAX * 3];
+    for (unsigned i = 0; i < CONTROL_ACCEPTED_MAX * 3; i++)
+        c[i] = join(s);
+    for (unsigned i = 1; i <= 3; i++) {
+        unsigned n[2] = {0};
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        control_server_each(s->server, count, n);
+        assert_int_equal(n[0], i * CONTROL_ACCEPTED_MAX);
+    }
+    for (unsigned i = 0; i < CONTROL_ACCEPTED_MAX * 3; i++)
+        control_close(c[i]);
+}
+
+/* As many connections as there are places, by somebody else, who may ask. */
+static void take_all_places(const struct site *s, uid_t uid, int ready)
+{
+    for (unsigned i = 0; setuid(uid) == 0 && i < CONTROL_CLIENTS_MAX; i++) {
+        int fd;
+        if (unix_socket_connect(s->path, &fd, NULL) < 0)
+            _exit(1);
+    }
+    _exit(write(ready, "x", 1) == 1 ? pause() : 1);
+}
+
+static void others_leave_room_for_us(void **state)
+{
+    static const char *const users[] = {"nobody", "daemon", NULL};
+    static const uid_t uids[] = {65534, 1};
+    struct site *s = *state;
+    pid_t pid[2];
+    int ends[2];
+    char byte;
+    unsigned n[2] = {0};
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(s->dir, 0755), 0);
+    assert_int_equal(pipe(ends), 0);
+    control_server_users(s->server, "[x] users", users, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        pid[i] = fork();
+        if (pid[i] == 0)
+            take_all_places(s, uids[i], ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        for (unsigned k = 0; k < 3; k++)
+            turn(s);
+        memset(n, 0, sizeof n);
+        control_server_each(s->server, count, n);
+        assert_int_equal(n[1], i ? CONTROL_CLIENTS_OF_OTHERS : CONTROL_CLIENTS_OF_ONE);
+    }
+    struct control *c = join(s);
+    json_t *answer;
+    assert_int_equal(ask(s, c, json_pack("{}"), &answer), 0);
+    json_decref(answer);
+    control_close(c);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(kill(pid[i], SIGKILL) == 0 && waitpid(pid[i], NULL, 0) == pid[i]);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void hang_up(void *ctx, struct control_client *c)
 {
     (void)ctx;
@@ -282,6 +354,8 @@ int main(void)
         TEST(what_is_no_line_is_told),
         TEST(a_backlog_has_its_bound),
         TEST(clients_have_a_bound),
+        TEST(a_turn_takes_few),
+        TEST(others_leave_room_for_us),
         TEST(a_round_may_hang_up_on_anybody),
         TEST(a_door_has_one_owner),
         TEST(descriptors_come_along),
