@@ -49,6 +49,7 @@ static const struct right rows[] = {
     ROW(KEEPER, "schedule-preview", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "retention-preview", NULL, NULL, VIEWER, false, false),
     ROW(KEEPER, "config-set", NULL, NULL, ADMIN, true, true), /* fewer generations delete, too */
+    ROW(KEEPER, "run", NULL, "accept_smaller", ADMIN, true, true), /* lets older ones go */
     ROW(KEEPER, "run", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "cancel", NULL, NULL, ADMIN, false, true),
     ROW(KEEPER, "verify", NULL, NULL, ADMIN, false, true),
@@ -80,6 +81,10 @@ static const struct right rows[] = {
     ROW(KEEPER, "cert", "renew", "options.host", ADMIN, true, true), /* other names, another life */
     ROW(KEEPER, "cert", "renew", "options.ip", ADMIN, true, true),
     ROW(KEEPER, "cert", "renew", "options.days", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", "options.rsa", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", "options.ed25519", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", "options.ca-days", ADMIN, true, true),
+    ROW(KEEPER, "cert", "renew", "options.ca_days", ADMIN, true, true),
     ROW(KEEPER, "cert", "renew", NULL, ADMIN, false, true), /* the same CA, the same names */
     ROW(KEEPER, "cert", NULL, NULL, ADMIN, true, true),
     ROW(KEEPER, "account", "first", NULL, PAGE, false, true),

@@ -16,5 +16,7 @@ int password_hash(const char *password, char out[static PASSWORD_HASH_LEN], stru
 
 bool password_fits(const char *hash, const char *password)
 {
-    return crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
+    return crypto_pwhash_str_needs_rehash(
+               hash, crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0 &&
+           crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
 }

@@ -15,7 +15,7 @@
 /* -ENOMEM. The bounds of its length are the caller's to check. */
 int password_hash(
     const char *password, char out[static PASSWORD_HASH_LEN], struct err *e) MUSTCHECK;
-/* false also for a hash that is damaged. */
+/* false also for a hash that is damaged, or of another price than ours. */
 bool password_fits(const char *hash, const char *password);
 
 #endif
