@@ -1,11 +1,13 @@
 """The audit log: who connected from where as which user, who did what; never a password, never a statement."""
-import grp
 import json
 import os
+import pathlib
 import pwd
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pymysql
 import pytest
@@ -182,28 +184,81 @@ def test_the_keeper_writes_too(folder, server):
         b.stop_keeper()
 
 
-@pytest.mark.parametrize("whose", ["elexgate", "elexgate-proxy"])
-def test_logrotate_rotates(make_gate, server, whose):
-    """logrotate itself, with the file that is installed: a new file, nothing lost, nothing removed. In the proxy's folder not as root."""
-    gate = make_gate(server)
-    log = proxy_log(gate)
-    gate.connect().close()
-    wait_events(log, "logout")
+def logrotate(gate, log, whose):
+    """logrotate itself, with the file that is installed."""
     text = (paths.ROOT / "systemd" / "elexgate.logrotate").read_text(encoding="utf-8")
     text, = re.findall(rf"^/var/log/{whose}/audit.log {{.*?^}}\n", text, re.M | re.S)
-    assert ("    su elexgate adm\n" in text) == (whose == "elexgate-proxy")
     mine = gate.folder / "logrotate.conf"
     mine.write_text(re.sub(r"systemctl try-reload-or-restart elexgate-\w+.service", f"kill -HUP {gate.pid}",
-                           text.replace(f"/var/log/{whose}/audit.log", str(log)).replace("su elexgate adm", f"su {ME} {grp.getgrgid(os.getgid()).gr_name}")))
+                           text.replace(f"/var/log/{whose}/audit.log", str(log)).replace("-g elexgate", "-g nogroup")))
     mine.chmod(0o600)
     gate.folder.chmod(0o700)
     done = subprocess.run(["/usr/sbin/logrotate", "--force", "--state", gate.folder / "logrotate.state", mine], capture_output=True, text=True)
     assert done.returncode == 0 and "error" not in done.stderr, done.stderr
+    rotated, = [p for p in log.parent.iterdir() if p.name.startswith(log.name + "-")]
+    return rotated
+
+
+def test_logrotate_rotates(make_gate, server):
+    """A new file, nothing lost, nothing removed."""
+    gate = make_gate(server)
+    log = proxy_log(gate)
+    gate.connect().close()
+    wait_events(log, "logout")
+    rotated = logrotate(gate, log, "elexgate")
     process.wait_until(log.exists, 20, "a new audit log")
     gate.connect().close()
     wait_events(log, "login")
-    rotated, = [p for p in gate.folder.iterdir() if p.name.startswith(log.name + "-")]
     assert len(events(rotated, "login")) == 1 and len(events(log, "login")) == 1
+
+
+# What somebody tries who has the proxy's user, and maybe the file open already.
+TAKES_BACK = """
+import fcntl, os, sys
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+log = sys.argv[1]
+fd = os.open(log, os.O_WRONLY | os.O_APPEND)
+os.write(fd, b'{"time":"2026-11-22T00:00:00.000Z","event":"untrue"}\\n')
+def tried(what):
+    try:
+        what()
+        return "done"
+    except PermissionError:
+        return "no"
+print([tried(w) for w in (lambda: os.ftruncate(fd, 0), lambda: fcntl.fcntl(fd, fcntl.F_SETFL, 0), lambda: os.truncate(log, 0), lambda: os.unlink(log),
+    lambda: os.rename(log, log + "-20200101"), lambda: os.open(log, os.O_WRONLY), lambda: os.open(log + ".1", os.O_WRONLY | os.O_CREAT), lambda: os.chmod(log, 0))])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_proxy_can_take_nothing_back(make_gate, server):
+    """With the folder as the package makes it: what its user wrote stays, also over a rotation, in which a line is lost neither."""
+    if process.run(["stat", "-f", "-c", "%T", "/var/tmp"]).stdout.strip() not in ("ext2/ext3", "xfs", "btrfs"):
+        pytest.skip("this file system has no append-only files")
+    folder = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    log = folder / "log" / "audit.log"
+    try:
+        folder.chmod(0o755)
+        lines = [line for line in (paths.ROOT / "systemd" / "elexgate.tmpfiles").read_text().splitlines() if "/var/log/elexgate-proxy" in line]
+        (folder / "tmpfiles").write_text("\n".join(lines).replace("/var/log/elexgate-proxy", str(folder / "log")).replace(" elexgate", " nogroup") + "\n")
+        process.run(["systemd-tmpfiles", "--create", folder / "tmpfiles"])
+        gate = make_gate(server, options={"audit": {"proxy_file": log}})
+        gate.connect().close()
+        wait_events(log, "logout")
+
+        def attack():
+            return process.run(["/usr/bin/python3", "-c", TAKES_BACK, log]).stdout.strip()
+        assert attack() == str(["no"] * 8)
+        rotated = logrotate(gate, log, "elexgate-proxy")
+        gate.connect().close()
+        wait_events(log, "logout")
+        assert attack() == str(["no"] * 8)
+        for path in (rotated, log):
+            assert [len(events(path, name)) for name in ("login", "logout", "untrue")] == [1, 1, 1], path.read_text()
+        assert rotated.stat().st_uid == 0 and rotated.stat().st_mode & 0o777 == 0o640 and {p.name for p in log.parent.iterdir()} == {log.name, rotated.name}
+    finally:
+        subprocess.run(["chattr", "-a", log], check=False)
+        shutil.rmtree(folder)
 
 
 def test_read_back_for_the_page(make_gate, server):

@@ -119,6 +119,7 @@ def test_users_and_folders_can_be_made(installed, tmp_path):
     for tool, where in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
         file = folder(installed[1], where) / "elexgate.conf"
         subprocess.run([tool, *(["--create"] if tool.endswith("tmpfiles") else []), f"--root={tmp_path}", file], check=True)
+    subprocess.run(["chattr", "-a", tmp_path / "var/log/elexgate-proxy/audit.log"], check=False)  # else it could never be removed
     passwd = dict((line.split(":")[0], line.split(":")) for line in (tmp_path / "etc/passwd").read_text().splitlines())
     groups = dict((line.split(":")[0], line.split(":")) for line in (tmp_path / "etc/group").read_text().splitlines())
     assert set(groups["elexgate-tls"][3].split(",")) == {"elexgate", "elexgate-console"}
@@ -131,6 +132,7 @@ def test_users_and_folders_can_be_made(installed, tmp_path):
     assert look("var/backups/elexgate") == ("root", "0o711")
     assert look("var/lib/elexgate/proxy") == ("elexgate", "0o700")
     assert look("var/lib/elexgate/console") == ("elexgate-console", "0o700")
+    assert look("var/log/elexgate-proxy") == ("root", "0o750")
     assert look("run/elexgate") == ("root", "0o755")
     assert look("run/elexgate/keeper") == ("root", "0o755")
     assert look("run/elexgate/proxy") == ("elexgate", "0o755")
