@@ -8,117 +8,84 @@
 #include "common/json_lines.h"
 #include "common/units.h"
 
-struct args args_begin(struct cli *cli, int argc, char **argv)
-{
-    return (struct args){.cli = cli, .argc = argc, .next = 1, .argv = argv};
-}
-
 /* The length of an option's name, without the "=" that says that it takes a value. */
 static size_t name_length(const char *option)
 {
     size_t n = strlen(option);
-
     return option[n - 1] == '=' ? n - 1 : n;
 }
 
-static const char *find_option(const char *const *options, const char *arg)
+static const struct args_option *find_option(const struct args_option *o, const char *arg)
 {
     size_t n = strcspn(arg, "=");
-
-    for (size_t i = 0; options[i]; i++)
-        if (name_length(options[i]) == n && strncmp(options[i], arg, n) == 0)
-            return options[i];
+    for (; o && o->name; o++)
+        if (name_length(o->name) == n && strncmp(o->name, arg, n) == 0)
+            return o;
     return NULL;
 }
 
-static const char *mistake(struct args *a)
+void args_words_add(struct args_words *to, const char *word)
 {
-    a->failed = EXIT_USAGE;
-    return NULL;
+    CHECK(to->n < ARGS_WORDS);
+    to->v[to->n++] = word;
 }
 
-const char *args_next(struct args *a, const char *const *options)
+static int apply(const struct args_option *o, const char *arg, const char *value)
 {
-    a->value = NULL;
-    if (a->failed || a->ended || a->next >= a->argc)
-        return NULL;
-    const char *arg = a->argv[a->next];
-    if (arg[0] != '-' || arg[1] == '\0')
-        return NULL;
-    a->next++;
-    if (strcmp(arg, "--") == 0) {
-        a->ended = true;
-        return NULL;
+    if (o->text)
+        *o->text = value;
+    if (o->flag)
+        *o->flag = true;
+    if (o->request)
+        (void)json_object_set_new(o->request, o->member, value ? json_text(value) : json_true());
+    if (o->pass) {
+        args_words_add(o->pass, arg);
+        if (value)
+            args_words_add(o->pass, value);
     }
-    const char *option = find_option(options, arg);
-    if (!option) {
-        cli_usage(a->cli, "there is no option %s", arg);
-        return mistake(a);
-    }
-    const char *equals = strchr(arg, '=');
-    bool takes_value = option[name_length(option)] == '=';
-    if (!takes_value && equals) {
-        cli_usage(a->cli, "%s takes no value", option);
-        return mistake(a);
-    }
-    if (takes_value && equals) {
-        a->value = equals + 1;
-    } else if (takes_value) {
-        if (a->next >= a->argc) {
-            cli_usage(a->cli, "%s needs a value", arg);
-            return mistake(a);
+    return o->take ? o->take(o->ctx, arg, value) : EXIT_GOOD;
+}
+
+/* The option at argv[*at]; moves *at to its last word. */
+static int take_option(
+    struct cli *cli, int argc, char **argv, int *at, const struct args_option *options)
+{
+    char *arg = argv[*at], *value = strchr(arg, '=');
+    const struct args_option *o = find_option(options, arg);
+    if (!o)
+        return cli_usage(cli, "there is no option %s", arg);
+    bool takes_value = o->name[name_length(o->name)] == '=';
+    if (!takes_value && value)
+        return cli_usage(cli, "%s takes no value", o->name);
+    if (takes_value && value)
+        *value++ = '\0';
+    else if (takes_value && *at + 1 >= argc)
+        return cli_usage(cli, "%s needs a value", arg);
+    else if (takes_value)
+        value = argv[++*at];
+    return apply(o, arg, value);
+}
+
+int args_parse(struct cli *cli, int argc, char **argv, const struct args_option *options, int min,
+    int max, const char **words)
+{
+    bool only_words = false;
+    int n = 0, code;
+    for (int i = 0; i < max; i++)
+        words[i] = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (only_words || argv[i][0] != '-' || argv[i][1] == '\0') {
+            if (n == max)
+                return cli_usage(cli, "\"%s\" is not expected here", argv[i]);
+            words[n++] = argv[i];
+            only_words |= !options;
+        } else if (strcmp(argv[i], "--") == 0) {
+            only_words = true;
+        } else if ((code = take_option(cli, argc, argv, &i, options)) != EXIT_GOOD) {
+            return code;
         }
-        a->value = a->argv[a->next++];
     }
-    return option;
-}
-
-void args_members(struct args *a, const struct args_member *members, json_t *request)
-{
-    const char *options[32] = {NULL}, *option;
-    size_t n = 0, i;
-    for (; members[n].option; n++) {
-        CHECK(n + 1 < sizeof options / sizeof options[0]);
-        options[n] = members[n].option;
-    }
-    while ((option = args_next(a, options))) {
-        for (i = 0; members[i].option != option;)
-            i++;
-        (void)json_object_set_new(
-            request, members[i].member, a->value ? json_text(a->value) : json_true());
-    }
-}
-
-int args_operands(struct args *a, int min, int max)
-{
-    static const char *const no_options[] = {NULL};
-
-    args_next(a, no_options); /* takes a "--", and refuses what looks like an option */
-    if (a->failed)
-        return a->failed;
-    int n = a->argc - a->next;
-    if (n > max)
-        return cli_usage(a->cli, "\"%s\" is not expected here", a->argv[a->next + max]);
-    if (n < min)
-        return cli_usage(a->cli, "an argument is missing");
-    return EXIT_GOOD;
-}
-
-int args_type_and_words(struct args *a, const char **type, const char **words, int min, int max)
-{
-    static const char *const options[] = {"--type=", NULL};
-    int n = 0;
-    for (;;) {
-        while (args_next(a, options))
-            *type = a->value;
-        if (a->failed || a->next >= a->argc || n == max)
-            break;
-        words[n++] = a->argv[a->next++];
-    }
-    int code = a->failed ? a->failed : args_operands(a, n < min ? min - n : 0, 0);
-    while (n < max)
-        words[n++] = NULL;
-    return code;
+    return n < min ? cli_usage(cli, "an argument is missing") : EXIT_GOOD;
 }
 
 int args_parse_moment(const char *text, int64_t *wall_ms)

@@ -12,39 +12,35 @@
 
 struct cli;
 
-/* The options of a command: walk with args_next until it returns NULL; afterwards argv[args.next..]
- * are the operands. "--" ends the options. */
-struct args {
-    struct cli *cli;
-    int argc, next;
-    char **argv;
-    const char *value; /* of the option that args_next returned, where one belongs to it */
-    bool ended;        /* by "--": what follows are operands */
-    int failed;        /* EXIT_USAGE once a mistake has been told, else 0 */
+/* Words for another program, with a NULL behind the last one. */
+#define ARGS_WORDS 100
+struct args_words {
+    const char *v[ARGS_WORDS + 1];
+    size_t n;
 };
-struct args args_begin(struct cli *cli, int argc, char **argv);
-/* options: NULL-terminated names, those that take a value end in "=", as "--reason=". Accepts
- * "--reason TEXT" and "--reason=TEXT". Returns the entry of options, or NULL at the first operand,
- * at the end and after a mistake (then .failed). */
-const char *args_next(struct args *a, const char *const *options);
-/* An option, as above, and what it is called in a request. */
-struct args_member {
-    const char *option, *member;
-};
-/* The options up to the next operand as members of a request: true, or its text. Ends with
- * {NULL, NULL}. After a mistake .failed. */
-void args_members(struct args *a, const struct args_member *members, json_t *request);
-/* After the options: 0 if min to max operands follow, else tells it and returns EXIT_USAGE. */
-int args_operands(struct args *a, int min, int max) MUSTCHECK;
+void args_words_add(struct args_words *to, const char *word);
 
-/* For what takes --type TYPE and nothing else, anywhere between its operands: words gets them, then
- * NULLs up to max. 0, or it was told and EXIT_USAGE. */
-int args_type_and_words(
-    struct args *a, const char **type, const char **words, int min, int max) MUSTCHECK;
+/* An option, and everything that happens to it. */
+struct args_option {
+    const char *name;        /* "--force"; "--reason=" takes a value, given as
+                                "--reason TEXT" or "--reason=TEXT" */
+    const char **text;       /* gets the value; the last one counts */
+    bool *flag;              /* becomes true */
+    struct args_words *pass; /* gets the option, and its value as a word of its own */
+    json_t *request;         /* gets .member: the value as text, or true */
+    const char *member;
+    int (*take)(void *ctx, const char *name, const char *value); /* "--reason"; an exit code */
+    void *ctx;
+};
+
+/* Options, which may stand anywhere before a "--" and end with {0}, and from min to max operands:
+ * words gets them, and NULLs up to max, whatever comes. options NULL: there are none, and what
+ * stands behind the first operand may begin with "-". EXIT_GOOD, or the mistake has been told. */
+int args_parse(struct cli *cli, int argc, char **argv, const struct args_option *options, int min,
+    int max, const char **words) MUSTCHECK;
 
 /* A moment for people: ISO (RFC 3339 or local "YYYY-MM-DD HH:MM"), "HH:MM" (its next occurrence),
- * or
- * "+30m" from now. 0 or -EINVAL. */
+ * or "+30m" from now. 0 or -EINVAL. */
 int args_parse_moment(const char *text, int64_t *wall_ms) MUSTCHECK;
 
 #endif

@@ -33,8 +33,7 @@ int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *
         json_t *answer = json_error_of(e->code ? e->code : EIO, e);
         CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
         (void)json_object_update(answer, more);
-        cli_print_json(answer);
-        json_decref(answer);
+        cli_print_new(answer);
     }
     _cleanup_free_ char *safe = output_safe_lines(words); /* a peer's words, maybe */
     fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
@@ -146,6 +145,17 @@ int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *reques
     return code;
 }
 
+int cli_ask(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request, json_t **answer)
+{
+    json_t *got = NULL;
+    int code = cli_call(cli, peer, timeout_ms, request, &got);
+    if (code == EXIT_GOOD && cli->json)
+        cli_print_new(got);
+    else if (code == EXIT_GOOD)
+        *answer = got;
+    return code;
+}
+
 void cli_print_json(const json_t *value)
 {
     size_t len;
@@ -153,6 +163,21 @@ void cli_print_json(const json_t *value)
 
     fwrite(line, 1, len, stdout);
     fflush(stdout);
+}
+
+void cli_print_new(json_t *value)
+{
+    CHECK(value);
+    cli_print_json(value);
+    json_decref(value);
+}
+
+const char *cli_word(const struct cli *cli, const struct cli_word *words, const char *key)
+{
+    for (; words->key; words++)
+        if (strcmp(words->key, key) == 0)
+            return tr(cli, words->english);
+    return key;
 }
 
 const char *cli_time(const struct cli *cli, const json_t *o, const char *key, enum shown_form form,

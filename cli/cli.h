@@ -80,7 +80,19 @@ int cli_connect(
 int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request,
     json_t **answer) MUSTCHECK;
 
-/* Prints one JSON value in one line and flushes. */
+/* The same; with --json the answer is printed, and *answer stays NULL: nothing is to be said. */
+int cli_ask(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *request,
+    json_t **answer) MUSTCHECK;
+
+/* Prints one JSON value in one line and flushes; cli_print_new takes it over. */
 void cli_print_json(const json_t *value);
+void cli_print_new(json_t *value);
+
+/* What a word of the programs' means, in the user's language. */
+struct cli_word {
+    const char *key, *english;
+};
+/* words ends with {0}; a key that is not among them stands for itself. */
+const char *cli_word(const struct cli *cli, const struct cli_word *words, const char *key);
 
 #endif

@@ -11,85 +11,54 @@
 
 #define TYPES_MAX 64
 
-struct wish {
-    bool now, when_idle, dry_run, smaller, protect;
-    const char *method; /* "dump", "lock" or NULL */
-    const char *label;
-};
-
-static int run_job(
-    struct cli *cli, const char *const *types, int n, const struct wish *w, struct progress *p)
+static int run_job(struct cli *cli, struct args_words *job, const char *const *types)
 {
-    const char *args[TYPES_MAX + 10] = {"backup", "--now"};
-    size_t k = 2;
-    if (w->method)
-        args[k++] = strcmp(w->method, "dump") == 0 ? "--dump" : "--lock";
-    if (w->dry_run)
-        args[k++] = "--dry-run";
-    if (w->smaller)
-        args[k++] = "--accept-smaller";
-    if (w->protect)
-        args[k++] = "--protect";
-    if (w->label) {
-        args[k++] = "--label";
-        args[k++] = w->label;
-    }
-    for (int i = 0; i < n && i < TYPES_MAX; i++)
-        args[k++] = types[i];
-    return job_stream_run(cli, args, progress_line, p);
+    struct progress p;
+    progress_init(&p, cli);
+    for (size_t i = 0; i < TYPES_MAX && types[i]; i++)
+        args_words_add(job, types[i]);
+    return job_stream_run(cli, job->v, progress_line, &p);
 }
 
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--now", "--when-idle", "--dump", "--lock", "--dry-run",
-        "--accept-smaller", "--label=", "--protect", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *types[TYPES_MAX];
-    int count = 0;
-    bool told = false;
-    struct wish w = {0};
-    const char *o;
-    /* Options may stand before, between and after the types. */
-    for (;;) {
-        while ((o = args_next(&a, options))) {
-            w.now |= strcmp(o, "--now") == 0;
-            w.when_idle |= strcmp(o, "--when-idle") == 0;
-            w.dry_run |= strcmp(o, "--dry-run") == 0;
-            w.smaller |= strcmp(o, "--accept-smaller") == 0;
-            w.protect |= strcmp(o, "--protect") == 0;
-            if (strcmp(o, "--label=") == 0)
-                w.label = a.value;
-            if (strcmp(o, "--dump") == 0 || strcmp(o, "--lock") == 0)
-                w.method = o + 2;
-        }
-        if (a.failed)
-            return a.failed;
-        if (a.next >= argc || count == TYPES_MAX)
-            break;
-        types[count++] = argv[a.next++];
-    }
-    bool now = w.now || w.smaller || w.method; /* who says how looks at what is there now */
-    if (now && w.when_idle)
-        return cli_usage(cli, "%s%s and --when-idle exclude each other", w.method ? "--" : "",
-            w.method    ? w.method
-            : w.smaller ? "--accept-smaller"
-                        : "--now");
+    const char *types[TYPES_MAX], *label = NULL;
+    bool now = false, when_idle = false, dump = false, lock = false, dry_run = false;
+    bool smaller = false, protect = false, told = false;
+    struct args_words job = {{"backup", "--now"}, 2};
+    const struct args_option options[] = {{"--now", .flag = &now},
+        {"--when-idle", .flag = &when_idle}, {"--dump", .flag = &dump, .pass = &job},
+        {"--lock", .flag = &lock, .pass = &job}, {"--dry-run", .flag = &dry_run, .pass = &job},
+        {"--accept-smaller", .flag = &smaller, .pass = &job}, {"--label=", &label, .pass = &job},
+        {"--protect", .flag = &protect, .pass = &job}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, TYPES_MAX, types);
+    if (code != EXIT_GOOD)
+        return code;
+    if (dump && lock)
+        return cli_usage(cli, "%s and %s exclude each other", "--dump", "--lock");
+    const char *how = dump ? "--dump" : lock ? "--lock" : smaller ? "--accept-smaller" : "--now";
+    now |= dump || lock || smaller; /* who says how looks at what is there now */
+    if (now && when_idle)
+        return cli_usage(cli, "%s and %s exclude each other", how, "--when-idle");
+    if (dry_run) /* it changes nothing, so it needs no keeper */
+        return run_job(cli, &job, types);
+    json_t *list = json_array();
+    for (size_t i = 0; i < TYPES_MAX && types[i]; i++)
+        json_array_append_new(list, json_string(types[i]));
     struct progress p;
     progress_init(&p, cli);
-    if (w.dry_run) /* it changes nothing, so it needs no keeper */
-        return run_job(cli, types, count, &w, &p);
-    json_t *list = json_array();
-    for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_string(types[i]));
-    int code = job_stream_keeper(cli,
+    code = job_stream_keeper(cli,
         json_pack("{s:s, s:s, s:b, s:o, s:s*, s:s*, s:b}", "cmd", "run", "mode",
-            now ? "now" : "when-idle", "accept_smaller", (int)w.smaller, "types", list, "method",
-            w.method, "label", w.label, "protect", (int)w.protect),
+            now ? "now" : "when-idle", "accept_smaller", (int)smaller, "types", list, "method",
+            dump   ? "dump"
+            : lock ? "lock"
+                   : NULL,
+            "label", label, "protect", (int)protect),
         progress_line, &p, &told);
     if (told || code != EXIT_UNREACHABLE)
         return code;
     if (now)
-        return run_job(cli, types, count, &w, &p);
+        return run_job(cli, &job, types);
     return cli_failf(cli, EXIT_UNREACHABLE,
         "elexgate-keeper is not running, and it is the one that knows when the database is idle; start it, or use --now");
 }

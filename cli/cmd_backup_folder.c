@@ -11,15 +11,6 @@
 #include "common/json_get.h"
 #include "common/phrase.h"
 
-static void keep_last(void *ctx, const json_t *line)
-{
-    json_t **last = ctx;
-    if (!json_get_true(line, "done"))
-        return;
-    json_decref(*last);
-    *last = json_deep_copy(line);
-}
-
 static void tell_folder(struct cli *cli, const json_t *last, bool init)
 {
     _cleanup_free_ char *folder = output_member(last, "folder"), *id = output_member(last, "id"),
@@ -34,22 +25,18 @@ static void tell_folder(struct cli *cli, const json_t *last, bool init)
 
 static int run_backup_folder(struct cli *cli, int argc, char **argv)
 {
-    bool init = argc > 1 && strcmp(argv[1], "init") == 0;
-    struct args a = args_begin(cli, argc, argv);
-    int code = args_operands(&a, 0, 1);
-    _cleanup_json_ json_t *last = NULL;
+    const char *what;
+    _cleanup_json_ json_t *answer = NULL;
+    int code = args_parse(cli, argc, argv, NULL, 0, 1, &what);
     if (code != EXIT_GOOD)
         return code;
-    if (argc > 1 && !init && strcmp(argv[1], "show") != 0)
-        return cli_usage(cli, "show or init, not \"%s\"", argv[1]);
-    const char *args[] = {"folder", init ? "init" : "show", NULL};
-    code = job_stream_run(cli, args, keep_last, &last);
-    if (last && cli->json)
-        cli_print_json(last);
-    else if (last && code == EXIT_GOOD)
-        tell_folder(cli, last, init);
-    else if (last)
-        cli_fail_last(cli, code, last);
+    bool init = what && strcmp(what, "init") == 0;
+    if (what && !init && strcmp(what, "show") != 0)
+        return cli_usage(cli, "show or init, not \"%s\"", what);
+    code = job_stream_answer(
+        cli, (const char *const[]){"folder", init ? "init" : "show", NULL}, &answer);
+    if (answer)
+        tell_folder(cli, answer, init);
     return code;
 }
 

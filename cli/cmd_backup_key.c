@@ -10,15 +10,6 @@
 #include "cli/output.h"
 #include "common/json_get.h"
 
-static void keep_last(void *ctx, const json_t *line)
-{
-    json_t **last = ctx;
-    if (!json_get_true(line, "done"))
-        return;
-    json_decref(*last);
-    *last = json_deep_copy(line);
-}
-
 static void tell_key(struct cli *cli, const json_t *last)
 {
     const json_t *former = json_object_get(last, "former"), *key;
@@ -77,25 +68,20 @@ static void tell(struct cli *cli, const json_t *last, const char *what)
 static int run_backup_key(struct cli *cli, int argc, char **argv)
 {
     static const char *const known[] = {"show", "sheet", "rotate", "import"};
-    struct args a = args_begin(cli, argc, argv);
-    const char *what = argc > 1 ? argv[1] : "show";
+    const char *words[2] = {argc > 1 ? argv[1] : NULL}, *what = words[0] ? words[0] : "show";
     bool import = strcmp(what, "import") == 0, found = false;
-    _cleanup_json_ json_t *last = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         found |= strcmp(known[i], what) == 0;
     if (!found)
         return cli_usage(cli, "show, sheet, rotate or import FILE, not \"%s\"", what);
-    int code = args_operands(&a, import ? 2 : 0, import ? 2 : 1);
+    int code = args_parse(cli, argc, argv, NULL, import ? 2 : 0, import ? 2 : 1, words);
     if (code != EXIT_GOOD)
         return code;
-    const char *args[] = {"key", what, import ? argv[2] : NULL, NULL};
-    code = job_stream_run(cli, args, keep_last, &last);
-    if (last && cli->json)
-        cli_print_json(last);
-    else if (last && code == EXIT_GOOD)
-        tell(cli, last, what);
-    else if (last)
-        cli_fail_last(cli, code, last);
+    code = job_stream_answer(
+        cli, (const char *const[]){"key", what, import ? words[1] : NULL, NULL}, &answer);
+    if (answer)
+        tell(cli, answer, what);
     return code;
 }
 

@@ -13,32 +13,13 @@
 #include "common/utf8.h"
 #include "common/json_get.h"
 
-struct listing {
-    struct cli *cli;
-    json_t *last; /* the job's last line */
-};
-
-static void keep_last(void *ctx, const json_t *line)
-{
-    struct listing *l = ctx;
-    if (!json_get_true(line, "done"))
-        return;
-    json_decref(l->last);
-    l->last = json_deep_copy(line);
-}
-
 static int list_backups(struct cli *cli, const char *type)
 {
-    struct listing l = {cli, NULL};
-    const char *args[] = {"list", type ? "--type" : NULL, type, NULL};
-    int code = job_stream_run(cli, args, keep_last, &l);
-    if (l.last && cli->json)
-        cli_print_json(l.last);
-    else if (l.last && code == EXIT_GOOD)
-        backups_list_print(cli, l.last);
-    else if (l.last)
-        cli_fail_last(cli, code, l.last);
-    json_decref(l.last);
+    _cleanup_json_ json_t *answer = NULL;
+    int code = job_stream_answer(
+        cli, (const char *const[]){"list", type ? "--type" : NULL, type, NULL}, &answer);
+    if (answer)
+        backups_list_print(cli, answer);
     return code;
 }
 
@@ -58,47 +39,37 @@ static void tell_stranded(const struct cli *cli, const json_t *item, bool gone)
             from, until);
 }
 
-static int remove_backup(struct cli *cli, const char *which, const char *type, bool force)
+static int remove_backup(struct cli *cli, const struct args_words *job)
 {
-    struct listing l = {cli, NULL};
-    const char *args[] = {"remove", which, NULL, NULL, NULL, NULL};
-    size_t n = 2, i;
+    _cleanup_json_ json_t *last = NULL;
+    size_t i;
     const json_t *item;
-    if (force)
-        args[n++] = "--force";
-    if (type) {
-        args[n++] = "--type";
-        args[n++] = type;
-    }
-    int code = job_stream_run(cli, args, keep_last, &l);
-    if (l.last && cli->json) {
-        cli_print_json(l.last);
-    } else if (l.last) {
-        json_array_foreach (json_object_get(l.last, "removed"), i, item) {
+    int code = job_stream_last(cli, job->v, &last);
+    if (last && cli->json) {
+        cli_print_json(last);
+    } else if (last) {
+        json_array_foreach (json_object_get(last, "removed"), i, item) {
             _cleanup_free_ char *t = output_member(item, "type"), *run = output_member(item, "run");
             printf(tr(cli, "removed %s_%s\n"), t, run);
             tell_stranded(cli, item, true);
         }
         if (code != EXIT_GOOD)
-            cli_fail_last(cli, code, l.last);
+            cli_fail_last(cli, code, last);
     }
-    json_decref(l.last);
     return code;
 }
 
 /* Before anybody agrees. */
 static void tell_what_goes(struct cli *cli, const char *which, const char *type)
 {
-    struct listing l = {cli, NULL};
-    const char *args[] = {"list", NULL};
+    _cleanup_json_ json_t *last = NULL;
     const json_t *item;
     size_t i;
-    if (job_stream_run(cli, args, keep_last, &l) == EXIT_GOOD)
-        json_array_foreach (json_object_get(l.last, "backups"), i, item)
+    if (job_stream_last(cli, (const char *const[]){"list", NULL}, &last) == EXIT_GOOD)
+        json_array_foreach (json_object_get(last, "backups"), i, item)
             if (strcmp(json_get_text(item, "run"), which) == 0 &&
                 (!type || strcmp(json_get_text(item, "type"), type) == 0))
                 tell_stranded(cli, item, false);
-    json_decref(l.last);
 }
 
 static int confirm_delete(struct cli *cli, const char *which, const char *type, bool yes)
@@ -112,34 +83,30 @@ static int confirm_delete(struct cli *cli, const char *which, const char *type, 
     return cli_confirm(cli, N_("delete"));
 }
 
-/* delete RUN [TYPE]; options before, between and behind them. argv[0] is "delete". */
+/* delete RUN [TYPE]; argv[0] is "delete". */
 static int run_delete(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", "--force", "--yes", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *option, *words[2] = {NULL, NULL};
-    bool force = false, yes = false;
-    size_t n = 0;
-    for (;;) {
-        while ((option = args_next(&a, options))) {
-            force |= strcmp(option, "--force") == 0;
-            yes |= strcmp(option, "--yes") == 0;
-            if (strcmp(option, "--type=") == 0)
-                words[1] = a.value;
-        }
-        if (a.failed)
-            return a.failed;
-        if (a.next >= a.argc)
-            break;
-        if (n == 2)
-            return args_operands(&a, 0, 0);
-        words[n++] = a.argv[a.next++];
-    }
+    const char *words[2], *type = NULL;
+    bool yes = false;
+    struct args_words job = {{"remove"}, 1};
+    const struct args_option options[] = {
+        {"--type=", &type}, {"--force", .pass = &job}, {"--yes", .flag = &yes}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 2, words);
+    if (code != EXIT_GOOD)
+        return code;
     if (!words[0])
         return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
-    int code = confirm_delete(cli, words[0], words[1], yes);
-    return code == EXIT_GOOD ? remove_backup(cli, words[0], words[1], force) : code;
+    args_words_add(&job, words[0]);
+    type = words[1] ? words[1] : type;
+    if (type) {
+        args_words_add(&job, "--type");
+        args_words_add(&job, type);
+    }
+    code = confirm_delete(cli, words[0], type, yes);
+    return code == EXIT_GOOD ? remove_backup(cli, &job) : code;
 }
+
+#define ADOPT_MAX 64
 
 struct adopting {
     struct cli *cli;
@@ -164,38 +131,26 @@ static void on_adopt_line(void *ctx, const json_t *line)
 /* adopt RUN... [--type TYPE] [--yes] */
 static int run_adopt(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", "--yes", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *args[70] = {"adopt"}, *option, *type = NULL;
-    size_t n = 1;
+    const char *runs[ADOPT_MAX];
     bool yes = false;
-    for (;;) {
-        while ((option = args_next(&a, options))) {
-            yes |= strcmp(option, "--yes") == 0;
-            if (strcmp(option, "--type=") == 0)
-                type = a.value;
-        }
-        if (a.failed)
-            return a.failed;
-        if (a.next >= a.argc || n > 64)
-            break;
-        args[n++] = a.argv[a.next++];
-    }
-    if (n == 1)
+    struct args_words job = {{"adopt"}, 1};
+    const struct args_option options[] = {{"--type=", .pass = &job}, {"--yes", .flag = &yes}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, ADOPT_MAX, runs);
+    if (code != EXIT_GOOD)
+        return code;
+    if (!runs[0])
         return cli_usage(cli, "which backup? \"elexgate backups\" lists them");
-    if (type) {
-        args[n++] = "--type";
-        args[n++] = type;
-    }
+    for (size_t i = 0; i < ADOPT_MAX && runs[i]; i++)
+        args_words_add(&job, runs[i]);
     if (!yes)
         printf("%s",
             tr(cli,
                 "Whoever can write to the backup medium can have made it. Take over only what you\n"
                 "know to be yours: from before backups were sealed, or from your former machine.\n"));
-    int code = yes ? EXIT_GOOD : cli_confirm(cli, N_("adopt"));
+    code = yes ? EXIT_GOOD : cli_confirm(cli, N_("adopt"));
     struct adopting adopting = {cli, NULL};
     if (code == EXIT_GOOD) {
-        code = job_stream_run(cli, args, on_adopt_line, &adopting);
+        code = job_stream_run(cli, job.v, on_adopt_line, &adopting);
         if (code != EXIT_GOOD && !cli->json && adopting.last)
             cli_fail_last(cli, code, adopting.last);
     }
@@ -206,53 +161,38 @@ static int run_adopt(struct cli *cli, int argc, char **argv)
 /* label RUN TEXT, protect RUN, unprotect RUN; argv[0] is the verb. */
 static int run_mark(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {NULL};
-    const char *verb = argv[0];
-    bool label = strcmp(verb, "label") == 0;
-    struct args a = args_begin(cli, argc, argv);
-    struct listing l = {cli, NULL};
-    while (args_next(&a, options))
-        continue;
-    int code = args_operands(&a, label ? 2 : 1, label ? 2 : 1);
+    const char *words[2] = {NULL};
+    bool label = strcmp(argv[0], "label") == 0;
+    _cleanup_json_ json_t *answer = NULL;
+    int code = args_parse(cli, argc, argv, NULL, label ? 2 : 1, label ? 2 : 1, words);
     if (code != EXIT_GOOD)
         return code;
-    const char *args[] = {"mark", a.argv[a.next], label ? "--label" : NULL, NULL, NULL};
-    _cleanup_free_ char *option = xasprintf("--%s", verb);
-    if (label)
-        args[3] = a.argv[a.next + 1];
-    else
-        args[2] = option;
-    code = job_stream_run(cli, args, keep_last, &l);
-    if (l.last && cli->json) {
-        cli_print_json(l.last);
-    } else if (l.last && code != EXIT_GOOD) {
-        cli_fail_last(cli, code, l.last);
-    } else if (l.last) {
-        _cleanup_free_ char *run = output_member(l.last, "run"),
-                            *text = output_member(l.last, "label");
+    _cleanup_free_ char *option = xasprintf("--%s", argv[0]);
+    code = job_stream_answer(
+        cli, (const char *const[]){"mark", words[0], option, words[1], NULL}, &answer);
+    if (answer) {
+        _cleanup_free_ char *run = output_member(answer, "run"),
+                            *text = output_member(answer, "label");
         printf("%s%s%s%s%s\n", run, *text ? ": " : "", text,
-            json_get_true(l.last, "protected") ? " · " : "",
-            json_get_true(l.last, "protected") ? tr(cli, "protected") : "");
+            json_get_true(answer, "protected") ? " · " : "",
+            json_get_true(answer, "protected") ? tr(cli, "protected") : "");
     }
-    json_decref(l.last);
     return code;
 }
 
 static int run_backups(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", NULL};
+    static const struct {
+        const char *verb;
+        int (*run)(struct cli *cli, int argc, char **argv);
+    } verbs[] = {{"delete", run_delete}, {"adopt", run_adopt}, {"label", run_mark},
+        {"protect", run_mark}, {"unprotect", run_mark}};
     const char *type = NULL;
-    if (argc > 1 && strcmp(argv[1], "delete") == 0)
-        return run_delete(cli, argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "adopt") == 0)
-        return run_adopt(cli, argc - 1, argv + 1);
-    if (argc > 1 && (strcmp(argv[1], "label") == 0 || strcmp(argv[1], "protect") == 0 ||
-                        strcmp(argv[1], "unprotect") == 0))
-        return run_mark(cli, argc - 1, argv + 1);
-    struct args a = args_begin(cli, argc, argv);
-    while (args_next(&a, options))
-        type = a.value;
-    int code = args_operands(&a, 0, 0);
+    const struct args_option options[] = {{"--type=", &type}, {0}};
+    for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(argv[1], verbs[i].verb) == 0)
+            return verbs[i].run(cli, argc - 1, argv + 1);
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     return code == EXIT_GOOD ? list_backups(cli, type) : code;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/json_get.h"
 #include "common/phrase.h"
 #include "common/units.h"
 #include "common/shown.h"
@@ -35,34 +36,30 @@ struct block_options {
 
 static int parse_block(struct cli *cli, int argc, char **argv, struct block_options *o)
 {
-    static const char *const names[] = {"--reason=", "--until=", "--grace=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *option;
-
-    while ((option = args_next(&a, names))) {
-        if (strcmp(option, "--reason=") == 0)
-            o->reason = a.value;
-        else if (strcmp(option, "--until=") == 0) {
-            if (args_parse_moment(a.value, &o->until) < 0)
-                return cli_usage(cli,
-                    "--until must be a time such as 14:30, +30m or \"2026-11-22 14:30\", not \"%s\"",
-                    a.value);
-            if (o->until <= clock_wall_ms())
-                return cli_usage(cli, "--until %s is in the past", a.value);
-        } else if (units_parse_duration(a.value, &o->grace) < 0 || o->grace < 0 ||
-                   o->grace > GRACE_MAX_MS)
-            return cli_usage(cli, "--grace must be from 0 to 10m, not \"%s\"", a.value);
-    }
-    return args_operands(&a, 0, 0);
+    const char *until = NULL, *grace = NULL;
+    const struct args_option options[] = {
+        {"--reason=", &o->reason}, {"--until=", &until}, {"--grace=", &grace}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
+    if (code != EXIT_GOOD)
+        return code;
+    if (until && args_parse_moment(until, &o->until) < 0)
+        return cli_usage(cli,
+            "--until must be a time such as 14:30, +30m or \"2026-11-22 14:30\", not \"%s\"",
+            until);
+    if (until && o->until <= clock_wall_ms())
+        return cli_usage(cli, "--until %s is in the past", until);
+    if (grace &&
+        (units_parse_duration(grace, &o->grace) < 0 || o->grace < 0 || o->grace > GRACE_MAX_MS))
+        return cli_usage(cli, "--grace must be from 0 to 10m, not \"%s\"", grace);
+    return EXIT_GOOD;
 }
 
 static int run_block(struct cli *cli, int argc, char **argv)
 {
     struct block_options o = {.grace = GRACE_DEFAULT_MS};
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     char waited[32];
     int code = parse_block(cli, argc, argv, &o);
-
     if (code != EXIT_GOOD)
         return code;
     json_t *request = json_pack("{s:s, s:s*, s:o, s:I}", "cmd", "block", "reason", o.reason,
@@ -71,65 +68,49 @@ static int run_block(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "the reason is not UTF-8");
     if (!o.reason)
         phrase_put(request, "reason", phrase_of(default_reason));
-    code = cli_call(cli, CLI_PROXY, (int)o.grace + TIMEOUT_MS, request, &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json) {
-        cli_print_json(answer);
-    } else {
+    code = cli_ask(cli, CLI_PROXY, (int)o.grace + TIMEOUT_MS, request, &answer);
+    if (answer)
         printf(
             tr(cli, "Blocked. Sessions ended: %" PRId64 ", within %s. New clients are told:\n  %s\n"
                     "Let them in again with: elexgate open\n"),
             output_number(answer, "ended", 0),
             shown_duration(cli->lang, output_number(answer, "waited_ms", 0), waited, sizeof waited),
             o.reason ? o.reason : lang_text(cli->lang, default_reason));
-    }
-    json_decref(answer);
+    return code;
+}
+
+static int take_address(void *ctx, const char *name, const char *value)
+{
+    (void)name;
+    (void)json_array_append_new(ctx, json_string(value));
     return EXIT_GOOD;
 }
 
 static int run_open(struct cli *cli, int argc, char **argv)
 {
-    static const char *const names[] = {"--address=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL, *request = json_pack("{s:s}", "cmd", "open"), *admit = json_array();
-    while (args_next(&a, names))
-        (void)json_array_append_new(admit, json_string(a.value));
-    int code = args_operands(&a, 0, 0);
+    _cleanup_json_ json_t *answer = NULL, *admit = json_array();
+    const struct args_option options[] = {{"--address=", .take = take_address, .ctx = admit}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     bool some = json_array_size(admit) > 0;
-
-    if (some)
-        (void)json_object_set(request, "admit", admit);
-    json_decref(admit);
-    if (code != EXIT_GOOD) {
-        json_decref(request);
-        return code;
-    }
-    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else if (some)
-        printf("%s\n", tr(cli, "Let in: it need not wait any longer."));
-    else
-        printf("%s\n", tr(cli, "Open: clients are let in."));
-    json_decref(answer);
-    return EXIT_GOOD;
+    if (code == EXIT_GOOD)
+        code = cli_ask(cli, CLI_PROXY, TIMEOUT_MS,
+            json_pack("{s:s, s:O*}", "cmd", "open", "admit", some ? admit : NULL), &answer);
+    if (answer)
+        printf("%s\n", some ? tr(cli, "Let in: it need not wait any longer.")
+                            : tr(cli, "Open: clients are let in."));
+    return code;
 }
 
 static int run_drain(struct cli *cli, int argc, char **argv)
 {
-    static const char *const names[] = {"--timeout=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    const char *text = NULL;
+    const struct args_option options[] = {{"--timeout=", &text}, {0}};
+    _cleanup_json_ json_t *answer = NULL;
     int64_t timeout = -1;
     char human[32];
-
-    while (args_next(&a, names))
-        if (units_parse_duration(a.value, &timeout) < 0 || timeout < 0 || timeout > DRAIN_MAX_MS)
-            return cli_usage(cli, "--timeout must be from 0 to 1d, not \"%s\"", a.value);
-    int code = args_operands(&a, 0, 0);
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
+    if (text && (units_parse_duration(text, &timeout) < 0 || timeout < 0 || timeout > DRAIN_MAX_MS))
+        return cli_usage(cli, "--timeout must be from 0 to 1d, not \"%s\"", text);
     const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
     if (code != EXIT_GOOD || !c)
         return code != EXIT_GOOD ? code : EXIT_FAILED;
@@ -139,17 +120,12 @@ static int run_drain(struct cli *cli, int argc, char **argv)
         timeout > 0) /* it may take that long: on standard error, as it is no result */
         fprintf(stderr, tr(cli, "New clients are refused; waiting up to %s for sessions to end.\n"),
             shown_duration(cli->lang, timeout, human, sizeof human));
-    code = cli_call(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
+    code = cli_ask(cli, CLI_PROXY, (int)timeout + TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "drain", "timeout_ms", (json_int_t)timeout), &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else
+    if (answer)
         printf(tr(cli,
             "Drained: nobody is connected any more. Let clients in again with: elexgate open\n"));
-    json_decref(answer);
-    return EXIT_GOOD;
+    return code;
 }
 
 const struct command cmd_block = {

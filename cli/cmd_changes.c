@@ -7,15 +7,9 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
-
-struct listing {
-    struct cli *cli;
-    struct progress progress;
-};
 
 static void print_table(const struct cli *cli, const json_t *t)
 {
@@ -87,46 +81,27 @@ static void print_end(const struct cli *cli, const json_t *line)
         printf(tr(cli, "Which workstation it was is not known: %s\n"), unknown);
 }
 
-static void on_changes_line(void *ctx, const json_t *line)
+static bool tell_changes(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct listing *l = ctx;
     const char *event = json_get_text(line, "event");
-    bool change = strcmp(event, "change") == 0;
-    if (l->cli->json || !(change || strcmp(event, "changes") == 0)) {
-        if (!json_get_true(line, "done") || !json_get_true(line, "ok") || l->cli->json)
-            progress_line(&l->progress, line);
-        return;
-    }
-    progress_clear(&l->progress);
-    if (change)
-        print_change(l->cli, line);
+    (void)ctx;
+    if (strcmp(event, "change") == 0)
+        print_change(cli, line);
+    else if (strcmp(event, "changes") == 0)
+        print_end(cli, line);
     else
-        print_end(l->cli, line);
+        return progress_good_end(line);
+    return true;
 }
 
 static int run_changes(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {
-        "--from=", "--to=", "--table=", "--workstation=", "--timeline=", "--rows", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    struct listing l = {.cli = cli};
-    const char *o, *args[16] = {"changes"};
-    size_t n = 1;
-    while ((o = args_next(&a, options)) && n < 13) {
-        args[n++] = strcmp(o, "--from=") == 0          ? "--from"
-                    : strcmp(o, "--to=") == 0          ? "--to"
-                    : strcmp(o, "--table=") == 0       ? "--table"
-                    : strcmp(o, "--workstation=") == 0 ? "--workstation"
-                    : strcmp(o, "--timeline=") == 0    ? "--timeline"
-                                                       : "--rows";
-        if (a.value && strcmp(o, "--rows") != 0)
-            args[n++] = a.value;
-    }
-    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
-    if (code != EXIT_GOOD)
-        return code;
-    progress_init(&l.progress, cli);
-    return job_stream_run(cli, args, on_changes_line, &l);
+    struct args_words job = {{"changes"}, 1};
+    const struct args_option options[] = {{"--from=", .pass = &job}, {"--to=", .pass = &job},
+        {"--table=", .pass = &job}, {"--workstation=", .pass = &job}, {"--timeline=", .pass = &job},
+        {"--rows", .pass = &job}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
+    return code == EXIT_GOOD ? progress_run(cli, job.v, tell_changes, NULL) : code;
 }
 
 const struct command cmd_changes = {

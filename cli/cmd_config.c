@@ -15,6 +15,8 @@
 #include "common/notify_check.h"
 #include "common/utf8.h"
 
+#define SET_MAX 100
+
 struct show {
     struct cli *cli;
     json_t *list; /* with --json */
@@ -79,11 +81,8 @@ static int run_show(struct cli *cli)
         printf("# %s\n", config_path(c));
     config_each(c, show_value, &s);
     if (s.list) {
-        json_t *answer = json_pack(
-            "{s:b, s:s, s:o}", "ok", 1, "file", config_path(c), "options", s.list);
-        CHECK(answer);
-        cli_print_json(answer);
-        json_decref(answer);
+        cli_print_new(
+            json_pack("{s:b, s:s, s:o}", "ok", 1, "file", config_path(c), "options", s.list));
     }
     return EXIT_GOOD;
 }
@@ -104,8 +103,7 @@ static int run_check(struct cli *cli)
         for (size_t i = 0; config_warning(c, i); i++)
             json_array_append_new(
                 json_object_get(answer, "warnings"), json_text(config_warning(c, i)));
-        cli_print_json(answer);
-        json_decref(answer);
+        cli_print_new(answer);
     } else {
         /* Only the default path may be missing (config_load). */
         printf(access(config_path(c), F_OK) == 0
@@ -126,34 +124,32 @@ static int run_check(struct cli *cli)
 
 static int run_config(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--sample", "--man", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *option = args_next(&a, options);
-
-    if (option) {
-        int code = args_operands(&a, 0, 0);
-        if (code != EXIT_GOOD)
-            return code;
-        if (strcmp(option, "--sample") == 0)
-            option_docs_sample(stdout);
-        else
-            option_docs_man(stdout);
-        return EXIT_GOOD;
-    }
-    bool set = a.next < argc && strcmp(argv[a.next], "set") == 0;
-    int code = set ? args_operands(&a, 2, 100) : args_operands(&a, 1, 2);
+    bool sample = false, man = false;
+    const struct args_option options[] = {
+        {"--sample", .flag = &sample}, {"--man", .flag = &man}, {0}};
+    const char *words[SET_MAX + 1];
+    bool set = argc > 1 && strcmp(argv[1], "set") == 0;
+    bool prints = argc > 1 && (!strcmp(argv[1], "--sample") || !strcmp(argv[1], "--man"));
+    int code = args_parse(cli, argc, argv, options, set ? 2 : !prints,
+        set      ? SET_MAX
+        : prints ? 0
+                 : 2,
+        words);
     if (code != EXIT_GOOD)
         return code;
     if (set)
-        return config_set(cli, argv + a.next + 1, argc - a.next - 1);
-    const char *what = argv[a.next];
-    if (a.next + 1 < argc)
-        cli->config_path = argv[a.next + 1];
-    if (strcmp(what, "check") == 0)
+        return config_set(cli, words + 1);
+    if (sample || man) {
+        (sample ? option_docs_sample : option_docs_man)(stdout);
+        return EXIT_GOOD;
+    }
+    if (words[1])
+        cli->config_path = words[1];
+    if (strcmp(words[0], "check") == 0)
         return run_check(cli);
-    if (strcmp(what, "show") == 0)
+    if (strcmp(words[0], "show") == 0)
         return run_show(cli);
-    return cli_usage(cli, "there is no \"config %s\"; there are check, show and set", what);
+    return cli_usage(cli, "there is no \"config %s\"; there are check, show and set", words[0]);
 }
 
 const struct command cmd_config = {

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 #include "common/log_line.h"
 #include "common/units.h"
 #include "link/control.h"
@@ -17,40 +18,19 @@
 
 static int run_kill(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
+    const char *text;
     int64_t id;
-
-    int code = args_operands(&a, 1, 1);
+    int code = args_parse(cli, argc, argv, NULL, 1, 1, &text);
     if (code != EXIT_GOOD)
         return code;
-    const char *text = argv[a.next];
     if (units_parse_int(text, &id) < 0 || id < 0)
         return cli_usage(cli, "\"%s\" is not a session's number; see: elexgate sessions", text);
-    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
+    code = cli_ask(cli, CLI_PROXY, TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "kill", "session", (json_int_t)id), &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else
+    if (answer)
         printf(tr(cli, "Session %" PRId64 " was ended.\n"), id);
-    json_decref(answer);
-    return EXIT_GOOD;
-}
-
-static void print_list(const char *label, const json_t *list)
-{
-    const json_t *v;
-    size_t i;
-
-    if (json_array_size(list) == 0)
-        return;
-    printf("%s:\n", label);
-    json_array_foreach (list, i, v) {
-        _cleanup_free_ char *safe = output_safe(json_string_value(v));
-        printf("  %s\n", safe);
-    }
+    return code;
 }
 
 static bool has(const json_t *list, const json_t *value)
@@ -90,55 +70,43 @@ static int reload_keeper(struct cli *cli, bool force, json_t *answer)
 
 static int run_reload(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--force", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
     bool force = false;
-    while (args_next(&a, options))
-        force = true;
-    int code = args_operands(&a, 0, 0);
-
+    const struct args_option options[] = {{"--force", .flag = &force}, {0}};
+    _cleanup_json_ json_t *answer = NULL;
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     if (code == EXIT_GOOD)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
-            json_pack("{s:s, s:b}", "cmd", "reload", "force", force), &answer);
-    if (code == EXIT_GOOD && (code = reload_keeper(cli, force, answer)) != EXIT_GOOD)
-        json_decref(answer);
+            json_pack("{s:s, s:b}", "cmd", "reload", "force", (int)force), &answer);
+    if (code == EXIT_GOOD)
+        code = reload_keeper(cli, force, answer);
     if (code != EXIT_GOOD)
         return code;
     if (cli->json) {
         cli_print_json(answer);
     } else {
         printf("%s\n", tr(cli, "Reloaded: configuration and certificates."));
-        print_list(tr(cli, "Changed"), json_object_get(answer, "changed"));
-        print_list(tr(cli, "Needs a restart"), json_object_get(answer, "restart_needed"));
+        output_texts(tr(cli, "Changed"), json_object_get(answer, "changed"));
+        output_texts(tr(cli, "Needs a restart"), json_object_get(answer, "restart_needed"));
     }
-    json_decref(answer);
     return EXIT_GOOD;
 }
 
 static int run_log_level(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
+    const char *text;
     enum log_level level;
-
-    int code = args_operands(&a, 1, 1);
+    int code = args_parse(cli, argc, argv, NULL, 1, 1, &text);
     if (code != EXIT_GOOD)
         return code;
-    if (!log_level_parse(argv[a.next], &level))
-        return cli_usage(
-            cli, "the level must be error, warning, info or debug, not \"%s\"", argv[a.next]);
-    code = cli_call(cli, CLI_PROXY, TIMEOUT_MS,
+    if (!log_level_parse(text, &level))
+        return cli_usage(cli, "the level must be error, warning, info or debug, not \"%s\"", text);
+    code = cli_ask(cli, CLI_PROXY, TIMEOUT_MS,
         json_pack("{s:s, s:s}", "cmd", "log-level", "level", log_level_name(level)), &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else
+    if (answer)
         printf(tr(cli, "The proxy logs at level %s until its next restart or reload.\n"),
             log_level_name(level));
-    json_decref(answer);
-    return EXIT_GOOD;
+    return code;
 }
 
 const struct command cmd_kill = {

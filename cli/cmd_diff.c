@@ -7,16 +7,9 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
-
-struct diff {
-    struct cli *cli;
-    struct progress progress; /* tells of a failure */
-    size_t told;
-};
 
 static char *rows_of(const json_t *one, const char *key)
 {
@@ -68,37 +61,34 @@ static void print_difference(const struct cli *cli, const json_t *item, const js
     table_free(t);
 }
 
-static void on_diff_line(void *ctx, const json_t *line)
+static bool tell_diff(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct diff *d = ctx;
-    if (d->cli->json || json_get_str(line, "error")) {
-        progress_line(&d->progress, line);
-        return;
-    }
-    size_t i;
+    size_t i, *told = ctx;
     const json_t *item;
     json_array_foreach (json_object_get(line, "archives"), i, item) {
         const json_t *found = json_object_get(item, "difference");
         if (!found)
             continue;
-        printf("%s", d->told++ ? "\n" : "");
-        print_difference(d->cli, item, found);
+        printf("%s", (*told)++ ? "\n" : "");
+        print_difference(cli, item, found);
     }
+    return !json_get_str(line, "error");
 }
 
 static int run_diff(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    const char *type = NULL, *runs[2];
-    int code = args_type_and_words(&a, &type, runs, 1, 2);
+    const char *runs[2];
+    struct args_words job = {{"info"}, 1};
+    const struct args_option options[] = {{"--type=", .pass = &job}, {0}};
+    size_t told = 0;
+    int code = args_parse(cli, argc, argv, options, 1, 2, runs);
     if (code != EXIT_GOOD)
         return code;
-    struct diff d = {.cli = cli};
-    const char *args[] = {"info", runs[0], "--against", runs[1] ? runs[1] : "now",
-        type ? "--type" : NULL, type, NULL};
-    progress_init(&d.progress, cli);
-    code = job_stream_run(cli, args, on_diff_line, &d);
-    if (code == EXIT_GOOD && !cli->json && d.told == 0)
+    args_words_add(&job, runs[0]);
+    args_words_add(&job, "--against");
+    args_words_add(&job, runs[1] ? runs[1] : "now");
+    code = progress_run(cli, job.v, tell_diff, &told);
+    if (code == EXIT_GOOD && !cli->json && told == 0)
         printf("%s\n", tr(cli, "There is no database in this backup."));
     return code;
 }

@@ -9,59 +9,42 @@
 #include "cli/progress.h"
 
 /* Over the keeper, else by a job of our own. */
-static int run_chain(struct cli *cli, bool live)
+static int run_anywhere(struct cli *cli, json_t *request, const struct args_words *job)
 {
     struct progress p;
     bool told = false;
     progress_init(&p, cli);
-    const char *args[3] = {"prove", live ? "--live" : NULL};
-    json_t *request = json_pack("{s:s, s:b}", "cmd", "prove", "live", live);
     int code = job_stream_keeper(cli, request, progress_line, &p, &told);
-    return told || code != EXIT_UNREACHABLE ? code : job_stream_run(cli, args, progress_line, &p);
+    return told || code != EXIT_UNREACHABLE ? code : job_stream_run(cli, job->v, progress_line, &p);
 }
 
 static int run_drill(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--type=", "--foreign", "--chain", "--live", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *type = NULL, *which = NULL;
-    bool told = false, foreign = false, chain = false, live = false;
-    const char *o;
-    for (int part = 0; part < 2; part++) { /* before WHICH and behind it */
-        while ((o = args_next(&a, options)))
-            if (strcmp(o, "--foreign") == 0)
-                foreign = true;
-            else if (strcmp(o, "--chain") == 0)
-                chain = true;
-            else if (strcmp(o, "--live") == 0)
-                live = true;
-            else
-                type = a.value;
-        if (part == 0 && !a.failed && a.next < argc)
-            which = argv[a.next++];
-    }
-    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
+    const char *type = NULL, *which;
+    bool foreign = false, chain = false, live = false;
+    struct args_words drill = {{"drill"}, 1}, prove = {{"prove"}, 1};
+    const struct args_option options[] = {{"--type=", &type, .pass = &drill},
+        {"--foreign", .flag = &foreign, .pass = &drill}, {"--chain", .flag = &chain},
+        {"--live", .flag = &live, .pass = &prove}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 1, &which);
     if (code != EXIT_GOOD)
         return code;
     if (chain && !which && !type && !foreign)
-        return run_chain(cli, live);
+        return run_anywhere(
+            cli, json_pack("{s:s, s:b}", "cmd", "prove", "live", (int)live), &prove);
     if (chain || live)
         return cli_usage(cli, "--chain goes alone, or with --live");
     which = which ? which : "latest";
     if (*which == '-')
         return cli_usage(cli, "\"%s\" is no backup", which);
-    struct progress p;
-    progress_init(&p, cli);
-    const char *args[6] = {"drill", which, type ? "--type" : NULL, type};
+    args_words_add(&drill, which);
     if (foreign) { /* not over the keeper, which never does that for anybody */
-        args[type ? 4 : 2] = "--foreign";
-        return job_stream_run(cli, args, progress_line, &p);
+        struct progress p;
+        progress_init(&p, cli);
+        return job_stream_run(cli, drill.v, progress_line, &p);
     }
-    json_t *request = json_pack("{s:s, s:s, s:s*}", "cmd", "drill", "which", which, "type", type);
-    code = job_stream_keeper(cli, request, progress_line, &p, &told);
-    if (told || code != EXIT_UNREACHABLE)
-        return code;
-    return job_stream_run(cli, args, progress_line, &p);
+    return run_anywhere(
+        cli, json_pack("{s:s, s:s, s:s*}", "cmd", "drill", "which", which, "type", type), &drill);
 }
 
 const struct command cmd_drill = {

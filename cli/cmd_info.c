@@ -3,21 +3,14 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/args.h"
 #include "cli/backups_list.h"
 #include "cli/cli.h"
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
 #include "common/shown.h"
-
-struct info {
-    struct cli *cli;
-    struct progress progress; /* tells of a failure */
-};
 
 static void print_facts(const struct cli *cli, const json_t *item)
 {
@@ -62,40 +55,33 @@ static void print_tables(const struct cli *cli, const json_t *tables)
     table_free(t);
 }
 
-static void on_info_line(void *ctx, const json_t *line)
+static bool tell_info(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct info *info = ctx;
-    if (info->cli->json || json_get_str(line, "error")) {
-        progress_line(&info->progress, line);
-        return;
-    }
-    if (strcmp(json_get_text(line, "event"), "info") != 0)
-        return;
     size_t i;
     const json_t *item;
+    (void)ctx;
     json_array_foreach (json_object_get(line, "archives"), i, item) {
         printf("%s", i ? "\n" : "");
-        print_facts(info->cli, item);
+        print_facts(cli, item);
         const json_t *tables = json_object_get(item, "tables");
         if (json_array_size(tables) > 0) {
             putchar('\n');
-            print_tables(info->cli, tables);
+            print_tables(cli, tables);
         }
     }
+    return !json_get_str(line, "error");
 }
 
 static int run_info(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    const char *type = NULL, *which[1];
-    int code = args_type_and_words(&a, &type, which, 0, 1);
+    const char *which;
+    struct args_words job = {{"info"}, 1};
+    const struct args_option options[] = {{"--type=", .pass = &job}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 1, &which);
     if (code != EXIT_GOOD)
         return code;
-    struct info info = {.cli = cli};
-    const char *args[] = {
-        "info", which[0] ? which[0] : "latest", type ? "--type" : NULL, type, NULL};
-    progress_init(&info.progress, cli);
-    return job_stream_run(cli, args, on_info_line, &info);
+    args_words_add(&job, which ? which : "latest");
+    return progress_run(cli, job.v, tell_info, NULL);
 }
 
 const struct command cmd_info = {

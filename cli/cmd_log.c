@@ -162,8 +162,6 @@ static int show(struct view *v, bool follow)
 
 static int run_log(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--follow", "--level=", "--limit=", NULL};
-    struct args a = args_begin(cli, argc, argv);
     struct view v = {.cli = cli,
         .sources = {{"elexgate-proxy", "proxy", .next = -1},
             {"elexgate-keeper", "backup", .next = -1}},
@@ -171,20 +169,14 @@ static int run_log(struct cli *cli, int argc, char **argv)
         .limit = 50};
     enum log_level level;
     bool follow = false;
-    const char *o;
-    while ((o = args_next(&a, options))) {
-        if (strcmp(o, "--level=") == 0)
-            v.level = a.value;
-        else if (strcmp(o, "--limit=") == 0) {
-            if (units_parse_int(a.value, &v.limit) < 0 || v.limit < 1 || v.limit > LIMIT_MAX)
-                return cli_usage(
-                    cli, "--limit must be from 1 to %d, not \"%s\"", LIMIT_MAX, a.value);
-        } else
-            follow = true;
-    }
-    int code = args_operands(&a, 0, 0);
+    const char *limit = NULL;
+    const struct args_option options[] = {
+        {"--follow", .flag = &follow}, {"--level=", &v.level}, {"--limit=", &limit}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     if (code != EXIT_GOOD)
         return code;
+    if (limit && (units_parse_int(limit, &v.limit) < 0 || v.limit < 1 || v.limit > LIMIT_MAX))
+        return cli_usage(cli, "--limit must be from 1 to %d, not \"%s\"", LIMIT_MAX, limit);
     if (!log_level_parse(v.level, &level))
         return cli_usage(
             cli, "the level must be error, warning, info or debug, not \"%s\"", v.level);

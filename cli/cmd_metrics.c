@@ -23,17 +23,14 @@ static json_t *ask(const char *socket_path)
 
 static int run_metrics(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    int code = args_operands(&a, 0, 0);
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
     if (!c)
         return code != EXIT_GOOD ? code : EXIT_FAILED;
     _cleanup_json_ json_t *proxy = ask(config_str(c, "proxy", NULL, "control_socket"));
     _cleanup_json_ json_t *keeper = ask(config_str(c, "backup", NULL, "control_socket"));
     if (cli->json) {
-        json_t *both = json_pack("{s:O?, s:O?}", "proxy", proxy, "keeper", keeper);
-        cli_print_json(both);
-        json_decref(both);
+        cli_print_new(json_pack("{s:O?, s:O?}", "proxy", proxy, "keeper", keeper));
     } else {
         _cleanup_free_ char *text = metrics_text(proxy, keeper);
         fputs(text, stdout);

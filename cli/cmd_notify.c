@@ -7,29 +7,27 @@
 
 static int run_notify(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--test", "--send", NULL};
-    const char *args[8] = {NULL}, *which = NULL, *o;
-    size_t n = 1;
-    struct args a = args_begin(cli, argc, argv);
-    while ((o = args_next(&a, options)))
-        which = o;
-    int code = args_operands(&a, 0, 0);
+    bool test = false, send = false;
+    const struct args_option options[] = {
+        {"--test", .flag = &test}, {"--send", .flag = &send}, {0}};
+    struct args_words args = {{""}, 1};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     if (code != EXIT_GOOD)
         return code;
-    if (!which)
+    if (!test && !send)
         return cli_usage(cli, "what shall be told? elexgate notify --test");
-    args[n++] = which;
+    args_words_add(&args, test ? "--test" : "--send");
     if (cli->json)
-        args[n++] = "--json";
+        args_words_add(&args, "--json");
     if (cli->config_path) {
-        args[n++] = "--config";
-        args[n++] = cli->config_path;
+        args_words_add(&args, "--config");
+        args_words_add(&args, cli->config_path);
     }
     struct err e;
     _cleanup_free_ char *program = process_beside(
         "../notify/elexgate-notify", ELEXGATE_LIBEXECDIR "/elexgate-notify");
-    args[0] = program;
-    return process_become(args, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e) : EXIT_GOOD;
+    args.v[0] = program;
+    return process_become(args.v, &e) < 0 ? cli_fail(cli, EXIT_FAILED, &e) : EXIT_GOOD;
 }
 
 const struct command cmd_notify = {

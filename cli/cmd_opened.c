@@ -13,19 +13,13 @@
 
 #define TIMEOUT_MS 10000
 
-static const char *opened_state(const struct cli *cli, const char *state)
-{
-    static const char *const words[][2] = {
-        {"opening", N_("is being unpacked")},
-        {"open", N_("open")},
-        {"closing", N_("is being closed")},
-        {"failed", N_("could not stay open")},
-    };
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(words[i][0], state) == 0)
-            return tr(cli, words[i][1]);
-    return state;
-}
+static const struct cli_word states[] = {
+    {"opening", N_("is being unpacked")},
+    {"open", N_("open")},
+    {"closing", N_("is being closed")},
+    {"failed", N_("could not stay open")},
+    {0},
+};
 
 static void print_opened(const struct cli *cli, const json_t *one)
 {
@@ -34,7 +28,8 @@ static void print_opened(const struct cli *cli, const json_t *one)
                         *socket = output_member(one, "socket"), *user = output_member(one, "user"),
                         *error = output_words(cli->lang, one, "error");
     const char *state = json_get_text(one, "state");
-    printf("%" PRId64 "  %s  %s\n", output_number(one, "id", 0), which, opened_state(cli, state));
+    printf(
+        "%" PRId64 "  %s  %s\n", output_number(one, "id", 0), which, cli_word(cli, states, state));
     if (strcmp(state, "open") == 0) {
         printf(tr(cli, "   since %s, until %s\n"),
             cli_time(cli, one, "since", SHOWN_WHEN, "?", since),
@@ -53,20 +48,16 @@ static int close_opened(struct cli *cli, const char *number)
     if (end == number || *end)
         return cli_usage(
             cli, "%s", tr(cli, "which one? Its number is in front of it in `elexgate opened`"));
-    int code = cli_call(cli, CLI_KEEPER, TIMEOUT_MS,
+    return cli_ask(cli, CLI_KEEPER, TIMEOUT_MS,
         json_pack("{s:s, s:I}", "cmd", "close-backup", "id", (json_int_t)id), &answer);
-    if (code == EXIT_GOOD && cli->json)
-        cli_print_json(answer);
-    return code;
 }
 
 static int run_opened(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     if (argc == 3 && strcmp(argv[1], "close") == 0)
         return close_opened(cli, argv[2]);
-    int code = args_operands(&a, 0, 0);
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     if (code == EXIT_GOOD)
         code = cli_call(cli, CLI_KEEPER, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &answer);
     if (code != EXIT_GOOD)
@@ -80,7 +71,6 @@ static int run_opened(struct cli *cli, int argc, char **argv)
     else
         json_array_foreach ((json_t *)(uintptr_t)list, i, one)
             print_opened(cli, one);
-    json_decref(answer);
     return EXIT_GOOD;
 }
 

@@ -8,17 +8,11 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
 
 #define SHOWN 40
-
-struct page {
-    struct cli *cli;
-    struct progress progress;
-};
 
 /* A list with a heading, or nothing. */
 static void print_list(
@@ -100,44 +94,31 @@ static void print_page(const struct cli *cli, const json_t *page)
             "Nothing of the practice's database was touched. Before the upgrade: elexgate backup --now."));
 }
 
-static void on_rehearse_line(void *ctx, const json_t *line)
+static bool tell_rehearsal(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct page *p = ctx;
-    if (p->progress.raw || strcmp(json_get_text(line, "event"), "rehearsal") != 0) {
-        progress_line(&p->progress, line);
-        return;
-    }
-    progress_clear(&p->progress);
-    print_page(p->cli, line);
+    (void)ctx;
+    if (strcmp(json_get_text(line, "event"), "rehearsal") != 0)
+        return false;
+    print_page(cli, line);
+    return true;
 }
 
 static int run_rehearse(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {
-        "--server-program=", "--root=", "--image=", "--queries=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    struct page p = {.cli = cli};
-    const char *args[10] = {"rehearse"}, *o;
-    size_t n = 1;
-    bool server = false;
-    while ((o = args_next(&a, options)) && n < 7) {
-        server |= strcmp(o, "--queries=") != 0;
-        args[n++] = !strcmp(o, "--root=")      ? "--root"
-                    : !strcmp(o, "--image=")   ? "--image"
-                    : !strcmp(o, "--queries=") ? "--queries"
-                                               : "--server-program";
-        args[n++] = a.value;
-    }
-    int code = a.failed ? a.failed : args_operands(&a, 0, 1);
+    const char *server = NULL, *which;
+    struct args_words job = {{"rehearse"}, 1};
+    const struct args_option options[] = {{"--server-program=", &server, .pass = &job},
+        {"--root=", &server, .pass = &job}, {"--image=", &server, .pass = &job},
+        {"--queries=", .pass = &job}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 1, &which);
     if (code != EXIT_GOOD)
         return code;
     if (!server)
         return cli_usage(
             cli, "with which server? --server-program FILE, --root DIR or --image IMAGE");
-    if (a.next < argc)
-        args[n++] = argv[a.next];
-    progress_init(&p.progress, cli);
-    return job_stream_run(cli, args, on_rehearse_line, &p);
+    if (which)
+        args_words_add(&job, which);
+    return progress_run(cli, job.v, tell_rehearsal, NULL);
 }
 
 const struct command cmd_rehearse = {

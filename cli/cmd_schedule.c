@@ -10,23 +10,7 @@
 #include "cli/output.h"
 #include "common/json_get.h"
 
-static void keep_last(void *ctx, const json_t *line)
-{
-    json_t **last = ctx;
-    if (!json_get_true(line, "done"))
-        return;
-    json_decref(*last);
-    *last = json_deep_copy(line);
-}
-
-static const char *what_name(const struct cli *cli, const char *what)
-{
-    if (strcmp(what, "backup") == 0)
-        return tr(cli, "Backup");
-    if (strcmp(what, "drill") == 0)
-        return tr(cli, "Drill");
-    return tr(cli, "Schedule");
-}
+static const struct cli_word whats[] = {{"backup", N_("Backup")}, {"drill", N_("Drill")}, {0}};
 
 static void print_schedule(const struct cli *cli, const json_t *s)
 {
@@ -36,7 +20,7 @@ static void print_schedule(const struct cli *cli, const json_t *s)
     size_t i;
     _cleanup_free_ char *what = output_member(s, "what"), *text = output_member(s, "schedule"),
                         *words = output_words(cli->lang, s, "words");
-    printf("%s: %s  (%s)\n", what_name(cli, what), words, text);
+    printf("%s: %s  (%s)\n", *what ? cli_word(cli, whats, what) : tr(cli, "Schedule"), words, text);
     json_array_foreach (json_object_get(s, "next"), i, run) {
         _cleanup_free_ char *local = output_member(run, "local");
         int64_t day = output_number(run, "weekday", 0);
@@ -56,28 +40,20 @@ static void print_all(const struct cli *cli, const json_t *last)
 
 static int run_schedule(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--count=", "--from=", NULL};
     bool preview = argc > 1 && strcmp(argv[1], "preview") == 0;
-    struct args a = args_begin(cli, argc - preview, argv + preview);
-    const char *option, *args[8] = {"schedule"};
-    size_t n = 1;
-    _cleanup_json_ json_t *last = NULL;
-    while ((option = args_next(&a, options)) && n < 5) {
-        args[n++] = strcmp(option, "--count=") == 0 ? "--count" : "--from";
-        args[n++] = a.value;
-    }
-    int code = a.failed ? a.failed : args_operands(&a, preview, 1);
+    const char *text;
+    struct args_words job = {{"schedule"}, 1};
+    const struct args_option options[] = {
+        {"--count=", .pass = &job}, {"--from=", .pass = &job}, {0}};
+    _cleanup_json_ json_t *answer = NULL;
+    int code = args_parse(cli, argc - preview, argv + preview, options, preview, 1, &text);
     if (code != EXIT_GOOD)
         return code;
-    if (a.next < a.argc)
-        args[n++] = a.argv[a.next];
-    code = job_stream_run(cli, args, keep_last, &last);
-    if (last && cli->json)
-        cli_print_json(last);
-    else if (last && code == EXIT_GOOD)
-        print_all(cli, last);
-    else if (last)
-        cli_fail_last(cli, code, last);
+    if (text)
+        args_words_add(&job, text);
+    code = job_stream_answer(cli, job.v, &answer);
+    if (answer)
+        print_all(cli, answer);
     return code;
 }
 

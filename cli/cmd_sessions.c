@@ -114,20 +114,13 @@ static void print_sessions(const struct cli *cli, const json_t *answer)
 
 static int run_sessions(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
-    int code = args_operands(&a, 0, 0);
-
+    _cleanup_json_ json_t *answer = NULL;
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     if (code == EXIT_GOOD)
-        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "sessions"), &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else
+        code = cli_ask(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "sessions"), &answer);
+    if (answer)
         print_sessions(cli, answer);
-    json_decref(answer);
-    return EXIT_GOOD;
+    return code;
 }
 
 const struct command cmd_sessions = {

@@ -17,16 +17,8 @@
 #define TIMEOUT_MS 5000
 #define LABEL      14 /* columns of the labels and the blank behind them */
 
-static const char *state_words(const struct cli *cli, const char *state)
-{
-    if (strcmp(state, "open") == 0)
-        return tr(cli, "open");
-    if (strcmp(state, "blocked") == 0)
-        return tr(cli, "BLOCKED");
-    if (strcmp(state, "draining") == 0)
-        return tr(cli, "draining: takes no new clients");
-    return state;
-}
+static const struct cli_word gate_states[] = {{"open", N_("open")}, {"blocked", N_("BLOCKED")},
+    {"draining", N_("draining: takes no new clients")}, {0}};
 
 static void print_state(FILE *f, const struct cli *cli, const json_t *s)
 {
@@ -36,7 +28,7 @@ static void print_state(FILE *f, const struct cli *cli, const json_t *s)
     const char *since = cli_time(cli, s, "since", SHOWN_MOMENT, "", begun);
     const char *until = cli_time(cli, s, "until", SHOWN_MOMENT, "", end);
 
-    fprintf(f, "%-13s %s", tr(cli, "Gate"), state_words(cli, state));
+    fprintf(f, "%-13s %s", tr(cli, "Gate"), cli_word(cli, gate_states, state));
     if (*since)
         fprintf(f, tr(cli, " since %s"), since);
     if (*until)
@@ -86,14 +78,8 @@ static void print_clients(FILE *f, const struct cli *cli, const json_t *s)
         "", output_number(idle, "in_flight", 0), output_number(idle, "transactions", 0));
 }
 
-static const char *tls_words(const struct cli *cli, const char *mode)
-{
-    if (strcmp(mode, "required") == 0)
-        return tr(cli, "TLS required");
-    if (strcmp(mode, "preferred") == 0)
-        return tr(cli, "TLS offered");
-    return tr(cli, "without TLS");
-}
+static const struct cli_word tls_modes[] = {{"required", N_("TLS required")},
+    {"preferred", N_("TLS offered")}, {"off", N_("without TLS")}, {0}};
 
 static void print_listeners(FILE *f, const struct cli *cli, const json_t *s)
 {
@@ -108,7 +94,7 @@ static void print_listeners(FILE *f, const struct cli *cli, const json_t *s)
         _cleanup_free_ char *tls = output_member(l, "tls");
         _cleanup_free_ char *announce = output_member(l, "announce");
         fprintf(f, tr(cli, "%-13s %s port %s (%s), %s"), label, address, port, name,
-            tls_words(cli, tls));
+            cli_word(cli, tls_modes, tls));
         if (*announce)
             fprintf(f, tr(cli, ", announces %s"), announce);
         fprintf(f, "\n");
@@ -116,18 +102,9 @@ static void print_listeners(FILE *f, const struct cli *cli, const json_t *s)
     }
 }
 
-static const char *backend_words(const struct cli *cli, const char *state)
-{
-    if (strcmp(state, "writable") == 0)
-        return tr(cli, "writable");
-    if (strcmp(state, "read-only") == 0)
-        return tr(cli, "read-only");
-    if (strcmp(state, "alive") == 0)
-        return tr(cli, "answers");
-    if (strcmp(state, "down") == 0)
-        return tr(cli, "DOWN");
-    return tr(cli, "not known yet");
-}
+static const struct cli_word backend_states[] = {{"writable", N_("writable")},
+    {"read-only", N_("read-only")}, {"alive", N_("answers")}, {"down", N_("DOWN")},
+    {"unknown", N_("not known yet")}, {0}};
 
 /* Several database servers, [backend NAME]. */
 static void print_backends(FILE *f, const struct cli *cli, const json_t *s)
@@ -141,7 +118,7 @@ static void print_backends(FILE *f, const struct cli *cli, const json_t *s)
         _cleanup_free_ char *address = output_member(b, "address");
         _cleanup_free_ char *state = output_member(b, "state");
         _cleanup_free_ char *detail = output_member(b, "detail");
-        fprintf(f, "%-13s %s %s: %s", label, name, address, backend_words(cli, state));
+        fprintf(f, "%-13s %s %s: %s", label, name, address, cli_word(cli, backend_states, state));
         if (json_get_true(b, "active"))
             fprintf(f, "%s", tr(cli, ", in use"));
         if (*detail)
@@ -257,10 +234,8 @@ static void print_all(const struct cli *cli, const json_t *s, const json_t *keep
 
 static int run_status(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *s = NULL;
-    int code = args_operands(&a, 0, 0);
-
+    _cleanup_json_ json_t *s = NULL;
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     if (code == EXIT_GOOD)
         code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "status"), &s);
     if (code != EXIT_GOOD && code != EXIT_UNREACHABLE)
@@ -276,7 +251,6 @@ static int run_status(struct cli *cli, int argc, char **argv)
         cli_print_json(s);
     else
         print_all(cli, s, keeper);
-    json_decref(s);
     return EXIT_GOOD;
 }
 

@@ -7,7 +7,6 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/clock.h"
@@ -17,29 +16,16 @@
 #define BAR   30 /* columns of the busiest hour */
 #define HOURS 25
 
-struct showing {
-    struct cli *cli;
-    struct progress progress;
-};
-
 static int64_t ms_of(const json_t *o, const char *key)
 {
     int64_t ms = 0;
     return clock_parse(json_get_text(o, key), &ms) == 0 ? ms : 0;
 }
 
-static const char *kind_words(const struct cli *cli, const char *kind)
-{
-    static const struct {
-        const char *kind, *words;
-    } all[] = {{"backup", N_("a backup is ready")}, {"proof", N_("proven by a drill")},
-        {"drill-failed", N_("a drill failed")}, {"restore", N_("a restore")},
-        {"block", N_("clients kept out")}, {"open", N_("clients let in")}};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(all[i].kind, kind) == 0)
-            return tr(cli, all[i].words);
-    return kind;
-}
+static const struct cli_word kinds[] = {{"backup", N_("a backup is ready")},
+    {"proof", N_("proven by a drill")}, {"drill-failed", N_("a drill failed")},
+    {"restore", N_("a restore")}, {"block", N_("clients kept out")}, {"open", N_("clients let in")},
+    {0}};
 
 static bool touched(const json_t *spans, int64_t from, int64_t to)
 {
@@ -62,7 +48,7 @@ static void print_marks(const struct cli *cli, const json_t *line, int64_t from,
             continue;
         _cleanup_free_ char *about = output_member(m, "text");
         printf("         %s  %s  %s\n", shown_time(cli->lang, ms, SHOWN_CLOCK, at, sizeof at),
-            kind_words(cli, json_get_text(m, "kind")), about);
+            cli_word(cli, kinds, json_get_text(m, "kind")), about);
     }
 }
 
@@ -107,32 +93,21 @@ static void print_day(const struct cli *cli, const json_t *line)
                 "The server's binary log is not archived: only whole backups come back. [binlog] archive = yes changes that."));
 }
 
-static void on_line(void *ctx, const json_t *line)
+static bool tell_timeline(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct showing *s = ctx;
-    bool day = strcmp(json_get_text(line, "event"), "timeline") == 0;
-    if (s->cli->json || !day) {
-        if (s->cli->json || !json_get_true(line, "done") || !json_get_true(line, "ok"))
-            progress_line(&s->progress, line);
-        return;
-    }
-    progress_clear(&s->progress);
-    print_day(s->cli, line);
+    (void)ctx;
+    if (strcmp(json_get_text(line, "event"), "timeline") != 0)
+        return progress_good_end(line);
+    print_day(cli, line);
+    return true;
 }
 
 static int run_timeline(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--day=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    struct showing s = {.cli = cli};
     const char *args[] = {"timeline", NULL, NULL};
-    while (args_next(&a, options))
-        args[1] = a.value;
-    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
-    if (code != EXIT_GOOD)
-        return code;
-    progress_init(&s.progress, cli);
-    return job_stream_run(cli, args, on_line, &s);
+    const struct args_option options[] = {{"--day=", &args[1]}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
+    return code == EXIT_GOOD ? progress_run(cli, args, tell_timeline, NULL) : code;
 }
 
 const struct command cmd_timeline = {

@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "common/json_get.h"
 #include "common/clock.h"
 #include "common/shown.h"
 
@@ -16,30 +17,22 @@
 
 static int run_upgrade(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     char human[32];
-    int code = args_operands(&a, 0, 0);
-
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     if (code == EXIT_GOOD)
-        code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "upgrade"), &answer);
-    if (code != EXIT_GOOD)
+        code = cli_ask(cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "upgrade"), &answer);
+    if (!answer)
         return code;
     int64_t sessions = output_number(answer, "sessions", 0);
-    if (cli->json)
-        cli_print_json(answer);
-    else {
-        printf(tr(cli, "The new proxy serves: process %" PRId64 ".\n"),
-            output_number(answer, "pid", 0));
-        if (sessions > 0)
-            printf(tr(cli, "%" PRId64 " sessions stay with the old one (process %" PRId64
-                           "), at most %s more.\n"),
-                sessions, output_number(answer, "old_pid", 0),
-                shown_duration(
-                    cli->lang, output_number(answer, "timeout_ms", 0), human, sizeof human));
-    }
-    json_decref(answer);
-    return EXIT_GOOD;
+    printf(
+        tr(cli, "The new proxy serves: process %" PRId64 ".\n"), output_number(answer, "pid", 0));
+    if (sessions > 0)
+        printf(tr(cli, "%" PRId64 " sessions stay with the old one (process %" PRId64
+                       "), at most %s more.\n"),
+            sessions, output_number(answer, "old_pid", 0),
+            shown_duration(cli->lang, output_number(answer, "timeout_ms", 0), human, sizeof human));
+    return code;
 }
 
 const struct command cmd_upgrade = {

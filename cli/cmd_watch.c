@@ -11,7 +11,6 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
-#include "common/clock.h"
 #include "common/units.h"
 #include "common/json_get.h"
 #include "link/control.h"
@@ -109,26 +108,20 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
 
 static int run_watch(struct cli *cli, int argc, char **argv)
 {
-    static const char *const options[] = {"--events=", "--interval=", "--count=", NULL};
-    struct args a = args_begin(cli, argc, argv);
-    const char *events_text = "state,session,write", *option;
+    const char *events_text = "state,session,write", *count_text = NULL, *interval_text = NULL;
+    const struct args_option options[] = {{"--events=", &events_text},
+        {"--interval=", &interval_text}, {"--count=", &count_text}, {0}};
     int64_t interval = 1000, count = 0;
     struct control *c = NULL;
     struct err e = {0};
-
-    while ((option = args_next(&a, options))) {
-        if (strcmp(option, "--events=") == 0)
-            events_text = a.value;
-        else if (strcmp(option, "--count=") == 0) {
-            if (units_parse_int(a.value, &count) < 0 || count < 1)
-                return cli_usage(cli, "--count must be a number above 0, not \"%s\"", a.value);
-        } else if (units_parse_duration(a.value, &interval) < 0 || interval < INTERVAL_MIN_MS ||
-                   interval > INTERVAL_MAX_MS)
-            return cli_usage(cli, "--interval must be from 100ms to 1h, not \"%s\"", a.value);
-    }
-    int code = args_operands(&a, 0, 0);
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     if (code != EXIT_GOOD)
         return code;
+    if (count_text && (units_parse_int(count_text, &count) < 0 || count < 1))
+        return cli_usage(cli, "--count must be a number above 0, not \"%s\"", count_text);
+    if (interval_text && (units_parse_duration(interval_text, &interval) < 0 ||
+                             interval < INTERVAL_MIN_MS || interval > INTERVAL_MAX_MS))
+        return cli_usage(cli, "--interval must be from 100ms to 1h, not \"%s\"", interval_text);
     json_t *events = parse_events(cli, events_text);
     if (!events)
         return EXIT_USAGE;

@@ -13,21 +13,15 @@
 
 #define TIMEOUT_MS 10000
 
-static const char *how_words(const struct cli *cli, const char *how)
-{
-    static const char *const words[][2] = {
-        {"certificate", N_("TLS, own certificate")},
-        {"tls", N_("TLS")},
-        {"plain", N_("without TLS")},
-        {"no_tls", N_("tries without TLS")},
-        {"distrust", N_("refuses our certificate")},
-        {"refused", N_("not allowed")},
-    };
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(words[i][0], how) == 0)
-            return tr(cli, words[i][1]);
-    return how;
-}
+static const struct cli_word hows[] = {
+    {"certificate", N_("TLS, own certificate")},
+    {"tls", N_("TLS")},
+    {"plain", N_("without TLS")},
+    {"no_tls", N_("tries without TLS")},
+    {"distrust", N_("refuses our certificate")},
+    {"refused", N_("not allowed")},
+    {0},
+};
 
 static bool uses_tls(const json_t *row)
 {
@@ -54,8 +48,8 @@ static void print_board(const struct cli *cli, const json_t *answer)
                       strcmp(json_get_text(row, "how"), "refused") != 0;
         all += counts;
         done += counts && uses_tls(row);
-        table_add(t, (const char *const[]){address, name, how_words(cli, json_get_text(row, "how")),
-                         ago, user, program});
+        table_add(t, (const char *const[]){address, name,
+                         cli_word(cli, hows, json_get_text(row, "how")), ago, user, program});
     }
     if (json_array_size(list) == 0)
         printf("%s\n", tr(cli, "Nobody has come yet."));
@@ -71,33 +65,24 @@ static int tell_proxy(struct cli *cli, const char *address, const char *name)
     _cleanup_json_ json_t *answer = NULL;
     json_t *request = json_pack("{s:s, s:s, s:s*, s:b}", "cmd", "workstation", "address", address,
         "name", name, "forget", name == NULL);
-    int code = cli_call(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
-    if (code == EXIT_GOOD && cli->json)
-        cli_print_json(answer);
-    return code;
+    return cli_ask(cli, CLI_PROXY, TIMEOUT_MS, request, &answer);
 }
 
 static int run_workstations(struct cli *cli, int argc, char **argv)
 {
-    struct args a = args_begin(cli, argc, argv);
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "name") == 0 && argc == 4)
         return tell_proxy(cli, argv[2], argv[3]);
     if (strcmp(what, "forget") == 0 && argc == 3)
         return tell_proxy(cli, argv[2], NULL);
-    int code = args_operands(&a, 0, 0);
+    int code = args_parse(cli, argc, argv, NULL, 0, 0, NULL);
     if (code == EXIT_GOOD)
-        code = cli_call(
+        code = cli_ask(
             cli, CLI_PROXY, TIMEOUT_MS, json_pack("{s:s}", "cmd", "workstations"), &answer);
-    if (code != EXIT_GOOD)
-        return code;
-    if (cli->json)
-        cli_print_json(answer);
-    else
+    if (answer)
         print_board(cli, answer);
-    json_decref(answer);
-    return EXIT_GOOD;
+    return code;
 }
 
 const struct command cmd_workstations = {

@@ -6,7 +6,8 @@
 
 #include "cli/cli.h"
 
-/* words: "section.key=value"; an empty value takes the option out of the file. Exit code. */
-int config_set(struct cli *cli, char *const *words, int n) MUSTCHECK;
+/* words: "section.key=value", then NULL; an empty value takes the option out of the file. Exit
+ * code. */
+int config_set(struct cli *cli, const char *const *words) MUSTCHECK;
 
 #endif

@@ -108,6 +108,34 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
                : cli_failf(cli, EXIT_FAILED, "%s %s", program, process_how(&p, how, sizeof how));
 }
 
+static void keep_last(void *ctx, const json_t *line)
+{
+    json_t **last = ctx;
+    if (!json_get_true(line, "done"))
+        return;
+    json_decref(*last);
+    *last = json_deep_copy(line);
+}
+
+int job_stream_last(struct cli *cli, const char *const *args, json_t **last)
+{
+    *last = NULL;
+    return job_stream_run(cli, args, keep_last, last);
+}
+
+int job_stream_answer(struct cli *cli, const char *const *args, json_t **answer)
+{
+    _cleanup_json_ json_t *last = NULL;
+    int code = job_stream_last(cli, args, &last);
+    if (last && cli->json)
+        cli_print_json(last);
+    else if (last && code != EXIT_GOOD)
+        cli_fail_last(cli, code, last);
+    else
+        *answer = json_incref(last);
+    return code;
+}
+
 /* Over a connection of its own, since the other one streams. */
 static void cancel(void *ctx)
 {

@@ -18,6 +18,11 @@ typedef void job_stream_fn(void *ctx, const json_t *line);
 int job_stream_run(
     struct cli *cli, const char *const *args, job_stream_fn *fn, void *ctx) MUSTCHECK;
 
+/* The same for a job whose last line is its answer: a new reference in *last, NULL if none came. */
+int job_stream_last(struct cli *cli, const char *const *args, json_t **last) MUSTCHECK;
+/* The same; with --json the answer is printed, a failure is told: *answer stays NULL then. */
+int job_stream_answer(struct cli *cli, const char *const *args, json_t **answer) MUSTCHECK;
+
 /* Sends the request to the keeper and gives every line to fn until the one with "done":true.
  * Returns that line's exit code, EXIT_UNREACHABLE with *told false when no keeper runs and nothing
  * was told, or the code for a refusal, told. Takes over the reference. */

@@ -170,6 +170,18 @@ char *output_list(const json_t *array)
     return all;
 }
 
+void output_texts(const char *label, const json_t *list)
+{
+    size_t i;
+    const json_t *text;
+    if (json_array_size(list) > 0)
+        printf("%s:\n", label);
+    json_array_foreach ((json_t *)(uintptr_t)list, i, text) {
+        _cleanup_free_ char *safe = output_safe(json_string_value(text));
+        printf("  %s\n", safe);
+    }
+}
+
 char *output_words(enum lang lang, const json_t *object, const char *key)
 {
     _cleanup_free_ char *words = phrase_in(lang, object, key);

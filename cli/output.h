@@ -34,6 +34,8 @@ void output_say(size_t indent, const char *fmt, ...) PRINTF(2, 3);
 char *output_member(const json_t *object, const char *key) MUSTCHECK;
 /* The texts of an array, "a, b", made safe; malloc'ed. */
 char *output_list(const json_t *array) MUSTCHECK;
+/* The texts, a line each, below the label; nothing where there are none. */
+void output_texts(const char *label, const json_t *list);
 /* The same in the reader's language, where the member has a phrase beside it (common/phrase.h). */
 char *output_words(enum lang lang, const json_t *object, const char *key) MUSTCHECK;
 /* A member as a number; fallback if missing or no number. */

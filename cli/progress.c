@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/utf8.h"
@@ -178,4 +179,34 @@ void progress_line(void *ctx, const json_t *line)
             shown_bytes(
                 p->cli->lang, (uint64_t)output_number(line, "free", 0), space, sizeof space));
     }
+}
+
+struct telling {
+    struct progress progress;
+    progress_tell_fn *tell;
+    void *ctx;
+};
+
+static void on_told_line(void *ctx, const json_t *line)
+{
+    struct telling *t = ctx;
+    bool bar = strcmp(json_get_text(line, "event"), "progress") == 0;
+    if (!t->progress.raw && !bar) {
+        progress_clear(&t->progress);
+        if (t->tell(t->progress.cli, line, t->ctx))
+            return;
+    }
+    progress_line(&t->progress, line);
+}
+
+int progress_run(struct cli *cli, const char *const *args, progress_tell_fn *tell, void *ctx)
+{
+    struct telling t = {.tell = tell, .ctx = ctx};
+    progress_init(&t.progress, cli);
+    return job_stream_run(cli, args, on_told_line, &t);
+}
+
+bool progress_good_end(const json_t *line)
+{
+    return json_get_true(line, "done") && json_get_true(line, "ok");
 }

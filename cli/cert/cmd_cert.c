@@ -11,138 +11,86 @@
 static const struct cert_sub *const groups[] = {cert_subs_make, cert_subs_install, cert_subs_renew,
     cert_subs_back, cert_subs_show, cert_subs_client, cert_subs_export};
 
-struct option_row {
-    const char *name;
-    enum cert_option group;
-    enum { TAKES_NOTHING, TAKES_TEXT, TAKES_DAYS, TAKES_HOST, TAKES_IP, TAKES_PERMIT } kind;
-    size_t offset; /* in struct cert_args */
-};
-
-#define AT(member) offsetof(struct cert_args, member)
-static const struct option_row rows[] = {
-    {"dir", CERT_DIR, TAKES_TEXT, AT(dir)},
-    {"host", CERT_HOST, TAKES_HOST, 0},
-    {"ip", CERT_HOST, TAKES_IP, 0},
-    {"rsa", CERT_KEY_KIND, TAKES_NOTHING, AT(rsa)},
-    {"ed25519", CERT_KEY_KIND, TAKES_NOTHING, AT(ed25519)},
-    {"force", CERT_FORCE, TAKES_NOTHING, AT(force)},
-    {"days", CERT_DAYS, TAKES_DAYS, AT(days)},
-    {"name", CERT_SUBJECT, TAKES_TEXT, AT(name)},
-    {"country", CERT_SUBJECT, TAKES_TEXT, AT(country)},
-    {"canton", CERT_SUBJECT, TAKES_TEXT, AT(canton)},
-    {"place", CERT_SUBJECT, TAKES_TEXT, AT(place)},
-    {"organisation", CERT_SUBJECT, TAKES_TEXT, AT(organisation)},
-    {"department", CERT_SUBJECT, TAKES_TEXT, AT(department)},
-    {"permit", CERT_PERMIT, TAKES_PERMIT, 0},
-    {"no-constraints", CERT_PERMIT, TAKES_NOTHING, AT(no_constraints)},
-    {"encrypt-ca", CERT_CA_DAYS, TAKES_NOTHING, AT(encrypt_ca)},
-    {"ca-days", CERT_CA_DAYS, TAKES_DAYS, AT(ca_days)},
-    {"ca-key", CERT_CA_KEY, TAKES_TEXT, AT(ca_key)},
-    {"ca-passphrase-file", CERT_CA_KEY, TAKES_TEXT, AT(ca_passphrase_file)},
-    {"out", CERT_OUT, TAKES_TEXT, AT(out)},
-    {"passphrase-file", CERT_PASSPHRASE, TAKES_TEXT, AT(passphrase_file)},
-    {"no-reload", CERT_RELOAD, TAKES_NOTHING, AT(no_reload)},
-    {"new-ca", CERT_NEW_CA, TAKES_NOTHING, AT(new_ca)},
-    {"if-needed", CERT_IF_NEEDED, TAKES_NOTHING, AT(if_needed)},
-    {"allow-no-san", CERT_NO_SAN, TAKES_NOTHING, AT(allow_no_san)},
-    {"check", CERT_CHECK, TAKES_NOTHING, AT(check)},
-    {"other-names", CERT_OTHER_NAMES, TAKES_NOTHING, AT(other_names)},
-    {"trust", CERT_TRUST, TAKES_TEXT, AT(trust)},
-    {"owner", CERT_OWNER, TAKES_TEXT, AT(owner)},
-    {"old-format", CERT_OLD_FORMAT, TAKES_NOTHING, AT(old_format)},
-    {"for", CERT_FOR, TAKES_TEXT, AT(target)},
-    {"port", CERT_FOR, TAKES_TEXT, AT(port)},
-    {"database", CERT_FOR, TAKES_TEXT, AT(database)},
-    {"lang", CERT_FOR, TAKES_TEXT, AT(lang)},
-};
-
-static const struct option_row *find_row(const char *name, size_t len)
+static int take_days(void *ctx, const char *name, const char *value)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strlen(rows[i].name) == len && strncmp(rows[i].name, name, len) == 0)
-            return &rows[i];
-    return NULL;
-}
-
-static int take_days(struct cert_run *run, const char *name, const char *value, int *out)
-{
+    struct cert_run *run = ctx;
     char *end;
     long n = strtol(value, &end, 10);
     if (*end != '\0' || end == value || n < 1 || n > 10000)
-        return cli_usage(run->cli, "--%s takes a number of days from 1 to 10000", name);
-    *out = (int)n;
+        return cli_usage(run->cli, "%s takes a number of days from 1 to 10000", name);
+    *(strcmp(name, "--days") == 0 ? &run->args.days : &run->args.ca_days) = (int)n;
     return EXIT_GOOD;
 }
 
-static int take_value(struct cert_run *run, const struct option_row *row, const char *value)
+static int take_name(void *ctx, const char *name, const char *value)
 {
-    char *base = (char *)&run->args;
+    struct cert_run *run = ctx;
     struct err e = {0};
-    int r = 0;
-    switch (row->kind) {
-    case TAKES_NOTHING:
-        *(bool *)(void *)(base + row->offset) = true;
-        break;
-    case TAKES_TEXT:
-        *(const char **)(void *)(base + row->offset) = value;
-        break;
-    case TAKES_DAYS:
-        return take_days(run, row->name, value, (int *)(void *)(base + row->offset));
-    case TAKES_HOST:
-        r = cert_names_add_host(&run->args.names, value, &e);
-        break;
-    case TAKES_IP:
-        r = cert_names_add_ip(&run->args.names, value, &e);
-        break;
-    case TAKES_PERMIT:
-        names_add(&run->args.permit, value);
-        break;
-    }
+    int r = strcmp(name, "--ip") == 0 ? cert_names_add_ip(&run->args.names, value, &e)
+                                      : cert_names_add_host(&run->args.names, value, &e);
     return r < 0 ? cli_usage(run->cli, "%s", e.text) : EXIT_GOOD;
 }
 
-/* Takes one option at argv[*at]; moves *at to its last word. */
-static int take_option(
-    struct cert_run *run, const struct cert_sub *sub, int argc, char **argv, int *at)
+static int take_permit(void *ctx, const char *name, const char *value)
 {
-    const char *name = argv[*at] + 2;
-    size_t len = strcspn(name, "=");
-    const struct option_row *row = find_row(name, len);
-    if (row == NULL || (row->group & sub->options) == 0)
-        return cli_usage(run->cli, "%s does not take the option --%.*s", sub->name, (int)len, name);
-    const char *value = name[len] == '=' ? name + len + 1 : NULL;
-    if (row->kind == TAKES_NOTHING && value != NULL)
-        return cli_usage(run->cli, "--%s takes no value", row->name);
-    if (row->kind != TAKES_NOTHING && value == NULL) {
-        if (*at + 1 >= argc)
-            return cli_usage(run->cli, "--%s needs a value", row->name);
-        value = argv[++*at];
-    }
-    return take_value(run, row, value);
+    struct cert_run *run = ctx;
+    (void)name;
+    names_add(&run->args.permit, value);
+    return EXIT_GOOD;
 }
 
 static int take_arguments(struct cert_run *run, const struct cert_sub *sub, int argc, char **argv)
 {
-    bool only_words = false;
-    run->argv = xcalloc((size_t)argc + 1, sizeof *run->argv);
-    for (int i = 0; i < argc; i++) {
-        if (!only_words && strcmp(argv[i], "--") == 0) {
-            only_words = true;
-        } else if (!only_words && strncmp(argv[i], "--", 2) == 0) {
-            int code = take_option(run, sub, argc, argv, &i);
-            if (code != EXIT_GOOD)
-                return code;
-        } else {
-            run->argv[run->argc++] = argv[i];
-        }
-    }
-    if (run->argc < sub->min_args)
-        return cli_usage(run->cli, "%s: an argument is missing", sub->name);
-    if (run->argc > sub->max_args) {
-        return cli_usage(run->cli, "%s does not know what to do with \"%s\"", sub->name,
-            run->argv[sub->max_args]);
-    }
-    return EXIT_GOOD;
+    struct cert_args *a = &run->args;
+    const struct {
+        enum cert_option group;
+        struct args_option option;
+    } rows[] = {
+        {CERT_DIR, {"--dir=", &a->dir}},
+        {CERT_HOST, {"--host=", .take = take_name, .ctx = run}},
+        {CERT_HOST, {"--ip=", .take = take_name, .ctx = run}},
+        {CERT_KEY_KIND, {"--rsa", .flag = &a->rsa}},
+        {CERT_KEY_KIND, {"--ed25519", .flag = &a->ed25519}},
+        {CERT_FORCE, {"--force", .flag = &a->force}},
+        {CERT_DAYS, {"--days=", .take = take_days, .ctx = run}},
+        {CERT_SUBJECT, {"--name=", &a->name}},
+        {CERT_SUBJECT, {"--country=", &a->country}},
+        {CERT_SUBJECT, {"--canton=", &a->canton}},
+        {CERT_SUBJECT, {"--place=", &a->place}},
+        {CERT_SUBJECT, {"--organisation=", &a->organisation}},
+        {CERT_SUBJECT, {"--department=", &a->department}},
+        {CERT_PERMIT, {"--permit=", .take = take_permit, .ctx = run}},
+        {CERT_PERMIT, {"--no-constraints", .flag = &a->no_constraints}},
+        {CERT_CA_DAYS, {"--encrypt-ca", .flag = &a->encrypt_ca}},
+        {CERT_CA_DAYS, {"--ca-days=", .take = take_days, .ctx = run}},
+        {CERT_CA_KEY, {"--ca-key=", &a->ca_key}},
+        {CERT_CA_KEY, {"--ca-passphrase-file=", &a->ca_passphrase_file}},
+        {CERT_OUT, {"--out=", &a->out}},
+        {CERT_PASSPHRASE, {"--passphrase-file=", &a->passphrase_file}},
+        {CERT_RELOAD, {"--no-reload", .flag = &a->no_reload}},
+        {CERT_NEW_CA, {"--new-ca", .flag = &a->new_ca}},
+        {CERT_IF_NEEDED, {"--if-needed", .flag = &a->if_needed}},
+        {CERT_NO_SAN, {"--allow-no-san", .flag = &a->allow_no_san}},
+        {CERT_CHECK, {"--check", .flag = &a->check}},
+        {CERT_OTHER_NAMES, {"--other-names", .flag = &a->other_names}},
+        {CERT_TRUST, {"--trust=", &a->trust}},
+        {CERT_OWNER, {"--owner=", &a->owner}},
+        {CERT_OLD_FORMAT, {"--old-format", .flag = &a->old_format}},
+        {CERT_FOR, {"--for=", &a->target}},
+        {CERT_FOR, {"--port=", &a->port}},
+        {CERT_FOR, {"--database=", &a->database}},
+        {CERT_FOR, {"--lang=", &a->lang}},
+    };
+    struct args_option options[sizeof rows / sizeof rows[0] + 1] = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].group & sub->options)
+            options[n++] = rows[i].option;
+    run->argv = xcalloc((size_t)sub->max_args + 1, sizeof *run->argv);
+    int code = args_parse(run->cli, argc, argv, options, sub->min_args, sub->max_args, run->argv);
+    while (run->argv[run->argc])
+        run->argc++;
+    return code;
 }
 
 static const struct cert_sub *find_sub(const char *name)
@@ -170,7 +118,7 @@ static int run_cert(struct cli *cli, int argc, char **argv)
     /* The proxy's user must be able to pass through the folders, whatever root's umask is; secrets
      * get their modes one by one. */
     umask(022);
-    int code = take_arguments(&run, sub, argc - 2, argv + 2);
+    int code = take_arguments(&run, sub, argc - 1, argv + 1);
     if (code == EXIT_GOOD)
         code = sub->run(&run);
     cert_store_close(&run.store);

@@ -12,6 +12,7 @@
 #include "certs/make.h"
 #include "certs/names.h"
 #include "certs/cert_store.h"
+#include "cli/args.h"
 #include "cli/cli.h"
 
 /* Options as bits, so that each subcommand says which ones it takes. */
@@ -57,7 +58,7 @@ struct cert_run {
     unsigned options; /* of that subcommand */
     struct cert_args args;
     int argc; /* what is no option */
-    char **argv;
+    const char **argv;
     time_t now;
     struct cert_store store;     /* open where cert_open was called */
     char *proxy_socket;          /* NULL: no configuration, or another folder than the proxy's */

@@ -131,11 +131,9 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
     unsigned warnings = (cert_info_warnings(i, run->now) & ~(unsigned)CERT_WARN_NO_SAN) |
                         cert_cut_by_ca(run, x);
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:o, s:s, s:s, s:s, s:s}", "ok", 1, "certificate",
+        cli_print_new(json_pack("{s:b, s:o, s:s, s:s, s:s, s:s}", "ok", 1, "certificate",
             cert_json(i, warnings, run->now), "certificate_file", f->pem, "key_file", f->key,
-            "pkcs12_file", f->p12, "password_file", f->password);
-        cli_print_json(o);
-        json_decref(o);
+            "pkcs12_file", f->p12, "password_file", f->password));
     } else {
         cert_print(run->cli, i, warnings, run->now);
         printf(
@@ -205,11 +203,9 @@ static int tell_list(struct cert_run *run, size_t added)
         return cert_fail(run, &e);
     int code = cert_reload(run, &e);
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:I, s:I, s:s, s:s}", "ok", code == EXIT_GOOD, "added",
+        cli_print_new(json_pack("{s:b, s:I, s:I, s:s, s:s}", "ok", code == EXIT_GOOD, "added",
             (json_int_t)added, "revoked", (json_int_t)l.n, "crl_file", path, "reload",
-            run->reload_word);
-        cli_print_json(o);
-        json_decref(o);
+            run->reload_word));
     } else {
         printf(tr(run->cli, "%zu certificates revoked now, %zu in all. The list is in %s.\n"),
             added, l.n, path);

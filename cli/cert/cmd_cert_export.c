@@ -128,10 +128,8 @@ static int write_guide(struct cert_run *run, const char *dir, enum guide_target 
     if (code != EXIT_GOOD)
         return code;
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:O, s:s, s:s, s:s}", "ok", 1, "files", files, "jdbc_url", url,
-            "database_field", field, "trust_password", GUIDE_TRUST_PASSWORD);
-        cli_print_json(o);
-        json_decref(o);
+        cli_print_new(json_pack("{s:b, s:O, s:s, s:s, s:s}", "ok", 1, "files", files, "jdbc_url",
+            url, "database_field", field, "trust_password", GUIDE_TRUST_PASSWORD));
         return EXIT_GOOD;
     }
     printf("%s%s\n", text, tr(run->cli, "Files:"));

@@ -196,9 +196,7 @@ static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
     if (file_publish(path, text, len, 0644, &e) < 0)
         return cert_fail(run, &e);
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:s}", "ok", 1, "request_file", path);
-        cli_print_json(o);
-        json_decref(o);
+        cli_print_new(json_pack("{s:b, s:s}", "ok", 1, "request_file", path));
     } else {
         printf(tr(run->cli,
                    "The request is in %s. Have it signed, then: elexgate cert install ANSWER\n"),
@@ -251,10 +249,8 @@ static int tell_signed(struct cert_run *run, X509 *x, const char *path)
         return cert_fail(run, &e);
     unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
-            cert_json(i, warnings, run->now), "certificate_file", path);
-        cli_print_json(o);
-        json_decref(o);
+        cli_print_new(json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
+            cert_json(i, warnings, run->now), "certificate_file", path));
     } else {
         printf(tr(run->cli, "Signed: %s\n\n"), path);
         cert_print(run->cli, i, warnings, run->now);

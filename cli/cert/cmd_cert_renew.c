@@ -26,13 +26,10 @@ int cert_names_of(struct cert_run *run, const struct cert_info *old)
 static int tell_not_needed(struct cert_run *run, const struct cert_info *i)
 {
     int left = cert_info_days_left(i, run->now);
-    if (run->cli->json) {
-        json_t *o = json_pack("{s:b, s:b, s:i}", "ok", 1, "renewed", 0, "days_left", left);
-        cli_print_json(o);
-        json_decref(o);
-    } else {
+    if (run->cli->json)
+        cli_print_new(json_pack("{s:b, s:b, s:i}", "ok", 1, "renewed", 0, "days_left", left));
+    else
         printf(tr(run->cli, "Nothing to do: %d days are left.\n"), left);
-    }
     return EXIT_GOOD;
 }
 

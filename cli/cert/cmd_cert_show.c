@@ -101,10 +101,8 @@ static int run_fingerprint(struct cert_run *run)
         return cert_fail(run, &e);
     _cleanup_free_ char *colons = cert_colons(i->fingerprint_sha256);
     if (run->cli->json) {
-        json_t *o = json_pack(
-            "{s:b, s:s, s:s}", "ok", 1, "file", path, "fingerprint_sha256", i->fingerprint_sha256);
-        cli_print_json(o);
-        json_decref(o);
+        cli_print_new(json_pack(
+            "{s:b, s:s, s:s}", "ok", 1, "file", path, "fingerprint_sha256", i->fingerprint_sha256));
     } else {
         printf("%s\n", colons);
     }

@@ -30,11 +30,9 @@ void doctor_tell(
     if (d->nagios)
         return;
     if (d->cli->json) {
-        json_t *o = json_pack("{s:s, s:s, s:b, s:s, s:s, s:s*}", "event", "check", "name", name,
+        cli_print_new(json_pack("{s:s, s:s, s:b, s:s, s:s, s:s*}", "event", "check", "name", name,
             "good", level == DOCTOR_GOOD, "level", words[level], "text", text, "fix",
-            level == DOCTOR_GOOD ? NULL : fix);
-        cli_print_json(o);
-        json_decref(o);
+            level == DOCTOR_GOOD ? NULL : fix));
         return;
     }
     printf("%-7s %s\n", marks[level], text);
@@ -85,11 +83,9 @@ static int tell_end(const struct doctor *d, int job)
         return nagios_line(d);
     int code = d->criticals ? EXIT_FAILED : job;
     if (d->cli->json) {
-        json_t *o = json_pack("{s:b, s:b, s:i, s:i, s:i, s:i}", "done", 1, "ok", code == EXIT_GOOD,
-            "exit", code, "critical", (int)d->criticals, "warnings", (int)d->warnings, "good",
-            (int)d->good);
-        cli_print_json(o);
-        json_decref(o);
+        cli_print_new(json_pack("{s:b, s:b, s:i, s:i, s:i, s:i}", "done", 1, "ok",
+            code == EXIT_GOOD, "exit", code, "critical", (int)d->criticals, "warnings",
+            (int)d->warnings, "good", (int)d->good));
     } else
         printf(
             tr(d->cli, "\n%u good, %u to look at, %u bad\n"), d->good, d->warnings, d->criticals);
@@ -99,12 +95,9 @@ static int tell_end(const struct doctor *d, int job)
 static int run_doctor(struct cli *cli, int argc, char **argv)
 {
     static const char *const job_args[] = {"doctor", NULL};
-    static const char *const options[] = {"--nagios", NULL};
     struct doctor d = {.cli = cli};
-    struct args a = args_begin(cli, argc, argv);
-    while (args_next(&a, options))
-        d.nagios = true;
-    int code = args_operands(&a, 0, 0);
+    const struct args_option options[] = {{"--nagios", .flag = &d.nagios}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 0, NULL);
     if (code != EXIT_GOOD)
         return code;
     if (!cli_config(cli)) {

@@ -15,47 +15,34 @@
 #include "common/utf8.h"
 #include "common/json_get.h"
 
-static const char *const option_names[] = {"--host=", "--port=", "--database=",
-    "--database-socket=", "--database-host=", "--database-port=", "--backup-folder=", "--schedule=",
-    "--user=", "--login=", "--login-password-file=", "--login-socket=", "--yes", "--dry-run",
-    "--force", "--no-grants", "--no-certificate", "--account-only", "--binlog", NULL};
-
 /* What was given on the command line; NULL: to be asked. */
 struct given {
     const char *port, *database, *socket, *db_host, *db_port, *folder, *schedule, *user;
     char names[INIT_TEXT];
 };
 
+static int take_host(void *ctx, const char *name, const char *value)
+{
+    struct given *g = ctx;
+    size_t n = strlen(g->names);
+    (void)name;
+    utf8_format(g->names + n, sizeof g->names - n, "%s%s", n ? " " : "", value);
+    return EXIT_GOOD;
+}
+
 static int take_options(struct init *in, struct given *g, int argc, char **argv)
 {
-    struct args a = args_begin(in->cli, argc, argv);
-    const struct {
-        const char *name;
-        const char **value;
-        bool *flag;
-    } rows[] = {{"--port=", &g->port}, {"--database=", &g->database},
-        {"--database-socket=", &g->socket}, {"--database-host=", &g->db_host},
-        {"--database-port=", &g->db_port}, {"--backup-folder=", &g->folder},
-        {"--schedule=", &g->schedule}, {"--user=", &g->user}, {"--login=", &in->login},
-        {"--login-password-file=", &in->login_file}, {"--login-socket=", &in->login_way},
-        {"--account-only", NULL, &in->account_only}, {"--binlog", NULL, &in->binlog},
-        {"--yes", NULL, &in->yes}, {"--dry-run", NULL, &in->dry_run}, {"--force", NULL, &in->force},
-        {"--no-grants", NULL, &in->no_grants}, {"--no-certificate", NULL, &in->no_certificate}};
-    const char *o;
-    while ((o = args_next(&a, option_names))) {
-        if (strcmp(o, "--host=") == 0) {
-            size_t n = strlen(g->names);
-            utf8_format(g->names + n, sizeof g->names - n, "%s%s", n ? " " : "", a.value);
-        }
-        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-            if (strcmp(o, rows[i].name) == 0) {
-                if (rows[i].flag)
-                    *rows[i].flag = true;
-                else
-                    *rows[i].value = a.value;
-            }
-    }
-    return args_operands(&a, 0, 0);
+    const struct args_option options[] = {{"--host=", .take = take_host, .ctx = g},
+        {"--port=", &g->port}, {"--database=", &g->database}, {"--database-socket=", &g->socket},
+        {"--database-host=", &g->db_host}, {"--database-port=", &g->db_port},
+        {"--backup-folder=", &g->folder}, {"--schedule=", &g->schedule}, {"--user=", &g->user},
+        {"--login=", &in->login}, {"--login-password-file=", &in->login_file},
+        {"--login-socket=", &in->login_way}, {"--account-only", .flag = &in->account_only},
+        {"--binlog", .flag = &in->binlog}, {"--yes", .flag = &in->yes},
+        {"--dry-run", .flag = &in->dry_run}, {"--force", .flag = &in->force},
+        {"--no-grants", .flag = &in->no_grants}, {"--no-certificate", .flag = &in->no_certificate},
+        {0}};
+    return args_parse(in->cli, argc, argv, options, 0, 0, NULL);
 }
 
 /* One question; what stands in value is the answer to an empty line. false: nobody answers. */

@@ -46,9 +46,15 @@ static void print_row(const char *sign, const json_t *row)
     putchar('\n');
 }
 
-static void print_difference(struct lines *l, const json_t *line)
+/* How many rows would be written. */
+static int64_t rows_of(const json_t *line)
 {
-    const struct cli *cli = l->cli;
+    return output_number(line, "gone", 0) + output_number(line, "changed", 0) +
+           (json_get_true(line, "exact") ? output_number(line, "added", 0) : 0);
+}
+
+static void print_difference(const struct cli *cli, const json_t *line)
+{
     const json_t *keys = json_object_get(line, "keys"), *row;
     _cleanup_free_ char *table = output_member(line, "table");
     int64_t gone = output_number(line, "gone", 0), changed = output_number(line, "changed", 0),
@@ -68,8 +74,7 @@ static void print_difference(struct lines *l, const json_t *line)
         print_row("    -", json_object_get(row, "now"));
         print_row("    +", json_object_get(row, "then"));
     }
-    l->rows = gone + changed + (exact ? added : 0);
-    if (l->rows == 0)
+    if (rows_of(line) == 0)
         printf("%s\n", tr(cli, "There is nothing to write back."));
 }
 
@@ -94,17 +99,16 @@ static void on_rescue_line(void *ctx, const json_t *line)
     bool plan = strcmp(event, "rescue") == 0, done = strcmp(event, "rescued") == 0;
     if (plan && !l->id)
         l->id = output_member(line, "id");
+    if (plan)
+        l->rows = rows_of(line);
     if (l->progress.raw || !(plan || done)) {
-        if (plan)
-            l->rows = output_number(line, "gone", 0) + output_number(line, "changed", 0) +
-                      (json_get_true(line, "exact") ? output_number(line, "added", 0) : 0);
-        if (l->progress.raw || !json_get_true(line, "done") || !json_get_true(line, "ok"))
+        if (l->progress.raw || !progress_good_end(line))
             progress_line(&l->progress, line);
         return;
     }
     progress_clear(&l->progress);
     if (plan)
-        print_difference(l, line);
+        print_difference(l->cli, line);
     else
         print_rescued(l->cli, line);
 }
@@ -131,18 +135,21 @@ static int go_on(struct lines *l, bool yes)
 
 static int run_rescue(struct cli *cli, int argc, char **argv)
 {
-    static const struct args_member members[] = {{"--where=", "where"}, {"--to=", "to"},
-        {"--before=", "before"}, {"--timeline=", "timeline"}, {"--exact", "exact"},
-        {"--rows", "rows"}, {"--dry-run", "dry_run"}, {"--yes", "yes"}, {NULL, NULL}};
-    struct args a = args_begin(cli, argc, argv);
     struct lines l = {.cli = cli, .rows = -1};
     _cleanup_json_ json_t *ask = json_object();
-    args_members(&a, members, ask);
-    if (!a.failed && a.next < argc)
-        (void)json_object_set_new(ask, "table", json_text(argv[a.next++]));
-    args_members(&a, members, ask);
+    const char *table;
+    const struct args_option options[] = {{"--where=", .request = ask, .member = "where"},
+        {"--to=", .request = ask, .member = "to"},
+        {"--before=", .request = ask, .member = "before"},
+        {"--timeline=", .request = ask, .member = "timeline"},
+        {"--exact", .request = ask, .member = "exact"},
+        {"--rows", .request = ask, .member = "rows"},
+        {"--dry-run", .request = ask, .member = "dry_run"},
+        {"--yes", .request = ask, .member = "yes"}, {0}};
+    int code = args_parse(cli, argc, argv, options, 0, 1, &table);
+    if (table)
+        (void)json_object_set_new(ask, "table", json_text(table));
     bool yes = json_get_true(ask, "yes"), dry_run = json_get_true(ask, "dry_run");
-    int code = a.failed ? a.failed : args_operands(&a, 0, 0);
     if (code == EXIT_GOOD && !yes && !dry_run && !cli_on_terminal(cli))
         code = cli_nobody_to_ask(cli);
     if (code == EXIT_GOOD)

@@ -14,42 +14,44 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 
-/* What stands in the request (backup/rules/restore_request.h) as it stands on the command line;
- * what goes together is the job's to say. */
-static const struct args_member members[] = {
-    {"--yes", "yes"},
-    {"--dry-run", "dry_run"},
-    {"--no-trial", "no_trial"},
-    {"--foreign", "foreign"},
-    {"--accept-loss", "accept_loss"},
-    {"--recover-with=", "recover_with"},
-    {"--sql=", "file"},
-    {"--names=", "names"},
-    {"--into=", "folder"},
-    {"--serve=", "socket"},
-    {"--to=", "to"},
-    {"--before=", "before"},
-    {"--timeline=", "timeline"},
-    {NULL, NULL},
-};
-
 static bool has(const json_t *ask, const char *member)
 {
     return json_object_get(ask, member) != NULL;
 }
 
+/* What stands in the request (backup/rules/restore_request.h) as it stands on the command line;
+ * what goes together is the job's to say. */
 static int parse(struct cli *cli, int argc, char **argv, json_t *ask)
 {
-    struct args a = args_begin(cli, argc, argv);
+#define MEMBER(option, name)                                                                       \
+    {                                                                                              \
+        option, .request = ask, .member = name                                                     \
+    }
+    const struct args_option options[] = {
+        MEMBER("--yes", "yes"),
+        MEMBER("--dry-run", "dry_run"),
+        MEMBER("--no-trial", "no_trial"),
+        MEMBER("--foreign", "foreign"),
+        MEMBER("--accept-loss", "accept_loss"),
+        MEMBER("--recover-with=", "recover_with"),
+        MEMBER("--sql=", "file"),
+        MEMBER("--names=", "names"),
+        MEMBER("--into=", "folder"),
+        MEMBER("--serve=", "socket"),
+        MEMBER("--to=", "to"),
+        MEMBER("--before=", "before"),
+        MEMBER("--timeline=", "timeline"),
+        {0},
+    };
+    _cleanup_free_ const char **words = xcalloc((size_t)argc, sizeof *words);
     json_t *types = json_array();
     (void)json_object_set_new(ask, "types", types);
-    /* Options may stand before, between and after the words. */
-    for (args_members(&a, members, ask); !a.failed && a.next < argc; args_members(&a, members, ask))
-        if (!has(ask, "which"))
-            (void)json_object_set_new(ask, "which", json_text(argv[a.next++]));
-        else
-            (void)json_array_append_new(types, json_text(argv[a.next++]));
-    return a.failed;
+    int code = args_parse(cli, argc, argv, options, 0, argc, words);
+    if (words[0])
+        (void)json_object_set_new(ask, "which", json_text(words[0]));
+    for (int i = 1; i < argc && words[i]; i++)
+        (void)json_array_append_new(types, json_text(words[i]));
+    return code;
 }
 
 /* Somebody must be there to answer, or have answered. */
@@ -85,12 +87,16 @@ static void on_answer(void *ctx, const json_t *line)
         progress_line(&l->progress, line);
 }
 
-static int start_job(struct cli *cli, json_t *ask, const char *action, job_stream_fn *fn, void *ctx)
+static char *request_text(json_t *ask, const char *action)
 {
     (void)json_object_set_new(ask, "action", json_string(action));
-    _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
-    const char *args[] = {"restore", text, NULL};
-    return job_stream_run(cli, args, fn, ctx);
+    return json_dumps(ask, JSON_COMPACT);
+}
+
+static int start_job(struct cli *cli, json_t *ask, const char *action, job_stream_fn *fn, void *ctx)
+{
+    _cleanup_free_ char *text = request_text(ask, action);
+    return job_stream_run(cli, (const char *const[]){"restore", text, NULL}, fn, ctx);
 }
 
 /* New reference in *event; NULL if it did not come. */
@@ -157,20 +163,12 @@ static int run_and_ask(struct cli *cli, json_t *ask, const char *action)
     return run_job(cli, ask, action, NULL);
 }
 
-static void keep_done(void *ctx, const json_t *line)
-{
-    json_t **last = ctx;
-    if (!json_get_true(line, "done"))
-        return;
-    json_decref(*last);
-    *last = json_deep_copy(line);
-}
-
 /* A wrong name is said before anything else, such as that a terminal is missing. */
 static int can_be_done(struct cli *cli, json_t *ask)
 {
     _cleanup_json_ json_t *last = NULL;
-    int code = start_job(cli, ask, "plan", keep_done, &last);
+    _cleanup_free_ char *text = request_text(ask, "plan");
+    int code = job_stream_last(cli, (const char *const[]){"restore", text, NULL}, &last);
     if (code != EXIT_GOOD && json_get_str(last, "error"))
         cli_fail_last(cli, code, last);
     return code;

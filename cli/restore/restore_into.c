@@ -4,17 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/job_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "common/json_get.h"
 #include "common/shown.h"
-
-struct lines {
-    struct cli *cli;
-    struct progress progress;
-    bool serving;
-};
 
 static bool event_is(const json_t *line, const char *event)
 {
@@ -70,35 +63,28 @@ static void tell_serving(const struct cli *cli, const json_t *line)
     fflush(stdout);
 }
 
-static void on_restore_into_line(void *ctx, const json_t *line)
+static bool tell_into(struct cli *cli, const json_t *line, void *ctx)
 {
-    struct lines *l = ctx;
-    bool ended = l->serving && json_get_true(line, "done") && json_get_true(line, "ok");
-    if (l->progress.raw || !(event_is(line, "unpacked") || event_is(line, "serving") || ended)) {
-        progress_line(&l->progress, line);
-        return;
-    }
-    progress_clear(&l->progress);
+    bool *serving = ctx;
     if (event_is(line, "unpacked"))
-        tell_unpacked(l->cli, line);
-    else if (event_is(line, "serving")) {
-        l->serving = true;
-        tell_serving(l->cli, line);
-    } else
-        printf(
-            "%s\n", tr(l->cli, "The throwaway server is stopped; the folder can be served again."));
+        tell_unpacked(cli, line);
+    else if (event_is(line, "serving"))
+        tell_serving(cli, line);
+    else if (*serving && progress_good_end(line))
+        printf("%s\n", tr(cli, "The throwaway server is stopped; the folder can be served again."));
+    else
+        return false;
+    *serving |= event_is(line, "serving");
+    return true;
 }
 
 int restore_run_into(struct cli *cli, json_t *ask)
 {
-    struct lines l = {.cli = cli};
-    bool serve = json_object_get(ask, "socket");
-    progress_init(&l.progress, cli);
+    bool serving = false, serve = json_object_get(ask, "socket");
     (void)json_object_set_new(ask, "action", json_string(serve ? "serve" : "into"));
     if (!serve && !json_object_get(ask, "which") && !json_object_get(ask, "to") &&
         !json_object_get(ask, "before"))
         (void)json_object_set_new(ask, "which", json_string("latest"));
     _cleanup_free_ char *text = json_dumps(ask, JSON_COMPACT);
-    const char *args[] = {"restore", text, NULL};
-    return job_stream_run(cli, args, on_restore_into_line, &l);
+    return progress_run(cli, (const char *const[]){"restore", text, NULL}, tell_into, &serving);
 }

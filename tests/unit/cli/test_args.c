@@ -14,76 +14,105 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
-static const char *const options[] = {"--reason=", "--force", "--reason-de=", NULL};
 static struct cli cli;
+static const char *reason, *other, *words[3];
+static bool force;
+static struct args_words passed;
+static json_t *request;
 
-/* A command line from its words, separated by "|". */
-static struct args begin(const char *words)
+/* A command line from its words, separated by "|", with one or two operands. */
+static int parse(const char *line)
 {
     static char text[200], *argv[20];
+    const struct args_option options[] = {{"--reason=", &reason, .pass = &passed},
+        {"--force", .flag = &force, .pass = &passed, .request = request, .member = "forced"},
+        {"--reason-de=", &other, .request = request, .member = "reason"}, {0}};
     int argc = 0;
-
-    snprintf(text, sizeof text, "%s", words);
+    snprintf(text, sizeof text, "%s", line);
     for (char *p = text; p; argc++) {
         argv[argc] = p;
         p = strchr(p, '|');
         if (p)
             *p++ = '\0';
     }
-    return args_begin(&cli, argc, argv);
+    reason = other = NULL;
+    force = false;
+    passed = (struct args_words){{"job"}, 1};
+    return args_parse(&cli, argc, argv, options, 1, 2, words);
 }
 
 static void both_forms_of_a_value(void **state)
 {
-    struct args a = begin("x|--reason|a b|--reason-de=c=d|--force|--reason=|one|two");
-
     (void)state;
-    assert_string_equal(args_next(&a, options), "--reason=");
-    assert_string_equal(a.value, "a b");
-    assert_string_equal(args_next(&a, options), "--reason-de=");
-    assert_string_equal(a.value, "c=d");
-    assert_string_equal(args_next(&a, options), "--force");
-    assert_null(a.value);
-    assert_string_equal(args_next(&a, options), "--reason=");
-    assert_string_equal(a.value, "");
-    assert_null(args_next(&a, options));
-    assert_int_equal(args_operands(&a, 1, 2), EXIT_GOOD);
-    assert_string_equal(a.argv[a.next], "one");
+    assert_int_equal(parse("x|--reason|a b|one|--reason-de=c=d|--force|--reason=|two"), EXIT_GOOD);
+    assert_string_equal(reason, "");
+    assert_string_equal(other, "c=d");
+    assert_true(force);
+    assert_string_equal(words[0], "one");
+    assert_string_equal(words[1], "two");
+    assert_int_equal(parse("x|one"), EXIT_GOOD);
+    assert_null(reason);
+    assert_false(force);
+    assert_null(words[1]);
+}
+
+static void what_a_job_gets(void **state)
+{
+    static const char *const want[] = {"job", "--reason", "a", "--force", "--reason", "b", NULL};
+    (void)state;
+    assert_int_equal(parse("x|--reason=a|--force|one|--reason-de=no|--reason|b"), EXIT_GOOD);
+    assert_int_equal(passed.n, COUNT(want) - 1);
+    for (int i = 0; want[i]; i++)
+        assert_string_equal(passed.v[i], want[i]);
+    assert_null(passed.v[passed.n]);
+}
+
+static void what_a_request_gets(void **state)
+{
+    (void)state;
+    request = json_object();
+    assert_int_equal(parse("x|--force|--reason-de=c|one"), EXIT_GOOD);
+    assert_true(json_is_true(json_object_get(request, "forced")));
+    assert_string_equal(json_string_value(json_object_get(request, "reason")), "c");
+    assert_int_equal(json_object_size(request), 2);
+    json_decref(request);
+    request = NULL;
 }
 
 static void a_double_dash_ends_the_options(void **state)
 {
-    struct args a = begin("x|--force|--|--reason|-1");
-
     (void)state;
-    assert_string_equal(args_next(&a, options), "--force");
-    assert_null(args_next(&a, options));
-    assert_int_equal(args_operands(&a, 2, 2), EXIT_GOOD);
-    assert_string_equal(a.argv[a.next], "--reason");
+    assert_int_equal(parse("x|--force|--|--reason|-1"), EXIT_GOOD);
+    assert_true(force);
+    assert_string_equal(words[0], "--reason");
+    assert_string_equal(words[1], "-1");
+}
+
+static void without_options(void **state)
+{
+    char x[] = "x", run[] = "run", text[] = "-text", *plain[] = {x, run, text},
+         *wrong[] = {x, text, run};
+    (void)state;
+    assert_int_equal(args_parse(&cli, 3, plain, NULL, 2, 2, words), EXIT_GOOD);
+    assert_string_equal(words[1], "-text");
+    assert_int_equal(args_parse(&cli, 3, wrong, NULL, 2, 2, words), EXIT_USAGE);
 }
 
 static void a_single_dash_is_an_operand(void **state)
 {
-    struct args a = begin("x|-");
-
     (void)state;
-    assert_null(args_next(&a, options));
-    assert_int_equal(args_operands(&a, 1, 1), EXIT_GOOD);
+    assert_int_equal(parse("x|-"), EXIT_GOOD);
+    assert_string_equal(words[0], "-");
 }
 
 static void mistakes(void **state)
 {
-    static const char *const lines[] = {"x|--resaon|a", "x|--reason", "x|--force=yes", "x|--forc|a",
-        "x|-f|a", "x|a|b", "x", "x|--|a|b"};
-
+    static const char *const lines[] = {"x|--resaon|a", "x|a|--reason", "x|--force=yes|a",
+        "x|--forc|a", "x|-f|a", "x|a|b|c", "x", "x|--|a|b|c", "x|a|--reasons=b"};
     (void)state;
-    for (int i = 0; i < COUNT(lines); i++) {
-        struct args a = begin(lines[i]);
-        while (args_next(&a, options))
-            ;
-        if (args_operands(&a, 1, 1) != EXIT_USAGE)
+    for (int i = 0; i < COUNT(lines); i++)
+        if (parse(lines[i]) != EXIT_USAGE)
             fail_msg("%s was accepted", lines[i]);
-    }
 }
 
 static void moments(void **state)
@@ -123,6 +152,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_forms_of_a_value),
+        cmocka_unit_test(what_a_job_gets),
+        cmocka_unit_test(what_a_request_gets),
+        cmocka_unit_test(without_options),
         cmocka_unit_test(a_double_dash_ends_the_options),
         cmocka_unit_test(a_single_dash_is_an_operand),
         cmocka_unit_test(mistakes),
