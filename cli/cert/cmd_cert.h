@@ -65,6 +65,7 @@ struct cert_run {
     const char *reload_word;     /* set by cert_reload, for JSON: off, done, not-running, refused */
     const char *reload_text;     /* the same for people */
     const struct config *config; /* the one that the folder belongs to; NULL: none */
+    const struct make_signer *signer; /* our CA, where it has just issued; borrowed */
 };
 
 struct cert_sub {
@@ -111,6 +112,10 @@ int cert_names_of(struct cert_run *run, const struct cert_info *old) MUSTCHECK;
  * or a reference that is taken over. Exit code. */
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
     json_t *extra) MUSTCHECK;
+
+/* The page's pair goes after the server's, which is about to be published: issued beside it, with a
+ * key of its own. run->args.names are the server's. */
+int cert_page_follow(struct cert_run *run, const struct cert_pair *pair, struct err *e) MUSTCHECK;
 
 /* The certificates that clients must trust, the lasting one first: the CAs of the folder where one
  * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:

@@ -20,7 +20,7 @@
 
 #define RELOAD_TIMEOUT_MS 10000
 #define PACKAGE_USER      "elexgate"
-#define PACKAGE_GROUP     "elexgate-tls" /* proxy and console share the key */
+#define PACKAGE_GROUP     "elexgate-tls" /* may read the gate's key */
 
 /* Refusals of bad certificates are EXIT_REFUSED. */
 static int refusal_code(const struct err *e)
@@ -414,6 +414,7 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
     if (r < 0 ||
         cert_pair_make(chain, key, known, "the new certificate", "the new key", &pair, &e) < 0 ||
         cert_pair_fits(pair, "the new certificate", run->now, &e) < 0 ||
+        cert_page_follow(run, pair, &e) < 0 ||
         cert_store_publish(&run->store, pair, run->now, &e) < 0) {
         code = cert_fail(run, &e);
     } else {

@@ -164,6 +164,7 @@ static int run_init(struct cert_run *run)
     if (r < 0)
         return cert_fail(run, &e);
     _cleanup_free_ char *ca_path = cert_store_path(&run->store, "ca.pem");
+    run->signer = &signer;
     code = publish_chain(run, leaf, ca, key,
         tr(run->cli, "A private CA and the server's certificate have been made."),
         json_pack("{s:s}", "ca_file", ca_path));

@@ -121,9 +121,9 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     CHECK(chain != NULL && X509_up_ref(leaf) == 1 && sk_X509_push(chain, leaf) > 0);
     if (successor_issuers(&run->store, ca, run->now, chain, &e) < 0)
         return cert_fail(run, &e);
-    code = cert_publish(run, chain, key, tr(run->cli, "The server's certificate has been renewed."),
+    run->signer = &signer;
+    return cert_publish(run, chain, key, tr(run->cli, "The server's certificate has been renewed."),
         json_pack("{s:b}", "renewed", 1));
-    return code;
 }
 
 /* The old CA is at its end: the same certificate goes on without its cross-signature. */

@@ -227,6 +227,43 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
         tr(d->cli, "workstations see the same; the proxy's log says more"));
 }
 
+static int read_leaf(const char *path, struct cert_info **out, struct err *e)
+{
+    _cleanup_free_ char *data = NULL;
+    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
+    size_t len;
+    int r = pem_read_file(path, &data, &len, e);
+    if (r == 0)
+        r = pem_parse_chain(data, len, path, &chain, e);
+    return r == 0 ? cert_info_new(sk_X509_value(chain, 0), out, e) : r;
+}
+
+/* The page's own, where it has one. */
+static void page(struct doctor *d)
+{
+    struct cli *cli = d->cli;
+    struct cert_info *i = NULL;
+    struct err e = {0};
+    const char *path = config_str(cli_config(cli), "console", NULL, "certificate");
+    if (!path)
+        return;
+    if (read_leaf(path, &i, &e) < 0) {
+        _cleanup_free_ char *text = output_safe(e.text);
+        doctor_tell(d, DOCTOR_CRITICAL, "page", text,
+            tr(cli, "elexgate cert renew makes the page's certificate as well"));
+        return;
+    }
+    enum renew_alarm alarm = renew_alarm_at(i->not_before, i->not_after, time(NULL));
+    _cleanup_free_ char *text = xasprintf(tr(cli, "the page's own certificate is good for %d days"),
+        cert_info_days_left(i, time(NULL)));
+    doctor_tell(d,
+        alarm >= RENEW_ALARM_3      ? DOCTOR_CRITICAL
+        : alarm != RENEW_ALARM_NONE ? DOCTOR_WARNING
+                                    : DOCTOR_GOOD,
+        "page", text, tr(cli, "elexgate cert renew makes the page's certificate as well"));
+    cert_info_free(i);
+}
+
 void doctor_tls(struct doctor *d)
 {
     size_t i;
@@ -240,4 +277,5 @@ void doctor_tls(struct doctor *d)
         if (mode && strcmp(mode, "off") != 0)
             one_listener(d, l, ca);
     }
+    page(d);
 }

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import pwd
 import re
 import select
 import socket
@@ -749,6 +750,47 @@ def test_proxy_is_told(folder):
     assert "what it had serves on" in result.stdout
     # Another folder than the proxy's is none of its business.
     assert answer("init", "--dir", folder / "elsewhere", "--host", "a", config=config)["reload"] == "off"
+
+
+def test_the_page_has_a_key_of_its_own(folder, bought):
+    """In the folder console beneath that of [tls]: issued beside the server's, and renewed with it."""
+    config, tls = folder / "elexgate.ini", folder / "tls"
+    page = tls / "console"
+    text = f"[tls]\ncertificate = {tls}/server.pem\nkey = {tls}/server.key\n[console]\nuser = daemon\ncertificate = {{0}}/server.pem\nkey = {{0}}/server.key\n"
+    config.write_text(text.format(page))
+    answer("init", "--host", "praxis-server", "--ip", "10.0.0.5", "--no-reload", config=config)
+    seen = []
+
+    def both():
+        leaves = [load(d / "server.pem") for d in (tls, page)]
+        names = [leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value for leaf in leaves]
+        assert names[0] == names[1] and leaves[0].public_key().public_numbers() != leaves[1].public_key().public_numbers()
+        assert leaves[1].public_key().public_numbers() == serialization.load_pem_private_key((page / "server.key").read_bytes(), None).public_key().public_numbers()
+        verify(tls / "ca.pem", page / "server.pem")
+        seen.extend(leaf.serial_number for leaf in leaves)
+        assert len(seen) == len(set(seen))
+    both()
+    if os.geteuid() == 0:
+        st = os.stat(page / "server.key")
+        assert (st.st_uid, st.st_gid, mode(page / "server.key")) == (0, pwd.getpwnam("daemon").pw_gid, 0o640)
+    answer("renew", config=config)
+    both()
+    before = digests(page)
+    answer("renew", "--if-needed", config=config)
+    assert digests(page) == before
+    answer("back", config=config)
+    assert digests(page) == before, "nothing was issued"
+    answer("renew", "--new-ca", config=config)
+    both()
+    # where the admin put one elsewhere, it is his
+    config.write_text(text.format(folder))
+    answer("renew", config=config)
+    assert not (folder / "server.pem").exists()
+    # not of our CA: there is one, which both have
+    config.write_text(text.format(page))
+    root, middle, leaf, only = bought
+    cert("install", "--other-names", only, leaf.key, folder / "middle.pem", folder / "root.pem", config=config)
+    assert digests(page) == digests(tls)
 
 
 def test_names_of_the_configuration_are_used(folder):
