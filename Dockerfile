@@ -36,7 +36,7 @@ RUN apt-get update \
     && groupadd -g 3315 elexgate-trial && useradd -M -u 3315 -g elexgate-trial -d / -s /usr/sbin/nologin elexgate-trial \
     && useradd -M -u 999 -g mysql -s /usr/sbin/nologin mysql \
     && useradd -M -u 3312 -g elexgate -G elexgate-tls -s /usr/sbin/nologin elexgate \
-    && useradd -M -u 3313 -g elexgate-console -G elexgate-tls -s /usr/sbin/nologin elexgate-console \
+    && useradd -M -u 3313 -g elexgate-console -s /usr/sbin/nologin elexgate-console \
     && install -d -m 755 /etc/elexgate /etc/elexgate/tls /var/lib/elexgate /var/log/elexgate \
     && install -d -m 750 -o elexgate -g elexgate /var/log/elexgate-proxy \
     && install -d -m 755 /run/elexgate /run/elexgate/keeper \

@@ -154,6 +154,32 @@ def test_the_keeper_sets_up(container):
     container.wait(lambda: container.health().returncode == 0, "health")
 
 
+def test_a_volume_from_before_the_page_had_a_key(container):
+    """It gets one, once; one that the admin named stays his."""
+    container.put("/run/secrets/db_root_password", "wurzel-geheim\n")
+    env = {"DB_ROOT_PWD_FILE": "/run/secrets/db_root_password"}
+    old = re.sub(r"(?m)^(# A key of its own.*|(certificate|key) = .*/console/.*)\n", "", (paths.ROOT / "docker/elexgate.ini").read_text())
+    container.put("/etc/elexgate/elexgate.ini", old)
+    container.sh("elexgate cert init --no-reload --host praxis-server.local; rm -f /etc/elexgate/tls/console/*")
+    config, sums = (lambda: container.sh("cat /etc/elexgate/elexgate.ini").stdout), (lambda: container.sh("sha256sum /etc/elexgate/tls/server.key /etc/elexgate/tls/console/server.key").stdout.split())
+    seen = set()
+    for _ in range(2):
+        child = container.start("elexgate-keeper", **env)
+        container.wait(lambda: container.health().returncode == 0, child.log)
+        assert config().count("tls/console/server.") == 2 and "[console]\ncertificate = /etc/elexgate/tls/console/server.pem\nkey" in config()
+        first, _, second, _ = sums()
+        assert first != second
+        seen.add((first, second))
+        os.kill(int(child_of(container, child)[0]), signal.SIGTERM)
+        assert child.wait(20) == 0
+    assert len(seen) == 1, "once"
+    container.put("/etc/elexgate/elexgate.ini", old.replace("[console]", "[console]\ncertificate = /srv/page.pem"))
+    container.sh("rm -r /etc/elexgate/tls/console")
+    child = container.start("elexgate-keeper", **env)
+    container.wait(lambda: container.health().returncode == 0, child.log)
+    assert "tls/console" not in config() and container.sh("ls /etc/elexgate/tls/console").returncode
+
+
 @pytest.mark.parametrize("env,secret,says", [
     ({"DBUSER": "elexisuser", "DBPWD": "elexis-geheim"}, None, "1227"),   # elexis-oob's own .env
     ({"DBUSER": "root", "DBPWD": "falsch-geheim"}, None, "1045"),
