@@ -13,6 +13,7 @@
 #include "common/json_get.h"
 #include "common/json_lines.h"
 #include "link/control.h"
+#include "link/grant.h"
 
 static const struct peer {
     const char *program, *section;
@@ -130,6 +131,8 @@ int cli_call(struct cli *cli, enum cli_peer peer, int timeout_ms, json_t *reques
 
     CHECK(request);
     if (code == EXIT_GOOD) {
+        if (peer == CLI_KEEPER)
+            grant_by_hand(config_str(cli->config, "backup", NULL, "control_socket"), request);
         int r = control_send(c, request, &e);
         if (r == 0)
             r = control_receive(c, &got, &e);

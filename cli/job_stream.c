@@ -11,6 +11,7 @@
 #include "common/process.h"
 #include "common/json_get.h"
 #include "link/control.h"
+#include "link/grant.h"
 
 #define ANSWER_MS 10000
 
@@ -163,6 +164,7 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     }
     catch_signals();
     json_object_set_new(request, "follow", json_true());
+    grant_by_hand(socket, request);
     int r = control_send(control, request, &e);
     json_decref(request);
     if (r == 0)

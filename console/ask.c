@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/json_lines.h"
+#include "link/grant.h"
 #include "link/rights.h"
 #include "common/json_get.h"
 #include "link/control.h"
@@ -45,7 +46,7 @@ static json_t *named(const struct request *rq, json_t *request)
  * are sealed: it hands them to a job that checks them, and nobody else is to see one. */
 static int seal(const struct request *rq, json_t *request, struct err *e)
 {
-    static const char *const secrets[] = {"confirm", "password"}; /* the latter: of an account */
+    static const char *const secrets[] = {"password", "confirm"}; /* the former: of an account */
     const char *typed = json_get_text(rq->form, "own_password");
     _cleanup_free_ char *key = sealed_key_beside(rq->settings->keeper_socket);
     struct right right;
@@ -55,8 +56,11 @@ static int seal(const struct request *rq, json_t *request, struct err *e)
         (void)json_object_set_new(request, "confirm", json_string(typed));
     for (size_t i = 0; r == 0 && i < 2; i++) {
         _cleanup_free_ char *sealed = NULL;
+        char act[SHA256_HEX_LEN] = "";
         const char *text = json_get_text(request, secrets[i]);
-        if (*text && (r = sealed_close(key, text, &sealed, e)) == 0)
+        if (*text && i == 1) /* the last: it confirms the rest as it goes out, and nothing else */
+            grant_act(request, act);
+        if (*text && (r = sealed_close(key, text, act, &sealed, e)) == 0)
             (void)json_object_set_new(request, secrets[i], json_string(sealed));
     }
     return r;

@@ -158,6 +158,28 @@ const char *rights_account(const json_t *request)
     return json_get_text(json_object_get(request, "as"), "account");
 }
 
+char *rights_object(const json_t *request)
+{
+    static const char *const keys[] = {"action", "mode", "which", "type", "upload", "level"};
+    char *text = xstrdup("");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *v = json_get_str(request, keys[i]);
+        if (!v)
+            continue;
+        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", v);
+        free(text);
+        text = longer;
+    }
+    const char *key;
+    json_t *v;
+    json_object_foreach (json_object_get(request, "values"), key, v) {
+        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", key);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
 static const char *who_may(enum rights_level least)
 {
     return least >= RIGHTS_MACHINE ? "root, with elexgate(1) on the machine itself"

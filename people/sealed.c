@@ -5,10 +5,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/clock.h"
 #include "common/file.h"
 
 #define VARIANT  sodium_base64_VARIANT_ORIGINAL
-#define BOX_SIZE (SEALED_SIZE + crypto_box_SEALBYTES)
+#define BOX_SIZE (sizeof(struct sealed) + crypto_box_SEALBYTES)
+
+_Static_assert(sizeof(struct sealed) == SEALED_SIZE + SEALED_ACT_SIZE + 8 + SEALED_NONCE_SIZE,
+    "without gaps: it is sealed as it lies there");
 
 static char *folder_of(const char *path)
 {
@@ -71,24 +75,27 @@ static bool is_theirs(const char *path)
                (file.st_uid == folder.st_uid && !(folder.st_mode & (S_IWGRP | S_IWOTH))));
 }
 
-int sealed_close(const char *public_path, const char *text, char **out, struct err *e)
+int sealed_close(
+    const char *public_path, const char *text, const char *act, char **out, struct err *e)
 {
     unsigned char key[crypto_box_PUBLICKEYBYTES], box[BOX_SIZE];
-    char padded[SEALED_SIZE] = "";
+    struct sealed plain = {.at_ms = clock_mono_ms()};
     const size_t size = sodium_base64_ENCODED_LEN(sizeof box, VARIANT);
     if (sodium_init() < 0 || !is_theirs(public_path) || read_key(public_path, key, e) < 0)
         return err_set(e, EHOSTDOWN, "there is no key of the keeper's in %s", public_path);
-    memcpy(padded, text, strnlen(text, sizeof padded - 1)); /* more than that is no password */
-    int r = crypto_box_seal(box, (const unsigned char *)padded, sizeof padded, key);
-    sodium_memzero(padded, sizeof padded);
+    /* more than that is no password */
+    memcpy(plain.text, text, strnlen(text, sizeof plain.text - 1));
+    memcpy(plain.act, act, strnlen(act, sizeof plain.act - 1));
+    randombytes_buf(plain.nonce, sizeof plain.nonce);
+    int r = crypto_box_seal(box, (const unsigned char *)&plain, sizeof plain, key);
+    sodium_memzero(&plain, sizeof plain);
     if (r < 0)
         return err_set(e, EHOSTDOWN, "%s is no key", public_path);
     *out = sodium_bin2base64(xmalloc(size), size, box, sizeof box, VARIANT);
     return 0;
 }
 
-int sealed_open(
-    const char *secret_path, const char *sealed, char out[static SEALED_SIZE], struct err *e)
+int sealed_open(const char *secret_path, const char *sealed, struct sealed *out, struct err *e)
 {
     unsigned char public[crypto_box_PUBLICKEYBYTES], secret[crypto_box_SECRETKEYBYTES];
     unsigned char box[BOX_SIZE];
@@ -107,6 +114,6 @@ int sealed_open(
     sodium_memzero(secret, sizeof secret);
     if (!good)
         return err_set(e, EBADMSG, "this is no sealed password");
-    out[SEALED_SIZE - 1] = '\0';
+    out->text[SEALED_SIZE - 1] = out->act[SEALED_ACT_SIZE - 1] = '\0';
     return 0;
 }

@@ -50,7 +50,7 @@ static const char usage[] =
     "  put-back                                               server settings that a killed run left\n"
     "  restore JSON                                           bring a backup back\n"
     "  verify | list | remove | mark | schedule ...              see elexgate(1)\n"
-    "  look | page-cert | page-config | page-audit | page-password | page-retention   for the keeper: what only root may\n"
+    "  look | page-cert | page-config | page-audit | page-password | page-account | page-retention   for the keeper: what only root may\n"
     "\n"
     "Started by elexgate-keeper and elexgate(1). Progress: JSON lines on standard output.\n";
 

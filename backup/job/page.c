@@ -22,7 +22,8 @@ static const struct {
     int (*run)(const struct config *c, const char *config_file, const json_t *request,
         json_t **answer, struct err *e);
 } commands[] = {{"page-cert", page_cert}, {"page-config", page_config}, {"page-audit", page_audit},
-    {"page-password", page_password}, {"page-retention", page_retention}};
+    {"page-password", page_password}, {"page-account", page_account},
+    {"page-retention", page_retention}};
 
 bool page_command_known(const char *name)
 {

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include "common/config.h"
 
-/* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-password", "page-retention"
- */
+/* "page-cert", "page-config", "page-audit" (common/audit_read.h), "page-password",
+ * "page-account", "page-retention" */
 bool page_command_known(const char *name);
 /* config_file: as given on the command line, NULL = the default. Prints {"event":"answer",...}.
  * -errno, or the exit code; then *told: what else is to be said of the failure ("error_phrase",
@@ -28,9 +28,12 @@ void page_cert_clean(const char *state_dir);
 int page_config(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 
-/* page_password.c: {"sealed":...,"hash":...}; *answer: {"ok":true,"fits":BOOL}; without "hash" that
- * of a new password, {"ok":true,"hash":...}, or ERANGE. */
+/* page_people.c: {"account":...,"sealed":...}; *answer: {"ok":true,"fits":BOOL}. Where it fits the
+ * monitor knows what was confirmed. */
 int page_password(const struct config *c, const char *config_file, const json_t *request,
+    json_t **answer, struct err *e) MUSTCHECK;
+/* The command "account", as it came: {"action":...,"name":...,"role":...,"password":...} */
+int page_account(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e) MUSTCHECK;
 
 /* page_retention.c: {"keep":N,"keep_daily":N,...}, what is missing as in the configuration;

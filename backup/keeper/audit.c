@@ -71,29 +71,6 @@ json_t *keeper_audit_status(const struct keeper *k)
         (json_int_t)s.audit_lost);
 }
 
-/* What a request is about, in one field: the names of what it touches, never their values. */
-static char *object_of(const json_t *request)
-{
-    static const char *const keys[] = {"action", "mode", "which", "type", "upload", "level"};
-    char *text = xstrdup("");
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *v = json_get_str(request, keys[i]);
-        if (!v)
-            continue;
-        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", v);
-        free(text);
-        text = longer;
-    }
-    const char *key;
-    json_t *v;
-    json_object_foreach (json_object_get(request, "values"), key, v) {
-        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", key);
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
 static char *user_name(unsigned uid)
 {
     const struct passwd *pw = getpwuid(uid);
@@ -110,7 +87,7 @@ void keeper_audit_request(unsigned uid, const json_t *request, const json_t *ans
     if (refused && !log_limit_may(refusals, clock_mono_ms()))
         return;
     const char *account = rights_account(request);
-    _cleanup_free_ char *object = object_of(request), *who = user_name(uid);
+    _cleanup_free_ char *object = rights_object(request), *who = user_name(uid);
     audit_event("command", LOG_S("who", who), LOG_S("account", *account ? CUT(account) : NULL),
         LOG_S("action", right.cmd), LOG_S("object", *object ? CUT(object) : NULL),
         LOG_S("result", refused ? "refused" : "ok"),

@@ -59,7 +59,7 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
     bool whole;
     (void)c, (void)request;
     config_each(k->config, show, &s);
-    int r = keeper_monitor_config(k->ports.monitor, &text, &len, &whole, &e);
+    int r = keeper_monitor_text(k->ports.monitor, MONITOR_CONFIG, &text, &len, &whole, &e);
     json_t *answer = json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "file",
         config_path(k->config), "values", s.values, "defaults", s.defaults, "settable", s.settable,
         "environment", s.environment);

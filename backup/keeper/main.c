@@ -104,7 +104,7 @@ static int load_again(const struct keeper *k, struct loaded *out, struct err *e)
     size_t len;
     bool whole;
     struct config *c = NULL;
-    int r = keeper_monitor_config(k->ports.monitor, &text, &len, &whole, e);
+    int r = keeper_monitor_text(k->ports.monitor, MONITOR_CONFIG, &text, &len, &whole, e);
     if (r == 0)
         r = config_parse(text, len, config_path(k->config), &c, e);
     if (r == 0 && whole)
@@ -276,9 +276,9 @@ static int open_state(struct keeper *k, struct err *e)
     if (r == 1)
         log_err(LOG_ERROR, "state-damaged", e, LOG_S("folder", k->place.folder));
     log_ring_keep("recent.log");
-    if (r >= 0)
-        r = keeper_people_open(".", &k->ports.people, e);
-    return r < 0 ? err_prefix(e, r, "%s", k->place.folder) : 0;
+    if (r < 0)
+        return err_prefix(e, r, "%s", k->place.folder);
+    return keeper_people_open(k->ports.monitor, &k->ports.people, e);
 }
 
 static void on_job_ended(void *ctx, const struct monitor_event *event)

@@ -122,10 +122,10 @@ void keeper_monitor_do(struct keeper_monitor *m, enum monitor_act act)
         log_err(LOG_ERROR, "monitor", &e);
 }
 
-int keeper_monitor_config(
-    struct keeper_monitor *m, char **text, size_t *len, bool *whole, struct err *e)
+int keeper_monitor_text(struct keeper_monitor *m, enum monitor_act act, char **text, size_t *len,
+    bool *whole, struct err *e)
 {
-    const struct monitor_request q = {.act = MONITOR_CONFIG};
+    const struct monitor_request q = {.act = act};
     struct monitor_answer answer;
     struct stat st;
     _cleanup_fd_ int fd = -1;
@@ -133,17 +133,18 @@ int keeper_monitor_config(
     if (r < 0)
         return r;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_set(e, EIO, "elexgate-monitor gave no configuration");
+        return err_set(e, EIO, "elexgate-monitor gave nothing to read");
     char *out = xmalloc((size_t)st.st_size + 1);
     ssize_t n = pread(fd, out, (size_t)st.st_size, 0);
     if (n < 0) {
         free(out);
-        return err_sys(e, errno, "cannot read the configuration");
+        return err_sys(e, errno, "cannot read what elexgate-monitor gave");
     }
     out[n] = '\0';
     *text = out;
     *len = (size_t)n;
-    *whole = answer.state.whole;
+    if (whole)
+        *whole = answer.state.whole;
     return 0;
 }
 

@@ -29,9 +29,10 @@ int keeper_monitor_ask(struct keeper_monitor *m, const struct monitor_request *q
 void keeper_monitor_state(struct keeper_monitor *m, struct monitor_state *out);
 /* An act without arguments; failures are told in the log. */
 void keeper_monitor_do(struct keeper_monitor *m, enum monitor_act act);
-/* The configuration file as it is now. *whole: our own editor wrote it. */
-int keeper_monitor_config(
-    struct keeper_monitor *m, char **text, size_t *len, bool *whole, struct err *e) MUSTCHECK;
+/* What it hands out, malloc'ed: the configuration file as it is now (MONITOR_CONFIG; *whole: our
+ * own editor wrote it), the page's accounts (MONITOR_PEOPLE; whole NULL). */
+int keeper_monitor_text(struct keeper_monitor *m, enum monitor_act act, char **text, size_t *len,
+    bool *whole, struct err *e) MUSTCHECK;
 /* No ends are told any more. */
 void keeper_monitor_close(struct keeper_monitor *m);
 /* Ends it, and waits for that. After the loop has closed what is left; NULL allowed. */

@@ -1,12 +1,8 @@
 /*
- * The page's accounts as the keeper knows them: it decides for itself who may what, and checks a
- * password that is asked for anew. It sees none: the page seals it, and a job opens it
- * (people/sealed.h). The page's program keeps its own list for signing in; whoever takes that
- * program over can neither add to this one nor confirm without a password.
- *
- * state_dir/people.json (0600): {"people":[{"name","role","hash"}]}. The first account is taken as
- * it comes, as long as there is none; each later change is confirmed by the password of an account
- * that stands here.
+ * The page's accounts as the keeper knows them (people/list.h): names and roles, so that it decides
+ * for itself who may what. It sees no password and no hash: the page seals a password that is asked
+ * for anew, a job compares it and tells the monitor what was confirmed (link/grant.h), which starts
+ * nothing else. The first account is taken as it comes, as long as there is none.
  */
 #ifndef ELEXGATE_BACKUP_KEEPER_PEOPLE_H
 #define ELEXGATE_BACKUP_KEEPER_PEOPLE_H
@@ -16,8 +12,8 @@
 
 struct keeper_people;
 
-/* A damaged file is an error: an empty list would take the next account as it comes. */
-int keeper_people_open(const char *state_dir, struct keeper_people **out, struct err *e) MUSTCHECK;
+int keeper_people_open(
+    struct keeper_monitor *m, struct keeper_people **out, struct err *e) MUSTCHECK;
 void keeper_people_free(struct keeper_people *p); /* NULL allowed; no check may be under way */
 
 /* At most what the account that a request names has here; an account that is not here may read. */

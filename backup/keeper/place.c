@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/private_memory.h"
+#include "people/list.h"
 
 int keeper_place_find(const struct config *c, struct keeper_place *out, struct err *e)
 {
@@ -73,7 +74,7 @@ static int give_folder(int folder, const struct keeper_place *p, struct err *e)
 /* Where older versions kept it. */
 static int move_in(int state, int folder, const struct keeper_place *p, struct err *e)
 {
-    static const char *const names[] = {"keeper.json", "notify.json", "people.json"};
+    static const char *const names[] = {"keeper.json", "notify.json"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct stat st;
         if (fstatat(state, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -86,6 +87,32 @@ static int move_in(int state, int folder, const struct keeper_place *p, struct e
         log_event(LOG_INFO, "state-moved", LOG_S("file", names[i]), LOG_S("to", p->folder));
     }
     return 0;
+}
+
+/* The accounts are root's: what an older version kept in our folder is copied there, since who sat
+ * in that one may have it open, and only where there are none yet. */
+static int take_back(const char *dir, int folder, struct err *e)
+{
+    struct stat st;
+    _cleanup_free_ char *path = xasprintf("%s/" PEOPLE_FILE, dir);
+    _cleanup_fd_ int fd = openat(
+        folder, PEOPLE_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_sys(e, errno, "cannot open %s", PEOPLE_FILE);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+        st.st_size > PEOPLE_SIZE_MAX)
+        return err_set(e, EINVAL, "%s is no plain file of accounts", PEOPLE_FILE);
+    if (access(path, F_OK) < 0) {
+        _cleanup_free_ char *text = xmalloc((size_t)st.st_size + 1);
+        ssize_t n = pread(fd, text, (size_t)st.st_size, 0);
+        int r = n < 0 ? err_sys(e, errno, "cannot read %s", PEOPLE_FILE)
+                      : file_publish(path, text, (size_t)n, 0600, e);
+        if (r < 0)
+            return r;
+        log_event(LOG_INFO, "state-moved", LOG_S("file", PEOPLE_FILE), LOG_S("to", dir));
+    }
+    return unlinkat(folder, PEOPLE_FILE, 0) < 0 ? err_sys(e, errno, "cannot remove %s", PEOPLE_FILE)
+                                                : 0;
 }
 
 int keeper_place_enter(const struct config *c, const struct keeper_place *p, struct err *e)
@@ -102,7 +129,9 @@ int keeper_place_enter(const struct config *c, const struct keeper_place *p, str
     _cleanup_fd_ int folder = openat(state, "own", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return err_sys(e, errno, "cannot open %s", p->folder);
-    r = move_in(state, folder, p, e);
+    r = take_back(dir, folder, e);
+    if (r == 0)
+        r = move_in(state, folder, p, e);
     if (r == 0)
         r = give_folder(folder, p, e);
     if (r == 0 && fchdir(folder) < 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "common/config_intent.h"
 #include "common/file.h"
 #include "common/json_get.h"
+#include "people/list.h"
 
 #define CONFIG_MAX (1024 * 1024)
 
@@ -80,6 +82,26 @@ int files_config(
     if (r < 0)
         return r;
     *whole = config_intent_whole(path, text, len);
+    *fd = copy;
+    copy = -1;
+    return 0;
+}
+
+int files_people(const struct config *c, int *fd, struct err *e)
+{
+    _cleanup_json_ json_t *list = NULL;
+    size_t i;
+    json_t *person;
+    int r = people_read(config_str(c, "backup", NULL, "state_dir"), &list, e);
+    if (r < 0)
+        return r;
+    json_array_foreach (list, i, person)
+        (void)json_object_del(person, "hash");
+    _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
+    _cleanup_fd_ int copy = memfd_create("people", MFD_CLOEXEC);
+    r = !text || copy < 0 ? err_sys(e, errno, "memfd") : fd_write_all(copy, text, strlen(text), e);
+    if (r < 0)
+        return r;
     *fd = copy;
     copy = -1;
     return 0;

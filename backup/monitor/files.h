@@ -14,6 +14,7 @@ int files_stop_restore(const struct config *c, struct err *e) MUSTCHECK;
 /* config_file: as given on the command line, NULL = the default; what stands in it now. */
 int files_config(
     const struct config *c, const char *config_file, bool *whole, int *fd, struct err *e) MUSTCHECK;
+int files_people(const struct config *c, int *fd, struct err *e) MUSTCHECK;
 int files_closed(const struct config *c, struct err *e) MUSTCHECK;
 
 /* audit_log.c: opened anew, written, and what is older than [audit] keep removed. */

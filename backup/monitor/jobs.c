@@ -11,9 +11,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "backup/monitor/acts.h"
 #include "backup/monitor/kinds.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "common/process.h"
 
 #define END_MS 10000
@@ -124,17 +126,20 @@ static int open_upload(const struct config *c, const char *id, int *out, struct 
     return 0;
 }
 
-/* *input: 0 = nothing; else *opened or given. */
+/* *input: 0 = nothing; else *opened or given. *told: the request that is read there, the caller's.
+ */
 static int find_input(const struct monitor_request *q, const struct config *c, int given,
-    int *opened, int *input, struct err *e)
+    int *opened, int *input, json_t **told, struct err *e)
 {
     const struct kind *k = kind_of(q->kind);
-    if ((k->input == INPUT_GIVEN) != (given >= 0))
+    if ((k->input != INPUT_NOTHING) != (given >= 0))
         return err_set(e, EINVAL, "the monitor refuses a job: %s",
             given >= 0 ? "it reads nothing" : "it reads something, and nothing came");
     _cleanup_free_ char *upload = kind_upload(q);
-    int r = upload ? open_upload(c, upload, opened, e) : 0;
-    *input = given >= 0 ? given : *opened >= 0 ? *opened : 0;
+    int r = upload                   ? open_upload(c, upload, opened, e)
+            : k->input == INPUT_TOLD ? act_read(given, told, opened, e)
+                                     : 0;
+    *input = *opened >= 0 ? *opened : given >= 0 ? given : 0;
     return r;
 }
 
@@ -157,13 +162,16 @@ int jobs_start(const struct monitor_request *q, const struct config *c, const ch
 {
     char **words = NULL;
     _cleanup_fd_ int opened = -1;
+    _cleanup_json_ json_t *told = NULL;
     int input = 0, out[2];
     struct job *job = free_place(q->job);
     if (!job)
         return err_set(e, EAGAIN, "%d jobs are going on already", MONITOR_JOBS_MAX);
     int r = kind_words(q, config_path, &words, e);
     if (r == 0)
-        r = find_input(q, c, given, &opened, &input, e);
+        r = find_input(q, c, given, &opened, &input, &told, e);
+    if (r == 0)
+        r = act_allowed(q, told, e);
     if (r == 0 && pipe2(out, O_CLOEXEC) < 0)
         r = err_sys(e, errno, "cannot start %s", words[0]);
     if (r < 0) {

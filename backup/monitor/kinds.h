@@ -12,6 +12,7 @@
 enum kind_input {
     INPUT_NOTHING,
     INPUT_GIVEN, /* a descriptor comes with the request */
+    INPUT_TOLD,  /* the same, and it holds the request that was confirmed: the job reads a copy */
 };
 
 struct kind {
@@ -20,6 +21,7 @@ struct kind {
     bool lasts;           /* goes on when keeper and monitor end */
     bool bound;           /* no program that it runs may have more rights than it (no_new_privs) */
     enum kind_input input;
+    const char *command; /* of the keeper's, that INPUT_TOLD answers */
     enum { WHICH_NONE, WHICH_RUN, WHICH_LATEST, WHICH_ALL } which;
     enum { TYPES_NONE, TYPES_ONE, TYPES_MANY } types;
     enum { TEXT_NONE, TEXT_NEEDED, TEXT_LABEL, TEXT_REQUEST, TEXT_DAY } text;

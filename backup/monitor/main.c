@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "backup/monitor/files.h"
+#include "backup/monitor/grants.h"
 #include "backup/monitor/jobs.h"
 #include "common/audit.h"
 #include "common/clock.h"
@@ -22,6 +23,7 @@
 #include "link/unix_socket.h"
 #include "people/sealed.h"
 
+#define DOOR_MS   1000
 #define EXPIRE_MS (24 * 60 * 60 * 1000) /* how often old audit logs are looked for */
 
 static const char usage[] =
@@ -70,6 +72,7 @@ static int start(const struct monitor_request *q, int given, pid_t *pid, int *sa
 {
     struct config *c = NULL;
     int r = config_load(config_file, &c, e);
+    grants_take(config); /* told before it was asked for */
     if (r == 0)
         r = jobs_start(q, c, config_file, given, pid, said, e);
     config_free(c);
@@ -113,6 +116,9 @@ static bool serve(void)
     case MONITOR_AUDIT:
         a.result = files_audit(given, &e);
         break;
+    case MONITOR_PEOPLE:
+        a.result = files_people(c, &said, &e);
+        break;
     case MONITOR_CLOSED:
         a.result = files_closed(c, &e);
         break;
@@ -121,7 +127,7 @@ static bool serve(void)
     }
     if (a.result < 0)
         utf8_copy(a.words, sizeof a.words, e.text);
-    if (a.result == -EINVAL || a.result == -ENOSYS)
+    if (a.result == -EINVAL || a.result == -ENOSYS || a.result == -EPERM)
         log_event(LOG_ERROR, "monitor-refuses", LOG_S("error", a.words));
     return unix_socket_send(STDIN_FILENO, (const char *)&a, sizeof a, &said, said >= 0) ==
            (ssize_t)sizeof a;
@@ -141,8 +147,8 @@ static bool tell_ends(int signals)
 
 static void run(int signals)
 {
-    struct pollfd fds[] = {
-        {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+        {.fd = signals, .events = POLLIN}, {.events = POLLIN}};
     bool good = true;
     uint64_t expire_ms = 0;
     while (good) {
@@ -150,13 +156,17 @@ static void run(int signals)
             files_audit_expire(config);
             expire_ms = clock_mono_ms() + EXPIRE_MS;
         }
-        if (poll(fds, 2, EXPIRE_MS) < 0 && errno != EINTR)
+        fds[2].fd = grants_door(config); /* an earlier monitor may have had it until now */
+        if (poll(fds, 3, fds[2].fd < 0 ? DOOR_MS : EXPIRE_MS) < 0 && errno != EINTR)
             break;
+        if (fds[2].revents & POLLIN)
+            grants_take(config);
         if (fds[1].revents & POLLIN)
             good = tell_ends(signals);
         if (good && fds[0].revents)
             good = serve();
     }
+    grants_close(config);
     jobs_end();
 }
 
@@ -209,7 +219,7 @@ int main(int argc, char **argv)
         log_event(LOG_ERROR, "not-started", LOG_S("error", strerror(errno)));
         return EXIT_FAILED;
     }
-    audit_init("elexgate-keeper"); /* whose lines they are */
+    audit_init("elexgate-monitor");
     if (load(&e) < 0) {
         log_err(LOG_ERROR, "not-started", &e);
         return EXIT_FAILED;

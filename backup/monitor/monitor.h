@@ -10,6 +10,9 @@
  *   standard input   a socket (SOCK_SEQPACKET): a request and its answer, one at a time, each of
  * one size standard output  a pipe: a struct monitor_event for each job that has ended
  *
+ * What a person must confirm (link/rights.h) it starts only for a grant that came past the keeper,
+ * at a door of its own (link/grant.h), once, for the very request (acts.h).
+ *
  * When the keeper's end of the socket is closed, jobs that do not last are told to end, and the
  * monitor ends.
  */
@@ -38,6 +41,7 @@ enum monitor_act {
     MONITOR_RELOAD, /* the settings of the monitor's own: where the audit log is */
     MONITOR_AUDIT,  /* a descriptor: lines of JSON for the audit log, at most MONITOR_AUDIT_MAX */
     MONITOR_CLOSED, /* the keeper's socket: its file is removed */
+    MONITOR_PEOPLE, /* a descriptor: [{"name","role"}], the page's accounts without their hashes */
 };
 
 enum monitor_kind {
@@ -66,6 +70,7 @@ enum monitor_kind {
     MONITOR_PAGE_PASSWORD,
     MONITOR_PROVE,    /* that the archived binary log leads from one backup to the next */
     MONITOR_TIMELINE, /* one day at a glance: text */
+    MONITOR_PAGE_ACCOUNT,
     MONITOR_KINDS
 };
 

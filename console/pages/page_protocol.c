@@ -23,10 +23,10 @@ static const char *const kinds[] = {"all", "people", "connections", "backups", "
 /* Which kind an event belongs to; others are shown among all of them only. */
 static const struct {
     const char *event, *kind;
-} events[] = {{"console", "people"}, {"command", "people"}, {"login", "connections"},
-    {"logout", "connections"}, {"login-failed", "connections"}, {"no-login", "connections"},
-    {"refused", "connections"}, {"user-changed", "connections"}, {"kept-back", "connections"},
-    {"job", "backups"}};
+} events[] = {{"console", "people"}, {"command", "people"}, {"confirmed", "people"},
+    {"login", "connections"}, {"logout", "connections"}, {"login-failed", "connections"},
+    {"no-login", "connections"}, {"refused", "connections"}, {"user-changed", "connections"},
+    {"kept-back", "connections"}, {"job", "backups"}};
 
 static const char *kind_of(const char *event)
 {

@@ -49,7 +49,7 @@ RULES = {
     "common/systemd.c": Rule("common", "systemd"),
     "common/": Rule("common", "jansson inih"),
     "link/": Rule("common link", "jansson uv"),
-    "people/": Rule("common people", "sodium oath"),
+    "people/": Rule("common people", "jansson sodium oath"),
     "certs/": Rule("common certs", "openssl"),
     "proxy/wire/": Rule("common proxy/wire", pure=True),
     "proxy/": Rule("common link certs proxy proxy/wire", "jansson uv openssl systemd"),

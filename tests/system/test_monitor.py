@@ -12,17 +12,18 @@ import sys
 
 import pytest
 
-from lib import paths, process
+from lib import grant, paths, process
 from lib.backup import Backup
+from lib.sealed import seal
 
 pytestmark = pytest.mark.sanitize
 MONITOR = paths.BUILD / "backup" / "elexgate-monitor"
 LAYOUT = struct.Struct("=IIII208sI2624s4096s")  # struct monitor_request
 ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
 EVENT = struct.Struct("=Iii")
-START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED = range(9)
+START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED, PEOPLE = range(10)
 KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status open cert-renew notify "
-         "binlog look page-cert page-config page-audit page-retention page-password prove timeline").split()
+         "binlog look page-cert page-config page-audit page-retention page-password prove timeline page-account").split()
 NOW, DUMP = 1 << 0, 1 << 1
 DAC_READ_SEARCH = 2
 F_OFD_SETLK = 37
@@ -42,6 +43,7 @@ class Monitor:
         self.process = subprocess.Popen([MONITOR, "--config", backup.config], stdin=theirs, stdout=subprocess.PIPE, stderr=self.log,
                                         preexec_fn=no_new_privs)
         theirs.close()
+        assert self.ask(act=STATE)[0] == 0  # it serves, and its door is open
 
     def raw(self, message, fds=()):
         """(result, pid, words, descriptor or None)"""
@@ -107,7 +109,7 @@ def refused(monitor, **request):
 def test_nothing_outside_the_table(monitor):
     for kind in (len(KINDS), 255, 0xFFFFFFFF):
         refused(monitor, kind=kind)
-    for act in (9, 99, 0xFFFFFFFF):
+    for act in (10, 99, 0xFFFFFFFF):
         refused(monitor, kind="list", act=act)
     refused(monitor, kind="list", act=STOP)  # of nothing that it has started
     for kind in KINDS:
@@ -290,6 +292,177 @@ def test_a_job_is_stopped_by_its_number_only(monitor):
     answers.close()
 
 
+RUN = "2026-11-22-0315"
+ACCEPT_SMALLER, UNPROTECT = 1 << 4, 1 << 8
+DELETE = {"cmd": "delete", "which": RUN}
+PASSWORD = "ein langes Passwort für Tests"
+
+
+def memory(content):
+    fd = os.memfd_create("request")
+    os.write(fd, content if isinstance(content, bytes) else json.dumps(content).encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def asked(monitor, kind, request=None, **more):
+    """A job that is told a request, or one with arguments; what it says, or None where it is refused because nobody confirmed it."""
+    fd = memory(request) if request is not None else None
+    result, pid, words, out = monitor.ask(kind=kind, fds=[] if fd is None else [fd], **more)
+    if fd is not None:
+        os.close(fd)
+    if result < 0:
+        assert "nobody confirmed" in words and pid == 0 and out is None, words
+        return None
+    lines = said(out)
+    monitor.end()
+    return lines
+
+
+def asked_page(monitor, kind, request):
+    lines = asked(monitor, kind, request)
+    answers = [line["answer"] for line in lines if line.get("event") == "answer"]
+    assert answers, lines
+    return answers[0]
+
+
+def removes(monitor):
+    return asked(monitor, "remove", which=RUN.encode()) is not None
+
+
+CONFIRMED = [
+    ("remove", {"which": RUN.encode()}, None), ("mark", {"which": RUN.encode(), "flags": UNPROTECT}, None),
+    ("restore", {"text": request("accept")}, None), ("restore", {"text": request("run", which="old.tar.gz", foreign=True)}, None),
+    ("open", {"text": request("open", which=RUN)}, None), ("backup", {"flags": NOW | ACCEPT_SMALLER}, None),
+    ("page-cert", {}, {"cmd": "cert", "action": "init", "options": {}}), ("page-cert", {}, {"cmd": "cert", "action": "renew", "options": {"force": True}}),
+    ("page-config", {}, {"cmd": "config-set", "values": {"retention.keep": "1"}}),
+    ("page-account", {}, {"cmd": "account", "action": "add", "name": "eve", "role": "admin", "password": "x"}),
+    ("page-account", {}, {"cmd": "account", "action": "set", "name": "eve", "password": "x", "as": {"account": "anna", "role": "admin"}}),
+]
+
+
+@pytest.mark.parametrize("kind, more, told", CONFIRMED)
+def test_what_a_person_must_confirm(monitor, backup, kind, more, told):
+    """Neither by itself nor with what was granted for something else."""
+    assert asked(monitor, kind, told, **more) is None
+    grant.by_hand(backup.socket, DELETE if kind != "remove" else {**DELETE, "which": "2026-11-22-0316"})
+    assert asked(monitor, kind, told, **more) is None and monitor.children() == []
+
+
+def test_an_act_of_another_command(monitor):
+    """Whose row asks for less: a job answers its own."""
+    for kind in ("page-cert", "page-config", "page-account"):
+        for told in ({"cmd": "status"}, {"cmd": "run"}, {}, {"cmd": "nonsense"}, {"cmd": "restore", "action": "status"}):
+            fd = memory(told)
+            refused(monitor, kind=kind, fds=[fd])
+            os.close(fd)
+        for told in (b"", b"[]", b"{", b'{"cmd":"account","cmd":"status"}', b"x" * 100):
+            fd = memory(told)
+            refused(monitor, kind=kind, fds=[fd])
+            os.close(fd)
+        r, w = os.pipe()
+        refused(monitor, kind=kind, fds=[r])
+        os.close(r), os.close(w)
+
+
+def test_a_grant_is_for_one_request_once_and_not_for_long(monitor, backup):
+    good = grant.message(DELETE)
+    for wrong in (grant.message({**DELETE, "type": "elexisdb"}), grant.message({**DELETE, "which": "2026-11-23-0315"}), good[:-1], good + b"x", b"",
+                  grant.message(DELETE, at_ms=grant.now_ms() - 61000), grant.message(DELETE, at_ms=grant.now_ms() + 60000),
+                  grant.message(DELETE, account="mpa", level=grant.VIEWER), grant.message(DELETE, level=grant.NOBODY), grant.message(DELETE, at_ms=0)):
+        grant.tell(backup.socket, wrong)
+        assert not removes(monitor), wrong
+    grant.tell(backup.socket, good)
+    assert removes(monitor) and not removes(monitor)
+    grant.tell(backup.socket, good)  # once more
+    assert not removes(monitor)
+    grant.tell(backup.socket, grant.message(DELETE, at_ms=grant.now_ms() - 50000))
+    assert removes(monitor)
+    log = open(monitor.log.name).read()
+    assert "grant-refused" in log and "it was told before" in log and "monitor-refuses" in log
+    lines = audit_lines(backup, "confirmed", 2)
+    assert lines[0]["program"] == "elexgate-monitor" and lines[0]["who"] == pwd.getpwuid(os.geteuid()).pw_name and "account" not in lines[0]
+    assert lines[0]["action"] == "delete" and lines[0]["object"] == RUN
+
+
+def audit_lines(backup, event, count):
+    def found():
+        text = (backup.folder / "audit.log").read_text() if (backup.folder / "audit.log").exists() else ""
+        return [line for line in map(json.loads, text.splitlines()) if line["event"] == event]
+    process.wait_until(lambda: len(found()) >= count, 20, f"the {event} lines of the audit log")
+    return found()
+
+
+def test_a_password_confirms_what_was_sealed_with_it(monitor, backup):
+    """The keeper brings the box to the job that compares, which tells the monitor past it; it can put nothing of its own in."""
+    key = backup.socket
+    first = {"cmd": "account", "action": "first", "name": "anna", "role": "admin", "password": seal(key, PASSWORD)}
+    assert asked_page(monitor, "page-account", first)["ok"]
+    assert asked_page(monitor, "page-account", {**first, "name": "eve"})["code"] == "EEXIST"  # there is one
+    people = (backup.state / "people.json").read_text()
+    fd = monitor.ask(act=PEOPLE)[3]
+    assert json.loads(os.pread(fd, 1000, 0)) == [{"name": "anna", "role": "admin"}] and "argon2id" in people  # no hash for the keeper
+    os.close(fd)
+
+    def compare(box, account="anna", **more):
+        return asked_page(monitor, "page-password", {"account": account, "sealed": box, **more})
+    # another password, one in the clear, a hash of its own, another's account, the box of a new password
+    for box, more in ((seal(key, "another password", grant.act(DELETE)), {}), (PASSWORD, {}), ("", {}),
+                      (seal(key, "x", grant.act(DELETE)), {"hash": json.loads(people)["people"][0]["hash"]})):
+        assert compare(box, **more)["fits"] is False and not removes(monitor)
+    assert compare(seal(key, PASSWORD, grant.act(DELETE)), account="eve")["code"] == "ENOENT" and not removes(monitor)
+    assert compare(first["password"])["fits"] and not removes(monitor)
+    # of something else, and of more than a minute ago
+    for box in (seal(key, PASSWORD, grant.act({**DELETE, "which": "2026-11-23-0315"})), seal(key, PASSWORD, grant.act(DELETE), at_ms=grant.now_ms() - 61000)):
+        assert compare(box)["fits"] and not removes(monitor)
+    box = seal(key, PASSWORD, grant.act(DELETE))
+    assert compare(box)["fits"] and removes(monitor) and not removes(monitor)
+    assert compare(box)["fits"] and not removes(monitor)  # kept by the keeper, and shown once more
+    confirmed = audit_lines(backup, "confirmed", 1)
+    assert [(line["program"], line["account"], line["action"]) for line in confirmed] == [("elexgate-monitor", "anna", "delete")]
+    # in anna's name nobody else's act is done, nor hers in somebody else's
+    change = {"cmd": "account", "action": "add", "name": "mpa", "role": "viewer", "password": seal(key, PASSWORD + "2")}
+    assert compare(seal(key, PASSWORD, grant.act(change)))["fits"]
+    assert asked(monitor, "page-account", {**change, "as": {"account": "eve", "role": "admin"}}) is None
+    assert asked(monitor, "page-account", change) is None  # as if it came from the machine
+    assert asked_page(monitor, "page-account", {**change, "as": {"account": "anna", "role": "admin"}})["ok"]
+    # a viewer confirms what a viewer may: her own password
+    assert compare(seal(key, PASSWORD + "2", grant.act(DELETE)), account="mpa")["fits"] and not removes(monitor)
+    mpa = {"account": "mpa", "role": "admin"}
+    for act, allowed in (({"cmd": "account", "action": "role", "name": "mpa", "role": "admin"}, False), ({"cmd": "account", "action": "remove", "name": "anna"}, False),
+                         ({"cmd": "account", "action": "set", "name": "mpa", "password": seal(key, PASSWORD + "3")}, True)):
+        assert compare(seal(key, PASSWORD + "2", grant.act(act)), account="mpa")["fits"]
+        answer = asked_page(monitor, "page-account", {**act, "as": mpa})
+        assert answer["ok"] is allowed and (allowed or answer["code"] == "EPERM"), answer
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_who_may_tell(backup, server):
+    """Root; whoever is named in control_users, for himself; never the keeper."""
+    for part in (backup.folder, *backup.folder.parents):
+        if part.stat().st_mode & 5 != 5 and part != part.parent:
+            part.chmod(part.stat().st_mode | 5)
+
+    def tell_as(user, data):
+        program = f"import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(bytes.fromhex({data.hex()!r}), {str(backup.folder / 'grant.sock')!r})"
+        user = pwd.getpwnam(user)
+        return subprocess.run([sys.executable, "-c", program], user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/", capture_output=True, text=True,
+                              timeout=60, check=False)
+    m = Monitor(backup)
+    assert not removes(m)  # it is up, and so is its door
+    assert "PermissionError" in tell_as("elexgate-keeper", grant.message(DELETE)).stderr and not removes(m)
+    assert m.close() == 0 and not (backup.folder / "grant.sock").exists()
+    backup.set("backup", control_users="root, nobody")
+    m = Monitor(backup)
+    assert not removes(m)
+    for user, data, allowed in (("elexgate-keeper", grant.message(DELETE), False), ("nobody", grant.message(DELETE, account="anna", level=grant.ADMIN), False),
+                                ("nobody", grant.message(DELETE), True)):
+        done = tell_as(user, data)
+        assert done.returncode == 0 and removes(m) is allowed, (user, done.stderr)
+    assert audit_lines(backup, "confirmed", 1)[-1]["who"] == "nobody"
+    assert m.close() == 0
+
+
 def audit(monitor, *lines):
     fd = os.memfd_create("lines")
     os.write(fd, b"".join(line + b"\n" for line in lines))
@@ -304,7 +477,8 @@ def test_the_audit_log_is_only_added_to(monitor, backup):
     good = b'{"time":"2026-11-22T03:15:00.000Z","program":"elexgate-keeper","event":"job","run":"x"}'
     assert audit(monitor, good) == 0
     process.wait_until(lambda: log.exists() and log.read_bytes() == good + b"\n", 20, "the line")
-    for bad in (b"x", b"[]", b"{}", good + b"}", good[:-1], b'{"event":"a\x01"}', b"\xff" * 20, good.replace(b",", b",\t")):
+    for bad in (b"x", b"[]", b"{}", good + b"}", good[:-1], b'{"event":"a\x01"}', b"\xff" * 20, good.replace(b",", b",\t"),
+                good.replace(b"keeper", b"monitor"), good.replace(b"program", b"programme"), good.replace(b'"elexgate-keeper"', b'["elexgate-keeper"]')):
         assert audit(monitor, bad) < 0, bad
     assert audit(monitor, *[good] * 1000) < 0  # too much at once
     r, w = os.pipe()
@@ -315,10 +489,10 @@ def test_the_audit_log_is_only_added_to(monitor, backup):
 
 
 def test_the_audit_log_takes_so_much_a_minute(monitor, backup):
-    line = json.dumps({"event": "x", "text": "y" * 60000}).encode()
+    line = json.dumps({"program": "elexgate-keeper", "event": "x", "text": "y" * 60000}).encode()
     taken = sum(audit(monitor, line) == 0 for _ in range(160))
     assert 120 <= taken <= 140
-    assert audit(monitor, b'{"event":"job"}') < 0
+    assert audit(monitor, b'{"program":"elexgate-keeper","event":"job"}') < 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
@@ -440,5 +614,16 @@ def test_what_older_versions_kept_moves(backup):
     (backup.state / "people.json").write_text('{"people":[]}')
     (backup.state / "people.json").chmod(0o600)
     backup.start_keeper()
-    assert not (backup.state / "keeper.json").exists() and (backup.own / "keeper.json").exists() and (backup.own / "people.json").exists()
+    assert not (backup.state / "keeper.json").exists() and (backup.own / "keeper.json").exists()
+    backup.stop_keeper()
+    # the accounts are root's: what a version between kept in the keeper's folder comes back, but over none that there are
+    people, kept = backup.state / "people.json", backup.own / "people.json"
+    kept.write_text('{"people":[{"name":"eve","role":"admin","hash":"x"}]}')
+    backup.start_keeper()
+    backup.stop_keeper()
+    assert not kept.exists() and people.read_text() == '{"people":[]}' and people.stat().st_uid == os.geteuid()
+    kept.write_text('{"people":[{"name":"anna","role":"admin","hash":"x"}]}')
+    people.unlink()
+    backup.start_keeper()
+    assert not kept.exists() and "anna" in people.read_text() and people.stat().st_uid == os.geteuid() and people.stat().st_mode & 0o777 == 0o600
     backup.stop_keeper()

@@ -138,7 +138,7 @@ def test_who_confirms(keeper):
     keeper.stop_keeper()
     keeper.start_keeper()
     assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EEXIST"
-    people = keeper.own / "people.json"
+    people = keeper.state / "people.json"
     assert people.stat().st_mode & 0o777 == 0o600 and PASSWORD not in people.read_text()
 
 

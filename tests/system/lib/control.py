@@ -2,6 +2,8 @@
 import json
 import socket
 
+from . import grant
+
 
 class ControlError(Exception):
     """The answer said ok=false; .answer is the whole object."""
@@ -23,6 +25,7 @@ class Control:
             self._socket.close()
             raise
         self._pending = b""
+        self._path = path
 
     def __enter__(self):
         return self
@@ -40,6 +43,7 @@ class Control:
         self._socket.settimeout(seconds)
 
     def send(self, request):
+        grant.by_hand(self._path, request)
         self.send_raw(json.dumps(request).encode() + b"\n")
 
     def send_raw(self, data):

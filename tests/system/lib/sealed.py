@@ -2,21 +2,31 @@
 import base64
 import ctypes
 import ctypes.util
+import os
 import pathlib
+import struct
+
+from . import grant
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 assert _sodium.sodium_init() >= 0
-SIZE, OVERHEAD = 256, 48  # SEALED_SIZE, crypto_box_SEALBYTES
+LAYOUT = struct.Struct("=256s72sQ16s")  # struct sealed
+SIZE, OVERHEAD = LAYOUT.size, 48  # crypto_box_SEALBYTES
 
 
-def seal(socket, text):
+def seal(socket, text, act="", at_ms=None, nonce=None):
+    """act: the request that it confirms (lib/grant.py)."""
     key = (pathlib.Path(socket).parent / "password.pub").read_bytes()
-    plain = text.encode()[:SIZE - 1].ljust(SIZE, b"\0")
+    plain = LAYOUT.pack(text.encode()[:255], act.encode(), grant.now_ms() if at_ms is None else at_ms, nonce or os.urandom(16))
     box = ctypes.create_string_buffer(len(plain) + OVERHEAD)
     assert _sodium.crypto_box_seal(box, plain, ctypes.c_ulonglong(len(plain)), key) == 0
     return base64.b64encode(box.raw).decode()
 
 
 def with_sealed(socket, request):
-    """The request, its passwords sealed; what is no text stays as it is."""
-    return {k: seal(socket, v) if k in ("confirm", "password") and isinstance(v, str) and v else v for k, v in request.items()}
+    """The request, its passwords sealed, the one that confirms with what it confirms; what is no text stays as it is."""
+    request = dict(request)
+    for key in ("password", "confirm"):
+        if isinstance(request.get(key), str) and request[key]:
+            request[key] = seal(socket, request[key], grant.act(request) if key == "confirm" else "")
+    return request

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/clock.h"
 #include "tests/unit/common/unit.h"
 
 static char folder[] = "/tmp/sealed-XXXXXX";
@@ -32,17 +33,22 @@ static int end(void **state)
 static char *closed(const char *text)
 {
     char *out = NULL;
-    assert_int_equal(sealed_close(public, text, &out, NULL), 0);
+    assert_int_equal(sealed_close(public, text, "an act", &out, NULL), 0);
     return out;
 }
 
 static void opens(const char *text, const char *expected)
 {
     _cleanup_free_ char *sealed = closed(text);
-    char out[SEALED_SIZE];
+    struct sealed out, other;
     assert_null(*text ? strstr(sealed, text) : NULL);
-    assert_int_equal(sealed_open(secret, sealed, out, NULL), 0);
-    assert_string_equal(out, expected);
+    assert_int_equal(sealed_open(secret, sealed, &out, NULL), 0);
+    assert_string_equal(out.text, expected);
+    assert_string_equal(out.act, "an act");
+    assert_true(out.at_ms > 0 && out.at_ms <= clock_mono_ms());
+    _cleanup_free_ char *again = closed(text);
+    assert_int_equal(sealed_open(secret, again, &other, NULL), 0);
+    assert_memory_not_equal(out.nonce, other.nonce, sizeof out.nonce);
 }
 
 static void what_is_closed_opens(void **state)
@@ -65,24 +71,24 @@ static void what_is_closed_opens(void **state)
 
 static void nothing_else_does(void **state)
 {
-    char out[SEALED_SIZE];
+    struct sealed out;
     struct err e = {0};
     (void)state;
     _cleanup_free_ char *sealed = closed("a password");
     static const char *const wrong[] = {"", "AAAA", "=", "a password", "\xff"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(sealed_open(secret, wrong[i], out, NULL), -EBADMSG);
+        assert_int_equal(sealed_open(secret, wrong[i], &out, NULL), -EBADMSG);
     _cleanup_free_ char *longer = xasprintf("%s%s", sealed, sealed);
-    assert_int_equal(sealed_open(secret, longer, out, NULL), -EBADMSG);
+    assert_int_equal(sealed_open(secret, longer, &out, NULL), -EBADMSG);
     sealed[20] = sealed[20] == 'A' ? 'B' : 'A';
-    assert_int_equal(sealed_open(secret, sealed, out, NULL), -EBADMSG);
+    assert_int_equal(sealed_open(secret, sealed, &out, NULL), -EBADMSG);
     /* with the key of another start */
     _cleanup_free_ char *old = closed("a password");
     assert_int_equal(sealed_make(public, secret, NULL), 0);
-    assert_int_equal(sealed_open(secret, old, out, NULL), -EBADMSG);
+    assert_int_equal(sealed_open(secret, old, &out, NULL), -EBADMSG);
     /* with one that others can read */
     assert_int_equal(chmod(secret, 0644), 0);
-    assert_int_equal(sealed_open(secret, old, out, &e), -EACCES);
+    assert_int_equal(sealed_open(secret, old, &out, &e), -EACCES);
     assert_non_null(strstr(e.text, secret));
 }
 
@@ -91,15 +97,15 @@ static void a_key_that_is_none(void **state)
     char *out = NULL;
     (void)state;
     assert_int_equal(unlink(public), 0);
-    assert_int_equal(sealed_close(public, "a password", &out, NULL), -EHOSTDOWN);
+    assert_int_equal(sealed_close(public, "a password", "", &out, NULL), -EHOSTDOWN);
     assert_int_equal(symlink(secret, public), 0); /* thirty-two bytes, and not for this */
-    assert_int_equal(sealed_close(public, "a password", &out, NULL), -EHOSTDOWN);
+    assert_int_equal(sealed_close(public, "a password", "", &out, NULL), -EHOSTDOWN);
     assert_int_equal(unlink(public), 0);
     FILE *f = fopen(public, "w");
     assert_non_null(f);
     fputs("short", f);
     fclose(f);
-    assert_int_equal(sealed_close(public, "a password", &out, NULL), -EHOSTDOWN);
+    assert_int_equal(sealed_close(public, "a password", "", &out, NULL), -EHOSTDOWN);
     assert_null(out);
 }
 
