@@ -121,6 +121,7 @@ KINDS = {
 }
 
 
+@pytest.mark.timeout(900)  # a dozen restores, on a machine that does other things, too
 def test_every_kind_of_change(practice):
     """Tables, definitions and accounts after each kind are those of the server at that moment, by time and by transaction."""
     data = practice.folder / "werte.csv"
