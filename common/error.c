@@ -62,6 +62,16 @@ int err_set(struct err *e, int code, const char *fmt, ...)
     return r;
 }
 
+int err_outcome(struct err *e, int outcome, int code, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)err_set_v(e, code, fmt, ap);
+    va_end(ap);
+    return outcome;
+}
+
 int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     if (!e)

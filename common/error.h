@@ -25,6 +25,8 @@ struct err {
 
 /* Records the message and returns -code. */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
+/* As err_set, and returns the outcome: how a caller says "refused", "busy" with its words. */
+int err_outcome(struct err *e, int outcome, int code, const char *fmt, ...) PRINTF(4, 5);
 /* As err_set, then ": " and strerror(code). code is a positive errno value. */
 int err_sys(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
 /* As err_set with code EIO (or ENOMEM), then ": " and the oldest entries of OpenSSL's error queue,

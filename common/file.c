@@ -57,6 +57,12 @@ static int read_all(int fd, const char *path, size_t max, char **out, size_t *le
     return 0;
 }
 
+void cleanup_dir(DIR **d)
+{
+    if (*d)
+        closedir(*d);
+}
+
 int file_read(const char *path, size_t max, char **out, size_t *len, struct err *e)
 {
     struct stat st;

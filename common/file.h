@@ -4,10 +4,14 @@
 #ifndef ELEXGATE_COMMON_FILE_H
 #define ELEXGATE_COMMON_FILE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include "common/error.h"
+
+#define _cleanup_dir_ CLEANUP(cleanup_dir)
+void cleanup_dir(DIR **d);
 
 /* Reads a whole file of at most max bytes; *out is malloc'ed and has a NUL after its *len bytes.
  * -EFBIG when longer. */

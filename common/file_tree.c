@@ -14,12 +14,6 @@
 
 #define DEPTH_MAX 200 /* each level holds a descriptor open */
 
-static void cleanup_dir(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-
 static int remove_entry(int dirfd, const char *name, dev_t dev, unsigned depth, struct err *e);
 
 static int remove_children(DIR *d, const char *name, dev_t dev, unsigned depth, struct err *e)

@@ -67,3 +67,18 @@ char *xasprintf(const char *fmt, ...)
     va_end(ap);
     return or_die(n < 0 ? NULL : s, 0);
 }
+
+void xappendf(char **to, const char *fmt, ...)
+{
+    va_list ap;
+    char *more = NULL;
+
+    va_start(ap, fmt);
+    int n = vasprintf(&more, fmt, ap);
+    va_end(ap);
+    more = or_die(n < 0 ? NULL : more, 0);
+    size_t have = *to ? strlen(*to) : 0;
+    *to = xrealloc(*to, have + (size_t)n + 1);
+    memcpy(*to + have, more, (size_t)n + 1);
+    free(more);
+}

@@ -47,5 +47,7 @@ void *xmalloc(size_t size) MUSTCHECK;
 void *xrealloc(void *p, size_t size) MUSTCHECK;
 char *xstrdup(const char *s) MUSTCHECK; /* NULL stays NULL */
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUSTCHECK;
+/* Adds to a malloc'ed text; *to NULL = none yet. An argument may point into it. */
+void xappendf(char **to, const char *fmt, ...) PRINTF(2, 3);
 
 #endif

@@ -7,7 +7,6 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <string.h>
-
 #include "common/error.h"
 
 /* OpenSSL's parameters are not const, though it only reads them. */

@@ -331,7 +331,7 @@ static int read_identities(const char *path, struct keys *k, struct err *e)
 int age_source(struct source *below, const char *identity_file, const char *passphrase,
     struct source **out, struct err *e)
 {
-    struct keys *k = xcalloc(1, sizeof *k);
+    _cleanup_free_ struct keys *k = xcalloc(1, sizeof *k);
     int r = 0;
     k->passphrase = passphrase;
     if (!passphrase && !identity_file) {
@@ -344,7 +344,6 @@ int age_source(struct source *below, const char *identity_file, const char *pass
     if (r == 0)
         r = open_with(below, k, out, e);
     OPENSSL_cleanse(k, sizeof *k);
-    free(k);
     return r;
 }
 

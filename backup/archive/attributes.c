@@ -2,9 +2,7 @@
 
 #include <archive.h>
 #include <endian.h>
-#include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include "common/error.h"

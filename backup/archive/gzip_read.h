@@ -9,7 +9,6 @@
 #ifndef ELEXGATE_BACKUP_ARCHIVE_GZIP_READ_H
 #define ELEXGATE_BACKUP_ARCHIVE_GZIP_READ_H
 
-#include <stdbool.h>
 #include "backup/archive/deflate.h"
 #include "backup/archive/gzip_write.h"
 #include "backup/archive/stream.h"

@@ -6,7 +6,6 @@
  */
 #include "backup/archive/gzip_write.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>

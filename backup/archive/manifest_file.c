@@ -289,9 +289,7 @@ int manifest_file_write(struct sink *to, const struct manifest *m, struct source
         }
         r = to->write(to, buf, (size_t)got, e);
     }
-    if (r == 0)
-        r = to->write(to, LAST, sizeof LAST - 1, e);
-    return r;
+    return r == 0 ? to->write(to, LAST, sizeof LAST - 1, e) : r;
 }
 
 int manifest_file_head_read(const char *path, struct manifest *m, struct manifest_seal *seal,

@@ -24,6 +24,11 @@ int manifest_file_next(struct manifest_file *f, struct manifest_entry *en, struc
  * the caller's; there is no head. */
 struct manifest_file *manifest_file_entries(struct source *lines) MUSTCHECK;
 void manifest_file_close(struct manifest_file *f); /* NULL allowed */
+#define _cleanup_manifest_file_ CLEANUP(cleanup_manifest_file)
+static inline void cleanup_manifest_file(struct manifest_file **f)
+{
+    manifest_file_close(*f);
+}
 
 /* SHA-256 of the entries' lines up to the end (NULL = of none), for manifest.entries_sha256. */
 int manifest_file_digest_lines(

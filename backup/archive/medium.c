@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <mntent.h>
 #include <openssl/rand.h>
@@ -11,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/hex.h"
 #include "common/lang.h"
@@ -152,12 +149,10 @@ static char *nearest(const char *folder)
 
 static bool is_empty(const char *folder)
 {
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     bool empty = d != NULL;
     for (const struct dirent *de; d && empty && (de = readdir(d));)
         empty = strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0;
-    if (d)
-        closedir(d);
     return empty;
 }
 

@@ -142,9 +142,7 @@ static int open_in_folder(struct pack *p, struct err *e)
     int r = check_free(p, e);
     if (r == 0)
         r = open_list(p, e);
-    if (r == 0)
-        r = create_part(p, e);
-    return r;
+    return r == 0 ? create_part(p, e) : r;
 }
 
 int pack_open(const struct pack_options *o, struct pack **out, struct err *e)

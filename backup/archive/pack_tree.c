@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "backup/archive/elsewhere.h"
+#include "common/file.h"
 #include "common/utf8.h"
 
 #define DEPTH_MAX 100
@@ -45,7 +46,7 @@ static int by_bytes(const void *a, const void *b)
 /* Names in a folder, sorted, so that the same tree gives the same archive. Takes over fd. */
 static int read_names(int fd, const char *path, struct names *out, struct err *e)
 {
-    DIR *d = fdopendir(fd);
+    _cleanup_dir_ DIR *d = fdopendir(fd);
     if (!d) {
         int code = errno;
         close(fd);
@@ -65,7 +66,6 @@ static int read_names(int fd, const char *path, struct names *out, struct err *e
         out->list[out->count++] = xstrdup(de->d_name);
     }
     int code = errno;
-    closedir(d);
     if (code != 0)
         return err_sys(e, code, "cannot read the folder %s", path);
     if (out->count > 0)
@@ -275,7 +275,7 @@ static int walk_pass(struct walk *w, int fd, const char *rel, const struct names
 static int walk_folder(struct walk *w, int fd, const char *rel, int depth, struct err *e)
 {
     static const enum pack_select passes[] = {PACK_FIRST, PACK_TAKE, PACK_LAST};
-    struct names names = {0};
+    CLEANUP(names_clear) struct names names = {0};
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* closedir closes the other one */
     if (copy < 0) {
         int code = errno;
@@ -289,7 +289,6 @@ static int walk_folder(struct walk *w, int fd, const char *rel, int depth, struc
         if (depth == 0 || passes[i] == PACK_TAKE)
             r = walk_pass(w, copy, rel, &names, depth, passes[i], e);
     close(copy);
-    names_clear(&names);
     return r;
 }
 

@@ -307,7 +307,7 @@ static int read_members(struct opened *o, struct archive *a)
 static int read_packed(struct opened *o, struct peek *p)
 {
     struct archive *a = archive_read_new();
-    struct feed *f = xcalloc(1, sizeof *f);
+    _cleanup_free_ struct feed *f = xcalloc(1, sizeof *f);
     *f = (struct feed){.o = o, .p = p};
     int x = archive_read_support_format_tar(a);
     if (x == ARCHIVE_OK)
@@ -323,7 +323,6 @@ static int read_packed(struct opened *o, struct peek *p)
     bool open = x == ARCHIVE_OK && archive_read_open(a, f, NULL, feed_read, NULL) == ARCHIVE_OK;
     int code = open ? read_members(o, a) : broken_archive(o, a);
     archive_read_free(a);
-    free(f);
     return code;
 }
 

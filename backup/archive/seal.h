@@ -9,7 +9,6 @@
 #define ELEXGATE_BACKUP_ARCHIVE_SEAL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include "backup/rules/manifest.h" /* the lengths */
 #include "common/error.h"

@@ -12,6 +12,7 @@
 #include "backup/archive/manifest_file.h"
 #include "backup/archive/medium.h"
 #include "backup/archive/status_file.h"
+#include "common/file.h"
 #include "common/utf8.h"
 
 char *store_path(const char *folder, const struct store_item *it, enum archive_name_kind kind)
@@ -37,7 +38,7 @@ static char *plain_manifest_path(const char *folder, const struct store_item *it
 int store_each_name(const char *folder,
     int (*fn)(void *ctx, const char *name, const struct archive_name *n), void *ctx, struct err *e)
 {
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     int r = 0;
     if (!d)
         return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read the backup folder %s", folder);
@@ -46,7 +47,6 @@ int store_each_name(const char *folder,
         if (archive_name_parse(de->d_name, &n))
             r = fn(ctx, de->d_name, &n);
     }
-    closedir(d);
     return r;
 }
 

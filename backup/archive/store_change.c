@@ -138,9 +138,7 @@ int store_remove(
         r = remove_one(dirfd, type, run, ARCHIVE_NAME_MANIFEST, true, e);
     for (int encrypted = 0; encrypted < 2 && r == 0; encrypted++)
         r = remove_one(dirfd, type, run, ARCHIVE_NAME_ARCHIVE, encrypted, e);
-    if (r == 0)
-        r = remove_one(dirfd, type, run, ARCHIVE_NAME_STATUS, false, e);
-    return r;
+    return r == 0 ? remove_one(dirfd, type, run, ARCHIVE_NAME_STATUS, false, e) : r;
 }
 
 static struct generation generation_of(const struct store_item *it, const char *run)
@@ -190,8 +188,8 @@ int store_retention_plan(const struct store_list *l, const char *type,
 int store_retain(const char *folder, const char *type, struct trust *trust,
     const struct store_retention *o, struct err *e)
 {
-    struct store_list l;
-    struct generation *g = NULL;
+    CLEANUP(store_list_clear) struct store_list l = {0};
+    _cleanup_free_ struct generation *g = NULL;
     int r = store_read(folder, type, trust, &l, e);
     if (r < 0)
         return r;
@@ -204,8 +202,6 @@ int store_retain(const char *folder, const char *type, struct trust *trust,
         if (r == 0 && o->removed)
             o->removed(o->ctx, it->type, it->run);
     }
-    free(g);
-    store_list_clear(&l);
     return r;
 }
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -218,7 +217,7 @@ int unpack_entries(const struct unpack_options *o, struct manifest_file *entries
 
 int unpack_run(const struct unpack_options *o, struct unpack_result *r, struct err *e)
 {
-    struct manifest_file *f = NULL;
+    _cleanup_manifest_file_ struct manifest_file *f = NULL;
     CHECK(o->manifest || (o->max_bytes && o->max_files));
     if (o->manifest) {
         int x = manifest_file_open(o->manifest, o->identity_file, o->passphrase, o->expect, &f, e);
@@ -230,6 +229,5 @@ int unpack_run(const struct unpack_options *o, struct unpack_result *r, struct e
             return x;
     }
     int x = unpack_entries(o, f, NULL, r, e);
-    manifest_file_close(f);
     return x;
 }

@@ -94,18 +94,15 @@ static int adopt_one(
         .go_on = go_on};
     if (standing_ours(it->standing) && it->standing != STANDING_REPLACED)
         return EXIT_GOOD;
-    if (it->standing == STANDING_BROKEN || it->standing == STANDING_REPLACED || !*it->digest) {
-        err_set(e, EPERM, "%s of %s is not taken over: %s", it->type, it->run,
-            *it->digest ? standing_words(it->standing) : it->problem);
-        return EXIT_REFUSED;
-    }
+    if (it->standing == STANDING_BROKEN || it->standing == STANDING_REPLACED || !*it->digest)
+        return err_outcome(e, EXIT_REFUSED, EPERM, "%s of %s is not taken over: %s", it->type,
+            it->run, *it->digest ? standing_words(it->standing) : it->problem);
     int x = verify_item(l->folder, it, &vo, &v, e);
     if (x != 0)
         return x == UNPACK_STOPPED ? EXIT_CANCELLED : EXIT_FAILED;
-    if (!v.good) {
-        err_set(e, EBADMSG, "%s of %s is not taken over: %s", it->type, it->run, v.words);
-        return EXIT_INCONSISTENT;
-    }
+    if (!v.good)
+        return err_outcome(e, EXIT_INCONSISTENT, EBADMSG, "%s of %s is not taken over: %s",
+            it->type, it->run, v.words);
     if (file_mkdirs(o->trust.folder, 0700, e) < 0 || list_adopted(o, l, it, e) < 0)
         return EXIT_FAILED;
     run_event(json_pack("{s:s,s:s,s:s,s:s,s:b}", "event", "adopted", "type", it->type, "run",
@@ -115,18 +112,15 @@ static int adopt_one(
 
 static int adopt_run(struct ours *o, const char *which, const char *type, struct err *e)
 {
-    struct store_list l;
+    CLEANUP(store_list_clear) struct store_list l = {0};
     const char *folder = o->settings.pack.folder;
     int code = EXIT_GOOD;
     if (store_find(folder, which, type, &o->trust, true, &l, e) < 0)
         return EXIT_FAILED;
-    if (strcmp(l.folder, folder) != 0) {
-        err_set(e, EPERM, "only backups in %s are taken over", folder);
-        code = EXIT_REFUSED;
-    }
+    if (strcmp(l.folder, folder) != 0)
+        code = err_outcome(e, EXIT_REFUSED, EPERM, "only backups in %s are taken over", folder);
     for (size_t i = 0; i < l.count && code == EXIT_GOOD; i++)
         code = adopt_one(o, &l, &l.items[i], e);
-    store_list_clear(&l);
     return code;
 }
 
@@ -144,11 +138,9 @@ int command_adopt(const struct config *c, int argc, char **argv, json_t *last, s
             wrong = true;
         else
             argv[++named] = argv[i];
-    if (named == 0 || wrong) {
-        err_set(e, EINVAL,
+    if (named == 0 || wrong)
+        return err_outcome(e, EXIT_USAGE, EINVAL,
             "which backup? adopt takes runs by their names, such as 2026-11-22-0315; `elexgate backups` lists them");
-        return EXIT_USAGE;
-    }
     int code = open_ours(c, true, &o, e);
     for (int i = 1; i <= named && code == EXIT_GOOD; i++)
         code = adopt_run(&o, argv[i], type, e);
@@ -196,18 +188,15 @@ static int key_sheet(struct ours *o, json_t *last, struct err *e)
 
 static int key_rotate(struct ours *o, struct err *e)
 {
-    struct seal_key key;
+    CLEANUP(seal_key_clear) struct seal_key key;
     int r = seal_key_make(&key, e);
-    if (r == 0)
-        r = trust_use_key(&o->trust, &key, e);
-    seal_key_clear(&key);
-    return r;
+    return r == 0 ? trust_use_key(&o->trust, &key, e) : r;
 }
 
 /* What this key has sealed is ours again: the list of it went down with the old machine. */
 static int relist(struct ours *o, json_t *last, struct err *e)
 {
-    struct store_list l;
+    CLEANUP(store_list_clear) struct store_list l = {0};
     json_int_t count = 0;
     int r = store_read(o->settings.pack.folder, NULL, &o->trust, &l, e);
     if (r < 0)
@@ -218,7 +207,6 @@ static int relist(struct ours *o, json_t *last, struct err *e)
         r = list_adopted(o, &l, &l.items[i], e);
         count++;
     }
-    store_list_clear(&l);
     json_object_set_new(last, "listed", json_integer(count));
     return r;
 }
@@ -246,10 +234,8 @@ int command_key(const struct config *c, int argc, char **argv, json_t *last, str
     const char *what = argc > 1 ? argv[1] : "show";
     bool import = strcmp(what, "import") == 0, rotate = strcmp(what, "rotate") == 0,
          sheet = strcmp(what, "sheet") == 0;
-    if ((!import && !rotate && !sheet && strcmp(what, "show") != 0) || argc > 2 + import) {
-        err_set(e, EINVAL, "key: show, sheet, rotate or import FILE");
-        return EXIT_USAGE;
-    }
+    if ((!import && !rotate && !sheet && strcmp(what, "show") != 0) || argc > 2 + import)
+        return err_outcome(e, EXIT_USAGE, EINVAL, "key: show, sheet, rotate or import FILE");
     struct ours o;
     int code = open_ours(c, import || rotate || sheet, &o, e), r = 0;
     if (code == EXIT_GOOD) {
@@ -270,10 +256,8 @@ int command_folder(const struct config *c, int argc, char **argv, json_t *last, 
     static const char *const states[] = {"known", "fresh", "absent", "another", "doubtful"};
     bool init = argc > 1 && strcmp(argv[1], "init") == 0;
     char id[MEDIUM_ID_LEN];
-    if (argc > 2 || (argc == 2 && !init && strcmp(argv[1], "show") != 0)) {
-        err_set(e, EINVAL, "folder: show or init");
-        return EXIT_USAGE;
-    }
+    if (argc > 2 || (argc == 2 && !init && strcmp(argv[1], "show") != 0))
+        return err_outcome(e, EXIT_USAGE, EINVAL, "folder: show or init");
     struct ours o;
     int code = open_ours(c, init, &o, e), r = 0;
     const char *folder = o.settings.pack.folder;

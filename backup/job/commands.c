@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backup/archive/archive_settings.h"
 #include "backup/archive/status_file.h"
@@ -72,7 +71,7 @@ static bool parse(struct request *r, int argc, char **argv, struct err *e)
     return true;
 }
 
-static json_t *time_or_null(int64_t ms)
+json_t *archive_time_json(int64_t ms)
 {
     char iso[CLOCK_ISO_LEN];
     return ms ? json_string(clock_iso(ms, iso)) : json_null();
@@ -160,22 +159,18 @@ static int verify_list(struct request *r, const struct store_list *l, json_t *la
     json_object_set_new(last, "checked", json_integer(checked));
     json_object_set_new(last, "damaged", json_integer(damaged));
     json_object_set_new(last, "passed_over", json_integer(passed));
-    if (x == UNPACK_STOPPED) {
-        err_set(e, ECANCELED, "stopped");
-        return EXIT_CANCELLED;
-    }
+    if (x == UNPACK_STOPPED)
+        return err_outcome(e, EXIT_CANCELLED, ECANCELED, "stopped");
     if (x != 0)
         return EXIT_FAILED;
-    if (checked == 0 && passed > 0) {
-        err_set(e, EPERM,
+    if (checked == 0 && passed > 0)
+        return err_outcome(e, EXIT_REFUSED, EPERM,
             N_("none of the %u backups is sealed by this installation; --foreign checks them all the same"),
             passed);
-        return EXIT_REFUSED;
-    }
     if (damaged == 0)
         return EXIT_GOOD;
-    err_set(e, EBADMSG, N_("%u of %u archives are damaged"), damaged, checked);
-    return EXIT_INCONSISTENT;
+    return err_outcome(
+        e, EXIT_INCONSISTENT, EBADMSG, N_("%u of %u archives are damaged"), damaged, checked);
 }
 
 /* With all of them: the archived binary log too. */
@@ -190,13 +185,13 @@ static int verify_binlog(struct request *r, json_t *last, struct err *e)
             "refused", (int)v.refused));
     if (v.damaged + v.refused == 0)
         return EXIT_GOOD;
-    err_set(e, EBADMSG, N_("the archived binary log is damaged: %s"), v.first);
-    return EXIT_INCONSISTENT;
+    return err_outcome(
+        e, EXIT_INCONSISTENT, EBADMSG, N_("the archived binary log is damaged: %s"), v.first);
 }
 
 static int command_verify(struct request *r, struct err *e, json_t *last)
 {
-    struct store_list l;
+    CLEANUP(store_list_clear) struct store_list l = {0};
     const char *folder = r->settings.pack.folder, *which = r->which ? r->which : "latest";
     int x = r->all ? store_read(folder, r->type, &r->trust, &l, e)
                    : store_find(folder, which, r->type, &r->trust, r->foreign, &l, e);
@@ -207,7 +202,6 @@ static int command_verify(struct request *r, struct err *e, json_t *last)
         err_set(e, ENOENT, N_("there is no backup in %s"), folder);
     else
         code = verify_list(r, &l, last, e);
-    store_list_clear(&l);
     return r->all && !r->type && code == EXIT_GOOD ? verify_binlog(r, last, e) : code;
 }
 
@@ -217,8 +211,8 @@ static json_t *check_json(int64_t at_ms, bool good, const char *words)
 {
     if (!at_ms)
         return json_null();
-    return json_pack(
-        "{s:o,s:b,s:o}", "at", time_or_null(at_ms), "good", (int)good, "words", json_text(words));
+    return json_pack("{s:o,s:b,s:o}", "at", archive_time_json(at_ms), "good", (int)good, "words",
+        json_text(words));
 }
 
 json_t *archive_item_json(const char *folder, const struct store_item *it)
@@ -239,7 +233,8 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     phrase_put(o, "standing_words", phrase_of(standing_words(it->standing)));
     json_object_set_new(o, "gone", json_boolean(it->gone));
     int64_t newest = manifest_newest(m, NULL, NULL);
-    json_object_set_new(o, "newest", time_or_null(newest ? newest : it->status.proof.newest_ms));
+    json_object_set_new(
+        o, "newest", archive_time_json(newest ? newest : it->status.proof.newest_ms));
     json_object_set_new(o, "label", json_text(it->label));
     json_object_set_new(o, "protected", json_boolean(it->protected));
     if (!it->complete)
@@ -251,8 +246,8 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
         phrase_put(o, "problem", phrase_of(standing_words(it->standing)));
     if (!known)
         return o;
-    json_object_set_new(o, "started", time_or_null(m->started_ms));
-    json_object_set_new(o, "finished", time_or_null(m->finished_ms));
+    json_object_set_new(o, "started", archive_time_json(m->started_ms));
+    json_object_set_new(o, "finished", archive_time_json(m->finished_ms));
     json_object_set_new(o, "local_time", json_text(m->local_time));
     json_object_set_new(o, "method", json_string(manifest_method_name(m->method)));
     json_object_set_new(o, "files", json_integer((json_int_t)m->content.files));
@@ -272,11 +267,11 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
 
 static int command_list(struct request *r, struct err *e, json_t *last)
 {
-    struct store_list l;
+    CLEANUP(store_list_clear) struct store_list l = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog log = {0};
     if (store_read(r->settings.pack.folder, r->type, &r->trust, &l, e) < 0)
         return EXIT_FAILED;
     json_t *list = json_array();
-    struct binlog_catalog log = {0};
     if (binlog_catalog_read(r->settings.pack.folder, &r->trust, &log, NULL) < 0)
         log.n = 0; /* binlog_list says why */
     for (size_t i = 0; i < l.count; i++) {
@@ -284,14 +279,12 @@ static int command_list(struct request *r, struct err *e, json_t *last)
         json_object_set_new(item, "strands", binlog_stranded(&log, &l, i));
         json_array_append_new(list, item);
     }
-    binlog_catalog_clear(&log);
     json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
     json_t *refused;
     json_object_set_new(last, "binlog", binlog_list(r->settings.pack.folder, &r->trust, &refused));
     json_object_set_new(last, "binlog_problem", refused);
     json_object_set_new(last, "binlog_proven", binlog_proven_json(&l));
-    store_list_clear(&l);
     return EXIT_GOOD;
 }
 
@@ -319,12 +312,11 @@ static int check_last_one(
     }
     if (good > 0 || !is_good(it) || r->force)
         return 0;
-    err_set(e, EPERM,
+    return err_outcome(e, EXIT_REFUSED, EPERM,
         damaged
             ? N_("%s of type %s is the only complete backup of its type that is not known to be damaged; --force removes it")
             : N_("%s of type %s is the only complete backup of its type; --force removes it"),
         it->run, it->type);
-    return EXIT_REFUSED;
 }
 
 /* Not even with --force: whoever protected it is asked first. */
@@ -333,9 +325,9 @@ static int check_protected(const struct store_list *found, struct err *e)
     for (size_t i = 0; i < found->count; i++) {
         if (!found->items[i].protected)
             continue;
-        err_set(e, EPERM, N_("%s is protected; `elexgate backups unprotect %s` comes first"),
-            found->items[i].run, found->items[i].run);
-        return EXIT_REFUSED;
+        return err_outcome(e, EXIT_REFUSED, EPERM,
+            N_("%s is protected; `elexgate backups unprotect %s` comes first"), found->items[i].run,
+            found->items[i].run);
     }
     return 0;
 }
@@ -353,21 +345,18 @@ static json_t *stranded_by(
 static int remove_run(struct request *r, json_t *removed, struct err *e)
 {
     const char *folder = r->settings.pack.folder;
-    struct store_list all, found;
-    struct binlog_catalog log = {0};
+    CLEANUP(store_list_clear) struct store_list all = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog log = {0};
     int code = 0;
     if (store_read(folder, NULL, &r->trust, &all, e) < 0)
         return EXIT_FAILED;
-    if (store_find(folder, r->which, r->type, &r->trust, true, &found, e) < 0) {
-        store_list_clear(&all);
+    if (store_find(folder, r->which, r->type, &r->trust, true, &found, e) < 0)
         return EXIT_FAILED;
-    }
     if (binlog_catalog_read(folder, &r->trust, &log, NULL) < 0)
         log.n = 0;
     if (strcmp(found.folder, folder) != 0)
-        code = EXIT_REFUSED;
-    if (code)
-        err_set(e, EPERM, N_("only backups in %s are removed"), folder);
+        code = err_outcome(e, EXIT_REFUSED, EPERM, N_("only backups in %s are removed"), folder);
     if (code == 0)
         code = check_protected(&found, e);
     for (size_t i = 0; i < found.count && code == 0; i++)
@@ -383,19 +372,15 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
                              (json_int_t)it->size, "strands", strands));
         json_decref(strands);
     }
-    binlog_catalog_clear(&log);
-    store_list_clear(&found);
-    store_list_clear(&all);
     return code;
 }
 
 static int command_remove(struct request *r, struct err *e, json_t *last)
 {
     _cleanup_fd_ int lock = -1;
-    if (!r->which) {
-        err_set(e, EINVAL, N_("which backup? `elexgate backups` lists them"));
-        return EXIT_USAGE;
-    }
+    if (!r->which)
+        return err_outcome(
+            e, EXIT_USAGE, EINVAL, N_("which backup? `elexgate backups` lists them"));
     int code = command_lock(r->config, &lock, e);
     if (code != EXIT_GOOD)
         return code;
@@ -409,21 +394,17 @@ static int command_remove(struct request *r, struct err *e, json_t *last)
 /* What is not said stays as it was. */
 static int mark_run(struct request *r, json_t *last, struct err *e)
 {
-    struct store_list found;
+    CLEANUP(store_list_clear) struct store_list found = {0};
     struct ledger_entry mark = {.what = LEDGER_MARK};
     if (store_find(r->settings.pack.folder, r->which, NULL, &r->trust, false, &found, e) < 0)
         return EXIT_FAILED;
     const struct store_item *it = &found.items[0];
-    if (!standing_ours(it->standing)) {
-        err_set(e, EPERM, "%s: only what this installation has made, or taken over, is marked",
-            it->run);
-        store_list_clear(&found);
-        return EXIT_REFUSED;
-    }
+    if (!standing_ours(it->standing))
+        return err_outcome(e, EXIT_REFUSED, EPERM,
+            "%s: only what this installation has made, or taken over, is marked", it->run);
     memcpy(mark.run, it->run, sizeof mark.run);
     snprintf(mark.label, sizeof mark.label, "%s", r->label ? r->label : it->label);
     mark.protected = r->protect || (it->protected && !r->unprotect);
-    store_list_clear(&found);
     if (ledger_append_mark(&r->trust.ledger, &mark, e) < 0)
         return EXIT_FAILED;
     json_object_set_new(last, "run", json_string(mark.run));
@@ -435,14 +416,12 @@ static int mark_run(struct request *r, json_t *last, struct err *e)
 static int command_mark(struct request *r, struct err *e, json_t *last)
 {
     _cleanup_fd_ int lock = -1;
-    if (!r->which || (r->protect && r->unprotect)) {
-        err_set(e, EINVAL, "which backup, and how? `elexgate backups` lists them");
-        return EXIT_USAGE;
-    }
-    if (r->label && !archive_label_valid(r->label)) {
-        err_set(e, EINVAL, "a label is one line of at most %d bytes", ARCHIVE_LABEL_MAX);
-        return EXIT_USAGE;
-    }
+    if (!r->which || (r->protect && r->unprotect))
+        return err_outcome(
+            e, EXIT_USAGE, EINVAL, "which backup, and how? `elexgate backups` lists them");
+    if (r->label && !archive_label_valid(r->label))
+        return err_outcome(
+            e, EXIT_USAGE, EINVAL, "a label is one line of at most %d bytes", ARCHIVE_LABEL_MAX);
     int code = command_lock(r->config, &lock, e);
     return code == EXIT_GOOD ? mark_run(r, last, e) : code;
 }

@@ -19,6 +19,8 @@
 #include "backup/archive/store.h"
 #include "common/config.h"
 
+/* null for 0 */
+json_t *archive_time_json(int64_t ms) MUSTCHECK;
 /* What is known of an archive without opening it, as `list` tells it. */
 json_t *archive_item_json(const char *folder, const struct store_item *it) MUSTCHECK;
 bool archive_command_known(const char *name);

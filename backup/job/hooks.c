@@ -14,12 +14,8 @@ static char *archive_paths(const struct run *r)
     char *all = xstrdup("");
     size_t i;
     json_t *archive;
-    json_array_foreach (r->archives, i, archive) {
-        char *longer = xasprintf(
-            "%s%s%s/%s", all, *all ? "\n" : "", r->s.folder, json_get_str(archive, "file"));
-        free(all);
-        all = longer;
-    }
+    json_array_foreach (r->archives, i, archive)
+        xappendf(&all, "%s%s/%s", *all ? "\n" : "", r->s.folder, json_get_str(archive, "file"));
     return all;
 }
 

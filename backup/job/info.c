@@ -7,7 +7,6 @@
 #include "backup/job/trial/table_sums.h"
 #include "backup/server/server.h"
 #include "common/clock.h"
-#include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/sql_name.h"
 
@@ -15,12 +14,6 @@ struct asked {
     const char *which, *type, *against;
     bool foreign;
 };
-
-static json_t *time_or_null(int64_t ms)
-{
-    char iso[CLOCK_ISO_LEN];
-    return ms ? json_string(clock_iso(ms, iso)) : json_null();
-}
 
 static json_t *rows_or_null(const struct manifest_table *t)
 {
@@ -33,16 +26,6 @@ static bool is_own(const struct manifest_table *t)
     return strcmp(t->schema, "mysql") != 0;
 }
 
-static const struct manifest_table *find_table(
-    const struct manifest *m, const struct manifest_table *wanted)
-{
-    for (size_t i = 0; i < m->table_count; i++)
-        if (strcmp(m->tables[i].schema, wanted->schema) == 0 &&
-            strcmp(m->tables[i].name, wanted->name) == 0)
-            return &m->tables[i];
-    return NULL;
-}
-
 static json_t *tables_of(const struct manifest *m)
 {
     json_t *list = json_array();
@@ -53,7 +36,7 @@ static json_t *tables_of(const struct manifest *m)
         _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
         json_array_append_new(
             list, json_pack("{s:s,s:o,s:o}", "table", name, "rows", rows_or_null(t), "newest",
-                      time_or_null(manifest_newest(m, t->schema, t->name))));
+                      archive_time_json(manifest_newest(m, t->schema, t->name))));
     }
     return list;
 }
@@ -92,11 +75,11 @@ static void compare_table(
         return;
     }
     _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
-    json_array_append_new(
-        c->list, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "table", name, "change", change, "rows",
-                     rows_or_null(a), "other_rows", rows_or_null(b), "newest",
-                     time_or_null(manifest_newest(c->then, t->schema, t->name)), "other_newest",
-                     time_or_null(manifest_newest(c->other, t->schema, t->name))));
+    json_array_append_new(c->list,
+        json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "table", name, "change", change, "rows",
+            rows_or_null(a), "other_rows", rows_or_null(b), "newest",
+            archive_time_json(manifest_newest(c->then, t->schema, t->name)), "other_newest",
+            archive_time_json(manifest_newest(c->other, t->schema, t->name))));
 }
 
 /* A dump holds one database: of the others it says nothing. */
@@ -114,10 +97,11 @@ static json_t *difference_of(
     struct comparing c = {then, other, json_array(), 0};
     for (size_t i = 0; i < then->table_count; i++)
         if (is_own(&then->tables[i]) && knows_schema(other, then->tables[i].schema))
-            compare_table(&c, &then->tables[i], find_table(other, &then->tables[i]));
+            compare_table(&c, &then->tables[i],
+                manifest_find_table(other, then->tables[i].schema, then->tables[i].name));
     for (size_t i = 0; i < other->table_count; i++)
         if (is_own(&other->tables[i]) && knows_schema(then, other->tables[i].schema) &&
-            !find_table(then, &other->tables[i]))
+            !manifest_find_table(then, other->tables[i].schema, other->tables[i].name))
             compare_table(&c, NULL, &other->tables[i]);
     return json_pack("{s:s,s:I,s:o}", "against", against, "equal", c.equal, "tables", c.list);
 }
@@ -154,8 +138,8 @@ static bool is_of_database(const struct store_item *it)
 static int against_run(struct run *r, const struct asked *a, const struct store_item *it,
     const struct manifest *then, json_t *told, struct err *e)
 {
-    struct store_list l = {0};
-    struct manifest_file *file = NULL;
+    CLEANUP(store_list_clear) struct store_list l = {0};
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *other = NULL;
     const struct store_item *chosen = NULL;
     int code = run_find(r, a->against, NULL, a->foreign, &l, e);
@@ -168,15 +152,13 @@ static int against_run(struct run *r, const struct asked *a, const struct store_
         code = open_manifest(r, &l, chosen, &file, &other, e);
     if (code == 0)
         json_object_set_new(told, "difference", difference_of(a->against, then, other));
-    manifest_file_close(file);
-    store_list_clear(&l);
     return code;
 }
 
 static int tell_one(struct run *r, const struct asked *a, const struct store_list *l,
     const struct store_item *it, const struct manifest *now, json_t *told, struct err *e)
 {
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     if (!is_of_database(it))
         return 0;
@@ -184,19 +166,18 @@ static int tell_one(struct run *r, const struct asked *a, const struct store_lis
     if (code == 0) {
         json_object_set_new(told, "tables", tables_of(m));
         if (manifest_newest(m, NULL, NULL))
-            json_object_set_new(told, "newest", time_or_null(manifest_newest(m, NULL, NULL)));
+            json_object_set_new(told, "newest", archive_time_json(manifest_newest(m, NULL, NULL)));
     }
     if (code == 0 && now)
         json_object_set_new(told, "difference", difference_of("now", m, now));
     else if (code == 0 && a->against)
         code = against_run(r, a, it, m, told, e);
-    manifest_file_close(file);
     return code;
 }
 
 static int tell_all(struct run *r, const struct asked *a, const struct store_list *l, struct err *e)
 {
-    struct manifest now = {0};
+    CLEANUP(manifest_clear) struct manifest now = {0};
     _cleanup_json_ json_t *archives = json_array();
     bool with_now = a->against && strcmp(a->against, "now") == 0;
     int code = with_now ? count_now(r, &now, e) : 0;
@@ -208,14 +189,13 @@ static int tell_all(struct run *r, const struct asked *a, const struct store_lis
     if (code == 0)
         run_event(
             json_pack("{s:s,s:s,s:O}", "event", "info", "run", r->suffix, "archives", archives));
-    manifest_clear(&now);
     return code;
 }
 
 int job_info(struct run *r, int argc, char **argv, struct err *e)
 {
     struct asked a = {.which = "latest"};
-    struct store_list l = {0};
+    CLEANUP(store_list_clear) struct store_list l = {0};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--type") == 0 && i + 1 < argc)
             a.type = argv[++i];
@@ -233,6 +213,5 @@ int job_info(struct run *r, int argc, char **argv, struct err *e)
         snprintf(r->suffix, sizeof r->suffix, "%s", l.items[0].run);
         code = tell_all(r, &a, &l, e);
     }
-    store_list_clear(&l);
     return code;
 }

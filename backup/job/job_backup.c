@@ -49,11 +49,8 @@ static char *all_types(const struct run *r)
 {
     char *all = xasprintf("%s %s", r->s.physical_type, r->s.dump_type);
     const char *name;
-    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++) {
-        char *longer = xasprintf("%s %s", all, name);
-        free(all);
-        all = longer;
-    }
+    for (size_t i = 0; (name = config_section(r->s.config, "data", i)); i++)
+        xappendf(&all, " %s", name);
     return all;
 }
 
@@ -82,9 +79,8 @@ static int choose_types(
             known |= strcmp(p->types[k], wanted[i]) == 0;
         if (!known && !dump_instead) {
             _cleanup_free_ char *all = all_types(r);
-            err_set(e, EINVAL, "there is no data type \"%s\"; there are: %s",
+            return err_outcome(e, EXIT_USAGE, EINVAL, "there is no data type \"%s\"; there are: %s",
                 UTF8_SHORT(wanted[i], 60), all);
-            return EXIT_USAGE;
         }
     }
     return 0;
@@ -169,19 +165,16 @@ static int judge_incomplete(struct run *r, struct err *e)
     json_int_t files = 0;
     _cleanup_free_ char *types = xstrdup("");
     json_object_foreach (r->incomplete, type, part) {
-        char *longer = xasprintf("%s%s%s", types, *types ? ", " : "", type);
-        free(types);
-        types = longer;
+        xappendf(&types, "%s%s", *types ? ", " : "", type);
         files += json_get_int(part, "files");
         if (!*first)
             first = json_get_str(part, "first");
     }
     if (files == 0)
         return 0;
-    err_set(e, EIO,
+    return err_outcome(e, EXIT_INCOMPLETE, EIO,
         N_("the backup was made, but is incomplete: %lld files or folders of %s could not be read; the first: %s; the manifest names all"),
         (long long)files, types, UTF8_SHORT(first, 250));
-    return EXIT_INCOMPLETE;
 }
 
 static void tell_start(struct run *r, const struct plan *p, const struct space_plan *space)
@@ -330,9 +323,8 @@ static int parse(
                    archive_label_valid(argv[i + 1])) {
             r->label = argv[++i];
         } else {
-            err_set(
-                e, EINVAL, "unknown option %s; see elexgate-job --help", UTF8_SHORT(argv[i], 40));
-            return EXIT_USAGE;
+            return err_outcome(e, EXIT_USAGE, EINVAL, "unknown option %s; see elexgate-job --help",
+                UTF8_SHORT(argv[i], 40));
         }
     }
     *first = i;

@@ -113,12 +113,11 @@ static int find_for_drill(struct run *r, const char *which, const char *type, bo
 /* By default a drill is due every week, in a practice without backups too. Only our own count. */
 static bool any_of_ours(const struct run *r)
 {
-    struct store_list list = {0};
+    CLEANUP(store_list_clear) struct store_list list = {0};
     bool any = false;
     if (store_read(r->s.folder, NULL, &r->trust, &list, NULL) == 0)
         for (size_t i = 0; i < list.count; i++)
             any |= standing_ours(list.items[i].standing);
-    store_list_clear(&list);
     return any;
 }
 
@@ -159,7 +158,7 @@ static int job_drill(struct run *r, int argc, char **argv, struct err *e)
             if_any = true;
         else
             which = argv[i];
-    struct store_list found = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
     int code = job_lock(r, e);
     if (code == 0 && if_any && !any_of_ours(r)) {
         r->nothing = true;
@@ -167,10 +166,7 @@ static int job_drill(struct run *r, int argc, char **argv, struct err *e)
     }
     if (code == 0)
         code = find_for_drill(r, which, type, foreign, &found, e);
-    if (code == 0)
-        code = drill_all(r, &found, e);
-    store_list_clear(&found);
-    return code;
+    return code == 0 ? drill_all(r, &found, e) : code;
 }
 
 /* Paths as the caller's folder has them: later we are elsewhere. */
@@ -199,23 +195,18 @@ static int job_rehearse(struct run *r, int argc, char **argv, struct err *e)
             which = argv[i];
     if (code < 0)
         return code;
-    if (!!program + !!root + !!image != 1) {
-        err_set(e, EINVAL,
+    if (!!program + !!root + !!image != 1)
+        return err_outcome(e, EXIT_USAGE, EINVAL,
             "rehearse with which server: --server-program FILE, --root DIR or --image IMAGE");
-        return EXIT_USAGE;
-    }
     const struct rehearsal what = {
         .program = program, .root = root, .image = image, .queries = queries};
-    struct store_list found = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
     code = job_lock(r, e);
     if (code == 0)
         code = run_find(r, which, r->s.physical_type, false, &found, e);
     if (code == 0)
         snprintf(r->suffix, sizeof r->suffix, "%s", found.items[0].run);
-    if (code == 0)
-        code = drill_rehearse(r, &found.items[0], &what, e);
-    store_list_clear(&found);
-    return code;
+    return code == 0 ? drill_rehearse(r, &found.items[0], &what, e) : code;
 }
 
 static int job_put_back(struct run *r, int argc, char **argv, struct err *e)
@@ -223,7 +214,7 @@ static int job_put_back(struct run *r, int argc, char **argv, struct err *e)
     (void)argc;
     (void)argv;
     unsigned n = 0;
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     int code = job_lock(r, e);
     if (code == 0)
         code = server_connect(&r->s.target, "elexgate-job", &s, e);
@@ -233,7 +224,6 @@ static int job_put_back(struct run *r, int argc, char **argv, struct err *e)
         code = globals_recover(s, r->s.journal, &n, e);
     if (code == 0 && n)
         run_note("%u settings of the server were put back", n);
-    server_close(s);
     return code;
 }
 

@@ -122,7 +122,7 @@ static void remove_left(int work)
 {
     struct err e = {0};
     _cleanup_fd_ int copy = fcntl(work, F_DUPFD_CLOEXEC, 0);
-    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    _cleanup_dir_ DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
     const struct dirent *de;
     if (d)
         copy = -1;
@@ -136,8 +136,6 @@ static void remove_left(int work)
         if (file_remove_tree(work, de->d_name, &e) < 0)
             log_err(LOG_ERROR, "cert-files-left", &e);
     }
-    if (d)
-        closedir(d);
 }
 
 void page_cert_clean(const char *state_dir)
@@ -362,7 +360,7 @@ static json_t *produced(const struct page_cert *c)
     _cleanup_free_ char *folder = xasprintf("%s/out", c->folder);
     json_t *files = json_array();
     size_t total = 0;
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     const struct dirent *de;
     while (d && (de = readdir(d))) {
         _cleanup_free_ char *path = xasprintf("%s/%s", folder, de->d_name), *data = NULL;
@@ -377,8 +375,6 @@ static json_t *produced(const struct page_cert *c)
                                              type_of(de->d_name), "content", encode(data, len)));
         OPENSSL_cleanse(data, len);
     }
-    if (d)
-        closedir(d);
     return files;
 }
 
@@ -468,7 +464,7 @@ int page_cert(const struct config *settings, const char *config_file, const json
 {
     const char *state_dir = config_str(settings, "backup", NULL, "state_dir");
     struct page_cert c = {.lock = -1};
-    json_t *said = NULL;
+    _cleanup_json_ json_t *said = NULL;
     int r = take_request(&c, state_dir, request, e);
     if (r == 0)
         r = run_cert(&c, config_file, &said, e);
@@ -486,6 +482,5 @@ int page_cert(const struct config *settings, const char *config_file, const json
         if (json_object_get(said, "field"))
             json_object_set(*answer, "field", json_object_get(said, "field"));
     }
-    json_decref(said);
     return r;
 }

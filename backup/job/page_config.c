@@ -172,7 +172,7 @@ static int lock_folder(const char *path, int *fd, struct err *e)
 int page_config(const struct config *settings, const char *config_file, const json_t *request,
     json_t **answer, struct err *e)
 {
-    struct change ch = {.n = 0};
+    CLEANUP(change_clear) struct change ch = {.n = 0};
     _cleanup_free_ char *text = NULL;
     const char *path = config_path(settings);
     size_t len = 0;
@@ -193,6 +193,5 @@ int page_config(const struct config *settings, const char *config_file, const js
         *answer = json_error(ESTALE, "%s was changed meanwhile; look at it again", path);
     if (r == 0 && !*answer)
         *answer = apply(path, text, len, &ch);
-    change_clear(&ch);
     return r;
 }

@@ -42,9 +42,7 @@ static int take_policy(const json_t *request, struct retention_policy *p, struct
         r = take_number(request, "keep_weekly", &p->weekly, e);
     if (r == 0)
         r = take_number(request, "keep_monthly", &p->monthly, e);
-    if (r == 0)
-        r = take_number(request, "keep_yearly", &p->yearly, e);
-    return r;
+    return r == 0 ? take_number(request, "keep_yearly", &p->yearly, e) : r;
 }
 
 /* Takes it out of what is left. Returns what goes with it (binlog_stranded). */
@@ -97,8 +95,8 @@ static void add_types(struct preview *p)
 int page_retention(const struct config *c, const char *config_file, const json_t *request,
     json_t **answer, struct err *e)
 {
-    struct archive_settings s = {0};
-    struct trust trust = {0};
+    CLEANUP(archive_settings_clear) struct archive_settings s = {0};
+    CLEANUP(trust_close) struct trust trust = {0};
     struct preview p = {.goes = json_array()};
     (void)config_file;
     int r = archive_settings_load(c, &s, e);
@@ -125,7 +123,5 @@ int page_retention(const struct config *c, const char *config_file, const json_t
         store_list_clear(&p.list);
     }
     json_decref(p.goes);
-    trust_close(&trust);
-    archive_settings_clear(&s);
     return r;
 }

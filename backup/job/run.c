@@ -15,7 +15,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
-#include "common/utf8.h"
 #include "common/error_phrase.h"
 
 /* Between two lines of progress. */
@@ -223,8 +222,8 @@ int run_pack_result(int r, struct err *e)
 {
     switch (r) {
     case PACK_STOPPED:
-        err_set(e, ECANCELED, "stopped as asked; nothing of it was kept");
-        return EXIT_CANCELLED;
+        return err_outcome(
+            e, EXIT_CANCELLED, ECANCELED, "stopped as asked; nothing of it was kept");
     case PACK_CHANGED:
     case PACK_DAMAGED:
         return EXIT_INCONSISTENT;

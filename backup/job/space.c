@@ -38,12 +38,11 @@ static char *source_of(const struct run *r, const char *type, struct err *e)
     const char *set = config_str(r->s.config, "backup", NULL, "datadir");
     if (set)
         return xstrdup(set);
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     char *folder = NULL;
     int code = server_connect(&r->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = server_text(s, &folder, e, "SELECT @@datadir");
-    server_close(s);
     return code == 0 ? folder : NULL;
 }
 
@@ -61,11 +60,9 @@ static int add_type(struct run *r, const char *type, struct space_plan *plan, st
     _cleanup_free_ char *source = source_of(r, type, e);
     if (!source)
         return e->code ? -e->code : -EIO;
-    if (lies_in(r->s.folder, source)) {
-        err_set(e, EINVAL, "the backup folder %s lies inside %s, which is to be backed up",
-            r->s.folder, source);
-        return EXIT_REFUSED;
-    }
+    if (lies_in(r->s.folder, source))
+        return err_outcome(e, EXIT_REFUSED, EINVAL,
+            "the backup folder %s lies inside %s, which is to be backed up", r->s.folder, source);
     uint64_t size = 0, last = 0;
     bool dump = strcmp(type, r->s.dump_type) == 0;
     int code = layout_size(source, &size, dump ? NULL : e);
@@ -90,8 +87,7 @@ int space_check(struct run *r, const char *const *types, struct space_plan *plan
     plan->free = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (plan->free >= plan->needed + SPARE)
         return 0;
-    err_set(e, ENOSPC,
+    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
         "not enough space in %s: about %" PRIu64 " MB are needed, %" PRIu64 " MB are free",
         r->s.folder, (plan->needed + SPARE) >> 20, plan->free >> 20);
-    return EXIT_NO_SPACE;
 }

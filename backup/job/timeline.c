@@ -31,10 +31,9 @@ static int parse_day(const char *text, struct day *d, struct err *e)
     localtime_r(&now, &tm);
     int year = tm.tm_year + 1900, month = tm.tm_mon + 1, day = tm.tm_mday, end = 0;
     if (text && (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) != 3 || text[end] ||
-                    year < 1970 || year > 2100 || month < 1 || month > 12 || day < 1 || day > 31)) {
-        err_set(e, EINVAL, "\"%s\" is no day such as 2026-11-30", UTF8_SHORT(text, 40));
-        return EXIT_USAGE;
-    }
+                    year < 1970 || year > 2100 || month < 1 || month > 12 || day < 1 || day > 31))
+        return err_outcome(
+            e, EXIT_USAGE, EINVAL, "\"%s\" is no day such as 2026-11-30", UTF8_SHORT(text, 40));
     for (int i = 0; i < 2; i++) {
         struct tm at = {
             .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day + i, .tm_isdst = -1};
@@ -173,8 +172,8 @@ static const char *audit_path(const struct run *r, const char *key)
 
 static int look(struct day *d, struct run *r, struct err *e)
 {
-    struct binlog_catalog c = {0};
-    struct store_list all = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog c = {0};
+    CLEANUP(store_list_clear) struct store_list all = {0};
     int code = add_minutes(d, r, e);
     if (code == 0)
         code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
@@ -186,8 +185,6 @@ static int look(struct day *d, struct run *r, struct err *e)
         add_audit(d, audit_path(r, "file"));
         add_audit(d, audit_path(r, "proxy_file"));
     }
-    store_list_clear(&all);
-    binlog_catalog_clear(&c);
     return code;
 }
 

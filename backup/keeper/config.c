@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 #include "backup/keeper/errand.h"
 #include "common/clock.h"
 #include "common/config_edit.h"
@@ -15,7 +13,6 @@
 #include "common/json_lines.h"
 #include "common/phrase.h"
 #include "common/log.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/hex.h"
 

@@ -3,7 +3,6 @@
  */
 #include "backup/keeper/drive.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,6 @@
 #include <string.h>
 #include "backup/keeper/audit.h"
 #include "backup/keeper/tell.h"
-#include "backup/rules/archive_name.h"
 #include "backup/rules/restore_request.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"

@@ -58,14 +58,12 @@ static int give_folder(int folder, const struct keeper_place *p, struct err *e)
         return err_sys(e, errno, "cannot look at %s", p->folder);
     if (!p->becomes || (st.st_uid == p->uid && st.st_gid == p->gid))
         return 0;
-    DIR *d = fdopendir(fcntl(folder, F_DUPFD_CLOEXEC, 0));
+    _cleanup_dir_ DIR *d = fdopendir(fcntl(folder, F_DUPFD_CLOEXEC, 0));
     const struct dirent *de;
     int r = 0;
     while (r == 0 && d && (de = readdir(d)))
         if (de->d_name[0] != '.' && (r = give(folder, de->d_name, p)) < 0)
             err_sys(e, -r, "%s/%s cannot be given to %s", p->folder, de->d_name, p->user);
-    if (d)
-        closedir(d);
     if (r == 0 && fchown(folder, p->uid, p->gid) < 0)
         r = err_sys(e, errno, "%s cannot be given to %s", p->folder, p->user);
     return r;

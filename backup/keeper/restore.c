@@ -3,7 +3,6 @@
  * A restore goes on when the asker, the console or the keeper itself goes away: it is a process of
  * its own session, holds the run lock, and leaves a trail on disk (restore/trail.h).
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 #include "backup/rules/archive_name.h"
 #include "backup/rules/restore_request.h"
 #include "common/clock.h"
-#include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"

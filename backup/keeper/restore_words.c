@@ -1,8 +1,6 @@
 #include "backup/keeper/restore_words.h"
 
-#include <stdio.h>
 #include <string.h>
-#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/phrase.h"
 #include "common/json_get.h"

@@ -3,14 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/json_get.h"
-#include "common/utf8.h"
 
 static const char *path_of(const struct config *c, const char *key)
 {
@@ -86,7 +85,7 @@ static void remove_old(const char *path, int64_t before_s)
         return;
     *slash = '\0';
     const char *base = path + (slash - folder) + 1;
-    DIR *d = opendir(*folder ? folder : "/");
+    _cleanup_dir_ DIR *d = opendir(*folder ? folder : "/");
     struct dirent *entry;
     while (d && (entry = readdir(d))) {
         struct stat st;
@@ -98,8 +97,6 @@ static void remove_old(const char *path, int64_t before_s)
         log_event(LOG_INFO, "audit-expired", LOG_S("file", entry->d_name));
         audit_event("expired", LOG_S("file", entry->d_name));
     }
-    if (d)
-        closedir(d);
 }
 
 void files_audit_expire(const struct config *c)

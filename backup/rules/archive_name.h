@@ -18,7 +18,6 @@
 #define ELEXGATE_BACKUP_RULES_ARCHIVE_NAME_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include "backup/rules/cron.h" /* struct cron_zone */
 #include "common/error.h"

@@ -1,7 +1,6 @@
 #include "backup/rules/binlog_event.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 uint16_t binlog_u16(const uint8_t *p)

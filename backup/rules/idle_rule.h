@@ -12,7 +12,6 @@
 #define ELEXGATE_BACKUP_RULES_IDLE_RULE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum idle_mode { IDLE_QUIET, IDLE_NO_CLIENTS };

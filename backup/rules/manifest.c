@@ -7,7 +7,6 @@
 
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/hex.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
@@ -58,6 +57,15 @@ void manifest_add_table(struct manifest *m, const char *schema, const char *name
     m->tables = xrealloc(m->tables, (m->table_count + 1) * sizeof *m->tables);
     m->tables[m->table_count++] = (struct manifest_table){
         xstrdup(schema), xstrdup(name), xstrdup(engine), rows, xstrdup(checksum)};
+}
+
+const struct manifest_table *manifest_find_table(
+    const struct manifest *m, const char *schema, const char *name)
+{
+    for (size_t i = 0; i < m->table_count; i++)
+        if (strcmp(m->tables[i].schema, schema) == 0 && strcmp(m->tables[i].name, name) == 0)
+            return &m->tables[i];
+    return NULL;
 }
 
 void manifest_add_newest(struct manifest *m, const char *schema, const char *name, int64_t ms)

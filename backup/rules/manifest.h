@@ -121,6 +121,9 @@ void manifest_clear(struct manifest *m);
 void manifest_entry_clear(struct manifest_entry *en);
 void manifest_add_table(struct manifest *m, const char *schema, const char *name,
     const char *engine, int64_t rows, const char *checksum);
+/* NULL: it is not among them. */
+const struct manifest_table *manifest_find_table(
+    const struct manifest *m, const char *schema, const char *name);
 /* The time of a table's newest record, where it tells: UTC; in info.newest, as "schema.table". */
 void manifest_add_newest(struct manifest *m, const char *schema, const char *name, int64_t ms);
 /* The same; schema NULL: the newest of all. 0 = not known. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
 #include "common/error.h"
 
 #define DAY_S INT64_C(86400)
@@ -70,7 +69,7 @@ static void keep_periods(struct generation **sorted, size_t count, unsigned n, e
 size_t retention_apply(struct generation *g, size_t n, const char *type,
     const struct retention_policy *policy, const struct cron_zone *zone, bool run_succeeded)
 {
-    struct generation **sorted = xcalloc(n + 1, sizeof *sorted);
+    _cleanup_free_ struct generation **sorted = xcalloc(n + 1, sizeof *sorted);
     size_t count = 0, may_go = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -117,7 +116,6 @@ size_t retention_apply(struct generation *g, size_t n, const char *type,
             keep_generation(sorted[i], "protected");
         may_go += !sorted[i]->kept_by;
     }
-    free(sorted);
     return may_go;
 }
 

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "common/utf8.h"
 #include "common/phrase.h"
 
 /* What servers say before their version to clients that would take 10 for 1. */

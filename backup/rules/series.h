@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include "common/memory.h"
-#include <stddef.h>
 
 enum series_fit {
     SERIES_SAME,

@@ -2,8 +2,6 @@
 #include "backup/rules/shrink.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include "common/utf8.h"
 #include "common/phrase.h"
 
 static bool most_gone(uint64_t before, uint64_t now)

@@ -1,9 +1,7 @@
 #include "backup/server/proxy_link.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/json_get.h"

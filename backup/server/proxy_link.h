@@ -5,7 +5,6 @@
 #ifndef ELEXGATE_BACKUP_SERVER_PROXY_LINK_H
 #define ELEXGATE_BACKUP_SERVER_PROXY_LINK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include "common/error.h"
 

@@ -206,10 +206,11 @@ static int run(struct server *s, const char *sql, server_row_fn *fn, void *ctx, 
         return fail(s, sql, e);
     int r = 0;
     if (res) {
-        unsigned columns = mysql_num_fields(res);
-        MYSQL_ROW row;
-        while (fn && r == 0 && (row = mysql_fetch_row(res)))
-            r = fn(ctx, row, mysql_fetch_lengths(res), columns, e);
+        struct server_row row = {.n = mysql_num_fields(res)};
+        while (fn && r == 0 && (row.text = mysql_fetch_row(res))) {
+            row.len = mysql_fetch_lengths(res);
+            r = fn(ctx, &row, e);
+        }
         mysql_free_result(res);
     }
     int d = drain_results(s, sql, r == 0 ? e : NULL);
@@ -287,27 +288,29 @@ int server_address(const struct server *s, char *buf, size_t size, unsigned *por
     return 0;
 }
 
-static int take_first(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+struct wanted {
+    unsigned column;
+    char *value; /* of the first row */
+};
+
+static int take_wanted(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
+    struct wanted *w = ctx;
     (void)e;
-    char **out = ctx;
-    if (!*out && columns > 0)
-        *out = xstrdup(row[0]);
+    if (!w->value && row->n > w->column)
+        w->value = xstrdup(row->text[w->column]);
     return 0;
 }
 
-static int text(struct server *s, char **out, struct err *e, const char *sql)
+static int text(struct server *s, unsigned column, char **out, struct err *e, const char *sql)
 {
-    char *value = NULL;
-    int r = run(s, sql, take_first, &value, e);
-    if (r < 0) {
-        free(value);
-        return r;
-    }
-    *out = value;
-    return 0;
+    struct wanted w = {.column = column};
+    int r = run(s, sql, take_wanted, &w, e);
+    if (r < 0)
+        free(w.value);
+    else
+        *out = w.value;
+    return r;
 }
 
 int server_text(struct server *s, char **out, struct err *e, const char *fmt, ...)
@@ -316,14 +319,22 @@ int server_text(struct server *s, char **out, struct err *e, const char *fmt, ..
     va_start(ap, fmt);
     _cleanup_free_ char *sql = format(fmt, ap);
     va_end(ap);
-    return text(s, out, e, sql);
+    return text(s, 0, out, e, sql);
 }
 
-static int note_name(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_name(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_text(row[0])) == 0 ? 0 : -ENOMEM;
+    (void)e;
+    return json_array_append_new(ctx, json_text(row->text[0])) == 0 ? 0 : -ENOMEM;
+}
+
+int server_second(struct server *s, char **out, struct err *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    _cleanup_free_ char *sql = format(fmt, ap);
+    va_end(ap);
+    return text(s, 1, out, e, sql);
 }
 
 int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)
@@ -349,7 +360,7 @@ int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, 
     _cleanup_free_ char *sql = format(fmt, ap);
     va_end(ap);
     _cleanup_free_ char *value = NULL;
-    int r = text(s, &value, e, sql);
+    int r = text(s, 0, &value, e, sql);
     if (r < 0)
         return r;
     char *end = NULL;
@@ -360,40 +371,19 @@ int server_u64(struct server *s, uint64_t *out, struct err *e, const char *fmt, 
     return 0;
 }
 
-static int take_second(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths;
-    (void)e;
-    char **out = ctx;
-    if (!*out && columns > 1)
-        *out = xstrdup(row[1] ? row[1] : "");
-    return 0;
-}
-
 int server_variable(struct server *s, const char *name, char **out, struct err *e)
 {
-    char *value = NULL;
-    int r = server_rows(
-        s, take_second, &value, e, "SHOW GLOBAL VARIABLES WHERE Variable_name='%s'", name);
-    if (r < 0) {
-        free(value);
-        return r;
-    }
-    *out = value;
-    return 0;
+    return server_second(s, out, e, "SHOW GLOBAL VARIABLES WHERE Variable_name='%s'", name);
 }
 
-static int take_place(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_place(void *ctx, const struct server_row *row, struct err *e)
 {
     struct binlog_place *p = ctx;
     uint64_t number;
-    (void)lengths;
-    if (columns < 2 || !row[0] || !row[1] || !binlog_name_valid(row[0], &number))
+    if (row->n < 2 || !row->text[0] || !row->text[1] || !binlog_name_valid(row->text[0], &number))
         return err_set(e, ENOTSUP, "the server's binary log has a name that cannot be used");
-    snprintf(p->file, sizeof p->file, "%s", row[0]);
-    p->position = strtoull(row[1], NULL, 10);
+    snprintf(p->file, sizeof p->file, "%s", row->text[0]);
+    p->position = strtoull(row->text[1], NULL, 10);
     return 0;
 }
 
@@ -415,15 +405,13 @@ struct counter_set {
     size_t n, found;
 };
 
-static int take_counter(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_counter(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
     (void)e;
     struct counter_set *set = ctx;
-    for (size_t i = 0; columns > 1 && i < set->n; i++) {
-        if (strcasecmp(row[0], set->counters[i].name) == 0) {
-            *set->counters[i].value = strtoull(row[1], NULL, 10);
+    for (size_t i = 0; row->n > 1 && i < set->n; i++) {
+        if (strcasecmp(row->text[0], set->counters[i].name) == 0) {
+            *set->counters[i].value = strtoull(row->text[1], NULL, 10);
             set->found++;
         }
     }
@@ -434,11 +422,8 @@ int server_counters(
     struct server *s, const struct server_counter *counters, size_t n, struct err *e)
 {
     _cleanup_free_ char *list = xstrdup("''");
-    for (size_t i = 0; i < n; i++) {
-        char *longer = xasprintf("%s,'%s'", list, counters[i].name);
-        free(list);
-        list = longer;
-    }
+    for (size_t i = 0; i < n; i++)
+        xappendf(&list, ",'%s'", counters[i].name);
     struct counter_set set = {.counters = counters, .n = n};
     int r = server_rows(
         s, take_counter, &set, e, "SHOW GLOBAL STATUS WHERE Variable_name IN (%s)", list);

@@ -29,6 +29,11 @@ char *server_where(const struct server_target *t) MUSTCHECK;
 int server_connect(const struct server_target *t, const char *program, struct server **out,
     struct err *e) MUSTCHECK;
 void server_close(struct server *s); /* NULL allowed */
+#define _cleanup_server_ CLEANUP(cleanup_server)
+static inline void cleanup_server(struct server **s)
+{
+    server_close(*s);
+}
 /* The rights on the practice's database are a role's, which the session takes for a restore that
  * works in there, and never for a backup: with EXECUTE it could be made to run what others have
  * written. Where there is no such role the account has them itself, or they are missed. */
@@ -54,13 +59,20 @@ int server_exec(struct server *s, struct err *e, const char *fmt, ...) PRINTF(3,
 /* Number and words of the server's last error on this connection, without the statement. */
 unsigned server_errno(const struct server *s);
 const char *server_error(struct server *s);
+struct server_row {
+    char *const *text; /* NULL where SQL says NULL */
+    const unsigned long *len;
+    unsigned n; /* columns */
+};
 /* Calls fn for each row; fn returns 0 or a negative error, which ends the reading. */
-typedef int server_row_fn(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e);
+typedef int server_row_fn(void *ctx, const struct server_row *row, struct err *e);
 int server_rows(struct server *s, server_row_fn *fn, void *ctx, struct err *e, const char *fmt, ...)
     PRINTF(5, 6) MUSTCHECK;
 /* First column of the first row, malloc'ed; *out = NULL when there is no row or it is NULL. */
 int server_text(struct server *s, char **out, struct err *e, const char *fmt, ...)
+    PRINTF(4, 5) MUSTCHECK;
+/* The same, of the second column. */
+int server_second(struct server *s, char **out, struct err *e, const char *fmt, ...)
     PRINTF(4, 5) MUSTCHECK;
 /* First column of every row, as an array of texts that the caller drops. */
 int server_names(struct server *s, json_t **out, struct err *e, const char *fmt, ...)

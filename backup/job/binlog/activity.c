@@ -77,13 +77,11 @@ void activity_tidy(const char *state_dir)
     _cleanup_free_ char *oldest = path_of(
         state_dir, (uint32_t)(clock_wall_ms() / 60000) - ACTIVITY_DAYS * DAY);
     const char *first = strrchr(oldest, '/') + 1;
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     const struct dirent *de;
     while (d && (de = readdir(d)))
         if (de->d_name[0] != '.' && strcmp(de->d_name, first) < 0)
             (void)unlinkat(dirfd(d), de->d_name, 0);
-    if (d)
-        closedir(d);
 }
 
 static int read_file(const char *path, uint32_t from, size_t n, uint32_t *counts, struct err *e)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "common/file.h"
 #include "common/hex.h"
 #include "common/utf8.h"
@@ -82,7 +81,7 @@ static int read_timeline(
     struct binlog_catalog *c, uint32_t timeline, const struct trust *trust, struct err *e)
 {
     _cleanup_free_ char *dir = binlog_catalog_dir(c->folder, timeline);
-    DIR *d = opendir(dir);
+    _cleanup_dir_ DIR *d = opendir(dir);
     const struct dirent *de;
     if (!d)
         return err_sys(e, errno, "cannot read %s", dir);
@@ -92,7 +91,6 @@ static int read_timeline(
         _cleanup_free_ char *path = xasprintf("%s/%s", dir, de->d_name);
         take_segment(c, path, timeline, trust);
     }
-    closedir(d);
     return 0;
 }
 
@@ -113,7 +111,7 @@ int binlog_catalog_read(
     const char *backups, const struct trust *trust, struct binlog_catalog *out, struct err *e)
 {
     struct binlog_catalog c = {.folder = xasprintf("%s/" BINLOG_FOLDER, backups)};
-    DIR *d = opendir(c.folder);
+    _cleanup_dir_ DIR *d = opendir(c.folder);
     const struct dirent *de;
     int r = d || errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", c.folder);
     while (r == 0 && d && (de = readdir(d))) {
@@ -122,8 +120,6 @@ int binlog_catalog_read(
             continue;
         r = read_timeline(&c, timeline, trust, e);
     }
-    if (d)
-        closedir(d);
     if (r < 0) {
         binlog_catalog_clear(&c);
         return r;
@@ -142,12 +138,11 @@ static bool is_free(const char *dir)
     bool free = true;
     if (lstat(dir, &st) < 0)
         return errno == ENOENT;
-    DIR *d = S_ISDIR(st.st_mode) ? opendir(dir) : NULL;
+    _cleanup_dir_ DIR *d = S_ISDIR(st.st_mode) ? opendir(dir) : NULL;
     if (!d)
         return false;
     while ((de = readdir(d)))
         free &= !is_index(de->d_name);
-    closedir(d);
     return free;
 }
 

@@ -140,8 +140,7 @@ static int list_all(struct listing *l, const struct binlog_catalog *c, struct er
 
 static int wrong(const char *what, const char *value, struct err *e)
 {
-    err_set(e, EINVAL, "%s \"%s\"", what, UTF8_SHORT(value, 60));
-    return EXIT_USAGE;
+    return err_outcome(e, EXIT_USAGE, EINVAL, "%s \"%s\"", what, UTF8_SHORT(value, 60));
 }
 
 static int moment(const char *text, int64_t *out, struct err *e)
@@ -202,10 +201,9 @@ int job_changes(struct run *r, int argc, char **argv, struct err *e)
         return code;
     run_be_modest(NULL);
     code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
-    if (code == 0 && c.n == 0) {
-        err_set(e, ENODATA, "no binary log is archived%s%s", c.refused ? ": " : "", c.problem);
-        code = EXIT_REFUSED;
-    }
+    if (code == 0 && c.n == 0)
+        code = err_outcome(e, EXIT_REFUSED, ENODATA, "no binary log is archived%s%s",
+            c.refused ? ": " : "", c.problem);
     if (code != 0) {
         binlog_catalog_clear(&c);
         return code;

@@ -422,8 +422,8 @@ static int follow(struct stream *s, struct err *e)
  * found. */
 static int once(struct stream *s, enum binlog_reason forced, struct err *e)
 {
-    struct binlog_catalog catalog = {0};
-    struct binlog_source src = {.n = 0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog catalog = {0};
+    CLEANUP(binlog_source_clear) struct binlog_source src = {.n = 0};
     bool fresh = false, made = false;
     char medium[MEDIUM_ID_LEN];
     int r = medium_ready(s->run->trust.folder, s->run->s.folder, medium, &fresh, e);
@@ -444,8 +444,6 @@ static int once(struct stream *s, enum binlog_reason forced, struct err *e)
         r = follow(s, e);
     binlog_writer_drop(s->writer);
     s->writer = NULL;
-    binlog_source_clear(&src);
-    binlog_catalog_clear(&catalog);
     return r;
 }
 
@@ -463,10 +461,8 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
     struct stream s = {.run = r};
     pid_t holder = 0;
     int lock = -1;
-    if (argc > 1) {
-        err_set(e, EINVAL, "elexgate-job binlog takes no arguments");
-        return EXIT_USAGE;
-    }
+    if (argc > 1)
+        return err_outcome(e, EXIT_USAGE, EINVAL, "elexgate-job binlog takes no arguments");
     _cleanup_free_ char *path = xasprintf("%s/binlog.lock", r->s.state_dir);
     int code = file_mkdirs(r->s.state_dir, 0700, e);
     if (code == 0)

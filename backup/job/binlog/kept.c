@@ -9,7 +9,6 @@
 #include "backup/job/binlog/point.h"
 #include "backup/rules/retention.h"
 #include "common/clock.h"
-#include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
 
@@ -70,7 +69,7 @@ static void take_base(struct keeping *k, const struct store_item *it)
 
 static int judge(struct run *r, struct keeping *k, struct err *e)
 {
-    struct store_list all = {0};
+    CLEANUP(store_list_clear) struct store_list all = {0};
     if (k->c->refused) {
         run_note("%s", k->c->problem);
         k->nothing = true;
@@ -88,7 +87,6 @@ static int judge(struct run *r, struct keeping *k, struct err *e)
         return code;
     for (size_t i = 0; i < all.count; i++)
         take_base(k, &all.items[i]);
-    store_list_clear(&all);
     return 0;
 }
 
@@ -158,7 +156,7 @@ static int remove_old(struct run *r, const struct keeping *k, struct err *e)
 
 int binlog_retain(struct run *r, struct err *e)
 {
-    struct binlog_catalog c = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog c = {0};
     struct keeping k = {.c = &c, .now_ms = clock_wall_ms()};
     int code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
     if (code == 0 && c.n > 0) {
@@ -168,7 +166,6 @@ int binlog_retain(struct run *r, struct err *e)
         else if (code == 0)
             code = remove_old(r, &k, e);
     }
-    binlog_catalog_clear(&c);
     return code;
 }
 
@@ -214,7 +211,7 @@ static json_t *tally_json(const struct tally *t)
 
 json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refused)
 {
-    struct binlog_catalog c = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog c = {0};
     struct tally t = {.first = NULL};
     json_t *list = json_array();
     struct err why = {0};
@@ -236,7 +233,6 @@ json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refu
         json_array_append_new(list, tally_json(&t));
     if (c.refused)
         *refused = json_text(c.problem);
-    binlog_catalog_clear(&c);
     return list;
 }
 

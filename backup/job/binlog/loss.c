@@ -1,6 +1,5 @@
 #include "backup/job/binlog/loss.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "backup/job/binlog/transactions.h"
 #include "backup/server/writers.h"
@@ -110,7 +109,7 @@ static json_t *result(const struct looking *l)
 
 int binlog_loss(struct run *r, const struct binlog_way *w, json_t **out, struct err *e)
 {
-    struct looking *l = xcalloc(1, sizeof *l);
+    _cleanup_free_ struct looking *l = xcalloc(1, sizeof *l);
     l->run = r;
     l->point = &w->point;
     l->transactions = binlog_transactions_new(count, l, NULL, false);
@@ -123,6 +122,5 @@ int binlog_loss(struct run *r, const struct binlog_way *w, json_t **out, struct 
     writers_drop(l->writers);
     for (size_t i = 0; i < l->n; i++)
         free(l->changes[i].what);
-    free(l);
     return code;
 }

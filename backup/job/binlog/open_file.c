@@ -97,9 +97,8 @@ static int read_own(struct open_file *f, struct err *e)
     free(text);
     if (ours)
         return 0;
-    err_set(e, ENOKEY, "the key of %s is not on this machine any more; only an identity opens it",
-        f->path);
-    return EXIT_REFUSED;
+    return err_outcome(e, EXIT_REFUSED, ENOKEY,
+        "the key of %s is not on this machine any more; only an identity opens it", f->path);
 }
 
 static int read_beside(const struct archive_settings *a, struct open_file *f, struct err *e)

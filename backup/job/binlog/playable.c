@@ -30,11 +30,10 @@ static int statement(
     uint8_t type, const uint8_t *event, size_t n, char kind[static BINLOG_KIND_LEN], struct err *e)
 {
     struct binlog_query q;
-    char *text = NULL;
+    _cleanup_free_ char *text = NULL;
     int r = binlog_statement_read(type, event, n, &q, &text, e);
     if (r < 0)
         binlog_query_kind(&q, kind);
-    free(text);
     return r;
 }
 

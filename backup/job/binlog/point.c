@@ -85,11 +85,9 @@ static int find_timeline(
     }
     if (*out)
         return 0;
-    if (c->n == 0) {
-        err_set(
-            e, ENODATA, N_("no binary log is archived%s%s"), c->refused ? ": " : "", c->problem);
-        return EXIT_REFUSED;
-    }
+    if (c->n == 0)
+        return err_outcome(e, EXIT_REFUSED, ENODATA, N_("no binary log is archived%s%s"),
+            c->refused ? ": " : "", c->problem);
     if (c->refused)
         err_set(e, ENODATA,
             N_("the archived binary logs do not go back to that point, and some cannot be used: %s"),
@@ -238,25 +236,22 @@ static int stopped(const struct search *s, struct err *e)
     char where[BINLOG_WHERE_LEN];
     const struct binlog_stop *stop = &s->stop->stop;
     binlog_where(s->stop->file, stop->first, stop->when, *stop->kind ? stop->kind : "other", where);
-    err_set(e, ENOTSUP,
+    return err_outcome(e, EXIT_REFUSED, ENOTSUP,
         N_("the way to that point leads across a statement that cannot be run again: %s; a moment before it can be had, and one behind the next physical backup"),
         where);
-    return EXIT_REFUSED;
 }
 
 static int no_base(const struct search *s, uint32_t timeline, struct err *e)
 {
     if (s->stop)
         return stopped(s, e);
-    if (s->which) {
-        err_set(e, ENODATA, N_("the backup of %s does not lie before that point on timeline %u"),
-            s->which, timeline);
-        return EXIT_REFUSED;
-    }
-    err_set(e, ENODATA,
+    if (s->which)
+        return err_outcome(e, EXIT_REFUSED, ENODATA,
+            N_("the backup of %s does not lie before that point on timeline %u"), s->which,
+            timeline);
+    return err_outcome(e, EXIT_REFUSED, ENODATA,
         N_("there is no physical backup from before that point that notes a place in timeline %u of the binary log; a dump is none, as the log cannot be run for one database alone: with [backup] method = both any moment behind the next backup can be had"),
         timeline);
-    return EXIT_REFUSED;
 }
 
 /* From the point back, across restores, to a backup. */
@@ -293,10 +288,8 @@ static int go_back(struct search *s, struct binlog_way *w, uint32_t timeline, st
 int binlog_way_find(struct run *r, const struct binlog_point *p, const char *which,
     struct binlog_way *out, struct err *e)
 {
-    if (p->kind == BINLOG_TIME && p->time > clock_wall_ms() / 1000 + 1) {
-        err_set(e, EINVAL, N_("that moment lies in the future"));
-        return EXIT_REFUSED;
-    }
+    if (p->kind == BINLOG_TIME && p->time > clock_wall_ms() / 1000 + 1)
+        return err_outcome(e, EXIT_REFUSED, EINVAL, N_("that moment lies in the future"));
     struct binlog_way w = {.point = *p};
     struct store_list all = {0};
     uint32_t timeline = 0;

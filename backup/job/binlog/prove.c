@@ -120,11 +120,10 @@ static int find_place(struct proof *p, struct binlog_point *out, struct err *e)
             return EXIT_INCONSISTENT;
         usleep(LOOK_US);
     } while (clock_mono_ms() < until && run_go_on(p->run));
-    err_set(e, ETIMEDOUT,
+    return err_outcome(e, EXIT_REFUSED, ETIMEDOUT,
         "the archived binary log does not reach %s at %" PRIu64
         ", where the backup stands: is the stream standing still? See `elexgate status`",
         m->server.binlog.file, m->server.binlog.position);
-    return EXIT_REFUSED;
 }
 
 /* --- no way from the one to the other ------------------------------------------------------------
@@ -161,7 +160,7 @@ static const struct binlog_segment *first_gap(
  * was not archived then, is no damage. */
 static int judge_no_way(struct proof *p, const struct binlog_place *end, struct err *e)
 {
-    struct binlog_catalog c = {0};
+    CLEANUP(binlog_catalog_clear) struct binlog_catalog c = {0};
     char when[CLOCK_ISO_LEN];
     struct err why = *e;
     int code = binlog_catalog_read(p->run->s.folder, &p->run->trust, &c, e);
@@ -172,21 +171,18 @@ static int judge_no_way(struct proof *p, const struct binlog_place *end, struct 
     const struct binlog_segment *gap = first_gap(&c, at, end->timeline);
     bool older = c.n == 0 || m->started_ms / 1000 < c.items[0].s.created;
     if (at && gap) {
-        err_set(e, ENODATA,
+        code = err_outcome(e, EXIT_INCONSISTENT, ENODATA,
             "the archived binary log has a gap before %s, begun at %s (timeline %u: %s)", gap->file,
             clock_iso((int64_t)gap->created * 1000, when), gap->timeline,
             binlog_reason_name(gap->reason));
-        code = EXIT_INCONSISTENT;
     } else if (!at && !older &&
                config_int(p->run->s.config, "retention", NULL, "keep_binlog") == 0) {
-        err_set(e, ENODATA,
+        code = err_outcome(e, EXIT_INCONSISTENT, ENODATA,
             "the binary log from the backup of %s on (%s) is not archived as it should be: %s",
             p->base->run, m->server.binlog.file, why.text);
-        code = EXIT_INCONSISTENT;
     } else {
         code = nothing(p->run, error_phrase_json(&why));
     }
-    binlog_catalog_clear(&c);
     return code;
 }
 
@@ -199,9 +195,9 @@ static int say_until(struct proof *p, const struct binlog_replayed *done, struct
     char last[CLOCK_ISO_LEN];
     struct err why = *e;
     int64_t ms = done->groups ? (int64_t)done->last * 1000 : p->base->manifest.finished_ms;
-    err_set(e, EBADMSG, "%s; from the backup of %s it leads up to %s, and no further",
-        UTF8_SHORT(why.text, 400), p->base->run, clock_iso(ms, last));
-    return EXIT_INCONSISTENT;
+    return err_outcome(e, EXIT_INCONSISTENT, EBADMSG,
+        "%s; from the backup of %s it leads up to %s, and no further", UTF8_SHORT(why.text, 400),
+        p->base->run, clock_iso(ms, last));
 }
 
 static int unpack_base(struct proof *p, struct err *e)
@@ -219,7 +215,7 @@ static int unpack_base(struct proof *p, struct err *e)
         .manifest = manifest,
         .datadir = p->space.datadir,
         .scratch = p->space.scratch};
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     if (code == 0)
         code = copy_check_extract(&c, e);
@@ -227,7 +223,6 @@ static int unpack_base(struct proof *p, struct err *e)
         code = copy_check_manifest(r, p->base, manifest, &file, &m, e);
     if (code == 0)
         binlog_way_server(&p->way, m);
-    manifest_file_close(file);
     return code;
 }
 
@@ -372,10 +367,8 @@ int job_prove(struct run *r, int argc, char **argv, struct err *e)
     struct proof p = {.run = r, .space.folder = -1};
     uint64_t start = clock_mono_ms();
     p.live_too = argc > 1 && strcmp(argv[1], "--live") == 0;
-    if (argc > 1 + p.live_too) {
-        err_set(e, EINVAL, "prove takes --live, and nothing else");
-        return EXIT_USAGE;
-    }
+    if (argc > 1 + p.live_too)
+        return err_outcome(e, EXIT_USAGE, EINVAL, "prove takes --live, and nothing else");
     int code = job_lock(r, e);
     if (code == 0)
         code = trial_ready(r, e);

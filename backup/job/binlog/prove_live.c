@@ -24,8 +24,7 @@ static int ask_place(struct server *s, struct place *out, struct err *e)
     int code = server_binlog_place(s, &out->at, &out->gtids, e);
     if (code != 1)
         return code;
-    err_set(e, ENODATA, "the server writes no binary log (log_bin)");
-    return EXIT_REFUSED;
+    return err_outcome(e, EXIT_REFUSED, ENODATA, "the server writes no binary log (log_bin)");
 }
 
 /* "Waiting for table metadata lock", "Waiting for table level lock": for what we read. */
@@ -36,8 +35,7 @@ static int somebody_waits(struct server *s, struct err *e)
         "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%%'");
     if (r < 0 || n == 0)
         return r;
-    err_set(e, EBUSY, "somebody waits for a table that is being read");
-    return EXIT_NOT_IDLE;
+    return err_outcome(e, EXIT_NOT_IDLE, EBUSY, "somebody waits for a table that is being read");
 }
 
 static int read_sums(struct run *r, struct server *s, struct manifest *m, struct err *e)
@@ -89,10 +87,9 @@ int prove_live_read(struct run *r, struct manifest *out, struct err *e)
     struct place before = {.gtids = NULL}, after = {.gtids = NULL};
     run_phase(r, r->s.physical_type, "checksums", 0);
     int code = server_connect(&r->s.target, "elexgate-job", &s, e);
-    if (code == 0 && binlog_restore_pending(r)) {
-        err_set(e, EBUSY, "the stream has not taken note of the last restore yet");
-        code = EXIT_NOT_IDLE;
-    }
+    if (code == 0 && binlog_restore_pending(r))
+        code = err_outcome(
+            e, EXIT_NOT_IDLE, EBUSY, "the stream has not taken note of the last restore yet");
     if (code == 0)
         code = ask_place(s, &before, e);
     if (code == 0)
@@ -102,10 +99,8 @@ int prove_live_read(struct run *r, struct manifest *out, struct err *e)
     if (code == 0)
         code = ask_place(s, &after, e);
     if (code == 0 &&
-        (strcmp(before.at.file, after.at.file) != 0 || before.at.position != after.at.position)) {
-        err_set(e, EBUSY, "somebody wrote while the tables were read");
-        code = EXIT_NOT_IDLE;
-    }
+        (strcmp(before.at.file, after.at.file) != 0 || before.at.position != after.at.position))
+        code = err_outcome(e, EXIT_NOT_IDLE, EBUSY, "somebody wrote while the tables were read");
     server_close(s);
     free(before.gtids);
     free(after.gtids);

@@ -1,7 +1,6 @@
 #include "backup/job/binlog/replay.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include "backup/job/binlog/replay_event.h"
 #include "common/exit_codes.h"
@@ -186,17 +185,16 @@ static int nothing_is_ours(struct server *s, struct err *e)
         "SELECT (SELECT COUNT(*) FROM mysql.event WHERE definer=CURRENT_USER()) + (SELECT COUNT(*) FROM mysql.proc WHERE definer=CURRENT_USER()) + (SELECT COUNT(*) FROM mysql.tables_priv WHERE CURRENT_USER() IN (Grantor, CONCAT(User,'@',Host))) + (SELECT COUNT(*) FROM mysql.procs_priv WHERE CURRENT_USER() IN (Grantor, CONCAT(User,'@',Host))) + (SELECT COUNT(*) FROM mysql.db WHERE CONCAT(User,'@',Host)=CURRENT_USER()) + (SELECT COUNT(*) FROM information_schema.VIEWS WHERE DEFINER=CURRENT_USER()) + (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE DEFINER=CURRENT_USER())");
     if (r < 0 || n == 0)
         return r;
-    err_set(e, EIO,
+    return err_outcome(e, EXIT_INCONSISTENT, EIO,
         "after the replay %llu rights, views, triggers, routines or events belong to its own account, which is temporary: restore to an earlier moment",
         (unsigned long long)n);
-    return EXIT_INCONSISTENT;
 }
 
 int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy *copy,
     struct binlog_replayed *out, struct err *e)
 {
     struct replay p = {.run = r, .way = w};
-    struct throwaway *t = NULL;
+    _cleanup_throwaway_ struct throwaway *t = NULL;
     uint64_t total = 0;
     for (size_t i = 0; i < w->n; i++)
         total += binlog_span_bytes(&w->catalog, &w->spans[i]);
@@ -216,6 +214,5 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
         code = copy->done(copy->ctx, t, e);
     if (code == 0)
         code = throwaway_stop(t, e);
-    throwaway_drop(t);
     return code == -EBADMSG || code == -EIO ? EXIT_INCONSISTENT : code;
 }

@@ -18,9 +18,8 @@ int binlog_player_failed(
     const struct binlog_event *ev, const char *kind, const char *why, struct err *e)
 {
     char where[BINLOG_WHERE_LEN];
-    err_set(e, EIO, "the binary log cannot be replayed: %s%s%s: %s", binlog_event_where(ev, where),
-        *kind ? ", " : "", kind, why);
-    return EXIT_INCONSISTENT;
+    return err_outcome(e, EXIT_INCONSISTENT, EIO, "the binary log cannot be replayed: %s%s%s: %s",
+        binlog_event_where(ev, where), *kind ? ", " : "", kind, why);
 }
 
 static int send_all(struct binlog_player *p, const char *const *statements, struct err *e)
@@ -245,11 +244,8 @@ static int set_collations(struct binlog_player *p, const struct binlog_event *ev
         return 0;
     p->collations = q->n_collations > 0;
     _cleanup_free_ char *list = xstrdup("0");
-    for (size_t i = 0; i < q->n_collations; i++) {
-        char *longer = xasprintf("%s,%u", list, q->collations[i]);
-        free(list);
-        list = longer;
-    }
+    for (size_t i = 0; i < q->n_collations; i++)
+        xappendf(&list, ",%u", q->collations[i]);
     _cleanup_free_ char *sql = xasprintf(
         "SET character_set_collations=COALESCE((SELECT GROUP_CONCAT(CHARACTER_SET_NAME, '=', FULL_COLLATION_NAME) FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IN (%s)), '')",
         list);
@@ -264,13 +260,12 @@ struct rights {
     size_t n;
 };
 
-static int take_checksum(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_checksum(void *ctx, const struct server_row *row, struct err *e)
 {
     struct rights *r = ctx;
-    (void)lengths, (void)e;
-    if (columns > 1 && row[1] && r->n < RIGHTS)
-        r->of[r->n++] = strtoull(row[1], NULL, 10);
+    (void)e;
+    if (row->n > 1 && row->text[1] && r->n < RIGHTS)
+        r->of[r->n++] = strtoull(row->text[1], NULL, 10);
     return 0;
 }
 

@@ -54,21 +54,19 @@ static int can_be_followed(struct server *s, struct err *e)
     return 0;
 }
 
-static int take_file(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_file(void *ctx, const struct server_row *row, struct err *e)
 {
     struct binlog_source *s = ctx;
     uint64_t number;
-    (void)lengths;
-    if (columns < 2 || !row[0] || !row[1] || !binlog_name_valid(row[0], &number))
+    if (row->n < 2 || !row->text[0] || !row->text[1] || !binlog_name_valid(row->text[0], &number))
         return err_set(e, ENOTSUP,
             "the server's binary logs have a name that cannot be used: letters, digits, . _ and - are");
     if (s->n == FILES_MAX)
         return err_set(e, E2BIG, "the server has too many binary logs");
     s->files = xrealloc(s->files, (s->n + 1) * sizeof *s->files);
     struct binlog_file *f = &s->files[s->n++];
-    snprintf(f->name, sizeof f->name, "%s", row[0]);
-    f->size = strtoull(row[1], NULL, 10);
+    snprintf(f->name, sizeof f->name, "%s", row->text[0]);
+    f->size = strtoull(row->text[1], NULL, 10);
     return 0;
 }
 
@@ -134,14 +132,13 @@ static void read_marker(const struct run *r, struct binlog_source *s)
 /* Nothing is archived yet: the newest backup is where anybody would want to go on from. */
 static char *start_file(struct run *r)
 {
-    struct store_list all = {0};
+    CLEANUP(store_list_clear) struct store_list all = {0};
     char *file = NULL;
     if (store_read(r->s.folder, NULL, &r->trust, &all, NULL) < 0)
         return NULL;
     for (size_t i = 0; i < all.count && !file; i++)
         if (all.items[i].complete && all.items[i].manifest.server.binlog.file[0])
             file = xstrdup(all.items[i].manifest.server.binlog.file);
-    store_list_clear(&all);
     return file;
 }
 

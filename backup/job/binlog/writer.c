@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/binlog/activity.h"
 #include "backup/job/binlog/closing.h"

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/archive/medium.h"
 #include "backup/job/trial/broken_tables.h"
@@ -26,7 +25,6 @@
 #include "common/json_lines.h"
 #include "common/process.h"
 #include "common/sql_name.h"
-#include "common/utf8.h"
 #include "backup/server/dialect.h"
 #include "link/control.h"
 #include "common/error_phrase.h"
@@ -392,6 +390,5 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     free(d.version);
     if (d.bad == 0)
         return 0;
-    err_set(e, EINVAL, "%u things are not as a backup needs them", d.bad);
-    return EXIT_FAILED;
+    return err_outcome(e, EXIT_FAILED, EINVAL, "%u things are not as a backup needs them", d.bad);
 }

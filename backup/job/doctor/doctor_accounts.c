@@ -124,7 +124,7 @@ static int judge_way(const struct gate_way *way, const json_t *one, const char *
 int account_judge(const struct gate_way *way, const char *user, const char *host, const char *priv,
     size_t priv_len, struct account_fault *out)
 {
-    json_t *account = json_loadb(priv, priv_len, 0, NULL);
+    _cleanup_json_ json_t *account = json_loadb(priv, priv_len, 0, NULL);
     _cleanup_free_ char *name = sql_name_quoted_account(user, host);
     json_int_t type = json_get_int(account, "ssl_type");
     bool role = json_get_true(account, "is_role");
@@ -142,20 +142,17 @@ int account_judge(const struct gate_way *way, const char *user, const char *host
             if (r == 0)
                 r = judge_way(way, one, user, name, out);
     }
-    json_decref(account);
     return r;
 }
 
 int account_judge_super(const struct gate_way *way, const char *user, const char *host,
     const char *priv, size_t priv_len, struct account_fault *out)
 {
-    json_t *account = json_loadb(priv, priv_len, 0, NULL);
+    _cleanup_json_ json_t *account = json_loadb(priv, priv_len, 0, NULL);
     _cleanup_free_ char *name = sql_name_quoted_account(user, host);
     bool role = json_get_true(account, "is_role");
     bool locked = json_get_true(account, "account_locked");
     *out = (struct account_fault){0};
-    int r = !role && !locked && reached(way, host) ? may_everything(way, account, user, name, out)
-                                                   : 0;
-    json_decref(account);
-    return r;
+    return !role && !locked && reached(way, host) ? may_everything(way, account, user, name, out)
+                                                  : 0;
 }

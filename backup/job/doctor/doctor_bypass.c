@@ -67,17 +67,17 @@ static bool came_through(const json_t *sessions, json_int_t thread)
     return false;
 }
 
-static int on_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int on_row(void *ctx, const struct server_row *row, struct err *e)
 {
     struct strangers *s = ctx;
-    (void)lengths, (void)e;
-    if (columns < 3 || !row[0] || !row[1] || !row[2] || strcmp(row[1], s->admin) == 0 ||
-        came_through(s->sessions, strtoll(row[0], NULL, 10)))
+    (void)e;
+    if (row->n < 3 || !row->text[0] || !row->text[1] || !row->text[2] ||
+        strcmp(row->text[1], s->admin) == 0 ||
+        came_through(s->sessions, strtoll(row->text[0], NULL, 10)))
         return 0;
     char name[160], user[64], host[64];
-    snprintf(name, sizeof name, "%s@%s", utf8_copy(user, sizeof user, row[1]),
-        utf8_copy(host, sizeof host, row[2]));
+    snprintf(name, sizeof name, "%s@%s", utf8_copy(user, sizeof user, row->text[1]),
+        utf8_copy(host, sizeof host, row->text[2]));
     name[strcspn(name, ":")] = '\0'; /* the port says nothing */
     if (!strstr(s->who, name) && s->n < WHO_MAX) {
         s->n++;

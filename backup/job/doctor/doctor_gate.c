@@ -22,21 +22,20 @@ struct accounts {
     unsigned bad, super;
 };
 
-static int judge_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int judge_row(void *ctx, const struct server_row *row, struct err *e)
 {
     struct accounts *a = ctx;
     struct account_fault fault;
-    (void)columns;
     (void)e;
-    if (row[0] && row[1] && row[2] &&
-        account_judge(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
+    if (row->text[0] && row->text[1] && row->text[2] &&
+        account_judge(a->way, row->text[0], row->text[1], row->text[2], row->len[2], &fault)) {
         a->bad++;
         a->tell(a->ctx, fault.open ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING, "account", fault.text,
             fault.fix);
     }
-    if (row[0] && row[1] && row[2] &&
-        account_judge_super(a->way, row[0], row[1], row[2], lengths[2], &fault)) {
+    if (row->text[0] && row->text[1] && row->text[2] &&
+        account_judge_super(
+            a->way, row->text[0], row->text[1], row->text[2], row->len[2], &fault)) {
         a->super++;
         a->tell(a->ctx, DOCTOR_FOUND_WARNING, "super", fault.text, fault.fix);
     }

@@ -46,13 +46,12 @@ struct wanted {
     bool has[GRANTS_MAX];
 };
 
-static int note_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_row(void *ctx, const struct server_row *row, struct err *e)
 {
     struct wanted *w = ctx;
-    (void)lengths, (void)e;
-    for (size_t i = 0; columns && row[0] && w->needed[i]; i++)
-        w->has[i] |= granted(row[0], w->needed[i]);
+    (void)e;
+    for (size_t i = 0; row->n && row->text[0] && w->needed[i]; i++)
+        w->has[i] |= granted(row->text[0], w->needed[i]);
     return 0;
 }
 
@@ -68,9 +67,7 @@ int doctor_grants_missing(
         CHECK(i < GRANTS_MAX);
         if (w.has[i])
             continue;
-        char *longer = xasprintf("%s%s%s", list, *list ? ", " : "", needed[i]);
-        free(list);
-        list = longer;
+        xappendf(&list, "%s%s", *list ? ", " : "", needed[i]);
     }
     *missing = list;
     return 0;
@@ -80,11 +77,8 @@ char *doctor_grants_list(const struct config *c, const char *version)
 {
     char *list = xstrdup("");
     const char *const *grants = doctor_grants(c, version);
-    for (size_t i = 0; grants[i]; i++) {
-        char *longer = xasprintf("%s%s%s", list, i ? ", " : "", grants[i]);
-        free(list);
-        list = longer;
-    }
+    for (size_t i = 0; grants[i]; i++)
+        xappendf(&list, "%s%s", i ? ", " : "", grants[i]);
     return list;
 }
 
@@ -116,10 +110,8 @@ char *doctor_grants_beside(const struct backup_settings *s, const char *version)
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         _cleanup_free_ char *name = xasprintf("%s%s", database, suffixes[i]);
         _cleanup_free_ char *quoted = server_quote_pattern(name);
-        char *longer = xasprintf("%s; GRANT ALL PRIVILEGES ON %s.* TO " SERVER_RESTORE_ROLE "%s",
-            all, quoted, i == 1 ? " WITH GRANT OPTION" : "");
-        free(all);
-        all = longer;
+        xappendf(&all, "; GRANT ALL PRIVILEGES ON %s.* TO " SERVER_RESTORE_ROLE "%s", quoted,
+            i == 1 ? " WITH GRANT OPTION" : "");
     }
     return all;
 }

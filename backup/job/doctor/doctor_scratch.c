@@ -5,7 +5,6 @@
 #include "backup/archive/store.h"
 #include "backup/job/trial/scratch.h"
 #include "common/error_phrase.h"
-#include "common/exit_codes.h"
 
 /* level NULL: nothing can be tried out. With text, or what went wrong. */
 static void tell(const char *level, const struct err *e, json_t *text, const char *fix)

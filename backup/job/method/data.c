@@ -3,10 +3,8 @@
  */
 #include "backup/job/run.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
-#include "common/exit_codes.h"
 #include "common/json_lines.h"
 
 struct data {

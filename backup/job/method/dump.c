@@ -6,13 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
 #include "common/json_get.h"
@@ -24,7 +22,6 @@
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/scan.h"
 #include "backup/server/dialect.h"
-#include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/utf8.h"
@@ -305,13 +302,10 @@ static int copy(struct dump *d, struct manifest *m, struct err *e)
     return code == 0 ? take_rows(d, m, e) : code;
 }
 
-static int note_table(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_table(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
-    (void)columns;
     (void)e;
-    manifest_add_table(ctx, row[0], row[1], row[2], -1, NULL);
+    manifest_add_table(ctx, row->text[0], row->text[1], row->text[2], -1, NULL);
     return 0;
 }
 

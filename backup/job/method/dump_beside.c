@@ -13,13 +13,12 @@
 #define ACCOUNTS_MS  60000
 #define ACCOUNTS_MAX (4 << 20)
 
-static int note_database(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_database(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)columns, (void)e;
-    json_object_set_new(ctx, "character_set", json_text(row[0]));
-    json_object_set_new(ctx, "collation", json_text(row[1]));
-    json_object_set_new(ctx, "comment", json_text(row[2] ? row[2] : ""));
+    (void)e;
+    json_object_set_new(ctx, "character_set", json_text(row->text[0]));
+    json_object_set_new(ctx, "collation", json_text(row->text[1]));
+    json_object_set_new(ctx, "comment", json_text(row->text[2] ? row->text[2] : ""));
     return 0;
 }
 
@@ -75,16 +74,12 @@ static int take_text(int fd, char **out, struct err *e)
     return 0;
 }
 
-static int add_line(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int add_line(void *ctx, const struct server_row *row, struct err *e)
 {
     char **text = ctx;
-    (void)lengths, (void)columns;
     if (strlen(*text) > ACCOUNTS_MAX)
         return err_set(e, EFBIG, "they are more than %d bytes", ACCOUNTS_MAX);
-    char *longer = xasprintf("%s%s;\n", *text, row[0]);
-    free(*text);
-    *text = longer;
+    xappendf(text, "%s;\n", row->text[0]);
     return 0;
 }
 

@@ -85,7 +85,7 @@ int dump_rows_take(
             return 1;
         usleep(POLL_US);
     }
-    struct manifest counted = {0};
+    CLEANUP(manifest_clear) struct manifest counted = {0};
     int r = table_sums_take(d->sums, &counted, broken, e);
     if (r == 0) {
         drop_tables(m);
@@ -97,7 +97,6 @@ int dump_rows_take(
                 manifest_add_newest(m, t->schema, t->name, newest);
         }
     }
-    manifest_clear(&counted);
     return r;
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 #include "backup/archive/elsewhere.h"
 #include "backup/job/method/layout_logs.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
 
@@ -188,7 +188,7 @@ typedef int look_fn(
 static int look_at_names(const struct layout *l, const char *in, look_fn *look, struct err *e)
 {
     _cleanup_free_ char *folder = xasprintf("%s/%s", l->datadir, in);
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     if (!d)
         return err_sys(e, errno, "cannot read %s", folder);
     int r = 0;
@@ -203,7 +203,6 @@ static int look_at_names(const struct layout *l, const char *in, look_fn *look, 
         if (r == 0 && S_ISDIR(st.st_mode) && !*in)
             r = look_at_names(l, path, look, e);
     }
-    closedir(d);
     return r;
 }
 
@@ -254,13 +253,11 @@ static int find_datadir(const char *folder, struct layout *l, struct err *e)
     return 0;
 }
 
-static int take_setting(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_setting(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
     (void)e;
-    if (columns > 1 && row[0] && row[1])
-        json_object_set_new(ctx, row[0], json_text(row[1]));
+    if (row->n > 1 && row->text[0] && row->text[1])
+        json_object_set_new(ctx, row->text[0], json_text(row->text[1]));
     return 0;
 }
 
@@ -268,13 +265,9 @@ int layout_read_settings(struct server *s, json_t **out, struct err *e)
 {
     _cleanup_free_ char *list = xstrdup("''");
     const char *const *both[] = {layout_settings, layout_manners};
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t i = 0; both[k][i]; i++) {
-            char *longer = xasprintf("%s,'%s'", list, both[k][i]);
-            free(list);
-            list = longer;
-        }
-    }
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; both[k][i]; i++)
+            xappendf(&list, ",'%s'", both[k][i]);
     json_t *settings = json_object();
     int r = server_rows(
         s, take_setting, settings, e, "SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s)", list);

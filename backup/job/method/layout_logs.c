@@ -2,12 +2,11 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include "common/file.h"
 
 static void skip(struct layout *l, const char *name)
 {
@@ -73,7 +72,7 @@ static bool opened_for_appending(const char *fds, const char *number)
  * /proc/PID/fd. By device and inode, since its paths may be those of a container. */
 static bool look_at_process(const char *fds, const struct stat *own, struct appended *out)
 {
-    DIR *d = opendir(fds);
+    _cleanup_dir_ DIR *d = opendir(fds);
     struct dirent *entry;
     bool server = false;
     while (d && (entry = readdir(d))) {
@@ -87,8 +86,6 @@ static bool look_at_process(const char *fds, const struct stat *own, struct appe
         out->files = xrealloc(out->files, (out->n + 1) * sizeof *out->files);
         out->files[out->n++] = (struct file_id){st.st_dev, st.st_ino};
     }
-    if (d)
-        closedir(d);
     return server;
 }
 
@@ -97,7 +94,7 @@ static bool find_appended(const char *datadir, struct appended *out)
 {
     struct stat own;
     _cleanup_free_ char *ibdata = xasprintf("%s/ibdata1", datadir);
-    DIR *d = stat(ibdata, &own) == 0 ? opendir("/proc") : NULL;
+    _cleanup_dir_ DIR *d = stat(ibdata, &own) == 0 ? opendir("/proc") : NULL;
     struct dirent *entry;
     bool found = false;
     while (d && !found && (entry = readdir(d))) {
@@ -107,8 +104,6 @@ static bool find_appended(const char *datadir, struct appended *out)
         out->n = 0;
         found = look_at_process(fds, &own, out);
     }
-    if (d)
-        closedir(d);
     return found;
 }
 
@@ -118,7 +113,7 @@ static void skip_appended(
 {
     _cleanup_free_ char *full = *folder ? xasprintf("%s/%s", l->datadir, folder)
                                         : xstrdup(l->datadir);
-    DIR *d = opendir(full);
+    _cleanup_dir_ DIR *d = opendir(full);
     struct dirent *entry;
     while (d && (entry = readdir(d))) {
         struct stat st;
@@ -134,8 +129,6 @@ static void skip_appended(
         if (open && !is_data(name, logs))
             skip(l, name);
     }
-    if (d)
-        closedir(d);
 }
 
 /* --- as the variables tell -------------------------------------------------------------------- */
@@ -164,24 +157,23 @@ static const char *inside(const struct telling *t, const char *value)
 
 /* A variable of a log whose value is the name of a file in the data directory, but for the engines'
  * logs and those of replication, which are data; the pid file, the socket. */
-static int take_variable(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_variable(void *ctx, const struct server_row *row, struct err *e)
 {
     static const char *const engines[] = {
         "innodb_", "aria_", "rocksdb_", "log_bin", "relay_log", "log_tc", NULL};
     struct telling *t = ctx;
-    (void)lengths, (void)e;
-    for (size_t i = 0; i < 2 && columns > 1 && row[1]; i++) {
+    (void)e;
+    for (size_t i = 0; i < 2 && row->n > 1 && row->text[1]; i++) {
         static const char *const names[] = {"log_bin_basename", "relay_log_basename"};
-        const char *base = strcmp(row[0], names[i]) == 0 ? inside(t, row[1]) : NULL;
+        const char *base = strcmp(row->text[0], names[i]) == 0 ? inside(t, row->text[1]) : NULL;
         if (base && !t->logs[i])
             t->logs[i] = xstrdup(base);
     }
-    bool log = strstr(row[0], "log") || strstr(row[0], "audit") || !strcmp(row[0], "pid_file") ||
-               !strcmp(row[0], "socket");
-    const char *name = log && columns > 1 && row[1] ? inside(t, row[1]) : NULL;
+    bool log = strstr(row->text[0], "log") || strstr(row->text[0], "audit") ||
+               !strcmp(row->text[0], "pid_file") || !strcmp(row->text[0], "socket");
+    const char *name = log && row->n > 1 && row->text[1] ? inside(t, row->text[1]) : NULL;
     for (size_t i = 0; name && engines[i]; i++)
-        if (strncmp(row[0], engines[i], strlen(engines[i])) == 0)
+        if (strncmp(row->text[0], engines[i], strlen(engines[i])) == 0)
             return 0;
     struct stat st;
     _cleanup_free_ char *path = name ? xasprintf("%s/%s", t->l->datadir, name) : NULL;
@@ -195,7 +187,7 @@ static int take_variable(
 /* A plugin's log becomes NAME.1, NAME.2 or NAME.01 when it is full, and that in mid-copy too. */
 static void skip_rotated(struct layout *l)
 {
-    DIR *d = opendir(l->datadir);
+    _cleanup_dir_ DIR *d = opendir(l->datadir);
     struct dirent *entry;
     size_t n = l->skip_count;
     while (d && (entry = readdir(d))) {
@@ -208,8 +200,6 @@ static void skip_rotated(struct layout *l)
                 skip(l, name);
         }
     }
-    if (d)
-        closedir(d);
 }
 
 int layout_logs_find(struct server *s, const char *server_datadir, struct layout *l, struct err *e)

@@ -4,7 +4,6 @@
 #include "backup/job/run.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "backup/archive/elsewhere.h"
@@ -88,9 +87,7 @@ static int copy(struct physical *p, struct err *e)
             code = PACK_STOPPED;
         usleep(5000);
     }
-    if (code == 0)
-        code = pack_recheck(p->pack, e);
-    return code;
+    return code == 0 ? pack_recheck(p->pack, e) : code;
 }
 
 static int wait_for_sums(struct physical *p, struct manifest *m, struct err *e)
@@ -223,16 +220,12 @@ static int attempt(struct physical *p, bool last, struct err *e)
     bool yielded = fence_lost(p->fence);
     fence_release(p->fence);
     r->also_stop = NULL;
-    if (yielded) {
-        err_set(e, EBUSY, "the backup made way: %s", p->moved);
-        return EXIT_NOT_IDLE;
-    }
+    if (yielded)
+        return err_outcome(e, EXIT_NOT_IDLE, EBUSY, "the backup made way: %s", p->moved);
     if (code != 0)
         return run_pack_result(code, e);
-    if (p->verdict == FENCE_REJECT || (p->verdict == FENCE_RECOVERABLE && !last)) {
-        err_set(e, EIO, "the copy was discarded: %s", p->moved);
-        return EXIT_INCONSISTENT;
-    }
+    if (p->verdict == FENCE_REJECT || (p->verdict == FENCE_RECOVERABLE && !last))
+        return err_outcome(e, EXIT_INCONSISTENT, EIO, "the copy was discarded: %s", p->moved);
     struct manifest m;
     code = fill_manifest(p, &m, e);
     if (code == 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "backup/job/doctor/doctor_grants.h"
+#include "backup/job/restore/site.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
 
@@ -13,22 +14,22 @@ struct reading {
     json_t *accounts;
 };
 
-static int note_account(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_account(void *ctx, const struct server_row *row, struct err *e)
 {
     struct reading *r = ctx;
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(r->accounts, json_pack("{s:s, s:s, s:s, s:[]}", "user", row[0],
-                                                  "host", row[1], "priv", row[2], "grants"));
+    (void)e;
+    return json_array_append_new(
+        r->accounts, json_pack("{s:s, s:s, s:s, s:[]}", "user", row->text[0], "host", row->text[1],
+                         "priv", row->text[2], "grants"));
 }
 
 /* What it may do in single databases; the rest is in priv. */
-static int note_grant(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_grant(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)columns, (void)e;
-    if (!strncmp(row[0], "GRANT ", 6) && !strstr(row[0], " ON *.* ") && strstr(row[0], " ON "))
-        (void)json_array_append_new(ctx, json_string(row[0]));
+    (void)e;
+    if (!strncmp(row->text[0], "GRANT ", 6) && !strstr(row->text[0], " ON *.* ") &&
+        strstr(row->text[0], " ON "))
+        (void)json_array_append_new(ctx, json_string(row->text[0]));
     return 0;
 }
 
@@ -182,6 +183,18 @@ static int make_one(
             "the account %s@%s was not in the backup as it is now, and was made in what is restored",
             p.user, p.host);
     return code;
+}
+
+int restore_accounts_put(
+    struct run *run, const struct layout_memory *was, struct throwaway *t, struct err *e)
+{
+    _cleanup_server_ struct server *live = NULL;
+    _cleanup_json_ json_t *accounts = NULL;
+    struct err why = {0};
+    if (site_ask(run, &live, &why) != SITE_ANSWERS)
+        live = NULL;
+    int code = restore_accounts_read(run, live, was, &accounts, e);
+    return code == 0 ? restore_accounts_make(&run->s, accounts, throwaway_server(t), e) : code;
 }
 
 int restore_accounts_make(

@@ -10,11 +10,15 @@
 #include <jansson.h>
 #include "backup/job/method/layout_memory.h"
 #include "backup/job/run.h"
+#include "backup/job/trial/throwaway.h"
 
 /* As the live server has them; *out: a new reference. s NULL: as the configuration has the
  * keeper's, from where it came when it was last seen (was). */
 int restore_accounts_read(struct run *run, struct server *s, const struct layout_memory *was,
     json_t **out, struct err *e) MUSTCHECK;
+/* Both: as they are now, or were, into the copy. */
+int restore_accounts_put(
+    struct run *run, const struct layout_memory *was, struct throwaway *t, struct err *e) MUSTCHECK;
 /* In a throwaway server on the copy that asks nobody for a password. A note for each that was made.
  * No password is in any message. */
 int restore_accounts_make(const struct backup_settings *b, const json_t *accounts, struct server *s,

@@ -73,15 +73,12 @@ static int check_rights(struct sql_stage *q, struct server *s, const char *fresh
             end = strstr(at, "; ");
             run_note("%.*s", end ? (int)(end - at) : (int)strlen(at), at);
         }
-        if (server_is_mysql(s)) {
-            err_set(e, EACCES,
+        if (server_is_mysql(s))
+            return err_outcome(e, EXIT_REFUSED, EACCES,
                 N_("the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this"));
-            return EXIT_REFUSED;
-        }
-        err_set(e, EACCES,
+        return err_outcome(e, EXIT_REFUSED, EACCES,
             N_("the data directory is out of reach here, so the SQL goes into a database beside the live one, for which the admin account lacks rights; run once, as the server's root, the statements that were told before this, and GRANT SET USER ON *.* TO '%s'@'%s'"),
             q->run->s.target.user, doctor_grants_host(&q->run->s));
-        return EXIT_REFUSED;
     }
     return 0;
 }
@@ -103,10 +100,9 @@ static int check_free(struct server *s, const char *database, struct err *e)
     int code = exists(s, database, &there, e);
     if (code < 0 || !there)
         return code;
-    err_set(e, EEXIST,
+    return err_outcome(e, EXIT_REFUSED, EEXIST,
         "there is a database %s already, which this restore would need for itself: rename or drop it",
         database);
-    return EXIT_REFUSED;
 }
 
 /* They would go with the tables that they point to. */
@@ -118,10 +114,9 @@ static int check_keys(struct sql_stage *q, struct server *s, struct err *e)
         name, name);
     if (code < 0 || !key)
         return code;
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         "the foreign key %s of another database points into %s and would go with the old tables: drop it, restore, and add it again",
         key, q->database);
-    return EXIT_REFUSED;
 }
 
 /* --- staging --- */
@@ -141,9 +136,8 @@ static int note_owners(
     int code = objects_read(s, text(r, "new"), live, &objects, e);
     if (code == 0)
         code = definers_in_statements(s, live, host, d, objects, e);
-    if (code == 0)
-        code = json_object_set(json_object_get(r->beside, "objects"), "new", objects);
-    return code;
+    return code == 0 ? json_object_set(json_object_get(r->beside, "objects"), "new", objects)
+                     : code;
 }
 
 static int fill(struct sql_stage *q, struct restore *r, struct server *s,
@@ -174,7 +168,7 @@ static int fill(struct sql_stage *q, struct restore *r, struct server *s,
 static int fill_and_judge(struct sql_stage *q, struct restore *r, struct server *s,
     const struct import_account *account, struct err *e)
 {
-    struct definers definers = {0};
+    CLEANUP(definers_clear) struct definers definers = {0};
     struct err why = {0};
     int code = fill(q, r, s, account, &definers, e);
     int dropped = import_account_drop(s, r->run->s.journal, code == 0 ? e : &why);
@@ -182,32 +176,26 @@ static int fill_and_judge(struct sql_stage *q, struct restore *r, struct server 
     run_phase(q->run, q->run->s.dump_type, "check", 0);
     if (code == 0)
         code = sql_stage_judge(q, s, text(r, "new"), e);
-    if (code == 0)
-        code = note_owners(r, s, account->host, &definers, e);
-    definers_clear(&definers);
-    return code;
+    return code == 0 ? note_owners(r, s, account->host, &definers, e) : code;
 }
 
-/* For who follows: the steps are other ones than by way of the files. */
-static void tell_way(void)
+void beside_tell_way(void)
 {
     run_event(json_pack("{s:s, s:s}", "event", "way", "way", "beside"));
 }
 
 int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
 {
-    struct server *s = NULL;
-    struct import_account account = {0};
-    tell_way();
+    _cleanup_server_ struct server *s = NULL;
+    CLEANUP(import_account_clear) struct import_account account = {0};
+    beside_tell_way();
     _cleanup_free_ char *fresh = xasprintf("%s_elexgate_new", q->database);
     _cleanup_free_ char *old = xasprintf("%s_elexgate_old", q->database);
-    if (q->text.scan.long_line) {
-        err_set(e, EINVAL,
+    if (q->text.scan.long_line)
+        return err_outcome(e, EXIT_REFUSED, EINVAL,
             "%s, line %llu, is a list of more tables than can be looked through, and this SQL goes into a database beside %s, whose tables it must not name: make it several statements",
             q->text.name ? q->text.name : "the SQL text",
             (unsigned long long)q->text.scan.long_line, q->database);
-        return EXIT_REFUSED;
-    }
     r->beside = json_pack("{s:s, s:s, s:s, s:{}, s:{}}", "database", q->database, "new", fresh,
         "old", old, "tables", "objects");
     snprintf(r->suffix, sizeof r->suffix, "%s", q->run->suffix);
@@ -222,11 +210,7 @@ int beside_stage(struct sql_stage *q, struct restore *r, struct err *e)
         code = restore_journal_save(r, RESTORE_STAGING, e);
     if (code == 0)
         code = check_rights(q, s, fresh, old, &account, e);
-    if (code == 0)
-        code = fill_and_judge(q, r, s, &account, e);
-    import_account_clear(&account);
-    server_close(s);
-    return code;
+    return code == 0 ? fill_and_judge(q, r, s, &account, e) : code;
 }
 
 /* --- the exchange --- */
@@ -288,24 +272,22 @@ static int drop_empty(struct server *s, const char *database, struct err *e)
 
 int beside_remove(struct restore *r, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     int code = open_server(r, &s, e);
     if (code == 0)
         code = import_account_drop(s, r->run->s.journal, e);
     if (code == 0)
         code = drop_empty(s, text(r, r->new_live ? "new" : "old"), e);
-    if (code == 0)
-        code = drop(s, text(r, r->new_live ? "old" : "new"), e);
-    server_close(s);
-    return code;
+    return code == 0 ? drop(s, text(r, r->new_live ? "old" : "new"), e) : code;
 }
 
-/* What leaves, as it is now; what comes, as it lies there. Definitions of a side that was live once
- * stand in the journal already. */
-static int plan(struct restore *r, struct server *s, bool to_new, struct err *e)
+int beside_plan(struct restore *r, bool to_new, struct err *e)
 {
+    _cleanup_server_ struct server *s = NULL;
     const char *comes_from = text(r, side(to_new));
-    int code = note_tables(r, s, text(r, "database"), !to_new, e);
+    int code = open_server(r, &s, e);
+    if (code == 0)
+        code = note_tables(r, s, text(r, "database"), !to_new, e);
     if (code == 0)
         code = note_objects(r, s, text(r, "database"), !to_new, e);
     if (code == 0)
@@ -327,9 +309,7 @@ static void add_move(char **moves, const char *from, const char *to, const char 
 {
     _cleanup_free_ char *a = sql_name_quoted_table(from, table),
                         *b = sql_name_quoted_table(to, table);
-    char *longer = xasprintf("%s%s%s TO %s", *moves, **moves ? ", " : "", a, b);
-    free(*moves);
-    *moves = longer;
+    xappendf(moves, "%s%s TO %s", **moves ? ", " : "", a, b);
 }
 
 /* Those of the tables that lie in `from`, to `to`. */
@@ -376,13 +356,13 @@ static int move_tables(struct restore *r, struct server *s, bool to_new, struct 
     return code;
 }
 
-/* From wherever it stands to all of one side. */
-static int settle(struct restore *r, struct server *s, bool to_new, struct err *e)
+int beside_settle(struct restore *r, bool to_new, struct err *e)
 {
     const char *const all[] = {text(r, "database"), text(r, "new"), text(r, "old")};
-    int code = 0;
+    _cleanup_server_ struct server *s = NULL;
+    int code = open_server(r, &s, e);
     run_phase(r->run, r->run->s.dump_type, "swap", 0);
-    if (server_is_mysql(s)) /* there nothing of ours has SUPER */
+    if (code == 0 && server_is_mysql(s)) /* there nothing of ours has SUPER */
         code = import_account_trust(s, r->run->s.journal, e);
     for (size_t i = 0; code == 0 && i < 3; i++) {
         _cleanup_free_ char *name = sql_name_quoted(all[i]);
@@ -395,84 +375,5 @@ static int settle(struct restore *r, struct server *s, bool to_new, struct err *
     if (code == 0)
         code = objects_make(
             s, all[0], json_object_get(json_object_get(r->beside, "objects"), side(to_new)), e);
-    return import_account_distrust(s, r->run->s.journal, code, e);
-}
-
-static int finish(struct restore *r, bool new_live, struct err *e)
-{
-    int code = restore_let_in(r, e);
-    if (code < 0)
-        return code;
-    r->new_live = new_live;
-    if (new_live || r->again)
-        return restore_journal_save(r, RESTORE_KEPT, e);
-    code = beside_remove(r, e);
-    return code == 0 ? restore_journal_remove(r, e) : code;
-}
-
-static int go_back(struct restore *r, struct err *e)
-{
-    bool was_new = r->new_live;
-    struct server *s = NULL;
-    int code = open_server(r, &s, e);
-    if (code == 0 && r->phase != RESTORE_BLOCKED)
-        code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
-    if (code == 0 && r->phase != RESTORE_BLOCKED)
-        code = settle(r, s, was_new, e);
-    server_close(s);
-    return code == 0 ? finish(r, was_new, e) : code;
-}
-
-static int exchange(struct restore *r, bool to_new, struct err *e)
-{
-    struct server *s = NULL;
-    tell_way();
-    int code = restore_journal_save(r, RESTORE_BLOCKED, e);
-    if (code == 0)
-        code = restore_block(r, e);
-    if (code == 0)
-        code = open_server(r, &s, e);
-    if (code == 0)
-        code = plan(r, s, to_new, e);
-    if (code == 0)
-        code = restore_journal_save(r, to_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
-    if (code == 0)
-        code = settle(r, s, to_new, e);
-    if (code == 0)
-        code = restore_journal_save(r, RESTORE_STARTING, e);
-    server_close(s);
-    return code;
-}
-
-int beside_exchange(struct restore *r, bool to_new, struct err *e)
-{
-    r->target_new = to_new;
-    int code = exchange(r, to_new, e);
-    if (code == 0)
-        return finish(r, to_new, e);
-    struct err back = {0};
-    run_note("it failed and is being undone: %s", e->text);
-    if (go_back(r, &back) < 0)
-        return err_prefix(e, code,
-            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
-            UTF8_SHORT(back.text, 200), text(r, "database"), text(r, "new"), text(r, "old"));
-    return err_prefix(e, code, "everything is as it was before, and clients are let in");
-}
-
-int beside_recover(struct restore *r, struct err *e)
-{
-    int code = 0;
-    switch (r->phase) {
-    case RESTORE_KEPT:
-        return 0;
-    case RESTORE_STAGING:
-        code = beside_remove(r, e);
-        return code == 0 ? restore_journal_remove(r, e) : code;
-    case RESTORE_STARTING:
-        code = restore_block(r, e);
-        return code == 0 ? finish(r, r->target_new, e) : code;
-    default:
-        code = restore_block(r, e);
-        return code == 0 ? go_back(r, e) : code;
-    }
+    return s ? import_account_distrust(s, r->run->s.journal, code, e) : code;
 }

@@ -16,11 +16,13 @@
  * foreign keys of other databases would stay with the old tables. */
 int beside_stage(struct sql_stage *q, struct restore *r, struct err *e) MUSTCHECK;
 
-/* As restore_exchange, for a restore with r->beside: block, exchange, look, open; on any failure
- * back to what was, and open. */
-int beside_exchange(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
-/* After a kill: finishes or undoes, then opens. */
-int beside_recover(struct restore *r, struct err *e) MUSTCHECK;
+/* What exchange.c asks for, of a restore with r->beside. What leaves, as it is now; what comes, as
+ * it lies there. Definitions of a side that was live once stand in the journal already. */
+int beside_plan(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
+/* From wherever it stands to all of one side. */
+int beside_settle(struct restore *r, bool to_new, struct err *e) MUSTCHECK;
+/* For who follows: the steps are other ones than by way of the files. */
+void beside_tell_way(void);
 /* Drops the databases of ours that are not live. */
 int beside_remove(struct restore *r, struct err *e) MUSTCHECK;
 

@@ -11,7 +11,6 @@
 #include "backup/job/trial/client_login.h"
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/throwaway_of.h"
-#include "common/exit_codes.h"
 #include "common/hex.h"
 #include "common/sql_name.h"
 
@@ -40,11 +39,10 @@ static const struct {
 };
 #define OWN_TABLES (sizeof own_tables / sizeof own_tables[0])
 
-static int note_schema(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_schema(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)columns, (void)e;
-    (void)json_object_set_new((json_t *)ctx, row[0], json_stringn(row[1], lengths[1]));
+    (void)e;
+    (void)json_object_set_new((json_t *)ctx, row->text[0], json_stringn(row->text[1], row->len[1]));
     return 0;
 }
 
@@ -169,32 +167,21 @@ struct rows {
     bool failed;
 };
 
-static void append(char **text, size_t *len, const char *more)
-{
-    size_t n = strlen(more);
-    *text = xrealloc(*text, *len + n + 1);
-    memcpy(*text + *len, more, n + 1);
-    *len += n;
-}
-
-static int put_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int put_row(void *ctx, const struct server_row *row, struct err *e)
 {
     struct rows *r = ctx;
-    _cleanup_free_ char *values = xstrdup("");
-    size_t len = 0;
-    for (unsigned i = 0; i < columns; i++) {
-        append(&values, &len, i ? "," : "");
-        if (!row[i]) {
-            append(&values, &len, "NULL");
-        } else if (strlen(row[i]) == lengths[i]) {
-            _cleanup_free_ char *quoted = server_quote_text(r->to, row[i]);
-            append(&values, &len, quoted);
+    _cleanup_free_ char *values = NULL;
+    for (unsigned i = 0; i < row->n; i++) {
+        const char *comma = i ? "," : "";
+        if (!row->text[i]) {
+            xappendf(&values, "%sNULL", comma);
+        } else if (strlen(row->text[i]) == row->len[i]) {
+            _cleanup_free_ char *quoted = server_quote_text(r->to, row->text[i]);
+            xappendf(&values, "%s%s", comma, quoted);
         } else { /* bytes: with a NUL among them */
-            append(&values, &len, "x'");
-            _cleanup_free_ char *hex = hex_text(row[i], lengths[i], xmalloc(2 * lengths[i] + 1));
-            append(&values, &len, hex);
-            append(&values, &len, "'");
+            _cleanup_free_ char *hex = hex_text(
+                row->text[i], row->len[i], xmalloc(2 * row->len[i] + 1));
+            xappendf(&values, "%sx'%s'", comma, hex);
         }
     }
     return server_exec(r->to, e, "REPLACE INTO mysql.%s VALUES (%s)", r->table, values);

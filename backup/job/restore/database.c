@@ -57,9 +57,8 @@ int restore_database_ready(struct run *run, struct err *e)
 {
     if (command(run, "start_command"))
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         "[restore] start_command is not set: nothing would start the server again after the swap; for example: start_command = systemctl start mariadb");
-    return EXIT_REFUSED;
 }
 
 static int run_command(struct run *run, const char *key, struct err *e)
@@ -354,10 +353,9 @@ int restore_database_same_series(struct restore *r, bool to_new, struct err *e)
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return 0;
     const char *root = restore_database(r)->root, *side = to_new ? "new" : "old";
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         N_("the data that would come back were last under MariaDB %s, and this server is %s: it would change them for good, or not start on them. They lie in %s/%s: a mariadbd of that series runs on a copy of them; `elexgate restore --into DIR --serve SOCKET` shows a backup, and `elexgate restore accept` lets them go"),
         theirs, ours, root, side);
-    return EXIT_REFUSED;
 }
 
 void restore_database_remember(struct restore *r)
@@ -389,7 +387,7 @@ void restore_database_remember(struct restore *r)
 int restore_database_check(struct restore *r, bool new_side, struct err *e)
 {
     struct server *s = NULL;
-    json_t *now = NULL;
+    _cleanup_json_ json_t *now = NULL;
     run_phase(r->run, r->run->s.physical_type, "look", 0);
     int code = server_connect(&r->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
@@ -407,7 +405,6 @@ int restore_database_check(struct restore *r, bool new_side, struct err *e)
         code = err_set(e, EIO, "tables that could be opened before cannot be opened: %s", words);
     else if (json_object_size(worse) > 0)
         run_note("these tables cannot be opened: %s", words);
-    json_decref(now);
     return code;
 }
 

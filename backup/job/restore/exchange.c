@@ -15,8 +15,8 @@
 #include "backup/job/restore/database.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/site.h"
-#include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/json_get.h"
 #include "common/utf8.h"
 
 void restore_clear(struct restore *r)
@@ -39,6 +39,8 @@ void restore_clear(struct restore *r)
 
 static int settle(struct restore *r, bool to_new, struct err *e)
 {
+    if (r->beside)
+        return beside_settle(r, to_new, e);
     int code = restore_database_untouched(r, to_new, e);
     run_phase(r->run, r->run->s.physical_type, "swap", 0);
     for (size_t i = 0; i < r->n && code == 0; i++) {
@@ -66,6 +68,8 @@ static const char *const leave_of_server[] = {
  */
 static int plan(struct restore *r, bool live_is_new, struct err *e)
 {
+    if (r->beside)
+        return beside_plan(r, !live_is_new, e);
     int code = 0;
     for (size_t i = 0; i < r->n && code == 0; i++) {
         struct swap_folders f;
@@ -157,7 +161,7 @@ static int go_back(struct restore *r, struct err *e)
         return (code = start_again(r, e)) == 0 ? finish(r, was_new, e) : code;
     if (restore_database(r) && r->n_locks == 0)
         code = restore_database_stop(r, e);
-    if (code == 0 && r->phase == RESTORE_STARTING)
+    if (code == 0 && r->phase == RESTORE_STARTING && !r->beside) /* whose tables are known */
         code = plan(r, r->target_new, e);
     if (code == 0)
         code = restore_journal_save(r, was_new ? RESTORE_SWAPPING : RESTORE_UNDOING, e);
@@ -174,6 +178,8 @@ static int go_back(struct restore *r, struct err *e)
 
 static int exchange(struct restore *r, bool to_new, struct err *e)
 {
+    if (r->beside)
+        beside_tell_way();
     if (restore_database(r)) {
         restore_database_remember(r);
         restore_database_flush(r);
@@ -198,8 +204,14 @@ static int exchange(struct restore *r, bool to_new, struct err *e)
     return code == 0 ? start_and_look(r, to_new, e) : code;
 }
 
-static int blocked_for_good(int code, const struct err *back, struct err *e)
+static int blocked_for_good(
+    const struct restore *r, int code, const struct err *back, struct err *e)
 {
+    if (r->beside)
+        return err_prefix(e, code,
+            "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
+            UTF8_SHORT(back->text, 200), json_get_str(r->beside, "database"),
+            json_get_str(r->beside, "new"), json_get_str(r->beside, "old"));
     return err_prefix(e, code,
         "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`, or restore another backup in its place",
         UTF8_SHORT(back->text, 200));
@@ -207,8 +219,6 @@ static int blocked_for_good(int code, const struct err *back, struct err *e)
 
 int restore_exchange(struct restore *r, bool to_new, struct err *e)
 {
-    if (r->beside)
-        return beside_exchange(r, to_new, e);
     r->target_new = to_new;
     int code = exchange(r, to_new, e);
     if (code == 0)
@@ -216,7 +226,7 @@ int restore_exchange(struct restore *r, bool to_new, struct err *e)
     struct err back = {0};
     run_note("it failed and is being undone: %s", e->text);
     if (go_back(r, &back) < 0)
-        return blocked_for_good(code, &back, e);
+        return blocked_for_good(r, code, &back, e);
     return err_prefix(e, code, "everything is as it was before, and clients are let in");
 }
 
@@ -226,9 +236,7 @@ int restore_exchange(struct restore *r, bool to_new, struct err *e)
 static void stand_still(struct restore *r)
 {
     struct err e = {0};
-    if (!restore_database(r))
-        return;
-    if (restore_block(r, &e) < 0 || restore_database_stop(r, &e) < 0)
+    if (restore_block(r, &e) < 0 || (restore_database(r) && restore_database_stop(r, &e) < 0))
         run_note("%s", e.text);
 }
 
@@ -239,8 +247,6 @@ static void stand_still(struct restore *r)
 int restore_recover(struct restore *r, struct err *e)
 {
     int code = 0;
-    if (r->beside)
-        return beside_recover(r, e);
     switch (r->phase) {
     case RESTORE_KEPT:
         return 0;
@@ -259,6 +265,7 @@ int restore_recover(struct restore *r, struct err *e)
         stand_still(r);
         return go_back(r, e);
     default:
-        return go_back(r, e);
+        code = r->beside ? restore_block(r, e) : 0; /* else the server stands still */
+        return code == 0 ? go_back(r, e) : code;
     }
 }

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include "backup/rules/archive_name.h"
 #include "common/file.h"
 
 #define RESERVE    (1024u << 20) /* the live server goes on working while we unpack */
@@ -66,7 +65,7 @@ static char *only_folder(const char *path)
 {
     char *found = NULL;
     struct stat st;
-    DIR *d = opendir(path);
+    _cleanup_dir_ DIR *d = opendir(path);
     const struct dirent *de;
     while (d && (de = readdir(d))) {
         if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
@@ -79,8 +78,6 @@ static char *only_folder(const char *path)
         }
         found = xasprintf("%s/%s", path, de->d_name);
     }
-    if (d)
-        closedir(d);
     return found;
 }
 

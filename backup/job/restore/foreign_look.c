@@ -11,7 +11,6 @@
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
-#include "common/said.h"
 #include "common/utf8.h"
 #include "common/error_phrase.h"
 
@@ -51,10 +50,9 @@ const char *foreign_version(const char *datadir, char buf[static FOREIGN_VERSION
 
 static int refuse_version(const char *theirs, const char *ours, struct err *e)
 {
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         N_("the archive is of MariaDB %s, this server is %s: a server cannot read the files of a newer one; install that series, or bring back a dump"),
         theirs, ours);
-    return EXIT_REFUSED;
 }
 
 /* --- the case of names ------------------------------------------------------------------------ */
@@ -63,7 +61,7 @@ static int refuse_version(const char *theirs, const char *ours, struct err *e)
 static bool any_table(const char *folder, bool (*fn)(const void *ctx, const char *name),
     const void *ctx, char buf[static 256])
 {
-    DIR *d = opendir(folder);
+    _cleanup_dir_ DIR *d = opendir(folder);
     const struct dirent *de;
     bool hit = false;
     while (d && !hit && (de = readdir(d))) {
@@ -73,8 +71,6 @@ static bool any_table(const char *folder, bool (*fn)(const void *ctx, const char
         snprintf(buf, 256, "%.*s", (int)(n - 4), de->d_name);
         hit = fn(ctx, buf);
     }
-    if (d)
-        closedir(d);
     return hit;
 }
 
@@ -104,7 +100,7 @@ static bool differs_from_live(const void *ctx, const char *name)
 /* The database's folder, however its name is written. */
 static char *folder_of(const char *datadir, const char *database)
 {
-    DIR *d = opendir(datadir);
+    _cleanup_dir_ DIR *d = opendir(datadir);
     const struct dirent *de;
     char *found = NULL;
     while (d && (de = readdir(d)))
@@ -112,8 +108,6 @@ static char *folder_of(const char *datadir, const char *database)
             free(found);
             found = xasprintf("%s/%s", datadir, de->d_name);
         }
-    if (d)
-        closedir(d);
     return found;
 }
 

@@ -1,7 +1,6 @@
 #include "backup/job/restore/import_account.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <jansson.h>
 #include <mysqld_error.h>

@@ -94,10 +94,9 @@ static int outside_live_data(const struct into *in, struct err *e)
     }
     if (!inside)
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         "%s lies in the live data (%s): what is unpacked to be looked at needs a place elsewhere",
         in->dir, live);
-    return EXIT_REFUSED;
 }
 
 static int make_dir(struct into *in, struct err *e)
@@ -109,20 +108,18 @@ static int make_dir(struct into *in, struct err *e)
     if (in->fd < 0)
         return in->made ? in->fd : err_prefix(e, in->fd, "give a folder that does not exist yet");
     int fd = openat(in->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    _cleanup_dir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d)
         return err_sys(e, errno, "cannot read %s", in->dir);
     const struct dirent *de;
     bool empty = true;
     while ((de = readdir(d)))
         empty &= !strcmp(de->d_name, ".") || !strcmp(de->d_name, "..");
-    closedir(d);
     if (empty)
         return 0;
-    err_set(e, ENOTEMPTY,
+    return err_outcome(e, EXIT_REFUSED, ENOTEMPTY,
         "%s is not empty; give an empty or a new folder (what an earlier --into left there may be deleted)",
         in->dir);
-    return EXIT_REFUSED;
 }
 
 static int enough_space(const struct into *in, const struct store_list *found, struct err *e)
@@ -137,9 +134,9 @@ static int enough_space(const struct into *in, const struct store_list *found, s
     uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (space >= needed)
         return 0;
-    err_set(e, ENOSPC, "this needs %" PRIu64 " MB in %s, there are %" PRIu64 " MB", needed >> 20,
-        in->dir, space >> 20);
-    return EXIT_NO_SPACE;
+    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
+        "this needs %" PRIu64 " MB in %s, there are %" PRIu64 " MB", needed >> 20, in->dir,
+        space >> 20);
 }
 
 /* --- unpacking --- */
@@ -202,14 +199,13 @@ static int unpack_one(
     }
     _cleanup_free_ char *archive = store_path(found->folder, it, ARCHIVE_NAME_ARCHIVE);
     _cleanup_free_ char *manifest = store_path(found->folder, it, ARCHIVE_NAME_MANIFEST);
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     int code = copy_check_manifest(in->run, it, manifest, &file, &m, e);
     if (code == 0) {
         record(in, it, m);
         code = unpack_files(in, it, archive, manifest, e);
     }
-    manifest_file_close(file);
     return code;
 }
 
@@ -257,7 +253,7 @@ bool restore_is_into(const char *dir)
 
 int restore_into(struct run *run, const struct restore_request *q, const char *dir, struct err *e)
 {
-    struct store_list found = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
     struct into in = {.run = run, .q = q, .fd = -1};
     in.record = json_pack("{s:i, s:[]}", "version", 1, "items");
     int code = restore_find(run, q, &found, e);
@@ -283,6 +279,5 @@ int restore_into(struct run *run, const struct restore_request *q, const char *d
     cleanup_fd(&in.fd);
     free(in.dir);
     json_decref(in.record);
-    store_list_clear(&found);
     return code;
 }

@@ -12,16 +12,15 @@
 static const char *const kinds[] = {
     "table", "sequence", "view", "procedure", "function", "package", "trigger", "event"};
 
-static int note_item(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_item(void *ctx, const struct server_row *row, struct err *e)
 {
     struct inventory *v = ctx;
-    (void)lengths, (void)columns, (void)e;
+    (void)e;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcasecmp(row[0], kinds[i]) != 0)
+        if (strcasecmp(row->text[0], kinds[i]) != 0)
             continue;
         v->items = xrealloc(v->items, (v->n + 1) * sizeof *v->items);
-        v->items[v->n++] = (struct inventory_item){kinds[i], xstrdup(row[1]), -1};
+        v->items[v->n++] = (struct inventory_item){kinds[i], xstrdup(row->text[1]), -1};
     }
     return 0;
 }

@@ -16,7 +16,6 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
-#include "common/utf8.h"
 #include "common/error_phrase.h"
 
 #define CAUGHT_UP_MS 10000
@@ -55,16 +54,7 @@ struct accounts {
 static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
 {
     struct accounts *a = ctx;
-    struct server *live = NULL;
-    _cleanup_json_ json_t *accounts = NULL;
-    struct err why = {0};
-    if (site_ask(a->run, &live, &why) != SITE_ANSWERS)
-        live = NULL;
-    int code = restore_accounts_read(a->run, live, &a->site->was, &accounts, e);
-    server_close(live);
-    if (code == 0)
-        code = restore_accounts_make(&a->run->s, accounts, throwaway_server(t), e);
-    return code;
+    return restore_accounts_put(a->run, &a->site->was, t, e);
 }
 
 static void tell_replayed(const struct binlog_way *w, const struct binlog_replayed *done)
@@ -109,7 +99,7 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
 {
     struct accounts a = {run, site};
     struct binlog_replayed done = {0};
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     uint64_t left = 0;
     int code = copy_check_manifest(run, it, manifest, &file, &m, e);
@@ -134,7 +124,6 @@ int moment_replay(struct run *run, struct binlog_way *way, const struct store_it
         if (code == 0)
             tell_replayed(way, &done);
     }
-    manifest_file_close(file);
     return code;
 }
 
@@ -187,10 +176,9 @@ static int wait_for_archive(struct run *run, struct binlog_way *w, const struct 
             return 0;
         usleep(LOOK_US);
     } while (clock_mono_ms() < until && run_go_on(run));
-    err_set(e, ETIMEDOUT,
+    return err_outcome(e, EXIT_INCONSISTENT, ETIMEDOUT,
         "the archived binary log does not reach the server's end (%s at %llu) after %d s: is the stream standing still? See `elexgate status`",
         end->file, (unsigned long long)end->position, CAUGHT_UP_MS / 1000);
-    return EXIT_INCONSISTENT;
 }
 
 static int take_back(const struct restore_part *p, struct err *e)

@@ -80,20 +80,20 @@ static char *in_another_database(const char *text, const char *database, const c
     return out;
 }
 
-static int note_create(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_create(void *ctx, const struct server_row *row, struct err *e)
 {
     const struct reading *r = ctx;
-    (void)lengths;
     unsigned create = kinds[r->kind].create, charset = kinds[r->kind].charset;
-    if (columns <= charset + 1 || !row[create])
+    if (row->n <= charset + 1 || !row->text[create])
         return err_set(e, EACCES, "the definition of %s is not shown to us", r->name);
     _cleanup_free_ char *text = strcmp(kinds[r->kind].kind, "VIEW") == 0
-                                    ? in_another_database(row[create], r->database, r->becomes)
-                                    : xstrdup(row[create]);
+                                    ? in_another_database(
+                                          row->text[create], r->database, r->becomes)
+                                    : xstrdup(row->text[create]);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?}", "kind", kinds[r->kind].kind, "name",
-        r->name, "create", text, "sql_mode", kinds[r->kind].mode ? row[kinds[r->kind].mode] : "",
-        "charset", row[charset], "collation", row[charset + 1]);
+        r->name, "create", text, "sql_mode",
+        kinds[r->kind].mode ? row->text[kinds[r->kind].mode] : "", "charset", row->text[charset],
+        "collation", row->text[charset + 1]);
     return o && json_array_append_new(r->to, o) == 0
                ? 0
                : err_set(e, EILSEQ, "the definition of %s is no UTF-8", r->name);

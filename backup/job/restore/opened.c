@@ -37,8 +37,7 @@ static int lock_home(const struct place *p, int *fd, struct err *e)
         usleep(LOOK_US);
     if (r != 1)
         return r;
-    err_set(e, EBUSY, "another backup is being opened or closed");
-    return EXIT_BUSY;
+    return err_outcome(e, EXIT_BUSY, EBUSY, "another backup is being opened or closed");
 }
 
 static int hold(const struct place *p, const char *name, int *fd, struct err *e)
@@ -51,7 +50,7 @@ static int hold(const struct place *p, const char *name, int *fd, struct err *e)
 static void sweep(const struct place *p)
 {
     int fd = openat(p->home_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    _cleanup_dir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *de;
     while (d && (de = readdir(d))) {
         _cleanup_fd_ int held = -1;
@@ -62,8 +61,6 @@ static void sweep(const struct place *p)
         if (file_remove_tree(p->home_fd, de->d_name, &left) < 0)
             run_note("%s", left.text);
     }
-    if (d)
-        closedir(d);
 }
 
 static int take(struct place *p, struct err *e)
@@ -72,8 +69,7 @@ static int take(struct place *p, struct err *e)
         return hold(p, p->name, &p->held, e);
     if (errno != EEXIST)
         return err_sys(e, errno, "cannot make %s", p->dir);
-    err_set(e, EEXIST, N_("%s is open for reading already"), p->name);
-    return EXIT_BUSY;
+    return err_outcome(e, EXIT_BUSY, EEXIST, N_("%s is open for reading already"), p->name);
 }
 
 static int enter(struct place *p, const struct run *run, bool only_sweep, struct err *e)
@@ -122,17 +118,14 @@ static json_t *type_held(const struct restore_request *q, const char *type)
 /* Documents are files that anybody unpacks who wants them; the database is what a server shows. */
 static int pick_database(struct run *run, struct restore_request *q, struct err *e)
 {
-    struct store_list found = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
     size_t n = 0;
     int code = restore_find(run, q, &found, e);
     for (size_t i = 0; i < found.count && code == 0 && n < RESTORE_TYPES_MAX; i++)
         if (found.items[i].manifest.method != MANIFEST_FILES)
             q->types[n++] = json_string_value(type_held(q, found.items[i].type));
-    if (code == 0 && n == 0) {
-        err_set(e, ENOENT, N_("%s holds no database"), q->which);
-        code = EXIT_REFUSED;
-    }
-    store_list_clear(&found);
+    if (code == 0 && n == 0)
+        code = err_outcome(e, EXIT_REFUSED, ENOENT, N_("%s holds no database"), q->which);
     return code;
 }
 

@@ -38,19 +38,18 @@ int restore_picked_dump(const struct store_list *l, const char *const *types,
     }
     if (!*dump || !other)
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         "%s of %s is a dump of the database, %s is not: a dump is restored by itself; first `elexgate restore %s %s`, then the others by their types",
         (*dump)->type, (*dump)->run, other->type, (*dump)->run, (*dump)->type);
-    return EXIT_REFUSED;
 }
 
 int restore_picked_whole(const struct store_item *it, const char *which, struct err *e)
 {
     if (it->complete)
         return 0;
-    err_set(e, EINVAL, "%s of %s is not complete: %s%s", it->type, it->run, it->problem,
+    return err_outcome(e, EXIT_INCONSISTENT, EINVAL, "%s of %s is not complete: %s%s", it->type,
+        it->run, it->problem,
         strchr(which, '/')
             ? "; an archive of the old system, which made no manifests, is restored with --foreign"
             : "");
-    return EXIT_INCONSISTENT;
 }

@@ -69,18 +69,14 @@ struct newer {
     json_t *tables; /* {"schema","name"} */
 };
 
-static int take_newer(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_newer(void *ctx, const struct server_row *row, struct err *e)
 {
     struct newer *n = ctx;
-    (void)lengths, (void)columns, (void)e;
-    for (size_t i = 0; i < n->m->table_count; i++) {
-        const struct manifest_table *t = &n->m->tables[i];
-        if (strcmp(t->schema, row[0]) == 0 && strcmp(t->name, row[1]) == 0)
-            return 0;
-    }
-    json_array_append_new(
-        n->tables, json_pack("{s:o, s:o}", "schema", json_text(row[0]), "name", json_text(row[1])));
+    (void)e;
+    if (manifest_find_table(n->m, row->text[0], row->text[1]))
+        return 0;
+    json_array_append_new(n->tables, json_pack("{s:o, s:o}", "schema", json_text(row->text[0]),
+                                         "name", json_text(row->text[1])));
     return 0;
 }
 
@@ -173,7 +169,7 @@ static int plan_part(
     const struct config *c = p->run->s.config;
     uint64_t bytes = 0;
     struct store_item full = *it;
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     _cleanup_free_ char *manifest = it->manifest.brief
                                         ? store_path(found->folder, it, ARCHIVE_NAME_MANIFEST)
@@ -199,13 +195,12 @@ static int plan_part(
         find_newer(p, m, config_str(c, "database", NULL, "name"));
     }
     snprintf(p->run->suffix, sizeof p->run->suffix, "%s", it->run);
-    manifest_file_close(file);
     return 0;
 }
 
 int restore_plan(struct run *run, const struct restore_request *q, struct err *e)
 {
-    struct store_list found = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
     const struct store_item *dump = NULL;
     struct plan p = {.run = run, .parts = json_array(), .rows = json_array()};
     int code = restore_find(run, q, &found, e);
@@ -235,6 +230,5 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     json_decref(p.moment);
     server_close(p.server);
     site_clear(&p.site);
-    store_list_clear(&found);
     return code;
 }

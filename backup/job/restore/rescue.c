@@ -1,10 +1,8 @@
 #include "backup/job/restore/rescue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/job/job.h"
 #include "backup/job/restore/into.h"
@@ -160,13 +158,11 @@ static int save(const struct rescue *r, const char *id, const char *path, struct
     }
     json_t *plan = json_pack("{s:i, s:s, s:o, s:o, s:b, s:o}", "version", 1, "id", id, "schema",
         json_text(r->now.schema), "name", json_text(r->now.name), "exact", r->exact, "rows", rows);
-    char *text = plan ? json_dumps(plan, JSON_COMPACT) : NULL;
+    _cleanup_free_ char *text = plan ? json_dumps(plan, JSON_COMPACT) : NULL;
     json_decref(plan);
     if (!text)
         return err_set(e, EINVAL, "a key of %s is no text", r->now.name);
-    int code = file_publish(path, text, strlen(text), 0600, e);
-    free(text);
-    return code;
+    return file_publish(path, text, strlen(text), 0600, e);
 }
 
 static int load(struct rescue *r, const char *path, json_t **plan, struct err *e)
@@ -175,10 +171,9 @@ static int load(struct rescue *r, const char *path, json_t **plan, struct err *e
     size_t n = 0, i;
     const json_t *row;
     int code = file_read(path, PLAN_MAX, &data, &n, e);
-    if (code == -ENOENT) {
-        err_set(e, ENOENT, "nothing is prepared: elexgate rescue TABLE --to MOMENT comes first");
-        return EXIT_REFUSED;
-    }
+    if (code == -ENOENT)
+        return err_outcome(e, EXIT_REFUSED, ENOENT,
+            "nothing is prepared: elexgate rescue TABLE --to MOMENT comes first");
     if (code < 0)
         return code;
     *plan = json_loadb(data, n, 0, NULL);
@@ -293,7 +288,7 @@ static int prepare(struct run *run, struct restore_request *q, const char *folde
                                       : xstrdup(
                                             config_str(run->s.config, "database", NULL, "name"));
     struct rescue r = {.run = run, .exact = q->exact};
-    struct binlog_way way = {.n = 0};
+    CLEANUP(binlog_way_clear) struct binlog_way way = {.n = 0};
     struct preparing p = {.rescue = &r, .condition = q->where, .rows = q->rows, .plan = plan};
     snprintf(p.id, sizeof p.id, "%lld-%d", (long long)run->started_ms, (int)getpid());
     run_be_modest(NULL);
@@ -312,7 +307,6 @@ static int prepare(struct run *run, struct restore_request *q, const char *folde
     }
     rescue_rows_clear(&p.was);
     rescue_rows_clear(&p.now);
-    binlog_way_clear(&way);
     clear(&r);
     return code;
 }
@@ -321,9 +315,8 @@ static int another(const json_t *plan, const char *id, struct err *e)
 {
     if (strcmp(json_get_text(plan, "id"), id) == 0)
         return 0;
-    err_set(e, ESTALE,
+    return err_outcome(e, EXIT_REFUSED, ESTALE,
         "somebody else has prepared another rescue since: nothing is written. Run it again");
-    return EXIT_REFUSED;
 }
 
 static int apply(struct run *run, const char *folder, const char *id, struct err *e)

@@ -11,19 +11,6 @@
 
 #define SHOWN 200 /* bytes of a value, for people */
 
-/* A growing text; a table has thousands of columns at most. */
-PRINTF(2, 3) static void add(char **to, const char *fmt, ...)
-{
-    _cleanup_free_ char *more = NULL;
-    va_list ap;
-    va_start(ap, fmt);
-    CHECK(vasprintf(&more, fmt, ap) >= 0);
-    va_end(ap);
-    size_t have = *to ? strlen(*to) : 0, n = strlen(more);
-    *to = xrealloc(*to, have + n + 1);
-    memcpy(*to + have, more, n + 1);
-}
-
 /* --- what it looks like --- */
 
 static enum rescue_kind kind_of(const char *type, const char *charset)
@@ -47,71 +34,68 @@ static enum rescue_kind kind_of(const char *type, const char *charset)
 }
 
 /* name, type, whole type, character set, collation, nullable, generated, key */
-static int take_column(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_column(void *ctx, const struct server_row *row, struct err *e)
 {
     struct rescue_table *t = ctx;
-    (void)lengths, (void)columns;
     if (t->n == RESCUE_COLUMNS_MAX)
         return err_set(e, E2BIG, "%s has too many columns", t->quoted);
-    const char *charset = row[3];
+    const char *charset = row->text[3];
     if (charset && charset[strspn(charset, "abcdefghijklmnopqrstuvwxyz0123456789_")])
         return err_set(e, EINVAL, "a column of %s has no good character set", t->quoted);
     t->columns = xrealloc(t->columns, (t->n + 1) * sizeof *t->columns);
     struct rescue_column *c = &t->columns[t->n++];
-    *c = (struct rescue_column){.name = xstrdup(row[0]),
-        .quoted = sql_name_quoted(row[0]),
-        .shape = xasprintf("%s %s %s %s", row[2], row[4] ? row[4] : "", row[5], row[6]),
+    *c = (struct rescue_column){.name = xstrdup(row->text[0]),
+        .quoted = sql_name_quoted(row->text[0]),
+        .shape = xasprintf("%s %s %s %s", row->text[2], row->text[4] ? row->text[4] : "",
+            row->text[5], row->text[6]),
         .charset = charset ? xstrdup(charset) : NULL,
-        .kind = kind_of(row[1], charset),
-        .generated = strcmp(row[6], "0") != 0,
-        .key = strcmp(row[7], "0") != 0};
+        .kind = kind_of(row->text[1], charset),
+        .generated = strcmp(row->text[6], "0") != 0,
+        .key = strcmp(row->text[7], "0") != 0};
     t->keys += c->key;
     return 0;
 }
 
 static int refused(struct err *e, const char *what, const char *table, const char *where)
 {
-    err_set(e, EINVAL, "%s %s %s", table, what, where);
-    return EXIT_REFUSED;
+    return err_outcome(e, EXIT_REFUSED, EINVAL, "%s %s %s", table, what, where);
 }
 
 /* A number of floating point as its nearest text would lose digits. */
 static void add_value(char **to, const struct rescue_column *c)
 {
-    add(to, c->kind == RESCUE_FLOAT ? "(%s+0e0)" : "%s", c->quoted);
+    xappendf(to, c->kind == RESCUE_FLOAT ? "(%s+0e0)" : "%s", c->quoted);
 }
 
 /* The same for people, in UTF-8. */
 static void add_shown(char **to, const struct rescue_column *c)
 {
     if (c->kind == RESCUE_TEXT)
-        add(to, "CONVERT(%s USING utf8mb4)", c->quoted);
+        xappendf(to, "CONVERT(%s USING utf8mb4)", c->quoted);
     else
         add_value(to, c);
 }
 
 static void make_digest(struct rescue_table *t)
 {
-    add(&t->digest, "SHA2(CONCAT_WS(','");
+    xappendf(&t->digest, "SHA2(CONCAT_WS(','");
     for (size_t i = 0; i < t->n; i++) {
-        add(&t->digest, ",IFNULL(SHA2(");
+        xappendf(&t->digest, ",IFNULL(SHA2(");
         add_value(&t->digest, &t->columns[i]);
-        add(&t->digest, ",256),'-')");
+        xappendf(&t->digest, ",256),'-')");
     }
-    add(&t->digest, "),256)");
+    xappendf(&t->digest, "),256)");
 }
 
-static int take_names(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_names(void *ctx, const struct server_row *row, struct err *e)
 {
     struct rescue_table *t = ctx;
-    (void)lengths, (void)columns, (void)e;
-    if (t->name || strcmp(row[2], "BASE TABLE") != 0)
+    (void)e;
+    if (t->name || strcmp(row->text[2], "BASE TABLE") != 0)
         return 0;
-    t->schema = xstrdup(row[0]);
-    t->name = xstrdup(row[1]);
-    t->engine = xstrdup(row[3] ? row[3] : "");
+    t->schema = xstrdup(row->text[0]);
+    t->name = xstrdup(row->text[1]);
+    t->engine = xstrdup(row->text[3] ? row->text[3] : "");
     return 0;
 }
 
@@ -151,10 +135,9 @@ int rescue_table_same(
                                    *b = i < live->n ? &live->columns[i] : NULL;
         if (a && b && !strcmp(a->name, b->name) && !strcmp(a->shape, b->shape) && a->key == b->key)
             continue;
-        err_set(e, EINVAL,
+        return err_outcome(e, EXIT_REFUSED, EINVAL,
             "the columns of %s are not what they were (%s): its rows of then do not fit into it. To look at them: elexgate restore --into DIR --serve SOCKET --to …",
             live->name, UTF8_SHORT(a ? a->name : b->name, 64));
-        return EXIT_REFUSED;
     }
     return 0;
 }
@@ -219,14 +202,13 @@ static void add_label(struct rescue_row *r, const char *value, unsigned long n)
     utf8_format(r->label, sizeof r->label, "%s%s", r->label, utf8_copy(text, sizeof text, text));
 }
 
-static int take_row(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_row(void *ctx, const struct server_row *row, struct err *e)
 {
     struct reading *in = ctx;
     struct rescue_rows *rows = in->rows;
     struct rescue_row r = {.is = NULL};
     unsigned at = 0, keys = (unsigned)in->table->keys;
-    if (columns != 2 * keys + 1 || !row[2 * keys] || lengths[2 * keys] != SHA256_HEX_LEN - 1)
+    if (row->n != 2 * keys + 1 || !row->text[2 * keys] || row->len[2 * keys] != SHA256_HEX_LEN - 1)
         return err_set(e, EBADMSG, "a row of %s cannot be read", in->table->name);
     if (rows->n == RESCUE_ROWS_MAX) {
         err_set(e, E2BIG,
@@ -238,17 +220,17 @@ static int take_row(
         const struct rescue_column *c = &in->table->columns[i];
         if (!c->key)
             continue;
-        _cleanup_free_ char *value = row[at] ? literal(c, row[at], lengths[at]) : NULL;
+        _cleanup_free_ char *value = row->text[at] ? literal(c, row->text[at], row->len[at]) : NULL;
         if (!value) {
             free(r.is);
             return no_number(e);
         }
-        add(&r.is, "%s%s=%s", at ? " AND " : "", c->quoted, value);
-        if (row[keys + at])
-            add_label(&r, row[keys + at], lengths[keys + at]);
+        xappendf(&r.is, "%s%s=%s", at ? " AND " : "", c->quoted, value);
+        if (row->text[keys + at])
+            add_label(&r, row->text[keys + at], row->len[keys + at]);
         at++;
     }
-    memcpy(r.digest, row[2 * keys], SHA256_HEX_LEN);
+    memcpy(r.digest, row->text[2 * keys], SHA256_HEX_LEN);
     if (rows->n % 1024 == 0)
         rows->list = xrealloc(rows->list, (rows->n + 1024) * sizeof *rows->list);
     rows->list[rows->n++] = r;
@@ -269,7 +251,7 @@ int rescue_rows_read(struct server *s, const struct rescue_table *t, const char 
     for (size_t i = 0; i < 2 * t->n; i++)
         if (t->columns[i % t->n].key) {
             (i < t->n ? add_value : add_shown)(&keys, &t->columns[i % t->n]);
-            add(&keys, ", ");
+            xappendf(&keys, ", ");
         }
     int code = server_rows(s, take_row, &in, e, "SELECT %s%s FROM %s%s%s%s", keys, t->digest, from,
         condition ? " WHERE (" : "", condition ? condition : "", condition ? ")" : "");
@@ -319,24 +301,23 @@ struct contents {
     char digest[SHA256_HEX_LEN]; /* with values, of one and the same answer */
 };
 
-static int take_values(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_values(void *ctx, const struct server_row *row, struct err *e)
 {
     struct contents *c = ctx;
     char text[SHOWN + 1];
-    if (!c->shown && columns > c->table->n && row[c->table->n])
-        snprintf(c->digest, sizeof c->digest, "%s", row[c->table->n]);
-    for (size_t i = 0; i < c->table->n && i < columns; i++) {
+    if (!c->shown && row->n > c->table->n && row->text[c->table->n])
+        snprintf(c->digest, sizeof c->digest, "%s", row->text[c->table->n]);
+    for (size_t i = 0; i < c->table->n && i < row->n; i++) {
         const struct rescue_column *column = &c->table->columns[i];
         if (c->shown) {
-            size_t n = row[i] && lengths[i] < SHOWN ? lengths[i] : SHOWN;
-            snprintf(text, sizeof text, "%.*s", (int)n, row[i] ? row[i] : "");
+            size_t n = row->text[i] && row->len[i] < SHOWN ? row->len[i] : SHOWN;
+            snprintf(text, sizeof text, "%.*s", (int)n, row->text[i] ? row->text[i] : "");
             (void)json_object_set_new(
-                c->shown, column->name, row[i] ? json_text(text) : json_null());
+                c->shown, column->name, row->text[i] ? json_text(text) : json_null());
             continue;
         }
         free(c->values[i]);
-        c->values[i] = literal(column, row[i], lengths[i]);
+        c->values[i] = literal(column, row->text[i], row->len[i]);
         if (!c->values[i])
             return no_number(e);
     }
@@ -348,11 +329,11 @@ static int read_values(struct server *s, const struct rescue_table *t, const cha
 {
     _cleanup_free_ char *columns = NULL, *from = server_base_table(t->schema, t->name, false);
     for (size_t i = 0; i < t->n; i++) {
-        add(&columns, "%s", i ? ", " : "");
+        xappendf(&columns, "%s", i ? ", " : "");
         (c->shown ? add_shown : add_value)(&columns, &t->columns[i]);
     }
     if (!c->shown)
-        add(&columns, ", %s", t->digest);
+        xappendf(&columns, ", %s", t->digest);
     return server_rows(s, take_values, c, e, "SELECT %s FROM %s WHERE %s", columns, from, is);
 }
 

@@ -15,8 +15,7 @@
 
 static int refuse(struct err *e, const char *table, const char *why)
 {
-    err_set(e, EINVAL, "%s %s", table, why);
-    return EXIT_REFUSED;
+    return err_outcome(e, EXIT_REFUSED, EINVAL, "%s %s", table, why);
 }
 
 /* --- what the table is --- */
@@ -90,10 +89,9 @@ static int compare_locked(struct rescue *r, struct err *e)
     }
     if (changed == 0)
         return 0;
-    err_set(e, EBUSY,
+    return err_outcome(e, EXIT_REFUSED, EBUSY,
         "%zu rows of %s were changed by somebody since they were compared (%s%s): nothing is written. Run it again, and look at the difference anew",
         changed, r->now.name, names, changed > NAMED ? ", …" : "");
-    return EXIT_REFUSED;
 }
 
 /* --- statements --- */
@@ -106,9 +104,7 @@ static char *pairs(const struct rescue_table *t, char *const *values)
         const struct rescue_column *c = &t->columns[i];
         if (c->key || c->generated)
             continue;
-        char *more = xasprintf("%s%s%s=%s", all, *all ? ", " : "", c->quoted, values[i]);
-        free(all);
-        all = more;
+        xappendf(&all, "%s%s=%s", *all ? ", " : "", c->quoted, values[i]);
     }
     return all;
 }
@@ -120,9 +116,7 @@ static char *listed(const struct rescue_table *t, char *const *values)
         const struct rescue_column *c = &t->columns[i];
         if (c->generated)
             continue;
-        char *more = xasprintf("%s%s%s", all, *all ? ", " : "", values ? values[i] : c->quoted);
-        free(all);
-        all = more;
+        xappendf(&all, "%s%s", *all ? ", " : "", values ? values[i] : c->quoted);
     }
     return all;
 }
@@ -163,9 +157,8 @@ static int broken(struct rescue *r, const struct rescue_change *c, unsigned numb
         : number == ER_ROW_IS_REFERENCED
             ? "rows of another table refer to it (a foreign key)"
             : "a row of another table that it refers to is not there (a foreign key): rescue that table first";
-    err_set(e, EEXIST, "row %s of %s cannot be written back: %s. Nothing is written", c->label,
-        r->now.name, why);
-    return EXIT_REFUSED;
+    return err_outcome(e, EXIT_REFUSED, EEXIST,
+        "row %s of %s cannot be written back: %s. Nothing is written", c->label, r->now.name, why);
 }
 
 static int write_one(struct rescue *r, const struct rescue_change *c, bool *waits, struct err *e)
@@ -242,7 +235,7 @@ static int write_undo(const struct rescue *r, char *const *statements, const siz
 
 static int write_and_note(struct rescue *r, const char *undo, struct err *e)
 {
-    char **statements = xcalloc(r->n + 1, sizeof *statements);
+    _cleanup_free_ char **statements = xcalloc(r->n + 1, sizeof *statements);
     _cleanup_free_ size_t *order = xcalloc(r->n + 1, sizeof *order);
     int code = 0;
     for (size_t i = 0; code == 0 && undo && i < r->n; i++)
@@ -253,7 +246,6 @@ static int write_and_note(struct rescue *r, const char *undo, struct err *e)
         code = write_undo(r, statements, order, undo, e);
     for (size_t i = 0; i < r->n; i++)
         free(statements[i]);
-    free(statements);
     return code;
 }
 

@@ -77,11 +77,8 @@ static void tell_restored(const struct restore *r, const struct restore_request 
 static char *type_words(const struct restore *r)
 {
     char *words = xstrdup("");
-    for (size_t i = 0; i < r->n; i++) {
-        char *longer = xasprintf("%s%s%s", words, i ? " " : "", r->parts[i].type);
-        free(words);
-        words = longer;
-    }
+    for (size_t i = 0; i < r->n; i++)
+        xappendf(&words, "%s%s", i ? " " : "", r->parts[i].type);
     return words;
 }
 
@@ -115,7 +112,7 @@ static int go_on_without(struct restore *r, struct err *e)
  * kept is the admin's to decide. */
 static int clear_earlier(struct run *run, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
@@ -127,13 +124,10 @@ static int clear_earlier(struct run *run, struct err *e)
             code = go_on_without(&r, e);
     } else if (code == 0)
         code = 2;
-    if (code == 2) {
-        err_set(e, EEXIST,
+    if (code == 2)
+        code = err_outcome(e, EXIT_REFUSED, EEXIST,
             N_("the data from before the restore of %s are still kept; first let them go with `elexgate restore accept`, or bring them back with `elexgate restore undo`"),
             r.suffix);
-        code = EXIT_REFUSED;
-    }
-    restore_clear(&r);
     return code == 1 ? 0 : code;
 }
 
@@ -193,14 +187,14 @@ static int run_restore(struct run *run, const struct restore_request *q, struct 
 /* Back to the old data, or, asked again, to the restored ones. */
 static int undo(struct run *run, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 1) {
         code = err_set(e, ENOENT, "there is no restore to undo");
     } else if (code == 0 && r.phase != RESTORE_KEPT) {
-        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
-        code = EXIT_REFUSED;
+        code = err_outcome(e, EXIT_REFUSED, EBUSY,
+            "a restore was interrupted: run `elexgate restore recover` first");
     } else if (code == 0) {
         r.again = true;
         code = restore_database(&r) ? restore_database_ready(run, e) : 0;
@@ -213,26 +207,24 @@ static int undo(struct run *run, struct err *e)
     }
     if (code == 0)
         tell_restored(&r, NULL);
-    restore_clear(&r);
     return code;
 }
 
 static int accept_restore(struct run *run, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 1) {
         code = err_set(e, ENOENT, "no data of an earlier restore are kept");
     } else if (code == 0 && r.phase != RESTORE_KEPT) {
-        err_set(e, EBUSY, "a restore was interrupted: run `elexgate restore recover` first");
-        code = EXIT_REFUSED;
+        code = err_outcome(e, EXIT_REFUSED, EBUSY,
+            "a restore was interrupted: run `elexgate restore recover` first");
     } else if (code == 0) {
         code = restore_remove_staging(&r, e);
         if (code == 0)
             code = restore_journal_remove(&r, e);
     }
-    restore_clear(&r);
     return code;
 }
 
@@ -254,17 +246,16 @@ static bool expired(const struct restore *r)
  * would then find taken, is for when there is something to do. */
 static bool nothing_to_recover(struct run *run, bool old_too)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, NULL);
     bool nothing = code == 1 || (code == 0 && r.phase == RESTORE_KEPT && !(old_too && expired(&r)));
-    restore_clear(&r);
     return nothing;
 }
 
 static int recover(struct run *run, bool old_too, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
@@ -275,17 +266,15 @@ static int recover(struct run *run, bool old_too, struct err *e)
             tell_restored(&r, NULL);
     } else if (code == 0 && old_too && expired(&r))
         code = expire(&r, e);
-    restore_clear(&r);
     return code == 1 ? 0 : code;
 }
 
 static int status(struct run *run, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     run_event(code == 0 ? status_json(&r) : json_pack("{s:s, s:n}", "event", "restore", "phase"));
-    restore_clear(&r);
     return code == 1 ? 0 : code;
 }
 
@@ -358,7 +347,7 @@ static bool only_looks(enum restore_action a)
 
 static int begin(struct run *run, struct restore_request *q, struct err *e)
 {
-    struct binlog_way way = {.n = 0};
+    CLEANUP(binlog_way_clear) struct binlog_way way = {.n = 0};
     bool looks = only_looks(q->action);
     if (q->action == RESTORE_DO_RECOVER && nothing_to_recover(run, q->expire))
         return 0;
@@ -370,10 +359,7 @@ static int begin(struct run *run, struct restore_request *q, struct err *e)
     if (code == 0 && !looks && q->action != RESTORE_DO_RECOVER) /* which says so for itself */
         restore_trail_begin(
             run, restore_action_name(q->action), q->file ? q->file : q->which, q->dry_run);
-    if (code == 0)
-        code = carry_out(run, q, e);
-    binlog_way_clear(&way);
-    return code;
+    return code == 0 ? carry_out(run, q, e) : code;
 }
 
 int job_restore(struct run *run, int argc, char **argv, struct err *e)

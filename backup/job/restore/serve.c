@@ -64,19 +64,17 @@ static int load(struct serve *s, const char *dir, struct err *e)
     s->dir = xstrdup(real);
     _cleanup_free_ char *path = xasprintf("%s/" INTO_RECORD, s->dir);
     int code = file_read(path, RECORD_MAX, &data, &n, e);
-    if (code == -ENOENT) {
-        err_set(e, ENOENT, "%s holds no backup that `elexgate restore --into` has unpacked", dir);
-        return EXIT_REFUSED;
-    }
+    if (code == -ENOENT)
+        return err_outcome(e, EXIT_REFUSED, ENOENT,
+            "%s holds no backup that `elexgate restore --into` has unpacked", dir);
     if (code < 0)
         return code;
     s->record = json_loadb(data, n, 0, NULL);
     s->item = served_item(s->record);
     const char *type = json_get_text(s->item, "type");
-    if (!s->item || !archive_type_valid(type)) {
-        err_set(e, EINVAL, "%s holds neither files nor a dump of a database", dir);
-        return EXIT_REFUSED;
-    }
+    if (!s->item || !archive_type_valid(type))
+        return err_outcome(
+            e, EXIT_REFUSED, EINVAL, "%s holds neither files nor a dump of a database", dir);
     s->dump = !strcmp(json_get_text(s->item, "method"), "dump");
     s->folder = xasprintf("%s/%s", s->dir, type);
     s->scratch = xasprintf("%s/" SCRATCH, s->dir);
@@ -156,7 +154,7 @@ static int make_scratch(struct serve *s, struct err *e)
  * malloc'ed. */
 static int find_dump(const struct serve *s, char **file, char **database, struct err *e)
 {
-    DIR *d = opendir(s->folder);
+    _cleanup_dir_ DIR *d = opendir(s->folder);
     const struct dirent *de;
     while (d && !*file && (de = readdir(d))) {
         size_t n = strlen(de->d_name);
@@ -165,8 +163,6 @@ static int find_dump(const struct serve *s, char **file, char **database, struct
             *database = xasprintf("%.*s", (int)(n - 4), de->d_name);
         }
     }
-    if (d)
-        closedir(d);
     return *file ? 0 : err_set(e, ENOENT, "%s holds no dump (.sql)", s->folder);
 }
 
@@ -216,12 +212,11 @@ static int start(struct serve *s, struct err *e)
     return code == -EIO ? EXIT_INCONSISTENT : code;
 }
 
-static int note_database(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_database(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)columns, (void)e;
-    (void)json_array_append_new(ctx,
-        json_pack("{s:s, s:I}", "name", row[0], "tables", (json_int_t)strtoll(row[1], NULL, 10)));
+    (void)e;
+    (void)json_array_append_new(ctx, json_pack("{s:s, s:I}", "name", row->text[0], "tables",
+                                         (json_int_t)strtoll(row->text[1], NULL, 10)));
     return 0;
 }
 
@@ -264,10 +259,8 @@ static int take_folder(struct serve *s, const char *dir, struct err *e)
         return code;
     _cleanup_free_ char *path = xasprintf("%s/.lock", s->dir);
     code = file_lock(path, &s->lock, NULL, e);
-    if (code == 1) {
-        err_set(e, EBUSY, "another server runs on %s", s->dir);
-        return EXIT_BUSY;
-    }
+    if (code == 1)
+        return err_outcome(e, EXIT_BUSY, EBUSY, "another server runs on %s", s->dir);
     if (code == 0 && (s->fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         code = err_sys(e, errno, "cannot open %s", s->dir);
     return code;

@@ -11,6 +11,7 @@
 #include "backup/job/restore/holder.h"
 #include "backup/job/trial/server_program.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 #include "common/utf8.h"
 #include "common/error_phrase.h"
 
@@ -55,12 +56,10 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
 {
     const char *datadir = config_str(run->s.config, "backup", NULL, "datadir");
     const struct layout *was = &s->was.layout;
-    if (!datadir && !s->was.where) {
-        err_set(e, ENOENT,
+    if (!datadir && !s->was.where)
+        return err_outcome(e, EXIT_REFUSED, ENOENT,
             N_("the server does not say where its files are (%s), and no backup was made here from which that is known: set [backup] datadir, for example /var/lib/mysql"),
             UTF8_SHORT(s->why.text, 200));
-        return EXIT_REFUSED;
-    }
     /* since it was seen the system may have got a newer one, which is the one that will start */
     char *installed = server_program_version(
         run->s.config, config_str(run->s.config, "drill", NULL, "server_program"));
@@ -119,10 +118,9 @@ static int may_stop(struct run *run, struct server *s, struct err *e)
     int code = doctor_grants_missing(s, needed, &missing, e);
     if (code < 0 || !*missing)
         return code;
-    err_set(e, EACCES,
+    return err_outcome(e, EXIT_REFUSED, EACCES,
         N_("the admin account may not stop the server, which the restore needs; run once: GRANT SHUTDOWN ON *.* TO '%s'@'%s' (or set [restore] stop_command)"),
         user, host);
-    return EXIT_REFUSED;
 }
 
 int site_can_stop(struct run *run, const char *datadir, struct err *e)
@@ -159,14 +157,12 @@ int site_can_stop(struct run *run, const char *datadir, struct err *e)
 
 static bool is_empty(const char *path)
 {
-    DIR *d = opendir(path);
+    _cleanup_dir_ DIR *d = opendir(path);
     const struct dirent *de;
     bool empty = d != NULL;
     while (d && (de = readdir(d)))
         empty &= !strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") ||
                  !strcmp(de->d_name, "lost+found");
-    if (d)
-        closedir(d);
     return empty;
 }
 

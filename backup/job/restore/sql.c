@@ -151,13 +151,11 @@ static void note_origin(const struct sql_stage *q, struct server *s)
 /* A server that does not run answers nothing; then reading the text in shows it. */
 static int ask_server(struct sql_stage *q, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     if (server_connect(&q->run->s.target, "elexgate-job", &s, NULL) < 0)
         return 0;
     note_origin(q, s);
-    int code = judge_needs(q, s, e);
-    server_close(s);
-    return code;
+    return judge_needs(q, s, e);
 }
 
 static void tell_restored(const struct sql_stage *q, const struct restore *r)
@@ -198,12 +196,10 @@ static int choose_way(struct sql_stage *q, struct err *e)
     }
     if (code == 0)
         code = restore_database_ready(q->run, e);
-    if (code == 0 && q->site.server == SITE_REFUSES) {
-        err_set(e, EACCES,
+    if (code == 0 && q->site.server == SITE_REFUSES)
+        return err_outcome(e, EXIT_REFUSED, EACCES,
             "the server runs and does not let the keeper in (%s): put the account right (`elexgate doctor`), or stop the server and try again",
             UTF8_SHORT(q->site.why.text, 300));
-        return EXIT_REFUSED;
-    }
     if (code == 0 || !answers)
         return code;
     run_note(
@@ -216,17 +212,15 @@ static int choose_way(struct sql_stage *q, struct err *e)
 /* What is known to be good text goes in. */
 static int carry_out(struct sql_stage *q, struct err *e)
 {
-    struct restore r;
+    CLEANUP(restore_clear) struct restore r;
     restore_init(&r, q->run);
     int code = choose_way(q, e);
-    if (code == 0)
-        code = replace(q, &r, e);
-    restore_clear(&r);
-    return code;
+    return code == 0 ? replace(q, &r, e) : code;
 }
 
 int restore_sql(struct run *run, const char *path, const struct sql_options *o, struct err *e)
 {
+    CLEANUP(sql_stage_clear)
     struct sql_stage q = {.run = run,
         .options = o,
         .text = {.run = run, .spool = -1},
@@ -239,15 +233,13 @@ int restore_sql(struct run *run, const char *path, const struct sql_options *o, 
     if (code == 0)
         code = store_free_suffix(
             run->s.folder, run->started_ms / 1000, &cron_zone_local, run->suffix, e);
-    if (code == 0)
-        code = carry_out(&q, e);
-    sql_stage_clear(&q);
-    return code;
+    return code == 0 ? carry_out(&q, e) : code;
 }
 
 int restore_dump(struct run *run, const char *folder, const struct store_item *dump,
     const struct sql_options *o, struct err *e)
 {
+    CLEANUP(sql_stage_clear)
     struct sql_stage q = {.run = run,
         .options = o,
         .text = {.run = run, .spool = -1},
@@ -259,8 +251,5 @@ int restore_dump(struct run *run, const char *folder, const struct store_item *d
         code = judge(&q, e);
     if (code == 0)
         code = ask_server(&q, e);
-    if (code == 0)
-        code = carry_out(&q, e);
-    sql_stage_clear(&q);
-    return code;
+    return code == 0 ? carry_out(&q, e) : code;
 }

@@ -9,7 +9,6 @@
 #include "backup/job/trial/import.h"
 #include "backup/job/restore/accounts.h"
 #include "backup/job/restore/throwaway_of.h"
-#include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
@@ -20,7 +19,7 @@
 static int take_manners(struct sql_stage *q, struct err *e)
 {
     struct layout *l = &q->site.layout;
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     int code = q->text.item && !q->site.known
                    ? copy_check_manifest(q->run, q->text.item, q->text.manifest, &file, &m, e)
@@ -31,7 +30,6 @@ static int take_manners(struct sql_stage *q, struct err *e)
     }
     if (m && !l->settings)
         l->settings = json_incref(json_object_get(m->info, "server_settings"));
-    manifest_file_close(file);
     return code;
 }
 
@@ -113,17 +111,14 @@ static char *accounts_in(const char *sql, const char *ours)
         _cleanup_free_ char *account = account_of(line);
         if (!account || !is_missed(account, ours) || n++ >= NAMED_MAX)
             continue;
-        char *longer = xasprintf(
-            "%s%s%s", names, *names ? ", " : "", n == NAMED_MAX ? "..." : account);
-        free(names);
-        names = longer;
+        xappendf(&names, "%s%s", *names ? ", " : "", n == NAMED_MAX ? "..." : account);
     }
     return names;
 }
 
 static int name_missed(struct sql_stage *q, struct err *e)
 {
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     int code = q->text.item
                    ? copy_check_manifest(q->run, q->text.item, q->text.manifest, &file, &m, e)
@@ -138,7 +133,6 @@ static int name_missed(struct sql_stage *q, struct err *e)
         run_note(
             "the new installation has root (by its socket only) and the account %s; all other accounts, those of the workstations too, have to be made anew: SQL does not bring them",
             q->run->s.target.user);
-    manifest_file_close(file);
     return code;
 }
 
@@ -162,15 +156,13 @@ static bool ends_in_frm(const char *name)
 static bool has_tables(int dir, const char *name)
 {
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    _cleanup_dir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *de;
     bool found = false;
     if (!d && fd >= 0)
         close(fd);
     while (d && !found && (de = readdir(d)))
         found = ends_in_frm(de->d_name);
-    if (d)
-        closedir(d);
     return found;
 }
 
@@ -179,7 +171,7 @@ int sql_fresh_loss(const struct sql_stage *q, struct server *s, json_t *differen
     _cleanup_free_ char *text = server_quote_text(s, q->database), *ours = NULL;
     int code = server_text(
         s, &ours, e, "SELECT CAST(CONVERT(%s USING filename) AS CHAR CHARACTER SET binary)", text);
-    DIR *d = code == 0 ? opendir(q->site.layout.datadir) : NULL;
+    _cleanup_dir_ DIR *d = code == 0 ? opendir(q->site.layout.datadir) : NULL;
     const struct dirent *de;
     if (code == 0 && !d && errno != ENOENT)
         return err_sys(e, errno, "cannot look into %s", q->site.layout.datadir);
@@ -191,7 +183,5 @@ int sql_fresh_loss(const struct sql_stage *q, struct server *s, json_t *differen
             (void)json_array_append_new(json_object_get(difference, "vanish"),
                 json_pack("{s:s, s:o, s:I}", "kind", "database", "name", json_text(de->d_name),
                     "rows", (json_int_t)-1));
-    if (d)
-        closedir(d);
     return code;
 }

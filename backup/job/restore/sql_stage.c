@@ -12,7 +12,6 @@
 #include "backup/job/trial/trial.h"
 #include "common/exit_codes.h"
 #include "common/sql_name.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
 
@@ -33,15 +32,10 @@ static char *names_of(const json_t *list, const char *kind)
             continue;
         if (shown++ == 5)
             break;
-        char *longer = xasprintf("%s%s%s", names, *names ? ", " : "", json_get_str(it, "name"));
-        free(names);
-        names = longer;
+        xappendf(&names, "%s%s", *names ? ", " : "", json_get_str(it, "name"));
     }
-    if (json_array_size(list) > 5) {
-        char *longer = xasprintf("%s, ...", names);
-        free(names);
-        names = longer;
-    }
+    if (json_array_size(list) > 5)
+        xappendf(&names, ", ...");
     return names;
 }
 
@@ -85,10 +79,9 @@ static int refuse_loss(struct sql_stage *q, struct err *e)
 
 static int refuse_names(const char *file, const char *live, struct err *e)
 {
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         N_("the tables are called otherwise in this SQL: %s, and here %s; it is from a server that does not tell upper from lower case (Windows), and this one does. --names live gives them the names that they have here, --names file leaves them"),
         file, live);
-    return EXIT_REFUSED;
 }
 
 static int rename_as_live(
@@ -141,11 +134,11 @@ static int settle_names(struct sql_stage *q, struct server *s, const char *datab
 
 /* --- foreign keys of other databases --- */
 
-static int note_key(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_key(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)columns, (void)e;
-    return json_array_append_new(ctx, json_pack("[s, s, s]", row[0], row[1], row[2])) == 0
+    (void)e;
+    return json_array_append_new(
+               ctx, json_pack("[s, s, s]", row->text[0], row->text[1], row->text[2])) == 0
                ? 0
                : -ENOMEM;
 }
@@ -233,7 +226,7 @@ int sql_stage_like(struct sql_stage *q, struct server *s, char **clause, struct 
 {
     struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
-    json_t *like = NULL;
+    _cleanup_json_ json_t *like = NULL;
     int code = q->text.item
                    ? copy_check_manifest(q->run, q->text.item, q->text.manifest, &file, &m, e)
                    : 0;
@@ -248,7 +241,6 @@ int sql_stage_like(struct sql_stage *q, struct server *s, char **clause, struct 
         free(*clause);
         *clause = xstrdup("CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
     }
-    json_decref(like);
     return code;
 }
 
@@ -262,9 +254,7 @@ static int make_anew(struct sql_stage *q, struct server *s, struct err *e)
         code = server_limit(s, 0, e);
     if (code == 0)
         code = server_exec(s, e, "DROP DATABASE IF EXISTS %s", name);
-    if (code == 0)
-        code = server_exec(s, e, "CREATE DATABASE %s %s", name, clause);
-    return code;
+    return code == 0 ? server_exec(s, e, "CREATE DATABASE %s %s", name, clause) : code;
 }
 
 static int fill(struct sql_stage *q, struct throwaway *t, struct err *e)
@@ -287,7 +277,7 @@ static int fill(struct sql_stage *q, struct throwaway *t, struct err *e)
 
 static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch, struct err *e)
 {
-    struct throwaway *t = NULL;
+    _cleanup_throwaway_ struct throwaway *t = NULL;
     struct err why = {0};
     run_phase(q->run, q->run->s.physical_type, "boot", 0);
     int code = EXIT_INCONSISTENT;
@@ -303,10 +293,7 @@ static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch
         code = fill(q, t, e);
     if (code == 0 && q->fresh)
         code = sql_fresh_accounts(q, throwaway_server(t), e);
-    if (code == 0)
-        code = throwaway_stop(t, e);
-    throwaway_drop(t);
-    return code;
+    return code == 0 ? throwaway_stop(t, e) : code;
 }
 
 /* The server did not run when its files were copied: then they are as they were, and it still does

@@ -122,11 +122,9 @@ static int scan_piece(void *ctx, const void *data, size_t n, struct err *e)
 
 int sql_text_scan(struct sql_text *t, const char *database, struct err *e)
 {
-    if (t->item->manifest.content.files != 1) {
-        err_set(e, EINVAL, "%s is no dump: it holds %llu files", t->name,
-            (unsigned long long)t->item->manifest.content.files);
-        return EXIT_INCONSISTENT;
-    }
+    if (t->item->manifest.content.files != 1)
+        return err_outcome(e, EXIT_INCONSISTENT, EINVAL, "%s is no dump: it holds %llu files",
+            t->name, (unsigned long long)t->item->manifest.content.files);
     struct scan *scan = NULL;
     int code = scan_begin(database, &scan, e);
     if (code == 0)

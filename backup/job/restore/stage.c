@@ -3,7 +3,6 @@
  * (each file compared with the manifest on the way), and tried out by a throwaway server.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,14 +69,13 @@ static char *folder_of(const struct run *run, const char *which)
 static int broken_then(
     struct restore *r, const struct store_item *it, const char *manifest, struct err *e)
 {
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     int code = copy_check_manifest(r->run, it, manifest, &file, &m, e);
     if (code == 0) {
         json_decref(r->broken[1]);
         r->broken[1] = broken_tables_of(m);
     }
-    manifest_file_close(file);
     return code;
 }
 
@@ -159,11 +157,9 @@ static int choose(struct restore *r, const struct restore_request *q,
         const char *live = strcmp(it->type, r->run->s.physical_type) == 0
                                ? site->layout.datadir
                                : config_str(r->run->s.config, "data", it->type, "path");
-        if (!live) {
-            err_set(e, EINVAL,
+        if (!live)
+            return err_outcome(e, EXIT_REFUSED, EINVAL,
                 "there is no [data %s] section any more, so nobody knows where it goes", it->type);
-            return EXIT_REFUSED;
-        }
         code = database && !restore_is_foreign(it) ? fits(r, q, it, site, e) : 0;
         bool made = false;
         if (code == 0)
@@ -198,8 +194,8 @@ static void about_foreign(struct store_item *it, const struct layout *l)
 
 int restore_stage(struct restore *r, const struct restore_request *q, struct err *e)
 {
-    struct store_list found = {0};
-    struct site site = {0};
+    CLEANUP(store_list_clear) struct store_list found = {0};
+    CLEANUP(site_clear) struct site site = {0};
     const struct store_item *items[RESTORE_PARTS_MAX];
     int code = restore_find(r->run, q, &found, e);
     if (code == 0)
@@ -220,7 +216,5 @@ int restore_stage(struct restore *r, const struct restore_request *q, struct err
         code = restore_journal_save(r, RESTORE_STAGING, e);
     for (size_t i = 0; code == 0 && i < r->n; i++)
         code = stage_item(r, q, &site, items[i], &r->parts[i], e);
-    site_clear(&site);
-    store_list_clear(&found);
     return code;
 }

@@ -3,7 +3,6 @@
  * this server; then booted and looked at; and the accounts that the restore will need are put into
  * it.
  */
-#include <errno.h>
 #include <string.h>
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/restore/accounts.h"
@@ -40,16 +39,7 @@ static int bring_up(void *ctx, struct throwaway *t, struct err *e)
 static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
 {
     struct trial *trial = ctx;
-    struct server *live = NULL;
-    _cleanup_json_ json_t *accounts = NULL;
-    struct err why = {0};
-    if (site_ask(trial->run, &live, &why) != SITE_ANSWERS)
-        live = NULL;
-    int code = restore_accounts_read(trial->run, live, &trial->site->was, &accounts, e);
-    server_close(live);
-    if (code == 0)
-        code = restore_accounts_make(&trial->run->s, accounts, throwaway_server(t), e);
-    return code;
+    return restore_accounts_put(trial->run, &trial->site->was, t, e);
 }
 
 /* By the server of its own series, once. */

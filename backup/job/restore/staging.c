@@ -51,11 +51,10 @@ static int enough_space(const char *root, uint64_t bytes, struct err *e)
     uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (space >= bytes + SPARE)
         return 0;
-    err_set(e, ENOSPC,
+    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
         "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
         " MB; nothing was changed",
         (bytes + SPARE) >> 20, root, space >> 20);
-    return EXIT_NO_SPACE;
 }
 
 /* All ours until it is finished: the trial gets what it needs for as long as it runs (trial.h). */

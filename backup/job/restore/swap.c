@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/file.h"
 
 static uint64_t inode(int dir, const char *name)
 {
@@ -39,7 +40,7 @@ static bool listed(const char *const *names, const char *name)
 static int list(int dir, const char *const *leave, bool fresh, struct swap *s, struct err *e)
 {
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    _cleanup_dir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d)
         return err_sys(e, errno, "cannot list a folder of the restore");
     const struct dirent *de;
@@ -50,7 +51,6 @@ static int list(int dir, const char *const *leave, bool fresh, struct swap *s, s
         *(fresh ? &en->new_ino : &en->old_ino) = inode(dir, de->d_name);
     }
     int why = errno;
-    closedir(d);
     return why ? err_sys(e, why, "cannot list a folder of the restore") : 0;
 }
 

@@ -14,15 +14,14 @@ struct names {
     size_t n;
 };
 
-static int note_name(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_name(void *ctx, const struct server_row *row, struct err *e)
 {
     struct names *l = ctx;
-    (void)lengths, (void)columns, (void)e;
+    (void)e;
     l->schema = xrealloc(l->schema, (l->n + 1) * sizeof *l->schema);
     l->table = xrealloc(l->table, (l->n + 1) * sizeof *l->table);
-    l->schema[l->n] = xstrdup(row[0]);
-    l->table[l->n++] = xstrdup(row[1]);
+    l->schema[l->n] = xstrdup(row->text[0]);
+    l->table[l->n++] = xstrdup(row->text[1]);
     return 0;
 }
 
@@ -112,16 +111,10 @@ char *broken_tables_words(const json_t *broken)
     json_object_foreach ((json_t *)(uintptr_t)broken, name, words) {
         if (n++ == WORDS_MAX)
             break;
-        char *longer = xasprintf(
-            "%s%s%s (%s)", all, n > 1 ? ", " : "", name, json_string_value(words));
-        free(all);
-        all = longer;
+        xappendf(&all, "%s%s (%s)", n > 1 ? ", " : "", name, json_string_value(words));
     }
-    if (json_object_size(broken) > WORDS_MAX) {
-        char *longer = xasprintf("%s, and %zu more", all, json_object_size(broken) - WORDS_MAX);
-        free(all);
-        all = longer;
-    }
+    if (json_object_size(broken) > WORDS_MAX)
+        xappendf(&all, ", and %zu more", json_object_size(broken) - WORDS_MAX);
     return all;
 }
 

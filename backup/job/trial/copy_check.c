@@ -1,11 +1,9 @@
 #include "backup/job/trial/copy_check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backup/archive/age.h"
 #include "backup/archive/unpack.h"
@@ -118,11 +116,9 @@ static int boot(struct copy_check *c, struct throwaway **server, struct err *e)
     if (r == -EIO || r == -ENOSPC)
         return EXIT_INCONSISTENT;
     if (r == 0 && throwaway_recovered(*server) && m->server.state &&
-        strcmp(m->server.state, "clean") == 0) {
-        err_set(
-            e, EIO, "the copy was said to be clean, but the server had to recover from a crash");
-        return EXIT_INCONSISTENT;
-    }
+        strcmp(m->server.state, "clean") == 0)
+        return err_outcome(e, EXIT_INCONSISTENT, EIO,
+            "the copy was said to be clean, but the server had to recover from a crash");
     return r;
 }
 
@@ -146,21 +142,19 @@ struct complaint {
     char text[SAID_MAX + 140];
 };
 
-static int note_complaint(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_complaint(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
     (void)e;
     struct complaint *c = ctx;
     char said[SAID_MAX];
-    if (columns < 4 || c->text[0])
+    if (row->n < 4 || c->text[0])
         return 0;
-    bool status = strcmp(row[2], "status") == 0;
-    bool bad = strcmp(row[2], "error") == 0 || (strcmp(row[2], "warning") == 0) ||
-               (status && strcmp(row[3], "OK") != 0);
-    if (bad && !strstr(row[3], "doesn't support check"))
-        utf8_format(c->text, sizeof c->text, "%s: %s", UTF8_SHORT(row[0], 130),
-            said_of_check(row[3], said));
+    bool status = strcmp(row->text[2], "status") == 0;
+    bool bad = strcmp(row->text[2], "error") == 0 || (strcmp(row->text[2], "warning") == 0) ||
+               (status && strcmp(row->text[3], "OK") != 0);
+    if (bad && !strstr(row->text[3], "doesn't support check"))
+        utf8_format(c->text, sizeof c->text, "%s: %s", UTF8_SHORT(row->text[0], 130),
+            said_of_check(row->text[3], said));
     return 0;
 }
 
@@ -174,17 +168,7 @@ static int check_table(struct server *s, const struct manifest_table *t, struct 
         return EXIT_INCONSISTENT;
     if (!complaint.text[0])
         return 0;
-    err_set(e, EIO, "%s", complaint.text);
-    return EXIT_INCONSISTENT;
-}
-
-static const struct manifest_table *find_table(
-    const struct manifest *m, const struct manifest_table *t)
-{
-    for (size_t i = 0; i < m->table_count; i++)
-        if (strcmp(m->tables[i].schema, t->schema) == 0 && strcmp(m->tables[i].name, t->name) == 0)
-            return &m->tables[i];
-    return NULL;
+    return err_outcome(e, EXIT_INCONSISTENT, EIO, "%s", complaint.text);
 }
 
 static bool versioned(struct server *s, const struct manifest_table *t)
@@ -206,7 +190,9 @@ static bool same_sum(struct copy_check *c, struct server *s, const struct manife
 {
     if (strcmp(then->checksum, now->checksum) == 0)
         return true;
-    const struct manifest_table *first = c->first ? find_table(c->first, then) : NULL;
+    const struct manifest_table *first = c->first ? manifest_find_table(
+                                                        c->first, then->schema, then->name)
+                                                  : NULL;
     if (first && first->checksum && strcmp(first->checksum, then->checksum) == 0)
         return true;
     if (!c->across || !versioned(s, then))
@@ -243,10 +229,9 @@ static int nothing_else(const struct copy_check *c, const struct manifest *now, 
         const struct manifest_table *t = &now->tables[i];
         _cleanup_free_ char *both = sql_name_table(t->schema, t->name);
         if (strcmp(t->schema, "mysql") == 0 || (t->engine && strcmp(t->engine, "MEMORY") == 0) ||
-            find_table(then, t) || json_object_get(dropped, both))
+            manifest_find_table(then, t->schema, t->name) || json_object_get(dropped, both))
             continue;
-        err_set(e, EIO, "table %s is there, and was not", both);
-        return EXIT_INCONSISTENT;
+        return err_outcome(e, EXIT_INCONSISTENT, EIO, "table %s is there, and was not", both);
     }
     return 0;
 }
@@ -257,7 +242,8 @@ static int compare(
 {
     const struct manifest *then = &c->item->manifest;
     for (size_t i = 0; i < then->table_count; i++) {
-        const struct manifest_table *a = &then->tables[i], *b = find_table(now, a);
+        const struct manifest_table *a = &then->tables[i],
+                                    *b = manifest_find_table(now, a->schema, a->name);
         bool sums = b && a->checksum && b->checksum &&
                     !(c->replayed && strcmp(a->schema, "mysql") == 0);
         if (passes_over(c, a))
@@ -293,7 +279,7 @@ static int check_tables(struct copy_check *c, struct server *s, struct manifest 
             return run_pack_result(PACK_STOPPED, e);
         if (t->rows < 0)
             continue;
-        then = find_table(&c->item->manifest, t);
+        then = manifest_find_table(&c->item->manifest, t->schema, t->name);
         r = check_table(s, t, e);
         if (r == EXIT_INCONSISTENT && c->as_it_was && then && then->checksum) {
             run_note("it holds what it held at the backup, and was damaged then: %s", e->text);
@@ -353,7 +339,7 @@ static int bring_up(
 
 static int check_all(struct copy_check *c, struct server *s, struct err *e)
 {
-    struct manifest now = {0};
+    CLEANUP(manifest_clear) struct manifest now = {0};
     _cleanup_json_ json_t *broken = json_object();
     run_phase(c->run, c->item->type, "check", 0);
     const struct manifest *then = &c->item->manifest;
@@ -373,7 +359,6 @@ static int check_all(struct copy_check *c, struct server *s, struct err *e)
         r = compare(c, s, &now, e);
     if (c->broken)
         json_object_update(c->broken, broken);
-    manifest_clear(&now);
     return r;
 }
 
@@ -385,11 +370,8 @@ static int note_settings(struct copy_check *c, struct server *s, struct err *e)
     json_t *value;
     int r = layout_read_settings(s, &settings, e);
     _cleanup_free_ char *all = xstrdup("");
-    json_object_foreach (settings, name, value) {
-        char *longer = xasprintf("%s%s%s=%s", all, *all ? " " : "", name, json_string_value(value));
-        free(all);
-        all = longer;
-    }
+    json_object_foreach (settings, name, value)
+        xappendf(&all, "%s%s=%s", *all ? " " : "", name, json_string_value(value));
     utf8_copy(c->proof.settings, sizeof c->proof.settings, all);
     utf8_copy(c->proof.server, sizeof c->proof.server, server_version(s));
     return r;
@@ -398,7 +380,7 @@ static int note_settings(struct copy_check *c, struct server *s, struct err *e)
 static int boot_and_check(struct copy_check *c, struct err *e)
 {
     struct throwaway *server = NULL;
-    struct manifest first = {0};
+    CLEANUP(manifest_clear) struct manifest first = {0};
     int r;
     if (c->item->manifest.method == MANIFEST_DUMP)
         r = import_into_new_server(c->run, c->item, c->scratch, c->datadir, &server, e);
@@ -422,17 +404,15 @@ static int boot_and_check(struct copy_check *c, struct err *e)
         r = throwaway_stop(server, e);
     throwaway_drop(server);
     c->first = NULL;
-    manifest_clear(&first);
     return r == -EIO ? EXIT_INCONSISTENT : r;
 }
 
 int copy_check_recover(struct copy_check *c, struct err *e)
 {
-    struct throwaway *server = NULL;
+    _cleanup_throwaway_ struct throwaway *server = NULL;
     int r = boot(c, &server, e);
     if (r == 0)
         r = throwaway_stop(server, e);
-    throwaway_drop(server);
     return r == -EIO ? EXIT_INCONSISTENT : r;
 }
 
@@ -457,7 +437,7 @@ int copy_check_boot(struct copy_check *c, struct err *e)
 {
     const struct store_item *item = c->item;
     struct store_item full = *item;
-    struct manifest_file *file = NULL;
+    _cleanup_manifest_file_ struct manifest_file *file = NULL;
     const struct manifest *m = NULL;
     if (item->manifest.method == MANIFEST_FILES)
         return 0;
@@ -468,6 +448,5 @@ int copy_check_boot(struct copy_check *c, struct err *e)
         r = boot_and_check(c, e);
         c->item = item;
     }
-    manifest_file_close(file);
     return r;
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "common/json_get.h"
 #include "common/sql_name.h"
 
@@ -88,27 +87,26 @@ static void row_clear(struct row *r)
     *r = (struct row){0};
 }
 
-static int take_view(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_view(void *ctx, const struct server_row *row, struct err *e)
 {
     struct row *r = ctx;
-    (void)lengths, (void)e;
-    if (columns >= 4 && !r->text)
-        *r = (struct row){
-            .text = xstrdup(row[1]), .client = xstrdup(row[2]), .collation = xstrdup(row[3])};
+    (void)e;
+    if (row->n >= 4 && !r->text)
+        *r = (struct row){.text = xstrdup(row->text[1]),
+            .client = xstrdup(row->text[2]),
+            .collation = xstrdup(row->text[3])};
     return 0;
 }
 
-static int take_trigger(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_trigger(void *ctx, const struct server_row *row, struct err *e)
 {
     struct row *r = ctx;
-    (void)lengths, (void)e;
-    if (columns >= 5 && !r->text)
-        *r = (struct row){.mode = xstrdup(row[1]),
-            .text = xstrdup(row[2]),
-            .client = xstrdup(row[3]),
-            .collation = xstrdup(row[4])};
+    (void)e;
+    if (row->n >= 5 && !r->text)
+        *r = (struct row){.mode = xstrdup(row->text[1]),
+            .text = xstrdup(row->text[2]),
+            .client = xstrdup(row->text[3]),
+            .collation = xstrdup(row->text[4])};
     return 0;
 }
 
@@ -192,17 +190,16 @@ static bool object_of(const char *kind, enum sql_object *out)
     return false;
 }
 
-static int take_found(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_found(void *ctx, const struct server_row *row, struct err *e)
 {
     struct found *f = ctx;
-    (void)lengths, (void)e;
+    (void)e;
     enum sql_object object;
-    if (columns < 2 || !row[0] || !row[1] || !object_of(row[0], &object))
+    if (row->n < 2 || !row->text[0] || !row->text[1] || !object_of(row->text[0], &object))
         return 0;
     f->list = xrealloc(f->list, (f->n + 1) * sizeof *f->list);
     f->list[f->n].object = object;
-    f->list[f->n++].name = xstrdup(row[1]);
+    f->list[f->n++].name = xstrdup(row->text[1]);
     return 0;
 }
 

@@ -107,7 +107,7 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
 int drill_rehearse(
     struct run *r, const struct store_item *it, const struct rehearsal *what, struct err *e)
 {
-    struct scratch space = {.folder = -1};
+    CLEANUP(scratch_close) struct scratch space = {.folder = -1};
     struct rehearsal with = *what;
     _cleanup_free_ char *root = NULL;
     run_be_modest(r);
@@ -120,8 +120,5 @@ int drill_rehearse(
         code = image_unpack(r, what->image, space.home, &root, e);
         with.root = root;
     }
-    if (code == 0)
-        code = rehearse(r, it, &with, space.datadir, space.scratch, e);
-    scratch_close(&space);
-    return code;
+    return code == 0 ? rehearse(r, it, &with, space.datadir, space.scratch, e) : code;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "common/process.h"
 #include "backup/job/method/dump_beside.h"
 #include "backup/job/trial/server_program.h"
@@ -147,10 +146,9 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
 {
     const struct manifest *m = &it->manifest;
     const char *database = m->table_count ? m->tables[0].schema : NULL;
-    if (!database) {
-        err_set(e, EINVAL, "the manifest of this dump names no table");
-        return EXIT_INCONSISTENT;
-    }
+    if (!database)
+        return err_outcome(
+            e, EXIT_INCONSISTENT, EINVAL, "the manifest of this dump names no table");
     _cleanup_free_ char *datadir = xasprintf(
         "%.*s/server", (int)(strrchr(scratch, '/') - scratch), scratch);
     _cleanup_free_ char *file = xasprintf("%s/%s.sql", folder, database);
@@ -158,12 +156,10 @@ int import_into_new_server(struct run *r, const struct store_item *it, const cha
     _cleanup_free_ char *program = mysql ? server_program_of_mysql(r->s.config)
                                          : xstrdup(config_str(
                                                r->s.config, "drill", NULL, "server_program"));
-    if (!program) {
-        err_set(e, ENOENT,
+    if (!program)
+        return err_outcome(e, EXIT_REFUSED, ENOENT,
             N_("not drilled: this is a dump of MySQL %s, and no mysqld of MySQL is installed here to try it in (mysql-server, or its path in [drill] server_program)"),
             m->server.version);
-        return EXIT_REFUSED;
-    }
     struct throwaway_options o = {
         .config = r->s.config,
         .program = program,

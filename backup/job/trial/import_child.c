@@ -7,7 +7,6 @@
 #include "backup/job/trial/import_child.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -138,8 +138,7 @@ static int watch(struct run *run, struct process *p, int in, struct err *e)
     }
     if (process_good(p))
         return 0;
-    err_set(e, EIO, "the import %s", process_how(p, how, sizeof how));
-    return EXIT_INCONSISTENT;
+    return err_outcome(e, EXIT_INCONSISTENT, EIO, "the import %s", process_how(p, how, sizeof how));
 }
 
 static int run_child(
@@ -169,12 +168,9 @@ static int open_sandbox(
     int code = trial_beside_open(box, run->s.config, t->socket, e);
     if (code < 0 || t->socket)
         return code;
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     code = server_connect(t, "elexgate-job", &s, e);
-    if (code == 0)
-        code = server_address(s, box->host, sizeof box->host, &box->port, e);
-    server_close(s);
-    return code;
+    return code == 0 ? server_address(s, box->host, sizeof box->host, &box->port, e) : code;
 }
 
 int import_sql(

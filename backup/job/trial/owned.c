@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "common/file.h"
 #include "common/utf8.h"
 
 #define FOLDER    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -135,7 +136,7 @@ static int give_folder(struct giving *g, int fd, int depth, struct err *e)
     if (fstat(fd, &st) < 0 || fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0700) < 0)
         return err_sys(e, errno, "cannot take %s over", UTF8_SHORT(g->path, 300));
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    _cleanup_dir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
     if (!d) {
         cleanup_fd(&copy);
         return err_sys(e, errno, "cannot read %s", UTF8_SHORT(g->path, 300));
@@ -147,7 +148,6 @@ static int give_folder(struct giving *g, int fd, int depth, struct err *e)
             r = give_entry(g, fd, de->d_name, depth, e);
     if (r == 0 && errno)
         r = err_sys(e, errno, "cannot read %s", UTF8_SHORT(g->path, 300));
-    closedir(d);
     if (r == 0 && (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, st.st_mode & 0777) < 0))
         r = err_sys(e, errno, "cannot hand %s over", UTF8_SHORT(g->path, 300));
     return r;

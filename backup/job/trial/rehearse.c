@@ -13,7 +13,6 @@
 #include "common/json_lines.h"
 #include "common/said.h"
 #include "common/sql_name.h"
-#include "common/utf8.h"
 
 #define QUERIES_MAX   (8u << 20)
 #define STATEMENT_MAX (1u << 20)
@@ -39,13 +38,12 @@ static json_t *list(struct state *s, const char *key)
 
 /* --- rows of the server into lists of the page --- */
 
-static int note_pair(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int note_pair(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths, (void)e;
-    json_t *o = json_pack("{s:o}", "name", json_text(row[0] ? row[0] : ""));
-    if (columns > 1 && row[1])
-        (void)json_object_set_new(o, "value", json_text(row[1]));
+    (void)e;
+    json_t *o = json_pack("{s:o}", "name", json_text(row->text[0] ? row->text[0] : ""));
+    if (row->n > 1 && row->text[1])
+        (void)json_object_set_new(o, "value", json_text(row->text[1]));
     return json_array_append_new(ctx, o) == 0 ? 0 : -ENOMEM;
 }
 

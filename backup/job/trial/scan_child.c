@@ -37,7 +37,7 @@ static int tell_scan(const struct sql_scan *s)
 
 int scan_child(int argc, char **argv)
 {
-    struct sql_scan s = {0};
+    CLEANUP(sql_scan_clear) struct sql_scan s = {0};
     ssize_t n;
     if (argc != 2 || reckoner_shut(false) < 0)
         return 2;
@@ -47,7 +47,5 @@ int scan_child(int argc, char **argv)
         if (n > 0)
             sql_scan_feed(&s, chunk, (size_t)n);
     sql_scan_finish(&s);
-    int code = n < 0 ? 1 : tell_scan(&s);
-    sql_scan_clear(&s);
-    return code;
+    return n < 0 ? 1 : tell_scan(&s);
 }

@@ -79,8 +79,7 @@ int server_program_fits(const char *live, const struct server *trial, struct err
     enum series_fit fit = series_compare(live, ours);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, EXIT_REFUSED, EINVAL,
         N_("the trial server is MariaDB %s, and the database server %s: what the one has written the other may not read; set [drill] server_program to a mariadbd of the database server's series"),
         ours, live);
-    return EXIT_REFUSED;
 }

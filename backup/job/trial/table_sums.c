@@ -32,20 +32,17 @@ struct table_sums {
     struct err error;
 };
 
-static int add_table(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int add_table(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
-    (void)columns;
     (void)e;
     struct table_sums *ts = ctx;
     ts->tables = xrealloc(ts->tables, (ts->count + 1) * sizeof *ts->tables);
     struct table *t = &ts->tables[ts->count++];
-    *t = (struct table){.schema = xstrdup(row[0]),
-        .name = xstrdup(row[1]),
-        .engine = xstrdup(row[2]),
-        .transactional = row[3] && strcmp(row[3], "1") == 0,
-        .versioned = row[4] && strcmp(row[4], "1") == 0,
+    *t = (struct table){.schema = xstrdup(row->text[0]),
+        .name = xstrdup(row->text[1]),
+        .engine = xstrdup(row->text[2]),
+        .transactional = row->text[3] && strcmp(row->text[3], "1") == 0,
+        .versioned = row->text[4] && strcmp(row->text[4], "1") == 0,
         .rows = -1};
     if (!t->transactional)
         ts->locked_count = ts->count;
@@ -54,19 +51,16 @@ static int add_table(
 
 /* Elexis writes the time of each change into lastupdate; other programs let the server do so. What
  * lies in the future is a wrong clock's. */
-static int add_clock(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int add_clock(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
-    (void)columns;
     (void)e;
     struct table_sums *ts = ctx;
-    _cleanup_free_ char *column = sql_name_quoted(row[3]);
+    _cleanup_free_ char *column = sql_name_quoted(row->text[3]);
     for (size_t i = 0; i < ts->count; i++) {
         struct table *t = &ts->tables[i];
-        if (t->clock || strcmp(t->schema, row[0]) != 0 || strcmp(t->name, row[1]) != 0)
+        if (t->clock || strcmp(t->schema, row->text[0]) != 0 || strcmp(t->name, row->text[1]) != 0)
             continue;
-        t->clock = strcmp(row[2], "bigint") == 0
+        t->clock = strcmp(row->text[2], "bigint") == 0
                        ? xasprintf("MAX(IF(%s<=UNIX_TIMESTAMP()*1000,%s,NULL))", column, column)
                        : xasprintf("ROUND(MAX(IF(%s<=NOW(6),UNIX_TIMESTAMP(%s),NULL))*1000)",
                              column, column);
@@ -107,25 +101,12 @@ static int touch_table(struct server *s, const struct table *t, struct err *e)
     return server_exec(s, e, "SELECT 1 FROM %s LIMIT 1", table);
 }
 
-static int take_counts(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
+static int take_counts(void *ctx, const struct server_row *row, struct err *e)
 {
-    (void)lengths;
     (void)e;
     struct table *t = ctx;
-    t->rows = row[0] ? strtoll(row[0], NULL, 10) : -1;
-    t->newest_ms = columns > 1 && row[1] ? strtoll(row[1], NULL, 10) : 0;
-    return 0;
-}
-
-static int second_column(
-    void *ctx, char *const *row, const unsigned long *lengths, unsigned columns, struct err *e)
-{
-    (void)lengths;
-    (void)e;
-    char **out = ctx;
-    if (columns > 1 && !*out)
-        *out = xstrdup(row[1]);
+    t->rows = row->text[0] ? strtoll(row->text[0], NULL, 10) : -1;
+    t->newest_ms = row->n > 1 && row->text[1] ? strtoll(row->text[1], NULL, 10) : 0;
     return 0;
 }
 
@@ -140,8 +121,7 @@ static int read_table(
     int r = server_rows(s, take_counts, t, e, "SELECT COUNT(*)%s%s FROM %s", t->clock ? "," : "",
         t->clock ? t->clock : "", table);
     if (r == 0 && !o->rows_only) /* it opens a view, and reads nothing */
-        r = server_rows(
-            s, second_column, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
+        r = server_second(s, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
     if (r != 0) {
         t->rows = -1;
         t->why = xstrdup(server_error(s));

@@ -60,5 +60,10 @@ bool throwaway_recovered(const struct throwaway *t);
 int throwaway_stop(struct throwaway *t, struct err *e) MUSTCHECK;
 /* Ends it in any case. NULL allowed. */
 void throwaway_drop(struct throwaway *t);
+#define _cleanup_throwaway_ CLEANUP(cleanup_throwaway)
+static inline void cleanup_throwaway(struct throwaway **t)
+{
+    throwaway_drop(*t);
+}
 
 #endif

@@ -72,12 +72,35 @@ static void allocations_of_nothing(void **state)
     assert_null(xstrdup(NULL));
 }
 
+static void outcome_has_words_and_its_own_result(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    assert_int_equal(err_outcome(&e, 9, EBUSY, "%s is open", "it"), 9);
+    assert_int_equal(e.code, EBUSY);
+    assert_string_equal(e.text, "it is open");
+    assert_int_equal(err_outcome(NULL, 9, EBUSY, "x"), 9);
+}
+
+static void text_grows(void **state)
+{
+    (void)state;
+    _cleanup_free_ char *text = NULL;
+    xappendf(&text, "%s", "");
+    assert_string_equal(text, "");
+    xappendf(&text, "%s=%d", "a", 1);
+    xappendf(&text, ", %s", text); /* of itself */
+    assert_string_equal(text, "a=1, a=1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_code_and_words),
         cmocka_unit_test(null_drops_the_words),
         cmocka_unit_test(prefix_keeps_code_and_result),
+        cmocka_unit_test(outcome_has_words_and_its_own_result),
+        cmocka_unit_test(text_grows),
         cmocka_unit_test(too_long_is_cut_between_characters),
         cmocka_unit_test(allocations_of_nothing),
     };
