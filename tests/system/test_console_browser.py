@@ -280,6 +280,7 @@ def archived(console, moment):
 
 def test_a_moment_is_chosen_in_the_timeline(console):
     """The day drawn and told, a click, the plan with what is lost, and back to that second."""
+    process.clear_of_midnight(300)
     time.sleep(1.05 - time.time() % 1)
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     console.ask("INSERT INTO CONFIG (PARAM, WERT) VALUES ('browser/verloren', 'nachher')")

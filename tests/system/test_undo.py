@@ -286,6 +286,7 @@ def test_what_would_break_is_refused(practice, accident):
 
 def test_one_day_at_a_glance(practice):
     """Transactions of each minute, what is saved, backups and blocks; another day is empty; in words."""
+    process.clear_of_midnight()
     practice.gate.cli("block", "--reason", "Probe")
     practice.gate.cli("open")
     practice.backup.set("audit", proxy_file=practice.gate.folder / "proxy-audit.log")

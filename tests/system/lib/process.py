@@ -34,6 +34,14 @@ def wait_until(check, timeout=20.0, what="condition", interval=0.02):
         time.sleep(interval)
 
 
+def clear_of_midnight(seconds=120):
+    """For a test that speaks of today: waits for the next day when this one is as good as over."""
+    now = time.localtime()
+    left = 86400 - 3600 * now.tm_hour - 60 * now.tm_min - now.tm_sec
+    if left < seconds:
+        time.sleep(left + 1)
+
+
 def catches(pid, number):
     """The program has begun to catch that signal: before, it would be killed by it. True, too, when it has ended."""
     try:
