@@ -259,7 +259,7 @@ void plan_ended(struct plan *p, const struct plan_end *end, const struct plan_fa
     p->put_back_due |= end->job == PLAN_BACKUP && end->signal;
     if (end->job == PLAN_DRILL && end->exit_code != EXIT_BUSY && !end->stopping)
         p->memory->drill_due = false;
-    if (end->restore && end->told && end->exit_code == EXIT_GOOD) {
+    if (end->restore && end->told && end->exit_code == EXIT_GOOD && p->looked) {
         p->settled_s = f->journal_s; /* by its own word: nobody's undo is refused for a look */
         p->settled_mono_ms = f->mono_ms;
     } else if (end->restore && !end->told) {
@@ -298,6 +298,7 @@ void plan_start(struct plan *p, struct plan_memory *memory, const struct plan_fa
 static bool recover_due(struct plan *p, const struct plan_facts *f)
 {
     int64_t pause = f->journal_s == p->settled_s ? EXPIRE_MS : SETTLE_MS;
+    p->looked = true;
     if (!f->journal_s || (p->settled_mono_ms && f->mono_ms - p->settled_mono_ms < pause))
         return false;
     p->settled_mono_ms = f->mono_ms;

@@ -65,6 +65,7 @@ struct plan {
     bool put_back_due;          /* a killed job may have left settings of the server changed */
     int64_t settled_s;          /* change time of the restore's journal that was settled */
     int64_t settled_mono_ms;    /* when that was last tried; 0 = never */
+    bool looked;                /* for one, since the keeper began */
     unsigned prove_failed;      /* how often the proof that is due could not be tried */
     int64_t prove_not_before_mono_ms;
     bool base_was;                   /* there has been one since the last was due */
