@@ -38,7 +38,7 @@ export async function context(chrome, { lang = "de", width = 1280, height = 800,
             if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) made.complaints.push(message.text());
         });
     });
-    made.setDefaultTimeout(15000);
+    made.setDefaultTimeout(60000); // the machine does other things, too
     return made;
 }
 
