@@ -9,7 +9,7 @@
     folder        a short-named empty folder (unix sockets need short paths), removed after a good test
 
 $ELEXGATE_TEST_SERVER=11.8 runs them on that server instead of this machine's own (lib/newer.py; scripts/test --server 11.8).
-$ELEXGATE_BUILD names the build folder under test, $ELEXGATE_TEST_PORT_BASE the first of 100 ports. The marker
+$ELEXGATE_BUILD names the build folder under test, $ELEXGATE_TEST_PORT_BASE the first of 200 ports. The marker
 `sanitize` marks what also runs on the sanitizer builds; `slow` what --quick leaves out. $ELEXGATE_TEST_KEEP keeps all
 folders.
 """

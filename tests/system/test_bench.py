@@ -23,7 +23,7 @@ def tools(tmp_path_factory):
 
 
 def bench(tools, *more):
-    base = next(p for p in range(ports.BASE, ports.BASE + ports.COUNT - 20)
+    base = next(p for p in range(ports.BASE, ports.BASE + ports.COUNT - 19)
                 if all(ports.is_free(p + n) for n in range(20)))
     return process.run([paths.ROOT / "scripts/bench", "--no-build", "--build", tools, "--proxy", paths.PROXY,
                         "--port-base", base, *more], timeout=300).stdout

@@ -92,7 +92,7 @@ def test_keytool_reads_key_stores(tls, old_format):
 @pytest.fixture
 def tls_server(make_server, tls):
     def make(name, *args):
-        server = make_server(certificate=tls / name / "server.pem", key=tls / name / "server.key", args=list(args))
+        server = make_server(certificate=tls / name / "server.pem", key=tls / name / "server.key", args=[*args, "--connect-timeout=60"])
         server.sql("CREATE USER tester@'%' IDENTIFIED BY 'geheim' REQUIRE SSL")
         return server
     return make

@@ -89,8 +89,8 @@ def test_second_start_reuses_the_data(demo):
 
 def test_foreground_ends_all_on_interrupt(demo, folder):
     with open(folder / "out", "wb") as out:
-        shell = subprocess.Popen([str(a) for a in demo.args], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                 start_new_session=True)
+        shell = subprocess.Popen([str(a) for a in demo.args], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # whatever we were begun with
     process.wait_until(lambda: b"Ctrl-C" in (folder / "out").read_bytes() or shell.poll() is not None, 120, "demo ready")
     assert shell.poll() is None, (folder / "out").read_text()
     assert demo.client("-e", "SELECT 1").stdout == "1\n"

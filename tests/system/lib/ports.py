@@ -1,6 +1,6 @@
 """Free TCP ports from a fixed range below the ephemeral one.
 
-The range starts at $ELEXGATE_TEST_PORT_BASE (default 20100) and has 100 ports, so that several test runs on one
+The range starts at $ELEXGATE_TEST_PORT_BASE (default 20100) and has 200 ports, so that several test runs on one
 machine can be kept apart; when pytest runs in several processes (pytest -n), each takes its share. A port is handed out
 once per run until the range is through; one that somebody else listens on is passed over.
 """
@@ -8,7 +8,7 @@ import itertools
 import os
 import socket
 
-COUNT = 100 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+COUNT = 200 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 BASE = int(os.environ.get("ELEXGATE_TEST_PORT_BASE", "20100")) + COUNT * int(
     os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _next = itertools.cycle(range(BASE, BASE + COUNT))
