@@ -334,7 +334,7 @@ int cert_store_write(const struct cert_store *s, const char *name, const char *d
 int cert_store_note_issued(const struct cert_store *s, X509 *x, struct err *e)
 {
     size_t len;
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
     _cleanup_free_ char *folder = cert_store_path(s, "issued");
     int r = file_mkdirs(folder, 0755, e);
     if (r == 0)
@@ -346,7 +346,6 @@ int cert_store_note_issued(const struct cert_store *s, X509 *x, struct err *e)
     _cleanup_free_ char *pem = pem_write_certs(one, &len);
     _cleanup_free_ char *name = xasprintf("issued/%s.pem", i->serial);
     sk_X509_free(one);
-    cert_info_free(i);
     return cert_store_write(s, name, pem, len, 0644, true, e);
 }
 

@@ -193,7 +193,7 @@ static bool constrains_hosts(X509 *ca)
  * as one, and a CA's constraints are held against it. */
 static int check_common_name(STACK_OF(X509) * chain, const char *name, struct err *e)
 {
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
     bool constrained = false;
     int r = cert_info_new(sk_X509_value(chain, 0), &i, e);
     for (int k = 1; k < sk_X509_num(chain); k++)
@@ -204,7 +204,6 @@ static int check_common_name(STACK_OF(X509) * chain, const char *name, struct er
             "the certificate in %s has no host name, and its common name \"%s\" can be none either: programs with GnuTLS hold it against the CA's constraints and refuse it; `elexgate cert renew` makes one without it",
             name, i->common_name);
     }
-    cert_info_free(i);
     return r;
 }
 

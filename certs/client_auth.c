@@ -161,12 +161,10 @@ int client_auth_apply(const struct client_auth *a, SSL_CTX *ctx, struct err *e)
 char *client_auth_name(const SSL *ssl)
 {
     X509 *x = SSL_get0_peer_certificate(ssl);
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
     if (x == NULL || cert_info_new(x, &i, NULL) < 0)
         return xstrdup("");
-    char *name = xstrdup(i->common_name);
-    cert_info_free(i);
-    return name;
+    return xstrdup(i->common_name);
 }
 
 static bool is_revoked(const struct client_auth *a, X509 *x)

@@ -51,6 +51,12 @@ enum cert_warning {
 /* Only unreadable dates or names can fail. *out is freed with cert_info_free. */
 int cert_info_new(X509 *x, struct cert_info **out, struct err *e) MUSTCHECK;
 void cert_info_free(struct cert_info *i); /* NULL allowed */
+/* `_cleanup_cert_info_ struct cert_info *i = NULL;` */
+#define _cleanup_cert_info_ CLEANUP(cert_info_cleanup)
+static inline void cert_info_cleanup(struct cert_info **i)
+{
+    cert_info_free(*i);
+}
 
 /* Whole days until not_after, rounded down; negative once it has expired. */
 int cert_info_days_left(const struct cert_info *i, time_t now);

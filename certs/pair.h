@@ -57,6 +57,11 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known
 
 struct cert_pair *cert_pair_ref(struct cert_pair *p); /* any thread; returns p */
 void cert_pair_unref(struct cert_pair *p);            /* any thread; NULL allowed */
+#define _cleanup_cert_pair_ CLEANUP(cert_pair_cleanup)
+static inline void cert_pair_cleanup(struct cert_pair **p)
+{
+    cert_pair_unref(*p);
+}
 
 /* Sets certificate, chain and key. ctx keeps its own references. Safe on a shared pair. */
 int cert_pair_apply(const struct cert_pair *p, SSL_CTX *ctx, struct err *e) MUSTCHECK;

@@ -106,7 +106,7 @@ static int match_issued(const struct cert_store *s, const char *wanted, const st
     int r = 0;
     for (struct dirent *f; r == 0 && d != NULL && (f = readdir(d)) != NULL;) {
         size_t n = strlen(f->d_name);
-        struct cert_info *i = NULL;
+        _cleanup_cert_info_ struct cert_info *i = NULL;
         if (f->d_name[0] == '.' || n < 5 || strcmp(f->d_name + n - 4, ".pem") != 0)
             continue;
         _cleanup_free_ char *path = xasprintf("%s/%s", folder, f->d_name);
@@ -121,7 +121,6 @@ static int match_issued(const struct cert_store *s, const char *wanted, const st
                 ++*added;
             }
         }
-        cert_info_free(i);
     }
     if (d != NULL)
         closedir(d);

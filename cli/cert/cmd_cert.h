@@ -60,6 +60,7 @@ struct cert_run {
     int argc; /* what is no option */
     const char **argv;
     time_t now;
+    struct err e;                /* what went wrong last; cert_fail tells it */
     struct cert_store store;     /* open where cert_open was called */
     char *proxy_socket;          /* NULL: no configuration, or another folder than the proxy's */
     const char *reload_word;     /* set by cert_reload, for JSON: off, done, not-running, refused */
@@ -141,7 +142,7 @@ void cert_print(const struct cli *cli, const struct cert_info *i, unsigned warni
 char *cert_colons(const char *hex) MUSTCHECK;
 
 /* Fails with the error, exit code after its kind: refusals of bad certificates are EXIT_REFUSED. */
-int cert_fail(struct cert_run *run, const struct err *e);
+int cert_fail(struct cert_run *run);
 /* The same with the field of a form that it is about; NULL: none. */
 int cert_fail_at(struct cert_run *run, const struct err *e, const char *field);
 

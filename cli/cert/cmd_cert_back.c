@@ -55,11 +55,10 @@ static bool cert_same_trust(
 
 int cert_permitted(struct cert_run *run, X509 *ca, X509 *leaf)
 {
-    struct err e = {0};
-    if (chain_permitted(ca, leaf, run->now, &e) == 0)
+    if (chain_permitted(ca, leaf, run->now, &run->e) == 0)
         return EXIT_GOOD;
     _cleanup_free_ char *outside = chain_outside(ca, leaf);
-    return cert_fail_at(run, &e, outside ? "names" : NULL);
+    return cert_fail_at(run, &run->e, outside ? "names" : NULL);
 }
 
 json_t *cert_exchange_json(
@@ -74,35 +73,30 @@ json_t *cert_exchange_json(
 
 json_t *cert_back_json(struct cert_run *run, const struct cert_pair *now)
 {
-    struct cert_pair *old = NULL;
-    struct err e = {0};
+    _cleanup_cert_pair_ struct cert_pair *old = NULL;
     if (cert_store_previous(&run->store, &old, NULL) < 0)
         return NULL;
     json_t *o = cert_exchange_json(run, now, old);
-    bool fits = cert_pair_fits(old, "the previous certificate", run->now, &e) == 0;
+    bool fits = cert_pair_fits(old, "the previous certificate", run->now, &run->e) == 0;
     (void)json_object_set_new(o, "fits", json_boolean(fits));
-    cert_pair_unref(old);
     return o;
 }
 
 static int run_back(struct cert_run *run)
 {
-    struct err e = {0};
-    struct cert_pair *old = NULL;
+    _cleanup_cert_pair_ struct cert_pair *old = NULL;
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
-    if (cert_store_previous(&run->store, &old, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_store_previous(&run->store, &old, &run->e) < 0)
+        return cert_fail(run);
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_dup(cert_pair_chain(old));
     CHECK(chain != NULL);
     for (int i = 0; i < sk_X509_num(chain); i++)
         CHECK(X509_up_ref(sk_X509_value(chain, i)) == 1);
     CHECK(X509_up_ref(cert_pair_leaf(old)) == 1 && sk_X509_unshift(chain, cert_pair_leaf(old)) > 0);
-    code = cert_publish(run, chain, cert_pair_key(old),
+    return cert_publish(run, chain, cert_pair_key(old),
         tr(run->cli, "The previous certificate serves again."), NULL);
-    cert_pair_unref(old);
-    return code;
 }
 
 const struct cert_sub cert_subs_back[] = {

@@ -14,7 +14,6 @@
 /* What was encrypted stays so. */
 static int passphrase_for(struct cert_run *run, char **out)
 {
-    struct err e = {0};
     char *data = NULL;
     size_t len = 0;
     _cleanup_free_ char *own = cert_store_path(&run->store, "ca.key");
@@ -25,9 +24,9 @@ static int passphrase_for(struct cert_run *run, char **out)
     *out = NULL;
     if (sealed || run->args.encrypt_ca) {
         *out = cert_new_passphrase(
-            run, run->args.ca_passphrase_file, tr(run->cli, "the next CA's key"), &e);
+            run, run->args.ca_passphrase_file, tr(run->cli, "the next CA's key"), &run->e);
         if (*out == NULL)
-            return cert_fail(run, &e);
+            return cert_fail(run);
     }
     return EXIT_GOOD;
 }
@@ -35,52 +34,50 @@ static int passphrase_for(struct cert_run *run, char **out)
 /* One successor at a time: who knows only the first CA would not get to a third one. */
 static int refuse_second(struct cert_run *run)
 {
-    struct err e = {0};
     _cleanup_x509s_ STACK_OF(X509) *all = NULL;
-    if (cert_store_read_cas(&run->store, &all, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_store_read_cas(&run->store, &all, &run->e) < 0)
+        return cert_fail(run);
     time_t now = run->now;
     if (sk_X509_num(all) < 2 || run->args.force ||
         X509_cmp_time(X509_get0_notAfter(sk_X509_value(all, 1)), &now) < 0)
         return EXIT_GOOD;
-    err_set(&e, EEXIST,
+    err_set(&run->e, EEXIST,
         "the CA in %s follows another one already, which workstations may still know alone: once they all have the new ca.pem, --force makes a further one",
         run->store.dir);
-    return cert_fail(run, &e);
+    return cert_fail(run);
 }
 
 /* A certificate of the new CA for the present names; one from elsewhere stays. */
 static int renew_leaf(
     struct cert_run *run, const struct cert_pair *old, X509 *old_ca, const struct successor *next)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *key = NULL;
     _cleanup_x509s_ STACK_OF(X509) *chain = sk_X509_new_null();
     CHECK(chain != NULL);
     if (!chain_issued(old_ca, cert_pair_leaf(old))) {
-        int code = cert_reload(run, &e);
+        int code = cert_reload(run, &run->e);
         printf(
             tr(run->cli, "The next CA is in %s/ca.pem; the server's certificate is not of ours.\n"),
             run->store.dir);
-        return code == EXIT_GOOD ? code : cert_fail(run, &e);
+        return code == EXIT_GOOD ? code : cert_fail(run);
     }
     struct make_signer signer = {next->root, next->key};
-    int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &e);
+    int r = make_key(cert_key_kind_like(run, cert_pair_key(old)), &key, &run->e);
     int code = r == 0 ? cert_names_of(run, cert_pair_info(old)) : EXIT_GOOD;
     if (code != EXIT_GOOD)
         return code;
     if (r == 0) {
         r = make_again(cert_pair_leaf(old), &run->args.names, key, &signer,
-            run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &e);
+            run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &leaf, &run->e);
     }
     if (r == 0)
-        r = chain_permitted(next->root, leaf, run->now, &e);
+        r = chain_permitted(next->root, leaf, run->now, &run->e);
     if (r == 0 && (X509_up_ref(leaf) != 1 || sk_X509_push(chain, leaf) <= 0 ||
-                      successor_issuers(&run->store, next->root, run->now, chain, &e) < 0))
-        r = -e.code;
+                      successor_issuers(&run->store, next->root, run->now, chain, &run->e) < 0))
+        r = -run->e.code;
     if (r < 0)
-        return cert_fail(run, &e);
+        return cert_fail(run);
     run->signer = &signer;
     code = cert_publish(run, chain, key,
         tr(run->cli, "The next CA has been made, and a certificate for the server from it."),
@@ -97,16 +94,16 @@ static int renew_leaf(
 
 static int make_next(struct cert_run *run, const struct cert_pair *pair, X509 *ca, EVP_PKEY *ca_key)
 {
-    struct err e = {0};
     struct successor next = {0};
     struct make_signer old = {ca, ca_key};
     char *passphrase = NULL;
     int code = passphrase_for(run, &passphrase);
     if (code == EXIT_GOOD &&
         (successor_make(&old, cert_key_kind_like(run, X509_get0_pubkey(ca)),
-             run->args.ca_days > 0 ? run->args.ca_days : MAKE_CA_DAYS, run->now, &next, &e) < 0 ||
-            successor_publish(&run->store, &next, ca, passphrase, run->now, &e) < 0))
-        code = cert_fail(run, &e);
+             run->args.ca_days > 0 ? run->args.ca_days : MAKE_CA_DAYS, run->now, &next,
+             &run->e) < 0 ||
+            successor_publish(&run->store, &next, ca, passphrase, run->now, &run->e) < 0))
+        code = cert_fail(run);
     secret_free(passphrase);
     if (code == EXIT_GOOD)
         code = renew_leaf(run, pair, ca, &next);
@@ -116,17 +113,15 @@ static int make_next(struct cert_run *run, const struct cert_pair *pair, X509 *c
 
 int cert_new_ca(struct cert_run *run)
 {
-    struct err e = {0};
-    struct cert_pair *pair = NULL;
+    _cleanup_cert_pair_ struct cert_pair *pair = NULL;
     _cleanup_x509_ X509 *ca = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
     int code = refuse_second(run);
     if (code == EXIT_GOOD)
         code = cert_open_ca(run, &ca, &ca_key);
-    if (code == EXIT_GOOD && cert_store_current(&run->store, &pair, &e) < 0)
-        code = cert_fail(run, &e);
+    if (code == EXIT_GOOD && cert_store_current(&run->store, &pair, &run->e) < 0)
+        code = cert_fail(run);
     if (code == EXIT_GOOD)
         code = make_next(run, pair, ca, ca_key);
-    cert_pair_unref(pair);
     return code;
 }

@@ -123,10 +123,9 @@ static int write_client(struct cert_run *run, const struct client_files *f, EVP_
 
 static int tell_client(struct cert_run *run, const struct client_files *f, X509 *x)
 {
-    struct err e = {0};
-    struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0)
-        return cert_fail(run, &e);
+    _cleanup_cert_info_ struct cert_info *i = NULL;
+    if (cert_info_new(x, &i, &run->e) < 0)
+        return cert_fail(run);
     /* A client's certificate names no host. */
     unsigned warnings = (cert_info_warnings(i, run->now) & ~(unsigned)CERT_WARN_NO_SAN) |
                         cert_cut_by_ca(run, x);
@@ -141,51 +140,48 @@ static int tell_client(struct cert_run *run, const struct client_files *f, X509 
                 "\nIn %s: client.pem and client.key, or both in client.p12 with the password in client.password.\n"),
             f->dir);
     }
-    cert_info_free(i);
     return EXIT_GOOD;
 }
 
 static int issue_client(struct cert_run *run, const struct client_files *f, const char *password)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *ca = NULL, *x = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = cert_open_ca(run, &ca, &ca_key);
     if (code != EXIT_GOOD)
         return code;
     struct make_signer signer = {ca, ca_key};
-    int r = make_key(cert_key_kind(run), &key, &e);
+    int r = make_key(cert_key_kind(run), &key, &run->e);
     if (r == 0) {
         r = make_client(run->argv[0], key, &signer,
-            run->args.days > 0 ? run->args.days : MAKE_CLIENT_DAYS, run->now, &x, &e);
+            run->args.days > 0 ? run->args.days : MAKE_CLIENT_DAYS, run->now, &x, &run->e);
     }
     /* Noted before it is handed out: what is not noted could not be revoked. */
     if (r == 0)
-        r = cert_store_note_issued(&run->store, x, &e);
+        r = cert_store_note_issued(&run->store, x, &run->e);
     if (r == 0)
-        r = write_client(run, f, key, x, ca, password, &e);
-    return r < 0 ? cert_fail(run, &e) : tell_client(run, f, x);
+        r = write_client(run, f, key, x, ca, password, &run->e);
+    return r < 0 ? cert_fail(run) : tell_client(run, f, x);
 }
 
 static int run_client(struct cert_run *run)
 {
-    struct err e = {0};
     char *password = NULL;
-    if (names_check_client(run->argv[0], &e) < 0)
-        return cert_fail(run, &e);
+    if (names_check_client(run->argv[0], &run->e) < 0)
+        return cert_fail(run);
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
     struct client_files f = client_paths(run, run->argv[0]);
     if (access(f.p12, F_OK) == 0 && !run->args.force) {
-        err_set(&e, EEXIST,
+        err_set(&run->e, EEXIST,
             "%s is there already: --force makes another certificate for this name; revoke the old one if it got lost",
             f.p12);
-        code = cert_fail(run, &e);
+        code = cert_fail(run);
     } else if (run->args.passphrase_file == NULL) {
         password = random_password();
-    } else if (secret_read(run->args.passphrase_file, &password, &e) < 0) {
-        code = cert_fail(run, &e);
+    } else if (secret_read(run->args.passphrase_file, &password, &run->e) < 0) {
+        code = cert_fail(run);
     }
     if (code == EXIT_GOOD)
         code = issue_client(run, &f, password);
@@ -196,12 +192,11 @@ static int run_client(struct cert_run *run)
 
 static int tell_list(struct cert_run *run, size_t added)
 {
-    struct err e = {0};
     struct revoke_list l = {0};
     _cleanup_free_ char *path = cert_store_path(&run->store, "crl.pem");
-    if (revoke_read(&run->store, &l, &e) < 0)
-        return cert_fail(run, &e);
-    int code = cert_reload(run, &e);
+    if (revoke_read(&run->store, &l, &run->e) < 0)
+        return cert_fail(run);
+    int code = cert_reload(run, &run->e);
     if (run->cli->json) {
         cli_print_new(json_pack("{s:b, s:I, s:I, s:s, s:s}", "ok", code == EXIT_GOOD, "added",
             (json_int_t)added, "revoked", (json_int_t)l.n, "crl_file", path, "reload",
@@ -212,7 +207,7 @@ static int tell_list(struct cert_run *run, size_t added)
         printf("Proxy: %s\n", run->reload_text);
     }
     if (code != EXIT_GOOD)
-        fprintf(stderr, "elexgate cert: %s\n", e.text);
+        fprintf(stderr, "elexgate cert: %s\n", run->e.text);
     revoke_clear(&l);
     return code;
 }
@@ -220,7 +215,6 @@ static int tell_list(struct cert_run *run, size_t added)
 /* wanted NULL: nothing more is revoked, the list is only made anew. */
 static int revoke_and_list(struct cert_run *run, const char *wanted)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *ca = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
     size_t added = 0;
@@ -231,10 +225,10 @@ static int revoke_and_list(struct cert_run *run, const char *wanted)
     if (code != EXIT_GOOD)
         return code;
     struct make_signer signer = {ca, ca_key};
-    int r = wanted != NULL ? revoke_add(&run->store, wanted, run->now, &added, &e) : 0;
+    int r = wanted != NULL ? revoke_add(&run->store, wanted, run->now, &added, &run->e) : 0;
     if (r == 0)
-        r = revoke_publish(&run->store, &signer, run->now, &e);
-    return r < 0 ? cert_fail(run, &e) : tell_list(run, added);
+        r = revoke_publish(&run->store, &signer, run->now, &run->e);
+    return r < 0 ? cert_fail(run) : tell_list(run, added);
 }
 
 static int run_revoke(struct cert_run *run)

@@ -30,9 +30,9 @@ static int refusal_code(const struct err *e)
     return unfit ? EXIT_REFUSED : exit_code_of_call(-e->code);
 }
 
-int cert_fail(struct cert_run *run, const struct err *e)
+int cert_fail(struct cert_run *run)
 {
-    return cli_fail(run->cli, refusal_code(e), e);
+    return cli_fail(run->cli, refusal_code(&run->e), &run->e);
 }
 
 int cert_fail_at(struct cert_run *run, const struct err *e, const char *field)
@@ -100,11 +100,10 @@ static int choose_owner(struct cert_run *run)
 
 static int open_store(struct cert_run *run, const char *dir, const char *cert, const char *key)
 {
-    struct err e = {0};
     enum cert_store_access access = run->options & CERT_READS_ONLY ? CERT_STORE_READ
                                                                    : CERT_STORE_WRITE;
-    if (cert_store_open(dir, cert, key, access, &run->store, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_store_open(dir, cert, key, access, &run->store, &run->e) < 0)
+        return cert_fail(run);
     return choose_owner(run);
 }
 
@@ -207,9 +206,9 @@ char *cert_new_passphrase(struct cert_run *run, const char *file, const char *wh
 
 int cert_open_ca(struct cert_run *run, X509 **ca, EVP_PKEY **key)
 {
-    struct err e = {0};
-    if (cert_store_read_ca(&run->store, run->args.ca_key, ask_passphrase, run, ca, key, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_store_read_ca(&run->store, run->args.ca_key, ask_passphrase, run, ca, key, &run->e) <
+        0)
+        return cert_fail(run);
     return EXIT_GOOD;
 }
 
@@ -406,22 +405,22 @@ static void tell_published(
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
     json_t *extra)
 {
-    struct err e = {0};
     struct cert_pair *pair = NULL;
     int code = EXIT_GOOD;
     _cleanup_x509s_ STACK_OF(X509) *known = NULL;
-    int r = cert_store_has_ca(&run->store) ? cert_store_read_cas(&run->store, &known, &e) : 0;
+    int r = cert_store_has_ca(&run->store) ? cert_store_read_cas(&run->store, &known, &run->e) : 0;
     if (r < 0 ||
-        cert_pair_make(chain, key, known, "the new certificate", "the new key", &pair, &e) < 0 ||
-        cert_pair_fits(pair, "the new certificate", run->now, &e) < 0 ||
-        cert_page_follow(run, pair, &e) < 0 ||
-        cert_store_publish(&run->store, pair, run->now, &e) < 0) {
-        code = cert_fail(run, &e);
+        cert_pair_make(chain, key, known, "the new certificate", "the new key", &pair, &run->e) <
+            0 ||
+        cert_pair_fits(pair, "the new certificate", run->now, &run->e) < 0 ||
+        cert_page_follow(run, pair, &run->e) < 0 ||
+        cert_store_publish(&run->store, pair, run->now, &run->e) < 0) {
+        code = cert_fail(run);
     } else {
-        code = cert_reload(run, &e);
+        code = cert_reload(run, &run->e);
         tell_published(run, pair, headline, extra);
         if (code != EXIT_GOOD)
-            fprintf(stderr, "elexgate cert: %s\n", e.text);
+            fprintf(stderr, "elexgate cert: %s\n", run->e.text);
     }
     cert_pair_unref(pair);
     json_decref(extra);

@@ -30,10 +30,9 @@ static char *sha1_colons(X509 *x)
 static int write_file(struct cert_run *run, const char *dir, const char *name, const char *data,
     size_t len, json_t *files)
 {
-    struct err e = {0};
     _cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-    if (file_publish(path, data, len, 0644, &e) < 0)
-        return cert_fail(run, &e);
+    if (file_publish(path, data, len, 0644, &run->e) < 0)
+        return cert_fail(run);
     json_array_append_new(files, json_string(path));
     return EXIT_GOOD;
 }
@@ -54,12 +53,11 @@ static int write_der(struct cert_run *run, const char *dir, X509 *x, int number,
 static int write_anchors(
     struct cert_run *run, const char *dir, STACK_OF(X509) * anchors, json_t *files)
 {
-    struct err e = {0};
     size_t pem_len, p12_len;
     char *p12 = NULL;
     _cleanup_free_ char *pem = pem_write_certs(anchors, &pem_len);
-    if (pkcs12_trust_store(anchors, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &e) < 0)
-        return cert_fail(run, &e);
+    if (pkcs12_trust_store(anchors, "elexgate", GUIDE_TRUST_PASSWORD, &p12, &p12_len, &run->e) < 0)
+        return cert_fail(run);
     int code = write_file(run, dir, GUIDE_CA_PEM, pem, pem_len, files);
     for (int i = 0; code == EXIT_GOOD && i < sk_X509_num(anchors); i++)
         code = write_der(run, dir, sk_X509_value(anchors, i), i, files);
@@ -73,7 +71,6 @@ static int write_anchors(
 static int write_package(
     struct cert_run *run, const char *dir, const struct guide_facts *facts, json_t *files)
 {
-    struct err e = {0};
     struct package_file texts[PACKAGE_TEXTS];
     struct package_content all[PACKAGE_CONTENTS] = {0};
     size_t n = package_texts(facts, texts), k = 0, i, len = 0;
@@ -90,13 +87,13 @@ static int write_package(
         char *data = NULL;
         if (code != EXIT_GOOD || k == PACKAGE_CONTENTS)
             continue;
-        if (file_read(json_string_value(path), CERT_FILE_MAX, &data, &len, &e) < 0)
-            code = cert_fail(run, &e);
+        if (file_read(json_string_value(path), CERT_FILE_MAX, &data, &len, &run->e) < 0)
+            code = cert_fail(run);
         else
             all[k++] = (struct package_content){name, data, len};
     }
-    if (code == EXIT_GOOD && package_zip(all, k, run->now, &zip, &len, &e) < 0)
-        code = cert_fail(run, &e);
+    if (code == EXIT_GOOD && package_zip(all, k, run->now, &zip, &len, &run->e) < 0)
+        code = cert_fail(run);
     if (code == EXIT_GOOD) {
         code = write_file(run, dir,
             facts->lang == LANG_DE ? "elexgate-arbeitsplatz.zip" : "elexgate-workstation.zip", zip,
@@ -153,16 +150,15 @@ static int choose_host(struct cert_run *run, const struct cert_info *leaf, const
     }
     if (*host != NULL)
         return EXIT_GOOD;
-    struct err e = {0};
     if (want != NULL) {
-        err_set(&e, EINVAL,
+        err_set(&run->e, EINVAL,
             "the server's certificate does not name %s: add it with `elexgate cert renew --host %s`",
             want, want);
     } else {
-        err_set(&e, EINVAL,
+        err_set(&run->e, EINVAL,
             "the server's certificate names no host: make one that does with `elexgate cert init`");
     }
-    return cert_fail(run, &e);
+    return cert_fail(run);
 }
 
 /* The port of the first listener that workstations can use; malloc'ed. */
@@ -191,8 +187,7 @@ static const char *choose_database(const struct cert_run *run)
 static int export_pair(
     struct cert_run *run, enum guide_target target, const struct cert_pair *pair, enum lang lang)
 {
-    struct err e = {0};
-    struct cert_info *ai = NULL;
+    _cleanup_cert_info_ struct cert_info *ai = NULL;
     char until[CERT_DATE_LEN];
     _cleanup_x509s_ STACK_OF(X509) *anchors = cert_anchors(run, pair);
     X509 *anchor = sk_X509_num(anchors) > 0 ? sk_X509_value(anchors, 0) : NULL;
@@ -203,8 +198,9 @@ static int export_pair(
     int code = choose_host(run, cert_pair_info(pair), &facts.host);
     if (code != EXIT_GOOD)
         return code;
-    if (file_mkdirs(dir, 0755, &e) < 0 || (anchor != NULL && cert_info_new(anchor, &ai, &e) < 0))
-        return cert_fail(run, &e);
+    if (file_mkdirs(dir, 0755, &run->e) < 0 ||
+        (anchor != NULL && cert_info_new(anchor, &ai, &run->e) < 0))
+        return cert_fail(run);
     _cleanup_free_ char *sha256 = ai != NULL ? cert_colons(ai->fingerprint_sha256) : NULL;
     _cleanup_free_ char *sha1 = anchor != NULL ? sha1_colons(anchor) : NULL;
     if (ai != NULL) {
@@ -218,15 +214,13 @@ static int export_pair(
         code = write_anchors(run, dir, anchors, files);
     if (code == EXIT_GOOD)
         code = write_guide(run, dir, target, &facts, files);
-    cert_info_free(ai);
     return code;
 }
 
 static int run_export(struct cert_run *run)
 {
-    struct err e = {0};
     enum guide_target target;
-    struct cert_pair *pair = NULL;
+    _cleanup_cert_pair_ struct cert_pair *pair = NULL;
     enum lang lang = run->cli->lang;
     if (run->args.target == NULL || !guide_target_parse(run->args.target, &target)) {
         return cli_usage(
@@ -239,10 +233,9 @@ static int run_export(struct cert_run *run)
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
-    if (cert_store_current(&run->store, &pair, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_store_current(&run->store, &pair, &run->e) < 0)
+        return cert_fail(run);
     code = export_pair(run, target, pair, lang);
-    cert_pair_unref(pair);
     return code;
 }
 

@@ -16,19 +16,19 @@
 static int gather_file(
     struct cert_run *run, const char *path, const char *passphrase, struct pem_bag *all)
 {
-    struct err e = {0};
     struct pem_bag bag = {0};
     char *data = NULL;
     size_t len = 0;
-    int r = pem_read_file(path, &data, &len, &e);
+    int r = pem_read_file(path, &data, &len, &run->e);
     if (r == 0)
-        r = pem_parse_any(data, len, path, passphrase, &bag, &e);
+        r = pem_parse_any(data, len, path, passphrase, &bag, &run->e);
     pem_wipe(data, len);
     if (r == 0 && bag.key != NULL && all->key != NULL && EVP_PKEY_eq(bag.key, all->key) != 1)
-        r = err_set(&e, EINVAL, "%s holds a second private key: name only the server's own", path);
+        r = err_set(
+            &run->e, EINVAL, "%s holds a second private key: name only the server's own", path);
     if (r < 0) {
         pem_bag_clear(&bag);
-        return cert_fail(run, &e);
+        return cert_fail(run);
     }
     while (sk_X509_num(bag.certs) > 0)
         CHECK(sk_X509_push(all->certs, sk_X509_shift(bag.certs)) > 0);
@@ -42,11 +42,10 @@ static int gather_file(
 
 static int gather(struct cert_run *run, struct pem_bag *all)
 {
-    struct err e = {0};
     char *passphrase = NULL;
     if (run->args.passphrase_file != NULL &&
-        secret_read(run->args.passphrase_file, &passphrase, &e) < 0)
-        return cert_fail(run, &e);
+        secret_read(run->args.passphrase_file, &passphrase, &run->e) < 0)
+        return cert_fail(run);
     int code = EXIT_GOOD;
     for (int i = 0; code == EXIT_GOOD && i < run->argc; i++)
         code = gather_file(run, run->argv[i], passphrase, all);
@@ -90,11 +89,10 @@ static int find_key(struct cert_run *run, struct pem_bag *all)
             EVP_PKEY_free(key);
     }
     if (all->key == NULL) {
-        struct err e = {0};
-        err_set(&e, EINVAL,
+        err_set(&run->e, EINVAL,
             "no private key was named, and neither that of a request (pending.key) nor the present one in %s belongs to the certificate",
             run->store.dir);
-        return cert_fail(run, &e);
+        return cert_fail(run);
     }
     return EXIT_GOOD;
 }
@@ -102,18 +100,17 @@ static int find_key(struct cert_run *run, struct pem_bag *all)
 /* Roots that clients may know although the system does not: our own CA and those of --trust. */
 static int known_roots(struct cert_run *run, STACK_OF(X509) * *out)
 {
-    struct err e = {0};
     X509 *ca = NULL;
     char *data = NULL;
     size_t len = 0;
     STACK_OF(X509) *roots = NULL;
     if (run->args.trust != NULL) {
-        int r = pem_read_file(run->args.trust, &data, &len, &e);
+        int r = pem_read_file(run->args.trust, &data, &len, &run->e);
         if (r == 0)
-            r = pem_parse_chain(data, len, run->args.trust, &roots, &e);
+            r = pem_parse_chain(data, len, run->args.trust, &roots, &run->e);
         free(data);
         if (r < 0)
-            return cert_fail(run, &e);
+            return cert_fail(run);
     } else {
         roots = sk_X509_new_null();
         CHECK(roots != NULL);
@@ -158,8 +155,7 @@ static char *lost_names(const struct cert_info *now, const struct cert_info *nex
  * these names. */
 static int check_lost_names(struct cert_run *run, const struct cert_info *next, EVP_PKEY *key)
 {
-    struct err e = {0};
-    struct cert_pair *old = NULL;
+    _cleanup_cert_pair_ struct cert_pair *old = NULL;
     if (cert_store_current(&run->store, &old, NULL) < 0)
         return EXIT_GOOD;
     int code = EXIT_GOOD;
@@ -172,13 +168,12 @@ static int check_lost_names(struct cert_run *run, const struct cert_info *next, 
                 "Warning: the new certificate lacks the name %s, which the present one has.\n"),
             lost);
     } else if (lost != NULL) {
-        err_set(&e, EINVAL,
+        err_set(&run->e, EINVAL,
             "the certificate %s lacks the name %s, which the present one has: workstations that use it would be refused, or the certificate is another site's. Nothing is replaced. If the names are to change, say so: --other-names, or the box on the page",
             next->subject, lost);
-        code = cert_fail(run, &e);
+        code = cert_fail(run);
     }
     EVP_PKEY_free(pending);
-    cert_pair_unref(old);
     return code;
 }
 
@@ -193,22 +188,20 @@ static const char *bad_name(const struct cert_info *i)
 
 static int check_names(struct cert_run *run, X509 *leaf, EVP_PKEY *key)
 {
-    struct err e = {0};
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
     int code = EXIT_GOOD;
-    if (cert_info_new(leaf, &i, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_info_new(leaf, &i, &run->e) < 0)
+        return cert_fail(run);
     if (!run->args.allow_no_san && (cert_info_warnings(i, run->now) & CERT_WARN_NO_SAN)) {
-        err_set(&e, EINVAL,
+        err_set(&run->e, EINVAL,
             "the certificate %s names no host (no subject alternative name), so that clients which check the name will refuse it; --allow-no-san installs it all the same",
             i->subject);
-        code = cert_fail(run, &e);
-    } else if (bad_name(i) != NULL && names_check_host(bad_name(i), &e) < 0) {
-        code = cert_fail(run, &e);
+        code = cert_fail(run);
+    } else if (bad_name(i) != NULL && names_check_host(bad_name(i), &run->e) < 0) {
+        code = cert_fail(run);
     } else {
         code = check_lost_names(run, i, key);
     }
-    cert_info_free(i);
     return code;
 }
 
@@ -217,7 +210,7 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
 {
     json_t *list = json_array();
     for (int i = 0; i < sk_X509_num(all); i++) {
-        struct cert_info *info = NULL;
+        _cleanup_cert_info_ struct cert_info *info = NULL;
         bool used = false;
         for (int k = 0; k < sk_X509_num(chain); k++)
             used = used || X509_cmp(sk_X509_value(chain, k), sk_X509_value(all, i)) == 0;
@@ -227,7 +220,6 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
         json_array_append_new(list, json_string(info->subject));
         fprintf(stderr, tr(run->cli, "Left out: %s (until %s), which the chain does not need.\n"),
             info->subject, cert_date(info->not_after, date));
-        cert_info_free(info);
     }
     return list;
 }
@@ -235,7 +227,7 @@ static json_t *left_out(struct cert_run *run, STACK_OF(X509) * all, STACK_OF(X50
 /* What would come of it: for the workstations, and which names go. */
 static int tell_check(struct cert_run *run, const struct cert_pair *next)
 {
-    struct cert_pair *now = NULL;
+    _cleanup_cert_pair_ struct cert_pair *now = NULL;
     const struct cert_info *i = cert_pair_info(next);
     if (cert_store_current(&run->store, &now, NULL) < 0)
         now = NULL;
@@ -256,13 +248,11 @@ static int tell_check(struct cert_run *run, const struct cert_pair *next)
         if (lost != NULL)
             printf(tr(run->cli, "It lacks the name %s.\n"), lost);
     }
-    cert_pair_unref(now);
     return EXIT_GOOD;
 }
 
 static int install_bag(struct cert_run *run, struct pem_bag *all)
 {
-    struct err e = {0};
     _cleanup_x509s_ STACK_OF(X509) *roots = NULL;
     _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
     int code = find_key(run, all);
@@ -271,24 +261,22 @@ static int install_bag(struct cert_run *run, struct pem_bag *all)
     if (code != EXIT_GOOD)
         return code;
     /* Dates, strength and purpose come before names: they are the plainer reasons to refuse. */
-    int r = chain_build(all->certs, all->key, roots, run->now, run->argv[0], &chain, &e);
+    int r = chain_build(all->certs, all->key, roots, run->now, run->argv[0], &chain, &run->e);
     if (r == 0)
-        r = chain_check(chain, all->key, run->argv[0], "the key", &e);
+        r = chain_check(chain, all->key, run->argv[0], "the key", &run->e);
     if (r == 0)
-        r = chain_complete(chain, roots, run->argv[0], &e);
-    struct cert_pair *pair = NULL;
+        r = chain_complete(chain, roots, run->argv[0], &run->e);
+    _cleanup_cert_pair_ struct cert_pair *pair = NULL;
     if (r == 0)
-        r = cert_pair_make(chain, all->key, roots, run->argv[0], "the key", &pair, &e);
+        r = cert_pair_make(chain, all->key, roots, run->argv[0], "the key", &pair, &run->e);
     if (r == 0)
-        r = cert_pair_fits(pair, run->argv[0], run->now, &e);
+        r = cert_pair_fits(pair, run->argv[0], run->now, &run->e);
     if (r == 0 && run->args.check) {
         code = tell_check(run, pair);
-        cert_pair_unref(pair);
         return code;
     }
-    cert_pair_unref(pair);
     if (r < 0)
-        return cert_fail(run, &e);
+        return cert_fail(run);
     code = check_names(run, sk_X509_value(chain, 0), all->key);
     if (code == EXIT_GOOD) {
         code = cert_publish(run, chain, all->key,

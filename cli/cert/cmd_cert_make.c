@@ -55,19 +55,18 @@ static int refuse_overwrite(struct cert_run *run)
 {
     _cleanup_free_ char *cert = cert_store_path(&run->store, run->store.cert_name);
     _cleanup_free_ char *ca_key = cert_store_path(&run->store, "ca.key");
-    struct err e = {0};
     if (run->args.force)
         return EXIT_GOOD;
     if (cert_store_has_ca(&run->store) || access(ca_key, F_OK) == 0) {
-        err_set(&e, EEXIST,
+        err_set(&run->e, EEXIST,
             "%s holds a CA already. For other names in the server's certificate: elexgate cert renew --host NAME. For a new CA, which every workstation must then be given: --force (the old one is kept under another name)",
             run->store.dir);
-        return cert_fail(run, &e);
+        return cert_fail(run);
     }
     if (access(cert, F_OK) == 0) {
-        err_set(&e, EEXIST,
+        err_set(&run->e, EEXIST,
             "%s is there already: with --force it is replaced (and kept in generations/)", cert);
-        return cert_fail(run, &e);
+        return cert_fail(run);
     }
     return EXIT_GOOD;
 }
@@ -147,22 +146,21 @@ static int begin_new(struct cert_run *run)
 
 static int run_init(struct cert_run *run)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *ca = NULL, *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL, *key = NULL;
     int code = begin_new(run);
     if (code != EXIT_GOOD)
         return code;
-    int r = make_new_ca(run, &ca_key, &ca, &e);
+    int r = make_new_ca(run, &ca_key, &ca, &run->e);
     struct make_signer signer = {ca, ca_key};
     if (r == 0)
-        r = make_leaf(run, &key, &signer, &leaf, &e);
+        r = make_leaf(run, &key, &signer, &leaf, &run->e);
     if (r == 0 && (code = cert_permitted(run, ca, leaf)) != EXIT_GOOD)
         return code;
     if (r == 0)
-        r = write_ca(run, ca, ca_key, &e);
+        r = write_ca(run, ca, ca_key, &run->e);
     if (r < 0)
-        return cert_fail(run, &e);
+        return cert_fail(run);
     _cleanup_free_ char *ca_path = cert_store_path(&run->store, "ca.pem");
     run->signer = &signer;
     code = publish_chain(run, leaf, ca, key,
@@ -179,23 +177,22 @@ static int run_init(struct cert_run *run)
  * until the answer is installed. */
 static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
 {
-    struct err e = {0};
     size_t len;
     char *pem = pem_write_key(key, NULL, &len);
-    int r = cert_store_write(&run->store, "pending.key", pem, len, 0600, run->args.force, &e);
+    int r = cert_store_write(&run->store, "pending.key", pem, len, 0600, run->args.force, &run->e);
     pem_wipe(pem, len);
     if (r == -EEXIST) {
-        err_set(&e, EEXIST,
+        err_set(&run->e, EEXIST,
             "a request is out already (%s/pending.key): install its answer first, or give it up with --force",
             run->store.dir);
     }
     if (r < 0)
-        return cert_fail(run, &e);
+        return cert_fail(run);
     _cleanup_free_ char *text = pem_write_request(req, &len);
     _cleanup_free_ char *path = run->args.out != NULL ? xstrdup(run->args.out)
                                                       : cert_store_path(&run->store, "server.csr");
-    if (file_publish(path, text, len, 0644, &e) < 0)
-        return cert_fail(run, &e);
+    if (file_publish(path, text, len, 0644, &run->e) < 0)
+        return cert_fail(run);
     if (run->cli->json) {
         cli_print_new(json_pack("{s:b, s:s}", "ok", 1, "request_file", path));
     } else {
@@ -208,7 +205,6 @@ static int write_request(struct cert_run *run, X509_REQ *req, EVP_PKEY *key)
 
 static int run_csr(struct cert_run *run)
 {
-    struct err e = {0};
     _cleanup_pkey_ EVP_PKEY *key = NULL;
     X509_REQ *req = NULL;
     int code = need_names(run);
@@ -218,24 +214,23 @@ static int run_csr(struct cert_run *run)
         return code;
     _cleanup_free_ char *name = default_name(&run->args.names);
     struct make_subject s = subject_of(run, name);
-    int r = make_key(cert_key_kind(run), &key, &e);
+    int r = make_key(cert_key_kind(run), &key, &run->e);
     if (r == 0)
-        r = make_request(&s, &run->args.names, key, &req, &e);
-    code = r < 0 ? cert_fail(run, &e) : write_request(run, req, key);
+        r = make_request(&s, &run->args.names, key, &req, &run->e);
+    code = r < 0 ? cert_fail(run) : write_request(run, req, key);
     X509_REQ_free(req);
     return code;
 }
 
 static int run_self_signed(struct cert_run *run)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *leaf = NULL;
     _cleanup_pkey_ EVP_PKEY *key = NULL;
     int code = begin_new(run);
     if (code != EXIT_GOOD)
         return code;
-    if (make_leaf(run, &key, NULL, &leaf, &e) < 0)
-        return cert_fail(run, &e);
+    if (make_leaf(run, &key, NULL, &leaf, &run->e) < 0)
+        return cert_fail(run);
     return publish_chain(run, leaf, NULL, key,
         tr(run->cli,
             "A self-signed certificate has been made. Workstations need it itself; with a CA (init) they need the CA only, also after a renewal."),
@@ -244,10 +239,9 @@ static int run_self_signed(struct cert_run *run)
 
 static int tell_signed(struct cert_run *run, X509 *x, const char *path)
 {
-    struct err e = {0};
-    struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0)
-        return cert_fail(run, &e);
+    _cleanup_cert_info_ struct cert_info *i = NULL;
+    if (cert_info_new(x, &i, &run->e) < 0)
+        return cert_fail(run);
     unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (run->cli->json) {
         cli_print_new(json_pack("{s:b, s:o, s:s}", "ok", 1, "certificate",
@@ -256,13 +250,11 @@ static int tell_signed(struct cert_run *run, X509 *x, const char *path)
         printf(tr(run->cli, "Signed: %s\n\n"), path);
         cert_print(run->cli, i, warnings, run->now);
     }
-    cert_info_free(i);
     return EXIT_GOOD;
 }
 
 static int sign_request(struct cert_run *run, X509_REQ *req)
 {
-    struct err e = {0};
     _cleanup_x509_ X509 *ca = NULL, *x = NULL;
     _cleanup_pkey_ EVP_PKEY *ca_key = NULL;
     size_t len;
@@ -270,25 +262,24 @@ static int sign_request(struct cert_run *run, X509_REQ *req)
     if (code != EXIT_GOOD)
         return code;
     struct make_signer signer = {ca, ca_key};
-    int r = make_from_request(
-        req, &signer, run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS, run->now, &x, &e);
+    int r = make_from_request(req, &signer, run->args.days > 0 ? run->args.days : MAKE_SERVER_DAYS,
+        run->now, &x, &run->e);
     if (r == 0)
-        r = chain_permitted(ca, x, run->now, &e);
+        r = chain_permitted(ca, x, run->now, &run->e);
     if (r == 0)
-        r = cert_store_note_issued(&run->store, x, &e);
+        r = cert_store_note_issued(&run->store, x, &run->e);
     if (r == 0) {
         STACK_OF(X509) *both = sk_X509_new_null();
         CHECK(both != NULL && sk_X509_push(both, x) > 0 && sk_X509_push(both, ca) > 0);
         _cleanup_free_ char *pem = pem_write_certs(both, &len);
         sk_X509_free(both);
-        r = file_publish(run->args.out, pem, len, 0644, &e);
+        r = file_publish(run->args.out, pem, len, 0644, &run->e);
     }
-    return r < 0 ? cert_fail(run, &e) : tell_signed(run, x, run->args.out);
+    return r < 0 ? cert_fail(run) : tell_signed(run, x, run->args.out);
 }
 
 static int run_sign(struct cert_run *run)
 {
-    struct err e = {0};
     size_t len;
     _cleanup_free_ char *data = NULL;
     X509_REQ *req = NULL;
@@ -297,10 +288,10 @@ static int run_sign(struct cert_run *run)
     int code = cert_open(run);
     if (code != EXIT_GOOD)
         return code;
-    int r = pem_read_file(run->argv[0], &data, &len, &e);
+    int r = pem_read_file(run->argv[0], &data, &len, &run->e);
     if (r == 0)
-        r = pem_parse_request(data, len, run->argv[0], &req, &e);
-    code = r < 0 ? cert_fail(run, &e) : sign_request(run, req);
+        r = pem_parse_request(data, len, run->argv[0], &req, &run->e);
+    code = r < 0 ? cert_fail(run) : sign_request(run, req);
     X509_REQ_free(req);
     return code;
 }

@@ -12,7 +12,6 @@
 /* The certificates of the file named, else of the pair in use. */
 static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
 {
-    struct err e = {0};
     struct pem_bag bag = {0};
     size_t len;
     _cleanup_free_ char *data = NULL;
@@ -24,15 +23,15 @@ static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
             return code;
         *path = cert_store_path(&run->store, run->store.cert_name);
     }
-    int r = pem_read_file(*path, &data, &len, &e);
+    int r = pem_read_file(*path, &data, &len, &run->e);
     if (r == 0) {
         /* A file with several certificates keeps its order; DER is understood as well. */
         r = strstr(data, "-----BEGIN CERTIFICATE-----") != NULL
-                ? pem_parse_chain(data, len, *path, &bag.certs, &e)
-                : pem_parse_any(data, len, *path, NULL, &bag, &e);
+                ? pem_parse_chain(data, len, *path, &bag.certs, &run->e)
+                : pem_parse_any(data, len, *path, NULL, &bag, &run->e);
     }
     if (r < 0)
-        return cert_fail(run, &e);
+        return cert_fail(run);
     EVP_PKEY_free(bag.key);
     *out = bag.certs;
     return EXIT_GOOD;
@@ -40,10 +39,9 @@ static int read_shown(struct cert_run *run, STACK_OF(X509) * *out, char **path)
 
 static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
 {
-    struct err e = {0};
-    struct cert_info *i = NULL;
-    if (cert_info_new(x, &i, &e) < 0)
-        return cert_fail(run, &e);
+    _cleanup_cert_info_ struct cert_info *i = NULL;
+    if (cert_info_new(x, &i, &run->e) < 0)
+        return cert_fail(run);
     unsigned warnings = cert_info_warnings(i, run->now) | cert_cut_by_ca(run, x);
     if (i->is_ca && (!first || run->argc > 0))
         warnings &= ~(unsigned)CERT_WARN_NO_SAN; /* an issuer needs to name nobody */
@@ -53,21 +51,19 @@ static int show_one(struct cert_run *run, X509 *x, json_t *list, bool first)
         printf("%s", first ? "" : "\n");
         cert_print(run->cli, i, warnings, run->now);
     }
-    cert_info_free(i);
     return EXIT_GOOD;
 }
 
 /* Whether our own CA can renew what is in use, and what `elexgate cert back` would bring back. */
 static void add_choices(struct cert_run *run, json_t *o)
 {
-    struct cert_pair *now = NULL;
+    _cleanup_cert_pair_ struct cert_pair *now = NULL;
     if (cert_store_current(&run->store, &now, NULL) < 0)
         return;
     (void)json_object_set_new(o, "renewable", json_boolean(cert_is_ours(run, cert_pair_leaf(now))));
     json_t *back = cert_back_json(run, now);
     if (back != NULL)
         (void)json_object_set_new(o, "previous", back);
-    cert_pair_unref(now);
 }
 
 static int run_show(struct cert_run *run)
@@ -90,15 +86,14 @@ static int run_show(struct cert_run *run)
 
 static int run_fingerprint(struct cert_run *run)
 {
-    struct err e = {0};
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
     _cleanup_x509s_ STACK_OF(X509) *certs = NULL;
     _cleanup_free_ char *path = NULL;
     int code = read_shown(run, &certs, &path);
     if (code != EXIT_GOOD)
         return code;
-    if (cert_info_new(sk_X509_value(certs, 0), &i, &e) < 0)
-        return cert_fail(run, &e);
+    if (cert_info_new(sk_X509_value(certs, 0), &i, &run->e) < 0)
+        return cert_fail(run);
     _cleanup_free_ char *colons = cert_colons(i->fingerprint_sha256);
     if (run->cli->json) {
         cli_print_new(json_pack(
@@ -106,7 +101,6 @@ static int run_fingerprint(struct cert_run *run)
     } else {
         printf("%s\n", colons);
     }
-    cert_info_free(i);
     return EXIT_GOOD;
 }
 

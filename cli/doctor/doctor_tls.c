@@ -122,13 +122,12 @@ static long verify_chain(SSL *ssl, const char *ca_file)
 static int first_end(SSL *ssl, const char *ca_file, struct seen *out, struct err *e)
 {
     _cleanup_x509s_ STACK_OF(X509) *known = life_known(ca_file);
-    struct cert_info *end = NULL;
+    _cleanup_cert_info_ struct cert_info *end = NULL;
     int r = cert_info_new(life_of(SSL_get_peer_cert_chain(ssl), known).ends, &end, e);
     if (r == 0) {
         out->days = cert_info_days_left(end, time(NULL));
         out->alarm = renew_alarm_at(end->not_before, end->not_after, time(NULL));
     }
-    cert_info_free(end);
     return r;
 }
 
