@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/config_internal.h"
+#include "common/lang.h"
 
 static bool same(const char *a, const char *b)
 {

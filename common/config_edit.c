@@ -1,4 +1,5 @@
 #include "common/config_edit.h"
+#include "common/lang.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -142,16 +143,16 @@ static int check_value(const struct config_edit *edit, struct err *e)
     size_t n = strlen(v);
     const char *wrong = NULL;
     if (n > VALUE_MAX)
-        wrong = "is too long";
+        wrong = N_("is too long");
     else if (utf8_check(v, n) != n)
         wrong = "is not UTF-8";
     else if (n && (is_blank(v[0]) || is_blank(v[n - 1])))
-        wrong = "begins or ends with a blank";
+        wrong = N_("begins or ends with a blank");
     else if (v[0] == ';' || strstr(v, " ;") || strstr(v, "\t;"))
-        wrong = "has a \";\" that would begin a comment";
+        wrong = N_("has a \";\" that would begin a comment");
     for (size_t i = 0; !wrong && i < n; i++)
         if (((unsigned char)v[i] < 0x20 && v[i] != '\t') || v[i] == 0x7f)
-            wrong = "has a line break or a control character in it";
+            wrong = N_("has a line break or a control character in it");
     return wrong ? err_set(e, EINVAL, "[%s] %s: the value %s", edit->section, edit->key, wrong) : 0;
 }
 

@@ -16,6 +16,7 @@
 #include "common/config_intent.h"
 #include "common/config_internal.h"
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/suggestion.h"
 #include "common/utf8.h"
 #include "common/zone.h"
@@ -52,15 +53,14 @@ static void configure_inih(void)
 /* "file:line: words". Only the first failure is kept. */
 static int PRINTF(4, 5) fail(struct parser *p, int line, int code, const char *fmt, ...)
 {
-    struct err words;
     va_list ap;
 
     if (p->result < 0)
         return p->result;
     va_start(ap, fmt);
-    utf8_format_v(words.text, sizeof words.text, fmt, ap);
+    p->result = err_set_v(p->e, code, fmt, ap);
     va_end(ap);
-    return p->result = err_set(p->e, code, "%s:%d: %s", p->config->path, line, words.text);
+    return err_prefix(p->e, p->result, "%s:%d", p->config->path, line);
 }
 
 static const struct option *any_of_section(const char *kind)
@@ -78,9 +78,9 @@ static void unknown_section(struct parser *p, const char *kind)
     for (size_t i = 0; i < config_options_count; i++)
         suggestion_offer(&s, config_options[i].section);
     if (s.best)
-        fail(p, p->line, EINVAL, "there is no section [%s]; did you mean [%s]?", kind, s.best);
+        fail(p, p->line, EINVAL, N_("there is no section [%s]; did you mean [%s]?"), kind, s.best);
     else
-        fail(p, p->line, EINVAL, "there is no section [%s]; see elexgate.ini(5)", kind);
+        fail(p, p->line, EINVAL, N_("there is no section [%s]; see elexgate.ini(5)"), kind);
 }
 
 /* Names stand in messages, file names and metrics. */
@@ -123,22 +123,23 @@ static void enter_section(struct parser *p, char *heading)
         return;
     }
     if (o->named && !is_plain_name(name)) {
-        fail(p, p->line, EINVAL, "section [%s] needs a name of letters, digits, - and _: [%s NAME]",
-            heading, heading);
+        fail(p, p->line, EINVAL,
+            N_("section [%s] needs a name of letters, digits, - and _: [%s NAME]"), heading,
+            heading);
         return;
     }
     if (!o->named && *name) {
-        fail(p, p->line, EINVAL, "section [%s] takes no name", heading);
+        fail(p, p->line, EINVAL, N_("section [%s] takes no name"), heading);
         return;
     }
     p->section = find_section(p->config, heading, o->named ? name : NULL);
     if (p->section == SIZE_MAX && p->config->section_count >= SECTIONS_MAX)
-        fail(p, p->line, E2BIG, "more than %d sections", SECTIONS_MAX);
+        fail(p, p->line, E2BIG, N_("more than %d sections"), SECTIONS_MAX);
     else if (p->section == SIZE_MAX)
         p->section = add_section(p->config, heading, o->named ? name : NULL, p->line);
     else if (o->named) /* most likely a copy whose name was not changed */
-        fail(p, p->line, EEXIST, "section [%s %s] stands twice, first in line %d", heading, name,
-            p->config->sections[p->section].line);
+        fail(p, p->line, EEXIST, N_("section [%s %s] stands twice, first in line %d"), heading,
+            name, p->config->sections[p->section].line);
 }
 
 /* line: NUL-terminated, begins with '['. */
@@ -148,13 +149,13 @@ static void note_heading(struct parser *p, const char *line)
     const char *start = line + 1 + strspn(line + 1, " \t"), *end = strchr(start, ']');
 
     if (!end) {
-        fail(p, p->line, EINVAL, "the section's heading has no closing bracket");
+        fail(p, p->line, EINVAL, N_("the section's heading has no closing bracket"));
         return;
     }
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     if (strchr(line, ']') - (line + 1) > SECTION_MAX) {
-        fail(p, p->line, EINVAL, "the section's heading is longer than %d bytes", SECTION_MAX);
+        fail(p, p->line, EINVAL, N_("the section's heading is longer than %d bytes"), SECTION_MAX);
         return;
     }
     memcpy(heading, start, (size_t)(end - start));
@@ -179,15 +180,15 @@ static char *next_line(char *buf, int size, void *ctx)
         start++;
     size_t n = (size_t)(stop - start);
     if (n + 2 > (size_t)size) {
-        fail(p, p->line, EINVAL, "the line is longer than %d bytes", size - 3);
+        fail(p, p->line, EINVAL, N_("the line is longer than %d bytes"), size - 3);
         return NULL;
     }
     if (memchr(start, '\0', n)) {
-        fail(p, p->line, EINVAL, "the line holds a NUL byte: is this a text file?");
+        fail(p, p->line, EINVAL, N_("the line holds a NUL byte: is this a text file?"));
         return NULL;
     }
     if (utf8_check(start, n) != n) {
-        fail(p, p->line, EILSEQ, "the line is not UTF-8; save the file in UTF-8");
+        fail(p, p->line, EILSEQ, N_("the line is not UTF-8; save the file in UTF-8"));
         return NULL;
     }
     memcpy(buf, start, n);
@@ -206,7 +207,7 @@ static int take_entry(void *ctx, const char *section, const char *key, const cha
     if (p->result < 0)
         return 0;
     if (p->section == SIZE_MAX) {
-        fail(p, p->line, EINVAL, "\"%s\" stands before the first section", key);
+        fail(p, p->line, EINVAL, N_("\"%s\" stands before the first section"), key);
         return 0;
     }
     p->entries = xrealloc(p->entries, (p->entry_count + 1) * sizeof *p->entries);
@@ -245,7 +246,7 @@ static bool was_retired(struct parser *p, const struct entry *en, const char *ki
             continue;
         c->warnings = xrealloc(c->warnings, (c->warning_count + 1) * sizeof *c->warnings);
         c->warnings[c->warning_count++] = xasprintf(
-            "%s:%d: [%s] %s is passed over, there is no such option any more: %s", c->path,
+            N_("%s:%d: [%s] %s is passed over, there is no such option any more: %s"), c->path,
             en->line, kind, en->key, o->why);
         return true;
     }
@@ -265,7 +266,7 @@ static void apply_entry(struct parser *p, const struct entry *en)
         return;
     }
     if (v->source == CONFIG_FILE) {
-        fail(p, en->line, EEXIST, "\"%s\" stands twice in [%s%s%s], first in line %d", en->key,
+        fail(p, en->line, EEXIST, N_("\"%s\" stands twice in [%s%s%s], first in line %d"), en->key,
             s->kind, s->name ? " " : "", s->name ? s->name : "", v->line);
         return;
     }
@@ -365,7 +366,7 @@ int config_load(const char *path, struct config **out, struct err *e)
     if (r == -ENOENT && strcmp(path, CONFIG_DEFAULT_PATH) == 0)
         return config_parse("", 0, path, out, e);
     if (r < 0)
-        return err_set(e, -r, "%s", reading.text);
+        return err_copy(e, -r, &reading);
     absolute = realpath(path, NULL);
     r = config_intent_not_lost(absolute ? absolute : path, text, len, e);
     if (r == 0)

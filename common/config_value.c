@@ -75,7 +75,7 @@ static int set_bool(struct config_value *v, const char *text, struct err *e)
             v->number = i % 2;
             return 0;
         }
-    return wrong(v->option, text, "yes or no", e);
+    return wrong(v->option, text, N_("yes or no"), e);
 }
 
 static int set_number(struct config_value *v, const char *text, struct err *e)
@@ -91,10 +91,10 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
         what = "a whole number";
     } else if (o->type == OPT_SIZE) {
         r = units_parse_size(text, &n);
-        what = "a size such as 64k, 1M or 2G";
+        what = N_("a size such as 64k, 1M or 2G");
     } else {
         r = units_parse_duration(text, &n);
-        what = "a duration such as 250ms, 30s, 5m, 2h or 3d";
+        what = N_("a duration such as 250ms, 30s, 5m, 2h or 3d");
     }
     bool limited = o->min || o->max;
     if (r == 0 && (!limited || (n >= o->min && n <= o->max))) {
@@ -148,7 +148,7 @@ static int set_typed(
         return 0;
     }
     if (!*text && o->type != OPT_STRING && o->type != OPT_PATH && o->type != OPT_LIST)
-        return wrong(o, text, "set to something", e);
+        return wrong(o, text, N_("set to something"), e);
     switch (o->type) {
     case OPT_STRING:
         v->str = *text ? xstrdup(text) : NULL;

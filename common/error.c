@@ -72,6 +72,15 @@ int err_outcome(struct err *e, int outcome, int code, const char *fmt, ...)
     return outcome;
 }
 
+int err_copy(struct err *e, int code, const struct err *from)
+{
+    if (e && e != from)
+        *e = *from;
+    if (e)
+        e->code = code;
+    return -code;
+}
+
 int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     if (!e)

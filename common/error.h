@@ -37,6 +37,8 @@ int err_ssl(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 int err_uv(struct err *e, int uvcode, const char *fmt, ...) PRINTF(3, 4);
 /* Puts "prefix: " before an error that is already recorded; returns code unchanged. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
+/* What another one says, with this code; returns -code. */
+int err_copy(struct err *e, int code, const struct err *from);
 /* As err_set. */
 int err_set_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);
 int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);

@@ -214,8 +214,11 @@ static void write_argument(struct words *w, const json_t *p, unsigned place, int
 {
     const json_t *value = json_array_get(p, place);
     w->steps++;
-    if (json_is_string(value))
-        fputs(json_string_value(value), w->f);
+    if (json_is_string(
+            value)) /* a sentence of ours stands in the catalogue; a name or number does not */
+        fputs(strchr(json_string_value(value), ' ') ? lang_text(w->lang, json_string_value(value))
+                                                    : json_string_value(value),
+            w->f);
     else if (json_is_array(value))
         write_any(w, value, depth + 1);
     else if (json_get_str(value, "local"))
@@ -258,7 +261,7 @@ static void write_any(struct words *w, const json_t *p, int depth)
     }
     json_array_foreach (p, i, part) {
         if (i > 0)
-            fputs(": ", w->f);
+            fputs(w->lang == LANG_FR ? " : " : ": ", w->f);
         write_any(w, part, depth + 1);
     }
 }

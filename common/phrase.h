@@ -3,9 +3,10 @@
  * sentence of the catalogue (common/lang.h), and its arguments. Words are made of it where it is
  * read, in the reader's language.
  *
- * In JSON: ["%s ends in %d days","the CA","12"]. An argument is a text, or such an array itself. An
- * array of arrays are parts with ": " between them, as an error has them. Beside a member KEY with
- * the English words, for scripts and logs, it stands as KEY_phrase.
+ * In JSON: ["%s ends in %d days","the CA","12"]. An argument is a text, or such an array itself; a
+ * text of several words is looked up too, as parts of sentences marked by N_() are. An array of
+ * arrays are parts with ": " between them, as an error has them. Beside a member KEY with the
+ * English words, for scripts and logs, it stands as KEY_phrase.
  *
  * Keys and arguments may come from a file or a peer: they are put together here, never by printf.
  * What is no phrase becomes nothing.

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define GRACE_MS  3000
@@ -241,7 +242,7 @@ const char *process_how(const struct process *p, char *buf, size_t size)
     if (p->pid != 0)
         snprintf(buf, size, "still runs");
     else if (WIFSIGNALED(p->status))
-        utf8_format(buf, size, "was ended by signal %d (%s)", WTERMSIG(p->status),
+        utf8_format(buf, size, N_("was ended by signal %d (%s)"), WTERMSIG(p->status),
             strsignal(WTERMSIG(p->status)));
     else
         snprintf(buf, size, "ended with %d", WEXITSTATUS(p->status));

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include "common/call_filter.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/log.h"
 #include "common/log_line.h"
 #include "common/private_memory.h"
@@ -42,9 +43,9 @@ static int take_option(const struct program *p, int argc, char **argv, int *i)
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         return printf("%s " ELEXGATE_VERSION "\n", p->name) > 0 ? EXIT_GOOD : EXIT_FAILED;
     if (!o || (o->flag && equals))
-        return mistaken(p, "there is no option", word);
+        return mistaken(p, N_("there is no option"), word);
     if (o->value && !equals && *i + 1 >= argc)
-        return mistaken(p, "a value is missing after", word);
+        return mistaken(p, N_("a value is missing after"), word);
     if (o->flag)
         *o->flag = true;
     else

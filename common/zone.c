@@ -1,3 +1,4 @@
+#include "common/lang.h"
 #include "common/zone.h"
 
 #include <ctype.h>
@@ -92,5 +93,5 @@ int zone_check(const char *name, struct err *e)
     bool hint = nearest(s, meant);
     return err_set(e, EINVAL,
         "TZ: there is no time zone \"%s\"%s%s%s (or the package tzdata is missing)",
-        UTF8_SHORT(s, 60), hint ? "; did you mean " : "", hint ? meant : "", hint ? "?" : "");
+        UTF8_SHORT(s, 60), hint ? N_("; did you mean ") : "", hint ? meant : "", hint ? "?" : "");
 }

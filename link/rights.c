@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 #define ROW(program, cmd, action, member, least, confirm, logged)                                  \
     {                                                                                              \
@@ -182,9 +183,9 @@ char *rights_object(const json_t *request)
 
 static const char *who_may(enum rights_level least)
 {
-    return least >= RIGHTS_MACHINE ? "root, with elexgate(1) on the machine itself"
-           : least == RIGHTS_ADMIN ? "an admin who is signed in"
-                                   : "somebody who is signed in";
+    return least >= RIGHTS_MACHINE ? N_("root, with elexgate(1) on the machine itself")
+           : least == RIGHTS_ADMIN ? N_("an admin who is signed in")
+                                   : N_("somebody who is signed in");
 }
 
 int rights_check(enum rights_program program, enum rights_level level, const json_t *request,

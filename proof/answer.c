@@ -7,6 +7,7 @@
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 /* A proof that no account fits means a new certificate of the server, or nonsense. After nonsense
  * the server is not asked again for so long. */
@@ -83,8 +84,8 @@ static int find_proof(struct answer_server *a, const struct question *q, uint64_
         return r;
     if (!used)
         return err_set(e, ENOENT, "%s",
-            n ? "the proof is not one that the database server made for this user"
-              : "no account of this name has a password of a kind that makes proofs");
+            n ? N_("the proof is not one that the database server made for this user")
+              : N_("no account of this name has a password of a kind that makes proofs"));
     proof_make(used, q->scramble, q->certificate, out);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "backup/archive/age_crypto.h"
 #include "common/config.h"
 #include "common/file.h"
+#include "common/lang.h"
 
 #define HEADER_MAX       16384
 #define IDENTITY_MAX     50
@@ -164,30 +165,30 @@ static int read_stanzas(struct age_reader *r, const struct keys *k, uint8_t *fil
     size_t len, stanzas = 0;
     bool scrypt = false;
     if (!next_line(r, &line, &len) || !starts(line, len + 1, AGE_MAGIC))
-        return broken(e, "it does not begin as one");
+        return broken(e, N_("it does not begin as one"));
     for (;;) {
         if (!next_line(r, &line, &len))
-            return broken(e, "its header is cut off");
+            return broken(e, N_("its header is cut off"));
         if (starts(line, len, "--- ")) {
             *mac = line;
             *mac_len = len;
-            return stanzas > 0 ? 0 : broken(e, "its header has no recipient");
+            return stanzas > 0 ? 0 : broken(e, N_("its header has no recipient"));
         }
         if (!starts(line, len, "-> ") || ++stanzas > STANZAS_MAX || scrypt)
-            return broken(e, "its header is damaged");
+            return broken(e, N_("its header is damaged"));
         struct stanza s = {line + 3, len - 3, NULL, 0};
         scrypt = starts(s.args, s.args_len, "scrypt ");
         /* Our two kinds have one short body line; others may have more, ended by a short one. */
         do {
             if (!next_line(r, &line, &len) || len > 64)
-                return broken(e, "its header is damaged");
+                return broken(e, N_("its header is damaged"));
             if (!s.body) {
                 s.body = line;
                 s.body_len = len;
             }
         } while (len == 64);
         if (!k->file_key && try_stanza(&s, k, stanzas, file_key, found) < 0)
-            return broken(e, "its header is damaged");
+            return broken(e, N_("its header is damaged"));
     }
 }
 
@@ -209,8 +210,8 @@ static int read_header(struct age_reader *r, const struct keys *k, struct err *e
     } else if (!found) {
         err_set(e, EACCES, "%s",
             k->passphrase
-                ? "the archive is encrypted, and the passphrase does not open it"
-                : "the archive is encrypted, and no identity given opens it ([archive] identity_file)");
+                ? N_("the archive is encrypted, and the passphrase does not open it")
+                : N_("the archive is encrypted, and no identity given opens it ([archive] identity_file)"));
         return AGE_LOCKED;
     }
     size_t text_len = (size_t)(mac_line - (const char *)r->head) + 3;
@@ -218,9 +219,9 @@ static int read_header(struct age_reader *r, const struct keys *k, struct err *e
     age_hmac(mac_key, (const char *)r->head, text_len, want);
     if (!age_base64_decode(mac_line + 4, mac_len - 4, mac, sizeof mac) ||
         CRYPTO_memcmp(mac, want, sizeof mac) != 0)
-        return broken(e, "its header is damaged (MAC)");
+        return broken(e, N_("its header is damaged (MAC)"));
     if (below_fill(r, nonce, sizeof nonce, e) != sizeof nonce)
-        return broken(e, "it is cut off behind its header");
+        return broken(e, N_("it is cut off behind its header"));
     age_hkdf(file_key, AGE_FILE_KEY, nonce, sizeof nonce, "payload", r->key);
     OPENSSL_cleanse(file_key, sizeof file_key);
     return 0;
@@ -234,7 +235,7 @@ static int next_chunk(struct age_reader *r, struct err *e)
     if (n < 0)
         return (int)n;
     if (n < AGE_TAG || (n == AGE_TAG && r->number > 0))
-        return broken(e, "it is cut off");
+        return broken(e, N_("it is cut off"));
     size_t len = (size_t)n - AGE_TAG;
     bool last = len < AGE_CHUNK;
     age_nonce(r->number, last, nonce);
@@ -248,7 +249,7 @@ static int next_chunk(struct age_reader *r, struct err *e)
         return err_set(e, EBADMSG, "encrypted file (age): block %llu is damaged or cut off",
             (unsigned long long)r->number + 1);
     if (last && below_fill(r, &extra, 1, e) != 0)
-        return broken(e, "something follows its end");
+        return broken(e, N_("something follows its end"));
     r->number++;
     r->done = last;
     r->clear_pos = 0;

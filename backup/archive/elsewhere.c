@@ -73,7 +73,7 @@ int elsewhere_find(
     if (fd < 0 || fstatat(fd, base, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
         return unreachable(dirfd, name, path, target, strerror(errno), e);
     if (!S_ISREG(out->st.st_mode) || out->st.st_uid != folder.st_uid)
-        return unreachable(dirfd, name, path, target, "it is no file of the server's user", e);
+        return unreachable(dirfd, name, path, target, N_("it is no file of the server's user"), e);
     memcpy(out->name, base, strlen(base) + 1);
     memcpy(out->as, name, n + 1);
     if (ends(name, ".isl"))

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "common/lang.h"
+
 #define SERIAL_IN (256 * 1024)
 
 struct slot {
@@ -66,9 +68,9 @@ static void slot_inflate(struct gzip_reader *r, void *state, struct slot *s)
     size_t body_len = s->in_len - GZIP_HEADER - GZIP_TRAILER;
     s->out_len = get32(trailer + 4);
     if (s->out_len > GZIP_BLOCK_MAX)
-        s->problem = "claims an impossible length";
+        s->problem = N_("claims an impossible length");
     else if (r->backend->block(state, body, body_len, s->out, s->out_len) < 0)
-        s->problem = "cannot be inflated";
+        s->problem = N_("cannot be inflated");
     else if (r->backend->crc(0, s->out, s->out_len) != get32(trailer))
         s->problem = "has a wrong CRC";
 }
@@ -171,18 +173,18 @@ static int read_member(struct gzip_reader *r, struct slot *s, struct err *e)
     }
     size_t total;
     if (r->head_len < GZIP_HEADER)
-        return damaged(r, offset, "is cut off in its header"), 0;
+        return damaged(r, offset, N_("is cut off in its header")), 0;
     if (!header_ours(r->head, &total))
-        return damaged(r, offset, "has a broken header"), 0;
+        return damaged(r, offset, N_("has a broken header")), 0;
     if (total < GZIP_HEADER + GZIP_TRAILER || total > GZIP_MEMBER_MAX)
-        return damaged(r, offset, "claims an impossible length"), 0;
+        return damaged(r, offset, N_("claims an impossible length")), 0;
     memcpy(s->in, r->head, GZIP_HEADER);
     r->head_len = 0;
     ssize_t n = fill(r, s->in + GZIP_HEADER, total - GZIP_HEADER, e);
     if (n < 0)
         return (int)n;
     if ((size_t)n < total - GZIP_HEADER)
-        return damaged(r, offset, "is cut off"), 0;
+        return damaged(r, offset, N_("is cut off")), 0;
     s->in_len = total;
     s->offset = offset;
     s->problem = NULL;
@@ -247,7 +249,7 @@ static int between_members(struct gzip_reader *r, struct err *e)
         r->z.avail_in = (uInt)n;
     }
     if (*r->z.next_in != 0x1f) {
-        damaged(r, r->offset - r->z.avail_in, "is not gzip");
+        damaged(r, r->offset - r->z.avail_in, N_("is not gzip"));
         if (e)
             *e = r->damage;
         return r->damaged;
@@ -282,7 +284,7 @@ static int next_serial(struct gzip_reader *r, const uint8_t **data, size_t *len,
             if (n < 0)
                 return (int)n;
             if (n == 0)
-                return serial_damage(r, "is cut off", e);
+                return serial_damage(r, N_("is cut off"), e);
             r->z.next_in = r->serial_in;
             r->z.avail_in = (uInt)n;
         }
@@ -291,7 +293,7 @@ static int next_serial(struct gzip_reader *r, const uint8_t **data, size_t *len,
             r->in_member = false;
             r->members++;
         } else if (z != Z_OK && z != Z_BUF_ERROR) {
-            return serial_damage(r, r->z.msg ? r->z.msg : "cannot be inflated", e);
+            return serial_damage(r, r->z.msg ? r->z.msg : N_("cannot be inflated"), e);
         }
     }
     *data = r->serial_out;
@@ -307,7 +309,7 @@ static int choose_mode(struct gzip_reader *r, struct err *e)
         return (int)n;
     r->head_len = (size_t)n;
     if (n == 0)
-        return damaged(r, 0, "is missing: the file is empty");
+        return damaged(r, 0, N_("is missing: the file is empty"));
     if (n == GZIP_HEADER && header_ours(r->head, &total))
         start_parallel(r);
     else

@@ -13,6 +13,7 @@
 #include "backup/archive/age.h"
 #include "backup/archive/seal.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 #define LINE_MAX_BYTES (64 * 1024 * 1024) /* the head, with its tables and notes */
 #define READ_STEP      65536
@@ -55,7 +56,7 @@ static int read_line(struct manifest_file *f, const char **line, size_t *len, st
         }
         seen = f->end - f->start;
         if (seen > LINE_MAX_BYTES)
-            return damaged(e, "a line is too long");
+            return damaged(e, N_("a line is too long"));
         if (f->start > 0)
             memmove(f->buf, f->buf + f->start, seen);
         f->start = 0;
@@ -68,7 +69,7 @@ static int read_line(struct manifest_file *f, const char **line, size_t *len, st
         if (n < 0)
             return (int)n;
         if (n == 0)
-            return seen == 0 ? 1 : damaged(e, "it is cut off in the middle of a line");
+            return seen == 0 ? 1 : damaged(e, N_("it is cut off in the middle of a line"));
         f->end += (size_t)n;
     }
 }
@@ -103,7 +104,7 @@ static int open_sources(struct manifest_file *f, const char *path, const char *i
     size_t n = strlen(path);
     if (!age_begins(f->fd))
         return n > 4 && strcmp(path + n - 4, ".age") == 0
-                   ? damaged(e, "it is not encrypted, though its name says so")
+                   ? damaged(e, N_("it is not encrypted, though its name says so"))
                    : 0;
     int r = age_source(f->file, identity_file, passphrase, &f->plain, e);
     return r == -EBADMSG ? -EINVAL : r;
@@ -111,12 +112,12 @@ static int open_sources(struct manifest_file *f, const char *path, const char *i
 
 static int rotten(struct err *e)
 {
-    return damaged(e, "it was edited or has rotted (its own SHA-256 does not fit)");
+    return damaged(e, N_("it was edited or has rotted (its own SHA-256 does not fit)"));
 }
 
 static int swapped(struct err *e)
 {
-    return damaged(e, "it is not the one that belongs to this archive: it was exchanged");
+    return damaged(e, N_("it is not the one that belongs to this archive: it was exchanged"));
 }
 
 /* The lines before the entries. */
@@ -126,14 +127,14 @@ static int read_head(struct manifest_file *f, struct err *e)
     size_t len;
     int r = read_line(f, &line, &len, e);
     if (r == 1)
-        r = damaged(e, "it is empty");
+        r = damaged(e, N_("it is empty"));
     int old = r == 0 ? manifest_seal_parse(line, len, &f->seal, e) : 0;
     if (r == 0 && old < 0)
         r = old;
     if (r == 0 && !old) {
         r = read_line(f, &line, &len, e);
         if (r == 1)
-            r = damaged(e, "it is cut off: the head is missing");
+            r = damaged(e, N_("it is cut off: the head is missing"));
     }
     if (r == 0)
         r = manifest_head_parse(line, len, &f->head, e);
@@ -184,7 +185,7 @@ static int check_old_last(
                         end = sizeof OLD_LAST_END - 1;
     if (len != begin + hex_len + end + 1 || memcmp(line, OLD_LAST_BEGIN, begin) != 0 ||
         memcmp(line + begin + hex_len, OLD_LAST_END, end) != 0)
-        return damaged(e, "its last line is not as Elexgate writes it");
+        return damaged(e, N_("its last line is not as Elexgate writes it"));
     if (memcmp(line + begin, sum, hex_len) != 0)
         return rotten(e);
     memcpy(f->digest, sum, sizeof f->digest);
@@ -202,14 +203,14 @@ static int check_last(struct manifest_file *f, const char *line, size_t len, str
     if (f->head.version == 1)
         r = check_old_last(f, line, len, got, e);
     else if (len != sizeof LAST - 1 || memcmp(line, LAST, len) != 0)
-        r = damaged(e, "its last line is not as Elexgate writes it");
+        r = damaged(e, N_("its last line is not as Elexgate writes it"));
     else if (strcmp(got, f->head.entries_sha256) != 0)
         r = rotten(e);
     if (r < 0)
         return r;
     r = read_line(f, &line, &len, e);
     if (r == 0)
-        return damaged(e, "something follows its last line");
+        return damaged(e, N_("something follows its last line"));
     f->ended = true;
     return r < 0 ? r : 1;
 }
@@ -225,7 +226,7 @@ int manifest_file_next(struct manifest_file *f, struct manifest_entry *en, struc
         return r;
     if (r == 1) {
         f->ended = true;
-        return f->has_head ? damaged(e, "it is cut off: the last line is missing") : 1;
+        return f->has_head ? damaged(e, N_("it is cut off: the last line is missing")) : 1;
     }
     if (line[0] == ']' && f->has_head)
         return check_last(f, line, len, e);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define PROGRESS_MS 100
@@ -95,7 +96,7 @@ static int open_list(struct pack *p, struct err *e)
     p->list_fd = openat(p->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (p->list_fd < 0)
         return err_sys(e, errno, "cannot make a temporary file in %s", p->folder);
-    struct sink *below = sink_file(p->list_fd, "the list of files");
+    struct sink *below = sink_file(p->list_fd, N_("the list of files"));
     if (!p->encrypted) {
         p->list = below;
         return 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "backup/archive/elsewhere.h"
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define DEPTH_MAX 100
@@ -144,7 +145,8 @@ static void sum_only(struct walk *w, const char *path, const struct stat *st)
 /* e has why. */
 static int leave_out(struct pack *p, const char *path, struct err *e)
 {
-    _cleanup_free_ char *words = xasprintf("%s was left out: %s", path, e ? e->text : "unreadable");
+    _cleanup_free_ char *words = xasprintf(
+        N_("%s was left out: %s"), path, e ? e->text : "unreadable");
     pack_leave_out(&p->reader, words);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "backup/archive/parse_internal.h"
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/reckoner.h"
 #include "common/utf8.h"
 
@@ -130,7 +131,7 @@ static int ended_early(struct parser *p, struct err *e)
     char how[80], words[160];
     bool over = process_wait(&p->child, EXIT_MS, NULL, NULL) == 0;
     int status = p->child.status;
-    utf8_format(words, sizeof words, "the program that unpacks it %s",
+    utf8_format(words, sizeof words, N_("the program that unpacks it %s"),
         over ? process_how(&p->child, how, sizeof how) : "stopped");
     int r = broken(p, words, e);
     /* from outside, as without memory: that says nothing of the file */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include "backup/archive/parse_internal.h"
+#include "common/lang.h"
 
 #define CHUNK  (256u * 1024u)
 #define HEAD   1024u /* enough to know any of them */
@@ -186,7 +187,7 @@ static int begin_text(struct opened *o, const char *data, size_t n)
         return 0;
     parse_put(o->out, PARSE_NOTE, form, NULL, 0);
     o->utf16 = o->tables->forms[form];
-    return o->utf16 == (iconv_t)-1 ? damaged(o, "it cannot be converted from UTF-16 here") : 0;
+    return o->utf16 == (iconv_t)-1 ? damaged(o, N_("it cannot be converted from UTF-16 here")) : 0;
 }
 
 static int put_utf16(struct opened *o, const char *data, size_t n)
@@ -202,7 +203,7 @@ static int put_utf16(struct opened *o, const char *data, size_t n)
         n -= take;
         bool whole = iconv(o->utf16, &from, &left, &to, &room) != (size_t)-1;
         if (!whole && (errno != EINVAL || left >= sizeof o->rest))
-            return damaged(o, "it is no UTF-16 text");
+            return damaged(o, N_("it is no UTF-16 text"));
         o->n_rest = left;
         memcpy(o->rest, from, left);
         const char *text = out;
@@ -253,7 +254,7 @@ static la_ssize_t feed_read(struct archive *a, void *ctx, const void **data)
     *data = f->buf;
     if (n < 0) {
         f->o->failed = (int)n;
-        archive_set_error(a, EIO, "the source cannot be read");
+        archive_set_error(a, EIO, N_("the source cannot be read"));
     }
     return n;
 }
@@ -348,7 +349,7 @@ void parse_sql(struct source *in, struct parse_tables *t, unsigned threads, stru
         code = read_layer(&o, &file);
     }
     if (code == 0 && o.n_rest > 0)
-        code = damaged(&o, "it ends in the middle of a character");
+        code = damaged(&o, N_("it ends in the middle of a character"));
     if (code == 0)
         parse_put(out, PARSE_END, o.bytes, NULL, 0);
     for (size_t i = 0; i < PARSE_NOTES; i++)

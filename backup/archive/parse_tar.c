@@ -5,6 +5,7 @@
 
 #include "backup/archive/parse_internal.h"
 #include "backup/archive/parse_member.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define TAR_END 1024 /* zeros at the end of a tar */
@@ -97,8 +98,8 @@ static int next_member(struct tar *t)
     if (!parse_member_put(&t->member, ae)) {
         parse_put_damage(t->out,
             archive_entry_pathname(ae)
-                ? "a member with too long a name or too many attributes at byte %" PRIu64
-                : "a member without a name at byte %" PRIu64,
+                ? N_("a member with too long a name or too many attributes at byte %" PRIu64)
+                : N_("a member without a name at byte %" PRIu64),
             t->bytes);
         return -1;
     }

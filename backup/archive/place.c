@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backup/archive/attributes.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 #include "backup/rules/manifest.h" /* manifest_path_valid */
 
@@ -110,7 +111,7 @@ int place_folder(struct place *p, const char *path, const struct place_meta *m, 
     const char *name;
     struct stat st;
     if (!manifest_path_valid(path))
-        return unsafe(e, path, "this path leaves its folder");
+        return unsafe(e, path, N_("this path leaves its folder"));
     int at = parent_of(p, path, true, &name, e);
     if (at < 0)
         return outcome(at);
@@ -133,13 +134,13 @@ int place_file(struct place *p, const char *path, int *fd, struct err *e)
 {
     const char *name;
     if (!manifest_path_valid(path))
-        return unsafe(e, path, "this path leaves its folder");
+        return unsafe(e, path, N_("this path leaves its folder"));
     int at = parent_of(p, path, true, &name, e);
     if (at < 0)
         return outcome(at);
     int f = openat(at, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (f < 0 && errno == EEXIST)
-        return unsafe(e, path, "comes twice, or was there already");
+        return unsafe(e, path, N_("comes twice, or was there already"));
     if (f < 0)
         return err_sys(e, errno, "cannot make %s", path);
     *fd = f;
@@ -221,7 +222,7 @@ static int make_link(struct place *p, const struct kept_link *l, struct err *e)
 {
     const char *name;
     if (!manifest_path_valid(l->path))
-        return unsafe(e, l->path, "this path leaves its folder");
+        return unsafe(e, l->path, N_("this path leaves its folder"));
     int at = parent_of(p, l->path, true, &name, e);
     if (at < 0)
         return outcome(at);

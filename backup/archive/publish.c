@@ -11,6 +11,7 @@
 #include "backup/archive/unpack_internal.h"
 #include "common/clock.h"
 #include "common/hex.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 /* The entry lines from their begin. Both sources are the caller's to drop, plain first. */
@@ -18,7 +19,7 @@ static int list_source(struct pack *p, struct source **file, struct source **pla
 {
     if (lseek(p->list_fd, 0, SEEK_SET) < 0)
         return err_sys(e, errno, "cannot read the list of files");
-    *file = source_file(p->list_fd, "the list of files");
+    *file = source_file(p->list_fd, N_("the list of files"));
     *plain = *file;
     int r = p->encrypted ? age_source_with_key(*file, p->list_key, plain, e) : 0;
     if (r < 0)

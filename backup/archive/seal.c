@@ -1,6 +1,7 @@
 /* Ed25519 by OpenSSL. */
 #include "backup/archive/seal.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -73,8 +74,8 @@ int seal_key_parse(const char *text, struct seal_key *out, struct err *e)
     int r = 0;
     if (*text || n != end + 1 + SUM_HEX || strncmp(clean, SPARE_BEGIN, begin) != 0 ||
         clean[end] != ':') {
-        r = err_set(
-            e, EINVAL, "this is no backup key: it begins with " SPARE_BEGIN " and has 95 signs");
+        r = err_set(e, EINVAL,
+            "this is no backup key: it begins with " SPARE_BEGIN N_(" and has 95 signs"));
     } else {
         clean[end] = 0;
         hex_sha256(clean + begin, 64, sum);

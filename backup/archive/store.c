@@ -13,6 +13,7 @@
 #include "backup/archive/medium.h"
 #include "backup/archive/status_file.h"
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 char *store_path(const char *folder, const struct store_item *it, enum archive_name_kind kind)
@@ -120,21 +121,21 @@ static void look_at(const char *folder, const struct trust *trust, struct store_
         it->sequence = it->manifest.sequence; /* of another's, it counts something else */
     if (r < 0) {
         if (access(plain, F_OK) < 0)
-            problem(it, "the manifest is missing");
+            problem(it, N_("the manifest is missing"));
         else
             problem(it, "%s", UTF8_SHORT(e.text, 190));
     } else if (!fits) {
-        problem(it, "the manifest is that of %s_%s", UTF8_SHORT(it->manifest.type, 40),
+        problem(it, N_("the manifest is that of %s_%s"), UTF8_SHORT(it->manifest.type, 40),
             it->manifest.run);
     } else if (!there) {
-        problem(it, "the archive is missing");
+        problem(it, N_("the archive is missing"));
     } else if (it->size != it->manifest.archive.size) {
-        problem(it, "the archive has %llu bytes, the manifest says %llu",
+        problem(it, N_("the archive has %llu bytes, the manifest says %llu"),
             (unsigned long long)it->size, (unsigned long long)it->manifest.archive.size);
     } else if (it->encrypted && access(full, F_OK) < 0) {
-        problem(it, "the encrypted manifest is missing");
+        problem(it, N_("the encrypted manifest is missing"));
     } else if (it->encrypted != (it->manifest.archive.encryption != NULL)) {
-        problem(it, "archive and manifest do not agree whether it is encrypted");
+        problem(it, N_("archive and manifest do not agree whether it is encrypted"));
     }
 }
 
@@ -198,7 +199,7 @@ static void add_gone(struct store_list *l, const char *type, const struct trust 
         it->gone = l->count > before;
         it->standing = entry->what == LEDGER_ADOPTED ? STANDING_ADOPTED : STANDING_OWN;
         if (it->gone) {
-            problem(it, "it is gone: this machine made it and did not remove it");
+            problem(it, N_("it is gone: this machine made it and did not remove it"));
         } else if (*it->digest) {
             it->standing = STANDING_REPLACED;
             problem(it, "%s", standing_words(STANDING_REPLACED));

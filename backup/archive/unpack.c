@@ -15,6 +15,7 @@
 #include "backup/archive/unpack_internal.h"
 #include "common/utf8.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 /* ---- reading ---- */
 
@@ -25,12 +26,10 @@ static bool may_go_on(struct unpack *u)
 
 int unpack_damage(struct err *e, const char *fmt, ...)
 {
-    char text[400];
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(text, sizeof text, fmt, ap);
+    (void)err_set_v(e, EBADMSG, fmt, ap);
     va_end(ap);
-    err_set(e, EBADMSG, "%s", text);
     return UNPACK_DAMAGED;
 }
 
@@ -59,7 +58,7 @@ static int take_member(struct unpack *u, const struct parse_frame *f, struct err
     if (raw && !*path && archive_entry_filetype(u->entry) == AE_IFDIR)
         return 0; /* "./" of old archives */
     if (!manifest_path_valid(path))
-        return unpack_unsafe(e, raw ? raw : "", "a path that leaves its folder");
+        return unpack_unsafe(e, raw ? raw : "", N_("a path that leaves its folder"));
     tell_unpacked(u, path);
     return unpack_member(u, path, u->entry, e);
 }
@@ -94,8 +93,9 @@ static int open_layers(struct unpack *u, const uint8_t *age_key, struct err *e)
     u->plain = u->file;
     bool age = age_key || age_begins(u->fd);
     if (m && age != (m->archive.encryption != NULL))
-        return unpack_damage(e, age ? "the archive is encrypted, its manifest says that it is not"
-                                    : "the archive is not encrypted, its manifest says that it is");
+        return unpack_damage(
+            e, age ? "the archive is encrypted, its manifest says that it is not"
+                   : N_("the archive is not encrypted, its manifest says that it is"));
     int r = 0;
     if (age_key)
         r = age_source_with_key(u->file, age_key, &u->plain, e);
@@ -121,8 +121,10 @@ static int check_totals(struct unpack *u, struct err *e)
     struct err why = {0};
     struct manifest_entry more;
     int r = manifest_file_next(u->entries, &more, &why);
-    if (r < 0)
-        return unpack_damage(e, "%s", UTF8_SHORT(why.text, 390));
+    if (r < 0) {
+        (void)err_copy(e, EBADMSG, &why);
+        return UNPACK_DAMAGED;
+    }
     if (r == 0) {
         r = unpack_damage(
             e, "the manifest has %s, which is missing in the archive", UTF8_SHORT(more.path, 200));

@@ -9,6 +9,7 @@
 #include "backup/archive/attributes.h"
 #include "common/utf8.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 #define HOLE_BLOCK 4096
 
@@ -29,8 +30,10 @@ static int next_entry(struct unpack *u, const char *path, struct err *e)
     if (r == 1)
         return unpack_damage(
             e, "the archive holds %s, which the manifest does not know", UTF8_SHORT(path, 200));
-    if (r < 0)
-        return unpack_damage(e, "%s", UTF8_SHORT(why.text, 390));
+    if (r < 0) {
+        (void)err_copy(e, EBADMSG, &why);
+        return UNPACK_DAMAGED;
+    }
     if (strcmp(u->want.path, path) != 0)
         return unpack_damage(e, "the archive holds %s where the manifest has %s",
             UTF8_SHORT(path, 150), UTF8_SHORT(u->want.path, 150));
@@ -193,7 +196,7 @@ static int copy_content(
 static int check_limits(struct unpack *u, const char *path, uint64_t size, struct err *e)
 {
     if (size > u->max_bytes || u->result.bytes > u->max_bytes - size)
-        return unpack_unsafe(e, path, "more bytes than the archive may hold");
+        return unpack_unsafe(e, path, N_("more bytes than the archive may hold"));
     return 0;
 }
 
@@ -226,7 +229,7 @@ static int take_file(struct unpack *u, const char *path, struct archive_entry *a
     if (r != 0)
         return r;
     if (u->place && (m.mode & 06000))
-        return unpack_unsafe(e, path, "a file with setuid or setgid bits");
+        return unpack_unsafe(e, path, N_("a file with setuid or setgid bits"));
     bool place = u->place && !(u->compare && u->want.replaced);
     if (place)
         r = place_file(u->place, path, &fd, e);
@@ -250,7 +253,7 @@ static int take_link(struct unpack *u, const char *path, struct archive_entry *a
         return 0;
     if (!u->o->symlinks)
         return unpack_unsafe(
-            e, path, "a symbolic link, which has no place in this kind of archive");
+            e, path, N_("a symbolic link, which has no place in this kind of archive"));
     if (!target || !*target || (!u->o->links_out && !place_symlink_safe(path, target)))
         u->result.links_left_out++;
     else
@@ -262,11 +265,12 @@ int unpack_member(struct unpack *u, const char *path, struct archive_entry *ae, 
 {
     mode_t type = archive_entry_filetype(ae);
     if (u->result.files + u->result.directories + u->result.symlinks >= u->max_files)
-        return unpack_unsafe(e, path, "more files than the archive may hold");
+        return unpack_unsafe(e, path, N_("more files than the archive may hold"));
     if (archive_entry_hardlink(ae))
         return unpack_unsafe(e, path, "a hard link");
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
-        return unpack_unsafe(e, path, "neither a file nor a folder (a device, a FIFO or a socket)");
+        return unpack_unsafe(
+            e, path, N_("neither a file nor a folder (a device, a FIFO or a socket)"));
     enum manifest_entry_type t = type == AE_IFREG   ? ENTRY_FILE
                                  : type == AE_IFDIR ? ENTRY_DIRECTORY
                                                     : ENTRY_SYMLINK;

@@ -9,6 +9,7 @@
 #include "backup/archive/stream.h"
 #include "common/clock.h"
 #include "common/hex.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 /* Encrypted and no key here: the file's own size and hash are what can be compared. */
@@ -100,7 +101,7 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
         utf8_format(v.words, sizeof v.words, "%s",
             v.whole_file_only
                 ? "the file is as it was written; its content is encrypted and was not looked at"
-                : "every file is as it was backed up");
+                : N_("every file is as it was backed up"));
     if (o->record && !it->gone && *it->digest) {
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();

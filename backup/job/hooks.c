@@ -65,5 +65,5 @@ void hook_after(
 {
     struct err e = {0};
     if (run_hook(r, event, types, &exit_code, error, &e) < 0)
-        run_note("%s", e.text);
+        run_tell(&e);
 }

@@ -51,7 +51,7 @@ static json_t *ask_proxy(const char *socket)
         said = json_incref(idle);
         json_object_set_new(said, "known", json_true());
     } else {
-        said = unknown(r < 0 ? e.text : "the proxy's answer says nothing about being idle");
+        said = unknown(r < 0 ? e.text : N_("the proxy's answer says nothing about being idle"));
     }
     return said;
 }

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/hex.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define TEXT_MAX  (1024 * 1024)
@@ -85,7 +86,8 @@ static json_t *take_change(json_t *values, struct change *ch)
     json_object_foreach (values, name, value) {
         const struct option *o = find_option(name);
         if (!o)
-            return refuse(EINVAL, NULL, NULL, "there is no option \"%s\"", UTF8_SHORT(name, 80));
+            return refuse(
+                EINVAL, NULL, NULL, N_("there is no option \"%s\""), UTF8_SHORT(name, 80));
         if (!o->page)
             return refuse(EPERM, o->section, o->key,
                 "[%s] %s is not changed from here, only in the file", o->section, o->key);

@@ -116,6 +116,23 @@ void run_note(const char *fmt, ...)
     run_event(event);
 }
 
+void run_tell(const struct err *why)
+{
+    json_t *event = json_pack("{ss}", "event", "note");
+    phrase_put(event, "text", error_phrase_json(why));
+    run_event(event);
+}
+
+void run_tell_of(const struct err *why, const char *fmt, ...)
+{
+    struct err whole = *why;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)err_prefix_v(&whole, 0, fmt, ap);
+    va_end(ap);
+    run_tell(&whole);
+}
+
 void run_warn(const char *what, json_t *said)
 {
     json_t *event = json_pack("{ssss}", "event", "warning", "what", what);

@@ -89,8 +89,11 @@ int run_find(struct run *r, const char *which, const char *type, bool foreign,
 void run_event(json_t *event);
 /* From now on every event goes there too, until the process ends; takes fd over. */
 void run_also_to(int fd);
-/* A phrase: N_("...") where people read it. */
 void run_note(const char *fmt, ...) PRINTF(1, 2);
+/* An error that does not end the run, in the reader's language too; alone, or behind "sentence: ".
+ */
+void run_tell(const struct err *why);
+void run_tell_of(const struct err *why, const char *fmt, ...) PRINTF(2, 3);
 /* What must be seen by people though the run is good: kept with the run. what: one word; takes the
  * phrase over. */
 void run_warn(const char *what, json_t *phrase);

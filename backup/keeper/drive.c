@@ -9,6 +9,7 @@
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/log.h"
 #include "common/utf8.h"
 
@@ -78,7 +79,7 @@ static void start_pending(struct keeper *k, const char *method)
 static void skip(struct keeper *k, int64_t due_ms)
 {
     char words[300];
-    utf8_format(words, sizeof words, "the database was not idle before the deadline: %s",
+    utf8_format(words, sizeof words, N_("the database was not idle before the deadline: %s"),
         k->plan.decision.words);
     log_event(LOG_ERROR, "backup-skipped", LOG_S("reason", k->plan.decision.reason),
         LOG_S("text", words));

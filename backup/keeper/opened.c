@@ -73,7 +73,7 @@ static void on_opened_end(void *ctx, int exit_code, int signal)
     bool good = !signal && (exit_code == EXIT_GOOD || o->closing);
     char words[80];
     if (signal) {
-        snprintf(words, sizeof words, "the job was ended by signal %d", signal);
+        snprintf(words, sizeof words, N_("the job was ended by signal %d"), signal);
         error = words;
     }
     log_event(good ? LOG_INFO : LOG_WARNING, "backup-closed", LOG_S("which", o->which),

@@ -128,10 +128,10 @@ static void on_job_end(void *ctx, int exit_code, int signal)
     const char *error = json_get_str(k->current.last, "error");
     char words[80];
     if (signal) {
-        snprintf(words, sizeof words, "the job was ended by signal %d", signal);
+        snprintf(words, sizeof words, N_("the job was ended by signal %d"), signal);
         error = words;
     } else if (!k->current.last && exit_code) {
-        error = "the job ended without a result; its log says why";
+        error = N_("the job ended without a result; its log says why");
     }
     enum keeper_kind kind = k->current.kind;
     log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end",

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 #include "common/process.h"
 
 #define END_MS 10000
@@ -133,7 +134,7 @@ static int find_input(const struct monitor_request *q, const struct config *c, i
     const struct kind *k = kind_of(q->kind);
     if ((k->input != INPUT_NOTHING) != (given >= 0))
         return err_set(e, EINVAL, "the monitor refuses a job: %s",
-            given >= 0 ? "it reads nothing" : "it reads something, and nothing came");
+            given >= 0 ? N_("it reads nothing") : N_("it reads something, and nothing came"));
     _cleanup_free_ char *upload = kind_upload(q);
     int r = upload                   ? open_upload(c, upload, opened, e)
             : k->input == INPUT_TOLD ? act_read(given, told, opened, e)

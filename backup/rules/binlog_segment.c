@@ -1,6 +1,7 @@
 #include "backup/rules/binlog_segment.h"
 #include "common/hex.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -115,14 +116,14 @@ static int wrong(struct err *e, const char *what)
 static int check(const struct raw *r, struct binlog_segment *s, struct err *e)
 {
     if (strcmp(r->format, "elexgate-binlog") != 0 || r->version != BINLOG_SEGMENT_VERSION)
-        return wrong(e, "a format or version that this Elexgate does not know");
+        return wrong(e, N_("a format or version that this Elexgate does not know"));
     if (r->timeline < 1 || !binlog_name_valid(r->file, &s->number))
-        return wrong(e, "timeline or file is none");
+        return wrong(e, N_("timeline or file is none"));
     if (r->from < 0 || r->to < r->from || r->last < r->from || r->last > r->to)
-        return wrong(e, "from, last and to are in a wrong order");
+        return wrong(e, N_("from, last and to are in a wrong order"));
     if (!fits_u32(r->created) || !fits_u32(r->server_id) || !fits_u32(r->begins) ||
         !fits_u32(r->ends) || r->groups < 0 || r->stored_bytes < 0)
-        return wrong(e, "a number is out of range");
+        return wrong(e, N_("a number is out of range"));
     if (!hex_valid(r->sha256, SHA256_HEX_LEN - 1) ||
         (*r->last_sha256 && !hex_valid(r->last_sha256, SHA256_HEX_LEN - 1)) ||
         (*r->previous && !hex_valid(r->previous, SHA256_HEX_LEN - 1)) ||
@@ -130,7 +131,7 @@ static int check(const struct raw *r, struct binlog_segment *s, struct err *e)
         return wrong(e, "a SHA-256 is none");
     if (!*r->stored || *r->stored == '.' || strchr(r->stored, '/') ||
         strlen(r->stored) >= sizeof s->stored || strlen(r->server) >= sizeof s->server)
-        return wrong(e, "a name is none");
+        return wrong(e, N_("a name is none"));
     return 0;
 }
 
@@ -140,9 +141,9 @@ static int fill(const struct raw *r, struct binlog_segment *s, struct err *e)
     while (reason < BINLOG_REASONS && strcmp(r->reason, reasons[reason]) != 0)
         reason++;
     if (reason == BINLOG_REASONS || take_parent(r->parent, &s->parent) < 0)
-        return wrong(e, "reason or parent is none");
+        return wrong(e, N_("reason or parent is none"));
     if (take_stop(r->stop, &s->stop) < 0)
-        return wrong(e, "stop is none");
+        return wrong(e, N_("stop is none"));
     s->timeline = (uint32_t)r->timeline;
     s->reason = (enum binlog_reason)reason;
     s->from = (uint64_t)r->from;
@@ -174,7 +175,7 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
     struct raw r = {0};
     json_error_t why;
     if (len > BINLOG_INDEX_MAX)
-        return wrong(e, "the index is too long");
+        return wrong(e, N_("the index is too long"));
     _cleanup_free_ char *whole = xasprintf("{%.*s", (int)len, text);
     _cleanup_json_ json_t *o = json_loadb(whole, len + 1, JSON_REJECT_DUPLICATES, &why);
     struct binlog_segment *s = xcalloc(1, sizeof *s);

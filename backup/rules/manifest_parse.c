@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/hex.h"
+#include "common/lang.h"
 
 #define HEAD_END     ",\"entries\":["
 #define TEXT_MAX     1000
@@ -50,12 +51,12 @@ static int64_t take_int(struct taking *t, const char *key, int64_t min, int64_t 
     if (!v)
         return 0;
     if (!json_is_integer(v)) {
-        complain(t, key, "is not a whole number");
+        complain(t, key, N_("is not a whole number"));
         return 0;
     }
     int64_t n = json_integer_value(v);
     if (n < min || n > max) {
-        complain(t, key, "is out of range");
+        complain(t, key, N_("is out of range"));
         return 0;
     }
     return n;
@@ -70,7 +71,7 @@ static bool take_bool(struct taking *t, const char *key)
 {
     json_t *v = take_member(t, key);
     if (v && !json_is_boolean(v))
-        complain(t, key, "is not true or false");
+        complain(t, key, N_("is not true or false"));
     return json_is_true(v);
 }
 
@@ -82,7 +83,7 @@ static const char *take_text(struct taking *t, const char *key, bool null_allowe
         return NULL;
     const char *s = json_string_value(v);
     if (!s || strlen(s) > TEXT_MAX) {
-        complain(t, key, s ? "is too long" : "is not a text");
+        complain(t, key, s ? N_("is too long") : N_("is not a text"));
         return NULL;
     }
     return s;
@@ -95,7 +96,7 @@ static int take_word(struct taking *t, const char *key, const char *const *words
         if (strcmp(s, words[i]) == 0)
             return i;
     if (s)
-        complain(t, key, "is not one of the known words");
+        complain(t, key, N_("is not one of the known words"));
     return 0;
 }
 
@@ -104,7 +105,7 @@ static void take_hex(struct taking *t, const char *key, bool null_allowed, char 
 {
     const char *s = take_text(t, key, null_allowed);
     if (s && !hex_valid(s, size - 1))
-        complain(t, key, "is not as long as it must be, in lower-case hexadecimal");
+        complain(t, key, N_("is not as long as it must be, in lower-case hexadecimal"));
     else if (s)
         memcpy(out, s, size);
 }
@@ -122,7 +123,7 @@ static int64_t take_time(struct taking *t, const char *key)
     /* Only our own form, so that nothing depends on the zone of the machine that reads it. */
     if (s && (strlen(s) != CLOCK_ISO_LEN - 1 || clock_parse(s, &ms) < 0 || ms < 0 ||
                  ms > LAST_TIME_MS || strcmp(clock_iso(ms, again), s) != 0))
-        complain(t, key, "is not a time in UTC such as 2026-11-22T21:46:56.123Z");
+        complain(t, key, N_("is not a time in UTC such as 2026-11-22T21:46:56.123Z"));
     return ms;
 }
 
@@ -135,7 +136,7 @@ static char *take_bytes(struct taking *t, const char *key)
     json_t *v = take_member(t, hex ? hex_key : key);
     const char *s = json_string_value(v);
     if (!s || !*s || strlen(s) > MANIFEST_PATH_MAX * (hex ? 2 : 1)) {
-        complain(t, key, "is not a text of the right length");
+        complain(t, key, N_("is not a text of the right length"));
         return NULL;
     }
     if (!hex)
@@ -147,7 +148,7 @@ static char *take_bytes(struct taking *t, const char *key)
         out[i] = (char)strtoul(two, NULL, 16);
     }
     if (!hex_valid(s, 2 * len) || strlen(out) != len) {
-        complain(t, hex_key, "is not hexadecimal");
+        complain(t, hex_key, N_("is not hexadecimal"));
         free(out);
         return NULL;
     }
@@ -157,7 +158,7 @@ static char *take_bytes(struct taking *t, const char *key)
 static bool done(struct taking *t)
 {
     if (!t->bad && t->taken != json_object_size(t->obj))
-        complain(t, "", "has a key that this version does not know");
+        complain(t, "", N_("has a key that this version does not know"));
     return !t->bad;
 }
 
@@ -165,7 +166,7 @@ static bool inner(struct taking *t, const char *key, const char *where, struct t
 {
     json_t *v = take_member(t, key);
     if (v && !json_is_object(v))
-        complain(t, key, "is not an object");
+        complain(t, key, N_("is not an object"));
     *out = (struct taking){v, where, 0, t->e, t->bad};
     return !t->bad;
 }
@@ -180,7 +181,7 @@ static bool read_archive(struct taking *head, struct manifest *m)
     if (file &&
         (!archive_name_parse(file, &name) || name.part || name.kind != ARCHIVE_NAME_ARCHIVE ||
             strcmp(name.type, m->type) != 0 || strcmp(name.run, m->run) != 0))
-        complain(&t, "file", "is not the name of this type and run");
+        complain(&t, "file", N_("is not the name of this type and run"));
     m->archive.file = xstrdup(file);
     m->archive.size = take_uint(&t, "size");
     take_sha256(&t, "sha256", m->archive.sha256);
@@ -188,7 +189,7 @@ static bool read_archive(struct taking *head, struct manifest *m)
     m->archive.level = (int)take_int(&t, "level", 0, 22);
     m->archive.encryption = xstrdup(take_text(&t, "encryption", true));
     if (m->archive.encryption && strcmp(m->archive.encryption, "age") != 0)
-        complain(&t, "encryption", "is not known to this version");
+        complain(&t, "encryption", N_("is not known to this version"));
     return done(&t);
 }
 
@@ -220,7 +221,7 @@ static bool read_binlog(struct taking *head, struct manifest *m)
         return false;
     const char *file = take_text(&t, "file", false);
     if (file && !binlog_name_valid(file, &number))
-        complain(&t, "file", "is not the name of a binary log");
+        complain(&t, "file", N_("is not the name of a binary log"));
     else if (file)
         snprintf(m->server.binlog.file, sizeof m->server.binlog.file, "%s", file);
     m->server.binlog.position = take_uint(&t, "position");
@@ -252,9 +253,9 @@ static json_t *take_array(struct taking *t, const char *key, size_t max)
 {
     json_t *list = take_member(t, key);
     if (list && !json_is_array(list))
-        complain(t, key, "is not a list");
+        complain(t, key, N_("is not a list"));
     else if (json_array_size(list) > max)
-        complain(t, key, "is too long");
+        complain(t, key, N_("is too long"));
     return t->bad ? NULL : list;
 }
 
@@ -284,7 +285,7 @@ static bool read_notes(struct taking *head, struct manifest *m)
     m->notes = n ? xcalloc(n, sizeof *m->notes) : NULL;
     json_array_foreach (list, i, v)
         if (!json_is_string(v))
-            complain(head, "notes", "holds something that is not a text");
+            complain(head, "notes", N_("holds something that is not a text"));
         else
             m->notes[m->note_count++] = xstrdup(json_string_value(v));
     return !head->bad;
@@ -295,17 +296,17 @@ static bool read_identity(struct taking *t, struct manifest *m)
     static const char *const methods[] = {"physical", "dump", "files"};
     const char *format = take_text(t, "format", false);
     if (format && strcmp(format, "elexgate-manifest") != 0)
-        complain(t, "format", "is not elexgate-manifest");
+        complain(t, "format", N_("is not elexgate-manifest"));
     if (t->bad)
         return false;
     if (take_int(t, "version", 0, INT64_MAX) != m->version)
-        complain(t, "version", "is not known: it was written by another version of Elexgate");
+        complain(t, "version", N_("is not known: it was written by another version of Elexgate"));
     const char *type = take_text(t, "type", false);
     if (type && !archive_type_valid(type))
-        complain(t, "type", "is not a valid name");
+        complain(t, "type", N_("is not a valid name"));
     const char *run = take_text(t, "run", false);
     if (run && !run_suffix_valid(run))
-        complain(t, "run", "is not of the form YYYY-MM-DD-HHmm");
+        complain(t, "run", N_("is not of the form YYYY-MM-DD-HHmm"));
     if (t->bad)
         return false;
     memcpy(m->type, type, strlen(type) + 1);
@@ -331,7 +332,7 @@ static bool read_bonds(struct taking *t, struct manifest *m)
     take_hex(t, "full_sha256", true, m->full_sha256, sizeof m->full_sha256);
     take_sha256(t, "entries_sha256", m->entries_sha256);
     if (!t->bad && m->brief != (m->full_sha256[0] != 0))
-        complain(t, "full_sha256", "does not fit to brief");
+        complain(t, "full_sha256", N_("does not fit to brief"));
     return !t->bad;
 }
 
@@ -342,11 +343,11 @@ static bool read_head(struct taking *t, struct manifest *m)
         return false;
     json_t *info = take_member(t, "info");
     if (info && !json_is_object(info))
-        complain(t, "info", "is not an object");
+        complain(t, "info", N_("is not an object"));
     m->info = json_incref(info);
     take_member(t, "entries");
     if (m->brief && (m->table_count > 0 || m->note_count > 0))
-        complain(t, "brief", "does not fit: tables or notes are readable");
+        complain(t, "brief", N_("does not fit: tables or notes are readable"));
     return done(t);
 }
 
@@ -437,7 +438,7 @@ static void read_file_entry(struct taking *t, struct manifest_entry *en)
     if (json_object_get(t->obj, "stored")) {
         en->stored = take_uint(t, "stored");
         if (en->stored >= en->size)
-            complain(t, "stored", "is not smaller than size");
+            complain(t, "stored", N_("is not smaller than size"));
     }
     take_sha256(t, "sha256", en->sha256);
 }
@@ -461,7 +462,7 @@ int manifest_entry_parse(const char *text, size_t len, struct manifest_entry *ou
     struct taking t = {obj, "entries.", 0, e, false};
     en.path = take_bytes(&t, "path");
     if (en.path && !manifest_path_valid(en.path))
-        complain(&t, "path", "leaves its folder");
+        complain(&t, "path", N_("leaves its folder"));
     en.type = (enum manifest_entry_type)take_word(&t, "type", types, 3);
     en.mode = (uint32_t)take_int(&t, "mode", 0, 07777);
     en.mtime_ns = take_int(&t, "mtime_ns", INT64_MIN, INT64_MAX);

@@ -70,7 +70,7 @@ static int read_members(
         const char **at = (const char **)((char *)q + texts[i].at);
         if (v && code == 0 && (!json_is_string(v) || *at))
             code = err_set(e, EINVAL, "\"%s\" must be a text%s", texts[i].name,
-                *at ? ", and only one of \"to\" and \"before\"" : "");
+                *at ? N_(", and only one of \"to\" and \"before\"") : "");
         if (v)
             *at = json_string_value(v);
     }

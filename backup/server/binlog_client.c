@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "common/lang.h"
 #include "common/said.h"
 
 /* The semi-synchronous protocol (MariaDB Knowledge Base, "Semi-Sync Replication"): two bytes before
@@ -65,7 +66,7 @@ static int greet(struct binlog_client *c, const struct binlog_client_options *o,
     snprintf(statements[2], sizeof statements[2], "SET @rpl_semi_sync_slave=%d", o->semi_sync);
     for (size_t i = 0; i < 3; i++)
         if (mysql_query(c->my, statements[i]) != 0)
-            return fail(c, "the binary log cannot be asked for", e);
+            return fail(c, N_("the binary log cannot be asked for"), e);
     return 0;
 }
 
@@ -82,7 +83,7 @@ static int begin(struct binlog_client *c, const struct binlog_client_options *o,
     mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_SERVER_ID, o->server_id);
     mariadb_rpl_optionsv(c->rpl, MARIADB_RPL_FLAGS, flags);
     if (mariadb_rpl_open(c->rpl) != 0)
-        return fail(c, "the binary log cannot be read", e);
+        return fail(c, N_("the binary log cannot be read"), e);
     return 0;
 }
 
@@ -110,7 +111,7 @@ int binlog_client_open(
     int r = 0;
     if (!mysql_real_connect(
             c->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0))
-        r = fail(c, "cannot log in to the database server for its binary log", e);
+        r = fail(c, N_("cannot log in to the database server for its binary log"), e);
     if (r == 0)
         r = greet(c, o, e);
     if (r == 0)
@@ -132,7 +133,7 @@ int binlog_client_next(struct binlog_client *c, const uint8_t **event, size_t *n
     const uint8_t *p = c->my->net.read_pos;
     c->awaited = false;
     if (length == (unsigned long)packet_error)
-        return fail(c, "the binary log ended", e);
+        return fail(c, N_("the binary log ended"), e);
     if (length < 9 && length > 0 && p[0] == 0xfe)
         return 1;
     size_t at = 1; /* behind the byte that says: all is well */

@@ -11,6 +11,7 @@
 #include "backup/server/proxy_link.h"
 #include "backup/server/witness.h"
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 /* Statement limits in seconds, while nobody waits for us, and under the lock. */
@@ -44,7 +45,7 @@ struct fence {
     bool behind; /* all pages are written, but an old server would not make its last checkpoint */
     atomic_bool standing; /* between FLUSH TABLES WITH READ LOCK and UNLOCK */
     atomic_bool lost;
-    char why[256];
+    struct err why;
     struct fence_marks marks;
 };
 
@@ -58,10 +59,10 @@ const char *fence_verdict_name(enum fence_verdict v)
  * UNLOCK TABLES takes well under a millisecond. While the fence is being set up that connection is
  * in the middle of a statement (up to 5 s in the purge wait): then it is killed, which drops the
  * lock. */
-static void let_go(void *ctx, struct server *own, const char *why)
+static void let_go(void *ctx, struct server *own, const struct err *why)
 {
     struct fence *f = ctx;
-    utf8_copy(f->why, sizeof f->why, why);
+    f->why = *why;
     atomic_store(&f->lost, true);
     if (pthread_mutex_trylock(&f->lock_busy) == 0) {
         int r = server_exec(f->lock, NULL, "UNLOCK TABLES");
@@ -261,7 +262,7 @@ static int not_ready(const struct fence *f, struct err *e)
     err_set(e, EBUSY,
         "the server could not finish writing: history %" PRIu64 "%s, %" PRIu64
         " dirty pages, checkpoint age %" PRIu64,
-        m->history, m->history ? " (an open transaction that reads holds it back)" : "",
+        m->history, m->history ? N_(" (an open transaction that reads holds it back)") : "",
         m->pages_dirty, m->checkpoint_age);
     return FENCE_BUSY;
 }
@@ -391,7 +392,7 @@ int fence_take(struct fence *f, struct fence_marks *marks, struct err *e)
     }
     fence_release(f);
     if (atomic_load(&f->lost)) {
-        err_set(e, EBUSY, "%s", f->why);
+        (void)err_copy(e, EBUSY, &f->why);
         return FENCE_YIELDED;
     }
     if (r == -ETIMEDOUT)
@@ -404,36 +405,29 @@ bool fence_lost(const struct fence *f)
     return atomic_load(&f->lost);
 }
 
-const char *fence_why(const struct fence *f)
-{
-    return atomic_load(&f->lost) ? f->why : "";
-}
-
-enum fence_verdict fence_check(struct fence *f, bool files_changed, char *text, size_t text_size)
+enum fence_verdict fence_check(struct fence *f, bool files_changed, struct err *moved)
 {
     struct fence_marks now = {0};
-    struct err lost_e = {0};
     pthread_mutex_lock(&f->lock_busy);
-    int r = read_marks(f->lock, &now, &lost_e);
+    int r = read_marks(f->lock, &now, moved);
     pthread_mutex_unlock(&f->lock_busy);
     const struct fence_marks *m = &f->marks;
-    text[0] = '\0';
     if (atomic_load(&f->lost))
-        utf8_copy(text, text_size, f->why);
+        (void)err_copy(moved, EBUSY, &f->why);
     else if (r < 0)
-        utf8_format(text, text_size, "the lock was lost: %s", lost_e.text);
+        (void)err_prefix(moved, r, "the lock was lost");
     else if (files_changed)
-        snprintf(text, text_size, "a file changed while it was copied");
+        (void)err_set(moved, EBUSY, "a file changed while it was copied");
     else if (now.pages_flushed != m->pages_flushed || now.checkpoint_lsn != m->checkpoint_lsn)
-        snprintf(text, text_size,
+        (void)err_set(moved, EBUSY,
             "the server wrote %" PRIu64 " pages, checkpoint %" PRIu64 " -> %" PRIu64,
             now.pages_flushed - m->pages_flushed, m->checkpoint_lsn, now.checkpoint_lsn);
     else if (now.lsn != m->lsn) {
-        snprintf(text, text_size, "the log moved from %" PRIu64 " to %" PRIu64, m->lsn, now.lsn);
+        (void)err_set(moved, EBUSY, "the log moved from %" PRIu64 " to %" PRIu64, m->lsn, now.lsn);
         return FENCE_RECOVERABLE;
     } else if (f->behind) {
-        snprintf(
-            text, text_size, "the last checkpoint is %" PRIu64 " bytes behind", m->checkpoint_age);
+        (void)err_set(
+            moved, EBUSY, "the last checkpoint is %" PRIu64 " bytes behind", m->checkpoint_age);
         return FENCE_RECOVERABLE;
     } else {
         return FENCE_CLEAN;

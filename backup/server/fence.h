@@ -63,12 +63,11 @@ unsigned fence_settling(const struct fence *f);
 /* 0 and *marks, or a fence_outcome with the reason in *e, or negative. After anything but 0 the
  * server runs as before. */
 int fence_take(struct fence *f, struct fence_marks *marks, struct err *e) MUSTCHECK;
-/* True once the lock was let go for a writer; any thread. fence_why says for whom. */
+/* True once the lock was let go for a writer; any thread. */
 bool fence_lost(const struct fence *f);
-const char *fence_why(const struct fence *f);
 /* Reads the counters again, over the connection that holds the lock; files_changed is what the
- * copying saw. The text says what moved; it is empty for FENCE_CLEAN. */
-enum fence_verdict fence_check(struct fence *f, bool files_changed, char *text, size_t text_size);
+ * copying saw. moved says what moved, or for whom it was let go; nothing for FENCE_CLEAN. */
+enum fence_verdict fence_check(struct fence *f, bool files_changed, struct err *moved);
 /* Unlocks; does nothing when the lock is gone already. */
 void fence_release(struct fence *f);
 /* Releases, puts the server's settings back, closes. 0 or the first error; the fence is gone in any

@@ -5,6 +5,7 @@
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 #include "link/control.h"
 
 /* Connecting and the first answer; the proxy answers a watch at once. */
@@ -47,7 +48,7 @@ int proxy_hold_take(const char *socket_path, unsigned wait_ms, unsigned max_ms,
     if (!held) {
         bool busy = strcmp(code, "ETIMEDOUT") == 0;
         r = err_set(e, busy ? EBUSY : EIO, "the proxy could not hold its clients: %s",
-            UTF8_SHORT(text ? text : "no reason given", 200));
+            UTF8_SHORT(text ? text : N_("no reason given"), 200));
         r = busy ? 1 : r;
     }
     json_decref(answer);

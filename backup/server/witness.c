@@ -1,9 +1,10 @@
 #include "backup/server/witness.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include "backup/server/proxy_link.h"
 
@@ -21,7 +22,7 @@ struct witness {
     void *ctx;
 };
 
-static void fire(struct witness *w, const char *why)
+static void fire(struct witness *w, const struct err *why)
 {
     pthread_mutex_lock(&w->firing);
     if (atomic_exchange(&w->signs, WITNESS_OFF) != WITNESS_OFF)
@@ -33,15 +34,18 @@ static void fire(struct witness *w, const char *why)
 static void ask_server(struct witness *w)
 {
     struct err e = {0};
-    _cleanup_free_ char *waiter = NULL;
+    _cleanup_free_ char *waiter = NULL; /* "12 anna\tUPDATE ..." */
     int r = server_text(w->server, &waiter, &e,
-        "SELECT CONCAT('connection ', ID, ' of ', USER, ' waits to write: ', LEFT(COALESCE(INFO,''),60)) FROM information_schema.PROCESSLIST WHERE STATE IN ('Waiting for backup lock','Waiting for global read lock','Waiting for commit lock') AND ID<>%" PRIu64
+        "SELECT CONCAT(ID, ' ', USER, CHAR(9), LEFT(COALESCE(INFO,''),60)) FROM information_schema.PROCESSLIST WHERE STATE IN ('Waiting for backup lock','Waiting for global read lock','Waiting for commit lock') AND ID<>%" PRIu64
         " LIMIT 1",
         atomic_load(&w->lock_thread));
-    if (r < 0)
-        fire(w, e.text);
-    else if (waiter)
-        fire(w, waiter);
+    if (waiter) {
+        size_t id = strcspn(waiter, " "), user = strcspn(waiter, "\t");
+        (void)err_set(&e, EBUSY, "connection %.*s of %.*s waits to write: %s", (int)id, waiter,
+            (int)(user - id - 1), waiter + id + 1, waiter + user + 1);
+    }
+    if (r < 0 || waiter)
+        fire(w, &e);
 }
 
 static void ask_proxy(struct witness *w)
@@ -53,9 +57,8 @@ static void ask_proxy(struct witness *w)
         proxy_watch_close(w->proxy);
         w->proxy = NULL;
     } else if (r == 1 && atomic_load(&w->signs) == WITNESS_BOTH) {
-        char why[96];
-        snprintf(why, sizeof why, "session %" PRIu64 " of the proxy writes", session);
-        fire(w, why);
+        (void)err_set(&e, EBUSY, "session %" PRIu64 " of the proxy writes", session);
+        fire(w, &e);
     }
 }
 

@@ -24,7 +24,7 @@ enum witness_sign {
     WITNESS_BOTH,   /* also the proxy's event: once the clients run again */
 };
 
-typedef void witness_fn(void *ctx, struct server *own, const char *why);
+typedef void witness_fn(void *ctx, struct server *own, const struct err *why);
 
 /* proxy_socket NULL: there is no proxy. lock_thread is the thread id of the connection that holds
  * the lock; it is not counted as a waiter. */

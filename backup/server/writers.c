@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 #include "link/control.h"
 
@@ -95,7 +96,7 @@ struct writers *writers_ask(const char *socket, int64_t from, int64_t to)
     while (r == 0 && more && from <= to) /* whatever the gate says */
         r = ask_page(w, socket, &from, to, &more, &e);
     if (!socket)
-        snprintf(w->problem, sizeof w->problem, "the gate is not asked ([backup] ask_proxy)");
+        snprintf(w->problem, sizeof w->problem, N_("the gate is not asked ([backup] ask_proxy)"));
     else if (r < 0)
         utf8_format(w->problem, sizeof w->problem, "%s", e.text);
     else

@@ -8,6 +8,7 @@
 #include "certs/chain.h"
 #include "certs/pem.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/lang.h"
 
 static X509 *top_of(const struct cert_pair *pair)
 {
@@ -77,7 +78,7 @@ json_t *cert_back_json(struct cert_run *run, const struct cert_pair *now)
     if (cert_store_previous(&run->store, &old, NULL) < 0)
         return NULL;
     json_t *o = cert_exchange_json(run, now, old);
-    bool fits = cert_pair_fits(old, "the previous certificate", run->now, &run->e) == 0;
+    bool fits = cert_pair_fits(old, N_("the previous certificate"), run->now, &run->e) == 0;
     (void)json_object_set_new(o, "fits", json_boolean(fits));
     return o;
 }

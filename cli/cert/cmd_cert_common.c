@@ -16,6 +16,7 @@
 #include "cli/cert/cmd_cert.h"
 #include "cli/output.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 #include "link/control.h"
 
 #define RELOAD_TIMEOUT_MS 10000
@@ -410,9 +411,9 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
     _cleanup_x509s_ STACK_OF(X509) *known = NULL;
     int r = cert_store_has_ca(&run->store) ? cert_store_read_cas(&run->store, &known, &run->e) : 0;
     if (r < 0 ||
-        cert_pair_make(chain, key, known, "the new certificate", "the new key", &pair, &run->e) <
-            0 ||
-        cert_pair_fits(pair, "the new certificate", run->now, &run->e) < 0 ||
+        cert_pair_make(
+            chain, key, known, N_("the new certificate"), N_("the new key"), &pair, &run->e) < 0 ||
+        cert_pair_fits(pair, N_("the new certificate"), run->now, &run->e) < 0 ||
         cert_page_follow(run, pair, &run->e) < 0 ||
         cert_store_publish(&run->store, pair, run->now, &run->e) < 0) {
         code = cert_fail(run);

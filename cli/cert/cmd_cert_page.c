@@ -11,6 +11,7 @@
 #include "certs/pem.h"
 #include "certs/successor.h"
 #include "cli/cert/cmd_cert.h"
+#include "common/lang.h"
 
 /* Where it lies is our business in this folder beneath that of [tls] only: elsewhere it is the
  * admin's. */
@@ -93,7 +94,8 @@ static int follow(
     if (r == 0 && cert_store_has_ca(&run->store))
         r = cert_store_read_cas(&run->store, &known, e);
     if (r == 0)
-        r = cert_pair_make(chain, key, known, "the page's certificate", "the page's key", &next, e);
+        r = cert_pair_make(
+            chain, key, known, N_("the page's certificate"), N_("the page's key"), &next, e);
     if (r == 0)
         r = cert_store_publish(page, next, run->now, e);
     cert_pair_unref(next);

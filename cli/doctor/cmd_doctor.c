@@ -9,6 +9,7 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 /* The plugin interface of Nagios, Icinga, checkmk. */
 enum { NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN };
@@ -114,7 +115,7 @@ static int run_doctor(struct cli *cli, int argc, char **argv)
     fflush(stdout);
     int job = job_stream_run(cli, job_args, on_doctor_line, &d);
     if (job != EXIT_GOOD && d.criticals == 0) /* it could not even begin, and has said so */
-        doctor_tell(&d, DOCTOR_CRITICAL, "job", "elexgate-job doctor could not look", "");
+        doctor_tell(&d, DOCTOR_CRITICAL, "job", N_("elexgate-job doctor could not look"), "");
     code = tell_end(&d, job);
     json_decref(d.proxy);
     json_decref(d.keeper);

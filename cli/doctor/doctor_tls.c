@@ -20,6 +20,7 @@
 #include "cli/output.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 #define WAIT_S      5
 #define REQUEST_LEN 36
@@ -63,7 +64,8 @@ static int read_whole(int fd, unsigned char *p, size_t n, struct err *e)
     while (n > 0) {
         ssize_t got = recv(fd, p, n, 0);
         if (got <= 0)
-            return err_set(e, EIO, "%s", got == 0 ? "the connection was closed" : strerror(errno));
+            return err_set(
+                e, EIO, "%s", got == 0 ? N_("the connection was closed") : strerror(errno));
         p += got;
         n -= (size_t)got;
     }
@@ -138,7 +140,7 @@ static int shake_hands(int fd, const char *ca_file, struct seen *out, struct err
     int r = 0;
     if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1) {
         const char *why = ERR_reason_error_string(ERR_peek_last_error());
-        r = err_set(e, EPROTO, "the TLS handshake failed: %s", why ? why : "no answer in time");
+        r = err_set(e, EPROTO, "the TLS handshake failed: %s", why ? why : N_("no answer in time"));
         ERR_clear_error();
     } else if (!SSL_get0_peer_certificate(ssl))
         r = err_set(e, EPROTO, "no certificate was shown");

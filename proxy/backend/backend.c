@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "proxy/backend/resolver.h"
 #include "proxy/settings.h"
+#include "common/lang.h"
 
 void backend_cache_init(struct backend_cache *c, uv_loop_t *loop)
 {
@@ -70,7 +71,7 @@ struct backend_lookup *backend_find(struct backend_cache *c, const struct backen
     (void)now_ms;
     bool known = backend_address_of(t, &one);
     if (known || t->socket) {
-        found(ctx, &one, known, "the path of the server's socket is too long");
+        found(ctx, &one, known, N_("the path of the server's socket is too long"));
         return NULL;
     }
     if (!c->host || strcmp(c->host, t->host)) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/clock.h"
+#include "common/lang.h"
 #include "common/log.h"
 #include "common/utf8.h"
 
@@ -82,8 +83,8 @@ static void settle(struct name *n, int code, const struct addrinfo *list)
     n->failed = failed;
     n->again_ms = now + (!failed ? 0 : n->n > 0 ? RESOLVER_AGAIN_MS : RESOLVER_FIRST_MS);
     if (failed)
-        utf8_format(n->why, sizeof n->why, "looking up \"%s\" failed: %s", UTF8_SHORT(n->host, 120),
-            code ? gai_strerror(code) : "no address");
+        utf8_format(n->why, sizeof n->why, N_("looking up \"%s\" failed: %s"),
+            UTF8_SHORT(n->host, 120), code ? gai_strerror(code) : "no address");
     else {
         take_addresses(n, list);
         n->fresh_until_ms = now + BACKEND_CACHE_MS;

@@ -64,14 +64,17 @@ static int hold(struct fence *f, struct err *e)
         (json_int_t)m.checkpoint_lsn, "pages_flushed", (json_int_t)m.pages_flushed, "age",
         (json_int_t)m.checkpoint_age, "lock_ms", (int)m.lock_ms, "flush_ms", (int)m.flush_ms,
         "hold_ms", (int)m.hold_ms));
-    char buf[64] = "", text[256];
-    if (!line(f, buf, sizeof buf) && fence_lost(f)) {
-        say(json_pack("{ssss}", "event", "yielded", "text", fence_why(f)));
+    char buf[64] = "";
+    struct err moved = {0};
+    bool yielded = !line(f, buf, sizeof buf) && fence_lost(f);
+    enum fence_verdict v = fence_check(f, strstr(buf, "changed") != NULL, &moved);
+    if (yielded) {
+        say(json_pack("{ssss}", "event", "yielded", "text", moved.text));
         return 4;
     }
-    enum fence_verdict v = fence_check(f, strstr(buf, "changed") != NULL, text, sizeof text);
     fence_release(f);
-    say(json_pack("{ssssss}", "event", "verdict", "verdict", fence_verdict_name(v), "text", text));
+    say(json_pack(
+        "{ssssss}", "event", "verdict", "verdict", fence_verdict_name(v), "text", moved.text));
     return 0;
 }
 

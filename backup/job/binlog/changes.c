@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 /* A transaction stands where it ended, and its time is of before: what ran for longer than this is
@@ -149,7 +150,7 @@ static int moment(const char *text, int64_t *out, struct err *e)
     if (clock_parse_exact(text, &ms, e) == -EDOM)
         return EXIT_USAGE;
     if (ms < 0)
-        return wrong("no moment such as \"2026-11-30 14:32:07\":", text, e);
+        return wrong(N_("no moment such as \"2026-11-30 14:32:07\":"), text, e);
     *out = (ms + 999) / 1000;
     return 0;
 }
@@ -166,7 +167,7 @@ static int parse(int argc, char **argv, struct asked *a, struct err *e)
             continue;
         }
         if (!next)
-            return wrong("unknown option, or one without its value:", argv[i], e);
+            return wrong(N_("unknown option, or one without its value:"), argv[i], e);
         if (strcmp(argv[i], "--from") == 0)
             code = moment(next, &a->from, e);
         else if (strcmp(argv[i], "--to") == 0)
@@ -179,7 +180,7 @@ static int parse(int argc, char **argv, struct asked *a, struct err *e)
             char *end;
             unsigned long n = strtoul(next, &end, 10);
             if (*end || n == 0 || n > BINLOG_TIMELINE_MAX)
-                return wrong("no number of a timeline:", next, e);
+                return wrong(N_("no number of a timeline:"), next, e);
             a->number = (uint32_t)n;
         } else
             return wrong("unknown option", argv[i], e);

@@ -7,6 +7,7 @@
 #include "backup/job/binlog/closing.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 struct reading {
@@ -187,7 +188,7 @@ static int missing(const struct binlog_catalog *c, const struct binlog_span *spa
     else
         err_set(e, ENODATA,
             "the archived binary log of timeline %u does not go back to %s: its beginning is missing%s%s",
-            span->from.timeline, *span->from.file ? span->from.file : "where it began", also,
+            span->from.timeline, *span->from.file ? span->from.file : N_("where it began"), also,
             c->problem);
     return EXIT_INCONSISTENT;
 }

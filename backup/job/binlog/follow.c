@@ -336,7 +336,7 @@ static int close_behind(struct stream *s, const struct binlog_item *have, struct
         *e = why;
         return r;
     }
-    run_note("%s", why.text);
+    run_tell(&why);
     return 0;
 }
 
@@ -392,7 +392,7 @@ static int prepare(struct stream *s, const struct binlog_catalog *catalog,
         int r = go_on(s, have, e);
         if (r <= 0)
             return r;
-        run_note("%s", e->text);
+        run_tell(e);
         d.reason = BINLOG_DAMAGED;
     }
     return begin_timeline(s, catalog, &d, src->has_parent ? &src->parent : NULL, e);
@@ -481,7 +481,7 @@ int job_binlog(struct run *r, int argc, char **argv, struct err *e)
                  : one == GAP_BEFORE ? BINLOG_GAP
                                      : BINLOG_REASONS;
         if (one > 0)
-            run_note("%s", why.text);
+            run_tell(&why);
         if (one < 0 && !run_stopped())
             wait_again(&why);
     }

@@ -177,9 +177,10 @@ static int judge_no_way(struct proof *p, const struct binlog_place *end, struct 
             binlog_reason_name(gap->reason));
     } else if (!at && !older &&
                config_int(p->run->s.config, "retention", NULL, "keep_binlog") == 0) {
-        code = err_outcome(e, EXIT_INCONSISTENT, ENODATA,
-            "the binary log from the backup of %s on (%s) is not archived as it should be: %s",
-            p->base->run, m->server.binlog.file, why.text);
+        (void)err_prefix(e, err_copy(e, ENODATA, &why),
+            "the binary log from the backup of %s on (%s) is not archived as it should be",
+            p->base->run, m->server.binlog.file);
+        code = EXIT_INCONSISTENT;
     } else {
         code = nothing(p->run, error_phrase_json(&why));
     }
@@ -344,8 +345,8 @@ static int tell_proof(struct proof *p, int code, uint64_t took, struct err *e)
     clock_iso(since(p), from);
     clock_iso(p->then.manifest.started_ms, to);
     utf8_format(words, sizeof words,
-        "any second since %s is proven: %" PRId64 " tables, %" PRId64 " rows counted, %" PRId64
-        " checksums compared",
+        N_("any second since %s is proven: %" PRId64 " tables, %" PRId64 " rows counted, %" PRId64
+           " checksums compared"),
         from, p->tables.tables, p->tables.rows, p->tables.checksums);
     struct err unwritten = {0};
     if (record(p, good, good ? words : e->text, &unwritten) < 0 && good) {

@@ -7,6 +7,7 @@
 #include "backup/job/binlog/playable.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/said.h"
 #include "common/hex.h"
 #include "common/sql_name.h"
@@ -293,7 +294,7 @@ static int send_watched(struct binlog_player *p, const struct binlog_event *ev,
         r = look_at_rights(p, &after, e);
     if (r == 0 && memcmp(before.of, after.of, sizeof before.of) != 0)
         r = binlog_player_failed(ev, p->kind,
-            "it changed who may do what, and says nothing of accounts; restore to a moment before it",
+            N_("it changed who may do what, and says nothing of accounts; restore to a moment before it"),
             e);
     return r;
 }

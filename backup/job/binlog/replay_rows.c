@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "common/lang.h"
+
 /* Of one statement, rows as they come: its changes are those of each of its rows, one after the
  * other, in one transaction, so it is run in pieces as well as in one. */
 #define PIECE_MAX ((size_t)16 << 20)
@@ -29,7 +31,7 @@ static int send_binlog(struct binlog_player *p, const struct binlog_event *ev, c
     size_t n, struct err *e)
 {
     if (n > BINLOG_ROWS_MAX)
-        return binlog_player_failed(ev, "", "one row is larger than a server takes back", e);
+        return binlog_player_failed(ev, "", N_("one row is larger than a server takes back"), e);
     _cleanup_free_ char *text = xmalloc(4 * ((n + 2) / 3) + 1);
     size_t len = (size_t)EVP_EncodeBlock((unsigned char *)text, bytes, (int)n), half = len / 2;
     if (len <= TEXT_MAX)
@@ -76,7 +78,7 @@ int binlog_player_table_map(struct binlog_player *p, const struct binlog_event *
 {
     int r = p->events_len > p->maps_len ? send_rows(p, ev, e) : 0;
     if (r == 0 && p->maps_len + ev->h.length > MAPS_MAX)
-        r = binlog_player_failed(ev, "", "one statement changed more tables than can be", e);
+        r = binlog_player_failed(ev, "", N_("one statement changed more tables than can be"), e);
     if (r != 0)
         return r;
     keep_event(p, ev);

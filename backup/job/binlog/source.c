@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 
 #define FILES_MAX 100000
 
@@ -28,7 +29,7 @@ static int can_be_followed(struct server *s, struct err *e)
 {
     bool on = false, encrypted = false, row = false;
     _cleanup_free_ char *engine = NULL;
-    int r = dialect_needs_mariadb(s, "the archived binary log", e);
+    int r = dialect_needs_mariadb(s, N_("the archived binary log"), e);
     if (r == 0)
         r = variable_is(s, "log_bin", "ON", &on, e);
     if (r == 0)

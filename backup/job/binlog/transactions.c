@@ -7,6 +7,7 @@
 #include "backup/job/binlog/inflate.h"
 #include "backup/rules/binlog_query.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 
 #define TABLES_MAX 256 /* that one transaction has open; of further ones no rows are counted */
 #define NAME_SIZE  (2 * 65 * 4)
@@ -189,7 +190,7 @@ static int take_rows(struct binlog_transactions *t, const struct binlog_event *e
     r = at->columns.n ? binlog_rows_begin(ev->data, ev->n, &at->columns, &rows, NULL) : -ENOTSUP;
     if (r == 0 && rows.compressed) {
         r = binlog_inflate(
-            rows.p, (size_t)(rows.end - rows.p), "a compressed row event", &inflated, &n, NULL);
+            rows.p, (size_t)(rows.end - rows.p), N_("a compressed row event"), &inflated, &n, NULL);
         rows.p = inflated;
         rows.end = inflated + n;
     }

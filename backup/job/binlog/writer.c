@@ -289,6 +289,6 @@ void binlog_writer_tidy(struct run *r, const struct binlog_catalog *c, bool begi
         if (!s->open) /* killed between the index and this */
             open_file_sweep(bytes);
         else if (last && (begins || s->timeline != c->newest) && close_left(r, &c->items[i], &why))
-            run_note("timeline %u, %s stays open: %s", s->timeline, s->stored, why.text);
+            run_tell_of(&why, "timeline %u, %s stays open", s->timeline, s->stored);
     }
 }

@@ -186,7 +186,7 @@ static int program_failed(struct dump *d, struct err *e)
     _cleanup_free_ char *tables = broken_tables_words(broken);
     return err_set(e, EIO, "%s %s: %s%s%s", d->program.name,
         process_how(&d->child, how, sizeof how), process_said(d->said_fd, said),
-        *tables ? "; tables that cannot be read: " : "", tables);
+        *tables ? N_("; tables that cannot be read: ") : "", tables);
 }
 
 static int check_end(struct dump *d, struct err *e)
@@ -231,7 +231,7 @@ static void rows_not_counted(struct dump *d, struct manifest *m, const struct er
     dump_rows_close(d->rows);
     d->rows = NULL;
     manifest_add_note(m, "the rows were not counted: %s", why->text);
-    run_note("the rows were not counted: %s", why->text);
+    run_tell_of(why, "the rows were not counted");
 }
 
 static void begin_to_count(struct dump *d, struct manifest *m)
@@ -372,7 +372,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
     if (r == 0)
         r = dump_program_find(d->run->s.config, s, database, &d->program, e);
     if (r == 0 && d->logs)
-        r = dialect_needs_mariadb(s, "the archived binary log ([binlog] archive)", e);
+        r = dialect_needs_mariadb(s, N_("the archived binary log ([binlog] archive)"), e);
     if (r == 0)
         r = look_beside_tables(d, s, name, m, e);
     server_close(s);

@@ -129,7 +129,7 @@ static int check_keys(struct server *s, const char *server_datadir, struct err *
             continue;
         err_set(e, EINVAL,
             "%s=%s, and the keys (file_key_management_filename=%s) lie outside the data directory: without them the copy cannot be read; use method = dump",
-            encrypting[i], value, keys && *keys ? keys : "none, another plugin has them");
+            encrypting[i], value, keys && *keys ? keys : N_("none, another plugin has them"));
         return 1;
     }
     return 0;
@@ -143,9 +143,9 @@ static int check_newer(struct server *s, struct err *e)
         const char *name, *value, *why;
     } unknown[] = {
         {"innodb_log_archive", "ON",
-            "InnoDB's log lies in files ib_LSN.log, which are not copied as a whole yet"},
+            N_("InnoDB's log lies in files ib_LSN.log, which are not copied as a whole yet")},
         {"binlog_storage_engine", "innodb",
-            "the binary log lies in files .ibb that belong to InnoDB, which are not copied as a whole yet"},
+            N_("the binary log lies in files .ibb that belong to InnoDB, which are not copied as a whole yet")},
     };
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         _cleanup_free_ char *value = NULL;

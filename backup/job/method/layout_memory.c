@@ -31,7 +31,7 @@ void layout_remember(const struct backup_settings *s, struct server *server, con
     _cleanup_free_ char *line = json_line(o, &n);
     json_decref(o);
     if (file_publish(path, line, n, 0600, &e) < 0)
-        run_note("%s", e.text);
+        run_tell(&e);
 }
 
 int layout_recall(const struct backup_settings *s, struct layout_memory *out, struct err *e)

@@ -37,7 +37,7 @@ struct physical {
     struct fence_marks marks;
     struct pack *pack;
     enum fence_verdict verdict;
-    char moved[256];
+    struct err moved;
 };
 
 static enum pack_select choose(void *ctx, const char *path, const struct stat *st)
@@ -103,7 +103,7 @@ static int wait_for_sums(struct physical *p, struct manifest *m, struct err *e)
     }
     int r = table_sums_take(p->sums, m, p->broken, e);
     if (r < 0) { /* the archive is as good without; the drill then has less to compare */
-        run_note("%s", e->text);
+        run_tell(e);
         r = 0;
     }
     return r;
@@ -167,8 +167,8 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
     m->server.lsn = p->marks.lsn;
     m->server.state = xstrdup(fence_verdict_name(p->verdict));
     note_binlog(p, m);
-    if (p->moved[0])
-        manifest_add_note(m, "%s", p->moved);
+    if (p->moved.code)
+        manifest_add_note(m, "%s", p->moved.text);
     m->info = json_pack("{sisisisssO}", "lock_ms", (int)p->marks.lock_ms, "flush_ms",
         (int)p->marks.flush_ms, "hold_ms", (int)p->marks.hold_ms, "fence_at", p->marks.taken_at,
         "server_settings", p->layout.settings);
@@ -185,7 +185,7 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
  * only once it has been restored. */
 static int prove(struct physical *p, struct err *e)
 {
-    run_note("%s; the archive counts only if it can be restored", p->moved);
+    run_tell_of(&p->moved, "the archive counts only if it can be restored");
     struct store_list found;
     int r = run_find(p->run, p->run->suffix, p->run->s.physical_type, false, &found, e);
     if (r == 0)
@@ -216,16 +216,21 @@ static int attempt(struct physical *p, bool last, struct err *e)
         code = table_sums_start(p->sums, e);
     if (code == 0)
         code = copy(p, e);
-    p->verdict = fence_check(p->fence, code == PACK_CHANGED, p->moved, sizeof p->moved);
+    p->moved = (struct err){0};
+    p->verdict = fence_check(p->fence, code == PACK_CHANGED, &p->moved);
     bool yielded = fence_lost(p->fence);
     fence_release(p->fence);
     r->also_stop = NULL;
-    if (yielded)
-        return err_outcome(e, EXIT_NOT_IDLE, EBUSY, "the backup made way: %s", p->moved);
+    if (yielded) {
+        (void)err_prefix(e, err_copy(e, EBUSY, &p->moved), "the backup made way");
+        return EXIT_NOT_IDLE;
+    }
     if (code != 0)
         return run_pack_result(code, e);
-    if (p->verdict == FENCE_REJECT || (p->verdict == FENCE_RECOVERABLE && !last))
-        return err_outcome(e, EXIT_INCONSISTENT, EIO, "the copy was discarded: %s", p->moved);
+    if (p->verdict == FENCE_REJECT || (p->verdict == FENCE_RECOVERABLE && !last)) {
+        (void)err_prefix(e, err_copy(e, EIO, &p->moved), "the copy was discarded");
+        return EXIT_INCONSISTENT;
+    }
     struct manifest m;
     code = fill_manifest(p, &m, e);
     if (code == 0)
@@ -340,7 +345,7 @@ int physical_backup(struct run *r, struct err *e)
         code = attempts(&p, e);
     struct err put_back = {0};
     if (fence_close(p.fence, &put_back) < 0) {
-        run_note("%s", put_back.text);
+        run_tell(&put_back);
         if (code == 0) {
             *e = put_back;
             code = EXIT_FAILED;

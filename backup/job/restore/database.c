@@ -120,7 +120,7 @@ static int shut_down(struct restore *r, struct err *e)
         return 0; /* the locks will say whether it does not run, or only comes up */
     int code = holder_end(restore_database(r)->live, e);
     if (code == 0)
-        run_note("the server is ended by its process: %s", why.text);
+        run_tell_of(&why, "the server is ended by its process");
     return code < 0 ? code : 0;
 }
 
@@ -135,9 +135,8 @@ void restore_database_flush(struct restore *r)
     if (code == 0)
         code = server_exec(s, &why, "SET GLOBAL innodb_log_checkpoint_now=ON");
     if (code < 0)
-        run_note(
-            "the server writes its changed pages only when it is stopped, which takes it longer: %s",
-            why.text);
+        run_tell_of(&why,
+            "the server writes its changed pages only when it is stopped, which takes it longer");
     server_close(s);
 }
 
@@ -320,11 +319,12 @@ int restore_database_start(struct restore *r, struct err *e)
             return 0;
         refused = how == SITE_SILENT ? 0 : refused ? refused : now;
         if (refused && now - refused >= REFUSED_MS)
-            return err_set(e, EACCES, "the server runs, and does not let the keeper in: %s",
-                UTF8_SHORT(last.text, 300));
+            return err_prefix(
+                e, err_copy(e, EACCES, &last), "the server runs, and does not let the keeper in");
         if (now >= end)
-            return err_set(e, ETIMEDOUT, "the server does not answer %llu s after its start: %s",
-                (unsigned long long)limit / 1000, UTF8_SHORT(last.text, 300));
+            return err_prefix(e, err_copy(e, ETIMEDOUT, &last),
+                "the server does not answer %llu s after its start",
+                (unsigned long long)limit / 1000);
         if (!asked || (!refused && now - asked >= START_AGAIN_MS && stands_still(r))) {
             int code = run_command(r->run, "start_command", e);
             if (code < 0)
@@ -416,7 +416,7 @@ int restore_database_start_again(struct restore *r, struct err *e)
         restore_database_unlock(r);
         drop_guards(restore_database(r));
         if (command(r->run, "stop_command") && run_command(r->run, "start_command", &why) < 0)
-            run_note("%s", why.text); /* what was held back is let go */
+            run_tell(&why); /* what was held back is let go */
         run_note("the server did not run before, and does not now");
         return 0;
     }
@@ -428,6 +428,6 @@ int restore_database_start_again(struct restore *r, struct err *e)
     if (code == 0)
         code = restore_database_check(r, r->new_live, &why);
     if (code < 0)
-        run_note("%s", why.text);
+        run_tell(&why);
     return 0;
 }

@@ -17,6 +17,7 @@
 #include "backup/job/restore/site.h"
 #include "common/file.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 void restore_clear(struct restore *r)
@@ -132,7 +133,7 @@ int restore_give_up_staging(struct restore *r, int code, struct err *e)
     else if (removed == 0)
         removed = restore_journal_remove(r, &left);
     if (removed < 0)
-        return err_prefix(e, code, "%s; and: %s", left.text, "the restore failed");
+        return err_prefix(e, code, "%s; and the restore failed", left.text);
     return code;
 }
 
@@ -224,7 +225,7 @@ int restore_exchange(struct restore *r, bool to_new, struct err *e)
     if (code == 0)
         return finish(r, to_new, e);
     struct err back = {0};
-    run_note("it failed and is being undone: %s", e->text);
+    run_tell_of(e, "it failed and is being undone");
     if (go_back(r, &back) < 0)
         return blocked_for_good(r, code, &back, e);
     return err_prefix(e, code, "everything is as it was before, and clients are let in");
@@ -237,7 +238,7 @@ static void stand_still(struct restore *r)
 {
     struct err e = {0};
     if (restore_block(r, &e) < 0 || (restore_database(r) && restore_database_stop(r, &e) < 0))
-        run_note("%s", e.text);
+        run_tell(&e);
 }
 
 /*
@@ -259,7 +260,7 @@ int restore_recover(struct restore *r, struct err *e)
         stand_still(r);
         if (start_and_look(r, r->target_new, e) == 0)
             return finish(r, r->target_new, e);
-        run_note("what was restored does not start and is being undone: %s", e->text);
+        run_tell_of(e, "what was restored does not start and is being undone");
         return go_back(r, e);
     case RESTORE_BLOCKED:
         stand_still(r);

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "common/file.h"
+#include "common/lang.h"
 
 #define RESERVE    (1024u << 20) /* the live server goes on working while we unpack */
 #define DEPTH_MAX  5             /* "var/lib/mysql/", "volumes/elexis/_data/" */
@@ -96,8 +97,8 @@ int restore_foreign_flatten(const char *root, const char *name, struct err *e)
         char *in = depth < DEPTH_MAX ? only_folder(at) : NULL;
         if (!in)
             return err_set(e, EINVAL,
-                "the archive holds no data directory of a server: no " FILE_OF_DB
-                " at its top, nor in the one folder that it has");
+                "the archive holds no data directory of a server: no " FILE_OF_DB N_(
+                    " at its top, nor in the one folder that it has"));
         free(at);
         at = in;
     }

@@ -162,7 +162,7 @@ static int bring_forward(struct into *in, const struct store_item *it, const cha
         return err_sys(e, errno, "cannot make %s", scratch);
     int code = moment_replay(in->run, in->q->way, it, manifest, folder, scratch, NULL, e);
     if (file_remove_tree(in->fd, SCRATCH, &left) < 0)
-        run_note("%s", left.text);
+        run_tell(&left);
     return code;
 }
 
@@ -240,7 +240,7 @@ static void remove_all(struct into *in)
     struct err left = {0};
     for (size_t i = 0; i < in->n; i++)
         if (file_remove_tree(in->fd, in->types[i], &left) < 0)
-            run_note("%s", left.text);
+            run_tell(&left);
     if (in->made && rmdir(in->dir) < 0)
         run_note("%s stays: %s", in->dir, strerror(errno));
 }

@@ -66,7 +66,7 @@ static int pause_run(struct live_copy *c, unsigned ms)
 static int attempt(struct live_copy *c, struct err *e)
 {
     struct fence_marks marks;
-    char moved[256];
+    struct err moved = {0};
     int code = fence_take(c->fence, &marks, e);
     if (code != 0)
         return code > 0 ? 1 : code;
@@ -75,7 +75,7 @@ static int attempt(struct live_copy *c, struct err *e)
     if (code == 0)
         code = pass(c, e);
     int changed = code == 0 ? mirror_compare(c->mirror, NULL, e) : 0;
-    enum fence_verdict verdict = fence_check(c->fence, changed == 1, moved, sizeof moved);
+    enum fence_verdict verdict = fence_check(c->fence, changed == 1, &moved);
     bool lost = fence_lost(c->fence);
     fence_release(c->fence);
     if (changed < 0 || (code != 0 && !lost))
@@ -83,7 +83,7 @@ static int attempt(struct live_copy *c, struct err *e)
     if (!lost &&
         verdict != FENCE_REJECT) /* a log that moved on is read when a server starts on it */
         return 0;
-    err_set(e, EBUSY, "the copy of the live data made way: %s", moved);
+    (void)err_prefix(e, err_copy(e, EBUSY, &moved), "the copy of the live data made way");
     return 1;
 }
 
@@ -106,7 +106,7 @@ static int put_away(struct live_copy *c, int code, struct err *e)
 {
     struct err left = {0};
     if (fence_close(c->fence, &left) < 0) {
-        run_note("%s", left.text);
+        run_tell(&left);
         if (code == 0) {
             *e = left;
             code = EXIT_FAILED;
@@ -141,7 +141,7 @@ static int attempts(struct live_copy *c, struct err *e)
 static int blocked_attempt(struct live_copy *c, struct err *e)
 {
     struct err open = {0};
-    run_note("%s; clients are kept out while the rest is copied", e->text);
+    run_tell_of(e, "clients are kept out while the rest is copied");
     c->r->expected_ms = 60000 + c->size / BYTES_A_MS;
     c->r->clients_out = true; /* a recovery lets them in */
     int code = restore_journal_save(c->r, RESTORE_STAGING, e);

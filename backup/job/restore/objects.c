@@ -113,7 +113,7 @@ static int read_one(struct server *s, struct reading *r, struct err *e)
     const char *kind = kinds[r->kind].kind;
     int code = server_rows(s, note_create, r, &why, "SHOW CREATE %s %s", kind, quoted);
     if (code < 0 && code != -EPIPE && strcmp(kind, "VIEW") == 0) {
-        run_note("the view %s does not work, and is left out: %s", r->name, why.text);
+        run_tell_of(&why, "the view %s does not work, and is left out", r->name);
         return 0;
     }
     if (code < 0)
@@ -187,7 +187,7 @@ static int make(struct server *s, const json_t *o, struct err *e)
         code = server_exec(s, e, "%s", create);
     struct err back = {0};
     if (server_exec(s, &back, "SET NAMES utf8mb4") < 0 && code == 0)
-        return err_set(e, back.code, "%s", back.text);
+        return err_copy(e, back.code, &back);
     return code < 0 ? err_prefix(e, code, "%s", name) : 0;
 }
 

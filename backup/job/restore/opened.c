@@ -59,7 +59,7 @@ static void sweep(const struct place *p)
             continue;
         run_note("%s/%s was left by a job that was killed, and goes", p->home, de->d_name);
         if (file_remove_tree(p->home_fd, de->d_name, &left) < 0)
-            run_note("%s", left.text);
+            run_tell(&left);
     }
 }
 
@@ -100,7 +100,7 @@ static void leave(struct place *p)
     if (p->held >= 0 && code == 0)
         code = file_remove_tree(p->home_fd, p->name, &left);
     if (code != 0)
-        run_note("%s", left.text);
+        run_tell(&left);
     cleanup_fd(&p->held);
     cleanup_fd(&p->home_fd);
     free(p->home);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "common/exit_codes.h"
+#include "common/lang.h"
 
 static bool has_method(const struct store_list *l, enum manifest_method method)
 {
@@ -50,6 +51,6 @@ int restore_picked_whole(const struct store_item *it, const char *which, struct 
     return err_outcome(e, EXIT_INCONSISTENT, EINVAL, "%s of %s is not complete: %s%s", it->type,
         it->run, it->problem,
         strchr(which, '/')
-            ? "; an archive of the old system, which made no manifests, is restored with --foreign"
+            ? N_("; an archive of the old system, which made no manifests, is restored with --foreign")
             : "");
 }

@@ -14,6 +14,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
 
@@ -239,7 +240,8 @@ static int open_then(struct rescue *r, struct server *s, struct err *e)
         code = server_exec(s, e,
             "SET SESSION character_set_results=NULL, sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'");
     if (code == 0)
-        code = rescue_table_look(s, r->now.schema, r->now.name, "as of that moment", &r->was, e);
+        code = rescue_table_look(
+            s, r->now.schema, r->now.name, N_("as of that moment"), &r->was, e);
     return code == 0 ? rescue_table_same(&r->was, &r->now, e) : code;
 }
 
@@ -303,7 +305,7 @@ static int prepare(struct run *run, struct restore_request *q, const char *folde
         code = restore_serve_for(run, folder, prepare_with, &p, e);
         struct err left = {0};
         if ((code != 0 || q->dry_run) && discard(run, &left) < 0)
-            run_note("%s", left.text);
+            run_tell(&left);
     }
     rescue_rows_clear(&p.was);
     rescue_rows_clear(&p.now);
@@ -335,7 +337,7 @@ static int apply(struct run *run, const char *folder, const char *id, struct err
         code = restore_serve_for(run, folder, apply_with, &r, e);
     struct err left = {0};
     if (code == 0 && discard(run, &left) < 0)
-        run_note("%s", left.text);
+        run_tell(&left);
     clear(&r);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/hex.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
 
@@ -109,7 +110,7 @@ int rescue_table_look(struct server *s, const char *schema, const char *name, co
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s",
         db, table);
     if (code == 0 && !t.name)
-        code = refused(e, "is no table", UTF8_SHORT(asked, 140), where);
+        code = refused(e, N_("is no table"), UTF8_SHORT(asked, 140), where);
     if (code != 0)
         return code;
     t.quoted = sql_name_quoted_table(t.schema, t.name);
@@ -117,7 +118,8 @@ int rescue_table_look(struct server *s, const char *schema, const char *name, co
         "SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.CHARACTER_SET_NAME, c.COLLATION_NAME, c.IS_NULLABLE, IF(c.IS_GENERATED='ALWAYS', CONCAT('1 ', c.GENERATION_EXPRESSION), '0'), (SELECT COUNT(*) FROM information_schema.STATISTICS k WHERE k.TABLE_SCHEMA=c.TABLE_SCHEMA AND k.TABLE_NAME=c.TABLE_NAME AND k.INDEX_NAME='PRIMARY' AND k.COLUMN_NAME=c.COLUMN_NAME) FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA=%s AND c.TABLE_NAME=%s ORDER BY c.ORDINAL_POSITION",
         db, table);
     if (code == 0 && t.keys == 0)
-        code = refused(e, "has no primary key by which its rows could be told apart", asked, where);
+        code = refused(
+            e, N_("has no primary key by which its rows could be told apart"), asked, where);
     if (code == 0)
         make_digest(&t);
     if (code == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define NAMED                  10 /* rows in a message */
@@ -41,13 +42,13 @@ static int nothing_else_runs(struct rescue *r, struct err *e)
         return code;
     if (triggers)
         return refuse(e, r->now.name,
-            "has triggers, which would run for each row that is written: bring the rows back by hand (elexgate restore --into DIR --serve SOCKET)");
+            N_("has triggers, which would run for each row that is written: bring the rows back by hand (elexgate restore --into DIR --serve SOCKET)"));
     if (deletes && r->exact)
         return refuse(e, r->now.name,
-            "is referred to by a table whose rows would be deleted or changed with its own: --exact is not done");
+            N_("is referred to by a table whose rows would be deleted or changed with its own: --exact is not done"));
     if (updates)
         return refuse(e, r->now.name,
-            "is referred to, by other columns than its primary key, by a table whose rows would change with its own");
+            N_("is referred to, by other columns than its primary key, by a table whose rows would change with its own"));
     return 0;
 }
 
@@ -62,10 +63,10 @@ int rescue_open_live(struct rescue *r, const char *schema, const char *name, str
         code = server_exec(r->live, e,
             "SET SESSION character_set_results=NULL, sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', innodb_lock_wait_timeout=5, foreign_key_checks=1, unique_checks=1");
     if (code == 0)
-        code = rescue_table_look(r->live, schema, name, "on the live server", &r->now, e);
+        code = rescue_table_look(r->live, schema, name, N_("on the live server"), &r->now, e);
     if (code == 0 && strcmp(r->now.engine, "InnoDB") != 0)
         return refuse(e, r->now.name,
-            "is no InnoDB table: its rows cannot be written back in one transaction");
+            N_("is no InnoDB table: its rows cannot be written back in one transaction"));
     return code == 0 ? nothing_else_runs(r, e) : code;
 }
 
@@ -153,10 +154,10 @@ static int broken(struct rescue *r, const struct rescue_change *c, unsigned numb
 {
     const char *why =
         number == ER_DUP_ENTRY
-            ? "another row of today has a value that may be there once only (a unique key)"
+            ? N_("another row of today has a value that may be there once only (a unique key)")
         : number == ER_ROW_IS_REFERENCED
-            ? "rows of another table refer to it (a foreign key)"
-            : "a row of another table that it refers to is not there (a foreign key): rescue that table first";
+            ? N_("rows of another table refer to it (a foreign key)")
+            : N_("a row of another table that it refers to is not there (a foreign key): rescue that table first");
     return err_outcome(e, EXIT_REFUSED, EEXIST,
         "row %s of %s cannot be written back: %s. Nothing is written", c->label, r->now.name, why);
 }

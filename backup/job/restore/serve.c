@@ -178,7 +178,7 @@ static int import_dump(struct serve *s, const struct throwaway_options *o, struc
     if (code != 0) {
         struct err left;
         if (file_remove_tree(s->fd, IMPORTED, &left) < 0)
-            run_note("%s", left.text);
+            run_tell(&left);
         return code;
     }
     json_object_set_new(s->item, "imported", json_true());

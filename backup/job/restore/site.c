@@ -75,7 +75,8 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
         s->layout.datadir[n - 1] = '\0';
     run_note("the server cannot be asked (%s): the restore goes by %s; the data directory is %s",
         UTF8_SHORT(s->why.text, 300),
-        s->known ? "what was known of it" : "the configuration and the archive", s->layout.datadir);
+        s->known ? N_("what was known of it") : N_("the configuration and the archive"),
+        s->layout.datadir);
     return 0;
 }
 

@@ -196,10 +196,11 @@ static int choose_way(struct sql_stage *q, struct err *e)
     }
     if (code == 0)
         code = restore_database_ready(q->run, e);
-    if (code == 0 && q->site.server == SITE_REFUSES)
-        return err_outcome(e, EXIT_REFUSED, EACCES,
-            "the server runs and does not let the keeper in (%s): put the account right (`elexgate doctor`), or stop the server and try again",
-            UTF8_SHORT(q->site.why.text, 300));
+    if (code == 0 && q->site.server == SITE_REFUSES) {
+        (void)err_prefix(e, err_copy(e, EACCES, &q->site.why),
+            "the server runs and does not let the keeper in: put the account right (`elexgate doctor`), or stop the server and try again");
+        return EXIT_REFUSED;
+    }
     if (code == 0 || !answers)
         return code;
     run_note(

@@ -15,6 +15,7 @@
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
+#include "common/lang.h"
 
 struct trial {
     struct run *run;
@@ -50,7 +51,7 @@ static int recover(struct copy_check *c, const char *program, const char *versio
     c->program = NULL;
     if (code == 0)
         run_note("%s has put the files of MariaDB %s in order", program,
-            *version ? version : "an unknown series");
+            *version ? version : N_("an unknown series"));
     return code;
 }
 

@@ -1,4 +1,5 @@
 #include "backup/job/trial/broken_tables.h"
+#include "common/lang.h"
 #include "common/sql_name.h"
 
 #include <errno.h>
@@ -87,7 +88,7 @@ json_t *broken_tables_of(const struct manifest *m)
         _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
         if (broken && t->rows < 0)
             (void)json_object_set_new(
-                broken, name, json_string("could not be read when the backup was made"));
+                broken, name, json_string(N_("could not be read when the backup was made")));
     }
     return broken;
 }

@@ -282,7 +282,7 @@ static int check_tables(struct copy_check *c, struct server *s, struct manifest 
         then = manifest_find_table(&c->item->manifest, t->schema, t->name);
         r = check_table(s, t, e);
         if (r == EXIT_INCONSISTENT && c->as_it_was && then && then->checksum) {
-            run_note("it holds what it held at the backup, and was damaged then: %s", e->text);
+            run_tell_of(e, "it holds what it held at the backup, and was damaged then");
             r = 0;
         }
     }
@@ -309,14 +309,14 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
         r = 0;
     else if (json_object_size(fresh) > 0)
         err_set(e, EIO, "cannot be read: %s%s", worse,
-            told ? "" : "; to bring back all else, add --no-trial");
+            told ? "" : N_("; to bring back all else, add --no-trial"));
     else if (!c->as_it_was && json_object_size(ours) > 0)
         err_set(e, EIO, "cannot be read, and could not be when the backup was made: %s", these);
     else
         r = 0;
     if (r == 0 && json_object_size(broken) > 0)
         run_note("these tables cannot be read%s; all else is whole: %s",
-            told ? ", as when the backup was made" : "", words);
+            told ? N_(", as when the backup was made") : "", words);
     json_decref(fresh);
     return r;
 }

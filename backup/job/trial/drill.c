@@ -11,6 +11,7 @@
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 struct drill {
@@ -63,11 +64,12 @@ static void tell_proof(const struct drill *d, char *words, size_t size)
 {
     const struct store_proof *p = &d->proof;
     if (d->item->manifest.method == MANIFEST_FILES)
-        snprintf(words, size, "%" PRId64 " files with %" PRId64 " bytes read and compared",
+        snprintf(words, size, N_("%" PRId64 " files with %" PRId64 " bytes read and compared"),
             p->files, p->bytes);
     else
         snprintf(words, size,
-            "%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64 " checksums compared",
+            N_("%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64
+               " checksums compared"),
             p->tables, p->rows, p->checksums);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/file.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define FOLDER    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -90,7 +91,7 @@ static int give_file(
                    ? err_sys(e, errno, "cannot remove %s", UTF8_SHORT(g->path, 300))
                    : 0;
     if (!S_ISREG(seen->st_mode))
-        return odd(g, "neither a file nor a folder", e);
+        return odd(g, N_("neither a file nor a folder"), e);
     /* O_NONBLOCK: should a pipe be there by now */
     _cleanup_fd_ int fd = openat(
         dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -98,9 +99,9 @@ static int give_file(
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_sys(e, errno, "cannot open %s", UTF8_SHORT(g->path, 300));
     if (!S_ISREG(st.st_mode))
-        return odd(g, "neither a file nor a folder", e);
+        return odd(g, N_("neither a file nor a folder"), e);
     if (st.st_nlink != 1)
-        return odd(g, "a file that has another name elsewhere", e);
+        return odd(g, N_("a file that has another name elsewhere"), e);
     if (fchown(fd, g->uid, g->gid) < 0 || fchmod(fd, st.st_mode & 0666) < 0)
         return err_sys(e, errno, "cannot hand %s over", UTF8_SHORT(g->path, 300));
     return 0;

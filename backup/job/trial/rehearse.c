@@ -11,6 +11,7 @@
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
+#include "common/lang.h"
 #include "common/said.h"
 #include "common/sql_name.h"
 
@@ -221,7 +222,7 @@ static int begun(void *ctx, struct throwaway *t, struct err *e)
     (void)e;
     (void)json_object_set_new(s->page, "to", json_text(server_version(fresh)));
     if (server_connect(&s->run->s.target, "elexgate-job", &live, &why) < 0)
-        run_note("the live server cannot be asked for its settings: %s", why.text);
+        run_tell_of(&why, "the live server cannot be asked for its settings");
     else {
         find_removed(s, fresh, live);
         find_changed(s, fresh, live);
@@ -255,9 +256,9 @@ static void judge(struct state *s, int code, struct err *e)
 {
     static const char *const keys[] = {"removed", "no_login", "views", "queries_failed"};
     static const char *const words[] = {
-        "settings of the present configuration that the newer server does not know",
-        "accounts that cannot log in there", "views that do not work there",
-        "statements that fail there"};
+        N_("settings of the present configuration that the newer server does not know"),
+        N_("accounts that cannot log in there"), N_("views that do not work there"),
+        N_("statements that fail there")};
     s->unsafe = code != 0;
     if (code != 0)
         (void)json_object_set_new(s->page, "problem", json_text(e->text));

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "backup/job/trial/sandbox_internal.h"
+#include "common/lang.h"
 #include "common/utf8.h"
 
 #define OLD  "/.old"
@@ -211,14 +212,14 @@ static int move(const void *ctx, pid_t *pid, struct process_failure *f)
         close(go[0]);
         *pid = 0;
         errno = EPERM;
-        return n == 1 ? 0 : fail(f, "numbers of users");
+        return n == 1 ? 0 : fail(f, N_("numbers of users"));
     }
     close(go[0]);
     *pid = (pid_t)child;
     if (write_file(*pid, "setgroups", "deny") < 0 || write_file(*pid, "uid_map", p->uid_map) < 0 ||
         write_file(*pid, "gid_map", p->gid_map) < 0) {
         close(go[1]); /* it ends */
-        return fail(f, "numbers of users");
+        return fail(f, N_("numbers of users"));
     }
     ssize_t n = write(go[1], "g", 1);
     close(go[1]);
@@ -284,20 +285,20 @@ static int new_view(const struct sandbox_plan *p, struct process_failure *f)
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return fail(f, "private mounts");
     if (mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755") < 0)
-        return fail(f, "a file system in memory");
+        return fail(f, N_("a file system in memory"));
     if (mkdir("/tmp" OLD, 0700) < 0 || syscall(SYS_pivot_root, "/tmp", "/tmp" OLD) < 0)
         return fail(f, "pivot_root");
     for (size_t i = 0; i < p->n; i++)
         if (show(&p->entries[i]) < 0)
             return fail(f, p->entries[i].access == SANDBOX_WRITE
-                               ? "binding its folders"
-                               : "binding what it reads (its user must get through to it)");
+                               ? N_("binding its folders")
+                               : N_("binding what it reads (its user must get through to it)"));
     if (chdir(p->start) < 0)
         return fail(f, "its folder");
     if (umount2(OLD, MNT_DETACH) < 0 || rmdir(OLD) < 0)
-        return fail(f, "letting go of the old root");
+        return fail(f, N_("letting go of the old root"));
     if (syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &closed, sizeof closed) < 0)
-        return fail(f, "closing the root");
+        return fail(f, N_("closing the root"));
     return 0;
 }
 
@@ -328,9 +329,9 @@ static int become_user(const struct sandbox_plan *p, struct process_failure *f)
     if (!inside && geteuid() == 0 && setgroups(0, NULL) < 0)
         return fail(f, "setgroups");
     if (setresgid(p->s.gid, p->s.gid, p->s.gid) < 0 || setresuid(p->s.uid, p->s.uid, p->s.uid) < 0)
-        return fail(f, "becoming its user");
+        return fail(f, N_("becoming its user"));
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return fail(f, "giving up rights");
+        return fail(f, N_("giving up rights"));
     return 0;
 }
 
@@ -346,11 +347,11 @@ static int enter(const void *ctx, struct process_failure *f)
             return -1;
     } else if (chdir(p->start) < 0)
         return fail(f,
-            "Landlock: its user does not get through to its folder (chmod o+x on those above it, or another [drill] scratch)");
+            N_("Landlock: its user does not get through to its folder (chmod o+x on those above it, or another [drill] scratch)"));
     else if (sandbox_landlock_enter(p) < 0)
         return fail(f, "Landlock");
     if (call_filter_shut(&p->filter) < 0)
-        return fail(f, "the filter of system calls");
+        return fail(f, N_("the filter of system calls"));
     return 0;
 }
 
@@ -360,7 +361,7 @@ int sandbox_shut(struct process_failure *f)
     errno = 0;
     sandbox_filter_make(&closed);
     if (call_filter_shut(&closed.filter) < 0)
-        return fail(f, "the filter of system calls");
+        return fail(f, N_("the filter of system calls"));
     return 0;
 }
 

@@ -147,7 +147,7 @@ void scratch_close(struct scratch *s)
     struct err left = {0};
     if (s->home && s->folder >= 0) {
         if (file_remove_tree(s->folder, NAME, &left) < 0)
-            run_note("%s", left.text);
+            run_tell(&left);
         close(s->folder);
     }
     free(s->home);

@@ -235,7 +235,7 @@ int table_sums_take(struct table_sums *ts, struct manifest *m, json_t *broken, s
         ts->started = false;
     }
     if (atomic_load(&ts->read) < ts->count)
-        return err_set(e, EIO, "the tables could not be counted: %s", ts->error.text);
+        return err_prefix(e, err_copy(e, EIO, &ts->error), "the tables could not be counted");
     add_to_manifest(ts, m, broken);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "backup/job/trial/server_program.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
+#include "common/lang.h"
 
 #define START_MS 300000
 #define STOP_MS  300000
@@ -242,7 +243,7 @@ void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
 {
     _cleanup_free_ char *text = read_log(t);
     if (atomic_load(&t->full))
-        snprintf(buf, SAID_MAX, "it was ended, since it filled the disk");
+        snprintf(buf, SAID_MAX, N_("it was ended, since it filled the disk"));
     else if (*text)
         said_of_log(text, buf);
     else

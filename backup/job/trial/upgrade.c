@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "common/exit_codes.h"
+#include "common/lang.h"
 #include "common/process.h"
 
 #define UPGRADE_MS (30 * 60 * 1000) /* it looks at every table */
@@ -59,6 +60,6 @@ int upgrade_run(struct run *run, struct throwaway *t, const char *server, bool i
     if (code < 0)
         return code;
     run_note("the system tables were those of MariaDB %s, and are now those of %s",
-        *from ? from : "an unknown series", to);
+        *from ? from : N_("an unknown series"), to);
     return 0;
 }

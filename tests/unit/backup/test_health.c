@@ -457,7 +457,7 @@ static void test_words(void **state)
     f.binlog_stopped = true;
     f.binlog_error = said("the disk is full");
     assert_words(&f, "the binary log is not archived, what is safe ends: never; the disk is full",
-        "das Binärlog wird nicht archiviert, gesichert ist bis: nie; the disk is full");
+        "das Binärlog wird nicht archiviert, gesichert ist bis: nie; die Platte ist voll");
 }
 
 static void test_what_no_backup_leads_to(void **state)

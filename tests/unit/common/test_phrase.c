@@ -57,6 +57,18 @@ static void parts_and_phrases_within(void **state)
 }
 
 /* What each language writes in its way, and what only looks like it. */
+/* A part of a sentence that the catalogue has is read in the reader's language, too; a name is not.
+ */
+static void parts_of_the_catalogue(void **state)
+{
+    (void)state;
+    json_t *p = json_loads("[\"%s: %s\",\"Cancel\",\"is cut off\"]", 0, NULL);
+    char *words = phrase_words(LANG_DE, p);
+    assert_string_equal(words, "Cancel: ist abgeschnitten");
+    free(words);
+    json_decref(p);
+}
+
 static void moments_and_numbers(void **state)
 {
     static const char *const rows[][3] = {{"local", "2026-03-02 14:05", "02.03.2026 14:05"},
@@ -153,6 +165,7 @@ int main(void)
         cmocka_unit_test(as_printf_writes),
         cmocka_unit_test(each_language_has_its_order),
         cmocka_unit_test(parts_and_phrases_within),
+        cmocka_unit_test(parts_of_the_catalogue),
         cmocka_unit_test(moments_and_numbers),
         cmocka_unit_test(hostile),
         cmocka_unit_test(members),
