@@ -261,7 +261,7 @@ static void write_any(struct words *w, const json_t *p, int depth)
     }
     json_array_foreach (p, i, part) {
         if (i > 0)
-            fputs(w->lang == LANG_FR ? " : " : ": ", w->f);
+            fputs(w->lang == LANG_FR ? "\302\240: " : ": ", w->f);
         write_any(w, part, depth + 1);
     }
 }

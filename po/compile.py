@@ -41,11 +41,19 @@ def pseudo_catalogue(catalogue):
     return {k: {**e, "flags": set(), "str": [pseudo(k)] + ([] if e["plural"] is None else [pseudo(e["plural"])])} for k, e in catalogue.items() if k}
 
 
+def french(s):
+    """No line begins with a ":" or "?": their blank is one that does not break."""
+    return s and re.sub(r" (?=[:;?!](?:\s|$))", "\u00a0", s)
+
+
 def main(out, *files):
     as_pseudo = out == "--pseudo"
     if as_pseudo:
         out, *files = files
     catalogues = [pofile.read(pathlib.Path(f).read_text(encoding="utf-8")) for f in files]
+    for f, catalogue in zip(files, catalogues):
+        for e in catalogue.values():
+            e["french"] = pathlib.Path(f).name == "fr.po" and not as_pseudo
     if as_pseudo:
         catalogues = [pseudo_catalogue(c) for c in catalogues]
     keys = sorted(set().union(*catalogues) - {""})
@@ -54,7 +62,8 @@ def main(out, *files):
         row = []
         for catalogue in catalogues:
             e = catalogue.get(key, {"str": [], "flags": set()})
-            forms = [] if "fuzzy" in e["flags"] else [s or None for s in e["str"]]
+            own = french if e.get("french") else lambda s: s
+            forms = [] if "fuzzy" in e["flags"] else [own(s) or None for s in e["str"]]
             row.append("{" + ", ".join(literal(s) for s in (forms + [None, None])[:2]) + "}")
         lines.append(f"    {{{literal(key)}, {{{', '.join(row)}}}}},")
     lines += ["};", "const unsigned lang_entry_count = sizeof lang_entries / sizeof lang_entries[0];", ""]
