@@ -75,7 +75,8 @@ static void ask_to_sign_in(struct request *rq)
 static bool leads_to_code(const char *path)
 {
     return strcmp(path, "/account") == 0 || strncmp(path, "/account/code/", 14) == 0 ||
-           strcmp(path, "/account/password") == 0 || strcmp(path, "/logout") == 0;
+           strcmp(path, "/account/password") == 0 || strcmp(path, "/account/language") == 0 ||
+           strcmp(path, "/logout") == 0;
 }
 
 static void check_role(struct request *rq)

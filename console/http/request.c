@@ -53,6 +53,8 @@ static void take_language(struct request *rq)
     _cleanup_free_ char *cookie = cookie_find(request_header(rq, "Cookie"), COOKIE_LANG);
     enum lang wanted = language_known(asked), kept = language_known(cookie);
     rq->set_lang = wanted < LANG_COUNT;
+    enum lang chosen = rq->name ? accounts_language(rq->console->accounts, rq->name) : LANG_COUNT;
+    kept = chosen < LANG_COUNT ? chosen : kept;
     rq->lang = rq->set_lang        ? wanted
                : kept < LANG_COUNT ? kept
                                    : language_choose(request_header(rq, "Accept-Language"));
@@ -163,8 +165,8 @@ struct request *request_begin(
     rq->json = strncmp(path, "/api/", 5) == 0 ||
                (accept && strstr(accept, "application/json") != NULL);
     take_address(rq);
-    take_language(rq);
     take_session(rq);
+    take_language(rq);
     return rq;
 }
 

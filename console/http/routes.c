@@ -55,6 +55,7 @@ static const struct route routes[] = {
     GET("/events", ROLE_VIEWER, get_events),
     POST("/logout", ROLE_VIEWER, "sign-out", action_logout),
     POST("/account/password", ROLE_VIEWER, "password", action_account_password),
+    POST("/account/language", ROLE_VIEWER, "language", action_account_language),
     POST("/account/code/begin", ROLE_VIEWER, "code-begin", action_code_begin),
     POST("/account/code/on", ROLE_VIEWER, "code-on", action_code_on),
     POST("/account/code/off", ROLE_VIEWER, "code-off", action_code_off),

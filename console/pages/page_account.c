@@ -12,6 +12,7 @@
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/who/confirm.h"
+#include "console/who/sign_in.h"
 
 #define PAGE      "/account"
 #define KEEPER_MS 20000 /* it checks passwords, one after the other */
@@ -47,6 +48,19 @@ static const char *named(struct request *rq)
     const char *name = form_text(rq->form, "name");
     utf8_copy(rq->object, sizeof rq->object, name ? name : "");
     return name ? name : "";
+}
+
+/* The switch of the language below each page; "": the browser's again. */
+void action_account_language(struct request *rq)
+{
+    struct err e = {0};
+    const char *code = form_text(rq->form, "language"), *next = form_text(rq->form, "next");
+    enum lang lang = lang_parse(code ? code : "");
+    int r = accounts_set_language(rq->console->accounts, rq->name, lang, &e);
+    if (r < 0)
+        answer_failed(rq, PAGE, "accounts", &e);
+    else
+        answer_redirect(rq, sign_in_good_next(next) ? next : PAGE);
 }
 
 static void refuse(struct request *rq, const struct err *e)

@@ -78,6 +78,7 @@ void get_log_download(struct request *rq);
 /* page_account.c */
 json_t *model_account(struct request *rq);
 void action_account_password(struct request *rq);
+void action_account_language(struct request *rq);
 void action_account_add(struct request *rq);
 void action_account_role(struct request *rq);
 void action_account_remove(struct request *rq);

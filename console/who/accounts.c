@@ -22,7 +22,7 @@ struct accounts {
     pthread_mutex_t lock;    /* the list and its file */
     pthread_mutex_t hashing; /* one password at a time */
     atomic_int waiting;
-    json_t *list;                  /* objects: name role hash created changed generation */
+    json_t *list;                  /* objects: name role hash created changed generation language */
     char dummy[PASSWORD_HASH_LEN]; /* what a wrong name's password is compared with */
 };
 
@@ -146,6 +146,14 @@ enum role accounts_role(struct accounts *a, const char *name)
     enum role role = role_parse(json_get_text(find_account(a->list, name, NULL), "role"));
     pthread_mutex_unlock(&a->lock);
     return role;
+}
+
+enum lang accounts_language(struct accounts *a, const char *name)
+{
+    pthread_mutex_lock(&a->lock);
+    enum lang lang = lang_parse(json_get_text(find_account(a->list, name, NULL), "language"));
+    pthread_mutex_unlock(&a->lock);
+    return lang;
 }
 
 long accounts_generation(struct accounts *a, const char *name)
@@ -312,7 +320,7 @@ int accounts_set_password(struct accounts *a, const char *name, const char *pass
 
 /* change: what happens to the account at index of the copied list. */
 static int change(struct accounts *a, const char *name,
-    void (*fn)(json_t *list, size_t index, enum role role), enum role role, struct err *e)
+    void (*fn)(json_t *list, size_t index, int value), int value, struct err *e)
 {
     size_t index;
     pthread_mutex_lock(&a->lock);
@@ -321,7 +329,7 @@ static int change(struct accounts *a, const char *name,
     if (!find_account(next, name, &index)) {
         r = err_set(e, ENOENT, "there is no account %s", name);
     } else {
-        fn(next, index, role);
+        fn(next, index, value);
         if (count_admins(next) == 0)
             r = err_set(e, EPERM, "the last admin stays: nobody could change anything without one");
     }
@@ -333,14 +341,21 @@ static int change(struct accounts *a, const char *name,
     return r;
 }
 
-static void put_role(json_t *list, size_t index, enum role role)
+static void put_role(json_t *list, size_t index, int role)
 {
-    (void)json_object_set_new(json_array_get(list, index), "role", json_string(role_name(role)));
+    (void)json_object_set_new(
+        json_array_get(list, index), "role", json_string(role_name((enum role)role)));
 }
 
-static void take_away(json_t *list, size_t index, enum role role)
+static void put_language(json_t *list, size_t index, int lang)
 {
-    (void)role;
+    (void)json_object_set_new(json_array_get(list, index), "language",
+        json_string(lang < LANG_COUNT ? lang_code((enum lang)lang) : ""));
+}
+
+static void take_away(json_t *list, size_t index, int unused)
+{
+    (void)unused;
     (void)json_array_remove(list, index);
 }
 
@@ -451,7 +466,12 @@ int accounts_drop_code(struct accounts *a, const char *name, struct err *e)
 
 int accounts_set_role(struct accounts *a, const char *name, enum role role, struct err *e)
 {
-    return change(a, name, put_role, role, e);
+    return change(a, name, put_role, (int)role, e);
+}
+
+int accounts_set_language(struct accounts *a, const char *name, enum lang lang, struct err *e)
+{
+    return change(a, name, put_language, (int)lang, e);
 }
 
 int accounts_remove(struct accounts *a, const char *name, struct err *e)

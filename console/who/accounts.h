@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "common/error.h"
+#include "common/lang.h"
 #include "people/name.h"
 #include "people/password.h"
 
@@ -47,6 +48,10 @@ int accounts_set_password(
     struct accounts *a, const char *name, const char *password, struct err *e) MUSTCHECK;
 int accounts_set_role(
     struct accounts *a, const char *name, enum role role, struct err *e) MUSTCHECK;
+/* The language that somebody chose for the page; LANG_COUNT: none, the browser's. */
+enum lang accounts_language(struct accounts *a, const char *name);
+int accounts_set_language(
+    struct accounts *a, const char *name, enum lang lang, struct err *e) MUSTCHECK;
 /* --- the second factor: a code of people/totp.h, or one of the codes for when the phone is lost
  * --- */
 

@@ -51,10 +51,16 @@ await scenario(async (chrome, base, extra) => {
         assert((await page.innerText("main")).length > 60, `${path} says nothing without JavaScript`);
         for (const hidden of await page.locator("[data-script]").all()) assert(!(await hidden.isVisible()), `${path} shows what needs JavaScript`);
     }
-    await page.click("footer a[lang=en]");
+    await page.click("footer [lang=en]");
     assertEqual(await page.getAttribute("html", "lang"), "en", "the switch of the language");
     await page.goto(`${base}/`);
     assertEqual(await page.getAttribute("html", "lang"), "en", "the language is remembered");
+    const elsewhere = await context(chrome, { lang: "it" }), other = await elsewhere.newPage();
+    await signIn(other, base);
+    assertEqual(await other.getAttribute("html", "lang"), "en", "it belongs to the account, whatever the browser");
+    assertEqual(await other.evaluate(async () => (await fetch("/account/language", { method: "POST", body: new URLSearchParams({
+        csrf: document.querySelector("footer [name=csrf]").value, language: "" }) })).status), 200, "the browser's language again");
+    await elsewhere.close();
     await made.close();
 
     // the menu of a phone needs no JavaScript either

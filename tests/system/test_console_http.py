@@ -423,6 +423,30 @@ def test_nothing_changes_by_get(console):
     assert browser.request("DELETE", "/account").status == 405
 
 
+def test_the_language_is_the_accounts(console):
+    """Chosen by the switch below a page, in a cookie only before somebody signs in; the next browser, with other habits, has it."""
+    admin = console.admin()
+    language = lambda browser, path="/": re.search('<html lang="(..)"', browser.get(path).text)[1]
+    assert language(admin) == "de"
+    assert admin.post("/account/language", language="fr", next="/log").headers["Location"] == "/log"
+    assert language(admin) == "fr" and "__Host-elexgate-lang" not in admin.cookies
+    assert admin.post("/account/language", language="it", next="//evil.example/").headers["Location"] == "/account"
+
+    elsewhere = console.browser(lang="en")
+    assert language(elsewhere, "/login") == "en"
+    elsewhere.get("/login?lang=fr")
+    assert language(elsewhere, "/login") == "fr", "before signing in a cookie has it"
+    elsewhere.sign_in("admin")
+    assert language(elsewhere) == "it"
+
+    assert admin.do("/account/add", name="mpa", role="viewer", password=PASSWORD).json["ok"]
+    viewer = console.browser(lang="en")
+    viewer.sign_in("mpa")
+    assert language(viewer) == "en", "everybody's own"
+    assert admin.post("/account/language", language="").status == 303
+    assert language(admin) == "de", "the browser's again"
+
+
 def test_a_viewer_reads_and_changes_nothing(console):
     admin = console.admin()
     assert admin.do("/account/add", name="mpa", role="viewer", password=PASSWORD).json["ok"]
