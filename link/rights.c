@@ -159,24 +159,28 @@ const char *rights_account(const json_t *request)
     return json_get_text(json_object_get(request, "as"), "account");
 }
 
+static void add_word(char **text, const char *word)
+{
+    char *longer = xasprintf("%s%s%s", *text, **text ? " " : "", word);
+    free(*text);
+    *text = longer;
+}
+
 char *rights_object(const json_t *request)
 {
-    static const char *const keys[] = {"action", "mode", "which", "type", "upload", "level"};
+    static const char *const keys[] = {
+        "action", "mode", "which", "type", "upload", "level", "name", "role"};
+    static const char *const named[] = {"values", "options"}; /* by the names of their members */
     char *text = xstrdup("");
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *v = json_get_str(request, keys[i]);
-        if (!v)
-            continue;
-        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", v);
-        free(text);
-        text = longer;
-    }
-    const char *key;
-    json_t *v;
-    json_object_foreach (json_object_get(request, "values"), key, v) {
-        char *longer = xasprintf("%s%s%s", text, *text ? " " : "", key);
-        free(text);
-        text = longer;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (json_get_str(request, keys[i]))
+            add_word(&text, json_get_str(request, keys[i]));
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        const char *key;
+        json_t *v;
+        json_object_foreach (json_object_get(request, named[i]), key, v)
+            if (!json_is_null(v) && !json_is_false(v))
+                add_word(&text, key);
     }
     return text;
 }

@@ -47,8 +47,8 @@ enum rights_level rights_level(bool page, const json_t *request);
 const char *rights_level_name(enum rights_level level); /* "", "viewer", "admin", "machine" */
 /* The account that a request names, "" without one. Borrowed. */
 const char *rights_account(const json_t *request);
-/* What a request is about, for the audit log: the names of what it touches, never their values;
- * malloc'ed. */
+/* What a request is about, for the audit log: the names of what it touches, an account's role,
+ * never a setting's or an option's value; malloc'ed. */
 char *rights_object(const json_t *request) MUSTCHECK;
 /* 0: it may be done. -EPERM: words. -ENOSYS: no such row. *out (NULL allowed): what it falls under.
  */

@@ -53,6 +53,8 @@ json_t *act_of(const struct monitor_request *q, json_t *told)
             text_or_null(q->text, q->flags & MONITOR_LABEL), "protect", flag(q, MONITOR_PROTECT),
             "unprotect", flag(q, MONITOR_UNPROTECT));
     case MONITOR_RESTORE:
+    case MONITOR_RESTORE_PLAN:
+    case MONITOR_RESTORE_STATUS:
         o = json_loads(q->text, 0, NULL);
         (void)json_object_set_new(o, "cmd", json_string("restore"));
         return o;

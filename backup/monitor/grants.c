@@ -10,10 +10,12 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "common/utf8.h"
 #include "link/peer.h"
 
-#define ENDS(text) (memchr(text, '\0', sizeof(text)) != NULL)
+#define REFUSED_MAX 30 /* lines a minute */
+#define ENDS(text)  (memchr(text, '\0', sizeof(text)) != NULL)
 
 static struct granted all[GRANTS_MAX]; /* at_ms 0 = free */
 static int door = -1;
@@ -160,6 +162,18 @@ static int take(struct grant *g, ssize_t n, uid_t uid, const struct config *c, s
     return grants_add(g, pw ? pw->pw_name : "", clock_mono_ms(), e);
 }
 
+/* Whoever may tell something there tells as much of what is none as he likes. */
+static void log_refused(uid_t uid, const struct err *e)
+{
+    static struct log_limit *refusals;
+    refusals = refusals ? refusals : log_limit_new(REFUSED_MAX);
+    unsigned more = log_limit_kept_back(refusals, clock_mono_ms());
+    if (more)
+        log_event(LOG_WARNING, "grants-refused", LOG_U("more", more));
+    if (log_limit_may(refusals, clock_mono_ms()))
+        log_err(LOG_WARNING, "grant-refused", e, LOG_U("uid", uid));
+}
+
 void grants_take(const struct config *c)
 {
     struct grant g;
@@ -171,7 +185,7 @@ void grants_take(const struct config *c)
         if ((n = receive(door, &g, sizeof g, &uid)) < 0)
             return;
         if (take(&g, n, uid, c, &e) < 0)
-            log_err(LOG_WARNING, "grant-refused", &e, LOG_U("uid", uid));
+            log_refused(uid, &e);
     }
 }
 

@@ -122,12 +122,41 @@ static void level_is_that_of_whom_it_is_for(void **state)
     }
 }
 
+/* What was confirmed can be told from it, and no secret. */
+static void object_says_what_is_touched(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *object;
+    } t[] = {
+        {"{'cmd':'account','action':'add','name':'eve','role':'admin','password':'secret'}",
+            "add eve admin"},
+        {"{'cmd':'account','action':'set','name':'eve','role':null,'password':'secret'}",
+            "set eve"},
+        {"{'cmd':'cert','action':'renew','options':{'host':['nas'],'days':900,'rsa':false}}",
+            "renew host days"},
+        {"{'cmd':'cert','action':'install','options':{'certificate':'x','key':'secret'}}",
+            "install certificate key"},
+        {"{'cmd':'config-set','values':{'notify.smtp_password':'secret'}}", "notify.smtp_password"},
+        {"{'cmd':'delete','which':'2026-11-22-0315','type':'elexisdb'}",
+            "2026-11-22-0315 elexisdb"},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        json_t *request = request_of(t[i].request);
+        char *object = rights_object(request);
+        assert_string_equal(object, t[i].object);
+        free(object);
+        json_decref(request);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_says_who_may_what),
         cmocka_unit_test(what_is_not_in_it_is_refused),
         cmocka_unit_test(level_is_that_of_whom_it_is_for),
+        cmocka_unit_test(object_says_what_is_touched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
