@@ -20,6 +20,7 @@ bool people_role_good(const char *role);
 /* *out: the list, the caller's; empty where there is no file. A damaged one is an error: an empty
  * list would take the next account as it comes. */
 int people_read(const char *state_dir, json_t **out, struct err *e) MUSTCHECK;
+/* -EINVAL: people_read would refuse it. */
 int people_write(const char *state_dir, json_t *list, struct err *e) MUSTCHECK;
 /* Borrowed; NULL: nobody has this name. index: NULL allowed. */
 json_t *people_find(const json_t *list, const char *name, size_t *index);

@@ -88,24 +88,26 @@ static json_t *refused(const json_t *list, const json_t *request)
 {
     const char *action = json_get_text(request, "action"), *name = json_get_text(request, "name");
     const char *role = json_get_text(request, "role"), *by = rights_account(request);
+    const json_t *as_given = json_object_get(request, "role");
+    bool given = as_given && !json_is_null(as_given); /* also one that is no text, or empty */
     bool first = strcmp(action, "first") == 0, set = strcmp(action, "set") == 0;
     bool admin = !*by || strcmp(json_get_text(people_find(list, by, NULL), "role"), "admin") == 0;
-    bool known = people_find(list, name, NULL), own = set && strcmp(name, by) == 0 && !*role;
+    bool known = people_find(list, name, NULL), own = set && strcmp(name, by) == 0 && !given;
     if (first ? json_array_size(list) > 0 : !admin && !own)
         return first ? json_error(EEXIST, "there is a first account already")
                      : json_error(EPERM, "accounts are for an admin");
-    if (!account_name_good(name) || (*role && !people_role_good(role)))
+    if (!account_name_good(name) || (given && !people_role_good(role)))
         return json_error(EINVAL, "\"name\" and \"role\" (admin or viewer) must be given");
     if (strcmp(action, "remove") == 0) /* else the next one would be a first one */
         return json_array_size(list) == 1 ? json_error(EPERM, "the last account stays") : NULL;
-    if (strcmp(action, "role") == 0 && *role)
+    if (strcmp(action, "role") == 0 && given)
         return known ? NULL : json_error(ENOENT, "the keeper does not know this account");
     bool add = strcmp(action, "add") == 0;
     if (!first && !add && !set)
         return json_error(EINVAL, "\"action\" must be first, add, set, role or remove");
     if (add && known)
         return json_error(EEXIST, "the keeper knows an account of this name already");
-    if (!known && (!*role || json_array_size(list) >= PEOPLE_MAX))
+    if (!known && (!given || json_array_size(list) >= PEOPLE_MAX))
         return json_error(
             EINVAL, "a new account needs a role, and there are at most %d", PEOPLE_MAX);
     return NULL;
@@ -132,7 +134,7 @@ static int change(
 {
     char hash[PASSWORD_HASH_LEN] = "";
     const char *action = json_get_text(request, "action"), *name = json_get_text(request, "name");
-    json_t *role = json_object_get(request, "role");
+    const char *role = json_get_str(request, "role");
     size_t index = 0;
     json_t *person = people_find(list, name, &index);
     int r = 0;
@@ -151,8 +153,8 @@ static int change(
     }
     if (*hash)
         (void)json_object_set_new(person, "hash", json_string(hash));
-    if (role && !json_is_null(role))
-        (void)json_object_set(person, "role", role);
+    if (role)
+        (void)json_object_set_new(person, "role", json_string(role));
     return 0;
 }
 

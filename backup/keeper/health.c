@@ -2,12 +2,13 @@
 
 #include <string.h>
 #include "backup/keeper/notify.h"
+#include "backup/keeper/people.h"
 #include "common/clock.h"
 #include "common/error_phrase.h"
 #include "common/json_get.h"
 
 /* Texts outlive the call. */
-static json_t *kept[3];
+static json_t *kept[4];
 
 static const json_t *keep(size_t place, json_t *said)
 {
@@ -126,5 +127,7 @@ void keeper_health(struct keeper *k, struct health *out)
     look_at_certificates(k, &f);
     look_at_notify(k, &f);
     look_at_witnesses(k, &f);
+    const struct err *accounts = keeper_people_trouble(k->ports.people);
+    f.accounts = keep(3, accounts ? error_phrase_json(accounts) : NULL);
     health_find(&f, out);
 }

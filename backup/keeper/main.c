@@ -260,6 +260,7 @@ static void on_tick(uv_timer_t *t)
     keeper_renew_tick(k);
     keeper_stream_tick(k);
     keeper_opened_tick(k);
+    keeper_people_tick(k);
     keeper_notify_tick(k->ports.notify);
 }
 
@@ -277,7 +278,8 @@ static int open_state(struct keeper *k, struct err *e)
     log_ring_keep("recent.log");
     if (r < 0)
         return err_prefix(e, r, "%s", k->place.folder);
-    return keeper_people_open(k->ports.monitor, &k->ports.people, e);
+    k->ports.people = keeper_people_open(k->ports.monitor);
+    return 0;
 }
 
 static void on_job_ended(void *ctx, const struct monitor_event *event)

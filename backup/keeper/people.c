@@ -6,17 +6,21 @@
 #include "backup/keeper/errand.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
+#include "common/log.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "people/list.h"
 #include "people/name.h"
 
 #define CHECKS_MAX 4     /* 64 MiB each */
+#define LOOK_MS    10000 /* somebody may have mended it by hand */
 #define PAUSE_MS   60000 /* the longest one after wrong passwords */
 
 struct keeper_people {
     json_t *list;
-    unsigned checks; /* under way */
+    struct err trouble; /* why there is none to be had now; "" = there is */
+    uint64_t next_ms;   /* when it is looked at again */
+    unsigned checks;    /* under way */
     struct guesses {
         char name[ACCOUNT_NAME_MAX + 1]; /* "" = a free one */
         unsigned wrong;                  /* in a row; only his own password ends the row */
@@ -40,7 +44,8 @@ static struct guesses *guesses_of(struct keeper_people *p, const char *name)
     return oldest;
 }
 
-/* As it stands now. */
+/* As it stands now. One that cannot be read takes nobody's backups away, only the accounts' rights.
+ */
 static int load_list(struct keeper_people *p, struct keeper_monitor *m, struct err *e)
 {
     _cleanup_free_ char *text = NULL;
@@ -54,18 +59,31 @@ static int load_list(struct keeper_people *p, struct keeper_monitor *m, struct e
         p->list = json_incref(list);
     }
     json_decref(list);
+    if (r < 0 && strcmp(p->trouble.text, e->text) != 0)
+        log_err(LOG_ERROR, "accounts-damaged", e);
+    p->trouble = r < 0 ? *e : (struct err){0};
+    p->next_ms = clock_mono_ms() + LOOK_MS;
     return r;
 }
 
-int keeper_people_open(struct keeper_monitor *m, struct keeper_people **out, struct err *e)
+struct keeper_people *keeper_people_open(struct keeper_monitor *m)
 {
     struct keeper_people *p = xcalloc(1, sizeof *p);
-    int r = load_list(p, m, e);
-    if (r < 0)
-        keeper_people_free(p);
-    else
-        *out = p;
-    return r;
+    struct err e = {0};
+    (void)!load_list(p, m, &e); /* told, and known as trouble */
+    return p;
+}
+
+void keeper_people_tick(struct keeper *k)
+{
+    struct err e = {0};
+    if (clock_mono_ms() >= k->ports.people->next_ms)
+        (void)!load_list(k->ports.people, k->ports.monitor, &e);
+}
+
+const struct err *keeper_people_trouble(const struct keeper_people *p)
+{
+    return *p->trouble.text ? &p->trouble : NULL;
 }
 
 void keeper_people_free(struct keeper_people *p)
@@ -80,7 +98,8 @@ enum rights_level keeper_people_level(
     const struct keeper_people *p, enum rights_level level, const json_t *request)
 {
     const json_t *person = people_find(p->list, rights_account(request), NULL);
-    bool known = json_array_size(p->list) > 0; /* before there is anybody, the page's word counts */
+    /* before there is anybody, the page's word counts */
+    bool known = json_array_size(p->list) > 0 || *p->trouble.text;
     if (level == RIGHTS_ADMIN && known && strcmp(json_get_text(person, "role"), "admin") != 0)
         return RIGHTS_VIEWER;
     return level;

@@ -12,9 +12,12 @@
 
 struct keeper_people;
 
-int keeper_people_open(
-    struct keeper_monitor *m, struct keeper_people **out, struct err *e) MUSTCHECK;
+struct keeper_people *keeper_people_open(struct keeper_monitor *m) MUSTCHECK;
 void keeper_people_free(struct keeper_people *p); /* NULL allowed; no check may be under way */
+
+void keeper_people_tick(struct keeper *k); /* looks now and then whether the list was changed */
+/* Why there is no list, until there is one again; NULL: there is. Borrowed. */
+const struct err *keeper_people_trouble(const struct keeper_people *p);
 
 /* At most what the account that a request names has here; an account that is not here may read. */
 enum rights_level keeper_people_level(

@@ -208,4 +208,6 @@ void health_find(const struct health_facts *f, struct health *out)
     look_at_disk(f, out);
     look_at_certificates(f, out);
     look_at_notify(f, out);
+    if (f->accounts)
+        add(out, HEALTH_ACCOUNTS_DAMAGED, HEALTH_WARN, true)->said = f->accounts;
 }

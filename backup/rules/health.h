@@ -34,6 +34,7 @@ enum health_code {
     HEALTH_CA_ENDS,
     HEALTH_NOTIFY_FAILED,
     HEALTH_NOBODY_TOLD,
+    HEALTH_ACCOUNTS_DAMAGED,
     HEALTH_CODES
 };
 enum health_level {
@@ -100,6 +101,8 @@ struct health_facts {
     const json_t *trouble; /* why somebody would not be told; NULL = they would be */
     bool other_way;        /* a way failed, and another one works */
 
+    const json_t *accounts; /* why the list of the page's accounts cannot be read; NULL = it can */
+
     enum { DATABASE_UNKNOWN, DATABASE_UP, DATABASE_DOWN, DATABASE_REFUSING } database;
     int64_t database_since_ms;
     const json_t *cause; /* why, of the set-up of a container */
@@ -134,7 +137,7 @@ void health_find(const struct health_facts *f, struct health *out);
 struct health_about {
     const char *code;   /* "backup-failed" */
     const char *area;   /* "backup", "binlog", "drill", "disk", "certificate", "notify", "database",
-                           "proxy" */
+                           "proxy", "accounts" */
     const char *title;  /* what it is, for a subject; of the catalogue, as is */
     const char *advice; /* what to do */
 };

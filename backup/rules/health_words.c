@@ -55,6 +55,9 @@ static const struct health_about about[HEALTH_CODES] = {
         N_("elexgate notify --test shows what the failing way says; its settings are in [notify].")},
     [HEALTH_NOBODY_TOLD] = {"nobody-told", "notify", N_("nobody is told when something fails"),
         N_("Set [notify] mail_to or webhook, then elexgate notify --test.")},
+    [HEALTH_ACCOUNTS_DAMAGED] = {"accounts-damaged", "accounts",
+        N_("the list of the page's accounts is damaged"),
+        N_("Until it is mended nobody can confirm anything on the page; backups go on. Never remove the file: whoever signs in first would be an admin.")},
 };
 
 const struct health_about *health_about(enum health_code code)

@@ -333,6 +333,7 @@ def removes(monitor):
 CONFIRMED = [
     ("remove", {"which": RUN.encode()}, None), ("mark", {"which": RUN.encode(), "flags": UNPROTECT}, None),
     ("restore", {"text": request("accept")}, None), ("restore", {"text": request("run", which="old.tar.gz", foreign=True)}, None),
+    ("restore-plan", {"text": request("plan", which="old.tar.gz", foreign=True)}, None),
     ("open", {"text": request("open", which=RUN)}, None), ("backup", {"flags": NOW | ACCEPT_SMALLER}, None),
     ("page-cert", {}, {"cmd": "cert", "action": "init", "options": {}}), ("page-cert", {}, {"cmd": "cert", "action": "renew", "options": {"force": True}}),
     ("page-config", {}, {"cmd": "config-set", "values": {"retention.keep": "1"}}),
@@ -385,6 +386,15 @@ def test_a_grant_is_for_one_request_once_and_not_for_long(monitor, backup):
     assert lines[0]["action"] == "delete" and lines[0]["object"] == RUN
 
 
+def test_a_flood_at_the_door_is_counted(monitor, backup):
+    for _ in range(200):
+        grant.tell(backup.socket, b"no grant")
+    assert not removes(monitor)
+    assert 10 < open(monitor.log.name).read().count("event=grant-refused") <= 30
+    grant.by_hand(backup.socket, DELETE)
+    assert removes(monitor)
+
+
 def audit_lines(backup, event, count):
     def found():
         text = (backup.folder / "audit.log").read_text() if (backup.folder / "audit.log").exists() else ""
@@ -434,6 +444,25 @@ def test_a_password_confirms_what_was_sealed_with_it(monitor, backup):
         assert compare(seal(key, PASSWORD + "2", grant.act(act)), account="mpa")["fits"]
         answer = asked_page(monitor, "page-account", {**act, "as": mpa})
         assert answer["ok"] is allowed and (allowed or answer["code"] == "EPERM"), answer
+
+
+@pytest.mark.parametrize("role", ["", "root", ["admin"], [""], {"x": 1}, 0, True])
+def test_a_viewer_cannot_damage_the_list(monitor, backup, role):
+    """Her own password, and with it a role that nobody could read afterwards."""
+    key = backup.socket
+    first = {"cmd": "account", "action": "first", "name": "mpa", "password": seal(key, PASSWORD)}
+    assert asked_page(monitor, "page-account", {**first, "role": role})["code"] == "EINVAL"
+    assert asked_page(monitor, "page-account", {**first, "role": "admin"})["ok"]
+    people = backup.state / "people.json"
+    people.write_text(people.read_text().replace('"admin"', '"viewer"'))
+    kept = people.read_text()
+    change = {"cmd": "account", "action": "set", "name": "mpa", "role": role, "password": seal(key, PASSWORD + "2")}
+    box = seal(key, PASSWORD, grant.act(change))
+    assert asked_page(monitor, "page-password", {"account": "mpa", "sealed": box})["fits"]
+    answer = asked_page(monitor, "page-account", {**change, "as": {"account": "mpa", "role": "viewer"}})
+    assert answer["code"] == "EPERM" and people.read_text() == kept, answer
+    grant.by_hand(backup.socket, change)  # nor does somebody at the machine
+    assert asked_page(monitor, "page-account", change)["code"] == "EINVAL" and people.read_text() == kept
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")

@@ -142,6 +142,27 @@ def test_who_confirms(keeper):
     assert people.stat().st_mode & 0o777 == 0o600 and PASSWORD not in people.read_text()
 
 
+def test_a_damaged_list_ends_no_keeper(keeper):
+    """The accounts are off, and nothing else; nobody becomes an admin by it, and what was mended counts without a restart."""
+    def found():
+        return [f for f in keeper.call("status")["findings"] if f["code"] == "accounts-damaged"]
+    assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"] and not found()
+    people = keeper.state / "people.json"
+    good = people.read_text()
+    keeper.stop_keeper()
+    people.write_text(good.replace('"admin"', '""'))
+    keeper.start_keeper()
+    finding, = found()
+    assert "people.json" in finding["text"] and "(anna)" in finding["text"] and "remove it" not in finding["text"], finding
+    assert ask(keeper, "run", **{"as": ADMIN})["code"] == "EPERM"
+    assert ask(keeper, "account", action="first", name="eve", role="admin", password=PASSWORD)["code"] == "EBADMSG"
+    keeper.call({"cmd": "run", "mode": "now", "types": ["elexisdb-sql"]})
+    process.wait_until(keeper.runs, 90, "a backup all the same")
+    people.write_text(good)
+    process.wait_until(lambda: not found(), 40, "the mended list")
+    assert ask(keeper, "delete", **{"as": ADMIN}, which="2026-11-22-0315", confirm=PASSWORD)["code"] == "ENOENT"
+
+
 def test_the_keeper_sees_no_password(keeper):
     """It hands on what the page has sealed to a job of root's, which says yes or no."""
     assert ask(keeper, "account", action="first", name="anna", role="admin", password=PASSWORD)["ok"]

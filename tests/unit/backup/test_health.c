@@ -342,6 +342,9 @@ static void test_who_is_told(void **state)
     expect(&f, "notify-failed!"); /* there is no way to tell it */
     f.other_way = true;
     expect(&f, "notify-failed!+");
+    f.trouble = NULL;
+    f.accounts = said("people.json is damaged");
+    expect(&f, "accounts-damaged+");
 }
 
 /* --- words --- */
@@ -487,7 +490,8 @@ static void test_what_no_backup_leads_to(void **state)
 /* Each code has all its words, and names that nobody else has. */
 static void test_every_code_has_its_words(void **state)
 {
-    static const char *const areas = " backup binlog drill disk certificate notify database proxy ";
+    static const char *const areas =
+        " backup binlog drill disk certificate notify database proxy accounts ";
     (void)state;
     for (size_t i = 0; i < HEALTH_CODES; i++) {
         const struct health_about *a = health_about((enum health_code)i);
