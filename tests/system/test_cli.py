@@ -103,7 +103,8 @@ def test_config_check_and_show(tmp_path):
     done = elexgate("--json", "config", "check", config, code=FAILED)
     assert json.loads(done.stdout) == {"ok": False, "code": "EINVAL", "exit_code": 1,
                                        "error": f'{config}:2: [database] has no option "hots"; did you mean "host"?',
-                                       "error_phrase": ["%s:%d: %s", str(config), "2", '[database] has no option "hots"; did you mean "host"?']}
+                                       "error_phrase": [["%s:%d", str(config), "2"],
+                                                        ['[%s] has no option "%s"; did you mean "%s"?', "database", "hots", "host"]]}
     elexgate("config", "check", tmp_path / "missing.ini", code=FAILED)
 
 
