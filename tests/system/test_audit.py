@@ -230,6 +230,27 @@ print([tried(w) for w in (lambda: os.ftruncate(fd, 0), lambda: fcntl.fcntl(fd, f
 """
 
 
+# The same one, all the time: a descriptor that can do more than append, of whatever lies there at any moment.
+WAITS_FOR_IT = """
+import os, sys
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+folder = sys.argv[1]
+print("ready", flush=True)
+while True:
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        continue
+    for name in names:
+        for flags in (os.O_RDWR, os.O_WRONLY | os.O_TRUNC):
+            try:
+                os.open(folder + "/" + name, flags)
+                sys.exit(print("got", name, flush=True))
+            except (PermissionError, FileNotFoundError):
+                pass
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_proxy_can_take_nothing_back(make_gate, server):
     """With the folder as the package makes it: what its user wrote stays, also over a rotation, in which a line is lost neither."""
@@ -249,7 +270,11 @@ def test_the_proxy_can_take_nothing_back(make_gate, server):
         def attack():
             return process.run(["/usr/bin/python3", "-c", TAKES_BACK, log]).stdout.strip()
         assert attack() == str(["no"] * 8)
-        rotated = logrotate(gate, log, "elexgate-proxy")
+        with subprocess.Popen(["/usr/bin/python3", "-c", WAITS_FOR_IT, log.parent], stdout=subprocess.PIPE, text=True) as waits:
+            assert waits.stdout.readline() == "ready\n"
+            rotated = logrotate(gate, log, "elexgate-proxy")
+            waits.kill()
+            assert waits.stdout.read() == ""
         gate.connect().close()
         wait_events(log, "logout")
         assert attack() == str(["no"] * 8)
