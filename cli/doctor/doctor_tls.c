@@ -4,12 +4,15 @@
 #include "cli/doctor/doctor.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -265,6 +268,41 @@ static void page(struct doctor *d)
     cert_info_free(i);
 }
 
+static bool is_in_group(const char *user, gid_t wanted)
+{
+    gid_t groups[256];
+    int n = sizeof groups / sizeof groups[0];
+    const struct passwd *pw = getpwnam(user);
+    if (!pw || getgrouplist(user, pw->pw_gid, groups, &n) < 0)
+        return false;
+    for (int i = 0; i < n; i++)
+        if (groups[i] == wanted)
+            return true;
+    return false;
+}
+
+/* An installation from before its own key has the page's user in the group that may read the
+ * gate's. */
+static void keys_apart(struct doctor *d)
+{
+    struct cli *cli = d->cli;
+    struct stat st;
+    const struct config *c = cli_config(cli);
+    const char *key = config_str(c, "tls", NULL, "key"),
+               *own = config_str(c, "console", NULL, "key");
+    const char *user = config_str(c, "console", NULL, "user");
+    if (!key || !own || !user || strcmp(key, own) == 0 || stat(key, &st) < 0 ||
+        !(st.st_mode & S_IRGRP) || !is_in_group(user, st.st_gid))
+        return;
+    const struct group *g = getgrgid(st.st_gid);
+    _cleanup_free_ char *text = xasprintf(
+        tr(cli, "the page has a key of its own, and its user %s can still read the gate's (%s)"),
+        user, key);
+    _cleanup_free_ char *fix = g ? xasprintf("gpasswd -d %s %s", user, g->gr_name) : NULL;
+    doctor_tell(d, DOCTOR_WARNING, "page", text,
+        fix ? fix : tr(cli, "take that user out of the key's group"));
+}
+
 void doctor_tls(struct doctor *d)
 {
     size_t i;
@@ -279,4 +317,5 @@ void doctor_tls(struct doctor *d)
             one_listener(d, l, ca);
     }
     page(d);
+    keys_apart(d);
 }

@@ -1,6 +1,9 @@
 """elexgate doctor: what is wrong is named, with what to do; a service for monitoring in one line."""
+import grp
 import json
 import os
+import pwd
+import shutil
 import subprocess
 
 import pymysql
@@ -126,6 +129,24 @@ def test_what_a_client_would_see(practice_setup, folder):
     assert level(checks(b.config)[1], "chain") == ["warning"]
     (tls / "ca.pem").symlink_to(b.gate.pki.ca_file)
     assert level(checks(b.config)[1], "chain") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_page_can_read_the_gates_key(practice_setup, folder):
+    """As before it had one of its own: its user is in the group of the key. Told with the command, once it is not needed any more."""
+    b = practice_setup
+    key, user, group = folder / "gate.key", pwd.getpwnam("nobody"), grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+    own = b.gate.sections["tls"]["key"]
+    shutil.copy(own, key)
+
+    def told(mode, gid, own):
+        os.chown(key, 0, gid)
+        key.chmod(mode)
+        b.set("console", user="nobody", certificate=b.gate.sections["tls"]["certificate"], key=own)
+        return [line["fix"] for line in checks(b.config)[1] if line["name"] == "page" and line["level"] == "warning" and "gate.key" in line["text"]]
+    b.set("tls", key=key)
+    assert told(0o640, user.pw_gid, own) == [f"gpasswd -d nobody {group}"]
+    assert told(0o600, user.pw_gid, own) == told(0o640, 0, own) == told(0o640, user.pw_gid, key) == []
 
 
 def test_the_audit_log_and_a_failed_drill(practice_setup):
