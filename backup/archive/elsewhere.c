@@ -19,10 +19,7 @@ bool elsewhere_is(const char *path, const struct stat *st)
     const char *slash = strchr(path, '/');
     if (!slash || strchr(slash + 1, '/'))
         return false;
-    if (S_ISREG(st->st_mode))
-        return ends(path, ".isl");
-    return S_ISLNK(st->st_mode) &&
-           (ends(path, ".MYD") || ends(path, ".MYI") || ends(path, ".MAD") || ends(path, ".MAI"));
+    return S_ISLNK(st->st_mode) || (S_ISREG(st->st_mode) && ends(path, ".isl"));
 }
 
 /* The absolute path that a link or an .isl names; false with errno. */
@@ -56,6 +53,40 @@ static int unreachable(int dirfd, const char *name, const char *path, const char
         UTF8_SHORT(path, 150), UTF8_SHORT(target, 150), why);
 }
 
+/* Opens the folder (absolute, with a slash at its end) step by step. On no step may there be a
+ * link, nor anything that others than root and the server (its user and group, as those of its own
+ * folder) could put something else in the place of; where the sticky bit is set, as of /tmp, only
+ * the owner of what lies there can. */
+static int open_folder(char *folder, const struct stat *own, const char **why)
+{
+    _cleanup_fd_ int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char *rest = NULL;
+    for (char *step = strtok_r(folder, "/", &rest);; step = strtok_r(NULL, "/", &rest)) {
+        struct stat st;
+        if (at < 0 || fstat(at, &st) < 0) {
+            *why = errno == ELOOP || errno == ENOTDIR ? N_("there is a link on the way")
+                                                      : strerror(errno);
+            return -1;
+        }
+        mode_t others = st.st_gid == 0 || st.st_gid == own->st_gid ? S_IWOTH : S_IWGRP | S_IWOTH;
+        bool change = (st.st_mode & others) && !(st.st_mode & S_ISVTX);
+        if (change || (st.st_uid != 0 && st.st_uid != own->st_uid)) {
+            *why = N_("others than root can change a folder on the way");
+            return -1;
+        }
+        if (!step)
+            break;
+        int next = openat(at, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int code = errno;
+        close(at);
+        at = next;
+        errno = code;
+    }
+    int out = at;
+    at = -1;
+    return out;
+}
+
 int elsewhere_find(
     int dirfd, const char *name, const char *path, struct elsewhere *out, struct err *e)
 {
@@ -67,10 +98,11 @@ int elsewhere_find(
     size_t n = strlen(name);
     bool fits = *base && strlen(base) <= NAME_MAX && n <= NAME_MAX;
     _cleanup_free_ char *parent = xasprintf("%.*s", (int)(base - target), target);
-    _cleanup_fd_ int fd = fits ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (!fits)
-        errno = ENAMETOOLONG;
-    if (fd < 0 || fstatat(fd, base, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
+    const char *why = strerror(ENAMETOOLONG);
+    _cleanup_fd_ int fd = fits ? open_folder(parent, &folder, &why) : -1;
+    if (fd < 0)
+        return unreachable(dirfd, name, path, target, why, e);
+    if (fstatat(fd, base, &out->st, AT_SYMLINK_NOFOLLOW) < 0)
         return unreachable(dirfd, name, path, target, strerror(errno), e);
     if (!S_ISREG(out->st.st_mode) || out->st.st_uid != folder.st_uid)
         return unreachable(dirfd, name, path, target, N_("it is no file of the server's user"), e);

@@ -13,19 +13,20 @@
 #include "common/error.h"
 
 struct elsewhere {
-    int folder;              /* where the file lies; the caller closes it */
+    int folder;              /* where the file lies (O_PATH); the caller closes it */
     char name[NAME_MAX + 1]; /* its name there */
     char as[NAME_MAX + 1];   /* what it is called in the folder of its database */
     struct stat st;
 };
 
-/* Does this name stand for a file elsewhere? path: relative to the data directory; st: of the name
- * itself. */
+/* Does this name stand for a file elsewhere: an .isl, or any link in the folder of a database (of
+ * whatever engine)? path: relative to the data directory; st: of the name itself. */
 bool elsewhere_is(const char *path, const struct stat *st);
 /* The file that `name` in the folder dirfd stands for. It must belong to whom the folder belongs
- * to: who can make a link there is not shown others' files by our copy. -ENOLINK: it cannot be had,
- * the words name it and say why; -ENOENT: the name itself is gone. path: for
- * the words. */
+ * to, and be reached without a link and by folders that nobody but root and he can change: who can
+ * make a table there is not shown others' files by our copy, nor the server's from other folders.
+ * -ENOLINK: it cannot be had, the words name it and say why; -ENOENT: the name itself is gone.
+ * path: for the words. */
 int elsewhere_find(
     int dirfd, const char *name, const char *path, struct elsewhere *out, struct err *e) MUSTCHECK;
 

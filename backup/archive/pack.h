@@ -78,7 +78,7 @@ enum pack_select { PACK_TAKE, PACK_SKIP, PACK_FIRST, PACK_LAST, PACK_GROWS, PACK
  * all others. Sockets, FIFOs, devices and `lost+found` are skipped with a note; symlinks are stored
  * as links, never followed; other file systems are entered. GROWS: a log that belongs to the data;
  * it may change at any time, and what it has when it is read is taken. ELSEWHERE: the file that the
- * name stands for is taken in its place (elsewhere.h); -ENOLINK where it cannot be had.
+ * name stands for is taken in its place (elsewhere.h).
  */
 int pack_tree(struct pack *p, const char *folder, const char *prefix,
     enum pack_select (*select)(void *ctx, const char *path, const struct stat *st), void *ctx,

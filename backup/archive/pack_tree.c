@@ -163,7 +163,7 @@ static int walk_elsewhere(struct walk *w, int fd, const char *name, const char *
     struct elsewhere at;
     int r = elsewhere_find(fd, name, path, &at, e);
     if (r < 0)
-        return r == -ENOENT ? PACK_CHANGED : r;
+        return r == -ENOENT || r == -ENOLINK ? PACK_CHANGED : r; /* select had it */
     _cleanup_free_ char *as = xasprintf("%.*s%s", (int)(strlen(path) - strlen(name)), path, at.as);
     if (w->pack) {
         now_at(w, as);

@@ -256,25 +256,6 @@ static int prepare(struct run *r, const struct plan *p, struct err *e)
     return code;
 }
 
-/* Who may make tables must not be able to end all backups with one: what a copy cannot have, SQL
- * text has, and this run makes it by itself. */
-static int dump_instead_of_copy(struct run *r, struct plan *p, size_t i, struct err *e)
-{
-    json_t *said = phrase(
-        "the data directory could not be copied whole, so that this backup is SQL text of the database alone: %s",
-        "");
-    phrase_set(said, 0, error_phrase_json(e));
-    run_warn("table", said);
-    for (size_t k = i + 1; k < p->count; k++) {
-        if (strcmp(p->types[k], r->s.dump_type) != 0)
-            continue;
-        memmove(&p->types[k], &p->types[k + 1], (p->count - k) * sizeof p->types[0]);
-        p->count--;
-    }
-    p->types[i] = r->s.dump_type;
-    return dump_backup(r, e);
-}
-
 static int run_all(struct run *r, struct plan *p, struct err *e)
 {
     int code = hook_before(r, "before_backup", p->words, e);
@@ -282,8 +263,6 @@ static int run_all(struct run *r, struct plan *p, struct err *e)
         code = check_medium(r, false, e); /* it may have been pulled out meanwhile */
         if (code == 0)
             code = backup_one(r, p->types[i], e);
-        if (code == -ENOLINK)
-            code = dump_instead_of_copy(r, p, i, e);
     }
     if (code == 0 && r->doubt.code) { /* older ones, which may be whole, are kept */
         *e = r->doubt;

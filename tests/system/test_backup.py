@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import stat
 import struct
@@ -422,23 +423,46 @@ def test_a_table_that_lies_elsewhere_ends_no_backup(backup, folder, server):
     assert event(backup.job("drill"), "drill")[0]["good"]  # the tables' checksums are those of the live ones
 
 
-def test_a_table_out_of_reach_makes_the_backup_sql_text(backup, folder, server):
-    """What another's file is behind the link is not copied for who made the link; the run makes the other kind of backup and says so."""
+def layout_words(backup):
+    return next(c for c in backup.job("doctor", exit=1) if c.get("name") == "layout")["text"]
+
+
+def test_a_table_out_of_reach_is_named_and_all_else_copied(backup, folder, server):
+    """Whoever may make tables ends no backup with one, nor with a view that no dump comes past. What another's file is behind the link, or
+    could be put behind it, is not copied for who made the table."""
     outside = folder / "outside"
     outside.mkdir()
-    server.sql("USE load_db;" + ELSEWHERE.format(outside))
-    os.chown(outside / "load_db" / "i.ibd", 65534, 65534)
-    assert "i.isl" in next(c for c in backup.job("doctor", exit=1) if c.get("name") == "layout")["text"]
+    server.sql("USE load_db;" + ELSEWHERE.format(outside) + f"""; CREATE TABLE `ä.#i` (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; INSERT INTO `ä.#i` VALUES (1);
+        CREATE TABLE gone (a INT); CREATE VIEW nothing AS SELECT * FROM gone; DROP TABLE gone; CREATE TABLE lost (a INT); ALTER TABLE lost DISCARD TABLESPACE; DROP TABLE lost; FLUSH TABLES""")
+    for path in (outside / "load_db" / "i.ibd", *(outside / "load_db").glob("@*.ibd")):
+        os.chown(path, 65534, 65534)
+    (server.datadir / "load_db" / "z.ARZ").symlink_to("/nowhere/z.ARZ")
+    assert "(DATA DIRECTORY of a table)" in layout_words(backup)
     lines = backup.job("backup", "--now")
     warning = event(lines, "warning")[0]
-    assert warning["what"] == "table" and "load_db/i.isl" in warning["text"] and "SQL-Text" in german(warning, "text"), warning
-    assert [a["type"] for a in lines[-1]["archives"]] == ["elexisdb-sql"]
+    assert warning["what"] == "table" and all(f"load_db/{n}" in warning["text"] for n in ("i ", "z ", "@")) and "Backup" in german(warning, "text"), warning
+    assert [a["type"] for a in lines[-1]["archives"]] == ["elexisdb"]
+    there = {p.name for p in (unpack(backup.archives / archive_of(lines), folder / "there") / "load_db").iterdir()}
+    assert "p#P#x.ibd" in there and "m.MYD" in there and not there & {"i.ibd", "i.isl", "z.ARZ"}
+    backup.set("restore", start_command=server.start_command())
+    assert "load_db.i " in str(event(backup.job("restore", "run", "--dry-run", "latest"), "note"))  # by the trial, beforehand
+    drill = backup.job("drill")
+    assert event(drill, "drill")[0]["good"] and "load_db.ä.#i" in str(event(drill, "note")), drill
+    backup.set("backup", checksums="no")
+    backup.job("backup", "--now")
     assert event(backup.job("drill"), "drill")[0]["good"]
-    backup.set("backup", method="both")
-    assert [a["type"] for a in backup.job("backup", "--now")[-1]["archives"]] == ["elexisdb-sql"]
     backup.set("retention", keep=1)
     backup.job("backup", "--now")
-    assert len(backup.complete("elexisdb-sql")) == 2, "of three the last one and the proven one: older ones go as always"
+    assert len(backup.complete("elexisdb")) == 2, "of three the last one and the proven one: older ones go as always"
+    (server.datadir / "load_db" / "z.ARZ").unlink()
+    for path in (outside / "load_db").iterdir():
+        shutil.chown(path, os.stat(server.datadir / "load_db").st_uid)
+    outside.chmod(0o777)
+    assert "others than root" in layout_words(backup)
+    outside.chmod(0o755)
+    outside.rename(folder / "other")
+    outside.symlink_to(folder / "other")
+    assert "a link on the way" in layout_words(backup)
 
 
 def test_keys_that_lie_elsewhere_are_refused(folder, make_server):

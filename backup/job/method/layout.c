@@ -15,6 +15,8 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
+#include "common/sql_name.h"
+#include "common/utf8.h"
 
 /* Settings whose value must be the data directory itself (or empty, or relative to it). */
 static const char *const inside[] = {
@@ -43,6 +45,7 @@ void layout_clear(struct layout *l)
         free(l->skip[i]);
     free(l->skip);
     json_decref(l->settings);
+    json_decref(l->missing);
     free(l->datadir);
     free(l->version);
     memset(l, 0, sizeof *l);
@@ -170,15 +173,25 @@ static int check_mysql(struct server *s, struct err *e)
     return 1;
 }
 
-static int check_engines(struct server *s, struct err *e)
+/* As in the data directory; each for itself, or the slash would be written as @002f. */
+#define FILE_NAME                                                                                  \
+    "CONCAT(CAST(CONVERT(TABLE_SCHEMA USING filename) AS CHAR CHARACTER SET binary),'/',CAST(CONVERT(TABLE_NAME USING filename) AS CHAR CHARACTER SET binary))"
+
+static int take_engine(void *ctx, const struct server_row *row, struct err *e)
 {
-    _cleanup_free_ char *table = NULL;
-    int r = server_text(s, &table, e,
-        "SELECT CONCAT(TABLE_SCHEMA,'.',TABLE_NAME,' has engine ',ENGINE) FROM information_schema.TABLES WHERE ENGINE NOT IN ('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE','FEDERATED','PERFORMANCE_SCHEMA') LIMIT 1");
-    if (r < 0 || !table)
-        return r;
-    return err_set(
-        e, ENOLINK, N_("%s: its files are not held still by the lock; use method = dump"), table);
+    struct err why = {0};
+    (void)err_set(&why, ENOTSUP,
+        N_("%s: its files are not held still by the lock; use method = dump"), row->text[1]);
+    (void)err_copy(e, ENOLINK, &why);
+    (void)json_object_set_new(ctx, row->text[0], json_text(why.text));
+    return 0;
+}
+
+static int check_engines(struct server *s, json_t *missing, struct err *e)
+{
+    return server_rows(s, take_engine, missing, e,
+        "SELECT " FILE_NAME
+        ", ENGINE FROM information_schema.TABLES WHERE ENGINE NOT IN ('InnoDB','MyISAM','Aria','MRG_MyISAM','CSV','ARCHIVE','MEMORY','BLACKHOLE','SEQUENCE','FEDERATED','PERFORMANCE_SCHEMA')");
 }
 
 typedef int look_fn(
@@ -222,18 +235,74 @@ static int reachable(
     const struct layout *l, int dirfd, const char *path, const struct stat *st, struct err *e)
 {
     struct elsewhere at;
-    (void)l;
-    int r = elsewhere_is(path, st) ? elsewhere_find(dirfd, strrchr(path, '/') + 1, path, &at, e)
-                                   : 1;
+    struct err why = {0};
+    if (!elsewhere_is(path, st))
+        return 0;
+    const char *name = strchr(path, '/') + 1;
+    int r = elsewhere_find(dirfd, name, path, &at, &why);
     if (r == 0)
         close(at.folder);
-    return r == -ENOLINK ? r : 0;
+    if (r != -ENOLINK)
+        return 0;
+    /* in a file's name '.' and '#' (of a partition) stand for nothing else */
+    size_t n = (size_t)(name - path) + 1 + strcspn(name + 1, ".#");
+    _cleanup_free_ char *table = xasprintf("%.*s", (int)n, path);
+    (void)json_object_set_new(l->missing, UTF8_SHORT(table, 600), json_text(why.text));
+    return err_copy(e, ENOLINK, &why);
+}
+
+static int look_if_reachable(
+    const struct layout *l, int dirfd, const char *path, const struct stat *st, struct err *e)
+{
+    (void)!reachable(l, dirfd, path, st, e);
+    return 0;
+}
+
+bool layout_lacks(const struct layout *l, const char *path, const struct stat *st)
+{
+    if (!elsewhere_is(path, st))
+        return false;
+    _cleanup_free_ char *folder = xasprintf("%s/%.*s", l->datadir, (int)strcspn(path, "/"), path);
+    _cleanup_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && reachable(l, fd, path, st, NULL) == -ENOLINK;
 }
 
 int layout_tables(struct server *s, const struct layout *l, struct err *e)
 {
-    int r = check_engines(s, e);
-    return r == 0 ? look_at_names(l, "", reachable, e) : r;
+    int r = check_engines(s, l->missing, e);
+    if (r == 0)
+        r = look_at_names(l, "", look_if_reachable, e);
+    return r == 0 && json_object_size(l->missing) > 0 ? -ENOLINK : r;
+}
+
+static int take_name(void *ctx, const struct server_row *row, struct err *e)
+{
+    (void)e;
+    _cleanup_free_ char *name = sql_name_table(row->text[0], row->text[1]);
+    (void)json_object_set_new(ctx, name, json_string("not copied")); /* a note has why */
+    return 0;
+}
+
+int layout_missing(struct server *s, const struct layout *l, json_t **out, struct err *e)
+{
+    _cleanup_json_ json_t *named = json_object();
+    _cleanup_free_ char *list = xstrdup("''");
+    const char *path;
+    json_t *words;
+    json_object_foreach (l->missing, path, words) {
+        _cleanup_free_ char *quoted = server_quote_text(s, path);
+        xappendf(&list, ",%s", quoted);
+    }
+    int r =
+        json_object_size(l->missing) == 0
+            ? 0
+            : server_rows(s, take_name, named, e,
+                  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE " FILE_NAME
+                  " IN (%s)",
+                  list);
+    if (r == 0)
+        *out = json_incref(named);
+    return r;
 }
 
 static int find_datadir(const char *folder, struct layout *l, struct err *e)
@@ -323,6 +392,7 @@ int layout_read(struct server *s, const char *datadir, struct layout *out, struc
         layout_clear(&l);
         return r;
     }
+    l.missing = json_object();
     *out = l;
     return 0;
 }

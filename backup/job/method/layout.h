@@ -5,6 +5,7 @@
 #define ELEXGATE_BACKUP_JOB_METHOD_LAYOUT_H
 
 #include <jansson.h>
+#include <sys/stat.h>
 #include "backup/server/server.h"
 
 struct layout {
@@ -15,6 +16,7 @@ struct layout {
     bool binary_log;
     char **skip; /* names in it that are no data: logs, pid file, socket */
     size_t skip_count;
+    json_t *missing;  /* object: tables of which no copy can be made, as layout_tables says */
     json_t *settings; /* object: what another server must be told to start on a copy */
 };
 
@@ -30,10 +32,16 @@ int layout_read_settings(struct server *s, json_t **out, struct err *e) MUSTCHEC
  * text names the server's setting or file that makes a copy incomplete. Tables are not looked at.
  */
 int layout_read(struct server *s, const char *datadir, struct layout *out, struct err *e) MUSTCHECK;
-/* -ENOLINK: there is a table of which no copy can be made, as the text says: of an engine that the
- * lock does not hold still, or in a place that cannot be reached from here (elsewhere.h). Who may
- * make tables can make one. */
+/* -ENOLINK: there are tables of which no copy can be made, as the text says of one of them: of an
+ * engine that the lock does not hold still, or in a place that cannot be reached from here
+ * (elsewhere.h). l->missing has all, {"name/of the file": "words"}. Who may make tables can make
+ * one: they end no backup, and all others are copied. */
 int layout_tables(struct server *s, const struct layout *l, struct err *e) MUSTCHECK;
+/* Does this name in the data directory stand for a file that cannot be had? Then its table is in
+ * l->missing. */
+bool layout_lacks(const struct layout *l, const char *path, const struct stat *st);
+/* Their names, as the server has them: {"schema.table": "not copied"}; a new reference. */
+int layout_missing(struct server *s, const struct layout *l, json_t **out, struct err *e) MUSTCHECK;
 void layout_clear(struct layout *l);
 /* Is this path in the data directory no data: temporary tablespaces, tc.log, logs that grow while
  * they are copied (a copy of them would count as changed), marks of the running server? */

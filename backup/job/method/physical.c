@@ -21,10 +21,14 @@
 #include "link/control.h"
 #include "common/utf8.h"
 #include "common/lang.h"
+#include "common/phrase.h"
 
 /* A pause before the next attempt of a run that a person asked for. */
 #define AGAIN_PAUSE_MS 2000
 #define PROXY_MS       3000
+
+/* Who may make tables must not be able to end all backups with one. */
+#define MISSING N_("these tables are not in the backup, or not whole; all others are: %s")
 
 struct physical {
     struct run *run;
@@ -43,7 +47,7 @@ struct physical {
 static enum pack_select choose(void *ctx, const char *path, const struct stat *st)
 {
     const struct physical *p = ctx;
-    if (layout_skips(&p->layout, path))
+    if (layout_skips(&p->layout, path) || layout_lacks(&p->layout, path, st))
         return PACK_SKIP;
     if (elsewhere_is(path, st))
         return PACK_ELSEWHERE;
@@ -157,6 +161,26 @@ static void note_binlog(struct physical *p, struct manifest *m)
         manifest_add_note(m, "when the binary log was begun is not known: %s", why.text);
 }
 
+/* Which tables are not in the copy, and why, for the manifest and whoever restores it. */
+static int note_missing(struct physical *p, struct manifest *m, struct err *e)
+{
+    struct server *s = NULL;
+    _cleanup_json_ json_t *missing = NULL;
+    if (json_object_size(p->layout.missing) == 0)
+        return 0;
+    int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
+    if (code == 0)
+        code = layout_missing(s, &p->layout, &missing, e);
+    server_close(s);
+    if (code < 0)
+        return code;
+    _cleanup_free_ char *words = broken_tables_words(p->layout.missing);
+    manifest_add_note(m, MISSING, words);
+    (void)json_object_set(m->info, "missing", missing);
+    run_warn("table", phrase(MISSING, words));
+    return 0;
+}
+
 static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
 {
     run_manifest(p->run, m, MANIFEST_PHYSICAL);
@@ -174,6 +198,8 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
         "server_settings", p->layout.settings);
     CHECK(m->info);
     int code = wait_for_sums(p, m, e);
+    if (code == 0)
+        code = note_missing(p, m, e);
     if (code == 0 && json_object_size(p->broken) > 0) {
         _cleanup_free_ char *words = broken_tables_words(p->broken);
         manifest_add_note(m, "not readable when this was made: %s", words);
@@ -298,6 +324,8 @@ static int look_at_layout(struct physical *p, struct err *e)
         layout_remember(&p->run->s, s, &p->layout);
     if (r == 0)
         r = layout_tables(s, &p->layout, e);
+    if (r == -ENOLINK) /* said once the backup is made */
+        r = 0;
     server_close(s);
     if (r == 1)
         return EXIT_REFUSED;

@@ -187,6 +187,9 @@ static int copy_file(struct mirror *m, struct entry *en, const struct source *s,
         s->folder, s->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (in < 0 || fstat(in, &en->was) < 0)
         return errno == ENOENT ? 2 : err_sys(e, errno, "cannot read %s/%s", m->o.from, en->path);
+    if (!S_ISREG(en->was.st_mode) || en->was.st_dev != s->st.st_dev ||
+        en->was.st_ino != s->st.st_ino || en->was.st_uid != s->st.st_uid)
+        return 2; /* another one stands in its place: who is not sure looks again */
     (void)unlinkat(m->into, en->path, 0);
     _cleanup_fd_ int out = openat(
         m->into, en->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -80,9 +80,17 @@ int broken_tables_find(struct server *s, json_t **out, struct err *e)
     return 0;
 }
 
+const json_t *broken_tables_missing(const struct manifest *m)
+{
+    const json_t *missing = json_object_get(m->info, "missing");
+    return json_is_object(missing) ? missing : NULL;
+}
+
 json_t *broken_tables_of(const struct manifest *m)
 {
-    json_t *broken = m->method == MANIFEST_PHYSICAL && m->table_count ? json_object() : NULL;
+    const json_t *missing = broken_tables_missing(m);
+    json_t *broken = m->method == MANIFEST_PHYSICAL && (m->table_count || missing) ? json_object()
+                                                                                   : NULL;
     for (size_t i = 0; i < m->table_count; i++) {
         const struct manifest_table *t = &m->tables[i];
         _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
@@ -90,6 +98,8 @@ json_t *broken_tables_of(const struct manifest *m)
             (void)json_object_set_new(
                 broken, name, json_string(N_("could not be read when the backup was made")));
     }
+    if (broken && missing)
+        (void)json_object_update(broken, (json_t *)(uintptr_t)missing);
     return broken;
 }
 

@@ -17,6 +17,8 @@ bool broken_tables_dropped(struct server *s, const char *schema, const char *tab
 /* The same of a backup's manifest: what could not be read when it was made. NULL: it says nothing
  * of tables. */
 json_t *broken_tables_of(const struct manifest *m) MUSTCHECK;
+/* Those of which a physical backup has no whole copy, and says so itself; NULL: none. Of m. */
+const json_t *broken_tables_missing(const struct manifest *m);
 /* Those of `now` that are in none of the two others (NULL allowed); a new reference. */
 json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *also) MUSTCHECK;
 /* "a.b (words), c.d (words) and 3 more", malloc'ed. */

@@ -207,10 +207,18 @@ static bool same_sum(struct copy_check *c, struct server *s, const struct manife
 /* The system's own tables are the newer server's, once the data were brought up to it. A replay
  * makes accounts and programs anew, at another time and with other salts; what else is in there
  * (statistics, help, time zones) no log brings. */
+static bool is_missing(const struct copy_check *c, const struct manifest_table *t)
+{
+    _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
+    return json_object_get(broken_tables_missing(&c->item->manifest), name) != NULL;
+}
+
 static bool passes_over(const struct copy_check *c, const struct manifest_table *t)
 {
     static const char *const logged[] = {"columns_priv", "db", "event", "func", "global_priv",
         "proc", "procs_priv", "roles_mapping", "servers", "tables_priv"};
+    if (is_missing(c, t))
+        return true;
     if (strcmp(t->schema, "mysql") != 0)
         return false;
     bool counts = false;
@@ -277,7 +285,7 @@ static int check_tables(struct copy_check *c, struct server *s, struct manifest 
         const struct manifest_table *t = &now->tables[i], *then = NULL;
         if (!run_go_on(c->run))
             return run_pack_result(PACK_STOPPED, e);
-        if (t->rows < 0)
+        if (t->rows < 0 || is_missing(c, t))
             continue;
         then = manifest_find_table(&c->item->manifest, t->schema, t->name);
         r = check_table(s, t, e);
@@ -296,7 +304,9 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
     _cleanup_json_ json_t *then = broken_tables_of(&c->item->manifest);
     json_t *fresh = broken_tables_new(broken, then, c->as_it_was ? c->before : NULL);
     bool told = c->item->manifest.table_count > 0; /* what there was is known */
-    _cleanup_json_ json_t *ours = broken_tables_ours(broken, database);
+    _cleanup_json_ json_t *all_ours = broken_tables_ours(broken, database);
+    _cleanup_json_ json_t *ours = broken_tables_new(
+        all_ours, broken_tables_missing(&c->item->manifest), NULL);
     if (!told) { /* of other databases the archive of an old system may hold what it likes */
         json_t *of_ours = broken_tables_ours(fresh, database);
         json_decref(fresh);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,20 @@ ssize_t __wrap_copy_file_range(
 {
     errno = EXDEV;
     return by_hand ? -1 : __real_copy_file_range(in, in_at, out, out_at, n, flags);
+}
+
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
+int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
+
+static const char *swapped; /* another file is put in this one's place before it is opened */
+
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
+{
+    if (swapped && strcmp(name, swapped) == 0 && !(flags & O_CREAT)) {
+        swapped = NULL;
+        assert_int_equal(renameat(dirfd, "another", dirfd, name), 0);
+    }
+    return __real_openat64(dirfd, name, flags, mode);
 }
 
 static char *at(const char *folder, const char *name)
@@ -300,6 +315,23 @@ static void test_what_was_just_written_is_not_sure(void **state)
     free(path);
 }
 
+static void test_what_is_opened_is_what_was_looked_at(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct mirror *m = passed();
+    put("zz", "grown", 5, 0600);
+    put("another", "of somebody else", 16, 0600);
+    swapped = "zz";
+    assert_int_equal(mirror_pass(m, &e), 0);
+    assert_null(swapped);
+    char *path = at("into", "zz");
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(mirror_compare(m, NULL, &e), 1); /* so it is taken again */
+    mirror_drop(m);
+    free(path);
+}
+
 static void test_it_ends_when_it_is_told(void **state)
 {
     (void)state;
@@ -334,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_what_changed_is_taken_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_change_is_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_just_written_is_not_sure, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_opened_is_what_was_looked_at, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_ends_when_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, setup, teardown),
     };
