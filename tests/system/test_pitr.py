@@ -584,6 +584,29 @@ def test_what_would_be_lost_is_told(practice):
     assert event(practice.backup.job("restore", "plan", "--to", "latest"), "plan")[0]["moment"]["lost"] == 0
 
 
+def test_a_table_that_no_copy_has_takes_no_base_away(folder, template):
+    """Whoever may make tables can make one where the keeper does not see it: all else comes back to any second."""
+    p = Practice(folder, template)
+    try:
+        outside = folder / "outside"
+        outside.mkdir()
+        p.server.sql(f"CREATE TABLE load_db.far (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; INSERT INTO load_db.far VALUES (1)")
+        os.chown(outside / "load_db" / "far.ibd", 65534, 65534)
+        p.stream.start()
+        assert "load_db/far " in event(p.backup.job("backup", "--now"), "warning")[0]["text"]
+        p.server.sql("INSERT INTO load_db.kontakt (name) VALUES ('bleibt')")
+        p.stream.caught_up()
+        live = p.backup.job("prove", "--live")
+        assert not live[-1].get("nothing"), live
+        assert event(p.backup.job("drill"), "drill")[0]["good"]
+        p.backup.job("backup", "--now")
+        between = p.backup.job("prove")
+        assert not between[-1].get("nothing"), between
+        p.backup.job("restore", "into", "--to", "latest", folder / "into")
+    finally:
+        p.end()
+
+
 def forged(data, old, new):
     """The events that hold `old` say `new`, with checksums that are right again."""
     out, at = bytearray(data), 4 if data.startswith(b"\xfebin") else 0

@@ -8,6 +8,7 @@
 #include "backup/job/binlog/prove_live.h"
 #include "backup/job/binlog/replay.h"
 #include "backup/job/job.h"
+#include "backup/job/trial/broken_tables.h"
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/scratch.h"
 #include "backup/job/trial/trial.h"
@@ -222,8 +223,10 @@ static int unpack_base(struct proof *p, struct err *e)
         code = copy_check_extract(&c, e);
     if (code == 0)
         code = copy_check_manifest(r, p->base, manifest, &file, &m, e);
-    if (code == 0)
+    if (code == 0) {
         binlog_way_server(&p->way, m);
+        broken_tables_lack(&p->then.manifest, m);
+    }
     return code;
 }
 

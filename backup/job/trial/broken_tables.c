@@ -86,6 +86,16 @@ const json_t *broken_tables_missing(const struct manifest *m)
     return json_is_object(missing) ? missing : NULL;
 }
 
+void broken_tables_lack(struct manifest *m, const struct manifest *base)
+{
+    const json_t *missing = broken_tables_missing(base);
+    if (!missing)
+        return;
+    json_t *all = json_copy((json_t *)(uintptr_t)missing);
+    (void)json_object_update(all, (json_t *)(uintptr_t)broken_tables_missing(m));
+    (void)json_object_set_new(m->info, "missing", all);
+}
+
 json_t *broken_tables_of(const struct manifest *m)
 {
     const json_t *missing = broken_tables_missing(m);

@@ -19,6 +19,8 @@ bool broken_tables_dropped(struct server *s, const char *schema, const char *tab
 json_t *broken_tables_of(const struct manifest *m) MUSTCHECK;
 /* Those of which a physical backup has no whole copy, and says so itself; NULL: none. Of m. */
 const json_t *broken_tables_missing(const struct manifest *m);
+/* m, which is compared with what base was brought forward to, lacks what base does. */
+void broken_tables_lack(struct manifest *m, const struct manifest *base);
 /* Those of `now` that are in none of the two others (NULL allowed); a new reference. */
 json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *also) MUSTCHECK;
 /* "a.b (words), c.d (words) and 3 more", malloc'ed. */
