@@ -1,6 +1,6 @@
 /*
  * The page's own certificate: of the same CA, with the same names, and a key of its own, so that
- * who takes the page over cannot pass for the gate.
+ * who takes the page over has nothing of the gate's. He can still pass for it (SECURITY.md).
  */
 #include <errno.h>
 #include <libgen.h>

@@ -307,7 +307,7 @@ def test_a_backup_opened_for_reading(console):
     assert [name for name in os.listdir(place) if name != ".lock"] == [], "the disk is given back"
     audit, = console.demo.dir.glob("**/audit.log")
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
-    did = [(line.get("action"), line.get("account"), line["result"]) for line in lines if "open-backup" in str(line.get("action"))]
+    did = [(line.get("action"), line.get("account"), line.get("result")) for line in lines if "open-backup" in str(line.get("action"))]
     assert ("open-backup", "praxis", "ok") in did and ("open-backup", "praxis", "refused") in did, did
 
 

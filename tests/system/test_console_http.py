@@ -1130,9 +1130,12 @@ def test_a_backup_goes_on_when_the_console_is_killed(backed):
     assert browser.do("/backups/delete", run=run, sure="1").status == 403  # no password
     assert browser.do("/backups/delete", run=run, sure="1", own_password="not mine at all").status == 403
     # after a wrong one the right one has to wait
-    process.wait_until(lambda: "falsch" not in str(browser.do("/backups/delete", run=run, sure="1", own_password=PASSWORD).json), 20, "the pause")
-    last = browser.do("/backups/delete", run=run, sure="1", own_password=PASSWORD).json
-    assert not last["ok"] and "die einzige vollständige Sicherung" in last["error"]
+    last = {}
+    def said():
+        last.update(browser.do("/backups/delete", run=run, sure="1", own_password=PASSWORD).json)
+        return "das Passwort war falsch" not in last["error"]
+    process.wait_until(said, 20, "the pause")
+    assert not last["ok"] and "die einzige vollständige Sicherung" in last["error"], last
     assert (backed.archives / name).exists()
 
 
