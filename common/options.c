@@ -253,7 +253,7 @@ const struct option config_options[] = {
 
     /* retention: for each data type */
     {"retention", "keep", OPT_INT, "7", 1, 10000, .reloadable = true, .page = true,
-        .help = "complete generations of each data type that are kept"},
+        .help = "complete generations of each data type that are kept; the newest of each of as many days stays as well, so that many backups of one day push no other day's out"},
     {"retention", "keep_daily", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
         .help = "beside those, the newest of each of the last N days that have one"},
     {"retention", "keep_weekly", OPT_INT, "0", 0, 10000, .reloadable = true, .page = true,
