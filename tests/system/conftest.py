@@ -177,6 +177,7 @@ def make_gate(folder, pki):
             gate.stop()
         except RuntimeError as error:
             errors.append(str(error))
+        gate.end_successors()
     if errors:
         pytest.fail("\n".join(errors), pytrace=False)
 

@@ -571,7 +571,7 @@ def test_strangers_get_no_listening_socket(make_gate, server):
 
 
 class Installed:
-    """A gate whose program is a copy of its own, so that it can be exchanged; what it starts is ended with the test."""
+    """A gate whose program is a copy of its own, so that it can be exchanged."""
 
     def __init__(self, make_gate, server, folder, env=None):
         self.program = folder / "elexgate-proxy"
@@ -580,40 +580,18 @@ class Installed:
         self.gate.process = process.Child("elexgate-proxy", [self.program, "--config", self.gate.config],
                                           self.gate.folder / "proxy.log", env=env)
         process.wait_until(self.gate._ready, what="ready")
-        self.pids = set()
 
     def upgrade(self, check=True):
         done = self.gate.cli("--json", "upgrade", check=check)
         answer = json.loads(done.stdout)
         if answer.get("ok"):
-            self.pids.add(answer["pid"])
-            # A grandchild of ours: nobody ends it if the tests are killed, so somebody watches.
-            subprocess.Popen(["sh", "-c", f"while kill -0 {os.getpid()} 2>/dev/null; do sleep 1; "
-                              f"kill -0 {answer['pid']} || exit; done; kill -9 {answer['pid']}"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.gate.succeeded_by(answer["pid"])
         return answer
-
-    def end(self):
-        for pid in self.pids:
-            try:
-                exe = os.readlink(f"/proc/{pid}/exe")
-            except OSError:
-                continue
-            if exe.startswith(str(self.program)):
-                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def installed(make_gate, server, folder):
-    made = []
-
-    def make(**kwargs):
-        made.append(Installed(make_gate, server, folder, **kwargs))
-        return made[-1]
-
-    yield make
-    for i in made:
-        i.end()
+    return lambda **kwargs: Installed(make_gate, server, folder, **kwargs)
 
 
 def test_upgrade_starts_the_newly_installed_program(installed):
@@ -634,7 +612,7 @@ def test_upgrade_starts_the_newly_installed_program(installed):
     assert gone(i.gate.process) == 0
     text = i.gate.cli("status").stdout
     assert "serves" in i.gate.cli("upgrade").stdout and text
-    i.pids.add(pid_now(i.gate))
+    i.gate.succeeded_by(pid_now(i.gate))
 
 
 def test_upgrade_that_fails_says_why_and_changes_nothing(installed):

@@ -62,6 +62,7 @@ class Gate:
             self.sections.setdefault(section, {}).update(keys)
         self.write_config()
         self.process = None
+        self.successors = set()  # pids of what took over and is no child of ours
 
     def write_config(self):
         """Writes self.sections; after a change call reload() or restart."""
@@ -113,6 +114,26 @@ class Gate:
     def kill(self):
         if self.process:
             self.process.kill()
+
+    def succeeded_by(self, pid):
+        """It took over, and nobody ends it if the tests are killed: so somebody watches. end_successors() must be called."""
+        self.successors.add(pid)
+        subprocess.Popen(["sh", "-c", f"while kill -0 {os.getpid()} 2>/dev/null; do sleep 1; kill -0 {pid} || exit; done; kill -9 {pid}"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def end_successors(self):
+        for pid in self.successors:
+            try:
+                if os.fsencode(self.config) in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass  # ended already
+        self.successors.clear()
+
+    def upgrade(self):
+        answer = self.control("upgrade", timeout=60)
+        self.succeeded_by(answer["pid"])
+        return answer
 
     def restart(self):
         self.stop()
