@@ -25,16 +25,7 @@ void restore_clear(struct restore *r)
     restore_database_unlock(r);
     if (r->server_fd > 0)
         close(r->server_fd);
-    for (size_t i = 0; i < r->n; i++) {
-        free(r->parts[i].live);
-        free(r->parts[i].root);
-        swap_clear(&r->parts[i].swap);
-    }
-    json_decref(r->addresses);
-    json_decref(r->broken[0]);
-    json_decref(r->broken[1]);
-    json_decref(r->beside);
-    free(r->journal);
+    restore_journal_clear(r);
     *r = (struct restore){0};
 }
 

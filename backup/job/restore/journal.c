@@ -154,6 +154,20 @@ int restore_journal_load(struct restore *r, struct err *e)
     return code;
 }
 
+void restore_journal_clear(struct restore *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->parts[i].live);
+        free(r->parts[i].root);
+        swap_clear(&r->parts[i].swap);
+    }
+    json_decref(r->addresses);
+    json_decref(r->broken[0]);
+    json_decref(r->broken[1]);
+    json_decref(r->beside);
+    free(r->journal);
+}
+
 int restore_journal_remove(struct restore *r, struct err *e)
 {
     _cleanup_free_ char *spare = spare_path(r);

@@ -121,5 +121,7 @@ const char *restore_phase_name(enum restore_phase p);
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e) MUSTCHECK;
 /* 1: there is none. */
 int restore_journal_load(struct restore *r, struct err *e) MUSTCHECK;
+/* Frees what a journal says. */
+void restore_journal_clear(struct restore *r);
 int restore_journal_remove(struct restore *r, struct err *e) MUSTCHECK;
 #endif

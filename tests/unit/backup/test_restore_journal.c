@@ -56,20 +56,6 @@ static void add_part(struct restore *r, const char *type, bool database)
     p->swap.entries[1] = (struct swap_entry){xstrdup("neu"), 0, 4711};
 }
 
-static void clear(struct restore *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        free(r->parts[i].live);
-        free(r->parts[i].root);
-        swap_clear(&r->parts[i].swap);
-    }
-    json_decref(r->addresses);
-    json_decref(r->broken[0]);
-    json_decref(r->broken[1]);
-    json_decref(r->beside);
-    free(r->journal);
-}
-
 static void fill(struct restore *r)
 {
     restore_init(r, &run);
@@ -140,8 +126,8 @@ static void test_all_comes_back(void **state)
         struct stat st;
         assert_int_equal(stat(got.journal, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
-        clear(&r);
-        clear(&got);
+        restore_journal_clear(&r);
+        restore_journal_clear(&got);
     }
 }
 
@@ -161,7 +147,7 @@ static void test_what_was_not_known_stays_so(void **state)
     assert_null(restore_database(&got));
     got.parts[0].database = true; /* what lies behind the last one is none */
     assert_null(restore_database(&got));
-    clear(&got);
+    restore_journal_clear(&got);
     /* numbers of a later version are those of a server that answered: then it must answer again */
     free(unit_write(dir, "restore.json",
         "{\"phase\":\"kept\",\"run\":\"r\",\"started_ms\":1,\"new_live\":true,\"target_new\":true,\"again\":false,\"parts\":[],\"before\":7,\"broken_old\":null,\"beside\":[1]}",
@@ -171,11 +157,11 @@ static void test_what_was_not_known_stays_so(void **state)
     restore_init(&got, &run);
     assert_int_equal(restore_journal_load(&got, &e), 0);
     assert_true(got.before == RESTORE_ANSWERED && !got.broken[0] && !got.beside);
-    clear(&got);
+    restore_journal_clear(&got);
     assert_int_equal(restore_journal_remove(&r, &e), 0);
     assert_int_equal(restore_journal_load(&r, &e), 1);
     assert_int_equal(restore_journal_remove(&r, &e), 0); /* again is no error */
-    clear(&r);
+    restore_journal_clear(&r);
 }
 
 static void is_damaged(const char *text)
@@ -187,7 +173,7 @@ static void is_damaged(const char *text)
     assert_int_equal(restore_journal_load(&r, &e), -EINVAL);
     assert_says(&e, "damaged");
     assert_says(&e, r.journal);
-    clear(&r);
+    restore_journal_clear(&r);
 }
 
 #define HEAD(phase)                                                                                \
@@ -225,7 +211,7 @@ static void test_half_of_it_is_an_error(void **state)
             restore_init(&r, &run);
             assert_int_equal(restore_journal_load(&r, &e), 0);
             assert_int_equal(r.n, RESTORE_PARTS_MAX);
-            clear(&r);
+            restore_journal_clear(&r);
         }
         free(text);
         free(whole);
@@ -253,7 +239,7 @@ static void test_a_full_disk(void **state)
             assert_int_equal(r.phase, RESTORE_SWAPPING);
             assert_int_equal(access(spare, F_OK), -1);
             free(spare);
-            clear(&r);
+            restore_journal_clear(&r);
         }
     /* another error is one, and the phase is what is on the disk */
     struct restore r;
@@ -273,7 +259,7 @@ static void test_a_full_disk(void **state)
     assert_int_equal(restore_journal_remove(&r, &e), 0);
     assert_int_equal(access(spare, F_OK), -1);
     free(spare);
-    clear(&r);
+    restore_journal_clear(&r);
 }
 
 static void test_a_journal_that_cannot_be_removed_is_an_error(void **state)
@@ -285,7 +271,7 @@ static void test_a_journal_that_cannot_be_removed_is_an_error(void **state)
     assert_int_equal(mkdir(r.journal, 0700), 0);
     assert_true(restore_journal_remove(&r, &e) < 0);
     assert_says(&e, r.journal);
-    clear(&r);
+    restore_journal_clear(&r);
 }
 
 /* live may be reached through a link; what lies in staging may not be one. */
