@@ -419,7 +419,7 @@ static int open_ca_key(
     char *passphrase = NULL;
     if (strstr(data, "-----BEGIN ENCRYPTED PRIVATE KEY") != NULL ||
         strstr(data, "Proc-Type: 4,ENCRYPTED") != NULL) {
-        passphrase = ask(ctx, path, e);
+        passphrase = ask != NULL ? ask(ctx, path, e) : NULL;
         r = passphrase == NULL ? -EACCES : 0;
     }
     if (r == 0)

@@ -82,7 +82,7 @@ int cert_store_read_cas(const struct cert_store *s, STACK_OF(X509) * *out, struc
 /* The first of them. */
 int cert_store_read_ca_cert(const struct cert_store *s, X509 **out, struct err *e) MUSTCHECK;
 /* key_path NULL: DIR/ca.key. ask is called for the passphrase when the key is encrypted; it returns
- * malloc'ed text (freed with secret_free) or NULL with the error set. */
+ * malloc'ed text (freed with secret_free) or NULL with the error set. ask NULL: -EACCES then. */
 typedef char *cert_store_ask_fn(void *ctx, const char *what, struct err *e);
 int cert_store_read_ca(const struct cert_store *s, const char *key_path, cert_store_ask_fn *ask,
     void *ctx, X509 **ca, EVP_PKEY **key, struct err *e) MUSTCHECK;

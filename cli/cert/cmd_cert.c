@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 static const struct cert_sub *const groups[] = {cert_subs_make, cert_subs_install, cert_subs_renew,
-    cert_subs_back, cert_subs_show, cert_subs_client, cert_subs_export};
+    cert_subs_page, cert_subs_back, cert_subs_show, cert_subs_client, cert_subs_export};
 
 static int take_days(void *ctx, const char *name, const char *value)
 {
@@ -125,6 +125,7 @@ static int run_cert(struct cli *cli, int argc, char **argv)
     cert_names_clear(&run.args.names);
     names_clear(&run.args.permit);
     free(run.proxy_socket);
+    free(run.page_ca);
     free(run.argv);
     return code;
 }
@@ -149,6 +150,7 @@ const struct command cmd_cert = {
         {"renew [--if-needed] [--host NAME]", N_("make a new certificate and key from the CA")},
         {"  [--new-ca [--ca-days N]]",
             N_("from the CA's successor, which the old one signs as well")},
+        {"page", N_("make the page's certificate anew, from a CA that only browsers know")},
         {"back", N_("put the certificate before the present one back")},
         {"show [FILE], fingerprint [FILE]", N_("print what is in it, or its fingerprint")},
         {"client NAME [--old-format]", N_("make a workstation's certificate, as PEM and PKCS#12")},
@@ -165,5 +167,5 @@ const struct command cmd_cert = {
         {NULL, N_("See elexgate-cert(1).")},
         {0},
     },
-    "init self-signed csr sign install renew back show fingerprint client revoke crl export",
+    "init self-signed csr sign install renew page back show fingerprint client revoke crl export",
 };

@@ -66,7 +66,7 @@ struct cert_run {
     const char *reload_word;     /* set by cert_reload, for JSON: off, done, not-running, refused */
     const char *reload_text;     /* the same for people */
     const struct config *config; /* the one that the folder belongs to; NULL: none */
-    const struct make_signer *signer; /* our CA, where it has just issued; borrowed */
+    char *page_ca;               /* the file of the page's CA, where that has just been made */
 };
 
 struct cert_sub {
@@ -80,6 +80,7 @@ struct cert_sub {
 extern const struct cert_sub cert_subs_make[];    /* init self-signed csr sign */
 extern const struct cert_sub cert_subs_install[]; /* install */
 extern const struct cert_sub cert_subs_renew[];   /* renew */
+extern const struct cert_sub cert_subs_page[];    /* page */
 extern const struct cert_sub cert_subs_back[];    /* back */
 extern const struct cert_sub cert_subs_show[];    /* show fingerprint */
 extern const struct cert_sub cert_subs_client[];  /* client revoke crl */
@@ -114,9 +115,16 @@ int cert_names_of(struct cert_run *run, const struct cert_info *old) MUSTCHECK;
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
     json_t *extra) MUSTCHECK;
 
-/* The page's pair goes after the server's, which is about to be published: issued beside it, with a
- * key of its own. run->args.names are the server's. */
-int cert_page_follow(struct cert_run *run, const struct cert_pair *pair, struct err *e) MUSTCHECK;
+/* A certificate for the page, with the names of the server's and of the page's own CA; sets
+ * run->page_ca. 1: made; 0: not due, or the page has none that is ours. */
+int cert_page_make(struct cert_run *run, const struct cert_pair *server, bool only_if_due,
+    struct err *e) MUSTCHECK;
+/* For people: a browser has to know run->page_ca. */
+void cert_tell_page_ca(const struct cert_run *run);
+
+/* A CA for run->args: "Elexgate CA praxis-server 2026-11-22 3f9a", with the first words given. */
+int cert_make_ca(const struct cert_run *run, const char *words, EVP_PKEY **key, X509 **ca,
+    struct err *e) MUSTCHECK;
 
 /* The certificates that clients must trust, the lasting one first: the CAs of the folder where one
  * of them issued what is in use, else the root of that chain, or the self-signed one itself. Empty:

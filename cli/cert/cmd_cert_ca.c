@@ -78,7 +78,6 @@ static int renew_leaf(
         r = -run->e.code;
     if (r < 0)
         return cert_fail(run);
-    run->signer = &signer;
     code = cert_publish(run, chain, key,
         tr(run->cli, "The next CA has been made, and a certificate for the server from it."),
         json_pack("{s:s, s:b}", "ca_dir", run->store.dir, "cross_signed", next->cross != NULL));

@@ -378,6 +378,18 @@ int cert_reload(struct cert_run *run, struct err *e)
     return r == RELOAD_REFUSED ? EXIT_FAILED : EXIT_GOOD;
 }
 
+void cert_tell_page_ca(const struct cert_run *run)
+{
+    if (run->page_ca == NULL)
+        return;
+    printf("\n");
+    printf(
+        tr(run->cli,
+            "The page has a new CA of its own, %s: import it into each admin's browser, and into nothing else; no workstation needs it."),
+        run->page_ca);
+    printf("\n");
+}
+
 static void tell_published(
     struct cert_run *run, const struct cert_pair *pair, const char *headline, json_t *extra)
 {
@@ -391,6 +403,8 @@ static void tell_published(
             cert_json(i, warnings, run->now), "certificate_file", cert, "key_file", key, "reload",
             run->reload_word);
         CHECK(o != NULL);
+        if (run->page_ca)
+            (void)json_object_set_new(o, "page_ca_file", json_string(run->page_ca));
         json_object_update(o, extra);
         cli_print_json(o);
         json_decref(o);
@@ -401,6 +415,7 @@ static void tell_published(
     cert_print(run->cli, i, warnings, run->now);
     print_row(tr(run->cli, "Files"), files);
     print_row("Proxy", run->reload_text);
+    cert_tell_page_ca(run);
 }
 
 int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, const char *headline,
@@ -414,7 +429,7 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
         cert_pair_make(
             chain, key, known, N_("the new certificate"), N_("the new key"), &pair, &run->e) < 0 ||
         cert_pair_fits(pair, N_("the new certificate"), run->now, &run->e) < 0 ||
-        cert_page_follow(run, pair, &run->e) < 0 ||
+        cert_page_make(run, pair, false, &run->e) < 0 ||
         cert_store_publish(&run->store, pair, run->now, &run->e) < 0) {
         code = cert_fail(run);
     } else {

@@ -41,14 +41,14 @@ static const char *first_name(const struct cert_names *n)
 
 /* "Elexgate CA praxis-server 2026-11-22 3f9a": two CAs of one practice must not share a name,
  * because clients look issuers up by it. */
-static char *ca_name(const struct cert_run *run)
+static char *ca_name(const struct cert_run *run, const char *words)
 {
     unsigned char salt[2];
     char day[16];
     CHECK(RAND_bytes(salt, sizeof salt) == 1);
     clock_local((int64_t)run->now * 1000, "%Y-%m-%d", day, sizeof day);
-    return xasprintf("Elexgate CA %s %s %02x%02x", UTF8_SHORT(first_name(&run->args.names), 32),
-        day, salt[0], salt[1]);
+    return xasprintf("%s %s %s %02x%02x", words, UTF8_SHORT(first_name(&run->args.names), 32), day,
+        salt[0], salt[1]);
 }
 
 static int refuse_overwrite(struct cert_run *run)
@@ -85,10 +85,11 @@ static int write_ca(struct cert_run *run, X509 *ca, EVP_PKEY *key, struct err *e
     return r;
 }
 
-static int make_new_ca(struct cert_run *run, EVP_PKEY **key, X509 **ca, struct err *e)
+int cert_make_ca(
+    const struct cert_run *run, const char *words, EVP_PKEY **key, X509 **ca, struct err *e)
 {
     struct names permit = {0};
-    _cleanup_free_ char *name = ca_name(run);
+    _cleanup_free_ char *name = ca_name(run, words);
     struct make_subject s = {
         .common_name = name, .country = run->args.country, .organisation = run->args.organisation};
     names_default_permit(&run->args.names, &permit);
@@ -151,7 +152,7 @@ static int run_init(struct cert_run *run)
     int code = begin_new(run);
     if (code != EXIT_GOOD)
         return code;
-    int r = make_new_ca(run, &ca_key, &ca, &run->e);
+    int r = cert_make_ca(run, "Elexgate CA", &ca_key, &ca, &run->e);
     struct make_signer signer = {ca, ca_key};
     if (r == 0)
         r = make_leaf(run, &key, &signer, &leaf, &run->e);
@@ -162,7 +163,6 @@ static int run_init(struct cert_run *run)
     if (r < 0)
         return cert_fail(run);
     _cleanup_free_ char *ca_path = cert_store_path(&run->store, "ca.pem");
-    run->signer = &signer;
     code = publish_chain(run, leaf, ca, key,
         tr(run->cli, "A private CA and the server's certificate have been made."),
         json_pack("{s:s}", "ca_file", ca_path));

@@ -117,7 +117,6 @@ static int renew_pair(struct cert_run *run, const struct cert_pair *old)
     CHECK(chain != NULL && X509_up_ref(leaf) == 1 && sk_X509_push(chain, leaf) > 0);
     if (successor_issuers(&run->store, ca, run->now, chain, &run->e) < 0)
         return cert_fail(run);
-    run->signer = &signer;
     return cert_publish(run, chain, key, tr(run->cli, "The server's certificate has been renewed."),
         json_pack("{s:b}", "renewed", 1));
 }
@@ -147,6 +146,8 @@ static int run_renew(struct cert_run *run)
     if (cert_store_current(&run->store, &old, &run->e) < 0 ||
         (cert_store_has_ca(&run->store) && successor_prune(&run->store, run->now, &run->e) < 0) ||
         (cert_store_has_ca(&run->store) && cert_store_read_ca_cert(&run->store, &ca, &run->e) < 0))
+        return cert_fail(run);
+    if (run->args.if_needed && cert_page_make(run, old, true, &run->e) < 0)
         return cert_fail(run);
     enum renew_advice advice = advice_for(run, old, ca);
     if (advice == RENEW_LATER && ca != NULL && successor_is_over(old, run->now)) {

@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "certs/chain.h"
 #include "certs/info.h"
 #include "certs/life.h"
 #include "certs/pem.h"
@@ -231,30 +232,41 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
         tr(d->cli, "workstations see the same; the proxy's log says more"));
 }
 
-static int read_leaf(const char *path, struct cert_info **out, struct err *e)
+static int read_chain(const char *path, STACK_OF(X509) * *out, struct err *e)
 {
     _cleanup_free_ char *data = NULL;
-    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
     size_t len;
     int r = pem_read_file(path, &data, &len, e);
-    if (r == 0)
-        r = pem_parse_chain(data, len, path, &chain, e);
-    return r == 0 ? cert_info_new(sk_X509_value(chain, 0), out, e) : r;
+    return r == 0 ? pem_parse_chain(data, len, path, out, e) : r;
+}
+
+/* It is the gate's, or of a CA in ca.pem of the gate's folder, which workstations trust. */
+static bool passes_for_gate(struct doctor *d, X509 *leaf, const char *ca_file)
+{
+    _cleanup_x509s_ STACK_OF(X509) *cas = NULL, *gate = NULL;
+    bool found = read_chain(config_str(cli_config(d->cli), "tls", NULL, "certificate"), &gate,
+                     NULL) == 0 &&
+                 X509_cmp(sk_X509_value(gate, 0), leaf) == 0;
+    if (read_chain(ca_file, &cas, NULL) < 0)
+        return found;
+    for (int i = 0; i < sk_X509_num(cas); i++)
+        found = found || chain_issued(sk_X509_value(cas, i), leaf);
+    return found;
 }
 
 /* The page's own, where it has one. */
-static void page(struct doctor *d)
+static void page(struct doctor *d, const char *ca_file)
 {
     struct cli *cli = d->cli;
-    struct cert_info *i = NULL;
+    _cleanup_cert_info_ struct cert_info *i = NULL;
+    _cleanup_x509s_ STACK_OF(X509) *chain = NULL;
     struct err e = {0};
     const char *path = config_str(cli_config(cli), "console", NULL, "certificate");
     if (!path)
         return;
-    if (read_leaf(path, &i, &e) < 0) {
+    if (read_chain(path, &chain, &e) < 0 || cert_info_new(sk_X509_value(chain, 0), &i, &e) < 0) {
         _cleanup_free_ char *text = output_safe(e.text);
-        doctor_tell(d, DOCTOR_CRITICAL, "page", text,
-            tr(cli, "elexgate cert renew makes the page's certificate as well"));
+        doctor_tell(d, DOCTOR_CRITICAL, "page", text, "elexgate cert page");
         return;
     }
     enum renew_alarm alarm = renew_alarm_at(i->not_before, i->not_after, time(NULL));
@@ -264,8 +276,13 @@ static void page(struct doctor *d)
         alarm >= RENEW_ALARM_3      ? DOCTOR_CRITICAL
         : alarm != RENEW_ALARM_NONE ? DOCTOR_WARNING
                                     : DOCTOR_GOOD,
-        "page", text, tr(cli, "elexgate cert renew makes the page's certificate as well"));
-    cert_info_free(i);
+        "page", text, "elexgate cert page");
+    if (passes_for_gate(d, sk_X509_value(chain, 0), ca_file)) {
+        doctor_tell(d, DOCTOR_WARNING, "page",
+            tr(cli,
+                "the workstations would trust the page's certificate as they do the gate's: whoever takes the page over could pass for the gate"),
+            tr(cli, "elexgate cert page; then the admins' browsers need the CA that it names"));
+    }
 }
 
 static bool is_in_group(const char *user, gid_t wanted)
@@ -316,6 +333,6 @@ void doctor_tls(struct doctor *d)
         if (mode && strcmp(mode, "off") != 0)
             one_listener(d, l, ca);
     }
-    page(d);
+    page(d, ca);
     keys_apart(d);
 }

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from lib import certs, paths, phrases, process
+from lib.clock import LIBRARIES, Clock
 from lib.certs import Authority, Pki, make_key, pem, write_key
 
 pytestmark = pytest.mark.sanitize
@@ -689,7 +690,7 @@ def test_manual_names_every_option_and_subcommand():
     assert [o for o in options if f"-{o}" not in manual] == []
     subs = re.findall(r'^    \{"([a-z-]+)",? ?(?:\n|CERT_)', "".join(
         f.read_text() for f in (paths.ROOT / "cli/cert").glob("cmd_cert_*.c")), re.M)
-    assert len(subs) == 13
+    assert len(subs) == 14
     assert [name for name in subs if name not in manual] == []
 
 
@@ -753,20 +754,26 @@ def test_proxy_is_told(folder):
 
 
 def test_the_page_has_a_key_of_its_own(folder, bought):
-    """In the folder console beneath that of [tls]: issued beside the server's, and renewed with it."""
+    """In the folder console beneath that of [tls], of a CA that no workstation knows: who takes the page over cannot pass for the gate."""
     config, tls = folder / "elexgate.ini", folder / "tls"
     page = tls / "console"
     text = f"[tls]\ncertificate = {tls}/server.pem\nkey = {tls}/server.key\n[console]\nuser = daemon\ncertificate = {{0}}/server.pem\nkey = {{0}}/server.key\n"
     config.write_text(text.format(page))
-    answer("init", "--host", "praxis-server", "--ip", "10.0.0.5", "--no-reload", config=config)
-    seen = []
+    said = answer("init", "--host", "praxis-server", "--ip", "10.0.0.5", "--no-reload", config=config)
+    assert said["page_ca_file"] == str(page / "ca.pem") and mode(page / "ca.key") == 0o600
+    ca, seen = load(page / "ca.pem"), []
+    constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
+    assert x509.DNSName("praxis-server") in constraints.permitted_subtrees
 
     def both():
         leaves = [load(d / "server.pem") for d in (tls, page)]
         names = [leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value for leaf in leaves]
         assert names[0] == names[1] and leaves[0].public_key().public_numbers() != leaves[1].public_key().public_numbers()
         assert leaves[1].public_key().public_numbers() == serialization.load_pem_private_key((page / "server.key").read_bytes(), None).public_key().public_numbers()
-        verify(tls / "ca.pem", page / "server.pem")
+        verify(page / "ca.pem", page / "server.pem", "-verify_hostname", "praxis-server")
+        for trusted, shown in ((tls, page), (page, tls)):
+            refused = verify(trusted / "ca.pem", shown / "server.pem", "-untrusted", shown / "server.pem", check=False)
+            assert refused.returncode and "self-signed certificate in certificate chain" in refused.stderr
         seen.extend(leaf.serial_number for leaf in leaves)
         assert len(seen) == len(set(seen))
     both()
@@ -779,18 +786,36 @@ def test_the_page_has_a_key_of_its_own(folder, bought):
     answer("renew", "--if-needed", config=config)
     assert digests(page) == before
     answer("back", config=config)
-    assert digests(page) == before, "nothing was issued"
     answer("renew", "--new-ca", config=config)
+    both()
+    assert "page_ca_file" not in answer("renew", "--host", "praxis.lan", config=config) and load(page / "ca.pem") == ca
     both()
     # where the admin put one elsewhere, it is his
     config.write_text(text.format(folder))
     answer("renew", config=config)
     assert not (folder / "server.pem").exists()
-    # not of our CA: there is one, which both have
+    refused = cert("page", config=config, check=False)
+    assert f"set [console] certificate to {page}/server.pem" in refused.stderr
+    # the gate's is of another CA: the page's is still of its own, which may not issue for that name, and makes place for one that may
     config.write_text(text.format(page))
     root, middle, leaf, only = bought
+    leaf = middle.issue("elsewhere", dns=("gate.praxis.example",), ips=())
+    only.write_bytes(pem(leaf.x509))
     cert("install", "--other-names", only, leaf.key, folder / "middle.pem", folder / "root.pem", config=config)
-    assert digests(page) == digests(tls)
+    assert load(page / "ca.pem") != ca and len(list(page.glob("ca.key.replaced-*"))) == 1
+    verify(page / "ca.pem", page / "server.pem")
+    assert load(page / "server.pem").public_key() != load(tls / "server.pem").public_key()
+    # with its CA's key lost there is another one; --if-needed looks at the page's dates too, and no stranger renews the gate's
+    (page / "ca.key").unlink()
+    assert answer("page", "--days", "20", config=config)["page_ca_file"] == str(page / "ca.pem")
+    made = load(page / "server.pem").serial_number
+    answer("renew", "--if-needed", config=config)
+    assert load(page / "server.pem").serial_number == made
+    if LIBRARIES:
+        clock = Clock()
+        clock.days(15)
+        process.run([paths.CLI, "--config", config, "cert", "renew", "--if-needed"], 60, env={**os.environ, **clock.env()})
+        assert load(page / "server.pem").serial_number != made and load(page / "server.pem").not_valid_after > datetime.datetime.now() + datetime.timedelta(300)
 
 
 def test_names_of_the_configuration_are_used(folder):

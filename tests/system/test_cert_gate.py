@@ -67,6 +67,22 @@ def test_renewal_drops_nobody(practice_gate):
     assert status["fingerprint_sha256"].replace(":", "").upper() == answer["certificate"]["fingerprint_sha256"]
 
 
+def test_the_page_cannot_pass_for_the_gate(folder, make_gate, server):
+    """Who took the page over answers with its certificate, which has the gate's names. A workstation knows the gate's CA only."""
+    tls, page = folder / "tls", folder / "tls/console"
+    gate = make_gate(server, pki=None, start=False, options={"tls": {"certificate": tls / "server.pem", "key": tls / "server.key"},
+                                                             "console": {"certificate": page / "server.pem", "key": page / "server.key"}})
+    gate.cli("cert", "init", "--host", "localhost", "--ip", "127.0.0.1")
+    other = make_gate(server, pki=None, options={"tls": {"certificate": page / "server.pem", "key": page / "server.key"}})
+
+    def client(at, ca):
+        return at.client(["--ssl-verify-server-cert", "-Ne", "SELECT 1"], ca=ca, check=False)
+    gate.start()
+    assert client(gate, tls / "ca.pem").stdout == client(other, page / "ca.pem").stdout == "1\n"
+    refused = client(other, tls / "ca.pem")
+    assert refused.returncode and "certificate" in refused.stderr
+
+
 def test_bad_pair_leaves_the_old_one_serving(practice_gate):
     """Somebody copies files into place by hand, past `cert install`: the proxy refuses them on reload."""
     p = practice_gate

@@ -81,7 +81,7 @@ def is_imperative(language, text):
 def test_it_speaks_in_imperatives(language):
     """One grammar: each command's line, and each subcommand's, tells the program what to do."""
     bad = {term: text for term, text in entries(help_of(language))[:-4] if not is_imperative(language, text)}
-    for command, subcommands in {"cert": "init self-signed csr sign install renew back show client revoke export", "backup-key": "show sheet rotate import",
+    for command, subcommands in {"cert": "init self-signed csr sign install renew page back show client revoke export", "backup-key": "show sheet rotate import",
                                  "backup-folder": "show init", "config": "check show set", "backups": "delete label protect adopt"}.items():
         found = {re.split(r"[ ,]", term)[0]: text for term, text in entries(help_of(language, command))}
         bad |= {f"{command} {word}": found[word] for word in subcommands.split() if not is_imperative(language, found[word])}

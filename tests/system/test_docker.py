@@ -160,7 +160,7 @@ def test_a_volume_from_before_the_page_had_a_key(container):
     env = {"DB_ROOT_PWD_FILE": "/run/secrets/db_root_password"}
     old = re.sub(r"(?m)^(# A key of its own.*|(certificate|key) = .*/console/.*)\n", "", (paths.ROOT / "docker/elexgate.ini").read_text())
     container.put("/etc/elexgate/elexgate.ini", old)
-    container.sh("elexgate cert init --no-reload --host praxis-server.local; rm -f /etc/elexgate/tls/console/*")
+    container.sh("elexgate cert init --no-reload --host praxis-server.local; rm -rf /etc/elexgate/tls/console")
     config, sums = (lambda: container.sh("cat /etc/elexgate/elexgate.ini").stdout), (lambda: container.sh("sha256sum /etc/elexgate/tls/server.key /etc/elexgate/tls/console/server.key").stdout.split())
     seen = set()
     for _ in range(2):
@@ -172,6 +172,7 @@ def test_a_volume_from_before_the_page_had_a_key(container):
         seen.add((first, second))
         os.kill(int(child_of(container, child)[0]), signal.SIGTERM)
         assert child.wait(20) == 0
+        assert container.sh("openssl verify -CAfile /etc/elexgate/tls/console/ca.pem /etc/elexgate/tls/console/server.pem").returncode == 0
     assert len(seen) == 1, "once"
     container.put("/etc/elexgate/elexgate.ini", old.replace("[console]", "[console]\ncertificate = /srv/page.pem"))
     container.sh("rm -r /etc/elexgate/tls/console")

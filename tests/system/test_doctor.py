@@ -131,6 +131,27 @@ def test_what_a_client_would_see(practice_setup, folder):
     assert level(checks(b.config)[1], "chain") == []
 
 
+def test_the_page_could_pass_for_the_gate(practice_setup, folder):
+    """A page from before it had a CA of its own, or one that has a copy of the gate's pair; what is named mends it."""
+    b, tls = practice_setup, folder / "tls"
+    page = tls / "console"
+
+    def told():
+        return [line["level"] for line in checks(b.config)[1] if line["name"] == "page" and line.get("fix", "").startswith("elexgate cert page;")]
+    b.set("tls", certificate=tls / "server.pem", key=tls / "server.key")
+    process.run([paths.CLI, "--config", b.config, "cert", "init", "--host", "localhost", "--no-reload"], 60)
+    b.set("console", certificate=page / "server.pem", key=page / "server.key")
+    page.mkdir()
+    for name in ("server.pem", "server.key"):
+        shutil.copy(tls / name, page / name)
+    assert told() == ["warning"]
+    (tls / "ca.pem").rename(tls / "ca.kept")
+    assert told() == ["warning"], "the same pair, of whatever CA"
+    (tls / "ca.kept").rename(tls / "ca.pem")
+    process.run([paths.CLI, "--config", b.config, "cert", "page"], 60)
+    assert told() == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_page_can_read_the_gates_key(practice_setup, folder):
     """As before it had one of its own: its user is in the group of the key. Told with the command, once it is not needed any more."""
