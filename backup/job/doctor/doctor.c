@@ -12,15 +12,10 @@
 #include <unistd.h>
 #include "backup/archive/medium.h"
 #include "backup/job/trial/broken_tables.h"
-#include "backup/job/doctor/doctor_bypass.h"
-#include "backup/job/doctor/doctor_gate.h"
-#include "backup/job/doctor/doctor_binlog.h"
+#include "backup/job/doctor/doctor.h"
 #include "backup/job/doctor/doctor_grants.h"
-#include "backup/job/doctor/doctor_scratch.h"
-#include "backup/job/doctor/doctor_series.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/space.h"
-#include "common/container.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/process.h"
@@ -29,67 +24,44 @@
 #include "link/control.h"
 #include "common/error_phrase.h"
 
-struct doctor {
-    struct run *run;
-    struct server *server; /* NULL: it lets nobody in */
-    char *version;         /* of its greeting; NULL: it does not answer */
-    unsigned bad;
-};
-
-/* text, fix: phrases, taken over; fix is told of what is not good. */
-static void tell(const char *name, const char *level, bool good, json_t *text, json_t *fix)
+void doctor_found(
+    struct doctor *d, enum doctor_finding how, const char *name, json_t *text, json_t *fix)
 {
-    json_t *event = json_pack(
-        "{s:s, s:s, s:b, s:s*}", "event", "check", "name", name, "good", good, "level", level);
+    static const char *const levels[] = {"ok", "warning", NULL};
+    bool good = how == DOCTOR_FOUND_GOOD;
+    json_t *event = json_pack("{s:s, s:s, s:b, s:s*}", "event", "check", "name", name, "good", good,
+        "level", levels[how]);
     phrase_put(event, "text", text);
     if (good)
         json_decref(fix);
     else
         phrase_put(event, "fix", fix);
+    d->bad += how == DOCTOR_FOUND_BAD;
     run_event(event);
 }
 
 static void tell_check(struct doctor *d, const char *name, bool good, json_t *text, json_t *fix)
 {
-    d->bad += !good;
-    tell(name, NULL, good, text, fix);
+    doctor_found(d, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_BAD, name, text, fix);
 }
 
-static void warn(const char *name, bool good, json_t *text, json_t *fix)
+static void warn(struct doctor *d, const char *name, json_t *text, json_t *fix)
 {
-    tell(name, good ? "ok" : "warning", good, text, fix);
+    doctor_found(d, DOCTOR_FOUND_WARNING, name, text, fix);
 }
 
-/* What the others found. */
-static void found(void *ctx, enum doctor_finding how, const char *name, json_t *text, json_t *fix)
+bool doctor_is_loopback(const char *address)
 {
-    struct doctor *d = ctx;
-    if (how == DOCTOR_FOUND_BAD)
-        tell_check(d, name, false, text, fix);
-    else
-        warn(name, how == DOCTOR_FOUND_GOOD, text, fix);
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+           strcmp(address, "localhost") == 0;
 }
 
-/* Who goes past the gate is not encrypted, not counted as idle or not, and not kept out during a
- * restore. */
-static void check_bypass(struct doctor *d)
+const struct store_item *doctor_newest(const struct store_list *l)
 {
-    if (!d->server)
-        return;
-    json_t *text;
-    bool good = doctor_port_closed(d->server, &text);
-    /* All addresses of a container are those of the networks that it was put into. */
-    if (container_inside())
-        json_decref(text);
-    else
-        warn("port", good, text,
-            phrase_of(N_(
-                "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall")));
-    if (!d->run->s.proxy_socket)
-        return;
-    good = doctor_nobody_past(d->server, d->run->s.proxy_socket, d->run->s.target.user, &text);
-    warn("bypass", good, text,
-        phrase_of(N_("let them connect to the gate; a restore does not keep them out")));
+    for (size_t i = 0; i < l->count; i++)
+        if (l->items[i].complete && standing_ours(l->items[i].standing))
+            return &l->items[i];
+    return NULL;
 }
 
 static char *grant_statement(const struct doctor *d)
@@ -128,12 +100,12 @@ static void check_execute(struct doctor *d)
     if (r < 0)
         tell_check(d, "execute", false, error_phrase_json(&e), NULL);
     else if (may)
-        found(d, DOCTOR_FOUND_WARNING, "execute",
+        warn(d, "execute",
             phrase_of(N_(
                 "the admin account may run functions of the practice's database during a backup, also what somebody has put there for that: its rights there belong into a role that only a restore takes")),
             phrase("%s", fix));
     else
-        found(d, DOCTOR_FOUND_GOOD, "execute",
+        tell_check(d, "execute", true,
             phrase_of(N_("a backup runs no function of the practice's database")), NULL);
 }
 
@@ -230,8 +202,7 @@ static void check_tables(struct doctor *d)
         tell_check(d, "tables", false, phrase("the server cannot open these tables: %s", words),
             phrase_of(fix));
     else
-        warn("tables", false, phrase("the server cannot open these tables: %s", words),
-            phrase_of(fix));
+        warn(d, "tables", phrase("the server cannot open these tables: %s", words), phrase_of(fix));
     json_decref(broken);
     json_decref(ours);
 }
@@ -265,7 +236,7 @@ static void check_seal(struct doctor *d)
         r < 0 ? error_phrase_json(&e) : phrase_of(N_("the key that seals the backups is in order")),
         phrase_of(N_("put it right, or bring it back with `elexgate backup-key import`")));
     if (ledger->problem[0])
-        warn("ledger", false, phrase("%s", ledger->problem),
+        warn(d, "ledger", phrase("%s", ledger->problem),
             phrase_of(
                 N_("the next backup mends it; then `elexgate backups`, and adopt what is yours")));
     if (store_read(d->run->s.folder, NULL, &d->run->trust, &l, NULL) < 0)
@@ -276,11 +247,11 @@ static void check_seal(struct doctor *d)
     }
     store_list_clear(&l);
     if (strangers)
-        warn("foreign", false, phrase("%zu of the archives are not sealed by us", strangers),
+        warn(d, "foreign", phrase("%zu of the archives are not sealed by us", strangers),
             phrase_of(N_(
                 "`elexgate backups` shows them; `elexgate backups adopt RUN` takes over what is yours")));
     if (missing)
-        warn("missing", false,
+        warn(d, "missing",
             phrase("%zu archives that this machine made are gone or exchanged", missing),
             phrase_of(
                 N_("find out who did that; `elexgate backups delete RUN` says that you know")));
@@ -371,15 +342,14 @@ int job_doctor(struct run *r, int argc, char **argv, struct err *e)
     if (check_medium(&d))
         check_space(&d);
     check_seal(&d);
-    d.bad += !doctor_scratch(r);
+    doctor_scratch(&d);
     check_proxy(&d);
-    check_bypass(&d);
-    if (d.server)
-        doctor_series(r, d.server, found, &d);
-    if (d.server)
-        doctor_binlog(d.server, r->s.config, found, &d);
-    if (d.server && r->s.proxy_socket)
-        doctor_gate(d.server, r->s.config, r->s.proxy_socket, found, &d);
+    if (d.server) {
+        doctor_bypass(&d);
+        doctor_series(&d);
+        doctor_binlog(&d);
+        doctor_gate(&d);
+    }
     check_program(&d, "backup", "dump_program");
     check_program(&d, "drill", "server_program");
     static const char *const hooks[] = {

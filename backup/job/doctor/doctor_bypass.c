@@ -1,20 +1,15 @@
-#include "backup/job/doctor/doctor_bypass.h"
+#include "backup/job/doctor/doctor.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "link/control.h"
+#include "common/container.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
 
 #define WHO_MAX 8 /* so many are named */
-
-static bool is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
-           strcmp(address, "localhost") == 0;
-}
 
 /* bind_address may hold several, separated by commas. */
 static bool all_loopback(const char *list)
@@ -24,29 +19,31 @@ static bool all_loopback(const char *list)
     bool any = false;
     for (char *p = strtok_r(copy, ", ", &save); p; p = strtok_r(NULL, ", ", &save)) {
         any = true;
-        if (!is_loopback(p))
+        if (!doctor_is_loopback(p))
             return false;
     }
     return any;
 }
 
-bool doctor_port_closed(struct server *s, json_t **text)
+static void check_port(struct doctor *d)
 {
     _cleanup_free_ char *skip = NULL, *bind = NULL, *port = NULL;
-    if (server_variable(s, "skip_networking", &skip, NULL) < 0 ||
-        server_variable(s, "bind_address", &bind, NULL) < 0 ||
-        server_variable(s, "port", &port, NULL) < 0) {
-        *text = phrase_of(N_("the server does not say where it listens"));
-        return false;
-    }
-    bool closed = (skip && strcmp(skip, "ON") == 0) || (bind && all_loopback(bind));
-    *text =
-        closed
-            ? phrase_of(N_("the server's own port can be reached from this machine only"))
-            : phrase(
-                  "the server's own port %s is open to the network (bind_address %s): whoever uses it goes past the gate, unencrypted",
-                  port, bind ? bind : "*");
-    return closed;
+    static const char *const fix = N_(
+        "bind_address = 127.0.0.1 in the server's configuration, or close the port in the firewall");
+    if (server_variable(d->server, "skip_networking", &skip, NULL) < 0 ||
+        server_variable(d->server, "bind_address", &bind, NULL) < 0 ||
+        server_variable(d->server, "port", &port, NULL) < 0)
+        doctor_found(d, DOCTOR_FOUND_WARNING, "port",
+            phrase_of(N_("the server does not say where it listens")), phrase_of(fix));
+    else if ((skip && strcmp(skip, "ON") == 0) || (bind && all_loopback(bind)))
+        doctor_found(d, DOCTOR_FOUND_GOOD, "port",
+            phrase_of(N_("the server's own port can be reached from this machine only")), NULL);
+    else
+        doctor_found(d, DOCTOR_FOUND_WARNING, "port",
+            phrase(
+                "the server's own port %s is open to the network (bind_address %s): whoever uses it goes past the gate, unencrypted",
+                port, bind ? bind : "*"),
+            phrase_of(fix));
 }
 
 struct strangers {
@@ -87,22 +84,30 @@ static int on_row(void *ctx, const struct server_row *row, struct err *e)
     return 0;
 }
 
-bool doctor_nobody_past(
-    struct server *s, const char *proxy_socket, const char *admin, json_t **text)
+/* Every client of the server came through the proxy; the keeper's account does not count. */
+static void check_clients(struct doctor *d)
 {
-    json_t *request = json_pack("{ss}", "cmd", "sessions"), *answer = NULL;
-    struct strangers found = {.admin = admin};
-    if (proxy_socket && control_call(proxy_socket, 3000, request, &answer, NULL) == 0)
+    const struct backup_settings *s = &d->run->s;
+    _cleanup_json_ json_t *request = json_pack("{ss}", "cmd", "sessions"), *answer = NULL;
+    struct strangers found = {.admin = s->target.user};
+    if (control_call(s->proxy_socket, 3000, request, &answer, NULL) == 0)
         found.sessions = json_object_get(answer, "sessions");
-    json_decref(request);
     struct err e = {0};
-    int r = server_rows(s, on_row, &found, &e,
+    int r = server_rows(d->server, on_row, &found, &e,
         "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL') AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user') AND ID <> CONNECTION_ID()");
-    json_decref(answer);
     bool good = r == 0 && found.n == 0;
-    *text = r < 0  ? error_phrase_json(&e)
-            : good ? phrase_of(N_("every client of the server came through the gate"))
-                   : phrase("these are connected to the server, and not through the gate: %s",
-                         found.who);
-    return good;
+    doctor_found(d, good ? DOCTOR_FOUND_GOOD : DOCTOR_FOUND_WARNING, "bypass",
+        r < 0 ? error_phrase_json(&e)
+        : good
+            ? phrase_of(N_("every client of the server came through the gate"))
+            : phrase("these are connected to the server, and not through the gate: %s", found.who),
+        phrase_of(N_("let them connect to the gate; a restore does not keep them out")));
+}
+
+void doctor_bypass(struct doctor *d)
+{
+    if (!container_inside()) /* whose addresses are all of the networks that it was put into */
+        check_port(d);
+    if (d->run->s.proxy_socket)
+        check_clients(d);
 }
