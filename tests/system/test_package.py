@@ -3,6 +3,7 @@ scripts/package-test does it and says what failed."""
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -22,6 +23,29 @@ def test_one_version_everywhere():
     version = re.search(r"^  version: '(.*)',", (paths.ROOT / "meson.build").read_text(), re.M)[1]
     assert (paths.ROOT / "debian/changelog").read_text().startswith(f"elexgate ({version}) ")
     assert f'image.version="{version}"' in (paths.ROOT / "Dockerfile").read_text()
+
+
+def package_of(command):
+    """The package that COMMAND's file is of, or None; /usr/bin and /bin are one folder, and dpkg knows either name."""
+    path = shutil.which(command)
+    for name in {path, os.path.realpath(path), path.removeprefix("/usr"), os.path.realpath(path).removeprefix("/usr")} if path else ():
+        found = subprocess.run(["dpkg-query", "-S", name], capture_output=True, text=True)
+        if found.returncode == 0:
+            return found.stdout.split(":")[0]
+    return None
+
+
+@pytest.mark.parametrize("script", ["debian/elexgate.postinst", "debian/elexgate.prerm", "debian/elexgate.postrm", "systemd/elexgate.logrotate"])
+def test_what_the_packages_scripts_run_is_installed_with_it(script):
+    text = re.sub(r"(^|\s)#.*|\$\(\(.*?\)\)", "", (paths.ROOT / script).read_text())  # without comments and sums
+    commands = set(re.findall(r"(?:^|[;&|(!]|\bthen\b|\bdo\b|\belse\b|\bif\b)[ \t]*([a-z][a-z0-9_.-]+)\b(?!=)", text, re.M))
+    depends = re.search(r"^Depends:(.*?)^[A-Z]", (paths.ROOT / "debian/control").read_text(), re.M | re.S)[1]
+    named = set(re.findall(r"[a-z][a-z0-9.+-]+", depends))
+    owners = {c: package_of(c) for c in commands}
+    assert owners.get("true") or owners.get("rm") or owners.get("mv"), "none of the commands was found"
+    essential = {p for p in set(owners.values()) - {None}
+                 if subprocess.run(["dpkg-query", "-W", "-f", "${Essential}", p], capture_output=True, text=True).stdout == "yes"}
+    assert {c: p for c, p in owners.items() if p and p not in essential | named} == {}
 
 
 def test_the_copyright_file_names_what_the_console_bundles():
