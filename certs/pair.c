@@ -24,7 +24,7 @@ struct cert_pair {
     time_t old_ca_until;             /* 0: the CA follows no other one */
     struct cert_info *ends, *begins; /* info itself, or of a certificate of the chain */
     bool issuer_missing;
-    char *unfit; /* why clients refuse it, whatever the date; NULL: they take it */
+    struct err unfit; /* why clients refuse it, whatever the date; no code: they take it */
 };
 
 static void push_ref(STACK_OF(X509) * to, X509 *x)
@@ -92,7 +92,7 @@ int cert_pair_make(STACK_OF(X509) * chain, EVP_PKEY *key, STACK_OF(X509) * known
     X509 *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
     if (chain_fits_clients(chain, cert_name, &why) < 0 || cert_pair_apply(p, server, &why) < 0 ||
         trial_handshake(server, top, cert_name, &why) < 0)
-        p->unfit = xstrdup(why.text);
+        p->unfit = why;
     SSL_CTX_free(server);
     *out = p;
     return 0;
@@ -192,7 +192,6 @@ void cert_pair_unref(struct cert_pair *p)
         cert_info_free(p->begins);
     cert_info_free(p->info);
     cert_info_free(p->root);
-    free(p->unfit);
     free(p);
 }
 
@@ -264,12 +263,12 @@ int cert_pair_dates(const struct cert_pair *p, const char *name, time_t now, str
 
 int cert_pair_fits(const struct cert_pair *p, const char *name, time_t now, struct err *e)
 {
-    return p->unfit != NULL ? err_set(e, EINVAL, "%s", p->unfit) : cert_pair_dates(p, name, now, e);
+    return p->unfit.code ? err_copy(e, EINVAL, &p->unfit) : cert_pair_dates(p, name, now, e);
 }
 
-const char *cert_pair_unfit(const struct cert_pair *p)
+const struct err *cert_pair_unfit(const struct cert_pair *p)
 {
-    return p->unfit;
+    return p->unfit.code ? &p->unfit : NULL;
 }
 
 int cert_pair_replaces(const struct cert_pair *old, const struct cert_pair *next, const char *name,

@@ -88,7 +88,7 @@ int cert_pair_dates(
 int cert_pair_fits(
     const struct cert_pair *p, const char *name, time_t now, struct err *e) MUSTCHECK;
 /* The first of these two alone, NULL where clients take it. */
-const char *cert_pair_unfit(const struct cert_pair *p);
+const struct err *cert_pair_unfit(const struct cert_pair *p);
 /* For every exchange of a served pair: one that clients take is not given up for one that they
  * refuse; what they refuse already (old NULL: nothing) may be replaced by anything. The same leaf
  * as before is no exchange, since other settings must still be taken. */

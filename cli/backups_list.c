@@ -70,7 +70,7 @@ char *backups_list_note(const struct cli *cli, const json_t *item)
     for (size_t i = 0; standing && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i].standing, standing) == 0)
             whose = *words[i].words ? tr(cli, words[i].words) : "";
-    _cleanup_free_ char *problem = output_member(item, "problem"),
+    _cleanup_free_ char *problem = output_words(cli->lang, item, "problem"),
                         *label = output_member(item, "label");
     int64_t left_out = output_number(item, "left_out", 0);
     _cleanup_free_ char *missing = left_out
@@ -180,12 +180,12 @@ static void print_binlog(const struct cli *cli, const json_t *last)
             cli_time(cli, proven, "since", SHOWN_SECOND, "?", since),
             cli_time(cli, proven, "until", SHOWN_SECOND, "?", until));
     else if (json_is_object(proven)) {
-        _cleanup_free_ char *words = output_member(proven, "words");
+        _cleanup_free_ char *words = output_words(cli->lang, proven, "words");
         output_say(2, tr(cli, "  ITS CHAIN IS BROKEN: %s\n"), words);
     }
     const char *problem = json_get_str(last, "binlog_problem");
     if (problem) {
-        _cleanup_free_ char *words = output_member(last, "binlog_problem");
+        _cleanup_free_ char *words = output_words(cli->lang, last, "binlog_problem");
         output_say(2, tr(cli, "not used of the binary log: %s\n"), words);
     }
 }

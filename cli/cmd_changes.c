@@ -70,7 +70,7 @@ static void print_change(const struct cli *cli, const json_t *line)
 static void print_end(const struct cli *cli, const json_t *line)
 {
     int64_t shown = output_number(line, "shown", 0), all = output_number(line, "transactions", 0);
-    _cleanup_free_ char *unknown = output_member(line, "workstations_unknown");
+    _cleanup_free_ char *unknown = output_words(cli->lang, line, "workstations_unknown");
     if (shown == all)
         printf(tr_n(cli, "%" PRId64 " transaction\n", "%" PRId64 " transactions\n",
                    (unsigned long long)all),

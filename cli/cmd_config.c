@@ -102,7 +102,7 @@ static int run_check(struct cli *cli)
             json_array_append_new(json_object_get(answer, "warnings"), json_text(t.why.text));
         for (size_t i = 0; config_warning(c, i); i++)
             json_array_append_new(
-                json_object_get(answer, "warnings"), json_text(config_warning(c, i)));
+                json_object_get(answer, "warnings"), json_text(config_warning(c, i)->text));
         cli_print_new(answer);
     } else {
         /* Only the default path may be missing (config_load). */
@@ -115,7 +115,8 @@ static int run_check(struct cli *cli)
         if (!told)
             fprintf(stderr, tr(cli, "Warning: %s.\n"), safe);
         for (size_t i = 0; config_warning(c, i); i++) {
-            _cleanup_free_ char *other = output_safe(config_warning(c, i));
+            _cleanup_free_ char *said = error_phrase_words(cli->lang, config_warning(c, i)),
+                                *other = output_safe(said);
             fprintf(stderr, tr(cli, "Warning: %s.\n"), other);
         }
     }

@@ -28,7 +28,8 @@ static void print_list(
             printf(tr(cli, "  and %zu more\n"), n - i);
             break;
         }
-        _cleanup_free_ char *name = output_member(o, "name"), *value = output_member(o, "value");
+        _cleanup_free_ char *name = output_member(o, "name"),
+                            *value = output_words(cli->lang, o, "value");
         if (json_object_get(o, "line"))
             printf(tr(cli, "  line %" PRId64 ": %s\n"), output_number(o, "line", 0), value);
         else
@@ -53,7 +54,7 @@ static void print_changed(const struct cli *cli, const json_t *page)
 
 static void print_data(const struct cli *cli, const json_t *page)
 {
-    _cleanup_free_ char *problem = output_member(page, "problem");
+    _cleanup_free_ char *problem = output_words(cli->lang, page, "problem");
     const json_t *queries = json_object_get(page, "queries");
     if (*problem)
         printf("\n%s\n  %s\n", tr(cli, "It did not go well:"), problem);

@@ -16,7 +16,8 @@ static void tell_verified(struct cli *cli, const json_t *line)
 {
     char size[SHOWN_LEN], time[32];
     bool good = json_get_true(line, "good");
-    _cleanup_free_ char *file = output_member(line, "file"), *words = output_member(line, "words");
+    _cleanup_free_ char *file = output_member(line, "file"),
+                        *words = output_words(cli->lang, line, "words");
 
     if (good && json_get_true(line, "whole_file_only"))
         snprintf(size, sizeof size, "-");
@@ -56,7 +57,7 @@ static void tell_done(struct cli *cli, const json_t *line)
             damaged, checked);
         return;
     }
-    _cleanup_free_ char *error = output_member(line, "error");
+    _cleanup_free_ char *error = output_words(cli->lang, line, "error");
     fprintf(stderr, "elexgate: %s\n", error);
 }
 

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/units.h"
 #include "common/json_get.h"
 #include "link/control.h"
@@ -89,8 +90,8 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
             return cli_fail(cli, exit_code_of_call(r), &e);
         bool is_event = json_object_get(object, "event") != NULL;
         if (json_is_false(json_object_get(object, "ok"))) {
-            const char *words = json_get_str(object, "error");
-            int code = cli_failf(cli, EXIT_FAILED, "%s", words ? words : "refused");
+            (void)error_phrase_take(&e, EIO, object);
+            int code = cli_fail(cli, EXIT_FAILED, &e);
             json_decref(object);
             return code;
         }

@@ -103,10 +103,10 @@ int job_stream_run(struct cli *cli, const char *const *args, job_stream_fn *fn, 
     control_close(lines);
     if (r != 0 || process_wait(&p, -1, NULL, NULL) != 0)
         return cli_fail(cli, EXIT_FAILED, &e);
-    char how[80];
+    struct err how = {0};
     return WIFEXITED(p.status)
                ? WEXITSTATUS(p.status)
-               : cli_failf(cli, EXIT_FAILED, "%s %s", program, process_how(&p, how, sizeof how));
+               : cli_failf(cli, EXIT_FAILED, "%s %s", program, process_how(&p, &how));
 }
 
 static void keep_last(void *ctx, const json_t *line)

@@ -159,7 +159,7 @@ void progress_line(void *ctx, const json_t *line)
         tell_state(p, line);
     } else if (strcmp(event, "again") == 0) {
         progress_clear(p);
-        _cleanup_free_ char *reason = output_member(line, "reason");
+        _cleanup_free_ char *reason = output_words(p->cli->lang, line, "reason");
         printf("%s: %s\n", tr(p->cli, "once more"), reason);
     } else if (strcmp(event, "note") == 0 || strcmp(event, "drill") == 0 ||
                strcmp(event, "chain") == 0) {

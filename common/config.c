@@ -68,8 +68,6 @@ void config_free(struct config *c)
         free(c->sections[i].kind);
         free(c->sections[i].name);
     }
-    for (size_t i = 0; i < c->warning_count; i++)
-        free(c->warnings[i]);
     free(c->warnings);
     free(c->values);
     free(c->sections);
@@ -178,9 +176,9 @@ void config_each(const struct config *c,
     }
 }
 
-const char *config_warning(const struct config *c, size_t index)
+const struct err *config_warning(const struct config *c, size_t index)
 {
-    return index < c->warning_count ? c->warnings[index] : NULL;
+    return index < c->warning_count ? &c->warnings[index] : NULL;
 }
 
 void config_diff(const struct config *a, const struct config *b,

@@ -126,7 +126,7 @@ void config_each(const struct config *c,
 
 /* A sentence, with file and line, for each retired option that the file sets; NULL past the last.
  */
-const char *config_warning(const struct config *c, size_t index);
+const struct err *config_warning(const struct config *c, size_t index);
 
 /* Calls fn for every option whose value differs, e.g. to log what a reload changed. */
 void config_diff(const struct config *a, const struct config *b,

@@ -33,7 +33,7 @@ struct config {
     size_t section_count;
     struct config_value *values; /* every option of the table, for each of its sections */
     size_t value_count;
-    char **warnings; /* of retired options */
+    struct err *warnings; /* of retired options */
     size_t warning_count;
 };
 

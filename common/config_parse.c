@@ -245,8 +245,10 @@ static bool was_retired(struct parser *p, const struct entry *en, const char *ki
         if (strcmp(o->section, kind) != 0 || strcmp(o->key, en->key) != 0)
             continue;
         c->warnings = xrealloc(c->warnings, (c->warning_count + 1) * sizeof *c->warnings);
-        c->warnings[c->warning_count++] = xasprintf(
-            N_("%s:%d: [%s] %s is passed over, there is no such option any more: %s"), c->path,
+        struct err *w = &c->warnings[c->warning_count++];
+        *w = (struct err){0};
+        (void)err_set(w, ENOENT,
+            "%s:%d: [%s] %s is passed over, there is no such option any more: %s", c->path,
             en->line, kind, en->key, o->why);
         return true;
     }
@@ -272,7 +274,7 @@ static void apply_entry(struct parser *p, const struct entry *en)
     }
     if ((r = config_value_set(v, p->config, en->text, &e)) < 0) {
         fail(p, en->line, -r, "[%s%s%s] %s %s", s->kind, s->name ? " " : "", s->name ? s->name : "",
-            en->key, e.text);
+            en->key, err_words(&e));
         return;
     }
     v->source = CONFIG_FILE;

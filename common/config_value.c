@@ -23,16 +23,16 @@ static bool is_choice(const struct option *o, const char *text)
 }
 
 /* "a, b or c" for messages. */
-static void describe_choices(const struct option *o, char *buf, size_t size)
+/* "a, b or c", for people. */
+static const char *choices_of(const struct option *o, struct err *words)
 {
-    size_t used = 0;
-
-    buf[0] = '\0';
-    for (size_t i = 0; o->choices && o->choices[i] && used < size; i++) {
-        const char *sep = i == 0 ? "" : o->choices[i + 1] ? ", " : " or ";
-        int n = snprintf(buf + used, size - used, "%s%s", sep, o->choices[i]);
-        used += n > 0 ? (size_t)n : 0;
-    }
+    _cleanup_free_ char *before = xstrdup("");
+    const char *const *c = o->choices;
+    for (; c[0] && c[1]; c++)
+        xappendf(&before, "%s%s", *before ? ", " : "", *c);
+    (void)(*before ? err_set(words, EINVAL, "%s or %s", before, *c)
+                   : err_set(words, EINVAL, "%s", *c));
+    return err_words(words);
 }
 
 char *config_quantity(enum option_type type, int64_t v, char buf[static CONFIG_QUANTITY_LEN])
@@ -57,13 +57,12 @@ char *config_quantity(enum option_type type, int64_t v, char buf[static CONFIG_Q
 
 static int wrong(const struct option *o, const char *text, const char *what, struct err *e)
 {
-    char choices[200], special[220] = "";
-
+    struct err choices = {0}, all = {0};
     if (o->choices) {
-        describe_choices(o, choices, sizeof choices);
-        utf8_format(special, sizeof special, " or %s", choices);
+        (void)err_set(&all, EINVAL, "%s or %s", what, choices_of(o, &choices));
+        what = err_words(&all);
     }
-    return err_set(e, EINVAL, "must be %s%s, not \"%s\"", what, special, UTF8_SHORT(text, 100));
+    return err_set(e, EINVAL, "must be %s, not \"%s\"", what, UTF8_SHORT(text, 100));
 }
 
 static int set_bool(struct config_value *v, const char *text, struct err *e)
@@ -84,11 +83,12 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
     int64_t n;
     int r;
     const char *what;
-    char min[CONFIG_QUANTITY_LEN], max[CONFIG_QUANTITY_LEN], range[200];
+    char min[CONFIG_QUANTITY_LEN], max[CONFIG_QUANTITY_LEN];
+    struct err range = {0};
 
     if (o->type == OPT_INT) {
         r = units_parse_int(text, &n);
-        what = "a whole number";
+        what = N_("a whole number");
     } else if (o->type == OPT_SIZE) {
         r = units_parse_size(text, &n);
         what = N_("a size such as 64k, 1M or 2G");
@@ -103,9 +103,9 @@ static int set_number(struct config_value *v, const char *text, struct err *e)
     }
     if (!limited)
         return wrong(o, text, what, e);
-    utf8_format(range, sizeof range, "%s from %s to %s", what,
-        config_quantity(o->type, o->min, min), config_quantity(o->type, o->max, max));
-    return wrong(o, text, range, e);
+    (void)err_set(&range, EINVAL, "%s from %s to %s", what, config_quantity(o->type, o->min, min),
+        config_quantity(o->type, o->max, max));
+    return wrong(o, text, err_words(&range), e);
 }
 
 /* An absolute path; a relative one is taken from the config file's folder. */
@@ -140,7 +140,7 @@ static int set_typed(
     struct config_value *v, const struct config *c, const char *text, struct err *e)
 {
     const struct option *o = v->option;
-    char choices[200];
+    struct err choices = {0};
 
     /* Special words and the choices of an enum. A list keeps them in the list as well. */
     if (is_choice(o, text) && o->type != OPT_LIST) {
@@ -163,15 +163,14 @@ static int set_typed(
     case OPT_DURATION:
         return set_number(v, text, e);
     case OPT_ENUM:
-        describe_choices(o, choices, sizeof choices);
-        return err_set(e, EINVAL, "must be %s, not \"%s\"", choices, UTF8_SHORT(text, 100));
+        return err_set(
+            e, EINVAL, "must be %s, not \"%s\"", choices_of(o, &choices), UTF8_SHORT(text, 100));
     case OPT_LIST:
         v->list = split_list(text);
         for (char **word = v->list; o->only && *word; word++)
             if (!is_choice(o, *word)) {
-                describe_choices(o, choices, sizeof choices);
-                (void)err_set(e, EINVAL, N_("must be a list of %s, not \"%s\""), choices,
-                    UTF8_SHORT(*word, 100));
+                (void)err_set(e, EINVAL, "must be a list of %s, not \"%s\"",
+                    choices_of(o, &choices), UTF8_SHORT(*word, 100));
                 config_value_clear(v);
                 return -EINVAL;
             }

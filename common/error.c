@@ -2,46 +2,40 @@
 
 #include <errno.h>
 #include <string.h>
-#include "common/phrase.h"
+#include "common/error_phrase.h"
 #include "common/utf8.h"
-
-/* A message quotes what came from outside: names of files, values, a peer's words. Whatever bytes
- * those were, a message is UTF-8 and is cut between two characters, so that it can stand in JSON,
- * in a log and on a terminal. */
-static PRINTF(2, 0) void append_v(struct err *e, const char *fmt, va_list ap)
-{
-    size_t used = strlen(e->text);
-
-    utf8_format_v(e->text + used, sizeof e->text - used, fmt, ap);
-}
 
 /* The sentence that was recorded last, and what stands before it: parts of one phrase. */
 static void keep_phrase(struct err *e, json_t *sentence, const char *behind)
 {
-    json_t *parts = *behind ? json_loads(behind, 0, NULL) : NULL, *all = json_array();
+    json_t *parts = phrase_uncarried(behind), *all = json_array();
     (void)json_array_append_new(all, sentence);
     if (json_is_string(json_array_get(parts, 0)))
         (void)json_array_append(all, parts);
     else
         (void)json_array_extend(all, parts);
-    json_t *whole = json_array_size(all) == 1 ? json_array_get(all, 0) : all;
-    size_t n = json_dumpb(whole, e->phrase, sizeof e->phrase - 1, JSON_COMPACT);
-    e->phrase[n < sizeof e->phrase ? n : 0] = '\0';
+    error_phrase_keep(e, json_array_size(all) == 1 ? json_array_get(all, 0) : all);
     json_decref(parts);
     json_decref(all);
 }
 
+/* A message quotes what came from outside: names of files, values, a peer's words. Whatever bytes
+ * those were, a message is UTF-8 and is cut between two characters, so that it can stand in JSON,
+ * in a log and on a terminal. Arguments may point into the old text, so it is replaced only at the
+ * end. */
 static PRINTF(3, 0) void record_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     struct err fresh = {.code = code};
-    va_list again;
-
-    /* Arguments may point into the old text, so it is replaced only at the end. */
-    va_copy(again, ap);
-    append_v(&fresh, fmt, ap);
-    keep_phrase(&fresh, phrase_v(fmt, again), "");
-    va_end(again);
+    json_t *sentence = phrase_v(fmt, ap);
+    _cleanup_free_ char *words = phrase_words(LANG_EN, sentence);
+    utf8_copy(fresh.text, sizeof fresh.text, words);
+    keep_phrase(&fresh, sentence, "");
     *e = fresh;
+}
+
+const char *err_words(const struct err *e)
+{
+    return *e->phrase ? e->phrase : e->text;
 }
 
 int err_set_v(struct err *e, int code, const char *fmt, va_list ap)
@@ -85,16 +79,14 @@ int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap)
 {
     if (!e)
         return code;
-    struct err old = *e, fresh = {.code = old.code};
-    va_list again;
-
-    va_copy(again, ap);
-    append_v(&fresh, fmt, ap);
-    size_t used = strlen(fresh.text);
-    utf8_format(fresh.text + used, sizeof fresh.text - used, ": %s", old.text);
-    if (*old.phrase)
-        keep_phrase(&fresh, phrase_v(fmt, again), old.phrase);
-    va_end(again);
+    struct err fresh = {.code = e->code};
+    json_t *sentence = phrase_v(fmt, ap);
+    _cleanup_free_ char *words = phrase_words(LANG_EN, sentence);
+    utf8_format(fresh.text, sizeof fresh.text, "%s: %s", words, e->text);
+    if (*e->phrase)
+        keep_phrase(&fresh, sentence, e->phrase);
+    else
+        json_decref(sentence);
     *e = fresh;
     return code;
 }

@@ -18,7 +18,7 @@
 struct err {
     int code;       /* positive errno value; 0 = no error recorded */
     char text[504]; /* one line, complete sentence without the final period, UTF-8 */
-    /* The same as sentences of the catalogue with their arguments (common/phrase.h, as JSON), for
+    /* The same as sentences of the catalogue with their arguments (common/phrase.h, carried), for
      * readers of other languages; "" where it became too long. */
     char phrase[1500];
 };
@@ -39,6 +39,9 @@ int err_uv(struct err *e, int uvcode, const char *fmt, ...) PRINTF(3, 4);
 int err_prefix(struct err *e, int code, const char *fmt, ...) PRINTF(3, 4);
 /* What another one says, with this code; returns -code. */
 int err_copy(struct err *e, int code, const struct err *from);
+/* As an argument ("%s") of another sentence, of err_set and its kin, run_note, phrase: there its
+ * words are in the reader's language, too. Not for the log. Lives as long as e. */
+const char *err_words(const struct err *e);
 /* As err_set. */
 int err_set_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);
 int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);

@@ -1,17 +1,21 @@
 #include "common/error_phrase.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "common/json_get.h"
 
 json_t *error_phrase_json(const struct err *e)
 {
-    json_t *p = *e->phrase ? json_loads(e->phrase, 0, NULL) : NULL;
+    json_t *p = phrase_uncarried(e->phrase);
     return p ? p : *e->text ? phrase("%s", e->text) : NULL;
 }
 
-static void keep(struct err *e, const json_t *p)
+void error_phrase_keep(struct err *e, const json_t *p)
 {
-    size_t n = json_is_array(p) ? json_dumpb(p, e->phrase, sizeof e->phrase - 1, JSON_COMPACT) : 0;
-    e->phrase[n < sizeof e->phrase ? n : 0] = '\0';
+    _cleanup_free_ char *carried = json_is_array(p) ? phrase_carried(p) : xstrdup("");
+    bool fits = strlen(carried) < sizeof e->phrase;
+    snprintf(e->phrase, sizeof e->phrase, "%s", fits ? carried : "");
 }
 
 int error_phrase_set(struct err *e, int code, json_t *p)
@@ -19,14 +23,14 @@ int error_phrase_set(struct err *e, int code, json_t *p)
     _cleanup_free_ char *words = phrase_words(LANG_EN, p);
     (void)err_set(e, code, "%s", words);
     if (e)
-        keep(e, p);
+        error_phrase_keep(e, p);
     json_decref(p);
     return -code;
 }
 
 void error_phrase_put_as(json_t *object, const char *key, const struct err *e)
 {
-    json_t *p = *e->phrase ? json_loads(e->phrase, 0, NULL) : NULL;
+    json_t *p = phrase_uncarried(e->phrase);
     _cleanup_free_ char *name = xasprintf("%s_phrase", key);
     (void)json_object_set_new(object, key, json_text(e->text));
     if (p)
@@ -45,7 +49,7 @@ int error_phrase_take_from(struct err *e, int code, const json_t *object, const 
     _cleanup_free_ char *name = xasprintf("%s_phrase", key);
     (void)err_set(e, code, "%s", json_get_text(object, key));
     if (e)
-        keep(e, json_object_get(object, name));
+        error_phrase_keep(e, json_object_get(object, name));
     return -code;
 }
 
@@ -56,7 +60,7 @@ int error_phrase_take(struct err *e, int code, const json_t *object)
 
 char *error_phrase_words(enum lang lang, const struct err *e)
 {
-    json_t *p = *e->phrase ? json_loads(e->phrase, 0, NULL) : NULL;
+    json_t *p = phrase_uncarried(e->phrase);
     char *words = p ? phrase_words(lang, p) : xstrdup("");
     json_decref(p);
     if (*words)

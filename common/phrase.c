@@ -128,6 +128,18 @@ static char *argument(const char *spec, const struct conversion *c, va_list *ap)
 }
 #pragma GCC diagnostic pop
 
+char *phrase_carried(const json_t *p)
+{
+    _cleanup_free_ char *json = json_dumps(p, JSON_COMPACT);
+    CHECK(json);
+    return xasprintf("%c%s", PHRASE_MARK, json);
+}
+
+json_t *phrase_uncarried(const char *text)
+{
+    return *text == PHRASE_MARK ? json_loads(text + 1, 0, NULL) : NULL;
+}
+
 json_t *phrase_v(const char *english, va_list ap)
 {
     json_t *all = json_array();
@@ -142,12 +154,18 @@ json_t *phrase_v(const char *english, va_list ap)
             CHECK((size_t)(c.end - at) < sizeof spec);
             snprintf(spec, sizeof spec, "%.*s", (int)(c.end - at), at);
             _cleanup_free_ char *value = argument(spec, &c, &rest);
-            (void)json_array_append_new(all, json_text(value));
+            json_t *inner = phrase_uncarried(value);
+            (void)json_array_append_new(
+                all, inner ? inner : json_text(value + (*value == PHRASE_MARK)));
         }
         at = c.end;
     }
     va_end(rest);
-    return all;
+    if (strcmp(english, "%s") != 0 || !json_is_array(json_array_get(all, 1)))
+        return all;
+    json_t *only = json_incref(json_array_get(all, 1));
+    json_decref(all);
+    return only;
 }
 
 json_t *phrase(const char *english, ...)
@@ -177,6 +195,11 @@ json_t *phrase_local(const char *text)
 json_t *phrase_number(const char *text)
 {
     return json_pack("{so}", "number", json_text(text));
+}
+
+json_t *phrase_list(json_t *phrases)
+{
+    return json_pack("[s, {s:o}]", "%s", "list", phrases);
 }
 
 /* --- read ------------------------------------------------------------------------------------- */
@@ -210,6 +233,17 @@ static void write_number(FILE *f, enum lang lang, const char *text)
         fputc(*text == '.' && lang != LANG_EN ? ',' : *text, f);
 }
 
+static void write_list(struct words *w, const json_t *list, int depth)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (list, i, one) {
+        if (i > 0)
+            fputs(", ", w->f);
+        write_any(w, one, depth + 1);
+    }
+}
+
 static void write_argument(struct words *w, const json_t *p, unsigned place, int depth)
 {
     const json_t *value = json_array_get(p, place);
@@ -221,6 +255,8 @@ static void write_argument(struct words *w, const json_t *p, unsigned place, int
             w->f);
     else if (json_is_array(value))
         write_any(w, value, depth + 1);
+    else if (json_is_array(json_object_get(value, "list")))
+        write_list(w, json_object_get(value, "list"), depth);
     else if (json_get_str(value, "local"))
         write_local(w->f, w->lang, json_get_str(value, "local"));
     else if (json_get_str(value, "number"))

@@ -24,6 +24,13 @@
  * sentence. */
 json_t *phrase(const char *english, ...) PRINTF(1, 2) MUSTCHECK;
 json_t *phrase_v(const char *english, va_list ap) PRINTF(1, 0) MUSTCHECK;
+/* A sentence within another: an argument that begins with PHRASE_MARK is a phrase in JSON, as
+ * err_words() and phrase_carried() give it, and takes its words where the whole is read. */
+#define PHRASE_MARK '\x1a'
+/* malloc'ed. */
+char *phrase_carried(const json_t *phrase) MUSTCHECK;
+/* Back: a new reference; NULL for what has no mark, or was cut. */
+json_t *phrase_uncarried(const char *text) MUSTCHECK;
 /* Of a sentence without arguments, marked by N_() where it stands; NULL gives NULL. */
 json_t *phrase_of(const char *english) MUSTCHECK;
 /* Puts another phrase in an argument's place, counted from 0; takes it over. */
@@ -33,6 +40,8 @@ void phrase_set(json_t *phrase, size_t argument, json_t *inner);
  * wall, "2026-11-30" or "2026-11-30 14:05"; a number with a point, "8.1". */
 json_t *phrase_local(const char *text) MUSTCHECK;
 json_t *phrase_number(const char *text) MUSTCHECK;
+/* "one, another": an array of phrases, which is taken over, as one. */
+json_t *phrase_list(json_t *phrases) MUSTCHECK;
 
 /* In words; malloc'ed. "" for what is no phrase. */
 char *phrase_words(enum lang lang, const json_t *phrase) MUSTCHECK;

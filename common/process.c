@@ -237,19 +237,19 @@ bool process_good(const struct process *p)
     return p->pid == 0 && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0;
 }
 
-const char *process_how(const struct process *p, char *buf, size_t size)
+const char *process_how(const struct process *p, struct err *how)
 {
+    int code = WIFSIGNALED(p->status) ? WTERMSIG(p->status) : WEXITSTATUS(p->status);
     if (p->pid != 0)
-        snprintf(buf, size, "still runs");
+        err_set(how, ECHILD, "still runs");
     else if (WIFSIGNALED(p->status))
-        utf8_format(buf, size, N_("was ended by signal %d (%s)"), WTERMSIG(p->status),
-            strsignal(WTERMSIG(p->status)));
+        err_set(how, ECHILD, "was ended by signal %d (%s)", code, strsignal(code));
     else
-        snprintf(buf, size, "ended with %d", WEXITSTATUS(p->status));
-    return buf;
+        err_set(how, ECHILD, "ended with %d", code);
+    return err_words(how);
 }
 
-const char *process_said(int fd, char buf[static SAID_MAX])
+const char *process_said(int fd, struct err *said)
 {
     off_t size = lseek(fd, 0, SEEK_END);
     _cleanup_free_ char *text = xcalloc(SAID_READ, 1);
@@ -258,13 +258,13 @@ const char *process_said(int fd, char buf[static SAID_MAX])
     for (ssize_t i = 0; i < n; i++)
         if (!text[i])
             text[i] = '?'; /* what follows a NUL is read as well */
-    return said_of_program(text, buf);
+    return said_of_program(text, said);
 }
 
 int process_finish(struct process *p, const struct process_options *o, int timeout_ms,
     bool (*go_on)(void *ctx), void *ctx, struct err *e)
 {
-    char how[80], said[SAID_MAX] = "";
+    struct err how = {0}, said = {0};
     if (process_wait(p, timeout_ms, go_on, ctx) != 0) {
         process_end(p, GRACE_MS);
         return go_on && !go_on(ctx)
@@ -274,10 +274,8 @@ int process_finish(struct process *p, const struct process_options *o, int timeo
     }
     if (process_good(p))
         return 0;
-    if (o->err > 0)
-        process_said(o->err, said);
-    err_set(
-        e, EIO, "%s %s%s%s", o->argv[0], process_how(p, how, sizeof how), *said ? ": " : "", said);
+    err_set(e, EIO, "%s %s%s%s", o->argv[0], process_how(p, &how), o->err > 0 ? ": " : "",
+        o->err > 0 ? process_said(o->err, &said) : "");
     return 1;
 }
 

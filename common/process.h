@@ -53,11 +53,12 @@ int process_wait(struct process *p, int timeout_ms, bool (*go_on)(void *ctx), vo
  */
 void process_end(struct process *p, int grace_ms);
 bool process_good(const struct process *p); /* ended by itself with 0 */
-/* "ended with 3", "was ended by signal 9 (Killed)"; for messages. */
-const char *process_how(const struct process *p, char *buf, size_t size);
+/* "ended with 3", "was ended by signal 9 (Killed)", as an argument of a sentence (err_words); in
+ * *how. */
+const char *process_how(const struct process *p, struct err *how);
 /* What a program of the server's said, from the file that was its output: number and line of its
- * error, not its text (common/said.h). Returns buf. */
-const char *process_said(int fd, char buf[static SAID_MAX]);
+ * error, not its text (common/said.h). */
+const char *process_said(int fd, struct err *said);
 
 /* To its end: process_wait, and process_end past its time. 0: it was good. 1: it was not, and *e
  * says how, with what it said when its standard error is a file. -ETIMEDOUT; -ECANCELED: go_on said

@@ -73,9 +73,9 @@ int program_begin(const struct program *p, int argc, char **argv)
 
 static void warn_of_retired(const struct config *c)
 {
-    const char *text;
-    for (size_t i = 0; (text = config_warning(c, i)); i++)
-        log_event(LOG_WARNING, "retired-option", LOG_S("text", text));
+    const struct err *w;
+    for (size_t i = 0; (w = config_warning(c, i)); i++)
+        log_event(LOG_WARNING, "retired-option", LOG_S("text", w->text));
 }
 
 void program_log(const char *name, const struct config *c)

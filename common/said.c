@@ -1,5 +1,6 @@
 #include "common/said.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,14 +194,20 @@ const char *said_words(unsigned number)
     return n ? n->words : NULL;
 }
 
-const char *said_of_ours(unsigned number, const char *text, char buf[static SAID_MAX])
+#define SAID_MAX 320 /* of a line that is not ours */
+
+static const char *ours(struct err *said, const char *words)
+{
+    (void)err_set(said, EIO, "%s", words);
+    return err_words(said);
+}
+
+const char *said_of_ours(unsigned number, const char *text, struct err *said)
 {
     const struct number *n = find(number);
-    const char *words = !n ? "the server refuses" : n->names ? text : n->words;
-    char copy[SAID_MAX - 24];
-    utf8_copy(copy, sizeof copy, words);
-    utf8_format(buf, SAID_MAX, "%s (error %u)", copy, number);
-    return buf;
+    const char *words = !n ? N_("the server refuses") : n->names ? text : n->words;
+    (void)err_set(said, EIO, "%s (error %u)", UTF8_SHORT(words, SAID_MAX), number);
+    return err_words(said);
 }
 
 static bool state_valid(const char *s)
@@ -209,22 +216,15 @@ static bool state_valid(const char *s)
     return s && strlen(s) == 5 && strspn(s, letters) == 5;
 }
 
-json_t *said_of_theirs_phrase(unsigned number, const char *state)
+const char *said_of_theirs(unsigned number, const char *state, struct err *said)
 {
     const char *words = said_words(number);
-    json_t *said = state_valid(state) ? phrase("%s (error %u, %s)", "", number, state)
-                                      : phrase("%s (error %u)", "", number);
-    phrase_set(said, 0, phrase_of(words ? words : N_("the server refuses a statement")));
-    return said;
-}
-
-const char *said_of_theirs(unsigned number, const char *state, char buf[static SAID_MAX])
-{
-    json_t *said = said_of_theirs_phrase(number, state);
-    _cleanup_free_ char *words = phrase_words(LANG_EN, said);
-    json_decref(said);
-    utf8_copy(buf, SAID_MAX, words);
-    return buf;
+    words = words ? words : N_("the server refuses a statement");
+    if (state_valid(state))
+        (void)err_set(said, EIO, "%s (error %u, %s)", words, number, state);
+    else
+        (void)err_set(said, EIO, "%s (error %u)", words, number);
+    return err_words(said);
 }
 
 static bool begins(const char *text, const char *const *list)
@@ -236,18 +236,18 @@ static bool begins(const char *text, const char *const *list)
 }
 
 /* The line, up to its end. */
-static const char *one_line(const char *line, char buf[static SAID_MAX])
+static const char *one_line(const char *line, struct err *said)
 {
     char copy[SAID_MAX];
     size_t n = strcspn(line, "\r\n");
     snprintf(copy, sizeof copy, "%.*s", (int)utf8_cut(line, n, SAID_MAX - 1), line);
-    return utf8_copy(buf, SAID_MAX, copy);
+    return ours(said, copy);
 }
 
-const char *said_of_check(const char *text, char buf[static SAID_MAX])
+const char *said_of_check(const char *text, struct err *said)
 {
-    return begins(text, check_lines) ? one_line(text, buf)
-                                     : utf8_copy(buf, SAID_MAX, "CHECK TABLE finds it damaged");
+    return begins(text, check_lines) ? one_line(text, said)
+                                     : ours(said, N_("CHECK TABLE finds it damaged"));
 }
 
 /* "mariadb-dump: " and the like at the begin of a line. */
@@ -293,22 +293,23 @@ static bool find_number(const char *line, struct found *f)
     return f->number != 0;
 }
 
-static const char *show(const struct found *f, char buf[static SAID_MAX])
+static const char *show(const struct found *f, struct err *said)
 {
-    char words[SAID_MAX], where[80] = "";
+    struct err words = {0};
     if (f->number == 0)
-        snprintf(words, sizeof words, "the client refuses a statement");
+        ours(&words, N_("the client refuses a statement"));
     else
-        said_of_theirs(f->number, f->state, words);
+        said_of_theirs(f->number, f->state, &words);
     if (f->line)
-        snprintf(where, sizeof where, " at line %lu", f->line);
+        (void)err_set(said, EIO, "%s at line %lu", err_words(&words), f->line);
     else if (f->row)
-        snprintf(where, sizeof where, " at row %lu", f->row);
-    utf8_format(buf, SAID_MAX, "%s%s", UTF8_SHORT(words, 200), where);
-    return buf;
+        (void)err_set(said, EIO, "%s at row %lu", err_words(&words), f->row);
+    else
+        *said = words;
+    return err_words(said);
 }
 
-const char *said_of_program(const char *text, char buf[static SAID_MAX])
+const char *said_of_program(const char *text, struct err *said)
 {
     const char *last = NULL;
     struct found f, best;
@@ -325,22 +326,20 @@ const char *said_of_program(const char *text, char buf[static SAID_MAX])
         line += *line == '\n';
     }
     if (numbered)
-        return show(&best, buf);
+        return show(&best, said);
     if (last)
-        return one_line(last, buf);
-    return utf8_copy(
-        buf, SAID_MAX, *text ? "what it said is not repeated here" : "it said nothing");
+        return one_line(last, said);
+    return ours(said, *text ? N_("what it said is not repeated here") : N_("it said nothing"));
 }
 
-const char *said_of_log(const char *text, char buf[static SAID_MAX])
+const char *said_of_log(const char *text, struct err *said)
 {
     const char *at = text;
     while ((at = strstr(at, "[ERROR] "))) {
         at += 8;
         if (begins(at, log_lines))
-            return one_line(at, buf);
+            return one_line(at, said);
     }
-    return utf8_copy(buf, SAID_MAX,
-        strstr(text, "[ERROR]") ? "what its log says is not repeated here"
-                                : "its log names no error");
+    return ours(said, strstr(text, "[ERROR]") ? N_("what its log says is not repeated here")
+                                              : N_("its log names no error"));
 }

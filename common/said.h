@@ -17,9 +17,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include "common/memory.h"
+#include "common/error.h"
 
-#define SAID_MAX 320
+/* Each fills *said and returns it as an argument of a sentence (err_words). */
 
 /* Our words for an error number of the server or of its client library: "a value occurs twice where
  * it may occur once"; NULL when we have none. Static. */
@@ -27,24 +27,22 @@ const char *said_words(unsigned number);
 
 /* An error of a statement that we wrote. The server's own text is kept for numbers whose text only
  * has names and figures; it can be trusted because none of our statements runs a trigger, a
- * function or a view. Ends with "(error 1146)". Returns buf. */
-const char *said_of_ours(unsigned number, const char *text, char buf[static SAID_MAX]);
+ * function or a view. Ends with "(error 1146)". */
+const char *said_of_ours(unsigned number, const char *text, struct err *said);
 
 /* An error of a statement that came from outside, an SQL file: SIGNAL lets it say anything under
- * any number, so only number and state are taken. "a value ... (error 1062, 23000)". Returns buf.
+ * any number, so only number and state are taken. "a value ... (error 1062, 23000)".
  */
-const char *said_of_theirs(unsigned number, const char *state, char buf[static SAID_MAX]);
-/* The same as a phrase (common/phrase.h), new reference. */
-json_t *said_of_theirs_phrase(unsigned number, const char *state) MUSTCHECK;
+const char *said_of_theirs(unsigned number, const char *state, struct err *said);
 
-/* What CHECK TABLE complained of. Returns buf. */
-const char *said_of_check(const char *text, char buf[static SAID_MAX]);
+/* What CHECK TABLE complained of. */
+const char *said_of_check(const char *text, struct err *said);
 
 /* What mariadb, mariadb-dump or mariadb-install-db wrote: the last error number in it with our
- * words and the line of the input, else the last line that is known. Returns buf. */
-const char *said_of_program(const char *text, char buf[static SAID_MAX]);
+ * words and the line of the input, else the last line that is known. */
+const char *said_of_program(const char *text, struct err *said);
 
-/* What stands in a server's error log: its first [ERROR], as far as it is known. Returns buf. */
-const char *said_of_log(const char *text, char buf[static SAID_MAX]);
+/* What stands in a server's error log: its first [ERROR], as far as it is known. */
+const char *said_of_log(const char *text, struct err *said);
 
 #endif

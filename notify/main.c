@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/phrase.h"
@@ -26,7 +27,7 @@ struct run {
     const char *config_path;
     bool json, test, send;
     unsigned sent, failed;
-    char warning[sizeof((struct err *)0)->text]; /* sent, and still somebody was not told */
+    struct err warning; /* sent, and still somebody was not told */
 };
 
 static json_t *read_message(const struct run *run)
@@ -88,34 +89,39 @@ static int send_apart(send_fn *send, const struct config *c, const struct messag
     return out.r;
 }
 
-static json_t *by(struct run *run, const struct config *c, const json_t *o, const struct message *m,
-    const char *channel, send_fn *send)
+/* result.CHANNEL: null where it was not meant, "sent", or why not. */
+static void by(struct run *run, const struct config *c, const json_t *o, const struct message *m,
+    const char *channel, send_fn *send, json_t *result)
 {
     struct err e = {0};
     int r = wanted(o, channel) ? send_apart(send, c, m, &e) : 1;
+    (void)json_object_set_new(result, channel, r == 0 ? json_string("sent") : json_null());
     if (r == 1)
-        return json_null();
+        return;
     run->sent += r == 0;
     run->failed += r < 0;
     if (r == 0 && *e.text)
-        utf8_copy(run->warning, sizeof run->warning, e.text);
+        run->warning = e;
+    if (r < 0)
+        error_phrase_put_as(result, channel, &e);
     if (!run->json)
         fprintf(r < 0 ? stderr : stdout, "%s: %s\n", channel, r < 0 ? e.text : "sent");
-    return json_string(r < 0 ? e.text : "sent");
 }
 
-static int tell_result(
-    const struct run *run, int code, const char *error, json_t *mail, json_t *webhook)
+static int tell_result(const struct run *run, int code, const struct err *error, json_t *result)
 {
-    json_t *o = json_pack("{s:b, s:b, s:i, s:s*, s:s*, s:o, s:o}", "done", 1, "ok",
-        code == EXIT_GOOD, "exit", code, "error", error, "warning",
-        *run->warning ? run->warning : NULL, "mail", mail, "webhook", webhook);
+    json_t *o = json_pack("{s:b, s:b, s:i}", "done", 1, "ok", code == EXIT_GOOD, "exit", code);
+    if (*error->text)
+        error_phrase_put(o, error);
+    if (*run->warning.text)
+        error_phrase_put_as(o, "warning", &run->warning);
+    (void)json_object_update(o, result);
     size_t len;
     _cleanup_free_ char *line = json_line(o, &len);
     if (run->json)
         fwrite(line, 1, len, stdout);
-    else if (error || *run->warning)
-        fprintf(stderr, "elexgate-notify: %s\n", error ? error : run->warning);
+    else if (*error->text || *run->warning.text)
+        fprintf(stderr, "elexgate-notify: %s\n", *error->text ? error->text : run->warning.text);
     json_decref(o);
     return fflush(stdout) == 0 ? code : EXIT_FAILED;
 }
@@ -125,19 +131,19 @@ static int run_all(struct run *run)
     struct err e = {0};
     struct config *c = NULL;
     struct message m = {0};
+    _cleanup_json_ json_t *result = json_pack("{s:n, s:n}", "mail", "webhook");
     json_t *o = read_message(run);
     int r = o ? config_load(run->config_path, &c, &e)
               : err_set(&e, EBADMSG, "the message is no JSON object");
     if (r == 0)
         r = message_make(o, c, &m, &e);
-    json_t *mail = r == 0 ? by(run, c, o, &m, "mail", mail_send) : json_null();
-    json_t *webhook = r == 0 ? by(run, c, o, &m, "webhook", webhook_send) : json_null();
-    const char *error = r < 0 ? e.text
-                        : run->sent == 0 && !run->failed
-                            ? "nobody is to be told: set [notify] mail_to or webhook"
-                            : NULL;
-    int code = tell_result(
-        run, error || run->failed ? EXIT_FAILED : EXIT_GOOD, error, mail, webhook);
+    if (r == 0) {
+        by(run, c, o, &m, "mail", mail_send, result);
+        by(run, c, o, &m, "webhook", webhook_send, result);
+        if (run->sent == 0 && !run->failed)
+            r = err_set(&e, ENOENT, "nobody is to be told: set [notify] mail_to or webhook");
+    }
+    int code = tell_result(run, r < 0 || run->failed ? EXIT_FAILED : EXIT_GOOD, &e, result);
     message_clear(&m);
     json_decref(o);
     config_free(c);

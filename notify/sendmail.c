@@ -26,7 +26,8 @@ static void said(int fd, char buf[static WORDS_MAX])
 
 static int run(const struct config *c, const char *const *argv, int in, struct err *e)
 {
-    char words[WORDS_MAX], how[80];
+    char words[WORDS_MAX];
+    struct err how = {0};
     _cleanup_fd_ int out = memfd_create("sendmail-output", MFD_CLOEXEC);
     struct process p = {0};
     struct process_options o = {.argv = argv, .in = in, .out = out, .err = out};
@@ -40,9 +41,8 @@ static int run(const struct config *c, const char *const *argv, int in, struct e
     if (late != 0)
         return err_set(e, ETIMEDOUT, "%s did not end in time", argv[0]);
     said(out, words);
-    return process_good(&p)
-               ? 0
-               : err_set(e, EIO, "%s %s: %s", argv[0], process_how(&p, how, sizeof how), words);
+    return process_good(&p) ? 0
+                            : err_set(e, EIO, "%s %s: %s", argv[0], process_how(&p, &how), words);
 }
 
 int sendmail_send(const struct config *c, const struct mail *m, struct err *e)

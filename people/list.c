@@ -60,7 +60,7 @@ int people_read(const char *state_dir, json_t **out, struct err *e)
     if (r == 0 && check_list(list, &why) < 0)
         r = err_set(e, EBADMSG,
             "%s is damaged: %s; mend it with an editor, and leave an admin in it: without the file, whoever signs in first would be one",
-            path, why.text);
+            path, err_words(&why));
     if (r == 0)
         *out = json_incref(list);
     return r;
@@ -74,6 +74,7 @@ int people_write(const char *state_dir, json_t *list, struct err *e)
     CHECK(file);
     struct err why = {0};
     if (check_list(list, &why) < 0)
-        return err_set(e, EINVAL, "%s is left as it is, it would be damaged: %s", path, why.text);
+        return err_set(
+            e, EINVAL, "%s is left as it is, it would be damaged: %s", path, err_words(&why));
     return file_publish(path, file, strlen(file), 0600, e);
 }

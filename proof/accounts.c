@@ -56,9 +56,9 @@ static int connect_server(struct accounts *a, struct err *e)
     if (mysql_real_connect(
             a->my, t->socket ? NULL : t->host, t->user, t->password, NULL, t->port, t->socket, 0))
         return 0;
-    char said[SAID_MAX];
+    struct err said = {0};
     err_set(e, ECONNREFUSED, "cannot log in to the database server as %s: %s", t->user,
-        said_of_ours(mysql_errno(a->my), mysql_error(a->my), said));
+        said_of_ours(mysql_errno(a->my), mysql_error(a->my), &said));
     disconnect(a);
     return -ECONNREFUSED;
 }
@@ -89,9 +89,9 @@ static int ask(struct accounts *a, const char *sql, struct salt *out, size_t *n,
         return 0;
     }
     unsigned code = mysql_errno(a->my);
-    char said[SAID_MAX];
+    struct err said = {0};
     err_set(
-        e, EIO, "cannot read mysql.global_priv: %s", said_of_ours(code, mysql_error(a->my), said));
+        e, EIO, "cannot read mysql.global_priv: %s", said_of_ours(code, mysql_error(a->my), &said));
     disconnect(a);
     return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ? 1 : -EIO;
 }

@@ -1,5 +1,6 @@
 #include "proxy/warnings.h"
 
+#include "common/error_phrase.h"
 #include "common/log.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
@@ -175,9 +176,9 @@ json_t *warnings_certificate_json(const struct settings *s, time_t now)
     if (json_array_size(array) == 0)
         append_ca(array, s, now);
     append_begin(array, s, now);
-    const char *unfit = cert_pair_unfit(s->certificate);
+    const struct err *unfit = cert_pair_unfit(s->certificate);
     if (unfit)
-        append(array, "certificate-unfit", phrase_of(unfit));
+        append(array, "certificate-unfit", error_phrase_json(unfit));
     /* Dates have been told above. That its issuer is not in the file is a mere hint, and so with
      * every certificate that a root has signed itself. */
     unsigned bits = cert_pair_warnings(s->certificate, now) &
@@ -195,9 +196,9 @@ void warnings_log_certificate(const struct settings *s, time_t now, enum renew_a
     if (!s->certificate)
         return;
     const struct cert_info *c = cert_pair_ends(s->certificate);
-    const char *unfit = cert_pair_unfit(s->certificate);
+    const struct err *unfit = cert_pair_unfit(s->certificate);
     if (unfit && *told == RENEW_ALARM_NONE)
-        log_event(LOG_WARNING, "certificate-unfit", LOG_S("reason", unfit));
+        log_event(LOG_WARNING, "certificate-unfit", LOG_S("reason", unfit->text));
     const struct cert_info *first = cert_pair_begins(s->certificate);
     enum renew_alarm alarm = renew_alarm_at(c->not_before, c->not_after, now);
     char date[CERT_DATE_LEN];

@@ -145,8 +145,7 @@ int ledger_read(const char *path, struct ledger *out, struct err *e)
             break;
         }
         if (ledger_line_parse(text + at, (size_t)(end - text) - at, l.chain, &n, &why) < 0) {
-            utf8_format(l.problem, sizeof l.problem, "%s, line %zu: %s", UTF8_SHORT(path, 100),
-                number, UTF8_SHORT(why.text, 60));
+            (void)err_set(&l.problem, EBADMSG, "%s, line %zu: %s", path, number, err_words(&why));
             break;
         }
         add(&l, &n);
@@ -176,14 +175,14 @@ static int mend(struct ledger *l, struct err *e)
         r = file_publish(l->path, text, (size_t)l->good_bytes, 0600, e);
     if (r == 0) {
         l->cut = false;
-        l->problem[0] = 0;
+        l->problem = (struct err){0};
     }
     return r;
 }
 
 int ledger_append(struct ledger *l, const struct ledger_entry *entry, struct err *e)
 {
-    int r = l->cut || l->problem[0] ? mend(l, e) : 0;
+    int r = l->cut || l->problem.code ? mend(l, e) : 0;
     if (r < 0)
         return err_prefix(e, r, "the ledger of backups cannot be mended");
     struct ledger_entry n = *entry;

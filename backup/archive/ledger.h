@@ -46,7 +46,7 @@ struct ledger {
     char chain[SHA256_HEX_LEN]; /* of the last good line */
     uint64_t good_bytes;        /* of the file up to there */
     bool cut;                   /* the last line has no end */
-    char problem[200];          /* a damaged line, which hides all behind it; "" = none */
+    struct err problem;         /* a damaged line, which hides all behind it */
 };
 
 /* A missing file is an empty ledger. */

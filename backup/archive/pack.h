@@ -100,7 +100,7 @@ void pack_drop(struct pack *p); /* NULL allowed */
 
 /* Not strict: how many files and folders could not be read, in whole or in part, and why the first
  * one could not. The archive is good without them. */
-uint64_t pack_left_out(const struct pack *p, const char **first);
+uint64_t pack_left_out(const struct pack *p, struct err *first);
 struct pack_progress pack_totals(const struct pack *p);
 /* What the archive holds, as its manifest will say. */
 void pack_content(const struct pack *p, uint64_t *files, uint64_t *bytes);

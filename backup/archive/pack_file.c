@@ -40,11 +40,11 @@ static bool same_file(const struct stat *a, const struct stat *b)
            pack_ns(a->st_mtim) == pack_ns(b->st_mtim) && pack_ns(a->st_ctim) == pack_ns(b->st_ctim);
 }
 
-void pack_leave_out(struct pack_reader *rd, const char *words)
+void pack_leave_out(struct pack_reader *rd, const struct err *why)
 {
     if (rd->left_out++ == 0)
-        utf8_copy(rd->first_left_out, sizeof rd->first_left_out, words);
-    manifest_add_note(&rd->notes, "%s", words);
+        rd->first_left_out = *why;
+    manifest_add_note(&rd->notes, "%s", err_words(why));
 }
 
 /* ---- holes ---- */
@@ -328,7 +328,8 @@ static int give_up(struct pack_reader *rd, struct manifest_entry *en, const stru
         return PACK_CHANGED;
     en->unstable = true;
     manifest_add_note(&rd->notes,
-        "%s: it changed at each of %d attempts, so its content may be mixed", why->text, ATTEMPTS);
+        "%s: it changed at each of %d attempts, so its content may be mixed", err_words(why),
+        ATTEMPTS);
     return 0;
 }
 
@@ -353,7 +354,7 @@ static int pack_large_file(struct pack_reader *rd, int dirfd, const char *name, 
             return r;
         if (c.failed) {
             err_sys(&why, c.failed, "cannot read all of %s", en.path);
-            pack_leave_out(rd, why.text);
+            pack_leave_out(rd, &why);
             en.unstable = true;
             return pack_tar_list(rd->tar, &en, e);
         }

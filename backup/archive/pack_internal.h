@@ -70,7 +70,7 @@ struct pack_reader {
     bool strict;
     struct manifest notes; /* only its notes */
     uint64_t left_out;     /* could not be read */
-    char first_left_out[300];
+    struct err first_left_out;
     uint8_t *buf;   /* PACK_STEP */
     uint8_t *small; /* PACK_SMALL, once there is need of it */
 };
@@ -86,7 +86,7 @@ int pack_memory(
 int pack_plain_entry(
     struct pack_reader *rd, const struct stat *st, int fd, char *target, struct err *e) MUSTCHECK;
 /* Counts, notes. */
-void pack_leave_out(struct pack_reader *rd, const char *words);
+void pack_leave_out(struct pack_reader *rd, const struct err *why);
 int64_t pack_ns(struct timespec t);
 
 /* Sum over all files read, of a hash of name, inode, size and times: tells whether a later walk

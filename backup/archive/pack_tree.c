@@ -145,9 +145,9 @@ static void sum_only(struct walk *w, const char *path, const struct stat *st)
 /* e has why. */
 static int leave_out(struct pack *p, const char *path, struct err *e)
 {
-    _cleanup_free_ char *words = xasprintf(
-        N_("%s was left out: %s"), path, e ? e->text : "unreadable");
-    pack_leave_out(&p->reader, words);
+    struct err why = {0};
+    (void)err_set(&why, ENODATA, "%s was left out: %s", path, e ? err_words(e) : N_("unreadable"));
+    pack_leave_out(&p->reader, &why);
     return 0;
 }
 
@@ -314,7 +314,7 @@ int pack_tree(struct pack *p, const char *folder, const char *prefix,
     return walk_root(&w, e);
 }
 
-uint64_t pack_left_out(const struct pack *p, const char **first)
+uint64_t pack_left_out(const struct pack *p, struct err *first)
 {
     *first = p->reader.first_left_out;
     return p->reader.left_out;

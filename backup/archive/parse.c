@@ -12,12 +12,13 @@
 #include "backup/archive/parse_internal.h"
 #include "common/file.h"
 #include "common/lang.h"
+#include "common/phrase.h"
 #include "common/reckoner.h"
 #include "common/utf8.h"
 
 #define CHUNK   (256u * 1024u)
 #define ROOM    (4u * PARSE_FRAME_MAX)
-#define WORDS   400
+#define WORDS   1600 /* struct err's */
 #define EXIT_MS 60000
 
 struct parser {
@@ -128,12 +129,12 @@ static int broken(struct parser *p, const char *words, struct err *e)
 
 static int ended_early(struct parser *p, struct err *e)
 {
-    char how[80], words[160];
+    struct err how = {0}, words = {0};
     bool over = process_wait(&p->child, EXIT_MS, NULL, NULL) == 0;
     int status = p->child.status;
-    utf8_format(words, sizeof words, N_("the program that unpacks it %s"),
-        over ? process_how(&p->child, how, sizeof how) : "stopped");
-    int r = broken(p, words, e);
+    (void)err_set(&words, EBADMSG, "the program that unpacks it %s",
+        over ? process_how(&p->child, &how) : N_("stopped"));
+    int r = broken(p, err_words(&words), e);
     /* from outside, as without memory: that says nothing of the file */
     return r == PARSE_BROKEN && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? -EIO : r;
 }
@@ -161,13 +162,14 @@ static int need(struct parser *p, size_t n, struct err *e)
     return 0;
 }
 
+/* A sentence with its arguments (PHRASE_MARK), or what a child says that a file has taken over. */
 static void words_of(const struct parse_frame *f, char words[WORDS])
 {
     char raw[WORDS];
     size_t n = f->n < sizeof raw - 1 ? f->n : sizeof raw - 1;
     memcpy(raw, f->data, n);
     raw[n] = '\0';
-    for (char *c = raw; *c; c++)
+    for (char *c = raw + (*raw == PHRASE_MARK); *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';
     utf8_copy(words, WORDS, raw);

@@ -65,12 +65,12 @@ void parse_put(struct parse_out *o, enum parse_kind kind, uint64_t at, const voi
 
 void parse_put_damage(struct parse_out *o, const char *fmt, ...)
 {
-    char words[400];
+    struct err e = {0};
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(words, sizeof words, fmt, ap);
+    (void)err_set_v(&e, EBADMSG, fmt, ap);
     va_end(ap);
-    parse_put(o, PARSE_DAMAGED, 0, words, strlen(words));
+    parse_put(o, PARSE_DAMAGED, 0, err_words(&e), strlen(err_words(&e)));
 }
 
 bool parse_out_closed(const struct parse_out *o)
@@ -110,7 +110,7 @@ static void put_inflated(struct gzip_reader *gzip, struct parse_out *out)
     if (r == GZIP_READ_END)
         parse_put(out, PARSE_END, bytes, NULL, 0);
     else
-        parse_put_damage(out, "%s", e.text);
+        parse_put_damage(out, "%s", err_words(&e));
 }
 
 int parse_between(int in, int out, const char *const *words, int (*shut)(bool threads))

@@ -236,7 +236,7 @@ static int read_plain(struct opened *o, struct peek *p)
     while (code == 0 && (n = p->base.read(&p->base, buf, CHUNK, &o->why)) > 0)
         code = put_text(o, buf, (size_t)n);
     free(buf);
-    return code == 0 && n < 0 ? damaged(o, o->why.text) : code;
+    return code == 0 && n < 0 ? damaged(o, err_words(&o->why)) : code;
 }
 
 /* --- through libarchive --- */
@@ -261,7 +261,7 @@ static la_ssize_t feed_read(struct archive *a, void *ctx, const void **data)
 
 static int broken_archive(struct opened *o, struct archive *a)
 {
-    return damaged(o, o->failed ? o->why.text : archive_error_string(a));
+    return damaged(o, o->failed ? err_words(&o->why) : archive_error_string(a));
 }
 
 static bool is_sql(const char *path)
@@ -329,7 +329,7 @@ static int read_packed(struct opened *o, struct peek *p)
 
 static int read_layer(struct opened *o, struct peek *p)
 {
-    int code = peek_fill(p, &o->why) < 0 ? damaged(o, o->why.text) : refuse_others(o, p);
+    int code = peek_fill(p, &o->why) < 0 ? damaged(o, err_words(&o->why)) : refuse_others(o, p);
     if (code != 0)
         return code;
     return is_packed(p) ? read_packed(o, p) : read_plain(o, p);
@@ -340,7 +340,7 @@ void parse_sql(struct source *in, struct parse_tables *t, unsigned threads, stru
     struct opened o = {.out = out, .tables = t, .utf16 = (iconv_t)-1};
     struct peek file = {.inner = in}, inside = {0};
     file.base.read = peek_read;
-    int code = peek_fill(&file, &o.why) < 0 ? damaged(&o, o.why.text) : 0;
+    int code = peek_fill(&file, &o.why) < 0 ? damaged(&o, err_words(&o.why)) : 0;
     if (code == 0 && begins(&file, "\x1f\x8b", 2, 0)) {
         inside.gzip = gzip_read_open(&file.base, inflate_fastest(), threads);
         code = read_layer(&o, &inside);

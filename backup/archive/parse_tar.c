@@ -54,10 +54,9 @@ static int reading_failed(struct tar *t, const char *where)
     const char *in = where ? ", in " : "", *member = UTF8_SHORT(where ? where : "", 150);
     const char *why = archive_error_string(t->a);
     if (t->read_result != 0 && where)
-        parse_put_damage(
-            t->out, "%s (in %s)", UTF8_SHORT(t->read_error.text, 200), UTF8_SHORT(where, 150));
+        parse_put_damage(t->out, "%s (in %s)", err_words(&t->read_error), member);
     else if (t->read_result != 0)
-        parse_put_damage(t->out, "%s", UTF8_SHORT(t->read_error.text, 390));
+        parse_put_damage(t->out, "%s", err_words(&t->read_error));
     else if (t->at_end)
         parse_put_damage(t->out, "the archive was cut: its content ends at byte %" PRIu64 "%s%s",
             t->bytes, in, member);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -14,13 +15,14 @@
 
 #define STATUS_MAX 16384
 
-static json_t *build_check(int64_t at_ms, bool good, const char *text)
+json_t *status_check_json(int64_t at_ms, bool good, const struct err *words)
 {
     char iso[CLOCK_ISO_LEN];
     if (at_ms == 0)
         return json_null();
-    return json_pack(
-        "{s:s,s:b,s:o}", "at", clock_iso(at_ms, iso), "good", (int)good, "words", json_text(text));
+    json_t *o = json_pack("{s:s,s:b}", "at", clock_iso(at_ms, iso), "good", (int)good);
+    error_phrase_put_as(o, "words", words);
+    return o;
 }
 
 json_t *status_proof_json(const struct store_status *s)
@@ -36,7 +38,7 @@ json_t *status_proof_json(const struct store_status *s)
 
 json_t *status_chain_json(const struct store_status *s)
 {
-    json_t *o = build_check(s->chain_ms, s->chain_good, s->chain_words);
+    json_t *o = status_check_json(s->chain_ms, s->chain_good, &s->chain_words);
     if (s->chain_ms)
         (void)json_object_set_new(o, "base", json_string(s->chain_base));
     return o;
@@ -73,8 +75,8 @@ char *status_text(
     const struct store_status *s, const struct status_subject *about, const struct seal_key *key)
 {
     json_t *o = json_pack("{s:s,s:i,s:o,s:o,s:I,s:o}", "format", "elexgate-status", "version", 1,
-        "verified", build_check(s->verified_ms, s->verified_good, s->verified_words), "proven",
-        build_check(s->proven_ms, s->proven_good, s->proven_words), "drill_ms",
+        "verified", status_check_json(s->verified_ms, s->verified_good, &s->verified_words),
+        "proven", status_check_json(s->proven_ms, s->proven_good, &s->proven_words), "drill_ms",
         (json_int_t)s->drill_ms, "proof", status_proof_json(s));
     CHECK(o);
     if (s->chain_ms) /* an older version knows none */
@@ -105,17 +107,19 @@ static bool sealed_by_us(json_t *o, const struct status_subject *about, const st
            seal_verify(key, SEAL_STATUS, digest, signature);
 }
 
-static bool read_check(json_t *v, int64_t *at_ms, bool *good, char text[256])
+static bool read_check(json_t *v, int64_t *at_ms, bool *good, struct err *words)
 {
     const char *at = NULL, *said = NULL;
+    json_t *of_it = NULL; /* an older version has none */
     int g = 0;
     if (json_is_null(v))
         return true;
-    if (json_unpack(v, "{s:s,s:b,s:s!}", "at", &at, "good", &g, "words", &said) < 0 ||
+    if (json_unpack(v, "{s:s,s:b,s:s,s?o!}", "at", &at, "good", &g, "words", &said, "words_phrase",
+            &of_it) < 0 ||
         clock_parse(at, at_ms) < 0)
         return false;
     *good = g != 0;
-    utf8_copy(text, 256, said);
+    (void)error_phrase_take_from(words, EBADMSG, v, "words");
     return true;
 }
 
@@ -129,7 +133,7 @@ static bool read_chain(json_t *v, struct store_status *s)
         return false;
     utf8_copy(s->chain_base, sizeof s->chain_base, base);
     (void)json_object_del(v, "base");
-    return read_check(v, &s->chain_ms, &s->chain_good, s->chain_words);
+    return read_check(v, &s->chain_ms, &s->chain_good, &s->chain_words);
 }
 
 static bool read_all(json_t *o, struct store_status *out)
@@ -143,8 +147,8 @@ static bool read_all(json_t *o, struct store_status *out)
                     &version, "verified", &verified, "proven", &proven, "drill_ms", &drill_ms,
                     "proof", &proof, "chain", &chain) == 0 &&
                 strcmp(format, "elexgate-status") == 0 && version == 1 &&
-                read_check(verified, &s.verified_ms, &s.verified_good, s.verified_words) &&
-                read_check(proven, &s.proven_ms, &s.proven_good, s.proven_words) &&
+                read_check(verified, &s.verified_ms, &s.verified_good, &s.verified_words) &&
+                read_check(proven, &s.proven_ms, &s.proven_good, &s.proven_words) &&
                 read_proof(proof, &s.proof) && read_chain(chain, &s);
     s.drill_ms = good ? drill_ms : 0;
     if (good)

@@ -19,6 +19,8 @@ int status_parse(const char *text, size_t len, const struct status_subject *abou
 /* A missing file: all zero. */
 int status_read(const char *folder, const struct status_subject *about, const struct trust *trust,
     struct store_status *out, struct err *e) MUSTCHECK;
+/* {"at","good","words","words_phrase"}; null for at_ms 0. */
+json_t *status_check_json(int64_t at_ms, bool good, const struct err *words) MUSTCHECK;
 /* What the last drill went through; null when there was none. */
 json_t *status_proof_json(const struct store_status *s) MUSTCHECK;
 /* {"at","good","words","base"} of the chain; null when it was never tried. */

@@ -83,12 +83,11 @@ static int collect(void *ctx, const char *name, const struct archive_name *n)
     return 0;
 }
 
-static void problem(struct store_item *it, const char *fmt, ...) PRINTF(2, 3);
-static void problem(struct store_item *it, const char *fmt, ...)
+PRINTF(2, 3) static void problem(struct store_item *it, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(it->problem, sizeof it->problem, fmt, ap);
+    (void)err_set_v(&it->problem, EBADMSG, fmt, ap);
     va_end(ap);
     it->complete = false;
 }
@@ -123,7 +122,7 @@ static void look_at(const char *folder, const struct trust *trust, struct store_
         if (access(plain, F_OK) < 0)
             problem(it, N_("the manifest is missing"));
         else
-            problem(it, "%s", UTF8_SHORT(e.text, 190));
+            problem(it, "%s", err_words(&e));
     } else if (!fits) {
         problem(it, N_("the manifest is that of %s_%s"), UTF8_SHORT(it->manifest.type, 40),
             it->manifest.run);

@@ -30,16 +30,16 @@ struct store_proof {
 struct store_status {
     int64_t verified_ms; /* 0 = never */
     bool verified_good;
-    char verified_words[256]; /* what was damaged; "" when good */
-    int64_t proven_ms;        /* last drill; 0 = never */
+    struct err verified_words; /* what was damaged; "" when good */
+    int64_t proven_ms;         /* last drill; 0 = never */
     bool proven_good;
-    char proven_words[256];
+    struct err proven_words;
     int64_t drill_ms; /* how long the drill took */
     struct store_proof proof;
     /* whether the binary log leads to it from the backup before (job/binlog/prove.h) */
     int64_t chain_ms; /* last tried; 0 = never */
     bool chain_good;
-    char chain_words[256];
+    struct err chain_words;
     char chain_base[RUN_SUFFIX_LEN]; /* the backup that it began with */
 };
 
@@ -47,10 +47,10 @@ struct store_item {
     char type[ARCHIVE_TYPE_MAX + 1];
     char run[RUN_SUFFIX_LEN];
     bool encrypted;
-    bool complete;     /* archive there with the manifest's size, manifest readable and fitting */
-    bool gone;         /* nothing of it is there, though the ledger says that we made it */
-    char problem[200]; /* why it is not complete */
-    uint64_t size;     /* of the archive file, 0 when missing */
+    bool complete;      /* archive there with the manifest's size, manifest readable and fitting */
+    bool gone;          /* nothing of it is there, though the ledger says that we made it */
+    struct err problem; /* why it is not complete */
+    uint64_t size;      /* of the archive file, 0 when missing */
     struct manifest manifest;    /* the head; empty when unreadable */
     char digest[SHA256_HEX_LEN]; /* of the manifest in clear; "" when unreadable */
     char expect[SHA256_HEX_LEN]; /* what the digest of its whole manifest must be */

@@ -64,7 +64,7 @@ static int check(const char *folder, const struct store_item *it, const struct v
         .ctx = o->ctx};
     /* Incomplete, but all of it there: reading it says more exactly what is wrong. */
     if (!it->complete && (it->size == 0 || !*it->manifest.type)) {
-        err_set(e, EBADMSG, "%s", it->problem);
+        err_copy(e, EBADMSG, &it->problem);
         return UNPACK_DAMAGED;
     }
     int x = UNPACK_LOCKED;
@@ -75,7 +75,7 @@ static int check(const char *folder, const struct store_item *it, const struct v
     r->files = u.files;
     r->bytes = u.bytes;
     if (x == 0 && !it->complete) {
-        err_set(e, EBADMSG, "%s", it->problem);
+        err_copy(e, EBADMSG, &it->problem);
         x = UNPACK_DAMAGED;
     }
     return x;
@@ -95,18 +95,18 @@ int verify_item(const char *folder, const struct store_item *it, const struct ve
     }
     v.good = x == 0;
     v.elapsed_ms = clock_mono_ms() - start;
-    if (!v.good)
-        utf8_copy(v.words, sizeof v.words, why.text);
-    else
-        utf8_format(v.words, sizeof v.words, "%s",
+    if (v.good)
+        (void)err_set(&v.words, EIO, "%s",
             v.whole_file_only
-                ? "the file is as it was written; its content is encrypted and was not looked at"
+                ? N_("the file is as it was written; its content is encrypted and was not looked at")
                 : N_("every file is as it was backed up"));
+    else
+        v.words = why;
     if (o->record && !it->gone && *it->digest) {
         struct store_status s = it->status;
         s.verified_ms = clock_wall_ms();
         s.verified_good = v.good;
-        utf8_copy(s.verified_words, sizeof s.verified_words, v.good ? "" : v.words);
+        s.verified_words = v.good ? (struct err){0} : v.words;
         x = store_status_write(folder, it->type, it->run, it->digest, o->record, &s, e);
         if (x < 0)
             return x;

@@ -21,7 +21,7 @@ struct verify_options {
 struct verify_result {
     bool good;
     bool whole_file_only; /* encrypted, no identity */
-    char words[256];      /* damage: what and where; good: a short sentence */
+    struct err words;     /* damage: what and where; good: a short sentence */
     uint64_t files, bytes, elapsed_ms;
 };
 /* 0: look at result; UNPACK_STOPPED; negative: could not even be tried (I/O, permission). */

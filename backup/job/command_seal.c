@@ -96,17 +96,17 @@ static int adopt_one(
         return EXIT_GOOD;
     if (it->standing == STANDING_BROKEN || it->standing == STANDING_REPLACED || !*it->digest)
         return err_outcome(e, EXIT_REFUSED, EPERM, "%s of %s is not taken over: %s", it->type,
-            it->run, *it->digest ? standing_words(it->standing) : it->problem);
+            it->run, *it->digest ? standing_words(it->standing) : err_words(&it->problem));
     int x = verify_item(l->folder, it, &vo, &v, e);
     if (x != 0)
         return x == UNPACK_STOPPED ? EXIT_CANCELLED : EXIT_FAILED;
     if (!v.good)
         return err_outcome(e, EXIT_INCONSISTENT, EBADMSG, "%s of %s is not taken over: %s",
-            it->type, it->run, v.words);
+            it->type, it->run, err_words(&v.words));
     if (file_mkdirs(o->trust.folder, 0700, e) < 0 || list_adopted(o, l, it, e) < 0)
         return EXIT_FAILED;
     run_event(json_pack("{s:s,s:s,s:s,s:s,s:b}", "event", "adopted", "type", it->type, "run",
-        it->run, "words", v.words, "whole_file_only", (int)v.whole_file_only));
+        it->run, "words", v.words.text, "whole_file_only", (int)v.whole_file_only));
     return EXIT_GOOD;
 }
 

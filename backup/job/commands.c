@@ -125,10 +125,12 @@ static int verify_one(struct request *r, const char *folder, const struct store_
     if (x != 0)
         return x;
     *damaged += !v.good;
-    run_event(json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:b,s:I,s:I,s:I}", "event", "verified", "type",
-        it->type, "run", it->run, "file", path, "good", (int)v.good, "words", v.words,
-        "whole_file_only", (int)v.whole_file_only, "files", (json_int_t)v.files, "bytes",
-        (json_int_t)v.bytes, "ms", (json_int_t)v.elapsed_ms));
+    json_t *event = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I}", "event", "verified", "type",
+        it->type, "run", it->run, "file", path, "good", (int)v.good, "whole_file_only",
+        (int)v.whole_file_only, "files", (json_int_t)v.files, "bytes", (json_int_t)v.bytes, "ms",
+        (json_int_t)v.elapsed_ms);
+    error_phrase_put_as(event, "words", &v.words);
+    run_event(event);
     return 0;
 }
 
@@ -185,8 +187,8 @@ static int verify_binlog(struct request *r, json_t *last, struct err *e)
             "refused", (int)v.refused));
     if (v.damaged + v.refused == 0)
         return EXIT_GOOD;
-    return err_outcome(
-        e, EXIT_INCONSISTENT, EBADMSG, N_("the archived binary log is damaged: %s"), v.first);
+    return err_outcome(e, EXIT_INCONSISTENT, EBADMSG, N_("the archived binary log is damaged: %s"),
+        err_words(&v.first));
 }
 
 static int command_verify(struct request *r, struct err *e, json_t *last)
@@ -207,14 +209,6 @@ static int command_verify(struct request *r, struct err *e, json_t *last)
 
 /* ---- list ---- */
 
-static json_t *check_json(int64_t at_ms, bool good, const char *words)
-{
-    if (!at_ms)
-        return json_null();
-    return json_pack("{s:o,s:b,s:o}", "at", archive_time_json(at_ms), "good", (int)good, "words",
-        json_text(words));
-}
-
 json_t *archive_item_json(const char *folder, const struct store_item *it)
 {
     const struct manifest *m = &it->manifest;
@@ -223,9 +217,10 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:b,s:I,s:o,s:o}", "type", it->type, "run", it->run,
         "file", path, "complete", (int)it->complete, "encrypted", (int)it->encrypted, "size",
         (json_int_t)it->size, "verified",
-        check_json(it->status.verified_ms, it->status.verified_good, it->status.verified_words),
+        status_check_json(
+            it->status.verified_ms, it->status.verified_good, &it->status.verified_words),
         "proven",
-        check_json(it->status.proven_ms, it->status.proven_good, it->status.proven_words));
+        status_check_json(it->status.proven_ms, it->status.proven_good, &it->status.proven_words));
     CHECK(o);
     json_object_set_new(o, "proof", status_proof_json(&it->status));
     json_object_set_new(o, "chain", status_chain_json(&it->status));
@@ -238,7 +233,7 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "label", json_text(it->label));
     json_object_set_new(o, "protected", json_boolean(it->protected));
     if (!it->complete)
-        json_object_set_new(o, "problem", json_text(it->problem));
+        error_phrase_put_as(o, "problem", &it->problem);
     if (it->gone)
         phrase_put(
             o, "problem", phrase_of(N_("it is gone: this machine made it, and did not remove it")));
@@ -281,9 +276,11 @@ static int command_list(struct request *r, struct err *e, json_t *last)
     }
     json_object_set_new(last, "folder", json_text(r->settings.pack.folder));
     json_object_set_new(last, "backups", list);
-    json_t *refused;
+    struct err refused = {0};
     json_object_set_new(last, "binlog", binlog_list(r->settings.pack.folder, &r->trust, &refused));
-    json_object_set_new(last, "binlog_problem", refused);
+    json_object_set_new(last, "binlog_problem", json_null());
+    if (refused.code)
+        error_phrase_put_as(last, "binlog_problem", &refused);
     json_object_set_new(last, "binlog_proven", binlog_proven_json(&l));
     return EXIT_GOOD;
 }

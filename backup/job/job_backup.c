@@ -160,21 +160,22 @@ static int tell_would_remove(struct run *r, const struct plan *p, struct err *e)
 /* What was made is good, and is not all. */
 static int judge_incomplete(struct run *r, struct err *e)
 {
-    const char *type, *first = "";
+    const char *type;
+    struct err first = {0};
     json_t *part;
     json_int_t files = 0;
     _cleanup_free_ char *types = xstrdup("");
     json_object_foreach (r->incomplete, type, part) {
         xappendf(&types, "%s%s", *types ? ", " : "", type);
         files += json_get_int(part, "files");
-        if (!*first)
-            first = json_get_str(part, "first");
+        if (!first.code)
+            (void)error_phrase_take_from(&first, EIO, part, "first");
     }
     if (files == 0)
         return 0;
     return err_outcome(e, EXIT_INCOMPLETE, EIO,
         N_("the backup was made, but is incomplete: %lld files or folders of %s could not be read; the first: %s; the manifest names all"),
-        (long long)files, types, UTF8_SHORT(first, 250));
+        (long long)files, types, err_words(&first));
 }
 
 static void tell_start(struct run *r, const struct plan *p, const struct space_plan *space)
@@ -205,8 +206,8 @@ static int begin(struct run *r, struct err *e)
     struct store_list all;
     struct ledger_entry n = {.what = LEDGER_BEGIN};
     bool made = false;
-    if (r->trust.ledger.problem[0])
-        run_warn("ledger", phrase("%s", r->trust.ledger.problem));
+    if (r->trust.ledger.problem.code)
+        run_warn("ledger", error_phrase_json(&r->trust.ledger.problem));
     int code = trust_ready(&r->trust, &made, e);
     if (made)
         run_note(

@@ -36,9 +36,11 @@ struct look {
 
 /* --- does anybody work? ----------------------------------------------------------------------- */
 
-static json_t *unknown(const char *words)
+static json_t *unknown(json_t *words)
 {
-    return json_pack("{s:b, s:o}", "known", 0, "words", json_text(words));
+    json_t *o = json_pack("{s:b}", "known", 0);
+    phrase_put(o, "words", words);
+    return o;
 }
 
 static json_t *ask_proxy(const char *socket)
@@ -51,7 +53,8 @@ static json_t *ask_proxy(const char *socket)
         said = json_incref(idle);
         json_object_set_new(said, "known", json_true());
     } else {
-        said = unknown(r < 0 ? e.text : N_("the proxy's answer says nothing about being idle"));
+        said = unknown(r < 0 ? error_phrase_json(&e)
+                             : phrase_of(N_("the proxy's answer says nothing about being idle")));
     }
     return said;
 }
@@ -95,7 +98,7 @@ static json_t *ask_server(struct look *l)
     bool known = file_read(l->setup_failed, WORDS_FILE_MAX, &cause, &len, NULL) == 0 && *cause;
     if (known)
         cause[strcspn(cause, "\n")] = '\0';
-    said = unknown(known ? cause : e.text);
+    said = unknown(known ? phrase("%s", cause) : error_phrase_json(&e));
     json_object_set_new(said, "cause_known", json_boolean(known));
     json_object_set_new(said, "down", json_boolean(r == -EPIPE || r == -ETIMEDOUT));
     return said;

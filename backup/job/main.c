@@ -272,6 +272,13 @@ static const struct command {
     {"prove", job_prove},
 };
 
+static void tell_failure(const struct err *e)
+{
+    json_t *event = json_pack("{sbsbsi}", "done", 1, "ok", 0, "exit", EXIT_FAILED);
+    error_phrase_put(event, e);
+    run_event(event);
+}
+
 static int run_command(const struct command *command, const struct config *c, int argc, char **argv)
 {
     struct err e = {0};
@@ -279,8 +286,7 @@ static int run_command(const struct command *command, const struct config *c, in
     int result = run_init(&r, c, &e);
     if (result < 0) {
         fprintf(stderr, "elexgate-job: %s\n", e.text);
-        run_event(
-            json_pack("{sbsbsiss}", "done", 1, "ok", 0, "exit", EXIT_FAILED, "error", e.text));
+        tell_failure(&e);
         return EXIT_FAILED;
     }
     r.urgent = strcmp(command->name, "restore") == 0;
@@ -354,8 +360,7 @@ int main(int argc, char **argv)
     if (config_load(path, &c, &e) < 0) {
         fprintf(stderr, "elexgate-job: %s\n", e.text);
         if (page_command_known(argv[i])) /* the keeper answers with its words */
-            run_event(json_pack(
-                "{sbsbsiso}", "done", 1, "ok", 0, "exit", EXIT_FAILED, "error", json_text(e.text)));
+            tell_failure(&e);
         return EXIT_FAILED;
     }
     code = dispatch(c, path, argc - i, argv + i);

@@ -112,15 +112,15 @@ static json_t *find_culprit(
         struct config *c = NULL;
         struct err e = {0};
         if (config_edit(text, len, &ch->edits[i], 1, &out, &n, &e) < 0)
-            return refuse(e.code, ch->edits[i].section, ch->edits[i].key, "%s", e.text);
+            return refuse(e.code, ch->edits[i].section, ch->edits[i].key, "%s", err_words(&e));
         int r = config_parse(out, n, path, &c, &e);
         if (r == 0)
             r = backup_settings_check(c, &e);
         config_free(c);
         if (r < 0)
-            return refuse(EINVAL, ch->edits[i].section, ch->edits[i].key, "%s", e.text);
+            return refuse(EINVAL, ch->edits[i].section, ch->edits[i].key, "%s", err_words(&e));
     }
-    return refuse(EINVAL, NULL, NULL, "%s", all->text);
+    return refuse(EINVAL, NULL, NULL, "%s", err_words(all));
 }
 
 /* The old file stays as FILE~; mode and owner stay as they are. */

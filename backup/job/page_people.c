@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -34,7 +35,7 @@ static int open_sealed(const struct config *c, const json_t *request, const char
     _cleanup_free_ char *within = sealed_key_within(state_dir(c));
     *out = (struct sealed){.at_ms = 0};
     int r = sealed_open(within, json_get_text(request, key), out, &ours);
-    return r < 0 && r != -EBADMSG ? err_set(e, EIO, "%s", ours.text)
+    return r < 0 && r != -EBADMSG ? err_copy(e, EIO, &ours)
                                   : 0; /* not EACCES, which says that it was wrong */
 }
 
@@ -50,7 +51,7 @@ static int tell_monitor(
     memcpy(g.nonce, s->nonce, sizeof g.nonce);
     utf8_copy(g.account, sizeof g.account, json_get_text(person, "name"));
     int r = grant_send(config_str(c, "backup", NULL, "control_socket"), &g, e);
-    return r < 0 ? err_set(e, EIO, "%s", e->text) : 0;
+    return r < 0 ? err_copy(e, EIO, e) : 0;
 }
 
 int page_password(const struct config *c, const char *config_file, const json_t *request,

@@ -116,6 +116,14 @@ void run_note(const char *fmt, ...)
     run_event(event);
 }
 
+void run_again(const char *type, int64_t attempt, const struct err *why)
+{
+    json_t *event = json_pack(
+        "{ss,ss,sI}", "event", "again", "type", type, "attempt", (json_int_t)attempt);
+    error_phrase_put_as(event, "reason", why);
+    run_event(event);
+}
+
 void run_tell(const struct err *why)
 {
     json_t *event = json_pack("{ss}", "event", "note");

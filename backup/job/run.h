@@ -87,6 +87,8 @@ int run_find(struct run *r, const char *which, const char *type, bool foreign,
 
 /* Prints and takes over the reference. */
 void run_event(json_t *event);
+/* Once more, attempt: why. */
+void run_again(const char *type, int64_t attempt, const struct err *why);
 /* From now on every event goes there too, until the process ends; takes fd over. */
 void run_also_to(int fd);
 void run_note(const char *fmt, ...) PRINTF(1, 2);

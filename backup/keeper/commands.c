@@ -14,6 +14,7 @@
 #include "backup/rules/archive_name.h"
 #include "common/audit.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/json_lines.h"
 #include "common/phrase.h"
 #include "common/log_line.h"
@@ -88,10 +89,10 @@ static json_t *witness_object(const struct keeper *k)
     const struct keeper_witnesses *w = &k->ports.heard.witnesses;
     int64_t now = (int64_t)clock_mono_ms();
     json_t *o = json_pack("{sbsb}", "proxy", w->proxy.known, "server", w->server.known);
-    if (w->proxy_words[0])
-        json_object_set_new(o, "proxy_words", json_text(w->proxy_words));
-    if (w->server_words[0])
-        json_object_set_new(o, "server_words", json_text(w->server_words));
+    if (w->proxy_words.code)
+        error_phrase_put_as(o, "proxy_words", &w->proxy_words);
+    if (w->server_words.code)
+        error_phrase_put_as(o, "server_words", &w->server_words);
     if (k->plan.watch.server_seen)
         json_object_set_new(o, "server_quiet_ms", json_integer(now - k->plan.watch.server_since));
     return o;
@@ -106,7 +107,7 @@ static json_t *database_object(const struct keeper *k)
                                                                 : "refusing";
     return json_pack("{sssoss*}", "state", state, "since",
         time_or_null(k->ports.heard.database_since_ms), "cause",
-        k->ports.heard.witnesses.cause_known ? k->ports.heard.witnesses.server_words : NULL);
+        k->ports.heard.witnesses.cause_known ? k->ports.heard.witnesses.server_words.text : NULL);
 }
 
 static json_t *status(struct keeper *k, struct control_client *c, json_t *request)

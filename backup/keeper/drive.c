@@ -6,6 +6,7 @@
 #include "backup/keeper/stream.h"
 #include "backup/keeper/tell.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -78,18 +79,20 @@ static void start_pending(struct keeper *k, const char *method)
  * silently does not happen is the old system's worst fault. */
 static void skip(struct keeper *k, int64_t due_ms)
 {
-    char words[300];
-    utf8_format(words, sizeof words, N_("the database was not idle before the deadline: %s"),
-        k->plan.decision.words);
+    struct err words = {0};
+    (void)err_set(
+        &words, EBUSY, "the database was not idle before the deadline: %s", k->plan.decision.words);
     log_event(LOG_ERROR, "backup-skipped", LOG_S("reason", k->plan.decision.reason),
-        LOG_S("text", words));
-    keeper_audit_job("backup", NULL, exit_code_name(EXIT_NOT_IDLE), words);
-    keeper_record_skipped(k, due_ms, words);
+        LOG_S("text", words.text));
+    keeper_audit_job("backup", NULL, exit_code_name(EXIT_NOT_IDLE), words.text);
+    keeper_record_skipped(k, due_ms, &words);
     keeper_save(k);
-    keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE,
-                          "error", words, "job", "backup"));
+    json_t *event = json_pack(
+        "{sb,sb,si,ss}", "done", 1, "ok", 0, "exit", EXIT_NOT_IDLE, "job", "backup");
+    error_phrase_put(event, &words);
+    keeper_publish(k, event);
     struct monitor_request q = keeper_job_of(MONITOR_ALARM);
-    utf8_copy(q.text, sizeof q.text, words);
+    utf8_copy(q.text, sizeof q.text, words.text);
     begin(k, JOB_ALARM, &q);
 }
 
@@ -107,8 +110,8 @@ static void tell_waits(struct keeper *k)
     const struct keeper_witnesses *w = &k->ports.heard.witnesses;
     log_event(LOG_INFO, "backup-waits", LOG_S("reason", k->plan.decision.reason),
         LOG_S("text", k->plan.decision.words),
-        LOG_S("proxy", *w->proxy_words ? w->proxy_words : NULL),
-        LOG_S("server", *w->server_words ? w->server_words : NULL));
+        LOG_S("proxy", w->proxy_words.code ? w->proxy_words.text : NULL),
+        LOG_S("server", w->server_words.code ? w->server_words.text : NULL));
     keeper_publish(k, keeper_state_event(k));
 }
 
@@ -237,8 +240,10 @@ void keeper_drive_cancel(struct keeper *k)
     } else if (k->state.plan.pending.due_ms) {
         plan_pending_drop(&k->state.plan.pending);
         keeper_save(k);
-        keeper_publish(k, json_pack("{sb,sb,si,ss,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED,
-                              "error", "cancelled before it began", "job", "backup"));
+        json_t *event = json_pack(
+            "{sb,sb,si,ss}", "done", 1, "ok", 0, "exit", EXIT_CANCELLED, "job", "backup");
+        phrase_put(event, "error", phrase("cancelled before it began"));
+        keeper_publish(k, event);
     }
 }
 

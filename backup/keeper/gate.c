@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/error_phrase.h"
 #include "common/json_get.h"
 #include "common/log.h"
 #include "common/utf8.h"
@@ -34,7 +35,7 @@ const json_t *keeper_gate_seen(const struct keeper_gate *g, const char *what)
 static void take_proxy(const json_t *said, struct keeper_witnesses *w)
 {
     if (!json_get_true(said, "known")) {
-        utf8_copy(w->proxy_words, sizeof w->proxy_words, json_get_text(said, "words"));
+        (void)error_phrase_take_from(&w->proxy_words, EIO, said, "words");
         return;
     }
     w->proxy = (struct idle_proxy){.known = true,
@@ -56,7 +57,7 @@ static void take_server(const json_t *said, struct keeper_witnesses *w)
     }
     w->server_down = json_get_true(said, "down");
     w->cause_known = json_get_true(said, "cause_known");
-    utf8_copy(w->server_words, sizeof w->server_words, json_get_text(said, "words"));
+    (void)error_phrase_take_from(&w->server_words, EIO, said, "words");
 }
 
 static void on_gate_line(void *ctx, json_t *line)
@@ -91,7 +92,9 @@ static void ask_no_more(struct keeper_gate *g)
 static void on_end(void *ctx, int exit_code, int signal)
 {
     struct keeper_gate *g = ctx;
-    struct keeper_witnesses w = {.proxy_words = "not asked", .server_words = "not asked"};
+    struct keeper_witnesses w = {0};
+    (void)err_set(&w.proxy_words, EIO, "not asked");
+    w.server_words = w.proxy_words;
     g->job = NULL;
     ask_no_more(g);
     log_event(LOG_WARNING, "look-ended", LOG_I("exit", exit_code), LOG_I("signal", signal));

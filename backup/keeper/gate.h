@@ -14,7 +14,7 @@ struct keeper_gate;
 struct keeper_witnesses {
     struct idle_proxy proxy;
     struct idle_server server;
-    char proxy_words[256], server_words[256];
+    struct err proxy_words, server_words;
     bool cause_known; /* server_words are for people: what a set-up says that failed */
     bool server_down; /* nobody answers there; else an unknown server runs, and refuses */
 };

@@ -92,10 +92,11 @@ static void look_at_witnesses(const struct keeper *k, struct health_facts *f)
                   : h->witnesses.server_down  ? DATABASE_DOWN
                                               : DATABASE_REFUSING;
     f->database_since_ms = h->database_since_ms;
-    f->cause = keep(1, h->witnesses.cause_known ? json_text(h->witnesses.server_words) : NULL);
+    f->cause = keep(
+        1, h->witnesses.cause_known ? error_phrase_json(&h->witnesses.server_words) : NULL);
     f->proxy_down = h->proxy_since_ms && !h->witnesses.proxy.known;
     f->proxy_since_ms = h->proxy_since_ms;
-    f->proxy_words = keep(2, json_text(h->witnesses.proxy_words));
+    f->proxy_words = keep(2, error_phrase_json(&h->witnesses.proxy_words));
 }
 
 static void look_at_binlog(const struct keeper *k, struct health_facts *f)

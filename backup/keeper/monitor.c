@@ -99,8 +99,7 @@ int keeper_monitor_ask(struct keeper_monitor *m, const struct monitor_request *q
         *got = fd;
     else
         cleanup_fd(&fd);
-    answer->words[sizeof answer->words - 1] = '\0';
-    return answer->result < 0 ? err_set(e, -answer->result, "%s", answer->words) : 0;
+    return answer->result < 0 ? err_copy(e, -answer->result, &answer->e) : 0;
 }
 
 void keeper_monitor_state(struct keeper_monitor *m, struct monitor_state *out)

@@ -108,25 +108,25 @@ static void note_channels(struct keeper_notify *n)
     char now[CLOCK_ISO_LEN];
     if (!failing)
         (void)json_object_set_new(n->state, "failing", failing = json_object());
-    const char *whole = json_get_str(n->result, "error");
-    const char *warning = json_get_str(n->result, "warning");
+    bool warned = json_get_str(n->result, "warning");
     for (size_t i = 0; i < 2; i++) {
         const char *words = json_get_str(n->result, channels[i]);
-        bool sent = words && strcmp(words, "sent") == 0;
-        if (i == 0 && sent && warning) /* but not to all */
-            words = warning;
-        else if (sent)
+        bool sent = words && strcmp(words, "sent") == 0, not_all = i == 0 && sent && warned;
+        if (sent && !not_all)
             (void)json_object_del(failing, channels[i]);
-        if (words && (!sent || words == warning) && !json_object_get(failing, channels[i]))
-            (void)json_object_set_new(failing, channels[i],
-                json_pack("{s:s, s:o}", "since", clock_iso(clock_wall_ms(), now), "error",
-                    json_string(words)));
+        if (words && (!sent || not_all) && !json_object_get(failing, channels[i])) {
+            json_t *one = json_pack("{s:s}", "since", clock_iso(clock_wall_ms(), now));
+            phrase_copy(one, "error", n->result, not_all ? "warning" : channels[i]);
+            (void)json_object_set_new(failing, channels[i], one);
+        }
     }
     (void)json_object_del(failing, "program");
-    if (!n->result || whole)
-        (void)json_object_set_new(failing, "program",
-            json_pack("{s:s, s:s}", "since", clock_iso(clock_wall_ms(), now), "error",
-                whole ? whole : "elexgate-notify could not be run"));
+    if (n->result && !json_get_str(n->result, "error"))
+        return;
+    json_t *program = json_pack("{s:s}", "since", clock_iso(clock_wall_ms(), now));
+    phrase_put(program, "error", phrase_of(N_("elexgate-notify could not be run")));
+    phrase_copy(program, "error", n->result, "error");
+    (void)json_object_set_new(failing, "program", program);
 }
 
 static void on_end(void *ctx, int exit_code, int signal)

@@ -7,6 +7,7 @@
 #include "backup/keeper/tell.h"
 #include "backup/rules/restore_request.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -69,25 +70,27 @@ static void on_opened_end(void *ctx, int exit_code, int signal)
 {
     struct keeper_opened_one *o = ctx;
     struct keeper *k = o->k;
-    const char *error = json_get_str(o->last, "error");
+    struct err error = {0};
     bool good = !signal && (exit_code == EXIT_GOOD || o->closing);
-    char words[80];
-    if (signal) {
-        snprintf(words, sizeof words, N_("the job was ended by signal %d"), signal);
-        error = words;
-    }
+    if (signal)
+        (void)err_set(&error, EIO, "the job was ended by signal %d", signal);
+    else if (o->last)
+        (void)error_phrase_take(&error, EIO, o->last);
     log_event(good ? LOG_INFO : LOG_WARNING, "backup-closed", LOG_S("which", o->which),
-        LOG_S("error", good ? NULL : error));
-    keeper_audit_job(
-        "opened", o->which, good ? "good" : exit_code_name(exit_code), good ? NULL : error);
+        LOG_S("error", good || !*error.text ? NULL : error.text));
+    keeper_audit_job("opened", o->which, good ? "good" : exit_code_name(exit_code),
+        good || !*error.text ? NULL : error.text);
     o->job = NULL;
     if (signal)
         k->ports.opened.swept = false; /* it could not tidy up after itself */
     for (size_t i = 0; i < KEEPER_OPENED_MAX; i++)
         if (good && k->ports.opened.all[i] == o)
             opened_free(&k->ports.opened.all[i]);
-    if (!good && !o->last)
-        o->last = json_pack("{s:s*}", "error", error);
+    if (!good && !o->last) {
+        o->last = json_object();
+        if (*error.text)
+            error_phrase_put(o->last, &error);
+    }
     keeper_publish(k, keeper_state_event(k));
 }
 

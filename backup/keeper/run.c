@@ -9,6 +9,7 @@
 #include "backup/keeper/restore_words.h"
 #include "backup/keeper/tell.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
@@ -65,7 +66,7 @@ static void on_job_line(void *ctx, json_t *event)
 
 /* ended: NULL = now */
 static json_t *run_object(enum keeper_kind kind, int64_t started_ms, const char *ended,
-    int64_t due_ms, int exit_code, const char *error)
+    int64_t due_ms, int exit_code, const struct err *error)
 {
     char started[CLOCK_ISO_LEN], now[CLOCK_ISO_LEN], due[CLOCK_ISO_LEN];
     json_t *run = json_pack("{ss,ss,ss,ss,si,ss,ss}", "kind", keeper_kind_name(kind), "started",
@@ -75,19 +76,19 @@ static json_t *run_object(enum keeper_kind kind, int64_t started_ms, const char 
     if (due_ms)
         json_object_set_new(run, "due", json_string(clock_iso(due_ms, due)));
     if (error)
-        json_object_set_new(run, "error", json_text(error));
+        error_phrase_put(run, error);
     return run;
 }
 
-void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error)
+void keeper_record_skipped(struct keeper *k, int64_t due_ms, const struct err *error)
 {
     keeper_state_add_run(
         &k->state, run_object(JOB_BACKUP, clock_wall_ms(), NULL, due_ms, EXIT_NOT_IDLE, error));
 }
 
-static void record(struct keeper *k, int exit_code, const char *error)
+static void record(struct keeper *k, int exit_code, const struct err *error)
 {
-    static const char *const told[] = {"archives", "proofs", "error_phrase"};
+    static const char *const told[] = {"archives", "proofs"};
     const struct keeper_current *c = &k->current;
     enum keeper_kind kind = c->kind == JOB_RECOVER ? JOB_RESTORE : c->kind;
     /* one that was taken over may have ended while no keeper ran */
@@ -95,7 +96,7 @@ static void record(struct keeper *k, int exit_code, const char *error)
     json_t *run = run_object(kind, c->started_ms, ended, c->due_ms, exit_code, error);
     json_object_set_new(run, "run", json_string(c->run));
     json_object_set_new(run, "method", json_string(c->method));
-    for (size_t i = 0; i < sizeof told / sizeof told[0] - (error ? 0 : 1); i++)
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
         if (json_object_get(c->last, told[i]))
             json_object_set(run, told[i], json_object_get(c->last, told[i]));
     if (c->warnings)
@@ -107,17 +108,21 @@ static void record(struct keeper *k, int exit_code, const char *error)
 
 /* To those who follow: the job's last line, unless the run goes on later, since "done" would end
  * their following. */
-static void publish_end(struct keeper *k, int exit_code, const char *error)
+static void publish_end(struct keeper *k, int exit_code, const struct err *error)
 {
     json_t *event;
-    if (k->current.goes_on)
-        event = json_pack("{ss,ss,ss*,si}", "event", "again", "type", k->settings.physical_type,
-            "reason", error, "exit", exit_code);
-    else if (k->current.last)
-        event = json_incref(k->current.last);
-    else
+    if (k->current.goes_on) {
         event = json_pack(
-            "{sb,sb,si,ss*}", "done", 1, "ok", exit_code == 0, "exit", exit_code, "error", error);
+            "{ss,ss,si}", "event", "again", "type", k->settings.physical_type, "exit", exit_code);
+        if (error)
+            error_phrase_put_as(event, "reason", error);
+    } else if (k->current.last)
+        event = json_incref(k->current.last);
+    else {
+        event = json_pack("{sb,sb,si}", "done", 1, "ok", exit_code == 0, "exit", exit_code);
+        if (error)
+            error_phrase_put(event, error);
+    }
     json_object_set_new(event, "job", json_string(keeper_kind_name(k->current.kind)));
     keeper_publish(k, event);
 }
@@ -125,20 +130,22 @@ static void publish_end(struct keeper *k, int exit_code, const char *error)
 static void on_job_end(void *ctx, int exit_code, int signal)
 {
     struct keeper *k = ctx;
-    const char *error = json_get_str(k->current.last, "error");
-    char words[80];
-    if (signal) {
-        snprintf(words, sizeof words, N_("the job was ended by signal %d"), signal);
-        error = words;
-    } else if (!k->current.last && exit_code) {
-        error = N_("the job ended without a result; its log says why");
-    }
+    struct err e = {0}, *error = &e;
+    if (signal)
+        (void)err_set(&e, EIO, "the job was ended by signal %d", signal);
+    else if (!k->current.last && exit_code)
+        (void)err_set(&e, EIO, "the job ended without a result; its log says why");
+    else if (json_get_str(k->current.last, "error"))
+        (void)error_phrase_take(&e, EIO, k->current.last);
+    else
+        error = NULL;
     enum keeper_kind kind = k->current.kind;
     log_event(exit_code == 0 ? LOG_INFO : LOG_WARNING, "job-end",
         LOG_S("kind", keeper_kind_name(kind)),
         LOG_S("run", *k->current.run ? k->current.run : NULL), LOG_I("exit", exit_code),
-        LOG_S("result", exit_code_name(exit_code)), LOG_S("error", error));
-    keeper_audit_job(keeper_kind_name(kind), k->current.run, exit_code_name(exit_code), error);
+        LOG_S("result", exit_code_name(exit_code)), LOG_S("error", error ? error->text : NULL));
+    keeper_audit_job(keeper_kind_name(kind), k->current.run, exit_code_name(exit_code),
+        error ? error->text : NULL);
     /* a slip of the pen ("no data type nix") is no failed backup, and no backup at all is
      * no failed drill: nothing had begun */
     bool nothing = exit_code == EXIT_USAGE || json_get_true(k->current.last, "nothing");
@@ -185,7 +192,9 @@ static void give_way(struct keeper *k)
     keeper_job_stop(k->current.job);
     keeper_job_leave(k->current.job);
     k->current.on_ended(k, EXIT_BUSY, 0);
-    publish_end(k, EXIT_CANCELLED, "the proof made way for another job");
+    struct err e = {0};
+    (void)err_set(&e, EBUSY, "the proof made way for another job");
+    publish_end(k, EXIT_CANCELLED, &e);
     keeper_run_clear(&k->current);
 }
 

@@ -50,7 +50,7 @@ int keeper_run(
 /* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
 void keeper_run_adopt(struct keeper *k, int trail, int pid);
 /* Remembers a run that was due and was not begun. */
-void keeper_record_skipped(struct keeper *k, int64_t due_ms, const char *error);
+void keeper_record_skipped(struct keeper *k, int64_t due_ms, const struct err *error);
 /* What is remembered of the job, on the way out. */
 void keeper_run_clear(struct keeper_current *c);
 

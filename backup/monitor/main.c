@@ -125,10 +125,9 @@ static bool serve(void)
     default:
         a.result = err_set(&e, ENOSYS, "the monitor knows no such act");
     }
-    if (a.result < 0)
-        utf8_copy(a.words, sizeof a.words, e.text);
+    a.e = e;
     if (a.result == -EINVAL || a.result == -ENOSYS || a.result == -EPERM)
-        log_event(LOG_ERROR, "monitor-refuses", LOG_S("error", a.words));
+        log_event(LOG_ERROR, "monitor-refuses", LOG_S("error", e.text));
     return unix_socket_send(STDIN_FILENO, (const char *)&a, sizeof a, &said, said >= 0) ==
            (ssize_t)sizeof a;
 }

@@ -116,7 +116,7 @@ struct monitor_answer {
     int32_t result; /* 0 or a negative errno, in words then */
     int32_t pid;
     struct monitor_state state;
-    char words[400];
+    struct err e;
 };
 
 struct monitor_event {

@@ -173,15 +173,15 @@ static int fill(const struct raw *r, struct binlog_segment *s, struct err *e)
 int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *out, struct err *e)
 {
     struct raw r = {0};
-    json_error_t why;
+    json_error_t je;
     if (len > BINLOG_INDEX_MAX)
         return wrong(e, N_("the index is too long"));
     _cleanup_free_ char *whole = xasprintf("{%.*s", (int)len, text);
-    _cleanup_json_ json_t *o = json_loadb(whole, len + 1, JSON_REJECT_DUPLICATES, &why);
+    _cleanup_json_ json_t *o = json_loadb(whole, len + 1, JSON_REJECT_DUPLICATES, &je);
     struct binlog_segment *s = xcalloc(1, sizeof *s);
     int code = 0;
     if (!o ||
-        json_unpack_ex(o, &why, JSON_STRICT,
+        json_unpack_ex(o, &je, JSON_STRICT,
             "{s:s, s:i, s:i, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s?o}",
             "format", &r.format, "version", &r.version, "timeline", &r.timeline, "reason",
             &r.reason, "previous", &r.previous, "parent", &r.parent, "file", &r.file, "from",
@@ -191,7 +191,7 @@ int binlog_segment_parse(const char *text, size_t len, struct binlog_segment *ou
             &r.ends, "gtid_before", &r.before, "gtid_after", &r.after, "sha256", &r.sha256,
             "stored", &r.stored, "stored_bytes", &r.stored_bytes, "stored_sha256", &r.stored_sha256,
             "encrypted", &r.encrypted, "stop", &r.stop) < 0)
-        code = err_set(e, EINVAL, "segment of a binary log: %s", why.text);
+        code = err_set(e, EINVAL, "segment of a binary log: %s", je.text);
     if (code == 0)
         code = check(&r, s, e);
     if (code == 0)

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/hex.h"
+#include "common/phrase.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
 
@@ -93,13 +94,13 @@ int64_t manifest_newest(const struct manifest *m, const char *schema, const char
 
 void manifest_add_note(struct manifest *m, const char *fmt, ...)
 {
-    char text[1000];
     va_list ap;
     va_start(ap, fmt);
-    utf8_format_v(text, sizeof text, fmt, ap);
+    json_t *note = phrase_v(fmt, ap);
     va_end(ap);
     m->notes = xrealloc(m->notes, (m->note_count + 1) * sizeof *m->notes);
-    m->notes[m->note_count++] = xstrdup(text);
+    m->notes[m->note_count++] = phrase_words(LANG_EN, note);
+    json_decref(note);
 }
 
 bool manifest_path_valid(const char *path)

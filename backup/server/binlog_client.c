@@ -46,13 +46,13 @@ static int code_of(unsigned number)
 
 static int fail(struct binlog_client *c, const char *what, struct err *e)
 {
-    char said[SAID_MAX];
+    struct err said = {0};
     unsigned number = mysql_errno(c->my);
     if (!number)
         return err_set(e, EIO, "%s: the client library refuses it (error %u)", what,
             c->rpl ? mariadb_rpl_errno(c->rpl) : 0);
     return err_set(
-        e, code_of(number), "%s: %s", what, said_of_ours(number, mysql_error(c->my), said));
+        e, code_of(number), "%s: %s", what, said_of_ours(number, mysql_error(c->my), &said));
 }
 
 /* What a replica says before it asks for the log: it understands checksums and GTIDs. */

@@ -305,7 +305,7 @@ static void note_binlog(struct fence *f)
     int r = server_binlog_place(f->lock, &m->binlog, &gtids, &why);
     snprintf(m->gtids, sizeof m->gtids, "%s", r == 0 ? gtids : "");
     if (r < 0)
-        utf8_copy(m->binlog_words, sizeof m->binlog_words, why.text);
+        m->binlog_words = why;
 }
 
 /* From the lock to the fence standing; with the lock connection's mutex held. */

@@ -43,7 +43,7 @@ struct fence_marks {
     /* Where the server's binary log stands; file "" = nowhere, and then why, "" = it has none. */
     struct binlog_place binlog;
     char gtids[BINLOG_GTIDS_TEXT];
-    char binlog_words[200];
+    struct err binlog_words;
 };
 
 enum fence_outcome {

@@ -33,7 +33,7 @@
 struct server {
     MYSQL *my;
     char *where; /* for messages: "127.0.0.1:3306" or the socket */
-    char said[SAID_MAX];
+    struct err said;
 };
 
 /* libmariadb initialises itself in the first mysql_init, which is not safe in two threads at once.
@@ -175,7 +175,7 @@ unsigned server_errno(const struct server *s)
 
 const char *server_error(struct server *s)
 {
-    return said_of_ours(mysql_errno(s->my), mysql_error(s->my), s->said);
+    return said_of_ours(mysql_errno(s->my), mysql_error(s->my), &s->said);
 }
 
 PRINTF(1, 0) static char *format(const char *fmt, va_list ap)

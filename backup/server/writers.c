@@ -1,5 +1,6 @@
 #include "backup/server/writers.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "common/json_get.h"
@@ -24,7 +25,7 @@ struct writers {
     size_t n;
     char *names[NAMES_MAX], *addresses[NAMES_MAX];
     uint32_t n_names;
-    char problem[300];
+    struct err problem;
 };
 
 static bool take_row(struct writers *w, const json_t *row)
@@ -96,17 +97,17 @@ struct writers *writers_ask(const char *socket, int64_t from, int64_t to)
     while (r == 0 && more && from <= to) /* whatever the gate says */
         r = ask_page(w, socket, &from, to, &more, &e);
     if (!socket)
-        snprintf(w->problem, sizeof w->problem, N_("the gate is not asked ([backup] ask_proxy)"));
+        (void)err_set(&w->problem, ENOTCONN, "the gate is not asked ([backup] ask_proxy)");
     else if (r < 0)
-        utf8_format(w->problem, sizeof w->problem, "%s", e.text);
+        w->problem = e;
     else
         take_names(w, socket);
     return w;
 }
 
-const char *writers_problem(const struct writers *w)
+const struct err *writers_problem(const struct writers *w)
 {
-    return w->problem[0] ? w->problem : NULL;
+    return w->problem.code ? &w->problem : NULL;
 }
 
 void writers_drop(struct writers *w)

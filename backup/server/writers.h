@@ -14,8 +14,8 @@ struct writers;
 /* What the gate knows of these seconds; never NULL. socket: NULL, or one where nobody answers: it
  * knows nothing, and that is noted in writers_problem. */
 struct writers *writers_ask(const char *socket, int64_t from, int64_t to) MUSTCHECK;
-const char *writers_problem(const struct writers *w); /* NULL = it was asked */
-void writers_drop(struct writers *w);                 /* NULL allowed */
+const struct err *writers_problem(const struct writers *w); /* NULL = it was asked */
+void writers_drop(struct writers *w);                       /* NULL allowed */
 
 #define WRITERS_FOUND_MAX 4
 struct writers_found {

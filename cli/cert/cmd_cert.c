@@ -28,7 +28,7 @@ static int take_name(void *ctx, const char *name, const char *value)
     struct err e = {0};
     int r = strcmp(name, "--ip") == 0 ? cert_names_add_ip(&run->args.names, value, &e)
                                       : cert_names_add_host(&run->args.names, value, &e);
-    return r < 0 ? cli_usage(run->cli, "%s", e.text) : EXIT_GOOD;
+    return r < 0 ? cli_usage(run->cli, "%s", err_words(&e)) : EXIT_GOOD;
 }
 
 static int take_permit(void *ctx, const char *name, const char *value)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/job_stream.h"
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/process.h"
 #include "common/said.h"
@@ -165,7 +166,7 @@ static int run_client(
 
 /* The client quotes the statement that failed, with the password in it: only what common/said.h
  * lets through is shown. EXIT_UNREACHABLE where nobody answered. */
-static int read_failure(int output, char words[static SAID_MAX])
+static int read_failure(int output, struct err *words)
 {
     char text[4096];
     unsigned number = 0;
@@ -181,7 +182,8 @@ static int read_failure(int output, char words[static SAID_MAX])
 int init_account_grant(struct init *in)
 {
     struct err e = {0};
-    char *password = NULL, words[SAID_MAX] = "";
+    struct err words = {0};
+    char *password = NULL;
     _cleanup_fd_ int output = memfd_create("mariadb-output", MFD_CLOEXEC);
     _cleanup_fd_ int input = memfd_create("mariadb-input", MFD_CLOEXEC);
     int r = in->login_file ? secret_read(in->login_file, &password, &e) : 0;
@@ -190,11 +192,12 @@ int init_account_grant(struct init *in)
     secret_free(password);
     if (r < 0)
         return cli_fail(in->cli, EXIT_FAILED, &e);
-    int code = r == 0 ? EXIT_GOOD : read_failure(output, words);
+    int code = r == 0 ? EXIT_GOOD : read_failure(output, &words);
     if (code == EXIT_GOOD)
         return code;
+    _cleanup_free_ char *said = error_phrase_words(in->cli->lang, &words);
     return cli_failf(in->cli, in->account_only ? code : EXIT_FAILED,
         tr(in->cli,
             "the server did not take the keeper's account: %s; as an administrator of the database, give these statements, with the password from %s"),
-        words, in->secret_path);
+        said, in->secret_path);
 }

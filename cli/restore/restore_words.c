@@ -234,7 +234,7 @@ void restore_words_plan(const struct cli *cli, const json_t *plan)
     print_parts(cli, json_object_get(plan, "parts"));
     putchar('\n');
     if (*json_get_text(plan, "server_down")) {
-        _cleanup_free_ char *why = output_member(plan, "server_down");
+        _cleanup_free_ char *why = output_words(cli->lang, plan, "server_down");
         printf(
             tr(cli,
                 "The database server does not answer (%s): what was entered since the backup cannot be counted.\nThe restore puts the backup in its place, and starts it.\n"),

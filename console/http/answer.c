@@ -245,8 +245,8 @@ void answer_page(struct request *rq, unsigned status, const char *name, json_t *
     if (r < 0) {
         log_err(LOG_ERROR, "page-failed", &e, LOG_S("page", name));
         status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-        page = xasprintf(
-            "%s\n", N_("The page cannot be shown; the log of elexgate-console says why."));
+        page = xasprintf("%s\n",
+            lang_text(rq->lang, "The page cannot be shown; the log of elexgate-console says why."));
         len = strlen(page);
         answer_text(rq, status, "text/plain; charset=utf-8", page, len);
         return;

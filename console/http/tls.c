@@ -18,7 +18,7 @@ static struct served {
     gnutls_datum_t key; /* DER, PKCS #8 */
     char *host;
     struct cert_pair *checked; /* what it was made from; NULL: none yet */
-    char *unfit;               /* why nobody can connect with it; NULL: the trial went well */
+    struct err unfit;          /* why nobody can connect with it; no code: the trial went well */
 } pair;
 /* The files as they were when they were read last. */
 static struct stat seen_certificate, seen_key;
@@ -38,7 +38,6 @@ static void drop(struct served *s)
         wipe(&s->certificates[i]);
     wipe(&s->key);
     free(s->host);
-    free(s->unfit);
     cert_pair_unref(s->checked);
     memset(s, 0, sizeof *s);
 }
@@ -146,11 +145,11 @@ static int replaces(const struct served *next, const char *name, struct err *e)
 {
     time_t now = time(NULL);
     int r = cert_pair_replaces(pair.checked, next->checked, name, now, e);
-    if (r < 0 || !next->unfit || !pair.checked || pair.unfit ||
+    if (r < 0 || !next->unfit.code || !pair.checked || pair.unfit.code ||
         X509_cmp(cert_pair_leaf(pair.checked), cert_pair_leaf(next->checked)) == 0 ||
         cert_pair_fits(pair.checked, name, now, NULL) < 0)
         return r;
-    return err_set(e, EINVAL, "%s", next->unfit);
+    return err_copy(e, EINVAL, &next->unfit);
 }
 
 static void look(const char *path, struct stat *st)
@@ -171,7 +170,7 @@ int tls_load(const char *certificate, const char *key, struct err *e)
     if (r == 0) {
         next = prepare(p);
         if (try_out(&next, certificate, &why) < 0)
-            next.unfit = xstrdup(why.text);
+            next.unfit = why;
     }
     pthread_mutex_lock(&lock);
     seen_certificate = a;
@@ -193,8 +192,8 @@ int tls_fits(const char *certificate, struct err *e)
 {
     pthread_mutex_lock(&lock);
     int r = pair.checked ? cert_pair_fits(pair.checked, certificate, time(NULL), e) : 0;
-    if (r == 0 && pair.unfit)
-        r = err_set(e, EINVAL, "%s", pair.unfit);
+    if (r == 0 && pair.unfit.code)
+        r = err_copy(e, EINVAL, &pair.unfit);
     pthread_mutex_unlock(&lock);
     return r;
 }

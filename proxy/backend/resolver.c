@@ -21,7 +21,7 @@ struct name {
     uint64_t fresh_until_ms, again_ms; /* monotonic */
     bool looking;                      /* a thread is at it */
     bool failed;                       /* the last look-up */
-    char why[200];
+    struct err why;
     LIST_HEAD(, backend_lookup) waiting;
 };
 
@@ -83,8 +83,8 @@ static void settle(struct name *n, int code, const struct addrinfo *list)
     n->failed = failed;
     n->again_ms = now + (!failed ? 0 : n->n > 0 ? RESOLVER_AGAIN_MS : RESOLVER_FIRST_MS);
     if (failed)
-        utf8_format(n->why, sizeof n->why, N_("looking up \"%s\" failed: %s"),
-            UTF8_SHORT(n->host, 120), code ? gai_strerror(code) : "no address");
+        (void)err_set(&n->why, EIO, "looking up \"%s\" failed: %s", n->host,
+            code ? gai_strerror(code) : N_("it has no address"));
     else {
         take_addresses(n, list);
         n->fresh_until_ms = now + BACKEND_CACHE_MS;
@@ -128,12 +128,12 @@ static void look(struct name *n)
 static void tell_found(const char *host, uint16_t port, backend_found_cb *found, void *ctx)
 {
     struct backend_address list[BACKEND_ADDRESSES_MAX];
-    char why[200];
+    struct err why;
     pthread_mutex_lock(&lock);
     const struct name *n = name_of(host);
     unsigned count = n->n;
     memcpy(list, n->list, sizeof list);
-    memcpy(why, n->why, sizeof why);
+    why = n->why;
     pthread_mutex_unlock(&lock);
     for (unsigned i = 0; i < count; i++) {
         struct sockaddr_in in; /* the port stands at the same place in both families */
@@ -141,7 +141,7 @@ static void tell_found(const char *host, uint16_t port, backend_found_cb *found,
         in.sin_port = htons(port);
         memcpy(&list[i].sa, &in, sizeof in);
     }
-    found(ctx, list, count, *why ? why : "no address");
+    found(ctx, list, count, why.code ? err_words(&why) : N_("it has no address"));
 }
 
 static void on_closed(uv_handle_t *h)

@@ -273,7 +273,7 @@ void handover_cmd_failed(struct control_client *c, const json_t *request)
     struct handover *h = &control_socket_proxy(c)->handover;
     const char *why = json_get_str(request, "error");
     if (owner_only(c)) {
-        utf8_copy(h->why, sizeof h->why, why ? why : "no reason given");
+        (void)err_set(&h->why, EINVAL, "%s", why ? why : N_("no reason given"));
         control_answer(c, json_pack("{s:b}", "ok", 1));
     }
 }
@@ -283,11 +283,13 @@ static void on_child_failed(uv_timer_t *t)
 {
     struct proxy *p = t->data;
     struct handover *h = &p->handover;
-    if (!h->why[0])
-        utf8_format(h->why, sizeof h->why, "%s ended%s%s before it served; its log says why",
-            UTF8_SHORT(h->program, 300), h->how[0] ? " with " : "", h->how);
-    log_event(LOG_ERROR, "upgrade-failed", LOG_S("error", h->why));
-    asker_answer(h, json_error(EINVAL, "%s", h->why));
+    if (!h->why.code && h->how.code)
+        (void)err_set(&h->why, EINVAL, "%s ended with %s before it served; its log says why",
+            h->program, err_words(&h->how));
+    else if (!h->why.code)
+        (void)err_set(&h->why, EINVAL, "%s ended before it served; its log says why", h->program);
+    log_event(LOG_ERROR, "upgrade-failed", LOG_S("error", h->why.text));
+    asker_answer(h, json_error_of(EINVAL, &h->why));
 }
 
 void handover_lost(struct proxy *p, const struct control_client *c)
@@ -322,17 +324,17 @@ static void on_child_exit(uv_process_t *child, int64_t status, int signal)
     struct handover *h = &p->handover;
     uv_close((uv_handle_t *)child, on_child_closed);
     if (signal)
-        snprintf(h->how, sizeof h->how, "signal %d", signal);
+        (void)err_set(&h->how, EIO, "signal %d", signal);
     else if (status != 0)
-        snprintf(h->how, sizeof h->how, "exit status %d", (int)status);
+        (void)err_set(&h->how, EIO, "exit status %d", (int)status);
 }
 
 static void on_child_slow(uv_timer_t *t)
 {
     struct proxy *p = t->data;
     struct handover *h = &p->handover;
-    utf8_format(h->why, sizeof h->why, "%s did not take over within %u s",
-        UTF8_SHORT(h->program, 400), CHILD_MAX_MS / 1000);
+    (void)err_set(
+        &h->why, EINVAL, "%s did not take over within %u s", h->program, CHILD_MAX_MS / 1000);
     if (h->child_runs)
         (void)uv_process_kill(&h->child, SIGKILL);
     else if (h->pid > 0)
@@ -420,7 +422,7 @@ void handover_cmd_upgrade(struct control_client *c, const json_t *request)
     if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         r = err_sys(&e, errno, "cannot make a socket pair");
     if (r == 0) {
-        h->why[0] = h->how[0] = 0;
+        h->why = h->how = (struct err){0};
         h->pid = 0;
         r = spawn(p, pair[1], &e);
         close(pair[1]);

@@ -43,7 +43,7 @@ struct handover {                     /* zero-initialise, then handover_init */
     struct control_client *given; /* its connection; NULL = none */
     struct control_client *asker; /* of "upgrade" */
     int pid;                      /* its process, which is no child of ours; 0 = not known yet */
-    char why[512], how[32];       /* its own words; how it ended, if as our child */
+    struct err why, how;          /* its own words; how it ended, if as our child */
     uv_timer_t child_timer;
 };
 

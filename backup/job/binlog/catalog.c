@@ -62,7 +62,7 @@ static void take_segment(
         r = err_set(&why, EINVAL, "it belongs to another timeline");
     if (r < 0) {
         if (c->refused++ == 0)
-            utf8_format(c->problem, sizeof c->problem, "%s: %s", path, why.text);
+            (void)err_set(&c->problem, why.code, "%s: %s", path, err_words(&why));
         return;
     }
     if ((c->n & (c->n + 1)) == 0) /* grows by doubling: 1, 2, 4, … */

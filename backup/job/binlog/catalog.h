@@ -20,9 +20,9 @@ struct binlog_catalog {
     char *folder;              /* <backup folder>/binlog */
     struct binlog_item *items; /* in order: timeline, file, position */
     size_t n;
-    uint32_t newest;   /* the highest timeline that has a segment of ours; 0 = none */
-    size_t refused;    /* indices that nobody vouches for, or that cannot be read */
-    char problem[300]; /* the first of those; "" = none */
+    uint32_t newest;    /* the highest timeline that has a segment of ours; 0 = none */
+    size_t refused;     /* indices that nobody vouches for, or that cannot be read */
+    struct err problem; /* the first of those */
 };
 
 /* A missing folder is an empty catalog. */

@@ -5,6 +5,7 @@
 #include "backup/job/binlog/transactions.h"
 #include "backup/server/writers.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
@@ -193,6 +194,16 @@ static int parse(int argc, char **argv, struct asked *a, struct err *e)
     return code;
 }
 
+static void tell_end(const struct listing *l)
+{
+    const struct err *unknown = writers_problem(l->writers);
+    json_t *event = json_pack("{s:s, s:I, s:I, s:n}", "event", "changes", "transactions",
+        (json_int_t)l->seen, "shown", (json_int_t)l->shown, "workstations_unknown");
+    if (unknown)
+        error_phrase_put_as(event, "workstations_unknown", unknown);
+    run_event(event);
+}
+
 int job_changes(struct run *r, int argc, char **argv, struct err *e)
 {
     struct asked a = {0};
@@ -204,7 +215,7 @@ int job_changes(struct run *r, int argc, char **argv, struct err *e)
     code = binlog_catalog_read(r->s.folder, &r->trust, &c, e);
     if (code == 0 && c.n == 0)
         code = err_outcome(e, EXIT_REFUSED, ENODATA, "no binary log is archived%s%s",
-            c.refused ? ": " : "", c.problem);
+            c.refused ? ": " : "", err_words(&c.problem));
     if (code != 0) {
         binlog_catalog_clear(&c);
         return code;
@@ -214,9 +225,7 @@ int job_changes(struct run *r, int argc, char **argv, struct err *e)
     l.transactions = binlog_transactions_new(tell_transaction, &l, a.table, a.rows);
     code = list_all(&l, &c, e);
     if (code == 0)
-        run_event(json_pack("{s:s, s:I, s:I, s:s?}", "event", "changes", "transactions",
-            (json_int_t)l.seen, "shown", (json_int_t)l.shown, "workstations_unknown",
-            writers_problem(l.writers)));
+        tell_end(&l);
     binlog_transactions_drop(l.transactions);
     writers_drop(l.writers);
     binlog_catalog_clear(&c);

@@ -184,12 +184,12 @@ static int missing(const struct binlog_catalog *c, const struct binlog_span *spa
             "the archived binary log has a gap in timeline %u: what comes between %s up to %" PRIu64
             " and %s from %" PRIu64 " on is missing%s%s",
             span->from.timeline, before->s.file, before->s.to, it ? it->s.file : "the end",
-            it ? it->s.from : 0, also, c->problem);
+            it ? it->s.from : 0, also, err_words(&c->problem));
     else
         err_set(e, ENODATA,
             "the archived binary log of timeline %u does not go back to %s: its beginning is missing%s%s",
             span->from.timeline, *span->from.file ? span->from.file : N_("where it began"), also,
-            c->problem);
+            err_words(&c->problem));
     return EXIT_INCONSISTENT;
 }
 

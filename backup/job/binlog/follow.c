@@ -14,6 +14,7 @@
 #include "backup/job/binlog/writer.h"
 #include "backup/server/binlog_client.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_lines.h"
@@ -434,7 +435,7 @@ static int once(struct stream *s, enum binlog_reason forced, struct err *e)
     if (r == 0)
         r = binlog_catalog_read(s->run->s.folder, &s->run->trust, &catalog, e);
     if (r == 0 && catalog.refused)
-        run_note("%s", catalog.problem);
+        run_note("%s", err_words(&catalog.problem));
     if (r == 0)
         r = binlog_source_look(s->run, catalog.n ? &catalog.items[catalog.n - 1].s : NULL, &src, e);
     s->restored = src.restored;
@@ -449,8 +450,10 @@ static int once(struct stream *s, enum binlog_reason forced, struct err *e)
 
 static void wait_again(const struct err *why)
 {
-    run_event(json_pack("{s:s, s:s, s:o, s:s?}", "event", "binlog", "state", "waiting", "error",
-        json_text(why->text), "code", why->code ? strerrorname_np(why->code) : NULL));
+    json_t *event = json_pack("{s:s, s:s, s:s?}", "event", "binlog", "state", "waiting", "code",
+        why->code ? strerrorname_np(why->code) : NULL);
+    error_phrase_put(event, why);
+    run_event(event);
     for (uint64_t end = clock_mono_ms() + AGAIN_MS; clock_mono_ms() < end && !run_stopped();)
         usleep(50000);
 }

@@ -71,7 +71,7 @@ static int judge(struct run *r, struct keeping *k, struct err *e)
 {
     CLEANUP(store_list_clear) struct store_list all = {0};
     if (k->c->refused) {
-        run_note("%s", k->c->problem);
+        run_note("%s", err_words(&k->c->problem));
         k->nothing = true;
     }
     for (size_t i = 0; i < k->c->n; i++) { /* not its transactions: SET timestamp says anything */
@@ -209,17 +209,13 @@ static json_t *tally_json(const struct tally *t)
         (json_int_t)t->stored, "encrypted", t->encrypted, "gaps", (int)t->gaps);
 }
 
-json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refused)
+json_t *binlog_list(const char *folder, const struct trust *trust, struct err *refused)
 {
     CLEANUP(binlog_catalog_clear) struct binlog_catalog c = {0};
     struct tally t = {.first = NULL};
     json_t *list = json_array();
-    struct err why = {0};
-    *refused = json_null();
-    if (binlog_catalog_read(folder, trust, &c, &why) < 0) {
-        *refused = json_text(why.text);
+    if (binlog_catalog_read(folder, trust, &c, refused) < 0)
         return list;
-    }
     for (size_t i = 0; i < c.n; i++) {
         const struct binlog_item *it = &c.items[i];
         bool fresh = !t.first || t.first->timeline != it->s.timeline;
@@ -232,7 +228,7 @@ json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refu
     if (t.first)
         json_array_append_new(list, tally_json(&t));
     if (c.refused)
-        *refused = json_text(c.problem);
+        *refused = c.problem;
     return list;
 }
 
@@ -299,13 +295,13 @@ int binlog_verify(const struct archive_settings *a, const struct trust *trust,
     struct binlog_verified *out, struct err *e)
 {
     struct binlog_catalog c = {0};
-    struct binlog_verified v = {.first = ""};
+    struct binlog_verified v = {0};
     int code = binlog_catalog_read(a->pack.folder, trust, &c, e);
     if (code < 0)
         return code;
     v.refused = (unsigned)c.refused;
     if (c.refused)
-        utf8_copy(v.first, sizeof v.first, c.problem);
+        v.first = c.problem;
     for (size_t i = 0; i < c.n && code == 0; i++) {
         const struct binlog_segment *s = &c.items[i].s;
         struct err why = {0};
@@ -319,9 +315,9 @@ int binlog_verify(const struct archive_settings *a, const struct trust *trust,
         v.checked++;
         if (one == 0)
             continue;
-        if (v.damaged++ == 0 && !v.first[0])
-            utf8_format(v.first, sizeof v.first, "timeline %u, %s: %s", s->timeline, s->stored,
-                UTF8_SHORT(why.text, 200));
+        if (v.damaged++ == 0 && !v.first.code)
+            (void)err_set(
+                &v.first, EBADMSG, "timeline %u, %s: %s", s->timeline, s->stored, err_words(&why));
     }
     binlog_catalog_clear(&c);
     if (code == 0)

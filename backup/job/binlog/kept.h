@@ -22,14 +22,15 @@ json_t *binlog_stranded(
     const struct binlog_catalog *c, const struct store_list *l, size_t i) MUSTCHECK;
 
 /* [{"timeline":N,"reason":..,"begins":TIME,"ends":TIME,"segments":N,"transactions":N,"bytes":N,
- *   "stored_bytes":N,"encrypted":BOOL,"gaps":N}]; new reference. refused, problem: out. */
-json_t *binlog_list(const char *folder, const struct trust *trust, json_t **refused);
+ *   "stored_bytes":N,"encrypted":BOOL,"gaps":N}]; new reference. refused: why some of
+ * it is not used. */
+json_t *binlog_list(const char *folder, const struct trust *trust, struct err *refused);
 
-/* Every segment is read and compared. 0; -ECANCELED. *first: the first that is damaged, "" = none.
+/* Every segment is read and compared. 0; -ECANCELED. *first: the first that is damaged.
  * Encrypted ones without a key are compared as they lie there. */
 struct binlog_verified {
     unsigned checked, damaged, refused;
-    char first[300];
+    struct err first;
 };
 int binlog_verify(const struct archive_settings *a, const struct trust *trust,
     struct binlog_verified *out, struct err *e) MUSTCHECK;

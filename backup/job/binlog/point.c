@@ -87,11 +87,11 @@ static int find_timeline(
         return 0;
     if (c->n == 0)
         return err_outcome(e, EXIT_REFUSED, ENODATA, N_("no binary log is archived%s%s"),
-            c->refused ? ": " : "", c->problem);
+            c->refused ? ": " : "", err_words(&c->problem));
     if (c->refused)
         err_set(e, ENODATA,
             N_("the archived binary logs do not go back to that point, and some cannot be used: %s"),
-            c->problem);
+            err_words(&c->problem));
     else
         err_set(e, ENODATA, N_("the archived binary logs do not go back to that point"));
     return EXIT_REFUSED;

@@ -113,7 +113,7 @@ static int find_place(struct proof *p, struct binlog_point *out, struct err *e)
                 out->place = at;
         }
         if (c.refused)
-            code = err_set(e, EBADMSG, "%s", c.problem);
+            code = err_copy(e, EBADMSG, &c.problem);
         binlog_catalog_clear(&c);
         if (out->place.timeline)
             return 0;
@@ -198,7 +198,7 @@ static int say_until(struct proof *p, const struct binlog_replayed *done, struct
     struct err why = *e;
     int64_t ms = done->groups ? (int64_t)done->last * 1000 : p->base->manifest.finished_ms;
     return err_outcome(e, EXIT_INCONSISTENT, EBADMSG,
-        "%s; from the backup of %s it leads up to %s, and no further", UTF8_SHORT(why.text, 400),
+        "%s; from the backup of %s it leads up to %s, and no further", err_words(&why),
         p->base->run, clock_iso(ms, last));
 }
 
@@ -310,12 +310,13 @@ json_t *binlog_proven_json(const struct store_list *l)
     if (i == l->count)
         return json_null();
     int64_t since = proven_since(l, i);
-    return json_pack("{s:s?, s:s?, s:o}", "since", since ? clock_iso(since, from) : NULL, "until",
-        since ? clock_iso(l->items[i].manifest.started_ms, to) : NULL, "words",
-        json_text(l->items[i].status.chain_words));
+    json_t *o = json_pack("{s:s?, s:s?}", "since", since ? clock_iso(since, from) : NULL, "until",
+        since ? clock_iso(l->items[i].manifest.started_ms, to) : NULL);
+    error_phrase_put_as(o, "words", &l->items[i].status.chain_words);
+    return o;
 }
 
-static int record(struct proof *p, bool good, const char *words, struct err *e)
+static int record(struct proof *p, bool good, const struct err *words, struct err *e)
 {
     struct store_item *newest = NULL;
     for (size_t i = 0; i < p->all.count && !newest; i++)
@@ -326,7 +327,7 @@ static int record(struct proof *p, bool good, const char *words, struct err *e)
     struct store_status *s = &newest->status;
     s->chain_ms = clock_wall_ms();
     s->chain_good = good;
-    utf8_copy(s->chain_words, sizeof s->chain_words, words);
+    s->chain_words = *words;
     utf8_copy(s->chain_base, sizeof s->chain_base, p->base->run);
     return store_status_write(
         p->run->s.folder, newest->type, newest->run, newest->digest, &p->run->trust, s, e);
@@ -343,22 +344,24 @@ static int64_t since(const struct proof *p)
 
 static int tell_proof(struct proof *p, int code, uint64_t took, struct err *e)
 {
-    char words[256], from[CLOCK_ISO_LEN], to[CLOCK_ISO_LEN];
+    char from[CLOCK_ISO_LEN], to[CLOCK_ISO_LEN];
+    struct err words = *e, unwritten = {0};
     bool good = code == 0;
     clock_iso(since(p), from);
     clock_iso(p->then.manifest.started_ms, to);
-    utf8_format(words, sizeof words,
-        N_("any second since %s is proven: %" PRId64 " tables, %" PRId64 " rows counted, %" PRId64
-           " checksums compared"),
-        from, p->tables.tables, p->tables.rows, p->tables.checksums);
-    struct err unwritten = {0};
-    if (record(p, good, good ? words : e->text, &unwritten) < 0 && good) {
+    if (good)
+        (void)err_set(&words, EIO,
+            "any second since %s is proven: %" PRId64 " tables, %" PRId64 " rows counted, %" PRId64
+            " checksums compared",
+            from, p->tables.tables, p->tables.rows, p->tables.checksums);
+    if (record(p, good, &words, &unwritten) < 0 && good) {
         *e = unwritten;
         code = EXIT_FAILED;
     }
-    json_t *told = json_pack("{s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s, s:s}", "type", p->then.type,
-        "run", p->then.run, "method", "chain", "good", (int)good, "ms", (json_int_t)took, "text",
-        good ? words : e->text, "base", p->base->run, "since", from, "until", to);
+    json_t *told = json_pack("{s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s}", "type", p->then.type,
+        "run", p->then.run, "method", "chain", "good", (int)good, "ms", (json_int_t)took, "base",
+        p->base->run, "since", from, "until", to);
+    error_phrase_put_as(told, "text", &words);
     json_t *event = json_pack("{s:s}", "event", "chain");
     json_object_update(event, told);
     json_array_append_new(p->run->proofs, told);

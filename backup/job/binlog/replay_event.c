@@ -65,11 +65,11 @@ int binlog_player_send(struct binlog_player *p, const struct binlog_event *ev, c
     size_t n, unsigned expected, struct err *e)
 {
     struct server_reply reply;
-    char said[SAID_MAX];
+    struct err said = {0};
     unsigned number = server_send(p->server, sql, n, &reply);
     if (number == 0 || number == expected)
         return 0;
-    return binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
+    return binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, &said), e);
 }
 
 static int send_words(
@@ -161,14 +161,14 @@ static int xa_complete(struct binlog_player *p, const struct binlog_event *ev, c
     size_t n, struct err *e)
 {
     struct server_reply reply;
-    char said[SAID_MAX];
+    struct err said = {0};
     unsigned number;
     uint64_t end = clock_mono_ms() + XA_MS;
     while ((number = server_send(p->server, sql, n, &reply)) == NO_SUCH_XA && clock_mono_ms() < end)
         usleep(10000);
     return number == 0
                ? 0
-               : binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, said), e);
+               : binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, &said), e);
 }
 
 /* --- statements --- */
@@ -335,7 +335,7 @@ static int statement(struct binlog_player *p, const struct binlog_event *ev, str
     int r = binlog_statement_read(ev->h.type, ev->data, ev->n, &q, &text, e);
     if (r < 0) {
         struct err why = *e;
-        return binlog_player_failed(ev, "", why.text, e);
+        return binlog_player_failed(ev, "", err_words(&why), e);
     }
     switch (p->group.standalone ? BINLOG_NO_BRACKET : binlog_query_bracket(&q)) {
     case BINLOG_BEGIN:
@@ -355,7 +355,7 @@ static int variable(struct binlog_player *p, const struct binlog_event *ev, stru
     struct err why = {0};
     int r = 0;
     if (binlog_variable_parse(ev->data, ev->n, &v, &why) < 0)
-        return binlog_player_failed(ev, "", why.text, e);
+        return binlog_player_failed(ev, "", err_words(&why), e);
     _cleanup_free_ char *text = v.text;
     _cleanup_free_ char *session = xasprintf(
         "SET character_set_client=utf8mb4, sql_mode='', collation_connection=%u", v.collation);

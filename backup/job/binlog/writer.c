@@ -140,7 +140,7 @@ static int note_stop(struct binlog_segment *s, const uint8_t *event, size_t n, u
     s->stop.when = known_time(h->when);
     memcpy(s->stop.kind, kind, sizeof kind);
     run_note("%s at %" PRIu64 "%s%s: %s; it is archived, and nothing is replayed across it",
-        s->file, at, *kind ? ", " : "", kind, why.text);
+        s->file, at, *kind ? ", " : "", kind, err_words(&why));
     return 1;
 }
 

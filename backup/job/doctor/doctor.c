@@ -235,8 +235,8 @@ static void check_seal(struct doctor *d)
     tell_check(d, "seal", r >= 0,
         r < 0 ? error_phrase_json(&e) : phrase_of(N_("the key that seals the backups is in order")),
         phrase_of(N_("put it right, or bring it back with `elexgate backup-key import`")));
-    if (ledger->problem[0])
-        warn(d, "ledger", phrase("%s", ledger->problem),
+    if (ledger->problem.code)
+        warn(d, "ledger", error_phrase_json(&ledger->problem),
             phrase_of(
                 N_("the next backup mends it; then `elexgate backups`, and adopt what is yours")));
     if (store_read(d->run->s.folder, NULL, &d->run->trust, &l, NULL) < 0)

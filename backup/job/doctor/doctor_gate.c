@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "backup/job/doctor/doctor_accounts.h"
 #include "certs/server_leaf.h"
+#include "common/error_phrase.h"
 #include "common/hex.h"
 #include "link/control.h"
 #include "common/json_get.h"
@@ -102,7 +103,7 @@ static void check_accounts(struct doctor *d)
     int r = server_rows(d->server, judge_row, &a, &e,
         "SELECT User, Host, Priv FROM mysql.global_priv WHERE User <> '' ORDER BY User, Host");
     if (r < 0)
-        doctor_found(d, DOCTOR_FOUND_WARNING, "account", phrase("%s", e.text),
+        doctor_found(d, DOCTOR_FOUND_WARNING, "account", error_phrase_json(&e),
             phrase("%s", "GRANT SELECT ON mysql.global_priv, for the keeper's account"));
     else if (a.bad == 0)
         doctor_found(d, DOCTOR_FOUND_GOOD, "account",
@@ -151,7 +152,7 @@ static void check_proof_program(struct doctor *d)
                 "elexgate-proof answers: clients since MariaDB 11.4 trust the gate's certificate")),
             NULL);
     else
-        doctor_found(d, DOCTOR_FOUND_WARNING, "zero-config", phrase("%s", e.text),
+        doctor_found(d, DOCTOR_FOUND_WARNING, "zero-config", error_phrase_json(&e),
             phrase("%s",
                 "systemctl enable --now elexgate-proof; or zero_config_proof = no in [listen]"));
 }

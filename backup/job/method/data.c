@@ -5,6 +5,7 @@
 
 #include <fnmatch.h>
 #include <string.h>
+#include "common/error_phrase.h"
 #include "common/json_lines.h"
 
 struct data {
@@ -49,12 +50,13 @@ int data_backup(struct run *r, const char *name, struct err *e)
     int code = pack_open(&o, &p, e);
     if (code == 0)
         code = pack_tree(p, path, "", choose, &d, e);
-    const char *first = "";
+    struct err first = {0};
     uint64_t left_out = code == 0 ? pack_left_out(p, &first) : 0;
     if (left_out) {
         json_object_set_new(m.info, "left_out", json_integer((json_int_t)left_out));
-        json_object_set_new(r->incomplete, name,
-            json_pack("{sIso}", "files", (json_int_t)left_out, "first", json_text(first)));
+        json_t *part = json_pack("{sI}", "files", (json_int_t)left_out);
+        error_phrase_put_as(part, "first", &first);
+        json_object_set_new(r->incomplete, name, part);
     }
     code = code == 0 ? run_publish(r, p, &m, left_out ? "incomplete" : "files", e)
                      : run_pack_result(code, e);

@@ -176,7 +176,7 @@ static int start_program(struct dump *d, struct err *e)
  */
 static int program_failed(struct dump *d, struct err *e)
 {
-    char how[80], said[SAID_MAX];
+    struct err how = {0}, said = {0};
     struct server *s = NULL;
     struct err ignored = {0};
     _cleanup_json_ json_t *broken = NULL;
@@ -184,9 +184,9 @@ static int program_failed(struct dump *d, struct err *e)
         (void)!broken_tables_find(s, &broken, &ignored);
     server_close(s);
     _cleanup_free_ char *tables = broken_tables_words(broken);
-    return err_set(e, EIO, "%s %s: %s%s%s", d->program.name,
-        process_how(&d->child, how, sizeof how), process_said(d->said_fd, said),
-        *tables ? N_("; tables that cannot be read: ") : "", tables);
+    return err_set(e, EIO, "%s %s: %s%s%s", d->program.name, process_how(&d->child, &how),
+        process_said(d->said_fd, &said), *tables ? N_("; tables that cannot be read: ") : "",
+        tables);
 }
 
 static int check_end(struct dump *d, struct err *e)
@@ -230,7 +230,7 @@ static void rows_not_counted(struct dump *d, struct manifest *m, const struct er
 {
     dump_rows_close(d->rows);
     d->rows = NULL;
-    manifest_add_note(m, "the rows were not counted: %s", why->text);
+    manifest_add_note(m, "the rows were not counted: %s", err_words(why));
     run_tell_of(why, "the rows were not counted");
 }
 
@@ -265,7 +265,7 @@ static void keep_accounts(struct dump *d, struct manifest *m)
             run_go_on, d->run, &why) == 0)
         json_object_set_new(m->info, "accounts", json_text(accounts));
     else
-        manifest_add_note(m, "the server's accounts are not kept: %s", why.text);
+        manifest_add_note(m, "the server's accounts are not kept: %s", err_words(&why));
 }
 
 static int copy(struct dump *d, struct manifest *m, struct err *e)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "backup/archive/elsewhere.h"
 #include "backup/job/method/layout_logs.h"
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
@@ -183,7 +184,7 @@ static int take_engine(void *ctx, const struct server_row *row, struct err *e)
     (void)err_set(&why, ENOTSUP,
         N_("%s: its files are not held still by the lock; use method = dump"), row->text[1]);
     (void)err_copy(e, ENOLINK, &why);
-    (void)json_object_set_new(ctx, row->text[0], json_text(why.text));
+    (void)json_object_set_new(ctx, row->text[0], error_phrase_json(&why));
     return 0;
 }
 
@@ -247,7 +248,7 @@ static int reachable(
     /* in a file's name '.' and '#' (of a partition) stand for nothing else */
     size_t n = (size_t)(name - path) + 1 + strcspn(name + 1, ".#");
     _cleanup_free_ char *table = xasprintf("%.*s", (int)n, path);
-    (void)json_object_set_new(l->missing, UTF8_SHORT(table, 600), json_text(why.text));
+    (void)json_object_set_new(l->missing, UTF8_SHORT(table, 600), error_phrase_json(&why));
     return err_copy(e, ENOLINK, &why);
 }
 
@@ -279,7 +280,7 @@ static int take_name(void *ctx, const struct server_row *row, struct err *e)
 {
     (void)e;
     _cleanup_free_ char *name = sql_name_table(row->text[0], row->text[1]);
-    (void)json_object_set_new(ctx, name, json_string("not copied")); /* a note has why */
+    (void)json_object_set_new(ctx, name, json_string(N_("not copied"))); /* a note has why */
     return 0;
 }
 

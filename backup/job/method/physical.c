@@ -132,12 +132,12 @@ static int judge_tables(struct physical *p, struct err *e)
         return 0;
     (void)err_set(&r->doubt, EIO,
         N_("the backup was made and is kept, but these tables of the server cannot be read: %s; see `elexgate doctor`"),
-        UTF8_SHORT(these, 280));
+        these);
     const struct ledger_entry *made = ledger_find(&r->trust.ledger, type, r->suffix, NULL, NULL);
     CHECK(made);
     status.proven_ms = clock_wall_ms();
     status.proven_good = false;
-    utf8_copy(status.proven_words, sizeof status.proven_words, r->doubt.text);
+    status.proven_words = r->doubt;
     return store_status_write(r->s.folder, type, r->suffix, made->digest, &r->trust, &status, e);
 }
 
@@ -147,8 +147,9 @@ static void note_binlog(struct physical *p, struct manifest *m)
     struct err why = {0};
     const struct fence_marks *marks = &p->marks;
     const struct backup_settings *s = &p->run->s;
-    if (marks->binlog_words[0])
-        manifest_add_note(m, "where the binary log stood is not known: %s", marks->binlog_words);
+    if (marks->binlog_words.code)
+        manifest_add_note(
+            m, "where the binary log stood is not known: %s", err_words(&marks->binlog_words));
     if (!marks->binlog.file[0])
         return;
     memcpy(m->server.binlog.file, marks->binlog.file, sizeof m->server.binlog.file);
@@ -158,7 +159,7 @@ static void note_binlog(struct physical *p, struct manifest *m)
         binlog_client_created(&s->target,
             (uint32_t)config_int(s->config, "binlog", NULL, "server_id") - 1, marks->binlog.file,
             &m->server.binlog.created, &why) < 0)
-        manifest_add_note(m, "when the binary log was begun is not known: %s", why.text);
+        manifest_add_note(m, "when the binary log was begun is not known: %s", err_words(&why));
 }
 
 /* Which tables are not in the copy, and why, for the manifest and whoever restores it. */
@@ -192,7 +193,7 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
     m->server.state = xstrdup(fence_verdict_name(p->verdict));
     note_binlog(p, m);
     if (p->moved.code)
-        manifest_add_note(m, "%s", p->moved.text);
+        manifest_add_note(m, "%s", err_words(&p->moved));
     m->info = json_pack("{sisisisssO}", "lock_ms", (int)p->marks.lock_ms, "flush_ms",
         (int)p->marks.flush_ms, "hold_ms", (int)p->marks.hold_ms, "fence_at", p->marks.taken_at,
         "server_settings", p->layout.settings);
@@ -304,8 +305,7 @@ static int attempts(struct physical *p, struct err *e)
         bool again = code == EXIT_INCONSISTENT || (code == EXIT_NOT_IDLE && r->now);
         if (!again || n == max)
             break;
-        run_event(json_pack("{sssssIss}", "event", "again", "type", r->s.physical_type, "attempt",
-            (json_int_t)n + 1, "reason", e->text));
+        run_again(r->s.physical_type, n + 1, e);
         if ((code = pause_run(AGAIN_PAUSE_MS)) != 0)
             break;
     }

@@ -124,7 +124,7 @@ int restore_give_up_staging(struct restore *r, int code, struct err *e)
     else if (removed == 0)
         removed = restore_journal_remove(r, &left);
     if (removed < 0)
-        return err_prefix(e, code, "%s; and the restore failed", left.text);
+        return err_prefix(e, code, "%s; and the restore failed", err_words(&left));
     return code;
 }
 
@@ -202,11 +202,11 @@ static int blocked_for_good(
     if (r->beside)
         return err_prefix(e, code,
             "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`; the tables lie in the databases %s, %s and %s",
-            UTF8_SHORT(back->text, 200), json_get_str(r->beside, "database"),
-            json_get_str(r->beside, "new"), json_get_str(r->beside, "old"));
+            err_words(back), json_get_str(r->beside, "database"), json_get_str(r->beside, "new"),
+            json_get_str(r->beside, "old"));
     return err_prefix(e, code,
         "CLIENTS STAY BLOCKED, because going back failed as well (%s); put that right, then run `elexgate restore recover`, or restore another backup in its place",
-        UTF8_SHORT(back->text, 200));
+        err_words(back));
 }
 
 int restore_exchange(struct restore *r, bool to_new, struct err *e)

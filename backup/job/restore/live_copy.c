@@ -128,8 +128,7 @@ static int attempts(struct live_copy *c, struct err *e)
             code = attempt(c, e);
         if (code != 1 || n == max)
             break;
-        run_event(json_pack("{sssssIss}", "event", "again", "type", run->s.physical_type, "attempt",
-            (json_int_t)n + 1, "reason", e->text));
+        run_again(run->s.physical_type, n + 1, e);
         code = pause_run(c, AGAIN_PAUSE_MS);
     }
     if (code == EXIT_CANCELLED)
@@ -160,8 +159,7 @@ static int blocked_attempt(struct live_copy *c, struct err *e)
     c->r->addresses = NULL;
     if (restore_let_in(c->r, &open) < 0)
         return err_prefix(e, code ? code : -EIO,
-            "CLIENTS STAY BLOCKED (%s); let them in with `elexgate open`",
-            UTF8_SHORT(open.text, 200));
+            "CLIENTS STAY BLOCKED (%s); let them in with `elexgate open`", err_words(&open));
     c->r->clients_out = false;
     int saved = restore_journal_save(c->r, RESTORE_STAGING, code == 0 ? e : NULL);
     return code == 1 ? EXIT_NOT_IDLE : code ? code : saved;

@@ -49,7 +49,7 @@ int restore_picked_whole(const struct store_item *it, const char *which, struct 
     if (it->complete)
         return 0;
     return err_outcome(e, EXIT_INCONSISTENT, EINVAL, "%s of %s is not complete: %s%s", it->type,
-        it->run, it->problem,
+        it->run, err_words(&it->problem),
         strchr(which, '/')
             ? N_("; an archive of the old system, which made no manifests, is restored with --foreign")
             : "");

@@ -13,6 +13,7 @@
 #include "backup/job/restore/site.h"
 #include "backup/rules/series.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
 #include "common/sql_name.h"
@@ -198,6 +199,17 @@ static int plan_part(
     return 0;
 }
 
+static void tell_plan(const struct plan *p)
+{
+    json_t *event = json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:n, s:O?, s:o}", "event", "plan",
+        "run", p->run->suffix, "parts", p->parts, "rows", p->rows, "rows_known", p->rows_known,
+        "uncounted", (json_int_t)p->uncounted, "server_down", "moment", p->moment, "sessions",
+        sessions_json(p->run));
+    if (!p->server)
+        error_phrase_put_as(event, "server_down", &p->site.why);
+    run_event(event);
+}
+
 int restore_plan(struct run *run, const struct restore_request *q, struct err *e)
 {
     CLEANUP(store_list_clear) struct store_list found = {0};
@@ -221,10 +233,7 @@ int restore_plan(struct run *run, const struct restore_request *q, struct err *e
     if (code == 0 && json_array_size(p.parts) == 0)
         code = err_set(e, ENOENT, "%s has no archive of the types asked for", q->which);
     if (code == 0)
-        run_event(json_pack("{s:s, s:s, s:O, s:O, s:b, s:I, s:s?, s:O?, s:o}", "event", "plan",
-            "run", run->suffix, "parts", p.parts, "rows", p.rows, "rows_known", p.rows_known,
-            "uncounted", (json_int_t)p.uncounted, "server_down", p.server ? NULL : p.site.why.text,
-            "moment", p.moment, "sessions", sessions_json(run)));
+        tell_plan(&p);
     json_decref(p.parts);
     json_decref(p.rows);
     json_decref(p.moment);

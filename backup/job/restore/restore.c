@@ -101,8 +101,7 @@ static int set_aside(struct restore *r, struct err *e)
  * files, for example. Clients stay out until it has succeeded. */
 static int go_on_without(struct restore *r, struct err *e)
 {
-    run_note("it cannot be settled (%s); what is asked for now goes on in its place",
-        UTF8_SHORT(e->text, 250));
+    run_note("it cannot be settled (%s); what is asked for now goes on in its place", err_words(e));
     r->run->clients_out = true;
     int code = set_aside(r, e);
     return code == 0 ? 1 : code;

@@ -241,9 +241,9 @@ static int watch(struct serve *s, struct err *e)
 {
     while (run_go_on(s->run) && (!s->until || clock_mono_ms() < s->until)) {
         if (!throwaway_runs(s->server)) {
-            char words[SAID_MAX];
-            throwaway_last_words(s->server, words);
-            return err_set(e, EIO, N_("the server ended by itself: %s"), words);
+            struct err words = {0};
+            return err_set(
+                e, EIO, "the server ended by itself: %s", throwaway_last_words(s->server, &words));
         }
         usleep(WATCH_US);
     }

@@ -59,7 +59,7 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     if (!datadir && !s->was.where)
         return err_outcome(e, EXIT_REFUSED, ENOENT,
             N_("the server does not say where its files are (%s), and no backup was made here from which that is known: set [backup] datadir, for example /var/lib/mysql"),
-            UTF8_SHORT(s->why.text, 200));
+            err_words(&s->why));
     /* since it was seen the system may have got a newer one, which is the one that will start */
     char *installed = server_program_version(
         run->s.config, config_str(run->s.config, "drill", NULL, "server_program"));
@@ -74,7 +74,7 @@ static int recall_layout(struct run *run, struct site *s, struct err *e)
     for (size_t n = strlen(s->layout.datadir); n > 1 && s->layout.datadir[n - 1] == '/'; n--)
         s->layout.datadir[n - 1] = '\0';
     run_note("the server cannot be asked (%s): the restore goes by %s; the data directory is %s",
-        UTF8_SHORT(s->why.text, 300),
+        err_words(&s->why),
         s->known ? N_("what was known of it") : N_("the configuration and the archive"),
         s->layout.datadir);
     return 0;

@@ -205,7 +205,7 @@ static int choose_way(struct sql_stage *q, struct err *e)
         return code;
     run_note(
         "the way by the files is closed (%s); the SQL goes into a database beside the live one",
-        UTF8_SHORT(e->text, 250));
+        err_words(e));
     q->beside = true;
     return 0;
 }

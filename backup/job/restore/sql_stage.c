@@ -286,7 +286,7 @@ static int fill_copy(struct sql_stage *q, const char *fresh, const char *scratch
     else
         err_set(&why, ENOENT, "there are no data in %s", q->site.layout.datadir);
     if (code == EXIT_INCONSISTENT && q->site.server == SITE_SILENT)
-        code = sql_fresh_start(q, fresh, scratch, why.text, &t, e);
+        code = sql_fresh_start(q, fresh, scratch, err_words(&why), &t, e);
     else if (code != 0)
         *e = why;
     if (code == 0)

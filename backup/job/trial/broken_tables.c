@@ -1,4 +1,5 @@
 #include "backup/job/trial/broken_tables.h"
+#include "common/error_phrase.h"
 #include "common/lang.h"
 #include "common/sql_name.h"
 
@@ -48,12 +49,14 @@ static int try_one(
         *e = why;
     if (code == 0 || code == -EPIPE)
         return code;
-    _cleanup_free_ char *words = xstrdup(server_error(s));
+    json_t *words = phrase("%s", server_error(s));
     /* a lock that somebody holds says nothing of the table */
-    if (code == -ETIMEDOUT || broken_tables_dropped(s, schema, table))
+    if (code == -ETIMEDOUT || broken_tables_dropped(s, schema, table)) {
+        json_decref(words);
         return 0;
+    }
     _cleanup_free_ char *name = sql_name_table(schema, table);
-    (void)json_object_set_new(broken, name, json_string(words));
+    (void)json_object_set_new(broken, name, words);
     return 0;
 }
 
@@ -106,7 +109,7 @@ json_t *broken_tables_of(const struct manifest *m)
         _cleanup_free_ char *name = sql_name_table(t->schema, t->name);
         if (broken && t->rows < 0)
             (void)json_object_set_new(
-                broken, name, json_string(N_("could not be read when the backup was made")));
+                broken, name, phrase_of(N_("could not be read when the backup was made")));
     }
     if (broken && missing)
         (void)json_object_update(broken, (json_t *)(uintptr_t)missing);
@@ -125,18 +128,23 @@ json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *a
 
 char *broken_tables_words(const json_t *broken)
 {
-    char *all = xstrdup("");
+    if (json_object_size(broken) == 0)
+        return xstrdup("");
+    json_t *all = json_array(), *words;
     const char *name;
-    json_t *words;
-    size_t n = 0;
     json_object_foreach ((json_t *)(uintptr_t)broken, name, words) {
-        if (n++ == WORDS_MAX)
+        if (json_array_size(all) == WORDS_MAX)
             break;
-        xappendf(&all, "%s%s (%s)", n > 1 ? ", " : "", name, json_string_value(words));
+        json_t *one = phrase("%s (%s)", name, "");
+        phrase_set(one, 1, json_incref(words));
+        (void)json_array_append_new(all, one);
     }
     if (json_object_size(broken) > WORDS_MAX)
-        xappendf(&all, ", and %zu more", json_object_size(broken) - WORDS_MAX);
-    return all;
+        (void)json_array_append_new(all, phrase("%zu more", json_object_size(broken) - WORDS_MAX));
+    json_t *list = phrase_list(all);
+    char *carried = phrase_carried(list);
+    json_decref(list);
+    return carried;
 }
 
 json_t *broken_tables_ours(const json_t *broken, const char *database)

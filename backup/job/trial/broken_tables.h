@@ -9,7 +9,8 @@
 #include "backup/rules/manifest.h"
 #include "backup/server/server.h"
 
-/* *out: {"schema.table": the server's words}, a new reference. Negative: it could not be asked. */
+/* *out: {"schema.table": a phrase of the server's words}, a new reference. Negative: it could not
+ * be asked. */
 int broken_tables_find(struct server *s, json_t **out, struct err *e) MUSTCHECK;
 /* After an error: the table was dropped since it was listed, or a view stands in its place, and is
  * not broken. */
@@ -23,7 +24,8 @@ const json_t *broken_tables_missing(const struct manifest *m);
 void broken_tables_lack(struct manifest *m, const struct manifest *base);
 /* Those of `now` that are in none of the two others (NULL allowed); a new reference. */
 json_t *broken_tables_new(const json_t *now, const json_t *then, const json_t *also) MUSTCHECK;
-/* "a.b (words), c.d (words) and 3 more", malloc'ed. */
+/* "a.b (words), c.d (words), 3 more", as an argument of a sentence (err_words); "" of none.
+ * malloc'ed. */
 char *broken_tables_words(const json_t *broken) MUSTCHECK;
 /* Those that are the practice's, of its database, or the server's own; a new reference. */
 json_t *broken_tables_ours(const json_t *broken, const char *database) MUSTCHECK;

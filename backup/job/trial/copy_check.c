@@ -138,37 +138,30 @@ static int judge_series(struct copy_check *c, struct err *e)
     return EXIT_REFUSED;
 }
 
-struct complaint {
-    char text[SAID_MAX + 140];
-};
-
 static int note_complaint(void *ctx, const struct server_row *row, struct err *e)
 {
     (void)e;
-    struct complaint *c = ctx;
-    char said[SAID_MAX];
-    if (row->n < 4 || c->text[0])
+    struct err *complaint = ctx, said = {0};
+    if (row->n < 4 || complaint->code)
         return 0;
     bool status = strcmp(row->text[2], "status") == 0;
     bool bad = strcmp(row->text[2], "error") == 0 || (strcmp(row->text[2], "warning") == 0) ||
                (status && strcmp(row->text[3], "OK") != 0);
     if (bad && !strstr(row->text[3], "doesn't support check"))
-        utf8_format(c->text, sizeof c->text, "%s: %s", UTF8_SHORT(row->text[0], 130),
-            said_of_check(row->text[3], said));
+        (void)err_set(complaint, EIO, "%s: %s", UTF8_SHORT(row->text[0], 130),
+            said_of_check(row->text[3], &said));
     return 0;
 }
 
 static int check_table(struct server *s, const struct manifest_table *t, struct err *e)
 {
-    struct complaint complaint = {0};
+    struct err complaint = {0};
     _cleanup_free_ char *schema = sql_name_quoted(t->schema);
     _cleanup_free_ char *name = sql_name_quoted(t->name);
     int r = server_rows(s, note_complaint, &complaint, e, "CHECK TABLE %s.%s", schema, name);
-    if (r < 0)
-        return EXIT_INCONSISTENT;
-    if (!complaint.text[0])
-        return 0;
-    return err_outcome(e, EXIT_INCONSISTENT, EIO, "%s", complaint.text);
+    if (r == 0 && complaint.code)
+        r = err_copy(e, complaint.code, &complaint);
+    return r < 0 ? EXIT_INCONSISTENT : 0;
 }
 
 static bool versioned(struct server *s, const struct manifest_table *t)

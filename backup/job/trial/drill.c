@@ -10,6 +10,7 @@
 #include "backup/job/trial/scratch.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/lang.h"
 #include "common/utf8.h"
@@ -21,13 +22,14 @@ struct drill {
     struct store_proof proof;
 };
 
-static int record(struct drill *d, bool good, const char *words, uint64_t took_ms, struct err *e)
+static int record(
+    struct drill *d, bool good, const struct err *words, uint64_t took_ms, struct err *e)
 {
     const struct store_item *it = d->item;
     struct store_status status = it->status;
     status.proven_ms = clock_wall_ms();
     status.proven_good = good;
-    utf8_copy(status.proven_words, sizeof status.proven_words, words);
+    status.proven_words = *words;
     status.drill_ms = (int64_t)took_ms;
     status.proof = d->proof;
     return store_status_write(
@@ -60,16 +62,15 @@ static int restore_and_check(struct drill *d, struct err *e)
 }
 
 /* What was proven. A proof that went through nothing says so, instead of "good". */
-static void tell_proof(const struct drill *d, char *words, size_t size)
+static void tell_proof(const struct drill *d, struct err *words)
 {
     const struct store_proof *p = &d->proof;
     if (d->item->manifest.method == MANIFEST_FILES)
-        snprintf(words, size, N_("%" PRId64 " files with %" PRId64 " bytes read and compared"),
+        (void)err_set(words, EIO, "%" PRId64 " files with %" PRId64 " bytes read and compared",
             p->files, p->bytes);
     else
-        snprintf(words, size,
-            N_("%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64
-               " checksums compared"),
+        (void)err_set(words, EIO,
+            "%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64 " checksums compared",
             p->tables, p->rows, p->checksums);
 }
 
@@ -82,20 +83,21 @@ int drill_item(struct run *r, const struct store_item *it, struct err *e)
     if (it->complete)
         code = restore_and_check(&d, e);
     else
-        err_set(e, EIO, "the archive is not complete: %s", it->problem);
+        err_set(e, EIO, "the archive is not complete: %s", err_words(&it->problem));
     uint64_t took = clock_mono_ms() - start;
-    char words[200];
-    tell_proof(&d, words, sizeof words);
+    struct err words = *e;
+    if (code == 0)
+        tell_proof(&d, &words);
     if ((code == 0 || code == EXIT_INCONSISTENT) && !it->gone) {
         struct err unwritten = {0};
-        if (record(&d, code == 0, code == 0 ? words : e->text, took, &unwritten) < 0 && code == 0) {
+        if (record(&d, code == 0, &words, took, &unwritten) < 0 && code == 0) {
             *e = unwritten;
             code = EXIT_FAILED;
         }
     }
-    json_t *told = json_pack("{sssssssbsIss}", "type", it->type, "run", it->run, "method",
-        manifest_method_name(it->manifest.method), "good", code == 0, "ms", (json_int_t)took,
-        "text", code == 0 ? words : e->text);
+    json_t *told = json_pack("{sssssssbsI}", "type", it->type, "run", it->run, "method",
+        manifest_method_name(it->manifest.method), "good", code == 0, "ms", (json_int_t)took);
+    error_phrase_put_as(told, "text", &words);
     json_t *event = json_pack("{ss}", "event", "drill");
     json_object_update(event, told);
     json_object_set_new(event, "proof",
@@ -113,8 +115,9 @@ int drill_rehearse(
     struct rehearsal with = *what;
     _cleanup_free_ char *root = NULL;
     run_be_modest(r);
-    int code = it->complete ? trial_ready(r, e)
-                            : err_set(e, EIO, "the archive is not complete: %s", it->problem);
+    int code = it->complete
+                   ? trial_ready(r, e)
+                   : err_set(e, EIO, "the archive is not complete: %s", err_words(&it->problem));
     if (code == 0)
         code = scratch_open(
             &space, r, it->manifest.content.bytes + (what->image ? IMAGE_ROOM : 0), e);

@@ -13,6 +13,7 @@
 #include "backup/job/trial/definers.h"
 #include "backup/job/trial/sandbox.h"
 #include "backup/rules/sql_lexer.h"
+#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"
@@ -262,11 +263,12 @@ static void tell_result(const struct reading *r, int code, const struct err *e)
             definers, json_pack("[i, o, o, o]", (int)d->object, json_text(d->name),
                           json_text(d->user), json_text(d->host)));
     }
-    json_t *all = json_pack("{s:i, s:o, s:I, s:o, s:i, s:s, s:i, s:i, s:o}", "code", code, "error",
-        json_text(e->text), "line", (json_int_t)r->result.line, "table", json_text(r->result.table),
-        "number", (int)r->result.number, "state", r->result.state, "refusal",
-        (int)r->result.refusal, "read_error", r->result.read_error, "definers", definers);
+    json_t *all = json_pack("{s:i, s:I, s:o, s:i, s:s, s:i, s:i, s:o}", "code", code, "line",
+        (json_int_t)r->result.line, "table", json_text(r->result.table), "number",
+        (int)r->result.number, "state", r->result.state, "refusal", (int)r->result.refusal,
+        "read_error", r->result.read_error, "definers", definers);
     size_t n = 0;
+    error_phrase_put(all, e);
     _cleanup_free_ char *line = json_line(all, &n);
     struct err lost = {0};
     int written = fd_write_all(1, line, n, &lost);

@@ -76,11 +76,8 @@ static int take_answer(
     if (refusal < 0 || refusal > SQL_OPEN || code > 0 || code < -4095 ||
         (t->definers && !take_definers(json_object_get(answer, "definers"), t->definers)))
         return err_set(e, EBADMSG, "the import gave no proper answer");
-    if (code < 0) {
-        char words[400];
-        copy(words, sizeof words, json_get_str(answer, "error"));
-        return err_set(e, (int)-code, "%s", words);
-    }
+    if (code < 0)
+        return error_phrase_take(e, (int)-code, answer);
     *out = (struct import_result){.line = (uint64_t)json_get_int(answer, "line"),
         .number = (unsigned)json_get_int(answer, "number"),
         .refusal = (enum sql_refusal)refusal,
@@ -104,9 +101,10 @@ static int read_answer(
 
 static int say(const struct import_result *r, struct err *e)
 {
+    struct err words = {0};
     json_t *why;
     if (r->number)
-        why = said_of_theirs_phrase(r->number, r->state);
+        why = phrase("%s", said_of_theirs(r->number, r->state, &words));
     else if (r->refusal)
         why = phrase_of(sql_refusal_words(r->refusal));
     else if (r->read_error)
@@ -126,7 +124,7 @@ static int say(const struct import_result *r, struct err *e)
 
 static int watch(struct run *run, struct process *p, int in, struct err *e)
 {
-    char how[80];
+    struct err how = {0};
     while (process_wait(p, LOOK_MS, NULL, NULL) != 0) {
         off_t at = lseek(in, 0, SEEK_CUR); /* the same place as the child's; a pipe has none */
         if (at > 0)
@@ -138,7 +136,7 @@ static int watch(struct run *run, struct process *p, int in, struct err *e)
     }
     if (process_good(p))
         return 0;
-    return err_outcome(e, EXIT_INCONSISTENT, EIO, "the import %s", process_how(p, how, sizeof how));
+    return err_outcome(e, EXIT_INCONSISTENT, EIO, "the import %s", process_how(p, &how));
 }
 
 static int run_child(

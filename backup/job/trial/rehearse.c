@@ -7,6 +7,7 @@
 #include "backup/job/trial/throwaway.h"
 #include "backup/rules/sql_lexer.h"
 #include "common/clock.h"
+#include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
@@ -133,6 +134,12 @@ static int find_in_copy(struct state *s, struct server *fresh, struct err *e)
     return r;
 }
 
+static void add_failure(json_t *list, json_t *what, json_t *why)
+{
+    phrase_put(what, "value", why);
+    (void)json_array_append_new(list, what);
+}
+
 static void find_views(struct state *s, struct server *fresh)
 {
     json_t *views = json_array(), *v;
@@ -146,8 +153,8 @@ static void find_views(struct state *s, struct server *fresh)
         const char *schema = json_get_text(v, "name"), *name = json_get_text(v, "value");
         _cleanup_free_ char *a = sql_name_quoted(schema), *b = sql_name_quoted(name);
         if (server_exec(fresh, &why, "SHOW CREATE VIEW %s.%s", a, b) < 0)
-            (void)json_array_append_new(list(s, "views"),
-                json_pack("{s:o, s:s}", "name", json_text(name), "value", why.text));
+            add_failure(list(s, "views"), json_pack("{s:o}", "name", json_text(name)),
+                error_phrase_json(&why));
     }
     json_decref(views);
 }
@@ -166,7 +173,7 @@ static bool only_reads(const struct sql_statement *q)
 static void replay_one(
     struct state *s, struct server *fresh, const struct sql_statement *q, json_t *counts)
 {
-    char said[SAID_MAX];
+    struct err said = {0};
     struct server_reply reply;
     const char *key = only_reads(q) ? "ran" : "skipped";
     (void)json_object_set_new(counts, key, json_integer(json_get_int(counts, key) + 1));
@@ -175,10 +182,9 @@ static void replay_one(
     unsigned number = server_send(fresh, q->text, q->len, &reply);
     if (number == 0 || number == SERVER_EMPTY_QUERY)
         return;
-    said_of_theirs(number, reply.state, said);
     if (json_array_size(list(s, "queries_failed")) < FAILURES_MAX)
-        (void)json_array_append_new(list(s, "queries_failed"),
-            json_pack("{s:I, s:s}", "line", (json_int_t)q->line, "value", said));
+        add_failure(list(s, "queries_failed"), json_pack("{s:I}", "line", (json_int_t)q->line),
+            phrase("%s", said_of_theirs(number, reply.state, &said)));
 }
 
 static int replay(struct state *s, struct server *fresh, struct err *e)
@@ -261,7 +267,7 @@ static void judge(struct state *s, int code, struct err *e)
         N_("statements that fail there")};
     s->unsafe = code != 0;
     if (code != 0)
-        (void)json_object_set_new(s->page, "problem", json_text(e->text));
+        error_phrase_put_as(s->page, "problem", e);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         size_t n = json_array_size(json_object_get(s->page, keys[i]));
         if (n > 0 && !s->unsafe)

@@ -410,7 +410,7 @@ int sandbox_start(const struct sandbox *s, const struct process_options *o, stru
     if (r == 0)
         return 0;
     if (again)
-        return err_prefix(e, r == 1 ? -EPERM : r, "%s", UTF8_SHORT(first.text, 250));
+        return err_prefix(e, r == 1 ? -EPERM : r, "%s", err_words(&first));
     if (e)
         *e = first;
     return r == 1 ? -EPERM : r;

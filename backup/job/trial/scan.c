@@ -43,10 +43,10 @@ int scan_begin(const char *database, struct scan **out, struct err *e)
 
 static int ended_early(struct scan *s, struct err *e)
 {
-    char how[80];
+    struct err how = {0};
     process_end(&s->child, 0);
-    return err_set(e, EIO, "the program that looks through the SQL text %s",
-        process_how(&s->child, how, sizeof how));
+    return err_set(
+        e, EIO, "the program that looks through the SQL text %s", process_how(&s->child, &how));
 }
 
 int scan_feed(struct scan *s, const void *data, size_t n, struct err *e)

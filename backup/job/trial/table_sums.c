@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "backup/job/trial/broken_tables.h"
+#include "common/error_phrase.h"
 #include "common/sql_name.h"
 
 struct table {
     char *schema, *name, *engine, *checksum;
-    char *why;   /* it could not be read */
+    json_t *why; /* it could not be read: a phrase */
     bool gone;   /* dropped since it was listed */
     char *clock; /* SQL: when its newest record was written, in ms; NULL = it does not tell */
     int64_t rows, newest_ms;
@@ -124,7 +125,7 @@ static int read_table(
         r = server_second(s, &t->checksum, e, "CHECKSUM TABLE %s.%s EXTENDED", schema, name);
     if (r != 0) {
         t->rows = -1;
-        t->why = xstrdup(server_error(s));
+        t->why = phrase("%s", server_error(s));
         t->gone = broken_tables_dropped(s, t->schema, t->name);
     }
     return r;
@@ -137,7 +138,7 @@ static void free_tables(struct table_sums *ts)
         free(ts->tables[i].name);
         free(ts->tables[i].engine);
         free(ts->tables[i].checksum);
-        free(ts->tables[i].why);
+        json_decref(ts->tables[i].why);
         free(ts->tables[i].clock);
     }
     free(ts->tables);
@@ -224,7 +225,7 @@ static void add_to_manifest(struct table_sums *ts, struct manifest *m, json_t *b
         if (t->newest_ms > 0)
             manifest_add_newest(m, t->schema, t->name, t->newest_ms);
         if (t->why)
-            (void)json_object_set_new(broken, both, json_string(t->why));
+            (void)json_object_set(broken, both, t->why);
     }
 }
 

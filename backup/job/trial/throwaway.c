@@ -239,15 +239,13 @@ static char *read_log(const struct throwaway *t)
     return text;
 }
 
-void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX])
+const char *throwaway_last_words(const struct throwaway *t, struct err *words)
 {
     _cleanup_free_ char *text = read_log(t);
-    if (atomic_load(&t->full))
-        snprintf(buf, SAID_MAX, N_("it was ended, since it filled the disk"));
-    else if (*text)
-        said_of_log(text, buf);
-    else
-        process_said(t->log, buf);
+    if (!atomic_load(&t->full))
+        return *text ? said_of_log(text, words) : process_said(t->log, words);
+    (void)err_set(words, ENOSPC, "it was ended, since it filled the disk");
+    return err_words(words);
 }
 
 /* What answers at the socket is the server that we have started, and none that it leads us to. */
@@ -266,11 +264,10 @@ static int wait_until_it_answers(
         if (o->go_on && !o->go_on(o->ctx))
             return 1;
         if (process_wait(&t->child, 20, NULL, NULL) == 0) {
-            char how[80], words[SAID_MAX];
-            throwaway_last_words(t, words);
+            struct err how = {0}, words = {0};
             return err_set(e, atomic_load(&t->full) ? ENOSPC : EIO,
                 "a server does not start on this data: %s %s: %s", o->program,
-                process_how(&t->child, how, sizeof how), words);
+                process_how(&t->child, &how), throwaway_last_words(t, &words));
         }
         if (access(t->socket, F_OK) < 0 ||
             server_connect(&target, "elexgate-job", &t->server, NULL) < 0)
@@ -410,10 +407,10 @@ int throwaway_stop(struct throwaway *t, struct err *e)
     stop_watching(t);
     if (t->child.pid > 0)
         kill(t->child.pid, SIGTERM);
-    char how[80];
+    struct err how = {0};
     if (process_wait(&t->child, STOP_MS, NULL, NULL) != 0 || !process_good(&t->child))
-        return err_set(e, EIO, "the throwaway server did not end well: it %s",
-            process_how(&t->child, how, sizeof how));
+        return err_set(
+            e, EIO, "the throwaway server did not end well: it %s", process_how(&t->child, &how));
     return trial_close(&t->trial, e);
 }
 

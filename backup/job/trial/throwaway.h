@@ -52,7 +52,7 @@ int throwaway_run(struct throwaway *t, const struct process_options *o, struct p
 /* False once it has ended by itself. */
 bool throwaway_runs(struct throwaway *t);
 /* The first error in its log that is known to hold no data (common/said.h). */
-void throwaway_last_words(const struct throwaway *t, char buf[static SAID_MAX]);
+const char *throwaway_last_words(const struct throwaway *t, struct err *words);
 /* True if InnoDB or Aria had to recover from a crash. */
 bool throwaway_recovered(const struct throwaway *t);
 /* What was imported gets the definers that its text named, the accounts go, then a clean shutdown;

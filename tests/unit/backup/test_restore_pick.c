@@ -1,6 +1,7 @@
 /* Which archives of a run are meant. */
 #include "tests/unit/common/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include "backup/job/restore/pick.h"
 #include "common/exit_codes.h"
@@ -54,7 +55,7 @@ static void test_a_dump_by_itself(void **state)
     assert_says(&e, "elexisdb-sql");
     /* what is not whole is none, and is said where it is asked for */
     items[2].complete = false;
-    snprintf(items[2].problem, sizeof items[2].problem, "%s", "no end");
+    (void)err_set(&items[2].problem, EBADMSG, "%s", "no end");
     assert_int_equal(dump_of(0, 2, sql, &dump, &e), 0);
     assert_null(dump);
     assert_int_equal(restore_picked_whole(&items[2], "latest", &e), EXIT_INCONSISTENT);

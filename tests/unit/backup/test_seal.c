@@ -98,7 +98,7 @@ static void test_ledger(void **state)
     struct ledger_entry gone = entry(LEDGER_REMOVED, 2, "2026-11-22-0315");
     assert_int_equal(ledger_append(&l, &gone, &e), 0);
     assert_int_equal(ledger_read(path, &again, &e), 0);
-    assert_true(again.count == 7 && !again.cut && !again.problem[0]);
+    assert_true(again.count == 7 && !again.cut && !again.problem.code);
     assert_string_equal(again.chain, l.chain);
     assert_int_equal(ledger_sequence(&again), 3);
     size_t n;
@@ -167,7 +167,7 @@ static void test_ledger_marks(void **state)
     assert_int_equal(ledger_append(&l, &mark, &e), 0);
     ledger_clear(&l);
     assert_int_equal(ledger_read(path, &l, &e), 0);
-    assert_false(l.problem[0]);
+    assert_false(l.problem.code);
     assert_string_equal(ledger_mark(&l, "2026-11-21-0315")->label, mark.label);
     assert_true(ledger_mark(&l, "2026-11-21-0315")->protected);
     assert_null(ledger_mark(&l, "2026-11-22-0315"));

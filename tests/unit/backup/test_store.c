@@ -2,6 +2,7 @@
 #include "tests/unit/common/unit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "backup/archive/medium.h"
 #include "backup/archive/pack.h"
 #include "backup/archive/status_file.h"
+#include "common/error_phrase.h"
 #include "backup/archive/store.h"
 #include "backup/archive/verify.h"
 #include "common/clock.h"
@@ -113,7 +115,7 @@ static void test_listing(void **state)
     assert_string_equal(l.items[0].run, "2026-11-22-0315");
     assert_true(l.items[0].complete && l.items[1].complete);
     assert_false(l.items[2].complete);
-    assert_string_equal(l.items[2].problem, "the manifest is missing");
+    assert_string_equal(l.items[2].problem.text, "the manifest is missing");
     store_list_clear(&l);
     l = list_all(NULL);
     assert_int_equal(l.count, 4);
@@ -142,8 +144,8 @@ static void test_incomplete(void **state)
         struct store_list l = list_all(NULL);
         assert_int_equal(l.count, 1);
         assert_false(l.items[0].complete);
-        if (!strstr(l.items[0].problem, cases[i].says))
-            fail_msg("%s: %s", cases[i].command, l.items[0].problem);
+        if (!strstr(l.items[0].problem.text, cases[i].says))
+            fail_msg("%s: %s", cases[i].command, l.items[0].problem.text);
         store_list_clear(&l);
     }
 }
@@ -161,7 +163,7 @@ static void test_retention_on_disk(void **state)
 {
     (void)state;
     struct err e = {0};
-    struct store_status bad = {.verified_ms = 1, .verified_words = "damaged"};
+    struct store_status bad = {.verified_ms = 1, .verified_words.text = "damaged"};
     make("elexisdb", "2026-11-18-0315", "2026-11-18T02:15:00Z");
     make("elexisdb", "2026-11-19-0315", "2026-11-19T02:15:00Z");
     make("elexisdb", "2026-11-20-0315", "2026-11-20T02:15:00Z");
@@ -365,8 +367,8 @@ static void test_latest_is_not_stepped_over(void **state)
         if (store_find(dir, "latest", NULL, &trust, false, &l, &e) < 0)
             fail_msg("%s: %s", faults[i], e.text);
         if (strcmp(l.items[0].run, "2026-11-21-0315") != 0 || l.items[0].complete)
-            fail_msg("%s: %s, %s", faults[i], l.items[0].run, l.items[0].problem);
-        assert_true(*l.items[0].problem);
+            fail_msg("%s: %s, %s", faults[i], l.items[0].run, l.items[0].problem.text);
+        assert_true(*l.items[0].problem.text);
         store_list_clear(&l);
         _cleanup_free_ char *back = xasprintf(
             "cd '%s' && rm -f * && cp -a '%s.kept/.' .", dir, dir);
@@ -390,7 +392,7 @@ static void test_status(void **state)
                             .drill_ms = 12345,
                             .verified_ms = INT64_C(1795313700000)},
                         back;
-    snprintf(s.verified_words, sizeof s.verified_words, "bad \xff name");
+    (void)err_set(&s.verified_words, EBADMSG, "%s", "bad \xff name");
     char digest[SHA256_HEX_LEN];
     hex_sha256("a manifest", 10, digest);
     struct status_subject about = {"x", "2026-11-20-0315", digest};
@@ -400,7 +402,16 @@ static void test_status(void **state)
     assert_int_equal(status_read(dir, &about, &trust, &back, &e), 0);
     assert_true(back.proven_good && !back.verified_good);
     assert_true(back.proven_ms == s.proven_ms && back.drill_ms == 12345);
-    assert_string_equal(back.verified_words, "bad ? name");
+    assert_string_equal(back.verified_words.text, "bad ? name");
+    (void)err_set(&s.proven_words, EIO,
+        "%" PRId64 " tables checked, %" PRId64 " rows counted, %" PRId64 " checksums compared",
+        INT64_C(3), INT64_C(4), INT64_C(2));
+    assert_int_equal(store_status_write(dir, about.type, about.run, digest, &trust, &s, &e), 0);
+    assert_int_equal(status_read(dir, &about, &trust, &back, &e), 0);
+    char *french = error_phrase_words(LANG_FR, &back.proven_words);
+    assert_string_equal(
+        french, "3 tables vérifiées, 4 lignes comptées, 2 sommes de contrôle comparées");
+    free(french);
     static const char *const bad[] = {"", "{}", "[]", "null",
         "{\"format\":\"elexgate-status\",\"version\":2,\"verified\":null,\"proven\":null,\"drill_ms\":0}",
         "{\"format\":\"elexgate-status\",\"version\":1,\"verified\":1,\"proven\":null,\"drill_ms\":0}"};
@@ -455,7 +466,7 @@ static void test_verify_records(void **state)
     assert_false(r.good);
     store_list_clear(&l);
     l = list_all(NULL);
-    assert_true(!l.items[0].status.verified_good && *l.items[0].status.verified_words);
+    assert_true(!l.items[0].status.verified_good && *l.items[0].status.verified_words.text);
     store_list_clear(&l);
 }
 

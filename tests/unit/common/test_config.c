@@ -426,8 +426,8 @@ static void retired_options(void **state)
         _cleanup_free_ char *place = xasprintf("/etc/x/test.ini:3: [%s] %s ", o->section, o->key);
         struct config *c = parse(text);
         assert_non_null(config_warning(c, 0));
-        assert_memory_equal(config_warning(c, 0), place, strlen(place));
-        assert_non_null(strstr(config_warning(c, 0), o->why));
+        assert_memory_equal(config_warning(c, 0)->text, place, strlen(place));
+        assert_non_null(strstr(config_warning(c, 0)->text, o->why));
         assert_null(config_warning(c, 1));
         assert_string_equal(config_str(c, "log", NULL, "level"), "debug");
         config_free(c);

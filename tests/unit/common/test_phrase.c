@@ -1,10 +1,12 @@
 /* Sentences that travel: what printf makes, kept apart and put together again; and what is not
  * ours. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/error_phrase.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 #include "unit.h"
@@ -54,6 +56,40 @@ static void parts_and_phrases_within(void **state)
     phrase_set(outer, 0, phrase("disk %s is full", "sda"));
     assert_words_of(outer, "it failed: disk sda is full, 2 times");
     assert_words_of(json_pack("[o, o]", phrase("a %d", 1), phrase("b")), "a 1: b");
+}
+
+/* An error and a list of phrases as arguments of a sentence: each takes its words where the whole
+ * is read, also from a file of before, and none of what only looks like one. */
+static void carried_within(void **state)
+{
+    struct err why = {0}, whole = {0}, back = {0};
+    (void)state;
+    (void)err_set(&why, ENOSPC, "ended with %d", 3);
+    (void)err_set(&whole, EIO, "the import %s", err_words(&why));
+    assert_string_equal(whole.text, "the import ended with 3");
+    json_t *file = json_object();
+    error_phrase_put_as(file, "words", &whole);
+    assert_string_equal(json_get_text(file, "words"), whole.text);
+    (void)error_phrase_take_from(&back, EIO, file, "words");
+    char *german = error_phrase_words(LANG_DE, &back);
+    assert_string_equal(german, "das Einlesen endete mit 3");
+    free(german);
+    json_decref(file);
+    /* the sentence that is nothing but the other one is that one */
+    (void)err_set(&back, EIO, "%s", err_words(&whole));
+    assert_string_equal(back.phrase, whole.phrase);
+    json_t *list = phrase_list(
+        json_pack("[o, o]", phrase("cancelled before it began"), phrase("x")));
+    char *carried = phrase_carried(list);
+    json_decref(list);
+    (void)err_set(&back, EIO, "%s or %s", carried, "y");
+    free(carried);
+    assert_string_equal(back.text, "cancelled before it began, x or y");
+    german = error_phrase_words(LANG_DE, &back);
+    assert_string_equal(german, "abgebrochen, bevor sie begann, x oder y");
+    free(german);
+    (void)err_set(&back, EIO, "%s", "\x1a[\"cut");
+    assert_string_equal(back.text, "[\"cut");
 }
 
 /* What each language writes in its way, and what only looks like it. */
@@ -165,6 +201,7 @@ int main(void)
         cmocka_unit_test(as_printf_writes),
         cmocka_unit_test(each_language_has_its_order),
         cmocka_unit_test(parts_and_phrases_within),
+        cmocka_unit_test(carried_within),
         cmocka_unit_test(parts_of_the_catalogue),
         cmocka_unit_test(moments_and_numbers),
         cmocka_unit_test(hostile),

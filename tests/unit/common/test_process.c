@@ -23,7 +23,7 @@ static struct process start(const char *script, int out, const char *const *envi
 
 static void the_end_is_told(void **state)
 {
-    char how[80];
+    struct err how = {0};
     (void)state;
     struct process c = start("exit 0", 0, NULL);
     assert_int_equal(process_wait(&c, 10000, NULL, NULL), 0);
@@ -31,11 +31,11 @@ static void the_end_is_told(void **state)
     c = start("exit 3", 0, NULL);
     assert_int_equal(process_wait(&c, 10000, NULL, NULL), 0);
     assert_false(process_good(&c));
-    assert_string_equal(process_how(&c, how, sizeof how), "ended with 3");
+    assert_string_equal((process_how(&c, &how), how.text), "ended with 3");
     c = start("kill -9 $$", 0, NULL);
     assert_int_equal(process_wait(&c, 10000, NULL, NULL), 0);
     assert_false(process_good(&c));
-    assert_non_null(strstr(process_how(&c, how, sizeof how), "signal 9"));
+    assert_non_null(strstr((process_how(&c, &how), how.text), "signal 9"));
 }
 
 static void a_program_that_is_not_there(void **state)
