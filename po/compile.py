@@ -42,8 +42,8 @@ def pseudo_catalogue(catalogue):
 
 
 def french(s):
-    """No line begins with a ":" or "?": their blank is one that does not break."""
-    return s and re.sub(r" (?=[:;?!](?:\s|$))", "\u00a0", s)
+    """No line begins with a ":" or "?", and no quotation mark stands alone: their blank is one that does not break."""
+    return s and re.sub(r" (?=[:;?!](?:\s|$)|»)|(?<=«) ", "\u00a0", s)
 
 
 def main(out, *files):

@@ -280,7 +280,7 @@ static int take_name(void *ctx, const struct server_row *row, struct err *e)
 {
     (void)e;
     _cleanup_free_ char *name = sql_name_table(row->text[0], row->text[1]);
-    (void)json_object_set_new(ctx, name, json_string(N_("not copied"))); /* a note has why */
+    (void)json_object_set_new(ctx, name, phrase_of(N_("not copied"))); /* a note has why */
     return 0;
 }
 

@@ -20,7 +20,9 @@ def catalogue(language):
 def words(language, phrase):
     if isinstance(phrase, str):
         return phrase
-    if isinstance(phrase, dict):  # a moment of the clock on the wall, or a number
+    if isinstance(phrase, dict):  # a moment of the clock on the wall, a number, or several phrases
+        if "list" in phrase:
+            return ", ".join(words(language, p) for p in phrase["list"])
         if "number" in phrase:
             return phrase["number"].replace(".", ",")
         return re.sub(r"^(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", phrase["local"])
