@@ -1,9 +1,16 @@
 #include "common/error.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include "common/error_phrase.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
+
+void err_keep_phrase(struct err *e, const char *carried)
+{
+    bool fits = carried && strlen(carried) < sizeof e->phrase;
+    snprintf(e->phrase, sizeof e->phrase, "%s", fits ? carried : "");
+}
 
 /* The sentence that was recorded last, and what stands before it: parts of one phrase. */
 static void keep_phrase(struct err *e, json_t *sentence, const char *behind)
@@ -14,7 +21,9 @@ static void keep_phrase(struct err *e, json_t *sentence, const char *behind)
         (void)json_array_append(all, parts);
     else
         (void)json_array_extend(all, parts);
-    error_phrase_keep(e, json_array_size(all) == 1 ? json_array_get(all, 0) : all);
+    _cleanup_free_ char *carried = phrase_carried(
+        json_array_size(all) == 1 ? json_array_get(all, 0) : all);
+    err_keep_phrase(e, carried);
     json_decref(parts);
     json_decref(all);
 }

@@ -42,6 +42,9 @@ int err_copy(struct err *e, int code, const struct err *from);
 /* As an argument ("%s") of another sentence, of err_set and its kin, run_note, phrase: there its
  * words are in the reader's language, too. Not for the log. Lives as long as e. */
 const char *err_words(const struct err *e);
+/* What e says for readers of other languages, carried (common/phrase.h); its text stays. NULL: it
+ * has none. */
+void err_keep_phrase(struct err *e, const char *carried);
 /* As err_set. */
 int err_set_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);
 int err_prefix_v(struct err *e, int code, const char *fmt, va_list ap) PRINTF(3, 0);

@@ -1,8 +1,5 @@
 #include "common/error_phrase.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "common/json_get.h"
 
 json_t *error_phrase_json(const struct err *e)
@@ -11,11 +8,10 @@ json_t *error_phrase_json(const struct err *e)
     return p ? p : *e->text ? phrase("%s", e->text) : NULL;
 }
 
-void error_phrase_keep(struct err *e, const json_t *p)
+static void keep(struct err *e, const json_t *p)
 {
-    _cleanup_free_ char *carried = json_is_array(p) ? phrase_carried(p) : xstrdup("");
-    bool fits = strlen(carried) < sizeof e->phrase;
-    snprintf(e->phrase, sizeof e->phrase, "%s", fits ? carried : "");
+    _cleanup_free_ char *carried = json_is_array(p) ? phrase_carried(p) : NULL;
+    err_keep_phrase(e, carried);
 }
 
 int error_phrase_set(struct err *e, int code, json_t *p)
@@ -23,7 +19,7 @@ int error_phrase_set(struct err *e, int code, json_t *p)
     _cleanup_free_ char *words = phrase_words(LANG_EN, p);
     (void)err_set(e, code, "%s", words);
     if (e)
-        error_phrase_keep(e, p);
+        keep(e, p);
     json_decref(p);
     return -code;
 }
@@ -49,7 +45,7 @@ int error_phrase_take_from(struct err *e, int code, const json_t *object, const 
     _cleanup_free_ char *name = xasprintf("%s_phrase", key);
     (void)err_set(e, code, "%s", json_get_text(object, key));
     if (e)
-        error_phrase_keep(e, json_object_get(object, name));
+        keep(e, json_object_get(object, name));
     return -code;
 }
 

@@ -10,8 +10,6 @@
 #include "common/error.h"
 #include "common/phrase.h"
 
-/* What e says, for readers of other languages: all but its text, which stays. */
-void error_phrase_keep(struct err *e, const json_t *phrase);
 /* Records a phrase, which is taken over, as err_set does a sentence; returns -code. */
 int error_phrase_set(struct err *e, int code, json_t *phrase);
 /* An error as members "error" and "error_phrase"; and back: what a peer's answer says
