@@ -22,6 +22,14 @@ static const struct peer {
     [CLI_KEEPER] = {"elexgate-keeper", "backup"},
 };
 
+void cli_warn(const struct cli *cli, const struct err *e)
+{
+    _cleanup_free_ char *words = error_phrase_words(cli->lang, e);
+    _cleanup_free_ char *safe = output_safe_lines(words); /* a peer's words, maybe */
+    fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
+        cli->command ? cli->command->name : "", safe);
+}
+
 int cli_fail(const struct cli *cli, int code, const struct err *e)
 {
     return cli_fail_with(cli, code, e, NULL);
@@ -29,16 +37,13 @@ int cli_fail(const struct cli *cli, int code, const struct err *e)
 
 int cli_fail_with(const struct cli *cli, int code, const struct err *e, json_t *more)
 {
-    _cleanup_free_ char *words = error_phrase_words(cli->lang, e);
     if (cli->json) {
         json_t *answer = json_error_of(e->code ? e->code : EIO, e);
         CHECK(json_object_set_new(answer, "exit_code", json_integer(code)) == 0);
         (void)json_object_update(answer, more);
         cli_print_new(answer);
     }
-    _cleanup_free_ char *safe = output_safe_lines(words); /* a peer's words, maybe */
-    fprintf(stderr, "elexgate%s%s: %s\n", cli->command ? " " : "",
-        cli->command ? cli->command->name : "", safe);
+    cli_warn(cli, e);
     json_decref(more);
     return code;
 }

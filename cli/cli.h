@@ -46,6 +46,8 @@ __attribute__((format_arg(2), format_arg(3))) static inline const char *tr_n(
  */
 const struct config *cli_config(struct cli *cli);
 
+/* To standard error, in the reader's language. */
+void cli_warn(const struct cli *cli, const struct err *e);
 /* Tells the error and returns code, for `return cli_fail(...)`. */
 int cli_fail(const struct cli *cli, int code, const struct err *e);
 /* The same with further members of the JSON answer, taken over. */

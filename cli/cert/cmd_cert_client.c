@@ -207,7 +207,7 @@ static int tell_list(struct cert_run *run, size_t added)
         printf("Proxy: %s\n", run->reload_text);
     }
     if (code != EXIT_GOOD)
-        fprintf(stderr, "elexgate cert: %s\n", run->e.text);
+        cli_warn(run->cli, &run->e);
     revoke_clear(&l);
     return code;
 }

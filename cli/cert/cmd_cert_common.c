@@ -436,7 +436,7 @@ int cert_publish(struct cert_run *run, STACK_OF(X509) * chain, EVP_PKEY *key, co
         code = cert_reload(run, &run->e);
         tell_published(run, pair, headline, extra);
         if (code != EXIT_GOOD)
-            fprintf(stderr, "elexgate cert: %s\n", run->e.text);
+            cli_warn(run->cli, &run->e);
     }
     cert_pair_unref(pair);
     json_decref(extra);

@@ -8,6 +8,7 @@
 #include "cli/doctor/doctor.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
+#include "common/error_phrase.h"
 #include "common/json_get.h"
 #include "common/lang.h"
 
@@ -39,6 +40,13 @@ void doctor_tell(
     printf("%-7s %s\n", marks[level], text);
     if (level != DOCTOR_GOOD && fix && *fix)
         printf("        -> %s\n", fix);
+}
+
+void doctor_tell_err(struct doctor *d, enum doctor_level level, const char *name,
+    const struct err *e, const char *fix)
+{
+    _cleanup_free_ char *words = error_phrase_words(d->cli->lang, e), *safe = output_safe(words);
+    doctor_tell(d, level, name, safe, fix);
 }
 
 /* A line of elexgate-job doctor. */

@@ -28,6 +28,10 @@ struct doctor {
 void doctor_tell(
     struct doctor *d, enum doctor_level level, const char *name, const char *text, const char *fix);
 
+/* The same of an error. */
+void doctor_tell_err(struct doctor *d, enum doctor_level level, const char *name,
+    const struct err *e, const char *fix);
+
 void doctor_look_at_gate(struct doctor *d);
 void doctor_tls(struct doctor *d);
 void doctor_keeper(struct doctor *d);

@@ -54,7 +54,7 @@ static void proxy(struct doctor *d, const struct config *c)
     d->proxy_told = true;
     d->proxy = ask(config_str(c, "proxy", NULL, "control_socket"), &e);
     if (!d->proxy) {
-        doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "proxy", e.text,
+        doctor_tell_err(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "proxy", &e,
             tr(d->cli, "systemctl start elexgate-proxy; its log says why it does not run"));
         return;
     }
@@ -85,7 +85,7 @@ static void keeper(struct doctor *d, const struct config *c)
                 tr(d->cli,
                     "add CAP_SETPCAP to CapabilityBoundingSet in the keeper's unit, or SETPCAP to cap_add in the compose file, and start it anew"));
     } else
-        doctor_tell(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "keeper", e.text,
+        doctor_tell_err(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "keeper", &e,
             tr(d->cli, "systemctl start elexgate-keeper: without it there is no backup"));
 }
 

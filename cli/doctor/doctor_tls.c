@@ -226,9 +226,8 @@ static void one_listener(struct doctor *d, const json_t *l, const char *ca_file)
         cert_info_free(s.info);
         return;
     }
-    _cleanup_free_ char *raw = xasprintf("%s: %s", s.where, e.text);
-    _cleanup_free_ char *text = output_safe(raw);
-    doctor_tell(d, r == -EACCES ? DOCTOR_WARNING : DOCTOR_CRITICAL, "tls", text,
+    (void)err_prefix(&e, r, "%s", s.where);
+    doctor_tell_err(d, r == -EACCES ? DOCTOR_WARNING : DOCTOR_CRITICAL, "tls", &e,
         tr(d->cli, "workstations see the same; the proxy's log says more"));
 }
 
@@ -265,8 +264,7 @@ static void page(struct doctor *d, const char *ca_file)
     if (!path)
         return;
     if (read_chain(path, &chain, &e) < 0 || cert_info_new(sk_X509_value(chain, 0), &i, &e) < 0) {
-        _cleanup_free_ char *text = output_safe(e.text);
-        doctor_tell(d, DOCTOR_CRITICAL, "page", text, "elexgate cert page");
+        doctor_tell_err(d, DOCTOR_CRITICAL, "page", &e, "elexgate cert page");
         return;
     }
     enum renew_alarm alarm = renew_alarm_at(i->not_before, i->not_after, time(NULL));

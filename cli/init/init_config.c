@@ -300,5 +300,5 @@ void init_config_undo(const struct init *in)
     if (!in->old_text)
         unlink(in->path);
     else if (file_publish(in->path, in->old_text, in->old_len, mode, &e) < 0)
-        fprintf(stderr, "elexgate init: %s\n", e.text);
+        cli_warn(in->cli, &e);
 }

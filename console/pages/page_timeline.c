@@ -187,7 +187,7 @@ json_t *model_timeline(struct request *rq)
     json_t *request = json_pack("{s:s, s:s?}", "cmd", "timeline", "day", asked);
     char date[16];
     if (ask_keeper_long(rq, request, DAY_MS, &answer, &e) < 0) {
-        _cleanup_free_ char *text = say(rq, "keeper-says", "text", e.text, NULL);
+        _cleanup_free_ char *text = answer_words(rq, "keeper", &e);
         (void)json_object_set_new(model, "error", json_string(text));
         return model;
     }

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from lib import load, paths, process
 from lib.backup import Backup, event
+from test_cli import raw_words
 
 
 @pytest.fixture
@@ -236,3 +238,17 @@ def test_what_is_in_a_backup_and_what_differs(backup, server):
         assert refused.returncode == 1 and refused.stdout == "" and ("«nope» ist keine Sicherung" if which == "nope" else f"die Sicherung {which} gibt es in") in refused.stderr, refused
     code, text = on_terminal(backup, "info", "2019-01-01-0000")
     assert code == 1 and "2019-01-01-0000" in text
+
+
+def test_in_the_pseudo_language(backup, folder):
+    """status, backups and doctor, with what the jobs say: names of archives and commands alone are not looked up."""
+    (folder / "cli").mkdir()  # it finds its jobs beside itself
+    shutil.copy(paths.CLI_PSEUDO, folder / "cli/elexgate")
+    (folder / "backup").symlink_to(paths.BUILD / "backup")
+    backup.job("backup", "--now")
+    backup.job("drill")
+    backup.start_keeper()
+    names = {"elexgate", "elexisdb", "physical", "apt", "get", "install", "systemd", "timedatectl", "set", "ntp", "yes", "localhost"}
+    for command, code in (("status", (3,)), ("backups", (0,)), ("doctor", (0, 1, 2))):
+        text, raw = raw_words(backup.config, command, code=code, program=folder / "cli/elexgate")
+        assert {w for w in raw if not w.isupper()} <= names | {command}, (raw, text)  # capitals: GRANT ...

@@ -454,3 +454,25 @@ def test_watch_ends_with_its_reader(gate):
     watch.line()
     watch.popen.stdout.close()
     watch.popen.wait(20)
+
+
+def raw_words(config, *args, code=(GOOD,), program=paths.CLI_PSEUDO):
+    """What stands outside of the pseudo-language's brackets and has three letters: it was never looked up."""
+    done = subprocess.run([program, "--config", str(config), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "LC_ALL": "fr_CH.UTF-8"})
+    text = done.stdout + done.stderr
+    assert done.returncode in code and "⟦" in text, done
+    outside, depth = "", 0
+    for c in re.sub(r"SHA-256|(?:[0-9A-F]{2}:){31}[0-9A-F]{2}|`[^`]*`|\"[^\"]*\"|/\S+", " ", text):
+        depth += c == "⟦"
+        outside += " " if depth else c
+        depth -= c == "⟧"
+    return text, set(re.findall(r"[^\W\d_]{3,}", outside))
+
+
+def test_in_the_pseudo_language(gate):
+    """status and sessions while a workstation works: names alone are not looked up."""
+    with gate.connect():
+        for command in ("status", "sessions"):
+            text, raw = raw_words(gate.config, command)
+            assert raw <= {"root", "pymysql", "TLS", "TLSv"}, (raw, text)
