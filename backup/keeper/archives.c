@@ -9,18 +9,19 @@
 #include "common/json_get.h"
 
 /* "which" and "type" come from outside and go into arguments and file names: only what is a run's
- * suffix, one of the words, a data type. NULL, or the answer that says what is wrong. */
-static json_t *take_names(
-    const json_t *request, const char *word, const char **which, const char **type)
+ * suffix, one of the words, a data type. Into the job's request; NULL, or the answer that says what
+ * is wrong. */
+static json_t *take_names(const json_t *request, const char *word, struct monitor_request *q)
 {
-    const json_t *w = json_object_get(request, "which"), *t = json_object_get(request, "type");
-    *which = json_string_value(w);
-    *type = json_string_value(t);
-    if (!*which || !(run_suffix_valid(*which) || (word && strcmp(*which, word) == 0)))
+    const json_t *t = json_object_get(request, "type");
+    const char *which = json_get_str(request, "which"), *type = json_string_value(t);
+    if (!which || !(run_suffix_valid(which) || (word && strcmp(which, word) == 0)))
         return json_error(EINVAL, "\"which\" must be a run, such as 2026-11-22-0315%s%s",
             word ? ", or " : "", word ? word : "");
-    if (t && !json_is_null(t) && !(*type && archive_type_valid(*type)))
+    if (t && !json_is_null(t) && !(type && archive_type_valid(type)))
         return json_error(EINVAL, "\"type\" must be a data type, such as elexisdb");
+    keeper_job_which(q, which);
+    keeper_job_type(q, type);
     return NULL;
 }
 
@@ -34,23 +35,15 @@ static json_t *list_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
 json_t *keeper_archives(struct keeper *k, struct control_client *c, json_t *request)
 {
     struct monitor_request q = keeper_job_of(MONITOR_LIST);
-    return keeper_errand(k, c,
-        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = list_answer});
+    return keeper_question(k, c, request, &q, NULL, list_answer);
 }
 
 json_t *keeper_verify(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type;
     struct monitor_request q = keeper_job_of(MONITOR_VERIFY);
-    struct err e = {0};
     (void)c;
-    json_t *wrong = take_names(request, "all", &which, &type);
-    if (wrong)
-        return wrong;
-    keeper_job_which(&q, which);
-    keeper_job_type(&q, type);
-    int r = keeper_run(k, JOB_VERIFY, &q, &e);
-    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+    json_t *wrong = take_names(request, "all", &q);
+    return wrong ? wrong : keeper_run_asked(k, JOB_VERIFY, &q);
 }
 
 static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
@@ -72,19 +65,15 @@ static json_t *delete_answer(struct keeper *k, void *ctx, json_t *event, json_t 
 
 json_t *keeper_delete(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type;
     struct monitor_request q = keeper_job_of(MONITOR_REMOVE);
-    json_t *wrong = take_names(request, NULL, &which, &type);
+    json_t *wrong = take_names(request, NULL, &q);
     if (wrong)
         return wrong;
     struct err e = {0};
     int r = keeper_run_busy(k, &e); /* it may be the archive that is read */
     if (r < 0)
         return json_error_of(-r, &e);
-    keeper_job_which(&q, which);
-    keeper_job_type(&q, type);
-    return keeper_errand(k, c,
-        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = delete_answer});
+    return keeper_question(k, c, request, &q, NULL, delete_answer);
 }
 
 json_t *keeper_wrong_label(const json_t *request)
@@ -105,19 +94,17 @@ static json_t *mark_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
 
 json_t *keeper_mark(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type;
     struct monitor_request q = keeper_job_of(MONITOR_MARK);
-    json_t *wrong = take_names(request, NULL, &which, &type);
+    json_t *wrong = take_names(request, NULL, &q);
     if (!wrong)
         wrong = keeper_wrong_label(request);
     if (wrong)
         return wrong;
-    keeper_job_which(&q, which);
+    q.types_count = 0; /* it is the run that is marked, with all its types */
     keeper_job_label(&q, json_get_str(request, "label"));
     keeper_job_flag(&q, json_get_true(request, "protect"), MONITOR_PROTECT);
     keeper_job_flag(&q, json_get_true(request, "unprotect"), MONITOR_UNPROTECT);
-    return keeper_errand(k, c,
-        &(struct keeper_errand_options){.ask = &q, .request = request, .answer = mark_answer});
+    return keeper_question(k, c, request, &q, NULL, mark_answer);
 }
 
 static json_t *info_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
@@ -129,16 +116,13 @@ static json_t *info_answer(struct keeper *k, void *ctx, json_t *event, json_t *l
 
 json_t *keeper_info(struct keeper *k, struct control_client *c, json_t *request)
 {
-    const char *which, *type;
     struct monitor_request q = keeper_job_of(MONITOR_INFO);
-    json_t *wrong = take_names(request, "latest", &which, &type);
+    json_t *wrong = take_names(request, "latest", &q);
     if (wrong)
         return wrong;
-    keeper_job_which(&q, which);
+    q.types_count = 0; /* the answer has them all */
     keeper_job_flag(&q, json_get_true(request, "now"), MONITOR_AGAINST_NOW);
-    return keeper_errand(k, c,
-        &(struct keeper_errand_options){
-            .ask = &q, .request = request, .event = "info", .answer = info_answer});
+    return keeper_question(k, c, request, &q, "info", info_answer);
 }
 
 static json_t *timeline_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
@@ -152,7 +136,5 @@ json_t *keeper_timeline(struct keeper *k, struct control_client *c, json_t *requ
 {
     struct monitor_request q = keeper_job_of(MONITOR_TIMELINE);
     keeper_job_day(&q, json_get_str(request, "day"));
-    return keeper_errand(k, c,
-        &(struct keeper_errand_options){
-            .ask = &q, .request = request, .event = "timeline", .answer = timeline_answer});
+    return keeper_question(k, c, request, &q, "timeline", timeline_answer);
 }

@@ -181,11 +181,9 @@ static json_t *run_now(struct keeper *k, const json_t *request, const char *meth
     keeper_job_flag(&q, method && strcmp(method, "dump") != 0, MONITOR_LOCK);
     json_array_foreach (types, i, type)
         keeper_job_type(&q, json_string_value(type));
-    struct err e = {0};
     if (k->state.plan.pending.yielded && !k->current.job && json_array_size(types) == 0)
         plan_pending_drop(&k->state.plan.pending); /* what waits in vain is what this one makes */
-    int r = keeper_run(k, JOB_BACKUP, &q, &e);
-    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+    return keeper_run_asked(k, JOB_BACKUP, &q);
 }
 
 static bool is_text_or_nothing(const json_t *v)
@@ -206,21 +204,17 @@ static json_t *drill(struct keeper *k, struct control_client *c, json_t *request
         return json_error(
             EINVAL, "no such data type: %s", UTF8_SHORT(type ? type : "(not a text)", 60));
     struct monitor_request q = keeper_job_of(MONITOR_DRILL);
-    struct err e = {0};
     keeper_job_which(&q, which ? which : "latest");
     keeper_job_type(&q, type);
-    int r = keeper_run(k, JOB_DRILL, &q, &e);
-    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+    return keeper_run_asked(k, JOB_DRILL, &q);
 }
 
 static json_t *prove(struct keeper *k, struct control_client *c, json_t *request)
 {
     (void)c;
     struct monitor_request q = keeper_job_of(MONITOR_PROVE);
-    struct err e = {0};
     keeper_job_flag(&q, json_get_true(request, "live"), MONITOR_LIVE);
-    int r = keeper_run(k, JOB_PROVE, &q, &e);
-    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+    return keeper_run_asked(k, JOB_PROVE, &q);
 }
 
 static json_t *run(struct keeper *k, struct control_client *c, json_t *request)
@@ -291,14 +285,10 @@ static json_t *its_answer(struct keeper *k, void *ctx, json_t *event, json_t *la
     return json_incref(json_object_get(event, "answer"));
 }
 
-static json_t *retention_preview(struct keeper *k, struct control_client *c, json_t *request)
+static json_t *cert_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
-    return keeper_page_errand(k, c, request, MONITOR_PAGE_RETENTION, its_answer);
-}
-
-static json_t *audit_log(struct keeper *k, struct control_client *c, json_t *request)
-{
-    return keeper_page_errand(k, c, request, MONITOR_PAGE_AUDIT, its_answer);
+    log_event(LOG_INFO, "cert");
+    return its_answer(k, ctx, event, last);
 }
 
 static json_t *log_lines(struct keeper *k, struct control_client *c, json_t *request)
@@ -324,7 +314,9 @@ static json_t *watch(struct keeper *k, struct control_client *c, json_t *request
 static const struct {
     const char *name;
     keeper_command_fn *run;
-    const char *job; /* the kind of job that it starts, which "follow":true follows */
+    const char *job;        /* the kind of job that it starts, which "follow":true follows */
+    enum monitor_kind page; /* without run: the job that is told the request as it is */
+    keeper_errand_fn *answer;
 } commands[] = {
     {"status", status},
     {"run", run, "backup"},
@@ -346,13 +338,13 @@ static const struct {
     {"mark", keeper_mark},
     {"info", keeper_info},
     {"config-get", keeper_config_get},
-    {"config-set", keeper_config_set},
-    {"retention-preview", retention_preview},
+    {"config-set", .page = MONITOR_PAGE_CONFIG, .answer = keeper_config_set_answer},
+    {"retention-preview", .page = MONITOR_PAGE_RETENTION, .answer = its_answer},
     {"schedule-preview", keeper_schedule_preview},
-    {"cert", keeper_cert},
+    {"cert", .page = MONITOR_PAGE_CERT, .answer = cert_answer},
     {"account", keeper_account},
     {"audit", audit},
-    {"audit-log", audit_log},
+    {"audit-log", .page = MONITOR_PAGE_AUDIT, .answer = its_answer},
 };
 
 static json_t *unknown(const char *cmd)
@@ -373,7 +365,9 @@ static void run_command(
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(right->cmd, commands[i].name) != 0)
             continue;
-        json_t *answer = commands[i].run(k, c, request);
+        const struct keeper_errand_options o = {.request = request, .answer = commands[i].answer};
+        json_t *answer = commands[i].run ? commands[i].run(k, c, request)
+                                         : keeper_told_errand(k, c, request, commands[i].page, &o);
         if (!answer) /* it comes later, and so does its line in the audit log */
             return;
         bool started = !json_is_false(json_object_get(answer, "ok"));

@@ -68,7 +68,7 @@ json_t *keeper_config_get(struct keeper *k, struct control_client *c, json_t *re
 
 /* --- config-set --- */
 
-static json_t *config_set_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
+json_t *keeper_config_set_answer(struct keeper *k, void *ctx, json_t *event, json_t *last)
 {
     json_t *said = json_object_get(event, "answer"), *answer = NULL;
     struct err e = {0};
@@ -83,11 +83,6 @@ static json_t *config_set_answer(struct keeper *k, void *ctx, json_t *event, jso
         return json_error_of(-r, &e);
     json_object_update_missing(answer, said); /* its sha256 */
     return answer;
-}
-
-json_t *keeper_config_set(struct keeper *k, struct control_client *c, json_t *request)
-{
-    return keeper_page_errand(k, c, request, MONITOR_PAGE_CONFIG, config_set_answer);
 }
 
 /* --- schedule-preview --- */

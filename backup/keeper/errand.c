@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "backup/keeper/audit.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
 
@@ -36,7 +39,7 @@ static void on_errand_line(void *ctx, json_t *line)
 {
     struct keeper_errand *a = ctx;
     const char *event = json_get_str(line, "event");
-    if (a->o.one_line || json_get_true(line, "done")) {
+    if (json_get_true(line, "done")) {
         json_decref(a->last);
         a->last = json_incref(line);
     } else if (event && a->o.event && strcmp(event, a->o.event) == 0) {
@@ -94,7 +97,8 @@ static size_t count(const struct keeper *k)
     return n;
 }
 
-json_t *keeper_errand(
+/* NULL: the answer comes later. Else the answer that says why not, ctx dropped. */
+static json_t *begin(
     struct keeper *k, struct control_client *c, const struct keeper_errand_options *o)
 {
     struct keeper_errand *a = xcalloc(1, sizeof *a);
@@ -117,6 +121,36 @@ json_t *keeper_errand(
     a->next = k->ports.errands;
     k->ports.errands = a;
     return NULL;
+}
+
+json_t *keeper_question(struct keeper *k, struct control_client *c, json_t *request,
+    struct monitor_request *ask, const char *event, keeper_errand_fn *answer)
+{
+    return begin(k, c,
+        &(struct keeper_errand_options){
+            .ask = ask, .request = request, .event = event, .answer = answer});
+}
+
+json_t *keeper_told_errand(struct keeper *k, struct control_client *c, const json_t *told,
+    enum monitor_kind kind, const struct keeper_errand_options *options)
+{
+    struct monitor_request q = keeper_job_of(kind);
+    struct keeper_errand_options o = *options;
+    struct err e = {0};
+    _cleanup_free_ char *text = json_dumps(told, JSON_COMPACT);
+    size_t len = text ? strlen(text) : 0;
+    _cleanup_fd_ int in = memfd_create("request", MFD_CLOEXEC);
+    int r = in < 0 ? err_sys(&e, errno, "memfd") : fd_write_all(in, text, len, &e);
+    if (text)
+        explicit_bzero(text, len); /* a key or a passphrase may be in it */
+    if (r == 0 && lseek(in, 0, SEEK_SET) < 0)
+        r = err_sys(&e, errno, "memfd");
+    o.ask = &q;
+    o.in = in;
+    o.event = "answer";
+    if (r < 0 && o.drop)
+        o.drop(o.ctx);
+    return r < 0 ? json_error_of(-r, &e) : begin(k, c, &o);
 }
 
 /* At the end nobody is left to answer, and a question that takes minutes does not hold us up. */

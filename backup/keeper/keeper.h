@@ -57,10 +57,9 @@ keeper_command_fn keeper_archives, keeper_timeline, keeper_verify, keeper_delete
     keeper_info; /* archives.c */
 /* NULL, or the answer that says what is wrong with a request's label. In archives.c. */
 json_t *keeper_wrong_label(const json_t *request);
-keeper_command_fn keeper_restore;                                                /* restore.c */
-keeper_command_fn keeper_open_backup, keeper_close_backup;                       /* opened.c */
-keeper_command_fn keeper_cert;                                                   /* cert.c */
-keeper_command_fn keeper_config_get, keeper_config_set, keeper_schedule_preview; /* config.c */
+keeper_command_fn keeper_restore;                             /* restore.c */
+keeper_command_fn keeper_open_backup, keeper_close_backup;    /* opened.c */
+keeper_command_fn keeper_config_get, keeper_schedule_preview; /* config.c */
 
 /* main.c: two phases; the old settings serve on when the new ones are not good. */
 int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e) MUSTCHECK;

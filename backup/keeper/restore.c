@@ -160,15 +160,11 @@ json_t *keeper_restore(struct keeper *k, struct control_client *c, json_t *reque
     enum restore_action action;
     struct err e = {0};
     int r = job_for(request, &action, &job, &e);
-    if (r == 0 && action == RESTORE_DO_PLAN)
-        return keeper_errand(k, c,
-            &(struct keeper_errand_options){
-                .ask = &job, .request = request, .event = "plan", .answer = plan_answer});
-    if (r == 0 && action == RESTORE_DO_STATUS)
-        return keeper_errand(k, c,
-            &(struct keeper_errand_options){
-                .ask = &job, .request = request, .event = "restore", .answer = status_answer});
-    if (r == 0)
-        r = keeper_run(k, JOB_RESTORE, &job, &e);
-    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+    if (r < 0)
+        return json_error_of(-r, &e);
+    if (action == RESTORE_DO_PLAN)
+        return keeper_question(k, c, request, &job, "plan", plan_answer);
+    if (action == RESTORE_DO_STATUS)
+        return keeper_question(k, c, request, &job, "restore", status_answer);
+    return keeper_run_asked(k, JOB_RESTORE, &job);
 }

@@ -244,6 +244,13 @@ int keeper_run(struct keeper *k, enum keeper_kind kind, struct monitor_request *
     return 0;
 }
 
+json_t *keeper_run_asked(struct keeper *k, enum keeper_kind kind, struct monitor_request *q)
+{
+    struct err e = {0};
+    int r = keeper_run(k, kind, q, &e);
+    return r < 0 ? json_error_of(-r, &e) : json_pack("{sb}", "ok", 1);
+}
+
 void keeper_run_adopt(struct keeper *k, int trail, int pid)
 {
     struct keeper_job_events events = {.line = on_job_line, .end = on_job_end, .ctx = k};

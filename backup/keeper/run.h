@@ -47,6 +47,9 @@ int keeper_run_busy(struct keeper *k, struct err *e) MUSTCHECK;
 /* Starts a job now, as q says (keeper_job_start). -EBUSY when one runs. */
 int keeper_run(
     struct keeper *k, enum keeper_kind kind, struct monitor_request *q, struct err *e) MUSTCHECK;
+/* The same for a client: the answer. */
+json_t *keeper_run_asked(
+    struct keeper *k, enum keeper_kind kind, struct monitor_request *q) MUSTCHECK;
 /* Takes a restore over that another process has begun (keeper_job_adopt). No job may run. */
 void keeper_run_adopt(struct keeper *k, int trail, int pid);
 /* Remembers a run that was due and was not begun. */
