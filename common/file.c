@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,17 +80,37 @@ int file_read(const char *path, size_t max, char **out, size_t *len, struct err 
     return read_all(fd, path, max, out, len, e);
 }
 
-/* The folder that holds path; malloc'ed. */
-static char *parent_of(const char *path)
+char *file_parent(const char *path)
 {
     _cleanup_free_ char *copy = xstrdup(path);
 
     return xstrdup(dirname(copy));
 }
 
+int file_in_real_parent(const char *path, char **out, struct err *e)
+{
+    _cleanup_free_ char *dir = file_parent(path), *real = realpath(dir, NULL);
+    const char *slash = strrchr(path, '/');
+
+    if (!real)
+        return err_sys(e, errno, "cannot find %s", dir);
+    *out = xasprintf("%s/%s", strcmp(real, "/") ? real : "", slash ? slash + 1 : path);
+    return 0;
+}
+
+int file_space(const char *path, uint64_t *bytes, struct err *e)
+{
+    struct statvfs fs;
+
+    if (statvfs(path, &fs) < 0)
+        return err_sys(e, errno, "cannot look at %s", path);
+    *bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return 0;
+}
+
 int file_sync_parent(const char *path, struct err *e)
 {
-    _cleanup_free_ char *dir = parent_of(path);
+    _cleanup_free_ char *dir = file_parent(path);
     _cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
@@ -123,7 +144,7 @@ int file_publish(const char *path, const void *data, size_t len, mode_t mode, st
 int file_publish_for(const char *path, const void *data, size_t len, mode_t mode, uid_t uid,
     gid_t gid, struct err *e)
 {
-    _cleanup_free_ char *dir = parent_of(path);
+    _cleanup_free_ char *dir = file_parent(path);
     _cleanup_free_ char *copy = xstrdup(path);
     /* A leading dot keeps it out of globs; mkostemp makes it 0600, so a secret is never readable
      * by others, not even for a moment. */
@@ -149,8 +170,8 @@ int file_rename_durable(const char *from, const char *to, struct err *e)
     if (rename(from, to) < 0)
         return err_sys(e, errno, "cannot rename %s to %s", from, to);
     int r = file_sync_parent(to, e);
-    _cleanup_free_ char *a = parent_of(from);
-    _cleanup_free_ char *b = parent_of(to);
+    _cleanup_free_ char *a = file_parent(from);
+    _cleanup_free_ char *b = file_parent(to);
     if (r == 0 && strcmp(a, b) != 0)
         r = file_sync_parent(from, e);
     return r;

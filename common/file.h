@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "common/error.h"
 
@@ -22,6 +23,13 @@ int file_publish(
 /* The same for somebody else (-1 = unchanged): it is theirs before it has its name. */
 int file_publish_for(const char *path, const void *data, size_t len, mode_t mode, uid_t uid,
     gid_t gid, struct err *e) MUSTCHECK;
+/* The folder that holds path, malloc'ed; "." where the path names none. */
+char *file_parent(const char *path) MUSTCHECK;
+/* The path of what need not be there yet, with the real path of the folder that is to hold it;
+ * malloc'ed. */
+int file_in_real_parent(const char *path, char **out, struct err *e) MUSTCHECK;
+/* How many bytes there is room for where path lies. */
+int file_space(const char *path, uint64_t *bytes, struct err *e) MUSTCHECK;
 /* fsync of the folder that holds path. */
 int file_sync_parent(const char *path, struct err *e) MUSTCHECK;
 /* rename + fsync of both folders. */
@@ -31,6 +39,8 @@ int file_mkdirs(const char *path, mode_t mode, struct err *e) MUSTCHECK;
 /* Removes a tree beneath an opened folder; never follows a symlink, never crosses a file system. A
  * missing one is success. */
 int file_remove_tree(int dirfd, const char *name, struct err *e) MUSTCHECK;
+/* The same by an absolute path. */
+int file_remove_path(const char *path, struct err *e) MUSTCHECK;
 /* 0 if only the owner (or root) can read it; -EACCES with a message that says which chmod is right.
  */
 int file_check_private(const char *path, struct err *e) MUSTCHECK;

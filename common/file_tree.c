@@ -87,3 +87,12 @@ int file_remove_tree(int dirfd, const char *name, struct err *e)
     }
     return remove_entry(dirfd, name, st.st_dev, 0, e);
 }
+
+int file_remove_path(const char *path, struct err *e)
+{
+    _cleanup_free_ char *dir = file_parent(path);
+    _cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? err_sys(e, errno, "cannot open %s", dir)
+                  : file_remove_tree(fd, strrchr(path, '/') + 1, e);
+}

@@ -1,4 +1,5 @@
 #include "link/peer.h"
+#include "common/file.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -37,10 +38,7 @@ int peer_check_server(int fd, const char *path, struct err *e)
     uid_t uid = peer_uid(fd);
     if (peer_is_own(uid))
         return 0;
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *parent = !slash          ? xstrdup(".")
-                                  : slash == path ? xstrdup("/")
-                                                  : xasprintf("%.*s", (int)(slash - path), path);
+    _cleanup_free_ char *parent = file_parent(path);
     if (stat(parent, &folder) < 0)
         return err_sys(e, errno, "cannot look at %s", parent);
     if (folder.st_uid == uid && !(folder.st_mode & (S_IWGRP | S_IWOTH)))

@@ -1,5 +1,5 @@
 /* `elexgate schedule`: the next runs, in words and times. */
-#include "backup/job/command_schedule.h"
+#include "backup/job/commands.h"
 
 #include <errno.h>
 #include <string.h>

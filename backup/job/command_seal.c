@@ -1,12 +1,11 @@
 /* Who made a backup, and where it lies: what a person decides. */
-#include "backup/job/command_seal.h"
+#include "backup/job/commands.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backup/archive/archive_settings.h"
-#include "backup/job/commands.h"
 #include "backup/archive/medium.h"
 #include "backup/archive/verify.h"
 #include "backup/job/run.h"

@@ -8,8 +8,6 @@
 #include "backup/archive/archive_settings.h"
 #include "backup/archive/status_file.h"
 #include "backup/job/binlog/kept.h"
-#include "backup/job/command_schedule.h"
-#include "backup/job/command_seal.h"
 #include "backup/archive/verify.h"
 #include "backup/job/binlog/prove.h"
 #include "backup/job/run.h"

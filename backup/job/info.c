@@ -1,4 +1,4 @@
-#include "backup/job/info.h"
+#include "backup/job/job.h"
 
 #include <errno.h>
 #include <string.h>

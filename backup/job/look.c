@@ -4,7 +4,6 @@
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/job/page.h"
 #include "backup/job/run.h"
@@ -154,10 +153,8 @@ static json_t *look_at_notify(const struct config *c)
 
 static json_t *look_at_room(const char *folder)
 {
-    struct statvfs fs;
-    return statvfs(folder, &fs) == 0
-               ? json_integer((json_int_t)((uint64_t)fs.f_bavail * fs.f_frsize))
-               : json_null();
+    uint64_t bytes = 0;
+    return file_space(folder, &bytes, NULL) < 0 ? json_null() : json_integer((json_int_t)bytes);
 }
 
 static void look(struct look *l)

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include "backup/archive/store.h"
 #include "backup/job/method/layout.h"
 #include "common/exit_codes.h"
@@ -81,12 +80,9 @@ int space_check(struct run *r, const char *const *types, struct space_plan *plan
         code = add_type(r, types[i], plan, e);
     if (code != 0)
         return code;
-    struct statvfs fs;
-    if (statvfs(r->s.folder, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", r->s.folder);
-    plan->free = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (plan->free >= plan->needed + SPARE)
-        return 0;
+    code = file_space(r->s.folder, &plan->free, e);
+    if (code < 0 || plan->free >= plan->needed + SPARE)
+        return code;
     return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
         "not enough space in %s: about %" PRIu64 " MB are needed, %" PRIu64 " MB are free",
         r->s.folder, (plan->needed + SPARE) >> 20, plan->free >> 20);

@@ -1,4 +1,4 @@
-#include "backup/job/timeline.h"
+#include "backup/job/job.h"
 
 #include <errno.h>
 #include <stdio.h>

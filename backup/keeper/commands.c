@@ -4,8 +4,6 @@
 #include <unistd.h>
 #include "backup/keeper/audit.h"
 #include "backup/keeper/errand.h"
-#include "backup/keeper/drive.h"
-#include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/opened.h"
 #include "backup/keeper/people.h"

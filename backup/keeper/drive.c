@@ -1,4 +1,4 @@
-#include "backup/keeper/drive.h"
+#include "backup/keeper/keeper.h"
 
 #include <string.h>
 #include "backup/keeper/audit.h"

@@ -1,4 +1,4 @@
-#include "backup/keeper/health.h"
+#include "backup/keeper/keeper.h"
 
 #include <string.h>
 #include "backup/keeper/notify.h"

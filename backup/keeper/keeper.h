@@ -26,6 +26,7 @@
 #include "backup/keeper/restore.h"
 #include "backup/keeper/run.h"
 #include "backup/keeper/state.h"
+#include "backup/rules/health.h"
 #include "backup/rules/settings.h"
 #include "common/notify_check.h"
 
@@ -60,6 +61,18 @@ json_t *keeper_wrong_label(const json_t *request);
 keeper_command_fn keeper_restore;                             /* restore.c */
 keeper_command_fn keeper_open_backup, keeper_close_backup;    /* opened.c */
 keeper_command_fn keeper_config_get, keeper_schedule_preview; /* config.c */
+
+/* drive.c: does what the plan says. Started after state and settings are loaded. */
+void keeper_drive_start(struct keeper *k);
+void keeper_drive_tick(struct keeper *k);
+void keeper_drive_witnesses(void *ctx, const struct keeper_witnesses *w);
+void keeper_drive_cancel(struct keeper *k);
+/* The clocks, and whether a job runs, for the plan. */
+struct plan_facts keeper_facts(const struct keeper *k);
+
+/* health.c: the facts for the verdict (backup/rules/health.h), gathered; and the verdict, as of
+ * now; texts are borrowed until the next call. */
+void keeper_health(struct keeper *k, struct health *out);
 
 /* main.c: two phases; the old settings serve on when the new ones are not good. */
 int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e) MUSTCHECK;

@@ -1,7 +1,6 @@
 /*
  * elexgate-keeper: backups that run by themselves when the database is idle. See keeper.h.
  */
-#include "backup/keeper/drive.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include <sys/stat.h>
 #include "backup/keeper/errand.h"
 #include "backup/keeper/audit.h"
-#include "backup/keeper/health.h"
 #include "backup/keeper/notify.h"
 #include "backup/keeper/renew.h"
 #include "backup/keeper/opened.h"

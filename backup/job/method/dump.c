@@ -17,7 +17,6 @@
 #include "common/process.h"
 #include "backup/job/trial/client_login.h"
 #include "backup/job/method/dump_beside.h"
-#include "backup/job/method/dump_program.h"
 #include "backup/job/method/dump_rows.h"
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/scan.h"
@@ -26,6 +25,8 @@
 #include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/error_phrase.h"
+#include "backup/server/server.h"
+#include "common/config.h"
 
 /* The last line that a whole dump has. A dump that was cut by a dying server or a full pipe has
  * not, whatever the exit status was. */
@@ -48,6 +49,58 @@ struct tap {
     atomic_uint_fast64_t bytes;
     pthread_t thread;
 };
+
+/* The program that writes a dump: [backup] dump_program, mariadb-dump unless it says otherwise. On
+ * a MySQL server without such a word it is MySQL's own mysqldump where one is installed;
+ * mariadb-dump writes values for generated columns, which MySQL does not take back. */
+struct dump_program {
+    char *name;
+    bool mysql; /* it is MySQL's */
+};
+
+#define ANSWER_MS 20000
+#define OURS      "mariadb-dump" /* the default */
+#define THEIRS    "mysqldump"    /* in Debian's MariaDB a link to the one above */
+
+static bool is_mysqls(const char *program)
+{
+    const char *argv[] = {program, "--no-defaults", "--version", NULL};
+    char text[512] = "";
+    _cleanup_fd_ int out = memfd_create("version", MFD_CLOEXEC);
+    struct process_options o = {.argv = argv, .out = out, .err = out};
+    return out >= 0 && process_run(&o, ANSWER_MS, NULL, NULL, NULL) == 0 &&
+           pread(out, text, sizeof text - 1, 0) > 0 && strstr(text, "Ver ") &&
+           !strstr(text, "MariaDB");
+}
+
+/* -ENOTSUP: what is installed would write a dump of this database that the server does not take
+ * back, with words. The name is malloc'ed. */
+static int find_program(const struct config *c, struct server *s, const char *database,
+    struct dump_program *out, struct err *e)
+{
+    const char *given = config_str(c, "backup", NULL, "dump_program");
+    if (!server_is_mysql(s)) {
+        *out = (struct dump_program){.name = xstrdup(given)};
+        return 0;
+    }
+    const char *program = strcmp(given, OURS) == 0 ? THEIRS : given;
+    if (is_mysqls(program)) {
+        *out = (struct dump_program){.name = xstrdup(program), .mysql = true};
+        return 0;
+    }
+    _cleanup_free_ char *name = server_quote_text(s, database), *table = NULL;
+    int r = server_text(s, &table, e,
+        "SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=%s AND EXTRA IN ('VIRTUAL GENERATED', 'STORED GENERATED') ORDER BY 1 LIMIT 1",
+        name);
+    if (r < 0)
+        return r;
+    if (table)
+        return err_set(e, ENOTSUP,
+            "%s is a generated column, for which %s writes values that MySQL %s does not take back: install MySQL's own mysqldump (mysql-client), or name it in [backup] dump_program",
+            table, given, server_version(s));
+    *out = (struct dump_program){.name = xstrdup(given)};
+    return 0;
+}
 
 struct dump {
     struct run *run;
@@ -370,7 +423,7 @@ static int look_at_tables(struct dump *d, struct manifest *m, struct err *e)
     if (r == 0 && !server_is_mysql(s))
         r = server_counters(s, &counter, 1, e);
     if (r == 0)
-        r = dump_program_find(d->run->s.config, s, database, &d->program, e);
+        r = find_program(d->run->s.config, s, database, &d->program, e);
     if (r == 0 && d->logs)
         r = dialect_needs_mariadb(s, N_("the archived binary log ([binlog] archive)"), e);
     if (r == 0)

@@ -6,7 +6,6 @@
 #include "backup/job/restore/exchange.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,12 +102,7 @@ int restore_remove_staging(struct restore *r, struct err *e)
 {
     int code = r->beside ? beside_remove(r, e) : 0;
     for (size_t i = 0; i < r->n && code == 0; i++) {
-        const char *slash = strrchr(r->parts[i].root, '/');
-        _cleanup_free_ char *parent = xasprintf(
-            "%.*s", (int)(slash - r->parts[i].root), r->parts[i].root);
-        _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        code = fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
-                      : file_remove_tree(fd, slash + 1, e);
+        code = file_remove_path(r->parts[i].root, e);
         if (code == 0 && r->made_live)
             (void)rmdir(r->parts[i].live); /* fails, as it should, once something is in it */
     }

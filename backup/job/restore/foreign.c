@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "common/file.h"
 #include "common/lang.h"
@@ -53,10 +52,9 @@ int restore_find(
 
 uint64_t restore_foreign_limit(const char *root)
 {
-    struct statvfs fs;
-    if (statvfs(root, &fs) < 0)
+    uint64_t space = 0;
+    if (file_space(root, &space, NULL) < 0)
         return 1;
-    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
     uint64_t reserve = space / 4 < RESERVE ? space / 4 : RESERVE;
     return space > reserve ? space - reserve : 1; /* 0 would mean no limit of its own */
 }
@@ -108,6 +106,5 @@ int restore_foreign_flatten(const char *root, const char *name, struct err *e)
     _cleanup_free_ char *inner = xasprintf("%s%s", wrap, at + strlen(fresh));
     if (rename(fresh, wrap) < 0 || rename(inner, fresh) < 0)
         return err_sys(e, errno, "cannot move %s", at);
-    _cleanup_fd_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? err_sys(e, errno, "cannot open %s", root) : file_remove_tree(fd, ".wrap", e);
+    return file_remove_path(wrap, e);
 }

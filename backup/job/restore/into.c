@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/owned.h"
@@ -47,15 +46,7 @@ static int resolve(const char *dir, char **out, struct err *e)
     }
     if (errno != ENOENT)
         return err_sys(e, errno, "cannot find %s", dir);
-    char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    _cleanup_free_ char *parent = !slash          ? xstrdup(".")
-                                  : slash == path ? xstrdup("/")
-                                                  : xasprintf("%.*s", (int)(slash - path), path);
-    if (!realpath(parent, real))
-        return err_sys(e, errno, "cannot find %s", parent);
-    *out = xasprintf("%s/%s", strcmp(real, "/") ? real : "", name);
-    return 0;
+    return file_in_real_parent(path, out, e);
 }
 
 static bool lies_in(const char *path, const char *folder)
@@ -124,16 +115,13 @@ static int make_dir(struct into *in, struct err *e)
 
 static int enough_space(const struct into *in, const struct store_list *found, struct err *e)
 {
-    struct statvfs fs;
-    uint64_t needed = SPARE;
+    uint64_t needed = SPARE, space = 0;
     for (size_t i = 0; i < found->count; i++)
         if (restore_picked(found, i, in->q->types))
             needed += found->items[i].manifest.content.bytes;
-    if (fstatvfs(in->fd, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", in->dir);
-    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (space >= needed)
-        return 0;
+    int code = file_space(in->dir, &space, e);
+    if (code < 0 || space >= needed)
+        return code;
     return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
         "this needs %" PRIu64 " MB in %s, there are %" PRIu64 " MB", needed >> 20, in->dir,
         space >> 20);

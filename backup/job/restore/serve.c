@@ -96,15 +96,10 @@ static bool answers(const char *path)
 /* Nothing may lie there but what an earlier one, that was killed, has left. */
 static int free_socket(struct serve *s, const char *path, struct err *e)
 {
-    char real[4096];
     struct stat st;
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *folder = !slash          ? xstrdup(".")
-                                  : slash == path ? xstrdup("/")
-                                                  : xasprintf("%.*s", (int)(slash - path), path);
-    if (!realpath(folder, real))
-        return err_sys(e, errno, "cannot find %s", folder);
-    s->socket = xasprintf("%s/%s", strcmp(real, "/") ? real : "", slash ? slash + 1 : path);
+    int code = file_in_real_parent(path, &s->socket, e);
+    if (code < 0)
+        return code;
     if (strlen(s->socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
         return err_set(e, ENAMETOOLONG, "%s is too long for a socket", s->socket);
     if (lstat(s->socket, &st) < 0)

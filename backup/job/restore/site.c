@@ -188,9 +188,7 @@ int site_make_folder(
         return 0; /* somebody has given it to the server, whose user may have no name here */
     if (!there && errno != ENOENT)
         return err_sys(e, errno, "cannot look at %s", path);
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *above = slash == path ? xstrdup("/")
-                                               : xasprintf("%.*s", (int)(slash - path), path);
+    _cleanup_free_ char *above = file_parent(path);
     if (stat(above, &parent) < 0)
         return err_sys(e, errno, "cannot find %s, in which %s is to be made", above, path);
     if (database)

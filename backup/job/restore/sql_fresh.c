@@ -33,15 +33,6 @@ static int take_manners(struct sql_stage *q, struct err *e)
     return code;
 }
 
-static int remove_folder(const char *path, struct err *e)
-{
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *parent = xasprintf("%.*s", (int)(slash - path), path);
-    _cleanup_fd_ int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? err_sys(e, errno, "cannot open %s", parent)
-                  : file_remove_tree(fd, slash + 1, e);
-}
-
 int sql_fresh_start(struct sql_stage *q, const char *fresh, const char *scratch, const char *why,
     struct throwaway **out, struct err *e)
 {
@@ -50,7 +41,7 @@ int sql_fresh_start(struct sql_stage *q, const char *fresh, const char *scratch,
     q->fresh = true;
     int code = take_manners(q, e);
     if (code == 0)
-        code = remove_folder(fresh, e);
+        code = file_remove_path(fresh, e);
     if (code == 0)
         code = import_install(q->run,
             &(struct throwaway_options){.config = q->run->s.config,

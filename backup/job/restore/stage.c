@@ -16,12 +16,17 @@
 #include "backup/job/restore/stage.h"
 #include "backup/job/restore/staging.h"
 #include "backup/job/restore/site.h"
-#include "backup/job/restore/stage_trial.h"
 #include "backup/job/trial/trial.h"
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/error_phrase.h"
+#include "backup/job/restore/accounts.h"
+#include "backup/job/restore/foreign_look.h"
+#include "backup/job/trial/server_program.h"
+#include "backup/job/trial/throwaway.h"
+#include "backup/job/trial/upgrade.h"
+#include "common/lang.h"
 
 static int refuse_series(
     struct restore *r, enum series_fit fit, const char *files, const char *server, struct err *e)
@@ -59,10 +64,72 @@ static int fits(struct restore *r, const struct restore_request *q, const struct
 
 static char *folder_of(const struct run *run, const char *which)
 {
-    const char *slash = strrchr(which, '/');
-    if (!slash)
-        return xstrdup(run->s.folder);
-    return slash == which ? xstrdup("/") : xasprintf("%.*s", (int)(slash - which), which);
+    return strchr(which, '/') ? file_parent(which) : xstrdup(run->s.folder);
+}
+
+/* --- the staged copy is tried out --- */
+
+struct tried {
+    struct run *run;
+    const struct site *site;
+    bool foreign;
+    char version[FOREIGN_VERSION_LEN]; /* of the server that a foreign archive comes from */
+};
+
+static int bring_up(void *ctx, struct throwaway *t, struct err *e)
+{
+    struct tried *trial = ctx;
+    const struct config *c = trial->run->s.config;
+    const char *live = trial->site->server == SITE_ANSWERS ? trial->site->layout.version : NULL;
+    int code = server_program_fits(live, throwaway_server(t), e);
+    if (code != 0 || !trial->foreign ||
+        series_compare(trial->version, server_version(throwaway_server(t))) == SERIES_SAME)
+        return code;
+    return upgrade_run(
+        trial->run, t, config_str(c, "drill", NULL, "server_program"), false, trial->version, e);
+}
+
+static int put_accounts(void *ctx, struct throwaway *t, struct err *e)
+{
+    struct tried *trial = ctx;
+    return restore_accounts_put(trial->run, &trial->site->was, t, e);
+}
+
+/* By the server of its own series, once. */
+static int recover(struct copy_check *c, const char *program, const char *version, struct err *e)
+{
+    c->program = program;
+    int code = copy_check_recover(c, e);
+    c->program = NULL;
+    if (code == 0)
+        run_note("%s has put the files of MariaDB %s in order", program,
+            *version ? version : N_("an unknown series"));
+    return code;
+}
+
+/* A staged copy of a data directory, before anybody is blocked. recover_with: a mariadbd that is
+ * started on it first, or NULL. 0, or a result of the run with its words. */
+static int try_out(
+    struct copy_check *c, const struct site *site, const char *recover_with, struct err *e)
+{
+    struct tried trial = {.run = c->run, .site = site};
+    int code = 0;
+    c->ctx = &trial;
+    c->begun = bring_up;
+    c->checked = put_accounts;
+    if (!c->manifest) {
+        trial.foreign = true;
+        foreign_version(c->datadir, trial.version);
+        code = foreign_fits(c->run, c->datadir, site, e);
+        if (code == 0 && recover_with)
+            code = recover(c, recover_with, trial.version, e);
+    }
+    if (code == 0)
+        code = copy_check_boot(c, e);
+    _cleanup_free_ char *log = xasprintf("%s/server.log", c->scratch);
+    if (code == EXIT_INCONSISTENT && !c->manifest && !recover_with)
+        (void)foreign_was_hot(log, c->datadir, e);
+    return code;
 }
 
 /* Without a trial, what the manifest says of tables that could not be read. */
@@ -120,7 +187,7 @@ static int stage_part(struct restore *r, const struct restore_request *q, const 
     if (code == 0 && p->database && q->way && trial) /* the accounts come last */
         code = copy_check_boot(&c, e);
     else if (code == 0 && p->database && (trial || !manifest))
-        code = restore_try_out(&c, site, q->recover_with, e);
+        code = try_out(&c, site, q->recover_with, e);
     else if (code == 0 && p->database)
         code = broken_then(r, it, manifest, e);
     if (code == 0 && p->database)

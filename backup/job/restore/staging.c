@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include "backup/job/trial/owned.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 
 #define SPARE (128u << 20) /* for what the trial server writes */
 
@@ -33,24 +33,20 @@ int restore_staging_root(const char *live, char **out, struct err *e)
     bool beside = false;
     if (!realpath(live, real))
         return err_sys(e, errno, "cannot find %s", live);
-    char *slash = strrchr(real, '/');
-    _cleanup_free_ char *parent = slash == real ? xstrdup("/")
-                                                : xasprintf("%.*s", (int)(slash - real), real);
+    _cleanup_free_ char *parent = file_parent(real);
     int code = same_mount(real, parent, &beside, e);
     if (code == 0)
-        *out = beside ? xasprintf("%s/.elexgate-restore-%s", parent, slash + 1)
+        *out = beside ? xasprintf("%s/.elexgate-restore-%s", parent, strrchr(real, '/') + 1)
                       : xasprintf("%s/.elexgate-restore", real);
     return code;
 }
 
 static int enough_space(const char *root, uint64_t bytes, struct err *e)
 {
-    struct statvfs fs;
-    if (statvfs(root, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", root);
-    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (space >= bytes + SPARE)
-        return 0;
+    uint64_t space = 0;
+    int code = file_space(root, &space, e);
+    if (code < 0 || space >= bytes + SPARE)
+        return code;
     return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
         "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
         " MB; nothing was changed",

@@ -17,6 +17,7 @@
 #include "backup/job/trial/upgrade.h"
 #include "backup/rules/series.h"
 #include "common/exit_codes.h"
+#include "common/file.h"
 #include "common/said.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"
@@ -28,10 +29,9 @@
 /* Nobody else may be at work where we unpack. */
 static int open_folder(const char *path, struct err *e)
 {
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *parent = xasprintf("%.*s", (int)(slash - path), path);
+    _cleanup_free_ char *parent = file_parent(path);
     _cleanup_fd_ int home = owned_open(parent, e);
-    return home < 0 ? home : owned_open_at(home, slash + 1, e);
+    return home < 0 ? home : owned_open_at(home, strrchr(path, '/') + 1, e);
 }
 
 int copy_check_extract(struct copy_check *c, struct err *e)
