@@ -607,6 +607,42 @@ def test_a_table_that_no_copy_has_takes_no_base_away(folder, template):
         p.end()
 
 
+def test_what_was_written_to_a_table_that_no_copy_has(folder, template):
+    """Such rows end no way: they are left out, counted and named. All else comes back, also what the same
+    statement did to another table, and a table of that name that was made again."""
+    p = Practice(folder, template)
+    try:
+        outside = folder / "outside"
+        outside.mkdir()
+        p.server.sql("".join(f"CREATE TABLE load_db.{name} (a INT PRIMARY KEY, b INT DEFAULT 0) ENGINE={engine} DATA DIRECTORY='{outside}'; INSERT INTO load_db.{name} (a) VALUES (1),(2);"
+                             for name, engine in (("far", "InnoDB"), ("gone", "InnoDB"), ("again", "InnoDB"), ("aria", "MyISAM")))
+                     + f"""CREATE DATABASE o; CREATE TABLE o.`ä.f` (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; CREATE TABLE load_db.near (a INT PRIMARY KEY, b INT DEFAULT 0);
+                     INSERT INTO load_db.near (a) VALUES (1),(2); FLUSH TABLES""")
+        for path in (path for path in outside.rglob("*") if path.is_file()):
+            os.chown(path, 65534, 65534)
+            os.chmod(path, 0o666)
+        p.stream.start()
+        words = event(p.backup.job("backup", "--now"), "warning")[0]["text"]
+        assert "load_db/far " in words, words
+        p.server.sql("INSERT INTO load_db.far (a) VALUES (3); INSERT INTO o.`ä.f` VALUES (4); UPDATE load_db.near n JOIN load_db.far f USING (a) SET n.b=7, f.b=8; "
+                     "UPDATE load_db.far f JOIN load_db.near n USING (a) SET f.b=9, n.b=n.b+1; DELETE FROM load_db.aria WHERE a=1; USE load_db; "
+                     "DROP TABLE gone; DROP TABLE again; CREATE TABLE again (a INT PRIMARY KEY); INSERT INTO again VALUES (5); INSERT INTO kontakt (name) VALUES ('bleibt')")
+        p.stream.caught_up()
+        lines = p.backup.job("restore", "into", "--to", "latest", folder / "into")
+        notes = " ".join(line["text"] for line in event(lines, "note"))
+        for name in ("load_db.far", "o.ä.f", "load_db.aria"):
+            assert re.search(rf"{re.escape(name)} is not in the backup: \d+ changes", notes), (name, notes)
+        assert "load_db.near" not in notes and "load_db.again" not in notes
+        server = MariaDB(folder / "look", datadir=folder / "into" / "elexisdb", tcp=False).start()
+        try:
+            assert server.sql("SELECT a, b FROM load_db.near ORDER BY a") == p.server.sql("SELECT a, b FROM load_db.near ORDER BY a")
+            assert server.value("SELECT a FROM load_db.again") == 5 and server.value("SELECT name FROM load_db.kontakt") == "bleibt"
+        finally:
+            server.stop()
+    finally:
+        p.end()
+
+
 def forged(data, old, new):
     """The events that hold `old` say `new`, with checksums that are right again."""
     out, at = bytearray(data), 4 if data.startswith(b"\xfebin") else 0

@@ -316,12 +316,15 @@ void binlog_way_server(struct binlog_way *w, const struct manifest *m)
     w->lower_case_table_names = m->server.lower_case_table_names;
     json_decref(w->settings);
     w->settings = json_incref(json_object_get(m->info, "server_settings"));
+    json_decref(w->missing);
+    w->missing = json_incref(json_object_get(m->info, "missing"));
 }
 
 void binlog_way_clear(struct binlog_way *w)
 {
     free(w->spans);
     json_decref(w->settings);
+    json_decref(w->missing);
     binlog_catalog_clear(&w->catalog);
     memset(w, 0, sizeof *w);
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include "backup/job/binlog/replay_event.h"
+#include "backup/job/binlog/left_out.h"
 #include "common/exit_codes.h"
 
 #define HELD_MAX (256u << 20) /* bytes */
@@ -203,8 +203,12 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
     if (code != 0)
         return code;
     p.player.target = throwaway_target(t);
+    p.player.missing = w->missing;
     code = play_all(&p, e);
     *out = p.player.done;
+    left_out_tell(out->left_out);
+    json_decref(out->left_out);
+    out->left_out = NULL;
     binlog_player_clear(&p.player);
     hold_nothing(&p.held);
     free(p.held.events);

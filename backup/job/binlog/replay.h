@@ -24,7 +24,9 @@ struct binlog_replayed {
     uint64_t groups, statements, rows_events;
     uint32_t last;           /* time of the last transaction */
     struct binlog_gtid gtid; /* and its id */
-    bool stopped;            /* the point was reached, and there would be more */
+    json_t *left_out; /* {"schema.table": changes} of tables that the backup lacks; binlog_replay
+                         has told them; NULL = none */
+    bool stopped;     /* the point was reached, and there would be more */
 };
 
 /* All spans of the way, up to its point; w->reached moves along. EXIT_INCONSISTENT: an event could

@@ -98,6 +98,7 @@ int binlog_player_end(struct binlog_player *p, struct err *e)
     }
     p->in_group = p->begun = false;
     p->events_len = p->maps_len = 0;
+    json_object_clear(p->skipped);
     return r;
 }
 
@@ -417,5 +418,6 @@ void binlog_player_clear(struct binlog_player *p)
     free(p->format);
     free(p->events);
     free(p->text);
+    json_decref(p->skipped);
     memset(p, 0, sizeof *p);
 }

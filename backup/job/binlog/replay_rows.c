@@ -1,10 +1,14 @@
 /* Rows into the session, in pieces that a server takes. */
-#include "backup/job/binlog/replay_event.h"
+#include "backup/job/binlog/left_out.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/json_get.h"
 #include "common/lang.h"
+#include "common/sql_name.h"
 
 /* Of one statement, rows as they come: its changes are those of each of its rows, one after the
  * other, in one transaction, so it is run in pieces as well as in one. */
@@ -74,9 +78,39 @@ static int send_rows(struct binlog_player *p, const struct binlog_event *ev, str
     return r;
 }
 
+#define ID_LEN sizeof "18446744073709551615"
+static const char *id_text(uint64_t table, char out[static ID_LEN])
+{
+    snprintf(out, ID_LEN, "%" PRIu64, table);
+    return out;
+}
+
+/* Its rows are known by the map's number, until the statement ends. */
+static int left_out_map(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    struct binlog_table t;
+    char id[ID_LEN];
+    int r = json_object_size(p->missing) == 0 ? 1 : binlog_table_parse(ev->data, ev->n, &t, e);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    id_text(t.id, id);
+    (void)json_object_del(p->skipped, id);
+    if (!left_out_is(p, t.schema, t.name))
+        return 0;
+    if (p->skipped == NULL)
+        p->skipped = json_object();
+    _cleanup_free_ char *name = sql_name_table(t.schema, t.name);
+    (void)json_object_set_new(p->skipped, id, json_string(name));
+    return 1;
+}
+
 int binlog_player_table_map(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     int r = p->events_len > p->maps_len ? send_rows(p, ev, e) : 0;
+    if (r == 0)
+        r = left_out_map(p, ev, e);
+    if (r == 1)
+        return 0;
     if (r == 0 && p->maps_len + ev->h.length > MAPS_MAX)
         r = binlog_player_failed(ev, "", N_("one statement changed more tables than can be"), e);
     if (r != 0)
@@ -89,19 +123,27 @@ int binlog_player_table_map(struct binlog_player *p, const struct binlog_event *
 int binlog_player_rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     uint64_t table;
+    char id[ID_LEN];
     bool last;
     int r = binlog_rows_parse(ev->data, ev->n, &table, &last, e);
     if (r != 0)
         return r;
-    if (p->events_len > p->maps_len && p->events_len - p->maps_len + ev->h.length > PIECE_MAX)
-        r = send_rows(p, ev, e);
-    p->last_rows = p->events_len;
-    p->last_sum = ev->n < ev->h.length;
-    keep_event(p, ev);
+    const char *name = json_get_str(p->skipped, id_text(table, id));
+    if (name != NULL) {
+        left_out_count(p, name);
+    } else {
+        if (p->events_len > p->maps_len && p->events_len - p->maps_len + ev->h.length > PIECE_MAX)
+            r = send_rows(p, ev, e);
+        p->last_rows = p->events_len;
+        p->last_sum = ev->n < ev->h.length;
+        keep_event(p, ev);
+    }
     if (r != 0 || !last)
         return r;
     p->done.rows_events++;
-    r = send_rows(p, ev, e);
+    if (p->events_len > p->maps_len)
+        r = send_rows(p, ev, e);
     p->events_len = p->maps_len = 0;
+    json_object_clear(p->skipped);
     return r;
 }

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #define LINES                                                                                      \
-    "log_bin = mysql-bin, server_id = 1, binlog_format = ROW, binlog_row_image = FULL, sync_binlog = 1, expire_logs_days = 3"
+    "log_bin = mysql-bin, server_id = 1, binlog_format = ROW, binlog_row_image = FULL, sync_binlog = 1, expire_logs_days = 3, symbolic_links = 0"
 
 #define WAIT_MS   10000 /* MariaDB's own */
 #define WAIT_TEXT "10000"
