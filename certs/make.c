@@ -9,6 +9,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "certs/pem.h"
+
 #define SERIAL_BITS      127
 #define BACKDATE_SECONDS 3600
 #define DAY_SECONDS      86400
@@ -103,11 +105,31 @@ static int add_text_ext(X509 *x, X509 *issuer, int nid, const char *value, struc
     return ok ? 0 : err_ssl(e, "the extension %s could not be made", value);
 }
 
+struct extension {
+    int nid;
+    const char *value;
+};
+
+/* rows end with {0}. */
+static int add_extensions(X509 *x, const struct extension *rows, struct err *e)
+{
+    int r = 0;
+    for (; r == 0 && rows->value != NULL; rows++)
+        r = add_text_ext(x, x, rows->nid, rows->value, e);
+    return r;
+}
+
+static void hand_out(X509 **x, X509 **out)
+{
+    *out = *x;
+    *x = NULL;
+}
+
 /* A certificate with key, dates, serial and identifiers; names and usage are the caller's. */
 static int start(EVP_PKEY *subject_key, const struct make_signer *signer, int days, time_t now,
     X509 **out, struct err *e)
 {
-    X509 *x = X509_new();
+    _cleanup_x509_ X509 *x = X509_new();
     CHECK(x != NULL && X509_set_version(x, X509_VERSION_3) == 1);
     ERR_clear_error();
     int r = set_serial(x, e);
@@ -119,12 +141,9 @@ static int start(EVP_PKEY *subject_key, const struct make_signer *signer, int da
         r = add_text_ext(x, x, NID_subject_key_identifier, "hash", e);
     if (r == 0 && signer->cert != NULL)
         r = add_text_ext(x, signer->cert, NID_authority_key_identifier, "keyid:always", e);
-    if (r < 0) {
-        X509_free(x);
-        return r;
-    }
-    *out = x;
-    return 0;
+    if (r == 0)
+        hand_out(&x, out);
+    return r;
 }
 
 static const EVP_MD *digest_for(EVP_PKEY *key)
@@ -133,12 +152,14 @@ static const EVP_MD *digest_for(EVP_PKEY *key)
     return kind == EVP_PKEY_ED25519 || kind == EVP_PKEY_ED448 ? NULL : EVP_sha256();
 }
 
-static int finish(X509 *x, const struct make_signer *signer, struct err *e)
+/* Signs it and hands it out. */
+static int finish(X509 **x, const struct make_signer *signer, X509 **out, struct err *e)
 {
-    X509_NAME *issuer = X509_get_subject_name(signer->cert != NULL ? signer->cert : x);
-    CHECK(X509_set_issuer_name(x, issuer) == 1);
-    if (X509_sign(x, signer->key, digest_for(signer->key)) == 0)
+    X509_NAME *issuer = X509_get_subject_name(signer->cert != NULL ? signer->cert : *x);
+    CHECK(X509_set_issuer_name(*x, issuer) == 1);
+    if (X509_sign(*x, signer->key, digest_for(signer->key)) == 0)
         return err_ssl(e, "the certificate could not be signed");
+    hand_out(x, out);
     return 0;
 }
 
@@ -156,25 +177,18 @@ static int add_constraints(X509 *x, const struct names *permit, struct err *e)
 int make_ca(const struct make_subject *s, EVP_PKEY *key, const struct names *permit, int days,
     time_t now, X509 **out, struct err *e)
 {
+    static const struct extension usage[] = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:1"},
+        {NID_key_usage, "critical,keyCertSign,cRLSign"}, {0}};
     struct make_signer self = {.key = key};
-    X509 *x = NULL;
+    _cleanup_x509_ X509 *x = NULL;
     int r = start(key, &self, days, now, &x, e);
     if (r == 0)
         r = fill_name(X509_get_subject_name(x), s, e);
     if (r == 0)
-        r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:1", e);
-    if (r == 0)
-        r = add_text_ext(x, x, NID_key_usage, "critical,keyCertSign,cRLSign", e);
+        r = add_extensions(x, usage, e);
     if (r == 0 && permit != NULL)
         r = add_constraints(x, permit, e);
-    if (r == 0)
-        r = finish(x, &self, e);
-    if (r < 0) {
-        X509_free(x);
-        return r;
-    }
-    *out = x;
-    return 0;
+    return r < 0 ? r : finish(&x, &self, out, e);
 }
 
 static int add_san(X509 *x, GENERAL_NAMES *san, struct err *e)
@@ -197,10 +211,9 @@ static int add_server_usage(X509 *x, EVP_PKEY *key, struct err *e)
     const char *usage = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA
                             ? "critical,digitalSignature,keyEncipherment"
                             : "critical,digitalSignature";
-    int r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:FALSE", e);
-    if (r == 0)
-        r = add_text_ext(x, x, NID_key_usage, usage, e);
-    return r < 0 ? r : add_text_ext(x, x, NID_ext_key_usage, "serverAuth", e);
+    const struct extension rows[] = {{NID_basic_constraints, "critical,CA:FALSE"},
+        {NID_key_usage, usage}, {NID_ext_key_usage, "serverAuth"}, {0}};
+    return add_extensions(x, rows, e);
 }
 
 /* GnuTLS holds any common name for a host name when there is no other, and the CA's constraints
@@ -230,7 +243,7 @@ static void fit_common_name(X509_NAME *n, GENERAL_NAMES *san)
 static int server_leaf(X509_NAME *subject, GENERAL_NAMES *san, EVP_PKEY *key,
     const struct make_signer *signer, int days, time_t now, X509 **out, struct err *e)
 {
-    X509 *x = NULL;
+    _cleanup_x509_ X509 *x = NULL;
     int r = start(key, signer, days, now, &x, e);
     if (r == 0) {
         CHECK(X509_set_subject_name(x, subject) == 1);
@@ -241,12 +254,8 @@ static int server_leaf(X509_NAME *subject, GENERAL_NAMES *san, EVP_PKEY *key,
     if (r == 0)
         r = add_san(x, san, e);
     if (r == 0)
-        r = finish(x, signer, e);
+        r = finish(&x, signer, out, e);
     GENERAL_NAMES_free(san);
-    if (r < 0)
-        X509_free(x);
-    else
-        *out = x;
     return r;
 }
 
@@ -272,7 +281,9 @@ int make_again(const X509 *old, const struct cert_names *names, EVP_PKEY *subjec
 int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signer *signer, int days,
     time_t now, X509 **out, struct err *e)
 {
-    X509 *x = NULL;
+    static const struct extension usage[] = {{NID_basic_constraints, "critical,CA:FALSE"},
+        {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "clientAuth"}, {0}};
+    _cleanup_x509_ X509 *x = NULL;
     struct make_subject s = {.common_name = name};
     int r = names_check_client(name, e);
     if (r == 0)
@@ -280,19 +291,8 @@ int make_client(const char *name, EVP_PKEY *subject_key, const struct make_signe
     if (r == 0)
         r = fill_name(X509_get_subject_name(x), &s, e);
     if (r == 0)
-        r = add_text_ext(x, x, NID_basic_constraints, "critical,CA:FALSE", e);
-    if (r == 0)
-        r = add_text_ext(x, x, NID_key_usage, "critical,digitalSignature", e);
-    if (r == 0)
-        r = add_text_ext(x, x, NID_ext_key_usage, "clientAuth", e);
-    if (r == 0)
-        r = finish(x, signer, e);
-    if (r < 0) {
-        X509_free(x);
-        return r;
-    }
-    *out = x;
-    return 0;
+        r = add_extensions(x, usage, e);
+    return r < 0 ? r : finish(&x, signer, out, e);
 }
 
 int make_request(const struct make_subject *s, const struct cert_names *names, EVP_PKEY *key,

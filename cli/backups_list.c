@@ -210,8 +210,7 @@ void backups_list_print(const struct cli *cli, const json_t *last)
         incomplete += good && !json_get_true(item, "complete");
         others += !good;
     }
-    table_print(t, output_width());
-    table_free(t);
+    table_end(t);
     print_binlog(cli, last);
     if (incomplete > 0)
         output_say(2,

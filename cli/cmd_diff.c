@@ -57,8 +57,7 @@ static void print_difference(const struct cli *cli, const json_t *item, const js
             cli_time(cli, one, "other_newest", SHOWN_SECOND, "-", newest)};
         table_add(t, cells);
     }
-    table_print(t, output_width());
-    table_free(t);
+    table_end(t);
 }
 
 static bool tell_diff(struct cli *cli, const json_t *line, void *ctx)

@@ -51,8 +51,7 @@ static void print_tables(const struct cli *cli, const json_t *tables)
         const char *cells[] = {name, rows, cli_time(cli, one, "newest", SHOWN_SECOND, "-", newest)};
         table_add(t, cells);
     }
-    table_print(t, output_width());
-    table_free(t);
+    table_end(t);
 }
 
 static bool tell_info(struct cli *cli, const json_t *line, void *ctx)

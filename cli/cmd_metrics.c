@@ -11,14 +11,10 @@
 
 #define TIMEOUT_MS 5000
 
-/* The answer of a program to "status", NULL if it does not answer: that is a metric, not a failure.
- */
-static json_t *ask(const char *socket_path)
+/* NULL if it does not answer: that is a metric, not a failure. */
+static json_t *ask(const struct config *c, const char *section)
 {
-    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
-    int r = control_call(socket_path, TIMEOUT_MS, request, &answer, NULL);
-    json_decref(request);
-    return r == 0 ? answer : NULL;
+    return control_status(config_str(c, section, NULL, "control_socket"), TIMEOUT_MS, NULL);
 }
 
 static int run_metrics(struct cli *cli, int argc, char **argv)
@@ -27,8 +23,7 @@ static int run_metrics(struct cli *cli, int argc, char **argv)
     const struct config *c = code == EXIT_GOOD ? cli_config(cli) : NULL;
     if (!c)
         return code != EXIT_GOOD ? code : EXIT_FAILED;
-    _cleanup_json_ json_t *proxy = ask(config_str(c, "proxy", NULL, "control_socket"));
-    _cleanup_json_ json_t *keeper = ask(config_str(c, "backup", NULL, "control_socket"));
+    _cleanup_json_ json_t *proxy = ask(c, "proxy"), *keeper = ask(c, "backup");
     if (cli->json) {
         cli_print_new(json_pack("{s:O?, s:O?}", "proxy", proxy, "keeper", keeper));
     } else {

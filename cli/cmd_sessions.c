@@ -107,9 +107,7 @@ static void print_sessions(const struct cli *cli, const json_t *answer)
         add_row(cli, t, s);
     if (json_array_size(sessions) == 0)
         printf("%s\n", tr(cli, "Nobody is connected."));
-    else
-        table_print(t, output_width());
-    table_free(t);
+    table_end(t);
 }
 
 static int run_sessions(struct cli *cli, int argc, char **argv)

@@ -53,11 +53,9 @@ static void print_board(const struct cli *cli, const json_t *answer)
     }
     if (json_array_size(list) == 0)
         printf("%s\n", tr(cli, "Nobody has come yet."));
-    else
-        table_print(t, output_width());
+    table_end(t);
     if (all > 0)
         printf(tr(cli, "\n%d of %d use TLS.\n"), done, all);
-    table_free(t);
 }
 
 static int tell_proxy(struct cli *cli, const char *address, const char *name)

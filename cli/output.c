@@ -17,7 +17,8 @@
 #define COLUMN_MIN 4 /* cut no column below this */
 #define BELOW      4 /* where begins what stands below its row */
 
-size_t output_width(void)
+/* Columns of the terminal on standard output ($COLUMNS first); 0 when it is not a terminal. */
+static size_t output_width(void)
 {
     const char *columns = getenv("COLUMNS");
     struct winsize ws;
@@ -386,4 +387,11 @@ void table_free(struct table *t)
     free(t->spare);
     free(t->below);
     free(t);
+}
+
+void table_end(struct table *t)
+{
+    if (t->rows > 1)
+        table_print(t, output_width());
+    table_free(t);
 }

@@ -12,9 +12,6 @@
 
 #include "common/error.h"
 
-/* Columns of the terminal on standard output ($COLUMNS first); 0 when it is not a terminal. */
-size_t output_width(void);
-
 /* malloc'ed copy of s in which control characters and bytes that are not UTF-8 are "?": names come
  * from clients, and a terminal obeys escape sequences. NULL gives "". */
 char *output_safe(const char *s) MUSTCHECK;
@@ -41,7 +38,7 @@ char *output_words(enum lang lang, const json_t *object, const char *key) MUSTCH
 /* A member as a number; fallback if missing or no number. */
 int64_t output_number(const json_t *object, const char *key, int64_t fallback);
 
-/* A table: create with its headings, add rows, print, free. */
+/* A table: create with its headings, add rows, end. */
 struct table;
 /* headings: NULL-terminated; "<" in front = left (default), ">" = right-aligned, "!" = what
  * the question is about: cut only where nothing else is left to cut;
@@ -56,5 +53,7 @@ bool output_colour(void);
  * fits. */
 void table_print(const struct table *t, size_t width);
 void table_free(struct table *t);
+/* Prints it as wide as the terminal is, if it has a row below its headings, and frees it. */
+void table_end(struct table *t);
 
 #endif

@@ -15,12 +15,10 @@
 json_t *status_backup_ask(struct cli *cli)
 {
     const struct config *c = cli_config(cli);
-    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
-    int r = c ? control_call(config_str(c, "backup", NULL, "control_socket"), TIMEOUT_MS, request,
-                    &answer, NULL)
-              : -1;
-    json_decref(request);
-    return r == 0 ? answer : json_null();
+    json_t *answer = c ? control_status(
+                             config_str(c, "backup", NULL, "control_socket"), TIMEOUT_MS, NULL)
+                       : NULL;
+    return answer ? answer : json_null();
 }
 
 static void print_now(FILE *f, const struct cli *cli, const json_t *keeper, const char *label)

@@ -217,3 +217,10 @@ int control_call(
         *answer = got;
     return r;
 }
+
+json_t *control_status(const char *socket_path, int timeout_ms, struct err *e)
+{
+    _cleanup_json_ json_t *request = json_pack("{s:s}", "cmd", "status");
+    json_t *answer = NULL;
+    return control_call(socket_path, timeout_ms, request, &answer, e) == 0 ? answer : NULL;
+}

@@ -42,5 +42,8 @@ int control_refused(json_t **answer, struct err *e) MUSTCHECK;
 /* Both. */
 int control_call(const char *socket_path, int timeout_ms, const json_t *request, json_t **answer,
     struct err *e) MUSTCHECK;
+/* The program's answer to "status", a new reference; NULL: it did not answer, and e (or NULL) says
+ * why. */
+json_t *control_status(const char *socket_path, int timeout_ms, struct err *e) MUSTCHECK;
 
 #endif

@@ -45,17 +45,13 @@ static json_t *unknown(json_t *words)
 static json_t *ask_proxy(const char *socket)
 {
     struct err e = {0};
-    _cleanup_json_ json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
-    int r = control_call(socket, PROXY_MS, request, &answer, &e);
-    json_t *idle = json_object_get(answer, "idle"), *said;
-    if (r == 0 && json_is_object(idle)) {
-        said = json_incref(idle);
-        json_object_set_new(said, "known", json_true());
-    } else {
-        said = unknown(r < 0 ? error_phrase_json(&e)
-                             : phrase_of(N_("the proxy's answer says nothing about being idle")));
-    }
-    return said;
+    _cleanup_json_ json_t *answer = control_status(socket, PROXY_MS, &e);
+    json_t *idle = json_object_get(answer, "idle");
+    if (!json_is_object(idle))
+        return unknown(answer ? phrase_of(N_("the proxy's answer says nothing about being idle"))
+                              : error_phrase_json(&e));
+    json_object_set_new(idle, "known", json_true());
+    return json_incref(idle);
 }
 
 static int ask_counters(struct look *l, json_t **out, struct err *e)

@@ -106,14 +106,14 @@ static int write_client(struct cert_run *run, const struct client_files *f, EVP_
     _cleanup_free_ char *line = xasprintf("%s\n", password);
     if (r == 0)
         r = file_mkdirs(f->dir, 0700, e);
-    if (r == 0)
-        r = file_publish(f->key, key_pem, key_len, 0600, e);
-    if (r == 0)
-        r = file_publish(f->p12, p12, p12_len, 0600, e);
-    if (r == 0)
-        r = file_publish(f->password, line, strlen(line), 0600, e);
-    if (r == 0)
-        r = file_publish(f->pem, pem, pem_len, 0644, e);
+    const struct {
+        const char *path, *data;
+        size_t len;
+        mode_t mode;
+    } files[] = {{f->key, key_pem, key_len, 0600}, {f->p12, p12, p12_len, 0600},
+        {f->password, line, strlen(line), 0600}, {f->pem, pem, pem_len, 0644}};
+    for (size_t i = 0; r == 0 && i < sizeof files / sizeof files[0]; i++)
+        r = file_publish(files[i].path, files[i].data, files[i].len, files[i].mode, e);
     explicit_bzero(line, strlen(line));
     pem_wipe(key_pem, key_len);
     pem_wipe(p12, p12_len);

@@ -226,24 +226,14 @@ char *cert_colons(const char *hex)
     return s;
 }
 
-static void append_all(json_t *to, char **list)
-{
-    for (char **p = list; *p != NULL; p++)
-        json_array_append_new(to, json_string(*p));
-}
-
-static json_t *names_json(const struct cert_info *i)
+/* The members of both lists; b may be NULL. */
+static json_t *list_json(char **a, char **b)
 {
     json_t *all = json_array();
-    append_all(all, i->dns);
-    append_all(all, i->ip);
-    return all;
-}
-
-static json_t *permitted_json(const struct cert_info *i)
-{
-    json_t *all = json_array();
-    append_all(all, i->permitted);
+    for (; *a != NULL; a++)
+        json_array_append_new(all, json_string(*a));
+    for (; b != NULL && *b != NULL; b++)
+        json_array_append_new(all, json_string(*b));
     return all;
 }
 
@@ -270,9 +260,9 @@ json_t *cert_json(const struct cert_info *i, unsigned warnings, time_t now)
     json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:s, s:s, s:b, s:o, s:o}", "subject",
         i->subject, "issuer", i->issuer, "serial", i->serial, "not_before",
         time_json(i->not_before), "not_after", time_json(i->not_after), "days_left",
-        cert_info_days_left(i, now), "names", names_json(i), "key", i->key, "fingerprint_sha256",
-        i->fingerprint_sha256, "is_ca", i->is_ca, "permitted", permitted_json(i), "warnings",
-        warnings_json(warnings));
+        cert_info_days_left(i, now), "names", list_json(i->dns, i->ip), "key", i->key,
+        "fingerprint_sha256", i->fingerprint_sha256, "is_ca", i->is_ca, "permitted",
+        list_json(i->permitted, NULL), "warnings", warnings_json(warnings));
     CHECK(o != NULL);
     return o;
 }

@@ -12,14 +12,6 @@
 
 #define ASK_MS 3000
 
-static json_t *ask(const char *socket_path, struct err *e)
-{
-    json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
-    int r = control_call(socket_path, ASK_MS, request, &answer, e);
-    json_decref(request);
-    return r == 0 ? answer : NULL;
-}
-
 /* The gate's own warnings and those about its certificate: in words already. */
 static void warnings(struct doctor *d, const json_t *of, const char *fix)
 {
@@ -52,7 +44,7 @@ static void proxy(struct doctor *d, const struct config *c)
     struct err e = {0};
     bool wanted = config_bool(c, "backup", NULL, "ask_proxy");
     d->proxy_told = true;
-    d->proxy = ask(config_str(c, "proxy", NULL, "control_socket"), &e);
+    d->proxy = control_status(config_str(c, "proxy", NULL, "control_socket"), ASK_MS, &e);
     if (!d->proxy) {
         doctor_tell_err(d, wanted ? DOCTOR_CRITICAL : DOCTOR_WARNING, "proxy", &e,
             tr(d->cli, "systemctl start elexgate-proxy; its log says why it does not run"));
@@ -74,7 +66,7 @@ static void keeper(struct doctor *d, const struct config *c)
 {
     struct err e = {0};
     bool wanted = config_str(c, "backup", NULL, "schedule") != NULL;
-    d->keeper = ask(config_str(c, "backup", NULL, "control_socket"), &e);
+    d->keeper = control_status(config_str(c, "backup", NULL, "control_socket"), ASK_MS, &e);
     if (d->keeper) {
         doctor_tell(d, DOCTOR_GOOD, "keeper", tr(d->cli, "the keeper runs"), NULL);
         audit(d, d->keeper);

@@ -40,8 +40,7 @@ static void print_parts(const struct cli *cli, const json_t *parts)
             shown_bytes(cli->lang, (uint64_t)output_number(replaces, "bytes", 0), now, sizeof now)};
         table_add(t, cells);
     }
-    table_print(t, output_width());
-    table_free(t);
+    table_end(t);
 }
 
 static int64_t gone(const json_t *row)
@@ -95,8 +94,7 @@ static void print_rows(const struct cli *cli, const json_t *plan)
         const char *cells[] = {table, now, then, lost};
         table_add(t, cells);
     }
-    table_print(t, output_width());
-    table_free(t);
+    table_end(t);
     free(sorted);
     if (n > ROWS_SHOWN)
         printf(tr(cli, "and %zu more tables\n"), n - ROWS_SHOWN);

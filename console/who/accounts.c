@@ -72,12 +72,10 @@ static int load(struct accounts *a, struct err *e)
 /* Publishes next and adopts it; takes over the reference. On failure all stays as it was. */
 static int adopt(struct accounts *a, json_t *next, struct err *e)
 {
-    json_t *all = json_pack("{sO}", "accounts", next);
-    char *text = json_dumps(all, JSON_INDENT(1));
+    _cleanup_json_ json_t *all = json_pack("{sO}", "accounts", next);
+    _cleanup_free_ char *text = json_dumps(all, JSON_INDENT(1));
     CHECK(text);
     int r = file_publish(a->path, text, strlen(text), 0600, e);
-    free(text);
-    json_decref(all);
     if (r < 0) {
         json_decref(next);
         return r;
@@ -253,6 +251,32 @@ static void sort(json_t *list)
         (void)json_array_append_new(list, sorted[i]);
 }
 
+/* A copy of the list, to be changed, and the account in it, or NULL. Nobody else changes anything
+ * until end_change. */
+static json_t *begin_change(struct accounts *a, const char *name, size_t *index, json_t **account)
+{
+    pthread_mutex_lock(&a->lock);
+    json_t *next = json_deep_copy(a->list);
+    *account = find_account(next, name, index);
+    return next;
+}
+
+/* The copy becomes the list where r is 0, and goes otherwise. */
+static int end_change(struct accounts *a, json_t *next, int r, struct err *e)
+{
+    if (r == 0)
+        r = adopt(a, next, e);
+    else
+        json_decref(next);
+    pthread_mutex_unlock(&a->lock);
+    return r;
+}
+
+static int err_no_account(struct err *e, const char *name)
+{
+    return err_set(e, ENOENT, "there is no account %s", name);
+}
+
 static void stamp_password(json_t *account, const char *hash)
 {
     char now[CLOCK_ISO_LEN];
@@ -305,17 +329,10 @@ int accounts_set_password(struct accounts *a, const char *name, const char *pass
     int r = hash_password(a, password, hash, e);
     if (r < 0)
         return r;
-    pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
-    if (account) {
+    json_t *account, *next = begin_change(a, name, NULL, &account);
+    if (account)
         stamp_password(account, hash);
-        r = adopt(a, next, e);
-    } else {
-        json_decref(next);
-        r = err_set(e, ENOENT, "there is no account %s", name);
-    }
-    pthread_mutex_unlock(&a->lock);
-    return r;
+    return end_change(a, next, account ? 0 : err_no_account(e, name), e);
 }
 
 /* change: what happens to the account at index of the copied list. */
@@ -323,22 +340,15 @@ static int change(struct accounts *a, const char *name,
     void (*fn)(json_t *list, size_t index, int value), int value, struct err *e)
 {
     size_t index;
-    pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list);
-    int r = 0;
-    if (!find_account(next, name, &index)) {
-        r = err_set(e, ENOENT, "there is no account %s", name);
-    } else {
-        fn(next, index, value);
-        if (count_admins(next) == 0)
-            r = err_set(e, EPERM, "the last admin stays: nobody could change anything without one");
-    }
-    if (r == 0)
-        r = adopt(a, next, e);
-    else
-        json_decref(next);
-    pthread_mutex_unlock(&a->lock);
-    return r;
+    json_t *account, *next = begin_change(a, name, &index, &account);
+    if (!account)
+        return end_change(a, next, err_no_account(e, name), e);
+    fn(next, index, value);
+    int r = count_admins(next) > 0
+                ? 0
+                : err_set(
+                      e, EPERM, "the last admin stays: nobody could change anything without one");
+    return end_change(a, next, r, e);
 }
 
 static void put_role(json_t *list, size_t index, int role)
@@ -403,15 +413,9 @@ static int use_code(json_t *account, const char *typed)
 
 int accounts_check_code(struct accounts *a, const char *name, const char *code, struct err *e)
 {
-    pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
-    int r = account && *json_get_text(account, "totp") ? use_code(account, code) : 1;
-    if (r == 0)
-        r = adopt(a, next, e); /* first on the disk: it may not be used twice */
-    else
-        json_decref(next);
-    pthread_mutex_unlock(&a->lock);
-    return r;
+    json_t *account, *next = begin_change(a, name, NULL, &account);
+    int r = *json_get_text(account, "totp") ? use_code(account, code) : 1;
+    return end_change(a, next, r, e); /* first on the disk: it may not be used twice */
 }
 
 static json_t *make_recovery(char recovery[static RECOVERY_CODES][RECOVERY_LEN])
@@ -432,24 +436,17 @@ static json_t *make_recovery(char recovery[static RECOVERY_CODES][RECOVERY_LEN])
 static int put_code(struct accounts *a, const char *name, const char *secret, uint64_t step,
     json_t *hashes, struct err *e)
 {
-    pthread_mutex_lock(&a->lock);
-    json_t *next = json_deep_copy(a->list), *account = find_account(next, name, NULL);
-    int r = account ? 0 : err_set(e, ENOENT, "there is no account %s", name);
-    if (r == 0 && secret) {
+    json_t *account, *next = begin_change(a, name, NULL, &account);
+    if (account && secret) {
         (void)json_object_set_new(account, "totp", json_string(secret));
         (void)json_object_set_new(account, "totp_step", json_integer((json_int_t)step));
         (void)json_object_set(account, "recovery", hashes);
-    } else if (r == 0) {
+    } else if (account) {
         (void)json_object_del(account, "totp");
         (void)json_object_del(account, "totp_step");
         (void)json_object_del(account, "recovery");
     }
-    if (r == 0)
-        r = adopt(a, next, e);
-    else
-        json_decref(next);
-    pthread_mutex_unlock(&a->lock);
-    return r;
+    return end_change(a, next, account ? 0 : err_no_account(e, name), e);
 }
 
 int accounts_set_code(struct accounts *a, const char *name, const char *secret, uint64_t step,

@@ -289,14 +289,11 @@ static void check_proxy(struct doctor *d)
     if (!socket)
         return;
     struct err e = {0};
-    json_t *request = json_pack("{ss}", "cmd", "status"), *answer = NULL;
-    int r = control_call(socket, 3000, request, &answer, &e);
-    json_decref(request);
-    tell_check(d, "proxy", r == 0,
-        r == 0 ? phrase_of(N_("the proxy answers")) : error_phrase_json(&e),
+    _cleanup_json_ json_t *answer = control_status(socket, 3000, &e);
+    tell_check(d, "proxy", answer != NULL,
+        answer ? phrase_of(N_("the proxy answers")) : error_phrase_json(&e),
         phrase_of(N_(
             "start elexgate-proxy, or set ask_proxy = no in [backup] if clients do not come through it")));
-    json_decref(answer);
 }
 
 static void check_hook(struct doctor *d, const char *event)

@@ -118,10 +118,8 @@ static void check_accounts(struct doctor *d)
  * none. */
 static char *gate_leaf(const char *proxy_socket)
 {
-    _cleanup_json_ json_t *request = json_pack("{s:s}", "cmd", "status"), *answer = NULL;
-    if (control_call(proxy_socket, ASK_MS, request, &answer, NULL) < 0)
-        return NULL;
-    return xstrdup(json_get_str(json_object_get(answer, "certificate"), "fingerprint_sha256"));
+    _cleanup_json_ json_t *status = control_status(proxy_socket, ASK_MS, NULL);
+    return xstrdup(json_get_str(json_object_get(status, "certificate"), "fingerprint_sha256"));
 }
 
 static bool same(const uint8_t *leaf, const char *hex)
