@@ -49,22 +49,21 @@ static int reload_keeper(struct cli *cli, bool force, json_t *answer)
 {
     static const char *const lists[] = {"changed", "restart_needed"};
     const char *socket = config_str(cli_config(cli), "backup", NULL, "control_socket");
-    json_t *request = json_pack("{s:s, s:b}", "cmd", "reload", "force", force), *keeper = NULL, *v;
+    _cleanup_json_ json_t *request = json_pack("{s:s, s:b}", "cmd", "reload", "force", force),
+                          *keeper = NULL;
     struct err e = {0};
     int r = control_call(socket, TIMEOUT_MS, request, &keeper, &e);
-    json_decref(request);
     if (r == -ENOENT || r == -ECONNREFUSED)
         return EXIT_GOOD;
     if (r < 0)
         return cli_fail(cli, exit_code_of_call(err_prefix(&e, r, "elexgate-keeper")), &e);
     for (size_t l = 0; l < 2; l++) {
-        json_t *all = json_object_get(answer, lists[l]);
+        json_t *all = json_object_get(answer, lists[l]), *v;
         size_t i;
         json_array_foreach (json_object_get(keeper, lists[l]), i, v)
             if (!has(all, v))
                 json_array_append(all, v);
     }
-    json_decref(keeper);
     return EXIT_GOOD;
 }
 

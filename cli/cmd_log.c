@@ -45,10 +45,10 @@ static json_t *request_for(const struct view *v, const struct source *s)
 /* One answer; *more is set when there are further lines. */
 static int ask(struct view *v, struct source *s, const char *socket, bool *more, struct err *e)
 {
-    json_t *request = request_for(v, s), *answer = NULL, *line;
+    _cleanup_json_ json_t *request = request_for(v, s), *answer = NULL;
+    json_t *line;
     size_t i;
     int r = control_call(socket, TIMEOUT_MS, request, &answer, e);
-    json_decref(request);
     if (r < 0)
         return r;
     s->next = output_number(answer, "next", 0);
@@ -57,7 +57,6 @@ static int ask(struct view *v, struct source *s, const char *socket, bool *more,
         json_object_set_new(line, "program", json_string(s->program));
         json_array_append(v->lines, line);
     }
-    json_decref(answer);
     return 0;
 }
 

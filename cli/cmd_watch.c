@@ -83,7 +83,7 @@ static void print_event(json_t *event)
 static int stream(struct cli *cli, struct control *c, int64_t count)
 {
     for (int64_t seen = 0; count == 0 || seen < count;) {
-        json_t *object = NULL;
+        _cleanup_json_ json_t *object = NULL;
         struct err e = {0};
         int r = control_receive(c, &object, &e);
         if (r < 0)
@@ -91,16 +91,13 @@ static int stream(struct cli *cli, struct control *c, int64_t count)
         bool is_event = json_object_get(object, "event") != NULL;
         if (json_is_false(json_object_get(object, "ok"))) {
             (void)error_phrase_take(&e, EIO, object);
-            int code = cli_fail(cli, EXIT_FAILED, &e);
-            json_decref(object);
-            return code;
+            return cli_fail(cli, EXIT_FAILED, &e);
         }
         if (is_event && cli->json)
             cli_print_json(object);
         else if (is_event)
             print_event(object);
         seen += is_event;
-        json_decref(object);
         if (ferror(stdout))
             return EXIT_GOOD;
     }
@@ -126,7 +123,7 @@ static int run_watch(struct cli *cli, int argc, char **argv)
     json_t *events = parse_events(cli, events_text);
     if (!events)
         return EXIT_USAGE;
-    json_t *request = json_pack(
+    _cleanup_json_ json_t *request = json_pack(
         "{s:s, s:o, s:I}", "cmd", "watch", "events", events, "interval_ms", (json_int_t)interval);
     CHECK(request);
     code = cli_connect(cli, CLI_PROXY, CONNECT_TIMEOUT_MS, &c);
@@ -136,7 +133,6 @@ static int run_watch(struct cli *cli, int argc, char **argv)
                                                 : stream(cli, c, count);
     }
     control_close(c);
-    json_decref(request);
     return code;
 }
 

@@ -145,20 +145,17 @@ static void cancel(void *ctx)
     (void)r; /* it has just ended by itself */
 }
 
-int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void *ctx, bool *told)
+int job_stream_keeper(struct cli *cli, json_t *asked, job_stream_fn *fn, void *ctx, bool *told)
 {
+    _cleanup_json_ json_t *request = asked, *answer = NULL;
     const struct config *c = cli_config(cli);
     struct control *control = NULL;
     struct err e = {0};
-    _cleanup_json_ json_t *answer = NULL;
     *told = true;
-    if (!c) {
-        json_decref(request);
+    if (!c)
         return EXIT_FAILED;
-    }
     const char *socket = config_str(c, "backup", NULL, "control_socket");
     if (control_connect(socket, ANSWER_MS, &control, NULL) < 0) {
-        json_decref(request);
         *told = false;
         return EXIT_UNREACHABLE;
     }
@@ -166,7 +163,6 @@ int job_stream_keeper(struct cli *cli, json_t *request, job_stream_fn *fn, void 
     json_object_set_new(request, "follow", json_true());
     grant_by_hand(socket, request);
     int r = control_send(control, request, &e);
-    json_decref(request);
     if (r == 0)
         r = control_receive(control, &answer, &e);
     struct stream s = {.fn = fn, .ctx = ctx};

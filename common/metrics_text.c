@@ -72,17 +72,13 @@ struct out {
     int64_t now_ms;
 };
 
-static void family(struct out *o, const char *name, const char *type, const char *help)
-{
-    if (o->family && strcmp(o->family, name) == 0)
-        return;
-    o->family = name;
-    fprintf(o->f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void sample(struct out *o, const char *name, const char *labels, double value)
+static void sample(struct out *o, const char *name, const char *type, const char *help,
+    const char *labels, double value)
 {
     bool whole = value > -9e15 && value < 9e15 && value == (double)(int64_t)value;
+    if (!o->family || strcmp(o->family, name) != 0)
+        fprintf(o->f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    o->family = name;
     fprintf(o->f, whole ? "%s%s %.0f\n" : "%s%s %.15g\n", name, labels, value);
 }
 
@@ -98,21 +94,7 @@ static void put_label(FILE *f, const char *name, const char *value)
     fputc('"', f);
 }
 
-static char *label(const char *name, const char *value)
-{
-    char *text = NULL;
-    size_t n;
-    FILE *f = open_memstream(&text, &n);
-    CHECK(f);
-    fputc('{', f);
-    put_label(f, name, value);
-    fputc('}', f);
-    CHECK(fclose(f) == 0);
-    return text;
-}
-
-/* Members of an object, as labels of their names. */
-static char *labels_of(const json_t *object, const char *const *names, size_t count)
+static char *labels_of(const char *const *names, const char *const *values, size_t count)
 {
     char *text = NULL;
     size_t n;
@@ -120,7 +102,7 @@ static char *labels_of(const json_t *object, const char *const *names, size_t co
     CHECK(f);
     for (size_t i = 0; i < count; i++) {
         fputc(i ? ',' : '{', f);
-        put_label(f, names[i], json_get_text(object, names[i]));
+        put_label(f, names[i], values[i]);
     }
     fputc('}', f);
     CHECK(fclose(f) == 0);
@@ -130,16 +112,14 @@ static char *labels_of(const json_t *object, const char *const *names, size_t co
 /* One gauge of its own. */
 static void gauge(struct out *o, const char *name, const char *help, double value)
 {
-    family(o, name, "gauge", help);
-    sample(o, name, "", value);
+    sample(o, name, "gauge", help, "", value);
 }
 
 static void gauge_by(struct out *o, const char *name, const char *help, const char *label_name,
     const char *label_value, double value)
 {
-    _cleanup_free_ char *labels = label(label_name, label_value);
-    family(o, name, "gauge", help);
-    sample(o, name, labels, value);
+    _cleanup_free_ char *labels = labels_of(&label_name, &label_value, 1);
+    sample(o, name, "gauge", help, labels, value);
 }
 
 static const json_t *find_member(const json_t *o, const char *path)
@@ -172,8 +152,7 @@ static void table(struct out *o, const struct metric *m, const json_t *status)
         if (!json_is_number(v) && !json_is_array(v))
             continue;
         double n = json_is_array(v) ? (double)json_array_size(v) : json_number_value(v);
-        family(o, head->name, head->type, head->help);
-        sample(o, m->name, m->labels, n * m->scale);
+        sample(o, m->name, head->type, head->help, m->labels, n * m->scale);
     }
 }
 
@@ -189,10 +168,9 @@ static void refused(struct out *o, const json_t *status)
     const char *reason;
     json_t *v, *by = json_object_get(json_object_get(status, "totals"), "refused_by");
     json_object_foreach (by, reason, v) {
-        _cleanup_free_ char *labels = label("reason", reason);
-        family(o, "elexgate_connections_refused_total", "counter",
-            "Connections that were turned away, by reason.");
-        sample(o, "elexgate_connections_refused_total", labels, json_number_value(v));
+        _cleanup_free_ char *labels = labels_of((const char *const[]){"reason"}, &reason, 1);
+        sample(o, "elexgate_connections_refused_total", "counter",
+            "Connections that were turned away, by reason.", labels, json_number_value(v));
     }
 }
 
@@ -355,16 +333,18 @@ static void notify(struct out *o, const json_t *s)
 static char *finding_labels(const json_t *f)
 {
     const char *names[3 + LANG_COUNT] = {"code", "level", "title"};
-    char own[LANG_COUNT][12];
-    _cleanup_json_ json_t *o = json_deep_copy(f);
+    const char *values[3 + LANG_COUNT] = {text(f, "code"), text(f, "level"), text(f, "title")};
+    char own[LANG_COUNT][12], *title[LANG_COUNT] = {0};
     size_t n = 3;
     for (enum lang lang = LANG_DE; lang < LANG_COUNT; lang++) {
-        _cleanup_free_ char *title = phrase_in(lang, f, "title");
         snprintf(own[lang], sizeof own[lang], "title_%s", lang_code(lang));
-        (void)json_object_set_new(o, own[lang], json_text(title));
-        names[n++] = own[lang];
+        names[n] = own[lang];
+        values[n++] = title[lang] = phrase_in(lang, f, "title");
     }
-    return labels_of(o, names, n);
+    char *labels = labels_of(names, values, n);
+    for (enum lang lang = LANG_DE; lang < LANG_COUNT; lang++)
+        free(title[lang]);
+    return labels;
 }
 
 /* The keeper's verdict: what is found is 1. The title has no arguments, so that one series is one
@@ -385,9 +365,9 @@ static void findings(struct out *o, const json_t *s)
     }
     json_array_foreach (all, i, f) {
         _cleanup_free_ char *labels = finding_labels(f);
-        family(o, "elexgate_finding", "gauge", "1: this is wrong; see docs/metrics.md.");
         if (strcmp(before, text(f, "code")) != 0)
-            sample(o, "elexgate_finding", labels, 1);
+            sample(o, "elexgate_finding", "gauge", "1: this is wrong; see docs/metrics.md.", labels,
+                1);
         before = text(f, "code");
     }
 }
@@ -419,9 +399,8 @@ static void programs(struct out *o, const char *const *names, const json_t *cons
         if (status[i]) {
             _cleanup_free_ char *labels = xasprintf(
                 "{program=\"%s\",version=\"%s\"}", names[i], text(status[i], "version"));
-            family(
-                o, "elexgate_build_info", "gauge", "Always 1; the label says which version runs.");
-            sample(o, "elexgate_build_info", labels, 1);
+            sample(o, "elexgate_build_info", "gauge",
+                "Always 1; the label says which version runs.", labels, 1);
         }
 }
 
@@ -429,10 +408,9 @@ static void audits(struct out *o, const char *const *names, const json_t *const 
 {
     for (size_t i = 0; i < 2; i++)
         if (json_is_number(find_member(status[i], "audit.lost"))) {
-            _cleanup_free_ char *labels = label("program", names[i]);
-            family(o, "elexgate_audit_lost_total", "counter",
-                "Lines of the audit log that could not be written.");
-            sample(o, "elexgate_audit_lost_total", labels,
+            _cleanup_free_ char *labels = labels_of((const char *const[]){"program"}, &names[i], 1);
+            sample(o, "elexgate_audit_lost_total", "counter",
+                "Lines of the audit log that could not be written.", labels,
                 json_number_value(find_member(status[i], "audit.lost")));
         }
 }

@@ -72,7 +72,7 @@ static int add_pair(json_t *form, const char *pair, size_t n, struct err *e)
 
 int form_parse(const char *body, size_t len, json_t **out, struct err *e)
 {
-    json_t *form = json_object();
+    _cleanup_json_ json_t *form = json_object();
     int r = 0;
     for (size_t at = 0, fields = 0; at < len && r == 0;) {
         const char *amp = memchr(body + at, '&', len - at);
@@ -83,12 +83,9 @@ int form_parse(const char *body, size_t len, json_t **out, struct err *e)
             r = add_pair(form, body + at, n, e);
         at += n + 1;
     }
-    if (r < 0) {
-        json_decref(form);
-        return r;
-    }
-    *out = form;
-    return 0;
+    if (r == 0)
+        *out = json_incref(form);
+    return r;
 }
 
 /* Before the parser recurses: brackets outside of strings. */
@@ -115,14 +112,12 @@ int form_parse_json(const char *body, size_t len, json_t **out, struct err *e)
     json_error_t je;
     if (too_deep(body, len))
         return err_set(e, EINVAL, "the JSON is nested too deep");
-    json_t *form = json_loadb(body, len, JSON_REJECT_DUPLICATES, &je);
+    _cleanup_json_ json_t *form = json_loadb(body, len, JSON_REJECT_DUPLICATES, &je);
     if (!form)
         return err_set(e, EINVAL, "not JSON: %s", UTF8_SHORT(je.text, 100));
-    if (!json_is_object(form)) {
-        json_decref(form);
+    if (!json_is_object(form))
         return err_set(e, EINVAL, "a JSON object is expected");
-    }
-    *out = form;
+    *out = json_incref(form);
     return 0;
 }
 

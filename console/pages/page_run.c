@@ -138,7 +138,8 @@ void action_mark(struct request *rq)
 {
     const char *run = form_text(rq->form, "run"), *name = form_text(rq->form, "label");
     const char *how = form_text(rq->form, "how");
-    json_t *request = json_pack("{ssss}", "cmd", "mark", "which", run ? run : ""), *answer = NULL;
+    json_t *request = json_pack("{ssss}", "cmd", "mark", "which", run ? run : "");
+    _cleanup_json_ json_t *answer = NULL;
     struct err e = {0};
     bool un = how && strcmp(how, "unprotect") == 0;
     if (how && (un || strcmp(how, "protect") == 0))
@@ -162,5 +163,4 @@ void action_mark(struct request *rq)
             NULL);
     else
         answer_failed(rq, back, "keeper", &e);
-    json_decref(answer);
 }

@@ -104,7 +104,8 @@ static char *schedule_of_form(const json_t *form)
 
 static json_t *preview(struct request *rq, const char *schedule)
 {
-    json_t *answer = NULL, *list = json_array(), *at;
+    _cleanup_json_ json_t *answer = NULL, *list = json_array();
+    json_t *at;
     size_t i;
     struct err e = {0};
     /* not by ask_keeper: of a refusal the field is wanted too */
@@ -112,24 +113,18 @@ static json_t *preview(struct request *rq, const char *schedule)
         json_pack("{sssssi}", "cmd", "schedule-preview", "schedule", schedule, "count", PREVIEWS),
         ASK_MS, &answer, &e);
     if (r < 0) {
-        json_decref(list);
         _cleanup_free_ char *why = error_phrase_words(rq->lang, &e);
         return json_pack("{sbssss}", "ok", 0, "error", why, "wrong", why);
     }
     if (!json_get_true(answer, "ok")) {
         _cleanup_free_ char *words = phrase_in(rq->lang, answer, "error");
-        json_t *wrong = json_pack("{sbsssssO?}", "ok", 0, "error", words, "wrong", words, "field",
+        return json_pack("{sbsssssO?}", "ok", 0, "error", words, "wrong", words, "field",
             json_object_get(answer, "field"));
-        json_decref(list);
-        json_decref(answer);
-        return wrong;
     }
     json_array_foreach (json_object_get(answer, "next"), i, at)
         (void)json_array_append_new(list, json_pack("{sO}", "at", at));
     _cleanup_free_ char *words = phrase_in(rq->lang, answer, "words");
-    json_t *o = json_pack("{sbssso}", "ok", 1, "words", words, "next", list);
-    json_decref(answer);
-    return o;
+    return json_pack("{sbsssO}", "ok", 1, "words", words, "next", list);
 }
 
 /* GET /api/schedule-preview?minute=&hour=&day=&month=&weekday= */
@@ -153,7 +148,8 @@ json_t *model_schedule_preview(struct request *rq)
 /* What the next good run would remove: with the numbers of the query or the form, else as saved. */
 static json_t *prune(struct request *rq, const json_t *form)
 {
-    json_t *request = json_pack("{ss}", "cmd", "retention-preview"), *answer = NULL;
+    json_t *request = json_pack("{ss}", "cmd", "retention-preview");
+    _cleanup_json_ json_t *answer = NULL;
     struct err e = {0};
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const char *typed = form ? form_text(form, settings[i].field)
@@ -183,9 +179,7 @@ static json_t *prune(struct request *rq, const json_t *form)
                       : json_array_size(goes) == 1 ? "prune-one"
                                                    : "prune-some";
     _cleanup_free_ char *words = say(rq, key, "n", count, "size", size, NULL);
-    json_t *o = json_pack("{sbsssO}", "ok", 1, "words", words, "goes", goes);
-    json_decref(answer);
-    return o;
+    return json_pack("{sbsssO}", "ok", 1, "words", words, "goes", goes);
 }
 
 /* GET /api/retention-preview?keep=&keep_daily=... */
@@ -313,13 +307,11 @@ void action_schedule(struct request *rq)
         return;
     }
     if (form_flag(rq->form, "on")) { /* its words are better than those about the file */
-        json_t *wrong = preview(rq, schedule);
+        _cleanup_json_ json_t *wrong = preview(rq, schedule);
         if (json_object_get(wrong, "field")) {
             again(rq, xstrdup(json_get_text(wrong, "error")));
-            json_decref(wrong);
             return;
         }
-        json_decref(wrong);
     }
     utf8_copy(rq->object, sizeof rq->object, form_flag(rq->form, "on") ? schedule : "off");
     json_t *request = json_pack(
