@@ -543,6 +543,7 @@ def test_the_doctor_names_what_the_server_lacks(folder, server, logging_server):
     backup = Backup(folder / "c", logging_server, options={"binlog": {"archive": "yes"}}).account()
     good = findings(backup)
     assert good["binlog"]["good"] and good["grants"]["good"] and good["binlog-expiry"]["level"] == "warning" and "binlog-base" not in good
+    assert good["symbolic_links"]["level"] == "warning" and good["symbolic_links"]["fix"] == "symbolic_links = 0"
     backup.set("backup", method="dump")
     assert findings(backup)["binlog-base"]["fix"] == "set method = both in [backup]"
     backup.set("backup", method="both")
