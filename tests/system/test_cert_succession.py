@@ -178,3 +178,21 @@ def test_a_ca_that_may_have_none_below_it(folder):
     assert ended["cross_signed"] is False and len(o.trust()) == 1 and ended["certificate"]["days_left"] == 397
     new.write_text(o.trust()[0])
     assert o.openssl(new) and o.gnutls(new)
+
+
+def test_the_pages_own_certificate_has_dates_of_its_own(folder):
+    """--if-needed looks at them too, whatever the gate's are."""
+    office, page, config = Office(folder), folder / "tls/console", folder / "elexgate.ini"
+    config.write_text(f"[tls]\ncertificate = {folder}/tls/server.pem\nkey = {folder}/tls/server.key\n"
+                      f"[console]\nuser = daemon\ncertificate = {page}/server.pem\nkey = {page}/server.key\n")
+
+    def run(*args):
+        process.run([paths.CLI, "--config", config, "--json", "cert", *args], 60, env={**os.environ, **office.clock.env()})
+        return [x509.load_pem_x509_certificate((d / "server.pem").read_bytes()) for d in (folder / "tls", page)]
+
+    run("init", "--host", "praxis-server", "--no-reload")
+    gate, made = run("page", "--days", "20")
+    assert run("renew", "--if-needed") == [gate, made]
+    office.clock.days(15)
+    now, renewed = run("renew", "--if-needed")
+    assert now == gate and renewed != made and renewed.not_valid_after > datetime.datetime.now() + datetime.timedelta(300)

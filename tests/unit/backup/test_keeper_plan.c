@@ -757,7 +757,7 @@ static void test_what_takes_the_base_away(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct world w = with_base(rows[i].was, rows[i].timeline_was);
-        plan_ended(&w.plan, &(struct plan_end){.job = PLAN_BACKUP, .exit_code = EXIT_GOOD}, &w.now);
+        ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
         w.memory.prove_due = false;
         assert_lives(&w, 10 * SEC, PLAN_NOTHING);
         w.now.base = rows[i].base;

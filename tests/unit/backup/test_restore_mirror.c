@@ -36,6 +36,8 @@ ssize_t __wrap_copy_file_range(
 int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
 int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
 
+int __wrap___openat64_2(int dirfd, const char *name, int flags); /* openat() under FORTIFY */
+
 static const char *swapped; /* another file is put in this one's place before it is opened */
 
 int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
@@ -45,6 +47,11 @@ int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
         assert_int_equal(renameat(dirfd, "another", dirfd, name), 0);
     }
     return __real_openat64(dirfd, name, flags, mode);
+}
+
+int __wrap___openat64_2(int dirfd, const char *name, int flags)
+{
+    return __wrap_openat64(dirfd, name, flags, 0);
 }
 
 static char *at(const char *folder, const char *name)
