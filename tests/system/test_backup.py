@@ -440,7 +440,7 @@ def test_a_table_out_of_reach_is_named_and_all_else_copied(backup, folder, serve
     assert "(DATA DIRECTORY of a table)" in layout_words(backup)
     lines = backup.job("backup", "--now")
     warning = event(lines, "warning")[0]
-    assert warning["what"] == "table" and all(f"load_db/{n}" in warning["text"] for n in ("i ", "z ", "@")) and "Backup" in german(warning, "text"), warning
+    assert warning["what"] == "table" and all(f"load_db/{n}" in warning["text"] for n in ("i ", "z ", "@")) and "Sicherung" in german(warning, "text"), warning
     assert [a["type"] for a in lines[-1]["archives"]] == ["elexisdb"]
     there = {p.name for p in (unpack(backup.archives / archive_of(lines), folder / "there") / "load_db").iterdir()}
     assert "p#P#x.ibd" in there and "m.MYD" in there and not there & {"i.ibd", "i.isl", "z.ARZ"}

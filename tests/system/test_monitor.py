@@ -19,7 +19,7 @@ from lib.sealed import seal
 pytestmark = pytest.mark.sanitize
 MONITOR = paths.BUILD / "backup" / "elexgate-monitor"
 LAYOUT = struct.Struct("=IIII208sI2624s4096s")  # struct monitor_request
-ANSWER = struct.Struct("=iiqqQiBBBB400s")  # struct monitor_answer, with struct monitor_state in it
+ANSWER = struct.Struct("=iiqqQiBBBBi504s1500s")  # struct monitor_answer, with struct monitor_state and struct err in it
 EVENT = struct.Struct("=Iii")
 START, STOP, TRAIL, STOP_RESTORE, STATE, CONFIG, RELOAD, AUDIT, CLOSED, PEOPLE = range(10)
 KINDS = ("backup drill put-back alarm verify list info remove mark restore restore-plan restore-status open cert-renew notify "
@@ -52,7 +52,7 @@ class Monitor:
         data, got, _, _ = self.socket.recvmsg(ANSWER.size + 1, socket.CMSG_SPACE(16))
         if not data:
             return None
-        result, pid, *_, words = ANSWER.unpack(data)
+        result, pid, *_, words, _ = ANSWER.unpack(data)
         fd = struct.unpack("i", got[0][2])[0] if got else None
         return result, pid, words.split(b"\0")[0].decode(), fd
 

@@ -26,7 +26,7 @@ bool left_out_is(struct binlog_player *p, const char *schema, const char *table)
 {
     struct server_reply reply;
     _cleanup_free_ char *name = sql_name_table(schema, table);
-    if (json_get_str(p->missing, name) == NULL)
+    if (json_object_get(p->missing, name) == NULL)
         return false;
     _cleanup_free_ char *quoted = sql_name_quoted_table(schema, table);
     _cleanup_free_ char *sql = xasprintf("SELECT 1 FROM %s LIMIT 1", quoted);

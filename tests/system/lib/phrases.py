@@ -18,8 +18,8 @@ def catalogue(language):
 
 
 def words(language, phrase):
-    if isinstance(phrase, str):
-        return phrase
+    if isinstance(phrase, str):  # of several words: it may be a sentence
+        return catalogue(language).get(phrase, phrase) if " " in phrase else phrase
     if isinstance(phrase, dict):  # a moment of the clock on the wall, a number, or several phrases
         if "list" in phrase:
             return ", ".join(words(language, p) for p in phrase["list"])
