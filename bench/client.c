@@ -1,9 +1,7 @@
 #include "bench/client.h"
 #include <err.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-#include "certs/chain.h"
 #include "certs/client_map.h"
 #include "certs/info.h"
 #include "certs/pem.h"

@@ -8,9 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "certs/chain.h"
-#include "certs/info.h"
 #include "certs/pem.h"
-#include "common/file.h"
 
 #define DAY         ((time_t)86400)
 #define SERIAL_LEN  16

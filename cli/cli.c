@@ -8,7 +8,6 @@
 #include "cli/output.h"
 #include "common/error_phrase.h"
 #include "common/phrase.h"
-#include "common/utf8.h"
 #include "common/clock.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"

@@ -9,7 +9,6 @@
 #include "cli/job_stream.h"
 #include "cli/output.h"
 #include "common/json_get.h"
-#include "common/phrase.h"
 
 static void tell_folder(struct cli *cli, const json_t *last, bool init)
 {

@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "cli/job_stream.h"
 #include "cli/output.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 
 static int list_backups(struct cli *cli, const char *type)

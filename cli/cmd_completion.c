@@ -7,7 +7,6 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
-#include "common/json_get.h"
 
 #define WORD_MAX 64
 

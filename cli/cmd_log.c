@@ -10,7 +10,6 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "common/clock.h"
 #include "common/log_line.h"
 #include "common/units.h"
 #include "common/json_get.h"

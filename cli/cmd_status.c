@@ -10,7 +10,6 @@
 #include "cli/cert/cmd_cert.h"
 #include "cli/output.h"
 #include "cli/status_backup.h"
-#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/shown.h"
 

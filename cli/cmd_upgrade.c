@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "common/json_get.h"
-#include "common/clock.h"
 #include "common/shown.h"
 
 /* The proxy itself gives a new process 30 s. */

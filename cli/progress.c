@@ -5,7 +5,6 @@
 #include <unistd.h>
 #include "cli/job_stream.h"
 #include "cli/output.h"
-#include "common/clock.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/shown.h"

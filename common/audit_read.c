@@ -1,17 +1,13 @@
 #include "common/audit_read.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 
 #define LIMIT_DEFAULT 200
 #define ANSWER_MAX    (600 * 1024) /* a line of the protocol has at most 1 MiB */

@@ -3,12 +3,10 @@
  */
 #include "common/config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/config_internal.h"
-#include "common/lang.h"
 
 static bool same(const char *a, const char *b)
 {

@@ -4,7 +4,6 @@
 
 #include "common/json_lines.h"
 #include "common/error_phrase.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 
 static int deliver(

@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "common/clock.h"
-#include "common/lang.h"
-#include "common/utf8.h"
 
 #define GRACE_MS  3000
 #define FILES_MAX 4096

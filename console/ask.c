@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "common/json_lines.h"
 #include "link/grant.h"
 #include "link/rights.h"
 #include "common/json_get.h"

@@ -4,7 +4,6 @@
  * The main thread only waits for signals and looks after what is due; each connection has a thread
  * of its own.
  */
-#include <errno.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 #include "common/clock.h"
 #include "common/json_get.h"
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pwd.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>

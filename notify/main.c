@@ -18,7 +18,6 @@
 #include "common/json_lines.h"
 #include "common/phrase.h"
 #include "common/program.h"
-#include "common/utf8.h"
 #include "notify/message.h"
 
 #define INPUT_MAX (64u * 1024u)

@@ -5,7 +5,6 @@
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <string.h>
-#include "common/error.h"
 #include "common/json_get.h"
 
 #define NATIVE_LEN      20u

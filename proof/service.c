@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include "common/clock.h"
 #include "common/config.h"
-#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/log.h"
 #include "common/program.h"

@@ -1,6 +1,5 @@
 #include "proxy/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>

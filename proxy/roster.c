@@ -8,7 +8,6 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/log.h"
 #include "common/utf8.h"
 

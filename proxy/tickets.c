@@ -1,6 +1,5 @@
 #include "proxy/tickets.h"
 
-#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>

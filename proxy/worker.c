@@ -1,6 +1,5 @@
 #include "proxy/worker.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>

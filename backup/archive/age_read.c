@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "backup/archive/age_crypto.h"
-#include "common/config.h"
 #include "common/file.h"
 #include "common/lang.h"
 

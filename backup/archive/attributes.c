@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/xattr.h>
-#include "common/error.h"
 #include "common/utf8.h"
 
 #define VALUE_MAX 65536 /* the kernel's own limit for a value, and for the list of names */

@@ -8,13 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backup/archive/seal.h"
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/hex.h"
 #include "common/json_lines.h"
 #include "common/lang.h"
-#include "common/utf8.h"
 
 #define LEDGER_MAX  (256u * 1024 * 1024) /* a hundred years of many types */
 #define CHAIN_BEGIN ",\"chain\":\""

@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "backup/archive/attributes.h"
-#include "common/utf8.h"
 
 #define ATTEMPTS     3
 #define REST_NS      INT64_C(20000000)

@@ -8,7 +8,6 @@
 #include "backup/archive/parse_internal.h"
 #include "common/file.h"
 #include "common/reckoner.h"
-#include "common/utf8.h"
 
 #define WAITING (64u * 1024u) /* small frames go together */
 

@@ -9,7 +9,6 @@
 #include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/hex.h"
 #include "common/utf8.h"
 

@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backup/archive/stream.h"
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/lang.h"
-#include "common/utf8.h"
 
 /* Encrypted and no key here: the file's own size and hash are what can be compared. */
 static int whole_file(const char *path, const struct store_item *it, const struct verify_options *o,

@@ -15,7 +15,6 @@
 #include "common/exit_codes.h"
 #include "common/json_lines.h"
 #include "common/error_phrase.h"
-#include "common/file.h"
 #include "common/utf8.h"
 
 #define PROGRESS_MS 100

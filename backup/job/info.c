@@ -6,7 +6,6 @@
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/table_sums.h"
 #include "backup/server/server.h"
-#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/sql_name.h"
 

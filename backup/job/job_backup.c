@@ -13,7 +13,6 @@
 #include "backup/job/space.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/file.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"

@@ -16,7 +16,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/log.h"
 #include "common/notify_check.h"
 #include "common/error_phrase.h"

@@ -29,7 +29,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/error_phrase.h"
 #include "common/program.h"
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include "common/error_phrase.h"
 #include "common/file.h"
 #include "common/json_get.h"
 #include "common/json_lines.h"

@@ -7,7 +7,6 @@
 #include "backup/job/binlog/catalog.h"
 #include "backup/job/binlog/kept.h"
 #include "common/clock.h"
-#include "common/json_get.h"
 
 #define KEEP_MAX 100000
 

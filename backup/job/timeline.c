@@ -10,7 +10,6 @@
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/utf8.h"
 
 #define MINUTES_MAX (25 * 60) /* the day on which winter time begins */

@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include "common/audit.h"
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/json_lines.h"
 #include "common/json_get.h"
 #include "common/log_limit.h"
 #include "common/utf8.h"

@@ -10,7 +10,6 @@
 #include "backup/keeper/stream.h"
 #include "backup/keeper/tell.h"
 #include "backup/rules/archive_name.h"
-#include "common/audit.h"
 #include "common/clock.h"
 #include "common/error_phrase.h"
 #include "common/json_lines.h"

@@ -7,9 +7,6 @@
 #include <time.h>
 #include "backup/keeper/errand.h"
 #include "common/clock.h"
-#include "common/config_edit.h"
-#include "common/config_intent.h"
-#include "common/file.h"
 #include "common/json_lines.h"
 #include "common/phrase.h"
 #include "common/log.h"

@@ -9,8 +9,6 @@
 #include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
-#include "common/lang.h"
 #include "common/log.h"
 #include "common/utf8.h"
 

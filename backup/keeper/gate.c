@@ -7,7 +7,6 @@
 #include "common/error_phrase.h"
 #include "common/json_get.h"
 #include "common/log.h"
-#include "common/utf8.h"
 
 struct keeper_gate {
     struct keeper_jobs *jobs;

@@ -18,7 +18,6 @@
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/phrase.h"
 #include "common/log_ring.h"

@@ -11,7 +11,6 @@
 #include "backup/rules/restore_request.h"
 #include "common/clock.h"
 #include "common/json_lines.h"
-#include "common/log.h"
 #include "common/json_get.h"
 
 #define HEAD_MAX 4096

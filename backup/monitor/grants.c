@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "common/clock.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/log_limit.h"
 #include "common/utf8.h"

@@ -19,7 +19,6 @@
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/program.h"
-#include "common/utf8.h"
 #include "link/unix_socket.h"
 #include "people/sealed.h"
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "common/error.h"
 
 #define DAY_S INT64_C(86400)
 

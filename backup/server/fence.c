@@ -12,7 +12,6 @@
 #include "backup/server/witness.h"
 #include "common/clock.h"
 #include "common/lang.h"
-#include "common/utf8.h"
 
 /* Statement limits in seconds, while nobody waits for us, and under the lock. */
 #define PREPARE_LIMIT 60

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/lang.h"

@@ -4,9 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/json_get.h"
-#include "common/json_lines.h"
-#include "common/lang.h"
-#include "common/utf8.h"
 #include "link/control.h"
 
 #define ANSWER_MS   5000

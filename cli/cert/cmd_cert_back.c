@@ -2,7 +2,6 @@
  * elexgate cert back: the pair before the present one serves again. And what an exchange of pairs
  * means for the workstations, which have been given the CA of the present one.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "certs/chain.h"

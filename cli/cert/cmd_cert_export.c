@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "certs/chain.h"
 #include "certs/pem.h"
 #include "certs/pkcs12.h"
 #include "cli/cert/cmd_cert.h"

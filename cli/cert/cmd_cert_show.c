@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "certs/pem.h"
-#include "certs/renew.h"
 #include "cli/cert/cmd_cert.h"
 #include "common/json_get.h"
 

@@ -1,6 +1,5 @@
 #include "cli/init/init.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -7,12 +7,10 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/job_stream.h"
-#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/restore/restore_into.h"
 #include "cli/restore/restore_words.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 
 static bool has(const json_t *ask, const char *member)
 {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cli/output.h"
-#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 #include "common/shown.h"

@@ -15,7 +15,6 @@
 #include "console/ask.h"
 #include "console/http/assets.h"
 #include "console/http/request.h"
-#include "console/http/routes.h"
 #include "console/view/template.h"
 #include "console/view/texts.h"
 #include "console/view/view.h"

@@ -10,7 +10,6 @@
 #include "common/units.h"
 #include "common/utf8.h"
 #include "console/audit.h"
-#include "console/http/routes.h"
 
 #define FOLDER      "/api/uploads"
 #define TUS_VERSION "1.0.0"

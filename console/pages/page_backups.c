@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "console/ask.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
-#include "console/audit.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"

@@ -2,7 +2,6 @@
  * Another certificate for the server: looked at, and what it means for the workstations said,
  * before it is installed; renewed by the practice's own CA; and the one before it, brought back.
  */
-#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 #include "console/pages/certificates.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
-#include "console/view/parts.h"
 
 #define PAGE CERTIFICATES_PAGE
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/units.h"
 #include "common/utf8.h"
 #include "common/json_get.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/json_get.h"
-#include "console/ask.h"
 #include "console/pages/certificates.h"
 #include "console/pages/pages.h"
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/json_get.h"
 #include "common/error_phrase.h"
 #include "console/ask.h"

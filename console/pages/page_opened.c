@@ -1,10 +1,8 @@
 /*
  * Backups that are open for reading: on /backups, and the forms that open and close one.
  */
-#include <errno.h>
 #include <string.h>
 
-#include "common/error_phrase.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
 #include "console/ask.h"

@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 #include "console/pages/pages.h"

@@ -6,11 +6,9 @@
 
 #include "common/shown.h"
 #include "common/json_get.h"
-#include "common/utf8.h"
 #include "console/ask.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define LINES_MAX 500
 #define Q_MAX     100

@@ -6,13 +6,11 @@
 #include <string.h>
 
 #include "common/shown.h"
-#include "common/json_lines.h"
 #include "common/utf8.h"
 #include "console/ask.h"
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define PAGE    "/backups"
 #define LIST_MS 30000  /* a folder on a slow disk */

@@ -16,7 +16,6 @@
 #include "console/pages/forms.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define PAGE     "/schedule"
 #define PREVIEWS 5

@@ -1,7 +1,6 @@
 /*
  * /timeline: one day at a glance, from which a moment is chosen to go back to.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +12,6 @@
 #include "console/ask.h"
 #include "console/pages/pages.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define DAY_MS    30000 /* it reads indices and logs */
 #define HOUR      60    /* minutes */

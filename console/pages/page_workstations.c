@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/json_get.h"
 #include "common/utf8.h"
 #include "console/ask.h"

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/error.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 

@@ -1,6 +1,5 @@
 #include "console/pages/restore_plan.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -12,7 +11,6 @@
 #include "common/phrase.h"
 #include "console/ask.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define PLAN_MS 60000 /* it reads manifests and counts rows */
 

@@ -7,10 +7,8 @@
 #include "common/shown.h"
 #include "common/clock.h"
 #include "common/json_get.h"
-#include "common/units.h"
 #include "console/ask.h"
 #include "console/view/parts.h"
-#include "console/view/view.h"
 
 #define DAY_MS       (24 * INT64_C(3600000))
 #define LOOK_BACK    (14 * DAY_MS) /* how often backups are made is told from that time */

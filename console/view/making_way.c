@@ -5,7 +5,6 @@
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "console/ask.h"
-#include "console/view/parts.h"
 
 #define RECENT_MS (5 * 60 * 1000) /* who wrote in that time is who it made way for */
 

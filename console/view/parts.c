@@ -17,7 +17,6 @@
 #include "console/http/events.h"
 #include "console/view/making_way.h"
 #include "console/view/texts.h"
-#include "console/view/view.h"
 
 #define WARN_DAYS 30
 

@@ -6,9 +6,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "common/error.h"
 #include "common/shown.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/phrase.h"
 

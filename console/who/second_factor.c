@@ -1,6 +1,5 @@
 #include "console/who/second_factor.h"
 
-#include <errno.h>
 #include <qrencode.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 #include "common/clock.h"
 #include "common/utf8.h"
 #include "console/pages/forms.h"
-#include "console/pages/pages.h"
 #include "console/who/confirm.h"
 #include "people/totp.h"
 

@@ -1,6 +1,5 @@
 #include "console/who/sessions.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
 #include "proxy/backend/resolver.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -9,7 +8,6 @@
 #include "common/clock.h"
 #include "common/lang.h"
 #include "common/log.h"
-#include "common/utf8.h"
 
 #define STACK_BYTES (512u * 1024u)
 

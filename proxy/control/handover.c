@@ -1,7 +1,6 @@
 #include "proxy/control/handover.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/systemd.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "proxy/control/control_socket.h"
 #include "proxy/listener.h"

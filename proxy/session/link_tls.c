@@ -6,7 +6,6 @@
  */
 #include "proxy/session/link.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>

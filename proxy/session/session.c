@@ -3,7 +3,6 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/lang.h"
-#include "common/log.h"
 #include "common/phrase.h"
 
 void session_move(struct session *s, enum session_state to)

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include "common/clock.h"
 #include "common/lang.h"
-#include "common/log.h"
 #include "common/utf8.h"
 #include "proxy/wire/proxy_header.h"
 

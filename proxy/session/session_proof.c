@@ -5,7 +5,6 @@
  */
 #include "proxy/session/session.h"
 
-#include <errno.h>
 #include <string.h>
 #include "common/log.h"
 #include "common/json_get.h"

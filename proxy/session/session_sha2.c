@@ -11,7 +11,6 @@
 #include <string.h>
 #include "common/json_get.h"
 #include "common/lang.h"
-#include "common/log.h"
 #include "common/phrase.h"
 
 #define KEY_BITS_MIN 2048

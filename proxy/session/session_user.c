@@ -1,9 +1,6 @@
 /*
  * Who may not log in here, whatever the server says: at the login, and at a later change of user.
  */
-#include <stdio.h>
-#include <string.h>
-#include "common/log.h"
 #include "common/error_phrase.h"
 #include "common/lang.h"
 #include "proxy/session/session.h"

@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "backup/job/binlog/point.h"
 #include "common/clock.h"
-#include "common/json_lines.h"
 
 #define LOOK_US       200000
 #define OFTEN_MS      2000

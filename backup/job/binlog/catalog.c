@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include "common/file.h"
 #include "common/hex.h"
-#include "common/utf8.h"
 
 #define SUFFIX ".json"
 

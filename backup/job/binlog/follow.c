@@ -17,7 +17,6 @@
 #include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
-#include "common/json_lines.h"
 #include "common/hex.h"
 #include "common/utf8.h"
 

@@ -1,7 +1,6 @@
 #include "backup/job/binlog/kept.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,8 +8,6 @@
 #include "backup/job/binlog/point.h"
 #include "backup/rules/retention.h"
 #include "common/clock.h"
-#include "common/json_lines.h"
-#include "common/utf8.h"
 
 /* --- retention --- */
 

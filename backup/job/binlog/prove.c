@@ -16,7 +16,6 @@
 #include "common/clock.h"
 #include "common/error_phrase.h"
 #include "common/exit_codes.h"
-#include "common/json_lines.h"
 #include "common/utf8.h"
 
 #define ARCHIVED_MS 30000 /* the stream has what was written before the backup */

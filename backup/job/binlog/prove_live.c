@@ -7,7 +7,6 @@
 #include "backup/job/method/layout.h"
 #include "backup/job/trial/table_sums.h"
 #include "backup/server/binlog_client.h"
-#include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 

@@ -6,7 +6,6 @@
 #include <fnmatch.h>
 #include <string.h>
 #include "common/error_phrase.h"
-#include "common/json_lines.h"
 
 struct data {
     const char *const *include, *const *exclude;

@@ -22,7 +22,6 @@
 #include "backup/job/trial/scan.h"
 #include "backup/server/dialect.h"
 #include "common/file.h"
-#include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/error_phrase.h"
 #include "backup/server/server.h"

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "common/process.h"
-#include "common/json_lines.h"
 #include "common/utf8.h"
 #include "common/json_get.h"
 

@@ -19,7 +19,6 @@
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "link/control.h"
-#include "common/utf8.h"
 #include "common/lang.h"
 #include "common/phrase.h"
 

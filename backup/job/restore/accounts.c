@@ -4,7 +4,6 @@
 #include <string.h>
 #include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/site.h"
-#include "common/json_lines.h"
 #include "common/json_get.h"
 
 /* --- as they are now -------------------------------------------------------------------------- */

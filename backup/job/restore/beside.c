@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "backup/job/restore/clients.h"
 #include "backup/job/doctor/doctor_grants.h"
 #include "backup/job/restore/import_account.h"
 #include "backup/job/restore/objects.h"
 #include "backup/job/trial/definers.h"
 #include "common/exit_codes.h"
 #include "common/sql_name.h"
-#include "common/utf8.h"
 #include "common/json_get.h"
 #include "common/lang.h"
 

@@ -5,7 +5,6 @@
  */
 #include "backup/job/restore/exchange.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +15,6 @@
 #include "backup/job/restore/site.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/lang.h"
-#include "common/utf8.h"
 
 void restore_clear(struct restore *r)
 {

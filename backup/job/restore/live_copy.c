@@ -10,7 +10,6 @@
 #include "backup/job/restore/mirror.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/utf8.h"
 
 /* What is left for the last try is little; a server that writes for its life gets longer. */
 #define BYTES_A_MS     50000

@@ -15,7 +15,6 @@
 #include "backup/server/binlog_client.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
-#include "common/json_get.h"
 #include "common/error_phrase.h"
 
 #define CAUGHT_UP_MS 10000

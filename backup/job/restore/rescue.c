@@ -13,7 +13,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/lang.h"
 #include "common/sql_name.h"
 #include "common/utf8.h"

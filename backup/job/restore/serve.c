@@ -19,7 +19,6 @@
 #include "common/file.h"
 #include "common/json_lines.h"
 #include "common/json_get.h"
-#include "common/lang.h"
 
 #define RECORD_MAX (1u << 20)
 #define SCRATCH    ".server"

@@ -12,7 +12,6 @@
 #include "backup/job/trial/server_program.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
-#include "common/utf8.h"
 #include "common/error_phrase.h"
 
 #define STAYS_MS 3000 /* a server that starts in vain lets go of its files sooner */

@@ -10,7 +10,6 @@
 #include "backup/job/restore/accounts.h"
 #include "backup/job/restore/throwaway_of.h"
 #include "common/file.h"
-#include "common/json_lines.h"
 #include "common/json_get.h"
 
 #define NAMED_MAX 20

@@ -5,10 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include "backup/job/trial/broken_tables.h"
 #include "backup/job/trial/copy_check.h"
-#include "backup/job/trial/owned.h"
 #include "backup/job/restore/foreign.h"
 #include "backup/job/restore/moment.h"
 #include "backup/job/restore/pick.h"

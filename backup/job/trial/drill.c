@@ -17,7 +17,6 @@
 #include "common/error_phrase.h"
 #include "common/exit_codes.h"
 #include "common/lang.h"
-#include "common/utf8.h"
 #include "common/process.h"
 #include "backup/job/run.h"
 

@@ -11,7 +11,6 @@
 #include "common/exit_codes.h"
 #include "common/file.h"
 #include "common/json_get.h"
-#include "common/json_lines.h"
 #include "common/lang.h"
 #include "common/said.h"
 #include "common/sql_name.h"

@@ -17,7 +17,6 @@
 #include <unistd.h>
 #include "backup/job/trial/sandbox_internal.h"
 #include "common/lang.h"
-#include "common/utf8.h"
 
 #define OLD  "/.old"
 #define ZONE "/etc/localtime"

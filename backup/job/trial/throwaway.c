@@ -16,7 +16,6 @@
 #include "backup/job/trial/server_program.h"
 #include "backup/job/trial/trial.h"
 #include "common/clock.h"
-#include "common/lang.h"
 
 #define START_MS 300000
 #define STOP_MS  300000
