@@ -440,6 +440,15 @@ static void append_value(void *ctx, size_t column, const char *value)
     snprintf(text + strlen(text), 100, "%zu=%s ", column, value ? value : "NULL");
 }
 
+static void same_value(void *ctx, size_t column, const char *value)
+{
+    const char *const *expected = ctx;
+    if (!expected[column])
+        assert_null(value);
+    else
+        assert_string_equal(value, expected[column]);
+}
+
 /* Each length of both events but the whole one is refused, and nothing is read behind it. */
 static void cut_off_rows(const uint8_t *map, size_t n, const uint8_t *event, size_t m)
 {
@@ -497,6 +506,42 @@ static void test_rows(void **state)
     cut_off_rows(map, n, event, m);
 }
 
+/* A column of each type, two rows: the least and the greatest, and what lies between
+ * (MariaDB 10.11, UTC). */
+static const char types_map_hex[] =
+    "e4b60e6b13010000006200000086060000000012000000000001000164000174001b01020903080405f6100d0a131313131212121111fefe0f0ffcfefe1c040809030201000103060002050004fe10ee90b004090002f701f801ffffff071978b0f7";
+static const char types_rows_hex[] =
+    "e4b60e6b1701000000f50000007b070000000012000000000001001bffffff07000000f8fffefffdfffffcfffffffbffffffffffffff0000c03f000000000000d0bf7e1dbffcea02017e81d50f80a2cc7f5d33f67ffffffff6b46efb00000199bb837ebb99bb837ebb07fef3ff7efb0f42366b0eb6c06b0eb6c000660261620200c3a90100770200ff0400626c6f620205000008f87fff7fffff7fffffff7fffffffffffffff7f000000000000000000000000800000000100000121d0074b91058000005a80c8b81ed27ffffef85ee08cb24200008cb2420000329964ba108300000a7fffffff00000000000000000100dd27dc4b";
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const char *const rows_of[][27] = {
+        {"-1", "-2", "-3", "-4", "-5", "1.5", "-0.25", "-123456.789", "513", "2026", "2026-12-01",
+            "10:11:12", "-10:11:12.1", "-00:00:00.001", "838:59:59.000001", "2026-12-01 23:58:59",
+            "2026-12-01 23:58:59.07", "9999-12-31 23:59:59.99999", "1796126400", "1796126400.0102",
+            "'ab'", "'\303\251'", "'w'", "x'00ff'", "'blob'", "2", "5"},
+        {"127", "32767", "8388607", "2147483647", "9223372036854775807", "0", "0", "0.001", "0",
+            "1901", "1000-01-01", "-838:59:59", "00:00:00.9", "12:34:56.789", "-00:00:01.500000",
+            "1000-01-01 00:00:00", "1000-01-01 00:00:00.50", "2000-02-29 01:02:03.00001",
+            "2147483647", NULL, "''", "''", "''", "''", "''", "1", "0"},
+    };
+    size_t n, m;
+    struct binlog_columns c;
+    struct binlog_rows rows;
+    _cleanup_free_ uint8_t *map = bytes_of(types_map_hex, &n);
+    _cleanup_free_ uint8_t *event = bytes_of(types_rows_hex, &m);
+    assert_int_equal(binlog_columns_parse(map, n - BINLOG_CHECKSUM, &c, NULL), 0);
+    assert_int_equal(c.n, 27);
+    assert_int_equal(binlog_rows_begin(event, m - BINLOG_CHECKSUM, &c, &rows, NULL), 0);
+    assert_int_equal(rows.change, BINLOG_INSERTED);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(
+            binlog_rows_next(&rows, same_value, (void *)(uintptr_t)rows_of[i], NULL), 1);
+    assert_int_equal(binlog_rows_next(&rows, NULL, NULL, NULL), 0);
+    binlog_columns_clear(&c);
+}
+
 /* MariaDB 10.11 does not say it; as 11.8 notes it: flags, then the connection's number. */
 static void test_connection(void **state)
 {
@@ -533,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_a_file_goes_on),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_connection),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_decision),
