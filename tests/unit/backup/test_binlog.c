@@ -238,6 +238,37 @@ static void test_user_variables(void **state)
     assert_non_null(strstr(longer, "binlog_format=ROW"));
 }
 
+/* The numbers that a statement used: a count of each kind, or two seeds; eight bytes each. */
+static void test_numbers_of_a_statement(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t type, kind;
+        size_t n;
+        const char *want;
+    } all[] = {
+        {BINLOG_INTVAR, 1, 9, "SET LAST_INSERT_ID=578437695752307201"},
+        {BINLOG_INTVAR, 2, 9, "SET INSERT_ID=578437695752307201"},
+        {BINLOG_INTVAR, 2, 8, NULL},
+        {BINLOG_INTVAR, 0, 9, NULL},
+        {BINLOG_INTVAR, 3, 9, NULL},
+        {BINLOG_RAND, 2, 16,
+            "SET @@rand_seed1=506097522914230530, @@rand_seed2=1084818905618843912"},
+        {BINLOG_RAND, 2, 15, NULL},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        uint8_t event[BINLOG_HEADER_SIZE + 16] = {[4] = all[i].type};
+        for (uint8_t k = 0; k < 16; k++)
+            event[BINLOG_HEADER_SIZE + k] = k ? k : all[i].kind;
+        struct binlog_variable v = {0};
+        int r = binlog_variable_parse(event, BINLOG_HEADER_SIZE + all[i].n, &v, NULL);
+        assert_int_equal(r, all[i].want ? 0 : -ENOTSUP);
+        if (all[i].want)
+            assert_string_equal(v.text, all[i].want);
+        free(v.text);
+    }
+}
+
 /* Cut off anywhere, none is accepted and nothing behind the end is read (by the sanitizer). */
 static void test_cut_off(void **state)
 {
@@ -572,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_ambiguous_letters),
         cmocka_unit_test(test_its_own_account),
         cmocka_unit_test(test_user_variables),
+        cmocka_unit_test(test_numbers_of_a_statement),
         cmocka_unit_test(test_collations),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_gtids),

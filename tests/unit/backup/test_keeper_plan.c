@@ -615,6 +615,24 @@ static void test_a_proof_that_could_not_be_tried_is_tried_thrice(void **state)
     assert_false(w.memory.pending.due_ms);
 }
 
+/* What failed before a new backup is of the old chain: the new one has its three tries, at once. */
+static void test_a_new_backup_has_its_own_tries(void **state)
+{
+    (void)state;
+    struct world w = with_log(false);
+    ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
+    for (int i = 0; i < 2; i++) {
+        assert_lives(&w, i ? 11 * MIN : MIN, PLAN_PROVE);
+        ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_REFUSED});
+    }
+    ends(&w, (struct plan_end){.exit_code = EXIT_GOOD});
+    for (int i = 0; i < 3; i++) {
+        assert_lives(&w, i ? 11 * MIN : MIN, PLAN_PROVE);
+        ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_REFUSED});
+    }
+    assert_lives(&w, DAY, PLAN_NOTHING);
+}
+
 static void test_a_broken_chain_makes_a_backup_due_once_a_day(void **state)
 {
     (void)state;
@@ -784,8 +802,8 @@ static void test_the_running_server_is_compared_when_nobody_writes(void **state)
     w.proxy = quiet;
     assert_lives(&w, 2 * MIN, PLAN_PROVE_LIVE);
     ends(&w, (struct plan_end){.job = PLAN_PROVE, .exit_code = EXIT_NOT_IDLE}); /* somebody came */
-    assert_lives(&w, 4 * MIN, PLAN_NOTHING);
     w.server.write_counters++;
+    assert_lives(&w, 4 * MIN, PLAN_NOTHING);
     assert_lives(&w, 3 * MIN, PLAN_PROVE_LIVE);
     ends(&w, (struct plan_end){.job = PLAN_PROVE});
     assert_lives(&w, DAY, PLAN_NOTHING); /* nothing was written since */
@@ -896,6 +914,7 @@ int main(void)
         cmocka_unit_test(test_a_missed_drill_is_made_up_for_and_backups_go_first),
         cmocka_unit_test(test_the_chain_is_proven_after_each_backup),
         cmocka_unit_test(test_a_proof_that_could_not_be_tried_is_tried_thrice),
+        cmocka_unit_test(test_a_new_backup_has_its_own_tries),
         cmocka_unit_test(test_a_broken_chain_makes_a_backup_due_once_a_day),
         cmocka_unit_test(test_a_missing_base_makes_a_backup_due),
         cmocka_unit_test(test_a_missing_base_is_not_made_without_end),

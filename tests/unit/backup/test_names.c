@@ -60,6 +60,45 @@ static void test_not_ours(void **state)
     }
 }
 
+static void test_too_long(void **state)
+{
+    (void)state;
+    static const char end[] = "_2026-11-22-0315.tar.gz";
+    char name[ARCHIVE_NAME_LEN + 40];
+    struct archive_name n;
+    for (size_t len = sizeof end; len < sizeof name; len++) {
+        memset(name, 'a', len);
+        memcpy(name + len - (sizeof end - 1), end, sizeof end);
+        assert_int_equal(archive_name_parse(name, &n), len - (sizeof end - 1) <= ARCHIVE_TYPE_MAX);
+    }
+}
+
+static void test_names_that_others_chose(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool foreign, upload;
+    } cases[] = {
+        {"elexis-2019_09.tar.gz", true, false},
+        {"a-Z_09", true, true},
+        {"0", true, true},
+        {"-x", false, true},
+        {".x", false, false},
+        {"", false, false},
+        {"a/b", false, false},
+        {"a b", false, false},
+        {"\303\244", false, false},
+        {"..", false, false},
+        {"0123456789012345678901234567890123456789012345678901234567890123", true, true},
+        {"01234567890123456789012345678901234567890123456789012345678901234", true, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (foreign_name_valid(cases[i].name) != cases[i].foreign ||
+            upload_name_valid(cases[i].name) != cases[i].upload)
+            fail_msg("\"%s\"", cases[i].name);
+}
+
 static void test_next_minute(void **state)
 {
     (void)state;
@@ -95,6 +134,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ours),
         cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_names_that_others_chose),
         cmocka_unit_test(test_next_minute),
         cmocka_unit_test(test_suffix_in_the_autumn_hour),
     };
