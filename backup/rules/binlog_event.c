@@ -227,9 +227,9 @@ int binlog_rows_parse(const uint8_t *event, size_t n, uint64_t *table, bool *las
     return 0;
 }
 
-void binlog_rows_end(uint8_t *event, size_t n, bool sum)
+void binlog_rows_flag(uint8_t *event, size_t n, enum binlog_rows_flag flag, bool sum)
 {
-    event[BINLOG_HEADER_SIZE + 6] |= 1;
+    event[BINLOG_HEADER_SIZE + 6] |= (uint8_t)flag;
     uint32_t crc = sum ? checksum(event, n) : 0;
     for (size_t i = 0; sum && i < BINLOG_CHECKSUM; i++)
         event[n - BINLOG_CHECKSUM + i] = (uint8_t)(crc >> (8 * i));

@@ -126,9 +126,12 @@ int binlog_table_parse(
 bool binlog_is_rows(uint8_t type);
 int binlog_rows_parse(
     const uint8_t *event, size_t n, uint64_t *table, bool *last, struct err *e) MUSTCHECK;
-/* What is behind this one counts as another statement; its CRC with it, where it has one. n with
- * the CRC. */
-void binlog_rows_end(uint8_t *event, size_t n, bool sum);
+/* Sets a flag of its header, and its CRC, where it has one. n with the CRC. */
+enum binlog_rows_flag {
+    BINLOG_ROWS_END = 1,       /* what is behind this one counts as another statement */
+    BINLOG_ROWS_UNCHECKED = 2, /* foreign_key_checks=0 */
+};
+void binlog_rows_flag(uint8_t *event, size_t n, enum binlog_rows_flag flag, bool sum);
 
 /* A part of a LOAD DATA that was logged as a statement: its file, or what was done with it. */
 bool binlog_is_load(uint8_t type);

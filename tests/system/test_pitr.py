@@ -1,4 +1,5 @@
 """Any second of the day: a backup and the archived log give back what the server was at a moment. docs/pitr.md."""
+import contextlib
 import gzip
 import hashlib
 import json
@@ -607,38 +608,81 @@ def test_a_table_that_no_copy_has_takes_no_base_away(folder, template):
         p.end()
 
 
-def test_what_was_written_to_a_table_that_no_copy_has(folder, template):
-    """Such rows end no way: they are left out, counted and named. All else comes back, also what the same
-    statement did to another table, and a table of that name that was made again."""
+def far_practice(folder, template):
+    """A practice with tables where the keeper does not see them, as whoever may make tables can make them; a backup of it, without them."""
     p = Practice(folder, template)
+    outside = folder / "outside"
+    outside.mkdir()
+    p.server.sql("".join(f"CREATE TABLE load_db.{name} (a INT PRIMARY KEY, b INT DEFAULT 0) ENGINE={engine} DATA DIRECTORY='{outside}'; INSERT INTO load_db.{name} (a) VALUES (1),(2);"
+                         for name, engine in (("far", "InnoDB"), ("gone", "InnoDB"), ("again", "InnoDB"), ("away", "InnoDB"), ("aria", "MyISAM")))
+                 + f"""CREATE DATABASE o; CREATE TABLE o.`ä.f` (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; CREATE TABLE load_db.near (a INT PRIMARY KEY, b INT DEFAULT 0);
+                 INSERT INTO load_db.near (a) VALUES (1),(2); FLUSH TABLES""")
+    for path in (path for path in outside.rglob("*") if path.is_file()):
+        os.chown(path, 65534, 65534)
+        os.chmod(path, 0o666)
+    p.stream.start()
+    words = event(p.backup.job("backup", "--now"), "warning")[0]["text"]
+    assert "load_db/far " in words, words
+    return p
+
+
+@contextlib.contextmanager
+def all_of_it(p, folder):
+    """Everything that was logged, on a server of its own, and what was said of it."""
+    p.stream.caught_up()
+    lines = p.backup.job("restore", "into", "--to", "latest", folder / "into")
+    server = MariaDB(folder / "look", datadir=folder / "into" / "elexisdb", tcp=False).start()
     try:
-        outside = folder / "outside"
-        outside.mkdir()
-        p.server.sql("".join(f"CREATE TABLE load_db.{name} (a INT PRIMARY KEY, b INT DEFAULT 0) ENGINE={engine} DATA DIRECTORY='{outside}'; INSERT INTO load_db.{name} (a) VALUES (1),(2);"
-                             for name, engine in (("far", "InnoDB"), ("gone", "InnoDB"), ("again", "InnoDB"), ("aria", "MyISAM")))
-                     + f"""CREATE DATABASE o; CREATE TABLE o.`ä.f` (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; CREATE TABLE load_db.near (a INT PRIMARY KEY, b INT DEFAULT 0);
-                     INSERT INTO load_db.near (a) VALUES (1),(2); FLUSH TABLES""")
-        for path in (path for path in outside.rglob("*") if path.is_file()):
-            os.chown(path, 65534, 65534)
-            os.chmod(path, 0o666)
-        p.stream.start()
-        words = event(p.backup.job("backup", "--now"), "warning")[0]["text"]
-        assert "load_db/far " in words, words
+        yield server, " ".join(line["text"] for line in event(lines, "note"))
+    finally:
+        server.stop()
+
+
+def test_what_was_written_to_a_table_that_no_copy_has(folder, template):
+    """An empty one stands in: what was written to it since is there, changes of rows that only the lost one had are left out, counted and
+    named. All else comes back, also what the same statement did to another table, and a table of that name that was made again."""
+    p = far_practice(folder, template)
+    try:
         p.server.sql("INSERT INTO load_db.far (a) VALUES (3); INSERT INTO o.`ä.f` VALUES (4); UPDATE load_db.near n JOIN load_db.far f USING (a) SET n.b=7, f.b=8; "
                      "UPDATE load_db.far f JOIN load_db.near n USING (a) SET f.b=9, n.b=n.b+1; DELETE FROM load_db.aria WHERE a=1; USE load_db; "
                      "DROP TABLE gone; DROP TABLE again; CREATE TABLE again (a INT PRIMARY KEY); INSERT INTO again VALUES (5); INSERT INTO kontakt (name) VALUES ('bleibt')")
-        p.stream.caught_up()
-        lines = p.backup.job("restore", "into", "--to", "latest", folder / "into")
-        notes = " ".join(line["text"] for line in event(lines, "note"))
-        for name in ("load_db.far", "o.ä.f", "load_db.aria"):
-            assert re.search(rf"{re.escape(name)} is not in the backup: \d+ changes", notes), (name, notes)
-        assert "load_db.near" not in notes and "load_db.again" not in notes
-        server = MariaDB(folder / "look", datadir=folder / "into" / "elexisdb", tcp=False).start()
-        try:
+        with all_of_it(p, folder) as (server, notes):
+            for name in ("load_db.far", "load_db.aria"):
+                assert re.search(rf"{re.escape(name)}: \d+ changes are left out", notes), (name, notes)
+            for name in ("near", "again"):
+                assert f"load_db.{name}: " not in notes
+            assert "o.ä.f was not in the backup" in notes
             assert server.sql("SELECT a, b FROM load_db.near ORDER BY a") == p.server.sql("SELECT a, b FROM load_db.near ORDER BY a")
             assert server.value("SELECT a FROM load_db.again") == 5 and server.value("SELECT name FROM load_db.kontakt") == "bleibt"
-        finally:
-            server.stop()
+            assert server.sql("SELECT a FROM load_db.far") == [(3,)] and server.sql("SELECT a FROM o.`ä.f`") == [(4,)]
+    finally:
+        p.end()
+
+
+def test_what_was_done_with_a_table_that_no_copy_has(folder, template):
+    """Nobody can end the way back with one: it is altered, renamed, emptied, looked at, referred to and exchanged as it was."""
+    p = far_practice(folder, template)
+    try:
+        p.server.sql("RENAME TABLE load_db.far TO load_db.farther; INSERT INTO load_db.farther (a) VALUES (4)")
+        p.stream.caught_up()
+        live = p.backup.job("prove", "--live")  # a table that still nobody can copy is no fault of the log
+        assert not live[-1].get("nothing") and live[-1]["proofs"][0]["good"], live
+        p.server.sql("RENAME TABLE load_db.farther TO load_db.far; DELETE FROM load_db.far WHERE a=4")
+        p.server.sql("""USE load_db;
+            ALTER TABLE far ADD c VARCHAR(20) DEFAULT 'neu', ADD KEY (b); OPTIMIZE TABLE far; ANALYZE TABLE aria; TRUNCATE TABLE away; INSERT INTO away (a) VALUES (8);
+            CREATE VIEW seen AS SELECT a, c FROM far; CREATE VIEW twice AS SELECT * FROM seen; CREATE TRIGGER told AFTER INSERT ON far FOR EACH ROW INSERT INTO near VALUES (NEW.a+10, 1);
+            INSERT INTO far (a) VALUES (3); UPDATE seen SET c='1' WHERE a=1; DROP VIEW twice; DROP TRIGGER told;
+            CREATE TABLE of_it (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES far (a) ON DELETE CASCADE); INSERT INTO of_it VALUES (1),(3);
+            RENAME TABLE near TO nearer, far TO near; ALTER TABLE gone RENAME TO far; UPDATE near SET b=5; INSERT INTO far (a) VALUES (6); DELETE FROM far WHERE a=2;
+            CREATE TABLE parts (a INT PRIMARY KEY, b INT) PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (100)); INSERT INTO parts VALUES (7, 7);
+            CREATE TABLE like_it LIKE away; INSERT INTO like_it SELECT * FROM away; DROP TABLE aria, away; INSERT INTO kontakt (name) VALUES ('bleibt')""")
+        with all_of_it(p, folder) as (server, notes):
+            for name in ("near", "far"):
+                assert re.search(rf"load_db\.{name}: \d+ changes are left out", notes), (name, notes)
+            for sql in ("SELECT a, b FROM nearer ORDER BY a", "SELECT a FROM of_it ORDER BY a", "SELECT a, b FROM parts", "SELECT a, b FROM like_it", "SELECT name FROM kontakt WHERE name='bleibt'",
+                        "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA='load_db' ORDER BY 1"):
+                assert server.sql(f"USE load_db; {sql}") == p.server.sql(f"USE load_db; {sql}"), sql
+            assert server.sql("SELECT a, b, c FROM load_db.near") == [(3, 5, "neu")] and server.sql("SELECT a FROM load_db.far") == [(6,)]
     finally:
         p.end()
 

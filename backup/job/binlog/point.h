@@ -39,7 +39,7 @@ struct binlog_way {
     uint32_t page_size;
     int lower_case_table_names;
     json_t *settings;            /* may be NULL */
-    json_t *missing;             /* {"schema.table": …} that it lacks; may be NULL */
+    json_t *missing;             /* that it lacks, as layout_missing has them; may be NULL */
     struct binlog_place reached; /* how far a copy is: behind the last whole transaction */
 };
 

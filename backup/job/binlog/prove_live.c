@@ -61,9 +61,13 @@ static int describe(
     struct run *r, struct server *s, const struct place *at, struct manifest *m, struct err *e)
 {
     struct layout l = {0};
+    json_t *missing = NULL;
     int code = layout_read(s, config_str(r->s.config, "backup", NULL, "datadir"), &l, e);
     if (code != 0)
         return code == 1 ? EXIT_REFUSED : code;
+    code = layout_tables(s, &l, e);
+    if (code == 0 || code == -ENOLINK) /* told by each backup */
+        code = layout_missing(s, &l, &missing, e);
     run_manifest(r, m, MANIFEST_PHYSICAL);
     m->has_server = true;
     m->server.version = xstrdup(l.version);
@@ -73,8 +77,10 @@ static int describe(
     memcpy(m->server.binlog.file, at->at.file, sizeof m->server.binlog.file);
     m->server.binlog.position = at->at.position;
     m->server.binlog.gtids = xstrdup(at->gtids);
-    m->info = json_pack("{s:O}", "server_settings", l.settings);
+    m->info = json_pack("{s:O, s:o*}", "server_settings", l.settings, "missing", missing);
     layout_clear(&l);
+    if (code < 0)
+        return code;
     return binlog_client_created(&r->s.target,
         (uint32_t)config_int(r->s.config, "binlog", NULL, "server_id") - 1, m->server.binlog.file,
         &m->server.binlog.created, e);

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include "backup/job/binlog/left_out.h"
+#include "backup/job/binlog/stand_in.h"
 #include "common/exit_codes.h"
 
 #define HELD_MAX (256u << 20) /* bytes */
@@ -203,10 +203,12 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
     if (code != 0)
         return code;
     p.player.target = throwaway_target(t);
-    p.player.missing = w->missing;
-    code = play_all(&p, e);
+    p.player.lacking = json_object_size(w->missing) > 0;
+    code = stand_in_make(throwaway_server(t), w->missing, e);
+    if (code == 0)
+        code = play_all(&p, e);
     *out = p.player.done;
-    left_out_tell(out->left_out);
+    stand_in_tell(w->missing, out->left_out);
     json_decref(out->left_out);
     out->left_out = NULL;
     binlog_player_clear(&p.player);

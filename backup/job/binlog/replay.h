@@ -24,8 +24,8 @@ struct binlog_replayed {
     uint64_t groups, statements, rows_events;
     uint32_t last;           /* time of the last transaction */
     struct binlog_gtid gtid; /* and its id */
-    json_t *left_out; /* {"schema.table": changes} of tables that the backup lacks; binlog_replay
-                         has told them; NULL = none */
+    json_t *left_out; /* {"schema.table": changes} of rows that the backup lacks (stand_in.h);
+                         binlog_replay has told them; NULL = none */
     bool stopped;     /* the point was reached, and there would be more */
 };
 

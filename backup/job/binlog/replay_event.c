@@ -66,10 +66,10 @@ int binlog_player_send(struct binlog_player *p, const struct binlog_event *ev, c
 {
     struct server_reply reply;
     struct err said = {0};
-    unsigned number = server_send(p->server, sql, n, &reply);
-    if (number == 0 || number == expected)
+    p->refused = server_send(p->server, sql, n, &reply);
+    if (p->refused == 0 || p->refused == expected)
         return 0;
-    return binlog_player_failed(ev, p->kind, said_of_theirs(number, reply.state, &said), e);
+    return binlog_player_failed(ev, p->kind, said_of_theirs(p->refused, reply.state, &said), e);
 }
 
 static int send_words(
@@ -98,7 +98,7 @@ int binlog_player_end(struct binlog_player *p, struct err *e)
     }
     p->in_group = p->begun = false;
     p->events_len = p->maps_len = 0;
-    json_object_clear(p->skipped);
+    json_object_clear(p->tables);
     return r;
 }
 
@@ -418,6 +418,6 @@ void binlog_player_clear(struct binlog_player *p)
     free(p->format);
     free(p->events);
     free(p->text);
-    json_decref(p->skipped);
+    json_decref(p->tables);
     memset(p, 0, sizeof *p);
 }

@@ -12,7 +12,8 @@ struct binlog_player {
     struct server *server; /* NULL: not connected */
     bool connected;        /* once it was */
     struct binlog_replayed done;
-    json_t *missing; /* of the way; borrowed */
+    bool lacking;     /* the backup lacks tables (stand_in.h) */
+    unsigned refused; /* the number of the error that the server last answered with */
     /* of the file */
     uint8_t *format;
     size_t format_len;
@@ -27,9 +28,9 @@ struct binlog_player {
      * of these begins at last_rows */
     uint8_t *events;
     size_t events_len, events_room, maps_len, last_rows;
-    json_t *skipped; /* {"table id": "schema.table"} of its maps that were left out (left_out.h) */
-    bool last_sum;   /* it has a CRC */
-    char *text;      /* a statement being made */
+    json_t *tables; /* {"table id": "schema.table"} of its maps, where the backup lacks tables */
+    bool last_sum;  /* it has a CRC */
+    char *text;     /* a statement being made */
     size_t text_room;
     char kind[BINLOG_KIND_LEN];
 };

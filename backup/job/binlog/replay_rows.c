@@ -1,11 +1,12 @@
 /* Rows into the session, in pieces that a server takes. */
-#include "backup/job/binlog/left_out.h"
+#include "backup/job/binlog/stand_in.h"
 
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/lang.h"
 #include "common/sql_name.h"
@@ -15,6 +16,9 @@
 #define PIECE_MAX ((size_t)16 << 20)
 #define MAPS_MAX  ((size_t)64 << 20)
 #define TEXT_MAX  ((size_t)64 << 20) /* of base64; what is longer goes in two halves */
+/* What the server answers */
+#define KEY_NOT_FOUND     1032
+#define NO_REFERENCED_ROW 1452
 
 /* before, then text, then a quotation mark. */
 static int send_quoted(struct binlog_player *p, const struct binlog_event *ev, const char *before,
@@ -66,18 +70,6 @@ static void keep_event(struct binlog_player *p, const struct binlog_event *ev)
     p->events_len += n;
 }
 
-/* The rows that are there, and the table maps before them, which stay for the rows that follow. */
-static int send_rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
-{
-    bool sum = p->last_sum;
-    binlog_rows_end(p->events + p->last_rows, p->events_len - p->last_rows, sum);
-    int r = give_format(p, ev, e);
-    if (r == 0)
-        r = send_binlog(p, ev, p->events, p->events_len, e);
-    p->events_len = p->maps_len;
-    return r;
-}
-
 #define ID_LEN sizeof "18446744073709551615"
 static const char *id_text(uint64_t table, char out[static ID_LEN])
 {
@@ -85,32 +77,67 @@ static const char *id_text(uint64_t table, char out[static ID_LEN])
     return out;
 }
 
-/* Its rows are known by the map's number, until the statement ends. */
-static int left_out_map(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+static int name_map(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     struct binlog_table t;
     char id[ID_LEN];
-    int r = json_object_size(p->missing) == 0 ? 1 : binlog_table_parse(ev->data, ev->n, &t, e);
+    int r = p->lacking ? binlog_table_parse(ev->data, ev->n, &t, e) : 1;
     if (r != 0)
         return r < 0 ? r : 0;
-    id_text(t.id, id);
-    (void)json_object_del(p->skipped, id);
-    if (!left_out_is(p, t.schema, t.name))
-        return 0;
-    if (p->skipped == NULL)
-        p->skipped = json_object();
+    if (p->tables == NULL)
+        p->tables = json_object();
     _cleanup_free_ char *name = sql_name_table(t.schema, t.name);
-    (void)json_object_set_new(p->skipped, id, json_string(name));
-    return 1;
+    (void)json_object_set_new(p->tables, id_text(t.id, id), json_text(name));
+    return 0;
+}
+
+/* One event was refused for rows that are not there, and may be because the backup lacked them:
+ * those are left out. A row that one of them stands behind, as a foreign key says, is kept. */
+static int send_lacking(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    static const char leave_out[] = "SET GLOBAL slave_exec_mode=IDEMPOTENT",
+                      be_strict[] = "SET GLOBAL slave_exec_mode=STRICT";
+    uint8_t *rows = p->events + p->last_rows;
+    uint64_t table;
+    char id[ID_LEN];
+    bool last;
+    if (p->refused == NO_REFERENCED_ROW) {
+        binlog_rows_flag(rows, p->events_len - p->last_rows, BINLOG_ROWS_UNCHECKED, p->last_sum);
+        return send_binlog(p, ev, p->events, p->events_len, e);
+    }
+    if (p->refused != KEY_NOT_FOUND)
+        return EXIT_INCONSISTENT;
+    int r = binlog_rows_parse(rows, p->events_len - p->last_rows, &table, &last, e);
+    if (r == 0)
+        r = binlog_player_send(p, ev, leave_out, sizeof leave_out - 1, 0, e);
+    if (r == 0)
+        r = send_binlog(p, ev, p->events, p->events_len, e);
+    if (r == 0)
+        r = binlog_player_send(p, ev, be_strict, sizeof be_strict - 1, 0, e);
+    if (r == 0)
+        stand_in_count(p, json_get_text(p->tables, id_text(table, id)));
+    return r;
+}
+
+/* The rows that are there, and the table maps before them, which stay for the rows that follow. */
+static int send_rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
+{
+    binlog_rows_flag(
+        p->events + p->last_rows, p->events_len - p->last_rows, BINLOG_ROWS_END, p->last_sum);
+    int r = give_format(p, ev, e);
+    if (r == 0)
+        r = send_binlog(p, ev, p->events, p->events_len, e);
+    if (r == EXIT_INCONSISTENT && p->lacking)
+        r = send_lacking(p, ev, e);
+    p->events_len = p->maps_len;
+    return r;
 }
 
 int binlog_player_table_map(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     int r = p->events_len > p->maps_len ? send_rows(p, ev, e) : 0;
     if (r == 0)
-        r = left_out_map(p, ev, e);
-    if (r == 1)
-        return 0;
+        r = name_map(p, ev, e);
     if (r == 0 && p->maps_len + ev->h.length > MAPS_MAX)
         r = binlog_player_failed(ev, "", N_("one statement changed more tables than can be"), e);
     if (r != 0)
@@ -123,27 +150,23 @@ int binlog_player_table_map(struct binlog_player *p, const struct binlog_event *
 int binlog_player_rows(struct binlog_player *p, const struct binlog_event *ev, struct err *e)
 {
     uint64_t table;
-    char id[ID_LEN];
     bool last;
     int r = binlog_rows_parse(ev->data, ev->n, &table, &last, e);
     if (r != 0)
         return r;
-    const char *name = json_get_str(p->skipped, id_text(table, id));
-    if (name != NULL) {
-        left_out_count(p, name);
-    } else {
-        if (p->events_len > p->maps_len && p->events_len - p->maps_len + ev->h.length > PIECE_MAX)
-            r = send_rows(p, ev, e);
-        p->last_rows = p->events_len;
-        p->last_sum = ev->n < ev->h.length;
-        keep_event(p, ev);
-    }
-    if (r != 0 || !last)
-        return r;
-    p->done.rows_events++;
-    if (p->events_len > p->maps_len)
+    if (p->events_len > p->maps_len &&
+        (p->lacking || p->events_len - p->maps_len + ev->h.length > PIECE_MAX))
         r = send_rows(p, ev, e);
+    if (r != 0)
+        return r;
+    p->last_rows = p->events_len;
+    p->last_sum = ev->n < ev->h.length;
+    keep_event(p, ev);
+    if (!last)
+        return 0;
+    p->done.rows_events++;
+    r = send_rows(p, ev, e);
     p->events_len = p->maps_len = 0;
-    json_object_clear(p->skipped);
+    json_object_clear(p->tables);
     return r;
 }

@@ -71,14 +71,14 @@ static void check_expiry(struct doctor *d)
         phrase("%s", "expire_logs_days = 3"));
 }
 
-/* No copy can have a table with DATA DIRECTORY: a statement that needs one ends a replay there. */
+/* No copy can have a table with DATA DIRECTORY in a folder of others. */
 static void check_elsewhere(struct doctor *d)
 {
     if (!is(d, "have_symlink", "YES"))
         return;
     doctor_found(d, DOCTOR_FOUND_WARNING, "symbolic_links",
-        phrase_of(N_(
-            "whoever may make tables can make one where no backup reaches it (DATA DIRECTORY), and end a replay of the binary log by it")),
+        phrase_of(
+            N_("whoever may make tables can make one where no backup reaches it (DATA DIRECTORY)")),
         phrase("%s", "symbolic_links = 0"));
 }
 

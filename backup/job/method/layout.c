@@ -280,7 +280,17 @@ static int take_name(void *ctx, const struct server_row *row, struct err *e)
 {
     (void)e;
     _cleanup_free_ char *name = sql_name_table(row->text[0], row->text[1]);
-    (void)json_object_set_new(ctx, name, phrase_of(N_("not copied"))); /* a note has why */
+    return json_object_set_new(ctx, name,
+        json_pack(
+            "{s:o, s:o}", "schema", json_text(row->text[0]), "table", json_text(row->text[1])));
+}
+
+static int take_definition(void *ctx, const struct server_row *row, struct err *e)
+{
+    static const char begin[] = "CREATE TABLE ";
+    (void)e;
+    if (row->n == 2 && row->text[1] && strncmp(row->text[1], begin, sizeof begin - 1) == 0)
+        json_object_set_new(ctx, "definition", json_text(row->text[1]));
     return 0;
 }
 
@@ -301,6 +311,13 @@ int layout_missing(struct server *s, const struct layout *l, json_t **out, struc
                   "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE " FILE_NAME
                   " IN (%s)",
                   list);
+    json_object_foreach (named, path, words) {
+        _cleanup_free_ char *quoted = sql_name_quoted_table(
+            json_get_str(words, "schema"), json_get_str(words, "table"));
+        if (r == 0 &&
+            server_rows(s, take_definition, words, e, "SHOW CREATE TABLE %s", quoted) == -EPIPE)
+            r = -EPIPE; /* one that the server cannot open has none */
+    }
     if (r == 0)
         *out = json_incref(named);
     return r;

@@ -40,7 +40,9 @@ int layout_tables(struct server *s, const struct layout *l, struct err *e) MUSTC
 /* Does this name in the data directory stand for a file that cannot be had? Then its table is in
  * l->missing. */
 bool layout_lacks(const struct layout *l, const char *path, const struct stat *st);
-/* Their names, as the server has them: {"schema.table": "not copied"}; a new reference. */
+/* What the server knows of them, for a replay: {"schema.table": {"schema", "table", "definition"}},
+ * a definition where it can open the table; a new reference. Of the moment of the copy if it is
+ * asked under the lock. */
 int layout_missing(struct server *s, const struct layout *l, json_t **out, struct err *e) MUSTCHECK;
 void layout_clear(struct layout *l);
 /* Is this path in the data directory no data: temporary tablespaces, tc.log, logs that grow while

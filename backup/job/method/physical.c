@@ -34,8 +34,9 @@ struct physical {
     struct layout layout;
     struct fence *fence;
     struct table_sums *sums;
-    json_t *broken; /* tables that could not be read, of the present attempt */
-    uint64_t size;  /* of the data directory */
+    json_t *broken;  /* tables that could not be read, of the present attempt */
+    json_t *missing; /* and those that are not copied; NULL = none */
+    uint64_t size;   /* of the data directory */
     /* of the present attempt */
     struct fence_marks marks;
     struct pack *pack;
@@ -161,24 +162,30 @@ static void note_binlog(struct physical *p, struct manifest *m)
         manifest_add_note(m, "when the binary log was begun is not known: %s", err_words(&why));
 }
 
-/* Which tables are not in the copy, and why, for the manifest and whoever restores it. */
-static int note_missing(struct physical *p, struct manifest *m, struct err *e)
+/* Which tables are not in the copy, while the lock stands. */
+static int find_missing(struct physical *p, struct err *e)
 {
     struct server *s = NULL;
-    _cleanup_json_ json_t *missing = NULL;
+    json_decref(p->missing);
+    p->missing = NULL;
     if (json_object_size(p->layout.missing) == 0)
         return 0;
     int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
-        code = layout_missing(s, &p->layout, &missing, e);
+        code = layout_missing(s, &p->layout, &p->missing, e);
     server_close(s);
-    if (code < 0)
-        return code;
+    return code;
+}
+
+/* And why, for the manifest and whoever restores it. */
+static void note_missing(struct physical *p, struct manifest *m)
+{
+    if (p->missing == NULL)
+        return;
     _cleanup_free_ char *words = broken_tables_words(p->layout.missing);
     manifest_add_note(m, MISSING, words);
-    (void)json_object_set(m->info, "missing", missing);
+    (void)json_object_set(m->info, "missing", p->missing);
     run_warn("table", phrase(MISSING, words));
-    return 0;
 }
 
 static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
@@ -198,8 +205,7 @@ static int fill_manifest(struct physical *p, struct manifest *m, struct err *e)
         "server_settings", p->layout.settings);
     CHECK(m->info);
     int code = wait_for_sums(p, m, e);
-    if (code == 0)
-        code = note_missing(p, m, e);
+    note_missing(p, m);
     if (code == 0 && json_object_size(p->broken) > 0) {
         _cleanup_free_ char *words = broken_tables_words(p->broken);
         manifest_add_note(m, "not readable when this was made: %s", words);
@@ -242,6 +248,8 @@ static int attempt(struct physical *p, bool last, struct err *e)
         code = table_sums_start(p->sums, e);
     if (code == 0)
         code = copy(p, e);
+    if (code == 0)
+        code = find_missing(p, e);
     p->moved = (struct err){0};
     p->verdict = fence_check(p->fence, code == PACK_CHANGED, &p->moved);
     bool yielded = fence_lost(p->fence);
@@ -380,5 +388,6 @@ int physical_backup(struct run *r, struct err *e)
     }
     layout_clear(&p.layout);
     json_decref(p.broken);
+    json_decref(p.missing);
     return code;
 }

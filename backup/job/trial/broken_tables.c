@@ -111,8 +111,10 @@ json_t *broken_tables_of(const struct manifest *m)
             (void)json_object_set_new(
                 broken, name, phrase_of(N_("could not be read when the backup was made")));
     }
-    if (broken && missing)
-        (void)json_object_update(broken, (json_t *)(uintptr_t)missing);
+    const char *name;
+    json_t *one;
+    json_object_foreach ((json_t *)(uintptr_t)missing, name, one)
+        (void)json_object_set_new(broken, name, phrase_of(N_("not copied"))); /* a note has why */
     return broken;
 }
 

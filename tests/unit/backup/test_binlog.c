@@ -68,7 +68,7 @@ static void test_rows_end(void **state)
         event[BINLOG_HEADER_SIZE + 6] = 4;
         assert_int_equal(binlog_rows_parse(event, sizeof event - 4, &table, &last, NULL), 0);
         assert_true(!last && table == 7 << 8);
-        binlog_rows_end(event, sizeof event, sum);
+        binlog_rows_flag(event, sizeof event, BINLOG_ROWS_END, sum);
         assert_int_equal(binlog_rows_parse(event, sizeof event - 4, &table, &last, NULL), 0);
         assert_true(last && table == 7 << 8 && event[BINLOG_HEADER_SIZE + 6] == 5);
         assert_int_equal(binlog_checksum_good(event, sizeof event), sum);

@@ -1,0 +1,62 @@
+#include "backup/job/binlog/stand_in.h"
+
+#include <string.h>
+#include "common/json_get.h"
+#include "common/sql_name.h"
+
+/* The definition is text of somebody who may make tables, as his server wrote it down: one
+ * statement, given whole, to a server in its sandbox. */
+static int make_one(
+    struct server *s, const char *schema, const char *quoted, const char *definition, struct err *e)
+{
+    struct server_reply reply;
+    _cleanup_free_ char *database = sql_name_quoted(schema);
+    int r = server_exec(s, e, "USE %s", database);
+    if (r == 0)
+        r = server_exec(s, e, "DROP TABLE IF EXISTS %s", quoted);
+    if (r == 0 && server_send(s, definition, strlen(definition), &reply) != 0)
+        run_note("nothing can stand in for the table %s, which is not in the backup", quoted);
+    return r;
+}
+
+int stand_in_make(struct server *s, const json_t *missing, struct err *e)
+{
+    struct server_reply reply;
+    const char *name;
+    json_t *it;
+    int r =
+        json_object_size(missing) == 0
+            ? 0
+            : server_exec(s, e,
+                  "SET SESSION sql_mode='NO_DIR_IN_CREATE', foreign_key_checks=0, innodb_strict_mode=0");
+    json_object_foreach ((json_t *)(uintptr_t)missing, name, it) {
+        const char *schema = json_get_str(it, "schema"), *table = json_get_str(it, "table"),
+                   *definition = json_get_str(it, "definition");
+        if (r != 0 || !schema || !table || !definition)
+            continue;
+        _cleanup_free_ char *quoted = sql_name_quoted_table(schema, table);
+        _cleanup_free_ char *look = xasprintf("SELECT 1 FROM %s LIMIT 1", quoted);
+        if (server_send(s, look, strlen(look), &reply) != 0)
+            r = make_one(s, schema, quoted, definition, e);
+    }
+    return r;
+}
+
+void stand_in_count(struct binlog_player *p, const char *name)
+{
+    if (p->done.left_out == NULL)
+        p->done.left_out = json_object();
+    json_int_t n = json_get_int(p->done.left_out, name);
+    (void)json_object_set_new(p->done.left_out, name, json_integer(n + 1));
+}
+
+void stand_in_tell(const json_t *missing, const json_t *left_out)
+{
+    const char *name;
+    json_t *n;
+    json_object_foreach ((json_t *)(uintptr_t)missing, name, n)
+        run_note("%s was not in the backup: it has what was written to it since", name);
+    json_object_foreach ((json_t *)(uintptr_t)left_out, name, n)
+        run_note("%s: %lld changes are left out, of rows that were not in the backup", name,
+            (long long)json_integer_value(n));
+}
