@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "backup/job/binlog/playable.h"
+#include "backup/job/binlog/rights.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/lang.h"
@@ -254,46 +255,20 @@ static int set_collations(struct binlog_player *p, const struct binlog_event *ev
     return send_words(p, ev, sql, e);
 }
 
-/* Who may do what, on all of the server and on parts of it, by roles and for others: of each table
- * its checksum, which no setting of the session changes. Those of routines change with them. */
-#define RIGHTS 6
-struct rights {
-    uint64_t of[RIGHTS];
-    size_t n;
-};
-
-static int take_checksum(void *ctx, const struct server_row *row, struct err *e)
-{
-    struct rights *r = ctx;
-    (void)e;
-    if (row->n > 1 && row->text[1] && r->n < RIGHTS)
-        r->of[r->n++] = strtoull(row->text[1], NULL, 10);
-    return 0;
-}
-
-static int look_at_rights(struct binlog_player *p, struct rights *out, struct err *e)
-{
-    int r = server_rows(p->server, take_checksum, out, e,
-        "CHECKSUM TABLE mysql.global_priv, mysql.db, mysql.roles_mapping, mysql.tables_priv, mysql.columns_priv, mysql.proxies_priv EXTENDED");
-    return r == 0 && out->n != RIGHTS
-               ? err_set(e, EIO, "the server on trial does not show who may do what on it")
-               : r;
-}
-
 /* We may do everything: what a statement runs beside what it says (a function, say) may as well. */
 static int send_watched(struct binlog_player *p, const struct binlog_event *ev,
     const struct binlog_query *q, struct err *e)
 {
-    struct rights before = {0}, after = {0};
+    struct rights before;
     bool xa = strncmp(p->kind, "XA", 2) == 0; /* it runs nothing, and behind its end nothing runs */
     if (xa || binlog_query_of_accounts(q))
         return binlog_player_send(p, ev, q->text, q->length, q->error, e);
-    int r = look_at_rights(p, &before, e);
+    int r = rights_look(p->server, &before, e);
     if (r == 0)
         r = binlog_player_send(p, ev, q->text, q->length, q->error, e);
     if (r == 0)
-        r = look_at_rights(p, &after, e);
-    if (r == 0 && memcmp(before.of, after.of, sizeof before.of) != 0)
+        r = rights_same(p->server, &before, e);
+    if (r == 1)
         r = binlog_player_failed(ev, p->kind,
             N_("it changed who may do what, and says nothing of accounts; restore to a moment before it"),
             e);

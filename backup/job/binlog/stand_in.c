@@ -1,6 +1,9 @@
 #include "backup/job/binlog/stand_in.h"
 
+#include <errno.h>
 #include <string.h>
+#include "backup/job/binlog/rights.h"
+#include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/sql_name.h"
 
@@ -10,33 +13,41 @@ static int make_one(
     struct server *s, const char *schema, const char *quoted, const char *definition, struct err *e)
 {
     struct server_reply reply;
+    struct rights before;
     _cleanup_free_ char *database = sql_name_quoted(schema);
     int r = server_exec(s, e, "USE %s", database);
     if (r == 0)
         r = server_exec(s, e, "DROP TABLE IF EXISTS %s", quoted);
+    if (r == 0)
+        r = rights_look(s, &before, e);
     if (r == 0 && server_send(s, definition, strlen(definition), &reply) != 0)
         run_note("nothing can stand in for the table %s, which is not in the backup", quoted);
-    return r;
+    if (r == 0)
+        r = rights_same(s, &before, e);
+    return r == 1 ? err_outcome(e, EXIT_INCONSISTENT, EACCES,
+                        "the definition of the table %s changes who may do what", quoted)
+                  : r;
+}
+
+/* True where the backup has it after all, or nothing says what it looks like. */
+static bool stays(struct server *s, const char *quoted, const char *definition)
+{
+    struct server_reply reply;
+    _cleanup_free_ char *look = xasprintf("SELECT 1 FROM %s LIMIT 1", quoted);
+    return !definition || server_send(s, look, strlen(look), &reply) == 0;
 }
 
 int stand_in_make(struct server *s, const json_t *missing, struct err *e)
 {
-    struct server_reply reply;
     const char *name;
     json_t *it;
-    int r =
-        json_object_size(missing) == 0
-            ? 0
-            : server_exec(s, e,
-                  "SET SESSION sql_mode='NO_DIR_IN_CREATE', foreign_key_checks=0, innodb_strict_mode=0");
+    int r = server_exec(s, e,
+        "SET SESSION sql_mode='NO_DIR_IN_CREATE', foreign_key_checks=0, innodb_strict_mode=0");
     json_object_foreach ((json_t *)(uintptr_t)missing, name, it) {
-        const char *schema = json_get_str(it, "schema"), *table = json_get_str(it, "table"),
+        const char *schema = json_get_text(it, "schema"),
                    *definition = json_get_str(it, "definition");
-        if (r != 0 || !schema || !table || !definition)
-            continue;
-        _cleanup_free_ char *quoted = sql_name_quoted_table(schema, table);
-        _cleanup_free_ char *look = xasprintf("SELECT 1 FROM %s LIMIT 1", quoted);
-        if (server_send(s, look, strlen(look), &reply) != 0)
+        _cleanup_free_ char *quoted = sql_name_quoted_table(schema, json_get_text(it, "table"));
+        if (r == 0 && !stays(s, quoted, definition))
             r = make_one(s, schema, quoted, definition, e);
     }
     return r;
