@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json_get.h"
+#include "common/sizes.h"
 #include "common/utf8.h"
 
 #define DEPTH_MAX 6
@@ -192,9 +193,15 @@ json_t *phrase_local(const char *text)
     return json_pack("{so}", "local", json_text(text));
 }
 
-json_t *phrase_number(const char *text)
+json_t *phrase_bytes(uint64_t bytes)
 {
-    return json_pack("{so}", "number", json_text(text));
+    return json_pack("{sI}", "bytes", (json_int_t)bytes);
+}
+
+char *phrase_bytes_carried(uint64_t bytes)
+{
+    _cleanup_json_ json_t *p = json_pack("[so]", "%s", phrase_bytes(bytes));
+    return phrase_carried(p);
 }
 
 json_t *phrase_list(json_t *phrases)
@@ -227,10 +234,10 @@ static void write_local(FILE *f, enum lang lang, const char *text)
         fputs(text, f);
 }
 
-static void write_number(FILE *f, enum lang lang, const char *text)
+static void write_bytes(FILE *f, enum lang lang, json_int_t bytes)
 {
-    for (; *text; text++)
-        fputc(*text == '.' && lang != LANG_EN ? ',' : *text, f);
+    char text[32];
+    fputs(shown_bytes(lang, bytes > 0 ? (uint64_t)bytes : 0, text, sizeof text), f);
 }
 
 static void write_list(struct words *w, const json_t *list, int depth)
@@ -259,8 +266,8 @@ static void write_argument(struct words *w, const json_t *p, unsigned place, int
         write_list(w, json_object_get(value, "list"), depth);
     else if (json_get_str(value, "local"))
         write_local(w->f, w->lang, json_get_str(value, "local"));
-    else if (json_get_str(value, "number"))
-        write_number(w->f, w->lang, json_get_str(value, "number"));
+    else if (json_is_integer(json_object_get(value, "bytes")))
+        write_bytes(w->f, w->lang, json_get_int(value, "bytes"));
     else
         fputc('?', w->f);
 }

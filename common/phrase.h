@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 #include <stdarg.h>
+#include <stdint.h>
 
 #include "common/lang.h"
 #include "common/memory.h"
@@ -37,9 +38,11 @@ json_t *phrase_of(const char *english) MUSTCHECK;
 void phrase_set(json_t *phrase, size_t argument, json_t *inner);
 
 /* Arguments that each language writes in its way, for phrase_set: a moment of the clock on the
- * wall, "2026-11-30" or "2026-11-30 14:05"; a number with a point, "8.1". */
+ * wall, "2026-11-30" or "2026-11-30 14:05"; a size, as shown_bytes has it. */
 json_t *phrase_local(const char *text) MUSTCHECK;
-json_t *phrase_number(const char *text) MUSTCHECK;
+json_t *phrase_bytes(uint64_t bytes) MUSTCHECK;
+/* The size as an argument of a sentence (phrase_carried). malloc'ed. */
+char *phrase_bytes_carried(uint64_t bytes) MUSTCHECK;
 /* "one, another": an array of phrases, which is taken over, as one. */
 json_t *phrase_list(json_t *phrases) MUSTCHECK;
 

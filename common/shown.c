@@ -11,24 +11,6 @@
 
 #define DAY_MS 86400000
 
-char *shown_bytes(enum lang lang, uint64_t bytes, char *buf, size_t size)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double v = (double)bytes;
-    size_t u = 0;
-    char number[16];
-
-    /* 999.5 would be printed as 1000. */
-    for (; v >= 999.5 && u + 1 < sizeof units / sizeof units[0]; u++)
-        v /= 1000;
-    snprintf(number, sizeof number, "%.*f", u > 0 && v < 9.95, v);
-    char *point = strchr(number, '.');
-    if (point && lang != LANG_EN)
-        *point = ',';
-    utf8_format(buf, size, "%s %s", number, units[u]);
-    return buf;
-}
-
 char *shown_duration(enum lang lang, int64_t ms, char *buf, size_t size)
 {
     int64_t s = ms / 1000, min = s / 60, h = min / 60, days = h / 24;

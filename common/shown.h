@@ -11,12 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/lang.h"
+#include "common/sizes.h"
 
 #define SHOWN_LEN 48 /* enough for each of them, in every language */
 
-/* "512 B", "8,1 MB", "12 kB": decimal, as disks are sold. */
-char *shown_bytes(enum lang lang, uint64_t bytes, char *buf, size_t size);
 /* "< 1 s", "119 s", "10 min", "4 h 10 min", "3 Tage"; below 0 it is the first. */
 char *shown_duration(enum lang lang, int64_t ms, char *buf, size_t size);
 /* "12’345", "12,345" */

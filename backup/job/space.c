@@ -1,13 +1,13 @@
 #include "backup/job/space.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include "backup/archive/store.h"
 #include "backup/job/method/layout.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
+#include "common/phrase.h"
 
 /* The next archive is taken to be a tenth larger than the last; without one, half of its sources
  * (data directories deflate to 0.4). */
@@ -72,6 +72,15 @@ static int add_type(struct run *r, const char *type, struct space_plan *plan, st
     return 0;
 }
 
+static int judge(const char *folder, uint64_t needed, uint64_t space, struct err *e)
+{
+    if (space >= needed)
+        return 0;
+    _cleanup_free_ char *want = phrase_bytes_carried(needed), *have = phrase_bytes_carried(space);
+    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
+        "not enough space in %s: about %s are needed, %s are free", folder, want, have);
+}
+
 int space_check(struct run *r, const char *const *types, struct space_plan *plan, struct err *e)
 {
     memset(plan, 0, sizeof *plan);
@@ -81,9 +90,12 @@ int space_check(struct run *r, const char *const *types, struct space_plan *plan
     if (code != 0)
         return code;
     code = file_space(r->s.folder, &plan->free, e);
-    if (code < 0 || plan->free >= plan->needed + SPARE)
-        return code;
-    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
-        "not enough space in %s: about %" PRIu64 " MB are needed, %" PRIu64 " MB are free",
-        r->s.folder, (plan->needed + SPARE) >> 20, plan->free >> 20);
+    return code < 0 ? code : judge(r->s.folder, plan->needed + SPARE, plan->free, e);
+}
+
+int space_for(const char *folder, uint64_t needed, struct err *e)
+{
+    uint64_t space;
+    int code = file_space(folder, &space, e);
+    return code < 0 ? code : judge(folder, needed, space, e);
 }

@@ -1,5 +1,5 @@
 /*
- * Is there room for a backup? Asked before anything is begun, from what the last run of each type
+ * Is there room? Asked before anything is begun; for a backup from what the last run of each type
  * needed and from the size of its sources.
  */
 #ifndef ELEXGATE_BACKUP_JOB_SPACE_H
@@ -17,5 +17,7 @@ struct space_plan {
  * EXIT_REFUSED when the backup folder lies inside what is to be backed up. */
 int space_check(
     struct run *r, const char *const *types, struct space_plan *plan, struct err *e) MUSTCHECK;
+/* Do so many bytes fit into this folder? 0, EXIT_NO_SPACE with both figures in words; negative. */
+int space_for(const char *folder, uint64_t needed, struct err *e) MUSTCHECK;
 
 #endif

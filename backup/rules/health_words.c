@@ -127,9 +127,8 @@ static json_t *certificate(const struct health_finding *f, const struct cron_zon
 
 static json_t *disk(const struct health_finding *f)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%.1f", (double)f->number / 1e9);
-    return at(N_("only %s GB are left on the disk with the backups"), phrase_number(text));
+    return at(N_("only %s are left on the disk with the backups"),
+        phrase_bytes(f->number > 0 ? (uint64_t)f->number : 0));
 }
 
 static json_t *binlog(const struct health_finding *f, const struct cron_zone *zone)

@@ -8,7 +8,7 @@ export function number(n) {
     return whole.replace(/\B(?=(\d{3})+$)/g, lang === "en" ? "," : "’") + (part ? (lang === "en" ? "." : ",") + part : "");
 }
 
-export const megabytes = (n) => `${number(n / 1e6)} MB`;
+export const megabytes = (n) => `${number(n / 1e6)} M${lang === "fr" ? "o" : "B"}`;
 export const seconds = (n) => (n < 1 && n > 0 ? "< 1 s" : `${number(n)} s`);
 
 // A moment as the server's templates write it for us, "2026-11-30T03:15:07" in its time: milliseconds that are right in UTC.

@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/hex.h"
 #include "common/json_get.h"
+#include "common/phrase.h"
 #include "common/utf8.h"
 #include "console/http/upload_store.h"
 
@@ -182,10 +183,10 @@ static int check_room(const struct upload_store *s, int64_t size, struct err *e)
     if (statvfs(s->dir, &v) < 0)
         return err_sys(e, errno, "cannot ask for the free space of %s", s->dir);
     int64_t room = (int64_t)v.f_bavail * (int64_t)v.f_frsize - claims.bytes - DISK_RESERVE;
-    if (room < size)
-        return err_set(e, ENOSPC, "the disk of %s has no room for %lld MB more", s->dir,
-            (long long)(size / 1000000 + 1));
-    return 0;
+    if (room >= size)
+        return 0;
+    _cleanup_free_ char *more = phrase_bytes_carried((uint64_t)size);
+    return err_set(e, ENOSPC, "the disk of %s has no room for %s more", s->dir, more);
 }
 
 static bool good_text(const char *text)

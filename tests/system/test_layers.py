@@ -444,6 +444,7 @@ def test_planted_lengths_are_found():
 def test_numbers_and_moments_are_written_in_one_place():
     """What people read is written by common/shown.h, in the page's scripts by assets/shown.js: no private format of a date, a size or a decimal."""
     own = re.compile(r'strftime\(|clock_local\(|"[^"]*%\.\d[fg][^"]*"|\bIntl\.|toLocale\w*\(|toFixed\(|[" ][kMG]B\b"')
+    sizes = re.compile(r'%[a-z]+ ?[kMGT]i?B\b|%" PRI\w+ " ?[kMGT]i?B\b')
     # no words: a CA's name, a day in an address, the wall clock for a script
     allowed = {"cli/cert/cmd_cert_make.c": 1, "console/pages/page_timeline.c": 3, "console/view/view.c": 1, "cli/cert/cmd_cert_common.c": 1}
     found = {}
@@ -452,5 +453,7 @@ def test_numbers_and_moments_are_written_in_one_place():
         name = str(path.relative_to(paths.ROOT))
         if n > allowed.get(name, 0) and name != "console/assets/shown.js":
             found[name] = n
+    found |= {str(path.relative_to(paths.ROOT)): "a size" for path in sources(paths.ROOT) if sizes.search(path.read_text(encoding="utf-8"))}
     assert found == {}
+    assert sizes.search('"%s has %llu MB"') and sizes.search('"about %" PRIu64 " MB are"')
     assert own.search('strftime(buf, 16, "%H:%M", &tm)') and own.search('printf("%.1f MB", n)') and own.search("new Intl.NumberFormat(lang)")

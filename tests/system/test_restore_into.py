@@ -136,7 +136,7 @@ def test_too_little_space_is_said_before_anything_is_written(site):
         r'("content":\{[^}]*"bytes":)\d+', r"\g<1>400000000000000", head))
     elsewhere = site.folder / "elsewhere"
     error = in_the_job(site, elsewhere, "latest", "elexisdb", exit=5)[-1]["error"]
-    assert "needs 3814" in error and str(elsewhere) in error and not elsewhere.exists()
+    assert "about 400 TB are needed" in error and str(elsewhere) in error and not elsewhere.exists()
 
 
 def test_what_is_damaged_leaves_nothing(site):

@@ -271,13 +271,14 @@ static void check_space(struct doctor *d)
     struct err e = {0};
     struct space_plan plan = {0};
     int r = space_check(d->run, types, &plan, &e);
-    unsigned long long needed = plan.needed >> 20, have = plan.free >> 20;
+    _cleanup_free_ char *needed = phrase_bytes_carried(plan.needed),
+                        *have = phrase_bytes_carried(plan.free);
     if (r != 0 && r != EXIT_NO_SPACE) {
         tell_check(d, "space", false, error_phrase_json(&e), NULL);
         return;
     }
     tell_check(d, "space", r == 0,
-        r == 0 ? phrase("the next backup needs about %llu MB in %s, %llu MB are free", needed,
+        r == 0 ? phrase("the next backup needs about %s in %s, %s are free", needed,
                      d->run->s.folder, have)
                : error_phrase_json(&e),
         phrase_of(N_("make room, keep fewer generations, or set another [archive] folder")));

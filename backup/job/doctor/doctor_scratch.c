@@ -47,7 +47,7 @@ void doctor_scratch(struct doctor *d)
     _cleanup_fd_ int fd = scratch_folder_open(run, &e);
     enum doctor_finding how = fd < 0 ? DOCTOR_FOUND_BAD : DOCTOR_FOUND_WARNING;
     json_t *text;
-    if (fd < 0 || scratch_has_room(run, fd, largest(run), &e) != 0) {
+    if (fd < 0 || scratch_has_room(run, largest(run), &e) != 0) {
         text = error_phrase_json(&e);
     } else if (opened_here(run) && on_the_medium(run, fd)) {
         text = phrase(

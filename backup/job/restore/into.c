@@ -3,11 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/space.h"
 #include "backup/job/trial/copy_check.h"
 #include "backup/job/trial/owned.h"
 #include "backup/job/restore/foreign.h"
@@ -115,16 +115,11 @@ static int make_dir(struct into *in, struct err *e)
 
 static int enough_space(const struct into *in, const struct store_list *found, struct err *e)
 {
-    uint64_t needed = SPARE, space = 0;
+    uint64_t needed = SPARE;
     for (size_t i = 0; i < found->count; i++)
         if (restore_picked(found, i, in->q->types))
             needed += found->items[i].manifest.content.bytes;
-    int code = file_space(in->dir, &space, e);
-    if (code < 0 || space >= needed)
-        return code;
-    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
-        "this needs %" PRIu64 " MB in %s, there are %" PRIu64 " MB", needed >> 20, in->dir,
-        space >> 20);
+    return space_for(in->dir, needed, e);
 }
 
 /* --- unpacking --- */

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "backup/job/space.h"
 #include "backup/job/trial/owned.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -41,18 +41,6 @@ int restore_staging_root(const char *live, char **out, struct err *e)
     return code;
 }
 
-static int enough_space(const char *root, uint64_t bytes, struct err *e)
-{
-    uint64_t space = 0;
-    int code = file_space(root, &space, e);
-    if (code < 0 || space >= bytes + SPARE)
-        return code;
-    return err_outcome(e, EXIT_NO_SPACE, ENOSPC,
-        "the restore needs %" PRIu64 " MB beside the live data (%s), there are %" PRIu64
-        " MB; nothing was changed",
-        (bytes + SPARE) >> 20, root, space >> 20);
-}
-
 /* All ours until it is finished: the trial gets what it needs for as long as it runs (trial.h). */
 int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct err *e)
 {
@@ -67,7 +55,7 @@ int restore_make_staging(const struct restore_part *p, uint64_t bytes, struct er
         if (fd < 0)
             return fd;
     }
-    return enough_space(p->root, bytes, e);
+    return space_for(p->root, bytes + SPARE, e);
 }
 
 /* A backup from another machine has that one's numbers: the files go to whom the live ones belong.

@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
+#include "backup/job/space.h"
 #include "backup/job/trial/owned.h"
 #include "common/exit_codes.h"
 #include "common/file.h"
@@ -104,18 +103,11 @@ int scratch_folder_open(const struct run *r, struct err *e)
     return out;
 }
 
-int scratch_has_room(const struct run *r, int folder, uint64_t bytes, struct err *e)
+int scratch_has_room(const struct run *r, uint64_t bytes, struct err *e)
 {
-    struct statvfs fs;
     _cleanup_free_ char *path = scratch_folder(r);
-    if (fstatvfs(folder, &fs) < 0)
-        return err_sys(e, errno, "cannot look at %s", path);
-    uint64_t space = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (space >= bytes + SPARE)
-        return 0;
-    err_set(e, ENOSPC, N_("%s has %llu MB free, and %llu MB are needed to unpack a backup there"),
-        path, (unsigned long long)(space >> 20), (unsigned long long)((bytes + SPARE) >> 20));
-    return err_prefix(e, EXIT_NO_SPACE, SCRATCH_FIX);
+    int code = space_for(path, bytes + SPARE, e);
+    return code == 0 ? 0 : err_prefix(e, code, SCRATCH_FIX);
 }
 
 /* --- for one archive --- */
@@ -131,7 +123,7 @@ int scratch_open(struct scratch *s, const struct run *r, uint64_t bytes, struct 
         return s->folder;
     int code = file_remove_tree(s->folder, NAME, e);
     if (code == 0)
-        code = scratch_has_room(r, s->folder, bytes, e);
+        code = scratch_has_room(r, bytes, e);
     if (code != 0)
         return code;
     _cleanup_fd_ int home = owned_make_at(s->folder, NAME, e);

@@ -20,7 +20,7 @@ char *scratch_folder(const struct run *r) MUSTCHECK;
 /* Opens it, made if it is not there; the descriptor, -EPERM for one that others can change. */
 int scratch_folder_open(const struct run *r, struct err *e) MUSTCHECK;
 /* Whether that many bytes can be unpacked there. 0; EXIT_NO_SPACE with words; negative. */
-int scratch_has_room(const struct run *r, int folder, uint64_t bytes, struct err *e) MUSTCHECK;
+int scratch_has_room(const struct run *r, uint64_t bytes, struct err *e) MUSTCHECK;
 
 /* For one archive. One at a time, under the run lock; what a killed job left there goes first. */
 struct scratch {

@@ -17,14 +17,23 @@ def catalogue(language):
     return {key: e["str"][0] for key, e in pofile.read(text).items()}
 
 
+def size(language, n):
+    """As common/sizes.h has it."""
+    prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    while n >= 999.5 and len(prefixes) > 1:
+        n, prefixes = n / 1000, prefixes[1:]
+    number = f"{n:.1f}" if n < 9.95 and prefixes[0] else f"{n:.0f}"
+    return f"{number.replace('.', ',')} {prefixes[0]}{'o' if language == 'fr' else 'B'}"
+
+
 def words(language, phrase):
     if isinstance(phrase, str):  # of several words: it may be a sentence
         return catalogue(language).get(phrase, phrase) if " " in phrase else phrase
-    if isinstance(phrase, dict):  # a moment of the clock on the wall, a number, or several phrases
+    if isinstance(phrase, dict):  # a moment of the clock on the wall, a size, or several phrases
         if "list" in phrase:
             return ", ".join(words(language, p) for p in phrase["list"])
-        if "number" in phrase:
-            return phrase["number"].replace(".", ",")
+        if "bytes" in phrase:
+            return size(language, phrase["bytes"])
         return re.sub(r"^(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", phrase["local"])
     if not isinstance(phrase[0], str):
         return ": ".join(words(language, p) for p in phrase)

@@ -377,8 +377,8 @@ static void test_words(void **state)
     (void)state;
     struct health_facts f = well();
     f.free_bytes = GB / 2;
-    assert_words(&f, "only 0.5 GB are left on the disk with the backups",
-        "auf der Festplatte der Sicherungen sind nur noch 0,5 GB frei");
+    assert_words(&f, "only 500 MB are left on the disk with the backups",
+        "auf der Festplatte der Sicherungen sind nur noch 500 MB frei");
     f = well();
     f.last.exit_code = EXIT_FAILED;
     f.last.error = said("a disk is away");

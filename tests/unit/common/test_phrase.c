@@ -107,16 +107,20 @@ static void parts_of_the_catalogue(void **state)
 
 static void moments_and_numbers(void **state)
 {
-    static const char *const rows[][3] = {{"local", "2026-03-02 14:05", "02.03.2026 14:05"},
+    static const char *const rows[][4] = {{"local", "2026-03-02 14:05", "02.03.2026 14:05"},
         {"local", "2026-03-02", "02.03.2026"}, {"local", "today", "today"},
-        {"local", "2026-3-2", "2026-3-2"}, {"number", "8.1", "8,1"}};
+        {"local", "2026-3-2", "2026-3-2"}, {"8100000", "8.1 MB", "8,1 MB", "8,1 Mo"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         json_t *p = phrase("%s!", "");
-        phrase_set(p, 0, *rows[i][0] == 'l' ? phrase_local(rows[i][1]) : phrase_number(rows[i][1]));
+        phrase_set(p, 0,
+            *rows[i][0] == 'l' ? phrase_local(rows[i][1])
+                               : phrase_bytes(strtoull(rows[i][0], NULL, 10)));
         for (enum lang lang = LANG_EN; lang < LANG_COUNT; lang++) {
             char *words = phrase_words(lang, p),
-                 *wanted = xasprintf("%s!", rows[i][lang == LANG_EN ? 1 : 2]);
+                 *wanted = xasprintf("%s!", rows[i][lang == LANG_EN                 ? 1
+                                                    : lang == LANG_FR && rows[i][3] ? 3
+                                                                                    : 2]);
             assert_string_equal(words, wanted);
             free(words);
             free(wanted);

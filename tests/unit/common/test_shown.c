@@ -37,11 +37,16 @@ static char *bytes(enum lang lang, int64_t n, char *buf, size_t size)
 
 static void sizes(void **state)
 {
-    static const struct words rows[] = {{0, {"0 B"}}, {999, {"999 B"}},
-        {1000, {"1.0 kB", "1,0 kB"}}, {9949, {"9.9 kB", "9,9 kB"}}, {9950, {"10 kB"}},
-        {12345, {"12 kB"}}, {999499, {"999 kB"}}, {999500, {"1.0 MB", "1,0 MB"}},
-        {8100000, {"8.1 MB", "8,1 MB"}}, {INT64_C(1500000000), {"1.5 GB", "1,5 GB"}},
-        {-1, {"18 EB"}}};
+    static const struct words rows[] = {{0, {"0 B", "0 B", "0 o", "0 B"}},
+        {999, {"999 B", "999 B", "999 o", "999 B"}},
+        {1000, {"1.0 kB", "1,0 kB", "1,0 ko", "1,0 kB"}},
+        {9949, {"9.9 kB", "9,9 kB", "9,9 ko", "9,9 kB"}},
+        {9950, {"10 kB", "10 kB", "10 ko", "10 kB"}}, {12345, {"12 kB", "12 kB", "12 ko", "12 kB"}},
+        {999499, {"999 kB", "999 kB", "999 ko", "999 kB"}},
+        {999500, {"1.0 MB", "1,0 MB", "1,0 Mo", "1,0 MB"}},
+        {8100000, {"8.1 MB", "8,1 MB", "8,1 Mo", "8,1 MB"}},
+        {INT64_C(1500000000), {"1.5 GB", "1,5 GB", "1,5 Go", "1,5 GB"}},
+        {-1, {"18 EB", "18 EB", "18 Eo", "18 EB"}}};
     (void)state;
     check(rows, N(rows), bytes);
 }
