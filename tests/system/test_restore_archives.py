@@ -162,7 +162,7 @@ def test_not_enough_space(small_disk, folder, make_server, make_gate, template):
     site.prepare()
     process.run(["fallocate", "-l", str(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - (60 << 20)), small_disk / "full"])
     lines = site.job("run", "latest", exit=5)
-    assert "needs" in lines[-1]["error"] and "block" not in site.phases(lines)
+    assert "are needed" in lines[-1]["error"] and "block" not in site.phases(lines)
     (small_disk / "full").unlink()
     assert site.side() == "old"
     site.nothing_left()

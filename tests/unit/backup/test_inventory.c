@@ -87,8 +87,9 @@ static void test_a_database_and_a_sequence(void **state)
 static void test_names_in_another_case(void **state)
 {
     (void)state;
-    struct inventory live = OF(TABLE("kontakt", 1), TABLE("Fall", 1), VIEW("X")),
-                     file = OF(TABLE("KONTAKT", 1), TABLE("Fall", 1), TABLE("FALL", 1), VIEW("x"));
+    struct inventory live = OF(TABLE("kontakt", 1), TABLE("Fall", 1), VIEW("X"), TABLE("Labor", 1)),
+                     file = OF(TABLE("KONTAKT", 1), TABLE("Fall", 1), TABLE("FALL", 1), VIEW("x"),
+                         VIEW("labor"));
     json_t *pairs = inventory_other_case(&live, &file);
     char *text = json_dumps(pairs, JSON_COMPACT);
     assert_string_equal(text, "[[\"KONTAKT\",\"kontakt\"]]");
