@@ -616,7 +616,8 @@ def far_practice(folder, template):
     p.server.sql("".join(f"CREATE TABLE load_db.{name} (a INT PRIMARY KEY, b INT DEFAULT 0) ENGINE={engine} DATA DIRECTORY='{outside}'; INSERT INTO load_db.{name} (a) VALUES (1),(2);"
                          for name, engine in (("far", "InnoDB"), ("gone", "InnoDB"), ("again", "InnoDB"), ("away", "InnoDB"), ("aria", "MyISAM")))
                  + f"""CREATE DATABASE o; CREATE TABLE o.`ä.f` (a INT PRIMARY KEY) DATA DIRECTORY='{outside}'; CREATE TABLE load_db.near (a INT PRIMARY KEY, b INT DEFAULT 0);
-                 INSERT INTO load_db.near (a) VALUES (1),(2); FLUSH TABLES""")
+                 INSERT INTO load_db.near (a) VALUES (1),(2); CREATE TABLE load_db.past (a INT PRIMARY KEY, b INT DEFAULT 0) WITH SYSTEM VERSIONING DATA DIRECTORY='{outside}';
+                 CREATE SEQUENCE load_db.number DATA DIRECTORY='{outside}'; SELECT NEXTVAL(load_db.number); FLUSH TABLES""")
     for path in (path for path in outside.rglob("*") if path.is_file()):
         os.chown(path, 65534, 65534)
         os.chmod(path, 0o666)
@@ -675,13 +676,16 @@ def test_what_was_done_with_a_table_that_no_copy_has(folder, template):
             CREATE TABLE of_it (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES far (a) ON DELETE CASCADE); INSERT INTO of_it VALUES (1),(3);
             RENAME TABLE near TO nearer, far TO near; ALTER TABLE gone RENAME TO far; UPDATE near SET b=5; INSERT INTO far (a) VALUES (6); DELETE FROM far WHERE a=2;
             CREATE TABLE parts (a INT PRIMARY KEY, b INT) PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (100)); INSERT INTO parts VALUES (7, 7);
+            ALTER TABLE parts EXCHANGE PARTITION p WITH TABLE again; UPDATE parts SET b=9; INSERT INTO parts VALUES (8, 8); INSERT INTO past (a) VALUES (1); UPDATE past SET b=2; DELETE FROM past;
+            SELECT NEXTVAL(number); SELECT SETVAL(number, 5000); ALTER SEQUENCE number INCREMENT BY 7;
             CREATE TABLE like_it LIKE away; INSERT INTO like_it SELECT * FROM away; DROP TABLE aria, away; INSERT INTO kontakt (name) VALUES ('bleibt')""")
         with all_of_it(p, folder) as (server, notes):
-            for name in ("near", "far"):
+            for name in ("near", "far", "parts"):
                 assert re.search(rf"load_db\.{name}: \d+ changes are left out", notes), (name, notes)
-            for sql in ("SELECT a, b FROM nearer ORDER BY a", "SELECT a FROM of_it ORDER BY a", "SELECT a, b FROM parts", "SELECT a, b FROM like_it", "SELECT name FROM kontakt WHERE name='bleibt'",
+            for sql in ("SELECT a, b FROM nearer ORDER BY a", "SELECT a FROM of_it ORDER BY a", "SELECT a, b FROM again", "SELECT a, b FROM past FOR SYSTEM_TIME ALL", "SELECT a, b FROM like_it", "SELECT NEXTVAL(number)", "SELECT name FROM kontakt WHERE name='bleibt'",
                         "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA='load_db' ORDER BY 1"):
                 assert server.sql(f"USE load_db; {sql}") == p.server.sql(f"USE load_db; {sql}"), sql
+            assert server.sql("SELECT a, b FROM load_db.parts") == [(8, 8)]  # the rest lies in what was exchanged for it
             assert server.sql("SELECT a, b, c FROM load_db.near") == [(3, 5, "neu")] and server.sql("SELECT a FROM load_db.far") == [(6,)]
     finally:
         p.end()
