@@ -34,3 +34,16 @@ json_t *json_text(const char *text)
     _cleanup_free_ char *valid = xmalloc(size);
     return json_string(utf8_copy(valid, size, text));
 }
+
+void json_keep(json_t **place, json_t *value)
+{
+    json_incref(value);
+    json_decref(*place);
+    *place = value;
+}
+
+void json_take(json_t *to, const json_t *from, const char *const *keys)
+{
+    for (; *keys; keys++)
+        (void)json_object_set(to, *keys, json_object_get(from, *keys)); /* NULL: does nothing */
+}

@@ -19,6 +19,11 @@ bool json_get_true(const json_t *object, const char *key);        /* it is there
  * UTF-8 become '?', so that no line is lost for them. NULL gives null. */
 json_t *json_text(const char *text) MUSTCHECK;
 
+/* *place holds this value from now on, with a reference of its own, in place of what it held. */
+void json_keep(json_t **place, json_t *value);
+/* Members of `from` (may be NULL), as far as it has them, into `to`; keys ends with NULL. */
+void json_take(json_t *to, const json_t *from, const char *const *keys);
+
 /* `_cleanup_json_ json_t *answer = NULL;`: the reference goes with its scope, on each way out of
  * it. */
 #define _cleanup_json_ CLEANUP(cleanup_json)

@@ -245,8 +245,7 @@ json_t *archive_item_json(const char *folder, const struct store_item *it)
     json_object_set_new(o, "files", json_integer((json_int_t)m->content.files));
     json_object_set_new(o, "bytes", json_integer((json_int_t)m->content.bytes));
     json_object_set_new(o, "host", json_text(m->host));
-    if (json_object_get(m->info, "left_out"))
-        json_object_set(o, "left_out", json_object_get(m->info, "left_out"));
+    json_take(o, m->info, (const char *const[]){"left_out", NULL});
     json_object_set_new(o, "sequence", json_integer((json_int_t)m->sequence));
     json_object_set_new(
         o, "installation", *m->installation ? json_string(m->installation) : json_null());

@@ -478,8 +478,7 @@ int page_cert(const struct config *settings, const char *config_file, const json
         if (!json_object_get(said, "code"))
             e->code = 0; /* the exit code says it */
         *answer = json_object();
-        if (json_object_get(said, "field"))
-            json_object_set(*answer, "field", json_object_get(said, "field"));
+        json_take(*answer, said, (const char *const[]){"field", NULL});
     }
     return r;
 }

@@ -52,6 +52,9 @@ static json_t *pending_object(const struct keeper *k)
 
 static json_t *job_object(const struct keeper *k)
 {
+    static const char *const of_restore[] = {"action", "which", "dry_run", "way", NULL};
+    static const char *const of_phase[] = {
+        "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms", NULL};
     if (!k->current.job)
         return json_null();
     json_t *o = json_pack("{sssisossss}", "kind", keeper_kind_name(k->current.kind), "pid",
@@ -59,20 +62,10 @@ static json_t *job_object(const struct keeper *k)
         k->current.run, "method", k->current.method);
     if (*k->current.blocked_since)
         json_object_set_new(o, "blocked_since", json_string(k->current.blocked_since));
-    if (k->current.restore_begin) {
-        json_object_set(o, "action", json_object_get(k->current.restore_begin, "action"));
-        json_object_set(o, "which", json_object_get(k->current.restore_begin, "which"));
-        json_object_set(o, "dry_run", json_object_get(k->current.restore_begin, "dry_run"));
-        json_object_set(o, "way", json_object_get(k->current.restore_begin, "way"));
+    json_take(o, k->current.restore_begin, of_restore);
+    if (k->current.restore_begin)
         json_object_set_new(o, "sql", json_boolean(json_get_true(k->current.restore_begin, "sql")));
-    }
-    static const char *const keys[] = {
-        "type", "phase", "bytes", "total", "bytes_out", "files", "bytes_s", "eta_ms"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_t *value = json_object_get(k->current.phase, keys[i]);
-        if (value)
-            json_object_set(o, keys[i], value);
-    }
+    json_take(o, k->current.phase, of_phase);
     return o;
 }
 

@@ -28,10 +28,7 @@ static json_t *keeper_failure(int exit_code, const json_t *last)
     int code = json_object_get(last, "code") ? json_answer_errno(last) : exit_code_errno(exit_code);
     json_t *answer = json_error(code, "%s", words ? words : "it ended without a word; see the log");
     json_object_set_new(answer, "exit", json_integer(exit_code));
-    static const char *const told[] = {"error_phrase", "field"};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (json_object_get(last, told[i]))
-            json_object_set(answer, told[i], json_object_get(last, told[i]));
+    json_take(answer, last, (const char *const[]){"error_phrase", "field", NULL});
     return answer;
 }
 
@@ -39,13 +36,10 @@ static void on_errand_line(void *ctx, json_t *line)
 {
     struct keeper_errand *a = ctx;
     const char *event = json_get_str(line, "event");
-    if (json_get_true(line, "done")) {
-        json_decref(a->last);
-        a->last = json_incref(line);
-    } else if (event && a->o.event && strcmp(event, a->o.event) == 0) {
-        json_decref(a->event);
-        a->event = json_incref(line);
-    }
+    if (json_get_true(line, "done"))
+        json_keep(&a->last, line);
+    else if (event && a->o.event && strcmp(event, a->o.event) == 0)
+        json_keep(&a->event, line);
 }
 
 static void errand_free(struct keeper_errand *a)

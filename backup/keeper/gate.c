@@ -66,8 +66,7 @@ static void on_gate_line(void *ctx, json_t *line)
     if (strcmp(json_get_text(line, "event"), "look") != 0)
         return;
     const json_t *proxy = json_object_get(line, "proxy"), *server = json_object_get(line, "server");
-    json_decref(g->seen);
-    g->seen = json_incref(line);
+    json_keep(&g->seen, line);
     if (json_is_null(proxy)) /* none in front: the server is asked for everything */
         w.proxy = (struct idle_proxy){.known = true,
             .write_ms = INT64_MAX,

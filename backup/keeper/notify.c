@@ -94,10 +94,8 @@ static size_t facts_of(struct keeper_notify *n, struct notice_fact facts[HEALTH_
 static void on_notify_line(void *ctx, json_t *line)
 {
     struct keeper_notify *n = ctx;
-    if (json_get_true(line, "done")) {
-        json_decref(n->result);
-        n->result = json_incref(line);
-    }
+    if (json_get_true(line, "done"))
+        json_keep(&n->result, line);
 }
 
 /* What became of each channel, until it works again. */

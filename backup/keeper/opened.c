@@ -37,22 +37,16 @@ static void opened_free(struct keeper_opened_one **place)
     free(o);
 }
 
-static void keep_line(json_t **place, json_t *line)
-{
-    json_decref(*place);
-    *place = json_incref(line);
-}
-
 static void on_opened_line(void *ctx, json_t *line)
 {
     struct keeper_opened_one *o = ctx;
     const char *event = json_get_text(line, "event");
     if (json_get_true(line, "done")) {
-        keep_line(&o->last, line);
+        json_keep(&o->last, line);
     } else if (strcmp(event, "phase") == 0 || strcmp(event, "progress") == 0) {
-        keep_line(&o->phase, line);
+        json_keep(&o->phase, line);
     } else if (strcmp(event, "serving") == 0) {
-        keep_line(&o->serving, line);
+        json_keep(&o->serving, line);
         o->since_ms = clock_wall_ms();
         log_event(LOG_INFO, "backup-opened", LOG_S("which", o->which),
             LOG_S("socket", json_get_str(line, "socket")),
@@ -233,20 +227,21 @@ json_t *keeper_close_backup(struct keeper *k, struct control_client *c, json_t *
 
 static json_t *one_status(const struct keeper_opened_one *one)
 {
-    static const char *const of_phase[] = {"phase", "bytes", "total"};
-    static const char *const of_server[] = {"socket", "user", "until", "databases", "version"};
-    static const char *const of_end[] = {"error", "error_phrase"};
+    static const char *const of_phase[] = {"phase", "bytes", "total", NULL};
+    static const char *const of_server[] = {
+        "socket", "user", "until", "databases", "version", NULL};
+    static const char *const of_end[] = {"error", "error_phrase", NULL};
     bool open = one->serving && one->job;
     const char *state = !one->job ? "failed" : one->closing ? "closing" : open ? "open" : "opening";
     char stamp[CLOCK_ISO_LEN];
     json_t *o = json_pack("{s:i, s:s, s:s, s:s}", "id", (int)one->id, "which", one->which, "state",
         state, "since", clock_iso(one->since_ms, stamp));
-    for (size_t i = 0; !open && one->job && i < sizeof of_phase / sizeof of_phase[0]; i++)
-        json_object_set(o, of_phase[i], json_object_get(one->phase, of_phase[i]));
-    for (size_t i = 0; open && i < sizeof of_server / sizeof of_server[0]; i++)
-        json_object_set(o, of_server[i], json_object_get(one->serving, of_server[i]));
-    for (size_t i = 0; !one->job && i < sizeof of_end / sizeof of_end[0]; i++)
-        json_object_set(o, of_end[i], json_object_get(one->last, of_end[i]));
+    if (!one->job)
+        json_take(o, one->last, of_end);
+    else if (open)
+        json_take(o, one->serving, of_server);
+    else
+        json_take(o, one->phase, of_phase);
     return o;
 }
 

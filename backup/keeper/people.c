@@ -54,10 +54,8 @@ static int load_list(struct keeper_people *p, struct keeper_monitor *m, struct e
     json_t *list = r == 0 ? json_loadb(text, len, 0, NULL) : NULL;
     if (r == 0 && !json_is_array(list))
         r = err_set(e, EBADMSG, "elexgate-monitor gave no list of the page's accounts");
-    if (r == 0) {
-        json_decref(p->list);
-        p->list = json_incref(list);
-    }
+    if (r == 0)
+        json_keep(&p->list, list);
     json_decref(list);
     if (r < 0 && strcmp(p->trouble.text, e->text) != 0)
         log_err(LOG_ERROR, "accounts-damaged", e);

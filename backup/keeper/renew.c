@@ -14,8 +14,7 @@ static void on_renew_line(void *ctx, json_t *line)
     if (json_get_true(line, "renewed"))
         log_event(LOG_INFO, "certificate-renewed",
             LOG_S("file", config_str(k->config, "tls", NULL, "certificate")));
-    json_decref(k->ports.renewal.said);
-    k->ports.renewal.said = json_incref(line);
+    json_keep(&k->ports.renewal.said, line);
 }
 
 /* A certificate that cannot be renewed is told once a day; people hear of it from keeper_notify. */
@@ -32,8 +31,7 @@ static void on_end(void *ctx, int exit_code, int signal)
     }
     if (exit_code == EXIT_GOOD && !json_get_true(k->ports.renewal.said, "renewed"))
         log_event(LOG_DEBUG, "certificate-not-due");
-    json_decref(k->ports.renewal.said);
-    k->ports.renewal.said = NULL;
+    json_keep(&k->ports.renewal.said, NULL);
 }
 
 /* Whether there is one says the look: its folder may be shut for the keeper's user. */
@@ -59,6 +57,5 @@ void keeper_renew_stop(struct keeper *k)
     keeper_job_stop(k->ports.renewal.job);
     keeper_job_leave(k->ports.renewal.job);
     k->ports.renewal.job = NULL;
-    json_decref(k->ports.renewal.said);
-    k->ports.renewal.said = NULL;
+    json_keep(&k->ports.renewal.said, NULL);
 }

@@ -65,12 +65,6 @@ void keeper_restore_take_over(struct keeper *k)
 
 /* --- the job that runs --- */
 
-static void keep_event(json_t **place, json_t *event)
-{
-    json_decref(*place);
-    *place = json_incref(event);
-}
-
 void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
 {
     const char *run = json_get_str(event, "run");
@@ -79,16 +73,15 @@ void keeper_restore_line(struct keeper *k, const char *name, json_t *event)
         int64_t ms;
         if (started && clock_parse(started, &ms) == 0)
             k->current.started_ms = ms; /* the same for whichever keeper tells of it */
-        keep_event(&k->current.restore_begin, event);
+        json_keep(&k->current.restore_begin, event);
         run = json_get_str(event, "which");
     } else if (strcmp(name, "restored") == 0) {
-        keep_event(&k->current.restore_done, event);
+        json_keep(&k->current.restore_done, event);
     } else if (strcmp(name, "difference") == 0) {
-        keep_event(&k->current.restore_difference, event);
+        json_keep(&k->current.restore_difference, event);
         return;
     } else if (strcmp(name, "way") == 0) {
-        if (k->current.restore_begin)
-            json_object_set(k->current.restore_begin, "way", json_object_get(event, "way"));
+        json_take(k->current.restore_begin, event, (const char *const[]){"way", NULL});
         return;
     } else if (strcmp(name, "phase") == 0) {
         const char *phase = json_get_str(event, "phase");

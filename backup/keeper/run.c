@@ -51,17 +51,13 @@ static json_t *with_block(json_t *said, const json_t *done)
 /* Adds to a run what the restore was and how it ended: "words", ... */
 static void add_restore_words(const struct keeper_current *c, json_t *run)
 {
-    static const char *const copied[] = {"action", "which", "dry_run"};
+    static const char *const copied[] = {"action", "which", "dry_run", NULL};
+    static const char *const told[] = {"new_live", "blocked_ms", "method", "types", NULL};
     json_t *said;
     int exit_code = (int)json_get_int(run, "exit");
-    for (size_t i = 0; c->restore_begin && i < sizeof copied / sizeof copied[0]; i++)
-        json_object_set(run, copied[i], json_object_get(c->restore_begin, copied[i]));
-    static const char *const told[] = {"new_live", "blocked_ms", "method", "types"};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (json_object_get(c->restore_done, told[i]))
-            json_object_set(run, told[i], json_object_get(c->restore_done, told[i]));
-    if (c->restore_difference)
-        json_object_set(run, "difference", c->restore_difference);
+    json_take(run, c->restore_begin, copied);
+    json_take(run, c->restore_done, told);
+    json_object_set(run, "difference", c->restore_difference); /* none: nothing */
     if (exit_code == EXIT_GOOD)
         said = with_block(
             went_well(json_get_text(run, "action"), json_get_true(run, "dry_run"), c->restore_done),
@@ -104,8 +100,7 @@ static void on_job_line(void *ctx, json_t *event)
     if (name && keeper_kind_lasts(k->current.kind))
         k->current.on_line(k, name, event);
     if (name && (strcmp(name, "phase") == 0 || strcmp(name, "progress") == 0)) {
-        json_decref(k->current.phase);
-        k->current.phase = json_incref(event);
+        json_keep(&k->current.phase, event);
     } else if (name && strcmp(name, "start") == 0) {
         snprintf(k->current.run, sizeof k->current.run, "%s", json_get_str(event, "run"));
     } else if (name && strcmp(name, "note") == 0) {
@@ -118,8 +113,7 @@ static void on_job_line(void *ctx, json_t *event)
         json_array_append_new(k->current.warnings, json_copy(event));
     }
     if (json_get_true(event, "done")) {
-        json_decref(k->current.last); /* told at the end, when the process is gone too */
-        k->current.last = json_incref(event);
+        json_keep(&k->current.last, event); /* told at the end, when the process is gone too */
         return;
     }
     json_object_set_new(event, "job", json_string(keeper_kind_name(k->current.kind)));
@@ -150,7 +144,6 @@ void keeper_record_skipped(struct keeper *k, int64_t due_ms, const struct err *e
 
 static void record(struct keeper *k, int exit_code, const struct err *error)
 {
-    static const char *const told[] = {"archives", "proofs"};
     const struct keeper_current *c = &k->current;
     enum keeper_kind kind = c->kind == JOB_RECOVER ? JOB_RESTORE : c->kind;
     /* one that was taken over may have ended while no keeper ran */
@@ -158,11 +151,8 @@ static void record(struct keeper *k, int exit_code, const struct err *error)
     json_t *run = run_object(kind, c->started_ms, ended, c->due_ms, exit_code, error);
     json_object_set_new(run, "run", json_string(c->run));
     json_object_set_new(run, "method", json_string(c->method));
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (json_object_get(c->last, told[i]))
-            json_object_set(run, told[i], json_object_get(c->last, told[i]));
-    if (c->warnings)
-        json_object_set(run, "warnings", c->warnings);
+    json_take(run, c->last, (const char *const[]){"archives", "proofs", NULL});
+    json_object_set(run, "warnings", c->warnings); /* none: nothing */
     if (kind == JOB_RESTORE)
         add_restore_words(c, run);
     keeper_state_add_run(&k->state, run);

@@ -35,10 +35,8 @@ static bool take_root(struct keeper_state *s, const json_t *root)
         s->plan.pending.protect = json_get_true(p, "protect");
     }
     json_t *runs = json_object_get(root, "runs");
-    if (json_is_array(runs)) {
-        json_decref(s->runs);
-        s->runs = json_incref(runs);
-    }
+    if (json_is_array(runs))
+        json_keep(&s->runs, runs);
     return true;
 }
 

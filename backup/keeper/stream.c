@@ -16,10 +16,8 @@ static void on_stream_line(void *ctx, json_t *line)
     if (strcmp(event, "timeline") == 0)
         log_event(LOG_WARNING, "binlog-timeline", LOG_I("timeline", json_get_int(line, "timeline")),
             LOG_S("reason", json_get_str(line, "reason")));
-    if (strcmp(event, "base") == 0) {
-        json_decref(s->base);
-        s->base = json_incref(line);
-    }
+    if (strcmp(event, "base") == 0)
+        json_keep(&s->base, line);
     if (strcmp(event, "binlog") != 0)
         return;
     if (strcmp(json_get_text(s->said, "state"), state) != 0)
@@ -28,8 +26,7 @@ static void on_stream_line(void *ctx, json_t *line)
     /* while it waits, what was safe stays known */
     if (!json_object_get(line, "saved") && json_object_get(s->said, "saved"))
         (void)json_object_set(line, "saved", json_object_get(s->said, "saved"));
-    json_decref(s->said);
-    s->said = json_incref(line);
+    json_keep(&s->said, line);
 }
 
 static void on_end(void *ctx, int exit_code, int signal)
@@ -37,8 +34,7 @@ static void on_end(void *ctx, int exit_code, int signal)
     struct keeper *k = ctx;
     struct keeper_stream *s = &k->ports.stream;
     s->job = NULL;
-    json_decref(s->base);
-    s->base = NULL;
+    json_keep(&s->base, NULL);
     s->ended_ms = (int64_t)clock_mono_ms();
     if (exit_code != 0 || signal)
         log_event(
@@ -55,10 +51,8 @@ void keeper_stream_tick(struct keeper *k)
         keeper_job_stop(s->job);
         s->config = k->config;
     }
-    if (!wanted) {
-        json_decref(s->said);
-        s->said = NULL;
-    }
+    if (!wanted)
+        json_keep(&s->said, NULL);
     if (s->job || !wanted || k->stopping ||
         (s->ended_ms && (int64_t)clock_mono_ms() - s->ended_ms < AGAIN_MS))
         return;
@@ -78,9 +72,8 @@ void keeper_stream_stop(struct keeper *k)
         keeper_job_leave(s->job);
     }
     s->job = NULL;
-    json_decref(s->said);
-    json_decref(s->base);
-    s->said = s->base = NULL;
+    json_keep(&s->said, NULL);
+    json_keep(&s->base, NULL);
 }
 
 enum plan_base keeper_stream_base(const struct keeper *k)
