@@ -356,14 +356,13 @@ static int remove_run(struct request *r, json_t *removed, struct err *e)
         code = check_last_one(r, &all, &found.items[i], e);
     for (size_t i = 0; i < found.count && code == 0; i++) {
         const struct store_item *it = &found.items[i];
-        json_t *strands = stranded_by(&log, &all, it);
+        _cleanup_json_ json_t *strands = stranded_by(&log, &all, it);
         if (store_remove(folder, it->type, it->run, &r->trust, e) < 0)
             code = EXIT_FAILED;
         else
             json_array_append_new(
                 removed, json_pack("{s:s,s:s,s:I,s:O}", "type", it->type, "run", it->run, "size",
                              (json_int_t)it->size, "strands", strands));
-        json_decref(strands);
     }
     return code;
 }

@@ -108,14 +108,13 @@ static json_t *difference_of(
 /* Counted as a drill counts; nobody waits for it. */
 static int count_now(struct run *r, struct manifest *now, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     _cleanup_json_ json_t *broken = json_object();
     struct table_sums_options o = {.rows_only = true, .all = true};
     run_phase(r, "now", "check", 0);
     int code = server_connect(&r->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = table_sums_read(s, &o, now, broken, run_go_on, r, e);
-    server_close(s);
     return code == 1 ? run_pack_result(PACK_STOPPED, e) : code;
 }
 

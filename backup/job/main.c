@@ -60,11 +60,9 @@ int job_lock(struct run *r, struct err *e)
     if (code != 1)
         return code;
     if (holder > 0)
-        err_set(
-            e, EBUSY, N_("another backup, drill or restore is going on (process %d)"), (int)holder);
-    else
-        err_set(e, EBUSY, N_("another backup, drill or restore is going on"));
-    return EXIT_BUSY;
+        return err_outcome(e, EXIT_BUSY, EBUSY,
+            N_("another backup, drill or restore is going on (process %d)"), (int)holder);
+    return err_outcome(e, EXIT_BUSY, EBUSY, N_("another backup, drill or restore is going on"));
 }
 
 /* The newest archive of each type: of the database, whatever the newest run was of, and of each

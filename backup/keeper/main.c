@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/config_intent.h"
 #include "common/exit_codes.h"
+#include "common/json_get.h"
 #include "common/log.h"
 #include "common/phrase.h"
 #include "common/log_ring.h"
@@ -175,12 +176,10 @@ int keeper_reload(struct keeper *k, bool force, json_t **answer, struct err *e)
     config_free(old);
     log_event(LOG_INFO, "reloaded", LOG_U("changed", json_array_size(changes.changed)),
         LOG_U("restart_needed", json_array_size(changes.restart)));
-    json_t *result = json_pack(
+    _cleanup_json_ json_t *result = json_pack(
         "{sbsoso}", "ok", 1, "changed", changes.changed, "restart_needed", changes.restart);
     if (answer)
-        *answer = result;
-    else
-        json_decref(result);
+        *answer = json_incref(result);
     return 0;
 }
 
@@ -343,10 +342,9 @@ static void log_ready(const struct keeper *k)
 {
     char stamp[CLOCK_ISO_LEN];
     int64_t next = plan_next_due(&k->rules, false, clock_wall_ms());
-    json_t *said = k->rules.has_backup ? cron_phrase(&k->rules.backup)
-                                       : phrase_of("never by itself");
+    _cleanup_json_ json_t *said = k->rules.has_backup ? cron_phrase(&k->rules.backup)
+                                                      : phrase_of("never by itself");
     _cleanup_free_ char *words = phrase_words(LANG_EN, said);
-    json_decref(said);
     log_event(LOG_INFO, "ready", LOG_S("version", ELEXGATE_VERSION), LOG_S("schedule", words),
         LOG_S("next", next ? clock_iso(next, stamp) : NULL));
     systemd_tell("READY=1");

@@ -51,12 +51,11 @@ static int load_list(struct keeper_people *p, struct keeper_monitor *m, struct e
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
     int r = keeper_monitor_text(m, MONITOR_PEOPLE, &text, &len, NULL, e);
-    json_t *list = r == 0 ? json_loadb(text, len, 0, NULL) : NULL;
+    _cleanup_json_ json_t *list = r == 0 ? json_loadb(text, len, 0, NULL) : NULL;
     if (r == 0 && !json_is_array(list))
         r = err_set(e, EBADMSG, "elexgate-monitor gave no list of the page's accounts");
     if (r == 0)
         json_keep(&p->list, list);
-    json_decref(list);
     if (r < 0 && strcmp(p->trouble.text, e->text) != 0)
         log_err(LOG_ERROR, "accounts-damaged", e);
     p->trouble = r < 0 ? *e : (struct err){0};

@@ -52,7 +52,7 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
     }
     int result = 0;
     if (r == 0) {
-        json_t *root = json_loadb(text, len, 0, NULL);
+        _cleanup_json_ json_t *root = json_loadb(text, len, 0, NULL);
         if (!take_root(&s, root)) {
             _cleanup_free_ char *aside = xasprintf("%s.damaged", path);
             result = 1;
@@ -60,7 +60,6 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
             r = file_rename_durable(path, aside, NULL);
             (void)r; /* then it is overwritten, which is as good */
         }
-        json_decref(root);
     }
     *out = s;
     return result;
@@ -68,12 +67,12 @@ int keeper_state_open(const char *path, struct keeper_state *out, struct err *e)
 
 int keeper_state_save(const struct keeper_state *s, struct err *e)
 {
-    json_t *root = json_pack("{sisIsIsbsbsIsIsIsssO}", "version", STATE_VERSION, "backup_seen_ms",
-        (json_int_t)s->plan.backup_seen_ms, "drill_seen_ms", (json_int_t)s->plan.drill_seen_ms,
-        "drill_due", s->plan.drill_due, "prove_due", s->plan.prove_due, "chain_due_ms",
-        (json_int_t)s->plan.chain_due_ms, "base_due_ms", (json_int_t)s->plan.base_due_ms,
-        "base_timeline", (json_int_t)s->plan.base_timeline, "restore_seen", s->restore_seen, "runs",
-        s->runs);
+    _cleanup_json_ json_t *root = json_pack("{sisIsIsbsbsIsIsIsssO}", "version", STATE_VERSION,
+        "backup_seen_ms", (json_int_t)s->plan.backup_seen_ms, "drill_seen_ms",
+        (json_int_t)s->plan.drill_seen_ms, "drill_due", s->plan.drill_due, "prove_due",
+        s->plan.prove_due, "chain_due_ms", (json_int_t)s->plan.chain_due_ms, "base_due_ms",
+        (json_int_t)s->plan.base_due_ms, "base_timeline", (json_int_t)s->plan.base_timeline,
+        "restore_seen", s->restore_seen, "runs", s->runs);
     const struct plan_pending *p = &s->plan.pending;
     if (p->due_ms)
         json_object_set_new(root, "pending",
@@ -82,7 +81,6 @@ int keeper_state_save(const struct keeper_state *s, struct err *e)
                 (int)p->yielded, "failed", (int)p->failed, "types", p->types, "label", p->label,
                 "protect", p->protect));
     _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(1));
-    json_decref(root);
     return file_publish(s->path, text, strlen(text), 0600, e);
 }
 

@@ -34,12 +34,11 @@ void files_state(const struct config *c, struct monitor_state *out)
     _cleanup_free_ char *journal = in_state(c, STATE_RESTORE_JOURNAL);
     _cleanup_free_ char *trail = in_state(c, STATE_RESTORE_TRAIL);
     _cleanup_free_ char *settings = in_state(c, STATE_SERVER_SETTINGS);
-    json_t *audit = audit_status();
+    _cleanup_json_ json_t *audit = audit_status();
     *out = (struct monitor_state){.holder = holder(c),
         .settings_left = access(settings, F_OK) == 0,
         .audit_failing = !json_is_null(audit) && !json_get_true(audit, "good"),
         .audit_lost = (uint64_t)json_get_int(audit, "lost")};
-    json_decref(audit);
     if (stat(journal, &st) == 0)
         out->journal_s = st.st_mtim.tv_sec;
     if (stat(trail, &st) == 0)

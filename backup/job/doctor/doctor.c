@@ -149,7 +149,7 @@ static void check_server(struct doctor *d)
 static void check_database(struct doctor *d)
 {
     struct err e = {0};
-    char *others = NULL;
+    _cleanup_free_ char *others = NULL;
     uint64_t there = 0;
     const char *name = config_str(d->run->s.config, "database", NULL, "name");
     if (!d->server)
@@ -166,7 +166,6 @@ static void check_database(struct doctor *d)
         : others ? phrase("there is no database %s on the server; it has: %s", name, others)
                  : phrase("the database %s is there", name),
         phrase_of(N_("set name in [database] (DBNAME in containers) to the one that Elexis uses")));
-    free(others);
 }
 
 static void check_layout(struct doctor *d)
@@ -192,7 +191,7 @@ static void check_tables(struct doctor *d)
     if (!d->server || broken_tables_find(d->server, &broken, NULL) < 0)
         return;
     const char *database = config_str(d->run->s.config, "database", NULL, "name");
-    json_t *ours = broken_tables_ours(broken, database);
+    _cleanup_json_ json_t *ours = broken_tables_ours(broken, database);
     _cleanup_free_ char *words = broken_tables_words(broken);
     static const char *const fix = N_(
         "REPAIR TABLE, or DROP TABLE if nobody misses it; else take it out of an older backup: elexgate restore --into DIR --serve SOCKET");
@@ -204,7 +203,6 @@ static void check_tables(struct doctor *d)
     else
         warn(d, "tables", phrase("the server cannot open these tables: %s", words), phrase_of(fix));
     json_decref(broken);
-    json_decref(ours);
 }
 
 /* The disk that is meant, or its empty mount point. */

@@ -229,12 +229,11 @@ static int start_program(struct dump *d, struct err *e)
 static int program_failed(struct dump *d, struct err *e)
 {
     struct err how = {0}, said = {0};
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     struct err ignored = {0};
     _cleanup_json_ json_t *broken = NULL;
     if (server_connect(&d->run->s.target, "elexgate-job", &s, NULL) == 0)
         (void)!broken_tables_find(s, &broken, &ignored);
-    server_close(s);
     _cleanup_free_ char *tables = broken_tables_words(broken);
     return err_set(e, EIO, "%s %s: %s%s%s", d->program.name, process_how(&d->child, &how),
         process_said(d->said_fd, &said), *tables ? N_("; tables that cannot be read: ") : "",

@@ -24,7 +24,7 @@ static int note_database(void *ctx, const struct server_row *row, struct err *e)
 int dump_beside_database(struct server *s, const char *database, json_t **out, struct err *e)
 {
     uint64_t comments = 0; /* servers before 10.5 have none */
-    json_t *like = json_object();
+    _cleanup_json_ json_t *like = json_object();
     _cleanup_free_ char *name = server_quote_text(s, database);
     int r = server_u64(s, &comments, e,
         "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='information_schema' AND TABLE_NAME='SCHEMATA' AND COLUMN_NAME='SCHEMA_COMMENT'");
@@ -32,10 +32,8 @@ int dump_beside_database(struct server *s, const char *database, json_t **out, s
         r = server_rows(s, note_database, like, e,
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, %s FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
             comments ? "SCHEMA_COMMENT" : "''", name);
-    if (r < 0)
-        json_decref(like);
-    else
-        *out = like;
+    if (r == 0)
+        *out = json_incref(like);
     return r;
 }
 

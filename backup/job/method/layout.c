@@ -95,10 +95,9 @@ static int check_inside(struct server *s, const char *server_datadir, struct err
         /* a relative path begins at the data directory */
         if (!value || (*value != '/' && !strstr(value, "..")) || same_folder(value, server_datadir))
             continue;
-        err_set(e, EINVAL,
+        return err_outcome(e, 1, EINVAL,
             "%s=%s lies outside the data directory %s: a copy of that would not be whole; use method = dump",
             inside[i], value, server_datadir);
-        return 1;
     }
     return 0;
 }
@@ -112,10 +111,9 @@ static int check_system_space(struct server *s, struct err *e)
     /* file:size[:autoextend[:max]];file:... ; a folder in a name, or a raw device */
     if (!strchr(value, '/') && !strstr(value, "raw"))
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, 1, EINVAL,
         "innodb_data_file_path=%s names files outside the data directory; use method = dump",
         value);
-    return 1;
 }
 
 static int check_keys(struct server *s, const char *server_datadir, struct err *e)
@@ -131,10 +129,9 @@ static int check_keys(struct server *s, const char *server_datadir, struct err *
             continue;
         if (keys && *keys && beneath(keys, server_datadir))
             continue;
-        err_set(e, EINVAL,
+        return err_outcome(e, 1, EINVAL,
             "%s=%s, and the keys (file_key_management_filename=%s) lie outside the data directory: without them the copy cannot be read; use method = dump",
             encrypting[i], value, keys && *keys ? keys : N_("none, another plugin has them"));
-        return 1;
     }
     return 0;
 }
@@ -158,9 +155,8 @@ static int check_newer(struct server *s, struct err *e)
             return r;
         if (!value || strcasecmp(value, unknown[i].value) != 0)
             continue;
-        err_set(e, EINVAL, "%s=%s (MariaDB %s): %s; use method = dump", unknown[i].name, value,
-            server_version(s), unknown[i].why);
-        return 1;
+        return err_outcome(e, 1, EINVAL, "%s=%s (MariaDB %s): %s; use method = dump",
+            unknown[i].name, value, server_version(s), unknown[i].why);
     }
     return 0;
 }
@@ -169,9 +165,9 @@ static int check_mysql(struct server *s, struct err *e)
 {
     if (!server_is_mysql(s))
         return 0;
-    err_set(e, EINVAL, "this is MySQL %s, not MariaDB: backups by SQL dump only; use method = dump",
+    return err_outcome(e, 1, EINVAL,
+        "this is MySQL %s, not MariaDB: backups by SQL dump only; use method = dump",
         server_version(s));
-    return 1;
 }
 
 /* As in the data directory; each for itself, or the slash would be written as @002f. */
@@ -226,10 +222,9 @@ static int no_link(
     (void)dirfd;
     if (!S_ISLNK(st->st_mode) || elsewhere_is(path, st))
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, 1, EINVAL,
         "%s/%s leads out of the data directory (a symlink): a copy would not be whole; use method = dump",
         l->datadir, path);
-    return 1;
 }
 
 static int reachable(
@@ -355,13 +350,11 @@ int layout_read_settings(struct server *s, json_t **out, struct err *e)
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; both[k][i]; i++)
             xappendf(&list, ",'%s'", both[k][i]);
-    json_t *settings = json_object();
+    _cleanup_json_ json_t *settings = json_object();
     int r = server_rows(
         s, take_setting, settings, e, "SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s)", list);
-    if (r < 0)
-        json_decref(settings);
-    else
-        *out = settings;
+    if (r == 0)
+        *out = json_incref(settings);
     return r;
 }
 
@@ -434,10 +427,9 @@ int layout_check_log(const struct layout *l, uint64_t checkpoint_lsn, struct err
     uint64_t newest = first > second ? first : second;
     if (newest == checkpoint_lsn)
         return 0;
-    err_set(e, EINVAL,
+    return err_outcome(e, 1, EINVAL,
         "%s has the checkpoint %llu, the server says %llu: this is not the data directory of the server asked",
         path, (unsigned long long)newest, (unsigned long long)checkpoint_lsn);
-    return 1;
 }
 
 int layout_size(const char *folder, uint64_t *bytes, struct err *e)

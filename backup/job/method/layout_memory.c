@@ -23,13 +23,13 @@ void layout_remember(const struct backup_settings *s, struct server *server, con
     _cleanup_free_ char *path = memory_path(s), *where = server_where(&s->target), *account = NULL;
     if (stat(l->datadir, &st) < 0 || server_text(server, &account, NULL, "SELECT CURRENT_USER()"))
         return;
-    json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:i, s:O?, s:s, s:s?, s:I, s:I, s:i}", "version", 1,
-        "datadir", l->datadir, "server", l->version, "page_size", (int)l->page_size,
-        "lower_case_table_names", l->lower_case_table_names, "settings", l->settings, "where",
-        where, "account", account, "uid", (json_int_t)st.st_uid, "gid", (json_int_t)st.st_gid,
-        "mode", (int)(st.st_mode & 07777));
+    _cleanup_json_ json_t *o = json_pack(
+        "{s:i, s:s, s:s, s:i, s:i, s:O?, s:s, s:s?, s:I, s:I, s:i}", "version", 1, "datadir",
+        l->datadir, "server", l->version, "page_size", (int)l->page_size, "lower_case_table_names",
+        l->lower_case_table_names, "settings", l->settings, "where", where, "account", account,
+        "uid", (json_int_t)st.st_uid, "gid", (json_int_t)st.st_gid, "mode",
+        (int)(st.st_mode & 07777));
     _cleanup_free_ char *line = json_line(o, &n);
-    json_decref(o);
     if (file_publish(path, line, n, 0600, &e) < 0)
         run_tell(&e);
 }
@@ -44,15 +44,13 @@ int layout_recall(const struct backup_settings *s, struct layout_memory *out, st
     int code = file_read(path, MEMORY_MAX, &text, &len, e);
     if (code < 0)
         return code == -ENOENT ? 1 : code;
-    json_t *o = json_loadb(text, len, 0, NULL);
+    _cleanup_json_ json_t *o = json_loadb(text, len, 0, NULL);
     if (!o ||
         json_unpack(o, "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I}", "datadir", &datadir, "server",
             &version, "where", &where, "page_size", &page_size, "lower_case_table_names", &lower,
             "mode", &mode, "uid", &uid, "gid", &gid) < 0 ||
-        *datadir != '/' || page_size <= 0) {
-        json_decref(o);
+        *datadir != '/' || page_size <= 0)
         return 1; /* it is only a memory */
-    }
     const char *account = json_get_str(o, "account");
     json_t *settings = json_object_get(o, "settings");
     *out = (struct layout_memory){
@@ -66,7 +64,6 @@ int layout_recall(const struct backup_settings *s, struct layout_memory *out, st
         .uid = (uid_t)uid,
         .gid = (gid_t)gid,
         .mode = (mode_t)mode & 07777};
-    json_decref(o);
     return 0;
 }
 

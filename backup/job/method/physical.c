@@ -124,12 +124,11 @@ static int judge_tables(struct physical *p, struct err *e)
         return 0;
     _cleanup_free_ char *words = broken_tables_words(p->broken);
     run_note("tables that cannot be read, and are in the backup as they are: %s", words);
-    json_t *ours = broken_tables_ours(p->broken, config_str(r->s.config, "database", NULL, "name"));
-    bool matter = json_object_size(ours) > 0;
-    _cleanup_free_ char *these = broken_tables_words(ours);
-    json_decref(ours);
-    if (!matter)
+    _cleanup_json_ json_t *ours = broken_tables_ours(
+        p->broken, config_str(r->s.config, "database", NULL, "name"));
+    if (json_object_size(ours) == 0)
         return 0;
+    _cleanup_free_ char *these = broken_tables_words(ours);
     (void)err_set(&r->doubt, EIO,
         N_("the backup was made and is kept, but these tables of the server cannot be read: %s; see `elexgate doctor`"),
         these);
@@ -165,15 +164,13 @@ static void note_binlog(struct physical *p, struct manifest *m)
 /* Which tables are not in the copy, while the lock stands. */
 static int find_missing(struct physical *p, struct err *e)
 {
-    struct server *s = NULL;
-    json_decref(p->missing);
-    p->missing = NULL;
+    _cleanup_server_ struct server *s = NULL;
+    json_keep(&p->missing, NULL);
     if (json_object_size(p->layout.missing) == 0)
         return 0;
     int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = layout_missing(s, &p->layout, &p->missing, e);
-    server_close(s);
     return code;
 }
 
@@ -277,12 +274,11 @@ static int attempt(struct physical *p, bool last, struct err *e)
 
 static int find_broken(struct physical *p, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     _cleanup_json_ json_t *broken = NULL;
     int code = server_connect(&p->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = broken_tables_find(s, &broken, e);
-    server_close(s);
     json_object_update(p->broken, broken);
     return code;
 }

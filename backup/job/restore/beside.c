@@ -43,19 +43,15 @@ static int open_server(const struct restore *r, struct server **out, struct err 
 static bool may_make(struct server *s, const char *database)
 {
     _cleanup_free_ char *name = sql_name_quoted(database);
-    int code = server_exec(s, NULL, "CREATE DATABASE IF NOT EXISTS %s", name);
-    if (code == 0)
-        code = server_exec(s, NULL, "CREATE TABLE %s.elexgate_try (i INT)", name);
-    if (code == 0)
-        code = server_exec(s, NULL, "CREATE VIEW %s.elexgate_look AS SELECT 1 AS i", name);
-    if (code == 0)
-        code = server_exec(s, NULL,
-            "CREATE DEFINER=`elexgate-nobody`@localhost PROCEDURE %s.elexgate_do() SELECT 1", name);
-    if (code == 0)
-        code = server_exec(
-            s, NULL, "RENAME TABLE %s.elexgate_try TO %s.elexgate_tried", name, name);
-    bool dropped = server_exec(s, NULL, "DROP DATABASE IF EXISTS %s", name) == 0;
-    return code == 0 && dropped;
+    bool made =
+        server_exec(s, NULL, "CREATE DATABASE IF NOT EXISTS %s", name) == 0 &&
+        server_exec(s, NULL, "CREATE TABLE %s.elexgate_try (i INT)", name) == 0 &&
+        server_exec(s, NULL, "CREATE VIEW %s.elexgate_look AS SELECT 1 AS i", name) == 0 &&
+        server_exec(s, NULL,
+            "CREATE DEFINER=`elexgate-nobody`@localhost PROCEDURE %s.elexgate_do() SELECT 1",
+            name) == 0 &&
+        server_exec(s, NULL, "RENAME TABLE %s.elexgate_try TO %s.elexgate_tried", name, name) == 0;
+    return server_exec(s, NULL, "DROP DATABASE IF EXISTS %s", name) == 0 && made;
 }
 
 /* account: made, for the import into the database `fresh`. */
@@ -257,10 +253,9 @@ static int drop(struct server *s, const char *database, struct err *e)
 /* What should hold nothing goes only if that is so. */
 static int drop_empty(struct server *s, const char *database, struct err *e)
 {
-    json_t *tables = NULL;
+    _cleanup_json_ json_t *tables = NULL;
     int code = tables_in(s, database, &tables, e);
     size_t n = json_array_size(tables);
-    json_decref(tables);
     if (code == 0 && n > 0)
         return err_set(e, ENOTEMPTY,
             "the database %s holds %zu tables that should not be there; it is left as it is: look at them, move them away, and try again",

@@ -48,15 +48,13 @@ static int note_schema(void *ctx, const struct server_row *row, struct err *e)
 
 int carry_schemas(struct server *s, const char *database, json_t **out, struct err *e)
 {
-    json_t *o = json_object();
+    _cleanup_json_ json_t *o = json_object();
     _cleanup_free_ char *name = server_quote_text(s, database);
     int code = server_rows(s, note_schema, o, e,
         "SELECT SCHEMA_NAME, CAST(CONVERT(SCHEMA_NAME USING filename) AS CHAR CHARACTER SET binary) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('information_schema', 'performance_schema', 'mysql') AND SCHEMA_NAME <> %s",
         name);
     if (code == 0)
-        *out = o;
-    else
-        json_decref(o);
+        *out = json_incref(o);
     return code;
 }
 

@@ -19,22 +19,18 @@ int restore_block(struct restore *r, struct err *e)
     if (!proxy_of(r))
         return 0;
     char until[CLOCK_ISO_LEN];
-    json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     run_phase(r->run, r->run->s.physical_type, "block", 0);
-    json_t *request = json_pack("{s:s, s:s}", "cmd", "block", "until",
+    _cleanup_json_ json_t *request = json_pack("{s:s, s:s}", "cmd", "block", "until",
         clock_iso(
             clock_wall_ms() + (int64_t)(r->expected_ms ? r->expected_ms : EXPECTED_MS), until));
     r->blocked_at_ms = clock_mono_ms();
     int code = control_call(proxy_of(r), BLOCK_MS, request, &answer, e);
-    json_decref(request);
     if (code < 0)
         return err_prefix(e, code, "the proxy could not block the clients");
     json_t *addresses = json_object_get(answer, "addresses");
-    if (json_array_size(addresses) > 0) {
-        json_decref(r->addresses);
-        r->addresses = json_incref(addresses);
-    }
-    json_decref(answer);
+    if (json_array_size(addresses) > 0)
+        json_keep(&r->addresses, addresses);
     char since[CLOCK_ISO_LEN];
     run_event(
         json_pack("{s:s, s:s}", "event", "blocked", "since", clock_iso(clock_wall_ms(), since)));

@@ -126,7 +126,7 @@ static int shut_down(struct restore *r, struct err *e)
 
 void restore_database_flush(struct restore *r)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     struct err why = {0};
     if (server_connect(&r->run->s.target, "elexgate-job", &s, NULL) < 0)
         return; /* it does not run */
@@ -137,7 +137,6 @@ void restore_database_flush(struct restore *r)
     if (code < 0)
         run_tell_of(&why,
             "the server writes its changed pages only when it is stopped, which takes it longer");
-    server_close(s);
 }
 
 /*
@@ -342,13 +341,12 @@ static void note_version(struct restore *r, bool new_side, const struct server *
 
 int restore_database_same_series(struct restore *r, bool to_new, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     const char *theirs = r->server[to_new];
     const char *program = config_str(r->run->s.config, "drill", NULL, "server_program");
     _cleanup_free_ char *ours = site_ask(r->run, &s, NULL) == SITE_ANSWERS
                                     ? xstrdup(server_version(s))
                                     : server_program_version(r->run->s.config, program);
-    server_close(s);
     enum series_fit fit = series_compare(theirs, ours);
     if (fit == SERIES_SAME || fit == SERIES_UNKNOWN)
         return 0;
@@ -386,7 +384,7 @@ void restore_database_remember(struct restore *r)
 
 int restore_database_check(struct restore *r, bool new_side, struct err *e)
 {
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     _cleanup_json_ json_t *now = NULL;
     run_phase(r->run, r->run->s.physical_type, "look", 0);
     int code = server_connect(&r->run->s.target, "elexgate-job", &s, e);
@@ -394,7 +392,6 @@ int restore_database_check(struct restore *r, bool new_side, struct err *e)
         note_version(r, new_side, s);
     if (code == 0)
         code = broken_tables_find(s, &now, e);
-    server_close(s);
     if (code < 0)
         return code;
     /* What is brought back may lack what already lacked before. */

@@ -49,7 +49,7 @@ static void keep_spare(const char *path)
 
 int restore_journal_save(struct restore *r, enum restore_phase phase, struct err *e)
 {
-    json_t *o = json_pack(
+    _cleanup_json_ json_t *o = json_pack(
         "{s:i, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:o, s:O?, s:O?, s:O?, s:i, s:b}", "version", 1,
         "phase", phases[phase], "run", r->suffix, "started_ms", (json_int_t)r->started_ms,
         "new_live", r->new_live, "target_new", r->target_new, "again", r->again, "clients_out",
@@ -62,7 +62,6 @@ int restore_journal_save(struct restore *r, enum restore_phase phase, struct err
         (void)json_object_set(o, "beside", r->beside);
     size_t n;
     _cleanup_free_ char *line = json_line(o, &n);
-    json_decref(o);
     _cleanup_free_ char *spare = spare_path(r);
     if (phase == RESTORE_STAGING || phase == RESTORE_BLOCKED)
         keep_spare(spare);

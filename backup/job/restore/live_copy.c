@@ -230,7 +230,7 @@ void live_copy_drop(struct live_copy *c)
 int live_copy_freeze(struct live_copy *c, struct server **lock, struct err *e)
 {
     _cleanup_free_ char *now = NULL;
-    struct server *s = NULL;
+    _cleanup_server_ struct server *s = NULL;
     int code = server_connect(&c->r->run->s.target, "elexgate-job", &s, e);
     if (code == 0)
         code = server_variable(s, "innodb_log_checkpoint_now", &now, e);
@@ -240,11 +240,10 @@ int live_copy_freeze(struct live_copy *c, struct server **lock, struct err *e)
         code = server_exec(s, e, "FLUSH TABLES WITH READ LOCK");
     if (code == 0 && now)
         code = server_exec(s, e, "SET GLOBAL innodb_log_checkpoint_now=ON");
-    if (code < 0) {
-        server_close(s);
+    if (code < 0)
         return code;
-    }
     *lock = s;
+    s = NULL;
     return now ? 0 : 1;
 }
 

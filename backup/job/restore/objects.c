@@ -124,7 +124,7 @@ static int read_one(struct server *s, struct reading *r, struct err *e)
 int objects_read(
     struct server *s, const char *database, const char *becomes, json_t **out, struct err *e)
 {
-    json_t *all = json_array();
+    _cleanup_json_ json_t *all = json_array();
     struct reading r = {.database = database, .becomes = becomes, .to = all};
     int code = use(s, database, e);
     for (size_t k = 0; code == 0 && k < KINDS; k++) {
@@ -140,9 +140,7 @@ int objects_read(
         json_decref(names);
     }
     if (code == 0)
-        *out = all;
-    else
-        json_decref(all);
+        *out = json_incref(all);
     return code;
 }
 

@@ -156,10 +156,10 @@ static int save(const struct rescue *r, const char *id, const char *path, struct
         (void)json_array_append_new(
             rows, json_pack("[s, o, s, s]", c->is, json_text(c->label), c->then, c->live));
     }
-    json_t *plan = json_pack("{s:i, s:s, s:o, s:o, s:b, s:o}", "version", 1, "id", id, "schema",
-        json_text(r->now.schema), "name", json_text(r->now.name), "exact", r->exact, "rows", rows);
+    _cleanup_json_ json_t *plan = json_pack("{s:i, s:s, s:o, s:o, s:b, s:o}", "version", 1, "id",
+        id, "schema", json_text(r->now.schema), "name", json_text(r->now.name), "exact", r->exact,
+        "rows", rows);
     _cleanup_free_ char *text = plan ? json_dumps(plan, JSON_COMPACT) : NULL;
-    json_decref(plan);
     if (!text)
         return err_set(e, EINVAL, "a key of %s is no text", r->now.name);
     return file_publish(path, text, strlen(text), 0600, e);

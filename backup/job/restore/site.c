@@ -31,7 +31,7 @@ void site_clear(struct site *s)
 /* The server's own words on its files, as long as it has any. */
 static int ask_layout(struct run *run, struct site *s, struct err *e)
 {
-    struct server *server = NULL;
+    _cleanup_server_ struct server *server = NULL;
     const char *datadir = config_str(run->s.config, "backup", NULL, "datadir");
     s->server = site_ask(run, &server, &s->why);
     if (s->server != SITE_ANSWERS)
@@ -42,7 +42,6 @@ static int ask_layout(struct run *run, struct site *s, struct err *e)
         if (layout_tables(server, &s->layout, &s->tables) == 0)
             s->tables.code = 0;
     }
-    server_close(server);
     s->known = code == 0;
     if (code == 1) {
         *e = s->why;

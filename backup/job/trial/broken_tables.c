@@ -1,4 +1,5 @@
 #include "backup/job/trial/broken_tables.h"
+#include "common/json_get.h"
 #include "common/error_phrase.h"
 #include "common/lang.h"
 #include "common/sql_name.h"
@@ -63,7 +64,7 @@ static int try_one(
 int broken_tables_find(struct server *s, json_t **out, struct err *e)
 {
     struct names l = {0};
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     /* the type of a table that cannot be opened may be NULL */
     int code = server_rows(s, note_name, &l, e,
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE COALESCE(TABLE_TYPE, '') NOT IN ('VIEW', 'SYSTEM VIEW') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')");
@@ -75,12 +76,9 @@ int broken_tables_find(struct server *s, json_t **out, struct err *e)
     }
     free(l.schema);
     free(l.table);
-    if (code < 0) {
-        json_decref(broken);
-        return code;
-    }
-    *out = broken;
-    return 0;
+    if (code == 0)
+        *out = json_incref(broken);
+    return code;
 }
 
 const json_t *broken_tables_missing(const struct manifest *m)
@@ -143,9 +141,8 @@ char *broken_tables_words(const json_t *broken)
     }
     if (json_object_size(broken) > WORDS_MAX)
         (void)json_array_append_new(all, phrase("%zu more", json_object_size(broken) - WORDS_MAX));
-    json_t *list = phrase_list(all);
+    _cleanup_json_ json_t *list = phrase_list(all);
     char *carried = phrase_carried(list);
-    json_decref(list);
     return carried;
 }
 

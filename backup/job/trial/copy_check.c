@@ -328,11 +328,10 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
 static int bring_up(
     struct copy_check *c, struct throwaway *t, struct manifest *first, struct err *e)
 {
-    json_t *broken = json_object();
+    _cleanup_json_ json_t *broken = json_object();
     struct table_sums_options o = {.all = true};
     run_phase(c->run, c->item->type, "check", 0);
     int r = table_sums_read(throwaway_server(t), &o, first, broken, run_go_on, c->run, e);
-    json_decref(broken);
     c->first = first;
     if (r == 1)
         return run_pack_result(PACK_STOPPED, e);

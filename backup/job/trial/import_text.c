@@ -26,11 +26,11 @@
 static int write_order(const struct server_target *t, const char *host, unsigned port,
     const char *database, struct err *e)
 {
-    json_t *order = json_pack("{s:s?, s:s?, s:i, s:s, s:s?, s:s, s:s?, s:b}", "socket", t->socket,
-        "host", host, "port", (int)port, "user", t->user, "password", t->password, "database",
-        database, "also_called", t->also_called, "own", t->definers != NULL);
+    _cleanup_json_ json_t *order = json_pack("{s:s?, s:s?, s:i, s:s, s:s?, s:s, s:s?, s:b}",
+        "socket", t->socket, "host", host, "port", (int)port, "user", t->user, "password",
+        t->password, "database", database, "also_called", t->also_called, "own",
+        t->definers != NULL);
     char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
-    json_decref(order);
     if (!text)
         return err_set(e, EINVAL, "the name of the database or of its account is not UTF-8");
     int fd = memfd_create("order", MFD_CLOEXEC);

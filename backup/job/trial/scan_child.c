@@ -21,7 +21,7 @@ static json_t *needs(const struct sql_scan *s)
 static int tell_scan(const struct sql_scan *s)
 {
     size_t n = 0;
-    json_t *all = json_pack(
+    _cleanup_json_ json_t *all = json_pack(
         "{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:i, s:I, s:o, s:b, s:o, s:o}", "lines",
         (json_int_t)s->lines, "statements", (json_int_t)s->statements, "tables",
         (json_int_t)s->n_tables, "other_line", (json_int_t)s->other_line, "other",
@@ -31,7 +31,6 @@ static int tell_scan(const struct sql_scan *s)
         json_text(s->command), "complete", s->complete, "server", json_text(s->server), "needs",
         needs(s));
     _cleanup_free_ char *line = json_line(all, &n);
-    json_decref(all);
     return fd_write_all(1, line, n, NULL) < 0 ? 1 : 0;
 }
 
