@@ -18,7 +18,7 @@
  *   {"event":"note","text":WORDS,"text_phrase":PHRASE}
  *   {"event":"warning","what":WORD,"text":WORDS,"text_phrase":PHRASE}   the run is good, and
  * something is not
- *   {"event":"restore-begin",..}                   see restore/trail.h
+ *   {"event":"restore-begin",..}                   see restore/restore.c
  *   {"event":"blocked","since":TIME} {"event":"opened"}   a restore keeps clients out, lets them in
  *   {"done":true,"ok":BOOL,"exit":N,"nothing":true where there was nothing to
  * do,"error":WORDS,"error_phrase":PHRASE where there are

@@ -1,7 +1,7 @@
 /*
  * Restores: started for a page, taken over from whoever began them, settled when they were cut off.
  * A restore goes on when the asker, the console or the keeper itself goes away: it is a process of
- * its own session, holds the run lock, and leaves a trail on disk (restore/trail.h).
+ * its own session, holds the run lock, and leaves a trail on disk (restore/restore.c).
  */
 #include <stdio.h>
 #include <string.h>

@@ -14,7 +14,7 @@
 struct keeper_state {
     char *path;
     struct plan_memory plan;
-    char restore_seen[48]; /* id of the last restore that is among the runs (restore/trail.h) */
+    char restore_seen[48]; /* id of the last restore that is among the runs (restore/restore.c) */
     json_t *runs;          /* newest first, at most KEEPER_RUNS_MAX objects */
 };
 

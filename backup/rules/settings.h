@@ -30,7 +30,7 @@ int backup_settings_load(
 void backup_settings_clear(struct backup_settings *s);
 
 /* Files of a restore in state_dir, which the job writes and the keeper reads: the journal, and the
- * lines that a keeper takes up which did not begin it (backup/job/restore/trail.h). */
+ * lines that a keeper takes up which did not begin it (backup/job/restore/restore.c). */
 #define STATE_RUN_LOCK        "run.lock"
 #define STATE_SERVER_SETTINGS "server-settings.json"
 #define STATE_RESTORE_JOURNAL "restore.json"

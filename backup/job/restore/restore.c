@@ -4,8 +4,10 @@
 #include "backup/job/job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "backup/job/hooks.h"
 #include "backup/job/restore/database.h"
 #include "backup/job/restore/exchange.h"
@@ -18,13 +20,42 @@
 #include "backup/job/restore/site.h"
 #include "backup/job/restore/sql.h"
 #include "backup/job/restore/stage.h"
-#include "backup/job/restore/trail.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/json_get.h"
 #include "common/lang.h"
 #include "common/phrase.h"
 #include "common/shown.h"
+
+/*
+ * What a restore tells of itself, on disk beside its standard output: <state_dir>/restore.trail,
+ * JSON lines as in run.h. A restore goes on when whoever started it is gone; the next keeper, or
+ * one that did not start it, reads here what it is doing and how it ended. The file stays until the
+ * next restore.
+ *
+ * First line: {"event":"restore-begin","id":TEXT,"pid":N,"action":"run|sql|undo|accept|recover",
+ *              "which":TEXT,"dry_run":BOOL,"started":TIME}, the last one has "done":true.
+ *
+ * Call while holding the run lock. A trail that cannot be written is a note, not a reason to leave
+ * clients outside.
+ */
+static void begin_trail(const struct run *r, const char *action, const char *which, bool dry_run)
+{
+    char started[CLOCK_ISO_LEN];
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_RESTORE_TRAIL, r->s.state_dir);
+    /* The number of a process comes again; together with the time it does not. */
+    _cleanup_free_ char *id = xasprintf("%lld-%d", (long long)r->started_ms, (int)getpid());
+    /* A new file: whoever still reads the old one reads it to its end. */
+    (void)unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        run_note("%s cannot be made: %s", path, strerror(errno));
+    else
+        run_also_to(fd);
+    run_event(json_pack("{s:s, s:s, s:i, s:s, s:s?, s:b, s:s}", "event", "restore-begin", "id", id,
+        "pid", (int)getpid(), "action", action, "which", which, "dry_run", (int)dry_run, "started",
+        clock_iso(r->started_ms, started)));
+}
 
 static json_t *status_json(const struct restore *r)
 {
@@ -255,7 +286,7 @@ static int recover(struct run *run, bool old_too, struct err *e)
     restore_init(&r, run);
     int code = restore_journal_load(&r, e);
     if (code == 0 && r.phase != RESTORE_KEPT) {
-        restore_trail_begin(run, "recover", r.suffix, false);
+        begin_trail(run, "recover", r.suffix, false);
         run_note("a restore was interrupted in the phase %s", restore_phase_name(r.phase));
         code = restore_recover(&r, e);
         if (code == 0)
@@ -353,8 +384,7 @@ static int begin(struct run *run, struct restore_request *q, struct err *e)
     if (code == 0 && q->moment)
         code = moment_find(run, q, &way, e);
     if (code == 0 && !looks && q->action != RESTORE_DO_RECOVER) /* which says so for itself */
-        restore_trail_begin(
-            run, restore_action_name(q->action), q->file ? q->file : q->which, q->dry_run);
+        begin_trail(run, restore_action_name(q->action), q->file ? q->file : q->which, q->dry_run);
     return code == 0 ? carry_out(run, q, e) : code;
 }
 

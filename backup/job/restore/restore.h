@@ -21,8 +21,8 @@
  * - inventory.c: what a database holds, and what would be lost
  * - into.c, serve.c: unpacked elsewhere, with a throwaway server on it
  * - moment.c: what was written since the backup, up to a moment
- * - trail.c: what it tells, on disk, for a keeper that comes later
- * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status
+ * - restore.c: the commands: run, sql, into, serve, undo, accept, recover, status; and the trail,
+ *   which is what it tells, on disk, for a keeper that comes later
  *
  * Staging lies beside the live folder (.elexgate-restore-NAME) where that is the same file system,
  * else in it: new/ what comes, old/ what was, try/ for the throwaway server. While old data are

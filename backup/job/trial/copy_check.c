@@ -295,7 +295,7 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
 {
     const char *database = config_str(c->run->s.config, "database", NULL, "name");
     _cleanup_json_ json_t *then = broken_tables_of(&c->item->manifest);
-    json_t *fresh = broken_tables_new(broken, then, c->as_it_was ? c->before : NULL);
+    _cleanup_json_ json_t *fresh = broken_tables_new(broken, then, c->as_it_was ? c->before : NULL);
     bool told = c->item->manifest.table_count > 0; /* what there was is known */
     _cleanup_json_ json_t *all_ours = broken_tables_ours(broken, database);
     _cleanup_json_ json_t *ours = broken_tables_new(
@@ -320,7 +320,6 @@ static int judge_broken(struct copy_check *c, const json_t *broken, struct err *
     if (r == 0 && json_object_size(broken) > 0)
         run_note("these tables cannot be read%s; all else is whole: %s",
             told ? N_(", as when the backup was made") : "", words);
-    json_decref(fresh);
     return r;
 }
 
