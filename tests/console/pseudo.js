@@ -5,7 +5,7 @@ import { assertEqual, context, overflow, PAGES, quiet, scenario, signIn, squeeze
 
 // Names of people, machines, files, programs, options and moments: no words of ours.
 const DATA = [
-    /^[\d.:,’'\-+/%()–—→×·•…|]+$/, /^\S*\d\S*$/, /^(?:s|min|h|d|ms|[kMGTP]?B|MB|kB|GB)$/, /^\S*[/_@=~.]\S+$/, /^--?\S+$/, /^(?:CN|O|OU)=\S+$/,
+    /^[\d.:,’'\-+/%()–—→×·•…|]+$/, /^\S*\d\S*$/, /^(?:s|min|h|d|ms|[kMGTPE]?[Bo])$/, /^\S*[/_@=~.]\S+$/, /^--?\S+$/, /^(?:CN|O|OU)=\S+$/,
     /^[A-Z]{2,}[\w.-]*$/, /^\(?(?:elexgate|Elexgate|Elexis|MariaDB|praxis|elexis|elexisuser|localhost,?|CN|root|elexisdb|documents?|TLSv|Deutsch|English|Français|Italiano)\W*$/,
 ];
 
