@@ -208,7 +208,7 @@ int binlog_replay(struct run *r, struct binlog_way *w, const struct binlog_copy 
     if (code == 0)
         code = play_all(&p, e);
     *out = p.player.done;
-    stand_in_tell(w->missing, out->left_out);
+    stand_in_tell(out->left_out);
     json_decref(out->left_out);
     out->left_out = NULL;
     binlog_player_clear(&p.player);

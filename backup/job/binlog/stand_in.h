@@ -9,12 +9,13 @@
 
 #include "backup/job/binlog/replay_event.h"
 
-/* For each table of missing (layout_missing) that the server cannot read; NULL = none. One of which
- * there is no definition stays as it is. */
+/* For each table of missing (layout_missing) that the server cannot read; NULL = none. A note for
+ * each: one of which there is no definition stays as it is. EXIT_INCONSISTENT: a definition changed
+ * who may do what. */
 int stand_in_make(struct server *s, const json_t *missing, struct err *e) MUSTCHECK;
 /* A change was left out, of a row of this table. */
 void stand_in_count(struct binlog_player *p, const char *name);
-/* A note for each table: that it was lacking, and what was left out. */
-void stand_in_tell(const json_t *missing, const json_t *left_out);
+/* A note for each table of them. */
+void stand_in_tell(const json_t *left_out);
 
 #endif
