@@ -113,13 +113,25 @@ export async function send(page, button) {
     return response;
 }
 
+// The page may load itself anew meanwhile.
+async function textsOf(page, selector) {
+    for (let tries = 0; ; tries++) {
+        try {
+            return await page.locator(selector).allInnerTexts();
+        } catch (error) {
+            if (tries === 10 || !error.message.includes("context was destroyed")) throw error;
+            await page.waitForLoadState("load");
+        }
+    }
+}
+
 // Until what is asked for is not refused because the keeper is at something of its own: a backup where the binary log began anew,
 // its proof, what the schedule says. attempt() ends on the page that follows; any other refusal fails.
 export async function accepted(page, attempt) {
     let text;
     for (let tries = 0; tries < 90; tries++) {
         await attempt();
-        text = (await page.locator("main > .note.bad:not(#offline)").allInnerTexts()).join("\n");
+        text = (await textsOf(page, "main > .note.bad:not(#offline)")).join("\n");
         if (!text) return;
         assert(text.includes("Gerade läuft schon etwas"), text);
         await page.waitForTimeout(1000);
