@@ -95,9 +95,11 @@ static json_t *database_object(const struct keeper *k)
                         : k->ports.heard.witnesses.server.known ? "up"
                         : k->ports.heard.witnesses.server_down  ? "down"
                                                                 : "refusing";
-    return json_pack("{sssoss*}", "state", state, "since",
-        time_or_null(k->ports.heard.database_since_ms), "cause",
-        k->ports.heard.witnesses.cause_known ? k->ports.heard.witnesses.server_words.text : NULL);
+    json_t *o = json_pack(
+        "{ssso}", "state", state, "since", time_or_null(k->ports.heard.database_since_ms));
+    if (k->ports.heard.witnesses.cause_known)
+        error_phrase_put_as(o, "cause", &k->ports.heard.witnesses.server_words);
+    return o;
 }
 
 static json_t *status(struct keeper *k, struct control_client *c, json_t *request)
